@@ -1,0 +1,1 @@
+//! Egress control by caller identity, for Istio ambient waypoints.
