@@ -1,1 +1,35 @@
 //! Egress control by caller identity, for Istio ambient waypoints.
+//!
+//! A pod calls plain `http://api.github.com/zen`; ztunnel wraps it in HBONE mTLS; the waypoint ends HBONE and runs this
+//! filter on the request; Envoy opens a fresh TLS connection to the origin.
+//!
+//! # The life of a request
+//!
+//! 1. `filter` (only in wasm) reads the request's headers from Envoy in one call, and [`policy::Engine::scope`] finds the
+//!    policies that are for its host ([`request::host`]), and which further facts they read.
+//! 2. The filter reads those facts and [`policy::Engine::decide`] decides: who is calling ([`identity`]), is the path safe
+//!    ([`path`]), is the host that of the service dialled ([`request::destination`]), do the rules let it through
+//!    (`authorization`, over [`cel`] expressions), and what changes in its headers (`transform`).
+//! 3. The filter does what the [`outcome::Outcome`] says: it answers, or changes headers; it counts, and logs the audit
+//!    record (`audit`).
+//!
+//! Everything but `filter` is data in, data out, and knows nothing of proxy-wasm: it compiles and is tested natively.
+//!
+//! # The life of a configuration
+//!
+//! [`config`] reads it, [`policy::Engine::load`] compiles it; all errors are told at once, each with its place.
+
+mod audit;
+mod authorization;
+pub mod cel;
+pub mod config;
+#[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
+mod filter;
+mod header_name;
+pub mod identity;
+pub mod outcome;
+pub mod path;
+pub mod policy;
+pub mod request;
+mod suggest;
+mod transform;

@@ -1,0 +1,57 @@
+//! The audit record: one line of JSON per decision.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+/// The longest text of a record that comes from the request, in bytes; what is longer is cut, and ends in `...`.
+const MAX_TEXT: usize = 1024;
+
+/// One decision. JSON escapes what a caller puts into its request, so that no line can be forged.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Record<'a> {
+    pub(crate) event: &'static str,
+    pub(crate) verdict: &'static str,
+    pub(crate) policy: Option<&'a str>,
+    pub(crate) reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shadow: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) errors: Vec<EvaluationError<'a>>,
+    pub(crate) caller: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rejected_caller: Option<&'a str>,
+    pub(crate) method: Option<Cow<'a, str>>,
+    pub(crate) host: Option<Cow<'a, str>>,
+    pub(crate) path: Option<Cow<'a, str>>,
+    pub(crate) destination: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u16>,
+    pub(crate) request_id: Option<Cow<'a, str>>,
+}
+
+/// An expression that erred.
+#[derive(Debug, Serialize)]
+pub(crate) struct EvaluationError<'a> {
+    pub(crate) policy: &'a str,
+    pub(crate) message: &'a str,
+}
+
+impl Record<'_> {
+    pub(crate) fn to_line(&self) -> String {
+        // Serializing strings into a string cannot fail; were it to, the decision is logged without its facts.
+        serde_json::to_string(self).unwrap_or_else(|_| format!(r#"{{"event":"egress","verdict":"{}"}}"#, self.verdict))
+    }
+}
+
+/// A part of the request as text, cut where it is very long.
+pub(crate) fn text(bytes: Option<&[u8]>) -> Option<Cow<'_, str>> {
+    let bytes = bytes?;
+    match bytes.split_at_checked(MAX_TEXT) {
+        Some((start, rest)) if !rest.is_empty() => Some(Cow::Owned(format!("{}...", String::from_utf8_lossy(start)))),
+        _ => Some(String::from_utf8_lossy(bytes)),
+    }
+}

@@ -1,0 +1,251 @@
+//! Expressions: compiled once, when the configuration loads, and evaluated per request.
+//!
+//! Language: the Common Expression Language (CEL, langdef), with the attributes and functions that [`types`] and
+//! [`functions`] declare.
+
+mod check;
+mod env;
+mod eval;
+mod functions;
+pub mod limits;
+mod regex;
+#[cfg(test)]
+mod tests;
+mod types;
+mod values;
+pub(crate) mod view;
+
+use std::fmt;
+use std::sync::Arc;
+
+use cel::common::ast::{EntryExpr, Expr, SourceInfo};
+use cel::{Env, IdedExpr};
+
+use self::regex::Compiled;
+pub(crate) use self::types::Phase;
+use self::types::Type;
+use self::view::View;
+use crate::request::Reads;
+
+/// The prefix of the names that stand where literal patterns stood. No source can spell one.
+const PATTERN: &str = "@pattern";
+
+/// What an expression must give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// A rule gives a bool.
+    Rule,
+    /// A header's value is a string or bytes.
+    Header,
+}
+
+/// What is wrong with an expression, and where in its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExprError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for ExprError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
+/// The headers that an expression reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HeadersRead {
+    /// These, lower-case.
+    Names(Vec<String>),
+    /// Perhaps any.
+    All,
+}
+
+impl HeadersRead {
+    fn name(&mut self, name: &str) {
+        if let HeadersRead::Names(names) = self {
+            let name = name.to_ascii_lowercase();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+}
+
+/// What an expression reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Uses {
+    pub(crate) reads: Reads,
+    pub(crate) request_headers: HeadersRead,
+    pub(crate) response_headers: HeadersRead,
+}
+
+impl Default for Uses {
+    fn default() -> Self {
+        let none = HeadersRead::Names(Vec::new());
+        Uses { reads: Reads::default(), request_headers: none.clone(), response_headers: none }
+    }
+}
+
+/// A compiled expression.
+pub(crate) struct Expression {
+    root: IdedExpr,
+    patterns: Vec<Compiled>,
+    env: Arc<Env>,
+    uses: Uses,
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expression").field("uses", &self.uses).finish_non_exhaustive()
+    }
+}
+
+impl Expression {
+    /// Parses and checks a source.
+    pub(crate) fn compile(source: &str, phase: Phase, expected: Expected) -> Result<Expression, Vec<ExprError>> {
+        let whole = |message: String| vec![ExprError { line: 1, column: 1, message }];
+        limits::check_source(source).map_err(whole)?;
+        let env = env::shared().map_err(whole)?;
+        let (mut root, info) = parse(&env, source)?;
+        limits::check_depth(&root).map_err(whole)?;
+        let checked = check::check(&root, phase);
+        let mut mistakes = checked.mistakes;
+        let mut patterns = Vec::new();
+        take_patterns(&mut root, &mut patterns, &mut mistakes);
+        if mistakes.is_empty() {
+            mistakes.extend(wrong_result(&root, &checked.result, expected));
+        }
+        if mistakes.is_empty() {
+            return Ok(Expression { root, patterns, env, uses: checked.uses });
+        }
+        let mut errors: Vec<ExprError> = mistakes
+            .into_iter()
+            .map(|mistake| {
+                let (line, column) = place(&root, &info, mistake.node);
+                ExprError { line, column, message: mistake.message }
+            })
+            .collect();
+        // `default(a, b)` has `a` twice in the tree, and so its mistakes.
+        errors.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
+        errors.dedup();
+        Err(errors)
+    }
+
+    /// What it reads.
+    pub(crate) fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
+    /// Evaluates a rule; an error says what is wrong with the request's data, without repeating it.
+    pub(crate) fn matches(&self, view: &View<'_>) -> Result<bool, String> {
+        eval::rule(&self.root, &self.env, view, &self.patterns)
+    }
+
+    /// Evaluates a header's value.
+    pub(crate) fn header_value(&self, view: &View<'_>) -> Result<Vec<u8>, String> {
+        eval::header(&self.root, &self.env, view, &self.patterns)
+    }
+}
+
+fn parse(env: &Env, source: &str) -> Result<(IdedExpr, SourceInfo), Vec<ExprError>> {
+    let depth = u16::try_from(limits::MAX_DEPTH).unwrap_or(u16::MAX);
+    env.parser().max_recursion_depth(depth).parse_with_source_info(source).map_err(|errors| {
+        let one = |error: &cel::ParseError| ExprError {
+            line: usize::try_from(error.pos.0).unwrap_or_default().max(1),
+            column: usize::try_from(error.pos.1).unwrap_or_default().max(1),
+            message: first_line(&error.msg),
+        };
+        let mut errors: Vec<ExprError> = errors.errors.iter().map(one).collect();
+        if errors.is_empty() {
+            errors.push(ExprError { line: 1, column: 1, message: "not a CEL expression".to_owned() });
+        }
+        errors
+    })
+}
+
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().to_owned()
+}
+
+fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<check::Mistake> {
+    let message = match expected {
+        Expected::Rule if !result.fits(&Type::Bool) => format!("a rule gives a bool, this gives a {result}"),
+        Expected::Header if !result.fits(&Type::String) && !result.fits(&Type::Bytes) => {
+            format!("a header's value is a string or bytes, this gives a {result}: put `string(...)` around it")
+        }
+        _ => return None,
+    };
+    Some(check::Mistake { node: root.id, message })
+}
+
+/// Compiles the literal patterns of `matches`, and puts names that resolve to them in their stead.
+fn take_patterns(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec<check::Mistake>) {
+    if let Expr::Call(call) = &mut node.expr {
+        let position = usize::from(call.target.is_none());
+        if let ("matches", Some(argument)) = (call.func_name.as_str(), call.args.get_mut(position)) {
+            if let Some(pattern) = check::string_literal(argument) {
+                match Compiled::new(pattern) {
+                    Ok(compiled) => {
+                        argument.expr = Expr::Ident(format!("{PATTERN}{}", patterns.len()));
+                        patterns.push(compiled);
+                    }
+                    Err(message) => mistakes.push(check::Mistake { node: argument.id, message }),
+                }
+            }
+        }
+    }
+    match &mut node.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+        Expr::Call(call) => {
+            for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
+                take_patterns(part, patterns, mistakes);
+            }
+        }
+        Expr::Comprehension(c) => {
+            for part in [&mut c.iter_range, &mut c.accu_init, &mut c.loop_cond, &mut c.loop_step, &mut c.result] {
+                take_patterns(part, patterns, mistakes);
+            }
+        }
+        Expr::List(list) => {
+            for part in &mut list.elements {
+                take_patterns(part, patterns, mistakes);
+            }
+        }
+        Expr::Select(select) => take_patterns(&mut select.operand, patterns, mistakes),
+        Expr::Map(map) => {
+            for entry in &mut map.entries {
+                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
+                    take_patterns(&mut entry.key, patterns, mistakes);
+                    take_patterns(&mut entry.value, patterns, mistakes);
+                }
+            }
+        }
+        // Refused by the check.
+        Expr::Struct(_) => {}
+    }
+}
+
+/// Line and column of a node: of the first character of what it spells, its operator's operands included.
+fn place(root: &IdedExpr, info: &SourceInfo, id: u64) -> (usize, usize) {
+    fn find(node: &IdedExpr, id: u64) -> Option<&IdedExpr> {
+        if node.id == id { Some(node) } else { limits::children(node).into_iter().find_map(|child| find(child, id)) }
+    }
+    fn start(node: &IdedExpr, info: &SourceInfo) -> Option<u32> {
+        let own = info.offset_for(node.id).map(|(start, _)| start);
+        match &node.expr {
+            Expr::Select(select) => start(&select.operand, info).into_iter().chain(own).min(),
+            Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).filter_map(|part| start(part, info)).chain(own).min(),
+            _ => own,
+        }
+    }
+    let offset = find(root, id).and_then(|node| start(node, info)).and_then(|offset| usize::try_from(offset).ok()).unwrap_or(0);
+    let before: String = info.source.chars().take(offset).collect();
+    let line = before.matches('\n').count().saturating_add(1);
+    let column = before.chars().rev().take_while(|c| *c != '\n').count().saturating_add(1);
+    (line, column)
+}

@@ -1,0 +1,320 @@
+//! The static check: names, types and phases, before any request comes.
+//!
+//! Stricter than CEL's runtime, which compares a string with an int and says false, and softer than CEL's own checker:
+//! where a type is not known (`dyn`), anything goes.
+
+mod operators;
+
+use cel::IdedExpr;
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators as op};
+
+use super::functions::{self, Style};
+use super::types::{Object, Phase, Type};
+use super::{HeadersRead, Uses};
+use crate::request::Reads;
+use crate::suggest::did_you_mean;
+
+/// One thing that is wrong, and the node it is wrong with.
+#[derive(Debug)]
+pub(crate) struct Mistake {
+    pub(crate) node: u64,
+    pub(crate) message: String,
+}
+
+/// What checking finds out.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) result: Type,
+    pub(crate) uses: Uses,
+    pub(crate) mistakes: Vec<Mistake>,
+}
+
+/// Checks an expression of bounded depth.
+pub(crate) fn check(root: &IdedExpr, phase: Phase) -> Checked {
+    let mut checker = Checker { phase, variables: Vec::new(), uses: Uses::default(), mistakes: Vec::new() };
+    let result = checker.expr(root);
+    Checked { result, uses: checker.uses, mistakes: checker.mistakes }
+}
+
+struct Checker {
+    phase: Phase,
+    /// The variables of the comprehensions around, innermost last.
+    variables: Vec<(String, Type)>,
+    uses: Uses,
+    mistakes: Vec<Mistake>,
+}
+
+/// The type names that CEL has as values.
+const TYPE_NAMES: &[&str] = &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
+
+impl Checker {
+    fn mistake(&mut self, node: &IdedExpr, message: impl Into<String>) -> Type {
+        self.mistakes.push(Mistake { node: node.id, message: message.into() });
+        Type::Dyn
+    }
+
+    fn expr(&mut self, node: &IdedExpr) -> Type {
+        match &node.expr {
+            Expr::Literal(literal) => literal_type(literal),
+            Expr::Ident(name) => self.ident(node, name),
+            Expr::Select(select) => self.select(node, select),
+            Expr::Call(call) => self.call(node, call),
+            Expr::List(list) => {
+                let element = list.elements.iter().map(|element| self.expr(element)).reduce(Type::join);
+                Type::list(if list.optional_indices.is_empty() { element.unwrap_or(Type::Dyn) } else { Type::Dyn })
+            }
+            Expr::Map(map) => {
+                let mut types: Option<(Type, Type)> = None;
+                for entry in &map.entries {
+                    let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
+                    let (key, mut value) = (self.expr(&entry.key), self.expr(&entry.value));
+                    if entry.optional {
+                        value = Type::Dyn;
+                    }
+                    types = Some(match types {
+                        None => (key, value),
+                        Some((keys, values)) => (keys.join(key), values.join(value)),
+                    });
+                }
+                let (key, value) = types.unwrap_or((Type::Dyn, Type::Dyn));
+                Type::Map(Box::new(key), Box::new(value))
+            }
+            Expr::Struct(made) => self.mistake(node, format!("no message can be made here: `{}` is no type of this filter", made.type_name)),
+            Expr::Comprehension(comprehension) => self.comprehension(comprehension),
+            Expr::Unspecified => self.mistake(node, "an expression is missing"),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Option<Type> {
+        self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, known)| known.clone())
+    }
+
+    fn ident(&mut self, node: &IdedExpr, name: &str) -> Type {
+        if let Some(known) = self.variable(name) {
+            return known;
+        }
+        let plain = name.strip_prefix('.').unwrap_or(name);
+        match Object::root(plain) {
+            Some(Object::Response) if self.phase == Phase::Request => {
+                self.mistake(node, "`response` is not there yet when this is evaluated: only a response transformation can read it")
+            }
+            Some(object) => Type::Object(object),
+            None if TYPE_NAMES.contains(&plain) => Type::Type,
+            None => {
+                let known = ["source", "request", "destination", "response"].into_iter();
+                let hint = did_you_mean(plain, known.chain(self.variables.iter().map(|(name, _)| name.as_str())));
+                self.mistake(node, format!("unknown attribute `{plain}`{hint}"))
+            }
+        }
+    }
+
+    fn select(&mut self, node: &IdedExpr, select: &SelectExpr) -> Type {
+        if let Some(headers) = self.headers_operand(&select.operand) {
+            if !select.test {
+                self.uses.read_header(headers, Some(&select.field));
+            }
+            return if select.test { Type::Bool } else { Type::String };
+        }
+        let operand = self.expr(&select.operand);
+        let field = self.field(node, &operand, &select.field, &select.operand);
+        if select.test { Type::Bool } else { field }
+    }
+
+    /// The type of `operand.field`.
+    fn field(&mut self, node: &IdedExpr, operand: &Type, field: &str, written: &IdedExpr) -> Type {
+        match operand {
+            Type::Object(object) => {
+                let Some((_, found)) = object.fields().iter().find(|(name, _)| *name == field) else {
+                    let known: Vec<String> = object.fields().iter().map(|(name, _)| format!("{}.{name}", object.name())).collect();
+                    let unknown = format!("{}.{field}", object.name());
+                    let hint = did_you_mean(&unknown, known.iter().map(String::as_str));
+                    let hint = if hint.is_empty() { format!(": expected one of `{}`", known.join("`, `")) } else { hint };
+                    return self.mistake(node, format!("unknown attribute `{unknown}`{hint}"));
+                };
+                self.uses.read_attribute(*object, field);
+                found.clone()
+            }
+            Type::Map(key, value) => {
+                if Type::String.fits(key) {
+                    (**value).clone()
+                } else {
+                    self.mistake(node, format!("a {operand} has no field `{field}`"))
+                }
+            }
+            Type::Headers => Type::String,
+            Type::Optional(inner) => {
+                let inner = self.field(node, inner, field, written);
+                Type::Optional(Box::new(inner))
+            }
+            Type::Dyn => Type::Dyn,
+            other => {
+                let what = spelled(written).map_or_else(|| format!("a {other}"), |name| format!("`{name}` is a {other}, which"));
+                self.mistake(node, format!("{what} has no field `{field}`"))
+            }
+        }
+    }
+
+    /// Whose headers these are, where a node is `request.headers` or `response.headers` itself.
+    fn headers_operand(&mut self, node: &IdedExpr) -> Option<Object> {
+        let Expr::Select(select) = &node.expr else { return None };
+        let Expr::Ident(root) = &select.operand.expr else { return None };
+        if select.test || select.field != "headers" || self.variable(root).is_some() {
+            return None;
+        }
+        match self.ident(&select.operand, root) {
+            Type::Object(object @ (Object::Request | Object::Response)) => Some(object),
+            _ => None,
+        }
+    }
+
+    fn call(&mut self, node: &IdedExpr, call: &CallExpr) -> Type {
+        if let Some(result) = self.operator(node, call) {
+            return result;
+        }
+        let Some(target) = &call.target else {
+            let arguments: Vec<Type> = call.args.iter().map(|argument| self.expr(argument)).collect();
+            return self.function(node, Style::Global, &call.func_name, &arguments);
+        };
+        // `math.abs(x)` is a function of that name, unless `math` is a variable.
+        if let Some(namespace) = spelled(target) {
+            let root = namespace.split('.').next().unwrap_or_default();
+            if self.variable(root).is_none() && Object::root(root).is_none() {
+                let arguments: Vec<Type> = call.args.iter().map(|argument| self.expr(argument)).collect();
+                return self.function(node, Style::Global, &format!("{namespace}.{}", call.func_name), &arguments);
+            }
+        }
+        let mut arguments = vec![self.expr(target)];
+        arguments.extend(call.args.iter().map(|argument| self.expr(argument)));
+        self.function(node, Style::Member, &call.func_name, &arguments)
+    }
+
+    fn function(&mut self, node: &IdedExpr, style: Style, name: &str, arguments: &[Type]) -> Type {
+        if !functions::exists(style, name) {
+            let other = match style {
+                Style::Global if functions::exists(Style::Member, name) => format!(": it is called on a value, `x.{name}(...)`"),
+                Style::Member if functions::exists(Style::Global, name) => format!(": it is called as `{name}(...)`"),
+                _ if functions::MACROS.contains(&name) => ": it is a macro, called with other arguments".to_owned(),
+                _ => did_you_mean(name, functions::names(style).chain(functions::MACROS.iter().copied())),
+            };
+            return self.mistake(node, format!("unknown function `{name}`{other}"));
+        }
+        if let Some(result) = functions::result(style, name, arguments) {
+            return result;
+        }
+        let given: Vec<String> = arguments.iter().map(Type::to_string).collect();
+        let given = match (style, given.split_first()) {
+            (Style::Member, Some((target, rest))) => format!("{target}.{name}({})", rest.join(", ")),
+            _ => format!("{name}({})", given.join(", ")),
+        };
+        self.mistake(node, format!("no `{given}`: expected {}", functions::signatures(style, name)))
+    }
+
+    fn comprehension(&mut self, comprehension: &ComprehensionExpr) -> Type {
+        let range = self.expr(&comprehension.iter_range);
+        let (first, second) = match range {
+            Type::List(element) if comprehension.iter_var2.is_some() => (Type::Int, *element),
+            Type::List(element) => (*element, Type::Dyn),
+            Type::Map(key, value) => (*key, *value),
+            Type::Headers => (Type::String, Type::String),
+            Type::Dyn => (Type::Dyn, Type::Dyn),
+            other => {
+                self.mistake(&comprehension.iter_range, format!("a {other} has no elements: expected a list or a map"));
+                (Type::Dyn, Type::Dyn)
+            }
+        };
+        let accumulator = match self.expr(&comprehension.accu_init) {
+            Type::List(_) => Type::list(Type::Dyn),
+            other => other,
+        };
+        let before = self.variables.len();
+        self.variables.push((comprehension.accu_var.clone(), accumulator));
+        // What is bound for the result too, as `optMap` does, has no type that is known from its elements.
+        self.variables.push((comprehension.iter_var.clone(), first));
+        if let Some(name) = &comprehension.iter_var2 {
+            self.variables.push((name.clone(), second));
+        }
+        self.expr(&comprehension.loop_cond);
+        self.expr(&comprehension.loop_step);
+        self.variables.truncate(before.saturating_add(1));
+        let result = self.expr(&comprehension.result);
+        self.variables.truncate(before);
+        result
+    }
+}
+
+/// The dotted name that a node spells, if it does.
+fn spelled(node: &IdedExpr) -> Option<String> {
+    match &node.expr {
+        Expr::Ident(name) => Some(name.clone()),
+        Expr::Select(select) if !select.test => Some(format!("{}.{}", spelled(&select.operand)?, select.field)),
+        _ => None,
+    }
+}
+
+/// The text of a string literal.
+pub(crate) fn string_literal(node: &IdedExpr) -> Option<&str> {
+    match &node.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        _ => None,
+    }
+}
+
+fn literal_type(literal: &LiteralValue) -> Type {
+    match literal {
+        LiteralValue::Boolean(_) => Type::Bool,
+        LiteralValue::Bytes(_) => Type::Bytes,
+        LiteralValue::Double(_) => Type::Double,
+        LiteralValue::Int(_) => Type::Int,
+        LiteralValue::Null => Type::Null,
+        LiteralValue::String(_) => Type::String,
+        LiteralValue::UInt(_) => Type::Uint,
+    }
+}
+
+impl Uses {
+    fn read_header(&mut self, of: Object, name: Option<&str>) {
+        let headers = if of == Object::Response { &mut self.response_headers } else { &mut self.request_headers };
+        match name {
+            Some(name) => headers.name(name),
+            None => *headers = HeadersRead::All,
+        }
+    }
+
+    fn read_attribute(&mut self, of: Object, field: &str) {
+        let reads = match (of, field) {
+            (Object::Request, "version") => Reads { version: true, ..Reads::default() },
+            (Object::Source, "address" | "port") => Reads { source_address: true, ..Reads::default() },
+            (Object::Destination, "address" | "port") => Reads { destination_address: true, ..Reads::default() },
+            (Object::Destination, "hostname") => Reads { service: true, ..Reads::default() },
+            (Object::Request | Object::Response, "headers") => {
+                self.read_header(of, None);
+                return;
+            }
+            _ => return,
+        };
+        self.reads = self.reads.or(reads);
+    }
+}
+
+/// The operators that are calls in the tree, and how the source has them.
+fn symbol(operator: &str) -> &str {
+    match operator {
+        op::CONDITIONAL => "? :",
+        op::LOGICAL_AND => "&&",
+        op::LOGICAL_OR => "||",
+        op::LOGICAL_NOT => "!",
+        op::ADD => "+",
+        op::SUBSTRACT | op::NEGATE => "-",
+        op::MULTIPLY => "*",
+        op::DIVIDE => "/",
+        op::MODULO => "%",
+        op::EQUALS => "==",
+        op::NOT_EQUALS => "!=",
+        op::LESS => "<",
+        op::LESS_EQUALS => "<=",
+        op::GREATER => ">",
+        op::GREATER_EQUALS => ">=",
+        op::IN => "in",
+        other => other,
+    }
+}

@@ -1,0 +1,100 @@
+//! Evaluation, by the `cel` crate's interpreter over values that are resolved when they are asked for.
+
+use std::sync::Arc;
+
+use cel::common::types::{CelBool, CelBytes, CelString};
+use cel::common::value::CowVal;
+use cel::context::VariableResolver;
+use cel::{Context, Env, ExecutionError, IdedExpr, Value};
+
+use super::regex::Compiled;
+use super::types::Object;
+use super::values::ObjectValue;
+use super::view::View;
+
+/// Resolves the names in an expression.
+struct Names<'a> {
+    view: &'a View<'a>,
+    patterns: &'a [Compiled],
+}
+
+impl VariableResolver for Names<'_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        if let Some(index) = name.strip_prefix(super::PATTERN) {
+            let compiled = self.patterns.get(index.parse::<usize>().ok()?)?;
+            return Some(CowVal::Borrowed(compiled));
+        }
+        // The interpreter asks for `request.path` before it asks for `request`: answering saves it the steps. What is
+        // not there is left to those steps, which end in an error that says what is missing.
+        let mut parts = name.trim_start_matches('.').split('.');
+        let mut value = ObjectValue { object: Object::root(parts.next()?)?, view: self.view };
+        let Some(mut part) = parts.next() else { return Some(CowVal::owned(value)) };
+        if part == "identity" && value.object == Object::Source {
+            self.view.workload()?;
+            value.object = Object::Identity;
+            match parts.next() {
+                None => return Some(CowVal::owned(value)),
+                Some(next) => part = next,
+            }
+        }
+        if parts.next().is_some() {
+            return None;
+        }
+        value.attribute(part).ok().map(CowVal::Owned)
+    }
+}
+
+fn evaluate<T>(
+    root: &IdedExpr,
+    env: &Arc<Env>,
+    view: &View<'_>,
+    patterns: &[Compiled],
+    read: impl FnOnce(&CowVal<'_, '_>) -> Result<T, String>,
+) -> Result<T, String> {
+    let names = Names { view, patterns };
+    let mut context = Context::with_env(Arc::clone(env));
+    context.set_variable_resolver(&names);
+    let result = match Value::resolve_val(root, &context) {
+        Ok(value) => read(&value),
+        Err(error) => Err(describe(&error)),
+    };
+    result
+}
+
+/// Evaluates a rule.
+pub(super) fn rule(root: &IdedExpr, env: &Arc<Env>, view: &View<'_>, patterns: &[Compiled]) -> Result<bool, String> {
+    evaluate(root, env, view, patterns, |value| match value.downcast_ref::<CelBool>() {
+        Some(found) => Ok(*found.inner()),
+        None => Err(format!("the result is a {}, not a bool", value.get_type().name())),
+    })
+}
+
+/// Evaluates the value of a header.
+pub(super) fn header(root: &IdedExpr, env: &Arc<Env>, view: &View<'_>, patterns: &[Compiled]) -> Result<Vec<u8>, String> {
+    evaluate(root, env, view, patterns, |value| {
+        if let Some(text) = value.downcast_ref::<CelString<'_>>() {
+            Ok(text.inner().as_bytes().to_vec())
+        } else if let Some(bytes) = value.downcast_ref::<CelBytes<'_>>() {
+            Ok(bytes.inner().to_vec())
+        } else {
+            Err(format!("the result is a {}, not a string or bytes", value.get_type().name()))
+        }
+    })
+}
+
+/// What went wrong, without the values it went wrong with: a header's value has no place in a log.
+fn describe(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchKey(name) => format!("no such key: {name}"),
+        ExecutionError::NoSuchOverload(error) => error.to_string(),
+        ExecutionError::UndeclaredReference(name) => format!("unknown name: {name}"),
+        ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
+        ExecutionError::RemainderByZero(_) => "remainder by zero".to_owned(),
+        ExecutionError::Overflow(operator, ..) => format!("overflow in `{operator}`"),
+        ExecutionError::IndexOutOfBounds(_) => "index out of bounds".to_owned(),
+        ExecutionError::FunctionError { function, .. } => format!("error in `{function}`"),
+        ExecutionError::UnexpectedType { got, want } => format!("got a {got}, expected a {want}"),
+        ExecutionError::InvalidArgumentCount { expected, actual } => format!("expected {expected} arguments, got {actual}"),
+        _ => "evaluation failed".to_owned(),
+    }
+}

@@ -1,0 +1,247 @@
+//! Bounds on an expression's size, checked when the configuration loads.
+//!
+//! The parser, the checker and the interpreter all recurse with the depth of the expression, on a wasm stack of about a
+//! megabyte, and the `cel` crate's own limit does not see chains such as `1+1+1...` (pitfalls that its users met). So the
+//! depth that a source can have is bounded before it is parsed, and again once it is.
+
+use cel::IdedExpr;
+use cel::common::ast::{EntryExpr, Expr};
+
+/// The longest source of an expression, in bytes.
+pub const MAX_SOURCE: usize = 4096;
+/// The deepest nesting of an expression: brackets, operators, selections and calls.
+pub const MAX_DEPTH: usize = 96;
+/// The deepest nesting of comprehensions (`all`, `exists`, `map`, `filter`): each one multiplies the cost.
+pub const MAX_COMPREHENSIONS: usize = 2;
+
+/// Checks a source before it is parsed.
+pub(crate) fn check_source(source: &str) -> Result<(), String> {
+    if source.len() > MAX_SOURCE {
+        return Err(format!("the expression has {} bytes, the limit is {MAX_SOURCE}", source.len()));
+    }
+    let depth = source_depth(source);
+    if depth > MAX_DEPTH {
+        return Err(too_deep(depth));
+    }
+    Ok(())
+}
+
+/// Checks an expression once it is parsed.
+pub(crate) fn check_depth(root: &IdedExpr) -> Result<(), String> {
+    // A loop with a stack of its own: the depth is not known to be safe to recurse over yet.
+    let mut todo = vec![(root, 1_usize, 0_usize)];
+    while let Some((node, depth, comprehensions)) = todo.pop() {
+        let comprehensions = comprehensions.saturating_add(usize::from(matches!(node.expr, Expr::Comprehension(_))));
+        if comprehensions > MAX_COMPREHENSIONS {
+            return Err(format!("macros such as `all` and `map` are nested {comprehensions} deep, the limit is {MAX_COMPREHENSIONS}"));
+        }
+        // What macros expand to is some levels deeper than what was written.
+        if depth > MAX_DEPTH.saturating_mul(3) {
+            return Err(too_deep(depth));
+        }
+        for child in children(node) {
+            todo.push((child, depth.saturating_add(1), comprehensions));
+        }
+    }
+    Ok(())
+}
+
+fn too_deep(depth: usize) -> String {
+    format!("the expression is nested {depth} deep, the limit is {MAX_DEPTH}: split it into several, or use `in [...]` for long chains")
+}
+
+/// The parts of an expression.
+pub(crate) fn children(node: &IdedExpr) -> Vec<&IdedExpr> {
+    match &node.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
+        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
+        Expr::Comprehension(c) => vec![&c.iter_range, &c.accu_init, &c.loop_cond, &c.loop_step, &c.result],
+        Expr::List(list) => list.elements.iter().collect(),
+        Expr::Select(select) => vec![&select.operand],
+        Expr::Map(map) => map.entries.iter().flat_map(|entry| entry_parts(&entry.expr)).collect(),
+        Expr::Struct(made) => made.entries.iter().flat_map(|entry| entry_parts(&entry.expr)).collect(),
+    }
+}
+
+fn entry_parts(entry: &EntryExpr) -> Vec<&IdedExpr> {
+    match entry {
+        EntryExpr::StructField(field) => vec![&field.value],
+        EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
+    }
+}
+
+/// An upper bound of the depth of what a source parses to.
+///
+/// Operators, selections and brackets each add a level to what stands beside them. `&&`, `||`, `,`, `:` and `?` start
+/// anew: the parser balances chains of the first two, and the others stand between siblings; a level each is counted
+/// for the nesting of conditionals.
+fn source_depth(source: &str) -> usize {
+    struct Level {
+        /// Levels in the chain being read.
+        chain: usize,
+        /// The deepest chain so far, what it brackets included.
+        deepest: usize,
+        /// Conditionals, which nest to the right.
+        conditionals: usize,
+    }
+    let fresh = || Level { chain: 0, deepest: 0, conditionals: 0 };
+    let mut levels = vec![fresh()];
+    let mut tokens = Tokens { rest: source.as_bytes() };
+    while let Some(token) = tokens.next() {
+        let Some(level) = levels.last_mut() else { break };
+        match token {
+            Token::Deepens => {
+                level.chain = level.chain.saturating_add(1);
+                level.deepest = level.deepest.max(level.chain);
+            }
+            Token::StartsAnew => level.chain = 0,
+            Token::Conditional => {
+                level.chain = 0;
+                level.conditionals = level.conditionals.saturating_add(1);
+            }
+            Token::Opens => levels.push(fresh()),
+            Token::Closes => {
+                if let (Some(inner), Some(outer)) = (levels.pop(), levels.last_mut()) {
+                    let inner = inner.deepest.saturating_add(inner.conditionals).saturating_add(1);
+                    outer.chain = outer.chain.saturating_add(inner);
+                    outer.deepest = outer.deepest.max(outer.chain);
+                } else {
+                    levels.push(fresh());
+                }
+            }
+        }
+    }
+    levels.iter().fold(0, |sum, level| sum.saturating_add(level.deepest).saturating_add(level.conditionals).saturating_add(1))
+}
+
+enum Token {
+    Deepens,
+    StartsAnew,
+    Conditional,
+    Opens,
+    Closes,
+}
+
+/// The tokens that matter to the depth; strings and comments are skipped.
+struct Tokens<'a> {
+    rest: &'a [u8],
+}
+
+impl Tokens<'_> {
+    fn next(&mut self) -> Option<Token> {
+        while let Some((&byte, after)) = self.rest.split_first() {
+            let doubled = after.first() == Some(&byte);
+            if is_name(byte) {
+                if let Some(token) = self.skip_name() {
+                    return Some(token);
+                }
+                continue;
+            }
+            self.rest = after;
+            match byte {
+                b'"' | b'\'' => self.skip_string(byte, false),
+                b'/' if doubled => {
+                    let line = after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
+                    self.rest = after.get(line..).unwrap_or_default();
+                }
+                b'&' | b'|' if doubled => {
+                    self.rest = after.get(1..).unwrap_or_default();
+                    return Some(Token::StartsAnew);
+                }
+                b',' | b':' => return Some(Token::StartsAnew),
+                b'?' => return Some(Token::Conditional),
+                b'(' | b'[' | b'{' => return Some(Token::Opens),
+                b')' | b']' | b'}' => return Some(Token::Closes),
+                b'.' | b'+' | b'-' | b'*' | b'/' | b'%' | b'!' | b'<' | b'>' | b'=' => {
+                    if after.first() == Some(&b'=') {
+                        self.rest = after.get(1..).unwrap_or_default();
+                    }
+                    return Some(Token::Deepens);
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Skips a name or number, and the string that it is the prefix of.
+    fn skip_name(&mut self) -> Option<Token> {
+        let len = self.rest.iter().position(|byte| !is_name(*byte)).unwrap_or(self.rest.len());
+        let (name, after) = self.rest.split_at_checked(len)?;
+        self.rest = after;
+        if name == b"in" {
+            return Some(Token::Deepens);
+        }
+        let raw = matches!(name, b"r" | b"R" | b"br" | b"bR" | b"Br" | b"BR");
+        if let (true, Some((quote @ (b'"' | b'\''), after))) = (raw, after.split_first()) {
+            self.rest = after;
+            self.skip_string(*quote, true);
+        }
+        None
+    }
+
+    /// Skips to behind the closing quote; only over the opening one where there is none, as the lexer does.
+    fn skip_string(&mut self, quote: u8, raw: bool) {
+        let inside = self.rest;
+        let triple = inside.starts_with(&[quote, quote]);
+        let mut rest = if triple { inside.get(2..).unwrap_or_default() } else { inside };
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            if byte == b'\\' && !raw {
+                rest = after.get(1..).unwrap_or_default();
+            } else if byte == quote && (!triple || after.starts_with(&[quote, quote])) {
+                self.rest = if triple { after.get(2..).unwrap_or_default() } else { after };
+                return;
+            } else if byte == b'\n' && !triple {
+                return;
+            }
+        }
+    }
+}
+
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_rules_are_shallow() {
+        for source in [
+            r#"source.identity.namespace == "team-a" && source.identity.serviceAccount == "team-a""#,
+            r#"request.host == "a" && !(request.path == "/zen" || request.path.startsWith("/repos/"))"#,
+            &format!("request.path in [{}]", vec![r#""/a/b/c""#; 300].join(", ")),
+            &vec![r#"request.path == "/a""#; 100].join(" || "),
+            r#""a string with ((((((((((((((((((((((((((( and ........................................... in it" == "x""#,
+        ] {
+            assert_eq!(check_source(source), Ok(()), "{source}");
+        }
+    }
+
+    #[test]
+    fn every_way_to_nest_is_bounded() {
+        for source in [
+            vec!["1"; 200].join("+"),
+            format!("request{}", ".a".repeat(200)),
+            format!("{}1{}", "(".repeat(200), ")".repeat(200)),
+            format!("{}1{}", "[".repeat(200), "]".repeat(200)),
+            format!("{}true", "!".repeat(200)),
+            format!("{}1", "-".repeat(200)),
+            format!("{}1", "true ? 1 : ".repeat(200)),
+            format!("a{}", "[0]".repeat(200)),
+            format!("a{}", ".f()".repeat(200)),
+            vec!["1"; 200].join(" in "),
+            vec!["1"; 200].join(" < "),
+            format!("(({})+{})", vec!["1"; 60].join("+"), vec!["1"; 60].join("+")),
+            format!("{}{}", "f(".repeat(200), ")".repeat(200)),
+            format!(r#"r"\" == "{}" "#, vec!["1"; 200].join(r#""+""#)),
+            format!("\"unclosed\n + {}", vec!["1"; 200].join("+")),
+            format!("\"\"\"unclosed\n + {}", vec!["1"; 200].join("+")),
+        ] {
+            assert!(check_source(&source).is_err(), "{source}");
+        }
+        assert!(check_source(&format!("\"{}\"", "a".repeat(MAX_SOURCE))).is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! The types that expressions are checked with.
+
+use std::fmt;
+
+/// A CEL type, as far as checking needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Type {
+    /// Known only when the request comes.
+    Dyn,
+    Bool,
+    Int,
+    Uint,
+    Double,
+    String,
+    Bytes,
+    Null,
+    /// The type of a type, such as `int`.
+    Type,
+    List(Box<Type>),
+    Map(Box<Type>, Box<Type>),
+    Optional(Box<Type>),
+    /// The headers of a request or response: a map of strings whose keys ignore letter case.
+    Headers,
+    /// An attribute that has attributes.
+    Object(Object),
+}
+
+/// The attributes that have attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Object {
+    Source,
+    Identity,
+    Request,
+    Destination,
+    Response,
+}
+
+impl Type {
+    pub(crate) fn list(element: Type) -> Type {
+        Type::List(Box::new(element))
+    }
+
+    /// Whether a value of one type may be used where the other is expected.
+    pub(crate) fn fits(&self, expected: &Type) -> bool {
+        match (self, expected) {
+            (Type::Dyn, _) | (_, Type::Dyn) => true,
+            (Type::List(a), Type::List(b)) | (Type::Optional(a), Type::Optional(b)) => a.fits(b),
+            (Type::Map(key_a, value_a), Type::Map(key_b, value_b)) => key_a.fits(key_b) && value_a.fits(value_b),
+            (Type::Headers, Type::Map(key, value)) => Type::String.fits(key) && Type::String.fits(value),
+            (a, b) => a == b,
+        }
+    }
+
+    pub(crate) fn is_number(&self) -> bool {
+        matches!(self, Type::Int | Type::Uint | Type::Double)
+    }
+
+    /// The type that holds both.
+    pub(crate) fn join(self, other: Type) -> Type {
+        if self == other { self } else { Type::Dyn }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Type::Dyn => f.write_str("dyn"),
+            Type::Bool => f.write_str("bool"),
+            Type::Int => f.write_str("int"),
+            Type::Uint => f.write_str("uint"),
+            Type::Double => f.write_str("double"),
+            Type::String => f.write_str("string"),
+            Type::Bytes => f.write_str("bytes"),
+            Type::Null => f.write_str("null"),
+            Type::Type => f.write_str("type"),
+            Type::List(element) => write!(f, "list({element})"),
+            Type::Map(key, value) => write!(f, "map({key}, {value})"),
+            Type::Optional(value) => write!(f, "optional({value})"),
+            Type::Headers => f.write_str("map(string, string)"),
+            Type::Object(object) => f.write_str(object.name()),
+        }
+    }
+}
+
+impl Object {
+    /// How messages name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Object::Source => "source",
+            Object::Identity => "source.identity",
+            Object::Request => "request",
+            Object::Destination => "destination",
+            Object::Response => "response",
+        }
+    }
+
+    /// The attributes of this one.
+    pub(crate) fn fields(self) -> &'static [(&'static str, Type)] {
+        match self {
+            Object::Source => const {
+                &[
+                    ("identity", Type::Object(Object::Identity)),
+                    ("spiffeId", Type::String),
+                    ("address", Type::String),
+                    ("port", Type::Int),
+                ]
+            },
+            Object::Identity => const { &[("trustDomain", Type::String), ("namespace", Type::String), ("serviceAccount", Type::String)] },
+            Object::Request => const {
+                &[
+                    ("method", Type::String),
+                    ("scheme", Type::String),
+                    ("host", Type::String),
+                    ("path", Type::String),
+                    ("pathAndQuery", Type::String),
+                    ("version", Type::String),
+                    ("headers", Type::Headers),
+                    ("id", Type::String),
+                ]
+            },
+            Object::Destination => const { &[("hostname", Type::String), ("address", Type::String), ("port", Type::Int)] },
+            Object::Response => const { &[("code", Type::Int), ("headers", Type::Headers)] },
+        }
+    }
+
+    /// The attribute at the root of expressions that has this name, in a phase.
+    pub(crate) fn root(name: &str) -> Option<Object> {
+        [Object::Source, Object::Request, Object::Destination, Object::Response].into_iter().find(|object| object.name() == name)
+    }
+}
+
+/// When an expression is evaluated, and so what it may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Before the request goes on.
+    Request,
+    /// When the response comes.
+    Response,
+}

@@ -1,0 +1,117 @@
+//! Reads JSON into typed fields, collecting every error with its place instead of stopping at the first.
+
+use super::error::ConfigError;
+use super::json::Json;
+use crate::suggest::did_you_mean;
+
+/// The errors found so far, and the policy being read.
+#[derive(Debug, Default)]
+pub(super) struct Errors {
+    pub(super) found: Vec<ConfigError>,
+    pub(super) policy: Option<String>,
+}
+
+impl Errors {
+    pub(super) fn add(&mut self, place: &str, message: impl Into<String>) {
+        self.found.push(ConfigError { policy: self.policy.clone(), place: place.to_owned(), message: message.into() });
+    }
+}
+
+/// A value and its place.
+#[derive(Debug, Clone)]
+pub(super) struct Node<'j> {
+    pub(super) place: String,
+    pub(super) json: &'j Json,
+}
+
+impl<'j> Node<'j> {
+    fn wrong(&self, expected: &str, errors: &mut Errors) {
+        errors.add(&self.place, format!("expected {expected}, got {}", self.json.kind()));
+    }
+
+    pub(super) fn string(&self, errors: &mut Errors) -> Option<&'j str> {
+        match self.json {
+            Json::String(text) => Some(text),
+            _ => {
+                self.wrong("a string", errors);
+                None
+            }
+        }
+    }
+
+    /// The items of a list that may have at most `limit`.
+    pub(super) fn list(&self, limit: usize, errors: &mut Errors) -> Vec<Node<'j>> {
+        let Json::Array(items) = self.json else {
+            self.wrong("a list", errors);
+            return Vec::new();
+        };
+        if items.len() > limit {
+            errors.add(&self.place, format!("has {} entries, the limit is {limit}", items.len()));
+        }
+        items
+            .iter()
+            .take(limit)
+            .enumerate()
+            .map(|(index, json)| Node { place: format!("{}[{index}]", self.place), json })
+            .collect()
+    }
+
+    /// One of a set of words.
+    pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)], errors: &mut Errors) -> Option<T> {
+        let text = self.string(errors)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let known: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+            let hint = did_you_mean(text, words.iter().map(|(word, _)| *word));
+            errors.add(&self.place, format!("unknown value `{}`{hint}: expected {}", text.escape_debug(), known.join(", ")));
+        }
+        found
+    }
+
+    /// The fields of an object, none but those of `known`, none twice.
+    pub(super) fn object(&self, known: &'static [&'static str], errors: &mut Errors) -> Option<Object<'j>> {
+        let Json::Object(fields) = self.json else {
+            self.wrong("an object", errors);
+            return None;
+        };
+        for (index, (name, _)) in fields.iter().enumerate() {
+            let shown = name.escape_debug();
+            if !known.contains(&name.as_str()) {
+                let hint = did_you_mean(name, known.iter().copied());
+                let expected: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+                errors.add(&self.place, format!("unknown field `{shown}`{hint}: expected {}", expected.join(", ")));
+            } else if fields.iter().take(index).any(|(earlier, _)| earlier == name) {
+                errors.add(&self.place, format!("field `{shown}` is given twice: leave one out"));
+            }
+        }
+        Some(Object { place: self.place.clone(), fields })
+    }
+}
+
+/// An object and its place.
+#[derive(Debug)]
+pub(super) struct Object<'j> {
+    place: String,
+    fields: &'j [(String, Json)],
+}
+
+impl<'j> Object<'j> {
+    /// The field, if it is there and not null.
+    pub(super) fn get(&self, name: &str) -> Option<Node<'j>> {
+        let (_, json) = self.fields.iter().find(|(field, json)| field == name && *json != Json::Null)?;
+        Some(Node { place: self.place_of(name), json })
+    }
+
+    /// The field; it is an error for it not to be there.
+    pub(super) fn require(&self, name: &str, errors: &mut Errors) -> Option<Node<'j>> {
+        let found = self.get(name);
+        if found.is_none() {
+            errors.add(&self.place, format!("field `{name}` is missing"));
+        }
+        found
+    }
+
+    pub(super) fn place_of(&self, name: &str) -> String {
+        if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) }
+    }
+}

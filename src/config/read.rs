@@ -1,0 +1,287 @@
+//! From JSON to [`Config`].
+
+use super::decode::{Errors, Node, Object};
+use super::json::Json;
+use super::{
+    Action, AuditLog, AuthorizationConfig, Combine, Config, ConfigError, Expr, HeaderRulesConfig, HeaderValueConfig, HostBinding,
+    HostPattern, IdentityConfig, IdentitySource, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_POLICY_NAME, MAX_TRANSFORMATIONS,
+    MAX_TRUST_DOMAINS, Mode, OnError, PolicyConfig,
+};
+use crate::header_name::{self, Direction};
+use crate::identity::is_trust_domain;
+use crate::path::PathSafety;
+use crate::request::host::is_host_name;
+
+const PATH_SAFETY: &[(&str, PathSafety)] =
+    &[("Strict", PathSafety::Strict), ("Lenient", PathSafety::Lenient), ("Off", PathSafety::Off)];
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// All that is wrong with its shape: JSON, fields, types, names, limits.
+    pub fn parse(json: &[u8]) -> Result<Config, Vec<ConfigError>> {
+        let (config, errors) = Config::parse_all(json);
+        if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// Reads what can be read of a configuration, with all that is wrong with its shape, so that the expressions of a
+    /// configuration with another error are still checked in the same go.
+    pub(crate) fn parse_all(json: &[u8]) -> (Config, Vec<ConfigError>) {
+        let mut errors = Errors::default();
+        let mut config = Config {
+            identity: IdentityConfig::default(),
+            path_safety: PathSafety::default(),
+            host_binding: HostBinding::default(),
+            audit: AuditLog::default(),
+            policies: Vec::new(),
+        };
+        if json.iter().all(u8::is_ascii_whitespace) {
+            errors.add("", "the configuration is empty: give `policies`, an empty list if there are none yet");
+            return (config, errors.found);
+        }
+        let json: Json = match serde_json::from_slice(json) {
+            Ok(json) => json,
+            Err(error) => {
+                errors.add("", format!("not valid JSON: {error}"));
+                return (config, errors.found);
+            }
+        };
+        let root = Node { place: String::new(), json: &json };
+        if let Some(root) = root.object(&["identity", "policies", "audit", "pathSafety", "hostBinding"], &mut errors) {
+            read_root(&root, &mut config, &mut errors);
+        }
+        (config, errors.found)
+    }
+}
+
+fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
+    if let Some(node) = root.get("identity") {
+        config.identity = read_identity(&node, errors);
+    }
+    if let Some(node) = root.get("pathSafety") {
+        config.path_safety = node.word(PATH_SAFETY, errors).unwrap_or_default();
+    }
+    if let Some(node) = root.get("hostBinding") {
+        let words = [("Strict", HostBinding::Strict), ("Off", HostBinding::Off)];
+        config.host_binding = node.word(&words, errors).unwrap_or_default();
+    }
+    if let Some(audit) = root.get("audit").and_then(|node| node.object(&["log"], errors)) {
+        if let Some(node) = audit.get("log") {
+            let words = [("All", AuditLog::All), ("Denied", AuditLog::Denied), ("None", AuditLog::None)];
+            config.audit = node.word(&words, errors).unwrap_or_default();
+        }
+    }
+    if let Some(node) = root.require("policies", errors) {
+        config.policies = node.list(MAX_POLICIES, errors).iter().filter_map(|node| read_policy(node, errors)).collect();
+        refuse_duplicate_names(&config.policies, errors);
+    }
+}
+
+fn read_identity(node: &Node<'_>, errors: &mut Errors) -> IdentityConfig {
+    let mut identity = IdentityConfig::default();
+    let Some(fields) = node.object(&["sources", "trustDomains"], errors) else { return identity };
+    if let Some(node) = fields.get("sources") {
+        let words = [
+            ("filterState", IdentitySource::FilterState),
+            ("peerCertificate", IdentitySource::PeerCertificate),
+            ("forwardedClientCert", IdentitySource::ForwardedClientCert),
+        ];
+        let items = node.list(words.len(), errors);
+        identity.sources = items.iter().filter_map(|item| item.word(&words, errors)).collect();
+        if items.is_empty() {
+            errors.add(&node.place, "is empty, so no caller would have an identity: name a source, or leave the field out");
+        }
+    }
+    if let Some(node) = fields.get("trustDomains") {
+        let items = node.list(MAX_TRUST_DOMAINS, errors);
+        if items.is_empty() {
+            errors.add(&node.place, "is empty: name a trust domain, or leave the field out to believe any that TLS let in");
+        }
+        for item in items {
+            let Some(name) = item.string(errors) else { continue };
+            if is_trust_domain(name) {
+                identity.trust_domains.push(name.to_owned());
+            } else {
+                let message = format!("`{}` is no trust domain: expected lower-case letters, digits, `.`, `-`, `_`", name.escape_debug());
+                errors.add(&item.place, message);
+            }
+        }
+    }
+    identity
+}
+
+fn read_policy(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConfig> {
+    errors.policy = match node.json {
+        Json::Object(fields) => fields.iter().find_map(|(name, value)| match value {
+            Json::String(text) if name == "name" => Some(text.chars().take(MAX_POLICY_NAME).collect()),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let policy = read_policy_fields(node, errors);
+    errors.policy = None;
+    policy
+}
+
+fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConfig> {
+    let fields = node.object(&["name", "hosts", "mode", "pathSafety", "traffic"], errors)?;
+    let name = fields.require("name", errors).and_then(|node| read_name(&node, errors)).unwrap_or_default();
+    let mut policy = PolicyConfig {
+        name,
+        place: node.place.clone(),
+        hosts: Vec::new(),
+        mode: Mode::default(),
+        path_safety: None,
+        authorization: None,
+        request: HeaderRulesConfig::default(),
+        response: HeaderRulesConfig::default(),
+    };
+    if let Some(node) = fields.get("hosts") {
+        let items = node.list(MAX_HOSTS, errors);
+        if items.is_empty() {
+            errors.add(&node.place, "is empty: name a host, or leave the field out for a policy of all hosts");
+        }
+        policy.hosts = items.iter().filter_map(|item| read_host(item, errors)).collect();
+    }
+    if let Some(node) = fields.get("mode") {
+        policy.mode = node.word(&[("Enforce", Mode::Enforce), ("Shadow", Mode::Shadow)], errors).unwrap_or_default();
+    }
+    if let Some(node) = fields.get("pathSafety") {
+        policy.path_safety = node.word(PATH_SAFETY, errors);
+        if fields.get("hosts").is_none() {
+            errors.add(&node.place, "needs `hosts`: without them it would be every host's; set `pathSafety` at the top level for that");
+        }
+    }
+    let traffic = fields.require("traffic", errors)?;
+    let place = traffic.place.clone();
+    let traffic = traffic.object(&["authorization", "transformation"], errors)?;
+    let authorization = traffic.get("authorization");
+    let transformation = traffic.get("transformation");
+    if authorization.is_none() && transformation.is_none() && policy.path_safety.is_none() {
+        errors.add(&place, "is empty: give `authorization`, `transformation` or both");
+    }
+    policy.authorization = authorization.and_then(|node| read_authorization(&node, errors));
+    if let Some(directions) = transformation.and_then(|node| node.object(&["request", "response"], errors)) {
+        if let Some(node) = directions.get("request") {
+            policy.request = read_header_rules(&node, Direction::Request, errors);
+        }
+        if let Some(node) = directions.get("response") {
+            policy.response = read_header_rules(&node, Direction::Response, errors);
+        }
+    }
+    Some(policy)
+}
+
+fn read_name(node: &Node<'_>, errors: &mut Errors) -> Option<String> {
+    let name = node.string(errors)?;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.is_empty() || name.len() > MAX_POLICY_NAME || !name.bytes().all(legal) {
+        let message = format!(
+            "`{}` is no policy name: expected 1 to {MAX_POLICY_NAME} letters, digits, `-`, `_` and `.` (it becomes part of a metric's name)",
+            name.chars().take(MAX_POLICY_NAME).collect::<String>().escape_debug()
+        );
+        errors.add(&node.place, message);
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+fn refuse_duplicate_names(policies: &[PolicyConfig], errors: &mut Errors) {
+    let mut first = std::collections::HashMap::new();
+    for policy in policies.iter().filter(|policy| !policy.name.is_empty()) {
+        if let Some(earlier) = first.insert(policy.name.as_str(), policy.place.as_str()) {
+            errors.policy = Some(policy.name.clone());
+            errors.add(&format!("{}.name", policy.place), format!("the name is taken by {earlier}: give each policy its own"));
+        }
+    }
+    errors.policy = None;
+}
+
+fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
+    let text = node.string(errors)?;
+    let lower = text.to_ascii_lowercase();
+    let (wildcard, name) = match lower.strip_prefix("*.") {
+        Some(name) => (true, name),
+        None => (false, lower.as_str()),
+    };
+    if !is_host_name(name) || name.ends_with('.') {
+        let message = format!(
+            "`{}` is no host: expected a name such as `api.example.com`, or one leading wildcard such as `*.example.com`; no port, scheme or trailing dot",
+            text.escape_debug()
+        );
+        errors.add(&node.place, message);
+        return None;
+    }
+    Some(if wildcard { HostPattern::Under(format!(".{name}")) } else { HostPattern::Exact(name.to_owned()) })
+}
+
+fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<AuthorizationConfig> {
+    let fields = node.object(&["action", "policy", "match", "onError"], errors)?;
+    let words = [("Allow", Action::Allow), ("Deny", Action::Deny), ("Require", Action::Require)];
+    let action = fields.require("action", errors).and_then(|node| node.word(&words, errors));
+    let combine = fields.get("match").and_then(|node| node.word(&[("All", Combine::All), ("Any", Combine::Any)], errors));
+    let on_error = fields.get("onError").and_then(|node| node.word(&[("Deny", OnError::Deny), ("Ignore", OnError::Ignore)], errors));
+    let policy = fields.require("policy", errors).and_then(|node| node.object(&["matchExpressions"], errors))?;
+    let list = policy.require("matchExpressions", errors)?;
+    let items = list.list(MAX_MATCH_EXPRESSIONS, errors);
+    if items.is_empty() {
+        errors.add(&list.place, "is empty: give an expression (`true` for one that always matches)");
+    }
+    if items.len() > 1 && fields.get("match").is_none() {
+        errors.add(
+            &fields.place_of("match"),
+            format!(
+                "is missing: say whether the {} expressions must match `All` or `Any` (AgentGateway's documentation says all, its controller does any)",
+                items.len()
+            ),
+        );
+    }
+    let expressions = items.iter().filter_map(|item| read_expression(item, errors)).collect();
+    Some(AuthorizationConfig {
+        action: action?,
+        combine: combine.unwrap_or(Combine::All),
+        on_error: on_error.unwrap_or_default(),
+        expressions,
+    })
+}
+
+fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
+    let source = node.string(errors)?;
+    Some(Expr { place: node.place.clone(), source: source.to_owned() })
+}
+
+fn read_header_rules(node: &Node<'_>, direction: Direction, errors: &mut Errors) -> HeaderRulesConfig {
+    let Some(fields) = node.object(&["set", "add", "remove"], errors) else { return HeaderRulesConfig::default() };
+    let values = |name: &str, pseudo_allowed: bool, errors: &mut Errors| -> Vec<HeaderValueConfig> {
+        let Some(node) = fields.get(name) else { return Vec::new() };
+        let items = node.list(MAX_TRANSFORMATIONS, errors);
+        items.iter().filter_map(|item| read_header_value(item, direction, pseudo_allowed, errors)).collect()
+    };
+    let set = values("set", true, errors);
+    let add = values("add", false, errors);
+    let remove = fields.get("remove").map_or_else(Vec::new, |node| {
+        let items = node.list(MAX_TRANSFORMATIONS, errors);
+        items.iter().filter_map(|item| read_header_name(item, direction, false, errors)).collect()
+    });
+    HeaderRulesConfig { set, add, remove }
+}
+
+fn read_header_value(node: &Node<'_>, direction: Direction, pseudo: bool, errors: &mut Errors) -> Option<HeaderValueConfig> {
+    let fields = node.object(&["name", "value"], errors)?;
+    let name = fields.require("name", errors).and_then(|node| read_header_name(&node, direction, pseudo, errors));
+    let value = fields.require("value", errors).and_then(|node| read_expression(&node, errors));
+    // The expression is checked even where the name is wrong: all errors are told at once.
+    Some(HeaderValueConfig { name: name.unwrap_or_default(), value: value? })
+}
+
+fn read_header_name(node: &Node<'_>, direction: Direction, pseudo: bool, errors: &mut Errors) -> Option<String> {
+    let name = node.string(errors)?.to_ascii_lowercase();
+    match header_name::check(&name, direction, pseudo) {
+        Ok(()) => Some(name),
+        Err(message) => {
+            errors.add(&node.place, message);
+            None
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The plugin: loads its configuration, and makes a stream context for each request.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use super::host;
+use super::metrics::Metrics;
+use super::stream::Stream;
+use crate::policy::Engine;
+
+/// What one configuration's streams share.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) engine: Engine,
+    pub(super) metrics: Metrics,
+}
+
+/// The root context: one per worker and configuration.
+#[derive(Debug, Default)]
+pub(super) struct Root {
+    loaded: Option<Rc<Loaded>>,
+}
+
+/// Shared by every VM of the process, this one's name behind it: that a configuration of this plugin has been loaded. A
+/// configuration is tried in a VM of its own first, so nothing in that VM's memory could tell.
+const LOADED_KEY: &[u8] = b"egress_filter.loaded.";
+
+fn loaded_key() -> Vec<u8> {
+    let name = host::property(b"plugin_name").ok().flatten().unwrap_or_default();
+    [LOADED_KEY, &name].concat()
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let json = match host::configuration() {
+            Ok(json) => json,
+            Err(error) => {
+                log::error!("egress filter: configuration refused: {error}");
+                return false;
+            }
+        };
+        match Engine::load(&json) {
+            Ok(engine) => {
+                log::info!("egress filter: configuration loaded, {} policies", engine.policy_count());
+                if let Err(error) = host::set_shared_data(&loaded_key(), b"1") {
+                    log::warn!("egress filter: {error}");
+                }
+                self.loaded = Some(Rc::new(Loaded { engine, metrics: Metrics::default() }));
+                true
+            }
+            Err(errors) => {
+                for error in &errors {
+                    log::error!("egress filter: configuration error: {error}");
+                }
+                let earlier = matches!(host::shared_data(&loaded_key()), Ok(Some(_)));
+                let (metric, consequence) = if earlier {
+                    ("egress_config_refused_update", "the last good configuration stays in force")
+                } else {
+                    ("egress_config_refused_first_load", "every request is refused until a good one comes")
+                };
+                log::error!("egress filter: configuration refused, {} errors: {consequence}", errors.len());
+                if let Err(error) = host::define_counter(metric).and_then(host::increment) {
+                    log::warn!("egress filter: cannot count: {error}");
+                }
+                false
+            }
+        }
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream::new(self.loaded.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}

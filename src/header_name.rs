@@ -1,0 +1,90 @@
+//! Which headers a transformation may touch, and which bytes a header may hold (RFC 9110 section 5).
+
+/// Whose headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// The request's.
+    Request,
+    /// The response's.
+    Response,
+}
+
+/// Headers that say how the message is framed or whose connection it is on: changing one desynchronises the two sides.
+const FRAMING: &[&str] =
+    &["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
+
+/// Checks the lower-case `name` of a header to be changed; `pseudo` says whether `:path` and its like may be.
+pub(crate) fn check(name: &str, direction: Direction, pseudo: bool) -> Result<(), String> {
+    let settable: &[&str] = match direction {
+        Direction::Request => &[":authority", ":method", ":path"],
+        Direction::Response => &[":status"],
+    };
+    if name.starts_with(':') {
+        return match (settable.contains(&name), pseudo) {
+            (true, true) => Ok(()),
+            (true, false) => Err(format!("`{name}` has one value: `set` it")),
+            (false, _) => {
+                let known: Vec<String> = settable.iter().map(|name| format!("`{name}`")).collect();
+                Err(format!("pseudo-header `{}` cannot be changed: only {}", name.escape_debug(), known.join(", ")))
+            }
+        };
+    }
+    if !is_token(name.as_bytes()) {
+        return Err(format!("`{}` is no header name: expected letters, digits and `!#$%&'*+-.^_`|~`", name.escape_debug()));
+    }
+    if name == "host" {
+        return Err("`host` cannot be changed: `set` `:authority`".to_owned());
+    }
+    if FRAMING.contains(&name) {
+        return Err(format!("`{name}` cannot be changed: it frames the message on the connection"));
+    }
+    Ok(())
+}
+
+/// Whether these bytes are a `token` (RFC 9110 section 5.6.2), which a header's name is.
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+/// Whether these bytes can stand as a header's value (RFC 9110 section 5.5): no control byte but tab, no space around.
+pub(crate) fn is_value(bytes: &[u8]) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    bytes.iter().all(|&byte| (byte >= b' ' && byte != 0x7f) || byte == b'\t') && !blank(bytes.first()) && !blank(bytes.last())
+}
+
+/// Whether an origin may take one name for the other: CGI and its heirs read `x_caller` and `X-Caller` as one.
+pub(crate) fn same_to_some_origin(a: &[u8], b: &[u8]) -> bool {
+    let fold = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    a.len() == b.len() && a.iter().map(fold).eq(b.iter().map(fold))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn framing_and_unknown_pseudo_headers_cannot_be_changed() {
+        for name in ["host", "content-length", "transfer-encoding", "connection", ":scheme", ":status", "a b", "", "x\r\n", ":"] {
+            assert!(check(name, Direction::Request, true).is_err(), "{name:?}");
+        }
+        for name in ["x-a", ":path", ":authority", ":method", "authorization"] {
+            assert_eq!(check(name, Direction::Request, true), Ok(()), "{name:?}");
+        }
+        assert!(check(":path", Direction::Request, false).is_err());
+        assert!(check(":path", Direction::Response, true).is_err());
+        assert_eq!(check(":status", Direction::Response, true), Ok(()));
+    }
+
+    #[test]
+    fn values_hold_no_control_byte_and_no_space_around() {
+        for (value, legal) in [("", true), ("a b\tc", true), ("\u{e9}", true), ("a\r\nb: c", false), ("a\0", false), (" a", false), ("a\t", false), ("\x7f", false)] {
+            assert_eq!(is_value(value.as_bytes()), legal, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn underscores_are_hyphens_to_some() {
+        assert!(same_to_some_origin(b"X_Caller-Identity", b"x-caller-identity"));
+        assert!(!same_to_some_origin(b"x-caller", b"x-callers"));
+    }
+}

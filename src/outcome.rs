@@ -1,0 +1,193 @@
+//! What was decided about a request, and what is to be done.
+
+/// The body of every denial by policy.
+pub const DENIAL_BODY: &str = "authorization failed";
+/// The body of every refusal of a malformed request.
+pub const BAD_REQUEST_BODY: &str = "bad request";
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The answer to give instead of forwarding, if the request is denied.
+    pub denial: Option<Denial>,
+    /// The index of the policy that decided, where one did.
+    pub policy: Option<usize>,
+    /// Its name.
+    pub policy_name: Option<String>,
+    /// Why.
+    pub reason: Reason,
+    /// Shadow policies that would have denied the request, were they enforced.
+    pub shadow: Vec<usize>,
+    /// Expressions that erred, by policy.
+    pub errors: Vec<(usize, String)>,
+    /// What to change of the request's headers, in order.
+    pub changes: Vec<Change>,
+    /// What to count.
+    pub counts: Vec<Count>,
+    /// The caller's SPIFFE ID.
+    pub caller: Option<String>,
+    /// The line of the audit log, if this decision is logged.
+    pub audit: Option<String>,
+}
+
+impl Outcome {
+    /// The request goes on.
+    pub(crate) fn allowed(reason: Reason, policy: Option<usize>) -> Outcome {
+        Outcome {
+            denial: None,
+            policy,
+            policy_name: None,
+            reason,
+            shadow: Vec::new(),
+            errors: Vec::new(),
+            changes: Vec::new(),
+            counts: Vec::new(),
+            caller: None,
+            audit: None,
+        }
+    }
+
+    /// The request ends here.
+    pub(crate) fn denied(denial: Denial, policy: Option<usize>) -> Outcome {
+        Outcome { reason: denial.reason, denial: Some(denial), ..Outcome::allowed(Reason::InternalError, policy) }
+    }
+
+    /// The request ends here because something failed that must not.
+    #[must_use]
+    pub fn internal_error(detail: &'static str) -> Outcome {
+        let denial = Denial { detail: Some(detail), ..Denial::forbidden(Reason::InternalError) };
+        let counts = vec![Count { policy: None, counter: Counter::Denied }, Count { policy: None, counter: Counter::InternalErrors }];
+        Outcome { counts, ..Outcome::denied(denial, None) }
+    }
+}
+
+/// The answer that a denied request gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Denial {
+    /// The HTTP status.
+    pub status: u16,
+    /// The status for gRPC calls (gRPC's `statuscodes.md`).
+    pub grpc_status: u8,
+    /// The body, or the message for gRPC calls.
+    pub body: &'static str,
+    /// Why.
+    pub reason: Reason,
+    /// What exactly, for the audit record.
+    pub detail: Option<&'static str>,
+}
+
+impl Denial {
+    /// A denial by policy: 403, PERMISSION_DENIED.
+    pub(crate) fn forbidden(reason: Reason) -> Denial {
+        Denial { status: 403, grpc_status: 7, body: DENIAL_BODY, reason, detail: None }
+    }
+
+    /// A refusal of a malformed request: 400, INVALID_ARGUMENT.
+    pub(crate) fn bad_request(reason: Reason, detail: &'static str) -> Denial {
+        Denial { status: 400, grpc_status: 3, body: BAD_REQUEST_BODY, reason, detail: Some(detail) }
+    }
+}
+
+/// Why a request was allowed or denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// An Allow matched.
+    AllowMatched,
+    /// Nothing denied it, and no Allow is in scope.
+    NoAllowRule,
+    /// A Deny matched.
+    DenyMatched,
+    /// A Deny erred.
+    DenyError,
+    /// A Require did not match, or erred.
+    RequireNotMatched,
+    /// Allows are in scope, and none matched.
+    NoAllowMatched,
+    /// The path could be read in two ways.
+    PathUnsafe,
+    /// The host is not that of the service which the caller dialled.
+    HostMismatch,
+    /// There is no one host.
+    BadHost,
+    /// Something failed that must not.
+    InternalError,
+}
+
+impl Reason {
+    /// The word for audit records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::AllowMatched => "allow-matched",
+            Reason::NoAllowRule => "no-allow-rule",
+            Reason::DenyMatched => "deny-matched",
+            Reason::DenyError => "deny-error",
+            Reason::RequireNotMatched => "require-not-matched",
+            Reason::NoAllowMatched => "no-allow-matched",
+            Reason::PathUnsafe => "path-unsafe",
+            Reason::HostMismatch => "host-mismatch",
+            Reason::BadHost => "bad-host",
+            Reason::InternalError => "internal-error",
+        }
+    }
+}
+
+/// A change of a header. Names are lower-case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// One more line.
+    Add(String, Vec<u8>),
+    /// This value on the one line there is, or on a new one.
+    Replace(String, Vec<u8>),
+    /// No line of this name.
+    Remove(String),
+}
+
+/// One step of a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// The policy whose counter it is; the filter's own if none.
+    pub policy: Option<usize>,
+    /// Which.
+    pub counter: Counter,
+}
+
+impl Count {
+    /// A step of the filter's counter and of the policy's.
+    pub(crate) fn of_policy(index: usize, counter: Counter) -> [Count; 2] {
+        [Count { policy: None, counter }, Count { policy: Some(index), counter }]
+    }
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counter {
+    /// Requests that went on.
+    Allowed,
+    /// Requests that ended here.
+    Denied,
+    /// Requests that a shadow policy would have denied.
+    ShadowDenied,
+    /// Expressions that erred.
+    EvaluationErrors,
+    /// Requests refused because a host call failed, or another thing that must not.
+    InternalErrors,
+}
+
+impl Counter {
+    /// The counter's name, for the filter or for a policy.
+    #[must_use]
+    pub fn name(self, policy: Option<&str>) -> String {
+        let what = match self {
+            Counter::Allowed => "allowed",
+            Counter::Denied => "denied",
+            Counter::ShadowDenied => "shadow_denied",
+            Counter::EvaluationErrors => "evaluation_errors",
+            Counter::InternalErrors => "internal_errors",
+        };
+        match policy {
+            None => format!("egress_{what}"),
+            Some(policy) => format!("egress_policy_{policy}_{what}"),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Path safety: which paths an origin could read differently from the rules here.
+
+/// How much ambiguity a path may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
+pub enum PathSafety {
+    /// Anything goes.
+    Off,
+    /// Nothing that walks out of a prefix.
+    Lenient,
+    /// Nothing that two readers could read in two ways.
+    #[default]
+    Strict,
+}
+
+impl PathSafety {
+    /// What is unsafe about a path as it came (with its query), or nothing.
+    #[must_use]
+    pub fn objection(self, path_and_query: &[u8]) -> Option<&'static str> {
+        let path = without_query(path_and_query);
+        match self {
+            PathSafety::Off => None,
+            PathSafety::Lenient => lenient(path),
+            PathSafety::Strict => strict(path, path_and_query),
+        }
+    }
+}
+
+/// The path without its query.
+#[must_use]
+pub fn without_query(path_and_query: &[u8]) -> &[u8] {
+    path_and_query.split(|byte| *byte == b'?').next().unwrap_or_default()
+}
+
+fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
+    // `*` is the whole target of `OPTIONS *` (RFC 9112 section 3.2.4).
+    if path.first() != Some(&b'/') && path != b"*" {
+        return Some("not absolute");
+    }
+    if path_and_query.contains(&b'#') {
+        return Some("fragment");
+    }
+    let mut rest = path;
+    let mut before = 0;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'/' if before == b'/' => return Some("empty segment"),
+            b'\\' => return Some("backslash"),
+            b';' => return Some("semicolon"),
+            0..=b' ' | 0x7f..=0xff => return Some("control or non-ASCII byte"),
+            b'%' => {
+                let Some((decoded, after)) = escape(after) else { return Some("invalid percent escape") };
+                match decoded {
+                    b'/' | b'\\' | b'.' | b'%' | b';' => return Some("escaped delimiter"),
+                    0..b' ' | 0x7f => return Some("escaped control byte"),
+                    _ => rest = after,
+                }
+            }
+            _ => {}
+        }
+        before = byte;
+    }
+    has_dot_segment(path).then_some("dot segment")
+}
+
+fn lenient(path: &[u8]) -> Option<&'static str> {
+    let once = decode(path);
+    let twice = decode(&once);
+    for reading in [path, &once, &twice] {
+        if has_dot_segment(reading) {
+            return Some("dot segment");
+        }
+        if reading.contains(&b'\\') {
+            return Some("backslash");
+        }
+        if reading.iter().any(u8::is_ascii_control) {
+            return Some("control byte");
+        }
+    }
+    None
+}
+
+/// Whether a segment is `.` or `..`, a parameter behind it (`..;x`, which servlet containers cut off) not counted.
+fn has_dot_segment(path: &[u8]) -> bool {
+    path.split(|byte| matches!(byte, b'/' | b'\\')).any(|segment| {
+        let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+        matches!(name, b"." | b"..")
+    })
+}
+
+/// The byte that two hex digits at the start of `bytes` stand for, and what follows them.
+fn escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, rest) = bytes.split_at_checked(2)?;
+    let [high, low] = digits else { return None };
+    let high = u8::try_from(char::from(*high).to_digit(16)?).ok()?;
+    let low = u8::try_from(char::from(*low).to_digit(16)?).ok()?;
+    Some(((high << 4) | low, rest))
+}
+
+/// Percent-decodes once; what is no escape stays as it is.
+fn decode(bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&byte, after)) = rest.split_first() {
+        match escape(after).filter(|_| byte == b'%') {
+            Some((byte, after)) => {
+                decoded.push(byte);
+                rest = after;
+            }
+            None => {
+                decoded.push(byte);
+                rest = after;
+            }
+        }
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_paths_are_safe_in_every_mode() {
+        for path in ["/", "/zen", "/zen?x=1", "/repos/a/b.git", "/a/...", "/a/.well-known", "/a%20b", "/%C3%A9", "/zen?x=../..;\\%", "/~a", "/a:b@c"] {
+            for mode in [PathSafety::Strict, PathSafety::Lenient, PathSafety::Off] {
+                assert_eq!(mode.objection(path.as_bytes()), None, "{path} {mode:?}");
+            }
+        }
+        assert_eq!(PathSafety::Strict.objection(b"*"), None);
+    }
+
+    #[test]
+    fn strict_refuses_what_two_readers_could_read_in_two_ways() {
+        for (path, objection) in [
+            ("", "not absolute"),
+            ("zen", "not absolute"),
+            ("http://a/zen", "not absolute"),
+            ("/zen#f", "fragment"),
+            ("/zen?a#f", "fragment"),
+            ("//zen", "empty segment"),
+            ("/repos//x", "empty segment"),
+            ("/a\\b", "backslash"),
+            ("/zen;a=b", "semicolon"),
+            ("/a b", "control or non-ASCII byte"),
+            ("/a\tb", "control or non-ASCII byte"),
+            ("/\u{e9}", "control or non-ASCII byte"),
+            ("/a\x7f", "control or non-ASCII byte"),
+            ("/a%", "invalid percent escape"),
+            ("/a%2", "invalid percent escape"),
+            ("/a%zz", "invalid percent escape"),
+            ("/zen%2F", "escaped delimiter"),
+            ("/zen%2f", "escaped delimiter"),
+            ("/a%5Cb", "escaped delimiter"),
+            ("/%2e%2e/x", "escaped delimiter"),
+            ("/a%252F", "escaped delimiter"),
+            ("/a%3Bb", "escaped delimiter"),
+            ("/a%00", "escaped control byte"),
+            ("/a%0d%0a", "escaped control byte"),
+            ("/a/../b", "dot segment"),
+            ("/a/..", "dot segment"),
+            ("/./a", "dot segment"),
+        ] {
+            assert_eq!(PathSafety::Strict.objection(path.as_bytes()), Some(objection), "{path}");
+        }
+    }
+
+    #[test]
+    fn lenient_refuses_only_what_walks_out_of_a_prefix() {
+        for path in ["/a%2Fb", "//a", "/a;b", "/a%", "/zen#f", "/a%252Fb", "/\u{e9}"] {
+            assert_eq!(PathSafety::Lenient.objection(path.as_bytes()), None, "{path}");
+        }
+        for path in [
+            "/a/../b", "/a/..", "/%2e%2e/b", "/.%2E/b", "/a/%252e%252e/b", "/a%2F..%2Fb", "/a%252F..", "/a\\..", "/a\\b", "/a%5Cb", "/a%255C", "/a%0a",
+            "/a/..;x/b", "/a\x01",
+        ] {
+            assert!(PathSafety::Lenient.objection(path.as_bytes()).is_some(), "{path}");
+        }
+    }
+
+    #[test]
+    fn decoding_leaves_what_is_no_escape() {
+        assert_eq!(decode(b"%41%4a%zz%4%"), b"AJ%zz%4%");
+    }
+
+    #[test]
+    fn the_query_is_not_the_path() {
+        assert_eq!(without_query(b"/a?b?c"), b"/a");
+        assert_eq!(without_query(b"/a"), b"/a");
+    }
+}

@@ -1,0 +1,73 @@
+//! The service that a waypoint chose for a request, and whether the request's host is that service's.
+
+/// The host name in Istio's name of a filter chain or cluster: `inbound-vip|80|http|api.github.com`, `outbound|80||api.github.com`.
+#[must_use]
+pub fn hostname(service: &[u8]) -> Option<&str> {
+    let mut parts = std::str::from_utf8(service).ok()?.split('|');
+    let direction = parts.next()?;
+    let (_port, _subset, host) = (parts.next()?, parts.next()?, parts.next()?);
+    (matches!(direction, "inbound-vip" | "inbound" | "outbound") && !host.is_empty() && parts.next().is_none()).then_some(host)
+}
+
+/// Whether a request for `host` belongs to the service `destination`: the same name, one under a wildcard, or one of the
+/// short names of a Kubernetes service (`a`, `a.ns`, `a.ns.svc` for `a.ns.svc.cluster.local`).
+#[must_use]
+pub fn serves(destination: &str, host: &str) -> bool {
+    if destination.eq_ignore_ascii_case(host) {
+        return true;
+    }
+    if let Some(suffix) = destination.strip_prefix('*') {
+        return suffix.starts_with('.') && host.len() > suffix.len() && host.ends_with(&suffix.to_ascii_lowercase());
+    }
+    let mut labels = destination.split('.');
+    match (labels.next(), labels.next(), labels.next()) {
+        (Some(name), Some(namespace), Some("svc")) => {
+            host == name || [".svc", ""].iter().any(|tail| host == format!("{name}.{namespace}{tail}"))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_the_last_part_of_istios_name() {
+        for (service, expected) in [
+            ("inbound-vip|80|http|api.github.com", Some("api.github.com")),
+            ("inbound-vip|80|http|*.github.com", Some("*.github.com")),
+            ("outbound|443||api.github.com", Some("api.github.com")),
+            ("inbound|80||", None),
+            ("api.github.com", None),
+            ("main_internal", None),
+            ("inbound-vip|80|http|a|b", None),
+            ("", None),
+        ] {
+            assert_eq!(hostname(service.as_bytes()), expected, "{service}");
+        }
+        assert_eq!(hostname(b"inbound-vip|80|http|\xff"), None);
+    }
+
+    #[test]
+    fn a_host_belongs_to_its_service_alone() {
+        for (destination, host, expected) in [
+            ("api.github.com", "api.github.com", true),
+            ("API.github.com", "api.github.com", true),
+            ("api.github.com", "github.com", false),
+            ("api.github.com", "evil.example", false),
+            ("*.github.com", "api.github.com", true),
+            ("*.github.com", "a.b.github.com", true),
+            ("*.github.com", "github.com", false),
+            ("*.github.com", "evilgithub.com", false),
+            ("*", "a", false),
+            ("a.ns.svc.cluster.local", "a", true),
+            ("a.ns.svc.cluster.local", "a.ns", true),
+            ("a.ns.svc.cluster.local", "a.ns.svc", true),
+            ("a.ns.svc.cluster.local", "a.other", false),
+            ("a.ns.svc.cluster.local", "b", false),
+        ] {
+            assert_eq!(serves(destination, host), expected, "{destination} {host}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Headers as bytes, in the order they came.
+
+use std::borrow::Cow;
+
+/// One header line: its lower-case name and its value.
+pub type Line<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
+/// A request's or response's headers, pseudo-headers among them, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers<'a> {
+    lines: Vec<Line<'a>>,
+}
+
+impl<'a> Headers<'a> {
+    /// Reads the serialized form that hosts give headers in (proxy-wasm ABI 0.2.1, `proxy_get_header_map_pairs`): a
+    /// little-endian `u32` count, as many pairs of `u32` lengths, then each name and value with a NUL behind it.
+    ///
+    /// Gives nothing where the bytes are no such thing.
+    #[must_use]
+    pub fn from_pairs(bytes: &'a [u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(Headers::default());
+        }
+        let (count, rest) = take_u32(bytes)?;
+        // Each pair has eight bytes of lengths, so a count past that is a lie, and reserves nothing.
+        let sizes_len = count.checked_mul(8)?;
+        let (mut sizes, mut data) = rest.split_at_checked(sizes_len)?;
+        let mut lines = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (name_len, after) = take_u32(sizes)?;
+            let (value_len, after) = take_u32(after)?;
+            sizes = after;
+            let (name, after) = take_text(data, name_len)?;
+            let (value, after) = take_text(after, value_len)?;
+            data = after;
+            lines.push((Cow::Borrowed(name), Cow::Borrowed(value)));
+        }
+        Some(Headers { lines })
+    }
+
+    /// All lines, in order.
+    pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.lines.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
+    /// The values of a header, letter case of the name aside, in order.
+    pub fn values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = &'s [u8]> {
+        self.lines().filter(move |(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The first value of a header.
+    #[must_use]
+    pub fn first(&self, name: &[u8]) -> Option<&[u8]> {
+        self.lines().find(|(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Appends a line.
+    pub fn add(&mut self, name: &[u8], value: &[u8]) {
+        self.lines.push((Cow::Owned(name.to_ascii_lowercase()), Cow::Owned(value.to_vec())));
+    }
+
+    /// Removes the lines whose name fits, and says how many there were.
+    pub fn remove(&mut self, fits: impl Fn(&[u8]) -> bool) -> usize {
+        let before = self.lines.len();
+        self.lines.retain(|(name, _)| !fits(name));
+        before.saturating_sub(self.lines.len())
+    }
+
+    /// The same headers, borrowing nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Headers<'static> {
+        let own = |bytes: Cow<'a, [u8]>| Cow::Owned(bytes.into_owned());
+        Headers { lines: self.lines.into_iter().map(|(name, value)| (own(name), own(value))).collect() }
+    }
+}
+
+impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a [u8], &'a [u8])>>(lines: I) -> Self {
+        Headers { lines: lines.into_iter().map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect() }
+    }
+}
+
+fn take_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<4>()?;
+    Some((usize::try_from(u32::from_le_bytes(*number)).ok()?, rest))
+}
+
+/// A text of this length and the NUL behind it.
+fn take_text(bytes: &[u8], len: usize) -> Option<(&[u8], &[u8])> {
+    let (text, rest) = bytes.split_at_checked(len)?;
+    match rest.split_first() {
+        Some((0, rest)) => Some((text, rest)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(lines: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut bytes = u32::try_from(lines.len()).unwrap().to_le_bytes().to_vec();
+        for (name, value) in lines {
+            bytes.extend(u32::try_from(name.len()).unwrap().to_le_bytes());
+            bytes.extend(u32::try_from(value.len()).unwrap().to_le_bytes());
+        }
+        for (name, value) in lines {
+            bytes.extend(name.as_bytes());
+            bytes.push(0);
+            bytes.extend(*value);
+            bytes.push(0);
+        }
+        bytes
+    }
+
+    #[test]
+    fn the_hosts_form_is_read() {
+        let bytes = pairs(&[(":path", b"/zen"), ("x-a", b"\xff\0b"), ("x-a", b"")]);
+        let headers = Headers::from_pairs(&bytes).unwrap();
+        let lines: Vec<_> = headers.lines().collect();
+        assert_eq!(lines, [(&b":path"[..], &b"/zen"[..]), (b"x-a", b"\xff\0b"), (b"x-a", b"")]);
+        assert_eq!(headers.first(b"X-A"), Some(&b"\xff\0b"[..]));
+        assert_eq!(headers.values(b"x-a").count(), 2);
+        assert_eq!(Headers::from_pairs(b""), Some(Headers::default()));
+    }
+
+    #[test]
+    fn a_broken_form_gives_nothing_wherever_it_is_cut() {
+        let bytes = pairs(&[(":path", b"/zen"), ("x-a", b"b")]);
+        for end in 1..bytes.len() {
+            assert_eq!(Headers::from_pairs(&bytes[..end]), None, "cut at {end}");
+        }
+        assert_eq!(Headers::from_pairs(&[0xff; 64]), None);
+    }
+
+    #[test]
+    fn lines_are_added_and_removed() {
+        let mut headers: Headers<'_> = [(&b"a"[..], &b"1"[..]), (b"b", b"2"), (b"a", b"3")].into_iter().collect();
+        headers.add(b"B", b"4");
+        assert_eq!(headers.remove(|name| name == b"a"), 2);
+        assert_eq!(headers.values(b"b").collect::<Vec<_>>(), [b"2", b"4"]);
+    }
+}

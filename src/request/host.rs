@@ -1,0 +1,76 @@
+//! The host a request is for, in the one form that rules compare.
+
+/// The authority as `request.host`: lower-case, without port and trailing dot.
+///
+/// # Errors
+/// Says what is wrong with it, where it is no host with an optional port (RFC 3986 section 3.2, without user information,
+/// which HTTP forbids: RFC 9110 section 4.2.4).
+pub fn canonical(authority: &[u8]) -> Result<String, &'static str> {
+    let text = std::str::from_utf8(authority).map_err(|_| "not ASCII")?;
+    if text.contains('@') {
+        return Err("user information");
+    }
+    let (host, port) = split_port(text)?;
+    if port.is_some_and(|port| port.parse::<u16>().is_err() || !port.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Err("invalid port");
+    }
+    if let Some(literal) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return match literal.parse::<std::net::Ipv6Addr>() {
+            Ok(address) => Ok(format!("[{address}]")),
+            Err(_) => Err("invalid IPv6 address"),
+        };
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    if !is_host_name(name) || name.ends_with('.') {
+        return Err("invalid host name");
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
+fn split_port(text: &str) -> Result<(&str, Option<&str>), &'static str> {
+    if text.starts_with('[') {
+        let (literal, rest) = text.split_once(']').ok_or("invalid IPv6 address")?;
+        let host = text.get(..literal.len().saturating_add(1)).unwrap_or_default();
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if rest.is_empty() => Ok((host, None)),
+            None => Err("invalid port"),
+        };
+    }
+    Ok(match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    })
+}
+
+/// Whether this is a host's name: labels of letters, digits, `-` and `_`, with single dots between them.
+pub(crate) fn is_host_name(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    name.len() <= 253 && name.split('.').all(|label| !label.is_empty() && label.len() <= 63 && label.bytes().all(legal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_host_has_one_form() {
+        for authority in ["api.github.com", "api.github.com:80", "api.github.com:443", "API.GITHUB.COM", "api.github.com.", "Api.GitHub.com.:8080"] {
+            assert_eq!(canonical(authority.as_bytes()), Ok("api.github.com".to_owned()), "{authority}");
+        }
+        assert_eq!(canonical(b"[::1]:80"), Ok("[::1]".to_owned()));
+        assert_eq!(canonical(b"[0:0:0:0:0:0:0:1]"), Ok("[::1]".to_owned()));
+        assert_eq!(canonical(b"10.0.0.1:80"), Ok("10.0.0.1".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        for authority in [
+            "", ".", "a..b", "a..", "user@api.github.com", "a b", "a,b", "a/b", "a:", "a:b", "a:+80", "a:65536", "a:80:80", "[::1", "[::1]x", "[x]", "::1", "a\0", "*",
+            "http://a", "a\\b", "a?b", "a#b", "a%2eb",
+        ] {
+            assert!(canonical(authority.as_bytes()).is_err(), "{authority:?}");
+        }
+        assert!(canonical(b"a\xff").is_err());
+    }
+}

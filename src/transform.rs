@@ -1,0 +1,132 @@
+//! `add`, `set` and `remove`, in this order.
+
+use crate::cel::{Expected, Expression, Phase};
+use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig};
+use crate::header_name::{is_token, is_value, same_to_some_origin};
+use crate::outcome::Change;
+use crate::path::PathSafety;
+use crate::request::headers::Headers;
+use crate::request::{Reads, host};
+
+/// The compiled header rules of one policy and direction.
+#[derive(Debug, Default)]
+pub(crate) struct HeaderRules {
+    add: Vec<(String, Expression)>,
+    set: Vec<(String, Expression)>,
+    remove: Vec<String>,
+}
+
+impl HeaderRules {
+    pub(crate) fn compile(policy: &str, config: &HeaderRulesConfig, phase: Phase, errors: &mut Vec<ConfigError>) -> HeaderRules {
+        let mut values = |rules: &[HeaderValueConfig]| {
+            let mut compiled = Vec::with_capacity(rules.len());
+            for rule in rules {
+                match Expression::compile(&rule.value.source, phase, Expected::Header) {
+                    Ok(expression) => compiled.push((rule.name.clone(), expression)),
+                    Err(found) => errors.extend(found.iter().map(|error| ConfigError {
+                        policy: Some(policy.to_owned()),
+                        place: rule.value.place.clone(),
+                        message: error.to_string(),
+                    })),
+                }
+            }
+            compiled
+        };
+        HeaderRules { add: values(&config.add), set: values(&config.set), remove: config.remove.clone() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.set.is_empty() && self.remove.is_empty()
+    }
+
+    pub(crate) fn reads(&self) -> Reads {
+        self.add.iter().chain(&self.set).fold(Reads::default(), |reads, (_, value)| reads.or(value.uses().reads))
+    }
+
+    /// Applies the rules to `headers`, noting what changed; gives what went wrong.
+    ///
+    /// A header whose value errs, or is no legal one, is left out: of an `add` that line, of a `set` the caller's lines too.
+    pub(crate) fn apply(
+        &self,
+        headers: &mut Headers<'_>,
+        changes: &mut Vec<Change>,
+        value_of: impl Fn(&Headers<'_>, &Expression) -> Result<Vec<u8>, String>,
+    ) -> Vec<String> {
+        let mut failed = Vec::new();
+        let evaluate = |headers: &Headers<'_>, name: &str, expression: &Expression| {
+            let value = value_of(headers, expression).map_err(|error| format!("value of `{name}`: {error}"))?;
+            if is_legal(name, &value) { Ok(value) } else { Err(format!("value of `{name}`: no legal value of this header")) }
+        };
+        for (name, expression) in &self.add {
+            match evaluate(headers, name, expression) {
+                Ok(value) => {
+                    headers.add(name.as_bytes(), &value);
+                    changes.push(Change::Add(name.clone(), value));
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        for (name, expression) in &self.set {
+            let value = evaluate(headers, name, expression);
+            // A request without its `:path` is no request: a pseudo-header whose value errs stays as it is.
+            if name.starts_with(':') {
+                match value {
+                    Ok(value) => set_pseudo(headers, changes, name, value),
+                    Err(error) => failed.push(error),
+                }
+                continue;
+            }
+            let removed = remove(headers, changes, name, value.is_err());
+            match value {
+                Ok(value) => {
+                    headers.add(name.as_bytes(), &value);
+                    changes.push(if removed > 1 { Change::Add(name.clone(), value) } else { Change::Replace(name.clone(), value) });
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        for name in &self.remove {
+            remove(headers, changes, name, true);
+        }
+        failed
+    }
+}
+
+fn set_pseudo(headers: &mut Headers<'_>, changes: &mut Vec<Change>, name: &str, value: Vec<u8>) {
+    headers.remove(|line| line == name.as_bytes());
+    headers.add(name.as_bytes(), &value);
+    changes.push(Change::Replace(name.to_owned(), value));
+}
+
+/// Removes a header, and whatever some origin would take for it; gives how many lines of its very name there were. One line
+/// is not noted as removed where it is `going` to be replaced.
+fn remove(headers: &mut Headers<'_>, changes: &mut Vec<Change>, name: &str, going: bool) -> usize {
+    let wanted = name.as_bytes();
+    let mut aliases: Vec<String> = Vec::new();
+    for (line, _) in headers.lines() {
+        if !line.eq_ignore_ascii_case(wanted) && same_to_some_origin(line, wanted) {
+            let alias = String::from_utf8_lossy(line).into_owned();
+            if !aliases.contains(&alias) {
+                aliases.push(alias);
+            }
+        }
+    }
+    headers.remove(|line| !line.eq_ignore_ascii_case(wanted) && same_to_some_origin(line, wanted));
+    changes.extend(aliases.into_iter().map(Change::Remove));
+    let removed = headers.remove(|line| line.eq_ignore_ascii_case(wanted));
+    if removed > 1 || (going && removed > 0) {
+        changes.push(Change::Remove(name.to_owned()));
+    }
+    removed
+}
+
+/// Whether a header may have this value: the legal bytes, and for a pseudo-header its own form.
+fn is_legal(name: &str, value: &[u8]) -> bool {
+    match name {
+        ":path" => PathSafety::Lenient.objection(value).is_none() && value.starts_with(b"/") && value.iter().all(|byte| (0x21..0x7f).contains(byte)),
+        ":authority" => host::canonical(value).is_ok(),
+        ":method" => is_token(value),
+        ":status" => value.len() == 3 && value.iter().all(u8::is_ascii_digit) && (b"200".as_slice()..b"600".as_slice()).contains(&value),
+        _ => is_value(value),
+    }
+}
