@@ -174,9 +174,9 @@ fn first_line(message: &str) -> String {
 
 fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<check::Mistake> {
     let message = match expected {
-        Expected::Rule if !result.fits(&Type::Bool) => format!("a rule gives a bool, this gives a {result}"),
+        Expected::Rule if !result.fits(&Type::Bool) => format!("a rule gives a bool, this gives {result}"),
         Expected::Header if !result.fits(&Type::String) && !result.fits(&Type::Bytes) => {
-            format!("a header's value is a string or bytes, this gives a {result}: put `string(...)` around it")
+            format!("a header's value is a string or bytes, this gives {result}: put `string(...)` around it")
         }
         _ => return None,
     };
@@ -239,6 +239,10 @@ fn place(root: &IdedExpr, info: &SourceInfo, id: u64) -> (usize, usize) {
         let own = info.offset_for(node.id).map(|(start, _)| start);
         match &node.expr {
             Expr::Select(select) => start(&select.operand, info).into_iter().chain(own).min(),
+            // A function's place is its bracket; its name stands before it.
+            Expr::Call(call) if call.target.is_none() && call.func_name.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                own.map(|own| own.saturating_sub(u32::try_from(call.func_name.len()).unwrap_or(0)))
+            }
             Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).filter_map(|part| start(part, info)).chain(own).min(),
             _ => own,
         }

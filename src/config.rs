@@ -53,10 +53,7 @@ pub struct IdentityConfig {
 
 impl Default for IdentityConfig {
     fn default() -> Self {
-        IdentityConfig {
-            sources: vec![IdentitySource::FilterState, IdentitySource::PeerCertificate],
-            trust_domains: Vec::new(),
-        }
+        IdentityConfig { sources: vec![IdentitySource::FilterState, IdentitySource::PeerCertificate], trust_domains: Vec::new() }
     }
 }
 

@@ -60,6 +60,9 @@ pub(crate) fn same_to_some_origin(a: &[u8], b: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]
@@ -77,7 +80,16 @@ mod tests {
 
     #[test]
     fn values_hold_no_control_byte_and_no_space_around() {
-        for (value, legal) in [("", true), ("a b\tc", true), ("\u{e9}", true), ("a\r\nb: c", false), ("a\0", false), (" a", false), ("a\t", false), ("\x7f", false)] {
+        for (value, legal) in [
+            ("", true),
+            ("a b\tc", true),
+            ("\u{e9}", true),
+            ("a\r\nb: c", false),
+            ("a\0", false),
+            (" a", false),
+            ("a\t", false),
+            ("\x7f", false),
+        ] {
             assert_eq!(is_value(value.as_bytes()), legal, "{value:?}");
         }
     }

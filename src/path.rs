@@ -118,11 +118,26 @@ fn decode(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]
     fn plain_paths_are_safe_in_every_mode() {
-        for path in ["/", "/zen", "/zen?x=1", "/repos/a/b.git", "/a/...", "/a/.well-known", "/a%20b", "/%C3%A9", "/zen?x=../..;\\%", "/~a", "/a:b@c"] {
+        for path in [
+            "/",
+            "/zen",
+            "/zen?x=1",
+            "/repos/a/b.git",
+            "/a/...",
+            "/a/.well-known",
+            "/a%20b",
+            "/%C3%A9",
+            "/zen?x=../..;\\%",
+            "/~a",
+            "/a:b@c",
+        ] {
             for mode in [PathSafety::Strict, PathSafety::Lenient, PathSafety::Off] {
                 assert_eq!(mode.objection(path.as_bytes()), None, "{path} {mode:?}");
             }
@@ -171,8 +186,20 @@ mod tests {
             assert_eq!(PathSafety::Lenient.objection(path.as_bytes()), None, "{path}");
         }
         for path in [
-            "/a/../b", "/a/..", "/%2e%2e/b", "/.%2E/b", "/a/%252e%252e/b", "/a%2F..%2Fb", "/a%252F..", "/a\\..", "/a\\b", "/a%5Cb", "/a%255C", "/a%0a",
-            "/a/..;x/b", "/a\x01",
+            "/a/../b",
+            "/a/..",
+            "/%2e%2e/b",
+            "/.%2E/b",
+            "/a/%252e%252e/b",
+            "/a%2F..%2Fb",
+            "/a%252F..",
+            "/a\\..",
+            "/a\\b",
+            "/a%5Cb",
+            "/a%255C",
+            "/a%0a",
+            "/a/..;x/b",
+            "/a\x01",
         ] {
             assert!(PathSafety::Lenient.objection(path.as_bytes()).is_some(), "{path}");
         }

@@ -13,7 +13,7 @@ use crate::cel::Phase;
 use crate::cel::view::View;
 use crate::config::{AuditLog, Config, ConfigError, HostBinding, IdentityConfig, Mode, PolicyConfig};
 use crate::identity::peer;
-use crate::outcome::{Change, Counter, Count, Denial, Outcome, Reason};
+use crate::outcome::{Change, Count, Counter, Denial, Outcome, Reason};
 use crate::path::{self, PathSafety};
 use crate::request::headers::Headers;
 use crate::request::{Facts, Reads, destination, host};
@@ -127,9 +127,8 @@ impl Engine {
             for (index, policy) in self.in_scope(scope) {
                 let rules = &policy.request;
                 if policy.mode == Mode::Enforce && !rules.is_empty() {
-                    let failed = rules.apply(&mut headers, &mut outcome.changes, |headers, value| {
-                        value.header_value(&View::new(facts, headers, peer))
-                    });
+                    let failed = rules
+                        .apply(&mut headers, &mut outcome.changes, |headers, value| value.header_value(&View::new(facts, headers, peer)));
                     outcome.errors.extend(failed.into_iter().map(|message| (index, message)));
                 }
             }

@@ -1,8 +1,8 @@
 //! What a decision may look at: a request and its connection, as bytes and data.
 
+pub mod destination;
 pub mod headers;
 pub mod host;
-pub mod destination;
 
 use crate::config::IdentityConfig;
 use crate::identity::peer::{self, Peer, Presented};
@@ -32,7 +32,10 @@ impl Facts<'_> {
     #[must_use]
     pub fn peer(&self, config: &IdentityConfig) -> Peer<'_> {
         let forwarded_client_cert = self.headers.values(b"x-forwarded-client-cert").last().unwrap_or_default();
-        peer::identify(config, Presented { filter_state: self.filter_state, peer_certificate: self.peer_certificate, forwarded_client_cert })
+        peer::identify(
+            config,
+            Presented { filter_state: self.filter_state, peer_certificate: self.peer_certificate, forwarded_client_cert },
+        )
     }
 }
 
@@ -71,6 +74,9 @@ pub(crate) fn address_and_port(text: &[u8]) -> Option<(&str, u16)> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]

@@ -123,7 +123,11 @@ fn remove(headers: &mut Headers<'_>, changes: &mut Vec<Change>, name: &str, goin
 /// Whether a header may have this value: the legal bytes, and for a pseudo-header its own form.
 fn is_legal(name: &str, value: &[u8]) -> bool {
     match name {
-        ":path" => PathSafety::Lenient.objection(value).is_none() && value.starts_with(b"/") && value.iter().all(|byte| (0x21..0x7f).contains(byte)),
+        ":path" => {
+            PathSafety::Lenient.objection(value).is_none()
+                && value.starts_with(b"/")
+                && value.iter().all(|byte| (0x21..0x7f).contains(byte))
+        }
         ":authority" => host::canonical(value).is_ok(),
         ":method" => is_token(value),
         ":status" => value.len() == 3 && value.iter().all(u8::is_ascii_digit) && (b"200".as_slice()..b"600".as_slice()).contains(&value),

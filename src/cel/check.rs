@@ -12,7 +12,7 @@ use super::functions::{self, Style};
 use super::types::{Object, Phase, Type};
 use super::{HeadersRead, Uses};
 use crate::request::Reads;
-use crate::suggest::did_you_mean;
+use crate::suggest::{did_you_mean, nearest};
 
 /// One thing that is wrong, and the node it is wrong with.
 #[derive(Debug)]
@@ -79,7 +79,9 @@ impl Checker {
                 let (key, value) = types.unwrap_or((Type::Dyn, Type::Dyn));
                 Type::Map(Box::new(key), Box::new(value))
             }
-            Expr::Struct(made) => self.mistake(node, format!("no message can be made here: `{}` is no type of this filter", made.type_name)),
+            Expr::Struct(made) => {
+                self.mistake(node, format!("no message can be made here: `{}` is no type of this filter", made.type_name))
+            }
             Expr::Comprehension(comprehension) => self.comprehension(comprehension),
             Expr::Unspecified => self.mistake(node, "an expression is missing"),
         }
@@ -125,10 +127,16 @@ impl Checker {
         match operand {
             Type::Object(object) => {
                 let Some((_, found)) = object.fields().iter().find(|(name, _)| *name == field) else {
-                    let known: Vec<String> = object.fields().iter().map(|(name, _)| format!("{}.{name}", object.name())).collect();
                     let unknown = format!("{}.{field}", object.name());
-                    let hint = did_you_mean(&unknown, known.iter().map(String::as_str));
-                    let hint = if hint.is_empty() { format!(": expected one of `{}`", known.join("`, `")) } else { hint };
+                    let names = || object.fields().iter().map(|(name, _)| *name);
+                    let hint = match nearest(field, names()) {
+                        Some(meant) => format!(" (did you mean `{}.{meant}`?)", object.name()),
+                        None => format!(
+                            ": expected one of `{0}.{1}`",
+                            object.name(),
+                            names().collect::<Vec<_>>().join(&format!("`, `{}.", object.name()))
+                        ),
+                    };
                     return self.mistake(node, format!("unknown attribute `{unknown}`{hint}"));
                 };
                 self.uses.read_attribute(*object, field);
@@ -138,7 +146,7 @@ impl Checker {
                 if Type::String.fits(key) {
                     (**value).clone()
                 } else {
-                    self.mistake(node, format!("a {operand} has no field `{field}`"))
+                    self.mistake(node, format!("{operand} has no field `{field}`"))
                 }
             }
             Type::Headers => Type::String,
@@ -148,7 +156,7 @@ impl Checker {
             }
             Type::Dyn => Type::Dyn,
             other => {
-                let what = spelled(written).map_or_else(|| format!("a {other}"), |name| format!("`{name}` is a {other}, which"));
+                let what = spelled(written).map_or_else(|| other.to_string(), |name| format!("`{name}` is {other}, which"));
                 self.mistake(node, format!("{what} has no field `{field}`"))
             }
         }
@@ -218,7 +226,7 @@ impl Checker {
             Type::Headers => (Type::String, Type::String),
             Type::Dyn => (Type::Dyn, Type::Dyn),
             other => {
-                self.mistake(&comprehension.iter_range, format!("a {other} has no elements: expected a list or a map"));
+                self.mistake(&comprehension.iter_range, format!("{other} has no elements: expected a list or a map"));
                 (Type::Dyn, Type::Dyn)
             }
         };

@@ -66,9 +66,7 @@ fn default_macro() -> Macro {
         let (Some(fallback), Some(value)) = (arguments.pop(), arguments.pop()) else { return Ok(None) };
         let probe = helper.next_expr(Expr::List(ListExpr::new(vec![value.clone()])));
         let empty = helper.next_expr(Expr::List(ListExpr::new(Vec::new())));
-        let mut call = |name: &str, args| {
-            helper.next_expr(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }))
-        };
+        let mut call = |name: &str, args| helper.next_expr(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }));
         let equal = call(operators::EQUALS, vec![probe, empty]);
         let errs = call(operators::NOT_STRICTLY_FALSE, vec![equal]);
         Ok(Some(call(operators::CONDITIONAL, vec![errs, fallback, value])))

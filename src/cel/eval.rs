@@ -65,7 +65,7 @@ fn evaluate<T>(
 pub(super) fn rule(root: &IdedExpr, env: &Arc<Env>, view: &View<'_>, patterns: &[Compiled]) -> Result<bool, String> {
     evaluate(root, env, view, patterns, |value| match value.downcast_ref::<CelBool>() {
         Some(found) => Ok(*found.inner()),
-        None => Err(format!("the result is a {}, not a bool", value.get_type().name())),
+        None => Err(format!("the result is {}, not a bool", value.get_type().name())),
     })
 }
 
@@ -77,7 +77,7 @@ pub(super) fn header(root: &IdedExpr, env: &Arc<Env>, view: &View<'_>, patterns:
         } else if let Some(bytes) = value.downcast_ref::<CelBytes<'_>>() {
             Ok(bytes.inner().to_vec())
         } else {
-            Err(format!("the result is a {}, not a string or bytes", value.get_type().name()))
+            Err(format!("the result is {}, not a string or bytes", value.get_type().name()))
         }
     })
 }
@@ -93,7 +93,7 @@ fn describe(error: &ExecutionError) -> String {
         ExecutionError::Overflow(operator, ..) => format!("overflow in `{operator}`"),
         ExecutionError::IndexOutOfBounds(_) => "index out of bounds".to_owned(),
         ExecutionError::FunctionError { function, .. } => format!("error in `{function}`"),
-        ExecutionError::UnexpectedType { got, want } => format!("got a {got}, expected a {want}"),
+        ExecutionError::UnexpectedType { got, want } => format!("got {got}, expected {want}"),
         ExecutionError::InvalidArgumentCount { expected, actual } => format!("expected {expected} arguments, got {actual}"),
         _ => "evaluation failed".to_owned(),
     }

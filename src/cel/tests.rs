@@ -1,1 +1,248 @@
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use super::view::View;
+use super::*;
+use crate::config::IdentityConfig;
+use crate::request::Facts;
+use crate::request::headers::Headers;
+
+fn headers() -> Headers<'static> {
+    let lines: [(&[u8], &[u8]); 9] = [
+        (b":method", b"GET"),
+        (b":scheme", b"http"),
+        (b":authority", b"API.GitHub.com.:80"),
+        (b":path", b"/repos/a?x=1"),
+        (b"x-team", b"a"),
+        (b"x-list", b"one,two"),
+        (b"x-request-id", b"42"),
+        (b"x-bytes", b"\xff"),
+        (b"x-team", b"b"),
+    ];
+    lines.into_iter().collect()
+}
+
+fn with_view<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
+    let facts = Facts {
+        headers: headers(),
+        filter_state: b"spiffe://cluster.local/ns/team-a/sa/reader",
+        service: b"inbound-vip|80|http|api.github.com",
+        version: b"HTTP/1.1",
+        source_address: b"10.0.0.7:41000",
+        destination_address: b"240.240.0.1:80",
+        ..Facts::default()
+    };
+    let peer = facts.peer(&IdentityConfig::default());
+    run(&View::new(&facts, &facts.headers, peer))
+}
+
+fn rule(source: &str) -> Result<bool, String> {
+    let compiled = Expression::compile(source, Phase::Request, Expected::Rule).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+    with_view(|view| compiled.matches(view))
+}
+
+fn value(source: &str) -> Result<Vec<u8>, String> {
+    let compiled = Expression::compile(source, Phase::Request, Expected::Header).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+    with_view(|view| compiled.header_value(view))
+}
+
+fn refused(source: &str, expected: Expected) -> String {
+    match Expression::compile(source, Phase::Request, expected) {
+        Ok(_) => panic!("{source} compiles"),
+        Err(errors) => errors.iter().map(ExprError::to_string).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+#[test]
+fn attributes_are_what_came() {
+    for source in [
+        r#"source.identity.trustDomain == "cluster.local""#,
+        r#"source.identity.namespace == "team-a" && source.identity.serviceAccount == "reader""#,
+        r#"source.spiffeId == "spiffe://cluster.local/ns/team-a/sa/reader""#,
+        r#"source.address == "10.0.0.7" && source.port == 41000"#,
+        r#"destination.address == "240.240.0.1" && destination.port == 80 && destination.hostname == "api.github.com""#,
+        r#"request.method == "GET" && request.scheme == "http" && request.version == "HTTP/1.1""#,
+        r#"request.host == "api.github.com""#,
+        r#"request.path == "/repos/a" && request.pathAndQuery == "/repos/a?x=1""#,
+        r#"request.id == "42""#,
+        r#"request.headers["x-team"] == "a" && request.headers["X-Team"] == "a" && request.headers.host == "API.GitHub.com.:80""#,
+        r#"request["path"] == "/repos/a""#,
+        r#""x-team" in request.headers && !("x-none" in request.headers)"#,
+        "has(request.headers.host) && !has(request.headers.none) && has(source.identity)",
+        r#"request.headers.exists(name, name == "x-list" && request.headers[name].contains("two"))"#,
+        r#"size(request.headers) == 5 && request.headers.all(name, name != ":path")"#,
+    ] {
+        assert_eq!(rule(source), Ok(true), "{source}");
+    }
+}
+
+#[test]
+fn functions_and_macros_work() {
+    for source in [
+        r#"request.path.startsWith("/repos/") && request.path.endsWith("a") && request.path.contains("pos")"#,
+        r#"request.path.matches("^/repos/[a-z]+$") && matches(request.path, "rep")"#,
+        r#"request.path.matches("^/" + "repos")"#,
+        r#"request.method in ["GET", "HEAD"]"#,
+        r#"request.headers["x-list"].split(",").exists(part, part == "two")"#,
+        r#"["a", "b"].map(x, x + "!") == ["a!", "b!"] && [1, 2, 3].filter(n, n > 1).size() == 2"#,
+        r#"request.host.lowerAscii().replace("api.", "").substring(0, 6) == "github""#,
+        r#"string(base64.decode("aGk=")) == "hi" && base64.encode(b"hi") == "aGk=""#,
+        "math.greatest(1, 2) == 2 && math.abs(-1) == 1",
+        r#"default(request.headers["none"], "x") == "x" && default(request.method, "x") == "GET""#,
+        r#"request.?headers["none"].orValue("x") == "x""#,
+        r#"request.headers[?"x-team"].orValue("x") == "a""#,
+        r#""%s-%d".format(["a", 1]) == "a-1""#,
+        r#"type(request.path) == string && int("7") + 1 == 8 && 1 == 1.0"#,
+        r#"optional.of("a").optMap(v, v + "b").value() == "ab""#,
+    ] {
+        assert_eq!(rule(source), Ok(true), "{source}");
+    }
+}
+
+#[test]
+fn errors_and_logic_are_those_of_cel() {
+    let missing = r#"request.headers["none"] == "x""#;
+    for (source, expected) in [
+        (format!("{missing} || true"), Some(true)),
+        (format!("true || {missing}"), Some(true)),
+        (format!("{missing} && false"), Some(false)),
+        (format!("false && {missing}"), Some(false)),
+        (format!("{missing} || false"), None),
+        (format!("{missing} && true"), None),
+        (format!("!({missing})"), None),
+        (format!("{missing} ? true : false"), None),
+        (format!("default({missing}, true)"), Some(true)),
+        ("1 / 0 == 1".to_owned(), None),
+        (r#"request.headers["x-bytes"] == "x""#.to_owned(), None),
+        (r#"dyn("true")"#.to_owned(), None),
+        ("dyn(1)".to_owned(), None),
+        (r#"has(request.headers.none.x)"#.to_owned(), Some(false)),
+    ] {
+        // The last one is a static mistake: a header is string, which has no fields.
+        if source.contains("none.x") {
+            assert!(refused(&source, Expected::Rule).contains("has no field `x`"), "{source}");
+            continue;
+        }
+        assert_eq!(rule(&source).ok(), expected, "{source}");
+    }
+}
+
+#[test]
+fn errors_do_not_repeat_what_the_request_says() {
+    for source in [r#"int(request.headers["x-list"]) == 1"#, r#"request.headers["x-team"].substring(9) == "a""#] {
+        let error = rule(source).unwrap_err();
+        assert!(!error.contains("one,two") && !error.contains("\"a\""), "{source}: {error}");
+    }
+}
+
+#[test]
+fn a_header_value_is_text_or_bytes() {
+    assert_eq!(value(r#"source.identity.namespace + "/" + source.identity.serviceAccount"#), Ok(b"team-a/reader".to_vec()));
+    assert_eq!(value("b'\\xff'"), Ok(vec![0xff]));
+    assert_eq!(value("string(source.port)"), Ok(b"41000".to_vec()));
+    assert_eq!(value(r#"request.headers["x-team"]"#), Ok(b"a".to_vec()));
+    assert!(value("dyn(1)").is_err());
+}
+
+#[test]
+fn mistakes_are_found_when_it_loads() {
+    for (source, message) in [
+        (r#"source.identty.namespace == "a""#, "line 1, column 1: unknown attribute `source.identty` (did you mean `source.identity`?)"),
+        (
+            r#"true && source.identity.name == "a""#,
+            "line 1, column 9: unknown attribute `source.identity.name`: expected one of `source.identity.trustDomain`, `source.identity.namespace`, `source.identity.serviceAccount`",
+        ),
+        ("true &&\n  requst.path == \"a\"", "line 2, column 3: unknown attribute `requst` (did you mean `request`?)"),
+        (r#"jwt.sub == "a""#, "line 1, column 1: unknown attribute `jwt`"),
+        (
+            "response.code == 200",
+            "line 1, column 1: `response` is not there yet when this is evaluated: only a response transformation can read it",
+        ),
+        (r#"request.path.startWith("/")"#, "line 1, column 1: unknown function `startWith` (did you mean `startsWith`?)"),
+        (
+            r#"startsWith(request.path, "/")"#,
+            "line 1, column 1: unknown function `startsWith`: it is called on a value, `x.startsWith(...)`",
+        ),
+        ("request.path.startsWith(1)", "line 1, column 1: no `string.startsWith(int)`: expected `string.startsWith(string)`"),
+        ("request.path == 1", "line 1, column 1: `==` compares string with int, which are never equal"),
+        ("request.path", "line 1, column 1: a rule gives a bool, this gives string"),
+        ("\"true\"", "line 1, column 1: a rule gives a bool, this gives string"),
+        ("request.path && true", "line 1, column 1: `&&` takes bools, not string"),
+        (
+            r#"request.path in ["a", "b"] || source.port in ["a"]"#,
+            "line 1, column 31: `in` looks for int in a list of string, where it never is",
+        ),
+        (r#"request.path.x == "a""#, "line 1, column 1: `request.path` is string, which has no field `x`"),
+        (r#"request.path.matches("(")"#, "line 1, column 22: invalid pattern: unclosed group"),
+        (
+            r#"request.path.matches("a(?=b)")"#,
+            "line 1, column 22: invalid pattern: look-around, including look-ahead and look-behind, is not supported",
+        ),
+        (r#"request.headers == {"a": "b"}"#, "line 1, column 1: `==` does not compare headers as a whole: compare single ones"),
+        ("source == request", "line 1, column 1: `==` does not compare `source` as a whole: compare its attributes"),
+        (r#""a" + 1 == "a1""#, "line 1, column 1: `+` does not take string and int: put `string(...)` around the latter"),
+        ("Msg{f: 1} == 1", "line 1, column 4: no message can be made here: `Msg` is no type of this filter"),
+        ("[1].all(x, [1].all(y, [1].all(z, true)))", "line 1, column 1: macros such as `all` and `map` are nested 3 deep, the limit is 2"),
+        ("all(1)", "line 1, column 1: unknown function `all`: it is a macro, called with other arguments"),
+        (
+            r#"default(request.nope, "x") == "x""#,
+            "line 1, column 9: unknown attribute `request.nope`: expected one of `request.method`, `request.scheme`, `request.host`, `request.path`, `request.pathAndQuery`, `request.version`, `request.headers`, `request.id`",
+        ),
+    ] {
+        assert_eq!(refused(source, Expected::Rule), message, "{source}");
+    }
+    assert_eq!(
+        refused("source.port", Expected::Header),
+        "line 1, column 1: a header's value is a string or bytes, this gives int: put `string(...)` around it"
+    );
+}
+
+#[test]
+fn all_mistakes_of_an_expression_are_told() {
+    let message = refused(r#"source.nope == "a" && request.nope == "b""#, Expected::Rule);
+    assert_eq!(message.lines().count(), 2, "{message}");
+}
+
+#[test]
+fn what_is_no_expression_is_refused_with_its_place() {
+    for source in
+        ["", " ", "request.path ==", "1 +", "(", "request.path == 'a", "a b", "\"\\q\" == \"a\"", "== 1", "\u{0}", "true; false", "if", "#"]
+    {
+        let message = refused(source, Expected::Rule);
+        assert!(message.starts_with("line 1, column "), "{source:?}: {message}");
+    }
+}
+
+#[test]
+fn depth_and_length_are_bounded() {
+    for source in [
+        vec!["1"; 2000].join("+"),
+        format!("{}true", "!".repeat(4000)),
+        format!("{}true{}", "(".repeat(2000), ")".repeat(2000)),
+        format!("request{} == 1", ".a".repeat(2000)),
+        format!("{}true", "true ? false : ".repeat(250)),
+        format!("\"{}\" == \"\"", "a".repeat(5000)),
+    ] {
+        let message = refused(&source, Expected::Rule);
+        assert!(message.contains("the limit is"), "{}: {message}", source.get(..20).unwrap_or_default());
+    }
+    let deepest = vec!["1"; limits::MAX_DEPTH - 1].join("+");
+    assert_eq!(rule(&format!("{deepest} > 0")), Ok(true), "as deep as it may be");
+}
+
+#[test]
+fn what_an_expression_reads_is_known() {
+    let uses = |source: &str| Expression::compile(source, Phase::Request, Expected::Rule).unwrap().uses().clone();
+    assert_eq!(
+        uses(r#"request.headers["X-A"] == "a" && request.headers.b == "c""#).request_headers,
+        HeadersRead::Names(vec!["x-a".into(), "b".into()])
+    );
+    assert_eq!(uses(r#""a" in request.headers && has(request.headers.b)"#).request_headers, HeadersRead::Names(Vec::new()));
+    assert_eq!(uses(r#"request.headers[request.method] == "a""#).request_headers, HeadersRead::All);
+    assert_eq!(uses(r#"request.headers.exists(n, n == "a")"#).request_headers, HeadersRead::All);
+    assert_eq!(uses("request.version == '' && source.port == 1").reads, Reads { version: true, source_address: true, ..Reads::default() });
+    assert_eq!(
+        uses("destination.port == 1 || destination.hostname == ''").reads,
+        Reads { destination_address: true, service: true, ..Reads::default() }
+    );
+}

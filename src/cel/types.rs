@@ -97,27 +97,31 @@ impl Object {
     /// The attributes of this one.
     pub(crate) fn fields(self) -> &'static [(&'static str, Type)] {
         match self {
-            Object::Source => const {
-                &[
-                    ("identity", Type::Object(Object::Identity)),
-                    ("spiffeId", Type::String),
-                    ("address", Type::String),
-                    ("port", Type::Int),
-                ]
-            },
+            Object::Source => {
+                const {
+                    &[
+                        ("identity", Type::Object(Object::Identity)),
+                        ("spiffeId", Type::String),
+                        ("address", Type::String),
+                        ("port", Type::Int),
+                    ]
+                }
+            }
             Object::Identity => const { &[("trustDomain", Type::String), ("namespace", Type::String), ("serviceAccount", Type::String)] },
-            Object::Request => const {
-                &[
-                    ("method", Type::String),
-                    ("scheme", Type::String),
-                    ("host", Type::String),
-                    ("path", Type::String),
-                    ("pathAndQuery", Type::String),
-                    ("version", Type::String),
-                    ("headers", Type::Headers),
-                    ("id", Type::String),
-                ]
-            },
+            Object::Request => {
+                const {
+                    &[
+                        ("method", Type::String),
+                        ("scheme", Type::String),
+                        ("host", Type::String),
+                        ("path", Type::String),
+                        ("pathAndQuery", Type::String),
+                        ("version", Type::String),
+                        ("headers", Type::Headers),
+                        ("id", Type::String),
+                    ]
+                }
+            }
             Object::Destination => const { &[("hostname", Type::String), ("address", Type::String), ("port", Type::Int)] },
             Object::Response => const { &[("code", Type::Int), ("headers", Type::Headers)] },
         }

@@ -23,8 +23,11 @@ impl<'a> ObjectValue<'a> {
         let view = self.view;
         let absent = || ExecutionError::no_such_key(name);
         let text = |found: Option<&'a [u8]>| -> Result<Box<dyn Val + 'a>, ExecutionError> { utf8(name, found.ok_or_else(absent)?) };
-        let known = |found: Option<&'a str>| -> Result<Box<dyn Val + 'a>, ExecutionError> { Ok(Box::new(CelString::from(found.ok_or_else(absent)?))) };
-        let number = |found: Option<i64>| -> Result<Box<dyn Val + 'a>, ExecutionError> { Ok(Box::new(CelInt::from(found.ok_or_else(absent)?))) };
+        let known = |found: Option<&'a str>| -> Result<Box<dyn Val + 'a>, ExecutionError> {
+            Ok(Box::new(CelString::from(found.ok_or_else(absent)?)))
+        };
+        let number =
+            |found: Option<i64>| -> Result<Box<dyn Val + 'a>, ExecutionError> { Ok(Box::new(CelInt::from(found.ok_or_else(absent)?))) };
         match (self.object, name) {
             (Object::Source, "identity") => match view.workload() {
                 Some(_) => Ok(Box::new(ObjectValue { object: Object::Identity, view })),

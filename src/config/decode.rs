@@ -48,12 +48,7 @@ impl<'j> Node<'j> {
         if items.len() > limit {
             errors.add(&self.place, format!("has {} entries, the limit is {limit}", items.len()));
         }
-        items
-            .iter()
-            .take(limit)
-            .enumerate()
-            .map(|(index, json)| Node { place: format!("{}[{index}]", self.place), json })
-            .collect()
+        items.iter().take(limit).enumerate().map(|(index, json)| Node { place: format!("{}[{index}]", self.place), json }).collect()
     }
 
     /// One of a set of words.

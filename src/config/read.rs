@@ -12,8 +12,7 @@ use crate::identity::is_trust_domain;
 use crate::path::PathSafety;
 use crate::request::host::is_host_name;
 
-const PATH_SAFETY: &[(&str, PathSafety)] =
-    &[("Strict", PathSafety::Strict), ("Lenient", PathSafety::Lenient), ("Off", PathSafety::Off)];
+const PATH_SAFETY: &[(&str, PathSafety)] = &[("Strict", PathSafety::Strict), ("Lenient", PathSafety::Lenient), ("Off", PathSafety::Off)];
 
 impl Config {
     /// Reads a configuration.

@@ -1,1 +1,184 @@
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use super::*;
+
+fn errors(json: &str) -> Vec<String> {
+    Config::parse(json.as_bytes()).expect_err(json).iter().map(ConfigError::to_string).collect()
+}
+
+fn policy(fields: &str) -> String {
+    format!(r#"{{"policies": [{{"name": "p", {fields}}}]}}"#)
+}
+
+const RULE: &str = r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": ["true"]}}}"#;
+
+#[test]
+fn a_whole_configuration_is_read() {
+    let json = r#"{
+        "identity": {"sources": ["peerCertificate"], "trustDomains": ["cluster.local"]},
+        "pathSafety": "Lenient", "hostBinding": "Off", "audit": {"log": "All"},
+        "policies": [{
+            "name": "a", "hosts": ["API.github.com", "*.example.com"], "mode": "Shadow", "pathSafety": "Off",
+            "traffic": {
+                "authorization": {"action": "Deny", "match": "Any", "onError": "Ignore", "policy": {"matchExpressions": ["true", "false"]}},
+                "transformation": {
+                    "request": {"set": [{"name": "X-A", "value": "'a'"}], "add": [{"name": "x-b", "value": "'b'"}], "remove": ["X-C"]},
+                    "response": {"remove": ["server"]}
+                }
+            }
+        }]
+    }"#;
+    let config = Config::parse(json.as_bytes()).unwrap();
+    assert_eq!(config.identity.sources, [IdentitySource::PeerCertificate]);
+    assert_eq!((config.path_safety, config.host_binding, config.audit), (PathSafety::Lenient, HostBinding::Off, AuditLog::All));
+    let policy = &config.policies[0];
+    assert_eq!(policy.hosts, [HostPattern::Exact("api.github.com".into()), HostPattern::Under(".example.com".into())]);
+    assert_eq!((policy.mode, policy.path_safety), (Mode::Shadow, Some(PathSafety::Off)));
+    let rule = policy.authorization.as_ref().unwrap();
+    assert_eq!((rule.action, rule.combine, rule.on_error, rule.expressions.len()), (Action::Deny, Combine::Any, OnError::Ignore, 2));
+    assert_eq!(policy.request.set[0].name, "x-a");
+    assert_eq!(policy.request.set[0].value.place, "policies[0].traffic.transformation.request.set[0].value");
+    assert_eq!((policy.request.remove[0].as_str(), policy.response.remove[0].as_str()), ("x-c", "server"));
+}
+
+#[test]
+fn what_is_left_out_has_the_documented_default() {
+    let config = Config::parse(policy(RULE).as_bytes()).unwrap();
+    assert_eq!(config.identity, IdentityConfig::default());
+    assert_eq!((config.path_safety, config.host_binding, config.audit), (PathSafety::Strict, HostBinding::Strict, AuditLog::Denied));
+    assert_eq!((config.policies[0].mode, config.policies[0].path_safety), (Mode::Enforce, None));
+    assert_eq!(Config::parse(br#"{"policies": []}"#).unwrap().policies, []);
+}
+
+#[test]
+fn every_error_names_its_place_and_the_mend() {
+    for (json, expected) in [
+        ("".to_owned(), "the configuration is empty: give `policies`, an empty list if there are none yet"),
+        ("{".to_owned(), "not valid JSON: EOF while parsing an object at line 1 column 1"),
+        ("[]".to_owned(), "expected an object, got a list"),
+        ("{}".to_owned(), "field `policies` is missing"),
+        (
+            r#"{"policies": [], "polices": []}"#.to_owned(),
+            "unknown field `polices` (did you mean `policies`?): expected `identity`, `policies`, `audit`, `pathSafety`, `hostBinding`",
+        ),
+        (r#"{"policies": [], "policies": []}"#.to_owned(), "field `policies` is given twice: leave one out"),
+        (
+            r#"{"policies": [], "audit": {"log": "Everything"}}"#.to_owned(),
+            "audit.log: unknown value `Everything`: expected `All`, `Denied`, `None`",
+        ),
+        (
+            r#"{"policies": [], "pathSafety": "strict"}"#.to_owned(),
+            "pathSafety: unknown value `strict` (did you mean `Strict`?): expected `Strict`, `Lenient`, `Off`",
+        ),
+        (
+            r#"{"policies": [], "identity": {"trustDomains": []}}"#.to_owned(),
+            "identity.trustDomains: is empty: name a trust domain, or leave the field out to believe any that TLS let in",
+        ),
+        (
+            r#"{"policies": [], "identity": {"trustDomains": ["Cluster.local"]}}"#.to_owned(),
+            "identity.trustDomains[0]: `Cluster.local` is no trust domain: expected lower-case letters, digits, `.`, `-`, `_`",
+        ),
+        (
+            r#"{"policies": [], "identity": {"sources": ["xfcc"]}}"#.to_owned(),
+            "identity.sources[0]: unknown value `xfcc`: expected `filterState`, `peerCertificate`, `forwardedClientCert`",
+        ),
+        (r#"{"policies": [{"traffic": {}}]}"#.to_owned(), "policies[0]: field `name` is missing"),
+        (policy(r#""traffic": {}"#), "policy `p`: policies[0].traffic: is empty: give `authorization`, `transformation` or both"),
+        (
+            policy(r#""traffic": {"extAuth": {}, "authorization": {"action": "Allow", "policy": {"matchExpressions": ["true"]}}}"#),
+            "policy `p`: policies[0].traffic: unknown field `extAuth`: expected `authorization`, `transformation`",
+        ),
+        (
+            policy(r#""traffic": {"authorization": {"action": "allow", "policy": {"matchExpressions": ["true"]}}}"#),
+            "policy `p`: policies[0].traffic.authorization.action: unknown value `allow` (did you mean `Allow`?): expected `Allow`, `Deny`, `Require`",
+        ),
+        (
+            policy(r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": []}}}"#),
+            "policy `p`: policies[0].traffic.authorization.policy.matchExpressions: is empty: give an expression (`true` for one that always matches)",
+        ),
+        (
+            policy(r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": ["true", "false"]}}}"#),
+            "policy `p`: policies[0].traffic.authorization.match: is missing: say whether the 2 expressions must match `All` or `Any` (AgentGateway's documentation says all, its controller does any)",
+        ),
+        (
+            policy(r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [true]}}}"#),
+            "policy `p`: policies[0].traffic.authorization.policy.matchExpressions[0]: expected a string, got a boolean",
+        ),
+        (
+            policy(&format!(r#""hosts": ["https://a"], {RULE}"#)),
+            "policy `p`: policies[0].hosts[0]: `https://a` is no host: expected a name such as `api.example.com`, or one leading wildcard such as `*.example.com`; no port, scheme or trailing dot",
+        ),
+        (
+            policy(&format!(r#""hosts": [], {RULE}"#)),
+            "policy `p`: policies[0].hosts: is empty: name a host, or leave the field out for a policy of all hosts",
+        ),
+        (
+            policy(&format!(r#""pathSafety": "Off", {RULE}"#)),
+            "policy `p`: policies[0].pathSafety: needs `hosts`: without them it would be every host's; set `pathSafety` at the top level for that",
+        ),
+        (
+            policy(r#""traffic": {"transformation": {"request": {"remove": ["Host"]}}}"#),
+            "policy `p`: policies[0].traffic.transformation.request.remove[0]: `host` cannot be changed: `set` `:authority`",
+        ),
+        (
+            policy(r#""traffic": {"transformation": {"request": {"add": [{"name": ":path", "value": "'/'"}]}}}"#),
+            "policy `p`: policies[0].traffic.transformation.request.add[0].name: `:path` has one value: `set` it",
+        ),
+        (
+            policy(r#""traffic": {"transformation": {"response": {"set": [{"name": "x y", "value": "'/'"}]}}}"#),
+            "policy `p`: policies[0].traffic.transformation.response.set[0].name: `x y` is no header name: expected letters, digits and `!#$%&'*+-.^_`|~`",
+        ),
+        (
+            r#"{"policies": [{"name": "a b", "traffic": {}}]}"#.to_owned(),
+            "policy `a b`: policies[0].name: `a b` is no policy name: expected 1 to 253 letters, digits, `-`, `_` and `.` (it becomes part of a metric's name)",
+        ),
+        (
+            format!(r#"{{"policies": [{{"name": "a", {RULE}}}, {{"name": "a", {RULE}}}]}}"#),
+            "policy `a`: policies[1].name: the name is taken by policies[0]: give each policy its own",
+        ),
+    ] {
+        assert!(errors(&json).iter().any(|error| error == expected), "{json}\nexpected {expected}\ngot      {:#?}", errors(&json));
+    }
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    let json = r#"{"audit": {"log": 1}, "hostBinding": "On", "policies": [{"nam": "a"}, 7, {"name": "b", "mode": "Dry", "traffic": {"transformation": {"request": {"set": [{"name": "host"}]}}}}]}"#;
+    let errors = errors(json);
+    assert_eq!(errors.len(), 9, "{errors:#?}");
+}
+
+#[test]
+fn limits_are_kept() {
+    let many = |n: usize, one: &str| vec![one; n].join(",");
+    for (json, limit) in [
+        (policy(&format!(r#""hosts": [{}], {RULE}"#, many(257, "\"a\""))), "policies[0].hosts: has 257 entries, the limit is 256"),
+        (
+            policy(&format!(
+                r#""traffic": {{"authorization": {{"action": "Allow", "match": "Any", "policy": {{"matchExpressions": [{}]}}}}}}"#,
+                many(65, "\"true\"")
+            )),
+            "has 65 entries, the limit is 64",
+        ),
+        (
+            policy(&format!(r#""traffic": {{"transformation": {{"request": {{"remove": [{}]}}}}}}"#, many(65, "\"a\""))),
+            "has 65 entries, the limit is 64",
+        ),
+        (format!(r#"{{"policies": [{}]}}"#, many(20_001, "{}")), "policies: has 20001 entries, the limit is 20000"),
+    ] {
+        assert!(errors(&json).iter().any(|error| error.contains(limit)), "{limit}");
+    }
+    let deep = format!(r#"{{"policies": {}{}}}"#, "[".repeat(500), "]".repeat(500));
+    assert!(errors(&deep).iter().any(|error| error.contains("recursion limit")), "{:?}", errors(&deep));
+}
+
+#[test]
+fn a_wildcard_is_for_what_is_under_it() {
+    let under = HostPattern::Under(".example.com".to_owned());
+    for (host, expected) in
+        [("a.example.com", true), ("a.b.example.com", true), ("example.com", false), (".example.com", false), ("badexample.com", false)]
+    {
+        assert_eq!(under.matches(host), expected, "{host}");
+    }
+}

@@ -16,11 +16,21 @@ mod raw {
         pub(super) fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
         pub(super) fn proxy_get_header_map_pairs(map: u32, pairs: *mut *mut u8, pairs_size: *mut usize) -> u32;
         pub(super) fn proxy_add_header_map_value(map: u32, name: *const u8, name_size: usize, value: *const u8, value_size: usize) -> u32;
-        pub(super) fn proxy_replace_header_map_value(map: u32, name: *const u8, name_size: usize, value: *const u8, value_size: usize)
-        -> u32;
+        pub(super) fn proxy_replace_header_map_value(
+            map: u32,
+            name: *const u8,
+            name_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
         pub(super) fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
-        pub(super) fn proxy_get_buffer_bytes(buffer: u32, start: usize, max_size: usize, value: *mut *mut u8, value_size: *mut usize)
-        -> u32;
+        pub(super) fn proxy_get_buffer_bytes(
+            buffer: u32,
+            start: usize,
+            max_size: usize,
+            value: *mut *mut u8,
+            value_size: *mut usize,
+        ) -> u32;
         pub(super) fn proxy_send_local_response(
             status: u32,
             details: *const u8,
@@ -34,8 +44,13 @@ mod raw {
         pub(super) fn proxy_close_stream(stream: u32) -> u32;
         pub(super) fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
         pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
-        pub(super) fn proxy_get_shared_data(key: *const u8, key_size: usize, value: *mut *mut u8, value_size: *mut usize, cas: *mut u32)
-        -> u32;
+        pub(super) fn proxy_get_shared_data(
+            key: *const u8,
+            key_size: usize,
+            value: *mut *mut u8,
+            value_size: *mut usize,
+            cas: *mut u32,
+        ) -> u32;
         pub(super) fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, value_size: usize, cas: u32) -> u32;
     }
 }
@@ -209,9 +224,7 @@ pub(super) fn increment(id: u32) -> Result<(), HostError> {
 pub(super) fn shared_data(key: &[u8]) -> Result<Option<Vec<u8>>, HostError> {
     let mut cas = 0_u32;
     // SAFETY: the pointers are of live values.
-    bytes("proxy_get_shared_data", |value, size| unsafe {
-        raw::proxy_get_shared_data(key.as_ptr(), key.len(), value, size, &raw mut cas)
-    })
+    bytes("proxy_get_shared_data", |value, size| unsafe { raw::proxy_get_shared_data(key.as_ptr(), key.len(), value, size, &raw mut cas) })
 }
 
 /// Sets a value that all VMs of the process share, whatever it was.

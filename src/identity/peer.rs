@@ -92,6 +92,9 @@ fn split_unquoted(value: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     const A: &[u8] = b"spiffe://cluster.local/ns/team-a/sa/team-a";

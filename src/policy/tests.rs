@@ -1,1 +1,372 @@
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use super::*;
+use crate::outcome::Outcome;
+use serde_json::{Value, json};
+
+const TEAM_A: &[u8] = b"spiffe://cluster.local/ns/team-a/sa/team-a";
+
+/// A request: method GET unless there is another in `headers`.
+struct Request<'a> {
+    caller: &'a [u8],
+    host: &'a str,
+    path: &'a str,
+    headers: &'a [(&'a str, &'a [u8])],
+}
+
+const ZEN: Request<'static> = Request { caller: TEAM_A, host: "api.github.com", path: "/zen", headers: &[] };
+
+fn rule(name: &str, action: &str, expression: &str) -> Value {
+    json!({"name": name, "traffic": {"authorization": {"action": action, "policy": {"matchExpressions": [expression]}}}})
+}
+
+fn decide(policies: &[Value], request: &Request<'_>) -> Outcome {
+    decide_with(json!({"policies": policies, "audit": {"log": "All"}}), request)
+}
+
+fn decide_with(config: Value, request: &Request<'_>) -> Outcome {
+    let engine = Engine::load(config.to_string().as_bytes()).unwrap_or_else(|errors| panic!("{config}: {errors:?}"));
+    let mut headers: Headers<'_> = [
+        (&b":method"[..], &b"GET"[..]),
+        (b":scheme", b"http"),
+        (b":authority", request.host.as_bytes()),
+        (b":path", request.path.as_bytes()),
+    ]
+    .into_iter()
+    .collect();
+    for (name, value) in request.headers {
+        headers.add(name.as_bytes(), value);
+    }
+    let facts = Facts { headers, filter_state: request.caller, service: b"inbound-vip|80|http|api.github.com", ..Facts::default() };
+    let scope = engine.scope(&facts.headers);
+    engine.decide(&scope, &facts)
+}
+
+#[track_caller]
+fn assert_decided(policies: &[Value], reason: &str, policy: Option<&str>) {
+    let outcome = decide(policies, &ZEN);
+    assert_eq!((outcome.reason.as_str(), outcome.policy_name.as_deref()), (reason, policy), "{policies:?}");
+}
+
+#[test]
+fn no_rule_in_scope_allows() {
+    assert_decided(&[], "no-allow-rule", None);
+    let mut elsewhere = rule("elsewhere", "Deny", "true");
+    elsewhere["hosts"] = json!(["example.com", "*.github.com"]);
+    elsewhere["hosts"] = json!(["example.com"]);
+    assert_decided(&[elsewhere], "no-allow-rule", None);
+}
+
+#[test]
+fn deny_beats_require_beats_allow_in_any_order() {
+    let (allow, deny, require) = (rule("allow", "Allow", "true"), rule("deny", "Deny", "true"), rule("require", "Require", "false"));
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let all = [allow.clone(), deny, require.clone()];
+    for order in orders {
+        let policies: Vec<Value> = order.iter().map(|index| all[*index].clone()).collect();
+        assert_decided(&policies, "deny-matched", Some("deny"));
+    }
+    assert_decided(&[allow.clone(), require], "require-not-matched", Some("require"));
+    assert_decided(&[rule("deny", "Deny", "false"), rule("require", "Require", "true"), allow], "allow-matched", Some("allow"));
+}
+
+#[test]
+fn an_allow_in_scope_must_match() {
+    assert_decided(&[rule("no", "Allow", "false")], "no-allow-matched", None);
+    assert_decided(&[rule("no", "Allow", "false"), rule("yes", "Allow", "true")], "allow-matched", Some("yes"));
+    assert_decided(&[rule("no", "Deny", "false")], "no-allow-rule", None);
+    assert_decided(&[rule("yes", "Require", "true")], "no-allow-rule", None);
+}
+
+#[test]
+fn an_error_never_opens() {
+    let missing = r#"request.headers["none"] == "x""#;
+    assert_decided(&[rule("p", "Allow", missing)], "no-allow-matched", None);
+    assert_decided(&[rule("p", "Require", missing)], "require-not-matched", Some("p"));
+    assert_decided(&[rule("p", "Deny", missing)], "deny-error", Some("p"));
+    assert_decided(&[rule("p", "Deny", r#"dyn("true")"#)], "deny-error", Some("p"));
+    assert_decided(&[rule("p", "Allow", r#"dyn("true")"#)], "no-allow-matched", None);
+    let mut ignoring = rule("p", "Deny", missing);
+    ignoring["traffic"]["authorization"]["onError"] = json!("Ignore");
+    assert_decided(&[ignoring], "no-allow-rule", None);
+    let outcome = decide(&[rule("p", "Deny", missing)], &ZEN);
+    assert!(outcome.counts.contains(&Count { policy: Some(0), counter: Counter::EvaluationErrors }), "{outcome:?}");
+    assert_eq!(outcome.errors, [(0, "no such key: none".to_owned())]);
+}
+
+#[test]
+fn several_expressions_combine_as_the_policy_says() {
+    let err = r#"request.headers["none"] == "x""#;
+    for (action, combine, expressions, reason) in [
+        ("Allow", "All", ["true", "false"], "no-allow-matched"),
+        ("Allow", "Any", ["false", "true"], "allow-matched"),
+        ("Allow", "Any", [err, "true"], "allow-matched"),
+        ("Allow", "All", [err, "true"], "no-allow-matched"),
+        ("Deny", "All", ["true", "false"], "no-allow-rule"),
+        ("Deny", "All", [err, "false"], "no-allow-rule"),
+        ("Deny", "All", [err, "true"], "deny-error"),
+        ("Deny", "Any", [err, "false"], "deny-error"),
+        ("Deny", "Any", [err, "true"], "deny-matched"),
+        ("Require", "Any", ["false", "true"], "no-allow-rule"),
+        ("Require", "All", ["false", "true"], "require-not-matched"),
+    ] {
+        let policy = json!({"name": "p", "traffic": {"authorization": {"action": action, "match": combine, "policy": {"matchExpressions": expressions}}}});
+        assert_eq!(decide(&[policy], &ZEN).reason.as_str(), reason, "{action} {combine} {expressions:?}");
+    }
+}
+
+#[test]
+fn a_rule_is_not_dodged_by_repeating_a_header() {
+    let deny = rule("p", "Deny", r#"request.headers["x-role"] == "admin""#);
+    let allow = rule("p", "Allow", r#"request.headers["x-role"] == "user""#);
+    let any_header = rule("p", "Deny", r#"request.headers.exists(n, n == "x-role" && request.headers[n] == "admin")"#);
+    let negated = rule("p", "Deny", r#"request.headers["x-role"] != "user""#);
+    for (values, denied, allowed) in [
+        (vec!["user"], false, true),
+        (vec!["admin"], true, false),
+        (vec!["user", "admin"], true, false),
+        (vec!["admin", "user"], true, false),
+        (vec!["user", "user", "admin"], true, false),
+        (vec!["user", "user"], false, true),
+    ] {
+        let lines: Vec<(&str, &[u8])> = values.iter().map(|value| ("x-role", value.as_bytes())).collect();
+        let request = Request { headers: &lines, ..ZEN };
+        for policy in [&deny, &any_header, &negated] {
+            assert_eq!(decide(std::slice::from_ref(policy), &request).denial.is_some(), denied, "{policy} {values:?}");
+        }
+        assert_eq!(decide(std::slice::from_ref(&allow), &request).denial.is_none(), allowed, "{values:?}");
+    }
+    let many: Vec<(&str, &[u8])> = vec![("x-role", b"user"); 65];
+    let outcome = decide(&[deny], &Request { headers: &many, ..ZEN });
+    assert_eq!(outcome.reason.as_str(), "deny-error");
+    let bad_line = [("x-role", &b"user"[..]), ("x-role", b"\xff")];
+    assert_eq!(
+        decide(&[rule("p", "Allow", r#"request.headers["x-role"] == "user""#)], &Request { headers: &bad_line, ..ZEN }).reason.as_str(),
+        "no-allow-matched"
+    );
+}
+
+#[test]
+fn a_shadow_policy_reports_and_does_not_decide() {
+    let shadow = |action: &str, expression: &str| {
+        let mut policy = rule("shadow", action, expression);
+        policy["mode"] = json!("Shadow");
+        policy
+    };
+    for (policies, would_deny) in [
+        (vec![shadow("Deny", "true")], true),
+        (vec![shadow("Deny", "false")], false),
+        (vec![shadow("Deny", r#"request.headers["none"] == "x""#)], true),
+        (vec![shadow("Require", "false")], true),
+        (vec![shadow("Require", "true")], false),
+        (vec![shadow("Allow", "false")], true),
+        (vec![shadow("Allow", "true")], false),
+        (vec![rule("p", "Allow", "true"), shadow("Allow", "false")], false),
+    ] {
+        let outcome = decide(&policies, &ZEN);
+        assert_eq!(outcome.denial, None, "{policies:?}");
+        assert_eq!(!outcome.shadow.is_empty(), would_deny, "{policies:?}");
+        assert_eq!(outcome.counts.contains(&Count { policy: None, counter: Counter::ShadowDenied }), would_deny, "{policies:?}");
+    }
+    let outcome = decide(&[rule("p", "Deny", "true"), shadow("Deny", "true")], &ZEN);
+    assert_eq!((outcome.denial.is_some(), outcome.shadow.is_empty()), (true, true), "what is denied anyway is nothing new");
+}
+
+#[test]
+fn a_scope_is_for_its_hosts_alone() {
+    let mut policy = rule("p", "Deny", "true");
+    for (hosts, host, denied) in [
+        (json!(["api.github.com"]), "api.github.com", true),
+        (json!(["api.github.com"]), "API.GitHub.com.:443", true),
+        (json!(["*.github.com"]), "api.github.com", true),
+        (json!(["*.com"]), "api.github.com", true),
+        (json!(["*.api.github.com"]), "api.github.com", false),
+        (json!(["github.com"]), "api.github.com", false),
+        (json!(["example.com", "api.github.com"]), "api.github.com", true),
+    ] {
+        policy["hosts"] = hosts.clone();
+        let config = json!({"policies": [policy], "hostBinding": "Off"});
+        assert_eq!(decide_with(config, &Request { host, ..ZEN }).denial.is_some(), denied, "{hosts} {host}");
+    }
+}
+
+#[test]
+fn a_request_must_be_for_the_service_it_was_sent_to() {
+    for (host, reason) in
+        [("api.github.com:80", "no-allow-rule"), ("evil.example", "host-mismatch"), ("", "bad-host"), ("user@api.github.com", "bad-host")]
+    {
+        assert_eq!(decide(&[], &Request { host, ..ZEN }).reason.as_str(), reason, "{host}");
+    }
+    let off = json!({"policies": [], "hostBinding": "Off"});
+    assert_eq!(decide_with(off, &Request { host: "evil.example", ..ZEN }).denial, None);
+    let outcome = decide(&[], &Request { headers: &[("host", b"evil.example")], ..ZEN });
+    assert_eq!(outcome.denial.map(|denial| denial.status), Some(400));
+}
+
+#[test]
+fn a_policy_loosens_path_safety_for_its_hosts() {
+    let path = Request { path: "/a%2Fb", ..ZEN };
+    assert_eq!(decide(&[], &path).denial.map(|denial| (denial.status, denial.detail)), Some((400, Some("escaped delimiter"))));
+    let mut policy = rule("p", "Allow", "true");
+    policy["hosts"] = json!(["api.github.com"]);
+    policy["pathSafety"] = json!("Lenient");
+    assert_eq!(decide(&[policy.clone()], &path).denial, None);
+    policy["mode"] = json!("Shadow");
+    assert!(decide(&[policy.clone()], &path).denial.is_some(), "a shadow policy loosens nothing");
+    policy["mode"] = json!("Enforce");
+    policy["hosts"] = json!(["other.example"]);
+    assert!(decide(&[policy], &path).denial.is_some(), "nor does one of another host");
+}
+
+fn changed(transformation: Value, headers: &[(&str, &[u8])]) -> (Vec<Change>, usize) {
+    let policy = json!({"name": "p", "traffic": {"transformation": {"request": transformation}}});
+    let outcome = decide(&[policy], &Request { headers, ..ZEN });
+    (outcome.changes, outcome.errors.len())
+}
+
+#[test]
+fn headers_change_in_the_order_add_set_remove() {
+    let add = |value: &str| Change::Add("x-a".into(), value.as_bytes().to_vec());
+    let replace = |value: &str| Change::Replace("x-a".into(), value.as_bytes().to_vec());
+    let remove = || Change::Remove("x-a".into());
+    let one = |value: &str| json!([{"name": "X-A", "value": value}]);
+    let client = [("x-a", &b"1"[..])];
+    let twice = [("x-a", &b"1"[..]), ("x-a", &b"2"[..])];
+    let missing = r#"request.headers["none"]"#;
+    for (rules, headers, changes, errors) in [
+        (json!({"set": one("'s'")}), &[][..], vec![replace("s")], 0),
+        (json!({"set": one("'s'")}), &client, vec![replace("s")], 0),
+        (json!({"set": one("'s'")}), &twice, vec![remove(), add("s")], 0),
+        (json!({"add": one("'a'")}), &client, vec![add("a")], 0),
+        (json!({"remove": ["X-A"]}), &twice, vec![remove()], 0),
+        (json!({"remove": ["X-A"]}), &[], vec![], 0),
+        (json!({"set": one("request.headers['x-a'] + '!'"), "add": one("'a'")}), &[], vec![add("a"), replace("a!")], 0),
+        (json!({"set": one("'s'"), "remove": ["x-a"]}), &[], vec![replace("s"), remove()], 0),
+        (json!({"set": one(missing)}), &client, vec![remove()], 1),
+        (json!({"set": one(missing)}), &[], vec![], 1),
+        (json!({"add": one(missing)}), &client, vec![], 1),
+        (json!({"set": one("'a\\r\\nb: c'")}), &client, vec![remove()], 1),
+        (json!({"set": one("dyn(1)")}), &client, vec![remove()], 1),
+        (json!({"set": one("''")}), &client, vec![replace("")], 0),
+    ] {
+        assert_eq!(changed(rules.clone(), headers), (changes, errors), "{rules} {headers:?}");
+    }
+}
+
+#[test]
+fn a_spoofed_spelling_does_not_survive() {
+    let rules = json!({"set": [{"name": "x-caller-identity", "value": "'a'"}]});
+    let (changes, _) = changed(rules, &[("x_caller_identity", b"forged")]);
+    assert_eq!(changes, [Change::Remove("x_caller_identity".into()), Change::Replace("x-caller-identity".into(), b"a".to_vec())]);
+}
+
+#[test]
+fn pseudo_headers_are_set_to_legal_values_only() {
+    let set = |name: &str, value: &str| json!({"set": [{"name": name, "value": value}]});
+    for (name, value, legal) in [
+        (":path", "'/b?x'", true),
+        (":path", "'b'", false),
+        (":path", "'/a b'", false),
+        (":path", "'/a/../b'", false),
+        (":authority", "'other.example:80'", true),
+        (":authority", "'a@b'", false),
+        (":method", "'POST'", true),
+        (":method", "'PO ST'", false),
+    ] {
+        let (changes, errors) = changed(set(name, value), &[]);
+        assert_eq!((changes.len(), errors), if legal { (1, 0) } else { (0, 1) }, "{name} {value}");
+    }
+}
+
+#[test]
+fn later_policies_see_what_earlier_ones_left() {
+    let set = |name: &str, header: &str, value: &str| json!({"name": name, "traffic": {"transformation": {"request": {"set": [{"name": header, "value": value}]}}}});
+    let outcome = decide(
+        &[
+            set("a", "x-a", "'1'"),
+            set("b", "x-b", "request.headers['x-a'] + '2'"),
+            set("c", ":path", "'/p'"),
+            set("d", "x-d", "request.path"),
+        ],
+        &ZEN,
+    );
+    let replaced = |name: &str, value: &str| Change::Replace(name.into(), value.as_bytes().to_vec());
+    assert_eq!(outcome.changes, [replaced("x-a", "1"), replaced("x-b", "12"), replaced(":path", "/p"), replaced("x-d", "/p")]);
+}
+
+#[test]
+fn a_denied_request_is_not_changed() {
+    let policies = [rule("p", "Deny", "true"), json!({"name": "t", "traffic": {"transformation": {"request": {"remove": ["x-a"]}}}})];
+    assert_eq!(decide(&policies, &Request { headers: &[("x-a", b"1")], ..ZEN }).changes, []);
+}
+
+#[test]
+fn a_response_is_changed_by_what_it_says() {
+    let set = json!([{"name": "x-code", "value": "string(response.code) + request.method + response.headers['x-o']"}]);
+    let config = json!({"policies": [{"name": "p", "traffic": {"transformation": {"response": {"set": set, "remove": ["server"]}}}}]});
+    let engine = Engine::load(config.to_string().as_bytes()).unwrap();
+    let request: Headers<'_> =
+        [(&b":method"[..], &b"GET"[..]), (b":authority", b"api.github.com"), (b":path", b"/zen")].into_iter().collect();
+    let response: Headers<'_> = [(&b":status"[..], &b"201"[..]), (b"server", b"x"), (b"x-o", b"o")].into_iter().collect();
+    let facts = Facts { headers: request, ..Facts::default() };
+    let scope = engine.scope(&facts.headers);
+    assert!(engine.changes_response(&scope));
+    let (changes, counts) = engine.respond(&scope, &facts, &response);
+    assert_eq!(changes, [Change::Replace("x-code".into(), b"201GETo".to_vec()), Change::Remove("server".into())]);
+    assert_eq!(counts, []);
+}
+
+#[test]
+fn the_audit_names_caller_and_policy_and_cannot_be_forged() {
+    let request = Request { path: "/a\"}\n{\"verdict\":\"allow\"", headers: &[("x-request-id", b"7")], ..ZEN };
+    let config = json!({"policies": [rule("p", "Deny", "true")], "pathSafety": "Off"});
+    let line = decide_with(config, &request).audit.unwrap();
+    assert_eq!(line.lines().count(), 1, "{line}");
+    let record: Value = serde_json::from_str(&line).unwrap();
+    let expected = json!({
+        "event": "egress", "verdict": "deny", "policy": "p", "reason": "deny-matched", "caller": "spiffe://cluster.local/ns/team-a/sa/team-a",
+        "method": "GET", "host": "api.github.com", "path": "/a\"}\n{\"verdict\":\"allow\"", "destination": "api.github.com", "status": 403, "requestId": "7",
+    });
+    assert_eq!(record, expected);
+}
+
+#[test]
+fn only_the_decisions_asked_for_are_logged() {
+    for (log, allowed, denied) in [("All", true, true), ("Denied", false, true), ("None", false, false)] {
+        let logged = |expression: &str| {
+            decide_with(json!({"policies": [rule("p", "Deny", expression)], "audit": {"log": log}}), &ZEN).audit.is_some()
+        };
+        assert_eq!((logged("false"), logged("true")), (allowed, denied), "{log}");
+    }
+}
+
+#[test]
+fn only_what_the_policies_in_scope_read_is_asked_for() {
+    let mut scoped = rule("p", "Deny", "source.port == 1");
+    scoped["hosts"] = json!(["api.github.com"]);
+    let engine = Engine::load(json!({"policies": [scoped], "hostBinding": "Off"}).to_string().as_bytes()).unwrap();
+    let reads = |host: &str| engine.scope(&[(&b":authority"[..], host.as_bytes())].into_iter().collect()).reads();
+    assert_eq!(reads("api.github.com"), Reads { source_address: true, ..Reads::default() });
+    assert_eq!(reads("other.example"), Reads::default());
+}
+
+#[test]
+fn all_errors_of_a_configuration_are_told_with_their_places() {
+    let mut misspelt = rule("b", "Allow", "source.identty.namespace == 'a'");
+    misspelt["mod"] = json!("Shadow");
+    let config = json!({"policies": [rule("a", "Allow", "1 +"), misspelt]});
+    let errors: Vec<String> = Engine::load(config.to_string().as_bytes()).unwrap_err().iter().map(ToString::to_string).collect();
+    assert!(
+        errors
+            .iter()
+            .any(|error| error.starts_with("policy `a`: policies[0].traffic.authorization.policy.matchExpressions[0]: line 1, column")),
+        "{errors:#?}"
+    );
+    assert!(
+        errors.iter().any(|error| error.starts_with("policy `b`: policies[1]: unknown field `mod` (did you mean `mode`?)")),
+        "{errors:#?}"
+    );
+    let expected = "policy `b`: policies[1].traffic.authorization.policy.matchExpressions[0]: line 1, column 1: unknown attribute `source.identty` (did you mean `source.identity`?)";
+    assert!(errors.iter().any(|error| error == expected), "{errors:#?}");
+}

@@ -96,6 +96,9 @@ fn take_text(bytes: &[u8], len: usize) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn pairs(lines: &[(&str, &[u8])]) -> Vec<u8> {

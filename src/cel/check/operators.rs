@@ -33,7 +33,7 @@ impl Checker {
             (op::ADD | op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [left, right]) => self.arithmetic(node, name, left, right),
             (op::NEGATE, [operand]) => match self.expr(operand) {
                 known @ (Type::Int | Type::Double | Type::Dyn) => known,
-                other => self.mistake(node, format!("`-` takes an int or a double, not a {other}")),
+                other => self.mistake(node, format!("`-` takes int or double, not {other}")),
             },
             (op::IN, [element, container]) => self.membership(node, element, container),
             (op::INDEX, [container, index]) => self.index(node, container, index),
@@ -59,7 +59,7 @@ impl Checker {
     fn expect_bool(&mut self, operand: &IdedExpr, operator: &str) {
         let found = self.expr(operand);
         if !found.fits(&Type::Bool) {
-            self.mistake(operand, format!("`{}` takes bools, not a {found}", symbol(operator)));
+            self.mistake(operand, format!("`{}` takes bools, not {found}", symbol(operator)));
         }
     }
 
@@ -72,7 +72,7 @@ impl Checker {
             let what = if matches!(a, Type::Object(_)) { &a } else { &b };
             self.mistake(node, format!("`{sign}` does not compare `{what}` as a whole: compare its attributes"));
         } else if !a.fits(&b) && !(a.is_number() && b.is_number()) {
-            self.mistake(node, format!("`{sign}` compares a {a} with a {b}, which are never equal"));
+            self.mistake(node, format!("`{sign}` compares {a} with {b}, which are never equal"));
         }
         Type::Bool
     }
@@ -82,7 +82,7 @@ impl Checker {
         let ordered = |known: &Type| known.is_number() || matches!(known, Type::Bool | Type::String | Type::Bytes | Type::Dyn);
         let comparable = ordered(&a) && ordered(&b) && (a.fits(&b) || (a.is_number() && b.is_number()));
         if !comparable {
-            self.mistake(node, format!("`{}` does not compare a {a} with a {b}", symbol(name)));
+            self.mistake(node, format!("`{}` does not compare {a} with {b}", symbol(name)));
         }
         Type::Bool
     }
@@ -97,12 +97,20 @@ impl Checker {
         let lists = matches!((&a, &b), (Type::List(_), Type::List(_)));
         if !takes(&a) || !takes(&b) || !(a.fits(&b) || lists) {
             let mend = match (&a, &b) {
-                (Type::String, other) | (other, Type::String) if name == op::ADD && *other != Type::String => ": put `string(...)` around the latter",
+                (Type::String, other) | (other, Type::String) if name == op::ADD && *other != Type::String => {
+                    ": put `string(...)` around the latter"
+                }
                 _ => "",
             };
-            return self.mistake(node, format!("`{}` does not take a {a} and a {b}{mend}", symbol(name)));
+            return self.mistake(node, format!("`{}` does not take {a} and {b}{mend}", symbol(name)));
         }
-        if a == Type::Dyn { b } else if lists { a.join(b) } else { a }
+        if a == Type::Dyn {
+            b
+        } else if lists {
+            a.join(b)
+        } else {
+            a
+        }
     }
 
     fn membership(&mut self, node: &IdedExpr, element: &IdedExpr, container: &IdedExpr) -> Type {
@@ -110,7 +118,7 @@ impl Checker {
         // Whether a header is there does not depend on which of its lines is looked at.
         if self.headers_operand(container).is_some() {
             if !element.fits(&Type::String) {
-                self.mistake(node, format!("a header's name is a string, not a {element}"));
+                self.mistake(node, format!("a header's name is a string, not {element}"));
             }
             return Type::Bool;
         }
@@ -118,13 +126,13 @@ impl Checker {
             Type::Dyn => {}
             Type::List(inner) | Type::Map(inner, _) if element.fits(&inner) || (element.is_number() && inner.is_number()) => {}
             Type::List(inner) => {
-                self.mistake(node, format!("`in` looks for a {element} in a list of {inner}, where it never is"));
+                self.mistake(node, format!("`in` looks for {element} in a list of {inner}, where it never is"));
             }
             Type::Map(key, _) => {
-                self.mistake(node, format!("`in` looks for a {element} among the {key} keys of a map, where it never is"));
+                self.mistake(node, format!("`in` looks for {element} among the {key} keys of a map, where it never is"));
             }
             other => {
-                self.mistake(node, format!("`in` takes a list or a map on its right, not a {other}"));
+                self.mistake(node, format!("`in` takes a list or a map on its right, not {other}"));
             }
         }
         Type::Bool
@@ -134,7 +142,7 @@ impl Checker {
         if let Some(headers) = self.headers_operand(container) {
             let key = self.expr(index);
             if !key.fits(&Type::String) {
-                return self.mistake(index, format!("a header's name is a string, not a {key}"));
+                return self.mistake(index, format!("a header's name is a string, not {key}"));
             }
             self.uses.read_header(headers, string_literal(index));
             return Type::String;
@@ -156,7 +164,7 @@ impl Checker {
                 Type::Map(_, value) => Type::Optional(value),
                 _ => Type::Optional(Box::new(Type::Dyn)),
             },
-            other => self.mistake(node, format!("a {other} is not indexed by a {key}")),
+            other => self.mistake(node, format!("{other} is not indexed by {key}")),
         }
     }
 }

@@ -1,0 +1,64 @@
+# `make` prints what there is. Every target sets up what it needs; nothing is to be installed by hand first.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+setup  := e2e/setup
+wasm   := target/wasm32-wasip1/release/egress_filter.wasm
+CARGO   = $(shell $(setup)/cargo)
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+
+.PHONY: help
+help: ## this help
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build-wasm ## the egress workshop in a real Envoy, left running for your own curl (ARGS=--once: exits after it; ORIGIN=real: the real hosts)
+	@envoy=$$($(setup)/envoy); $(CARGO) build --quiet -p e2e --bin demo; \
+	ENVOY=$$envoy exec target/debug/demo $(ARGS)
+
+.PHONY: test
+test: test-native test-wasm test-e2e ## every test: the engine natively and as wasm in Node, the filter in an emulated host and in a real Envoy
+
+.PHONY: test-native
+test-native: ## the engine's tests, natively
+	$(CARGO) test -p egress-filter
+
+.PHONY: test-wasm
+test-wasm: ## the engine's tests as wasm, in Node's V8
+	@runner=$$($(setup)/wasm-bindgen-runner); \
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$$runner $(setup)/cargo-wasm test -p egress-filter --lib --target wasm32-unknown-unknown
+
+.PHONY: test-e2e e2e
+test-e2e: build-wasm ## the compiled filter, in an emulated host and in a real Envoy
+	@envoy=$$($(setup)/envoy); ENVOY=$$envoy $(CARGO) test -p e2e $(ARGS)
+e2e: test-e2e
+
+.PHONY: wasm
+wasm: build-wasm ## builds the filter, and prints its path and size
+	@printf '%s  %s bytes\n' $(wasm) $$(wc -c < $(wasm))
+
+.PHONY: build-wasm
+build-wasm:
+	@$(setup)/cargo-wasm build --quiet --release --target wasm32-wasip1 -p egress-filter
+
+.PHONY: lint
+lint: ## formatting and lints, for the host and for wasm
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@if $(setup)/cargo-wasm clippy --version >/dev/null 2>&1; then \
+		$(setup)/cargo-wasm clippy -p egress-filter --target wasm32-wasip1 -- -D warnings; \
+	else echo 'no clippy for the wasm target here: the filter glue was not linted'; fi
+
+.PHONY: fix
+fix: ## formats, and applies what clippy can mend by itself
+	$(CARGO) fmt --all
+	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+.PHONY: check
+check: lint test ## all that CI runs
+
+.PHONY: clean
+clean: ## removes everything that was built or fetched
+	rm -rf target
