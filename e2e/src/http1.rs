@@ -26,7 +26,7 @@ pub struct Headers(
 
 impl Headers {
     /// The first value under a name, whatever the case of its letters.
-    pub fn get(&self, name: &str) -> Option<&[u8]> {
+    pub fn get<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
         self.all(name).next()
     }
 
@@ -158,9 +158,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// The stream underneath.
-    pub fn get_ref(&self) -> &S {
-        &self.stream
+    /// The stream underneath; what was read and not consumed is lost.
+    pub fn into_inner(self) -> S {
+        self.stream
     }
 
     /// Sends a request and reads its response.
