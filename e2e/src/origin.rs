@@ -80,14 +80,16 @@ impl Origin {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(tls));
 
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, port)))?;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let received = Log::default();
         let (stop, stopped) = oneshot::channel();
         let log = Arc::clone(&received);
         let thread = std::thread::Builder::new().name("origin".to_owned()).spawn(move || {
             runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).expect("a listener that does not block");
                 tokio::select! {
                     () = accept(&listener, &acceptor, mode, &log) => {}
                     _ = stopped => {}
