@@ -20,7 +20,7 @@ use crate::http1::{Connection, Request, Response};
 use crate::pki::{Credentials, Pki};
 use crate::ports;
 
-pub use configuration::{Configuration, ConfigurationError, DEFAULT_PORTS, Pod, Ports};
+pub use configuration::{Configuration, ConfigurationError, Pod, Ports};
 pub use process::{EnvoyProcess, Launch, StartError};
 
 /// The services of `envoy.yaml`, each with its virtual address; further ones get the addresses that follow.
@@ -260,6 +260,11 @@ impl Waypoint {
     /// All lines of Envoy's log.
     pub fn log_lines(&self) -> Vec<String> {
         self.process.log_lines()
+    }
+
+    /// The filter's audit records as they were logged.
+    pub fn audit_lines(&self) -> Vec<String> {
+        self.process.audit_lines()
     }
 
     /// The filter's audit records, parsed.

@@ -70,6 +70,11 @@ pub struct Ports {
 }
 
 impl Ports {
+    /// The ports that are written in `envoy.yaml`.
+    pub fn of_envoy_yaml() -> Self {
+        Self { hbone: 15_008, admin: 9_901, origin: 8_443, team_a: vec![8_080, 8_081], team_b: vec![8_090, 8_091] }
+    }
+
     /// The ports on which a pod reaches the services.
     pub fn pod(&self, pod: Pod) -> &[u16] {
         match pod {
@@ -78,9 +83,6 @@ impl Ports {
         }
     }
 }
-
-/// The ports that are written in `envoy.yaml`: HBONE, admin, origin.
-pub const DEFAULT_PORTS: [u16; 3] = [15_008, 9_901, 8_443];
 
 /// The service of `envoy.yaml` that further ones are copies of.
 const MODEL: &str = "api.github.com";
@@ -142,7 +144,8 @@ impl Configuration {
     /// # Errors
     /// When a listener or a default port is not there.
     pub fn set_ports(&mut self, ports: &Ports) -> Result<(), ConfigurationError> {
-        for (default, port) in DEFAULT_PORTS.into_iter().zip([ports.hbone, ports.admin, ports.origin]) {
+        let old = Ports::of_envoy_yaml();
+        for (default, port) in [(old.hbone, ports.hbone), (old.admin, ports.admin), (old.origin, ports.origin)] {
             let mut set = 0;
             each_value(&mut self.0, &mut |key, value| {
                 if key == "port_value" && *value == default {

@@ -158,9 +158,14 @@ impl EnvoyProcess {
         self.log_text().lines().map(str::to_owned).collect()
     }
 
-    /// The filter's audit records: each log line of a wasm filter that is a JSON object behind Envoy's prefix.
+    /// The filter's audit records as they were logged: what is a JSON object in the log lines of wasm filters.
+    pub fn audit_lines(&self) -> Vec<String> {
+        self.log_text().lines().filter_map(audit_record).map(|(text, _)| text.to_owned()).collect()
+    }
+
+    /// The filter's audit records, parsed.
     pub fn audit_records(&self) -> Vec<Value> {
-        self.log_lines().iter().filter_map(|line| audit_record(line)).collect()
+        self.log_text().lines().filter_map(audit_record).map(|(_, record)| record).collect()
     }
 
     /// All counters and gauges whose name begins so.
@@ -213,10 +218,11 @@ impl Drop for EnvoyProcess {
     }
 }
 
-fn audit_record(line: &str) -> Option<Value> {
+fn audit_record(line: &str) -> Option<(&str, Value)> {
     let (_, message) = line.split_once("wasm log")?;
-    let object = message.get(message.find('{')?..)?;
-    serde_json::from_str(object).ok().filter(Value::is_object)
+    let text = message.get(message.find('{')?..)?.trim_end();
+    let record: Value = serde_json::from_str(text).ok()?;
+    record.is_object().then_some((text, record))
 }
 
 /// Ends Envoy when this process ends without having done so: killed, aborted, or with the waypoint in a `static`, which is
@@ -257,8 +263,8 @@ mod tests {
 
     #[test]
     fn an_audit_record_is_a_json_object_behind_envoys_prefix() {
-        let record = audit_record(r#"[2026-11-23 01:00:00.000][7][info][wasm] [source/x.cc:1] wasm log plugin: {"verdict":"deny"}"#);
-        assert_eq!(record, Some(serde_json::json!({ "verdict": "deny" })));
+        let line = r#"[2026-11-23 01:00:00.000][7][info][wasm] [source/x.cc:1] wasm log plugin: {"verdict":"deny"}"#;
+        assert_eq!(audit_record(line), Some((r#"{"verdict":"deny"}"#, serde_json::json!({ "verdict": "deny" }))));
     }
 
     #[test]
