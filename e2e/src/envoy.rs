@@ -319,9 +319,10 @@ impl Waypoint {
     }
 
     fn index(&self, host: &str) -> usize {
-        self.services.iter().position(|known| known == host).unwrap_or_else(|| {
-            panic!("this waypoint has no service `{host}`: add it with `WaypointOptions::service`")
-        })
+        self.services
+            .iter()
+            .position(|known| known == host)
+            .unwrap_or_else(|| panic!("this waypoint has no service `{host}`: add it with `WaypointOptions::service`"))
     }
 }
 

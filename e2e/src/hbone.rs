@@ -2,6 +2,7 @@
 //!
 //! Every step has a deadline: a request that hangs is an error that says so.
 
+mod alert;
 mod tls;
 mod tunnel;
 
@@ -121,23 +122,22 @@ impl HboneClient {
         let (sender, mut connection) = h2::client::Builder::new()
             .initial_window_size(4 << 20)
             .max_frame_size(1 << 20)
-            .handshake::<_, Bytes>(tls)
+            .handshake::<_, Bytes>(alert::AlertFirst(tls))
             .await
             .map_err(refused)?;
         let ping_pong = connection.ping_pong();
-        let driver = tokio::spawn(connection);
-        let connection = HboneConnection {
-            sender,
-            timeout: self.timeout,
-            headers: self.headers.clone(),
-            driver: Driver(driver),
-        };
+        let mut driver = Driver(tokio::spawn(connection));
         // In TLS 1.3 a client believes the handshake done before the server has looked at its certificate: only an answer
         // in HTTP/2 shows that the server took it.
         if let Some(mut ping_pong) = ping_pong {
-            within(self.timeout, "the first HTTP/2 answer", ping_pong.ping(h2::Ping::opaque())).await?.map_err(refused)?;
+            let pong = within(self.timeout, "the first HTTP/2 answer", ping_pong.ping(h2::Ping::opaque())).await?;
+            if let Err(error) = pong {
+                // The ping only knows that the connection is gone; its driver knows why.
+                let ended = within(self.timeout, "the end of the HTTP/2 connection", &mut driver.0).await?;
+                return Err(refused(ended.ok().and_then(Result::err).unwrap_or(error)));
+            }
         }
-        Ok(connection)
+        Ok(HboneConnection { sender, timeout: self.timeout, headers: self.headers.clone(), driver })
     }
 
     /// Opens a connection of its own and on it a tunnel to a virtual address, such as `240.240.0.1:80`.
@@ -160,7 +160,7 @@ impl HboneClient {
 /// A failure before the first HTTP/2 answer is a refusal: by an alert, or by a close where the alert was lost.
 fn refused(error: h2::Error) -> HboneError {
     match error.get_io() {
-        Some(io) => HboneError::TlsRefused(format!("{io} (before the first HTTP/2 answer)")),
+        Some(io) => HboneError::TlsRefused(io.to_string()),
         None => HboneError::Http2(error),
     }
 }

@@ -200,9 +200,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// When the connection fails or what came is no HTTP/1.1 response.
     pub async fn read_response(&mut self, head: bool) -> io::Result<Response> {
         loop {
-            let block = self.head_block().await?.ok_or_else(|| {
-                io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed without a response")
-            })?;
+            let block = self
+                .head_block()
+                .await?
+                .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed without a response"))?;
             let mut lines = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
             let mut parsed = httparse::Response::new(&mut lines);
             parsed.parse(&block).map_err(|error| bad_message("response", error, &block))?;

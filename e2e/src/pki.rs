@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, Issuer, IsCa, KeyPair, KeyUsagePurpose, SanType};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// The SPIFFE ID of the waypoint, which every pod expects at the other end of HBONE.
@@ -27,9 +27,8 @@ pub enum San {
 
 impl San {
     fn to_rcgen(&self) -> SanType {
-        let ascii = |text: &String| {
-            text.as_str().try_into().unwrap_or_else(|error| panic!("a SAN must be ASCII, `{text}` is not: {error}"))
-        };
+        let ascii =
+            |text: &String| text.as_str().try_into().unwrap_or_else(|error| panic!("a SAN must be ASCII, `{text}` is not: {error}"));
         match self {
             Self::Uri(uri) => SanType::URI(ascii(uri)),
             Self::Dns(name) => SanType::DnsName(ascii(name)),

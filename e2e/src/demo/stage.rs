@@ -157,9 +157,7 @@ impl Stage {
 
     /// Sends a request as its pod does and judges what came.
     pub(super) async fn ask(&self, step: &Step, request: &Request) -> Asked {
-        let mut message = http1::Request::get(request.host, request.path)
-            .header("User-Agent", "egress-demo")
-            .header("Accept", "*/*");
+        let mut message = http1::Request::get(request.host, request.path).header("User-Agent", "egress-demo").header("Accept", "*/*");
         for (name, value) in request.headers {
             message = message.header(name, value);
         }
@@ -184,8 +182,7 @@ impl Stage {
 
     fn judge(&self, request: &Request, response: &http1::Response) -> (bool, String) {
         let body = response.text();
-        let first_line = body.trim_start().lines().next().unwrap_or_default();
-        let got = format!("{}  {first_line}", response.status);
+        let got = format!("{}  {}", response.status, in_brief(&body));
         match request.expected {
             Expected::Allowed => (response.status == 200, got),
             Expected::Denied => (response.status == 403 && body == DENIAL, got),
@@ -273,6 +270,15 @@ fn header_line(name: &str, values: &[impl AsRef<str>]) -> String {
     if values.is_empty() { format!("{name} is gone") } else { format!("{name}: {}", values.join(" | ")) }
 }
 
+/// A body on one line of bearable length.
+fn in_brief(body: &str) -> String {
+    let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(100) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}
+
 fn check_ports(real: bool) -> Result<(), DemoError> {
     let ports = Ports::of_envoy_yaml();
     let mut wanted = vec![
@@ -286,11 +292,8 @@ fn check_ports(real: bool) -> Result<(), DemoError> {
     if !real {
         wanted.push((ports.origin, "the stand-in origin"));
     }
-    let taken: Vec<String> = wanted
-        .iter()
-        .filter(|(port, _)| !ports::is_free(*port))
-        .map(|(port, purpose)| format!("port {port} ({purpose})"))
-        .collect();
+    let taken: Vec<String> =
+        wanted.iter().filter(|(port, _)| !ports::is_free(*port)).map(|(port, purpose)| format!("port {port} ({purpose})")).collect();
     if taken.is_empty() { Ok(()) } else { Err(DemoError::PortsTaken(taken.join(", "))) }
 }
 

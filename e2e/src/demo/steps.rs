@@ -43,11 +43,8 @@ const HTTPBINGO: &str = "httpbingo.org";
 /// The headers a client of step 5 and 6 sends: one that must not leave, and one that it forges.
 const CLIENT_HEADERS: &[(&str, &str)] = &[("X-Internal-Debug", "secret"), ("X-Caller-Identity", "admin/root")];
 
-const ORIGIN_HEADERS: &[(&str, &[&str])] = &[
-    ("X-Caller-Identity", &["team-a/team-a"]),
-    ("X-Forwarded-By", &["agentgateway-egress"]),
-    ("X-Internal-Debug", &[]),
-];
+const ORIGIN_HEADERS: &[(&str, &[&str])] =
+    &[("X-Caller-Identity", &["team-a/team-a"]), ("X-Forwarded-By", &["agentgateway-egress"]), ("X-Internal-Debug", &[])];
 
 const fn get(pod: Pod, path: &'static str, expected: Expected) -> Request {
     Request { pod, host: GITHUB, path, headers: &[], expected }

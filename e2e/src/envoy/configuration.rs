@@ -103,10 +103,8 @@ impl Configuration {
     /// # Errors
     /// When the file cannot be read or is no YAML.
     pub fn load(path: &Path) -> Result<Self, ConfigurationError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigurationError::File { path: path.to_path_buf(), source })?;
-        let value = serde_yaml_ng::from_str(&text)
-            .map_err(|source| ConfigurationError::Yaml { path: path.to_path_buf(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigurationError::File { path: path.to_path_buf(), source })?;
+        let value = serde_yaml_ng::from_str(&text).map_err(|source| ConfigurationError::Yaml { path: path.to_path_buf(), source })?;
         Ok(Self(value))
     }
 
@@ -115,8 +113,7 @@ impl Configuration {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), ConfigurationError> {
-        std::fs::write(path, format!("{:#}", self.0))
-            .map_err(|source| ConfigurationError::File { path: path.to_path_buf(), source })
+        std::fs::write(path, format!("{:#}", self.0)).map_err(|source| ConfigurationError::File { path: path.to_path_buf(), source })
     }
 
     /// The whole configuration.

@@ -69,8 +69,8 @@ impl ServerCertVerifier for SpiffeVerifier {
         let parsed = ParsedCertificate::try_from(end_entity)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
         verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
-        let certificate = webpki::EndEntityCert::try_from(end_entity)
-            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let certificate =
+            webpki::EndEntityCert::try_from(end_entity).map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
         if certificate.valid_uri_names().eq([self.expected]) {
             Ok(ServerCertVerified::assertion())
         } else {

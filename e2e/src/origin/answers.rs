@@ -106,12 +106,8 @@ fn is_under(path: &str, prefix: &str) -> bool {
 fn echo(request: &Received) -> Answer {
     let status = path(request).strip_prefix("/status/").and_then(|code| code.parse().ok());
     let status = status.filter(|code| (200..600).contains(code)).unwrap_or(200);
-    let headers: Vec<Value> = request
-        .headers
-        .0
-        .iter()
-        .map(|(name, value)| json!([String::from_utf8_lossy(name), String::from_utf8_lossy(value)]))
-        .collect();
+    let headers: Vec<Value> =
+        request.headers.0.iter().map(|(name, value)| json!([String::from_utf8_lossy(name), String::from_utf8_lossy(value)])).collect();
     let seen = json!({
         "method": request.method,
         "target": request.target,
