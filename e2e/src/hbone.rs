@@ -86,6 +86,7 @@ impl HboneClient {
     /// A caller with these credentials, or with no certificate at all; it pins the waypoint's SPIFFE ID as ztunnel does.
     pub fn new(address: SocketAddr, pki: &Pki, credentials: Option<&Credentials>) -> Self {
         let headers = vec![
+            ("baggage", "k8s.cluster.name=Kubernetes,k8s.namespace.name=default".to_owned()),
             ("forwarded", "for=\"127.0.0.1:49688\";host=api.github.com".to_owned()),
             ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
         ];
@@ -99,9 +100,10 @@ impl HboneClient {
         self
     }
 
-    /// Adds a header to the CONNECT requests, such as `baggage`.
+    /// Sets a header of the CONNECT requests, such as `baggage`.
     #[must_use]
     pub fn connect_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value.to_owned()));
         self
     }
@@ -121,6 +123,7 @@ impl HboneClient {
 
         let (sender, mut connection) = h2::client::Builder::new()
             .initial_window_size(4 << 20)
+            .initial_connection_window_size(16 << 20)
             .max_frame_size(1 << 20)
             .handshake::<_, Bytes>(alert::AlertFirst(tls))
             .await

@@ -11,9 +11,6 @@ pub type HeaderLine = (Vec<u8>, Vec<u8>);
 /// The most that a message's head may measure, in bytes.
 const MAX_HEAD: usize = 1 << 20;
 
-/// The most header lines that a message may have.
-const MAX_HEADERS: usize = 2_048;
-
 /// The most that a message's body may measure, in bytes.
 const MAX_BODY: usize = 64 << 20;
 
@@ -204,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 .head_block()
                 .await?
                 .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed without a response"))?;
-            let mut lines = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
+            let mut lines = vec![httparse::EMPTY_HEADER; line_count(&block)];
             let mut parsed = httparse::Response::new(&mut lines);
             parsed.parse(&block).map_err(|error| bad_message("response", error, &block))?;
             let status = parsed.code.unwrap_or_default();
@@ -232,7 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// When the connection fails or what came is no HTTP/1.1 request.
     pub async fn read_request(&mut self) -> io::Result<Option<ReceivedRequest>> {
         let Some(block) = self.head_block().await? else { return Ok(None) };
-        let mut lines = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut lines = vec![httparse::EMPTY_HEADER; line_count(&block)];
         let mut parsed = httparse::Request::new(&mut lines);
         parsed.parse(&block).map_err(|error| bad_message("request", error, &block))?;
         let method = parsed.method.unwrap_or_default().to_owned();
@@ -328,6 +325,10 @@ fn header_lines(headers: &[httparse::Header<'_>]) -> Headers {
     Headers(headers.iter().map(|header| (header.name.as_bytes().to_vec(), header.value.to_vec())).collect())
 }
 
+fn line_count(block: &[u8]) -> usize {
+    block.iter().filter(|&&byte| byte == b'\n').count()
+}
+
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
@@ -340,3 +341,6 @@ fn bad_message(what: &str, error: httparse::Error, block: &[u8]) -> io::Error {
 fn cut_off(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, format!("the connection was closed within {what}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! The certificates of a mesh and of the origins behind it, made anew at every start and never committed.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
@@ -77,7 +78,9 @@ impl Credentials {
     /// When a file cannot be written.
     pub fn write(&self, folder: &Path, name: &str) -> io::Result<()> {
         fs::write(folder.join(format!("{name}.pem")), self.certificate_pem())?;
-        fs::write(folder.join(format!("{name}.key")), &self.key_pem)
+        let mut options = fs::OpenOptions::new();
+        let mut key = options.write(true).create(true).truncate(true).mode(0o600).open(folder.join(format!("{name}.key")))?;
+        key.write_all(self.key_pem.as_bytes())
     }
 }
 

@@ -178,6 +178,31 @@ async fn dot_segments_are_resolved_unless_switched_off() {
     assert_eq!(reached(raw).len(), 1);
 }
 
+#[tokio::test]
+async fn the_stand_ins_answer_as_the_real_origins_do() {
+    let origin = Origin::start(&SETTING.pki, Mode::Workshop, 0).expect("the origin starts");
+    let options = WaypointOptions::new(&SETTING.pki, origin.port()).without_filter().service("example.com");
+    let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
+    for (host, path, status, part) in [
+        (GITHUB, "/zen", 200, "Half measures"),
+        (GITHUB, "/zen?x=1", 200, "Half measures"),
+        (GITHUB, "/repos/anthropics/claude-code", 200, "\"full_name\": \"anthropics/claude-code\""),
+        (GITHUB, "/users/torvalds", 200, "\"login\": \"torvalds\""),
+        (GITHUB, "/headers", 404, "Not Found"),
+        (HTTPBINGO, "/headers", 200, "\"X-Two-Words\": [\n      \"1\",\n      \"2\"\n    ]"),
+        (HTTPBINGO, "/get?a=1&a=2", 200, "\"url\": \"https://httpbingo.org/get?a=1&a=2\""),
+        (HTTPBINGO, "/anything/at/all", 200, "\"method\": \"GET\""),
+        (HTTPBINGO, "/anythingelse", 404, "Not Found"),
+        (HTTPBINGO, "/zen", 404, "Not Found"),
+        ("example.com", "/zen", 404, "no such site"),
+    ] {
+        let request = Request::get(host, path).header("x-two-words", "1").header("X-Two-Words", "2");
+        let response = waypoint.pod_request(Pod::TeamB, host, &request).await.expect(path);
+        assert_eq!(response.status, status, "{host}{path}");
+        assert!(response.text().contains(part), "{host}{path}: {}", response.text());
+    }
+}
+
 #[test]
 fn a_configuration_that_envoy_refuses_is_an_error_with_its_log() {
     let options = WaypointOptions::new(&SETTING.pki, SETTING.origin.port())

@@ -358,3 +358,6 @@ fn each_value(value: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;
