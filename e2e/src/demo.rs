@@ -106,8 +106,8 @@ async fn watch(stage: &mut Stage) -> DemoError {
 async fn play(stage: &mut Stage, terminal: &Terminal) -> Result<bool, DemoError> {
     let (mut passed, mut total) = (0, 0);
     for (index, step) in STEPS.iter().enumerate() {
-        stage.put_in_force(step.policies)?;
         terminal.step(index + 1, step.title, step.note, &stage.policy_names(step.policies));
+        stage.put_in_force(step.policies)?;
         if index == 0 {
             for handshake in stage.handshakes().await {
                 total += 1;

@@ -15,11 +15,18 @@ const MAX_HEAD: usize = 1 << 20;
 const MAX_BODY: usize = 64 << 20;
 
 /// Header lines of a message, with the look-ups that tests need.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(
     /// The lines in the order in which they came.
     pub Vec<HeaderLine>,
 );
+
+impl std::fmt::Debug for Headers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines = self.0.iter().map(|(name, value)| format!("{}: {}", name.escape_ascii(), value.escape_ascii()));
+        f.debug_list().entries(lines).finish()
+    }
+}
 
 impl Headers {
     /// The first value under a name, whatever the case of its letters.
@@ -100,7 +107,7 @@ impl Request {
 }
 
 /// A response as it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
     pub status: u16,
@@ -112,6 +119,17 @@ pub struct Response {
     pub body: Vec<u8>,
     /// Whether the connection serves no further request.
     pub closes: bool,
+}
+
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body", &self.text())
+            .field("closes", &self.closes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Response {

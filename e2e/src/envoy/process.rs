@@ -64,8 +64,13 @@ impl StartError {
     }
 }
 
+/// The last lines that warn of something, or the last of all where nothing does.
 fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
+    let warns = |line: &&str| !line.contains("[info]") && !line.contains("work-in-progress") && !line.trim().is_empty();
+    let mut lines: Vec<&str> = log.lines().filter(warns).collect();
+    if lines.is_empty() {
+        lines = log.lines().collect();
+    }
     lines[lines.len().saturating_sub(25)..].join("\n")
 }
 
@@ -265,6 +270,13 @@ mod tests {
     fn an_audit_record_is_a_json_object_behind_envoys_prefix() {
         let line = r#"[2026-11-23 01:00:00.000][7][info][wasm] [source/x.cc:1] wasm log plugin: {"verdict":"deny"}"#;
         assert_eq!(audit_record(line), Some((r#"{"verdict":"deny"}"#, serde_json::json!({ "verdict": "deny" }))));
+    }
+
+    #[test]
+    fn the_end_of_a_log_is_what_warns() {
+        let log = "[1][info] a\n[1][warning] marked as work-in-progress\n[1][error] b\n[1][info] exiting\nc\n";
+        assert_eq!(tail(log), "[1][error] b\nc");
+        assert_eq!(tail("[1][info] a\n[1][info] b"), "[1][info] a\n[1][info] b");
     }
 
     #[test]
