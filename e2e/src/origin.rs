@@ -24,8 +24,8 @@ pub enum Mode {
     /// As api.github.com and httpbingo.org do where the workshop calls them, 404 elsewhere.
     Workshop,
     /// `200` to everything, with a JSON of what arrived: `method`, `target`, `host`, `sni`, `headers` (pairs of name and
-    /// value) and `body_length`. `/status/404` is answered with that status. Every answer carries `x-origin-host`,
-    /// `x-origin-mode: echo` and two lines of `x-origin-repeat`, `one` and `two`.
+    /// value) and `body_length`. `/status/404` is answered with that status, `/hang` not at all. Every answer carries
+    /// `x-origin-host`, `x-origin-mode: echo` and two lines of `x-origin-repeat`, `one` and `two`.
     Echo,
 }
 
@@ -165,7 +165,11 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log) {
         };
         let answer = answers::answer(mode, &received);
         let head = received.method == "HEAD";
+        let hangs = mode == Mode::Echo && received.target == "/hang";
         log.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+        if hangs {
+            return std::future::pending().await;
+        }
         if connection.write(&answer.to_bytes(head)).await.is_err() || request.closes {
             return;
         }

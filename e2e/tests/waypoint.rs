@@ -1,6 +1,7 @@
 //! The waypoint itself, without the filter: who gets in, where they get, and what the origin must show.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use e2e::envoy::{Pod, StartError, Waypoint, WaypointOptions};
 use e2e::hbone::HboneError;
@@ -98,6 +99,27 @@ async fn a_caller_of_an_unknown_authority_is_refused() {
 async fn a_caller_without_a_certificate_is_refused() {
     let error = SETTING.waypoint.client_without_certificate().connect().await.expect_err("no certificate");
     assert!(matches!(&error, HboneError::TlsRefused(alert) if alert.contains("CertificateRequired")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_waypoint_under_another_name_is_refused_by_every_caller() {
+    let mut pki = Pki::new();
+    pki.waypoint = pki.caller("spiffe://cluster.local/ns/elsewhere/sa/egress");
+    let waypoint = Waypoint::start(WaypointOptions::new(&Arc::new(pki), SETTING.origin.port()).without_filter());
+    let waypoint = waypoint.unwrap_or_else(|error| panic!("{error}"));
+    let error = waypoint.caller(TEAM_A_SPIFFE_ID).connect().await.expect_err("another name");
+    assert!(matches!(&error, HboneError::TlsRefused(reason) if reason.contains("NotValidForName")), "{error:?}");
+    let target = "/another/name";
+    assert!(waypoint.pod_request(Pod::TeamA, GITHUB, &Request::get(GITHUB, target)).await.is_err());
+    assert_eq!(reached(target), []);
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_is_an_error_that_says_so() {
+    let client = SETTING.waypoint.caller(TEAM_A_SPIFFE_ID).timeout(Duration::from_millis(500));
+    let result = client.request(&SETTING.waypoint.vip(GITHUB), &Request::get(GITHUB, "/hang")).await;
+    assert!(matches!(&result, Err(HboneError::TimedOut { step: "the request", .. })), "{result:?}");
+    assert_eq!(reached("/hang").len(), 1);
 }
 
 #[tokio::test]
