@@ -1,0 +1,125 @@
+//! The egress workshop as something to watch: each step with its request, what is expected and what came.
+
+mod stage;
+mod steps;
+mod terminal;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::envoy::{ConfigurationError, StartError};
+
+use stage::Stage;
+use steps::{Request, STEPS, Step};
+use terminal::Terminal;
+
+/// How the demo is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Exit after the steps instead of leaving the waypoint running.
+    pub once: bool,
+    /// Call the real origins instead of the stand-ins.
+    pub real: bool,
+}
+
+/// Why the demo could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The fixed ports of `envoy.yaml` are in use.
+    #[error("taken on 127.0.0.1: {0}; the demo needs these ports, so end what listens there (another demo?) and try again")]
+    PortsTaken(
+        /// The ports, each with what it is for.
+        String,
+    ),
+    /// The filter has not been built.
+    #[error("there is no filter at `{0}`: build it with `make wasm`")]
+    NoFilter(
+        /// Where it was looked for.
+        PathBuf,
+    ),
+    /// The real origins were asked for and there is nothing to check their certificates with.
+    #[error("no file of trusted authorities found on this system: name one in `SSL_CERT_FILE`")]
+    NoAuthorities,
+    /// The workshop's policies in `envoy.yaml` are not as the steps need them.
+    #[error("the plugin configuration in `envoy.yaml` {0}")]
+    Policies(
+        /// What is wrong with them.
+        String,
+    ),
+    /// Envoy ended while the demo was on.
+    #[error("envoy has ended; see `{0}`")]
+    Ended(
+        /// Its log.
+        PathBuf,
+    ),
+    /// `envoy.yaml` is not as expected.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// Envoy did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A file, a port or a signal could not be had.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Runs the demo; the answer is whether every step went as expected.
+///
+/// # Errors
+/// When the waypoint could not be set up, or ended under way.
+pub async fn run(options: Options) -> Result<bool, DemoError> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let terminal = Terminal::new();
+    let mut stage = Stage::set_up(options.real)?;
+    let passed = tokio::select! {
+        passed = play(&mut stage, &terminal) => passed?,
+        _ = interrupt.recv() => return Ok(false),
+        _ = terminate.recv() => return Ok(false),
+    };
+    if options.once {
+        return Ok(passed);
+    }
+    stage.write_curl_files()?;
+    terminal.what_now(options.real);
+    let watched = tokio::select! {
+        ended = watch(&mut stage) => Err(ended),
+        _ = interrupt.recv() => Ok(passed),
+        _ = terminate.recv() => Ok(passed),
+    };
+    drop(stage);
+    terminal.line("\nThe waypoint has ended, its ports are free again.");
+    watched
+}
+
+/// Waits until Envoy ends by itself, which it should not.
+async fn watch(stage: &mut Stage) -> DemoError {
+    while stage.is_running() {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    DemoError::Ended(stage.log())
+}
+
+async fn play(stage: &mut Stage, terminal: &Terminal) -> Result<bool, DemoError> {
+    let (mut passed, mut total) = (0, 0);
+    for (index, step) in STEPS.iter().enumerate() {
+        terminal.step(index + 1, step.title, step.note, &stage.policy_names(step.policies));
+        stage.put_in_force(step.policies)?;
+        if index == 0 {
+            for handshake in stage.handshakes().await {
+                total += 1;
+                passed += usize::from(terminal.handshake(&handshake));
+            }
+        }
+        for request in step.requests {
+            let result = stage.ask(step, request).await;
+            total += 1;
+            passed += usize::from(terminal.result(request, &result));
+        }
+    }
+    terminal.summary(passed, total);
+    Ok(passed == total)
+}

@@ -1,0 +1,177 @@
+//! The stand-in for the internet: an HTTPS server that answers as the real origins do and remembers what reached it.
+
+mod answers;
+mod certificates;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+
+use crate::http1::{Connection, Headers};
+use crate::pki::Pki;
+
+pub use certificates::Presented;
+use certificates::Resolver;
+
+/// How the origin answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// As api.github.com and httpbingo.org do where the workshop calls them, 404 elsewhere.
+    Workshop,
+    /// `200` to everything, with a JSON of what arrived: `method`, `target`, `host`, `sni`, `headers` (pairs of name and
+    /// value) and `body_length`. `/status/404` is answered with that status, `/hang` not at all. Every answer carries
+    /// `x-origin-host`, `x-origin-mode: echo` and two lines of `x-origin-repeat`, `one` and `two`.
+    Echo,
+}
+
+/// One request as it reached the origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The method.
+    pub method: String,
+    /// The request target: the path with its query.
+    pub target: String,
+    /// The first `Host` header, empty when there is none.
+    pub host: String,
+    /// The server name that the TLS client asked for.
+    pub sni: Option<String>,
+    /// All header lines in order, as bytes.
+    pub headers: Headers,
+    /// The body's length in bytes.
+    pub body_length: usize,
+}
+
+impl Received {
+    /// All values of a header in order, bytes that are no UTF-8 replaced.
+    pub fn values(&self, name: &str) -> Vec<String> {
+        self.headers.all(name).map(|value| String::from_utf8_lossy(value).into_owned()).collect()
+    }
+}
+
+type Log = Arc<Mutex<Vec<Received>>>;
+
+/// A running origin on a thread of its own, so that it serves whichever runtime a test uses; it ends when dropped.
+#[derive(Debug)]
+pub struct Origin {
+    address: SocketAddr,
+    received: Log,
+    resolver: Arc<Resolver>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Origin {
+    /// Starts an origin on 127.0.0.1, on the given port or, for `0`, on a free one.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub fn start(pki: &Arc<Pki>, mode: Mode, port: u16) -> io::Result<Self> {
+        let resolver = Arc::new(Resolver::new(Arc::clone(pki)));
+        let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&resolver) as Arc<dyn rustls::server::ResolvesServerCert>);
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let received = Log::default();
+        let (stop, stopped) = oneshot::channel();
+        let log = Arc::clone(&received);
+        let thread = std::thread::Builder::new().name("origin".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).expect("a listener that does not block");
+                tokio::select! {
+                    () = accept(&listener, &acceptor, mode, &log) => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Self { address, received, resolver, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Chooses the certificate that new connections for a host name are shown; the right one unless chosen otherwise.
+    pub fn present(&self, host: &str, presented: Presented) {
+        self.resolver.present(host, presented);
+    }
+
+    /// All requests that reached the origin and were not taken.
+    pub fn requests(&self) -> Vec<Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The requests that match, so that tests that share an origin can each find their own.
+    pub fn requests_where(&self, matches: impl Fn(&Received) -> bool) -> Vec<Received> {
+        self.requests().into_iter().filter(matches).collect()
+    }
+
+    /// All requests that reached the origin since the last time this was asked.
+    pub fn take_requests(&self) -> Vec<Received> {
+        std::mem::take(&mut *self.received.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of that thread has been printed already, and there is nobody to hand it to.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor, mode: Mode, log: &Log) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(serve(stream, acceptor.clone(), mode, Arc::clone(log)));
+            }
+            // Out of file descriptors, or a client that went away: later ones may still be served.
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// Serves one connection; a client that refuses the certificate or goes away ends it without a word.
+async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log) {
+    let _ = stream.set_nodelay(true);
+    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let sni = stream.get_ref().1.server_name().map(ToOwned::to_owned);
+    let mut connection = Connection::new(stream);
+    while let Ok(Some(request)) = connection.read_request().await {
+        let host = request.headers.get("host").map(|host| String::from_utf8_lossy(host).into_owned()).unwrap_or_default();
+        let received = Received {
+            method: request.method,
+            target: request.target,
+            host,
+            sni: sni.clone(),
+            headers: request.headers,
+            body_length: request.body.len(),
+        };
+        let answer = answers::answer(mode, &received);
+        let head = received.method == "HEAD";
+        let hangs = mode == Mode::Echo && received.target == "/hang";
+        log.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+        if hangs {
+            return std::future::pending().await;
+        }
+        if connection.write(&answer.to_bytes(head)).await.is_err() || request.closes {
+            return;
+        }
+    }
+}
