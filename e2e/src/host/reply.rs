@@ -40,7 +40,7 @@ impl Asked {
 
     /// What the client of `request` gets.
     pub(crate) fn prepare(&self, request: &Headers) -> LocalResponse {
-        let mut headers = Headers::new();
+        let mut headers = Headers::response();
         headers.add(":status", self.status.to_string());
         for (name, value) in &self.headers {
             headers.add(name, value);

@@ -53,6 +53,19 @@ pub(crate) struct Http {
     pub(crate) metrics: BTreeMap<String, i64>,
 }
 
+impl Http {
+    /// Envoy forgets a message's headers when their phase is over, and shows them again in the access log.
+    pub(crate) fn request_map(&self) -> Option<&Headers> {
+        matches!(self.phase, Phase::RequestHeaders | Phase::Log).then_some(&self.request)
+    }
+
+    /// The same for the response.
+    pub(crate) fn response_map(&self) -> Option<&Headers> {
+        let open = matches!(self.phase, Phase::ResponseHeaders | Phase::Log);
+        self.response.as_ref().filter(|_| open)
+    }
+}
+
 /// What of a stream the guest may touch at the moment.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {

@@ -27,13 +27,11 @@ impl Request {
     /// A request as it comes out of Envoy's codec, with the properties of a stream in a waypoint's `main_internal`.
     #[must_use]
     pub fn new(method: &str, host: impl AsRef<[u8]>, path: impl AsRef<[u8]>) -> Self {
-        let mut headers = Headers::new();
+        let mut headers = Headers::request();
         headers.add(":authority", host);
         headers.add(":path", path);
         headers.add(":method", method);
         headers.add(":scheme", "http");
-        headers.add("x-forwarded-proto", "http");
-        headers.add("x-request-id", "00000000-0000-4000-8000-000000000001");
         Self {
             headers,
             ..Self::default()
@@ -99,8 +97,10 @@ impl Response {
     /// A response without a body.
     #[must_use]
     pub fn new(status: u16) -> Self {
+        let mut headers = Headers::response();
+        headers.add(":status", status.to_string());
         Self {
-            headers: [(":status", status.to_string())].into_iter().collect(),
+            headers,
             body: Vec::new(),
         }
     }
@@ -183,10 +183,20 @@ impl Stream {
         let mut inner = vm.lock().expect("no earlier use of this VM has panicked");
         let id = inner.next_context();
         let root = inner.root.unwrap_or(0);
+        let mut headers = request.headers;
+        // The connection manager adds these behind what the client sent, where the client did not send them.
+        for (name, value) in [
+            ("x-forwarded-proto", "http"),
+            ("x-request-id", "00000000-0000-4000-8000-000000000001"),
+        ] {
+            if headers.get(name).is_none() {
+                headers.add(name, value);
+            }
+        }
         let key = |path: &[String]| path.join("\0").into_bytes();
         let stream = Http {
             root,
-            request: request.headers,
+            request: headers,
             properties: request
                 .properties
                 .iter()

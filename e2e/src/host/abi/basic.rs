@@ -11,9 +11,11 @@ use crate::host::status::Status;
 /// The kinds of buffers, as the ABI numbers them.
 const REQUEST_BODY: u32 = 0;
 const RESPONSE_BODY: u32 = 1;
+const DOWNSTREAM_DATA: u32 = 2;
+const UPSTREAM_DATA: u32 = 3;
 const VM_CONFIGURATION: u32 = 6;
 const PLUGIN_CONFIGURATION: u32 = 7;
-const LAST_BUFFER: u32 = 8;
+const CALL_DATA: u32 = 8;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host_call!(
@@ -89,7 +91,6 @@ fn link_buffers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         "proxy_get_buffer_bytes",
         |guest, kind: u32, start: u32, length: u32, data_to: u32, size_to: u32| {
             let buffer = buffer(guest.state(), kind)?;
-            start.checked_add(length).ok_or(Status::BadArgument)?;
             let rest = buffer.get(start as usize..).unwrap_or_default();
             let part = &rest[..rest.len().min(length as usize)];
             // Envoy leaves the two words alone where there is nothing to hand over.
@@ -135,7 +136,7 @@ fn link_buffers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 /// The buffer as it is in this phase.
 fn buffer(state: &mut State, kind: u32) -> Result<Vec<u8>, Fault> {
-    if kind > LAST_BUFFER {
+    if kind > CALL_DATA {
         return Err(Status::BadArgument.into());
     }
     let phase = state.http().map(|stream| stream.phase);
@@ -148,6 +149,10 @@ fn buffer(state: &mut State, kind: u32) -> Result<Vec<u8>, Fault> {
         }
         (REQUEST_BODY, Some(Phase::RequestBody)) | (RESPONSE_BODY, Some(Phase::ResponseBody)) => {
             state.http().map(|stream| stream.body.clone())
+        }
+        // Outside its phase a buffer of a stream is empty, not absent; those of callouts are absent.
+        (REQUEST_BODY | RESPONSE_BODY | DOWNSTREAM_DATA | UPSTREAM_DATA | CALL_DATA, _) => {
+            Some(Vec::new())
         }
         _ => None,
     };

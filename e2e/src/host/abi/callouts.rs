@@ -74,7 +74,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         linker,
         "proxy_grpc_send",
         |_guest, _token: u32, _message: u32, _size: u32, _end: u32| {
-            Err(Status::NotFound.into())
+            Err(Status::BadArgument.into())
         }
     );
     host_call!(linker, "proxy_grpc_cancel", |_guest, _token: u32| {

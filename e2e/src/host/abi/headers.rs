@@ -11,6 +11,9 @@ use crate::host::status::Status;
 const REQUEST: u32 = 0;
 const RESPONSE: u32 = 2;
 
+/// The last kind is the trailers of a callout's response.
+const LAST: u32 = 7;
+
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_reads(linker)?;
     link_writes(linker)
@@ -21,12 +24,17 @@ fn link_reads(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         linker,
         "proxy_get_header_map_pairs",
         |guest, map: u32, data_to: u32, size_to: u32| {
-            let headers = readable(guest.state(), map)?;
-            // An empty map comes as nothing at all, not as a count of zero.
+            if map > LAST {
+                return Err(Status::BadArgument.into());
+            }
+            // An empty map comes as nothing at all, not as a count of zero; so does one of another phase.
+            let headers = readable(guest.state(), map)
+                .map(Headers::lines)
+                .unwrap_or_default();
             let bytes = if headers.is_empty() {
                 Vec::new()
             } else {
-                encode_pairs(headers.lines())
+                encode_pairs(headers)
             };
             guest.give(&bytes, data_to, size_to)
         }
@@ -87,21 +95,23 @@ fn link_writes(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         "proxy_set_header_map_pairs",
         |guest, map: u32, data: u32, size: u32| {
             let bytes = guest.read(data, size)?;
-            *writable(guest.state(), map)? = decode_pairs(&bytes).into_iter().collect();
+            let headers = writable(guest.state(), map)?;
+            headers.clear();
+            for (name, value) in decode_pairs(&bytes) {
+                headers.add(name, value);
+            }
             Ok(())
         }
     );
     Ok(())
 }
 
-/// Once a phase is over, Envoy has forgotten its map; only the access log sees both again.
+/// Only the access log sees both maps, and may change none.
 fn readable(state: &State, map: u32) -> Result<&Headers, Status> {
     let stream = state.http().ok_or(Status::BadArgument)?;
-    let found = match (map, stream.phase) {
-        (REQUEST, Phase::RequestHeaders | Phase::RequestBody | Phase::Log) => Some(&stream.request),
-        (RESPONSE, Phase::ResponseHeaders | Phase::ResponseBody | Phase::Log) => {
-            stream.response.as_ref()
-        }
+    let found = match map {
+        REQUEST => stream.request_map(),
+        RESPONSE => stream.response_map(),
         _ => None,
     };
     found.ok_or(Status::BadArgument)

@@ -32,9 +32,8 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         "proxy_increment_metric",
         |guest, id: u32, offset: i64| {
             let state = guest.state();
-            let (kind, name) = metric(state, id)?;
+            let (kind, name) = number(state, id)?;
             match kind {
-                MetricKind::Histogram => return Err(Status::BadArgument.into()),
                 MetricKind::Counter if offset <= 0 => return Err(Status::BadArgument.into()),
                 _ => state.options.shared.change(kind, &name, offset),
             }
@@ -57,24 +56,23 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     );
     host_call!(linker, "proxy_get_metric", |guest, id: u32, to: u32| {
         let state = guest.state();
-        let (kind, name) = metric(state, id)?;
-        if kind == MetricKind::Histogram {
-            return Err(Status::BadArgument.into());
-        }
+        let (kind, name) = number(state, id)?;
         let value = state.options.shared.value(kind, &name);
         guest.write_u64(to, value)
     });
     Ok(())
 }
 
-/// An id that was never given is not found if it could be a counter's or a gauge's, else it is no id.
 fn metric(state: &State, id: u32) -> Result<(MetricKind, String), Status> {
-    let unknown = if id % STEP > 2 {
-        Status::BadArgument
-    } else {
-        Status::NotFound
-    };
-    state.metrics.get(&id).cloned().ok_or(unknown)
+    state.metrics.get(&id).cloned().ok_or(Status::NotFound)
+}
+
+/// A metric that has one value. A histogram has none, and an id that is not even of these kinds is no argument.
+fn number(state: &State, id: u32) -> Result<(MetricKind, String), Status> {
+    if id % STEP > 1 {
+        return Err(Status::BadArgument);
+    }
+    metric(state, id)
 }
 
 /// Remembers what a stream counted, whatever other workers count at the same time.

@@ -13,6 +13,9 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         "proxy_get_property",
         |guest, path: u32, path_size: u32, data_to: u32, size_to: u32| {
             let path = guest.read(path, path_size)?;
+            if path.is_empty() {
+                return Err(Status::SerializationFailure.into());
+            }
             let value = lookup(guest.state(), &path)
                 .ok_or(Status::NotFound)?
                 .encode()?;
@@ -62,11 +65,15 @@ fn lookup(state: &State, path: &[u8]) -> Option<Property> {
 fn of_stream(state: &State, path: &[u8], segments: &[&[u8]]) -> Option<Property> {
     let stream = state.http()?;
     let filter_state = |key: &[u8]| stream.filter_state.get(key).cloned().map(Property::Bytes);
+    // What derives from headers is there only while they are.
+    let of_request =
+        |name: &[u8], key| of_request(stream.request_map()?, name, key, stream.body.len());
+    let of_response = |name: &[u8], key| of_response(stream.response_map()?, name, key);
     let derived = match segments {
-        [b"request", name] => of_request(&stream.request, name, None, stream.body.len()),
-        [b"request", name, key] => of_request(&stream.request, name, Some(key), stream.body.len()),
-        [b"response", name] => of_response(stream.response.as_ref()?, name, None),
-        [b"response", name, key] => of_response(stream.response.as_ref()?, name, Some(key)),
+        [b"request", name] => of_request(name, None),
+        [b"request", name, key] => of_request(name, Some(*key)),
+        [b"response", name] => of_response(name, None),
+        [b"response", name, key] => of_response(name, Some(*key)),
         [b"filter_state", key] => filter_state(key),
         _ => None,
     };
