@@ -4,7 +4,9 @@
 pub mod demo;
 pub mod envoy;
 pub mod hbone;
+pub mod host;
 pub mod http1;
 pub mod origin;
 pub mod pki;
 pub mod ports;
+pub mod scenario;

@@ -1,0 +1,128 @@
+//! The header maps.
+
+use wasmtime::Linker;
+
+use super::host_call;
+use crate::host::headers::{Headers, decode_pairs, encode_pairs};
+use crate::host::state::{Phase, State};
+use crate::host::status::Status;
+
+/// The kinds of maps, as the ABI numbers them. Trailers and callouts have none here.
+const REQUEST: u32 = 0;
+const RESPONSE: u32 = 2;
+
+/// The last kind is the trailers of a callout's response.
+const LAST: u32 = 7;
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    link_reads(linker)?;
+    link_writes(linker)
+}
+
+fn link_reads(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    host_call!(
+        linker,
+        "proxy_get_header_map_pairs",
+        |guest, map: u32, data_to: u32, size_to: u32| {
+            if map > LAST {
+                return Err(Status::BadArgument.into());
+            }
+            // An empty map comes as nothing at all, not as a count of zero; so does one of another phase.
+            let headers = readable(guest.state(), map)
+                .map(Headers::lines)
+                .unwrap_or_default();
+            let bytes = if headers.is_empty() {
+                Vec::new()
+            } else {
+                encode_pairs(headers)
+            };
+            guest.give(&bytes, data_to, size_to)
+        }
+    );
+    host_call!(
+        linker,
+        "proxy_get_header_map_size",
+        |guest, map: u32, to: u32| {
+            let size = readable(guest.state(), map)?.byte_size() as u32;
+            guest.write_u32(to, size)
+        }
+    );
+    host_call!(
+        linker,
+        "proxy_get_header_map_value",
+        |guest, map: u32, name: u32, name_size: u32, data_to: u32, size_to: u32| {
+            let name = guest.read(name, name_size)?;
+            let value = readable(guest.state(), map)?
+                .get(name)
+                .ok_or(Status::NotFound)?
+                .to_vec();
+            guest.give(&value, data_to, size_to)
+        }
+    );
+    Ok(())
+}
+
+fn link_writes(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    host_call!(
+        linker,
+        "proxy_add_header_map_value",
+        |guest, map: u32, name: u32, name_size: u32, value: u32, value_size: u32| {
+            let (name, value) = (guest.read(name, name_size)?, guest.read(value, value_size)?);
+            writable(guest.state(), map)?.add(name, value);
+            Ok(())
+        }
+    );
+    host_call!(
+        linker,
+        "proxy_replace_header_map_value",
+        |guest, map: u32, name: u32, name_size: u32, value: u32, value_size: u32| {
+            let (name, value) = (guest.read(name, name_size)?, guest.read(value, value_size)?);
+            writable(guest.state(), map)?.set(name, value);
+            Ok(())
+        }
+    );
+    host_call!(
+        linker,
+        "proxy_remove_header_map_value",
+        |guest, map: u32, name: u32, name_size: u32| {
+            let name = guest.read(name, name_size)?;
+            writable(guest.state(), map)?.remove(name);
+            Ok(())
+        }
+    );
+    host_call!(
+        linker,
+        "proxy_set_header_map_pairs",
+        |guest, map: u32, data: u32, size: u32| {
+            let bytes = guest.read(data, size)?;
+            let headers = writable(guest.state(), map)?;
+            headers.clear();
+            for (name, value) in decode_pairs(&bytes) {
+                headers.add(name, value);
+            }
+            Ok(())
+        }
+    );
+    Ok(())
+}
+
+/// Only the access log sees both maps, and may change none.
+fn readable(state: &State, map: u32) -> Result<&Headers, Status> {
+    let stream = state.http().ok_or(Status::BadArgument)?;
+    let found = match map {
+        REQUEST => stream.request_map(),
+        RESPONSE => stream.response_map(),
+        _ => None,
+    };
+    found.ok_or(Status::BadArgument)
+}
+
+fn writable(state: &mut State, map: u32) -> Result<&mut Headers, Status> {
+    let stream = state.http_mut().ok_or(Status::BadArgument)?;
+    let found = match (map, stream.phase) {
+        (REQUEST, Phase::RequestHeaders) => Some(&mut stream.request),
+        (RESPONSE, Phase::ResponseHeaders) => stream.response.as_mut(),
+        _ => None,
+    };
+    found.ok_or(Status::BadArgument)
+}

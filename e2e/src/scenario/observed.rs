@@ -1,0 +1,43 @@
+//! What a layer saw of one case, in terms that all layers share.
+
+use std::collections::BTreeMap;
+
+/// What a layer saw of one case.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// The status that the client saw.
+    pub status: u16,
+    /// The body that the client saw.
+    pub body: Vec<u8>,
+    /// The header lines that the client saw, names in lower case, without pseudo headers.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// What reached the origin, if anything did.
+    pub upstream: Option<Reached>,
+    /// The audit records of this case; `None` where the layer cannot see them.
+    pub audit: Option<Vec<serde_json::Value>>,
+    /// By how much the case changed each counter, by the name after any prefix; `None` where the layer cannot see them.
+    pub counters: Option<BTreeMap<String, u64>>,
+}
+
+/// A request that reached the origin.
+#[derive(Debug, Clone, Default)]
+pub struct Reached {
+    /// The method.
+    pub method: String,
+    /// The authority.
+    pub host: String,
+    /// Path and query.
+    pub path: String,
+    /// The header lines, names in lower case, without pseudo headers and `host`.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+/// The audit records among log lines: each is a JSON object with `"event":"egress"`, whatever the logger put before it.
+pub fn audit_records<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<serde_json::Value> {
+    let record = |line: &str| -> Option<serde_json::Value> {
+        let json = line.get(line.find('{')?..)?;
+        let value: serde_json::Value = serde_json::from_str(json.trim_end()).ok()?;
+        (value.get("event")? == "egress").then_some(value)
+    };
+    lines.into_iter().filter_map(record).collect()
+}
