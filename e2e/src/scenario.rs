@@ -11,8 +11,8 @@ mod wasm;
 
 pub use compare::{Mismatch, compare};
 pub use model::{
-    AuditExpectation, Caller, Case, Certificate, Expect, Known, Layer, LoadError, NoRecord, Origin,
-    RequestSpec, SERVICES, Scenario, Statuses, UpstreamExpectation, load_dir,
+    AuditExpectation, Caller, Case, Certificate, Expect, Known, Layer, LoadError, Nothing, Origin,
+    RequestSpec, SERVICES, Scenario, Statuses, Upstream, UpstreamExpectation, load_dir,
 };
 pub use observed::{Observed, Reached, audit_records};
 pub use run::{Report, Runner, run};

@@ -61,6 +61,10 @@ impl Module {
         let invalid = |error: wasmtime::Error| HostError::Invalid(format!("{error:#}"));
         let mut config = Config::new();
         config.consume_fuel(true);
+        // Tests compile more than they run: the baseline compiler takes seconds where the optimising one takes a minute.
+        config.strategy(wasmtime::Strategy::Winch);
+        // V8 gives a guest about this much stack.
+        config.max_wasm_stack(1 << 20);
         let engine = Engine::new(&config).map_err(invalid)?;
         let module = wasmtime::Module::new(&engine, bytes).map_err(invalid)?;
         let mut linker = Linker::new(&engine);

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::model::{AuditExpectation, Case, Layer, Scenario, UpstreamExpectation};
+use super::model::{AuditExpectation, Case, Layer, Scenario, Upstream, UpstreamExpectation};
 use super::observed::{Observed, Reached};
 
 /// One thing that differs.
@@ -74,13 +74,14 @@ pub fn compare(scenario: &Scenario, case: &Case, layer: Layer, seen: &Observed) 
             &joined(&lines(&seen.headers, name)),
         );
     }
+    // An origin that never answers with an expected status was not to be asked.
+    let refused = !expect.status.allows(case.origin.status);
     match (&expect.upstream, &seen.upstream) {
-        (Some(wanted), Some(reached)) => found.upstream(wanted, reached),
-        (Some(_), None) => found.differ("upstream", &"a request", &"none"),
-        (None, Some(reached)) if !expect.status.allows(case.origin.status) => {
-            found.differ("upstream", &"no request", reached);
-        }
-        (None, _) => {}
+        (Some(Upstream::Reached(wanted)), Some(reached)) => found.upstream(wanted, reached),
+        (Some(Upstream::Reached(_)), None) => found.differ("upstream", &"a request", &"none"),
+        (Some(Upstream::Absent(_)), Some(reached)) => found.differ("upstream", &"none", reached),
+        (None, Some(reached)) if refused => found.differ("upstream", &"none", reached),
+        (Some(Upstream::Absent(_)) | None, _) => {}
     }
     if let (Some(wanted), Some(records)) = (&expect.audit, &seen.audit) {
         found.audit(wanted, records);

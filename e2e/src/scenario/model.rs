@@ -148,8 +148,8 @@ pub struct Expect {
     /// Headers that the client does not see.
     #[serde(default)]
     pub absent_headers: Vec<String>,
-    /// What reaches the origin; where it is given, the request must reach it.
-    pub upstream: Option<UpstreamExpectation>,
+    /// What reaches the origin; where it is given, the request must reach it, or must not if it is `none`.
+    pub upstream: Option<Upstream>,
     /// The audit record.
     pub audit: Option<AuditExpectation>,
     /// By how much the case increments metrics, by the name after any prefix of Envoy's.
@@ -178,6 +178,16 @@ impl Statuses {
     }
 }
 
+/// Whether and how a request reaches the origin.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Upstream {
+    /// `none`: it does not.
+    Absent(Nothing),
+    /// It does, in this form.
+    Reached(UpstreamExpectation),
+}
+
 /// What reaches the origin. What is left out is not looked at.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -201,7 +211,7 @@ pub struct UpstreamExpectation {
 #[serde(untagged)]
 pub enum AuditExpectation {
     /// `none`: no record.
-    Absent(NoRecord),
+    Absent(Nothing),
     /// One record with at least these fields.
     Record(BTreeMap<String, serde_json::Value>),
 }
@@ -209,8 +219,8 @@ pub enum AuditExpectation {
 /// The word `none`.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum NoRecord {
-    /// No record.
+pub enum Nothing {
+    /// Nothing at all.
     None,
 }
 

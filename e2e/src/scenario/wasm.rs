@@ -90,7 +90,11 @@ fn request(scenario: &Scenario, case: &Case) -> Result<Request, String> {
 }
 
 fn response(case: &Case) -> Response {
-    let body = if case.request.method == "HEAD" { "" } else { BODY };
+    let body = if case.request.method == "HEAD" {
+        ""
+    } else {
+        BODY
+    };
     let mut response = Response::new(case.origin.status).body(body);
     for (name, value) in &case.origin.headers {
         response = response.header(name, value);
