@@ -17,7 +17,6 @@ pub(crate) struct Record<'a> {
     pub(crate) reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) shadow: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) errors: Vec<EvaluationError<'a>>,
@@ -28,7 +27,6 @@ pub(crate) struct Record<'a> {
     pub(crate) host: Option<Cow<'a, str>>,
     pub(crate) path: Option<Cow<'a, str>>,
     pub(crate) destination: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
     pub(crate) request_id: Option<Cow<'a, str>>,
 }

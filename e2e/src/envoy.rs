@@ -278,6 +278,12 @@ impl Waypoint {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    /// How many requests have ended.
+    pub fn access_log_length(&self) -> usize {
+        let bytes = std::fs::read(self.folder.path().join("access.log")).unwrap_or_default();
+        bytes.iter().filter(|byte| **byte == b'\n').count()
+    }
+
     /// Waits until an entry of the access log matches, since Envoy writes it a moment after the response.
     ///
     /// Gives nothing when none came within five seconds.

@@ -27,6 +27,25 @@ pub enum Mode {
     /// value) and `body_length`. `/status/404` is answered with that status, `/hang` not at all. Every answer carries
     /// `x-origin-host`, `x-origin-mode: echo` and two lines of `x-origin-repeat`, `one` and `two`.
     Echo,
+    /// What [`Origin::script`] said last; an empty `200` until then.
+    Scripted,
+}
+
+/// An answer given word for word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// The status.
+    pub status: u16,
+    /// The header lines, beside `content-length`.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self { status: 200, headers: Vec::new(), body: String::new() }
+    }
 }
 
 /// One request as it reached the origin.
@@ -54,12 +73,14 @@ impl Received {
 }
 
 type Log = Arc<Mutex<Vec<Received>>>;
+type SharedScript = Arc<Mutex<Script>>;
 
 /// A running origin on a thread of its own, so that it serves whichever runtime a test uses; it ends when dropped.
 #[derive(Debug)]
 pub struct Origin {
     address: SocketAddr,
     received: Log,
+    script: SharedScript,
     resolver: Arc<Resolver>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -87,16 +108,18 @@ impl Origin {
         let received = Log::default();
         let (stop, stopped) = oneshot::channel();
         let log = Arc::clone(&received);
+        let script = SharedScript::default();
+        let scripted = Arc::clone(&script);
         let thread = std::thread::Builder::new().name("origin".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).expect("a listener that does not block");
                 tokio::select! {
-                    () = accept(&listener, &acceptor, mode, &log) => {}
+                    () = accept(&listener, &acceptor, mode, &log, &scripted) => {}
                     _ = stopped => {}
                 }
             });
         })?;
-        Ok(Self { address, received, resolver, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, received, script, resolver, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The port that it listens on.
@@ -107,6 +130,11 @@ impl Origin {
     /// Chooses the certificate that new connections for a host name are shown; the right one unless chosen otherwise.
     pub fn present(&self, host: &str, presented: Presented) {
         self.resolver.present(host, presented);
+    }
+
+    /// Says what [`Mode::Scripted`] answers from now on.
+    pub fn script(&self, script: Script) {
+        *self.script.lock().unwrap_or_else(PoisonError::into_inner) = script;
     }
 
     /// All requests that reached the origin and were not taken.
@@ -135,11 +163,11 @@ impl Drop for Origin {
     }
 }
 
-async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor, mode: Mode, log: &Log) {
+async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor, mode: Mode, log: &Log, script: &SharedScript) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve(stream, acceptor.clone(), mode, Arc::clone(log)));
+                tokio::spawn(serve(stream, acceptor.clone(), mode, Arc::clone(log), Arc::clone(script)));
             }
             // Out of file descriptors, or a client that went away: later ones may still be served.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
@@ -148,7 +176,7 @@ async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor, mode: Mode, log:
 }
 
 /// Serves one connection; a client that refuses the certificate or goes away ends it without a word.
-async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log) {
+async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log, script: SharedScript) {
     let _ = stream.set_nodelay(true);
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let sni = stream.get_ref().1.server_name().map(ToOwned::to_owned);
@@ -163,7 +191,7 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log) {
             headers: request.headers,
             body_length: request.body.len(),
         };
-        let answer = answers::answer(mode, &received);
+        let answer = answers::answer(mode, &received, &script.lock().unwrap_or_else(PoisonError::into_inner));
         let head = received.method == "HEAD";
         let hangs = mode == Mode::Echo && received.target == "/hang";
         log.lock().unwrap_or_else(PoisonError::into_inner).push(received);

@@ -325,7 +325,7 @@ fn the_audit_names_caller_and_policy_and_cannot_be_forged() {
     assert_eq!(line.lines().count(), 1, "{line}");
     let record: Value = serde_json::from_str(&line).unwrap();
     let expected = json!({
-        "event": "egress", "verdict": "deny", "policy": "p", "reason": "deny-matched", "caller": "spiffe://cluster.local/ns/team-a/sa/team-a",
+        "event": "egress", "verdict": "deny", "policy": "p", "reason": "deny-matched", "shadow": [], "caller": "spiffe://cluster.local/ns/team-a/sa/team-a",
         "method": "GET", "host": "api.github.com", "path": "/a\"}\n{\"verdict\":\"allow\"", "destination": "api.github.com", "status": 403, "requestId": "7",
     });
     assert_eq!(record, expected);

@@ -111,10 +111,7 @@ impl Headers {
     /// An empty map of a response's headers.
     #[must_use]
     pub fn response() -> Self {
-        Self {
-            kind: Kind::Response,
-            ..Self::default()
-        }
+        Self { kind: Kind::Response, ..Self::default() }
     }
 
     /// Adds a line, or joins the value to the existing one where Envoy keeps only one line of that name.
@@ -133,14 +130,8 @@ impl Headers {
             old.extend_from_slice(value);
             return;
         }
-        let at = if name.starts_with(b":") {
-            self.lines
-                .iter()
-                .take_while(|(key, _)| key.starts_with(b":"))
-                .count()
-        } else {
-            self.lines.len()
-        };
+        let at =
+            if name.starts_with(b":") { self.lines.iter().take_while(|(key, _)| key.starts_with(b":")).count() } else { self.lines.len() };
         self.lines.insert(at, (name, value.to_vec()));
     }
 
@@ -152,11 +143,7 @@ impl Headers {
     /// Envoy's request map has one entry for `host` and `:authority`.
     fn canonical(&self, name: &[u8]) -> Vec<u8> {
         let name = name.to_ascii_lowercase();
-        if self.kind == Kind::Request && name == b"host" {
-            b":authority".to_vec()
-        } else {
-            name
-        }
+        if self.kind == Kind::Request && name == b"host" { b":authority".to_vec() } else { name }
     }
 
     /// Removes every line of that name and adds this one.
@@ -175,28 +162,20 @@ impl Headers {
     #[must_use]
     pub fn get(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
         let name = self.canonical(name.as_ref());
-        self.lines
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value.as_slice())
+        self.lines.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_slice())
     }
 
     /// The values of every line of that name, in order.
     #[must_use]
     pub fn get_all(&self, name: impl AsRef<[u8]>) -> Vec<&[u8]> {
         let name = self.canonical(name.as_ref());
-        self.lines
-            .iter()
-            .filter(|(key, _)| *key == name)
-            .map(|(_, value)| value.as_slice())
-            .collect()
+        self.lines.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.as_slice()).collect()
     }
 
     /// The first line of that name as text, with replacement characters for what is no UTF-8.
     #[must_use]
     pub fn text(&self, name: impl AsRef<[u8]>) -> Option<String> {
-        self.get(name)
-            .map(|value| String::from_utf8_lossy(value).into_owned())
+        self.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
     /// The values of every line of that name, joined with a comma as Envoy's attributes show them.
@@ -227,18 +206,14 @@ impl Headers {
     /// The size of all names and values, as Envoy counts it.
     #[must_use]
     pub fn byte_size(&self) -> usize {
-        self.lines
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum()
+        self.lines.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
 }
 
 /// A map as the ABI hands it over: count, then the sizes of each name and value, then each with a NUL after it.
 pub(crate) fn encode_pairs(lines: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let mut out = Vec::new();
-    let word =
-        |out: &mut Vec<u8>, number: usize| out.extend_from_slice(&(number as u32).to_le_bytes());
+    let word = |out: &mut Vec<u8>, number: usize| out.extend_from_slice(&(number as u32).to_le_bytes());
     word(&mut out, lines.len());
     for (name, value) in lines {
         word(&mut out, name.len());

@@ -33,9 +33,7 @@ pub struct Module {
 
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Module")
-            .field("size", &self.size)
-            .finish_non_exhaustive()
+        f.debug_struct("Module").field("size", &self.size).finish_non_exhaustive()
     }
 }
 
@@ -46,10 +44,7 @@ impl Module {
     /// See [`Module::from_bytes`]; also if the file cannot be read.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, HostError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| HostError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let bytes = std::fs::read(path).map_err(|source| HostError::Read { path: path.to_owned(), source })?;
         Self::from_bytes(&bytes)
     }
 
@@ -61,6 +56,10 @@ impl Module {
         let invalid = |error: wasmtime::Error| HostError::Invalid(format!("{error:#}"));
         let mut config = Config::new();
         config.consume_fuel(true);
+        // Tests compile more than they run: the baseline compiler takes seconds where the optimising one takes a minute.
+        config.strategy(wasmtime::Strategy::Winch);
+        // V8 gives a guest about this much stack.
+        config.max_wasm_stack(1 << 20);
         let engine = Engine::new(&config).map_err(invalid)?;
         let module = wasmtime::Module::new(&engine, bytes).map_err(invalid)?;
         let mut linker = Linker::new(&engine);
@@ -69,10 +68,7 @@ impl Module {
         check_imports(&module, &linker)?;
         check_exports(&module)?;
         let linked = linker.instantiate_pre(&module).map_err(invalid)?;
-        Ok(Self {
-            linked,
-            size: bytes.len(),
-        })
+        Ok(Self { linked, size: bytes.len() })
     }
 
     /// The size of the file in bytes.
@@ -84,32 +80,19 @@ impl Module {
     /// The names of all functions that the module exports.
     #[must_use]
     pub fn exports(&self) -> Vec<String> {
-        let functions = self
-            .linked
-            .module()
-            .exports()
-            .filter(|export| export.ty().func().is_some());
+        let functions = self.linked.module().exports().filter(|export| export.ty().func().is_some());
         functions.map(|export| export.name().to_owned()).collect()
     }
 }
 
 fn check_imports(module: &wasmtime::Module, linker: &Linker<State>) -> Result<(), HostError> {
-    let mut store =
-        wasmtime::Store::new(module.engine(), State::new(super::HostOptions::default()));
+    let mut store = wasmtime::Store::new(module.engine(), State::new(super::HostOptions::default()));
     let unknown: Vec<String> = module
         .imports()
-        .filter(|import| {
-            linker
-                .get(&mut store, import.module(), import.name())
-                .is_none()
-        })
+        .filter(|import| linker.get(&mut store, import.module(), import.name()).is_none())
         .map(|import| format!("{}.{}", import.module(), import.name()))
         .collect();
-    if unknown.is_empty() {
-        Ok(())
-    } else {
-        Err(HostError::UnknownImports(unknown))
-    }
+    if unknown.is_empty() { Ok(()) } else { Err(HostError::UnknownImports(unknown)) }
 }
 
 fn check_exports(module: &wasmtime::Module) -> Result<(), HostError> {
@@ -127,19 +110,13 @@ fn check_exports(module: &wasmtime::Module) -> Result<(), HostError> {
         let Some(ExternType::Func(found)) = module.get_export(name) else {
             continue;
         };
-        let integers = |mut types: Box<dyn Iterator<Item = ValType> + '_>| {
-            types.all(|kind| matches!(kind, ValType::I32))
-        };
+        let integers = |mut types: Box<dyn Iterator<Item = ValType> + '_>| types.all(|kind| matches!(kind, ValType::I32));
         let fits = found.params().len() == *params
             && found.results().len() == usize::from(*result)
             && integers(Box::new(found.params()))
             && integers(Box::new(found.results()));
         if !fits {
-            return Err(HostError::Signature {
-                name: (*name).to_owned(),
-                found: found.to_string(),
-                expected: signature(*params, *result),
-            });
+            return Err(HostError::Signature { name: (*name).to_owned(), found: found.to_string(), expected: signature(*params, *result) });
         }
     }
     Ok(())

@@ -25,16 +25,7 @@ pub enum LogLevel {
 impl LogLevel {
     /// The level of that number.
     pub(crate) fn from_code(code: u32) -> Option<Self> {
-        [
-            Self::Trace,
-            Self::Debug,
-            Self::Info,
-            Self::Warn,
-            Self::Error,
-            Self::Critical,
-        ]
-        .into_iter()
-        .nth(code as usize)
+        [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error, Self::Critical].into_iter().nth(code as usize)
     }
 }
 
@@ -53,21 +44,13 @@ impl Failure {
     /// Every call of `function` answers `status`.
     #[must_use]
     pub fn always(function: &str, status: Status) -> Self {
-        Self {
-            function: function.to_owned(),
-            status,
-            call: None,
-        }
+        Self { function: function.to_owned(), status, call: None }
     }
 
     /// Only the call of `function` with that number, counted from 0, answers `status`.
     #[must_use]
     pub fn nth(function: &str, call: u64, status: Status) -> Self {
-        Self {
-            function: function.to_owned(),
-            status,
-            call: Some(call),
-        }
+        Self { function: function.to_owned(), status, call: Some(call) }
     }
 }
 

@@ -30,12 +30,7 @@ pub(crate) struct Asked {
 impl Asked {
     /// A reply of Envoy's own, without a body.
     pub(crate) fn bare(status: u32, details: &str) -> Self {
-        Self {
-            status,
-            details: details.as_bytes().to_vec(),
-            grpc_status: -1,
-            ..Self::default()
-        }
+        Self { status, details: details.as_bytes().to_vec(), grpc_status: -1, ..Self::default() }
     }
 
     /// What the client of `request` gets.
@@ -53,12 +48,7 @@ impl Asked {
             headers.set(":status", "200");
             headers.set("content-type", "application/grpc");
             if headers.get("grpc-status").is_none() {
-                headers.add(
-                    "grpc-status",
-                    grpc_status
-                        .unwrap_or_else(|| grpc_of_http(self.status))
-                        .to_string(),
-                );
+                headers.add("grpc-status", grpc_status.unwrap_or_else(|| grpc_of_http(self.status)).to_string());
             }
             if !body.is_empty() {
                 headers.set("grpc-message", percent_encode(&body));
@@ -77,21 +67,14 @@ impl Asked {
                 body.clear();
             }
         }
-        LocalResponse {
-            status,
-            headers,
-            body,
-            grpc_status,
-            details: String::from_utf8_lossy(&self.details).into_owned(),
-        }
+        LocalResponse { status, headers, body, grpc_status, details: String::from_utf8_lossy(&self.details).into_owned() }
     }
 }
 
 /// Envoy takes `application/grpc` and `application/grpc+...` for gRPC, no other type.
 fn is_grpc(request: &Headers) -> bool {
     let kind = request.get("content-type").unwrap_or_default();
-    kind.strip_prefix(b"application/grpc")
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
+    kind.strip_prefix(b"application/grpc").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
 }
 
 /// Envoy's mapping, the one that the gRPC project recommends.

@@ -113,19 +113,13 @@ impl State {
             effective: 0,
             metrics: BTreeMap::new(),
             last_metric: [0, 1, 2],
-            limits: wasmtime::StoreLimitsBuilder::new()
-                .memory_size(MEMORY_LIMIT)
-                .build(),
+            limits: wasmtime::StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
         }
     }
 
     /// The context that host calls act for.
     pub(crate) fn context(&self) -> u32 {
-        if self.effective != 0 && self.exists(self.effective) {
-            self.effective
-        } else {
-            self.current
-        }
+        if self.effective != 0 && self.exists(self.effective) { self.effective } else { self.current }
     }
 
     pub(crate) fn exists(&self, context: u32) -> bool {
@@ -144,10 +138,7 @@ impl State {
     /// The root context of the current one, which may be it itself.
     pub(crate) fn root_mut(&mut self) -> Option<&mut Root> {
         let context = self.context();
-        let root = self
-            .streams
-            .get(&context)
-            .map_or(context, |stream| stream.root);
+        let root = self.streams.get(&context).map_or(context, |stream| stream.root);
         self.roots.get_mut(&root)
     }
 
@@ -173,11 +164,7 @@ impl State {
     pub(crate) fn log(&mut self, level: LogLevel, text: &[u8]) {
         if level >= self.options.log_level {
             let text = String::from_utf8_lossy(text).into_owned();
-            self.logs.push(Log {
-                level,
-                text,
-                context: self.current,
-            });
+            self.logs.push(Log { level, text, context: self.current });
         }
     }
 

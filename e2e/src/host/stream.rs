@@ -32,18 +32,15 @@ impl Request {
         headers.add(":path", path);
         headers.add(":method", method);
         headers.add(":scheme", "http");
-        Self {
-            headers,
-            ..Self::default()
-        }
-        .property(&["request", "protocol"], "HTTP/1.1")
-        .property(&["request", "time"], 1_700_000_000_000_000_000_i64)
-        .property(&["source", "address"], "127.0.0.1:54894")
-        .property(&["source", "port"], 54894_i64)
-        .property(&["destination", "address"], "127.0.0.1:15008")
-        .property(&["destination", "port"], 15008_i64)
-        .property(&["connection", "mtls"], false)
-        .property(&["connection", "id"], 1_i64)
+        Self { headers, ..Self::default() }
+            .property(&["request", "protocol"], "HTTP/1.1")
+            .property(&["request", "time"], 1_700_000_000_000_000_000_i64)
+            .property(&["source", "address"], "127.0.0.1:54894")
+            .property(&["source", "port"], 54894_i64)
+            .property(&["destination", "address"], "127.0.0.1:15008")
+            .property(&["destination", "port"], 15008_i64)
+            .property(&["connection", "mtls"], false)
+            .property(&["connection", "id"], 1_i64)
     }
 
     /// Adds a header line.
@@ -72,8 +69,7 @@ impl Request {
     /// Sets filter state, as an earlier filter does.
     #[must_use]
     pub fn filter_state(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
-        self.filter_state
-            .push((key.to_owned(), value.as_ref().to_vec()));
+        self.filter_state.push((key.to_owned(), value.as_ref().to_vec()));
         self
     }
 
@@ -99,10 +95,7 @@ impl Response {
     pub fn new(status: u16) -> Self {
         let mut headers = Headers::response();
         headers.add(":status", status.to_string());
-        Self {
-            headers,
-            body: Vec::new(),
-        }
+        Self { headers, body: Vec::new() }
     }
 
     /// Adds a header line.
@@ -185,10 +178,7 @@ impl Stream {
         let root = inner.root.unwrap_or(0);
         let mut headers = request.headers;
         // The connection manager adds these behind what the client sent, where the client did not send them.
-        for (name, value) in [
-            ("x-forwarded-proto", "http"),
-            ("x-request-id", "00000000-0000-4000-8000-000000000001"),
-        ] {
+        for (name, value) in [("x-forwarded-proto", "http"), ("x-request-id", "00000000-0000-4000-8000-000000000001")] {
             if headers.get(name).is_none() {
                 headers.add(name, value);
             }
@@ -197,16 +187,8 @@ impl Stream {
         let stream = Http {
             root,
             request: headers,
-            properties: request
-                .properties
-                .iter()
-                .map(|(path, value)| (key(path), value.clone()))
-                .collect(),
-            filter_state: request
-                .filter_state
-                .into_iter()
-                .map(|(key, value)| (key.into_bytes(), value))
-                .collect(),
+            properties: request.properties.iter().map(|(path, value)| (key(path), value.clone())).collect(),
+            filter_state: request.filter_state.into_iter().map(|(key, value)| (key.into_bytes(), value)).collect(),
             ..Http::default()
         };
         inner.store.data_mut().streams.insert(id, stream);
@@ -226,21 +208,12 @@ impl Stream {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.vm
-            .lock()
-            .expect("no earlier use of this VM has panicked")
+        self.vm.lock().expect("no earlier use of this VM has panicked")
     }
 
     fn http<R>(&self, work: impl FnOnce(&mut Http) -> R) -> R {
         let mut inner = self.lock();
-        work(
-            inner
-                .store
-                .data_mut()
-                .streams
-                .get_mut(&self.id)
-                .expect("a stream is removed only by `finish`"),
-        )
+        work(inner.store.data_mut().streams.get_mut(&self.id).expect("a stream is removed only by `finish`"))
     }
 
     /// Calls a callback of this stream's context and notes what it used.
@@ -251,9 +224,7 @@ impl Stream {
         });
         let mut inner = self.lock();
         let before = inner.usage();
-        let args: Vec<u32> = std::iter::once(self.id)
-            .chain(args.iter().copied())
-            .collect();
+        let args: Vec<u32> = std::iter::once(self.id).chain(args.iter().copied()).collect();
         let answer = inner.call(self.id, name, &args);
         let usage = inner.usage().since(&before);
         let failed = inner.failed.clone();
@@ -276,11 +247,7 @@ impl Stream {
         self.call(Phase::Idle, "proxy_on_context_create", &[root]);
         let count = self.http(|stream| stream.request.len()) as u32;
         let end = u32::from(self.request_body.is_empty());
-        let answer = self.call(
-            Phase::RequestHeaders,
-            "proxy_on_request_headers",
-            &[count, end],
-        );
+        let answer = self.call(Phase::RequestHeaders, "proxy_on_request_headers", &[count, end]);
         self.settle(answer)
     }
 
@@ -308,11 +275,7 @@ impl Stream {
     fn respond(&mut self, response: Response) -> Step {
         let (count, size) = (response.headers.len() as u32, response.body.len() as u32);
         self.http(|stream| stream.response = Some(response.headers));
-        let answer = self.call(
-            Phase::ResponseHeaders,
-            "proxy_on_response_headers",
-            &[count, u32::from(size == 0)],
-        );
+        let answer = self.call(Phase::ResponseHeaders, "proxy_on_response_headers", &[count, u32::from(size == 0)]);
         self.response_body = response.body;
         let step = self.settle(answer);
         if step != Step::Continue || size == 0 {
@@ -330,19 +293,14 @@ impl Stream {
         if self.failure.is_some() && self.lock().failed.is_some() {
             return self.answer(&Asked::bare(503, "wasm_fail_stream"));
         }
-        let (reply, resumed, closed) =
-            self.http(|stream| (stream.reply.take(), stream.resumed, stream.closed));
+        let (reply, resumed, closed) = self.http(|stream| (stream.reply.take(), stream.resumed, stream.closed));
         if closed {
             self.step = Step::Closed;
         } else if let Some(asked) = reply {
             return self.answer(&asked);
         } else {
             let goes_on = resumed || answer.unwrap_or(0) == 0;
-            self.step = if goes_on {
-                Step::Continue
-            } else {
-                Step::Paused
-            };
+            self.step = if goes_on { Step::Continue } else { Step::Paused };
         }
         self.step
     }
@@ -350,8 +308,7 @@ impl Stream {
     /// A local reply passes through the filter's own response callbacks, unless the VM is dead.
     fn answer(&mut self, asked: &Asked) -> Step {
         if self.local.is_some() && self.lock().failed.is_none() {
-            self.failure =
-                Some("a local reply while another one was on its way: Envoy hangs here".to_owned());
+            self.failure = Some("a local reply while another one was on its way: Envoy hangs here".to_owned());
             self.step = Step::Replied;
             return self.step;
         }
@@ -384,33 +341,16 @@ impl Stream {
             self.call(Phase::Idle, "proxy_on_delete", &[]);
         }
         let mut inner = self.lock();
-        let stream = inner
-            .store
-            .data_mut()
-            .streams
-            .remove(&self.id)
-            .expect("a stream is removed only by `finish`");
-        let logs = inner
-            .store
-            .data()
-            .logs
-            .get(self.first_log..)
-            .unwrap_or_default();
-        let logs = logs
-            .iter()
-            .filter(|log| log.context == self.id)
-            .cloned()
-            .collect();
+        let stream = inner.store.data_mut().streams.remove(&self.id).expect("a stream is removed only by `finish`");
+        let logs = inner.store.data().logs.get(self.first_log..).unwrap_or_default();
+        let logs = logs.iter().filter(|log| log.context == self.id).cloned().collect();
         drop(inner);
         let mut usage = Usage::default();
         for (_, each) in &self.callbacks {
             usage.add(each);
         }
         let text = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
-        let written = stream
-            .filter_state
-            .into_iter()
-            .filter(|(key, _)| stream.written.contains(key));
+        let written = stream.filter_state.into_iter().filter(|(key, _)| stream.written.contains(key));
         StreamResult {
             local_response: self.local,
             request_headers: stream.request,

@@ -42,10 +42,7 @@ pub(crate) struct Inner {
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner")
-            .field("failed", &self.failed)
-            .field("root", &self.root)
-            .finish_non_exhaustive()
+        f.debug_struct("Inner").field("failed", &self.failed).field("root", &self.root).finish_non_exhaustive()
     }
 }
 
@@ -55,15 +52,11 @@ impl Vm {
     /// # Errors
     /// If the initialisation traps.
     pub fn new(module: &Module, options: HostOptions) -> Result<Self, HostError> {
-        Ok(Self {
-            inner: Arc::new(Mutex::new(Inner::new(module, options)?)),
-        })
+        Ok(Self { inner: Arc::new(Mutex::new(Inner::new(module, options)?)) })
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner
-            .lock()
-            .expect("no earlier use of this VM has panicked")
+        self.inner.lock().expect("no earlier use of this VM has panicked")
     }
 
     /// Gives the plugin a configuration, as an update does: first a canary VM gets it, then a new root context of this one;
@@ -92,8 +85,7 @@ impl Vm {
 
     /// Makes host calls fail from now on, instead of any earlier such wish.
     pub fn fail_calls(&self, failures: impl IntoIterator<Item = Failure>) {
-        self.lock().store.data_mut().failures =
-            failures.into_iter().map(|failure| (failure, 0)).collect();
+        self.lock().store.data_mut().failures = failures.into_iter().map(|failure| (failure, 0)).collect();
     }
 
     /// Moves the time that the guest sees, in nanoseconds since the epoch.
@@ -133,15 +125,7 @@ impl Inner {
         store.limiter(|state| &mut state.limits);
         store.set_fuel(options.fuel).map_err(start)?;
         let instance = module.linked.instantiate(&mut store).map_err(start)?;
-        let mut inner = Self {
-            store,
-            instance,
-            module: module.clone(),
-            options,
-            failed: None,
-            root: None,
-            last_context: 0,
-        };
+        let mut inner = Self { store, instance, module: module.clone(), options, failed: None, root: None, last_context: 0 };
         // A WASI reactor is initialised, a command is started; Envoy never does both.
         for entry in ["_initialize", "_start"] {
             if inner.call(0, entry, &[]).is_some() {
@@ -169,23 +153,15 @@ impl Inner {
         if self.failed.is_some() {
             return None;
         }
-        let function = self
-            .instance
-            .get_export(&mut self.store, name)
-            .and_then(Extern::into_func)?;
+        let function = self.instance.get_export(&mut self.store, name).and_then(Extern::into_func)?;
         let args: Vec<Val> = args.iter().map(|arg| Val::I32(arg.cast_signed())).collect();
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
         let fuel = self.options.fuel;
-        self.store
-            .set_fuel(fuel)
-            .expect("fuel is on in every engine of this host");
+        self.store.set_fuel(fuel).expect("fuel is on in every engine of this host");
         self.store.data_mut().current = context;
         let outcome = function.call(&mut self.store, &args, &mut results);
         let left = self.store.get_fuel().unwrap_or(0);
-        let memory = self
-            .instance
-            .get_memory(&mut self.store, "memory")
-            .map_or(0, |memory| memory.data_size(&self.store));
+        let memory = self.instance.get_memory(&mut self.store, "memory").map_or(0, |memory| memory.data_size(&self.store));
         let state = self.store.data_mut();
         state.usage.fuel += fuel.saturating_sub(left);
         state.usage.memory = memory as u64;
@@ -199,37 +175,17 @@ impl Inner {
         if self.failed.is_some() {
             return None;
         }
-        Some(
-            results
-                .first()
-                .and_then(Val::i32)
-                .unwrap_or(0)
-                .cast_unsigned(),
-        )
+        Some(results.first().and_then(Val::i32).unwrap_or(0).cast_unsigned())
     }
 
     fn configure(&mut self, json: &[u8]) -> Configured {
         let before = (self.usage(), self.store.data().logs.len());
         if let Some(logs) = self.canary(json) {
-            return Configured {
-                accepted: false,
-                logs,
-                usage: Usage::default(),
-            };
+            return Configured { accepted: false, logs, usage: Usage::default() };
         }
         let accepted = self.start_root(json);
-        let logs = self
-            .store
-            .data()
-            .logs
-            .get(before.1..)
-            .unwrap_or_default()
-            .to_vec();
-        Configured {
-            accepted,
-            logs,
-            usage: self.usage().since(&before.0),
-        }
+        let logs = self.store.data().logs.get(before.1..).unwrap_or_default().to_vec();
+        Configured { accepted, logs, usage: self.usage().since(&before.0) }
     }
 
     /// What the canary logged, if it refused the configuration.
@@ -238,42 +194,24 @@ impl Inner {
             return None;
         }
         // Its statistics and shared data are Envoy's real ones, but a refused configuration must leave no trace here.
-        let options = HostOptions {
-            canary: false,
-            shared: Shared::default(),
-            ..self.options.clone()
-        };
+        let options = HostOptions { canary: false, shared: Shared::default(), ..self.options.clone() };
         match Inner::new(&self.module, options) {
             Ok(mut canary) => (!canary.start_root(json)).then(|| canary.store.data().logs.clone()),
-            Err(error) => Some(vec![Log {
-                level: LogLevel::Critical,
-                text: error.to_string(),
-                context: 0,
-            }]),
+            Err(error) => Some(vec![Log { level: LogLevel::Critical, text: error.to_string(), context: 0 }]),
         }
     }
 
     /// Creates a root context, starts and configures it, and lets it replace the old one.
     fn start_root(&mut self, json: &[u8]) -> bool {
         let root = self.next_context();
-        self.store.data_mut().roots.insert(
-            root,
-            Root {
-                config: json.to_vec(),
-                ..Root::default()
-            },
-        );
+        self.store.data_mut().roots.insert(root, Root { config: json.to_vec(), ..Root::default() });
         let vm_config = self.options.vm_config.len() as u32;
         self.call(root, "proxy_on_context_create", &[root, 0]);
         let started = self.accepts(root, "proxy_on_vm_start", vm_config);
         self.root_mut(root).configuring = true;
         let accepted = started && self.accepts(root, "proxy_on_configure", json.len() as u32);
         self.root_mut(root).configuring = false;
-        let retired = if accepted {
-            self.root.replace(root)
-        } else {
-            Some(root)
-        };
+        let retired = if accepted { self.root.replace(root) } else { Some(root) };
         if let Some(old) = retired {
             self.end_root(old);
         }
@@ -287,11 +225,7 @@ impl Inner {
     }
 
     fn root_mut(&mut self, root: u32) -> &mut Root {
-        self.store
-            .data_mut()
-            .roots
-            .get_mut(&root)
-            .expect("a root context is removed only by `end_root`")
+        self.store.data_mut().roots.get_mut(&root).expect("a root context is removed only by `end_root`")
     }
 
     /// A root context that is not done yet stays until it calls `proxy_done`.
@@ -306,10 +240,7 @@ impl Inner {
     /// Deletes retired root contexts that are done.
     pub(crate) fn reap(&mut self) {
         let state = self.store.data();
-        let done = state
-            .roots
-            .iter()
-            .filter(|(id, root)| Some(**id) != self.root && !root.pending);
+        let done = state.roots.iter().filter(|(id, root)| Some(**id) != self.root && !root.pending);
         let done: Vec<u32> = done.map(|(id, _)| *id).collect();
         for root in done {
             self.call(root, "proxy_on_delete", &[root]);
@@ -318,13 +249,8 @@ impl Inner {
     }
 
     fn tick(&mut self) {
-        let roots: Vec<(u32, bool, Vec<u32>)> = self
-            .store
-            .data()
-            .roots
-            .iter()
-            .map(|(id, root)| (*id, root.tick.is_some(), root.queues.clone()))
-            .collect();
+        let roots: Vec<(u32, bool, Vec<u32>)> =
+            self.store.data().roots.iter().map(|(id, root)| (*id, root.tick.is_some(), root.queues.clone())).collect();
         for (root, ticking, queues) in roots {
             if ticking {
                 self.call(root, "proxy_on_tick", &[root]);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Mode, Received};
+use super::{Mode, Received, Script};
 
 /// A sentence of the real api.github.com's `/zen`.
 const ZEN: &str = "Half measures are as bad as nothing at all.";
@@ -12,23 +12,23 @@ const ZEN: &str = "Half measures are as bad as nothing at all.";
 /// An answer to one request.
 pub(super) struct Answer {
     status: u16,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 impl Answer {
     fn text(status: u16, body: &str) -> Self {
-        let headers = vec![("content-type", "text/plain; charset=utf-8".to_owned())];
+        let headers = vec![("content-type".to_owned(), "text/plain; charset=utf-8".to_owned())];
         Self { status, headers, body: body.as_bytes().to_vec() }
     }
 
     fn json(status: u16, body: &Value) -> Self {
-        let headers = vec![("content-type", "application/json; charset=utf-8".to_owned())];
+        let headers = vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())];
         Self { status, headers, body: format!("{body:#}\n").into_bytes() }
     }
 
-    fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.push((name, value.to_owned()));
+    fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -53,8 +53,9 @@ impl Answer {
 }
 
 /// Answers a request in the given mode.
-pub(super) fn answer(mode: Mode, request: &Received) -> Answer {
+pub(super) fn answer(mode: Mode, request: &Received, script: &Script) -> Answer {
     match mode {
+        Mode::Scripted => Answer { status: script.status, headers: script.headers.clone(), body: script.body.clone().into_bytes() },
         Mode::Echo => echo(request),
         Mode::Workshop => match request.sni.as_deref() {
             Some("api.github.com") => github(request),

@@ -87,10 +87,7 @@ impl Caller {
     /// The certificate that the caller presents; `None` for a caller without one.
     #[must_use]
     pub fn certificate(&self) -> Option<Certificate> {
-        let of = |team: &str| Certificate {
-            uris: vec![format!("spiffe://cluster.local/ns/{team}/sa/{team}")],
-            dns: Vec::new(),
-        };
+        let of = |team: &str| Certificate { uris: vec![format!("spiffe://cluster.local/ns/{team}/sa/{team}")], dns: Vec::new() };
         match self {
             Self::Named(Known::TeamA) => Some(of("team-a")),
             Self::Named(Known::TeamB) => Some(of("team-b")),
@@ -104,11 +101,7 @@ impl Caller {
     #[must_use]
     pub fn principal(&self) -> Option<String> {
         let uris = self.certificate()?.uris;
-        Some(if uris.is_empty() {
-            "-".to_owned()
-        } else {
-            uris.join(",")
-        })
+        Some(if uris.is_empty() { "-".to_owned() } else { uris.join(",") })
     }
 }
 
@@ -148,8 +141,8 @@ pub struct Expect {
     /// Headers that the client does not see.
     #[serde(default)]
     pub absent_headers: Vec<String>,
-    /// What reaches the origin; where it is given, the request must reach it.
-    pub upstream: Option<UpstreamExpectation>,
+    /// What reaches the origin; where it is given, the request must reach it, or must not if it is `none`.
+    pub upstream: Option<Upstream>,
     /// The audit record.
     pub audit: Option<AuditExpectation>,
     /// By how much the case increments metrics, by the name after any prefix of Envoy's.
@@ -178,6 +171,16 @@ impl Statuses {
     }
 }
 
+/// Whether and how a request reaches the origin.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Upstream {
+    /// `none`: it does not.
+    Absent(Nothing),
+    /// It does, in this form.
+    Reached(UpstreamExpectation),
+}
+
 /// What reaches the origin. What is left out is not looked at.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -201,7 +204,7 @@ pub struct UpstreamExpectation {
 #[serde(untagged)]
 pub enum AuditExpectation {
     /// `none`: no record.
-    Absent(NoRecord),
+    Absent(Nothing),
     /// One record with at least these fields.
     Record(BTreeMap<String, serde_json::Value>),
 }
@@ -209,8 +212,8 @@ pub enum AuditExpectation {
 /// The word `none`.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum NoRecord {
-    /// No record.
+pub enum Nothing {
+    /// Nothing at all.
     None,
 }
 
@@ -228,10 +231,7 @@ pub struct Origin {
 
 impl Default for Origin {
     fn default() -> Self {
-        Self {
-            status: ok(),
-            headers: Vec::new(),
-        }
+        Self { status: ok(), headers: Vec::new() }
     }
 }
 
@@ -260,12 +260,7 @@ impl Case {
         if let Some(given) = &self.destination {
             return given.clone();
         }
-        let host = self
-            .request
-            .host
-            .clone()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let host = self.request.host.clone().unwrap_or_default().to_ascii_lowercase();
         let name = host.split(':').next().unwrap_or_default();
         let name = name.strip_suffix('.').unwrap_or(name);
         let service = SERVICES.iter().find(|service| **service == name);
@@ -309,17 +304,9 @@ impl Scenario {
     /// If it is not of the form described here, has no cases, or two cases of one name.
     pub fn parse(file: &str, text: &str) -> Result<Self, LoadError> {
         let parsed: Result<Self, _> = serde_yaml_ng::from_str(text);
-        let mut scenario = parsed.map_err(|source| LoadError::Parse {
-            file: file.to_owned(),
-            source,
-        })?;
+        let mut scenario = parsed.map_err(|source| LoadError::Parse { file: file.to_owned(), source })?;
         file.clone_into(&mut scenario.file);
-        let useless = |problem: String| {
-            Err(LoadError::Useless {
-                file: file.to_owned(),
-                problem,
-            })
-        };
+        let useless = |problem: String| Err(LoadError::Useless { file: file.to_owned(), problem });
         if scenario.cases.is_empty() {
             return useless("it has no cases".to_owned());
         }
@@ -349,10 +336,7 @@ pub fn load_dir(folder: impl AsRef<Path>) -> Result<Vec<Scenario>, LoadError> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
         let path = entry.map_err(failed(folder))?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "yaml")
-        {
+        if path.extension().is_some_and(|extension| extension == "yaml") {
             paths.push(path);
         }
     }

@@ -39,13 +39,7 @@ impl Report {
     pub fn assert_ok(&self) {
         assert!(self.cases > 0, "no case of any scenario runs in this layer");
         let lines: Vec<String> = self.mismatches.iter().map(ToString::to_string).collect();
-        assert!(
-            lines.is_empty(),
-            "{} mismatches in {} cases:\n{}",
-            lines.len(),
-            self.cases,
-            lines.join("\n")
-        );
+        assert!(lines.is_empty(), "{} mismatches in {} cases:\n{}", lines.len(), self.cases, lines.join("\n"));
     }
 }
 
@@ -68,17 +62,13 @@ pub fn run(scenarios: &[Scenario], runner: &mut dyn Runner) -> Report {
         };
         if let Err(got) = runner.start(scenario) {
             report.cases += 1;
-            report
-                .mismatches
-                .push(broken("all cases", "configuration", got));
+            report.mismatches.push(broken("all cases", "configuration", got));
             continue;
         }
         for case in scenario.cases.iter().filter(here) {
             report.cases += 1;
             match runner.run(scenario, case) {
-                Ok(seen) => report
-                    .mismatches
-                    .extend(compare(scenario, case, layer, &seen)),
+                Ok(seen) => report.mismatches.extend(compare(scenario, case, layer, &seen)),
                 Err(got) => report.mismatches.push(broken(&case.name, "run", got)),
             }
         }

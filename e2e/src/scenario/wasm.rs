@@ -29,18 +29,14 @@ impl Runner for WasmRunner {
     }
 
     fn start(&mut self, scenario: &Scenario) -> Result<(), String> {
-        let vm =
-            Vm::new(&self.module, HostOptions::default()).map_err(|error| error.to_string())?;
+        let vm = Vm::new(&self.module, HostOptions::default()).map_err(|error| error.to_string())?;
         let configured = vm.configure(scenario.config.to_string());
         self.vm = Some(vm);
         if configured.accepted {
             return Ok(());
         }
         let lines: Vec<String> = configured.logs.into_iter().map(|log| log.text).collect();
-        Err(format!(
-            "the configuration is refused: {}",
-            lines.join(" | ")
-        ))
+        Err(format!("the configuration is refused: {}", lines.join(" | ")))
     }
 
     fn run(&mut self, scenario: &Scenario, case: &Case) -> Result<Observed, String> {
@@ -56,30 +52,18 @@ impl Runner for WasmRunner {
 fn request(scenario: &Scenario, case: &Case) -> Result<Request, String> {
     let spec = &case.request;
     let path = spec.path.split('?').next().unwrap_or_default();
-    let touched = path.contains(['\\', '%'])
-        || path
-            .split('/')
-            .any(|segment| segment == "." || segment == "..");
+    let touched = path.contains(['\\', '%']) || path.split('/').any(|segment| segment == "." || segment == "..");
     if scenario.normalize_path && touched {
-        return Err(
-            "this host does not normalise paths: set `normalizePath: false`, or leave out `wasm`"
-                .to_owned(),
-        );
+        return Err("this host does not normalise paths: set `normalizePath: false`, or leave out `wasm`".to_owned());
     }
-    let host = spec
-        .host
-        .as_ref()
-        .ok_or("a request without a host ends in Envoy's codec: leave out `wasm`")?;
+    let host = spec.host.as_ref().ok_or("a request without a host ends in Envoy's codec: leave out `wasm`")?;
     let service = format!("inbound-vip|80|http|{}", case.destination());
     let mut request = Request::new(&spec.method, host, &spec.path)
         .body(&spec.body)
         .property(&["request", "protocol"], spec.version.as_str())
         .property(&["xds", "filter_chain_name"], service.as_str())
         .property(&["xds", "cluster_name"], service.as_str())
-        .filter_state(
-            "io.istio.local_principal",
-            "spiffe://cluster.local/ns/egress/sa/waypoint",
-        );
+        .filter_state("io.istio.local_principal", "spiffe://cluster.local/ns/egress/sa/waypoint");
     if let Some(principal) = case.caller.principal() {
         request = request.peer_principal(principal);
     }
@@ -99,28 +83,15 @@ fn response(case: &Case) -> Response {
 }
 
 fn observed(result: &StreamResult) -> Observed {
-    let response = result
-        .response_headers
-        .clone()
-        .unwrap_or_else(Headers::response);
+    let response = result.response_headers.clone().unwrap_or_else(Headers::response);
     let reached = result.local_response.is_none();
     let text = |name: &str| result.request_headers.text(name).unwrap_or_default();
-    let upstream = Reached {
-        method: text(":method"),
-        host: text(":authority"),
-        path: text(":path"),
-        headers: plain(&result.request_headers),
-    };
+    let upstream =
+        Reached { method: text(":method"), host: text(":authority"), path: text(":path"), headers: plain(&result.request_headers) };
     let info = result.logs.iter().filter(|log| log.level >= LogLevel::Info);
-    let counters = result
-        .metrics
-        .iter()
-        .map(|(name, by)| (name.clone(), u64::try_from(*by).unwrap_or(0)));
+    let counters = result.metrics.iter().map(|(name, by)| (name.clone(), u64::try_from(*by).unwrap_or(0)));
     Observed {
-        status: response
-            .text(":status")
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0),
+        status: response.text(":status").and_then(|text| text.parse().ok()).unwrap_or(0),
         body: result.response_body.clone(),
         headers: plain(&response),
         upstream: reached.then_some(upstream),
@@ -131,11 +102,6 @@ fn observed(result: &StreamResult) -> Observed {
 
 /// The lines without the pseudo headers.
 fn plain(headers: &Headers) -> Vec<(String, Vec<u8>)> {
-    let lines = headers
-        .lines()
-        .iter()
-        .filter(|(name, _)| !name.starts_with(b":"));
-    lines
-        .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.clone()))
-        .collect()
+    let lines = headers.lines().iter().filter(|(name, _)| !name.starts_with(b":"));
+    lines.map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.clone())).collect()
 }

@@ -1,0 +1,47 @@
+//! Every scenario of `e2e/scenarios`, in every layer it names.
+
+use std::path::Path;
+
+use e2e::envoy::filter_wasm;
+use e2e::host::Module;
+use e2e::scenario::{EngineRunner, EnvoyRunner, Report, Runner, Scenario, WasmRunner, load_dir, run};
+
+fn scenarios() -> Vec<Scenario> {
+    load_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn show(report: &Report, runner: &dyn Runner) {
+    report.assert_ok();
+    println!("{} cases in the layer {:?}", report.cases, runner.layer());
+}
+
+#[test]
+fn scenarios_hold_in_the_engine() {
+    let mut runner = EngineRunner::default();
+    show(&run(&scenarios(), &mut runner), &runner);
+}
+
+#[test]
+fn scenarios_hold_in_the_compiled_wasm() {
+    let module = Module::load(filter_wasm()).unwrap_or_else(|error| panic!("{error}: run `make wasm` first"));
+    let mut runner = WasmRunner::new(module);
+    show(&run(&scenarios(), &mut runner), &runner);
+}
+
+/// Each half in a thread of its own: most of the time goes into starting Envoys.
+fn scenarios_hold_in_envoy(half: usize) {
+    let mut runner = EnvoyRunner::new().expect("an origin on a free port");
+    let mine: Vec<Scenario> =
+        scenarios().into_iter().enumerate().filter(|(index, _)| index % 2 == half).map(|(_, scenario)| scenario).collect();
+    show(&run(&mine, &mut runner), &runner);
+}
+
+#[test]
+fn scenarios_hold_in_a_real_envoy_first_half() {
+    scenarios_hold_in_envoy(0);
+}
+
+#[test]
+fn scenarios_hold_in_a_real_envoy_second_half() {
+    scenarios_hold_in_envoy(1);
+}
