@@ -40,6 +40,10 @@ impl Runner for EngineRunner {
         for (name, value) in &spec.headers {
             headers.add(name.as_bytes(), value.as_bytes());
         }
+        // Envoy gives every request an ID.
+        if headers.first(b"x-request-id").is_none() {
+            headers.add(b"x-request-id", b"00000000-0000-4000-8000-000000000000");
+        }
         let principal = case.caller.principal().unwrap_or_default();
         let service = format!("inbound-vip|80|http|{}", case.destination());
         let facts = Facts {
