@@ -43,7 +43,8 @@ impl Request {
         .property(&["destination", "address"], "127.0.0.1:15008")
         .property(&["destination", "port"], 15008_i64)
         .property(&["connection", "mtls"], false)
-        .property(&["connection", "id"], 1_i64)
+        .property(&["connection", "requested_server_name"], "")
+        .property(&["connection_id"], 1_i64)
     }
 
     /// Adds a header line.
