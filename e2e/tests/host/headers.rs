@@ -2,7 +2,8 @@
 
 use e2e::host::{Request, Step};
 
-use crate::probe::{Calls, Probe};
+use crate::calls::Calls;
+use crate::probe::Probe;
 use crate::{assert_reports, request, run, run_with};
 
 #[test]

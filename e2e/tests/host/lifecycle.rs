@@ -2,7 +2,8 @@
 
 use e2e::host::{HostOptions, Request, Step, Vm};
 
-use crate::probe::{Calls, Probe, module};
+use crate::calls::Calls;
+use crate::probe::{Probe, module};
 use crate::{assert_reports, origin, request, run, vm};
 
 #[test]
@@ -209,4 +210,44 @@ fn streams_may_overlap_in_one_vm() {
     one.on_response(origin());
     assert_reports(&two.finish(), &["get x-a 0 two", "get x-o 0 a"]);
     assert_reports(&one.finish(), &["get x-a 0 1", "get x-o 0 a"]);
+}
+
+#[test]
+fn a_stream_in_flight_ends_under_the_configuration_that_it_began_with() {
+    let vm = vm(&Probe::default()
+        .context_create(|calls| calls.say("create"))
+        .delete(|calls| calls.say("delete")));
+    let mut stream = vm.stream(request());
+    assert_eq!(stream.on_request_headers(), Step::Continue);
+    assert!(vm.configure("NEW").accepted);
+    assert_eq!(stream.on_response(origin()), Step::Continue);
+    let result = stream.finish();
+    assert_reports(&result, &["create", "delete"]);
+    assert_eq!(result.failure, None);
+}
+
+#[test]
+fn a_host_call_may_act_for_another_context() {
+    // The root context of the first configuration has the number 1, the first stream 2.
+    let vm = vm(&Probe::default()
+        .configure(|calls| calls.say("configured").tick_period(10))
+        .request_headers(|calls| {
+            calls
+                .get(0, "x-a")
+                .effective(1)
+                .get(0, "x-a")
+                .effective(2)
+                .get(0, "x-a")
+        })
+        .response_headers(|calls| calls.get(2, "x-o")));
+    let result = vm.stream(request()).run(origin());
+    let expected = [
+        "get x-a 0 1",
+        "effective 0 ",
+        "get x-a 2 ",
+        "effective 0 ",
+        "get x-a 0 1",
+        "get x-o 0 a",
+    ];
+    assert_reports(&result, &expected);
 }

@@ -1,5 +1,6 @@
 //! The emulated host does what Envoy 1.40 was seen to do with the same calls.
 
+mod calls;
 mod headers;
 mod lifecycle;
 mod module;
@@ -7,6 +8,7 @@ mod probe;
 mod properties;
 mod resources;
 mod scenarios;
+mod wasi;
 
 use e2e::host::{HostOptions, Request, Response, StreamResult, Vm};
 use probe::Probe;

@@ -309,3 +309,15 @@ fn what_a_stream_costs_is_counted_and_the_same_each_time() {
     assert_eq!(usage.memory, 16 * 65536);
     assert_eq!(*usage, run(probe).usage);
 }
+
+#[test]
+fn the_time_stands_still_until_it_is_moved() {
+    let vm = vm(&Probe::default().request_headers(|calls| calls.time().level()));
+    vm.set_time(u64::from_le_bytes(*b"nanosecs"));
+    let result = vm.stream(request()).run(origin());
+    assert_reports(&result, &["time 0 nanosecs", "level 0 \u{2}~~~"]);
+    assert_eq!(
+        reports(&vm.stream(request()).run(origin()))[0],
+        "time 0 nanosecs"
+    );
+}
