@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use wasmtime::{Extern, Instance, Store, Val};
 
 use super::error::HostError;
+use super::message::Request;
 use super::module::Module;
 use super::options::{Failure, HostOptions, LogLevel};
 use super::shared::Shared;
 use super::state::{Log, Root, State};
-use super::stream::{Request, Stream};
+use super::stream::Stream;
 use super::usage::Usage;
 
 /// How a configuration was taken.

@@ -2,9 +2,10 @@
 
 use wasmtime::{Caller, Linker};
 
-use super::guest::{Fault, enter};
+use super::guest::{Fault, Guest, enter};
 use super::options::LogLevel;
 use super::state::State;
+use super::status::Status;
 
 /// Error numbers of WASI.
 const BADF: u32 = 8;
@@ -17,17 +18,24 @@ const MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
 macro_rules! wasi {
     ($linker:expr, $module:expr, $name:literal, |$guest:ident $(, $arg:ident: $kind:ty)* $(,)?| $work:block) => {
-        $linker.func_wrap($module, $name, move |caller: Caller<'_, State>, $($arg: $kind),*| -> wasmtime::Result<u32> {
-            enter(caller, $name, |$guest| {
-                let done: Result<(), Fault> = $work;
-                // A bad pointer is a number of WASI's here, not a proxy-wasm status.
-                done.map_err(|fault| match fault {
-                    Fault::Code(6) => Fault::Code(FAULT),
-                    other => other,
-                })
-            })
-        })?
+        $linker.func_wrap(
+            $module,
+            $name,
+            move |caller: Caller<'_, State>, $($arg: $kind),*| -> wasmtime::Result<u32> {
+                call(caller, $name, |$guest| $work)
+            },
+        )?
     };
+}
+
+/// Runs a call; a bad pointer is a number of WASI's here, not a proxy-wasm status.
+fn call(caller: Caller<'_, State>, name: &'static str, work: impl FnOnce(&mut Guest<'_>) -> Result<(), Fault>) -> wasmtime::Result<u32> {
+    enter(caller, name, |guest| {
+        work(guest).map_err(|fault| match fault {
+            Fault::Code(code) if code == Status::InvalidMemoryAccess.code() => Fault::Code(FAULT),
+            other => other,
+        })
+    })
 }
 
 /// Defines every function.
@@ -49,7 +57,7 @@ fn link_files(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<()> 
         };
         let mut text = Vec::new();
         for index in 0..count {
-            let vector = guest.read(vectors + index * 8, 8)?;
+            let vector = guest.read(vectors.wrapping_add(index.wrapping_mul(8)), 8)?;
             let word = |at: usize| u32::from_le_bytes([vector[at], vector[at + 1], vector[at + 2], vector[at + 3]]);
             text.extend(guest.read(word(0), word(4))?);
         }

@@ -140,3 +140,6 @@ fn lines(headers: &[(String, Vec<u8>)], name: &str) -> Vec<String> {
 fn joined(lines: &[String]) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(", "))
 }
+
+#[cfg(test)]
+mod tests;
