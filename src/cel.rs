@@ -187,15 +187,15 @@ fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<ch
 fn take_patterns(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec<check::Mistake>) {
     if let Expr::Call(call) = &mut node.expr {
         let position = usize::from(call.target.is_none());
-        if let ("matches", Some(argument)) = (call.func_name.as_str(), call.args.get_mut(position)) {
-            if let Some(pattern) = check::string_literal(argument) {
-                match Compiled::new(pattern) {
-                    Ok(compiled) => {
-                        argument.expr = Expr::Ident(format!("{PATTERN}{}", patterns.len()));
-                        patterns.push(compiled);
-                    }
-                    Err(message) => mistakes.push(check::Mistake { node: argument.id, message }),
+        if let ("matches", Some(argument)) = (call.func_name.as_str(), call.args.get_mut(position))
+            && let Some(pattern) = check::string_literal(argument)
+        {
+            match Compiled::new(pattern) {
+                Ok(compiled) => {
+                    argument.expr = Expr::Ident(format!("{PATTERN}{}", patterns.len()));
+                    patterns.push(compiled);
                 }
+                Err(message) => mistakes.push(check::Mistake { node: argument.id, message }),
             }
         }
     }

@@ -101,7 +101,7 @@ impl Checker {
                 self.mistake(node, "`response` is not there yet when this is evaluated: only a response transformation can read it")
             }
             Some(object) => Type::Object(object),
-            None if TYPE_NAMES.contains(&plain) => Type::Type,
+            None if TYPE_NAMES.contains(&plain) => Type::Meta,
             None => {
                 let known = ["source", "request", "destination", "response"].into_iter();
                 let hint = did_you_mean(plain, known.chain(self.variables.iter().map(|(name, _)| name.as_str())));

@@ -54,11 +54,11 @@ fn evaluate<T>(
     let names = Names { view, patterns };
     let mut context = Context::with_env(Arc::clone(env));
     context.set_variable_resolver(&names);
-    let result = match Value::resolve_val(root, &context) {
+
+    match Value::resolve_val(root, &context) {
         Ok(value) => read(&value),
         Err(error) => Err(describe(&error)),
-    };
-    result
+    }
 }
 
 /// Evaluates a rule.

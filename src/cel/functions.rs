@@ -34,7 +34,7 @@ impl Sig {
             Double => Type::Double,
             Str => Type::String,
             Blob => Type::Bytes,
-            TypeOf => Type::Type,
+            TypeOf => Type::Meta,
             List => Type::list(Type::Dyn),
             Strings => Type::list(Type::String),
             Map => Type::Map(Box::new(Type::Dyn), Box::new(Type::Dyn)),

@@ -15,7 +15,7 @@ pub(crate) enum Type {
     Bytes,
     Null,
     /// The type of a type, such as `int`.
-    Type,
+    Meta,
     List(Box<Type>),
     Map(Box<Type>, Box<Type>),
     Optional(Box<Type>),
@@ -72,7 +72,7 @@ impl fmt::Display for Type {
             Type::String => f.write_str("string"),
             Type::Bytes => f.write_str("bytes"),
             Type::Null => f.write_str("null"),
-            Type::Type => f.write_str("type"),
+            Type::Meta => f.write_str("type"),
             Type::List(element) => write!(f, "list({element})"),
             Type::Map(key, value) => write!(f, "map({key}, {value})"),
             Type::Optional(value) => write!(f, "optional({value})"),

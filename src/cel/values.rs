@@ -65,7 +65,7 @@ fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<Box<dyn Val + 'a>, ExecutionE
     }
 }
 
-fn field_name<'k>(key: &'k dyn Val) -> Result<&'k str, ExecutionError> {
+fn field_name(key: &dyn Val) -> Result<&str, ExecutionError> {
     match key.downcast_ref::<CelString<'_>>() {
         Some(name) => Ok(name.inner()),
         None => Err(ExecutionError::function_error("_[_]", "expected a string")),

@@ -100,10 +100,11 @@ impl<'a> HeadersView<'a> {
         let mut names: Vec<&str> = Vec::new();
         for (name, _) in self.headers.lines() {
             let name = if name == b":authority" { &b"host"[..] } else { name };
-            if let Ok(name) = std::str::from_utf8(name) {
-                if !name.starts_with(':') && !names.contains(&name) {
-                    names.push(name);
-                }
+            if let Ok(name) = std::str::from_utf8(name)
+                && !name.starts_with(':')
+                && !names.contains(&name)
+            {
+                names.push(name);
             }
         }
         names

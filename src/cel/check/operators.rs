@@ -71,7 +71,7 @@ impl Checker {
         } else if matches!(a, Type::Object(_)) || matches!(b, Type::Object(_)) {
             let what = if matches!(a, Type::Object(_)) { &a } else { &b };
             self.mistake(node, format!("`{sign}` does not compare `{what}` as a whole: compare its attributes"));
-        } else if !a.fits(&b) && !(a.is_number() && b.is_number()) {
+        } else if !(a.fits(&b) || a.is_number() && b.is_number()) {
             self.mistake(node, format!("`{sign}` compares {a} with {b}, which are never equal"));
         }
         Type::Bool

@@ -1,0 +1,117 @@
+//! What the documents say is true: every configuration in them loads, and says what the others say.
+
+use std::path::PathBuf;
+
+use e2e::envoy::workspace_root;
+use egress_filter::policy::Engine;
+use serde::Deserialize as _;
+use serde_json::Value;
+
+fn yaml_documents(text: &str) -> Vec<Value> {
+    serde_yaml_ng::Deserializer::from_str(text)
+        .map(|document| Value::deserialize(document).unwrap_or_else(|error| panic!("{error}\n{text}")))
+        .collect()
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(workspace_root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[track_caller]
+fn assert_loads(what: &str, configuration: &Value) {
+    if let Err(errors) = Engine::load(configuration.to_string().as_bytes()) {
+        panic!("{what}: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    }
+}
+
+/// The fenced blocks of a language in a Markdown file.
+fn blocks(markdown: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    markdown.split(&fence).skip(1).filter_map(|rest| rest.split("\n```").next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_configuration_of_the_readme_loads() {
+    let found: Vec<Value> = blocks(&read("README.md"), "yaml").iter().flat_map(|block| yaml_documents(block)).collect();
+    assert!(!found.is_empty(), "the README has no configuration");
+    for configuration in found {
+        assert_loads("README.md", &configuration);
+    }
+}
+
+#[test]
+fn the_readmes_example_of_an_error_is_what_one_says() {
+    let shown = blocks(&read("README.md"), "text").into_iter().find(|block| block.starts_with("policy `")).expect("an example of an error");
+    let configuration = serde_json::json!({"policies": [{"name": "github-api-rbac", "traffic": {"authorization": {
+        "action": "Allow", "policy": {"matchExpressions": ["source.identty.namespace == \"team-a\""]},
+    }}}]});
+    let errors = Engine::load(configuration.to_string().as_bytes()).expect_err("a misspelt attribute");
+    assert_eq!(errors.iter().map(ToString::to_string).collect::<Vec<_>>(), [shown]);
+}
+
+#[test]
+fn the_readme_tells_the_limits_that_are_kept() {
+    use egress_filter::{cel::limits, config};
+    let readme = read("README.md").replace('\n', " ").replace(',', "");
+    for told in [
+        format!("{} policies;", config::MAX_POLICIES),
+        format!(
+            "{} hosts {} expressions and {} headers a list",
+            config::MAX_HOSTS,
+            config::MAX_MATCH_EXPRESSIONS,
+            config::MAX_TRANSFORMATIONS
+        ),
+        format!("{} bytes {} levels", limits::MAX_SOURCE, limits::MAX_DEPTH),
+    ] {
+        assert!(readme.contains(&told), "the README does not say `{told}`");
+    }
+    assert_eq!(limits::MAX_COMPREHENSIONS, 2, "the README says two");
+}
+
+fn plugin_configurations() -> Vec<(PathBuf, Value)> {
+    let folder = workspace_root().join("filter-config");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&folder).expect("the folder filter-config") {
+        let path = entry.expect("an entry of filter-config").path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let text = std::fs::read_to_string(&path).expect("a readable file");
+            let plugins = yaml_documents(&text).into_iter().filter(|document| document["kind"] == "WasmPlugin");
+            found.extend(plugins.map(|plugin| (path.clone(), plugin["spec"]["pluginConfig"].clone())));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_plugin_configuration_of_filter_config_loads() {
+    let found = plugin_configurations();
+    assert!(!found.is_empty(), "filter-config has no WasmPlugin");
+    for (path, configuration) in found {
+        assert_loads(&path.display().to_string(), &configuration);
+    }
+}
+
+#[test]
+fn the_local_waypoint_runs_the_policies_of_filter_config() {
+    let envoy = yaml_documents(&read("envoy.yaml"));
+    let mut texts = Vec::new();
+    collect_configurations(&envoy[0], &mut texts);
+    texts.dedup();
+    let [text] = &texts[..] else { panic!("envoy.yaml has {} plugin configurations", texts.len()) };
+    let local: Value = serde_json::from_str(text).expect("the plugin's configuration in envoy.yaml is JSON");
+    assert_eq!(plugin_configurations().into_iter().map(|(_, configuration)| configuration).collect::<Vec<_>>(), [local]);
+}
+
+/// The texts of `configuration: {value: ...}` wherever they are.
+fn collect_configurations(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(text) = fields.get("configuration").and_then(|configuration| configuration["value"].as_str()) {
+                found.push(text.to_owned());
+            }
+            fields.values().for_each(|value| collect_configurations(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| collect_configurations(value, found)),
+        _ => {}
+    }
+}
