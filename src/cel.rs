@@ -3,12 +3,17 @@
 //! Language: the Common Expression Language (CEL, langdef), with the attributes and functions that [`types`] and
 //! [`functions`] declare.
 
+mod attribute;
 mod check;
+#[cfg(test)]
+mod differential;
 mod env;
 mod eval;
 mod functions;
 pub mod limits;
+mod lower;
 mod regex;
+mod run;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -93,10 +98,20 @@ impl Default for Uses {
 
 /// A compiled expression.
 pub(crate) struct Expression {
-    root: IdedExpr,
+    code: Code,
     patterns: Vec<Compiled>,
     env: Arc<Env>,
     uses: Uses,
+}
+
+/// How an expression is evaluated.
+enum Code {
+    /// A rule.
+    Rule(lower::Test),
+    /// A header's value, of a common shape.
+    Value(lower::Text),
+    /// A header's value of any other.
+    Interpreted(IdedExpr),
 }
 
 impl fmt::Debug for Expression {
@@ -121,7 +136,11 @@ impl Expression {
             mistakes.extend(wrong_result(&root, &checked.result, expected));
         }
         if mistakes.is_empty() {
-            return Ok(Expression { root, patterns, env, uses: checked.uses });
+            let code = match expected {
+                Expected::Rule => Code::Rule(lower::test(&root)),
+                Expected::Header => lower::text(&root).map_or(Code::Interpreted(root), Code::Value),
+            };
+            return Ok(Expression { code, patterns, env, uses: checked.uses });
         }
         let mut errors: Vec<ExprError> = mistakes
             .into_iter()
@@ -143,12 +162,21 @@ impl Expression {
 
     /// Evaluates a rule; an error says what is wrong with the request's data, without repeating it.
     pub(crate) fn matches(&self, view: &View<'_>) -> Result<bool, String> {
-        eval::rule(&self.root, &self.env, view, &self.patterns)
+        match &self.code {
+            Code::Rule(test) => run::test(test, self, view).map_err(|failure| failure.to_string()),
+            Code::Value(_) | Code::Interpreted(_) => Err("not a rule".to_owned()),
+        }
     }
 
     /// Evaluates a header's value.
     pub(crate) fn header_value(&self, view: &View<'_>) -> Result<Vec<u8>, String> {
-        eval::header(&self.root, &self.env, view, &self.patterns)
+        match &self.code {
+            Code::Value(text) => {
+                run::text(text, self, view).map(|value| value.into_owned().into_bytes()).map_err(|failure| failure.to_string())
+            }
+            Code::Interpreted(root) => eval::header(root, &self.env, view, &self.patterns),
+            Code::Rule(_) => Err("not a header's value".to_owned()),
+        }
     }
 }
 

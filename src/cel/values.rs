@@ -7,6 +7,7 @@ use cel::common::traits::{Container, Indexer, Iterable, Iterator as CelIterator,
 use cel::common::types::{CelInt, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 
+use super::attribute::{Fault, IntAttribute, TextAttribute, utf8};
 use super::types::Object;
 use super::view::{HeadersView, View};
 
@@ -22,46 +23,33 @@ impl<'a> ObjectValue<'a> {
     pub(crate) fn attribute(&self, name: &str) -> Result<Box<dyn Val + 'a>, ExecutionError> {
         let view = self.view;
         let absent = || ExecutionError::no_such_key(name);
-        let text = |found: Option<&'a [u8]>| -> Result<Box<dyn Val + 'a>, ExecutionError> { utf8(name, found.ok_or_else(absent)?) };
-        let known = |found: Option<&'a str>| -> Result<Box<dyn Val + 'a>, ExecutionError> {
-            Ok(Box::new(CelString::from(found.ok_or_else(absent)?)))
-        };
-        let number =
-            |found: Option<i64>| -> Result<Box<dyn Val + 'a>, ExecutionError> { Ok(Box::new(CelInt::from(found.ok_or_else(absent)?))) };
         match (self.object, name) {
-            (Object::Source, "identity") => match view.workload() {
-                Some(_) => Ok(Box::new(ObjectValue { object: Object::Identity, view })),
-                None => Err(absent()),
-            },
-            (Object::Source, "spiffeId") => known(view.peer.id.map(|id| id.as_str())),
-            (Object::Source, "address") => known(view.source().map(|(address, _)| address)),
-            (Object::Source, "port") => number(view.source().map(|(_, port)| i64::from(port))),
-            (Object::Identity, "trustDomain") => known(view.peer.id.map(|id| id.trust_domain())),
-            (Object::Identity, "namespace") => known(view.workload().map(|workload| workload.namespace)),
-            (Object::Identity, "serviceAccount") => known(view.workload().map(|workload| workload.service_account)),
-            (Object::Request, "method") => text(view.request.first(b":method")),
-            (Object::Request, "scheme") => text(view.request.first(b":scheme")),
-            (Object::Request, "host") => known(view.host()),
-            (Object::Request, "path") => text(view.request.first(b":path").map(crate::path::without_query)),
-            (Object::Request, "pathAndQuery") => text(view.request.first(b":path")),
-            (Object::Request, "version") => text(Some(view.facts.version).filter(|version| !version.is_empty())),
-            (Object::Request, "id") => text(view.request.first(b"x-request-id")),
-            (Object::Request, "headers") => Ok(Box::new(HeadersValue::new(view.request_headers()))),
-            (Object::Destination, "hostname") => known(view.destination),
-            (Object::Destination, "address") => known(view.dialled().map(|(address, _)| address)),
-            (Object::Destination, "port") => number(view.dialled().map(|(_, port)| i64::from(port))),
-            (Object::Response, "code") => number(view.status()),
-            (Object::Response, "headers") => Ok(Box::new(HeadersValue::new(view.response_headers().ok_or_else(absent)?))),
-            _ => Err(absent()),
+            (Object::Source, "identity") => {
+                view.workload().ok_or_else(absent)?;
+                return Ok(Box::new(ObjectValue { object: Object::Identity, view }));
+            }
+            (Object::Request, "headers") => return Ok(Box::new(HeadersValue::new(view.request_headers()))),
+            (Object::Response, "headers") => return Ok(Box::new(HeadersValue::new(view.response_headers().ok_or_else(absent)?))),
+            _ => {}
         }
+        let path: &[&str] = match self.object {
+            Object::Identity => &["source", "identity", name],
+            other => &[other.name(), name],
+        };
+        if let Some(attribute) = TextAttribute::of(path) {
+            return attribute
+                .read(view)
+                .map_or_else(|fault| Err(error(fault, name)), |text| Ok(Box::new(CelString::from(text)) as Box<dyn Val + 'a>));
+        }
+        let number = IntAttribute::of(path).and_then(|attribute| attribute.read(view)).ok_or_else(absent)?;
+        Ok(Box::new(CelInt::from(number)))
     }
 }
 
-/// Bytes as a CEL string; what is not UTF-8 is an error, so that nothing is compared that is not what came.
-fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<Box<dyn Val + 'a>, ExecutionError> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(Box::new(CelString::from(text))),
-        Err(_) => Err(ExecutionError::function_error(name, "not UTF-8")),
+fn error(fault: Fault, name: &str) -> ExecutionError {
+    match fault {
+        Fault::Missing => ExecutionError::no_such_key(name),
+        Fault::NotUtf8 => ExecutionError::function_error(name, "not UTF-8"),
     }
 }
 
@@ -132,7 +120,8 @@ impl<'a> HeadersValue<'a> {
     }
 
     fn value(&self, name: &str) -> Result<Box<dyn Val + 'a>, ExecutionError> {
-        utf8(name, self.headers.value(name).ok_or_else(|| ExecutionError::no_such_key(name))?)
+        utf8(self.headers.value(name))
+            .map_or_else(|fault| Err(error(fault, name)), |text| Ok(Box::new(CelString::from(text)) as Box<dyn Val + 'a>))
     }
 
     /// The names, each once, in the order they first came.

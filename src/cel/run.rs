@@ -1,0 +1,158 @@
+//! Evaluation of what was lowered.
+
+use std::borrow::Cow;
+
+use super::attribute::{Fault, utf8};
+use super::lower::{Comparison, Headers, Number, Test, Text};
+use super::view::View;
+use super::{Expression, eval};
+
+/// Why an evaluation gives no value, without the request's data in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure<'p> {
+    /// An attribute or header is not there.
+    Missing(&'p str),
+    /// It is not UTF-8.
+    NotUtf8(&'p str),
+    /// What the interpreter says.
+    Interpreted(String),
+}
+
+impl std::fmt::Display for Failure<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Missing(name) => write!(f, "no such key: {name}"),
+            Failure::NotUtf8(name) => write!(f, "error in `{name}`: not UTF-8"),
+            Failure::Interpreted(message) => f.write_str(message),
+        }
+    }
+}
+
+type Evaluated<'p, T> = Result<T, Failure<'p>>;
+
+/// Evaluates a lowered rule.
+pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p View<'_>) -> Evaluated<'p, bool> {
+    let run = |part: &'p Test| self::test(part, expression, view);
+    let of = |part: &'p Text| text(part, expression, view);
+    Ok(match test {
+        Test::Literal(value) => *value,
+        Test::Not(part) => !run(part)?,
+        Test::All(parts) => return settled(parts.iter().map(run), false),
+        Test::Any(parts) => return settled(parts.iter().map(run), true),
+        Test::If(parts) => {
+            let [condition, yes, no] = &**parts;
+            run(if run(condition)? { yes } else { no })?
+        }
+        Test::Default(parts) => {
+            let [value, fallback] = &**parts;
+            run(value).or_else(|_| run(fallback))?
+        }
+        Test::Equal(left, right) => of(left)? == of(right)?,
+        Test::NotEqual(left, right) => of(left)? != of(right)?,
+        Test::Number(comparison, left, right) => {
+            let (left, right) = (number(*left, view)?, number(*right, view)?);
+            match comparison {
+                Comparison::Equal => left == right,
+                Comparison::NotEqual => left != right,
+                Comparison::Less => left < right,
+                Comparison::LessOrEqual => left <= right,
+                Comparison::Greater => left > right,
+                Comparison::GreaterOrEqual => left >= right,
+            }
+        }
+        Test::StartsWith(value, prefix) => of(value)?.starts_with(&*of(prefix)?),
+        Test::EndsWith(value, suffix) => of(value)?.ends_with(&*of(suffix)?),
+        Test::Contains(value, part) => of(value)?.contains(&*of(part)?),
+        Test::In(value, list) => {
+            let value = of(value)?;
+            list.binary_search_by(|one| (**one).cmp(&*value)).is_ok()
+        }
+        Test::Matches(value, index) => {
+            let value = of(value)?;
+            let missing = || Failure::Interpreted("error in `matches`".to_owned());
+            expression.patterns.get(*index).ok_or_else(missing)?.is_match(&value)
+        }
+        Test::HeaderIsIn(of, name) => header_bytes(*of, name, view).is_some(),
+        Test::HasHeader(of, name) => there(utf8(header_bytes(*of, name, view)), name)?,
+        Test::HasAttribute(attribute) => there(attribute.read(view), attribute.missing_name(view))?,
+        Test::HasIdentity => view.workload().is_some(),
+        Test::Interpreted(node) => {
+            return eval::rule(node, &expression.env, view, &expression.patterns).map_err(Failure::Interpreted);
+        }
+    })
+}
+
+/// What `has` says: reading what cannot be read is an error, as it is in any other place.
+fn there<'p>(found: Result<&str, Fault>, name: &'p str) -> Evaluated<'p, bool> {
+    match found {
+        Ok(_) => Ok(true),
+        Err(Fault::Missing) => Ok(false),
+        Err(Fault::NotUtf8) => Err(Failure::NotUtf8(name)),
+    }
+}
+
+/// `&&` and `||`: one decisive operand settles it, whatever the others are; else one error makes it an error.
+fn settled<'p>(parts: impl Iterator<Item = Evaluated<'p, bool>>, decisive: bool) -> Evaluated<'p, bool> {
+    let mut failure = None;
+    for part in parts {
+        match part {
+            Ok(value) if value == decisive => return Ok(decisive),
+            Ok(_) => {}
+            Err(found) => failure = failure.or(Some(found)),
+        }
+    }
+    failure.map_or(Ok(!decisive), Err)
+}
+
+/// Evaluates a lowered string.
+pub(super) fn text<'p>(text: &'p Text, expression: &'p Expression, view: &'p View<'_>) -> Evaluated<'p, Cow<'p, str>> {
+    let of = |part: &'p Text| self::text(part, expression, view);
+    match text {
+        Text::Literal(value) => Ok(Cow::Borrowed(value)),
+        Text::Attribute(attribute) => {
+            let found = attribute.read(view).map_err(|fault| failure(fault, attribute.missing_name(view)));
+            found.map(Cow::Borrowed)
+        }
+        Text::Header(of, name) => {
+            let found = utf8(header_bytes(*of, name, view)).map_err(|fault| failure(fault, name));
+            found.map(Cow::Borrowed)
+        }
+        Text::Concat(parts) => {
+            let mut whole = String::new();
+            for part in parts {
+                whole.push_str(&of(part)?);
+            }
+            Ok(Cow::Owned(whole))
+        }
+        Text::Default(parts) => {
+            let [value, fallback] = &**parts;
+            of(value).or_else(|_| of(fallback))
+        }
+        Text::If(parts) => {
+            let (condition, yes, no) = &**parts;
+            of(if self::test(condition, expression, view)? { yes } else { no })
+        }
+        Text::FromNumber(value) => Ok(Cow::Owned(number(*value, view)?.to_string())),
+    }
+}
+
+fn failure(fault: Fault, name: &str) -> Failure<'_> {
+    match fault {
+        Fault::Missing => Failure::Missing(name),
+        Fault::NotUtf8 => Failure::NotUtf8(name),
+    }
+}
+
+fn number<'p>(number: Number, view: &View<'_>) -> Evaluated<'p, i64> {
+    match number {
+        Number::Literal(value) => Ok(value),
+        Number::Attribute(attribute) => attribute.read(view).ok_or(Failure::Missing(attribute.name())),
+    }
+}
+
+fn header_bytes<'s>(of: Headers, name: &str, view: &'s View<'_>) -> Option<&'s [u8]> {
+    match of {
+        Headers::Request => view.request_headers().value(name),
+        Headers::Response => view.response_headers()?.value(name),
+    }
+}
