@@ -175,6 +175,10 @@ pub enum Counter {
 }
 
 impl Counter {
+    /// All of them, in order.
+    pub const ALL: [Counter; 5] =
+        [Counter::Allowed, Counter::Denied, Counter::ShadowDenied, Counter::EvaluationErrors, Counter::InternalErrors];
+
     /// The counter's name, for the filter or for a policy.
     #[must_use]
     pub fn name(self, policy: Option<&str>) -> String {

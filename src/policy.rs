@@ -9,8 +9,8 @@ mod tests;
 
 use crate::audit::{self, Record};
 use crate::authorization::{self, Judgement, Rule};
-use crate::cel::Phase;
 use crate::cel::view::View;
+use crate::cel::{Expression, Phase};
 use crate::config::{AuditLog, Config, ConfigError, HostBinding, IdentityConfig, Mode, PolicyConfig};
 use crate::identity::peer;
 use crate::outcome::{Change, Count, Counter, Denial, Outcome, Reason};
@@ -122,15 +122,13 @@ impl Engine {
             Some(denial) => Outcome::denied(denial, None),
             None => self.authorize(scope, &View::new(facts, &facts.headers, peer)),
         };
-        if outcome.denial.is_none() {
+        let changing = |policy: &Policy| policy.mode == Mode::Enforce && !policy.request.is_empty();
+        if outcome.denial.is_none() && self.in_scope(scope).any(|(_, policy)| changing(policy)) {
             let mut headers = facts.headers.clone();
-            for (index, policy) in self.in_scope(scope) {
-                let rules = &policy.request;
-                if policy.mode == Mode::Enforce && !rules.is_empty() {
-                    let failed = rules
-                        .apply(&mut headers, &mut outcome.changes, |headers, value| value.header_value(&View::new(facts, headers, peer)));
-                    outcome.errors.extend(failed.into_iter().map(|message| (index, message)));
-                }
+            for (index, policy) in self.in_scope(scope).filter(|(_, policy)| changing(policy)) {
+                let value_of = |headers: &Headers<'_>, value: &Expression| value.header_value(&View::new(facts, headers, peer));
+                let failed = policy.request.apply(&mut headers, &mut outcome.changes, value_of);
+                outcome.errors.extend(failed.into_iter().map(|message| (index, message)));
             }
         }
         self.count(&mut outcome);

@@ -6,10 +6,9 @@ use crate::identity::peer::says_something;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Reads};
 
-/// The facts of one request, in the buffers that the host filled.
+/// The facts of one request beside its headers, in the buffers that the host filled.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    headers: Vec<u8>,
     filter_state: Vec<u8>,
     peer_certificate: Vec<u8>,
     service: Vec<u8>,
@@ -23,27 +22,18 @@ fn read(path: &[u8]) -> Result<Vec<u8>, HostError> {
 }
 
 impl Gathered {
-    /// Starts with the headers.
-    pub(super) fn new(headers: Vec<u8>) -> Self {
-        Gathered { headers, ..Gathered::default() }
-    }
-
-    /// The headers; nothing if the host's form of them is broken.
-    pub(super) fn headers(&self) -> Option<Headers<'_>> {
-        Headers::from_pairs(&self.headers)
-    }
-
-    /// Reads the rest.
-    pub(super) fn gather(&mut self, identity: &IdentityConfig, reads: Reads) -> Result<(), HostError> {
+    /// Reads the caller's identity, and what `reads` says.
+    pub(super) fn read(identity: &IdentityConfig, reads: Reads) -> Result<Gathered, HostError> {
+        let mut gathered = Gathered::default();
         for source in &identity.sources {
             let value = match source {
                 IdentitySource::FilterState => {
-                    self.filter_state = read(b"filter_state\0io.istio.peer_principal")?;
-                    &self.filter_state
+                    gathered.filter_state = read(b"filter_state\0io.istio.peer_principal")?;
+                    &gathered.filter_state
                 }
                 IdentitySource::PeerCertificate => {
-                    self.peer_certificate = read(b"connection\0uri_san_peer_certificate")?;
-                    &self.peer_certificate
+                    gathered.peer_certificate = read(b"connection\0uri_san_peer_certificate")?;
+                    &gathered.peer_certificate
                 }
                 // It is among the headers, and whether it says something is for `identify` to see.
                 IdentitySource::ForwardedClientCert => continue,
@@ -54,24 +44,24 @@ impl Gathered {
             }
         }
         if reads.service {
-            self.service = read(b"xds\0filter_chain_name")?;
-            if crate::request::destination::hostname(&self.service).is_none() {
-                self.service = read(b"xds\0cluster_name")?;
+            gathered.service = read(b"xds\0filter_chain_name")?;
+            if crate::request::destination::hostname(&gathered.service).is_none() {
+                gathered.service = read(b"xds\0cluster_name")?;
             }
         }
         if reads.version {
-            self.version = read(b"request\0protocol")?;
+            gathered.version = read(b"request\0protocol")?;
         }
         if reads.source_address {
-            self.source_address = read(b"source\0address")?;
+            gathered.source_address = read(b"source\0address")?;
         }
         if reads.destination_address {
-            self.destination_address = read(b"destination\0address")?;
+            gathered.destination_address = read(b"destination\0address")?;
         }
-        Ok(())
+        Ok(gathered)
     }
 
-    /// The facts.
+    /// The facts, with the headers that were read before.
     pub(super) fn facts<'s>(&'s self, headers: Headers<'s>) -> Facts<'s> {
         Facts {
             headers,

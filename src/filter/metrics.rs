@@ -1,7 +1,6 @@
 //! Counters, each made known to the host when it is first needed: ten thousand policies have forty thousand.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use super::host;
 use crate::outcome::{Count, Counter};
@@ -10,7 +9,8 @@ use crate::policy::Engine;
 /// The host's numbers of the counters that are known to it.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
-    ids: RefCell<HashMap<(Option<usize>, Counter), u32>>,
+    /// The filter's own, then each policy's, in the order of [`Counter::ALL`].
+    ids: RefCell<Vec<Option<u32>>>,
 }
 
 impl Metrics {
@@ -24,19 +24,28 @@ impl Metrics {
     }
 
     fn step(&self, engine: &Engine, count: Count) -> Result<(), host::HostError> {
-        let key = (count.policy, count.counter);
-        let known = self.ids.try_borrow().ok().and_then(|ids| ids.get(&key).copied());
+        let group = count.policy.map_or(0, |index| index.saturating_add(1));
+        let position = group.saturating_mul(Counter::ALL.len()).saturating_add(count.counter as usize);
+        let known = self.ids.try_borrow().ok().and_then(|ids| ids.get(position).copied().flatten());
         let id = match known {
             Some(id) => id,
             None => {
                 let policy = count.policy.and_then(|index| engine.policy_name(index));
                 let id = host::define_counter(&count.counter.name(policy))?;
-                if let Ok(mut ids) = self.ids.try_borrow_mut() {
-                    ids.insert(key, id);
-                }
+                self.remember(position, id);
                 id
             }
         };
         host::increment(id)
+    }
+
+    fn remember(&self, position: usize, id: u32) {
+        let Ok(mut ids) = self.ids.try_borrow_mut() else { return };
+        if ids.len() <= position {
+            ids.resize(position.saturating_add(1), None);
+        }
+        if let Some(slot) = ids.get_mut(position) {
+            *slot = Some(id);
+        }
     }
 }

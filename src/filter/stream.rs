@@ -17,7 +17,15 @@ use crate::request::headers::Headers;
 pub(super) struct Stream {
     loaded: Option<Rc<Loaded>>,
     /// The request, kept for the response's transformation where there is one.
-    request: Option<(Scope, Gathered)>,
+    request: Option<Kept>,
+}
+
+/// A request that was let through.
+#[derive(Debug)]
+struct Kept {
+    scope: Scope,
+    headers: Vec<u8>,
+    gathered: Gathered,
 }
 
 impl Stream {
@@ -28,28 +36,30 @@ impl Stream {
     /// Decides, changes the headers of a request that goes on, and gives what was decided.
     fn decide(&mut self, loaded: &Loaded) -> Result<Outcome, HostError> {
         let engine = &loaded.engine;
-        let mut gathered = Gathered::new(host::headers(Map::Request)?);
-        let Some(headers) = gathered.headers() else { return Ok(Outcome::internal_error("unreadable headers")) };
+        let bytes = host::headers(Map::Request)?;
+        let Some(headers) = Headers::from_pairs(&bytes) else {
+            return Ok(Outcome::internal_error("unreadable headers"));
+        };
         let scope = engine.scope(&headers);
-        gathered.gather(engine.identity(), scope.reads())?;
-        // Read again: the first reading borrows the buffers that were still being filled.
-        let Some(headers) = gathered.headers() else { return Ok(Outcome::internal_error("unreadable headers")) };
+        let gathered = Gathered::read(engine.identity(), scope.reads())?;
         let outcome = engine.decide(&scope, &gathered.facts(headers));
         if outcome.denial.is_none() {
             apply(Map::Request, &outcome.changes)?;
             if engine.changes_response(&scope) {
-                self.request = Some((scope, gathered));
+                self.request = Some(Kept { scope, headers: bytes, gathered });
             }
         }
         Ok(outcome)
     }
 
     fn respond(&self, loaded: &Loaded) -> Result<(), HostError> {
-        let Some((scope, gathered)) = &self.request else { return Ok(()) };
+        let Some(Kept { scope, headers, gathered }) = &self.request else {
+            return Ok(());
+        };
         let bytes = host::headers(Map::Response)?;
         let unreadable = HostError::unreadable("proxy_get_header_map_pairs");
         let response = Headers::from_pairs(&bytes).ok_or(unreadable)?;
-        let request = gathered.headers().ok_or(unreadable)?;
+        let request = Headers::from_pairs(headers).ok_or(unreadable)?;
         let (changes, counts) = loaded.engine.respond(scope, &gathered.facts(request), &response);
         loaded.metrics.count(&loaded.engine, &counts);
         apply(Map::Response, &changes)

@@ -36,7 +36,9 @@ impl Index {
     /// The policies for a canonical host, in configuration order.
     pub(super) fn find(&self, host: &str) -> Vec<usize> {
         let mut found = self.everywhere.clone();
-        found.extend(self.exact.get(host).into_iter().flatten());
+        if !self.exact.is_empty() {
+            found.extend(self.exact.get(host).into_iter().flatten());
+        }
         if !self.under.is_empty() {
             // A host is never under itself, so its own first label is not asked for.
             let dots = host.match_indices('.').filter(|(position, _)| *position > 0);
