@@ -9,9 +9,14 @@ wasm   := target/wasm32-wasip1/release/egress_filter.wasm
 CARGO   = $(shell $(setup)/cargo)
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
+# Callbacks that the SDK exports and the filter has no use for: Envoy would call each of them all the same.
+unused_callbacks := $(addprefix proxy_on_,log done tick queue_ready request_body request_trailers response_body response_trailers \
+	new_connection downstream_data downstream_connection_close upstream_data upstream_connection_close \
+	http_call_response foreign_function grpc_receive grpc_receive_initial_metadata grpc_receive_trailing_metadata grpc_close)
+
 .PHONY: help
 help: ## this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build-wasm ## the egress workshop in a real Envoy, left running for your own curl (ARGS=--once: exits after it; ORIGIN=real: the real hosts)
@@ -42,6 +47,7 @@ wasm: build-wasm ## builds the filter, and prints its path and size
 .PHONY: build-wasm
 build-wasm:
 	@$(setup)/cargo-wasm build --quiet --release --target wasm32-wasip1 -p egress-filter
+	@$(setup)/drop-exports $(wasm) $(unused_callbacks)
 
 .PHONY: lint
 lint: ## formatting and lints, for the host and for wasm

@@ -28,6 +28,15 @@ fn scenarios_hold_in_the_compiled_wasm() {
     show(&run(&scenarios(), &mut runner), &runner);
 }
 
+#[test]
+fn the_module_exports_only_callbacks_that_do_something() {
+    let module = Module::load(filter_wasm()).unwrap_or_else(|error| panic!("{error}: run `make wasm` first"));
+    let mut exports: Vec<String> = module.exports().into_iter().filter(|name| name.starts_with("proxy_on_")).collect();
+    exports.sort();
+    let expected = ["configure", "context_create", "delete", "memory_allocate", "request_headers", "response_headers", "vm_start"];
+    assert_eq!(exports, expected.map(|name| format!("proxy_on_{name}")));
+}
+
 /// Each half in a thread of its own: most of the time goes into starting Envoys.
 fn scenarios_hold_in_envoy(half: usize) {
     let mut runner = EnvoyRunner::new().expect("an origin on a free port");
