@@ -26,6 +26,8 @@ enum Answer {
     No,
     /// An expression erred, and the others do not settle it.
     Error,
+    /// The request passes a limit, so an expression was not asked, and the others do not settle it.
+    NotAsked,
 }
 
 impl Answer {
@@ -45,8 +47,8 @@ impl Answer {
             if answer == decisive {
                 return decisive;
             }
-            if answer == Answer::Error {
-                result = Answer::Error;
+            if answer == Answer::NotAsked || (answer == Answer::Error && result != Answer::NotAsked) {
+                result = answer;
             }
         }
         result
@@ -102,7 +104,7 @@ fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Ve
     let Some(choices) = repeated.iter().try_fold(1_usize, |product, (_, lines)| product.checked_mul(*lines)).filter(|n| *n <= MAX_CHOICES)
     else {
         errors.push("headers that the rule reads are repeated too often".to_owned());
-        return Answer::Error;
+        return Answer::NotAsked;
     };
     let answers = (0..choices).map(|choice| {
         let lines = choose(&repeated, choice);
@@ -206,7 +208,7 @@ fn verdict<'r, 'p: 'r>(
     for (index, rule) in of(Action::Deny) {
         match denies(index, rule, view, errors) {
             Answer::Yes => return Verdict { policy: Some(index), reason: Reason::DenyMatched },
-            Answer::Error => return Verdict { policy: Some(index), reason: Reason::DenyError },
+            Answer::Error | Answer::NotAsked => return Verdict { policy: Some(index), reason: Reason::DenyError },
             Answer::No => {}
         }
     }
@@ -230,7 +232,8 @@ fn matches(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, 
     asked(index, rule, view, errors) == Answer::Yes
 }
 
-/// Whether a Deny denies; an error denies, unless the policy says to ignore it.
+/// Whether a Deny denies; an error denies, unless the policy says to ignore it. What a caller brought about by passing a
+/// limit is not the policy's to ignore.
 fn denies(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, String)>) -> Answer {
     match asked(index, rule, view, errors) {
         Answer::Error if rule.on_error == OnError::Ignore => Answer::No,

@@ -148,6 +148,16 @@ fn a_rule_is_not_dodged_by_repeating_a_header() {
 }
 
 #[test]
+fn a_limit_that_is_passed_is_no_error_to_ignore() {
+    let mut deny = rule("p", "Deny", r#"request.headers["x-role"] == "admin""#);
+    deny["traffic"]["authorization"]["onError"] = json!("Ignore");
+    for lines in [1, 64, 65, 100] {
+        let outcome = decide(&[deny.clone()], &Request { headers: &vec![("x-role", &b"admin"[..]); lines], ..ZEN });
+        assert!(outcome.denial.is_some(), "{lines} lines: {outcome:?}");
+    }
+}
+
+#[test]
 fn a_shadow_policy_reports_and_does_not_decide() {
     let shadow = |action: &str, expression: &str| {
         let mut policy = rule("shadow", action, expression);
