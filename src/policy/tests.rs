@@ -215,6 +215,19 @@ fn a_request_must_be_for_the_service_it_was_sent_to() {
 }
 
 #[test]
+fn no_other_name_of_a_service_walks_round_its_policies() {
+    let mut deny = rule("p", "Deny", "true");
+    deny["hosts"] = json!(["a.ns.svc.cluster.local"]);
+    let engine = Engine::load(json!({"policies": [deny]}).to_string().as_bytes()).unwrap();
+    for host in ["a.ns.svc.cluster.local", "a", "a.ns", "a.ns.svc"] {
+        let headers = [(&b":method"[..], &b"GET"[..]), (b":authority", host.as_bytes()), (b":path", b"/")].into_iter().collect();
+        let facts = Facts { headers, service: b"inbound-vip|80|http|a.ns.svc.cluster.local", ..Facts::default() };
+        let outcome = engine.decide(&engine.scope(&facts.headers), &facts);
+        assert!(outcome.denial.is_some(), "{host}");
+    }
+}
+
+#[test]
 fn a_policy_loosens_path_safety_for_its_hosts() {
     let path = Request { path: "/a%2Fb", ..ZEN };
     assert_eq!(decide(&[], &path).denial.map(|denial| (denial.status, denial.detail)), Some((400, Some("escaped delimiter"))));
