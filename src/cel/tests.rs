@@ -240,6 +240,16 @@ fn what_an_expression_reads_is_known() {
     assert_eq!(uses(r#""a" in request.headers && has(request.headers.b)"#).request_headers, HeadersRead::Names(Vec::new()));
     assert_eq!(uses(r#"request.headers[request.method] == "a""#).request_headers, HeadersRead::All);
     assert_eq!(uses(r#"request.headers.exists(n, n == "a")"#).request_headers, HeadersRead::All);
+    for source in [
+        r#"dyn(request).headers["a"] == "a""#,
+        r#"[source, request].exists(r, r.headers["a"] == "a")"#,
+        r#"optional.of(request).value().headers["a"] == "a""#,
+        r#"(request.path == "/" ? dyn(request) : dyn({}))["headers"].a == "a""#,
+        r#"request.?headers["a"].orValue("") == "a""#,
+    ] {
+        assert_eq!(uses(source).request_headers, HeadersRead::All, "{source}");
+    }
+    assert_eq!(uses("dyn(source).port == 1").reads, Reads { source_address: true, ..Reads::default() });
     assert_eq!(uses("request.version == '' && source.port == 1").reads, Reads { version: true, source_address: true, ..Reads::default() });
     assert_eq!(
         uses("destination.port == 1 || destination.hostname == ''").reads,
