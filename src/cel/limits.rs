@@ -14,6 +14,9 @@ pub const MAX_DEPTH: usize = 48;
 /// The deepest nesting of comprehensions (`all`, `exists`, `map`, `filter`): each one multiplies the cost.
 pub const MAX_COMPREHENSIONS: usize = 2;
 
+/// The most nodes that the first argument of `default`, which is evaluated twice, may have.
+pub const MAX_DOUBLED: usize = 128;
+
 /// Checks a source before it is parsed.
 pub(crate) fn check_source(source: &str) -> Result<(), String> {
     if source.len() > MAX_SOURCE {
@@ -41,6 +44,21 @@ pub(crate) fn check_depth(root: &IdedExpr) -> Result<(), String> {
         for child in children(node) {
             todo.push((child, depth.saturating_add(1), comprehensions));
         }
+    }
+    Ok(())
+}
+
+/// Checks an expression that a macro is about to copy.
+pub(crate) fn check_doubled(root: &IdedExpr) -> Result<(), String> {
+    let (mut todo, mut nodes) = (vec![root], 0_usize);
+    while let Some(node) = todo.pop() {
+        nodes = nodes.saturating_add(1);
+        if nodes > MAX_DOUBLED {
+            return Err(format!(
+                "the first argument of `default` is evaluated twice, and may have {MAX_DOUBLED} parts: nest `default(a, default(b, c))`, not `default(default(a, b), c)`"
+            ));
+        }
+        todo.extend(children(node));
     }
     Ok(())
 }

@@ -231,6 +231,15 @@ fn depth_and_length_are_bounded() {
 }
 
 #[test]
+fn nested_defaults_do_not_double_without_end() {
+    let nested = |levels: usize| format!("{}request.path{} == 'x'", "default(".repeat(levels), ", 'a')".repeat(levels));
+    assert_eq!(rule(&nested(4)), Ok(false));
+    assert!(refused(&nested(24), Expected::Rule).contains("the first argument of `default` is evaluated twice"));
+    let chained = format!("{}'x'{} == '/repos/a'", "default(request.path, ".repeat(20), ")".repeat(20));
+    assert_eq!(rule(&chained), Ok(true), "the second argument may nest");
+}
+
+#[test]
 fn what_an_expression_reads_is_known() {
     let uses = |source: &str| Expression::compile(source, Phase::Request, Expected::Rule).unwrap().uses().clone();
     assert_eq!(
