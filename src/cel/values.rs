@@ -57,11 +57,14 @@ impl<'a> ObjectValue<'a> {
     }
 }
 
+/// What is wrong with a value that is no text.
+pub(crate) const NOT_UTF8: &str = "not UTF-8";
+
 /// Bytes as a CEL string; what is not UTF-8 is an error, so that nothing is compared that is not what came.
 fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<Box<dyn Val + 'a>, ExecutionError> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(Box::new(CelString::from(text))),
-        Err(_) => Err(ExecutionError::function_error(name, "not UTF-8")),
+        Err(_) => Err(ExecutionError::function_error(name, NOT_UTF8)),
     }
 }
 
