@@ -3,6 +3,7 @@
 use crate::cel::view::{ChosenLine, View};
 use crate::cel::{Expected, Expression, HeadersRead, Phase};
 use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, Mode, OnError};
+use crate::header_name::same_to_some_origin;
 use crate::outcome::{Denial, Reason};
 use crate::policy::Policy;
 use crate::request::Reads;
@@ -119,12 +120,20 @@ fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Ve
 
 /// The headers among those read that came on several lines, and on how many.
 fn repeated_headers(read: &HeadersRead, view: &View<'_>) -> Vec<(String, usize)> {
-    let count = |name: &str| view.request.values(name.as_bytes()).count();
-    let names: Vec<String> = match read {
-        HeadersRead::Names(names) => names.clone(),
-        HeadersRead::All => view.request_headers().names().into_iter().map(str::to_owned).collect(),
+    let headers = view.request_headers();
+    let names: Vec<&str> = match read {
+        HeadersRead::Names(names) => names.iter().map(String::as_str).collect(),
+        HeadersRead::All => headers.names(),
     };
-    names.into_iter().map(|name| (count(&name), name)).filter(|(lines, _)| *lines > 1).map(|(lines, name)| (name, lines)).collect()
+    let mut repeated: Vec<(String, usize)> = Vec::new();
+    for name in names {
+        let lines = headers.count(name);
+        let counted = |(known, _): &(String, usize)| same_to_some_origin(known.as_bytes(), name.as_bytes());
+        if lines > 1 && !repeated.iter().any(counted) {
+            repeated.push((name.to_owned(), lines));
+        }
+    }
+    repeated
 }
 
 /// The lines of one choice: the choice's digits, each in the base of how many lines that header has.

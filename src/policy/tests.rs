@@ -148,6 +148,26 @@ fn a_rule_is_not_dodged_by_repeating_a_header() {
 }
 
 #[test]
+fn a_rule_is_not_dodged_by_a_spelling() {
+    let deny = |expression: &str| [rule("p", "Deny", expression)];
+    for expression in [
+        r#"default(request.headers["x-role"], "") == "admin""#,
+        r#""x-role" in request.headers && request.headers["x-role"] == "admin""#,
+        r#"request.headers.exists(name, request.headers[name] == "admin")"#,
+    ] {
+        for headers in
+            [&[("x_role", &b"admin"[..])][..], &[("x-role", b"user"), ("x_role", b"admin")], &[("X_Role", b"user"), ("x-role", b"admin")]]
+        {
+            assert!(decide(&deny(expression), &Request { headers, ..ZEN }).denial.is_some(), "{expression} {headers:?}");
+        }
+        assert_eq!(decide(&deny(expression), &Request { headers: &[("x-role", b"user")], ..ZEN }).denial, None, "{expression}");
+    }
+    let allow = [rule("p", "Allow", r#"request.headers["x-role"] == "admin""#)];
+    let both = [("x-role", &b"admin"[..]), ("x_role", b"user")];
+    assert!(decide(&allow, &Request { headers: &both, ..ZEN }).denial.is_some());
+}
+
+#[test]
 fn a_limit_that_is_passed_is_no_error_to_ignore() {
     let mut deny = rule("p", "Deny", r#"request.headers["x-role"] == "admin""#);
     deny["traffic"]["authorization"]["onError"] = json!("Ignore");
