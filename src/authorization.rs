@@ -3,6 +3,7 @@
 use crate::cel::view::{ChosenLine, View};
 use crate::cel::{Expected, Expression, HeadersRead, Phase};
 use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, Mode, OnError};
+use crate::header_name::same_to_some_origin;
 use crate::outcome::{Denial, Reason};
 use crate::policy::Policy;
 use crate::request::Reads;
@@ -26,6 +27,8 @@ enum Answer {
     No,
     /// An expression erred, and the others do not settle it.
     Error,
+    /// The request passes a limit, so an expression was not asked, and the others do not settle it.
+    NotAsked,
 }
 
 impl Answer {
@@ -45,8 +48,8 @@ impl Answer {
             if answer == decisive {
                 return decisive;
             }
-            if answer == Answer::Error {
-                result = Answer::Error;
+            if answer == Answer::NotAsked || (answer == Answer::Error && result != Answer::NotAsked) {
+                result = answer;
             }
         }
         result
@@ -102,7 +105,7 @@ fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Ve
     let Some(choices) = repeated.iter().try_fold(1_usize, |product, (_, lines)| product.checked_mul(*lines)).filter(|n| *n <= MAX_CHOICES)
     else {
         errors.push("headers that the rule reads are repeated too often".to_owned());
-        return Answer::Error;
+        return Answer::NotAsked;
     };
     let answers = (0..choices).map(|choice| {
         let lines = choose(&repeated, choice);
@@ -117,12 +120,20 @@ fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Ve
 
 /// The headers among those read that came on several lines, and on how many.
 fn repeated_headers(read: &HeadersRead, view: &View<'_>) -> Vec<(String, usize)> {
-    let count = |name: &str| view.request.values(name.as_bytes()).count();
-    let names: Vec<String> = match read {
-        HeadersRead::Names(names) => names.clone(),
-        HeadersRead::All => view.request_headers().names().into_iter().map(str::to_owned).collect(),
+    let headers = view.request_headers();
+    let names: Vec<&str> = match read {
+        HeadersRead::Names(names) => names.iter().map(String::as_str).collect(),
+        HeadersRead::All => headers.names(),
     };
-    names.into_iter().map(|name| (count(&name), name)).filter(|(lines, _)| *lines > 1).map(|(lines, name)| (name, lines)).collect()
+    let mut repeated: Vec<(String, usize)> = Vec::new();
+    for name in names {
+        let lines = headers.count(name);
+        let counted = |(known, _): &(String, usize)| same_to_some_origin(known.as_bytes(), name.as_bytes());
+        if lines > 1 && !repeated.iter().any(counted) {
+            repeated.push((name.to_owned(), lines));
+        }
+    }
+    repeated
 }
 
 /// The lines of one choice: the choice's digits, each in the base of how many lines that header has.
@@ -206,7 +217,7 @@ fn verdict<'r, 'p: 'r>(
     for (index, rule) in of(Action::Deny) {
         match denies(index, rule, view, errors) {
             Answer::Yes => return Verdict { policy: Some(index), reason: Reason::DenyMatched },
-            Answer::Error => return Verdict { policy: Some(index), reason: Reason::DenyError },
+            Answer::Error | Answer::NotAsked => return Verdict { policy: Some(index), reason: Reason::DenyError },
             Answer::No => {}
         }
     }
@@ -230,7 +241,8 @@ fn matches(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, 
     asked(index, rule, view, errors) == Answer::Yes
 }
 
-/// Whether a Deny denies; an error denies, unless the policy says to ignore it.
+/// Whether a Deny denies; an error denies, unless the policy says to ignore it. What a caller brought about by passing a
+/// limit is not the policy's to ignore.
 fn denies(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, String)>) -> Answer {
     match asked(index, rule, view, errors) {
         Answer::Error if rule.on_error == OnError::Ignore => Answer::No,

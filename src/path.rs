@@ -80,10 +80,11 @@ fn lenient(path: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// Whether a segment is `.` or `..`, a parameter behind it (`..;x`, which servlet containers cut off) not counted.
+/// Whether a segment is `.` or `..`, what a reader may cut off behind it not counted: a parameter (`..;x`, as servlet containers
+/// do), a fragment, and of a decoded path a query.
 fn has_dot_segment(path: &[u8]) -> bool {
     path.split(|byte| matches!(byte, b'/' | b'\\')).any(|segment| {
-        let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+        let name = segment.split(|byte| matches!(byte, b';' | b'#' | b'?')).next().unwrap_or_default();
         matches!(name, b"." | b"..")
     })
 }
@@ -199,6 +200,9 @@ mod tests {
             "/a%255C",
             "/a%0a",
             "/a/..;x/b",
+            "/a/..#x",
+            "/a/..%23x",
+            "/a/%2e%2e%3Fx",
             "/a\x01",
         ] {
             assert!(PathSafety::Lenient.objection(path.as_bytes()).is_some(), "{path}");

@@ -62,6 +62,7 @@ fn the_readme_tells_the_limits_that_are_kept() {
             config::MAX_TRANSFORMATIONS
         ),
         format!("{} bytes {} levels", limits::MAX_SOURCE, limits::MAX_DEPTH),
+        format!("{} parts in the first argument of `default`", limits::MAX_DOUBLED),
     ] {
         assert!(readme.contains(&told), "the README does not say `{told}`");
     }

@@ -56,7 +56,14 @@ impl Checker {
     fn expr(&mut self, node: &IdedExpr) -> Type {
         match &node.expr {
             Expr::Literal(literal) => literal_type(literal),
-            Expr::Ident(name) => self.ident(node, name),
+            Expr::Ident(name) => {
+                let known = self.ident(node, name);
+                // As a whole it can go where its type is not known, `dyn(request).headers`, and what is read of it there too.
+                if let Type::Object(object) = known {
+                    self.uses.read_whole(object);
+                }
+                known
+            }
             Expr::Select(select) => self.select(node, select),
             Expr::Call(call) => self.call(node, call),
             Expr::List(list) => {
@@ -84,6 +91,14 @@ impl Checker {
             }
             Expr::Comprehension(comprehension) => self.comprehension(comprehension),
             Expr::Unspecified => self.mistake(node, "an expression is missing"),
+        }
+    }
+
+    /// The type of what an attribute or element is taken of.
+    fn operand(&mut self, node: &IdedExpr) -> Type {
+        match &node.expr {
+            Expr::Ident(name) => self.ident(node, name),
+            _ => self.expr(node),
         }
     }
 
@@ -117,7 +132,7 @@ impl Checker {
             }
             return if select.test { Type::Bool } else { Type::String };
         }
-        let operand = self.expr(&select.operand);
+        let operand = self.operand(&select.operand);
         let field = self.field(node, &operand, &select.field, &select.operand);
         if select.test { Type::Bool } else { field }
     }
@@ -285,6 +300,12 @@ impl Uses {
         match name {
             Some(name) => headers.name(name),
             None => *headers = HeadersRead::All,
+        }
+    }
+
+    fn read_whole(&mut self, object: Object) {
+        for (field, _) in object.fields() {
+            self.read_attribute(object, field);
         }
     }
 

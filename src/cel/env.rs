@@ -8,6 +8,7 @@ use cel::common::value::CowVal;
 use cel::parser::Macro;
 use cel::{Env, ExecutionError, extensions};
 
+use super::limits;
 use super::regex::{self, Compiled};
 
 /// The environment.
@@ -61,9 +62,13 @@ fn two_arguments<'s, 'b, 'v>(arguments: &'s [CowVal<'b, 'v>]) -> Result<(&'s Cow
 ///
 /// CEL has one place where an error becomes a value: `@not_strictly_false`, which the macros `all` and `exists` are made
 /// with, is true for one. `[a] == []` is false or an error; so `default(a, b)` is `@not_strictly_false([a] == []) ? b : a`.
+/// That doubles `a`, and `default(default(...), ...)` doubles it at each level: its size is bounded before it is copied.
 fn default_macro() -> Macro {
     Macro::global("default", 2, |helper, _target, arguments| {
         let (Some(fallback), Some(value)) = (arguments.pop(), arguments.pop()) else { return Ok(None) };
+        if let Err(message) = limits::check_doubled(&value) {
+            return Err(helper.new_error(value.id, message));
+        }
         let probe = helper.next_expr(Expr::List(ListExpr::new(vec![value.clone()])));
         let empty = helper.next_expr(Expr::List(ListExpr::new(Vec::new())));
         let mut call = |name: &str, args| helper.next_expr(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }));

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use cel::common::ast::Expr;
 use cel::common::types::{CelBool, CelBytes, CelString};
 use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 
+use super::check::string_literal;
+use super::limits::children;
 use super::regex::Compiled;
 use super::types::Object;
-use super::values::ObjectValue;
+use super::values::{NOT_UTF8, ObjectValue};
 use super::view::View;
 
 /// Resolves the names in an expression.
@@ -57,7 +60,7 @@ fn evaluate<T>(
 
     match Value::resolve_val(root, &context) {
         Ok(value) => read(&value),
-        Err(error) => Err(describe(&error)),
+        Err(error) => Err(describe(&error, root)),
     }
 }
 
@@ -82,19 +85,31 @@ pub(super) fn header(root: &IdedExpr, env: &Arc<Env>, view: &View<'_>, patterns:
     })
 }
 
-/// What went wrong, without the values it went wrong with: a header's value has no place in a log.
-fn describe(error: &ExecutionError) -> String {
+/// What went wrong, without the values it went wrong with: a header's value has no place in a log, nor has a key that came
+/// from one.
+fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
     match error {
-        ExecutionError::NoSuchKey(name) => format!("no such key: {name}"),
+        ExecutionError::NoSuchKey(name) if spells(root, name) => format!("no such key: {name}"),
+        ExecutionError::NoSuchKey(_) => "no such key".to_owned(),
         ExecutionError::NoSuchOverload(error) => error.to_string(),
         ExecutionError::UndeclaredReference(name) => format!("unknown name: {name}"),
         ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
         ExecutionError::RemainderByZero(_) => "remainder by zero".to_owned(),
         ExecutionError::Overflow(operator, ..) => format!("overflow in `{operator}`"),
         ExecutionError::IndexOutOfBounds(_) => "index out of bounds".to_owned(),
+        ExecutionError::FunctionError { function, message } if message == NOT_UTF8 && !spells(root, function) => NOT_UTF8.to_owned(),
         ExecutionError::FunctionError { function, .. } => format!("error in `{function}`"),
         ExecutionError::UnexpectedType { got, want } => format!("got {got}, expected {want}"),
         ExecutionError::InvalidArgumentCount { expected, actual } => format!("expected {expected} arguments, got {actual}"),
         _ => "evaluation failed".to_owned(),
     }
+}
+
+/// Whether a name stands in the expression itself, as a field or as a string.
+fn spells(node: &IdedExpr, name: &str) -> bool {
+    let here = match &node.expr {
+        Expr::Select(select) => select.field == name,
+        _ => string_literal(node) == Some(name),
+    };
+    here || children(node).into_iter().any(|child| spells(child, name))
 }

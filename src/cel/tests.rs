@@ -129,10 +129,16 @@ fn errors_and_logic_are_those_of_cel() {
 
 #[test]
 fn errors_do_not_repeat_what_the_request_says() {
-    for source in [r#"int(request.headers["x-list"]) == 1"#, r#"request.headers["x-team"].substring(9) == "a""#] {
+    for source in [
+        r#"int(request.headers["x-list"]) == 1"#,
+        r#"request.headers["x-team"].substring(9) == "a""#,
+        r#"request.headers[request.headers["x-list"]] == "a""#,
+        r#"request.headers[request.headers["x-list"].replace("one,two", "x-byt" + "es")] == "a""#,
+    ] {
         let error = rule(source).unwrap_err();
-        assert!(!error.contains("one,two") && !error.contains("\"a\""), "{source}: {error}");
+        assert!(!error.contains("one,two") && !error.contains("\"a\"") && !error.contains("x-bytes"), "{source}: {error}");
     }
+    assert_eq!(rule(r#"request.headers["none"] == "a""#), Err("no such key: none".to_owned()), "what the policy says may be repeated");
 }
 
 #[test]
@@ -231,6 +237,15 @@ fn depth_and_length_are_bounded() {
 }
 
 #[test]
+fn nested_defaults_do_not_double_without_end() {
+    let nested = |levels: usize| format!("{}request.path{} == 'x'", "default(".repeat(levels), ", 'a')".repeat(levels));
+    assert_eq!(rule(&nested(4)), Ok(false));
+    assert!(refused(&nested(24), Expected::Rule).contains("the first argument of `default` is evaluated twice"));
+    let chained = format!("{}'x'{} == '/repos/a'", "default(request.path, ".repeat(20), ")".repeat(20));
+    assert_eq!(rule(&chained), Ok(true), "the second argument may nest");
+}
+
+#[test]
 fn what_an_expression_reads_is_known() {
     let uses = |source: &str| Expression::compile(source, Phase::Request, Expected::Rule).unwrap().uses().clone();
     assert_eq!(
@@ -240,6 +255,16 @@ fn what_an_expression_reads_is_known() {
     assert_eq!(uses(r#""a" in request.headers && has(request.headers.b)"#).request_headers, HeadersRead::Names(Vec::new()));
     assert_eq!(uses(r#"request.headers[request.method] == "a""#).request_headers, HeadersRead::All);
     assert_eq!(uses(r#"request.headers.exists(n, n == "a")"#).request_headers, HeadersRead::All);
+    for source in [
+        r#"dyn(request).headers["a"] == "a""#,
+        r#"[source, request].exists(r, r.headers["a"] == "a")"#,
+        r#"optional.of(request).value().headers["a"] == "a""#,
+        r#"(request.path == "/" ? dyn(request) : dyn({}))["headers"].a == "a""#,
+        r#"request.?headers["a"].orValue("") == "a""#,
+    ] {
+        assert_eq!(uses(source).request_headers, HeadersRead::All, "{source}");
+    }
+    assert_eq!(uses("dyn(source).port == 1").reads, Reads { source_address: true, ..Reads::default() });
     assert_eq!(uses("request.version == '' && source.port == 1").reads, Reads { version: true, source_address: true, ..Reads::default() });
     assert_eq!(
         uses("destination.port == 1 || destination.hostname == ''").reads,

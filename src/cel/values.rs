@@ -46,10 +46,13 @@ impl<'a> ObjectValue<'a> {
     }
 }
 
+/// What is wrong with a value that is no text.
+pub(crate) const NOT_UTF8: &str = "not UTF-8";
+
 fn error(fault: Fault, name: &str) -> ExecutionError {
     match fault {
         Fault::Missing => ExecutionError::no_such_key(name),
-        Fault::NotUtf8 => ExecutionError::function_error(name, "not UTF-8"),
+        Fault::NotUtf8 => ExecutionError::function_error(name, NOT_UTF8),
     }
 }
 

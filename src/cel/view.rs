@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::header_name::same_to_some_origin;
 use crate::identity::Workload;
 use crate::identity::peer::Peer;
 use crate::request::headers::Headers;
@@ -76,7 +77,8 @@ impl<'a> View<'a> {
     }
 }
 
-/// A request's or response's headers as expressions see them: without pseudo-headers, `host` being the authority.
+/// A request's or response's headers as expressions see them: without pseudo-headers, `host` being the authority, and
+/// `x_role` one more line of `x-role`, as it is to some origins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadersView<'a> {
     headers: &'a Headers<'a>,
@@ -89,10 +91,19 @@ impl<'a> HeadersView<'a> {
         if name.starts_with(':') {
             return None;
         }
-        let chosen = self.lines.iter().find(|line| line.name.eq_ignore_ascii_case(name)).map_or(0, |line| line.index);
-        let headers = self.headers;
-        let found = headers.lines().filter(|(line, _)| line.eq_ignore_ascii_case(name.as_bytes())).nth(chosen).map(|(_, value)| value);
-        found.or_else(|| headers.first(b":authority").filter(|_| name.eq_ignore_ascii_case("host")))
+        let chosen = |line: &&ChosenLine| same_to_some_origin(line.name.as_bytes(), name.as_bytes());
+        let index = self.lines.iter().find(chosen).map_or(0, |line| line.index);
+        let found = self.values(name).nth(index);
+        found.or_else(|| self.headers.first(b":authority").filter(|_| name.eq_ignore_ascii_case("host")))
+    }
+
+    /// On how many lines the header came.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.values(name).count()
+    }
+
+    fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.headers.lines().filter(move |(line, _)| same_to_some_origin(line, name.as_bytes())).map(|(_, value)| value)
     }
 
     /// The names, each once.

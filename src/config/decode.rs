@@ -63,13 +63,14 @@ impl<'j> Node<'j> {
         found
     }
 
-    /// The fields of an object, none but those of `known`, none twice.
+    /// The fields of an object, none but those of `known`, none twice, none null: an empty `hosts:` in YAML is null, and
+    /// read as left out it would mean every host.
     pub(super) fn object(&self, known: &'static [&'static str], errors: &mut Errors) -> Option<Object<'j>> {
         let Json::Object(fields) = self.json else {
             self.wrong("an object", errors);
             return None;
         };
-        for (index, (name, _)) in fields.iter().enumerate() {
+        for (index, (name, value)) in fields.iter().enumerate() {
             let shown = name.escape_debug();
             if !known.contains(&name.as_str()) {
                 let hint = did_you_mean(name, known.iter().copied());
@@ -77,6 +78,8 @@ impl<'j> Node<'j> {
                 errors.add(&self.place, format!("unknown field `{shown}`{hint}: expected {}", expected.join(", ")));
             } else if fields.iter().take(index).any(|(earlier, _)| earlier == name) {
                 errors.add(&self.place, format!("field `{shown}` is given twice: leave one out"));
+            } else if *value == Json::Null {
+                errors.add(&self.place, format!("field `{shown}` is null: give it a value, or leave it out"));
             }
         }
         Some(Object { place: self.place.clone(), fields })

@@ -58,6 +58,11 @@ fn every_error_names_its_place_and_the_mend() {
         ("{".to_owned(), "not valid JSON: EOF while parsing an object at line 1 column 1"),
         ("[]".to_owned(), "expected an object, got a list"),
         ("{}".to_owned(), "field `policies` is missing"),
+        (policy(&format!(r#""hosts": null, {RULE}"#)), "policy `p`: policies[0]: field `hosts` is null: give it a value, or leave it out"),
+        (
+            r#"{"policies": [], "identity": {"trustDomains": null}}"#.to_owned(),
+            "identity: field `trustDomains` is null: give it a value, or leave it out",
+        ),
         (
             r#"{"policies": [], "polices": []}"#.to_owned(),
             "unknown field `polices` (did you mean `policies`?): expected `identity`, `policies`, `audit`, `pathSafety`, `hostBinding`",

@@ -148,6 +148,36 @@ fn a_rule_is_not_dodged_by_repeating_a_header() {
 }
 
 #[test]
+fn a_rule_is_not_dodged_by_a_spelling() {
+    let deny = |expression: &str| [rule("p", "Deny", expression)];
+    for expression in [
+        r#"default(request.headers["x-role"], "") == "admin""#,
+        r#""x-role" in request.headers && request.headers["x-role"] == "admin""#,
+        r#"request.headers.exists(name, request.headers[name] == "admin")"#,
+    ] {
+        for headers in
+            [&[("x_role", &b"admin"[..])][..], &[("x-role", b"user"), ("x_role", b"admin")], &[("X_Role", b"user"), ("x-role", b"admin")]]
+        {
+            assert!(decide(&deny(expression), &Request { headers, ..ZEN }).denial.is_some(), "{expression} {headers:?}");
+        }
+        assert_eq!(decide(&deny(expression), &Request { headers: &[("x-role", b"user")], ..ZEN }).denial, None, "{expression}");
+    }
+    let allow = [rule("p", "Allow", r#"request.headers["x-role"] == "admin""#)];
+    let both = [("x-role", &b"admin"[..]), ("x_role", b"user")];
+    assert!(decide(&allow, &Request { headers: &both, ..ZEN }).denial.is_some());
+}
+
+#[test]
+fn a_limit_that_is_passed_is_no_error_to_ignore() {
+    let mut deny = rule("p", "Deny", r#"request.headers["x-role"] == "admin""#);
+    deny["traffic"]["authorization"]["onError"] = json!("Ignore");
+    for lines in [1, 64, 65, 100] {
+        let outcome = decide(&[deny.clone()], &Request { headers: &vec![("x-role", &b"admin"[..]); lines], ..ZEN });
+        assert!(outcome.denial.is_some(), "{lines} lines: {outcome:?}");
+    }
+}
+
+#[test]
 fn a_shadow_policy_reports_and_does_not_decide() {
     let shadow = |action: &str, expression: &str| {
         let mut policy = rule("shadow", action, expression);
@@ -202,6 +232,19 @@ fn a_request_must_be_for_the_service_it_was_sent_to() {
     assert_eq!(decide_with(off, &Request { host: "evil.example", ..ZEN }).denial, None);
     let outcome = decide(&[], &Request { headers: &[("host", b"evil.example")], ..ZEN });
     assert_eq!(outcome.denial.map(|denial| denial.status), Some(400));
+}
+
+#[test]
+fn no_other_name_of_a_service_walks_round_its_policies() {
+    let mut deny = rule("p", "Deny", "true");
+    deny["hosts"] = json!(["a.ns.svc.cluster.local"]);
+    let engine = Engine::load(json!({"policies": [deny]}).to_string().as_bytes()).unwrap();
+    for host in ["a.ns.svc.cluster.local", "a", "a.ns", "a.ns.svc"] {
+        let headers = [(&b":method"[..], &b"GET"[..]), (b":authority", host.as_bytes()), (b":path", b"/")].into_iter().collect();
+        let facts = Facts { headers, service: b"inbound-vip|80|http|a.ns.svc.cluster.local", ..Facts::default() };
+        let outcome = engine.decide(&engine.scope(&facts.headers), &facts);
+        assert!(outcome.denial.is_some(), "{host}");
+    }
 }
 
 #[test]

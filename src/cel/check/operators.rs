@@ -45,7 +45,7 @@ impl Checker {
                 Type::Optional(Box::new(element))
             }
             (op::OPT_SELECT, [operand, field]) => {
-                let known = self.expr(operand);
+                let known = self.operand(operand);
                 let found = string_literal(field).map_or(Type::Dyn, |field| self.field(node, &known, field, operand));
                 match found {
                     optional @ Type::Optional(_) => optional,
@@ -147,7 +147,7 @@ impl Checker {
             self.uses.read_header(headers, string_literal(index));
             return Type::String;
         }
-        let known = self.expr(container);
+        let known = self.operand(container);
         let key = self.expr(index);
         match (&known, string_literal(index)) {
             (Type::Object(_), Some(field)) => return self.field(node, &known, field, container),
