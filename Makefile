@@ -6,7 +6,7 @@ SHELL := bash
 
 setup  := e2e/setup
 wasm   := target/wasm32-wasip1/release/egress_filter.wasm
-CARGO   = $(shell $(setup)/cargo)
+CARGO   = $(or $(shell $(setup)/cargo),$(error no cargo: see above))
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 # Callbacks that the SDK exports and the filter has no use for: Envoy would call each of them all the same.

@@ -4,6 +4,7 @@
 //! [`functions`] declare.
 
 mod attribute;
+mod bounded;
 mod check;
 #[cfg(test)]
 mod differential;
@@ -131,7 +132,7 @@ impl Expression {
         let checked = check::check(&root, phase);
         let mut mistakes = checked.mistakes;
         let mut patterns = Vec::new();
-        take_patterns(&mut root, &mut patterns, &mut mistakes);
+        prepare(&mut root, &mut patterns, &mut mistakes);
         if mistakes.is_empty() {
             mistakes.extend(wrong_result(&root, &checked.result, expected));
         }
@@ -211,9 +212,13 @@ fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<ch
     Some(check::Mistake { node: root.id, message })
 }
 
-/// Compiles the literal patterns of `matches`, and puts names that resolve to them in their stead.
-fn take_patterns(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec<check::Mistake>) {
+/// Compiles the literal patterns of `matches`, and puts names that resolve to them in their stead; calls the bounded
+/// functions by their own names.
+fn prepare(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec<check::Mistake>) {
     if let Expr::Call(call) = &mut node.expr {
+        if let (Some(bounded), true) = (bounded::name_of(&call.func_name), call.target.is_some()) {
+            bounded.clone_into(&mut call.func_name);
+        }
         let position = usize::from(call.target.is_none());
         if let ("matches", Some(argument)) = (call.func_name.as_str(), call.args.get_mut(position))
             && let Some(pattern) = check::string_literal(argument)
@@ -231,25 +236,25 @@ fn take_patterns(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &m
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
         Expr::Call(call) => {
             for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
-                take_patterns(part, patterns, mistakes);
+                prepare(part, patterns, mistakes);
             }
         }
         Expr::Comprehension(c) => {
             for part in [&mut c.iter_range, &mut c.accu_init, &mut c.loop_cond, &mut c.loop_step, &mut c.result] {
-                take_patterns(part, patterns, mistakes);
+                prepare(part, patterns, mistakes);
             }
         }
         Expr::List(list) => {
             for part in &mut list.elements {
-                take_patterns(part, patterns, mistakes);
+                prepare(part, patterns, mistakes);
             }
         }
-        Expr::Select(select) => take_patterns(&mut select.operand, patterns, mistakes),
+        Expr::Select(select) => prepare(&mut select.operand, patterns, mistakes),
         Expr::Map(map) => {
             for entry in &mut map.entries {
                 if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                    take_patterns(&mut entry.key, patterns, mistakes);
-                    take_patterns(&mut entry.value, patterns, mistakes);
+                    prepare(&mut entry.key, patterns, mistakes);
+                    prepare(&mut entry.value, patterns, mistakes);
                 }
             }
         }

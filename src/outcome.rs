@@ -109,6 +109,8 @@ pub enum Reason {
     HostMismatch,
     /// There is no one host.
     BadHost,
+    /// A rewrite of the request line gave no value.
+    RewriteError,
     /// Something failed that must not.
     InternalError,
 }
@@ -127,6 +129,7 @@ impl Reason {
             Reason::PathUnsafe => "path-unsafe",
             Reason::HostMismatch => "host-mismatch",
             Reason::BadHost => "bad-host",
+            Reason::RewriteError => "rewrite-error",
             Reason::InternalError => "internal-error",
         }
     }
@@ -191,7 +194,7 @@ impl Counter {
         };
         match policy {
             None => format!("egress_{what}"),
-            Some(policy) => format!("egress_policy_{policy}_{what}"),
+            Some(policy) => format!("egress_policy_{what}_{policy}"),
         }
     }
 }

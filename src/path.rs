@@ -40,7 +40,7 @@ fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
         return Some("fragment");
     }
     let mut rest = path;
-    let mut before = 0;
+    let (mut before, mut escaped) = (0, 0);
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         match byte {
@@ -53,12 +53,18 @@ fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
                 match decoded {
                     b'/' | b'\\' | b'.' | b'%' | b';' => return Some("escaped delimiter"),
                     0..b' ' | 0x7f => return Some("escaped control byte"),
+                    // Decoders that do not mind read these as `/`, `.` and the like (RFC 3629 section 3).
+                    0xc0 | 0xc1 => return Some("overlong escape"),
+                    0x80..0xa0 if escaped == 0xe0 => return Some("overlong escape"),
+                    0x80..0x90 if escaped == 0xf0 => return Some("overlong escape"),
                     _ => rest = after,
                 }
+                (before, escaped) = (byte, decoded);
+                continue;
             }
             _ => {}
         }
-        before = byte;
+        (before, escaped) = (byte, 0);
     }
     has_dot_segment(path).then_some("dot segment")
 }
@@ -135,6 +141,8 @@ mod tests {
             "/a/.well-known",
             "/a%20b",
             "/%C3%A9",
+            "/%E0%A4%A9",
+            "/%E9",
             "/zen?x=../..;\\%",
             "/~a",
             "/a:b@c",
@@ -173,6 +181,9 @@ mod tests {
             ("/a%3Bb", "escaped delimiter"),
             ("/a%00", "escaped control byte"),
             ("/a%0d%0a", "escaped control byte"),
+            ("/a%C0%AE", "overlong escape"),
+            ("/a%e0%80%af", "overlong escape"),
+            ("/a%F0%80%80%AF", "overlong escape"),
             ("/a/../b", "dot segment"),
             ("/a/..", "dot segment"),
             ("/./a", "dot segment"),

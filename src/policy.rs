@@ -122,14 +122,8 @@ impl Engine {
             Some(denial) => Outcome::denied(denial, None),
             None => self.authorize(scope, &View::new(facts, &facts.headers, peer)),
         };
-        let changing = |policy: &Policy| policy.mode == Mode::Enforce && !policy.request.is_empty();
-        if outcome.denial.is_none() && self.in_scope(scope).any(|(_, policy)| changing(policy)) {
-            let mut headers = facts.headers.clone();
-            for (index, policy) in self.in_scope(scope).filter(|(_, policy)| changing(policy)) {
-                let value_of = |headers: &Headers<'_>, value: &Expression| value.header_value(&View::new(facts, headers, peer));
-                let failed = policy.request.apply(&mut headers, &mut outcome.changes, value_of);
-                outcome.errors.extend(failed.into_iter().map(|message| (index, message)));
-            }
+        if outcome.denial.is_none() {
+            outcome = self.transform(scope, facts, peer, outcome);
         }
         self.count(&mut outcome);
         outcome.caller = peer.id.map(|id| id.as_str().to_owned());
@@ -154,10 +148,10 @@ impl Engine {
         let mut headers = response.clone();
         let (mut changes, mut counts) = (Vec::new(), Vec::new());
         for (index, policy) in self.in_scope(scope).filter(|(_, policy)| policy.mode == Mode::Enforce) {
-            let failed = policy.response.apply(&mut headers, &mut changes, |headers, value| {
+            let applied = policy.response.apply(&mut headers, &mut changes, |headers, value| {
                 value.header_value(&View::new(facts, &facts.headers, peer).with_response(headers))
             });
-            counts.extend(failed.iter().flat_map(|_| Count::of_policy(index, Counter::EvaluationErrors)));
+            counts.extend(applied.errors.iter().flat_map(|_| Count::of_policy(index, Counter::EvaluationErrors)));
         }
         (changes, counts)
     }
@@ -189,6 +183,25 @@ impl Engine {
         };
         outcome.shadow = shadow;
         outcome.errors = errors;
+        outcome
+    }
+
+    /// Changes the headers of a request that goes on; denies it after all where its request line would be the wrong one.
+    fn transform(&self, scope: &Scope, facts: &Facts<'_>, peer: peer::Peer<'_>, mut outcome: Outcome) -> Outcome {
+        let changing = || self.in_scope(scope).filter(|(_, policy)| policy.mode == Mode::Enforce && !policy.request.is_empty());
+        if changing().next().is_none() {
+            return outcome;
+        }
+        let mut headers = facts.headers.clone();
+        for (index, policy) in changing() {
+            let value_of = |headers: &Headers<'_>, value: &Expression| value.header_value(&View::new(facts, headers, peer));
+            let applied = policy.request.apply(&mut headers, &mut outcome.changes, value_of);
+            outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
+            if applied.unusable {
+                let denied = Outcome::denied(Denial::forbidden(Reason::RewriteError), Some(index));
+                return Outcome { errors: outcome.errors, ..denied };
+            }
+        }
         outcome
     }
 

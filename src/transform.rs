@@ -43,7 +43,7 @@ impl HeaderRules {
         self.add.iter().chain(&self.set).fold(Reads::default(), |reads, (_, value)| reads.or(value.uses().reads))
     }
 
-    /// Applies the rules to `headers`, noting what changed; gives what went wrong.
+    /// Applies the rules to `headers`, noting what changed; says what went wrong.
     ///
     /// A header whose value errs, or is no legal one, is left out: of an `add` that line, of a `set` the caller's lines too.
     pub(crate) fn apply(
@@ -51,8 +51,9 @@ impl HeaderRules {
         headers: &mut Headers<'_>,
         changes: &mut Vec<Change>,
         value_of: impl Fn(&Headers<'_>, &Expression) -> Result<Vec<u8>, String>,
-    ) -> Vec<String> {
-        let mut failed = Vec::new();
+    ) -> Applied {
+        let mut applied = Applied::default();
+        let failed = &mut applied.errors;
         let evaluate = |headers: &Headers<'_>, name: &str, expression: &Expression| {
             let value = value_of(headers, expression).map_err(|error| format!("value of `{name}`: {error}"))?;
             if is_legal(name, &value) { Ok(value) } else { Err(format!("value of `{name}`: no legal value of this header")) }
@@ -68,11 +69,14 @@ impl HeaderRules {
         }
         for (name, expression) in &self.set {
             let value = evaluate(headers, name, expression);
-            // A request without its `:path` is no request: a pseudo-header whose value errs stays as it is.
+            // A request without its `:path` is no request, so it cannot be left out, and the caller's own must not stay.
             if name.starts_with(':') {
                 match value {
                     Ok(value) => set_pseudo(headers, changes, name, value),
-                    Err(error) => failed.push(error),
+                    Err(error) => {
+                        failed.push(error);
+                        applied.unusable = true;
+                    }
                 }
                 continue;
             }
@@ -88,8 +92,17 @@ impl HeaderRules {
         for name in &self.remove {
             remove(headers, changes, name, true);
         }
-        failed
+        applied
     }
+}
+
+/// What came of applying header rules.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// What went wrong, header by header.
+    pub(crate) errors: Vec<String>,
+    /// A pseudo-header got no value: the message is not the one that was to be sent.
+    pub(crate) unusable: bool,
 }
 
 fn set_pseudo(headers: &mut Headers<'_>, changes: &mut Vec<Change>, name: &str, value: Vec<u8>) {

@@ -10,7 +10,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::view::View;
-use super::{Expected, Expression, Phase, eval, parse, take_patterns};
+use super::{Expected, Expression, Phase, eval, parse, prepare};
 use crate::config::IdentityConfig;
 use crate::request::Facts;
 use crate::request::headers::Headers;
@@ -149,7 +149,7 @@ fn agree(source: &str, expected: Expected, requests: &[Made]) -> Result<(), Test
         return Err(TestCaseError::reject("the check refuses it"));
     };
     let (mut root, _) = parse(&expression.env, source).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
-    take_patterns(&mut root, &mut Vec::new(), &mut Vec::new());
+    prepare(&mut root, &mut Vec::new(), &mut Vec::new());
     for request in requests {
         let (ours, theirs) = with_view(request, |view| match expected {
             Expected::Rule => (

@@ -39,7 +39,7 @@ pub(crate) fn check_depth(root: &IdedExpr) -> Result<(), String> {
         }
         // What macros expand to is some levels deeper than what was written.
         if depth > MAX_DEPTH.saturating_mul(3) {
-            return Err(too_deep(depth));
+            return Err(format!("the macros of the expression make it nested {depth} deep, the limit is {}", MAX_DEPTH.saturating_mul(3)));
         }
         for child in children(node) {
             todo.push((child, depth.saturating_add(1), comprehensions));

@@ -100,6 +100,38 @@ fn functions_and_macros_work() {
 }
 
 #[test]
+fn bounded_functions_do_what_the_extension_does() {
+    for source in [
+        "'a,b,c'.split(',') == ['a', 'b', 'c'] && 'a,b,c'.split(',', 2) == ['a', 'b,c'] && 'a,b'.split(',', -1) == ['a', 'b']",
+        "'a,b'.split(',', 0) == [] && 'a,b'.split(',', 1) == ['a,b'] && ''.split(',') == [''] && ''.split('') == []",
+        "'h\u{e9}y'.split('') == ['h', '\u{e9}', 'y'] && 'abc'.split('', 2) == ['a', 'bc'] && ',a,'.split(',') == ['', 'a', '']",
+        "'banana'.replace('an', 'o') == 'booa' && 'banana'.replace('a', 'o', 2) == 'bonona' && 'a'.replace('a', 'b', 0) == 'a'",
+        "'ab'.replace('', '-') == '-a-b-' && 'ab'.replace('a', '', -1) == 'b'",
+        "['a', 'b'].join() == 'ab' && ['a', 'b'].join(', ') == 'a, b' && [].join(',') == '' && ['', 'b'].join('-') == '-b'",
+    ] {
+        assert_eq!(rule(source), Ok(true), "{source}");
+    }
+    // As large as the caller likes: refused as an error, before it is made.
+    let path = "/a".repeat(40_000);
+    let headers: Headers<'_> = [(&b":path"[..], path.as_bytes())].into_iter().collect();
+    let facts = Facts { headers, ..Facts::default() };
+    let view = View::new(&facts, &facts.headers, crate::identity::peer::Peer::default());
+    for (source, fits) in [
+        ("request.path.replace('a', request.path) == ''", false),
+        ("request.path.replace('/', '//') == ''", false),
+        ("request.path.replace('a', request.path, 0).size() == 80000", false),
+        ("request.path.split('/').size() == 1", false),
+        ("request.path.split('').all(c, true)", false),
+        ("[request.path, 'a'].join() == ''", false),
+        ("request.path.split('/', 64).size() == 64", true),
+        ("request.path.replace('/a', '').size() == 0", false),
+    ] {
+        let compiled = Expression::compile(source, Phase::Request, Expected::Rule).unwrap();
+        assert_eq!(compiled.matches(&view).is_ok(), fits, "{source}");
+    }
+}
+
+#[test]
 fn errors_and_logic_are_those_of_cel() {
     let missing = r#"request.headers["none"] == "x""#;
     for (source, expected) in [

@@ -103,24 +103,26 @@ impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
-        let Some(loaded) = self.loaded.clone() else {
-            log::error!("egress filter: request refused: no configuration is loaded");
-            return match Outcome::internal_error("no configuration").denial {
-                Some(denial) => deny(&denial),
-                None => Action::Pause,
-            };
+        let loaded = self.loaded.clone();
+        let outcome = match &loaded {
+            Some(loaded) => self.decide(loaded).unwrap_or_else(|error| {
+                log::error!("egress filter: request refused: {error}");
+                Outcome::internal_error("host call failed")
+            }),
+            None => {
+                log::error!("egress filter: request refused: no configuration is loaded");
+                Outcome::internal_error("no configuration")
+            }
         };
-        let outcome = self.decide(&loaded).unwrap_or_else(|error| {
-            log::error!("egress filter: request refused: {error}");
-            Outcome::internal_error("host call failed")
-        });
         if let Some(line) = &outcome.audit {
             host::log(host::Level::Info, line);
         }
         if let Err(error) = publish(&outcome) {
             log::warn!("egress filter: the access log will lack the decision: {error}");
         }
-        loaded.metrics.count(&loaded.engine, &outcome.counts);
+        if let Some(loaded) = &loaded {
+            loaded.metrics.count(&loaded.engine, &outcome.counts);
+        }
         match &outcome.denial {
             Some(denial) => deny(denial),
             None => Action::Continue,

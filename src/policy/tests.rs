@@ -53,7 +53,6 @@ fn assert_decided(policies: &[Value], reason: &str, policy: Option<&str>) {
 fn no_rule_in_scope_allows() {
     assert_decided(&[], "no-allow-rule", None);
     let mut elsewhere = rule("elsewhere", "Deny", "true");
-    elsewhere["hosts"] = json!(["example.com", "*.github.com"]);
     elsewhere["hosts"] = json!(["example.com"]);
     assert_decided(&[elsewhere], "no-allow-rule", None);
 }
@@ -320,6 +319,13 @@ fn pseudo_headers_are_set_to_legal_values_only() {
         let (changes, errors) = changed(set(name, value), &[]);
         assert_eq!((changes.len(), errors), if legal { (1, 0) } else { (0, 1) }, "{name} {value}");
     }
+    let policy = json!({"name": "p", "traffic": {"transformation": {"request": set(":path", "request.headers['none']")}}});
+    let outcome = decide(&[policy], &ZEN);
+    assert_eq!(
+        (outcome.reason.as_str(), outcome.policy_name.as_deref()),
+        ("rewrite-error", Some("p")),
+        "the caller's own path must not stay"
+    );
 }
 
 #[test]
