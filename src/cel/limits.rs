@@ -14,14 +14,22 @@ pub const MAX_DEPTH: usize = 48;
 /// The deepest nesting of comprehensions (`all`, `exists`, `map`, `filter`): each one multiplies the cost.
 pub const MAX_COMPREHENSIONS: usize = 2;
 
+/// The deepest nesting of macros that put a part of what they are given twice into the tree: each one doubles its size.
+pub const MAX_DOUBLINGS: usize = 4;
+
 /// Checks a source before it is parsed.
 pub(crate) fn check_source(source: &str) -> Result<(), String> {
     if source.len() > MAX_SOURCE {
         return Err(format!("the expression has {} bytes, the limit is {MAX_SOURCE}", source.len()));
     }
-    let depth = source_depth(source);
+    let Depth { depth, doublings } = source_depth(source);
     if depth > MAX_DEPTH {
         return Err(too_deep(depth));
+    }
+    if doublings > MAX_DOUBLINGS {
+        return Err(format!(
+            "`default` and `optMap` are nested {doublings} deep, the limit is {MAX_DOUBLINGS}: each doubles the expression"
+        ));
     }
     Ok(())
 }
@@ -70,12 +78,18 @@ fn entry_parts(entry: &EntryExpr) -> Vec<&IdedExpr> {
     }
 }
 
-/// An upper bound of the depth of what a source parses to.
+/// Bounds of what a source parses to.
+struct Depth {
+    depth: usize,
+    doublings: usize,
+}
+
+/// Upper bounds of the depth of what a source parses to, and of the macros in it that double their parts.
 ///
 /// Operators, selections and brackets each add a level to what stands beside them. `&&`, `||`, `,`, `:` and `?` start
 /// anew: the parser balances chains of the first two, and the others stand between siblings; a level each is counted
 /// for the nesting of conditionals.
-fn source_depth(source: &str) -> usize {
+fn source_depth(source: &str) -> Depth {
     struct Level {
         /// Levels in the chain being read.
         chain: usize,
@@ -83,35 +97,64 @@ fn source_depth(source: &str) -> usize {
         deepest: usize,
         /// Conditionals, which nest to the right.
         conditionals: usize,
+        /// Doublings in the chain being read, and the most so far.
+        doublings: usize,
+        most_doublings: usize,
+        /// The macro whose brackets these are.
+        doubles: Option<Doubles>,
     }
-    let fresh = || Level { chain: 0, deepest: 0, conditionals: 0 };
-    let mut levels = vec![fresh()];
+    let level = |doubles| Level { chain: 0, deepest: 0, conditionals: 0, doublings: 0, most_doublings: 0, doubles };
+    let mut levels = vec![level(None)];
+    let mut doubles = None;
     let mut tokens = Tokens { rest: source.as_bytes() };
     while let Some(token) = tokens.next() {
-        let Some(level) = levels.last_mut() else { break };
+        let Some(current) = levels.last_mut() else { break };
+        let named = doubles.take();
         match token {
+            Token::Macro(found) => doubles = Some(found),
             Token::Deepens => {
-                level.chain = level.chain.saturating_add(1);
-                level.deepest = level.deepest.max(level.chain);
+                current.chain = current.chain.saturating_add(1);
+                current.deepest = current.deepest.max(current.chain);
             }
-            Token::StartsAnew => level.chain = 0,
+            Token::StartsAnew => (current.chain, current.doublings) = (0, 0),
             Token::Conditional => {
-                level.chain = 0;
-                level.conditionals = level.conditionals.saturating_add(1);
+                (current.chain, current.doublings) = (0, 0);
+                current.conditionals = current.conditionals.saturating_add(1);
             }
-            Token::Opens => levels.push(fresh()),
+            Token::Opens => levels.push(level(named)),
             Token::Closes => {
                 if let (Some(inner), Some(outer)) = (levels.pop(), levels.last_mut()) {
-                    let inner = inner.deepest.saturating_add(inner.conditionals).saturating_add(1);
-                    outer.chain = outer.chain.saturating_add(inner);
+                    let depth = inner.deepest.saturating_add(inner.conditionals).saturating_add(1);
+                    outer.chain = outer.chain.saturating_add(depth);
                     outer.deepest = outer.deepest.max(outer.chain);
+                    let (mut before, mut within) = (outer.doublings, inner.most_doublings);
+                    match inner.doubles {
+                        Some(Doubles::Argument) => within = within.saturating_add(1),
+                        Some(Doubles::Target) => before = before.saturating_add(1),
+                        None => {}
+                    }
+                    outer.doublings = before.max(within);
+                    outer.most_doublings = outer.most_doublings.max(outer.doublings);
                 } else {
-                    levels.push(fresh());
+                    levels.push(level(None));
                 }
             }
         }
     }
-    levels.iter().fold(0, |sum, level| sum.saturating_add(level.deepest).saturating_add(level.conditionals).saturating_add(1))
+    let start = Depth { depth: 0, doublings: 0 };
+    levels.iter().fold(start, |sum, level| Depth {
+        depth: sum.depth.saturating_add(level.deepest).saturating_add(level.conditionals).saturating_add(1),
+        doublings: sum.doublings.saturating_add(level.most_doublings),
+    })
+}
+
+/// What a macro puts twice into the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubles {
+    /// `default(a, b)`: `a`.
+    Argument,
+    /// `x.optMap(v, a)`: `x`.
+    Target,
 }
 
 enum Token {
@@ -120,6 +163,7 @@ enum Token {
     Conditional,
     Opens,
     Closes,
+    Macro(Doubles),
 }
 
 /// The tokens that matter to the depth; strings and comments are skipped.
@@ -169,8 +213,11 @@ impl Tokens<'_> {
         let len = self.rest.iter().position(|byte| !is_name(*byte)).unwrap_or(self.rest.len());
         let (name, after) = self.rest.split_at_checked(len)?;
         self.rest = after;
-        if name == b"in" {
-            return Some(Token::Deepens);
+        match name {
+            b"in" => return Some(Token::Deepens),
+            b"default" => return Some(Token::Macro(Doubles::Argument)),
+            b"optMap" | b"optFlatMap" => return Some(Token::Macro(Doubles::Target)),
+            _ => {}
         }
         let raw = matches!(name, b"r" | b"R" | b"br" | b"bR" | b"Br" | b"BR");
         if let (true, Some((quote @ (b'"' | b'\''), after))) = (raw, after.split_first()) {
@@ -246,5 +293,30 @@ mod tests {
             assert!(check_source(&source).is_err(), "{source}");
         }
         assert!(check_source(&format!("\"{}\"", "a".repeat(MAX_SOURCE))).is_err());
+    }
+
+    #[test]
+    fn macros_that_double_what_they_are_given_nest_a_few_deep() {
+        let default = |n: usize| format!("{}'a'{}", "default(".repeat(n), ", 'b')".repeat(n));
+        for source in [
+            default(MAX_DOUBLINGS),
+            vec![default(1); 20].join(" && "),
+            vec![default(2); 9].join(" + "),
+            format!("a{}", ".optMap(v, v)".repeat(MAX_DOUBLINGS)),
+            format!("'{}' == default", default(9)),
+        ] {
+            assert_eq!(check_source(&source), Ok(()), "{source}");
+        }
+        for source in [
+            default(MAX_DOUBLINGS + 1),
+            default(20),
+            format!("true && [x, ({})]", default(MAX_DOUBLINGS + 1)),
+            format!("a{}", ".optMap(v, v)".repeat(MAX_DOUBLINGS + 1)),
+            format!("a{}", ".optFlatMap(v, v)".repeat(MAX_DOUBLINGS + 1)),
+            format!("default(a{}, b)", " .optMap ( v, v)".repeat(MAX_DOUBLINGS)),
+            format!("default (({}), b)", default(MAX_DOUBLINGS)),
+        ] {
+            assert!(check_source(&source).is_err_and(|message| message.contains("the limit is 4")), "{source}");
+        }
     }
 }
