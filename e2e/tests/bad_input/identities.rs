@@ -77,7 +77,6 @@ fn nobodies() -> Vec<(String, Vec<San>)> {
 async fn a_garbage_identity_is_nobody() {
     for (name, names) in nobodies() {
         let client = RAW.waypoint.client(&RAW.pki.caller_with(&names));
-        // Names that no TLS stack would take may end the handshake: then there was no request at all.
         let response = client.request(&RAW.vip(), &Request::get(GITHUB, "/zen")).await.unwrap_or_else(|error| panic!("{name:?}: {error}"));
         assert_eq!(Answer::of(&response), Answer::Filter(403), "{name:?}");
     }
