@@ -6,6 +6,7 @@ pub mod envoy;
 pub mod hbone;
 pub mod host;
 pub mod http1;
+pub mod measure;
 pub mod origin;
 pub mod pki;
 pub mod ports;
