@@ -55,7 +55,7 @@ pub(crate) fn check_doubled(root: &IdedExpr) -> Result<(), String> {
         nodes = nodes.saturating_add(1);
         if nodes > MAX_DOUBLED {
             return Err(format!(
-                "the first argument of `default` is evaluated twice, and may have {MAX_DOUBLED} parts: nest `default(a, default(b, c))`, not `default(default(a, b), c)`"
+                "the first argument of `default` is evaluated twice, and the limit is {MAX_DOUBLED} parts: nest `default(a, default(b, c))`, not `default(default(a, b), c)`"
             ));
         }
         todo.extend(children(node));

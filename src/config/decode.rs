@@ -103,7 +103,8 @@ impl<'j> Object<'j> {
     /// The field; it is an error for it not to be there.
     pub(super) fn require(&self, name: &str, errors: &mut Errors) -> Option<Node<'j>> {
         let found = self.get(name);
-        if found.is_none() {
+        // One that is null has been told of.
+        if found.is_none() && !self.fields.iter().any(|(field, _)| field == name) {
             errors.add(&self.place, format!("field `{name}` is missing"));
         }
         found

@@ -35,7 +35,7 @@ const WAYS: &[Nest] = &[
     ("maps of maps", |n| format!("size({}1{}) == 1", "{1: ".repeat(n), "}".repeat(n))),
     ("a map's map's field", |n| format!("{}1{}{} == 1", "{'a': ".repeat(n), "}".repeat(n), ".a".repeat(n))),
     ("method calls in a chain", |n| format!("'a'{} == 'a'", ".lowerAscii()".repeat(n))),
-    ("method calls in arguments", |n| format!("{}''{} != 'b'", "'a'.replace('', ".repeat(n), ")".repeat(n))),
+    ("method calls in arguments", |n| format!("{}''{} != 'b'", "'a'.replace('b', ".repeat(n), ")".repeat(n))),
     ("function calls", |n| format!("{}'a'{} == 'a'", "string(".repeat(n), ")".repeat(n))),
     ("`in`", |n| format!("{}true{}", "true in [".repeat(n), "]".repeat(n))),
     ("`==` over brackets", |n| format!("{}true{}", "true == (".repeat(n), ")".repeat(n))),
@@ -133,7 +133,7 @@ fn an_expression_that_would_double_itself_out_of_memory_is_refused_at_once() {
     ] {
         let start = std::time::Instant::now();
         let error = loads(&source, false).expect_err(&source);
-        assert!(error.contains("`default` and `optMap` are nested"), "{source}: {error}");
+        assert!(error.contains("the limit is"), "{source}: {error}");
         assert!(start.elapsed().as_secs() < 5, "{source}: {:?}", start.elapsed());
     }
 }
