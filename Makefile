@@ -20,7 +20,7 @@ help: ## this help
 
 .PHONY: demo
 demo: build-wasm ## the egress workshop in a real Envoy, left running for your own curl (ARGS=--once: exits after it; ORIGIN=real: the real hosts)
-	@envoy=$$($(setup)/envoy); $(CARGO) build --quiet -p e2e --bin demo; \
+	@envoy=$$($(setup)/envoy); $(CARGO) build -p e2e --bin demo; \
 	ENVOY=$$envoy exec target/debug/demo $(ARGS)
 
 .PHONY: test
@@ -46,7 +46,7 @@ wasm: build-wasm ## builds the filter, and prints its path and size
 
 .PHONY: build-wasm
 build-wasm:
-	@$(setup)/cargo-wasm build --quiet --release --target wasm32-wasip1 -p egress-filter
+	@$(setup)/cargo-wasm build --release --target wasm32-wasip1 -p egress-filter
 	@$(setup)/drop-exports $(wasm) $(unused_callbacks)
 
 .PHONY: measure

@@ -87,13 +87,11 @@ impl HeadersRead {
 pub(crate) struct Uses {
     pub(crate) reads: Reads,
     pub(crate) request_headers: HeadersRead,
-    pub(crate) response_headers: HeadersRead,
 }
 
 impl Default for Uses {
     fn default() -> Self {
-        let none = HeadersRead::Names(Vec::new());
-        Uses { reads: Reads::default(), request_headers: none.clone(), response_headers: none }
+        Uses { reads: Reads::default(), request_headers: HeadersRead::Names(Vec::new()) }
     }
 }
 

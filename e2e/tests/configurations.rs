@@ -86,7 +86,7 @@ fn the_emulated_host_logs_every_error_and_serves_nothing() {
         assert!(!configured.accepted, "{}", case.name);
         let mut expected: Vec<String> = case.errors.iter().map(|error| format!("{PREFIX}{error}")).collect();
         expected.push(format!(
-            "egress filter: configuration refused, {} errors: every request is refused until a good one comes",
+            "egress filter: configuration refused, errors: {}; every request is refused until a good one comes",
             case.errors.len()
         ));
         let logged: Vec<_> = configured.logs.iter().filter(|log| log.level == LogLevel::Error).map(|log| log.text.as_str()).collect();
@@ -108,7 +108,7 @@ fn an_update_that_is_refused_leaves_the_last_good_one_in_force() {
         let configured = vm.configure(case.text());
         assert!(!configured.accepted, "{}", case.name);
         let last = configured.logs.last().map(|log| log.text.as_str()).unwrap_or_default();
-        assert!(last.ends_with(" errors: the last good configuration stays in force"), "{}: {last}", case.name);
+        assert!(last.ends_with("; the last good configuration stays in force"), "{}: {last}", case.name);
         let result = vm.stream(Request::new("GET", "api.github.com", "/zen")).run(Response::new(200));
         assert_eq!((result.local_response, result.failure), (None, None), "{}", case.name);
     }

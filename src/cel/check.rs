@@ -296,10 +296,11 @@ fn literal_type(literal: &LiteralValue) -> Type {
 
 impl Uses {
     fn read_header(&mut self, of: Object, name: Option<&str>) {
-        let headers = if of == Object::Response { &mut self.response_headers } else { &mut self.request_headers };
-        match name {
-            Some(name) => headers.name(name),
-            None => *headers = HeadersRead::All,
+        // A response is never judged line by line.
+        match (of, name) {
+            (Object::Response, _) => {}
+            (_, Some(name)) => self.request_headers.name(name),
+            (_, None) => self.request_headers = HeadersRead::All,
         }
     }
 

@@ -204,7 +204,7 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
         Some(name) => (true, name),
         None => (false, lower.as_str()),
     };
-    if !is_host_name(name) || name.ends_with('.') {
+    if !is_host_name(name) {
         let message = format!(
             "`{}` is no host: expected a name such as `api.example.com`, or one leading wildcard such as `*.example.com`; no port, scheme or trailing dot",
             text.escape_debug()

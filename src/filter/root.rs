@@ -45,7 +45,7 @@ impl RootContext for Root {
         };
         match Engine::load(&json) {
             Ok(engine) => {
-                log::info!("egress filter: configuration loaded, {} policies", engine.policy_count());
+                log::info!("egress filter: configuration loaded, policies: {}", engine.policy_count());
                 if let Err(error) = host::set_shared_data(&loaded_key(), b"1") {
                     log::warn!("egress filter: {error}");
                 }
@@ -62,7 +62,7 @@ impl RootContext for Root {
                 } else {
                     ("egress_config_refused_first_load", "every request is refused until a good one comes")
                 };
-                log::error!("egress filter: configuration refused, {} errors: {consequence}", errors.len());
+                log::error!("egress filter: configuration refused, errors: {}; {consequence}", errors.len());
                 if let Err(error) = host::define_counter(metric).and_then(host::increment) {
                     log::warn!("egress filter: cannot count: {error}");
                 }

@@ -21,7 +21,7 @@ pub fn canonical(authority: &[u8]) -> Result<String, &'static str> {
         };
     }
     let name = host.strip_suffix('.').unwrap_or(host);
-    if !is_host_name(name) || name.ends_with('.') {
+    if !is_host_name(name) {
         return Err("invalid host name");
     }
     Ok(name.to_ascii_lowercase())

@@ -146,8 +146,8 @@ fn publish(file: &Path, plugin: &Value, version: u32, configuration: &str) {
     std::fs::rename(&new, file).expect("a file");
 }
 
-const FIRST: &str = "egress filter: configuration refused, 1 errors: every request is refused until a good one comes";
-const UPDATE: &str = "egress filter: configuration refused, 1 errors: the last good configuration stays in force";
+const FIRST: &str = "egress filter: configuration refused, errors: 1; every request is refused until a good one comes";
+const UPDATE: &str = "egress filter: configuration refused, errors: 1; the last good configuration stays in force";
 
 #[tokio::test]
 async fn a_broken_first_load_refuses_everything_and_a_broken_update_nothing() {
