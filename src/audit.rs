@@ -7,6 +7,9 @@ use serde::Serialize;
 /// The longest text of a record that comes from the request, in bytes; what is longer is cut, and ends in `...`.
 const MAX_TEXT: usize = 1024;
 
+/// The most shadow policies, and the most errors, that one record names.
+pub(crate) const MAX_LIST: usize = 64;
+
 /// One decision. JSON escapes what a caller puts into its request, so that no line can be forged.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,7 +20,7 @@ pub(crate) struct Record<'a> {
     pub(crate) reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<&'static str>,
-    pub(crate) shadow: Vec<String>,
+    pub(crate) shadow: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) errors: Vec<EvaluationError<'a>>,
     pub(crate) caller: Option<&'a str>,

@@ -1,15 +1,14 @@
 //! Deny, Require, Allow.
 
-use crate::cel::view::{ChosenLine, View};
-use crate::cel::{Expected, Expression, HeadersRead, Phase};
+mod lines;
+
+use crate::cel::guard::{self, Guard};
+use crate::cel::view::View;
+use crate::cel::{Expected, Expression, Phase};
 use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, Mode, OnError};
-use crate::header_name::same_to_some_origin;
 use crate::outcome::{Denial, Reason};
 use crate::policy::Policy;
-use crate::request::Reads;
-
-/// The most ways to choose one line of each header that came on several; a request with more errs.
-const MAX_CHOICES: usize = 64;
+use lines::Choices;
 
 /// A compiled `traffic.authorization`.
 #[derive(Debug)]
@@ -72,8 +71,21 @@ impl Rule {
         Rule { action: config.action, combine: config.combine, on_error: config.on_error, expressions }
     }
 
-    pub(crate) fn reads(&self) -> Reads {
-        self.expressions.iter().fold(Reads::default(), |reads, expression| reads.or(expression.uses().reads))
+    pub(crate) fn is_allow(&self) -> bool {
+        self.action == Action::Allow
+    }
+
+    /// What an attribute must be for the rule to matter; any of these may be used. A Deny or Allow does not matter where it
+    /// does not match, a Require where it does.
+    pub(crate) fn guards(&self) -> Vec<Guard> {
+        let settled = self.action == Action::Require;
+        let each = self.expressions.iter().map(|expression| expression.guards(settled));
+        // One false settles All, one true settles Any.
+        match self.combine {
+            Combine::All if !settled => guard::any_of(each),
+            Combine::Any if settled => guard::any_of(each),
+            Combine::All | Combine::Any => guard::all_of(each),
+        }
     }
 
     fn ask(&self, view: &View<'_>, errors: &mut Vec<String>) -> Answer {
@@ -98,53 +110,19 @@ fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Ve
             Answer::Error
         }
     };
-    let repeated = repeated_headers(&expression.uses().request_headers, view);
-    if repeated.is_empty() {
-        return once(view);
-    }
-    let Some(choices) = repeated.iter().try_fold(1_usize, |product, (_, lines)| product.checked_mul(*lines)).filter(|n| *n <= MAX_CHOICES)
-    else {
-        errors.push("headers that the rule reads are repeated too often".to_owned());
-        return Answer::NotAsked;
+    let choices = match Choices::of(&expression.uses().request_headers, action, view) {
+        Choices::One => return once(view),
+        Choices::TooMany => {
+            errors.push("headers that the rule reads are repeated too often".to_owned());
+            return Answer::NotAsked;
+        }
+        Choices::Several(choices) => choices,
     };
-    let answers = (0..choices).map(|choice| {
-        let lines = choose(&repeated, choice);
-        let view = View::new(view.facts, view.request, view.peer).with_lines(&lines);
-        once(&view)
-    });
+    let answers = choices.iter().map(|lines| once(&view.at_lines(lines)));
     match action {
         Action::Deny => Answer::any(answers),
         Action::Allow | Action::Require => Answer::all(answers),
     }
-}
-
-/// The headers among those read that came on several lines, and on how many.
-fn repeated_headers(read: &HeadersRead, view: &View<'_>) -> Vec<(String, usize)> {
-    let headers = view.request_headers();
-    let names: Vec<&str> = match read {
-        HeadersRead::Names(names) => names.iter().map(String::as_str).collect(),
-        HeadersRead::All => headers.names(),
-    };
-    let mut repeated: Vec<(String, usize)> = Vec::new();
-    for name in names {
-        let lines = headers.count(name);
-        let counted = |(known, _): &(String, usize)| same_to_some_origin(known.as_bytes(), name.as_bytes());
-        if lines > 1 && !repeated.iter().any(counted) {
-            repeated.push((name.to_owned(), lines));
-        }
-    }
-    repeated
-}
-
-/// The lines of one choice: the choice's digits, each in the base of how many lines that header has.
-fn choose(repeated: &[(String, usize)], choice: usize) -> Vec<ChosenLine> {
-    let mut rest = choice;
-    let digit = |(name, lines): &(String, usize)| {
-        let index = rest.checked_rem(*lines).unwrap_or(0);
-        rest = rest.checked_div(*lines).unwrap_or(0);
-        ChosenLine { name: name.clone(), index }
-    };
-    repeated.iter().map(digit).collect()
 }
 
 /// What the policies in scope say together.
@@ -158,41 +136,53 @@ pub(crate) struct Judgement {
 }
 
 /// Judges a request: any matching Deny denies; else every Require must match; else any matching Allow allows; else it is
-/// allowed only where no Allow is in scope.
-pub(crate) fn judge<'p>(policies: impl Iterator<Item = (usize, &'p Policy)>, view: &View<'_>) -> Judgement {
-    let rules: Vec<(usize, Mode, &Rule)> =
-        policies.filter_map(|(index, policy)| Some((index, policy.mode, policy.rule.as_ref()?))).collect();
+/// allowed only where no Allow is in scope (`allows` says whether one is, be it among the candidates or not).
+pub(crate) fn judge(policies: &[Policy], candidates: &[u32], allows: bool, view: &View<'_>) -> Judgement {
+    let rules = Rules { policies, candidates };
     let mut errors = Vec::new();
-    let enforced = verdict(rules.iter().filter(|(_, mode, _)| *mode == Mode::Enforce), view, &mut errors);
+    let enforced = verdict(rules, allows, view, &mut errors);
     let mut judgement = Judgement { denial: None, policy: enforced.policy, reason: enforced.reason, shadow: Vec::new(), errors };
     if enforced.denies() {
         judgement.denial = Some(Denial::forbidden(enforced.reason));
         return judgement;
     }
-    let shadows: Vec<_> = rules.iter().filter(|(_, mode, _)| *mode == Mode::Shadow).collect();
-    if shadows.is_empty() {
-        return judgement;
-    }
-    let would_deny = |index: usize, rule: &Rule, errors: &mut Vec<(usize, String)>| match rule.action {
-        Action::Deny => !matches!(denies(index, rule, view, errors), Answer::No),
-        Action::Require => !matches(index, rule, view, errors),
-        Action::Allow => false,
-    };
-    for (index, _, rule) in &shadows {
-        if would_deny(*index, rule, &mut judgement.errors) {
-            judgement.shadow.push(*index);
+    let errors = &mut judgement.errors;
+    for (index, rule) in rules.of(Mode::Shadow, Action::Deny) {
+        if denies(index, rule, view, errors) != Answer::No {
+            judgement.shadow.push(index);
         }
     }
-    // Shadow Allows would deny together: where they are the first Allows in scope, or the others did not match.
-    let allows: Vec<_> = shadows.iter().filter(|(_, _, rule)| rule.action == Action::Allow).collect();
-    if enforced.reason == Reason::NoAllowRule && !allows.is_empty() {
-        let any = allows.iter().any(|(index, _, rule)| matches(*index, rule, view, &mut judgement.errors));
-        if !any {
-            judgement.shadow.extend(allows.iter().map(|(index, ..)| *index));
-            judgement.shadow.sort_unstable();
+    for (index, rule) in rules.of(Mode::Shadow, Action::Require) {
+        if !matches(index, rule, view, errors) {
+            judgement.shadow.push(index);
         }
     }
+    // Shadow Allows would deny together: where they are the first Allows in scope, and none matches.
+    if enforced.reason == Reason::NoAllowRule
+        && !rules.of(Mode::Shadow, Action::Allow).any(|(index, rule)| matches(index, rule, view, errors))
+    {
+        judgement.shadow.extend(rules.of(Mode::Shadow, Action::Allow).map(|(index, _)| index));
+    }
+    judgement.shadow.sort_unstable();
     judgement
+}
+
+/// The rules among the candidates.
+#[derive(Debug, Clone, Copy)]
+struct Rules<'p> {
+    policies: &'p [Policy],
+    candidates: &'p [u32],
+}
+
+impl<'p> Rules<'p> {
+    fn of(self, mode: Mode, action: Action) -> impl Iterator<Item = (usize, &'p Rule)> {
+        self.candidates.iter().filter_map(move |index| {
+            let index = usize::try_from(*index).ok()?;
+            let policy = self.policies.get(index).filter(|policy| policy.mode == mode)?;
+            let rule = policy.rule.as_ref().filter(|rule| rule.action == action)?;
+            Some((index, rule))
+        })
+    }
 }
 
 /// What the enforced rules say.
@@ -208,32 +198,28 @@ impl Verdict {
     }
 }
 
-fn verdict<'r, 'p: 'r>(
-    rules: impl Iterator<Item = &'r (usize, Mode, &'p Rule)> + Clone,
-    view: &View<'_>,
-    errors: &mut Vec<(usize, String)>,
-) -> Verdict {
-    let of = |action: Action| rules.clone().filter(move |(_, _, rule)| rule.action == action).map(|(index, _, rule)| (*index, *rule));
-    for (index, rule) in of(Action::Deny) {
+fn verdict(rules: Rules<'_>, allows: bool, view: &View<'_>, errors: &mut Vec<(usize, String)>) -> Verdict {
+    for (index, rule) in rules.of(Mode::Enforce, Action::Deny) {
         match denies(index, rule, view, errors) {
             Answer::Yes => return Verdict { policy: Some(index), reason: Reason::DenyMatched },
             Answer::Error | Answer::NotAsked => return Verdict { policy: Some(index), reason: Reason::DenyError },
             Answer::No => {}
         }
     }
-    for (index, rule) in of(Action::Require) {
+    for (index, rule) in rules.of(Mode::Enforce, Action::Require) {
         if !matches(index, rule, view, errors) {
             return Verdict { policy: Some(index), reason: Reason::RequireNotMatched };
         }
     }
-    let mut allows = false;
-    for (index, rule) in of(Action::Allow) {
+    if !allows {
+        return Verdict { policy: None, reason: Reason::NoAllowRule };
+    }
+    for (index, rule) in rules.of(Mode::Enforce, Action::Allow) {
         if matches(index, rule, view, errors) {
             return Verdict { policy: Some(index), reason: Reason::AllowMatched };
         }
-        allows = true;
     }
-    Verdict { policy: None, reason: if allows { Reason::NoAllowMatched } else { Reason::NoAllowRule } }
+    Verdict { policy: None, reason: Reason::NoAllowMatched }
 }
 
 /// Whether an Allow or Require matches; an error is no match.
@@ -253,6 +239,9 @@ fn denies(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, S
 fn asked(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, String)>) -> Answer {
     let mut messages = Vec::new();
     let answer = rule.ask(view, &mut messages);
-    errors.extend(messages.into_iter().map(|message| (index, message)));
+    // What the other expressions, or other lines of a header, have settled is no error of the rule.
+    if matches!(answer, Answer::Error | Answer::NotAsked) {
+        errors.extend(messages.into_iter().map(|message| (index, message)));
+    }
     answer
 }

@@ -3,7 +3,7 @@
 //! Language: the Common Expression Language (CEL, langdef), with the attributes and functions that [`types`] and
 //! [`functions`] declare.
 
-mod attribute;
+pub(crate) mod attribute;
 mod bounded;
 mod check;
 #[cfg(test)]
@@ -11,6 +11,7 @@ mod differential;
 mod env;
 mod eval;
 mod functions;
+pub(crate) mod guard;
 pub mod limits;
 mod lower;
 mod regex;
@@ -157,6 +158,22 @@ impl Expression {
     /// What it reads.
     pub(crate) fn uses(&self) -> &Uses {
         &self.uses
+    }
+
+    /// What an attribute must be for the rule not to give `settled`; any of these may be used.
+    pub(crate) fn guards(&self, settled: bool) -> Vec<guard::Guard> {
+        match &self.code {
+            Code::Rule(test) => guard::guards(test, settled),
+            Code::Value(_) | Code::Interpreted(_) => Vec::new(),
+        }
+    }
+
+    /// The header's value, where it is the same for every request.
+    pub(crate) fn constant(&self) -> Option<&str> {
+        match &self.code {
+            Code::Value(lower::Text::Literal(value)) => Some(value),
+            _ => None,
+        }
     }
 
     /// Evaluates a rule; an error says what is wrong with the request's data, without repeating it.

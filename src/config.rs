@@ -38,6 +38,8 @@ pub struct Config {
     pub host_binding: HostBinding,
     /// Which decisions are logged.
     pub audit: AuditLog,
+    /// `audit.accessLog`: whether the proxy's access log is told of each decision, in filter state.
+    pub access_log: bool,
     /// The policies, in the order they apply.
     pub policies: Vec<PolicyConfig>,
 }

@@ -5,11 +5,12 @@
 //!
 //! # The life of a request
 //!
-//! 1. `filter` (only in wasm) reads the request's headers from Envoy in one call, and [`policy::Engine::scope`] finds the
-//!    policies that are for its host ([`request::host`]), and which further facts they read.
-//! 2. The filter reads those facts and [`policy::Engine::decide`] decides: who is calling ([`identity`]), is the path safe
-//!    ([`path`]), is the host that of the service dialled ([`request::destination`]), do the rules let it through
-//!    (`authorization`, over [`cel`] expressions), and what changes in its headers (`transform`).
+//! 1. `filter` (only in wasm) reads the request's headers from Envoy in one call; whatever else is read of a request
+//!    ([`request::Source`]) is read when something asks for it, once.
+//! 2. [`policy::Engine::decide`] decides: what host is it for ([`request::host`]), is the path safe ([`path`]), is the host
+//!    that of the service dialled ([`request::destination`]), who is calling ([`identity`]), which policies can match at all
+//!    (`policy::index`), do their rules let it through (`authorization`, over [`cel`] expressions), and what changes in its
+//!    headers (`transform`).
 //! 3. The filter does what the [`outcome::Outcome`] says: it answers, or changes headers; it counts, and logs the audit
 //!    record (`audit`).
 //!
@@ -25,6 +26,7 @@ pub mod cel;
 pub mod config;
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 mod filter;
+mod hash;
 mod header_name;
 pub mod identity;
 pub mod outcome;

@@ -1,5 +1,7 @@
 //! What was decided about a request, and what is to be done.
 
+use std::borrow::Cow;
+
 /// The body of every denial by policy.
 pub const DENIAL_BODY: &str = "authorization failed";
 /// The body of every refusal of a malformed request.
@@ -7,13 +9,11 @@ pub const BAD_REQUEST_BODY: &str = "bad request";
 
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Outcome<'a> {
     /// The answer to give instead of forwarding, if the request is denied.
     pub denial: Option<Denial>,
     /// The index of the policy that decided, where one did.
     pub policy: Option<usize>,
-    /// Its name.
-    pub policy_name: Option<String>,
     /// Why.
     pub reason: Reason,
     /// Shadow policies that would have denied the request, were they enforced.
@@ -21,43 +21,80 @@ pub struct Outcome {
     /// Expressions that erred, by policy.
     pub errors: Vec<(usize, String)>,
     /// What to change of the request's headers, in order.
-    pub changes: Vec<Change>,
-    /// What to count.
-    pub counts: Vec<Count>,
-    /// The caller's SPIFFE ID.
-    pub caller: Option<String>,
+    pub changes: Vec<Change<'a>>,
+    /// The policies that may change the response.
+    pub responding: Vec<u32>,
     /// The line of the audit log, if this decision is logged.
     pub audit: Option<String>,
 }
 
-impl Outcome {
+impl Outcome<'_> {
     /// The request goes on.
-    pub(crate) fn allowed(reason: Reason, policy: Option<usize>) -> Outcome {
+    pub(crate) fn allowed(reason: Reason, policy: Option<usize>) -> Self {
         Outcome {
             denial: None,
             policy,
-            policy_name: None,
             reason,
             shadow: Vec::new(),
             errors: Vec::new(),
             changes: Vec::new(),
-            counts: Vec::new(),
-            caller: None,
+            responding: Vec::new(),
             audit: None,
         }
     }
 
     /// The request ends here.
-    pub(crate) fn denied(denial: Denial, policy: Option<usize>) -> Outcome {
+    pub(crate) fn denied(denial: Denial, policy: Option<usize>) -> Self {
         Outcome { reason: denial.reason, denial: Some(denial), ..Outcome::allowed(Reason::InternalError, policy) }
     }
 
     /// The request ends here because something failed that must not.
     #[must_use]
-    pub fn internal_error(detail: &'static str) -> Outcome {
+    pub fn internal_error(detail: &'static str) -> Self {
         let denial = Denial { detail: Some(detail), ..Denial::forbidden(Reason::InternalError) };
-        let counts = vec![Count { policy: None, counter: Counter::Denied }, Count { policy: None, counter: Counter::InternalErrors }];
-        Outcome { counts, ..Outcome::denied(denial, None) }
+        Outcome::denied(denial, None)
+    }
+
+    /// Tells what is to be counted.
+    pub fn count(&self, mut step: impl FnMut(Count)) {
+        let verdict = if self.denial.is_some() { Counter::Denied } else { Counter::Allowed };
+        step(Count { policy: None, counter: verdict });
+        if let Some(index) = self.policy {
+            step(Count { policy: Some(index), counter: verdict });
+        }
+        if self.reason == Reason::InternalError {
+            step(Count { policy: None, counter: Counter::InternalErrors });
+        }
+        if !self.shadow.is_empty() {
+            step(Count { policy: None, counter: Counter::ShadowDenied });
+        }
+        for index in &self.shadow {
+            step(Count { policy: Some(*index), counter: Counter::ShadowDenied });
+        }
+        count_errors(&self.errors, step);
+    }
+}
+
+fn count_errors(errors: &[(usize, String)], mut step: impl FnMut(Count)) {
+    for (index, _) in errors {
+        step(Count { policy: None, counter: Counter::EvaluationErrors });
+        step(Count { policy: Some(*index), counter: Counter::EvaluationErrors });
+    }
+}
+
+/// What is to be done to a response.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ResponseOutcome<'a> {
+    /// What to change of its headers, in order.
+    pub changes: Vec<Change<'a>>,
+    /// Expressions that erred, by policy.
+    pub errors: Vec<(usize, String)>,
+}
+
+impl ResponseOutcome<'_> {
+    /// Tells what is to be counted.
+    pub fn count(&self, step: impl FnMut(Count)) {
+        count_errors(&self.errors, step);
     }
 }
 
@@ -137,13 +174,13 @@ impl Reason {
 
 /// A change of a header. Names are lower-case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum Change<'a> {
     /// One more line.
-    Add(String, Vec<u8>),
+    Add(&'a str, Cow<'a, [u8]>),
     /// This value on the one line there is, or on a new one.
-    Replace(String, Vec<u8>),
+    Replace(&'a str, Cow<'a, [u8]>),
     /// No line of this name.
-    Remove(String),
+    Remove(Cow<'a, str>),
 }
 
 /// One step of a counter.
@@ -153,13 +190,6 @@ pub struct Count {
     pub policy: Option<usize>,
     /// Which.
     pub counter: Counter,
-}
-
-impl Count {
-    /// A step of the filter's counter and of the policy's.
-    pub(crate) fn of_policy(index: usize, counter: Counter) -> [Count; 2] {
-        [Count { policy: None, counter }, Count { policy: Some(index), counter }]
-    }
 }
 
 /// What is counted.

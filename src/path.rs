@@ -28,7 +28,8 @@ impl PathSafety {
 /// The path without its query.
 #[must_use]
 pub fn without_query(path_and_query: &[u8]) -> &[u8] {
-    path_and_query.split(|byte| *byte == b'?').next().unwrap_or_default()
+    let end = path_and_query.iter().position(|byte| *byte == b'?').unwrap_or(path_and_query.len());
+    path_and_query.get(..end).unwrap_or_default()
 }
 
 fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
@@ -40,11 +41,12 @@ fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
         return Some("fragment");
     }
     let mut rest = path;
-    let (mut before, mut escaped) = (0, 0);
+    let (mut before, mut escaped, mut dots) = (0, 0, false);
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         match byte {
             b'/' if before == b'/' => return Some("empty segment"),
+            b'.' if before == b'/' => dots = true,
             b'\\' => return Some("backslash"),
             b';' => return Some("semicolon"),
             0..=b' ' | 0x7f..=0xff => return Some("control or non-ASCII byte"),
@@ -66,7 +68,7 @@ fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
         }
         (before, escaped) = (byte, 0);
     }
-    has_dot_segment(path).then_some("dot segment")
+    (dots && has_dot_segment(path)).then_some("dot segment")
 }
 
 fn lenient(path: &[u8]) -> Option<&'static str> {

@@ -1,63 +1,52 @@
 //! Policies, compiled: what they say of a request.
 //!
-//! [`Engine::load`] compiles a configuration once. Per request, [`Engine::scope`] finds the policies that are for its
-//! host and the facts that they read, and [`Engine::decide`] decides.
+//! [`Engine::load`] compiles a configuration once; [`Engine::decide`] decides about a request, looking only at the policies
+//! that can matter to it.
 
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod agreement;
 mod index;
 #[cfg(test)]
 mod tests;
+
+use std::borrow::Cow;
+use std::sync::Mutex;
 
 use crate::audit::{self, Record};
 use crate::authorization::{self, Judgement, Rule};
 use crate::cel::view::View;
 use crate::cel::{Expression, Phase};
-use crate::config::{AuditLog, Config, ConfigError, HostBinding, IdentityConfig, Mode, PolicyConfig};
-use crate::identity::peer;
-use crate::outcome::{Change, Count, Counter, Denial, Outcome, Reason};
+use crate::config::{AuditLog, Config, ConfigError, HostBinding, Mode, PolicyConfig};
+use crate::identity::peer::{Caller, Callers};
+use crate::outcome::{Denial, Outcome, Reason, ResponseOutcome};
 use crate::path::{self, PathSafety};
 use crate::request::headers::Headers;
 use crate::request::{Facts, Reads, destination, host};
 use crate::transform::HeaderRules;
-use index::Index;
+use index::{Groups, Index};
 
 /// A compiled policy.
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) name: String,
     pub(crate) mode: Mode,
-    path_safety: Option<PathSafety>,
     pub(crate) rule: Option<Rule>,
     request: HeaderRules,
     response: HeaderRules,
-    reads: Reads,
 }
 
 /// A compiled configuration.
 #[derive(Debug)]
 pub struct Engine {
-    identity: IdentityConfig,
+    callers: Callers,
     path_safety: PathSafety,
     host_binding: HostBinding,
     audit: AuditLog,
+    access_log: bool,
     policies: Vec<Policy>,
     index: Index,
-}
-
-/// The policies that are for one request's host, in the order they apply.
-#[derive(Debug, Clone)]
-pub struct Scope {
-    host: Result<String, &'static str>,
-    policies: Vec<usize>,
-    path_safety: PathSafety,
-    reads: Reads,
-}
-
-impl Scope {
-    /// The facts that the policies in scope read, beside the headers and the caller's identity.
-    #[must_use]
-    pub fn reads(&self) -> Reads {
-        self.reads
-    }
+    /// Room for the candidates of one request, kept for the next.
+    candidates: Mutex<Vec<u32>>,
 }
 
 impl Engine {
@@ -67,18 +56,21 @@ impl Engine {
     /// Everything that is wrong with it: its shape, and each expression in it.
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
-        let index = Index::new(&config.policies);
-        let policies = config.policies.iter().map(|policy| Policy::compile(policy, &mut errors)).collect();
+        let policies: Vec<Policy> = config.policies.iter().map(|policy| Policy::compile(policy, &mut errors)).collect();
         if !errors.is_empty() {
             return Err(errors);
         }
+        let entries: Vec<index::Entry<'_>> = config.policies.iter().zip(&policies).map(|(config, policy)| policy.entry(config)).collect();
+        let index = Index::new(&entries);
         Ok(Engine {
-            identity: config.identity,
+            callers: Callers::new(config.identity),
             path_safety: config.path_safety,
             host_binding: config.host_binding,
             audit: config.audit,
+            access_log: config.access_log,
             policies,
             index,
+            candidates: Mutex::default(),
         })
     }
 
@@ -94,130 +86,126 @@ impl Engine {
         self.policies.get(index).map(|policy| policy.name.as_str())
     }
 
-    /// Where the caller's identity is looked for.
+    /// Whether the proxy's access log is to be told of each decision.
     #[must_use]
-    pub fn identity(&self) -> &IdentityConfig {
-        &self.identity
+    pub fn tells_access_log(&self) -> bool {
+        self.access_log
     }
 
-    /// Finds the policies that are for a request.
+    /// Who the caller of a request is.
     #[must_use]
-    pub fn scope(&self, headers: &Headers<'_>) -> Scope {
-        let host = request_host(headers);
-        let policies = host.as_ref().map_or_else(|_| Vec::new(), |host| self.index.find(host));
-        let in_scope = || policies.iter().filter_map(|index| self.policies.get(*index));
-        let enforced = in_scope().filter(|policy| policy.mode == Mode::Enforce);
-        // Of several policies that each set it, the strictest counts.
-        let path_safety = enforced.filter_map(|policy| policy.path_safety).max().unwrap_or(self.path_safety);
-        let bound = Reads { service: self.host_binding == HostBinding::Strict, ..Reads::default() };
-        let reads = in_scope().fold(bound, |reads, policy| reads.or(policy.reads));
-        Scope { host, policies, path_safety, reads }
+    pub fn caller<'f>(&self, facts: &'f Facts<'_>) -> &'f Caller {
+        facts.caller(&self.callers)
     }
 
     /// Decides about a request.
     #[must_use]
-    pub fn decide(&self, scope: &Scope, facts: &Facts<'_>) -> Outcome {
-        let peer = facts.peer(&self.identity);
-        let mut outcome = match self.refusal(scope, facts) {
-            Some(denial) => Outcome::denied(denial, None),
-            None => self.authorize(scope, &View::new(facts, &facts.headers, peer)),
+    pub fn decide<'a>(&'a self, facts: &'a Facts<'a>) -> Outcome<'a> {
+        let host = request_host(&facts.headers);
+        let mut outcome = match self.admit(facts, &host) {
+            Ok((host, groups)) => self.judge(facts, host, &groups),
+            Err(denial) => Outcome::denied(denial, None),
         };
-        if outcome.denial.is_none() {
-            outcome = self.transform(scope, facts, peer, outcome);
+        if facts.failed() {
+            outcome = Outcome::internal_error("host call failed");
         }
-        self.count(&mut outcome);
-        outcome.caller = peer.id.map(|id| id.as_str().to_owned());
-        outcome.policy_name = outcome.policy.and_then(|index| self.policy_name(index)).map(str::to_owned);
         let worth_telling = outcome.denial.is_some() || !outcome.shadow.is_empty();
         if self.audit == AuditLog::All || (self.audit == AuditLog::Denied && worth_telling) {
-            outcome.audit = Some(self.record(scope, facts, peer, &outcome));
+            outcome.audit = Some(self.record(facts, host.as_deref().ok(), &outcome));
         }
         outcome
     }
 
-    /// Whether a response to this request may be changed.
+    /// What to change of the response to a request that went on; the facts are the request's as it came.
     #[must_use]
-    pub fn changes_response(&self, scope: &Scope) -> bool {
-        self.in_scope(scope).any(|(_, policy)| policy.mode == Mode::Enforce && !policy.response.is_empty())
-    }
-
-    /// What to change of the response's headers; the facts are the request's as it came.
-    #[must_use]
-    pub fn respond(&self, scope: &Scope, facts: &Facts<'_>, response: &Headers<'_>) -> (Vec<Change>, Vec<Count>) {
-        let peer = facts.peer(&self.identity);
+    pub fn respond<'a>(&'a self, responding: &[u32], facts: &'a Facts<'a>, response: &Headers<'a>) -> ResponseOutcome<'a> {
         let mut headers = response.clone();
-        let (mut changes, mut counts) = (Vec::new(), Vec::new());
-        for (index, policy) in self.in_scope(scope).filter(|(_, policy)| policy.mode == Mode::Enforce) {
-            let applied = policy.response.apply(&mut headers, &mut changes, |headers, value| {
-                value.header_value(&View::new(facts, &facts.headers, peer).with_response(headers))
-            });
-            counts.extend(applied.errors.iter().flat_map(|_| Count::of_policy(index, Counter::EvaluationErrors)));
+        let mut outcome = ResponseOutcome::default();
+        for (index, policy) in self.policies_at(responding) {
+            let value_of =
+                |headers: &Headers<'a>, value: &Expression| value.header_value(&View::new(facts, &self.callers).with_response(headers));
+            let applied = policy.response.apply(&mut headers, &mut outcome.changes, value_of);
+            outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
         }
-        (changes, counts)
+        outcome
     }
 
-    fn in_scope(&self, scope: &Scope) -> impl Iterator<Item = (usize, &Policy)> {
-        scope.policies.iter().filter_map(|index| Some((*index, self.policies.get(*index)?)))
+    fn policies_at(&self, indices: &[u32]) -> impl Iterator<Item = (usize, &Policy)> {
+        indices.iter().filter_map(|index| {
+            let index = usize::try_from(*index).ok()?;
+            Some((index, self.policies.get(index)?))
+        })
     }
 
-    /// What is refused whatever the rules say.
-    fn refusal(&self, scope: &Scope, facts: &Facts<'_>) -> Option<Denial> {
-        let host = match &scope.host {
-            Ok(host) => host,
-            Err(why) => return Some(Denial::bad_request(Reason::BadHost, why)),
+    /// Refuses what is refused whatever the rules say; else gives the request's host, and the groups of policies for it.
+    fn admit<'h>(&self, facts: &Facts<'_>, host: &'h Result<Cow<'_, str>, &'static str>) -> Result<(&'h str, Groups<'_>), Denial> {
+        let host = match host {
+            Ok(host) => &**host,
+            Err(why) => return Err(Denial::bad_request(Reason::BadHost, why)),
         };
+        let groups = self.index.groups(host);
         let path = facts.headers.first(b":path").unwrap_or_default();
-        if let Some(why) = scope.path_safety.objection(path) {
-            return Some(Denial::bad_request(Reason::PathUnsafe, why));
+        if let Some(why) = groups.path_safety().unwrap_or(self.path_safety).objection(path) {
+            return Err(Denial::bad_request(Reason::PathUnsafe, why));
         }
-        let bound = self.host_binding == HostBinding::Strict;
-        let destination = destination::hostname(facts.service).filter(|_| bound)?;
-        (!destination::serves(destination, host)).then(|| Denial::forbidden(Reason::HostMismatch))
+        if self.host_binding == HostBinding::Strict
+            && facts.destination().is_some_and(|destination| !destination::serves(destination, host))
+        {
+            return Err(Denial::forbidden(Reason::HostMismatch));
+        }
+        Ok((host, groups))
     }
 
-    fn authorize(&self, scope: &Scope, view: &View<'_>) -> Outcome {
-        let Judgement { denial, policy, reason, shadow, errors } = authorization::judge(self.in_scope(scope), view);
+    /// What the policies say of a request, and do to it.
+    fn judge<'a>(&'a self, facts: &'a Facts<'a>, host: &str, groups: &Groups<'_>) -> Outcome<'a> {
+        let view = View::new(facts, &self.callers).with_host(host);
+        let mut candidates = self.candidates.try_lock().map_or_else(|_| Vec::new(), |mut kept| std::mem::take(&mut *kept));
+        self.index.candidates(groups, &view, &mut candidates);
+        let Judgement { denial, policy, reason, shadow, errors } =
+            authorization::judge(&self.policies, &candidates, groups.allows(), &view);
         let mut outcome = match denial {
             Some(denial) => Outcome::denied(denial, policy),
             None => Outcome::allowed(reason, policy),
         };
         outcome.shadow = shadow;
         outcome.errors = errors;
+        if outcome.denial.is_none() {
+            outcome = self.transform(&candidates, facts, outcome);
+        }
+        if let Ok(mut kept) = self.candidates.try_lock() {
+            *kept = candidates;
+        }
         outcome
     }
 
     /// Changes the headers of a request that goes on; denies it after all where its request line would be the wrong one.
-    fn transform(&self, scope: &Scope, facts: &Facts<'_>, peer: peer::Peer<'_>, mut outcome: Outcome) -> Outcome {
-        let changing = || self.in_scope(scope).filter(|(_, policy)| policy.mode == Mode::Enforce && !policy.request.is_empty());
-        if changing().next().is_none() {
-            return outcome;
-        }
-        let mut headers = facts.headers.clone();
-        for (index, policy) in changing() {
-            let value_of = |headers: &Headers<'_>, value: &Expression| value.header_value(&View::new(facts, headers, peer));
-            let applied = policy.request.apply(&mut headers, &mut outcome.changes, value_of);
-            outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
-            if applied.unusable {
-                let denied = Outcome::denied(Denial::forbidden(Reason::RewriteError), Some(index));
-                return Outcome { errors: outcome.errors, ..denied };
+    fn transform<'a>(&'a self, candidates: &[u32], facts: &'a Facts<'a>, mut outcome: Outcome<'a>) -> Outcome<'a> {
+        let enforced = || self.policies_at(candidates).filter(|(_, policy)| policy.mode == Mode::Enforce);
+        let mut changing = enforced().filter(|(_, policy)| !policy.request.is_empty()).peekable();
+        if changing.peek().is_some() {
+            let mut headers = facts.headers.clone();
+            for (index, policy) in changing {
+                let value_of =
+                    |headers: &Headers<'a>, value: &Expression| value.header_value(&View::new(facts, &self.callers).with_request(headers));
+                let applied = policy.request.apply(&mut headers, &mut outcome.changes, value_of);
+                outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
+                if applied.unusable {
+                    let denied = Outcome::denied(Denial::forbidden(Reason::RewriteError), Some(index));
+                    return Outcome { errors: outcome.errors, ..denied };
+                }
             }
         }
+        let responding = enforced().filter(|(_, policy)| !policy.response.is_empty());
+        outcome.responding = responding.filter_map(|(index, _)| u32::try_from(index).ok()).collect();
+        // When the response comes, the proxy no longer tells what it knows of the request.
+        let reads = self.policies_at(&outcome.responding).fold(Reads::default(), |reads, (_, policy)| reads.or(policy.response.reads()));
+        facts.prefetch(reads, &self.callers);
         outcome
     }
 
-    fn count(&self, outcome: &mut Outcome) {
-        let verdict = if outcome.denial.is_some() { Counter::Denied } else { Counter::Allowed };
-        outcome.counts.push(Count { policy: None, counter: verdict });
-        outcome.counts.extend(outcome.policy.map(|index| Count { policy: Some(index), counter: verdict }));
-        if !outcome.shadow.is_empty() {
-            outcome.counts.push(Count { policy: None, counter: Counter::ShadowDenied });
-        }
-        outcome.counts.extend(outcome.shadow.iter().map(|index| Count { policy: Some(*index), counter: Counter::ShadowDenied }));
-        outcome.counts.extend(outcome.errors.iter().flat_map(|(index, _)| Count::of_policy(*index, Counter::EvaluationErrors)));
-    }
-
-    fn record(&self, scope: &Scope, facts: &Facts<'_>, peer: peer::Peer<'_>, outcome: &Outcome) -> String {
-        let names = |indices: &[usize]| indices.iter().filter_map(|index| self.policy_name(*index)).map(str::to_owned).collect();
+    fn record(&self, facts: &Facts<'_>, host: Option<&str>, outcome: &Outcome<'_>) -> String {
+        let caller = self.caller(facts);
+        let shadow = outcome.shadow.iter().filter_map(|index| self.policy_name(*index));
         let errors = outcome.errors.iter().filter_map(|(index, message)| {
             let policy = self.policy_name(*index)?;
             Some(audit::EvaluationError { policy, message })
@@ -228,14 +216,14 @@ impl Engine {
             policy: outcome.policy.and_then(|index| self.policy_name(index)),
             reason: outcome.reason.as_str(),
             detail: outcome.denial.as_ref().and_then(|denial| denial.detail),
-            shadow: names(&outcome.shadow),
-            errors: errors.collect(),
-            caller: peer.id.map(|id| id.as_str()),
-            rejected_caller: peer.rejected,
+            shadow: shadow.take(audit::MAX_LIST).collect(),
+            errors: errors.take(audit::MAX_LIST).collect(),
+            caller: caller.spiffe_id(),
+            rejected_caller: caller.rejected(),
             method: audit::text(facts.headers.first(b":method")),
-            host: scope.host.as_deref().ok().map(Into::into).or_else(|| audit::text(facts.headers.first(b":authority"))),
+            host: host.map(Cow::Borrowed).or_else(|| audit::text(facts.headers.first(b":authority"))),
             path: audit::text(facts.headers.first(b":path").map(path::without_query)),
-            destination: destination::hostname(facts.service),
+            destination: facts.destination(),
             status: outcome.denial.as_ref().map(|denial| denial.status),
             request_id: audit::text(facts.headers.first(b"x-request-id")),
         }
@@ -249,17 +237,26 @@ impl Policy {
         let rule = config.authorization.as_ref().map(|authorization| Rule::compile(&config.name, authorization, errors));
         let request = HeaderRules::compile(&config.name, &config.request, Phase::Request, errors);
         let response = HeaderRules::compile(&config.name, &config.response, Phase::Response, errors);
-        let reads = rule.as_ref().map_or_else(Reads::default, Rule::reads).or(request.reads()).or(response.reads());
-        Policy { name: config.name.clone(), mode: config.mode, path_safety: config.path_safety, rule, request, response, reads }
+        Policy { name: config.name.clone(), mode: config.mode, rule, request, response }
+    }
+
+    /// What the index needs to know of it.
+    fn entry<'c>(&self, config: &'c PolicyConfig) -> index::Entry<'c> {
+        let enforced = self.mode == Mode::Enforce;
+        let is_allow = self.rule.as_ref().is_some_and(Rule::is_allow);
+        // Headers change whatever the rule says; and what shadow Allows would do together needs all of them.
+        let findable = self.request.is_empty() && self.response.is_empty() && (enforced || !is_allow);
+        let guards = self.rule.as_ref().filter(|_| findable).map_or_else(Vec::new, Rule::guards);
+        index::Entry { hosts: &config.hosts, guards, is_allow, enforced, path_safety: config.path_safety }
     }
 }
 
 /// The one host that a request names.
-fn request_host(headers: &Headers<'_>) -> Result<String, &'static str> {
+fn request_host<'h>(headers: &'h Headers<'_>) -> Result<Cow<'h, str>, &'static str> {
     let mut authorities = headers.values(b":authority");
     let host = host::canonical(authorities.next().unwrap_or_default())?;
     // Two hosts, however they came: which one counts would be the origin's guess.
-    if authorities.next().is_some() || headers.values(b"host").any(|other| host::canonical(other).as_deref() != Ok(host.as_str())) {
+    if authorities.next().is_some() || headers.values(b"host").any(|other| host::canonical(other).as_deref() != Ok(&*host)) {
         return Err("more than one host");
     }
     Ok(host)

@@ -4,52 +4,157 @@ pub mod destination;
 pub mod headers;
 pub mod host;
 
-use crate::config::IdentityConfig;
-use crate::identity::peer::{self, Peer, Presented};
+use std::sync::{Arc, OnceLock};
+
+use crate::identity::peer::{Caller, Callers};
 use headers::Headers;
 
-/// The facts of one request, as far as the policies in scope read them ([`Reads`]).
-#[derive(Debug, Clone, Default)]
-pub struct Facts<'a> {
-    /// The request's headers.
-    pub headers: Headers<'a>,
+/// What a proxy knows of a request beside its headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Property {
     /// Filter state `io.istio.peer_principal`.
-    pub filter_state: &'a [u8],
+    PeerPrincipal,
     /// The URI SAN of the peer's certificate on this very connection.
-    pub peer_certificate: &'a [u8],
-    /// Envoy's name of the filter chain or cluster that the request came to, such as `inbound-vip|80|http|api.github.com`.
-    pub service: &'a [u8],
+    PeerCertificate,
+    /// Envoy's name of the filter chain that the request came to, such as `inbound-vip|80|http|api.github.com`.
+    FilterChainName,
+    /// Envoy's name of the cluster that the request goes to.
+    ClusterName,
     /// `HTTP/1.1`, `HTTP/2` or `HTTP/3`.
-    pub version: &'a [u8],
+    Protocol,
     /// The caller's address with its port.
-    pub source_address: &'a [u8],
+    SourceAddress,
     /// The address that the caller dialled, with its port.
+    DestinationAddress,
+}
+
+impl Property {
+    /// All of them, in order.
+    pub const ALL: [Property; 7] = [
+        Property::PeerPrincipal,
+        Property::PeerCertificate,
+        Property::FilterChainName,
+        Property::ClusterName,
+        Property::Protocol,
+        Property::SourceAddress,
+        Property::DestinationAddress,
+    ];
+}
+
+/// Where properties come from. They are asked for when something reads them, and may be asked for again.
+pub trait Source: std::fmt::Debug + Sync {
+    /// The property's value, empty where there is none.
+    fn property(&self, property: Property) -> &[u8];
+
+    /// Whether a property could not be read, so that what was decided on its absence does not hold.
+    fn failed(&self) -> bool;
+}
+
+/// Properties that are given.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// [`Property::PeerPrincipal`]
+    pub peer_principal: &'a [u8],
+    /// [`Property::PeerCertificate`]
+    pub peer_certificate: &'a [u8],
+    /// [`Property::FilterChainName`]
+    pub filter_chain_name: &'a [u8],
+    /// [`Property::ClusterName`]
+    pub cluster_name: &'a [u8],
+    /// [`Property::Protocol`]
+    pub protocol: &'a [u8],
+    /// [`Property::SourceAddress`]
+    pub source_address: &'a [u8],
+    /// [`Property::DestinationAddress`]
     pub destination_address: &'a [u8],
 }
 
-impl Facts<'_> {
-    /// Who the caller is.
-    #[must_use]
-    pub fn peer(&self, config: &IdentityConfig) -> Peer<'_> {
-        let forwarded_client_cert = self.headers.values(b"x-forwarded-client-cert").last().unwrap_or_default();
-        peer::identify(
-            config,
-            Presented { filter_state: self.filter_state, peer_certificate: self.peer_certificate, forwarded_client_cert },
-        )
+impl Source for Given<'_> {
+    fn property(&self, property: Property) -> &[u8] {
+        match property {
+            Property::PeerPrincipal => self.peer_principal,
+            Property::PeerCertificate => self.peer_certificate,
+            Property::FilterChainName => self.filter_chain_name,
+            Property::ClusterName => self.cluster_name,
+            Property::Protocol => self.protocol,
+            Property::SourceAddress => self.source_address,
+            Property::DestinationAddress => self.destination_address,
+        }
+    }
+
+    fn failed(&self) -> bool {
+        false
     }
 }
 
-/// The facts that the policies in scope of a request read, beside its headers and the caller's identity.
+/// The facts of one request: its headers as they came, and where the rest is to be had.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The request's headers.
+    pub headers: Headers<'a>,
+    source: &'a dyn Source,
+    caller: OnceLock<Arc<Caller>>,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts of a request with these headers.
+    #[must_use]
+    pub fn new(headers: Headers<'a>, source: &'a dyn Source) -> Self {
+        Facts { headers, source, caller: OnceLock::new() }
+    }
+
+    /// A property, empty where there is none.
+    pub(crate) fn property(&self, property: Property) -> &'a [u8] {
+        self.source.property(property)
+    }
+
+    pub(crate) fn failed(&self) -> bool {
+        self.source.failed()
+    }
+
+    /// Who the caller is.
+    pub(crate) fn caller(&self, callers: &Callers) -> &Caller {
+        self.caller.get_or_init(|| callers.of(self))
+    }
+
+    /// The host name of the service that the request came to.
+    pub(crate) fn destination(&self) -> Option<&'a str> {
+        let of = |property| destination::hostname(self.property(property));
+        of(Property::FilterChainName).or_else(|| of(Property::ClusterName))
+    }
+
+    /// Asks for what will be read later, when the proxy may no longer know.
+    pub(crate) fn prefetch(&self, reads: Reads, callers: &Callers) {
+        if reads.caller {
+            self.caller(callers);
+        }
+        if reads.destination {
+            self.destination();
+        }
+        let properties = [
+            (reads.version, Property::Protocol),
+            (reads.source_address, Property::SourceAddress),
+            (reads.destination_address, Property::DestinationAddress),
+        ];
+        for (_, property) in properties.into_iter().filter(|(read, _)| *read) {
+            self.property(property);
+        }
+    }
+}
+
+/// The facts that an expression reads, beside headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reads {
+    /// `source.identity` or `source.spiffeId`.
+    pub caller: bool,
     /// `request.version`.
     pub version: bool,
     /// `source.address` or `source.port`.
     pub source_address: bool,
     /// `destination.address` or `destination.port`.
     pub destination_address: bool,
-    /// `destination.hostname`, or the host binding.
-    pub service: bool,
+    /// `destination.hostname`.
+    pub destination: bool,
 }
 
 impl Reads {
@@ -57,10 +162,11 @@ impl Reads {
     #[must_use]
     pub fn or(self, other: Reads) -> Reads {
         Reads {
+            caller: self.caller || other.caller,
             version: self.version || other.version,
             source_address: self.source_address || other.source_address,
             destination_address: self.destination_address || other.destination_address,
-            service: self.service || other.service,
+            destination: self.destination || other.destination,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `add`, `set` and `remove`, in this order.
 
+use std::borrow::Cow;
+
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig};
 use crate::header_name::{is_token, is_value, same_to_some_origin};
@@ -46,23 +48,26 @@ impl HeaderRules {
     /// Applies the rules to `headers`, noting what changed; says what went wrong.
     ///
     /// A header whose value errs, or is no legal one, is left out: of an `add` that line, of a `set` the caller's lines too.
-    pub(crate) fn apply(
-        &self,
-        headers: &mut Headers<'_>,
-        changes: &mut Vec<Change>,
-        value_of: impl Fn(&Headers<'_>, &Expression) -> Result<Vec<u8>, String>,
+    pub(crate) fn apply<'a>(
+        &'a self,
+        headers: &mut Headers<'a>,
+        changes: &mut Vec<Change<'a>>,
+        value_of: impl Fn(&Headers<'a>, &Expression) -> Result<Vec<u8>, String>,
     ) -> Applied {
         let mut applied = Applied::default();
         let failed = &mut applied.errors;
-        let evaluate = |headers: &Headers<'_>, name: &str, expression: &Expression| {
+        let evaluate = |headers: &Headers<'a>, name: &str, expression: &'a Expression| {
+            if let Some(value) = expression.constant().filter(|value| is_legal(name, value.as_bytes())) {
+                return Ok(Cow::Borrowed(value.as_bytes()));
+            }
             let value = value_of(headers, expression).map_err(|error| format!("value of `{name}`: {error}"))?;
-            if is_legal(name, &value) { Ok(value) } else { Err(format!("value of `{name}`: no legal value of this header")) }
+            if is_legal(name, &value) { Ok(Cow::Owned(value)) } else { Err(format!("value of `{name}`: no legal value of this header")) }
         };
         for (name, expression) in &self.add {
             match evaluate(headers, name, expression) {
                 Ok(value) => {
-                    headers.add(name.as_bytes(), &value);
-                    changes.push(Change::Add(name.clone(), value));
+                    headers.push(name.as_bytes(), value.clone());
+                    changes.push(Change::Add(name, value));
                 }
                 Err(error) => failed.push(error),
             }
@@ -83,8 +88,8 @@ impl HeaderRules {
             let removed = remove(headers, changes, name, value.is_err());
             match value {
                 Ok(value) => {
-                    headers.add(name.as_bytes(), &value);
-                    changes.push(if removed > 1 { Change::Add(name.clone(), value) } else { Change::Replace(name.clone(), value) });
+                    headers.push(name.as_bytes(), value.clone());
+                    changes.push(if removed > 1 { Change::Add(name, value) } else { Change::Replace(name, value) });
                 }
                 Err(error) => failed.push(error),
             }
@@ -105,32 +110,32 @@ pub(crate) struct Applied {
     pub(crate) unusable: bool,
 }
 
-fn set_pseudo(headers: &mut Headers<'_>, changes: &mut Vec<Change>, name: &str, value: Vec<u8>) {
+fn set_pseudo<'a>(headers: &mut Headers<'a>, changes: &mut Vec<Change<'a>>, name: &'a str, value: Cow<'a, [u8]>) {
     headers.remove(|line| line == name.as_bytes());
-    headers.add(name.as_bytes(), &value);
-    changes.push(Change::Replace(name.to_owned(), value));
+    headers.push(name.as_bytes(), value.clone());
+    changes.push(Change::Replace(name, value));
 }
 
 /// Removes a header, and whatever some origin would take for it; gives how many lines of its very name there were. One line
-/// is not noted as removed where it is `going` to be replaced.
-fn remove(headers: &mut Headers<'_>, changes: &mut Vec<Change>, name: &str, going: bool) -> usize {
+/// is not noted as removed where it is not `going` but to be replaced.
+fn remove<'a>(headers: &mut Headers<'a>, changes: &mut Vec<Change<'a>>, name: &'a str, going: bool) -> usize {
     let wanted = name.as_bytes();
-    let mut aliases: Vec<String> = Vec::new();
-    for (line, _) in headers.lines() {
-        if !line.eq_ignore_ascii_case(wanted) && same_to_some_origin(line, wanted) {
-            let alias = String::from_utf8_lossy(line).into_owned();
-            if !aliases.contains(&alias) {
-                aliases.push(alias);
-            }
+    let (mut own, mut aliases) = (0_usize, Vec::new());
+    for (line, _) in headers.lines().filter(|(line, _)| same_to_some_origin(line, wanted)) {
+        if line.eq_ignore_ascii_case(wanted) {
+            own = own.saturating_add(1);
+        } else if !aliases.iter().any(|alias: &String| alias.as_bytes() == line) {
+            aliases.push(String::from_utf8_lossy(line).into_owned());
         }
     }
-    headers.remove(|line| !line.eq_ignore_ascii_case(wanted) && same_to_some_origin(line, wanted));
-    changes.extend(aliases.into_iter().map(Change::Remove));
-    let removed = headers.remove(|line| line.eq_ignore_ascii_case(wanted));
-    if removed > 1 || (going && removed > 0) {
-        changes.push(Change::Remove(name.to_owned()));
+    if own > 0 || !aliases.is_empty() {
+        headers.remove(|line| same_to_some_origin(line, wanted));
     }
-    removed
+    changes.extend(aliases.into_iter().map(|alias| Change::Remove(Cow::Owned(alias))));
+    if own > 1 || (going && own > 0) {
+        changes.push(Change::Remove(Cow::Borrowed(name)));
+    }
+    own
 }
 
 /// Whether a header may have this value: the legal bytes, and for a pseudo-header its own form.

@@ -1,4 +1,5 @@
-//! The waypoint itself, without the filter: who gets in, where they get, and what the origin must show.
+//! The waypoint itself, without the filter but for its part in the access log: who gets in, where they get, what the origin must
+//! show, and what is told of it.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -254,5 +255,28 @@ fn statistics_and_usage_can_be_read() {
     if cfg!(target_os = "linux") {
         assert!(SETTING.waypoint.cpu_time().expect("/proc").as_millis() > 0);
         assert!(SETTING.waypoint.resident_bytes().expect("/proc") > 10 << 20);
+    }
+}
+
+#[tokio::test]
+async fn the_access_log_is_told_of_decisions_where_it_is_asked_for() {
+    let rule = r#"source.identity.namespace == \"team-a\""#;
+    for tells in [true, false] {
+        let configuration = format!(
+            r#"{{"policies": [{{"name": "callers", "traffic": {{"authorization": {{"action": "Allow", "policy": {{"matchExpressions": ["{rule}"]}}}}}}}}],
+            "audit": {{"accessLog": {tells}}}}}"#
+        );
+        let options = WaypointOptions::new(&SETTING.pki, SETTING.origin.port()).plugin_configuration(configuration);
+        let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
+        for (pod, id, decision, policy) in
+            [(Pod::TeamA, TEAM_A_SPIFFE_ID, "allow", Some("callers")), (Pod::TeamB, TEAM_B_SPIFFE_ID, "deny", None)]
+        {
+            let target = format!("/zen?{decision}");
+            waypoint.pod_request(pod, GITHUB, &Request::get(GITHUB, &target)).await.expect(&target);
+            let entry = waypoint.await_access_log(|entry| entry["path"] == target.as_str()).expect(&target);
+            let told = ["egress_caller", "egress_decision", "egress_policy"].map(|name| entry[name].as_str().filter(|text| *text != "-"));
+            let expected = if tells { [Some(id), Some(decision), policy] } else { [None; 3] };
+            assert_eq!(told, expected, "{entry}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::view::View;
 
 /// An attribute that is a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TextAttribute {
+pub(crate) enum TextAttribute {
     SpiffeId,
     TrustDomain,
     Namespace,
@@ -31,7 +31,7 @@ pub(super) enum IntAttribute {
 
 /// Why an attribute or header has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// It is not there.
     Missing,
     /// It is there, and is not UTF-8: nothing is compared that is not what came.
@@ -63,7 +63,7 @@ impl TextAttribute {
     /// The last part of its name, which errors name. Of an identity that is not there, `identity`.
     pub(super) fn missing_name(self, view: &View<'_>) -> &'static str {
         match self {
-            Self::TrustDomain | Self::Namespace | Self::ServiceAccount if view.workload().is_none() => "identity",
+            Self::TrustDomain | Self::Namespace | Self::ServiceAccount if !view.caller().is_workload() => "identity",
             Self::SpiffeId => "spiffeId",
             Self::TrustDomain => "trustDomain",
             Self::Namespace => "namespace",
@@ -81,23 +81,23 @@ impl TextAttribute {
     }
 
     /// Its value.
-    pub(super) fn read<'s>(self, view: &'s View<'_>) -> Result<&'s str, Fault> {
+    pub(crate) fn read<'s>(self, view: &'s View<'_>) -> Result<&'s str, Fault> {
         let known = |found: Option<&'s str>| found.ok_or(Fault::Missing);
         match self {
-            Self::SpiffeId => known(view.peer.id.map(|id| id.as_str())),
+            Self::SpiffeId => known(view.caller().spiffe_id()),
             // Other attributes of an ID without a workload are not there either.
-            Self::TrustDomain => known(view.workload().and(view.peer.id).map(|id| id.trust_domain())),
-            Self::Namespace => known(view.workload().map(|workload| workload.namespace)),
-            Self::ServiceAccount => known(view.workload().map(|workload| workload.service_account)),
+            Self::TrustDomain => known(view.caller().trust_domain()),
+            Self::Namespace => known(view.caller().namespace()),
+            Self::ServiceAccount => known(view.caller().service_account()),
             Self::SourceAddress => known(view.source().map(|(address, _)| address)),
-            Self::Method => utf8(view.request.first(b":method")),
-            Self::Scheme => utf8(view.request.first(b":scheme")),
+            Self::Method => utf8(view.line(b":method")),
+            Self::Scheme => utf8(view.line(b":scheme")),
             Self::Host => known(view.host()),
-            Self::Path => utf8(view.request.first(b":path").map(crate::path::without_query)),
-            Self::PathAndQuery => utf8(view.request.first(b":path")),
-            Self::Version => utf8(Some(view.facts.version).filter(|version| !version.is_empty())),
-            Self::Id => utf8(view.request.first(b"x-request-id")),
-            Self::Hostname => known(view.destination),
+            Self::Path => utf8(view.line(b":path").map(crate::path::without_query)),
+            Self::PathAndQuery => utf8(view.line(b":path")),
+            Self::Version => utf8(Some(view.version()).filter(|version| !version.is_empty())),
+            Self::Id => utf8(view.line(b"x-request-id")),
+            Self::Hostname => known(view.destination()),
             Self::DestinationAddress => known(view.dialled().map(|(address, _)| address)),
         }
     }

@@ -315,7 +315,8 @@ impl Uses {
             (Object::Request, "version") => Reads { version: true, ..Reads::default() },
             (Object::Source, "address" | "port") => Reads { source_address: true, ..Reads::default() },
             (Object::Destination, "address" | "port") => Reads { destination_address: true, ..Reads::default() },
-            (Object::Destination, "hostname") => Reads { service: true, ..Reads::default() },
+            (Object::Destination, "hostname") => Reads { destination: true, ..Reads::default() },
+            (Object::Source, "identity" | "spiffeId") => Reads { caller: true, ..Reads::default() },
             (Object::Request | Object::Response, "headers") => {
                 self.read_header(of, None);
                 return;

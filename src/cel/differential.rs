@@ -12,8 +12,9 @@ use proptest::test_runner::{Config, TestRunner};
 use super::view::View;
 use super::{Expected, Expression, Phase, eval, parse, prepare};
 use crate::config::IdentityConfig;
-use crate::request::Facts;
+use crate::identity::peer::Callers;
 use crate::request::headers::Headers;
+use crate::request::{Facts, Given};
 
 const TEXTS: &[&str] = &["\"\"", "\"a\"", "\"team-a\"", "\"/zen\"", "\"/\"", "\"GET\"", "\"api.github.com\"", "\"b\""];
 const ATTRIBUTES: &[&str] = &[
@@ -126,17 +127,16 @@ fn made() -> impl Strategy<Value = Made> {
 
 fn with_view<T>(made: &Made, run: impl FnOnce(&View<'_>) -> T) -> T {
     let headers: Headers<'_> = made.lines.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
-    let facts = Facts {
-        headers,
-        filter_state: made.caller,
-        service: made.service,
-        version: made.version,
+    let source = Given {
+        peer_principal: made.caller,
+        filter_chain_name: made.service,
+        protocol: made.version,
         source_address: made.addresses[0],
         destination_address: made.addresses[1],
-        ..Facts::default()
+        ..Given::default()
     };
-    let peer = facts.peer(&IdentityConfig::default());
-    run(&View::new(&facts, &facts.headers, peer))
+    let facts = Facts::new(headers, &source);
+    run(&View::new(&facts, &Callers::new(IdentityConfig::default())))
 }
 
 fn cases() -> u32 {

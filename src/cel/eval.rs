@@ -33,7 +33,7 @@ impl VariableResolver for Names<'_> {
         let mut value = ObjectValue { object: Object::root(parts.next()?)?, view: self.view };
         let Some(mut part) = parts.next() else { return Some(CowVal::owned(value)) };
         if part == "identity" && value.object == Object::Source {
-            self.view.workload()?;
+            self.view.caller().namespace()?;
             value.object = Object::Identity;
             match parts.next() {
                 None => return Some(CowVal::owned(value)),

@@ -75,7 +75,7 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
         Test::HeaderIsIn(of, name) => header_bytes(*of, name, view).is_some(),
         Test::HasHeader(of, name) => there(utf8(header_bytes(*of, name, view)), name)?,
         Test::HasAttribute(attribute) => there(attribute.read(view), attribute.missing_name(view))?,
-        Test::HasIdentity => view.workload().is_some(),
+        Test::HasIdentity => view.caller().is_workload(),
         Test::Interpreted(node) => {
             return eval::rule(node, &expression.env, view, &expression.patterns).map_err(Failure::Interpreted);
         }

@@ -4,8 +4,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::view::View;
 use super::*;
 use crate::config::IdentityConfig;
-use crate::request::Facts;
+use crate::identity::peer::Callers;
 use crate::request::headers::Headers;
+use crate::request::{Facts, Given};
 
 fn headers() -> Headers<'static> {
     let lines: [(&[u8], &[u8]); 9] = [
@@ -23,17 +24,16 @@ fn headers() -> Headers<'static> {
 }
 
 fn with_view<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
-    let facts = Facts {
-        headers: headers(),
-        filter_state: b"spiffe://cluster.local/ns/team-a/sa/reader",
-        service: b"inbound-vip|80|http|api.github.com",
-        version: b"HTTP/1.1",
+    let source = Given {
+        peer_principal: b"spiffe://cluster.local/ns/team-a/sa/reader",
+        filter_chain_name: b"inbound-vip|80|http|api.github.com",
+        protocol: b"HTTP/1.1",
         source_address: b"10.0.0.7:41000",
         destination_address: b"240.240.0.1:80",
-        ..Facts::default()
+        ..Given::default()
     };
-    let peer = facts.peer(&IdentityConfig::default());
-    run(&View::new(&facts, &facts.headers, peer))
+    let facts = Facts::new(headers(), &source);
+    run(&View::new(&facts, &Callers::new(IdentityConfig::default())))
 }
 
 fn rule(source: &str) -> Result<bool, String> {
@@ -114,8 +114,9 @@ fn bounded_functions_do_what_the_extension_does() {
     // As large as the caller likes: refused as an error, before it is made.
     let path = "/a".repeat(40_000);
     let headers: Headers<'_> = [(&b":path"[..], path.as_bytes())].into_iter().collect();
-    let facts = Facts { headers, ..Facts::default() };
-    let view = View::new(&facts, &facts.headers, crate::identity::peer::Peer::default());
+    let (source, callers) = (Given::default(), Callers::new(IdentityConfig::default()));
+    let facts = Facts::new(headers, &source);
+    let view = View::new(&facts, &callers);
     for (source, fits) in [
         ("request.path.replace('a', request.path) == ''", false),
         ("request.path.replace('/', '//') == ''", false),
@@ -296,10 +297,10 @@ fn what_an_expression_reads_is_known() {
     ] {
         assert_eq!(uses(source).request_headers, HeadersRead::All, "{source}");
     }
-    assert_eq!(uses("dyn(source).port == 1").reads, Reads { source_address: true, ..Reads::default() });
+    assert_eq!(uses("dyn(source).port == 1").reads, Reads { caller: true, source_address: true, ..Reads::default() });
     assert_eq!(uses("request.version == '' && source.port == 1").reads, Reads { version: true, source_address: true, ..Reads::default() });
     assert_eq!(
         uses("destination.port == 1 || destination.hostname == ''").reads,
-        Reads { destination_address: true, service: true, ..Reads::default() }
+        Reads { destination_address: true, destination: true, ..Reads::default() }
     );
 }

@@ -25,7 +25,7 @@ impl<'a> ObjectValue<'a> {
         let absent = || ExecutionError::no_such_key(name);
         match (self.object, name) {
             (Object::Source, "identity") => {
-                view.workload().ok_or_else(absent)?;
+                view.caller().namespace().ok_or_else(absent)?;
                 return Ok(Box::new(ObjectValue { object: Object::Identity, view }));
             }
             (Object::Request, "headers") => return Ok(Box::new(HeadersValue::new(view.request_headers()))),

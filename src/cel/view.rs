@@ -3,64 +3,92 @@
 use std::sync::OnceLock;
 
 use crate::header_name::same_to_some_origin;
-use crate::identity::Workload;
-use crate::identity::peer::Peer;
+use crate::identity::peer::{Caller, Callers};
 use crate::request::headers::Headers;
-use crate::request::{Facts, address_and_port, host};
+use crate::request::{Facts, Property, address_and_port, host};
 
 /// Everything that an expression can look at.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
-    pub(crate) facts: &'a Facts<'a>,
+    facts: &'a Facts<'a>,
+    callers: &'a Callers,
     /// The request's headers as they stand: earlier policies may have changed them.
-    pub(crate) request: &'a Headers<'a>,
+    request: &'a Headers<'a>,
     /// The response's, where there is one.
-    pub(crate) response: Option<&'a Headers<'a>>,
-    pub(crate) peer: Peer<'a>,
-    /// The host name of the service that the request came to.
-    pub(crate) destination: Option<&'a str>,
+    response: Option<&'a Headers<'a>>,
     /// Which line of a header that came on several is looked at.
-    pub(crate) lines: &'a [ChosenLine],
-    host: OnceLock<Option<String>>,
+    lines: &'a [ChosenLine<'a>],
+    /// `request.host`, where it is known already.
+    host: Option<&'a str>,
+    parsed_host: OnceLock<Option<String>>,
 }
 
 /// One line of a header that came on several.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ChosenLine {
-    pub(crate) name: String,
-    pub(crate) index: usize,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChosenLine<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) value: &'a [u8],
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(facts: &'a Facts<'a>, request: &'a Headers<'a>, peer: Peer<'a>) -> Self {
-        let destination = crate::request::destination::hostname(facts.service);
-        View { facts, request, response: None, peer, destination, lines: &[], host: OnceLock::new() }
+    /// A request as it came.
+    pub(crate) fn new(facts: &'a Facts<'a>, callers: &'a Callers) -> Self {
+        View { facts, callers, request: &facts.headers, response: None, lines: &[], host: None, parsed_host: OnceLock::new() }
+    }
+
+    /// The same, its host being known.
+    pub(crate) fn with_host(self, host: &'a str) -> Self {
+        View { host: Some(host), ..self }
+    }
+
+    /// The same with the request's headers as they stand now.
+    pub(crate) fn with_request(self, request: &'a Headers<'a>) -> Self {
+        View { request, host: None, parsed_host: OnceLock::new(), ..self }
     }
 
     pub(crate) fn with_response(self, response: &'a Headers<'a>) -> Self {
         View { response: Some(response), ..self }
     }
 
-    pub(crate) fn with_lines(self, lines: &'a [ChosenLine]) -> Self {
-        View { lines, ..self }
+    /// The same request, other lines of its headers being looked at.
+    pub(crate) fn at_lines<'b>(&'b self, lines: &'b [ChosenLine<'b>]) -> View<'b>
+    where
+        'a: 'b,
+    {
+        let View { facts, callers, request, response, host, .. } = *self;
+        View { facts, callers, request, response, lines, host, parsed_host: OnceLock::new() }
     }
 
-    pub(crate) fn workload(&self) -> Option<Workload<'a>> {
-        self.peer.id.and_then(|id| id.workload())
+    pub(crate) fn caller(&self) -> &'a Caller {
+        self.facts.caller(self.callers)
+    }
+
+    /// The host name of the service that the request came to.
+    pub(crate) fn destination(&self) -> Option<&'a str> {
+        self.facts.destination()
+    }
+
+    pub(crate) fn version(&self) -> &'a [u8] {
+        self.facts.property(Property::Protocol)
     }
 
     pub(crate) fn source(&self) -> Option<(&'a str, u16)> {
-        address_and_port(self.facts.source_address)
+        address_and_port(self.facts.property(Property::SourceAddress))
     }
 
     pub(crate) fn dialled(&self) -> Option<(&'a str, u16)> {
-        address_and_port(self.facts.destination_address)
+        address_and_port(self.facts.property(Property::DestinationAddress))
+    }
+
+    /// A line of the request's headers by its name, pseudo-headers too.
+    pub(crate) fn line(&self, name: &[u8]) -> Option<&'a [u8]> {
+        self.request.first(name)
     }
 
     /// `request.host`, from the authority as it stands.
     pub(crate) fn host(&self) -> Option<&str> {
-        let authority = || self.request.first(b":authority");
-        self.host.get_or_init(|| host::canonical(authority()?).ok()).as_deref()
+        let parse = || Some(host::canonical(self.line(b":authority")?).ok()?.into_owned());
+        self.host.or_else(|| self.parsed_host.get_or_init(parse).as_deref())
     }
 
     /// `response.code`.
@@ -82,7 +110,7 @@ impl<'a> View<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadersView<'a> {
     headers: &'a Headers<'a>,
-    lines: &'a [ChosenLine],
+    lines: &'a [ChosenLine<'a>],
 }
 
 impl<'a> HeadersView<'a> {
@@ -91,18 +119,14 @@ impl<'a> HeadersView<'a> {
         if name.starts_with(':') {
             return None;
         }
-        let chosen = |line: &&ChosenLine| same_to_some_origin(line.name.as_bytes(), name.as_bytes());
-        let index = self.lines.iter().find(chosen).map_or(0, |line| line.index);
-        let found = self.values(name).nth(index);
-        found.or_else(|| self.headers.first(b":authority").filter(|_| name.eq_ignore_ascii_case("host")))
+        if let Some(chosen) = self.lines.iter().find(|line| same_to_some_origin(line.name.as_bytes(), name.as_bytes())) {
+            return Some(chosen.value);
+        }
+        self.values(name).next().or_else(|| self.headers.first(b":authority").filter(|_| name.eq_ignore_ascii_case("host")))
     }
 
-    /// On how many lines the header came.
-    pub(crate) fn count(&self, name: &str) -> usize {
-        self.values(name).count()
-    }
-
-    fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+    /// The values of a header's lines, whatever line is looked at.
+    pub(crate) fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.headers.lines().filter(move |(line, _)| same_to_some_origin(line, name.as_bytes())).map(|(_, value)| value)
     }
 

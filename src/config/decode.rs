@@ -39,6 +39,16 @@ impl<'j> Node<'j> {
         }
     }
 
+    pub(super) fn boolean(&self, errors: &mut Errors) -> Option<bool> {
+        match self.json {
+            Json::Bool(value) => Some(*value),
+            _ => {
+                self.wrong("`true` or `false`", errors);
+                None
+            }
+        }
+    }
+
     /// The items of a list that may have at most `limit`.
     pub(super) fn list(&self, limit: usize, errors: &mut Errors) -> Vec<Node<'j>> {
         let Json::Array(items) = self.json else {

@@ -33,6 +33,7 @@ impl Config {
             path_safety: PathSafety::default(),
             host_binding: HostBinding::default(),
             audit: AuditLog::default(),
+            access_log: false,
             policies: Vec::new(),
         };
         if json.iter().all(u8::is_ascii_whitespace) {
@@ -65,11 +66,14 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
         let words = [("Strict", HostBinding::Strict), ("Off", HostBinding::Off)];
         config.host_binding = node.word(&words, errors).unwrap_or_default();
     }
-    if let Some(audit) = root.get("audit").and_then(|node| node.object(&["log"], errors))
-        && let Some(node) = audit.get("log")
-    {
-        let words = [("All", AuditLog::All), ("Denied", AuditLog::Denied), ("None", AuditLog::None)];
-        config.audit = node.word(&words, errors).unwrap_or_default();
+    if let Some(audit) = root.get("audit").and_then(|node| node.object(&["log", "accessLog"], errors)) {
+        if let Some(node) = audit.get("log") {
+            let words = [("All", AuditLog::All), ("Denied", AuditLog::Denied), ("None", AuditLog::None)];
+            config.audit = node.word(&words, errors).unwrap_or_default();
+        }
+        if let Some(node) = audit.get("accessLog") {
+            config.access_log = node.boolean(errors).unwrap_or_default();
+        }
     }
     if let Some(node) = root.require("policies", errors) {
         config.policies = node.list(MAX_POLICIES, errors).iter().filter_map(|node| read_policy(node, errors)).collect();

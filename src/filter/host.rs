@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::ptr::null_mut;
+use std::time::Duration;
 
 mod raw {
     #[link(wasm_import_module = "env")]
@@ -44,6 +45,7 @@ mod raw {
         pub(super) fn proxy_close_stream(stream: u32) -> u32;
         pub(super) fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
         pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+        pub(super) fn proxy_set_tick_period_milliseconds(milliseconds: u32) -> u32;
         pub(super) fn proxy_get_shared_data(
             key: *const u8,
             key_size: usize,
@@ -214,10 +216,17 @@ pub(super) fn define_counter(name: &str) -> Result<u32, HostError> {
     checked("proxy_define_metric", status).map(|()| id)
 }
 
-/// Counts one more.
-pub(super) fn increment(id: u32) -> Result<(), HostError> {
+/// Counts so many more.
+pub(super) fn increment(id: u32, by: i64) -> Result<(), HostError> {
     // SAFETY: takes no pointer.
-    checked("proxy_increment_metric", unsafe { raw::proxy_increment_metric(id, 1) })
+    checked("proxy_increment_metric", unsafe { raw::proxy_increment_metric(id, by) })
+}
+
+/// Has the root context's `on_tick` called again and again.
+pub(super) fn set_tick_period(period: Duration) -> Result<(), HostError> {
+    let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
+    // SAFETY: takes no pointer.
+    checked("proxy_set_tick_period_milliseconds", unsafe { raw::proxy_set_tick_period_milliseconds(milliseconds) })
 }
 
 /// A value that all VMs of the process share.

@@ -1,51 +1,77 @@
-//! Counters, each made known to the host when it is first needed: ten thousand policies have forty thousand.
+//! Counters: counted here, and told to the host by the timer, so that no request pays for it. Each is made known to the host
+//! when it is first told: ten thousand policies have forty thousand.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use super::host;
 use crate::outcome::{Count, Counter};
 use crate::policy::Engine;
 
-/// The host's numbers of the counters that are known to it.
+/// How long a count may wait here. A VM that is torn down in that time takes it along.
+pub(super) const PERIOD: Duration = Duration::from_millis(250);
+
+/// The counters of one configuration.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
     /// The filter's own, then each policy's, in the order of [`Counter::ALL`].
-    ids: RefCell<Vec<Option<u32>>>,
+    counters: RefCell<Vec<One>>,
+    /// The places of those that have something to tell.
+    waiting: RefCell<Vec<usize>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct One {
+    /// The host's number of it, once it is known there.
+    id: Option<u32>,
+    waiting: u32,
 }
 
 impl Metrics {
-    /// Counts. A counter that the host does not take is no reason to refuse a request: it is logged.
-    pub(super) fn count(&self, engine: &Engine, counts: &[Count]) {
-        for count in counts {
-            if let Err(error) = self.step(engine, *count) {
-                log::warn!("egress filter: cannot count: {error}");
-            }
-        }
-    }
-
-    fn step(&self, engine: &Engine, count: Count) -> Result<(), host::HostError> {
+    /// Counts.
+    pub(super) fn count(&self, count: Count) {
         let group = count.policy.map_or(0, |index| index.saturating_add(1));
-        let position = group.saturating_mul(Counter::ALL.len()).saturating_add(count.counter as usize);
-        let known = self.ids.try_borrow().ok().and_then(|ids| ids.get(position).copied().flatten());
-        let id = match known {
-            Some(id) => id,
-            None => {
-                let policy = count.policy.and_then(|index| engine.policy_name(index));
-                let id = host::define_counter(&count.counter.name(policy))?;
-                self.remember(position, id);
-                id
+        let place = group.saturating_mul(Counter::ALL.len()).saturating_add(count.counter as usize);
+        let (Ok(mut counters), Ok(mut waiting)) = (self.counters.try_borrow_mut(), self.waiting.try_borrow_mut()) else { return };
+        if counters.len() <= place {
+            counters.resize(place.saturating_add(1), One::default());
+        }
+        if let Some(one) = counters.get_mut(place) {
+            if one.waiting == 0 {
+                waiting.push(place);
             }
-        };
-        host::increment(id)
+            one.waiting = one.waiting.saturating_add(1);
+        }
     }
 
-    fn remember(&self, position: usize, id: u32) {
-        let Ok(mut ids) = self.ids.try_borrow_mut() else { return };
-        if ids.len() <= position {
-            ids.resize(position.saturating_add(1), None);
-        }
-        if let Some(slot) = ids.get_mut(position) {
-            *slot = Some(id);
-        }
+    /// Tells the host. A counter that it does not take is logged, and told again with the next.
+    pub(super) fn tell(&self, engine: &Engine) {
+        let (Ok(mut counters), Ok(mut waiting)) = (self.counters.try_borrow_mut(), self.waiting.try_borrow_mut()) else { return };
+        waiting.retain(|place| {
+            let Some(one) = counters.get_mut(*place) else { return false };
+            match tell(engine, *place, one) {
+                Ok(()) => {
+                    one.waiting = 0;
+                    false
+                }
+                Err(error) => {
+                    log::warn!("egress filter: cannot count: {error}");
+                    true
+                }
+            }
+        });
     }
+}
+
+fn tell(engine: &Engine, place: usize, one: &mut One) -> Result<(), host::HostError> {
+    let id = match one.id {
+        Some(id) => id,
+        None => {
+            let kinds = Counter::ALL.len();
+            let policy = place.checked_div(kinds).and_then(|group| engine.policy_name(group.checked_sub(1)?));
+            let Some(counter) = place.checked_rem(kinds).and_then(|kind| Counter::ALL.get(kind)) else { return Ok(()) };
+            *one.id.insert(host::define_counter(&counter.name(policy))?)
+        }
+    };
+    host::increment(id, i64::from(one.waiting))
 }

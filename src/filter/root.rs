@@ -6,7 +6,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use super::host;
-use super::metrics::Metrics;
+use super::metrics::{self, Metrics};
 use super::stream::Stream;
 use crate::policy::Engine;
 
@@ -21,6 +21,22 @@ pub(super) struct Loaded {
 #[derive(Debug, Default)]
 pub(super) struct Root {
     loaded: Option<Rc<Loaded>>,
+}
+
+impl Root {
+    /// Tells the host what was counted.
+    fn tell(&self) {
+        if let Some(Loaded { engine, metrics }) = self.loaded.as_deref() {
+            metrics.tell(engine);
+        }
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        // Another configuration takes over.
+        self.tell();
+    }
 }
 
 /// Shared by every VM of the process, this one's name behind it: that a configuration of this plugin has been loaded. A
@@ -49,6 +65,10 @@ impl RootContext for Root {
                 if let Err(error) = host::set_shared_data(&loaded_key(), b"1") {
                     log::warn!("egress filter: {error}");
                 }
+                if let Err(error) = host::set_tick_period(metrics::PERIOD) {
+                    log::warn!("egress filter: there will be no counters: {error}");
+                }
+                self.tell();
                 self.loaded = Some(Rc::new(Loaded { engine, metrics: Metrics::default() }));
                 true
             }
@@ -63,12 +83,16 @@ impl RootContext for Root {
                     ("egress_config_refused_first_load", "every request is refused until a good one comes")
                 };
                 log::error!("egress filter: configuration refused, errors: {}; {consequence}", errors.len());
-                if let Err(error) = host::define_counter(metric).and_then(host::increment) {
+                if let Err(error) = host::define_counter(metric).and_then(|id| host::increment(id, 1)) {
                     log::warn!("egress filter: cannot count: {error}");
                 }
                 false
             }
         }
+    }
+
+    fn on_tick(&mut self) {
+        self.tell();
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {

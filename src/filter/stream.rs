@@ -5,11 +5,12 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use super::facts::Gathered;
+use super::facts::Properties;
 use super::host::{self, HostError, Map};
 use super::root::Loaded;
 use crate::outcome::{Change, Denial, Outcome};
-use crate::policy::Scope;
+use crate::policy::Engine;
+use crate::request::Facts;
 use crate::request::headers::Headers;
 
 /// The context of one HTTP stream.
@@ -23,9 +24,10 @@ pub(super) struct Stream {
 /// A request that was let through.
 #[derive(Debug)]
 struct Kept {
-    scope: Scope,
+    /// The policies that may change the response.
+    responding: Vec<u32>,
     headers: Vec<u8>,
-    gathered: Gathered,
+    properties: Properties,
 }
 
 impl Stream {
@@ -33,40 +35,45 @@ impl Stream {
         Stream { loaded, request: None }
     }
 
-    /// Decides, changes the headers of a request that goes on, and gives what was decided.
-    fn decide(&mut self, loaded: &Loaded) -> Result<Outcome, HostError> {
-        let engine = &loaded.engine;
-        let bytes = host::headers(Map::Request)?;
-        let Some(headers) = Headers::from_pairs(&bytes) else {
-            return Ok(Outcome::internal_error("unreadable headers"));
+    /// Decides about the request, and does what was decided.
+    fn decide(&mut self, loaded: &Loaded) -> Action {
+        let bytes = match host::headers(Map::Request) {
+            Ok(bytes) => bytes,
+            Err(error) => return refuse(Some(loaded), "host call failed", Some(error)),
         };
-        let scope = engine.scope(&headers);
-        let gathered = Gathered::read(engine.identity(), scope.reads())?;
-        let outcome = engine.decide(&scope, &gathered.facts(headers));
-        if outcome.denial.is_none() {
-            apply(Map::Request, &outcome.changes)?;
-            if engine.changes_response(&scope) {
-                self.request = Some(Kept { scope, headers: bytes, gathered });
-            }
+        let Some(headers) = Headers::from_pairs(&bytes) else { return refuse(Some(loaded), "unreadable headers", None) };
+        let properties = Properties::default();
+        let facts = Facts::new(headers, &properties);
+        let outcome = loaded.engine.decide(&facts);
+        if outcome.denial.is_none()
+            && let Err(error) = apply(Map::Request, &outcome.changes)
+        {
+            return refuse(Some(loaded), "host call failed", Some(error));
         }
-        Ok(outcome)
+        let action = conclude(Some(loaded), &outcome, Some(&facts));
+        if outcome.denial.is_none() && !outcome.responding.is_empty() {
+            let responding = outcome.responding;
+            self.request = Some(Kept { responding, headers: bytes, properties });
+        }
+        action
     }
 
     fn respond(&self, loaded: &Loaded) -> Result<(), HostError> {
-        let Some(Kept { scope, headers, gathered }) = &self.request else {
+        let Some(Kept { responding, headers, properties }) = &self.request else {
             return Ok(());
         };
         let bytes = host::headers(Map::Response)?;
         let unreadable = HostError::unreadable("proxy_get_header_map_pairs");
         let response = Headers::from_pairs(&bytes).ok_or(unreadable)?;
         let request = Headers::from_pairs(headers).ok_or(unreadable)?;
-        let (changes, counts) = loaded.engine.respond(scope, &gathered.facts(request), &response);
-        loaded.metrics.count(&loaded.engine, &counts);
-        apply(Map::Response, &changes)
+        let facts = Facts::new(request, properties);
+        let outcome = loaded.engine.respond(responding, &facts, &response);
+        outcome.count(|count| loaded.metrics.count(count));
+        apply(Map::Response, &outcome.changes)
     }
 }
 
-fn apply(map: Map, changes: &[Change]) -> Result<(), HostError> {
+fn apply(map: Map, changes: &[Change<'_>]) -> Result<(), HostError> {
     for change in changes {
         match change {
             Change::Add(name, value) => host::add_header(map, name, value)?,
@@ -77,14 +84,42 @@ fn apply(map: Map, changes: &[Change]) -> Result<(), HostError> {
     Ok(())
 }
 
+/// Refuses a request because something failed that must not.
+fn refuse(loaded: Option<&Loaded>, detail: &'static str, error: Option<HostError>) -> Action {
+    match error {
+        Some(error) => log::error!("egress filter: request refused: {detail}: {error}"),
+        None => log::error!("egress filter: request refused: {detail}"),
+    }
+    conclude(loaded, &Outcome::internal_error(detail), None)
+}
+
+/// Logs, publishes and counts what was decided, and answers where that is a denial.
+fn conclude(loaded: Option<&Loaded>, outcome: &Outcome<'_>, facts: Option<&Facts<'_>>) -> Action {
+    if let Some(line) = &outcome.audit {
+        host::log(host::Level::Info, line);
+    }
+    if let Some(Loaded { engine, metrics }) = loaded {
+        if engine.tells_access_log()
+            && let Err(error) = publish(engine, outcome, facts)
+        {
+            log::warn!("egress filter: the access log will lack the decision: {error}");
+        }
+        outcome.count(|count| metrics.count(count));
+    }
+    match &outcome.denial {
+        Some(denial) => deny(denial),
+        None => Action::Continue,
+    }
+}
+
 /// Makes the decision visible to Envoy's access log: `%FILTER_STATE(wasm.egress_caller:PLAIN)%` and its like.
-fn publish(outcome: &Outcome) -> Result<(), HostError> {
-    if let Some(caller) = &outcome.caller {
+fn publish(engine: &Engine, outcome: &Outcome<'_>, facts: Option<&Facts<'_>>) -> Result<(), HostError> {
+    if let Some(caller) = facts.and_then(|facts| engine.caller(facts).spiffe_id()) {
         host::set_filter_state("egress_caller", caller.as_bytes())?;
     }
     let decision = if outcome.denial.is_some() { "deny" } else { "allow" };
     host::set_filter_state("egress_decision", decision.as_bytes())?;
-    match &outcome.policy_name {
+    match outcome.policy.and_then(|index| engine.policy_name(index)) {
         Some(policy) => host::set_filter_state("egress_policy", policy.as_bytes()),
         None => Ok(()),
     }
@@ -103,29 +138,9 @@ impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
-        let loaded = self.loaded.clone();
-        let outcome = match &loaded {
-            Some(loaded) => self.decide(loaded).unwrap_or_else(|error| {
-                log::error!("egress filter: request refused: {error}");
-                Outcome::internal_error("host call failed")
-            }),
-            None => {
-                log::error!("egress filter: request refused: no configuration is loaded");
-                Outcome::internal_error("no configuration")
-            }
-        };
-        if let Some(line) = &outcome.audit {
-            host::log(host::Level::Info, line);
-        }
-        if let Err(error) = publish(&outcome) {
-            log::warn!("egress filter: the access log will lack the decision: {error}");
-        }
-        if let Some(loaded) = &loaded {
-            loaded.metrics.count(&loaded.engine, &outcome.counts);
-        }
-        match &outcome.denial {
-            Some(denial) => deny(denial),
-            None => Action::Continue,
+        match self.loaded.clone() {
+            Some(loaded) => self.decide(&loaded),
+            None => refuse(None, "no configuration is loaded", None),
         }
     }
 

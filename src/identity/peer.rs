@@ -1,53 +1,149 @@
 //! Which of the things a proxy knows about its peer is the caller's identity.
 
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
 use super::SpiffeId;
 use crate::config::{IdentityConfig, IdentitySource};
+use crate::hash;
+use crate::request::{Facts, Property};
 
-/// What the sources say, as far as they were asked; an absent source is an empty value.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Presented<'a> {
-    /// Filter state `io.istio.peer_principal`.
-    pub filter_state: &'a [u8],
-    /// The URI SAN of the peer's certificate on this very connection.
-    pub peer_certificate: &'a [u8],
-    /// The last line of `x-forwarded-client-cert`.
-    pub forwarded_client_cert: &'a [u8],
+/// Who calls: what the proxy presented, and what may be believed of it.
+#[derive(Debug, Default)]
+pub struct Caller {
+    presented: Box<[u8]>,
+    /// The SPIFFE ID, where it is one.
+    id: Option<Id>,
+    believed: bool,
 }
 
-/// Who the caller is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Peer<'a> {
+#[derive(Debug)]
+struct Id {
+    uri: Box<str>,
+    trust_domain: Range<usize>,
+    workload: Option<[Range<usize>; 2]>,
+}
+
+impl Caller {
+    fn new(config: &IdentityConfig, presented: &[u8]) -> Caller {
+        let parsed = std::str::from_utf8(presented).ok().and_then(|value| SpiffeId::parse(value).ok());
+        let believed = |id: &SpiffeId<'_>| {
+            config.trust_domains.is_empty() || config.trust_domains.iter().any(|believed| believed == id.trust_domain())
+        };
+        Caller { presented: presented.into(), believed: parsed.as_ref().is_some_and(believed), id: parsed.map(|id| Id::new(&id)) }
+    }
+
+    fn known(&self) -> Option<&Id> {
+        self.id.as_ref().filter(|_| self.believed)
+    }
+
     /// The SPIFFE ID, where it is one and its trust domain is believed.
-    pub id: Option<SpiffeId<'a>>,
+    #[must_use]
+    pub fn spiffe_id(&self) -> Option<&str> {
+        self.known().map(|id| &*id.uri)
+    }
+
     /// A SPIFFE ID that was presented and is not believed, for the audit record.
-    pub rejected: Option<&'a str>,
+    #[must_use]
+    pub fn rejected(&self) -> Option<&str> {
+        self.id.as_ref().filter(|_| !self.believed).map(|id| &*id.uri)
+    }
+
+    /// Whether the ID has the form that Istio gives workloads.
+    #[must_use]
+    pub fn is_workload(&self) -> bool {
+        self.known().is_some_and(|id| id.workload.is_some())
+    }
+
+    /// The trust domain of a workload.
+    #[must_use]
+    pub fn trust_domain(&self) -> Option<&str> {
+        let id = self.known().filter(|id| id.workload.is_some())?;
+        id.uri.get(id.trust_domain.clone())
+    }
+
+    /// The Kubernetes namespace of a workload.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        let id = self.known()?;
+        let [namespace, _] = id.workload.as_ref()?;
+        id.uri.get(namespace.clone())
+    }
+
+    /// The Kubernetes service account of a workload.
+    #[must_use]
+    pub fn service_account(&self) -> Option<&str> {
+        let id = self.known()?;
+        let [_, service_account] = id.workload.as_ref()?;
+        id.uri.get(service_account.clone())
+    }
 }
 
-/// Finds the caller's identity. The first source that says anything decides: what it says wrongly, no later one mends.
-#[must_use]
-pub fn identify<'a>(config: &IdentityConfig, presented: Presented<'a>) -> Peer<'a> {
-    let said = config
-        .sources
-        .iter()
-        .map(|source| match source {
-            IdentitySource::FilterState => presented.filter_state,
-            IdentitySource::PeerCertificate => presented.peer_certificate,
-            IdentitySource::ForwardedClientCert => forwarded_uri(presented.forwarded_client_cert),
-        })
-        .find(|value| says_something(value));
-    let Some(id) = said.and_then(|value| std::str::from_utf8(value).ok()).and_then(|value| SpiffeId::parse(value).ok()) else {
-        return Peer::default();
-    };
-    if config.trust_domains.is_empty() || config.trust_domains.iter().any(|believed| believed == id.trust_domain()) {
-        Peer { id: Some(id), rejected: None }
-    } else {
-        Peer { id: None, rejected: Some(id.as_str()) }
+impl Id {
+    fn new(id: &SpiffeId<'_>) -> Id {
+        // What `parse` gives are parts of the text it was given.
+        let uri = id.as_str();
+        let place = |part: &str| {
+            let start = part.as_ptr().addr().saturating_sub(uri.as_ptr().addr());
+            start..start.saturating_add(part.len())
+        };
+        Id {
+            uri: uri.into(),
+            trust_domain: place(id.trust_domain()),
+            workload: id.workload().map(|workload| [place(workload.namespace), place(workload.service_account)]),
+        }
+    }
+}
+
+/// The callers seen lately, so that one who comes again is not parsed again.
+#[derive(Debug)]
+pub(crate) struct Callers {
+    config: IdentityConfig,
+    /// Each caller has one slot; who comes takes it over.
+    slots: Mutex<Vec<Option<Arc<Caller>>>>,
+}
+
+/// How many callers are remembered; a power of two.
+const SLOTS: usize = 256;
+
+impl Callers {
+    pub(crate) fn new(config: IdentityConfig) -> Self {
+        Callers { config, slots: Mutex::new(Vec::new()) }
+    }
+
+    /// The caller of a request. The first source that says anything decides: what it says wrongly, no later one mends.
+    pub(crate) fn of(&self, facts: &Facts<'_>) -> Arc<Caller> {
+        let said = self.config.sources.iter().map(|source| match source {
+            IdentitySource::FilterState => facts.property(Property::PeerPrincipal),
+            IdentitySource::PeerCertificate => facts.property(Property::PeerCertificate),
+            IdentitySource::ForwardedClientCert => {
+                forwarded_uri(facts.headers.values(b"x-forwarded-client-cert").last().unwrap_or_default())
+            }
+        });
+        self.find(said.into_iter().find(|value| says_something(value)).unwrap_or_default())
+    }
+
+    fn find(&self, presented: &[u8]) -> Arc<Caller> {
+        let make = || Arc::new(Caller::new(&self.config, presented));
+        // Longer is no SPIFFE ID, and is not worth the room.
+        if presented.len() > super::MAX_ID {
+            return make();
+        }
+        let Ok(mut slots) = self.slots.try_lock() else { return make() };
+        if slots.is_empty() {
+            slots.resize(SLOTS, None);
+        }
+        let position = usize::try_from(hash::bytes(presented) & 0xff).unwrap_or(0);
+        let Some(slot) = slots.get_mut(position) else { return make() };
+        match slot {
+            Some(caller) if hash::same(&caller.presented, presented) => Arc::clone(caller),
+            other => Arc::clone(other.insert(make())),
+        }
     }
 }
 
 /// Whether a source's value is more than Envoy's way to write "nothing".
-#[must_use]
-pub fn says_something(value: &[u8]) -> bool {
+fn says_something(value: &[u8]) -> bool {
     !matches!(value, b"" | b"-")
 }
 
@@ -96,6 +192,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+    use crate::request::Given;
 
     const A: &[u8] = b"spiffe://cluster.local/ns/team-a/sa/team-a";
     const B: &[u8] = b"spiffe://cluster.local/ns/team-b/sa/team-b";
@@ -104,17 +201,30 @@ mod tests {
         IdentityConfig { sources: sources.to_vec(), trust_domains: Vec::new() }
     }
 
-    fn id<'a>(config: &IdentityConfig, presented: Presented<'a>) -> Option<&'a [u8]> {
-        identify(config, presented).id.map(|id| id.as_str().as_bytes())
+    #[derive(Clone, Copy, Default)]
+    struct Presented {
+        filter_state: &'static [u8],
+        peer_certificate: &'static [u8],
+        forwarded_client_cert: &'static [u8],
+    }
+
+    fn caller(config: &IdentityConfig, presented: Presented) -> Arc<Caller> {
+        let source = Given { peer_principal: presented.filter_state, peer_certificate: presented.peer_certificate, ..Given::default() };
+        let headers = [(&b"x-forwarded-client-cert"[..], presented.forwarded_client_cert)].into_iter().collect();
+        Callers::new(config.clone()).of(&Facts::new(headers, &source))
+    }
+
+    fn id(config: &IdentityConfig, presented: Presented) -> Option<Vec<u8>> {
+        caller(config, presented).spiffe_id().map(|id| id.as_bytes().to_vec())
     }
 
     #[test]
     fn sources_are_tried_in_order() {
         let both = Presented { filter_state: A, peer_certificate: B, forwarded_client_cert: b"" };
-        assert_eq!(id(&IdentityConfig::default(), both), Some(A));
-        assert_eq!(id(&config(&[IdentitySource::PeerCertificate, IdentitySource::FilterState]), both), Some(B));
+        assert_eq!(id(&IdentityConfig::default(), both), Some(A.to_vec()));
+        assert_eq!(id(&config(&[IdentitySource::PeerCertificate, IdentitySource::FilterState]), both), Some(B.to_vec()));
         for nothing in [&b""[..], b"-"] {
-            assert_eq!(id(&IdentityConfig::default(), Presented { filter_state: nothing, ..both }), Some(B), "{nothing:?}");
+            assert_eq!(id(&IdentityConfig::default(), Presented { filter_state: nothing, ..both }), Some(B.to_vec()), "{nothing:?}");
         }
     }
 
@@ -130,20 +240,23 @@ mod tests {
     fn the_forwarded_header_is_believed_only_where_it_is_listed() {
         let presented = Presented { forwarded_client_cert: b"By=x;URI=spiffe://cluster.local/ns/team-a/sa/team-a", ..Presented::default() };
         assert_eq!(id(&IdentityConfig::default(), presented), None);
-        assert_eq!(id(&config(&[IdentitySource::ForwardedClientCert]), presented), Some(A));
+        assert_eq!(id(&config(&[IdentitySource::ForwardedClientCert]), presented), Some(A.to_vec()));
     }
 
     #[test]
     fn the_nearest_forwarded_client_counts() {
         let sources = config(&[IdentitySource::ForwardedClientCert]);
         for (value, expected) in [
-            (&b"URI=spiffe://forged/ns/x/sa/y,By=w;Hash=1;Subject=\"CN=a\";URI=spiffe://cluster.local/ns/team-a/sa/team-a"[..], Some(A)),
+            (
+                &b"URI=spiffe://forged/ns/x/sa/y,By=w;Hash=1;Subject=\"CN=a\";URI=spiffe://cluster.local/ns/team-a/sa/team-a"[..],
+                Some(A.to_vec()),
+            ),
             (b"URI=spiffe://cluster.local/ns/team-a/sa/team-a;URI=spiffe://cluster.local/ns/team-b/sa/team-b", None),
-            (b"uri=spiffe://cluster.local/ns/team-a/sa/team-a", Some(A)),
+            (b"uri=spiffe://cluster.local/ns/team-a/sa/team-a", Some(A.to_vec())),
             (b"Subject=\"a,URI=spiffe://cluster.local/ns/team-a/sa/team-a", None),
             (b"Subject=\"a,URI=spiffe://cluster.local/ns/team-a/sa/team-a;x\"", None),
             (b"Subject=\"a\\\",URI=spiffe://cluster.local/ns/team-a/sa/team-a;x\"", None),
-            (b"Subject=\"a,b;c\";URI=spiffe://cluster.local/ns/team-a/sa/team-a", Some(A)),
+            (b"Subject=\"a,b;c\";URI=spiffe://cluster.local/ns/team-a/sa/team-a", Some(A.to_vec())),
             (b"By=x", None),
             (b",", None),
         ] {
@@ -155,7 +268,26 @@ mod tests {
     fn another_trust_domain_has_no_identity_but_a_name_in_the_audit() {
         let config = IdentityConfig { trust_domains: vec!["cluster.local".to_owned()], ..IdentityConfig::default() };
         let other = Presented { filter_state: b"spiffe://other/ns/team-a/sa/team-a", ..Presented::default() };
-        assert_eq!(identify(&config, other), Peer { id: None, rejected: Some("spiffe://other/ns/team-a/sa/team-a") });
-        assert_eq!(id(&config, Presented { filter_state: A, ..Presented::default() }), Some(A));
+        let other = caller(&config, other);
+        assert_eq!((other.spiffe_id(), other.namespace(), other.rejected()), (None, None, Some("spiffe://other/ns/team-a/sa/team-a")));
+        assert_eq!(id(&config, Presented { filter_state: A, ..Presented::default() }), Some(A.to_vec()));
+    }
+
+    #[test]
+    fn a_caller_who_comes_again_is_not_parsed_again_and_never_taken_for_another() {
+        let callers = Callers::new(IdentityConfig::default());
+        let first = callers.find(A);
+        assert!(Arc::ptr_eq(&first, &callers.find(A)));
+        for round in 0..2 {
+            for number in 0..2000 {
+                let uri = format!("spiffe://cluster.local/ns/n{number}/sa/s{number}");
+                let caller = callers.find(uri.as_bytes());
+                let parts = (caller.spiffe_id(), caller.namespace().map(str::to_owned), caller.service_account().map(str::to_owned));
+                assert_eq!(parts, (Some(&*uri), Some(format!("n{number}")), Some(format!("s{number}"))), "round {round}");
+                assert_eq!(caller.trust_domain(), Some("cluster.local"));
+            }
+        }
+        assert!(callers.slots.lock().unwrap().len() <= SLOTS);
+        assert_eq!(callers.find(&[b'a'; 5000]).spiffe_id(), None);
     }
 }

@@ -1,53 +1,291 @@
-//! Which policies are for a host, found without looking at the others.
+//! Which policies can matter to a request, found without looking at the others.
+//!
+//! A policy's `hosts` put it into groups, one for each host. Within a group, a rule that says nothing unless an attribute has
+//! one of certain values ([`Guard`]) is found by that value; every other policy of the group is a candidate. What is found is
+//! evaluated like any rule, so that a collision of hashes costs an evaluation and changes nothing.
 
-use std::collections::HashMap;
+use crate::cel::attribute::TextAttribute;
+use crate::cel::guard::{Guard, Wanted};
+use crate::cel::view::View;
+use crate::config::HostPattern;
+use crate::hash::{self, Map};
+use crate::path::PathSafety;
 
-use crate::config::{HostPattern, PolicyConfig};
+/// The longest prefix that is looked up; of a longer one, its start is.
+const MAX_PREFIX: usize = 63;
+/// Of the Allows that read an attribute which a request does not have, as many are evaluated, so that its audit record says
+/// why they do not match. None of them can.
+pub(crate) const MAX_UNREADABLE: usize = 16;
 
-/// The policies by the hosts they are for, as indices into the configuration's list.
+/// A policy as the index sees it.
+#[derive(Debug)]
+pub(super) struct Entry<'c> {
+    pub(super) hosts: &'c [HostPattern],
+    /// Any of which its rule may be found by; none where it is always a candidate.
+    pub(super) guards: Vec<Guard>,
+    pub(super) is_allow: bool,
+    pub(super) enforced: bool,
+    pub(super) path_safety: Option<PathSafety>,
+}
+
+/// The policies by what they are for, as indices into the configuration's list.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// Policies of no particular host.
-    everywhere: Vec<usize>,
-    /// Policies by host.
-    exact: HashMap<String, Vec<usize>>,
-    /// Policies by what a host must end in, its leading dot included.
-    under: HashMap<String, Vec<usize>>,
+    everywhere: Group,
+    /// By host.
+    exact: Map<Box<str>, Group>,
+    /// By what a host must end in, its leading dot included.
+    under: Map<Box<str>, Group>,
+    /// By group, attribute and value.
+    keyed: Map<u64, Postings>,
+}
+
+/// The policies for one host, or all under one, or all.
+#[derive(Debug, Default)]
+struct Group {
+    number: u64,
+    always: Vec<u32>,
+    keys: Vec<KeyedBy>,
+    /// Bit n is set where a prefix of n bytes is looked up.
+    prefixes: u64,
+    /// An enforced Allow is among them.
+    allows: bool,
+    /// The strictest that an enforced policy sets.
+    path_safety: Option<PathSafety>,
+}
+
+/// An attribute that policies of a group are found by, and those policies: where the attribute cannot be read, each errs.
+#[derive(Debug)]
+struct KeyedBy {
+    attribute: TextAttribute,
+    allows: Vec<u32>,
+    others: Vec<u32>,
+}
+
+/// Policies in order.
+#[derive(Debug)]
+enum Postings {
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl Postings {
+    fn push(&mut self, position: u32) {
+        match self {
+            Postings::One(first) if *first == position => {}
+            Postings::One(first) => *self = Postings::Many(vec![*first, position]),
+            Postings::Many(all) => push_once(all, position),
+        }
+    }
+
+    fn as_slice(&self) -> &[u32] {
+        match self {
+            Postings::One(position) => std::slice::from_ref(position),
+            Postings::Many(all) => all,
+        }
+    }
+}
+
+fn push_once(all: &mut Vec<u32>, position: u32) {
+    if all.last() != Some(&position) {
+        all.push(position);
+    }
+}
+
+/// The groups that a host is in.
+#[derive(Debug)]
+pub(super) struct Groups<'i> {
+    everywhere: &'i Group,
+    exact: Option<&'i Group>,
+    under: Vec<&'i Group>,
+}
+
+impl Groups<'_> {
+    fn iter(&self) -> impl Iterator<Item = &Group> {
+        std::iter::once(self.everywhere).chain(self.exact).chain(self.under.iter().copied())
+    }
+
+    /// Whether an enforced Allow is in scope, be it a candidate or not.
+    pub(super) fn allows(&self) -> bool {
+        self.iter().any(|group| group.allows)
+    }
+
+    /// The strictest path safety that an enforced policy in scope sets.
+    pub(super) fn path_safety(&self) -> Option<PathSafety> {
+        self.iter().filter_map(|group| group.path_safety).max()
+    }
 }
 
 impl Index {
-    pub(super) fn new(policies: &[PolicyConfig]) -> Index {
+    pub(super) fn new(entries: &[Entry<'_>]) -> Index {
+        let popularity = Popularity::new(entries);
         let mut index = Index::default();
-        for (position, policy) in policies.iter().enumerate() {
-            if policy.hosts.is_empty() {
-                index.everywhere.push(position);
+        let mut groups: u64 = 0;
+        for (position, entry) in entries.iter().enumerate() {
+            let Ok(position) = u32::try_from(position) else { continue };
+            let guard = popularity.best(&entry.guards);
+            if entry.hosts.is_empty() {
+                index.everywhere.add(position, entry, guard, &mut index.keyed);
             }
-            for host in &policy.hosts {
-                let (map, key) = match host {
+            for host in entry.hosts {
+                let (map, name) = match host {
                     HostPattern::Exact(name) => (&mut index.exact, name),
                     HostPattern::Under(suffix) => (&mut index.under, suffix),
                 };
-                map.entry(key.clone()).or_default().push(position);
+                let group = map.entry(name.as_str().into()).or_insert_with(|| {
+                    groups = groups.saturating_add(1);
+                    Group { number: groups, ..Group::default() }
+                });
+                group.add(position, entry, guard, &mut index.keyed);
             }
         }
         index
     }
 
-    /// The policies for a canonical host, in configuration order.
-    pub(super) fn find(&self, host: &str) -> Vec<usize> {
-        let mut found = self.everywhere.clone();
-        if !self.exact.is_empty() {
-            found.extend(self.exact.get(host).into_iter().flatten());
-        }
+    /// The groups of a canonical host.
+    pub(super) fn groups(&self, host: &str) -> Groups<'_> {
+        let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };
+        let mut under = Vec::new();
         if !self.under.is_empty() {
             // A host is never under itself, so its own first label is not asked for.
-            let dots = host.match_indices('.').filter(|(position, _)| *position > 0);
-            for (position, _) in dots {
-                found.extend(host.get(position..).and_then(|suffix| self.under.get(suffix)).into_iter().flatten());
+            let dots = host.bytes().enumerate().filter(|(position, byte)| *byte == b'.' && *position > 0);
+            under.extend(dots.filter_map(|(position, _)| self.under.get(host.get(position..)?)));
+        }
+        Groups { everywhere: &self.everywhere, exact, under }
+    }
+
+    /// Finds the policies in scope that can matter to a request, in configuration order.
+    pub(super) fn candidates(&self, groups: &Groups<'_>, view: &View<'_>, found: &mut Vec<u32>) {
+        found.clear();
+        for group in groups.iter() {
+            merge(found, &group.always);
+            for key in &group.keys {
+                match key.attribute.read(view) {
+                    Ok(value) => {
+                        self.look_up(group, key.attribute, value, found);
+                    }
+                    Err(_) => {
+                        merge(found, &key.others);
+                        merge(found, key.allows.get(..MAX_UNREADABLE).unwrap_or(&key.allows));
+                    }
+                }
             }
         }
-        found.sort_unstable();
-        found.dedup();
-        found
+    }
+
+    fn look_up(&self, group: &Group, attribute: TextAttribute, value: &str, found: &mut Vec<u32>) {
+        let mut add = |kind: u64, value: &[u8]| {
+            if let Some(postings) = self.keyed.get(&key(group.number, attribute, kind, value)) {
+                merge(found, postings.as_slice());
+            }
+        };
+        add(EXACT, value.as_bytes());
+        if attribute != TextAttribute::Path {
+            return;
+        }
+        let mut lengths = group.prefixes;
+        while lengths != 0 {
+            let length = lengths.trailing_zeros();
+            lengths &= lengths.wrapping_sub(1);
+            let Some(prefix) = usize::try_from(length).ok().and_then(|length| value.as_bytes().get(..length)) else { break };
+            add(PREFIX, prefix);
+        }
+    }
+}
+
+const EXACT: u64 = 0;
+const PREFIX: u64 = 1;
+
+fn key(group: u64, attribute: TextAttribute, kind: u64, value: &[u8]) -> u64 {
+    let place = group.wrapping_shl(8) | (kind << 7) | u64::from(attribute as u8);
+    hash::mix(hash::bytes(value), place)
+}
+
+/// A value's place in the index: its kind and bytes.
+fn place(wanted: &Wanted) -> (u64, &[u8]) {
+    match wanted {
+        Wanted::Exactly(text) => (EXACT, text.as_bytes()),
+        Wanted::Prefix(text) => (PREFIX, text.as_bytes().get(..MAX_PREFIX).unwrap_or(text.as_bytes())),
+    }
+}
+
+impl Group {
+    fn add(&mut self, position: u32, entry: &Entry<'_>, guard: Option<&Guard>, keyed: &mut Map<u64, Postings>) {
+        self.allows |= entry.is_allow && entry.enforced;
+        if entry.enforced {
+            self.path_safety = self.path_safety.max(entry.path_safety);
+        }
+        let Some(guard) = guard else {
+            push_once(&mut self.always, position);
+            return;
+        };
+        for wanted in &guard.values {
+            let (kind, value) = place(wanted);
+            if kind == PREFIX {
+                self.prefixes |= u32::try_from(value.len()).ok().and_then(|length| 1_u64.checked_shl(length)).unwrap_or(0);
+            }
+            let postings = keyed.entry(key(self.number, guard.attribute, kind, value)).or_insert(Postings::One(position));
+            postings.push(position);
+        }
+        if !self.keys.iter().any(|key| key.attribute == guard.attribute) {
+            self.keys.push(KeyedBy { attribute: guard.attribute, allows: Vec::new(), others: Vec::new() });
+        }
+        if let Some(key) = self.keys.iter_mut().find(|key| key.attribute == guard.attribute) {
+            push_once(if entry.is_allow { &mut key.allows } else { &mut key.others }, position);
+        }
+    }
+}
+
+/// How many policies each value would find: of a rule's guards, the one that finds the fewest others is taken.
+struct Popularity(Map<u64, u32>);
+
+impl Popularity {
+    fn new(entries: &[Entry<'_>]) -> Self {
+        let mut counts: Map<u64, u32> = Map::default();
+        for guard in entries.iter().flat_map(|entry| &entry.guards) {
+            for wanted in &guard.values {
+                let count = counts.entry(Self::key(guard.attribute, wanted)).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+        Popularity(counts)
+    }
+
+    fn key(attribute: TextAttribute, wanted: &Wanted) -> u64 {
+        let (kind, value) = place(wanted);
+        key(0, attribute, kind, value)
+    }
+
+    fn best<'g>(&self, guards: &'g [Guard]) -> Option<&'g Guard> {
+        let found = |guard: &Guard| {
+            let counts = guard.values.iter().filter_map(|wanted| self.0.get(&Self::key(guard.attribute, wanted)));
+            counts.fold(0_u32, |sum, count| sum.saturating_add(*count))
+        };
+        guards.iter().min_by_key(|guard| found(guard))
+    }
+}
+
+/// Adds what is not there yet; both are in order, and so is the result.
+fn merge(found: &mut Vec<u32>, more: &[u32]) {
+    let Some(first) = more.first() else { return };
+    if found.last().is_none_or(|last| last < first) {
+        found.extend_from_slice(more);
+        return;
+    }
+    if let [one] = more {
+        if let Err(place) = found.binary_search(one) {
+            found.insert(place, *one);
+        }
+        return;
+    }
+    let before = std::mem::take(found);
+    found.reserve(before.len().saturating_add(more.len()));
+    let (mut left, mut right) = (before.iter().peekable(), more.iter().peekable());
+    while let Some(next) = match (left.peek(), right.peek()) {
+        (Some(a), Some(b)) if a <= b => left.next(),
+        (_, Some(_)) => right.next(),
+        (_, None) => left.next(),
+    } {
+        push_once(found, *next);
     }
 }

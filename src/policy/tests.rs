@@ -2,7 +2,8 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::outcome::Outcome;
+use crate::outcome::{Change, Count, Counter};
+use crate::request::{Given, Property, Source};
 use serde_json::{Value, json};
 
 const TEAM_A: &[u8] = b"spiffe://cluster.local/ns/team-a/sa/team-a";
@@ -21,12 +22,38 @@ fn rule(name: &str, action: &str, expression: &str) -> Value {
     json!({"name": name, "traffic": {"authorization": {"action": action, "policy": {"matchExpressions": [expression]}}}})
 }
 
-fn decide(policies: &[Value], request: &Request<'_>) -> Outcome {
+/// What was decided, with names in place of numbers.
+#[derive(Debug)]
+struct Decided {
+    denial: Option<Denial>,
+    policy_name: Option<String>,
+    reason: Reason,
+    shadow: Vec<usize>,
+    errors: Vec<(usize, String)>,
+    changes: Vec<Change<'static>>,
+    counts: Vec<Count>,
+    audit: Option<String>,
+}
+
+fn owned(change: &Change<'_>) -> Change<'static> {
+    let name = |name: &str| &*name.to_owned().leak();
+    match change {
+        Change::Add(of, value) => Change::Add(name(of), value.to_vec().into()),
+        Change::Replace(of, value) => Change::Replace(name(of), value.to_vec().into()),
+        Change::Remove(of) => Change::Remove(of.to_string().into()),
+    }
+}
+
+fn decide(policies: &[Value], request: &Request<'_>) -> Decided {
     decide_with(json!({"policies": policies, "audit": {"log": "All"}}), request)
 }
 
-fn decide_with(config: Value, request: &Request<'_>) -> Outcome {
-    let engine = Engine::load(config.to_string().as_bytes()).unwrap_or_else(|errors| panic!("{config}: {errors:?}"));
+fn load(config: &Value) -> Engine {
+    Engine::load(config.to_string().as_bytes()).unwrap_or_else(|errors| panic!("{config}: {errors:?}"))
+}
+
+fn decide_with(config: Value, request: &Request<'_>) -> Decided {
+    let engine = load(&config);
     let mut headers: Headers<'_> = [
         (&b":method"[..], &b"GET"[..]),
         (b":scheme", b"http"),
@@ -38,9 +65,21 @@ fn decide_with(config: Value, request: &Request<'_>) -> Outcome {
     for (name, value) in request.headers {
         headers.add(name.as_bytes(), value);
     }
-    let facts = Facts { headers, filter_state: request.caller, service: b"inbound-vip|80|http|api.github.com", ..Facts::default() };
-    let scope = engine.scope(&facts.headers);
-    engine.decide(&scope, &facts)
+    let source = Given { peer_principal: request.caller, filter_chain_name: b"inbound-vip|80|http|api.github.com", ..Given::default() };
+    let facts = Facts::new(headers, &source);
+    let outcome = engine.decide(&facts);
+    let mut counts = Vec::new();
+    outcome.count(|count| counts.push(count));
+    Decided {
+        policy_name: outcome.policy.and_then(|index| engine.policy_name(index)).map(str::to_owned),
+        changes: outcome.changes.iter().map(owned).collect(),
+        counts,
+        denial: outcome.denial,
+        reason: outcome.reason,
+        shadow: outcome.shadow,
+        errors: outcome.errors,
+        audit: outcome.audit,
+    }
 }
 
 #[track_caller]
@@ -237,12 +276,11 @@ fn a_request_must_be_for_the_service_it_was_sent_to() {
 fn no_other_name_of_a_service_walks_round_its_policies() {
     let mut deny = rule("p", "Deny", "true");
     deny["hosts"] = json!(["a.ns.svc.cluster.local"]);
-    let engine = Engine::load(json!({"policies": [deny]}).to_string().as_bytes()).unwrap();
+    let engine = load(&json!({"policies": [deny]}));
     for host in ["a.ns.svc.cluster.local", "a", "a.ns", "a.ns.svc"] {
         let headers = [(&b":method"[..], &b"GET"[..]), (b":authority", host.as_bytes()), (b":path", b"/")].into_iter().collect();
-        let facts = Facts { headers, service: b"inbound-vip|80|http|a.ns.svc.cluster.local", ..Facts::default() };
-        let outcome = engine.decide(&engine.scope(&facts.headers), &facts);
-        assert!(outcome.denial.is_some(), "{host}");
+        let source = Given { filter_chain_name: b"inbound-vip|80|http|a.ns.svc.cluster.local", ..Given::default() };
+        assert!(engine.decide(&Facts::new(headers, &source)).denial.is_some(), "{host}");
     }
 }
 
@@ -261,7 +299,7 @@ fn a_policy_loosens_path_safety_for_its_hosts() {
     assert!(decide(&[policy], &path).denial.is_some(), "nor does one of another host");
 }
 
-fn changed(transformation: Value, headers: &[(&str, &[u8])]) -> (Vec<Change>, usize) {
+fn changed(transformation: Value, headers: &[(&str, &[u8])]) -> (Vec<Change<'static>>, usize) {
     let policy = json!({"name": "p", "traffic": {"transformation": {"request": transformation}}});
     let outcome = decide(&[policy], &Request { headers, ..ZEN });
     (outcome.changes, outcome.errors.len())
@@ -269,8 +307,8 @@ fn changed(transformation: Value, headers: &[(&str, &[u8])]) -> (Vec<Change>, us
 
 #[test]
 fn headers_change_in_the_order_add_set_remove() {
-    let add = |value: &str| Change::Add("x-a".into(), value.as_bytes().to_vec());
-    let replace = |value: &str| Change::Replace("x-a".into(), value.as_bytes().to_vec());
+    let add = |value: &str| Change::Add("x-a", value.as_bytes().to_vec().into());
+    let replace = |value: &str| Change::Replace("x-a", value.as_bytes().to_vec().into());
     let remove = || Change::Remove("x-a".into());
     let one = |value: &str| json!([{"name": "X-A", "value": value}]);
     let client = [("x-a", &b"1"[..])];
@@ -300,7 +338,7 @@ fn headers_change_in_the_order_add_set_remove() {
 fn a_spoofed_spelling_does_not_survive() {
     let rules = json!({"set": [{"name": "x-caller-identity", "value": "'a'"}]});
     let (changes, _) = changed(rules, &[("x_caller_identity", b"forged")]);
-    assert_eq!(changes, [Change::Remove("x_caller_identity".into()), Change::Replace("x-caller-identity".into(), b"a".to_vec())]);
+    assert_eq!(changes, [Change::Remove("x_caller_identity".into()), Change::Replace("x-caller-identity", b"a".into())]);
 }
 
 #[test]
@@ -340,7 +378,7 @@ fn later_policies_see_what_earlier_ones_left() {
         ],
         &ZEN,
     );
-    let replaced = |name: &str, value: &str| Change::Replace(name.into(), value.as_bytes().to_vec());
+    let replaced = |name: &'static str, value: &str| Change::Replace(name, value.as_bytes().to_vec().into());
     assert_eq!(outcome.changes, [replaced("x-a", "1"), replaced("x-b", "12"), replaced(":path", "/p"), replaced("x-d", "/p")]);
 }
 
@@ -354,16 +392,17 @@ fn a_denied_request_is_not_changed() {
 fn a_response_is_changed_by_what_it_says() {
     let set = json!([{"name": "x-code", "value": "string(response.code) + request.method + response.headers['x-o']"}]);
     let config = json!({"policies": [{"name": "p", "traffic": {"transformation": {"response": {"set": set, "remove": ["server"]}}}}]});
-    let engine = Engine::load(config.to_string().as_bytes()).unwrap();
+    let engine = load(&config);
     let request: Headers<'_> =
         [(&b":method"[..], &b"GET"[..]), (b":authority", b"api.github.com"), (b":path", b"/zen")].into_iter().collect();
     let response: Headers<'_> = [(&b":status"[..], &b"201"[..]), (b"server", b"x"), (b"x-o", b"o")].into_iter().collect();
-    let facts = Facts { headers: request, ..Facts::default() };
-    let scope = engine.scope(&facts.headers);
-    assert!(engine.changes_response(&scope));
-    let (changes, counts) = engine.respond(&scope, &facts, &response);
-    assert_eq!(changes, [Change::Replace("x-code".into(), b"201GETo".to_vec()), Change::Remove("server".into())]);
-    assert_eq!(counts, []);
+    let source = Given::default();
+    let facts = Facts::new(request, &source);
+    let outcome = engine.decide(&facts);
+    assert_eq!(outcome.responding, [0]);
+    let response = engine.respond(&outcome.responding, &facts, &response);
+    assert_eq!(response.changes, [Change::Replace("x-code", b"201GETo".into()), Change::Remove("server".into())]);
+    assert_eq!(response.errors, []);
 }
 
 #[test]
@@ -390,14 +429,73 @@ fn only_the_decisions_asked_for_are_logged() {
     }
 }
 
+/// Notes what it is asked for.
+#[derive(Debug, Default)]
+struct Noting<'a> {
+    given: Given<'a>,
+    failing: Option<Property>,
+    asked: Mutex<Vec<Property>>,
+}
+
+impl Source for Noting<'_> {
+    fn property(&self, property: Property) -> &[u8] {
+        let mut asked = self.asked.lock().unwrap();
+        if !asked.contains(&property) {
+            asked.push(property);
+        }
+        self.given.property(property)
+    }
+
+    fn failed(&self) -> bool {
+        self.failing.is_some_and(|failing| self.asked.lock().unwrap().contains(&failing))
+    }
+}
+
 #[test]
-fn only_what_the_policies_in_scope_read_is_asked_for() {
+fn only_what_something_reads_is_asked_for() {
+    let unbound = |policies: Value, log: &str| json!({"policies": policies, "hostBinding": "Off", "audit": {"log": log}});
     let mut scoped = rule("p", "Deny", "source.port == 1");
     scoped["hosts"] = json!(["api.github.com"]);
-    let engine = Engine::load(json!({"policies": [scoped], "hostBinding": "Off"}).to_string().as_bytes()).unwrap();
-    let reads = |host: &str| engine.scope(&[(&b":authority"[..], host.as_bytes())].into_iter().collect()).reads();
-    assert_eq!(reads("api.github.com"), Reads { source_address: true, ..Reads::default() });
-    assert_eq!(reads("other.example"), Reads::default());
+    let namespace = rule("p", "Deny", "source.identity.namespace == 'x'");
+    let version = json!({"name": "p", "traffic": {"transformation": {"response": {"set": [{"name": "x", "value": "request.version"}]}}}});
+    let service = [Property::FilterChainName, Property::ClusterName];
+    let caller = [Property::PeerPrincipal, Property::PeerCertificate];
+    for (config, host, asked) in [
+        (unbound(json!([]), "None"), "api.github.com", &[][..]),
+        (unbound(json!([scoped]), "None"), "api.github.com", &[Property::SourceAddress]),
+        (unbound(json!([scoped]), "None"), "other.example", &[]),
+        (unbound(json!([namespace]), "None"), "api.github.com", &caller),
+        (
+            unbound(json!([rule("p", "Deny", "request.method == 'GET' || source.identity.namespace == 'x'")]), "Denied"),
+            "a",
+            &[caller, service].concat(),
+        ),
+        (unbound(json!([rule("p", "Deny", "request.method == 'PUT' && source.identity.namespace == 'x'")]), "Denied"), "a", &[]),
+        (unbound(json!([version]), "None"), "a", &[Property::Protocol]),
+        (json!({"policies": [], "audit": {"log": "None"}}), "a", &service),
+    ] {
+        let engine = load(&config);
+        let headers = [(&b":authority"[..], host.as_bytes()), (b":path", b"/"), (b":method", b"GET")];
+        let source = Noting::default();
+        let facts = Facts::new(headers.into_iter().collect(), &source);
+        let outcome = engine.decide(&facts);
+        assert_ne!(outcome.reason, Reason::InternalError);
+        assert_eq!(*source.asked.lock().unwrap(), asked, "{config} {host}");
+    }
+}
+
+#[test]
+fn a_fact_that_cannot_be_read_refuses_the_request() {
+    let engine = load(&json!({"policies": [rule("p", "Allow", "source.identity.namespace == 'team-a'")], "audit": {"log": "All"}}));
+    for failing in [Property::PeerPrincipal, Property::FilterChainName] {
+        let given = Given { peer_principal: TEAM_A, filter_chain_name: b"inbound-vip|80|http|api.github.com", ..Given::default() };
+        let source = Noting { given, failing: Some(failing), ..Noting::default() };
+        let headers = [(&b":authority"[..], &b"api.github.com"[..]), (b":path", b"/"), (b":method", b"GET")];
+        let facts = Facts::new(headers.into_iter().collect(), &source);
+        let outcome = engine.decide(&facts);
+        assert_eq!((outcome.reason, outcome.denial.map(|denial| denial.status)), (Reason::InternalError, Some(403)), "{failing:?}");
+        assert!(outcome.audit.is_some(), "{failing:?}");
+    }
 }
 
 #[test]

@@ -3,10 +3,20 @@
 /// The host name in Istio's name of a filter chain or cluster: `inbound-vip|80|http|api.github.com`, `outbound|80||api.github.com`.
 #[must_use]
 pub fn hostname(service: &[u8]) -> Option<&str> {
-    let mut parts = std::str::from_utf8(service).ok()?.split('|');
-    let direction = parts.next()?;
-    let (_port, _subset, host) = (parts.next()?, parts.next()?, parts.next()?);
-    (matches!(direction, "inbound-vip" | "inbound" | "outbound") && !host.is_empty() && parts.next().is_none()).then_some(host)
+    let direction = [&b"inbound-vip|"[..], b"outbound|", b"inbound|"].into_iter().find(|direction| service.starts_with(direction))?;
+    let rest = service.get(direction.len()..)?;
+    // Port and subset; then the host, in which there is no bar.
+    let (_port, rest) = split_once(rest)?;
+    let (_subset, host) = split_once(rest)?;
+    if host.is_empty() || split_once(host).is_some() {
+        return None;
+    }
+    std::str::from_utf8(host).ok()
+}
+
+fn split_once(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let bar = bytes.iter().position(|byte| *byte == b'|')?;
+    Some((bytes.get(..bar)?, bytes.get(bar.checked_add(1)?..)?))
 }
 
 /// Whether a request for `host` belongs to the service `destination`: the same name, or one under a wildcard. The short names
@@ -14,7 +24,7 @@ pub fn hostname(service: &[u8]) -> Option<&str> {
 /// for the service's.
 #[must_use]
 pub fn serves(destination: &str, host: &str) -> bool {
-    if destination.eq_ignore_ascii_case(host) {
+    if crate::hash::same(destination.as_bytes(), host.as_bytes()) || destination.eq_ignore_ascii_case(host) {
         return true;
     }
     destination

@@ -2,13 +2,18 @@
 
 use std::borrow::Cow;
 
-/// One header line: its lower-case name and its value.
+/// One header line: its name and its value.
 pub type Line<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 /// A request's or response's headers, pseudo-headers among them, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers<'a> {
     lines: Vec<Line<'a>>,
+}
+
+/// Whether two names are one header's, letter case aside. Most names of one length differ in their last letter already.
+fn same_name(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.last().map(u8::to_ascii_lowercase) == b.last().map(u8::to_ascii_lowercase) && a.eq_ignore_ascii_case(b)
 }
 
 impl<'a> Headers<'a> {
@@ -45,13 +50,13 @@ impl<'a> Headers<'a> {
 
     /// The values of a header, letter case of the name aside, in order.
     pub fn values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = &'s [u8]> {
-        self.lines().filter(move |(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.lines().filter(move |(line, _)| same_name(line, name)).map(|(_, value)| value)
     }
 
     /// The first value of a header.
     #[must_use]
     pub fn first(&self, name: &[u8]) -> Option<&[u8]> {
-        self.lines().find(|(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.lines().find(|(line, _)| same_name(line, name)).map(|(_, value)| value)
     }
 
     /// Appends a line.
@@ -59,18 +64,16 @@ impl<'a> Headers<'a> {
         self.lines.push((Cow::Owned(name.to_ascii_lowercase()), Cow::Owned(value.to_vec())));
     }
 
+    /// Appends a line that is borrowed where it can be.
+    pub(crate) fn push(&mut self, name: &'a [u8], value: Cow<'a, [u8]>) {
+        self.lines.push((Cow::Borrowed(name), value));
+    }
+
     /// Removes the lines whose name fits, and says how many there were.
     pub fn remove(&mut self, fits: impl Fn(&[u8]) -> bool) -> usize {
         let before = self.lines.len();
         self.lines.retain(|(name, _)| !fits(name));
         before.saturating_sub(self.lines.len())
-    }
-
-    /// The same headers, borrowing nothing.
-    #[must_use]
-    pub fn into_owned(self) -> Headers<'static> {
-        let own = |bytes: Cow<'a, [u8]>| Cow::Owned(bytes.into_owned());
-        Headers { lines: self.lines.into_iter().map(|(name, value)| (own(name), own(value))).collect() }
     }
 }
 

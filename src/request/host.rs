@@ -1,12 +1,17 @@
 //! The host a request is for, in the one form that rules compare.
 
+use std::borrow::Cow;
+
 /// The authority as `request.host`: lower-case, without port and trailing dot.
 ///
 /// # Errors
 /// Says what is wrong with it, where it is no host with an optional port (RFC 3986 section 3.2, without user information,
 /// which HTTP forbids: RFC 9110 section 4.2.4).
-pub fn canonical(authority: &[u8]) -> Result<String, &'static str> {
+pub fn canonical(authority: &[u8]) -> Result<Cow<'_, str>, &'static str> {
     let text = std::str::from_utf8(authority).map_err(|_| "not ASCII")?;
+    if is_canonical(authority) {
+        return Ok(Cow::Borrowed(text));
+    }
     if text.contains('@') {
         return Err("user information");
     }
@@ -16,7 +21,7 @@ pub fn canonical(authority: &[u8]) -> Result<String, &'static str> {
     }
     if let Some(literal) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         return match literal.parse::<std::net::Ipv6Addr>() {
-            Ok(address) => Ok(format!("[{address}]")),
+            Ok(address) => Ok(Cow::Owned(format!("[{address}]"))),
             Err(_) => Err("invalid IPv6 address"),
         };
     }
@@ -24,7 +29,23 @@ pub fn canonical(authority: &[u8]) -> Result<String, &'static str> {
     if !is_host_name(name) {
         return Err("invalid host name");
     }
-    Ok(name.to_ascii_lowercase())
+    Ok(Cow::Owned(name.to_ascii_lowercase()))
+}
+
+/// Whether this is a host's name in the form that [`canonical`] gives, found in one pass.
+fn is_canonical(authority: &[u8]) -> bool {
+    let mut label = 0_usize;
+    for byte in authority {
+        label = match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => label.saturating_add(1),
+            b'.' if label > 0 => 0,
+            _ => return false,
+        };
+        if label > 63 {
+            return false;
+        }
+    }
+    label > 0 && authority.len() <= 253
 }
 
 fn split_port(text: &str) -> Result<(&str, Option<&str>), &'static str> {
@@ -61,11 +82,11 @@ mod tests {
         for authority in
             ["api.github.com", "api.github.com:80", "api.github.com:443", "API.GITHUB.COM", "api.github.com.", "Api.GitHub.com.:8080"]
         {
-            assert_eq!(canonical(authority.as_bytes()), Ok("api.github.com".to_owned()), "{authority}");
+            assert_eq!(canonical(authority.as_bytes()), Ok(Cow::Borrowed("api.github.com")), "{authority}");
         }
-        assert_eq!(canonical(b"[::1]:80"), Ok("[::1]".to_owned()));
-        assert_eq!(canonical(b"[0:0:0:0:0:0:0:1]"), Ok("[::1]".to_owned()));
-        assert_eq!(canonical(b"10.0.0.1:80"), Ok("10.0.0.1".to_owned()));
+        assert_eq!(canonical(b"[::1]:80"), Ok(Cow::Borrowed("[::1]")));
+        assert_eq!(canonical(b"[0:0:0:0:0:0:0:1]"), Ok(Cow::Borrowed("[::1]")));
+        assert_eq!(canonical(b"10.0.0.1:80"), Ok(Cow::Borrowed("10.0.0.1")));
     }
 
     #[test]

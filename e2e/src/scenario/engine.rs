@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use egress_filter::outcome::{Change, Count, Outcome};
+use egress_filter::outcome::{Change, Count};
 use egress_filter::policy::Engine;
-use egress_filter::request::Facts;
 use egress_filter::request::headers::Headers;
+use egress_filter::request::{Facts, Given};
 
 use super::model::{Case, Layer, Scenario};
 use super::observed::{Observed, Reached, audit_records};
@@ -46,19 +46,19 @@ impl Runner for EngineRunner {
         }
         let principal = case.caller.principal().unwrap_or_default();
         let service = format!("inbound-vip|80|http|{}", case.destination());
-        let facts = Facts {
-            headers,
-            filter_state: principal.as_bytes(),
-            service: service.as_bytes(),
-            version: spec.version.as_bytes(),
+        let source = Given {
+            peer_principal: principal.as_bytes(),
+            filter_chain_name: service.as_bytes(),
+            protocol: spec.version.as_bytes(),
             source_address: b"127.0.0.1:40000",
             destination_address: b"240.240.0.1:80",
-            ..Facts::default()
+            ..Given::default()
         };
-        let scope = engine.scope(&facts.headers);
-        let outcome = engine.decide(&scope, &facts);
+        let facts = Facts::new(headers, &source);
+        let outcome = engine.decide(&facts);
         let mut observed = Observed { audit: Some(audit_records(outcome.audit.as_deref())), ..Observed::default() };
-        let mut counts = outcome.counts.clone();
+        let mut counts = Vec::new();
+        outcome.count(|count| counts.push(count));
         match &outcome.denial {
             Some(denial) => {
                 observed.status = denial.status;
@@ -67,15 +67,16 @@ impl Runner for EngineRunner {
                 observed.headers = vec![("content-type".to_owned(), b"text/plain".to_vec()), ("content-length".to_owned(), length)];
             }
             None => {
-                observed.upstream = Some(reached(&facts.headers, &outcome));
+                observed.upstream = Some(reached(&facts.headers, &outcome.changes));
                 let mut response = Headers::default();
                 response.add(b":status", case.origin.status.to_string().as_bytes());
                 for (name, value) in &case.origin.headers {
                     response.add(name.as_bytes(), value.as_bytes());
                 }
-                let (changes, more) = engine.respond(&scope, &facts, &response);
-                counts.extend(more);
-                apply(&mut response, &changes);
+                let changed = engine.respond(&outcome.responding, &facts, &response);
+                changed.count(|count| counts.push(count));
+                let mut response = response.clone();
+                apply(&mut response, &changed.changes);
                 let status = response.first(b":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
                 observed.status = status.unwrap_or(0);
                 observed.headers = plain(&response);
@@ -86,15 +87,15 @@ impl Runner for EngineRunner {
     }
 }
 
-fn reached(headers: &Headers<'_>, outcome: &Outcome) -> Reached {
+fn reached(headers: &Headers<'_>, changes: &[Change<'_>]) -> Reached {
     let mut headers = headers.clone();
-    apply(&mut headers, &outcome.changes);
+    apply(&mut headers, changes);
     let text = |name: &[u8]| String::from_utf8_lossy(headers.first(name).unwrap_or_default()).into_owned();
     Reached { method: text(b":method"), host: text(b":authority"), path: text(b":path"), headers: plain(&headers) }
 }
 
 /// Does to headers what the host does on the filter's calls.
-fn apply(headers: &mut Headers<'_>, changes: &[Change]) {
+fn apply(headers: &mut Headers<'_>, changes: &[Change<'_>]) {
     for change in changes {
         match change {
             Change::Add(name, value) => headers.add(name.as_bytes(), value),

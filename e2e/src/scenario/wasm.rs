@@ -3,7 +3,9 @@
 use super::model::{Case, Layer, Scenario};
 use super::observed::{Observed, Reached, audit_records};
 use super::run::Runner;
-use crate::host::{Headers, HostOptions, LogLevel, Module, Request, Response, StreamResult, Vm};
+use std::collections::BTreeMap;
+
+use crate::host::{Headers, HostOptions, LogLevel, Module, Request, Response, Shared, StreamResult, Vm};
 
 /// What the origin's body is where nobody looks at it.
 const BODY: &str = "Keep it logically awesome.";
@@ -13,13 +15,14 @@ const BODY: &str = "Keep it logically awesome.";
 pub struct WasmRunner {
     module: Module,
     vm: Option<Vm>,
+    shared: Shared,
 }
 
 impl WasmRunner {
     /// A runner of this module.
     #[must_use]
     pub fn new(module: Module) -> Self {
-        Self { module, vm: None }
+        Self { module, vm: None, shared: Shared::default() }
     }
 }
 
@@ -29,7 +32,9 @@ impl Runner for WasmRunner {
     }
 
     fn start(&mut self, scenario: &Scenario) -> Result<(), String> {
-        let vm = Vm::new(&self.module, HostOptions::default()).map_err(|error| error.to_string())?;
+        self.shared = Shared::default();
+        let options = HostOptions { shared: self.shared.clone(), ..HostOptions::default() };
+        let vm = Vm::new(&self.module, options).map_err(|error| error.to_string())?;
         let configured = vm.configure(scenario.config.to_string());
         self.vm = Some(vm);
         if configured.accepted {
@@ -41,10 +46,17 @@ impl Runner for WasmRunner {
 
     fn run(&mut self, scenario: &Scenario, case: &Case) -> Result<Observed, String> {
         let vm = self.vm.as_ref().ok_or("no configuration is in force")?;
+        let before = self.shared.counters();
         let result = vm.stream(request(scenario, case)?).run(response(case));
+        // The filter tells its counters by its timer.
+        vm.tick();
+        let grown = self.shared.counters().into_iter().map(|(name, value)| {
+            let earlier = before.get(&name).copied().unwrap_or(0);
+            (name, value - earlier)
+        });
         match &result.failure {
             Some(failure) => Err(failure.clone()),
-            None => Ok(observed(&result)),
+            None => Ok(observed(&result, grown.collect())),
         }
     }
 }
@@ -82,21 +94,20 @@ fn response(case: &Case) -> Response {
     response
 }
 
-fn observed(result: &StreamResult) -> Observed {
+fn observed(result: &StreamResult, counters: BTreeMap<String, u64>) -> Observed {
     let response = result.response_headers.clone().unwrap_or_else(Headers::response);
     let reached = result.local_response.is_none();
     let text = |name: &str| result.request_headers.text(name).unwrap_or_default();
     let upstream =
         Reached { method: text(":method"), host: text(":authority"), path: text(":path"), headers: plain(&result.request_headers) };
     let info = result.logs.iter().filter(|log| log.level >= LogLevel::Info);
-    let counters = result.metrics.iter().map(|(name, by)| (name.clone(), u64::try_from(*by).unwrap_or(0)));
     Observed {
         status: response.text(":status").and_then(|text| text.parse().ok()).unwrap_or(0),
         body: result.response_body.clone(),
         headers: plain(&response),
         upstream: reached.then_some(upstream),
         audit: Some(audit_records(info.map(|log| log.text.as_str()))),
-        counters: Some(counters.collect()),
+        counters: Some(counters),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use e2e::host::{Failure, HostOptions, LogLevel, Module, Request, Response, Status, Step, StreamResult, Vm};
+use e2e::host::{Failure, HostOptions, LogLevel, Module, Request, Response, Shared, Status, Step, StreamResult, Vm};
 use e2e::pki::{TEAM_A_SPIFFE_ID, TEAM_B_SPIFFE_ID};
 
 use super::POLICIES;
@@ -14,9 +14,21 @@ static MODULE: LazyLock<Module> =
 const STATUSES: [Status; 5] =
     [Status::InternalFailure, Status::BadArgument, Status::SerializationFailure, Status::InvalidMemoryAccess, Status::Unimplemented];
 
+/// The policies, with the access log told of each decision, so that every kind of host call is made.
+fn policies() -> String {
+    let mut json: serde_json::Value = serde_json::from_str(POLICIES).expect("it is JSON");
+    json["audit"]["accessLog"] = true.into();
+    json.to_string()
+}
+
 fn vm() -> Vm {
-    let vm = Vm::new(&MODULE, HostOptions { canary: false, ..HostOptions::default() }).expect("the filter starts");
-    assert!(vm.configure(POLICIES).accepted, "{:?}", vm.logs());
+    vm_with(&Shared::default())
+}
+
+fn vm_with(shared: &Shared) -> Vm {
+    let options = HostOptions { canary: false, shared: shared.clone(), ..HostOptions::default() };
+    let vm = Vm::new(&MODULE, options).expect("the filter starts");
+    assert!(vm.configure(policies()).accepted, "{:?}", vm.logs());
     vm
 }
 
@@ -41,23 +53,24 @@ fn errors(result: &StreamResult) -> Vec<&str> {
 }
 
 /// Without these a decision stands, and only its record or its count is missing.
-const MERE_RECORDS: [&str; 4] = ["proxy_set_property", "proxy_define_metric", "proxy_increment_metric", "proxy_log"];
+const MERE_RECORDS: [&str; 2] = ["proxy_set_property", "proxy_log"];
 
 #[test]
 fn each_host_call_that_fails_refuses_the_request() {
     let healthy = run(&vm(), request(TEAM_A_SPIFFE_ID));
     assert_eq!((healthy.local_response.as_ref(), healthy.failure.as_ref(), errors(&healthy).len()), (None, None, 0));
     let mut tried = BTreeSet::new();
-    let mut vm = vm();
+    let shared = Shared::default();
+    let vm = vm_with(&shared);
     for (function, calls) in &healthy.usage.calls {
         for call in 0..*calls {
             for status in STATUSES {
-                // A counter is defined once in a VM's life.
-                if function == "proxy_define_metric" {
-                    vm = self::vm();
-                }
                 vm.fail_calls([Failure::nth(function, call, status)]);
+                let counted = |shared: &Shared| shared.counters().get("egress_internal_errors").copied().unwrap_or(0);
+                let before = counted(&shared);
                 let result = run(&vm, request(TEAM_A_SPIFFE_ID));
+                vm.fail_calls([]);
+                vm.tick();
                 let shown = format!("call {call} of {function} gives {status:?}: {result:#?}");
                 assert_eq!((result.failure.as_ref(), vm.failure()), (None, None), "it trapped: {shown}");
                 tried.insert(function.as_str());
@@ -72,7 +85,7 @@ fn each_host_call_that_fails_refuses_the_request() {
                     (Some(answer), Step::Replied) => {
                         assert_eq!((answer.status, &answer.body[..]), (403, &b"authorization failed"[..]), "{shown}");
                         assert_eq!(answer.details, "egress_filter:internal-error", "{shown}");
-                        assert_eq!(result.metrics.get("egress_internal_errors"), Some(&1), "{shown}");
+                        assert_eq!(counted(&shared), before + 1, "{shown}");
                     }
                     // The response could not be changed as it must be, and does not pass either.
                     (None, Step::Closed) => {
@@ -80,7 +93,6 @@ fn each_host_call_that_fails_refuses_the_request() {
                     }
                     _ => panic!("it passed: {shown}"),
                 }
-                vm.fail_calls([]);
                 let after = run(&vm, request(TEAM_A_SPIFFE_ID));
                 assert!(after.local_response.is_none() && after.failure.is_none(), "afterwards: {after:#?}");
             }
@@ -88,10 +100,8 @@ fn each_host_call_that_fails_refuses_the_request() {
     }
     let expected = [
         "proxy_add_header_map_value",
-        "proxy_define_metric",
         "proxy_get_header_map_pairs",
         "proxy_get_property",
-        "proxy_increment_metric",
         "proxy_log",
         "proxy_remove_header_map_value",
         "proxy_replace_header_map_value",
@@ -149,6 +159,33 @@ fn a_fact_that_is_missing_is_no_fact() {
     let mut nothing = bare(Some(TEAM_A_SPIFFE_ID));
     nothing.headers = e2e::host::Headers::request();
     assert_eq!(run(&vm, nothing).local_response.map(|answer| answer.status), Some(400), "no host");
+}
+
+#[test]
+fn what_the_host_does_not_count_is_told_again() {
+    let shared = Shared::default();
+    let vm = vm_with(&shared);
+    for failing in ["proxy_define_metric", "proxy_increment_metric"] {
+        let before = shared.counters().get("egress_allowed").copied().unwrap_or(0);
+        assert!(run(&vm, request(TEAM_A_SPIFFE_ID)).local_response.is_none());
+        vm.fail_calls([Failure::always(failing, Status::InternalFailure)]);
+        vm.tick();
+        vm.fail_calls([]);
+        assert!(run(&vm, request(TEAM_A_SPIFFE_ID)).local_response.is_none());
+        vm.tick();
+        assert_eq!(shared.counters().get("egress_allowed"), Some(&(before + 2)), "{failing} failed for a while");
+        vm.tick();
+        assert_eq!(shared.counters().get("egress_allowed"), Some(&(before + 2)), "nothing is told twice");
+    }
+}
+
+#[test]
+fn what_was_counted_outlives_its_configuration() {
+    let shared = Shared::default();
+    let vm = vm_with(&shared);
+    assert!(run(&vm, request(TEAM_A_SPIFFE_ID)).local_response.is_none());
+    assert!(vm.configure(policies()).accepted);
+    assert_eq!(shared.counters().get("egress_allowed"), Some(&1));
 }
 
 #[test]
