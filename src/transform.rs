@@ -13,9 +13,17 @@ use crate::request::{Reads, host};
 /// The compiled header rules of one policy and direction.
 #[derive(Debug, Default)]
 pub(crate) struct HeaderRules {
-    add: Vec<(String, Expression)>,
-    set: Vec<(String, Expression)>,
+    add: Vec<HeaderValue>,
+    set: Vec<HeaderValue>,
     remove: Vec<String>,
+}
+
+#[derive(Debug)]
+struct HeaderValue {
+    name: String,
+    value: Expression,
+    /// The value, where it is the same for every request, and legal.
+    constant: Option<String>,
 }
 
 impl HeaderRules {
@@ -24,7 +32,11 @@ impl HeaderRules {
             let mut compiled = Vec::with_capacity(rules.len());
             for rule in rules {
                 match Expression::compile(&rule.value.source, phase, Expected::Header) {
-                    Ok(expression) => compiled.push((rule.name.clone(), expression)),
+                    Ok(value) => {
+                        let name = rule.name.clone();
+                        let constant = value.constant().filter(|constant| is_legal(&name, constant.as_bytes())).map(str::to_owned);
+                        compiled.push(HeaderValue { name, value, constant });
+                    }
                     Err(found) => errors.extend(found.iter().map(|error| ConfigError {
                         policy: Some(policy.to_owned()),
                         place: rule.value.place.clone(),
@@ -42,7 +54,7 @@ impl HeaderRules {
     }
 
     pub(crate) fn reads(&self) -> Reads {
-        self.add.iter().chain(&self.set).fold(Reads::default(), |reads, (_, value)| reads.or(value.uses().reads))
+        self.add.iter().chain(&self.set).fold(Reads::default(), |reads, rule| reads.or(rule.value.uses().reads))
     }
 
     /// Applies the rules to `headers`, noting what changed; says what went wrong.
@@ -56,15 +68,17 @@ impl HeaderRules {
     ) -> Applied {
         let mut applied = Applied::default();
         let failed = &mut applied.errors;
-        let evaluate = |headers: &Headers<'a>, name: &str, expression: &'a Expression| {
-            if let Some(value) = expression.constant().filter(|value| is_legal(name, value.as_bytes())) {
+        let evaluate = |headers: &Headers<'a>, rule: &'a HeaderValue| {
+            if let Some(value) = &rule.constant {
                 return Ok(Cow::Borrowed(value.as_bytes()));
             }
+            let (name, expression) = (&rule.name, &rule.value);
             let value = value_of(headers, expression).map_err(|error| format!("value of `{name}`: {error}"))?;
             if is_legal(name, &value) { Ok(Cow::Owned(value)) } else { Err(format!("value of `{name}`: no legal value of this header")) }
         };
-        for (name, expression) in &self.add {
-            match evaluate(headers, name, expression) {
+        for rule in &self.add {
+            let name = &rule.name;
+            match evaluate(headers, rule) {
                 Ok(value) => {
                     headers.push(name.as_bytes(), value.clone());
                     changes.push(Change::Add(name, value));
@@ -72,8 +86,9 @@ impl HeaderRules {
                 Err(error) => failed.push(error),
             }
         }
-        for (name, expression) in &self.set {
-            let value = evaluate(headers, name, expression);
+        for rule in &self.set {
+            let name = &rule.name;
+            let value = evaluate(headers, rule);
             // A request without its `:path` is no request, so it cannot be left out, and the caller's own must not stay.
             if name.starts_with(':') {
                 match value {
@@ -120,6 +135,9 @@ fn set_pseudo<'a>(headers: &mut Headers<'a>, changes: &mut Vec<Change<'a>>, name
 /// is not noted as removed where it is not `going` but to be replaced.
 fn remove<'a>(headers: &mut Headers<'a>, changes: &mut Vec<Change<'a>>, name: &'a str, going: bool) -> usize {
     let wanted = name.as_bytes();
+    if !headers.may_have(wanted) {
+        return 0;
+    }
     let (mut own, mut aliases) = (0_usize, Vec::new());
     for (line, _) in headers.lines().filter(|(line, _)| same_to_some_origin(line, wanted)) {
         if line.eq_ignore_ascii_case(wanted) {

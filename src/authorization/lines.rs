@@ -67,6 +67,9 @@ pub(super) enum Choices<'a> {
 impl<'a> Choices<'a> {
     /// The choices among the headers that a rule reads.
     pub(super) fn of(read: &'a HeadersRead, action: Action, view: &View<'a>) -> Choices<'a> {
+        if matches!(read, HeadersRead::Names(names) if names.is_empty()) {
+            return Choices::One;
+        }
         let headers = view.request_headers();
         let mut repeated: Vec<Vec<ChosenLine<'a>>> = Vec::new();
         let mut consider = |name: &'a str| {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::attribute::{Fault, utf8};
+use super::attribute::{Fault, TextAttribute, utf8};
 use super::lower::{Comparison, Headers, Number, Test, Text};
 use super::view::View;
 use super::{Expression, eval};
@@ -34,6 +34,10 @@ type Evaluated<'p, T> = Result<T, Failure<'p>>;
 pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p View<'_>) -> Evaluated<'p, bool> {
     let run = |part: &'p Test| self::test(part, expression, view);
     let of = |part: &'p Text| text(part, expression, view);
+    let compare = |left: &'p Text, right: &'p Text, holds: fn(&str, &str) -> bool| match (at_hand(left, view), at_hand(right, view)) {
+        (Some(left), Some(right)) => Ok(holds(left?, right?)),
+        _ => Ok(holds(&*of(left)?, &*of(right)?)),
+    };
     Ok(match test {
         Test::Literal(value) => *value,
         Test::Not(part) => !run(part)?,
@@ -47,8 +51,8 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
             let [value, fallback] = &**parts;
             run(value).or_else(|_| run(fallback))?
         }
-        Test::Equal(left, right) => of(left)? == of(right)?,
-        Test::NotEqual(left, right) => of(left)? != of(right)?,
+        Test::Equal(left, right) => compare(left, right, same)?,
+        Test::NotEqual(left, right) => !compare(left, right, same)?,
         Test::Number(comparison, left, right) => {
             let (left, right) = (number(*left, view)?, number(*right, view)?);
             match comparison {
@@ -60,9 +64,9 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
                 Comparison::GreaterOrEqual => left >= right,
             }
         }
-        Test::StartsWith(value, prefix) => of(value)?.starts_with(&*of(prefix)?),
-        Test::EndsWith(value, suffix) => of(value)?.ends_with(&*of(suffix)?),
-        Test::Contains(value, part) => of(value)?.contains(&*of(part)?),
+        Test::StartsWith(value, prefix) => compare(value, prefix, |value, prefix| value.starts_with(prefix))?,
+        Test::EndsWith(value, suffix) => compare(value, suffix, |value, suffix| value.ends_with(suffix))?,
+        Test::Contains(value, part) => compare(value, part, |value, part| value.contains(part))?,
         Test::In(value, list) => {
             let value = of(value)?;
             list.binary_search_by(|one| (**one).cmp(&*value)).is_ok()
@@ -80,6 +84,28 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
             return eval::rule(node, &expression.env, view, &expression.patterns).map_err(Failure::Interpreted);
         }
     })
+}
+
+fn same(a: &str, b: &str) -> bool {
+    crate::hash::same(a.as_bytes(), b.as_bytes())
+}
+
+/// The text that an attribute, a header or a literal is; nothing of what is yet to be made.
+fn at_hand<'p>(text: &'p Text, view: &'p View<'_>) -> Option<Evaluated<'p, &'p str>> {
+    match text {
+        Text::Literal(value) => Some(Ok(value)),
+        Text::Attribute(from) => Some(attribute(*from, view)),
+        Text::Header(of, name) => Some(header(*of, name, view)),
+        Text::Concat(_) | Text::Default(_) | Text::If(_) | Text::FromNumber(_) => None,
+    }
+}
+
+fn attribute<'p>(attribute: TextAttribute, view: &'p View<'_>) -> Evaluated<'p, &'p str> {
+    attribute.read(view).map_err(|fault| failure(fault, attribute.missing_name(view)))
+}
+
+fn header<'p>(of: Headers, name: &'p str, view: &'p View<'_>) -> Evaluated<'p, &'p str> {
+    utf8(header_bytes(of, name, view)).map_err(|fault| failure(fault, name))
 }
 
 /// What `has` says: reading what cannot be read is an error, as it is in any other place.
@@ -109,16 +135,10 @@ pub(super) fn text<'p>(text: &'p Text, expression: &'p Expression, view: &'p Vie
     let of = |part: &'p Text| self::text(part, expression, view);
     match text {
         Text::Literal(value) => Ok(Cow::Borrowed(value)),
-        Text::Attribute(attribute) => {
-            let found = attribute.read(view).map_err(|fault| failure(fault, attribute.missing_name(view)));
-            found.map(Cow::Borrowed)
-        }
-        Text::Header(of, name) => {
-            let found = utf8(header_bytes(*of, name, view)).map_err(|fault| failure(fault, name));
-            found.map(Cow::Borrowed)
-        }
+        Text::Attribute(from) => attribute(*from, view).map(Cow::Borrowed),
+        Text::Header(of, name) => header(*of, name, view).map(Cow::Borrowed),
         Text::Concat(parts) => {
-            let mut whole = String::new();
+            let mut whole = String::with_capacity(64);
             for part in parts {
                 whole.push_str(&of(part)?);
             }

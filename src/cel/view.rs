@@ -127,7 +127,8 @@ impl<'a> HeadersView<'a> {
 
     /// The values of a header's lines, whatever line is looked at.
     pub(crate) fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.headers.lines().filter(move |(line, _)| same_to_some_origin(line, name.as_bytes())).map(|(_, value)| value)
+        let lines = self.headers.may_have(name.as_bytes()).then(|| self.headers.lines());
+        lines.into_iter().flatten().filter(move |(line, _)| same_to_some_origin(line, name.as_bytes())).map(|(_, value)| value)
     }
 
     /// The names, each once.

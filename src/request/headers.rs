@@ -6,15 +6,42 @@ use std::borrow::Cow;
 pub type Line<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 /// A request's or response's headers, pseudo-headers among them, in order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Headers<'a> {
     lines: Vec<Line<'a>>,
+    /// Which kinds of names are among them, or were: most names that are asked for are not there.
+    kinds: u64,
+}
+
+/// A name's kind, as a bit: the same for all names that an origin may take for one another.
+fn kind(name: &[u8]) -> u64 {
+    let fold = |byte: &u8| if *byte == b'_' { b'-' } else { *byte | 0x20 };
+    let ends = name.first().map_or(0, fold).wrapping_mul(7) ^ name.last().map_or(0, fold).wrapping_mul(3);
+    let length = u8::try_from(name.len() & 0xff).unwrap_or(0);
+    1_u64.wrapping_shl(u32::from(ends.wrapping_add(length.wrapping_mul(11))))
 }
 
 /// Whether two names are one header's, letter case aside. Most names of one length differ in their last letter already.
 fn same_name(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.last().map(u8::to_ascii_lowercase) == b.last().map(u8::to_ascii_lowercase) && a.eq_ignore_ascii_case(b)
 }
+
+impl Clone for Headers<'_> {
+    fn clone(&self) -> Self {
+        // A copy is made to be added to.
+        let mut lines = Vec::with_capacity(self.lines.len().saturating_add(8));
+        lines.extend(self.lines.iter().cloned());
+        Headers { lines, kinds: self.kinds }
+    }
+}
+
+impl PartialEq for Headers<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.lines == other.lines
+    }
+}
+
+impl Eq for Headers<'_> {}
 
 impl<'a> Headers<'a> {
     /// Reads the serialized form that hosts give headers in (proxy-wasm ABI 0.2.1, `proxy_get_header_map_pairs`): a
@@ -30,7 +57,7 @@ impl<'a> Headers<'a> {
         // Each pair has eight bytes of lengths, so a count past that is a lie, and reserves nothing.
         let sizes_len = count.checked_mul(8)?;
         let (mut sizes, mut data) = rest.split_at_checked(sizes_len)?;
-        let mut lines = Vec::with_capacity(count);
+        let (mut lines, mut kinds) = (Vec::with_capacity(count), 0);
         for _ in 0..count {
             let (name_len, after) = take_u32(sizes)?;
             let (value_len, after) = take_u32(after)?;
@@ -38,9 +65,10 @@ impl<'a> Headers<'a> {
             let (name, after) = take_text(data, name_len)?;
             let (value, after) = take_text(after, value_len)?;
             data = after;
+            kinds |= kind(name);
             lines.push((Cow::Borrowed(name), Cow::Borrowed(value)));
         }
-        Some(Headers { lines })
+        Some(Headers { lines, kinds })
     }
 
     /// All lines, in order.
@@ -50,7 +78,8 @@ impl<'a> Headers<'a> {
 
     /// The values of a header, letter case of the name aside, in order.
     pub fn values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = &'s [u8]> {
-        self.lines().filter(move |(line, _)| same_name(line, name)).map(|(_, value)| value)
+        let lines = if self.may_have(name) { self.lines.as_slice() } else { &[] };
+        lines.iter().filter(move |(line, _)| same_name(line, name)).map(|(_, value)| value.as_ref())
     }
 
     /// The first value of a header.
@@ -59,13 +88,20 @@ impl<'a> Headers<'a> {
         self.lines().find(|(line, _)| same_name(line, name)).map(|(_, value)| value)
     }
 
+    /// Whether there may be a line that some origin takes for one of this name.
+    pub(crate) fn may_have(&self, name: &[u8]) -> bool {
+        self.kinds & kind(name) != 0
+    }
+
     /// Appends a line.
     pub fn add(&mut self, name: &[u8], value: &[u8]) {
+        self.kinds |= kind(name);
         self.lines.push((Cow::Owned(name.to_ascii_lowercase()), Cow::Owned(value.to_vec())));
     }
 
     /// Appends a line that is borrowed where it can be.
     pub(crate) fn push(&mut self, name: &'a [u8], value: Cow<'a, [u8]>) {
+        self.kinds |= kind(name);
         self.lines.push((Cow::Borrowed(name), value));
     }
 
@@ -79,7 +115,9 @@ impl<'a> Headers<'a> {
 
 impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a [u8], &'a [u8])>>(lines: I) -> Self {
-        Headers { lines: lines.into_iter().map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect() }
+        let lines: Vec<Line<'a>> = lines.into_iter().map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect();
+        let kinds = lines.iter().fold(0, |kinds, (name, _)| kinds | kind(name));
+        Headers { lines, kinds }
     }
 }
 
@@ -137,6 +175,17 @@ mod tests {
             assert_eq!(Headers::from_pairs(&bytes[..end]), None, "cut at {end}");
         }
         assert_eq!(Headers::from_pairs(&[0xff; 64]), None);
+    }
+
+    #[test]
+    fn names_that_an_origin_may_take_for_one_are_of_one_kind() {
+        for name in ["x-caller-identity", ":path", "host", "a", "x", "-x-", "accept"] {
+            let headers: Headers<'_> = [(name.as_bytes(), &b""[..])].into_iter().collect();
+            for spelling in [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.to_uppercase().replace('-', "_")] {
+                assert!(headers.may_have(spelling.as_bytes()), "{name} {spelling}");
+            }
+        }
+        assert!(!Headers::default().may_have(b"a"));
     }
 
     #[test]
