@@ -262,20 +262,31 @@ impl Checker {
         result
     }
 
-    /// The type of what a loop has after a turn, where it began with an empty list: what it adds is known by its type.
+    /// The type of what a loop has after a turn: a list is known by what is added to it.
     fn step(&mut self, step: &IdedExpr, accumulator: &str) -> Type {
         let is_accumulator = |node: &IdedExpr| matches!(&node.expr, Expr::Ident(name) if name == accumulator);
         if let Expr::Call(call) = &step.expr {
             match (call.func_name.as_str(), call.args.as_slice()) {
                 (op::ADD, [so_far, added]) if is_accumulator(so_far) && matches!(added.expr, Expr::List(_)) => return self.expr(added),
                 (op::CONDITIONAL, [condition, added, so_far]) if is_accumulator(so_far) => {
-                    self.expect_bool(condition, op::CONDITIONAL);
+                    self.expect_condition(condition);
                     return self.step(added, accumulator);
+                }
+                (op::LOGICAL_AND | op::LOGICAL_OR, [so_far, condition]) if is_accumulator(so_far) => {
+                    self.expect_condition(condition);
+                    return Type::Bool;
                 }
                 _ => {}
             }
         }
         self.expr(step)
+    }
+
+    fn expect_condition(&mut self, condition: &IdedExpr) {
+        let found = self.expr(condition);
+        if !found.fits(&Type::Bool) {
+            self.mistake(condition, format!("a macro's condition gives a bool, this gives {found}"));
+        }
     }
 
     /// The type of the map that a macro makes of the maps that a loop collects.

@@ -58,7 +58,7 @@ impl Checker {
         })
     }
 
-    pub(super) fn expect_bool(&mut self, operand: &IdedExpr, operator: &str) {
+    fn expect_bool(&mut self, operand: &IdedExpr, operator: &str) {
         let found = self.expr(operand);
         if !found.fits(&Type::Bool) {
             self.mistake(operand, format!("`{}` takes bools, not {found}", symbol(operator)));
