@@ -4,7 +4,7 @@
 //! megabyte. The parser bounds the depth of what is written while it reads it; what macros make of that is bounded here.
 
 use cel::IdedExpr;
-use cel::common::ast::{EntryExpr, Expr};
+use cel::common::ast::{EntryExpr, Expr, MapExpr, StructExpr};
 
 /// The longest source of an expression, in bytes.
 pub const MAX_SOURCE: usize = 4096;
@@ -29,9 +29,7 @@ pub(crate) fn check_depth(root: &IdedExpr) -> Result<(), String> {
         if depth > MAX_DEPTH.saturating_mul(3) {
             return Err(format!("the macros of the expression make it nested {depth} deep, the limit is {}", MAX_DEPTH.saturating_mul(3)));
         }
-        for child in children(node) {
-            todo.push((child, depth.saturating_add(1), comprehensions));
-        }
+        each_child(node, &mut |child| todo.push((child, depth.saturating_add(1), comprehensions)));
     }
     Ok(())
 }
@@ -55,7 +53,7 @@ pub(crate) fn check_doubled(root: &IdedExpr, function: &str) -> Result<(), Strin
                 "{doubled} of `{function}` is evaluated twice, and the limit is {MAX_DOUBLED} parts: nest `default(a, default(b, c))`, not `default(default(a, b), c)`"
             ));
         }
-        todo.extend(children(node));
+        each_child(node, &mut |child| todo.push(child));
     }
     Ok(())
 }
@@ -66,20 +64,29 @@ pub(crate) fn too_deep() -> String {
 
 /// The parts of an expression.
 pub(crate) fn children(node: &IdedExpr) -> Vec<&IdedExpr> {
-    match &node.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
-        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
-        Expr::Comprehension(c) => vec![&c.iter_range, &c.accu_init, &c.loop_cond, &c.loop_step, &c.result],
-        Expr::List(list) => list.elements.iter().collect(),
-        Expr::Select(select) => vec![&select.operand],
-        Expr::Map(map) => map.entries.iter().flat_map(|entry| entry_parts(&entry.expr)).collect(),
-        Expr::Struct(made) => made.entries.iter().flat_map(|entry| entry_parts(&entry.expr)).collect(),
-    }
+    let mut children = Vec::new();
+    each_child(node, &mut |child| children.push(child));
+    children
 }
 
-fn entry_parts(entry: &EntryExpr) -> Vec<&IdedExpr> {
-    match entry {
-        EntryExpr::StructField(field) => vec![&field.value],
-        EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
+/// Shows the parts of an expression, in the order they are written or made.
+fn each_child<'e>(node: &'e IdedExpr, show: &mut impl FnMut(&'e IdedExpr)) {
+    match &node.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).for_each(show),
+        Expr::Comprehension(c) => [&c.iter_range, &c.accu_init, &c.loop_cond, &c.loop_step, &c.result].into_iter().for_each(show),
+        Expr::List(list) => list.elements.iter().for_each(show),
+        Expr::Select(select) => show(&select.operand),
+        Expr::Map(MapExpr { entries }) | Expr::Struct(StructExpr { entries, .. }) => {
+            for entry in entries {
+                match &entry.expr {
+                    EntryExpr::StructField(field) => show(&field.value),
+                    EntryExpr::MapEntry(entry) => {
+                        show(&entry.key);
+                        show(&entry.value);
+                    }
+                }
+            }
+        }
     }
 }

@@ -60,7 +60,13 @@ pub(super) fn line_and_column(source: &str, offset: u32) -> (usize, usize) {
 
 /// Parses a source.
 pub(super) fn parse(source: &str) -> Result<(IdedExpr, Places), Fault> {
-    let mut parser = Parser { lexer: Lexer::new(source)?, token: Token::End, at: 0, places: Places::default(), nesting: 0 };
+    let mut parser = Parser {
+        lexer: Lexer::new(source)?,
+        token: Token::End,
+        at: 0,
+        places: Places { starts: Vec::with_capacity(source.len() / 4) },
+        nesting: 0,
+    };
     parser.advance()?;
     let root = parser.expression()?;
     if parser.token != Token::End {
