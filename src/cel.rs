@@ -13,7 +13,9 @@ mod eval;
 mod functions;
 pub(crate) mod guard;
 pub mod limits;
+mod loops;
 mod lower;
+mod parse;
 mod regex;
 mod run;
 #[cfg(test)]
@@ -25,9 +27,10 @@ pub(crate) mod view;
 use std::fmt;
 use std::sync::Arc;
 
-use cel::common::ast::{EntryExpr, Expr, SourceInfo};
+use cel::common::ast::{EntryExpr, Expr};
 use cel::{Env, IdedExpr};
 
+use self::parse::Places;
 use self::regex::Compiled;
 pub(crate) use self::types::Phase;
 use self::types::Type;
@@ -124,10 +127,9 @@ impl Expression {
     /// Parses and checks a source.
     pub(crate) fn compile(source: &str, phase: Phase, expected: Expected) -> Result<Expression, Vec<ExprError>> {
         let whole = |message: String| vec![ExprError { line: 1, column: 1, message }];
-        limits::check_source(source).map_err(whole)?;
-        let env = env::shared().map_err(whole)?;
-        let (mut root, info) = parse(&env, source)?;
+        let (mut root, places) = parse(source)?;
         limits::check_depth(&root).map_err(whole)?;
+        let env = env::shared().map_err(whole)?;
         let checked = check::check(&root, phase);
         let mut mistakes = checked.mistakes;
         let mut patterns = Vec::new();
@@ -145,7 +147,7 @@ impl Expression {
         let mut errors: Vec<ExprError> = mistakes
             .into_iter()
             .map(|mistake| {
-                let (line, column) = place(&root, &info, mistake.node);
+                let (line, column) = places.of(source, mistake.node);
                 ExprError { line, column, message: mistake.message }
             })
             .collect();
@@ -196,24 +198,11 @@ impl Expression {
     }
 }
 
-fn parse(env: &Env, source: &str) -> Result<(IdedExpr, SourceInfo), Vec<ExprError>> {
-    let depth = u16::try_from(limits::MAX_DEPTH).unwrap_or(u16::MAX);
-    env.parser().max_recursion_depth(depth).parse_with_source_info(source).map_err(|errors| {
-        let one = |error: &cel::ParseError| ExprError {
-            line: usize::try_from(error.pos.0).unwrap_or_default().max(1),
-            column: usize::try_from(error.pos.1).unwrap_or_default().max(1),
-            message: first_line(&error.msg),
-        };
-        let mut errors: Vec<ExprError> = errors.errors.iter().map(one).collect();
-        if errors.is_empty() {
-            errors.push(ExprError { line: 1, column: 1, message: "not a CEL expression".to_owned() });
-        }
-        errors
+fn parse(source: &str) -> Result<(IdedExpr, Places), Vec<ExprError>> {
+    parse::parse(source).map_err(|fault| {
+        let (line, column) = parse::line_and_column(source, fault.at);
+        vec![ExprError { line, column, message: fault.message }]
     })
-}
-
-fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
 }
 
 fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<check::Mistake> {
@@ -255,6 +244,7 @@ fn prepare(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec
             }
         }
         Expr::Comprehension(c) => {
+            loops::simplify(c, node.id);
             for part in [&mut c.iter_range, &mut c.accu_init, &mut c.loop_cond, &mut c.loop_step, &mut c.result] {
                 prepare(part, patterns, mistakes);
             }
@@ -276,28 +266,4 @@ fn prepare(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec
         // Refused by the check.
         Expr::Struct(_) => {}
     }
-}
-
-/// Line and column of a node: of the first character of what it spells, its operator's operands included.
-fn place(root: &IdedExpr, info: &SourceInfo, id: u64) -> (usize, usize) {
-    fn find(node: &IdedExpr, id: u64) -> Option<&IdedExpr> {
-        if node.id == id { Some(node) } else { limits::children(node).into_iter().find_map(|child| find(child, id)) }
-    }
-    fn start(node: &IdedExpr, info: &SourceInfo) -> Option<u32> {
-        let own = info.offset_for(node.id).map(|(start, _)| start);
-        match &node.expr {
-            Expr::Select(select) => start(&select.operand, info).into_iter().chain(own).min(),
-            // A function's place is its bracket; its name stands before it.
-            Expr::Call(call) if call.target.is_none() && call.func_name.starts_with(|c: char| c.is_ascii_alphabetic()) => {
-                own.map(|own| own.saturating_sub(u32::try_from(call.func_name.len()).unwrap_or(0)))
-            }
-            Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).filter_map(|part| start(part, info)).chain(own).min(),
-            _ => own,
-        }
-    }
-    let offset = find(root, id).and_then(|node| start(node, info)).and_then(|offset| usize::try_from(offset).ok()).unwrap_or(0);
-    let before: String = info.source.chars().take(offset).collect();
-    let line = before.matches('\n').count().saturating_add(1);
-    let column = before.chars().rev().take_while(|c| *c != '\n').count().saturating_add(1);
-    (line, column)
 }

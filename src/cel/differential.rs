@@ -148,7 +148,7 @@ fn agree(source: &str, expected: Expected, requests: &[Made]) -> Result<(), Test
     let Ok(expression) = Expression::compile(source, Phase::Request, expected) else {
         return Err(TestCaseError::reject("the check refuses it"));
     };
-    let (mut root, _) = parse(&expression.env, source).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
+    let (mut root, _) = parse(source).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
     prepare(&mut root, &mut Vec::new(), &mut Vec::new());
     for request in requests {
         let (ours, theirs) = with_view(request, |view| match expected {

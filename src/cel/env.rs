@@ -2,14 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cel::common::ast::{CallExpr, Expr, ListExpr, operators};
 use cel::common::types::{CelBool, CelString, STRING_TYPE};
 use cel::common::value::CowVal;
-use cel::parser::Macro;
 use cel::{Env, ExecutionError, extensions};
 
 use super::bounded;
-use super::limits;
+use super::loops;
 use super::regex::{self, Compiled};
 
 /// The environment.
@@ -22,7 +20,8 @@ pub(crate) fn shared() -> Result<Arc<Env>, String> {
 }
 
 fn build() -> Result<Env, cel::DeclarationError> {
-    let mut env = Env::stdlib();
+    // Without macros, which are the parser's.
+    let mut env = Env::default().with_stdlib();
     env.add_extension(extensions::strings)?;
     env.add_extension(extensions::math)?;
     env.add_extension(extensions::encoders)?;
@@ -32,7 +31,7 @@ fn build() -> Result<Env, cel::DeclarationError> {
     env.add_overload("matches", "matches_compiled", vec![STRING_TYPE, regex::TYPE], matches_compiled)?;
     env.add_member_overload("matches", "string_matches", STRING_TYPE, vec![STRING_TYPE], matches)?;
     env.add_member_overload("matches", "string_matches_compiled", STRING_TYPE, vec![regex::TYPE], matches_compiled)?;
-    env.add_macro(default_macro())?;
+    loops::extension(&mut env)?;
     Ok(env)
 }
 
@@ -58,24 +57,4 @@ fn two_arguments<'s, 'b, 'v>(arguments: &'s [CowVal<'b, 'v>]) -> Result<(&'s Cow
         [first, second] => Ok((first, second)),
         _ => Err(ExecutionError::invalid_argument_count(2, arguments.len())),
     }
-}
-
-/// `default(a, b)`: `a`, or `b` where `a` errors (AgentGateway's function).
-///
-/// CEL has one place where an error becomes a value: `@not_strictly_false`, which the macros `all` and `exists` are made
-/// with, is true for one. `[a] == []` is false or an error; so `default(a, b)` is `@not_strictly_false([a] == []) ? b : a`.
-/// That doubles `a`, and `default(default(...), ...)` doubles it at each level: its size is bounded before it is copied.
-fn default_macro() -> Macro {
-    Macro::global("default", 2, |helper, _target, arguments| {
-        let (Some(fallback), Some(value)) = (arguments.pop(), arguments.pop()) else { return Ok(None) };
-        if let Err(message) = limits::check_doubled(&value) {
-            return Err(helper.new_error(value.id, message));
-        }
-        let probe = helper.next_expr(Expr::List(ListExpr::new(vec![value.clone()])));
-        let empty = helper.next_expr(Expr::List(ListExpr::new(Vec::new())));
-        let mut call = |name: &str, args| helper.next_expr(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }));
-        let equal = call(operators::EQUALS, vec![probe, empty]);
-        let errs = call(operators::NOT_STRICTLY_FALSE, vec![equal]);
-        Ok(Some(call(operators::CONDITIONAL, vec![errs, fallback, value])))
-    })
 }

@@ -152,8 +152,29 @@ const MEMBER: &[Overload] = &[
 ];
 
 /// The macros, which look like functions and are gone once parsed.
-pub(crate) const MACROS: &[&str] =
-    &["has", "all", "exists", "exists_one", "map", "filter", "default", "optMap", "optFlatMap", "math.greatest", "math.least"];
+pub(crate) const MACROS: &[&str] = &[
+    "has",
+    "all",
+    "exists",
+    "exists_one",
+    "existsOne",
+    "map",
+    "filter",
+    "default",
+    "coalesce",
+    "with",
+    "mapValues",
+    "filterKeys",
+    "removeKeys",
+    "transformList",
+    "transformMap",
+    "transformMapEntry",
+    "optMap",
+    "optFlatMap",
+    "math.greatest",
+    "math.least",
+    "cel.bind",
+];
 
 /// How a function is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -158,15 +158,14 @@ fn flatten(operator: &str, node: &IdedExpr, parts: &mut Vec<Test>) {
     }
 }
 
-/// What `default(a, b)` expands to is `@not_strictly_false([a] == []) ? b : a`: gives `a` for that condition and last operand.
+/// What `default(a, b)` expands to is `@not_strictly_false(a == null) ? b : a`: gives `a` for that condition and last operand.
+/// What is lowered is never null.
 fn defaulted<'e>(condition: &'e IdedExpr, value: &IdedExpr) -> Option<&'e IdedExpr> {
     let Expr::Call(catch) = &condition.expr else { return None };
     let (op::NOT_STRICTLY_FALSE, [equal]) = (catch.func_name.as_str(), catch.args.as_slice()) else { return None };
     let Expr::Call(equal) = &equal.expr else { return None };
-    let (op::EQUALS, [probe, empty]) = (equal.func_name.as_str(), equal.args.as_slice()) else { return None };
-    let (Expr::List(probe), Expr::List(empty)) = (&probe.expr, &empty.expr) else { return None };
-    let [probed] = probe.elements.as_slice() else { return None };
-    (empty.elements.is_empty() && probed == value).then_some(probed)
+    let (op::EQUALS, [probed, null]) = (equal.func_name.as_str(), equal.args.as_slice()) else { return None };
+    (matches!(null.expr, Expr::Literal(LiteralValue::Null)) && probed == value).then_some(probed)
 }
 
 /// Lowers an expression that gives a string.

@@ -1,5 +1,7 @@
 //! Reads JSON into typed fields, collecting every error with its place instead of stopping at the first.
 
+use std::borrow::Cow;
+
 use super::error::ConfigError;
 use super::json::Json;
 use crate::suggest::did_you_mean;
@@ -21,7 +23,7 @@ impl Errors {
 #[derive(Debug, Clone)]
 pub(super) struct Node<'j> {
     pub(super) place: String,
-    pub(super) json: &'j Json,
+    pub(super) json: &'j Json<'j>,
 }
 
 impl<'j> Node<'j> {
@@ -81,15 +83,15 @@ impl<'j> Node<'j> {
             return None;
         };
         for (index, (name, value)) in fields.iter().enumerate() {
-            let shown = name.escape_debug();
-            if !known.contains(&name.as_str()) {
+            let shown = || name.escape_debug();
+            if !known.contains(&&**name) {
                 let hint = did_you_mean(name, known.iter().copied());
                 let expected: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-                errors.add(&self.place, format!("unknown field `{shown}`{hint}: expected {}", expected.join(", ")));
+                errors.add(&self.place, format!("unknown field `{}`{hint}: expected {}", shown(), expected.join(", ")));
             } else if fields.iter().take(index).any(|(earlier, _)| earlier == name) {
-                errors.add(&self.place, format!("field `{shown}` is given twice: leave one out"));
+                errors.add(&self.place, format!("field `{}` is given twice: leave one out", shown()));
             } else if *value == Json::Null {
-                errors.add(&self.place, format!("field `{shown}` is null: give it a value, or leave it out"));
+                errors.add(&self.place, format!("field `{}` is null: give it a value, or leave it out", shown()));
             }
         }
         Some(Object { place: self.place.clone(), fields })
@@ -100,7 +102,7 @@ impl<'j> Node<'j> {
 #[derive(Debug)]
 pub(super) struct Object<'j> {
     place: String,
-    fields: &'j [(String, Json)],
+    fields: &'j [(Cow<'j, str>, Json<'j>)],
 }
 
 impl<'j> Object<'j> {
@@ -121,6 +123,6 @@ impl<'j> Object<'j> {
     }
 
     pub(super) fn place_of(&self, name: &str) -> String {
-        if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) }
+        if self.place.is_empty() { name.to_owned() } else { [&self.place, ".", name].concat() }
     }
 }

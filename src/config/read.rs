@@ -40,7 +40,7 @@ impl Config {
             errors.add("", "the configuration is empty: give `policies`, an empty list if there are none yet");
             return (config, errors.found);
         }
-        let json: Json = match serde_json::from_slice(json) {
+        let json: Json<'_> = match serde_json::from_slice(json) {
             Ok(json) => json,
             Err(error) => {
                 errors.add("", format!("not valid JSON: {error}"));

@@ -43,6 +43,10 @@ const WAYS: &[Nest] = &[
     ("`default`", |n| format!("{}'a'{} == 'a'", "default(".repeat(n), ", 'b')".repeat(n))),
     ("`default` in the other argument", |n| format!("{}'a'{} == 'a'", "default(request.headers['none'], ".repeat(n), ")".repeat(n))),
     ("`optMap` in a chain", |n| format!("optional.of('a'){}.value() == 'a'", ".optMap(v, v)".repeat(n))),
+    ("`with` in a chain", |n| format!("'a'{} == 'a'", ".with(v, v)".repeat(n))),
+    ("`with` in its own result", |n| format!("{}v{} == 'a'", "'a'.with(v, ".repeat(n), ")".repeat(n))),
+    ("`coalesce`", |n| format!("coalesce({}'a') == 'a'", "null, ".repeat(n))),
+    ("`mapValues` two deep over a chain", |n| format!("{{1: {{1: 1}}}}.mapValues(m, m.mapValues(v, v{}))[1][1] > 0", "+1".repeat(n))),
     ("optional fields in a chain", |n| format!("dyn({{}}){}.orValue('b') == 'b'", ".?a".repeat(n))),
     ("macros two deep over a chain", |n| format!("[1, 2].all(x, [3].exists(y, x + y{} > 0))", "+1".repeat(n))),
     ("macros two deep over brackets", |n| format!("[1].all(x, [1].exists(y, {}x == y{}))", "(".repeat(n), ")".repeat(n))),
@@ -129,7 +133,8 @@ async fn the_deepest_expressions_are_evaluated_in_envoy() {
 fn an_expression_that_would_double_itself_out_of_memory_is_refused_at_once() {
     for source in [
         format!("{}'a'{} == 'a'", "default(".repeat(22), ", 'b')".repeat(22)),
-        format!("optional.of('a'){}.value() == 'a'", ".optMap(v, v)".repeat(20)),
+        format!("{}'a'{} == 'a'", "coalesce(".repeat(22), ", 'b', 'c')".repeat(22)),
+        format!("{}'a'{} == 'a'", "coalesce('a', ".repeat(22), ", 'c')".repeat(22)),
     ] {
         let start = std::time::Instant::now();
         let error = loads(&source, false).expect_err(&source);

@@ -4,6 +4,7 @@ use cel::IdedExpr;
 use cel::common::ast::{CallExpr, operators as op};
 
 use super::{Checker, string_literal, symbol};
+use crate::cel::parse::MAP_OF;
 use crate::cel::types::Type;
 
 impl Checker {
@@ -23,6 +24,7 @@ impl Checker {
                 }
                 Type::Bool
             }
+            (MAP_OF, [collected]) => self.map_of(collected),
             (op::CONDITIONAL, [condition, yes, no]) => {
                 self.expect_bool(condition, name);
                 let yes = self.expr(yes);
@@ -66,7 +68,9 @@ impl Checker {
     fn equality(&mut self, node: &IdedExpr, name: &str, left: &IdedExpr, right: &IdedExpr) -> Type {
         let (a, b) = (self.expr(left), self.expr(right));
         let sign = symbol(name);
-        if a == Type::Headers || b == Type::Headers {
+        if a == Type::Null || b == Type::Null {
+            // Anything may be asked whether it is null.
+        } else if a == Type::Headers || b == Type::Headers {
             self.mistake(node, format!("`{sign}` does not compare headers as a whole: compare single ones"));
         } else if matches!(a, Type::Object(_)) || matches!(b, Type::Object(_)) {
             let what = if matches!(a, Type::Object(_)) { &a } else { &b };
