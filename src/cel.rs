@@ -5,6 +5,7 @@
 
 mod attribute;
 mod bounded;
+mod budget;
 mod check;
 #[cfg(test)]
 mod differential;
@@ -131,6 +132,7 @@ impl Expression {
         let mut mistakes = checked.mistakes;
         let mut patterns = Vec::new();
         prepare(&mut root, &mut patterns, &mut mistakes);
+        budget::meter(&mut root);
         if mistakes.is_empty() {
             mistakes.extend(wrong_result(&root, &checked.result, expected));
         }

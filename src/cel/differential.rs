@@ -10,7 +10,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::view::View;
-use super::{Expected, Expression, Phase, eval, parse, prepare};
+use super::{Expected, Expression, Phase, budget, eval, parse, prepare};
 use crate::config::IdentityConfig;
 use crate::request::Facts;
 use crate::request::headers::Headers;
@@ -150,6 +150,7 @@ fn agree(source: &str, expected: Expected, requests: &[Made]) -> Result<(), Test
     };
     let (mut root, _) = parse(&expression.env, source).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
     prepare(&mut root, &mut Vec::new(), &mut Vec::new());
+    budget::meter(&mut root);
     for request in requests {
         let (ours, theirs) = with_view(request, |view| match expected {
             Expected::Rule => (
