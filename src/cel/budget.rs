@@ -37,6 +37,8 @@ pub(super) const NAME: &str = "@budget";
 pub(super) const ADD: &str = "@add";
 const MADE: &str = "@made";
 const RANGE: &str = "@range";
+/// What takes so long over a text that reading it costs as much as making it: patterns are matched by the simplest engine.
+const SLOW: &[&str] = &["matches", "regexReplace"];
 
 /// The CEL type of a budget. No expression can name it or make one.
 const TYPE: Type = Type::new_unspecified_type("budget");
@@ -104,15 +106,25 @@ impl Meter {
                         call.args.insert(0, budget());
                     }
                 } else if !self.accumulators.is_empty() && !is_operator(&call.func_name) {
+                    if SLOW.contains(&call.func_name.as_str()) {
+                        call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(|part| self.kept(part));
+                    }
                     wrap(node, MADE);
                 }
             }
-            Expr::List(list) => list.elements.iter_mut().for_each(|element| self.kept(element)),
+            Expr::List(list) => {
+                for element in &mut list.elements {
+                    self.expr(element);
+                    self.kept(element);
+                }
+            }
             Expr::Map(map) => {
                 for entry in &mut map.entries {
                     if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                        self.kept(&mut entry.key);
-                        self.kept(&mut entry.value);
+                        for part in [&mut entry.key, &mut entry.value] {
+                            self.expr(part);
+                            self.kept(part);
+                        }
                     }
                 }
             }
@@ -120,10 +132,15 @@ impl Meter {
         }
     }
 
-    /// A value that a list or map keeps, which copies what was a variable's.
-    fn kept(&mut self, node: &mut IdedExpr) {
-        self.expr(node);
-        if !self.accumulators.is_empty() && matches!(node.expr, Expr::Ident(_) | Expr::Select(_) | Expr::Call(_)) && !is_made(node) {
+    /// What a list or map keeps, which is a copy of what was a variable's, or what a [`SLOW`] function reads.
+    fn kept(&self, node: &mut IdedExpr) {
+        let copied = match &node.expr {
+            Expr::Ident(name) => !name.starts_with(super::PATTERN),
+            Expr::Select(_) => true,
+            Expr::Call(call) => call.func_name != MADE && call.func_name != ADD,
+            _ => false,
+        };
+        if copied && !self.accumulators.is_empty() {
             wrap(node, MADE);
         }
     }
@@ -155,10 +172,6 @@ fn wrap(node: &mut IdedExpr, function: &str) {
     let id = node.id;
     let inner = std::mem::take(node);
     *node = IdedExpr { id, expr: Expr::Call(CallExpr { func_name: function.to_owned(), target: None, args: vec![budget(), inner] }) };
-}
-
-fn is_made(node: &IdedExpr) -> bool {
-    matches!(&node.expr, Expr::Call(call) if call.func_name == MADE || call.func_name == ADD)
 }
 
 /// Whether a call is an operator's, which makes nothing large. Their names are of no letters, or those of the macros' inner
