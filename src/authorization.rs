@@ -72,6 +72,10 @@ impl Rule {
         Rule { action: config.action, combine: config.combine, on_error: config.on_error, expressions }
     }
 
+    pub(crate) fn expressions(&self) -> &[Expression] {
+        &self.expressions
+    }
+
     pub(crate) fn reads(&self) -> Reads {
         self.expressions.iter().fold(Reads::default(), |reads, expression| reads.or(expression.uses().reads))
     }

@@ -7,6 +7,7 @@ mod attribute;
 mod bounded;
 mod budget;
 mod check;
+pub(crate) mod contradiction;
 #[cfg(test)]
 mod differential;
 mod env;

@@ -6,6 +6,7 @@
 mod index;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 use crate::audit::{self, Record};
 use crate::authorization::{self, Judgement, Rule};
@@ -19,6 +20,8 @@ use crate::request::headers::Headers;
 use crate::request::{Facts, Reads, destination, host};
 use crate::transform::HeaderRules;
 use index::Index;
+pub use warnings::ConfigWarning;
+use warnings::Warnings;
 
 /// A compiled policy.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub struct Engine {
     audit: AuditLog,
     policies: Vec<Policy>,
     index: Index,
+    warnings: Warnings,
 }
 
 /// The policies that are for one request's host, in the order they apply.
@@ -68,10 +72,11 @@ impl Engine {
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
         let index = Index::new(&config.policies);
-        let policies = config.policies.iter().map(|policy| Policy::compile(policy, &mut errors)).collect();
+        let policies: Vec<Policy> = config.policies.iter().map(|policy| Policy::compile(policy, &mut errors)).collect();
         if !errors.is_empty() {
             return Err(errors);
         }
+        let warnings = Warnings::of(&config, &policies);
         Ok(Engine {
             identity: config.identity,
             path_safety: config.path_safety,
@@ -79,7 +84,20 @@ impl Engine {
             audit: config.audit,
             policies,
             index,
+            warnings,
         })
+    }
+
+    /// What in the configuration is legal and cannot be meant: the first hundred warnings.
+    #[must_use]
+    pub fn warnings(&self) -> &[ConfigWarning] {
+        &self.warnings.kept
+    }
+
+    /// How many warnings there are in all.
+    #[must_use]
+    pub fn warning_count(&self) -> usize {
+        self.warnings.count
     }
 
     /// How many policies there are.
