@@ -3,6 +3,8 @@
 //! Language: the Common Expression Language (CEL, langdef), with the attributes and functions that [`types`] and
 //! [`functions`] declare.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod agreement;
 mod attribute;
 mod bounded;
 mod budget;

@@ -6,6 +6,8 @@
 
 mod formula;
 mod solve;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod soundness;
 mod values;
 
 use super::{Code, Expression};

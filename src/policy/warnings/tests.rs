@@ -92,6 +92,7 @@ fn what_never_matches_is_told() {
         (&[], r#"default(request.headers["a"], "x") == "y" && !has(request.headers.a)"#, "are never true together"),
         (&[], "source.port < 80 && source.port > 80", "`source.port < 80` and `source.port > 80` are never true together"),
         (&[], "80 < source.port && source.port < 81", "`source.port > 80` and `source.port < 81` are never true together"),
+        (&[], r#"has(source.identity) && default(source.identity.namespace, "/") == "/""#, "are never true together"),
         (&[], "source.port < 0", "`source.port < 0` is never true"),
         (&[], "source.port > 65535", "is never true"),
         (&[], r#"!(request.method == "GET" || request.method != "GET")"#, "it contradicts itself"),
@@ -124,6 +125,11 @@ fn what_always_matches_is_told() {
             &["*.b.com"],
             r#"request.host.endsWith("b.com")"#,
             r#"always matches: `request.host.endsWith("b.com")` is always true for the policy's `hosts`, so this Allow lets every request through"#,
+        ),
+        (
+            &[],
+            "source.port > -5 && source.port < 70000",
+            "always matches, where it does not err, so this Allow lets every other request through",
         ),
         (&[], r#"true || request.path == "/a""#, "always matches: `true` is always true, so this Allow lets every request through"),
         (
