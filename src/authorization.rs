@@ -88,6 +88,10 @@ impl Rule {
         }
     }
 
+    pub(crate) fn expressions(&self) -> &[Expression] {
+        &self.expressions
+    }
+
     fn ask(&self, view: &View<'_>, errors: &mut Vec<String>) -> Answer {
         let answers = self.expressions.iter().map(|expression| ask(expression, self.action, view, errors));
         match self.combine {

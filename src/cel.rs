@@ -3,9 +3,13 @@
 //! Language: the Common Expression Language (CEL, langdef), with the attributes and functions that [`types`] and
 //! [`functions`] declare.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod agreement;
 pub(crate) mod attribute;
 mod bounded;
+mod budget;
 mod check;
+pub(crate) mod contradiction;
 #[cfg(test)]
 mod differential;
 mod env;
@@ -134,6 +138,7 @@ impl Expression {
         let mut mistakes = checked.mistakes;
         let mut patterns = Vec::new();
         prepare(&mut root, &mut patterns, &mut mistakes);
+        budget::meter(&mut root);
         if mistakes.is_empty() {
             mistakes.extend(wrong_result(&root, &checked.result, expected));
         }

@@ -101,7 +101,8 @@ pub(crate) fn is_trust_domain(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_TRUST_DOMAIN && name.bytes().all(legal)
 }
 
-fn is_segment(segment: &str) -> bool {
+/// Whether this can stand between two slashes of a SPIFFE ID's path (SPIFFE-ID section 2.2).
+pub(crate) fn is_segment(segment: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     !matches!(segment, "" | "." | "..") && segment.bytes().all(legal)
 }

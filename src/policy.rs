@@ -8,6 +8,7 @@ mod agreement;
 mod index;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 use std::borrow::Cow;
 use std::sync::Mutex;
@@ -24,6 +25,8 @@ use crate::request::headers::Headers;
 use crate::request::{Facts, Reads, destination, host};
 use crate::transform::HeaderRules;
 use index::{Groups, Index};
+pub use warnings::ConfigWarning;
+use warnings::Warnings;
 
 /// A compiled policy.
 #[derive(Debug)]
@@ -47,6 +50,7 @@ pub struct Engine {
     index: Index,
     /// Room for the candidates of one request, kept for the next.
     candidates: Mutex<Vec<u32>>,
+    warnings: Warnings,
 }
 
 impl Engine {
@@ -62,6 +66,7 @@ impl Engine {
         }
         let entries: Vec<index::Entry<'_>> = config.policies.iter().zip(&policies).map(|(config, policy)| policy.entry(config)).collect();
         let index = Index::new(&entries);
+        let warnings = Warnings::of(&config, &policies);
         Ok(Engine {
             callers: Callers::new(config.identity),
             path_safety: config.path_safety,
@@ -71,7 +76,20 @@ impl Engine {
             policies,
             index,
             candidates: Mutex::default(),
+            warnings,
         })
+    }
+
+    /// What in the configuration is legal and cannot be meant: the first hundred warnings.
+    #[must_use]
+    pub fn warnings(&self) -> &[ConfigWarning] {
+        &self.warnings.kept
+    }
+
+    /// How many warnings there are in all.
+    #[must_use]
+    pub fn warning_count(&self) -> usize {
+        self.warnings.count
     }
 
     /// How many policies there are.

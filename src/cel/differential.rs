@@ -1,131 +1,93 @@
 //! What was lowered agrees with the interpreter, value or error, on generated expressions and requests.
 //!
-//! `EGRESS_DIFFERENTIAL_CASES` sets how many expressions there are (each is evaluated on 50 requests); `make test` takes
-//! the default, 2,000.
+//! A case is an expression and a request that were not compared with one another before. `EGRESS_DIFFERENTIAL_CASES` sets how
+//! many there are; `make test` takes the default.
 
 #![cfg(not(target_arch = "wasm32"))]
 
+mod expressions;
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::view::View;
-use super::{Expected, Expression, Phase, eval, parse, prepare};
+use super::agreement::Agreement;
+use super::view::{ChosenLine, View};
+use super::{Expected, Phase};
 use crate::config::IdentityConfig;
 use crate::identity::peer::Callers;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Given};
 
-const TEXTS: &[&str] = &["\"\"", "\"a\"", "\"team-a\"", "\"/zen\"", "\"/\"", "\"GET\"", "\"api.github.com\"", "\"b\""];
-const ATTRIBUTES: &[&str] = &[
-    "source.identity.namespace",
-    "source.identity.serviceAccount",
-    "source.identity.trustDomain",
-    "source.spiffeId",
-    "source.address",
-    "request.method",
-    "request.host",
-    "request.path",
-    "request.pathAndQuery",
-    "request.version",
-    "request.id",
-    ".request.path",
-    "destination.hostname",
-    "destination.address",
-    "request.headers.a",
-    "request.headers[\"a\"]",
-    "request.headers[\"X-B\"]",
-    "request.headers[\"host\"]",
-    "request.headers[\":path\"]",
-];
-
-fn text() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![select(ATTRIBUTES).prop_map(str::to_owned), select(TEXTS).prop_map(str::to_owned)];
-    leaf.prop_recursive(2, 6, 2, |inner| {
-        prop_oneof![
-            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} + {b})")),
-            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("default({a}, {b})")),
-            (select(ATTRIBUTES), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("({a} == \"a\" ? {b} : {c})")),
-            inner.prop_map(|a| format!("string({a})")),
-            Just("string(source.port)".to_owned()),
-            // Stays with the interpreter.
-            select(ATTRIBUTES).prop_map(|a| format!("{a}.lowerAscii()")),
-        ]
-    })
-}
-
-fn number() -> impl Strategy<Value = &'static str> {
-    select(&["source.port", "destination.port", "80", "0", "-1"][..])
-}
-
-fn rule() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![
-        Just("true".to_owned()),
-        Just("false".to_owned()),
-        (text(), select(&["==", "!="][..]), text()).prop_map(|(a, op, b)| format!("{a} {op} {b}")),
-        (number(), select(&["==", "!=", "<", "<=", ">", ">="][..]), number()).prop_map(|(a, op, b)| format!("{a} {op} {b}")),
-        (text(), select(&["startsWith", "endsWith", "contains"][..]), text()).prop_map(|(a, f, b)| format!("{a}.{f}({b})")),
-        (text(), proptest::collection::vec(select(TEXTS), 0..4)).prop_map(|(a, list)| format!("{a} in [{}]", list.join(", "))),
-        (text(), select(&["^/z", "a$", "", "[a-z]+\\\\d", "(?i)GET"][..])).prop_map(|(a, pattern)| format!("{a}.matches(\"{pattern}\")")),
-        select(&["has(source.identity)", "has(request.headers.a)", "has(request.id)", "has(source.identity.namespace)"][..])
-            .prop_map(str::to_owned),
-        select(&["\"a\" in request.headers", "\"x-none\" in request.headers", "\"HOST\" in request.headers"][..]).prop_map(str::to_owned),
-        // Stay with the interpreter, whole.
-        select(
-            &[
-                "request.headers.exists(n, request.headers[n] == \"a\")",
-                "dyn(request.path) == \"/zen\"",
-                "dyn(\"x\")",
-                "1 / source.port == 0"
-            ][..]
-        )
-        .prop_map(str::to_owned),
-    ];
-    leaf.prop_recursive(3, 12, 2, |inner| {
-        prop_oneof![
-            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} && {b})")),
-            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
-            inner.clone().prop_map(|a| format!("!({a})")),
-            (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
-            (inner.clone(), inner).prop_map(|(a, b)| format!("default({a}, {b})")),
-        ]
-    })
-}
+/// How many cases there are, unless the environment says: in each of the three tests a third of them.
+const CASES: usize = 120_000;
+/// On how many requests each expression is evaluated.
+const REQUESTS: usize = 50;
+/// How many expressions share their requests.
+const SHARED: usize = 1_000;
 
 /// What a request may be made of, in small numbers so that expressions meet what they look for.
-#[derive(Debug, Clone)]
-struct Made {
-    lines: Vec<(&'static str, &'static [u8])>,
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Made {
+    pub(super) lines: Vec<(&'static str, &'static [u8])>,
     caller: &'static [u8],
     service: &'static [u8],
     addresses: [&'static [u8]; 2],
     version: &'static [u8],
+    /// Which line of a header is looked at.
+    chosen: Option<(&'static str, usize)>,
+    /// What an earlier policy made of the request's headers.
+    changed: Option<(&'static str, &'static [u8])>,
+    response: Vec<(&'static str, &'static [u8])>,
 }
 
-fn made() -> impl Strategy<Value = Made> {
-    let values: &[&[u8]] = &[b"", b"a", b"b", b"team-a", b"\xff", b"/zen", b"caf\xc3\xa9"];
+pub(super) fn made() -> impl Strategy<Value = Made> {
+    const VALUES: &[&[u8]] = &[b"", b"a", b"b", b"team-a", b"\xff", b"/zen", b"caf\xc3\xa9", b"a,b", b"GET"];
+    const NAMES: &[&str] = &["a", "x-b", "x_b", "host", "x-c"];
     let optional = |name: &'static str, values: &'static [&'static [u8]]| {
-        proptest::option::of(select(values)).prop_map(move |value| value.map(|value| (name, value)))
+        proptest::option::weighted(0.9, select(values)).prop_map(move |value| value.map(|value| (name, value)))
     };
+    let lines = || proptest::collection::vec((select(NAMES), select(VALUES)), 0..5);
     let headers = (
-        optional(":method", &[b"GET", b"POST", b"\xff"]),
-        optional(":authority", &[b"api.github.com", b"API.GITHUB.COM.:80", b"a@b", b""]),
-        optional(":path", &[b"/zen", b"/zen?a", b"/", b"", b"/\xff"]),
+        optional(":method", &[b"GET", b"POST", b"a", b"\xff"]),
+        optional(":scheme", &[b"http", b"a"]),
+        optional(":authority", &[b"api.github.com", b"API.GITHUB.COM.:80", b"a@b", b"", b"a", b"a.b:80", b"[::1]"]),
+        optional(":path", &[b"/zen", b"/zen?a", b"/", b"", b"/\xff", b"/a", b"a", b"*"]),
         optional("x-request-id", &[b"a", b"\xff"]),
-        proptest::collection::vec((select(&["a", "x-b", "host", "x-c"][..]), select(values.to_vec())), 0..4),
+        lines(),
     );
-    let callers: &[&[u8]] = &[b"", b"-", b"spiffe://a/ns/team-a/sa/b", b"spiffe://a/ns/x/sa/a", b"spiffe://a/other", b"garbage"];
+    let callers: &[&[u8]] = &[
+        b"",
+        b"-",
+        b"spiffe://a/ns/team-a/sa/b",
+        b"spiffe://a/ns/team-a/sa/team-a",
+        b"spiffe://a/ns/x/sa/a",
+        b"spiffe://b/ns/a/sa/a",
+        b"spiffe://a/other",
+        b"garbage",
+    ];
     let services: &[&[u8]] = &[b"", b"inbound-vip|80|http|api.github.com", b"x"];
-    let addresses: &[&[u8]] = &[b"", b"10.0.0.1:80", b"[::1]:1", b"x"];
+    let addresses: &[&[u8]] = &[b"", b"10.0.0.1:80", b"[::1]:1", b"x", b"10.0.0.1:443"];
     let versions: &[&[u8]] = &[b"", b"HTTP/1.1"];
-    let rest = (select(callers), select(services), select(addresses), select(addresses), select(versions));
-    (headers, rest).prop_map(|((method, authority, path, id, mut lines), (caller, service, source, destination, version))| {
-        lines.extend([method, authority, path, id].into_iter().flatten());
-        Made { lines, caller, service, addresses: [source, destination], version }
+    let facts = (select(callers), select(services), select(addresses), select(addresses), select(versions));
+    let response = (optional(":status", &[b"200", b"404", b"x", b"\xff"]), lines());
+    let rest =
+        (proptest::option::of((select(NAMES), 0..3_usize)), proptest::option::weighted(0.2, (select(NAMES), select(VALUES))), response);
+    (headers, facts, rest).prop_map(|(headers, facts, (chosen, changed, (status, mut response)))| {
+        let (method, scheme, authority, path, id, mut lines) = headers;
+        let (caller, service, source, destination, version) = facts;
+        lines.extend([method, scheme, authority, path, id].into_iter().flatten());
+        response.extend(status);
+        Made { lines, caller, service, addresses: [source, destination], version, chosen, changed, response }
     })
 }
 
-fn with_view<T>(made: &Made, run: impl FnOnce(&View<'_>) -> T) -> T {
+pub(super) fn with_view<T>(made: &Made, phase: Phase, run: impl FnOnce(&View<'_>) -> T) -> T {
     let headers: Headers<'_> = made.lines.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
     let source = Given {
         peer_principal: made.caller,
@@ -136,51 +98,93 @@ fn with_view<T>(made: &Made, run: impl FnOnce(&View<'_>) -> T) -> T {
         ..Given::default()
     };
     let facts = Facts::new(headers, &source);
-    run(&View::new(&facts, &Callers::new(IdentityConfig::default())))
+    let callers = Callers::new(IdentityConfig::default());
+    let mut request = facts.headers.clone();
+    if let Some((name, value)) = made.changed {
+        request.remove(|line| line == name.as_bytes());
+        request.add(name.as_bytes(), value);
+    }
+    let response: Headers<'_> = made.response.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
+    let plain = View::new(&facts, &callers).with_request(&request);
+    let of = |(name, index): &(&'static str, usize)| {
+        let value = plain.request_headers().values(name).nth(*index)?;
+        Some(ChosenLine { name, value })
+    };
+    let chosen: Vec<ChosenLine<'_>> = made.chosen.iter().filter_map(of).collect();
+    let view = plain.at_lines(&chosen);
+    run(&if phase == Phase::Response { view.with_response(&response) } else { view })
 }
 
-fn cases() -> u32 {
-    std::env::var("EGRESS_DIFFERENTIAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
+fn cases() -> usize {
+    std::env::var("EGRESS_DIFFERENTIAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(CASES)
 }
 
-/// Compares on generated requests; gives whether both were of one mind on each.
-fn agree(source: &str, expected: Expected, requests: &[Made]) -> Result<(), TestCaseError> {
-    let Ok(expression) = Expression::compile(source, Phase::Request, expected) else {
+/// What was compared.
+#[derive(Debug, Default)]
+struct Compared {
+    /// Cases, each counted once.
+    cases: usize,
+    /// Of these, how many had a value.
+    values: usize,
+    /// The hashes of those cases.
+    seen: HashSet<u64>,
+}
+
+/// Compares on requests.
+fn agree(source: &str, phase: Phase, expected: Expected, requests: &[Made], compared: &mut Compared) -> Result<(), TestCaseError> {
+    let Ok(both) = Agreement::of(source, phase, expected) else {
         return Err(TestCaseError::reject("the check refuses it"));
     };
-    let (mut root, _) = parse(source).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
-    prepare(&mut root, &mut Vec::new(), &mut Vec::new());
     for request in requests {
-        let (ours, theirs) = with_view(request, |view| match expected {
-            Expected::Rule => (
-                expression.matches(view).map(|value| value.to_string()),
-                eval::rule(&root, &expression.env, view, &expression.patterns).map(|value| value.to_string()),
-            ),
-            Expected::Header => (
-                expression.header_value(view).map(|value| format!("{value:?}")),
-                eval::header(&root, &expression.env, view, &expression.patterns).map(|value| format!("{value:?}")),
-            ),
-        });
+        let (ours, theirs) = with_view(request, phase, |view| (both.ours(view), both.theirs(view)));
         prop_assert_eq!(ours.as_ref().ok(), theirs.as_ref().ok(), "{} on {:?}: {:?} against {:?}", source, request, ours, theirs);
+        let mut hasher = DefaultHasher::new();
+        (source, request).hash(&mut hasher);
+        if compared.seen.insert(hasher.finish()) {
+            compared.cases += 1;
+            compared.values += usize::from(ours.is_ok());
+        }
     }
     Ok(())
 }
 
-fn compare(expected: Expected, sources: impl Strategy<Value = String>) {
-    let config = Config { cases: cases(), failure_persistence: None, max_global_rejects: 1_000_000, ..Config::default() };
-    let strategy = (sources, proptest::collection::vec(made(), 50));
-    let outcome = TestRunner::new(config).run(&strategy, |(source, requests)| agree(&source, expected, &requests));
-    if let Err(failure) = outcome {
-        panic!("{failure}");
+/// Compares until there are as many cases as asked for.
+fn compare(phase: Phase, expected: Expected, sources: impl Strategy<Value = String>) {
+    let wanted = cases() / 3;
+    let config = Config { failure_persistence: None, max_global_rejects: 1_000_000, ..Config::default() };
+    let mut runner = TestRunner::new(config.clone());
+    let compared = RefCell::new(Compared::default());
+    while compared.borrow().cases < wanted {
+        let mut requests = HashSet::new();
+        while requests.len() < REQUESTS {
+            requests.insert(made().new_tree(&mut runner).expect("a request").current());
+        }
+        let requests: Vec<Made> = requests.into_iter().collect();
+        let expressions = SHARED.min((wanted - compared.borrow().cases).div_ceil(REQUESTS));
+        let config = Config { cases: u32::try_from(expressions).expect("a small number"), ..config.clone() };
+        let mut runner = TestRunner::new_with_rng(config, runner.new_rng());
+        let outcome = runner.run(&sources, |source| agree(&source, phase, expected, &requests, &mut compared.borrow_mut()));
+        if let Err(failure) = outcome {
+            panic!("{failure}");
+        }
     }
+    let Compared { cases, values, .. } = compared.into_inner();
+    // Were all of them errors, they would agree on nothing.
+    assert!(values > cases / 4, "of {cases} cases only {values} have a value");
+    println!("compared: {cases} cases, {values} with a value");
 }
 
 #[test]
 fn lowered_rules_agree_with_the_interpreter() {
-    compare(Expected::Rule, rule());
+    compare(Phase::Request, Expected::Rule, expressions::rule());
 }
 
 #[test]
 fn lowered_values_agree_with_the_interpreter() {
-    compare(Expected::Header, text());
+    compare(Phase::Request, Expected::Header, expressions::text(Phase::Request));
+}
+
+#[test]
+fn lowered_values_of_responses_agree_with_the_interpreter() {
+    compare(Phase::Response, Expected::Header, expressions::text(Phase::Response));
 }

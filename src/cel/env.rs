@@ -7,6 +7,7 @@ use cel::common::value::CowVal;
 use cel::{Env, ExecutionError, extensions};
 
 use super::bounded;
+use super::budget;
 use super::loops;
 use super::regex::{self, Compiled};
 
@@ -26,6 +27,7 @@ fn build() -> Result<Env, cel::DeclarationError> {
     env.add_extension(extensions::math)?;
     env.add_extension(extensions::encoders)?;
     env.add_extension(bounded::extension)?;
+    env.add_extension(budget::extension)?;
     // `cel`'s own `matches` would compile its pattern at each call; here a literal one is compiled when the policy loads.
     env.add_overload("matches", "matches_string", vec![STRING_TYPE, STRING_TYPE], matches)?;
     env.add_overload("matches", "matches_compiled", vec![STRING_TYPE, regex::TYPE], matches_compiled)?;

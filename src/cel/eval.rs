@@ -8,6 +8,7 @@ use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 
+use super::budget::{self, Budget};
 use super::check::string_literal;
 use super::limits::children;
 use super::regex::Compiled;
@@ -19,6 +20,7 @@ use super::view::View;
 struct Names<'a> {
     view: &'a View<'a>,
     patterns: &'a [Compiled],
+    budget: Budget,
 }
 
 impl VariableResolver for Names<'_> {
@@ -26,6 +28,9 @@ impl VariableResolver for Names<'_> {
         if let Some(index) = name.strip_prefix(super::PATTERN) {
             let compiled = self.patterns.get(index.parse::<usize>().ok()?)?;
             return Some(CowVal::Borrowed(compiled));
+        }
+        if name == budget::NAME {
+            return Some(CowVal::Borrowed(self.budget.weigh(self.view.request())));
         }
         // The interpreter asks for `request.path` before it asks for `request`: answering saves it the steps. What is
         // not there is left to those steps, which end in an error that says what is missing.
@@ -47,6 +52,9 @@ impl VariableResolver for Names<'_> {
     }
 }
 
+/// Why an evaluation was cut short.
+pub(super) const EXCEEDED: &str = "the expression takes too many steps, or makes too much, for this request";
+
 fn evaluate<T>(
     root: &IdedExpr,
     env: &Arc<Env>,
@@ -54,11 +62,16 @@ fn evaluate<T>(
     patterns: &[Compiled],
     read: impl FnOnce(&CowVal<'_, '_>) -> Result<T, String>,
 ) -> Result<T, String> {
-    let names = Names { view, patterns };
+    let names = Names { view, patterns, budget: Budget::default() };
     let mut context = Context::with_env(Arc::clone(env));
     context.set_variable_resolver(&names);
 
-    match Value::resolve_val(root, &context) {
+    let outcome = Value::resolve_val(root, &context);
+    // Whatever came of it: what was cut short may have been caught, and then something else is the value.
+    if names.budget.is_exceeded() {
+        return Err(EXCEEDED.to_owned());
+    }
+    match outcome {
         Ok(value) => read(&value),
         Err(error) => Err(describe(&error, root)),
     }

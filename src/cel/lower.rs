@@ -180,7 +180,7 @@ pub(super) fn text(node: &IdedExpr) -> Option<Text> {
         },
         Expr::Call(call) if call.target.is_none() => match (call.func_name.as_str(), call.args.as_slice()) {
             (op::INDEX, [container, index]) => Some(Text::Header(headers(container)?, string_literal(index)?.into())),
-            (op::ADD, [left, right]) => {
+            (super::budget::ADD, [_, left, right]) => {
                 let mut parts = match text(left)? {
                     Text::Concat(parts) => parts,
                     part => vec![part],

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::attribute::{Fault, TextAttribute, utf8};
+use super::bounded::MAX_TEXT;
 use super::lower::{Comparison, Headers, Number, Test, Text};
 use super::view::View;
 use super::{Expression, eval};
@@ -141,6 +142,9 @@ pub(super) fn text<'p>(text: &'p Text, expression: &'p Expression, view: &'p Vie
             let mut whole = String::with_capacity(64);
             for part in parts {
                 whole.push_str(&of(part)?);
+                if whole.len() > MAX_TEXT {
+                    return Err(Failure::Interpreted("error in `+`".to_owned()));
+                }
             }
             Ok(Cow::Owned(whole))
         }

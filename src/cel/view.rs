@@ -85,6 +85,11 @@ impl<'a> View<'a> {
         self.request.first(name)
     }
 
+    /// The request's headers as they stand, pseudo-headers among them.
+    pub(crate) fn request(&self) -> &'a Headers<'a> {
+        self.request
+    }
+
     /// `request.host`, from the authority as it stands.
     pub(crate) fn host(&self) -> Option<&str> {
         let parse = || Some(host::canonical(self.line(b":authority")?).ok()?.into_owned());

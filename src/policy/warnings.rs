@@ -1,0 +1,159 @@
+//! What is legal and cannot be meant: rules that never match, or always do.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use super::Policy;
+use crate::cel::contradiction::{self, Known, Settled, Work};
+use crate::config::{Action, AuthorizationConfig, Config, HostPattern, Mode, OnError, PolicyConfig};
+use crate::path::PathSafety;
+
+/// The most warnings that are kept; of the others, only their number.
+const MAX_WARNINGS: usize = 100;
+/// The most hosts of looser path safety for which it is looked up whose they are.
+const MAX_LOOSE_HOSTS: usize = 64;
+
+/// Something in a configuration that can hardly be meant; it is loaded all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigWarning {
+    /// The policy's name.
+    pub policy: String,
+    /// The JSON path, such as `policies[2].traffic.authorization.policy.matchExpressions[0]`.
+    pub place: String,
+    /// What is odd, in lower case, without a full stop.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "policy `{}`: {}: {}", self.policy, self.place, self.message)
+    }
+}
+
+/// The warnings of a configuration.
+#[derive(Debug, Default)]
+pub(super) struct Warnings {
+    /// The first of them.
+    pub(super) kept: Vec<ConfigWarning>,
+    /// How many there are.
+    pub(super) count: usize,
+}
+
+impl Warnings {
+    /// Looks for what a compiled configuration's rules cannot mean.
+    pub(super) fn of(config: &Config, policies: &[Policy]) -> Warnings {
+        let mut warnings = Warnings::default();
+        let mut work = Work::default();
+        let loose = LooseHosts::of(config);
+        for (config_of, policy) in config.policies.iter().zip(policies) {
+            let (Some(authorization), Some(rule)) = (&config_of.authorization, &policy.rule) else { continue };
+            let known = Known {
+                hosts: &config_of.hosts,
+                trust_domains: &config.identity.trust_domains,
+                strict_paths: loose.are_strict_for(config_of, config.path_safety),
+            };
+            let found = contradiction::examine(rule.expressions(), authorization.combine, known, &mut work);
+            let mut add = |position: Option<usize>, message: String| {
+                let place = position.and_then(|position| authorization.expressions.get(position)).map(|expr| expr.place.clone());
+                let place = place.unwrap_or_else(|| format!("{}.traffic.authorization", config_of.place));
+                warnings.add(ConfigWarning { policy: config_of.name.clone(), place, message });
+            };
+            for (position, message) in found.parts {
+                add(Some(position), message);
+            }
+            for (position, settled) in found.expressions {
+                add(Some(position), says(&settled, config_of));
+            }
+            if let Some(settled) = found.rule {
+                let only = (authorization.expressions.len() == 1).then_some(0);
+                add(only, format!("{}, so {}", says(&settled, config_of), effect(&settled, authorization)));
+            }
+        }
+        warnings
+    }
+
+    fn add(&mut self, warning: ConfigWarning) {
+        self.count = self.count.saturating_add(1);
+        if self.kept.len() < MAX_WARNINGS {
+            self.kept.push(warning);
+        }
+    }
+}
+
+fn says(settled: &Settled, policy: &PolicyConfig) -> String {
+    let scoped = !policy.hosts.is_empty() && settled.because.iter().any(|part| part.contains("request.host"));
+    let given = if scoped { " for the policy's `hosts`" } else { "" };
+    let always = if settled.may_err { "always matches, where it does not err" } else { "always matches" };
+    match (settled.matches, settled.because.as_slice()) {
+        (true, []) => always.to_owned(),
+        (true, [part]) => format!("{always}: `{part}` is always true{given}"),
+        (true, parts) => format!("{always}: one of {} is always true{given}", list(parts)),
+        (false, []) => "never matches: it contradicts itself".to_owned(),
+        (false, [part]) => format!("never matches: `{part}` is never true{given}"),
+        (false, parts) => format!("never matches: {} are never true together{given}", list(parts)),
+    }
+}
+
+fn list(parts: &[String]) -> String {
+    let quoted: Vec<String> = parts.iter().map(|part| format!("`{part}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+/// What comes of a rule that always gives the same.
+fn effect(settled: &Settled, authorization: &AuthorizationConfig) -> &'static str {
+    let denies_errors = authorization.on_error == OnError::Deny;
+    match (authorization.action, settled.matches, settled.may_err) {
+        (Action::Allow, false, _) => "this Allow lets no request through",
+        (Action::Allow, true, false) => "this Allow lets every request through",
+        (Action::Allow, true, true) => "this Allow lets every other request through",
+        (Action::Require, false, _) => "this Require refuses every request",
+        (Action::Require, true, false) => "this Require refuses no request",
+        (Action::Require, true, true) => "this Require refuses only where it errs",
+        (Action::Deny, false, true) if denies_errors => "this Deny denies only where it errs",
+        (Action::Deny, false, _) => "this Deny denies no request",
+        (Action::Deny, true, true) if !denies_errors => "this Deny denies every other request",
+        (Action::Deny, true, _) => "this Deny denies every request",
+    }
+}
+
+/// The hosts whose path safety a policy loosens.
+#[derive(Debug)]
+struct LooseHosts<'c> {
+    /// None where they are too many to look through.
+    patterns: Option<Vec<&'c HostPattern>>,
+}
+
+impl<'c> LooseHosts<'c> {
+    fn of(config: &'c Config) -> Self {
+        let loosens =
+            |policy: &&PolicyConfig| policy.mode == Mode::Enforce && policy.path_safety.is_some_and(|safety| safety < PathSafety::Strict);
+        let patterns: Vec<_> =
+            config.policies.iter().filter(loosens).flat_map(|policy| &policy.hosts).take(MAX_LOOSE_HOSTS.saturating_add(1)).collect();
+        LooseHosts { patterns: (patterns.len() <= MAX_LOOSE_HOSTS).then_some(patterns) }
+    }
+
+    /// Whether path safety is strict for every request that a policy is asked about.
+    fn are_strict_for(&self, policy: &PolicyConfig, default: PathSafety) -> bool {
+        // Of several policies that each set it, the strictest counts.
+        if policy.mode == Mode::Enforce && policy.path_safety == Some(PathSafety::Strict) {
+            return true;
+        }
+        let Some(patterns) = &self.patterns else { return false };
+        let is_loose = |host: &HostPattern| patterns.iter().any(|loose| meet(host, loose));
+        let any = if policy.hosts.is_empty() { !patterns.is_empty() } else { policy.hosts.iter().any(is_loose) };
+        default == PathSafety::Strict && !any
+    }
+}
+
+/// Whether a host may be one of both.
+fn meet(a: &HostPattern, b: &HostPattern) -> bool {
+    match (a, b) {
+        (HostPattern::Exact(name), other) | (other, HostPattern::Exact(name)) => other.matches(name),
+        (HostPattern::Under(a), HostPattern::Under(b)) => a.ends_with(b.as_str()) || b.ends_with(a.as_str()),
+    }
+}

@@ -1,0 +1,340 @@
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use serde_json::{Value, json};
+
+use crate::policy::Engine;
+
+fn warnings(config: &Value) -> Vec<String> {
+    let engine = Engine::load(config.to_string().as_bytes()).unwrap_or_else(|errors| panic!("{config}: {errors:?}"));
+    engine.warnings().iter().map(|warning| warning.message.clone()).collect()
+}
+
+fn policy(action: &str, hosts: &[&str], expressions: &[&str]) -> Value {
+    let mut policy = json!({"name": "p", "traffic": {"authorization": {"action": action, "policy": {"matchExpressions": expressions}}}});
+    if !hosts.is_empty() {
+        policy["hosts"] = json!(hosts);
+    }
+    policy
+}
+
+/// The warnings of one Allow.
+fn of(hosts: &[&str], expression: &str) -> Vec<String> {
+    warnings(&json!({"policies": [policy("Allow", hosts, &[expression])]}))
+}
+
+#[test]
+fn what_can_be_meant_gives_no_warning() {
+    for (hosts, expression) in [
+        (&[][..], "true"),
+        (&[], "false"),
+        (&[], r#"source.identity.namespace == "team-a" && source.identity.serviceAccount == "team-a""#),
+        (&[], r#"source.identity.namespace == "team-a" || source.identity.namespace == "team-b""#),
+        (&[], r#"source.identity.namespace != "team-a" && source.identity.namespace != "team-b""#),
+        (&["a.com"], r#"request.host == "a.com" && request.method == "GET""#),
+        (&["a.com", "*.b.com"], r#"request.host == "x.b.com""#),
+        (&["*.b.com"], r#"request.host.startsWith("x.") && !request.host.startsWith("x.y.")"#),
+        (&["*.b.com"], r#"request.host.endsWith(".y.b.com")"#),
+        (&["*.com"], r#"request.host.contains("b")"#),
+        (&[], r#"request.host in ["a.com", "10.0.0.1", "[::1]"]"#),
+        (&[], r#"request.path.startsWith("/a") && request.path != "/a" && !request.path.startsWith("/a/")"#),
+        (&[], r#"request.path == "/" || request.path == "*""#),
+        (&[], r#"request.path.startsWith("") && request.method == "GET""#),
+        (&[], r#"request.path.endsWith("b") && request.path.startsWith("/a")"#),
+        (&[], r#"request.method == "GET" && request.method.matches("E")"#),
+        (&[], r#"request.method in ["GET", "PROPFIND", "get-all"]"#),
+        (&[], r#"default(request.headers["x-a"], "") == "" || request.headers["x-a"] == "b""#),
+        (&[], r#"default(source.identity.namespace, "/") == "/""#),
+        (&[], r#"has(request.headers.a) && request.headers.a == "b""#),
+        (&[], r#"has(source.identity) && source.identity.namespace == "b""#),
+        (&[], r#"!has(source.identity) || source.identity.namespace == "b""#),
+        (&[], "source.port > 1023 && destination.port == 80"),
+        (&[], "source.port >= 80 && source.port <= 80"),
+        (&[], r#"request.headers.exists(h, h == "a") && !request.headers.exists(h, h == "a")"#),
+        (&[], r#"request.headers["x-a"] == "b" && request.headers["x-b"] == "c""#),
+        (&[], r#"(source.identity.namespace == "a" ? request.method == "GET" : request.method == "POST")"#),
+    ] {
+        assert_eq!(of(hosts, expression), [""; 0], "{hosts:?} {expression}");
+    }
+}
+
+#[test]
+fn what_never_matches_is_told() {
+    for (hosts, expression, message) in [
+        (
+            &[][..],
+            r#"source.identity.namespace == "a" && source.identity.namespace == "b""#,
+            r#"`source.identity.namespace == "a"` and `source.identity.namespace == "b"` are never true together"#,
+        ),
+        (
+            &[],
+            r#"request.method == "GET" && source.identity.namespace == "a" && request.path == "/" && source.identity.namespace in ["b", "c"]"#,
+            r#"`source.identity.namespace == "a"` and `source.identity.namespace in [...]` are never true together"#,
+        ),
+        (
+            &[],
+            r#"request.path == "/b" && request.path.startsWith("/a")"#,
+            r#"`request.path == "/b"` and `request.path.startsWith("/a")` are"#,
+        ),
+        (&[], r#"request.path.startsWith("/b") && request.path.startsWith("/a")"#, "are never true together"),
+        (&[], r#"request.path == "/b" && !request.path.startsWith("/b")"#, "are never true together"),
+        (&[], r#"request.path == "/b" && request.path != "/b""#, r#"`request.path == "/b"` and `request.path != "/b"` are never"#),
+        (&[], r#"request.path == "/b" && request.path.endsWith("a")"#, "are never true together"),
+        (&[], r#"request.path.startsWith("/a/b") && !request.path.contains("a/")"#, "are never true together"),
+        (&[], r#"request.headers["x-a"] == "1" && request.headers["X_A"] == "2""#, "are never true together"),
+        (
+            &[],
+            r#"!has(request.headers.a) && request.headers.a == "b""#,
+            r#"`!has(request.headers["a"])` and `request.headers["a"] == "b"`"#,
+        ),
+        (&[], r#"!("a" in request.headers) && has(request.headers.a)"#, "never matches: it contradicts itself"),
+        (&[], r#"!has(source.identity) && source.identity.namespace == "b""#, "are never true together"),
+        (&[], r#"default(request.headers["a"], "x") == "y" && !has(request.headers.a)"#, "are never true together"),
+        (&[], "source.port < 80 && source.port > 80", "`source.port < 80` and `source.port > 80` are never true together"),
+        (&[], "80 < source.port && source.port < 81", "`source.port > 80` and `source.port < 81` are never true together"),
+        (&[], r#"has(source.identity) && default(source.identity.namespace, "/") == "/""#, "are never true together"),
+        (&[], "source.port < 0", "`source.port < 0` is never true"),
+        (&[], "source.port > 65535", "is never true"),
+        (&[], r#"!(request.method == "GET" || request.method != "GET")"#, "it contradicts itself"),
+        (&["a.com"], r#"request.host.endsWith(".b.com")"#, r#"`request.host.endsWith(".b.com")` is never true for the policy's `hosts`"#),
+        (&["*.b.com"], r#"request.host.endsWith(".c.com")"#, "is never true for the policy's `hosts`"),
+        (&["a.com", "b.com"], r#"request.host != "a.com" && request.host != "b.com""#, "are never true together for the policy's `hosts`"),
+        (&[], r#"false && request.method == "GET""#, "`false` is never true"),
+    ] {
+        let found = of(hosts, expression);
+        assert_eq!(found.len(), 1, "{hosts:?} {expression}: {found:?}");
+        assert!(found[0].starts_with("never matches") && found[0].contains(message), "{hosts:?} {expression}: {found:?}");
+        assert!(found[0].ends_with(", so this Allow lets no request through"), "{expression}: {found:?}");
+    }
+}
+
+#[test]
+fn what_always_matches_is_told() {
+    for (hosts, expression, message) in [
+        (
+            &[][..],
+            r#"request.method == "GET" || request.method != "GET""#,
+            r#"always matches, where it does not err: one of `request.method == "GET"` and `request.method != "GET"` is always true, so this Allow lets every other request through"#,
+        ),
+        (
+            &["a.com"],
+            r#"request.host == "a.com""#,
+            r#"always matches: `request.host == "a.com"` is always true for the policy's `hosts`, so this Allow lets every request through"#,
+        ),
+        (
+            &["*.b.com"],
+            r#"request.host.endsWith("b.com")"#,
+            r#"always matches: `request.host.endsWith("b.com")` is always true for the policy's `hosts`, so this Allow lets every request through"#,
+        ),
+        (
+            &[],
+            "source.port > -5 && source.port < 70000",
+            "always matches, where it does not err, so this Allow lets every other request through",
+        ),
+        (&[], r#"true || request.path == "/a""#, "always matches: `true` is always true, so this Allow lets every request through"),
+        (
+            &[],
+            r#"request.path != "/a" || !request.path.startsWith("/b")"#,
+            r#"always matches: one of `request.path != "/a"` and `!request.path.startsWith("/b")` is always true, so this Allow lets every request through"#,
+        ),
+    ] {
+        assert_eq!(of(hosts, expression), [message], "{hosts:?} {expression}");
+    }
+}
+
+#[test]
+fn a_value_that_never_comes_is_told() {
+    for (hosts, expression, message) in [
+        (
+            &[][..],
+            r#"request.host == "API.github.com""#,
+            "`request.host` is never `API.github.com`: it is lower-case, with no port and no trailing dot, so `api.github.com`",
+        ),
+        (
+            &[],
+            r#"request.method == "GET" || request.host != "a.com:443""#,
+            "`request.host` is never `a.com:443`: it is lower-case, with no port and no trailing dot, so `a.com`",
+        ),
+        (&[], r#"request.host == "https://a.com""#, "`request.host` is never `https://a.com`: that is no host"),
+        (&[], r#"request.host.endsWith("GitHub.com")"#, "`request.host` never ends with `GitHub.com`: it is lower-case"),
+        (&[], r#"request.host.startsWith("http://")"#, "`request.host` never starts with `http://`: it is a host without a port"),
+        (&["a.com"], r#"request.host == "b.com""#, "`request.host` is never `b.com`: the policy's `hosts` do not have it"),
+        (&["*.a.com"], r#"request.host in ["x.a.com", "a.com"]"#, "`request.host` is never `a.com`: the policy's `hosts` do not have it"),
+        (&[], r#"request.path == "/a?b""#, "`request.path` is never `/a?b`: it has no query: `request.pathAndQuery` does"),
+        (&[], r#"request.path.contains("?b=")"#, "`request.path` never contains `?b=`: it has no query: `request.pathAndQuery` does"),
+        (&[], r#"request.path.startsWith("repos")"#, "`request.path` never starts with `repos`: paths start with `/`"),
+        (&[], r#"request.pathAndQuery == "repos?a""#, "`request.pathAndQuery` is never `repos?a`: paths start with `/`"),
+        (&[], r#"request.path == "/a//b""#, "`request.path` is never `/a//b`: `pathSafety` refuses it (empty segment)"),
+        (
+            &[],
+            r#"request.method == "get""#,
+            r#"`request.method` is compared with "get": methods are case-sensitive, and `GET` is the standard one"#,
+        ),
+        (
+            &[],
+            r#"source.identity.namespace == "team a""#,
+            "`source.identity.namespace` is never `team a`: it is letters, digits, `.`, `-` and `_`",
+        ),
+        (
+            &[],
+            r#"source.spiffeId == "cluster.local/ns/a/sa/b""#,
+            "`source.spiffeId` is never `cluster.local/ns/a/sa/b`: that is no SPIFFE ID: does not start with `spiffe://`",
+        ),
+        (
+            &[],
+            r#"source.spiffeId.startsWith("cluster.local")"#,
+            "`source.spiffeId` never starts with `cluster.local`: it starts with `spiffe://`",
+        ),
+        (
+            &[],
+            r#"request.headers[":path"] == "/a""#,
+            r#"`request.headers[":path"]` is never `/a`: `request.headers` has no pseudo-headers"#,
+        ),
+        (&[], "destination.port == 80443", "`destination.port` is never `80443`: ports are 0 to 65535"),
+    ] {
+        assert_eq!(of(hosts, expression), [message], "{hosts:?} {expression}");
+    }
+    let mut config = json!({"identity": {"trustDomains": ["cluster.local"]}, "policies": []});
+    for (expression, message) in [
+        (
+            r#"source.identity.trustDomain == "other""#,
+            "`source.identity.trustDomain` is never `other`: `identity.trustDomains` do not have it",
+        ),
+        (
+            r#"source.spiffeId == "spiffe://other/ns/a/sa/b""#,
+            "`source.spiffeId` is never `spiffe://other/ns/a/sa/b`: `identity.trustDomains` do not have its trust domain",
+        ),
+        (
+            r#"source.identity.trustDomain.contains("other")"#,
+            r#"never matches: `source.identity.trustDomain.contains("other")` is never true, so this Allow lets no request through"#,
+        ),
+    ] {
+        config["policies"] = json!([policy("Allow", &[], &[expression])]);
+        assert_eq!(warnings(&config), [message], "{expression}");
+    }
+}
+
+#[test]
+fn a_path_is_only_known_where_path_safety_is_strict() {
+    let relative = r#"request.path.startsWith("repos")"#;
+    let with = |hosts: &[&str], safety: &str, loose: Option<(&str, &str)>| {
+        let mut policies = vec![policy("Allow", hosts, &[relative])];
+        if let Some((host, safety)) = loose {
+            policies.push(json!({"name": "loose", "hosts": [host], "pathSafety": safety, "traffic": {}}));
+        }
+        warnings(&json!({"pathSafety": safety, "policies": policies})).len()
+    };
+    assert_eq!(with(&[], "Strict", None), 1);
+    assert_eq!(with(&[], "Lenient", None), 0);
+    assert_eq!(with(&[], "Off", None), 0);
+    assert_eq!(with(&[], "Strict", Some(("gitlab.com", "Lenient"))), 0);
+    assert_eq!(with(&["a.com"], "Strict", Some(("gitlab.com", "Lenient"))), 1);
+    assert_eq!(with(&["a.com", "gitlab.com"], "Strict", Some(("*.com", "Off"))), 0);
+    assert_eq!(with(&["*.b.com"], "Strict", Some(("*.a.b.com", "Off"))), 0);
+    assert_eq!(with(&["*.b.com"], "Strict", Some(("b.com", "Off"))), 1);
+    assert_eq!(with(&["a.com"], "Strict", Some(("a.com", "Strict"))), 1);
+}
+
+#[test]
+fn what_comes_of_it_depends_on_the_action() {
+    let never = r#"source.identity.namespace == "a" && source.identity.namespace == "b""#;
+    let never_and_no_error = r#"request.host == "a.com" && request.host == "b.com""#;
+    let always = r#"request.host != "a.com" || request.host != "b.com""#;
+    let mostly = r#"request.method != "A" || request.method != "B""#;
+    for (action, expression, on_error, effect) in [
+        ("Allow", never, "Deny", "this Allow lets no request through"),
+        ("Require", never, "Deny", "this Require refuses every request"),
+        ("Deny", never, "Deny", "this Deny denies only where it errs"),
+        ("Deny", never, "Ignore", "this Deny denies no request"),
+        ("Deny", never_and_no_error, "Deny", "this Deny denies no request"),
+        ("Allow", always, "Deny", "this Allow lets every request through"),
+        ("Require", always, "Deny", "this Require refuses no request"),
+        ("Deny", always, "Deny", "this Deny denies every request"),
+        ("Allow", mostly, "Deny", "this Allow lets every other request through"),
+        ("Require", mostly, "Deny", "this Require refuses only where it errs"),
+        ("Deny", mostly, "Deny", "this Deny denies every request"),
+        ("Deny", mostly, "Ignore", "this Deny denies every other request"),
+    ] {
+        let mut policy = policy(action, &[], &[expression]);
+        policy["traffic"]["authorization"]["onError"] = json!(on_error);
+        let found = warnings(&json!({"policies": [policy]}));
+        assert_eq!(found.len(), 1, "{action} {expression}: {found:?}");
+        assert!(found[0].ends_with(effect), "{action} {expression} {on_error}: {found:?}");
+    }
+}
+
+#[test]
+fn expressions_of_one_policy_are_looked_at_together() {
+    let (a, b) = (r#"source.identity.namespace == "a""#, r#"source.identity.namespace == "b""#);
+    let not_a = r#"source.identity.namespace != "a""#;
+    for (combine, expressions, expected) in [
+        ("Any", [a, b], None),
+        (
+            "All",
+            [a, not_a],
+            Some(
+                "never matches: `source.identity.namespace == \"a\"` and `source.identity.namespace != \"a\"` are never true together, so this Allow lets no request through",
+            ),
+        ),
+        (
+            "All",
+            [a, b],
+            Some(
+                "never matches: `source.identity.namespace == \"a\"` and `source.identity.namespace == \"b\"` are never true together, so this Allow lets no request through",
+            ),
+        ),
+        (
+            "Any",
+            [a, not_a],
+            Some(
+                "always matches, where it does not err: one of `source.identity.namespace == \"a\"` and `source.identity.namespace != \"a\"` is always true, so this Allow lets every other request through",
+            ),
+        ),
+    ] {
+        let mut policy = policy("Allow", &[], &expressions);
+        policy["traffic"]["authorization"]["match"] = json!(combine);
+        let engine = Engine::load(json!({"policies": [policy]}).to_string().as_bytes()).unwrap();
+        let found: Vec<&str> = engine.warnings().iter().map(|warning| warning.message.as_str()).collect();
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{combine} {expressions:?}");
+        assert!(engine.warnings().iter().all(|warning| warning.place == "policies[0].traffic.authorization"));
+    }
+    // One of several that never matches, in a policy that does.
+    let mut mixed = policy("Allow", &[], &[b, &format!("{a} && {not_a}")]);
+    mixed["traffic"]["authorization"]["match"] = json!("Any");
+    let engine = Engine::load(json!({"policies": [mixed]}).to_string().as_bytes()).unwrap();
+    let [warning] = engine.warnings() else { panic!("{:?}", engine.warnings()) };
+    assert_eq!(
+        warning.to_string(),
+        r#"policy `p`: policies[0].traffic.authorization.policy.matchExpressions[1]: never matches: `source.identity.namespace == "a"` and `source.identity.namespace != "a"` are never true together"#
+    );
+}
+
+#[test]
+fn warnings_are_bounded_and_counted() {
+    let rule = |index: usize| {
+        let mut policy = policy("Allow", &[], &[r#"request.path == "a""#]);
+        policy["name"] = json!(format!("p{index}"));
+        policy
+    };
+    let policies: Vec<Value> = (0..150).map(rule).collect();
+    let engine = Engine::load(json!({"policies": policies}).to_string().as_bytes()).unwrap();
+    assert_eq!((engine.warnings().len(), engine.warning_count()), (100, 150));
+}
+
+#[test]
+fn what_takes_too_long_to_look_at_is_left() {
+    // Satisfiable in one way of 3^24, which no order of trying finds soon: there is no warning, and it takes no time.
+    let each: Vec<String> = (0..24)
+        .map(|index| {
+            format!(
+                r#"(request.headers["h{index}"] == "a" ? request.headers["h{}"] == "a" : request.headers["h{index}"] == "b")"#,
+                (index + 1) % 24
+            )
+        })
+        .collect();
+    assert_eq!(of(&[], &each.join(" && ")), [""; 0]);
+    let long = (0..180).map(|index| format!("\"/{index}\"")).collect::<Vec<_>>().join(",");
+    let lists: Vec<String> =
+        (0..3).map(|index| format!(r#"request.headers["h{index}"] in [{long}] && request.headers["h{index}"] != "/1""#)).collect();
+    assert_eq!(of(&[], &lists.join(" && ")), [""; 0]);
+}
