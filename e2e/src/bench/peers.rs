@@ -60,7 +60,7 @@ pub(super) fn tree(others: usize) -> Vec<Value> {
                 callers.insert(policies::caller(index), allow());
             }
             Shape::Hosts | Shape::HostEquals => {
-                let host = json!({"matcher": exactly(&header(":authority"), &BTreeMap::from([(policies::host(index), allow())]), None)});
+                let host = json!({"matcher": exactly(&header(":authority"), &BTreeMap::from([(policies::host(index), allow())]), deny())});
                 callers.insert(policies::caller(index), host);
             }
             // What the workshop's own prefix covers already.
@@ -72,8 +72,8 @@ pub(super) fn tree(others: usize) -> Vec<Value> {
     let listed = json!({"matcher": {"matcher_list": {"matchers": [{
         "predicate": {"or_matcher": {"predicate": predicates}},
         "on_match": allow(),
-    }]}}});
-    let by_host = exactly(&header(":authority"), &BTreeMap::from([(HOST.to_owned(), listed)]), Some(allow()));
+    }]}, "on_no_match": deny()}});
+    let by_host = exactly(&header(":authority"), &BTreeMap::from([(HOST.to_owned(), listed)]), allow());
     callers.insert(TEAM_A_SPIFFE_ID.to_owned(), json!({"matcher": by_host}));
     let principal = json!({
         "name": "principal",
@@ -82,7 +82,7 @@ pub(super) fn tree(others: usize) -> Vec<Value> {
             "key": PRINCIPAL,
         },
     });
-    vec![rbac(json!({"matcher": exactly(&principal, &callers, None)})), header_mutation()]
+    vec![rbac(json!({"matcher": exactly(&principal, &callers, deny())})), header_mutation()]
 }
 
 fn header(name: &str) -> Value {
@@ -92,18 +92,23 @@ fn header(name: &str) -> Value {
     })
 }
 
-fn exactly(input: &Value, map: &BTreeMap<String, Value>, otherwise: Option<Value>) -> Value {
-    let mut matcher = json!({"matcher_tree": {"input": input, "exact_match_map": {"map": map}}});
-    if let Some(otherwise) = otherwise {
-        matcher["on_no_match"] = otherwise;
-    }
-    matcher
+fn exactly(input: &Value, map: &BTreeMap<String, Value>, otherwise: Value) -> Value {
+    json!({"matcher_tree": {"input": input, "exact_match_map": {"map": map}}, "on_no_match": otherwise})
 }
 
 fn allow() -> Value {
+    act("allow", "ALLOW")
+}
+
+/// Said at every end: where an inner matcher finds nothing, what an outer one says for that case counts.
+fn deny() -> Value {
+    act("deny", "DENY")
+}
+
+fn act(name: &str, action: &str) -> Value {
     json!({"action": {
-        "name": "allow",
-        "typed_config": {"@type": "type.googleapis.com/envoy.config.rbac.v3.Action", "name": "allow", "action": "ALLOW"},
+        "name": name,
+        "typed_config": {"@type": "type.googleapis.com/envoy.config.rbac.v3.Action", "name": name, "action": action},
     }})
 }
 
