@@ -49,10 +49,10 @@ build-wasm:
 	@$(setup)/cargo-wasm build --release --target wasm32-wasip1 -p egress-filter
 	@$(setup)/drop-exports $(wasm) $(unused_callbacks)
 
-.PHONY: measure
-measure: build-wasm ## what the filter adds to Envoy's CPU per request, beside an empty filter, in one interleaved run (ARGS='--rounds 25')
+.PHONY: bench
+bench: build-wasm ## what the filter costs, beside no filter, one by hand, Envoy's RBAC and Lua: target/bench/report.md (ARGS=--quick: a trial)
 	@envoy=$$($(setup)/envoy); \
-	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p e2e --bin measure -- $(ARGS)
+	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p e2e --bin bench -- $(ARGS)
 
 .PHONY: lint
 lint: ## formatting and lints, for the host and for wasm

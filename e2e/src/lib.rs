@@ -1,12 +1,12 @@
 //! What the filter is tested in: a local waypoint made of a real Envoy, the pods and origins around it, and an
 //! emulated proxy-wasm host.
 
+pub mod bench;
 pub mod demo;
 pub mod envoy;
 pub mod hbone;
 pub mod host;
 pub mod http1;
-pub mod measure;
 pub mod origin;
 pub mod pki;
 pub mod ports;

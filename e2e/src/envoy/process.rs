@@ -59,7 +59,7 @@ impl StartError {
     }
 
     /// Whether somebody else had taken a port.
-    pub(super) fn is_taken_port(&self) -> bool {
+    pub fn is_taken_port(&self) -> bool {
         self.log().contains("Address already in use")
     }
 }
