@@ -186,6 +186,30 @@ fn a_rule_is_not_dodged_by_repeating_a_header() {
 }
 
 #[test]
+fn a_deny_is_not_dodged_by_lines_that_the_proxy_joins() {
+    let deny = |expression: &str| [rule("p", "Deny", expression)];
+    for (expression, value, denied) in [
+        (r#"request.headers["user-agent"] == "bad""#, "bad", true),
+        (r#"request.headers["user-agent"] == "bad""#, "good,bad", true),
+        (r#"request.headers["user-agent"] == "bad""#, "bad,good,good", true),
+        (r#"request.headers["user-agent"] == "bad""#, "good, bad", false),
+        (r#"request.headers["user-agent"] == "bad""#, "good,\tbad", false),
+        (r#"request.headers["user-agent"] == "good,bad""#, "good,bad", true),
+        (r#"request.headers["user-agent"] != "good""#, "good", false),
+        (r#"request.headers["user-agent"] != "good""#, "good,good", true),
+        (r#"request.headers.exists(n, request.headers[n] == "bad")"#, "good,bad", true),
+        (r#"request.headers["user-agent"] == """#, "good,", true),
+        (r#"request.headers["user-agent"] == """#, "good", false),
+    ] {
+        let headers = [("user-agent", value.as_bytes())];
+        assert_eq!(decide(&deny(expression), &Request { headers: &headers, ..ZEN }).denial.is_some(), denied, "{expression} {value}");
+    }
+    // Other headers stay on lines of their own, and a comma in one is the caller's.
+    let headers = [("x-role", &b"good,bad"[..])];
+    assert_eq!(decide(&deny(r#"request.headers["x-role"] == "bad""#), &Request { headers: &headers, ..ZEN }).denial, None);
+}
+
+#[test]
 fn a_rule_is_not_dodged_by_a_spelling() {
     let deny = |expression: &str| [rule("p", "Deny", expression)];
     for expression in [
