@@ -150,6 +150,9 @@ pub(crate) fn judge(policies: &[Policy], candidates: &[u32], allows: bool, view:
         judgement.denial = Some(Denial::forbidden(enforced.reason));
         return judgement;
     }
+    if !rules.any(Mode::Shadow) {
+        return judgement;
+    }
     let errors = &mut judgement.errors;
     for (index, rule) in rules.of(Mode::Shadow, Action::Deny) {
         if denies(index, rule, view, errors) != Answer::No {
@@ -179,6 +182,11 @@ struct Rules<'p> {
 }
 
 impl<'p> Rules<'p> {
+    fn any(self, mode: Mode) -> bool {
+        let policy = |index: &u32| usize::try_from(*index).ok().and_then(|index| self.policies.get(index));
+        self.candidates.iter().filter_map(policy).any(|policy| policy.mode == mode)
+    }
+
     fn of(self, mode: Mode, action: Action) -> impl Iterator<Item = (usize, &'p Rule)> {
         self.candidates.iter().filter_map(move |index| {
             let index = usize::try_from(*index).ok()?;

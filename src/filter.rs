@@ -1,5 +1,6 @@
 //! The filter: moves bytes between the proxy (proxy-wasm ABI 0.2.1) and the engine.
 
+mod allocator;
 mod facts;
 mod host;
 mod logger;

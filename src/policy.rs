@@ -202,6 +202,7 @@ impl Engine {
         let mut changing = enforced().filter(|(_, policy)| !policy.request.is_empty()).peekable();
         if changing.peek().is_some() {
             let mut headers = facts.headers.clone();
+            outcome.changes.reserve(8);
             for (index, policy) in changing {
                 let value_of =
                     |headers: &Headers<'a>, value: &Expression| value.header_value(&View::new(facts, &self.callers).with_request(headers));

@@ -139,16 +139,15 @@ fn remove<'a>(headers: &mut Headers<'a>, changes: &mut Vec<Change<'a>>, name: &'
         return 0;
     }
     let (mut own, mut aliases) = (0_usize, Vec::new());
-    for (line, _) in headers.lines().filter(|(line, _)| same_to_some_origin(line, wanted)) {
-        if line.eq_ignore_ascii_case(wanted) {
+    headers.remove(|line| {
+        let same = same_to_some_origin(line, wanted);
+        if same && line.eq_ignore_ascii_case(wanted) {
             own = own.saturating_add(1);
-        } else if !aliases.iter().any(|alias: &String| alias.as_bytes() == line) {
+        } else if same && !aliases.iter().any(|alias: &String| alias.as_bytes() == line) {
             aliases.push(String::from_utf8_lossy(line).into_owned());
         }
-    }
-    if own > 0 || !aliases.is_empty() {
-        headers.remove(|line| same_to_some_origin(line, wanted));
-    }
+        same
+    });
     changes.extend(aliases.into_iter().map(|alias| Change::Remove(Cow::Owned(alias))));
     if own > 1 || (going && own > 0) {
         changes.push(Change::Remove(Cow::Borrowed(name)));

@@ -35,10 +35,6 @@ type Evaluated<'p, T> = Result<T, Failure<'p>>;
 pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p View<'_>) -> Evaluated<'p, bool> {
     let run = |part: &'p Test| self::test(part, expression, view);
     let of = |part: &'p Text| text(part, expression, view);
-    let compare = |left: &'p Text, right: &'p Text, holds: fn(&str, &str) -> bool| match (at_hand(left, view), at_hand(right, view)) {
-        (Some(left), Some(right)) => Ok(holds(left?, right?)),
-        _ => Ok(holds(&*of(left)?, &*of(right)?)),
-    };
     Ok(match test {
         Test::Literal(value) => *value,
         Test::Not(part) => !run(part)?,
@@ -52,8 +48,8 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
             let [value, fallback] = &**parts;
             run(value).or_else(|_| run(fallback))?
         }
-        Test::Equal(left, right) => compare(left, right, same)?,
-        Test::NotEqual(left, right) => !compare(left, right, same)?,
+        Test::Equal(left, right) => compare((left, right), expression, view, same)?,
+        Test::NotEqual(left, right) => !compare((left, right), expression, view, same)?,
         Test::Number(comparison, left, right) => {
             let (left, right) = (number(*left, view)?, number(*right, view)?);
             match comparison {
@@ -65,9 +61,9 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
                 Comparison::GreaterOrEqual => left >= right,
             }
         }
-        Test::StartsWith(value, prefix) => compare(value, prefix, |value, prefix| value.starts_with(prefix))?,
-        Test::EndsWith(value, suffix) => compare(value, suffix, |value, suffix| value.ends_with(suffix))?,
-        Test::Contains(value, part) => compare(value, part, |value, part| value.contains(part))?,
+        Test::StartsWith(value, prefix) => compare((value, prefix), expression, view, |value, prefix| value.starts_with(prefix))?,
+        Test::EndsWith(value, suffix) => compare((value, suffix), expression, view, |value, suffix| value.ends_with(suffix))?,
+        Test::Contains(value, part) => compare((value, part), expression, view, |value, part| value.contains(part))?,
         Test::In(value, list) => {
             let value = of(value)?;
             list.binary_search_by(|one| (**one).cmp(&*value)).is_ok()
@@ -85,6 +81,22 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
             return eval::rule(node, &expression.env, view, &expression.patterns).map_err(Failure::Interpreted);
         }
     })
+}
+
+/// Whether something holds of two texts.
+fn compare<'p>(
+    (left, right): (&'p Text, &'p Text),
+    expression: &'p Expression,
+    view: &'p View<'_>,
+    holds: impl Fn(&str, &str) -> bool,
+) -> Evaluated<'p, bool> {
+    if let (Text::Attribute(left), Text::Literal(right)) = (left, right) {
+        return Ok(holds(attribute(*left, view)?, right));
+    }
+    match (at_hand(left, view), at_hand(right, view)) {
+        (Some(left), Some(right)) => Ok(holds(left?, right?)),
+        _ => Ok(holds(&*text(left, expression, view)?, &*text(right, expression, view)?)),
+    }
 }
 
 fn same(a: &str, b: &str) -> bool {

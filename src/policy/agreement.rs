@@ -102,7 +102,7 @@ fn request() -> impl Strategy<Value = Request> {
 fn the_index_finds_what_looking_at_every_policy_finds() {
     let cases = std::env::var("EGRESS_DIFFERENTIAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_500);
     let config = Cases { cases, failure_persistence: None, ..Cases::default() };
-    let strategy = (proptest::collection::vec(policy(), 0..12), proptest::collection::vec(request(), 20));
+    let strategy = (proptest::collection::vec(policy(), 0..16), proptest::collection::vec(request(), 20));
     let outcome = TestRunner::new(config).run(&strategy, |(mut policies, requests)| {
         for (position, policy) in policies.iter_mut().enumerate() {
             policy["name"] = json!(format!("p{position}"));

@@ -11,6 +11,8 @@ use crate::config::HostPattern;
 use crate::hash::{self, Map};
 use crate::path::PathSafety;
 
+/// Fewer policies than this are all candidates: looking them up would cost more than asking them.
+const FEW: usize = 8;
 /// The longest prefix that is looked up; of a longer one, its start is.
 const MAX_PREFIX: usize = 63;
 /// Of the Allows that read an attribute which a request does not have, as many are evaluated, so that its audit record says
@@ -123,7 +125,7 @@ impl Index {
         let mut groups: u64 = 0;
         for (position, entry) in entries.iter().enumerate() {
             let Ok(position) = u32::try_from(position) else { continue };
-            let guard = popularity.best(&entry.guards);
+            let guard = popularity.best(&entry.guards).filter(|_| entries.len() >= FEW);
             if entry.hosts.is_empty() {
                 index.everywhere.add(position, entry, guard, &mut index.keyed);
             }

@@ -106,7 +106,7 @@ impl<'a> Headers<'a> {
     }
 
     /// Removes the lines whose name fits, and says how many there were.
-    pub fn remove(&mut self, fits: impl Fn(&[u8]) -> bool) -> usize {
+    pub fn remove(&mut self, mut fits: impl FnMut(&[u8]) -> bool) -> usize {
         let before = self.lines.len();
         self.lines.retain(|(name, _)| !fits(name));
         before.saturating_sub(self.lines.len())
