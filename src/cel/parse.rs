@@ -1,72 +1,34 @@
 //! From the source of an expression to its tree (langdef, "Syntax").
 //!
-//! A parser of this filter's own, that makes the `cel` crate's tree: the crate's own parser is a third of what the filter
-//! would weigh, takes several times as long, and overflows the stack on a long chain of operators. What one accepts the
-//! other does, with the same tree, but for what `parse/antlr.rs` lists.
+//! A parser of this filter's own, that makes the `cel` crate's tree. The crate's own is a quarter of the file that has it,
+//! takes more than ten times as long, overflows the stack on a long chain of operators, and cannot be given a limit for that.
+//! What one accepts the other does, with the same tree, but for what `parse/antlr.rs` lists.
 //!
 //! The parser stops at the first thing that is wrong. Its depth is bounded while it parses, not before.
 
 #[cfg(test)]
 mod antlr;
+mod brackets;
 mod lexer;
 mod literal;
 mod macros;
+mod places;
 #[cfg(test)]
 mod tests;
 
 use cel::IdedExpr;
-use cel::common::ast::{
-    CallExpr, EntryExpr, Expr, IdedEntryExpr, ListExpr, LiteralValue, MapEntryExpr, MapExpr, SelectExpr, StructExpr, StructFieldExpr,
-    operators as op,
-};
+use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, operators as op};
 
 pub(super) use self::lexer::Fault;
 use self::lexer::{Lexer, Token};
 pub(super) use self::macros::MAP_OF;
 use self::macros::{Expanded, Maker};
+pub(super) use self::places::{Places, line_and_column};
 use super::limits::{self, MAX_DEPTH};
-
-/// Where in the source the nodes of a tree stand.
-#[derive(Debug, Default)]
-pub(super) struct Places {
-    /// The first byte of what the node of an ID spells, its operands included; IDs count from 1.
-    starts: Vec<u32>,
-}
-
-impl Places {
-    fn add(&mut self, start: u32) -> u64 {
-        self.starts.push(start);
-        u64::try_from(self.starts.len()).unwrap_or(u64::MAX)
-    }
-
-    fn start(&self, id: u64) -> u32 {
-        let index = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
-        index.and_then(|index| self.starts.get(index)).copied().unwrap_or(0)
-    }
-
-    /// Line and column, from 1 and in characters, of the node of an ID.
-    pub(super) fn of(&self, source: &str, id: u64) -> (usize, usize) {
-        line_and_column(source, self.start(id))
-    }
-}
-
-/// Line and column, from 1 and in characters, of an offset in bytes.
-pub(super) fn line_and_column(source: &str, offset: u32) -> (usize, usize) {
-    let before = usize::try_from(offset).ok().and_then(|offset| source.get(..offset)).unwrap_or(source);
-    let line = before.matches('\n').count().saturating_add(1);
-    let column = before.chars().rev().take_while(|c| *c != '\n').count().saturating_add(1);
-    (line, column)
-}
 
 /// Parses a source.
 pub(super) fn parse(source: &str) -> Result<(IdedExpr, Places), Fault> {
-    let mut parser = Parser {
-        lexer: Lexer::new(source)?,
-        token: Token::End,
-        at: 0,
-        places: Places { starts: Vec::with_capacity(source.len() / 4) },
-        nesting: 0,
-    };
+    let mut parser = Parser { lexer: Lexer::new(source)?, token: Token::End, at: 0, places: Places::of_source(source), nesting: 0 };
     parser.advance()?;
     let root = parser.expression()?;
     if parser.token != Token::End {
@@ -400,91 +362,10 @@ impl<'s> Parser<'s> {
         let name = if rooted { format!(".{name}") } else { name.to_owned() };
         if self.is("(") { self.call(start, &name, None) } else { self.node(start, 1, Expr::Ident(name)) }
     }
-
-    /// A list, behind its opening bracket.
-    fn list(&mut self, start: u32) -> Parsed {
-        let (mut elements, mut optional_indices) = (Vec::new(), Vec::new());
-        while !self.is("]") && !self.is(",") {
-            if self.eat("?")? {
-                optional_indices.push(elements.len());
-            }
-            elements.push(self.expression()?);
-            if !self.separated("]")? {
-                break;
-            }
-        }
-        self.closed("]", elements.is_empty())?;
-        let (elements, depth) = parts(elements);
-        self.node(start, depth, Expr::List(ListExpr { elements, optional_indices }))
-    }
-
-    /// A map, behind its opening bracket.
-    fn map(&mut self, start: u32) -> Parsed {
-        let (mut entries, mut depth) = (Vec::new(), 1_usize);
-        while !self.is("}") && !self.is(",") {
-            let at = self.at;
-            let optional = self.eat("?")?;
-            let key = self.expression()?;
-            self.expect(":")?;
-            let value = self.expression()?;
-            depth = depth.max(key.depth.saturating_add(1)).max(value.depth.saturating_add(1));
-            let entry = EntryExpr::MapEntry(MapEntryExpr { key: key.expr, value: value.expr, optional });
-            entries.push(IdedEntryExpr { id: self.places.add(at), expr: entry });
-            if !self.separated("}")? {
-                break;
-            }
-        }
-        self.closed("}", entries.is_empty())?;
-        self.node(start, depth, Expr::Map(MapExpr { entries }))
-    }
-
-    /// A message, `a.B{c: d}`, behind its name.
-    fn message(&mut self, name: Node) -> Parsed {
-        self.expect("{")?;
-        let (mut entries, mut depth) = (Vec::new(), 1_usize);
-        while !self.is("}") && !self.is(",") {
-            let at = self.at;
-            let optional = self.eat("?")?;
-            let (Token::Name(field) | Token::Quoted(field)) = self.token else { return Err(self.expected("the name of a field")) };
-            self.advance()?;
-            self.expect(":")?;
-            let value = self.expression()?;
-            depth = depth.max(value.depth.saturating_add(1));
-            let entry = EntryExpr::StructField(StructFieldExpr { field: field.to_owned(), value: value.expr, optional });
-            entries.push(IdedEntryExpr { id: self.places.add(at), expr: entry });
-            if !self.separated("}")? {
-                break;
-            }
-        }
-        self.closed("}", entries.is_empty())?;
-        let type_name = dotted_name(&name.expr).unwrap_or_default();
-        self.node(name.start, depth, Expr::Struct(StructExpr { type_name, entries }))
-    }
-
-    /// Goes on behind a comma; says whether there is another entry behind it.
-    fn separated(&mut self, closing: &str) -> Parsed<bool> {
-        Ok(self.eat(",")? && !self.is(closing))
-    }
-
-    /// The closing bracket of a list, map or message: one that is empty may hold a comma.
-    fn closed(&mut self, closing: &str, empty: bool) -> Parsed<()> {
-        if empty {
-            self.eat(",")?;
-        }
-        if self.eat(closing)? { Ok(()) } else { Err(self.expected(&format!("`,` or `{closing}`"))) }
-    }
 }
 
 /// The trees of several nodes, and how deep a node over them is.
 fn parts(nodes: Vec<Node>) -> (Vec<IdedExpr>, usize) {
     let depth = nodes.iter().map(|node| node.depth).max().unwrap_or(0).saturating_add(1);
     (nodes.into_iter().map(|node| node.expr).collect(), depth)
-}
-
-fn dotted_name(node: &IdedExpr) -> Option<String> {
-    match &node.expr {
-        Expr::Ident(name) => Some(name.clone()),
-        Expr::Select(select) => Some(format!("{}.{}", dotted_name(&select.operand)?, select.field)),
-        _ => None,
-    }
 }
