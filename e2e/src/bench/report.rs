@@ -34,7 +34,7 @@ fn machine() -> String {
     let count = std::thread::available_parallelism().map_or(1, usize::from);
     let envoy = std::process::Command::new(std::env::var("ENVOY").unwrap_or_else(|_| "envoy".to_owned())).arg("--version").output();
     let envoy = envoy.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let envoy = envoy.split('/').nth(1).unwrap_or("unknown").to_owned();
+    let envoy = envoy.split_once("version: ").and_then(|(_, version)| version.split('/').nth(1)).unwrap_or("unknown").to_owned();
     format!(
         "Made by `make bench` (`make bench ARGS=--document` writes it to `e2e/BENCHMARKS.md`, `ARGS=--quick` is a trial of two\n\
          minutes) on {count} x {model}, with Envoy {envoy}. Ratios travel from machine to machine, microseconds do not."
