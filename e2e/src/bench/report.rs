@@ -192,7 +192,7 @@ fn emulated(text: &mut String, options: &Options, figures: &Figures) {
     }
     by_number(text, options, figures);
     load(text, figures);
-    endurance(text, options, figures);
+    endurance(text, figures);
 }
 
 fn by_number(text: &mut String, options: &Options, figures: &Figures) {
@@ -238,15 +238,16 @@ fn load(text: &mut String, figures: &Figures) {
     }
 }
 
-fn endurance(text: &mut String, options: &Options, figures: &Figures) {
-    let last = options.endurance;
-    let _ = writeln!(
-        text,
+fn endurance(text: &mut String, figures: &Figures) {
+    text.push_str(
         "\n### The guest's memory\n\nKiB of linear memory, which never shrinks, after requests of many callers for many paths, a part of them denied.\n\n\
-         | | after the load | after 1000 | after {last} |\n|---|---|---|---|"
+         | | after the load | after 1000 requests | at the end | which was after |\n|---|---|---|---|---|\n",
     );
-    for row in figures.emulated.iter().filter(|row| row.memory.contains_key(&last)) {
-        let at = |requests| row.memory.get(&requests).copied().unwrap_or_default() / 1024;
-        let _ = writeln!(text, "| {} | {} | {} | {} |", row.subject.name(), at(0), at(1_000), at(last));
+    for row in &figures.emulated {
+        let (Some(begin), Some(some), Some((requests, end))) = (row.memory.get(&0), row.memory.get(&1_000), row.memory.last_key_value())
+        else {
+            continue;
+        };
+        let _ = writeln!(text, "| {} | {} | {} | {} | {requests} |", row.subject.name(), begin / 1024, some / 1024, end / 1024);
     }
 }

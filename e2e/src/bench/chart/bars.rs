@@ -53,7 +53,7 @@ impl Bars {
             }
             let _ = writeln!(svg, r#"<text x="{:.1}" y="{text_y:.1}">{}</text>"#, label + 6.0, short(bar.value));
         }
-        let _ = writeln!(svg, r#"<text class="small" x="{LEFT}" y="{:.1}">{}</text>"#, bottom + 42.0, escape(self.unit));
+        let _ = writeln!(svg, r#"<text class="small" x="16" y="{:.1}">{}</text>"#, bottom + 42.0, escape(self.unit));
         svg + "</svg>\n"
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Line {
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 480.0;
 const LEFT: f64 = 72.0;
-const RIGHT: f64 = 170.0;
+const RIGHT: f64 = 190.0;
 const TOP: f64 = 72.0;
 const BOTTOM: f64 = 64.0;
 /// Names at the lines' ends are at least so far apart.
