@@ -138,10 +138,9 @@ fn size(figures: &Figures, bars: &mut Vec<Bar>) {
 }
 
 fn endurance(options: &Options, figures: &Figures, bars: &mut Vec<Bar>) {
-    let watched = figures.emulated.iter().filter(|row| row.memory.contains_key(&options.endurance));
-    let growth = watched.map(|row| {
-        let at = |requests| row.memory.get(&requests).copied().unwrap_or_default();
-        (at(options.endurance).saturating_sub(at(1_000)), row.subject.name())
+    let growth = figures.emulated.iter().filter_map(|row| {
+        let (_, last) = row.memory.last_key_value()?;
+        Some((last.saturating_sub(*row.memory.get(&1_000)?), row.subject.name()))
     });
     let worst = growth.max();
     let text = match &worst {

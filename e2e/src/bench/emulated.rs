@@ -16,6 +16,10 @@ const WARM_UP: usize = 32;
 /// So many requests are counted before the guest's timer runs.
 const TICK: u64 = 1_000;
 
+/// The most instructions that watching the guest's memory may take: a filter that needs too many for a request is watched over
+/// fewer requests.
+const WATCHED_FUEL: u64 = 100_000_000_000;
+
 /// The figures of one filter with one configuration.
 #[derive(Debug)]
 pub struct Emulated {
@@ -111,6 +115,8 @@ fn one(contestants: &Contestants, modules: &mut Modules, subject: Subject, endur
     for asked in asked {
         requests.push((*asked, request(&vm, subject, *asked)?));
     }
+    let each = requests.iter().map(|(_, usage)| usage.fuel).max().unwrap_or(1).max(1);
+    let endurance = if endurance == 0 { 0 } else { endurance.min((WATCHED_FUEL / each / TICK).max(2) * TICK) };
     for number in 1..=endurance {
         let _ = vm.stream(varied(number)).run(Response::new(200));
         if number % TICK == 0 {

@@ -34,7 +34,7 @@ fn machine() -> String {
     let count = std::thread::available_parallelism().map_or(1, usize::from);
     let envoy = std::process::Command::new(std::env::var("ENVOY").unwrap_or_else(|_| "envoy".to_owned())).arg("--version").output();
     let envoy = envoy.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let envoy = envoy.split('/').nth(1).unwrap_or("unknown").to_owned();
+    let envoy = envoy.split_once("version: ").and_then(|(_, version)| version.split('/').nth(1)).unwrap_or("unknown").to_owned();
     format!(
         "Made by `make bench` (`make bench ARGS=--document` writes it to `e2e/BENCHMARKS.md`, `ARGS=--quick` is a trial of two\n\
          minutes) on {count} x {model}, with Envoy {envoy}. Ratios travel from machine to machine, microseconds do not."
@@ -192,7 +192,7 @@ fn emulated(text: &mut String, options: &Options, figures: &Figures) {
     }
     by_number(text, options, figures);
     load(text, figures);
-    endurance(text, options, figures);
+    endurance(text, figures);
 }
 
 fn by_number(text: &mut String, options: &Options, figures: &Figures) {
@@ -238,15 +238,16 @@ fn load(text: &mut String, figures: &Figures) {
     }
 }
 
-fn endurance(text: &mut String, options: &Options, figures: &Figures) {
-    let last = options.endurance;
-    let _ = writeln!(
-        text,
+fn endurance(text: &mut String, figures: &Figures) {
+    text.push_str(
         "\n### The guest's memory\n\nKiB of linear memory, which never shrinks, after requests of many callers for many paths, a part of them denied.\n\n\
-         | | after the load | after 1000 | after {last} |\n|---|---|---|---|"
+         | | after the load | after 1000 requests | at the end | which was after |\n|---|---|---|---|---|\n",
     );
-    for row in figures.emulated.iter().filter(|row| row.memory.contains_key(&last)) {
-        let at = |requests| row.memory.get(&requests).copied().unwrap_or_default() / 1024;
-        let _ = writeln!(text, "| {} | {} | {} | {} |", row.subject.name(), at(0), at(1_000), at(last));
+    for row in &figures.emulated {
+        let (Some(begin), Some(some), Some((requests, end))) = (row.memory.get(&0), row.memory.get(&1_000), row.memory.last_key_value())
+        else {
+            continue;
+        };
+        let _ = writeln!(text, "| {} | {} | {} | {} | {requests} |", row.subject.name(), begin / 1024, some / 1024, end / 1024);
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn plans(options: &Options) -> Vec<Plan> {
         Subject::Lua(0),
     ];
     let few = |make: fn(usize) -> Subject, from: usize, to: usize| {
-        options.others().into_iter().filter(move |others| *others != 10 && (from..=to).contains(others)).map(make)
+        options.others().into_iter().filter(move |others| (from..=to).contains(others)).map(make)
     };
     let mut flat = vec![Subject::NoFilter];
     flat.extend(few(Subject::Amid, 1, 10_000));
@@ -42,7 +42,7 @@ pub(super) fn plans(options: &Options) -> Vec<Plan> {
     let mut peers = vec![Subject::NoFilter, Subject::Amid(1)];
     peers.extend(few(Subject::Native, 1_000, 10_000));
     peers.extend(few(Subject::Tree, 1, 1).chain(few(Subject::Tree, options.most, options.most)));
-    peers.extend(few(Subject::Lua, 1, 10_000));
+    peers.extend(few(Subject::Lua, 1, 1).chain(few(Subject::Lua, 100, 10_000)));
     vec![
         Plan { name: "workshop", subjects: workshop, asked: both },
         Plan { name: "number of policies", subjects: flat, asked: &[Asked::Allowed] },

@@ -1,11 +1,19 @@
 //! Whether a request's host is that of the service which the caller dialled, as Istio names filter chains and clusters:
 //! `inbound-vip|80|http|api.github.com`.
 
-use crate::host;
+use crate::bytes::same;
+use crate::{HOST, host};
+
+/// The service that this policy is mostly for.
+const USUAL: &[u8; 34] = b"inbound-vip|80|http|api.github.com";
 
 /// Whether the service that was dialled serves this host; where neither name is of Istio's form, nothing is bound.
 pub(crate) fn serves(host: &[u8]) -> Option<bool> {
-    let mut service = hostname(host::property(b"xds\0filter_chain_name")?);
+    let chain = host::property(b"xds\0filter_chain_name")?;
+    if same(chain, USUAL) && same(host, HOST) {
+        return Some(true);
+    }
+    let mut service = hostname(chain);
     if service.is_none() {
         service = hostname(host::property(b"xds\0cluster_name")?);
     }

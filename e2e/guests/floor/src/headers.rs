@@ -1,6 +1,7 @@
 //! What the policy looks at of a request's headers, found in one pass over the form that the host gives them in.
 
 use crate::authority;
+use crate::bytes::same;
 
 #[derive(Default)]
 pub(crate) struct Seen<'a> {
@@ -24,15 +25,15 @@ impl<'a> Seen<'a> {
             let (name, rest) = data.split_at_checked(u32::from_le_bytes([a, b, c, d]) as usize)?;
             let (value, rest) = rest.get(1..)?.split_at_checked(u32::from_le_bytes([e, f, g, h]) as usize)?;
             data = rest.get(1..)?;
-            match name {
-                b":path" => seen.path = value,
-                b":authority" => {
+            match name.len() {
+                5 if same(name, b":path") => seen.path = value,
+                10 if same(name, b":authority") => {
                     seen.several_authorities |= seen.authority.is_some();
                     seen.authority = Some(value);
                 }
-                b"host" => seen.other_host = Some(value),
-                b"x-caller-identity" => seen.caller_lines += 1,
-                b"x-internal-debug" => seen.debug_lines += 1,
+                4 if same(name, b"host") => seen.other_host = Some(value),
+                17 if same(name, b"x-caller-identity") => seen.caller_lines += 1,
+                16 if same(name, b"x-internal-debug") => seen.debug_lines += 1,
                 _ => {}
             }
         }
@@ -41,7 +42,10 @@ impl<'a> Seen<'a> {
 
     /// The one host that the request names.
     pub(crate) fn one_host(&self) -> Option<&'a [u8]> {
-        let host = authority::host(self.authority?)?;
+        let host = match self.authority? {
+            usual if same(usual, crate::HOST) => usual,
+            other => authority::host(other)?,
+        };
         let same = |other| authority::host(other).is_some_and(|other| other.eq_ignore_ascii_case(host));
         (!self.several_authorities && self.other_host.is_none_or(same)).then_some(host)
     }

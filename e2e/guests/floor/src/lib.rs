@@ -9,14 +9,19 @@
 mod authority;
 #[cfg(feature = "binding")]
 mod binding;
+mod bytes;
 mod headers;
 mod host;
 mod path;
 
+use bytes::same;
 use headers::Seen;
 
 /// The one caller whom the policy lets through.
-const CALLER: &[u8] = b"spiffe://cluster.local/ns/team-a/sa/team-a";
+const CALLER: &[u8; 42] = b"spiffe://cluster.local/ns/team-a/sa/team-a";
+
+/// The host that the path rule is about.
+const HOST: &[u8; 14] = b"api.github.com";
 
 const CONTINUE: u32 = 0;
 const PAUSE: u32 = 1;
@@ -53,7 +58,8 @@ fn decide() -> Option<Verdict> {
     if !binding::serves(host)? {
         return Some(Verdict::Forbidden);
     }
-    if caller()? != CALLER || (host.eq_ignore_ascii_case(b"api.github.com") && !is_listed(path::without_query(seen.path))) {
+    let is_api = same(host, HOST) || host.eq_ignore_ascii_case(HOST);
+    if !same(caller()?, CALLER) || (is_api && !is_listed(path::without_query(seen.path))) {
         return Some(Verdict::Forbidden);
     }
     host::add_header("x-forwarded-by", "agentgateway-egress")?;
@@ -68,7 +74,7 @@ fn decide() -> Option<Verdict> {
 }
 
 fn is_listed(path: &[u8]) -> bool {
-    path == b"/zen" || path.starts_with(b"/repos/")
+    same(path, b"/zen") || path.starts_with(b"/repos/")
 }
 
 /// The first source that says anything decides.

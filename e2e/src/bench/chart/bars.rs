@@ -44,7 +44,7 @@ impl Bars {
             let (text_y, bar_y, middle) = (y + 16.0, y + 4.0, y + ROW / 2.0);
             let _ = writeln!(svg, r#"<text x="{:.1}" y="{text_y:.1}" text-anchor="end">{}</text>"#, LEFT - 8.0, escape(&bar.label));
             let (width, class) = (x(bar.value) - LEFT, bar.class);
-            let _ = writeln!(svg, r#"<rect class="{class}" x="{LEFT}" y="{bar_y:.1}" width="{width:.1}" height="{:.1}"/>"#, ROW - 8.0);
+            let _ = writeln!(svg, r#"<rect class="f{class}" x="{LEFT}" y="{bar_y:.1}" width="{width:.1}" height="{:.1}"/>"#, ROW - 8.0);
             let mut label = x(bar.value);
             if let Some((low, high)) = bar.range {
                 let (from, to) = (x(low), x(high));
@@ -53,7 +53,7 @@ impl Bars {
             }
             let _ = writeln!(svg, r#"<text x="{:.1}" y="{text_y:.1}">{}</text>"#, label + 6.0, short(bar.value));
         }
-        let _ = writeln!(svg, r#"<text class="small" x="{LEFT}" y="{:.1}">{}</text>"#, bottom + 42.0, escape(self.unit));
+        let _ = writeln!(svg, r#"<text class="small" x="16" y="{:.1}">{}</text>"#, bottom + 42.0, escape(self.unit));
         svg + "</svg>\n"
     }
 }
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn each_bar_is_as_long_as_its_value() {
-        let bar = |value| Bar { label: "a".to_owned(), value, range: None, class: "s0" };
+        let bar = |value| Bar { label: "a".to_owned(), value, range: None, class: "0" };
         let svg = Bars { title: "t", unit: "u", bars: vec![bar(10.0), bar(5.0)] }.to_svg();
         assert!(svg.contains(r#"width="480.0""#) && svg.contains(r#"width="240.0""#), "{svg}");
     }

@@ -22,7 +22,7 @@ pub(super) struct Line {
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 480.0;
 const LEFT: f64 = 72.0;
-const RIGHT: f64 = 170.0;
+const RIGHT: f64 = 190.0;
 const TOP: f64 = 72.0;
 const BOTTOM: f64 = 64.0;
 /// Names at the lines' ends are at least so far apart.
@@ -70,11 +70,10 @@ impl Lines {
         let mut names = Vec::new();
         for line in &self.lines {
             let places: Vec<String> = line.points.iter().map(|(across, up)| format!("{:.1} {:.1}", x.at(*across), y.at(*up))).collect();
-            let _ = writeln!(svg, r#"<g class="{}"><path d="M{}"/>"#, line.class, places.join(" L"));
+            let _ = writeln!(svg, r#"<path class="l{}" d="M{}"/>"#, line.class, places.join(" L"));
             for (across, up) in &line.points {
-                let _ = writeln!(svg, r#"<circle cx="{:.1}" cy="{:.1}" r="4"/>"#, x.at(*across), y.at(*up));
+                let _ = writeln!(svg, r#"<circle class="f{}" cx="{:.1}" cy="{:.1}" r="4"/>"#, line.class, x.at(*across), y.at(*up));
             }
-            svg.push_str("</g>\n");
             if let Some((across, up)) = line.points.last() {
                 names.push((y.at(*up), x.at(*across), format!("{} {}", line.name, short(*up)), line.class));
             }
@@ -83,11 +82,11 @@ impl Lines {
         let mut last = f64::NEG_INFINITY;
         for (wanted, across, name, class) in names {
             last = wanted.max(last + GAP);
-            let _ = writeln!(svg, r#"<text class="name {class}" x="{:.1}" y="{:.1}">{}</text>"#, across + 10.0, last + 4.0, escape(&name));
+            let _ = writeln!(svg, r#"<text class="name f{class}" x="{:.1}" y="{:.1}">{}</text>"#, across + 10.0, last + 4.0, escape(&name));
         }
         if let Some((across, up, text)) = &self.mark {
             let (across, up) = (x.at(*across), y.at(*up));
-            let _ = writeln!(svg, r#"<circle class="mark" cx="{across:.1}" cy="{up:.1}" r="8" style="fill: none"/>"#);
+            let _ = writeln!(svg, r#"<circle class="mark" cx="{across:.1}" cy="{up:.1}" r="8"/>"#);
             let _ = writeln!(svg, r#"<text x="{across:.1}" y="{:.1}" text-anchor="middle">{}</text>"#, up - 16.0, escape(text));
         }
         svg + "</svg>\n"
