@@ -102,7 +102,8 @@ impl<'a> HeadersView<'a> {
         self.values(name).count()
     }
 
-    fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+    /// All its lines.
+    pub(crate) fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.headers.lines().filter(move |(line, _)| same_to_some_origin(line, name.as_bytes())).map(|(_, value)| value)
     }
 
