@@ -7,6 +7,8 @@
 mod documentation;
 mod global;
 mod member;
+#[cfg(test)]
+mod standard;
 
 use self::global::GLOBAL;
 use self::member::MEMBER;

@@ -13,6 +13,8 @@ mod patterns;
 mod query;
 mod random;
 mod strings;
+#[cfg(test)]
+mod tests;
 mod urlencoded;
 
 use cel::common::functions::Function;

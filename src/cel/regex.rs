@@ -4,6 +4,8 @@
 mod class;
 mod re2;
 mod replacement;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 

@@ -78,15 +78,15 @@ mod tests {
     /// What the extension says, by trying every place.
     fn by_hand(target: &str, part: &str, offset: usize, forwards: bool) -> Option<usize> {
         let starts: Vec<usize> = target.char_indices().map(|(byte, _)| byte).chain([target.len()]).collect();
-        let fits = |index: &usize| target[starts[*index]..].starts_with(part);
-        if forwards { (offset..starts.len()).find(fits) } else { (0..starts.len().min(offset + 1)).rev().find(fits) }
+        let fits = |index: &usize| target.get(starts[*index]..).unwrap().starts_with(part);
+        if forwards { (offset..starts.len()).find(fits) } else { (0..starts.len().min(offset.saturating_add(1))).rev().find(fits) }
     }
 
     #[test]
     fn places_are_those_that_trying_each_finds() {
         for target in ["", "a", "abcabc", "aaaa", "h\u{e9}llo \u{e9}\u{1f389}h\u{e9}", "\u{1f389}\u{1f389}"] {
             for part in ["", "a", "abc", "aa", "bc", "\u{e9}", "\u{1f389}", "h\u{e9}", "z", "aaaaaaaaaaaa"] {
-                let index = |byte: Option<usize>| byte.map(|byte| target[..byte].chars().count());
+                let index = |byte: Option<usize>| byte.map(|byte| target.get(..byte).unwrap().chars().count());
                 assert_eq!(index(first(target, part, None)), by_hand(target, part, 0, true), "{target} {part}");
                 assert_eq!(index(last(target, part, None)), by_hand(target, part, usize::MAX - 1, false), "{target} {part}");
                 for offset in 0..target.chars().count() {

@@ -43,9 +43,9 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
     Ok(out)
 }
 
-/// A character that stands for itself.
+/// A character that stands for itself. The crate takes a backslash before others for more than that: `\<` starts a word.
 pub(super) fn push_literal(literal: char, out: &mut String) {
-    if literal.is_ascii_punctuation() {
+    if r"\.+*?()|[]{}^$#&-~".contains(literal) {
         out.push('\\');
     }
     out.push(literal);

@@ -75,7 +75,7 @@ impl<'a> HeadersValue<'a> {
             return Ok(Box::new(CelString::from(if self.hides(name) { REDACTED } else { found })));
         }
         let lines = self.lines(name)?;
-        let too_large = || ExecutionError::function_error(name, "the header passes the limit");
+        let too_large = || ExecutionError::function_error("headers", "the header passes the limit");
         if self.values == Values::Joined {
             let length = lines.iter().fold(0_usize, |sum, line| sum.saturating_add(line.len()).saturating_add(1));
             return if length > MAX_TEXT { Err(too_large()) } else { Ok(Box::new(CelString::from(lines.join(",")))) };
@@ -90,13 +90,17 @@ impl<'a> HeadersValue<'a> {
 
     /// All lines of a header, which are not none.
     fn lines(&self, name: &str) -> Result<Vec<&'a str>, ExecutionError> {
-        let text = |line| utf8(Some(line)).map_err(|fault| error(fault, name));
+        let text = |line| utf8(line).map_err(|fault| error(fault, name));
+        let looked_at = self.headers.value(name);
+        if looked_at.is_none() {
+            return Err(ExecutionError::no_such_key(name));
+        }
         let hidden = self.hides(name);
-        let lines = self.headers.values(name).map(|line| if hidden { Ok(REDACTED) } else { text(line) });
+        let lines = self.headers.values(name).map(|line| if hidden { Ok(REDACTED) } else { text(Some(line)) });
         let mut lines = lines.collect::<Result<Vec<&'a str>, _>>()?;
         if lines.is_empty() {
             // `host`, which is the authority.
-            lines.push(utf8(self.headers.value(name)).map_err(|fault| error(fault, name))?);
+            lines.push(text(looked_at)?);
         }
         Ok(lines)
     }
