@@ -18,7 +18,7 @@ mod tests;
 mod urlencoded;
 
 use cel::common::functions::Function;
-use cel::common::types::{CelBytes, CelString, Type};
+use cel::common::types::{BYTES_TYPE, CelBytes, CelList, CelString, DYN_TYPE, INT_TYPE, MAP_TYPE, STRING_TYPE, Type};
 use cel::common::value::{CowVal, FromVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
@@ -28,41 +28,87 @@ pub(super) use super::bounded::{MAX_PARTS, MAX_TEXT};
 /// What a function gives.
 type Evaluated<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
+/// An overload: the function's name, its parameters (a member's target first), and what it does.
+struct Overload(&'static str, Style, &'static [Parameter], Function);
+
+/// How an overload is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// `f(a)`
+    Global,
+    /// `a.f()`
+    Member,
+}
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parameter {
+    Any,
+    Text,
+    Bytes,
+    Int,
+    Map,
+    Pattern,
+    Ip,
+    Cidr,
+}
+
+impl Parameter {
+    fn to_type(self) -> Type {
+        match self {
+            Parameter::Any => DYN_TYPE,
+            Parameter::Text => STRING_TYPE,
+            Parameter::Bytes => BYTES_TYPE,
+            Parameter::Int => INT_TYPE,
+            Parameter::Map => MAP_TYPE,
+            Parameter::Pattern => super::regex::TYPE,
+            Parameter::Ip => net::IP,
+            Parameter::Cidr => net::CIDR,
+        }
+    }
+}
+
 /// Declares all of them.
 pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
-    encoding::declare(env)?;
-    hash::declare(env)?;
-    headers::declare(env)?;
-    json::declare(env)?;
-    maps::declare(env)?;
-    net::declare(env)?;
-    patterns::declare(env)?;
-    query::declare(env)?;
-    random::declare(env)?;
-    strings::declare(env)
+    let tables = [
+        encoding::FUNCTIONS,
+        hash::FUNCTIONS,
+        headers::FUNCTIONS,
+        json::FUNCTIONS,
+        maps::FUNCTIONS,
+        net::FUNCTIONS,
+        patterns::FUNCTIONS,
+        query::FUNCTIONS,
+        random::FUNCTIONS,
+        strings::FUNCTIONS,
+    ];
+    for Overload(name, style, parameters, function) in tables.into_iter().flatten() {
+        let id = format!("{name}{style:?}{parameters:?}");
+        let mut types: Vec<Type> = parameters.iter().map(|parameter| parameter.to_type()).collect();
+        match style {
+            Style::Global => env.add_overload(name, &id, types, *function)?,
+            Style::Member => {
+                let target = types.remove(0);
+                env.add_member_overload(name, &id, target, types, *function)?;
+            }
+        }
+    }
+    Ok(())
 }
 
-/// Declares a function called as `f(a, b)`.
-fn global(env: &mut Env, name: &str, parameters: Vec<Type>, function: Function) -> Result<(), DeclarationError> {
-    let id = overload_id(name, &parameters);
-    env.add_overload(name, &id, parameters, function)
+/// Runs what a function does; apart, so that each function has no more of its own than that.
+#[inline(never)]
+fn run<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>, function: fn(&[CowVal<'b, 'v>]) -> Evaluated<'b, 'v>) -> Evaluated<'b, 'v> {
+    function(&arguments)
 }
 
-/// Declares a function called as `a.f(b)`.
-fn member(env: &mut Env, name: &str, target: Type, parameters: Vec<Type>, function: Function) -> Result<(), DeclarationError> {
-    let id = format!("{}.{}", target.name(), overload_id(name, &parameters));
-    env.add_member_overload(name, &id, target, parameters, function)
-}
-
-fn overload_id(name: &str, parameters: &[Type]) -> String {
-    let names: Vec<&str> = parameters.iter().map(Type::name).collect();
-    format!("{name}({})", names.join(","))
-}
-
+#[cold]
+#[inline(never)]
 fn failed(function: &str, message: &str) -> ExecutionError {
     ExecutionError::function_error(function, message)
 }
 
+#[cold]
 fn too_large(function: &str) -> ExecutionError {
     failed(function, "the result passes the limit")
 }
@@ -74,11 +120,13 @@ fn argument<'a, 'v, T: FromVal<'a, 'v>>(function: &str, arguments: &'a [CowVal<'
 }
 
 /// An argument that is a string.
+#[inline(never)]
 fn text<'a>(function: &str, arguments: &'a [CowVal<'_, '_>], index: usize) -> Result<&'a str, ExecutionError> {
     argument::<CelString<'_>>(function, arguments, index).map(CelString::inner)
 }
 
 /// An argument that is a string or bytes, as bytes.
+#[inline(never)]
 fn bytes<'a>(function: &str, arguments: &'a [CowVal<'_, '_>], index: usize) -> Result<&'a [u8], ExecutionError> {
     match argument::<CelBytes<'_>>(function, arguments, index) {
         Ok(bytes) => Ok(bytes.inner()),
@@ -87,6 +135,7 @@ fn bytes<'a>(function: &str, arguments: &'a [CowVal<'_, '_>], index: usize) -> R
 }
 
 /// A string as a value.
+#[inline(never)]
 fn string<'b, 'v>(text: String) -> CowVal<'b, 'v> {
     CowVal::owned(CelString::from(text))
 }
@@ -94,7 +143,7 @@ fn string<'b, 'v>(text: String) -> CowVal<'b, 'v> {
 /// A list of strings as a value.
 fn strings<'b, 'v>(texts: impl IntoIterator<Item = String>) -> CowVal<'b, 'v> {
     let list: Vec<Box<dyn Val>> = texts.into_iter().map(|text| Box::new(CelString::from(text)) as Box<dyn Val>).collect();
-    CowVal::owned(cel::common::types::CelList::from(list))
+    CowVal::owned(CelList::from(list))
 }
 
 /// A text that is being made, and may not pass the limit.
@@ -108,6 +157,7 @@ impl Made {
         Made { function, text: String::new() }
     }
 
+    #[inline(never)]
     fn push(&mut self, part: &str) -> Result<(), ExecutionError> {
         if self.text.len().saturating_add(part.len()) > MAX_TEXT {
             return Err(too_large(self.function));

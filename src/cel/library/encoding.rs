@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::prelude::BASE64_STANDARD;
-use cel::common::types::{BYTES_TYPE, CelBytes, CelList, CelMap, CelMapKey, CelString, MAP_TYPE, STRING_TYPE};
+use cel::ExecutionError;
+use cel::common::types::{CelBytes, CelList, CelMap, CelMapKey, CelString};
 use cel::common::value::{CowVal, Val};
-use cel::{DeclarationError, Env, ExecutionError};
 
+use super::Parameter::{Bytes, Map, Text};
+use super::Style::Global;
 use super::urlencoded::{self, Space};
-use super::{Evaluated, MAX_PARTS, MAX_TEXT, Made, bytes, failed, global, maps, string, too_large};
+use super::{Evaluated, MAX_PARTS, MAX_TEXT, Made, Overload, bytes, failed, maps, run, string, too_large};
 
 /// As lenient as cel-go's: padding may be left out, and bits that stand for nothing are not looked at.
 const LENIENT: GeneralPurposeConfig =
@@ -21,16 +23,19 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD
 const URL_SAFE: GeneralPurpose =
     GeneralPurpose::new(&base64::alphabet::URL_SAFE, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
 
-pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
-    for taken in [|| STRING_TYPE, || BYTES_TYPE] {
-        global(env, "base64.encode", vec![taken()], base64_encode)?;
-        global(env, "base64.decode", vec![taken()], base64_decode)?;
-        global(env, "url.encode", vec![taken()], url_encode)?;
-        global(env, "url.decode", vec![taken()], url_decode)?;
-        global(env, "form.decode", vec![taken()], form_decode)?;
-    }
-    global(env, "form.encode", vec![MAP_TYPE], form_encode)
-}
+pub(super) const FUNCTIONS: &[Overload] = &[
+    Overload("base64.encode", Global, &[Text], |arguments| run(arguments, base64_encode)),
+    Overload("base64.encode", Global, &[Bytes], |arguments| run(arguments, base64_encode)),
+    Overload("base64.decode", Global, &[Text], |arguments| run(arguments, base64_decode)),
+    Overload("base64.decode", Global, &[Bytes], |arguments| run(arguments, base64_decode)),
+    Overload("url.encode", Global, &[Text], |arguments| run(arguments, url_encode)),
+    Overload("url.encode", Global, &[Bytes], |arguments| run(arguments, url_encode)),
+    Overload("url.decode", Global, &[Text], |arguments| run(arguments, url_decode)),
+    Overload("url.decode", Global, &[Bytes], |arguments| run(arguments, url_decode)),
+    Overload("form.decode", Global, &[Text], |arguments| run(arguments, form_decode)),
+    Overload("form.decode", Global, &[Bytes], |arguments| run(arguments, form_decode)),
+    Overload("form.encode", Global, &[Map], |arguments| run(arguments, form_encode)),
+];
 
 /// Bytes in standard base64.
 pub(super) fn base64(bytes: &[u8]) -> String {
@@ -46,32 +51,32 @@ fn bounded<'b, 'v>(function: &str, text: String) -> Evaluated<'b, 'v> {
     if text.len() > MAX_TEXT { Err(too_large(function)) } else { Ok(string(text)) }
 }
 
-fn base64_encode<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
-    bounded("base64.encode", base64(bytes("base64.encode", &arguments, 0)?))
+fn base64_encode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    bounded("base64.encode", base64(bytes("base64.encode", arguments, 0)?))
 }
 
-fn base64_decode<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
-    let text = bytes("base64.decode", &arguments, 0)?;
+fn base64_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    let text = bytes("base64.decode", arguments, 0)?;
     // cel-go passes over line breaks.
     let text: Vec<u8> = text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
     let decoded = STANDARD.decode(text).map_err(|_| failed("base64.decode", "not base64"))?;
     Ok(CowVal::owned(CelBytes::from(decoded)))
 }
 
-fn url_encode<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
-    bounded("url.encode", urlencoded::encode(bytes("url.encode", &arguments, 0)?, Space::Escaped))
+fn url_encode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    bounded("url.encode", urlencoded::encode(bytes("url.encode", arguments, 0)?, Space::Escaped))
 }
 
-fn url_decode<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
-    let decoded = urlencoded::decode(bytes("url.decode", &arguments, 0)?, Space::Escaped);
+fn url_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    let decoded = urlencoded::decode(bytes("url.decode", arguments, 0)?, Space::Escaped);
     String::from_utf8(decoded).map(string).map_err(|_| failed("url.decode", "not UTF-8"))
 }
 
 /// A map of what the form holds: a string for a name that came once, a list for one that came again.
-fn form_decode<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+fn form_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     let decode = |part| String::from_utf8(urlencoded::decode(part, Space::Plus)).map_err(|_| failed("form.decode", "not UTF-8"));
     let mut fields: Vec<(String, Vec<String>)> = Vec::new();
-    for (count, (name, value)) in urlencoded::pairs(bytes("form.decode", &arguments, 0)?).enumerate() {
+    for (count, (name, value)) in urlencoded::pairs(bytes("form.decode", arguments, 0)?).enumerate() {
         if count >= MAX_PARTS {
             return Err(too_large("form.decode"));
         }
@@ -91,7 +96,7 @@ fn form_decode<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
 }
 
 /// The fields of a map, sorted by name: a map has no order of its own.
-fn form_encode<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+fn form_encode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     const FUNCTION: &str = "form.encode";
     let map = arguments.first().ok_or_else(|| failed(FUNCTION, "an argument is missing"))?;
     let values = map.as_indexer().ok_or_else(|| failed(FUNCTION, "expected a map"))?;

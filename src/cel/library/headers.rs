@@ -5,11 +5,12 @@
 
 use std::any::Any;
 
-use cel::common::types::{BYTES_TYPE, MAP_TYPE, STRING_TYPE, Type};
+use cel::common::types::{BYTES_TYPE, Type};
 use cel::common::value::{CowVal, StaticVal, Val};
-use cel::{DeclarationError, Env};
 
-use super::{Evaluated, failed, member, text};
+use super::Parameter::{Map, Text};
+use super::Style::Member;
+use super::{Evaluated, Overload, failed, run, text};
 
 /// What is asked of headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,15 +52,16 @@ impl Val for Ask {
 
 impl StaticVal for Ask {}
 
-pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
-    member(env, "@join", MAP_TYPE, vec![], |arguments| ask("join", &arguments, &Ask::Join))?;
-    member(env, "raw", MAP_TYPE, vec![], |arguments| ask("raw", &arguments, &Ask::Raw))?;
-    member(env, "@split", MAP_TYPE, vec![], |arguments| ask("split", &arguments, &Ask::Split))?;
-    member(env, "redacted", MAP_TYPE, vec![], |arguments| ask("redacted", &arguments, &Ask::Redacted))?;
-    member(env, "cookie", MAP_TYPE, vec![STRING_TYPE], |arguments| {
-        let name = text("cookie", &arguments, 1)?.to_owned();
-        ask("cookie", &arguments, &Ask::Cookie(name))
-    })
+pub(super) const FUNCTIONS: &[Overload] = &[
+    Overload("@join", Member, &[Map], |arguments| run(arguments, |arguments| ask("join", arguments, &Ask::Join))),
+    Overload("raw", Member, &[Map], |arguments| run(arguments, |arguments| ask("raw", arguments, &Ask::Raw))),
+    Overload("@split", Member, &[Map], |arguments| run(arguments, |arguments| ask("split", arguments, &Ask::Split))),
+    Overload("redacted", Member, &[Map], |arguments| run(arguments, |arguments| ask("redacted", arguments, &Ask::Redacted))),
+    Overload("cookie", Member, &[Map, Text], |arguments| run(arguments, cookie)),
+];
+
+fn cookie<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    ask("cookie", arguments, &Ask::Cookie(text("cookie", arguments, 1)?.to_owned()))
 }
 
 fn ask<'b, 'v>(function: &str, arguments: &[CowVal<'_, 'v>], ask: &Ask) -> Evaluated<'b, 'v> {

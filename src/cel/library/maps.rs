@@ -2,21 +2,21 @@
 
 use std::collections::HashMap;
 
-use cel::common::types::{CelBool, CelDouble, CelInt, CelMap, CelMapKey, CelString, CelUInt, MAP_TYPE};
+use cel::ExecutionError;
+use cel::common::types::{CelBool, CelDouble, CelInt, CelMap, CelMapKey, CelString, CelUInt};
 use cel::common::value::{CowVal, Val};
-use cel::{DeclarationError, Env, ExecutionError};
 
-use super::{Evaluated, failed, member, too_large};
+use super::Parameter::Map;
+use super::Style::Member;
+use super::{Evaluated, Overload, failed, run, too_large};
 
 /// The most entries that a map made of others may have.
 pub(super) const MAX_ENTRIES: usize = 1024;
 
-pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
-    member(env, "merge", MAP_TYPE, vec![MAP_TYPE], merge)
-}
+pub(super) const FUNCTIONS: &[Overload] = &[Overload("merge", Member, &[Map, Map], |arguments| run(arguments, merge))];
 
 /// Both maps' entries; those of the second win.
-fn merge<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+fn merge<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     let mut merged: HashMap<CelMapKey<'v>, Box<dyn Val + 'v>> = HashMap::new();
     for map in arguments {
         let (Some(keys), Some(values)) = (map.as_iterable(), map.as_indexer()) else { return Err(failed("merge", "expected two maps")) };
@@ -36,12 +36,13 @@ fn merge<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
 /// The keys of a map as text, sorted, and as they are.
 pub(super) fn sorted_keys<'a, 'v>(function: &str, map: &'a (dyn Val + 'v)) -> Result<Vec<(String, &'a (dyn Val + 'v))>, ExecutionError> {
     let mut keys = map.as_iterable().ok_or_else(|| failed(function, "expected a map"))?.iter();
-    let mut sorted = Vec::new();
+    let mut sorted: Vec<(String, &'a (dyn Val + 'v))> = Vec::new();
     while let Some(key) = keys.next() {
         let name = scalar(key).ok_or_else(|| failed(function, "a key of another type"))?;
-        sorted.push((name, key));
+        // Of as few as there may be, and without the kilobytes that the library's sorting takes of the file.
+        let place = sorted.partition_point(|(before, _)| *before <= name);
+        sorted.insert(place, (name, key));
     }
-    sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(sorted)
 }
 

@@ -5,58 +5,76 @@
 
 mod values;
 
-use cel::common::types::{CelBool, CelInt, STRING_TYPE};
+use cel::ExecutionError;
+use cel::common::types::{CelBool, CelInt};
 use cel::common::value::{CowVal, Val};
-use cel::{DeclarationError, Env, ExecutionError};
 
+pub(super) use self::values::{CIDR, IP};
 pub(in crate::cel) use self::values::{Cidr, Ip};
-use super::{argument, failed, global, member, string, text};
+use super::Parameter::Text;
+use super::Style::{Global, Member};
+use super::{Evaluated, Overload, Parameter, argument, failed, run, string, text};
 
-pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
-    global(env, "ip", vec![STRING_TYPE], |arguments| ip("ip", &arguments, 0).map(CowVal::owned))?;
-    global(env, "isIP", vec![STRING_TYPE], |arguments| Ok(bool(Ip::parse(text("isIP", &arguments, 0)?).is_some())))?;
-    global(env, "ip.isCanonical", vec![STRING_TYPE], |arguments| {
-        let written = text("ip.isCanonical", &arguments, 0)?;
-        Ok(bool(ip("ip.isCanonical", &arguments, 0)?.to_string() == written))
-    })?;
-    global(env, "cidr", vec![STRING_TYPE], |arguments| cidr("cidr", &arguments, 0).map(CowVal::owned))?;
-    global(env, "isCIDR", vec![STRING_TYPE], |arguments| Ok(bool(Cidr::parse(text("isCIDR", &arguments, 0)?).is_some())))?;
-    for taken in [|| values::IP, || values::CIDR] {
-        global(env, "string", vec![taken()], |arguments| {
-            let shown = arguments.first().and_then(|value| text_of(value.as_ref()));
-            shown.map(string).ok_or_else(|| failed("string", "an argument of another type"))
-        })?;
-    }
+pub(super) const FUNCTIONS: &[Overload] = &[
+    Overload("ip", Global, &[Text], |arguments| run(arguments, |arguments| Ok(CowVal::owned(ip("ip", arguments, 0)?)))),
+    Overload("isIP", Global, &[Text], |arguments| run(arguments, |arguments| bool(Ip::parse(text("isIP", arguments, 0)?).is_some()))),
+    Overload("ip.isCanonical", Global, &[Text], |arguments| run(arguments, is_canonical)),
+    Overload("cidr", Global, &[Text], |arguments| run(arguments, |arguments| Ok(CowVal::owned(cidr("cidr", arguments, 0)?)))),
+    Overload("isCIDR", Global, &[Text], |arguments| run(arguments, |arguments| bool(Cidr::parse(text("isCIDR", arguments, 0)?).is_some()))),
+    Overload("string", Global, &[Parameter::Ip], |arguments| run(arguments, shown)),
+    Overload("string", Global, &[Parameter::Cidr], |arguments| run(arguments, shown)),
+    Overload("family", Member, &[Parameter::Ip], |arguments| run(arguments, family)),
+    Overload("isUnspecified", Member, &[Parameter::Ip], |arguments| run(arguments, |of| is(of, |ip| ip.0.is_unspecified()))),
+    Overload("isLoopback", Member, &[Parameter::Ip], |arguments| run(arguments, |of| is(of, |ip| ip.0.is_loopback()))),
+    Overload("isLinkLocalMulticast", Member, &[Parameter::Ip], |arguments| run(arguments, |of| is(of, Ip::is_link_local_multicast))),
+    Overload("isLinkLocalUnicast", Member, &[Parameter::Ip], |arguments| run(arguments, |of| is(of, Ip::is_link_local_unicast))),
+    Overload("isGlobalUnicast", Member, &[Parameter::Ip], |arguments| run(arguments, |of| is(of, Ip::is_global_unicast))),
+    Overload("containsIP", Member, &[Parameter::Cidr, Parameter::Ip], |arguments| run(arguments, contains_ip)),
+    Overload("containsIP", Member, &[Parameter::Cidr, Text], |arguments| run(arguments, contains_ip)),
+    Overload("containsCIDR", Member, &[Parameter::Cidr, Parameter::Cidr], |arguments| run(arguments, contains_cidr)),
+    Overload("containsCIDR", Member, &[Parameter::Cidr, Text], |arguments| run(arguments, contains_cidr)),
+    Overload("ip", Member, &[Parameter::Cidr], |arguments| run(arguments, |of| Ok(CowVal::owned(cidr("ip", of, 0)?.address)))),
+    Overload("masked", Member, &[Parameter::Cidr], |arguments| run(arguments, |of| Ok(CowVal::owned(cidr("masked", of, 0)?.masked())))),
+    Overload("prefixLength", Member, &[Parameter::Cidr], |arguments| run(arguments, prefix_length)),
+];
 
-    let mut of_ip = |name, method| member(env, name, values::IP, vec![], method);
-    of_ip("family", |arguments| Ok(CowVal::owned(CelInt::from(ip("family", &arguments, 0)?.family()))))?;
-    of_ip("isUnspecified", |arguments| Ok(bool(ip("isUnspecified", &arguments, 0)?.0.is_unspecified())))?;
-    of_ip("isLoopback", |arguments| Ok(bool(ip("isLoopback", &arguments, 0)?.0.is_loopback())))?;
-    of_ip("isLinkLocalMulticast", |arguments| Ok(bool(ip("isLinkLocalMulticast", &arguments, 0)?.is_link_local_multicast())))?;
-    of_ip("isLinkLocalUnicast", |arguments| Ok(bool(ip("isLinkLocalUnicast", &arguments, 0)?.is_link_local_unicast())))?;
-    of_ip("isGlobalUnicast", |arguments| Ok(bool(ip("isGlobalUnicast", &arguments, 0)?.is_global_unicast())))?;
-
-    let mut of_cidr = |name, parameters, method| member(env, name, values::CIDR, parameters, method);
-    for taken in [|| values::IP, || STRING_TYPE] {
-        of_cidr("containsIP", vec![taken()], |arguments| {
-            Ok(bool(cidr("containsIP", &arguments, 0)?.contains(ip("containsIP", &arguments, 1)?)))
-        })?;
-    }
-    for taken in [|| values::CIDR, || STRING_TYPE] {
-        of_cidr("containsCIDR", vec![taken()], |arguments| {
-            Ok(bool(cidr("containsCIDR", &arguments, 0)?.contains_range(cidr("containsCIDR", &arguments, 1)?)))
-        })?;
-    }
-    of_cidr("ip", vec![], |arguments| Ok(CowVal::owned(cidr("ip", &arguments, 0)?.address)))?;
-    of_cidr("masked", vec![], |arguments| Ok(CowVal::owned(cidr("masked", &arguments, 0)?.masked())))?;
-    of_cidr("prefixLength", vec![], |arguments| Ok(CowVal::owned(CelInt::from(i64::from(cidr("prefixLength", &arguments, 0)?.bits)))))
+fn is_canonical<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    let written = text("ip.isCanonical", arguments, 0)?;
+    bool(ip("ip.isCanonical", arguments, 0)?.to_string() == written)
 }
 
-fn bool<'b, 'v>(value: bool) -> CowVal<'b, 'v> {
-    CowVal::owned(CelBool::from(value))
+fn shown<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    let shown = arguments.first().and_then(|value| text_of(value.as_ref()));
+    shown.map(string).ok_or_else(|| failed("string", "an argument of another type"))
+}
+
+fn family<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    Ok(CowVal::owned(CelInt::from(ip("family", arguments, 0)?.family())))
+}
+
+fn is<'b, 'v>(arguments: &[CowVal<'b, 'v>], kind: fn(Ip) -> bool) -> Evaluated<'b, 'v> {
+    bool(kind(ip("ip", arguments, 0)?))
+}
+
+fn contains_ip<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    bool(cidr("containsIP", arguments, 0)?.contains(ip("containsIP", arguments, 1)?))
+}
+
+fn contains_cidr<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    bool(cidr("containsCIDR", arguments, 0)?.contains_range(cidr("containsCIDR", arguments, 1)?))
+}
+
+fn prefix_length<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    Ok(CowVal::owned(CelInt::from(i64::from(cidr("prefixLength", arguments, 0)?.bits))))
+}
+
+#[inline(never)]
+fn bool<'b, 'v>(value: bool) -> Evaluated<'b, 'v> {
+    Ok(CowVal::owned(CelBool::from(value)))
 }
 
 /// An argument that is an address, or a string that spells one.
+#[inline(never)]
 fn ip(function: &str, arguments: &[CowVal<'_, '_>], index: usize) -> Result<Ip, ExecutionError> {
     match argument::<Ip>(function, arguments, index) {
         Ok(ip) => Ok(*ip),
@@ -65,6 +83,7 @@ fn ip(function: &str, arguments: &[CowVal<'_, '_>], index: usize) -> Result<Ip, 
 }
 
 /// An argument that is a range, or a string that spells one.
+#[inline(never)]
 fn cidr(function: &str, arguments: &[CowVal<'_, '_>], index: usize) -> Result<Cidr, ExecutionError> {
     match argument::<Cidr>(function, arguments, index) {
         Ok(cidr) => Ok(*cidr),

@@ -3,23 +3,26 @@
 
 use std::borrow::Cow;
 
-use cel::common::types::{CelBool, STRING_TYPE};
+use cel::ExecutionError;
+use cel::common::types::CelBool;
 use cel::common::value::CowVal;
-use cel::{DeclarationError, Env, ExecutionError};
 
-use super::{Evaluated, Made, argument, failed, global, member, text};
+use super::Parameter::{Pattern, Text};
+use super::Style::{Global, Member};
+use super::{Evaluated, Made, Overload, argument, failed, run, text};
 use crate::cel::regex::{self, Compiled};
 
-pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
-    for pattern in [|| STRING_TYPE, || regex::TYPE] {
-        global(env, "matches", vec![STRING_TYPE, pattern()], matches)?;
-        member(env, "matches", STRING_TYPE, vec![pattern()], matches)?;
-        member(env, "regexReplace", STRING_TYPE, vec![pattern(), STRING_TYPE], regex_replace)?;
-    }
-    Ok(())
-}
+pub(super) const FUNCTIONS: &[Overload] = &[
+    Overload("matches", Global, &[Text, Text], |arguments| run(arguments, matches)),
+    Overload("matches", Global, &[Text, Pattern], |arguments| run(arguments, matches)),
+    Overload("matches", Member, &[Text, Text], |arguments| run(arguments, matches)),
+    Overload("matches", Member, &[Text, Pattern], |arguments| run(arguments, matches)),
+    Overload("regexReplace", Member, &[Text, Text, Text], |arguments| run(arguments, regex_replace)),
+    Overload("regexReplace", Member, &[Text, Pattern, Text], |arguments| run(arguments, regex_replace)),
+];
 
 /// The second argument: a compiled pattern, or a string that is compiled now.
+#[inline(never)]
 fn pattern<'a>(function: &str, arguments: &'a [CowVal<'_, '_>]) -> Result<Cow<'a, Compiled>, ExecutionError> {
     match argument::<Compiled>(function, arguments, 1) {
         Ok(compiled) => Ok(Cow::Borrowed(compiled)),
@@ -27,16 +30,16 @@ fn pattern<'a>(function: &str, arguments: &'a [CowVal<'_, '_>]) -> Result<Cow<'a
     }
 }
 
-fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
-    let found = pattern("matches", &arguments)?.is_match(text("matches", &arguments, 0)?);
+fn matches<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    let found = pattern("matches", arguments)?.is_match(text("matches", arguments, 0)?);
     Ok(CowVal::owned(CelBool::from(found)))
 }
 
 /// The text with its first match replaced; `$1`, `$name` and `${name}` in the replacement are what that group matched.
-fn regex_replace<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+fn regex_replace<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     const FUNCTION: &str = "regexReplace";
-    let (target, replacement) = (text(FUNCTION, &arguments, 0)?, text(FUNCTION, &arguments, 2)?);
-    let pattern = pattern(FUNCTION, &arguments)?;
+    let (target, replacement) = (text(FUNCTION, arguments, 0)?, text(FUNCTION, arguments, 2)?);
+    let pattern = pattern(FUNCTION, arguments)?;
     let mut made = Made::new(FUNCTION);
     let Some(groups) = pattern.captures(target) else {
         made.push(target)?;

@@ -1,19 +1,25 @@
 //! `query`, `addQuery` and `setQuery`: the query string of a path or URL.
 
-use cel::common::types::STRING_TYPE;
+use cel::ExecutionError;
 use cel::common::value::CowVal;
-use cel::{DeclarationError, Env, ExecutionError};
 
+use super::Parameter::Text;
+use super::Style::Member;
 use super::urlencoded::{Space, decode, encode, pairs};
-use super::{Evaluated, MAX_PARTS, Made, failed, member, strings, text, too_large};
+use super::{Evaluated, MAX_PARTS, Made, Overload, failed, run, strings, text, too_large};
 
-pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
-    member(env, "query", STRING_TYPE, vec![STRING_TYPE], query)?;
-    member(env, "addQuery", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE], |arguments| with_query("addQuery", &arguments, |_| true))?;
-    member(env, "setQuery", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE], |arguments| {
-        let name = text("setQuery", &arguments, 1)?;
-        with_query("setQuery", &arguments, |pair| !is(pair, name))
-    })
+pub(super) const FUNCTIONS: &[Overload] = &[
+    Overload("query", Member, &[Text, Text], |arguments| run(arguments, query)),
+    Overload("addQuery", Member, &[Text, Text, Text], |arguments| run(arguments, add_query)),
+    Overload("setQuery", Member, &[Text, Text, Text], |arguments| run(arguments, set_query)),
+];
+
+fn add_query<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    with_query("addQuery", arguments, None)
+}
+
+fn set_query<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    with_query("setQuery", arguments, Some(text("setQuery", arguments, 1)?))
 }
 
 /// What stands before the `?`, the query if there is one, and the fragment with its `#`.
@@ -31,8 +37,8 @@ fn is(pair: &str, name: &str) -> bool {
     pairs(pair.as_bytes()).any(|(written, _)| decode(written, Space::Plus) == name.as_bytes())
 }
 
-fn query<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
-    let (url, name) = (text("query", &arguments, 0)?, text("query", &arguments, 1)?);
+fn query<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    let (url, name) = (text("query", arguments, 0)?, text("query", arguments, 1)?);
     let (_, query, _) = parts(url);
     let mut found = Vec::new();
     for (written, value) in pairs(query.unwrap_or_default().as_bytes()) {
@@ -47,14 +53,14 @@ fn query<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     if found.is_empty() { Err(ExecutionError::no_such_key(name)) } else { Ok(strings(found)) }
 }
 
-/// The URL with those of its pairs that are kept, and the new one behind them.
-fn with_query<'b, 'v>(function: &'static str, arguments: &[CowVal<'_, '_>], kept: impl Fn(&str) -> bool) -> Evaluated<'b, 'v> {
+/// The URL with its pairs, but for those of the name that is removed, and the new one behind them.
+fn with_query<'b, 'v>(function: &'static str, arguments: &[CowVal<'_, '_>], removed: Option<&str>) -> Evaluated<'b, 'v> {
     let (url, name, value) = (text(function, arguments, 0)?, text(function, arguments, 1)?, text(function, arguments, 2)?);
     let (path, query, fragment) = parts(url);
     let mut made = Made::new(function);
     made.push(path)?;
     let mut separator = "?";
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && kept(pair)) {
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !removed.is_some_and(|name| is(pair, name))) {
         made.push(separator)?;
         made.push(pair)?;
         separator = "&";

@@ -1,16 +1,22 @@
 //! `uuid`, `random` and `fail`.
 
-use cel::common::types::{CelDouble, STRING_TYPE};
+use cel::ExecutionError;
+use cel::common::types::CelDouble;
 use cel::common::value::CowVal;
-use cel::{DeclarationError, Env, ExecutionError};
 
+use super::Parameter::Text;
+use super::Style::Global;
 use super::hash::hex;
-use super::{Evaluated, failed, global, string, text};
+use super::{Evaluated, Overload, failed, run, string, text};
 
-pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
-    global(env, "uuid", vec![], |_| uuid())?;
-    global(env, "random", vec![], |_| random())?;
-    global(env, "fail", vec![STRING_TYPE], |arguments| Err(failed("fail", text("fail", &arguments, 0)?)))
+pub(super) const FUNCTIONS: &[Overload] = &[
+    Overload("uuid", Global, &[], |_| uuid()),
+    Overload("random", Global, &[], |_| random()),
+    Overload("fail", Global, &[Text], |arguments| run(arguments, fail)),
+];
+
+fn fail<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    Err(failed("fail", text("fail", arguments, 0)?))
 }
 
 fn fill(function: &str, bytes: &mut [u8]) -> Result<(), ExecutionError> {

@@ -2,36 +2,46 @@
 //!
 //! The latter two do what cel-go's `strings` extension says; the `cel` crate's compare at every place.
 
-use cel::common::types::{CelInt, INT_TYPE, STRING_TYPE};
+use cel::ExecutionError;
+use cel::common::types::CelInt;
 use cel::common::value::CowVal;
-use cel::{DeclarationError, Env, ExecutionError};
 
-use super::{Evaluated, argument, failed, member, string, text};
+use super::Parameter::{Int, Text};
+use super::Style::Member;
+use super::{Evaluated, Overload, argument, failed, run, string, text};
 
-pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
-    let mut declare = |name, parameters, function| member(env, name, STRING_TYPE, parameters, function);
-    declare("stripPrefix", vec![STRING_TYPE], strip_prefix)?;
-    declare("stripSuffix", vec![STRING_TYPE], strip_suffix)?;
-    declare("@indexOf", vec![STRING_TYPE], |arguments| index_of("indexOf", &arguments, first))?;
-    declare("@indexOf", vec![STRING_TYPE, INT_TYPE], |arguments| index_of("indexOf", &arguments, first))?;
-    declare("@lastIndexOf", vec![STRING_TYPE], |arguments| index_of("lastIndexOf", &arguments, last))?;
-    declare("@lastIndexOf", vec![STRING_TYPE, INT_TYPE], |arguments| index_of("lastIndexOf", &arguments, last))
+pub(super) const FUNCTIONS: &[Overload] = &[
+    Overload("stripPrefix", Member, &[Text, Text], |arguments| run(arguments, strip_prefix)),
+    Overload("stripSuffix", Member, &[Text, Text], |arguments| run(arguments, strip_suffix)),
+    Overload("@indexOf", Member, &[Text, Text], |arguments| run(arguments, index_of)),
+    Overload("@indexOf", Member, &[Text, Text, Int], |arguments| run(arguments, index_of)),
+    Overload("@lastIndexOf", Member, &[Text, Text], |arguments| run(arguments, last_index_of)),
+    Overload("@lastIndexOf", Member, &[Text, Text, Int], |arguments| run(arguments, last_index_of)),
+];
+
+fn index_of<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    place("indexOf", arguments, first)
 }
 
-fn strip_prefix<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
-    let (target, prefix) = (text("stripPrefix", &arguments, 0)?, text("stripPrefix", &arguments, 1)?);
+fn last_index_of<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    place("lastIndexOf", arguments, last)
+}
+
+fn strip_prefix<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    let (target, prefix) = (text("stripPrefix", arguments, 0)?, text("stripPrefix", arguments, 1)?);
     Ok(string(target.strip_prefix(prefix).unwrap_or(target).to_owned()))
 }
 
-fn strip_suffix<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
-    let (target, suffix) = (text("stripSuffix", &arguments, 0)?, text("stripSuffix", &arguments, 1)?);
+fn strip_suffix<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    let (target, suffix) = (text("stripSuffix", arguments, 0)?, text("stripSuffix", arguments, 1)?);
     Ok(string(target.strip_suffix(suffix).unwrap_or(target).to_owned()))
 }
 
 /// The byte at which the part starts, at the offset (in code points) or on its other side.
 type Search = fn(target: &str, part: &str, offset: Option<usize>) -> Option<usize>;
 
-fn index_of<'b, 'v>(function: &str, arguments: &[CowVal<'b, 'v>], search: Search) -> Evaluated<'b, 'v> {
+#[inline(never)]
+fn place<'b, 'v>(function: &str, arguments: &[CowVal<'b, 'v>], search: Search) -> Evaluated<'b, 'v> {
     let (target, part) = (text(function, arguments, 0)?, text(function, arguments, 1)?);
     let offset = if arguments.len() > 2 { Some(offset(function, arguments, target, part)?) } else { None };
     let found = search(target, part, offset).and_then(|byte| target.get(..byte));

@@ -1,6 +1,6 @@
 //! Character classes: `[...]`, and what RE2 calls Perl's, which are of ASCII.
 
-use super::re2::{Scanner, push_literal};
+use super::re2::{Scanner, Wrong, push_literal};
 
 /// The letters of Perl's classes.
 pub(super) const PERL: &str = "dDwWsS";
@@ -22,7 +22,7 @@ pub(super) fn push_perl(letter: char, out: &mut String) {
 }
 
 /// What follows a square bracket that opens.
-pub(super) fn translate(scanner: &mut Scanner<'_>, out: &mut String) -> Result<(), String> {
+pub(super) fn translate(scanner: &mut Scanner<'_>, out: &mut String) -> Result<(), Wrong> {
     out.push('[');
     if scanner.take_if("^") {
         out.push('^');
@@ -36,9 +36,9 @@ pub(super) fn translate(scanner: &mut Scanner<'_>, out: &mut String) -> Result<(
         first = false;
         if let Some((name, after)) = scanner.rest.strip_prefix("[:").and_then(|inside| inside.split_once(":]")) {
             if !NAMES.contains(&name.strip_prefix('^').unwrap_or(name)) {
-                return Err("a class has a name that there is not, between `[:` and `:]`".to_owned());
+                return Err("a class has a name that there is not, between `[:` and `:]`");
             }
-            out.push_str(&format!("[:{name}:]"));
+            ["[:", name, ":]"].iter().for_each(|part| out.push_str(part));
             scanner.rest = after;
             continue;
         }
@@ -57,7 +57,7 @@ pub(super) fn translate(scanner: &mut Scanner<'_>, out: &mut String) -> Result<(
             low
         };
         if high < low {
-            return Err("a range in a class ends before it starts".to_owned());
+            return Err("a range in a class ends before it starts");
         }
         push_literal(low, out);
         if high > low {
@@ -68,9 +68,9 @@ pub(super) fn translate(scanner: &mut Scanner<'_>, out: &mut String) -> Result<(
 }
 
 /// One character of a class.
-fn member(scanner: &mut Scanner<'_>) -> Result<char, String> {
+fn member(scanner: &mut Scanner<'_>) -> Result<char, Wrong> {
     match scanner.take() {
-        None => Err("unclosed character class".to_owned()),
+        None => Err("unclosed character class"),
         Some('\\') => scanner.escaped(),
         Some(literal) => Ok(literal),
     }

@@ -6,26 +6,34 @@
 
 use super::class::{self, PERL};
 
+/// What is wrong with a pattern.
+pub(super) type Wrong = &'static str;
+
 /// The most repetitions that `{n,m}` may ask for, RE2's own limit.
 const MAX_REPEAT: u32 = 1000;
 
 /// The pattern for the `regex` crate.
-pub(super) fn translate(pattern: &str) -> Result<String, String> {
+pub(super) fn translate(pattern: &str) -> Result<String, Wrong> {
     let mut scanner = Scanner { rest: pattern };
     let mut out = String::with_capacity(pattern.len());
     let mut repeated = false;
     while let Some(next) = scanner.take() {
         let repeats = match next {
-            '*' | '+' | '?' => Some(next.to_string()),
+            '*' => Some("*"),
+            '+' => Some("+"),
+            '?' => Some("?"),
             '{' => scanner.repetition()?,
             _ => None,
         };
         if let Some(operator) = repeats {
             if repeated {
-                return Err("repetition operators cannot be stacked".to_owned());
+                return Err("repetition operators cannot be stacked");
             }
             repeated = true;
-            out.push_str(&operator);
+            if next == '{' {
+                out.push(next);
+            }
+            out.push_str(operator);
             if scanner.take_if("?") {
                 out.push('?');
             }
@@ -44,6 +52,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
 }
 
 /// A character that stands for itself. The crate takes a backslash before others for more than that: `\<` starts a word.
+#[inline(never)]
 pub(super) fn push_literal(literal: char, out: &mut String) {
     if r"\.+*?()|[]{}^$#&-~".contains(literal) {
         out.push('\\');
@@ -57,6 +66,7 @@ pub(super) struct Scanner<'p> {
 }
 
 impl<'p> Scanner<'p> {
+    #[inline(never)]
     pub(super) fn take(&mut self) -> Option<char> {
         let mut chars = self.rest.chars();
         let next = chars.next()?;
@@ -64,6 +74,7 @@ impl<'p> Scanner<'p> {
         Some(next)
     }
 
+    #[inline(never)]
     pub(super) fn take_if(&mut self, prefix: &str) -> bool {
         let rest = self.rest.strip_prefix(prefix);
         self.rest = rest.unwrap_or(self.rest);
@@ -78,8 +89,9 @@ impl<'p> Scanner<'p> {
     }
 
     /// `{n}`, `{n,}` or `{n,m}` behind its bracket; any other bracket is one that stands for itself.
-    fn repetition(&mut self) -> Result<Option<String>, String> {
+    fn repetition(&mut self) -> Result<Option<&'p str>, Wrong> {
         let Some((inside, after)) = self.rest.split_once('}') else { return Ok(None) };
+        let inside_and_bracket = self.rest.get(..=inside.len());
         let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
         let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits.len() < 2 || !digits.starts_with('0'));
         if least.is_empty() || !number(least) || !number(most) {
@@ -87,46 +99,50 @@ impl<'p> Scanner<'p> {
         }
         if [least, most].iter().any(|digits| !digits.is_empty() && digits.parse::<u32>().is_ok_and(|n| n > MAX_REPEAT) || digits.len() > 9)
         {
-            return Err(format!("a repetition passes the limit of {MAX_REPEAT}"));
+            return Err("a repetition passes the limit of 1000");
         }
+        // With the bracket that closes it.
         self.rest = after;
-        Ok(Some(format!("{{{inside}}}")))
+        Ok(inside_and_bracket)
     }
 
     /// What follows a round bracket that opens.
-    fn group(&mut self, out: &mut String) -> Result<(), String> {
+    fn group(&mut self, out: &mut String) -> Result<(), Wrong> {
         out.push('(');
         if !self.take_if("?") {
             return Ok(());
         }
         out.push('?');
         if ["=", "!", "<=", "<!"].iter().any(|look| self.rest.starts_with(look)) {
-            return Err("look-around, including look-ahead and look-behind, is not supported".to_owned());
+            return Err("look-around, including look-ahead and look-behind, is not supported");
         }
         if self.take_if("P<") || self.take_if("<") {
             let name = self.take_while(|c| c != '>');
             if !self.take_if(">") || name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                return Err("the name of a group is letters, digits and underscores, as in `(?P<name>...)`".to_owned());
+                return Err("the name of a group is letters, digits and underscores, as in `(?P<name>...)`");
             }
-            out.push_str(&format!("P<{name}>"));
+            ["P<", name, ">"].iter().for_each(|part| out.push_str(part));
             return Ok(());
         }
         let flags = self.take_while(|c| c != ')' && c != ':');
-        if let Some(flag) = flags.chars().find(|flag| !"imsU-".contains(*flag)) {
-            return Err(format!("`{}` is none of the flags `i`, `m`, `s` and `U`", flag.escape_debug()));
+        if !flags.bytes().all(|flag| matches!(flag, b'i' | b'm' | b's' | b'U' | b'-')) {
+            return Err("a group has a flag that is none of `i`, `m`, `s` and `U`");
         }
-        let Some(end) = self.take() else { return Err("unclosed group".to_owned()) };
+        let Some(end) = self.take() else { return Err("unclosed group") };
         out.push_str(flags);
         out.push(end);
         Ok(())
     }
 
     /// What follows a backslash, outside of a class.
-    fn escape(&mut self, out: &mut String) -> Result<(), String> {
+    fn escape(&mut self, out: &mut String) -> Result<(), Wrong> {
         let mut behind = Scanner { rest: self.rest };
         match behind.take() {
             Some(place @ ('A' | 'z')) => out.extend(['\\', place]),
-            Some(place @ ('b' | 'B')) => out.push_str(&format!("(?-u:\\{place})")),
+            Some(place @ ('b' | 'B')) => {
+                out.push_str("(?-u:\\");
+                out.extend([place, ')']);
+            }
             Some('Q') => {
                 let (quoted, after) = behind.rest.split_once("\\E").unwrap_or((behind.rest, ""));
                 quoted.chars().for_each(|literal| push_literal(literal, out));
@@ -143,7 +159,7 @@ impl<'p> Scanner<'p> {
     }
 
     /// The character that an escape stands for, from behind its backslash.
-    pub(super) fn escaped(&mut self) -> Result<char, String> {
+    pub(super) fn escaped(&mut self) -> Result<char, Wrong> {
         let next = self.take().ok_or("a backslash at the end escapes nothing")?;
         let code = match next {
             'a' => 7,
@@ -154,16 +170,16 @@ impl<'p> Scanner<'p> {
             'v' => 11,
             'x' => self.hexadecimal()?,
             '0'..='7' => self.octal(next)?,
-            'p' | 'P' => return Err("classes of Unicode characters (`\\p`) are not supported: write the ranges, as in `[a-z]`".to_owned()),
-            'C' => return Err("`\\C` is not supported: a pattern matches characters".to_owned()),
+            'p' | 'P' => return Err("classes of Unicode characters (`\\p`) are not supported: write the ranges, as in `[a-z]`"),
+            'C' => return Err("`\\C` is not supported: a pattern matches characters"),
             _ if next.is_ascii_punctuation() || next == ' ' || next.is_ascii_control() => u32::from(next),
-            _ => return Err(format!("`\\{}` is no escape", next.escape_debug())),
+            _ => return Err("a backslash stands before what it does not escape"),
         };
-        char::from_u32(code).ok_or_else(|| "an escape stands for no character".to_owned())
+        char::from_u32(code).ok_or("an escape stands for no character")
     }
 
-    fn hexadecimal(&mut self) -> Result<u32, String> {
-        let wrong = || "a `\\x` takes two hexadecimal digits, or any number of them in curly brackets".to_owned();
+    fn hexadecimal(&mut self) -> Result<u32, Wrong> {
+        let wrong = || "a `\\x` takes two hexadecimal digits, or any number of them in curly brackets";
         let digits = if self.take_if("{") {
             let digits = self.take_while(|c| c.is_ascii_hexdigit());
             if !self.take_if("}") {
@@ -182,12 +198,12 @@ impl<'p> Scanner<'p> {
     }
 
     /// Up to three octal digits; a single one but zero would refer back to a group.
-    fn octal(&mut self, first: char) -> Result<u32, String> {
+    fn octal(&mut self, first: char) -> Result<u32, Wrong> {
         let mut code = first.to_digit(8).unwrap_or_default();
         for taken in 0..2 {
             let Some(digit) = self.rest.chars().next().and_then(|c| c.to_digit(8)) else {
                 if taken == 0 && first != '0' {
-                    return Err("references back to a group are not supported".to_owned());
+                    return Err("references back to a group are not supported");
                 }
                 break;
             };

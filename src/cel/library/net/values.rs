@@ -8,9 +8,9 @@ use cel::common::types::Type;
 use cel::common::value::{StaticVal, Val};
 
 /// The type of an address.
-pub(super) const IP: Type = Type::new_unspecified_type("net.IP");
+pub(in crate::cel::library) const IP: Type = Type::new_unspecified_type("net.IP");
 /// The type of a range.
-pub(super) const CIDR: Type = Type::new_unspecified_type("net.CIDR");
+pub(in crate::cel::library) const CIDR: Type = Type::new_unspecified_type("net.CIDR");
 
 /// An IP address; never an IPv4 address mapped into IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub(in crate::cel) struct Cidr {
 
 impl Ip {
     /// Reads an address: decimal without leading zeros, or IPv6 without a zone.
+    #[inline(never)]
     pub(in crate::cel) fn parse(text: &str) -> Option<Self> {
         text.parse::<IpAddr>().ok().map(|address| Ip(address.to_canonical()))
     }
