@@ -16,7 +16,9 @@ mod env;
 mod eval;
 mod functions;
 pub(crate) mod guard;
+mod library;
 pub mod limits;
+mod literals;
 mod loops;
 mod lower;
 mod parse;
@@ -228,8 +230,10 @@ fn prepare(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec
         if let (Some(bounded), true) = (bounded::name_of(&call.func_name), call.target.is_some()) {
             bounded.clone_into(&mut call.func_name);
         }
-        let position = usize::from(call.target.is_none());
-        if let ("matches", Some(argument)) = (call.func_name.as_str(), call.args.get_mut(position))
+        mistakes.extend(literals::mistake(call));
+        let target = usize::from(call.target.is_some());
+        if let Some(position) = regex::pattern_argument(&call.func_name, call.target.is_some())
+            && let Some(argument) = call.args.get_mut(position.saturating_sub(target))
             && let Some(pattern) = check::string_literal(argument)
         {
             match Compiled::new(pattern) {

@@ -19,6 +19,8 @@ pub(super) fn name_of(function: &str) -> Option<&'static str> {
         "replace" => Some("@replace"),
         "split" => Some("@split"),
         "join" => Some("@join"),
+        "indexOf" => Some("@indexOf"),
+        "lastIndexOf" => Some("@lastIndexOf"),
         _ => None,
     }
 }

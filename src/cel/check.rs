@@ -3,6 +3,7 @@
 //! Stricter than CEL's runtime, which compares a string with an int and says false, and softer than CEL's own checker:
 //! where a type is not known (`dyn`), anything goes.
 
+mod headers;
 mod operators;
 
 use cel::IdedExpr;
@@ -128,9 +129,9 @@ impl Checker {
     fn select(&mut self, node: &IdedExpr, select: &SelectExpr) -> Type {
         if let Some(headers) = self.headers_operand(&select.operand) {
             if !select.test {
-                self.uses.read_header(headers, Some(&select.field));
+                self.read_header(headers, Some(&select.field));
             }
-            return if select.test { Type::Bool } else { Type::String };
+            return if select.test { Type::Bool } else { headers.value() };
         }
         let operand = self.operand(&select.operand);
         let field = self.field(node, &operand, &select.field, &select.operand);
@@ -165,6 +166,7 @@ impl Checker {
                 }
             }
             Type::Headers => Type::String,
+            Type::HeaderLists => Type::list(Type::String),
             Type::Optional(inner) => {
                 let inner = self.field(node, inner, field, written);
                 Type::Optional(Box::new(inner))
@@ -174,19 +176,6 @@ impl Checker {
                 let what = spelled(written).map_or_else(|| other.to_string(), |name| format!("`{name}` is {other}, which"));
                 self.mistake(node, format!("{what} has no field `{field}`"))
             }
-        }
-    }
-
-    /// Whose headers these are, where a node is `request.headers` or `response.headers` itself.
-    fn headers_operand(&mut self, node: &IdedExpr) -> Option<Object> {
-        let Expr::Select(select) = &node.expr else { return None };
-        let Expr::Ident(root) = &select.operand.expr else { return None };
-        if select.test || select.field != "headers" || self.variable(root).is_some() {
-            return None;
-        }
-        match self.ident(&select.operand, root) {
-            Type::Object(object @ (Object::Request | Object::Response)) => Some(object),
-            _ => None,
         }
     }
 
@@ -206,7 +195,13 @@ impl Checker {
                 return self.function(node, Style::Global, &format!("{namespace}.{}", call.func_name), &arguments);
             }
         }
-        let mut arguments = vec![self.expr(target)];
+        if let Some(headers) = self.headers_operand(node) {
+            self.read_header(headers, None);
+            return headers.view();
+        }
+        let headers = if call.func_name == "cookie" { self.headers_operand(target) } else { None };
+        // A cookie is looked for on every line.
+        let mut arguments = vec![headers.map_or_else(|| self.expr(target), |headers| headers.view())];
         arguments.extend(call.args.iter().map(|argument| self.expr(argument)));
         self.function(node, Style::Member, &call.func_name, &arguments)
     }
@@ -239,6 +234,7 @@ impl Checker {
             Type::List(element) => (*element, Type::Dyn),
             Type::Map(key, value) => (*key, *value),
             Type::Headers => (Type::String, Type::String),
+            Type::HeaderLists => (Type::String, Type::list(Type::String)),
             Type::Dyn => (Type::Dyn, Type::Dyn),
             other => {
                 self.mistake(&comprehension.iter_range, format!("{other} has no elements: expected a list or a map"));

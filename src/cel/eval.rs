@@ -111,6 +111,9 @@ fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
         ExecutionError::Overflow(operator, ..) => format!("overflow in `{operator}`"),
         ExecutionError::IndexOutOfBounds(_) => "index out of bounds".to_owned(),
         ExecutionError::FunctionError { function, message } if message == NOT_UTF8 && !spells(root, function) => NOT_UTF8.to_owned(),
+        ExecutionError::FunctionError { function, message } if function == "fail" && spells(root, message) => {
+            format!("error in `fail`: {message}")
+        }
         ExecutionError::FunctionError { function, .. } => format!("error in `{function}`"),
         ExecutionError::UnexpectedType { got, want } => format!("got {got}, expected {want}"),
         ExecutionError::InvalidArgumentCount { expected, actual } => format!("expected {expected} arguments, got {actual}"),

@@ -1,14 +1,27 @@
-//! Regular expressions, bounded in size; as a CEL value, so that a compiled one can stand where its pattern was.
+//! Regular expressions in RE2's syntax, bounded in size; as a CEL value, so that a compiled one can stand where its pattern
+//! was.
+
+mod class;
+mod re2;
+mod replacement;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 
 use cel::common::types::{BYTES_TYPE, Type};
 use cel::common::value::{StaticVal, Val};
 
-/// The longest pattern, in bytes.
+pub(crate) use self::replacement::{Part, parts};
+
+/// The longest literal pattern, in bytes.
 const MAX_PATTERN: usize = 2048;
-/// The most memory that one compiled pattern may take, in bytes.
+/// The most memory that a compiled literal pattern may take, in bytes.
 const MAX_COMPILED: usize = 1 << 20;
+/// The longest pattern that is made of a request, in bytes.
+const MAX_PATTERN_AT_A_REQUEST: usize = 256;
+/// The most memory that it may take once compiled, in bytes.
+const MAX_COMPILED_AT_A_REQUEST: usize = 1 << 15;
 
 /// The CEL type of a compiled pattern. No expression can name it or make one, it stands only where a literal was.
 pub(crate) const TYPE: Type = Type::new_unspecified_type("regex");
@@ -18,14 +31,24 @@ pub(crate) const TYPE: Type = Type::new_unspecified_type("regex");
 pub(crate) struct Compiled(::regex::Regex);
 
 impl Compiled {
-    /// Compiles a pattern.
+    /// Compiles a literal pattern, when the policy loads.
     pub(crate) fn new(pattern: &str) -> Result<Self, String> {
-        if pattern.len() > MAX_PATTERN {
-            return Err(format!("the pattern has {} bytes, the limit is {MAX_PATTERN}", pattern.len()));
+        Compiled::within(pattern, MAX_PATTERN, MAX_COMPILED)
+    }
+
+    /// Compiles a pattern that is made at a request: its cost is paid each time, and may be the caller's to choose.
+    pub(crate) fn at_a_request(pattern: &str) -> Result<Self, String> {
+        Compiled::within(pattern, MAX_PATTERN_AT_A_REQUEST, MAX_COMPILED_AT_A_REQUEST)
+    }
+
+    fn within(pattern: &str, longest: usize, compiled: usize) -> Result<Self, String> {
+        if pattern.len() > longest {
+            return Err(format!("the pattern has {} bytes, the limit is {longest}", pattern.len()));
         }
-        match ::regex::RegexBuilder::new(pattern).size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).build() {
+        let translated = re2::translate(pattern).map_err(|message| format!("invalid pattern: {message}"))?;
+        match ::regex::RegexBuilder::new(&translated).size_limit(compiled).dfa_size_limit(compiled).build() {
             Ok(regex) => Ok(Compiled(regex)),
-            Err(::regex::Error::CompiledTooBig(_)) => Err(format!("the pattern takes more than {MAX_COMPILED} bytes once compiled")),
+            Err(::regex::Error::CompiledTooBig(_)) => Err(format!("the pattern takes more than {compiled} bytes once compiled")),
             // The crate's message draws the pattern over several lines; the last one says what is wrong.
             Err(error) => {
                 let message = error.to_string();
@@ -37,6 +60,19 @@ impl Compiled {
 
     pub(crate) fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
+    }
+
+    /// What the groups of the first match hold.
+    pub(crate) fn captures<'t>(&self, text: &'t str) -> Option<::regex::Captures<'t>> {
+        self.0.captures(text)
+    }
+}
+
+/// Which argument of a function is a pattern, where the target is counted as the first.
+pub(crate) fn pattern_argument(function: &str, member: bool) -> Option<usize> {
+    match (function, member) {
+        ("matches", _) | ("regexReplace", true) => Some(1),
+        _ => None,
     }
 }
 

@@ -23,7 +23,7 @@ fn headers() -> Headers<'static> {
     lines.into_iter().collect()
 }
 
-fn with_view<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
+pub(super) fn with_view<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
     let source = Given {
         peer_principal: b"spiffe://cluster.local/ns/team-a/sa/reader",
         filter_chain_name: b"inbound-vip|80|http|api.github.com",
@@ -36,17 +36,17 @@ fn with_view<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
     run(&View::new(&facts, &Callers::new(IdentityConfig::default())))
 }
 
-fn rule(source: &str) -> Result<bool, String> {
+pub(super) fn rule(source: &str) -> Result<bool, String> {
     let compiled = Expression::compile(source, Phase::Request, Expected::Rule).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     with_view(|view| compiled.matches(view))
 }
 
-fn value(source: &str) -> Result<Vec<u8>, String> {
+pub(super) fn value(source: &str) -> Result<Vec<u8>, String> {
     let compiled = Expression::compile(source, Phase::Request, Expected::Header).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     with_view(|view| compiled.header_value(view))
 }
 
-fn refused(source: &str, expected: Expected) -> String {
+pub(super) fn refused(source: &str, expected: Expected) -> String {
     match Expression::compile(source, Phase::Request, expected) {
         Ok(_) => panic!("{source} compiles"),
         Err(errors) => errors.iter().map(ExprError::to_string).collect::<Vec<_>>().join("\n"),

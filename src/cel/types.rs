@@ -21,6 +21,12 @@ pub(crate) enum Type {
     Optional(Box<Type>),
     /// The headers of a request or response: a map of strings whose keys ignore letter case.
     Headers,
+    /// A view of them whose values are lists of strings.
+    HeaderLists,
+    /// An IP address.
+    Ip,
+    /// A range of IP addresses.
+    Cidr,
     /// An attribute that has attributes.
     Object(Object),
 }
@@ -47,6 +53,9 @@ impl Type {
             (Type::List(a), Type::List(b)) | (Type::Optional(a), Type::Optional(b)) => a.fits(b),
             (Type::Map(key_a, value_a), Type::Map(key_b, value_b)) => key_a.fits(key_b) && value_a.fits(value_b),
             (Type::Headers, Type::Map(key, value)) => Type::String.fits(key) && Type::String.fits(value),
+            (Type::HeaderLists, Type::Map(key, value)) => Type::String.fits(key) && Type::list(Type::String).fits(value),
+            // What a function of headers takes, it takes in any view.
+            (Type::HeaderLists, Type::Headers) => true,
             (a, b) => a == b,
         }
     }
@@ -76,7 +85,10 @@ impl fmt::Display for Type {
             Type::List(element) => write!(f, "list({element})"),
             Type::Map(key, value) => write!(f, "map({key}, {value})"),
             Type::Optional(value) => write!(f, "optional({value})"),
-            Type::Headers => f.write_str("map(string, string)"),
+            Type::Headers => f.write_str("headers"),
+            Type::HeaderLists => f.write_str("headers of lists"),
+            Type::Ip => f.write_str("ip"),
+            Type::Cidr => f.write_str("cidr"),
             Type::Object(object) => f.write_str(object.name()),
         }
     }

@@ -68,9 +68,10 @@ impl Checker {
     fn equality(&mut self, node: &IdedExpr, name: &str, left: &IdedExpr, right: &IdedExpr) -> Type {
         let (a, b) = (self.expr(left), self.expr(right));
         let sign = symbol(name);
+        let headers = |known: &Type| matches!(known, Type::Headers | Type::HeaderLists);
         if a == Type::Null || b == Type::Null {
             // Anything may be asked whether it is null.
-        } else if a == Type::Headers || b == Type::Headers {
+        } else if headers(&a) || headers(&b) {
             self.mistake(node, format!("`{sign}` does not compare headers as a whole: compare single ones"));
         } else if matches!(a, Type::Object(_)) || matches!(b, Type::Object(_)) {
             let what = if matches!(a, Type::Object(_)) { &a } else { &b };
@@ -148,8 +149,8 @@ impl Checker {
             if !key.fits(&Type::String) {
                 return self.mistake(index, format!("a header's name is a string, not {key}"));
             }
-            self.uses.read_header(headers, string_literal(index));
-            return Type::String;
+            self.read_header(headers, string_literal(index));
+            return headers.value();
         }
         let known = self.operand(container);
         let key = self.expr(index);
@@ -163,6 +164,7 @@ impl Checker {
             Type::List(element) if key.is_number() || key == Type::Dyn => *element,
             Type::Map(keys, value) if key.fits(&keys) || (key.is_number() && keys.is_number()) => *value,
             Type::Headers if key.fits(&Type::String) => Type::String,
+            Type::HeaderLists if key.fits(&Type::String) => Type::list(Type::String),
             Type::Optional(inner) => match *inner {
                 Type::List(element) => Type::Optional(element),
                 Type::Map(_, value) => Type::Optional(value),

@@ -1,0 +1,65 @@
+//! `request.headers` and `response.headers` where they are named as such, and their views.
+
+use cel::IdedExpr;
+use cel::common::ast::Expr;
+
+use super::Checker;
+use crate::cel::types::{Object, Type};
+
+/// Headers, as far as an expression names them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named {
+    pub(super) of: Object,
+    /// Whether the values are lists.
+    lists: bool,
+    /// Whether a value is made of every line, and so does not depend on which of them is looked at.
+    every_line: bool,
+}
+
+impl Named {
+    /// The type of the view.
+    pub(super) fn view(self) -> Type {
+        if self.lists { Type::HeaderLists } else { Type::Headers }
+    }
+
+    /// The type of its values.
+    pub(super) fn value(self) -> Type {
+        if self.lists { Type::list(Type::String) } else { Type::String }
+    }
+}
+
+impl Checker {
+    /// Which headers a node names, where it is `request.headers`, `response.headers` or a view of them.
+    pub(super) fn headers_operand(&mut self, node: &IdedExpr) -> Option<Named> {
+        match &node.expr {
+            Expr::Select(select) => {
+                let Expr::Ident(root) = &select.operand.expr else { return None };
+                if select.test || select.field != "headers" || self.variable(root).is_some() {
+                    return None;
+                }
+                match self.ident(&select.operand, root) {
+                    Type::Object(of @ (Object::Request | Object::Response)) => Some(Named { of, lists: false, every_line: false }),
+                    _ => None,
+                }
+            }
+            Expr::Call(call) if call.args.is_empty() => {
+                let view = |lists| move |named: Named| Named { lists, every_line: true, ..named };
+                let target = call.target.as_deref()?;
+                match call.func_name.as_str() {
+                    "redacted" => self.headers_operand(target),
+                    "join" => self.headers_operand(target).map(view(false)),
+                    "raw" | "split" => self.headers_operand(target).map(view(true)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Notes that a header is read, or with no name that any may be.
+    pub(super) fn read_header(&mut self, named: Named, name: Option<&str>) {
+        if !named.every_line {
+            self.uses.read_header(named.of, name);
+        }
+    }
+}

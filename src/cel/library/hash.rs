@@ -1,0 +1,43 @@
+//! `sha256.encode`, `sha1.encode` and `md5.encode`: digests as lower-case hex.
+//!
+//! SHA-1 and MD5 are for what was agreed with others, a cache key or a signature's old form; neither resists a collision.
+
+use cel::common::value::CowVal;
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use super::Parameter::{Bytes, Text};
+use super::Style::Global;
+use super::{Evaluated, Overload, bytes, run, string};
+
+pub(super) const FUNCTIONS: &[Overload] = &[
+    Overload("sha256.encode", Global, &[Text], |arguments| run(arguments, sha256)),
+    Overload("sha256.encode", Global, &[Bytes], |arguments| run(arguments, sha256)),
+    Overload("sha1.encode", Global, &[Text], |arguments| run(arguments, sha1)),
+    Overload("sha1.encode", Global, &[Bytes], |arguments| run(arguments, sha1)),
+    Overload("md5.encode", Global, &[Text], |arguments| run(arguments, md5)),
+    Overload("md5.encode", Global, &[Bytes], |arguments| run(arguments, md5)),
+];
+
+fn sha256<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    digest::<Sha256>("sha256.encode", arguments)
+}
+
+fn sha1<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    digest::<Sha1>("sha1.encode", arguments)
+}
+
+fn md5<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    digest::<Md5>("md5.encode", arguments)
+}
+
+fn digest<'b, 'v, D: Digest>(function: &str, arguments: &[CowVal<'_, '_>]) -> Evaluated<'b, 'v> {
+    Ok(string(hex(&D::digest(bytes(function, arguments, 0)?))))
+}
+
+/// Bytes as lower-case hex.
+#[inline(never)]
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}

@@ -1,0 +1,72 @@
+//! `query`, `addQuery` and `setQuery`: the query string of a path or URL.
+
+use cel::ExecutionError;
+use cel::common::value::CowVal;
+
+use super::Parameter::Text;
+use super::Style::Member;
+use super::urlencoded::{Space, decode, encode, pairs};
+use super::{Evaluated, MAX_PARTS, Made, Overload, failed, run, strings, text, too_large};
+
+pub(super) const FUNCTIONS: &[Overload] = &[
+    Overload("query", Member, &[Text, Text], |arguments| run(arguments, query)),
+    Overload("addQuery", Member, &[Text, Text, Text], |arguments| run(arguments, add_query)),
+    Overload("setQuery", Member, &[Text, Text, Text], |arguments| run(arguments, set_query)),
+];
+
+fn add_query<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    with_query("addQuery", arguments, None)
+}
+
+fn set_query<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    with_query("setQuery", arguments, Some(text("setQuery", arguments, 1)?))
+}
+
+/// What stands before the `?`, the query if there is one, and the fragment with its `#`.
+fn parts(url: &str) -> (&str, Option<&str>, &str) {
+    let at = url.find('#').unwrap_or(url.len());
+    let (url, fragment) = url.split_at_checked(at).unwrap_or((url, ""));
+    match url.split_once('?') {
+        Some((path, query)) => (path, Some(query), fragment),
+        None => (url, None, fragment),
+    }
+}
+
+/// Whether a pair as it is written has this name.
+fn is(pair: &str, name: &str) -> bool {
+    pairs(pair.as_bytes()).any(|(written, _)| decode(written, Space::Plus) == name.as_bytes())
+}
+
+fn query<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
+    let (url, name) = (text("query", arguments, 0)?, text("query", arguments, 1)?);
+    let (_, query, _) = parts(url);
+    let mut found = Vec::new();
+    for (written, value) in pairs(query.unwrap_or_default().as_bytes()) {
+        if decode(written, Space::Plus) != name.as_bytes() {
+            continue;
+        }
+        if found.len() >= MAX_PARTS {
+            return Err(too_large("query"));
+        }
+        found.push(String::from_utf8(decode(value, Space::Plus)).map_err(|_| failed("query", "not UTF-8"))?);
+    }
+    if found.is_empty() { Err(ExecutionError::no_such_key(name)) } else { Ok(strings(found)) }
+}
+
+/// The URL with its pairs, but for those of the name that is removed, and the new one behind them.
+fn with_query<'b, 'v>(function: &'static str, arguments: &[CowVal<'_, '_>], removed: Option<&str>) -> Evaluated<'b, 'v> {
+    let (url, name, value) = (text(function, arguments, 0)?, text(function, arguments, 1)?, text(function, arguments, 2)?);
+    let (path, query, fragment) = parts(url);
+    let mut made = Made::new(function);
+    made.push(path)?;
+    let mut separator = "?";
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !removed.is_some_and(|name| is(pair, name))) {
+        made.push(separator)?;
+        made.push(pair)?;
+        separator = "&";
+    }
+    for part in [separator, &encode(name.as_bytes(), Space::Plus), "=", &encode(value.as_bytes(), Space::Plus), fragment] {
+        made.push(part)?;
+    }
+    Ok(made.value())
+}

@@ -1,0 +1,121 @@
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+
+/// What RE2 (the library, 2025-11) finds in these texts, where the `regex` crate by itself would find something else, or
+/// take or refuse another pattern.
+#[test]
+fn patterns_mean_what_they_mean_in_re2() {
+    for (pattern, text, expected) in [
+        (r"\d", "\u{663}", None),
+        (r"\D", "\u{663}", Some("\u{663}")),
+        (r"\w", "\u{e9}", None),
+        (r"\W", "\u{e9}", Some("\u{e9}")),
+        (r"\s", "\u{b}", None),
+        (r"\S", "\u{a0}", Some("\u{a0}")),
+        (r"[[:space:]]", "\u{b}", Some("\u{b}")),
+        (r"\bb", "\u{e9}b", Some("b")),
+        (r"a\B", "a\u{e9}", None),
+        (r"[\d\w]", "\u{663}\u{e9}", None),
+        (r"[^\D]", "\u{663}4", Some("4")),
+        (r"[a&&b]", "&", Some("&")),
+        (r"[a~~b]", "~", Some("~")),
+        (r"[a[b]", "[", Some("[")),
+        (r"[+--]", ",", Some(",")),
+        (r"[]a]", "]", Some("]")),
+        (r"[a-]", "-", Some("-")),
+        (r"[a-c-e]", "d-", Some("-")),
+        (r"\<a\>", "<a>", Some("<a>")),
+        (r"\<a\>", "a", None),
+        (r"\b{start}a", "a", None),
+        (r"a{,2}", "aa", None),
+        (r"a{,2}", "a{,2}", Some("a{,2}")),
+        (r"{", "{", Some("{")),
+        (r"a{02}", "aa", None),
+        (r"a{2}", "aaa", Some("aa")),
+        (r"\Qa.b\E+", "a.bb", Some("a.bb")),
+        (r"\Q[", "[", Some("[")),
+        (r"\101\x41\x{41}", "AAA", Some("AAA")),
+        (r"\0", "\0", Some("\0")),
+        (r"(?i)k", "\u{212a}", Some("\u{212a}")),
+        (r"(?P<n>a)(?<m>b)", "ab", Some("ab")),
+        (r"^a$", "a\n", None),
+        (r"(?m)^a$", "b\na\n", Some("a")),
+        (r"a.b", "a\nb", None),
+        (r"(?s)a.b", "a\nb", Some("a\nb")),
+        (r"a\z", "a", Some("a")),
+        (r"(?U)a+", "aa", Some("a")),
+        ("a#b c", "a#b c", Some("a#b c")),
+        (r"a|ab", "ab", Some("a")),
+    ] {
+        let compiled = Compiled::new(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+        let found = compiled.captures(text).map(|groups| groups[0].to_owned());
+        assert_eq!(found.as_deref(), expected, "{pattern} in {text:?}");
+        assert_eq!(compiled.is_match(text), expected.is_some(), "{pattern} in {text:?}");
+    }
+}
+
+#[test]
+fn what_re2_refuses_is_refused() {
+    for pattern in [
+        r"\Z",
+        r"\h",
+        r"\u0041",
+        r"\e",
+        r"\cA",
+        r"\1",
+        r"\8",
+        r"\E",
+        r"a**",
+        "a++",
+        "a{2}{3}",
+        "(?x)a",
+        "(?u)a",
+        "(?R)a",
+        "(?P=n)",
+        "(?=a)",
+        "(?<!a)",
+        "(?>a)",
+        "(?#a)",
+        "*",
+        "a{1001}",
+        "(",
+        ")",
+        "[",
+        "[]",
+        "[z-a]",
+        r"[\b]",
+        r"[a-\d]",
+        "[[:foo:]]",
+        r"\x{110000}",
+        r"\x4",
+        r"\",
+        "(?<>a)",
+        "(?P<a b>c)",
+    ] {
+        assert!(Compiled::new(pattern).is_err(), "{pattern}");
+    }
+}
+
+/// The page on functions states these.
+#[test]
+fn some_that_re2_takes_are_refused() {
+    for pattern in [r"\pN", r"\p{Greek}", r"\PL", r"\C", r"[\pL]", "a(?i)+", r"(?P<n>a)|(?P<n>b)", r"\x{D800}"] {
+        assert!(Compiled::new(pattern).is_err(), "{pattern}");
+    }
+}
+
+#[test]
+fn sizes_are_bounded_and_smaller_for_what_a_request_makes() {
+    assert!(Compiled::new(&"a".repeat(2048)).is_ok());
+    assert!(Compiled::new(&"a".repeat(2049)).unwrap_err().contains("the limit is 2048"));
+    assert!(Compiled::new("((a{1000}){1000}){1000}").unwrap_err().contains("once compiled"));
+    for pattern in ["^/repos/[a-z]+(/[0-9]{1,9})?$", "(?i)bearer [-._~+/a-z0-9]+=*", &"a".repeat(256)] {
+        assert!(Compiled::at_a_request(pattern).is_ok(), "{pattern}");
+    }
+    for pattern in [&"a".repeat(257), "(a{100}){100}", ".{1000}"] {
+        assert!(Compiled::new(pattern).is_err() || Compiled::at_a_request(pattern).is_err(), "{pattern}");
+        assert!(Compiled::at_a_request(pattern).is_err(), "{pattern}");
+    }
+}

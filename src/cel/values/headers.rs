@@ -1,0 +1,246 @@
+//! `request.headers` and `response.headers`: a map whose keys ignore letter case, in one of four views.
+
+use std::sync::OnceLock;
+
+use cel::ExecutionError;
+use cel::common::traits::{Container, Indexer, Iterable, Iterator as CelIterator, Sizer};
+use cel::common::types::{CelInt, CelList, CelString, MAP_TYPE, Type};
+use cel::common::value::{CowVal, Val};
+
+use super::{NOT_UTF8, error, field_name};
+use crate::cel::attribute::utf8;
+use crate::cel::library::{Ask, MAX_PARTS, MAX_TEXT};
+use crate::cel::view::HeadersView;
+
+/// What stands for a value that is a secret.
+const REDACTED: &str = "<redacted>";
+
+/// Whether a header's values are secrets, by its lower-case name with hyphens.
+fn is_secret(name: &str) -> bool {
+    matches!(
+        name,
+        "authorization"
+            | "proxy-authorization"
+            | "cookie"
+            | "set-cookie"
+            | "api-key"
+            | "x-api-key"
+            | "x-auth-token"
+            | "x-goog-api-key"
+            | "x-amz-security-token"
+    )
+}
+
+/// What the values of headers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Values {
+    /// The line that is looked at.
+    Chosen,
+    /// All lines, with commas between them.
+    Joined,
+    /// A list of the lines.
+    Lines,
+    /// A list of what commas part in the lines.
+    Parts,
+}
+
+/// Headers as a value.
+#[derive(Debug, Clone)]
+pub(crate) struct HeadersValue<'a> {
+    headers: HeadersView<'a>,
+    values: Values,
+    redacted: bool,
+    names: OnceLock<Vec<CelString<'a>>>,
+}
+
+impl<'a> HeadersValue<'a> {
+    pub(super) fn new(headers: HeadersView<'a>) -> Self {
+        HeadersValue { headers, values: Values::Chosen, redacted: false, names: OnceLock::new() }
+    }
+
+    /// The value at a header's name, or what a function asks.
+    fn at(&self, key: &dyn Val) -> Result<Box<dyn Val + 'a>, ExecutionError> {
+        let view = |values| Ok(Box::new(HeadersValue { values, ..self.clone() }) as Box<dyn Val + 'a>);
+        match key.downcast_ref::<Ask>() {
+            None => self.value(field_name(key)?),
+            Some(Ask::Join) => view(Values::Joined),
+            Some(Ask::Raw) => view(Values::Lines),
+            Some(Ask::Split) => view(Values::Parts),
+            Some(Ask::Redacted) => Ok(Box::new(HeadersValue { redacted: true, ..self.clone() })),
+            Some(Ask::Cookie(name)) => self.cookie(name).map(|value| Box::new(value) as Box<dyn Val + 'a>),
+        }
+    }
+
+    #[inline(never)]
+    fn value(&self, name: &str) -> Result<Box<dyn Val + 'a>, ExecutionError> {
+        if self.values == Values::Chosen {
+            let found = utf8(self.headers.value(name)).map_err(|fault| error(fault, name))?;
+            return Ok(Box::new(CelString::from(if self.hides(name) { REDACTED } else { found })));
+        }
+        let lines = self.lines(name)?;
+        let too_large = || ExecutionError::function_error("headers", "the header passes the limit");
+        if self.values == Values::Joined {
+            let length = lines.iter().fold(0_usize, |sum, line| sum.saturating_add(line.len()).saturating_add(1));
+            return if length > MAX_TEXT { Err(too_large()) } else { Ok(Box::new(CelString::from(lines.join(",")))) };
+        }
+        let split = self.values == Values::Parts;
+        let parts = lines.into_iter().flat_map(|line| if split { Parts::Split(line.split(',')) } else { Parts::Whole(Some(line)) });
+        // One more than may be tells that there are too many.
+        let list: Vec<Box<dyn Val + 'a>> =
+            parts.take(MAX_PARTS.saturating_add(1)).map(|part| Box::new(CelString::from(part)) as Box<dyn Val + 'a>).collect();
+        if list.len() > MAX_PARTS { Err(too_large()) } else { Ok(Box::new(CelList::from(list))) }
+    }
+
+    /// All lines of a header, which are not none.
+    #[inline(never)]
+    fn lines(&self, name: &str) -> Result<Vec<&'a str>, ExecutionError> {
+        let text = |line| utf8(line).map_err(|fault| error(fault, name));
+        let looked_at = self.headers.value(name);
+        if looked_at.is_none() {
+            return Err(ExecutionError::no_such_key(name));
+        }
+        let hidden = self.hides(name);
+        let lines = self.headers.values(name).map(|line| if hidden { Ok(REDACTED) } else { text(Some(line)) });
+        let mut lines = lines.collect::<Result<Vec<&'a str>, _>>()?;
+        if lines.is_empty() {
+            // `host`, which is the authority.
+            lines.push(text(looked_at)?);
+        }
+        Ok(lines)
+    }
+
+    fn hides(&self, name: &str) -> bool {
+        // As some origins read it, an underscore is a hyphen.
+        self.redacted && is_secret(&name.to_ascii_lowercase().replace('_', "-"))
+    }
+
+    /// The value of a cookie (RFC 6265, section 5.4). Sent twice with two values it is an error: which one counts is for
+    /// each origin to say, and so no rule is dodged by sending another first.
+    fn cookie(&self, name: &str) -> Result<CelString<'a>, ExecutionError> {
+        let mut found: Option<&'a str> = None;
+        for line in self.headers.values("cookie") {
+            let line = std::str::from_utf8(line).map_err(|_| ExecutionError::function_error("cookie", NOT_UTF8))?;
+            let cookies = line.split(';').filter_map(|pair| pair.split_once('='));
+            for (_, value) in cookies.filter(|(known, _)| known.trim() == name) {
+                if found.replace(value.trim()).is_some_and(|before| before != value.trim()) {
+                    return Err(ExecutionError::function_error("cookie", "sent twice with two values"));
+                }
+            }
+        }
+        let value = found.ok_or_else(|| ExecutionError::no_such_key(name))?;
+        Ok(CelString::from(if self.redacted { REDACTED } else { value }))
+    }
+
+    /// The names, each once, in the order they first came.
+    fn names(&self) -> &[CelString<'a>] {
+        self.names.get_or_init(|| self.headers.names().into_iter().map(CelString::from).collect())
+    }
+}
+
+/// A line, or its parts without the blanks around them.
+enum Parts<'a> {
+    Whole(Option<&'a str>),
+    Split(std::str::Split<'a, char>),
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        match self {
+            Parts::Whole(line) => line.take(),
+            Parts::Split(parts) => parts.next().map(|part| part.trim_matches([' ', '\t'])),
+        }
+    }
+}
+
+impl Val for HeadersValue<'_> {
+    fn get_type(&self) -> &Type {
+        &MAP_TYPE
+    }
+
+    fn cel_type() -> &'static Type {
+        &MAP_TYPE
+    }
+
+    fn as_container(&self) -> Option<&dyn Container> {
+        Some(self)
+    }
+
+    fn as_indexer<'b, 'v>(&'b self) -> Option<&'b (dyn Indexer + 'v)>
+    where
+        Self: 'v,
+    {
+        Some(self)
+    }
+
+    fn into_indexer<'v>(self: Box<Self>) -> Option<Box<dyn Indexer + 'v>>
+    where
+        Self: 'v,
+    {
+        Some(self)
+    }
+
+    fn as_iterable<'b, 'v>(&'b self) -> Option<&'b (dyn Iterable + 'v)>
+    where
+        Self: 'v,
+    {
+        Some(self)
+    }
+
+    fn as_sizer(&self) -> Option<&dyn Sizer> {
+        Some(self)
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
+    where
+        Self: 'v,
+    {
+        Box::new(self.clone())
+    }
+}
+
+impl Container for HeadersValue<'_> {
+    fn contains(&self, key: &dyn Val) -> Result<bool, ExecutionError> {
+        Ok(self.headers.value(field_name(key)?).is_some())
+    }
+}
+
+impl Indexer for HeadersValue<'_> {
+    fn get<'b, 'v>(&'b self, key: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        self.at(key).map(CowVal::Owned)
+    }
+
+    fn steal<'v>(self: Box<Self>, key: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        self.at(key)
+    }
+}
+
+impl Sizer for HeadersValue<'_> {
+    fn size(&self) -> CelInt {
+        CelInt::from(i64::try_from(self.names().len()).unwrap_or(i64::MAX))
+    }
+}
+
+impl Iterable for HeadersValue<'_> {
+    fn iter<'b, 'v>(&'b self) -> Box<dyn CelIterator<'b, 'v> + 'b>
+    where
+        Self: 'v,
+    {
+        Box::new(Names(self.names().iter()))
+    }
+}
+
+struct Names<'b, 'a>(std::slice::Iter<'b, CelString<'a>>);
+
+impl<'b, 'v, 'a: 'v> CelIterator<'b, 'v> for Names<'b, 'a> {
+    fn next(&mut self) -> Option<&'b (dyn Val + 'v)> {
+        self.0.next().map(|name| name as &(dyn Val + 'v))
+    }
+}
