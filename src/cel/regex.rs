@@ -21,7 +21,9 @@ const MAX_COMPILED: usize = 1 << 20;
 /// The longest pattern that is made of a request, in bytes.
 const MAX_PATTERN_AT_A_REQUEST: usize = 256;
 /// The most memory that it may take once compiled, in bytes.
-const MAX_COMPILED_AT_A_REQUEST: usize = 1 << 15;
+const MAX_COMPILED_AT_A_REQUEST: usize = 1 << 14;
+/// The longest text that it is matched with, in bytes: the time taken grows with the product of the two.
+pub(crate) const MAX_TEXT_AT_A_REQUEST: usize = 4096;
 
 /// The CEL type of a compiled pattern. No expression can name it or make one, it stands only where a literal was.
 pub(crate) const TYPE: Type = Type::new_unspecified_type("regex");

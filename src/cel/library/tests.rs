@@ -274,6 +274,13 @@ fn the_first_match_is_replaced() {
     let pattern = "a".repeat(257);
     assert!(on(&[("a", pattern.as_bytes())], "'a'.matches(request.headers.a)").is_err());
     assert_eq!(on(&[("a", b"^[a-z]+$")], "'abc'.matches(request.headers.a)"), Ok(true));
+    for (length, fits) in [(4096, true), (4097, false)] {
+        let text = "a".repeat(length);
+        let lines: &[(&str, &[u8])] = &[("a", text.as_bytes()), ("b", b"^a")];
+        assert_eq!(on(lines, "request.headers.a.matches(request.headers.b)").is_ok(), fits, "{length}");
+        assert_eq!(on(lines, "request.headers.a.regexReplace('^' + 'a', '') != ''").is_ok(), fits, "{length}");
+        assert_eq!(on(lines, "request.headers.a.matches('^a')"), Ok(true), "{length}");
+    }
 }
 
 #[test]
