@@ -37,7 +37,10 @@ fn policies(figures: &Figures) -> String {
     let cross = crossing(&native, &ours);
     let at = |points: &[(f64, f64)], x: f64| {
         points.windows(2).find_map(|pair| match *pair {
-            [(left, low), (right, high)] if (left..=right).contains(&x) => Some(low + (high - low) * (x - left) / (right - left)),
+            [(left, low), (right, high)] if (left..=right).contains(&x) => {
+                // As the line is drawn, on logarithmic axes.
+                Some(low * (high / low).powf((x / left).ln() / (right / left).ln()))
+            }
             _ => None,
         })
     };
@@ -49,6 +52,7 @@ fn policies(figures: &Figures) -> String {
         y: "microseconds of processor time over no filter",
         lines: vec![
             line("native RBAC, list", native, "1"),
+            line("the same, halfway", self::line(figures, Subject::NativeHalfway), "4"),
             line("Lua tables", self::line(figures, Subject::Lua), "2"),
             line("native RBAC, tree", self::line(figures, Subject::Tree), "3"),
             line("ours", ours, "0"),
@@ -71,7 +75,7 @@ fn fuel(figures: &Figures) -> String {
 
 fn class(subject: Subject) -> &'static str {
     match subject {
-        Subject::Native(_) => "1",
+        Subject::Native(_) | Subject::NativeHalfway(_) => "1",
         Subject::Tree(_) => "3",
         Subject::Lua(_) => "2",
         Subject::NoFilter | Subject::Empty | Subject::Floor | Subject::FloorBinding => "4",

@@ -13,11 +13,11 @@ use crate::pki::TEAM_A_SPIFFE_ID;
 const PRINCIPAL: &str = "io.istio.peer_principal";
 const HOST: &str = "api.github.com";
 
-/// RBAC tries its policies in the order of their names until one matches, so the workshop's gets a name in the middle.
-pub(super) fn native(others: usize) -> Vec<Value> {
+/// RBAC with a list of policies. It tries them in the order of their names until one matches: so many `before` the workshop's.
+pub(super) fn native(others: usize, before: usize) -> Vec<Value> {
     let mut policies = Map::new();
     for index in 0..others {
-        let side = if index < others / 2 { "a" } else { "c" };
+        let side = if index < before { "a" } else { "c" };
         let (permission, caller) = match Shape::Mixed.of(index) {
             Shape::Callers | Shape::Mixed => (json!({"any": true}), policies::caller(index)),
             Shape::Paths => (json!({"url_path": {"path": {"prefix": policies::folder(index)}}}), TEAM_A_SPIFFE_ID.to_owned()),

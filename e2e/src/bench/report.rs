@@ -68,11 +68,11 @@ fn interleaved(text: &mut String, options: &Options, figures: &Figures) {
     for group in &figures.groups {
         let _ = writeln!(text, "### {}\n", heading(group.name));
         match group.name {
-            "workshop" => text.push_str("![](workshop.svg)\n\n"),
+            "workshop" => text.push_str("![bars: what each contestant adds to a request, in microseconds](workshop.svg)\n\n"),
             "number of policies" => text.push_str(
                 "The workshop's policies amid so many others of which none can match: a quarter each for other hosts (by `hosts`, and by\n\
-                 `request.host ==`), other callers and other paths, all expressions different, half of them before the workshop's and half\n\
-                 behind, as in RBAC's order by name. The allowed request.\n\n![](policies.svg)\n\n",
+                 `request.host ==`), other callers and other paths, all expressions different; of ours, half of them stand before the\n\
+                 workshop's and half behind. The allowed request.\n\n![lines: what is added, by the number of policies](policies.svg)\n\n",
             ),
             _ => {}
         }
@@ -163,7 +163,7 @@ fn emulated(text: &mut String, options: &Options, figures: &Figures) {
          The same module in wasmtime, with a host that does what Envoy does: every run gives the same numbers. Fuel is about one per\n\
          wasm instruction, and one for a bulk copy or fill, whatever its length. Figures are of one request after 64 others: of its\n\
          callbacks alone, from its context's creation to its end. Counters that the filter gathers and hands over in its timer's\n\
-         callback are not in them.\n\n![](fuel.svg)\n\n### A request\n\n\
+         callback are not in them.\n\n![bars: instructions of an allowed request](fuel.svg)\n\n### A request\n\n\
          | | request | fuel | host calls | bytes to the guest | bytes from it | allocations for the host |\n|---|---|---|---|---|---|---|\n",
     );
     let crowded = |row: &&Emulated| row.subject.shape().is_some();

@@ -38,9 +38,9 @@ pub(super) fn plans(options: &Options) -> Vec<Plan> {
     };
     let mut flat = vec![Subject::NoFilter];
     flat.extend(few(Subject::Amid, 1, 10_000));
-    flat.extend(few(Subject::Native, 1, 100));
+    flat.extend(few(Subject::Native, 1, 100).chain(few(Subject::NativeHalfway, 100, 100)));
     let mut peers = vec![Subject::NoFilter, Subject::Amid(1)];
-    peers.extend(few(Subject::Native, 1_000, 10_000));
+    peers.extend(few(Subject::Native, 1_000, 10_000).chain(few(Subject::NativeHalfway, 1_000, 10_000)));
     peers.extend(few(Subject::Tree, 1, 1).chain(few(Subject::Tree, options.most, options.most)));
     peers.extend(few(Subject::Lua, 1, 1).chain(few(Subject::Lua, 100, 10_000)));
     vec![

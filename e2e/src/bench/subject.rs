@@ -41,8 +41,10 @@ pub enum Subject {
     AmidPaths(usize),
     /// A quarter of each.
     Amid(usize),
-    /// Envoy's RBAC filter and header_mutation: the workshop's policy amid so many others, as a list.
+    /// Envoy's RBAC filter and header_mutation, a list of policies: the workshop's is tried after so many others.
     Native(usize),
+    /// The same, the workshop's policy in the middle of the list.
+    NativeHalfway(usize),
     /// The same as a matching tree.
     Tree(usize),
     /// Envoy's Lua filter: the workshop's policy amid so many others.
@@ -90,7 +92,8 @@ impl Subject {
             Self::Native(0) => "native RBAC".to_owned(),
             Self::Tree(0) => "native RBAC, matching tree".to_owned(),
             Self::Lua(0) => "Lua".to_owned(),
-            Self::Native(others) => format!("native RBAC, {others} others"),
+            Self::Native(others) => format!("native RBAC, {others} others before"),
+            Self::NativeHalfway(others) => format!("native RBAC, {others} others around"),
             Self::Tree(others) => format!("native RBAC, matching tree, {others} others"),
             Self::Lua(others) => format!("Lua, {others} others"),
             _ => format!("ours, {} others ({})", self.others(), self.shape().map_or("", Shape::name)),
@@ -106,6 +109,7 @@ impl Subject {
             | Self::AmidPaths(others)
             | Self::Amid(others)
             | Self::Native(others)
+            | Self::NativeHalfway(others)
             | Self::Tree(others)
             | Self::Lua(others) => others,
             _ => 0,
@@ -164,7 +168,7 @@ impl Contestants {
         let ours = |workshop: &Workshop| Some(Plugin { module: filter_wasm(), configuration: workshop.text() });
         let quiet = self.workshop.audit(Audit::None);
         match subject {
-            Subject::NoFilter | Subject::Native(_) | Subject::Tree(_) | Subject::Lua(_) => None,
+            Subject::NoFilter | Subject::Native(_) | Subject::NativeHalfway(_) | Subject::Tree(_) | Subject::Lua(_) => None,
             Subject::Empty => bare(&self.guests.empty),
             Subject::Floor => bare(&self.guests.floor),
             Subject::FloorBinding => bare(&self.guests.floor_binding),
@@ -181,7 +185,8 @@ impl Contestants {
     pub(super) fn filters(&self, subject: Subject) -> Result<Vec<Value>, BenchError> {
         Ok(match subject {
             Subject::NoFilter => Vec::new(),
-            Subject::Native(others) => peers::native(others),
+            Subject::Native(others) => peers::native(others, others),
+            Subject::NativeHalfway(others) => peers::native(others, others / 2),
             Subject::Tree(others) => peers::tree(others),
             Subject::Lua(others) => peers::lua(others),
             _ => match self.plugin(subject) {
