@@ -149,6 +149,7 @@ fn maps_are_made_of_keys_and_values() {
         "request.headers.exists(name, value, name == 'x-team' && value == 'a')",
         "[[1], [2, 3]].exists(i, inner, inner.exists(j, v, i == 1 && j == 1 && v == 3))",
         "[[1]].all(v, inner, inner.all(w, v, v == 1)) && {'v': 1}.all(k, v, [2].all(v, v == 2) && v == 1)",
+        "[10].all(i, v, [1].all(j, w, v == 10 && w == 1)) && [1].transformList(i, v, 'a'.with(v, v)) == ['a']",
         "[1, 2].transformList(i, v, v.with(w, w + i)) == [1, 3] && [3].transformList(i, v, [v].map(v, v + 1)) == [[4]]",
     ] {
         assert_eq!(rule(source), Ok(true), "{source}");
