@@ -12,8 +12,8 @@ use crate::request::{Facts, Given};
 /// Evaluates a rule on a request with these headers.
 fn on(lines: &[(&str, &[u8])], source: &str) -> Result<bool, String> {
     let headers: Headers<'_> = lines.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
-    let source_of_facts = Given::default();
-    let facts = Facts::new(headers, &source_of_facts);
+    let nothing = Given::default();
+    let facts = Facts::new(headers, &nothing);
     let compiled = Expression::compile(source, Phase::Request, Expected::Rule).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     compiled.matches(&View::new(&facts, &Callers::new(IdentityConfig::default())))
 }
