@@ -135,8 +135,8 @@ fn agree(source: &str, phase: Phase, expected: Expected, requests: &[Made], comp
         let mut hasher = DefaultHasher::new();
         (source, request).hash(&mut hasher);
         if compared.seen.insert(hasher.finish()) {
-            compared.cases += 1;
-            compared.values += usize::from(ours.is_ok());
+            compared.cases = compared.cases.saturating_add(1);
+            compared.values = compared.values.saturating_add(usize::from(ours.is_ok()));
         }
     }
     Ok(())
@@ -154,7 +154,7 @@ fn compare(phase: Phase, expected: Expected, sources: impl Strategy<Value = Stri
             requests.insert(made().new_tree(&mut runner).expect("a request").current());
         }
         let requests: Vec<Made> = requests.into_iter().collect();
-        let expressions = SHARED.min((wanted - compared.borrow().cases).div_ceil(REQUESTS));
+        let expressions = SHARED.min(wanted.saturating_sub(compared.borrow().cases).div_ceil(REQUESTS));
         let config = Config { cases: u32::try_from(expressions).expect("a small number"), ..config.clone() };
         let mut runner = TestRunner::new_with_rng(config, runner.new_rng());
         let outcome = runner.run(&sources, |source| agree(&source, phase, expected, &requests, &mut compared.borrow_mut()));
