@@ -40,6 +40,10 @@ test-e2e: build-wasm ## the compiled filter, in an emulated host and in a real E
 	@envoy=$$($(setup)/envoy); ENVOY=$$envoy $(CARGO) test -p e2e $(ARGS)
 e2e: test-e2e
 
+.PHONY: differential
+differential: ## the engine against the `cel` crate's interpreter, on CASES generated cases (1000000)
+	EGRESS_DIFFERENTIAL_CASES=$(or $(CASES),1000000) $(CARGO) test --profile differential -p egress-filter --lib differential -- --nocapture
+
 .PHONY: wasm
 wasm: build-wasm ## builds the filter, and prints its path and size
 	@printf '%s  %s bytes\n' $(wasm) $$(wc -c < $(wasm))

@@ -8,6 +8,7 @@ mod index;
 mod tests;
 mod warnings;
 
+pub use crate::audit::load::load_record;
 use crate::audit::{self, Record};
 use crate::authorization::{self, Judgement, Rule};
 use crate::cel::view::View;
