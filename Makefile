@@ -44,6 +44,26 @@ e2e: test-e2e
 differential: ## the engine against the `cel` crate's interpreter, on CASES generated cases (1000000)
 	EGRESS_DIFFERENTIAL_CASES=$(or $(CASES),1000000) $(CARGO) test --profile differential -p egress-filter --lib differential -- --nocapture
 
+# Coverage counters as a stable compiler has them, in everything but what the compiler itself runs.
+fuzz_coverage := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
+fuzz_host     = $(shell $(CARGO) -vV | sed -n 's/^host: //p')
+fuzz          = target/fuzz/$(fuzz_host)/release/expressions
+fuzz_limits  := -max_len=4096 -timeout=20 -rss_limit_mb=1024 -dict=e2e/fuzz/words.dict -artifact_prefix=target/fuzz/
+
+.PHONY: build-fuzz
+build-fuzz:
+	@RUSTFLAGS='$(fuzz_coverage)' $(CARGO) build --release --manifest-path e2e/fuzz/Cargo.toml --target-dir target/fuzz --target $(fuzz_host)
+	@rm -rf target/fuzz/seeds; mkdir -p target/fuzz/seeds target/fuzz/corpus; split -a 3 -l 1 e2e/fuzz/seeds.txt target/fuzz/seeds/
+
+.PHONY: fuzz
+fuzz: build-fuzz ## feeds the engine mutated expressions, requests and configurations for SECONDS (60); what fails is in target/fuzz
+	@ulimit -s 1024; $(fuzz) target/fuzz/corpus target/fuzz/seeds $(fuzz_limits) -max_total_time=$(or $(SECONDS),60)
+
+.PHONY: test-fuzz
+test-fuzz: build-fuzz ## a few seconds of that, the same each time
+	@ulimit -s 1024; $(fuzz) target/fuzz/seeds $(fuzz_limits) -seed=1 -runs=10000 >target/fuzz/log 2>&1 || { tail -n 40 target/fuzz/log; exit 1; }; \
+	tail -n 1 target/fuzz/log
+
 .PHONY: wasm
 wasm: build-wasm ## builds the filter, and prints its path and size
 	@printf '%s  %s bytes\n' $(wasm) $$(wc -c < $(wasm))
