@@ -24,7 +24,7 @@ demo: build-wasm ## the egress workshop in a real Envoy, left running for your o
 	ENVOY=$$envoy exec target/debug/demo $(ARGS)
 
 .PHONY: test
-test: test-native test-wasm test-e2e ## every test: the engine natively and as wasm in Node, the filter in an emulated host and in a real Envoy
+test: test-native test-fuzz test-wasm test-e2e ## every test: the engine natively, fuzzed, and as wasm in Node, the filter in an emulated host and in a real Envoy
 
 .PHONY: test-native
 test-native: ## the engine's tests, natively
