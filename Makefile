@@ -24,7 +24,7 @@ demo: build-wasm ## the egress workshop in a real Envoy, left running for your o
 	ENVOY=$$envoy exec target/debug/demo $(ARGS)
 
 .PHONY: test
-test: test-native test-wasm test-e2e ## every test: the engine natively and as wasm in Node, the filter in an emulated host and in a real Envoy
+test: test-native test-fuzz test-wasm test-e2e ## every test: the engine natively, fuzzed, and as wasm in Node, the filter in an emulated host and in a real Envoy
 
 .PHONY: test-native
 test-native: ## the engine's tests, natively
@@ -39,6 +39,30 @@ test-wasm: ## the engine's tests as wasm, in Node's V8
 test-e2e: build-wasm ## the compiled filter, in an emulated host and in a real Envoy
 	@envoy=$$($(setup)/envoy); ENVOY=$$envoy $(CARGO) test -p e2e $(ARGS)
 e2e: test-e2e
+
+.PHONY: differential
+differential: ## the engine against the `cel` crate's interpreter, on CASES generated cases (1000000)
+	EGRESS_DIFFERENTIAL_CASES=$(or $(CASES),1000000) $(CARGO) test --profile differential -p egress-filter --lib differential -- --nocapture
+
+# Coverage counters as a stable compiler has them, in everything but what the compiler itself runs.
+fuzz_coverage := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
+fuzz_host     = $(shell $(CARGO) -vV | sed -n 's/^host: //p')
+fuzz          = target/fuzz/$(fuzz_host)/release/expressions
+fuzz_limits  := -max_len=4096 -timeout=20 -rss_limit_mb=1024 -dict=e2e/fuzz/words.dict -artifact_prefix=target/fuzz/
+
+.PHONY: build-fuzz
+build-fuzz:
+	@RUSTFLAGS='$(fuzz_coverage)' $(CARGO) build --release --manifest-path e2e/fuzz/Cargo.toml --target-dir target/fuzz --target $(fuzz_host)
+	@rm -rf target/fuzz/seeds; mkdir -p target/fuzz/seeds target/fuzz/corpus; split -a 3 -l 1 e2e/fuzz/seeds.txt target/fuzz/seeds/
+
+.PHONY: fuzz
+fuzz: build-fuzz ## feeds the engine mutated expressions, requests and configurations for SECONDS (60); what fails is in target/fuzz
+	@ulimit -s 1024; $(fuzz) target/fuzz/corpus target/fuzz/seeds $(fuzz_limits) -max_total_time=$(or $(SECONDS),60)
+
+.PHONY: test-fuzz
+test-fuzz: build-fuzz ## a few seconds of that, the same each time
+	@ulimit -s 1024; $(fuzz) target/fuzz/seeds $(fuzz_limits) -seed=1 -runs=10000 >target/fuzz/log 2>&1 || { tail -n 40 target/fuzz/log; exit 1; }; \
+	tail -n 1 target/fuzz/log
 
 .PHONY: wasm
 wasm: build-wasm ## builds the filter, and prints its path and size

@@ -1,5 +1,7 @@
 //! The audit record: one line of JSON per decision.
 
+pub(crate) mod load;
+
 use std::borrow::Cow;
 
 use serde::Serialize;

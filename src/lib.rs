@@ -26,6 +26,9 @@ pub mod cel;
 pub mod config;
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 mod filter;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 mod header_name;
 pub mod identity;

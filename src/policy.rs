@@ -13,6 +13,7 @@ mod warnings;
 use std::borrow::Cow;
 use std::sync::Mutex;
 
+pub use crate::audit::load::load_record;
 use crate::audit::{self, Record};
 use crate::authorization::{self, Judgement, Rule};
 use crate::cel::view::View;

@@ -115,6 +115,29 @@ fn an_update_that_is_refused_leaves_the_last_good_one_in_force() {
 }
 
 #[test]
+fn what_cannot_be_meant_is_warned_of_and_loaded() {
+    let vm = Vm::new(&MODULE, HostOptions { canary: false, ..HostOptions::default() }).expect("the filter starts");
+    let policy = |index: usize| {
+        let rule = r#"request.host == "b.com""#;
+        json!({"name": format!("p{index}"), "hosts": ["a.com"], "traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [rule]}}}})
+    };
+    let configured = vm.configure(json!({"policies": (0..25).map(policy).collect::<Vec<_>>()}).to_string());
+    assert!(configured.accepted, "{:?}", configured.logs);
+    let warned: Vec<_> = configured.logs.iter().filter(|log| log.level == LogLevel::Warn).map(|log| log.text.as_str()).collect();
+    assert_eq!(warned.len(), 21, "{warned:#?}");
+    assert_eq!(
+        warned[0],
+        "egress filter: configuration warning: policy `p0`: policies[0].traffic.authorization.policy.matchExpressions[0]: `request.host` is never `b.com`: the policy's `hosts` do not have it"
+    );
+    assert_eq!(warned[20], "egress filter: configuration warnings: 25, of which 20 are shown");
+    let records = |logs: &[e2e::host::Log]| -> Vec<Value> { logs.iter().filter_map(|log| serde_json::from_str(&log.text).ok()).collect() };
+    let [record] = &records(&configured.logs)[..] else { panic!("{:?}", configured.logs) };
+    assert_eq!((&record["event"], &record["verdict"], &record["policies"]), (&json!("egress-configuration"), &json!("loaded"), &json!(25)));
+    let [record] = &records(&vm.configure("{}").logs)[..] else { panic!("one record of a refusal") };
+    assert_eq!((&record["verdict"], &record["errors"][0]["message"]), (&json!("refused"), &json!("field `policies` is missing")));
+}
+
+#[test]
 fn envoy_does_not_start_with_them() {
     let pki = Arc::new(Pki::new());
     for case in CASES.iter().filter(|case| case.envoy) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use e2e::envoy::workspace_root;
-use egress_filter::policy::Engine;
+use egress_filter::policy::{Engine, load_record};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -50,6 +50,19 @@ fn the_readmes_example_of_an_error_is_what_one_says() {
 }
 
 #[test]
+fn the_readmes_example_of_a_warning_is_what_one_says() {
+    let shown = blocks(&read("README.md"), "text").into_iter().find(|block| block.contains("egress-configuration")).expect("an example");
+    let configuration = serde_json::json!({"policies": [{"name": "p", "traffic": {"authorization": {
+        "action": "Allow",
+        "policy": {"matchExpressions": ["source.identity.namespace == \"a\" && source.identity.namespace == \"b\""]},
+    }}}]});
+    let engine = Engine::load(configuration.to_string().as_bytes()).expect("a legal configuration");
+    let [warning] = engine.warnings() else { panic!("{:?}", engine.warnings()) };
+    let record = load_record(Ok(&engine)).replace(&warning.place, "policies[0]...").replace(&warning.message.replace('"', "\\\""), "...");
+    assert_eq!(shown, format!("{warning}\n{record}"));
+}
+
+#[test]
 fn the_readme_tells_the_limits_that_are_kept() {
     use egress_filter::{cel::limits, config};
     let readme = read("README.md").replace('\n', " ").replace(',', "");
@@ -63,6 +76,7 @@ fn the_readme_tells_the_limits_that_are_kept() {
         ),
         format!("{} bytes {} levels", limits::MAX_SOURCE, limits::MAX_DEPTH),
         format!("{} parts in the first argument of `default`", limits::MAX_DOUBLED),
+        format!("more than {} steps of loops", limits::MAX_STEPS),
     ] {
         assert!(readme.contains(&told), "the README does not say `{told}`");
     }

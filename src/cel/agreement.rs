@@ -2,8 +2,61 @@
 
 use cel::IdedExpr;
 
-use super::view::View;
+use super::view::{ChosenLine, View};
 use super::{Expected, ExprError, Expression, Phase, budget, eval, parse, prepare};
+use crate::config::IdentityConfig;
+use crate::identity::peer::Callers;
+use crate::request::headers::Headers;
+use crate::request::{Facts, Given};
+
+/// A header's name and value.
+type Line<'a> = (&'a [u8], &'a [u8]);
+
+/// Everything that an expression can look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Scene<'a> {
+    /// The request's headers.
+    pub(crate) lines: Vec<Line<'a>>,
+    pub(crate) caller: &'a [u8],
+    pub(crate) service: &'a [u8],
+    /// The source's address, and the destination's.
+    pub(crate) addresses: [&'a [u8]; 2],
+    pub(crate) version: &'a [u8],
+    /// Which line of a header is looked at.
+    pub(crate) chosen: Option<(&'a str, usize)>,
+    /// What an earlier policy made of one of the request's headers.
+    pub(crate) changed: Option<Line<'a>>,
+    /// The response's headers.
+    pub(crate) response: Vec<Line<'a>>,
+}
+
+impl Scene<'_> {
+    /// Shows it to an expression.
+    pub(crate) fn view<T>(&self, phase: Phase, run: impl FnOnce(&View<'_>) -> T) -> T {
+        let source = Given {
+            peer_principal: self.caller,
+            filter_chain_name: self.service,
+            protocol: self.version,
+            source_address: self.addresses[0],
+            destination_address: self.addresses[1],
+            ..Given::default()
+        };
+        let facts = Facts::new(self.lines.iter().copied().collect(), &source);
+        let callers = Callers::new(IdentityConfig::default());
+        let mut request = facts.headers.clone();
+        if let Some((name, value)) = self.changed {
+            request.remove(|line| line == name);
+            request.add(name, value);
+        }
+        let response: Headers<'_> = self.response.iter().copied().collect();
+        let plain = View::new(&facts, &callers).with_request(&request);
+        let of = |(name, index): &(&'_ str, usize)| plain.request_headers().values(name).nth(*index);
+        let chosen: Vec<ChosenLine<'_>> =
+            self.chosen.iter().filter_map(|chosen| Some(ChosenLine { name: chosen.0, value: of(chosen)? })).collect();
+        let view = plain.at_lines(&chosen);
+        run(&if phase == Phase::Response { view.with_response(&response) } else { view })
+    }
+}
 
 /// An expression and its unlowered form.
 #[derive(Debug)]
@@ -38,5 +91,14 @@ impl Agreement {
             Expected::Rule => eval::rule(&self.root, env, view, patterns).map(|value| vec![u8::from(value)]),
             Expected::Header => eval::header(&self.root, env, view, patterns),
         }
+    }
+}
+
+#[cfg(feature = "fuzzing")]
+impl Agreement {
+    /// Whether an interpreter's answer may be another than that of the lowered form: what differs each time it is asked, and
+    /// a budget that short cuts do not use up.
+    pub(crate) fn may_differ(source: &str, theirs: &Result<Vec<u8>, String>) -> bool {
+        ["uuid", "random"].iter().any(|function| source.contains(function)) || matches!(theirs, Err(message) if message == eval::EXCEEDED)
     }
 }

@@ -19,11 +19,9 @@ use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
 use super::bounded::MAX_TEXT;
+use super::limits::MAX_STEPS;
 use crate::request::headers::Headers;
 
-/// What one evaluation may spend. A step of a loop costs one, more where the request is large; so does each call in it, and
-/// what is made costs one for each [`UNIT`] bytes.
-pub(super) const BUDGET: u64 = 100_000;
 /// How many bytes made cost as much as a step: at most 6.4 MB are made in one evaluation.
 const UNIT: usize = 64;
 /// A step costs one more for each of these bytes of the request, since it may look at all of them.
@@ -62,7 +60,7 @@ impl Budget {
 
     /// Whether more was asked for than there was.
     pub(super) fn is_exceeded(&self) -> bool {
-        self.spent.load(Ordering::Relaxed) > BUDGET
+        self.spent.load(Ordering::Relaxed) > MAX_STEPS
     }
 
     fn step(&self) -> u64 {
@@ -72,7 +70,7 @@ impl Budget {
     fn spend(&self, cost: u64) -> Result<(), ExecutionError> {
         let spent = self.spent.load(Ordering::Relaxed).saturating_add(cost);
         self.spent.store(spent, Ordering::Relaxed);
-        if spent > BUDGET { Err(ExecutionError::function_error("@budget", "exceeded")) } else { Ok(()) }
+        if spent > MAX_STEPS { Err(ExecutionError::function_error("@budget", "exceeded")) } else { Ok(()) }
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod formula;
 mod solve;
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod soundness;
 mod values;
 
@@ -84,10 +84,12 @@ pub(crate) fn examine(expressions: &[Expression], combine: Combine, known: Known
     for (position, expression) in expressions.iter().enumerate() {
         let Code::Rule(test) = &expression.code else { return findings };
         formulas.push(reader.read(test));
-        let mut found = reader.take_objections();
-        found.sort_unstable();
-        found.dedup();
-        findings.parts.extend(found.into_iter().map(|message| (position, message)));
+        for message in reader.take_objections() {
+            let found = (position, message);
+            if !findings.parts.contains(&found) {
+                findings.parts.push(found);
+            }
+        }
     }
     // What is never so in a part is why the whole is settled, if it is: one warning is enough.
     if !findings.parts.is_empty() {

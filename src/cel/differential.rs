@@ -16,13 +16,8 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::agreement::Agreement;
-use super::view::{ChosenLine, View};
+use super::agreement::{Agreement, Scene};
 use super::{Expected, Phase};
-use crate::config::IdentityConfig;
-use crate::identity::peer::Callers;
-use crate::request::headers::Headers;
-use crate::request::{Facts, Given};
 
 /// How many cases there are, unless the environment says: in each of the three tests a third of them.
 const CASES: usize = 120_000;
@@ -31,28 +26,17 @@ const REQUESTS: usize = 50;
 /// How many expressions share their requests.
 const SHARED: usize = 1_000;
 
-/// What a request may be made of, in small numbers so that expressions meet what they look for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Made {
-    pub(super) lines: Vec<(&'static str, &'static [u8])>,
-    caller: &'static [u8],
-    service: &'static [u8],
-    addresses: [&'static [u8]; 2],
-    version: &'static [u8],
-    /// Which line of a header is looked at.
-    chosen: Option<(&'static str, usize)>,
-    /// What an earlier policy made of the request's headers.
-    changed: Option<(&'static str, &'static [u8])>,
-    response: Vec<(&'static str, &'static [u8])>,
-}
+/// What a request is made of, in small numbers so that expressions meet what they look for.
+pub(super) type Made = Scene<'static>;
 
 pub(super) fn made() -> impl Strategy<Value = Made> {
     const VALUES: &[&[u8]] = &[b"", b"a", b"b", b"team-a", b"\xff", b"/zen", b"caf\xc3\xa9", b"a,b", b"GET"];
     const NAMES: &[&str] = &["a", "x-b", "x_b", "host", "x-c"];
     let optional = |name: &'static str, values: &'static [&'static [u8]]| {
-        proptest::option::weighted(0.9, select(values)).prop_map(move |value| value.map(|value| (name, value)))
+        proptest::option::weighted(0.9, select(values)).prop_map(move |value| value.map(|value| (name.as_bytes(), value)))
     };
-    let lines = || proptest::collection::vec((select(NAMES), select(VALUES)), 0..5);
+    let line = || (select(NAMES), select(VALUES)).prop_map(|(name, value)| (name.as_bytes(), value));
+    let lines = || proptest::collection::vec(line(), 0..5);
     let headers = (
         optional(":method", &[b"GET", b"POST", b"a", b"\xff"]),
         optional(":scheme", &[b"http", b"a"]),
@@ -76,43 +60,14 @@ pub(super) fn made() -> impl Strategy<Value = Made> {
     let versions: &[&[u8]] = &[b"", b"HTTP/1.1"];
     let facts = (select(callers), select(services), select(addresses), select(addresses), select(versions));
     let response = (optional(":status", &[b"200", b"404", b"x", b"\xff"]), lines());
-    let rest =
-        (proptest::option::of((select(NAMES), 0..3_usize)), proptest::option::weighted(0.2, (select(NAMES), select(VALUES))), response);
+    let rest = (proptest::option::of((select(NAMES), 0..3_usize)), proptest::option::weighted(0.2, line()), response);
     (headers, facts, rest).prop_map(|(headers, facts, (chosen, changed, (status, mut response)))| {
         let (method, scheme, authority, path, id, mut lines) = headers;
         let (caller, service, source, destination, version) = facts;
         lines.extend([method, scheme, authority, path, id].into_iter().flatten());
         response.extend(status);
-        Made { lines, caller, service, addresses: [source, destination], version, chosen, changed, response }
+        Scene { lines, caller, service, addresses: [source, destination], version, chosen, changed, response }
     })
-}
-
-pub(super) fn with_view<T>(made: &Made, phase: Phase, run: impl FnOnce(&View<'_>) -> T) -> T {
-    let headers: Headers<'_> = made.lines.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
-    let source = Given {
-        peer_principal: made.caller,
-        filter_chain_name: made.service,
-        protocol: made.version,
-        source_address: made.addresses[0],
-        destination_address: made.addresses[1],
-        ..Given::default()
-    };
-    let facts = Facts::new(headers, &source);
-    let callers = Callers::new(IdentityConfig::default());
-    let mut request = facts.headers.clone();
-    if let Some((name, value)) = made.changed {
-        request.remove(|line| line == name.as_bytes());
-        request.add(name.as_bytes(), value);
-    }
-    let response: Headers<'_> = made.response.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
-    let plain = View::new(&facts, &callers).with_request(&request);
-    let of = |(name, index): &(&'static str, usize)| {
-        let value = plain.request_headers().values(name).nth(*index)?;
-        Some(ChosenLine { name, value })
-    };
-    let chosen: Vec<ChosenLine<'_>> = made.chosen.iter().filter_map(of).collect();
-    let view = plain.at_lines(&chosen);
-    run(&if phase == Phase::Response { view.with_response(&response) } else { view })
 }
 
 fn cases() -> usize {
@@ -136,13 +91,13 @@ fn agree(source: &str, phase: Phase, expected: Expected, requests: &[Made], comp
         return Err(TestCaseError::reject("the check refuses it"));
     };
     for request in requests {
-        let (ours, theirs) = with_view(request, phase, |view| (both.ours(view), both.theirs(view)));
+        let (ours, theirs) = request.view(phase, |view| (both.ours(view), both.theirs(view)));
         prop_assert_eq!(ours.as_ref().ok(), theirs.as_ref().ok(), "{} on {:?}: {:?} against {:?}", source, request, ours, theirs);
         let mut hasher = DefaultHasher::new();
         (source, request).hash(&mut hasher);
         if compared.seen.insert(hasher.finish()) {
-            compared.cases += 1;
-            compared.values += usize::from(ours.is_ok());
+            compared.cases = compared.cases.saturating_add(1);
+            compared.values = compared.values.saturating_add(usize::from(ours.is_ok()));
         }
     }
     Ok(())
@@ -160,7 +115,7 @@ fn compare(phase: Phase, expected: Expected, sources: impl Strategy<Value = Stri
             requests.insert(made().new_tree(&mut runner).expect("a request").current());
         }
         let requests: Vec<Made> = requests.into_iter().collect();
-        let expressions = SHARED.min((wanted - compared.borrow().cases).div_ceil(REQUESTS));
+        let expressions = SHARED.min(wanted.saturating_sub(compared.borrow().cases).div_ceil(REQUESTS));
         let config = Config { cases: u32::try_from(expressions).expect("a small number"), ..config.clone() };
         let mut runner = TestRunner::new_with_rng(config, runner.new_rng());
         let outcome = runner.run(&sources, |source| agree(&source, phase, expected, &requests, &mut compared.borrow_mut()));

@@ -12,6 +12,9 @@ pub const MAX_SOURCE: usize = 4096;
 pub const MAX_DEPTH: usize = 48;
 /// The deepest nesting of comprehensions (`all`, `exists`, `map`, `filter`): each one multiplies the cost.
 pub const MAX_COMPREHENSIONS: usize = 2;
+/// The most steps that one evaluation may take in loops; each call in a loop is one, too, and so is making 64 bytes. Where the
+/// request is large, a step counts for several.
+pub const MAX_STEPS: u64 = 100_000;
 
 /// The most nodes that an argument of `default` and `coalesce` which is evaluated twice may have.
 pub const MAX_DOUBLED: usize = 128;

@@ -8,7 +8,8 @@ use proxy_wasm::types::ContextType;
 use super::host;
 use super::metrics::{self, Metrics};
 use super::stream::Stream;
-use crate::policy::Engine;
+use crate::config::ConfigError;
+use crate::policy::{Engine, load_record};
 
 /// What one configuration's streams share.
 #[derive(Debug)]
@@ -39,6 +40,9 @@ impl Drop for Root {
     }
 }
 
+/// The most warnings that are logged; of the others, only their number.
+const MAX_WARNINGS: usize = 20;
+
 /// Shared by every VM of the process, this one's name behind it: that a configuration of this plugin has been loaded. A
 /// configuration is tried in a VM of its own first, so nothing in that VM's memory could tell.
 const LOADED_KEY: &[u8] = b"egress_filter.loaded.";
@@ -55,12 +59,22 @@ impl RootContext for Root {
         let json = match host::configuration() {
             Ok(json) => json,
             Err(error) => {
+                let unread = ConfigError { policy: None, place: String::new(), message: error.to_string() };
+                log::info!("{}", load_record(Err(&[unread])));
                 log::error!("egress filter: configuration refused: {error}");
                 return false;
             }
         };
-        match Engine::load(&json) {
+        let outcome = Engine::load(&json);
+        log::info!("{}", load_record(outcome.as_ref().map_err(Vec::as_slice)));
+        match outcome {
             Ok(engine) => {
+                for warning in engine.warnings().iter().take(MAX_WARNINGS) {
+                    log::warn!("egress filter: configuration warning: {warning}");
+                }
+                if engine.warning_count() > MAX_WARNINGS {
+                    log::warn!("egress filter: configuration warnings: {}, of which {MAX_WARNINGS} are shown", engine.warning_count());
+                }
                 log::info!("egress filter: configuration loaded, policies: {}", engine.policy_count());
                 if let Err(error) = host::set_shared_data(&loaded_key(), b"1") {
                     log::warn!("egress filter: {error}");

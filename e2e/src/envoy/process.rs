@@ -227,7 +227,8 @@ fn audit_record(line: &str) -> Option<(&str, Value)> {
     let (_, message) = line.split_once("wasm log")?;
     let text = message.get(message.find('{')?..)?.trim_end();
     let record: Value = serde_json::from_str(text).ok()?;
-    record.is_object().then_some((text, record))
+    // What was loaded is recorded too; that is about no request.
+    (record.is_object() && record["event"] != "egress-configuration").then_some((text, record))
 }
 
 /// Ends Envoy when this process ends without having done so: killed, aborted, or with the waypoint in a `static`, which is
@@ -281,7 +282,8 @@ mod tests {
 
     #[test]
     fn other_lines_are_no_audit_records() {
-        for line in ["", "[info] loaded {}", "wasm log plugin: the configuration is loaded", "wasm log plugin: {not json"] {
+        let loaded = r#"wasm log plugin: {"event":"egress-configuration","verdict":"loaded"}"#;
+        for line in [loaded, "", "[info] loaded {}", "wasm log plugin: the configuration is loaded", "wasm log plugin: {not json"] {
             assert_eq!(audit_record(line), None, "{line}");
         }
     }

@@ -50,6 +50,9 @@ const WAYS: &[Nest] = &[
     ("optional fields in a chain", |n| format!("dyn({{}}){}.orValue('b') == 'b'", ".?a".repeat(n))),
     ("macros two deep over a chain", |n| format!("[1, 2].all(x, [3].exists(y, x + y{} > 0))", "+1".repeat(n))),
     ("macros two deep over brackets", |n| format!("[1].all(x, [1].exists(y, {}x == y{}))", "(".repeat(n), ")".repeat(n))),
+    ("method calls in a macro", |n| format!("['a'].all(x, [x].all(y, y{} == 'a'))", ".lowerAscii()".repeat(n))),
+    ("method calls in arguments in a macro", |n| format!("['a'].map(x, {}x{}) == ['a']", "'a'.replace('b', ".repeat(n), ")".repeat(n))),
+    ("lists of lists in a macro", |n| format!("['a'].map(x, {}x{}).size() == 1", "[".repeat(n), "]".repeat(n))),
     ("macros beside one another", |n| format!("{}true", "[1].all(x, x == 1) && ".repeat(n))),
     ("`math.greatest`", |n| format!("{}1{} == 1", "math.greatest(1, ".repeat(n), ")".repeat(n))),
     ("a long list", |n| format!("1 in [{}]", vec!["1"; n].join(","))),
@@ -127,6 +130,25 @@ async fn the_deepest_expressions_are_evaluated_in_envoy() {
     for (index, (name, _)) in WAYS.iter().enumerate() {
         assert_eq!(seen.values(&format!("x-p{index}")), ["true"], "{name}");
     }
+}
+
+#[test]
+fn a_large_request_does_not_make_an_expression_take_all_memory() {
+    let module = Module::load(e2e::envoy::filter_wasm()).unwrap_or_else(|error| panic!("{error}: run `make wasm` first"));
+    let vm = Vm::new(&module, HostOptions { canary: false, ..HostOptions::default() }).expect("the filter starts");
+    let rule = r#"request.headers.map(a, request.headers.map(b, request.path + "x")).size() > 0"#;
+    assert!(vm.configure(configuration(&[rule.to_owned()], &["'-'".to_owned()]).to_string()).accepted);
+    let request = |path: &str| {
+        (0..100).fold(e2e::host::Request::new("GET", GITHUB, path), |request, index| request.header(format!("x-{index}"), "v"))
+    };
+    let small = vm.stream(request("/")).run(e2e::host::Response::new(200));
+    assert_eq!(small.local_response, None, "an ordinary request passes: {:?}", small.logs);
+    let before = vm.usage().memory;
+    let large = vm.stream(request(&format!("/{}", "a".repeat(50_000)))).run(e2e::host::Response::new(200));
+    assert_eq!(large.failure, None, "{:?}", large.logs);
+    assert_eq!(large.local_response.map(|answer| answer.status), Some(403), "{:?}", large.logs);
+    let grown = vm.usage().memory - before;
+    assert!(grown < 16 << 20, "{grown} bytes more");
 }
 
 #[test]

@@ -11,6 +11,8 @@ use crate::header_name::same_to_some_origin;
 
 /// The most values that one rule is followed on; what it compares beyond them counts as free.
 const MAX_SUBJECTS: usize = 32;
+/// The most warnings of one expression's parts, give or take those of one list.
+const MAX_OBJECTIONS: usize = 8;
 
 /// What has a value.
 #[derive(Debug, Clone, Copy)]
@@ -159,7 +161,9 @@ impl<'t> Reader<'t> {
             Text::Header(Headers::Request, name) => Subject::Header(name),
             _ => return Formula::Outcomes(ALL),
         };
-        self.objections.extend(values::objections(subject, fallback, relation, self.known));
+        if self.objections.len() < MAX_OBJECTIONS {
+            self.objections.extend(values::objections(subject, fallback, relation, self.known));
+        }
         let Some(position) = self.subject(subject) else { return Formula::Outcomes(ALL) };
         if let Some((_, domain)) = self.subjects.get_mut(position) {
             match relation {

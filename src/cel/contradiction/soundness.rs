@@ -1,5 +1,7 @@
 //! What is found of a rule is so on every generated request.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 use std::cell::Cell;
 
 use proptest::prelude::*;
@@ -8,7 +10,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::{Findings, Known, Settled, Work, examine};
-use crate::cel::differential::{Made, made, with_view};
+use crate::cel::differential::{Made, made};
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{Combine, HostPattern};
 use crate::path::PathSafety;
@@ -88,7 +90,7 @@ impl Scope {
     }
 
     fn has(&self, request: &Made) -> bool {
-        let path = request.lines.iter().find(|(name, _)| *name == ":path").map_or(&b""[..], |(_, value)| value);
+        let path = request.lines.iter().find(|(name, _)| *name == b":path").map_or(&b""[..], |(_, value)| value);
         let rule = |source: &str| Expression::compile(source, Phase::Request, Expected::Rule).expect(source);
         let host = self.hosts.iter().map(|pattern| match pattern {
             HostPattern::Exact(name) => format!("request.host == '{name}'"),
@@ -100,7 +102,7 @@ impl Scope {
         let domains = [vec![format!("!has(source.spiffeId) || {}", self.trust_domains.is_empty())], domains.collect()].concat();
         let both = rule(&format!("({}) && ({})", hosts.join(" || "), domains.join(" || ")));
         (!self.strict_paths || PathSafety::Strict.objection(path).is_none())
-            && with_view(request, Phase::Request, |view| both.matches(view)) == Ok(true)
+            && request.view(Phase::Request, |view| both.matches(view)) == Ok(true)
     }
 }
 
@@ -127,7 +129,7 @@ struct Counts {
 }
 
 fn add(count: &Cell<usize>, more: usize) {
-    count.set(count.get() + more);
+    count.set(count.get().saturating_add(more));
 }
 
 /// Whether what is found of expressions is so on requests.
@@ -136,7 +138,7 @@ fn holds(sources: &[String], combine: Combine, scope: &Scope, requests: &[&Made]
         sources.iter().map(|source| Expression::compile(source, Phase::Request, Expected::Rule)).collect();
     let Ok(expressions) = compiled else { return Err(TestCaseError::reject("the check refuses it")) };
     let Findings { parts, expressions: of_each, rule } = examine(&expressions, combine, scope.known(), &mut Work::default());
-    let answer = |request: &Made, expression: &Expression| with_view(request, Phase::Request, |view| expression.matches(view).ok());
+    let answer = |request: &Made, expression: &Expression| request.view(Phase::Request, |view| expression.matches(view).ok());
     let so = |settled: &Settled, answer: Option<bool>| answer.map_or(settled.may_err, |answer| answer == settled.matches);
     for (position, settled) in of_each {
         add(&counts.settled, 1);

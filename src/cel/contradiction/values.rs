@@ -36,21 +36,13 @@ pub(super) fn states<'t>(subject: Subject<'t>, mut domain: Domain<'t>, known: Kn
     if garbled {
         states.push(State::NotUtf8);
     }
-    let sort = |texts: &mut Vec<&'t str>| {
-        texts.sort_unstable();
-        texts.dedup();
-    };
-    sort(&mut domain.literals);
     domain.prefixes.push("");
-    sort(&mut domain.prefixes);
     match subject {
         Subject::Number(attribute) => {
             let possible = |number: &i64| !is_port(attribute) || PORTS.contains(number);
             if is_port(attribute) {
                 domain.numbers.extend([*PORTS.start(), *PORTS.end()]);
             }
-            domain.numbers.sort_unstable();
-            domain.numbers.dedup();
             states.extend(domain.numbers.iter().copied().filter(possible).map(State::Number));
         }
         Subject::Attribute(A::TrustDomain) if !known.trust_domains.is_empty() => {
@@ -76,8 +68,6 @@ fn hosts<'t>(states: &mut Vec<State<'t>>, domain: &Domain<'t>, patterns: &'t [Ho
             HostPattern::Under(suffix) => suffixes.push(suffix.as_str()),
         }
     }
-    exact.sort_unstable();
-    exact.dedup();
     states.extend(exact.into_iter().map(State::Exactly));
     if suffixes.is_empty() {
         return;

@@ -1,0 +1,135 @@
+//! The record of a configuration's load: one line of JSON, whether it was loaded or refused.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::config::ConfigError;
+use crate::policy::Engine;
+
+/// The most warnings, and the most errors, that a record holds; of the others, only their number.
+pub(crate) const MAX_LISTED: usize = 20;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<'a> {
+    event: &'static str,
+    verdict: &'static str,
+    policies: Option<usize>,
+    warnings: Vec<Note<'a>>,
+    #[serde(skip_serializing_if = "is_none")]
+    more_warnings: usize,
+    errors: Vec<Note<'a>>,
+    #[serde(skip_serializing_if = "is_none")]
+    more_errors: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Note<'a> {
+    policy: Option<&'a str>,
+    place: &'a str,
+    message: Cow<'a, str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
+fn note<'a>(policy: Option<&'a str>, place: &'a str, message: &'a str) -> Note<'a> {
+    Note { policy, place, message: super::text(Some(message.as_bytes())).unwrap_or_default() }
+}
+
+/// The record of a load: `loaded` with its policies and the warnings, or `refused` with the errors.
+#[must_use]
+pub fn load_record(outcome: Result<&Engine, &[ConfigError]>) -> String {
+    let record = match outcome {
+        Ok(engine) => {
+            let listed = engine.warnings().iter().take(MAX_LISTED);
+            Record {
+                event: "egress-configuration",
+                verdict: "loaded",
+                policies: Some(engine.policy_count()),
+                warnings: listed.map(|warning| note(Some(&warning.policy), &warning.place, &warning.message)).collect(),
+                more_warnings: engine.warning_count().saturating_sub(MAX_LISTED),
+                errors: Vec::new(),
+                more_errors: 0,
+            }
+        }
+        Err(errors) => Record {
+            event: "egress-configuration",
+            verdict: "refused",
+            policies: None,
+            warnings: Vec::new(),
+            more_warnings: 0,
+            errors: errors.iter().take(MAX_LISTED).map(|error| note(error.policy.as_deref(), &error.place, &error.message)).collect(),
+            more_errors: errors.len().saturating_sub(MAX_LISTED),
+        },
+    };
+    // Serializing strings into a string cannot fail.
+    serde_json::to_string(&record).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn record(config: &Value) -> Value {
+        let outcome = Engine::load(config.to_string().as_bytes());
+        let line = load_record(outcome.as_ref().map_err(Vec::as_slice));
+        assert!(!line.contains('\n'), "{line}");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn rule(name: &str, expression: &str) -> Value {
+        json!({"name": name, "traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [expression]}}}})
+    }
+
+    #[test]
+    fn a_load_is_recorded_with_its_warnings() {
+        assert_eq!(
+            record(&json!({"policies": [rule("a", "true"), rule("b", "request.path == 'x'")]})),
+            json!({
+                "event": "egress-configuration", "verdict": "loaded", "policies": 2, "errors": [],
+                "warnings": [{
+                    "policy": "b",
+                    "place": "policies[1].traffic.authorization.policy.matchExpressions[0]",
+                    "message": "`request.path` is never `x`: paths start with `/`",
+                }],
+            })
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_recorded_with_its_errors() {
+        assert_eq!(
+            record(&json!({"policies": [rule("a", "1")], "audit": 1})),
+            json!({
+                "event": "egress-configuration", "verdict": "refused", "policies": null, "warnings": [],
+                "errors": [
+                    {"policy": null, "place": "audit", "message": "expected an object, got a number"},
+                    {
+                        "policy": "a",
+                        "place": "policies[0].traffic.authorization.policy.matchExpressions[0]",
+                        "message": "line 1, column 1: a rule gives a bool, this gives int",
+                    },
+                ],
+            })
+        );
+    }
+
+    #[test]
+    fn a_record_is_bounded() {
+        let rules = |expression: &str| (0..150).map(|index| rule(&format!("p{index}"), expression)).collect::<Vec<_>>();
+        let loaded = record(&json!({"policies": rules("request.path == 'x'")}));
+        assert_eq!((loaded["warnings"].as_array().map(Vec::len), &loaded["moreWarnings"]), (Some(20), &json!(130)));
+        let refused = record(&json!({"policies": rules(&format!("{} == 1", "x".repeat(4000)))}));
+        assert_eq!((refused["errors"].as_array().map(Vec::len), &refused["moreErrors"]), (Some(20), &json!(130)));
+        assert!(refused.to_string().len() < 40_000, "{}", refused.to_string().len());
+    }
+}
