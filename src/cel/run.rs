@@ -95,7 +95,7 @@ fn compare<'p>(
     }
     match (at_hand(left, view), at_hand(right, view)) {
         (Some(left), Some(right)) => Ok(holds(left?, right?)),
-        _ => Ok(holds(&*text(left, expression, view)?, &*text(right, expression, view)?)),
+        _ => Ok(holds(&text(left, expression, view)?, &text(right, expression, view)?)),
     }
 }
 

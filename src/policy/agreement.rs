@@ -63,14 +63,12 @@ fn policy() -> impl Strategy<Value = Value> {
     );
     (shape, proptest::collection::vec(rule(), 1..3), 0..8).prop_map(|((hosts, action, combine, on_error, mode), rules, changing)| {
         let authorization = json!({"action": action, "match": combine, "onError": on_error, "policy": {"matchExpressions": rules}});
-        let mut policy = json!({"mode": mode, "traffic": {"authorization": authorization}});
-        if !hosts.is_empty() {
-            policy["hosts"] = json!(hosts);
-        }
-        if changing == 0 {
-            policy["traffic"]["transformation"] = json!({"request": {"add": [{"name": "x-n", "value": "request.host"}]}});
-        }
-        policy
+        let transformation = json!({"request": {"add": [{"name": "x-n", "value": "request.host"}]}});
+        let traffic = match changing {
+            0 => json!({"authorization": authorization, "transformation": transformation}),
+            _ => json!({"authorization": authorization}),
+        };
+        if hosts.is_empty() { json!({"mode": mode, "traffic": traffic}) } else { json!({"mode": mode, "traffic": traffic, "hosts": hosts}) }
     })
 }
 
@@ -143,7 +141,8 @@ impl Engine {
 #[test]
 fn a_request_pays_for_its_candidates_only() {
     let rule = |n: usize, action: &str, expression: String| json!({"name": format!("p{n}"), "traffic": {"authorization": {"action": action, "policy": {"matchExpressions": [expression]}}}});
-    let shapes: &[(&str, fn(usize) -> String)] = &[
+    type Shape = fn(usize) -> String;
+    let shapes: &[(&str, Shape)] = &[
         ("Allow", |n| format!(r#"source.identity.namespace == "ns-{n}" && request.path == "/zen""#)),
         ("Deny", |n| format!(r#"request.host == "h{n}.example" && !(request.path == "/zen" || request.path.startsWith("/repos/"))"#)),
         ("Require", |n| format!(r#"request.host != "h{n}.example" || source.identity.namespace == "a""#)),
