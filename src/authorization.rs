@@ -4,7 +4,7 @@ mod lines;
 
 use crate::cel::guard::{self, Guard};
 use crate::cel::view::View;
-use crate::cel::{Expected, Expression, Phase};
+use crate::cel::{Expected, Expression, Phase, meter};
 use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, Mode, OnError};
 use crate::outcome::{Denial, Reason};
 use crate::policy::Policy;
@@ -26,7 +26,7 @@ enum Answer {
     No,
     /// An expression erred, and the others do not settle it.
     Error,
-    /// The request passes a limit, so an expression was not asked, and the others do not settle it.
+    /// The request passes a limit, so that what an expression said, or would say, does not count.
     NotAsked,
 }
 
@@ -44,10 +44,10 @@ impl Answer {
     fn settled_by(decisive: Answer, otherwise: Answer, answers: impl Iterator<Item = Answer>) -> Answer {
         let mut result = otherwise;
         for answer in answers {
-            if answer == decisive {
-                return decisive;
+            if answer == decisive || answer == Answer::NotAsked {
+                return answer;
             }
-            if answer == Answer::NotAsked || (answer == Answer::Error && result != Answer::NotAsked) {
+            if answer == Answer::Error {
                 result = answer;
             }
         }
@@ -104,15 +104,19 @@ impl Rule {
 /// Asks an expression about each line of the headers that it reads: a Deny matches if it does for any of them, an Allow or
 /// Require only if for all, so that no rule is dodged by sending a header twice.
 fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Vec<String>) -> Answer {
-    let mut once = |view: &View<'_>| match expression.matches(view) {
-        Ok(true) => Answer::Yes,
-        Ok(false) => Answer::No,
-        Err(message) => {
-            if !errors.contains(&message) {
-                errors.push(message);
-            }
-            Answer::Error
-        }
+    let mut once = |view: &View<'_>| {
+        let (answer, message) = match expression.matches(view) {
+            Ok(true) => (Answer::Yes, None),
+            Ok(false) => (Answer::No, None),
+            Err(message) => (Answer::Error, Some(message)),
+        };
+        // Whatever the expression made of it.
+        let (answer, message) = match meter::is_breached() {
+            true => (Answer::NotAsked, message.or_else(|| Some("the request passes a limit".to_owned()))),
+            false => (answer, message),
+        };
+        errors.extend(message.filter(|message| !errors.contains(message)));
+        answer
     };
     let choices = match Choices::of(&expression.uses().request_headers, action, view) {
         Choices::One => return once(view),
@@ -250,7 +254,12 @@ fn denies(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, S
 
 fn asked(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, String)>) -> Answer {
     let mut messages = Vec::new();
-    let answer = rule.ask(view, &mut messages);
+    meter::begin();
+    let mut answer = rule.ask(view, &mut messages);
+    // What else the rule says may have settled it before the limit counts.
+    if answer == Answer::NotAsked && guard::settle(&rule.guards(), view) {
+        answer = if rule.action == Action::Require { Answer::Yes } else { Answer::No };
+    }
     // What the other expressions, or other lines of a header, have settled is no error of the rule.
     if matches!(answer, Answer::Error | Answer::NotAsked) {
         errors.extend(messages.into_iter().map(|message| (index, message)));

@@ -21,6 +21,7 @@ pub mod limits;
 mod literals;
 mod loops;
 mod lower;
+pub(crate) mod meter;
 mod parse;
 mod regex;
 mod run;
@@ -33,7 +34,7 @@ pub(crate) mod view;
 use std::fmt;
 use std::sync::Arc;
 
-use cel::common::ast::{EntryExpr, Expr};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
 use cel::{Env, IdedExpr};
 
 use self::parse::Places;
@@ -185,7 +186,8 @@ impl Expression {
         }
     }
 
-    /// Evaluates a rule; an error says what is wrong with the request's data, without repeating it.
+    /// Evaluates a rule; an error says what is wrong with the request's data, without repeating it. [`meter`] goes on from
+    /// where it is.
     pub(crate) fn matches(&self, view: &View<'_>) -> Result<bool, String> {
         match &self.code {
             Code::Rule(test) => run::test(test, self, view).map_err(|failure| failure.to_string()),
@@ -223,9 +225,33 @@ fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<ch
     Some(check::Mistake { node: root.id, message })
 }
 
+/// What `x.headers[?"name"]` and `x.headers.?name` are evaluated as: `"name" in x.headers ? optional.of(x.headers["name"]) :
+/// optional.none()`. The interpreter takes every error there for "none", so that a header which cannot be read would be none.
+fn optional_header(node: &IdedExpr) -> Option<IdedExpr> {
+    let Expr::Call(call) = &node.expr else { return None };
+    let (op::OPT_INDEX | op::OPT_SELECT, [headers, name]) = (call.func_name.as_str(), call.args.as_slice()) else { return None };
+    check::string_literal(name)?;
+    match &headers.expr {
+        Expr::Select(select) if select.field == "headers" && !select.test && matches!(select.operand.expr, Expr::Ident(_)) => {}
+        _ => return None,
+    }
+    let made = |expr| IdedExpr { id: node.id, expr };
+    let call = |name: &str, args| made(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }));
+    let optional = |name: &str, args| {
+        let target = Some(Box::new(made(Expr::Ident("optional".to_owned()))));
+        made(Expr::Call(CallExpr { func_name: name.to_owned(), target, args }))
+    };
+    let there = call(op::IN, vec![name.clone(), headers.clone()]);
+    let value = call(op::INDEX, vec![headers.clone(), name.clone()]);
+    Some(call(op::CONDITIONAL, vec![there, optional("of", vec![value]), optional("none", Vec::new())]))
+}
+
 /// Compiles the literal patterns of `matches`, and puts names that resolve to them in their stead; calls the bounded
 /// functions by their own names.
 fn prepare(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec<check::Mistake>) {
+    if let Some(plain) = optional_header(node) {
+        *node = plain;
+    }
     if let Expr::Call(call) = &mut node.expr {
         if let (Some(bounded), true) = (bounded::name_of(&call.func_name), call.target.is_some()) {
             bounded.clone_into(&mut call.func_name);

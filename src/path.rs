@@ -55,6 +55,8 @@ fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
                 match decoded {
                     b'/' | b'\\' | b'.' | b'%' | b';' => return Some("escaped delimiter"),
                     0..b' ' | 0x7f => return Some("escaped control byte"),
+                    // The same to every reader that decodes (RFC 3986 section 6.2.2.2), and not to a rule's `startsWith`.
+                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => return Some("escaped plain character"),
                     // Decoders that do not mind read these as `/`, `.` and the like (RFC 3629 section 3).
                     0xc0 | 0xc1 => return Some("overlong escape"),
                     0x80..0xa0 if escaped == 0xe0 => return Some("overlong escape"),
@@ -181,6 +183,9 @@ mod tests {
             ("/%2e%2e/x", "escaped delimiter"),
             ("/a%252F", "escaped delimiter"),
             ("/a%3Bb", "escaped delimiter"),
+            ("/%61dmin", "escaped plain character"),
+            ("/%7Eb", "escaped plain character"),
+            ("/a%2Db", "escaped plain character"),
             ("/a%00", "escaped control byte"),
             ("/a%0d%0a", "escaped control byte"),
             ("/a%C0%AE", "overlong escape"),

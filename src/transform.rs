@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::cel::{Expected, Expression, Phase};
+use crate::cel::{Expected, Expression, Phase, meter};
 use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig};
 use crate::header_name::{is_token, is_value, same_to_some_origin};
 use crate::outcome::Change;
@@ -73,7 +73,11 @@ impl HeaderRules {
                 return Ok(Cow::Borrowed(value.as_bytes()));
             }
             let (name, expression) = (&rule.name, &rule.value);
+            meter::begin();
             let value = value_of(headers, expression).map_err(|error| format!("value of `{name}`: {error}"))?;
+            if meter::is_breached() {
+                return Err(format!("value of `{name}`: the request passes a limit"));
+            }
             if is_legal(name, &value) { Ok(Cow::Owned(value)) } else { Err(format!("value of `{name}`: no legal value of this header")) }
         };
         for rule in &self.add {

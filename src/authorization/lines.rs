@@ -75,7 +75,7 @@ impl<'a> Choices<'a> {
         let mut consider = |name: &'a str| {
             let mut lines: Vec<&'a [u8]> = headers.values(name).collect();
             // Envoy may have joined them, and what it joined the origin may split: a Deny looks at the parts as well.
-            if action == Action::Deny && JOINED.contains(&name) {
+            if action == Action::Deny && JOINED.iter().any(|joined| same_to_some_origin(joined.as_bytes(), name.as_bytes())) {
                 let parts: Vec<&[u8]> = lines.iter().copied().flat_map(joined_parts).collect();
                 lines.extend(parts);
             }

@@ -3,7 +3,7 @@
 use cel::IdedExpr;
 
 use super::view::{ChosenLine, View};
-use super::{Expected, ExprError, Expression, Phase, budget, eval, parse, prepare};
+use super::{Expected, ExprError, Expression, Phase, budget, eval, meter, parse, prepare};
 use crate::config::IdentityConfig;
 use crate::identity::peer::Callers;
 use crate::request::headers::Headers;
@@ -78,6 +78,7 @@ impl Agreement {
 
     /// What the lowered form gives.
     pub(crate) fn ours(&self, view: &View<'_>) -> Result<Vec<u8>, String> {
+        meter::begin();
         match self.expected {
             Expected::Rule => self.expression.matches(view).map(|value| vec![u8::from(value)]),
             Expected::Header => self.expression.header_value(view),
@@ -87,6 +88,7 @@ impl Agreement {
     /// What the interpreter gives.
     pub(crate) fn theirs(&self, view: &View<'_>) -> Result<Vec<u8>, String> {
         let Expression { env, patterns, .. } = &self.expression;
+        meter::begin();
         match self.expected {
             Expected::Rule => eval::rule(&self.root, env, view, patterns).map(|value| vec![u8::from(value)]),
             Expected::Header => eval::header(&self.root, env, view, patterns),

@@ -48,6 +48,7 @@ fn count(value: Option<&CowVal<'_, '_>>) -> Option<usize> {
 }
 
 fn too_large(function: &str) -> ExecutionError {
+    super::meter::breach();
     ExecutionError::function_error(function, "the result passes the limit")
 }
 

@@ -11,7 +11,6 @@ mod tests;
 
 use std::any::Any;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, operators as op};
 use cel::common::types::{BYTES_TYPE, CelBytes, CelList, CelMap, CelOptional, CelString, DYN_TYPE, Type};
@@ -19,7 +18,7 @@ use cel::common::value::{CowVal, StaticVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
 use super::bounded::MAX_TEXT;
-use super::limits::MAX_STEPS;
+use super::meter;
 use crate::request::headers::Headers;
 
 /// How many bytes made cost as much as a step: at most 6.4 MB are made in one evaluation.
@@ -34,17 +33,20 @@ pub(super) const NAME: &str = "@budget";
 /// `+`, bounded.
 pub(super) const ADD: &str = "@add";
 const MADE: &str = "@made";
+/// Stands among the accumulators where nothing is accumulated. No name is this.
+const BOUND: &str = "@bound";
 const RANGE: &str = "@range";
+/// What may double a text, wherever it is called.
+const GROWING: &[&str] = &["quote", "strings.quote"];
 /// What takes so long over a text that reading it costs as much as making it: patterns are matched by the simplest engine.
 const SLOW: &[&str] = &["matches", "regexReplace"];
 
 /// The CEL type of a budget. No expression can name it or make one.
 const TYPE: Type = Type::new_unspecified_type("budget");
 
-/// What is left of one evaluation's budget.
+/// What a step costs; what is spent is the [`meter`](super::meter)'s.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
-    spent: AtomicU64,
     step: OnceLock<u64>,
 }
 
@@ -58,19 +60,12 @@ impl Budget {
         self
     }
 
-    /// Whether more was asked for than there was.
-    pub(super) fn is_exceeded(&self) -> bool {
-        self.spent.load(Ordering::Relaxed) > MAX_STEPS
-    }
-
     fn step(&self) -> u64 {
         self.step.get().copied().unwrap_or(1)
     }
 
-    fn spend(&self, cost: u64) -> Result<(), ExecutionError> {
-        let spent = self.spent.load(Ordering::Relaxed).saturating_add(cost);
-        self.spent.store(spent, Ordering::Relaxed);
-        if spent > MAX_STEPS { Err(ExecutionError::function_error("@budget", "exceeded")) } else { Ok(()) }
+    fn spend(cost: u64) -> Result<(), ExecutionError> {
+        if meter::spend(cost) { Ok(()) } else { Err(ExecutionError::function_error("@budget", "exceeded")) }
     }
 }
 
@@ -103,7 +98,7 @@ impl Meter {
                         ADD.clone_into(&mut call.func_name);
                         call.args.insert(0, budget());
                     }
-                } else if !self.accumulators.is_empty() && !is_operator(&call.func_name) {
+                } else if (!self.accumulators.is_empty() && !is_operator(&call.func_name)) || GROWING.contains(&call.func_name.as_str()) {
                     if SLOW.contains(&call.func_name.as_str()) {
                         call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(|part| self.kept(part));
                     }
@@ -151,7 +146,10 @@ impl Meter {
         self.expr(&mut comprehension.loop_cond);
         self.expr(&mut comprehension.loop_step);
         self.accumulators.pop();
+        // What is bound can be used again and again, as what a loop goes over can: in the result, copies of it are charged.
+        self.accumulators.push(BOUND.to_owned());
         self.expr(&mut comprehension.result);
+        self.accumulators.pop();
     }
 
     fn accumulates(&self, operands: &[IdedExpr]) -> bool {
@@ -190,7 +188,7 @@ type Evaluated<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 fn spend(budget: &CowVal<'_, '_>, cost: impl FnOnce(&Budget) -> u64) -> Result<(), ExecutionError> {
     let missing = || ExecutionError::function_error("@budget", "expected a budget");
     let budget = budget.downcast_ref::<Budget>().ok_or_else(missing)?;
-    budget.spend(cost(budget))
+    Budget::spend(cost(budget))
 }
 
 fn made<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
@@ -212,6 +210,7 @@ fn add<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let sum = left.as_adder().ok_or_else(|| ExecutionError::function_error("+", "no such overload"))?;
     let bytes = size(left.as_ref(), MAX_NESTING).saturating_add(size(right.as_ref(), MAX_NESTING));
     if bytes > MAX_TEXT && left.downcast_ref::<CelList<'v>>().is_none() {
+        meter::breach();
         return Err(ExecutionError::function_error("+", "the result passes the limit"));
     }
     spend(&budget, |_| units(bytes, UNIT))?;
@@ -264,8 +263,8 @@ impl Val for Budget {
     where
         Self: 'v,
     {
-        // Never asked for: it is an argument only, and those are borrowed. A copy that has nothing left is on the safe side.
-        Box::new(Budget { spent: AtomicU64::new(u64::MAX), step: OnceLock::new() })
+        // What is spent is the meter's, and so the same for a copy.
+        Box::new(Budget { step: self.step.clone() })
     }
 
     fn as_any(&self) -> Option<&dyn Any> {

@@ -11,6 +11,7 @@ use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 use super::budget::{self, Budget};
 use super::check::string_literal;
 use super::limits::children;
+use super::meter;
 use super::regex::Compiled;
 use super::types::Object;
 use super::values::{NOT_UTF8, ObjectValue};
@@ -68,7 +69,7 @@ fn evaluate<T>(
 
     let outcome = Value::resolve_val(root, &context);
     // Whatever came of it: what was cut short may have been caught, and then something else is the value.
-    if names.budget.is_exceeded() {
+    if meter::is_exceeded() {
         return Err(EXCEEDED.to_owned());
     }
     match outcome {

@@ -2,6 +2,7 @@
 
 use super::attribute::TextAttribute;
 use super::lower::{Test, Text};
+use super::view::View;
 
 /// The most values that a guard may name; a rule with more is not looked up by them.
 const MAX_VALUES: usize = 128;
@@ -39,11 +40,7 @@ pub(super) fn guards(test: &Test, settled: bool) -> Vec<Guard> {
         (Test::All(parts), false) | (Test::Any(parts), true) => any_of(parts.iter().map(|part| guards(part, settled))),
         // All of them must.
         (Test::All(parts), true) | (Test::Any(parts), false) => all_of(parts.iter().map(|part| guards(part, settled))),
-        // What is settled is no error.
-        (Test::Default(parts), _) => {
-            let [value, _] = &**parts;
-            guards(value, settled)
-        }
+        // Of `default(a, b)` nothing is used: where the attribute cannot be read, `b` may match.
         _ => Vec::new(),
     }
 }
@@ -63,6 +60,17 @@ fn compared<'t>(left: &'t Text, right: &'t Text) -> Option<(TextAttribute, &'t s
 fn is_key(attribute: TextAttribute) -> bool {
     use TextAttribute as A;
     matches!(attribute, A::SpiffeId | A::TrustDomain | A::Namespace | A::ServiceAccount | A::Host | A::Path | A::Method)
+}
+
+/// Whether one of these settles its test for a request.
+pub(crate) fn settle(guards: &[Guard], view: &View<'_>) -> bool {
+    guards.iter().any(|guard| match guard.attribute.read(view) {
+        Ok(value) => !guard.values.iter().any(|wanted| match wanted {
+            Wanted::Exactly(text) => **text == *value,
+            Wanted::Prefix(text) => value.starts_with(&**text),
+        }),
+        Err(_) => false,
+    })
 }
 
 /// The guards of parts of which one settles the whole.

@@ -108,9 +108,16 @@ fn failed(function: &str, message: &str) -> ExecutionError {
     ExecutionError::function_error(function, message)
 }
 
+/// The request passes a limit: whatever the expression makes of the error, its rule does not stand.
+#[cold]
+fn passes_limit(function: &str, message: &str) -> ExecutionError {
+    super::meter::breach();
+    failed(function, message)
+}
+
 #[cold]
 fn too_large(function: &str) -> ExecutionError {
-    failed(function, "the result passes the limit")
+    passes_limit(function, "the result passes the limit")
 }
 
 /// An argument of this Rust type.

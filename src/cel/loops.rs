@@ -22,10 +22,14 @@ pub(super) fn simplify(comprehension: &mut ComprehensionExpr, id: u64) {
     let call = |name: &str, args| node(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }));
     // Of this loop alone, since an inner one may read its value.
     let range = format!("@range{id}");
-    let element = call(op::INDEX, vec![node(Expr::Ident(range.clone())), node(Expr::Ident(comprehension.iter_var.clone()))]);
+    // The same of its key: an inner loop may have given that name to another by the time the value is read.
+    let key = format!("@key{id}");
+    let element = call(op::INDEX, vec![node(Expr::Ident(range.clone())), node(Expr::Ident(key.clone()))]);
     for part in [&mut comprehension.loop_cond, &mut comprehension.loop_step] {
         substitute(part, &value, &element);
+        substitute(part, &comprehension.iter_var, &node(Expr::Ident(key.clone())));
     }
+    comprehension.iter_var = key;
     let keys = call(KEYS, vec![node(Expr::Ident(range.clone()))]);
     let ranged = std::mem::replace(&mut comprehension.iter_range, keys);
     let bound = ComprehensionExpr {

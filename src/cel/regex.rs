@@ -17,7 +17,7 @@ pub(crate) use self::replacement::{Part, parts};
 /// The longest literal pattern, in bytes.
 const MAX_PATTERN: usize = 2048;
 /// The most memory that a compiled literal pattern may take, in bytes.
-const MAX_COMPILED: usize = 1 << 20;
+const MAX_COMPILED: usize = 1 << 18;
 /// The longest pattern that is made of a request, in bytes.
 const MAX_PATTERN_AT_A_REQUEST: usize = 256;
 /// The most memory that it may take once compiled, in bytes.
@@ -31,6 +31,14 @@ pub(crate) const TYPE: Type = Type::new_unspecified_type("regex");
 /// A compiled pattern.
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled(::regex::Regex);
+
+/// How many bytes of a text cost a step to be matched: patterns are matched by the simplest engine.
+const BYTES_A_STEP: usize = 16;
+
+/// Charges a text that is to be matched; gives whether there is enough left for it.
+pub(super) fn charge(text: &str) -> bool {
+    super::meter::spend(text.len().checked_div(BYTES_A_STEP).and_then(|steps| u64::try_from(steps).ok()).unwrap_or(u64::MAX))
+}
 
 impl Compiled {
     /// Compiles a literal pattern, when the policy loads.

@@ -6,7 +6,7 @@ use super::attribute::{Fault, TextAttribute, utf8};
 use super::bounded::MAX_TEXT;
 use super::lower::{Comparison, Headers, Number, Test, Text};
 use super::view::View;
-use super::{Expression, eval};
+use super::{Expression, eval, meter, regex};
 
 /// Why an evaluation gives no value, without the request's data in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,9 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
         Test::Matches(value, index) => {
             let value = of(value)?;
             let missing = || Failure::Interpreted("error in `matches`".to_owned());
+            if !regex::charge(&value) {
+                return Err(Failure::Interpreted(eval::EXCEEDED.to_owned()));
+            }
             expression.patterns.get(*index).ok_or_else(missing)?.is_match(&value)
         }
         Test::HeaderIsIn(of, name) => header_bytes(*of, name, view).is_some(),
@@ -155,6 +158,7 @@ pub(super) fn text<'p>(text: &'p Text, expression: &'p Expression, view: &'p Vie
             for part in parts {
                 whole.push_str(&of(part)?);
                 if whole.len() > MAX_TEXT {
+                    meter::breach();
                     return Err(Failure::Interpreted("error in `+`".to_owned()));
                 }
             }

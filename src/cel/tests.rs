@@ -220,6 +220,36 @@ fn bounded_functions_do_what_the_extension_does() {
 }
 
 #[test]
+fn inner_loops_do_not_take_the_names_of_outer_ones() {
+    for source in [
+        "{'a': 1}.exists(k, v, ['z'].exists(k, v == 1))",
+        "{'a': '1', 'b': '2'}.exists(k, v, ['a'].exists(k, v == '2'))",
+        "{'a': {'x': 1}}.mapValues(v, v.mapValues(w, v.x + w)) == {'a': {'x': 2}}",
+        "{'a': 1}.all(k, v, cel.bind(k, 'z', v == 1 && k == 'z'))",
+        "{'a': 1}.all(k, v, k == 'a' && ['q'].all(i, w, w == 'q' && i == 0 && k == 'a' && v == 1))",
+        "['p', 'q'].exists(i, v, i == 1 && v == 'q') && ['p'].transformList(i, v, {v: i}) == [{'p': 0}]",
+    ] {
+        assert_eq!(rule(source), Ok(true), "{source}");
+    }
+}
+
+#[test]
+fn what_is_bound_and_copied_again_and_again_is_bounded() {
+    let mut source = "size(g)".to_owned();
+    for (name, of) in [("g", "f"), ("f", "e"), ("e", "d"), ("d", "c"), ("c", "b"), ("b", "a")] {
+        source = format!("cel.bind({name}, [{}], {source})", [of; 20].join(","));
+    }
+    let bound = format!("cel.bind(a, [{}], {source}) == 1", ["1"; 20].join(","));
+    let quoted = format!("{}request.path{} == ''", "strings.quote(".repeat(30), ")".repeat(30));
+    for source in [bound, quoted] {
+        meter::begin();
+        assert_eq!(rule(&source), Err(eval::EXCEEDED.to_owned()), "{source}");
+    }
+    meter::begin();
+    assert_eq!(rule("cel.bind(p, request.path, p + p).size() == 16 && strings.quote('a') == '\"a\"'"), Ok(true));
+}
+
+#[test]
 fn errors_and_logic_are_those_of_cel() {
     let missing = r#"request.headers["none"] == "x""#;
     for (source, expected) in [

@@ -9,7 +9,7 @@ use cel::common::value::{CowVal, Val};
 
 use super::Parameter::{Any, Bytes, Text};
 use super::Style::Global;
-use super::{Evaluated, MAX_TEXT, Overload, bytes, encoding, failed, run, string, text};
+use super::{Evaluated, MAX_TEXT, Overload, bytes, encoding, failed, passes_limit, run, string, text};
 
 /// The deepest nesting of lists and objects that is read or written.
 const MAX_DEPTH: usize = 32;
@@ -29,7 +29,7 @@ fn json<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 
 fn parse(function: &str, text: &[u8]) -> Result<Box<dyn Val>, ExecutionError> {
     if text.len() > MAX_TEXT {
-        return Err(failed(function, "the text passes the limit"));
+        return Err(passes_limit(function, "the text passes the limit"));
     }
     read::value(text).map_err(|_| failed(function, "not JSON, or a field twice, or too much of it"))
 }

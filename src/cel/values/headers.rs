@@ -10,6 +10,7 @@ use cel::common::value::{CowVal, Val};
 use super::{NOT_UTF8, error, field_name};
 use crate::cel::attribute::utf8;
 use crate::cel::library::{Ask, MAX_PARTS, MAX_TEXT};
+use crate::cel::meter;
 use crate::cel::view::HeadersView;
 
 /// What stands for a value that is a secret.
@@ -78,7 +79,10 @@ impl<'a> HeadersValue<'a> {
             return Ok(Box::new(CelString::from(if self.hides(name) { REDACTED } else { found })));
         }
         let lines = self.lines(name)?;
-        let too_large = || ExecutionError::function_error("headers", "the header passes the limit");
+        let too_large = || {
+            meter::breach();
+            ExecutionError::function_error("headers", "the header passes the limit")
+        };
         if self.values == Values::Joined {
             let length = lines.iter().fold(0_usize, |sum, line| sum.saturating_add(line.len()).saturating_add(1));
             return if length > MAX_TEXT { Err(too_large()) } else { Ok(Box::new(CelString::from(lines.join(",")))) };
@@ -114,8 +118,8 @@ impl<'a> HeadersValue<'a> {
         self.redacted && is_secret(&name.to_ascii_lowercase().replace('_', "-"))
     }
 
-    /// The value of a cookie (RFC 6265, section 5.4). Sent twice with two values it is an error: which one counts is for
-    /// each origin to say, and so no rule is dodged by sending another first.
+    /// The value of a cookie (RFC 6265, section 5.4). Sent twice with two values it is an error that nothing catches: which
+    /// one counts is for each origin to say, and so no rule is dodged by sending another first.
     fn cookie(&self, name: &str) -> Result<CelString<'a>, ExecutionError> {
         let mut found: Option<&'a str> = None;
         for line in self.headers.values("cookie") {
@@ -123,6 +127,7 @@ impl<'a> HeadersValue<'a> {
             let cookies = line.split(';').filter_map(|pair| pair.split_once('='));
             for (_, value) in cookies.filter(|(known, _)| known.trim() == name) {
                 if found.replace(value.trim()).is_some_and(|before| before != value.trim()) {
+                    meter::breach();
                     return Err(ExecutionError::function_error("cookie", "sent twice with two values"));
                 }
             }

@@ -11,6 +11,7 @@ use cel::common::value::Val;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::{MAX_DEPTH, MAX_VALUES};
+use crate::cel::meter;
 
 /// Reads one document.
 pub(super) fn value(text: &[u8]) -> serde_json::Result<Box<dyn Val>> {
@@ -31,6 +32,7 @@ struct Reader<'c> {
 impl Reader<'_> {
     fn inside<E: Error>(self) -> Result<Self, E> {
         if self.depth >= MAX_DEPTH {
+            meter::breach();
             return Err(E::custom("nested too deep"));
         }
         Ok(Reader { depth: self.depth.saturating_add(1), ..self })
@@ -41,7 +43,10 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     type Value = Box<dyn Val>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Box<dyn Val>, D::Error> {
-        let left = self.left.get().checked_sub(1).ok_or_else(|| D::Error::custom("too many values"))?;
+        let Some(left) = self.left.get().checked_sub(1) else {
+            meter::breach();
+            return Err(D::Error::custom("too many values"));
+        };
         self.left.set(left);
         deserializer.deserialize_any(self)
     }
@@ -92,6 +97,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let mut map: HashMap<CelMapKey<'static>, Box<dyn Val>> = HashMap::new();
         while let Some(name) = fields.next_key::<String>()? {
             if map.insert(CelMapKey::from(name), fields.next_value_seed(inside)?).is_some() {
+                meter::breach();
                 return Err(A::Error::custom("a field twice"));
             }
         }
