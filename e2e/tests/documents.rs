@@ -76,7 +76,7 @@ fn the_readme_tells_the_limits_that_are_kept() {
         ),
         format!("{} bytes {} levels", limits::MAX_SOURCE, limits::MAX_DEPTH),
         format!("{} parts in the first argument of `default`", limits::MAX_DOUBLED),
-        format!("more than {} steps of loops", limits::MAX_STEPS),
+        format!("has {} steps for a request", limits::MAX_STEPS),
     ] {
         assert!(readme.contains(&told), "the README does not say `{told}`");
     }
