@@ -33,6 +33,7 @@ pub(crate) struct Scene<'a> {
 impl Scene<'_> {
     /// Shows it to an expression.
     pub(crate) fn view<T>(&self, phase: Phase, run: impl FnOnce(&View<'_>) -> T) -> T {
+        meter::begin();
         let source = Given {
             peer_principal: self.caller,
             filter_chain_name: self.service,

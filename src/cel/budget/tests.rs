@@ -4,7 +4,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::cel::bounded::MAX_TEXT;
 use crate::cel::eval::EXCEEDED;
 use crate::cel::view::View;
-use crate::cel::{Expected, Expression, Phase};
+use crate::cel::{Expected, Expression, Phase, meter};
 use crate::config::IdentityConfig;
 use crate::identity::peer::Callers;
 use crate::request::headers::Headers;
@@ -24,6 +24,7 @@ fn with_request<T>(headers: usize, path: usize, run: impl FnOnce(&View<'_>) -> T
 
 fn rule(source: &str, view: &View<'_>) -> Result<bool, String> {
     let compiled = Expression::compile(source, Phase::Request, Expected::Rule).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+    meter::begin();
     compiled.matches(view)
 }
 

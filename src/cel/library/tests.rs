@@ -3,7 +3,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::cel::tests::{refused, rule, value};
 use crate::cel::view::View;
-use crate::cel::{Expected, Expression, HeadersRead, Phase};
+use crate::cel::{Expected, Expression, HeadersRead, Phase, meter};
 use crate::config::IdentityConfig;
 use crate::identity::peer::Callers;
 use crate::request::headers::Headers;
@@ -15,6 +15,7 @@ fn on(lines: &[(&str, &[u8])], source: &str) -> Result<bool, String> {
     let nothing = Given::default();
     let facts = Facts::new(headers, &nothing);
     let compiled = Expression::compile(source, Phase::Request, Expected::Rule).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+    meter::begin();
     compiled.matches(&View::new(&facts, &Callers::new(IdentityConfig::default())))
 }
 
