@@ -34,7 +34,11 @@ fn pattern<'a>(function: &str, arguments: &'a [CowVal<'_, '_>]) -> Result<Cow<'a
 }
 
 fn matches<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
-    let found = pattern("matches", arguments)?.is_match(text("matches", arguments, 0)?);
+    let text = text("matches", arguments, 0)?;
+    if !regex::charge(text) {
+        return Err(passes_limit("matches", "too much is matched"));
+    }
+    let found = pattern("matches", arguments)?.is_match(text);
     Ok(CowVal::owned(CelBool::from(found)))
 }
 
@@ -42,6 +46,9 @@ fn matches<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 fn regex_replace<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     const FUNCTION: &str = "regexReplace";
     let (target, replacement) = (text(FUNCTION, arguments, 0)?, text(FUNCTION, arguments, 2)?);
+    if !regex::charge(target) {
+        return Err(passes_limit(FUNCTION, "too much is matched"));
+    }
     let pattern = pattern(FUNCTION, arguments)?;
     let mut made = Made::new(FUNCTION);
     let Some(groups) = pattern.captures(target) else {

@@ -131,6 +131,19 @@ fn a_limit_that_is_passed_is_caught_by_nothing() {
 }
 
 #[test]
+fn what_patterns_read_is_charged_however_the_rule_is_evaluated() {
+    let value = vec![b'v'; 30_000];
+    let lines = vec![("x-a", value.as_slice()); 64];
+    for expression in ["request.headers['x-a'].matches('w')", "dyn(request.headers['x-a']).matches('w')"] {
+        for (count, reason) in [(10, "no-allow-rule"), (64, "deny-error")] {
+            let lines = lines.get(..count).unwrap_or_default();
+            let decided = decide(&[rule("p", "Deny", expression)], &Request { headers: lines, ..ZEN });
+            assert_eq!(decided.reason.as_str(), reason, "{expression} on {count} lines");
+        }
+    }
+}
+
+#[test]
 fn a_header_that_cannot_be_read_is_not_none() {
     let headers = [("x-debug", &b"\xff"[..])];
     for expression in [
