@@ -9,7 +9,7 @@ use cel::common::value::CowVal;
 
 use super::Parameter::{Pattern, Text};
 use super::Style::{Global, Member};
-use super::{Evaluated, Made, Overload, argument, failed, passes_limit, run, text};
+use super::{Evaluated, Made, Overload, argument, passes_limit, run, text};
 use crate::cel::regex::{self, Compiled};
 
 pub(super) const FUNCTIONS: &[Overload] = &[
@@ -29,7 +29,7 @@ fn pattern<'a>(function: &str, arguments: &'a [CowVal<'_, '_>]) -> Result<Cow<'a
         Err(_) if text(function, arguments, 0)?.len() > regex::MAX_TEXT_AT_A_REQUEST => {
             Err(passes_limit(function, "the text passes the limit"))
         }
-        Err(_) => Compiled::at_a_request(text(function, arguments, 1)?).map(Cow::Owned).map_err(|error| failed(function, &error)),
+        Err(_) => Compiled::at_a_request(text(function, arguments, 1)?).map(Cow::Owned).map_err(|error| passes_limit(function, &error)),
     }
 }
 

@@ -98,7 +98,13 @@ impl<'a> HeadersValue<'a> {
     /// All lines of a header, which are not none.
     #[inline(never)]
     fn lines(&self, name: &str) -> Result<Vec<&'a str>, ExecutionError> {
-        let text = |line| utf8(line).map_err(|fault| error(fault, name));
+        // An optional would take what cannot be read for what is not there.
+        let text = |line| {
+            utf8(line).map_err(|fault| {
+                meter::breach();
+                error(fault, name)
+            })
+        };
         let looked_at = self.headers.value(name);
         if looked_at.is_none() {
             return Err(ExecutionError::no_such_key(name));

@@ -144,6 +144,20 @@ fn what_patterns_read_is_charged_however_the_rule_is_evaluated() {
 }
 
 #[test]
+fn what_a_caller_makes_fail_in_a_view_or_a_pattern_is_not_ignored() {
+    let long = "x".repeat(300);
+    for (expression, headers) in [
+        ("request.headers.split()[?'x-role'].orValue([]).exists(r, r == 'admin')", &[("x-role", &b"admin"[..]), ("x-role", b"\xff")][..]),
+        ("default(request.path.matches('^/z' + request.headers['x-t']), false)", &[("x-t", long.as_bytes())]),
+        ("default(request.path.matches('^/z' + request.headers['x-t']), false)", &[("x-t", b"a{300}{300}")]),
+        ("default(request.path.matches('^/z' + request.headers['x-t']), false)", &[("x-t", b"(")]),
+    ] {
+        let decided = decide(&[rule("p", "Deny", expression)], &Request { headers, ..ZEN });
+        assert_eq!(decided.reason.as_str(), "deny-error", "{expression} {headers:?}");
+    }
+}
+
+#[test]
 fn a_header_that_cannot_be_read_is_not_none() {
     let headers = [("x-debug", &b"\xff"[..])];
     for expression in [
