@@ -10,7 +10,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, Spot};
 
 use crate::path::PathSafety;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::cel::{Expected, Expression, Phase, meter};
-use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig};
+use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig, Spot};
 use crate::header_name::{is_token, is_value, same_to_some_origin};
 use crate::outcome::Change;
 use crate::path::PathSafety;
@@ -37,10 +37,11 @@ impl HeaderRules {
                         let constant = value.constant().filter(|constant| is_legal(&name, constant.as_bytes())).map(str::to_owned);
                         compiled.push(HeaderValue { name, value, constant });
                     }
-                    Err(found) => errors.extend(found.iter().map(|error| ConfigError {
+                    Err(found) => errors.extend(found.into_iter().map(|error| ConfigError {
                         policy: Some(policy.to_owned()),
                         place: rule.value.place.clone(),
-                        message: error.to_string(),
+                        spot: Spot::Source { line: error.line, column: error.column },
+                        message: error.message,
                     })),
                 }
             }

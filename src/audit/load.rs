@@ -1,7 +1,5 @@
 //! The record of a configuration's load: one line of JSON, whether it was loaded or refused.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 
 use crate::config::ConfigError;
@@ -28,7 +26,7 @@ struct Record<'a> {
 struct Note<'a> {
     policy: Option<&'a str>,
     place: &'a str,
-    message: Cow<'a, str>,
+    message: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -36,8 +34,8 @@ fn is_none(count: &usize) -> bool {
     *count == 0
 }
 
-fn note<'a>(policy: Option<&'a str>, place: &'a str, message: &'a str) -> Note<'a> {
-    Note { policy, place, message: super::text(Some(message.as_bytes())).unwrap_or_default() }
+fn note<'a>(policy: Option<&'a str>, place: &'a str, message: &str) -> Note<'a> {
+    Note { policy, place, message: super::text(Some(message.as_bytes())).unwrap_or_default().into_owned() }
 }
 
 /// The record of a load: `loaded` with its policies and the warnings, or `refused` with the errors.
@@ -62,7 +60,7 @@ pub fn load_record(outcome: Result<&Engine, &[ConfigError]>) -> String {
             policies: None,
             warnings: Vec::new(),
             more_warnings: 0,
-            errors: errors.iter().take(MAX_LISTED).map(|error| note(error.policy.as_deref(), &error.place, &error.message)).collect(),
+            errors: errors.iter().take(MAX_LISTED).map(|error| note(error.policy.as_deref(), &error.place, &error.detail())).collect(),
             more_errors: errors.len().saturating_sub(MAX_LISTED),
         },
     };

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Spot};
 use super::json::Json;
 use crate::suggest::did_you_mean;
 
@@ -15,7 +15,15 @@ pub(super) struct Errors {
 
 impl Errors {
     pub(super) fn add(&mut self, place: &str, message: impl Into<String>) {
-        self.found.push(ConfigError { policy: self.policy.clone(), place: place.to_owned(), message: message.into() });
+        self.add_at(place, Spot::Whole, message.into());
+    }
+
+    fn add_of_field(&mut self, place: &str, field: &str, message: String) {
+        self.add_at(place, Spot::Field(field.to_owned()), message);
+    }
+
+    fn add_at(&mut self, place: &str, spot: Spot, message: String) {
+        self.found.push(ConfigError { policy: self.policy.clone(), place: place.to_owned(), spot, message });
     }
 }
 
@@ -63,8 +71,12 @@ impl<'j> Node<'j> {
         items.iter().take(limit).enumerate().map(|(index, json)| Node { place: format!("{}[{index}]", self.place), json }).collect()
     }
 
-    /// One of a set of words.
+    /// One of a set of words. `Off` may have come as `false`: kubectl reads YAML 1.1, where `Off` without quotes is that.
     pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)], errors: &mut Errors) -> Option<T> {
+        let off = words.iter().find(|(word, _)| *word == "Off");
+        if let (Json::Bool(false), Some((_, value))) = (self.json, off) {
+            return Some(*value);
+        }
         let text = self.string(errors)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
@@ -87,11 +99,11 @@ impl<'j> Node<'j> {
             if !known.contains(&&**name) {
                 let hint = did_you_mean(name, known.iter().copied());
                 let expected: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-                errors.add(&self.place, format!("unknown field `{}`{hint}: expected {}", shown(), expected.join(", ")));
+                errors.add_of_field(&self.place, name, format!("unknown field `{}`{hint}: expected {}", shown(), expected.join(", ")));
             } else if fields.iter().take(index).any(|(earlier, _)| earlier == name) {
-                errors.add(&self.place, format!("field `{}` is given twice: leave one out", shown()));
+                errors.add_of_field(&self.place, name, format!("field `{}` is given twice: leave one out", shown()));
             } else if *value == Json::Null {
-                errors.add(&self.place, format!("field `{}` is null: give it a value, or leave it out", shown()));
+                errors.add_of_field(&self.place, name, format!("field `{}` is null: give it a value, or leave it out", shown()));
             }
         }
         Some(Object { place: self.place.clone(), fields })

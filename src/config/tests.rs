@@ -42,6 +42,20 @@ fn a_whole_configuration_is_read() {
     assert_eq!((policy.request.remove[0].as_str(), policy.response.remove[0].as_str()), ("x-c", "server"));
 }
 
+/// kubectl reads YAML 1.1, where `Off` without quotes is `false`.
+#[test]
+fn an_off_that_came_as_false_is_off() {
+    let json = r#"{"pathSafety": false, "hostBinding": false, "policies": []}"#;
+    let config = Config::parse(json.as_bytes()).unwrap();
+    assert_eq!((config.path_safety, config.host_binding), (PathSafety::Off, HostBinding::Off));
+    for (json, expected) in [
+        (r#"{"pathSafety": true, "policies": []}"#, "pathSafety: expected a string, got a boolean"),
+        (r#"{"audit": {"log": false}, "policies": []}"#, "audit.log: expected a string, got a boolean"),
+    ] {
+        assert_eq!(errors(json), [expected]);
+    }
+}
+
 #[test]
 fn what_is_left_out_has_the_documented_default() {
     let config = Config::parse(policy(RULE).as_bytes()).unwrap();

@@ -8,7 +8,7 @@ use proxy_wasm::types::ContextType;
 use super::host;
 use super::metrics::{self, Metrics};
 use super::stream::Stream;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Spot};
 use crate::policy::{Engine, load_record};
 
 /// What one configuration's streams share.
@@ -59,7 +59,7 @@ impl RootContext for Root {
         let json = match host::configuration() {
             Ok(json) => json,
             Err(error) => {
-                let unread = ConfigError { policy: None, place: String::new(), message: error.to_string() };
+                let unread = ConfigError { policy: None, place: String::new(), spot: Spot::Whole, message: error.to_string() };
                 log::info!("{}", load_record(Err(&[unread])));
                 log::error!("egress filter: configuration refused: {error}");
                 return false;
