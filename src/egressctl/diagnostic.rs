@@ -1,0 +1,160 @@
+//! What is wrong in a file, shown with the line it is on and a caret, or as JSON.
+
+use std::ops::Range;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use egress_filter::config::{ConfigError, Spot};
+use egress_filter::policy::ConfigWarning;
+use serde::Serialize;
+
+use crate::manifest::Plugin;
+use crate::source::Source;
+use crate::yaml::Node;
+
+/// How bad something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    /// It will not load, or not do what it is for.
+    Error,
+    /// It is legal and can hardly be meant.
+    Warning,
+    /// It is worth knowing.
+    Note,
+}
+
+/// One thing that is to be told about a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Diagnostic {
+    pub(crate) severity: Severity,
+    pub(crate) file: String,
+    /// From 1.
+    pub(crate) line: usize,
+    /// In characters, from 1.
+    pub(crate) column: usize,
+    #[serde(skip)]
+    pub(crate) span: Range<usize>,
+    /// The policy it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<String>,
+    /// The path in the document, such as `spec.pluginConfig.policies[0].name`; empty for the document as a whole.
+    pub(crate) path: String,
+    /// In lower case, without a full stop.
+    pub(crate) message: String,
+}
+
+impl Diagnostic {
+    pub(crate) fn new(severity: Severity, source: &Source, span: Range<usize>, message: String) -> Diagnostic {
+        let span = source.first_line(span);
+        let (line, column) = source.line_and_column(span.start);
+        Diagnostic { severity, file: source.name.clone(), line, column, span, policy: None, path: String::new(), message }
+    }
+
+    pub(crate) fn error(source: &Source, span: Range<usize>, message: String) -> Diagnostic {
+        Diagnostic::new(Severity::Error, source, span, message)
+    }
+
+    pub(crate) fn at(mut self, path: impl Into<String>) -> Diagnostic {
+        self.path = path.into();
+        self
+    }
+
+    pub(crate) fn of_policy(mut self, policy: Option<String>) -> Diagnostic {
+        self.policy = policy;
+        self
+    }
+
+    /// An error that the engine tells, at its place in the file.
+    pub(crate) fn of_error(source: &Source, plugin: Plugin<'_>, error: &ConfigError) -> Diagnostic {
+        let node = nearest(plugin, &error.place);
+        let span = match &error.spot {
+            Spot::Whole => node.span.clone(),
+            Spot::Field(name) => field(node, name).unwrap_or_else(|| node.span.clone()),
+            Spot::Source { line, column } => {
+                let character = node.as_str().map_or(0, |text| character_of(text, *line, *column));
+                let start = node.byte_of(&source.text, character);
+                start..word_end(&source.text, start)
+            }
+        };
+        let path = join(plugin.prefix(), &error.place);
+        Diagnostic::error(source, span, error.message.clone()).at(path).of_policy(error.policy.clone())
+    }
+
+    /// A warning that the engine tells, at its place in the file.
+    pub(crate) fn of_warning(source: &Source, plugin: Plugin<'_>, warning: &ConfigWarning) -> Diagnostic {
+        let node = nearest(plugin, &warning.place);
+        let start = node.byte_of(&source.text, 0);
+        let path = join(plugin.prefix(), &warning.place);
+        let span = start..node.span.end.max(start);
+        Diagnostic::new(Severity::Warning, source, span, warning.message.clone()).at(path).of_policy(Some(warning.policy.clone()))
+    }
+}
+
+/// The path of a place in a configuration, from its document's root.
+fn join(prefix: &str, place: &str) -> String {
+    match (prefix, place) {
+        ("", rest) | (rest, "") => rest.to_owned(),
+        (prefix, place) if place.starts_with('[') => format!("{prefix}{place}"),
+        (prefix, place) => format!("{prefix}.{place}"),
+    }
+}
+
+/// The node at a place of a plugin's configuration, or the nearest above it that there is.
+fn nearest<'d>(plugin: Plugin<'d>, place: &str) -> &'d Node {
+    let Some(config) = plugin.config else { return plugin.resource };
+    let mut path = place;
+    loop {
+        if let Some(node) = config.at(path) {
+            return node;
+        }
+        match path.rfind(['.', '[']) {
+            Some(cut) => path = path.get(..cut).unwrap_or_default(),
+            None => return config,
+        }
+    }
+}
+
+/// The last field of a name: of one that is given twice, the one too many.
+fn field(node: &Node, name: &str) -> Option<Range<usize>> {
+    node.fields()?.iter().rev().find(|(key, _)| key.name == name).map(|(key, _)| key.span.clone())
+}
+
+/// The index of the character at line and column, both from 1.
+fn character_of(text: &str, line: usize, column: usize) -> usize {
+    let before = text.split('\n').take(line.saturating_sub(1)).map(|line| line.chars().count().saturating_add(1));
+    before.fold(0, usize::saturating_add).saturating_add(column.saturating_sub(1))
+}
+
+/// The end of the name, number or sign that begins at a byte.
+fn word_end(text: &str, start: usize) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    let word = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.'))).unwrap_or(rest.len());
+    let first = rest.chars().next().map_or(0, char::len_utf8);
+    start.saturating_add(word.max(first))
+}
+
+/// For people: the message, the line and a caret. The colours are left out where the output is no terminal.
+pub(crate) fn render(source: &Source, diagnostic: &Diagnostic) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    };
+    let title = match &diagnostic.policy {
+        Some(policy) => format!("policy `{policy}`: {}", diagnostic.message),
+        None => diagnostic.message.clone(),
+    };
+    let mark = AnnotationKind::Primary.span(diagnostic.span.clone());
+    let snippet = Snippet::source(&source.text).path(&diagnostic.file).annotation(mark);
+    let mut report: Group<'_> = level.primary_title(&title).element(snippet);
+    if !diagnostic.path.is_empty() {
+        report = report.element(Level::NOTE.with_name("at").message(&diagnostic.path));
+    }
+    Renderer::styled().decor_style(DecorStyle::Ascii).render(&[report])
+}
+
+/// In one line, without colours: `file:line:column: error: message`.
+pub(crate) fn plain(source: &Source, diagnostic: &Diagnostic) -> String {
+    format!("{}:{}:{}: {}", source.name, diagnostic.line, diagnostic.column, diagnostic.message)
+}

@@ -1,0 +1,82 @@
+//! Where output goes, and in what colours.
+
+use std::fmt::Display;
+use std::io::{self, Read as _, Write as _};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
+
+/// `--color`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `--output`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs: one JSON document.
+    Json,
+}
+
+/// Red, for errors.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Green, for what is as it should be.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// Yellow, for warnings.
+pub(crate) const ODD: Style = AnsiColor::Yellow.on_default().bold();
+/// Bold, for titles.
+pub(crate) const STRONG: Style = Style::new().bold();
+/// Dim, for what matters less.
+pub(crate) const FAINT: Style = Style::new().dimmed();
+
+/// Standard output and error, which leave out the colours where they are not wanted.
+pub(crate) struct Terminal {
+    /// What the command is asked for.
+    pub(crate) out: AutoStream<io::Stdout>,
+    /// What else there is to say.
+    pub(crate) err: AutoStream<io::Stderr>,
+}
+
+impl std::fmt::Debug for Terminal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Terminal").finish_non_exhaustive()
+    }
+}
+
+impl Terminal {
+    pub(crate) fn new(color: Color) -> Self {
+        let choice = match color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        Terminal { out: AutoStream::new(io::stdout(), choice), err: AutoStream::new(io::stderr(), choice) }
+    }
+
+    /// Tells why the command could not be done.
+    pub(crate) fn fail(&mut self, failure: &dyn Display) {
+        // There is nobody left to tell that this failed.
+        let _ = writeln!(self.err, "{} {failure}", painted(BAD, "error:"));
+    }
+}
+
+/// Text in a style.
+pub(crate) fn painted(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// All of standard input.
+pub(crate) fn read_stdin() -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
