@@ -38,3 +38,5 @@ pub mod policy;
 pub mod request;
 mod suggest;
 mod transform;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod trial;
