@@ -27,8 +27,8 @@ demo: build-wasm ## the egress workshop in a real Envoy, left running for your o
 test: test-native test-fuzz test-wasm test-e2e ## every test: the engine natively, fuzzed, and as wasm in Node, the filter in an emulated host and in a real Envoy
 
 .PHONY: test-native
-test-native: ## the engine's tests, natively
-	$(CARGO) test -p egress-filter
+test-native: ## the engine's and egressctl's tests, natively
+	$(CARGO) test -p egress-filter --features cli
 
 .PHONY: test-wasm
 test-wasm: ## the engine's tests as wasm, in Node's V8
@@ -73,6 +73,11 @@ build-wasm:
 	@$(setup)/cargo-wasm build --release --target wasm32-wasip1 -p egress-filter
 	@$(setup)/drop-exports $(wasm) $(unused_callbacks)
 
+.PHONY: egressctl
+egressctl: ## builds egressctl, which checks, tests, explains and converts policies
+	@$(CARGO) build --release -p egress-filter --features cli --bin egressctl
+	@printf '%s\n' target/release/egressctl
+
 .PHONY: bench
 bench: build-wasm ## what the filter costs, beside no filter, one by hand, Envoy's RBAC and Lua: target/bench/report.md (ARGS=--quick: a trial)
 	@envoy=$$($(setup)/envoy); \
@@ -81,7 +86,7 @@ bench: build-wasm ## what the filter costs, beside no filter, one by hand, Envoy
 .PHONY: lint
 lint: ## formatting and lints, for the host and for wasm
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features egress-filter/cli -- -D warnings
 	@if $(setup)/cargo-wasm clippy --version >/dev/null 2>&1; then \
 		$(setup)/cargo-wasm clippy -p egress-filter --target wasm32-wasip1 -- -D warnings; \
 	else echo 'no clippy for the wasm target here: the filter glue was not linted'; fi
@@ -89,7 +94,7 @@ lint: ## formatting and lints, for the host and for wasm
 .PHONY: fix
 fix: ## formats, and applies what clippy can mend by itself
 	$(CARGO) fmt --all
-	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+	$(CARGO) clippy --workspace --all-targets --features egress-filter/cli --fix --allow-dirty --allow-staged
 
 .PHONY: check
 check: lint test ## all that CI runs
