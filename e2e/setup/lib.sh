@@ -20,6 +20,22 @@ apt_install() {
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
+# apt_unpack FOLDER PACKAGE: what is in a Debian package, in a folder, with nothing installed and no service started.
+apt_unpack() {
+  local sudo=
+  [ "$(id -u)" = 0 ] || ! command -v sudo >/dev/null || sudo=sudo
+  say "fetching the Debian package $2 into ${1#"$root"/}"
+  rm -rf "$1"
+  mkdir -p "$1"
+  (
+    cd "$1"
+    download() { apt-get -o APT::Sandbox::User= download -qq "$1" >&2; }
+    download "$2" || { $sudo apt-get update -qq >&2 && download "$2"; }
+    dpkg-deb -x ./*.deb .
+    rm -f ./*.deb
+  )
+}
+
 # pip_install FOLDER REQUIREMENT: a wheel and nothing else, into a folder of its own.
 pip_install() {
   if command -v uv >/dev/null; then
