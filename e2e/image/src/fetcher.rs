@@ -6,11 +6,16 @@ use std::io::{self, Read};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 
-use crate::oci;
+use crate::oci::sha256;
 
-/// The media types of a docker manifest, list of manifests, and layer.
+// Written out here, so that what the image is made with does not make its reader agree.
+/// The media type of an OCI index, from which an image is picked.
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// The one layer type that is taken of an image with an OCI manifest.
+pub const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// The media type of a docker manifest.
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-/// The media type of a docker list of manifests.
+/// The media type of docker's list of manifests, from which an image is picked too.
 pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// The one layer type that is taken of an image with a docker manifest.
 pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
@@ -119,24 +124,24 @@ pub fn fetch(source: &impl Source, name: &str, expected: Option<&str>) -> Result
 /// Where the agent would not get a module, with the reason.
 pub fn fetch_up_to(source: &impl Source, name: &str, expected: Option<&str>, limit: u64) -> Result<Fetched, Error> {
     let (mut media_type, mut bytes) = source.manifest(name)?;
-    if [oci::INDEX, DOCKER_LIST].contains(&media_type.as_str()) {
+    if [OCI_INDEX, DOCKER_LIST].contains(&media_type.as_str()) {
         let index: Index = serde_json::from_slice(&bytes)?;
         let child =
             index.manifests.iter().find(|child| child.platform.as_ref().is_none_or(Platform::is_picked)).ok_or(Error::NoPlatform)?;
         (media_type, bytes) = source.manifest(&child.digest)?;
-        if child.digest != format!("sha256:{}", oci::sha256(&bytes)) {
+        if child.digest != format!("sha256:{}", sha256(&bytes)) {
             return Err(Error::Blob(format!("{}, {media_type}", child.digest)));
         }
     }
-    let sha256 = oci::sha256(&bytes);
-    if let Some(expected) = expected.filter(|expected| *expected != sha256) {
-        return Err(Error::Digest { expected: expected.to_owned(), found: sha256 });
+    let digest = sha256(&bytes);
+    if let Some(expected) = expected.filter(|expected| *expected != digest) {
+        return Err(Error::Digest { expected: expected.to_owned(), found: digest });
     }
     let manifest: Manifest = serde_json::from_slice(&bytes)?;
     let module = if manifest.media_type == DOCKER_MANIFEST {
         from_last_layer(source, &manifest, DOCKER_LAYER, limit)?.map_err(Error::Docker)?
     } else {
-        match from_last_layer(source, &manifest, oci::LAYER, limit)? {
+        match from_last_layer(source, &manifest, OCI_LAYER, limit)? {
             Ok(module) => module,
             Err(image) => from_artifact(source, &manifest, limit)?.map_err(|artifact| Error::Oci { image, artifact })?,
         }
@@ -144,7 +149,7 @@ pub fn fetch_up_to(source: &impl Source, name: &str, expected: Option<&str>, lim
     if module.len() < 8 || !module.starts_with(b"\0asm") {
         return Err(Error::Invalid);
     }
-    Ok(Fetched { sha256, module })
+    Ok(Fetched { sha256: digest, module })
 }
 
 type Found = Result<Vec<u8>, NoModule>;
@@ -169,7 +174,7 @@ fn from_artifact(source: &impl Source, manifest: &Manifest, limit: u64) -> Resul
 
 fn blob(source: &impl Source, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
     let bytes = source.blob(&descriptor.digest)?;
-    if bytes.len() != descriptor.size || descriptor.digest != format!("sha256:{}", oci::sha256(&bytes)) {
+    if bytes.len() != descriptor.size || descriptor.digest != format!("sha256:{}", sha256(&bytes)) {
         return Err(Error::Blob(format!("{}, {} bytes", descriptor.digest, descriptor.size)));
     }
     Ok(bytes)
@@ -179,7 +184,7 @@ fn plugin_in(layer: &[u8], limit: u64) -> Found {
     let mut archive = tar::Archive::new(MultiGzDecoder::new(layer));
     for entry in archive.entries()? {
         let entry = entry?;
-        if entry.path()?.file_name().is_some_and(|name| name == oci::PLUGIN) {
+        if entry.path()?.file_name().is_some_and(|name| name == "plugin.wasm") {
             return read_up_to(entry, limit);
         }
     }
@@ -221,6 +226,6 @@ struct Platform {
 
 impl Platform {
     fn is_picked(&self) -> bool {
-        self.architecture == oci::PLATFORM.architecture && self.os == oci::PLATFORM.os
+        self.architecture == "amd64" && self.os == "linux"
     }
 }

@@ -5,8 +5,8 @@ use std::io;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use image::fetcher::{DOCKER_LAYER, DOCKER_LIST, DOCKER_MANIFEST, Fetched, Source, WASM_LAYER, fetch, fetch_up_to};
-use image::oci::{CONFIG, INDEX, LAYER, MANIFEST, archive_of, sha256};
+use image::fetcher::{DOCKER_LAYER, DOCKER_LIST, DOCKER_MANIFEST, Fetched, OCI_INDEX, OCI_LAYER, Source, WASM_LAYER, fetch, fetch_up_to};
+use image::oci::{CONFIG, MANIFEST, archive_of, sha256};
 use serde_json::{Value, json};
 
 use crate::small_module;
@@ -99,11 +99,11 @@ fn images_with_the_module_in_their_last_layer_are_taken() {
     let (head, tail) = archive.split_at(1000);
     let members = [gzip(head), gzip(tail)].concat();
     for (what, image) in [
-        ("one layer", Registry::of(MANIFEST, &[(LAYER, &plugin())])),
-        ("the last of two", Registry::of(MANIFEST, &[(LAYER, &other), (LAYER, &plugin())])),
-        ("in a folder", Registry::of(MANIFEST, &[(LAYER, &in_folder)])),
-        ("gzip in two members", Registry::of(MANIFEST, &[(LAYER, &members)])),
-        ("a layer of another type before it", Registry::of(MANIFEST, &[(DOCKER_LAYER, &other), (LAYER, &plugin())])),
+        ("one layer", Registry::of(MANIFEST, &[(OCI_LAYER, &plugin())])),
+        ("the last of two", Registry::of(MANIFEST, &[(OCI_LAYER, &other), (OCI_LAYER, &plugin())])),
+        ("in a folder", Registry::of(MANIFEST, &[(OCI_LAYER, &in_folder)])),
+        ("gzip in two members", Registry::of(MANIFEST, &[(OCI_LAYER, &members)])),
+        ("a layer of another type before it", Registry::of(MANIFEST, &[(DOCKER_LAYER, &other), (OCI_LAYER, &plugin())])),
         ("docker's types", Registry::of(DOCKER_MANIFEST, &[(DOCKER_LAYER, &plugin())])),
         ("an artifact of two layers", Registry::of(MANIFEST, &[(WASM_LAYER, &small_module()), ("application/json", b"{}")])),
     ] {
@@ -115,13 +115,13 @@ fn images_with_the_module_in_their_last_layer_are_taken() {
 #[test]
 fn a_manifest_that_says_no_type_is_an_oci_manifest() {
     let mut registry = Registry::default();
-    registry.image(MANIFEST, "", &[(LAYER, &plugin())]);
+    registry.image(MANIFEST, "", &[(OCI_LAYER, &plugin())]);
     registry.gives_the_module();
     // What the manifest says of itself counts, not what the registry calls it.
-    registry.image(DOCKER_MANIFEST, MANIFEST, &[(LAYER, &plugin())]);
+    registry.image(DOCKER_MANIFEST, MANIFEST, &[(OCI_LAYER, &plugin())]);
     registry.gives_the_module();
-    registry.image(MANIFEST, DOCKER_MANIFEST, &[(LAYER, &plugin())]);
-    registry.refuses(&format!("a docker image that has no module: a layer of type {LAYER}"));
+    registry.image(MANIFEST, DOCKER_MANIFEST, &[(OCI_LAYER, &plugin())]);
+    registry.refuses(&format!("a docker image that has no module: a layer of type {OCI_LAYER}"));
 }
 
 #[test]
@@ -131,18 +131,21 @@ fn other_kinds_of_image_are_refused_with_the_reason() {
     let archive = archive_of([("plugin.wasm", small_module().as_slice())]).expect("an archive");
     for (reason, image) in [
         ("not as an image (a layer of type application/vnd.oci.image.layer.v1.tar+zstd)", Registry::of(MANIFEST, &[(zstd, &plugin())])),
-        ("no `plugin.wasm` in the last layer", Registry::of(MANIFEST, &[(LAYER, &plugin()), (LAYER, &other)])),
-        ("no `plugin.wasm` in the last layer", Registry::of(MANIFEST, &[(LAYER, &layer(&[("filter.wasm", &small_module())]))])),
-        ("not as an artifact (no layer of type", Registry::of(MANIFEST, &[(LAYER, &plugin()), (zstd, &other)])),
-        ("an unreadable layer", Registry::of(MANIFEST, &[(LAYER, &archive)])),
+        ("no `plugin.wasm` in the last layer", Registry::of(MANIFEST, &[(OCI_LAYER, &plugin()), (OCI_LAYER, &other)])),
+        ("no `plugin.wasm` in the last layer", Registry::of(MANIFEST, &[(OCI_LAYER, &layer(&[("filter.wasm", &small_module())]))])),
+        ("not as an artifact (no layer of type", Registry::of(MANIFEST, &[(OCI_LAYER, &plugin()), (zstd, &other)])),
+        ("an unreadable layer", Registry::of(MANIFEST, &[(OCI_LAYER, &archive)])),
         ("not as an artifact (1 layers)", Registry::of(MANIFEST, &[("application/wasm", &small_module())])),
         ("not as an artifact (1 layers)", Registry::of(MANIFEST, &[(WASM_LAYER, &small_module())])),
         ("a layer of type application/vnd.docker", Registry::of(MANIFEST, &[(DOCKER_LAYER, &plugin())])),
-        ("a docker image that has no module: a layer of type application/vnd.oci", Registry::of(DOCKER_MANIFEST, &[(LAYER, &plugin())])),
+        (
+            "a docker image that has no module: a layer of type application/vnd.oci",
+            Registry::of(DOCKER_MANIFEST, &[(OCI_LAYER, &plugin())]),
+        ),
         ("a docker image that has no module: no `plugin.wasm`", Registry::of(DOCKER_MANIFEST, &[(DOCKER_LAYER, &other)])),
         ("0 layers", Registry::of(MANIFEST, &[])),
-        ("no WebAssembly module", Registry::of(MANIFEST, &[(LAYER, &layer(&[("plugin.wasm", b"#!/bin/sh -e")]))])),
-        ("no WebAssembly module", Registry::of(MANIFEST, &[(LAYER, &layer(&[("plugin.wasm", b"\0asm")]))])),
+        ("no WebAssembly module", Registry::of(MANIFEST, &[(OCI_LAYER, &layer(&[("plugin.wasm", b"#!/bin/sh -e")]))])),
+        ("no WebAssembly module", Registry::of(MANIFEST, &[(OCI_LAYER, &layer(&[("plugin.wasm", b"\0asm")]))])),
         ("no manifest `it`", Registry::default()),
     ] {
         image.refuses(reason);
@@ -151,9 +154,9 @@ fn other_kinds_of_image_are_refused_with_the_reason() {
 
 #[test]
 fn of_an_index_the_linux_amd64_image_is_picked_on_every_machine() {
-    for list in [INDEX, DOCKER_LIST] {
+    for list in [OCI_INDEX, DOCKER_LIST] {
         let mut registry = Registry::default();
-        let child = registry.image(MANIFEST, MANIFEST, &[(LAYER, &plugin())]);
+        let child = registry.image(MANIFEST, MANIFEST, &[(OCI_LAYER, &plugin())]);
         let entry = |platform: Value| {
             let mut entry = json!({"mediaType": MANIFEST, "digest": format!("sha256:{child}"), "size": 1});
             if !platform.is_null() {
@@ -177,7 +180,7 @@ fn of_an_index_the_linux_amd64_image_is_picked_on_every_machine() {
 #[test]
 fn sha256_is_the_manifest_s_and_not_the_file_s() {
     let mut registry = Registry::default();
-    let digest = registry.image(MANIFEST, MANIFEST, &[(LAYER, &plugin())]);
+    let digest = registry.image(MANIFEST, MANIFEST, &[(OCI_LAYER, &plugin())]);
     assert_eq!(fetch(&registry, "it", Some(&digest)).expect("a module").sha256, digest);
     for other in [sha256(&small_module()), sha256(&plugin()), format!("sha256:{digest}"), String::new()] {
         let error = fetch(&registry, "it", Some(&other)).expect_err("another digest").to_string();
@@ -196,7 +199,7 @@ fn bytes_that_are_not_what_the_manifest_names_are_refused() {
     registry.refuses("a blob that is not what its descriptor says");
 
     let entry = json!({"mediaType": MANIFEST, "digest": format!("sha256:{digest}"), "size": 1});
-    registry.push(INDEX, &json!({"manifests": [entry]}));
+    registry.push(OCI_INDEX, &json!({"manifests": [entry]}));
     registry.manifests.get_mut(&format!("sha256:{digest}")).expect("a manifest").1.push(b' ');
     registry.refuses("a blob that is not what its descriptor says");
 }
@@ -204,7 +207,7 @@ fn bytes_that_are_not_what_the_manifest_names_are_refused() {
 #[test]
 fn a_module_may_be_as_large_as_the_limit_and_no_larger() {
     let size = small_module().len() as u64;
-    for layers in [vec![(LAYER, plugin())], vec![(WASM_LAYER, small_module()), (LAYER, b"".to_vec())]] {
+    for layers in [vec![(OCI_LAYER, plugin())], vec![(WASM_LAYER, small_module()), (OCI_LAYER, b"".to_vec())]] {
         let layers: Vec<_> = layers.iter().map(|(media_type, bytes)| (*media_type, bytes.as_slice())).collect();
         let registry = Registry::of(MANIFEST, &layers);
         fetch_up_to(&registry, "it", None, size).expect("at the limit");

@@ -18,7 +18,7 @@ fn json_of(bytes: &[u8]) -> Value {
 fn istio_s_agent_gets_the_built_module_byte_for_byte() {
     let folder = tempfile::tempdir().expect("a folder");
     let image = built_image();
-    write_folder(folder.path(), &image, &reference()).expect("written");
+    write_folder(folder.path(), image, &reference()).expect("written");
     let fetched = fetch(&Layout(folder.path().to_owned()), "0.1.0", Some(&image.manifest.sha256)).expect("a module");
     assert!(fetched.module == built_module(), "another module than the built one");
 
@@ -92,8 +92,8 @@ fn the_tarball_is_the_layout_and_a_docker_archive() {
     let folder = tempfile::tempdir().expect("a folder");
     let (oci, tarball) = (folder.path().join("oci"), folder.path().join("it.tar"));
     let image = built_image();
-    write_folder(&oci, &image, &reference()).expect("written");
-    write_tarball(&tarball, &image, &reference()).expect("written");
+    write_folder(&oci, image, &reference()).expect("written");
+    write_tarball(&tarball, image, &reference()).expect("written");
 
     let unpacked = folder.path().join("unpacked");
     tar::Archive::new(std::fs::read(&tarball).expect("the tarball").as_slice()).unpack(&unpacked).expect("tar");

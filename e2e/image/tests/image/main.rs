@@ -7,6 +7,7 @@ mod manifests;
 mod registry;
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use image::oci::Image;
 use image::reference::Reference;
@@ -27,8 +28,10 @@ fn built_module() -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("`{}`: {error}; `make wasm` builds it", path.display()))
 }
 
-fn built_image() -> Image {
-    Image::new(&built_module()).expect("an image")
+/// The image of the compiled filter, made once.
+fn built_image() -> &'static Image {
+    static IMAGE: LazyLock<Image> = LazyLock::new(|| Image::new(&built_module()).expect("an image"));
+    &IMAGE
 }
 
 /// Bytes that begin as a module does, repeat themselves here and there, and are always the same.

@@ -129,8 +129,8 @@ fn skopeo(arguments: &[&str]) -> String {
 fn written(folder: &Path) -> (String, String) {
     let (oci, tarball) = (folder.join("oci"), folder.join("egress-filter.tar"));
     let image = built_image();
-    write_folder(&oci, &image, &reference()).expect("written");
-    write_tarball(&tarball, &image, &reference()).expect("written");
+    write_folder(&oci, image, &reference()).expect("written");
+    write_tarball(&tarball, image, &reference()).expect("written");
     (oci.display().to_string(), tarball.display().to_string())
 }
 
@@ -138,7 +138,7 @@ fn written(folder: &Path) -> (String, String) {
 fn pushed_as_oci_the_image_keeps_its_digest_and_istio_s_agent_gets_the_module() {
     let folder = tempfile::tempdir().expect("a folder");
     let (oci, tarball) = written(folder.path());
-    let (module, sha256) = (built_module(), built_image().manifest.sha256);
+    let (module, sha256) = (built_module(), &built_image().manifest.sha256);
     let registry = Registry::start();
     for (name, from) in [
         ("platform/by-folder", format!("oci:{oci}")),
@@ -147,7 +147,7 @@ fn pushed_as_oci_the_image_keeps_its_digest_and_istio_s_agent_gets_the_module() 
     ] {
         let repository = registry.repository(name);
         repository.push_with_its_digest(&from);
-        let fetched = fetch(&repository, "0.1.0", Some(&sha256)).unwrap_or_else(|error| panic!("{from} {error}"));
+        let fetched = fetch(&repository, "0.1.0", Some(sha256)).unwrap_or_else(|error| panic!("{from} {error}"));
         assert!(fetched.module == module, "{from}: another module");
 
         let (media_type, digest, _) = repository.get("manifests/0.1.0", MANIFEST).expect("a manifest");
@@ -173,7 +173,7 @@ fn pushed_as_docker_archive_the_image_has_another_digest_and_istio_s_agent_gets_
     assert!(fetched.module == built_module(), "another module");
     assert_eq!(repository.digest(), format!("sha256:{}", fetched.sha256), "what the registry is asked for is what the agent compares");
 
-    let ours = built_image().manifest.sha256;
-    let error = fetch(&repository, "0.1.0", Some(&ours)).expect_err("another digest").to_string();
+    let ours = &built_image().manifest.sha256;
+    let error = fetch(&repository, "0.1.0", Some(ours)).expect_err("another digest").to_string();
     assert_eq!(error, format!("has the digest {}, not {ours}", fetched.sha256));
 }
