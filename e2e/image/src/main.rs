@@ -67,11 +67,11 @@ Push it in one of these ways, which keep the digest:
   skopeo copy --preserve-digests oci:{folder} docker://{reference}
   skopeo copy --preserve-digests oci-archive:{tarball} docker://{reference}
   crane push {folder} {reference}
-then
+(to a registry without TLS: skopeo copy --dest-tls-verify=false, crane push --insecure), then
   kubectl apply -f {with_image}/
 
-docker load and docker push, crane push of the tarball, and skopeo copy docker-archive: push a docker manifest of their
-own. Istio takes it too, but it has another digest, and `sha256` must be what the registry then says:
+docker load and docker push, crane push of the tarball, and skopeo copy of it as docker-archive: write a manifest of their
+own. Istio takes that too, but `sha256` must then be the digest that the registry says:
   skopeo inspect --format '{{{{.Digest}}}}' docker://{reference}
 
 "

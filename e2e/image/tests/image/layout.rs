@@ -8,7 +8,7 @@ use image::layout::{Layout, write_folder, write_tarball};
 use image::oci::{self, Image, sha256};
 use serde_json::{Value, json};
 
-use crate::{built_image, built_module, files_in, reference, small_module};
+use crate::{built_image, built_module, files_in, reference, small_module, workspace_root};
 
 fn json_of(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).expect("JSON")
@@ -123,6 +123,20 @@ fn a_module_has_one_image_whatever_it_is_called_and_another_module_another() {
     let other = Image::new(&other).expect("an image");
     for (one, another) in image.blobs().into_iter().zip(other.blobs()) {
         assert_ne!(one.sha256, another.sha256, "{}", one.media_type);
+    }
+}
+
+/// A digest that others can come to takes a module that is the same wherever it is built: `e2e/setup/cargo-wasm` sees to that.
+#[test]
+fn the_built_module_names_no_folder_of_the_machine_that_built_it() {
+    let module = built_module();
+    let root = std::fs::canonicalize(workspace_root()).expect("the workspace");
+    let cargo_home = std::env::var("CARGO_HOME").ok().filter(|home| home != "/cargo").map(|home| format!("{home}/registry/"));
+    let of_root = ["src", "target"].map(|folder| format!("{}/{folder}/", root.display()));
+    for folder in of_root.into_iter().chain(cargo_home).chain(["/.cargo/registry/".to_owned()]) {
+        let found = module.windows(folder.len()).position(|bytes| bytes == folder.as_bytes());
+        let around = found.map(|at| String::from_utf8_lossy(&module[at..(at + 100).min(module.len())]).into_owned());
+        assert_eq!(around, None, "the module has the path `{folder}` in it");
     }
 }
 
