@@ -24,7 +24,7 @@ demo: build-wasm ## the egress workshop in a real Envoy, left running for your o
 	ENVOY=$$envoy exec target/debug/demo $(ARGS)
 
 .PHONY: test
-test: test-native test-fuzz test-wasm test-e2e ## every test: the engine natively, fuzzed, and as wasm in Node, the filter in an emulated host and in a real Envoy
+test: test-native test-fuzz test-wasm test-e2e test-image ## every test: the engine natively, fuzzed, and as wasm in Node, the filter in an emulated host and in a real Envoy, its image in a registry
 
 .PHONY: test-native
 test-native: ## the engine's and egressctl's tests, natively
@@ -77,6 +77,18 @@ build-wasm:
 egressctl: ## builds egressctl, which checks, tests, explains and converts policies
 	@$(CARGO) build --release -p egress-filter --features cli --bin egressctl
 	@printf '%s\n' target/release/egressctl
+
+# Where the image is to be pushed; the files of filter-config/ name this one, in which nobody can push.
+IMAGE = registry.example.com/platform/egress-filter:0.1.0
+
+.PHONY: image
+image: build-wasm ## an OCI image of the filter, and filter-config/ with its digest, in target/ (IMAGE=registry/repository:tag)
+	@$(CARGO) run --quiet -p image -- $(wasm) '$(IMAGE)' filter-config target
+
+.PHONY: test-image
+test-image: build-wasm ## the image, read as Istio's agent reads it, and pushed to a registry and back
+	@skopeo=$$($(setup)/skopeo); registry=$$($(setup)/registry); \
+	SKOPEO=$$skopeo REGISTRY=$$registry $(CARGO) test -p image
 
 .PHONY: bench
 bench: build-wasm ## what the filter costs, beside no filter, one by hand, Envoy's RBAC and Lua: target/bench/report.md (ARGS=--quick: a trial)
