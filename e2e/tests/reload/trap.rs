@@ -73,6 +73,9 @@ async fn a_dead_vm_comes_back_and_decides_as_before_while_the_other_worker_serve
         let held = Held::start(&setting, &callers).await;
         let mut victim = callers.on(&setting, VICTIM, Pod::TeamA).await;
         let load = Load::start(&setting, number).await;
+        // A broken update before it: what comes back is the last good configuration.
+        setting.publish("{");
+        setting.until("the refusal", |setting| setting.updates("update_rejected") == round).await;
         load.may_fail(VICTIM, true);
         kill(&mut victim, phase).await;
         held.assert_ends(&setting, number).await;
