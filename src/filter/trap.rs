@@ -2,7 +2,7 @@
 //! `trap-for-tests`, which nothing ships: whoever may send a request could kill a worker's VM with it.
 
 #[cfg(not(debug_assertions))]
-compile_error!("the feature `trap-for-tests` is for the profile `trapping` alone: leave it out of what is shipped");
+compile_error!("the feature `trap-for-tests` is for the profile `trapping`: leave it out of what is shipped");
 
 use core::arch::wasm32::unreachable;
 
