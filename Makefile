@@ -6,6 +6,7 @@ SHELL := bash
 
 setup  := e2e/setup
 wasm   := target/wasm32-wasip1/release/egress_filter.wasm
+trapping := target/wasm32-wasip1/trapping/egress_filter.wasm
 CARGO   = $(or $(shell $(setup)/cargo),$(error no cargo: see above))
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -36,7 +37,7 @@ test-wasm: ## the engine's tests as wasm, in Node's V8
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$$runner $(setup)/cargo-wasm test -p egress-filter --lib --target wasm32-unknown-unknown
 
 .PHONY: test-e2e e2e
-test-e2e: build-wasm ## the compiled filter, in an emulated host and in a real Envoy
+test-e2e: build-wasm build-trapping ## the compiled filter, in an emulated host and in a real Envoy
 	@envoy=$$($(setup)/envoy); ENVOY=$$envoy $(CARGO) test -p e2e $(ARGS)
 e2e: test-e2e
 
@@ -73,6 +74,12 @@ build-wasm:
 	@$(setup)/cargo-wasm build --release --target wasm32-wasip1 -p egress-filter
 	@$(setup)/drop-exports $(wasm) $(unused_callbacks)
 
+# The filter that traps on demand, for tests only; the shipped file above is not touched.
+.PHONY: build-trapping
+build-trapping:
+	@$(setup)/cargo-wasm build --profile trapping --features trap-for-tests --target wasm32-wasip1 -p egress-filter
+	@$(setup)/drop-exports $(trapping) $(unused_callbacks)
+
 .PHONY: egressctl
 egressctl: ## builds egressctl, which checks, tests, explains and converts policies
 	@$(CARGO) build --release -p egress-filter --features cli --bin egressctl
@@ -100,7 +107,7 @@ lint: ## formatting and lints, for the host and for wasm
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --features egress-filter/cli -- -D warnings
 	@if $(setup)/cargo-wasm clippy --version >/dev/null 2>&1; then \
-		$(setup)/cargo-wasm clippy -p egress-filter --target wasm32-wasip1 -- -D warnings; \
+		$(setup)/cargo-wasm clippy -p egress-filter --features trap-for-tests --target wasm32-wasip1 -- -D warnings; \
 	else echo 'no clippy for the wasm target here: the filter glue was not linted'; fi
 
 .PHONY: fix
