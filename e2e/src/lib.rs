@@ -7,6 +7,7 @@ pub mod envoy;
 pub mod hbone;
 pub mod host;
 pub mod http1;
+pub mod manifests;
 pub mod origin;
 pub mod pki;
 pub mod ports;
