@@ -24,60 +24,77 @@ use crate::{Exit, Failure};
 use load::Configurations;
 use run::Results;
 
-const HELP: &str = "\
-A file of cases (YAML; several documents in a file are several suites):
-
-  name: egress of team-a                # optional
-  policies: ../policies.yaml            # relative to this file: a WasmPlugin, TrafficExtension or pluginConfig; of several files,
-                                        # a resource replaces an earlier one of its name. Or inline: `config: {policies: [...]}`
-  plugin: egress-filter                 # which one, where there are several
-  defaults:                             # optional: what a case does not say
-    trustDomain: cluster.local          # of callers given as namespace/serviceAccount
-    caller: team-a/team-a
-    request: {host: api.github.com, headers: {User-Agent: curl/8}}
-  cases:
-  - name: team-a may read zen
-    caller: team-a/team-a               # or a SPIFFE ID, or none
-    request:                            # or in short: `request: POST http://api.github.com/zen`
-      method: GET                       # GET unless said
-      host: api.github.com
-      path: /zen?x=1                    # / unless said
-      headers: {X-Internal-Debug: secret, X-Twice: [a, b]}
-    destination: api.github.com         # the service dialled; unless said, the one that the host names; or none
-    sourceAddress: 10.0.0.7             # optional, as are destinationAddress and the request's version (HTTP/1.1)
-    origin: {status: 200, headers: {Server: x}}    # what the origin answers, optional
-    expect:                             # what is left out is not looked at; or in short: `expect: allow`
-      verdict: allow                    # allow | deny
-      policy: github-api-rbac           # the deciding policy; null: none
-      reason: allow-matched             # the audit record's word
-      status: 200                       # what the caller sees; a list: any of these
-      headers: {x-caller-identity: team-a/team-a, x-internal-debug: null}    # as the origin gets them, `:path` and
-                                        # `:authority` among them; null: absent; a list: these lines
-      responseHeaders: {server: null}   # as the caller gets them
-      shadow: []                        # exactly these shadow policies would have denied it
-      errors: []                        # exactly these policies had expressions that erred
-  - name: others may not                # one case for each caller and path
-    for: {caller: [team-b/team-b, none], path: [/zen, /users/x]}    # caller, destination, request, method, host, path
-    expect: {verdict: deny, reason: no-allow-matched}
-
-Exercised is a policy whose rule did in some case what it is for (an Allow or Deny matched, a Require did not), whoever decided
-the case, and whose transformations changed a header of some request (response). With --filter, that is not looked at.
-
-Exit codes: 0 all cases passed; 1 a case failed, policies do not load, or with --require-coverage one is not exercised;
-2 the cases cannot be run, such as for an unknown field.
-
+const EXAMPLES: &str = "\
 Examples:
   egressctl test filter-config/tests/workshop.yaml
   egressctl test --require-coverage --junit report.xml tests/*.yaml
   helm template egress | egressctl test --policies - tests/*.yaml";
 
+/// No line is so long that it would be wrapped.
+const HELP: &str = "\
+A file of cases is YAML; several documents in it are several suites:
+
+  name: egress of team-a          # optional
+  policies: ../policies.yaml      # a WasmPlugin, TrafficExtension or
+                                  # pluginConfig, relative to this file; of
+                                  # a list, later resources replace earlier
+                                  # ones of their name; or inline, `config:`
+  plugin: egress-filter           # which one, where there are several
+  defaults:                       # what a case does not say
+    trustDomain: cluster.local    # of callers as namespace/serviceAccount
+    caller: team-a/team-a
+    request: {host: api.github.com, headers: {User-Agent: curl/8}}
+  cases:
+  - name: team-a may read zen
+    caller: team-a/team-a         # or a SPIFFE ID, or none
+    request:                      # or `request: POST http://host/path`
+      method: GET                 # GET unless said
+      host: api.github.com
+      path: /zen?x=1              # / unless said
+      headers: {X-Internal-Debug: secret, X-Twice: [a, b]}
+    destination: api.github.com   # the service dialled, unless it is the one
+                                  # that the host names; or none
+    sourceAddress: 10.0.0.7       # optional, as are destinationAddress and
+                                  # the request's version (HTTP/1.1)
+    origin: {status: 200, headers: {Server: x}}    # what the origin answers
+    expect:                       # what is left out is not looked at; in
+                                  # short: `expect: allow`
+      verdict: allow              # allow | deny
+      policy: github-api-rbac     # which decides; null: none
+      reason: allow-matched       # the audit record's word
+      status: 200                 # what the caller sees; of a list, any
+      headers:                    # as the origin gets them; null: absent,
+                                  # a list: these lines
+        x-caller-identity: team-a/team-a
+        x-internal-debug: null
+        \":path\": /zen?x=1          # and :authority, :method
+      responseHeaders: {server: x}         # as the caller gets them
+      shadow: []                  # exactly these shadow policies would deny
+      errors: []                  # exactly these policies' expressions err
+  - name: others may not          # one case for each caller and each path
+    for: {caller: [team-b/team-b, none], path: [/zen, /repos/]}
+    expect: {verdict: deny, reason: no-allow-matched}
+
+`for` varies caller, destination, request, method, host, path. Paths are as
+the waypoint passes them to the filter: Istio's have resolved `/a/../b`
+before, cases do not. Editors complete and check files that begin with
+`# yaml-language-server: $schema=cases.schema.json`, made with --schema.
+
+A policy is exercised where its rule did in some case what it is for (an
+Allow or Deny matched, a Require did not), whoever decided that case, and
+its transformations changed a header. --filter leaves this out.
+
+Exit codes: 0 all cases passed; 1 a case failed, policies do not load, or
+with --require-coverage one is not exercised; 2 the cases cannot be run,
+such as for an unknown field.";
+
 /// Runs cases (caller, request, what is expected) on the engine, and reports like a test runner.
 #[derive(Debug, clap::Args)]
-#[command(after_help = HELP)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{HELP}\n\n{EXAMPLES}"))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Args {
     /// Files of cases; `-` for standard input.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "schema", value_name = "FILE")]
     files: Vec<String>,
     /// Policies in place of those that the files name; may be given again; `-` for standard input.
     #[arg(long, value_name = "FILE")]
@@ -100,9 +117,19 @@ pub(crate) struct Args {
     /// Write the report to this file too, as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<String>,
+    /// Print the JSON Schema of files of cases, for editors.
+    #[arg(long, exclusive = true)]
+    schema: bool,
 }
 
+/// The form of a file of cases, for editors.
+const SCHEMA: &str = include_str!("test/cases.schema.json");
+
 pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    if args.schema {
+        terminal.out.write_all(SCHEMA.as_bytes())?;
+        return Ok(Exit::Success);
+    }
     if args.files.iter().chain(&args.policies).filter(|name| *name == "-").count() > 1 {
         return Err(Failure::Usage("`-` is given twice: standard input can be read once".to_owned()));
     }

@@ -14,9 +14,9 @@ use crate::yaml::{Node, Value};
 pub(crate) const FIELDS: [&str; 6] = ["caller", "destination", "sourceAddress", "destinationAddress", "request", "origin"];
 /// The fields that `for` may vary.
 pub(crate) const VARIED: [&str; 6] = ["caller", "destination", "request", "method", "host", "path"];
-const REQUEST: [&str; 5] = ["method", "host", "path", "version", "headers"];
-const ORIGIN: [&str; 2] = ["status", "headers"];
-const VERSIONS: [&str; 4] = ["HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3"];
+pub(super) const REQUEST: [&str; 5] = ["method", "host", "path", "version", "headers"];
+pub(super) const ORIGIN: [&str; 2] = ["status", "headers"];
+pub(super) const VERSIONS: [&str; 4] = ["HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3"];
 
 /// A request, as far as it is said.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +34,8 @@ pub(crate) struct Draft {
     headers: Vec<(String, Lines)>,
     status: Option<u16>,
     response_headers: Vec<(String, Lines)>,
+    /// What is said of the request is no request, which has been told.
+    broken: bool,
 }
 
 impl Draft {
@@ -68,7 +70,10 @@ impl Draft {
             self.read_url(fields, text, &node.span);
             return;
         }
-        let Some(request) = fields.object(node, "a request", &REQUEST) else { return };
+        let Some(request) = fields.object(node, "a request", &REQUEST) else {
+            self.broken = true;
+            return;
+        };
         for (name, what, part) in
             [("method", "`method`", &mut self.method), ("host", "`host`", &mut self.host), ("path", "`path`", &mut self.path)]
         {
@@ -102,6 +107,7 @@ impl Draft {
                 None => format!("`{text}` is no request: write `http://host/path`, or `POST http://host/path`"),
             };
             fields.error(span, message);
+            self.broken = true;
             return;
         };
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -138,6 +144,7 @@ impl Draft {
             headers: merged(self.headers, &defaults.headers),
             status: self.status.or(defaults.status),
             response_headers: merged(self.response_headers, &defaults.response_headers),
+            broken: self.broken || defaults.broken,
         }
     }
 
@@ -156,6 +163,9 @@ impl Draft {
             }
         };
         let Some(authority) = self.host else {
+            if self.broken {
+                return None;
+            }
             fields.error(case, "what is called? Give a `request`: a URL, or `host` and `path`");
             return None;
         };
@@ -250,7 +260,8 @@ fn principal(caller: &str, trust_domain: &str) -> Result<String, String> {
     if caller == "none" {
         return Ok(String::new());
     }
-    if caller.starts_with("spiffe://") {
+    // A certificate that names nobody is told as `-`.
+    if caller.starts_with("spiffe://") || caller == "-" {
         return Ok(caller.to_owned());
     }
     let id = caller.split_once('/').map(|(namespace, account)| format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}"));

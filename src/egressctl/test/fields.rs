@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use egress_filter::suggest::did_you_mean;
+use egress_filter::suggest::{did_you_mean, nearest};
 
 use crate::diagnostic::Diagnostic;
 use crate::source::Source;
@@ -31,6 +31,11 @@ impl<'d> Object<'d> {
     /// A field's name and value, if it is given.
     pub(crate) fn key(&self, name: &str) -> Option<(&'d Key, &'d Node)> {
         self.fields.iter().find(|(key, _)| key.name == name).map(|(key, value)| (key, value))
+    }
+
+    /// Whether another field is given that was meant to be this one, which has been told.
+    pub(crate) fn is_misspelt(&self, name: &str) -> bool {
+        self.get(name).is_none() && self.fields.iter().any(|(key, _)| nearest(&key.name, [name]).is_some())
     }
 
     /// All that are given, in order.

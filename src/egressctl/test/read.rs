@@ -19,7 +19,7 @@ use crate::yaml::{Node, Value};
 pub(crate) const SUITE: [&str; 6] = ["name", "policies", "config", "plugin", "defaults", "cases"];
 pub(crate) const CASE: [&str; 3] = ["name", "for", "expect"];
 pub(crate) const EXPECT: [&str; 8] = ["verdict", "policy", "reason", "status", "headers", "responseHeaders", "shadow", "errors"];
-const VERDICTS: [&str; 2] = ["allow", "deny"];
+pub(super) const VERDICTS: [&str; 2] = ["allow", "deny"];
 /// The most cases that one `for` makes.
 const MAX_VARIANTS: usize = 10_000;
 
@@ -28,18 +28,23 @@ pub(crate) type Wrong = (Source, Vec<Diagnostic>);
 
 /// Reads a file, or standard input for `-`.
 pub(crate) fn read(name: &str) -> Result<Result<File, Wrong>, Failure> {
-    let manifest = match Manifest::read(name)? {
-        Ok(manifest) => manifest,
-        Err((source, error)) => return Ok(Err((source, vec![error]))),
-    };
-    let mut fields = Fields { source: &manifest.source, found: Vec::new() };
-    let suites: Vec<Suite> = manifest.documents.iter().filter_map(|document| suite(&mut fields, document)).collect();
-    if manifest.documents.is_empty() {
+    Ok(match Manifest::read(name)? {
+        Ok(manifest) => of(manifest),
+        Err((source, error)) => Err((source, vec![error])),
+    })
+}
+
+/// Reads documents as suites of cases.
+pub(crate) fn of(manifest: Manifest) -> Result<File, Wrong> {
+    let Manifest { source, documents } = manifest;
+    let mut fields = Fields { source: &source, found: Vec::new() };
+    let suites: Vec<Suite> = documents.iter().filter_map(|document| suite(&mut fields, document)).collect();
+    if documents.is_empty() {
         fields.error(&(0..0), "nothing to test: this file has no cases");
     }
     let mut found = fields.found;
     found.sort_by_key(|found| found.span.start);
-    Ok(if found.is_empty() { Ok(File { source: manifest.source, suites }) } else { Err((manifest.source, found)) })
+    if found.is_empty() { Ok(File { source, suites }) } else { Err((source, found)) }
 }
 
 fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
@@ -74,6 +79,9 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
     }
     let policies = policies(fields, object);
     let Some(items) = object.get("cases").map(Node::items) else {
+        if object.is_misspelt("cases") {
+            return None;
+        }
         fields.error(&document.span, "`cases` is missing: nothing is tested");
         return None;
     };
@@ -96,6 +104,7 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
 
 fn policies(fields: &mut Fields<'_>, object: Object<'_>) -> Option<Policies> {
     match (object.key("policies"), object.get("config")) {
+        (None, None) if object.is_misspelt("policies") || object.is_misspelt("config") => None,
         (None, None) => Some(Policies::Unsaid(object.node.span.clone())),
         (Some((key, _)), Some(_)) => {
             fields.error(&key.span, "`policies` and `config` exclude each other: the policies are in files, or here");
@@ -119,6 +128,9 @@ fn case(fields: &mut Fields<'_>, node: &Node, defaults: &Draft, trust_domain: &s
     let known: Vec<&str> = CASE.into_iter().chain(draft::FIELDS).collect();
     let Some(object) = fields.object(node, "a case", &known) else { return };
     let Some((_, name_node)) = object.key("name") else {
+        if object.is_misspelt("name") {
+            return;
+        }
         fields.error(&node.span, "a case needs a `name`: the rule that it shows");
         return;
     };
@@ -133,6 +145,9 @@ fn case(fields: &mut Fields<'_>, node: &Node, defaults: &Draft, trust_domain: &s
             draft.vary(fields, field, value, span);
         }
         let errors = fields.found.len();
+        if object.is_misspelt("caller") || object.is_misspelt("request") {
+            return;
+        }
         let finished = draft.finish(fields, &name_node.span, trust_domain);
         let values: Vec<&str> = variant.iter().map(|(_, value, _)| value.as_str()).collect();
         let name = if values.is_empty() { name.clone() } else { format!("{name} [{}]", values.join(", ")) };
@@ -172,6 +187,9 @@ fn variants(fields: &mut Fields<'_>, node: &Node) -> Option<Vec<Variant>> {
 
 fn expect(fields: &mut Fields<'_>, case: &Node, object: Object<'_>) -> Option<Expect> {
     let Some((key, node)) = object.key("expect") else {
+        if object.is_misspelt("expect") {
+            return None;
+        }
         fields.error(&case.span, "a case without `expect` shows nothing: at least say `expect: allow` or `expect: deny`");
         return None;
     };

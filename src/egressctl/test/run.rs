@@ -158,5 +158,11 @@ pub(crate) fn decision(tried: &Tried) -> String {
 /// The request as one line.
 pub(crate) fn request(case: &Case) -> String {
     let trial = &case.trial;
-    format!("{} http://{}{}", trial.method, trial.authority, trial.path)
+    visible(&format!("{} http://{}{}", trial.method, trial.authority, trial.path))
+}
+
+/// A text of a file of cases on one line, and nothing in it that a terminal would obey.
+pub(crate) fn visible(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }

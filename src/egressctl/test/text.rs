@@ -8,7 +8,7 @@ use super::Args;
 use super::compare;
 use super::coverage::{Coverage, Seen};
 use super::load::Configurations;
-use super::run::{Ran, Results, decision, request};
+use super::run::{Ran, Results, decision, request, visible};
 use crate::diagnostic::render;
 use crate::terminal::{BAD, FAINT, GOOD, ODD, STRONG, Terminal, painted};
 
@@ -26,7 +26,7 @@ pub(crate) fn write(args: &Args, configurations: &Configurations, results: &Resu
             writeln!(
                 out,
                 "        {}",
-                painted(FAINT, format!("{} {}: {}{shadow}", request(ran.case), ran.case.caller, decision(&ran.tried)))
+                painted(FAINT, format!("{}, caller {}: {}{shadow}", request(ran.case), ran.case.caller, decision(&ran.tried)))
             )?;
         }
     }
@@ -36,7 +36,7 @@ pub(crate) fn write(args: &Args, configurations: &Configurations, results: &Resu
         writeln!(out, "{}  {}{name}: {what} not run: the policies do not load", painted(BAD, "FAILED"), file.source.name)?;
     }
     for ran in results.failed() {
-        writeln!(out, "\n{} {}:{}: {}", painted(BAD, "FAILED"), ran.file.source.name, ran.line, painted(STRONG, &ran.case.name))?;
+        writeln!(out, "\n{} {}:{}: {}", painted(BAD, "FAILED"), ran.file.source.name, ran.line, painted(STRONG, visible(&ran.case.name)))?;
         for line in details(ran) {
             let style = match line.0 {
                 Some(ChangeTag::Delete) => BAD,
@@ -61,13 +61,13 @@ pub(crate) fn write(args: &Args, configurations: &Configurations, results: &Resu
 
 fn title(ran: &Ran<'_>) -> String {
     let suite = ran.suite.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-    format!("{}: {suite}{}", ran.file.source.name, ran.case.name)
+    visible(&format!("{}: {suite}{}", ran.file.source.name, ran.case.name))
 }
 
 /// What there is to say of a failed case, line by line; lines of its diff with what they are.
 pub(crate) fn details(ran: &Ran<'_>) -> Vec<(Option<ChangeTag>, String)> {
     let mut lines = Vec::new();
-    let mut say = |name: &str, text: &str| lines.push((None, format!("  {name:<9} {text}")));
+    let mut say = |name: &str, text: &str| lines.push((None, format!("  {name:<9} {}", visible(text))));
     say("request", &request(ran.case));
     for (name, value) in &ran.case.trial.headers {
         say("", &format!("{name}: {value}"));
@@ -138,6 +138,8 @@ fn summary(args: &Args, results: &Results<'_>, terminal: &mut Terminal) -> std::
         parts.push(format!("{exercised} of {policies} policies exercised"));
     }
     let verdict = if super::is_well(args, results) { painted(GOOD, "ok") } else { painted(BAD, "FAILED") };
-    let blank = if results.cases.is_empty() || (args.quiet && failed == 0) { "" } else { "\n" };
+    let has_gaps = || results.coverage.iter().flat_map(|coverage| &coverage.policies).any(|seen| !seen.gaps().is_empty());
+    let alone = args.quiet && failed == 0 && not_run == 0 && (!args.filter.is_empty() || !has_gaps());
+    let blank = if alone { "" } else { "\n" };
     writeln!(terminal.out, "{blank}{verdict}: {} ({:.2} s)", parts.join(", "), results.took.as_secs_f64())
 }
