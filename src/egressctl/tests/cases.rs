@@ -1,5 +1,7 @@
 //! `egressctl test`, as it is built, over files of cases.
 
+#![expect(clippy::unwrap_used, clippy::panic, clippy::string_slice, reason = "a test fails by panicking")]
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
