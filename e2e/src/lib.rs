@@ -12,3 +12,4 @@ pub mod origin;
 pub mod pki;
 pub mod ports;
 pub mod scenario;
+pub mod schemas;
