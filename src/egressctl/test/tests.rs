@@ -170,6 +170,7 @@ fn each_expectation_can_fail() {
         ("{status: [201, 204]}", "status"),
         ("{headers: {x-via: null}}", "headers.x-via"),
         ("{headers: {x-via: [egress, egress]}}", "headers.x-via"),
+        ("{headers: [[x-via, egress], [X-Via, egress]]}", "headers.x-via"),
         ("{headers: {X-Internal: secret, ':path': /y}}", "headers.x-internal headers.:path"),
         ("{responseHeaders: {server: null}}", "responseHeaders.server"),
         ("{shadow: [team-a]}", "shadow"),
@@ -183,6 +184,13 @@ fn each_expectation_can_fail() {
         };
         assert_eq!(try_cases(&case(expectation)), [format!("a: {differs}")], "{expectation}");
     }
+}
+
+#[test]
+fn no_header_is_absent_at_an_origin_that_is_not_reached() {
+    let case =
+        "- {name: a, caller: team-b/x, request: 'http://a.example', expect: {headers: {x-internal: null}, responseHeaders: {a: null}}}";
+    assert_eq!(try_cases(case), ["a: headers.x-internal responseHeaders.a"]);
 }
 
 #[test]

@@ -12,6 +12,9 @@ use super::run::{Ran, Results, decision, request, visible};
 use crate::diagnostic::render;
 use crate::terminal::{BAD, FAINT, GOOD, ODD, STRONG, Terminal, painted};
 
+/// The most policies of a configuration that a list names.
+const MAX_LISTED: usize = 100;
+
 /// Writes the whole report.
 pub(crate) fn write(args: &Args, configurations: &Configurations, results: &Results<'_>, terminal: &mut Terminal) -> std::io::Result<()> {
     let out = &mut terminal.out;
@@ -118,9 +121,13 @@ fn list(all: &[Coverage], title: String, says: impl Fn(&Seen) -> Option<String>,
             writeln!(terminal.out, "\n{title}")?;
         }
         writeln!(terminal.out, "  {}", painted(FAINT, &coverage.label))?;
-        let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        for (name, text) in rows {
+        let width = rows.iter().take(MAX_LISTED).map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (name, text) in rows.iter().take(MAX_LISTED) {
             writeln!(terminal.out, "    {name:<width$}  {text}")?;
+        }
+        let more = rows.len().saturating_sub(MAX_LISTED);
+        if more > 0 {
+            writeln!(terminal.out, "    and {more} more, which --output json has")?;
         }
     }
     Ok(())

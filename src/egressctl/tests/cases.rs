@@ -159,6 +159,17 @@ fn policies_that_no_case_exercises_fail_where_that_is_asked_for() {
     ));
 }
 
+#[test]
+fn long_lists_of_policies_are_cut() {
+    let policy =
+        |index: usize| format!("{{name: p{index}, hosts: [a.example], traffic: {{transformation: {{request: {{remove: [x-a]}}}}}}}}");
+    let policies: Vec<String> = (0..102).map(policy).collect();
+    let cases = "cases: [{name: a, caller: none, request: 'http://b.example', expect: allow}]";
+    let (code, out, _) = egressctl(&["-"], &format!("config: {{policies: [{}]}}\n{cases}", policies.join(", ")));
+    assert_eq!((code, out.matches("never in scope").count()), (0, 100), "{out}");
+    assert!(out.contains("\n    and 2 more, which --output json has\n\nok: 1 passed, 0 of 102 policies exercised ("), "{out}");
+}
+
 /// What one policy is seen to do in some cases, without the numbers of those.
 #[test]
 fn a_policy_is_exercised_where_it_does_what_it_is_for() {
@@ -283,6 +294,21 @@ fn later_files_take_the_place_of_earlier_ones_of_their_name() {
          cases: [{{name: a, caller: team-a/team-a, request: 'http://api.github.com/users/x', expect: {{policy: github-api-paths}}}}]"
     );
     let (code, out, err) = egressctl(&["-"], &text);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+}
+
+#[cfg(unix)]
+#[test]
+fn policies_are_found_behind_a_link() {
+    let folder = temporary("real/tests");
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(temporary(name), text).unwrap();
+    write("real/policies.yaml", "policies: []");
+    write("real/tests/cases.yaml", "policies: ../policies.yaml\ncases: [{name: a, caller: none, request: 'http://a', expect: allow}]");
+    let link = temporary("link");
+    let _ = std::fs::remove_file(&link);
+    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    let (code, out, err) = egressctl(&[link.join("cases.yaml").to_str().unwrap()], "");
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
 }
 
