@@ -10,6 +10,7 @@ mod load;
 mod model;
 mod place;
 mod read;
+mod removals;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -82,7 +83,8 @@ before, cases do not. Editors complete and check files that begin with
 
 A policy is exercised where its rule did in some case what it is for (an
 Allow or Deny matched, a Require did not), whoever decided that case, and
-its transformations changed a header. --filter leaves this out.
+its transformations changed a header. Stricter is --removals: a policy is
+missed where some case fails without it. --filter leaves both out.
 
 Exit codes: 0 all cases passed; 1 a case failed, policies do not load, or
 with --require-coverage one is not exercised; 2 the cases cannot be run,
@@ -102,9 +104,12 @@ pub(crate) struct Args {
     /// Run only cases that have this in their names; may be given again.
     #[arg(long, value_name = "SUBSTRING")]
     filter: Vec<String>,
-    /// Exit with 1 where a policy is not exercised.
+    /// Exit with 1 where a policy is not exercised, or with --removals not missed.
     #[arg(long, conflicts_with = "filter")]
     require_coverage: bool,
+    /// Run the cases without each policy too, one at a time, and list the policies that no case would miss.
+    #[arg(long, conflicts_with = "filter")]
+    removals: bool,
     /// Show failures and the summary only.
     #[arg(long, short)]
     quiet: bool,
@@ -149,9 +154,12 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
         let wrong: Vec<_> = misnamed.iter().filter_map(|(file, found)| Some((&files.get(*file)?.source, found))).collect();
         return cannot_run(args, &wrong, terminal);
     }
-    let results = run::run(&files, &configurations, &args.filter);
+    let mut results = run::run(&files, &configurations, &args.filter);
     if results.cases.is_empty() && results.not_run.is_empty() {
         return Err(Failure::Usage(format!("no case has `{}` in its name", args.filter.join("` or `"))));
+    }
+    if args.removals {
+        removals::note(&configurations, &mut results);
     }
     match args.output {
         Format::Json => {
@@ -171,7 +179,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
 
 /// Whether nothing is to be told to whoever waits for the exit code.
 fn is_well(args: &Args, results: &Results<'_>) -> bool {
-    let exercised = || results.coverage.iter().flat_map(|coverage| &coverage.policies).all(|seen| seen.gaps().is_empty());
+    let exercised = || results.coverage.iter().flat_map(|coverage| &coverage.policies).all(coverage::Seen::is_covered);
     results.failed().next().is_none() && results.not_run.is_empty() && (!args.require_coverage || exercised())
 }
 

@@ -9,7 +9,9 @@ use super::load::Loaded;
 /// What the cases have seen of one configuration's policies.
 #[derive(Debug)]
 pub(crate) struct Coverage {
-    /// The files of the configuration.
+    /// The index of the configuration.
+    pub(crate) configuration: usize,
+    /// Its files.
     pub(crate) label: String,
     /// How many cases were run on it.
     pub(crate) cases: usize,
@@ -31,10 +33,12 @@ pub(crate) struct Seen {
     pub(crate) decided: usize,
     pub(crate) changed_request: usize,
     pub(crate) changed_response: usize,
+    /// Whether some case fails without it, where that was tried.
+    pub(crate) missed: Option<bool>,
 }
 
 impl Coverage {
-    pub(crate) fn new(loaded: &Loaded) -> Coverage {
+    pub(crate) fn new(configuration: usize, loaded: &Loaded) -> Coverage {
         let outlines = loaded.engine.iter().flat_map(|engine| engine.outlines());
         let seen = outlines.map(|outline| Seen {
             name: outline.name.to_owned(),
@@ -49,8 +53,9 @@ impl Coverage {
             decided: 0,
             changed_request: 0,
             changed_response: 0,
+            missed: None,
         });
-        Coverage { label: loaded.label.clone(), cases: 0, policies: seen.collect() }
+        Coverage { configuration, label: loaded.label.clone(), cases: 0, policies: seen.collect() }
     }
 
     /// Counts what a case has shown.
@@ -93,6 +98,11 @@ impl Seen {
             }
         }
         gaps
+    }
+
+    /// Whether all of it is exercised, and, where that was tried, some case would miss it.
+    pub(crate) fn is_covered(&self) -> bool {
+        self.gaps().is_empty() && self.missed != Some(false)
     }
 
     /// Whether its rule did the same in every case: no case shows where it ends.

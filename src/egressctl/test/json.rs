@@ -82,6 +82,7 @@ fn policy(coverage: &Coverage, seen: &Seen) -> Value {
         "decided": seen.decided,
         "changedRequest": seen.changed_request,
         "changedResponse": seen.changed_response,
+        "missed": seen.missed,
         "exercised": seen.gaps().is_empty(),
         "gaps": seen.gaps(),
         "oneWay": seen.one_way(),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use egress_filter::policy::Engine;
+use serde_json::Value;
 
 use super::model::{File, Policies, Suite};
 use crate::Failure;
@@ -18,9 +19,22 @@ pub(crate) struct Loaded {
     pub(crate) label: String,
     /// None where it does not load.
     pub(crate) engine: Option<Engine>,
+    /// As JSON, where it loads.
+    pub(crate) config: Value,
     /// Why it does not load; with the source that each is about.
     pub(crate) errors: Vec<(usize, Diagnostic)>,
     pub(crate) sources: Vec<Source>,
+}
+
+impl Loaded {
+    /// What came of loading the configuration that is in one of these sources.
+    fn new(label: String, loaded: Result<(Engine, Value), Vec<Diagnostic>>, source: usize, sources: Vec<Source>) -> Loaded {
+        let (engine, config, errors) = match loaded {
+            Ok((engine, config)) => (Some(engine), config, Vec::new()),
+            Err(errors) => (None, Value::Null, errors),
+        };
+        Loaded { label, engine, config, errors: errors.into_iter().map(|error| (source, error)).collect(), sources }
+    }
 }
 
 /// All configurations, and which one each suite has: by file and suite.
@@ -97,8 +111,7 @@ impl Configurations {
             match Manifest::read(name) {
                 Ok(Ok(manifest)) => manifests.push(manifest),
                 Ok(Err((source, error))) => {
-                    let broken = Loaded { label: label(&names), engine: None, errors: vec![(0, error)], sources: vec![source] };
-                    return Ok(Ok(self.add(key, || broken)));
+                    return Ok(Ok(self.add(key, || Loaded::new(label(&names), Err(vec![error]), 0, vec![source]))));
                 }
                 // What the command line names is not the file's mistake.
                 Err(failure) if !instead.is_empty() => return Err(failure),
@@ -108,13 +121,9 @@ impl Configurations {
         let found = choose(&manifests, plugin);
         match found {
             Ok((index, plugin)) => {
-                let (engine, errors) = match manifests.get(index) {
-                    Some(manifest) => load(&manifest.source, plugin),
-                    None => (None, Vec::new()),
-                };
-                let errors = errors.into_iter().map(|error| (index, error)).collect();
+                let engine = manifests.get(index).map_or(Err(Vec::new()), |manifest| load(&manifest.source, plugin));
                 let sources = manifests.into_iter().map(|manifest| manifest.source).collect();
-                Ok(Ok(self.add(key, || Loaded { label: label(&names), engine, errors, sources })))
+                Ok(Ok(self.add(key, || Loaded::new(label(&names), engine, index, sources))))
             }
             Err(message) if !instead.is_empty() => Err(Failure::Usage(format!("{}: {message}", label(&names)))),
             Err(message) => Ok(Err(misnamed(names.first().map_or("", String::as_str), message))),
@@ -135,10 +144,9 @@ fn label(names: &[String]) -> String {
 }
 
 fn inline(file: &File, config: &Node) -> Loaded {
-    let (engine, errors) = load(&file.source, Plugin { kind: Kind::PluginConfig, resource: config, config: Some(config) });
+    let engine = load(&file.source, Plugin { kind: Kind::PluginConfig, resource: config, config: Some(config) });
     let source = Source { name: file.source.name.clone(), text: file.source.text.clone() };
-    let errors = errors.into_iter().map(|error| (0, error)).collect();
-    Loaded { label: file.source.name.clone(), engine, errors, sources: vec![source] }
+    Loaded::new(file.source.name.clone(), engine, 0, vec![source])
 }
 
 /// The one configuration that is meant among files, as they would be applied one after the other: a later resource takes the place
@@ -171,17 +179,19 @@ fn choose<'m>(manifests: &'m [Manifest], wanted: Option<&str>) -> Result<(usize,
     }
 }
 
-fn load(source: &Source, plugin: Plugin<'_>) -> (Option<Engine>, Vec<Diagnostic>) {
+/// Loads a configuration as the waypoint would.
+fn load(source: &Source, plugin: Plugin<'_>) -> Result<(Engine, Value), Vec<Diagnostic>> {
     let Some(config) = plugin.config else {
         let message = format!("`{}` is missing: without a configuration the filter refuses every request", plugin.prefix());
-        return (None, vec![Diagnostic::error(source, plugin.resource.span.clone(), message)]);
+        return Err(vec![Diagnostic::error(source, plugin.resource.span.clone(), message)]);
     };
-    match Engine::load(config.to_json().as_bytes()) {
-        Ok(engine) => (Some(engine), Vec::new()),
+    let json = config.to_json();
+    match Engine::load(json.as_bytes()) {
+        Ok(engine) => Ok((engine, serde_json::from_str(&json).unwrap_or_default())),
         Err(errors) => {
             let mut found: Vec<Diagnostic> = errors.iter().map(|error| Diagnostic::of_error(source, plugin, error)).collect();
             found.sort_by_key(|found| found.span.start);
-            (None, found)
+            Err(found)
         }
     }
 }

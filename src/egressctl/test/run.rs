@@ -32,6 +32,8 @@ pub(crate) struct Ran<'f> {
     pub(crate) case: &'f Case,
     /// The line of its name.
     pub(crate) line: usize,
+    /// The index of its configuration.
+    pub(crate) configuration: usize,
     /// The files of its policies.
     pub(crate) policies: &'f str,
     pub(crate) facts: Vec<Fact>,
@@ -60,7 +62,7 @@ impl Results<'_> {
 /// Runs the cases whose names have one of these words in them; all, if there are none.
 pub(crate) fn run<'f>(files: &'f [File], configurations: &'f Configurations, wanted: &[String]) -> Results<'f> {
     let began = Instant::now();
-    let mut coverage: Vec<Coverage> = configurations.all.iter().map(Coverage::new).collect();
+    let mut coverage: Vec<Coverage> = configurations.all.iter().enumerate().map(|(index, loaded)| Coverage::new(index, loaded)).collect();
     let (mut cases, mut not_run, mut left_out) = (Vec::new(), Vec::new(), 0_usize);
     for (file_index, file) in files.iter().enumerate() {
         for (suite_index, suite) in file.suites.iter().enumerate() {
@@ -85,7 +87,7 @@ pub(crate) fn run<'f>(files: &'f [File], configurations: &'f Configurations, wan
                 let facts = compare::compare(&case.expect, &tried);
                 let notes = notes(engine, case, &tried, &parts);
                 let (line, _) = file.source.line_and_column(case.span.start);
-                cases.push(Ran { file, suite, case, line, policies: &loaded.label, facts, tried, notes, took });
+                cases.push(Ran { file, suite, case, line, configuration: index, policies: &loaded.label, facts, tried, notes, took });
             }
         }
     }

@@ -98,6 +98,8 @@ pub(crate) fn details(ran: &Ran<'_>) -> Vec<(Option<ChangeTag>, String)> {
 fn coverage(args: &Args, all: &[Coverage], terminal: &mut Terminal) -> std::io::Result<()> {
     let unexercised = |seen: &Seen| (!seen.gaps().is_empty()).then(|| seen.gaps().join("; "));
     list(all, painted(ODD, "policies that no case has exercised"), unexercised, terminal)?;
+    let no_one = |seen: &Seen| (seen.gaps().is_empty() && seen.missed == Some(false)).then(|| "without it, all cases pass".to_owned());
+    list(all, painted(ODD, "policies that no case would miss"), no_one, terminal)?;
     if args.quiet {
         return Ok(());
     }
@@ -145,7 +147,7 @@ fn summary(args: &Args, results: &Results<'_>, terminal: &mut Terminal) -> std::
         parts.push(format!("{exercised} of {policies} policies exercised"));
     }
     let verdict = if super::is_well(args, results) { painted(GOOD, "ok") } else { painted(BAD, "FAILED") };
-    let has_gaps = || results.coverage.iter().flat_map(|coverage| &coverage.policies).any(|seen| !seen.gaps().is_empty());
+    let has_gaps = || results.coverage.iter().flat_map(|coverage| &coverage.policies).any(|seen| !seen.is_covered());
     let alone = args.quiet && failed == 0 && not_run == 0 && (!args.filter.is_empty() || !has_gaps());
     let blank = if alone { "" } else { "\n" };
     writeln!(terminal.out, "{blank}{verdict}: {} ({:.2} s)", parts.join(", "), results.took.as_secs_f64())

@@ -170,6 +170,30 @@ fn long_lists_of_policies_are_cut() {
     assert!(out.contains("\n    and 2 more, which --output json has\n\nok: 1 passed, 0 of 102 policies exercised ("), "{out}");
 }
 
+/// An Allow that matches where another does too is exercised, and yet no case would miss it.
+#[test]
+fn policies_that_no_case_would_miss_are_found_by_removing_each() {
+    let allow = |name: &str, path: &str| {
+        let rule = format!("matchExpressions: ['request.path.startsWith(\"{path}\")']");
+        format!("{{name: {name}, traffic: {{authorization: {{action: Allow, policy: {{{rule}}}}}}}}}")
+    };
+    let policies = [allow("all", "/"), allow("some", "/x"), allow("never", "/z")].join(", ");
+    let case = |path: &str| format!("{{name: '{path}', caller: none, request: 'http://h.example{path}', expect: allow}}");
+    let text = format!("config: {{policies: [{policies}]}}\ncases: [{}, {}]", case("/x"), case("/y"));
+    let told = "\npolicies that no case would miss\n  <stdin>\n    some  without it, all cases pass\n";
+    let (code, out, _) = egressctl(&["-"], &text);
+    assert!(code == 0 && !out.contains(told), "{out}");
+    let (code, out, _) = egressctl(&["--removals", "-"], &text);
+    assert!(code == 0 && out.contains(told), "{out}");
+    let text = text.replace(&format!(", {}", allow("never", "/z")), "");
+    assert_eq!(egressctl(&["--require-coverage", "-"], &text).0, 0);
+    assert_eq!(egressctl(&["--require-coverage", "--removals", "-"], &text).0, 1);
+    let (_, out, _) = egressctl(&["--removals", "--output", "json", "-"], &text);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&report["policies"][0]["missed"], &report["policies"][1]["missed"]), (&json!(true), &json!(false)));
+    assert_eq!(egressctl(&["--require-coverage", "--removals", WORKSHOP], "").0, 0);
+}
+
 /// What one policy is seen to do in some cases, without the numbers of those.
 #[test]
 fn a_policy_is_exercised_where_it_does_what_it_is_for() {
