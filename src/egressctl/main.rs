@@ -8,6 +8,7 @@ mod diagnostic;
 mod manifest;
 mod source;
 mod terminal;
+mod test;
 mod yaml;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Test(test::Args),
     /// Prints a completion script, to be sourced by the shell.
     Completion {
         /// The shell it is for.
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
     let mut terminal = Terminal::new(cli.color);
     let outcome = match &cli.command {
         Command::Check(args) => check::run(args, &mut terminal),
+        Command::Test(args) => test::run(args, &mut terminal),
         Command::Completion { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "egressctl", &mut terminal.out);
             Ok(Exit::Success)
