@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use e2e::istio::Mesh;
+use e2e::http1::Request;
+use e2e::istio::{Mesh, MeshError, Plugin};
 use e2e::origin::{Mode, Origin};
 use e2e::pki::Pki;
-use e2e::workshop::{Api, STEPS};
+use e2e::workshop::{Api, STEPS, Step};
+
+const GITHUB: &str = "api.github.com";
 
 fn start(files: &[PathBuf]) -> (Mesh, Origin) {
     let pki = Arc::new(Pki::new());
@@ -15,23 +18,59 @@ fn start(files: &[PathBuf]) -> (Mesh, Origin) {
     (mesh, origin)
 }
 
-fn policies(mesh: &Mesh) -> Vec<&str> {
-    mesh.derived().plugins.iter().flat_map(e2e::istio::Plugin::policies).collect()
+#[track_caller]
+fn apply(mesh: &mut Mesh, step: &Step, api: Api) {
+    mesh.apply(&step.path(api)).unwrap_or_else(|error| panic!("{}: {error}", step.file));
+    assert_eq!(mesh.derived().findings, [], "{}", step.file);
+    let policies: Vec<&str> = mesh.derived().plugins.iter().flat_map(Plugin::policies).collect();
+    assert_eq!(policies, step.policies, "{}", step.file);
 }
 
-/// One Envoy takes the steps one after the other, as updates.
-async fn play(api: Api) -> (Mesh, Origin) {
-    let (mut mesh, origin) = start(&[STEPS[0].path(api)]);
-    for step in &STEPS {
-        mesh.apply(&step.path(api)).unwrap_or_else(|error| panic!("{}: {error}", step.file));
-        assert_eq!(mesh.derived().findings, [], "{}", step.file);
-        assert_eq!(policies(&mesh), step.policies, "{}", step.file);
-        for request in step.requests {
-            let asked = step.ask(&mesh, Some(&origin), request).await;
-            assert!(asked.passed, "{}: {request:?}\nexpected {}\ngot      {}", step.file, asked.expected, asked.got);
-        }
+async fn ask_all(mesh: &Mesh, origin: &Origin, step: &Step) {
+    for request in step.requests {
+        let asked = step.ask(mesh, Some(origin), request).await;
+        assert!(asked.passed, "{}: {request:?}\nexpected {}\ngot      {}", step.file, asked.expected, asked.got);
     }
-    (mesh, origin)
+}
+
+async fn status(mesh: &Mesh, caller: &str, path: &str) -> u16 {
+    let response = mesh.request(caller, GITHUB, &Request::get(GITHUB, path)).await;
+    response.unwrap_or_else(|error| panic!("{caller} {path}: {error}")).status
+}
+
+/// How many updates of its listeners, and of the plugin, Envoy has taken.
+fn updates(mesh: &Mesh) -> (u64, u64) {
+    let stats = mesh.process().stats("").expect("Envoy's statistics");
+    let plugins = stats.iter().filter(|(name, _)| name.starts_with("extension_config_discovery.") && name.ends_with(".update_success"));
+    (stats["listener_manager.lds.update_success"], plugins.map(|(_, count)| count).sum())
+}
+
+/// One Envoy takes the steps one after the other; then an earlier one again, and none.
+async fn play(api: Api) {
+    let (mut mesh, origin) = start(&[STEPS[0].path(api)]);
+    let mut taken = Vec::new();
+    for step in &STEPS {
+        apply(&mut mesh, step, api);
+        ask_all(&mesh, &origin, step).await;
+        taken.push(updates(&mesh));
+    }
+    // The services and the plugin come with the listeners; a further policy is an update of the plugin alone, which breaks no connection.
+    assert_eq!(taken, [(1, 0), (2, 0), (3, 1), (3, 2), (3, 3), (4, 3)]);
+
+    let [_, _, rbac, path, headers, _] = &STEPS;
+    assert_eq!(status(&mesh, "team-a", "/users/torvalds").await, 403);
+    for step in [rbac, headers, path] {
+        apply(&mut mesh, step, api);
+        let expected = if step.policies.len() == 1 { 200 } else { 403 };
+        assert_eq!(status(&mesh, "team-a", "/users/torvalds").await, expected, "{}", step.file);
+        ask_all(&mesh, &origin, step).await;
+    }
+    assert_eq!(updates(&mesh), (4, 6));
+
+    let plugin = mesh.derived().plugins[0].filter.clone();
+    let kind = if plugin.contains("wasmplugin") { "WasmPlugin" } else { "TrafficExtension" };
+    mesh.delete(kind, "egress-direct", "egress-filter").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(status(&mesh, "team-b", "/users/torvalds").await, 200, "without the plugin nobody is refused");
 }
 
 #[tokio::test]
@@ -42,4 +81,69 @@ async fn the_steps_give_the_workshops_results() {
 #[tokio::test]
 async fn the_steps_give_the_same_as_traffic_extensions() {
     play(Api::TrafficExtension).await;
+}
+
+/// Applies a step's file with one text in it replaced; the answer is what is found wrong.
+fn apply_changed(mesh: &mut Mesh, step: &Step, from: &str, to: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(step.path(Api::WasmPlugin)).expect("a step's file");
+    assert!(text.contains(from), "{} has no `{from}`", step.file);
+    mesh.apply_text(&text.replacen(from, to, 1), step.file).unwrap_or_else(|error| panic!("{to}: {error}"));
+    mesh.derived().findings.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn a_mistake_in_a_file_is_found_and_does_what_the_finding_says() {
+    let [setup, egress, _, _, policies, _] = &STEPS;
+    let (mut mesh, origin) = start(&[setup, egress, policies].map(|step| step.path(Api::WasmPlugin)));
+    assert_eq!((status(&mesh, "team-a", "/zen").await, status(&mesh, "team-b", "/zen").await), (200, 403));
+
+    // A DestinationRule for another host: the origin is spoken to in plain text, which its port 443 does not take.
+    origin.take_requests();
+    let found = apply_changed(&mut mesh, egress, "host: api.github.com", "host: github.com");
+    assert!(matches!(&found[..], [only] if only.contains("plain text")), "{found:?}");
+    let broken = |status| status == 502 || status == 503;
+    assert!(broken(status(&mesh, "team-a", "/zen").await));
+    assert_eq!(origin.take_requests(), []);
+
+    // And without `targetPort` the origin's port 80 is meant, which no stand-in plays; what was in force stays so.
+    let text = std::fs::read_to_string(egress.path(Api::WasmPlugin)).expect("a step's file").replace("targetPort: 443", "");
+    match mesh.apply_text(&text, egress.file) {
+        Err(MeshError::Local(error)) => assert!(error.to_string().contains("has `targetPort: 443` been left out"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(broken(status(&mesh, "team-a", "/zen").await));
+
+    // A port of another protocol goes past the plugin, bytes as they are.
+    let audited = mesh.process().audit_records().len();
+    let found = apply_changed(&mut mesh, egress, "protocol: HTTP", "protocol: TLS");
+    assert!(matches!(&found[..], [only] if only.contains("no plugin runs")), "{found:?}");
+    assert_eq!(status(&mesh, "team-b", "/users/torvalds").await, 200);
+
+    // A plugin with a selector runs nowhere, though the port is right again: everybody is let through, and only the finding tells.
+    let targets = "targetRefs:\n  - group: gateway.networking.k8s.io\n    kind: Gateway\n    name: egress\n";
+    let selector = "selector:\n    matchLabels: {gateway.networking.k8s.io/gateway-name: egress}\n";
+    apply_changed(&mut mesh, policies, targets, selector);
+    let found = apply_changed(&mut mesh, egress, "", "");
+    assert!(matches!(&found[..], [only] if only.contains("attached nowhere") && only.contains("`selector`")), "{found:?}");
+    assert_eq!(status(&mesh, "team-b", "/users/torvalds").await, 200);
+    assert_eq!(mesh.process().audit_records().len(), audited, "nothing was decided");
+
+    apply(&mut mesh, policies, Api::WasmPlugin);
+    assert_eq!((status(&mesh, "team-a", "/zen").await, status(&mesh, "team-b", "/zen").await), (200, 403));
+}
+
+#[tokio::test]
+async fn an_update_that_envoy_refuses_is_an_error_with_its_log() {
+    let [setup, egress, rbac, ..] = &STEPS;
+    let (mut mesh, _origin) = start(&[setup, egress, rbac].map(|step| step.path(Api::WasmPlugin)));
+    let text = std::fs::read_to_string(rbac.path(Api::WasmPlugin)).expect("a step's file");
+    let broken = text.replace("source.identity.namespace ==", "source.identty.namespace ==");
+    match mesh.apply_text(&broken, rbac.file) {
+        Err(MeshError::Refused { what, log }) => {
+            assert!(what.contains("egress-direct.egress-filter"), "{what}");
+            assert!(log.contains("did you mean `source.identity`"), "{log}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!((status(&mesh, "team-a", "/zen").await, status(&mesh, "team-b", "/zen").await), (200, 403), "the last good policy holds");
 }

@@ -4,7 +4,7 @@ mod updates;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,6 +55,14 @@ pub enum MeshError {
         /// The last lines of its log.
         log: String,
     },
+    /// Envoy does not answer any more.
+    #[error("envoy has ended ({error}); the end of its log:\n{log}")]
+    Ended {
+        /// What came of asking it.
+        error: io::Error,
+        /// The last lines of its log.
+        log: String,
+    },
     /// Envoy did not take an update.
     #[error("envoy did not take the update of {what} within {limit:?}; the end of its log:\n{log}")]
     NotTaken {
@@ -87,6 +95,8 @@ pub struct Mesh {
     certified: BTreeSet<String>,
     updates: Updates,
     process: EnvoyProcess,
+    /// Ports that no listener has yet, kept from others.
+    reserved: Vec<(u16, TcpListener)>,
     /// Removed with the mesh, where it has no folder of its own.
     _folder: Option<tempfile::TempDir>,
 }
@@ -104,14 +114,17 @@ impl Mesh {
             let folder = tempfile::Builder::new().prefix("mesh-").tempdir_in(&parent)?;
             let mut free = ports::free(2 + PODS * ROUTES)?.into_iter();
             let (hbone, admin) = (free.next().unwrap_or_default(), free.next().unwrap_or_default());
-            let pods = (0..PODS).map(|_| free.by_ref().take(ROUTES).collect()).collect();
+            let pods: Vec<Vec<u16>> = (0..PODS).map(|_| free.by_ref().take(ROUTES).collect()).collect();
+            let reserved: io::Result<Vec<_>> =
+                pods.iter().flatten().map(|port| Ok((*port, TcpListener::bind((Ipv4Addr::LOCALHOST, *port))?))).collect();
+            let Ok(reserved) = reserved else { continue };
             let local = Local {
                 folder: folder.path().to_path_buf(),
                 wasm: filter_wasm(),
                 origins: Origins::StandIn(origin),
                 ports: Ports { hbone, admin, pods },
             };
-            match Self::start_at(pki, local, files) {
+            match Self::start_reserved(pki, local, files, reserved) {
                 Ok(mesh) => return Ok(Self { _folder: Some(folder), ..mesh }),
                 Err(error) if attempt < ATTEMPTS && error.is_taken_port() => {}
                 Err(error) => return Err(error),
@@ -125,6 +138,10 @@ impl Mesh {
     /// # Errors
     /// When a file is not understood or Envoy does not take what comes of it.
     pub fn start_at(pki: &Arc<Pki>, local: Local, files: &[PathBuf]) -> Result<Self, MeshError> {
+        Self::start_reserved(pki, local, files, Vec::new())
+    }
+
+    fn start_reserved(pki: &Arc<Pki>, local: Local, files: &[PathBuf], mut reserved: Vec<(u16, TcpListener)>) -> Result<Self, MeshError> {
         let mut resources = Resources::default();
         for file in files {
             resources.apply(file)?;
@@ -138,7 +155,8 @@ impl Mesh {
         certify_callers(pki, &local, &derived, &mut certified)?;
 
         let mut updates = Updates::new(&local)?;
-        updates.publish(&envoy::Resources::new(&derived, &local)?)?;
+        release(&mut reserved, &derived, &local)?;
+        updates.prepare(&envoy::Resources::new(&derived, &local)?)?;
         let configuration = local.folder.join("envoy.json");
         std::fs::write(&configuration, format!("{:#}", envoy::bootstrap(&derived, &local)))?;
         let launch = Launch {
@@ -150,8 +168,8 @@ impl Mesh {
             remove_if_orphaned: None,
         };
         let process = EnvoyProcess::start(&launch)?;
-        updates.await_taken(&process)?;
-        Ok(Self { resources, derived, local, pki: Arc::clone(pki), certified, updates, process, _folder: None })
+        updates.await_start(&process)?;
+        Ok(Self { resources, derived, local, pki: Arc::clone(pki), certified, updates, process, reserved, _folder: None })
     }
 
     /// Applies a file, and waits until what comes of it is in force.
@@ -188,10 +206,9 @@ impl Mesh {
         let derived = Derived::new(&resources)?;
         let rendered = envoy::Resources::new(&derived, &self.local)?;
         certify_callers(&self.pki, &self.local, &derived, &mut self.certified)?;
+        release(&mut self.reserved, &derived, &self.local)?;
         (self.resources, self.derived) = (resources, derived);
-        self.updates.observe(&self.process)?;
-        self.updates.publish(&rendered)?;
-        self.updates.await_taken(&self.process)
+        self.updates.publish(&rendered, &self.process)
     }
 
     /// What was derived from the files.
@@ -241,6 +258,17 @@ impl Mesh {
         let text = std::fs::read_to_string(self.local.access_log_file()).unwrap_or_default();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
+}
+
+/// Lets go of the ports on which Envoy is about to listen.
+fn release(reserved: &mut Vec<(u16, TcpListener)>, derived: &Derived, local: &Local) -> Result<(), LocalError> {
+    for (index, caller) in derived.callers.iter().enumerate() {
+        for route in 0..derived.routes().count() {
+            let needed = local.pod_port(index, &caller.name, route)?;
+            reserved.retain(|(port, _)| *port != needed);
+        }
+    }
+    Ok(())
 }
 
 /// Writes a certificate as istiod would issue it to a workload.

@@ -45,12 +45,14 @@ pub(in crate::istio) enum From {
     All,
 }
 
-/// Of a pod only its identity matters here; the rest of its `spec` is for the kubelet.
+/// Of a pod only its identity and its network matter here; the rest of its `spec` is for the kubelet.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::istio) struct Pod {
     #[serde(default = "default_account")]
     pub(in crate::istio) service_account_name: String,
+    #[serde(default)]
+    pub(in crate::istio) host_network: bool,
 }
 
 fn default_account() -> String {

@@ -14,6 +14,10 @@ pub(super) fn derive(resources: &Resources, findings: &mut Vec<Finding>) -> Resu
             continue;
         }
         let spec: spec::Pod = pod.spec()?;
+        if spec.host_network {
+            findings.push(finding(pod, "in its node's network, so ztunnel never meets its connections; they go past the waypoint"));
+            continue;
+        }
         let account = spec.service_account_name;
         // Kubernetes makes the account `default` of each namespace by itself.
         if account != "default" && !exists(resources, pod, &account) {

@@ -1,5 +1,7 @@
 //! The wasm plugins of the waypoint: which are attached, and in which order they run.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -17,12 +19,18 @@ pub(super) fn derive(
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<Plugin>, DeriveError> {
     let mut plugins = Vec::new();
+    let mut images = BTreeMap::new();
     // istiod makes a TrafficExtension of each WasmPlugin; what was applied first is the older of two.
     let objects = resources.all().iter().filter(|object| object.group == EXTENSIONS);
     for object in objects {
         let (attachment, wasm) = read(object)?;
         match attach(object, &attachment, gateway, services) {
-            Ok(service) => plugins.push(plugin(object, attachment, wasm, service, findings)?),
+            Ok(service) => {
+                if let Some(other) = images.insert(wasm.url.clone(), object.to_string()) {
+                    findings.push(finding(object, format!("the same image as {other}: each request passes both, one after the other")));
+                }
+                plugins.push(plugin(object, attachment, wasm, service, findings)?);
+            }
             Err(why) => findings.push(finding(object, format!("attached nowhere, so no request meets it: {why}"))),
         }
     }

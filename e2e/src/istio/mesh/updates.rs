@@ -13,7 +13,7 @@ use crate::istio::envoy::Resources;
 use crate::istio::local::Local;
 
 /// How long Envoy may take for an update: it compiles the filter in one, on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
@@ -49,23 +49,32 @@ impl Updates {
         Ok(Self { local: local.clone(), files: BTreeMap::new(), before: BTreeMap::new() })
     }
 
-    /// Notes what Envoy has counted, to see what an update adds.
-    pub(super) fn observe(&mut self, process: &EnvoyProcess) -> io::Result<()> {
-        self.before = process.stats("")?;
-        Ok(())
+    /// Writes what Envoy is to start with: it reads all clusters before any listener.
+    pub(super) fn prepare(&mut self, resources: &Resources) -> io::Result<()> {
+        self.write_clusters(resources)?;
+        self.write_listeners(resources)
     }
 
-    /// Writes what has changed, in the order in which istiod sends it: what is referred to before what refers to it.
-    pub(super) fn publish(&mut self, resources: &Resources) -> io::Result<()> {
-        let typed = |kind: &str, list: &[Value]| {
-            let typed = list.iter().map(|resource| {
-                let mut resource = resource.clone();
-                resource["@type"] = json!(kind);
-                resource
-            });
-            typed.collect()
-        };
-        self.write("clusters.json", "cluster_manager.cds", typed(CLUSTER, &resources.clusters))?;
+    /// Waits until Envoy has taken what it started with.
+    pub(super) fn await_start(&mut self, process: &EnvoyProcess) -> Result<(), MeshError> {
+        self.await_taken(process)
+    }
+
+    /// Sends what has changed in istiod's order, what is referred to before what refers to it, and waits until it is in force.
+    pub(super) fn publish(&mut self, resources: &Resources, process: &EnvoyProcess) -> Result<(), MeshError> {
+        self.before = process.stats("")?;
+        self.write_clusters(resources)?;
+        self.await_taken(process)?;
+        self.write_listeners(resources)?;
+        self.await_taken(process)
+    }
+
+    fn write_clusters(&mut self, resources: &Resources) -> io::Result<()> {
+        self.write("clusters.json", "cluster_manager.cds", typed(CLUSTER, &resources.clusters))
+    }
+
+    /// The plugins with them: Envoy asks for one when a listener names it.
+    fn write_listeners(&mut self, resources: &Resources) -> io::Result<()> {
         for (filter, name, config) in &resources.extensions {
             let extension = json!({"@type": EXTENSION, "name": filter, "typed_config": config});
             let statistics = format!("extension_config_discovery.http_filter.{filter}");
@@ -93,40 +102,61 @@ impl Updates {
         std::fs::rename(&new, &file)
     }
 
-    /// Waits until Envoy has taken the last versions and all of its listeners serve.
-    pub(super) fn await_taken(&mut self, process: &EnvoyProcess) -> Result<(), MeshError> {
+    /// Waits until the last versions are in force on Envoy's worker.
+    fn await_taken(&mut self, process: &EnvoyProcess) -> Result<(), MeshError> {
         let deadline = Instant::now() + LIMIT;
         loop {
-            let now = process.stats("")?;
-            for subscription in self.files.values_mut().filter(|subscription| subscription.pending) {
-                let value = |statistics: &BTreeMap<String, u64>, counter: &str| {
-                    statistics.get(&format!("{}.{counter}", subscription.statistics)).copied().unwrap_or_default()
-                };
-                if value(&now, "update_rejected") > value(&self.before, "update_rejected") {
-                    return Err(MeshError::Refused { what: subscription.statistics.clone(), log: tail(process) });
+            match process.stats("") {
+                Ok(now) => {
+                    self.check(&now, process)?;
+                    if self.files.values().all(|subscription| !subscription.pending) && all_listeners_serve(&now) {
+                        return Ok(());
+                    }
                 }
-                // A hash of the version, written once the version is in force; zero before the first.
-                subscription.pending = value(&now, "version") == value(&self.before, "version");
-            }
-            let waiting: Vec<&str> = self
-                .files
-                .values()
-                .filter(|subscription| subscription.pending)
-                .map(|subscription| subscription.statistics.as_str())
-                .collect();
-            if waiting.is_empty() && now.get("listener_manager.total_listeners_warming") == Some(&0) {
-                return Ok(());
+                // While it compiles a module Envoy answers nobody.
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                Err(error) => return Err(MeshError::Ended { error, log: process.log_tail() }),
             }
             if Instant::now() > deadline {
-                return Err(MeshError::NotTaken { what: waiting.join(", "), limit: LIMIT, log: tail(process) });
+                let pending = self.files.values().filter(|subscription| subscription.pending);
+                let what = pending.map(|subscription| subscription.statistics.clone()).collect::<Vec<_>>().join(", ");
+                return Err(MeshError::NotTaken { what, limit: LIMIT, log: process.log_tail() });
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+
+    /// Notes which subscriptions have taken their last version.
+    fn check(&mut self, now: &BTreeMap<String, u64>, process: &EnvoyProcess) -> Result<(), MeshError> {
+        for subscription in self.files.values_mut().filter(|subscription| subscription.pending) {
+            let value = |statistics: &BTreeMap<String, u64>, counter: &str| {
+                statistics.get(&format!("{}.{counter}", subscription.statistics)).copied().unwrap_or_default()
+            };
+            if value(now, "update_rejected") > value(&self.before, "update_rejected") {
+                // Whatever comes next differs from what was refused.
+                (subscription.pending, subscription.resources) = (false, Vec::new());
+                return Err(MeshError::Refused { what: subscription.statistics.clone(), log: process.log_tail() });
+            }
+            // A hash of the version, written once the version is taken; zero before the first. A plugin's is then still to reach
+            // the worker, which is counted as its reload; other subscriptions have no such counter.
+            let taken = value(now, "version") != value(&self.before, "version");
+            let counted = now.contains_key(&format!("{}.config_reload", subscription.statistics));
+            subscription.pending = !taken || counted && value(now, "config_reload") < value(now, "update_success");
+        }
+        Ok(())
+    }
 }
 
-fn tail(process: &EnvoyProcess) -> String {
-    let lines = process.log_lines();
-    let lines: Vec<&String> = lines.iter().filter(|line| !line.contains("work-in-progress")).collect();
-    lines[lines.len().saturating_sub(15)..].iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n")
+/// Whether the worker has every listener in its last version.
+fn all_listeners_serve(now: &BTreeMap<String, u64>) -> bool {
+    let value = |name: &str| now.get(&format!("listener_manager.{name}")).copied().unwrap_or_default();
+    value("total_listeners_warming") == 0 && value("listener_create_success") >= value("listener_added") + value("listener_modified")
+}
+
+fn typed(kind: &str, resources: &[Value]) -> Vec<Value> {
+    let mut resources = resources.to_vec();
+    for resource in &mut resources {
+        resource["@type"] = json!(kind);
+    }
+    resources
 }
