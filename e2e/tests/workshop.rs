@@ -114,7 +114,6 @@ async fn a_mistake_in_a_file_is_found_and_does_what_the_finding_says() {
     assert!(broken(status(&mesh, "team-a", "/zen").await));
 
     // A port of another protocol goes past the plugin, bytes as they are.
-    let audited = mesh.process().audit_records().len();
     let found = apply_changed(&mut mesh, egress, "protocol: HTTP", "protocol: TLS");
     assert!(matches!(&found[..], [only] if only.contains("no plugin runs")), "{found:?}");
     assert_eq!(status(&mesh, "team-b", "/users/torvalds").await, 200);
@@ -126,7 +125,8 @@ async fn a_mistake_in_a_file_is_found_and_does_what_the_finding_says() {
     let found = apply_changed(&mut mesh, egress, "", "");
     assert!(matches!(&found[..], [only] if only.contains("attached nowhere") && only.contains("`selector`")), "{found:?}");
     assert_eq!(status(&mesh, "team-b", "/users/torvalds").await, 200);
-    assert_eq!(mesh.process().audit_records().len(), audited, "nothing was decided");
+    let audited = mesh.process().audit_lines();
+    assert!(!audited.is_empty() && !audited.iter().any(|record| record.contains("/users/torvalds")), "{audited:?}");
 
     apply(&mut mesh, policies, Api::WasmPlugin);
     assert_eq!((status(&mesh, "team-a", "/zen").await, status(&mesh, "team-b", "/zen").await), (200, 403));
