@@ -18,7 +18,9 @@ mod mesh;
 mod resources;
 mod spec;
 
-pub use derive::{Caller, DeriveError, Derived, FailurePolicy, Finding, Phase, Plugin, Port, Protocol, Service, UpstreamTls};
+pub use derive::{
+    Authorization, Caller, DeriveError, Derived, FailurePolicy, Finding, Phase, Plugin, Port, Protocol, Service, UpstreamTls,
+};
 pub use local::{Local, LocalError, Origins, Ports};
 pub use mesh::{Mesh, MeshError};
 pub use resources::{Object, ResourceError, Resources};

@@ -13,4 +13,5 @@ pub mod origin;
 pub mod pki;
 pub mod ports;
 pub mod scenario;
+pub mod schemas;
 pub mod workshop;

@@ -132,10 +132,24 @@ async fn a_mistake_in_a_file_is_found_and_does_what_the_finding_says() {
     assert_eq!((status(&mesh, "team-a", "/zen").await, status(&mesh, "team-b", "/zen").await), (200, 403));
 }
 
+/// What `kubectl apply -f filter-config/` applies: the files of the folder, not of those in it.
+fn folder() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(e2e::envoy::workspace_root().join("filter-config")).expect("the folder");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    files
+}
+
 #[tokio::test]
-async fn an_update_that_envoy_refuses_is_an_error_with_its_log() {
-    let [setup, egress, rbac, ..] = &STEPS;
-    let (mut mesh, _origin) = start(&[setup, egress, rbac].map(|step| step.path(Api::WasmPlugin)));
+async fn the_folder_applied_at_once_holds_and_a_broken_update_does_not_replace_it() {
+    let (mut mesh, origin) = start(&folder());
+    assert_eq!((mesh.derived().findings.len(), mesh.derived().plugins.len()), (0, 1), "{:?}", mesh.derived().findings);
+    for step in &STEPS[4..] {
+        ask_all(&mesh, &origin, step).await;
+    }
+
+    let rbac = &STEPS[2];
     let text = std::fs::read_to_string(rbac.path(Api::WasmPlugin)).expect("a step's file");
     let broken = text.replace("source.identity.namespace ==", "source.identty.namespace ==");
     match mesh.apply_text(&broken, rbac.file) {
@@ -145,5 +159,18 @@ async fn an_update_that_envoy_refuses_is_an_error_with_its_log() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!((status(&mesh, "team-a", "/zen").await, status(&mesh, "team-b", "/zen").await), (200, 403), "the last good policy holds");
+    for step in &STEPS[4..] {
+        ask_all(&mesh, &origin, step).await;
+    }
+
+    // A third team is let in by neither: the plugin answers first, and where there is none, Istio's own authorization.
+    let third = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team-c, labels: {istio.io/dataplane-mode: ambient}}\n---\n\
+                 apiVersion: v1\nkind: Pod\nmetadata: {name: client, namespace: team-c}\nspec: {}\n";
+    mesh.apply_text(third, "a third team").unwrap_or_else(|error| panic!("{error}"));
+    for (answer, team_b) in [("authorization failed", 403), ("RBAC: access denied", 200)] {
+        let response = mesh.request("team-c", GITHUB, &Request::get(GITHUB, "/zen")).await.expect("a response");
+        assert_eq!((response.status, response.text().as_str()), (403, answer));
+        assert_eq!(status(&mesh, "team-b", "/zen").await, team_b);
+        mesh.delete("WasmPlugin", "egress-direct", "egress-filter").unwrap_or_else(|error| panic!("{error}"));
+    }
 }

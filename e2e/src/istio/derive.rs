@@ -3,6 +3,7 @@
 //! istiod reports next to nothing: a plugin that is attached nowhere or a service that stays outside is an Envoy without it. Here
 //! each of these is a [`Finding`]. What istiod understands and this derivation does not is an error.
 
+mod authorization;
 mod callers;
 mod plugins;
 mod services;
@@ -20,6 +21,7 @@ const WAYPOINT_CLASS: &str = "istio-waypoint";
 
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 const NETWORKING: &str = "networking.istio.io";
+const SECURITY: &str = "security.istio.io";
 const EXTENSIONS: &str = "extensions.istio.io";
 
 /// Why no waypoint could be derived.
@@ -185,6 +187,17 @@ impl Plugin {
     }
 }
 
+/// One of Istio's own authorization policies, of the callers' namespaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorization {
+    /// What Istio calls it in Envoy.
+    pub name: String,
+    /// Whether it denies; else it allows, and what no such policy allows is denied.
+    pub denies: bool,
+    /// The namespaces, for each rule.
+    pub rules: Vec<Vec<String>>,
+}
+
 /// A waypoint with what belongs to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Derived {
@@ -200,6 +213,8 @@ pub struct Derived {
     pub services: Vec<Service>,
     /// The plugins, in the order in which they run.
     pub plugins: Vec<Plugin>,
+    /// Istio's own authorization, which follows the plugins of phase AUTHZ.
+    pub authorizations: Vec<Authorization>,
     /// What was applied to no effect.
     pub findings: Vec<Finding>,
 }
@@ -216,6 +231,7 @@ impl Derived {
         let callers = callers::derive(resources, &mut findings)?;
         let services = services::derive(resources, gateway, &mut findings)?;
         let plugins = plugins::derive(resources, gateway, &services, &mut findings)?;
+        let authorizations = authorization::derive(resources, gateway, &mut findings)?;
         Ok(Self {
             namespace: gateway.namespace.clone(),
             name: gateway.name.clone(),
@@ -224,6 +240,7 @@ impl Derived {
             callers,
             services,
             plugins,
+            authorizations,
             findings,
         })
     }
@@ -273,6 +290,9 @@ fn refuse_unknown_kinds(resources: &Resources) -> Result<(), DeriveError> {
             GATEWAY_API => object.kind == "Gateway",
             NETWORKING => ["ServiceEntry", "DestinationRule"].contains(&object.kind.as_str()),
             EXTENSIONS => ["WasmPlugin", "TrafficExtension"].contains(&object.kind.as_str()),
+            SECURITY => object.kind == "AuthorizationPolicy",
+            // They bear on what may be applied, and on connections that do not reach the waypoint.
+            "admissionregistration.k8s.io" => true,
             "networking.k8s.io" => object.kind == "NetworkPolicy",
             // What is logged and counted, not what is decided.
             "telemetry.istio.io" => object.kind == "Telemetry",

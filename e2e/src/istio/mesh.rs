@@ -26,7 +26,7 @@ use updates::Updates;
 const ATTEMPTS: usize = 5;
 
 /// How many pods, and ports of services, have a port each in a mesh on free ports.
-const PODS: usize = 2;
+const PODS: usize = 3;
 const ROUTES: usize = 4;
 
 /// Why a mesh could not be started or changed.

@@ -62,7 +62,7 @@ struct Metadata {
 }
 
 /// Kinds that belong to no namespace.
-const CLUSTER_SCOPED: [&str; 1] = ["Namespace"];
+const CLUSTER_SCOPED: [&str; 3] = ["Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
 
 /// One applied resource.
 #[derive(Debug, Clone, PartialEq)]

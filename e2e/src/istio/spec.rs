@@ -174,3 +174,36 @@ pub(in crate::istio) struct Wasm {
     #[serde(rename = "type", default)]
     pub(in crate::istio) kind: Option<String>,
 }
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::istio) struct AuthorizationPolicy {
+    pub(in crate::istio) selector: Option<Value>,
+    #[serde(default)]
+    pub(in crate::istio) target_refs: Vec<TargetRef>,
+    #[serde(default = "allow")]
+    pub(in crate::istio) action: String,
+    pub(in crate::istio) rules: Vec<Rule>,
+}
+
+fn allow() -> String {
+    "ALLOW".to_owned()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::istio) struct Rule {
+    pub(in crate::istio) from: Vec<RuleSource>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::istio) struct RuleSource {
+    pub(in crate::istio) source: Source,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::istio) struct Source {
+    pub(in crate::istio) namespaces: Vec<String>,
+}

@@ -241,6 +241,26 @@ fn what_is_not_understood_is_refused() {
 }
 
 #[test]
+fn authorization_is_on_the_waypoint_or_found() {
+    const BYPASS: &str = "07-no-bypass.yaml";
+    let [authorization] = &derived(&[SETUP, BYPASS]).authorizations[..] else { panic!("one AuthorizationPolicy") };
+    assert_eq!((authorization.name.as_str(), authorization.denies), ("ns[egress-direct]-policy[teams-only]", false));
+    assert_eq!(authorization.rules, [["team-a", "team-b"]]);
+    let denying = applied(&[SETUP, BYPASS], BYPASS, "action: ALLOW", "action: DENY").expect("resources");
+    assert!(denying.authorizations[0].denies);
+    let elsewhere = applied(&[SETUP, BYPASS], BYPASS, "    name: egress\n  action", "    name: other\n  action").expect("resources");
+    assert_eq!(elsewhere.authorizations, []);
+    assert!(findings(&elsewhere)[0].contains("not on the waypoint"), "{:?}", elsewhere.findings);
+    for (from, to, part) in [
+        ("action: ALLOW", "action: AUDIT", "`AUDIT` is not derived"),
+        ("        namespaces: [team-a, team-b]", "        principals: [a]", "unknown field `principals`"),
+    ] {
+        let error = applied(&[SETUP, BYPASS], BYPASS, from, to).expect_err(to);
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
 fn a_file_that_is_refused_changes_nothing() {
     let mut resources = Resources::default();
     resources.apply(&workspace_root().join("filter-config").join(SETUP)).expect("the first step");

@@ -8,7 +8,7 @@ use crate::istio::local::{Local, socket_address, subscription, vip};
 
 const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 
-/// What Istio's agent puts in a plugin's place when it cannot fetch the module.
+/// Istio's authorization; also what its agent puts in a plugin's place when it cannot fetch the module.
 const RBAC: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
 
 pub(super) fn waypoint(derived: &Derived, local: &Local) -> Vec<Value> {
@@ -178,8 +178,7 @@ fn network_filter(derived: &Derived, local: &Local, index: usize, service: &Serv
     }))
 }
 
-/// The plugins around Istio's own filters, each in its phase. Where there is an AuthorizationPolicy, its filter follows the
-/// plugins of phase AUTHZ, before those shown here.
+/// The plugins around Istio's own filters, each in its phase.
 fn http_filters(derived: &Derived, local: &Local, service: &Service) -> Vec<Value> {
     let plugins = |from: Phase, to: Phase| {
         let plugins = derived.plugins.iter().filter(move |plugin| (from..=to).contains(&plugin.phase));
@@ -187,6 +186,7 @@ fn http_filters(derived: &Derived, local: &Local, service: &Service) -> Vec<Valu
         plugins.map(move |plugin| http_filter(plugin, local))
     };
     let mut filters: Vec<Value> = plugins(Phase::Authn, Phase::Authz).collect();
+    filters.extend([true, false].into_iter().filter_map(|denies| authorization(derived, denies)));
     for name in ["fault", "cors"] {
         let kind = if name == "fault" { "HTTPFault" } else { "Cors" };
         filters.push(json!({
@@ -197,6 +197,27 @@ fn http_filters(derived: &Derived, local: &Local, service: &Service) -> Vec<Valu
     filters.extend(plugins(Phase::Stats, Phase::Unspecified));
     filters.push(router());
     filters
+}
+
+/// Istio's authorization by the identity that `connect_terminate` handed on, the same that this filter reads.
+fn authorization(derived: &Derived, denies: bool) -> Option<Value> {
+    let mut policies = Map::new();
+    for authorization in derived.authorizations.iter().filter(|authorization| authorization.denies == denies) {
+        for (index, namespaces) in authorization.rules.iter().enumerate() {
+            let principals: Vec<Value> = namespaces
+                .iter()
+                .map(|namespace| {
+                    let regex = format!(".*/ns/{namespace}/.*");
+                    json!({"filter_state": {"key": "io.istio.peer_principal", "string_match": {"safe_regex": {"regex": regex}}}})
+                })
+                .collect();
+            let policy = json!({"permissions": [{"any": true}], "principals": principals});
+            policies.insert(format!("{}-rule[{index}]", authorization.name), policy);
+        }
+    }
+    let action = if denies { "DENY" } else { "ALLOW" };
+    let rules = json!({"action": action, "policies": policies});
+    (!policies.is_empty()).then(|| json!({"name": "envoy.filters.http.rbac", "typed_config": {"@type": RBAC, "rules": rules}}))
 }
 
 fn http_filter(plugin: &Plugin, local: &Local) -> Value {

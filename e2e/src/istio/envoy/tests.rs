@@ -73,20 +73,28 @@ apiVersion: extensions.istio.io/v1alpha1
 kind: TrafficExtension
 metadata: {name: last, namespace: egress-direct}
 spec: {targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: httpbingo}], wasm: {url: last}}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: teams-only, namespace: egress-direct}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]
+  rules: [{from: [{source: {namespaces: [team-a, team-b]}}]}]
 ";
     let mut resources = Resources::new(&derived(extra), &local()).expect("local parts");
     let main = resources.listeners.iter_mut().find(|listener| listener["name"] == "main_internal").expect("main_internal");
     let chains = main["filter_chains"].as_array_mut().expect("chains");
     let names: Vec<Vec<Value>> =
         chains.iter_mut().map(|chain| http_filters(chain).iter().map(|filter| filter["name"].clone()).collect()).collect();
-    let [egress, fault, cors, last, router] = [
+    let [egress, rbac, fault, cors, last, router] = [
         "extensions.istio.io/wasmplugin/egress-direct.egress-filter",
+        "envoy.filters.http.rbac",
         "envoy.filters.http.fault",
         "envoy.filters.http.cors",
         "extensions.istio.io/trafficextension/egress-direct.last",
         "envoy.filters.http.router",
     ];
-    assert_eq!(names, [vec![egress, fault, cors, router], vec![egress, fault, cors, last, router]]);
+    assert_eq!(names, [vec![egress, rbac, fault, cors, router], vec![egress, rbac, fault, cors, last, router]]);
 }
 
 #[test]
