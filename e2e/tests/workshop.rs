@@ -132,6 +132,20 @@ async fn a_mistake_in_a_file_is_found_and_does_what_the_finding_says() {
     assert_eq!((status(&mesh, "team-a", "/zen").await, status(&mesh, "team-b", "/zen").await), (200, 403));
 }
 
+#[tokio::test]
+async fn a_plugin_that_is_refused_at_first_is_taken_once_it_is_mended() {
+    let [setup, egress, rbac, ..] = &STEPS;
+    let (mut mesh, origin) = start(&[setup, egress].map(|step| step.path(Api::WasmPlugin)));
+    let text = std::fs::read_to_string(rbac.path(Api::WasmPlugin)).expect("a step's file");
+    let broken = text.replace("source.identity.namespace ==", "source.identty.namespace ==");
+    assert!(matches!(mesh.apply_text(&broken, rbac.file), Err(MeshError::Refused { .. })));
+    // On a waypoint that runs already the listener with the plugin takes over all the same, and refuses everything.
+    assert_eq!((status(&mesh, "team-a", "/zen").await, status(&mesh, "team-b", "/zen").await), (500, 500));
+    assert_eq!(origin.take_requests(), []);
+    apply(&mut mesh, rbac, Api::WasmPlugin);
+    ask_all(&mesh, &origin, rbac).await;
+}
+
 /// What `kubectl apply -f filter-config/` applies: the files of the folder, not of those in it.
 fn folder() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(e2e::envoy::workspace_root().join("filter-config")).expect("the folder");

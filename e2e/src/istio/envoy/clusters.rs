@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::istio::derive::{Derived, UpstreamTls};
-use crate::istio::local::{Local, LocalError};
+use crate::istio::local::{Local, LocalError, Origins};
 
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -16,7 +16,7 @@ pub(super) fn waypoint(derived: &Derived, local: &Local) -> Result<Vec<Value>, L
             "type": "STRICT_DNS",
             "load_assignment": load_assignment(&name, &json!({"address": local.origin_address(&service.host, port.target)?})),
         });
-        if crate::istio::local::Origins::Real(local.origin_authorities()) == local.origins {
+        if matches!(local.origins, Origins::Real(_)) {
             cluster["dns_lookup_family"] = json!("V4_PREFERRED");
         }
         if let Some(tls) = &port.tls {

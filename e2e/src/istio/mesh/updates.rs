@@ -63,6 +63,8 @@ impl Updates {
     /// Sends what has changed in istiod's order, what is referred to before what refers to it, and waits until it is in force.
     pub(super) fn publish(&mut self, resources: &Resources, process: &EnvoyProcess) -> Result<(), MeshError> {
         self.before = process.stats("")?;
+        // What an earlier update was refused for is no business of this one.
+        self.files.values_mut().for_each(|subscription| subscription.pending = false);
         self.write_clusters(resources)?;
         self.await_taken(process)?;
         self.write_listeners(resources)?;
@@ -133,8 +135,8 @@ impl Updates {
                 statistics.get(&format!("{}.{counter}", subscription.statistics)).copied().unwrap_or_default()
             };
             if value(now, "update_rejected") > value(&self.before, "update_rejected") {
-                // Whatever comes next differs from what was refused.
-                (subscription.pending, subscription.resources) = (false, Vec::new());
+                // Not sent again as it is: Envoy would count it as taken, and go on with what it had.
+                subscription.pending = false;
                 return Err(MeshError::Refused { what: subscription.statistics.clone(), log: process.log_tail() });
             }
             // A hash of the version, written once the version is taken; zero before the first. A plugin's is then still to reach
