@@ -71,7 +71,9 @@ fn documents(root: &Path, path: &Path) -> Vec<Manifest> {
 /// The documents of a YAML text.
 ///
 /// # Errors
-/// The text is no YAML, or has what JSON has not.
+/// The text is no YAML, gives a key twice, or has what JSON has not.
 pub fn parse(text: &str) -> Result<Vec<Value>, serde_yaml_ng::Error> {
-    serde_yaml_ng::Deserializer::from_str(text).map(Value::deserialize).collect()
+    // By way of YAML's own values, which refuse a key that is given twice.
+    let documents = serde_yaml_ng::Deserializer::from_str(text).map(serde_yaml_ng::Value::deserialize);
+    documents.map(|document| serde_yaml_ng::from_value(document?)).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use e2e::envoy::workspace_root;
 use e2e::manifests;
 use e2e::schemas::Schemas;
 use serde_json::{Value, json};
@@ -30,6 +31,35 @@ fn there_is_a_schema_of_the_kinds_that_are_used_and_of_no_others() {
         .map(|manifest| format!("{} {}", manifest.value["apiVersion"].as_str().unwrap_or_default(), manifest.kind()))
         .collect();
     assert_eq!(schemas.kinds().map(str::to_owned).collect::<BTreeSet<_>>(), used);
+}
+
+/// Those too that no resource here has a value for.
+#[test]
+fn every_rule_of_the_schemas_compiles() {
+    let mut rules = 0;
+    for file in ["kubernetes.json", "gateway-api.json", "istio.json"] {
+        let text = std::fs::read_to_string(workspace_root().join("e2e/schemas").join(file)).expect(file);
+        let schemas: Value = serde_json::from_str(&text).expect(file);
+        let mut places = Vec::new();
+        objects(&schemas, "", &mut places);
+        for place in places {
+            for rule in
+                schemas.pointer(&place).map_or(&Value::Null, |schema| &schema["x-kubernetes-validations"]).as_array().into_iter().flatten()
+            {
+                let expression = rule["rule"].as_str().unwrap_or_else(|| panic!("{file}{place}: {rule}"));
+                cel::Program::compile(expression).unwrap_or_else(|error| panic!("{file}{place}: {expression}: {error}"));
+                assert!(rule["message"].is_string(), "{file}{place}");
+                rules += 1;
+            }
+        }
+    }
+    assert!(rules > 40, "{rules} rules");
+}
+
+#[test]
+fn a_key_that_is_given_twice_is_no_manifest() {
+    assert!(manifests::parse("kind: Pod\nspec: {a: 1, a: 2}\n").is_err());
+    assert_eq!(manifests::parse("a: 1\n---\nb: x\n").expect("YAML"), [json!({"a": 1}), json!({"b": "x"})]);
 }
 
 /// Every object in `value`, as a JSON pointer.
