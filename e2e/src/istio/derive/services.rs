@@ -4,11 +4,8 @@ use super::{DeriveError, Finding, NETWORKING, Port, Protocol, Service, UpstreamT
 use crate::istio::resources::{Object, Resources};
 use crate::istio::spec::{self, ClientTls};
 
-/// The protocols that get a chain with HTTP filters.
-const HTTP: [&str; 4] = ["HTTP", "HTTP2", "GRPC", "HTTP_PROXY"];
-
-/// Those that get a chain which only passes bytes on.
-const TCP: [&str; 5] = ["TCP", "TLS", "HTTPS", "MONGO", "MYSQL"];
+/// The protocols whose chain only passes bytes on.
+const TCP: [&str; 3] = ["TCP", "TLS", "HTTPS"];
 
 pub(super) fn derive(resources: &Resources, gateway: &Object, findings: &mut Vec<Finding>) -> Result<Vec<Service>, DeriveError> {
     let mut services: Vec<Service> = Vec::new();
@@ -68,7 +65,7 @@ fn derive_port(
 ) -> Result<Port, DeriveError> {
     let number = port.number;
     let protocol = match port.protocol.to_ascii_uppercase().as_str() {
-        known if HTTP.contains(&known) => Protocol::Http,
+        "HTTP" => Protocol::Http,
         known if TCP.contains(&known) => {
             let message = format!("port {number} is `{known}`: its chain only passes bytes on, no plugin runs; declare `protocol: HTTP`");
             findings.push(finding(entry, message));

@@ -167,7 +167,7 @@ fn a_port_without_http_is_found_or_refused() {
         assert_eq!(derived.services[0].ports[0].chain("a"), "inbound-vip|80|tcp|a");
         assert!(findings(&derived)[0].contains("no plugin runs; declare `protocol: HTTP`"), "{:?}", derived.findings);
     }
-    for (to, part) in [("", "has no protocol"), ("protocol: UDP", "`UDP` is not derived")] {
+    for (to, part) in [("", "has no protocol"), ("protocol: UDP", "`UDP` is not derived"), ("protocol: HTTP2", "`HTTP2` is not derived")] {
         let error = applied(&[SETUP, EGRESS], EGRESS, "protocol: HTTP", to).expect_err(to);
         assert!(error.contains(part), "{error}");
     }

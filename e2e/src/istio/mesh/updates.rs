@@ -111,7 +111,7 @@ impl Updates {
             match process.stats("") {
                 Ok(now) => {
                     self.check(&now, process)?;
-                    if self.files.values().all(|subscription| !subscription.pending) && all_listeners_serve(&now) {
+                    if self.files.values().all(|subscription| !subscription.pending) && all_serve(&now) {
                         return Ok(());
                     }
                 }
@@ -149,10 +149,13 @@ impl Updates {
     }
 }
 
-/// Whether the worker has every listener in its last version.
-fn all_listeners_serve(now: &BTreeMap<String, u64>) -> bool {
-    let value = |name: &str| now.get(&format!("listener_manager.{name}")).copied().unwrap_or_default();
-    value("total_listeners_warming") == 0 && value("listener_create_success") >= value("listener_added") + value("listener_modified")
+/// Whether every cluster's addresses are known and the worker has every listener in its last version.
+fn all_serve(now: &BTreeMap<String, u64>) -> bool {
+    let value = |name: &str| now.get(name).copied().unwrap_or_default();
+    let listeners = |name: &str| value(&format!("listener_manager.{name}"));
+    value("cluster_manager.warming_clusters") == 0
+        && listeners("total_listeners_warming") == 0
+        && listeners("listener_create_success") >= listeners("listener_added") + listeners("listener_modified")
 }
 
 fn typed(kind: &str, resources: &[Value]) -> Vec<Value> {
