@@ -1,7 +1,6 @@
 //! The egress workshop as something to watch: each step with its request, what is expected and what came.
 
 mod stage;
-mod steps;
 mod terminal;
 
 use std::io;
@@ -10,10 +9,10 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::envoy::{ConfigurationError, StartError};
+use crate::istio::MeshError;
+use crate::workshop::STEPS;
 
 use stage::Stage;
-use steps::{Request, STEPS, Step};
 use terminal::Terminal;
 
 /// How the demo is run.
@@ -28,7 +27,7 @@ pub struct Options {
 /// Why the demo could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// The fixed ports of `envoy.yaml` are in use.
+    /// The fixed ports of the demo are in use.
     #[error("taken on 127.0.0.1: {0}; the demo needs these ports, so end what listens there (another demo?) and try again")]
     PortsTaken(
         /// The ports, each with what it is for.
@@ -43,24 +42,15 @@ pub enum DemoError {
     /// The real origins were asked for and there is nothing to check their certificates with.
     #[error("no file of trusted authorities found on this system: name one in `SSL_CERT_FILE`")]
     NoAuthorities,
-    /// The workshop's policies in `envoy.yaml` are not as the steps need them.
-    #[error("the plugin configuration in `envoy.yaml` {0}")]
-    Policies(
-        /// What is wrong with them.
-        String,
-    ),
     /// Envoy ended while the demo was on.
     #[error("envoy has ended; see `{0}`")]
     Ended(
         /// Its log.
         PathBuf,
     ),
-    /// `envoy.yaml` is not as expected.
+    /// The files of `filter-config/` were not understood, or Envoy did not take what came of them.
     #[error(transparent)]
-    Configuration(#[from] ConfigurationError),
-    /// Envoy did not start.
-    #[error(transparent)]
-    Start(#[from] StartError),
+    Mesh(#[from] MeshError),
     /// A file, a port or a signal could not be had.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -106,8 +96,9 @@ async fn watch(stage: &mut Stage) -> DemoError {
 async fn play(stage: &mut Stage, terminal: &Terminal) -> Result<bool, DemoError> {
     let (mut passed, mut total) = (0, 0);
     for (index, step) in STEPS.iter().enumerate() {
-        terminal.step(index + 1, step.title, step.note, &stage.policy_names(step.policies));
-        stage.put_in_force(step.policies)?;
+        terminal.step(index + 1, step);
+        stage.apply(step)?;
+        terminal.applied(step, stage.derived());
         if index == 0 {
             for handshake in stage.handshakes().await {
                 total += 1;

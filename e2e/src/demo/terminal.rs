@@ -2,8 +2,9 @@
 
 use std::io::{IsTerminal, Write};
 
-use super::Request;
-use super::stage::{Asked, Handshake};
+use super::stage::Handshake;
+use crate::istio::{Derived, Plugin};
+use crate::workshop::{Asked, Request, Step};
 
 #[derive(Debug)]
 pub(super) struct Terminal {
@@ -36,11 +37,18 @@ impl Terminal {
         if passed { self.paint(GREEN, "pass") } else { self.paint(RED, "FAIL") }
     }
 
-    pub(super) fn step(&self, number: usize, title: &str, note: &str, policies: &[String]) {
+    pub(super) fn step(&self, number: usize, step: &Step) {
+        self.line(&format!("\n{}", self.paint(BOLD, &format!("Step {number}. {}", step.title))));
+        self.line(&format!("  {}", step.note));
+    }
+
+    pub(super) fn applied(&self, step: &Step, derived: &Derived) {
+        let policies: Vec<&str> = derived.plugins.iter().flat_map(Plugin::policies).collect();
         let policies = if policies.is_empty() { "none".to_owned() } else { policies.join(", ") };
-        self.line(&format!("\n{}", self.paint(BOLD, &format!("Step {number}. {title}"))));
-        self.line(&format!("  {note}"));
-        self.line(&format!("  policies in force: {policies}"));
+        self.line(&format!("  applied: filter-config/{}; policies in force: {policies}", step.file));
+        for finding in &derived.findings {
+            self.line(&format!("  {}", self.paint(RED, &finding.to_string())));
+        }
     }
 
     pub(super) fn handshake(&self, handshake: &Handshake) -> bool {
@@ -49,7 +57,7 @@ impl Terminal {
     }
 
     pub(super) fn result(&self, request: &Request, asked: &Asked) -> bool {
-        let mut command = format!("{}: curl http://{}{}", request.pod.name(), request.host, request.path);
+        let mut command = format!("{}: curl http://{}{}", request.caller, request.host, request.path);
         for (name, value) in request.headers {
             command.push_str(&format!(" -H '{name}: {value}'"));
         }

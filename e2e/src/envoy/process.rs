@@ -163,6 +163,11 @@ impl EnvoyProcess {
         self.log_text().lines().map(str::to_owned).collect()
     }
 
+    /// The last lines of Envoy's log that warn of something, or the last of all where nothing does.
+    pub fn log_tail(&self) -> String {
+        tail(&self.log_text())
+    }
+
     /// The filter's audit records as they were logged: what is a JSON object in the log lines of wasm filters.
     pub fn audit_lines(&self) -> Vec<String> {
         self.log_text().lines().filter_map(audit_record).map(|(text, _)| text.to_owned()).collect()

@@ -1,0 +1,278 @@
+use super::*;
+use crate::envoy::workspace_root;
+
+const SETUP: &str = "01-setup.yaml";
+const EGRESS: &str = "02-egress-direct.yaml";
+const PLUGIN: &str = "05-policy-headers.yaml";
+const SUCCESSOR: &str = "traffic-extension/05-policy-headers.yaml";
+
+/// The files applied, with one text of one of them replaced.
+fn applied(files: &[&str], changed: &str, from: &str, to: &str) -> Result<Derived, String> {
+    let mut resources = Resources::default();
+    for file in files {
+        let mut text = std::fs::read_to_string(workspace_root().join("filter-config").join(file)).expect("a file of filter-config");
+        if *file == changed {
+            assert!(text.contains(from), "{file} has no `{from}`");
+            text = text.replacen(from, to, 1);
+        }
+        resources.apply_text(&text, file).map_err(|error| error.to_string())?;
+    }
+    Derived::new(&resources).map_err(|error| error.to_string())
+}
+
+fn derived(files: &[&str]) -> Derived {
+    applied(files, "", "", "").unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn findings(derived: &Derived) -> Vec<String> {
+    derived.findings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_files_come_to_two_callers_a_service_and_the_plugin() {
+    for (plugin, filter) in [(PLUGIN, "wasmplugin"), (SUCCESSOR, "trafficextension")] {
+        let derived = derived(&[SETUP, EGRESS, plugin]);
+        assert_eq!(derived.spiffe_id, "spiffe://cluster.local/ns/egress-direct/sa/egress");
+        let callers: Vec<(&str, &str)> = derived.callers.iter().map(|caller| (caller.name.as_str(), caller.spiffe_id.as_str())).collect();
+        let [team_a, team_b] = [("team-a", crate::pki::TEAM_A_SPIFFE_ID), ("team-b", crate::pki::TEAM_B_SPIFFE_ID)];
+        assert_eq!(callers, [team_a, team_b]);
+        let [service] = &derived.services[..] else { panic!("{:?}", derived.services) };
+        let [port] = &service.ports[..] else { panic!("{:?}", service.ports) };
+        assert_eq!((port.chain(&service.host).as_str(), port.target), ("inbound-vip|80|http|api.github.com", 443));
+        let tls = port.tls.as_ref().expect("TLS");
+        assert!(tls.verified && (tls.auto_san || tls.subject_alt_names == ["api.github.com"]), "{tls:?}");
+        let [plugin] = &derived.plugins[..] else { panic!("{:?}", derived.plugins) };
+        assert_eq!(plugin.filter, format!("extensions.istio.io/{filter}/egress-direct.egress-filter"));
+        assert_eq!((plugin.name.as_str(), plugin.root_id.as_str()), ("egress-direct.egress-filter", ""));
+        assert_eq!((plugin.phase, plugin.failure_policy), (Phase::Authz, FailurePolicy::Reload));
+        assert_eq!(derived.findings, []);
+    }
+}
+
+#[test]
+fn each_step_changes_what_it_says_and_no_more() {
+    let all = ["01-setup", "02-egress-direct", "03-policy-rbac", "04-policy-path", "05-policy-headers", "06-verify-headers"];
+    let all = all.map(|step| format!("{step}.yaml"));
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    for (steps, services, policies) in [(1, 0, 0), (2, 1, 0), (3, 1, 1), (4, 1, 2), (5, 1, 3), (6, 2, 3)] {
+        let derived = derived(&all[..steps]);
+        let loaded: usize = derived.plugins.iter().map(|plugin| plugin.policies().len()).sum();
+        assert_eq!((derived.services.len(), loaded), (services, policies), "{steps} steps");
+    }
+    let once = derived(&all);
+    let twice: Vec<&str> = all.iter().chain(&all).copied().collect();
+    assert_eq!(derived(&twice), once, "applying everything again changes nothing");
+    assert_eq!(derived(&[SETUP, EGRESS, PLUGIN, "06-verify-headers.yaml"]), once, "the last policy step needs none before it");
+}
+
+#[test]
+fn a_plugin_that_is_attached_nowhere_is_found() {
+    let targets = "  targetRefs:\n  - group: gateway.networking.k8s.io\n    kind: Gateway\n    name: egress\n";
+    for plugin in [PLUGIN, SUCCESSOR] {
+        for (to, part) in [
+            ("  selector: {matchLabels: {gateway.networking.k8s.io/gateway-name: egress}}\n", "a waypoint ignores `selector`"),
+            ("", "a waypoint wants `targetRefs`"),
+            ("  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: other}]\n", "no entry of its `targetRefs`"),
+            ("  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: other}]\n", "no entry of its `targetRefs`"),
+            ("  targetRefs: [{kind: Gateway, name: egress}]\n", "no entry of its `targetRefs`"),
+            (&format!("{targets}  match: [{{mode: CLIENT}}]\n"), "`mode: CLIENT`"),
+            (&format!("{targets}  match: [{{mode: SERVER, ports: [{{number: 80}}]}}]\n"), "with `ports`"),
+        ] {
+            let derived = applied(&[SETUP, EGRESS, plugin], plugin, targets, to).unwrap_or_else(|error| panic!("{to}: {error}"));
+            assert_eq!(derived.plugins, [], "{plugin}: {to}");
+            let [finding] = &findings(&derived)[..] else { panic!("{to}: {:?}", derived.findings) };
+            assert!(finding.contains("attached nowhere") && finding.contains(part), "{to}: {finding}");
+        }
+        let elsewhere = applied(&[SETUP, EGRESS, plugin], plugin, "namespace: egress-direct", "namespace: team-a").expect("resources");
+        assert_eq!(elsewhere.plugins, []);
+        assert!(findings(&elsewhere)[0].contains("not in the Gateway's namespace"), "{:?}", elsewhere.findings);
+    }
+    for matches in ["[{mode: SERVER}]", "[{mode: CLIENT_AND_SERVER}]", "[{mode: CLIENT}, {}]", "[]"] {
+        let to = format!("{targets}  match: {matches}\n");
+        assert_eq!(applied(&[SETUP, EGRESS, PLUGIN], PLUGIN, targets, &to).expect("resources").plugins.len(), 1, "{matches}");
+    }
+}
+
+#[test]
+fn a_plugin_on_a_service_entry_is_in_that_services_chains_alone() {
+    let from = "  - group: gateway.networking.k8s.io\n    kind: Gateway\n    name: egress\n";
+    let to = "  - group: networking.istio.io\n    kind: ServiceEntry\n    name: github-api\n";
+    let derived = applied(&[SETUP, EGRESS, PLUGIN], PLUGIN, from, to).expect("resources");
+    assert_eq!(derived.plugins[0].service.as_deref(), Some("github-api"));
+}
+
+#[test]
+fn both_apis_at_once_are_found() {
+    let derived = derived(&[SETUP, EGRESS, PLUGIN, SUCCESSOR]);
+    assert_eq!(derived.plugins.len(), 2);
+    assert!(findings(&derived)[0].contains("the same image as WasmPlugin"), "{:?}", derived.findings);
+}
+
+#[test]
+fn plugins_run_by_phase_then_by_priority_then_by_age() {
+    let plugin = |name: &str, fields: &str| {
+        format!(
+            "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: {name}, namespace: egress-direct}}\n\
+             spec: {{url: {name}, targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: egress}}]{fields}}}\n---\n"
+        )
+    };
+    let text = [
+        plugin("last", ""),
+        plugin("stats", ", phase: STATS"),
+        plugin("third", ", phase: AUTHZ"),
+        plugin("fourth", ", phase: AUTHZ"),
+        plugin("second", ", phase: AUTHZ, priority: 10"),
+        plugin("first", ", phase: AUTHN, priority: -5"),
+    ]
+    .concat();
+    let mut resources = Resources::default();
+    resources.apply(&workspace_root().join("filter-config").join(SETUP)).expect("the first step");
+    resources.apply_text(&text, "plugins").expect("plugins");
+    let derived = Derived::new(&resources).expect("a waypoint");
+    let names: Vec<&str> = derived.plugins.iter().map(|plugin| plugin.name.trim_start_matches("egress-direct.")).collect();
+    assert_eq!(names, ["first", "second", "third", "fourth", "stats", "last"]);
+    assert_eq!(derived.plugins[0].failure_policy, FailurePolicy::Closed, "Istio's default");
+}
+
+#[test]
+fn a_service_that_stays_outside_is_found() {
+    let label = "    istio.io/use-waypoint: egress\n";
+    for (file, from, to, part) in [
+        (EGRESS, label, "", "neither it nor its namespace is labelled"),
+        (EGRESS, label, "    istio.io/use-waypoint: none\n", "names `egress-direct/none`"),
+        (EGRESS, "use-waypoint-namespace: egress-direct", "use-waypoint-namespace: team-a", "names `team-a/egress`"),
+        (EGRESS, "namespace: egress-direct", "namespace: team-a", "`allowedRoutes` do not let in"),
+        (SETUP, "istio.io/waypoint-for: service", "istio.io/waypoint-for: workload", "a waypoint for `workload`"),
+    ] {
+        let derived = applied(&[SETUP, EGRESS], file, from, to).unwrap_or_else(|error| panic!("{to}: {error}"));
+        assert_eq!(derived.services, [], "{to}");
+        let [finding] = &findings(&derived)[..] else { panic!("{to}: {:?}", derived.findings) };
+        assert!(finding.contains("not reached through the waypoint") && finding.contains(part), "{to}: {finding}");
+    }
+    let named = "  name: egress-direct\n  labels:\n";
+    let to = format!("{named}    istio.io/use-waypoint: egress\n");
+    let mut resources = Resources::default();
+    for (file, from, to) in [(SETUP, named, to.as_str()), (EGRESS, label, "")] {
+        let text = std::fs::read_to_string(workspace_root().join("filter-config").join(file)).expect("a file");
+        resources.apply_text(&text.replacen(from, to, 1), file).expect("resources");
+    }
+    assert_eq!(Derived::new(&resources).expect("a waypoint").services.len(), 1, "a namespace's label holds for what is in it");
+}
+
+#[test]
+fn a_port_without_http_is_found_or_refused() {
+    for protocol in ["TLS", "HTTPS", "TCP", "tcp"] {
+        let derived = applied(&[SETUP, EGRESS], EGRESS, "protocol: HTTP", &format!("protocol: {protocol}")).expect("resources");
+        assert_eq!(derived.services[0].ports[0].protocol, Protocol::Tcp, "{protocol}");
+        assert_eq!(derived.services[0].ports[0].chain("a"), "inbound-vip|80|tcp|a");
+        assert!(findings(&derived)[0].contains("no plugin runs; declare `protocol: HTTP`"), "{:?}", derived.findings);
+    }
+    for (to, part) in [("", "has no protocol"), ("protocol: UDP", "`UDP` is not derived"), ("protocol: HTTP2", "`HTTP2` is not derived")] {
+        let error = applied(&[SETUP, EGRESS], EGRESS, "protocol: HTTP", to).expect_err(to);
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn an_origin_in_plain_text_or_unverified_is_found() {
+    let policy = "    tls:\n";
+    for (from, to, part) in [
+        ("host: api.github.com", "host: github.com", "spoken to in plain text"),
+        ("mode: SIMPLE", "mode: DISABLE", "spoken to in plain text"),
+        ("mode: SIMPLE", "mode: ISTIO_MUTUAL", "spoken to in plain text"),
+        (policy, "    portLevelSettings: [{port: {number: 80}}]\n    tls:\n", "spoken to in plain text"),
+        ("mode: SIMPLE", "mode: SIMPLE\n      insecureSkipVerify: true", "need not be its own"),
+        ("      subjectAltNames:\n      - api.github.com", "", "need not be its own"),
+    ] {
+        let derived = applied(&[SETUP, EGRESS], EGRESS, from, to).unwrap_or_else(|error| panic!("{to}: {error}"));
+        let [finding] = &findings(&derived)[..] else { panic!("{to}: {:?}", derived.findings) };
+        assert!(finding.contains(part), "{to}: {finding}");
+    }
+    for (from, to) in [
+        ("host: api.github.com", "host: \"*.github.com\""),
+        (policy, "    portLevelSettings: [{port: {number: 81}, tls: {mode: DISABLE}}]\n    tls:\n"),
+        ("      sni: api.github.com\n      subjectAltNames:\n      - api.github.com", ""),
+    ] {
+        let derived = applied(&[SETUP, EGRESS], EGRESS, from, to).unwrap_or_else(|error| panic!("{to}: {error}"));
+        assert_eq!(derived.findings, [], "{to}");
+    }
+}
+
+#[test]
+fn a_pod_that_does_not_call_through_the_mesh_is_found() {
+    for (from, to, part) in [
+        ("  name: team-b\n  labels:\n    istio.io/dataplane-mode: ambient\n", "  name: team-b\n  labels:\n", "not in the ambient mesh"),
+        ("  serviceAccountName: team-b\n", "  serviceAccountName: team-c\n", "no ServiceAccount `team-c`"),
+        ("  serviceAccountName: team-b\n", "  serviceAccountName: team-b\n  hostNetwork: true\n", "in its node's network"),
+    ] {
+        let derived = applied(&[SETUP], SETUP, from, to).unwrap_or_else(|error| panic!("{to}: {error}"));
+        assert_eq!(derived.callers.len(), 1, "{to}");
+        let [finding] = &findings(&derived)[..] else { panic!("{to}: {:?}", derived.findings) };
+        assert!(finding.starts_with("Pod `team-b/client`: ") && finding.contains(part), "{to}: {finding}");
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_refused() {
+    for (file, from, to, part) in [
+        (
+            SETUP,
+            "gatewayClassName: istio-waypoint",
+            "gatewayClassName: istio-agentgateway-waypoint",
+            "0 Gateways of class `istio-waypoint`",
+        ),
+        (SETUP, "port: 15008", "port: 15009", "port 15008"),
+        (SETUP, "kind: ServiceAccount", "kind: Service", "what becomes of this kind is not derived"),
+        (EGRESS, "namespace: egress-direct", "namespace: egress", "there is no namespace `egress`"),
+        (EGRESS, "resolution: DNS", "resolution: NONE", "only `location: MESH_EXTERNAL`"),
+        (EGRESS, "- api.github.com", "- \"*.github.com\"", "no wildcard"),
+        (EGRESS, "- api.github.com", "- api.github.com\n  - api.github.com", "already"),
+        (EGRESS, "targetPort: 443", "targetport: 443", "unknown field `targetport`"),
+        (EGRESS, "mode: SIMPLE", "mode: MUTUAL", "`tls.mode: MUTUAL` is not derived"),
+        (PLUGIN, "pluginConfig:", "pluginconfig:", "unknown field `pluginconfig`"),
+        (PLUGIN, "phase: AUTHZ", "phase: authz", "the phase `authz` is not known"),
+        (PLUGIN, "failStrategy: FAIL_RELOAD", "failStrategy: RELOAD", "the failStrategy `RELOAD` is not known"),
+        (PLUGIN, "  url: ", "  type: NETWORK\n  url: ", "only a `type: HTTP` plugin"),
+        (PLUGIN, "metadata:", "meta:", "no Kubernetes resource"),
+    ] {
+        let error = applied(&[SETUP, EGRESS, PLUGIN], file, from, to).expect_err(to);
+        assert!(error.contains(part), "{to}: {error}");
+    }
+}
+
+#[test]
+fn authorization_is_on_the_waypoint_or_found() {
+    const BYPASS: &str = "07-no-bypass.yaml";
+    let [authorization] = &derived(&[SETUP, BYPASS]).authorizations[..] else { panic!("one AuthorizationPolicy") };
+    assert_eq!((authorization.name.as_str(), authorization.denies), ("ns[egress-direct]-policy[teams-only]", false));
+    assert_eq!(authorization.rules, [["team-a", "team-b"]]);
+    let denying = applied(&[SETUP, BYPASS], BYPASS, "action: ALLOW", "action: DENY").expect("resources");
+    assert!(denying.authorizations[0].denies);
+    let elsewhere = applied(&[SETUP, BYPASS], BYPASS, "    name: egress\n  action", "    name: other\n  action").expect("resources");
+    assert_eq!(elsewhere.authorizations, []);
+    assert!(findings(&elsewhere)[0].contains("not on the waypoint"), "{:?}", elsewhere.findings);
+    for (from, to, part) in [
+        ("action: ALLOW", "action: AUDIT", "`AUDIT` is not derived"),
+        ("        namespaces: [team-a, team-b]", "        principals: [a]", "unknown field `principals`"),
+    ] {
+        let error = applied(&[SETUP, BYPASS], BYPASS, from, to).expect_err(to);
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_refused_changes_nothing() {
+    let mut resources = Resources::default();
+    resources.apply(&workspace_root().join("filter-config").join(SETUP)).expect("the first step");
+    let before = resources.all().to_vec();
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: new}\n---\n";
+    for text in [
+        format!("{namespace}{{"),
+        format!("{namespace}kind: Pod"),
+        format!("{namespace}apiVersion: v1\nkind: Pod\nmetadata: {{name: a, namespace: b}}"),
+    ] {
+        assert!(resources.apply_text(&text, "broken").is_err(), "{text}");
+        assert_eq!(resources.all(), before, "{text}");
+    }
+    assert!(resources.delete("Pod", "team-a", "client") && !resources.delete("Pod", "team-a", "client"));
+}

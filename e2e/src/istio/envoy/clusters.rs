@@ -1,0 +1,95 @@
+//! The waypoint's clusters: the way into `main_internal`, and one for each port of each service.
+
+use serde_json::{Value, json};
+
+use crate::istio::derive::{Derived, UpstreamTls};
+use crate::istio::local::{Local, LocalError, Origins};
+
+const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+pub(super) fn waypoint(derived: &Derived, local: &Local) -> Result<Vec<Value>, LocalError> {
+    let mut clusters = vec![main_internal()];
+    for (_, service, port) in derived.routes() {
+        let name = port.chain(&service.host);
+        let mut cluster = json!({
+            "name": name,
+            "type": "STRICT_DNS",
+            "load_assignment": load_assignment(&name, &json!({"address": local.origin_address(&service.host, port.target)?})),
+        });
+        if matches!(local.origins, Origins::Real(_)) {
+            cluster["dns_lookup_family"] = json!("V4_PREFERRED");
+        }
+        if let Some(tls) = &port.tls {
+            cluster["typed_extension_protocol_options"] = http_options(&json!({
+                "explicit_http_config": {"http_protocol_options": {}},
+                "upstream_http_protocol_options": upstream_options(tls),
+            }));
+            cluster["transport_socket"] = transport_socket(tls, local);
+        }
+        clusters.push(cluster);
+    }
+    Ok(clusters)
+}
+
+/// From `connect_terminate` to `main_internal`, inside the process, with the filter state.
+fn main_internal() -> Value {
+    json!({
+        "name": "main_internal",
+        "type": "STATIC",
+        "transport_socket": {
+            "name": "envoy.transport_sockets.internal_upstream",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
+                "transport_socket": {
+                    "name": "envoy.transport_sockets.raw_buffer",
+                    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
+                },
+            },
+        },
+        "load_assignment":
+            load_assignment("main_internal", &json!({"address": {"envoy_internal_address": {"server_listener_name": "main_internal"}}})),
+    })
+}
+
+fn upstream_options(tls: &UpstreamTls) -> Value {
+    let mut options = json!({});
+    if tls.sni.is_none() {
+        options["auto_sni"] = json!(true);
+    }
+    if tls.auto_san {
+        options["auto_san_validation"] = json!(true);
+    }
+    options
+}
+
+fn transport_socket(tls: &UpstreamTls, local: &Local) -> Value {
+    let mut common = json!({});
+    if tls.verified {
+        let mut validation = json!({"trusted_ca": {"filename": local.origin_authorities()}});
+        if !tls.subject_alt_names.is_empty() {
+            let names = tls.subject_alt_names.iter().map(|name| json!({"san_type": "DNS", "matcher": {"exact": name}}));
+            validation["match_typed_subject_alt_names"] = names.collect();
+        }
+        common["validation_context"] = validation;
+    }
+    let mut context = json!({
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "common_tls_context": common,
+    });
+    if let Some(sni) = &tls.sni {
+        context["sni"] = json!(sni);
+    }
+    json!({"name": "envoy.transport_sockets.tls", "typed_config": context})
+}
+
+/// What a cluster is told of HTTP.
+pub(super) fn http_options(options: &Value) -> Value {
+    let mut typed = options.clone();
+    typed["@type"] = json!(format!("type.googleapis.com/{HTTP_OPTIONS}"));
+    json!({HTTP_OPTIONS: typed})
+}
+
+/// One endpoint.
+pub(super) fn load_assignment(name: &str, endpoint: &Value) -> Value {
+    json!({"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}]})
+}
