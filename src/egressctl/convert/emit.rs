@@ -57,7 +57,9 @@ impl Tree {
                     for line in item.comment.iter().flat_map(|text| wrapped(text, indent)) {
                         out.push_str(&format!("{:indent$}# {line}\n", ""));
                     }
-                    out.push_str(&format!("{:indent$}- ", ""));
+                    out.push_str(&format!("{:indent$}-", ""));
+                    let is_list = matches!(&item.tree, Tree::List(items) if !items.is_empty());
+                    out.push(if is_list { '\n' } else { ' ' });
                     item.tree.write_inline(out, indent.saturating_add(2));
                 }
             }
@@ -249,6 +251,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn what_is_written_is_read_as_it_was(value in trees()) {
             let tree = Tree::Map(vec![("root", value.clone()), ("list", Tree::list([value]))]);

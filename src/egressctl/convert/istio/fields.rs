@@ -235,8 +235,10 @@ const REMOTE: &str =
 /// Terms that the engine takes: a pattern or address in them may be none to it.
 fn checked(terms: Vec<Term>) -> Result<Vec<Term>, String> {
     for term in &terms {
-        if let Term::Holds(test) = term {
-            compile::check_rule(test)?;
+        match term {
+            Term::Holds(test) => compile::check_rule(test)?,
+            Term::Is(subject, literal) if subject.starts_with("ip(") => compile::check_rule(&format!("{subject} == {literal}"))?,
+            Term::Always | Term::Is(..) | Term::Both(..) => {}
         }
     }
     Ok(terms)

@@ -182,7 +182,7 @@ fn address(value: &str, attribute: &str) -> Result<Term, String> {
         }
         None => {
             let _: IpAddr = value.parse().map_err(|_| wrong())?;
-            Ok(Term::Holds(format!("ip({attribute}) == ip({})", literal(value))))
+            Ok(Term::Is(format!("ip({attribute})"), format!("ip({})", literal(value))))
         }
     }
 }
