@@ -1,8 +1,7 @@
 //! What the documents say is true: every configuration in them loads, and says what the others say.
 
-use std::path::PathBuf;
-
 use e2e::envoy::workspace_root;
+use e2e::manifests;
 use egress_filter::policy::{Engine, load_record};
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -83,38 +82,37 @@ fn the_readme_tells_the_limits_that_are_kept() {
     assert_eq!(limits::MAX_COMPREHENSIONS, 2, "the README says two");
 }
 
-fn plugin_configurations() -> Vec<(PathBuf, Value)> {
-    let folder = workspace_root().join("filter-config");
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(&folder).expect("the folder filter-config") {
-        let path = entry.expect("an entry of filter-config").path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
-            let text = std::fs::read_to_string(&path).expect("a readable file");
-            let plugins = yaml_documents(&text).into_iter().filter(|document| document["kind"] == "WasmPlugin");
-            found.extend(plugins.map(|plugin| (path.clone(), plugin["spec"]["pluginConfig"].clone())));
-        }
-    }
-    found
+fn plugin_configurations() -> Vec<(String, Value)> {
+    let manifests = manifests::all().into_iter();
+    manifests.filter_map(|manifest| Some((manifest.file.clone(), manifest.plugin_configuration()?.clone()))).collect()
 }
 
 #[test]
-fn every_plugin_configuration_of_filter_config_loads() {
+fn every_plugin_configuration_of_filter_config_loads_without_a_warning() {
     let found = plugin_configurations();
-    assert!(!found.is_empty(), "filter-config has no WasmPlugin");
-    for (path, configuration) in found {
-        assert_loads(&path.display().to_string(), &configuration);
+    let files: Vec<&str> = found.iter().map(|(file, _)| file.as_str()).collect();
+    let steps = ["03-policy-rbac.yaml", "04-policy-path.yaml", "05-policy-headers.yaml"];
+    assert_eq!(
+        files,
+        steps.map(str::to_owned).into_iter().chain(steps.map(|step| format!("traffic-extension/{step}"))).collect::<Vec<_>>()
+    );
+    for (file, configuration) in found {
+        assert_loads(&file, &configuration);
+        let engine = Engine::load(configuration.to_string().as_bytes()).expect("it has just loaded");
+        assert!(engine.warnings().is_empty(), "{file}: {:?}", engine.warnings());
     }
 }
 
 #[test]
-fn the_local_waypoint_runs_the_policies_of_filter_config() {
+fn the_local_waypoint_runs_the_policies_of_filter_configs_last_step() {
     let envoy = yaml_documents(&read("envoy.yaml"));
     let mut texts = Vec::new();
     collect_configurations(&envoy[0], &mut texts);
     texts.dedup();
     let [text] = &texts[..] else { panic!("envoy.yaml has {} plugin configurations", texts.len()) };
     let local: Value = serde_json::from_str(text).expect("the plugin's configuration in envoy.yaml is JSON");
-    assert_eq!(plugin_configurations().into_iter().map(|(_, configuration)| configuration).collect::<Vec<_>>(), [local]);
+    let (_, last) = plugin_configurations().into_iter().find(|(file, _)| file == "05-policy-headers.yaml").expect("step 5");
+    assert_eq!(last, local);
 }
 
 /// The texts of `configuration: {value: ...}` wherever they are.
