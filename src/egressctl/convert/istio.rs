@@ -75,7 +75,8 @@ pub(super) fn convert<'d>(document: &At<'d>, name: &str, mesh: &Mesh, library: &
     }
     if let Some(selector) = get("selector") {
         let message = "a waypoint ignores `selector`: nothing is converted; the policy goes on in the pods that it selects. To have it in the waypoint, target the Gateway with `targetRefs`";
-        notes.field(selector, Effect::Looser, message);
+        // About the whole policy, shown at what it comes from.
+        notes.field(&At { path: spec.path.clone(), ..selector.clone() }, Effect::Looser, message);
         return read;
     }
     let mut targets = get("targetRefs").map(|targets| notes.list(targets)).unwrap_or_default();

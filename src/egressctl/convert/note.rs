@@ -40,7 +40,7 @@ pub(super) struct At<'d> {
     pub(super) source: &'d Source,
     pub(super) node: &'d Node,
     /// The name it is given under.
-    key: Option<&'d Key>,
+    pub(super) key: Option<&'d Key>,
     /// The path in the document, such as `spec.traffic`.
     pub(super) path: String,
 }

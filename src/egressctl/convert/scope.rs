@@ -81,8 +81,8 @@ fn resolve_one<'d>(target: &At<'d>, namespace: Option<&str>, library: &Library<'
     notes.object(target, &known);
     let text = |name: &str| target.text_at(name).unwrap_or_default();
     let (group, kind, name) = (text("group"), text("kind"), text("name"));
-    if let Some(other) = target.get("namespace").filter(|other| other.node.as_str() != namespace) {
-        notes.add(&other, Effect::Looser, "a target in another namespace than the policy's: Istio attaches such a policy nowhere");
+    if target.get("namespace").is_some_and(|other| other.node.as_str() != namespace) {
+        notes.add(target, Effect::Looser, "a target in another namespace than the policy's: Istio attaches such a policy nowhere");
         return Covers::Unknown;
     }
     let covers = match (group, kind) {

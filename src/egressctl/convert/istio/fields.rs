@@ -65,15 +65,24 @@ impl<'r> Reader<'r> {
     /// The alternatives of `from` or `to`, empty where there is no restriction; none where all are left out.
     fn alternatives<'d>(&self, list: &At<'d>, inner: &str, notes: &mut Notes<'d>) -> Option<Vec<All>> {
         let items = self.items(list, notes).ok()?;
-        let mut kept = Vec::new();
+        let (mut kept, mut left_out) = (Vec::new(), Vec::new());
         for item in &items {
-            kept.extend(self.alternative(item, inner, notes).ok());
+            match self.alternative(item, inner, notes) {
+                Ok(all) => kept.push(all),
+                Err(Lost) => left_out.push(item),
+            }
         }
         if kept.is_empty() && !items.is_empty() {
             return None;
         }
+        for item in left_out {
+            notes.add(item, Effect::Stricter, "the alternative is left out: what it allows is denied, unless another one allows it");
+        }
         // One that always matches settles it.
         if kept.iter().any(Vec::is_empty) {
+            if kept.len() > 1 {
+                notes.field(list, Effect::Hint, "one of these alternatives always matches, so the others add nothing and are left out");
+            }
             kept.clear();
         }
         Some(kept)

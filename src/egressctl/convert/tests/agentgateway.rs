@@ -258,7 +258,10 @@ fn targets_become_hosts_and_the_plugins_gateway() {
         let hosts = (!hosts.is_empty()).then(|| json!(hosts.trim_matches(['[', ']']).split(", ").collect::<Vec<_>>()));
         assert_eq!(got, hosts, "{text}");
         assert_eq!(target, gateway, "{text}");
-        let scope_losses: Vec<&String> = told.iter().filter(|note| ["file too", "only, the", "no counterpart", "listeners"].iter().any(|part| note.contains(part))).collect();
+        let scope_losses: Vec<&String> = told
+            .iter()
+            .filter(|note| ["file too", "only, the", "no counterpart", "listeners"].iter().any(|part| note.contains(part)))
+            .collect();
         match loss {
             "" => assert!(scope_losses.is_empty(), "{text}: {scope_losses:?}"),
             loss => assert!(scope_losses.iter().any(|note| note.contains(loss)), "{text}: {told:?}"),
@@ -289,7 +292,8 @@ fn policies_of_several_gateways_are_not_put_together_in_silence() {
 #[test]
 fn names_are_unique_and_legal() {
     let rule = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#;
-    let documents = [with(rule), with(rule), with(rule).replace(r#""name": "p", "#, ""), with(rule).replace(r#""name": "p""#, r#""name": "p-2""#)];
+    let documents =
+        [with(rule), with(rule), with(rule).replace(r#""name": "p", "#, ""), with(rule).replace(r#""name": "p""#, r#""name": "p-2""#)];
     let names: Vec<_> = policies(&documents.join("\n---\n")).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
     assert_eq!(names, ["p", "p-2", "policy-1", "p-2-2"]);
 }

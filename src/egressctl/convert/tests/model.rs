@@ -120,7 +120,9 @@ fn rule(rule: &Value, request: &Request) -> bool {
     };
     let when = rule.get("when").map_or(true, |list| {
         list.as_array().unwrap().iter().all(|one| {
-            let any = |name: &str| one.get(name).map(|values| texts(values).iter().any(|text| value(one["key"].as_str().unwrap(), text, request)));
+            let any = |name: &str| {
+                one.get(name).map(|values| texts(values).iter().any(|text| value(one["key"].as_str().unwrap(), text, request)))
+            };
             any("values") != Some(false) && any("notValues") != Some(true)
         })
     });
@@ -130,7 +132,8 @@ fn rule(rule: &Value, request: &Request) -> bool {
 /// What Istio does with a request.
 fn allows(policies: &[Value], request: &Request) -> bool {
     let of = |action: &str| {
-        let enforced = |policy: &&Value| policy["metadata"]["annotations"]["istio.io/dry-run"] != "true" && policy["spec"]["action"] == *action;
+        let enforced =
+            |policy: &&Value| policy["metadata"]["annotations"]["istio.io/dry-run"] != "true" && policy["spec"]["action"] == *action;
         let in_scope = |policy: &&Value| {
             let kind = &policy["spec"]["targetRefs"][0]["kind"];
             kind == "Gateway" || request.authority.to_lowercase().starts_with("a.example")
@@ -155,8 +158,16 @@ fn object(of: Vec<(&'static str, &'static [&'static str])>) -> impl Strategy<Val
     proptest::collection::vec(field, 1..3).prop_map(|fields| Value::Object(fields.into_iter().collect()))
 }
 
-const PRINCIPALS: &[&str] =
-    &["*", "cluster.local/ns/a/sa/x", "cluster.local/ns/a/sa/*", "*/sa/x", "*/ns/b/sa/y", "other/ns/a/sa/x", "old/ns/b/sa/y", "cluster.local/*"];
+const PRINCIPALS: &[&str] = &[
+    "*",
+    "cluster.local/ns/a/sa/x",
+    "cluster.local/ns/a/sa/*",
+    "*/sa/x",
+    "*/ns/b/sa/y",
+    "other/ns/a/sa/x",
+    "old/ns/b/sa/y",
+    "cluster.local/*",
+];
 const NAMESPACES: &[&str] = &["a", "b", "ab", "a*", "*b", "*", "sa", "a*b"];
 const ACCOUNTS: &[&str] = &["a/x", "b/y", "x", "y"];
 const ADDRESSES: &[&str] = &["10.0.0.0/8", "10.1.2.3", "10.1.2.0/25", "192.168.0.0/16", "fd00::/8", "0.0.0.0/0"];
