@@ -2,6 +2,7 @@
 
 mod agentgateway;
 mod compile;
+mod elsewhere;
 mod emit;
 mod istio;
 mod names;
@@ -233,6 +234,7 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
         notes.of_policy(None);
     }
     check_mixture(&allows, &mut notes);
+    elsewhere::tell(&library.resources, &mut notes);
     agentgateway::check_transformations(&sources, &mut notes);
     let plugin = Plugin::new(args, &sources, &attached, &mut notes);
     let resource = plugin.resource(&policies);

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::diagnostic::{Diagnostic, Severity, render};
 use crate::manifest::Kind;
-use crate::terminal::{BAD, GOOD, ODD, STRONG, painted};
+use crate::terminal::{BAD, FAINT, GOOD, ODD, STRONG, painted};
 
 use super::emit::Tree;
 use super::note::{At, Effect, Note, Notes};
@@ -45,15 +45,18 @@ impl Plugin {
             sha256: args.sha256.clone().unwrap_or_else(|| "0".repeat(64)),
         };
         let first = attached.first();
-        if let Some((document, other)) = attached.iter().find(|(_, target)| first.is_some_and(|(_, first)| first != target)) {
+        if let Some((document, other)) = attached.iter().find(|(_, target)| first.is_some_and(|(_, first)| !first.is(target))) {
             let (named, first) = (title(other), first.map(|(_, first)| title(first)).unwrap_or_default());
             let message = format!("is attached to {named}, an earlier policy to {first}; a plugin is for one: convert them apart");
             notes.add(document, Effect::Looser, message);
         }
-        if args.gateway.is_none()
-            && let Some((_, first)) = first
-        {
-            plugin.target = first.clone();
+        match (first, &args.gateway) {
+            (Some((_, first)), None) => plugin.target = first.clone(),
+            (Some((document, first)), Some(gateway)) if *gateway != first.name => {
+                let message = format!("is attached to {}, the result to Gateway `{gateway}`, as `--gateway` says", title(first));
+                notes.add(document, Effect::Hint, message);
+            }
+            _ => {}
         }
         if plugin.namespace.is_none() {
             let of_source = || sources.iter().find_map(|source| source.text_at("metadata.namespace")).map(str::to_owned);
@@ -139,7 +142,8 @@ pub(super) fn shown(note: &Note<'_>) -> String {
         return render(note.source, &note.diagnostic);
     }
     let policy = policy.as_ref().map(|policy| format!("policy `{policy}`: ")).unwrap_or_default();
-    format!("{} {policy}{message}\n  at {file}:{line}:{column} {path}", painted(STRONG, "note:")).trim_end().to_owned()
+    let place = format!("  at {file}:{line}:{column} {path}");
+    format!("{} {policy}{message}\n{}", painted(STRONG, "note:"), painted(FAINT, place.trim_end()))
 }
 
 /// The JSON document of `--output json`.

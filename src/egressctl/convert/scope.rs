@@ -15,6 +15,14 @@ pub(super) struct Target {
     pub(super) namespace: Option<String>,
 }
 
+impl Target {
+    /// Whether it is the same; what has no namespace goes where kubectl is told.
+    pub(super) fn is(&self, other: &Target) -> bool {
+        let same_namespace = self.namespace.is_none() || other.namespace.is_none() || self.namespace == other.namespace;
+        self.kind == other.kind && self.name == other.name && same_namespace
+    }
+}
+
 /// The requests that a policy is for.
 #[derive(Debug, Default)]
 pub(super) struct Scope {

@@ -297,3 +297,38 @@ fn names_are_unique_and_legal() {
     let names: Vec<_> = policies(&documents.join("\n---\n")).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
     assert_eq!(names, ["p", "p-2", "policy-1", "p-2-2"]);
 }
+
+#[test]
+fn what_belongs_to_the_policies_and_is_passed_over_is_told_once() {
+    let others = r#"{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayBackend", "metadata": {"name": "b"}}
+---
+{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayBackend", "metadata": {"name": "c"}}
+---
+{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayParameters", "metadata": {"name": "c"}}
+---
+{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "spec": {"rules": [{"backendRefs": [{"kind": "AgentgatewayBackend"}]}]}}
+---
+{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "spec": {"gatewayClassName": "enterprise-agentgateway-waypoint"}}
+---
+{"apiVersion": "v1", "kind": "Namespace"}
+---
+"#;
+    let policy = with(r#""traffic": {"transformation": {"request": {"remove": ["x"]}}}"#);
+    let told: Vec<String> = notes(&format!("{others}{policy}")).into_iter().filter(|note| note.contains("passed over")).collect();
+    assert_eq!(told.len(), 4, "{told:#?}");
+    for (part, note) in ["DestinationRule", "`AgentgatewayParameters`", "that was dialled", "istio-waypoint"].iter().zip(&told) {
+        assert!(note.contains(part) && note.starts_with("Hint "), "{note}");
+    }
+    // One that only looks like a policy is not.
+    let other = policy.replace("agentgateway.dev/v1alpha1", "policy.example/v1");
+    assert!(losses(&format!("{policy}\n---\n{other}"))[0].contains("of group `policy.example`"));
+}
+
+#[test]
+fn another_gateway_than_the_policies_is_told() {
+    let policy = with(r#""traffic": {"transformation": {"request": {"remove": ["x"]}}}"#);
+    let told = converted(&policy, &["--gateway", "other"], |converted| {
+        converted.notes.iter().map(|note| note.diagnostic.message.clone()).find(|message| message.contains("`--gateway`"))
+    });
+    assert_eq!(told.unwrap(), "is attached to Gateway `egress-direct/egress`, the result to Gateway `other`, as `--gateway` says");
+}

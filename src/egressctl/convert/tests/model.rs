@@ -166,6 +166,7 @@ const PRINCIPALS: &[&str] = &[
     "*/ns/b/sa/y",
     "other/ns/a/sa/x",
     "old/ns/b/sa/y",
+    "cluster.local/ns/b/sa/y",
     "cluster.local/*",
 ];
 const NAMESPACES: &[&str] = &["a", "b", "ab", "a*", "*b", "*", "sa", "a*b"];
