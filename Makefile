@@ -6,6 +6,7 @@ SHELL := bash
 
 setup  := e2e/setup
 wasm   := target/wasm32-wasip1/release/egress_filter.wasm
+trapping := target/wasm32-wasip1/trapping/egress_filter.wasm
 CARGO   = $(or $(shell $(setup)/cargo),$(error no cargo: see above))
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
@@ -24,11 +25,11 @@ demo: build-wasm ## the egress workshop in a real Envoy, left running for your o
 	ENVOY=$$envoy exec target/debug/demo $(ARGS)
 
 .PHONY: test
-test: test-native test-fuzz test-wasm test-e2e ## every test: the engine natively, fuzzed, and as wasm in Node, the filter in an emulated host and in a real Envoy
+test: test-native test-fuzz test-wasm test-e2e test-image ## every test: the engine natively, fuzzed, and as wasm in Node, the filter in an emulated host and in a real Envoy, its image in a registry
 
 .PHONY: test-native
-test-native: ## the engine's tests, natively
-	$(CARGO) test -p egress-filter
+test-native: ## the engine's and egressctl's tests, natively
+	$(CARGO) test -p egress-filter --features cli
 
 .PHONY: test-wasm
 test-wasm: ## the engine's tests as wasm, in Node's V8
@@ -36,7 +37,7 @@ test-wasm: ## the engine's tests as wasm, in Node's V8
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$$runner $(setup)/cargo-wasm test -p egress-filter --lib --target wasm32-unknown-unknown
 
 .PHONY: test-e2e e2e
-test-e2e: build-wasm ## the compiled filter, in an emulated host and in a real Envoy
+test-e2e: build-wasm build-trapping ## the compiled filter, in an emulated host and in a real Envoy
 	@envoy=$$($(setup)/envoy); ENVOY=$$envoy $(CARGO) test -p e2e $(ARGS)
 e2e: test-e2e
 
@@ -73,6 +74,29 @@ build-wasm:
 	@$(setup)/cargo-wasm build --release --target wasm32-wasip1 -p egress-filter
 	@$(setup)/drop-exports $(wasm) $(unused_callbacks)
 
+# The filter that traps on demand, for tests only; the shipped file above is not touched.
+.PHONY: build-trapping
+build-trapping:
+	@$(setup)/cargo-wasm build --profile trapping --features trap-for-tests --target wasm32-wasip1 -p egress-filter
+	@$(setup)/drop-exports $(trapping) $(unused_callbacks)
+
+.PHONY: egressctl
+egressctl: ## builds egressctl, which checks, tests, explains and converts policies
+	@$(CARGO) build --release -p egress-filter --features cli --bin egressctl
+	@printf '%s\n' target/release/egressctl
+
+# Where the image is to be pushed; the files of filter-config/ name this one, in which nobody can push.
+IMAGE = registry.example.com/platform/egress-filter:0.1.0
+
+.PHONY: image
+image: build-wasm ## an OCI image of the filter, and filter-config/ with its digest, in target/ (IMAGE=registry/repository:tag)
+	@$(CARGO) run --quiet -p image -- $(wasm) '$(IMAGE)' filter-config target
+
+.PHONY: test-image
+test-image: build-wasm ## the image, read as Istio's agent reads it, and pushed to a registry and back
+	@skopeo=$$($(setup)/skopeo); registry=$$($(setup)/registry); \
+	SKOPEO=$$skopeo REGISTRY=$$registry $(CARGO) test -p image
+
 .PHONY: bench
 bench: build-wasm ## what the filter costs, beside no filter, one by hand, Envoy's RBAC and Lua: target/bench/report.md (ARGS=--quick: a trial)
 	@envoy=$$($(setup)/envoy); \
@@ -81,15 +105,15 @@ bench: build-wasm ## what the filter costs, beside no filter, one by hand, Envoy
 .PHONY: lint
 lint: ## formatting and lints, for the host and for wasm
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features egress-filter/cli -- -D warnings
 	@if $(setup)/cargo-wasm clippy --version >/dev/null 2>&1; then \
-		$(setup)/cargo-wasm clippy -p egress-filter --target wasm32-wasip1 -- -D warnings; \
+		$(setup)/cargo-wasm clippy -p egress-filter --features trap-for-tests --target wasm32-wasip1 -- -D warnings; \
 	else echo 'no clippy for the wasm target here: the filter glue was not linted'; fi
 
 .PHONY: fix
 fix: ## formats, and applies what clippy can mend by itself
 	$(CARGO) fmt --all
-	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+	$(CARGO) clippy --workspace --all-targets --features egress-filter/cli --fix --allow-dirty --allow-staged
 
 .PHONY: check
 check: lint test ## all that CI runs

@@ -72,6 +72,11 @@ impl Rule {
         Rule { action: config.action, combine: config.combine, on_error: config.on_error, expressions }
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn action(&self) -> Action {
+        self.action
+    }
+
     pub(crate) fn is_allow(&self) -> bool {
         self.action == Action::Allow
     }
@@ -250,6 +255,28 @@ fn denies(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, S
     match asked(index, rule, view, errors) {
         Answer::Error if rule.on_error == OnError::Ignore => Answer::No,
         answer => answer,
+    }
+}
+
+/// What a rule says of a request, for tools.
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// It matches.
+    Matched,
+    /// It does not.
+    NotMatched,
+    /// An expression erred, or the request passes a limit.
+    Erred,
+}
+
+/// Asks one rule, whatever others say.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn ask_alone(rule: &Rule, view: &View<'_>) -> Said {
+    match asked(0, rule, view, &mut Vec::new()) {
+        Answer::Yes => Said::Matched,
+        Answer::No => Said::NotMatched,
+        Answer::Error | Answer::NotAsked => Said::Erred,
     }
 }
 

@@ -7,6 +7,8 @@ mod logger;
 mod metrics;
 mod root;
 mod stream;
+#[cfg(feature = "trap-for-tests")]
+mod trap;
 
 proxy_wasm::main! {{
     logger::install();

@@ -36,5 +36,7 @@ pub mod outcome;
 pub mod path;
 pub mod policy;
 pub mod request;
-mod suggest;
+pub mod suggest;
 mod transform;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod trial;

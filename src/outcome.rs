@@ -153,6 +153,21 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in order.
+    pub const ALL: [Reason; 11] = [
+        Reason::AllowMatched,
+        Reason::NoAllowRule,
+        Reason::DenyMatched,
+        Reason::DenyError,
+        Reason::RequireNotMatched,
+        Reason::NoAllowMatched,
+        Reason::PathUnsafe,
+        Reason::HostMismatch,
+        Reason::BadHost,
+        Reason::RewriteError,
+        Reason::InternalError,
+    ];
+
     /// The word for audit records.
     #[must_use]
     pub fn as_str(self) -> &'static str {

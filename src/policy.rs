@@ -5,6 +5,8 @@
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod agreement;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod coverage;
 mod index;
 #[cfg(test)]
 mod tests;

@@ -16,8 +16,24 @@ apt_install() {
     sudo=sudo
   fi
   say "installing Debian packages with ${sudo:+$sudo }apt-get: $*"
-  $sudo apt-get update -qq >&2
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@" >&2
+  $sudo apt-get -o DPkg::Lock::Timeout=300 update -qq >&2
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$@" >&2
+}
+
+# apt_unpack FOLDER PACKAGE: what is in a Debian package, in a folder, with nothing installed and no service started.
+apt_unpack() {
+  local sudo=
+  [ "$(id -u)" = 0 ] || ! command -v sudo >/dev/null || sudo=sudo
+  say "fetching the Debian package $2 into ${1#"$root"/}"
+  rm -rf "$1"
+  mkdir -p "$1"
+  (
+    cd "$1"
+    download() { apt-get -o APT::Sandbox::User= download -qq "$1" >&2; }
+    download "$2" || { $sudo apt-get -o DPkg::Lock::Timeout=300 update -qq >&2 && download "$2"; }
+    dpkg-deb -x ./*.deb .
+    rm -f ./*.deb
+  )
 }
 
 # pip_install FOLDER REQUIREMENT: a wheel and nothing else, into a folder of its own.

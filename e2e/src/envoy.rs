@@ -41,6 +41,12 @@ pub fn filter_wasm() -> PathBuf {
         .map_or_else(|| workspace_root().join("target/wasm32-wasip1/release/egress_filter.wasm"), PathBuf::from)
 }
 
+/// The filter that traps on demand: `$EGRESS_TRAPPING_WASM`, or where `make build-trapping` puts it.
+pub fn trapping_wasm() -> PathBuf {
+    std::env::var_os("EGRESS_TRAPPING_WASM")
+        .map_or_else(|| workspace_root().join("target/wasm32-wasip1/trapping/egress_filter.wasm"), PathBuf::from)
+}
+
 type Edit = Box<dyn FnOnce(&mut Value) + Send>;
 
 /// What a waypoint is to be like; all that is not said is as in `envoy.yaml`.

@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod demo;
+pub mod ecds;
 pub mod envoy;
 pub mod hbone;
 pub mod host;

@@ -46,7 +46,8 @@ impl Manifest {
     }
 }
 
-/// Every resource of `filter-config/` and its sub-folders, in the order of the files' names.
+/// Every resource of `filter-config/` and its sub-folders, in the order of the files' names; but `tests`, which has cases for
+/// `egressctl test`.
 #[must_use]
 pub fn all() -> Vec<Manifest> {
     let root = workspace_root().join("filter-config");
@@ -57,6 +58,7 @@ pub fn all() -> Vec<Manifest> {
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("a folder's entry").path()).collect();
+    paths.retain(|path| !path.ends_with("filter-config/tests"));
     paths.sort();
     let below = |path: &std::path::PathBuf| if path.is_dir() { files(path) } else { vec![path.clone()] };
     paths.iter().flat_map(below).filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect()

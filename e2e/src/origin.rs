@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::http1::{Connection, Headers};
@@ -24,7 +24,8 @@ pub enum Mode {
     /// As api.github.com and httpbingo.org do where the workshop calls them, 404 elsewhere.
     Workshop,
     /// `200` to everything, with a JSON of what arrived: `method`, `target`, `host`, `sni`, `headers` (pairs of name and
-    /// value) and `body_length`. `/status/404` is answered with that status, `/hang` not at all. Every answer carries
+    /// value) and `body_length`. `/status/404` is answered with that status, `/hang` not at all, and
+    /// what begins with `/held` after the next [`Origin::release`]. Every answer carries
     /// `x-origin-host`, `x-origin-mode: echo` and two lines of `x-origin-repeat`, `one` and `two`.
     Echo,
     /// What [`Origin::script`] said last; an empty `200` until then.
@@ -82,6 +83,7 @@ pub struct Origin {
     received: Log,
     script: SharedScript,
     resolver: Arc<Resolver>,
+    gate: watch::Sender<()>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -110,16 +112,18 @@ impl Origin {
         let log = Arc::clone(&received);
         let script = SharedScript::default();
         let scripted = Arc::clone(&script);
+        let gate = watch::Sender::new(());
+        let gates = gate.clone();
         let thread = std::thread::Builder::new().name("origin".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).expect("a listener that does not block");
                 tokio::select! {
-                    () = accept(&listener, &acceptor, mode, &log, &scripted) => {}
+                    () = accept(&listener, &acceptor, mode, &log, &scripted, &gates) => {}
                     _ = stopped => {}
                 }
             });
         })?;
-        Ok(Self { address, received, script, resolver, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, received, script, resolver, gate, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The port that it listens on.
@@ -135,6 +139,11 @@ impl Origin {
     /// Says what [`Mode::Scripted`] answers from now on.
     pub fn script(&self, script: Script) {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner) = script;
+    }
+
+    /// Answers the requests that [`Mode::Echo`] holds at this moment.
+    pub fn release(&self) {
+        self.gate.send_replace(());
     }
 
     /// All requests that reached the origin and were not taken.
@@ -163,11 +172,11 @@ impl Drop for Origin {
     }
 }
 
-async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor, mode: Mode, log: &Log, script: &SharedScript) {
+async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor, mode: Mode, log: &Log, script: &SharedScript, gate: &watch::Sender<()>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve(stream, acceptor.clone(), mode, Arc::clone(log), Arc::clone(script)));
+                tokio::spawn(serve(stream, acceptor.clone(), mode, Arc::clone(log), Arc::clone(script), gate.clone()));
             }
             // Out of file descriptors, or a client that went away: later ones may still be served.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
@@ -176,7 +185,7 @@ async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor, mode: Mode, log:
 }
 
 /// Serves one connection; a client that refuses the certificate or goes away ends it without a word.
-async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log, script: SharedScript) {
+async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log, script: SharedScript, gate: watch::Sender<()>) {
     let _ = stream.set_nodelay(true);
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let sni = stream.get_ref().1.server_name().map(ToOwned::to_owned);
@@ -194,9 +203,15 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log, s
         let answer = answers::answer(mode, &received, &script.lock().unwrap_or_else(PoisonError::into_inner));
         let head = received.method == "HEAD";
         let hangs = mode == Mode::Echo && received.target == "/hang";
+        // A place at the gate comes before the record, so that who saw the record can open the gate.
+        let held = (mode == Mode::Echo && received.target.starts_with("/held")).then(|| gate.subscribe());
         log.lock().unwrap_or_else(PoisonError::into_inner).push(received);
         if hangs {
             return std::future::pending().await;
+        }
+        if let Some(mut held) = held {
+            // The other end is in this very function: it cannot be gone.
+            let _ = held.changed().await;
         }
         if connection.write(&answer.to_bytes(head)).await.is_err() || request.closes {
             return;

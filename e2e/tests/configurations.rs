@@ -1,8 +1,5 @@
 //! Configurations that must not load: what each is told, in every layer, and what Envoy does meanwhile.
 
-#[path = "configurations/ecds.rs"]
-mod ecds;
-
 use std::sync::{Arc, LazyLock};
 
 use e2e::envoy::{StartError, Waypoint, WaypointOptions};

@@ -9,6 +9,7 @@ mod diagnostic;
 mod manifest;
 mod source;
 mod terminal;
+mod test;
 mod yaml;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ struct Cli {
 enum Command {
     Check(check::Args),
     Convert(convert::Args),
+    Test(test::Args),
     /// Prints a completion script, to be sourced by the shell.
     Completion {
         /// The shell it is for.
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::Check(args) => check::run(args, &mut terminal),
         Command::Convert(args) => convert::run(args, &mut terminal),
+        Command::Test(args) => test::run(args, &mut terminal),
         Command::Completion { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "egressctl", &mut terminal.out);
             Ok(Exit::Success)

@@ -77,6 +77,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, SyntaxError> {
     }
 }
 
+/// Whether this is a text where it stands without quotes.
+pub(crate) fn is_text(text: &str) -> bool {
+    matches!(scalar::resolve(text), Ok(Value::String(..)))
+}
+
 struct Reader<'t> {
     text: &'t str,
     events: Parser<'t, StrInput<'t>>,

@@ -110,7 +110,10 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(self.loaded.clone())))
+        let stream = Stream::new(self.loaded.clone());
+        #[cfg(feature = "trap-for-tests")]
+        let stream = super::trap::Trapping::new(stream);
+        Some(Box::new(stream))
     }
 
     fn get_type(&self) -> Option<ContextType> {

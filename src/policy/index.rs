@@ -116,6 +116,17 @@ impl Groups<'_> {
     pub(super) fn path_safety(&self) -> Option<PathSafety> {
         self.iter().filter_map(|group| group.path_safety).max()
     }
+
+    /// All policies in scope, candidates or not, in configuration order.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn everyone(&self) -> Vec<u32> {
+        let mut found = Vec::new();
+        for group in self.iter() {
+            let keyed = group.keys.iter().flat_map(|key| [&key.allows, &key.others]);
+            std::iter::once(&group.always).chain(keyed).for_each(|more| merge(&mut found, more));
+        }
+        found
+    }
 }
 
 impl Index {

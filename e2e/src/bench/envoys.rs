@@ -7,11 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::BenchError;
+use crate::ecds::PLUGIN;
 use crate::envoy::{Configuration, EnvoyProcess, Launch, workspace_root};
 use crate::ports;
-
-/// The name that `envoy.yaml` gives the wasm filter.
-pub(super) const PLUGIN: &str = "extensions.istio.io/wasmplugin/egress-direct.egress-filter";
 
 /// The name here of an Envoy's first thread, which loads configurations before the workers do.
 pub(super) const MAIN: &str = "main thread";

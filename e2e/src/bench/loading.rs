@@ -1,16 +1,14 @@
 //! How long a configuration takes until it is in force, and what a worker costs in memory.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
-use super::envoys::{MAIN, PLUGIN, Plugin, Running, Setup};
+use super::envoys::{MAIN, Running, Setup};
 use super::policies::{Audit, Shape};
 use super::subject::{Asked, Contestants, Subject};
 use super::{BenchError, load};
-use crate::envoy::{filter_wasm, workspace_root};
+use crate::ecds::PluginFile;
+use crate::envoy::filter_wasm;
 use crate::pki::TEAM_A_SPIFFE_ID;
 
 /// How many workers take an update.
@@ -31,19 +29,10 @@ pub(super) struct Update {
 
 /// Updates an Envoy from the workshop's policies to ever more.
 pub(super) async fn updates(contestants: &Contestants, others: &[usize]) -> Result<Vec<Update>, BenchError> {
-    let parent = workspace_root().join("target/e2e");
-    std::fs::create_dir_all(&parent)?;
-    let folder = tempfile::Builder::new().prefix("bench-ecds-").tempdir_in(parent)?;
-    let mut file = Discovery { path: folder.path().join("plugin.json"), version: 0 };
     let quiet = contestants.workshop.audit(Audit::None);
-    file.publish(quiet.text())?;
-    let filter = json!({
-        "name": PLUGIN,
-        "config_discovery": {
-            "config_source": {"path_config_source": {"path": file.path}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"},
-            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
-        },
-    });
+    let mut file = PluginFile::new(&filter_wasm()).map_err(|error| BenchError::other("envoy.yaml", error))?;
+    file.publish(&quiet.text())?;
+    let filter = file.filter();
     let envoy = Running::start(&Setup { name: "updates", filters: vec![filter], caller: TEAM_A_SPIFFE_ID, workers: WORKERS })?;
     // The first update of all finds a VM that has never loaded anything but the workshop's, so it is not counted.
     let mut updates = Vec::new();
@@ -53,7 +42,7 @@ pub(super) async fn updates(contestants: &Contestants, others: &[usize]) -> Resu
         let text = quiet.amid(Shape::Mixed, *others).denying("marker", &format!(r#"request.path == "{marker}""#)).text();
         let size = text.len();
         let (threads, begin) = (by_name(&envoy)?, Instant::now());
-        file.publish(text)?;
+        file.publish(&text)?;
         await_status(&envoy, &marker, 403).await?;
         let wall = begin.elapsed();
         let used: BTreeMap<String, Duration> = by_name(&envoy)?
@@ -99,26 +88,6 @@ async fn await_status(envoy: &Running, path: &str, status: u16) -> Result<(), Be
             return Err(BenchError::other("an update was not in force within two minutes", end));
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// The file that an Envoy watches.
-struct Discovery {
-    path: PathBuf,
-    version: u32,
-}
-
-impl Discovery {
-    /// Envoy watches the folder for a file that is moved into place.
-    fn publish(&mut self, configuration: String) -> Result<(), BenchError> {
-        self.version += 1;
-        let config = Plugin { module: filter_wasm(), configuration }.typed_config()?;
-        let resource =
-            json!({"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig", "name": PLUGIN, "typed_config": config});
-        let new: &Path = &self.path.with_extension("new");
-        std::fs::write(new, json!({"version_info": self.version.to_string(), "resources": [resource]}).to_string())?;
-        std::fs::rename(new, &self.path)?;
-        Ok(())
     }
 }
 

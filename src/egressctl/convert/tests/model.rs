@@ -50,7 +50,7 @@ fn address(value: &str, address: &str) -> bool {
         std::net::IpAddr::V6(address) => (6, address.octets().to_vec()),
     };
     let ((family, network), (its_family, address)) = (bits(network), bits(address));
-    let bit = |bytes: &[u8], index: usize| bytes[index / 8] >> (7 - index % 8) & 1;
+    let bit = |bytes: &[u8], index: usize| bytes[index / 8] & (0x80 >> (index % 8));
     family == its_family && (0..length.parse::<usize>().unwrap()).all(|index| bit(&network, index) == bit(&address, index))
 }
 
@@ -107,7 +107,8 @@ fn fields(object: &Value, request: &Request) -> bool {
     object.as_object().unwrap().iter().all(|(name, values)| {
         let any = |field: &str| texts(values).iter().any(|text| value(field, text, request));
         match name.strip_prefix("not") {
-            Some(rest) => !any(&format!("{}{}", rest[..1].to_lowercase(), &rest[1..])),
+            // `notIpBlocks` is of `ipBlocks`.
+            Some(rest) => !any(&(rest.chars().take(1).flat_map(char::to_lowercase).chain(rest.chars().skip(1)).collect::<String>())),
             None => any(name),
         }
     })
@@ -118,7 +119,7 @@ fn rule(rule: &Value, request: &Request) -> bool {
         None => true,
         Some(list) => list.as_array().unwrap().iter().any(|item| fields(&item[inner], request)),
     };
-    let when = rule.get("when").map_or(true, |list| {
+    let when = rule.get("when").is_none_or(|list| {
         list.as_array().unwrap().iter().all(|one| {
             let any = |name: &str| {
                 one.get(name).map(|values| texts(values).iter().any(|text| value(one["key"].as_str().unwrap(), text, request)))

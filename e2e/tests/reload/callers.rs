@@ -1,0 +1,93 @@
+//! Callers through HBONE, each known by the worker that serves it.
+
+use std::time::{Duration, Instant};
+
+use e2e::envoy::{Pod, Waypoint};
+use e2e::hbone::{HboneClient, Tunnel};
+use e2e::http1::{Request, Response};
+use e2e::pki::{TEAM_A_SPIFFE_ID, TEAM_B_SPIFFE_ID};
+
+use crate::setting::{HOST, PATIENCE, Setting, WORKERS};
+
+/// A tunnel of a team's pod, and the worker that serves it.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) team: Pod,
+    pub(crate) worker: usize,
+    pub(crate) tunnel: Tunnel,
+}
+
+impl Line {
+    /// Sends a request and reads its response.
+    pub(crate) async fn send(&mut self, request: &Request) -> Response {
+        let answer = self.tunnel.request(request).await;
+        answer.unwrap_or_else(|error| panic!("{} on worker {}: {error}", self.team.name(), self.worker))
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Response {
+        self.send(&Request::get(HOST, path)).await
+    }
+
+    /// Asks again and again until the answer has this status.
+    pub(crate) async fn until(&mut self, setting: &Setting, path: &str, status: u16) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.get(path).await.status != status {
+            assert!(Instant::now() < deadline, "no {status} for {} on worker {}\n{}", self.team.name(), self.worker, setting.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// The two teams' HBONE clients.
+pub(crate) struct Callers {
+    clients: [HboneClient; 2],
+    vip: String,
+}
+
+impl Callers {
+    pub(crate) fn new(waypoint: &Waypoint) -> Self {
+        let client = |id| waypoint.caller(id).timeout(PATIENCE);
+        Self { clients: [client(TEAM_A_SPIFFE_ID), client(TEAM_B_SPIFFE_ID)], vip: waypoint.vip(HOST) }
+    }
+
+    /// Opens a tunnel on whichever worker the kernel gives it to. Nobody else may connect meanwhile: the worker is known by its
+    /// count of connections.
+    async fn open(&self, setting: &Setting, team: Pod) -> Line {
+        let before = connections(setting);
+        let tunnel = self.clients[team as usize].tunnel(&self.vip).await.unwrap_or_else(|error| panic!("{error}\n{}", setting.log()));
+        let after = connections(setting);
+        let grown: Vec<usize> = (0..WORKERS).filter(|worker| after[*worker] > before[*worker]).collect();
+        let [worker] = grown[..] else { panic!("one connection was opened: {before:?}, {after:?}") };
+        Line { team, worker, tunnel }
+    }
+
+    /// Opens a tunnel on this worker.
+    pub(crate) async fn on(&self, setting: &Setting, worker: usize, team: Pod) -> Line {
+        for _ in 0..200 {
+            let line = self.open(setting, team).await;
+            if line.worker == worker {
+                return line;
+            }
+        }
+        panic!("the kernel gave worker {worker} none of 200 connections");
+    }
+
+    /// Opens so many tunnels of each team on each worker.
+    pub(crate) async fn everywhere(&self, setting: &Setting, each: usize) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for worker in 0..WORKERS {
+            for team in Pod::ALL {
+                for _ in 0..each {
+                    lines.push(self.on(setting, worker, team).await);
+                }
+            }
+        }
+        lines
+    }
+}
+
+/// How many connections each worker has taken on the HBONE port in its life.
+fn connections(setting: &Setting) -> [u64; WORKERS] {
+    let address = setting.waypoint.hbone_address();
+    std::array::from_fn(|worker| setting.sum(&format!("listener.{address}.worker_{worker}.downstream_cx_total").replace(':', "_")))
+}

@@ -1,0 +1,407 @@
+//! `egressctl test`, as it is built, over files of cases.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::string_slice, reason = "a test fails by panicking")]
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use quick_junit::{Report, TestCase, TestCaseStatus};
+use serde_json::{Value, json};
+
+const HERE: &str = "src/egressctl/tests/cases";
+const WORKSHOP: &str = "filter-config/tests/workshop.yaml";
+
+fn egressctl(arguments: &[&str], input: &str) -> (i32, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_egressctl"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .arg("test")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+fn json_of(arguments: &[&str]) -> (i32, Value) {
+    let arguments: Vec<&str> = ["--output", "json"].iter().chain(arguments).copied().collect();
+    let (code, out, _) = egressctl(&arguments, "");
+    (code, serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}")))
+}
+
+/// Without the time, which is another each time.
+fn timeless(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.rsplit_once(" (") {
+        Some((before, time)) if time.ends_with(" s)") => before,
+        _ => line,
+    });
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+fn file(name: &str) -> String {
+    format!("{HERE}/{name}")
+}
+
+fn expected(name: &str) -> String {
+    std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(HERE).join(name)).unwrap()
+}
+
+fn temporary(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("egressctl-cases-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join(name)
+}
+
+#[test]
+fn the_workshops_claims_hold_and_exercise_every_policy() {
+    let (code, out, err) = egressctl(&["--require-coverage", WORKSHOP], "");
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines.len() > 40 && lines[..lines.len() - 2].iter().all(|line| line.starts_with("ok      filter-config/tests/")), "{out}");
+    assert!(lines[lines.len() - 1].starts_with(&format!("ok: {} passed, 6 of 6 policies exercised (", lines.len() - 2)), "{out}");
+}
+
+/// Each step's cases show that step: with the policies of the step before, some fail.
+#[test]
+fn the_workshops_claims_fail_without_the_steps_that_make_them() {
+    let failed = |policies: &str| {
+        let (_, report) = json_of(&["--policies", &format!("filter-config/{policies}"), WORKSHOP]);
+        let failed = |suite: &str| {
+            let cases = report["cases"].as_array().unwrap().iter();
+            cases.filter(|case| case["suite"].as_str().unwrap().contains(suite) && case["passed"] == false).count()
+        };
+        (failed("step 3"), failed("step 4"), failed("steps 5"))
+    };
+    assert!(matches!(failed("03-policy-rbac.yaml"), (0, 1.., 1..)));
+    assert!(matches!(failed("04-policy-path.yaml"), (1.., 0, 1..)));
+    assert!(matches!(failed("05-policy-headers.yaml"), (1.., 0, 0)));
+}
+
+#[test]
+fn the_successors_of_the_wasm_plugins_pass_the_same_cases() {
+    let successor = "filter-config/traffic-extension/05-policy-headers.yaml";
+    let (code, out, _) = egressctl(&["--policies", successor, "--filter", "debug header", "--filter", "forged", WORKSHOP], "");
+    assert_eq!(code, 0, "{out}");
+    assert!(timeless(&out).ends_with("\nok: 2 passed, 45 left out by --filter\n"), "{out}");
+    let (code, out, _) = egressctl(&["--policies", successor, "--filter", "what leaves", WORKSHOP], "");
+    assert_eq!(code, 2, "a suite's name is not a case's: {out}");
+}
+
+#[test]
+fn failures_are_told_with_what_was_expected_and_what_came() {
+    let (code, out, err) = egressctl(&[&file("passing.yaml"), &file("failing.yaml")], "");
+    assert_eq!((code, err.as_str()), (1, ""));
+    assert_eq!(timeless(&out), expected("failing.txt"));
+    let (code, out, _) = egressctl(&["--quiet", &file("passing.yaml"), &file("failing.yaml")], "");
+    assert_eq!(code, 1);
+    assert!(!out.contains("ok  ") && out.contains("\nFAILED src/egressctl/tests/cases/failing.yaml:10: wrong headers\n"), "{out}");
+}
+
+#[test]
+fn what_passes_is_quiet_or_told_at_length() {
+    let (code, out, err) = egressctl(&["--verbose", &file("passing.yaml")], "");
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(timeless(&out), expected("passing.txt"));
+    let (code, out, _) = egressctl(&["--quiet", WORKSHOP], "");
+    assert_eq!((code, out.lines().count()), (0, 1), "{out}");
+    let (_, out, _) = egressctl(&["--color", "always", WORKSHOP], "");
+    assert!(out.contains("\u{1b}[") && !expected("failing.txt").contains('\u{1b}'), "{out}");
+}
+
+#[test]
+fn json_has_every_fact() {
+    let (code, report) = json_of(&[&file("failing.yaml")]);
+    assert_eq!(code, 1);
+    for (field, value) in [("ok", json!(false)), ("passed", json!(1)), ("failed", json!(4)), ("notRun", json!(0)), ("leftOut", json!(0))] {
+        assert_eq!(report[field], value, "{field}");
+    }
+    let case = &report["cases"][0];
+    for (field, value) in [
+        ("file", json!("src/egressctl/tests/cases/failing.yaml")),
+        ("line", json!(7)),
+        ("suite", json!("what fails")),
+        ("name", json!("a wrong verdict")),
+        ("policies", json!("src/egressctl/tests/cases/policies.yaml")),
+        ("passed", json!(false)),
+        ("expected", json!({"verdict": "allow", "policy": "teem-a", "status": 200, "headers": {"x-caller": "robot"}})),
+        ("got", json!({"verdict": "deny", "policy": null, "status": 403, "headers": {"x-caller": "(the request was denied)"}})),
+        ("differs", json!(["verdict", "policy", "status", "headers.x-caller"])),
+        (
+            "decision",
+            json!({"verdict": "deny", "policy": null, "reason": "no-allow-matched", "detail": null, "status": 403, "shadow": [], "errors": []}),
+        ),
+        ("notes", json!(["of the Allows in scope none matched: `team-a`, `ci`", "there is no policy `teem-a` (did you mean `team-a`?)"])),
+    ] {
+        assert_eq!(case[field], value, "{field}");
+    }
+    assert_eq!(case["request"]["headers"], json!([["X-Role", "user"]]));
+    let errors = &report["cases"][2]["decision"]["errors"];
+    assert_eq!(errors[0], json!({"policy": "team-a", "message": "no such key: identity"}));
+    let policy = |name: &str| report["policies"].as_array().unwrap().iter().find(|policy| policy["name"] == name).unwrap().clone();
+    let (mirror, headers) = (policy("mirror"), policy("headers"));
+    assert_eq!((&mirror["exercised"], &mirror["gaps"], &mirror["inScope"]), (&json!(false), &json!(["never in scope"]), &json!(0)));
+    assert_eq!((&headers["exercised"], &headers["changedRequest"], &headers["changedResponse"]), (&json!(true), &json!(2), &json!(2)));
+}
+
+#[test]
+fn policies_that_no_case_exercises_fail_where_that_is_asked_for() {
+    let (code, out, _) = egressctl(&[&file("passing.yaml")], "");
+    assert_eq!(code, 0, "{out}");
+    let (code, out, _) = egressctl(&["--require-coverage", &file("passing.yaml")], "");
+    assert_eq!(code, 1);
+    assert!(timeless(&out).ends_with(
+        "\npolicies that no case has exercised\n  src/egressctl/tests/cases/policies.yaml\n    mirror  never in scope\n\n\
+         FAILED: 7 passed, 5 of 6 policies exercised\n"
+    ));
+}
+
+#[test]
+fn long_lists_of_policies_are_cut() {
+    let policy =
+        |index: usize| format!("{{name: p{index}, hosts: [a.example], traffic: {{transformation: {{request: {{remove: [x-a]}}}}}}}}");
+    let policies: Vec<String> = (0..102).map(policy).collect();
+    let cases = "cases: [{name: a, caller: none, request: 'http://b.example', expect: allow}]";
+    let (code, out, _) = egressctl(&["-"], &format!("config: {{policies: [{}]}}\n{cases}", policies.join(", ")));
+    assert_eq!((code, out.matches("never in scope").count()), (0, 100), "{out}");
+    assert!(out.contains("\n    and 2 more, which --output json has\n\nok: 1 passed, 0 of 102 policies exercised ("), "{out}");
+}
+
+/// An Allow that matches where another does too is exercised, and yet no case would miss it.
+#[test]
+fn policies_that_no_case_would_miss_are_found_by_removing_each() {
+    let allow = |name: &str, path: &str| {
+        let rule = format!("matchExpressions: ['request.path.startsWith(\"{path}\")']");
+        format!("{{name: {name}, traffic: {{authorization: {{action: Allow, policy: {{{rule}}}}}}}}}")
+    };
+    let policies = [allow("all", "/"), allow("some", "/x"), allow("never", "/z")].join(", ");
+    let case = |path: &str| format!("{{name: '{path}', caller: none, request: 'http://h.example{path}', expect: allow}}");
+    let text = format!("config: {{policies: [{policies}]}}\ncases: [{}, {}]", case("/x"), case("/y"));
+    let told = "\npolicies that no case would miss\n  <stdin>\n    some  without it, all cases pass\n";
+    let (code, out, _) = egressctl(&["-"], &text);
+    assert!(code == 0 && !out.contains(told), "{out}");
+    let (code, out, _) = egressctl(&["--removals", "-"], &text);
+    assert!(code == 0 && out.contains(told), "{out}");
+    let text = text.replace(&format!(", {}", allow("never", "/z")), "");
+    assert_eq!(egressctl(&["--require-coverage", "-"], &text).0, 0);
+    assert_eq!(egressctl(&["--require-coverage", "--removals", "-"], &text).0, 1);
+    let (_, out, _) = egressctl(&["--removals", "--output", "json", "-"], &text);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&report["policies"][0]["missed"], &report["policies"][1]["missed"]), (&json!(true), &json!(false)));
+    assert_eq!(egressctl(&["--require-coverage", "--removals", WORKSHOP], "").0, 0);
+}
+
+/// What one policy is seen to do in some cases, without the numbers of those.
+#[test]
+fn a_policy_is_exercised_where_it_does_what_it_is_for() {
+    let seen = |policy: &str, cases: &str| {
+        let text = format!("config: {{policies: [{{name: p, {policy}}}]}}\ncases: [{cases}]");
+        let (_, out, err) = egressctl(&["--output", "json", "-"], &text);
+        let report: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
+        let policy = &report["policies"][0];
+        let gaps: Vec<String> = policy["gaps"].as_array().unwrap().iter().map(|gap| gap.as_str().unwrap().to_owned()).collect();
+        (gaps.join("; "), policy["oneWay"].as_str().unwrap_or("both ways").split(':').next().unwrap().to_owned())
+    };
+    let rule = |action: &str| {
+        format!("traffic: {{authorization: {{action: {action}, policy: {{matchExpressions: ['request.path == \"/x\"']}}}}}}")
+    };
+    let case = |path: &str| format!("{{name: '{path}', caller: none, request: 'http://h.example{path}', expect: {{errors: []}}}}");
+    let (x, y) = (case("/x"), case("/y"));
+    let both = format!("{x}, {y}");
+    for (policy, cases, gaps, one_way) in [
+        (rule("Allow"), &x, "", "matched each of 1 case"),
+        (rule("Allow"), &y, "never matched, in scope of 1 case", "both ways"),
+        (rule("Allow"), &both, "", "both ways"),
+        (rule("Deny"), &y, "never matched, in scope of 1 case", "both ways"),
+        (rule("Deny"), &x, "", "matched each of 1 case"),
+        (rule("Require"), &x, "never refused, in scope of 1 case", "both ways"),
+        (rule("Require"), &y, "", "refused each of 1 case"),
+        (rule("Require"), &both, "", "both ways"),
+        (format!("hosts: [other.example], {}", rule("Deny")), &x, "never in scope", "both ways"),
+        (
+            "traffic: {transformation: {request: {remove: [x-a]}}}".to_owned(),
+            &x,
+            "never changed a request header, in scope of 1 case",
+            "both ways",
+        ),
+        (
+            "traffic: {transformation: {request: {add: [{name: x-a, value: '\"a\"'}]}, response: {remove: [x-a]}}}".to_owned(),
+            &x,
+            "never changed a response header, in scope of 1 case",
+            "both ways",
+        ),
+        ("mode: Shadow, traffic: {transformation: {request: {remove: [x-a]}}}".to_owned(), &x, "", "both ways"),
+    ] {
+        assert_eq!(seen(&policy, cases), (gaps.to_owned(), one_way.to_owned()), "{policy} {cases}");
+    }
+}
+
+#[test]
+fn policies_that_do_not_load_are_shown_as_check_shows_them() {
+    let cases = format!("policies: {}\ncases:\n- {{name: a, caller: none, request: 'http://a', expect: deny}}\n", file("unloadable.yaml"));
+    let (code, out, err) = egressctl(&["-"], &cases);
+    assert_eq!((code, err.as_str()), (1, ""), "{out}");
+    assert_eq!(
+        timeless(&out),
+        "FAILED  <stdin>: 1 case not run: the policies do not load
+
+error: policy `a`: unknown attribute `source.identty` (did you mean `source.identity`?)
+ --> src/egressctl/tests/cases/unloadable.yaml:4:65
+  |
+4 |     authorization: {action: Allow, policy: {matchExpressions: ['source.identty.namespace == \"a\"']}}
+  |                                                                 ^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = at: policies[0].traffic.authorization.policy.matchExpressions[0]
+
+FAILED: 0 passed, 1 not run
+"
+    );
+}
+
+#[test]
+fn what_keeps_cases_from_running_is_told_at_its_place() {
+    for (text, expected) in [
+        ("cases: [{name: a, caller: none, request: http://a, expct: deny}]", "a case has no field `expct` (did you mean `expect`?)"),
+        ("cases: [", "not valid YAML"),
+        ("cases: [{name: a, caller: none, request: http://a, expect: deny}]", "which policies? Name the file"),
+        ("policies: none.yaml\ncases: [{name: a, caller: none, request: http://a, expect: deny}]", "cannot read `none.yaml`"),
+        (
+            "policies: filter-config/01-setup.yaml\ncases: [{name: a, caller: none, request: http://a, expect: deny}]",
+            "there is no pluginConfig, WasmPlugin or TrafficExtension in it",
+        ),
+        (
+            "policies: [filter-config/03-policy-rbac.yaml, filter-config/traffic-extension/03-policy-rbac.yaml]\n\
+             cases: [{name: a, caller: none, request: http://a, expect: deny}]",
+            "there are several configurations, `WasmPlugin egress-direct/egress-filter`, `TrafficExtension egress-direct/egress-filter`: say which",
+        ),
+        (
+            "policies: filter-config/03-policy-rbac.yaml\nplugin: other\ncases: [{name: a, caller: none, request: http://a, expect: deny}]",
+            "there is no plugin `other` in it",
+        ),
+    ] {
+        let (code, out, err) = egressctl(&["-"], text);
+        assert_eq!((code, out.as_str()), (2, ""), "{text}: {err}");
+        assert!(err.contains(expected) && err.contains("--> <stdin>:1:"), "{text}: {err}");
+        let (code, out, _) = egressctl(&["--output", "json", "-"], text);
+        let report: Value = serde_json::from_str(&out).unwrap();
+        let message = report["diagnostics"][0]["message"].as_str().unwrap();
+        assert!(code == 2 && report["ok"] == false && message.contains(expected), "{report}");
+    }
+}
+
+#[test]
+fn a_command_line_that_cannot_be_done_says_why() {
+    for (arguments, expected) in [
+        (vec!["none.yaml"], "cannot read `none.yaml`"),
+        (vec!["--policies", "none.yaml", WORKSHOP], "cannot read `none.yaml`"),
+        (vec!["--policies", "filter-config/01-setup.yaml", WORKSHOP], "filter-config/01-setup.yaml: there is no pluginConfig"),
+        (vec!["--filter", "nothing like it", WORKSHOP], "no case has `nothing like it` in its name"),
+        (vec!["--policies", "-", "-"], "`-` is given twice"),
+        (vec!["--junit", "no/such/folder.xml", WORKSHOP], "cannot write `no/such/folder.xml`"),
+        (vec!["--filter", "a", "--require-coverage", WORKSHOP], "cannot be used with"),
+        (vec![], "required"),
+    ] {
+        let (code, _, err) = egressctl(&arguments, "");
+        assert!(code == 2 && err.contains(expected), "{arguments:?}: {code} {err}");
+    }
+}
+
+#[test]
+fn later_files_take_the_place_of_earlier_ones_of_their_name() {
+    let policies =
+        "[filter-config/03-policy-rbac.yaml, filter-config/05-policy-headers.yaml, filter-config/traffic-extension/03-policy-rbac.yaml]";
+    let text = format!(
+        "policies: {policies}\nplugin: WasmPlugin egress-direct/egress-filter\n\
+         cases: [{{name: a, caller: team-a/team-a, request: 'http://api.github.com/users/x', expect: {{policy: github-api-paths}}}}]"
+    );
+    let (code, out, err) = egressctl(&["-"], &text);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+}
+
+#[cfg(unix)]
+#[test]
+fn policies_are_found_behind_a_link() {
+    let folder = temporary("real/tests");
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(temporary(name), text).unwrap();
+    write("real/policies.yaml", "policies: []");
+    write("real/tests/cases.yaml", "policies: ../policies.yaml\ncases: [{name: a, caller: none, request: 'http://a', expect: allow}]");
+    let link = temporary("link");
+    let _ = std::fs::remove_file(&link);
+    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    let (code, out, err) = egressctl(&[link.join("cases.yaml").to_str().unwrap()], "");
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+}
+
+#[test]
+fn policies_come_through_a_pipe() {
+    let policies = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("filter-config/05-policy-headers.yaml")).unwrap();
+    let (code, out, err) = egressctl(&["--policies", "-", "--filter", "the list", WORKSHOP], &policies);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+}
+
+#[test]
+fn junit_has_a_suite_for_each_file_and_what_failed() {
+    let path = temporary("report.xml");
+    let (code, ..) =
+        egressctl(&["--junit", path.to_str().unwrap(), "--require-coverage", &file("passing.yaml"), &file("failing.yaml")], "");
+    assert_eq!(code, 1);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let report = Report::deserialize_from_str(&text).unwrap();
+    assert_eq!((report.tests, report.failures, report.errors), (18, 5, 0));
+    let suites: Vec<_> = report.test_suites.iter().map(|suite| (suite.name.as_str(), suite.tests, suite.failures)).collect();
+    assert_eq!(suites, [(&*file("passing.yaml"), 7, 0), (&*file("failing.yaml"), 5, 4), ("policies", 6, 1)]);
+    let case = &report.test_suites[1].test_cases[0];
+    assert_eq!((case.name.as_str(), case.classname.as_ref().unwrap().as_str()), ("a wrong verdict", "what fails"));
+    assert_eq!((case.extra["file"].as_str(), case.extra["line"].as_str()), (&*file("failing.yaml"), "7"));
+    let (message, description) = failure(case).unwrap();
+    assert_eq!(message, "denied with 403: no-allow-matched");
+    assert!(description.contains("failing.yaml:7\n") && description.contains("\n  - policy: teem-a\n"), "{description}");
+    assert!(failure(&report.test_suites[1].test_cases[4]).is_none());
+    let uncovered: Vec<_> =
+        report.test_suites[2].test_cases.iter().filter_map(|case| Some((case.name.as_str(), failure(case)?.0))).collect();
+    assert_eq!(uncovered, [("mirror is exercised", "never in scope".to_owned())]);
+}
+
+fn failure(case: &TestCase) -> Option<(String, String)> {
+    let TestCaseStatus::NonSuccess { message, description, .. } = &case.status else { return None };
+    let text = |text: &Option<quick_junit::XmlString>| text.as_ref().map_or(String::new(), |text| text.as_str().to_owned());
+    Some((text(message), text(description)))
+}
+
+#[test]
+fn junit_has_policies_that_do_not_load_as_an_error() {
+    let path = temporary("errors.xml");
+    let cases = format!("policies: {}\ncases:\n- {{name: a, caller: none, request: 'http://a', expect: deny}}\n", file("unloadable.yaml"));
+    assert_eq!(egressctl(&["--junit", path.to_str().unwrap(), "-"], &cases).0, 1);
+    let report = Report::deserialize_from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!((report.tests, report.failures, report.errors), (1, 0, 1));
+    let (message, description) = failure(&report.test_suites[1].test_cases[0]).unwrap();
+    assert_eq!(message, "the policies do not load");
+    assert!(description.starts_with("src/egressctl/tests/cases/unloadable.yaml:4:65: unknown attribute `source.identty`"), "{description}");
+}
+
+#[test]
+fn the_schema_and_the_help_need_no_files() {
+    let (code, out, _) = egressctl(&["--schema"], "");
+    let schema: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &schema["title"]), (0, &json!("Cases for egressctl test")));
+    let (code, out, _) = egressctl(&["--help"], "");
+    assert!(code == 0 && out.contains("--require-coverage") && out.contains("expect:"), "{out}");
+}
+
+/// The example of the help is one that runs.
+#[test]
+fn the_example_of_the_help_runs() {
+    let (_, help, _) = egressctl(&["--help"], "");
+    let begin = help.find("  name: egress of team-a").unwrap();
+    let example = &help[begin..][..help[begin..].find("\n`for` varies").unwrap()];
+    let example = example.replace("../policies.yaml", "filter-config/05-policy-headers.yaml");
+    let (code, out, err) = egressctl(&["-"], &example);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("\nok: 5 passed, "), "{out}");
+    assert!(help[begin..].lines().all(|line| line.chars().count() <= 80), "{help}");
+}
