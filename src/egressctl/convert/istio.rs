@@ -152,7 +152,7 @@ fn is_dry_run<'d>(document: &At<'d>, notes: &mut Notes<'d>) -> bool {
 fn of_rule<'d>(at: &At<'d>, reader: &fields::Reader<'_>, notes: &mut Notes<'d>) -> Vec<String> {
     let before = notes.losses();
     let Some(rule) = reader.rule(at, notes) else {
-        notes.add(at, Effect::Stricter, "the rule is left out: what it allows is denied, unless another rule allows it");
+        notes.add(at, Effect::Hint, "the rule is left out of the ALLOW");
         return Vec::new();
     };
     let mut whole = VecDeque::from([rule]);

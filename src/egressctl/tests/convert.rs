@@ -38,7 +38,8 @@ fn authorization(rule: &str) -> String {
 #[test]
 fn the_workshop_is_converted_with_hints_alone_and_check_takes_the_result() {
     for (kind, resource) in [("WasmPlugin", true), ("TrafficExtension", true), ("pluginConfig", false)] {
-        let converted = egressctl(&[&["convert", "--kind", kind], &WORKSHOP[..]].concat(), "");
+        let image = ["--image", "registry.example.com/platform/egress-filter:0.1.0", "--sha256", &"ab".repeat(32)];
+        let converted = egressctl(&[&["convert", "--kind", kind], &image[..], &WORKSHOP[..]].concat(), "");
         let (yaml, notes) = (text(&converted.stdout), text(&converted.stderr));
         assert_eq!(converted.status.code(), Some(0), "{notes}");
         assert_eq!(yaml.contains(&format!("kind: {kind}")), resource, "{yaml}");

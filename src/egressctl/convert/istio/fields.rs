@@ -76,7 +76,7 @@ impl<'r> Reader<'r> {
             return None;
         }
         for item in left_out {
-            notes.add(item, Effect::Stricter, "the alternative is left out: what it allows is denied, unless another one allows it");
+            notes.add(item, Effect::Hint, "the alternative is left out of the ALLOW");
         }
         // One that always matches settles it.
         if kept.iter().any(Vec::is_empty) {
@@ -225,11 +225,11 @@ impl<'r> Reader<'r> {
     fn lost<'d>(&self, at: &At<'d>, why: impl std::fmt::Display, notes: &mut Notes<'d>) -> Result<(), Lost> {
         match self.action {
             Action::Allow => {
-                notes.add(at, Effect::Stricter, format!("{why}; what is allowed on this condition is not allowed"));
+                notes.add(at, Effect::Stricter, format!("{why}; what the policy allows by it is not allowed here"));
                 Err(Lost)
             }
             Action::Deny => {
-                notes.add(at, Effect::Stricter, format!("{why}; the condition is left out, so that the rule denies more"));
+                notes.add(at, Effect::Stricter, format!("{why}; left out, so that the rule denies more"));
                 Ok(())
             }
         }
