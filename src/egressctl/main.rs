@@ -4,6 +4,7 @@
 //! error in a policy, a failed case), 2 when the command itself could not be done (usage, an unreadable file).
 
 mod check;
+mod convert;
 mod diagnostic;
 mod manifest;
 mod source;
@@ -31,6 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Convert(convert::Args),
     Test(test::Args),
     /// Prints a completion script, to be sourced by the shell.
     Completion {
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
     let mut terminal = Terminal::new(cli.color);
     let outcome = match &cli.command {
         Command::Check(args) => check::run(args, &mut terminal),
+        Command::Convert(args) => convert::run(args, &mut terminal),
         Command::Test(args) => test::run(args, &mut terminal),
         Command::Completion { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "egressctl", &mut terminal.out);

@@ -1,0 +1,292 @@
+//! `AgentgatewayPolicy` and `EnterpriseAgentgatewayPolicy`: what of `spec.traffic` this filter has is taken over word by word.
+
+mod elsewhere;
+
+use super::compile::{self, Place};
+use super::note::{At, Effect, Notes};
+use super::policy::{Authorization, Headers, Policy, literal};
+use super::scope::{self, Library, Scope};
+
+/// A policy as it was read, before it has a unique name.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) policies: Vec<Policy>,
+    pub(super) scope: Scope,
+}
+
+/// Converts a policy.
+pub(super) fn convert<'d>(document: &At<'d>, name: &str, library: &Library<'d>, notes: &mut Notes<'d>) -> Read {
+    let mut read = Read { policies: Vec::new(), scope: Scope::default() };
+    let Some(spec) = document.get("spec") else {
+        notes.add(document, Effect::Looser, "field `spec` is missing: nothing of this policy is in the result");
+        return read;
+    };
+    let mut traffic = None;
+    let mut has_targets = false;
+    for field in notes.object(&spec, &["targetRefs", "targetSelectors", "traffic", "backend", "frontend"]) {
+        match field.name() {
+            "targetRefs" => {
+                has_targets = true;
+                let targets = notes.list(&field);
+                read.scope = scope::resolve(&targets, document.text_at("metadata.namespace"), library, notes);
+            }
+            "targetSelectors" => {
+                has_targets = true;
+                let message =
+                    "what a selector selects is known in the cluster only, so the policy would be for every host: use `targetRefs`";
+                notes.field(&field, Effect::Looser, message);
+            }
+            "traffic" => traffic = Some(field),
+            section => elsewhere::tell(&field, section, notes),
+        }
+    }
+    if let Some(traffic) = traffic {
+        if !has_targets {
+            notes.field(
+                &traffic,
+                Effect::Looser,
+                "the policy has no target, so in AgentGateway it does nothing; here it would be for every host",
+            );
+        }
+        of_traffic(&traffic, name, &mut read, notes);
+    }
+    read
+}
+
+fn of_traffic<'d>(traffic: &At<'d>, name: &str, read: &mut Read, notes: &mut Notes<'d>) {
+    let hosts = &read.scope.hosts;
+    let mut policy = Policy { name: name.to_owned(), hosts: hosts.clone(), ..Policy::default() };
+    let mut modifiers = Policy { name: format!("{name}-header-modifiers"), hosts: hosts.clone(), ..Policy::default() };
+    for field in traffic.fields() {
+        match field.name() {
+            "authorization" => policy.authorization = of_authorization(&field, notes),
+            "transformation" => {
+                for direction in notes.object(&field, &["request", "response", "conditional"]) {
+                    match direction.name() {
+                        "request" => policy.request = of_headers(&direction, "request", notes),
+                        "response" => policy.response = of_headers(&direction, "response", notes),
+                        _ => {
+                            let message = "a transformation on a condition has no counterpart: a header that it sets or removes stays as it came; put the condition into the values, as `condition ? a : b`";
+                            notes.field(&direction, Effect::Looser, message);
+                        }
+                    }
+                }
+            }
+            "headerModifiers" => {
+                for direction in notes.object(&field, &["request", "response"]) {
+                    match direction.name() {
+                        "request" => modifiers.request = of_modifiers(&direction, "request", notes),
+                        _ => modifiers.response = of_modifiers(&direction, "response", notes),
+                    }
+                }
+            }
+            _ => elsewhere::tell_traffic(&field, notes),
+        }
+    }
+    if policy.request.is_empty() && policy.response.is_empty() {
+        policy.request = std::mem::take(&mut modifiers.request);
+        policy.response = std::mem::take(&mut modifiers.response);
+    }
+    // Header modifiers come after the transformation, so they are a policy of their own behind it.
+    read.policies.extend([policy, modifiers].into_iter().filter(|policy| !policy.is_empty()));
+}
+
+fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option<Authorization> {
+    let mut action = None;
+    let mut expressions = None;
+    for field in notes.object(authorization, &["action", "policy"]) {
+        if field.name() == "action" {
+            action = Some(field);
+            continue;
+        }
+        for field in notes.object(&field, &["matchExpressions"]) {
+            expressions = Some(field);
+        }
+    }
+    // Of the two that the resource may leave out, the action has a default.
+    let action = match action.as_ref().map(|action| (action, action.node.as_str())) {
+        None | Some((_, Some("Allow"))) => "Allow",
+        Some((_, Some("Deny"))) => "Deny",
+        Some((_, Some("Require"))) => "Require",
+        Some((action, _)) => {
+            notes.add(action, Effect::Looser, "unknown action: expected `Allow`, `Deny` or `Require`; the rule is not in the result");
+            return None;
+        }
+    };
+    let Some(list) = expressions else {
+        notes.field(authorization, Effect::Looser, "field `policy.matchExpressions` is missing: there is no rule to convert");
+        return None;
+    };
+    let items = notes.list(&list);
+    if items.len() > 1 {
+        let message = "`match: Any` is written: AgentGateway's documentation says that all expressions must match, its controller lets any of them do";
+        notes.once("match", &list, message);
+    }
+    let mut kept = Vec::new();
+    for item in &items {
+        let errors = compile::errors(Place::Rule, item);
+        if let (true, Some(source)) = (errors.is_empty(), item.node.as_str()) {
+            differences(item, source, action, notes);
+            kept.push(source.to_owned());
+        }
+        for error in errors {
+            let (effect, consequence) = match action {
+                "Deny" => (Effect::Looser, "the expression is left out, and what it denies is not denied"),
+                _ => (Effect::Stricter, "the expression is left out, and lets nothing through"),
+            };
+            let message = format!("{}: {consequence}", error.message);
+            notes.push(item, effect, crate::diagnostic::Diagnostic { message, ..error });
+        }
+    }
+    if kept.is_empty() {
+        if action == "Deny" {
+            return None;
+        }
+        // Without any rule the request would be let through.
+        kept.push("false".to_owned());
+    }
+    Some(Authorization { action, expressions: kept })
+}
+
+/// Tells once what an expression means here that it does not there.
+fn differences<'d>(item: &At<'d>, source: &str, action: &str, notes: &mut Notes<'d>) {
+    if action == "Deny" {
+        let message = "a Deny whose expression errs, by a missing header or identity, denies; AgentGateway lets such a request through (`onError: Ignore` does so here)";
+        notes.once("deny errors", item, message);
+    }
+    if source.contains("request.host") {
+        let message = "`request.host` is lower-case, without port and final dot; in AgentGateway it is what the caller wrote";
+        notes.once("host", item, message);
+    }
+    if source.contains("request.path") {
+        let message = "a path that an origin may read in another way (`/a/../b`, `//`, `%2F`) is refused with 400 before any rule; AgentGateway passes it on. `pathSafety` relaxes that";
+        notes.once("path", item, message);
+    }
+    if source.contains("request.headers") {
+        let message = "a header on several lines: a Deny matches if it does for any line, an Allow or Require only if for all; AgentGateway looks at the first";
+        notes.once("headers", item, message);
+    }
+    if source.contains("source.identity") {
+        let message = "`source.identity` is that of the certificate's only SPIFFE ID, of any trust domain unless `identity.trustDomains` lists them; of two IDs AgentGateway takes the first";
+        notes.once("identity", item, message);
+    }
+}
+
+/// The headers of a transformation.
+fn of_headers<'d>(rules: &At<'d>, direction: &'static str, notes: &mut Notes<'d>) -> Headers {
+    let mut headers = Headers::default();
+    for field in notes.object(rules, &["set", "add", "remove", "body", "metadata"]) {
+        match field.name() {
+            "set" => {
+                for item in notes.list(&field) {
+                    match header_value(&item, Place::Header(direction, "set"), notes) {
+                        Ok(Some(header)) => headers.set.push(header),
+                        Ok(None) => {}
+                        // The caller's own must not stand where the policy's was to be.
+                        Err(name) => headers.remove.push(name),
+                    }
+                }
+            }
+            "add" => {
+                for item in notes.list(&field) {
+                    headers.add.extend(header_value(&item, Place::Header(direction, "add"), notes).ok().flatten());
+                }
+            }
+            "remove" => headers.remove.extend(removed(&field, direction, notes)),
+            "body" => notes.field(
+                &field,
+                Effect::Lost,
+                "no counterpart: this filter does not touch bodies; an EnvoyFilter or the origin would have to",
+            ),
+            _ => {
+                let message = "no counterpart: write the value into the expressions that read `metadata`, or bind it there with `cel.bind`";
+                notes.field(&field, Effect::Lost, message);
+            }
+        }
+    }
+    if !headers.add.is_empty() {
+        notes.once("add", rules, "an `add` whose value errs leaves the caller's own lines; AgentGateway removes them");
+    }
+    headers
+}
+
+/// A header and its value; its name alone where the value is not to be had but the header is to be removed.
+fn header_value<'d>(item: &At<'d>, place: Place, notes: &mut Notes<'d>) -> Result<Option<(String, String)>, String> {
+    notes.object(item, &["name", "value"]);
+    let errors = compile::errors(place, item);
+    let (name, value) = (item.text_at("name"), item.text_at("value"));
+    if let (true, Some(name), Some(value)) = (errors.is_empty(), name, value) {
+        return Ok(Some((name.to_owned(), value.to_owned())));
+    }
+    let sets = matches!(place, Place::Header(_, "set"));
+    let is_pseudo = name.is_some_and(|name| name.starts_with(':'));
+    // What is wrong may be the name itself.
+    let removable = name.is_some_and(|name| compile::is_removable(place, name));
+    for error in errors {
+        let (effect, consequence) = match (sets, removable) {
+            (true, true) => (Effect::Lost, "the header is removed instead"),
+            (true, false) if is_pseudo => (Effect::Looser, "the request goes on as it came"),
+            (true, false) => (Effect::Looser, "the header stays as it came"),
+            (false, _) => (Effect::Lost, "the header is not added"),
+        };
+        let message = format!("{}: {consequence}", error.message);
+        notes.push(item, effect, crate::diagnostic::Diagnostic { message, ..error });
+    }
+    match (name, sets && removable) {
+        (Some(name), true) => Err(name.to_owned()),
+        _ => Ok(None),
+    }
+}
+
+fn removed<'d>(list: &At<'d>, direction: &'static str, notes: &mut Notes<'d>) -> Vec<String> {
+    let mut names = Vec::new();
+    for item in notes.list(list) {
+        let errors = compile::errors(Place::Header(direction, "remove"), &item);
+        if let (true, Some(name)) = (errors.is_empty(), item.node.as_str()) {
+            names.push(name.to_owned());
+        }
+        for error in errors {
+            let message = format!("{}: the header stays", error.message);
+            notes.push(&item, Effect::Looser, crate::diagnostic::Diagnostic { message, ..error });
+        }
+    }
+    names
+}
+
+/// `headerModifiers`, whose values are no expressions: as literals.
+fn of_modifiers<'d>(modifiers: &At<'d>, direction: &'static str, notes: &mut Notes<'d>) -> Headers {
+    let mut headers = Headers::default();
+    for field in notes.object(modifiers, &["set", "add", "remove"]) {
+        if field.name() == "remove" {
+            headers.remove.extend(removed(&field, direction, notes));
+            continue;
+        }
+        for item in notes.list(&field) {
+            notes.object(&item, &["name", "value"]);
+            let (Some(name), Some(value)) = (item.text_at("name"), item.text_at("value")) else {
+                notes.add(&item, Effect::Looser, "expected `name` and `value`, both strings: the header stays as it came");
+                continue;
+            };
+            if let Err(message) = compile::check_header(direction, name) {
+                notes.add(&item, Effect::Looser, format!("{message}: the header stays as it came"));
+                continue;
+            }
+            let header = (name.to_owned(), literal(value));
+            if field.name() == "set" { headers.set.push(header) } else { headers.add.push(header) }
+        }
+    }
+    headers
+}
+
+/// Tells where AgentGateway would apply one of several policies' header rules, and this filter applies them all.
+pub(super) fn check_transformations<'d>(sources: &[At<'d>], notes: &mut Notes<'d>) {
+    for name in ["transformation", "headerModifiers"] {
+        let mut having = sources.iter().filter_map(|source| source.at(&format!("spec.traffic.{name}")));
+        if let (Some(_), Some(second)) = (having.next(), having.next()) {
+            let message = format!(
+                "a second policy with `{name}`: here each applies in turn; where several are for one request, AgentGateway takes the one with the narrowest target"
+            );
+            notes.field(&second, Effect::Lost, message);
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Which requests a policy is for: what its targets say, as `hosts` and as the Gateway that the plugin attaches to.
+
+use crate::yaml::Node;
+
+use super::note::{At, Effect, Notes};
+
+const GATEWAY_API: &str = "gateway.networking.k8s.io";
+const ISTIO_NETWORKING: &str = "networking.istio.io";
+
+/// What a plugin may be attached to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) namespace: Option<String>,
+}
+
+impl Target {
+    /// Whether it is the same; what has no namespace goes where kubectl is told.
+    pub(super) fn is(&self, other: &Target) -> bool {
+        let same_namespace = self.namespace.is_none() || other.namespace.is_none() || self.namespace == other.namespace;
+        self.kind == other.kind && self.name == other.name && same_namespace
+    }
+}
+
+/// The requests that a policy is for.
+#[derive(Debug, Default)]
+pub(super) struct Scope {
+    /// Empty for all.
+    pub(super) hosts: Vec<String>,
+    /// What the policy, or what it targets, is attached to.
+    pub(super) attached: Vec<Target>,
+    /// What of its targets is in the result only as their hosts.
+    pub(super) because: Vec<String>,
+}
+
+/// The resources that were given beside the policies.
+#[derive(Debug, Default)]
+pub(super) struct Library<'d> {
+    pub(super) resources: Vec<At<'d>>,
+}
+
+impl<'d> Library<'d> {
+    fn find(&self, group: &str, kind: &str, namespace: Option<&str>, name: &str) -> Option<&At<'d>> {
+        self.resources.iter().find(|resource| {
+            let version = resource.text_at("apiVersion").unwrap_or_default();
+            let its_group = version.split_once('/').map_or("", |(group, _)| group);
+            let its_namespace = resource.text_at("metadata.namespace");
+            // One without a namespace goes where kubectl is told, as the policy does.
+            let same_namespace = namespace.is_none() || its_namespace.is_none() || namespace == its_namespace;
+            its_group == group
+                && resource.text_at("kind") == Some(kind)
+                && resource.text_at("metadata.name") == Some(name)
+                && same_namespace
+        })
+    }
+}
+
+/// What one target covers.
+#[derive(Debug)]
+enum Covers {
+    /// All that passes the Gateway.
+    All,
+    Hosts(Vec<String>),
+    /// What cannot be told, which has been noted.
+    Unknown,
+}
+
+/// Finds out what a policy's targets cover.
+pub(super) fn resolve<'d>(targets: &[At<'d>], namespace: Option<&str>, library: &Library<'d>, notes: &mut Notes<'d>) -> Scope {
+    let mut scope = Scope::default();
+    let (mut all, mut hosts) = (false, Vec::new());
+    for target in targets {
+        match resolve_one(target, namespace, library, &mut scope, notes) {
+            Covers::All | Covers::Unknown => all = true,
+            Covers::Hosts(more) => hosts.extend(more),
+        }
+    }
+    if !all {
+        hosts.sort();
+        hosts.dedup();
+        scope.hosts = hosts;
+    }
+    scope
+}
+
+fn resolve_one<'d>(target: &At<'d>, namespace: Option<&str>, library: &Library<'d>, scope: &mut Scope, notes: &mut Notes<'d>) -> Covers {
+    let known = ["group", "kind", "name", "namespace", "sectionName"];
+    notes.object(target, &known);
+    let text = |name: &str| target.text_at(name).unwrap_or_default();
+    let (group, kind, name) = (text("group"), text("kind"), text("name"));
+    if target.get("namespace").is_some_and(|other| other.node.as_str() != namespace) {
+        notes.add(target, Effect::Looser, "a target in another namespace than the policy's: Istio attaches such a policy nowhere");
+        return Covers::Unknown;
+    }
+    let covers = match (group, kind) {
+        (GATEWAY_API, "Gateway" | "GatewayClass") => {
+            scope.attached.push(Target { kind: kind.to_owned(), name: name.to_owned(), namespace: namespace.map(str::to_owned) });
+            if let Some(section) = target.get("sectionName") {
+                return of_listener(&section, namespace, name, library, notes);
+            }
+            return Covers::All;
+        }
+        (GATEWAY_API, "HTTPRoute" | "GRPCRoute") => match library.find(GATEWAY_API, kind, namespace, name) {
+            Some(route) => of_route(target, route, namespace, library, scope, notes),
+            None => missing(target, kind, name, notes),
+        },
+        (ISTIO_NETWORKING, "ServiceEntry") => match library.find(ISTIO_NETWORKING, kind, namespace, name) {
+            Some(entry) => of_service_entry(entry, scope),
+            None => missing(target, kind, name, notes),
+        },
+        ("" | "core", "Service") => {
+            if let Some(service) = library.find("", kind, namespace, name) {
+                attach_to_waypoint(service, namespace, scope);
+            }
+            match namespace {
+                Some(namespace) => Covers::Hosts(service_hosts(name, namespace)),
+                None => {
+                    let message = "the Service's host names need its namespace: give the policy a `metadata.namespace`";
+                    notes.add(target, Effect::Looser, message);
+                    Covers::Unknown
+                }
+            }
+        }
+        _ => {
+            let message = format!(
+                "what a `{kind}` covers has no counterpart: the policy would be for every host; target the Gateway, or give `hosts` by hand"
+            );
+            notes.add(target, Effect::Looser, message);
+            return Covers::Unknown;
+        }
+    };
+    scope.because.push(if group.is_empty() { format!("{kind} {name}") } else { format!("{group}/{kind} {name}") });
+    if let (Some(section), Covers::Hosts(_)) = (target.get("sectionName"), &covers) {
+        let message = "a section is less than the whole route or service, which is what the `hosts` of the result cover";
+        notes.add(&section, Effect::Looser, message);
+    }
+    covers
+}
+
+fn missing<'d>(target: &At<'d>, kind: &str, name: &str, notes: &mut Notes<'d>) -> Covers {
+    let message = format!("the hosts of `{kind}` `{name}` are not known, so the policy would be for every host: give its file too");
+    notes.add(target, Effect::Looser, message);
+    Covers::Unknown
+}
+
+/// A listener of a Gateway: of a waypoint, which has one, all of it.
+fn of_listener<'d>(section: &At<'d>, namespace: Option<&str>, gateway: &str, library: &Library<'d>, notes: &mut Notes<'d>) -> Covers {
+    let listeners = library.find(GATEWAY_API, "Gateway", namespace, gateway).and_then(|gateway| gateway.at("spec.listeners"));
+    let only = listeners.map(|listeners| listeners.items()).filter(|listeners| listeners.len() == 1);
+    if only.is_some_and(|only| only.first().and_then(|listener| listener.text_at("name")) == section.node.as_str()) {
+        notes.add(section, Effect::Hint, "the Gateway's only listener: left out, as a plugin is for the whole Gateway");
+        return Covers::All;
+    }
+    let message = "a plugin is for all listeners of a Gateway: give the Gateway's file too if this is its only one";
+    notes.add(section, Effect::Looser, message);
+    Covers::Unknown
+}
+
+fn of_route<'d>(
+    target: &At<'d>,
+    route: &At<'d>,
+    namespace: Option<&str>,
+    library: &Library<'d>,
+    scope: &mut Scope,
+    notes: &mut Notes<'d>,
+) -> Covers {
+    let rules = route.at("spec.rules").map(|rules| rules.items()).unwrap_or_default();
+    let matches = rules.iter().filter_map(|rule| rule.get("matches")).flat_map(|matches| matches.items());
+    if let Some(narrow) = matches.into_iter().find(|one| !is_every_path(one.node)) {
+        let message =
+            "the route is for some requests to its hosts only, the policy in the result for all: say in its expressions for which";
+        let place = format!("{message} (`{}` in {})", narrow.path, narrow.source.name);
+        notes.add(target, Effect::Looser, place);
+    }
+    let mut hosts: Vec<String> = texts(route.at("spec.hostnames").as_ref());
+    let named = !hosts.is_empty();
+    let mut all = false;
+    for parent in route.at("spec.parentRefs").map(|parents| parents.items()).unwrap_or_default() {
+        let text = |name: &str| parent.text_at(name);
+        let parent_namespace = text("namespace").or(namespace);
+        let name = text("name").unwrap_or_default();
+        let covers = match (text("group").unwrap_or(GATEWAY_API), text("kind").unwrap_or("Gateway")) {
+            (GATEWAY_API, "Gateway") => {
+                let namespace = parent_namespace.map(str::to_owned);
+                scope.attached.push(Target { kind: "Gateway".to_owned(), name: name.to_owned(), namespace });
+                Covers::All
+            }
+            (ISTIO_NETWORKING, "ServiceEntry") => match library.find(ISTIO_NETWORKING, "ServiceEntry", parent_namespace, name) {
+                Some(entry) => of_service_entry(entry, scope),
+                None if named => Covers::Hosts(Vec::new()),
+                None => missing(target, "ServiceEntry", name, notes),
+            },
+            ("", "Service") => {
+                if let Some(service) = library.find("", "Service", parent_namespace, name) {
+                    attach_to_waypoint(service, parent_namespace, scope);
+                }
+                parent_namespace.map_or(Covers::Unknown, |namespace| Covers::Hosts(service_hosts(name, namespace)))
+            }
+            (_, kind) if named => {
+                notes.add(target, Effect::Hint, format!("the route's parent is a `{kind}`: its `hostnames` are taken"));
+                Covers::Hosts(Vec::new())
+            }
+            (_, kind) => missing(target, kind, name, notes),
+        };
+        match covers {
+            Covers::All | Covers::Unknown => all = true,
+            Covers::Hosts(more) if !named => hosts.extend(more),
+            Covers::Hosts(_) => {}
+        }
+    }
+    if named {
+        Covers::Hosts(hosts)
+    } else if all {
+        Covers::All
+    } else if hosts.is_empty() {
+        missing(target, "HTTPRoute", target.text_at("name").unwrap_or_default(), notes)
+    } else {
+        Covers::Hosts(hosts)
+    }
+}
+
+/// Whether a route's match is that of every path, and of nothing else.
+fn is_every_path(one: &Node) -> bool {
+    let prefix = one.at("path.value").and_then(Node::as_str).unwrap_or("/");
+    let kind = one.at("path.type").and_then(Node::as_str).unwrap_or("PathPrefix");
+    let others = one.fields().unwrap_or_default().iter().any(|(key, _)| key.name != "path");
+    prefix == "/" && kind == "PathPrefix" && !others
+}
+
+fn of_service_entry(entry: &At<'_>, scope: &mut Scope) -> Covers {
+    attach_to_waypoint(entry, entry.text_at("metadata.namespace"), scope);
+    Covers::Hosts(texts(entry.at("spec.hosts").as_ref()))
+}
+
+/// The names that a caller may use for a Service.
+fn service_hosts(name: &str, namespace: &str) -> Vec<String> {
+    ["svc.cluster.local", "svc"]
+        .iter()
+        .map(|suffix| format!("{name}.{namespace}.{suffix}"))
+        .chain([format!("{name}.{namespace}"), name.to_owned()])
+        .collect()
+}
+
+/// Notes the waypoint that a service's label names.
+fn attach_to_waypoint(service: &At<'_>, namespace: Option<&str>, scope: &mut Scope) {
+    let label = |name: &str| service.at("metadata.labels").and_then(|labels| labels.get(name)).and_then(|label| label.node.as_str());
+    if let Some(waypoint) = label("istio.io/use-waypoint").filter(|waypoint| *waypoint != "none") {
+        let namespace = label("istio.io/use-waypoint-namespace").or(namespace).map(str::to_owned);
+        scope.attached.push(Target { kind: "Gateway".to_owned(), name: waypoint.to_owned(), namespace });
+    }
+}
+
+fn texts(list: Option<&At<'_>>) -> Vec<String> {
+    list.map(At::items).unwrap_or_default().iter().filter_map(|item| item.node.as_str()).map(str::to_owned).collect()
+}

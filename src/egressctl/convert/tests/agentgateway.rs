@@ -1,0 +1,334 @@
+//! AgentGateway's fields: each is converted, or told.
+
+use serde_json::json;
+
+use super::*;
+
+/// A policy of the workshop's Gateway with this `spec` beside the target, as JSON.
+fn with(spec: &str) -> String {
+    let target = r#""targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "egress"}]"#;
+    format!(
+        r#"{{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayPolicy", "metadata": {{"name": "p", "namespace": "egress-direct"}}, "spec": {{{target}, {spec}}}}}"#
+    )
+}
+
+fn with_rule(action: &str, expressions: &[&str]) -> String {
+    let authorization = json!({"action": action, "policy": {"matchExpressions": expressions}});
+    with(&format!(r#""traffic": {{"authorization": {authorization}}}"#))
+}
+
+/// The texts outside of quotes, without the blanks and line ends that mean nothing to CEL.
+fn without_blanks(expression: &str) -> String {
+    let parts: Vec<String> = expression
+        .split('"')
+        .enumerate()
+        .map(|(index, part)| if index % 2 == 0 { part.split_whitespace().collect::<String>() } else { part.to_owned() })
+        .collect();
+    parts.join("\"")
+}
+
+#[test]
+fn the_workshops_policies_become_those_of_filter_config() {
+    let read = |path: &str| std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let workshop = ["03-policy-rbac", "04-policy-path", "05-policy-headers"].map(|step| read(&format!("e2e/workshop/{step}.yaml")));
+    let file = manifest(&read("filter-config/05-policy-headers.yaml"));
+    let expected: serde_json::Value = serde_json::from_str(&file.plugins()[0].config.unwrap().get("policies").unwrap().to_json()).unwrap();
+    let mut got = policies(&workshop.join("\n---\n"));
+    let mut expected = expected;
+    for policies in [&mut got, &mut expected] {
+        let expression = &mut policies[1]["traffic"]["authorization"]["policy"]["matchExpressions"][0];
+        // Here the workshop has it in two lines.
+        *expression = json!(without_blanks(expression.as_str().unwrap()));
+    }
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn rules_and_headers_are_taken_word_by_word() {
+    let text = with(
+        r#""traffic": {
+          "authorization": {"action": "Require", "policy": {"matchExpressions": ["  request.method ==\n 'GET'\n"]}},
+          "transformation": {
+            "request": {"set": [{"name": ":path", "value": "'/v1' + request.path"}], "remove": ["X-Debug"]},
+            "response": {"add": [{"name": "x-status", "value": "string(response.code)"}]}
+          }
+        }"#,
+    );
+    assert_eq!(losses(&text), Vec::<String>::new());
+    assert_eq!(
+        policies(&text),
+        json!([{
+            "name": "p",
+            "traffic": {
+                "authorization": {"action": "Require", "policy": {"matchExpressions": ["  request.method ==\n 'GET'\n"]}},
+                "transformation": {
+                    "request": {"set": [{"name": ":path", "value": "'/v1' + request.path"}], "remove": ["X-Debug"]},
+                    "response": {"add": [{"name": "x-status", "value": "string(response.code)"}]},
+                },
+            },
+        }])
+    );
+}
+
+#[test]
+fn several_expressions_match_as_the_controller_has_it() {
+    let text = with_rule("Deny", &["request.method == 'PUT'", "request.method == 'POST'"]);
+    assert_eq!(policies(&text)[0]["traffic"]["authorization"]["match"], "Any");
+    assert_eq!(losses(&text), Vec::<String>::new());
+    assert_eq!(notes_at(&text, "spec.traffic.authorization.policy.matchExpressions").len(), 1);
+    assert_eq!(policies(&with_rule("Deny", &["true"]))[0]["traffic"]["authorization"].get("match"), None);
+}
+
+#[test]
+fn header_modifiers_become_literals_behind_the_transformation() {
+    let modifiers = r#""headerModifiers": {"request": {"set": [{"name": "X-A", "value": "say \"a\\b\""}], "remove": ["X-B"]}, "response": {"add": [{"name": "X-C", "value": "c"}]}}"#;
+    let alone = with(&format!(r#""traffic": {{{modifiers}}}"#));
+    assert_eq!(losses(&alone), Vec::<String>::new());
+    assert_eq!(
+        policies(&alone),
+        json!([{"name": "p", "traffic": {"transformation": {
+            "request": {"set": [{"name": "X-A", "value": r#""say \"a\\b\"""#}], "remove": ["X-B"]},
+            "response": {"add": [{"name": "X-C", "value": "\"c\""}]},
+        }}}])
+    );
+    let both = with(&format!(r#""traffic": {{{modifiers}, "transformation": {{"request": {{"remove": ["x"]}}}}}}"#));
+    let names: Vec<_> = policies(&both).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
+    assert_eq!(names, ["p", "p-header-modifiers"]);
+}
+
+#[test]
+fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
+    for (field, effect, instead) in [
+        ("traffic.extAuth", "Looser", "action: CUSTOM"),
+        ("traffic.entExtAuth", "Looser", "action: CUSTOM"),
+        ("traffic.extProc", "Looser", "no counterpart"),
+        ("traffic.rateLimit", "Looser", "no counterpart"),
+        ("traffic.entRateLimit", "Looser", "no counterpart"),
+        ("traffic.jwtAuthentication", "Looser", "RequestAuthentication"),
+        ("traffic.basicAuthentication", "Looser", "extension provider"),
+        ("traffic.apiKeyAuthentication", "Looser", "extension provider"),
+        ("traffic.csrf", "Looser", "Deny"),
+        ("traffic.cors", "Lost", "corsPolicy"),
+        ("traffic.directResponse", "Looser", "VirtualService"),
+        ("traffic.hostRewrite", "Lost", ":authority"),
+        ("traffic.urlRewrite", "Lost", ":path"),
+        ("traffic.requestRedirect", "Lost", "RequestRedirect"),
+        ("traffic.timeouts", "Lost", "HTTPRoute"),
+        ("traffic.retry", "Lost", "VirtualService"),
+        ("traffic.phase", "Hint", "one phase"),
+        ("traffic.newThing", "Looser", "unknown field"),
+        ("traffic.transformation.conditional", "Looser", "condition ? a : b"),
+        ("traffic.transformation.request.body", "Lost", "bodies"),
+        ("traffic.transformation.request.metadata", "Lost", "metadata"),
+        ("traffic.transformation.request.newThing", "Looser", "unknown field"),
+        ("traffic.authorization.newThing", "Looser", "unknown field"),
+        ("traffic.headerModifiers.newThing", "Looser", "unknown field"),
+        ("backend.tls", "Looser", "DestinationRule"),
+        ("backend.tcp", "Lost", "DestinationRule"),
+        ("backend.http", "Lost", "DestinationRule"),
+        ("backend.tunnel", "Lost", "DestinationRule"),
+        ("backend.auth", "Lost", "no credentials"),
+        ("backend.ai", "Looser", "no bodies"),
+        ("backend.mcp", "Looser", "no bodies"),
+        ("backend.transformation", "Looser", "traffic.transformation"),
+        ("backend.health", "Lost", "outlierDetection"),
+        ("backend.extAuth", "Looser", "action: CUSTOM"),
+        ("backend.newThing", "Looser", "unknown field"),
+        ("frontend.tcp", "Lost", "no counterpart"),
+        ("frontend.networkAuthorization", "Looser", "ztunnel"),
+        ("frontend.tls", "Lost", "mTLS"),
+        ("frontend.http", "Lost", "no counterpart"),
+        ("frontend.proxyProtocol", "Lost", "HBONE"),
+        ("frontend.connect", "Lost", "HBONE"),
+        ("frontend.accessLog", "Lost", "Telemetry"),
+        ("frontend.tracing", "Lost", "Telemetry"),
+        ("frontend.metrics", "Lost", "Telemetry"),
+        ("newThing", "Looser", "unknown field"),
+        ("targetSelectors", "Looser", "targetRefs"),
+    ] {
+        let value = field.rsplit('.').fold(r#"{"x": 1}"#.to_owned(), |inner, name| format!(r#"{{"{name}": {inner}}}"#));
+        let text = with(value.strip_prefix('{').and_then(|fields| fields.strip_suffix('}')).unwrap());
+        let path = format!("spec.{field}");
+        let told = notes_at(&text, &path);
+        assert_eq!(told.len(), 1, "{field}: {:?}", notes(&text));
+        assert!(told[0].starts_with(effect) && told[0].contains(instead), "{field}: {told:?}");
+    }
+}
+
+#[test]
+fn an_expression_that_does_not_compile_is_told_where_it_goes_wrong() {
+    for (action, effect, kept) in [("Deny", "Looser", None), ("Allow", "Stricter", Some("false")), ("Require", "Stricter", Some("false"))] {
+        let text = with_rule(action, &["request.method == 'GET' && jwt.sub == 'a'"]);
+        let told = losses(&text);
+        assert_eq!(told.len(), 1, "{action}: {told:?}");
+        let place = "spec.traffic.authorization.policy.matchExpressions[0]: unknown attribute `jwt";
+        assert!(told[0].starts_with(&format!("{effect} {place}")), "{told:?}");
+        let column = converted(&text, &["--kind", "pluginConfig"], |converted| {
+            converted.notes.iter().find(|note| note.effect != Effect::Hint).map(|note| note.diagnostic.column)
+        });
+        assert_eq!(column, text.find("jwt").map(|at| at + 1), "{action}");
+        let rule = policies(&text)[0]["traffic"]["authorization"]["policy"]["matchExpressions"].clone();
+        assert_eq!(rule.get(0).and_then(|rule| rule.as_str()), kept, "{action}");
+    }
+    // What compiles beside it is kept.
+    let text = with_rule("Deny", &["llm.requestModel == 'a'", "request.method == 'PUT'"]);
+    assert_eq!(policies(&text)[0]["traffic"]["authorization"]["policy"]["matchExpressions"], json!(["request.method == 'PUT'"]));
+}
+
+#[test]
+fn a_header_that_cannot_be_set_is_removed_lest_the_callers_own_stays() {
+    let text = with(
+        r#""traffic": {"transformation": {"request": {
+          "set": [{"name": "X-User", "value": "jwt.sub"}, {"name": ":path", "value": "jwt.sub"}, {"name": "Connection", "value": "'a'"}],
+          "add": [{"name": "X-More", "value": "jwt.sub"}], "remove": ["Host"]}}}"#,
+    );
+    assert_eq!(policies(&text)[0]["traffic"]["transformation"], json!({"request": {"remove": ["X-User"]}}));
+    let told = losses(&text);
+    let effects: Vec<&str> = told.iter().map(|note| note.split(' ').next().unwrap()).collect();
+    assert_eq!(effects, ["Lost", "Looser", "Looser", "Lost", "Looser"], "{told:#?}");
+    assert!(told[0].contains("set[0].value: unknown attribute `jwt"), "{told:#?}");
+}
+
+#[test]
+fn what_means_something_else_here_is_told_once() {
+    let two = [with_rule("Deny", &["request.host == 'a' && request.path == '/'"]), with_rule("Deny", &["request.host == 'b'"])];
+    let told = notes(&two.join("\n---\n"));
+    for topic in ["a Deny whose expression errs", "`request.host` is lower-case", "refused with 400"] {
+        assert_eq!(told.iter().filter(|note| note.contains(topic)).count(), 1, "{topic}: {told:#?}");
+    }
+}
+
+#[test]
+fn several_transformations_are_told_to_apply_one_after_the_other() {
+    let one = with(r#""traffic": {"transformation": {"request": {"remove": ["x"]}}}"#);
+    assert_eq!(losses(&one), Vec::<String>::new());
+    let told = losses(&[one.clone(), one].join("\n---\n"));
+    assert!(told.iter().any(|note| note.starts_with("Lost spec.traffic.transformation: a second policy")), "{told:?}");
+}
+
+#[test]
+fn targets_become_hosts_and_the_plugins_gateway() {
+    let route = |rest: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r, namespace: ns}}\nspec:\n  rules: [{{backendRefs: []}}]\n{rest}"
+        )
+    };
+    let entry = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: e, namespace: ns, labels: {istio.io/use-waypoint: w}}\nspec: {hosts: [b.example, a.example]}\n";
+    let policy = |target: &str| {
+        format!(
+            "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {{name: p, namespace: ns}}\nspec:\n  targetRefs: [{target}]\n  traffic: {{authorization: {{policy: {{matchExpressions: ['true']}}}}}}\n"
+        )
+    };
+    let to_route = "{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}";
+    let entry_parent = "  parentRefs: [{group: networking.istio.io, kind: ServiceEntry, name: e}]\n";
+    let service = "[a, a.ns, a.ns.svc, a.ns.svc.cluster.local]";
+    for (documents, hosts, gateway, loss) in [
+        (vec![policy("{group: gateway.networking.k8s.io, kind: Gateway, name: w}")], "", "w", ""),
+        (vec![policy("{group: networking.istio.io, kind: ServiceEntry, name: e}"), entry.to_owned()], "[a.example, b.example]", "w", ""),
+        (vec![policy("{group: networking.istio.io, kind: ServiceEntry, name: e}")], "", "", "give its file too"),
+        (vec![policy("{group: '', kind: Service, name: a}")], service, "", ""),
+        (vec![policy(to_route), route(entry_parent), entry.to_owned()], "[a.example, b.example]", "w", ""),
+        (vec![policy(to_route), route(entry_parent)], "", "", "give its file too"),
+        (vec![policy(to_route)], "", "", "give its file too"),
+        (vec![policy(to_route), route("  hostnames: [c.example]\n  parentRefs: [{name: w}]\n")], "[c.example]", "w", ""),
+        (vec![policy(to_route), route("  parentRefs: [{name: w}]\n")], "", "w", ""),
+        (vec![policy(to_route), route("  parentRefs: [{group: '', kind: Service, name: a}]\n")], service, "", ""),
+        (
+            vec![policy(to_route), route("  hostnames: [c.example]\n").replace("{backendRefs: []}", "{matches: [{path: {value: /a}}]}")],
+            "[c.example]",
+            "",
+            "for some requests to its hosts only",
+        ),
+        (
+            vec![policy(to_route), route("  hostnames: [c.example]\n").replace("{backendRefs: []}", "{matches: [{path: {value: /}}]}")],
+            "[c.example]",
+            "",
+            "",
+        ),
+        (vec![policy("{group: inference.networking.k8s.io, kind: InferencePool, name: i}")], "", "", "has no counterpart"),
+        (vec![policy("{group: gateway.networking.k8s.io, kind: Gateway, name: w, sectionName: x}")], "", "w", "all listeners"),
+    ] {
+        let text = documents.join("---\n");
+        let (got, target, told) = converted(&text, &[], |converted| {
+            let json = serde_json::to_value(&converted.resource).unwrap();
+            let told: Vec<String> = converted.notes.iter().map(|note| note.diagnostic.message.clone()).collect();
+            let hosts = json["spec"]["pluginConfig"]["policies"][0].get("hosts").cloned();
+            (hosts, json["spec"]["targetRefs"][0]["name"].as_str().unwrap().to_owned(), told)
+        });
+        let hosts = (!hosts.is_empty()).then(|| json!(hosts.trim_matches(['[', ']']).split(", ").collect::<Vec<_>>()));
+        assert_eq!(got, hosts, "{text}");
+        assert_eq!(target, gateway, "{text}");
+        let scope_losses: Vec<&String> = told
+            .iter()
+            .filter(|note| ["file too", "only, the", "no counterpart", "listeners"].iter().any(|part| note.contains(part)))
+            .collect();
+        match loss {
+            "" => assert!(scope_losses.is_empty(), "{text}: {scope_losses:?}"),
+            loss => assert!(scope_losses.iter().any(|note| note.contains(loss)), "{text}: {told:?}"),
+        }
+        assert_eq!(told.iter().any(|note| note.contains("give `--gateway`")), gateway.is_empty(), "{text}: {told:?}");
+    }
+}
+
+#[test]
+fn a_listener_that_is_the_gateways_only_one_is_all_of_it() {
+    let gateway = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: egress, namespace: egress-direct}\nspec: {listeners: [{name: mesh}]}\n---\n";
+    let policy = with(r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#)
+        .replace(r#""name": "egress""#, r#""name": "egress", "sectionName": "mesh""#);
+    assert_eq!(losses(&format!("{gateway}{policy}")), Vec::<String>::new());
+    assert_eq!(losses(&policy).len(), 1);
+    assert_eq!(losses(&format!("{gateway}{policy}").replace("[{name: mesh}]", "[{name: mesh}, {name: b}]")).len(), 1);
+}
+
+#[test]
+fn policies_of_several_gateways_are_not_put_together_in_silence() {
+    let rule = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#;
+    let other = with(rule).replace(r#""name": "egress""#, r#""name": "other""#);
+    let told = losses(&[with(rule), other].join("\n---\n"));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("`egress-direct/other`") && told[0].contains("convert them apart"), "{told:?}");
+}
+
+#[test]
+fn names_are_unique_and_legal() {
+    let rule = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#;
+    let documents =
+        [with(rule), with(rule), with(rule).replace(r#""name": "p", "#, ""), with(rule).replace(r#""name": "p""#, r#""name": "p-2""#)];
+    let names: Vec<_> = policies(&documents.join("\n---\n")).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
+    assert_eq!(names, ["p", "p-2", "policy-1", "p-2-2"]);
+}
+
+#[test]
+fn what_belongs_to_the_policies_and_is_passed_over_is_told_once() {
+    let others = r#"{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayBackend", "metadata": {"name": "b"}}
+---
+{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayBackend", "metadata": {"name": "c"}}
+---
+{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayParameters", "metadata": {"name": "c"}}
+---
+{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "spec": {"rules": [{"backendRefs": [{"kind": "AgentgatewayBackend"}]}]}}
+---
+{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "spec": {"gatewayClassName": "enterprise-agentgateway-waypoint"}}
+---
+{"apiVersion": "v1", "kind": "Namespace"}
+---
+"#;
+    let policy = with(r#""traffic": {"transformation": {"request": {"remove": ["x"]}}}"#);
+    let told: Vec<String> = notes(&format!("{others}{policy}")).into_iter().filter(|note| note.contains("passed over")).collect();
+    assert_eq!(told.len(), 4, "{told:#?}");
+    for (part, note) in ["DestinationRule", "`AgentgatewayParameters`", "that was dialled", "istio-waypoint"].iter().zip(&told) {
+        assert!(note.contains(part) && note.starts_with("Hint "), "{note}");
+    }
+    // One that only looks like a policy is not.
+    let other = policy.replace("agentgateway.dev/v1alpha1", "policy.example/v1");
+    assert!(losses(&format!("{policy}\n---\n{other}"))[0].contains("of group `policy.example`"));
+}
+
+#[test]
+fn another_gateway_than_the_policies_is_told() {
+    let policy = with(r#""traffic": {"transformation": {"request": {"remove": ["x"]}}}"#);
+    let told = converted(&policy, &["--gateway", "other"], |converted| {
+        converted.notes.iter().map(|note| note.diagnostic.message.clone()).find(|message| message.contains("`--gateway`"))
+    });
+    assert_eq!(told.unwrap(), "is attached to Gateway `egress-direct/egress`, the result to Gateway `other`, as `--gateway` says");
+}

@@ -1,0 +1,290 @@
+//! AuthorizationPolicies, what becomes of them, and what they then decide.
+
+use serde_json::json;
+
+use super::*;
+
+fn policy(action: &str, rules: &str) -> String {
+    format!(
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: p, namespace: egress-direct}}\nspec:\n  targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: egress}}]\n  action: {action}\n  rules: {rules}\n"
+    )
+}
+
+fn expressions(text: &str) -> Vec<String> {
+    let all = policies(text);
+    let of = |policy: &serde_json::Value| policy["traffic"]["authorization"]["policy"]["matchExpressions"].as_array().unwrap().clone();
+    all.as_array().unwrap().iter().flat_map(of).map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_field_of_an_allow_is_written_in_the_plainest_way() {
+    for (rule, expected) in [
+        ("{}", "true"),
+        ("{from: [{source: {principals: [cluster.local/ns/a/sa/x]}}]}", r#"source.spiffeId == "spiffe://cluster.local/ns/a/sa/x""#),
+        ("{from: [{source: {principals: ['*']}}]}", "has(source.spiffeId)"),
+        ("{from: [{source: {principals: ['*/sa/x']}}]}", r#"source.spiffeId.endsWith("/sa/x")"#),
+        ("{from: [{source: {notPrincipals: [td/ns/a/*]}}]}", r#"!default(source.spiffeId, "").startsWith("spiffe://td/ns/a/")"#),
+        (
+            "{from: [{source: {namespaces: [a, b, 'c*', '*']}}]}",
+            "source.identity.namespace in [\"a\", \"b\"]\n|| source.identity.namespace.startsWith(\"c\")\n|| has(source.identity)",
+        ),
+        (
+            "{from: [{source: {serviceAccounts: [a/x, z]}}]}",
+            "(source.identity.namespace == \"a\" && source.identity.serviceAccount == \"x\")\n|| (source.identity.namespace == \"egress-direct\" && source.identity.serviceAccount == \"z\")",
+        ),
+        (
+            "{from: [{source: {ipBlocks: [10.0.0.0/8, 10.1.2.3, '::1']}}]}",
+            "ip(source.address) in [ip(\"10.1.2.3\"), ip(\"::1\")] || cidr(\"10.0.0.0/8\").containsIP(source.address)",
+        ),
+        (
+            "{to: [{operation: {methods: [GET], paths: ['/a*', '*/b', /c], ports: ['80']}}]}",
+            "request.method == \"GET\"\n&& (request.path == \"/c\" || request.path.startsWith(\"/a\") || request.path.endsWith(\"/b\"))\n&& destination.port == 80",
+        ),
+        ("{to: [{operation: {hosts: [A.example, 'a.example:*']}}]}", r#"request.host == "a.example""#),
+        ("{to: [{operation: {hosts: ['a.example:8080']}}]}", r#"request.headers["host"].lowerAscii() == "a.example:8080""#),
+        ("{to: [{operation: {hosts: ['*'], paths: ['*'], methods: ['*']}}]}", "true"),
+        ("{to: [{operation: {notPaths: ['*']}}]}", "!true"),
+        ("{to: [{operation: {paths: ['/a/{*}/b.c']}}]}", r#"request.path.matches("^/a/[-a-zA-Z0-9._~%!$&'()+,;:@=]+/b\\.c$")"#),
+        ("{to: [{operation: {paths: ['/a/{**}']}}]}", r#"request.path.matches("^/a/[-a-zA-Z0-9._~%!$&'()+,;:@=/]*$")"#),
+        (
+            "{when: [{key: 'request.headers[X-A]', values: [a], notValues: ['*']}]}",
+            r#"request.headers["x-a"] == "a" && !("x-a" in request.headers)"#,
+        ),
+        ("{when: [{key: destination.port, notValues: ['80', '81']}]}", "!(destination.port in [80, 81])"),
+    ] {
+        let text = policy("ALLOW", &format!("[{rule}]"));
+        assert_eq!(expressions(&text), [expected], "{rule}");
+        assert_eq!(losses(&text), Vec::<String>::new(), "{rule}");
+    }
+}
+
+#[test]
+fn a_deny_does_not_err_without_an_identity_and_takes_every_form_of_one_that_istio_takes() {
+    for (rule, expected) in [
+        ("{from: [{source: {principals: [td/ns/a/sa/x]}}]}", r#"default(source.spiffeId, "") == "spiffe://td/ns/a/sa/x""#),
+        ("{from: [{source: {namespaces: [a]}}]}", r#"default(source.spiffeId, "").contains("/ns/a/")"#),
+        ("{from: [{source: {notNamespaces: [a]}}]}", r#"default(source.identity.namespace, "") != "a""#),
+        (
+            "{from: [{source: {serviceAccounts: [a/x.y]}}]}",
+            r#"default(source.spiffeId, "").matches("^spiffe://.+/ns/a/(.+/)?sa/x\\.y(/.+)?$")"#,
+        ),
+        ("{when: [{key: 'request.headers[X-A]', values: [a]}]}", r#"default(request.headers["x-a"], "") == "a""#),
+    ] {
+        assert_eq!(expressions(&policy("DENY", &format!("[{rule}]"))), [expected], "{rule}");
+    }
+}
+
+#[test]
+fn policies_decide_as_istios_documentation_says() {
+    let team_b = || Request { caller: "spiffe://cluster.local/ns/team-b/sa/team-b", ..Request::default() };
+    let nobody = || Request { caller: "", ..Request::default() };
+    let with_header = |value| Request { headers: vec![("x-team", value)], ..Request::default() };
+    let from_a = "from: [{source: {principals: [cluster.local/ns/team-a/sa/team-a]}}]";
+    let no_b = "from: [{source: {notNamespaces: [team-b]}}]";
+    for (action, rules, request, expected) in [
+        // No rules: an ALLOW allows nothing, a DENY denies nothing.
+        ("ALLOW", "[]", Request::default(), false),
+        ("DENY", "[]", Request::default(), true),
+        // An empty rule matches everything.
+        ("ALLOW", "[{}]", nobody(), true),
+        ("DENY", "[{}]", Request::default(), false),
+        // One rule of several is enough; in a rule, from, to and when must all match.
+        ("ALLOW", &format!("[{{{from_a}}}, {{to: [{{operation: {{methods: [POST]}}}}]}}]"), Request::default(), true),
+        ("ALLOW", &format!("[{{{from_a}}}, {{to: [{{operation: {{methods: [GET]}}}}]}}]"), team_b(), true),
+        ("ALLOW", &format!("[{{{from_a}, to: [{{operation: {{methods: [POST]}}}}]}}]"), Request::default(), false),
+        (
+            "ALLOW",
+            &format!("[{{{from_a}, to: [{{operation: {{methods: [POST]}}}}, {{operation: {{paths: [/zen]}}}}]}}]"),
+            Request::default(),
+            true,
+        ),
+        // Callers without an identity: no value matches them, and so every `not` does.
+        ("ALLOW", &format!("[{{{from_a}}}]"), nobody(), false),
+        ("ALLOW", &format!("[{{{no_b}}}]"), nobody(), true),
+        ("ALLOW", &format!("[{{{no_b}}}]"), team_b(), false),
+        ("DENY", &format!("[{{{from_a}}}]"), nobody(), true),
+        ("DENY", &format!("[{{{from_a}}}]"), Request::default(), false),
+        ("DENY", &format!("[{{{no_b}}}]"), nobody(), false),
+        ("DENY", &format!("[{{{no_b}}}]"), team_b(), true),
+        ("DENY", "[{from: [{source: {notPrincipals: ['*']}}]}]", nobody(), false),
+        ("DENY", "[{from: [{source: {notPrincipals: ['*']}}]}]", Request::default(), true),
+        // Dots are dots.
+        ("ALLOW", "[{from: [{source: {serviceAccounts: [team-a/team.a]}}]}]", Request::default(), false),
+        ("DENY", "[{from: [{source: {serviceAccounts: [team-a/team.a]}}]}]", Request::default(), true),
+        ("DENY", "[{from: [{source: {serviceAccounts: [team-a/team-a]}}]}]", Request::default(), false),
+        // Headers: `*` is that there is one, and a missing one is none of `notValues`.
+        ("ALLOW", "[{when: [{key: 'request.headers[X-Team]', values: ['*']}]}]", with_header(""), true),
+        ("ALLOW", "[{when: [{key: 'request.headers[X-Team]', values: ['*']}]}]", Request::default(), false),
+        ("ALLOW", "[{when: [{key: 'request.headers[X-Team]', notValues: [blue]}]}]", Request::default(), true),
+        ("DENY", "[{when: [{key: 'request.headers[X-Team]', values: [blue]}]}]", with_header("blue"), false),
+        ("DENY", "[{when: [{key: 'request.headers[X-Team]', values: [blue]}]}]", Request::default(), true),
+        (
+            "DENY",
+            "[{when: [{key: 'request.headers[X-Team]', values: [blue]}]}]",
+            Request { headers: vec![("x-team", "a"), ("x-team", "blue")], ..Request::default() },
+            false,
+        ),
+        // Hosts ignore letter case; one with a port is with that port.
+        ("ALLOW", "[{to: [{operation: {hosts: [API.github.com]}}]}]", Request { authority: "Api.GitHub.com", ..Request::default() }, true),
+        (
+            "ALLOW",
+            "[{to: [{operation: {hosts: ['api.github.com:80']}}]}]",
+            Request { authority: "API.github.com:80", ..Request::default() },
+            true,
+        ),
+        ("ALLOW", "[{to: [{operation: {hosts: ['api.github.com:80']}}]}]", Request::default(), false),
+        ("ALLOW", "[{to: [{operation: {hosts: ['*.github.com']}}]}]", Request { authority: "github.com", ..Request::default() }, false),
+        // Paths are without their query.
+        ("ALLOW", "[{to: [{operation: {paths: [/zen]}}]}]", Request { path: "/zen?a=/b", ..Request::default() }, true),
+        ("ALLOW", "[{to: [{operation: {paths: ['*/b']}}]}]", Request { path: "/zen?a=/b", ..Request::default() }, false),
+        ("ALLOW", "[{to: [{operation: {paths: ['/a/{*}/c']}}]}]", Request { path: "/a/b/c", ..Request::default() }, true),
+        ("ALLOW", "[{to: [{operation: {paths: ['/a/{*}/c']}}]}]", Request { path: "/a/b/b/c", ..Request::default() }, false),
+        ("ALLOW", "[{to: [{operation: {paths: ['/a/{**}/c']}}]}]", Request { path: "/a/b/b/c", ..Request::default() }, true),
+        // Addresses and ports.
+        ("DENY", "[{from: [{source: {ipBlocks: [10.1.0.0/16]}}]}]", Request::default(), false),
+        ("DENY", "[{from: [{source: {ipBlocks: [10.2.0.0/16]}}]}]", Request::default(), true),
+        ("ALLOW", "[{from: [{source: {notIpBlocks: [10.1.2.3]}}]}]", Request::default(), false),
+        ("ALLOW", "[{to: [{operation: {notPorts: ['443']}}]}]", Request::default(), true),
+        ("DENY", "[{to: [{operation: {ports: ['80']}}]}]", Request::default(), false),
+    ] {
+        let text = policy(action, rules);
+        assert_eq!(losses(&text), Vec::<String>::new(), "{text}");
+        assert_eq!(request.is_allowed_by(&engine(&text)), expected, "{text} {request:?} {:?}", expressions(&text));
+    }
+}
+
+#[test]
+fn what_has_no_counterpart_makes_the_result_stricter_and_never_looser() {
+    let other = "{source: {namespaces: [team-c]}}";
+    for (condition, place) in [
+        ("from: [{source: {requestPrincipals: ['*']}}]", "from[0].source.requestPrincipals"),
+        ("from: [{source: {namespaces: [team-b], notRequestPrincipals: ['*']}}]", "from[0].source.notRequestPrincipals"),
+        ("from: [{source: {remoteIpBlocks: [10.0.0.0/8]}}]", "from[0].source.remoteIpBlocks"),
+        ("from: [{source: {ipBlocks: [10.0.0.0/33]}}]", "from[0].source.ipBlocks[0]"),
+        ("from: [{source: {newThing: [a]}}]", "from[0].source.newThing"),
+        ("from: [{source: {principals: [5]}}]", "from[0].source.principals[0]"),
+        ("from: [{source: {principals: ['']}}]", "from[0].source.principals[0]"),
+        ("from: [{source: {principals: a}}]", "from[0].source.principals"),
+        ("from: [{source: {serviceAccounts: ['*']}}]", "from[0].source.serviceAccounts[0]"),
+        ("from: [{}]", "from[0]"),
+        ("from: [{source: {namespaces: [team-b]}, more: 1}]", "from[0].more"),
+        ("to: [{operation: {newThing: [a]}}]", "to[0].operation.newThing"),
+        ("to: [{operation: {ports: ['65536']}}]", "to[0].operation.ports[0]"),
+        ("to: [{operation: {paths: ['/a{*}/b']}}]", "to[0].operation.paths[0]"),
+        ("to: [{operation: {paths: ['/{**}/{*}']}}]", "to[0].operation.paths[0]"),
+        ("when: [{key: 'request.auth.claims[iss]', values: [a]}]", "when[0]"),
+        ("when: [{key: remote.ip, values: [10.0.0.1]}]", "when[0]"),
+        ("when: [{key: connection.sni, values: [a]}]", "when[0]"),
+        ("when: [{key: 'experimental.envoy.filters.a[b]', values: [a]}]", "when[0]"),
+        ("when: [{key: 'request.headers[:path]', values: [a]}]", "when[0]"),
+        ("when: [{key: new.thing, values: [a]}]", "when[0]"),
+        ("when: [{key: source.ip}]", "when[0]"),
+        ("newThing: [a]", "newThing"),
+    ] {
+        for action in ["ALLOW", "DENY"] {
+            let text = policy(action, &format!("[{{{condition}}}]"));
+            let told = losses(&text);
+            assert!(told.iter().all(|note| note.starts_with("Stricter ")), "{text}: {told:?}");
+            assert!(told.iter().any(|note| note.starts_with(&format!("Stricter spec.rules[0].{place}: "))), "{text}: {told:?}");
+            let engine = engine(&text);
+            // Whoever the rule is for: nobody whom an ALLOW lets through, somebody whom a DENY does not.
+            let request = Request { caller: "spiffe://cluster.local/ns/team-b/sa/b", ..Request::default() };
+            assert!(!request.is_allowed_by(&engine), "{text}");
+        }
+        // Of an ALLOW only the alternative is lost.
+        if let Some(from) = condition.strip_prefix("from: [") {
+            let text = policy("ALLOW", &format!("[{{from: [{other}, {from}}}]"));
+            assert_eq!(expressions(&text), [r#"source.identity.namespace == "team-c""#], "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_is_not_converted_at_all_is_an_error_unless_it_refuses_nothing() {
+    let of =
+        |spec: &str| format!("apiVersion: security.istio.io/v1beta1\nkind: AuthorizationPolicy\nmetadata: {{name: p}}\nspec: {spec}\n");
+    let target = "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]";
+    for (spec, expected, message) in [
+        ("{action: DENY, rules: [{}]}".to_owned(), "Looser", "ignores a policy without `targetRefs`"),
+        ("{selector: {matchLabels: {a: b}}, rules: [{}]}".to_owned(), "Looser", "ignores `selector`"),
+        (format!("{{{target}, action: CUSTOM, provider: {{name: x}}, rules: [{{}}]}}"), "Looser", "leave the policy as it is"),
+        (format!("{{{target}, action: AUDIT, rules: [{{}}]}}"), "Lost", "audit.log"),
+        (format!("{{{target}, action: Deny, rules: [{{}}]}}"), "Looser", "unknown action"),
+    ] {
+        let text = of(&spec);
+        let told = losses(&text);
+        assert!(told.iter().any(|note| note.starts_with(expected) && note.contains(message)), "{text}: {told:?}");
+        assert_eq!(policies(&text), json!([]), "{text}");
+    }
+}
+
+#[test]
+fn a_dry_run_is_a_shadow() {
+    let text = |value: &str| {
+        policy("DENY", "[{}]").replace("egress-direct}", &format!("egress-direct, annotations: {{istio.io/dry-run: '{value}'}}}}"))
+    };
+    assert_eq!(policies(&text("true"))[0]["mode"], "Shadow");
+    assert!(Request::default().is_allowed_by(&engine(&text("true"))));
+    for enforced in ["false", "yes", ""] {
+        assert_eq!(policies(&text(enforced))[0].get("mode"), None, "{enforced}");
+        assert_eq!(notes_at(&text(enforced), "metadata.annotations.istio.io/dry-run").len(), 1, "{enforced}");
+    }
+}
+
+#[test]
+fn cluster_local_stands_for_the_meshs_trust_domains() {
+    let text =
+        policy("DENY", "[{from: [{source: {principals: [cluster.local/ns/a/sa/x, old/ns/b/sa/y, other/ns/c/sa/z, '*/ns/d/sa/w']}}]}]");
+    let expression = converted(&text, &["--trust-domain", "new,old"], |converted| {
+        converted.policies[0].authorization.as_ref().unwrap().expressions[0].clone()
+    });
+    for part in ["new/ns/a/sa/x", "old/ns/a/sa/x", "new/ns/b/sa/y", "old/ns/b/sa/y", "other/ns/c/sa/z"] {
+        assert!(expression.contains(&format!("\"spiffe://{part}\"")), "{part}: {expression}");
+    }
+    assert!(!expression.contains("cluster.local") && !expression.contains("new/ns/c"), "{expression}");
+}
+
+#[test]
+fn what_is_too_long_for_one_expression_or_policy_is_parted() {
+    let principals: Vec<String> = (0..150).map(|index| format!("cluster.local/ns/team-{index}/sa/account-{index}")).collect();
+    let paths: Vec<String> = (0..120).map(|index| format!("/prefix-{index}/*")).collect();
+    let large = format!(
+        "{{from: [{{source: {{principals: [{}]}}}}], to: [{{operation: {{paths: [{}]}}}}]}}",
+        principals.join(", "),
+        paths.join(", ")
+    );
+    let small: Vec<String> = (0..64).map(|index| format!("{{to: [{{operation: {{paths: [/small-{index}]}}}}]}}")).collect();
+    let text = policy("ALLOW", &format!("[{large}, {}]", small.join(", ")));
+    assert_eq!(losses(&text), Vec::<String>::new());
+    let all = policies(&text);
+    let names: Vec<_> = all.as_array().unwrap().iter().map(|policy| policy["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["p", "p-2"]);
+    let engine = engine(&text);
+    for (caller, path, expected) in [
+        ("spiffe://cluster.local/ns/team-149/sa/account-149", "/prefix-119/x", true),
+        ("spiffe://cluster.local/ns/team-0/sa/account-0", "/prefix-0/x", true),
+        ("spiffe://cluster.local/ns/team-0/sa/account-1", "/prefix-0/x", false),
+        ("spiffe://cluster.local/ns/team-150/sa/account-150", "/prefix-0/x", false),
+        ("spiffe://cluster.local/ns/team-7/sa/account-7", "/prefix-120/x", false),
+        ("", "/small-63", true),
+    ] {
+        assert_eq!(Request { caller, path, ..Request::default() }.is_allowed_by(&engine), expected, "{caller} {path}");
+    }
+    // What none of so many may be cannot be parted: a DENY that cannot be had is an error, an ALLOW goes.
+    let unpartable =
+        format!("[{{from: [{{source: {{notPrincipals: [{}]}}}}], to: [{{operation: {{methods: [PUT]}}}}]}}]", principals.join(", "));
+    for (action, effect) in [("ALLOW", "Stricter"), ("DENY", "Looser")] {
+        let told = losses(&policy(action, &unpartable));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with(&format!("{effect} spec.rules[0]: ")) && told[0].contains("the limit is 4096"), "{told:?}");
+    }
+}
+
+#[test]
+fn allows_of_both_kinds_are_not_put_into_one_list() {
+    let agentgateway = "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {name: a, namespace: egress-direct}\nspec:\n  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]\n  traffic: {authorization: {action: ACTION, policy: {matchExpressions: ['true']}}}\n---\n";
+    let both = |action: &str| losses(&format!("{}{}", agentgateway.replace("ACTION", action), policy("ALLOW", "[{}]")));
+    assert_eq!(both("Deny"), Vec::<String>::new());
+    let told = both("Allow");
+    assert!(told.len() == 1 && told[0].starts_with("Looser ") && told[0].contains("both must allow"), "{told:?}");
+}

@@ -1,0 +1,351 @@
+//! Istio's matching by itself, over the policy as it is written, and both compared on generated policies and requests.
+//!
+//! The model is made from what istiod generates for Envoy's RBAC filter and what that filter does with it (pilot's
+//! `security/authz`, Envoy 1.37): a field's values are alternatives, a `not` field's none may match, and so on. It differs from
+//! Istio in what the conversion's notes say: a host without a port in it is compared with the request's without one.
+
+use proptest::prelude::*;
+use regex::Regex;
+use serde_json::{Value, json};
+
+use super::{Effect, Request, converted, engine};
+
+const TRUST_DOMAINS: [&str; 2] = ["cluster.local", "old"];
+
+/// Istio's string match: one `*` at either end; alone, anything but nothing.
+fn matches(pattern: &str, text: &str) -> bool {
+    match (pattern, pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        ("*", ..) => !text.is_empty(),
+        (_, Some(suffix), _) => text.ends_with(suffix),
+        (_, _, Some(prefix)) => text.starts_with(prefix),
+        _ => text == pattern,
+    }
+}
+
+fn full(pattern: &str, text: &str) -> bool {
+    Regex::new(&format!("^(?:{pattern})$")).unwrap().is_match(text)
+}
+
+fn principal(value: &str, caller: &str) -> bool {
+    let parts: Vec<&str> = value.split('/').collect();
+    let alternatives = match parts.as_slice() {
+        [domain, rest @ ..] if rest.len() == 4 && TRUST_DOMAINS.contains(domain) => {
+            TRUST_DOMAINS.iter().map(|domain| format!("{domain}/{}", rest.join("/"))).collect()
+        }
+        _ => vec![value.to_owned()],
+    };
+    let rest = caller.strip_prefix("spiffe://").unwrap_or_default();
+    !rest.is_empty() && alternatives.iter().any(|value| matches(value, rest))
+}
+
+fn service_account(value: &str, caller: &str) -> bool {
+    let (namespace, name) = value.split_once('/').unwrap_or(("a", value));
+    full(&format!("spiffe://.+/ns/{namespace}/(.+/|)sa/{name}(/.+)?"), caller)
+}
+
+fn address(value: &str, address: &str) -> bool {
+    let (network, length) = value.split_once('/').unwrap_or((value, if value.contains(':') { "128" } else { "32" }));
+    let bits = |text: &str| match text.parse::<std::net::IpAddr>().unwrap() {
+        std::net::IpAddr::V4(address) => (4, address.octets().to_vec()),
+        std::net::IpAddr::V6(address) => (6, address.octets().to_vec()),
+    };
+    let ((family, network), (its_family, address)) = (bits(network), bits(address));
+    let bit = |bytes: &[u8], index: usize| bytes[index / 8] & (0x80 >> (index % 8));
+    family == its_family && (0..length.parse::<usize>().unwrap()).all(|index| bit(&network, index) == bit(&address, index))
+}
+
+fn host(value: &str, authority: &str) -> bool {
+    let (value, authority) = (value.to_lowercase(), authority.to_lowercase());
+    let plain = authority.split(':').next().unwrap().trim_end_matches('.');
+    match value.strip_suffix(":*") {
+        Some(host) => host == plain,
+        None if value.contains(':') => matches(&value, &authority),
+        None => matches(&value, plain),
+    }
+}
+
+fn path(value: &str, path: &str) -> bool {
+    let path = path.split('?').next().unwrap();
+    if !value.contains('{') {
+        return matches(value, path);
+    }
+    let segments = value.split('/').map(|segment| match segment {
+        "{*}" => "[^/]+".to_owned(),
+        "{**}" => ".*".to_owned(),
+        other => regex::escape(other),
+    });
+    full(&segments.collect::<Vec<_>>().join("/"), path)
+}
+
+/// Whether one of a field's values matches a request.
+fn value(field: &str, value: &str, request: &Request) -> bool {
+    let caller = request.caller;
+    match field {
+        "principals" | "source.principal" => principal(value, caller),
+        "namespaces" | "source.namespace" => full(&format!(".*/ns/{}/.*", value.replace('*', ".*")), caller),
+        "serviceAccounts" => service_account(value, caller),
+        "ipBlocks" | "source.ip" => address(value, request.address),
+        "hosts" => host(value, request.authority),
+        "ports" | "destination.port" => value == request.port.to_string(),
+        "methods" => matches(value, request.method),
+        "paths" => path(value, request.path),
+        "destination.ip" => address(value, "240.240.0.1"),
+        // Nobody has a token.
+        "requestPrincipals" | "request.auth.claims[iss]" => false,
+        _ => {
+            let name = field.strip_prefix("request.headers[").unwrap().strip_suffix(']').unwrap().to_lowercase();
+            request.headers.iter().any(|(its, line)| *its == name && (value == "*" || matches(value, line)))
+        }
+    }
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
+}
+
+fn fields(object: &Value, request: &Request) -> bool {
+    object.as_object().unwrap().iter().all(|(name, values)| {
+        let any = |field: &str| texts(values).iter().any(|text| value(field, text, request));
+        match name.strip_prefix("not") {
+            // `notIpBlocks` is of `ipBlocks`.
+            Some(rest) => !any(&(rest.chars().take(1).flat_map(char::to_lowercase).chain(rest.chars().skip(1)).collect::<String>())),
+            None => any(name),
+        }
+    })
+}
+
+fn rule(rule: &Value, request: &Request) -> bool {
+    let any = |name: &str, inner: &str| match rule.get(name) {
+        None => true,
+        Some(list) => list.as_array().unwrap().iter().any(|item| fields(&item[inner], request)),
+    };
+    let when = rule.get("when").is_none_or(|list| {
+        list.as_array().unwrap().iter().all(|one| {
+            let any = |name: &str| {
+                one.get(name).map(|values| texts(values).iter().any(|text| value(one["key"].as_str().unwrap(), text, request)))
+            };
+            any("values") != Some(false) && any("notValues") != Some(true)
+        })
+    });
+    any("from", "source") && any("to", "operation") && when
+}
+
+/// What Istio does with a request.
+fn allows(policies: &[Value], request: &Request) -> bool {
+    let of = |action: &str| {
+        let enforced =
+            |policy: &&Value| policy["metadata"]["annotations"]["istio.io/dry-run"] != "true" && policy["spec"]["action"] == *action;
+        let in_scope = |policy: &&Value| {
+            let kind = &policy["spec"]["targetRefs"][0]["kind"];
+            kind == "Gateway" || request.authority.to_lowercase().starts_with("a.example")
+        };
+        policies.iter().filter(enforced).filter(in_scope).collect::<Vec<_>>()
+    };
+    let any = |policies: &[&Value]| {
+        let rules = policies.iter().filter_map(|policy| policy["spec"]["rules"].as_array()).flatten();
+        rules.into_iter().any(|one| rule(one, request))
+    };
+    let allow = of("ALLOW");
+    !any(&of("DENY")) && (allow.is_empty() || any(&allow))
+}
+
+fn values(of: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    proptest::collection::vec(proptest::sample::select(of), 1..4).prop_map(|values| json!(values))
+}
+
+/// An object with some of these fields.
+fn object(of: Vec<(&'static str, &'static [&'static str])>) -> impl Strategy<Value = Value> {
+    let field = proptest::sample::select(of).prop_flat_map(|(name, known)| values(known).prop_map(move |values| (name.to_owned(), values)));
+    proptest::collection::vec(field, 1..3).prop_map(|fields| Value::Object(fields.into_iter().collect()))
+}
+
+const PRINCIPALS: &[&str] = &[
+    "*",
+    "cluster.local/ns/a/sa/x",
+    "cluster.local/ns/a/sa/*",
+    "*/sa/x",
+    "*/ns/b/sa/y",
+    "other/ns/a/sa/x",
+    "old/ns/b/sa/y",
+    "cluster.local/ns/b/sa/y",
+    "cluster.local/*",
+];
+const NAMESPACES: &[&str] = &["a", "b", "ab", "a*", "*b", "*", "sa", "a*b"];
+const ACCOUNTS: &[&str] = &["a/x", "b/y", "x", "y"];
+const ADDRESSES: &[&str] = &["10.0.0.0/8", "10.1.2.3", "10.1.2.0/25", "192.168.0.0/16", "fd00::/8", "0.0.0.0/0"];
+const HOSTS: &[&str] = &["a.example", "*.example", "a.*", "*", "A.Example", "a.example:8080", "a.example:*", "b.example"];
+const PORTS: &[&str] = &["80", "8080"];
+const METHODS: &[&str] = &["GET", "POST", "*", "G*", "*T"];
+const PATHS: &[&str] = &["/zen", "/repos/*", "*/keys", "*", "/u/{*}/keys", "/repos/{**}", "/repos/{**}/keys", "/{*}"];
+const HEADER: &[&str] = &["blue", "green", "*", "b*", "*n"];
+const TOKEN: &[&str] = &["*", "issuer/subject"];
+
+fn sources() -> impl Strategy<Value = Value> {
+    object(vec![
+        ("principals", PRINCIPALS),
+        ("notPrincipals", PRINCIPALS),
+        ("namespaces", NAMESPACES),
+        ("notNamespaces", NAMESPACES),
+        ("serviceAccounts", ACCOUNTS),
+        ("notServiceAccounts", ACCOUNTS),
+        ("ipBlocks", ADDRESSES),
+        ("notIpBlocks", ADDRESSES),
+        ("requestPrincipals", TOKEN),
+        ("notRequestPrincipals", TOKEN),
+    ])
+}
+
+fn operations() -> impl Strategy<Value = Value> {
+    object(vec![
+        ("hosts", HOSTS),
+        ("notHosts", HOSTS),
+        ("ports", PORTS),
+        ("notPorts", PORTS),
+        ("methods", METHODS),
+        ("notMethods", METHODS),
+        ("paths", PATHS),
+        ("notPaths", PATHS),
+    ])
+}
+
+fn conditions() -> impl Strategy<Value = Value> {
+    let keys: Vec<(&str, &[&str])> = vec![
+        ("request.headers[X-Team]", HEADER),
+        ("source.principal", PRINCIPALS),
+        ("source.namespace", NAMESPACES),
+        ("source.ip", ADDRESSES),
+        ("destination.port", PORTS),
+        ("destination.ip", &["240.240.0.0/16", "10.0.0.1"]),
+        ("request.auth.claims[iss]", TOKEN),
+    ];
+    (proptest::sample::select(keys), 0..3).prop_flat_map(|((key, known), which)| {
+        (values(known), values(known)).prop_map(move |(some, none)| match which {
+            0 => json!({"key": key, "values": some}),
+            1 => json!({"key": key, "notValues": none}),
+            _ => json!({"key": key, "values": some, "notValues": none}),
+        })
+    })
+}
+
+fn rules() -> impl Strategy<Value = Value> {
+    let from = proptest::collection::vec(sources().prop_map(|source| json!({"source": source})), 0..3);
+    let to = proptest::collection::vec(operations().prop_map(|operation| json!({"operation": operation})), 0..3);
+    let when = proptest::collection::vec(conditions(), 0..2);
+    (from, to, when).prop_map(|(from, to, when)| {
+        let mut rule = serde_json::Map::new();
+        for (name, list) in [("from", from), ("to", to), ("when", when)] {
+            if !list.is_empty() {
+                rule.insert(name.to_owned(), json!(list));
+            }
+        }
+        Value::Object(rule)
+    })
+}
+
+fn policy() -> impl Strategy<Value = Value> {
+    let action = proptest::sample::select(vec!["ALLOW", "ALLOW", "DENY"]);
+    let target = proptest::sample::select(vec![
+        json!({"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "egress"}),
+        json!({"group": "networking.istio.io", "kind": "ServiceEntry", "name": "a"}),
+    ]);
+    let dry_run = proptest::sample::select(vec!["false", "false", "false", "true"]);
+    (action, target, dry_run, proptest::collection::vec(rules(), 0..4)).prop_map(|(action, target, dry_run, rules)| {
+        json!({
+            "apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy",
+            "metadata": {"name": "p", "namespace": "a", "annotations": {"istio.io/dry-run": dry_run}},
+            "spec": {"targetRefs": [target], "action": action, "rules": rules},
+        })
+    })
+}
+
+fn requests() -> impl Strategy<Value = Request> {
+    let header = |name: &'static str| {
+        let line = proptest::sample::select(vec!["blue", "green", "", "brown"]).prop_map(move |value| (name, value));
+        proptest::collection::vec(line, 0..3)
+    };
+    (
+        proptest::sample::select(vec![
+            "",
+            "spiffe://cluster.local/ns/a/sa/x",
+            "spiffe://cluster.local/ns/a/sa/y",
+            "spiffe://old/ns/b/sa/y",
+            "spiffe://other/ns/a/sa/x",
+            "spiffe://cluster.local/ns/ab/sa/x",
+            "spiffe://cluster.local/ns/ns/sa/sa",
+            "spiffe://cluster.local/ns/a/pod/p/sa/x",
+            "spiffe://cluster.local/gateway",
+        ]),
+        proptest::sample::select(vec!["GET", "POST", "PUT"]),
+        proptest::sample::select(vec!["a.example", "a.example:8080", "A.EXAMPLE", "b.example", "c"]),
+        proptest::sample::select(vec!["/zen", "/zen?x=/repos/", "/repos/x/keys", "/repos/", "/u/b/keys", "/u/b/c/keys", "/Zen"]),
+        header("x-team"),
+        proptest::sample::select(vec!["10.1.2.3", "10.1.2.200", "192.168.7.7", "fd00::7", "172.16.0.1"]),
+        proptest::sample::select(vec![80, 8080, 443]),
+    )
+        .prop_map(|(caller, method, authority, path, headers, address, port)| Request {
+            caller,
+            method,
+            authority,
+            path,
+            headers,
+            address,
+            port,
+        })
+}
+
+/// Whether an ID has the form that Istio gives workloads, in whose place no pattern of Istio's can go wrong.
+fn is_ordinary(caller: &str) -> bool {
+    caller.is_empty() || (caller.split('/').count() == 7 && !caller.contains("/ns/ns/"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn converted_policies_decide_as_istio_does(
+        policies in proptest::collection::vec(policy(), 1..3),
+        requests in proptest::collection::vec(requests(), 24),
+    ) {
+        let entry = json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
+            "metadata": {"name": "a", "namespace": "a"}, "spec": {"hosts": ["a.example"]},
+        });
+        let documents: Vec<String> = policies.iter().chain([&entry]).map(Value::to_string).collect();
+        let text = documents.join("\n---\n");
+        let arguments = ["--trust-domain", "cluster.local,old", "--kind", "pluginConfig"];
+        let (config, losses) = converted(&text, &arguments, |converted| {
+            let effects: Vec<Effect> = converted.notes.iter().map(|note| note.effect).filter(|effect| *effect != Effect::Hint).collect();
+            (serde_json::to_string(&converted.resource).unwrap(), effects)
+        });
+        prop_assert!(losses.iter().all(|effect| *effect == Effect::Stricter), "{losses:?} of {text}");
+        let engine = egress_filter::policy::Engine::load(config.as_bytes()).map_err(|errors| TestCaseError::fail(format!("{config}: {errors:?}")))?;
+        for request in requests {
+            let (here, there) = (request.is_allowed_by(&engine), allows(&policies, &request));
+            prop_assert!(!here || there, "looser: {request:?}\n{text}\n{config}");
+            if losses.is_empty() && is_ordinary(request.caller) && request.headers.len() < 2 {
+                prop_assert_eq!(here, there, "{:?}\n{}\n{}", request, text, config);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_model_is_no_yes_man() {
+    let policy = json!({
+        "apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "p", "namespace": "a"},
+        "spec": {
+            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "egress"}],
+            "action": "ALLOW",
+            "rules": [{"from": [{"source": {"namespaces": ["team-a"]}}], "to": [{"operation": {"notPaths": ["/zen"]}}]}],
+        },
+    });
+    let engine = engine(&policy.to_string());
+    for (request, expected) in [
+        (Request { path: "/a", ..Request::default() }, true),
+        (Request { path: "/zen", ..Request::default() }, false),
+        (Request { path: "/a", caller: "", ..Request::default() }, false),
+    ] {
+        assert_eq!(allows(std::slice::from_ref(&policy), &request), expected, "{request:?}");
+        assert_eq!(request.is_allowed_by(&engine), expected, "{request:?}");
+    }
+}
