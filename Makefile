@@ -29,6 +29,7 @@ test: test-native test-fuzz test-wasm test-e2e ## every test: the engine nativel
 .PHONY: test-native
 test-native: ## the engine's tests, natively
 	$(CARGO) test -p egress-filter
+	$(CARGO) test -p schema-agreement
 
 .PHONY: test-wasm
 test-wasm: ## the engine's tests as wasm, in Node's V8

@@ -29,8 +29,8 @@ pub struct Field {
 /// What a value is.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
-    /// An object of these fields.
-    Object(&'static [Field]),
+    /// An object of these fields, and what else it must be.
+    Object(&'static [Field], &'static [Condition]),
     /// A list, and what its entries are.
     List(Bounds, &'static Kind),
     /// One of a set of words.
@@ -39,6 +39,17 @@ pub enum Kind {
     Boolean,
     /// A text.
     Text(Text),
+}
+
+/// What an object must be besides having its fields.
+#[derive(Debug, Clone, Copy)]
+pub enum Condition {
+    /// The first field is there only with the second.
+    Needs(&'static str, &'static str),
+    /// Where a list of the first field's object (the second) has several entries, the third field is there.
+    Several(&'static str, &'static str, &'static str),
+    /// The first field's object has a field of its own, or the second field is there.
+    NotEmptyUnless(&'static str, &'static str),
 }
 
 /// How many entries a list may have.
@@ -120,13 +131,13 @@ fn listed<T>(_: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
 
 /// The configuration: `WasmPlugin.spec.pluginConfig`.
 pub const CONFIGURATION: &[Field] = &[
-    field("identity", Kind::Object(IDENTITY), "Where the caller's identity comes from, and whose is believed."),
+    field("identity", Kind::Object(IDENTITY, &[]), "Where the caller's identity comes from, and whose is believed."),
     required(
         "policies",
-        Kind::List(POLICIES, &Kind::Object(POLICY)),
+        Kind::List(POLICIES, &Kind::Object(POLICY, POLICY_IS)),
         "The policies, in order. Any matching Deny denies; else every Require must match; else any matching Allow allows; else a request is allowed only if no Allow is in scope. An empty list allows everything.",
     ),
-    field("audit", Kind::Object(AUDIT), "Which decisions are logged, and to whom they are told."),
+    field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and to whom they are told."),
     field(
         "pathSafety",
         Kind::Words(|| listed(PATH_SAFETY)),
@@ -185,22 +196,28 @@ pub(super) const POLICY: &[Field] = &[
         Kind::Words(|| listed(PATH_SAFETY)),
         "The path safety of this policy's `hosts`, which must be there. That of the whole configuration where it is left out.",
     ),
-    required("traffic", Kind::Object(TRAFFIC), "What the policy does, in the fields of AgentGateway's `spec.traffic`."),
+    required("traffic", Kind::Object(TRAFFIC, &[]), "What the policy does, in the fields of AgentGateway's `spec.traffic`."),
 ];
+
+const POLICY_IS: &[Condition] = &[Condition::Needs("pathSafety", "hosts"), Condition::NotEmptyUnless("traffic", "pathSafety")];
 
 pub(super) const HOSTS: Bounds =
     Bounds { limit: MAX_HOSTS, if_empty: Some("name a host, or leave the field out for a policy of all hosts") };
 
 /// `traffic`
 pub(super) const TRAFFIC: &[Field] = &[
-    field("authorization", Kind::Object(AUTHORIZATION), "A rule that says whether a request goes on."),
-    field("transformation", Kind::Object(TRANSFORMATION), "What changes in the headers of requests that go on, and of their responses."),
+    field("authorization", Kind::Object(AUTHORIZATION, AUTHORIZATION_IS), "A rule that says whether a request goes on."),
+    field(
+        "transformation",
+        Kind::Object(TRANSFORMATION, &[]),
+        "What changes in the headers of requests that go on, and of their responses.",
+    ),
 ];
 
 /// `traffic.authorization`
 pub(super) const AUTHORIZATION: &[Field] = &[
     required("action", Kind::Words(|| listed(ACTION)), "What it means for a request to match."),
-    required("policy", Kind::Object(RULE), "The rule's expressions."),
+    required("policy", Kind::Object(RULE, &[]), "The rule's expressions."),
     field(
         "match",
         Kind::Words(|| listed(COMBINE)),
@@ -212,6 +229,8 @@ pub(super) const AUTHORIZATION: &[Field] = &[
         "What an expression that errs means, such as one that reads a header which is not there. Deny where it is left out.",
     ),
 ];
+
+const AUTHORIZATION_IS: &[Condition] = &[Condition::Several("policy", "matchExpressions", "match")];
 
 /// `traffic.authorization.policy`
 pub(super) const RULE: &[Field] = &[required(
@@ -225,8 +244,8 @@ pub(super) const MATCH_EXPRESSIONS: Bounds =
 
 /// `traffic.transformation`
 pub(super) const TRANSFORMATION: &[Field] = &[
-    field("request", Kind::Object(REQUEST), "Changes to the request's headers, in the order add, set, remove."),
-    field("response", Kind::Object(RESPONSE), "Changes to the response's headers, in the order add, set, remove."),
+    field("request", Kind::Object(REQUEST, &[]), "Changes to the request's headers, in the order add, set, remove."),
+    field("response", Kind::Object(RESPONSE, &[]), "Changes to the response's headers, in the order add, set, remove."),
 ];
 
 const SET: &str = "Headers that get one value, whatever they had. Where the value errs, the header is left out, the caller's own too.";
@@ -235,15 +254,15 @@ const REMOVE: &str = "Headers that lose all their values.";
 
 /// `traffic.transformation.request`
 pub(super) const REQUEST: &[Field] = &[
-    field("set", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Request, true))), SET),
-    field("add", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Request, false))), ADD),
+    field("set", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Request, true), &[])), SET),
+    field("add", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Request, false), &[])), ADD),
     field("remove", Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Request, pseudo: false })), REMOVE),
 ];
 
 /// `traffic.transformation.response`
 pub(super) const RESPONSE: &[Field] = &[
-    field("set", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Response, true))), SET),
-    field("add", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Response, false))), ADD),
+    field("set", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Response, true), &[])), SET),
+    field("add", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Response, false), &[])), ADD),
     field("remove", Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Response, pseudo: false })), REMOVE),
 ];
 

@@ -6,6 +6,8 @@
 mod check;
 mod diagnostic;
 mod manifest;
+mod resource;
+mod schema;
 mod source;
 mod terminal;
 mod yaml;
@@ -30,6 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Schema(schema::Args),
     /// Prints a completion script, to be sourced by the shell.
     Completion {
         /// The shell it is for.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
     let mut terminal = Terminal::new(cli.color);
     let outcome = match &cli.command {
         Command::Check(args) => check::run(args, &mut terminal),
+        Command::Schema(args) => schema::run(args, &mut terminal),
         Command::Completion { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "egressctl", &mut terminal.out);
             Ok(Exit::Success)

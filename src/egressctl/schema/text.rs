@@ -1,0 +1,41 @@
+//! What the texts of a configuration may be, as patterns of ECMA-262, which JSON Schema has.
+
+use egress_filter::cel::limits::MAX_SOURCE;
+use egress_filter::config::shape::Text;
+use egress_filter::config::{Direction, MAX_POLICY_NAME, unchangeable};
+use egress_filter::identity::MAX_TRUST_DOMAIN;
+use egress_filter::request::host::MAX_HOST;
+
+use super::json::Json;
+
+/// What a text must be.
+pub(super) fn schema(text: Text) -> Json {
+    let of = |pattern: &str| Json::object().and_field("type", "string").and_field("pattern", pattern);
+    match text {
+        Text::PolicyName => of("^[A-Za-z0-9._-]+$").and_field("maxLength", MAX_POLICY_NAME),
+        Text::Host => {
+            // With room for `*.`.
+            of(r"^(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$").and_field("maxLength", MAX_HOST.saturating_add(2))
+        }
+        Text::TrustDomain => of("^[a-z0-9._-]+$").and_field("maxLength", MAX_TRUST_DOMAIN),
+        Text::Expression => Json::object().and_field("type", "string").and_field("minLength", 1_usize).and_field("maxLength", MAX_SOURCE),
+        Text::Header { of: direction, pseudo } => of(&header(direction, pseudo)),
+    }
+}
+
+/// The pattern of the names of headers that may be changed.
+fn header(direction: Direction, pseudo: bool) -> String {
+    let refused: Vec<String> = unchangeable().map(in_any_case).collect();
+    let name = format!("(?!({})$)[A-Za-z0-9!#$%&'*+.^_`|~-]+", refused.join("|"));
+    if !pseudo {
+        return format!("^{name}$");
+    }
+    let settable: Vec<String> = direction.settable().iter().copied().map(in_any_case).collect();
+    format!("^({}|{name})$", settable.join("|"))
+}
+
+/// A pattern of a word in upper, lower or mixed case: patterns of JSON Schema have no flag for that.
+fn in_any_case(word: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphabetic() { format!("[{}{c}]", c.to_ascii_uppercase()) } else { c.to_string() };
+    word.chars().map(letter).collect()
+}

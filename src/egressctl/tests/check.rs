@@ -1,0 +1,1 @@
+//! What `egressctl check` prints.
