@@ -34,8 +34,11 @@ fn everything_has_a_description() {
             }
         }
         match schema {
+            // A condition says nothing of its own about the fields that it asks for.
             Value::Object(fields) => {
-                fields.iter().for_each(|(name, value)| look(&format!("{place}/{name}").replace("/properties", ""), value, missing))
+                for (name, value) in fields.iter().filter(|(name, _)| !["if", "then"].contains(&name.as_str())) {
+                    look(&format!("{place}/{name}").replace("/properties", ""), value, missing);
+                }
             }
             Value::Array(items) => items.iter().for_each(|value| look(place, value, missing)),
             _ => {}
