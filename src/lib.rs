@@ -36,5 +36,5 @@ pub mod outcome;
 pub mod path;
 pub mod policy;
 pub mod request;
-mod suggest;
+pub mod suggest;
 mod transform;

@@ -114,6 +114,22 @@ fn a_quoted_text_ends_with_its_quote() {
 }
 
 #[test]
+fn a_list_or_object_ends_with_its_bracket_or_its_last_entry() {
+    for (text, expected) in [
+        ("a: {b: [c]} # why", "{b: [c]}"),
+        ("a: [b, {c: d} ]\n# why", "[b, {c: d} ]"),
+        ("a:\n  b: c # why\nd: e", "b: c"),
+        ("a:\n  - b: c\n  - d\n\n# why\nd: e", "- b: c\n  - d"),
+        ("a:\n- {b: c}\n- d\n\n# why\nd: e", "{b: c}\n- d"),
+        ("a: {} # }", "{}"),
+        ("a: [b, # ]\n  \"]\" # ]\n  ] # ]", "[b, # ]\n  \"]\" # ]\n  ]"),
+    ] {
+        let node = one(text);
+        assert_eq!(&text[node.at("a").unwrap().span.clone()], expected, "{text}");
+    }
+}
+
+#[test]
 fn documents_that_are_empty_are_left_out() {
     assert_eq!(parse("---\n# nothing\n---\na: 1\n---\n").unwrap().len(), 1);
 }
