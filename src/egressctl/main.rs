@@ -33,7 +33,13 @@ struct Cli {
 enum Command {
     Check(check::Args),
     Schema(schema::Args),
-    /// Prints a completion script, to be sourced by the shell.
+    /// Prints a completion script for a shell.
+    #[command(after_help = "\
+Examples:
+
+  source <(egressctl completion bash)   # in ~/.bashrc
+  egressctl completion zsh > \"${fpath[1]}/_egressctl\"   # once
+  egressctl completion fish > ~/.config/fish/completions/egressctl.fish   # once")]
     Completion {
         /// The shell it is for.
         shell: clap_complete::Shell,
