@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::{Failure, terminal};
 
 /// A file's text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Source {
     /// Its name as it was given; `<stdin>` for `-`.
     pub(crate) name: String,
