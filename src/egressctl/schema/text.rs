@@ -8,18 +8,30 @@ use egress_filter::request::host::MAX_HOST;
 
 use super::json::Json;
 
-/// What a text must be.
+/// What a text must be. `patternErrorMessage` is no part of JSON Schema; editors show it in the place of the pattern.
 pub(super) fn schema(text: Text) -> Json {
-    let of = |pattern: &str| Json::object().and_field("type", "string").and_field("pattern", pattern);
+    let of = |pattern: &str, otherwise: &str| {
+        let schema = Json::object().and_field("type", "string").and_field("pattern", pattern);
+        schema.and_field("patternErrorMessage", otherwise)
+    };
     match text {
-        Text::PolicyName => of("^[A-Za-z0-9._-]+$").and_field("maxLength", MAX_POLICY_NAME),
+        Text::PolicyName => of("^[A-Za-z0-9._-]+$", "expected letters, digits, `-`, `_` and `.`").and_field("maxLength", MAX_POLICY_NAME),
         Text::Host => {
+            let otherwise = "expected a name such as `api.example.com`, or one leading wildcard such as `*.example.com`; no port, scheme or trailing dot";
             // With room for `*.`.
-            of(r"^(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$").and_field("maxLength", MAX_HOST.saturating_add(2))
+            let longest = MAX_HOST.saturating_add(2);
+            of(r"^(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$", otherwise).and_field("maxLength", longest)
         }
-        Text::TrustDomain => of("^[a-z0-9._-]+$").and_field("maxLength", MAX_TRUST_DOMAIN),
+        Text::TrustDomain => {
+            of("^[a-z0-9._-]+$", "expected lower-case letters, digits, `.`, `-`, `_`").and_field("maxLength", MAX_TRUST_DOMAIN)
+        }
         Text::Expression => Json::object().and_field("type", "string").and_field("minLength", 1_usize).and_field("maxLength", MAX_SOURCE),
-        Text::Header { of: direction, pseudo } => of(&header(direction, pseudo)),
+        Text::Header { of: direction, pseudo } => {
+            let mut may = vec!["a header's name"];
+            may.extend(direction.settable().iter().filter(|_| pseudo));
+            let refused: Vec<&str> = unchangeable().collect();
+            of(&header(direction, pseudo), &format!("expected {}; not {}", may.join(", "), refused.join(", ")))
+        }
     }
 }
 
