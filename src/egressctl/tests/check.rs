@@ -1,5 +1,13 @@
 //! What `egressctl check` prints, and how it exits.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 #[path = "check/attachment.rs"]
 mod attachment;
 #[path = "check/files.rs"]

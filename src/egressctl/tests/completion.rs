@@ -1,5 +1,7 @@
 //! What `egressctl completion` prints.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 

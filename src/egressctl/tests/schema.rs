@@ -1,5 +1,7 @@
 //! What `egressctl schema` prints.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::process::Command;
 
 use serde_json::Value;

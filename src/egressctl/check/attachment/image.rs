@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Lints, Place, name_or_first_line, present, word};
+use super::{Lints, Place, name_or_first_line, present};
 use crate::yaml::Node;
 
 const DIGITS: usize = 64;
