@@ -90,6 +90,17 @@ fn characters_of_a_text_are_found_in_the_source() {
         "- \"one\n   two x\"\n",
         "a: |\n\n\n  one x\n",
         "- |2\n    one x\n",
+        "a: \"one \\\n  two x\"\n",
+        "a: \"one\\\n  \\  two x\"\n",
+        "a: \"one\n\n  two x\"\n",
+        "a: 'one\n\n  two x'\n",
+        "a: >\n  one\n\n  two x\n",
+        "a: >\n  one\n\n\n  two x\n",
+        "a: >\n  one\n    two\n  three x\n",
+        "a: >\n\n  one\n   two\n\n  three x\n",
+        "a: |\n  one\n\n\n  x\n",
+        "a: |+\n    one\n      two\n\n    x\n\n",
+        "a: one\n\n  two x\n",
     ] {
         let root = one(text);
         let node = [root.at("a"), root.at("[0].a"), root.at("[0]")].into_iter().flatten().find(|node| node.as_str().is_some()).unwrap();
