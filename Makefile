@@ -30,6 +30,7 @@ test: test-native test-fuzz test-wasm test-e2e test-image ## every test: the eng
 .PHONY: test-native
 test-native: ## the engine's and egressctl's tests, natively
 	$(CARGO) test -p egress-filter --features cli
+	$(CARGO) test -p schema-agreement
 
 .PHONY: test-wasm
 test-wasm: ## the engine's tests as wasm, in Node's V8

@@ -5,7 +5,7 @@ mod lines;
 use crate::cel::guard::{self, Guard};
 use crate::cel::view::View;
 use crate::cel::{Expected, Expression, Phase, meter};
-use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, Mode, OnError, Spot};
+use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, Mode, OnError};
 use crate::outcome::{Denial, Reason};
 use crate::policy::Policy;
 use lines::Choices;
@@ -61,12 +61,7 @@ impl Rule {
         for expr in &config.expressions {
             match Expression::compile(&expr.source, Phase::Request, Expected::Rule) {
                 Ok(expression) => expressions.push(expression),
-                Err(found) => errors.extend(found.into_iter().map(|error| ConfigError {
-                    policy: Some(policy.to_owned()),
-                    place: expr.place.clone(),
-                    spot: Spot::Source { line: error.line, column: error.column },
-                    message: error.message,
-                })),
+                Err(found) => errors.extend(found.into_iter().map(|error| ConfigError::of_expression(policy, expr, error))),
             }
         }
         Rule { action: config.action, combine: config.combine, on_error: config.on_error, expressions }

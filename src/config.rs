@@ -7,10 +7,15 @@ mod decode;
 mod error;
 mod json;
 mod read;
+pub mod shape;
 #[cfg(test)]
 mod tests;
 
 pub use error::{ConfigError, Spot};
+
+pub use crate::header_name::Direction;
+#[cfg(not(target_arch = "wasm32"))]
+pub use crate::header_name::unchangeable;
 
 use crate::path::PathSafety;
 

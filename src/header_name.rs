@@ -2,11 +2,31 @@
 
 /// Whose headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub enum Direction {
     /// The request's.
     Request,
     /// The response's.
     Response,
+}
+
+impl Direction {
+    /// The pseudo-headers that may be set, lower-case.
+    #[must_use]
+    pub fn settable(self) -> &'static [&'static str] {
+        match self {
+            Direction::Request => &[":authority", ":method", ":path"],
+            Direction::Response => &[":status"],
+        }
+    }
+}
+
+/// What is set as `:authority`.
+const HOST: &str = "host";
+
+/// The headers besides pseudo-headers that no policy may change, lower-case.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn unchangeable() -> impl Iterator<Item = &'static str> {
+    std::iter::once(HOST).chain(FRAMING.iter().copied())
 }
 
 /// Headers that say how the message is framed or whose connection it is on: changing one desynchronises the two sides.
@@ -15,10 +35,7 @@ const FRAMING: &[&str] =
 
 /// Checks the lower-case `name` of a header to be changed; `pseudo` says whether `:path` and its like may be.
 pub(crate) fn check(name: &str, direction: Direction, pseudo: bool) -> Result<(), String> {
-    let settable: &[&str] = match direction {
-        Direction::Request => &[":authority", ":method", ":path"],
-        Direction::Response => &[":status"],
-    };
+    let settable = direction.settable();
     if name.starts_with(':') {
         return match (settable.contains(&name), pseudo) {
             (true, true) => Ok(()),
@@ -32,7 +49,7 @@ pub(crate) fn check(name: &str, direction: Direction, pseudo: bool) -> Result<()
     if !is_token(name.as_bytes()) {
         return Err(format!("`{}` is no header name: expected letters, digits and `!#$%&'*+-.^_`|~`", name.escape_debug()));
     }
-    if name == "host" {
+    if name == HOST {
         return Err("`host` cannot be changed: `set` `:authority`".to_owned());
     }
     if FRAMING.contains(&name) {

@@ -8,8 +8,8 @@ use thiserror::Error;
 
 /// The longest SPIFFE ID (SPIFFE-ID section 2.3).
 const MAX_ID: usize = 2048;
-/// The longest trust domain (SPIFFE-ID section 2.1).
-const MAX_TRUST_DOMAIN: usize = 255;
+/// The longest trust domain, in bytes (SPIFFE-ID section 2.1).
+pub const MAX_TRUST_DOMAIN: usize = 255;
 
 /// A SPIFFE ID (SPIFFE-ID section 2), and what it says where it has the form that Istio gives workloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

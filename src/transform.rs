@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::cel::{Expected, Expression, Phase, meter};
-use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig, Spot};
+use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig};
 use crate::header_name::{is_token, is_value, same_to_some_origin};
 use crate::outcome::Change;
 use crate::path::PathSafety;
@@ -37,12 +37,7 @@ impl HeaderRules {
                         let constant = value.constant().filter(|constant| is_legal(&name, constant.as_bytes())).map(str::to_owned);
                         compiled.push(HeaderValue { name, value, constant });
                     }
-                    Err(found) => errors.extend(found.into_iter().map(|error| ConfigError {
-                        policy: Some(policy.to_owned()),
-                        place: rule.value.place.clone(),
-                        spot: Spot::Source { line: error.line, column: error.column },
-                        message: error.message,
-                    })),
+                    Err(found) => errors.extend(found.into_iter().map(|error| ConfigError::of_expression(policy, &rule.value, error))),
                 }
             }
             compiled

@@ -124,7 +124,7 @@ fn what_cannot_be_meant_is_warned_of_and_loaded() {
     assert_eq!(warned.len(), 21, "{warned:#?}");
     assert_eq!(
         warned[0],
-        "egress filter: configuration warning: policy `p0`: policies[0].traffic.authorization.policy.matchExpressions[0]: `request.host` is never `b.com`: the policy's `hosts` do not have it"
+        "egress filter: configuration warning: policy `p0`: policies[0].traffic.authorization.policy.matchExpressions[0]: line 1, column 1: `request.host` is never `b.com`: the policy's `hosts` do not have it"
     );
     assert_eq!(warned[20], "egress filter: configuration warnings: 25, of which 20 are shown");
     let records = |logs: &[e2e::host::Log]| -> Vec<Value> { logs.iter().filter_map(|log| serde_json::from_str(&log.text).ok()).collect() };

@@ -48,7 +48,7 @@ pub fn load_record(outcome: Result<&Engine, &[ConfigError]>) -> String {
                 event: "egress-configuration",
                 verdict: "loaded",
                 policies: Some(engine.policy_count()),
-                warnings: listed.map(|warning| note(Some(&warning.policy), &warning.place, &warning.message)).collect(),
+                warnings: listed.map(|warning| note(Some(&warning.policy), &warning.place, &warning.detail())).collect(),
                 more_warnings: engine.warning_count().saturating_sub(MAX_LISTED),
                 errors: Vec::new(),
                 more_errors: 0,
@@ -97,7 +97,7 @@ mod tests {
                 "warnings": [{
                     "policy": "b",
                     "place": "policies[1].traffic.authorization.policy.matchExpressions[0]",
-                    "message": "`request.path` is never `x`: paths start with `/`",
+                    "message": "line 1, column 1: `request.path` is never `x`: paths start with `/`",
                 }],
             })
         );

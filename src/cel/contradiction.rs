@@ -5,6 +5,7 @@
 //! what they leave, one for each prefix it asks for.
 
 mod formula;
+mod point;
 mod solve;
 #[cfg(test)]
 mod soundness;
@@ -13,6 +14,7 @@ mod values;
 use super::{Code, Expression};
 use crate::config::{Combine, HostPattern};
 use formula::Reader;
+pub(crate) use point::point_of;
 use solve::{ERROR, FALSE, TRUE};
 
 /// What is known of every request that a rule is asked about.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::error::{ConfigError, Spot};
 use super::json::Json;
+use super::shape::{Bounds, Field, OFF, Word};
 use crate::suggest::did_you_mean;
 
 /// The errors found so far, and the policy being read.
@@ -59,51 +60,61 @@ impl<'j> Node<'j> {
         }
     }
 
-    /// The items of a list that may have at most `limit`.
-    pub(super) fn list(&self, limit: usize, errors: &mut Errors) -> Vec<Node<'j>> {
+    /// The items of a list.
+    pub(super) fn list(&self, bounds: Bounds, errors: &mut Errors) -> Vec<Node<'j>> {
         let Json::Array(items) = self.json else {
             self.wrong("a list", errors);
             return Vec::new();
         };
-        if items.len() > limit {
-            errors.add(&self.place, format!("has {} entries, the limit is {limit}", items.len()));
+        let name = self.place.rsplit('.').next().unwrap_or_default();
+        if items.len() > bounds.limit {
+            errors.add(&self.place, format!("`{name}` has {} entries, the limit is {}", items.len(), bounds.limit));
         }
-        items.iter().take(limit).enumerate().map(|(index, json)| Node { place: format!("{}[{index}]", self.place), json }).collect()
+        if let (true, Some(mend)) = (items.is_empty(), bounds.if_empty) {
+            errors.add(&self.place, format!("`{name}` is empty: {mend}"));
+        }
+        let places = items.iter().take(bounds.limit).enumerate();
+        places.map(|(index, json)| Node { place: format!("{}[{index}]", self.place), json }).collect()
     }
 
-    /// One of a set of words. `Off` may have come as `false`: kubectl reads YAML 1.1, where `Off` without quotes is that.
-    pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)], errors: &mut Errors) -> Option<T> {
-        let off = words.iter().find(|(word, _)| *word == "Off");
-        if let (Json::Bool(false), Some((_, value))) = (self.json, off) {
-            return Some(*value);
+    /// One of a set of words.
+    pub(super) fn word<T: Copy>(&self, words: &[Word<T>], errors: &mut Errors) -> Option<T> {
+        let off = words.iter().find(|word| word.word == OFF);
+        if let (Json::Bool(false), Some(off)) = (self.json, off) {
+            return Some(off.value);
         }
         let text = self.string(errors)?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        let found = words.iter().find(|word| word.word == text).map(|word| word.value);
         if found.is_none() {
-            let known: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
-            let hint = did_you_mean(text, words.iter().map(|(word, _)| *word));
+            let known: Vec<String> = words.iter().map(|word| format!("`{}`", word.word)).collect();
+            let hint = did_you_mean(text, words.iter().map(|word| word.word));
             errors.add(&self.place, format!("unknown value `{}`{hint}: expected {}", text.escape_debug(), known.join(", ")));
         }
         found
     }
 
-    /// The fields of an object, none but those of `known`, none twice, none null: an empty `hosts:` in YAML is null, and
-    /// read as left out it would mean every host.
-    pub(super) fn object(&self, known: &'static [&'static str], errors: &mut Errors) -> Option<Object<'j>> {
+    /// The fields of an object: none but those of its shape, none twice, none null (an empty `hosts:` in YAML is null, and
+    /// read as left out it would mean every host), and all that it must have.
+    pub(super) fn object(&self, shape: &[Field], errors: &mut Errors) -> Option<Object<'j>> {
         let Json::Object(fields) = self.json else {
             self.wrong("an object", errors);
             return None;
         };
         for (index, (name, value)) in fields.iter().enumerate() {
             let shown = || name.escape_debug();
-            if !known.contains(&&**name) {
-                let hint = did_you_mean(name, known.iter().copied());
-                let expected: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+            if !shape.iter().any(|field| field.name == name) {
+                let hint = did_you_mean(name, shape.iter().map(|field| field.name));
+                let expected: Vec<String> = shape.iter().map(|field| format!("`{}`", field.name)).collect();
                 errors.add_of_field(&self.place, name, format!("unknown field `{}`{hint}: expected {}", shown(), expected.join(", ")));
             } else if fields.iter().take(index).any(|(earlier, _)| earlier == name) {
                 errors.add_of_field(&self.place, name, format!("field `{}` is given twice: leave one out", shown()));
             } else if *value == Json::Null {
                 errors.add_of_field(&self.place, name, format!("field `{}` is null: give it a value, or leave it out", shown()));
+            }
+        }
+        for field in shape.iter().filter(|field| field.required) {
+            if !fields.iter().any(|(name, _)| name == field.name) {
+                errors.add(&self.place, format!("field `{}` is missing", field.name));
             }
         }
         Some(Object { place: self.place.clone(), fields })
@@ -113,7 +124,7 @@ impl<'j> Node<'j> {
 /// An object and its place.
 #[derive(Debug)]
 pub(super) struct Object<'j> {
-    place: String,
+    pub(super) place: String,
     fields: &'j [(Cow<'j, str>, Json<'j>)],
 }
 
@@ -124,17 +135,7 @@ impl<'j> Object<'j> {
         Some(Node { place: self.place_of(name), json })
     }
 
-    /// The field; it is an error for it not to be there.
-    pub(super) fn require(&self, name: &str, errors: &mut Errors) -> Option<Node<'j>> {
-        let found = self.get(name);
-        // One that is null has been told of.
-        if found.is_none() && !self.fields.iter().any(|(field, _)| field == name) {
-            errors.add(&self.place, format!("field `{name}` is missing"));
-        }
-        found
-    }
-
-    pub(super) fn place_of(&self, name: &str) -> String {
+    fn place_of(&self, name: &str) -> String {
         if self.place.is_empty() { name.to_owned() } else { [&self.place, ".", name].concat() }
     }
 }

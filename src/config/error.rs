@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::Expr;
+use crate::cel::ExprError;
+
 /// One error of a configuration: the policy and the place it is in, and the mend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
@@ -16,7 +19,7 @@ pub struct ConfigError {
     pub message: String,
 }
 
-/// What of a value an error is about.
+/// What of a value an error or a warning is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spot {
     /// All of it.
@@ -32,14 +35,32 @@ pub enum Spot {
     },
 }
 
+impl Spot {
+    /// A message, with line and column where it is about a point in an expression.
+    pub(crate) fn with<'m>(&self, message: &'m str) -> Cow<'m, str> {
+        match self {
+            Spot::Source { line, column } => Cow::Owned(format!("line {line}, column {column}: {message}")),
+            Spot::Whole | Spot::Field(_) => Cow::Borrowed(message),
+        }
+    }
+}
+
 impl ConfigError {
+    /// What is wrong with an expression of a policy.
+    pub(crate) fn of_expression(policy: &str, expr: &Expr, error: ExprError) -> ConfigError {
+        ConfigError {
+            // A policy whose name is missing has an empty one here.
+            policy: (!policy.is_empty()).then(|| policy.to_owned()),
+            place: expr.place.clone(),
+            spot: Spot::Source { line: error.line, column: error.column },
+            message: error.message,
+        }
+    }
+
     /// The message, with line and column where it is about a point in an expression.
     #[must_use]
     pub fn detail(&self) -> Cow<'_, str> {
-        match self.spot {
-            Spot::Source { line, column } => Cow::Owned(format!("line {line}, column {column}: {}", self.message)),
-            Spot::Whole | Spot::Field(_) => Cow::Borrowed(&self.message),
-        }
+        self.spot.with(&self.message)
     }
 }
 

@@ -2,17 +2,15 @@
 
 use super::decode::{Errors, Node, Object};
 use super::json::Json;
+use super::shape::{self, Field};
 use super::{
     Action, AuditLog, AuthorizationConfig, Combine, Config, ConfigError, Expr, HeaderRulesConfig, HeaderValueConfig, HostBinding,
-    HostPattern, IdentityConfig, IdentitySource, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_POLICY_NAME, MAX_TRANSFORMATIONS,
-    MAX_TRUST_DOMAINS, Mode, OnError, PolicyConfig,
+    HostPattern, IdentityConfig, MAX_POLICY_NAME, Mode, PolicyConfig,
 };
 use crate::header_name::{self, Direction};
 use crate::identity::is_trust_domain;
 use crate::path::PathSafety;
 use crate::request::host::is_host_name;
-
-const PATH_SAFETY: &[(&str, PathSafety)] = &[("Strict", PathSafety::Strict), ("Lenient", PathSafety::Lenient), ("Off", PathSafety::Off)];
 
 impl Config {
     /// Reads a configuration.
@@ -48,7 +46,7 @@ impl Config {
             }
         };
         let root = Node { place: String::new(), json: &json };
-        if let Some(root) = root.object(&["identity", "policies", "audit", "pathSafety", "hostBinding"], &mut errors) {
+        if let Some(root) = root.object(shape::CONFIGURATION, &mut errors) {
             read_root(&root, &mut config, &mut errors);
         }
         (config, errors.found)
@@ -60,47 +58,34 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
         config.identity = read_identity(&node, errors);
     }
     if let Some(node) = root.get("pathSafety") {
-        config.path_safety = node.word(PATH_SAFETY, errors).unwrap_or_default();
+        config.path_safety = node.word(shape::PATH_SAFETY, errors).unwrap_or_default();
     }
     if let Some(node) = root.get("hostBinding") {
-        let words = [("Strict", HostBinding::Strict), ("Off", HostBinding::Off)];
-        config.host_binding = node.word(&words, errors).unwrap_or_default();
+        config.host_binding = node.word(shape::HOST_BINDING, errors).unwrap_or_default();
     }
-    if let Some(audit) = root.get("audit").and_then(|node| node.object(&["log", "accessLog"], errors)) {
+    if let Some(audit) = root.get("audit").and_then(|node| node.object(shape::AUDIT, errors)) {
         if let Some(node) = audit.get("log") {
-            let words = [("All", AuditLog::All), ("Denied", AuditLog::Denied), ("None", AuditLog::None)];
-            config.audit = node.word(&words, errors).unwrap_or_default();
+            config.audit = node.word(shape::AUDIT_LOG, errors).unwrap_or_default();
         }
         if let Some(node) = audit.get("accessLog") {
             config.access_log = node.boolean(errors).unwrap_or_default();
         }
     }
-    if let Some(node) = root.require("policies", errors) {
-        config.policies = node.list(MAX_POLICIES, errors).iter().filter_map(|node| read_policy(node, errors)).collect();
+    if let Some(node) = root.get("policies") {
+        config.policies = node.list(shape::POLICIES, errors).iter().filter_map(|node| read_policy(node, errors)).collect();
         refuse_duplicate_names(&config.policies, errors);
     }
 }
 
 fn read_identity(node: &Node<'_>, errors: &mut Errors) -> IdentityConfig {
     let mut identity = IdentityConfig::default();
-    let Some(fields) = node.object(&["sources", "trustDomains"], errors) else { return identity };
+    let Some(fields) = node.object(shape::IDENTITY, errors) else { return identity };
     if let Some(node) = fields.get("sources") {
-        let words = [
-            ("filterState", IdentitySource::FilterState),
-            ("peerCertificate", IdentitySource::PeerCertificate),
-            ("forwardedClientCert", IdentitySource::ForwardedClientCert),
-        ];
-        let items = node.list(words.len(), errors);
-        identity.sources = items.iter().filter_map(|item| item.word(&words, errors)).collect();
-        if items.is_empty() {
-            errors.add(&node.place, "is empty, so no caller would have an identity: name a source, or leave the field out");
-        }
+        let items = node.list(shape::SOURCES, errors);
+        identity.sources = items.iter().filter_map(|item| item.word(shape::IDENTITY_SOURCES, errors)).collect();
     }
     if let Some(node) = fields.get("trustDomains") {
-        let items = node.list(MAX_TRUST_DOMAINS, errors);
-        if items.is_empty() {
-            errors.add(&node.place, "is empty: name a trust domain, or leave the field out to believe any that TLS let in");
-        }
+        let items = node.list(shape::TRUST_DOMAINS, errors);
         for item in items {
             let Some(name) = item.string(errors) else { continue };
             if is_trust_domain(name) {
@@ -128,8 +113,8 @@ fn read_policy(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConfig> {
 }
 
 fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConfig> {
-    let fields = node.object(&["name", "hosts", "mode", "pathSafety", "traffic"], errors)?;
-    let name = fields.require("name", errors).and_then(|node| read_name(&node, errors)).unwrap_or_default();
+    let fields = node.object(shape::POLICY, errors)?;
+    let name = fields.get("name").and_then(|node| read_name(&node, errors)).unwrap_or_default();
     let mut policy = PolicyConfig {
         name,
         place: node.place.clone(),
@@ -141,53 +126,58 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         response: HeaderRulesConfig::default(),
     };
     if let Some(node) = fields.get("hosts") {
-        let items = node.list(MAX_HOSTS, errors);
-        if items.is_empty() {
-            errors.add(&node.place, "is empty: name a host, or leave the field out for a policy of all hosts");
-        }
+        let items = node.list(shape::HOSTS, errors);
         policy.hosts = items.iter().filter_map(|item| read_host(item, errors)).collect();
     }
     if let Some(node) = fields.get("mode") {
-        policy.mode = node.word(&[("Enforce", Mode::Enforce), ("Shadow", Mode::Shadow)], errors).unwrap_or_default();
+        policy.mode = node.word(shape::MODE, errors).unwrap_or_default();
     }
     if let Some(node) = fields.get("pathSafety") {
-        policy.path_safety = node.word(PATH_SAFETY, errors);
+        policy.path_safety = node.word(shape::PATH_SAFETY, errors);
         if fields.get("hosts").is_none() {
-            errors.add(&node.place, "needs `hosts`: without them it would be every host's; set `pathSafety` at the top level for that");
+            errors.add(
+                &node.place,
+                "`pathSafety` needs `hosts`: without them it would be every host's; set `pathSafety` at the top level for that",
+            );
         }
     }
-    let traffic = fields.require("traffic", errors)?;
-    let place = traffic.place.clone();
-    let traffic = traffic.object(&["authorization", "transformation"], errors)?;
-    let authorization = traffic.get("authorization");
-    let transformation = traffic.get("transformation");
-    if authorization.is_none() && transformation.is_none() && policy.path_safety.is_none() {
-        errors.add(&place, "is empty: give `authorization`, `transformation` or both");
-    }
-    policy.authorization = authorization.and_then(|node| read_authorization(&node, errors));
-    if let Some(directions) = transformation.and_then(|node| node.object(&["request", "response"], errors)) {
-        if let Some(node) = directions.get("request") {
-            policy.request = read_header_rules(&node, Direction::Request, errors);
-        }
-        if let Some(node) = directions.get("response") {
-            policy.response = read_header_rules(&node, Direction::Response, errors);
-        }
+    // Without it, the policy is still there for those after it to be told from.
+    if let Some(traffic) = fields.get("traffic").and_then(|node| node.object(shape::TRAFFIC, errors)) {
+        read_traffic(&traffic, &mut policy, errors);
     }
     Some(policy)
 }
 
+fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Errors) {
+    let authorization = traffic.get("authorization");
+    let transformation = traffic.get("transformation");
+    if authorization.is_none() && transformation.is_none() && policy.path_safety.is_none() {
+        errors.add(&traffic.place, "`traffic` is empty: give `authorization`, `transformation` or both");
+    }
+    policy.authorization = authorization.and_then(|node| read_authorization(&node, errors));
+    if let Some(directions) = transformation.and_then(|node| node.object(shape::TRANSFORMATION, errors)) {
+        if let Some(node) = directions.get("request") {
+            policy.request = read_header_rules(&node, Direction::Request, shape::REQUEST, errors);
+        }
+        if let Some(node) = directions.get("response") {
+            policy.response = read_header_rules(&node, Direction::Response, shape::RESPONSE, errors);
+        }
+    }
+}
+
+/// The name, or what of an illegal one is shown: the policy's other errors are told with it.
 fn read_name(node: &Node<'_>, errors: &mut Errors) -> Option<String> {
     let name = node.string(errors)?;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let shown: String = name.chars().take(MAX_POLICY_NAME).collect();
     if name.is_empty() || name.len() > MAX_POLICY_NAME || !name.bytes().all(legal) {
         let message = format!(
             "`{}` is no policy name: expected 1 to {MAX_POLICY_NAME} letters, digits, `-`, `_` and `.` (it becomes part of a metric's name)",
-            name.chars().take(MAX_POLICY_NAME).collect::<String>().escape_debug()
+            shown.escape_debug()
         );
         errors.add(&node.place, message);
-        return None;
     }
-    Some(name.to_owned())
+    Some(shown)
 }
 
 fn refuse_duplicate_names(policies: &[PolicyConfig], errors: &mut Errors) {
@@ -219,33 +209,29 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
     Some(if wildcard { HostPattern::Under(format!(".{name}")) } else { HostPattern::Exact(name.to_owned()) })
 }
 
+/// Reads a rule. One of which another part is wrong is not used, but its expressions are still checked.
 fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<AuthorizationConfig> {
-    let fields = node.object(&["action", "policy", "match", "onError"], errors)?;
-    let words = [("Allow", Action::Allow), ("Deny", Action::Deny), ("Require", Action::Require)];
-    let action = fields.require("action", errors).and_then(|node| node.word(&words, errors));
-    let combine = fields.get("match").and_then(|node| node.word(&[("All", Combine::All), ("Any", Combine::Any)], errors));
-    let on_error = fields.get("onError").and_then(|node| node.word(&[("Deny", OnError::Deny), ("Ignore", OnError::Ignore)], errors));
-    let policy = fields.require("policy", errors).and_then(|node| node.object(&["matchExpressions"], errors))?;
-    let list = policy.require("matchExpressions", errors)?;
-    let items = list.list(MAX_MATCH_EXPRESSIONS, errors);
-    if items.is_empty() {
-        errors.add(&list.place, "is empty: give an expression (`true` for one that always matches)");
-    }
+    let fields = node.object(shape::AUTHORIZATION, errors)?;
+    let action = fields.get("action").and_then(|node| node.word(shape::ACTION, errors));
+    let combine = fields.get("match").and_then(|node| node.word(shape::COMBINE, errors));
+    let on_error = fields.get("onError").and_then(|node| node.word(shape::ON_ERROR, errors));
+    let policy = fields.get("policy").and_then(|node| node.object(shape::RULE, errors));
+    let items = policy.and_then(|policy| policy.get("matchExpressions")).map(|node| node.list(shape::MATCH_EXPRESSIONS, errors));
+    let items = items.unwrap_or_default();
     if items.len() > 1 && fields.get("match").is_none() {
         errors.add(
-            &fields.place_of("match"),
+            &fields.place,
             format!(
-                "is missing: say whether the {} expressions must match `All` or `Any` (AgentGateway's documentation says all, its controller does any)",
+                "field `match` is missing: say whether the {} expressions must match `All` or `Any` (AgentGateway's documentation says all, its controller does any)",
                 items.len()
             ),
         );
     }
-    let expressions = items.iter().filter_map(|item| read_expression(item, errors)).collect();
     Some(AuthorizationConfig {
-        action: action?,
+        action: action.unwrap_or(Action::Deny),
         combine: combine.unwrap_or(Combine::All),
         on_error: on_error.unwrap_or_default(),
-        expressions,
+        expressions: items.iter().filter_map(|item| read_expression(item, errors)).collect(),
     })
 }
 
@@ -254,26 +240,26 @@ fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
     Some(Expr { place: node.place.clone(), source: source.to_owned() })
 }
 
-fn read_header_rules(node: &Node<'_>, direction: Direction, errors: &mut Errors) -> HeaderRulesConfig {
-    let Some(fields) = node.object(&["set", "add", "remove"], errors) else { return HeaderRulesConfig::default() };
+fn read_header_rules(node: &Node<'_>, direction: Direction, shape: &[Field], errors: &mut Errors) -> HeaderRulesConfig {
+    let Some(fields) = node.object(shape, errors) else { return HeaderRulesConfig::default() };
     let values = |name: &str, pseudo_allowed: bool, errors: &mut Errors| -> Vec<HeaderValueConfig> {
         let Some(node) = fields.get(name) else { return Vec::new() };
-        let items = node.list(MAX_TRANSFORMATIONS, errors);
+        let items = node.list(shape::HEADERS, errors);
         items.iter().filter_map(|item| read_header_value(item, direction, pseudo_allowed, errors)).collect()
     };
     let set = values("set", true, errors);
     let add = values("add", false, errors);
     let remove = fields.get("remove").map_or_else(Vec::new, |node| {
-        let items = node.list(MAX_TRANSFORMATIONS, errors);
+        let items = node.list(shape::HEADERS, errors);
         items.iter().filter_map(|item| read_header_name(item, direction, false, errors)).collect()
     });
     HeaderRulesConfig { set, add, remove }
 }
 
 fn read_header_value(node: &Node<'_>, direction: Direction, pseudo: bool, errors: &mut Errors) -> Option<HeaderValueConfig> {
-    let fields = node.object(&["name", "value"], errors)?;
-    let name = fields.require("name", errors).and_then(|node| read_header_name(&node, direction, pseudo, errors));
-    let value = fields.require("value", errors).and_then(|node| read_expression(&node, errors));
+    let fields = node.object(&shape::header_value(direction, pseudo), errors)?;
+    let name = fields.get("name").and_then(|node| read_header_name(&node, direction, pseudo, errors));
+    let value = fields.get("value").and_then(|node| read_expression(&node, errors));
     // The expression is checked even where the name is wrong: all errors are told at once.
     Some(HeaderValueConfig { name: name.unwrap_or_default(), value: value? })
 }

@@ -92,7 +92,7 @@ fn every_error_names_its_place_and_the_mend() {
         ),
         (
             r#"{"policies": [], "identity": {"trustDomains": []}}"#.to_owned(),
-            "identity.trustDomains: is empty: name a trust domain, or leave the field out to believe any that TLS let in",
+            "identity.trustDomains: `trustDomains` is empty: name a trust domain, or leave the field out to believe any that TLS let in",
         ),
         (
             r#"{"policies": [], "identity": {"trustDomains": ["Cluster.local"]}}"#.to_owned(),
@@ -103,7 +103,7 @@ fn every_error_names_its_place_and_the_mend() {
             "identity.sources[0]: unknown value `xfcc`: expected `filterState`, `peerCertificate`, `forwardedClientCert`",
         ),
         (r#"{"policies": [{"traffic": {}}]}"#.to_owned(), "policies[0]: field `name` is missing"),
-        (policy(r#""traffic": {}"#), "policy `p`: policies[0].traffic: is empty: give `authorization`, `transformation` or both"),
+        (policy(r#""traffic": {}"#), "policy `p`: policies[0].traffic: `traffic` is empty: give `authorization`, `transformation` or both"),
         (
             policy(r#""traffic": {"extAuth": {}, "authorization": {"action": "Allow", "policy": {"matchExpressions": ["true"]}}}"#),
             "policy `p`: policies[0].traffic: unknown field `extAuth`: expected `authorization`, `transformation`",
@@ -114,11 +114,11 @@ fn every_error_names_its_place_and_the_mend() {
         ),
         (
             policy(r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": []}}}"#),
-            "policy `p`: policies[0].traffic.authorization.policy.matchExpressions: is empty: give an expression (`true` for one that always matches)",
+            "policy `p`: policies[0].traffic.authorization.policy.matchExpressions: `matchExpressions` is empty: give an expression (`true` for one that always matches)",
         ),
         (
             policy(r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": ["true", "false"]}}}"#),
-            "policy `p`: policies[0].traffic.authorization.match: is missing: say whether the 2 expressions must match `All` or `Any` (AgentGateway's documentation says all, its controller does any)",
+            "policy `p`: policies[0].traffic.authorization: field `match` is missing: say whether the 2 expressions must match `All` or `Any` (AgentGateway's documentation says all, its controller does any)",
         ),
         (
             policy(r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [true]}}}"#),
@@ -130,11 +130,11 @@ fn every_error_names_its_place_and_the_mend() {
         ),
         (
             policy(&format!(r#""hosts": [], {RULE}"#)),
-            "policy `p`: policies[0].hosts: is empty: name a host, or leave the field out for a policy of all hosts",
+            "policy `p`: policies[0].hosts: `hosts` is empty: name a host, or leave the field out for a policy of all hosts",
         ),
         (
             policy(&format!(r#""pathSafety": "Off", {RULE}"#)),
-            "policy `p`: policies[0].pathSafety: needs `hosts`: without them it would be every host's; set `pathSafety` at the top level for that",
+            "policy `p`: policies[0].pathSafety: `pathSafety` needs `hosts`: without them it would be every host's; set `pathSafety` at the top level for that",
         ),
         (
             policy(r#""traffic": {"transformation": {"request": {"remove": ["Host"]}}}"#),
@@ -172,7 +172,7 @@ fn all_errors_are_told_at_once() {
 fn limits_are_kept() {
     let many = |n: usize, one: &str| vec![one; n].join(",");
     for (json, limit) in [
-        (policy(&format!(r#""hosts": [{}], {RULE}"#, many(257, "\"a\""))), "policies[0].hosts: has 257 entries, the limit is 256"),
+        (policy(&format!(r#""hosts": [{}], {RULE}"#, many(257, "\"a\""))), "policies[0].hosts: `hosts` has 257 entries, the limit is 256"),
         (
             policy(&format!(
                 r#""traffic": {{"authorization": {{"action": "Allow", "match": "Any", "policy": {{"matchExpressions": [{}]}}}}}}"#,
@@ -184,7 +184,7 @@ fn limits_are_kept() {
             policy(&format!(r#""traffic": {{"transformation": {{"request": {{"remove": [{}]}}}}}}"#, many(65, "\"a\""))),
             "has 65 entries, the limit is 64",
         ),
-        (format!(r#"{{"policies": [{}]}}"#, many(20_001, "{}")), "policies: has 20001 entries, the limit is 20000"),
+        (format!(r#"{{"policies": [{}]}}"#, many(20_001, "{}")), "policies: `policies` has 20001 entries, the limit is 20000"),
     ] {
         assert!(errors(&json).iter().any(|error| error.contains(limit)), "{limit}");
     }

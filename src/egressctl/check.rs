@@ -1,20 +1,43 @@
 //! `egressctl check`: validates configurations, alone or in their resources.
 
-use std::io::Write as _;
+mod attachment;
+mod files;
+mod report;
 
+use egress_filter::config::shape::CONFIGURATION;
 use egress_filter::policy::Engine;
-use serde::Serialize;
+use egress_filter::suggest::nearest;
 
-use crate::diagnostic::{Diagnostic, Severity, render};
-use crate::manifest::{Manifest, Plugin};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::manifest::{Kind, Manifest, Plugin};
 use crate::source::Source;
-use crate::terminal::{BAD, Format, GOOD, ODD, Terminal, painted};
+use crate::terminal::Terminal;
+use crate::yaml::{Node, Value};
 use crate::{Exit, Failure};
+use attachment::Attached;
+use files::Input;
+use report::Format;
 
 /// Validates pluginConfig, WasmPlugin and TrafficExtension: all errors and warnings, with file, line and column.
+///
+/// The policies are loaded by the engine that runs in the waypoint, from YAML read as kubectl reads it. Of a resource it is also
+/// checked whether a waypoint would attach it, and what comes of requests where the filter fails. An error is what would not load,
+/// or not be enforced as it is written; a warning is what is legal and can hardly be meant; a note is worth knowing.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+
+  egressctl check policy.yaml
+  egressctl check --deny-warnings filter-config/
+  kubectl -n egress-direct get wasmplugin egress-filter -o yaml | egressctl check -
+  helm template chart/ | egressctl check --output github -
+
+A resource of another filter (a pluginConfig without policies, and an image that is not called egress-...) is left out with a note.
+
+Exit code: 0 if no error was found, 1 if one was (with --deny-warnings, also for a warning), 2 if a file cannot be read.")]
 pub(crate) struct Args {
-    /// YAML or JSON, several documents in a file if need be; `-` for standard input.
+    /// YAML or JSON, several documents in a file if need be; a folder, for all such files below it that have a configuration in
+    /// them; `-` for standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
     /// How to print what is found.
@@ -34,87 +57,96 @@ struct Checked {
     found: Vec<Diagnostic>,
 }
 
-/// The JSON document of `--output json`.
-#[derive(Debug, Serialize)]
-struct Report<'a> {
-    plugins: usize,
-    policies: usize,
-    errors: usize,
-    warnings: usize,
-    diagnostics: Vec<&'a Diagnostic>,
-}
-
 pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
-    let mut files = Vec::with_capacity(args.files.len());
+    let mut checked = Vec::new();
+    let mut attached = Attached::default();
     for name in &args.files {
-        files.push(check(name)?);
-    }
-    let diagnostics: Vec<&Diagnostic> = files.iter().flat_map(|file| &file.found).collect();
-    let count = |severity| diagnostics.iter().filter(|found| found.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let (plugins, policies) = files.iter().fold((0_usize, 0_usize), |(plugins, policies), file| {
-        (plugins.saturating_add(file.plugins), policies.saturating_add(file.policies))
-    });
-    match args.output {
-        Format::Json => {
-            let report = Report { plugins, policies, errors, warnings, diagnostics };
-            serde_json::to_writer_pretty(&mut terminal.out, &report).map_err(std::io::Error::from)?;
-            writeln!(terminal.out)?;
+        let before = checked.len();
+        for input in files::below(name)? {
+            checked.push(check(&input, &mut attached)?);
         }
-        Format::Text => {
-            for file in &files {
-                for found in &file.found {
-                    writeln!(terminal.out, "{}\n", render(&file.source, found))?;
-                }
-            }
-            let of = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-            let (style, verdict) = match (errors, warnings) {
-                (0, 0) => (GOOD, "ok".to_owned()),
-                (0, warnings) => (ODD, of(warnings, "warning")),
-                (errors, 0) => (BAD, of(errors, "error")),
-                (errors, warnings) => (BAD, format!("{}, {}", of(errors, "error"), of(warnings, "warning"))),
-            };
-            let (plugins, policies) = (of(plugins, "configuration"), of(policies, "policy").replace("policys", "policies"));
-            writeln!(terminal.out, "{}: {plugins}, {policies}", painted(style, verdict))?;
+        // Of a file this is told in its place.
+        let files = checked.get(before..).unwrap_or_default();
+        if std::path::Path::new(name).is_dir() && files.iter().all(|file: &Checked| file.plugins == 0 && file.found.is_empty()) {
+            return Err(Failure::Usage(format!("nothing to check in `{name}`: {NOTHING} in its files")));
         }
     }
-    Ok(if errors > 0 || (args.deny_warnings && warnings > 0) { Exit::Findings } else { Exit::Success })
+    report::print(&checked, args.output, terminal)?;
+    let is_bad = |found: &Diagnostic| found.severity == Severity::Error || (args.deny_warnings && found.severity == Severity::Warning);
+    Ok(if checked.iter().flat_map(|file| &file.found).any(is_bad) { Exit::Findings } else { Exit::Success })
 }
 
-fn check(name: &str) -> Result<Checked, Failure> {
-    let manifest = match Manifest::read(name)? {
+const NOTHING: &str = "no pluginConfig, WasmPlugin or TrafficExtension of the egress filter";
+
+fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
+    let manifest = match Manifest::read(&input.name)? {
         Ok(manifest) => manifest,
         Err((source, error)) => return Ok(Checked { source, plugins: 0, policies: 0, found: vec![error] }),
     };
-    let plugins = manifest.plugins();
-    let (mut found, mut policies) = (Vec::new(), 0_usize);
-    if plugins.is_empty() {
-        let message = "nothing to check: no pluginConfig, WasmPlugin or TrafficExtension in this file".to_owned();
-        found.push(Diagnostic::error(&manifest.source, 0..0, message));
+    let source = &manifest.source;
+    let (mut found, mut plugins, mut policies) = (Vec::new(), 0_usize, 0_usize);
+    for plugin in manifest.plugins() {
+        if !is_ours(plugin, input) {
+            if plugin.kind != Kind::PluginConfig {
+                let message = format!("not checked: {} is another filter's, as it has no policies", plugin.title());
+                let span = plugin.resource.field("kind").map_or_else(|| plugin.resource.span.clone(), |(_, kind)| kind.span.clone());
+                found.push(Diagnostic::new(Severity::Note, source, span, message));
+            }
+            continue;
+        }
+        plugins = plugins.saturating_add(1);
+        policies = policies.saturating_add(check_configuration(source, plugin, &mut found));
+        found.extend(attachment::lint(source, plugin));
+        found.extend(attached.add(source, plugin));
     }
-    for plugin in &plugins {
-        policies = policies.saturating_add(check_configuration(&manifest.source, *plugin, &mut found));
+    if plugins == 0 && !input.in_folder {
+        found.push(Diagnostic::error(source, 0..0, format!("nothing to check: {NOTHING} in this file")));
     }
-    let plugins = plugins.len();
     found.sort_by_key(|found| found.span.start);
     Ok(Checked { source: manifest.source, plugins, policies, found })
 }
 
+/// Whether a configuration is this filter's. In doubt it is: what is left out is not checked.
+fn is_ours(plugin: Plugin<'_>, input: &Input) -> bool {
+    let known = |name: &str| nearest(name, CONFIGURATION.iter().map(|field| field.name)).is_some();
+    match plugin.kind {
+        // A folder has other files without a kind, such as Helm's values, and the cases of `egressctl test`.
+        Kind::PluginConfig if input.in_folder => {
+            let policies = plugin.resource.get("policies").and_then(Node::items);
+            let objects = policies.is_some_and(|policies| policies.iter().all(|policy| policy.fields().is_some()));
+            objects && plugin.resource.get("cases").is_none()
+        }
+        Kind::PluginConfig => true,
+        Kind::WasmPlugin | Kind::TrafficExtension => {
+            let fields = plugin.config.and_then(Node::fields).unwrap_or_default();
+            let url = plugin.module().and_then(|module| module.get("url")).and_then(Node::as_str).unwrap_or_default();
+            let image = url.rsplit('/').next().unwrap_or_default();
+            plugin.module().is_none() || fields.iter().any(|(key, _)| known(&key.name)) || image.starts_with("egress")
+        }
+    }
+}
+
 /// Loads a configuration as the waypoint would; the answer is how many policies it has.
 fn check_configuration(source: &Source, plugin: Plugin<'_>, found: &mut Vec<Diagnostic>) -> usize {
-    let Some(config) = plugin.config else {
+    let Some(config) = plugin.config.filter(|config| !matches!(config.value, Value::Null)) else {
         let message = format!("`{}` is missing: without a configuration the filter refuses every request", plugin.prefix());
-        found.push(Diagnostic::error(source, plugin.resource.span.clone(), message));
+        let span = plugin.resource.field("spec").map_or_else(|| plugin.resource.span.clone(), |(key, _)| key.span.clone());
+        found.push(Diagnostic::error(source, span, message).at(plugin.prefix()));
         return 0;
     };
     match Engine::load(config.to_json().as_bytes()) {
         Ok(engine) => {
             found.extend(engine.warnings().iter().map(|warning| Diagnostic::of_warning(source, plugin, warning)));
+            let more = engine.warning_count().saturating_sub(engine.warnings().len());
+            if more > 0 {
+                let message = format!("{more} more warnings are not shown");
+                found.push(Diagnostic::new(Severity::Note, source, config.span.clone(), message).at(plugin.prefix()));
+            }
             engine.policy_count()
         }
         Err(errors) => {
             found.extend(errors.iter().map(|error| Diagnostic::of_error(source, plugin, error)));
-            config.get("policies").and_then(crate::yaml::Node::items).map_or(0, <[_]>::len)
+            config.get("policies").and_then(Node::items).map_or(0, <[_]>::len)
         }
     }
 }

@@ -6,11 +6,12 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use egress_filter::config::{ConfigError, Spot};
 use egress_filter::policy::ConfigWarning;
+use saphyr_parser::ScalarStyle;
 use serde::Serialize;
 
 use crate::manifest::Plugin;
 use crate::source::Source;
-use crate::yaml::Node;
+use crate::yaml::{Node, Value};
 
 /// How bad something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -26,6 +27,7 @@ pub(crate) enum Severity {
 
 /// One thing that is to be told about a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Diagnostic {
     pub(crate) severity: Severity,
     pub(crate) file: String,
@@ -33,6 +35,8 @@ pub(crate) struct Diagnostic {
     pub(crate) line: usize,
     /// In characters, from 1.
     pub(crate) column: usize,
+    /// The column behind what it is about, on the same line.
+    pub(crate) end_column: usize,
     #[serde(skip)]
     pub(crate) span: Range<usize>,
     /// The policy it is about.
@@ -48,7 +52,8 @@ impl Diagnostic {
     pub(crate) fn new(severity: Severity, source: &Source, span: Range<usize>, message: String) -> Diagnostic {
         let span = source.first_line(span);
         let (line, column) = source.line_and_column(span.start);
-        Diagnostic { severity, file: source.name.clone(), line, column, span, policy: None, path: String::new(), message }
+        let (_, end_column) = source.line_and_column(span.end);
+        Diagnostic { severity, file: source.name.clone(), line, column, end_column, span, policy: None, path: String::new(), message }
     }
 
     pub(crate) fn error(source: &Source, span: Range<usize>, message: String) -> Diagnostic {
@@ -67,26 +72,15 @@ impl Diagnostic {
 
     /// An error that the engine tells, at its place in the file.
     pub(crate) fn of_error(source: &Source, plugin: Plugin<'_>, error: &ConfigError) -> Diagnostic {
-        let node = nearest(plugin, &error.place);
-        let span = match &error.spot {
-            Spot::Whole => node.span.clone(),
-            Spot::Field(name) => field(node, name).unwrap_or_else(|| node.span.clone()),
-            Spot::Source { line, column } => {
-                let character = node.as_str().map_or(0, |text| character_of(text, *line, *column));
-                let start = node.byte_of(&source.text, character);
-                start..word_end(&source.text, start)
-            }
-        };
+        let span = span_of(source, plugin, &error.place, &error.spot);
         let path = join(plugin.prefix(), &error.place);
         Diagnostic::error(source, span, error.message.clone()).at(path).of_policy(error.policy.clone())
     }
 
     /// A warning that the engine tells, at its place in the file.
     pub(crate) fn of_warning(source: &Source, plugin: Plugin<'_>, warning: &ConfigWarning) -> Diagnostic {
-        let node = nearest(plugin, &warning.place);
-        let start = node.byte_of(&source.text, 0);
+        let span = span_of(source, plugin, &warning.place, &warning.spot);
         let path = join(plugin.prefix(), &warning.place);
-        let span = start..node.span.end.max(start);
         Diagnostic::new(Severity::Warning, source, span, warning.message.clone()).at(path).of_policy(Some(warning.policy.clone()))
     }
 }
@@ -98,6 +92,37 @@ fn join(prefix: &str, place: &str) -> String {
         (prefix, place) if place.starts_with('[') => format!("{prefix}{place}"),
         (prefix, place) => format!("{prefix}.{place}"),
     }
+}
+
+/// What of the file an error or a warning of the engine is about.
+fn span_of(source: &Source, plugin: Plugin<'_>, place: &str, spot: &Spot) -> Range<usize> {
+    let node = nearest(plugin, place);
+    let whole = || match &node.value {
+        // Of an object or a list its name, rather than the first thing in it.
+        Value::Map(_) | Value::List(_) => name_of(plugin, place).unwrap_or_else(|| node.span.clone()),
+        // Of a text in a block its first line.
+        Value::String(_, ScalarStyle::Literal | ScalarStyle::Folded) => {
+            let start = node.byte_of(&source.text, 0);
+            start..node.span.end.max(start)
+        }
+        _ => node.span.clone(),
+    };
+    match spot {
+        Spot::Whole => whole(),
+        Spot::Field(name) => field(node, name).unwrap_or_else(whole),
+        Spot::Source { line, column } => {
+            let character = node.as_str().map_or(0, |text| character_of(text, *line, *column));
+            let start = node.byte_of(&source.text, character);
+            start..word_end(&source.text, start)
+        }
+    }
+}
+
+/// Where the name of what is at a place is written, if it is a field.
+fn name_of(plugin: Plugin<'_>, place: &str) -> Option<Range<usize>> {
+    let path = join(plugin.prefix(), place);
+    let (above, name) = path.rsplit_once('.').unwrap_or(("", &path));
+    plugin.resource.at(above)?.field(name).map(|(key, _)| key.span.clone())
 }
 
 /// The node at a place of a plugin's configuration, or the nearest above it that there is.
@@ -126,12 +151,15 @@ fn character_of(text: &str, line: usize, column: usize) -> usize {
     before.fold(0, usize::saturating_add).saturating_add(column.saturating_sub(1))
 }
 
-/// The end of the name, number or sign that begins at a byte.
+/// The end of the name, number, string or sign that begins at a byte.
 fn word_end(text: &str, start: usize) -> usize {
     let rest = text.get(start..).unwrap_or_default();
+    let line = rest.split('\n').next().unwrap_or_default();
+    let quote = ["\\\"", "\"", "'"].into_iter().find(|quote| line.starts_with(quote));
+    let closing = quote.and_then(|quote| Some(line.get(quote.len()..)?.find(quote)?.saturating_add(quote.len().saturating_mul(2))));
     let word = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.'))).unwrap_or(rest.len());
     let first = rest.chars().next().map_or(0, char::len_utf8);
-    start.saturating_add(word.max(first))
+    start.saturating_add(closing.unwrap_or(word).max(first))
 }
 
 /// For people: the message, the line and a caret. The colours are left out where the output is no terminal.
@@ -145,8 +173,10 @@ pub(crate) fn render(source: &Source, diagnostic: &Diagnostic) -> String {
         Some(policy) => format!("policy `{policy}`: {}", diagnostic.message),
         None => diagnostic.message.clone(),
     };
-    let mark = AnnotationKind::Primary.span(diagnostic.span.clone());
-    let snippet = Snippet::source(&source.text).path(&diagnostic.file).annotation(mark);
+    // Of a long file, only the one line is looked at.
+    let (number, start, line) = source.line(diagnostic.span.start);
+    let mark = AnnotationKind::Primary.span(diagnostic.span.start.saturating_sub(start)..diagnostic.span.end.saturating_sub(start));
+    let snippet = Snippet::source(line).line_start(number).path(&diagnostic.file).annotation(mark);
     let mut report: Group<'_> = level.primary_title(&title).element(snippet);
     if !diagnostic.path.is_empty() {
         report = report.element(Level::NOTE.with_name("at").message(&diagnostic.path));
@@ -157,4 +187,25 @@ pub(crate) fn render(source: &Source, diagnostic: &Diagnostic) -> String {
 /// In one line, without colours: `file:line:column: error: message`.
 pub(crate) fn plain(source: &Source, diagnostic: &Diagnostic) -> String {
     format!("{}:{}:{}: {}", source.name, diagnostic.line, diagnostic.column, diagnostic.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_a_name_a_string_or_one_sign() {
+        for (text, expected) in [
+            ("request.path == 1", "request.path"),
+            ("== 1", "="),
+            (r#""a b" && c"#, r#""a b""#),
+            ("'a' || b", "'a'"),
+            (r#"\"a\" || b"#, r#"\"a\""#),
+            ("'open\n'", "'"),
+            ("ü1.x-y", "ü1.x"),
+            ("", ""),
+        ] {
+            assert_eq!(text.get(..word_end(text, 0)), Some(expected), "{text}");
+        }
+    }
 }

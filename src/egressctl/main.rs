@@ -7,6 +7,8 @@ mod check;
 mod convert;
 mod diagnostic;
 mod manifest;
+mod resource;
+mod schema;
 mod source;
 mod terminal;
 mod test;
@@ -34,7 +36,14 @@ enum Command {
     Check(check::Args),
     Convert(convert::Args),
     Test(test::Args),
-    /// Prints a completion script, to be sourced by the shell.
+    Schema(schema::Args),
+    /// Prints a completion script for a shell.
+    #[command(after_help = "\
+Examples:
+
+  source <(egressctl completion bash)   # in ~/.bashrc
+  egressctl completion zsh > \"${fpath[1]}/_egressctl\"   # once
+  egressctl completion fish > ~/.config/fish/completions/egressctl.fish   # once")]
     Completion {
         /// The shell it is for.
         shell: clap_complete::Shell,
@@ -76,6 +85,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(args, &mut terminal),
         Command::Convert(args) => convert::run(args, &mut terminal),
         Command::Test(args) => test::run(args, &mut terminal),
+        Command::Schema(args) => schema::run(args, &mut terminal),
         Command::Completion { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "egressctl", &mut terminal.out);
             Ok(Exit::Success)

@@ -49,6 +49,11 @@ impl<'d> Plugin<'d> {
         }
     }
 
+    /// The namespace it is written for.
+    pub(crate) fn namespace(&self) -> Option<&'d str> {
+        self.resource.at("metadata.namespace").and_then(Node::as_str)
+    }
+
     /// What has `url`, `sha256` and `pluginConfig`: `spec`, or `spec.wasm` of a `TrafficExtension`.
     pub(crate) fn module(&self) -> Option<&'d Node> {
         match self.kind {
@@ -81,10 +86,8 @@ fn of_document(document: &Node) -> Vec<Plugin<'_>> {
     let of = |kind, path| vec![Plugin { kind, resource: document, config: document.at(path) }];
     match document.get("kind").and_then(Node::as_str) {
         Some("WasmPlugin") if is_istio() => of(Kind::WasmPlugin, "spec.pluginConfig"),
-        // One without `spec.wasm` is a script.
-        Some("TrafficExtension") if is_istio() && document.at("spec.wasm").is_some() => {
-            of(Kind::TrafficExtension, "spec.wasm.pluginConfig")
-        }
+        // The other form is a script.
+        Some("TrafficExtension") if is_istio() && document.at("spec.lua").is_none() => of(Kind::TrafficExtension, "spec.wasm.pluginConfig"),
         Some(kind) if kind.ends_with("List") => {
             document.get("items").and_then(Node::items).unwrap_or_default().iter().flat_map(of_document).collect()
         }

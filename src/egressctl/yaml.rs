@@ -131,13 +131,13 @@ impl<'t> Reader<'t> {
                         item => items.push(self.node(item, deeper)?),
                     }
                 };
-                let last = items.last().map_or(end, |item| item.span.end);
-                (Value::List(items), anchor, end.min(last.max(range.end)))
+                let last = items.last().map(|item| item.span.end);
+                (Value::List(items), anchor, self.end_of(&range, last, end))
             }
             Event::MappingStart(anchor, _) => {
                 let (fields, end) = self.fields(deeper)?;
-                let last = fields.last().map_or(end, |(_, value)| value.span.end);
-                (Value::Map(fields), anchor, end.min(last.max(range.end)))
+                let last = fields.last().map(|(_, value)| value.span.end);
+                (Value::Map(fields), anchor, self.end_of(&range, last, end))
             }
             Event::Alias(anchor) => {
                 let Some(found) = self.anchors.get(&anchor).cloned() else { return wrong("an alias of what is yet to come".to_owned()) };
@@ -161,6 +161,25 @@ impl<'t> Reader<'t> {
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
+    }
+
+    /// Where a list or an object ends that begins and whose last entry ends there: with its bracket or its last entry, since the
+    /// parser goes on to what comes next.
+    fn end_of(&self, start: &Range<usize>, last: Option<usize>, end: usize) -> usize {
+        // Without brackets what begins it is nothing, and what follows may be one.
+        let bracket = match self.text.get(start.clone()) {
+            Some("{") => '}',
+            Some("[") => ']',
+            _ => return end.min(last.unwrap_or(end).max(start.end)),
+        };
+        let mut comment = false;
+        let from = last.unwrap_or(start.start);
+        let rest = self.text.get(from..end).unwrap_or_default().char_indices();
+        let closing = rest.into_iter().find(|(_, c)| {
+            comment = *c != '\n' && (comment || *c == '#');
+            *c == bracket && !comment
+        });
+        closing.map_or(end, |(at, _)| from.saturating_add(at).saturating_add(1))
     }
 
     /// The fields of a mapping, and where it ends.

@@ -3,11 +3,12 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::Policy;
 use crate::cel::contradiction::{self, Known, Settled, Work};
-use crate::config::{Action, AuthorizationConfig, Config, HostPattern, Mode, OnError, PolicyConfig};
+use crate::config::{Action, AuthorizationConfig, Config, Expr, HostPattern, Mode, OnError, PolicyConfig, Spot};
 use crate::path::PathSafety;
 
 /// The most warnings that are kept; of the others, only their number.
@@ -22,13 +23,23 @@ pub struct ConfigWarning {
     pub policy: String,
     /// The JSON path, such as `policies[2].traffic.authorization.policy.matchExpressions[0]`.
     pub place: String,
+    /// What of the value there the warning is about.
+    pub spot: Spot,
     /// What is odd, in lower case, without a full stop.
     pub message: String,
 }
 
+impl ConfigWarning {
+    /// The message, with line and column where it is about a point in an expression.
+    #[must_use]
+    pub fn detail(&self) -> Cow<'_, str> {
+        self.spot.with(&self.message)
+    }
+}
+
 impl fmt::Display for ConfigWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "policy `{}`: {}: {}", self.policy, self.place, self.message)
+        write!(f, "policy `{}`: {}: {}", self.policy, self.place, self.detail())
     }
 }
 
@@ -55,20 +66,21 @@ impl Warnings {
                 strict_paths: loose.are_strict_for(config_of, config.path_safety),
             };
             let found = contradiction::examine(rule.expressions(), authorization.combine, known, &mut work);
-            let mut add = |position: Option<usize>, message: String| {
-                let place = position.and_then(|position| authorization.expressions.get(position)).map(|expr| expr.place.clone());
-                let place = place.unwrap_or_else(|| format!("{}.traffic.authorization", config_of.place));
-                warnings.add(ConfigWarning { policy: config_of.name.clone(), place, message });
+            let expr = |position: usize| authorization.expressions.get(position);
+            let mut add = |expr: Option<&Expr>, spot: Spot, message: String| {
+                let place = expr.map_or_else(|| format!("{}.traffic.authorization", config_of.place), |expr| expr.place.clone());
+                warnings.add(ConfigWarning { policy: config_of.name.clone(), place, spot, message });
             };
             for (position, message) in found.parts {
-                add(Some(position), message);
+                let point = expr(position).and_then(|expr| contradiction::point_of(&expr.source, &message, known));
+                add(expr(position), point.map_or(Spot::Whole, |(line, column)| Spot::Source { line, column }), message);
             }
             for (position, settled) in found.expressions {
-                add(Some(position), says(&settled, config_of));
+                add(expr(position), Spot::Whole, says(&settled, config_of));
             }
             if let Some(settled) = found.rule {
-                let only = (authorization.expressions.len() == 1).then_some(0);
-                add(only, format!("{}, so {}", says(&settled, config_of), effect(&settled, authorization)));
+                let only = (authorization.expressions.len() == 1).then_some(0).and_then(expr);
+                add(only, Spot::Whole, format!("{}, so {}", says(&settled, config_of), effect(&settled, authorization)));
             }
         }
         warnings

@@ -64,10 +64,13 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), &'static str> {
     })
 }
 
+/// The longest name of a host, in bytes (RFC 1035 section 2.3.4).
+pub const MAX_HOST: usize = 253;
+
 /// Whether this is a host's name: labels of letters, digits, `-` and `_`, with single dots between them.
 pub(crate) fn is_host_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    name.len() <= 253 && name.split('.').all(|label| !label.is_empty() && label.len() <= 63 && label.bytes().all(legal))
+    name.len() <= MAX_HOST && name.split('.').all(|label| !label.is_empty() && label.len() <= 63 && label.bytes().all(legal))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ struct CommandLine {
 }
 
 pub(super) fn manifest(text: &str) -> Manifest {
-    let source = Source { name: "policies.yaml".to_owned(), text: text.to_owned() };
+    let source = Source::new("policies.yaml".to_owned(), text);
     let documents = yaml::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
     Manifest { source, documents }
 }

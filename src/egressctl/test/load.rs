@@ -145,7 +145,7 @@ fn label(names: &[String]) -> String {
 
 fn inline(file: &File, config: &Node) -> Loaded {
     let engine = load(&file.source, Plugin { kind: Kind::PluginConfig, resource: config, config: Some(config) });
-    let source = Source { name: file.source.name.clone(), text: file.source.text.clone() };
+    let source = file.source.clone();
     Loaded::new(file.source.name.clone(), engine, 0, vec![source])
 }
 

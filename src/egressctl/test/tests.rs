@@ -15,7 +15,7 @@ config:
 "#;
 
 fn read_text(text: &str) -> Result<File, Vec<String>> {
-    let source = Source { name: "t/cases.yaml".to_owned(), text: text.to_owned() };
+    let source = Source::new("t/cases.yaml".to_owned(), text);
     let documents = crate::yaml::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
     read::of(Manifest { source, documents })
         .map_err(|(_, found)| found.iter().map(|found| format!("{}:{}: {}", found.line, found.column, found.message)).collect())

@@ -90,6 +90,17 @@ fn characters_of_a_text_are_found_in_the_source() {
         "- \"one\n   two x\"\n",
         "a: |\n\n\n  one x\n",
         "- |2\n    one x\n",
+        "a: \"one \\\n  two x\"\n",
+        "a: \"one\\\n  \\  two x\"\n",
+        "a: \"one\n\n  two x\"\n",
+        "a: 'one\n\n  two x'\n",
+        "a: >\n  one\n\n  two x\n",
+        "a: >\n  one\n\n\n  two x\n",
+        "a: >\n  one\n    two\n  three x\n",
+        "a: >\n\n  one\n   two\n\n  three x\n",
+        "a: |\n  one\n\n\n  x\n",
+        "a: |+\n    one\n      two\n\n    x\n\n",
+        "a: one\n\n  two x\n",
     ] {
         let root = one(text);
         let node = [root.at("a"), root.at("[0].a"), root.at("[0]")].into_iter().flatten().find(|node| node.as_str().is_some()).unwrap();
@@ -110,6 +121,22 @@ fn a_quoted_text_ends_with_its_quote() {
     for (text, expected) in [("a: 'it''s' # why", "'it''s'"), (r#"a: "b\"c"   # why"#, r#""b\"c""#), ("a: 'b'", "'b'")] {
         let node = one(text);
         assert_eq!(text.get(node.at("a").unwrap().span.clone()), Some(expected));
+    }
+}
+
+#[test]
+fn a_list_or_object_ends_with_its_bracket_or_its_last_entry() {
+    for (text, expected) in [
+        ("a: {b: [c]} # why", "{b: [c]}"),
+        ("a: [b, {c: d} ]\n# why", "[b, {c: d} ]"),
+        ("a:\n  b: c # why\nd: e", "b: c"),
+        ("a:\n  - b: c\n  - d\n\n# why\nd: e", "- b: c\n  - d"),
+        ("a:\n- {b: c}\n- d\n\n# why\nd: e", "{b: c}\n- d"),
+        ("a: {} # }", "{}"),
+        ("a: [b, # ]\n  \"]\" # ]\n  ] # ]", "[b, # ]\n  \"]\" # ]\n  ]"),
+    ] {
+        let node = one(text);
+        assert_eq!(text.get(node.at("a").unwrap().span.clone()), Some(expected), "{text}");
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn byte_of(source: &str, span: Range<usize>, value: &str, style: Scal
         walk.step(wanted)?;
     }
     walk.skip_indent();
+    walk.skip_folded(value.chars().nth(character));
     Some(span.start.saturating_add(walk.at).min(span.end))
 }
 
@@ -55,19 +56,35 @@ impl<'s> Walk<'s> {
         }
     }
 
+    /// Goes past a line's end that stands for nothing: an escaped one, and the first of several in a folded block.
+    fn skip_folded(&mut self, wanted: Option<char>) {
+        if self.style == ScalarStyle::DoubleQuoted
+            && let Some(after) = self.rest().strip_prefix("\\\n")
+        {
+            let blank = after.len().saturating_sub(after.trim_start_matches([' ', '\t']).len());
+            self.advance(blank.saturating_add(2));
+        }
+        while self.style == ScalarStyle::Folded && self.rest().starts_with('\n') && !matches!(wanted, Some(' ' | '\n')) {
+            self.advance(1);
+            self.skip_indent();
+        }
+    }
+
     /// Goes past what is written for one character of the value.
     fn step(&mut self, wanted: char) -> Option<()> {
         self.skip_indent();
+        self.skip_folded(Some(wanted));
         let rest = self.rest();
         let here = rest.chars().next()?;
-        let blank = rest.len().saturating_sub(rest.trim_start().len());
-        let ends_line = rest.get(..blank).is_some_and(|blank| blank.contains('\n'));
+        let blank = rest.get(..rest.len().saturating_sub(rest.trim_start().len())).unwrap_or_default();
         let is_block = self.indent > 0;
         if is_block && wanted == ' ' && here == '\n' {
             // A folded line's end.
             self.advance(1);
-        } else if !is_block && ends_line && matches!(wanted, ' ' | '\n') {
-            self.advance(blank);
+        } else if !is_block && blank.contains('\n') && matches!(wanted, ' ' | '\n') {
+            // One line's end is a space; of several, each but the first is a line's end.
+            let first = blank.find('\n').map_or(0, |at| at.saturating_add(1));
+            self.advance(if blank.matches('\n').count() > 2 { first } else { blank.len() });
         } else if self.style == ScalarStyle::DoubleQuoted && here == '\\' {
             self.step_escape(rest)?;
         } else if self.style == ScalarStyle::SingleQuoted && rest.starts_with("''") {

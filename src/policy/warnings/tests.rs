@@ -3,6 +3,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use serde_json::{Value, json};
 
+use crate::config::Spot;
 use crate::policy::Engine;
 
 fn warnings(config: &Value) -> Vec<String> {
@@ -337,4 +338,24 @@ fn what_takes_too_long_to_look_at_is_left() {
     let lists: Vec<String> =
         (0..3).map(|index| format!(r#"request.headers["h{index}"] in [{long}] && request.headers["h{index}"] != "/1""#)).collect();
     assert_eq!(of(&[], &lists.join(" && ")), [""; 0]);
+}
+
+#[test]
+fn a_warning_points_at_the_part_that_it_is_about() {
+    for (hosts, expression, line, column) in [
+        (&["a.com"][..], r#"request.host == "b.com""#, 1, 1),
+        (&[], r#"request.method == "GET" && request.path == "a""#, 1, 28),
+        (&[], "request.method == 'GET' &&\n  (source.port == 1 || !request.path.startsWith('a'))", 2, 25),
+        (&[], r#"request.method in ["GET", "get"]"#, 1, 27),
+        (&[], r#"default(request.path, "") == "a?b""#, 1, 1),
+        (&[], r#"request.method == "GET" && 70000 == source.port"#, 1, 28),
+        (&[], r#"request.method == "GET" ? request.path == "/" : request.path == "x""#, 1, 49),
+        (&[], r#""ä" == request.method || request.headers[":path"] == "a""#, 1, 26),
+        (&[], r#"[request.method].exists(m, m == "x") || request.path == "x""#, 1, 41),
+    ] {
+        let engine = Engine::load(json!({"policies": [policy("Allow", hosts, &[expression])]}).to_string().as_bytes()).unwrap();
+        let spots: Vec<_> = engine.warnings().iter().map(|warning| warning.spot.clone()).collect();
+        assert_eq!(spots, [Spot::Source { line, column }], "{expression}: {:?}", engine.warnings());
+        assert!(engine.warnings()[0].to_string().contains(&format!("]: line {line}, column {column}: ")), "{}", engine.warnings()[0]);
+    }
 }

@@ -33,7 +33,7 @@ fn scenarios_pass_as_cases() {
         // JSON is YAML.
         let text = json!({"config": scenario["config"], "cases": cases}).to_string();
         let documents = crate::yaml::parse(&text).unwrap();
-        let source = Source { name: path.display().to_string(), text };
+        let source = Source::new(path.display().to_string(), &text);
         let file = read::of(Manifest { source, documents }).unwrap_or_else(|(_, found)| panic!("{}: {found:#?}", path.display()));
         wrong.extend(failures(&[file]).into_iter().map(|failure| format!("{}: {failure}", path.display())));
     }

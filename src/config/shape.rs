@@ -1,0 +1,330 @@
+//! The shape of a configuration, in one table: what the reader holds it to, and what an editor's schema says.
+//!
+//! What only the schema needs is dropped when the filter is compiled to wasm.
+
+use super::{
+    Action, AuditLog, Combine, Direction, HostBinding, IdentitySource, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
+    MAX_TRUST_DOMAINS, Mode, OnError,
+};
+use crate::path::PathSafety;
+
+/// The word that may have come as `false`: kubectl reads YAML 1.1, where `Off` without quotes is that.
+pub const OFF: &str = "Off";
+
+/// A field of an object.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What its value is.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub kind: Kind,
+    /// What it is for, in a sentence or two.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub about: &'static str,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// An object of these fields, and what else it must be.
+    Object(&'static [Field], &'static [Condition]),
+    /// A list, and what its entries are.
+    List(Bounds, &'static Kind),
+    /// One of a set of words.
+    Words(Listed),
+    /// `true` or `false`.
+    Boolean,
+    /// A text.
+    Text(Text),
+}
+
+/// What an object must be besides having its fields.
+#[derive(Debug, Clone, Copy)]
+pub enum Condition {
+    /// The first field is there only with the second.
+    Needs(&'static str, &'static str),
+    /// Where a list of the first field's object (the second) has several entries, the third field is there.
+    Several(&'static str, &'static str, &'static str),
+    /// The first field's object has a field of its own, or the second field is there.
+    NotEmptyUnless(&'static str, &'static str),
+}
+
+/// How many entries a list may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// The most entries.
+    pub limit: usize,
+    /// What to do instead of leaving it empty, where it may not be.
+    pub if_empty: Option<&'static str>,
+}
+
+/// A set of words, each with what it means.
+pub type Listed = fn() -> Vec<(&'static str, &'static str)>;
+
+/// What a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Text {
+    /// The name of a policy.
+    PolicyName,
+    /// A host, or all under one.
+    Host,
+    /// A trust domain.
+    TrustDomain,
+    /// A CEL expression.
+    Expression,
+    /// The name of a header that may be changed in this direction.
+    Header {
+        /// Whose header it is.
+        of: Direction,
+        /// Whether it may be a pseudo-header such as `:path`.
+        pseudo: bool,
+    },
+}
+
+/// A word that stands for a value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Word<T> {
+    pub(super) word: &'static str,
+    pub(super) value: T,
+    #[cfg(not(target_arch = "wasm32"))]
+    about: &'static str,
+}
+
+#[cfg_attr(target_arch = "wasm32", expect(unused_variables, reason = "only a schema says what fields are for"))]
+const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
+    Field {
+        name,
+        required: false,
+        #[cfg(not(target_arch = "wasm32"))]
+        kind,
+        #[cfg(not(target_arch = "wasm32"))]
+        about,
+    }
+}
+
+const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {
+    Field { required: true, ..field(name, kind, about) }
+}
+
+#[cfg_attr(target_arch = "wasm32", expect(unused_variables, reason = "only a schema says what words mean"))]
+const fn word<T: Copy>(word: &'static str, value: T, about: &'static str) -> Word<T> {
+    Word {
+        word,
+        value,
+        #[cfg(not(target_arch = "wasm32"))]
+        about,
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn listed<T>(words: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
+    words.iter().map(|word| (word.word, word.about)).collect()
+}
+
+#[cfg(target_arch = "wasm32")]
+fn listed<T>(_: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
+    Vec::new()
+}
+
+/// The configuration: `WasmPlugin.spec.pluginConfig`.
+pub const CONFIGURATION: &[Field] = &[
+    field("identity", Kind::Object(IDENTITY, &[]), "Where the caller's identity comes from, and whose is believed."),
+    required(
+        "policies",
+        Kind::List(POLICIES, &Kind::Object(POLICY, POLICY_IS)),
+        "The policies, in order. Any matching Deny denies; else every Require must match; else any matching Allow allows; else a request is allowed only if no Allow is in scope. An empty list allows everything.",
+    ),
+    field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and to whom they are told."),
+    field(
+        "pathSafety",
+        Kind::Words(|| listed(PATH_SAFETY)),
+        "Which paths are refused with 400 before any rule, because an origin could read them in another way. Strict where it is left out.",
+    ),
+    field(
+        "hostBinding",
+        Kind::Words(|| listed(HOST_BINDING)),
+        "Whether a request's `Host` must be the service that the caller dialled; if not, it is refused with 403. Strict where it is left out.",
+    ),
+];
+
+/// `identity`
+pub(super) const IDENTITY: &[Field] = &[
+    field(
+        "sources",
+        Kind::List(SOURCES, &Kind::Words(|| listed(IDENTITY_SOURCES))),
+        "Where the caller's SPIFFE ID is looked for: the first source that says anything decides. [filterState, peerCertificate] where it is left out.",
+    ),
+    field(
+        "trustDomains",
+        Kind::List(TRUST_DOMAINS, &Kind::Text(Text::TrustDomain)),
+        "The trust domains whose callers have an identity; any that TLS let in where it is left out.",
+    ),
+];
+
+pub(super) const SOURCES: Bounds =
+    Bounds { limit: IDENTITY_SOURCES.len(), if_empty: Some("no caller would have an identity, so name a source, or leave the field out") };
+
+pub(super) const TRUST_DOMAINS: Bounds =
+    Bounds { limit: MAX_TRUST_DOMAINS, if_empty: Some("name a trust domain, or leave the field out to believe any that TLS let in") };
+
+/// `audit`
+pub(super) const AUDIT: &[Field] = &[
+    field("log", Kind::Words(|| listed(AUDIT_LOG)), "Which decisions get an audit record in Envoy's log. Denied where it is left out."),
+    field(
+        "accessLog",
+        Kind::Boolean,
+        "Whether Envoy's access log can tell each decision, as `%FILTER_STATE(wasm.egress_decision:PLAIN)%`; costs three more host calls a request. false where it is left out.",
+    ),
+];
+
+pub(super) const POLICIES: Bounds = Bounds { limit: MAX_POLICIES, if_empty: None };
+
+/// One of `policies`.
+pub(super) const POLICY: &[Field] = &[
+    required("name", Kind::Text(Text::PolicyName), "The policy's name, unique among the policies; in audit records and metrics."),
+    field(
+        "hosts",
+        Kind::List(HOSTS, &Kind::Text(Text::Host)),
+        "The hosts that the policy is for: exact names, or all under one with a leading `*.`. Every host where it is left out.",
+    ),
+    field("mode", Kind::Words(|| listed(MODE)), "Whether the policy is enforced or only reported. Enforce where it is left out."),
+    field(
+        "pathSafety",
+        Kind::Words(|| listed(PATH_SAFETY)),
+        "The path safety of this policy's `hosts`, which must be there. That of the whole configuration where it is left out.",
+    ),
+    required("traffic", Kind::Object(TRAFFIC, &[]), "What the policy does, in the fields of AgentGateway's `spec.traffic`."),
+];
+
+const POLICY_IS: &[Condition] = &[Condition::Needs("pathSafety", "hosts"), Condition::NotEmptyUnless("traffic", "pathSafety")];
+
+pub(super) const HOSTS: Bounds =
+    Bounds { limit: MAX_HOSTS, if_empty: Some("name a host, or leave the field out for a policy of all hosts") };
+
+/// `traffic`
+pub(super) const TRAFFIC: &[Field] = &[
+    field("authorization", Kind::Object(AUTHORIZATION, AUTHORIZATION_IS), "A rule that says whether a request goes on."),
+    field(
+        "transformation",
+        Kind::Object(TRANSFORMATION, &[]),
+        "What changes in the headers of requests that go on, and of their responses.",
+    ),
+];
+
+/// `traffic.authorization`
+pub(super) const AUTHORIZATION: &[Field] = &[
+    required("action", Kind::Words(|| listed(ACTION)), "What it means for a request to match."),
+    required("policy", Kind::Object(RULE, &[]), "The rule's expressions."),
+    field(
+        "match",
+        Kind::Words(|| listed(COMBINE)),
+        "How several expressions combine; needed where there are several. AgentGateway's documentation says all, its controller does any.",
+    ),
+    field(
+        "onError",
+        Kind::Words(|| listed(ON_ERROR)),
+        "What an expression that errs means, such as one that reads a header which is not there. Deny where it is left out.",
+    ),
+];
+
+const AUTHORIZATION_IS: &[Condition] = &[Condition::Several("policy", "matchExpressions", "match")];
+
+/// `traffic.authorization.policy`
+pub(super) const RULE: &[Field] = &[required(
+    "matchExpressions",
+    Kind::List(MATCH_EXPRESSIONS, &Kind::Text(Text::Expression)),
+    "CEL expressions that give a bool, over `source`, `request` and `destination`.",
+)];
+
+pub(super) const MATCH_EXPRESSIONS: Bounds =
+    Bounds { limit: MAX_MATCH_EXPRESSIONS, if_empty: Some("give an expression (`true` for one that always matches)") };
+
+/// `traffic.transformation`
+pub(super) const TRANSFORMATION: &[Field] = &[
+    field("request", Kind::Object(REQUEST, &[]), "Changes to the request's headers, in the order add, set, remove."),
+    field("response", Kind::Object(RESPONSE, &[]), "Changes to the response's headers, in the order add, set, remove."),
+];
+
+const SET: &str = "Headers that get one value, whatever they had. Where the value errs, the header is left out, the caller's own too.";
+const ADD: &str = "Headers that get one more value. Where the value errs, it is left out.";
+const REMOVE: &str = "Headers that lose all their values.";
+
+/// `traffic.transformation.request`
+pub(super) const REQUEST: &[Field] = &[
+    field("set", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Request, true), &[])), SET),
+    field("add", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Request, false), &[])), ADD),
+    field("remove", Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Request, pseudo: false })), REMOVE),
+];
+
+/// `traffic.transformation.response`
+pub(super) const RESPONSE: &[Field] = &[
+    field("set", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Response, true), &[])), SET),
+    field("add", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Response, false), &[])), ADD),
+    field("remove", Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Response, pseudo: false })), REMOVE),
+];
+
+/// `set`, `add` and `remove`
+pub(super) const HEADERS: Bounds = Bounds { limit: MAX_TRANSFORMATIONS, if_empty: None };
+
+/// One of `set` or `add`.
+pub(super) const fn header_value(of: Direction, pseudo: bool) -> [Field; 2] {
+    [
+        required("name", Kind::Text(Text::Header { of, pseudo }), "The header's name. Letter case does not matter."),
+        required("value", Kind::Text(Text::Expression), "A CEL expression that gives a string or bytes; a fixed text is `'\"text\"'`."),
+    ]
+}
+
+pub(super) const PATH_SAFETY: &[Word<PathSafety>] = &[
+    word("Strict", PathSafety::Strict, "Refuses every path that two readers could read in two ways."),
+    word("Lenient", PathSafety::Lenient, "Refuses only paths that walk out of a prefix: dot segments, backslashes, control bytes."),
+    word(OFF, PathSafety::Off, "Refuses no path."),
+];
+
+pub(super) const HOST_BINDING: &[Word<HostBinding>] = &[
+    word("Strict", HostBinding::Strict, "A request for another host than the dialled service's is refused."),
+    word(OFF, HostBinding::Off, "`Host` may say anything, so a rule on `request.host` can be dodged by dialling another service."),
+];
+
+pub(super) const IDENTITY_SOURCES: &[Word<IdentitySource>] = &[
+    word("filterState", IdentitySource::FilterState, "What a waypoint's HBONE listener wrote of the caller's certificate."),
+    word(
+        "peerCertificate",
+        IdentitySource::PeerCertificate,
+        "The URI SAN of the peer's certificate, where the filter's own listener ends mTLS.",
+    ),
+    word(
+        "forwardedClientCert",
+        IdentitySource::ForwardedClientCert,
+        "The `x-forwarded-client-cert` header, which any caller can forge unless the proxy in front removes it.",
+    ),
+];
+
+pub(super) const AUDIT_LOG: &[Word<AuditLog>] = &[
+    word("All", AuditLog::All, "Every decision."),
+    word("Denied", AuditLog::Denied, "Denials, and what a shadow policy would have denied."),
+    word("None", AuditLog::None, "No decision."),
+];
+
+pub(super) const MODE: &[Word<Mode>] = &[
+    word("Enforce", Mode::Enforce, "The policy decides."),
+    word("Shadow", Mode::Shadow, "The policy is evaluated, and what it would have denied is reported; it changes nothing."),
+];
+
+pub(super) const ACTION: &[Word<Action>] = &[
+    word("Allow", Action::Allow, "A match lets the request through, where no Deny matches and every Require does."),
+    word("Deny", Action::Deny, "A match denies the request, whatever else allows it."),
+    word("Require", Action::Require, "A request that does not match is denied."),
+];
+
+pub(super) const COMBINE: &[Word<Combine>] = &[
+    word("All", Combine::All, "The rule matches when all its expressions do."),
+    word("Any", Combine::Any, "The rule matches when one of its expressions does."),
+];
+
+pub(super) const ON_ERROR: &[Word<OnError>] = &[
+    word("Deny", OnError::Deny, "The cautious reading: a Deny denies, an Allow or Require does not match."),
+    word("Ignore", OnError::Ignore, "The expression does not match, of a Deny too."),
+];

@@ -1,0 +1,42 @@
+//! The files to look at: as they are given, and all in a folder.
+
+use std::path::{Path, PathBuf};
+
+use crate::Failure;
+
+/// A file to look at.
+#[derive(Debug)]
+pub(super) struct Input {
+    /// Its name; `-` for standard input.
+    pub(super) name: String,
+    /// It was found in a folder, and may have nothing to check in it.
+    pub(super) in_folder: bool,
+}
+
+/// The file of a name, or the YAML and JSON files of a folder and the folders in it, in the order of their names. What begins with
+/// a dot is left out.
+pub(super) fn below(name: &str) -> Result<Vec<Input>, Failure> {
+    if name == "-" || !Path::new(name).is_dir() {
+        return Ok(vec![Input { name: name.to_owned(), in_folder: false }]);
+    }
+    let (mut found, mut folders) = (Vec::new(), vec![PathBuf::from(name)]);
+    while let Some(folder) = folders.pop() {
+        let unreadable = |error| Failure::Read { name: folder.display().to_string(), error };
+        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let path = entry.path();
+            let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
+            // A link to a folder is not followed: it could lead back here.
+            if entry.file_type().map_err(unreadable)?.is_dir() {
+                folders.extend((!is_hidden).then_some(path));
+            } else if !is_hidden
+                && path.is_file()
+                && path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known))
+            {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found.into_iter().map(|path| Input { name: path.display().to_string(), in_folder: true }).collect())
+}

@@ -1,0 +1,92 @@
+//! Which files are looked at.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::run::{check, check_in};
+
+const GOOD: &str = "policies: []\n";
+
+/// A folder of its own for a test, with these files.
+fn folder(test: &str, files: &[(&str, &str)]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("egressctl-check-{test}"));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder");
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+    folder
+}
+
+#[test]
+fn a_folder_is_read_with_those_in_it() {
+    let folder = folder(
+        "folder",
+        &[
+            ("b/policy.yml", "policies: 1\n"),
+            ("a.yaml", GOOD),
+            ("c.json", r#"{"policies": 2}"#),
+            ("values.yaml", "replicas: 3\n"),
+            ("service.yaml", "apiVersion: v1\nkind: Service\n"),
+            ("tests/cases.yaml", "policies: [../a.yaml]\ncases: []\n"),
+            ("notes.txt", "policies: 3\n"),
+            (".hidden/d.yaml", "policies: 4\n"),
+            (".e.yaml", "policies: 5\n"),
+        ],
+    );
+    let found = check_in(&folder, &["."], b"");
+    let places: Vec<&str> = found.stdout.lines().filter_map(|line| line.trim().strip_prefix("--> ")).collect();
+    assert_eq!(places, Vec::<&str>::new(), "without a list of policies they are not taken for ours\n{}", found.stdout);
+    assert_eq!((found.stdout.as_str(), found.code), ("ok: 1 configuration, 0 policies\n", 0));
+    let found = check_in(&folder, &["a.yaml", "b/policy.yml", "c.json"], b"");
+    let places: Vec<&str> = found.stdout.lines().filter_map(|line| line.trim().strip_prefix("--> ")).collect();
+    assert_eq!((places, found.code), (vec!["b/policy.yml:1:11", "c.json:1:14"], 1));
+}
+
+#[test]
+fn every_file_of_a_folder_is_told_of() {
+    let policy = "policies: [{name: a}]\n";
+    let folder = folder("several", &[("x/b.yaml", policy), ("a.yaml", policy), ("c.yaml", GOOD), ("d.yaml", "a: [\n")]);
+    let found = check_in(&folder, &["--output", "github", "."], b"");
+    let files: Vec<&str> = found.stdout.lines().filter_map(|line| line.strip_prefix("::error file=")?.split(',').next()).collect();
+    assert_eq!((files, found.code), (vec!["./a.yaml", "./d.yaml", "./x/b.yaml"], 1));
+}
+
+#[test]
+fn a_folder_without_anything_to_check_cannot_be_checked() {
+    let folder = folder("nothing", &[("values.yaml", "replicas: 3\n")]);
+    let found = check_in(&folder, &["."], b"");
+    assert_eq!((found.stdout.as_str(), found.code), ("", 2));
+    assert!(found.stderr.starts_with("error: nothing to check in `.`: "), "{}", found.stderr);
+}
+
+#[test]
+fn a_file_without_anything_to_check_is_an_error() {
+    let folder = folder("other", &[("service.yaml", "# why\napiVersion: v1\nkind: Service\n"), ("empty.yaml", "")]);
+    for name in ["service.yaml", "empty.yaml"] {
+        let found = check_in(&folder, &[name], b"");
+        assert_eq!(found.code, 1, "{name}");
+        assert!(found.stdout.starts_with("error: nothing to check: ") && found.stdout.contains(name), "{}", found.stdout);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let folder = folder("unreadable", &[("a.yaml", GOOD)]);
+    fs::write(folder.join("b.yaml"), b"policies: [\xff]\n").expect("a file");
+    for (name, message) in [("nowhere.yaml", "error: cannot read `nowhere.yaml`: "), ("b.yaml", "error: `b.yaml` is not UTF-8")] {
+        let found = check_in(&folder, &["a.yaml", name], b"");
+        assert_eq!((found.stdout.as_str(), found.code), ("", 2), "{name}");
+        assert!(found.stderr.starts_with(message), "{}", found.stderr);
+    }
+    assert_eq!(check(&[]).code, 2, "no file at all");
+}
+
+/// What is shipped can be applied as it is, but for the digest of one's own image.
+#[test]
+fn the_files_of_this_repository_have_no_error() {
+    let found = check_in(Path::new(env!("CARGO_MANIFEST_DIR")), &["--output", "github", "filter-config"], b"");
+    assert_eq!(found.code, 0, "{}", found.stdout);
+}
