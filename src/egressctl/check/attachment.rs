@@ -20,7 +20,7 @@ pub(super) use target::Attached;
 
 const API_VERSION: &str = "extensions.istio.io/v1alpha1";
 
-/// A value of the resource: its path, and where it or its name stands.
+/// A value of the resource, and its path.
 #[derive(Debug, Clone, Copy)]
 struct Place<'d> {
     node: &'d Node,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
@@ -64,5 +65,43 @@ fn a_resources_schema_holds_that_of_the_configuration() {
             Some("#/$defs/pluginConfig")
         );
         assert_eq!(resource["$defs"]["pluginConfig"]["properties"], configuration["properties"]);
+    }
+}
+
+/// The fields of an object of a schema, each with its words and whether it must be there; those below it with their paths.
+fn fields(schema: &Value, defs: &Value, at: &str, found: &mut BTreeMap<String, (BTreeSet<String>, bool)>) {
+    let schema = match schema["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/")) {
+        Some(name) => &defs[name],
+        None => schema,
+    };
+    if schema["type"] == "array" {
+        return fields(&schema["items"], defs, at, found);
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let place = format!("{at}.{name}");
+        let listed = property["enum"].as_array().into_iter().flatten();
+        let described = property["oneOf"].as_array().into_iter().flatten().map(|word| &word["const"]);
+        let words = listed.chain(described).filter_map(Value::as_str).map(str::to_owned).collect();
+        let required = schema["required"].as_array().is_some_and(|names| names.contains(&Value::from(name.as_str())));
+        found.insert(place.clone(), (words, required));
+        fields(property, defs, &place, found);
+    }
+}
+
+/// What is known of a resource is what Istio's own schema says, wherever it is looked into.
+#[test]
+fn the_fields_and_words_of_a_resource_are_istios() {
+    let istio: Value = serde_json::from_str(include_str!("../../../e2e/schemas/istio.json")).expect("JSON");
+    for kind in ["WasmPlugin", "TrafficExtension"] {
+        let mut ours = BTreeMap::new();
+        let schema: Value = serde_json::from_str(&schema(&["--for", kind])).expect("JSON");
+        fields(&schema["properties"]["spec"], &Value::Null, "spec", &mut ours);
+        let mut theirs = BTreeMap::new();
+        fields(&istio["$defs"][kind]["properties"]["spec"], &istio["$defs"], "spec", &mut theirs);
+        // Not looked into: their fields change nothing of what is checked.
+        let opaque = [".selector.", ".vmConfig.", ".ports.", ".lua."];
+        theirs.retain(|place, _| !opaque.iter().any(|part| place.contains(part)));
+        assert_eq!(ours, theirs, "{kind}");
+        assert!(ours.len() > 20, "{kind}: {}", ours.len());
     }
 }
