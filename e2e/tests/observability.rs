@@ -11,7 +11,7 @@ use e2e::manifests;
 use e2e::origin::{Mode, Origin};
 use e2e::pki::Pki;
 use egress_filter::outcome::Counter;
-use regex::Regex;
+use regex_lite::Regex;
 use serde_json::{Value, json};
 
 const FILTER: &str = "extensions.istio.io/wasmplugin/egress-direct.egress-filter";

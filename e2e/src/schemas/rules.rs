@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cel::extractors::This;
 use cel::{Context, DeclarationError, ExecutionError, Program};
-use regex::Regex;
+use regex_lite::Regex;
 use serde_json::Value;
 
 use super::Definitions;
