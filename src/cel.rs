@@ -14,6 +14,8 @@ pub(crate) mod contradiction;
 mod differential;
 mod env;
 mod eval;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod explain;
 mod functions;
 pub(crate) mod guard;
 mod library;

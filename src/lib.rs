@@ -24,6 +24,8 @@ mod audit;
 mod authorization;
 pub mod cel;
 pub mod config;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod explain;
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 mod filter;
 #[cfg(feature = "fuzzing")]
