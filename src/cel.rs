@@ -11,7 +11,7 @@ mod budget;
 mod check;
 pub(crate) mod contradiction;
 #[cfg(test)]
-mod differential;
+pub(crate) mod differential;
 mod env;
 mod eval;
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,5 +1,10 @@
 //! An engine's decision about a request, and why.
 
+#[cfg(test)]
+mod agreement;
+#[cfg(test)]
+mod tests;
+
 use crate::cel::Phase;
 use crate::cel::view::View;
 use crate::config::{Action, Config, HostPattern, Mode, PolicyConfig};
@@ -38,6 +43,7 @@ impl<'a> Explaining<'a> {
             None => Vec::new(),
         };
         let mut policies: Vec<explain::Policy> = in_scope.iter().filter_map(|index| self.policy(*index, host.as_deref()?)).collect();
+        self.effects(&in_scope, &mut policies);
         let mut request_headers = Lines::of(&self.facts.headers);
         self.transform(&in_scope, &mut policies, &mut request_headers);
         let response_headers = self.outcome.denial.is_none().then(|| self.respond(&in_scope, &mut policies, response));
@@ -115,29 +121,41 @@ impl<'a> Explaining<'a> {
             name: config.name.clone(),
             mode: config.mode,
             hosts: hosts(config),
-            effect: self.effect(index, policy, config),
+            effect: Effect::None,
             rule,
             request: Vec::new(),
             response: Vec::new(),
         })
     }
 
-    fn effect(&self, index: usize, policy: &Policy, config: &PolicyConfig) -> Effect {
-        if self.outcome.policy == Some(index) {
-            return if self.outcome.denial.is_some() { Effect::Denies } else { Effect::Allows };
-        }
-        if self.outcome.shadow.contains(&index) {
-            return Effect::WouldDeny;
-        }
-        match (&policy.rule, &config.authorization) {
-            (Some(_), Some(authorization)) if !self.was_asked(index, policy.mode, authorization.action) => Effect::NotAsked,
-            _ => Effect::None,
+    /// What each policy did to the verdict.
+    fn effects(&self, in_scope: &[usize], policies: &mut [explain::Policy]) {
+        // The rules let a request through whose line was then left without a value: the first Allow that matches did.
+        let let_through = |policy: &explain::Policy| {
+            let rule = policy.rule.as_ref().filter(|rule| rule.action == Action::Allow && policy.mode == Mode::Enforce);
+            rule.is_some_and(|rule| rule.answer == Some(explain::Answer::Matches))
+        };
+        let decided = match self.outcome.reason {
+            Reason::RewriteError => in_scope.iter().zip(&*policies).find(|(_, policy)| let_through(policy)).map(|(index, _)| *index),
+            _ => self.outcome.policy,
+        };
+        for (index, policy) in in_scope.iter().zip(policies) {
+            policy.effect = if self.outcome.policy == Some(*index) {
+                if self.outcome.denial.is_some() { Effect::Denies } else { Effect::Allows }
+            } else if self.outcome.shadow.contains(index) {
+                Effect::WouldDeny
+            } else {
+                match &policy.rule {
+                    Some(rule) if !self.was_asked(*index, policy.mode, rule.action, decided) => Effect::NotAsked,
+                    _ => Effect::None,
+                }
+            };
         }
     }
 
     /// Whether a rule was asked before the verdict was found: Denies come first, then Requires, then Allows, then what is shadow,
     /// each in configuration order.
-    fn was_asked(&self, index: usize, mode: Mode, action: Action) -> bool {
+    fn was_asked(&self, index: usize, mode: Mode, action: Action, decided: Option<usize>) -> bool {
         if self.refused_before_rules() {
             return false;
         }
@@ -152,7 +170,7 @@ impl<'a> Explaining<'a> {
             _ => place(Action::Allow),
         };
         match mode {
-            Mode::Enforce if place(action) == last => self.outcome.policy.is_none_or(|decided| index <= decided),
+            Mode::Enforce if place(action) == last => decided.is_none_or(|decided| index <= decided),
             Mode::Enforce => place(action) < last,
             // Shadow Allows count only where no Allow is enforced.
             Mode::Shadow if action == Action::Allow => self.outcome.reason == Reason::NoAllowRule,

@@ -103,7 +103,7 @@ impl<'s> Planner<'s> {
             text: self.spelling.text(self.source, node.id).to_owned(),
             node: ready,
             shape,
-            plain: !self.reads(node) || matches!(&node.expr, Expr::Ident(name) if self.is_variable(name)),
+            plain: self.is_plain(node),
             varies: varies(node),
         }
     }
@@ -218,13 +218,37 @@ impl<'s> Planner<'s> {
         self.variables.iter().any(|variable| variable == name)
     }
 
-    /// Whether a node looks at the request, or at a macro's variable, or differs each time: what does not is the same always.
-    fn reads(&self, node: &IdedExpr) -> bool {
-        let here = match &node.expr {
-            Expr::Ident(name) => self.is_variable(name) || Object::root(name.trim_start_matches('.')).is_some(),
-            _ => varies_here(node),
-        };
-        here || children(node).into_iter().any(|child| self.reads(child))
+    /// Whether a node says nothing that its text does not say: a literal, a variable by its name, the name of a namespace.
+    fn is_plain(&self, node: &IdedExpr) -> bool {
+        match &node.expr {
+            Expr::Literal(_) => true,
+            Expr::Ident(name) => self.is_variable(name) || Object::root(name.trim_start_matches('.')).is_none(),
+            Expr::Select(select) => !select.test && !self.is_variable(root(node)) && is_name(node) && self.is_plain(&select.operand),
+            Expr::List(list) => list.elements.iter().all(|element| self.is_plain(element)),
+            Expr::Map(_) => children(node).into_iter().all(|part| self.is_plain(part)),
+            Expr::Call(call) => {
+                let of_literals = call.target.is_none() && call.args.iter().all(|arg| matches!(arg.expr, Expr::Literal(_)));
+                matches!(call.func_name.as_str(), "ip" | "cidr") && of_literals
+            }
+            Expr::Unspecified | Expr::Struct(_) | Expr::Comprehension(_) => false,
+        }
+    }
+}
+
+/// The name that a dotted name begins with.
+fn root(node: &IdedExpr) -> &str {
+    match &node.expr {
+        Expr::Ident(name) => name,
+        Expr::Select(select) => root(&select.operand),
+        _ => "",
+    }
+}
+
+fn is_name(node: &IdedExpr) -> bool {
+    match &node.expr {
+        Expr::Ident(_) => true,
+        Expr::Select(select) => !select.test && is_name(&select.operand),
+        _ => false,
     }
 }
 
