@@ -145,6 +145,13 @@ impl<'s> Planner<'s> {
                 flatten(name, right, &mut operands);
                 Shape::Until(name == op::LOGICAL_OR, self.parts(operands))
             }
+            // Of `a + b + c` nobody wonders what `a + b` is.
+            (op::ADD, [left, right]) => {
+                let mut operands = Vec::new();
+                sum(left, &mut operands);
+                operands.push(right);
+                self.all(operands)
+            }
             (op::CONDITIONAL, [condition, yes, no]) => Shape::If(Box::new([self.part(condition), self.part(yes), self.part(no)])),
             // All headers are no help beside the one that is looked up.
             (op::INDEX | op::OPT_INDEX | op::OPT_SELECT, [from, key]) if is_access(from) => self.all([key]),
@@ -277,6 +284,19 @@ fn is_access(node: &IdedExpr) -> bool {
             _ => false,
         },
         _ => false,
+    }
+}
+
+/// The operands of a chain of `+`, from the left; what brackets hold together stays.
+fn sum<'n>(node: &'n IdedExpr, operands: &mut Vec<&'n IdedExpr>) {
+    match &node.expr {
+        Expr::Call(call) if call.func_name == op::ADD && call.args.len() == 2 => {
+            if let [left, right] = call.args.as_slice() {
+                sum(left, operands);
+                operands.push(right);
+            }
+        }
+        _ => operands.push(node),
     }
 }
 

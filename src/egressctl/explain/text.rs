@@ -163,16 +163,14 @@ impl Page {
             [only] if only.lines.is_empty() => return self.step(1, &only.step),
             [first, ..] => (first, &expression.choices),
         };
-        let all = match rule.action {
-            Action::Deny => "one line is enough",
-            Action::Allow | Action::Require => "each line must match",
-        };
-        let (style, said) = match expression.answer {
-            Some(Answer::Matches) => (GOOD, format!("true: {all}")),
-            Some(Answer::DoesNotMatch) => (Style::new(), format!("false: {all}")),
-            Some(Answer::Errs) => (ODD, "error".to_owned()),
-            Some(Answer::PassesLimit) => (ODD, "passes a limit".to_owned()),
-            None => (FAINT, "not needed".to_owned()),
+        let (style, said) = match (expression.answer, rule.action) {
+            (Some(Answer::Matches), Action::Deny) => (Style::new(), "true: one line is enough".to_owned()),
+            (Some(Answer::Matches), _) => (Style::new(), "true: for each line".to_owned()),
+            (Some(Answer::DoesNotMatch), Action::Deny) => (Style::new(), "false: for each line".to_owned()),
+            (Some(Answer::DoesNotMatch), _) => (Style::new(), "false: each line must match".to_owned()),
+            (Some(Answer::Errs), _) => (ODD, "error".to_owned()),
+            (Some(Answer::PassesLimit), _) => (ODD, "passes a limit".to_owned()),
+            (None, _) => (FAINT, "not needed".to_owned()),
         };
         self.row(1, clean(&first.step.source), said, style);
         let last = repeated.len().saturating_sub(1);
