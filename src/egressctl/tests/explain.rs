@@ -1,5 +1,7 @@
 //! What `egressctl explain` prints, and how it exits.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,7 +21,12 @@ fn root() -> PathBuf {
 }
 
 fn egressctl(args: &[&str]) -> Found {
-    let output = Command::new(env!("CARGO_BIN_EXE_egressctl")).args(args).current_dir(root()).output().expect("egressctl runs");
+    let output = Command::new(env!("CARGO_BIN_EXE_egressctl"))
+        .args(args)
+        .current_dir(root())
+        .env_remove("CLICOLOR_FORCE")
+        .output()
+        .expect("egressctl runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     Found { stdout: text(output.stdout), stderr: text(output.stderr), code: output.status.code().expect("an exit code") }
 }
