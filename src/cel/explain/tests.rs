@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "what a test counts stays small")]
+
 use super::*;
 use crate::cel::agreement::Scene;
 use crate::cel::{Expected, Expression, Phase};

@@ -1,5 +1,7 @@
 //! What is explained gives what was decided, on generated configurations and requests.
 
+#![expect(clippy::arithmetic_side_effects, reason = "what a test counts stays small")]
+
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config as Cases, TestCaseError, TestRunner};
