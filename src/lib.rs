@@ -19,6 +19,10 @@
 //! # The life of a configuration
 //!
 //! [`config`] reads it, [`policy::Engine::load`] compiles it; all errors are told at once, each with its place.
+//!
+//! # For tools
+//!
+//! `trial` is a request as data, tried on an engine; `explain` says why it is decided as it is.
 
 mod audit;
 mod authorization;

@@ -3,6 +3,8 @@
 //! Each part that somebody wrote is evaluated by itself, by the interpreter. The value of the whole is not found here: it is
 //! the engine's, which evaluates the whole as it does for a request.
 
+#[cfg(test)]
+mod agreement;
 mod literal;
 mod plan;
 #[cfg(test)]

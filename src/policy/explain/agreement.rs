@@ -38,6 +38,7 @@ const VALUES: &[&str] = &[
     r#"request.headers["x-role"]"#,
     r#"request.path + "/x""#,
     r#"default(request.headers["x-set"], "none") + "+""#,
+    r#"default(request.headers.cookie("a"), "none")"#,
 ];
 
 fn policy() -> impl Strategy<Value = Value> {
@@ -63,7 +64,7 @@ fn policy() -> impl Strategy<Value = Value> {
         let response = json!({"set": [{"name": "x-code", "value": "string(response.code)"}], "remove": remove});
         json!({"request": request, "response": response})
     });
-    let traffic = (proptest::option::weighted(0.9, authorization), proptest::option::weighted(0.4, changes));
+    let traffic = (proptest::option::weighted(0.6, authorization), proptest::option::weighted(0.5, changes));
     let mode = select(&["Enforce", "Enforce", "Enforce", "Shadow"][..]);
     (select(hosts), mode, traffic, proptest::option::weighted(0.1, select(&["Off", "Strict"][..]))).prop_map(
         |(hosts, mode, (authorization, transformation), path_safety)| {
@@ -87,13 +88,13 @@ fn policy() -> impl Strategy<Value = Value> {
 }
 
 fn trial() -> impl Strategy<Value = Trial> {
-    let names: &[&str] = &["x-role", "x_role", "user-agent", "x-set", "host"];
+    let names: &[&str] = &["x-role", "x-role", "x_role", "x_role", "user-agent", "user-agent", "x-set", "x-set", "host"];
     let line = (select(names), select(&["admin", "guest", "curl,admin", "x.example"][..]));
     let cookies: &[&[&str]] = &[&[], &[], &["a=1"], &["a=1", "a=2"]];
     let caller = select(&["", "spiffe://t/ns/a/sa/s", "spiffe://t/ns/b/sa/s", "spiffe://t/other", "-"][..]);
-    let host = select(&["x.example", "x.example", "y.example", "a.x.example", "X.example:80", "a@x.example"][..]);
-    let service = select(&[None, None, Some("x.example"), Some("*.example")][..]);
-    let path = select(&["/zen", "/zen?x=1", "/a/../b", "/repos/x", "/"][..]);
+    let host = select(&["x.example", "x.example", "x.example", "y.example", "a.x.example", "X.example:80", "a@x.example"][..]);
+    let service = select(&[None, Some("x.example"), Some("*.example")][..]);
+    let path = select(&["/zen", "/zen", "/zen?x=1", "/a/../b", "/repos/x", "/"][..]);
     let lines = (proptest::collection::vec(line, 0..4), select(cookies)).prop_map(|(mut lines, cookies)| {
         lines.extend(cookies.iter().map(|cookie| ("cookie", *cookie)));
         lines
@@ -251,7 +252,7 @@ fn agree(explainer: &Explainer, policies: &[Value], trial: &Trial, met: &mut Met
 fn what_is_explained_gives_what_was_decided() {
     let cases = std::env::var("EGRESS_DIFFERENTIAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
     let config = Cases { cases, failure_persistence: None, max_global_rejects: 1_000_000, ..Cases::default() };
-    let binding = select(&["Off", "Strict"][..]);
+    let binding = select(&["Off", "Off", "Strict"][..]);
     let strategy = (proptest::collection::vec(policy(), 0..8), proptest::collection::vec(trial(), 8), binding);
     let met = std::cell::RefCell::new(Met::default());
     let outcome = TestRunner::new(config).run(&strategy, |(mut policies, trials, binding)| {

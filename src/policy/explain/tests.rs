@@ -124,12 +124,15 @@ fn of_a_request_that_is_refused_before_rules_none_is_asked() {
 fn a_request_line_without_a_value_is_denied_by_the_policy_that_sets_it() {
     let set = json!([{"name": ":path", "value": r#"request.headers["x-none"]"#}]);
     let rewriting = json!({"name": "rewrite", "traffic": {"transformation": {"request": {"set": set}}}});
-    let explanation = explain(json!([rule("allow", "Allow", "true"), rule("late", "Allow", "true"), rewriting]), &request());
+    let behind = json!({"name": "behind", "traffic": {"transformation": {"request": {"remove": ["x-a"]}}}});
+    let explanation = explain(json!([rule("allow", "Allow", "true"), rule("late", "Allow", "true"), rewriting, behind]), &request());
     let yes = Some(Answer::Matches);
-    let expected = [("allow", Effect::None, yes), ("late", Effect::NotAsked, yes), ("rewrite", Effect::Denies, None)];
+    let expected =
+        [("allow", Effect::None, yes), ("late", Effect::NotAsked, yes), ("rewrite", Effect::Denies, None), ("behind", Effect::None, None)];
     assert_eq!(effects(&explanation), expected);
     assert_eq!(explanation.verdict.reason, "rewrite-error");
     assert_eq!(explanation.policies[2].request[0].error.as_deref(), Some("no such key: x-none"));
+    assert!(explanation.policies[3].request.is_empty(), "not applied any more");
     assert!(explanation.request_headers.iter().all(|line| line.fate == Fate::Kept));
 }
 
@@ -207,4 +210,14 @@ fn one_line_is_replaced_and_what_is_illegal_left_out() {
     assert_eq!(errors, [None, illegal, illegal]);
     let audit = explanation.audit.unwrap();
     assert!(audit.contains("value of `x-b`: no legal value of this header"), "{audit}");
+}
+
+#[test]
+fn a_value_that_passes_a_limit_is_left_out_whatever_catches_it() {
+    let set = json!([{"name": "x-a", "value": r#"default(request.headers.cookie("a"), "none")"#}]);
+    let policy = json!([{"name": "p", "traffic": {"transformation": {"request": {"set": set}}}}]);
+    let cookie = |value: &str| ("cookie".to_owned(), value.to_owned());
+    let explanation = explain(policy, &Trial { headers: vec![cookie("a=1"), cookie("a=2")], ..request() });
+    assert_eq!(explanation.policies[0].request[0].error.as_deref(), Some("the request passes a limit"));
+    assert!(explanation.request_headers.iter().all(|line| line.fate == Fate::Kept), "{:?}", explanation.request_headers);
 }
