@@ -13,6 +13,7 @@ use crate::diagnostic::{Diagnostic, render};
 use crate::manifest::{Manifest, Plugin};
 use crate::source::Source;
 use crate::terminal::{BAD, Format, GOOD, Terminal, painted};
+use crate::yaml::Value;
 use crate::{Exit, Failure};
 
 /// Explains the decision about one request: each policy in scope with the value of each part of its expressions, the verdict,
@@ -120,7 +121,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
 }
 
 fn load(source: &Source, plugin: Plugin<'_>) -> Result<Explainer, Vec<Diagnostic>> {
-    let Some(config) = plugin.config else {
+    let Some(config) = plugin.config.filter(|config| !matches!(config.value, Value::Null)) else {
         let message = format!("`{}` is missing: without a configuration the filter refuses every request", plugin.prefix());
         return Err(vec![Diagnostic::error(source, plugin.resource.span.clone(), message)]);
     };
