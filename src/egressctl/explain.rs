@@ -39,18 +39,22 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
+
   What team-b's pod gets, and why:
-    egressctl explain -f policy.yaml --as team-b/team-b http://api.github.com/zen
-  What becomes of a header, for a check in CI:
-    egressctl explain -f policy.yaml --as team-a/team-a -H 'X-Internal-Debug: secret' --expect allow http://httpbingo.org/headers
+  egressctl explain -f policy.yaml --as team-b/team-b http://api.github.com/zen
+
+  A check for CI, of a header too:
+  egressctl explain -f policy.yaml --expect allow --as team-a/team-a \\
+    -H 'X-Internal-Debug: secret' http://httpbingo.org/headers
+
   A Host that is not the service which was dialled:
-    egressctl explain -f policy.yaml --as team-a/team-a -H 'Host: evil.example' http://api.github.com/zen
+  egressctl explain -f policy.yaml -H 'Host: evil.example' http://api.github.com/
 
-The path goes as it is written, dot segments and all, as with curl's --path-as-is. Only the headers that are given are sent,
-and the x-request-id that Envoy adds.
+The path goes as it is written, as with curl's --path-as-is. Sent are the
+headers that are given, and the x-request-id that Envoy adds.
 
-Exit codes: 0 it is explained, whatever the verdict; 1 the policies do not load, or the verdict is not the expected one;
-2 it could not be done.";
+Exit codes: 0 it is explained, whatever the verdict; 1 the policies do not
+load, or the verdict is not the expected one; 2 it could not be done.";
 
 /// `--expect`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
