@@ -1,5 +1,7 @@
 //! Deny, Require, Allow.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod explain;
 mod lines;
 
 use crate::cel::guard::{self, Guard};
@@ -94,40 +96,70 @@ impl Rule {
     }
 
     fn ask(&self, view: &View<'_>, errors: &mut Vec<String>) -> Answer {
-        let answers = self.expressions.iter().map(|expression| ask(expression, self.action, view, errors));
+        self.combined(self.expressions.iter().map(|expression| ask(expression, self.action, view, errors)))
+    }
+
+    /// What the expressions' answers come to.
+    fn combined(&self, answers: impl Iterator<Item = Answer>) -> Answer {
         match self.combine {
             Combine::All => Answer::all(answers),
             Combine::Any => Answer::any(answers),
         }
     }
+
+    /// What the rule says where a limit left it without an answer: what else it says may have settled it before the limit counts.
+    fn settled(&self, answer: Answer, view: &View<'_>) -> Answer {
+        match answer {
+            Answer::NotAsked if guard::settle(&self.guards(), view) => {
+                if self.action == Action::Require {
+                    Answer::Yes
+                } else {
+                    Answer::No
+                }
+            }
+            answer => answer,
+        }
+    }
 }
+
+/// Why nothing is asked about a request that repeats headers too often.
+const TOO_MANY: &str = "headers that the rule reads are repeated too often";
 
 /// Asks an expression about each line of the headers that it reads: a Deny matches if it does for any of them, an Allow or
 /// Require only if for all, so that no rule is dodged by sending a header twice.
 fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Vec<String>) -> Answer {
     let mut once = |view: &View<'_>| {
-        let (answer, message) = match expression.matches(view) {
-            Ok(true) => (Answer::Yes, None),
-            Ok(false) => (Answer::No, None),
-            Err(message) => (Answer::Error, Some(message)),
-        };
-        // Whatever the expression made of it.
-        let (answer, message) = match meter::is_breached() {
-            true => (Answer::NotAsked, message.or_else(|| Some("the request passes a limit".to_owned()))),
-            false => (answer, message),
-        };
+        let (answer, message) = ask_once(expression, view);
         errors.extend(message.filter(|message| !errors.contains(message)));
         answer
     };
     let choices = match Choices::of(&expression.uses().request_headers, action, view) {
         Choices::One => return once(view),
         Choices::TooMany => {
-            errors.push("headers that the rule reads are repeated too often".to_owned());
+            errors.push(TOO_MANY.to_owned());
             return Answer::NotAsked;
         }
         Choices::Several(choices) => choices,
     };
-    let answers = choices.iter().map(|lines| once(&view.at_lines(lines)));
+    of_choices(action, choices.iter().map(|lines| once(&view.at_lines(lines))))
+}
+
+/// Asks an expression about one choice of lines; where there is no answer, the message says why.
+fn ask_once(expression: &Expression, view: &View<'_>) -> (Answer, Option<String>) {
+    let (answer, message) = match expression.matches(view) {
+        Ok(true) => (Answer::Yes, None),
+        Ok(false) => (Answer::No, None),
+        Err(message) => (Answer::Error, Some(message)),
+    };
+    // Whatever the expression made of it.
+    match meter::is_breached() {
+        true => (Answer::NotAsked, message.or_else(|| Some(meter::PASSED.to_owned()))),
+        false => (answer, message),
+    }
+}
+
+/// What the answers about each choice of lines come to.
+fn of_choices(action: Action, answers: impl Iterator<Item = Answer>) -> Answer {
     match action {
         Action::Deny => Answer::any(answers),
         Action::Allow | Action::Require => Answer::all(answers),
@@ -278,11 +310,7 @@ pub(crate) fn ask_alone(rule: &Rule, view: &View<'_>) -> Said {
 fn asked(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, String)>) -> Answer {
     let mut messages = Vec::new();
     meter::begin();
-    let mut answer = rule.ask(view, &mut messages);
-    // What else the rule says may have settled it before the limit counts.
-    if answer == Answer::NotAsked && guard::settle(&rule.guards(), view) {
-        answer = if rule.action == Action::Require { Answer::Yes } else { Answer::No };
-    }
+    let answer = rule.settled(rule.ask(view, &mut messages), view);
     // What the other expressions, or other lines of a header, have settled is no error of the rule.
     if matches!(answer, Answer::Error | Answer::NotAsked) {
         errors.extend(messages.into_iter().map(|message| (index, message)));

@@ -11,9 +11,11 @@ mod budget;
 mod check;
 pub(crate) mod contradiction;
 #[cfg(test)]
-mod differential;
+pub(crate) mod differential;
 mod env;
 mod eval;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod explain;
 mod functions;
 pub(crate) mod guard;
 mod library;

@@ -19,11 +19,17 @@
 //! # The life of a configuration
 //!
 //! [`config`] reads it, [`policy::Engine::load`] compiles it; all errors are told at once, each with its place.
+//!
+//! # For tools
+//!
+//! `trial` is a request as data, tried on an engine; `explain` says why it is decided as it is.
 
 mod audit;
 mod authorization;
 pub mod cel;
 pub mod config;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod explain;
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 mod filter;
 #[cfg(feature = "fuzzing")]

@@ -7,6 +7,8 @@
 mod agreement;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod coverage;
+#[cfg(not(target_arch = "wasm32"))]
+mod explain;
 mod index;
 #[cfg(test)]
 mod tests;

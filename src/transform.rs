@@ -1,5 +1,8 @@
 //! `add`, `set` and `remove`, in this order.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod explain;
+
 use std::borrow::Cow;
 
 use crate::cel::{Expected, Expression, Phase, meter};
@@ -9,6 +12,9 @@ use crate::outcome::Change;
 use crate::path::PathSafety;
 use crate::request::headers::Headers;
 use crate::request::{Reads, host};
+
+/// What is wrong with a value that the header cannot have.
+const ILLEGAL: &str = "no legal value of this header";
 
 /// The compiled header rules of one policy and direction.
 #[derive(Debug, Default)]
@@ -72,9 +78,9 @@ impl HeaderRules {
             meter::begin();
             let value = value_of(headers, expression).map_err(|error| format!("value of `{name}`: {error}"))?;
             if meter::is_breached() {
-                return Err(format!("value of `{name}`: the request passes a limit"));
+                return Err(format!("value of `{name}`: {}", meter::PASSED));
             }
-            if is_legal(name, &value) { Ok(Cow::Owned(value)) } else { Err(format!("value of `{name}`: no legal value of this header")) }
+            if is_legal(name, &value) { Ok(Cow::Owned(value)) } else { Err(format!("value of `{name}`: {ILLEGAL}")) }
         };
         for rule in &self.add {
             let name = &rule.name;

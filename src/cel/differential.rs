@@ -5,7 +5,7 @@
 
 #![cfg(not(target_arch = "wasm32"))]
 
-mod expressions;
+pub(crate) mod expressions;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -27,9 +27,9 @@ const REQUESTS: usize = 50;
 const SHARED: usize = 1_000;
 
 /// What a request is made of, in small numbers so that expressions meet what they look for.
-pub(super) type Made = Scene<'static>;
+pub(crate) type Made = Scene<'static>;
 
-pub(super) fn made() -> impl Strategy<Value = Made> {
+pub(crate) fn made() -> impl Strategy<Value = Made> {
     const VALUES: &[&[u8]] = &[b"", b"a", b"b", b"team-a", b"\xff", b"/zen", b"caf\xc3\xa9", b"a,b", b"GET"];
     const NAMES: &[&str] = &["a", "x-b", "x_b", "host", "x-c"];
     let optional = |name: &'static str, values: &'static [&'static [u8]]| {

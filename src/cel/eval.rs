@@ -18,10 +18,16 @@ use super::values::{NOT_UTF8, ObjectValue};
 use super::view::View;
 
 /// Resolves the names in an expression.
-struct Names<'a> {
+pub(super) struct Names<'a> {
     view: &'a View<'a>,
     patterns: &'a [Compiled],
     budget: Budget,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(view: &'a View<'a>, patterns: &'a [Compiled]) -> Self {
+        Names { view, patterns, budget: Budget::default() }
+    }
 }
 
 impl VariableResolver for Names<'_> {
@@ -63,7 +69,7 @@ fn evaluate<T>(
     patterns: &[Compiled],
     read: impl FnOnce(&CowVal<'_, '_>) -> Result<T, String>,
 ) -> Result<T, String> {
-    let names = Names { view, patterns, budget: Budget::default() };
+    let names = Names::new(view, patterns);
     let mut context = Context::with_env(Arc::clone(env));
     context.set_variable_resolver(&names);
 
@@ -101,7 +107,7 @@ pub(super) fn header(root: &IdedExpr, env: &Arc<Env>, view: &View<'_>, patterns:
 
 /// What went wrong, without the values it went wrong with: a header's value has no place in a log, nor has a key that came
 /// from one.
-fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
+pub(super) fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
     match error {
         ExecutionError::NoSuchKey(name) if spells(root, name) => format!("no such key: {name}"),
         ExecutionError::NoSuchKey(_) => "no such key".to_owned(),

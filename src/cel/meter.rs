@@ -8,6 +8,9 @@ use std::cell::Cell;
 
 use super::limits::MAX_STEPS;
 
+/// What is said of an evaluation that passed a limit, where nothing else is.
+pub(crate) const PASSED: &str = "the request passes a limit";
+
 thread_local! {
     static SPENT: Cell<u64> = const { Cell::new(0) };
     static BREACHED: Cell<bool> = const { Cell::new(false) };
@@ -35,7 +38,7 @@ pub(super) fn is_exceeded() -> bool {
 }
 
 /// Notes that the request passes a limit.
-pub(super) fn breach() {
+pub(crate) fn breach() {
     BREACHED.set(true);
 }
 

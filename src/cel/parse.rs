@@ -13,6 +13,8 @@ mod lexer;
 mod literal;
 mod macros;
 mod places;
+#[cfg(not(target_arch = "wasm32"))]
+mod spelling;
 #[cfg(test)]
 mod tests;
 
@@ -24,17 +26,15 @@ use self::lexer::{Lexer, Token};
 pub(super) use self::macros::MAP_OF;
 use self::macros::{Expanded, Maker};
 pub(super) use self::places::{Places, line_and_column};
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) use self::spelling::{Call, Spelling, parse_spelled};
 use super::limits::{self, MAX_DEPTH};
 
 /// Parses a source.
 pub(super) fn parse(source: &str) -> Result<(IdedExpr, Places), Fault> {
-    let mut parser = Parser { lexer: Lexer::new(source)?, token: Token::End, at: 0, places: Places::of_source(source), nesting: 0 };
-    parser.advance()?;
-    let root = parser.expression()?;
-    if parser.token != Token::End {
-        return Err(parser.expected("an operator or the end"));
-    }
-    Ok((root.expr, parser.places))
+    let mut parser = Parser::new(source)?;
+    let root = parser.whole()?;
+    Ok((root, parser.places))
 }
 
 /// A parsed part of the source.
@@ -54,6 +54,9 @@ struct Parser<'s> {
     places: Places,
     /// How many brackets and conditionals are open.
     nesting: usize,
+    /// What a tool asks for beside the tree.
+    #[cfg(not(target_arch = "wasm32"))]
+    spelling: Option<Spelling>,
 }
 
 type Parsed<T = Node> = Result<T, Fault>;
@@ -98,7 +101,31 @@ const RESERVED: &[&str] = &[
 ];
 
 impl<'s> Parser<'s> {
+    fn new(source: &'s str) -> Parsed<Parser<'s>> {
+        Ok(Parser {
+            lexer: Lexer::new(source)?,
+            token: Token::End,
+            at: 0,
+            places: Places::of_source(source),
+            nesting: 0,
+            #[cfg(not(target_arch = "wasm32"))]
+            spelling: None,
+        })
+    }
+
+    /// The whole source.
+    fn whole(&mut self) -> Parsed<IdedExpr> {
+        self.advance()?;
+        let root = self.expression()?;
+        if self.token != Token::End {
+            return Err(self.expected("an operator or the end"));
+        }
+        Ok(root.expr)
+    }
+
     fn advance(&mut self) -> Parsed<Token<'s>> {
+        #[cfg(not(target_arch = "wasm32"))]
+        self.passed();
         let (token, at) = self.lexer.next()?;
         self.at = at;
         Ok(std::mem::replace(&mut self.token, token))
@@ -146,7 +173,10 @@ impl<'s> Parser<'s> {
         if depth > MAX_DEPTH {
             return Err(Fault::new(start, limits::too_deep()));
         }
-        Ok(Node { expr: IdedExpr { id: self.places.add(start), expr }, start, depth })
+        let expr = IdedExpr { id: self.places.add(start), expr };
+        #[cfg(not(target_arch = "wasm32"))]
+        self.spell(expr.id);
+        Ok(Node { expr, start, depth })
     }
 
     /// What a call of this name is: of an operator, which is no macro's name.
@@ -303,9 +333,15 @@ impl<'s> Parser<'s> {
         self.advance()?;
         let (args, below) = parts(arguments);
         let (target, depth) = target.map_or((None, below), |node| (Some(node.expr), below.max(node.depth.saturating_add(1))));
+        #[cfg(not(target_arch = "wasm32"))]
+        let written = self.write(name, target.as_ref(), &args);
         let mut maker = Maker::new(&mut self.places, start);
         match macros::expand(&mut maker, name, target, args)? {
-            Expanded::Made(expr) if depth <= MAX_DEPTH => Ok(Node { expr, start, depth }),
+            Expanded::Made(expr) if depth <= MAX_DEPTH => {
+                #[cfg(not(target_arch = "wasm32"))]
+                self.spell_macro(expr.id, written);
+                Ok(Node { expr, start, depth })
+            }
             Expanded::Made(_) => Err(Fault::new(start, limits::too_deep())),
             Expanded::Call(target, args) => {
                 self.node(start, depth, Expr::Call(CallExpr { func_name: name.to_owned(), target: target.map(Box::new), args }))

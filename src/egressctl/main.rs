@@ -6,6 +6,7 @@
 mod check;
 mod convert;
 mod diagnostic;
+mod explain;
 mod manifest;
 mod resource;
 mod schema;
@@ -36,6 +37,7 @@ enum Command {
     Check(check::Args),
     Convert(convert::Args),
     Test(test::Args),
+    Explain(Box<explain::Args>),
     Schema(schema::Args),
     /// Prints a completion script for a shell.
     #[command(after_help = "\
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(args, &mut terminal),
         Command::Convert(args) => convert::run(args, &mut terminal),
         Command::Test(args) => test::run(args, &mut terminal),
+        Command::Explain(args) => explain::run(args, &mut terminal),
         Command::Schema(args) => schema::run(args, &mut terminal),
         Command::Completion { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "egressctl", &mut terminal.out);

@@ -86,7 +86,7 @@ const TESTS: &[&str] = &[
 ];
 
 /// Expressions that give a string.
-pub(super) fn text(phase: Phase) -> BoxedStrategy<String> {
+pub(crate) fn text(phase: Phase) -> BoxedStrategy<String> {
     let attributes = match phase {
         Phase::Request => ATTRIBUTES.to_vec(),
         Phase::Response => [ATTRIBUTES, RESPONSE_TEXTS, RESPONSE_TEXTS, RESPONSE_TEXTS].concat(),
@@ -129,7 +129,7 @@ fn number(phase: Phase) -> BoxedStrategy<String> {
 }
 
 /// Expressions that give a bool.
-pub(super) fn rule() -> BoxedStrategy<String> {
+pub(crate) fn rule() -> BoxedStrategy<String> {
     let text = || text(Phase::Request);
     let list = |least| proptest::collection::vec(select(TEXTS), least..5).prop_map(|list| list.join(", "));
     let leaf = prop_oneof![

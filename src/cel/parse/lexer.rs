@@ -77,7 +77,8 @@ impl<'s> Lexer<'s> {
         self.source.get(self.at..).unwrap_or_default()
     }
 
-    fn offset(&self) -> u32 {
+    /// Where the next token is looked for: behind the last one.
+    pub(super) fn offset(&self) -> u32 {
         u32::try_from(self.at).unwrap_or(u32::MAX)
     }
 

@@ -1,0 +1,362 @@
+//! Why a request is decided as it is: each policy in scope, each part of its expressions, each header that it changes.
+//!
+//! The decision is that of [`Engine::decide`]; what explains it is found by asking the same rules once more, and the tests
+//! hold the two together.
+
+use serde::Serialize;
+
+use crate::config::{Action, Combine, Config, ConfigError, Mode};
+use crate::path::PathSafety;
+use crate::policy::Engine;
+use crate::trial::Trial;
+
+/// An engine, and the sources that its policies were compiled from.
+#[derive(Debug)]
+pub struct Explainer {
+    engine: Engine,
+    config: Config,
+}
+
+impl Explainer {
+    /// Compiles a configuration.
+    ///
+    /// # Errors
+    /// Those of [`Engine::load`].
+    pub fn load(json: &[u8]) -> Result<Explainer, Vec<ConfigError>> {
+        let engine = Engine::load(json)?;
+        let (config, errors) = Config::parse_all(json);
+        if errors.is_empty() { Ok(Explainer { engine, config }) } else { Err(errors) }
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Decides about a request, and says why.
+    #[must_use]
+    pub fn explain(&self, trial: &Trial) -> Explanation {
+        self.engine.explain(&self.config, trial)
+    }
+}
+
+/// What was decided about a request, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Who is calling.
+    pub caller: Caller,
+    /// The host that the policies in scope are for; none where the request names no one host.
+    pub host: Option<String>,
+    /// The service that the caller dialled, where the waypoint has a name for it.
+    pub destination: Option<String>,
+    /// How strict the path is read for this host.
+    #[serde(serialize_with = "lenience")]
+    pub path_safety: PathSafety,
+    /// The policies in scope, in configuration order.
+    pub policies: Vec<Policy>,
+    /// The policies that are for other hosts.
+    pub out_of_scope: Vec<OutOfScope>,
+    /// Shadow policies that would have denied the request.
+    pub shadow: Vec<String>,
+    /// What erred, as the audit record has it.
+    pub errors: Vec<Erred>,
+    /// The request's headers, before and after; of a request that is denied, as they came.
+    pub request_headers: Vec<Header>,
+    /// The response's headers, before and after; none for a request that is denied.
+    pub response_headers: Option<Vec<Header>>,
+    /// The line of the audit log; none where `audit.log` leaves it out.
+    pub audit: Option<String>,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Whether the request goes on.
+    pub allowed: bool,
+    /// The policy that decided, where one did.
+    pub policy: Option<String>,
+    /// Why: the word of the audit record.
+    pub reason: &'static str,
+    /// What exactly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<&'static str>,
+    /// The status that a denied request is answered with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The body that a denied request is answered with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<&'static str>,
+}
+
+/// Who is calling.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Caller {
+    /// `source.spiffeId`.
+    pub spiffe_id: Option<String>,
+    /// A SPIFFE ID that was presented, of a trust domain that is not believed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
+    /// `source.identity.namespace`.
+    pub namespace: Option<String>,
+    /// `source.identity.serviceAccount`.
+    pub service_account: Option<String>,
+}
+
+/// A policy in scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// Whether it is enforced or only reported.
+    #[serde(serialize_with = "mode")]
+    pub mode: Mode,
+    /// The hosts it is for; none for all.
+    pub hosts: Vec<String>,
+    /// What it did.
+    pub effect: Effect,
+    /// `traffic.authorization`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
+    /// `traffic.transformation.request`, in the order that it applies; empty where it was not applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request: Vec<HeaderRule>,
+    /// `traffic.transformation.response`, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub response: Vec<HeaderRule>,
+}
+
+/// What a policy did to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Effect {
+    /// It let the request through.
+    Allows,
+    /// It denied the request.
+    Denies,
+    /// It would have denied the request, were it enforced.
+    WouldDeny,
+    /// Nothing to the verdict.
+    None,
+    /// Its rule was not asked, because the request was decided already.
+    NotAsked,
+}
+
+/// A policy that is for other hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutOfScope {
+    /// Its name.
+    pub name: String,
+    /// The hosts that it is for.
+    pub hosts: Vec<String>,
+}
+
+/// What a rule says of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rule {
+    /// What a match means.
+    #[serde(serialize_with = "action")]
+    pub action: Action,
+    /// How its expressions combine.
+    #[serde(rename = "match", serialize_with = "combine")]
+    pub combine: Combine,
+    /// What they come to; of a rule that was not asked, what it would have said. None where the request was refused before
+    /// any rule.
+    pub answer: Option<Answer>,
+    /// The expressions.
+    pub expressions: Vec<Expression>,
+}
+
+/// What a rule or an expression says of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Answer {
+    /// It matches.
+    Matches,
+    /// It does not.
+    DoesNotMatch,
+    /// It erred.
+    Errs,
+    /// The request passes a limit, which nothing catches.
+    PassesLimit,
+}
+
+/// One of a rule's expressions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Expression {
+    /// Where it stands in the configuration.
+    pub place: String,
+    /// What it says; none where the other expressions settle the rule.
+    pub answer: Option<Answer>,
+    /// Its values: one, or where it reads a header that came on several lines, one for each choice of lines that was asked.
+    pub choices: Vec<Choice>,
+}
+
+/// An expression's value, with one choice of lines of repeated headers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Choice {
+    /// The lines that were looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<Variable>,
+    /// The expression.
+    #[serde(flatten)]
+    pub step: Step,
+}
+
+/// A name and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Variable {
+    /// The name.
+    pub name: String,
+    /// The value, as CEL writes it.
+    pub value: String,
+}
+
+/// A part of an expression and what it is for a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// The part as it is written.
+    pub source: String,
+    /// What the variables of the macro around it are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<Variable>,
+    /// What it is.
+    #[serde(flatten)]
+    pub value: Value,
+    /// Its parts, of those that are not literals. Of a loop, its turns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Step>,
+    /// How many of a loop's turns are left out between the first and the last.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub omitted: usize,
+}
+
+/// What a part of an expression is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", content = "value", rename_all = "camelCase")]
+pub enum Value {
+    /// This value, as CEL writes it; where it is very long, its start and `...`.
+    Known(String),
+    /// No value: what is wrong.
+    Error(String),
+    /// What else there is settles the whole.
+    NotNeeded,
+    /// Something else each time, as it is made at random.
+    Varies,
+}
+
+/// A header that a policy changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeaderRule {
+    /// What is done.
+    pub operation: Operation,
+    /// The header's name, lower-case.
+    pub name: String,
+    /// The value; none for what is removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Step>,
+    /// Why the header is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What is done to a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Operation {
+    /// It gets one more line.
+    Add,
+    /// It gets one value, whatever it had.
+    Set,
+    /// It loses all its lines.
+    Remove,
+}
+
+/// A header's line before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    /// The name, lower-case.
+    pub name: String,
+    /// The value.
+    pub value: String,
+    /// What became of it.
+    pub fate: Fate,
+    /// The policy that did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+}
+
+/// What became of a header's line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fate {
+    /// It is there before and after.
+    Kept,
+    /// A policy took it away.
+    Removed,
+    /// A policy took it away, and put another in its stead.
+    Replaced,
+    /// A policy put it there.
+    Added,
+    /// A policy put it in the stead of those that it replaced.
+    Replacement,
+}
+
+impl Fate {
+    /// Whether the line is there afterwards.
+    #[must_use]
+    pub fn stays(self) -> bool {
+        matches!(self, Fate::Kept | Fate::Added | Fate::Replacement)
+    }
+}
+
+/// An expression that erred.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Erred {
+    /// The policy.
+    pub policy: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+// As the configuration spells them.
+fn mode<S: serde::Serializer>(mode: &Mode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{mode:?}"))
+}
+
+fn action<S: serde::Serializer>(action: &Action, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{action:?}"))
+}
+
+fn combine<S: serde::Serializer>(combine: &Combine, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{combine:?}"))
+}
+
+fn lenience<S: serde::Serializer>(safety: &PathSafety, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{safety:?}"))
+}
