@@ -31,7 +31,8 @@ fn blocks(markdown: &str, language: &str) -> Vec<String> {
 
 #[test]
 fn every_configuration_of_the_readme_loads() {
-    let found: Vec<Value> = blocks(&read("README.md"), "yaml").iter().flat_map(|block| yaml_documents(block)).collect();
+    let documents = blocks(&read("README.md"), "yaml").into_iter().flat_map(|block| yaml_documents(&block));
+    let found: Vec<Value> = documents.filter(|document| document["policies"].is_array()).collect();
     assert!(!found.is_empty(), "the README has no configuration");
     for configuration in found {
         assert_loads("README.md", &configuration);
