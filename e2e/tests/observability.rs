@@ -1,4 +1,7 @@
 //! What the dashboard and the alerts of step 8 ask for is what a waypoint tells, with no more statistics than Istio lets it.
+//!
+//! PromQL as such is not parsed here: the crate that does it would turn on features of `regex` that the engine does without. After a
+//! change have `promtool check rules` read the text of `egress-filter.rules.yaml`, and each panel's query as a recording rule.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
