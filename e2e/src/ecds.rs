@@ -10,10 +10,22 @@ use crate::envoy::{Configuration, ConfigurationError, workspace_root};
 /// The name under which a waypoint looks the plugin up, as Istio makes it of a `WasmPlugin`'s namespace and name.
 pub const PLUGIN: &str = "extensions.istio.io/wasmplugin/egress-direct.egress-filter";
 
+/// The name of the filter, which is also that of the resource, and the plugin's own in its configuration, as Istio makes them: of a
+/// `WasmPlugin` before 1.30, of one since, and of a `TrafficExtension`.
+pub const NAMES: [(&str, &str); 3] = [
+    (PLUGIN, "egress-direct.egress-filter"),
+    (
+        "extensions.istio.io/trafficextension/egress-direct.egress-filter~istio-translated-wasmplugin",
+        "egress-direct.egress-filter~istio-translated-wasmplugin",
+    ),
+    ("extensions.istio.io/trafficextension/egress-direct.egress-filter", "egress-direct.egress-filter"),
+];
+
 /// A plugin in a file that Envoy watches; it is gone when this is dropped.
 #[derive(Debug)]
 pub struct PluginFile {
     path: PathBuf,
+    filter: String,
     plugin: Value,
     version: u64,
     _folder: tempfile::TempDir,
@@ -37,13 +49,21 @@ impl PluginFile {
         if plugin.is_null() {
             return Err(ConfigurationError::Missing(format!("filter `{PLUGIN}`")));
         }
-        Ok(Self { path: folder.path().join("plugin.json"), plugin, version: 0, _folder: folder })
+        Ok(Self { path: folder.path().join("plugin.json"), filter: PLUGIN.to_owned(), plugin, version: 0, _folder: folder })
     }
 
     /// Says what Envoy is to do when a VM dies, such as `FAIL_CLOSED`; `envoy.yaml`'s policy holds otherwise.
     #[must_use]
     pub fn failure_policy(mut self, policy: &str) -> Self {
         self.plugin["config"]["failure_policy"] = json!(policy);
+        self
+    }
+
+    /// Gives the filter and the plugin other names, such as one of [`NAMES`].
+    #[must_use]
+    pub fn called(mut self, (filter, plugin): (&str, &str)) -> Self {
+        filter.clone_into(&mut self.filter);
+        self.plugin["config"]["name"] = json!(plugin);
         self
     }
 
@@ -55,7 +75,7 @@ impl PluginFile {
         self.plugin["config"]["configuration"]["value"] = json!(configuration);
         let resource = json!({
             "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-            "name": PLUGIN,
+            "name": self.filter,
             "typed_config": self.plugin,
         });
         self.publish_resources(&[resource])
@@ -84,7 +104,7 @@ impl PluginFile {
     /// up in istiod.
     pub fn filter(&self) -> Value {
         json!({
-            "name": PLUGIN,
+            "name": self.filter,
             "config_discovery": {
                 "config_source": {"path_config_source": {"path": self.path}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"},
                 "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],

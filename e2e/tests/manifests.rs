@@ -2,6 +2,8 @@
 
 #[path = "manifests/admission.rs"]
 mod admission;
+#[path = "manifests/names.rs"]
+mod names;
 #[path = "manifests/readme.rs"]
 mod readme;
 #[path = "manifests/schemas.rs"]

@@ -1,11 +1,14 @@
 //! What the dashboard and the alerts of step 8 ask for is what a waypoint tells, with no more statistics than Istio lets it.
+//!
+//! PromQL as such is not parsed here: the crate that does it would turn on features of `regex` that the engine does without. After a
+//! change have `promtool check rules` read the text of `egress-filter.rules.yaml`, and each panel's query as a recording rule.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use e2e::envoy::{Pod, Waypoint, WaypointOptions};
+use e2e::ecds::{NAMES, PluginFile};
+use e2e::envoy::{Pod, Waypoint, WaypointOptions, filter_wasm};
 use e2e::http1::Request;
 use e2e::manifests;
 use e2e::origin::{Mode, Origin};
@@ -14,44 +17,32 @@ use egress_filter::outcome::Counter;
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
-const FILTER: &str = "extensions.istio.io/wasmplugin/egress-direct.egress-filter";
-
-/// Metrics of Istio's own filter, which Envoy as such has not.
-const ISTIOS_OWN: [&str; 2] = ["istio_requests_total", "istio_request_duration_milliseconds_bucket"];
+/// Metrics of Istio's own filter and of its agent (pkg/wasm/monitoring.go of istio/istio), which Envoy as such has not.
+const ISTIOS_OWN: [&str; 4] = [
+    "istio_requests_total",
+    "istio_request_duration_milliseconds_bucket",
+    "istio_agent_wasm_remote_fetch_count",
+    "istio_agent_wasm_config_conversion_count",
+];
 
 /// A waypoint that takes the plugin's configuration from a file, as Istio's takes it from the agent.
 struct Setting {
     _origin: Origin,
     waypoint: Waypoint,
-    file: PathBuf,
-    plugin: Value,
-    _folder: tempfile::TempDir,
+    plugin: PluginFile,
 }
 
 impl Setting {
-    fn start(configuration: &Value) -> Self {
+    fn start(names: (&str, &str), configuration: &Value) -> Self {
         let pki = Arc::new(Pki::new());
         let origin = Origin::start(&pki, Mode::Echo, 0).expect("the origin starts");
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("plugin.json");
-        let (sender, plugins) = std::sync::mpsc::channel();
-        let (path, text) = (file.clone(), configuration.to_string());
-        let options = WaypointOptions::new(&pki, origin.port()).plugin_configuration(text).edit(move |envoy| {
+        let mut plugin = PluginFile::new(&filter_wasm()).expect("a plugin").called(names);
+        plugin.publish(&configuration.to_string()).expect("a file");
+        let options = WaypointOptions::new(&pki, origin.port()).edit(plugin.attach()).edit(|envoy| {
             envoy["stats_config"]["stats_matcher"]["inclusion_list"]["patterns"] = included();
-            discover(envoy, &path, &mut |plugin| {
-                write_update(&path, plugin, 0);
-                sender.send(plugin.clone()).expect("someone waits for the plugin");
-            });
         });
         let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
-        let plugin = plugins.try_iter().next().expect("a plugin in envoy.yaml");
-        Setting { _origin: origin, waypoint, file, plugin, _folder: folder }
-    }
-
-    fn update(&self, configuration: &str) {
-        let mut plugin = self.plugin.clone();
-        plugin["config"]["configuration"]["value"] = json!(configuration);
-        write_update(&self.file, &plugin, 1);
+        Setting { _origin: origin, waypoint, plugin }
     }
 
     async fn status(&self, pod: Pod, target: &str) -> u16 {
@@ -84,30 +75,6 @@ fn included() -> Value {
     let added = gateway.value["metadata"]["annotations"]["sidecar.istio.io/statsInclusionPrefixes"].as_str().expect("prefixes").to_owned();
     let always = ["cluster_manager", "listener_manager", "server", "cluster.xds-grpc", "wasm"];
     always.into_iter().chain(added.split(',')).map(|prefix| json!({"prefix": prefix})).collect()
-}
-
-/// Has each chain's plugin come from a file.
-fn discover(value: &mut Value, file: &Path, found: &mut impl FnMut(&Value)) {
-    match value {
-        Value::Object(fields) if fields.get("name").is_some_and(|name| name == FILTER) => {
-            found(&fields.remove("typed_config").expect("a filter's configuration"));
-            let source = json!({"path_config_source": {"path": file}, "initial_fetch_timeout": "0s"});
-            let kinds = json!(["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"]);
-            fields.insert("config_discovery".to_owned(), json!({"config_source": source, "type_urls": kinds}));
-        }
-        Value::Object(fields) => fields.values_mut().for_each(|value| discover(value, file, found)),
-        Value::Array(items) => items.iter_mut().for_each(|value| discover(value, file, found)),
-        _ => {}
-    }
-}
-
-/// Puts a version of the plugin where Envoy looks for it; moved, so that it sees all of it at once.
-fn write_update(file: &Path, plugin: &Value, version: u32) {
-    let resource =
-        json!({"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig", "name": FILTER, "typed_config": plugin});
-    let beside = file.with_extension(version.to_string());
-    std::fs::write(&beside, json!({"version_info": version.to_string(), "resources": [resource]}).to_string()).expect("a file");
-    std::fs::rename(&beside, file).expect("a moved file");
 }
 
 /// The policies of the last step, with one more that is on trial and one that errs.
@@ -160,18 +127,48 @@ fn collect(value: &Value, found: &mut Vec<String>) {
     }
 }
 
+/// A subquery without a step takes Prometheus' own, a minute, and in a window of a minute finds one value at most.
+#[test]
+fn every_subquery_has_a_step() {
+    let range = Regex::new(r"\[[^\]]*:([^\]]*)\]").expect("a pattern");
+    let mut subqueries = 0;
+    for query in queries() {
+        for found in range.captures_iter(&query) {
+            assert_eq!(&found[1], "15s", "{query}");
+            subqueries += 1;
+        }
+    }
+    assert!(subqueries > 4, "{subqueries}");
+}
+
 #[tokio::test]
-async fn the_dashboard_and_the_alerts_name_metrics_that_a_waypoint_has() {
-    let setting = Setting::start(&configuration());
+async fn the_queries_name_metrics_of_a_wasm_plugin_before_istio_1_30() {
+    assert_queries_name_metrics(NAMES[0]).await;
+}
+
+#[tokio::test]
+async fn the_queries_name_metrics_of_a_wasm_plugin() {
+    assert_queries_name_metrics(NAMES[1]).await;
+}
+
+#[tokio::test]
+async fn the_queries_name_metrics_of_a_traffic_extension() {
+    assert_queries_name_metrics(NAMES[2]).await;
+}
+
+async fn assert_queries_name_metrics(names: (&str, &str)) {
+    let mut setting = Setting::start(names, &configuration());
     assert_eq!(setting.status(Pod::TeamA, "/zen").await, 200);
     assert_eq!(setting.status(Pod::TeamA, "/users/x").await, 403);
     assert_eq!(setting.status(Pod::TeamA, "/repos/a/b").await, 403);
-    setting.update("{}}");
+    setting.plugin.publish("{}}").expect("a file");
     setting.metrics_with("egress_config_refused_update", "1");
     let metrics = setting.metrics_with("egress_evaluation_errors", "1");
     let told: BTreeSet<&str> = metrics.iter().map(|(name, _)| name.as_str()).collect();
 
     let pattern = Regex::new(r#"__name__=~"([^"]+)""#).expect("a pattern");
+    let kept = Regex::new(r#""__name__", "([^"]+)""#).expect("a pattern");
+    let whole = |pattern: &str| Regex::new(&format!("^(?:{pattern})$")).unwrap_or_else(|error| panic!("{pattern}: {error}"));
     let word = Regex::new(r"\b[a-z_]+_[a-z_]+\b").expect("a pattern");
     let quoted = Regex::new(r#""[^"]*""#).expect("a pattern");
     // Words that are no metrics: functions, labels, and Grafana's variables.
@@ -181,9 +178,15 @@ async fn the_dashboard_and_the_alerts_name_metrics_that_a_waypoint_has() {
     let mut asked = BTreeSet::new();
     for query in queries() {
         let mut names = BTreeSet::new();
+        let labelled: Vec<Regex> = kept.captures_iter(&query).map(|captures| whole(&captures[1])).collect();
         for captures in pattern.captures_iter(&query) {
-            let wanted = Regex::new(&format!("^(?:{})$", &captures[1])).unwrap_or_else(|error| panic!("{query}: {error}"));
-            assert!(told.iter().any(|name| wanted.is_match(name)), "no metric like {wanted} for {query}");
+            let wanted = whole(&captures[1]);
+            let matched: Vec<&&str> = told.iter().filter(|name| wanted.is_match(name)).collect();
+            assert!(!matched.is_empty(), "no metric like {wanted} for {query}");
+            // A name that is kept as a label is that of each of them.
+            for name in matched.iter().filter(|_| !labelled.is_empty()) {
+                assert!(labelled.iter().any(|pattern| pattern.is_match(name)), "{query} puts no label on {name}");
+            }
             names.insert(captures[1].to_owned());
         }
         for name in word.find_iter(&quoted.replace_all(&query, "")).map(|found| found.as_str()) {
@@ -206,10 +209,11 @@ async fn the_dashboard_and_the_alerts_name_metrics_that_a_waypoint_has() {
 /// The alert for it looks at these two. What the filter counts itself is gone with its VM, soon.
 #[test]
 fn a_first_configuration_that_is_refused_shows_in_envoys_own_statistics() {
-    let setting = Setting::start(&json!({"policies": 1}));
-    let name = |what: &str| {
-        format!("envoy_extension_config_discovery_http_filter_extensions_istio_io_wasmplugin_egress_direct_egress_filter_update_{what}")
-    };
-    let metrics = setting.metrics_with(&name("rejected"), "1");
-    assert!(metrics.contains(&(name("success"), "0".to_owned())));
+    for names in NAMES {
+        let setting = Setting::start(names, &json!({"policies": 1}));
+        let filter = names.0.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_");
+        let name = |what: &str| format!("envoy_extension_config_discovery_http_filter_{filter}_update_{what}");
+        let metrics = setting.metrics_with(&name("rejected"), "1");
+        assert!(metrics.contains(&(name("success"), "0".to_owned())), "{filter}");
+    }
 }

@@ -1,5 +1,12 @@
-//! The rules in CEL that custom resources carry (`x-kubernetes-validations`), on the resource with its defaults.
+//! The rules in CEL that custom resources carry (`x-kubernetes-validations`), on the resource with its defaults; and the expressions
+//! of admission policies.
+//!
+//! They are run, not type-checked. The API server also checks a rule's types against its schema, and refuses a rule that names no
+//! field of it, compares what cannot be equal, mixes types in a list, or may cost too much; of an admission policy, whose `object` is
+//! of any type, it puts what such a check finds into `status.typeChecking` as a warning. Here a wrong name is only found where an
+//! expression comes upon it, so each branch of one wants a value that takes it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use cel::extractors::This;
@@ -78,17 +85,37 @@ fn below<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
 /// # Panics
 /// It does not compile, errs, or is neither true nor false: no test may take that for a yes or a no.
 #[must_use]
-pub fn holds(expression: &str, variables: &[(&str, &Value)]) -> bool {
-    let program = Program::compile(expression).unwrap_or_else(|error| panic!("`{expression}`: {error}"));
+pub fn holds(expression: &str, given: &[(&str, &Value)]) -> bool {
+    holds_with(expression, given, &[])
+}
+
+/// Whether an expression is true that may use a ValidatingAdmissionPolicy's `variables`: each with its name and its own expression,
+/// which may use those before it. The API server evaluates a variable when it is used, and this evaluates all.
+///
+/// # Panics
+/// As [`holds`], and if a variable errs.
+#[must_use]
+pub fn holds_with(expression: &str, given: &[(&str, &Value)], variables: &[(String, String)]) -> bool {
     let mut context = Context::default();
     add_functions(&mut context).unwrap_or_else(|error| panic!("a function of Kubernetes' CEL: {error}"));
-    for (name, value) in variables {
+    for (name, value) in given {
         context.add_variable(*name, *value).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
-    match program.execute(&context) {
-        Ok(cel::Value::Bool(holds)) => holds,
-        other => panic!("`{expression}` on {variables:?} gives {other:?}"),
+    let mut values = HashMap::new();
+    for (name, expression) in variables {
+        context.add_variable_from_value("variables", values.clone());
+        values.insert(name.clone(), value_of(expression, &context));
     }
+    context.add_variable_from_value("variables", values);
+    match value_of(expression, &context) {
+        cel::Value::Bool(holds) => holds,
+        other => panic!("`{expression}` on {given:?} gives {other:?}"),
+    }
+}
+
+fn value_of(expression: &str, context: &Context<'_, '_>) -> cel::Value {
+    let program = Program::compile(expression).unwrap_or_else(|error| panic!("`{expression}`: {error}"));
+    program.execute(context).unwrap_or_else(|error| panic!("`{expression}`: {error}"))
 }
 
 /// Functions of Kubernetes' CEL that the `cel` crate lacks, or has in a feature only.

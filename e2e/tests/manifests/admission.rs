@@ -1,7 +1,11 @@
 //! The admission policies refuse what they are there for, let the rest through, and say which is which.
 
-use e2e::schemas::rules::holds;
-use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
+
+use e2e::manifests::Manifest;
+use e2e::schemas::Schemas;
+use e2e::schemas::rules::{holds, holds_with};
+use serde_json::{Value, json};
 
 use super::{of_file, of_kind};
 
@@ -20,7 +24,8 @@ impl<'a> Asked<'a> {
 
     /// The message of the policy's refusal, if it refuses.
     fn of(&self, policy: &str) -> Option<String> {
-        let policies = of_kind("ValidatingAdmissionPolicy");
+        static POLICIES: LazyLock<Vec<Manifest>> = LazyLock::new(|| of_kind("ValidatingAdmissionPolicy"));
+        let policies = &POLICIES;
         let spec = &policies.iter().find(|found| found.name() == policy).unwrap_or_else(|| panic!("no policy {policy}")).value["spec"];
         let request = json!({"userInfo": {"groups": self.groups}});
         let namespace = json!({"metadata": {"name": self.namespace}});
@@ -31,17 +36,9 @@ impl<'a> Asked<'a> {
         if !list("matchConditions").iter().all(|condition| holds(&text(condition, "expression"), &given)) {
             return None;
         }
-        // The only variables here are these two, and each is a map that may be missing.
-        let mut variables = Map::new();
-        for variable in list("variables") {
-            let name = text(&variable, "name");
-            assert_eq!(text(&variable, "expression"), format!("has(object.metadata.{name}) ? object.metadata.{name} : {{}}"));
-            variables.insert(name.clone(), self.object["metadata"].get(&name).cloned().unwrap_or_else(|| json!({})));
-        }
-        let variables = Value::Object(variables);
-        let given: Vec<(&str, &Value)> = given.into_iter().chain([("variables", &variables)]).collect();
+        let variables: Vec<_> = list("variables").iter().map(|one| (text(one, "name"), text(one, "expression"))).collect();
         let validations = list("validations");
-        validations.iter().find(|one| !holds(&text(one, "expression"), &given)).map(|one| text(one, "message"))
+        validations.iter().find(|one| !holds_with(&text(one, "expression"), &given, &variables)).map(|one| text(one, "message"))
     }
 }
 
@@ -69,7 +66,9 @@ fn pods_that_leave_the_mesh_are_refused() {
     for (pod, message) in [
         (changed("/metadata/labels/istio.io~1dataplane-mode", json!("none")), "remove the label istio.io/dataplane-mode"),
         (changed("/metadata/annotations", json!({"sidecar.istio.io/status": "{}"})), "remove the sidecar"),
-        (changed("/metadata/annotations", json!({"ambient.istio.io/bypass-dns-capture": "true"})), "remove ambient.istio.io/bypass"),
+        (changed("/metadata/annotations", json!({"ambient.istio.io/dns-capture": "false"})), "remove ambient.istio.io/dns-capture"),
+        (changed("/metadata/annotations", json!({"ambient.istio.io/dns-capture": "0"})), "remove ambient.istio.io/dns-capture"),
+        (changed("/metadata/annotations", json!({"ambient.istio.io/dns-capture": "F"})), "remove ambient.istio.io/dns-capture"),
         (changed("/spec/hostNetwork", json!(true)), "remove hostNetwork"),
     ] {
         assert_refused(&Asked::about(&pod, "team-a"), policy, message);
@@ -81,8 +80,45 @@ fn pods_that_leave_the_mesh_are_refused() {
         changed("/metadata/labels/istio.io~1dataplane-mode", json!("ambient")),
         changed("/spec/hostNetwork", json!(false)),
         changed("/metadata/annotations", json!({"ambient.istio.io/redirection": "enabled"})),
+        changed("/metadata/annotations", json!({"ambient.istio.io/dns-capture": "true"})),
     ] {
         assert_eq!(Asked::about(&pod, "team-a").of(policy), None, "{pod}");
+    }
+}
+
+/// Each place where a pod says what the kubelet is to call, and each way it may call.
+#[test]
+fn pods_that_have_the_kubelet_call_another_host_are_refused() {
+    let policy = "egress-pods-in-mesh";
+    let schemas = Schemas::vendored();
+    let pod = of_kind("Pod").swap_remove(0).value;
+    for containers in ["containers", "initContainers"] {
+        for place in ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle/postStart", "lifecycle/preStop"] {
+            let with = |handler: Value| {
+                let (outer, inner) = place.split_once('/').unwrap_or((place, ""));
+                let handler = if inner.is_empty() { handler } else { json!({inner: handler}) };
+                let called = json!({"name": "second", "image": "i", outer: handler});
+                let mut pod = pod.clone();
+                // Not the first of its list, and beside others without.
+                let mut list = pod["spec"]["containers"].as_array().expect("containers").clone();
+                list.push(called);
+                pod["spec"][containers] = Value::Array(list);
+                assert_eq!(schemas.faults(&pod), [""; 0], "{place}");
+                pod
+            };
+            for to in ["example.com", "127.0.0.1"] {
+                for handler in [json!({"httpGet": {"port": 80, "host": to}}), json!({"tcpSocket": {"port": 80, "host": to}})] {
+                    assert_refused(&Asked::about(&with(handler), "team-a"), policy, "remove host from");
+                }
+            }
+            for handler in [
+                json!({"httpGet": {"port": 80, "httpHeaders": [{"name": "Host", "value": "example.com"}]}}),
+                json!({"tcpSocket": {"port": 80}}),
+                json!({"exec": {"command": ["true"]}}),
+            ] {
+                assert_eq!(Asked::about(&with(handler), "team-a").of(policy), None, "{containers} {place}");
+            }
+        }
     }
 }
 
@@ -134,7 +170,7 @@ fn network_policies_are_for_those_who_decide_on_egress() {
 fn each_policy_is_bound_and_denies() {
     let policies = of_kind("ValidatingAdmissionPolicy");
     let bindings = of_kind("ValidatingAdmissionPolicyBinding");
-    let names = |manifests: &[e2e::manifests::Manifest]| manifests.iter().map(|one| one.name().to_owned()).collect::<Vec<_>>();
+    let names = |manifests: &[Manifest]| manifests.iter().map(|one| one.name().to_owned()).collect::<Vec<_>>();
     assert_eq!(names(&policies), names(&bindings));
     for binding in bindings {
         assert_eq!(binding.value["spec"]["policyName"], binding.name());

@@ -42,6 +42,18 @@ fn the_command_of_each_step_is_in_its_file_too() {
     }
 }
 
+#[test]
+fn the_alerts_it_names_are_those_of_step_8() {
+    let rules = of_kind("ConfigMap").iter().find_map(|one| one.value["data"]["egress-filter.rules.yaml"].as_str().map(str::to_owned));
+    let rules = manifests::parse(&rules.expect("alerting rules")).expect("YAML").swap_remove(0);
+    let alerts: BTreeSet<&str> =
+        rules["groups"][0]["rules"].as_array().expect("rules").iter().filter_map(|one| one["alert"].as_str()).collect();
+    let readme = readme();
+    let named: BTreeSet<&str> = readme.split('`').filter(|word| word.starts_with("Egress") && !word.contains(' ')).collect();
+    assert!(!named.is_empty());
+    assert!(named.is_subset(&alerts), "{named:?} and {alerts:?}");
+}
+
 /// The access log that step 8 names, in the words of the local waypoint's, which the waypoint's tests read.
 #[test]
 fn the_access_log_of_step_8_is_explained_and_its_fields_are_real() {
