@@ -51,7 +51,7 @@ impl<'d> At<'d> {
     }
 
     fn below(&self, key: &'d Key, node: &'d Node) -> At<'d> {
-        let path = if self.path.is_empty() { key.name.clone() } else { format!("{}.{}", self.path, key.name) };
+        let path = if self.path.is_empty() { key.name.escape_debug().to_string() } else { format!("{}.{}", self.path, key.name.escape_debug()) };
         At { file: self.file, source: self.source, node, key: Some(key), path }
     }
 
@@ -163,7 +163,7 @@ impl<'d> Notes<'d> {
             }
             let is_known = known.contains(&field.name());
             if !is_known {
-                let message = format!("unknown field `{}`: what it does, which may be to restrict, is not in the result", field.name());
+                let message = format!("unknown field `{}`: what it does, which may be to restrict, is not in the result", field.name().escape_debug());
                 self.field(field, Effect::Looser, message);
             }
             is_known
@@ -183,7 +183,7 @@ impl<'d> Notes<'d> {
                 self.field(
                     field,
                     Effect::Looser,
-                    format!("field `{}` is given twice, and only the first is read: leave one out", field.name()),
+                    format!("field `{}` is given twice, and only the first is read: leave one out", field.name().escape_debug()),
                 );
             }
         }

@@ -59,7 +59,18 @@ fn several_expressions_match_as_the_controller_has_it() {
     assert_eq!(policies(&text)[0]["traffic"]["authorization"]["match"], "Any");
     assert_eq!(losses(&text), Vec::<String>::new());
     assert_eq!(notes_at(&text, "spec.traffic.authorization.policy.matchExpressions").len(), 1);
-    assert_eq!(policies(&with_rule("Deny", &["true"]))[0]["traffic"]["authorization"].get("match"), None);
+    for (action, combine, why) in [("Allow", "Any", "lets any of them do"), ("Deny", "Any", "lets any"), ("Require", "All", "wants all")] {
+        let text = with_rule(action, &["request.method == 'PUT'", "request.path == '/zen'"]);
+        assert_eq!(policies(&text)[0]["traffic"]["authorization"]["match"], combine, "{action}");
+        let told = notes_at(&text, "spec.traffic.authorization.policy.matchExpressions");
+        assert!(told.len() == 1 && told[0].contains(&format!("`match: {combine}`")) && told[0].contains(why), "{action}: {told:?}");
+        assert_eq!(policies(&with_rule(action, &["true"]))[0]["traffic"]["authorization"].get("match"), None);
+    }
+    // One of two that match is enough for an Allow, and not for a Require.
+    for (action, expected) in [("Allow", true), ("Require", false)] {
+        let engine = engine(&with_rule(action, &["request.method == 'GET'", "request.path == '/none'"]));
+        assert_eq!(Request::default().is_allowed_by(&engine), expected, "{action}");
+    }
 }
 
 #[test]
@@ -153,6 +164,14 @@ fn an_expression_that_does_not_compile_is_told_where_it_goes_wrong() {
         let rule = policies(&text)[0]["traffic"]["authorization"]["policy"]["matchExpressions"].clone();
         assert_eq!(rule.get(0).and_then(|rule| rule.as_str()), kept, "{action}");
     }
+    // What a Require wants beside is not all that it wants.
+    let text = with_rule("Require", &["request.method == 'GET'", "jwt.sub == 'a'"]);
+    assert!(losses(&text)[0].starts_with("Stricter ") && losses(&text)[0].contains("`false` is written"), "{:?}", losses(&text));
+    assert_eq!(
+        policies(&text)[0]["traffic"]["authorization"],
+        json!({"action": "Require", "match": "All", "policy": {"matchExpressions": ["request.method == 'GET'", "false"]}})
+    );
+    assert!(!Request::default().is_allowed_by(&engine(&text)));
     // What compiles beside it is kept.
     let text = with_rule("Deny", &["llm.requestModel == 'a'", "request.method == 'PUT'"]);
     assert_eq!(policies(&text)[0]["traffic"]["authorization"]["policy"]["matchExpressions"], json!(["request.method == 'PUT'"]));
