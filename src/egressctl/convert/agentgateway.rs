@@ -26,8 +26,8 @@ pub(super) fn convert<'d>(document: &At<'d>, name: &str, library: &Library<'d>, 
     for field in notes.object(&spec, &["targetRefs", "targetSelectors", "traffic", "backend", "frontend"]) {
         match field.name() {
             "targetRefs" => {
-                has_targets = true;
                 let targets = notes.list(&field);
+                has_targets |= !targets.is_empty();
                 read.scope = scope::resolve(&targets, document.text_at("metadata.namespace"), library, notes);
             }
             "targetSelectors" => {

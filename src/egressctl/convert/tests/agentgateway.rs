@@ -193,7 +193,8 @@ fn a_header_that_cannot_be_set_is_removed_lest_the_callers_own_stays() {
 
 #[test]
 fn what_means_something_else_here_is_told_once() {
-    let two = [with_rule("Deny", &["request.host == 'a' && request.path == '/'"]), with_rule("Deny", &["request.host == 'b'"])];
+    let other = with_rule("Deny", &["request.host == 'b'"]).replace(r#""name": "p""#, r#""name": "q""#);
+    let two = [with_rule("Deny", &["request.host == 'a' && request.path == '/'"]), other];
     let told = notes(&two.join("\n---\n"));
     for topic in ["a Deny whose expression errs", "`request.host` is lower-case", "refused with 400"] {
         assert_eq!(told.iter().filter(|note| note.contains(topic)).count(), 1, "{topic}: {told:#?}");
@@ -204,7 +205,7 @@ fn what_means_something_else_here_is_told_once() {
 fn several_transformations_are_told_to_apply_one_after_the_other() {
     let one = with(r#""traffic": {"transformation": {"request": {"remove": ["x"]}}}"#);
     assert_eq!(losses(&one), Vec::<String>::new());
-    let told = losses(&[one.clone(), one].join("\n---\n"));
+    let told = losses(&[one.clone(), one.replace(r#""name": "p""#, r#""name": "q""#)].join("\n---\n"));
     assert!(told.iter().any(|note| note.starts_with("Lost spec.traffic.transformation: a second policy")), "{told:?}");
 }
 
@@ -285,7 +286,7 @@ fn a_listener_that_is_the_gateways_only_one_is_all_of_it() {
 #[test]
 fn policies_of_several_gateways_are_not_put_together_in_silence() {
     let rule = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#;
-    let other = with(rule).replace(r#""name": "egress""#, r#""name": "other""#);
+    let other = with(rule).replace(r#""name": "egress""#, r#""name": "other""#).replace(r#""name": "p""#, r#""name": "q""#);
     let told = losses(&[with(rule), other].join("\n---\n"));
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("`egress-direct/other`") && told[0].contains("convert them apart"), "{told:?}");
@@ -294,8 +295,12 @@ fn policies_of_several_gateways_are_not_put_together_in_silence() {
 #[test]
 fn names_are_unique_and_legal() {
     let rule = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#;
-    let documents =
-        [with(rule), with(rule), with(rule).replace(r#""name": "p", "#, ""), with(rule).replace(r#""name": "p""#, r#""name": "p-2""#)];
+    let documents = [
+        with(rule),
+        with(rule).replace("egress-direct", "b"),
+        with(rule).replace(r#""name": "p", "#, ""),
+        with(rule).replace(r#""name": "p""#, r#""name": "p-2""#),
+    ];
     let names: Vec<_> = policies(&documents.join("\n---\n")).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
     assert_eq!(names, ["p", "p-2", "policy-1", "p-2-2"]);
 }

@@ -152,7 +152,9 @@ impl Subject {
                 let message = "as in Istio, `a.example` is not `a.example:8080`: hosts that let something through are compared with the `Host` header, letter case aside";
                 notes.once("istio host allowed", list, message);
             }
-            Subject::ServiceAccount if !sense.wide && list.items().iter().any(|item| item.node.as_str().is_some_and(|name| name.contains('.'))) => {
+            Subject::ServiceAccount
+                if !sense.wide && list.items().iter().any(|item| item.node.as_str().is_some_and(|name| name.contains('.'))) =>
+            {
                 let message = "a dot in a service account is itself here; Istio, which puts the name into a regular expression as it is, lets any character stand for it";
                 notes.add(list, Effect::Stricter, message);
             }
