@@ -120,10 +120,10 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
     let items = notes.list(&list);
     if items.len() > 1 {
         let (topic, message) = match action {
-            "Require" => ("match all", "`match: All` is written: of a Require, AgentGateway wants all expressions to match"),
+            "Require" => ("match all", "`match: All` is written: for Require, AgentGateway wants all expressions to match"),
             _ => (
                 "match any",
-                "`match: Any` is written: AgentGateway's documentation says that all expressions must match, its controller lets any of them do, but of a Require",
+                "`match: Any` is written: AgentGateway's documentation says that all expressions must match, its controller lets any of them do for Allow and Deny",
             ),
         };
         notes.once(topic, &list, message);
