@@ -167,7 +167,7 @@ impl Subject {
                 notes.once("port", list, message);
             }
             Subject::Header(_) | Subject::AnyLine(_) => {
-                let message = "a header on several lines: a DENY looks for one line that matches, as Istio does since 1.27.8, 1.28.5 and 1.29.1 (before, it joined them with commas); an ALLOW wants all to";
+                let message = "a header on several lines: a DENY looks for one line that matches, as Istio does since 1.27.8, 1.28.5 and 1.29.1 (before, it joined them with commas); an ALLOW wants all to. A line of `x_team` is one of `x-team`, which in Istio it is not";
                 notes.once("istio headers", list, message);
             }
             _ => {}
