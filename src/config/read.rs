@@ -222,7 +222,7 @@ fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<Authorizat
         errors.add(
             &fields.place,
             format!(
-                "field `match` is missing: say whether the {} expressions must match `All` or `Any` (AgentGateway's documentation says all, its controller does any)",
+                "field `match` is missing: say whether the {} expressions must match `All` or `Any` (AgentGateway's documentation says all; its controller does any, for Require all)",
                 items.len()
             ),
         );

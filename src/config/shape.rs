@@ -221,7 +221,7 @@ pub(super) const AUTHORIZATION: &[Field] = &[
     field(
         "match",
         Kind::Words(|| listed(COMBINE)),
-        "How several expressions combine; needed where there are several. AgentGateway's documentation says all, its controller does any.",
+        "How several expressions combine; needed where there are several. AgentGateway's documentation says all; its controller does any, for Require all.",
     ),
     field(
         "onError",

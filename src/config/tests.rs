@@ -118,7 +118,7 @@ fn every_error_names_its_place_and_the_mend() {
         ),
         (
             policy(r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": ["true", "false"]}}}"#),
-            "policy `p`: policies[0].traffic.authorization: field `match` is missing: say whether the 2 expressions must match `All` or `Any` (AgentGateway's documentation says all, its controller does any)",
+            "policy `p`: policies[0].traffic.authorization: field `match` is missing: say whether the 2 expressions must match `All` or `Any` (AgentGateway's documentation says all; its controller does any, for Require all)",
         ),
         (
             policy(r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [true]}}}"#),

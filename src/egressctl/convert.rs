@@ -8,6 +8,7 @@ mod istio;
 mod names;
 mod note;
 mod output;
+mod overlap;
 mod policy;
 mod scope;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use clap::ValueEnum;
 
 use crate::manifest::{Kind, Manifest};
 use crate::terminal::Terminal;
-use crate::yaml::Node;
+use crate::yaml::Value;
 use crate::{Exit, Failure};
 use istio::Mesh;
 use names::Names;
@@ -178,37 +179,68 @@ fn source_of(document: &At<'_>) -> Option<Source> {
 }
 
 /// All documents; a list's items are documents of their own.
-fn documents<'d>(manifests: &'d [Manifest]) -> Vec<At<'d>> {
+fn documents<'d>(manifests: &'d [Manifest], notes: &mut Notes<'d>) -> Vec<At<'d>> {
     let mut found = Vec::new();
     for (file, manifest) in manifests.iter().enumerate() {
         for document in &manifest.documents {
-            let at = At::document(file, &manifest.source, document);
-            let is_list = document.get("kind").and_then(Node::as_str).is_some_and(|kind| kind.ends_with("List"));
-            match at.get("items").filter(|_| is_list) {
-                Some(items) => found.extend(items.items()),
-                None => found.push(at),
-            }
+            gather(At::document(file, &manifest.source, document), &mut found, notes);
         }
     }
     found
 }
 
+/// A document, or those of a list. What is no resource may have been meant to restrict.
+fn gather<'d>(at: At<'d>, found: &mut Vec<At<'d>>, notes: &mut Notes<'d>) {
+    if matches!(at.node.value, Value::Null) {
+        return;
+    }
+    let kind = at.text_at("kind");
+    if kind.is_some_and(|kind| kind.ends_with("List")) && at.node.get("items").is_some() {
+        notes.duplicate_fields(&at);
+        for item in at.get("items").map(|items| notes.list(&items)).unwrap_or_default() {
+            gather(item, found, notes);
+        }
+        return;
+    }
+    if at.node.fields().is_none() {
+        notes.wrong(&at, "a resource");
+    } else if kind.is_none() || at.text_at("apiVersion").is_none() {
+        let message = "no resource without `apiVersion` and `kind`, in a list of one kind too: what it says is not in the result";
+        notes.add(&at, Effect::Looser, message);
+    }
+    found.push(at);
+}
+
+/// Whether a later policy takes the place of this one, in a cluster that they are applied to.
+fn is_replaced(document: &At<'_>, later: &[At<'_>]) -> bool {
+    let id = |at: &At<'_>| ["kind", "metadata.namespace", "metadata.name"].map(|path| at.text_at(path).map(str::to_owned));
+    let named = document.text_at("metadata.name").is_some();
+    named && later.iter().any(|other| id(other) == id(document))
+}
+
 fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, Failure> {
-    let documents = documents(manifests);
+    let mut notes = Notes::default();
+    let documents = documents(manifests, &mut notes);
     let (sources, others): (Vec<_>, Vec<_>) = documents.into_iter().partition(|document| source_of(document).is_some());
     if sources.is_empty() {
         let message = "nothing to convert: no AgentgatewayPolicy, EnterpriseAgentgatewayPolicy or AuthorizationPolicy in these files";
         return Err(Failure::Usage(message.to_owned()));
     }
     let library = Library { resources: others };
+    library.check(&mut notes);
     let mesh = Mesh { trust_domains: args.trust_domain.clone() };
-    let mut notes = Notes::default();
     let mut names = Names::default();
     let (mut policies, mut attached): (Vec<Policy>, Vec<(At<'d>, Target)>) = (Vec::new(), Vec::new());
-    let mut allows = Vec::new();
-    for document in &sources {
+    let (mut allows, mut overlapping) = (Vec::new(), Vec::new());
+    for (index, document) in sources.iter().enumerate() {
         let start = notes.len();
         let name = names.name_of(document, &mut notes);
+        if is_replaced(document, sources.get(index.saturating_add(1)..).unwrap_or_default()) {
+            let message = "a later resource has this kind, namespace and name, and takes its place in a cluster: left out; leave one of them out of the files";
+            notes.add(&document.at("metadata.name").unwrap_or_else(|| document.clone()), Effect::Looser, message);
+            notes.of_policy(None);
+            continue;
+        }
         let is_istio = source_of(document) == Some(Source::Istio);
         notes.duplicates(document);
         names::metadata(document, is_istio, &mut notes);
@@ -221,6 +253,7 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
         };
         if made.iter().any(|policy| !policy.shadow && policy.authorization.as_ref().is_some_and(|rule| rule.action == "Allow")) {
             allows.push((document, is_istio));
+            overlapping.push((document, scope.parts.clone()));
         }
         let mut comment = vec![names::origin(document)];
         comment.extend(scope.because.iter().map(|target| format!("hosts: those of {target}")));
@@ -234,6 +267,7 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
         notes.of_policy(None);
     }
     check_mixture(&allows, &mut notes);
+    overlap::check(&overlapping, &library.parts(), &mut notes);
     elsewhere::tell(&library.resources, &mut notes);
     agentgateway::check_transformations(&sources, &mut notes);
     let plugin = Plugin::new(args, &sources, &attached, &mut notes);

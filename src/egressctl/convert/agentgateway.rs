@@ -26,8 +26,8 @@ pub(super) fn convert<'d>(document: &At<'d>, name: &str, library: &Library<'d>, 
     for field in notes.object(&spec, &["targetRefs", "targetSelectors", "traffic", "backend", "frontend"]) {
         match field.name() {
             "targetRefs" => {
-                has_targets = true;
                 let targets = notes.list(&field);
+                has_targets |= !targets.is_empty();
                 read.scope = scope::resolve(&targets, document.text_at("metadata.namespace"), library, notes);
             }
             "targetSelectors" => {
@@ -119,8 +119,14 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
     };
     let items = notes.list(&list);
     if items.len() > 1 {
-        let message = "`match: Any` is written: AgentGateway's documentation says that all expressions must match, its controller lets any of them do";
-        notes.once("match", &list, message);
+        let (topic, message) = match action {
+            "Require" => ("match all", "`match: All` is written: for Require, AgentGateway wants all expressions to match"),
+            _ => (
+                "match any",
+                "`match: Any` is written: AgentGateway's documentation says that all expressions must match, its controller lets any of them do for Allow and Deny",
+            ),
+        };
+        notes.once(topic, &list, message);
     }
     let mut kept = Vec::new();
     for item in &items {
@@ -129,9 +135,14 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
             differences(item, source, action, notes);
             kept.push(source.to_owned());
         }
+        // All that a Require says must hold, what cannot be had among it.
+        if !errors.is_empty() && action == "Require" {
+            kept.push("false".to_owned());
+        }
         for error in errors {
             let (effect, consequence) = match action {
                 "Deny" => (Effect::Looser, "the expression is left out, and what it denies is not denied"),
+                "Require" => (Effect::Stricter, "`false` is written for the expression, so that nothing is let through"),
                 _ => (Effect::Stricter, "the expression is left out, and lets nothing through"),
             };
             let message = format!("{}: {consequence}", error.message);

@@ -21,12 +21,15 @@ pub(super) fn tell<'d>(resources: &[At<'d>], notes: &mut Notes<'d>) {
                 let message = "passed over: a waypoint that runs this filter has `gatewayClassName: istio-waypoint`";
                 notes.once("gateway class", resource, message);
             }
-            kind if is_agentgateway => notes.add(resource, Effect::Hint, format!("passed over: `{kind}` is no policy that is known here")),
+            kind if is_agentgateway => {
+                notes.add(resource, Effect::Hint, format!("passed over: `{}` is no policy that is known here", kind.escape_debug()))
+            }
             "RequestAuthentication" | "PeerAuthentication" => {
                 notes.once("authentication", resource, "passed over: Istio goes on applying it, beside this filter");
             }
             kind @ ("AuthorizationPolicy" | "AgentgatewayPolicy" | "EnterpriseAgentgatewayPolicy") => {
-                let message = format!("passed over: a `{kind}` of group `{group}` is another thing than the one that is converted");
+                let message =
+                    format!("passed over: a `{kind}` of group `{}` is another thing than the one that is converted", group.escape_debug());
                 notes.add(resource, Effect::Looser, message);
             }
             _ => {}

@@ -82,7 +82,10 @@ pub(super) fn metadata<'d>(document: &At<'d>, is_istio: bool, notes: &mut Notes<
             "apiVersion" | "kind" | "metadata" | "spec" => {}
             "status" => notes.field(&field, Effect::Hint, "left out: it is what the source's controller says"),
             _ => {
-                let message = format!("unknown field `{}`: what it does, which may be to restrict, is not in the result", field.name());
+                let message = format!(
+                    "unknown field `{}`: what it does, which may be to restrict, is not in the result",
+                    field.name().escape_debug()
+                );
                 notes.field(&field, Effect::Looser, message);
             }
         }

@@ -51,7 +51,8 @@ impl<'d> At<'d> {
     }
 
     fn below(&self, key: &'d Key, node: &'d Node) -> At<'d> {
-        let path = if self.path.is_empty() { key.name.clone() } else { format!("{}.{}", self.path, key.name) };
+        let path =
+            if self.path.is_empty() { key.name.escape_debug().to_string() } else { format!("{}.{}", self.path, key.name.escape_debug()) };
         At { file: self.file, source: self.source, node, key: Some(key), path }
     }
 
@@ -163,7 +164,10 @@ impl<'d> Notes<'d> {
             }
             let is_known = known.contains(&field.name());
             if !is_known {
-                let message = format!("unknown field `{}`: what it does, which may be to restrict, is not in the result", field.name());
+                let message = format!(
+                    "unknown field `{}`: what it does, which may be to restrict, is not in the result",
+                    field.name().escape_debug()
+                );
                 self.field(field, Effect::Looser, message);
             }
             is_known
@@ -175,20 +179,25 @@ impl<'d> Notes<'d> {
         self.add(at, Effect::Looser, format!("expected {expected}, got {}: what it says is not in the result", at.node.kind()));
     }
 
-    /// Tells each field that is given twice: only the first is read.
+    /// Tells each field that is given twice, on every level: only the first is read.
     pub(super) fn duplicates(&mut self, at: &At<'d>) {
+        self.duplicate_fields(at);
+        for below in at.fields().iter().chain(&at.items()) {
+            self.duplicates(below);
+        }
+    }
+
+    /// Tells each field that is given twice, on this level.
+    pub(super) fn duplicate_fields(&mut self, at: &At<'d>) {
         let fields = at.fields();
         for (index, field) in fields.iter().enumerate() {
             if fields.iter().take(index).any(|earlier| earlier.name() == field.name()) {
                 self.field(
                     field,
                     Effect::Looser,
-                    format!("field `{}` is given twice, and only the first is read: leave one out", field.name()),
+                    format!("field `{}` is given twice, and only the first is read: leave one out", field.name().escape_debug()),
                 );
             }
-        }
-        for below in fields.iter().chain(&at.items()) {
-            self.duplicates(below);
         }
     }
 

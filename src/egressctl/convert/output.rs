@@ -118,8 +118,8 @@ impl Plugin {
 
 fn title(target: &Target) -> String {
     match &target.namespace {
-        Some(namespace) => format!("{} `{namespace}/{}`", target.kind, target.name),
-        None => format!("{} `{}`", target.kind, target.name),
+        Some(namespace) => format!("{} `{}/{}`", target.kind, namespace.escape_debug(), target.name.escape_debug()),
+        None => format!("{} `{}`", target.kind, target.name.escape_debug()),
     }
 }
 

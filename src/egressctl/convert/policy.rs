@@ -19,7 +19,7 @@ pub(super) struct Policy {
 #[derive(Debug, Clone)]
 pub(super) struct Authorization {
     pub(super) action: &'static str,
-    /// Any of which matches.
+    /// Of which any matches; of a Require, all.
     pub(super) expressions: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ impl Authorization {
     fn tree(&self) -> Tree {
         let mut fields = vec![("action", Tree::text(self.action))];
         if self.expressions.len() > 1 {
-            fields.push(("match", Tree::text("Any")));
+            fields.push(("match", Tree::text(if self.action == "Require" { "All" } else { "Any" })));
         }
         fields.push(("policy", Tree::Map(vec![("matchExpressions", Tree::texts(self.expressions.clone()))])));
         Tree::Map(fields)

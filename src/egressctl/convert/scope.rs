@@ -1,8 +1,9 @@
 //! Which requests a policy is for: what its targets say, as `hosts` and as the Gateway that the plugin attaches to.
 
-use crate::yaml::Node;
+use crate::yaml::{Node, Value};
 
 use super::note::{At, Effect, Notes};
+use super::overlap::Part;
 
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 const ISTIO_NETWORKING: &str = "networking.istio.io";
@@ -32,6 +33,8 @@ pub(super) struct Scope {
     pub(super) attached: Vec<Target>,
     /// What of its targets is in the result only as their hosts.
     pub(super) because: Vec<String>,
+    /// The services and routes that it is for; none where it is for the whole Gateway.
+    pub(super) parts: Vec<Part>,
 }
 
 /// The resources that were given beside the policies.
@@ -41,8 +44,16 @@ pub(super) struct Library<'d> {
 }
 
 impl<'d> Library<'d> {
-    fn find(&self, group: &str, kind: &str, namespace: Option<&str>, name: &str) -> Option<&At<'d>> {
-        self.resources.iter().find(|resource| {
+    /// A resource. Of several with its name the last counts, as in a cluster that they are applied to.
+    fn find(
+        &self,
+        (group, kind): (&str, &str),
+        namespace: Option<&str>,
+        name: &str,
+        target: &At<'d>,
+        notes: &mut Notes<'d>,
+    ) -> Option<&At<'d>> {
+        let found = self.resources.iter().filter(|resource| {
             let version = resource.text_at("apiVersion").unwrap_or_default();
             let its_group = version.split_once('/').map_or("", |(group, _)| group);
             let its_namespace = resource.text_at("metadata.namespace");
@@ -52,7 +63,44 @@ impl<'d> Library<'d> {
                 && resource.text_at("kind") == Some(kind)
                 && resource.text_at("metadata.name") == Some(name)
                 && same_namespace
-        })
+        });
+        let found: Vec<&At<'d>> = found.collect();
+        let namespace_of = |resource: &&At<'d>| resource.text_at("metadata.namespace");
+        if found.iter().any(|resource| Some(namespace_of(resource)) != found.last().map(namespace_of)) {
+            let message = format!(
+                "which `{}` `{}` is meant is not known: there are several, of different namespaces; give the policy its `metadata.namespace`, and them theirs",
+                kind.escape_debug(),
+                name.escape_debug()
+            );
+            notes.add(target, Effect::Looser, message);
+        }
+        found.last().copied()
+    }
+
+    /// The services and routes among them that have hosts of their own.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let part = |resource: &At<'d>| {
+            let text = |path: &str| resource.text_at(path).map(str::to_owned);
+            let hosts = match resource.text_at("kind")? {
+                "ServiceEntry" => resource.at("spec.hosts")?,
+                "HTTPRoute" | "GRPCRoute" => resource.at("spec.hostnames")?,
+                _ => return None,
+            };
+            let hosts: Vec<String> = hosts.items().iter().filter_map(|host| host.node.as_str()).map(str::to_owned).collect();
+            let (kind, name, namespace) = (text("kind")?, text("metadata.name")?, text("metadata.namespace"));
+            (!hosts.is_empty()).then_some(Part { kind, name, namespace, hosts })
+        };
+        self.resources.iter().filter_map(part).collect()
+    }
+
+    /// Tells what of the resources is not sure to be read as a cluster would.
+    pub(super) fn check(&self, notes: &mut Notes<'d>) {
+        for resource in &self.resources {
+            match resource.text_at("kind") {
+                Some("Gateway" | "HTTPRoute" | "GRPCRoute" | "ServiceEntry" | "Service") => notes.duplicates(resource),
+                _ => notes.duplicate_fields(resource),
+            }
+        }
     }
 }
 
@@ -61,6 +109,8 @@ impl<'d> Library<'d> {
 enum Covers {
     /// All that passes the Gateway.
     All,
+    /// All that no other route takes.
+    Rest,
     Hosts(Vec<String>),
     /// What cannot be told, which has been noted.
     Unknown,
@@ -69,12 +119,28 @@ enum Covers {
 /// Finds out what a policy's targets cover.
 pub(super) fn resolve<'d>(targets: &[At<'d>], namespace: Option<&str>, library: &Library<'d>, notes: &mut Notes<'d>) -> Scope {
     let mut scope = Scope::default();
-    let (mut all, mut hosts) = (false, Vec::new());
+    let (mut all, mut whole, mut hosts) = (false, false, Vec::new());
     for target in targets {
-        match resolve_one(target, namespace, library, &mut scope, notes) {
-            Covers::All | Covers::Unknown => all = true,
-            Covers::Hosts(more) => hosts.extend(more),
+        let covers = resolve_one(target, namespace, library, &mut scope, notes);
+        let text = |name: &str| target.text_at(name).unwrap_or_default().to_owned();
+        let part = |hosts| Part { kind: text("kind"), name: text("name"), namespace: namespace.map(str::to_owned), hosts };
+        match covers {
+            Covers::All | Covers::Unknown => {
+                all = true;
+                whole = true;
+            }
+            Covers::Rest => {
+                all = true;
+                scope.parts.push(part(Vec::new()));
+            }
+            Covers::Hosts(more) => {
+                scope.parts.push(part(more.clone()));
+                hosts.extend(more);
+            }
         }
+    }
+    if whole {
+        scope.parts.clear();
     }
     if !all {
         hosts.sort();
@@ -101,16 +167,16 @@ fn resolve_one<'d>(target: &At<'d>, namespace: Option<&str>, library: &Library<'
             }
             return Covers::All;
         }
-        (GATEWAY_API, "HTTPRoute" | "GRPCRoute") => match library.find(GATEWAY_API, kind, namespace, name) {
+        (GATEWAY_API, "HTTPRoute" | "GRPCRoute") => match library.find((GATEWAY_API, kind), namespace, name, target, notes) {
             Some(route) => of_route(target, route, namespace, library, scope, notes),
             None => missing(target, kind, name, notes),
         },
-        (ISTIO_NETWORKING, "ServiceEntry") => match library.find(ISTIO_NETWORKING, kind, namespace, name) {
-            Some(entry) => of_service_entry(entry, scope),
+        (ISTIO_NETWORKING, "ServiceEntry") => match library.find((ISTIO_NETWORKING, kind), namespace, name, target, notes) {
+            Some(entry) => of_service_entry(entry, scope, notes),
             None => missing(target, kind, name, notes),
         },
         ("" | "core", "Service") => {
-            if let Some(service) = library.find("", kind, namespace, name) {
+            if let Some(service) = library.find(("", kind), namespace, name, target, notes) {
                 attach_to_waypoint(service, namespace, scope);
             }
             match namespace {
@@ -124,12 +190,18 @@ fn resolve_one<'d>(target: &At<'d>, namespace: Option<&str>, library: &Library<'
         }
         _ => {
             let message = format!(
-                "what a `{kind}` covers has no counterpart: the policy would be for every host; target the Gateway, or give `hosts` by hand"
+                "what a `{}` covers has no counterpart: the policy would be for every host; target the Gateway, or give `hosts` by hand",
+                kind.escape_debug()
             );
             notes.add(target, Effect::Looser, message);
             return Covers::Unknown;
         }
     };
+    if matches!(&covers, Covers::Hosts(hosts) if hosts.is_empty()) {
+        let message = format!("`{kind}` `{}` names no host, so that the policy would be for every host: give it some", name.escape_debug());
+        notes.add(target, Effect::Looser, message);
+        return Covers::Unknown;
+    }
     scope.because.push(if group.is_empty() { format!("{kind} {name}") } else { format!("{group}/{kind} {name}") });
     if let (Some(section), Covers::Hosts(_)) = (target.get("sectionName"), &covers) {
         let message = "a section is less than the whole route or service, which is what the `hosts` of the result cover";
@@ -139,14 +211,19 @@ fn resolve_one<'d>(target: &At<'d>, namespace: Option<&str>, library: &Library<'
 }
 
 fn missing<'d>(target: &At<'d>, kind: &str, name: &str, notes: &mut Notes<'d>) -> Covers {
-    let message = format!("the hosts of `{kind}` `{name}` are not known, so the policy would be for every host: give its file too");
+    let message = format!(
+        "the hosts of `{}` `{}` are not known, so the policy would be for every host: give its file too",
+        kind.escape_debug(),
+        name.escape_debug()
+    );
     notes.add(target, Effect::Looser, message);
     Covers::Unknown
 }
 
 /// A listener of a Gateway: of a waypoint, which has one, all of it.
 fn of_listener<'d>(section: &At<'d>, namespace: Option<&str>, gateway: &str, library: &Library<'d>, notes: &mut Notes<'d>) -> Covers {
-    let listeners = library.find(GATEWAY_API, "Gateway", namespace, gateway).and_then(|gateway| gateway.at("spec.listeners"));
+    let listeners =
+        library.find((GATEWAY_API, "Gateway"), namespace, gateway, section, notes).and_then(|gateway| gateway.at("spec.listeners"));
     let only = listeners.map(|listeners| listeners.items()).filter(|listeners| listeners.len() == 1);
     if only.is_some_and(|only| only.first().and_then(|listener| listener.text_at("name")) == section.node.as_str()) {
         notes.add(section, Effect::Hint, "the Gateway's only listener: left out, as a plugin is for the whole Gateway");
@@ -166,16 +243,18 @@ fn of_route<'d>(
     notes: &mut Notes<'d>,
 ) -> Covers {
     let rules = route.at("spec.rules").map(|rules| rules.items()).unwrap_or_default();
-    let matches = rules.iter().filter_map(|rule| rule.get("matches")).flat_map(|matches| matches.items());
+    let matches = rules.iter().filter_map(|rule| rule.get("matches"));
+    // What is no list is no match that is known.
+    let matches = matches.flat_map(|matches| if matches.node.items().is_some() { matches.items() } else { vec![matches] });
     if let Some(narrow) = matches.into_iter().find(|one| !is_every_path(one.node)) {
         let message =
             "the route is for some requests to its hosts only, the policy in the result for all: say in its expressions for which";
         let place = format!("{message} (`{}` in {})", narrow.path, narrow.source.name);
         notes.add(target, Effect::Looser, place);
     }
-    let mut hosts: Vec<String> = texts(route.at("spec.hostnames").as_ref());
+    let mut hosts: Vec<String> = texts(route.at("spec.hostnames").as_ref(), notes);
     let named = !hosts.is_empty();
-    let mut all = false;
+    let (mut all, mut unknown) = (false, false);
     for parent in route.at("spec.parentRefs").map(|parents| parents.items()).unwrap_or_default() {
         let text = |name: &str| parent.text_at(name);
         let parent_namespace = text("namespace").or(namespace);
@@ -186,33 +265,42 @@ fn of_route<'d>(
                 scope.attached.push(Target { kind: "Gateway".to_owned(), name: name.to_owned(), namespace });
                 Covers::All
             }
-            (ISTIO_NETWORKING, "ServiceEntry") => match library.find(ISTIO_NETWORKING, "ServiceEntry", parent_namespace, name) {
-                Some(entry) => of_service_entry(entry, scope),
-                None if named => Covers::Hosts(Vec::new()),
-                None => missing(target, "ServiceEntry", name, notes),
-            },
+            (ISTIO_NETWORKING, "ServiceEntry") => {
+                match library.find((ISTIO_NETWORKING, "ServiceEntry"), parent_namespace, name, target, notes) {
+                    Some(entry) => of_service_entry(entry, scope, notes),
+                    None if named => Covers::Hosts(Vec::new()),
+                    None => missing(target, "ServiceEntry", name, notes),
+                }
+            }
             ("", "Service") => {
-                if let Some(service) = library.find("", "Service", parent_namespace, name) {
+                if let Some(service) = library.find(("", "Service"), parent_namespace, name, target, notes) {
                     attach_to_waypoint(service, parent_namespace, scope);
                 }
-                parent_namespace.map_or(Covers::Unknown, |namespace| Covers::Hosts(service_hosts(name, namespace)))
+                match parent_namespace {
+                    Some(namespace) => Covers::Hosts(service_hosts(name, namespace)),
+                    None if named => Covers::Hosts(Vec::new()),
+                    None => missing(target, "Service", name, notes),
+                }
             }
             (_, kind) if named => {
-                notes.add(target, Effect::Hint, format!("the route's parent is a `{kind}`: its `hostnames` are taken"));
+                notes.add(target, Effect::Hint, format!("the route's parent is a `{}`: its `hostnames` are taken", kind.escape_debug()));
                 Covers::Hosts(Vec::new())
             }
             (_, kind) => missing(target, kind, name, notes),
         };
         match covers {
-            Covers::All | Covers::Unknown => all = true,
+            Covers::Unknown => unknown = true,
+            Covers::All | Covers::Rest => all = true,
             Covers::Hosts(more) if !named => hosts.extend(more),
             Covers::Hosts(_) => {}
         }
     }
     if named {
         Covers::Hosts(hosts)
+    } else if unknown {
+        Covers::Unknown
     } else if all {
-        Covers::All
+        Covers::Rest
     } else if hosts.is_empty() {
         missing(target, "HTTPRoute", target.text_at("name").unwrap_or_default(), notes)
     } else {
@@ -222,15 +310,18 @@ fn of_route<'d>(
 
 /// Whether a route's match is that of every path, and of nothing else.
 fn is_every_path(one: &Node) -> bool {
-    let prefix = one.at("path.value").and_then(Node::as_str).unwrap_or("/");
-    let kind = one.at("path.type").and_then(Node::as_str).unwrap_or("PathPrefix");
-    let others = one.fields().unwrap_or_default().iter().any(|(key, _)| key.name != "path");
-    prefix == "/" && kind == "PathPrefix" && !others
+    let Some(fields) = one.fields() else { return false };
+    let is = |node: Option<&Node>, text: &str| node.is_none_or(|node| matches!(node.value, Value::Null) || node.as_str() == Some(text));
+    let path = one.get("path");
+    fields.iter().all(|(key, _)| key.name == "path")
+        && path.is_none_or(|path| matches!(path.value, Value::Null | Value::Map(_)))
+        && is(one.at("path.value"), "/")
+        && is(one.at("path.type"), "PathPrefix")
 }
 
-fn of_service_entry(entry: &At<'_>, scope: &mut Scope) -> Covers {
+fn of_service_entry<'d>(entry: &At<'d>, scope: &mut Scope, notes: &mut Notes<'d>) -> Covers {
     attach_to_waypoint(entry, entry.text_at("metadata.namespace"), scope);
-    Covers::Hosts(texts(entry.at("spec.hosts").as_ref()))
+    Covers::Hosts(texts(entry.at("spec.hosts").as_ref(), notes))
 }
 
 /// The names that a caller may use for a Service.
@@ -251,6 +342,15 @@ fn attach_to_waypoint(service: &At<'_>, namespace: Option<&str>, scope: &mut Sco
     }
 }
 
-fn texts(list: Option<&At<'_>>) -> Vec<String> {
-    list.map(At::items).unwrap_or_default().iter().filter_map(|item| item.node.as_str()).map(str::to_owned).collect()
+/// The hosts of a list; of what is none, it is not known which requests it is about.
+fn texts<'d>(list: Option<&At<'d>>, notes: &mut Notes<'d>) -> Vec<String> {
+    let Some(list) = list else { return Vec::new() };
+    let mut hosts = Vec::new();
+    for item in notes.list(list) {
+        match item.node.as_str() {
+            Some(host) => hosts.push(host.to_owned()),
+            None => notes.wrong(&item, "a host"),
+        }
+    }
+    hosts
 }

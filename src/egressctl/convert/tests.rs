@@ -4,6 +4,7 @@ mod agentgateway;
 mod istio;
 mod leaves;
 mod model;
+mod scope;
 
 use clap::Parser;
 use egress_filter::policy::Engine;

@@ -130,7 +130,8 @@ fn tell_of<'d>(field: &At<'d>, table: &[Field], notes: &mut Notes<'d>) {
     match table.iter().find(|(name, _, _)| *name == field.name()) {
         Some((name, effect, message)) => notes.field(field, *effect, format!("`{name}`: {message}")),
         None => {
-            let message = format!("unknown field `{}`: what it does, which may be to restrict, is not in the result", field.name());
+            let message =
+                format!("unknown field `{}`: what it does, which may be to restrict, is not in the result", field.name().escape_debug());
             notes.field(field, Effect::Looser, message);
         }
     }

@@ -52,8 +52,10 @@ impl<'r> Reader<'r> {
                 "from" => rule.from = self.alternatives(&field, "source", notes)?,
                 "to" => rule.to = self.alternatives(&field, "operation", notes)?,
                 "when" => {
-                    for condition in self.items(&field, notes).ok()? {
-                        rule.when.extend(self.when(&condition, notes).ok()?);
+                    let conditions = self.items(&field, notes).ok()?;
+                    let keys: Vec<String> = conditions.iter().filter_map(|one| one.text_at("key")).map(str::to_ascii_lowercase).collect();
+                    for condition in conditions {
+                        rule.when.extend(self.when(&condition, &keys, notes).ok()?);
                     }
                 }
                 _ => self.unknown(&field, notes).ok()?,
@@ -90,8 +92,15 @@ impl<'r> Reader<'r> {
 
     fn alternative<'d>(&self, item: &At<'d>, inner: &str, notes: &mut Notes<'d>) -> Result<All, Lost> {
         let mut all = Vec::new();
-        if item.get(inner).is_none() {
-            self.lost(item, format!("`{inner}` is missing, which Istio refuses"), notes)?;
+        match item.get(inner) {
+            None => self.lost(item, format!("`{inner}` is missing, which Istio refuses"), notes)?,
+            Some(object) if object.node.fields().is_none() => {
+                self.lost(&object, format!("expected an object, got {}", object.node.kind()), notes)?;
+            }
+            Some(object) if object.fields().iter().all(|field| field.node.items().is_some_and(<[_]>::is_empty)) => {
+                self.lost(&object, format!("`{inner}` says nothing, which Istio refuses"), notes)?;
+            }
+            Some(_) => {}
         }
         for field in item.fields() {
             if field.name() != inner {
@@ -131,8 +140,8 @@ impl<'r> Reader<'r> {
         self.condition(field, &subject, negated, notes)
     }
 
-    /// One of `when`.
-    fn when<'d>(&self, at: &At<'d>, notes: &mut Notes<'d>) -> Result<All, Lost> {
+    /// One of `when`, whose keys in lower case are these.
+    fn when<'d>(&self, at: &At<'d>, keys: &[String], notes: &mut Notes<'d>) -> Result<All, Lost> {
         let mut all = Vec::new();
         let key = at.text_at("key").unwrap_or_default();
         let subject = match key {
@@ -165,6 +174,12 @@ impl<'r> Reader<'r> {
         }
         for (name, negated) in [("values", false), ("notValues", true)] {
             if let Some(values) = at.get(name) {
+                // A rule of this filter looks at one line of a header at a time: two conditions may each have their own.
+                let several = keys.iter().filter(|other| other.eq_ignore_ascii_case(key)).count() > 1;
+                let subject = match &subject {
+                    Subject::Header(name) if several && self.action == Action::Deny && !negated => Subject::AnyLine(name.clone()),
+                    other => other.clone(),
+                };
                 all.extend(self.condition(&values, &subject, negated, notes)?);
             }
         }
@@ -193,7 +208,7 @@ impl<'r> Reader<'r> {
             notes.field(list, Effect::Hint, "an empty list restricts nothing, as in Istio");
             return Ok(None);
         }
-        subject.hint(list, notes);
+        subject.hint(list, sense, notes);
         if terms.contains(&Term::Always) {
             if !negated {
                 return Ok(None);
@@ -218,7 +233,7 @@ impl<'r> Reader<'r> {
     }
 
     fn unknown<'d>(&self, field: &At<'d>, notes: &mut Notes<'d>) -> Result<(), Lost> {
-        self.lost(field, format!("`{}` is no field that is known here", field.name()), notes)
+        self.lost(field, format!("`{}` is no field that is known here", field.name().escape_debug()), notes)
     }
 
     /// Tells what has no counterpart. An ALLOW loses what needs it; a DENY goes without it, and denies the more.

@@ -59,7 +59,18 @@ fn several_expressions_match_as_the_controller_has_it() {
     assert_eq!(policies(&text)[0]["traffic"]["authorization"]["match"], "Any");
     assert_eq!(losses(&text), Vec::<String>::new());
     assert_eq!(notes_at(&text, "spec.traffic.authorization.policy.matchExpressions").len(), 1);
-    assert_eq!(policies(&with_rule("Deny", &["true"]))[0]["traffic"]["authorization"].get("match"), None);
+    for (action, combine, why) in [("Allow", "Any", "lets any of them do"), ("Deny", "Any", "lets any"), ("Require", "All", "wants all")] {
+        let text = with_rule(action, &["request.method == 'PUT'", "request.path == '/zen'"]);
+        assert_eq!(policies(&text)[0]["traffic"]["authorization"]["match"], combine, "{action}");
+        let told = notes_at(&text, "spec.traffic.authorization.policy.matchExpressions");
+        assert!(told.len() == 1 && told[0].contains(&format!("`match: {combine}`")) && told[0].contains(why), "{action}: {told:?}");
+        assert_eq!(policies(&with_rule(action, &["true"]))[0]["traffic"]["authorization"].get("match"), None);
+    }
+    // One of two that match is enough for an Allow, and not for a Require.
+    for (action, expected) in [("Allow", true), ("Require", false)] {
+        let engine = engine(&with_rule(action, &["request.method == 'GET'", "request.path == '/none'"]));
+        assert_eq!(Request::default().is_allowed_by(&engine), expected, "{action}");
+    }
 }
 
 #[test]
@@ -153,6 +164,14 @@ fn an_expression_that_does_not_compile_is_told_where_it_goes_wrong() {
         let rule = policies(&text)[0]["traffic"]["authorization"]["policy"]["matchExpressions"].clone();
         assert_eq!(rule.get(0).and_then(|rule| rule.as_str()), kept, "{action}");
     }
+    // What a Require wants beside is not all that it wants.
+    let text = with_rule("Require", &["request.method == 'GET'", "jwt.sub == 'a'"]);
+    assert!(losses(&text)[0].starts_with("Stricter ") && losses(&text)[0].contains("`false` is written"), "{:?}", losses(&text));
+    assert_eq!(
+        policies(&text)[0]["traffic"]["authorization"],
+        json!({"action": "Require", "match": "All", "policy": {"matchExpressions": ["request.method == 'GET'", "false"]}})
+    );
+    assert!(!Request::default().is_allowed_by(&engine(&text)));
     // What compiles beside it is kept.
     let text = with_rule("Deny", &["llm.requestModel == 'a'", "request.method == 'PUT'"]);
     assert_eq!(policies(&text)[0]["traffic"]["authorization"]["policy"]["matchExpressions"], json!(["request.method == 'PUT'"]));
@@ -174,7 +193,8 @@ fn a_header_that_cannot_be_set_is_removed_lest_the_callers_own_stays() {
 
 #[test]
 fn what_means_something_else_here_is_told_once() {
-    let two = [with_rule("Deny", &["request.host == 'a' && request.path == '/'"]), with_rule("Deny", &["request.host == 'b'"])];
+    let other = with_rule("Deny", &["request.host == 'b'"]).replace(r#""name": "p""#, r#""name": "q""#);
+    let two = [with_rule("Deny", &["request.host == 'a' && request.path == '/'"]), other];
     let told = notes(&two.join("\n---\n"));
     for topic in ["a Deny whose expression errs", "`request.host` is lower-case", "refused with 400"] {
         assert_eq!(told.iter().filter(|note| note.contains(topic)).count(), 1, "{topic}: {told:#?}");
@@ -185,7 +205,7 @@ fn what_means_something_else_here_is_told_once() {
 fn several_transformations_are_told_to_apply_one_after_the_other() {
     let one = with(r#""traffic": {"transformation": {"request": {"remove": ["x"]}}}"#);
     assert_eq!(losses(&one), Vec::<String>::new());
-    let told = losses(&[one.clone(), one].join("\n---\n"));
+    let told = losses(&[one.clone(), one.replace(r#""name": "p""#, r#""name": "q""#)].join("\n---\n"));
     assert!(told.iter().any(|note| note.starts_with("Lost spec.traffic.transformation: a second policy")), "{told:?}");
 }
 
@@ -266,7 +286,7 @@ fn a_listener_that_is_the_gateways_only_one_is_all_of_it() {
 #[test]
 fn policies_of_several_gateways_are_not_put_together_in_silence() {
     let rule = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#;
-    let other = with(rule).replace(r#""name": "egress""#, r#""name": "other""#);
+    let other = with(rule).replace(r#""name": "egress""#, r#""name": "other""#).replace(r#""name": "p""#, r#""name": "q""#);
     let told = losses(&[with(rule), other].join("\n---\n"));
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("`egress-direct/other`") && told[0].contains("convert them apart"), "{told:?}");
@@ -275,8 +295,12 @@ fn policies_of_several_gateways_are_not_put_together_in_silence() {
 #[test]
 fn names_are_unique_and_legal() {
     let rule = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#;
-    let documents =
-        [with(rule), with(rule), with(rule).replace(r#""name": "p", "#, ""), with(rule).replace(r#""name": "p""#, r#""name": "p-2""#)];
+    let documents = [
+        with(rule),
+        with(rule).replace("egress-direct", "b"),
+        with(rule).replace(r#""name": "p", "#, ""),
+        with(rule).replace(r#""name": "p""#, r#""name": "p-2""#),
+    ];
     let names: Vec<_> = policies(&documents.join("\n---\n")).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
     assert_eq!(names, ["p", "p-2", "policy-1", "p-2-2"]);
 }

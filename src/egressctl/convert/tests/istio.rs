@@ -40,7 +40,16 @@ fn a_field_of_an_allow_is_written_in_the_plainest_way() {
             "{to: [{operation: {methods: [GET], paths: ['/a*', '*/b', /c], ports: ['80']}}]}",
             "request.method == \"GET\"\n&& (request.path == \"/c\" || request.path.startsWith(\"/a\") || request.path.endsWith(\"/b\"))\n&& destination.port == 80",
         ),
-        ("{to: [{operation: {hosts: [A.example, 'a.example:*']}}]}", r#"request.host == "a.example""#),
+        ("{to: [{operation: {hosts: [A.example]}}]}", r#"request.headers["host"].lowerAscii() == "a.example""#),
+        ("{to: [{operation: {hosts: ['a.example:*']}}]}", r#"request.headers["host"].lowerAscii().startsWith("a.example:")"#),
+        (
+            "{to: [{operation: {notHosts: [a.example, '*.b.example']}}]}",
+            r#"!(request.host == "a.example" || request.host.endsWith(".b.example"))"#,
+        ),
+        (
+            "{to: [{operation: {notHosts: ['a.*', '*80']}}]}",
+            r#"!(request.headers["host"].lowerAscii().startsWith("a.") || request.headers["host"].lowerAscii().endsWith("80"))"#,
+        ),
         ("{to: [{operation: {hosts: ['a.example:8080']}}]}", r#"request.headers["host"].lowerAscii() == "a.example:8080""#),
         ("{to: [{operation: {hosts: ['*'], paths: ['*'], methods: ['*']}}]}", "true"),
         ("{to: [{operation: {notPaths: ['*']}}]}", "!true"),
@@ -66,7 +75,7 @@ fn a_deny_does_not_err_without_an_identity_and_takes_every_form_of_one_that_isti
         ("{from: [{source: {notNamespaces: [a]}}]}", r#"default(source.identity.namespace, "") != "a""#),
         (
             "{from: [{source: {serviceAccounts: [a/x.y]}}]}",
-            r#"default(source.spiffeId, "").matches("^spiffe://.+/ns/a/(.+/)?sa/x\\.y(/.+)?$")"#,
+            r#"default(source.spiffeId, "").matches("^spiffe://.+/ns/a/(.+/)?sa/x.y(/.+)?$")"#,
         ),
         ("{when: [{key: 'request.headers[X-A]', values: [a]}]}", r#"default(request.headers["x-a"], "") == "a""#),
     ] {
@@ -108,9 +117,9 @@ fn policies_decide_as_istios_documentation_says() {
         ("DENY", &format!("[{{{no_b}}}]"), team_b(), true),
         ("DENY", "[{from: [{source: {notPrincipals: ['*']}}]}]", nobody(), false),
         ("DENY", "[{from: [{source: {notPrincipals: ['*']}}]}]", Request::default(), true),
-        // Dots are dots.
-        ("ALLOW", "[{from: [{source: {serviceAccounts: [team-a/team.a]}}]}]", Request::default(), false),
-        ("DENY", "[{from: [{source: {serviceAccounts: [team-a/team.a]}}]}]", Request::default(), true),
+        // A dot is any character, of what is refused.
+        ("DENY", "[{from: [{source: {serviceAccounts: [team-a/team.a]}}]}]", Request::default(), false),
+        ("DENY", "[{from: [{source: {serviceAccounts: [team-a/team.b]}}]}]", Request::default(), true),
         ("DENY", "[{from: [{source: {serviceAccounts: [team-a/team-a]}}]}]", Request::default(), false),
         // Headers: `*` is that there is one, and a missing one is none of `notValues`.
         ("ALLOW", "[{when: [{key: 'request.headers[X-Team]', values: ['*']}]}]", with_header(""), true),
@@ -124,6 +133,59 @@ fn policies_decide_as_istios_documentation_says() {
             Request { headers: vec![("x-team", "a"), ("x-team", "blue")], ..Request::default() },
             false,
         ),
+        // Two conditions may be met by two lines.
+        (
+            "DENY",
+            "[{when: [{key: 'request.headers[X-Team]', values: [a]}, {key: 'request.headers[x-team]', values: ['b*']}]}]",
+            Request { headers: vec![("x-team", "a"), ("x-team", "blue")], ..Request::default() },
+            false,
+        ),
+        (
+            "DENY",
+            "[{when: [{key: 'request.headers[X-Team]', values: ['*']}, {key: 'request.headers[x-team]', values: [b]}]}]",
+            with_header("a"),
+            true,
+        ),
+        // Any line is enough: of `notValues` too.
+        (
+            "DENY",
+            "[{when: [{key: 'request.headers[X-Team]', notValues: [blue]}]}]",
+            Request { headers: vec![("x-team", "blue"), ("x-team", "blue")], ..Request::default() },
+            true,
+        ),
+        // What lets something through has the authority's own port and dot; what refuses something has any.
+        (
+            "ALLOW",
+            "[{to: [{operation: {hosts: [api.github.com]}}]}]",
+            Request { authority: "api.github.com:80", ..Request::default() },
+            false,
+        ),
+        (
+            "ALLOW",
+            "[{to: [{operation: {hosts: [api.github.com]}}]}]",
+            Request { authority: "api.github.com.", ..Request::default() },
+            false,
+        ),
+        ("ALLOW", "[{to: [{operation: {hosts: ['api.github.com:*']}}]}]", Request::default(), false),
+        (
+            "ALLOW",
+            "[{to: [{operation: {hosts: ['*.github.com']}}]}]",
+            Request { authority: "a.github.com:80", ..Request::default() },
+            false,
+        ),
+        (
+            "DENY",
+            "[{to: [{operation: {notHosts: [api.github.com]}}]}]",
+            Request { authority: "api.github.com:80", ..Request::default() },
+            false,
+        ),
+        (
+            "DENY",
+            "[{to: [{operation: {hosts: [api.github.com]}}]}]",
+            Request { authority: "api.github.com:80", ..Request::default() },
+            false,
+        ),
+        ("DENY", "[{to: [{operation: {hosts: ['*80']}}]}]", Request { authority: "api.github.com:80", ..Request::default() }, false),
         // Hosts ignore letter case; one with a port is with that port.
         ("ALLOW", "[{to: [{operation: {hosts: [API.github.com]}}]}]", Request { authority: "Api.GitHub.com", ..Request::default() }, true),
         (
@@ -166,7 +228,17 @@ fn what_has_no_counterpart_makes_the_result_stricter_and_never_looser() {
         ("from: [{source: {principals: ['']}}]", "from[0].source.principals[0]"),
         ("from: [{source: {principals: a}}]", "from[0].source.principals"),
         ("from: [{source: {serviceAccounts: ['*']}}]", "from[0].source.serviceAccounts[0]"),
+        ("from: [{source: {serviceAccounts: [a/(b|c)]}}]", "from[0].source.serviceAccounts[0]"),
+        ("from: [{source: {namespaces: ['team-(a|c)']}}]", "from[0].source.namespaces[0]"),
+        ("from: [{source: {namespaces: [team.a]}}]", "from[0].source.namespaces[0]"),
         ("from: [{}]", "from[0]"),
+        ("from: [{source: {}}]", "from[0].source"),
+        ("from: [{source: {namespaces: []}}]", "from[0].source"),
+        ("from: [{source: a}]", "from[0].source"),
+        ("from: [{source: 5}]", "from[0].source"),
+        ("from: [{source: [{principals: [cluster.local/ns/a/sa/x]}]}]", "from[0].source"),
+        ("to: [{operation: {}}]", "to[0].operation"),
+        ("to: [{operation: [{methods: [PUT]}]}]", "to[0].operation"),
         ("from: [{source: {namespaces: [team-b]}, more: 1}]", "from[0].more"),
         ("to: [{operation: {newThing: [a]}}]", "to[0].operation.newThing"),
         ("to: [{operation: {ports: ['65536']}}]", "to[0].operation.ports[0]"),
@@ -238,6 +310,21 @@ fn cluster_local_stands_for_the_meshs_trust_domains() {
     let expression = converted(&text, &["--trust-domain", "new,old"], |converted| {
         converted.policies[0].authorization.as_ref().unwrap().expressions[0].clone()
     });
+    let of_wildcards =
+        policy("DENY", "[{from: [{source: {principals: ['*ld/ns/a/sa/x', 'n*/ns/b/sa/y', '*/ns/c/sa/z', 'q*/ns/d/sa/w']}}]}]");
+    let wildcards = converted(&of_wildcards, &["--trust-domain", "new,old"], |converted| {
+        converted.policies[0].authorization.as_ref().unwrap().expressions[0].clone()
+    });
+    for part in [
+        "spiffe://new/ns/a/sa/x",
+        "ld/ns/a/sa/x",
+        "spiffe://new/ns/b/sa/y",
+        "spiffe://old/ns/b/sa/y",
+        "/ns/c/sa/z",
+        "spiffe://q*/ns/d/sa/w",
+    ] {
+        assert!(wildcards.contains(&format!("\"{part}\"")), "{part}: {wildcards}");
+    }
     for part in ["new/ns/a/sa/x", "old/ns/a/sa/x", "new/ns/b/sa/y", "old/ns/b/sa/y", "other/ns/c/sa/z"] {
         assert!(expression.contains(&format!("\"spiffe://{part}\"")), "{part}: {expression}");
     }
@@ -287,4 +374,22 @@ fn allows_of_both_kinds_are_not_put_into_one_list() {
     assert_eq!(both("Deny"), Vec::<String>::new());
     let told = both("Allow");
     assert!(told.len() == 1 && told[0].starts_with("Looser ") && told[0].contains("both must allow"), "{told:?}");
+}
+
+#[test]
+fn a_dot_that_stands_for_more_in_istio_makes_an_allow_stricter() {
+    let text = policy("ALLOW", "[{from: [{source: {serviceAccounts: [team-a/team.a]}}]}]");
+    let told = losses(&text);
+    assert!(told.len() == 1 && told[0].starts_with("Stricter spec.rules[0].from[0].source.serviceAccounts: a dot"), "{told:?}");
+    assert!(!Request::default().is_allowed_by(&engine(&text)));
+}
+
+#[test]
+fn names_in_messages_are_escaped() {
+    let text = policy("DENY", r#"[{"a\e[31mb": [c]}]"#).replace("action:", "\"d\\e[2J\": 1\n  action:");
+    let told = losses(&text);
+    assert!(told.iter().all(|note| !note.contains('\u{1b}')), "{told:?}");
+    for part in [r"`a\u{1b}[31mb`", r"`d\u{1b}[2J`"] {
+        assert!(told.iter().any(|note| note.contains(part)), "{part}: {told:?}");
+    }
 }

@@ -1,8 +1,9 @@
 //! Istio's matching by itself, over the policy as it is written, and both compared on generated policies and requests.
 //!
 //! The model is made from what istiod generates for Envoy's RBAC filter and what that filter does with it (pilot's
-//! `security/authz`, Envoy 1.37): a field's values are alternatives, a `not` field's none may match, and so on. It differs from
-//! Istio in what the conversion's notes say: a host without a port in it is compared with the request's without one.
+//! `security/authz`, Envoy 1.40): a field's values are alternatives, a `not` field's none may match, and so on. It knows nothing
+//! of the conversion: a host is the authority as it came, a namespace is a regular expression's middle, of a header's lines any
+//! is enough (tried on Envoy 1.40: each is compared, they are not joined), a request is of the service with the narrowest host.
 
 use proptest::prelude::*;
 use regex::Regex;
@@ -29,8 +30,10 @@ fn full(pattern: &str, text: &str) -> bool {
 fn principal(value: &str, caller: &str) -> bool {
     let parts: Vec<&str> = value.split('/').collect();
     let alternatives = match parts.as_slice() {
-        [domain, rest @ ..] if rest.len() == 4 && TRUST_DOMAINS.contains(domain) => {
-            TRUST_DOMAINS.iter().map(|domain| format!("{domain}/{}", rest.join("/"))).collect()
+        [domain, rest @ ..] if rest.len() == 4 && *domain != "*" && TRUST_DOMAINS.iter().any(|own| matches(domain, own)) => {
+            let fits = |own: &str| domain.starts_with('*') && matches(domain, own);
+            let of = |own: &&str| if fits(own) { value.to_owned() } else { format!("{own}/{}", rest.join("/")) };
+            TRUST_DOMAINS.iter().map(of).collect()
         }
         _ => vec![value.to_owned()],
     };
@@ -55,12 +58,16 @@ fn address(value: &str, address: &str) -> bool {
 }
 
 fn host(value: &str, authority: &str) -> bool {
-    let (value, authority) = (value.to_lowercase(), authority.to_lowercase());
-    let plain = authority.split(':').next().unwrap().trim_end_matches('.');
-    match value.strip_suffix(":*") {
-        Some(host) => host == plain,
-        None if value.contains(':') => matches(&value, &authority),
-        None => matches(&value, plain),
+    matches(&value.to_lowercase(), &authority.to_lowercase())
+}
+
+/// The ServiceEntry of which a request is: of those whose hosts fit, the one with the narrower.
+fn entry_of(authority: &str) -> Option<&'static str> {
+    let host = authority.to_lowercase();
+    match host.split(':').next().unwrap().trim_end_matches('.') {
+        "a.example" => Some("a"),
+        host if host.ends_with(".example") => Some("wide"),
+        _ => None,
     }
 }
 
@@ -136,8 +143,8 @@ fn allows(policies: &[Value], request: &Request) -> bool {
         let enforced =
             |policy: &&Value| policy["metadata"]["annotations"]["istio.io/dry-run"] != "true" && policy["spec"]["action"] == *action;
         let in_scope = |policy: &&Value| {
-            let kind = &policy["spec"]["targetRefs"][0]["kind"];
-            kind == "Gateway" || request.authority.to_lowercase().starts_with("a.example")
+            let target = &policy["spec"]["targetRefs"][0];
+            target["kind"] == "Gateway" || target["name"].as_str() == entry_of(request.authority)
         };
         policies.iter().filter(enforced).filter(in_scope).collect::<Vec<_>>()
     };
@@ -169,11 +176,14 @@ const PRINCIPALS: &[&str] = &[
     "old/ns/b/sa/y",
     "cluster.local/ns/b/sa/y",
     "cluster.local/*",
+    "*d/ns/b/sa/y",
+    "o*/ns/a/sa/x",
 ];
-const NAMESPACES: &[&str] = &["a", "b", "ab", "a*", "*b", "*", "sa", "a*b"];
-const ACCOUNTS: &[&str] = &["a/x", "b/y", "x", "y"];
+const NAMESPACES: &[&str] = &["a", "b", "ab", "a*", "*b", "*", "sa", "a*b", "a.", "(a|ab)", "b|c"];
+const ACCOUNTS: &[&str] = &["a/x", "b/y", "x", "y", "a/.", "a.", "./x"];
 const ADDRESSES: &[&str] = &["10.0.0.0/8", "10.1.2.3", "10.1.2.0/25", "192.168.0.0/16", "fd00::/8", "0.0.0.0/0"];
-const HOSTS: &[&str] = &["a.example", "*.example", "a.*", "*", "A.Example", "a.example:8080", "a.example:*", "b.example"];
+const HOSTS: &[&str] =
+    &["a.example", "*.example", "a.*", "*", "A.Example", "a.example:8080", "a.example:*", "b.example", "*80", "a.example.", "*.", "b.*:*"];
 const PORTS: &[&str] = &["80", "8080"];
 const METHODS: &[&str] = &["GET", "POST", "*", "G*", "*T"];
 const PATHS: &[&str] = &["/zen", "/repos/*", "*/keys", "*", "/u/{*}/keys", "/repos/{**}", "/repos/{**}/keys", "/{*}"];
@@ -230,7 +240,7 @@ fn conditions() -> impl Strategy<Value = Value> {
 fn rules() -> impl Strategy<Value = Value> {
     let from = proptest::collection::vec(sources().prop_map(|source| json!({"source": source})), 0..3);
     let to = proptest::collection::vec(operations().prop_map(|operation| json!({"operation": operation})), 0..3);
-    let when = proptest::collection::vec(conditions(), 0..2);
+    let when = proptest::collection::vec(conditions(), 0..4);
     (from, to, when).prop_map(|(from, to, when)| {
         let mut rule = serde_json::Map::new();
         for (name, list) in [("from", from), ("to", to), ("when", when)] {
@@ -247,6 +257,7 @@ fn policy() -> impl Strategy<Value = Value> {
     let target = proptest::sample::select(vec![
         json!({"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "egress"}),
         json!({"group": "networking.istio.io", "kind": "ServiceEntry", "name": "a"}),
+        json!({"group": "networking.istio.io", "kind": "ServiceEntry", "name": "wide"}),
     ]);
     let dry_run = proptest::sample::select(vec!["false", "false", "false", "true"]);
     (action, target, dry_run, proptest::collection::vec(rules(), 0..4)).prop_map(|(action, target, dry_run, rules)| {
@@ -276,7 +287,16 @@ fn requests() -> impl Strategy<Value = Request> {
             "spiffe://cluster.local/gateway",
         ]),
         proptest::sample::select(vec!["GET", "POST", "PUT"]),
-        proptest::sample::select(vec!["a.example", "a.example:8080", "A.EXAMPLE", "b.example", "c"]),
+        proptest::sample::select(vec![
+            "a.example",
+            "a.example:8080",
+            "A.EXAMPLE",
+            "a.example.",
+            "A.example.:80",
+            "b.example",
+            "b.example:80",
+            "c",
+        ]),
         proptest::sample::select(vec!["/zen", "/zen?x=/repos/", "/repos/x/keys", "/repos/", "/u/b/keys", "/u/b/c/keys", "/Zen"]),
         header("x-team"),
         proptest::sample::select(vec!["10.1.2.3", "10.1.2.200", "192.168.7.7", "fd00::7", "172.16.0.1"]),
@@ -303,26 +323,39 @@ proptest! {
 
     #[test]
     fn converted_policies_decide_as_istio_does(
-        policies in proptest::collection::vec(policy(), 1..3),
+        mut policies in proptest::collection::vec(policy(), 1..4),
         requests in proptest::collection::vec(requests(), 24),
     ) {
-        let entry = json!({
+        for (index, policy) in policies.iter_mut().enumerate() {
+            policy["metadata"]["name"] = json!(format!("p{index}"));
+        }
+        let entries = [("a", "a.example"), ("wide", "*.example")].map(|(name, host)| json!({
             "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
-            "metadata": {"name": "a", "namespace": "a"}, "spec": {"hosts": ["a.example"]},
-        });
-        let documents: Vec<String> = policies.iter().chain([&entry]).map(Value::to_string).collect();
+            "metadata": {"name": name, "namespace": "a"}, "spec": {"hosts": [host]},
+        }));
+        let documents: Vec<String> = policies.iter().chain(&entries).map(Value::to_string).collect();
         let text = documents.join("\n---\n");
         let arguments = ["--trust-domain", "cluster.local,old", "--kind", "pluginConfig"];
         let (config, losses) = converted(&text, &arguments, |converted| {
-            let effects: Vec<Effect> = converted.notes.iter().map(|note| note.effect).filter(|effect| *effect != Effect::Hint).collect();
-            (serde_json::to_string(&converted.resource).unwrap(), effects)
+            let losses = converted.notes.iter().filter(|note| note.effect != Effect::Hint);
+            let losses: Vec<(Effect, String)> = losses.map(|note| (note.effect, note.diagnostic.message.clone())).collect();
+            (serde_json::to_string(&converted.resource).unwrap(), losses)
         });
-        prop_assert!(losses.iter().all(|effect| *effect == Effect::Stricter), "{losses:?} of {text}");
+        let (looser, stricter): (Vec<_>, Vec<_>) = losses.iter().partition(|(effect, _)| *effect == Effect::Looser);
+        prop_assert!(stricter.iter().all(|(effect, _)| *effect == Effect::Stricter), "{losses:?} of {text}");
+        if !looser.is_empty() {
+            // Of these policies, those of services whose hosts overlap alone are not converted.
+            prop_assert!(looser.iter().all(|(_, message)| message.contains("ServiceEntry `wide` would be")), "{losses:?} of {text}");
+            return Ok(());
+        }
+        let overlap = policies.iter().any(|policy| policy["spec"]["targetRefs"][0]["name"] == "wide");
         let engine = egress_filter::policy::Engine::load(config.as_bytes()).map_err(|errors| TestCaseError::fail(format!("{config}: {errors:?}")))?;
         for request in requests {
             let (here, there) = (request.is_allowed_by(&engine), allows(&policies, &request));
             prop_assert!(!here || there, "looser: {request:?}\n{text}\n{config}");
-            if losses.is_empty() && is_ordinary(request.caller) && request.headers.len() < 2 {
+            let is_plain = request.headers.len() < 2 && !request.authority.contains(':') && !request.authority.ends_with('.');
+            let is_of_one = !overlap || entry_of(request.authority) != Some("a");
+            if losses.is_empty() && is_ordinary(request.caller) && is_plain && is_of_one {
                 prop_assert_eq!(here, there, "{:?}\n{}\n{}", request, text, config);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::convert::note::{At, Notes};
+use crate::convert::note::{At, Effect, Notes};
 use crate::convert::policy::literal;
 
 use super::super::condition::Term;
@@ -25,6 +25,8 @@ pub(super) enum Subject {
     Path,
     /// A header, by its name in lower case.
     Header(String),
+    /// All lines of one, of which any is enough.
+    AnyLine(String),
 }
 
 /// A value with the wildcards that Istio takes: one, at either end.
@@ -88,6 +90,10 @@ impl Subject {
                 };
                 reader.mesh.principals(value).iter().map(test).collect()
             }
+            // Istio puts the value into a regular expression as it is; what no namespace has in its name is left to it.
+            Subject::Namespace if !value.chars().all(|c| is_literal(c) || c == '*') => {
+                return Err(format!("`{}` has characters that Istio takes for a regular expression's", value.escape_debug()));
+            }
             Subject::Namespace if sense.wide => {
                 let subject = of("source.spiffeId");
                 vec![Term::Holds(match value.contains('*') {
@@ -112,7 +118,7 @@ impl Subject {
                 Ok(port) => vec![Term::Is("destination.port".to_owned(), port.to_string())],
                 Err(_) => return Err(format!("`{}` is no port", value.escape_debug())),
             },
-            Subject::Host => vec![host(value)],
+            Subject::Host => vec![host(value, sense)],
             Subject::Method => vec![Pattern::of(value).test("request.method", Term::Always)],
             Subject::Path if value.contains("{*}") || value.contains("{**}") => vec![template(value)?],
             Subject::Path => vec![Pattern::of(value).test("request.path", Term::Always)],
@@ -120,20 +126,37 @@ impl Subject {
                 let any = Term::Holds(format!("{} in request.headers", literal(name)));
                 vec![Pattern::of(value).test(&of(&format!("request.headers[{}]", literal(name))), any)]
             }
+            Subject::AnyLine(name) => {
+                let of_one = |test: String| format!("default(request.headers.raw()[{}], []).exists(line, {test})", literal(name));
+                vec![match Pattern::of(value).test("line", Term::Always) {
+                    Term::Is(line, value) => Term::Holds(of_one(format!("{line} == {value}"))),
+                    Term::Holds(test) => Term::Holds(of_one(test)),
+                    Term::Always | Term::Both(..) => Term::Holds(format!("{} in request.headers", literal(name))),
+                }]
+            }
         })
     }
 
     /// Tells once what means something else here than in Istio.
-    pub(super) fn hint<'d>(&self, list: &At<'d>, notes: &mut Notes<'d>) {
+    pub(super) fn hint<'d>(&self, list: &At<'d>, sense: Sense, notes: &mut Notes<'d>) {
         match self {
             Subject::Principal => {
                 let message = "`cluster.local` in a principal is the mesh's own trust domain, and stands for its aliases too: `--trust-domain` says which they are, if not `cluster.local`";
                 notes.once("trust domain", list, message);
             }
+            Subject::Host if sense.wide => {
+                let message = "`request.host` has no port and no final dot, so that `a.example:8080` is refused with `a.example`; in Istio it is not, unless it is listed too";
+                notes.once("istio host refused", list, message);
+            }
             Subject::Host => {
-                let message =
-                    "`request.host` has no port, final dot or capitals, so `a.example` is also `a.example:8080`; in Istio it is not";
-                notes.once("istio host", list, message);
+                let message = "as in Istio, `a.example` is not `a.example:8080`: hosts that let something through are compared with the `Host` header, letter case aside";
+                notes.once("istio host allowed", list, message);
+            }
+            Subject::ServiceAccount
+                if !sense.wide && list.items().iter().any(|item| item.node.as_str().is_some_and(|name| name.contains('.'))) =>
+            {
+                let message = "a dot in a service account is itself here; Istio, which puts the name into a regular expression as it is, lets any character stand for it";
+                notes.add(list, Effect::Stricter, message);
             }
             Subject::Path => {
                 let message = "paths are matched without their query, as in Istio; beyond it, ambiguous ones (`//`, `%2F`, `;`) are refused with 400 first. `pathSafety` relaxes that";
@@ -143,8 +166,8 @@ impl Subject {
                 let message = "`destination.port` is the port that the caller dialled; where the proxy does not tell it, the rule allows nothing, or denies";
                 notes.once("port", list, message);
             }
-            Subject::Header(_) => {
-                let message = "a header on several lines: a DENY looks for one line that matches, an ALLOW wants all to";
+            Subject::Header(_) | Subject::AnyLine(_) => {
+                let message = "a header on several lines: a DENY looks for one line that matches, as Istio does since 1.27.8, 1.28.5 and 1.29.1 (before, it joined them with commas); an ALLOW wants all to. A line of `x_team` is one of `x-team`, which in Istio it is not";
                 notes.once("istio headers", list, message);
             }
             _ => {}
@@ -157,12 +180,13 @@ fn service_account(value: &str, sense: Sense, reader: &Reader<'_>, of: impl Fn(&
         Some(parts) => parts,
         None => (reader.namespace.ok_or("a service account without its namespace is of the policy's: give `metadata.namespace`")?, value),
     };
-    if namespace.is_empty() || name.is_empty() || name.contains('/') || value.contains('*') {
+    let is_name = |text: &str, more: &[char]| !text.is_empty() && text.chars().all(|c| is_literal(c) || more.contains(&c));
+    if !is_name(namespace, &[]) || !is_name(name, &['.']) {
         return Err(format!("`{}` is no service account: expected `name` or `namespace/name`", value.escape_debug()));
     }
     if sense.wide {
-        // Istio's own pattern, which takes more than the form that it gives workloads.
-        let pattern = format!("^spiffe://.+/ns/{}/(.+/)?sa/{}(/.+)?$", quoted(namespace), quoted(name));
+        // Istio's own pattern, which takes more than the form that it gives workloads, and in which a dot is any character.
+        let pattern = format!("^spiffe://.+/ns/{namespace}/(.+/)?sa/{name}(/.+)?$");
         return Ok(Term::Holds(format!("{}.matches({})", of("source.spiffeId"), literal(&pattern))));
     }
     let is = |attribute: &str, text: &str| Box::new(Term::Is(of(attribute), literal(text)));
@@ -187,14 +211,20 @@ fn address(value: &str, attribute: &str) -> Result<Term, String> {
     }
 }
 
-/// A host is compared without regard to letter case. One with a port needs the authority as the caller wrote it.
-fn host(value: &str) -> Term {
+/// A host is compared without regard to letter case. Istio compares the authority as the caller wrote it, and so does what
+/// lets something through; what refuses something takes the host, whatever its port, wherever that takes no less.
+fn host(value: &str, sense: Sense) -> Term {
     let value = value.to_ascii_lowercase();
-    let any_port = value.strip_suffix(":*").filter(|host| !host.contains([':', '*']));
-    let pattern = any_port.map_or_else(|| Pattern::of(&value), Pattern::Is);
-    let (Pattern::EndsWith(text) | Pattern::StartsWith(text) | Pattern::Is(text)) = pattern else { return Term::Always };
-    let is_raw = text.contains(':') || text.ends_with('.') && !matches!(pattern, Pattern::StartsWith(_));
-    pattern.test(if is_raw { "request.headers[\"host\"].lowerAscii()" } else { "request.host" }, Term::Always)
+    let pattern = Pattern::of(&value);
+    let has_no_port_or_dot = match pattern {
+        Pattern::Any => return Term::Always,
+        Pattern::Is(text) | Pattern::StartsWith(text) => !text.ends_with('.'),
+        // A port ends in digits too.
+        Pattern::EndsWith(text) => !text.ends_with('.') && text.contains(|c: char| !c.is_ascii_digit()),
+    };
+    let takes_no_less = has_no_port_or_dot && !value.contains([':', '[', ']']);
+    let subject = if sense.wide && takes_no_less { "request.host" } else { "request.headers[\"host\"].lowerAscii()" };
+    pattern.test(subject, Term::Always)
 }
 
 /// A path template: `{*}` is one segment, `{**}` any number of them.
@@ -226,6 +256,11 @@ fn with_wildcards(text: &str) -> String {
     text.split('*').map(quoted).collect::<Vec<_>>().join(".*")
 }
 
+/// Whether a character of a namespace's or service account's name stands for itself in a regular expression.
+fn is_literal(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
+}
+
 /// A text as a pattern of itself.
 fn quoted(text: &str) -> String {
     let mut quoted = String::new();
@@ -245,10 +280,14 @@ impl super::Mesh {
         let mut parts = principal.split('/');
         let (Some(domain), 4) = (parts.next(), parts.count()) else { return as_it_is() };
         let (_, rest) = principal.split_once('/').unwrap_or_default();
-        let is_own = domain == "cluster.local" || self.trust_domains.iter().any(|own| own == domain);
-        if !is_own {
+        // A domain may have a wildcard at either end, which stands for those of the mesh that it fits and for all others of it.
+        let ends_as = |own: &String| domain.strip_prefix('*').is_some_and(|suffix| own.ends_with(suffix));
+        let starts_as = |own: &String| domain.strip_suffix('*').is_some_and(|prefix| own.starts_with(prefix));
+        let is_own = domain == "cluster.local" || self.trust_domains.iter().any(|own| own == domain || ends_as(own) || starts_as(own));
+        if domain == "*" || !is_own {
             return as_it_is();
         }
-        self.trust_domains.iter().map(|domain| format!("{domain}/{rest}")).collect()
+        let in_domain = |own: &String| if ends_as(own) { principal.to_owned() } else { format!("{own}/{rest}") };
+        self.trust_domains.iter().map(in_domain).collect()
     }
 }
