@@ -112,7 +112,19 @@ impl<'t> Reader<'t> {
     }
 
     fn node(&mut self, (event, span): Spanned<'t>, depth: usize) -> Result<Node, SyntaxError> {
-        let range = self.range(span);
+        let mut range = self.range(span);
+        let tag_at = range.start;
+        match &event {
+            // A block's span begins with its text, unless a tag or an anchor comes before its `|`.
+            Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, 0, None) => {}
+            Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
+                let header = self.behind_properties(range.clone());
+                let rest = self.text.get(header..range.end).unwrap_or_default();
+                let below = rest.find('\n').and_then(|end| rest.get(end..)).unwrap_or_default();
+                range.start = range.end.saturating_sub(below.trim_start().len());
+            }
+            _ => range.start = self.behind_properties(range.clone()),
+        }
         let wrong = |message: String| Err(SyntaxError { at: range.start, message });
         self.nodes = self.nodes.saturating_add(1);
         if depth > MAX_DEPTH {
@@ -121,7 +133,7 @@ impl<'t> Reader<'t> {
         let deeper = depth.saturating_add(1);
         let (value, anchor, end) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                (scalar(text, style, tag.as_deref()).map_err(|message| SyntaxError { at: range.start, message })?, anchor, range.end)
+                (scalar(text, style, tag.as_deref()).map_err(|message| SyntaxError { at: tag_at, message })?, anchor, range.end)
             }
             Event::SequenceStart(anchor, _) => {
                 let mut items = Vec::new();
@@ -163,6 +175,17 @@ impl<'t> Reader<'t> {
         Ok(node)
     }
 
+    /// Where a value begins whose tag and anchor come before it.
+    fn behind_properties(&self, range: Range<usize>) -> usize {
+        let mut start = range.start;
+        while let Some(rest) = self.text.get(start..range.end).filter(|rest| rest.starts_with(['!', '&'])) {
+            let property = rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len());
+            let blank = rest.get(property..).map_or(0, |rest| rest.len().saturating_sub(rest.trim_start().len()));
+            start = start.saturating_add(property).saturating_add(blank);
+        }
+        start
+    }
+
     /// Where a list or an object ends that begins and whose last entry ends there: with its bracket or its last entry, since the
     /// parser goes on to what comes next.
     fn end_of(&self, start: &Range<usize>, last: Option<usize>, end: usize) -> usize {
@@ -188,8 +211,9 @@ impl<'t> Reader<'t> {
         loop {
             let key = match self.next()? {
                 (Event::MappingEnd, span) => {
+                    let own = fields.len();
                     for (key, value) in merged {
-                        if !fields.iter().any(|(known, _): &(Key, Node)| known.name == Key::name(&key)) {
+                        if !has(fields.get(..own).unwrap_or_default(), &key) {
                             fields.push((key, value));
                         }
                     }
@@ -199,53 +223,73 @@ impl<'t> Reader<'t> {
             };
             let value = self.next()?;
             let value = self.node(value, depth)?;
-            let name = match &key.value {
-                Value::String(name, ScalarStyle::Plain) if name == "<<" => {
-                    merge(value, &mut merged).map_err(|message| SyntaxError { at: key.span.start, message })?;
-                    continue;
+            let at = key.span.start;
+            let wrong = |message: String| SyntaxError { at, message };
+            if matches!(&key.value, Value::String(name, ScalarStyle::Plain) if name == "<<") {
+                let more = merge(value).map_err(wrong)?;
+                if let Some((twice, _)) = more.iter().find(|(key, _)| has(&fields, key)) {
+                    let name = &twice.name;
+                    return Err(wrong(format!(
+                        "`<<` stands behind `{name}` and wins over it in kubectl: put `<<` first, or leave one out"
+                    )));
                 }
-                Value::String(name, _) => name.clone(),
-                Value::Bool(value) => value.to_string(),
-                Value::Number(number) => number.to_string(),
-                Value::Null => "null".to_owned(),
-                Value::List(_) | Value::Map(_) => {
-                    return Err(SyntaxError { at: key.span.start, message: "the name of a field is a string".to_owned() });
-                }
-            };
-            fields.push((Key { span: key.span, name }, value));
+                // Of two `<<` the later wins.
+                merged.retain(|(key, _)| !has(&more, key));
+                merged.extend(more);
+                continue;
+            }
+            fields.push((Key { span: key.span, name: name_of(&key.value).map_err(wrong)? }, value));
         }
     }
 }
 
-/// `<<: *defaults`
-fn merge(value: Node, merged: &mut Vec<(Key, Node)>) -> Result<(), String> {
-    match value.value {
-        Value::Map(fields) => merged.extend(fields),
-        Value::List(items) => {
-            for item in items {
-                merge(item, merged)?;
-            }
-        }
-        _ => return Err("`<<` takes a mapping, or a list of them".to_owned()),
+/// The name of a field, as JSON has it.
+fn name_of(key: &Value) -> Result<String, String> {
+    match key {
+        Value::String(name, _) => Ok(name.clone()),
+        Value::Bool(value) => Ok(value.to_string()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Null => Ok("null".to_owned()),
+        Value::List(_) | Value::Map(_) => Err("the name of a field is a string".to_owned()),
     }
-    Ok(())
+}
+
+fn has(fields: &[(Key, Node)], key: &Key) -> bool {
+    fields.iter().any(|(known, _)| known.name == key.name)
+}
+
+/// The fields of `<<: *defaults`; of a list, an earlier mapping's win.
+fn merge(value: Node) -> Result<Vec<(Key, Node)>, String> {
+    match value.value {
+        Value::Map(fields) => Ok(fields),
+        Value::List(items) => {
+            let mut merged = Vec::new();
+            for item in items {
+                for (key, value) in merge(item)? {
+                    if !has(&merged, &key) {
+                        merged.push((key, value));
+                    }
+                }
+            }
+            Ok(merged)
+        }
+        _ => Err("`<<` takes a mapping, or a list of them".to_owned()),
+    }
 }
 
 fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, String> {
     match tag {
         None if style == ScalarStyle::Plain => scalar::resolve(&text),
         None => Ok(Value::String(text.into_owned(), style)),
-        Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(Value::String(text.into_owned(), style)),
-        Some(tag) if tag.is_yaml_core_schema() && matches!(tag.suffix.as_str(), "bool" | "int" | "float" | "null") => {
-            scalar::resolve(&text)
+        Some(tag) => {
+            // `!!str`, or the same written out: `!<tag:yaml.org,2002:str>`.
+            let name = format!("{}{}", tag.handle, tag.suffix);
+            match name.strip_prefix("tag:yaml.org,2002:") {
+                Some("str") => Ok(Value::String(text.into_owned(), style)),
+                Some("bool" | "int" | "float" | "null") => scalar::resolve(&text),
+                _ => Err(format!("unknown tag `{name}`")),
+            }
         }
-        Some(tag) => Err(format!("unknown tag `{}{}`", tag.handle, tag.suffix)),
-    }
-}
-
-impl Key {
-    fn name(key: &Key) -> &str {
-        &key.name
     }
 }
 

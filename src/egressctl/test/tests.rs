@@ -22,7 +22,7 @@ fn read_text(text: &str) -> Result<File, Vec<String>> {
 }
 
 /// The names of the cases that fail, with the paths of what differs.
-fn failures(file: &[File]) -> Vec<String> {
+fn failures(file: &mut [File]) -> Vec<String> {
     let (configurations, misnamed) = Configurations::load(file, &[]).unwrap();
     assert_eq!(misnamed, []);
     for loaded in &configurations.all {
@@ -34,7 +34,7 @@ fn failures(file: &[File]) -> Vec<String> {
 }
 
 fn try_cases(cases: &str) -> Vec<String> {
-    failures(&[read_text(&format!("{POLICIES}cases:\n{cases}")).unwrap()])
+    failures(&mut [read_text(&format!("{POLICIES}cases:\n{cases}")).unwrap()])
 }
 
 #[test]
@@ -87,6 +87,39 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
         (
             "cases: [{name: a, caller: none, request: 'https://a/b', expect: allow}]",
             "1:42: `https://` passes the waypoint unseen: callers say `http://a/b`, and the waypoint speaks TLS",
+        ),
+        ("cases: [{name: a, caller: none, request: 'http:///a', expect: deny}]", "1:42: `http:///a` has no host"),
+        (
+            "cases: [{name: a, caller: none, request: 'g\u{e9}t http://a', expect: deny}]",
+            "1:42: `g\u{e9}t` is no method: no request has it",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: {host: a b}, expect: deny}]",
+            "1:49: `a b` is no host: Envoy refuses the request before the filter sees it",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: {host: a, path: zen}, expect: deny}]",
+            "1:58: `zen` is no path: it begins with `/` (only that of `OPTIONS *` does not)",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: {host: a}, for: {method: [GET, g et]}, expect: deny}]",
+            "1:73: `g et` is no method: no request has it",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: {host: a, headers: {bad name: x}}, expect: deny}]",
+            "1:62: `bad name` is no header's name: letters, digits and `!#$%&'*+-.^_`|~`",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: {host: a, headers: [[x-a, \"b\\nc: d\"]]}, expect: deny}]",
+            "1:68: `b\\nc: d` is no header's value: it has no line ends and no other control characters",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: http://a, expect: {headers: {x role: null}}}]",
+            "1:71: `x role` is no header's name: letters, digits and `!#$%&'*+-.^_`|~`",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: http://a, sourceAddress: pod-7, expect: deny}]",
+            "1:67: `pod-7` is no address: an IP address, with or without a port",
         ),
         (
             "cases: [{name: a, caller: none, request: a/b, expect: allow}]",
@@ -209,8 +242,8 @@ fn what_came_can_be_pasted_into_the_case() {
       responseHeaders: {x-a: null, x-b: null, x-c: null, x-d: d}
       shadow: [x]
 "#;
-    let file = [read_text(&format!("{POLICIES}cases:{failing}")).unwrap()];
-    let (configurations, _) = Configurations::load(&file, &[]).unwrap();
+    let mut file = [read_text(&format!("{POLICIES}cases:{failing}")).unwrap()];
+    let (configurations, _) = Configurations::load(&mut file, &[]).unwrap();
     let results = run::run(&file, &configurations, &[]);
     assert_eq!(results.failed().count(), 2);
     for ran in results.failed() {
@@ -220,7 +253,7 @@ fn what_came_can_be_pasted_into_the_case() {
         let origin = serde_json::json!({"status": ran.case.trial.response.status, "headers": ran.case.trial.response.headers});
         text.push_str(&format!("  request: {request}\n  origin: {origin}\n  expect:\n"));
         got.for_each(|(_, line)| text.push_str(&format!("    {line}\n")));
-        assert_eq!(failures(&[read_text(&text).unwrap()]), <[String; 0]>::default(), "{text}");
+        assert_eq!(failures(&mut [read_text(&text).unwrap()]), <[String; 0]>::default(), "{text}");
     }
 }
 
@@ -254,6 +287,61 @@ cases:
     assert_eq!((trials[2].method.as_str(), trials[2].authority.as_str(), trials[2].path.as_str()), ("DELETE", "u.example", "/?z=1"));
     assert_eq!(trials[2].principal, "spiffe://x.example/y");
     assert_eq!((trials[2].response.status, &trials[2].response.headers), (404, &vec![line("Via", "x")]));
+}
+
+#[test]
+fn the_blanks_around_a_value_do_not_come() {
+    let text = "cases: [{name: a, caller: none, request: {host: 'a:8080', headers: {x-a: ' b '}}, expect: deny}]";
+    let case = &read_text(text).unwrap().suites[0].cases[0];
+    assert_eq!(case.trial.headers, [("x-a".to_owned(), "b".to_owned())]);
+    assert_eq!(case.trial.destination_address, "240.240.0.1:8080");
+}
+
+/// Of several lines of a header that Envoy keeps on one, a rule sees one, here as in the waypoint.
+#[test]
+fn lines_are_joined_as_the_waypoint_joins_them() {
+    let text = r#"
+config:
+  policies:
+  - name: agents
+    traffic: {authorization: {action: Allow, policy: {matchExpressions: ['request.headers["user-agent"] == "a,b"']}}}
+cases:
+- {name: joined, caller: none, request: {host: a.example, headers: {User-Agent: [a, b]}}, expect: {verdict: allow, headers: {user-agent: 'a,b'}}}
+- {name: other, caller: none, request: {host: a.example, headers: {User-Agent: [b, a]}}, expect: deny}
+"#;
+    assert_eq!(failures(&mut [read_text(text).unwrap()]), <[String; 0]>::default());
+}
+
+#[test]
+fn a_callers_trust_domain_is_the_configurations_unless_said() {
+    for (domains, defaults, expected) in [
+        ("[]", "", "cluster.local"),
+        ("[prod.example, test.example]", "", "prod.example"),
+        ("[prod.example, cluster.local]", "", "cluster.local"),
+        ("[prod.example, test.example]", "defaults: {trustDomain: test.example}\n", "test.example"),
+    ] {
+        let identity = if domains == "[]" { "{}".to_owned() } else { format!("{{trustDomains: {domains}}}") };
+        let rule = format!("source.spiffeId == \"spiffe://{expected}/ns/a/sa/b\"");
+        let text = format!(
+            "config:\n  identity: {identity}\n  policies:\n  - name: one\n    traffic: {{authorization: {{action: Allow, policy: \
+             {{matchExpressions: ['{rule}']}}}}}}\n{defaults}cases:\n\
+             - {{name: a, caller: a/b, request: http://a.example, expect: allow}}\n\
+             - {{name: b, caller: a/c, request: http://a.example, expect: deny}}\n"
+        );
+        let mut file = [read_text(&text).unwrap()];
+        assert_eq!(failures(&mut file), <[String; 0]>::default(), "{text}");
+        assert_eq!(file[0].suites[0].cases[0].caller, format!("spiffe://{expected}/ns/a/sa/b"));
+    }
+}
+
+#[test]
+fn a_caller_is_who_it_is_whatever_the_sources() {
+    for sources in ["[filterState]", "[peerCertificate]", "[forwardedClientCert]"] {
+        let text = POLICIES.replace("config:\n", &format!("config:\n  identity: {{sources: {sources}}}\n"));
+        let cases = "cases:\n- {name: a, caller: team-a/x, request: http://a.example, expect: allow}\n\
+                     - {name: b, caller: team-b/x, request: http://a.example, expect: deny}\n";
+        assert_eq!(failures(&mut [read_text(&format!("{text}{cases}")).unwrap()]), <[String; 0]>::default(), "{sources}");
+    }
 }
 
 #[test]
