@@ -124,16 +124,28 @@ fn is_ours(plugin: Plugin<'_>, input: &Input) -> bool {
     }
 }
 
+/// Warns of a resource, which is for a waypoint, that looks for callers where a waypoint has none.
+fn sources(source: &Source, plugin: Plugin<'_>, config: &Node, found: &mut Vec<Diagnostic>) {
+    let Some(node) = config.at("identity.sources").filter(|_| plugin.kind != Kind::PluginConfig) else { return };
+    let items = node.items().unwrap_or_default();
+    if !items.is_empty() && !items.iter().any(|item| item.as_str() == Some("filterState")) {
+        let message = "without `filterState` no caller of a waypoint has an identity: only there is what the caller's certificate says";
+        let path = format!("{}.identity.sources", plugin.prefix());
+        found.push(Diagnostic::new(Severity::Warning, source, node.span.clone(), message.to_owned()).at(path));
+    }
+}
+
 /// Loads a configuration as the waypoint would; the answer is how many policies it has.
 fn check_configuration(source: &Source, plugin: Plugin<'_>, found: &mut Vec<Diagnostic>) -> usize {
     let config = match choice::configuration(source, plugin) {
         Ok(config) => config,
         Err(missing) => {
-            found.push(missing);
+            found.extend(missing);
             return 0;
         }
     };
     near::written_false(source, plugin, config, found);
+    sources(source, plugin, config, found);
     match Engine::load(config.to_json().as_bytes()) {
         Ok(engine) => {
             found.extend(engine.warnings().iter().map(|warning| Diagnostic::of_warning(source, plugin, warning)));

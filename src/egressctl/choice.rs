@@ -54,11 +54,11 @@ fn is_named(plugin: Plugin<'_>, name: &str) -> bool {
 }
 
 /// The configuration of a plugin, as it is written.
-pub(crate) fn configuration<'m>(source: &Source, plugin: Plugin<'m>) -> Result<&'m Node, Diagnostic> {
+pub(crate) fn configuration<'m>(source: &Source, plugin: Plugin<'m>) -> Result<&'m Node, Vec<Diagnostic>> {
     plugin.config.filter(|config| !matches!(config.value, Value::Null)).ok_or_else(|| {
         let message = format!("`{}` is missing: without a configuration the filter refuses every request", plugin.prefix());
         let span = plugin.resource.field("spec").map_or_else(|| plugin.resource.span.clone(), |(key, _)| key.span.clone());
-        Diagnostic::error(source, span, message).at(plugin.prefix())
+        vec![Diagnostic::error(source, span, message).at(plugin.prefix())]
     })
 }
 

@@ -129,7 +129,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
 }
 
 fn load(source: &Source, plugin: Plugin<'_>) -> Result<Explainer, Vec<Diagnostic>> {
-    let config = choice::configuration(source, plugin).map_err(|missing| vec![missing])?;
+    let config = choice::configuration(source, plugin)?;
     Explainer::load(config.to_json().as_bytes()).map_err(|errors| choice::load_errors(source, plugin, &errors))
 }
 

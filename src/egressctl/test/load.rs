@@ -180,7 +180,7 @@ struct Engaged {
 
 /// Loads a configuration as the waypoint would.
 fn load(source: &Source, plugin: Plugin<'_>) -> Result<Engaged, Vec<Diagnostic>> {
-    let config = choice::configuration(source, plugin).map_err(|missing| vec![missing])?;
+    let config = choice::configuration(source, plugin)?;
     let json = config.to_json();
     let engine = Engine::load(json.as_bytes()).map_err(|errors| choice::load_errors(source, plugin, &errors))?;
     let identity = Config::parse(json.as_bytes()).map(|config| config.identity).unwrap_or_default();
