@@ -3,6 +3,7 @@
 //! `kubectl` and Helm turn YAML into JSON by the rules of YAML 1.1 (sigs.k8s.io/yaml, over go-yaml 2): `Off` and `no` without
 //! quotes are booleans. What a policy is checked with must be what the cluster would get, so the same is done here.
 
+mod merge;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use merge::{has, merge, name_of};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -114,17 +116,7 @@ impl<'t> Reader<'t> {
     fn node(&mut self, (event, span): Spanned<'t>, depth: usize) -> Result<Node, SyntaxError> {
         let mut range = self.range(span);
         let tag_at = range.start;
-        match &event {
-            // A block's span begins with its text, unless a tag or an anchor comes before its `|`.
-            Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, 0, None) => {}
-            Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
-                let header = self.behind_properties(range.clone());
-                let rest = self.text.get(header..range.end).unwrap_or_default();
-                let below = rest.find('\n').and_then(|end| rest.get(end..)).unwrap_or_default();
-                range.start = range.end.saturating_sub(below.trim_start().len());
-            }
-            _ => range.start = self.behind_properties(range.clone()),
-        }
+        range.start = self.start_of(&event, &range);
         let wrong = |message: String| Err(SyntaxError { at: range.start, message });
         self.nodes = self.nodes.saturating_add(1);
         if depth > MAX_DEPTH {
@@ -161,13 +153,7 @@ impl<'t> Reader<'t> {
             }
             _ => return wrong("expected a value".to_owned()),
         };
-        let end = match &value {
-            // The parser's span goes on to a comment behind the closing quote.
-            Value::String(value, style @ (ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted)) => {
-                text::byte_of(self.text, range.start..end, value, *style, usize::MAX).map_or(end, |quote| quote.saturating_add(1))
-            }
-            _ => end,
-        };
+        let end = self.closed(&value, range.start..end);
         let node = Node { span: range.start..end.max(range.start), value };
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
@@ -175,7 +161,33 @@ impl<'t> Reader<'t> {
         Ok(node)
     }
 
-    /// Where a value begins whose tag and anchor come before it.
+    /// Where a value begins, behind its tag and anchor.
+    fn start_of(&self, event: &Event<'_>, range: &Range<usize>) -> usize {
+        match event {
+            // A block's span begins with its text, unless a tag or an anchor comes before its `|`.
+            Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, 0, None) => range.start,
+            Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
+                let header = self.behind_properties(range.clone());
+                let rest = self.text.get(header..range.end).unwrap_or_default();
+                let below = rest.find('\n').and_then(|end| rest.get(end..)).unwrap_or_default();
+                range.end.saturating_sub(below.trim_start().len())
+            }
+            _ => self.behind_properties(range.clone()),
+        }
+    }
+
+    /// Where a scalar ends: one in quotes with its closing quote, since the parser goes on to a comment behind it.
+    fn closed(&self, value: &Value, range: Range<usize>) -> usize {
+        let end = range.end;
+        match value {
+            Value::String(value, style @ (ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted)) => {
+                text::byte_of(self.text, range, value, *style, usize::MAX).map_or(end, |quote| quote.saturating_add(1))
+            }
+            _ => end,
+        }
+    }
+
+    /// What comes behind the tag and the anchor that a range may begin with.
     fn behind_properties(&self, range: Range<usize>) -> usize {
         let mut start = range.start;
         while let Some(rest) = self.text.get(start..range.end).filter(|rest| rest.starts_with(['!', '&'])) {
@@ -240,40 +252,6 @@ impl<'t> Reader<'t> {
             }
             fields.push((Key { span: key.span, name: name_of(&key.value).map_err(wrong)? }, value));
         }
-    }
-}
-
-/// The name of a field, as JSON has it.
-fn name_of(key: &Value) -> Result<String, String> {
-    match key {
-        Value::String(name, _) => Ok(name.clone()),
-        Value::Bool(value) => Ok(value.to_string()),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Null => Ok("null".to_owned()),
-        Value::List(_) | Value::Map(_) => Err("the name of a field is a string".to_owned()),
-    }
-}
-
-fn has(fields: &[(Key, Node)], key: &Key) -> bool {
-    fields.iter().any(|(known, _)| known.name == key.name)
-}
-
-/// The fields of `<<: *defaults`; of a list, an earlier mapping's win.
-fn merge(value: Node) -> Result<Vec<(Key, Node)>, String> {
-    match value.value {
-        Value::Map(fields) => Ok(fields),
-        Value::List(items) => {
-            let mut merged = Vec::new();
-            for item in items {
-                for (key, value) in merge(item)? {
-                    if !has(&merged, &key) {
-                        merged.push((key, value));
-                    }
-                }
-            }
-            Ok(merged)
-        }
-        _ => Err("`<<` takes a mapping, or a list of them".to_owned()),
     }
 }
 

@@ -61,22 +61,7 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
     let object = fields.object(document, "a file of cases", &SUITE)?;
     let name = object.get("name").and_then(|node| fields.full_text(node, "`name`"));
     let plugin = object.get("plugin").and_then(|node| fields.full_text(node, "`plugin`"));
-    let mut trust_domain = None;
-    let mut defaults = Draft::default();
-    if let Some(given) = object.get("defaults").and_then(|node| {
-        let known: Vec<&str> = draft::FIELDS.into_iter().chain(["trustDomain"]).collect();
-        fields.object(node, "`defaults`", &known)
-    }) {
-        defaults = Draft::read(fields, given);
-        if let Some(node) = given.get("trustDomain")
-            && let Some(domain) = fields.text(node, "`trustDomain`")
-        {
-            match SpiffeId::parse(&format!("spiffe://{domain}")) {
-                Ok(_) => trust_domain = Some(domain),
-                Err(error) => fields.error(&node.span, format!("`{domain}`: {error}")),
-            }
-        }
-    }
+    let (defaults, trust_domain) = object.get("defaults").and_then(|node| defaults(fields, node)).unwrap_or_default();
     let policies = policies(fields, object);
     let Some(items) = object.get("cases").map(Node::items) else {
         if object.is_misspelt("cases") {
@@ -100,6 +85,22 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
         }
     }
     Some(Suite { name, policies: policies?, plugin, cases })
+}
+
+/// What a case does not say, and the trust domain of its caller.
+fn defaults(fields: &mut Fields<'_>, node: &Node) -> Option<(Draft, Option<String>)> {
+    let known: Vec<&str> = draft::FIELDS.into_iter().chain(["trustDomain"]).collect();
+    let given = fields.object(node, "`defaults`", &known)?;
+    let defaults = Draft::read(fields, given);
+    let named = given.get("trustDomain").and_then(|node| Some((node, fields.text(node, "`trustDomain`")?)));
+    let trust_domain = named.and_then(|(node, domain)| match SpiffeId::parse(&format!("spiffe://{domain}")) {
+        Ok(_) => Some(domain),
+        Err(error) => {
+            fields.error(&node.span, format!("`{domain}`: {error}"));
+            None
+        }
+    });
+    Some((defaults, trust_domain))
 }
 
 fn policies(fields: &mut Fields<'_>, object: Object<'_>) -> Option<Policies> {
