@@ -3,6 +3,7 @@
 pub mod destination;
 pub mod headers;
 pub mod host;
+pub mod inline;
 
 use std::sync::{Arc, OnceLock};
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::{Direction, IdentityConfig, IdentitySource};
 use crate::outcome::{Change, Denial, Outcome, Reason, ResponseOutcome};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
-use crate::request::{Facts, Given};
+use crate::request::{Facts, Given, inline};
 
 /// Header lines in order, names in lower case.
 pub type Lines = Vec<(String, Vec<u8>)>;
@@ -15,6 +16,8 @@ pub type Lines = Vec<(String, Vec<u8>)>;
 pub struct Trial {
     /// What Istio's filter chain writes as the peer's principal: a SPIFFE ID, several joined with commas, `-` or nothing.
     pub principal: String,
+    /// The URI SAN of the peer's certificate on this very connection, where the filter's own listener ends mTLS.
+    pub peer_certificate: String,
     /// The service that the caller dialled; its name for the waypoint is made of it. None where the waypoint has no name for it.
     pub service: Option<String>,
     /// The method.
@@ -72,6 +75,7 @@ impl Default for Trial {
     fn default() -> Self {
         Trial {
             principal: String::new(),
+            peer_certificate: String::new(),
             service: None,
             method: "GET".to_owned(),
             authority: String::new(),
@@ -86,6 +90,23 @@ impl Default for Trial {
 }
 
 impl Trial {
+    /// Presents the caller where a configuration looks for it: the principal alone is what a waypoint has, and is left as it
+    /// is where `filterState` is a source. Otherwise it is what the peer's certificate says, or the proxy in front writes to
+    /// `x-forwarded-client-cert` (Istio's gateways append an element of this form).
+    pub fn present(&mut self, identity: &IdentityConfig) {
+        let reads = |source| identity.sources.contains(&source);
+        if self.principal.is_empty() || reads(IdentitySource::FilterState) {
+            return;
+        }
+        let principal = std::mem::take(&mut self.principal);
+        if reads(IdentitySource::PeerCertificate) {
+            self.peer_certificate = principal;
+        } else if reads(IdentitySource::ForwardedClientCert) {
+            let uri = if principal == "-" { String::new() } else { format!(";URI={principal}") };
+            self.headers.push(("x-forwarded-client-cert".to_owned(), format!("Hash={:064};Subject=\"\"{uri}", 0)));
+        }
+    }
+
     /// Tries it.
     #[must_use]
     pub fn run(&self, engine: &Engine) -> Tried {
@@ -102,6 +123,7 @@ impl Trial {
         let chain = self.service.as_ref().map(|service| format!("inbound-vip|80|http|{service}"));
         let source = Given {
             peer_principal: self.principal.as_bytes(),
+            peer_certificate: self.peer_certificate.as_bytes(),
             filter_chain_name: chain.as_deref().unwrap_or_default().as_bytes(),
             protocol: self.protocol.as_bytes(),
             source_address: self.source_address.as_bytes(),
@@ -114,31 +136,47 @@ impl Trial {
     /// The request's headers as the filter gets them of Envoy.
     #[must_use]
     pub fn request_headers(&self) -> Headers<'static> {
-        let mut headers = Headers::default();
-        headers.add(b":method", self.method.as_bytes());
-        headers.add(b":scheme", b"http");
-        headers.add(b":authority", self.authority.as_bytes());
-        headers.add(b":path", self.path.as_bytes());
+        let mut lines: Lines = Vec::with_capacity(self.headers.len().saturating_add(5));
+        let (method, authority, path) = (&self.method, &self.authority, &self.path);
+        for (name, value) in [(":method", method.as_str()), (":scheme", "http"), (":authority", authority), (":path", path)] {
+            add(&mut lines, Direction::Request, name, value.as_bytes());
+        }
         for (name, value) in &self.headers {
-            headers.add(name.as_bytes(), value.as_bytes());
+            add(&mut lines, Direction::Request, name, value.as_bytes());
         }
         // Envoy gives every request an ID.
-        if headers.first(b"x-request-id").is_none() {
-            headers.add(b"x-request-id", b"00000000-0000-4000-8000-000000000000");
+        if !lines.iter().any(|(name, _)| name == "x-request-id") {
+            add(&mut lines, Direction::Request, "x-request-id", b"00000000-0000-4000-8000-000000000000");
         }
-        headers
+        headers(&lines)
     }
 
     /// The headers of the origin's answer.
     #[must_use]
     pub fn response_headers(&self) -> Headers<'static> {
-        let mut headers = Headers::default();
-        headers.add(b":status", self.response.status.to_string().as_bytes());
+        let mut lines: Lines = vec![(":status".to_owned(), self.response.status.to_string().into_bytes())];
         for (name, value) in &self.response.headers {
-            headers.add(name.as_bytes(), value.as_bytes());
+            add(&mut lines, Direction::Response, name, value.as_bytes());
         }
-        headers
+        headers(&lines)
     }
+}
+
+/// Adds a line as Envoy does: to the one that there is, of headers that it keeps on one.
+fn add(lines: &mut Lines, direction: Direction, name: &str, value: &[u8]) {
+    let name = name.to_ascii_lowercase();
+    // Envoy has one entry for both.
+    let name = if direction == Direction::Request && name == "host" { ":authority".to_owned() } else { name };
+    match lines.iter_mut().find(|(line, _)| *line == name).filter(|_| inline::is_inline(direction, name.as_bytes())) {
+        Some((_, there)) => inline::join(there, value),
+        None => lines.push((name, value.to_vec())),
+    }
+}
+
+fn headers(lines: &Lines) -> Headers<'static> {
+    let mut headers = Headers::default();
+    lines.iter().for_each(|(name, value)| headers.add(name.as_bytes(), value));
+    headers
 }
 
 impl Tried {
@@ -165,8 +203,8 @@ impl Tried {
             reason: outcome.reason,
             shadow: outcome.shadow.iter().filter_map(|index| name(*index)).collect(),
             errors,
-            upstream: outcome.denial.is_none().then(|| changed(&facts.headers, &outcome.changes)),
-            downstream: responded.map(|(responded, headers)| changed(headers, &responded.changes)),
+            upstream: outcome.denial.is_none().then(|| changed(Direction::Request, &facts.headers, &outcome.changes)),
+            downstream: responded.map(|(responded, headers)| changed(Direction::Response, headers, &responded.changes)),
             audit: outcome.audit.clone(),
             counters,
         }
@@ -175,11 +213,11 @@ impl Tried {
 
 /// Headers after changes, made as the host makes them on the filter's calls.
 #[must_use]
-pub fn changed(headers: &Headers<'_>, changes: &[Change<'_>]) -> Lines {
+pub fn changed(direction: Direction, headers: &Headers<'_>, changes: &[Change<'_>]) -> Lines {
     let mut lines = lines(headers);
     for change in changes {
         match change {
-            Change::Add(name, value) => lines.push(((*name).to_owned(), value.to_vec())),
+            Change::Add(name, value) => add(&mut lines, direction, name, value),
             Change::Replace(name, value) => {
                 lines.retain(|(line, _)| line != name);
                 lines.push(((*name).to_owned(), value.to_vec()));
@@ -194,4 +232,92 @@ pub fn changed(headers: &Headers<'_>, changes: &[Change<'_>]) -> Lines {
 #[must_use]
 pub fn lines(headers: &Headers<'_>) -> Lines {
     headers.lines().map(|(name, value)| (String::from_utf8_lossy(name).to_lowercase(), value.to_vec())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(lines: &[(&str, &str)]) -> Vec<(String, String)> {
+        lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn shown(lines: &Lines) -> Vec<String> {
+        lines.iter().map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value))).collect()
+    }
+
+    #[test]
+    fn lines_of_headers_that_envoy_keeps_on_one_are_joined() {
+        let trial = Trial {
+            authority: "a.example".to_owned(),
+            headers: owned(&[
+                ("User-Agent", "a"),
+                ("x-a", "1"),
+                ("user-agent", ""),
+                ("user-agent", "b"),
+                ("X-A", "2"),
+                ("Host", "b.example"),
+            ]),
+            response: Response { status: 200, headers: owned(&[("vary", "a"), ("user-agent", "a"), ("Vary", "b"), ("user-agent", "b")]) },
+            ..Trial::default()
+        };
+        let request = shown(&lines(&trial.request_headers()));
+        let id = "x-request-id=00000000-0000-4000-8000-000000000000";
+        assert_eq!(
+            request,
+            [":method=GET", ":scheme=http", ":authority=a.example,b.example", ":path=/", "user-agent=a,b", "x-a=1", "x-a=2", id]
+        );
+        let response = shown(&lines(&trial.response_headers()));
+        assert_eq!(response, [":status=200", "vary=a,b", "user-agent=a", "user-agent=b"]);
+    }
+
+    #[test]
+    fn a_caller_is_presented_where_the_configuration_looks() {
+        const ID: &str = "spiffe://t/ns/a/sa/b";
+        let engine = |sources: &str| {
+            let config = format!(
+                r#"{{"identity": {{"sources": {sources}}}, "policies": [{{"name": "a", "traffic": {{"authorization": {{"action": "Allow",
+                "policy": {{"matchExpressions": ["source.identity.namespace == 'a'"]}}}}}}}}]}}"#
+            );
+            (Engine::load(config.as_bytes()).unwrap(), crate::config::Config::parse(config.as_bytes()).unwrap().identity)
+        };
+        for sources in [
+            r#"["filterState"]"#,
+            r#"["peerCertificate"]"#,
+            r#"["forwardedClientCert"]"#,
+            r#"["forwardedClientCert", "peerCertificate"]"#,
+            r#"["peerCertificate", "filterState"]"#,
+        ] {
+            let (engine, identity) = engine(sources);
+            for (principal, allowed) in [(ID, true), ("spiffe://t/ns/b/sa/b", false), ("", false), ("-", false)] {
+                let mut trial = Trial { principal: principal.to_owned(), authority: "a.example".to_owned(), ..Trial::default() };
+                trial.present(&identity);
+                assert_eq!(trial.run(&engine).denial.is_none(), allowed, "{sources} {principal}");
+            }
+        }
+        let (engine, identity) = engine(r#"["forwardedClientCert"]"#);
+        let forged = ("x-forwarded-client-cert".to_owned(), format!("URI={ID}"));
+        let mut trial = Trial { principal: "spiffe://t/ns/b/sa/b".to_owned(), authority: "a.example".to_owned(), ..Trial::default() };
+        trial.headers.push(forged);
+        trial.present(&identity);
+        assert!(trial.run(&engine).denial.is_some(), "what the proxy in front appends counts");
+    }
+
+    #[test]
+    fn what_a_policy_adds_is_joined_too() {
+        let config = br#"{"policies": [{"name": "a", "traffic": {"transformation": {
+            "request": {"add": [{"name": "User-Agent", "value": "'x'"}, {"name": "x-a", "value": "'x'"}]},
+            "response": {"add": [{"name": "vary", "value": "'x'"}]}}}}]}"#;
+        let trial = Trial {
+            authority: "a.example".to_owned(),
+            headers: owned(&[("user-agent", "a"), ("x-a", "1")]),
+            response: Response { status: 200, headers: owned(&[("vary", "a")]) },
+            ..Trial::default()
+        };
+        let tried = trial.run(&Engine::load(config).unwrap());
+        let lines = [shown(&tried.upstream.unwrap()), shown(&tried.downstream.unwrap())].concat();
+        for expected in ["user-agent=a,x", "x-a=1", "x-a=x", "vary=a,x"] {
+            assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?}");
+        }
+    }
 }

@@ -4,54 +4,10 @@ use crate::cel::HeadersRead;
 use crate::cel::view::{ChosenLine, View};
 use crate::config::Action;
 use crate::header_name::same_to_some_origin;
+use crate::request::inline;
 
 /// The most ways to choose one line of each header that came on several; a request with more errs.
 pub(super) const MAX_CHOICES: usize = 64;
-
-/// Request headers that Envoy keeps on one line: another line of the same name is joined to the first with a comma and no
-/// space, before any filter sees it (tried on Envoy 1.40; its `RequestHeaderMap`'s inline headers).
-const JOINED: &[&str] = &[
-    "accept",
-    "accept-encoding",
-    "access-control-request-headers",
-    "access-control-request-method",
-    "authorization",
-    "cache-control",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "grpc-accept-encoding",
-    "grpc-timeout",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    "keep-alive",
-    "origin",
-    "pragma",
-    "proxy-connection",
-    "proxy-status",
-    "referer",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-    "via",
-    "x-client-trace-id",
-    "x-envoy-attempt-count",
-    "x-envoy-decorator-operation",
-    "x-envoy-external-address",
-    "x-envoy-original-path",
-    "x-forwarded-client-cert",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-request-id",
-];
 
 /// What a rule is asked about.
 #[derive(Debug)]
@@ -75,7 +31,7 @@ impl<'a> Choices<'a> {
         let mut consider = |name: &'a str| {
             let mut lines: Vec<&'a [u8]> = headers.values(name).collect();
             // Envoy may have joined them, and what it joined the origin may split: a Deny looks at the parts as well.
-            if action == Action::Deny && JOINED.iter().any(|joined| same_to_some_origin(joined.as_bytes(), name.as_bytes())) {
+            if action == Action::Deny && inline::REQUEST.iter().any(|joined| same_to_some_origin(joined.as_bytes(), name.as_bytes())) {
                 let parts: Vec<&[u8]> = lines.iter().copied().flat_map(joined_parts).collect();
                 lines.extend(parts);
             }

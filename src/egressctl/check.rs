@@ -2,17 +2,17 @@
 
 mod attachment;
 mod files;
+mod near;
 mod report;
 
-use egress_filter::config::shape::CONFIGURATION;
 use egress_filter::policy::Engine;
-use egress_filter::suggest::nearest;
 
+use crate::choice;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::manifest::{Kind, Manifest, Plugin};
 use crate::source::Source;
 use crate::terminal::Terminal;
-use crate::yaml::{Node, Value};
+use crate::yaml::Node;
 use crate::{Exit, Failure};
 use attachment::Attached;
 use files::Input;
@@ -32,7 +32,8 @@ Examples:
   kubectl -n egress-direct get wasmplugin egress-filter -o yaml | egressctl check -
   helm template chart/ | egressctl check --output github -
 
-A resource of another filter (a pluginConfig without policies, and an image that is not called egress-...) is left out with a note.
+A resource of another filter (a pluginConfig without policies, and an image that is not called egress-...) is left out with a
+note, or where its pluginConfig is empty, with a warning.
 
 Exit code: 0 if no error was found, 1 if one was (with --deny-warnings, also for a warning), 2 if a file cannot be read.")]
 pub(crate) struct Args {
@@ -88,9 +89,7 @@ fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
     for plugin in manifest.plugins() {
         if !is_ours(plugin, input) {
             if plugin.kind != Kind::PluginConfig {
-                let message = format!("not checked: {} is another filter's, as it has no policies", plugin.title());
-                let span = plugin.resource.field("kind").map_or_else(|| plugin.resource.span.clone(), |(_, kind)| kind.span.clone());
-                found.push(Diagnostic::new(Severity::Note, source, span, message));
+                found.push(near::left_out(source, plugin));
             }
             continue;
         }
@@ -99,7 +98,8 @@ fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
         found.extend(attachment::lint(source, plugin));
         found.extend(attached.add(source, plugin));
     }
-    if plugins == 0 && !input.in_folder {
+    manifest.documents.iter().for_each(|document| near::misspelt(source, document, &mut found));
+    if plugins == 0 && !input.in_folder && !found.iter().any(|found| found.severity == Severity::Error) {
         found.push(Diagnostic::error(source, 0..0, format!("nothing to check: {NOTHING} in this file")));
     }
     found.sort_by_key(|found| found.span.start);
@@ -108,32 +108,44 @@ fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
 
 /// Whether a configuration is this filter's. In doubt it is: what is left out is not checked.
 fn is_ours(plugin: Plugin<'_>, input: &Input) -> bool {
-    let known = |name: &str| nearest(name, CONFIGURATION.iter().map(|field| field.name)).is_some();
     match plugin.kind {
         // A folder has other files without a kind, such as Helm's values, and the cases of `egressctl test`.
-        Kind::PluginConfig if input.in_folder => {
-            let policies = plugin.resource.get("policies").and_then(Node::items);
-            let objects = policies.is_some_and(|policies| policies.iter().all(|policy| policy.fields().is_some()));
-            objects && plugin.resource.get("cases").is_none()
-        }
+        Kind::PluginConfig if input.in_folder => near::is_configuration(plugin.resource),
         Kind::PluginConfig => true,
         Kind::WasmPlugin | Kind::TrafficExtension => {
             let fields = plugin.config.and_then(Node::fields).unwrap_or_default();
             let url = plugin.module().and_then(|module| module.get("url")).and_then(Node::as_str).unwrap_or_default();
             let image = url.rsplit('/').next().unwrap_or_default();
-            plugin.module().is_none() || fields.iter().any(|(key, _)| known(&key.name)) || image.starts_with("egress")
+            plugin.module().is_none()
+                || fields.iter().any(|(key, _)| near::is_of_configuration(&key.name))
+                || image.starts_with("egress")
+                || near::has_misspelt_configuration(plugin)
         }
+    }
+}
+
+/// Warns of a resource, which is for a waypoint, that looks for callers where a waypoint has none.
+fn sources(source: &Source, plugin: Plugin<'_>, config: &Node, found: &mut Vec<Diagnostic>) {
+    let Some(node) = config.at("identity.sources").filter(|_| plugin.kind != Kind::PluginConfig) else { return };
+    let items = node.items().unwrap_or_default();
+    if !items.is_empty() && !items.iter().any(|item| item.as_str() == Some("filterState")) {
+        let message = "without `filterState` no caller of a waypoint has an identity: only there is what the caller's certificate says";
+        let path = format!("{}.identity.sources", plugin.prefix());
+        found.push(Diagnostic::new(Severity::Warning, source, node.span.clone(), message.to_owned()).at(path));
     }
 }
 
 /// Loads a configuration as the waypoint would; the answer is how many policies it has.
 fn check_configuration(source: &Source, plugin: Plugin<'_>, found: &mut Vec<Diagnostic>) -> usize {
-    let Some(config) = plugin.config.filter(|config| !matches!(config.value, Value::Null)) else {
-        let message = format!("`{}` is missing: without a configuration the filter refuses every request", plugin.prefix());
-        let span = plugin.resource.field("spec").map_or_else(|| plugin.resource.span.clone(), |(key, _)| key.span.clone());
-        found.push(Diagnostic::error(source, span, message).at(plugin.prefix()));
-        return 0;
+    let config = match choice::configuration(source, plugin) {
+        Ok(config) => config,
+        Err(missing) => {
+            found.extend(missing);
+            return 0;
+        }
     };
+    near::written_false(source, plugin, config, found);
+    sources(source, plugin, config, found);
     match Engine::load(config.to_json().as_bytes()) {
         Ok(engine) => {
             found.extend(engine.warnings().iter().map(|warning| Diagnostic::of_warning(source, plugin, warning)));

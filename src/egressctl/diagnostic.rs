@@ -1,5 +1,7 @@
 //! What is wrong in a file, shown with the line it is on and a caret, or as JSON.
 
+use std::borrow::Cow;
+use std::io::{self, Write};
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
@@ -52,7 +54,9 @@ impl Diagnostic {
     pub(crate) fn new(severity: Severity, source: &Source, span: Range<usize>, message: String) -> Diagnostic {
         let span = source.first_line(span);
         let (line, column) = source.line_and_column(span.start);
-        let (_, end_column) = source.line_and_column(span.end);
+        // On the same line.
+        let width = source.text.get(span.clone()).unwrap_or_default().chars().count();
+        let end_column = column.saturating_add(width);
         Diagnostic { severity, file: source.name.clone(), line, column, end_column, span, policy: None, path: String::new(), message }
     }
 
@@ -175,13 +179,54 @@ pub(crate) fn render(source: &Source, diagnostic: &Diagnostic) -> String {
     };
     // Of a long file, only the one line is looked at.
     let (number, start, line) = source.line(diagnostic.span.start);
-    let mark = AnnotationKind::Primary.span(diagnostic.span.start.saturating_sub(start)..diagnostic.span.end.saturating_sub(start));
-    let snippet = Snippet::source(line).line_start(number).path(&diagnostic.file).annotation(mark);
+    let span = diagnostic.span.start.saturating_sub(start)..diagnostic.span.end.saturating_sub(start);
+    let (part, span) = cut(line, &span).unwrap_or((Cow::Borrowed(line), span));
+    let column = part.get(..span.start).unwrap_or_default().chars().count().saturating_add(1);
+    let mark = AnnotationKind::Primary.span(span);
+    let snippet = Snippet::source(part).line_start(number).path(&diagnostic.file).annotation(mark);
     let mut report: Group<'_> = level.primary_title(&title).element(snippet);
     if !diagnostic.path.is_empty() {
         report = report.element(Level::NOTE.with_name("at").message(&diagnostic.path));
     }
-    Renderer::styled().decor_style(DecorStyle::Ascii).render(&[report])
+    let shown = Renderer::styled().decor_style(DecorStyle::Ascii).render(&[report]);
+    // The renderer counts the columns of what it was given.
+    let place = |column: usize| format!("{}:{number}:{column}", diagnostic.file);
+    if column == diagnostic.column { shown } else { shown.replacen(&place(column), &place(diagnostic.column), 1) }
+}
+
+/// The longest line that is shown whole to the renderer, and how much of a longer one is shown around what it is about: the
+/// renderer reads all of a line for each of its errors, and all of a JSON file may be one line.
+const LONG_LINE: usize = 500;
+const AROUND: usize = 60;
+
+/// Of a long line the part around a span, and the span in it.
+fn cut(line: &str, span: &Range<usize>) -> Option<(Cow<'static, str>, Range<usize>)> {
+    if line.len() <= LONG_LINE {
+        return None;
+    }
+    let back = |at: usize| (0..=at.min(line.len())).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+    let from = back(span.start.saturating_sub(AROUND));
+    let end = back(span.end.min(span.start.saturating_add(AROUND)).max(span.start));
+    let to = back(end.saturating_add(AROUND));
+    let (before, after) = (if from > 0 { "..." } else { "" }, if to < line.len() { "..." } else { "" });
+    let part = format!("{before}{}{after}", line.get(from..to).unwrap_or_default());
+    let moved = |at: usize| at.saturating_sub(from).saturating_add(before.len());
+    Some((Cow::Owned(part), moved(span.start)..moved(end)))
+}
+
+/// The most that is shown of what was found; JSON has all of it.
+const MAX_SHOWN: usize = 1_000;
+
+/// Writes what was found, for people: each with its line and a caret. Of very much, how much more there is.
+pub(crate) fn write_all<'d>(out: &mut impl Write, found: impl IntoIterator<Item = (&'d Source, &'d Diagnostic)>) -> io::Result<()> {
+    let mut found = found.into_iter();
+    for (source, diagnostic) in found.by_ref().take(MAX_SHOWN) {
+        writeln!(out, "{}\n", render(source, diagnostic))?;
+    }
+    match found.count() {
+        0 => Ok(()),
+        more => writeln!(out, "... and {more} more: `--output json` has all of them\n"),
+    }
 }
 
 /// In one line, without colours: `file:line:column: error: message`.
@@ -192,6 +237,23 @@ pub(crate) fn plain(source: &Source, diagnostic: &Diagnostic) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A short line is as the renderer has it; of a long one, the part around the place, which keeps its column.
+    #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let shown = |text: &str| {
+            let source = Source::new("a.json".to_owned(), text);
+            let at = text.find("HERE").unwrap();
+            let found = Diagnostic::error(&source, at..at + 4, "wrong".to_owned()).at("b[1]");
+            anstream::adapter::strip_str(&render(&source, &found)).to_string()
+        };
+        assert_eq!(shown("ab HERE"), "error: wrong\n --> a.json:1:4\n  |\n1 | ab HERE\n  |    ^^^^\n  |\n  = at: b[1]");
+        let long = "ä".repeat(400);
+        let lines = shown(&format!("\n{long}HERE{long}"));
+        let around = "ä".repeat(30);
+        let marks = " ".repeat(33) + "^^^^";
+        assert_eq!(lines, format!("error: wrong\n --> a.json:2:401\n  |\n2 | ...{around}HERE{around}...\n  | {marks}\n  |\n  = at: b[1]"));
+    }
 
     #[test]
     fn a_word_is_a_name_a_string_or_one_sign() {

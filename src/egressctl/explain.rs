@@ -9,11 +9,11 @@ use clap::ValueEnum;
 use egress_filter::explain::{Explainer, Explanation};
 use serde::Serialize;
 
-use crate::diagnostic::{Diagnostic, render};
+use crate::choice::{self, Chosen, Unchosen};
+use crate::diagnostic::{Diagnostic, write_all};
 use crate::manifest::{Manifest, Plugin};
 use crate::source::Source;
 use crate::terminal::{BAD, Format, GOOD, Terminal, painted};
-use crate::yaml::Value;
 use crate::{Exit, Failure};
 
 /// Explains the decision about one request: each policy in scope with the value of each part of its expressions, the verdict,
@@ -21,7 +21,8 @@ use crate::{Exit, Failure};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The policies: YAML or JSON, pluginConfig alone, WasmPlugin or TrafficExtension; `-` for standard input.
+    /// The policies: YAML or JSON, pluginConfig alone, WasmPlugin or TrafficExtension; `-` for standard input. Of several files,
+    /// a later resource replaces an earlier one of its kind and name, as `kubectl apply` would.
     #[arg(short, long = "file", required = true, value_name = "FILE")]
     files: Vec<String>,
     /// Which plugin of the files, by its name: where there are several.
@@ -50,8 +51,11 @@ Examples:
   A Host that is not the service which was dialled:
   egressctl explain -f policy.yaml -H 'Host: evil.example' http://api.github.com/
 
-The path goes as it is written, as with curl's --path-as-is. Sent are the
-headers that are given, and the x-request-id that Envoy adds.
+The path comes to the filter as it is written. A waypoint that normalises
+paths, as Istio's do by default, has resolved `/a/../b` before: give what it
+makes of the path. Sent are the headers that are given, and the x-request-id
+that Envoy adds; of a header that Envoy keeps on one line, such as User-Agent,
+several lines are joined with a comma.
 
 Exit codes: 0 it is explained, whatever the verdict; 1 the policies do not
 load, or the verdict is not the expected one; 2 it could not be done.";
@@ -98,7 +102,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
         Err(errors) => return tell_errors(args, source, &errors, terminal),
     };
     let request = args.request.read(explainer.config())?;
-    let mut explanation = explainer.explain(&request.trial());
+    let mut explanation = explainer.explain(&request.trial(&explainer.config().identity));
     if !request.asks_for_response() {
         explanation.response_headers = None;
         explanation.policies.iter_mut().for_each(|policy| policy.response.clear());
@@ -125,50 +129,35 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
 }
 
 fn load(source: &Source, plugin: Plugin<'_>) -> Result<Explainer, Vec<Diagnostic>> {
-    let Some(config) = plugin.config.filter(|config| !matches!(config.value, Value::Null)) else {
-        let message = format!("`{}` is missing: without a configuration the filter refuses every request", plugin.prefix());
-        return Err(vec![Diagnostic::error(source, plugin.resource.span.clone(), message)]);
-    };
-    let loaded = Explainer::load(config.to_json().as_bytes());
-    loaded.map_err(|errors| {
-        let mut found: Vec<Diagnostic> = errors.iter().map(|error| Diagnostic::of_error(source, plugin, error)).collect();
-        found.sort_by_key(|found| found.span.start);
-        found
-    })
+    let config = choice::configuration(source, plugin)?;
+    Explainer::load(config.to_json().as_bytes()).map_err(|errors| choice::load_errors(source, plugin, &errors))
 }
 
 /// The one plugin that is asked for.
 fn choose<'m>(manifests: &'m [Manifest], args: &Args) -> Result<(&'m Source, Plugin<'m>), Failure> {
-    let all: Vec<(&Source, Plugin<'_>)> =
-        manifests.iter().flat_map(|manifest| manifest.plugins().into_iter().map(|plugin| (&manifest.source, plugin))).collect();
-    let list = |plugins: &[(&Source, Plugin<'_>)]| {
-        let line = |(source, plugin): &(&Source, Plugin<'_>)| {
+    let source_of = |index: usize| manifests.get(index).map(|manifest| &manifest.source);
+    let list = |plugins: &[Chosen<'_>]| {
+        let line = |(index, plugin): &Chosen<'_>| {
+            let source = source_of(*index)?;
             let (line, _) = source.line_and_column(plugin.resource.span.start);
-            format!("\n  {}:{line}: {}", source.name, plugin.title())
+            Some(format!("\n  {}:{line}: {}", source.name, plugin.title()))
         };
-        plugins.iter().map(line).collect::<String>()
+        plugins.iter().filter_map(line).collect::<String>()
     };
-    let fitting: Vec<(&Source, Plugin<'_>)> = match &args.plugin {
-        None => all.clone(),
-        Some(name) => all.iter().filter(|(_, plugin)| is_named(*plugin, name)).copied().collect(),
+    let wanted = args.plugin.as_deref();
+    let message = match choice::choose(manifests, wanted) {
+        Ok((index, plugin)) => match source_of(index) {
+            Some(source) => return Ok((source, plugin)),
+            None => String::new(),
+        },
+        Err(Unchosen::Nothing) => "nothing to explain: no pluginConfig, WasmPlugin or TrafficExtension in the files".to_owned(),
+        Err(Unchosen::NoSuch(all)) => format!("there is no plugin `{}` among these:{}", wanted.unwrap_or_default(), list(&all)),
+        Err(Unchosen::Several(several)) => match wanted {
+            None => format!("several plugins: say which with `--plugin NAME`{}", list(&several)),
+            Some(name) => format!("several plugins are `{name}`: give one of the files{}", list(&several)),
+        },
     };
-    match (fitting.as_slice(), &args.plugin) {
-        ([only], _) => Ok(*only),
-        _ if all.is_empty() => {
-            let message = "nothing to explain: no pluginConfig, WasmPlugin or TrafficExtension in the files".to_owned();
-            Err(Failure::Usage(message))
-        }
-        ([], Some(name)) => Err(Failure::Usage(format!("there is no plugin `{name}` among these:{}", list(&all)))),
-        (several, None) => Err(Failure::Usage(format!("several plugins: say which with `--plugin NAME`{}", list(several)))),
-        (several, Some(name)) => Err(Failure::Usage(format!("several plugins are `{name}`: give one of the files{}", list(several)))),
-    }
-}
-
-/// Whether this is a plugin's name, its namespace and name, or those with its kind.
-fn is_named(plugin: Plugin<'_>, name: &str) -> bool {
-    let title = plugin.title();
-    let path = title.split_once(' ').map_or("", |(_, path)| path);
-    name == title || name == path || path.rsplit('/').next() == Some(name)
+    Err(Failure::Usage(message))
 }
 
 fn tell_errors(args: &Args, source: &Source, errors: &[Diagnostic], terminal: &mut Terminal) -> Result<Exit, Failure> {
@@ -178,9 +167,7 @@ fn tell_errors(args: &Args, source: &Source, errors: &[Diagnostic], terminal: &m
             writeln!(terminal.out)?;
         }
         Format::Text => {
-            for error in errors {
-                writeln!(terminal.out, "{}\n", render(source, error))?;
-            }
+            write_all(&mut terminal.out, errors.iter().map(|error| (source, error)))?;
         }
     }
     Ok(Exit::Findings)

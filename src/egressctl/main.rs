@@ -4,10 +4,12 @@
 //! error in a policy, a failed case), 2 when the command itself could not be done (usage, an unreadable file).
 
 mod check;
+mod choice;
 mod convert;
 mod diagnostic;
 mod explain;
 mod manifest;
+mod request;
 mod resource;
 mod schema;
 mod source;
@@ -97,8 +99,6 @@ fn main() -> ExitCode {
     match outcome {
         Ok(Exit::Success) => ExitCode::SUCCESS,
         Ok(Exit::Findings) => ExitCode::from(1),
-        // Whoever reads our output has seen enough, such as `head`.
-        Err(Failure::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             terminal.fail(&failure);
             ExitCode::from(2)

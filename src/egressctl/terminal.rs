@@ -38,10 +38,42 @@ pub(crate) const STRONG: Style = Style::new().bold();
 /// Dim, for what matters less.
 pub(crate) const FAINT: Style = Style::new().dimmed();
 
+/// Standard output. Whoever reads it may go, as `head` does, and what the command has found stays what it is: the rest is written
+/// to nobody.
+pub(crate) struct Output {
+    stream: AutoStream<io::Stdout>,
+    is_closed: bool,
+}
+
+impl Output {
+    fn unless_closed<T>(&mut self, write: impl FnOnce(&mut AutoStream<io::Stdout>) -> io::Result<T>, done: T) -> io::Result<T> {
+        if self.is_closed {
+            return Ok(done);
+        }
+        match write(&mut self.stream) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.is_closed = true;
+                Ok(done)
+            }
+            written => written,
+        }
+    }
+}
+
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.unless_closed(|stream| stream.write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.unless_closed(io::Write::flush, ())
+    }
+}
+
 /// Standard output and error, which leave out the colours where they are not wanted.
 pub(crate) struct Terminal {
     /// What the command is asked for.
-    pub(crate) out: AutoStream<io::Stdout>,
+    pub(crate) out: Output,
     /// What else there is to say.
     pub(crate) err: AutoStream<io::Stderr>,
 }
@@ -59,7 +91,8 @@ impl Terminal {
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
-        Terminal { out: AutoStream::new(io::stdout(), choice), err: AutoStream::new(io::stderr(), choice) }
+        let out = Output { stream: AutoStream::new(io::stdout(), choice), is_closed: false };
+        Terminal { out, err: AutoStream::new(io::stderr(), choice) }
     }
 
     /// Tells why the command could not be done.

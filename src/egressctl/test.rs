@@ -18,7 +18,7 @@ mod text;
 
 use std::io::Write as _;
 
-use crate::diagnostic::{Diagnostic, render};
+use crate::diagnostic::{Diagnostic, write_all};
 use crate::source::Source;
 use crate::terminal::{Format, Terminal};
 use crate::{Exit, Failure};
@@ -42,7 +42,9 @@ A file of cases is YAML; several documents in it are several suites:
                                   # ones of their name; or inline, `config:`
   plugin: egress-filter           # which one, where there are several
   defaults:                       # what a case does not say
-    trustDomain: cluster.local    # of callers as namespace/serviceAccount
+    trustDomain: cluster.local    # of callers as namespace/serviceAccount;
+                                  # unless said, the one that the policies
+                                  # list first, or cluster.local
     caller: team-a/team-a
     request: {host: api.github.com, headers: {User-Agent: curl/8}}
   cases:
@@ -78,7 +80,10 @@ A file of cases is YAML; several documents in it are several suites:
 
 `for` varies caller, destination, request, method, host, path. Paths are as
 the waypoint passes them to the filter: Istio's have resolved `/a/../b`
-before, cases do not. Editors complete and check files that begin with
+before, cases do not. Lines of a header that Envoy keeps on one, such as
+User-Agent, are joined with a comma, as Envoy joins them.
+
+Editors complete and check files that begin with
 `# yaml-language-server: $schema=cases.schema.json`, made with --schema.
 
 A policy is exercised where its rule did in some case what it is for (an
@@ -149,7 +154,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
         let wrong: Vec<_> = wrong.iter().flat_map(|(source, found)| found.iter().map(move |found| (source, found))).collect();
         return cannot_run(args, &wrong, terminal);
     }
-    let (configurations, misnamed) = Configurations::load(&files, &args.policies)?;
+    let (configurations, misnamed) = Configurations::load(&mut files, &args.policies)?;
     if !misnamed.is_empty() {
         let wrong: Vec<_> = misnamed.iter().filter_map(|(file, found)| Some((&files.get(*file)?.source, found))).collect();
         return cannot_run(args, &wrong, terminal);
@@ -193,9 +198,7 @@ fn cannot_run(args: &Args, wrong: &[(&Source, &Diagnostic)], terminal: &mut Term
             writeln!(terminal.out)?;
         }
         Format::Text => {
-            for (source, found) in wrong {
-                writeln!(terminal.err, "{}\n", render(source, found))?;
-            }
+            write_all(&mut terminal.err, wrong.iter().copied())?;
         }
     }
     let errors = if wrong.len() == 1 { "1 error".to_owned() } else { format!("{} errors", wrong.len()) };

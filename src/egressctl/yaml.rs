@@ -3,6 +3,7 @@
 //! `kubectl` and Helm turn YAML into JSON by the rules of YAML 1.1 (sigs.k8s.io/yaml, over go-yaml 2): `Off` and `no` without
 //! quotes are booleans. What a policy is checked with must be what the cluster would get, so the same is done here.
 
+mod merge;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use merge::{has, merge, name_of};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -112,7 +114,9 @@ impl<'t> Reader<'t> {
     }
 
     fn node(&mut self, (event, span): Spanned<'t>, depth: usize) -> Result<Node, SyntaxError> {
-        let range = self.range(span);
+        let mut range = self.range(span);
+        let tag_at = range.start;
+        range.start = self.start_of(&event, &range);
         let wrong = |message: String| Err(SyntaxError { at: range.start, message });
         self.nodes = self.nodes.saturating_add(1);
         if depth > MAX_DEPTH {
@@ -121,7 +125,7 @@ impl<'t> Reader<'t> {
         let deeper = depth.saturating_add(1);
         let (value, anchor, end) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                (scalar(text, style, tag.as_deref()).map_err(|message| SyntaxError { at: range.start, message })?, anchor, range.end)
+                (scalar(text, style, tag.as_deref()).map_err(|message| SyntaxError { at: tag_at, message })?, anchor, range.end)
             }
             Event::SequenceStart(anchor, _) => {
                 let mut items = Vec::new();
@@ -149,18 +153,49 @@ impl<'t> Reader<'t> {
             }
             _ => return wrong("expected a value".to_owned()),
         };
-        let end = match &value {
-            // The parser's span goes on to a comment behind the closing quote.
-            Value::String(value, style @ (ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted)) => {
-                text::byte_of(self.text, range.start..end, value, *style, usize::MAX).map_or(end, |quote| quote.saturating_add(1))
-            }
-            _ => end,
-        };
+        let end = self.closed(&value, range.start..end);
         let node = Node { span: range.start..end.max(range.start), value };
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
+    }
+
+    /// Where a value begins, behind its tag and anchor.
+    fn start_of(&self, event: &Event<'_>, range: &Range<usize>) -> usize {
+        match event {
+            // A block's span begins with its text, unless a tag or an anchor comes before its `|`.
+            Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, 0, None) => range.start,
+            Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
+                let header = self.behind_properties(range.clone());
+                let rest = self.text.get(header..range.end).unwrap_or_default();
+                let below = rest.find('\n').and_then(|end| rest.get(end..)).unwrap_or_default();
+                range.end.saturating_sub(below.trim_start().len())
+            }
+            _ => self.behind_properties(range.clone()),
+        }
+    }
+
+    /// Where a scalar ends: one in quotes with its closing quote, since the parser goes on to a comment behind it.
+    fn closed(&self, value: &Value, range: Range<usize>) -> usize {
+        let end = range.end;
+        match value {
+            Value::String(value, style @ (ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted)) => {
+                text::byte_of(self.text, range, value, *style, usize::MAX).map_or(end, |quote| quote.saturating_add(1))
+            }
+            _ => end,
+        }
+    }
+
+    /// What comes behind the tag and the anchor that a range may begin with.
+    fn behind_properties(&self, range: Range<usize>) -> usize {
+        let mut start = range.start;
+        while let Some(rest) = self.text.get(start..range.end).filter(|rest| rest.starts_with(['!', '&'])) {
+            let property = rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len());
+            let blank = rest.get(property..).map_or(0, |rest| rest.len().saturating_sub(rest.trim_start().len()));
+            start = start.saturating_add(property).saturating_add(blank);
+        }
+        start
     }
 
     /// Where a list or an object ends that begins and whose last entry ends there: with its bracket or its last entry, since the
@@ -188,8 +223,9 @@ impl<'t> Reader<'t> {
         loop {
             let key = match self.next()? {
                 (Event::MappingEnd, span) => {
+                    let own = fields.len();
                     for (key, value) in merged {
-                        if !fields.iter().any(|(known, _): &(Key, Node)| known.name == Key::name(&key)) {
+                        if !has(fields.get(..own).unwrap_or_default(), &key) {
                             fields.push((key, value));
                         }
                     }
@@ -199,53 +235,39 @@ impl<'t> Reader<'t> {
             };
             let value = self.next()?;
             let value = self.node(value, depth)?;
-            let name = match &key.value {
-                Value::String(name, ScalarStyle::Plain) if name == "<<" => {
-                    merge(value, &mut merged).map_err(|message| SyntaxError { at: key.span.start, message })?;
-                    continue;
+            let at = key.span.start;
+            let wrong = |message: String| SyntaxError { at, message };
+            if matches!(&key.value, Value::String(name, ScalarStyle::Plain) if name == "<<") {
+                let more = merge(value).map_err(wrong)?;
+                if let Some((twice, _)) = more.iter().find(|(key, _)| has(&fields, key)) {
+                    let name = &twice.name;
+                    return Err(wrong(format!(
+                        "`<<` stands behind `{name}` and wins over it in kubectl: put `<<` first, or leave one out"
+                    )));
                 }
-                Value::String(name, _) => name.clone(),
-                Value::Bool(value) => value.to_string(),
-                Value::Number(number) => number.to_string(),
-                Value::Null => "null".to_owned(),
-                Value::List(_) | Value::Map(_) => {
-                    return Err(SyntaxError { at: key.span.start, message: "the name of a field is a string".to_owned() });
-                }
-            };
-            fields.push((Key { span: key.span, name }, value));
-        }
-    }
-}
-
-/// `<<: *defaults`
-fn merge(value: Node, merged: &mut Vec<(Key, Node)>) -> Result<(), String> {
-    match value.value {
-        Value::Map(fields) => merged.extend(fields),
-        Value::List(items) => {
-            for item in items {
-                merge(item, merged)?;
+                // Of two `<<` the later wins.
+                merged.retain(|(key, _)| !has(&more, key));
+                merged.extend(more);
+                continue;
             }
+            fields.push((Key { span: key.span, name: name_of(&key.value).map_err(wrong)? }, value));
         }
-        _ => return Err("`<<` takes a mapping, or a list of them".to_owned()),
     }
-    Ok(())
 }
 
 fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, String> {
     match tag {
         None if style == ScalarStyle::Plain => scalar::resolve(&text),
         None => Ok(Value::String(text.into_owned(), style)),
-        Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(Value::String(text.into_owned(), style)),
-        Some(tag) if tag.is_yaml_core_schema() && matches!(tag.suffix.as_str(), "bool" | "int" | "float" | "null") => {
-            scalar::resolve(&text)
+        Some(tag) => {
+            // `!!str`, or the same written out: `!<tag:yaml.org,2002:str>`.
+            let name = format!("{}{}", tag.handle, tag.suffix);
+            match name.strip_prefix("tag:yaml.org,2002:") {
+                Some("str") => Ok(Value::String(text.into_owned(), style)),
+                Some("bool" | "int" | "float" | "null") => scalar::resolve(&text),
+                _ => Err(format!("unknown tag `{name}`")),
+            }
         }
-        Some(tag) => Err(format!("unknown tag `{}{}`", tag.handle, tag.suffix)),
-    }
-}
-
-impl Key {
-    fn name(key: &Key) -> &str {
-        &key.name
     }
 }
 

@@ -7,12 +7,12 @@ mod tests;
 
 use crate::cel::Phase;
 use crate::cel::view::View;
-use crate::config::{Action, Config, HostPattern, Mode, PolicyConfig};
+use crate::config::{Action, Config, Direction, HostPattern, Mode, PolicyConfig};
 use crate::explain::{self, Caller, Effect, Erred, Explanation, Fate, Header, OutOfScope, Verdict};
 use crate::outcome::{Change, Outcome, Reason};
 use crate::path::PathSafety;
-use crate::request::Facts;
 use crate::request::headers::Headers;
+use crate::request::{Facts, inline};
 use crate::trial::{self, Trial};
 
 use super::{Engine, Policy, request_host};
@@ -206,7 +206,7 @@ impl<'a> Explaining<'a> {
                 return;
             }
             if self.outcome.denial.is_none() {
-                lines.change(&changes, &policy.name);
+                lines.change(Direction::Request, &changes, &policy.name);
             }
         }
     }
@@ -220,7 +220,7 @@ impl<'a> Explaining<'a> {
             let of = (self.facts, &self.engine.callers, Phase::Response);
             let (_, rules) = policy.response.explain(&config.response, &mut headers, &mut changes, of);
             explained.response = rules;
-            lines.change(&changes, &policy.name);
+            lines.change(Direction::Response, &changes, &policy.name);
         }
         lines
     }
@@ -245,9 +245,10 @@ impl Lines {
     }
 
     /// Notes what a policy changes, as [`trial::changed`] makes it.
-    fn change(&mut self, changes: &[Change<'_>], policy: &str) {
+    fn change(&mut self, direction: Direction, changes: &[Change<'_>], policy: &str) {
         for change in changes {
             match change {
+                Change::Add(name, value) if inline::is_inline(direction, name.as_bytes()) => self.join(name, value, policy),
                 Change::Add(name, value) => self.put(name, value, Fate::Added, policy),
                 Change::Replace(name, value) => {
                     let fate = if self.take(name, Fate::Replaced, policy) { Fate::Replacement } else { Fate::Added };
@@ -262,6 +263,24 @@ impl Lines {
 
     fn put(&mut self, name: &str, value: &[u8], fate: Fate, policy: &str) {
         self.0.push(Header { name: name.to_owned(), value: text(value), fate, policy: Some(policy.to_owned()) });
+    }
+
+    /// Adds to the line that there is, as Envoy does where it keeps one.
+    fn join(&mut self, name: &str, value: &[u8], policy: &str) {
+        let found = self.0.iter_mut().enumerate().find(|(_, line)| line.name == name && line.fate.stays());
+        let Some((index, line)) = found else { return self.put(name, value, Fate::Added, policy) };
+        let mut joined = line.value.clone().into_bytes();
+        inline::join(&mut joined, value);
+        let came = line.fate == Fate::Kept;
+        let fate = if came { Fate::Replacement } else { line.fate };
+        let joined = Header { name: name.to_owned(), value: text(&joined), fate, policy: Some(policy.to_owned()) };
+        if came {
+            line.fate = Fate::Replaced;
+            line.policy = Some(policy.to_owned());
+            self.0.insert(index.saturating_add(1), joined);
+        } else {
+            *line = joined;
+        }
     }
 
     /// Takes the lines of a name away; gives whether there were any. What an earlier policy put there is as if it had not.

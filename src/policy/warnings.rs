@@ -67,29 +67,32 @@ impl Warnings {
             };
             let found = contradiction::examine(rule.expressions(), authorization.combine, known, &mut work);
             let expr = |position: usize| authorization.expressions.get(position);
-            let mut add = |expr: Option<&Expr>, spot: Spot, message: String| {
+            let of = |expr: Option<&Expr>, spot: Spot, message: String| {
                 let place = expr.map_or_else(|| format!("{}.traffic.authorization", config_of.place), |expr| expr.place.clone());
-                warnings.add(ConfigWarning { policy: config_of.name.clone(), place, spot, message });
+                ConfigWarning { policy: config_of.name.clone(), place, spot, message }
             };
             for (position, message) in found.parts {
-                let point = expr(position).and_then(|expr| contradiction::point_of(&expr.source, &message, known));
-                add(expr(position), point.map_or(Spot::Whole, |(line, column)| Spot::Source { line, column }), message);
+                warnings.add(|| {
+                    let point = expr(position).and_then(|expr| contradiction::point_of(&expr.source, &message, known));
+                    of(expr(position), point.map_or(Spot::Whole, |(line, column)| Spot::Source { line, column }), message)
+                });
             }
             for (position, settled) in found.expressions {
-                add(expr(position), Spot::Whole, says(&settled, config_of));
+                warnings.add(|| of(expr(position), Spot::Whole, says(&settled, config_of)));
             }
             if let Some(settled) = found.rule {
                 let only = (authorization.expressions.len() == 1).then_some(0).and_then(expr);
-                add(only, Spot::Whole, format!("{}, so {}", says(&settled, config_of), effect(&settled, authorization)));
+                warnings.add(|| of(only, Spot::Whole, format!("{}, so {}", says(&settled, config_of), effect(&settled, authorization))));
             }
         }
         warnings
     }
 
-    fn add(&mut self, warning: ConfigWarning) {
+    /// Counts a warning; it is made only while there is room, as finding its place parses the expression again.
+    fn add(&mut self, warning: impl FnOnce() -> ConfigWarning) {
         self.count = self.count.saturating_add(1);
         if self.kept.len() < MAX_WARNINGS {
-            self.kept.push(warning);
+            self.kept.push(warning());
         }
     }
 }

@@ -1,104 +1,24 @@
 //! A header map that behaves as Envoy's, and the ABI's encoding of one.
 
-/// Request headers that Envoy keeps on one line: another line of the same name is joined to the first with a comma. Tried
-/// on Envoy 1.40 for each name, as is the list below.
-const INLINE_IN_REQUESTS: &[&str] = &[
-    ":authority",
-    ":method",
-    ":path",
-    ":protocol",
-    ":scheme",
-    "accept",
-    "accept-encoding",
-    "access-control-request-headers",
-    "access-control-request-method",
-    "authorization",
-    "cache-control",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "grpc-accept-encoding",
-    "grpc-timeout",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    "keep-alive",
-    "origin",
-    "pragma",
-    "proxy-connection",
-    "proxy-status",
-    "referer",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-    "via",
-    "x-client-trace-id",
-    "x-envoy-attempt-count",
-    "x-envoy-decorator-operation",
-    "x-envoy-external-address",
-    "x-envoy-original-path",
-    "x-forwarded-client-cert",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-request-id",
-];
-
-/// Response headers that Envoy keeps on one line.
-const INLINE_IN_RESPONSES: &[&str] = &[
-    ":status",
-    "access-control-allow-methods",
-    "access-control-allow-origin",
-    "age",
-    "cache-control",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "date",
-    "etag",
-    "expires",
-    "grpc-message",
-    "grpc-status",
-    "keep-alive",
-    "last-modified",
-    "location",
-    "proxy-connection",
-    "proxy-status",
-    "server",
-    "transfer-encoding",
-    "upgrade",
-    "vary",
-    "via",
-    "x-envoy-attempt-count",
-    "x-envoy-decorator-operation",
-    "x-envoy-upstream-service-time",
-    "x-request-id",
-];
+use egress_filter::config::Direction;
+use egress_filter::request::inline;
 
 /// Envoy refuses to read a serialised map that is larger than this, and takes it for an empty one.
 const MAX_PAIRS_BYTES: usize = 1024 * 1024;
 const MAX_PAIRS: usize = 1024;
 
 /// Header lines as bytes: names in lower case, pseudo headers first, otherwise in the order they were added.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Headers {
     lines: Vec<(Vec<u8>, Vec<u8>)>,
-    kind: Kind,
+    /// Whose headers they are: it decides which lines Envoy joins.
+    kind: Direction,
 }
 
-/// Whose headers they are: it decides which lines Envoy joins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Kind {
-    #[default]
-    Request,
-    Response,
+impl Default for Headers {
+    fn default() -> Self {
+        Headers { lines: Vec::new(), kind: Direction::Request }
+    }
 }
 
 impl Headers {
@@ -111,23 +31,17 @@ impl Headers {
     /// An empty map of a response's headers.
     #[must_use]
     pub fn response() -> Self {
-        Self { kind: Kind::Response, ..Self::default() }
+        Self { kind: Direction::Response, ..Self::default() }
     }
 
     /// Adds a line, or joins the value to the existing one where Envoy keeps only one line of that name.
     pub fn add(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let name = self.canonical(name.as_ref());
         let value = value.as_ref();
-        let inline = match self.kind {
-            Kind::Request => INLINE_IN_REQUESTS,
-            Kind::Response => INLINE_IN_RESPONSES,
-        };
-        let inline = inline.iter().any(|known| known.as_bytes() == name);
-        if inline && let Some((_, old)) = self.lines.iter_mut().find(|(key, _)| *key == name) {
-            if !old.is_empty() && !value.is_empty() {
-                old.push(b',');
-            }
-            old.extend_from_slice(value);
+        if inline::is_inline(self.kind, &name)
+            && let Some((_, old)) = self.lines.iter_mut().find(|(key, _)| *key == name)
+        {
+            inline::join(old, value);
             return;
         }
         let at =
@@ -143,7 +57,7 @@ impl Headers {
     /// Envoy's request map has one entry for `host` and `:authority`.
     fn canonical(&self, name: &[u8]) -> Vec<u8> {
         let name = name.to_ascii_lowercase();
-        if self.kind == Kind::Request && name == b"host" { b":authority".to_vec() } else { name }
+        if self.kind == Direction::Request && name == b"host" { b":authority".to_vec() } else { name }
     }
 
     /// Removes every line of that name and adds this one.

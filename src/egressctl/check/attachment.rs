@@ -18,7 +18,7 @@ use crate::yaml::{Node, Value};
 
 pub(super) use target::Attached;
 
-const API_VERSION: &str = "extensions.istio.io/v1alpha1";
+pub(super) const API_VERSION: &str = "extensions.istio.io/v1alpha1";
 
 /// A value of the resource, and its path.
 #[derive(Debug, Clone, Copy)]

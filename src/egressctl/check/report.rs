@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Checked;
 use crate::Failure;
-use crate::diagnostic::{Diagnostic, Severity, render};
+use crate::diagnostic::{Diagnostic, Severity, write_all};
 use crate::terminal::{BAD, GOOD, ODD, Terminal, painted};
 
 /// `--output`
@@ -75,11 +75,8 @@ pub(super) fn print(files: &[Checked], format: Format, terminal: &mut Terminal) 
             return Ok(());
         }
         Format::Text => {
-            for file in files {
-                for found in &file.found {
-                    writeln!(terminal.out, "{}\n", render(&file.source, found))?;
-                }
-            }
+            let found = files.iter().flat_map(|file| file.found.iter().map(|found| (&file.source, found)));
+            write_all(&mut terminal.out, found)?;
         }
         Format::Github => {
             for found in &report.diagnostics {

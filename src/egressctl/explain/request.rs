@@ -1,11 +1,12 @@
 //! The request of a command line, in curl's words where curl has them.
 
-use egress_filter::config::Config;
+use egress_filter::config::{Config, IdentityConfig};
 use egress_filter::request::host;
 use egress_filter::trial::{Response, Trial};
 use serde::Serialize;
 
 use crate::Failure;
+use crate::request::{self, Url};
 
 /// The request.
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,12 @@ pub(crate) struct Flags {
     /// The service that the caller dialled, if not the URL's host; empty where the waypoint has no name for it.
     #[arg(long, alias = "dialled", value_name = "HOST")]
     dialed: Option<String>,
+    /// The caller's address, with or without a port.
+    #[arg(long, value_name = "ADDRESS")]
+    source_address: Option<String>,
+    /// The address that the caller dialled, with or without a port; of its own, a port is the URL's.
+    #[arg(long, value_name = "ADDRESS")]
+    destination_address: Option<String>,
     /// What the origin answers: shows what becomes of the response's headers.
     #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(100..1000))]
     response_status: Option<u16>,
@@ -52,7 +59,8 @@ pub(crate) struct Request {
     /// What the caller's certificate says; empty for none.
     pub(crate) principal: String,
     pub(crate) dialed: Option<String>,
-    port: u16,
+    source_address: String,
+    destination_address: String,
     headers: Vec<(String, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<Answer>,
@@ -72,7 +80,7 @@ impl Flags {
     }
 
     fn request(&self, config: &Config) -> Result<Request, String> {
-        let url = Url::parse(&self.url)?;
+        let url = url(&self.url)?;
         let mut headers = self.headers.iter().filter_map(|header| self::header(header).transpose()).collect::<Result<Vec<_>, _>>()?;
         let mut authority = url.authority.to_owned();
         // What else says it is the host comes as another line, and it is the filter's to refuse.
@@ -87,27 +95,43 @@ impl Flags {
             self.response_headers.iter().filter_map(|header| self::header(header).transpose()).collect::<Result<Vec<_>, _>>()?;
         let response = (self.response_status.is_some() || !response_headers.is_empty())
             .then(|| Answer { status: self.response_status.unwrap_or(200), headers: response_headers });
-        if self.method.is_empty() || !self.method.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!("`{}` is no method", self.method.escape_debug()));
-        }
+        let path = self.request_target.clone().unwrap_or(url.target);
+        request::method(&self.method)?;
+        request::authority(&authority)?;
+        request::path(&path)?;
+        let address = |name: &str, address: &Option<String>, usual: &str, port: &str| match address {
+            None => Ok(format!("{usual}:{port}")),
+            Some(address) => request::with_port(address, port).map_err(|message| format!("--{name}: {message}")),
+        };
+        let port = request::port(url.authority).to_string();
         Ok(Request {
             method: self.method.clone(),
             authority,
-            path: self.request_target.clone().unwrap_or(url.target),
+            path,
             protocol: if self.http2 { "HTTP/2" } else { "HTTP/1.1" },
-            principal: principal(&self.caller, config)?,
+            principal: self.principal(config)?,
             dialed,
-            port: url.port,
+            source_address: address("source-address", &self.source_address, "127.0.0.1", "40000")?,
+            destination_address: address("destination-address", &self.destination_address, "240.240.0.1", &port)?,
             headers,
             response,
+        })
+    }
+
+    /// The SPIFFE ID of the caller.
+    fn principal(&self, config: &Config) -> Result<String, String> {
+        let caller = &self.caller;
+        request::principal(caller, request::trust_domain(&config.identity)).ok_or_else(|| {
+            format!("`--as {}`: expected NAMESPACE/SERVICE_ACCOUNT, a SPIFFE ID (`spiffe://...`), or `none`", caller.escape_debug())
         })
     }
 }
 
 impl Request {
-    pub(crate) fn trial(&self) -> Trial {
+    /// The request, of a caller that is presented where the configuration looks.
+    pub(crate) fn trial(&self, identity: &IdentityConfig) -> Trial {
         let response = self.response.clone().unwrap_or(Answer { status: 200, headers: Vec::new() });
-        Trial {
+        let mut trial = Trial {
             principal: self.principal.clone(),
             service: self.dialed.clone(),
             method: self.method.clone(),
@@ -115,10 +139,13 @@ impl Request {
             path: self.path.clone(),
             protocol: self.protocol.to_owned(),
             headers: self.headers.clone(),
-            destination_address: format!("240.240.0.1:{}", self.port),
+            source_address: self.source_address.clone(),
+            destination_address: self.destination_address.clone(),
             response: Response { status: response.status, headers: response.headers },
             ..Trial::default()
-        }
+        };
+        trial.present(identity);
+        trial
     }
 
     pub(crate) fn asks_for_response(&self) -> bool {
@@ -126,83 +153,37 @@ impl Request {
     }
 }
 
-/// The SPIFFE ID of a caller.
-fn principal(caller: &str, config: &Config) -> Result<String, String> {
-    if caller == "none" {
-        return Ok(String::new());
-    }
-    if caller.starts_with("spiffe://") {
-        return Ok(caller.to_owned());
-    }
-    let believed = &config.identity.trust_domains;
-    let usual = "cluster.local".to_owned();
-    let trust_domain = if believed.contains(&usual) { &usual } else { believed.first().unwrap_or(&usual) };
-    match caller.split_once('/') {
-        Some((namespace, account)) if !namespace.is_empty() && !account.is_empty() && !account.contains('/') => {
-            Ok(format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}"))
-        }
-        _ => Err(format!("`--as {caller}`: expected NAMESPACE/SERVICE_ACCOUNT, a SPIFFE ID (`spiffe://...`), or `none`")),
-    }
-}
-
 /// A header as curl reads it; none where curl would send none (`Name:`).
 fn header(text: &str) -> Result<Option<(String, String)>, String> {
-    let legal_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
     let (name, value) = match text.split_once(':') {
-        Some((name, value)) if value.trim().is_empty() && legal_name(name) && !name.is_empty() => return Ok(None),
-        Some((name, value)) => (name, value.trim()),
-        None => (text.strip_suffix(';').ok_or_else(|| format!("header `{}`: expected `Name: value`", text.escape_debug()))?, ""),
+        Some((name, value)) => (name, Some(value).filter(|value| !value.trim().is_empty())),
+        None => (text.strip_suffix(';').ok_or_else(|| format!("header `{}`: expected `Name: value`", text.escape_debug()))?, Some("")),
     };
-    if name.is_empty() || !legal_name(name) {
-        return Err(format!("header `{}`: `{}` is no header's name", text.escape_debug(), name.escape_debug()));
-    }
-    if value.chars().any(|c| c.is_control() && c != '\t') {
-        return Err(format!("header `{}`: a value has no control characters", text.escape_debug()));
-    }
+    let wrong = |message: String| format!("header `{}`: {message}", text.escape_debug());
+    request::header_name(name).map_err(wrong)?;
+    let Some(value) = value else { return Ok(None) };
+    let value = request::header_value(value).map_err(wrong)?;
     Ok(Some((name.to_owned(), value.to_owned())))
 }
 
-/// The parts of a URL, as they are written.
-#[derive(Debug, PartialEq, Eq)]
-struct Url<'u> {
-    authority: &'u str,
-    port: u16,
-    target: String,
-}
-
-impl<'u> Url<'u> {
-    fn parse(text: &'u str) -> Result<Url<'u>, String> {
-        let rest = match text.split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => {
-                return Err(format!(
-                    "`{text}`: what a pod encrypts itself the waypoint cannot read: it calls `http://{rest}`, and the waypoint originates TLS"
-                ));
-            }
-            Some((scheme, _)) if !scheme.contains(['/', '?', '#']) => {
-                return Err(format!("`{text}`: expected `http://`, got `{scheme}://`"));
-            }
-            _ => text,
-        };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, rest) = rest.split_at_checked(end).unwrap_or((rest, ""));
-        if authority.is_empty() {
-            return Err(format!("`{text}` has no host"));
-        }
-        if let Some((_, host)) = authority.rsplit_once('@') {
+/// A URL as curl reads it: without a scheme, it is `http://`.
+fn url(text: &str) -> Result<Url<'_>, String> {
+    let rest = match text.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => {
             return Err(format!(
-                "`{text}`: curl sends what is before the `@` as `Authorization: Basic ...`: write that header, and `{host}`"
+                "`{text}`: what a pod encrypts itself the waypoint cannot read: it calls `http://{rest}`, and the waypoint originates TLS"
             ));
         }
-        if text.chars().any(|c| c.is_control() || c == ' ') {
-            return Err(format!("`{}`: a URL has no spaces: write `%20`, or `--request-target`", text.escape_debug()));
+        Some((scheme, _)) if !scheme.contains(['/', '?', '#']) => {
+            return Err(format!("`{text}`: expected `http://`, got `{scheme}://`"));
         }
-        // A fragment stays with the client.
-        let target = rest.split('#').next().unwrap_or_default();
-        let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-        let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).and_then(|(_, port)| port.parse().ok());
-        Ok(Url { authority, port: port.unwrap_or(80), target })
+        _ => text,
+    };
+    if text.chars().any(|c| c.is_control() || c == ' ') {
+        return Err(format!("`{}`: a URL has no spaces: write `%20`", text.escape_debug()));
     }
+    Url::of_rest(text, rest)
 }
 
 #[cfg(test)]
@@ -220,7 +201,8 @@ mod tests {
             ("http://[::1]:81/?u=http://b.example/", "[::1]:81", 81, "/?u=http://b.example/"),
             ("a.example/?u=https://b.example/", "a.example", 80, "/?u=https://b.example/"),
         ] {
-            assert_eq!(Url::parse(text), Ok(Url { authority, port, target: target.to_owned() }), "{text}");
+            assert_eq!(url(text), Ok(Url { authority, target: target.to_owned() }), "{text}");
+            assert_eq!(request::port(authority), port, "{text}");
         }
     }
 
@@ -233,7 +215,7 @@ mod tests {
             ("http://user:pass@a.example/", "`Authorization: Basic ...`: write that header, and `a.example`"),
             ("http://a.example/a b", "write `%20`"),
         ] {
-            let error = Url::parse(text).unwrap_err();
+            let error = url(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
     }
@@ -247,25 +229,6 @@ mod tests {
         assert_eq!(read("Accept:"), Ok(None));
         for text in ["no colon", ":path: /x", "a b: c", ": x", "X: a\r\nY: b"] {
             assert!(header(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_caller_is_of_a_trust_domain_that_is_believed() {
-        let config = |domains: &str| Config::parse(format!(r#"{{"identity": {{"trustDomains": {domains}}}, "policies": []}}"#).as_bytes());
-        for (domains, expected) in [
-            ("[]", "spiffe://cluster.local/ns/a/sa/b"),
-            (r#"["prod", "test"]"#, "spiffe://prod/ns/a/sa/b"),
-            (r#"["prod", "cluster.local"]"#, "spiffe://cluster.local/ns/a/sa/b"),
-        ] {
-            let config = config(domains).unwrap_or_else(|_| Config::parse(br#"{"policies": []}"#).unwrap());
-            assert_eq!(principal("a/b", &config).as_deref(), Ok(expected), "{domains}");
-        }
-        let config = Config::parse(br#"{"policies": []}"#).unwrap();
-        assert_eq!(principal("none", &config).as_deref(), Ok(""));
-        assert_eq!(principal("spiffe://x/y", &config).as_deref(), Ok("spiffe://x/y"));
-        for caller in ["a", "/b", "a/", "a/b/c", ""] {
-            assert!(principal(caller, &config).is_err(), "{caller}");
         }
     }
 }

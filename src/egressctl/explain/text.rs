@@ -52,12 +52,12 @@ fn caller(request: &Request, config: &Config, explanation: &Explanation) -> Stri
     let caller = &explanation.caller;
     match (&caller.spiffe_id, &caller.rejected) {
         (Some(id), _) if caller.namespace.is_none() => format!("{id}, which names no namespace and service account"),
+        (Some(id), _) if !config.identity.sources.contains(&IdentitySource::FilterState) => {
+            format!("{id}, but none in a waypoint, which has it in `filterState`: `identity.sources` does not list that")
+        }
         (Some(id), _) => id.clone(),
         (None, Some(id)) => format!("none: {id} is of a trust domain that `identity.trustDomains` does not list"),
         (None, None) if request.principal.is_empty() => "none".to_owned(),
-        (None, None) if !config.identity.sources.contains(&IdentitySource::FilterState) => {
-            "none: `identity.sources` does not list `filterState`, where a waypoint has it".to_owned()
-        }
         (None, None) => format!("none: `{}` is no SPIFFE ID", clean(&request.principal)),
     }
 }

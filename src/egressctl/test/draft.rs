@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use egress_filter::identity::SpiffeId;
 use egress_filter::request::host;
 use egress_filter::trial::{Response, Trial};
 
 use super::fields::{Fields, Object};
 use super::model::Lines;
+use crate::request::{self, Url};
 use crate::yaml::{Node, Value};
 
 /// The fields that say who asks for what, over which connection.
@@ -53,7 +53,11 @@ impl Draft {
             ("sourceAddress", "`sourceAddress`", &mut draft.source_address),
             ("destinationAddress", "`destinationAddress`", &mut draft.destination_address),
         ] {
-            *address = object.get(name).and_then(|node| fields.full_text(node, what));
+            let Some(node) = object.get(name) else { continue };
+            *address = fields.full_text(node, what);
+            if let Some(Err(message)) = address.as_ref().map(|address| request::with_port(address, "80")) {
+                fields.error(&node.span, message);
+            }
         }
         if let Some(node) = object.get("request") {
             draft.read_request(fields, node);
@@ -77,7 +81,11 @@ impl Draft {
         for (name, what, part) in
             [("method", "`method`", &mut self.method), ("host", "`host`", &mut self.host), ("path", "`path`", &mut self.path)]
         {
-            *part = request.get(name).and_then(|node| fields.text(node, what));
+            let Some(node) = request.get(name) else { continue };
+            *part = fields.text(node, what);
+            if let Some(text) = part {
+                possible(fields, name, text, &node.span);
+            }
         }
         if let Some(node) = request.get("version") {
             self.version = fields.word(node, "`version`", &VERSIONS).map(str::to_owned);
@@ -110,15 +118,25 @@ impl Draft {
             self.broken = true;
             return;
         };
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (host, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        let Url { authority, target } = match Url::of_rest(text, rest) {
+            Ok(url) => url,
+            Err(message) => {
+                fields.error(span, message);
+                self.broken = true;
+                return;
+            }
+        };
+        for (name, part) in [("method", method.unwrap_or("GET")), ("host", authority), ("path", &target)] {
+            possible(fields, name, part, span);
+        }
         self.method = method.map(str::to_owned).or(self.method.take());
-        self.host = Some(host.to_owned());
-        self.path = Some(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") });
+        self.host = Some(authority.to_owned());
+        self.path = Some(target);
     }
 
     /// Gives one of the fields that vary a value.
     pub(crate) fn vary(&mut self, fields: &mut Fields<'_>, name: &str, value: &str, span: &Range<usize>) {
+        possible(fields, name, value, span);
         match name {
             "caller" => self.caller = Some((value.to_owned(), span.clone())),
             "destination" => self.destination = Some((value != "none").then(|| value.to_owned())),
@@ -128,6 +146,12 @@ impl Draft {
             "path" => self.path = Some(value.to_owned()),
             _ => {}
         }
+    }
+
+    /// The caller as it is written, where that is its namespace and service account.
+    pub(crate) fn short_caller(&self) -> Option<String> {
+        let (caller, _) = self.caller.as_ref()?;
+        (caller != "none" && caller != "-" && !caller.starts_with("spiffe://")).then(|| caller.clone())
     }
 
     /// What is said here, and where nothing is, what the defaults say.
@@ -150,11 +174,11 @@ impl Draft {
 
     /// The request and its caller, where all is said that must be.
     pub(crate) fn finish(self, fields: &mut Fields<'_>, case: &Range<usize>, trust_domain: &str) -> Option<(String, Trial)> {
-        let caller = self.caller.as_ref().map(|(caller, span)| (principal(caller, trust_domain), span));
+        let caller = self.caller.as_ref().map(|(caller, span)| (caller, request::principal(caller, trust_domain), span));
         let principal = match caller {
-            Some((Ok(principal), _)) => Some(principal),
-            Some((Err(message), span)) => {
-                fields.error(span, message);
+            Some((_, Some(principal), _)) => Some(principal),
+            Some((caller, None, span)) => {
+                fields.error(span, format!("`{caller}` is no caller: write `namespace/serviceAccount`, a SPIFFE ID, or `none`"));
                 None
             }
             None => {
@@ -172,17 +196,23 @@ impl Draft {
         let principal = principal?;
         let dialled = || host::canonical(authority.as_bytes()).ok().filter(|host| !host.is_empty()).map(std::borrow::Cow::into_owned);
         let plain = Trial::default();
+        let port = request::port(&authority).to_string();
+        // What is no address has been told.
+        let address = |given: Option<String>, usual: String, port: &str| {
+            given.map_or(usual, |given| request::with_port(&given, port).unwrap_or(given))
+        };
         let trial = Trial {
             service: self.destination.unwrap_or_else(dialled),
             method: self.method.unwrap_or(plain.method),
             path: self.path.unwrap_or(plain.path),
             protocol: self.version.unwrap_or(plain.protocol),
             headers: lines(self.headers),
-            source_address: with_port(self.source_address, plain.source_address),
-            destination_address: with_port(self.destination_address, plain.destination_address),
+            source_address: address(self.source_address, plain.source_address, "40000"),
+            destination_address: address(self.destination_address, format!("240.240.0.1:{port}"), &port),
             response: Response { status: self.status.unwrap_or(plain.response.status), headers: lines(self.response_headers) },
             principal,
             authority,
+            ..plain
         };
         let caller = if trial.principal.is_empty() { "none".to_owned() } else { trial.principal.clone() };
         Some((caller, trial))
@@ -199,17 +229,44 @@ pub(crate) fn status(fields: &mut Fields<'_>, node: &Node) -> Option<u16> {
     status
 }
 
+/// Tells of a part of the request that no request can have.
+fn possible(fields: &mut Fields<'_>, name: &str, value: &str, span: &Range<usize>) {
+    let found = match name {
+        "method" => request::method(value),
+        "host" => request::authority(value),
+        "path" => request::path(value),
+        _ => Ok(()),
+    };
+    if let Err(message) = found {
+        fields.error(span, message);
+    }
+}
+
 /// Headers: by name, each with one value, a list of them, or null for none; or a list of names and values.
 pub(crate) fn headers(fields: &mut Fields<'_>, node: &Node) -> Vec<(String, Lines)> {
     let texts = |fields: &mut Fields<'_>, node: &Node, name: &str| {
         let texts = fields.texts(node, &format!("the value of `{name}`")).unwrap_or_default();
-        texts.into_iter().map(|(text, _)| text).collect::<Lines>()
+        let mut lines = Lines::with_capacity(texts.len());
+        for (text, span) in texts {
+            match request::header_value(&text) {
+                Ok(value) => lines.push(value.to_owned()),
+                Err(message) => fields.error(&span, message),
+            }
+        }
+        lines
+    };
+    // Pseudo-headers too, of those that are expected.
+    let possible = |fields: &mut Fields<'_>, name: &str, span: &Range<usize>| {
+        if let Err(message) = request::header_name(name.strip_prefix(':').unwrap_or(name)) {
+            fields.error(span, message);
+        }
     };
     if node.items().is_none() {
         let Some(object) = fields.any_object(node, "`headers`") else { return Vec::new() };
         return object
             .iter()
             .map(|(key, value)| {
+                possible(fields, &key.name, &key.span);
                 let is_none = matches!(value.value, Value::Null);
                 (key.name.clone(), if is_none { Lines::new() } else { texts(fields, value, &key.name) })
             })
@@ -219,7 +276,9 @@ pub(crate) fn headers(fields: &mut Fields<'_>, node: &Node) -> Vec<(String, Line
     for item in node.items().unwrap_or_default() {
         match item.items() {
             Some([name, value]) => {
+                let span = name.span.clone();
                 let Some(name) = fields.full_text(name, "a header's name") else { continue };
+                possible(fields, &name, &span);
                 let value = texts(fields, value, &name);
                 read.push((name, value));
             }
@@ -242,31 +301,4 @@ fn merged(mut headers: Vec<(String, Lines)>, defaults: &[(String, Lines)]) -> Ve
 
 fn lines(headers: Vec<(String, Lines)>) -> Vec<(String, String)> {
     headers.into_iter().flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value))).collect()
-}
-
-/// Envoy tells addresses with their ports.
-fn with_port(address: Option<String>, default: String) -> String {
-    let port = default.rsplit(':').next().unwrap_or_default();
-    match address {
-        None => default,
-        Some(address) if address.parse::<std::net::SocketAddr>().is_ok() => address,
-        Some(address) if address.parse::<std::net::Ipv6Addr>().is_ok() => format!("[{address}]:{port}"),
-        Some(address) => format!("{address}:{port}"),
-    }
-}
-
-/// What the waypoint would be told of a caller.
-fn principal(caller: &str, trust_domain: &str) -> Result<String, String> {
-    if caller == "none" {
-        return Ok(String::new());
-    }
-    // A certificate that names nobody is told as `-`.
-    if caller.starts_with("spiffe://") || caller == "-" {
-        return Ok(caller.to_owned());
-    }
-    let id = caller.split_once('/').map(|(namespace, account)| format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}"));
-    match id {
-        Some(id) if SpiffeId::parse(&id).is_ok_and(|id| id.workload().is_some()) => Ok(id),
-        _ => Err(format!("`{caller}` is no caller: write `namespace/serviceAccount`, a SPIFFE ID, or `none`")),
-    }
 }

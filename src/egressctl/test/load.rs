@@ -1,12 +1,15 @@
 //! The configurations that suites are run on.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
+use egress_filter::config::{Config, IdentityConfig};
 use egress_filter::policy::Engine;
 use serde_json::Value;
 
 use super::model::{File, Policies, Suite};
 use crate::Failure;
+use crate::choice::{self, Chosen, Unchosen};
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Kind, Manifest, Plugin};
 use crate::source::Source;
@@ -21,6 +24,8 @@ pub(crate) struct Loaded {
     pub(crate) engine: Option<Engine>,
     /// As JSON, where it loads.
     pub(crate) config: Value,
+    /// Where callers are looked for.
+    identity: IdentityConfig,
     /// Why it does not load; with the source that each is about.
     pub(crate) errors: Vec<(usize, Diagnostic)>,
     pub(crate) sources: Vec<Source>,
@@ -28,12 +33,12 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// What came of loading the configuration that is in one of these sources.
-    fn new(label: String, loaded: Result<(Engine, Value), Vec<Diagnostic>>, source: usize, sources: Vec<Source>) -> Loaded {
-        let (engine, config, errors) = match loaded {
-            Ok((engine, config)) => (Some(engine), config, Vec::new()),
-            Err(errors) => (None, Value::Null, errors),
+    fn new(label: String, loaded: Result<Engaged, Vec<Diagnostic>>, source: usize, sources: Vec<Source>) -> Loaded {
+        let (engine, config, identity, errors) = match loaded {
+            Ok(Engaged { engine, config, identity }) => (Some(engine), config, identity, Vec::new()),
+            Err(errors) => (None, Value::Null, IdentityConfig::default(), errors),
         };
-        Loaded { label, engine, config, errors: errors.into_iter().map(|error| (source, error)).collect(), sources }
+        Loaded { label, engine, config, identity, errors: errors.into_iter().map(|error| (source, error)).collect(), sources }
     }
 }
 
@@ -49,8 +54,8 @@ pub(crate) struct Configurations {
 pub(crate) type Misnamed = Vec<(usize, Diagnostic)>;
 
 impl Configurations {
-    /// Loads what the suites name, or for all of them what the command line does.
-    pub(crate) fn load(files: &[File], instead: &[String]) -> Result<(Configurations, Misnamed), Failure> {
+    /// Loads what the suites name, or for all of them what the command line does, and makes the cases those of the configurations.
+    pub(crate) fn load(files: &mut [File], instead: &[String]) -> Result<(Configurations, Misnamed), Failure> {
         let mut loaded = Configurations::default();
         let mut wrong = Vec::new();
         for (file_index, file) in files.iter().enumerate() {
@@ -60,6 +65,13 @@ impl Configurations {
                         loaded.of.insert((file_index, suite_index), index);
                     }
                     Err(error) => wrong.push((file_index, error)),
+                }
+            }
+        }
+        for (file_index, file) in files.iter_mut().enumerate() {
+            for (suite_index, suite) in file.suites.iter_mut().enumerate() {
+                if let Some((_, of_suite)) = loaded.of(file_index, suite_index) {
+                    suite.cases.iter_mut().for_each(|case| case.meet(&of_suite.identity));
                 }
             }
         }
@@ -79,13 +91,8 @@ impl Configurations {
         place: (usize, usize),
         instead: &[String],
     ) -> Result<Result<usize, Diagnostic>, Failure> {
-        let spans: HashMap<&str, std::ops::Range<usize>> = match &suite.policies {
-            Policies::Files(named) => named.iter().map(|(name, span)| (name.as_str(), span.clone())).collect(),
-            Policies::Inline(_) | Policies::Unsaid(_) => HashMap::new(),
-        };
-        let names: Vec<String> = match (&suite.policies, instead.is_empty()) {
-            (_, false) => instead.to_vec(),
-            (Policies::Files(named), true) => named.iter().map(|(name, _)| name.clone()).collect(),
+        let named: &[(String, Range<usize>)] = match (&suite.policies, instead.is_empty()) {
+            (Policies::Files(named), true) => named,
             (Policies::Inline(config), true) => {
                 let key = format!("{place:?}");
                 return Ok(Ok(self.add(key, || inline(file, config))));
@@ -94,39 +101,26 @@ impl Configurations {
                 let message = "which policies? Name the file that has them as `policies`, give them as `config`, or give --policies";
                 return Ok(Err(Diagnostic::error(&file.source, span.clone(), message.to_owned())));
             }
+            (_, false) => &[],
+        };
+        let names: Vec<&str> = match instead.is_empty() {
+            true => named.iter().map(|(name, _)| name.as_str()).collect(),
+            false => instead.iter().map(String::as_str).collect(),
         };
         let plugin = suite.plugin.as_deref();
-        let real = |name: &String| std::fs::canonicalize(name).map_or_else(|_| name.clone(), |path| path.to_string_lossy().into_owned());
+        let real = |name: &&str| std::fs::canonicalize(name).map_or_else(|_| (*name).to_owned(), |path| path.display().to_string());
         let key = format!("{:?} {plugin:?}", names.iter().map(real).collect::<Vec<_>>());
         if let Some(index) = self.by_key.get(&key) {
             return Ok(Ok(*index));
         }
-        let first = spans.values().map(|span| span.start).min().unwrap_or(0);
-        let misnamed = |name: &str, message: String| {
-            let span = spans.get(name).cloned().unwrap_or(first..first);
-            Diagnostic::error(&file.source, span, message)
-        };
-        let mut manifests = Vec::new();
-        for name in &names {
-            match Manifest::read(name) {
-                Ok(Ok(manifest)) => manifests.push(manifest),
-                Ok(Err((source, error))) => {
-                    return Ok(Ok(self.add(key, || Loaded::new(label(&names), Err(vec![error]), 0, vec![source]))));
-                }
-                // What the command line names is not the file's mistake.
-                Err(failure) if !instead.is_empty() => return Err(failure),
-                Err(failure) => return Ok(Err(misnamed(name, failure.to_string()))),
+        match of_files(&names, plugin) {
+            Ok(loaded) => Ok(Ok(self.add(key, || loaded))),
+            // What the command line names is not the file's mistake.
+            Err((_, failure)) if !instead.is_empty() => Err(failure),
+            Err((index, failure)) => {
+                let span = named.get(index).map_or(0..0, |(_, span)| span.clone());
+                Ok(Err(Diagnostic::error(&file.source, span, failure.to_string())))
             }
-        }
-        let found = choose(&manifests, plugin);
-        match found {
-            Ok((index, plugin)) => {
-                let engine = manifests.get(index).map_or(Err(Vec::new()), |manifest| load(&manifest.source, plugin));
-                let sources = manifests.into_iter().map(|manifest| manifest.source).collect();
-                Ok(Ok(self.add(key, || Loaded::new(label(&names), engine, index, sources))))
-            }
-            Err(message) if !instead.is_empty() => Err(Failure::Usage(format!("{}: {message}", label(&names)))),
-            Err(message) => Ok(Err(misnamed(names.first().map_or("", String::as_str), message))),
         }
     }
 
@@ -138,9 +132,8 @@ impl Configurations {
     }
 }
 
-fn label(names: &[String]) -> String {
-    let shown: Vec<&str> = names.iter().map(|name| if name == "-" { "<stdin>" } else { name }).collect();
-    shown.join(", ")
+fn label(names: &[&str]) -> String {
+    names.iter().map(|name| if *name == "-" { "<stdin>" } else { name }).collect::<Vec<_>>().join(", ")
 }
 
 fn inline(file: &File, config: &Node) -> Loaded {
@@ -149,49 +142,47 @@ fn inline(file: &File, config: &Node) -> Loaded {
     Loaded::new(file.source.name.clone(), engine, 0, vec![source])
 }
 
-/// The one configuration that is meant among files, as they would be applied one after the other: a later resource takes the place
-/// of an earlier one of its kind and name.
-fn choose<'m>(manifests: &'m [Manifest], wanted: Option<&str>) -> Result<(usize, Plugin<'m>), String> {
-    let mut plugins: Vec<(usize, Plugin<'m>)> = Vec::new();
-    for (index, manifest) in manifests.iter().enumerate() {
-        for plugin in manifest.plugins() {
-            let same = |other: &Plugin<'_>| other.kind != Kind::PluginConfig && other.title() == plugin.title();
-            plugins.retain(|(_, other)| !same(other));
-            plugins.push((index, plugin));
+/// The one configuration that is meant among files; where there is none, also the index of the file to blame.
+fn of_files(names: &[&str], plugin: Option<&str>) -> Result<Loaded, (usize, Failure)> {
+    let mut manifests = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        match Manifest::read(name).map_err(|failure| (index, failure))? {
+            Ok(manifest) => manifests.push(manifest),
+            Err((source, error)) => return Ok(Loaded::new(label(names), Err(vec![error]), 0, vec![source])),
         }
     }
-    let named = |plugin: &Plugin<'_>, wanted: &str| {
-        let title = plugin.title();
-        let name = title.split_once(' ').map_or("", |(_, name)| name);
-        title == wanted || name == wanted || name.split_once('/').is_some_and(|(_, name)| name == wanted)
+    let titles = |plugins: &[Chosen<'_>]| {
+        let titles: Vec<String> = plugins.iter().map(|(_, plugin)| format!("`{}`", plugin.title())).collect();
+        titles.join(", ")
     };
-    if let Some(wanted) = wanted {
-        plugins.retain(|(_, plugin)| named(plugin, wanted));
-    }
-    match (plugins.as_slice(), wanted) {
-        ([one], _) => Ok(*one),
-        ([], Some(wanted)) => Err(format!("there is no plugin `{wanted}` in it")),
-        ([], None) => Err("there is no pluginConfig, WasmPlugin or TrafficExtension in it".to_owned()),
-        (several, _) => {
-            let titles: Vec<String> = several.iter().map(|(_, plugin)| format!("`{}`", plugin.title())).collect();
-            Err(format!("there are several configurations, {}: say which one is meant with `plugin`", titles.join(", ")))
+    let message = match choice::choose(&manifests, plugin) {
+        Ok((index, plugin)) => {
+            let loaded = manifests.get(index).map_or(Err(Vec::new()), |manifest| load(&manifest.source, plugin));
+            let sources = manifests.into_iter().map(|manifest| manifest.source).collect();
+            return Ok(Loaded::new(label(names), loaded, index, sources));
         }
-    }
+        Err(Unchosen::Nothing) => "there is no pluginConfig, WasmPlugin or TrafficExtension in it".to_owned(),
+        Err(Unchosen::NoSuch(all)) => format!("there is no plugin `{}` in it, only {}", plugin.unwrap_or_default(), titles(&all)),
+        Err(Unchosen::Several(several)) => {
+            format!("there are several configurations, {}: say which one is meant with `plugin`", titles(&several))
+        }
+    };
+    Err((0, Failure::Usage(format!("{}: {message}", label(names)))))
+}
+
+/// What the waypoint would load of a configuration.
+#[derive(Debug)]
+struct Engaged {
+    engine: Engine,
+    config: Value,
+    identity: IdentityConfig,
 }
 
 /// Loads a configuration as the waypoint would.
-fn load(source: &Source, plugin: Plugin<'_>) -> Result<(Engine, Value), Vec<Diagnostic>> {
-    let Some(config) = plugin.config else {
-        let message = format!("`{}` is missing: without a configuration the filter refuses every request", plugin.prefix());
-        return Err(vec![Diagnostic::error(source, plugin.resource.span.clone(), message)]);
-    };
+fn load(source: &Source, plugin: Plugin<'_>) -> Result<Engaged, Vec<Diagnostic>> {
+    let config = choice::configuration(source, plugin)?;
     let json = config.to_json();
-    match Engine::load(json.as_bytes()) {
-        Ok(engine) => Ok((engine, serde_json::from_str(&json).unwrap_or_default())),
-        Err(errors) => {
-            let mut found: Vec<Diagnostic> = errors.iter().map(|error| Diagnostic::of_error(source, plugin, error)).collect();
-            found.sort_by_key(|found| found.span.start);
-            Err(found)
-        }
-    }
+    let engine = Engine::load(json.as_bytes()).map_err(|errors| choice::load_errors(source, plugin, &errors))?;
+    let identity = Config::parse(json.as_bytes()).map(|config| config.identity).unwrap_or_default();
+    Ok(Engaged { engine, config: serde_json::from_str(&json).unwrap_or_default(), identity })
 }

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use egress_filter::config::IdentityConfig;
 use egress_filter::outcome::Reason;
 use egress_filter::trial::Trial;
 
+use crate::request;
 use crate::source::Source;
 use crate::yaml::Node;
 
@@ -42,8 +44,10 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// Where its name stands.
     pub(crate) span: Range<usize>,
-    /// As the file has it.
+    /// Its SPIFFE ID, or what else the proxy is told of it; `none` for nothing.
     pub(crate) caller: String,
+    /// The caller as the file has it, where its trust domain is that of the configuration.
+    pub(crate) short: Option<String>,
     pub(crate) trial: Trial,
     pub(crate) expect: Expect,
 }
@@ -83,6 +87,18 @@ impl Verdict {
             Verdict::Allow => "allow",
             Verdict::Deny => "deny",
         }
+    }
+}
+
+impl Case {
+    /// Makes the request that of a proxy with a configuration of this identity.
+    pub(crate) fn meet(&mut self, identity: &IdentityConfig) {
+        let short = self.short.as_ref();
+        if let Some(principal) = short.and_then(|short| request::principal(short, request::trust_domain(identity))) {
+            self.caller.clone_from(&principal);
+            self.trial.principal = principal;
+        }
+        self.trial.present(identity);
     }
 }
 

@@ -61,22 +61,7 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
     let object = fields.object(document, "a file of cases", &SUITE)?;
     let name = object.get("name").and_then(|node| fields.full_text(node, "`name`"));
     let plugin = object.get("plugin").and_then(|node| fields.full_text(node, "`plugin`"));
-    let mut trust_domain = "cluster.local".to_owned();
-    let mut defaults = Draft::default();
-    if let Some(given) = object.get("defaults").and_then(|node| {
-        let known: Vec<&str> = draft::FIELDS.into_iter().chain(["trustDomain"]).collect();
-        fields.object(node, "`defaults`", &known)
-    }) {
-        defaults = Draft::read(fields, given);
-        if let Some(node) = given.get("trustDomain")
-            && let Some(domain) = fields.text(node, "`trustDomain`")
-        {
-            match SpiffeId::parse(&format!("spiffe://{domain}")) {
-                Ok(_) => trust_domain = domain,
-                Err(error) => fields.error(&node.span, format!("`{domain}`: {error}")),
-            }
-        }
-    }
+    let (defaults, trust_domain) = object.get("defaults").and_then(|node| defaults(fields, node)).unwrap_or_default();
     let policies = policies(fields, object);
     let Some(items) = object.get("cases").map(Node::items) else {
         if object.is_misspelt("cases") {
@@ -91,7 +76,7 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
     };
     let mut cases = Vec::with_capacity(items.len());
     for item in items {
-        case(fields, item, &defaults, &trust_domain, &mut cases);
+        case(fields, item, &defaults, trust_domain.as_deref(), &mut cases);
     }
     let mut names = HashSet::new();
     for case in &cases {
@@ -100,6 +85,22 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
         }
     }
     Some(Suite { name, policies: policies?, plugin, cases })
+}
+
+/// What a case does not say, and the trust domain of its caller.
+fn defaults(fields: &mut Fields<'_>, node: &Node) -> Option<(Draft, Option<String>)> {
+    let known: Vec<&str> = draft::FIELDS.into_iter().chain(["trustDomain"]).collect();
+    let given = fields.object(node, "`defaults`", &known)?;
+    let defaults = Draft::read(fields, given);
+    let named = given.get("trustDomain").and_then(|node| Some((node, fields.text(node, "`trustDomain`")?)));
+    let trust_domain = named.and_then(|(node, domain)| match SpiffeId::parse(&format!("spiffe://{domain}")) {
+        Ok(_) => Some(domain),
+        Err(error) => {
+            fields.error(&node.span, format!("`{domain}`: {error}"));
+            None
+        }
+    });
+    Some((defaults, trust_domain))
 }
 
 fn policies(fields: &mut Fields<'_>, object: Object<'_>) -> Option<Policies> {
@@ -124,7 +125,7 @@ fn policies(fields: &mut Fields<'_>, object: Object<'_>) -> Option<Policies> {
 }
 
 /// Reads a case, or the several that its `for` makes of it.
-fn case(fields: &mut Fields<'_>, node: &Node, defaults: &Draft, trust_domain: &str, cases: &mut Vec<Case>) {
+fn case(fields: &mut Fields<'_>, node: &Node, defaults: &Draft, trust_domain: Option<&str>, cases: &mut Vec<Case>) {
     let known: Vec<&str> = CASE.into_iter().chain(draft::FIELDS).collect();
     let Some(object) = fields.object(node, "a case", &known) else { return };
     let Some((_, name_node)) = object.key("name") else {
@@ -148,11 +149,12 @@ fn case(fields: &mut Fields<'_>, node: &Node, defaults: &Draft, trust_domain: &s
         if object.is_misspelt("caller") || object.is_misspelt("request") {
             return;
         }
-        let finished = draft.finish(fields, &name_node.span, trust_domain);
+        let short = draft.short_caller().filter(|_| trust_domain.is_none());
+        let finished = draft.finish(fields, &name_node.span, trust_domain.unwrap_or("cluster.local"));
         let values: Vec<&str> = variant.iter().map(|(_, value, _)| value.as_str()).collect();
         let name = if values.is_empty() { name.clone() } else { format!("{name} [{}]", values.join(", ")) };
         if let Some((caller, trial)) = finished {
-            cases.push(Case { name, span: name_node.span.clone(), caller, trial, expect: expect.clone() });
+            cases.push(Case { name, span: name_node.span.clone(), caller, short, trial, expect: expect.clone() });
         }
         // What is wrong with one variant is so with most.
         if fields.found.len() > errors {

@@ -3,6 +3,7 @@ use super::*;
 use crate::manifest::Manifest;
 
 mod scenarios;
+mod waypoint;
 
 const POLICIES: &str = r#"
 config:
@@ -22,7 +23,7 @@ fn read_text(text: &str) -> Result<File, Vec<String>> {
 }
 
 /// The names of the cases that fail, with the paths of what differs.
-fn failures(file: &[File]) -> Vec<String> {
+fn failures(file: &mut [File]) -> Vec<String> {
     let (configurations, misnamed) = Configurations::load(file, &[]).unwrap();
     assert_eq!(misnamed, []);
     for loaded in &configurations.all {
@@ -34,7 +35,7 @@ fn failures(file: &[File]) -> Vec<String> {
 }
 
 fn try_cases(cases: &str) -> Vec<String> {
-    failures(&[read_text(&format!("{POLICIES}cases:\n{cases}")).unwrap()])
+    failures(&mut [read_text(&format!("{POLICIES}cases:\n{cases}")).unwrap()])
 }
 
 #[test]
@@ -87,6 +88,39 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
         (
             "cases: [{name: a, caller: none, request: 'https://a/b', expect: allow}]",
             "1:42: `https://` passes the waypoint unseen: callers say `http://a/b`, and the waypoint speaks TLS",
+        ),
+        ("cases: [{name: a, caller: none, request: 'http:///a', expect: deny}]", "1:42: `http:///a` has no host"),
+        (
+            "cases: [{name: a, caller: none, request: 'g\u{e9}t http://a', expect: deny}]",
+            "1:42: `g\u{e9}t` is no method: no request has it",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: {host: a b}, expect: deny}]",
+            "1:49: `a b` is no host: Envoy refuses the request before the filter sees it",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: {host: a, path: zen}, expect: deny}]",
+            "1:58: `zen` is no path: it begins with `/` (only that of `OPTIONS *` does not)",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: {host: a}, for: {method: [GET, g et]}, expect: deny}]",
+            "1:73: `g et` is no method: no request has it",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: {host: a, headers: {bad name: x}}, expect: deny}]",
+            "1:62: `bad name` is no header's name: letters, digits and `!#$%&'*+-.^_`|~`",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: {host: a, headers: [[x-a, \"b\\nc: d\"]]}, expect: deny}]",
+            "1:68: `b\\nc: d` is no header's value: it has no line ends and no other control characters",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: http://a, expect: {headers: {x role: null}}}]",
+            "1:71: `x role` is no header's name: letters, digits and `!#$%&'*+-.^_`|~`",
+        ),
+        (
+            "cases: [{name: a, caller: none, request: http://a, sourceAddress: pod-7, expect: deny}]",
+            "1:67: `pod-7` is no address: an IP address, with or without a port",
         ),
         (
             "cases: [{name: a, caller: none, request: a/b, expect: allow}]",
@@ -209,8 +243,8 @@ fn what_came_can_be_pasted_into_the_case() {
       responseHeaders: {x-a: null, x-b: null, x-c: null, x-d: d}
       shadow: [x]
 "#;
-    let file = [read_text(&format!("{POLICIES}cases:{failing}")).unwrap()];
-    let (configurations, _) = Configurations::load(&file, &[]).unwrap();
+    let mut file = [read_text(&format!("{POLICIES}cases:{failing}")).unwrap()];
+    let (configurations, _) = Configurations::load(&mut file, &[]).unwrap();
     let results = run::run(&file, &configurations, &[]);
     assert_eq!(results.failed().count(), 2);
     for ran in results.failed() {
@@ -220,7 +254,7 @@ fn what_came_can_be_pasted_into_the_case() {
         let origin = serde_json::json!({"status": ran.case.trial.response.status, "headers": ran.case.trial.response.headers});
         text.push_str(&format!("  request: {request}\n  origin: {origin}\n  expect:\n"));
         got.for_each(|(_, line)| text.push_str(&format!("    {line}\n")));
-        assert_eq!(failures(&[read_text(&text).unwrap()]), <[String; 0]>::default(), "{text}");
+        assert_eq!(failures(&mut [read_text(&text).unwrap()]), <[String; 0]>::default(), "{text}");
     }
 }
 

@@ -106,6 +106,36 @@ fn what_is_no_yaml_is_told_with_its_place() {
     }
 }
 
+/// Who reads the output may have seen enough before its end, and what was found is what it is.
+#[test]
+fn a_reader_who_goes_changes_no_exit_code() {
+    let broken = "policies:\n".to_owned() + &"- {name: a, traffic: 1}\n".repeat(3_000);
+    let good = "policies: []\n".to_owned();
+    for (text, expected) in [(broken, 1), (good, 0)] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_egressctl"))
+            .args(["check", "-"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("egressctl starts");
+        drop(child.stdout.take());
+        std::io::Write::write_all(&mut child.stdin.take().expect("an input"), text.as_bytes()).expect("it is read");
+        assert_eq!(child.wait().expect("it ends").code(), Some(expected));
+    }
+}
+
+/// All of a file may be one line: the time is that of its length, not of its length for each error.
+#[test]
+fn very_many_errors_on_one_line_are_counted_and_the_first_shown() {
+    let policies: Vec<String> =
+        (0..1_000).map(|index| format!(r#"{{"name": "p{index}", "traffic": {{"authorisation": {{}}}}}}"#)).collect();
+    let found = check_stdin(&["-"], format!(r#"{{"policies": [{}]}}"#, policies.join(", ")).as_bytes());
+    assert_eq!(found.code, 1);
+    assert!(found.stdout.len() < 1_000_000, "{}", found.stdout.len());
+    assert!(found.stdout.contains("\n... and 1000 more: `--output json` has all of them\n"), "{:.2000}", found.stdout);
+    assert!(found.stdout.ends_with("\n2000 errors: 1 configuration, 1000 policies\n"));
+}
+
 #[test]
 fn a_json_file_is_read_too() {
     let found = check_stdin(

@@ -45,6 +45,51 @@ fn aliases_and_merges_are_resolved() {
     assert_eq!(node.to_json(), r#"{"base":{"a":1,"b":2},"more":{"b":3,"a":1},"list":[{"a":1,"b":2}]}"#);
 }
 
+/// go-yaml 2 sets fields in the order they are written, those of `<<` in its place.
+#[test]
+fn what_is_merged_in_its_place_wins_over_nothing_that_is_written() {
+    let base = "base: &base {a: 1, b: 2}\nother: &other {b: 4, c: 5}\n";
+    for (more, expected) in [
+        ("{<<: *base, b: 3}", r#"{"b":3,"a":1}"#),
+        ("{c: 3, <<: *base}", r#"{"c":3,"a":1,"b":2}"#),
+        ("{<<: [*base, *other]}", r#"{"a":1,"b":2,"c":5}"#),
+        ("{<<: *base, <<: *other}", r#"{"a":1,"b":4,"c":5}"#),
+    ] {
+        let node = one(&format!("{base}more: {more}\n"));
+        assert_eq!(node.at("more").unwrap().to_json(), expected, "{more}");
+    }
+    let text = format!("{base}more:\n  b: 3\n  <<: *base\n");
+    let error = parse(&text).unwrap_err();
+    assert_eq!(error.message, "`<<` stands behind `b` and wins over it in kubectl: put `<<` first, or leave one out");
+    assert!(text.get(error.at..).unwrap().starts_with("<<"), "{error:?}");
+}
+
+/// What stands before a value, its tag and its anchor, is not the value.
+#[test]
+fn a_value_begins_behind_its_tag_and_anchor() {
+    for (text, expected) in [
+        ("a: !!str x", "x"),
+        ("a: &e \"x\"", "\"x\""),
+        ("a: &e !!str 'x' # why", "'x'"),
+        ("a: !!str &e x y", "x y"),
+        ("a: !<tag:yaml.org,2002:str> Off", "Off"),
+        ("a: &e\n  x", "x"),
+        ("a: &e {b: c}", "{b: c}"),
+        ("a: !!str  \"&x !y\"", "\"&x !y\""),
+    ] {
+        let node = one(text);
+        assert_eq!(text.get(node.at("a").unwrap().span.clone()), Some(expected), "{text}");
+    }
+    for text in ["a: !!str |\n  !x one\n  two\n", "a: &e >-\n  &x one\n  two\n", "a: &e \"one x\"\n"] {
+        let node = one(text);
+        let node = node.at("a").unwrap();
+        let value = node.as_str().unwrap();
+        for (index, character) in value.chars().enumerate().filter(|(_, character)| character.is_alphanumeric()) {
+            assert!(text.get(node.byte_of(text, index)..).unwrap().starts_with(character), "{text}: {index}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_yaml_is_told_with_its_place() {
     for (text, at) in [("a: [1", 5), ("a: b: c", 4), ("a: *x", 3), ("a: .inf", 3), ("a: !x 1", 3), ("a:\n\t- b", 3)] {

@@ -57,7 +57,7 @@ fn policy() -> impl Strategy<Value = Value> {
     let named =
         |names: &'static [&'static str]| (select(names), value.clone()).prop_map(|(name, value)| json!({"name": name, "value": value}));
     let removed: &[&[&str]] = &[&[], &["x-role"], &["user-agent"]];
-    let (add, set) = (named(&["x-set", "x-role"]), named(&["x-set", "x-role", "x-role", ":path", ":authority"]));
+    let (add, set) = (named(&["x-set", "x-role", "user-agent"]), named(&["x-set", "x-role", "x-role", ":path", ":authority"]));
     let changes = (proptest::collection::vec(add, 0..2), proptest::option::of(set), select(removed)).prop_map(|(add, set, remove)| {
         let set: Vec<Value> = set.into_iter().collect();
         let request = json!({"add": add, "set": set, "remove": remove});

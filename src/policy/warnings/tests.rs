@@ -3,6 +3,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use serde_json::{Value, json};
 
+use super::{ConfigWarning, MAX_WARNINGS, Warnings};
 use crate::config::Spot;
 use crate::policy::Engine;
 
@@ -358,4 +359,18 @@ fn a_warning_points_at_the_part_that_it_is_about() {
         assert_eq!(spots, [Spot::Source { line, column }], "{expression}: {:?}", engine.warnings());
         assert!(engine.warnings()[0].to_string().contains(&format!("]: line {line}, column {column}: ")), "{}", engine.warnings()[0]);
     }
+}
+
+#[test]
+fn what_is_only_counted_is_not_made() {
+    let mut warnings = Warnings::default();
+    let warning = || ConfigWarning { policy: String::new(), place: String::new(), spot: Spot::Whole, message: String::new() };
+    let mut made = 0;
+    for _ in 0..MAX_WARNINGS + 5 {
+        warnings.add(|| {
+            made += 1;
+            warning()
+        });
+    }
+    assert_eq!((made, warnings.kept.len(), warnings.count), (MAX_WARNINGS, MAX_WARNINGS, MAX_WARNINGS + 5));
 }

@@ -18,7 +18,8 @@ fn scenarios_pass_as_cases() {
         let mut cases = Vec::new();
         for case in scenario["cases"].as_array().unwrap() {
             let layers = case["layers"].as_array();
-            if layers.is_some_and(|layers| !layers.contains(&json!("engine"))) {
+            // What Envoy itself refuses is no case.
+            if layers.is_some_and(|layers| !layers.contains(&json!("engine")) || !layers.contains(&json!("envoy"))) {
                 continue;
             }
             match translated(case) {
@@ -35,7 +36,7 @@ fn scenarios_pass_as_cases() {
         let documents = crate::yaml::parse(&text).unwrap();
         let source = Source::new(path.display().to_string(), &text);
         let file = read::of(Manifest { source, documents }).unwrap_or_else(|(_, found)| panic!("{}: {found:#?}", path.display()));
-        wrong.extend(failures(&[file]).into_iter().map(|failure| format!("{}: {failure}", path.display())));
+        wrong.extend(failures(&mut [file]).into_iter().map(|failure| format!("{}: {failure}", path.display())));
     }
     assert_eq!(wrong, <[String; 0]>::default());
     assert!(tried > 250, "{tried}");

@@ -75,6 +75,21 @@ fn one(resource: &str, before: &str, after: &str, severity: &str, marked: &str, 
 const TARGETS: &str = "  targetRefs:\n  - group: gateway.networking.k8s.io\n    kind: Gateway\n    name: egress\n";
 
 #[test]
+fn callers_of_a_waypoint_are_in_filter_state() {
+    let text = |sources: &str| {
+        format!(
+            "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: a}}\nspec:\n  pluginConfig:\n    \
+             identity: {{sources: {sources}}}\n    policies: []\n"
+        )
+    };
+    const MESSAGE: &str = "warning: without `filterState` no caller of a waypoint has an identity";
+    for (sources, told) in [("[peerCertificate]", true), ("[peerCertificate, filterState]", false), ("[filterState]", false)] {
+        let found = check_stdin(&["-"], text(sources).as_bytes());
+        assert_eq!(found.stdout.contains(MESSAGE), told, "{sources}\n{}", found.stdout);
+    }
+}
+
+#[test]
 fn a_good_resource_is_left_in_peace() {
     for resource in [WASM_PLUGIN, TRAFFIC_EXTENSION] {
         assert_eq!(found(resource), []);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::run::{check, check_in};
+use super::run::{check, check_in, check_stdin};
 
 const GOOD: &str = "policies: []\n";
 
@@ -28,7 +28,8 @@ fn a_folder_is_read_with_those_in_it() {
             ("b/policy.yml", "policies: 1\n"),
             ("a.yaml", GOOD),
             ("c.json", r#"{"policies": 2}"#),
-            ("values.yaml", "replicas: 3\n"),
+            ("values.yaml", "replicas: 3\npolicies: {}\n"),
+            ("names.yaml", "policies: [a, b]\nreplicas: 3\n"),
             ("service.yaml", "apiVersion: v1\nkind: Service\n"),
             ("tests/cases.yaml", "policies: [../a.yaml]\ncases: []\n"),
             ("notes.txt", "policies: 3\n"),
@@ -38,11 +39,72 @@ fn a_folder_is_read_with_those_in_it() {
     );
     let found = check_in(&folder, &["."], b"");
     let places: Vec<&str> = found.stdout.lines().filter_map(|line| line.trim().strip_prefix("--> ")).collect();
-    assert_eq!(places, Vec::<&str>::new(), "without a list of policies they are not taken for ours\n{}", found.stdout);
-    assert_eq!((found.stdout.as_str(), found.code), ("ok: 1 configuration, 0 policies\n", 0));
+    assert_eq!((places, found.code), (vec!["./b/policy.yml:1:11", "./c.json:1:14"], 1), "{}", found.stdout);
     let found = check_in(&folder, &["a.yaml", "b/policy.yml", "c.json"], b"");
     let places: Vec<&str> = found.stdout.lines().filter_map(|line| line.trim().strip_prefix("--> ")).collect();
     assert_eq!((places, found.code), (vec!["b/policy.yml:1:11", "c.json:1:14"], 1));
+}
+
+#[test]
+fn a_configuration_of_a_folder_is_found_also_where_it_is_broken() {
+    for (text, message) in [
+        ("policies: {}\n", "expected a list"),
+        ("policies:\n", "field `policies` is null"),
+        ("polices: []\n", "did you mean `policies`?"),
+        ("identity: {}\npolices: []\n", "did you mean `policies`?"),
+    ] {
+        let folder = folder("broken", &[("good.yaml", GOOD), ("p.yaml", text)]);
+        let found = check_in(&folder, &["."], b"");
+        assert!(found.code == 1 && found.stdout.contains(message) && found.stdout.contains("./p.yaml:"), "{text}\n{}", found.stdout);
+    }
+}
+
+#[test]
+fn what_is_misspelt_beside_what_is_good_is_an_error() {
+    const SPEC: &str = "metadata: {name: a, namespace: b}\nspec: {url: oci://r.example.com/a, pluginConfig: {policies: []}}\n";
+    for (text, message) in [
+        (format!("kind: WasmPlugin\n{SPEC}"), "field `apiVersion` is missing: of a WasmPlugin it is `extensions.istio.io/v1alpha1`"),
+        (
+            format!("apiVersion: extensions.istio.io/v1alpha1\nkind: Wasmplugin\n{SPEC}"),
+            "there is no kind `Wasmplugin` (did you mean `WasmPlugin`?)",
+        ),
+        (
+            format!("apiVersion: extension.istio.io/v1alpha1\nkind: WasmPlugin\n{SPEC}"),
+            "unknown version `extension.istio.io/v1alpha1` of a WasmPlugin: expected `extensions.istio.io/v1alpha1`",
+        ),
+        (format!("apiVersion: extensions.istio.io/v1alpha1\n{SPEC}"), "field `kind` is missing"),
+        (format!("apiVersion: v1\nkind: List\nitems:\n- {{kind: WasmPlugin, {}}}\n", "spec: {}"), "field `apiVersion` is missing"),
+        (
+            format!("apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\n{}", SPEC.replace("pluginConfig", "pluginconfig")),
+            "unknown field `pluginconfig` (did you mean `pluginConfig`?)",
+        ),
+    ] {
+        let found = check_stdin(&["-"], format!("{GOOD}---\n{text}").as_bytes());
+        assert!(found.code == 1 && found.stdout.contains(&format!("error: {message}")), "{text}\n{}", found.stdout);
+    }
+    for text in ["apiVersion: extensions.higress.io/v1alpha1\nkind: WasmPlugin\n", "apiVersion: v1\nkind: Service\n"] {
+        let found = check_stdin(&["-"], format!("{GOOD}---\n{text}").as_bytes());
+        assert_eq!((found.stdout.as_str(), found.code), ("ok: 1 configuration, 0 policies\n", 0));
+    }
+    let empty = format!("apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\n{}", SPEC.replace("{policies: []}", "{}"));
+    let found = check_stdin(&["--deny-warnings", "-"], format!("{GOOD}---\n{empty}").as_bytes());
+    assert!(
+        found.code == 1 && found.stdout.contains("warning: not checked: WasmPlugin b/a has an empty `pluginConfig`"),
+        "{}",
+        found.stdout
+    );
+}
+
+/// kubectl makes `false` of an unquoted `Off`, so both load; only one says what it does.
+#[test]
+fn false_is_told_from_an_off_without_quotes() {
+    for written in ["Off", "off", "'Off'", "false", "no", "n"] {
+        let text = format!("hostBinding: {written}\npolicies:\n- {{name: a, hosts: [a.example], pathSafety: {written}, traffic: {{}}}}\n");
+        let found = check_stdin(&["-"], text.as_bytes());
+        let told = found.stdout.matches(&format!("warning: `{written}` is read as `Off`")).count();
+        let expected = if written.to_lowercase().contains("off") { 0 } else { 2 };
+        assert_eq!((told, found.stdout.matches("is read as").count()), (expected, expected), "{}", found.stdout);
+    }
 }
 
 #[test]
