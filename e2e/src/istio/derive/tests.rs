@@ -8,6 +8,22 @@ const SUCCESSOR: &str = "traffic-extension/05-policy-headers.yaml";
 
 /// The files applied, with one text of one of them replaced.
 fn applied(files: &[&str], changed: &str, from: &str, to: &str) -> Result<Derived, String> {
+    let resources = apply(files, changed, from, to)?;
+    Derived::new(&resources, Release::V1_30).map_err(|error| error.to_string())
+}
+
+fn resources(files: &[&str], changed: &str, from: &str, to: &str) -> Resources {
+    apply(files, changed, from, to).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The waypoint of the first two steps, with more applied after them.
+fn with(extra: &str) -> Result<Derived, String> {
+    let mut resources = resources(&[SETUP, EGRESS], "", "", "");
+    resources.apply_text(extra, "extra").map_err(|error| error.to_string())?;
+    Derived::new(&resources, Release::V1_30).map_err(|error| error.to_string())
+}
+
+fn apply(files: &[&str], changed: &str, from: &str, to: &str) -> Result<Resources, String> {
     let mut resources = Resources::default();
     for file in files {
         let mut text = std::fs::read_to_string(workspace_root().join("filter-config").join(file)).expect("a file of filter-config");
@@ -17,7 +33,7 @@ fn applied(files: &[&str], changed: &str, from: &str, to: &str) -> Result<Derive
         }
         resources.apply_text(&text, file).map_err(|error| error.to_string())?;
     }
-    Derived::new(&resources).map_err(|error| error.to_string())
+    Ok(resources)
 }
 
 fn derived(files: &[&str]) -> Derived {
@@ -30,7 +46,7 @@ fn findings(derived: &Derived) -> Vec<String> {
 
 #[test]
 fn the_files_come_to_two_callers_a_service_and_the_plugin() {
-    for (plugin, filter) in [(PLUGIN, "wasmplugin"), (SUCCESSOR, "trafficextension")] {
+    for plugin in [PLUGIN, SUCCESSOR] {
         let derived = derived(&[SETUP, EGRESS, plugin]);
         assert_eq!(derived.spiffe_id, "spiffe://cluster.local/ns/egress-direct/sa/egress");
         let callers: Vec<(&str, &str)> = derived.callers.iter().map(|caller| (caller.name.as_str(), caller.spiffe_id.as_str())).collect();
@@ -42,11 +58,24 @@ fn the_files_come_to_two_callers_a_service_and_the_plugin() {
         let tls = port.tls.as_ref().expect("TLS");
         assert!(tls.verified && (tls.auto_san || tls.subject_alt_names == ["api.github.com"]), "{tls:?}");
         let [plugin] = &derived.plugins[..] else { panic!("{:?}", derived.plugins) };
-        assert_eq!(plugin.filter, format!("extensions.istio.io/{filter}/egress-direct.egress-filter"));
-        assert_eq!((plugin.name.as_str(), plugin.root_id.as_str()), ("egress-direct.egress-filter", ""));
-        assert_eq!((plugin.phase, plugin.failure_policy), (Phase::Authz, FailurePolicy::Reload));
+        assert_eq!((plugin.root_id.as_str(), plugin.phase, plugin.failure_policy), ("", Phase::Authz, FailurePolicy::Reload));
         assert_eq!(derived.findings, []);
     }
+}
+
+#[test]
+fn a_release_calls_the_plugin_by_its_own_names() {
+    for (plugin, release, kind, name) in [
+        (PLUGIN, Release::V1_27, "wasmplugin", "egress-direct.egress-filter"),
+        (PLUGIN, Release::V1_30, "trafficextension", "egress-direct.egress-filter~istio-translated-wasmplugin"),
+        (SUCCESSOR, Release::V1_30, "trafficextension", "egress-direct.egress-filter"),
+    ] {
+        let derived = Derived::new(&resources(&[SETUP, plugin], "", "", ""), release).expect("a waypoint");
+        let [plugin] = &derived.plugins[..] else { panic!("{:?}", derived.plugins) };
+        assert_eq!((&plugin.filter, plugin.name.as_str()), (&format!("extensions.istio.io/{kind}/{name}"), name));
+    }
+    let error = Derived::new(&resources(&[SETUP, SUCCESSOR], "", "", ""), Release::V1_27).expect_err("too old").to_string();
+    assert!(error.contains("no such kind before Istio 1.30"), "{error}");
 }
 
 #[test]
@@ -98,7 +127,91 @@ fn a_plugin_on_a_service_entry_is_in_that_services_chains_alone() {
     let from = "  - group: gateway.networking.k8s.io\n    kind: Gateway\n    name: egress\n";
     let to = "  - group: networking.istio.io\n    kind: ServiceEntry\n    name: github-api\n";
     let derived = applied(&[SETUP, EGRESS, PLUGIN], PLUGIN, from, to).expect("resources");
-    assert_eq!(derived.plugins[0].service.as_deref(), Some("github-api"));
+    assert_eq!(derived.plugins[0].hosts, Some(vec!["api.github.com".to_owned()]));
+
+    let others = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: two, namespace: egress-direct, labels: \
+                  {istio.io/use-waypoint: egress}}\nspec: {hosts: [a.example, b.example], location: MESH_EXTERNAL, resolution: DNS, \
+                  ports: [{number: 80, name: http, protocol: HTTP}]}\n---\n";
+    let plugin = "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: p, namespace: egress-direct}\nspec: {url: p, \
+                  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: github-api}, \
+                  {group: networking.istio.io, kind: ServiceEntry, name: two}]}\n";
+    let derived = with(&format!("{others}{plugin}")).expect("a waypoint");
+    let hosts = ["api.github.com", "a.example", "b.example"].map(str::to_owned).to_vec();
+    assert_eq!(derived.plugins[0].hosts, Some(hosts), "each of its ServiceEntries, and each host of these");
+}
+
+fn in_namespace(namespace: &str, targets: &str) -> String {
+    format!(
+        "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: p, namespace: {namespace}}}\n\
+         spec: {{url: {namespace}, targetRefs: [{targets}]}}\n---\n"
+    )
+}
+
+#[test]
+fn a_plugin_of_the_root_namespace_is_on_the_gateway_class() {
+    let class = "{group: gateway.networking.k8s.io, kind: GatewayClass, name: istio-waypoint}";
+    let gateway = "{group: gateway.networking.k8s.io, kind: Gateway, name: egress}";
+    let both = [in_namespace("istio-system", class), in_namespace("egress-direct", gateway)].concat();
+    let derived = with(&both).expect("a waypoint");
+    let names: Vec<(&str, bool)> = derived.plugins.iter().map(|plugin| (plugin.name.as_str(), plugin.hosts.is_none())).collect();
+    let mark = "~istio-translated-wasmplugin";
+    assert_eq!(names, [(&*format!("egress-direct.p{mark}"), true), (&*format!("istio-system.p{mark}"), true)]);
+    assert_eq!(derived.findings, []);
+    for (namespace, targets, part) in [
+        ("egress-direct", class, "no entry of its `targetRefs`"),
+        ("istio-system", gateway, "not in the Gateway's namespace"),
+        ("istio-system", &class.replace("istio-waypoint", "istio"), "not in the Gateway's namespace"),
+        ("istio-system", "{group: networking.istio.io, kind: ServiceEntry, name: github-api}", "not in the Gateway's namespace"),
+        ("team-a", "{group: networking.istio.io, kind: ServiceEntry, name: github-api}", "not in the Gateway's namespace"),
+    ] {
+        let derived = with(&in_namespace(namespace, targets)).expect("a waypoint");
+        assert_eq!(derived.plugins, [], "{namespace}: {targets}");
+        let [finding] = &findings(&derived)[..] else { panic!("{:?}", derived.findings) };
+        assert!(finding.contains("attached nowhere") && finding.contains(part), "{finding}");
+    }
+}
+
+#[test]
+fn a_plugin_beside_its_service_entry_in_another_namespace_is_refused() {
+    let from = "allowedRoutes:\n      namespaces:\n        from: Same";
+    let mut resources = resources(&[SETUP], SETUP, from, &from.replace("Same", "All"));
+    let egress = std::fs::read_to_string(workspace_root().join("filter-config").join(EGRESS)).expect("a file of filter-config");
+    let plugin = in_namespace("team-a", "{group: networking.istio.io, kind: ServiceEntry, name: github-api}");
+    let text = format!("{}\n---\n{plugin}", egress.replace("\n  namespace: egress-direct", "\n  namespace: team-a"));
+    resources.apply_text(&text, "team-a").expect("resources");
+    let error = Derived::new(&resources, Release::V1_30).expect_err("a plugin of another namespace").to_string();
+    assert!(error.contains("in its ServiceEntry's namespace"), "{error}");
+}
+
+#[test]
+fn a_destination_rule_of_the_waypoints_namespace_hides_those_of_others() {
+    let rule = |namespace: &str, host: &str, mode: &str| {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: {}, namespace: {namespace}}}\n\
+             spec: {{host: '{host}', trafficPolicy: {{tls: {{mode: {mode}}}}}}}\n---\n",
+            mode.to_lowercase(),
+        )
+    };
+    let egress = std::fs::read_to_string(workspace_root().join("filter-config").join(EGRESS)).expect("a file of filter-config");
+    let (entry, _) = egress.split_once("apiVersion: networking.istio.io/v1\nkind: DestinationRule").expect("a ServiceEntry and a rule");
+    let entry = entry.replace("\n  namespace: egress-direct", "\n  namespace: team-a");
+    let from = "from: Same";
+    for (rules, simple) in [
+        (vec![], false),
+        (vec![rule("istio-system", "api.github.com", "SIMPLE")], true),
+        (vec![rule("team-b", "api.github.com", "SIMPLE")], false),
+        (vec![rule("istio-system", "api.github.com", "DISABLE"), rule("team-a", "*.github.com", "SIMPLE")], true),
+        (vec![rule("team-a", "api.github.com", "DISABLE"), rule("egress-direct", "*.github.com", "SIMPLE")], true),
+        (vec![rule("team-a", "api.github.com", "SIMPLE"), rule("egress-direct", "*", "DISABLE")], false),
+        (vec![rule("egress-direct", "*", "DISABLE"), rule("egress-direct", "*.github.com", "SIMPLE")], true),
+    ] {
+        let mut resources = resources(&[SETUP], SETUP, from, "from: All");
+        resources.apply_text(&format!("{entry}\n{}", rules.concat()), "rules").unwrap_or_else(|error| panic!("{error}"));
+        let derived = Derived::new(&resources, Release::V1_30).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(derived.services[0].ports[0].tls.is_some(), simple, "{rules:?}");
+    }
+    let error = with(&rule("egress-direct", "api.github.com", "DISABLE")).expect_err("two rules for one host");
+    assert!(error.contains("a second rule for `api.github.com`"), "{error}");
 }
 
 #[test]
@@ -121,6 +234,7 @@ fn plugins_run_by_phase_then_by_priority_then_by_age() {
         plugin("stats", ", phase: STATS"),
         plugin("third", ", phase: AUTHZ"),
         plugin("fourth", ", phase: AUTHZ"),
+        plugin("negative", ", phase: AUTHZ, priority: -1"),
         plugin("second", ", phase: AUTHZ, priority: 10"),
         plugin("first", ", phase: AUTHN, priority: -5"),
     ]
@@ -128,9 +242,9 @@ fn plugins_run_by_phase_then_by_priority_then_by_age() {
     let mut resources = Resources::default();
     resources.apply(&workspace_root().join("filter-config").join(SETUP)).expect("the first step");
     resources.apply_text(&text, "plugins").expect("plugins");
-    let derived = Derived::new(&resources).expect("a waypoint");
+    let derived = Derived::new(&resources, Release::V1_27).expect("a waypoint");
     let names: Vec<&str> = derived.plugins.iter().map(|plugin| plugin.name.trim_start_matches("egress-direct.")).collect();
-    assert_eq!(names, ["first", "second", "third", "fourth", "stats", "last"]);
+    assert_eq!(names, ["first", "second", "negative", "third", "fourth", "stats", "last"]);
     assert_eq!(derived.plugins[0].failure_policy, FailurePolicy::Closed, "Istio's default");
 }
 
@@ -156,7 +270,11 @@ fn a_service_that_stays_outside_is_found() {
         let text = std::fs::read_to_string(workspace_root().join("filter-config").join(file)).expect("a file");
         resources.apply_text(&text.replacen(from, to, 1), file).expect("resources");
     }
-    assert_eq!(Derived::new(&resources).expect("a waypoint").services.len(), 1, "a namespace's label holds for what is in it");
+    assert_eq!(
+        Derived::new(&resources, Release::V1_30).expect("a waypoint").services.len(),
+        1,
+        "a namespace's label holds for what is in it"
+    );
 }
 
 #[test]
@@ -223,6 +341,18 @@ fn what_is_not_understood_is_refused() {
         ),
         (SETUP, "port: 15008", "port: 15009", "port 15008"),
         (SETUP, "kind: ServiceAccount", "kind: Service", "what becomes of this kind is not derived"),
+        (
+            SETUP,
+            "apiVersion: v1\nkind: ServiceAccount",
+            "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule",
+            "what becomes of this kind is not derived",
+        ),
+        (
+            SETUP,
+            "apiVersion: v1\nkind: ServiceAccount",
+            "apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingWebhookConfiguration",
+            "what becomes of this kind is not derived",
+        ),
         (EGRESS, "namespace: egress-direct", "namespace: egress", "there is no namespace `egress`"),
         (EGRESS, "resolution: DNS", "resolution: NONE", "only `location: MESH_EXTERNAL`"),
         (EGRESS, "- api.github.com", "- \"*.github.com\"", "no wildcard"),
@@ -254,6 +384,11 @@ fn authorization_is_on_the_waypoint_or_found() {
     for (from, to, part) in [
         ("action: ALLOW", "action: AUDIT", "`AUDIT` is not derived"),
         ("        namespaces: [team-a, team-b]", "        principals: [a]", "unknown field `principals`"),
+        (
+            "    name: egress\n  action",
+            "    name: egress\n  - group: networking.istio.io\n    kind: ServiceEntry\n    name: a\n  action",
+            "on a GatewayClass",
+        ),
     ] {
         let error = applied(&[SETUP, BYPASS], BYPASS, from, to).expect_err(to);
         assert!(error.contains(part), "{error}");
