@@ -47,6 +47,11 @@ impl PluginFile {
         self
     }
 
+    /// Names another module from the next publication on, as another image does.
+    pub fn set_module(&mut self, module: &Path) {
+        self.plugin["config"]["vm_config"]["code"]["local"]["filename"] = json!(module);
+    }
+
     /// Publishes the plugin with this configuration, be it JSON or not.
     ///
     /// # Errors
