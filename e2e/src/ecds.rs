@@ -47,11 +47,6 @@ impl PluginFile {
         self
     }
 
-    /// Names another module from the next publication on, as another image does.
-    pub fn set_module(&mut self, module: &Path) {
-        self.plugin["config"]["vm_config"]["code"]["local"]["filename"] = json!(module);
-    }
-
     /// Publishes the plugin with this configuration, be it JSON or not.
     ///
     /// # Errors
@@ -73,6 +68,11 @@ impl PluginFile {
     pub fn publish_resources(&mut self, resources: &[Value]) -> io::Result<()> {
         self.version += 1;
         self.replace(&json!({"version_info": self.version.to_string(), "resources": resources}).to_string())
+    }
+
+    /// Names another module from the next publication on, as another image does.
+    pub fn set_module(&mut self, module: &Path) {
+        self.plugin["config"]["vm_config"]["code"]["local"]["filename"] = json!(module);
     }
 
     /// Puts any text into the file. Envoy watches for a file that is moved into place.
