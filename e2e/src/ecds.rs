@@ -90,6 +90,11 @@ impl PluginFile {
         self.replace(&json!({"version_info": self.version.to_string(), "resources": resources}).to_string())
     }
 
+    /// Names another module from the next publication on, as another image does.
+    pub fn set_module(&mut self, module: &Path) {
+        self.plugin["config"]["vm_config"]["code"]["local"]["filename"] = json!(module);
+    }
+
     /// Puts any text into the file. Envoy watches for a file that is moved into place.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ mod resources;
 mod spec;
 
 pub use derive::{
-    Authorization, Caller, DeriveError, Derived, FailurePolicy, Finding, Phase, Plugin, Port, Protocol, Service, UpstreamTls,
+    Authorization, Caller, DeriveError, Derived, FailurePolicy, Finding, Phase, Plugin, Port, Protocol, Release, Service, UpstreamTls,
 };
 pub use local::{Local, LocalError, Origins, Ports};
 pub use mesh::{Mesh, MeshError};

@@ -9,6 +9,8 @@ mod callers;
 mod load;
 #[path = "reload/memory.rs"]
 mod memory;
+#[path = "reload/modules.rs"]
+mod modules;
 #[path = "reload/setting.rs"]
 mod setting;
 #[path = "reload/trap.rs"]

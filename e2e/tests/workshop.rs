@@ -4,17 +4,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use e2e::http1::Request;
-use e2e::istio::{Mesh, MeshError, Plugin};
-use e2e::origin::{Mode, Origin};
+use e2e::istio::{Mesh, MeshError, Plugin, Release};
+use e2e::origin::{Mode, Origin, Presented};
 use e2e::pki::Pki;
 use e2e::workshop::{Api, STEPS, Step};
 
 const GITHUB: &str = "api.github.com";
 
 fn start(files: &[PathBuf]) -> (Mesh, Origin) {
+    start_of(Release::V1_27, files)
+}
+
+fn start_of(release: Release, files: &[PathBuf]) -> (Mesh, Origin) {
     let pki = Arc::new(Pki::new());
     let origin = Origin::start(&pki, Mode::Workshop, 0).expect("the origin starts");
-    let mesh = Mesh::start(&pki, origin.port(), files).unwrap_or_else(|error| panic!("{error}"));
+    let mesh = Mesh::start(&pki, release, origin.port(), files).unwrap_or_else(|error| panic!("{error}"));
     (mesh, origin)
 }
 
@@ -46,8 +50,8 @@ fn updates(mesh: &Mesh) -> (u64, u64) {
 }
 
 /// One Envoy takes the steps one after the other; then an earlier one again, and none.
-async fn play(api: Api) {
-    let (mut mesh, origin) = start(&[STEPS[0].path(api)]);
+async fn play(release: Release, api: Api, filter: &str) {
+    let (mut mesh, origin) = start_of(release, &[STEPS[0].path(api)]);
     let mut taken = Vec::new();
     for step in &STEPS {
         apply(&mut mesh, step, api);
@@ -67,20 +71,25 @@ async fn play(api: Api) {
     }
     assert_eq!(updates(&mesh), (4, 6));
 
-    let plugin = mesh.derived().plugins[0].filter.clone();
-    let kind = if plugin.contains("wasmplugin") { "WasmPlugin" } else { "TrafficExtension" };
-    mesh.delete(kind, "egress-direct", "egress-filter").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(mesh.derived().plugins[0].filter, filter);
+    mesh.delete(&format!("{api:?}"), "egress-direct", "egress-filter").unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(status(&mesh, "team-b", "/users/torvalds").await, 200, "without the plugin nobody is refused");
 }
 
 #[tokio::test]
 async fn the_steps_give_the_workshops_results() {
-    play(Api::WasmPlugin).await;
+    play(Release::V1_27, Api::WasmPlugin, "extensions.istio.io/wasmplugin/egress-direct.egress-filter").await;
+}
+
+#[tokio::test]
+async fn the_steps_give_the_same_since_istio_1_30() {
+    let filter = "extensions.istio.io/trafficextension/egress-direct.egress-filter~istio-translated-wasmplugin";
+    play(Release::V1_30, Api::WasmPlugin, filter).await;
 }
 
 #[tokio::test]
 async fn the_steps_give_the_same_as_traffic_extensions() {
-    play(Api::TrafficExtension).await;
+    play(Release::V1_30, Api::TrafficExtension, "extensions.istio.io/trafficextension/egress-direct.egress-filter").await;
 }
 
 /// Applies a step's file with one text in it replaced; the answer is what is found wrong.
@@ -130,6 +139,31 @@ async fn a_mistake_in_a_file_is_found_and_does_what_the_finding_says() {
 
     apply(&mut mesh, policies, Api::WasmPlugin);
     assert_eq!((status(&mesh, "team-a", "/zen").await, status(&mesh, "team-b", "/zen").await), (200, 403));
+}
+
+/// As api.github.com's certificate has it, while the DestinationRule names the host.
+#[tokio::test]
+async fn the_origins_certificate_may_name_it_by_a_wildcard_and_must_name_it() {
+    let [setup, egress, ..] = &STEPS;
+    let (mesh, origin) = start(&[setup, egress].map(|step| step.path(Api::WasmPlugin)));
+    let names = mesh.derived().routes().map(|(_, _, port)| port.tls.as_ref().map(|tls| tls.subject_alt_names.clone()));
+    assert_eq!(names.collect::<Vec<_>>(), [Some(vec![GITHUB.to_owned()])]);
+    let failures =
+        |why: &str| mesh.process().stats("").expect("Envoy's statistics")[&format!("cluster.inbound-vip|80|http|{GITHUB}.ssl.{why}")];
+    for (wrong, why) in [
+        (Presented::WrongName, "fail_verify_san"),
+        (Presented::WildcardBelow, "fail_verify_san"),
+        (Presented::WrongAuthority, "fail_verify_error"),
+    ] {
+        origin.present(GITHUB, wrong);
+        let before = failures(why);
+        assert_eq!(status(&mesh, "team-a", "/zen").await, 503, "{wrong:?}");
+        assert!(failures(why) > before, "{wrong:?}");
+    }
+    assert_eq!(origin.requests(), []);
+    // No connection has come to be that could be used now.
+    origin.present(GITHUB, Presented::Wildcard);
+    assert_eq!(status(&mesh, "team-a", "/zen").await, 200);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::DemoError;
 use crate::envoy::{Ports as FixedPorts, filter_wasm, workspace_root};
 use crate::hbone::HboneError;
-use crate::istio::{Derived, Local, Mesh, Origins, Ports};
+use crate::istio::{Derived, Local, Mesh, Origins, Ports, Release};
 use crate::origin::{Mode, Origin};
 use crate::pki::{Pki, TEAM_A_SPIFFE_ID, TEAM_B_SPIFFE_ID};
 use crate::ports;
@@ -61,7 +61,7 @@ impl Stage {
         let file = step.path(Api::WasmPlugin);
         match &mut self.mesh {
             Some(mesh) => mesh.apply(&file)?,
-            None => self.mesh = Some(Mesh::start_at(&self.pki, self.local.clone(), &[file])?),
+            None => self.mesh = Some(Mesh::start_at(&self.pki, Release::V1_27, self.local.clone(), &[file])?),
         }
         Ok(())
     }

@@ -24,6 +24,15 @@ const NETWORKING: &str = "networking.istio.io";
 const SECURITY: &str = "security.istio.io";
 const EXTENSIONS: &str = "extensions.istio.io";
 
+/// The releases of Istio that call the plugins differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Release {
+    /// Istio 1.27 to 1.29.
+    V1_27,
+    /// Istio 1.30 and later, which knows TrafficExtension and makes one of each WasmPlugin.
+    V1_30,
+}
+
 /// Why no waypoint could be derived.
 #[derive(Debug, thiserror::Error)]
 pub enum DeriveError {
@@ -77,6 +86,8 @@ pub struct Caller {
 pub struct Service {
     /// The host name.
     pub host: String,
+    /// The namespace of the ServiceEntry.
+    pub namespace: String,
     /// The name of the ServiceEntry.
     pub name: String,
     /// The ports.
@@ -164,14 +175,14 @@ pub struct Plugin {
     pub root_id: String,
     /// Where it runs.
     pub phase: Phase,
-    /// Which comes first in a phase: the higher.
-    pub priority: i64,
+    /// Which comes first in a phase: the higher, before those that have none.
+    pub priority: Option<i64>,
     /// What happens when it fails.
     pub failure_policy: FailurePolicy,
     /// The configuration that it is given.
     pub configuration: Value,
-    /// The ServiceEntry in whose chains alone it runs; none means all.
-    pub service: Option<String>,
+    /// The hosts in whose chains alone it runs; none means all.
+    pub hosts: Option<Vec<String>>,
 }
 
 impl Plugin {
@@ -220,17 +231,17 @@ pub struct Derived {
 }
 
 impl Derived {
-    /// Derives the waypoint from what has been applied.
+    /// Derives the waypoint that a release of Istio makes of what has been applied.
     ///
     /// # Errors
     /// When there is not one waypoint, or a resource is not understood.
-    pub fn new(resources: &Resources) -> Result<Self, DeriveError> {
+    pub fn new(resources: &Resources, release: Release) -> Result<Self, DeriveError> {
         let gateway = the_waypoint(resources)?;
         let mut findings = Vec::new();
         refuse_unknown_kinds(resources)?;
         let callers = callers::derive(resources, &mut findings)?;
         let services = services::derive(resources, gateway, &mut findings)?;
-        let plugins = plugins::derive(resources, gateway, &services, &mut findings)?;
+        let plugins = plugins::derive(resources, release, gateway, &services, &mut findings)?;
         let authorizations = authorization::derive(resources, gateway, &mut findings)?;
         Ok(Self {
             namespace: gateway.namespace.clone(),
@@ -292,11 +303,12 @@ fn refuse_unknown_kinds(resources: &Resources) -> Result<(), DeriveError> {
             EXTENSIONS => ["WasmPlugin", "TrafficExtension"].contains(&object.kind.as_str()),
             SECURITY => object.kind == "AuthorizationPolicy",
             // They bear on what may be applied, and on connections that do not reach the waypoint.
-            "admissionregistration.k8s.io" => true,
+            "admissionregistration.k8s.io" => {
+                ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"].contains(&object.kind.as_str())
+            }
             "networking.k8s.io" => object.kind == "NetworkPolicy",
             // What is logged and counted, not what is decided.
             "telemetry.istio.io" => object.kind == "Telemetry",
-            "monitoring.coreos.com" => true,
             _ => false,
         };
         if !known {

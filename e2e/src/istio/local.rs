@@ -11,6 +11,10 @@
 //! | the module that the agent fetches from `url` | the file [`Local::wasm`] |
 //! | updates over ADS from istiod | updates from files in [`Local::folder`] |
 //! | access log as Telemetry says | always on, to a file, with the filter's own fields |
+//! | principals in filter state as `istio.hashable_string` (since Istio 1.29.2) | as `envoy.string`, which any Envoy has |
+//! | the chains `direct-http` and `direct-tcp`, for pods' own addresses | none: such an address is refused |
+//! | filters for Istio's statistics and for the peers' metadata | none |
+//! | a worker for each core | one, so that an update is in force everywhere or nowhere |
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};

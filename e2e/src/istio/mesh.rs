@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::derive::{DeriveError, Derived};
+use super::derive::{DeriveError, Derived, Release};
 use super::envoy;
 use super::local::{Local, LocalError, Origins, Ports};
 use super::resources::{ResourceError, Resources};
@@ -88,6 +88,7 @@ impl MeshError {
 /// A running waypoint with the pods that call through it; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Mesh {
+    release: Release,
     resources: Resources,
     derived: Derived,
     local: Local,
@@ -102,12 +103,12 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Starts a mesh in which these files have been applied in order, in a folder and on ports of its own; the origins are on
-    /// one port of 127.0.0.1.
+    /// Starts a mesh of a release of Istio in which these files have been applied in order, in a folder and on ports of its own;
+    /// the origins are on one port of 127.0.0.1.
     ///
     /// # Errors
     /// When a file is not understood or Envoy does not take what comes of it.
-    pub fn start(pki: &Arc<Pki>, origin: u16, files: &[PathBuf]) -> Result<Self, MeshError> {
+    pub fn start(pki: &Arc<Pki>, release: Release, origin: u16, files: &[PathBuf]) -> Result<Self, MeshError> {
         let parent = workspace_root().join("target/e2e");
         std::fs::create_dir_all(&parent)?;
         for attempt in 1.. {
@@ -124,7 +125,7 @@ impl Mesh {
                 origins: Origins::StandIn(origin),
                 ports: Ports { hbone, admin, pods },
             };
-            match Self::start_reserved(pki, local, files, reserved) {
+            match Self::start_reserved(pki, release, local, files, reserved) {
                 Ok(mesh) => return Ok(Self { _folder: Some(folder), ..mesh }),
                 Err(error) if attempt < ATTEMPTS && error.is_taken_port() => {}
                 Err(error) => return Err(error),
@@ -133,20 +134,26 @@ impl Mesh {
         unreachable!("the last attempt returns")
     }
 
-    /// Starts a mesh in which these files have been applied in order, with these local parts.
+    /// Starts a mesh of a release of Istio in which these files have been applied in order, with these local parts.
     ///
     /// # Errors
     /// When a file is not understood or Envoy does not take what comes of it.
-    pub fn start_at(pki: &Arc<Pki>, local: Local, files: &[PathBuf]) -> Result<Self, MeshError> {
-        Self::start_reserved(pki, local, files, Vec::new())
+    pub fn start_at(pki: &Arc<Pki>, release: Release, local: Local, files: &[PathBuf]) -> Result<Self, MeshError> {
+        Self::start_reserved(pki, release, local, files, Vec::new())
     }
 
-    fn start_reserved(pki: &Arc<Pki>, local: Local, files: &[PathBuf], mut reserved: Vec<(u16, TcpListener)>) -> Result<Self, MeshError> {
+    fn start_reserved(
+        pki: &Arc<Pki>,
+        release: Release,
+        local: Local,
+        files: &[PathBuf],
+        mut reserved: Vec<(u16, TcpListener)>,
+    ) -> Result<Self, MeshError> {
         let mut resources = Resources::default();
         for file in files {
             resources.apply(file)?;
         }
-        let derived = Derived::new(&resources)?;
+        let derived = Derived::new(&resources, release)?;
         let mut certified = BTreeSet::new();
         std::fs::create_dir_all(local.pki(""))?;
         std::fs::write(local.pki("mesh-ca.pem"), pki.mesh.certificate_pem())?;
@@ -155,7 +162,7 @@ impl Mesh {
         certify_callers(pki, &local, &derived, &mut certified)?;
 
         let mut updates = Updates::new(&local)?;
-        release(&mut reserved, &derived, &local)?;
+        let_go(&mut reserved, &derived, &local)?;
         updates.prepare(&envoy::Resources::new(&derived, &local)?)?;
         let configuration = local.folder.join("envoy.json");
         std::fs::write(&configuration, format!("{:#}", envoy::bootstrap(&derived, &local)))?;
@@ -169,7 +176,7 @@ impl Mesh {
         };
         let process = EnvoyProcess::start(&launch)?;
         updates.await_start(&process)?;
-        Ok(Self { resources, derived, local, pki: Arc::clone(pki), certified, updates, process, reserved, _folder: None })
+        Ok(Self { release, resources, derived, local, pki: Arc::clone(pki), certified, updates, process, reserved, _folder: None })
     }
 
     /// Applies a file, and waits until what comes of it is in force.
@@ -203,10 +210,10 @@ impl Mesh {
     }
 
     fn put_in_force(&mut self, resources: Resources) -> Result<(), MeshError> {
-        let derived = Derived::new(&resources)?;
+        let derived = Derived::new(&resources, self.release)?;
         let rendered = envoy::Resources::new(&derived, &self.local)?;
         certify_callers(&self.pki, &self.local, &derived, &mut self.certified)?;
-        release(&mut self.reserved, &derived, &self.local)?;
+        let_go(&mut self.reserved, &derived, &self.local)?;
         (self.resources, self.derived) = (resources, derived);
         self.updates.publish(&rendered, &self.process)
     }
@@ -261,7 +268,7 @@ impl Mesh {
 }
 
 /// Lets go of the ports on which Envoy is about to listen.
-fn release(reserved: &mut Vec<(u16, TcpListener)>, derived: &Derived, local: &Local) -> Result<(), LocalError> {
+fn let_go(reserved: &mut Vec<(u16, TcpListener)>, derived: &Derived, local: &Local) -> Result<(), LocalError> {
     for (index, caller) in derived.callers.iter().enumerate() {
         for route in 0..derived.routes().count() {
             let needed = local.pod_port(index, &caller.name, route)?;

@@ -61,6 +61,9 @@ struct Metadata {
     labels: BTreeMap<String, String>,
 }
 
+/// Istio's own namespace, which is in every cluster; what is applied there can hold for the whole mesh.
+pub(super) const ROOT_NAMESPACE: &str = "istio-system";
+
 /// Kinds that belong to no namespace.
 const CLUSTER_SCOPED: [&str; 3] = ["Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
 
@@ -143,8 +146,11 @@ impl Resources {
         }
         let mut applied = self.0.clone();
         for object in objects {
-            let exists = |name: &str| applied.iter().any(|known| known.kind == "Namespace" && known.name == name);
-            if !object.namespace.is_empty() && object.namespace != "default" && !exists(&object.namespace) {
+            let exists = |name: &str| {
+                ["", "default", ROOT_NAMESPACE].contains(&name)
+                    || applied.iter().any(|known| known.kind == "Namespace" && known.name == name)
+            };
+            if !exists(&object.namespace) {
                 return Err(ResourceError::NoNamespace { object: object.to_string(), namespace: object.namespace });
             }
             match applied.iter_mut().find(|known| known.is_same(&object)) {

@@ -132,7 +132,7 @@ pub(in crate::istio) struct Attachment {
     #[serde(default)]
     pub(in crate::istio) phase: Option<String>,
     #[serde(default)]
-    pub(in crate::istio) priority: i64,
+    pub(in crate::istio) priority: Option<i64>,
     #[serde(rename = "match", default)]
     pub(in crate::istio) traffic: Vec<TrafficSelector>,
 }

@@ -14,6 +14,10 @@ pub enum Presented {
     /// One for the name that was asked for, from the authority that the waypoint trusts.
     #[default]
     Right,
+    /// One for every name beside the right one and for what is above them, as `*.github.com` and `github.com`.
+    Wildcard,
+    /// One from the right authority for every name below the right one, which itself is none of them.
+    WildcardBelow,
     /// One for the right name from an authority that the waypoint does not trust.
     WrongAuthority,
     /// One from the right authority for another name.
@@ -39,8 +43,11 @@ impl Resolver {
 
     fn issue(&self, host: &str, presented: Presented) -> Credentials {
         let named = |name: &str| [San::Dns(name.to_owned())];
+        let above = host.split_once('.').map_or(host, |(_, above)| above);
         match presented {
             Presented::Right => self.pki.origins.issue(host, &named(host)),
+            Presented::Wildcard => self.pki.origins.issue(above, &[San::Dns(format!("*.{above}")), San::Dns(above.to_owned())]),
+            Presented::WildcardBelow => self.pki.origins.issue(host, &named(&format!("*.{host}"))),
             Presented::WrongAuthority => self.pki.wrong_origins.issue(host, &named(host)),
             Presented::WrongName => self.pki.origins.issue("elsewhere", &named("elsewhere.example")),
         }

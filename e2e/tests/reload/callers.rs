@@ -9,6 +9,10 @@ use e2e::pki::{TEAM_A_SPIFFE_ID, TEAM_B_SPIFFE_ID};
 
 use crate::setting::{HOST, PATIENCE, Setting, WORKERS};
 
+/// By how many connections one worker may be ahead of the other: more than any test opens on one of them alone, with those in
+/// it that are closed and still counted.
+const MOST_ELSEWHERE: usize = 8;
+
 /// A tunnel of a team's pod, and the worker that serves it.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -50,8 +54,7 @@ impl Callers {
         Self { clients: [client(TEAM_A_SPIFFE_ID), client(TEAM_B_SPIFFE_ID)], vip: waypoint.vip(HOST) }
     }
 
-    /// Opens a tunnel on whichever worker the kernel gives it to. Nobody else may connect meanwhile: the worker is known by its
-    /// count of connections.
+    /// Opens a tunnel. Nobody else may connect meanwhile: its worker is known by its count of connections.
     async fn open(&self, setting: &Setting, team: Pod) -> Line {
         let before = connections(setting);
         let tunnel = self.clients[team as usize].tunnel(&self.vip).await.unwrap_or_else(|error| panic!("{error}\n{}", setting.log()));
@@ -61,23 +64,26 @@ impl Callers {
         Line { team, worker, tunnel }
     }
 
-    /// Opens a tunnel on this worker.
+    /// Opens a tunnel on this worker. The waypoint gives each connection to the worker that has the fewest, so those that it gives
+    /// to the other one stay open until this one's turn has come.
     pub(crate) async fn on(&self, setting: &Setting, worker: usize, team: Pod) -> Line {
-        for _ in 0..200 {
+        let mut elsewhere = Vec::new();
+        loop {
             let line = self.open(setting, team).await;
             if line.worker == worker {
                 return line;
             }
+            elsewhere.push(line);
+            assert!(elsewhere.len() <= MOST_ELSEWHERE, "worker {worker} was given none of {} connections", elsewhere.len());
         }
-        panic!("the kernel gave worker {worker} none of 200 connections");
     }
 
     /// Opens so many tunnels of each team on each worker.
     pub(crate) async fn everywhere(&self, setting: &Setting, each: usize) -> Vec<Line> {
         let mut lines = Vec::new();
-        for worker in 0..WORKERS {
+        for _ in 0..each {
             for team in Pod::ALL {
-                for _ in 0..each {
+                for worker in 0..WORKERS {
                     lines.push(self.on(setting, worker, team).await);
                 }
             }

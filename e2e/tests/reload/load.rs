@@ -32,6 +32,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Tally {
     counts: Counts,
+    /// How many answers each connection has had.
+    answered: Vec<usize>,
     /// How long each answer took.
     times: Vec<Duration>,
     violations: Vec<String>,
@@ -90,13 +92,14 @@ impl Shared {
         }
     }
 
-    async fn run(&self, mut line: Line) {
+    async fn run(&self, index: usize, mut line: Line) {
         let request = Request::get(HOST, "/load");
         while !self.stop.load(Ordering::SeqCst) {
             if let Err(wrong) = self.ask(line.team, line.worker, &mut line.tunnel, &request).await {
                 self.tally().violations.push(format!("{} on worker {}: {wrong}", line.team.name(), line.worker));
                 return;
             }
+            self.tally().answered[index] += 1;
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -124,11 +127,12 @@ impl Load {
         let lines = Callers::new(&setting.waypoint).everywhere(setting, each).await;
         let shared = Arc::new(Shared::default());
         shared.published.store(number, Ordering::SeqCst);
-        let run = |line: Line| {
+        shared.tally().answered = vec![0; lines.len()];
+        let run = |(index, line): (usize, Line)| {
             let shared = Arc::clone(&shared);
-            tokio::spawn(async move { shared.run(line).await })
+            tokio::spawn(async move { shared.run(index, line).await })
         };
-        let load = Self { lines: lines.into_iter().map(run).collect(), shared: Arc::clone(&shared) };
+        let load = Self { lines: lines.into_iter().enumerate().map(run).collect(), shared: Arc::clone(&shared) };
         load.until_in_force(setting, number).await;
         load
     }
@@ -188,6 +192,11 @@ impl Load {
     /// How many answers there were so far.
     pub(crate) fn counts(&self) -> Counts {
         self.shared.tally().counts
+    }
+
+    /// How many answers each connection has had so far.
+    pub(crate) fn answered(&self) -> Vec<usize> {
+        self.shared.tally().answered.clone()
     }
 
     /// The median and the longest time of the answers since this was last asked, and how many these were.

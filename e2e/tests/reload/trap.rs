@@ -13,7 +13,8 @@ use crate::load::Load;
 use crate::setting::{HOST, PATIENCE, Setting, built};
 use crate::versions::{Verdict, read, version};
 
-const HEADER: &str = "x-trap-for-tests";
+/// The header at which the build for tests traps, with the phase.
+pub(crate) const HEADER: &str = "x-trap-for-tests";
 const PHASES: [&str; 2] = ["request", "response"];
 
 /// The worker whose VM is killed, and the other.

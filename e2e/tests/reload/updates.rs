@@ -34,21 +34,22 @@ async fn no_request_fails_and_each_is_decided_by_one_whole_set_of_policies_throu
     load.rounds(&setting, 400).await;
     tell("no updates", begin, &load);
 
-    let (before, begin) = (load.counts(), Instant::now());
+    let (before, begin) = (load.answered(), Instant::now());
     for number in 1..=UPDATES {
         load.expect(number);
         setting.publish(&version(number));
         load.until_in_force(&setting, number).await;
     }
     tell("100 updates", begin, &load);
+    let answered: Vec<usize> = load.answered().iter().zip(before).map(|(now, before)| now - before).collect();
     let counts = load.stop(&setting).await;
 
     assert_eq!((setting.updates("update_success"), setting.updates("update_rejected")), (UPDATES + 1, 0));
-    // Each number decided for each team on each worker, and every other one denied team-b.
-    let (decided, denied) = (counts.decided.iter().sum::<usize>() - before.decided.iter().sum::<usize>(), counts.denied - before.denied);
-    println!("of these, {decided} were decided, {denied} of them denied");
-    assert!(denied >= 100 && decided - denied >= 300, "{denied} of {decided} denied");
-    assert_eq!((before.denied, counts.unavailable), (0, [0, 0]));
+    // That each number decided on each worker takes one connection of each team there. The others must not have stood still: each
+    // had an answer under each number on average, and none far fewer than another, however slow the machine.
+    println!("by connection {answered:?}, in all {counts:?}");
+    let (least, most) = (answered.iter().min().copied().unwrap_or_default(), answered.iter().max().copied().unwrap_or_default());
+    assert!(least as u64 >= UPDATES && 4 * least >= most, "the load was not steady: {answered:?} answers by connection");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

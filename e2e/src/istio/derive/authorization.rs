@@ -11,6 +11,9 @@ pub(super) fn derive(resources: &Resources, gateway: &Object, findings: &mut Vec
         let targets = |target: &spec::TargetRef| {
             (target.group.as_str(), target.kind.as_str(), target.name.as_str()) == (GATEWAY_API, "Gateway", gateway.name.as_str())
         };
+        if spec.target_refs.iter().any(|target| ["GatewayClass", "ServiceEntry"].contains(&target.kind.as_str())) {
+            return Err(unknown(object, "a policy on a GatewayClass or a ServiceEntry is not derived"));
+        }
         if object.namespace != gateway.namespace || spec.selector.is_some() || !spec.target_refs.iter().any(targets) {
             findings.push(finding(object, "not on the waypoint: name its Gateway in `targetRefs`, in the Gateway's namespace"));
             continue;

@@ -5,37 +5,54 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{DeriveError, EXTENSIONS, FailurePolicy, Finding, GATEWAY_API, NETWORKING, Phase, Plugin, Service, finding, unknown};
-use crate::istio::resources::{Object, ResourceError, Resources};
+use super::{
+    DeriveError, EXTENSIONS, FailurePolicy, Finding, GATEWAY_API, NETWORKING, Phase, Plugin, Release, Service, WAYPOINT_CLASS, finding,
+    unknown,
+};
+use crate::istio::resources::{Object, ROOT_NAMESPACE, ResourceError, Resources};
 use crate::istio::spec;
 
 /// The fields that say where a plugin is attached; the same in both kinds.
 const ATTACHMENT: [&str; 5] = ["selector", "targetRefs", "phase", "priority", "match"];
 
+/// Where a plugin runs.
+enum Place {
+    Everywhere,
+    /// In the chains of these hosts.
+    At(Vec<String>),
+    /// For this reason.
+    Nowhere(&'static str),
+}
+
 pub(super) fn derive(
     resources: &Resources,
+    release: Release,
     gateway: &Object,
     services: &[Service],
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<Plugin>, DeriveError> {
     let mut plugins = Vec::new();
     let mut images = BTreeMap::new();
-    // istiod makes a TrafficExtension of each WasmPlugin; what was applied first is the older of two.
+    // Of two, what was applied first is the older.
     let objects = resources.all().iter().filter(|object| object.group == EXTENSIONS);
     for object in objects {
         let (attachment, wasm) = read(object)?;
-        match attach(object, &attachment, gateway, services) {
-            Ok(service) => {
-                if let Some(other) = images.insert(wasm.url.clone(), object.to_string()) {
-                    findings.push(finding(object, format!("the same image as {other}: each request passes both, one after the other")));
-                }
-                plugins.push(plugin(object, attachment, wasm, service, findings)?);
+        let hosts = match place(object, &attachment, gateway, services)? {
+            Place::Everywhere => None,
+            Place::At(hosts) => Some(hosts),
+            Place::Nowhere(why) => {
+                findings.push(finding(object, format!("attached nowhere, so no request meets it: {why}")));
+                continue;
             }
-            Err(why) => findings.push(finding(object, format!("attached nowhere, so no request meets it: {why}"))),
+        };
+        if let Some(other) = images.insert(wasm.url.clone(), object.to_string()) {
+            findings.push(finding(object, format!("the same image as {other}: each request passes both, one after the other")));
         }
+        plugins.push((object.namespace != gateway.namespace, plugin(object, release, attachment, wasm, hosts, findings)?));
     }
-    plugins.sort_by_key(|plugin| (plugin.phase, std::cmp::Reverse(plugin.priority)));
-    Ok(plugins)
+    // Of one phase and priority, those of the waypoint's namespace come before those of the root namespace.
+    plugins.sort_by_key(|(root, plugin)| (plugin.phase, std::cmp::Reverse(plugin.priority), *root));
+    Ok(plugins.into_iter().map(|(_, plugin)| plugin).collect())
 }
 
 fn read(object: &Object) -> Result<(spec::Attachment, spec::Wasm), DeriveError> {
@@ -57,16 +74,12 @@ fn of_fields<T: DeserializeOwned>(object: &Object, fields: Map<String, Value>) -
         .map_err(|error| ResourceError::Spec { object: object.to_string(), message: error.to_string() })
 }
 
-/// The ServiceEntry in whose chains alone a plugin runs, or why it runs nowhere.
-fn attach(object: &Object, attachment: &spec::Attachment, gateway: &Object, services: &[Service]) -> Result<Option<String>, &'static str> {
+fn place(object: &Object, attachment: &spec::Attachment, gateway: &Object, services: &[Service]) -> Result<Place, DeriveError> {
     if attachment.target_refs.is_empty() {
-        return Err(match attachment.selector {
+        return Ok(Place::Nowhere(match attachment.selector {
             Some(_) => "a waypoint ignores `selector`; name the Gateway in `targetRefs`",
             None => "a waypoint wants `targetRefs`; name the Gateway there",
-        });
-    }
-    if object.namespace != gateway.namespace {
-        return Err("it is not in the Gateway's namespace");
+        }));
     }
     // Of a waypoint's listener Istio knows neither a client's side nor a port.
     let matches = attachment.traffic.iter().any(|selector| {
@@ -74,7 +87,7 @@ fn attach(object: &Object, attachment: &spec::Attachment, gateway: &Object, serv
         ["UNDEFINED", "SERVER", "CLIENT_AND_SERVER"].contains(&mode) && selector.ports.is_empty()
     });
     if !attachment.traffic.is_empty() && !matches {
-        return Err("on a waypoint no `match` with `mode: CLIENT` or with `ports` ever matches; leave `match` out");
+        return Ok(Place::Nowhere("on a waypoint no `match` with `mode: CLIENT` or with `ports` ever matches; leave `match` out"));
     }
     let targets = |group: &str, kind: &str, name: &str| {
         attachment
@@ -82,18 +95,28 @@ fn attach(object: &Object, attachment: &spec::Attachment, gateway: &Object, serv
             .iter()
             .any(|target| (target.group.as_str(), target.kind.as_str(), target.name.as_str()) == (group, kind, name))
     };
-    if targets(GATEWAY_API, "Gateway", &gateway.name) {
-        return Ok(None);
+    let (here, root) = (object.namespace == gateway.namespace, object.namespace == ROOT_NAMESPACE);
+    if here && targets(GATEWAY_API, "Gateway", &gateway.name) || root && targets(GATEWAY_API, "GatewayClass", WAYPOINT_CLASS) {
+        return Ok(Place::Everywhere);
     }
-    let service = services.iter().find(|service| targets(NETWORKING, "ServiceEntry", &service.name));
-    service.map(|service| Some(service.name.clone())).ok_or("no entry of its `targetRefs` is this Gateway or a ServiceEntry behind it")
+    // A ServiceEntry is named without a namespace: the plugin's own is meant.
+    let named = |service: &&Service| service.namespace == object.namespace && targets(NETWORKING, "ServiceEntry", &service.name);
+    let hosts: Vec<String> = services.iter().filter(named).map(|service| service.host.clone()).collect();
+    match (hosts.is_empty(), here || root) {
+        (false, true) => Ok(Place::At(hosts)),
+        // Istio 1.30.0 to 1.30.2 put it into the listener and never deliver it: istio/istio issue 60530.
+        (false, false) => Err(unknown(object, "a plugin in its ServiceEntry's namespace, which is not the Gateway's, is not derived")),
+        (true, _) if here => Ok(Place::Nowhere("no entry of its `targetRefs` is this Gateway or a ServiceEntry behind it")),
+        (true, _) => Ok(Place::Nowhere("it is not in the Gateway's namespace")),
+    }
 }
 
 fn plugin(
     object: &Object,
+    release: Release,
     attachment: spec::Attachment,
     wasm: spec::Wasm,
-    service: Option<String>,
+    hosts: Option<Vec<String>>,
     findings: &mut Vec<Finding>,
 ) -> Result<Plugin, DeriveError> {
     if !["HTTP", "UNSPECIFIED_PLUGIN_TYPE"].contains(&wasm.kind.as_deref().unwrap_or("HTTP")) {
@@ -118,16 +141,22 @@ fn plugin(
         }
         other => return Err(unknown(object, format!("the failStrategy `{other}` is not known"))),
     };
-    let name = format!("{}.{}", object.namespace, object.name);
+    // Since Istio 1.30 istiod makes a TrafficExtension of each WasmPlugin, with this mark in its name.
+    let (kind, mark) = match (object.kind.as_str(), release) {
+        ("WasmPlugin", Release::V1_27) => ("wasmplugin", ""),
+        ("WasmPlugin", Release::V1_30) => ("trafficextension", "~istio-translated-wasmplugin"),
+        (_, Release::V1_30) => ("trafficextension", ""),
+        (_, Release::V1_27) => return Err(unknown(object, "there is no such kind before Istio 1.30")),
+    };
+    let name = format!("{}.{}{mark}", object.namespace, object.name);
     Ok(Plugin {
-        // Istio 1.26 to 1.29; since 1.30 the former is `extensions.istio.io/trafficextension/...~istio-translated-wasmplugin`.
-        filter: format!("extensions.istio.io/{}/{name}", object.kind.to_ascii_lowercase()),
+        filter: format!("extensions.istio.io/{kind}/{name}"),
         name,
         root_id: wasm.plugin_name,
         phase,
         priority: attachment.priority,
         failure_policy,
         configuration: Value::Object(wasm.plugin_config),
-        service,
+        hosts,
     })
 }

@@ -1,7 +1,7 @@
 //! The services that are reached through the waypoint, and how each origin is spoken to.
 
 use super::{DeriveError, Finding, NETWORKING, Port, Protocol, Service, UpstreamTls, finding, unknown};
-use crate::istio::resources::{Object, Resources};
+use crate::istio::resources::{Object, ROOT_NAMESPACE, Resources};
 use crate::istio::spec::{self, ClientTls};
 
 /// The protocols whose chain only passes bytes on.
@@ -29,7 +29,7 @@ pub(super) fn derive(resources: &Resources, gateway: &Object, findings: &mut Vec
             for port in &spec.ports {
                 ports.push(derive_port(resources, gateway, entry, &host, port, findings)?);
             }
-            services.push(Service { host, name: entry.name.clone(), ports });
+            services.push(Service { host, namespace: entry.namespace.clone(), name: entry.name.clone(), ports });
         }
     }
     Ok(services)
@@ -99,23 +99,15 @@ fn upstream_tls(
     host: &str,
     number: u16,
 ) -> Result<Option<UpstreamTls>, DeriveError> {
-    let mut best: Option<(usize, &Object, spec::DestinationRule)> = None;
-    for object in resources.of_kind(NETWORKING, "DestinationRule") {
-        // istiod looks in the waypoint's namespace and in the service's.
-        if object.namespace != gateway.namespace && object.namespace != entry.namespace {
-            continue;
-        }
-        let rule: spec::DestinationRule = object.spec()?;
-        let matches = match rule.host.strip_prefix('*') {
-            Some(suffix) => host.ends_with(suffix),
-            None => rule.host == host,
-        };
-        // An exact host is longer than any wildcard that fits it.
-        if matches && best.as_ref().is_none_or(|(length, ..)| *length < rule.host.len()) {
-            best = Some((rule.host.len(), object, rule));
+    // istiod takes these one after the other: any rule for the host in an earlier one hides those in the later.
+    let namespaces = [gateway.namespace.as_str(), entry.namespace.as_str(), ROOT_NAMESPACE];
+    let mut found = None;
+    for namespace in namespaces {
+        if found.is_none() {
+            found = closest_rule(resources, namespace, host)?;
         }
     }
-    let Some((_, object, rule)) = best else { return Ok(None) };
+    let Some((object, rule)) = found else { return Ok(None) };
     let policy = rule.traffic_policy;
     let port = policy.port_level_settings.into_iter().find(|settings| settings.port.number == number);
     let Some(tls) = port.map_or(policy.tls, |settings| settings.tls) else { return Ok(None) };
@@ -125,6 +117,34 @@ fn upstream_tls(
         "DISABLE" | "ISTIO_MUTUAL" => Ok(None),
         other => Err(unknown(object, format!("`tls.mode: {other}` is not derived"))),
     }
+}
+
+/// A namespace's DestinationRule for the host: the one that names it, or else the one with the longest wildcard that fits it.
+fn closest_rule<'a>(
+    resources: &'a Resources,
+    namespace: &str,
+    host: &str,
+) -> Result<Option<(&'a Object, spec::DestinationRule)>, DeriveError> {
+    let mut closest: Option<(&Object, spec::DestinationRule)> = None;
+    for object in resources.of_kind(NETWORKING, "DestinationRule").filter(|object| object.namespace == namespace) {
+        let rule: spec::DestinationRule = object.spec()?;
+        let matches = match rule.host.strip_prefix('*') {
+            Some(suffix) => host.ends_with(suffix),
+            None => rule.host == host,
+        };
+        let length = closest.as_ref().map(|(_, closest)| closest.host.len());
+        if matches && length == Some(rule.host.len()) {
+            return Err(unknown(
+                object,
+                format!("a second rule for `{}` in its namespace: istiod merges the two, which is not derived", rule.host),
+            ));
+        }
+        // An exact host is longer than any wildcard that fits it.
+        if matches && length.is_none_or(|length| length < rule.host.len()) {
+            closest = Some((object, rule));
+        }
+    }
+    Ok(closest)
 }
 
 fn simple(tls: ClientTls) -> UpstreamTls {

@@ -1,6 +1,8 @@
 use super::*;
 use crate::envoy::workspace_root;
 
+mod plugins;
+
 const SETUP: &str = "01-setup.yaml";
 const EGRESS: &str = "02-egress-direct.yaml";
 const PLUGIN: &str = "05-policy-headers.yaml";
@@ -8,6 +10,22 @@ const SUCCESSOR: &str = "traffic-extension/05-policy-headers.yaml";
 
 /// The files applied, with one text of one of them replaced.
 fn applied(files: &[&str], changed: &str, from: &str, to: &str) -> Result<Derived, String> {
+    let resources = apply(files, changed, from, to)?;
+    Derived::new(&resources, Release::V1_30).map_err(|error| error.to_string())
+}
+
+fn resources(files: &[&str], changed: &str, from: &str, to: &str) -> Resources {
+    apply(files, changed, from, to).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The waypoint of the first two steps, with more applied after them.
+fn with(extra: &str) -> Result<Derived, String> {
+    let mut resources = resources(&[SETUP, EGRESS], "", "", "");
+    resources.apply_text(extra, "extra").map_err(|error| error.to_string())?;
+    Derived::new(&resources, Release::V1_30).map_err(|error| error.to_string())
+}
+
+fn apply(files: &[&str], changed: &str, from: &str, to: &str) -> Result<Resources, String> {
     let mut resources = Resources::default();
     for file in files {
         let mut text = std::fs::read_to_string(workspace_root().join("filter-config").join(file)).expect("a file of filter-config");
@@ -17,7 +35,7 @@ fn applied(files: &[&str], changed: &str, from: &str, to: &str) -> Result<Derive
         }
         resources.apply_text(&text, file).map_err(|error| error.to_string())?;
     }
-    Derived::new(&resources).map_err(|error| error.to_string())
+    Ok(resources)
 }
 
 fn derived(files: &[&str]) -> Derived {
@@ -30,7 +48,7 @@ fn findings(derived: &Derived) -> Vec<String> {
 
 #[test]
 fn the_files_come_to_two_callers_a_service_and_the_plugin() {
-    for (plugin, filter) in [(PLUGIN, "wasmplugin"), (SUCCESSOR, "trafficextension")] {
+    for plugin in [PLUGIN, SUCCESSOR] {
         let derived = derived(&[SETUP, EGRESS, plugin]);
         assert_eq!(derived.spiffe_id, "spiffe://cluster.local/ns/egress-direct/sa/egress");
         let callers: Vec<(&str, &str)> = derived.callers.iter().map(|caller| (caller.name.as_str(), caller.spiffe_id.as_str())).collect();
@@ -42,9 +60,7 @@ fn the_files_come_to_two_callers_a_service_and_the_plugin() {
         let tls = port.tls.as_ref().expect("TLS");
         assert!(tls.verified && (tls.auto_san || tls.subject_alt_names == ["api.github.com"]), "{tls:?}");
         let [plugin] = &derived.plugins[..] else { panic!("{:?}", derived.plugins) };
-        assert_eq!(plugin.filter, format!("extensions.istio.io/{filter}/egress-direct.egress-filter"));
-        assert_eq!((plugin.name.as_str(), plugin.root_id.as_str()), ("egress-direct.egress-filter", ""));
-        assert_eq!((plugin.phase, plugin.failure_policy), (Phase::Authz, FailurePolicy::Reload));
+        assert_eq!((plugin.root_id.as_str(), plugin.phase, plugin.failure_policy), ("", Phase::Authz, FailurePolicy::Reload));
         assert_eq!(derived.findings, []);
     }
 }
@@ -66,72 +82,34 @@ fn each_step_changes_what_it_says_and_no_more() {
 }
 
 #[test]
-fn a_plugin_that_is_attached_nowhere_is_found() {
-    let targets = "  targetRefs:\n  - group: gateway.networking.k8s.io\n    kind: Gateway\n    name: egress\n";
-    for plugin in [PLUGIN, SUCCESSOR] {
-        for (to, part) in [
-            ("  selector: {matchLabels: {gateway.networking.k8s.io/gateway-name: egress}}\n", "a waypoint ignores `selector`"),
-            ("", "a waypoint wants `targetRefs`"),
-            ("  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: other}]\n", "no entry of its `targetRefs`"),
-            ("  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: other}]\n", "no entry of its `targetRefs`"),
-            ("  targetRefs: [{kind: Gateway, name: egress}]\n", "no entry of its `targetRefs`"),
-            (&format!("{targets}  match: [{{mode: CLIENT}}]\n"), "`mode: CLIENT`"),
-            (&format!("{targets}  match: [{{mode: SERVER, ports: [{{number: 80}}]}}]\n"), "with `ports`"),
-        ] {
-            let derived = applied(&[SETUP, EGRESS, plugin], plugin, targets, to).unwrap_or_else(|error| panic!("{to}: {error}"));
-            assert_eq!(derived.plugins, [], "{plugin}: {to}");
-            let [finding] = &findings(&derived)[..] else { panic!("{to}: {:?}", derived.findings) };
-            assert!(finding.contains("attached nowhere") && finding.contains(part), "{to}: {finding}");
-        }
-        let elsewhere = applied(&[SETUP, EGRESS, plugin], plugin, "namespace: egress-direct", "namespace: team-a").expect("resources");
-        assert_eq!(elsewhere.plugins, []);
-        assert!(findings(&elsewhere)[0].contains("not in the Gateway's namespace"), "{:?}", elsewhere.findings);
-    }
-    for matches in ["[{mode: SERVER}]", "[{mode: CLIENT_AND_SERVER}]", "[{mode: CLIENT}, {}]", "[]"] {
-        let to = format!("{targets}  match: {matches}\n");
-        assert_eq!(applied(&[SETUP, EGRESS, PLUGIN], PLUGIN, targets, &to).expect("resources").plugins.len(), 1, "{matches}");
-    }
-}
-
-#[test]
-fn a_plugin_on_a_service_entry_is_in_that_services_chains_alone() {
-    let from = "  - group: gateway.networking.k8s.io\n    kind: Gateway\n    name: egress\n";
-    let to = "  - group: networking.istio.io\n    kind: ServiceEntry\n    name: github-api\n";
-    let derived = applied(&[SETUP, EGRESS, PLUGIN], PLUGIN, from, to).expect("resources");
-    assert_eq!(derived.plugins[0].service.as_deref(), Some("github-api"));
-}
-
-#[test]
-fn both_apis_at_once_are_found() {
-    let derived = derived(&[SETUP, EGRESS, PLUGIN, SUCCESSOR]);
-    assert_eq!(derived.plugins.len(), 2);
-    assert!(findings(&derived)[0].contains("the same image as WasmPlugin"), "{:?}", derived.findings);
-}
-
-#[test]
-fn plugins_run_by_phase_then_by_priority_then_by_age() {
-    let plugin = |name: &str, fields: &str| {
+fn a_destination_rule_of_the_waypoints_namespace_hides_those_of_others() {
+    let rule = |namespace: &str, host: &str, mode: &str| {
         format!(
-            "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: {name}, namespace: egress-direct}}\n\
-             spec: {{url: {name}, targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: egress}}]{fields}}}\n---\n"
+            "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: {}, namespace: {namespace}}}\n\
+             spec: {{host: '{host}', trafficPolicy: {{tls: {{mode: {mode}}}}}}}\n---\n",
+            mode.to_lowercase(),
         )
     };
-    let text = [
-        plugin("last", ""),
-        plugin("stats", ", phase: STATS"),
-        plugin("third", ", phase: AUTHZ"),
-        plugin("fourth", ", phase: AUTHZ"),
-        plugin("second", ", phase: AUTHZ, priority: 10"),
-        plugin("first", ", phase: AUTHN, priority: -5"),
-    ]
-    .concat();
-    let mut resources = Resources::default();
-    resources.apply(&workspace_root().join("filter-config").join(SETUP)).expect("the first step");
-    resources.apply_text(&text, "plugins").expect("plugins");
-    let derived = Derived::new(&resources).expect("a waypoint");
-    let names: Vec<&str> = derived.plugins.iter().map(|plugin| plugin.name.trim_start_matches("egress-direct.")).collect();
-    assert_eq!(names, ["first", "second", "third", "fourth", "stats", "last"]);
-    assert_eq!(derived.plugins[0].failure_policy, FailurePolicy::Closed, "Istio's default");
+    let egress = std::fs::read_to_string(workspace_root().join("filter-config").join(EGRESS)).expect("a file of filter-config");
+    let (entry, _) = egress.split_once("apiVersion: networking.istio.io/v1\nkind: DestinationRule").expect("a ServiceEntry and a rule");
+    let entry = entry.replace("\n  namespace: egress-direct", "\n  namespace: team-a");
+    let from = "from: Same";
+    for (rules, simple) in [
+        (vec![], false),
+        (vec![rule("istio-system", "api.github.com", "SIMPLE")], true),
+        (vec![rule("team-b", "api.github.com", "SIMPLE")], false),
+        (vec![rule("istio-system", "api.github.com", "DISABLE"), rule("team-a", "*.github.com", "SIMPLE")], true),
+        (vec![rule("team-a", "api.github.com", "DISABLE"), rule("egress-direct", "*.github.com", "SIMPLE")], true),
+        (vec![rule("team-a", "api.github.com", "SIMPLE"), rule("egress-direct", "*", "DISABLE")], false),
+        (vec![rule("egress-direct", "*", "DISABLE"), rule("egress-direct", "*.github.com", "SIMPLE")], true),
+    ] {
+        let mut resources = resources(&[SETUP], SETUP, from, "from: All");
+        resources.apply_text(&format!("{entry}\n{}", rules.concat()), "rules").unwrap_or_else(|error| panic!("{error}"));
+        let derived = Derived::new(&resources, Release::V1_30).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(derived.services[0].ports[0].tls.is_some(), simple, "{rules:?}");
+    }
+    let error = with(&rule("egress-direct", "api.github.com", "DISABLE")).expect_err("two rules for one host");
+    assert!(error.contains("a second rule for `api.github.com`"), "{error}");
 }
 
 #[test]
@@ -156,7 +134,11 @@ fn a_service_that_stays_outside_is_found() {
         let text = std::fs::read_to_string(workspace_root().join("filter-config").join(file)).expect("a file");
         resources.apply_text(&text.replacen(from, to, 1), file).expect("resources");
     }
-    assert_eq!(Derived::new(&resources).expect("a waypoint").services.len(), 1, "a namespace's label holds for what is in it");
+    assert_eq!(
+        Derived::new(&resources, Release::V1_30).expect("a waypoint").services.len(),
+        1,
+        "a namespace's label holds for what is in it"
+    );
 }
 
 #[test]
@@ -223,6 +205,18 @@ fn what_is_not_understood_is_refused() {
         ),
         (SETUP, "port: 15008", "port: 15009", "port 15008"),
         (SETUP, "kind: ServiceAccount", "kind: Service", "what becomes of this kind is not derived"),
+        (
+            SETUP,
+            "apiVersion: v1\nkind: ServiceAccount",
+            "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule",
+            "what becomes of this kind is not derived",
+        ),
+        (
+            SETUP,
+            "apiVersion: v1\nkind: ServiceAccount",
+            "apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingWebhookConfiguration",
+            "what becomes of this kind is not derived",
+        ),
         (EGRESS, "namespace: egress-direct", "namespace: egress", "there is no namespace `egress`"),
         (EGRESS, "resolution: DNS", "resolution: NONE", "only `location: MESH_EXTERNAL`"),
         (EGRESS, "- api.github.com", "- \"*.github.com\"", "no wildcard"),
@@ -254,6 +248,11 @@ fn authorization_is_on_the_waypoint_or_found() {
     for (from, to, part) in [
         ("action: ALLOW", "action: AUDIT", "`AUDIT` is not derived"),
         ("        namespaces: [team-a, team-b]", "        principals: [a]", "unknown field `principals`"),
+        (
+            "    name: egress\n  action",
+            "    name: egress\n  - group: networking.istio.io\n    kind: ServiceEntry\n    name: a\n  action",
+            "on a GatewayClass",
+        ),
     ] {
         let error = applied(&[SETUP, BYPASS], BYPASS, from, to).expect_err(to);
         assert!(error.contains(part), "{error}");

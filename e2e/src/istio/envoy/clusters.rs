@@ -67,8 +67,8 @@ fn transport_socket(tls: &UpstreamTls, local: &Local) -> Value {
     if tls.verified {
         let mut validation = json!({"trusted_ca": {"filename": local.origin_authorities()}});
         if !tls.subject_alt_names.is_empty() {
-            let names = tls.subject_alt_names.iter().map(|name| json!({"san_type": "DNS", "matcher": {"exact": name}}));
-            validation["match_typed_subject_alt_names"] = names.collect();
+            // Deprecated in Envoy, and what istiod gives: names of any type. A wildcard in the certificate fits an exact DNS name.
+            validation["match_subject_alt_names"] = tls.subject_alt_names.iter().map(|name| json!({"exact": name})).collect();
         }
         common["validation_context"] = validation;
     }

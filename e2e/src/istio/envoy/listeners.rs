@@ -24,6 +24,8 @@ fn connect_terminate(local: &Local) -> Value {
     json!({
         "name": "connect_terminate",
         "enable_reuse_port": false,
+        // ztunnel's connections are few and long: each worker is to have as many.
+        "connection_balance_config": {"exact_balance": {}},
         "address": socket_address("127.0.0.1", local.ports.hbone),
         "filter_chains": [{
             "name": "default",
@@ -43,7 +45,11 @@ fn connect_terminate(local: &Local) -> Value {
             "filters": [manager(&json!({
                 "stat_prefix": "connect_terminate",
                 "codec_type": "HTTP2",
-                "http2_protocol_options": {"allow_connect": true},
+                "http2_protocol_options": {
+                    "allow_connect": true,
+                    "max_concurrent_streams": 100,
+                    "connection_keepalive": {"interval": "10s", "timeout": "20s"},
+                },
                 "upgrade_configs": [{"upgrade_type": "CONNECT"}],
                 "stream_idle_timeout": "0s",
                 "route_config": {"name": "default", "virtual_hosts": [{"name": "default", "domains": ["*"], "routes": [{
@@ -163,7 +169,12 @@ fn network_filter(derived: &Derived, local: &Local, index: usize, service: &Serv
                 "name": format!("inbound|http|{}", port.number),
                 // Istio lets any Host in here: the filter binds it to the service.
                 "domains": ["*"],
-                "routes": [{"name": "default", "match": {"prefix": "/"}, "route": {"cluster": chain, "timeout": "0s"}}],
+                "routes": [{"name": "default", "match": {"prefix": "/"}, "route": {
+                    "cluster": chain,
+                    "timeout": "0s",
+                    // Istio's default: where the origin's connection was gone before any of the request was sent.
+                    "retry_policy": {"retry_on": "reset-before-request", "num_retries": 2},
+                }}],
             }],
         },
         "use_remote_address": false,
@@ -182,7 +193,7 @@ fn network_filter(derived: &Derived, local: &Local, index: usize, service: &Serv
 fn http_filters(derived: &Derived, local: &Local, service: &Service) -> Vec<Value> {
     let plugins = |from: Phase, to: Phase| {
         let plugins = derived.plugins.iter().filter(move |plugin| (from..=to).contains(&plugin.phase));
-        let plugins = plugins.filter(|plugin| plugin.service.as_ref().is_none_or(|name| *name == service.name));
+        let plugins = plugins.filter(|plugin| plugin.hosts.as_ref().is_none_or(|hosts| hosts.contains(&service.host)));
         plugins.map(move |plugin| http_filter(plugin, local))
     };
     let mut filters: Vec<Value> = plugins(Phase::Authn, Phase::Authz).collect();

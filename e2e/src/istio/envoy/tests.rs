@@ -1,15 +1,16 @@
 use super::*;
 use crate::envoy::{Ports as FixedPorts, workspace_root};
+use crate::istio::derive::Release;
 use crate::istio::local::{Origins, Ports};
 use crate::istio::resources;
 
-fn derived(extra: &str) -> Derived {
+fn derived(release: Release, extra: &str) -> Derived {
     let mut applied = resources::Resources::default();
     for file in ["01-setup.yaml", "02-egress-direct.yaml", "05-policy-headers.yaml", "06-verify-headers.yaml"] {
         applied.apply(&workspace_root().join("filter-config").join(file)).unwrap_or_else(|error| panic!("{error}"));
     }
     applied.apply_text(extra, "extra").unwrap_or_else(|error| panic!("{error}"));
-    Derived::new(&applied).unwrap_or_else(|error| panic!("{error}"))
+    Derived::new(&applied, release).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The local parts of `envoy.yaml`.
@@ -41,7 +42,7 @@ fn parse_configuration(filter: &mut Value) {
 
 #[test]
 fn envoy_yaml_has_the_listeners_that_the_files_come_to() {
-    let resources = Resources::new(&derived(""), &local()).expect("local parts");
+    let resources = Resources::new(&derived(Release::V1_27, ""), &local()).expect("local parts");
     let text = std::fs::read_to_string(workspace_root().join("envoy.yaml")).expect("envoy.yaml");
     let envoy_yaml: Value = serde_yaml_ng::from_str(&text).expect("YAML");
     let written = envoy_yaml["static_resources"]["listeners"].as_array().expect("listeners");
@@ -81,13 +82,13 @@ spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]
   rules: [{from: [{source: {namespaces: [team-a, team-b]}}]}]
 ";
-    let mut resources = Resources::new(&derived(extra), &local()).expect("local parts");
+    let mut resources = Resources::new(&derived(Release::V1_30, extra), &local()).expect("local parts");
     let main = resources.listeners.iter_mut().find(|listener| listener["name"] == "main_internal").expect("main_internal");
     let chains = main["filter_chains"].as_array_mut().expect("chains");
     let names: Vec<Vec<Value>> =
         chains.iter_mut().map(|chain| http_filters(chain).iter().map(|filter| filter["name"].clone()).collect()).collect();
     let [egress, rbac, fault, cors, last, router] = [
-        "extensions.istio.io/wasmplugin/egress-direct.egress-filter",
+        "extensions.istio.io/trafficextension/egress-direct.egress-filter~istio-translated-wasmplugin",
         "envoy.filters.http.rbac",
         "envoy.filters.http.fault",
         "envoy.filters.http.cors",
