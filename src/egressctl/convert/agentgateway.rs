@@ -83,12 +83,16 @@ fn of_traffic<'d>(traffic: &At<'d>, name: &str, read: &mut Read, notes: &mut Not
             _ => elsewhere::tell_traffic(&field, notes),
         }
     }
-    if policy.request.is_empty() && policy.response.is_empty() {
+    if policy.request.is_empty() {
         policy.request = std::mem::take(&mut modifiers.request);
+    }
+    if policy.response.is_empty() {
         policy.response = std::mem::take(&mut modifiers.response);
     }
-    // Header modifiers come after the transformation, so they are a policy of their own behind it.
-    read.policies.extend([policy, modifiers].into_iter().filter(|policy| !policy.is_empty()));
+    // Else header modifiers come after the transformation of a request and before that of a response, so they are policies of their own.
+    let response = std::mem::take(&mut modifiers.response);
+    let before = Policy { name: format!("{name}-response-modifiers"), hosts: hosts.clone(), response, ..Policy::default() };
+    read.policies.extend([before, policy, modifiers].into_iter().filter(|policy| !policy.is_empty()));
 }
 
 fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option<Authorization> {
@@ -133,6 +137,14 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
         let errors = compile::errors(Place::Rule, item);
         if let (true, Some(source)) = (errors.is_empty(), item.node.as_str()) {
             differences(item, source, action, notes);
+            if let Some(name) = underscored_header(source) {
+                let message = format!(
+                    "header `{}`: this filter counts it as a line of `{}`, so that a condition on it alone has no counterpart",
+                    name.escape_debug(),
+                    name.replace('_', "-").escape_debug()
+                );
+                notes.add(item, Effect::Looser, message);
+            }
             kept.push(source.to_owned());
         }
         // All that a Require says must hold, what cannot be had among it.
@@ -159,6 +171,23 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
     Some(Authorization { action, expressions: kept })
 }
 
+/// A header with an underscore in its name, of those that an expression reads by a name that is written in it.
+fn underscored_header(source: &str) -> Option<&str> {
+    let names = source.match_indices("headers").filter_map(|(at, word)| {
+        let before = source.get(..at)?.strip_suffix("request.")?.trim_end();
+        // `"x_a" in request.headers`
+        let sought = before.strip_suffix("in").map(str::trim_end).and_then(|before| {
+            let quote = before.chars().last().filter(|last| matches!(last, '"' | '\''))?;
+            before.strip_suffix(quote)?.rsplit(quote).next()
+        });
+        // `request.headers["x_a"]`, `request.headers.x_a`, also optional
+        let after = source.get(at.saturating_add(word.len())..)?.trim_start_matches(['.', '[', '?', '(', ' ', '"', '\'']);
+        let read = after.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).next();
+        [sought, read].into_iter().flatten().find(|name| name.contains('_'))
+    });
+    names.into_iter().next()
+}
+
 /// Tells once what an expression means here that it does not there.
 fn differences<'d>(item: &At<'d>, source: &str, action: &str, notes: &mut Notes<'d>) {
     if action == "Deny" {
@@ -174,7 +203,7 @@ fn differences<'d>(item: &At<'d>, source: &str, action: &str, notes: &mut Notes<
         notes.once("path", item, message);
     }
     if source.contains("request.headers") {
-        let message = "a header on several lines: a Deny matches if it does for any line, an Allow or Require only if for all; AgentGateway looks at the first";
+        let message = "a header on several lines: a Deny matches if it does for any line, an Allow or Require only if for all; AgentGateway looks at the first; and `x_team` counts as a line of `x-team`";
         notes.once("headers", item, message);
     }
     if source.contains("source.identity") {
@@ -298,6 +327,24 @@ pub(super) fn check_transformations<'d>(sources: &[At<'d>], notes: &mut Notes<'d
                 "a second policy with `{name}`: here each applies in turn; where several are for one request, AgentGateway takes the one with the narrowest target"
             );
             notes.field(&second, Effect::Lost, message);
+        }
+    }
+    for source in sources {
+        let others = || sources.iter().filter(|other| !std::ptr::eq(other.node, source.node));
+        if let Some(modifiers) = source.at("spec.traffic.headerModifiers")
+            && others().any(|other| other.at("spec.traffic.transformation").is_some())
+        {
+            let message = "beside another policy's `transformation`: AgentGateway modifies headers after all transformations of a request, and before those of a response; here the policies apply in the order of the list";
+            notes.field(&modifiers, Effect::Looser, message);
+        }
+        let traffic = |other: &At<'_>, name: &str| other.at(&format!("spec.traffic.{name}")).is_some();
+        if source.text_at("spec.traffic.phase") == Some("PreRouting")
+            && ["authorization", "transformation", "headerModifiers"].iter().any(|name| traffic(source, name))
+            && others().any(|other| traffic(other, "authorization") && other.text_at("spec.traffic.phase") != Some("PreRouting"))
+            && let Some(phase) = source.at("spec.traffic.phase")
+        {
+            let message = "before the `authorization` of another policy, which so sees what this one made of the request, and is asked as well as this one's: here there is one phase";
+            notes.add(&phase, Effect::Looser, message);
         }
     }
 }

@@ -48,6 +48,9 @@ impl<'r> Reader<'r> {
             self.lost(at, format!("expected an object, got {}", at.node.kind()), notes).ok()?;
         }
         for field in at.fields() {
+            if matches!(field.name(), "from" | "to" | "when") && field.node.items().is_some_and(<[_]>::is_empty) {
+                self.lost(&field, "an empty list", notes).ok()?;
+            }
             match field.name() {
                 "from" => rule.from = self.alternatives(&field, "source", notes)?,
                 "to" => rule.to = self.alternatives(&field, "operation", notes)?,
@@ -169,7 +172,8 @@ impl<'r> Reader<'r> {
             Ok(subject) => subject,
             Err(why) => return self.lost(at, why, notes).map(|()| all),
         };
-        if at.get("values").is_none() && at.get("notValues").is_none() {
+        let is_given = |name: &str| at.get(name).is_some_and(|list| list.node.items().is_none_or(|items| !items.is_empty()));
+        if !is_given("values") && !is_given("notValues") {
             self.lost(at, "neither `values` nor `notValues`, which Istio refuses", notes)?;
         }
         for (name, negated) in [("values", false), ("notValues", true)] {

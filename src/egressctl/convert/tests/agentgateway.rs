@@ -88,6 +88,48 @@ fn header_modifiers_become_literals_behind_the_transformation() {
     let both = with(&format!(r#""traffic": {{{modifiers}, "transformation": {{"request": {{"remove": ["x"]}}}}}}"#));
     let names: Vec<_> = policies(&both).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
     assert_eq!(names, ["p", "p-header-modifiers"]);
+    // Of a response they come first: what the transformation removes stays removed.
+    let both = with(&format!(r#""traffic": {{{modifiers}, "transformation": {{"response": {{"remove": ["x-c"]}}}}}}"#));
+    let names: Vec<_> = policies(&both).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
+    assert_eq!(names, ["p-response-modifiers", "p"]);
+}
+
+#[test]
+fn what_several_policies_do_in_another_order_is_an_error() {
+    let allow = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["request.headers['x-tenant'] == 'a'"]}}}"#;
+    let modify = r#""traffic": {"headerModifiers": {"request": {"remove": ["x-a"]}}}"#;
+    let transform = r#""traffic": {"transformation": {"request": {"set": [{"name": "x-tenant", "value": "'b'"}]}}}"#;
+    let early = transform.replace(r#""traffic": {"#, r#""traffic": {"phase": "PreRouting", "#);
+    for (first, second, expected) in [
+        (early.as_str(), allow, Some("here there is one phase")),
+        (transform, allow, None),
+        (modify, transform, Some("after all transformations")),
+        (modify, allow, None),
+    ] {
+        let told = losses(&[with(first), with(second).replace(r#""name": "p""#, r#""name": "q""#)].join("\n---\n"));
+        assert_eq!(told.len(), usize::from(expected.is_some()), "{first} {second}: {told:?}");
+        assert!(told.iter().all(|told| told.starts_with("Looser ") && told.contains(expected.unwrap())), "{told:?}");
+    }
+}
+
+#[test]
+fn a_header_that_is_another_here_is_an_error() {
+    for (expression, is_told) in [
+        (r#"request.headers["x_admin"] == "1""#, true),
+        (r#"request.headers.x_admin == "1""#, true),
+        (r#"has(request.headers.x_admin)"#, true),
+        (r#"request.headers[?"x_admin"].orValue("") == "1""#, true),
+        (r#"!("x_a" in request.headers)"#, true),
+        (r#"request.headers["x-admin"] == "my_value" && "x-a" in request.headers"#, false),
+        (r#"request.path == "/a_b""#, false),
+    ] {
+        let told = losses(&with_rule("Allow", &[expression]));
+        assert_eq!(
+            told.iter().any(|told| told.starts_with("Looser ") && told.contains("alone has no counterpart")),
+            is_told,
+            "{expression}: {told:?}"
+        );
+    }
 }
 
 #[test]

@@ -385,6 +385,22 @@ fn a_dot_that_stands_for_more_in_istio_makes_an_allow_stricter() {
 }
 
 #[test]
+fn an_empty_list_and_a_header_that_is_another_here_are_lost() {
+    for rule in [
+        "{from: [], to: []}",
+        "{when: []}",
+        "{when: [{key: 'request.headers[x]', values: []}]}",
+        "{when: [{key: 'request.headers[x_team]', values: [good]}]}",
+    ] {
+        let text = format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, namespace: n}}, spec: {{targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: egress}}], action: ALLOW, rules: [{rule}]}}}}"
+        );
+        assert!(losses(&text).iter().any(|told| told.starts_with("Stricter ")), "{rule}: {:?}", notes(&text));
+        assert!(!Request { headers: vec![("x-team", "good")], ..Request::default() }.is_allowed_by(&engine(&text)), "{rule}");
+    }
+}
+
+#[test]
 fn names_in_messages_are_escaped() {
     let text = policy("DENY", r#"[{"a\e[31mb": [c]}]"#).replace("action:", "\"d\\e[2J\": 1\n  action:");
     let told = losses(&text);

@@ -72,6 +72,14 @@ impl Subject {
                 Err(format!("`{}` has no counterpart: `paths`, `hosts` and `methods` are for the request line", name.escape_debug()))
             }
             "" => Err("a header without a name, which Istio refuses".to_owned()),
+            _ if name.contains('_') => {
+                let other = name.replace('_', "-");
+                Err(format!(
+                    "`{}` alone has no counterpart: this filter counts it as a line of `{}`",
+                    name.escape_debug(),
+                    other.escape_debug()
+                ))
+            }
             _ => Ok(Subject::Header(name.to_ascii_lowercase())),
         }
     }
