@@ -188,27 +188,36 @@ fn underscored_header(source: &str) -> Option<&str> {
     names.into_iter().next()
 }
 
+/// What an expression means here that it does not in AgentGateway: what it reads, the topic, and the note.
+const DIFFERENCES: &[(&str, &str, &str)] = &[
+    ("request.host", "host", "`request.host` is lower-case, without port and final dot; in AgentGateway it is what the caller wrote"),
+    (
+        "request.path",
+        "path",
+        "a path that an origin may read in another way (`/a/../b`, `//`, `%2F`) is refused with 400 before any rule; AgentGateway passes it on. `pathSafety` relaxes that",
+    ),
+    (
+        "request.headers",
+        "headers",
+        "a header on several lines: a Deny matches if it does for any line, an Allow or Require only if for all; AgentGateway looks at the first; and `x_team` counts as a line of `x-team`",
+    ),
+    (
+        "source.identity",
+        "identity",
+        "`source.identity` is that of the certificate's only SPIFFE ID, of any trust domain unless `identity.trustDomains` lists them; of two IDs AgentGateway takes the first",
+    ),
+];
+
 /// Tells once what an expression means here that it does not there.
 fn differences<'d>(item: &At<'d>, source: &str, action: &str, notes: &mut Notes<'d>) {
     if action == "Deny" {
         let message = "a Deny whose expression errs, by a missing header or identity, denies; AgentGateway lets such a request through (`onError: Ignore` does so here)";
         notes.once("deny errors", item, message);
     }
-    if source.contains("request.host") {
-        let message = "`request.host` is lower-case, without port and final dot; in AgentGateway it is what the caller wrote";
-        notes.once("host", item, message);
-    }
-    if source.contains("request.path") {
-        let message = "a path that an origin may read in another way (`/a/../b`, `//`, `%2F`) is refused with 400 before any rule; AgentGateway passes it on. `pathSafety` relaxes that";
-        notes.once("path", item, message);
-    }
-    if source.contains("request.headers") {
-        let message = "a header on several lines: a Deny matches if it does for any line, an Allow or Require only if for all; AgentGateway looks at the first; and `x_team` counts as a line of `x-team`";
-        notes.once("headers", item, message);
-    }
-    if source.contains("source.identity") {
-        let message = "`source.identity` is that of the certificate's only SPIFFE ID, of any trust domain unless `identity.trustDomains` lists them; of two IDs AgentGateway takes the first";
-        notes.once("identity", item, message);
+    for (read, topic, message) in DIFFERENCES {
+        if source.contains(read) {
+            notes.once(topic, item, *message);
+        }
     }
 }
 
