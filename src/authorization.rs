@@ -133,7 +133,7 @@ fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Ve
         errors.extend(message.filter(|message| !errors.contains(message)));
         answer
     };
-    let choices = match Choices::of(&expression.uses().request_headers, action, view) {
+    let choices = match Choices::of(expression.uses(), action, view) {
         Choices::One => return once(view),
         Choices::TooMany => {
             errors.push(TOO_MANY.to_owned());
@@ -141,7 +141,7 @@ fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Ve
         }
         Choices::Several(choices) => choices,
     };
-    of_choices(action, choices.iter().map(|lines| once(&view.at_lines(lines))))
+    of_choices(action, choices.iter().map(|choice| once(&view.at(&choice.lines, choice.cookies))))
 }
 
 /// Asks an expression about one choice of lines; where there is no answer, the message says why.
@@ -152,9 +152,9 @@ fn ask_once(expression: &Expression, view: &View<'_>) -> (Answer, Option<String>
         Err(message) => (Answer::Error, Some(message)),
     };
     // Whatever the expression made of it.
-    match meter::is_breached() {
-        true => (Answer::NotAsked, message.or_else(|| Some(meter::PASSED.to_owned()))),
-        false => (answer, message),
+    match meter::breached() {
+        Some(breach) => (Answer::NotAsked, message.or_else(|| Some(breach.to_owned()))),
+        None => (answer, message),
     }
 }
 
@@ -309,6 +309,9 @@ pub(crate) fn ask_alone(rule: &Rule, view: &View<'_>) -> Said {
 
 fn asked(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, String)>) -> Answer {
     let mut messages = Vec::new();
+    if meter::is_request_exhausted() {
+        return Answer::NotAsked;
+    }
     meter::begin();
     let answer = rule.settled(rule.ask(view, &mut messages), view);
     // What the other expressions, or other lines of a header, have settled is no error of the rule.

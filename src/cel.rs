@@ -100,11 +100,13 @@ impl HeadersRead {
 pub(crate) struct Uses {
     pub(crate) reads: Reads,
     pub(crate) request_headers: HeadersRead,
+    /// Whether it reads a cookie by its name.
+    pub(crate) cookies: bool,
 }
 
 impl Default for Uses {
     fn default() -> Self {
-        Uses { reads: Reads::default(), request_headers: HeadersRead::Names(Vec::new()) }
+        Uses { reads: Reads::default(), request_headers: HeadersRead::Names(Vec::new()), cookies: false }
     }
 }
 
@@ -114,6 +116,8 @@ pub(crate) struct Expression {
     patterns: Vec<Compiled>,
     env: Arc<Env>,
     uses: Uses,
+    /// What asking it costs, where nothing that it reads is large.
+    weight: u64,
 }
 
 /// How an expression is evaluated.
@@ -124,6 +128,17 @@ enum Code {
     Value(lower::Text),
     /// A header's value of any other.
     Interpreted(IdedExpr),
+}
+
+impl Code {
+    /// Whether any of it is left to the interpreter.
+    fn is_interpreted(&self) -> bool {
+        match self {
+            Code::Rule(test) => test.is_interpreted(),
+            Code::Value(text) => text.is_interpreted(),
+            Code::Interpreted(_) => true,
+        }
+    }
 }
 
 impl fmt::Debug for Expression {
@@ -143,16 +158,23 @@ impl Expression {
         let mut mistakes = checked.mistakes;
         let mut patterns = Vec::new();
         prepare(&mut root, &mut patterns, &mut mistakes);
-        budget::meter(&mut root);
         if mistakes.is_empty() {
             mistakes.extend(wrong_result(&root, &checked.result, expected));
         }
         if mistakes.is_empty() {
             let code = match expected {
                 Expected::Rule => Code::Rule(lower::test(&root)),
-                Expected::Header => lower::text(&root).map_or(Code::Interpreted(root), Code::Value),
+                Expected::Header => lower::text(&root).map_or_else(
+                    || {
+                        let mut guarded = root.clone();
+                        budget::guard(&mut guarded);
+                        Code::Interpreted(guarded)
+                    },
+                    Code::Value,
+                ),
             };
-            return Ok(Expression { code, patterns, env, uses: checked.uses });
+            let weight = budget::weight(&root, code.is_interpreted());
+            return Ok(Expression { code, patterns, env, uses: checked.uses, weight });
         }
         let mut errors: Vec<ExprError> = mistakes
             .into_iter()
@@ -191,6 +213,9 @@ impl Expression {
     /// Evaluates a rule; an error says what is wrong with the request's data, without repeating it. [`meter`] goes on from
     /// where it is.
     pub(crate) fn matches(&self, view: &View<'_>) -> Result<bool, String> {
+        if !meter::spend(self.weight) {
+            return Err(eval::EXCEEDED.to_owned());
+        }
         match &self.code {
             Code::Rule(test) => run::test(test, self, view).map_err(|failure| failure.to_string()),
             Code::Value(_) | Code::Interpreted(_) => Err("not a rule".to_owned()),
@@ -199,6 +224,9 @@ impl Expression {
 
     /// Evaluates a header's value.
     pub(crate) fn header_value(&self, view: &View<'_>) -> Result<Vec<u8>, String> {
+        if !meter::spend(self.weight) {
+            return Err(eval::EXCEEDED.to_owned());
+        }
         match &self.code {
             Code::Value(text) => {
                 run::text(text, self, view).map(|value| value.into_owned().into_bytes()).map_err(|failure| failure.to_string())

@@ -69,13 +69,6 @@ pub(crate) fn is_value(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| (byte >= b' ' && byte != 0x7f) || byte == b'\t') && !blank(bytes.first()) && !blank(bytes.last())
 }
 
-/// Whether an origin may take one name for the other: CGI and its heirs read `x_caller` and `X-Caller` as one.
-pub(crate) fn same_to_some_origin(a: &[u8], b: &[u8]) -> bool {
-    let fold = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    // Most names of one length differ in their last letter already.
-    a.len() == b.len() && a.last().map(fold) == b.last().map(fold) && a.iter().zip(b).all(|(a, b)| a == b || fold(a) == fold(b))
-}
-
 #[cfg(test)]
 mod tests {
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
@@ -110,11 +103,5 @@ mod tests {
         ] {
             assert_eq!(is_value(value.as_bytes()), legal, "{value:?}");
         }
-    }
-
-    #[test]
-    fn underscores_are_hyphens_to_some() {
-        assert!(same_to_some_origin(b"X_Caller-Identity", b"x-caller-identity"));
-        assert!(!same_to_some_origin(b"x-caller", b"x-callers"));
     }
 }

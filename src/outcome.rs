@@ -89,6 +89,8 @@ pub struct ResponseOutcome<'a> {
     pub changes: Vec<Change<'a>>,
     /// Expressions that erred, by policy.
     pub errors: Vec<(usize, String)>,
+    /// The rules cost more than one response gets, so that some were not applied: it must not pass.
+    pub exhausted: bool,
 }
 
 impl ResponseOutcome<'_> {
@@ -142,6 +144,12 @@ pub enum Reason {
     NoAllowMatched,
     /// The path could be read in two ways.
     PathUnsafe,
+    /// The method could be read in two ways.
+    MethodUnsafe,
+    /// A header could be read in two ways, or takes others off on the way.
+    HeaderUnsafe,
+    /// What its rules would cost is more than one request gets.
+    LimitExceeded,
     /// The host is not that of the service which the caller dialled.
     HostMismatch,
     /// There is no one host.
@@ -154,7 +162,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in order.
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 14] = [
         Reason::AllowMatched,
         Reason::NoAllowRule,
         Reason::DenyMatched,
@@ -162,6 +170,9 @@ impl Reason {
         Reason::RequireNotMatched,
         Reason::NoAllowMatched,
         Reason::PathUnsafe,
+        Reason::MethodUnsafe,
+        Reason::HeaderUnsafe,
+        Reason::LimitExceeded,
         Reason::HostMismatch,
         Reason::BadHost,
         Reason::RewriteError,
@@ -179,6 +190,9 @@ impl Reason {
             Reason::RequireNotMatched => "require-not-matched",
             Reason::NoAllowMatched => "no-allow-matched",
             Reason::PathUnsafe => "path-unsafe",
+            Reason::MethodUnsafe => "method-unsafe",
+            Reason::HeaderUnsafe => "header-unsafe",
+            Reason::LimitExceeded => "limit-exceeded",
             Reason::HostMismatch => "host-mismatch",
             Reason::BadHost => "bad-host",
             Reason::RewriteError => "rewrite-error",

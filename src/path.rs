@@ -46,22 +46,26 @@ fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
         rest = after;
         match byte {
             b'/' if before == b'/' => return Some("empty segment"),
+            b'/' if escaped == b' ' => return Some("blank around a segment"),
             b'.' if before == b'/' => dots = true,
             b'\\' => return Some("backslash"),
             b';' => return Some("semicolon"),
             0..=b' ' | 0x7f..=0xff => return Some("control or non-ASCII byte"),
             b'%' => {
-                let Some((decoded, after)) = escape(after) else { return Some("invalid percent escape") };
+                let Some((decoded, behind)) = escape(after) else { return Some("invalid percent escape") };
                 match decoded {
+                    b' ' if before == b'/' => return Some("blank around a segment"),
                     b'/' | b'\\' | b'.' | b'%' | b';' => return Some("escaped delimiter"),
                     0..b' ' | 0x7f => return Some("escaped control byte"),
                     // The same to every reader that decodes (RFC 3986 section 6.2.2.2), and not to a rule's `startsWith`.
                     b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => return Some("escaped plain character"),
-                    // Decoders that do not mind read these as `/`, `.` and the like (RFC 3629 section 3).
-                    0xc0 | 0xc1 => return Some("overlong escape"),
+                    // Decoders that do not mind read these as `/`, `.` and the like (RFC 3629 section 3); five
+                    // and six bytes are an older form (RFC 2279 section 2).
+                    0xc0 | 0xc1 | 0xf5..=0xff => return Some("overlong escape"),
                     0x80..0xa0 if escaped == 0xe0 => return Some("overlong escape"),
                     0x80..0x90 if escaped == 0xf0 => return Some("overlong escape"),
-                    _ => rest = after,
+                    0xc2 | 0xe2 | 0xef if is_compatible(rest_of_escapes(decoded, behind)) => return Some("escaped look-alike"),
+                    _ => rest = behind,
                 }
                 (before, escaped) = (byte, decoded);
                 continue;
@@ -70,7 +74,35 @@ fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
         }
         (before, escaped) = (byte, 0);
     }
+    if escaped == b' ' {
+        return Some("blank around a segment");
+    }
     (dots && has_dot_segment(path)).then_some("dot segment")
+}
+
+/// A byte and up to two more that follow it in escapes, as one number: `0xefbc8f` for `%EF%BC%8F`.
+fn rest_of_escapes(first: u8, behind: &[u8]) -> u32 {
+    let (mut number, mut rest) = (u32::from(first), behind);
+    for _ in 0..if first < 0xe0 { 1 } else { 2 } {
+        let Some((byte, after)) = rest.strip_prefix(b"%").and_then(escape) else { return 0 };
+        (number, rest) = ((number << 8) | u32::from(byte), after);
+    }
+    number
+}
+
+/// Whether a character in UTF-8 becomes an ASCII one where an origin maps what looks alike: by
+/// Unicode's compatibility forms (UAX #15: small and fullwidth forms, dot leaders) or by the "best
+/// fit" of Windows' code pages (slashes, backslashes, the yen and won signs).
+fn is_compatible(utf8: u32) -> bool {
+    matches!(utf8,
+        // U+00A0, U+00A5
+        0xc2_a0 | 0xc2_a5
+        // U+2000 to U+200A, U+2024 to U+2026, U+2044, U+20A9
+        | 0xe2_80_80..=0xe2_80_8a | 0xe2_80_a4..=0xe2_80_a6 | 0xe2_81_84 | 0xe2_82_a9
+        // U+2215, U+2216, U+29F5, U+29F8, U+29F9
+        | 0xe2_88_95 | 0xe2_88_96 | 0xe2_a7_b5 | 0xe2_a7_b8 | 0xe2_a7_b9
+        // U+FE50 to U+FE6B, U+FF01 to U+FF5E, U+FFE5, U+FFE6
+        | 0xef_b9_90..=0xef_b9_ab | 0xef_bc_81..=0xef_bd_9e | 0xef_bf_a5 | 0xef_bf_a6)
 }
 
 fn lenient(path: &[u8]) -> Option<&'static str> {
@@ -109,7 +141,7 @@ fn escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
 }
 
 /// Percent-decodes once; what is no escape stays as it is.
-fn decode(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn decode(bytes: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((&byte, after)) = rest.split_first() {
@@ -144,9 +176,13 @@ mod tests {
             "/a/...",
             "/a/.well-known",
             "/a%20b",
+            "/a%20%20b/c",
+            "/%EF%BF%BD",
+            "/%E2%82%AC",
             "/%C3%A9",
             "/%E0%A4%A9",
             "/%E9",
+            "/%E2%82",
             "/zen?x=../..;\\%",
             "/~a",
             "/a:b@c",
@@ -191,6 +227,21 @@ mod tests {
             ("/a%C0%AE", "overlong escape"),
             ("/a%e0%80%af", "overlong escape"),
             ("/a%F0%80%80%AF", "overlong escape"),
+            ("/x%F8%80%80%80%AFadmin", "overlong escape"),
+            ("/%FC%80%80%80%80%AFadmin", "overlong escape"),
+            ("/%FF", "overlong escape"),
+            ("/a%EF%BC%8Fb", "escaped look-alike"),
+            ("/%ef%bc%8e%ef%bc%8e/x", "escaped look-alike"),
+            ("/%EF%BD%81dmin", "escaped look-alike"),
+            ("/%E2%80%A5/x", "escaped look-alike"),
+            ("/a%E2%88%95b", "escaped look-alike"),
+            ("/a%C2%A5b", "escaped look-alike"),
+            ("/admin%20", "blank around a segment"),
+            ("/admin%20/x", "blank around a segment"),
+            ("/..%20/x", "blank around a segment"),
+            ("/%20admin", "blank around a segment"),
+            ("/x/%20", "blank around a segment"),
+            ("/admin%20?x", "blank around a segment"),
             ("/a/../b", "dot segment"),
             ("/a/..", "dot segment"),
             ("/./a", "dot segment"),

@@ -21,11 +21,12 @@ pub use crate::audit::load::load_record;
 use crate::audit::{self, Record};
 use crate::authorization::{self, Judgement, Rule};
 use crate::cel::view::View;
-use crate::cel::{Expression, Phase};
+use crate::cel::{Expression, Phase, meter};
 use crate::config::{AuditLog, Config, ConfigError, HostBinding, Mode, PolicyConfig};
 use crate::identity::peer::{Caller, Callers};
 use crate::outcome::{Denial, Outcome, Reason, ResponseOutcome};
 use crate::path::{self, PathSafety};
+use crate::reading;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Reads, destination, host};
 use crate::transform::HeaderRules;
@@ -124,11 +125,16 @@ impl Engine {
     /// Decides about a request.
     #[must_use]
     pub fn decide<'a>(&'a self, facts: &'a Facts<'a>) -> Outcome<'a> {
+        meter::begin_request();
         let host = request_host(&facts.headers);
         let mut outcome = match self.admit(facts, &host) {
             Ok((host, groups)) => self.judge(facts, host, &groups),
             Err(denial) => Outcome::denied(denial, None),
         };
+        if meter::is_request_exhausted() {
+            let denied = Outcome::denied(Denial::forbidden(Reason::LimitExceeded), None);
+            outcome = Outcome { errors: outcome.errors, ..denied };
+        }
         if facts.failed() {
             outcome = Outcome::internal_error("host call failed");
         }
@@ -142,6 +148,7 @@ impl Engine {
     /// What to change of the response to a request that went on; the facts are the request's as it came.
     #[must_use]
     pub fn respond<'a>(&'a self, responding: &[u32], facts: &'a Facts<'a>, response: &Headers<'a>) -> ResponseOutcome<'a> {
+        meter::begin_request();
         let mut headers = response.clone();
         let mut outcome = ResponseOutcome::default();
         for (index, policy) in self.policies_at(responding) {
@@ -150,6 +157,7 @@ impl Engine {
             let applied = policy.response.apply(&mut headers, &mut outcome.changes, value_of);
             outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
         }
+        outcome.exhausted = meter::is_request_exhausted();
         outcome
     }
 
@@ -166,6 +174,9 @@ impl Engine {
             Ok(host) => &**host,
             Err(why) => return Err(Denial::bad_request(Reason::BadHost, why)),
         };
+        if let Some((reason, why)) = reading::objection(&facts.headers) {
+            return Err(Denial::bad_request(reason, why));
+        }
         let groups = self.index.groups(host);
         let path = facts.headers.first(b":path").unwrap_or_default();
         if let Some(why) = groups.path_safety().unwrap_or(self.path_safety).objection(path) {

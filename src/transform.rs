@@ -7,11 +7,17 @@ use std::borrow::Cow;
 
 use crate::cel::{Expected, Expression, Phase, meter};
 use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig};
-use crate::header_name::{is_token, is_value, same_to_some_origin};
+use crate::header_name::{is_token, is_value};
 use crate::outcome::Change;
 use crate::path::PathSafety;
+use crate::reading::name::same_to_some_origin;
 use crate::request::headers::Headers;
 use crate::request::{Reads, host};
+
+/// How many bytes of a value are made, checked and handed over in a step.
+const COPIED_A_STEP: usize = 16;
+/// How many lines are looked at in a step.
+const LINES_A_STEP: usize = 16;
 
 /// What is wrong with a value that the header cannot have.
 const ILLEGAL: &str = "no legal value of this header";
@@ -69,6 +75,13 @@ impl HeaderRules {
         value_of: impl Fn(&Headers<'a>, &Expression) -> Result<Vec<u8>, String>,
     ) -> Applied {
         let mut applied = Applied::default();
+        if meter::is_request_exhausted() {
+            return applied;
+        }
+        // Each rule may go through all lines.
+        let rules = self.add.len().saturating_add(self.set.len()).saturating_add(self.remove.len());
+        meter::begin();
+        meter::spend_on(rules.saturating_mul(headers.len()), LINES_A_STEP);
         let failed = &mut applied.errors;
         let evaluate = |headers: &Headers<'a>, rule: &'a HeaderValue| {
             if let Some(value) = &rule.constant {
@@ -77,9 +90,10 @@ impl HeaderRules {
             let (name, expression) = (&rule.name, &rule.value);
             meter::begin();
             let value = value_of(headers, expression).map_err(|error| format!("value of `{name}`: {error}"))?;
-            if meter::is_breached() {
-                return Err(format!("value of `{name}`: {}", meter::PASSED));
+            if let Some(breach) = meter::breached() {
+                return Err(format!("value of `{name}`: {breach}"));
             }
+            meter::spend_on(value.len(), COPIED_A_STEP);
             if is_legal(name, &value) { Ok(Cow::Owned(value)) } else { Err(format!("value of `{name}`: {ILLEGAL}")) }
         };
         for rule in &self.add {

@@ -1,6 +1,6 @@
 //! What a rule says of a request, expression by expression and line by line.
 
-use super::lines::Choices;
+use super::lines::{self, Choices};
 use super::{Answer, Rule, TOO_MANY, ask_once, of_choices};
 use crate::cel::explain::Explainable;
 use crate::cel::meter;
@@ -9,13 +9,11 @@ use crate::config::AuthorizationConfig;
 use crate::explain::{self, Choice, Expression, Step, Value, Variable};
 
 /// The answers of an expression that was asked.
-struct Asked {
+struct Asked<'a> {
     answer: Answer,
-    /// One for each choice of lines that was asked: with it, and without lines for the request as it is.
-    choices: Vec<(Vec<ChosenLineOwned>, Answer, Option<String>)>,
+    /// One for each reading that was asked about: with it, and without lines for the request as it is.
+    choices: Vec<(lines::Choice<'a>, Answer, Option<String>)>,
 }
-
-type ChosenLineOwned = (String, Vec<u8>);
 
 impl Rule {
     /// Asks the rule as it is asked to decide, and says what each part of it is.
@@ -36,7 +34,7 @@ impl Rule {
             let asked = asked.next();
             let choices = match (&asked, &explainable) {
                 (Some(asked), Some(explainable)) => {
-                    asked.choices.iter().map(|(lines, answer, message)| choice(explainable, view, lines, *answer, message)).collect()
+                    asked.choices.iter().map(|(reading, answer, message)| choice(explainable, view, reading, *answer, message)).collect()
                 }
                 (None, Some(explainable)) => vec![Choice { lines: Vec::new(), step: explainable.not_needed() }],
                 (_, None) => Vec::new(),
@@ -58,43 +56,44 @@ impl Rule {
     }
 
     /// As [`ask`](super::ask) does, keeping the answer about each choice.
-    fn ask_each(&self, expression: &crate::cel::Expression, view: &View<'_>) -> Asked {
-        let lines = match Choices::of(&expression.uses().request_headers, self.action, view) {
-            Choices::One => vec![Vec::new()],
+    fn ask_each<'a>(&self, expression: &'a crate::cel::Expression, view: &View<'a>) -> Asked<'a> {
+        let readings = match Choices::of(expression.uses(), self.action, view) {
+            Choices::One => vec![lines::Choice::default()],
             Choices::TooMany => {
                 let answer = Answer::NotAsked;
-                return Asked { answer, choices: vec![(Vec::new(), answer, Some(TOO_MANY.to_owned()))] };
+                return Asked { answer, choices: vec![(lines::Choice::default(), answer, Some(TOO_MANY.to_owned()))] };
             }
             Choices::Several(choices) => choices,
         };
         let mut choices = Vec::new();
-        let mut once = |lines: &Vec<ChosenLine<'_>>| {
-            let (answer, message) = ask_once(expression, &view.at_lines(lines));
-            let owned = lines.iter().map(|line| (line.name.to_owned(), line.value.to_vec())).collect();
-            choices.push((owned, answer, message));
+        let once = |reading: lines::Choice<'a>| {
+            let (answer, message) = ask_once(expression, &view.at(&reading.lines, reading.cookies));
+            choices.push((reading, answer, message));
             answer
         };
-        let answer = match lines.as_slice() {
-            [only] => once(only),
-            lines => of_choices(self.action, lines.iter().map(once)),
+        let answer = if readings.len() == 1 {
+            readings.into_iter().map(once).next().unwrap_or(Answer::NotAsked)
+        } else {
+            of_choices(self.action, readings.into_iter().map(once))
         };
         Asked { answer, choices }
     }
 }
 
-fn choice(whole: &Explainable, view: &View<'_>, lines: &[ChosenLineOwned], answer: Answer, message: &Option<String>) -> Choice {
+fn choice(whole: &Explainable, view: &View<'_>, reading: &lines::Choice<'_>, answer: Answer, message: &Option<String>) -> Choice {
     let value = match (answer, message) {
         (Answer::Yes, _) => Value::Known("true".to_owned()),
         (Answer::No, _) => Value::Known("false".to_owned()),
         (Answer::Error | Answer::NotAsked, message) => Value::Error(message.clone().unwrap_or_default()),
     };
-    let chosen: Vec<ChosenLine<'_>> = lines.iter().map(|(name, value)| ChosenLine { name, value }).collect();
     let step = match message.as_deref() {
         Some(TOO_MANY) => Step { value, ..whole.not_needed() },
-        _ => whole.explain(&view.at_lines(&chosen), value),
+        _ => whole.explain(&view.at(&reading.lines, reading.cookies), value),
     };
-    let lines = lines.iter().map(|(name, value)| Variable { name: name.clone(), value: crate::cel::explain::of_bytes(value) });
-    Choice { lines: lines.collect(), step }
+    let line = |line: &ChosenLine<'_>| Variable { name: line.name.to_string(), value: crate::cel::explain::of_bytes(line.value) };
+    let cookies = reading.cookies.to_string();
+    let cookies = (!cookies.is_empty()).then(|| Variable { name: "cookies".to_owned(), value: cookies });
+    Choice { lines: reading.lines.iter().map(line).chain(cookies).collect(), step }
 }
 
 impl From<Answer> for explain::Answer {

@@ -33,7 +33,7 @@ pub(crate) struct Scene<'a> {
 impl Scene<'_> {
     /// Shows it to an expression.
     pub(crate) fn view<T>(&self, phase: Phase, run: impl FnOnce(&View<'_>) -> T) -> T {
-        meter::begin();
+        meter::begin_request();
         let source = Given {
             peer_principal: self.caller,
             filter_chain_name: self.service,
@@ -53,8 +53,8 @@ impl Scene<'_> {
         let plain = View::new(&facts, &callers).with_request(&request);
         let of = |(name, index): &(&'_ str, usize)| plain.request_headers().values(name).nth(*index);
         let chosen: Vec<ChosenLine<'_>> =
-            self.chosen.iter().filter_map(|chosen| Some(ChosenLine { name: chosen.0, value: of(chosen)? })).collect();
-        let view = plain.at_lines(&chosen);
+            self.chosen.iter().filter_map(|chosen| Some(ChosenLine { name: chosen.0.into(), value: of(chosen)? })).collect();
+        let view = plain.at(&chosen, crate::reading::cookie::Reading::default());
         run(&if phase == Phase::Response { view.with_response(&response) } else { view })
     }
 }
@@ -73,27 +73,35 @@ impl Agreement {
         let expression = Expression::compile(source, phase, expected)?;
         let (mut root, _) = parse(source)?;
         prepare(&mut root, &mut Vec::new(), &mut Vec::new());
-        budget::meter(&mut root);
+        budget::guard(&mut root);
         Ok(Agreement { expression, root, expected })
     }
 
     /// What the lowered form gives.
     pub(crate) fn ours(&self, view: &View<'_>) -> Result<Vec<u8>, String> {
-        meter::begin();
+        meter::begin_request();
         match self.expected {
-            Expected::Rule => self.expression.matches(view).map(|value| vec![u8::from(value)]),
-            Expected::Header => self.expression.header_value(view),
+            Expected::Rule => held(self.expression.matches(view).map(|value| vec![u8::from(value)])),
+            Expected::Header => held(self.expression.header_value(view)),
         }
     }
 
     /// What the interpreter gives.
     pub(crate) fn theirs(&self, view: &View<'_>) -> Result<Vec<u8>, String> {
         let Expression { env, patterns, .. } = &self.expression;
-        meter::begin();
+        meter::begin_request();
         match self.expected {
-            Expected::Rule => eval::rule(&self.root, env, view, patterns).map(|value| vec![u8::from(value)]),
-            Expected::Header => eval::header(&self.root, env, view, patterns),
+            Expected::Rule => held(eval::rule(&self.root, env, view, patterns).map(|value| vec![u8::from(value)])),
+            Expected::Header => held(eval::header(&self.root, env, view, patterns)),
         }
+    }
+}
+
+/// What holds of a value: none does, where the request passed a limit or cannot be read.
+fn held(value: Result<Vec<u8>, String>) -> Result<Vec<u8>, String> {
+    match meter::breached() {
+        Some(breach) => value.and(Err(breach.to_owned())),
+        None => value,
     }
 }
 

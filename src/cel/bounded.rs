@@ -39,7 +39,10 @@ pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
 type Evaluated<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
 fn text<'a>(function: &str, value: &'a (dyn Val + '_)) -> Result<&'a str, ExecutionError> {
-    value.downcast_ref::<CelString<'_>>().map(CelString::inner).ok_or_else(|| ExecutionError::function_error(function, "expected a string"))
+    value.downcast_ref::<CelString<'_>>().map(CelString::inner).ok_or_else(|| {
+        super::meter::unreadable();
+        ExecutionError::function_error(function, "expected a string")
+    })
 }
 
 /// A count that may be left out; one below zero is no bound.

@@ -1,89 +1,76 @@
-//! What one evaluation may cost. The length of a policy's expression bounds what is evaluated once; what a loop makes of it
-//! depends on the request, whose sender could else buy memory and time: `request.headers.map(a, request.headers.map(b,
-//! request.path + "x"))` copies a path for each pair of headers.
+//! What an expression is charged for, put into its tree once it is checked.
 //!
-//! [`meter`] puts the meter into an expression once it is checked: `@range(@budget, x)` around what a loop goes over,
-//! `@made(@budget, x)` around what a loop's body makes, and `@add(@budget, a, b)` for `a + b`. `@budget` is a name that no
-//! source can spell; it stands for the [`Budget`] of the evaluation at hand.
+//! The length of a policy's expression bounds what is evaluated once; what a loop or a function makes of it depends on the
+//! request, whose sender could otherwise buy memory and time: `request.headers.map(a, request.headers.map(b, request.path +
+//! "x"))` copies a path for each pair of headers. So [`guard`] puts calls into the tree that spend from the
+//! [`meter`](super::meter): `@range(n, x)` around what a loop goes over, `@made(x)` around what a loop's body makes,
+//! `@read(n, x)` around what a function reads, and `@add(a, b)` for `a + b`.
+//!
+//! It also puts calls there that tell what cannot be read from what is not there (`strict`).
 
+mod strict;
 #[cfg(test)]
 mod tests;
 
-use std::any::Any;
-use std::sync::OnceLock;
-
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, operators as op};
-use cel::common::types::{BYTES_TYPE, CelBytes, CelList, CelMap, CelOptional, CelString, DYN_TYPE, Type};
-use cel::common::value::{CowVal, StaticVal, Val};
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators as op};
+use cel::common::types::{CelBytes, CelInt, CelList, CelMap, CelOptional, CelString, DYN_TYPE, INT_TYPE};
+use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
 use super::bounded::MAX_TEXT;
-use super::meter;
-use crate::request::headers::Headers;
+use super::meter::{self, BYTES_A_STEP, units};
+use super::{PATTERN, functions};
 
-/// How many bytes made cost as much as a step: at most 6.4 MB are made in one evaluation.
-const UNIT: usize = 64;
-/// A step costs one more for each of these bytes of the request, since it may look at all of them.
-const LOOKED_AT: usize = 4096;
+/// What evaluating one part of an expression costs.
+const PART: i64 = 2;
 /// How deep a value's size is counted; none that an expression makes is as deep.
 const MAX_NESTING: usize = 256;
 
-/// The name that stands for the budget.
-pub(super) const NAME: &str = "@budget";
 /// `+`, bounded.
-pub(super) const ADD: &str = "@add";
+const ADD: &str = "@add";
 const MADE: &str = "@made";
+const RANGE: &str = "@range";
+const READ: &str = "@read";
 /// Stands among the accumulators where nothing is accumulated. No name is this.
 const BOUND: &str = "@bound";
-const RANGE: &str = "@range";
-/// What may double a text, wherever it is called.
-const GROWING: &[&str] = &["quote", "strings.quote"];
-/// What takes so long over a text that reading it costs as much as making it: patterns are matched by the simplest engine.
-const SLOW: &[&str] = &["matches", "regexReplace"];
 
-/// The CEL type of a budget. No expression can name it or make one.
-const TYPE: Type = Type::new_unspecified_type("budget");
-
-/// What a step costs; what is spent is the [`meter`](super::meter)'s.
-#[derive(Debug, Default)]
-pub(super) struct Budget {
-    step: OnceLock<u64>,
-}
-
-impl Budget {
-    /// Sets what a step costs, the first time it is asked for.
-    pub(super) fn weigh(&self, request: &Headers<'_>) -> &Self {
-        self.step.get_or_init(|| {
-            let bytes = request.lines().fold(0_usize, |sum, (name, value)| sum.saturating_add(name.len()).saturating_add(value.len()));
-            units(bytes, LOOKED_AT).saturating_add(1)
-        });
-        self
-    }
-
-    fn step(&self) -> u64 {
-        self.step.get().copied().unwrap_or(1)
-    }
-
-    fn spend(cost: u64) -> Result<(), ExecutionError> {
-        if meter::spend(cost) { Ok(()) } else { Err(ExecutionError::function_error("@budget", "exceeded")) }
+/// How many bytes of its arguments a function reads for a step: by what it does with each byte.
+fn bytes_a_step(function: &str) -> i64 {
+    match function {
+        "startsWith" | "endsWith" | "size" | "matches" => 64,
+        "contains" | "bytes" | "string" | "stripPrefix" | "stripSuffix" => 32,
+        "@replace" | "query" | "setQuery" | "addQuery" | "reverse" | "format" | "quote" | "strings.quote" | "regexReplace"
+        | "form.decode" | "form.encode" | "json" | "toJson" => 2,
+        _ => 8,
     }
 }
 
-fn units(bytes: usize, unit: usize) -> u64 {
-    bytes.checked_div(unit).and_then(|units| u64::try_from(units).ok()).unwrap_or(u64::MAX)
+/// Puts the guards into an expression that is checked, and of bounded depth.
+pub(super) fn guard(root: &mut IdedExpr) {
+    Guard { accumulators: Vec::new() }.expr(root);
 }
 
-/// Puts the meter into an expression that is checked, and of bounded depth.
-pub(super) fn meter(root: &mut IdedExpr) {
-    Meter { accumulators: Vec::new() }.expr(root);
+/// The number of parts of an expression, without those of the loops in it, whose turns are charged for them.
+fn parts(node: &IdedExpr) -> i64 {
+    let below = match &node.expr {
+        Expr::Comprehension(c) => parts(&c.iter_range).saturating_add(parts(&c.accu_init)).saturating_add(parts(&c.result)),
+        _ => super::limits::children(node).into_iter().fold(0, |sum: i64, child| sum.saturating_add(parts(child))),
+    };
+    below.saturating_add(1)
 }
 
-struct Meter {
+/// What evaluating an expression costs, where nothing is large: some steps a part where it is left to the interpreter.
+pub(super) fn weight(root: &IdedExpr, is_interpreted: bool) -> u64 {
+    let parts = u64::try_from(parts(root)).unwrap_or(u64::MAX);
+    if is_interpreted { parts.saturating_mul(PART.unsigned_abs()) } else { parts.div_euclid(4) }
+}
+
+struct Guard {
     /// The accumulators of the loops around, innermost last.
     accumulators: Vec<String>,
 }
 
-impl Meter {
+impl Guard {
     fn expr(&mut self, node: &mut IdedExpr) {
         match &mut node.expr {
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => {}
@@ -92,17 +79,8 @@ impl Meter {
                 for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
                     self.expr(part);
                 }
-                if call.func_name == op::ADD && call.args.len() == 2 {
-                    // The interpreter appends to the list that a `map` or `filter` makes where it sees its own `+`.
-                    if !self.accumulates(&call.args) {
-                        ADD.clone_into(&mut call.func_name);
-                        call.args.insert(0, budget());
-                    }
-                } else if (!self.accumulators.is_empty() && !is_operator(&call.func_name)) || GROWING.contains(&call.func_name.as_str()) {
-                    if SLOW.contains(&call.func_name.as_str()) {
-                        call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(|part| self.kept(part));
-                    }
-                    wrap(node, MADE);
+                if self.call(call) {
+                    wrap(node, MADE, None);
                 }
             }
             Expr::List(list) => {
@@ -125,22 +103,48 @@ impl Meter {
         }
     }
 
-    /// What a list or map keeps, which is a copy of what was a variable's, or what a [`SLOW`] function reads.
+    /// Guards a call whose parts are guarded; says whether what it makes is to be charged, too.
+    fn call(&mut self, call: &mut CallExpr) -> bool {
+        if call.func_name == op::ADD && call.args.len() == 2 {
+            // The interpreter appends to the list that a `map` or `filter` makes where it sees its own `+`.
+            if !self.accumulates(&call.args) {
+                ADD.clone_into(&mut call.func_name);
+            }
+            return false;
+        }
+        let looped = !self.accumulators.is_empty();
+        if is_operator(&call.func_name) {
+            // What operators compare may be large, and in a loop they do so again and again.
+            if looped && matches!(call.func_name.as_str(), op::EQUALS | op::NOT_EQUALS | op::IN) {
+                call.args.iter_mut().filter(|part| may_be_large(part)).for_each(|part| wrap(part, READ, Some(8)));
+            }
+            strict::operator(call);
+            return false;
+        }
+        let weight = bytes_a_step(&call.func_name);
+        strict::function(call);
+        let called_on = call.target.as_deref_mut().filter(|target| !functions::is_namespace(target, &call.func_name));
+        called_on.into_iter().chain(&mut call.args).filter(|part| may_be_large(part)).for_each(|part| wrap(part, READ, Some(weight)));
+        looped || matches!(call.func_name.as_str(), "quote" | "strings.quote")
+    }
+
+    /// What a list or map keeps, which is a copy of what was a variable's.
     fn kept(&self, node: &mut IdedExpr) {
         let copied = match &node.expr {
-            Expr::Ident(name) => !name.starts_with(super::PATTERN),
+            Expr::Ident(name) => !name.starts_with(PATTERN),
             Expr::Select(_) => true,
             Expr::Call(call) => call.func_name != MADE && call.func_name != ADD,
             _ => false,
         };
         if copied && !self.accumulators.is_empty() {
-            wrap(node, MADE);
+            wrap(node, MADE, None);
         }
     }
 
     fn comprehension(&mut self, comprehension: &mut ComprehensionExpr) {
+        let turn = parts(&comprehension.loop_cond).saturating_add(parts(&comprehension.loop_step));
         self.expr(&mut comprehension.iter_range);
-        wrap(&mut comprehension.iter_range, RANGE);
+        wrap(&mut comprehension.iter_range, RANGE, Some(turn.saturating_mul(PART)));
         self.expr(&mut comprehension.accu_init);
         self.accumulators.push(comprehension.accu_var.clone());
         self.expr(&mut comprehension.loop_cond);
@@ -160,14 +164,26 @@ impl Meter {
     }
 }
 
-fn budget() -> IdedExpr {
-    IdedExpr { id: 0, expr: Expr::Ident(NAME.to_owned()) }
+/// Whether a part may have a large value, which has not been charged to whoever reads it.
+fn may_be_large(node: &IdedExpr) -> bool {
+    match &node.expr {
+        Expr::Ident(name) => !name.starts_with('@'),
+        Expr::Select(select) => !select.test,
+        Expr::Call(call) => !is_operator(&call.func_name) || matches!(call.func_name.as_str(), op::INDEX | op::CONDITIONAL),
+        Expr::Comprehension(_) | Expr::List(_) | Expr::Map(_) => true,
+        Expr::Unspecified | Expr::Literal(_) | Expr::Struct(_) => false,
+    }
 }
 
-fn wrap(node: &mut IdedExpr, function: &str) {
+fn literal(number: i64) -> IdedExpr {
+    IdedExpr { id: 0, expr: Expr::Literal(LiteralValue::Int(number.into())) }
+}
+
+fn wrap(node: &mut IdedExpr, function: &str, number: Option<i64>) {
     let id = node.id;
     let inner = std::mem::take(node);
-    *node = IdedExpr { id, expr: Expr::Call(CallExpr { func_name: function.to_owned(), target: None, args: vec![budget(), inner] }) };
+    let args = number.map(literal).into_iter().chain([inner]).collect();
+    *node = IdedExpr { id, expr: Expr::Call(CallExpr { func_name: function.to_owned(), target: None, args }) };
 }
 
 /// Whether a call is an operator's, which makes nothing large. Their names are of no letters, or those of the macros' inner
@@ -176,53 +192,59 @@ fn is_operator(name: &str) -> bool {
     name == op::NOT_STRICTLY_FALSE || name == op::IN || !name.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// Declares the functions that the meter uses.
+/// Declares the functions that the guards use.
 pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
-    env.add_overload(ADD, "budget_add", vec![TYPE, DYN_TYPE, DYN_TYPE], add)?;
-    env.add_overload(MADE, "budget_made", vec![TYPE, DYN_TYPE], made)?;
-    env.add_overload(RANGE, "budget_range", vec![TYPE, DYN_TYPE], range)
+    env.add_overload(ADD, "budget_add", vec![DYN_TYPE, DYN_TYPE], add)?;
+    env.add_overload(MADE, "budget_made", vec![DYN_TYPE], made)?;
+    env.add_overload(RANGE, "budget_range", vec![INT_TYPE, DYN_TYPE], range)?;
+    env.add_overload(READ, "budget_read", vec![INT_TYPE, DYN_TYPE], read)?;
+    strict::extension(env)
 }
 
 type Evaluated<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
-fn spend(budget: &CowVal<'_, '_>, cost: impl FnOnce(&Budget) -> u64) -> Result<(), ExecutionError> {
-    let missing = || ExecutionError::function_error("@budget", "expected a budget");
-    let budget = budget.downcast_ref::<Budget>().ok_or_else(missing)?;
-    Budget::spend(cost(budget))
+fn spend(cost: u64) -> Result<(), ExecutionError> {
+    if meter::spend(cost) { Ok(()) } else { Err(meter::exceeded()) }
 }
 
 fn made<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
-    let [budget, value] = pair(arguments)?;
-    spend(&budget, |budget| budget.step().saturating_add(units(size(value.as_ref(), MAX_NESTING), UNIT)))?;
+    let [value] = taken(arguments)?;
+    spend(units(size(value.as_ref(), MAX_NESTING), BYTES_A_STEP).saturating_add(1))?;
     Ok(value)
 }
 
 fn range<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
-    let [budget, value] = pair(arguments)?;
-    let steps = value.as_sizer().and_then(|sizer| u64::try_from(*sizer.size().inner()).ok()).unwrap_or(0);
-    let cost = |budget: &Budget| steps.saturating_mul(budget.step()).saturating_add(units(size(value.as_ref(), MAX_NESTING), UNIT));
-    spend(&budget, cost)?;
+    let [turn, value] = taken(arguments)?;
+    let turns = value.as_sizer().and_then(|sizer| u64::try_from(*sizer.size().inner()).ok()).unwrap_or(0);
+    let cost = turns.saturating_mul(u64::try_from(number(&turn)).unwrap_or(u64::MAX));
+    spend(cost.saturating_add(units(size(value.as_ref(), MAX_NESTING), BYTES_A_STEP)))?;
     Ok(value)
 }
 
+fn read<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+    let [bytes_a_step, value] = taken(arguments)?;
+    let bytes_a_step = usize::try_from(number(&bytes_a_step)).unwrap_or(1);
+    if meter::spend_on(size(value.as_ref(), MAX_NESTING), bytes_a_step) { Ok(value) } else { Err(meter::exceeded()) }
+}
+
+fn number(value: &CowVal<'_, '_>) -> i64 {
+    value.downcast_ref::<CelInt>().map_or(i64::MAX, |number| *number.inner())
+}
+
 fn add<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
-    let [budget, left, right] = <[CowVal<'b, 'v>; 3]>::try_from(arguments).map_err(|given| count(3, &given))?;
-    let sum = left.as_adder().ok_or_else(|| ExecutionError::function_error("+", "no such overload"))?;
+    let [left, right] = taken(arguments)?;
+    let sum = left.as_adder().ok_or_else(|| strict::unfit("+"))?;
     let bytes = size(left.as_ref(), MAX_NESTING).saturating_add(size(right.as_ref(), MAX_NESTING));
     if bytes > MAX_TEXT && left.downcast_ref::<CelList<'v>>().is_none() {
         meter::breach();
         return Err(ExecutionError::function_error("+", "the result passes the limit"));
     }
-    spend(&budget, |_| units(bytes, UNIT))?;
-    Ok(CowVal::Owned(sum.add(right.as_ref())?.into_owned()))
+    spend(units(bytes, BYTES_A_STEP))?;
+    sum.add(right.as_ref()).map(|sum| CowVal::Owned(sum.into_owned())).map_err(strict::unreadable)
 }
 
-fn pair<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<[CowVal<'b, 'v>; 2], ExecutionError> {
-    arguments.try_into().map_err(|given: Vec<_>| count(2, &given))
-}
-
-fn count(expected: usize, given: &[CowVal<'_, '_>]) -> ExecutionError {
-    ExecutionError::invalid_argument_count(expected, given.len())
+fn taken<'b, 'v, const N: usize>(arguments: Vec<CowVal<'b, 'v>>) -> Result<[CowVal<'b, 'v>; N], ExecutionError> {
+    arguments.try_into().map_err(|given: Vec<_>| ExecutionError::invalid_argument_count(N, given.len()))
 }
 
 /// About how many bytes a value takes; a text that is borrowed counts as if it were copied.
@@ -247,29 +269,3 @@ fn size(value: &(dyn Val + '_), nesting: usize) -> usize {
     }
     0
 }
-
-impl Val for Budget {
-    fn get_type(&self) -> &Type {
-        static THE_TYPE: Type = TYPE;
-        &THE_TYPE
-    }
-
-    fn cel_type() -> &'static Type {
-        // Only asked by macros that this type is not used with.
-        &BYTES_TYPE
-    }
-
-    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
-    where
-        Self: 'v,
-    {
-        // What is spent is the meter's, and so the same for a copy.
-        Box::new(Budget { step: self.step.clone() })
-    }
-
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
-    }
-}
-
-impl StaticVal for Budget {}

@@ -199,6 +199,7 @@ impl Checker {
             self.read_header(headers, None);
             return headers.view();
         }
+        self.uses.cookies |= call.func_name == "cookie";
         let headers = if call.func_name == "cookie" { self.headers_operand(target) } else { None };
         // A cookie is looked for on every line.
         let mut arguments = vec![headers.map_or_else(|| self.expr(target), |headers| headers.view())];

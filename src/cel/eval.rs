@@ -8,7 +8,6 @@ use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 
-use super::budget::{self, Budget};
 use super::check::string_literal;
 use super::limits::children;
 use super::meter;
@@ -21,12 +20,11 @@ use super::view::View;
 pub(super) struct Names<'a> {
     view: &'a View<'a>,
     patterns: &'a [Compiled],
-    budget: Budget,
 }
 
 impl<'a> Names<'a> {
     pub(super) fn new(view: &'a View<'a>, patterns: &'a [Compiled]) -> Self {
-        Names { view, patterns, budget: Budget::default() }
+        Names { view, patterns }
     }
 }
 
@@ -35,9 +33,6 @@ impl VariableResolver for Names<'_> {
         if let Some(index) = name.strip_prefix(super::PATTERN) {
             let compiled = self.patterns.get(index.parse::<usize>().ok()?)?;
             return Some(CowVal::Borrowed(compiled));
-        }
-        if name == budget::NAME {
-            return Some(CowVal::Borrowed(self.budget.weigh(self.view.request())));
         }
         // The interpreter asks for `request.path` before it asks for `request`: answering saves it the steps. What is
         // not there is left to those steps, which end in an error that says what is missing.
@@ -88,7 +83,10 @@ fn evaluate<T>(
 pub(super) fn rule(root: &IdedExpr, env: &Arc<Env>, view: &View<'_>, patterns: &[Compiled]) -> Result<bool, String> {
     evaluate(root, env, view, patterns, |value| match value.downcast_ref::<CelBool>() {
         Some(found) => Ok(*found.inner()),
-        None => Err(format!("the result is {}, not a bool", value.get_type().name())),
+        None => {
+            meter::unreadable();
+            Err(format!("the result is {}, not a bool", value.get_type().name()))
+        }
     })
 }
 

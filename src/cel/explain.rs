@@ -93,15 +93,14 @@ fn walk(part: &Part, context: &Context<'_, '_>) -> (Step, Found) {
 }
 
 fn evaluate<'c, 'v>(part: &'c Part, context: &'c Context<'_, 'v>) -> Result<CowVal<'c, 'v>, String> {
-    meter::begin();
+    meter::begin_request();
     let outcome = cel::Value::resolve_val(&part.node, context);
     if meter::is_exceeded() {
         return Err(eval::EXCEEDED.to_owned());
     }
     match outcome {
         Err(error) => Err(eval::describe(&error, &part.node)),
-        Ok(_) if meter::is_breached() => Err(meter::PASSED.to_owned()),
-        Ok(value) => Ok(value),
+        Ok(value) => meter::breached().map_or(Ok(value), |breach| Err(breach.to_owned())),
     }
 }
 

@@ -10,6 +10,11 @@ mod member;
 #[cfg(test)]
 mod standard;
 
+use std::borrow::Cow;
+
+use cel::IdedExpr;
+use cel::common::ast::Expr;
+
 use self::global::GLOBAL;
 use self::member::MEMBER;
 use super::types::Type;
@@ -59,6 +64,25 @@ impl Sig {
             Sig::HeaderLists => Type::HeaderLists,
             Sig::Ip => Type::Ip,
             Sig::Cidr => Type::Cidr,
+        }
+    }
+
+    /// The names that values' own types have.
+    fn kinds(self) -> &'static str {
+        match self {
+            Sig::Any => "",
+            Sig::Bool => "bool",
+            Sig::Int => "int",
+            Sig::Uint => "uint",
+            Sig::Double => "double",
+            Sig::Str => "string",
+            Sig::Bytes => "bytes",
+            Sig::Type => "type",
+            Sig::List | Sig::Strings => "list",
+            Sig::Map | Sig::TextMap | Sig::Headers | Sig::HeaderLists => "map",
+            Sig::Optional => "optional_type",
+            Sig::Ip => "net.IP",
+            Sig::Cidr => "net.CIDR",
         }
     }
 }
@@ -124,6 +148,62 @@ pub(crate) fn result(style: Style, name: &str, arguments: &[Type]) -> Option<Typ
             && parameters.iter().zip(arguments).all(|(parameter, argument)| argument.fits(&parameter.to_type()))
     });
     fitting.map(|(_, _, result)| result.to_type()).reduce(Type::join)
+}
+
+/// Whether what a call is called on is part of the function's name: `math` in `math.abs(x)`.
+pub(crate) fn is_namespace(target: &IdedExpr, name: &str) -> bool {
+    spelled(target).is_some_and(|namespace| exists(Style::Global, &format!("{namespace}.{name}")))
+}
+
+/// The overloads that a call may be of: its style, with the function's whole name.
+fn called<'n>(target: Option<&IdedExpr>, name: &'n str) -> (Style, Cow<'n, str>) {
+    // Some are called by names of their own once they are checked.
+    let name = name.strip_prefix('@').unwrap_or(name);
+    match target {
+        None => (Style::Global, Cow::Borrowed(name)),
+        Some(target) if is_namespace(target, name) => {
+            (Style::Global, Cow::Owned(format!("{}.{name}", spelled(target).unwrap_or_default())))
+        }
+        Some(_) => (Style::Member, Cow::Borrowed(name)),
+    }
+}
+
+/// The types that a function takes in each place (a member's target first), as values have them, with blanks between them;
+/// empty where it takes any. Nothing where there is no such function.
+pub(crate) fn kinds(target: Option<&IdedExpr>, name: &str, arguments: usize) -> Option<Vec<String>> {
+    let (style, name) = called(target, name);
+    let count = arguments.saturating_add(usize::from(style == Style::Member));
+    let mut kinds: Option<Vec<String>> = None;
+    for (_, parameters, _) in table(style).iter().filter(|(known, parameters, _)| *known == name && parameters.len() == count) {
+        match &mut kinds {
+            None => kinds = Some(parameters.iter().map(|parameter| parameter.kinds().to_owned()).collect()),
+            Some(kinds) => {
+                for (kinds, parameter) in kinds.iter_mut().zip(*parameters) {
+                    if kinds.is_empty() || parameter.kinds().is_empty() {
+                        kinds.clear();
+                    } else {
+                        *kinds = format!("{kinds} {}", parameter.kinds());
+                    }
+                }
+            }
+        }
+    }
+    kinds
+}
+
+/// Whether the type of what a function gives is known only at a request.
+pub(crate) fn may_give_anything(target: Option<&IdedExpr>, name: &str) -> bool {
+    let (style, name) = called(target, name);
+    table(style).iter().filter(|(known, ..)| *known == name).any(|(_, _, result)| matches!(result, Sig::Any | Sig::Optional))
+}
+
+/// The dotted name that a node spells, if it does.
+fn spelled(node: &IdedExpr) -> Option<String> {
+    match &node.expr {
+        Expr::Ident(name) => Some(name.clone()),
+        Expr::Select(select) if !select.test => Some(format!("{}.{}", spelled(&select.operand)?, select.field)),
+        _ => None,
+    }
 }
 
 /// The signatures of a function, for messages: `string.startsWith(string)`.

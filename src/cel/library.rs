@@ -102,9 +102,11 @@ fn run<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>, function: fn(&[CowVal<'b, 'v>]) -
     function(&arguments)
 }
 
+/// What a function got cannot be read: that is not the same as what is not there, so nothing catches the error.
 #[cold]
 #[inline(never)]
 fn failed(function: &str, message: &str) -> ExecutionError {
+    super::meter::unreadable();
     ExecutionError::function_error(function, message)
 }
 
@@ -112,7 +114,7 @@ fn failed(function: &str, message: &str) -> ExecutionError {
 #[cold]
 fn passes_limit(function: &str, message: &str) -> ExecutionError {
     super::meter::breach();
-    failed(function, message)
+    ExecutionError::function_error(function, message)
 }
 
 #[cold]
@@ -122,8 +124,10 @@ fn too_large(function: &str) -> ExecutionError {
 
 /// An argument of this Rust type.
 fn argument<'a, 'v, T: FromVal<'a, 'v>>(function: &str, arguments: &'a [CowVal<'_, 'v>], index: usize) -> Result<&'a T, ExecutionError> {
-    let value = arguments.get(index).ok_or_else(|| failed(function, "an argument is missing"))?;
-    value.as_ref().downcast_ref::<T>().ok_or_else(|| failed(function, "an argument of another type"))
+    // Which overload is called says what the arguments are; that one is of another type says nothing of the request.
+    let other = |message| ExecutionError::function_error(function, message);
+    let value = arguments.get(index).ok_or_else(|| other("an argument is missing"))?;
+    value.as_ref().downcast_ref::<T>().ok_or_else(|| other("an argument of another type"))
 }
 
 /// An argument that is a string.

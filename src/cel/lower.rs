@@ -9,6 +9,7 @@ use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
 
 use super::attribute::{IntAttribute, TextAttribute};
+use super::budget;
 use super::check::string_literal;
 
 /// An expression that gives a bool.
@@ -81,9 +82,53 @@ pub(super) enum Headers {
     Response,
 }
 
-/// Lowers an expression that gives a bool, as far as may be.
+impl Test {
+    /// Whether any of it is left to the interpreter.
+    pub(super) fn is_interpreted(&self) -> bool {
+        match self {
+            Test::Interpreted(_) => true,
+            Test::Not(part) => part.is_interpreted(),
+            Test::All(parts) | Test::Any(parts) => parts.iter().any(Test::is_interpreted),
+            Test::If(parts) => parts.iter().any(Test::is_interpreted),
+            Test::Default(parts) => parts.iter().any(Test::is_interpreted),
+            Test::Equal(left, right)
+            | Test::NotEqual(left, right)
+            | Test::StartsWith(left, right)
+            | Test::EndsWith(left, right)
+            | Test::Contains(left, right) => left.is_interpreted() || right.is_interpreted(),
+            Test::In(text, _) | Test::Matches(text, _) => text.is_interpreted(),
+            Test::Literal(_)
+            | Test::Number(..)
+            | Test::HeaderIsIn(..)
+            | Test::HasHeader(..)
+            | Test::HasAttribute(_)
+            | Test::HasIdentity => false,
+        }
+    }
+}
+
+impl Text {
+    /// Whether any of it, which is a condition then, is left to the interpreter.
+    pub(super) fn is_interpreted(&self) -> bool {
+        match self {
+            Text::Concat(parts) => parts.iter().any(Text::is_interpreted),
+            Text::Default(parts) => parts.iter().any(Text::is_interpreted),
+            Text::If(parts) => {
+                let (condition, yes, no) = &**parts;
+                condition.is_interpreted() || yes.is_interpreted() || no.is_interpreted()
+            }
+            Text::Literal(_) | Text::Attribute(_) | Text::Header(..) | Text::FromNumber(_) => false,
+        }
+    }
+}
+
+/// Lowers an expression that gives a bool, as far as may be; what is left to the interpreter is guarded.
 pub(super) fn test(node: &IdedExpr) -> Test {
-    lowered_test(node).unwrap_or_else(|| Test::Interpreted(Box::new(node.clone())))
+    lowered_test(node).unwrap_or_else(|| {
+        let mut left = node.clone();
+        budget::guard(&mut left);
+        Test::Interpreted(Box::new(left))
+    })
 }
 
 fn lowered_test(node: &IdedExpr) -> Option<Test> {
@@ -180,7 +225,7 @@ pub(super) fn text(node: &IdedExpr) -> Option<Text> {
         },
         Expr::Call(call) if call.target.is_none() => match (call.func_name.as_str(), call.args.as_slice()) {
             (op::INDEX, [container, index]) => Some(Text::Header(headers(container)?, string_literal(index)?.into())),
-            (super::budget::ADD, [_, left, right]) => {
+            (op::ADD, [left, right]) => {
                 let mut parts = match text(left)? {
                     Text::Concat(parts) => parts,
                     part => vec![part],

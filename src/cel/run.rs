@@ -29,6 +29,9 @@ impl std::fmt::Display for Failure<'_> {
     }
 }
 
+/// How many bytes that are searched for a text cost a step.
+const SEARCHED_A_STEP: usize = 16;
+
 type Evaluated<'p, T> = Result<T, Failure<'p>>;
 
 /// Evaluates a lowered rule.
@@ -63,7 +66,11 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
         }
         Test::StartsWith(value, prefix) => compare((value, prefix), expression, view, |value, prefix| value.starts_with(prefix))?,
         Test::EndsWith(value, suffix) => compare((value, suffix), expression, view, |value, suffix| value.ends_with(suffix))?,
-        Test::Contains(value, part) => compare((value, part), expression, view, |value, part| value.contains(part))?,
+        Test::Contains(value, part) => compare((value, part), expression, view, |value, part| {
+            // It is searched for, and not only compared.
+            meter::spend_on(value.len(), SEARCHED_A_STEP);
+            value.contains(part)
+        })?,
         Test::In(value, list) => {
             let value = of(value)?;
             list.binary_search_by(|one| (**one).cmp(&*value)).is_ok()
@@ -77,8 +84,8 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
             expression.patterns.get(*index).ok_or_else(missing)?.is_match(&value)
         }
         Test::HeaderIsIn(of, name) => header_bytes(*of, name, view).is_some(),
-        Test::HasHeader(of, name) => there(utf8(header_bytes(*of, name, view)), name)?,
-        Test::HasAttribute(attribute) => there(attribute.read(view), attribute.missing_name(view))?,
+        Test::HasHeader(of, name) => there(header(*of, name, view))?,
+        Test::HasAttribute(attribute) => there(self::attribute(*attribute, view))?,
         Test::HasIdentity => view.caller().is_workload(),
         Test::Interpreted(node) => {
             return eval::rule(node, &expression.env, view, &expression.patterns).map_err(Failure::Interpreted);
@@ -117,19 +124,34 @@ fn at_hand<'p>(text: &'p Text, view: &'p View<'_>) -> Option<Evaluated<'p, &'p s
 }
 
 fn attribute<'p>(attribute: TextAttribute, view: &'p View<'_>) -> Evaluated<'p, &'p str> {
-    attribute.read(view).map_err(|fault| failure(fault, attribute.missing_name(view)))
+    read(attribute.read(view), || attribute.missing_name(view))
 }
 
 fn header<'p>(of: Headers, name: &'p str, view: &'p View<'_>) -> Evaluated<'p, &'p str> {
-    utf8(header_bytes(of, name, view)).map_err(|fault| failure(fault, name))
+    read(utf8(header_bytes(of, name, view)), || name)
+}
+
+/// A text of the request, which is charged for. One that cannot be read is there all the same, so nothing may take it for
+/// one that is not.
+#[inline]
+fn read<'p>(found: Result<&'p str, Fault>, name: impl FnOnce() -> &'p str) -> Evaluated<'p, &'p str> {
+    match found {
+        Ok(text) if meter::spend_on(text.len(), meter::BYTES_A_STEP) => Ok(text),
+        Ok(_) => Err(Failure::Interpreted(eval::EXCEEDED.to_owned())),
+        Err(Fault::Missing) => Err(Failure::Missing(name())),
+        Err(Fault::NotUtf8) => {
+            meter::unreadable();
+            Err(Failure::NotUtf8(name()))
+        }
+    }
 }
 
 /// What `has` says: reading what cannot be read is an error, as it is in any other place.
-fn there<'p>(found: Result<&str, Fault>, name: &'p str) -> Evaluated<'p, bool> {
+fn there<'p>(found: Evaluated<'p, &'p str>) -> Evaluated<'p, bool> {
     match found {
         Ok(_) => Ok(true),
-        Err(Fault::Missing) => Ok(false),
-        Err(Fault::NotUtf8) => Err(Failure::NotUtf8(name)),
+        Err(Failure::Missing(_)) => Ok(false),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -162,6 +184,7 @@ pub(super) fn text<'p>(text: &'p Text, expression: &'p Expression, view: &'p Vie
                     return Err(Failure::Interpreted("error in `+`".to_owned()));
                 }
             }
+            meter::spend_on(whole.len(), meter::BYTES_A_STEP);
             Ok(Cow::Owned(whole))
         }
         Text::Default(parts) => {
@@ -173,13 +196,6 @@ pub(super) fn text<'p>(text: &'p Text, expression: &'p Expression, view: &'p Vie
             of(if self::test(condition, expression, view)? { yes } else { no })
         }
         Text::FromNumber(value) => Ok(Cow::Owned(number(*value, view)?.to_string())),
-    }
-}
-
-fn failure(fault: Fault, name: &str) -> Failure<'_> {
-    match fault {
-        Fault::Missing => Failure::Missing(name),
-        Fault::NotUtf8 => Failure::NotUtf8(name),
     }
 }
 

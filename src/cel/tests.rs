@@ -24,7 +24,7 @@ fn headers() -> Headers<'static> {
 }
 
 pub(super) fn with_view<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
-    meter::begin();
+    meter::begin_request();
     let source = Given {
         peer_principal: b"spiffe://cluster.local/ns/team-a/sa/reader",
         filter_chain_name: b"inbound-vip|80|http|api.github.com",
@@ -216,7 +216,7 @@ fn bounded_functions_do_what_the_extension_does() {
         ("request.path.replace('/a', '').size() == 0", false),
     ] {
         let compiled = Expression::compile(source, Phase::Request, Expected::Rule).unwrap();
-        meter::begin();
+        meter::begin_request();
         assert_eq!(compiled.matches(&view).is_ok(), fits, "{source}");
     }
 }

@@ -9,6 +9,7 @@ use cel::common::value::{CowVal, Val};
 
 use self::headers::HeadersValue;
 use super::attribute::{Fault, IntAttribute, TextAttribute};
+use super::meter;
 use super::types::Object;
 use super::view::View;
 
@@ -38,9 +39,9 @@ impl<'a> ObjectValue<'a> {
             other => &[other.name(), name],
         };
         if let Some(attribute) = TextAttribute::of(path) {
-            return attribute
-                .read(view)
-                .map_or_else(|fault| Err(error(fault, name)), |text| Ok(Box::new(CelString::from(text)) as Box<dyn Val + 'a>));
+            let text = attribute.read(view).map_err(|fault| error(fault, name))?;
+            meter::read(text.len())?;
+            return Ok(Box::new(CelString::from(text)));
         }
         let number = IntAttribute::of(path).and_then(|attribute| attribute.read(view)).ok_or_else(absent)?;
         Ok(Box::new(CelInt::from(number)))
@@ -53,8 +54,14 @@ pub(crate) const NOT_UTF8: &str = "not UTF-8";
 fn error(fault: Fault, name: &str) -> ExecutionError {
     match fault {
         Fault::Missing => ExecutionError::no_such_key(name),
-        Fault::NotUtf8 => ExecutionError::function_error(name, NOT_UTF8),
+        Fault::NotUtf8 => unreadable(name),
     }
+}
+
+/// Says that something is there and cannot be read: no part of an expression may take that for something that is not there.
+pub(crate) fn unreadable(name: &str) -> ExecutionError {
+    meter::unreadable();
+    ExecutionError::function_error(name, NOT_UTF8)
 }
 
 fn field_name(key: &dyn Val) -> Result<&str, ExecutionError> {

@@ -1,9 +1,11 @@
 //! A request as expressions see it.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use crate::header_name::same_to_some_origin;
 use crate::identity::peer::{Caller, Callers};
+use crate::reading::cookie;
+use crate::reading::name::{same_to_some_origin, usual_spelling};
 use crate::request::headers::Headers;
 use crate::request::{Facts, Property, address_and_port, host};
 
@@ -18,22 +20,25 @@ pub(crate) struct View<'a> {
     response: Option<&'a Headers<'a>>,
     /// Which line of a header that came on several is looked at.
     lines: &'a [ChosenLine<'a>],
+    /// How cookies are read.
+    cookies: cookie::Reading,
     /// `request.host`, where it is known already.
     host: Option<&'a str>,
     parsed_host: OnceLock<Option<String>>,
 }
 
 /// One line of a header that came on several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChosenLine<'a> {
-    pub(crate) name: &'a str,
+    pub(crate) name: Cow<'a, str>,
     pub(crate) value: &'a [u8],
 }
 
 impl<'a> View<'a> {
     /// A request as it came.
     pub(crate) fn new(facts: &'a Facts<'a>, callers: &'a Callers) -> Self {
-        View { facts, callers, request: &facts.headers, response: None, lines: &[], host: None, parsed_host: OnceLock::new() }
+        let (request, cookies) = (&facts.headers, cookie::Reading::default());
+        View { facts, callers, request, response: None, lines: &[], cookies, host: None, parsed_host: OnceLock::new() }
     }
 
     /// The same, its host being known.
@@ -50,13 +55,13 @@ impl<'a> View<'a> {
         View { response: Some(response), ..self }
     }
 
-    /// The same request, other lines of its headers being looked at.
-    pub(crate) fn at_lines<'b>(&'b self, lines: &'b [ChosenLine<'b>]) -> View<'b>
+    /// The same request, other lines of its headers being looked at, or its cookies read otherwise.
+    pub(crate) fn at<'b>(&'b self, lines: &'b [ChosenLine<'b>], cookies: cookie::Reading) -> View<'b>
     where
         'a: 'b,
     {
         let View { facts, callers, request, response, host, .. } = *self;
-        View { facts, callers, request, response, lines, host, parsed_host: OnceLock::new() }
+        View { facts, callers, request, response, lines, cookies, host, parsed_host: OnceLock::new() }
     }
 
     pub(crate) fn caller(&self) -> &'a Caller {
@@ -85,11 +90,6 @@ impl<'a> View<'a> {
         self.request.first(name)
     }
 
-    /// The request's headers as they stand, pseudo-headers among them.
-    pub(crate) fn request(&self) -> &'a Headers<'a> {
-        self.request
-    }
-
     /// `request.host`, from the authority as it stands.
     pub(crate) fn host(&self) -> Option<&str> {
         let parse = || Some(host::canonical(self.line(b":authority")?).ok()?.into_owned());
@@ -102,11 +102,11 @@ impl<'a> View<'a> {
     }
 
     pub(crate) fn request_headers(&self) -> HeadersView<'a> {
-        HeadersView { headers: self.request, lines: self.lines }
+        HeadersView { headers: self.request, lines: self.lines, cookies: self.cookies }
     }
 
     pub(crate) fn response_headers(&self) -> Option<HeadersView<'a>> {
-        self.response.map(|headers| HeadersView { headers, lines: &[] })
+        self.response.map(|headers| HeadersView { headers, lines: &[], cookies: cookie::Reading::default() })
     }
 }
 
@@ -116,9 +116,15 @@ impl<'a> View<'a> {
 pub(crate) struct HeadersView<'a> {
     headers: &'a Headers<'a>,
     lines: &'a [ChosenLine<'a>],
+    cookies: cookie::Reading,
 }
 
 impl<'a> HeadersView<'a> {
+    /// How many lines there are to look through.
+    pub(crate) fn line_count(&self) -> usize {
+        self.headers.len()
+    }
+
     /// The header's value: that of the chosen line, else of the first.
     pub(crate) fn value(&self, name: &str) -> Option<&'a [u8]> {
         if name.starts_with(':') {
@@ -130,22 +136,36 @@ impl<'a> HeadersView<'a> {
         self.values(name).next().or_else(|| self.headers.first(b":authority").filter(|_| name.eq_ignore_ascii_case("host")))
     }
 
+    /// Whether one of a header's lines was chosen to be looked at.
+    pub(crate) fn is_chosen(&self, name: &str) -> bool {
+        self.lines.iter().any(|line| same_to_some_origin(line.name.as_bytes(), name.as_bytes()))
+    }
+
     /// The values of a header's lines, whatever line is looked at.
     pub(crate) fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let lines = self.headers.may_have(name.as_bytes()).then(|| self.headers.lines());
         lines.into_iter().flatten().filter(move |(line, _)| same_to_some_origin(line, name.as_bytes())).map(|(_, value)| value)
     }
 
-    /// The names, each once.
-    pub(crate) fn names(&self) -> Vec<&'a str> {
-        let mut names: Vec<&str> = Vec::new();
+    /// The value of a cookie.
+    pub(crate) fn cookie(&self, name: &str) -> Result<String, cookie::Fault> {
+        cookie::find(self.values("cookie"), name, self.cookies)
+    }
+
+    /// The names, each once: as they came, and in their usual spelling where they came in another.
+    pub(crate) fn names(&self) -> Vec<Cow<'a, str>> {
+        let mut names: Vec<Cow<'a, str>> = Vec::new();
+        let mut note = |name: Cow<'a, str>| {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        };
         for (name, _) in self.headers.lines() {
             let name = if name == b":authority" { &b"host"[..] } else { name };
-            if let Ok(name) = std::str::from_utf8(name)
-                && !name.starts_with(':')
-                && !names.contains(&name)
-            {
-                names.push(name);
+            let Some(name) = std::str::from_utf8(name).ok().filter(|name| !name.starts_with(':')) else { continue };
+            note(Cow::Borrowed(name));
+            if let Some(usual) = usual_spelling(name) {
+                note(Cow::Owned(usual));
             }
         }
         names

@@ -69,6 +69,9 @@ impl Stream {
         let facts = Facts::new(request, properties);
         let outcome = loaded.engine.respond(responding, &facts, &response);
         outcome.count(|count| loaded.metrics.count(count));
+        if outcome.exhausted {
+            return Err(HostError::unreadable("the response's rules"));
+        }
         apply(Map::Response, &outcome.changes)
     }
 }

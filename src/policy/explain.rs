@@ -107,7 +107,15 @@ impl<'a> Explaining<'a> {
 
     /// Whether the request was refused whatever the rules say.
     fn refused_before_rules(&self) -> bool {
-        matches!(self.outcome.reason, Reason::BadHost | Reason::PathUnsafe | Reason::HostMismatch | Reason::InternalError)
+        matches!(
+            self.outcome.reason,
+            Reason::BadHost
+                | Reason::MethodUnsafe
+                | Reason::HeaderUnsafe
+                | Reason::PathUnsafe
+                | Reason::HostMismatch
+                | Reason::InternalError
+        )
     }
 
     /// A policy in scope and its rule.

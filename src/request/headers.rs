@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::reading::{name, value};
+
 /// One header line: its name and its value.
 pub type Line<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
@@ -11,11 +13,13 @@ pub struct Headers<'a> {
     lines: Vec<Line<'a>>,
     /// Which kinds of names are among them, or were: most names that are asked for are not there.
     kinds: u64,
+    /// Whether a value came with blanks around it.
+    blank_ends: bool,
 }
 
 /// A name's kind, as a bit: the same for all names that an origin may take for one another.
 fn kind(name: &[u8]) -> u64 {
-    let fold = |byte: &u8| if *byte == b'_' { b'-' } else { *byte | 0x20 };
+    let fold = |byte: &u8| name::fold(*byte);
     let ends = name.first().map_or(0, fold).wrapping_mul(7) ^ name.last().map_or(0, fold).wrapping_mul(3);
     let length = u8::try_from(name.len() & 0xff).unwrap_or(0);
     1_u64.wrapping_shl(u32::from(ends.wrapping_add(length.wrapping_mul(11))))
@@ -31,7 +35,7 @@ impl Clone for Headers<'_> {
         // A copy is made to be added to.
         let mut lines = Vec::with_capacity(self.lines.len().saturating_add(8));
         lines.extend(self.lines.iter().cloned());
-        Headers { lines, kinds: self.kinds }
+        Headers { lines, kinds: self.kinds, blank_ends: self.blank_ends }
     }
 }
 
@@ -57,7 +61,7 @@ impl<'a> Headers<'a> {
         // Each pair has eight bytes of lengths, so a count past that is a lie, and reserves nothing.
         let sizes_len = count.checked_mul(8)?;
         let (mut sizes, mut data) = rest.split_at_checked(sizes_len)?;
-        let (mut lines, mut kinds) = (Vec::with_capacity(count), 0);
+        let (mut lines, mut kinds, mut blank_ends) = (Vec::with_capacity(count), 0, false);
         for _ in 0..count {
             let (name_len, after) = take_u32(sizes)?;
             let (value_len, after) = take_u32(after)?;
@@ -66,9 +70,15 @@ impl<'a> Headers<'a> {
             let (value, after) = take_text(after, value_len)?;
             data = after;
             kinds |= kind(name);
+            blank_ends |= value::has_blank_ends(value);
             lines.push((Cow::Borrowed(name), Cow::Borrowed(value)));
         }
-        Some(Headers { lines, kinds })
+        Some(Headers { lines, kinds, blank_ends })
+    }
+
+    /// How many lines there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lines.len()
     }
 
     /// All lines, in order.
@@ -93,9 +103,15 @@ impl<'a> Headers<'a> {
         self.kinds & kind(name) != 0
     }
 
+    /// Whether a value came with blanks around it, or was added with them.
+    pub(crate) fn has_blank_ends(&self) -> bool {
+        self.blank_ends
+    }
+
     /// Appends a line.
     pub fn add(&mut self, name: &[u8], value: &[u8]) {
         self.kinds |= kind(name);
+        self.blank_ends |= value::has_blank_ends(value);
         self.lines.push((Cow::Owned(name.to_ascii_lowercase()), Cow::Owned(value.to_vec())));
     }
 
@@ -117,7 +133,8 @@ impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a [u8], &'a [u8])>>(lines: I) -> Self {
         let lines: Vec<Line<'a>> = lines.into_iter().map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect();
         let kinds = lines.iter().fold(0, |kinds, (name, _)| kinds | kind(name));
-        Headers { lines, kinds }
+        let blank_ends = lines.iter().any(|(_, value)| value::has_blank_ends(value));
+        Headers { lines, kinds, blank_ends }
     }
 }
 
@@ -181,7 +198,14 @@ mod tests {
     fn names_that_an_origin_may_take_for_one_are_of_one_kind() {
         for name in ["x-caller-identity", ":path", "host", "a", "x", "-x-", "accept"] {
             let headers: Headers<'_> = [(name.as_bytes(), &b""[..])].into_iter().collect();
-            for spelling in [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.to_uppercase().replace('-', "_")] {
+            for spelling in [
+                name.to_owned(),
+                name.to_uppercase(),
+                name.replace('-', "_"),
+                name.to_uppercase().replace('-', "_"),
+                name.replace('-', "."),
+                name.replace('-', "~"),
+            ] {
                 assert!(headers.may_have(spelling.as_bytes()), "{name} {spelling}");
             }
         }

@@ -5,6 +5,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 use crate::config::Direction;
+use crate::reading::name::same_to_some_origin;
 
 /// Those of requests, in lower case.
 pub const REQUEST: &[&str] = &[
@@ -49,6 +50,12 @@ pub const REQUEST: &[&str] = &[
     "x-forwarded-proto",
     "x-request-id",
 ];
+
+/// Whether an origin may take a header of this name for one that Envoy keeps on one line in requests.
+#[must_use]
+pub(crate) fn is_of_request(name: &str) -> bool {
+    REQUEST.iter().any(|known| same_to_some_origin(known.as_bytes(), name.as_bytes()))
+}
 
 /// Those of responses, in lower case.
 #[cfg(not(target_arch = "wasm32"))]

@@ -38,15 +38,12 @@ impl HeaderRules {
             let view = View::new(facts, callers);
             let view = if phase == Phase::Request { view.with_request(headers) } else { view.with_response(headers) };
             let outcome = expression.header_value(&view);
-            let breached = meter::is_breached();
+            let breached = meter::breached();
             if let Some((_, rule, config)) = rules().find(|(_, rule, _)| std::ptr::eq(&rule.value, expression)) {
                 evaluated.borrow_mut().push(explained(rule, config, &view, &outcome, breached));
             }
             // The parts were evaluated too: what the meter said of the whole counts.
-            meter::begin();
-            if breached {
-                meter::breach();
-            }
+            meter::restore(breached);
             outcome
         });
         let mut evaluated = evaluated.into_inner();
@@ -80,17 +77,17 @@ fn explained<'e>(
     config: &HeaderValueConfig,
     view: &View<'_>,
     outcome: &Result<Vec<u8>, String>,
-    breached: bool,
+    breached: Option<&'static str>,
 ) -> Evaluated<'e> {
     let error = match outcome {
         Err(message) => Some(message.clone()),
-        Ok(_) if breached => Some(meter::PASSED.to_owned()),
+        Ok(_) if breached.is_some() => breached.map(str::to_owned),
         Ok(value) if !is_legal(&rule.name, value) => Some(ILLEGAL.to_owned()),
         Ok(_) => None,
     };
     let value = match (outcome, breached) {
-        (Ok(value), false) => Value::Known(of_bytes(value)),
-        (Ok(_), true) => Value::Error(meter::PASSED.to_owned()),
+        (Ok(value), None) => Value::Known(of_bytes(value)),
+        (Ok(_), Some(breach)) => Value::Error(breach.to_owned()),
         (Err(message), _) => Value::Error(message.clone()),
     };
     let step = Explainable::of(&config.value.source).map(|whole| whole.explain(view, value.clone()));

@@ -5,6 +5,7 @@ use cel::common::ast::Expr;
 
 use super::Checker;
 use crate::cel::types::{Object, Type};
+use crate::request::inline;
 
 /// Headers, as far as an expression names them.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,8 @@ pub(super) struct Named {
     lists: bool,
     /// Whether a value is made of every line, and so does not depend on which of them is looked at.
     every_line: bool,
+    /// Whether the values are the lines as they came, which Envoy may have joined.
+    raw: bool,
 }
 
 impl Named {
@@ -38,7 +41,9 @@ impl Checker {
                     return None;
                 }
                 match self.ident(&select.operand, root) {
-                    Type::Object(of @ (Object::Request | Object::Response)) => Some(Named { of, lists: false, every_line: false }),
+                    Type::Object(of @ (Object::Request | Object::Response)) => {
+                        Some(Named { of, lists: false, every_line: false, raw: false })
+                    }
                     _ => None,
                 }
             }
@@ -48,7 +53,8 @@ impl Checker {
                 match call.func_name.as_str() {
                     "redacted" => self.headers_operand(target),
                     "join" => self.headers_operand(target).map(view(false)),
-                    "raw" | "split" => self.headers_operand(target).map(view(true)),
+                    "raw" => self.headers_operand(target).map(view(true)).map(|named| Named { raw: true, ..named }),
+                    "split" => self.headers_operand(target).map(view(true)),
                     _ => None,
                 }
             }
@@ -58,7 +64,8 @@ impl Checker {
 
     /// Notes that a header is read, or with no name that any may be.
     pub(super) fn read_header(&mut self, named: Named, name: Option<&str>) {
-        if !named.every_line {
+        let may_be_joined = named.raw && name.is_none_or(inline::is_of_request);
+        if !named.every_line || may_be_joined {
             self.uses.read_header(named.of, name);
         }
     }

@@ -83,13 +83,20 @@ fn follows(part: &Part, step: &Step) -> Option<Found> {
     }
 }
 
+/// Whether an error is shown of a step, or of a part of it.
+fn has_error(step: &Step) -> bool {
+    matches!(step.value, Value::Error(_)) || step.parts.iter().any(has_error)
+}
+
 /// Holds each part to its parts; gives how many there were that follow from them.
 fn hold(part: &Part, step: &Step) -> Result<u32, String> {
     let mut held = 0;
     if let (Some(shown), Some(followed)) = (said(&step.value), follows(part, step)) {
         // Of other values it is only known that they are some; a rule that is one is an error.
         let no_bool = matches!(&step.value, Value::Error(message) if message.starts_with("the result is "));
-        let same = shown == followed || (followed == Found::Other && (shown != Found::Error || no_bool));
+        // Nothing catches what cannot be read: the whole is an error, too.
+        let unreadable = shown == Found::Error && step.parts.iter().any(has_error);
+        let same = shown == followed || unreadable || (followed == Found::Other && (shown != Found::Error || no_bool));
         if !same {
             return Err(format!("`{}` is shown as {:?}, and its parts make it {followed:?}: {step:?}", part.text, step.value));
         }
@@ -121,9 +128,14 @@ fn the_parts_give_the_whole(expected: Expected, sources: impl Strategy<Value = S
         let explainable = Explainable::of(&source).expect("what compiles is explained");
         for request in &requests {
             let shown = request.view(Phase::Request, |view| {
+                meter::begin_request();
                 let value = match expected {
                     Expected::Rule => compiled.matches(view).map(|value| value.to_string()),
                     Expected::Header => compiled.header_value(view).map(|value| of_bytes(&value)),
+                };
+                let value = match meter::breached() {
+                    Some(breach) => value.and(Err(breach.to_owned())),
+                    None => value,
                 };
                 explainable.explain(view, value.map_or_else(Value::Error, Value::Known))
             });

@@ -98,7 +98,7 @@ impl<'s> Planner<'s> {
         let mut ready = node.clone();
         // The whole is checked, so that its parts have no mistakes.
         prepare(&mut ready, &mut self.patterns, &mut Vec::new());
-        budget::meter(&mut ready);
+        budget::guard(&mut ready);
         Part {
             text: self.spelling.text(self.source, node.id).to_owned(),
             node: ready,

@@ -74,7 +74,7 @@ fn every_example_gives_its_result() {
     for Row { example, result, .. } in &rows {
         let rule = compiled(&if result == "error" { format!("{example} == true") } else { format!("({example}) == ({result})") });
         let found = on_the_request(|view| {
-            meter::begin();
+            meter::begin_request();
             rule.matches(view)
         });
         assert_eq!(found.as_ref().ok(), if result == "error" { None } else { Some(&true) }, "{example} gives {result}: {found:?}");

@@ -76,7 +76,11 @@ fn url_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 fn form_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     let decode = |part| String::from_utf8(urlencoded::decode(part, Space::Plus)).map_err(|_| failed("form.decode", "not UTF-8"));
     let mut fields: Vec<(String, Vec<String>)> = Vec::new();
-    for (count, (name, value)) in urlencoded::pairs(bytes("form.decode", arguments, 0)?).enumerate() {
+    let form = bytes("form.decode", arguments, 0)?;
+    if form.contains(&b';') {
+        return Err(failed("form.decode", "a semicolon parts fields to some origins"));
+    }
+    for (count, (name, value)) in urlencoded::pairs(form).enumerate() {
         if count >= MAX_PARTS {
             return Err(too_large("form.decode"));
         }

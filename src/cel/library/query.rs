@@ -5,8 +5,9 @@ use cel::common::value::CowVal;
 
 use super::Parameter::Text;
 use super::Style::Member;
-use super::urlencoded::{Space, decode, encode, pairs};
+use super::urlencoded::{Space, encode};
 use super::{Evaluated, MAX_PARTS, Made, Overload, failed, run, strings, text, too_large};
+use crate::reading::query::{self as reading, Fault};
 
 pub(super) const FUNCTIONS: &[Overload] = &[
     Overload("query", Member, &[Text, Text], |arguments| run(arguments, query)),
@@ -32,35 +33,29 @@ fn parts(url: &str) -> (&str, Option<&str>, &str) {
     }
 }
 
-/// Whether a pair as it is written has this name.
-fn is(pair: &str, name: &str) -> bool {
-    pairs(pair.as_bytes()).any(|(written, _)| decode(written, Space::Plus) == name.as_bytes())
-}
-
 fn query<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     let (url, name) = (text("query", arguments, 0)?, text("query", arguments, 1)?);
     let (_, query, _) = parts(url);
-    let mut found = Vec::new();
-    for (written, value) in pairs(query.unwrap_or_default().as_bytes()) {
-        if decode(written, Space::Plus) != name.as_bytes() {
-            continue;
-        }
-        if found.len() >= MAX_PARTS {
-            return Err(too_large("query"));
-        }
-        found.push(String::from_utf8(decode(value, Space::Plus)).map_err(|_| failed("query", "not UTF-8"))?);
-    }
+    let found = reading::values(query.unwrap_or_default().as_bytes(), name, MAX_PARTS).map_err(|fault| match fault {
+        Fault::NotUtf8 => failed("query", "not UTF-8"),
+        Fault::Ambiguous => failed("query", "origins do not agree on what it is"),
+        Fault::TooMany => too_large("query"),
+    })?;
     if found.is_empty() { Err(ExecutionError::no_such_key(name)) } else { Ok(strings(found)) }
 }
 
-/// The URL with its pairs, but for those of the name that is removed, and the new one behind them.
+/// The URL with its pairs, but for those in which some origin finds the name that is removed, and the new one behind them.
 fn with_query<'b, 'v>(function: &'static str, arguments: &[CowVal<'_, '_>], removed: Option<&str>) -> Evaluated<'b, 'v> {
     let (url, name, value) = (text(function, arguments, 0)?, text(function, arguments, 1)?, text(function, arguments, 2)?);
     let (path, query, fragment) = parts(url);
     let mut made = Made::new(function);
     made.push(path)?;
     let mut separator = "?";
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !removed.is_some_and(|name| is(pair, name))) {
+    for pair in query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !removed.is_some_and(|name| reading::is_of(pair.as_bytes(), name)))
+    {
         made.push(separator)?;
         made.push(pair)?;
         separator = "&";

@@ -16,7 +16,8 @@ pub(super) const FUNCTIONS: &[Overload] = &[
 ];
 
 fn fail<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
-    Err(failed("fail", text("fail", arguments, 0)?))
+    // The policy's own error, which may be caught.
+    Err(ExecutionError::function_error("fail", text("fail", arguments, 0)?))
 }
 
 fn fill(function: &str, bytes: &mut [u8]) -> Result<(), ExecutionError> {

@@ -8,7 +8,7 @@ use cel::common::value::CowVal;
 
 use super::Parameter::{Int, Text};
 use super::Style::Member;
-use super::{Evaluated, Overload, argument, failed, run, string, text};
+use super::{Evaluated, Overload, argument, run, string, text};
 
 pub(super) const FUNCTIONS: &[Overload] = &[
     Overload("stripPrefix", Member, &[Text, Text], |arguments| run(arguments, strip_prefix)),
@@ -56,7 +56,8 @@ fn offset(function: &str, arguments: &[CowVal<'_, '_>], target: &str, part: &str
     match given {
         Ok(given) if given < length => Ok(given),
         Ok(_) if part.is_empty() => Ok(length),
-        _ => Err(failed(function, "index out of range")),
+        // There is nothing there, which is not the same as something that cannot be read.
+        _ => Err(ExecutionError::function_error(function, "index out of range")),
     }
 }
 

@@ -15,7 +15,7 @@ fn on(lines: &[(&str, &[u8])], source: &str) -> Result<bool, String> {
     let nothing = Given::default();
     let facts = Facts::new(headers, &nothing);
     let compiled = Expression::compile(source, Phase::Request, Expected::Rule).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
-    meter::begin();
+    meter::begin_request();
     compiled.matches(&View::new(&facts, &Callers::new(IdentityConfig::default())))
 }
 
@@ -211,14 +211,18 @@ fn a_view_of_all_lines_does_not_depend_on_one() {
     for source in [
         "request.headers.join()['x-a'] == 'a'",
         "'b' in request.headers.split()['x-a']",
-        "request.headers.raw().exists(n, n == 'a')",
+        "request.headers.split().exists(n, n == 'a')",
         "request.headers.redacted().raw().a.size() == 1 && request.headers.join().redacted().a == ''",
         "request.headers.cookie('a') == 'b' && request.headers.redacted().cookie('a') == 'b'",
     ] {
         assert_eq!(read(source), HeadersRead::Names(Vec::new()), "{source}");
     }
-    for source in ["request.headers.redacted().exists(n, n == 'a')", "request.headers.merge({}).a == 'b'", "toJson(request.headers) == ''"]
-    {
+    for source in [
+        "request.headers.raw().exists(n, n == 'a')",
+        "request.headers.redacted().exists(n, n == 'a')",
+        "request.headers.merge({}).a == 'b'",
+        "toJson(request.headers) == ''",
+    ] {
         assert_eq!(read(source), HeadersRead::All, "{source}");
     }
     for source in ["request.headers.redacted().a == 'b'", "request.headers.redacted()['A'] == 'b'"] {

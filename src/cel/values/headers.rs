@@ -7,11 +7,12 @@ use cel::common::traits::{Container, Indexer, Iterable, Iterator as CelIterator,
 use cel::common::types::{CelInt, CelList, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 
-use super::{NOT_UTF8, error, field_name};
-use crate::cel::attribute::utf8;
+use super::{field_name, unreadable};
 use crate::cel::library::{Ask, MAX_PARTS, MAX_TEXT};
 use crate::cel::meter;
 use crate::cel::view::HeadersView;
+use crate::reading::cookie;
+use crate::request::inline;
 
 /// What stands for a value that is a secret.
 const REDACTED: &str = "<redacted>";
@@ -74,8 +75,9 @@ impl<'a> HeadersValue<'a> {
 
     #[inline(never)]
     fn value(&self, name: &str) -> Result<Box<dyn Val + 'a>, ExecutionError> {
+        self.look_up()?;
         if self.values == Values::Chosen {
-            let found = utf8(self.headers.value(name)).map_err(|fault| error(fault, name))?;
+            let found = self.text(name, self.headers.value(name).ok_or_else(|| ExecutionError::no_such_key(name))?)?;
             return Ok(Box::new(CelString::from(if self.hides(name) { REDACTED } else { found })));
         }
         let lines = self.lines(name)?;
@@ -95,23 +97,28 @@ impl<'a> HeadersValue<'a> {
         if list.len() > MAX_PARTS { Err(too_large()) } else { Ok(Box::new(CelList::from(list))) }
     }
 
+    /// Charges for going through the lines once.
+    fn look_up(&self) -> Result<(), ExecutionError> {
+        meter::read(self.headers.line_count().saturating_mul(4))
+    }
+
+    /// A line as text. One that cannot be read is there, so nothing may take it for one that is not.
+    fn text(&self, name: &str, line: &'a [u8]) -> Result<&'a str, ExecutionError> {
+        meter::read(line.len())?;
+        std::str::from_utf8(line).map_err(|_| unreadable(name))
+    }
+
     /// All lines of a header, which are not none.
     #[inline(never)]
     fn lines(&self, name: &str) -> Result<Vec<&'a str>, ExecutionError> {
-        // An optional would take what cannot be read for what is not there.
-        let text = |line| {
-            utf8(line).map_err(|fault| {
-                meter::breach();
-                error(fault, name)
-            })
-        };
-        let looked_at = self.headers.value(name);
-        if looked_at.is_none() {
-            return Err(ExecutionError::no_such_key(name));
-        }
+        let Some(looked_at) = self.headers.value(name) else { return Err(ExecutionError::no_such_key(name)) };
         let hidden = self.hides(name);
-        let lines = self.headers.values(name).map(|line| if hidden { Ok(REDACTED) } else { text(Some(line)) });
-        let mut lines = lines.collect::<Result<Vec<&'a str>, _>>()?;
+        let text = |line| if hidden { Ok(REDACTED) } else { self.text(name, line) };
+        // Of lines that Envoy may have joined, the one that is looked at.
+        if self.values == Values::Lines && self.headers.is_chosen(name) && inline::is_of_request(name) {
+            return Ok(vec![text(looked_at)?]);
+        }
+        let mut lines = self.headers.values(name).map(text).collect::<Result<Vec<&'a str>, _>>()?;
         if lines.is_empty() {
             // `host`, which is the authority.
             lines.push(text(looked_at)?);
@@ -124,27 +131,29 @@ impl<'a> HeadersValue<'a> {
         self.redacted && is_secret(&name.to_ascii_lowercase().replace('_', "-"))
     }
 
-    /// The value of a cookie (RFC 6265, section 5.4). Sent twice with two values it is an error that nothing catches: which
-    /// one counts is for each origin to say, and so no rule is dodged by sending another first.
+    /// The value of a cookie. What cannot be read, and a cookie sent twice with two values, is an error that nothing
+    /// catches: which one counts is for each origin to say, and so no rule is dodged by sending another first.
     fn cookie(&self, name: &str) -> Result<CelString<'a>, ExecutionError> {
-        let mut found: Option<&'a str> = None;
-        for line in self.headers.values("cookie") {
-            let line = std::str::from_utf8(line).map_err(|_| ExecutionError::function_error("cookie", NOT_UTF8))?;
-            let cookies = line.split(';').filter_map(|pair| pair.split_once('='));
-            for (_, value) in cookies.filter(|(known, _)| known.trim() == name) {
-                if found.replace(value.trim()).is_some_and(|before| before != value.trim()) {
-                    meter::breach();
-                    return Err(ExecutionError::function_error("cookie", "sent twice with two values"));
-                }
+        meter::read(self.headers.values("cookie").fold(0, |sum, line| line.len().saturating_add(sum)))?;
+        let value = self.headers.cookie(name).map_err(|fault| match fault {
+            cookie::Fault::Missing => ExecutionError::no_such_key(name),
+            cookie::Fault::NotUtf8 => unreadable("cookie"),
+            cookie::Fault::TwoValues => {
+                meter::breach();
+                ExecutionError::function_error("cookie", "sent twice with two values")
             }
-        }
-        let value = found.ok_or_else(|| ExecutionError::no_such_key(name))?;
-        Ok(CelString::from(if self.redacted { REDACTED } else { value }))
+        })?;
+        Ok(CelString::from(if self.redacted { REDACTED.to_owned() } else { value }))
     }
 
     /// The names, each once, in the order they first came.
     fn names(&self) -> &[CelString<'a>] {
-        self.names.get_or_init(|| self.headers.names().into_iter().map(CelString::from).collect())
+        self.names.get_or_init(|| {
+            // Each is looked for among those before it.
+            let lines = self.headers.line_count();
+            meter::spend_on(lines.saturating_mul(lines).saturating_mul(4), meter::BYTES_A_STEP);
+            self.headers.names().into_iter().map(CelString::from).collect()
+        })
     }
 }
 
@@ -213,6 +222,7 @@ impl Val for HeadersValue<'_> {
 
 impl Container for HeadersValue<'_> {
     fn contains(&self, key: &dyn Val) -> Result<bool, ExecutionError> {
+        self.look_up()?;
         Ok(self.headers.value(field_name(key)?).is_some())
     }
 }

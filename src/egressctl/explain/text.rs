@@ -74,6 +74,8 @@ fn verdict(explanation: &Explanation) -> (Style, String) {
         "deny-error" => format!("`{name}` errs, and a Deny that errs denies"),
         "require-not-matched" => format!("`{name}` does not match"),
         "no-allow-matched" => "no Allow in scope matches".to_owned(),
+        "method-unsafe" => format!("the method is unsafe: {detail}"),
+        "header-unsafe" => format!("the headers are unsafe: {detail}"),
         "path-unsafe" => format!("the path is unsafe under `pathSafety: {:?}`: {detail}", explanation.path_safety),
         "host-mismatch" => {
             let name = |name: &Option<String>| name.clone().unwrap_or_default();
@@ -81,6 +83,7 @@ fn verdict(explanation: &Explanation) -> (Style, String) {
         }
         "bad-host" => format!("there is no one host: {detail}"),
         "rewrite-error" => format!("`{name}` has no value for the request line"),
+        "limit-exceeded" => "its rules cost more than one request gets".to_owned(),
         _ => detail.to_owned(),
     };
     match (verdict.status, verdict.body) {

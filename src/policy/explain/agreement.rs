@@ -204,7 +204,7 @@ fn agree(explainer: &Explainer, policies: &[Value], trial: &Trial, met: &mut Met
     let decided = &explanation.verdict;
     prop_assert_eq!((decided.allowed, &decided.policy, decided.reason), (tried.denial.is_none(), &tried.policy, tried.reason.as_str()));
     match decided.reason {
-        "bad-host" | "path-unsafe" | "host-mismatch" => {
+        "bad-host" | "method-unsafe" | "header-unsafe" | "path-unsafe" | "host-mismatch" => {
             met.refused += 1;
             let unasked = |rule: &Rule| rule.answer.is_none() && of_values(rule).is_none();
             prop_assert!(explanation.policies.iter().filter_map(|policy| policy.rule.as_ref()).all(unasked), "{}", about());

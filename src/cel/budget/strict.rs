@@ -1,0 +1,179 @@
+//! What is there and cannot be read, as the rule reads it, is not what is not there.
+//!
+//! `default(json(h).user, "")` is to catch that there is no user, and not that the caller sent half a document; nor may
+//! `default(json(h).age > 18, false)` be dodged by an age in quotes, or by one that no int holds. So what makes a function
+//! or an operator fail for the value it got, and not for one that is missing, is a breach. The functions of our own see to
+//! that themselves; for those of the `cel` crate, and its operators, calls are put into the tree: `@is("string", x)` where
+//! the type of a value is known only at the request, and checked forms of conversions and of operators.
+
+use std::cmp::Ordering;
+
+use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
+use cel::common::types::{CelBool, CelString, DYN_TYPE, STRING_TYPE};
+use cel::common::value::CowVal;
+use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
+
+use super::{Evaluated, is_operator, taken};
+use crate::cel::types::Object;
+use crate::cel::{env, functions, meter};
+
+const IS: &str = "@is";
+const CONVERT: &str = "@convert";
+const ORDER: &str = "@order";
+const CALCULATE: &str = "@calculate";
+const NEGATE: &str = "@negate";
+
+/// The functions that read a value as one of another type.
+const CONVERSIONS: &[&str] = &["int", "uint", "double", "bool", "string"];
+
+/// An error of a value that is there: nothing catches it.
+#[cold]
+pub(super) fn unreadable(error: ExecutionError) -> ExecutionError {
+    meter::unreadable();
+    error
+}
+
+/// A value that is of another type than what is done with it takes.
+#[cold]
+pub(super) fn unfit(name: &str) -> ExecutionError {
+    unreadable(ExecutionError::function_error(name, "a value of another type"))
+}
+
+/// Guards the operands of an operator.
+pub(super) fn operator(call: &mut CallExpr) {
+    match (call.func_name.as_str(), call.args.as_mut_slice()) {
+        (op::LOGICAL_NOT, [operand]) => expect(operand, "!", "bool"),
+        (op::LOGICAL_AND | op::LOGICAL_OR, operands) => operands.iter_mut().for_each(|operand| expect(operand, "&&, ||", "bool")),
+        (op::CONDITIONAL, [condition, _, _]) => expect(condition, "? :", "bool"),
+        (op::IN, [_, container]) => expect(container, "in", "list map"),
+        (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [left, right]) => {
+            if may_be_any(left) || may_be_any(right) {
+                named(call, ORDER);
+            }
+        }
+        (op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [_, _]) => named(call, CALCULATE),
+        (op::NEGATE, [_]) => NEGATE.clone_into(&mut call.func_name),
+        _ => {}
+    }
+}
+
+/// Guards the arguments of a function.
+pub(super) fn function(call: &mut CallExpr) {
+    if call.target.is_none() && CONVERSIONS.contains(&call.func_name.as_str()) {
+        named(call, CONVERT);
+        return;
+    }
+    let CallExpr { func_name, target, args } = call;
+    let called_on = target.as_deref_mut();
+    let Some(kinds) = functions::kinds(called_on.as_deref(), func_name, args.len()) else { return };
+    let called_on = called_on.filter(|target| !functions::is_namespace(target, func_name));
+    for (part, kinds) in called_on.into_iter().chain(args).zip(kinds) {
+        expect(part, func_name, &kinds);
+    }
+}
+
+/// Calls a checked form, whose first argument is the name of what was called.
+fn named(call: &mut CallExpr, form: &str) {
+    let name = std::mem::replace(&mut call.func_name, form.to_owned());
+    call.args.insert(0, text(&name));
+}
+
+fn text(text: &str) -> IdedExpr {
+    IdedExpr { id: 0, expr: Expr::Literal(LiteralValue::String(text.to_owned().into())) }
+}
+
+/// Sees to it that a part has one of these types, where that is not certain.
+fn expect(node: &mut IdedExpr, name: &str, kinds: &str) {
+    if kinds.is_empty() || !may_be_any(node) {
+        return;
+    }
+    let id = node.id;
+    let args = vec![text(name), text(kinds), std::mem::take(node)];
+    *node = IdedExpr { id, expr: Expr::Call(CallExpr { func_name: IS.to_owned(), target: None, args }) };
+}
+
+/// Whether a part's type is known only when the request comes. What the source does not show counts as such.
+fn may_be_any(node: &IdedExpr) -> bool {
+    match &node.expr {
+        Expr::Literal(_) | Expr::List(_) | Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => false,
+        // What a loop collects is a bool or a list; all other variables may be anything.
+        Expr::Ident(name) => !name.starts_with('@') && Object::root(name.trim_start_matches('.')).is_none(),
+        Expr::Select(select) => !select.test && !is_attribute(&select.operand),
+        Expr::Comprehension(comprehension) => may_be_any(&comprehension.result),
+        Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
+            (op::CONDITIONAL, [_, yes, no]) => may_be_any(yes) || may_be_any(no),
+            (op::INDEX, [container, _]) => !is_attribute(container),
+            (super::ADD | CALCULATE, args) => args.iter().any(may_be_any),
+            (super::MADE | super::READ | super::RANGE, args) => args.last().is_some_and(may_be_any),
+            (IS | ORDER | CONVERT, _) => false,
+            (name, _) => !is_operator(name) && functions::may_give_anything(call.target.as_deref(), name),
+        },
+    }
+}
+
+/// Whether a node is an attribute that has attributes, or `request.headers` and its like.
+fn is_attribute(node: &IdedExpr) -> bool {
+    match &node.expr {
+        Expr::Ident(name) => Object::root(name.trim_start_matches('.')).is_some(),
+        Expr::Select(select) => !select.test && is_attribute(&select.operand),
+        _ => false,
+    }
+}
+
+/// Declares the functions.
+pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
+    env.add_overload(IS, "strict_is", vec![STRING_TYPE, STRING_TYPE, DYN_TYPE], is)?;
+    env.add_overload(CONVERT, "strict_convert", vec![STRING_TYPE, DYN_TYPE], convert)?;
+    env.add_overload(ORDER, "strict_order", vec![STRING_TYPE, DYN_TYPE, DYN_TYPE], order)?;
+    env.add_overload(CALCULATE, "strict_calculate", vec![STRING_TYPE, DYN_TYPE, DYN_TYPE], calculate)?;
+    env.add_overload(NEGATE, "strict_negate", vec![DYN_TYPE], negate)
+}
+
+fn name<'a>(value: &'a CowVal<'_, '_>) -> &'a str {
+    value.downcast_ref::<CelString<'_>>().map_or("", CelString::inner)
+}
+
+fn is<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+    let [function, kinds, value] = taken(arguments)?;
+    let found = value.get_type().name();
+    if name(&kinds).split(' ').any(|kind| kind == found) { Ok(value) } else { Err(unfit(name(&function))) }
+}
+
+fn convert<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+    let [function, value] = taken(arguments)?;
+    let env = env::shared().map_err(|error| ExecutionError::function_error("@convert", error))?;
+    let given = [value];
+    let found = env.find_overload(name(&function), &given).ok_or_else(|| unfit(name(&function)))?;
+    found(given.into()).map_err(unreadable)
+}
+
+fn order<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+    let [operator, left, right] = taken(arguments)?;
+    let operator = name(&operator);
+    let order = left.as_comparer().ok_or_else(|| unfit(operator))?.compare(right.as_ref()).map_err(unreadable)?;
+    let holds = match operator {
+        op::LESS => order == Ordering::Less,
+        op::LESS_EQUALS => order != Ordering::Greater,
+        op::GREATER => order == Ordering::Greater,
+        _ => order != Ordering::Less,
+    };
+    Ok(CowVal::owned(CelBool::from(holds)))
+}
+
+fn calculate<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+    let [operator, left, right] = taken(arguments)?;
+    let (operator, right) = (name(&operator), right.as_ref());
+    let missing = || unfit(operator);
+    let found = match operator {
+        op::SUBSTRACT => left.as_subtractor().ok_or_else(missing)?.sub(right),
+        op::MULTIPLY => left.as_multiplier().ok_or_else(missing)?.mul(right),
+        op::DIVIDE => left.as_divider().ok_or_else(missing)?.div(right),
+        _ => left.as_modder().ok_or_else(missing)?.modulo(right),
+    };
+    found.map(|found| CowVal::Owned(found.into_owned())).map_err(unreadable)
+}
+
+fn negate<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+    let [value] = taken(arguments)?;
+    value.as_negator().ok_or_else(|| unfit("-"))?.negate().map(CowVal::Owned).map_err(unreadable)
+}

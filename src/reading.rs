@@ -1,0 +1,37 @@
+//! How a request is read: the one place that says so, for every attribute, function and look-up.
+//!
+//! A rule is worth something only where the origin reads the request as the rule does. Origins do
+//! not agree with each other, so there are two answers. Where a request can be read in several ways
+//! and no honest one is sent like that, it is refused before any rule is asked ([`objection`], and
+//! [`crate::path`] for paths). Where honest requests are sent like that, a rule is asked about each
+//! reading: a Deny denies if it matches one of them, an Allow or Require holds only if it matches
+//! all (`authorization::lines`). `docs/reading.md` has the table, with the origins that read each
+//! thing in each way.
+
+pub(crate) mod connection;
+pub(crate) mod cookie;
+pub(crate) mod method;
+pub(crate) mod name;
+pub(crate) mod query;
+pub(crate) mod value;
+
+use crate::mends::{self, Mend};
+use crate::outcome::Reason;
+use crate::request::headers::Headers;
+
+/// Why a request is refused whatever the rules say, were it only for its method and headers.
+pub(crate) fn objection(headers: &Headers<'_>) -> Option<(Reason, &'static str)> {
+    if let Some(why) = method::objection(headers.first(b":method").unwrap_or_default()) {
+        return Some((Reason::MethodUnsafe, why));
+    }
+    if headers.has_blank_ends() && mends::is_on(Mend::Blanks) {
+        return Some((Reason::HeaderUnsafe, "blank around a value"));
+    }
+    if headers.may_have(connection::NAME)
+        && mends::is_on(Mend::Connection)
+        && let Some(why) = headers.values(connection::NAME).find_map(connection::objection)
+    {
+        return Some((Reason::HeaderUnsafe, why));
+    }
+    None
+}

@@ -1,0 +1,169 @@
+//! The cookies of a request (RFC 6265 section 4.2), which origins read in several ways.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// What an origin does beside splitting `Cookie` at each `;`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Reading {
+    /// Splits at commas too (RFC 2109 section 4.4, and Java servers to this day).
+    commas: bool,
+    /// Takes the quotes off a value that begins with one, and what they escape with `\` (Werkzeug,
+    /// Go, Tomcat, Node's `cookie`).
+    quotes: bool,
+    /// Percent-decodes values (PHP, Node's `cookie`).
+    escapes: bool,
+}
+
+impl Reading {
+    /// The readings that may differ for these `Cookie` lines; the plain one first.
+    pub(crate) fn all<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Reading> {
+        let mut all = vec![Reading::default()];
+        let has = lines.flatten().fold((false, false, false), |has, byte| match byte {
+            b',' => (true, has.1, has.2),
+            b'"' => (has.0, true, has.2),
+            b'%' => (has.0, has.1, true),
+            _ => has,
+        });
+        let mut also = |may: bool, change: fn(Reading) -> Reading| {
+            if may {
+                let changed: Vec<Reading> = all.iter().copied().map(change).collect();
+                all.extend(changed);
+            }
+        };
+        also(has.0, |reading| Reading { commas: true, ..reading });
+        also(has.1, |reading| Reading { quotes: true, ..reading });
+        also(has.2, |reading| Reading { escapes: true, ..reading });
+        all
+    }
+
+    fn value(self, written: &[u8]) -> Option<String> {
+        let mut value = Cow::Borrowed(written.trim_ascii());
+        if self.quotes
+            && let Some(rest) = value.strip_prefix(b"\"")
+        {
+            value = Cow::Owned(unescaped(rest.split_last().map_or(&[], |(_, inside)| inside)));
+        }
+        if self.escapes {
+            value = Cow::Owned(crate::path::decode(&value));
+        }
+        // White space beyond ASCII's is taken off by origins that decode first (Python).
+        std::str::from_utf8(&value).ok().map(|value| value.trim().to_owned())
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [(self.commas, "split at commas"), (self.quotes, "without quotes"), (self.escapes, "percent-decoded")];
+        let parts: Vec<&str> = parts.into_iter().filter(|(is, _)| *is).map(|(_, what)| what).collect();
+        f.write_str(&parts.join(", "))
+    }
+}
+
+/// Why a cookie has no one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is not there.
+    Missing,
+    /// Its value is not UTF-8.
+    NotUtf8,
+    /// It is there twice, with two values: each origin has its own way to choose.
+    TwoValues,
+}
+
+/// The value of the cookie of this name in these `Cookie` lines.
+pub(crate) fn find<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &str, reading: Reading) -> Result<String, Fault> {
+    let mut found: Option<String> = None;
+    let ends = |byte: &u8| *byte == b';' || (reading.commas && *byte == b',');
+    for pair in lines.flat_map(|line| line.split(ends)) {
+        let Some(equals) = pair.iter().position(|byte| *byte == b'=') else { continue };
+        let (written, value) = pair.split_at_checked(equals).unwrap_or((pair, b""));
+        if !is_named(written, name) {
+            continue;
+        }
+        let value = reading.value(value.strip_prefix(b"=").unwrap_or(value)).ok_or(Fault::NotUtf8)?;
+        if found.replace(value.clone()).is_some_and(|before| before != value) {
+            return Err(Fault::TwoValues);
+        }
+    }
+    found.ok_or(Fault::Missing)
+}
+
+/// Whether an origin may take a name as it is written for the one asked for: PHP makes `_` of what
+/// no variable's name may have.
+fn is_named(written: &[u8], name: &str) -> bool {
+    let fold = |byte: &u8| if matches!(byte, b'.' | b' ' | b'[') { b'_' } else { *byte };
+    let written = written.trim_ascii();
+    written.len() == name.len() && written.iter().map(fold).eq(name.as_bytes().iter().map(fold))
+}
+
+/// What stands for itself behind a backslash, or is a byte in three octal digits.
+fn unescaped(quoted: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(quoted.len());
+    let mut rest = quoted;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'\\' {
+            plain.push(byte);
+        } else if let Some(([a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7'], after)) = after.split_first_chunk::<3>() {
+            plain.push(((a & 3) << 6) | ((b & 7) << 3) | (c & 7));
+            rest = after;
+        } else if let Some((&escaped, after)) = after.split_first() {
+            plain.push(escaped);
+            rest = after;
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    /// Each reading's value of the cookie `role`.
+    fn read(cookies: &[u8]) -> Vec<Result<String, Fault>> {
+        let readings = Reading::all(std::iter::once(cookies));
+        readings.into_iter().map(|reading| find(std::iter::once(cookies), "role", reading)).collect()
+    }
+
+    #[test]
+    fn a_plain_cookie_has_one_reading() {
+        for cookies in ["role=admin", "a=b; role=admin;c", "role = admin", "x=1;\trole=admin", "role=admin; role=admin"] {
+            assert_eq!(read(cookies.as_bytes()), [Ok("admin".to_owned())], "{cookies}");
+        }
+        assert_eq!(read(b"roles=admin; role"), [Err(Fault::Missing)]);
+        assert_eq!(read(b"role=a; role=b"), [Err(Fault::TwoValues)]);
+        assert_eq!(read(b"role=admin; x=\xff"), [Ok("admin".to_owned())]);
+        assert_eq!(read(b"role=admin\xff"), [Err(Fault::NotUtf8)]);
+        assert_eq!(read("role=admin\u{a0}".as_bytes()), [Ok("admin".to_owned())]);
+    }
+
+    #[test]
+    fn what_some_origin_reads_is_among_the_readings() {
+        for cookies in [
+            r#"role="admin""#,
+            r#"role="adm\151n""#,
+            r#"role="ad\min""#,
+            "role=%61dmin",
+            r#"role="%61dmin""#,
+            "a=b,role=admin",
+            r#"a="b,role=%61dmin"#,
+        ] {
+            let read = read(cookies.as_bytes());
+            assert!(read.contains(&Ok("admin".to_owned())), "{cookies}: {read:?}");
+            assert!(read.len() > 1, "{cookies}");
+        }
+    }
+
+    #[test]
+    fn names_are_read_as_php_reads_them() {
+        for written in ["user.role", "user role", "user_role", "user[role"] {
+            let line = format!("{written}=admin");
+            let found = find(std::iter::once(line.as_bytes()), "user_role", Reading::default());
+            assert_eq!(found.as_deref(), Ok("admin"), "{written}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The query of a request's path, as a list of pairs (`application/x-www-form-urlencoded`, WHATWG URL
+//! section 5.1).
+
+use crate::path::decode;
+
+/// Why a query has no certain values of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A value is not UTF-8.
+    NotUtf8,
+    /// Origins do not agree on which values the name has.
+    Ambiguous,
+    /// There are more than were asked for.
+    TooMany,
+}
+
+/// The values of a name in a query, decoded, in order; at most so many.
+pub(crate) fn values(query: &[u8], name: &str, most: usize) -> Result<Vec<String>, Fault> {
+    let mut found = Vec::new();
+    for pair in query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+        let (written, value) = halves(pair);
+        let is_it = plus_decoded(written) == name.as_bytes();
+        if !is_it && !is_of(pair, name) {
+            continue;
+        }
+        // `q[]`, `Q` and what stands behind a `;` are `q` to some; the same pair can't be both.
+        if !is_it || pair.contains(&b';') {
+            return Err(Fault::Ambiguous);
+        }
+        if found.len() >= most {
+            return Err(Fault::TooMany);
+        }
+        found.push(String::from_utf8(plus_decoded(value)).map_err(|_| Fault::NotUtf8)?);
+    }
+    Ok(found)
+}
+
+/// Whether some origin finds the name in a pair as it is written.
+///
+/// `;` parts pairs to older readers (HTML 4.01, appendix B.2.2; Perl's CGI, Rack before 3). PHP takes
+/// `q[]` and `q[x]` for `q`, ends a name at a NUL, and makes `_` of `.` and blanks; ASP.NET does not
+/// mind the case of letters.
+pub(crate) fn is_of(pair: &[u8], name: &str) -> bool {
+    pair.split(|byte| *byte == b';').any(|part| {
+        let written = plus_decoded(halves(part).0);
+        folded(&written).eq(folded(name.as_bytes()))
+    })
+}
+
+fn folded(name: &[u8]) -> impl Iterator<Item = u8> {
+    name.trim_ascii_start().split(|byte| matches!(byte, b'[' | 0)).next().unwrap_or_default().iter().map(|byte| match byte {
+        b'.' | b' ' => b'_',
+        _ => byte.to_ascii_lowercase(),
+    })
+}
+
+fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
+    let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+    let (name, value) = pair.split_at_checked(equals).unwrap_or((pair, b""));
+    (name, value.strip_prefix(b"=").unwrap_or(value))
+}
+
+fn plus_decoded(text: &[u8]) -> Vec<u8> {
+    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    decode(&spaced)
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn values_are_those_that_every_origin_finds() {
+        for (query, found) in [
+            ("q=a", &["a"][..]),
+            ("x=1&q=a&q=b", &["a", "b"]),
+            ("%71=%61+%2b&q", &["a +", ""]),
+            ("x=1;y=2", &[]),
+            ("qq=1&%ff=1", &[]),
+            ("x=%ff", &[]),
+            ("", &[]),
+        ] {
+            let found: Vec<String> = found.iter().map(|value| (*value).to_owned()).collect();
+            assert_eq!(values(query.as_bytes(), "q", 64), Ok(found), "{query}");
+        }
+    }
+
+    #[test]
+    fn what_origins_do_not_agree_on_is_no_value() {
+        for query in ["x=1;q=admin", "q=1;x=2", "q=1;2", "q[]=admin", "q[a]=admin", "Q=admin", "q%00x=admin", "+q=admin", "%5B=1;q"] {
+            assert_eq!(values(query.as_bytes(), "q", 64), Err(Fault::Ambiguous), "{query}");
+        }
+        assert_eq!(values(b"a.b=1", "a_b", 64), Err(Fault::Ambiguous));
+        assert_eq!(values(b"q=%ff&q=admin", "q", 64), Err(Fault::NotUtf8));
+        assert_eq!(values(b"q&q", "q", 1), Err(Fault::TooMany));
+    }
+}
