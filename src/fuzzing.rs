@@ -1,6 +1,6 @@
 //! The door for `e2e/fuzz`: what it feeds, and what must hold then. Not part of any other build.
 
-use crate::cel::agreement::{Agreement, Scene};
+use crate::cel::agreement::{self, Agreement, Scene};
 use crate::cel::{Expected, Phase};
 use crate::policy::{Engine, load_record};
 
@@ -28,7 +28,7 @@ pub fn agree(source: &str, request: &[u8]) -> Result<usize, String> {
         let Ok(both) = Agreement::of(source, phase, expected) else { continue };
         let (ours, theirs) = scene.view(phase, |view| (both.ours(view), both.theirs(view)));
         evaluated = evaluated.saturating_add(1);
-        if ours.as_ref().ok() != theirs.as_ref().ok() && !Agreement::may_differ(source, &theirs) {
+        if !agreement::agree(&ours, &theirs) && !Agreement::may_differ(source, &theirs) {
             return Err(format!("{source:?}, {expected:?}: {ours:?} against {theirs:?} for {scene:?}"));
         }
     }

@@ -116,6 +116,13 @@ impl Engine {
         self.access_log
     }
 
+    /// Whether a caller of any trust domain has been believed, because neither the configuration nor the proxy says which one
+    /// is to be.
+    #[must_use]
+    pub fn believes_blindly(&self) -> bool {
+        self.callers.believe_blindly()
+    }
+
     /// Who the caller of a request is.
     #[must_use]
     pub fn caller<'f>(&self, facts: &'f Facts<'_>) -> &'f Caller {

@@ -23,21 +23,33 @@ pub enum Property {
     ClusterName,
     /// `HTTP/1.1`, `HTTP/2` or `HTTP/3`.
     Protocol,
-    /// The caller's address with its port.
+    /// The IP address of the peer, as the connection has it, whatever headers say.
     SourceAddress,
+    /// Its port: eight bytes, little-endian.
+    SourcePort,
+    /// The version of TLS on this very connection; nothing where there is none.
+    TlsVersion,
+    /// Filter state `io.istio.local_principal`: the waypoint's own SPIFFE ID.
+    LocalPrincipal,
+    /// The URI SAN of the proxy's own certificate on this very connection.
+    LocalCertificate,
     /// The address that the caller dialled, with its port.
     DestinationAddress,
 }
 
 impl Property {
     /// All of them, in order.
-    pub const ALL: [Property; 7] = [
+    pub const ALL: [Property; 11] = [
         Property::PeerPrincipal,
         Property::PeerCertificate,
         Property::FilterChainName,
         Property::ClusterName,
         Property::Protocol,
         Property::SourceAddress,
+        Property::SourcePort,
+        Property::TlsVersion,
+        Property::LocalPrincipal,
+        Property::LocalCertificate,
         Property::DestinationAddress,
     ];
 }
@@ -66,6 +78,14 @@ pub struct Given<'a> {
     pub protocol: &'a [u8],
     /// [`Property::SourceAddress`]
     pub source_address: &'a [u8],
+    /// [`Property::SourcePort`]
+    pub source_port: &'a [u8],
+    /// [`Property::TlsVersion`]
+    pub tls_version: &'a [u8],
+    /// [`Property::LocalPrincipal`]
+    pub local_principal: &'a [u8],
+    /// [`Property::LocalCertificate`]
+    pub local_certificate: &'a [u8],
     /// [`Property::DestinationAddress`]
     pub destination_address: &'a [u8],
 }
@@ -79,6 +99,10 @@ impl Source for Given<'_> {
             Property::ClusterName => self.cluster_name,
             Property::Protocol => self.protocol,
             Property::SourceAddress => self.source_address,
+            Property::SourcePort => self.source_port,
+            Property::TlsVersion => self.tls_version,
+            Property::LocalPrincipal => self.local_principal,
+            Property::LocalCertificate => self.local_certificate,
             Property::DestinationAddress => self.destination_address,
         }
     }
@@ -132,9 +156,11 @@ impl<'a> Facts<'a> {
         if reads.destination {
             self.destination();
         }
-        let properties = [
+        let properties: [(bool, Property); 5] = [
             (reads.version, Property::Protocol),
             (reads.source_address, Property::SourceAddress),
+            (reads.source_port, Property::SourcePort),
+            (reads.scheme, Property::TlsVersion),
             (reads.destination_address, Property::DestinationAddress),
         ];
         for (_, property) in properties.into_iter().filter(|(read, _)| *read) {
@@ -150,8 +176,12 @@ pub struct Reads {
     pub caller: bool,
     /// `request.version`.
     pub version: bool,
-    /// `source.address` or `source.port`.
+    /// `request.scheme`.
+    pub scheme: bool,
+    /// `source.address`.
     pub source_address: bool,
+    /// `source.port`.
+    pub source_port: bool,
     /// `destination.address` or `destination.port`.
     pub destination_address: bool,
     /// `destination.hostname`.
@@ -165,7 +195,9 @@ impl Reads {
         Reads {
             caller: self.caller || other.caller,
             version: self.version || other.version,
+            scheme: self.scheme || other.scheme,
             source_address: self.source_address || other.source_address,
+            source_port: self.source_port || other.source_port,
             destination_address: self.destination_address || other.destination_address,
             destination: self.destination || other.destination,
         }

@@ -6,7 +6,7 @@ use crate::config::{Direction, IdentityConfig, IdentitySource};
 use crate::outcome::{Change, Denial, Outcome, Reason, ResponseOutcome};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
-use crate::request::{Facts, Given, inline};
+use crate::request::{Facts, Given, address_and_port, inline};
 
 /// Header lines in order, names in lower case.
 pub type Lines = Vec<(String, Vec<u8>)>;
@@ -18,6 +18,8 @@ pub struct Trial {
     pub principal: String,
     /// The URI SAN of the peer's certificate on this very connection, where the filter's own listener ends mTLS.
     pub peer_certificate: String,
+    /// The waypoint's own SPIFFE ID, whose trust domain counts where the configuration names none.
+    pub local_principal: String,
     /// The service that the caller dialled; its name for the waypoint is made of it. None where the waypoint has no name for it.
     pub service: Option<String>,
     /// The method.
@@ -76,6 +78,7 @@ impl Default for Trial {
         Trial {
             principal: String::new(),
             peer_certificate: String::new(),
+            local_principal: "spiffe://cluster.local/ns/istio-egress/sa/waypoint".to_owned(),
             service: None,
             method: "GET".to_owned(),
             authority: String::new(),
@@ -121,12 +124,17 @@ impl Trial {
     /// Does something with the request's facts, as an engine gets them.
     pub fn with_facts<T>(&self, f: impl FnOnce(&Facts<'_>) -> T) -> T {
         let chain = self.service.as_ref().map(|service| format!("inbound-vip|80|http|{service}"));
+        let (address, port) = address_and_port(self.source_address.as_bytes()).unwrap_or_default();
+        let port = i64::from(port).to_le_bytes();
         let source = Given {
             peer_principal: self.principal.as_bytes(),
+            local_principal: self.local_principal.as_bytes(),
+            tls_version: if self.peer_certificate.is_empty() { b"" } else { b"TLSv1.3" },
             peer_certificate: self.peer_certificate.as_bytes(),
             filter_chain_name: chain.as_deref().unwrap_or_default().as_bytes(),
             protocol: self.protocol.as_bytes(),
-            source_address: self.source_address.as_bytes(),
+            source_address: address.as_bytes(),
+            source_port: if address.is_empty() { &[] } else { &port },
             destination_address: self.destination_address.as_bytes(),
             ..Given::default()
         };
@@ -273,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_caller_is_presented_where_the_configuration_looks() {
-        const ID: &str = "spiffe://t/ns/a/sa/b";
+        const ID: &str = "spiffe://cluster.local/ns/a/sa/b";
         let engine = |sources: &str| {
             let config = format!(
                 r#"{{"identity": {{"sources": {sources}}}, "policies": [{{"name": "a", "traffic": {{"authorization": {{"action": "Allow",
@@ -289,7 +297,7 @@ mod tests {
             r#"["peerCertificate", "filterState"]"#,
         ] {
             let (engine, identity) = engine(sources);
-            for (principal, allowed) in [(ID, true), ("spiffe://t/ns/b/sa/b", false), ("", false), ("-", false)] {
+            for (principal, allowed) in [(ID, true), ("spiffe://cluster.local/ns/b/sa/b", false), ("", false), ("-", false)] {
                 let mut trial = Trial { principal: principal.to_owned(), authority: "a.example".to_owned(), ..Trial::default() };
                 trial.present(&identity);
                 assert_eq!(trial.run(&engine).denial.is_none(), allowed, "{sources} {principal}");
@@ -297,7 +305,8 @@ mod tests {
         }
         let (engine, identity) = engine(r#"["forwardedClientCert"]"#);
         let forged = ("x-forwarded-client-cert".to_owned(), format!("URI={ID}"));
-        let mut trial = Trial { principal: "spiffe://t/ns/b/sa/b".to_owned(), authority: "a.example".to_owned(), ..Trial::default() };
+        let mut trial =
+            Trial { principal: "spiffe://cluster.local/ns/b/sa/b".to_owned(), authority: "a.example".to_owned(), ..Trial::default() };
         trial.headers.push(forged);
         trial.present(&identity);
         assert!(trial.run(&engine).denial.is_some(), "what the proxy in front appends counts");

@@ -2,6 +2,7 @@
 //! emulated proxy-wasm host.
 
 pub mod bench;
+pub mod cost;
 pub mod demo;
 pub mod ecds;
 pub mod envoy;

@@ -7,7 +7,7 @@ use super::{Expected, ExprError, Expression, Phase, budget, eval, meter, parse, 
 use crate::config::IdentityConfig;
 use crate::identity::peer::Callers;
 use crate::request::headers::Headers;
-use crate::request::{Facts, Given};
+use crate::request::{Facts, Given, address_and_port};
 
 /// A header's name and value.
 type Line<'a> = (&'a [u8], &'a [u8]);
@@ -34,11 +34,14 @@ impl Scene<'_> {
     /// Shows it to an expression.
     pub(crate) fn view<T>(&self, phase: Phase, run: impl FnOnce(&View<'_>) -> T) -> T {
         meter::begin_request();
+        let (address, port) = address_and_port(self.addresses[0]).unwrap_or_default();
+        let port = i64::from(port).to_le_bytes();
         let source = Given {
             peer_principal: self.caller,
+            source_port: if address.is_empty() { &[] } else { &port },
             filter_chain_name: self.service,
             protocol: self.version,
-            source_address: self.addresses[0],
+            source_address: address.as_bytes(),
             destination_address: self.addresses[1],
             ..Given::default()
         };
@@ -95,6 +98,13 @@ impl Agreement {
             Expected::Header => held(eval::header(&self.root, env, view, patterns)),
         }
     }
+}
+
+/// Whether the lowered form's answer is the interpreter's. The two ask for the operands of some functions in another order:
+/// where one of these is missing and another cannot be read, only one form may come upon the latter.
+pub(crate) fn agree(ours: &Result<Vec<u8>, String>, theirs: &Result<Vec<u8>, String>) -> bool {
+    let unreadable = |one: &Result<Vec<u8>, String>| matches!(one, Err(message) if message == meter::UNREADABLE);
+    ours.as_ref().ok() == theirs.as_ref().ok() || unreadable(ours) || unreadable(theirs)
 }
 
 /// What holds of a value: none does, where the request passed a limit or cannot be read.

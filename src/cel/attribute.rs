@@ -89,9 +89,9 @@ impl TextAttribute {
             Self::TrustDomain => known(view.caller().trust_domain()),
             Self::Namespace => known(view.caller().namespace()),
             Self::ServiceAccount => known(view.caller().service_account()),
-            Self::SourceAddress => known(view.source().map(|(address, _)| address)),
+            Self::SourceAddress => known(view.source_address()),
             Self::Method => utf8(view.line(b":method")),
-            Self::Scheme => utf8(view.line(b":scheme")),
+            Self::Scheme => Ok(view.scheme()),
             Self::Host => known(view.host()),
             Self::Path => utf8(view.line(b":path").map(crate::path::without_query)),
             Self::PathAndQuery => utf8(view.line(b":path")),
@@ -125,7 +125,7 @@ impl IntAttribute {
     /// Its value.
     pub(super) fn read(self, view: &View<'_>) -> Option<i64> {
         match self {
-            Self::SourcePort => view.source().map(|(_, port)| i64::from(port)),
+            Self::SourcePort => view.source_port(),
             Self::DestinationPort => view.dialled().map(|(_, port)| i64::from(port)),
             Self::ResponseCode => view.status(),
         }

@@ -346,7 +346,9 @@ impl Uses {
     fn read_attribute(&mut self, of: Object, field: &str) {
         let reads = match (of, field) {
             (Object::Request, "version") => Reads { version: true, ..Reads::default() },
-            (Object::Source, "address" | "port") => Reads { source_address: true, ..Reads::default() },
+            (Object::Request, "scheme") => Reads { scheme: true, ..Reads::default() },
+            (Object::Source, "address") => Reads { source_address: true, ..Reads::default() },
+            (Object::Source, "port") => Reads { source_port: true, ..Reads::default() },
             (Object::Destination, "address" | "port") => Reads { destination_address: true, ..Reads::default() },
             (Object::Destination, "hostname") => Reads { destination: true, ..Reads::default() },
             (Object::Source, "identity" | "spiffeId") => Reads { caller: true, ..Reads::default() },

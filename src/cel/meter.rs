@@ -18,7 +18,7 @@ use crate::mends::{self, Mend};
 /// What is said of an evaluation that passed a limit, where nothing else is.
 const PASSED: &str = "the request passes a limit";
 /// What is said of one that came upon what cannot be read.
-const UNREADABLE: &str = "the request cannot be read";
+pub(crate) const UNREADABLE: &str = "the request cannot be read";
 
 /// How many bytes that are read, copied or compared cost a step.
 pub(super) const BYTES_A_STEP: usize = 64;

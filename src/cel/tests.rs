@@ -29,7 +29,8 @@ pub(super) fn with_view<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
         peer_principal: b"spiffe://cluster.local/ns/team-a/sa/reader",
         filter_chain_name: b"inbound-vip|80|http|api.github.com",
         protocol: b"HTTP/1.1",
-        source_address: b"10.0.0.7:41000",
+        source_address: b"10.0.0.7",
+        source_port: &41000_i64.to_le_bytes(),
         destination_address: b"240.240.0.1:80",
         ..Given::default()
     };
@@ -413,8 +414,8 @@ fn what_an_expression_reads_is_known() {
     ] {
         assert_eq!(uses(source).request_headers, HeadersRead::All, "{source}");
     }
-    assert_eq!(uses("dyn(source).port == 1").reads, Reads { caller: true, source_address: true, ..Reads::default() });
-    assert_eq!(uses("request.version == '' && source.port == 1").reads, Reads { version: true, source_address: true, ..Reads::default() });
+    assert_eq!(uses("dyn(source).port == 1").reads, Reads { caller: true, source_address: true, source_port: true, ..Reads::default() });
+    assert_eq!(uses("request.version == '' && source.port == 1").reads, Reads { version: true, source_port: true, ..Reads::default() });
     assert_eq!(
         uses("destination.port == 1 || destination.hostname == ''").reads,
         Reads { destination_address: true, destination: true, ..Reads::default() }

@@ -77,8 +77,19 @@ impl<'a> View<'a> {
         self.facts.property(Property::Protocol)
     }
 
-    pub(crate) fn source(&self) -> Option<(&'a str, u16)> {
-        address_and_port(self.facts.property(Property::SourceAddress))
+    /// The peer's own address.
+    pub(crate) fn source_address(&self) -> Option<&'a str> {
+        std::str::from_utf8(self.facts.property(Property::SourceAddress)).ok().filter(|address| !address.is_empty())
+    }
+
+    pub(crate) fn source_port(&self) -> Option<i64> {
+        let port = self.facts.property(Property::SourcePort);
+        port.try_into().ok().map(i64::from_le_bytes).filter(|port| u16::try_from(*port).is_ok())
+    }
+
+    /// The scheme that the caller really used: whether this connection has TLS, which no header says.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.facts.property(Property::TlsVersion).is_empty() { "http" } else { "https" }
     }
 
     pub(crate) fn dialled(&self) -> Option<(&'a str, u16)> {

@@ -212,7 +212,8 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
 /// Reads a rule. One of which another part is wrong is not used, but its expressions are still checked.
 fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<AuthorizationConfig> {
     let fields = node.object(shape::AUTHORIZATION, errors)?;
-    let action = fields.get("action").and_then(|node| node.word(shape::ACTION, errors));
+    // Left out it is AgentGateway's default; a wrong word has been told, and the rule is not used.
+    let action = fields.get("action").map_or(Some(Action::Allow), |node| node.word(shape::ACTION, errors));
     let combine = fields.get("match").and_then(|node| node.word(shape::COMBINE, errors));
     let on_error = fields.get("onError").and_then(|node| node.word(shape::ON_ERROR, errors));
     let policy = fields.get("policy").and_then(|node| node.object(shape::RULE, errors));

@@ -216,7 +216,7 @@ pub(super) const TRAFFIC: &[Field] = &[
 
 /// `traffic.authorization`
 pub(super) const AUTHORIZATION: &[Field] = &[
-    required("action", Kind::Words(|| listed(ACTION)), "What it means for a request to match."),
+    field("action", Kind::Words(|| listed(ACTION)), "What it means for a request to match; left out, Allow."),
     required("policy", Kind::Object(RULE, &[]), "The rule's expressions."),
     field(
         "match",

@@ -31,6 +31,11 @@ impl<'u> Url<'u> {
     }
 }
 
+/// The SPIFFE ID of a waypoint of a trust domain.
+pub(crate) fn waypoint(trust_domain: &str) -> String {
+    format!("spiffe://{trust_domain}/ns/istio-egress/sa/waypoint")
+}
+
 /// The port that an authority names, or that of plain HTTP.
 pub(crate) fn port(authority: &str) -> u16 {
     let named = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));

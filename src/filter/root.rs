@@ -22,6 +22,8 @@ pub(super) struct Loaded {
 #[derive(Debug, Default)]
 pub(super) struct Root {
     loaded: Option<Rc<Loaded>>,
+    /// That it was warned of callers of any trust domain.
+    warned: bool,
 }
 
 impl Root {
@@ -107,6 +109,13 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.tell();
+        if !self.warned && self.loaded.as_deref().is_some_and(|loaded| loaded.engine.believes_blindly()) {
+            self.warned = true;
+            log::warn!(
+                "egress filter: callers of any trust domain are believed: `identity.trustDomains` is left out, and the proxy does not \
+                 know its own (no io.istio.local_principal); name the trust domains that are to be believed"
+            );
+        }
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {

@@ -1,7 +1,8 @@
 //! Which of the things a proxy knows about its peer is the caller's identity.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::SpiffeId;
 use crate::config::{IdentityConfig, IdentitySource};
@@ -25,11 +26,8 @@ struct Id {
 }
 
 impl Caller {
-    fn new(config: &IdentityConfig, presented: &[u8]) -> Caller {
-        let parsed = std::str::from_utf8(presented).ok().and_then(|value| SpiffeId::parse(value).ok());
-        let believed = |id: &SpiffeId<'_>| {
-            config.trust_domains.is_empty() || config.trust_domains.iter().any(|believed| believed == id.trust_domain())
-        };
+    fn new(presented: &[u8], believed: impl FnOnce(&SpiffeId<'_>) -> bool) -> Caller {
+        let parsed = parse(presented);
         Caller { presented: presented.into(), believed: parsed.as_ref().is_some_and(believed), id: parsed.map(|id| Id::new(&id)) }
     }
 
@@ -95,12 +93,21 @@ impl Id {
     }
 }
 
+fn parse(presented: &[u8]) -> Option<SpiffeId<'_>> {
+    SpiffeId::parse(std::str::from_utf8(presented).ok()?).ok()
+}
+
 /// The callers seen lately, so that one who comes again is not parsed again.
 #[derive(Debug)]
 pub(crate) struct Callers {
     config: IdentityConfig,
-    /// Each caller has one slot; who comes takes it over.
+    /// The trust domain of the proxy itself, which counts where the configuration names none. It is the same for every
+    /// request, so that it is asked for until it is known, and never again.
+    own_trust_domain: OnceLock<Box<str>>,
+    /// Each caller has one slot, which the next caller with the same hash takes over.
     slots: Mutex<Vec<Option<Arc<Caller>>>>,
+    /// A caller was believed whose trust domain could be compared with nothing.
+    believed_blindly: AtomicBool,
 }
 
 /// How many callers are remembered; a power of two.
@@ -108,10 +115,37 @@ const SLOTS: usize = 256;
 
 impl Callers {
     pub(crate) fn new(config: IdentityConfig) -> Self {
-        Callers { config, slots: Mutex::new(Vec::new()) }
+        Callers { config, own_trust_domain: OnceLock::new(), slots: Mutex::new(Vec::new()), believed_blindly: AtomicBool::new(false) }
     }
 
-    /// The caller of a request. The first source that says anything decides: what it says wrongly, no later one mends.
+    /// Whether a caller of any trust domain has been believed, because neither the configuration nor the proxy says which one
+    /// is to be.
+    pub(crate) fn believe_blindly(&self) -> bool {
+        self.believed_blindly.load(Ordering::Relaxed)
+    }
+
+    /// Whether a caller of this trust domain is believed: one that the configuration names, else the proxy's own.
+    fn believes(&self, trust_domain: &str, facts: &Facts<'_>) -> bool {
+        if !self.config.trust_domains.is_empty() {
+            return self.config.trust_domains.iter().any(|believed| believed == trust_domain);
+        }
+        if self.own_trust_domain.get().is_none() {
+            let own = [Property::LocalPrincipal, Property::LocalCertificate].map(|property| facts.property(property));
+            if let Some(own) = own.into_iter().find(|value| says_something(value)).and_then(parse) {
+                let _ = self.own_trust_domain.set(own.trust_domain().into());
+            }
+        }
+        match self.own_trust_domain.get() {
+            Some(own) => **own == *trust_domain,
+            None => {
+                self.believed_blindly.store(true, Ordering::Relaxed);
+                true
+            }
+        }
+    }
+
+    /// The caller of a request. The first source that says anything decides: where it says something wrong, no later source
+    /// is asked.
     pub(crate) fn of(&self, facts: &Facts<'_>) -> Arc<Caller> {
         let said = self.config.sources.iter().map(|source| match source {
             IdentitySource::FilterState => facts.property(Property::PeerPrincipal),
@@ -120,16 +154,20 @@ impl Callers {
                 forwarded_uri(facts.headers.values(b"x-forwarded-client-cert").last().unwrap_or_default())
             }
         });
-        self.find(said.into_iter().find(|value| says_something(value)).unwrap_or_default())
+        self.find(said.into_iter().find(|value| says_something(value)).unwrap_or_default(), facts)
     }
 
-    fn find(&self, presented: &[u8]) -> Arc<Caller> {
-        let make = || Arc::new(Caller::new(&self.config, presented));
+    fn find(&self, presented: &[u8], facts: &Facts<'_>) -> Arc<Caller> {
+        let make = || Arc::new(Caller::new(presented, |id| self.believes(id.trust_domain(), facts)));
         // Longer is no SPIFFE ID, and is not worth the room.
         if presented.len() > super::MAX_ID {
             return make();
         }
         let Ok(mut slots) = self.slots.try_lock() else { return make() };
+        // Who is believed blindly is asked for again: the next request may know better.
+        if self.config.trust_domains.is_empty() && self.own_trust_domain.get().is_none() {
+            return make();
+        }
         if slots.is_empty() {
             slots.resize(SLOTS, None);
         }
@@ -274,20 +312,53 @@ mod tests {
     }
 
     #[test]
+    fn without_a_list_the_proxys_own_trust_domain_counts() {
+        let own = |source: &Given<'_>, callers: &Callers| {
+            let facts = Facts::new(crate::request::headers::Headers::default(), source);
+            callers.of(&facts).spiffe_id().map(str::to_owned)
+        };
+        let other: &[u8] = b"spiffe://other/ns/team-a/sa/team-a";
+        for known in [
+            Given { local_principal: b"spiffe://cluster.local/ns/egress/sa/waypoint", ..Given::default() },
+            Given { local_certificate: b"spiffe://cluster.local/ns/egress/sa/waypoint", ..Given::default() },
+        ] {
+            let callers = Callers::new(IdentityConfig::default());
+            assert_eq!(own(&Given { peer_principal: other, ..known }, &callers), None);
+            assert!(own(&Given { peer_principal: A, ..known }, &callers).is_some());
+            // Once known, it is the proxy's for good.
+            assert_eq!(own(&Given { peer_principal: other, ..Given::default() }, &callers), None);
+            assert!(!callers.believe_blindly());
+        }
+        for unknown in [&b""[..], b"-", b"garbage"] {
+            let callers = Callers::new(IdentityConfig::default());
+            let unknown = Given { local_principal: unknown, ..Given::default() };
+            assert!(own(&Given { peer_principal: other, ..unknown }, &callers).is_some());
+            assert!(callers.believe_blindly());
+            // As soon as it is known, nobody is believed because of before.
+            let known = Given { local_principal: A, peer_principal: other, ..Given::default() };
+            assert_eq!(own(&known, &callers), None);
+        }
+    }
+
+    #[test]
     fn a_caller_who_comes_again_is_not_parsed_again_and_never_taken_for_another() {
         let callers = Callers::new(IdentityConfig::default());
-        let first = callers.find(A);
-        assert!(Arc::ptr_eq(&first, &callers.find(A)));
+        let source = Given { local_principal: A, ..Given::default() };
+        let facts = Facts::new(crate::request::headers::Headers::default(), &source);
+        let first = callers.find(A, &facts);
+        let second = callers.find(A, &facts);
+        assert!(Arc::ptr_eq(&second, &callers.find(A, &facts)));
+        assert_eq!(first.spiffe_id(), second.spiffe_id());
         for round in 0..2 {
             for number in 0..2000 {
                 let uri = format!("spiffe://cluster.local/ns/n{number}/sa/s{number}");
-                let caller = callers.find(uri.as_bytes());
+                let caller = callers.find(uri.as_bytes(), &facts);
                 let parts = (caller.spiffe_id(), caller.namespace().map(str::to_owned), caller.service_account().map(str::to_owned));
                 assert_eq!(parts, (Some(&*uri), Some(format!("n{number}")), Some(format!("s{number}"))), "round {round}");
                 assert_eq!(caller.trust_domain(), Some("cluster.local"));
             }
         }
         assert!(callers.slots.lock().unwrap().len() <= SLOTS);
-        assert_eq!(callers.find(&[b'a'; 5000]).spiffe_id(), None);
+        assert_eq!(callers.find(&[b'a'; 5000], &facts).spiffe_id(), None);
     }
 }

@@ -298,7 +298,7 @@ fn only_what_something_reads_is_asked_for() {
     let caller = [Property::PeerPrincipal, Property::PeerCertificate];
     for (config, host, asked) in [
         (unbound(json!([]), "None"), "api.github.com", &[][..]),
-        (unbound(json!([scoped]), "None"), "api.github.com", &[Property::SourceAddress]),
+        (unbound(json!([scoped]), "None"), "api.github.com", &[Property::SourcePort]),
         (unbound(json!([scoped]), "None"), "other.example", &[]),
         (unbound(json!([namespace]), "None"), "api.github.com", &caller),
         (

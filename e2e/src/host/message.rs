@@ -3,6 +3,9 @@
 use super::headers::Headers;
 use super::property::Property;
 
+/// The filter state that holds the peer's own address.
+const REMOTE_IP: &str = "envoy.filters.listener.original_dst.remote_ip";
+
 /// A request as it reaches the filter.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -30,6 +33,8 @@ impl Request {
             .property(&["request", "time"], 1_700_000_000_000_000_000_i64)
             .property(&["source", "address"], "127.0.0.1:54894")
             .property(&["source", "port"], 54894_i64)
+            .property(&["filter_state", REMOTE_IP, "ip"], "127.0.0.1")
+            .property(&["filter_state", REMOTE_IP, "port"], 54894_i64)
             .property(&["destination", "address"], "127.0.0.1:15008")
             .property(&["destination", "port"], 15008_i64)
             .property(&["connection", "mtls"], false)
@@ -67,10 +72,11 @@ impl Request {
         self
     }
 
-    /// Sets who the peer of the HBONE tunnel is, as Istio's filter chain does.
+    /// Sets who the peer of the HBONE tunnel is, and the waypoint, as Istio's filter chain does.
     #[must_use]
     pub fn peer_principal(self, principal: impl AsRef<[u8]>) -> Self {
         self.filter_state("io.istio.peer_principal", principal)
+            .filter_state("io.istio.local_principal", "spiffe://cluster.local/ns/egress-direct/sa/egress")
     }
 }
 

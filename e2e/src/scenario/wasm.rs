@@ -74,8 +74,7 @@ fn request(scenario: &Scenario, case: &Case) -> Result<Request, String> {
         .body(&spec.body)
         .property(&["request", "protocol"], spec.version.as_str())
         .property(&["xds", "filter_chain_name"], service.as_str())
-        .property(&["xds", "cluster_name"], service.as_str())
-        .filter_state("io.istio.local_principal", "spiffe://cluster.local/ns/egress/sa/waypoint");
+        .property(&["xds", "cluster_name"], service.as_str());
     if let Some(principal) = case.caller.principal() {
         request = request.peer_principal(principal);
     }

@@ -83,11 +83,6 @@ fn follows(part: &Part, step: &Step) -> Option<Found> {
     }
 }
 
-/// Whether an error is shown of a step, or of a part of it.
-fn has_error(step: &Step) -> bool {
-    matches!(step.value, Value::Error(_)) || step.parts.iter().any(has_error)
-}
-
 /// Holds each part to its parts; gives how many there were that follow from them.
 fn hold(part: &Part, step: &Step) -> Result<u32, String> {
     let mut held = 0;
@@ -95,7 +90,7 @@ fn hold(part: &Part, step: &Step) -> Result<u32, String> {
         // Of other values it is only known that they are some; a rule that is one is an error.
         let no_bool = matches!(&step.value, Value::Error(message) if message.starts_with("the result is "));
         // Nothing catches what cannot be read: the whole is an error, too.
-        let unreadable = shown == Found::Error && step.parts.iter().any(has_error);
+        let unreadable = matches!(&step.value, Value::Error(message) if message == meter::UNREADABLE);
         let same = shown == followed || unreadable || (followed == Found::Other && (shown != Found::Error || no_bool));
         if !same {
             return Err(format!("`{}` is shown as {:?}, and its parts make it {followed:?}: {step:?}", part.text, step.value));

@@ -56,7 +56,8 @@ fn on_the_request<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
     let source = Given {
         peer_principal: b"spiffe://cluster.local/ns/team-a/sa/reader",
         protocol: start.next().unwrap().as_bytes(),
-        source_address: b"10.0.0.7:41000",
+        source_address: b"10.0.0.7",
+        source_port: &41000_i64.to_le_bytes(),
         ..Given::default()
     };
     let facts = Facts::new(headers, &source);

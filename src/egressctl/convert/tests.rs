@@ -104,14 +104,10 @@ impl Request {
         for (name, value) in &self.headers {
             headers.add(name.as_bytes(), value.as_bytes());
         }
-        let source = match self.address.contains(':') {
-            true => format!("[{}]:41000", self.address),
-            false => format!("{}:41000", self.address),
-        };
         let destination = format!("240.240.0.1:{}", self.port);
         let given = Given {
             peer_principal: self.caller.as_bytes(),
-            source_address: source.as_bytes(),
+            source_address: self.address.as_bytes(),
             destination_address: destination.as_bytes(),
             ..Given::default()
         };

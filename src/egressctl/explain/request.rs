@@ -133,6 +133,7 @@ impl Request {
         let response = self.response.clone().unwrap_or(Answer { status: 200, headers: Vec::new() });
         let mut trial = Trial {
             principal: self.principal.clone(),
+            local_principal: request::waypoint(request::trust_domain(identity)),
             service: self.dialed.clone(),
             method: self.method.clone(),
             authority: self.authority.clone(),

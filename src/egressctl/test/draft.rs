@@ -202,6 +202,7 @@ impl Draft {
             given.map_or(usual, |given| request::with_port(&given, port).unwrap_or(given))
         };
         let trial = Trial {
+            local_principal: request::waypoint(trust_domain),
             service: self.destination.unwrap_or_else(dialled),
             method: self.method.unwrap_or(plain.method),
             path: self.path.unwrap_or(plain.path),
