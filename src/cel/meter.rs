@@ -46,3 +46,9 @@ pub(crate) fn breach() {
 pub(crate) fn is_breached() -> bool {
     BREACHED.get()
 }
+
+/// What was spent.
+#[cfg(test)]
+pub(crate) fn spent() -> u64 {
+    SPENT.get()
+}
