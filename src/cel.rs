@@ -194,6 +194,11 @@ impl Expression {
         &self.uses
     }
 
+    /// How many bytes its literal patterns take.
+    pub(crate) fn pattern_bytes(&self) -> usize {
+        self.patterns.iter().fold(0, |sum, pattern| sum.saturating_add(pattern.size()))
+    }
+
     /// What an attribute must be for the rule not to give `settled`; any of these may be used.
     pub(crate) fn guards(&self, settled: bool) -> Vec<guard::Guard> {
         match &self.code {

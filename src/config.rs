@@ -10,8 +10,12 @@ mod read;
 pub mod shape;
 #[cfg(test)]
 mod tests;
+mod totals;
 
+pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
+#[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
+pub(crate) use totals::check_size;
 
 pub use crate::header_name::Direction;
 #[cfg(not(target_arch = "wasm32"))]
@@ -31,6 +35,21 @@ pub const MAX_HOSTS: usize = 256;
 pub const MAX_TRUST_DOMAINS: usize = 64;
 /// The longest name of a policy, in bytes: that of a Kubernetes object, since it becomes part of a metric's name.
 pub const MAX_POLICY_NAME: usize = 253;
+
+/// The longest configuration, in bytes of JSON.
+pub const MAX_BYTES: usize = 16 << 20;
+/// The most JSON values that a configuration may have: texts, numbers, lists, objects and so on, each field's and each entry's.
+pub const MAX_VALUES: usize = 1_000_000;
+/// The most expressions of all policies together, those of header values included.
+pub const MAX_ALL_EXPRESSIONS: usize = 100_000;
+/// The most bytes that all expressions together may have.
+pub const MAX_ALL_SOURCES: usize = 8 << 20;
+/// The most entries of `hosts` of all policies together.
+pub const MAX_ALL_HOSTS: usize = 100_000;
+/// The most bytes that all literal patterns together may take once compiled.
+pub const MAX_ALL_PATTERNS: usize = 32 << 20;
+/// So many errors are told of a configuration; beyond, only that there are more.
+pub const MAX_ERRORS: usize = 1_000;
 
 /// A configuration of the right shape.
 #[derive(Debug, Clone, PartialEq, Eq)]

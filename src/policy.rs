@@ -22,7 +22,7 @@ use crate::audit::{self, Record};
 use crate::authorization::{self, Judgement, Rule};
 use crate::cel::view::View;
 use crate::cel::{Expression, Phase, meter};
-use crate::config::{AuditLog, Config, ConfigError, HostBinding, Mode, PolicyConfig};
+use crate::config::{self, AuditLog, Config, ConfigError, HostBinding, MAX_ALL_PATTERNS, MAX_ERRORS, Mode, PolicyConfig, Spot};
 use crate::identity::peer::{Caller, Callers};
 use crate::outcome::{Denial, Outcome, Reason, ResponseOutcome};
 use crate::path::{self, PathSafety};
@@ -66,9 +66,9 @@ impl Engine {
     /// Everything that is wrong with it: its shape, and each expression in it.
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
-        let policies: Vec<Policy> = config.policies.iter().map(|policy| Policy::compile(policy, &mut errors)).collect();
+        let policies = compile(&config.policies, &mut errors);
         if !errors.is_empty() {
-            return Err(errors);
+            return Err(config::bounded(errors));
         }
         let entries: Vec<index::Entry<'_>> = config.policies.iter().zip(&policies).map(|(config, policy)| policy.entry(config)).collect();
         let index = Index::new(&entries);
@@ -273,7 +273,38 @@ impl Engine {
     }
 }
 
+/// Compiles policies, until their patterns or what is wrong with them pass a limit.
+fn compile(configs: &[PolicyConfig], errors: &mut Vec<ConfigError>) -> Vec<Policy> {
+    let (mut policies, mut patterns) = (Vec::with_capacity(configs.len()), 0_usize);
+    for config in configs {
+        let policy = Policy::compile(config, errors);
+        patterns = patterns.saturating_add(policy.pattern_bytes());
+        policies.push(policy);
+        if patterns > MAX_ALL_PATTERNS {
+            errors.insert(0, too_large_patterns(config, patterns));
+        }
+        if patterns > MAX_ALL_PATTERNS || errors.len() > MAX_ERRORS {
+            break;
+        }
+    }
+    policies
+}
+
+fn too_large_patterns(config: &PolicyConfig, bytes: usize) -> ConfigError {
+    let message = format!(
+        "the patterns of the policies up to this one take {bytes} bytes once compiled, the limit is {MAX_ALL_PATTERNS}: ask for less with `{{n,m}}`, or leave out the policies of hosts that this waypoint does not serve"
+    );
+    ConfigError { policy: Some(config.name.clone()), place: config.place.clone(), spot: Spot::Whole, message }
+}
+
 impl Policy {
+    /// How many bytes its literal patterns take.
+    fn pattern_bytes(&self) -> usize {
+        let rule = self.rule.iter().flat_map(Rule::expressions);
+        let values = self.request.values().chain(self.response.values());
+        rule.chain(values).fold(0, |sum, expression| sum.saturating_add(expression.pattern_bytes()))
+    }
+
     /// Compiles a policy; where that fails, the errors say why and what is returned is not used.
     fn compile(config: &PolicyConfig, errors: &mut Vec<ConfigError>) -> Policy {
         let rule = config.authorization.as_ref().map(|authorization| Rule::compile(&config.name, authorization, errors));

@@ -1,8 +1,14 @@
 //! The nearest known name to one that is not known, for error messages.
 
+/// The longest name that another is looked for, in bytes: none that is meant is longer.
+const MAX_NAME: usize = 256;
+
 /// The candidate nearest to `name`, if one is near enough to be what was meant.
 #[must_use]
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > MAX_NAME {
+        return None;
+    }
     let allowed = (name.chars().count() / 3).max(1);
     candidates
         .into_iter()

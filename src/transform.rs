@@ -61,8 +61,13 @@ impl HeaderRules {
         self.add.is_empty() && self.set.is_empty() && self.remove.is_empty()
     }
 
+    /// The expressions of the values that are added and set.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Expression> {
+        self.add.iter().chain(&self.set).map(|rule| &rule.value)
+    }
+
     pub(crate) fn reads(&self) -> Reads {
-        self.add.iter().chain(&self.set).fold(Reads::default(), |reads, rule| reads.or(rule.value.uses().reads))
+        self.values().fold(Reads::default(), |reads, value| reads.or(value.uses().reads))
     }
 
     /// Applies the rules to `headers`, noting what changed; says what went wrong.

@@ -8,6 +8,30 @@ use crate::policy::Engine;
 /// The most warnings, and the most errors, that a record holds; of the others, only their number.
 pub(crate) const MAX_LISTED: usize = 20;
 
+/// What is logged where memory runs out while a configuration is loaded: nothing can be made then.
+#[cfg_attr(not(all(target_arch = "wasm32", target_os = "wasi")), expect(dead_code, reason = "the allocator tells it"))]
+pub(crate) struct OutOfMemory {
+    /// The record, as any refusal has one.
+    pub(crate) record: &'static str,
+    /// The line for people.
+    pub(crate) error: &'static str,
+}
+
+macro_rules! ran_out {
+    () => {
+        "memory ran out while the configuration was loaded: leave out the policies of hosts that this waypoint does not serve"
+    };
+}
+
+pub(crate) const OUT_OF_MEMORY: OutOfMemory = OutOfMemory {
+    record: concat!(
+        r#"{"event":"egress-configuration","verdict":"refused","policies":null,"warnings":[],"errors":[{"policy":null,"place":"","message":""#,
+        ran_out!(),
+        r#""}]}"#
+    ),
+    error: concat!("egress filter: configuration refused: ", ran_out!()),
+};
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Record<'a> {
@@ -119,6 +143,13 @@ mod tests {
                 ],
             })
         );
+    }
+
+    #[test]
+    fn the_record_that_memory_ran_out_is_what_would_be_made() {
+        let message = OUT_OF_MEMORY.error.strip_prefix("egress filter: configuration refused: ").unwrap().to_owned();
+        let error = ConfigError { policy: None, place: String::new(), spot: crate::config::Spot::Whole, message };
+        assert_eq!(OUT_OF_MEMORY.record, load_record(Err(&[error])));
     }
 
     #[test]

@@ -125,3 +125,9 @@ pub(crate) fn restore(breached: Option<&'static str>) {
 pub(crate) fn breached() -> Option<&'static str> {
     BREACH.get()
 }
+
+/// What was spent.
+#[cfg(test)]
+pub(crate) fn spent() -> u64 {
+    SPENT.get()
+}

@@ -1,17 +1,26 @@
-//! Regular expressions in RE2's syntax, bounded in size; as a CEL value, so that a compiled one can stand where its pattern
-//! was.
+//! Regular expressions in RE2's syntax, bounded in size, and charged for the work that they do; as a CEL
+//! value, so that a compiled one can stand where its pattern was.
+//!
+//! `parse` reads a pattern, `program` compiles it, `simulate` runs it over a text. That is done here, and
+//! not with the `regex` crate, because a caller chooses the text: what a match takes must be counted while
+//! it goes on, and what a pattern made at a request takes to compile must be bounded by its size.
 
-mod class;
-mod re2;
+mod fold;
+mod parse;
+mod program;
 mod replacement;
+mod set;
+mod simulate;
 #[cfg(test)]
 mod tests;
 
 use std::any::Any;
+use std::sync::Arc;
 
 use cel::common::types::{BYTES_TYPE, Type};
 use cel::common::value::{StaticVal, Val};
 
+use self::program::Program;
 pub(crate) use self::replacement::{Part, parts};
 
 /// The longest literal pattern, in bytes.
@@ -22,22 +31,57 @@ const MAX_COMPILED: usize = 1 << 18;
 const MAX_PATTERN_AT_A_REQUEST: usize = 256;
 /// The most memory that it may take once compiled, in bytes.
 const MAX_COMPILED_AT_A_REQUEST: usize = 1 << 14;
-/// The longest text that it is matched with, in bytes: the time taken grows with the product of the two.
-pub(crate) const MAX_TEXT_AT_A_REQUEST: usize = 4096;
 
 /// The CEL type of a compiled pattern. No expression can name it or make one, it stands only where a literal was.
 pub(crate) const TYPE: Type = Type::new_unspecified_type("regex");
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
-pub(crate) struct Compiled(::regex::Regex);
+pub(crate) struct Compiled(Arc<Program>);
 
-/// How many bytes of a text cost a step to be matched: patterns are matched by the simplest engine.
-const BYTES_A_STEP: usize = 16;
+/// Steps that compiling costs: each of a pattern's bytes, and each of so many bytes compiled.
+const STEPS_A_PATTERN_BYTE: usize = 1;
+const COMPILED_A_STEP: usize = 64;
 
-/// Charges a text that is to be matched; gives whether there is enough left for it.
-pub(super) fn charge(text: &str) -> bool {
-    super::meter::spend(text.len().checked_div(BYTES_A_STEP).and_then(|steps| u64::try_from(steps).ok()).unwrap_or(u64::MAX))
+/// The steps that there were for the rule are spent, so there is no answer; the meter says that the
+/// request passes a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exceeded;
+
+/// What the groups of a match hold.
+#[derive(Debug)]
+pub(crate) struct Groups<'t> {
+    text: &'t str,
+    slots: Vec<u32>,
+    program: Arc<Program>,
+}
+
+impl<'t> Groups<'t> {
+    /// Where the group of that number begins and ends, in bytes; the whole match has the number 0.
+    fn range(&self, group: usize) -> Option<(usize, usize)> {
+        let slot = group.checked_mul(2)?;
+        let at = |slot: usize| self.slots.get(slot).filter(|at| **at != simulate::NOWHERE);
+        let (begin, end) = (at(slot)?, at(slot.checked_add(1)?)?);
+        Some((usize::try_from(*begin).ok()?, usize::try_from(*end).ok()?))
+    }
+
+    /// What the group of that number holds, or nothing if it is not in the match.
+    pub(crate) fn get(&self, group: usize) -> Option<&'t str> {
+        let (begin, end) = self.range(group)?;
+        self.text.get(begin..end)
+    }
+
+    /// What the group of that name holds.
+    pub(crate) fn named(&self, name: &str) -> Option<&'t str> {
+        let (_, group) = self.program.names.iter().find(|(known, _)| **known == *name)?;
+        self.get(*group)
+    }
+
+    /// What stands before the match, and what behind it.
+    pub(crate) fn around(&self) -> (&'t str, &'t str) {
+        let (begin, end) = self.range(0).unwrap_or_default();
+        (self.text.get(..begin).unwrap_or_default(), self.text.get(end..).unwrap_or_default())
+    }
 }
 
 impl Compiled {
@@ -48,33 +92,36 @@ impl Compiled {
 
     /// Compiles a pattern that is made at a request: its cost is paid each time, and may be the caller's to choose.
     pub(crate) fn at_a_request(pattern: &str) -> Result<Self, String> {
-        Compiled::within(pattern, MAX_PATTERN_AT_A_REQUEST, MAX_COMPILED_AT_A_REQUEST)
+        let compiled = Compiled::within(pattern, MAX_PATTERN_AT_A_REQUEST, MAX_COMPILED_AT_A_REQUEST)?;
+        let steps = compiled.size().checked_div(COMPILED_A_STEP).unwrap_or(0);
+        let steps = steps.saturating_add(pattern.len().saturating_mul(STEPS_A_PATTERN_BYTE));
+        if super::meter::spend(u64::try_from(steps).unwrap_or(u64::MAX)) { Ok(compiled) } else { Err("too much is compiled".to_owned()) }
     }
 
     fn within(pattern: &str, longest: usize, compiled: usize) -> Result<Self, String> {
         if pattern.len() > longest {
             return Err(format!("the pattern has {} bytes, the limit is {longest}", pattern.len()));
         }
-        let translated = re2::translate(pattern).map_err(|message| format!("invalid pattern: {message}"))?;
-        match ::regex::RegexBuilder::new(&translated).size_limit(compiled).dfa_size_limit(compiled).build() {
-            Ok(regex) => Ok(Compiled(regex)),
-            Err(::regex::Error::CompiledTooBig(_)) => Err(format!("the pattern takes more than {compiled} bytes once compiled")),
-            // The crate's message draws the pattern over several lines; the last one says what is wrong.
-            Err(error) => {
-                let message = error.to_string();
-                let last = message.lines().last().unwrap_or_default();
-                Err(format!("invalid pattern: {}", last.strip_prefix("error: ").unwrap_or(last)))
-            }
-        }
+        let read = parse::parse(pattern).map_err(|message| format!("invalid pattern: {message}"))?;
+        let program = Program::of(read, compiled);
+        let program = program.map_err(|program::TooLarge| format!("the pattern takes more than {compiled} bytes once compiled"))?;
+        Ok(Compiled(Arc::new(program)))
     }
 
-    pub(crate) fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
+    /// How many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.0.size()
+    }
+
+    /// Whether it matches anywhere in the text.
+    pub(crate) fn is_match(&self, text: &str) -> Result<bool, Exceeded> {
+        simulate::is_match(&self.0, text)
     }
 
     /// What the groups of the first match hold.
-    pub(crate) fn captures<'t>(&self, text: &'t str) -> Option<::regex::Captures<'t>> {
-        self.0.captures(text)
+    pub(crate) fn captures<'t>(&self, text: &'t str) -> Result<Option<Groups<'t>>, Exceeded> {
+        let slots = simulate::slots(&self.0, text)?;
+        Ok(slots.map(|slots| Groups { text, slots, program: Arc::clone(&self.0) }))
     }
 }
 

@@ -78,10 +78,8 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
         Test::Matches(value, index) => {
             let value = of(value)?;
             let missing = || Failure::Interpreted("error in `matches`".to_owned());
-            if !regex::charge(&value) {
-                return Err(Failure::Interpreted(eval::EXCEEDED.to_owned()));
-            }
-            expression.patterns.get(*index).ok_or_else(missing)?.is_match(&value)
+            let found = expression.patterns.get(*index).ok_or_else(missing)?.is_match(&value);
+            found.map_err(|regex::Exceeded| Failure::Interpreted(eval::EXCEEDED.to_owned()))?
         }
         Test::HeaderIsIn(of, name) => header_bytes(*of, name, view).is_some(),
         Test::HasHeader(of, name) => there(header(*of, name, view))?,

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::MAX_ERRORS;
 use super::error::{ConfigError, Spot};
 use super::json::Json;
 use super::shape::{Bounds, Field, OFF, Word};
+use super::totals::Totals;
 use crate::suggest::did_you_mean;
 
 /// The errors found so far, and the policy being read.
@@ -12,6 +14,21 @@ use crate::suggest::did_you_mean;
 pub(super) struct Errors {
     pub(super) found: Vec<ConfigError>,
     pub(super) policy: Option<String>,
+    pub(super) totals: Totals,
+}
+
+/// The most fields of an object that are looked at; no object has as many.
+const MAX_FIELDS: usize = 64;
+/// The most characters that a message repeats of what is wrong.
+const MAX_SHOWN: usize = 300;
+
+/// A text as a message shows it.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MAX_SHOWN).is_some() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 impl Errors {
@@ -24,6 +41,9 @@ impl Errors {
     }
 
     fn add_at(&mut self, place: &str, spot: Spot, message: String) {
+        if self.found.len() > MAX_ERRORS {
+            return;
+        }
         self.found.push(ConfigError { policy: self.policy.clone(), place: place.to_owned(), spot, message });
     }
 }
@@ -88,7 +108,7 @@ impl<'j> Node<'j> {
         if found.is_none() {
             let known: Vec<String> = words.iter().map(|word| format!("`{}`", word.word)).collect();
             let hint = did_you_mean(text, words.iter().map(|word| word.word));
-            errors.add(&self.place, format!("unknown value `{}`{hint}: expected {}", text.escape_debug(), known.join(", ")));
+            errors.add(&self.place, format!("unknown value `{}`{hint}: expected {}", shown(text), known.join(", ")));
         }
         found
     }
@@ -100,8 +120,11 @@ impl<'j> Node<'j> {
             self.wrong("an object", errors);
             return None;
         };
-        for (index, (name, value)) in fields.iter().enumerate() {
-            let shown = || name.escape_debug();
+        if fields.len() > MAX_FIELDS {
+            errors.add(&self.place, format!("an object has {} fields, of which there are {}", fields.len(), shape.len()));
+        }
+        for (index, (name, value)) in fields.iter().take(MAX_FIELDS).enumerate() {
+            let shown = || shown(name);
             if !shape.iter().any(|field| field.name == name) {
                 let hint = did_you_mean(name, shape.iter().map(|field| field.name));
                 let expected: Vec<String> = shape.iter().map(|field| format!("`{}`", field.name)).collect();

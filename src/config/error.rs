@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::Expr;
+use super::{Expr, MAX_ERRORS};
 use crate::cel::ExprError;
 
 /// One error of a configuration: the policy and the place it is in, and the mend.
@@ -62,6 +62,16 @@ impl ConfigError {
     pub fn detail(&self) -> Cow<'_, str> {
         self.spot.with(&self.message)
     }
+}
+
+/// The errors that are told, and whether there are more.
+pub(crate) fn bounded(mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
+    if errors.len() > MAX_ERRORS {
+        errors.truncate(MAX_ERRORS);
+        let message = format!("there are more than {MAX_ERRORS} errors: mend those that are told first");
+        errors.push(ConfigError { policy: None, place: String::new(), spot: Spot::Whole, message });
+    }
+    errors
 }
 
 impl fmt::Display for ConfigError {

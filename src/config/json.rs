@@ -1,9 +1,10 @@
 //! JSON as it was written: what `serde_json::Value` would lose (a field given twice) is an error here, not a surprise.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// A JSON value that keeps every field of an object, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,15 +31,39 @@ impl Json<'_> {
     }
 }
 
-impl<'de> Deserialize<'de> for Json<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
+/// Reads a text of JSON, and keeps at most so many of its values; gives what it kept, and how many values there are.
+pub(super) fn read(json: &[u8], limit: usize) -> Result<(Json<'_>, usize), serde_json::Error> {
+    let values = Cell::new(0);
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let read = Reader { values: &values, limit }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok((read, values.get()))
+}
+
+/// Reads one value.
+#[derive(Clone, Copy)]
+struct Reader<'r> {
+    /// How many values were read so far.
+    values: &'r Cell<usize>,
+    limit: usize,
+}
+
+impl Reader<'_> {
+    fn is_within(self) -> bool {
+        self.values.get() <= self.limit
     }
 }
 
-struct JsonVisitor;
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Json<'de>;
 
-impl<'de> Visitor<'de> for JsonVisitor {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
+        self.values.set(self.values.get().saturating_add(1));
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
     type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,16 +101,21 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json<'de>, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
+        while let Some(item) = seq.next_element_seed(self)? {
+            if self.is_within() {
+                items.push(item);
+            }
         }
         Ok(Json::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
         let mut fields = Vec::new();
-        while let Some((Name(name), value)) = map.next_entry()? {
-            fields.push((name, value));
+        while let Some(Name(name)) = map.next_key()? {
+            let value = map.next_value_seed(self)?;
+            if self.is_within() {
+                fields.push((name, value));
+            }
         }
         Ok(Json::Object(fields))
     }

@@ -1,11 +1,11 @@
 //! From JSON to [`Config`].
 
-use super::decode::{Errors, Node, Object};
-use super::json::Json;
+use super::decode::{Errors, Node, Object, shown};
+use super::json::{self, Json};
 use super::shape::{self, Field};
 use super::{
     Action, AuditLog, AuthorizationConfig, Combine, Config, ConfigError, Expr, HeaderRulesConfig, HeaderValueConfig, HostBinding,
-    HostPattern, IdentityConfig, MAX_POLICY_NAME, Mode, PolicyConfig,
+    HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, bounded, totals,
 };
 use crate::header_name::{self, Direction};
 use crate::identity::is_trust_domain;
@@ -19,7 +19,7 @@ impl Config {
     /// All that is wrong with its shape: JSON, fields, types, names, limits.
     pub fn parse(json: &[u8]) -> Result<Config, Vec<ConfigError>> {
         let (config, errors) = Config::parse_all(json);
-        if errors.is_empty() { Ok(config) } else { Err(errors) }
+        if errors.is_empty() { Ok(config) } else { Err(bounded(errors)) }
     }
 
     /// Reads what can be read of a configuration, with all that is wrong with its shape, so that the expressions of a
@@ -34,12 +34,19 @@ impl Config {
             access_log: false,
             policies: Vec::new(),
         };
+        if let Err(error) = totals::check_size(json.len()) {
+            return (config, vec![error]);
+        }
         if json.iter().all(u8::is_ascii_whitespace) {
             errors.add("", "the configuration is empty: give `policies`, an empty list if there are none yet");
             return (config, errors.found);
         }
-        let json: Json<'_> = match serde_json::from_slice(json) {
-            Ok(json) => json,
+        let json = match json::read(json, MAX_VALUES) {
+            Ok((json, values)) if values <= MAX_VALUES => json,
+            Ok((_, values)) => {
+                errors.add("", totals::too_many_values(values));
+                return (config, errors.found);
+            }
             Err(error) => {
                 errors.add("", format!("not valid JSON: {error}"));
                 return (config, errors.found);
@@ -48,6 +55,11 @@ impl Config {
         let root = Node { place: String::new(), json: &json };
         if let Some(root) = root.object(shape::CONFIGURATION, &mut errors) {
             read_root(&root, &mut config, &mut errors);
+        }
+        let totals = std::mem::take(&mut errors.totals);
+        if totals.tell(&mut errors) {
+            // What would take too long to compile is not compiled.
+            config.policies = Vec::new();
         }
         (config, errors.found)
     }
@@ -91,7 +103,7 @@ fn read_identity(node: &Node<'_>, errors: &mut Errors) -> IdentityConfig {
             if is_trust_domain(name) {
                 identity.trust_domains.push(name.to_owned());
             } else {
-                let message = format!("`{}` is no trust domain: expected lower-case letters, digits, `.`, `-`, `_`", name.escape_debug());
+                let message = format!("`{}` is no trust domain: expected lower-case letters, digits, `.`, `-`, `_`", shown(name));
                 errors.add(&item.place, message);
             }
         }
@@ -193,6 +205,9 @@ fn refuse_duplicate_names(policies: &[PolicyConfig], errors: &mut Errors) {
 
 fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
     let text = node.string(errors)?;
+    if !errors.totals.host(&node.place) {
+        return None;
+    }
     let lower = text.to_ascii_lowercase();
     let (wildcard, name) = match lower.strip_prefix("*.") {
         Some(name) => (true, name),
@@ -201,7 +216,7 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
     if !is_host_name(name) {
         let message = format!(
             "`{}` is no host: expected a name such as `api.example.com`, or one leading wildcard such as `*.example.com`; no port, scheme or trailing dot",
-            text.escape_debug()
+            shown(text)
         );
         errors.add(&node.place, message);
         return None;
@@ -238,6 +253,9 @@ fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<Authorizat
 
 fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
     let source = node.string(errors)?;
+    if !errors.totals.expression(source, &node.place) {
+        return None;
+    }
     Some(Expr { place: node.place.clone(), source: source.to_owned() })
 }
 

@@ -9,6 +9,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::host::{self, Level};
+use crate::audit::load::OUT_OF_MEMORY;
 
 #[global_allocator]
 static ALLOCATOR: Lists = Lists { state: UnsafeCell::new(State { free: [null_mut(); CLASSES], chunk: null_mut(), left: 0 }) };
@@ -20,6 +24,35 @@ const LARGE: usize = 1024;
 const CLASSES: usize = LARGE / GRAIN;
 /// How much is taken of the general allocator at a time.
 const CHUNK: usize = 32 * 1024;
+
+/// Whether a configuration is being loaded.
+static LOADING: AtomicBool = AtomicBool::new(false);
+
+/// While it lives, a configuration is being loaded.
+#[derive(Debug)]
+pub(super) struct Loading(());
+
+pub(super) fn loading() -> Loading {
+    LOADING.store(true, Ordering::Relaxed);
+    Loading(())
+}
+
+impl Drop for Loading {
+    fn drop(&mut self) {
+        LOADING.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Tells, once, that memory ran out while a configuration was being loaded. The lines are static: none
+/// is left to make them in.
+#[cold]
+#[inline(never)]
+fn ran_out() {
+    if LOADING.swap(false, Ordering::Relaxed) {
+        host::log(Level::Info, OUT_OF_MEMORY.record);
+        host::log(Level::Error, OUT_OF_MEMORY.error);
+    }
+}
 
 struct Lists {
     state: UnsafeCell<State>,
@@ -69,11 +102,10 @@ impl State {
     }
 }
 
-// SAFETY: a block is given out once until it is freed; blocks of a list are large enough and aligned for every layout of it; a
-// layout's list is the same when it is freed.
-unsafe impl GlobalAlloc for Lists {
-    #[inline(never)]
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+impl Lists {
+    /// # Safety
+    /// As for [`GlobalAlloc::alloc`].
+    unsafe fn find(&self, layout: Layout) -> *mut u8 {
         let Some(class) = class(layout) else {
             // SAFETY: the caller's promises are what it asks for.
             return unsafe { System.alloc(layout) };
@@ -88,6 +120,20 @@ unsafe impl GlobalAlloc for Lists {
         }
         // SAFETY: a free block holds the address of the next, and is aligned for it.
         *first = unsafe { block.cast::<*mut u8>().read() };
+        block
+    }
+}
+
+// SAFETY: a block is given out once until it is freed; blocks of a list are large enough and aligned for every layout of it; a
+// layout's list is the same when it is freed.
+unsafe impl GlobalAlloc for Lists {
+    #[inline(never)]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are what it asks for.
+        let block = unsafe { self.find(layout) };
+        if block.is_null() {
+            ran_out();
+        }
         block
     }
 
@@ -111,8 +157,14 @@ unsafe impl GlobalAlloc for Lists {
         let Ok(wanted) = Layout::from_size_align(size, layout.align()) else { return null_mut() };
         match (class(layout), class(wanted)) {
             (Some(old), Some(new)) if old == new => block,
-            // SAFETY: the caller's promises are what it asks for.
-            (None, None) => unsafe { System.realloc(block, layout, size) },
+            (None, None) => {
+                // SAFETY: the caller's promises are what it asks for.
+                let moved = unsafe { System.realloc(block, layout, size) };
+                if moved.is_null() {
+                    ran_out();
+                }
+                moved
+            }
             _ => {
                 // SAFETY: both blocks are valid for the smaller of the two sizes, and are not the same.
                 unsafe {

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
-use super::host;
+use super::allocator;
+use super::host::{self, HostError};
 use super::metrics::{self, Metrics};
 use super::stream::Stream;
-use crate::config::{ConfigError, Spot};
+use crate::config::{ConfigError, Spot, check_size};
 use crate::policy::{Engine, load_record};
 
 /// What one configuration's streams share.
@@ -44,6 +45,8 @@ impl Drop for Root {
 
 /// The most warnings that are logged; of the others, only their number.
 const MAX_WARNINGS: usize = 20;
+/// The most errors that are logged.
+const MAX_ERRORS: usize = 100;
 
 /// Shared by every VM of the process, this one's name behind it: that a configuration of this plugin has been loaded. A
 /// configuration is tried in a VM of its own first, so nothing in that VM's memory could tell.
@@ -54,20 +57,34 @@ fn loaded_key() -> Vec<u8> {
     [LOADED_KEY, &name].concat()
 }
 
+/// Why there is no configuration to load.
+enum Unread {
+    /// It is not even read: that alone would take too much memory.
+    TooLong(ConfigError),
+    Failed(HostError),
+}
+
+/// The configuration, of which the host says how many bytes it has.
+fn read(size: usize) -> Result<Vec<u8>, Unread> {
+    check_size(size).map_err(Unread::TooLong)?;
+    host::configuration().map_err(Unread::Failed)
+}
+
 impl Context for Root {}
 
 impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
-        let json = match host::configuration() {
-            Ok(json) => json,
-            Err(error) => {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let _loading = allocator::loading();
+        let outcome = match read(size) {
+            Ok(json) => Engine::load(&json),
+            Err(Unread::TooLong(error)) => Err(vec![error]),
+            Err(Unread::Failed(error)) => {
                 let unread = ConfigError { policy: None, place: String::new(), spot: Spot::Whole, message: error.to_string() };
                 log::info!("{}", load_record(Err(&[unread])));
                 log::error!("egress filter: configuration refused: {error}");
                 return false;
             }
         };
-        let outcome = Engine::load(&json);
         log::info!("{}", load_record(outcome.as_ref().map_err(Vec::as_slice)));
         match outcome {
             Ok(engine) => {
@@ -89,8 +106,11 @@ impl RootContext for Root {
                 true
             }
             Err(errors) => {
-                for error in &errors {
+                for error in errors.iter().take(MAX_ERRORS) {
                     log::error!("egress filter: configuration error: {error}");
+                }
+                if errors.len() > MAX_ERRORS {
+                    log::error!("egress filter: configuration errors: {}, of which {MAX_ERRORS} are shown", errors.len());
                 }
                 let earlier = matches!(host::shared_data(&loaded_key()), Ok(Some(_)));
                 let (metric, consequence) = if earlier {

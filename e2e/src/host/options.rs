@@ -77,6 +77,8 @@ pub struct HostOptions {
     pub seed: u64,
     /// Fuel for one callback: a guest that runs longer traps instead of hanging the test.
     pub fuel: u64,
+    /// The most bytes of linear memory; Envoy's cap where nothing else is said.
+    pub memory: usize,
     /// Whether a configuration is first tried in a canary VM, as Envoy's main thread does.
     pub canary: bool,
     /// What this VM shares with other workers.
@@ -96,6 +98,7 @@ impl Default for HostOptions {
             now: 1_700_000_000_000_000_000,
             seed: 1,
             fuel: 20_000_000_000,
+            memory: 1 << 30,
             canary: true,
             shared: Shared::default(),
         }

@@ -99,10 +99,9 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(options: HostOptions) -> Self {
-        /// Envoy's cap for a VM's linear memory.
-        const MEMORY_LIMIT: usize = 1 << 30;
         Self {
             random: options.seed,
+            limits: wasmtime::StoreLimitsBuilder::new().memory_size(options.memory).build(),
             options,
             usage: Usage::default(),
             failures: Vec::new(),
@@ -113,7 +112,6 @@ impl State {
             effective: 0,
             metrics: BTreeMap::new(),
             last_metric: [0, 1, 2],
-            limits: wasmtime::StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
         }
     }
 

@@ -10,7 +10,7 @@ use cel::common::value::CowVal;
 use super::Parameter::{Pattern, Text};
 use super::Style::{Global, Member};
 use super::{Evaluated, Made, Overload, argument, passes_limit, run, text};
-use crate::cel::regex::{self, Compiled};
+use crate::cel::regex::{self, Compiled, Exceeded};
 
 pub(super) const FUNCTIONS: &[Overload] = &[
     Overload("matches", Global, &[Text, Text], |arguments| run(arguments, matches)),
@@ -26,19 +26,19 @@ pub(super) const FUNCTIONS: &[Overload] = &[
 fn pattern<'a>(function: &str, arguments: &'a [CowVal<'_, '_>]) -> Result<Cow<'a, Compiled>, ExecutionError> {
     match argument::<Compiled>(function, arguments, 1) {
         Ok(compiled) => Ok(Cow::Borrowed(compiled)),
-        Err(_) if text(function, arguments, 0)?.len() > regex::MAX_TEXT_AT_A_REQUEST => {
-            Err(passes_limit(function, "the text passes the limit"))
-        }
         Err(_) => Compiled::at_a_request(text(function, arguments, 1)?).map(Cow::Owned).map_err(|error| passes_limit(function, &error)),
     }
 }
 
+/// The steps of the rule are spent.
+fn exceeded(function: &'static str) -> impl Fn(Exceeded) -> ExecutionError {
+    move |Exceeded| passes_limit(function, "too much is matched")
+}
+
 fn matches<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
-    let text = text("matches", arguments, 0)?;
-    if !regex::charge(text) {
-        return Err(passes_limit("matches", "too much is matched"));
-    }
-    let found = pattern("matches", arguments)?.is_match(text);
+    const FUNCTION: &str = "matches";
+    let text = text(FUNCTION, arguments, 0)?;
+    let found = pattern(FUNCTION, arguments)?.is_match(text).map_err(exceeded(FUNCTION))?;
     Ok(CowVal::owned(CelBool::from(found)))
 }
 
@@ -46,26 +46,21 @@ fn matches<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 fn regex_replace<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     const FUNCTION: &str = "regexReplace";
     let (target, replacement) = (text(FUNCTION, arguments, 0)?, text(FUNCTION, arguments, 2)?);
-    if !regex::charge(target) {
-        return Err(passes_limit(FUNCTION, "too much is matched"));
-    }
-    let pattern = pattern(FUNCTION, arguments)?;
+    let groups = pattern(FUNCTION, arguments)?.captures(target).map_err(exceeded(FUNCTION))?;
     let mut made = Made::new(FUNCTION);
-    let Some(groups) = pattern.captures(target) else {
+    let Some(groups) = groups else {
         made.push(target)?;
         return Ok(made.value());
     };
-    let (before, after) = groups
-        .get(0)
-        .map_or((target, ""), |whole| (target.get(..whole.start()).unwrap_or_default(), target.get(whole.end()..).unwrap_or_default()));
+    let (before, behind) = groups.around();
     made.push(before)?;
     for part in regex::parts(replacement) {
         made.push(match part {
             regex::Part::Text(text) => text,
-            regex::Part::Group(index) => groups.get(index).map_or("", |group| group.as_str()),
-            regex::Part::Named(name) => groups.name(name).map_or("", |group| group.as_str()),
+            regex::Part::Group(number) => groups.get(number).unwrap_or_default(),
+            regex::Part::Named(name) => groups.named(name).unwrap_or_default(),
         })?;
     }
-    made.push(after)?;
+    made.push(behind)?;
     Ok(made.value())
 }

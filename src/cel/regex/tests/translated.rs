@@ -1,10 +1,13 @@
-//! RE2's syntax in that of the `regex` crate, exactly or not at all.
+//! RE2's syntax in that of the `regex` crate, exactly or not at all: an oracle for what this module
+//! reads by itself.
 //!
 //! The two look alike and differ where it matters to a rule: in the crate `\d` takes the digits of every script, `[a&&b]` is
 //! an intersection, `[a[b]` nests, `\<` is the start of a word and `x{,5}` a repetition. Here each means what RE2's
 //! documentation says (its page "Syntax", which cel-go follows), and what RE2 does not take is refused.
 
-use super::class::{self, PERL};
+mod class;
+
+use class::PERL;
 
 /// What is wrong with a pattern.
 pub(super) type Wrong = &'static str;

@@ -1,6 +1,6 @@
 //! Character classes: `[...]`, and what RE2 calls Perl's, which are of ASCII.
 
-use super::re2::{Scanner, Wrong, push_literal};
+use super::{Scanner, Wrong, push_literal};
 
 /// The letters of Perl's classes.
 pub(super) const PERL: &str = "dDwWsS";
