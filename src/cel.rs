@@ -27,6 +27,7 @@ pub(crate) mod meter;
 mod parse;
 mod regex;
 mod run;
+mod search;
 #[cfg(test)]
 mod tests;
 mod types;

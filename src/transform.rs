@@ -15,9 +15,9 @@ use crate::request::headers::Headers;
 use crate::request::{Reads, host};
 
 /// How many bytes of a value are made, checked and handed over in a step.
-const COPIED_A_STEP: usize = 16;
+const COPIED_A_STEP: usize = 32;
 /// How many lines are looked at in a step.
-const LINES_A_STEP: usize = 16;
+const LINES_A_STEP: usize = 64;
 
 /// What is wrong with a value that the header cannot have.
 const ILLEGAL: &str = "no legal value of this header";

@@ -4,9 +4,11 @@
 //! They are declared under names of their own, which calls are given once they are checked. What they do within the bounds
 //! is what cel-go's `strings` extension says.
 
-use cel::common::types::{CelInt, CelList, CelString, INT_TYPE, LIST_TYPE, STRING_TYPE};
+use cel::common::types::{CelBool, CelInt, CelList, CelString, INT_TYPE, LIST_TYPE, STRING_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
+
+use super::{meter, search};
 
 /// The longest string that `replace` and `join` make, in bytes.
 pub(super) const MAX_TEXT: usize = 64 * 1024;
@@ -16,6 +18,7 @@ pub(super) const MAX_PARTS: usize = 64;
 /// The name under which a function is declared here, if it is one of these.
 pub(super) fn name_of(function: &str) -> Option<&'static str> {
     match function {
+        "contains" => Some("@contains"),
         "replace" => Some("@replace"),
         "split" => Some("@split"),
         "join" => Some("@join"),
@@ -28,6 +31,7 @@ pub(super) fn name_of(function: &str) -> Option<&'static str> {
 /// Declares the functions.
 pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
     let text = STRING_TYPE;
+    env.add_member_overload("@contains", "string_contains", STRING_TYPE, vec![STRING_TYPE], contains)?;
     env.add_member_overload("@replace", "string_replace", text, vec![STRING_TYPE, STRING_TYPE], replace)?;
     env.add_member_overload("@replace", "string_replace_n", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE, INT_TYPE], replace)?;
     env.add_member_overload("@split", "string_split", STRING_TYPE, vec![STRING_TYPE], split)?;
@@ -40,7 +44,7 @@ type Evaluated<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
 fn text<'a>(function: &str, value: &'a (dyn Val + '_)) -> Result<&'a str, ExecutionError> {
     value.downcast_ref::<CelString<'_>>().map(CelString::inner).ok_or_else(|| {
-        super::meter::unreadable();
+        meter::unreadable();
         ExecutionError::function_error(function, "expected a string")
     })
 }
@@ -51,8 +55,16 @@ fn count(value: Option<&CowVal<'_, '_>>) -> Option<usize> {
 }
 
 fn too_large(function: &str) -> ExecutionError {
-    super::meter::breach();
+    meter::breach();
     ExecutionError::function_error(function, "the result passes the limit")
+}
+
+fn contains<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+    let [target, part] = arguments.as_slice() else {
+        return Err(ExecutionError::invalid_argument_count(2, arguments.len()));
+    };
+    let found = search::contains(text("contains", target.as_ref())?, text("contains", part.as_ref())?);
+    found.map(|found| CowVal::owned(CelBool::from(found))).ok_or_else(meter::exceeded)
 }
 
 fn replace<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
@@ -65,6 +77,9 @@ fn replace<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let size = found.checked_mul(to.len()).and_then(|added| added.checked_add(target.len()));
     if size.is_none_or(|size| size > MAX_TEXT) {
         return Err(too_large("replace"));
+    }
+    if !meter::spend(u64::try_from(found / 2).unwrap_or(u64::MAX)) {
+        return Err(meter::exceeded());
     }
     Ok(CowVal::owned(CelString::from(target.replacen(from, to, most))))
 }

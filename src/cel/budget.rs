@@ -21,8 +21,12 @@ use super::bounded::MAX_TEXT;
 use super::meter::{self, BYTES_A_STEP, units};
 use super::{PATTERN, functions};
 
-/// What evaluating one part of an expression costs.
-const PART: i64 = 2;
+/// What evaluating one part of an expression costs, where it is left to the interpreter.
+const PART: i64 = 3;
+/// How many parts of what is lowered are evaluated in a step.
+const LOWERED_A_STEP: u64 = 16;
+/// What a turn of a loop costs beside its parts.
+const TURN: i64 = 6;
 /// How deep a value's size is counted; none that an expression makes is as deep.
 const MAX_NESTING: usize = 256;
 
@@ -37,10 +41,10 @@ const BOUND: &str = "@bound";
 /// How many bytes of its arguments a function reads for a step: by what it does with each byte.
 fn bytes_a_step(function: &str) -> i64 {
     match function {
-        "startsWith" | "endsWith" | "size" | "matches" => 64,
-        "contains" | "bytes" | "string" | "stripPrefix" | "stripSuffix" => 32,
-        "@replace" | "query" | "setQuery" | "addQuery" | "reverse" | "format" | "quote" | "strings.quote" | "regexReplace"
-        | "form.decode" | "form.encode" | "json" | "toJson" => 2,
+        "startsWith" | "endsWith" | "size" | "matches" | "@contains" => 64,
+        "bytes" | "string" | "stripPrefix" | "stripSuffix" => 32,
+        "query" | "setQuery" | "addQuery" | "reverse" | "format" | "quote" | "strings.quote" | "regexReplace" | "form.decode"
+        | "form.encode" | "json" | "toJson" => 2,
         _ => 8,
     }
 }
@@ -62,7 +66,7 @@ fn parts(node: &IdedExpr) -> i64 {
 /// What evaluating an expression costs, where nothing is large: some steps a part where it is left to the interpreter.
 pub(super) fn weight(root: &IdedExpr, is_interpreted: bool) -> u64 {
     let parts = u64::try_from(parts(root)).unwrap_or(u64::MAX);
-    if is_interpreted { parts.saturating_mul(PART.unsigned_abs()) } else { parts.div_euclid(4) }
+    if is_interpreted { parts.saturating_mul(PART.unsigned_abs()) } else { parts.div_euclid(LOWERED_A_STEP) }
 }
 
 struct Guard {
@@ -116,7 +120,7 @@ impl Guard {
         if is_operator(&call.func_name) {
             // What operators compare may be large, and in a loop they do so again and again.
             if looped && matches!(call.func_name.as_str(), op::EQUALS | op::NOT_EQUALS | op::IN) {
-                call.args.iter_mut().filter(|part| may_be_large(part)).for_each(|part| wrap(part, READ, Some(8)));
+                call.args.iter_mut().filter(|part| may_be_large(part)).for_each(|part| wrap(part, READ, Some(64)));
             }
             strict::operator(call);
             return false;
@@ -144,7 +148,7 @@ impl Guard {
     fn comprehension(&mut self, comprehension: &mut ComprehensionExpr) {
         let turn = parts(&comprehension.loop_cond).saturating_add(parts(&comprehension.loop_step));
         self.expr(&mut comprehension.iter_range);
-        wrap(&mut comprehension.iter_range, RANGE, Some(turn.saturating_mul(PART)));
+        wrap(&mut comprehension.iter_range, RANGE, Some(turn.saturating_mul(PART).saturating_add(TURN)));
         self.expr(&mut comprehension.accu_init);
         self.accumulators.push(comprehension.accu_var.clone());
         self.expr(&mut comprehension.loop_cond);

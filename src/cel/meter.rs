@@ -1,7 +1,7 @@
 //! What a request has cost so far, and whether it passed a limit, or held something unreadable, on the way.
 //!
-//! Everything that is evaluated spends steps, by what it reads and by what it does with it: a step stands for about two
-//! hundred instructions of the module. A rule, or a header's value, has [`MAX_STEPS`] for a request, and all of them
+//! Everything that is evaluated spends steps, by what it reads and by what it does with it: a step stands for about
+//! eight hundred instructions of the module. A rule, or a header's value, has [`MAX_STEPS`] for a request, and all of them
 //! together have [`MAX_REQUEST_STEPS`].
 //!
 //! An expression's error may be caught: by `default`, by `||`, by an optional, by a policy's `onError: Ignore`. What a
@@ -21,7 +21,7 @@ const PASSED: &str = "the request passes a limit";
 pub(crate) const UNREADABLE: &str = "the request cannot be read";
 
 /// How many bytes that are read, copied or compared cost a step.
-pub(super) const BYTES_A_STEP: usize = 64;
+pub(super) const BYTES_A_STEP: usize = 256;
 /// What asking one rule costs, whatever is in it.
 const RULE: u64 = 2;
 

@@ -6,7 +6,7 @@ use super::attribute::{Fault, TextAttribute, utf8};
 use super::bounded::MAX_TEXT;
 use super::lower::{Comparison, Headers, Number, Test, Text};
 use super::view::View;
-use super::{Expression, eval, meter, regex};
+use super::{Expression, eval, meter, regex, search};
 
 /// Why an evaluation gives no value, without the request's data in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,9 +28,6 @@ impl std::fmt::Display for Failure<'_> {
         }
     }
 }
-
-/// How many bytes that are searched for a text cost a step.
-const SEARCHED_A_STEP: usize = 16;
 
 type Evaluated<'p, T> = Result<T, Failure<'p>>;
 
@@ -66,11 +63,13 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
         }
         Test::StartsWith(value, prefix) => compare((value, prefix), expression, view, |value, prefix| value.starts_with(prefix))?,
         Test::EndsWith(value, suffix) => compare((value, suffix), expression, view, |value, suffix| value.ends_with(suffix))?,
-        Test::Contains(value, part) => compare((value, part), expression, view, |value, part| {
-            // It is searched for, and not only compared.
-            meter::spend_on(value.len(), SEARCHED_A_STEP);
-            value.contains(part)
-        })?,
+        Test::Contains(value, part) => {
+            let found = match (at_hand(value, view), at_hand(part, view)) {
+                (Some(value), Some(part)) => search::contains(value?, part?),
+                _ => search::contains(&of(value)?, &of(part)?),
+            };
+            found.ok_or_else(|| Failure::Interpreted(eval::EXCEEDED.to_owned()))?
+        }
         Test::In(value, list) => {
             let value = of(value)?;
             list.binary_search_by(|one| (**one).cmp(&*value)).is_ok()

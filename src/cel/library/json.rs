@@ -7,12 +7,15 @@ use cel::ExecutionError;
 use cel::common::types::CelMap;
 use cel::common::value::{CowVal, Val};
 
+use super::super::meter;
 use super::Parameter::{Any, Bytes, Text};
 use super::Style::Global;
 use super::{Evaluated, MAX_TEXT, Overload, bytes, encoding, failed, passes_limit, run, string, text};
 
 /// The deepest nesting of lists and objects that is read or written.
 const MAX_DEPTH: usize = 32;
+/// How many bytes are written in a step.
+const WRITTEN_A_STEP: usize = 8;
 /// The most values in one document.
 const MAX_VALUES: usize = 1024;
 
@@ -36,7 +39,8 @@ fn parse(function: &str, text: &[u8]) -> Result<Box<dyn Val>, ExecutionError> {
 
 fn to_json<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     let value = arguments.first().ok_or_else(|| failed("toJson", "an argument is missing"))?;
-    write::text(value.as_ref()).map(string).ok_or_else(|| failed("toJson", "has no JSON, or passes the limit"))
+    let text = write::text(value.as_ref()).ok_or_else(|| failed("toJson", "has no JSON, or passes the limit"))?;
+    if meter::spend_on(text.len(), WRITTEN_A_STEP) { Ok(string(text)) } else { Err(meter::exceeded()) }
 }
 
 /// The claims of a JSON Web Token (RFC 7519): of the compact form, the second part. Its signature is not looked at.

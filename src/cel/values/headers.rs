@@ -14,6 +14,9 @@ use crate::cel::view::HeadersView;
 use crate::reading::cookie;
 use crate::request::inline;
 
+/// How many bytes of cookies are read in a step.
+const COOKIES_A_STEP: usize = 16;
+
 /// What stands for a value that is a secret.
 const REDACTED: &str = "<redacted>";
 
@@ -99,7 +102,7 @@ impl<'a> HeadersValue<'a> {
 
     /// Charges for going through the lines once.
     fn look_up(&self) -> Result<(), ExecutionError> {
-        meter::read(self.headers.line_count().saturating_mul(4))
+        meter::read(self.headers.line_count().saturating_mul(8))
     }
 
     /// A line as text. One that cannot be read is there, so nothing may take it for one that is not.
@@ -134,7 +137,10 @@ impl<'a> HeadersValue<'a> {
     /// The value of a cookie. What cannot be read, and a cookie sent twice with two values, is an error that nothing
     /// catches: which one counts is for each origin to say, and so no rule is dodged by sending another first.
     fn cookie(&self, name: &str) -> Result<CelString<'a>, ExecutionError> {
-        meter::read(self.headers.values("cookie").fold(0, |sum, line| line.len().saturating_add(sum)))?;
+        let length = self.headers.values("cookie").fold(0, |sum, line| line.len().saturating_add(sum));
+        if !meter::spend_on(length, COOKIES_A_STEP) {
+            return Err(meter::exceeded());
+        }
         let value = self.headers.cookie(name).map_err(|fault| match fault {
             cookie::Fault::Missing => ExecutionError::no_such_key(name),
             cookie::Fault::NotUtf8 => unreadable("cookie"),
