@@ -9,7 +9,8 @@ use crate::policy::Engine;
 pub(crate) const MAX_LISTED: usize = 20;
 
 /// What is logged where memory runs out while a configuration is loaded: nothing can be made then.
-#[cfg_attr(not(all(target_arch = "wasm32", target_os = "wasi")), expect(dead_code, reason = "the allocator tells it"))]
+#[cfg(any(test, all(target_arch = "wasm32", target_os = "wasi")))]
+#[derive(Debug)]
 pub(crate) struct OutOfMemory {
     /// The record, as any refusal has one.
     pub(crate) record: &'static str,
@@ -17,12 +18,14 @@ pub(crate) struct OutOfMemory {
     pub(crate) error: &'static str,
 }
 
+#[cfg(any(test, all(target_arch = "wasm32", target_os = "wasi")))]
 macro_rules! ran_out {
     () => {
         "memory ran out while the configuration was loaded: leave out the policies of hosts that this waypoint does not serve"
     };
 }
 
+#[cfg(any(test, all(target_arch = "wasm32", target_os = "wasi")))]
 pub(crate) const OUT_OF_MEMORY: OutOfMemory = OutOfMemory {
     record: concat!(
         r#"{"event":"egress-configuration","verdict":"refused","policies":null,"warnings":[],"errors":[{"policy":null,"place":"","message":""#,

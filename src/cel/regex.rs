@@ -39,9 +39,10 @@ pub(crate) const TYPE: Type = Type::new_unspecified_type("regex");
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled(Arc<Program>);
 
-/// Steps that compiling costs: each of a pattern's bytes, and each of so many bytes compiled.
-const STEPS_A_PATTERN_BYTE: usize = 1;
-const COMPILED_A_STEP: usize = 64;
+/// Of what a pattern takes once compiled, so many bytes cost a step, where it is compiled at a request.
+const COMPILED_A_STEP: usize = 32;
+/// So many bytes taken to find other cases of characters cost a step then. Each byte of the pattern costs one, too.
+const FOLDED_A_STEP: usize = 4;
 
 /// The steps that there were for the rule are spent, so there is no answer; the meter says that the
 /// request passes a limit.
@@ -93,8 +94,7 @@ impl Compiled {
     /// Compiles a pattern that is made at a request: its cost is paid each time, and may be the caller's to choose.
     pub(crate) fn at_a_request(pattern: &str) -> Result<Self, String> {
         let compiled = Compiled::within(pattern, MAX_PATTERN_AT_A_REQUEST, MAX_COMPILED_AT_A_REQUEST)?;
-        let steps = compiled.size().checked_div(COMPILED_A_STEP).unwrap_or(0);
-        let steps = steps.saturating_add(pattern.len().saturating_mul(STEPS_A_PATTERN_BYTE));
+        let steps = (compiled.size() / COMPILED_A_STEP).saturating_add(compiled.0.folded / FOLDED_A_STEP).saturating_add(pattern.len());
         if super::meter::spend(u64::try_from(steps).unwrap_or(u64::MAX)) { Ok(compiled) } else { Err("too much is compiled".to_owned()) }
     }
 
@@ -102,7 +102,7 @@ impl Compiled {
         if pattern.len() > longest {
             return Err(format!("the pattern has {} bytes, the limit is {longest}", pattern.len()));
         }
-        let read = parse::parse(pattern).map_err(|message| format!("invalid pattern: {message}"))?;
+        let read = parse::parse(pattern, compiled).map_err(|message| format!("invalid pattern: {message}"))?;
         let program = Program::of(read, compiled);
         let program = program.map_err(|program::TooLarge| format!("the pattern takes more than {compiled} bytes once compiled"))?;
         Ok(Compiled(Arc::new(program)))

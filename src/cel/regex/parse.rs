@@ -25,6 +25,8 @@ pub(super) struct Pattern {
     pub(super) names: Vec<(Box<str>, usize)>,
     /// How many groups there are, with the whole as the first.
     pub(super) groups: usize,
+    /// How many bytes were taken to find other cases of characters.
+    pub(super) folded: usize,
 }
 
 /// A part of a pattern.
@@ -104,6 +106,8 @@ enum Last {
 }
 
 struct Parser<'p> {
+    /// The most bytes that may be taken to find other cases.
+    limit: usize,
     scanner: Scanner<'p>,
     flags: Flags,
     level: Level,
@@ -111,15 +115,16 @@ struct Parser<'p> {
     pattern: Pattern,
 }
 
-/// Reads a pattern.
-pub(super) fn parse(pattern: &str) -> Result<Pattern, Wrong> {
+/// Reads a pattern that may take so many bytes once compiled.
+pub(super) fn parse(pattern: &str, limit: usize) -> Result<Pattern, Wrong> {
     let root = Node { kind: Kind::Empty, may_be_empty: true };
     let mut parser = Parser {
+        limit,
         scanner: Scanner { rest: pattern },
         flags: Flags::default(),
         level: Level::default(),
         around: Vec::new(),
-        pattern: Pattern { root, sets: Vec::new(), names: Vec::new(), groups: 1 },
+        pattern: Pattern { root, sets: Vec::new(), names: Vec::new(), groups: 1, folded: 0 },
     };
     while let Some(next) = parser.scanner.take() {
         parser.part(next)?;
@@ -148,8 +153,9 @@ impl Parser<'_> {
             '(' => self.open(),
             ')' => self.close(),
             '[' => {
-                let set = class::read(&mut self.scanner, self.flags.ignore_case)?;
-                self.set(set)
+                let (set, negated) = self.class()?;
+                let set = self.fold(set)?;
+                self.set(if negated { set.negated() } else { set })
             }
             '\\' => self.escape(),
             '^' if self.flags.many_lines => self.place(Place::LineStart),
@@ -177,7 +183,21 @@ impl Parser<'_> {
             return self.push(Kind::Literal(literal), false);
         }
         let code = u32::from(literal);
-        self.set(Set::of(vec![(code, code)]).with_other_cases())
+        let set = self.fold(Set::of(vec![(code, code)]))?;
+        self.set(set)
+    }
+
+    /// With the other cases of its letters, where case is ignored.
+    fn fold(&mut self, set: Set) -> Result<Set, Wrong> {
+        if !self.flags.ignore_case {
+            return Ok(set);
+        }
+        let (set, bytes) = set.with_other_cases();
+        self.pattern.folded = self.pattern.folded.saturating_add(bytes);
+        if self.pattern.folded > self.limit {
+            return Err("the case of too many characters is ignored: name fewer between square brackets");
+        }
+        Ok(set)
     }
 
     fn set(&mut self, set: Set) -> Result<(), Wrong> {
@@ -225,7 +245,8 @@ impl Parser<'_> {
             }
             Some(letter) if class::is_perl(letter) => {
                 self.scanner = behind;
-                return self.set(class::perl(letter, self.flags.ignore_case));
+                let set = self.perl(letter)?;
+                return self.set(set);
             }
             _ => {
                 let literal = self.scanner.escaped()?;

@@ -1,7 +1,7 @@
 //! A pattern as a program: Thompson's automaton, over characters.
 
 use super::parse::{Kind, Node, Pattern, Place, Repetition};
-use super::set::Set;
+use super::set::{Ascii, Set};
 
 /// What a thread does at its place in the program. Unless it says otherwise, it goes on with the
 /// next instruction.
@@ -29,6 +29,8 @@ pub(super) struct Program {
     pub(super) code: Vec<Instruction>,
     pub(super) sets: Vec<Set>,
     pub(super) names: Vec<(Box<str>, usize)>,
+    /// How many bytes were taken to find other cases of characters.
+    pub(super) folded: usize,
     /// Two for each group, the whole as the first.
     pub(super) slots: usize,
     pub(super) start: Start,
@@ -40,7 +42,7 @@ pub(super) enum Start {
     /// Only where the text does.
     TextStart,
     /// At one of these ASCII characters, or, if so said, at any other character.
-    At(u128, bool),
+    At(Ascii, bool),
     /// Anywhere: it may be empty.
     Anywhere,
 }
@@ -54,7 +56,7 @@ const INSTRUCTION: usize = std::mem::size_of::<Instruction>();
 impl Program {
     /// Compiles a pattern to at most so many bytes.
     pub(super) fn of(pattern: Pattern, limit: usize) -> Result<Program, TooLarge> {
-        let Pattern { root, sets, names, groups } = pattern;
+        let Pattern { root, sets, names, groups, folded } = pattern;
         let fixed = sets_size(&sets);
         let most = limit.checked_sub(fixed).ok_or(TooLarge)?.checked_div(INSTRUCTION).unwrap_or(0);
         let mut compiler = Compiler { code: Vec::new(), most };
@@ -63,12 +65,12 @@ impl Program {
         let mut code = compiler.code;
         code.shrink_to_fit();
         let start = start(&code, &sets);
-        Ok(Program { code, sets, names, slots: groups.saturating_mul(2), start })
+        Ok(Program { code, sets, names, folded, slots: groups.saturating_mul(2), start })
     }
 
-    /// How many bytes it takes.
+    /// How many bytes it takes, and took while it was compiled.
     pub(super) fn size(&self) -> usize {
-        sets_size(&self.sets).saturating_add(self.code.len().saturating_mul(INSTRUCTION))
+        sets_size(&self.sets).saturating_add(self.code.len().saturating_mul(INSTRUCTION)).saturating_add(self.folded)
     }
 }
 
@@ -214,16 +216,16 @@ fn start(code: &[Instruction], sets: &[Set]) -> Start {
     if beginnings(code, false).is_empty() {
         return Start::TextStart;
     }
-    let (mut ascii, mut others) = (0, false);
+    let (mut ascii, mut others) = (Ascii::default(), false);
     for beginning in beginnings(code, true) {
         match beginning {
             Instruction::Literal(literal) => {
                 let set = Set::of(vec![(u32::from(literal), u32::from(literal))]);
-                (ascii, others) = (ascii | set.ascii(), others | set.is_beyond_ascii());
+                (ascii, others) = (ascii.or(set.ascii()), others | set.is_beyond_ascii());
             }
             Instruction::Set(index) => {
                 let Some(set) = usize::try_from(index).ok().and_then(|index| sets.get(index)) else { continue };
-                (ascii, others) = (ascii | set.ascii(), others | set.is_beyond_ascii());
+                (ascii, others) = (ascii.or(set.ascii()), others | set.is_beyond_ascii());
             }
             _ => return Start::Anywhere,
         }

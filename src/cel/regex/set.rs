@@ -6,17 +6,35 @@ use super::fold;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Set {
     ranges: Vec<(u32, u32)>,
-    /// The ASCII characters among them, a bit for each.
-    ascii: u128,
+    ascii: Ascii,
 }
 
-/// The ASCII characters of a range, a bit for each.
-fn bits((first, last): (u32, u32)) -> u128 {
-    let up_to = |last: u32| u128::MAX.checked_shr(127_u32.saturating_sub(last)).unwrap_or(0);
-    if first > 127 {
-        return 0;
+/// Some of the ASCII characters, a bit for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Ascii([u32; 4]);
+
+impl Ascii {
+    /// Whether this character is one of them; only of an ASCII character it can be.
+    #[inline]
+    pub(super) fn contains(self, code: u32) -> bool {
+        let word = usize::try_from(code >> 5).ok().and_then(|word| self.0.get(word));
+        word.is_some_and(|word| word.wrapping_shr(code) & 1 == 1)
     }
-    up_to(last.min(127)) & !first.checked_sub(1).map_or(0, up_to)
+
+    /// With those of the other.
+    pub(super) fn or(self, other: Ascii) -> Ascii {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        Ascii([a | e, b | f, c | g, d | h])
+    }
+
+    fn add(&mut self, (first, last): (u32, u32)) {
+        for code in first..=last.min(127) {
+            let word = usize::try_from(code >> 5).ok().and_then(|word| self.0.get_mut(word));
+            if let Some(word) = word {
+                *word |= 1_u32.wrapping_shl(code);
+            }
+        }
+    }
 }
 
 impl Set {
@@ -31,7 +49,8 @@ impl Set {
             }
         }
         tidy.shrink_to_fit();
-        let ascii = tidy.iter().fold(0, |ascii, range| ascii | bits(*range));
+        let mut ascii = Ascii::default();
+        tidy.iter().for_each(|range| ascii.add(*range));
         Set { ranges: tidy, ascii }
     }
 
@@ -52,9 +71,11 @@ impl Set {
         Set::of(ranges)
     }
 
-    /// With the other cases of its letters.
-    pub(super) fn with_other_cases(&self) -> Set {
-        Set::of(fold::with_other_cases(&self.ranges))
+    /// With the other cases of its letters, and how many bytes it took to find them.
+    pub(super) fn with_other_cases(&self) -> (Set, usize) {
+        let ranges = fold::with_other_cases(&self.ranges);
+        let bytes = size_of_val(ranges.as_slice());
+        (Set::of(ranges), bytes)
     }
 
     /// Its one character, if it has one.
@@ -65,8 +86,8 @@ impl Set {
         }
     }
 
-    /// The ASCII characters in it, a bit for each.
-    pub(super) fn ascii(&self) -> u128 {
+    /// The ASCII characters in it.
+    pub(super) fn ascii(&self) -> Ascii {
         self.ascii
     }
 
@@ -84,15 +105,9 @@ impl Set {
     pub(super) fn contains(&self, character: char) -> bool {
         let code = u32::from(character);
         if code < 128 {
-            return is_in(self.ascii, code);
+            return self.ascii.contains(code);
         }
         let at = self.ranges.partition_point(|(_, last)| *last < code);
         self.ranges.get(at).is_some_and(|(first, _)| *first <= code)
     }
-}
-
-/// Whether an ASCII character is in a set of bits.
-#[inline]
-pub(super) fn is_in(ascii: u128, code: u32) -> bool {
-    ascii.checked_shr(code).unwrap_or(0) & 1 == 1
 }

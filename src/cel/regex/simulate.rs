@@ -6,17 +6,16 @@ use std::cell::Cell;
 use super::Exceeded;
 use super::parse::Place;
 use super::program::{Instruction, Program, Start};
-use super::set::is_in;
 use crate::cel::meter;
 
 /// How many instructions of a program cost a step.
-const VISITS_A_STEP: u32 = 8;
+const VISITS_A_STEP: u32 = 4;
 /// How many of them are visited before what they cost is spent.
 const BATCH: u32 = 2048;
 /// How many bytes that are passed over cost as much as an instruction.
 const PASSED_A_VISIT: usize = 4;
-/// How many slots that are copied cost as much as an instruction.
-const COPIED_A_VISIT: usize = 2;
+/// What it costs to copy a thread's slots: so many instructions, and one for each two slots.
+const COPYING: u32 = 8;
 /// The most slots that room is kept for from one match to the next.
 const MAX_KEPT: usize = 1 << 14;
 /// The length from which on a text is not matched: places in it are numbers of 32 bits.
@@ -42,7 +41,8 @@ struct Room {
     place: u32,
     now: Threads,
     next: Threads,
-    todo: Vec<Task>,
+    /// Instructions that threads split off to.
+    todo: Vec<u32>,
     /// What the thread at hand has noted.
     slots: Vec<u32>,
 }
@@ -55,35 +55,35 @@ struct Threads {
     slots: Vec<u32>,
 }
 
-#[derive(Clone, Copy)]
-enum Task {
-    Visit(u32),
-    /// Puts back what a slot held.
-    Restore(usize, u32),
-}
+/// Marks what is to be put back, among the instructions that are to do: the slot, with what it held
+/// before it. No program has as many instructions.
+const PUT_BACK: u32 = 1 << 31;
 
 /// Whether the program matches anywhere in the text.
 pub(super) fn is_match(program: &Program, text: &str) -> Result<bool, Exceeded> {
-    run(program, text, 0, &mut Vec::new())
+    run::<false>(program, text, &mut Vec::new())
 }
 
 /// What the program notes at its first match, which is where each group begins and ends.
 pub(super) fn slots(program: &Program, text: &str) -> Result<Option<Vec<u32>>, Exceeded> {
     let mut noted = Vec::new();
-    let found = run(program, text, program.slots, &mut noted)?;
+    let found = run::<true>(program, text, &mut noted)?;
     Ok(found.then_some(noted))
 }
 
-fn run(program: &Program, text: &str, width: usize, noted: &mut Vec<u32>) -> Result<bool, Exceeded> {
+/// With `NOTING`, threads note where they are; without it, nobody asks what the groups hold.
+fn run<const NOTING: bool>(program: &Program, text: &str, noted: &mut Vec<u32>) -> Result<bool, Exceeded> {
     if text.len() >= MAX_LENGTH {
         meter::breach();
         return Err(Exceeded);
     }
     let mut room = ROOM.take().unwrap_or_default();
     room.prepare(program.code.len());
-    let mut run = Run { program, text, width, room: &mut room, visits: 0 };
+    let width = if NOTING { program.slots } else { 0 };
+    let copying = COPYING.saturating_add(u32::try_from(width / 2).unwrap_or(u32::MAX));
+    let mut run = Run::<NOTING> { program, text, width, copying, room: &mut room, visits: 0 };
     let found = run.over(noted);
-    let spent = run.settle();
+    let spent = spend(run.visits);
     ROOM.set(Some(room));
     spent.and(found)
 }
@@ -124,28 +124,22 @@ impl Room {
 }
 
 /// A program at work.
-struct Run<'r> {
+struct Run<'r, const NOTING: bool> {
     program: &'r Program,
     text: &'r str,
-    /// How many slots each thread has; none where nobody asks what the groups hold.
+    /// How many slots each thread has.
     width: usize,
+    /// What it costs to copy them.
+    copying: u32,
     room: &'r mut Room,
     /// Instructions that were not spent yet.
     visits: u32,
 }
 
-impl Run<'_> {
-    /// Spends what was visited.
-    #[cold]
-    fn settle(&mut self) -> Result<(), Exceeded> {
-        let steps = self.visits.div_ceil(VISITS_A_STEP);
-        self.visits = 0;
-        if meter::spend(u64::from(steps)) { Ok(()) } else { Err(Exceeded) }
-    }
-
+impl<const NOTING: bool> Run<'_, NOTING> {
     fn count(&mut self, visits: usize) -> Result<(), Exceeded> {
         self.visits = self.visits.saturating_add(u32::try_from(visits).unwrap_or(u32::MAX));
-        if self.visits < BATCH { Ok(()) } else { self.settle() }
+        if self.visits < BATCH { Ok(()) } else { spend(std::mem::take(&mut self.visits)) }
     }
 
     /// Looks for the first match, and leaves what it noted in `noted`.
@@ -171,8 +165,10 @@ impl Run<'_> {
                 let Some(instruction) = self.instruction(index) else { break };
                 if instruction == Instruction::Found {
                     matched = true;
-                    self.room.now.noted(index, self.width).clone_into(noted);
-                    note(noted, 1, at);
+                    if NOTING {
+                        self.room.now.noted(index, self.width).clone_into(noted);
+                        note(noted, 1, at);
+                    }
                     // The threads behind this one are of less preference.
                     break;
                 }
@@ -205,7 +201,7 @@ impl Run<'_> {
             Start::At(ascii, others) => {
                 let rest = self.text.as_bytes().get(at..).unwrap_or_default();
                 // Bytes from 0xc0 on begin a character, those from 0x80 on go on with it.
-                let starts = |byte: &u8| if byte.is_ascii() { is_in(ascii, u32::from(*byte)) } else { others && *byte >= 0xc0 };
+                let starts = |byte: &u8| if byte.is_ascii() { ascii.contains(u32::from(*byte)) } else { others && *byte >= 0xc0 };
                 let found = rest.iter().position(starts);
                 self.count(found.unwrap_or(rest.len()).checked_div(PASSED_A_VISIT).unwrap_or(0))?;
                 Ok(found.map(|passed| at.wrapping_add(passed)))
@@ -218,7 +214,7 @@ impl Run<'_> {
             Start::TextStart => at == 0,
             Start::Anywhere => true,
             Start::At(ascii, others) => {
-                character.is_some_and(|character| if character.is_ascii() { is_in(ascii, u32::from(character)) } else { others })
+                character.is_some_and(|character| if character.is_ascii() { ascii.contains(u32::from(character)) } else { others })
             }
         }
     }
@@ -247,17 +243,18 @@ impl Run<'_> {
     /// Adds the threads of a match that starts here; gives whether one of them is at its end, if no
     /// groups are asked for.
     fn begin(&mut self, at: usize) -> Result<bool, Exceeded> {
-        let width = self.width;
-        self.room.slots.clear();
-        self.room.slots.resize(width, NOWHERE);
-        note(&mut self.room.slots, 0, at);
+        if NOTING {
+            self.room.slots.clear();
+            self.room.slots.resize(self.width, NOWHERE);
+            note(&mut self.room.slots, 0, at);
+        }
         self.add(0, at)
     }
 
     /// Adds what becomes of a thread that took a character.
     fn go_on(&mut self, thread: usize, at: usize) -> Result<bool, Exceeded> {
         let room = &mut *self.room;
-        if self.width > 0 {
+        if NOTING {
             room.now.noted(thread, self.width).clone_into(&mut room.slots);
         }
         let Some(from) = room.now.at.get(thread).copied() else { return Ok(false) };
@@ -266,65 +263,82 @@ impl Run<'_> {
 
     /// Adds a thread at this instruction, or all that it splits into before one takes a character.
     fn add(&mut self, instruction: u32, at: usize) -> Result<bool, Exceeded> {
+        let Room { marks, place, next, todo, slots, .. } = &mut *self.room;
+        let code = self.program.code.as_slice();
+        let mut visits: u32 = 0;
         let mut from = instruction;
-        loop {
-            if self.follow(from, at)? {
-                return Ok(true);
-            }
-            loop {
-                match self.room.todo.pop() {
-                    None => return Ok(false),
-                    Some(Task::Visit(next)) => {
-                        from = next;
-                        break;
+        let found = loop {
+            visits = visits.wrapping_add(1);
+            let Ok(index) = usize::try_from(from) else { break false };
+            let (Some(mark), Some(instruction)) = (marks.get_mut(index), code.get(index)) else { break false };
+            if *mark != *place {
+                *mark = *place;
+                match *instruction {
+                    Instruction::Jump(to) => {
+                        from = to;
+                        continue;
                     }
-                    Some(Task::Restore(slot, held)) => put(&mut self.room.slots, slot, held),
+                    Instruction::Split(first, second) => {
+                        todo.push(second);
+                        from = first;
+                        continue;
+                    }
+                    Instruction::Slot(slot) => {
+                        if NOTING && let Some(place) = usize::try_from(slot).ok().and_then(|slot| slots.get_mut(slot)) {
+                            todo.extend([*place, slot | PUT_BACK]);
+                            *place = u32::try_from(at).unwrap_or(NOWHERE);
+                        }
+                        from = from.wrapping_add(1);
+                        continue;
+                    }
+                    Instruction::Place(place) => {
+                        if holds(place, self.text.as_bytes(), at) {
+                            from = from.wrapping_add(1);
+                            continue;
+                        }
+                    }
+                    Instruction::Found if !NOTING => break true,
+                    Instruction::Found | Instruction::Literal(_) | Instruction::Set(_) => {
+                        next.at.push(from);
+                        if NOTING {
+                            next.slots.extend_from_slice(slots);
+                            visits = visits.wrapping_add(self.copying);
+                            // Of many groups, much is noted at one place.
+                            if visits >= BATCH {
+                                spend(std::mem::take(&mut visits))?;
+                            }
+                        }
+                    }
                 }
             }
-        }
+            // The thread waits, or is lost: on with what was split off.
+            match next_to_do::<NOTING>(todo, slots) {
+                Some(other) => from = other,
+                None => break false,
+            }
+        };
+        self.visits = self.visits.wrapping_add(visits);
+        Ok(found)
     }
+}
 
-    /// Follows a thread until it waits for a character; the ways that it leaves aside are to do.
-    fn follow(&mut self, from: u32, at: usize) -> Result<bool, Exceeded> {
-        let mut from = from;
-        loop {
-            self.visits = self.visits.wrapping_add(1);
-            let Ok(index) = usize::try_from(from) else { return Ok(false) };
-            let room = &mut *self.room;
-            let (Some(mark), Some(instruction)) = (room.marks.get_mut(index), self.program.code.get(index)) else { return Ok(false) };
-            if *mark == room.place {
-                return Ok(false);
-            }
-            *mark = room.place;
-            from = match *instruction {
-                Instruction::Jump(to) => to,
-                Instruction::Split(first, second) => {
-                    room.todo.push(Task::Visit(second));
-                    first
-                }
-                Instruction::Slot(slot) => {
-                    if self.width > 0 {
-                        let slot = usize::try_from(slot).unwrap_or(usize::MAX);
-                        let held = room.slots.get(slot).copied().unwrap_or(NOWHERE);
-                        room.todo.push(Task::Restore(slot, held));
-                        note(&mut room.slots, slot, at);
-                    }
-                    from.wrapping_add(1)
-                }
-                Instruction::Place(place) if holds(place, self.text.as_bytes(), at) => from.wrapping_add(1),
-                Instruction::Place(_) => return Ok(false),
-                Instruction::Found if self.width == 0 => return Ok(true),
-                Instruction::Found | Instruction::Literal(_) | Instruction::Set(_) => {
-                    room.next.at.push(from);
-                    if self.width > 0 {
-                        room.next.slots.extend_from_slice(&room.slots);
-                        self.count(self.width.checked_div(COPIED_A_VISIT).unwrap_or(0))?;
-                    }
-                    return Ok(false);
-                }
-            }
+/// The next instruction that is to do; what was to be put back before it is.
+#[inline]
+fn next_to_do<const NOTING: bool>(todo: &mut Vec<u32>, slots: &mut [u32]) -> Option<u32> {
+    loop {
+        let next = todo.pop()?;
+        if !NOTING || next & PUT_BACK == 0 {
+            return Some(next);
         }
+        put(slots, usize::try_from(next ^ PUT_BACK).unwrap_or(usize::MAX), todo.pop()?);
     }
+}
+
+/// Spends what so many instructions cost.
+#[cold]
+fn spend(visits: u32) -> Result<(), Exceeded> {
+    let steps = visits.div_ceil(VISITS_A_STEP);
+    if meter::spend(u64::from(steps)) { Ok(()) } else { Err(Exceeded) }
 }
 
 fn note(slots: &mut [u32], slot: usize, at: usize) {

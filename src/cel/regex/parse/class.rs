@@ -1,7 +1,7 @@
 //! Character classes: `[...]`, and what RE2 calls Perl's, which are of ASCII.
 
-use super::Wrong;
 use super::scan::Scanner;
+use super::{Parser, Wrong};
 use crate::cel::regex::set::Set;
 
 /// ASCII's classes, as in `[[:alpha:]]`, and their ranges, each as its first and last character.
@@ -27,65 +27,69 @@ fn ranges(spelt: &str) -> Vec<(u32, u32)> {
     spelt.as_bytes().chunks(2).filter_map(|pair| Some((code(pair.first()?), code(pair.last()?)))).collect()
 }
 
-/// The ranges of a class that may stand in another.
-fn inner(spelt: &str, negated: bool, ignore_case: bool) -> Set {
-    let set = Set::of(ranges(spelt));
-    let set = if ignore_case { set.with_other_cases() } else { set };
-    if negated { set.negated() } else { set }
-}
-
 /// Whether a letter behind a backslash is a class of Perl's.
 pub(super) fn is_perl(letter: char) -> bool {
     matches!(letter, 'd' | 'D' | 'w' | 'W' | 's' | 'S')
 }
 
-/// A class of Perl's.
-pub(super) fn perl(letter: char, ignore_case: bool) -> Set {
-    let members = match letter.to_ascii_lowercase() {
-        'd' => "09",
-        'w' => "09AZ__az",
-        _ => "\t\n\x0c\r  ",
-    };
-    inner(members, letter.is_ascii_uppercase(), ignore_case)
+impl Parser<'_> {
+    /// A class that may stand in another.
+    fn inner(&mut self, spelt: &str, negated: bool) -> Result<Set, Wrong> {
+        let set = self.fold(Set::of(ranges(spelt)))?;
+        Ok(if negated { set.negated() } else { set })
+    }
+
+    /// A class of Perl's.
+    pub(super) fn perl(&mut self, letter: char) -> Result<Set, Wrong> {
+        let members = match letter.to_ascii_lowercase() {
+            'd' => "09",
+            'w' => "09AZ__az",
+            _ => "\t\n\x0c\r  ",
+        };
+        self.inner(members, letter.is_ascii_uppercase())
+    }
+
+    /// What follows a square bracket that opens, and whether its characters are those that are not to match.
+    pub(super) fn class(&mut self) -> Result<(Set, bool), Wrong> {
+        let negated = self.scanner.take_if("^");
+        let mut found: Vec<(u32, u32)> = Vec::new();
+        let mut first = true;
+        while first || !self.scanner.take_if("]") {
+            first = false;
+            let named = self.scanner.rest.strip_prefix("[:").and_then(|inside| inside.split_once(":]"));
+            if let Some((name, after)) = named {
+                let plain = name.strip_prefix('^').unwrap_or(name);
+                let known = NAMED.iter().find(|(known, _)| *known == plain);
+                let (_, members) = known.ok_or("a class has a name that there is not, between `[:` and `:]`")?;
+                found.extend(self.inner(members, plain.len() < name.len())?.ranges());
+                self.scanner.rest = after;
+                continue;
+            }
+            let escaped = self.scanner.rest.strip_prefix('\\').and_then(|rest| rest.chars().next());
+            if let Some(letter) = escaped.filter(|letter| is_perl(*letter)) {
+                found.extend(self.perl(letter)?.ranges());
+                self.scanner.take();
+                self.scanner.take();
+                continue;
+            }
+            found.push(range(&mut self.scanner)?);
+        }
+        Ok((Set::of(found), negated))
+    }
 }
 
-/// What follows a square bracket that opens.
-pub(super) fn read(scanner: &mut Scanner<'_>, ignore_case: bool) -> Result<Set, Wrong> {
-    let negated = scanner.take_if("^");
-    let mut found: Vec<(u32, u32)> = Vec::new();
-    let mut first = true;
-    while first || !scanner.take_if("]") {
-        first = false;
-        let named = scanner.rest.strip_prefix("[:").and_then(|inside| inside.split_once(":]"));
-        if let Some((name, after)) = named {
-            let plain = name.strip_prefix('^').unwrap_or(name);
-            let known = NAMED.iter().find(|(known, _)| *known == plain);
-            let (_, members) = known.ok_or("a class has a name that there is not, between `[:` and `:]`")?;
-            found.extend(inner(members, plain.len() < name.len(), ignore_case).ranges());
-            scanner.rest = after;
-            continue;
-        }
-        let escaped = scanner.rest.strip_prefix('\\').and_then(|rest| rest.chars().next());
-        if let Some(letter) = escaped.filter(|letter| is_perl(*letter)) {
-            found.extend(perl(letter, ignore_case).ranges());
-            scanner.take();
-            scanner.take();
-            continue;
-        }
-        let low = member(scanner)?;
-        let mut high = low;
-        if scanner.rest.starts_with('-') && !scanner.rest.starts_with("-]") {
-            scanner.take();
-            high = member(scanner)?;
-        }
-        if high < low {
-            return Err("a range in a class ends before it starts");
-        }
-        found.push((u32::from(low), u32::from(high)));
+/// One character of a class, or a range of them.
+fn range(scanner: &mut Scanner<'_>) -> Result<(u32, u32), Wrong> {
+    let low = member(scanner)?;
+    let mut high = low;
+    if scanner.rest.starts_with('-') && !scanner.rest.starts_with("-]") {
+        scanner.take();
+        high = member(scanner)?;
     }
-    let set = Set::of(found);
-    let set = if ignore_case { set.with_other_cases() } else { set };
-    Ok(if negated { set.negated() } else { set })
+    if high < low {
+        return Err("a range in a class ends before it starts");
+    }
+    Ok((u32::from(low), u32::from(high)))
 }
 
 /// One character of a class.

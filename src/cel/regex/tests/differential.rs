@@ -174,9 +174,11 @@ fn agree(pattern: &str, texts: &[String]) {
     };
     for text in texts {
         meter::begin();
-        assert_eq!(ours.is_match(text), Ok(theirs.is_match(text)), "{pattern} in {text:?}");
         let groups = ours.captures(text).unwrap();
         let expected = theirs.captures(text);
+        // Not its `is_match`: that passes over a character behind an empty match within it, so that it finds nothing
+        // for `\W|\B` in `a\u{e9}a`.
+        assert_eq!(ours.is_match(text), Ok(expected.is_some()), "{pattern} in {text:?}");
         assert_eq!(groups.is_some(), expected.is_some(), "{pattern} in {text:?}");
         let (Some(groups), Some(expected)) = (groups, expected) else { continue };
         for number in 0..expected.len() {
