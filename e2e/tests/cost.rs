@@ -6,9 +6,9 @@ use e2e::envoy::filter_wasm;
 use e2e::host::Module;
 
 /// About 20 ms of V8: what a rule may cost.
-const RULE: u64 = 20_000_000;
+const RULE: u64 = 200_000_000;
 /// About 100 ms: what a request may cost.
-const REQUEST: u64 = 100_000_000;
+const REQUEST: u64 = 1_000_000_000;
 /// What the filter may take of memory, in bytes.
 const MEMORY: u64 = 128 << 20;
 

@@ -14,10 +14,10 @@ pub const MAX_DEPTH: usize = 48;
 pub const MAX_COMPREHENSIONS: usize = 2;
 /// The most steps that a rule, or a header's value, may take for a request, with all its expressions in all readings of
 /// the request: about 20 ms of a worker.
-pub const MAX_STEPS: u64 = 25_000;
+pub const MAX_STEPS: u64 = 100_000;
 /// The most steps that all rules and header values together may take for a request, and again for its response: about
 /// 100 ms of a worker.
-pub const MAX_REQUEST_STEPS: u64 = 125_000;
+pub const MAX_REQUEST_STEPS: u64 = 500_000;
 
 /// The most nodes that an argument of `default` and `coalesce` which is evaluated twice may have.
 pub const MAX_DOUBLED: usize = 128;

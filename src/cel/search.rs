@@ -5,7 +5,7 @@ use super::meter;
 use crate::hash;
 
 /// How many places are looked at in a step.
-const PLACES_A_STEP: usize = 64;
+const PLACES_A_STEP: usize = 32;
 /// How many bytes are compared, where a place looks promising, for what looking at a place costs.
 const COMPARED_A_PLACE: usize = 8;
 

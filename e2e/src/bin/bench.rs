@@ -4,10 +4,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use e2e::bench::{self, Options};
+use e2e::cost;
+use e2e::envoy::filter_wasm;
+use e2e::host::Module;
 
 const USAGE: &str = "\
 usage: bench [--quick] [--rounds N] [--seconds S] [--document]
+       bench --worst
   --document   writes the figures to e2e/BENCHMARKS.md too
+  --worst      the dearest rules and requests that are known, in the emulated host and in a real Envoy
   --quick      few rounds, requests and policies, to see whether it works
   --rounds N   how many rounds, each of which asks every Envoy of a group in turn (25)
   --seconds S  how long each Envoy is asked in a round (0.6)";
@@ -29,6 +34,15 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("--worst") {
+        return match tokio::task::spawn_blocking(worst).await {
+            Ok(Ok(())) => ExitCode::SUCCESS,
+            outcome => {
+                eprintln!("bench: {outcome:?}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let Some(options) = options(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
@@ -45,3 +59,23 @@ async fn main() -> ExitCode {
         }
     }
 }
+
+/// Prints what the worst known pairs of rule and request take.
+fn worst() -> Result<(), String> {
+    let module = Module::load(filter_wasm()).map_err(|error| error.to_string())?;
+    let pairs = cost::worst_pairs();
+    let mut costs: Vec<cost::Cost> = pairs.iter().filter_map(|pair| cost::try_pair(&module, pair)).collect();
+    costs.sort_by_key(|cost| std::cmp::Reverse(cost.instructions));
+    println!("In the emulated host, instructions and time:");
+    for cost in costs.iter().take(SHOWN) {
+        println!("{:>12} {:>8.1?}  {}", cost.instructions, cost.took, cost.name);
+    }
+    println!("In a real Envoy, time beside the same request of which no rule is asked, and its status:");
+    for took in cost::envoy::times(&pairs)?.iter().take(SHOWN) {
+        println!("{:>8.1?} {}  {}", took.time, took.status, took.name);
+    }
+    Ok(())
+}
+
+/// How many of them are shown.
+const SHOWN: usize = 20;

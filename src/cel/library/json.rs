@@ -15,7 +15,7 @@ use super::{Evaluated, MAX_TEXT, Overload, bytes, encoding, failed, passes_limit
 /// The deepest nesting of lists and objects that is read or written.
 const MAX_DEPTH: usize = 32;
 /// How many bytes are written in a step.
-const WRITTEN_A_STEP: usize = 8;
+const WRITTEN_A_STEP: usize = 2;
 /// The most values in one document.
 const MAX_VALUES: usize = 1024;
 

@@ -9,7 +9,7 @@ use super::program::{Instruction, Program, Start};
 use crate::cel::meter;
 
 /// How many instructions of a program cost a step.
-const VISITS_A_STEP: u32 = 4;
+const VISITS_A_STEP: u32 = 8;
 /// How many of them are visited before what they cost is spent.
 const BATCH: u32 = 2048;
 /// How many bytes that are passed over cost as much as an instruction.

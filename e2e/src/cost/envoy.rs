@@ -1,0 +1,74 @@
+//! The same pairs in a real Envoy: how long a worker takes for each, beside the same request of which no rule is asked.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::Pair;
+use crate::envoy::{Waypoint, WaypointOptions};
+use crate::http1::Request;
+use crate::origin::{Mode, Origin, Script};
+use crate::pki::{Pki, San, TEAM_A_SPIFFE_ID};
+
+/// How often each is asked; the fastest counts, since other work on the machine only adds.
+const TIMES: usize = 5;
+const SERVICE: &str = "a.example";
+
+/// How long a request took, and the same one that no rule looked at.
+#[derive(Debug, Clone)]
+pub struct Took {
+    /// The pair's name.
+    pub name: String,
+    /// The status that the request got.
+    pub status: u16,
+    /// What the rules took.
+    pub time: Duration,
+}
+
+/// Asks a real Envoy about each pair but those of a whole configuration.
+///
+/// # Errors
+/// Where Envoy does not start, or does not answer.
+pub fn times(pairs: &[Pair]) -> Result<Vec<Took>, String> {
+    let pairs: Vec<&Pair> = pairs.iter().filter(|pair| !pair.name.starts_with("whole request")).collect();
+    let pki = Arc::new(Pki::new());
+    let origin = Origin::start(&pki, Mode::Scripted, 0).map_err(|error| error.to_string())?;
+    origin.script(Script::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let host = |index: usize| format!("p{index}.example");
+    let policy = |(index, pair): (usize, &&Pair)| {
+        let mut policy = pair.configuration["policies"][0].clone();
+        policy["name"] = json!(format!("p{index}"));
+        policy["hosts"] = json!([host(index)]);
+        policy
+    };
+    let policies: Vec<Value> = pairs.iter().enumerate().map(policy).collect();
+    let configuration = json!({"hostBinding": "Off", "audit": {"log": "None"}, "policies": policies});
+    let options = WaypointOptions::new(&pki, origin.port()).plugin_configuration(configuration.to_string()).service(SERVICE);
+    let waypoint = Waypoint::start(options).map_err(|error| error.to_string())?;
+    let client = waypoint.client(&pki.caller_with(&[San::Uri(TEAM_A_SPIFFE_ID.to_owned())]));
+    let vip = waypoint.vip(SERVICE);
+    let ask = |pair: &Pair, host: &str| -> Result<(u16, Duration), String> {
+        let mut request = Request::new("GET", &pair.path).header("Host", host);
+        for (name, value) in &pair.headers {
+            request = request.header(name, value);
+        }
+        let (mut best, mut status) = (Duration::MAX, 0);
+        for _ in 0..TIMES {
+            let start = Instant::now();
+            let response = runtime.block_on(client.request(&vip, &request)).map_err(|error| format!("{}: {error}", pair.name))?;
+            best = best.min(start.elapsed());
+            status = response.status;
+        }
+        Ok((status, best))
+    };
+    let mut took = Vec::new();
+    for (index, pair) in pairs.iter().enumerate() {
+        let (_, plain) = ask(pair, "nothing.example")?;
+        let (status, time) = ask(pair, &host(index))?;
+        took.push(Took { name: pair.name.clone(), status, time: time.saturating_sub(plain) });
+    }
+    took.sort_by_key(|took| std::cmp::Reverse(took.time));
+    Ok(took)
+}
