@@ -41,6 +41,7 @@ pub mod identity;
 pub mod outcome;
 pub mod path;
 pub mod policy;
+pub mod printable;
 pub mod request;
 pub mod suggest;
 mod transform;

@@ -10,8 +10,10 @@ pub mod coverage;
 #[cfg(not(target_arch = "wasm32"))]
 mod explain;
 mod index;
+mod refusal;
 #[cfg(test)]
 mod tests;
+mod trailers;
 mod warnings;
 
 use std::borrow::Cow;
@@ -30,6 +32,7 @@ use crate::request::headers::Headers;
 use crate::request::{Facts, Reads, destination, host};
 use crate::transform::HeaderRules;
 use index::{Groups, Index};
+pub use refusal::refuse_unconfigured;
 pub use warnings::ConfigWarning;
 use warnings::Warnings;
 
@@ -134,7 +137,8 @@ impl Engine {
         }
         let worth_telling = outcome.denial.is_some() || !outcome.shadow.is_empty();
         if self.audit == AuditLog::All || (self.audit == AuditLog::Denied && worth_telling) {
-            outcome.audit = Some(self.record(facts, host.as_deref().ok(), &outcome));
+            let status = outcome.denial.as_ref().map(|denial| denial.status);
+            outcome.audit = Some(self.record(facts, host.as_deref().ok(), &outcome, status));
         }
         outcome
     }
@@ -209,6 +213,9 @@ impl Engine {
             let mut headers = facts.headers.clone();
             outcome.changes.reserve(8);
             for (index, policy) in changing {
+                if policy.request.governs_trailers() {
+                    outcome.changing.extend(u32::try_from(index));
+                }
                 let value_of =
                     |headers: &Headers<'a>, value: &Expression| value.header_value(&View::new(facts, &self.callers).with_request(headers));
                 let applied = policy.request.apply(&mut headers, &mut outcome.changes, value_of);
@@ -227,7 +234,7 @@ impl Engine {
         outcome
     }
 
-    fn record(&self, facts: &Facts<'_>, host: Option<&str>, outcome: &Outcome<'_>) -> String {
+    fn record(&self, facts: &Facts<'_>, host: Option<&str>, outcome: &Outcome<'_>, status: Option<u16>) -> String {
         let caller = self.caller(facts);
         let shadow = outcome.shadow.iter().filter_map(|index| self.policy_name(*index));
         let errors = outcome.errors.iter().filter_map(|(index, message)| {
@@ -248,7 +255,7 @@ impl Engine {
             host: host.map(Cow::Borrowed).or_else(|| audit::text(facts.headers.first(b":authority"))),
             path: audit::text(facts.headers.first(b":path").map(path::without_query)),
             destination: facts.destination(),
-            status: outcome.denial.as_ref().map(|denial| denial.status),
+            status,
             request_id: audit::text(facts.headers.first(b"x-request-id")),
         }
         .to_line()

@@ -83,7 +83,7 @@ impl RootContext for Root {
                     log::warn!("egress filter: there will be no counters: {error}");
                 }
                 self.tell();
-                self.loaded = Some(Rc::new(Loaded { engine, metrics: Metrics::default() }));
+                self.loaded = Some(Rc::new(Loaded { engine, metrics: Metrics::of_this_plugin() }));
                 true
             }
             Err(errors) => {

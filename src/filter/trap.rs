@@ -52,4 +52,12 @@ impl HttpContext for Trapping {
         }
         self.stream.on_http_response_headers(count, end)
     }
+
+    fn on_http_request_trailers(&mut self, count: usize) -> Action {
+        self.stream.on_http_request_trailers(count)
+    }
+
+    fn on_http_response_trailers(&mut self, count: usize) -> Action {
+        self.stream.on_http_response_trailers(count)
+    }
 }
