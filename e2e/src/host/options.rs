@@ -79,6 +79,9 @@ pub struct HostOptions {
     pub fuel: u64,
     /// Whether a configuration is first tried in a canary VM, as Envoy's main thread does.
     pub canary: bool,
+    /// Whether a configuration that the guest refuses comes into force all the same. No Envoy does that; the guest must not
+    /// let a request through where it happens.
+    pub keeps_refused: bool,
     /// What this VM shares with other workers.
     pub shared: Shared,
 }
@@ -97,6 +100,7 @@ impl Default for HostOptions {
             seed: 1,
             fuel: 20_000_000_000,
             canary: true,
+            keeps_refused: false,
             shared: Shared::default(),
         }
     }
