@@ -22,10 +22,10 @@ pub struct Outcome<'a> {
     pub errors: Vec<(usize, String)>,
     /// What to change of the request's headers, in order.
     pub changes: Vec<Change<'a>>,
-    /// The policies that changed the request's headers, and whose rules hold for its trailers too.
-    pub changing: Vec<u32>,
-    /// The policies that may change the response.
-    pub responding: Vec<u32>,
+    /// The policies whose header rules hold for the request, its response, and the trailers of either.
+    pub applied: Vec<u32>,
+    /// Whether any of them has rules for the response.
+    pub responds: bool,
     /// The line of the audit log, if this decision is logged.
     pub audit: Option<String>,
 }
@@ -40,8 +40,8 @@ impl Outcome<'_> {
             shadow: Vec::new(),
             errors: Vec::new(),
             changes: Vec::new(),
-            changing: Vec::new(),
-            responding: Vec::new(),
+            applied: Vec::new(),
+            responds: false,
             audit: None,
         }
     }

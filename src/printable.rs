@@ -77,8 +77,20 @@ mod tests {
 
     /// What drives terminals, breaks lines or turns the direction of writing; and plain letters.
     const HOSTILE: [char; 14] = [
-        '\u{1b}', '\u{7f}', '\u{80}', '\u{85}', '\u{9b}', '\u{ad}', '\u{200b}', '\u{2028}', '\u{2029}',
-        '\u{202e}', '\u{2066}', '\u{feff}', '\u{fffd}', '\u{e0001}',
+        '\u{1b}',
+        '\u{7f}',
+        '\u{80}',
+        '\u{85}',
+        '\u{9b}',
+        '\u{ad}',
+        '\u{200b}',
+        '\u{2028}',
+        '\u{2029}',
+        '\u{202e}',
+        '\u{2066}',
+        '\u{feff}',
+        '\u{fffd}',
+        '\u{e0001}',
     ];
 
     #[test]

@@ -55,11 +55,6 @@ impl HeaderRules {
         self.add.is_empty() && self.set.is_empty() && self.remove.is_empty()
     }
 
-    /// Whether there is a name that a trailer must not have.
-    pub(crate) fn governs_trailers(&self) -> bool {
-        !self.set.is_empty() || !self.remove.is_empty()
-    }
-
     /// Drops the trailers that some origin may take for a header which is set or removed here.
     pub(crate) fn drop_trailers<'a>(&'a self, trailers: &mut Headers<'a>, changes: &mut Vec<Change<'a>>) {
         let set = self.set.iter().map(|rule| &rule.name);

@@ -116,7 +116,7 @@ impl Trial {
         self.with_facts(|facts| {
             let outcome = engine.decide(facts);
             let response = self.response_headers();
-            let respond = || (engine.respond(&outcome.responding, facts, &response), &response);
+            let respond = || (engine.respond(&outcome.applied, facts, &response), &response);
             Tried::of(engine, facts, &outcome, outcome.denial.is_none().then(respond))
         })
     }
@@ -190,9 +190,8 @@ impl Tried {
         };
         let mut counters = BTreeMap::new();
         let mut count = |count: crate::outcome::Count| {
-            let counter = count.counter.name(count.policy.and_then(|index| {
-                Some(PolicyOf { policy: engine.policy_name(index)?, plugin: PLUGIN })
-            }));
+            let counter =
+                count.counter.name(count.policy.and_then(|index| Some(PolicyOf { policy: engine.policy_name(index)?, plugin: PLUGIN })));
             let value: &mut u64 = counters.entry(counter).or_insert(0);
             *value = value.saturating_add(1);
         };

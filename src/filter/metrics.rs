@@ -88,9 +88,8 @@ fn tell(engine: &Engine, plugin: &str, place: usize, one: &mut One) -> Result<()
         Some(id) => id,
         None => {
             let kinds = Counter::ALL.len();
-            let policy = place.checked_div(kinds).and_then(|group| {
-                Some(PolicyOf { policy: engine.policy_name(group.checked_sub(1)?)?, plugin })
-            });
+            let policy =
+                place.checked_div(kinds).and_then(|group| Some(PolicyOf { policy: engine.policy_name(group.checked_sub(1)?)?, plugin }));
             let Some(counter) = place.checked_rem(kinds).and_then(|kind| Counter::ALL.get(kind)) else { return Ok(()) };
             *one.id.insert(host::define_counter(&counter.name(policy))?)
         }

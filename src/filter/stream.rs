@@ -20,8 +20,8 @@ use crate::request::headers::Headers;
 pub(super) struct Stream {
     loaded: Option<Rc<Loaded>>,
     state: State,
-    /// The policies whose request rules hold for the request's trailers too.
-    changing: Vec<u32>,
+    /// The policies whose header rules hold for it.
+    applied: Vec<u32>,
     /// The request, kept for the response's transformation where there is one.
     request: Option<Kept>,
 }
@@ -40,15 +40,13 @@ enum State {
 /// A request that was let through.
 #[derive(Debug)]
 struct Kept {
-    /// The policies that may change the response.
-    responding: Vec<u32>,
     headers: Vec<u8>,
     properties: Properties,
 }
 
 impl Stream {
     pub(super) fn new(loaded: Option<Rc<Loaded>>) -> Self {
-        Stream { loaded, state: State::Held, changing: Vec::new(), request: None }
+        Stream { loaded, state: State::Held, applied: Vec::new(), request: None }
     }
 
     /// Decides about the request, and does what was decided.
@@ -75,17 +73,18 @@ impl Stream {
         let action = conclude(loaded, &outcome, &facts);
         if outcome.denial.is_none() {
             self.state = State::Passing;
-            self.changing = std::mem::take(&mut outcome.changing);
-            if !outcome.responding.is_empty() {
-                let responding = outcome.responding;
-                self.request = Some(Kept { responding, headers: bytes, properties });
+            let responds = outcome.responds;
+            self.applied = std::mem::take(&mut outcome.applied);
+            drop(outcome);
+            if responds {
+                self.request = Some(Kept { headers: bytes, properties });
             }
         }
         action
     }
 
     fn respond(&self, loaded: &Loaded) -> Result<(), HostError> {
-        let Some(Kept { responding, headers, properties }) = &self.request else {
+        let Some(Kept { headers, properties }) = &self.request else {
             return Ok(());
         };
         let bytes = host::headers(Map::Response)?;
@@ -93,7 +92,7 @@ impl Stream {
         let response = Headers::from_pairs(&bytes).ok_or(unreadable)?;
         let request = Headers::from_pairs(headers).ok_or(unreadable)?;
         let facts = Facts::new(request, properties);
-        let outcome = loaded.engine.respond(responding, &facts, &response);
+        let outcome = loaded.engine.respond(&self.applied, &facts, &response);
         outcome.count(|count| loaded.metrics.count(count));
         apply(Map::Response, &outcome.changes)
     }
@@ -105,7 +104,7 @@ impl Stream {
         self.state = State::CutOff;
         let kept = self.request.take();
         let (bytes, properties) = match kept {
-            Some(Kept { headers, properties, .. }) => (headers, properties),
+            Some(Kept { headers, properties }) => (headers, properties),
             None => (Vec::new(), Properties::default()),
         };
         let facts = Facts::new(Headers::from_pairs(&bytes).unwrap_or_default(), &properties);
@@ -120,12 +119,7 @@ impl Stream {
 }
 
 /// Drops what must not be among trailers.
-fn filter_trailers(
-    engine: &Engine,
-    (map, direction): (Map, Direction),
-    applied: &[u32],
-    count: usize,
-) -> Result<(), HostError> {
+fn filter_trailers(engine: &Engine, (map, direction): (Map, Direction), applied: &[u32], count: usize) -> Result<(), HostError> {
     let bytes = host::headers(map)?;
     let unreadable = HostError::unreadable("proxy_get_header_map_pairs");
     let trailers = Headers::from_pairs(&bytes).ok_or(unreadable)?;
@@ -228,11 +222,11 @@ impl HttpContext for Stream {
         let (State::Passing, Some(loaded)) = (self.state, self.loaded.clone()) else {
             return Action::Pause;
         };
-        if self.changing.is_empty() {
+        if self.applied.is_empty() {
             return Action::Continue;
         }
         let what = (Map::RequestTrailers, Direction::Request);
-        match filter_trailers(&loaded.engine, what, &self.changing, count) {
+        match filter_trailers(&loaded.engine, what, &self.applied, count) {
             Ok(()) => Action::Continue,
             Err(error) => self.cut_off(&loaded, "request trailers could not be changed", error),
         }
@@ -254,11 +248,11 @@ impl HttpContext for Stream {
         if self.state == State::CutOff {
             return Action::Pause;
         }
-        let (Some(loaded), Some(kept)) = (self.loaded.clone(), &self.request) else {
+        let (Some(loaded), Some(_)) = (self.loaded.clone(), &self.request) else {
             return Action::Continue;
         };
         let what = (Map::ResponseTrailers, Direction::Response);
-        match filter_trailers(&loaded.engine, what, &kept.responding, count) {
+        match filter_trailers(&loaded.engine, what, &self.applied, count) {
             Ok(()) => Action::Continue,
             Err(error) => self.cut_off(&loaded, "response trailers could not be changed", error),
         }

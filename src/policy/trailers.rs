@@ -6,17 +6,10 @@ use crate::outcome::Change;
 use crate::request::headers::Headers;
 
 impl Engine {
-    /// What to drop of the trailers of a request that went on, or of its response.
-    ///
-    /// `applied` are the policies that changed the headers of that direction:
-    /// [`crate::outcome::Outcome::changing`] or [`crate::outcome::Outcome::responding`].
+    /// What to drop of the trailers of a request that went on, or of its response,
+    /// by what was [applied](crate::outcome::Outcome::applied) to the request.
     #[must_use]
-    pub fn trailers<'a>(
-        &'a self,
-        direction: Direction,
-        applied: &[u32],
-        mut trailers: Headers<'a>,
-    ) -> Vec<Change<'a>> {
+    pub fn trailers<'a>(&'a self, direction: Direction, applied: &[u32], mut trailers: Headers<'a>) -> Vec<Change<'a>> {
         let mut changes = Vec::new();
         for (_, policy) in self.policies_at(applied) {
             let rules = match direction {
@@ -72,11 +65,7 @@ mod tests {
         let facts = Facts::new(lines.into_iter().collect(), &source);
         let outcome = engine.decide(&facts);
         assert!(outcome.denial.is_none(), "{outcome:?}");
-        let applied = match direction {
-            Direction::Request => &outcome.changing,
-            Direction::Response => &outcome.responding,
-        };
-        let changes = engine.trailers(direction, applied, headers(trailers));
+        let changes = engine.trailers(direction, &outcome.applied, headers(trailers));
         let name = |change: &Change<'_>| match change {
             Change::Remove(name) => name.to_string(),
             other => panic!("{other:?}"),
@@ -87,8 +76,15 @@ mod tests {
     #[test]
     fn what_is_set_or_removed_is_dropped_in_every_spelling() {
         let trailers = [
-            "x-request-set", "x_request_set", "X-Request_Removed", "x-request-added", "x-response-set",
-            "x-request-sets", "grpc-status", "x-request-removed", "x-request-set",
+            "x-request-set",
+            "x_request_set",
+            "X-Request_Removed",
+            "x-request-added",
+            "x-response-set",
+            "x-request-sets",
+            "grpc-status",
+            "x-request-removed",
+            "x-request-set",
         ];
         assert_eq!(
             dropped("api.example", Direction::Request, &trailers),

@@ -12,13 +12,7 @@ use super::{Log, Mode, Received, SharedScript, answers};
 use crate::http1::Headers;
 
 /// Serves one connection; a client that goes away ends it without a word.
-pub(super) async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    sni: Option<String>,
-    mode: Mode,
-    log: Log,
-    script: SharedScript,
-) {
+pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, sni: Option<String>, mode: Mode, log: Log, script: SharedScript) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
         let (sni, log, script) = (sni.clone(), log.clone(), script.clone());

@@ -66,7 +66,8 @@ impl Runner for EnvoyRunner {
 
     fn run(&mut self, _scenario: &Scenario, case: &Case) -> Result<Observed, String> {
         let waypoint = self.waypoint.as_ref().ok_or("no configuration is in force")?;
-        let script = Script { status: case.origin.status, headers: case.origin.headers.clone(), body: BODY.to_owned(), ..Script::default() };
+        let script =
+            Script { status: case.origin.status, headers: case.origin.headers.clone(), body: BODY.to_owned(), ..Script::default() };
         self.origin.script(script);
         self.origin.take_requests();
         let counting = !case.expect.counters.is_empty();

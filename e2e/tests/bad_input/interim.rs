@@ -41,7 +41,8 @@ impl Setting {
         stream.write_all(request.as_bytes()).await.expect("sent");
         let read = async {
             let mut text = String::new();
-            let ended = |text: &str| text.rfind("HTTP/1.1 ").is_some_and(|at| !text[at + 9..].starts_with('1') && text[at..].contains("\r\n\r\n"));
+            let ended =
+                |text: &str| text.rfind("HTTP/1.1 ").is_some_and(|at| !text[at + 9..].starts_with('1') && text[at..].contains("\r\n\r\n"));
             while !ended(&text) {
                 let mut part = [0; 4096];
                 let length = stream.read(&mut part).await.expect("read");
