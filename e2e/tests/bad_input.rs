@@ -11,6 +11,8 @@ mod http2;
 mod identities;
 #[path = "bad_input/interim.rs"]
 mod interim;
+#[path = "bad_input/log_text.rs"]
+mod log_text;
 #[path = "bad_input/messages.rs"]
 mod messages;
 #[path = "bad_input/random.rs"]
