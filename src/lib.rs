@@ -13,6 +13,8 @@
 //!    headers (`transform`).
 //! 3. The filter does what the [`outcome::Outcome`] says: it answers, or changes headers; it counts, and logs the audit
 //!    record (`audit`).
+//! 4. The response's headers are changed ([`policy::Engine::respond`]), and from the trailers of both goes what must not be
+//!    there ([`policy::Engine::trailers`]).
 //!
 //! Everything but `filter` is data in, data out, and knows nothing of proxy-wasm: it compiles and is tested natively.
 //!

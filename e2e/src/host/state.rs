@@ -43,6 +43,8 @@ pub(crate) struct Http {
     pub(crate) response_trailers: Headers,
     /// Whether trailers are announced and then not shown.
     pub(crate) hides_trailers: bool,
+    /// Whether maps come in a form that nobody can read.
+    pub(crate) garbles_maps: bool,
     /// The phase that the stream is in decides which maps can be read, and which written.
     pub(crate) phase: Phase,
     pub(crate) body: Vec<u8>,

@@ -116,6 +116,11 @@ impl Stream {
         self
     }
 
+    /// From now on header maps come as bytes that are none, which no Envoy does.
+    pub fn garble_maps(&mut self) {
+        self.http(|stream| stream.garbles_maps = true);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.vm.lock().expect("no earlier use of this VM has panicked")
     }

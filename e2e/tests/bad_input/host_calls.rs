@@ -110,8 +110,8 @@ fn each_host_call_that_fails_refuses_the_request() {
                     }
                     // What followed the request's headers could not be changed as it must be, and does not pass either.
                     (None, Step::Closed) => {
-                        let last = result.callbacks.iter().map(|(name, _)| name.as_str()).filter(|name| AFTERWARDS.contains(name));
-                        cut_off.extend(last.last().map(str::to_owned));
+                        let names = result.callbacks.iter().map(|(name, _)| name.as_str());
+                        cut_off.extend(names.rev().find(|name| AFTERWARDS.contains(name)).map(str::to_owned));
                         assert_eq!(counted(), [errors_before + 1, denied, allowed + 1], "{shown}");
                         assert_eq!(records(&result, "verdict", "allow").len(), 1, "{shown}");
                     }
@@ -265,6 +265,35 @@ fn without_a_configuration_every_request_is_refused_recorded_and_counted() {
     let result = run(&vm, request(TEAM_A_SPIFFE_ID));
     assert_eq!(result.local_response.as_ref().map(|answer| answer.status), Some(403), "{result:#?}");
     assert_eq!(records(&result, "reason", "internal-error").len(), 1);
+}
+
+#[test]
+fn maps_that_cannot_be_read_refuse_the_request_or_cut_it_off() {
+    let shared = Shared::default();
+    let vm = vm_with(&shared);
+    for (steps, detail) in
+        [(0, "unreadable headers"), (1, "request trailers could not be changed"), (2, "response headers could not be changed")]
+    {
+        vm.tick();
+        let before = counter(&shared, "egress_internal_errors");
+        let mut stream = vm.stream(request(TEAM_A_SPIFFE_ID));
+        for step in 0..3 {
+            if step == steps {
+                stream.garble_maps();
+            }
+            match step {
+                0 => stream.on_request_headers(),
+                1 => stream.on_request_trailers(),
+                _ => stream.on_response(Response::new(200).header("x-origin-mode", "echo")),
+            };
+        }
+        let result = stream.finish();
+        vm.tick();
+        assert_eq!(result.step, if steps == 0 { Step::Replied } else { Step::Closed }, "{result:#?}");
+        let [record] = &records(&result, "reason", "internal-error")[..] else { panic!("not one record: {result:#?}") };
+        assert_eq!((&record["detail"], &record["caller"]), (&json!(detail), &json!(TEAM_A_SPIFFE_ID)), "{record}");
+        assert_eq!(counter(&shared, "egress_internal_errors"), before + 1, "{detail}");
+    }
 }
 
 #[test]
