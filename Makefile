@@ -11,7 +11,7 @@ CARGO   = $(or $(shell $(setup)/cargo),$(error no cargo: see above))
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 # Callbacks that the SDK exports and the filter has no use for: Envoy would call each of them all the same.
-unused_callbacks := $(addprefix proxy_on_,log done queue_ready request_body request_trailers response_body response_trailers \
+unused_callbacks := $(addprefix proxy_on_,log done queue_ready request_body response_body \
 	new_connection downstream_data downstream_connection_close upstream_data upstream_connection_close \
 	http_call_response foreign_function grpc_receive grpc_receive_initial_metadata grpc_receive_trailing_metadata grpc_close)
 

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::printable;
+
 /// The longest text of a record that comes from the request, in bytes; what is longer is cut, and ends in `...`.
 const MAX_TEXT: usize = 1024;
 
@@ -46,7 +48,7 @@ pub(crate) struct EvaluationError<'a> {
 impl Record<'_> {
     pub(crate) fn to_line(&self) -> String {
         // Serializing strings into a string cannot fail; were it to, the decision is logged without its facts.
-        serde_json::to_string(self).unwrap_or_else(|_| format!(r#"{{"event":"egress","verdict":"{}"}}"#, self.verdict))
+        printable::json_line(self).unwrap_or_else(|| format!(r#"{{"event":"egress","verdict":"{}"}}"#, self.verdict))
     }
 }
 

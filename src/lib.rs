@@ -13,6 +13,8 @@
 //!    headers (`transform`).
 //! 3. The filter does what the [`outcome::Outcome`] says: it answers, or changes headers; it counts, and logs the audit
 //!    record (`audit`).
+//! 4. The response's headers are changed ([`policy::Engine::respond`]), and from the trailers of both goes what must not be
+//!    there ([`policy::Engine::trailers`]).
 //!
 //! Everything but `filter` is data in, data out, and knows nothing of proxy-wasm: it compiles and is tested natively.
 //!
@@ -42,6 +44,7 @@ mod mends;
 pub mod outcome;
 pub mod path;
 pub mod policy;
+pub mod printable;
 mod reading;
 pub mod request;
 pub mod suggest;

@@ -22,8 +22,10 @@ pub struct Outcome<'a> {
     pub errors: Vec<(usize, String)>,
     /// What to change of the request's headers, in order.
     pub changes: Vec<Change<'a>>,
-    /// The policies that may change the response.
-    pub responding: Vec<u32>,
+    /// The policies whose header rules hold for the request, its response, and the trailers of either.
+    pub applied: Vec<u32>,
+    /// Whether any of them has rules for the response.
+    pub responds: bool,
     /// The line of the audit log, if this decision is logged.
     pub audit: Option<String>,
 }
@@ -38,7 +40,8 @@ impl Outcome<'_> {
             shadow: Vec::new(),
             errors: Vec::new(),
             changes: Vec::new(),
-            responding: Vec::new(),
+            applied: Vec::new(),
+            responds: false,
             audit: None,
         }
     }
@@ -50,7 +53,7 @@ impl Outcome<'_> {
 
     /// The request ends here because something failed that must not.
     #[must_use]
-    pub fn internal_error(detail: &'static str) -> Self {
+    pub(crate) fn internal_error(detail: &'static str) -> Self {
         let denial = Denial { detail: Some(detail), ..Denial::forbidden(Reason::InternalError) };
         Outcome::denied(denial, None)
     }
@@ -242,18 +245,72 @@ impl Counter {
         [Counter::Allowed, Counter::Denied, Counter::ShadowDenied, Counter::EvaluationErrors, Counter::InternalErrors];
 
     /// The counter's name, for the filter or for a policy.
+    ///
+    /// What tells the policies' counters apart stands before the name in the form that Istio's
+    /// bootstrap makes a tag of, where the tag is listed in `proxyConfig.extraStatTags`
+    /// (`<tag>=.=<value>;.;`, tools/packaging/common/envoy_bootstrap.json of istio/istio): see
+    /// [`POLICY_TAG`] and [`PLUGIN_TAG`].
     #[must_use]
-    pub fn name(self, policy: Option<&str>) -> String {
-        let what = match self {
+    pub fn name(self, of: Option<PolicyOf<'_>>) -> String {
+        let what = self.what();
+        match of {
+            None => format!("egress_{what}"),
+            Some(PolicyOf { policy, plugin }) => {
+                let plugin = tag_value(plugin);
+                format!("{POLICY_TAG}=.={policy};.;{PLUGIN_TAG}=.={plugin};.;egress_policy_{what}")
+            }
+        }
+    }
+
+    fn what(self) -> &'static str {
+        match self {
             Counter::Allowed => "allowed",
             Counter::Denied => "denied",
             Counter::ShadowDenied => "shadow_denied",
             Counter::EvaluationErrors => "evaluation_errors",
             Counter::InternalErrors => "internal_errors",
-        };
-        match policy {
-            None => format!("egress_{what}"),
-            Some(policy) => format!("egress_policy_{what}_{policy}"),
         }
+    }
+}
+
+/// The tag of a policy's counters that has the policy's name.
+pub const POLICY_TAG: &str = "egress_policy";
+/// The tag of a policy's counters that has the plugin's name.
+pub const PLUGIN_TAG: &str = "egress_plugin";
+
+/// Whose counter it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PolicyOf<'a> {
+    /// The policy's name.
+    pub policy: &'a str,
+    /// The name of the plugin that it is of.
+    pub plugin: &'a str,
+}
+
+/// A plugin's name as the value of a tag, which may not have the mark of its end in it.
+fn tag_value(plugin: &str) -> String {
+    let legal = |letter: char| letter.is_ascii_alphanumeric() || "-._~/:".contains(letter);
+    plugin.chars().map(|letter| if legal(letter) { letter } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_policys_counter_has_policy_and_plugin_before_its_name() {
+        let name = |policy, plugin| Counter::Denied.name(Some(PolicyOf { policy, plugin }));
+        assert_eq!(
+            name("p.a", "egress-direct.egress-filter~istio-translated-wasmplugin"),
+            "egress_policy=.=p.a;.;\
+             egress_plugin=.=egress-direct.egress-filter~istio-translated-wasmplugin;.;\
+             egress_policy_denied",
+        );
+        assert_eq!(name("p", "a;.;b c\u{9b}"), "egress_policy=.=p;.;egress_plugin=.=a_._b_c_;.;egress_policy_denied");
+        assert_eq!(name("p", ""), "egress_policy=.=p;.;egress_plugin=.=;.;egress_policy_denied");
+        assert_eq!(Counter::Denied.name(None), "egress_denied");
     }
 }

@@ -10,8 +10,10 @@ pub mod coverage;
 #[cfg(not(target_arch = "wasm32"))]
 mod explain;
 mod index;
+mod refusal;
 #[cfg(test)]
 mod tests;
+mod trailers;
 mod warnings;
 
 use std::borrow::Cow;
@@ -31,6 +33,7 @@ use crate::request::headers::Headers;
 use crate::request::{Facts, Reads, destination, host};
 use crate::transform::HeaderRules;
 use index::{Groups, Index};
+pub use refusal::refuse_unconfigured;
 pub use warnings::ConfigWarning;
 use warnings::Warnings;
 
@@ -147,18 +150,20 @@ impl Engine {
         }
         let worth_telling = outcome.denial.is_some() || !outcome.shadow.is_empty();
         if self.audit == AuditLog::All || (self.audit == AuditLog::Denied && worth_telling) {
-            outcome.audit = Some(self.record(facts, host.as_deref().ok(), &outcome));
+            let status = outcome.denial.as_ref().map(|denial| denial.status);
+            outcome.audit = Some(self.record(facts, host.as_deref().ok(), &outcome, status));
         }
         outcome
     }
 
-    /// What to change of the response to a request that went on; the facts are the request's as it came.
+    /// What to change of the response to a request that went on, by what was [applied](Outcome::applied) to it; the facts are
+    /// the request's as it came.
     #[must_use]
-    pub fn respond<'a>(&'a self, responding: &[u32], facts: &'a Facts<'a>, response: &Headers<'a>) -> ResponseOutcome<'a> {
+    pub fn respond<'a>(&'a self, applied: &[u32], facts: &'a Facts<'a>, response: &Headers<'a>) -> ResponseOutcome<'a> {
         meter::begin_request();
         let mut headers = response.clone();
         let mut outcome = ResponseOutcome::default();
-        for (index, policy) in self.policies_at(responding) {
+        for (index, policy) in self.policies_at(applied) {
             let value_of =
                 |headers: &Headers<'a>, value: &Expression| value.header_value(&View::new(facts, &self.callers).with_response(headers));
             let applied = policy.response.apply(&mut headers, &mut outcome.changes, value_of);
@@ -221,31 +226,42 @@ impl Engine {
 
     /// Changes the headers of a request that goes on; denies it after all where its request line would be the wrong one.
     fn transform<'a>(&'a self, candidates: &[u32], facts: &'a Facts<'a>, mut outcome: Outcome<'a>) -> Outcome<'a> {
-        let enforced = || self.policies_at(candidates).filter(|(_, policy)| policy.mode == Mode::Enforce);
-        let mut changing = enforced().filter(|(_, policy)| !policy.request.is_empty()).peekable();
-        if changing.peek().is_some() {
-            let mut headers = facts.headers.clone();
-            outcome.changes.reserve(8);
-            for (index, policy) in changing {
-                let value_of =
-                    |headers: &Headers<'a>, value: &Expression| value.header_value(&View::new(facts, &self.callers).with_request(headers));
-                let applied = policy.request.apply(&mut headers, &mut outcome.changes, value_of);
-                outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
-                if applied.unusable {
-                    let denied = Outcome::denied(Denial::forbidden(Reason::RewriteError), Some(index));
-                    return Outcome { errors: outcome.errors, ..denied };
-                }
+        let transforms = |(_, policy): &(usize, &Policy)| policy.mode == Mode::Enforce && policy.transforms();
+        let mut headers = None;
+        let mut reads = Reads::default();
+        for (index, policy) in self.policies_at(candidates).filter(transforms) {
+            if outcome.applied.is_empty() {
+                outcome.applied = Vec::with_capacity(4);
+            }
+            outcome.applied.extend(u32::try_from(index));
+            if !policy.response.is_empty() {
+                outcome.responds = true;
+                reads = reads.or(policy.response.reads());
+            }
+            if policy.request.is_empty() {
+                continue;
+            }
+            let headers = headers.get_or_insert_with(|| {
+                outcome.changes.reserve(8);
+                facts.headers.clone()
+            });
+            let value_of =
+                |headers: &Headers<'a>, value: &Expression| value.header_value(&View::new(facts, &self.callers).with_request(headers));
+            let applied = policy.request.apply(headers, &mut outcome.changes, value_of);
+            outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
+            if applied.unusable {
+                let denied = Outcome::denied(Denial::forbidden(Reason::RewriteError), Some(index));
+                return Outcome { errors: outcome.errors, ..denied };
             }
         }
-        let responding = enforced().filter(|(_, policy)| !policy.response.is_empty());
-        outcome.responding = responding.filter_map(|(index, _)| u32::try_from(index).ok()).collect();
         // When the response comes, the proxy no longer tells what it knows of the request.
-        let reads = self.policies_at(&outcome.responding).fold(Reads::default(), |reads, (_, policy)| reads.or(policy.response.reads()));
-        facts.prefetch(reads, &self.callers);
+        if outcome.responds {
+            facts.prefetch(reads, &self.callers);
+        }
         outcome
     }
 
-    fn record(&self, facts: &Facts<'_>, host: Option<&str>, outcome: &Outcome<'_>) -> String {
+    fn record(&self, facts: &Facts<'_>, host: Option<&str>, outcome: &Outcome<'_>, status: Option<u16>) -> String {
         let caller = self.caller(facts);
         let shadow = outcome.shadow.iter().filter_map(|index| self.policy_name(*index));
         let errors = outcome.errors.iter().filter_map(|(index, message)| {
@@ -266,7 +282,7 @@ impl Engine {
             host: host.map(Cow::Borrowed).or_else(|| audit::text(facts.headers.first(b":authority"))),
             path: audit::text(facts.headers.first(b":path").map(path::without_query)),
             destination: facts.destination(),
-            status: outcome.denial.as_ref().map(|denial| denial.status),
+            status,
             request_id: audit::text(facts.headers.first(b"x-request-id")),
         }
         .to_line()
@@ -311,6 +327,11 @@ impl Policy {
         let request = HeaderRules::compile(&config.name, &config.request, Phase::Request, errors);
         let response = HeaderRules::compile(&config.name, &config.response, Phase::Response, errors);
         Policy { name: config.name.clone(), mode: config.mode, rule, request, response }
+    }
+
+    /// Whether it changes headers at all.
+    fn transforms(&self) -> bool {
+        !self.request.is_empty() || !self.response.is_empty()
     }
 
     /// What the index needs to know of it.

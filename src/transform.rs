@@ -66,6 +66,14 @@ impl HeaderRules {
         self.add.iter().chain(&self.set).map(|rule| &rule.value)
     }
 
+    /// Drops the trailers that some origin may take for a header which is set or removed here.
+    pub(crate) fn drop_trailers<'a>(&'a self, trailers: &mut Headers<'a>, changes: &mut Vec<Change<'a>>) {
+        let set = self.set.iter().map(|rule| &rule.name);
+        for name in set.chain(&self.remove) {
+            remove(trailers, changes, name, true);
+        }
+    }
+
     pub(crate) fn reads(&self) -> Reads {
         self.values().fold(Reads::default(), |reads, value| reads.or(value.uses().reads))
     }

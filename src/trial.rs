@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Direction, IdentityConfig, IdentitySource};
-use crate::outcome::{Change, Denial, Outcome, Reason, ResponseOutcome};
+use crate::outcome::{Change, Denial, Outcome, PolicyOf, Reason, ResponseOutcome};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Given, address_and_port, inline};
+
+/// The name of the plugin in the names of counters: a trial has none.
+const PLUGIN: &str = "";
 
 /// Header lines in order, names in lower case.
 pub type Lines = Vec<(String, Vec<u8>)>;
@@ -116,7 +119,7 @@ impl Trial {
         self.with_facts(|facts| {
             let outcome = engine.decide(facts);
             let response = self.response_headers();
-            let respond = || (engine.respond(&outcome.responding, facts, &response), &response);
+            let respond = || (engine.respond(&outcome.applied, facts, &response), &response);
             Tried::of(engine, facts, &outcome, outcome.denial.is_none().then(respond))
         })
     }
@@ -195,7 +198,8 @@ impl Tried {
         };
         let mut counters = BTreeMap::new();
         let mut count = |count: crate::outcome::Count| {
-            let counter = count.counter.name(count.policy.and_then(|index| engine.policy_name(index)));
+            let counter =
+                count.counter.name(count.policy.and_then(|index| Some(PolicyOf { policy: engine.policy_name(index)?, plugin: PLUGIN })));
             let value: &mut u64 = counters.entry(counter).or_insert(0);
             *value = value.saturating_add(1);
         };

@@ -2,6 +2,7 @@
 
 mod answers;
 mod certificates;
+mod http2;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -41,11 +42,15 @@ pub struct Script {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
+    /// The lines of its trailers, which only HTTP/2 has here.
+    pub trailers: Vec<(String, String)>,
+    /// What goes before the answer, word for word: heads of interim responses, which only HTTP/1.1 has here.
+    pub interim: String,
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self { status: 200, headers: Vec::new(), body: String::new() }
+        Self { status: 200, headers: Vec::new(), body: String::new(), trailers: Vec::new(), interim: String::new() }
     }
 }
 
@@ -64,6 +69,8 @@ pub struct Received {
     pub headers: Headers,
     /// The body's length in bytes.
     pub body_length: usize,
+    /// All lines of the trailers in order, which only HTTP/2 has here.
+    pub trailers: Headers,
 }
 
 impl Received {
@@ -100,7 +107,8 @@ impl Origin {
             .map_err(io::Error::other)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&resolver) as Arc<dyn rustls::server::ResolvesServerCert>);
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // To a client that asks for neither it speaks HTTP/1.1.
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(tls));
 
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
@@ -189,6 +197,9 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log, s
     let _ = stream.set_nodelay(true);
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let sni = stream.get_ref().1.server_name().map(ToOwned::to_owned);
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        return http2::serve(stream, sni, mode, log, script).await;
+    }
     let mut connection = Connection::new(stream);
     while let Ok(Some(request)) = connection.read_request().await {
         let host = request.headers.get("host").map(|host| String::from_utf8_lossy(host).into_owned()).unwrap_or_default();
@@ -199,6 +210,7 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log, s
             sni: sni.clone(),
             headers: request.headers,
             body_length: request.body.len(),
+            trailers: Headers::default(),
         };
         let answer = answers::answer(mode, &received, &script.lock().unwrap_or_else(PoisonError::into_inner));
         let head = received.method == "HEAD";
@@ -213,7 +225,12 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log, s
             // The other end is in this very function: it cannot be gone.
             let _ = held.changed().await;
         }
-        if connection.write(&answer.to_bytes(head)).await.is_err() || request.closes {
+        let interim = match mode {
+            Mode::Scripted => script.lock().unwrap_or_else(PoisonError::into_inner).interim.clone(),
+            _ => String::new(),
+        };
+        let bytes = [interim.into_bytes(), answer.to_bytes(head)].concat();
+        if connection.write(&bytes).await.is_err() || request.closes {
             return;
         }
     }

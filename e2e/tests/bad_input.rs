@@ -9,12 +9,18 @@ mod host_calls;
 mod http2;
 #[path = "bad_input/identities.rs"]
 mod identities;
+#[path = "bad_input/interim.rs"]
+mod interim;
+#[path = "bad_input/log_text.rs"]
+mod log_text;
 #[path = "bad_input/messages.rs"]
 mod messages;
 #[path = "bad_input/random.rs"]
 mod random;
 #[path = "bad_input/requests.rs"]
 mod requests;
+#[path = "bad_input/trailers.rs"]
+mod trailers;
 
 use std::sync::{Arc, LazyLock};
 

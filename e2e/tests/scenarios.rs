@@ -33,7 +33,19 @@ fn the_module_exports_only_callbacks_that_do_something() {
     let module = Module::load(filter_wasm()).unwrap_or_else(|error| panic!("{error}: run `make wasm` first"));
     let mut exports: Vec<String> = module.exports().into_iter().filter(|name| name.starts_with("proxy_on_")).collect();
     exports.sort();
-    let expected = ["configure", "context_create", "delete", "memory_allocate", "request_headers", "response_headers", "tick", "vm_start"];
+    // Envoy calls those for trailers only where there are any.
+    let expected = [
+        "configure",
+        "context_create",
+        "delete",
+        "memory_allocate",
+        "request_headers",
+        "request_trailers",
+        "response_headers",
+        "response_trailers",
+        "tick",
+        "vm_start",
+    ];
     assert_eq!(exports, expected.map(|name| format!("proxy_on_{name}")));
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::config::ConfigError;
 use crate::policy::Engine;
+use crate::printable;
 
 /// The most warnings, and the most errors, that a record holds; of the others, only their number.
 pub(crate) const MAX_LISTED: usize = 20;
@@ -92,7 +93,7 @@ pub fn load_record(outcome: Result<&Engine, &[ConfigError]>) -> String {
         },
     };
     // Serializing strings into a string cannot fail.
-    serde_json::to_string(&record).unwrap_or_default()
+    printable::json_line(&record).unwrap_or_default()
 }
 
 #[cfg(test)]

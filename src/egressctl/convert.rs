@@ -136,7 +136,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
             }
             writeln!(terminal.err, "{}", output::summary(&converted, written))?;
             if written {
-                write!(terminal.out, "{}", converted.resource.to_yaml())?;
+                terminal.write_data(&converted.resource.to_yaml())?;
             }
         }
     }

@@ -1,11 +1,15 @@
 //! Where output goes, and in what colours.
 
+mod safe;
+
 use std::fmt::Display;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
+
+use safe::Safe;
 
 /// `--color`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,9 +77,9 @@ impl io::Write for Output {
 /// Standard output and error, which leave out the colours where they are not wanted.
 pub(crate) struct Terminal {
     /// What the command is asked for.
-    pub(crate) out: Output,
+    pub(crate) out: Safe<Output>,
     /// What else there is to say.
-    pub(crate) err: AutoStream<io::Stderr>,
+    pub(crate) err: Safe<AutoStream<io::Stderr>>,
 }
 
 impl std::fmt::Debug for Terminal {
@@ -92,7 +96,15 @@ impl Terminal {
             Color::Never => ColorChoice::Never,
         };
         let out = Output { stream: AutoStream::new(io::stdout(), choice), is_closed: false };
-        Terminal { out, err: AutoStream::new(io::stderr(), choice) }
+        Terminal { out: Safe::new(out), err: Safe::new(AutoStream::new(io::stderr(), choice)) }
+    }
+
+    /// Writes what programs read to standard output, where it is to come out as it is; not so on a terminal.
+    pub(crate) fn write_data(&mut self, data: &str) -> io::Result<()> {
+        if io::stdout().is_terminal() {
+            return self.out.write_all(data.as_bytes());
+        }
+        self.out.inner().write_all(data.as_bytes())
     }
 
     /// Tells why the command could not be done.

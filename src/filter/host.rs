@@ -85,12 +85,14 @@ const HTTP_REQUEST: u32 = 0;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const COUNTER: u32 = 0;
 
-/// Which headers.
+/// Which headers, or trailers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Map {
     Request = 0,
+    RequestTrailers = 1,
     Response = 2,
+    ResponseTrailers = 3,
 }
 
 /// Severity, as the host has it.

@@ -3,6 +3,7 @@
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::host;
+use crate::printable;
 
 struct Logger;
 
@@ -31,7 +32,8 @@ impl Log for Logger {
             Level::Debug => host::Level::Debug,
             Level::Trace => host::Level::Trace,
         };
-        host::log(level, &record.args().to_string());
+        // Some of it is the configuration's, and none of it may break the line or drive a terminal.
+        host::log(level, &printable::text(&record.args().to_string()));
     }
 
     fn flush(&self) {}

@@ -5,15 +5,17 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::host;
-use crate::outcome::{Count, Counter};
+use crate::outcome::{Count, Counter, PolicyOf};
 use crate::policy::Engine;
 
 /// How long a count may wait here. A VM that is torn down in that time takes it along.
 pub(super) const PERIOD: Duration = Duration::from_millis(250);
 
 /// The counters of one configuration.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Metrics {
+    /// The plugin's name, which is part of theirs.
+    plugin: String,
     /// The filter's own, then each policy's, in the order of [`Counter::ALL`].
     counters: RefCell<Vec<One>>,
     /// The places of those that have something to tell.
@@ -28,6 +30,16 @@ struct One {
 }
 
 impl Metrics {
+    /// Counters that have counted nothing yet.
+    pub(super) fn of_this_plugin() -> Self {
+        let plugin = host::property(b"plugin_name").unwrap_or_else(|error| {
+            log::warn!("egress filter: the policies' counters will lack the plugin's name: {error}");
+            None
+        });
+        let plugin = String::from_utf8_lossy(&plugin.unwrap_or_default()).into_owned();
+        Metrics { plugin, counters: RefCell::default(), waiting: RefCell::default() }
+    }
+
     /// Counts.
     pub(super) fn count(&self, count: Count) {
         let group = count.policy.map_or(0, |index| index.saturating_add(1));
@@ -49,7 +61,7 @@ impl Metrics {
         let (Ok(mut counters), Ok(mut waiting)) = (self.counters.try_borrow_mut(), self.waiting.try_borrow_mut()) else { return };
         waiting.retain(|place| {
             let Some(one) = counters.get_mut(*place) else { return false };
-            match tell(engine, *place, one) {
+            match tell(engine, &self.plugin, *place, one) {
                 Ok(()) => {
                     one.waiting = 0;
                     false
@@ -63,12 +75,21 @@ impl Metrics {
     }
 }
 
-fn tell(engine: &Engine, place: usize, one: &mut One) -> Result<(), host::HostError> {
+/// Counts at once what is so rare that it need not wait, and has no configuration to wait in.
+pub(super) fn count_at_once(counter: Counter) {
+    let name = counter.name(None);
+    if let Err(error) = host::define_counter(&name).and_then(|id| host::increment(id, 1)) {
+        log::warn!("egress filter: cannot count: {error}");
+    }
+}
+
+fn tell(engine: &Engine, plugin: &str, place: usize, one: &mut One) -> Result<(), host::HostError> {
     let id = match one.id {
         Some(id) => id,
         None => {
             let kinds = Counter::ALL.len();
-            let policy = place.checked_div(kinds).and_then(|group| engine.policy_name(group.checked_sub(1)?));
+            let policy =
+                place.checked_div(kinds).and_then(|group| Some(PolicyOf { policy: engine.policy_name(group.checked_sub(1)?)?, plugin }));
             let Some(counter) = place.checked_rem(kinds).and_then(|kind| Counter::ALL.get(kind)) else { return Ok(()) };
             *one.id.insert(host::define_counter(&counter.name(policy))?)
         }

@@ -76,7 +76,11 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let _loading = allocator::loading();
         let outcome = match read(size) {
-            Ok(json) => Engine::load(&json),
+            Ok(json) => {
+                #[cfg(feature = "trap-for-tests")]
+                let json = super::trap::unmend(json);
+                Engine::load(&json)
+            }
             Err(Unread::TooLong(error)) => Err(vec![error]),
             Err(Unread::Failed(error)) => {
                 let unread = ConfigError { policy: None, place: String::new(), spot: Spot::Whole, message: error.to_string() };
@@ -102,7 +106,7 @@ impl RootContext for Root {
                     log::warn!("egress filter: there will be no counters: {error}");
                 }
                 self.tell();
-                self.loaded = Some(Rc::new(Loaded { engine, metrics: Metrics::default() }));
+                self.loaded = Some(Rc::new(Loaded { engine, metrics: Metrics::of_this_plugin() }));
                 true
             }
             Err(errors) => {

@@ -13,6 +13,16 @@ use super::host::{self, Map};
 use super::stream::Stream;
 use crate::request::headers::Headers;
 
+/// Takes the field `unmended` out of a configuration: the numbers of findings whose mends are switched off, so that tests
+/// can show that what looks for the gaps finds them.
+pub(super) fn unmend(json: Vec<u8>) -> Vec<u8> {
+    let Ok(mut configuration) = serde_json::from_slice::<serde_json::Value>(&json) else { return json };
+    let field = configuration.as_object_mut().and_then(|fields| fields.remove("unmended"));
+    let numbers = field.as_ref().and_then(|field| field.as_array()).into_iter().flatten().filter_map(serde_json::Value::as_u64);
+    crate::mends::switch_off(numbers.filter_map(|number| u32::try_from(number).ok()));
+    if field.is_some() { configuration.to_string().into_bytes() } else { json }
+}
+
 /// The request header that asks for a trap: its value is the phase to trap in, `request` or `response`.
 const HEADER: &[u8] = b"x-trap-for-tests";
 
@@ -51,5 +61,13 @@ impl HttpContext for Trapping {
             unreachable();
         }
         self.stream.on_http_response_headers(count, end)
+    }
+
+    fn on_http_request_trailers(&mut self, count: usize) -> Action {
+        self.stream.on_http_request_trailers(count)
+    }
+
+    fn on_http_response_trailers(&mut self, count: usize) -> Action {
+        self.stream.on_http_response_trailers(count)
     }
 }

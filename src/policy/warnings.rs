@@ -4,11 +4,14 @@
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use super::Policy;
 use crate::cel::contradiction::{self, Known, Settled, Work};
 use crate::config::{Action, AuthorizationConfig, Config, Expr, HostPattern, Mode, OnError, PolicyConfig, Spot};
+use crate::hash::Map;
+use crate::outcome::{PLUGIN_TAG, POLICY_TAG};
 use crate::path::PathSafety;
 
 /// The most warnings that are kept; of the others, only their number.
@@ -56,6 +59,7 @@ impl Warnings {
     /// Looks for what a compiled configuration's rules cannot mean.
     pub(super) fn of(config: &Config, policies: &[Policy]) -> Warnings {
         let mut warnings = Warnings::default();
+        warnings.add_names(config);
         let mut work = Work::default();
         let loose = LooseHosts::of(config);
         for (config_of, policy) in config.policies.iter().zip(policies) {
@@ -86,6 +90,28 @@ impl Warnings {
             }
         }
         warnings
+    }
+
+    /// Warns of policies whose counters Prometheus takes for one where it is not told of the tags.
+    fn add_names(&mut self, config: &Config) {
+        let mut first: Map<String, &str> = Map::default();
+        for policy in &config.policies {
+            let shown = policy.name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' });
+            match first.entry(shown.collect()) {
+                Entry::Vacant(entry) => drop(entry.insert(&policy.name)),
+                Entry::Occupied(entry) => self.add(|| ConfigWarning {
+                    policy: policy.name.clone(),
+                    place: format!("{}.name", policy.place),
+                    spot: Spot::Whole,
+                    message: format!(
+                        "where Prometheus does not get the tags `{POLICY_TAG}` and `{PLUGIN_TAG}`, its metrics are \
+                         those of policy `{}` too: both are `{}` there",
+                        entry.get(),
+                        entry.key(),
+                    ),
+                }),
+            }
+        }
     }
 
     /// Counts a warning; it is made only while there is room, as finding its place parses the expression again.

@@ -13,6 +13,8 @@ pub struct Request {
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
+    /// What comes behind the body, as only HTTP/2 lets it; there are no trailers where this is empty.
+    pub trailers: Headers,
     /// What Envoy knows of the stream besides the headers, by path.
     pub properties: Vec<(Vec<String>, Property)>,
     /// Filter state that earlier filters left, by key.
@@ -46,6 +48,13 @@ impl Request {
     #[must_use]
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers.add(name, value);
+        self
+    }
+
+    /// Adds a line of trailers.
+    #[must_use]
+    pub fn trailer(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.trailers.add(name, value);
         self
     }
 
@@ -87,6 +96,8 @@ pub struct Response {
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
+    /// What comes behind the body; there are no trailers where this is empty.
+    pub trailers: Headers,
 }
 
 impl Response {
@@ -95,13 +106,20 @@ impl Response {
     pub fn new(status: u16) -> Self {
         let mut headers = Headers::response();
         headers.add(":status", status.to_string());
-        Self { headers, body: Vec::new() }
+        Self { headers, body: Vec::new(), trailers: Headers::response() }
     }
 
     /// Adds a header line.
     #[must_use]
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers.add(name, value);
+        self
+    }
+
+    /// Adds a line of trailers.
+    #[must_use]
+    pub fn trailer(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.trailers.add(name, value);
         self
     }
 

@@ -81,6 +81,9 @@ pub struct HostOptions {
     pub memory: usize,
     /// Whether a configuration is first tried in a canary VM, as Envoy's main thread does.
     pub canary: bool,
+    /// Whether a configuration that the guest refuses comes into force all the same. No Envoy does that; the guest must not
+    /// let a request through where it happens.
+    pub keeps_refused: bool,
     /// What this VM shares with other workers.
     pub shared: Shared,
 }
@@ -100,6 +103,7 @@ impl Default for HostOptions {
             fuel: 20_000_000_000,
             memory: 1 << 30,
             canary: true,
+            keeps_refused: false,
             shared: Shared::default(),
         }
     }

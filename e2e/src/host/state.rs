@@ -38,7 +38,13 @@ pub(crate) struct Root {
 pub(crate) struct Http {
     pub(crate) root: u32,
     pub(crate) request: Headers,
+    pub(crate) request_trailers: Headers,
     pub(crate) response: Option<Headers>,
+    pub(crate) response_trailers: Headers,
+    /// Whether trailers are announced and then not shown.
+    pub(crate) hides_trailers: bool,
+    /// Whether maps come in a form that nobody can read.
+    pub(crate) garbles_maps: bool,
     /// The phase that the stream is in decides which maps can be read, and which written.
     pub(crate) phase: Phase,
     pub(crate) body: Vec<u8>,
@@ -73,8 +79,10 @@ pub(crate) enum Phase {
     Idle,
     RequestHeaders,
     RequestBody,
+    RequestTrailers,
     ResponseHeaders,
     ResponseBody,
+    ResponseTrailers,
     Log,
 }
 

@@ -32,10 +32,14 @@ pub struct StreamResult {
     pub request_headers: Headers,
     /// The request's body as the filter left it.
     pub request_body: Vec<u8>,
+    /// The request's trailers as the filter left them.
+    pub request_trailers: Headers,
     /// The response's headers as the filter left them; of the local response, if there was one.
     pub response_headers: Option<Headers>,
     /// The response's body as the filter left it.
     pub response_body: Vec<u8>,
+    /// The response's trailers as the filter left them.
+    pub response_trailers: Headers,
     /// The filter state that the filter wrote, by key (`wasm.<name>`).
     pub filter_state: BTreeMap<String, Vec<u8>>,
     /// What was logged in the stream's callbacks.
@@ -84,6 +88,7 @@ impl Stream {
         let stream = Http {
             root,
             request: headers,
+            request_trailers: request.trailers,
             properties: request.properties.iter().map(|(path, value)| (key(path), value.clone())).collect(),
             filter_state: request.filter_state.into_iter().map(|(key, value)| (key.into_bytes(), value)).collect(),
             ..Http::default()
@@ -102,6 +107,18 @@ impl Stream {
             step: Step::Continue,
             failure: None,
         }
+    }
+
+    /// Lets the guest be told of trailers that it then cannot see, as of a map that is not there.
+    #[must_use]
+    pub fn hiding_trailers(self) -> Self {
+        self.http(|stream| stream.hides_trailers = true);
+        self
+    }
+
+    /// From now on header maps come as bytes that are none, which no Envoy does.
+    pub fn garble_maps(&mut self) {
+        self.http(|stream| stream.garbles_maps = true);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -143,7 +160,7 @@ impl Stream {
         }
         self.call(Phase::Idle, "proxy_on_context_create", &[root]);
         let count = self.http(|stream| stream.request.len()) as u32;
-        let end = u32::from(self.request_body.is_empty());
+        let end = u32::from(self.request_body.is_empty() && self.http(|stream| stream.request_trailers.is_empty()));
         let answer = self.call(Phase::RequestHeaders, "proxy_on_request_headers", &[count, end]);
         self.settle(answer)
     }
@@ -156,8 +173,19 @@ impl Stream {
         let body = std::mem::take(&mut self.request_body);
         let size = body.len() as u32;
         self.http(|stream| stream.body = body);
-        let answer = self.call(Phase::RequestBody, "proxy_on_request_body", &[size, 1]);
+        let end = u32::from(self.http(|stream| stream.request_trailers.is_empty()));
+        let answer = self.call(Phase::RequestBody, "proxy_on_request_body", &[size, end]);
         self.request_body = self.http(|stream| std::mem::take(&mut stream.body));
+        self.settle(answer)
+    }
+
+    /// The request's trailers arrive; nothing happens where there are none.
+    pub fn on_request_trailers(&mut self) -> Step {
+        let count = self.http(|stream| stream.request_trailers.len()) as u32;
+        if self.step != Step::Continue || count == 0 {
+            return self.step;
+        }
+        let answer = self.call(Phase::RequestTrailers, "proxy_on_request_trailers", &[count]);
         self.settle(answer)
     }
 
@@ -171,18 +199,28 @@ impl Stream {
 
     fn respond(&mut self, response: Response) -> Step {
         let (count, size) = (response.headers.len() as u32, response.body.len() as u32);
-        self.http(|stream| stream.response = Some(response.headers));
-        let answer = self.call(Phase::ResponseHeaders, "proxy_on_response_headers", &[count, u32::from(size == 0)]);
+        let trailers = response.trailers.len() as u32;
+        self.http(|stream| {
+            stream.response = Some(response.headers);
+            stream.response_trailers = response.trailers;
+        });
+        let end = u32::from(size == 0 && trailers == 0);
+        let answer = self.call(Phase::ResponseHeaders, "proxy_on_response_headers", &[count, end]);
         self.response_body = response.body;
-        let step = self.settle(answer);
-        if step != Step::Continue || size == 0 {
-            return step;
+        let mut step = self.settle(answer);
+        if step == Step::Continue && size > 0 {
+            let body = std::mem::take(&mut self.response_body);
+            self.http(|stream| stream.body = body);
+            let end = u32::from(trailers == 0);
+            let answer = self.call(Phase::ResponseBody, "proxy_on_response_body", &[size, end]);
+            self.response_body = self.http(|stream| std::mem::take(&mut stream.body));
+            step = self.settle(answer);
         }
-        let body = std::mem::take(&mut self.response_body);
-        self.http(|stream| stream.body = body);
-        let answer = self.call(Phase::ResponseBody, "proxy_on_response_body", &[size, 1]);
-        self.response_body = self.http(|stream| std::mem::take(&mut stream.body));
-        self.settle(answer)
+        if step == Step::Continue && trailers > 0 {
+            let answer = self.call(Phase::ResponseTrailers, "proxy_on_response_trailers", &[trailers]);
+            step = self.settle(answer);
+        }
+        step
     }
 
     /// What a callback's end means for the stream.
@@ -215,7 +253,7 @@ impl Stream {
         self.step = Step::Replied;
         let ours = self.lock().failed.is_none() && self.http(|stream| stream.root) != 0;
         if ours {
-            self.respond(Response { headers, body });
+            self.respond(Response { headers, body, trailers: Headers::response() });
         } else {
             self.http(|stream| stream.response = Some(headers));
             self.response_body = body;
@@ -251,9 +289,11 @@ impl Stream {
         StreamResult {
             local_response: self.local,
             request_headers: stream.request,
+            request_trailers: stream.request_trailers,
             request_body: self.request_body,
             response_headers: stream.response,
             response_body: self.response_body,
+            response_trailers: stream.response_trailers,
             filter_state: written.map(|(key, value)| (text(&key), value)).collect(),
             logs,
             metrics: stream.metrics,
@@ -269,6 +309,7 @@ impl Stream {
     pub fn run(mut self, response: Response) -> StreamResult {
         self.on_request_headers();
         self.on_request_body();
+        self.on_request_trailers();
         self.on_response(response);
         self.finish()
     }

@@ -211,6 +211,7 @@ impl Inner {
         let started = self.accepts(root, "proxy_on_vm_start", vm_config);
         self.root_mut(root).configuring = true;
         let accepted = started && self.accepts(root, "proxy_on_configure", json.len() as u32);
+        let accepted = accepted || (self.options.keeps_refused && self.failed.is_none());
         self.root_mut(root).configuring = false;
         let retired = if accepted { self.root.replace(root) } else { Some(root) };
         if let Some(old) = retired {

@@ -218,6 +218,8 @@ pub struct Derived {
     pub name: String,
     /// The URI in the waypoint's certificate.
     pub spiffe_id: String,
+    /// The tags that are taken out of the names of statistics, besides Istio's own.
+    pub stat_tags: Vec<String>,
     /// The pods that can call.
     pub callers: Vec<Caller>,
     /// The services behind it.
@@ -248,6 +250,7 @@ impl Derived {
             name: gateway.name.clone(),
             // Istio runs a waypoint under a service account of the Gateway's name.
             spiffe_id: spiffe_id(&gateway.namespace, &gateway.name),
+            stat_tags: stat_tags(gateway)?,
             callers,
             services,
             plugins,
@@ -291,6 +294,22 @@ fn the_waypoint(resources: &Resources) -> Result<&Object, DeriveError> {
         [gateway] => Ok(gateway),
         _ => Err(DeriveError::Waypoints(found.len())),
     }
+}
+
+/// `extraStatTags` of the ProxyConfig that the Gateway has in an annotation, which istiod puts on the waypoint's pods.
+fn stat_tags(gateway: &Object) -> Result<Vec<String>, DeriveError> {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct ProxyConfig {
+        #[serde(default)]
+        extra_stat_tags: Vec<String>,
+    }
+    let Some(text) = gateway.document["metadata"]["annotations"]["proxy.istio.io/config"].as_str() else {
+        return Ok(Vec::new());
+    };
+    let config: Result<ProxyConfig, _> = serde_yaml_ng::from_str(text);
+    let config = config.map_err(|error| unknown(gateway, format!("`proxy.istio.io/config`: {error}")))?;
+    Ok(config.extra_stat_tags)
 }
 
 /// What is understood here, or bears on no request that reaches the waypoint.

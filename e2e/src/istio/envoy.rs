@@ -39,11 +39,18 @@ pub(super) fn bootstrap(derived: &Derived, local: &Local) -> Value {
             "name": "envoy.bootstrap.internal_listener",
             "typed_config": {"@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener"},
         }],
+        "stats_config": stats_config(derived),
         "dynamic_resources": {
             "lds_config": subscription(&local.updates("listeners.json")),
             "cds_config": subscription(&local.updates("clusters.json")),
         },
     })
+}
+
+/// As Istio's own bootstrap has it (tools/packaging/common/envoy_bootstrap.json) of the tags that are not its own.
+pub(crate) fn stats_config(derived: &Derived) -> Value {
+    let tag = |tag: &String| json!({"tag_name": tag, "regex": format!(r"({tag}=\.=(.*?);\.;)")});
+    json!({"stats_tags": derived.stat_tags.iter().map(tag).collect::<Vec<_>>()})
 }
 
 /// A plugin's configuration; of the image only the place differs here.

@@ -14,6 +14,7 @@
 //! | principals in filter state as `istio.hashable_string` (since Istio 1.29.2) | as `envoy.string`, which any Envoy has |
 //! | the chains `direct-http` and `direct-tcp`, for pods' own addresses | none: such an address is refused |
 //! | filters for Istio's statistics and for the peers' metadata | none |
+//! | Istio's own tags of statistics, and its list of prefixes | of the tags those that the Gateway names, and all statistics |
 //! | a worker for each core | one, so that an update is in force everywhere or nowhere |
 
 use std::net::Ipv4Addr;

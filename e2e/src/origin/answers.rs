@@ -11,9 +11,9 @@ const ZEN: &str = "Half measures are as bad as nothing at all.";
 
 /// An answer to one request.
 pub(super) struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Answer {

@@ -4,7 +4,7 @@ use egress_filter::policy::Engine;
 use egress_filter::trial::{Lines, Response, Trial};
 
 use super::model::{Case, Layer, Scenario};
-use super::observed::{Observed, Reached, audit_records};
+use super::observed::{Observed, Reached, audit_records, short};
 use super::run::Runner;
 
 /// Runs scenarios against the engine.
@@ -40,8 +40,9 @@ impl Runner for EngineRunner {
             ..Trial::default()
         };
         let tried = trial.run(engine);
+        let counters = tried.counters.iter().map(|(name, value)| (short(name), *value));
         let mut observed =
-            Observed { audit: Some(audit_records(tried.audit.as_deref())), counters: Some(tried.counters), ..Observed::default() };
+            Observed { audit: Some(audit_records(tried.audit.as_deref())), counters: Some(counters.collect()), ..Observed::default() };
         if let Some(denial) = &tried.denial {
             observed.status = denial.status;
             observed.body = denial.body.as_bytes().to_vec();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::model::{Case, Layer, Scenario};
-use super::observed::{Observed, Reached, audit_records};
+use super::observed::{Observed, Reached, audit_records, short};
 use super::run::Runner;
 use crate::envoy::{Waypoint, WaypointOptions};
 use crate::http1::{Headers, Request};
@@ -66,7 +66,9 @@ impl Runner for EnvoyRunner {
 
     fn run(&mut self, _scenario: &Scenario, case: &Case) -> Result<Observed, String> {
         let waypoint = self.waypoint.as_ref().ok_or("no configuration is in force")?;
-        self.origin.script(Script { status: case.origin.status, headers: case.origin.headers.clone(), body: BODY.to_owned() });
+        let script =
+            Script { status: case.origin.status, headers: case.origin.headers.clone(), body: BODY.to_owned(), ..Script::default() };
+        self.origin.script(script);
         self.origin.take_requests();
         let counting = !case.expect.counters.is_empty();
         if counting {
@@ -107,7 +109,7 @@ impl Runner for EnvoyRunner {
         let after = Self::counters(waypoint)?;
         let grown = after.into_iter().map(|(name, value)| {
             let earlier = before.get(&name).copied().unwrap_or(0);
-            (name, value - earlier)
+            (short(&name), value - earlier)
         });
         Ok(Observed {
             status: response.status,

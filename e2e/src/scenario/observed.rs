@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use egress_filter::outcome::POLICY_TAG;
+
 /// What a layer saw of one case.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
@@ -15,7 +17,7 @@ pub struct Observed {
     pub upstream: Option<Reached>,
     /// The audit records of this case; `None` where the layer cannot see them.
     pub audit: Option<Vec<serde_json::Value>>,
-    /// By how much the case changed each counter, by the name after any prefix; `None` where the layer cannot see them.
+    /// By how much the case changed each counter, by the name that [`short`] gives it; `None` where the layer cannot see them.
     pub counters: Option<BTreeMap<String, u64>>,
 }
 
@@ -40,4 +42,13 @@ pub fn audit_records<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<serde_
         (value.get("event")? == "egress").then_some(value)
     };
     lines.into_iter().filter_map(record).collect()
+}
+
+/// A counter's name as scenarios have it: without the plugin, of which there is one, and with the policy behind it, as in
+/// `egress_policy_denied{no-admin}`.
+pub(super) fn short(name: &str) -> String {
+    let tagged = name.split(';').filter(|part| *part != ".").filter_map(|part| part.split_once("=.="));
+    let policy = tagged.into_iter().find(|(tag, _)| *tag == POLICY_TAG).map(|(_, value)| value);
+    let bare = name.rsplit_once(";.;").map_or(name, |(_, bare)| bare);
+    policy.map_or_else(|| bare.to_owned(), |policy| format!("{bare}{{{policy}}}"))
 }

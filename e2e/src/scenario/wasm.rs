@@ -1,7 +1,7 @@
 //! The layer in between: the compiled wasm in the emulated host.
 
 use super::model::{Case, Layer, Scenario};
-use super::observed::{Observed, Reached, audit_records};
+use super::observed::{Observed, Reached, audit_records, short};
 use super::run::Runner;
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ impl Runner for WasmRunner {
         vm.tick();
         let grown = self.shared.counters().into_iter().map(|(name, value)| {
             let earlier = before.get(&name).copied().unwrap_or(0);
-            (name, value - earlier)
+            (short(&name), value - earlier)
         });
         match &result.failure {
             Some(failure) => Err(failure.clone()),

@@ -5,6 +5,9 @@ use std::sync::LazyLock;
 
 use e2e::host::{Failure, HostOptions, LogLevel, Module, Request, Response, Shared, Status, Step, StreamResult, Vm};
 use e2e::pki::{TEAM_A_SPIFFE_ID, TEAM_B_SPIFFE_ID};
+use e2e::scenario::audit_records;
+
+use serde_json::json;
 
 use super::POLICIES;
 
@@ -42,15 +45,31 @@ fn request(caller: &str) -> Request {
         .header("x-copy", "spoof")
         .header("x-caller-identity", "spoof")
         .header("x-internal-debug", "1")
+        .trailer("x-caller-identity", "spoof")
+        .trailer("x-mine", "1")
 }
 
 fn run(vm: &Vm, request: Request) -> StreamResult {
-    vm.stream(request).run(Response::new(200).header("x-origin-mode", "echo").body("origin"))
+    let response = Response::new(200).header("x-origin-mode", "echo").body("origin");
+    vm.stream(request).run(response.trailer("x_origin_mode", "echo").trailer("x-origins", "1"))
+}
+
+/// The audit records of the stream that say this of it.
+fn records(result: &StreamResult, field: &str, value: &str) -> Vec<serde_json::Value> {
+    let records = audit_records(result.logs.iter().map(|log| log.text.as_str()));
+    records.into_iter().filter(|record| record[field] == value).collect()
+}
+
+fn counter(shared: &Shared, name: &str) -> u64 {
+    shared.counters().get(name).copied().unwrap_or(0)
 }
 
 fn errors(result: &StreamResult) -> Vec<&str> {
     result.logs.iter().filter(|log| log.level >= LogLevel::Warn).map(|log| log.text.as_str()).collect()
 }
+
+/// The callbacks after which a request that was let through can be cut off.
+const AFTERWARDS: [&str; 3] = ["proxy_on_request_trailers", "proxy_on_response_headers", "proxy_on_response_trailers"];
 
 /// Without these a decision stands, and only its record or its count is missing.
 const MERE_RECORDS: [&str; 2] = ["proxy_set_property", "proxy_log"];
@@ -59,15 +78,16 @@ const MERE_RECORDS: [&str; 2] = ["proxy_set_property", "proxy_log"];
 fn each_host_call_that_fails_refuses_the_request() {
     let healthy = run(&vm(), request(TEAM_A_SPIFFE_ID));
     assert_eq!((healthy.local_response.as_ref(), healthy.failure.as_ref(), errors(&healthy).len()), (None, None, 0));
-    let mut tried = BTreeSet::new();
+    let (mut tried, mut cut_off) = (BTreeSet::new(), BTreeSet::new());
     let shared = Shared::default();
     let vm = vm_with(&shared);
     for (function, calls) in &healthy.usage.calls {
         for call in 0..*calls {
             for status in STATUSES {
+                vm.tick();
                 vm.fail_calls([Failure::nth(function, call, status)]);
-                let counted = |shared: &Shared| shared.counters().get("egress_internal_errors").copied().unwrap_or(0);
-                let before = counted(&shared);
+                let counted = || ["internal_errors", "denied", "allowed"].map(|name| counter(&shared, &format!("egress_{name}")));
+                let [errors_before, denied, allowed] = counted();
                 let result = run(&vm, request(TEAM_A_SPIFFE_ID));
                 vm.fail_calls([]);
                 vm.tick();
@@ -85,14 +105,32 @@ fn each_host_call_that_fails_refuses_the_request() {
                     (Some(answer), Step::Replied) => {
                         assert_eq!((answer.status, &answer.body[..]), (403, &b"authorization failed"[..]), "{shown}");
                         assert_eq!(answer.details, "egress_filter:internal-error", "{shown}");
-                        assert_eq!(counted(&shared), before + 1, "{shown}");
+                        assert_eq!(counted(), [errors_before + 1, denied + 1, allowed], "{shown}");
+                        assert_eq!(result.logs.iter().filter(|log| log.text.starts_with('{')).count(), 1, "{shown}");
                     }
-                    // The response could not be changed as it must be, and does not pass either.
+                    // What followed the request's headers could not be changed as it must be, and does not pass either.
                     (None, Step::Closed) => {
-                        assert!(result.callbacks.iter().any(|(name, _)| name == "proxy_on_response_headers"), "{shown}")
+                        let names = result.callbacks.iter().map(|(name, _)| name.as_str());
+                        cut_off.extend(names.rev().find(|name| AFTERWARDS.contains(name)).map(str::to_owned));
+                        assert_eq!(counted(), [errors_before + 1, denied, allowed + 1], "{shown}");
+                        assert_eq!(records(&result, "verdict", "allow").len(), 1, "{shown}");
                     }
                     _ => panic!("it passed: {shown}"),
                 }
+                let [record] = &records(&result, "reason", "internal-error")[..] else { panic!("not one record: {shown}") };
+                let detail = record["detail"].as_str().unwrap_or_default();
+                let (status, said) = match result.step {
+                    Step::Replied => (json!(403), "host call failed"),
+                    _ => (json!(null), "could not be changed"),
+                };
+                assert_eq!((&record["verdict"], &record["status"]), (&json!("deny"), &status), "{record}");
+                assert!(detail.contains(said), "{record}");
+                // Whatever could be read of the request is told.
+                let caller = if function == "proxy_get_property" { &record["caller"] } else { &json!(TEAM_A_SPIFFE_ID) };
+                assert_eq!(&record["caller"], caller, "{shown}");
+                let unread = function == "proxy_get_header_map_pairs" && call == 0;
+                let path = if unread { json!(null) } else { json!("/zen") };
+                assert_eq!(record["path"], path, "{shown}");
                 let after = run(&vm, request(TEAM_A_SPIFFE_ID));
                 assert!(after.local_response.is_none() && after.failure.is_none(), "afterwards: {after:#?}");
             }
@@ -108,6 +146,7 @@ fn each_host_call_that_fails_refuses_the_request() {
         "proxy_set_property",
     ];
     assert_eq!(tried.into_iter().collect::<Vec<_>>(), expected, "the calls that an allowed request makes");
+    assert_eq!(cut_off.into_iter().collect::<Vec<_>>(), AFTERWARDS, "what was cut off");
 }
 
 #[test]
@@ -121,6 +160,8 @@ fn a_denied_request_is_refused_whatever_fails() {
             let result = run(&vm, request(TEAM_B_SPIFFE_ID));
             let shown = format!("{function} gives {status:?}: {result:#?}");
             assert_eq!(result.failure, None, "it trapped: {shown}");
+            let wanted = usize::from(function != "proxy_log");
+            assert_eq!(records(&result, "verdict", "deny").len(), wanted, "{shown}");
             // Where it cannot be answered it is reset.
             let closed = function == "proxy_send_local_response";
             assert_eq!(result.step, if closed { Step::Closed } else { Step::Replied }, "{shown}");
@@ -200,5 +241,99 @@ fn a_configuration_that_cannot_be_read_is_refused() {
             let unreadable = matches!(function, "proxy_get_buffer_bytes" | "*");
             assert_eq!((configured.accepted, vm.failure()), (good && !unreadable, None), "{function}: {:?}", configured.logs);
         }
+    }
+}
+
+#[test]
+fn without_a_configuration_every_request_is_refused_recorded_and_counted() {
+    let shared = Shared::default();
+    let options = HostOptions { canary: false, keeps_refused: true, shared: shared.clone(), ..HostOptions::default() };
+    let vm = Vm::new(&MODULE, options).expect("the filter starts");
+    assert!(vm.configure("{").accepted, "this host keeps it all the same");
+    let result = run(&vm, request(TEAM_A_SPIFFE_ID));
+    assert_eq!(result.local_response.as_ref().map(|answer| answer.status), Some(403), "{result:#?}");
+    let [record] = &records(&result, "reason", "internal-error")[..] else { panic!("not one record: {result:#?}") };
+    let expected = json!({
+        "event": "egress", "verdict": "deny", "policy": null, "reason": "internal-error",
+        "detail": "no configuration is loaded", "shadow": [], "caller": null, "method": "GET", "host": "api.github.com",
+        "path": "/zen", "destination": null, "status": 403, "requestId": "00000000-0000-4000-8000-000000000001",
+    });
+    assert_eq!(*record, expected);
+    assert_eq!((counter(&shared, "egress_denied"), counter(&shared, "egress_internal_errors")), (1, 1));
+    // Neither does it pass where its headers cannot be read.
+    vm.fail_calls([Failure::always("proxy_get_header_map_pairs", Status::InternalFailure)]);
+    let result = run(&vm, request(TEAM_A_SPIFFE_ID));
+    assert_eq!(result.local_response.as_ref().map(|answer| answer.status), Some(403), "{result:#?}");
+    assert_eq!(records(&result, "reason", "internal-error").len(), 1);
+}
+
+#[test]
+fn maps_that_cannot_be_read_refuse_the_request_or_cut_it_off() {
+    let shared = Shared::default();
+    let vm = vm_with(&shared);
+    for (steps, detail) in
+        [(0, "unreadable headers"), (1, "request trailers could not be changed"), (2, "response headers could not be changed")]
+    {
+        vm.tick();
+        let before = counter(&shared, "egress_internal_errors");
+        let mut stream = vm.stream(request(TEAM_A_SPIFFE_ID));
+        for step in 0..3 {
+            if step == steps {
+                stream.garble_maps();
+            }
+            match step {
+                0 => stream.on_request_headers(),
+                1 => stream.on_request_trailers(),
+                _ => stream.on_response(Response::new(200).header("x-origin-mode", "echo")),
+            };
+        }
+        let result = stream.finish();
+        vm.tick();
+        assert_eq!(result.step, if steps == 0 { Step::Replied } else { Step::Closed }, "{result:#?}");
+        let [record] = &records(&result, "reason", "internal-error")[..] else { panic!("not one record: {result:#?}") };
+        assert_eq!((&record["detail"], &record["caller"]), (&json!(detail), &json!(TEAM_A_SPIFFE_ID)), "{record}");
+        assert_eq!(counter(&shared, "egress_internal_errors"), before + 1, "{detail}");
+    }
+}
+
+#[test]
+fn refusals_follow_the_audits_setting() {
+    for (log, logged) in [("All", 1), ("Denied", 1), ("None", 0)] {
+        let mut json: serde_json::Value = serde_json::from_str(POLICIES).expect("it is JSON");
+        json["audit"]["log"] = log.into();
+        let vm = Vm::new(&MODULE, HostOptions { canary: false, ..HostOptions::default() }).expect("the filter starts");
+        assert!(vm.configure(json.to_string()).accepted, "{:?}", vm.logs());
+        for call in 0..4 {
+            vm.fail_calls([Failure::nth("proxy_get_header_map_pairs", call, Status::InternalFailure)]);
+            let result = run(&vm, request(TEAM_A_SPIFFE_ID));
+            assert!(matches!(result.step, Step::Replied | Step::Closed), "{result:#?}");
+            assert_eq!(records(&result, "reason", "internal-error").len(), logged, "{log}, call {call}: {result:#?}");
+        }
+    }
+}
+
+#[test]
+fn trailers_lose_what_policies_set_or_remove() {
+    let names = |headers: &e2e::host::Headers| -> Vec<String> {
+        headers.lines().iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect()
+    };
+    let vm = vm();
+    let result = run(&vm, request(TEAM_A_SPIFFE_ID).trailer("x_caller_identity", "spoof").trailer("x-forwarded-by", "me"));
+    assert_eq!((&result.failure, result.step), (&None, Step::Continue), "{result:#?}");
+    assert_eq!(names(&result.request_trailers), ["x-mine", "x-forwarded-by"], "what is only added is the caller's too");
+    assert_eq!(names(&result.response_trailers), ["x-origins"]);
+    // A host that shows other trailers than it has said there are.
+    for callback in ["proxy_on_request_trailers", "proxy_on_response_trailers"] {
+        let mut unreadable = request(TEAM_A_SPIFFE_ID);
+        let mut response = Response::new(200);
+        if callback == "proxy_on_request_trailers" {
+            response.trailers.clear();
+        } else {
+            unreadable.trailers.clear();
+            response = response.trailer("x-origins", "1");
+        }
+        let result = vm.stream(unreadable).hiding_trailers().run(response);
+        assert_eq!((&result.failure, result.step), (&None, Step::Closed), "{callback}: {result:#?}");
+        assert_eq!(records(&result, "reason", "internal-error").len(), 1, "{callback}: {result:#?}");
     }
 }

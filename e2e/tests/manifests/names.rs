@@ -7,7 +7,7 @@ use regex_lite::Regex;
 use serde_json::Value;
 
 /// Every name with a prefix, and where it was looked up: the package that defines it, or the release that introduced it.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: [(&str, &str); 12] = [
     ("ambient.istio.io/dns-capture", "Istio 1.25.0, change notes; istio-cni reads it with Go's `strconv.ParseBool`"),
     ("gateway.networking.k8s.io/gateway-name", "istio.io/api v1.27.1, package `label`"),
     ("istio.io/dataplane-mode", "istio.io/api v1.27.1, package `label`"),
@@ -16,6 +16,7 @@ const NAMES: [(&str, &str); 11] = [
     ("istio.io/waypoint-for", "istio.io/api v1.27.1, package `label`"),
     ("kubernetes.io/metadata.name", "Kubernetes 1.30, well-known labels; the API server sets it on each namespace"),
     ("pod-security.kubernetes.io/enforce", "Kubernetes 1.30, Pod Security Admission"),
+    ("proxy.istio.io/config", "istio.io/api v1.22.0, package `annotation`"),
     ("sidecar.istio.io/componentLogLevel", "istio.io/api v1.22.0, package `annotation`"),
     ("sidecar.istio.io/statsInclusionPrefixes", "istio.io/api v1.22.0, package `annotation`, deprecated there"),
     ("sidecar.istio.io/status", "istio.io/api v1.22.0, package `annotation`; the sidecar's injector sets it"),

@@ -105,8 +105,8 @@ fn a_response_is_changed_by_what_it_says() {
     let source = Given::default();
     let facts = Facts::new(request, &source);
     let outcome = engine.decide(&facts);
-    assert_eq!(outcome.responding, [0]);
-    let response = engine.respond(&outcome.responding, &facts, &response);
+    assert_eq!((&outcome.applied[..], outcome.responds), (&[0][..], true));
+    let response = engine.respond(&outcome.applied, &facts, &response);
     assert_eq!(response.changes, [Change::Replace("x-code", b"201GETo".into()), Change::Remove("server".into())]);
     assert_eq!(response.errors, []);
 }

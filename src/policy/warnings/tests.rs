@@ -374,3 +374,23 @@ fn what_is_only_counted_is_not_made() {
     }
     assert_eq!((made, warnings.kept.len(), warnings.count), (MAX_WARNINGS, MAX_WARNINGS, MAX_WARNINGS + 5));
 }
+
+#[test]
+fn names_that_prometheus_takes_for_one_give_a_warning_each() {
+    let policies: Vec<Value> = ["p.a", "q", "p-a", "p_a", "P_a", "p__a"]
+        .map(|name| {
+            let mut policy = policy("Allow", &[], &["request.method == 'GET'"]);
+            policy["name"] = name.into();
+            policy
+        })
+        .into();
+    let engine = Engine::load(json!({"policies": policies}).to_string().as_bytes()).unwrap();
+    let found: Vec<String> = engine.warnings().iter().map(ToString::to_string).collect();
+    let of = |name: &str, place: &str| {
+        format!(
+            "policy `{name}`: {place}.name: where Prometheus does not get the tags `egress_policy` and `egress_plugin`, \
+             its metrics are those of policy `p.a` too: both are `p_a` there"
+        )
+    };
+    assert_eq!(found, [of("p-a", "policies[2]"), of("p_a", "policies[3]")]);
+}

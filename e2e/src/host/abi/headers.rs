@@ -7,9 +7,11 @@ use crate::host::headers::{Headers, decode_pairs, encode_pairs};
 use crate::host::state::{Phase, State};
 use crate::host::status::Status;
 
-/// The kinds of maps, as the ABI numbers them. Trailers and callouts have none here.
+/// The kinds of maps, as the ABI numbers them. Callouts have none here.
 const REQUEST: u32 = 0;
+const REQUEST_TRAILERS: u32 = 1;
 const RESPONSE: u32 = 2;
+const RESPONSE_TRAILERS: u32 = 3;
 
 /// The last kind is the trailers of a callout's response.
 const LAST: u32 = 7;
@@ -25,6 +27,9 @@ fn link_reads(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             return Err(Status::BadArgument.into());
         }
         // An empty map comes as nothing at all, not as a count of zero; so does one of another phase.
+        if guest.state().http().is_some_and(|stream| stream.garbles_maps) {
+            return guest.give(&[0xff; 64], data_to, size_to);
+        }
         let headers = readable(guest.state(), map).map(Headers::lines).unwrap_or_default();
         let bytes = if headers.is_empty() { Vec::new() } else { encode_pairs(headers) };
         guest.give(&bytes, data_to, size_to)
@@ -69,12 +74,15 @@ fn link_writes(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Only the access log sees both maps, and may change none.
+/// Only the access log sees both maps of headers, and may change none. Trailers are seen while they pass.
 fn readable(state: &State, map: u32) -> Result<&Headers, Status> {
     let stream = state.http().ok_or(Status::BadArgument)?;
     let found = match map {
         REQUEST => stream.request_map(),
         RESPONSE => stream.response_map(),
+        REQUEST_TRAILERS | RESPONSE_TRAILERS if stream.hides_trailers => None,
+        REQUEST_TRAILERS if stream.phase == Phase::RequestTrailers => Some(&stream.request_trailers),
+        RESPONSE_TRAILERS if stream.phase == Phase::ResponseTrailers => Some(&stream.response_trailers),
         _ => None,
     };
     found.ok_or(Status::BadArgument)
@@ -85,6 +93,8 @@ fn writable(state: &mut State, map: u32) -> Result<&mut Headers, Status> {
     let found = match (map, stream.phase) {
         (REQUEST, Phase::RequestHeaders) => Some(&mut stream.request),
         (RESPONSE, Phase::ResponseHeaders) => stream.response.as_mut(),
+        (REQUEST_TRAILERS, Phase::RequestTrailers) => Some(&mut stream.request_trailers),
+        (RESPONSE_TRAILERS, Phase::ResponseTrailers) => Some(&mut stream.response_trailers),
         _ => None,
     };
     found.ok_or(Status::BadArgument)

@@ -182,6 +182,8 @@ fn network_filter(derived: &Derived, local: &Local, index: usize, service: &Serv
         "merge_slashes": false,
         "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
         "stream_idle_timeout": "0s",
+        // Istio's default: interim responses pass, and no filter sees them.
+        "proxy_100_continue": true,
         "server_name": "istio-envoy",
         "max_request_headers_kb": 96,
         "access_log": local.access_log(),

@@ -1,3 +1,5 @@
+use egress_filter::outcome::{PLUGIN_TAG, POLICY_TAG};
+
 use super::*;
 use crate::envoy::{Ports as FixedPorts, workspace_root};
 use crate::istio::derive::Release;
@@ -65,6 +67,15 @@ fn envoy_yaml_has_the_listeners_that_the_files_come_to() {
         http_filters(chain).iter_mut().for_each(parse_configuration);
     }
     assert_eq!(derived, written);
+}
+
+#[test]
+fn envoy_yaml_has_the_tags_that_the_gateway_names() {
+    let text = std::fs::read_to_string(workspace_root().join("envoy.yaml")).expect("envoy.yaml");
+    let envoy_yaml: Value = serde_yaml_ng::from_str(&text).expect("YAML");
+    let derived = derived(Release::V1_30, "");
+    assert_eq!(derived.stat_tags, [POLICY_TAG, PLUGIN_TAG]);
+    assert_eq!(bootstrap(&derived, &local())["stats_config"], envoy_yaml["stats_config"]);
 }
 
 #[test]
