@@ -52,7 +52,7 @@ pub use report::Report;
 const CALLERS: [&str; 2] = ["team-a/team-a", "team-b/team-b"];
 
 /// So many blocks are under way at once.
-const TASKS: u64 = 16;
+const TASKS: u64 = 96;
 
 /// How often it is told how far a run is.
 const TICK: Duration = Duration::from_secs(1);

@@ -92,7 +92,7 @@ pub(super) fn request(seed: u64, number: u64) -> Hostile {
     if http2 {
         for (name, _) in request.fields.iter_mut().chain(&mut request.trailers) {
             // A capital ends the whole connection, so that is tried seldom.
-            if !random.percent(1) {
+            if random.below(1000) > 0 {
                 name.make_ascii_lowercase();
             }
         }

@@ -46,8 +46,10 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Envoy's resident memory after a tenth of the run, and at its end, in bytes.
     pub memory: (u64, u64),
-    /// How often the filter's VM has failed.
-    pub failures: u64,
+    /// What Envoy counts of failures of the filter's VM, where that is more than none.
+    pub failures: Vec<String>,
+    /// The processor time that Envoy has used, its start among it.
+    pub processor: Duration,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -86,11 +88,13 @@ impl Report {
             .map(|(rule, [sent, arrived])| OfRule { name: rule.name, sent: sent.load(Relaxed), arrived: arrived.load(Relaxed) })
             .collect();
         self.memory.1 = envoy.resident_bytes()?;
+        self.processor = envoy.cpu_time()?;
         if self.memory.0 == 0 {
             self.memory.0 = self.memory.1;
         }
-        let failed = |name: &str| name.contains("wasm") && (name.contains("reload") || name.contains("fail"));
-        self.failures = envoy.stats("")?.iter().filter(|(name, _)| failed(name)).map(|(_, count)| count).sum();
+        let failed = |name: &str| name.contains("vm_reload");
+        let failures = envoy.stats("")?.into_iter().filter(|(name, count)| failed(name) && *count > 0);
+        self.failures = failures.map(|(name, count)| format!("{name}: {count}")).collect();
         Ok(())
     }
 
@@ -106,8 +110,8 @@ impl Report {
         if grown > GROWTH {
             faults.push(format!("Envoy's memory has grown by {} MB, more than {}", grown >> 20, GROWTH >> 20));
         }
-        if self.failures > 0 {
-            faults.push(format!("the filter's VM has failed {} times", self.failures));
+        if !self.failures.is_empty() {
+            faults.push(format!("the filter's VM has failed: {}", self.failures.join(", ")));
         }
         // Were nothing to arrive, nothing could be found.
         if self.arrived.iter().sum::<u64>() * 10 < self.requests() {
@@ -122,7 +126,9 @@ impl std::fmt::Display for Report {
         let [http1, http2, library] = self.sent;
         let seconds = self.elapsed.as_secs_f64();
         let rate = self.requests() as f64 / seconds.max(0.001);
+        let processor = self.processor.as_secs_f64();
         writeln!(f, "seed {}: {} requests in {seconds:.1} s, {rate:.0} a second", self.seed, self.requests())?;
+        writeln!(f, "Envoy has used {processor:.1} s of processor time")?;
         writeln!(f, "sent: {http1} in HTTP/1.1, {http2} in HTTP/2 by hand, {library} in HTTP/2 by a library")?;
         writeln!(f, "came to an origin: {} in HTTP/1.1, {} in HTTP/2", self.arrived[0], self.arrived[1])?;
         let statuses = self.statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect::<Vec<_>>();

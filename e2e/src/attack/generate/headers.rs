@@ -28,7 +28,7 @@ fn name(random: &mut Random, name: &str) -> Vec<u8> {
 }
 
 fn value(random: &mut Random, value: &[u8]) -> Vec<u8> {
-    let around = |random: &mut Random| -> &[u8] { if random.below(250) == 0 { random.one(FORBIDDEN) } else { random.one(AROUND) } };
+    let around = |random: &mut Random| -> &[u8] { if random.below(400) == 0 { random.one(FORBIDDEN) } else { random.one(AROUND) } };
     match random.below(14) {
         0..=2 => value.to_vec(),
         3 | 4 => [around(random), value].concat(),

@@ -5,9 +5,15 @@ use crate::attack::random::Random;
 pub(super) fn method(random: &mut Random, http2: bool) -> Vec<u8> {
     // In HTTP/1.1 Envoy takes the methods that it knows, and closes the connection for all others.
     let known = ["DELETE", "GET", "POST", "PUT", "PATCH", "OPTIONS"];
-    let guises = ["delete", "Delete", "dELETE", "DeLeTe", " DELETE", "DELETE ", "DELETEX", "\u{ff24}ELETE", "deletE"];
-    let method = if http2 || random.percent(10) { random.one(&guises) } else { random.one(&known) };
-    if http2 && random.percent(10) { b"DELETE".to_vec() } else { method.as_bytes().to_vec() }
+    let guises = ["delete", "Delete", "dELETE", "DeLeTe", "deletE", "DELETEX", "delet", "get"];
+    let broken = [" DELETE", "DELETE ", "\u{ff24}ELETE", "DELETE\t"];
+    let method = match random.below(100) {
+        0 => random.one(&broken),
+        1..=3 => random.one(&guises),
+        4..=69 if http2 => random.one(&guises),
+        _ => random.one(&known),
+    };
+    method.as_bytes().to_vec()
 }
 
 const SLASHES: &[&str] = &[
@@ -39,7 +45,7 @@ pub(super) fn path(random: &mut Random) -> Vec<u8> {
         path.push_str(random.one(&["x", "", "users"]));
     }
     if random.percent(15) {
-        path.push_str(random.one(&["?a=b", "#x", "?", "%3f", "%ff"]));
+        path.push_str(random.one(&["?a=b", "?a=b", "?", "?", "%3f", "%ff", "%23", "#x"]));
     }
     let mut bytes = path.into_bytes();
     if random.percent(5) {
@@ -53,7 +59,7 @@ pub(super) fn query(random: &mut Random) -> Vec<u8> {
     const NAMES: &[&str] = &["q", "q", "q", "%71", "q[]", "q%5B%5D", "q[0]", "Q", "q%00", "a", "%ff", "q%20"];
     const VALUES: &[&str] = &[
         "admin", "admin", "admin", "%61dmin", "ad%6Din", "%2561dmin", "admin+", "+admin", "%ff", "admin%ff", "admin%00", "admin%", "admin%2",
-        "ad+min", "user", "", "admin=", "%EF%BC%A1dmin", "admin#", "admin%u0061",
+        "ad+min", "user", "", "admin=", "%EF%BC%A1dmin", "admin%u0061",
     ];
     let mut text = random.one(&["/zen?", "/zen?", "/?", "/zen??", "/zen?&", "/zen?;"]).to_string();
     for place in 0..=random.below(4) {
@@ -67,6 +73,9 @@ pub(super) fn query(random: &mut Random) -> Vec<u8> {
         }
     }
     let mut bytes = text.into_bytes();
+    if random.percent(1) {
+        bytes.extend_from_slice(b"#x");
+    }
     if random.percent(10) {
         let place = 6 + random.below(bytes.len() - 5);
         bytes.insert(place.min(bytes.len()), random.one(&[0xff, 0x80, 0xc3, b'%', b'+']));
@@ -76,19 +85,20 @@ pub(super) fn query(random: &mut Random) -> Vec<u8> {
 
 pub(super) fn host(random: &mut Random, own: &str) -> Vec<u8> {
     let other = "role.attack.example";
-    let host = match random.below(12) {
-        0 => other.to_owned(),
-        1 => own.to_uppercase(),
-        2 => format!("{own}:80"),
-        3 => format!("{own}:443"),
-        4 => format!("{own}."),
-        5 => format!("{own}@{other}"),
-        6 => format!("{other}@{own}"),
-        7 => format!("{own},{other}"),
-        8 => format!("{own} "),
-        9 => format!("{own}#{other}"),
-        10 => format!("{own}/{other}"),
-        _ => format!("{own}\\{other}"),
+    // What is no host at all ends the connection.
+    let host = match random.below(48) {
+        0 => format!("{own}@{other}"),
+        1 => format!("{other}@{own}"),
+        2 => format!("{own} "),
+        3 => format!("{own}#{other}"),
+        4 => format!("{own}/{other}"),
+        5 => format!("{own}\\{other}"),
+        6..=13 => other.to_owned(),
+        14..=21 => own.to_uppercase(),
+        22..=29 => format!("{own}:80"),
+        30..=35 => format!("{own}:443"),
+        36..=43 => format!("{own}."),
+        _ => format!("{own},{other}"),
     };
     host.into_bytes()
 }
