@@ -162,7 +162,9 @@ impl Pods {
                 _ => Vec::new(),
             };
             stream.write_all(&answer).await?;
-            if kind == frames::HEADERS && let Some(status) = frames::status(&payload) {
+            if kind == frames::HEADERS
+                && let Some(status) = frames::status(&payload)
+            {
                 self.record.answered(status);
             }
             let ends = matches!(kind, frames::HEADERS | frames::DATA) && flags & frames::END_STREAM != 0;

@@ -39,7 +39,8 @@ impl Block {
     /// The block that a request belongs to.
     pub(super) fn of(seed: u64, number: u64) -> Self {
         let mut random = Random::of(!seed, number / BLOCK);
-        let rule = random.below(RULES.len());
+        // The last, with what is set and removed, has most to be tried, and its turn twice.
+        let rule = random.below(RULES.len() + 1).min(RULES.len() - 1);
         let spoken = match random.below(100) {
             // Answers are only of interest where something is to be taken out of them.
             share if share < 30 && RULES[rule].lure == Lure::Changes => Spoken::Library,
@@ -111,7 +112,7 @@ fn changes(random: &mut Random, request: &mut Hostile, http2: bool) {
         for name in [CALLER, DEBUG] {
             headers::lines(random, &mut request.trailers, name, b"admin/root");
         }
-    } else if !http2 && random.percent(20) {
+    } else if !http2 && random.percent(30) {
         upgrade(random, request);
     }
 }
@@ -144,7 +145,7 @@ fn junk(random: &mut Random) -> Field {
 }
 
 fn upgrade(random: &mut Random, request: &mut Hostile) {
-    let named = random.one(&[CALLER, "X-Caller-Identity", "x_caller_identity", "x-role", "cookie", "close", "keep-alive", "te", ""]);
+    let named = random.one(&[CALLER, CALLER, "X-Caller-Identity", "x_caller_identity", "x-role", "cookie", "close", "te", ""]);
     let connection = match random.below(4) {
         0 => format!("{named}, Upgrade"),
         1 => format!("Upgrade,{named}"),

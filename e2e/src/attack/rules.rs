@@ -56,12 +56,7 @@ impl std::fmt::Debug for Rule {
 const ROLE: Lure = Lure::Header("x-role", "admin");
 
 /// A Deny.
-const fn deny(
-    name: &'static str,
-    expression: &'static str,
-    lure: Lure,
-    judge: fn(&Arrived, Option<&str>) -> Option<Reading>,
-) -> Rule {
+const fn deny(name: &'static str, expression: &'static str, lure: Lure, judge: fn(&Arrived, Option<&str>) -> Option<Reading>) -> Rule {
     Rule { name, action: "Deny", expression, lure, judge }
 }
 

@@ -5,10 +5,35 @@ use crate::attack::request::Field;
 
 pub(super) fn cookies(random: &mut Random, fields: &mut Vec<Field>) {
     const PAIRS: &[&[u8]] = &[
-        b"role=admin", b"role=admin", b"role=admin", b"role=\"admin\"", b"role=%61dmin", b"role=\"%61dmin\"", b"role=\"ad\\155in\"",
-        b"role=\"ad\\min\"", b"role= admin", b"role =admin", b"role=\tadmin\t", b"role=admin\xff", b"role=\"admin\"x", b"ROLE=admin",
-        b"role", b"role=", b"role=user", b"=admin", b"$Version=1", b"x=\xff", b"\xff=x", b"x=\"a;role=admin\"", b"x=1,role=admin",
-        b"x=%ff", b"x", b"", b"y=a=b", b"role=ad%6", b"role=adm%ffin",
+        b"role=admin",
+        b"role=admin",
+        b"role=admin",
+        b"role=\"admin\"",
+        b"role=%61dmin",
+        b"role=\"%61dmin\"",
+        b"role=\"ad\\155in\"",
+        b"role=\"ad\\min\"",
+        b"role= admin",
+        b"role =admin",
+        b"role=\tadmin\t",
+        b"role=admin\xff",
+        b"role=\"admin\"x",
+        b"ROLE=admin",
+        b"role",
+        b"role=",
+        b"role=user",
+        b"=admin",
+        b"$Version=1",
+        b"x=\xff",
+        b"\xff=x",
+        b"x=\"a;role=admin\"",
+        b"x=1,role=admin",
+        b"x=%ff",
+        b"x",
+        b"",
+        b"y=a=b",
+        b"role=ad%6",
+        b"role=adm%ffin",
     ];
     for _ in 0..=usize::from(random.percent(20)) {
         let mut line = Vec::new();
@@ -28,12 +53,33 @@ pub(super) fn cookies(random: &mut Random, fields: &mut Vec<Field>) {
 /// An object whose field `user` is `root` to many a parser.
 pub(super) fn json(random: &mut Random) -> Vec<u8> {
     const USERS: &[&str] = &[
-        r#""user":"root""#, r#""user":"root""#, r#""us\u0065r":"root""#, r#""user":"\u0072oot""#, r#""user":"a","user":"root""#,
-        r#""user":"root","user":"a""#, r#""user" : "root" "#, r#""user":["root"]"#, r#""user":"roo\x74""#,
+        r#""user":"root""#,
+        r#""user":"root""#,
+        r#""us\u0065r":"root""#,
+        r#""user":"\u0072oot""#,
+        r#""user":"a","user":"root""#,
+        r#""user":"root","user":"a""#,
+        r#""user" : "root" "#,
+        r#""user":["root"]"#,
+        r#""user":"roo\x74""#,
     ];
     const OTHERS: &[&[u8]] = &[
-        b"", b"", br#""n":1e999"#, br#""s":"\ud800""#, br#""n":NaN"#, br#""n":-Infinity"#, br#""n":01"#, b"\"s\":\"\xff\"", br#""o":{"a":[1,2,]}"#,
-        br#""n":1."#, br#""s":"\x""#, br#""n":123456789012345678901234567890"#, br#""u":tru"#, b"\"s\":\"\t\"", br#""n":+1"#, br#""n":0x10"#,
+        b"",
+        b"",
+        br#""n":1e999"#,
+        br#""s":"\ud800""#,
+        br#""n":NaN"#,
+        br#""n":-Infinity"#,
+        br#""n":01"#,
+        b"\"s\":\"\xff\"",
+        br#""o":{"a":[1,2,]}"#,
+        br#""n":1."#,
+        br#""s":"\x""#,
+        br#""n":123456789012345678901234567890"#,
+        br#""u":tru"#,
+        b"\"s\":\"\t\"",
+        br#""n":+1"#,
+        br#""n":0x10"#,
     ];
     let user = random.one(USERS).as_bytes();
     let other = random.one(OTHERS);

@@ -7,7 +7,8 @@ use crate::attack::request::Field;
 const MARKS: &[u8] = b"_._.__..~!#$%&'*+^`|";
 
 /// What may stand around a value without being part of it, or without being read.
-const AROUND: &[&[u8]] = &[b" ", b"\t", b"  ", b" \t ", b"\xff", b"\x80", b"\xc3", b"\xef\xbb\xbf", b"\xc2\xa0", b",", b", ", b" ,", b"%20"];
+const AROUND: &[&[u8]] =
+    &[b" ", b"\t", b"  ", b" \t ", b"\xff", b"\x80", b"\xc3", b"\xef\xbb\xbf", b"\xc2\xa0", b",", b", ", b" ,", b"%20"];
 
 /// What Envoy ends a whole connection for, and what is worth its while all the same.
 const FORBIDDEN: &[&[u8]] = &[b"\0", b"\x0b", b"\x1f", b"\x7f", b"\r"];
