@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::frames::{self, Frame};
@@ -14,7 +15,7 @@ use super::record::Record;
 use super::request::Hostile;
 use super::rules::SECRET;
 use crate::hbone::{HboneClient, HboneConnection, HboneError, TunnelStream};
-use crate::http1::Connection;
+use crate::http1::{Connection, Response};
 
 /// How long an answer may take; what takes longer is counted, and its tunnel given up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -74,43 +75,51 @@ impl Pods {
     async fn send_http1(&mut self, block: &Block, numbers: &[u64]) -> Result<(), HboneError> {
         let mut tunnel = None;
         let mut left = numbers;
+        let mut alone = false;
         while !left.is_empty() {
             let mut connection = match tunnel.take() {
                 Some(connection) => connection,
                 None => Connection::new(self.tunnel(block).await?),
             };
-            // Mostly one after the other, since Envoy closes what has more behind a denial; nothing can follow an upgrade.
-            let most = if left[0] % 5 == 0 { PIPELINED } else { 1 };
+            // Mostly one after the other; nothing can follow an upgrade.
+            let most = if left[0].is_multiple_of(5) && !alone { PIPELINED } else { 1 };
             let requests: Vec<Hostile> = left.iter().take(most).map(|number| request(self.seed, *number)).collect();
             let upgrade = requests.iter().position(Hostile::upgrades);
             let count = upgrade.map_or(requests.len(), |at| at + 1);
             let bytes: Vec<u8> = requests[..count].iter().flat_map(Hostile::http1).collect();
-            let sent;
-            (sent, left) = left.split_at(count);
+            let (sent, behind) = left.split_at(count);
             self.record.sends(block, count as u64);
             let mut open = connection.write(&bytes).await.is_ok() && upgrade.is_none();
+            let mut answered = 0;
             for number in sent {
-                match timeout(PATIENCE, connection.read_response(false)).await {
-                    Ok(Ok(response)) => {
-                        self.record.answered(response.status);
-                        if response.headers.get(SECRET).is_some() {
-                            self.told(block, *number, "headers");
-                        }
-                        open &= !response.closes;
-                    }
-                    ended => {
-                        let count = if ended.is_err() { &self.record.hung } else { &self.record.cut_off };
-                        count.fetch_add(1, Relaxed);
-                        open = false;
-                        if ended.is_err() {
-                            break;
-                        }
-                    }
+                let Ok(Ok(response)) = self.response(&mut connection).await else {
+                    open = false;
+                    break;
+                };
+                answered += 1;
+                self.record.answered(response.status);
+                if response.headers.get(SECRET).is_some() {
+                    self.told(block, *number, "headers");
                 }
+                open &= !response.closes;
             }
+            // Envoy closes a connection that has more behind a denial: that is sent again by itself.
+            alone = answered > 0 && answered < count;
+            left = if alone { &left[answered..] } else { behind };
             tunnel = open.then_some(connection);
         }
         Ok(())
+    }
+
+    /// The next response, where one comes in time.
+    async fn response(&self, connection: &mut Connection<TunnelStream>) -> Result<std::io::Result<Response>, Elapsed> {
+        let response = timeout(PATIENCE, connection.read_response(false)).await;
+        match &response {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => _ = self.record.cut_off.fetch_add(1, Relaxed),
+            Err(_) => _ = self.record.hung.fetch_add(1, Relaxed),
+        }
+        response
     }
 
     /// An answer that still has the header that is to be removed.

@@ -88,6 +88,10 @@ pub(super) fn request(seed: u64, number: u64) -> Hostile {
         Lure::Changes => changes(random, &mut request, http2),
     }
     besides(random, &mut request, http2);
+    if request.upgrades() {
+        // A body would be the first of what follows HTTP.
+        request.body.clear();
+    }
     let place = random.below(request.fields.len() + 1);
     request.fields.insert(place, (NUMBER.into(), number.to_string().into_bytes()));
     if http2 {
