@@ -162,3 +162,6 @@ fn upgrade(random: &mut Random, request: &mut Hostile) {
     }
     request.fields.push((b"Upgrade".to_vec(), random.one(&["websocket", "WebSocket", "websocket, h2c"]).as_bytes().to_vec()));
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,11 @@ fn texts(reader: &'static str, bytes: &[u8]) -> Vec<Reading> {
     vec![Reading::new("replacing", String::from_utf8_lossy(bytes)), Reading::new("dropping", dropped)]
 }
 
+/// Decoded bytes as text, as URL decoders give it.
+fn replaced(reader: &'static str, bytes: &[u8]) -> Reading {
+    Reading::new(reader, String::from_utf8_lossy(bytes))
+}
+
 /// Percent escapes decoded; what is none stands as it is.
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());

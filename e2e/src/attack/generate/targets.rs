@@ -145,7 +145,7 @@ pub(super) fn query(random: &mut Random) -> Vec<u8> {
         bytes.extend_from_slice(b"#x");
     }
     if random.percent(10) {
-        let place = 6 + random.below(bytes.len() - 5);
+        let place = 2 + random.below(bytes.len() - 1);
         bytes.insert(place.min(bytes.len()), random.one(&[0xff, 0x80, 0xc3, b'%', b'+']));
     }
     bytes

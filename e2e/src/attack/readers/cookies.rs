@@ -1,6 +1,6 @@
 //! Cookies.
 
-use super::{Reading, texts, trimmed, unescaped};
+use super::{Reading, replaced, texts, trimmed, unescaped};
 use crate::attack::request::Field;
 
 /// Every value that an origin may take for that of a cookie.
@@ -12,9 +12,9 @@ pub(in crate::attack) fn cookies(fields: &[Field], name: &str) -> Vec<Reading> {
         let (known, value) = (trimmed(&pair[..at]), trimmed(&pair[at + 1..]));
         if known == name.as_bytes() {
             readings.extend(texts("by name", value));
-            readings.extend(texts("PHP", &unescaped(value)));
+            readings.push(replaced("PHP", &unescaped(value)));
             readings.extend(texts("Flask", &unquoted(value)));
-            readings.extend(texts("Node", &unescaped(within_quotes(value))));
+            readings.push(replaced("Node", &unescaped(within_quotes(value))));
         }
     }
     readings

@@ -1,6 +1,6 @@
 //! Methods, paths and queries.
 
-use super::{Reading, texts, trimmed, unescaped};
+use super::{Reading, replaced, trimmed, unescaped};
 
 /// The methods that an origin may take this for.
 pub(in crate::attack) fn methods(method: &[u8]) -> Vec<Reading> {
@@ -66,14 +66,14 @@ fn folded(bytes: &[u8]) -> String {
     text
 }
 
-/// Dot segments walked, empty ones passed over; a careless origin also takes `\` for `/`, and blanks,
-/// NUL and what follows `;` off each segment.
+/// Dot segments walked, empty ones passed over; a careless origin also takes `\` for `/`, and blanks at
+/// its end, NUL and what follows `;` off each segment.
 fn resolved(path: &str, careless: bool) -> String {
     let path = if careless { path.replace('\\', "/") } else { path.to_owned() };
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split('/') {
         let segment = match segment.split(['\0', ';']).next() {
-            Some(before) if careless => before.trim(),
+            Some(before) if careless => before.trim_end_matches([' ', '\t']),
             _ => segment,
         };
         match segment {
@@ -97,7 +97,7 @@ pub(in crate::attack) fn query(target: &[u8], name: &str) -> Vec<Reading> {
             let known = unescaped(&spaced(&pair[..at]));
             let stem = known.iter().position(|byte| *byte == b'[').unwrap_or(known.len());
             if known == name.as_bytes() || &known[..stem] == name.as_bytes() {
-                readings.extend(texts(reader, &unescaped(&spaced(value))));
+                readings.push(replaced(reader, &unescaped(&spaced(value))));
             }
         }
     }
