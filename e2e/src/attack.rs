@@ -132,13 +132,12 @@ pub async fn run(options: &Options) -> Result<Report, AttackError> {
     let next = Arc::new(AtomicU64::new(0));
     let mut tasks = tokio::task::JoinSet::<Result<(), HboneError>>::new();
     for _ in 0..TASKS {
-        let mut pods = Pods::new(options.seed, clients.to_vec(), Arc::clone(&record));
+        let mut pods = Pods::new(options.seed, clients.to_vec(), deadline, Arc::clone(&record));
         let (next, record, goes_on) = (Arc::clone(&next), Arc::clone(&record), options.goes_on);
         tasks.spawn(async move {
             loop {
                 let first = next.fetch_add(BLOCK, Relaxed);
-                let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-                if first >= end || late || (!goes_on && !record.findings().is_empty()) {
+                if first >= end || pods.late() || (!goes_on && !record.findings().is_empty()) {
                     return Ok(());
                 }
                 pods.send(first, end).await?;

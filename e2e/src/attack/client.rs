@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
@@ -35,13 +35,20 @@ pub(super) struct Pods {
     seed: u64,
     clients: Vec<HboneClient>,
     connections: Vec<Option<(HboneConnection, usize)>>,
+    /// When nothing more is sent.
+    deadline: Option<Instant>,
     record: Arc<Record>,
 }
 
 impl Pods {
-    pub(super) fn new(seed: u64, clients: Vec<HboneClient>, record: Arc<Record>) -> Self {
+    pub(super) fn new(seed: u64, clients: Vec<HboneClient>, deadline: Option<Instant>, record: Arc<Record>) -> Self {
         let connections = clients.iter().map(|_| None).collect();
-        Self { seed, clients, connections, record }
+        Self { seed, clients, connections, deadline, record }
+    }
+
+    /// Whether nothing more is to be sent.
+    pub(super) fn late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// A tunnel of a pod, on the connection that it has, as ztunnel keeps one.
@@ -61,7 +68,7 @@ impl Pods {
         Ok(tunnel.into_stream())
     }
 
-    /// Sends a block, whose first request has this number; tells how many were sent.
+    /// Sends a block, whose first request has this number.
     pub(super) async fn send(&mut self, first: u64, end: u64) -> Result<(), HboneError> {
         let block = Block::of(self.seed, first);
         let numbers: Vec<u64> = (first..end.min(first + BLOCK)).collect();
@@ -76,7 +83,7 @@ impl Pods {
         let mut tunnel = None;
         let mut left = numbers;
         let mut alone = false;
-        while !left.is_empty() {
+        while !left.is_empty() && !self.late() {
             let mut connection = match tunnel.take() {
                 Some(connection) => connection,
                 None => Connection::new(self.tunnel(block).await?),
@@ -133,6 +140,9 @@ impl Pods {
     async fn send_http2(&mut self, block: &Block, numbers: &[u64]) -> Result<(), HboneError> {
         let mut tunnel: Option<(TunnelStream, u32)> = None;
         for batch in numbers.chunks(STREAMS) {
+            if self.late() {
+                break;
+            }
             let (mut stream, mut id) = match tunnel.take() {
                 Some(open) => open,
                 None => {

@@ -50,9 +50,14 @@ pub(super) fn cookies(random: &mut Random, fields: &mut Vec<Field>) {
     }
 }
 
+/// What is to come through.
+const HARMLESS: &[u8] = br#"{"user":"ann","n":1}"#;
+
 /// An object whose field `user` is `root` to many a parser.
 pub(super) fn json(random: &mut Random) -> Vec<u8> {
     const USERS: &[&str] = &[
+        r#""user":"a""#,
+        r#""user":"ann""#,
         r#""user":"root""#,
         r#""user":"root""#,
         r#""us\u0065r":"root""#,
@@ -81,6 +86,9 @@ pub(super) fn json(random: &mut Random) -> Vec<u8> {
         br#""n":+1"#,
         br#""n":0x10"#,
     ];
+    if random.percent(10) {
+        return HARMLESS.to_vec();
+    }
     let user = random.one(USERS).as_bytes();
     let other = random.one(OTHERS);
     let comma: &[u8] = if other.is_empty() { b"" } else { b"," };
@@ -91,6 +99,9 @@ pub(super) fn json(random: &mut Random) -> Vec<u8> {
 
 /// A token with such an object for its claims.
 pub(super) fn token(random: &mut Random) -> Vec<u8> {
+    if random.percent(10) {
+        return [b"h.", &base64(HARMLESS, false)[..], b".sig"].concat();
+    }
     let mut payload = base64(&json(random), random.percent(20));
     match random.below(12) {
         0 => payload.push(b'='),

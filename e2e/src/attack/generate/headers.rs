@@ -56,14 +56,16 @@ pub(super) fn line(random: &mut Random, fields: &mut Vec<Field>, known: &str, va
     fields.push((name(random, known), value));
 }
 
-/// One or more lines of a header, of which one at least has this value in some guise.
+/// One or more lines of a header, most often with this value in some guise.
 pub(super) fn lines(random: &mut Random, fields: &mut Vec<Field>, known: &str, bad: &[u8]) {
     let good: &[&[u8]] = &[b"good", b"safe", b"", b"user", b" ", b"\xff"];
     let hostile = (name(random, known), value(random, bad));
-    match random.below(8) {
+    match random.below(9) {
         0 => fields.extend([(name(random, known), random.one(good).to_vec()), hostile]),
         1 => fields.extend([hostile, (name(random, known), random.one(good).to_vec())]),
         2 => fields.extend([(name(random, known), value(random, bad)), hostile]),
+        // What is to come through, so that its way is known to be open.
+        3 => fields.push((name(random, known), random.one(&[&b"safe"[..], b"safe", b"good"]).to_vec())),
         _ => fields.push(hostile),
     }
 }
