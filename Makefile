@@ -103,6 +103,12 @@ bench: build-wasm ## what the filter costs, beside no filter, one by hand, Envoy
 	@envoy=$$($(setup)/envoy); \
 	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p e2e --bin bench -- $(ARGS)
 
+.PHONY: attack
+attack: build-wasm ## hostile requests of pods for SECONDS (60), or REQUESTS of them, of a SEED: fails if one comes to an origin that a rule forbids
+	@envoy=$$($(setup)/envoy); \
+	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p e2e --bin attack -- \
+		--seconds $(or $(SECONDS),60) $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 .PHONY: lint
 lint: ## formatting and lints, for the host and for wasm
 	$(CARGO) fmt --all --check

@@ -8,6 +8,7 @@ mod tunnel;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -140,7 +141,7 @@ impl HboneClient {
                 return Err(refused(ended.ok().and_then(Result::err).unwrap_or(error)));
             }
         }
-        Ok(HboneConnection { sender, timeout: self.timeout, headers: self.headers.clone(), driver })
+        Ok(HboneConnection { sender, timeout: self.timeout, headers: self.headers.clone(), driver: Arc::new(driver) })
     }
 
     /// Opens a connection of its own and on it a tunnel to a virtual address, such as `240.240.0.1:80`.
@@ -179,16 +180,17 @@ impl Drop for Driver {
 }
 
 /// An accepted HTTP/2 connection to the waypoint.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct HboneConnection {
     sender: h2::client::SendRequest<Bytes>,
     timeout: Duration,
     headers: Vec<(&'static str, String)>,
-    driver: Driver,
+    driver: Arc<Driver>,
 }
 
 impl HboneConnection {
-    /// Opens a tunnel to a virtual address, such as `240.240.0.1:80`, and gives the connection up to it.
+    /// Opens a tunnel to a virtual address, such as `240.240.0.1:80`, and gives this handle up to it; the connection lives as
+    /// long as any of its handles and tunnels, so that a clone can open more of them on it, as ztunnel does.
     ///
     /// # Errors
     /// [`HboneError::ConnectRefused`] when the waypoint knows no such address.

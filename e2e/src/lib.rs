@@ -1,6 +1,7 @@
 //! What the filter is tested in: a local waypoint made of a real Envoy, the pods and origins around it, and an
 //! emulated proxy-wasm host.
 
+pub mod attack;
 pub mod bench;
 pub mod cost;
 pub mod demo;

@@ -1,7 +1,7 @@
 //! The stand-in for the internet: an HTTPS server that answers as the real origins do and remembers what reached it.
 
 mod answers;
-mod certificates;
+pub(crate) mod certificates;
 mod http2;
 
 use std::io;

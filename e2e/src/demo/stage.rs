@@ -53,7 +53,7 @@ impl Stage {
         let origin = if real { None } else { Some(Origin::start(&pki, Mode::Workshop, fixed.origin)?) };
         let origins = if real { Origins::Real(authorities()?) } else { Origins::StandIn(fixed.origin) };
         let ports = Ports { hbone: fixed.hbone, admin: fixed.admin, pods: vec![fixed.team_a, fixed.team_b] };
-        Ok(Self { pki, origin, local: Local { folder, wasm, origins, ports }, mesh: None })
+        Ok(Self { pki, origin, local: Local { folder, wasm, origins, ports, workers: 1, logs_requests: true }, mesh: None })
     }
 
     /// Applies a step's file: the first starts Envoy, each further one is an update of it.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -20,11 +21,11 @@ pub struct TunnelStream {
     pending: Bytes,
     // Held so that the connection lives as long as its tunnel. The order matters: the driver goes last.
     _sender: SendRequest<Bytes>,
-    _driver: Driver,
+    _driver: Arc<Driver>,
 }
 
 impl TunnelStream {
-    pub(super) fn new(send: SendStream<Bytes>, receive: RecvStream, sender: SendRequest<Bytes>, driver: Driver) -> Self {
+    pub(super) fn new(send: SendStream<Bytes>, receive: RecvStream, sender: SendRequest<Bytes>, driver: Arc<Driver>) -> Self {
         Self { send, receive, pending: Bytes::new(), _sender: sender, _driver: driver }
     }
 }

@@ -112,6 +112,8 @@ pub struct Port {
     pub target: u16,
     /// What pods speak.
     pub protocol: Protocol,
+    /// Whether the origin is spoken to in HTTP/2, as with `protocol: HTTP2`; pods may speak either all the same.
+    pub http2: bool,
     /// The TLS that the waypoint originates; none means plain text.
     pub tls: Option<UpstreamTls>,
 }

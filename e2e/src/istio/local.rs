@@ -10,12 +10,12 @@
 //! | the origins' addresses from DNS | the stand-in's port on 127.0.0.1, or DNS with [`Origins::Real`] |
 //! | the module that the agent fetches from `url` | the file [`Local::wasm`] |
 //! | updates over ADS from istiod | updates from files in [`Local::folder`] |
-//! | access log as Telemetry says | always on, to a file, with the filter's own fields |
+//! | access log as Telemetry says | on, to a file, with the filter's own fields, unless [`Local::logs_requests`] says no |
 //! | principals in filter state as `istio.hashable_string` (since Istio 1.29.2) | as `envoy.string`, which any Envoy has |
 //! | the chains `direct-http` and `direct-tcp`, for pods' own addresses | none: such an address is refused |
 //! | filters for Istio's statistics and for the peers' metadata | none |
 //! | Istio's own tags of statistics, and its list of prefixes | of the tags those that the Gateway names, and all statistics |
-//! | a worker for each core | one, so that an update is in force everywhere or nowhere |
+//! | a worker for each core | [`Local::workers`]: mostly one, so that an update is in force everywhere or nowhere |
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ pub struct Ports {
     pub hbone: u16,
     /// Envoy's admin interface.
     pub admin: u16,
-    /// For each pod, where it reaches each port of each service.
+    /// For each pod, where it reaches each port of each service; none at all where pods come through HBONE alone.
     pub pods: Vec<Vec<u16>>,
 }
 
@@ -74,6 +74,10 @@ pub struct Local {
     pub origins: Origins,
     /// The ports.
     pub ports: Ports,
+    /// How many workers Envoy has; with several, an update is in force on some before it is on others.
+    pub workers: u32,
+    /// Whether requests are logged.
+    pub logs_requests: bool,
 }
 
 impl Local {
@@ -118,6 +122,9 @@ impl Local {
 
     /// The log of the requests to services, which tells of the filter's decisions.
     pub(super) fn access_log(&self) -> Value {
+        if !self.logs_requests {
+            return json!([]);
+        }
         let filter_state = |key: &str| format!("%FILTER_STATE({key}:PLAIN)%");
         json!([{
             "name": "envoy.access_loggers.file",

@@ -124,6 +124,8 @@ impl Mesh {
                 wasm: filter_wasm(),
                 origins: Origins::StandIn(origin),
                 ports: Ports { hbone, admin, pods },
+                workers: 1,
+                logs_requests: true,
             };
             match Self::start_reserved(pki, release, local, files, reserved) {
                 Ok(mesh) => return Ok(Self { _folder: Some(folder), ..mesh }),
@@ -171,7 +173,7 @@ impl Mesh {
             working_directory: workspace_root(),
             log: local.folder.join("envoy.log"),
             admin_port: local.ports.admin,
-            workers: 1,
+            workers: local.workers,
             remove_if_orphaned: None,
         };
         let process = EnvoyProcess::start(&launch)?;
@@ -269,6 +271,9 @@ impl Mesh {
 
 /// Lets go of the ports on which Envoy is about to listen.
 fn let_go(reserved: &mut Vec<(u16, TcpListener)>, derived: &Derived, local: &Local) -> Result<(), LocalError> {
+    if local.ports.pods.is_empty() {
+        return Ok(());
+    }
     for (index, caller) in derived.callers.iter().enumerate() {
         for route in 0..derived.routes().count() {
             let needed = local.pod_port(index, &caller.name, route)?;

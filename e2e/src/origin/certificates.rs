@@ -26,14 +26,14 @@ pub enum Presented {
 
 /// Issues a certificate for each server name when it is first asked for.
 #[derive(Debug)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     pki: Arc<Pki>,
     chosen: Mutex<HashMap<String, Presented>>,
     issued: Mutex<HashMap<(String, Presented), Arc<CertifiedKey>>>,
 }
 
 impl Resolver {
-    pub(super) fn new(pki: Arc<Pki>) -> Self {
+    pub(crate) fn new(pki: Arc<Pki>) -> Self {
         Self { pki, chosen: Mutex::default(), issued: Mutex::default() }
     }
 

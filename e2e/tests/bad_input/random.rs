@@ -236,8 +236,8 @@ async fn client(setting: &Setting, seed: u64) -> BTreeMap<String, u64> {
 /// What an answer is counted as; nothing for one that must not be.
 fn judge(response: &Response, request: &[u8]) -> Option<String> {
     let answer = Answer::of(response);
-    // Envoy's own: 400 for what is no HTTP, 403 for an upgrade, 404 for `*` and CONNECT, which no route of a waypoint
-    // serves, 426 for HTTP/1.0, 431 for headers past its limits. A gRPC call has the status in a header.
+    // Envoy's own: 400 for what is no HTTP, 403 for an upgrade that is none to WebSocket, 404 for `*` and CONNECT, which no
+    // route of a waypoint serves, 426 for HTTP/1.0, 431 for headers past its limits. A gRPC call has the status in a header.
     let grpc = response.header("grpc-status").unwrap_or_default();
     let designed = match answer {
         Answer::Origin(status) => (200..300).contains(&status),

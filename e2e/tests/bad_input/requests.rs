@@ -152,7 +152,10 @@ async fn methods_and_versions() {
         named("a method in small letters", line("get /zen HTTP/1.1"), Envoy(400)),
         named("a method of a byte of 0x80", [b"G\x80T", &target(b"/zen")[3..]].concat(), Envoy(400)),
         named("a TLS handshake", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec(), Envoy(400)),
-        named("an upgrade", with(b"connection: upgrade\r\nupgrade: websocket\r\n"), Envoy(403)),
+        // Istio's listeners take it; an origin that does not switch answers as it would without.
+        named("an upgrade to WebSocket", with(b"connection: upgrade\r\nupgrade: websocket\r\n"), Origin(200)),
+        named("an upgrade to HTTP/2, which Envoy takes off", with(b"connection: upgrade\r\nupgrade: h2c\r\n"), Origin(200)),
+        named("another upgrade", with(b"connection: upgrade\r\nupgrade: tunnel/1\r\n"), Envoy(403)),
     ])
     .await;
 }

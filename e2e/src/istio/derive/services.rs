@@ -64,8 +64,9 @@ fn derive_port(
     findings: &mut Vec<Finding>,
 ) -> Result<Port, DeriveError> {
     let number = port.number;
-    let protocol = match port.protocol.to_ascii_uppercase().as_str() {
-        "HTTP" => Protocol::Http,
+    let named = port.protocol.to_ascii_uppercase();
+    let protocol = match named.as_str() {
+        "HTTP" | "HTTP2" => Protocol::Http,
         known if TCP.contains(&known) => {
             let message = format!("port {number} is `{known}`: its chain only passes bytes on, no plugin runs; declare `protocol: HTTP`");
             findings.push(finding(entry, message));
@@ -88,7 +89,7 @@ fn derive_port(
             .push(finding(entry, format!("the certificate of `{host}` need not be its own: leave `sni` out or give `subjectAltNames`"))),
         Some(_) => {}
     }
-    Ok(Port { number, target, protocol, tls })
+    Ok(Port { number, target, protocol, http2: named == "HTTP2", tls })
 }
 
 /// The TLS settings of the DestinationRule for the host, those of the port before those of all ports.

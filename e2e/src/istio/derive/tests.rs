@@ -149,9 +149,19 @@ fn a_port_without_http_is_found_or_refused() {
         assert_eq!(derived.services[0].ports[0].chain("a"), "inbound-vip|80|tcp|a");
         assert!(findings(&derived)[0].contains("no plugin runs; declare `protocol: HTTP`"), "{:?}", derived.findings);
     }
-    for (to, part) in [("", "has no protocol"), ("protocol: UDP", "`UDP` is not derived"), ("protocol: HTTP2", "`HTTP2` is not derived")] {
+    for (to, part) in [("", "has no protocol"), ("protocol: UDP", "`UDP` is not derived"), ("protocol: GRPC", "`GRPC` is not derived")] {
         let error = applied(&[SETUP, EGRESS], EGRESS, "protocol: HTTP", to).expect_err(to);
         assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn http2_is_the_origins_and_the_chain_is_one_with_filters() {
+    for (protocol, http2) in [("HTTP", false), ("HTTP2", true), ("http2", true)] {
+        let derived = applied(&[SETUP, EGRESS], EGRESS, "protocol: HTTP", &format!("protocol: {protocol}")).expect("resources");
+        let port = &derived.services[0].ports[0];
+        assert_eq!((port.protocol, port.http2), (Protocol::Http, http2), "{protocol}");
+        assert_eq!(port.chain("a"), "inbound-vip|80|http|a");
     }
 }
 

@@ -19,12 +19,14 @@ pub(super) fn waypoint(derived: &Derived, local: &Local) -> Result<Vec<Value>, L
         if matches!(local.origins, Origins::Real(_)) {
             cluster["dns_lookup_family"] = json!("V4_PREFERRED");
         }
+        let spoken = if port.http2 { "http2_protocol_options" } else { "http_protocol_options" };
+        let mut options = json!({"explicit_http_config": {spoken: {}}});
         if let Some(tls) = &port.tls {
-            cluster["typed_extension_protocol_options"] = http_options(&json!({
-                "explicit_http_config": {"http_protocol_options": {}},
-                "upstream_http_protocol_options": upstream_options(tls),
-            }));
-            cluster["transport_socket"] = transport_socket(tls, local);
+            options["upstream_http_protocol_options"] = upstream_options(tls);
+            cluster["transport_socket"] = transport_socket(tls, port.http2, local);
+        }
+        if port.tls.is_some() || port.http2 {
+            cluster["typed_extension_protocol_options"] = http_options(&options);
         }
         clusters.push(cluster);
     }
@@ -62,8 +64,11 @@ fn upstream_options(tls: &UpstreamTls) -> Value {
     options
 }
 
-fn transport_socket(tls: &UpstreamTls, local: &Local) -> Value {
+fn transport_socket(tls: &UpstreamTls, http2: bool, local: &Local) -> Value {
     let mut common = json!({});
+    if http2 {
+        common["alpn_protocols"] = json!(["h2"]);
+    }
     if tls.verified {
         let mut validation = json!({"trusted_ca": {"filename": local.origin_authorities()}});
         if !tls.subject_alt_names.is_empty() {

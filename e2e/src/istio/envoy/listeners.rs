@@ -177,6 +177,8 @@ fn network_filter(derived: &Derived, local: &Local, index: usize, service: &Serv
                 }}],
             }],
         },
+        // Istio sets it on every connection manager: an upgrade comes to the filters, and is a tunnel of bytes behind them.
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
         "use_remote_address": false,
         "normalize_path": true,
         "merge_slashes": false,

@@ -9,6 +9,9 @@ use crate::istio::local::{Local, LocalError, socket_address, vip};
 
 pub(super) fn listeners(derived: &Derived, local: &Local) -> Result<Vec<Value>, LocalError> {
     let mut listeners = Vec::new();
+    if local.ports.pods.is_empty() {
+        return Ok(listeners);
+    }
     for (index, caller) in derived.callers.iter().enumerate() {
         for (route, (place, service, port)) in derived.routes().enumerate() {
             let forwarded = format!("for=\"%DOWNSTREAM_REMOTE_ADDRESS%\";host={}", service.host);

@@ -23,6 +23,8 @@ fn local() -> Local {
         wasm: "target/wasm32-wasip1/release/egress_filter.wasm".into(),
         origins: Origins::StandIn(fixed.origin),
         ports: Ports { hbone: fixed.hbone, admin: fixed.admin, pods: vec![fixed.team_a, fixed.team_b] },
+        workers: 1,
+        logs_requests: true,
     }
 }
 
