@@ -43,11 +43,11 @@ pub const MAX_VALUES: usize = 1_000_000;
 /// The most expressions of all policies together, those of header values included.
 pub const MAX_ALL_EXPRESSIONS: usize = 100_000;
 /// The most bytes that all expressions together may have.
-pub const MAX_ALL_SOURCES: usize = 8 << 20;
+pub const MAX_ALL_SOURCES: usize = 6 << 20;
 /// The most entries of `hosts` of all policies together.
 pub const MAX_ALL_HOSTS: usize = 100_000;
 /// The most bytes that all literal patterns together may take once compiled.
-pub const MAX_ALL_PATTERNS: usize = 32 << 20;
+pub const MAX_ALL_PATTERNS: usize = 16 << 20;
 /// So many errors are told of a configuration; beyond, only that there are more.
 pub const MAX_ERRORS: usize = 1_000;
 

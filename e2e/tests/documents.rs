@@ -77,6 +77,9 @@ fn the_readme_tells_the_limits_that_are_kept() {
         format!("{} bytes {} levels", limits::MAX_SOURCE, limits::MAX_DEPTH),
         format!("{} parts in the first argument of `default`", limits::MAX_DOUBLED),
         format!("has {} steps for a request", limits::MAX_STEPS),
+        format!("{} MiB of JSON with {} values;", config::MAX_BYTES >> 20, config::MAX_VALUES),
+        format!("{} expressions those of headers included with {} MiB;", config::MAX_ALL_EXPRESSIONS, config::MAX_ALL_SOURCES >> 20),
+        format!("{} hosts; {} MiB of compiled patterns", config::MAX_ALL_HOSTS, config::MAX_ALL_PATTERNS >> 20),
     ] {
         assert!(readme.contains(&told), "the README does not say `{told}`");
     }

@@ -192,6 +192,68 @@ fn limits_are_kept() {
     assert!(errors(&deep).iter().any(|error| error.contains("recursion limit")), "{:?}", errors(&deep));
 }
 
+/// `{"policies": [...]}` with so many policies of so many expressions, or hosts.
+fn of_policies(count: usize, each: usize, field: impl Fn(&str) -> String, entry: &str) -> String {
+    let entries = vec![format!("{entry:?}"); each].join(",");
+    let policies: Vec<String> = (0..count).map(|index| format!(r#"{{"name": "p{index}", {}}}"#, field(&entries))).collect();
+    format!(r#"{{"policies": [{}]}}"#, policies.join(","))
+}
+
+fn rule_of(entries: &str) -> String {
+    format!(r#""traffic": {{"authorization": {{"action": "Deny", "match": "Any", "policy": {{"matchExpressions": [{entries}]}}}}}}"#)
+}
+
+#[test]
+fn the_whole_configuration_is_bounded() {
+    let hosts = |entries: &str| format!(r#""hosts": [{entries}], {RULE}"#);
+    let long = "x".repeat(4096);
+    for (name, json, expected) in [
+        ("bytes", " ".repeat(MAX_BYTES + 1), "the configuration has 16777217 bytes, the limit is 16777216: leave out the policies"),
+        ("values", format!("[{}]", vec!["0"; MAX_VALUES].join(",")), "the configuration has 1000001 JSON values"),
+        (
+            "expressions",
+            of_policies(1563, 64, rule_of, "true"),
+            "policies[1562].traffic.authorization.policy.matchExpressions[32]: the policies have 100032 expressions in all, the limit is 100000, and is passed here: use `in [...]`",
+        ),
+        (
+            "sources",
+            of_policies(25, 64, rule_of, &long),
+            "policies[24].traffic.authorization.policy.matchExpressions[0]: the policies have 6553600 bytes of expressions in all, the limit is 6291456",
+        ),
+        ("hosts", of_policies(391, 256, hosts, "a.com"), "policies[390].hosts[160]: the policies have 100096 entries of `hosts` in all"),
+    ] {
+        let errors = errors(&json);
+        assert_eq!(errors.len(), 1, "{name}: {:?}", errors.get(..3));
+        assert!(errors[0].starts_with(expected), "{name}: {}", errors[0]);
+    }
+    for json in [of_policies(390, 256, hosts, "a.com"), of_policies(1562, 64, rule_of, "true"), of_policies(24, 64, rule_of, &long)] {
+        assert!(Config::parse(json.as_bytes()).is_ok());
+    }
+}
+
+#[test]
+fn values_within_the_limit_are_all_kept() {
+    let json = format!("[{}]", ["0"; 9].join(","));
+    let (kept, values) = json::read(json.as_bytes(), 10).unwrap();
+    assert_eq!((kept, values), (json::Json::Array(vec![json::Json::Number; 9]), 10));
+    let (kept, values) = json::read(json.as_bytes(), 5).unwrap();
+    assert_eq!((kept, values), (json::Json::Array(vec![json::Json::Number; 4]), 10));
+}
+
+#[test]
+fn of_many_errors_the_first_are_told() {
+    let policies = format!(r#"{{"policies": [{}]}}"#, vec!["1"; 20_000].join(","));
+    let errors = errors(&policies);
+    assert_eq!(errors.len(), MAX_ERRORS + 1);
+    assert_eq!(errors[MAX_ERRORS - 1], "policies[999]: expected an object, got a number");
+    assert_eq!(errors[MAX_ERRORS], "there are more than 1000 errors: mend those that are told first");
+    // And what they repeat of the configuration is short.
+    let long = policy(&format!(r#""{}": 1, {RULE}"#, "a".repeat(100_000)));
+    assert!(self::errors(&long).concat().len() < 1_000);
+    let fields = format!("{{{}}}", vec![r#""policies":[]"#; 100].join(","));
+    assert!(self::errors(&fields).iter().any(|error| error.contains("an object has 100 fields")));
+}
+
 #[test]
 fn a_wildcard_is_for_what_is_under_it() {
     let under = HostPattern::Under(".example.com".to_owned());

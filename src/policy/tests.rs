@@ -353,3 +353,15 @@ fn all_errors_of_a_configuration_are_told_with_their_places() {
     let expected = "policy `b`: policies[1].traffic.authorization.policy.matchExpressions[0]: line 1, column 1: unknown attribute `source.identty` (did you mean `source.identity`?)";
     assert!(errors.iter().any(|error| error == expected), "{errors:#?}");
 }
+
+#[test]
+fn patterns_of_all_policies_together_are_bounded() {
+    let pattern = r#"request.path.matches("[a-c]{1000}[d-f]{1000}[g-i]{1000}")"#;
+    let policies: Vec<Value> = (0..500).map(|number| rule(&format!("p{number}"), "Deny", pattern)).collect();
+    let load = |count: usize| Engine::load(json!({"policies": policies.get(..count)}).to_string().as_bytes());
+    assert!(load(400).is_ok());
+    let errors = load(500).unwrap_err();
+    assert_eq!(errors.len(), 1);
+    let expected = "policy `p464`: policies[464]: the patterns of the policies up to this one take 16807620 bytes once compiled, the limit is 16777216";
+    assert!(errors[0].to_string().starts_with(expected), "{}", errors[0]);
+}

@@ -40,7 +40,7 @@ pub(super) struct Program {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
     /// Only where the text does.
-    TextStart,
+    OfText,
     /// At one of these ASCII characters, or, if so said, at any other character.
     At(Ascii, bool),
     /// Anywhere: it may be empty.
@@ -214,7 +214,7 @@ impl Compiler {
 /// Where a match of a program can start.
 fn start(code: &[Instruction], sets: &[Set]) -> Start {
     if beginnings(code, false).is_empty() {
-        return Start::TextStart;
+        return Start::OfText;
     }
     let (mut ascii, mut others) = (Ascii::default(), false);
     for beginning in beginnings(code, true) {

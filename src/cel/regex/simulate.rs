@@ -15,7 +15,7 @@ const BATCH: u32 = 2048;
 /// How many bytes that are passed over cost as much as an instruction.
 const PASSED_A_VISIT: usize = 4;
 /// What it costs to copy a thread's slots: so many instructions, and one for each two slots.
-const COPYING: u32 = 8;
+const COPYING: u32 = 16;
 /// The most slots that room is kept for from one match to the next.
 const MAX_KEPT: usize = 1 << 14;
 /// The length from which on a text is not matched: places in it are numbers of 32 bits.
@@ -196,7 +196,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
     /// The first place from this one on where a match may start, given that no thread is left.
     fn next_start(&mut self, at: usize) -> Result<Option<usize>, Exceeded> {
         match self.program.start {
-            Start::TextStart => Ok((at == 0).then_some(at)),
+            Start::OfText => Ok((at == 0).then_some(at)),
             Start::Anywhere => Ok(Some(at)),
             Start::At(ascii, others) => {
                 let rest = self.text.as_bytes().get(at..).unwrap_or_default();
@@ -211,7 +211,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
 
     fn may_start(&self, at: usize, character: Option<char>) -> bool {
         match self.program.start {
-            Start::TextStart => at == 0,
+            Start::OfText => at == 0,
             Start::Anywhere => true,
             Start::At(ascii, others) => {
                 character.is_some_and(|character| if character.is_ascii() { ascii.contains(u32::from(character)) } else { others })
