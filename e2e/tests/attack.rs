@@ -39,7 +39,7 @@ fn is_of(number: u8, finding: &Finding) -> bool {
         6 => (finding.rule, finding.reader) == ("changes", "httpd"),
         7 => (finding.rule, finding.reader) == ("changes", "trailers"),
         // Names that are one variable, also in trailers, and where their value is more than a word.
-        8 => ["CGI", "dropping", "replacing", "trailers", "JSON"].contains(&finding.reader),
+        8 => ["CGI", "dropping", "replacing", "trailers", "JSON", "list"].contains(&finding.reader),
         _ => false,
     }
 }

@@ -183,7 +183,7 @@ fn lowered_call(call: &CallExpr) -> Option<Test> {
         },
         ("startsWith", Some(target), [argument]) => Test::StartsWith(text(target)?, text(argument)?),
         ("endsWith", Some(target), [argument]) => Test::EndsWith(text(target)?, text(argument)?),
-        ("contains", Some(target), [argument]) => Test::Contains(text(target)?, text(argument)?),
+        ("@contains", Some(target), [argument]) => Test::Contains(text(target)?, text(argument)?),
         ("matches", Some(target), [pattern]) | ("matches", None, [target, pattern]) => {
             Test::Matches(text(target)?, pattern_index(pattern)?)
         }

@@ -55,13 +55,15 @@ pub(crate) fn begin() {
 /// Spends some steps; gives whether they were there to be spent.
 #[inline]
 pub(crate) fn spend(steps: u64) -> bool {
-    let spent = SPENT.get().saturating_add(steps);
-    SPENT.set(spent);
-    let enough = spent <= LIMIT.get();
-    if !enough {
-        breach();
+    let (spent, limit) = (SPENT.get().saturating_add(steps), LIMIT.get());
+    if spent <= limit {
+        SPENT.set(spent);
+        return true;
     }
-    enough
+    // What is not done is not paid for: other rules may still be asked.
+    SPENT.set(limit.saturating_add(1));
+    breach();
+    false
 }
 
 /// Spends what reading so many bytes costs; gives whether that was there to be spent.

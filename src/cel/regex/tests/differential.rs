@@ -173,7 +173,7 @@ fn agree(pattern: &str, texts: &[String]) {
         (ours, theirs) => panic!("{pattern}: {ours:?} here, {theirs:?} there"),
     };
     for text in texts {
-        meter::begin();
+        meter::begin_request();
         let groups = ours.captures(text).unwrap();
         let expected = theirs.captures(text);
         // Not its `is_match`: that passes over a character behind an empty match within it, so that it finds nothing
