@@ -7,7 +7,7 @@ mod lines;
 use crate::cel::guard::{self, Guard};
 use crate::cel::view::View;
 use crate::cel::{Expected, Expression, Phase, meter};
-use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, Mode, OnError};
+use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, MAX_ERRORS, Mode, OnError};
 use crate::outcome::{Denial, Reason};
 use crate::policy::Policy;
 use lines::Choices;
@@ -61,6 +61,9 @@ impl Rule {
     pub(crate) fn compile(policy: &str, config: &AuthorizationConfig, errors: &mut Vec<ConfigError>) -> Rule {
         let mut expressions = Vec::with_capacity(config.expressions.len());
         for expr in &config.expressions {
+            if errors.len() > MAX_ERRORS {
+                break;
+            }
             match Expression::compile(&expr.source, Phase::Request, Expected::Rule) {
                 Ok(expression) => expressions.push(expression),
                 Err(found) => errors.extend(found.into_iter().map(|error| ConfigError::of_expression(policy, expr, error))),

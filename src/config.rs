@@ -49,7 +49,7 @@ pub const MAX_ALL_HOSTS: usize = 100_000;
 /// The most bytes that all literal patterns together may take once compiled.
 pub const MAX_ALL_PATTERNS: usize = 16 << 20;
 /// So many errors are told of a configuration; beyond, only that there are more.
-pub const MAX_ERRORS: usize = 1_000;
+pub const MAX_ERRORS: usize = 10_000;
 
 /// A configuration of the right shape.
 #[derive(Debug, Clone, PartialEq, Eq)]

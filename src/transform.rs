@@ -6,7 +6,7 @@ mod explain;
 use std::borrow::Cow;
 
 use crate::cel::{Expected, Expression, Phase, meter};
-use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig};
+use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig, MAX_ERRORS};
 use crate::header_name::{is_token, is_value};
 use crate::outcome::Change;
 use crate::path::PathSafety;
@@ -43,6 +43,9 @@ impl HeaderRules {
         let mut values = |rules: &[HeaderValueConfig]| {
             let mut compiled = Vec::with_capacity(rules.len());
             for rule in rules {
+                if errors.len() > MAX_ERRORS {
+                    break;
+                }
                 match Expression::compile(&rule.value.source, phase, Expected::Header) {
                     Ok(value) => {
                         let name = rule.name.clone();

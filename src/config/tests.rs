@@ -245,8 +245,8 @@ fn of_many_errors_the_first_are_told() {
     let policies = format!(r#"{{"policies": [{}]}}"#, vec!["1"; 20_000].join(","));
     let errors = errors(&policies);
     assert_eq!(errors.len(), MAX_ERRORS + 1);
-    assert_eq!(errors[MAX_ERRORS - 1], "policies[999]: expected an object, got a number");
-    assert_eq!(errors[MAX_ERRORS], "there are more than 1000 errors: mend those that are told first");
+    assert_eq!(errors[MAX_ERRORS - 1], "policies[9999]: expected an object, got a number");
+    assert_eq!(errors[MAX_ERRORS], "there are more than 10000 errors: mend those that are told first");
     // And what they repeat of the configuration is short.
     let long = policy(&format!(r#""{}": 1, {RULE}"#, "a".repeat(100_000)));
     assert!(self::errors(&long).concat().len() < 1_000);
