@@ -5,6 +5,7 @@
 
 pub mod envoy;
 mod functions;
+pub mod search;
 
 use serde_json::{Value, json};
 

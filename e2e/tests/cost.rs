@@ -1,6 +1,7 @@
 //! What a request may cost a worker, whatever it is and whatever is loaded: instructions of the compiled module, the same in
 //! every run.
 
+use e2e::cost::search::search;
 use e2e::cost::{Cost, try_pair, worst_pairs};
 use e2e::envoy::filter_wasm;
 use e2e::host::Module;
@@ -45,4 +46,15 @@ fn no_rule_and_no_request_cost_more_than_the_bar() {
     let over: Vec<&Cost> =
         costs.iter().filter(|(bar, cost)| cost.instructions > *bar || cost.memory > MEMORY).map(|(_, cost)| cost).collect();
     assert!(over.is_empty(), "{over:#?}");
+}
+
+/// A short search, the same each time; `make bench ARGS=--worst` looks longer.
+#[test]
+fn a_search_finds_no_dearer_pair() {
+    let module = Module::load(filter_wasm()).expect("a filter: `make wasm` builds ours");
+    let found = search(&module, 20_261_127, 150);
+    assert!(found.len() > 5, "hardly anything was tried: {found:?}");
+    for cost in &found {
+        assert!(cost.instructions <= RULE && cost.memory <= MEMORY, "{cost:?}");
+    }
 }

@@ -11,6 +11,9 @@ use crate::ecds::PLUGIN;
 use crate::envoy::{Configuration, EnvoyProcess, Launch, workspace_root};
 use crate::ports;
 
+/// The waypoint's own identity, as Istio's filter chain writes it.
+const WAYPOINT: &str = "spiffe://cluster.local/ns/egress-direct/sa/egress";
+
 /// The name here of an Envoy's first thread, which loads configurations before the workers do.
 pub(super) const MAIN: &str = "main thread";
 
@@ -162,11 +165,18 @@ fn bootstrap(setup: &Setup<'_>, port: u16, admin_port: u16) -> Result<Value, Ben
         "name": "connect_authority",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
-            "on_request_headers": [{
-                "object_key": "io.istio.peer_principal",
-                "factory_key": "envoy.string",
-                "format_string": {"text_format_source": {"inline_string": setup.caller}},
-            }],
+            "on_request_headers": [
+                {
+                    "object_key": "io.istio.peer_principal",
+                    "factory_key": "envoy.string",
+                    "format_string": {"text_format_source": {"inline_string": setup.caller}},
+                },
+                {
+                    "object_key": "io.istio.local_principal",
+                    "factory_key": "envoy.string",
+                    "format_string": {"text_format_source": {"inline_string": WAYPOINT}},
+                },
+            ],
         },
     });
     let router = manager["http_filters"].as_array().and_then(|filters| filters.last().cloned()).unwrap_or_default();

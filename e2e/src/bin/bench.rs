@@ -70,6 +70,10 @@ fn worst() -> Result<(), String> {
     for cost in costs.iter().take(SHOWN) {
         println!("{:>12} {:>8.1?}  {}", cost.instructions, cost.took, cost.name);
     }
+    println!("Found by a search with the instructions as its feedback:");
+    for cost in cost::search::search(&module, 1, SEARCHED).iter().take(5) {
+        println!("{:>12} {:>8.1?}  {}", cost.instructions, cost.took, cost.name);
+    }
     println!("In a real Envoy, time beside the same request of which no rule is asked, and its status:");
     for took in cost::envoy::times(&pairs)?.iter().take(SHOWN) {
         println!("{:>8.1?} {}  {}", took.time, took.status, took.name);
@@ -77,5 +81,7 @@ fn worst() -> Result<(), String> {
     Ok(())
 }
 
+/// How many pairs the search tries.
+const SEARCHED: usize = 2_000;
 /// How many of them are shown.
 const SHOWN: usize = 20;
