@@ -117,7 +117,7 @@ fn of_many_policies(lines: usize, large: usize) -> Vec<Pair> {
     vec![
         pair("4,000 rules that search a text", policies(4_000, rule("request.headers['x'].contains('aab')"))),
         pair("4,000 rules that go through headers", policies(4_000, rule("request.headers.exists(h, h == 'x-nope')"))),
-        pair("4,000 rules that match a pattern", policies(4_000, rule("request.headers['x'].matches('a{1,200}b')"))),
+        pair("4,000 rules that match a pattern", policies(4_000, rule("request.headers['x'].matches('(a|aa)*b')"))),
         pair(
             "4,000 policies that change headers",
             policies(
