@@ -186,13 +186,13 @@ impl Engine {
             Ok(host) => &**host,
             Err(why) => return Err(Denial::bad_request(Reason::BadHost, why)),
         };
-        if let Some((reason, why)) = reading::objection(&facts.headers) {
-            return Err(Denial::bad_request(reason, why));
-        }
         let groups = self.index.groups(host);
         let path = facts.headers.first(b":path").unwrap_or_default();
         if let Some(why) = groups.path_safety().unwrap_or(self.path_safety).objection(path) {
             return Err(Denial::bad_request(Reason::PathUnsafe, why));
+        }
+        if let Some((reason, why)) = reading::objection(&facts.headers) {
+            return Err(Denial::bad_request(reason, why));
         }
         if self.host_binding == HostBinding::Strict
             && facts.destination().is_some_and(|destination| !destination::serves(destination, host))

@@ -80,7 +80,7 @@ pub(super) fn of_headers(lines: usize, large: usize) -> Vec<Pair> {
     // Every line of repeated headers, and every part of a joined one, with 64 expressions.
     let mut repeated = small("64 ways to choose lines, 64 expressions", "false");
     let expression =
-        format!("request.headers['a'] == 'x' && request.headers['b'] == 'x' && {} == 'y'", vec!["request.headers['x']"; 8].join(" + "));
+        format!("request.headers['a'] == 'x' && request.headers['b'] == 'x' && {} == 'y'", ["request.headers['x']"; 8].join(" + "));
     repeated.configuration = denying(&vec![expression.as_str(); 64]);
     repeated.headers = ["a", "b"].iter().flat_map(|name| (0..8).map(|n| ((*name).to_owned(), format!("x{n}")))).collect();
     repeated.headers.push(("x".to_owned(), "v".repeat(900)));

@@ -138,9 +138,8 @@ fn a_large_request_does_not_make_an_expression_take_all_memory() {
     let vm = Vm::new(&module, HostOptions { canary: false, ..HostOptions::default() }).expect("the filter starts");
     let rule = r#"request.headers.map(a, request.headers.map(b, request.path + "x")).size() > 0"#;
     assert!(vm.configure(configuration(&[rule.to_owned()], &["'-'".to_owned()]).to_string()).accepted);
-    let request = |path: &str| {
-        (0..40).fold(e2e::host::Request::new("GET", GITHUB, path), |request, index| request.header(format!("x-{index}"), "v"))
-    };
+    let request =
+        |path: &str| (0..40).fold(e2e::host::Request::new("GET", GITHUB, path), |request, index| request.header(format!("x-{index}"), "v"));
     let small = vm.stream(request("/")).run(e2e::host::Response::new(200));
     assert_eq!(small.local_response, None, "an ordinary request passes: {:?}", small.logs);
     let before = vm.usage().memory;

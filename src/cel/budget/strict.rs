@@ -46,10 +46,8 @@ pub(super) fn operator(call: &mut CallExpr) {
         (op::LOGICAL_AND | op::LOGICAL_OR, operands) => operands.iter_mut().for_each(|operand| expect(operand, "&&, ||", "bool")),
         (op::CONDITIONAL, [condition, _, _]) => expect(condition, "? :", "bool"),
         (op::IN, [_, container]) => expect(container, "in", "list map"),
-        (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [left, right]) => {
-            if may_be_any(left) || may_be_any(right) {
-                named(call, ORDER);
-            }
+        (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [left, right]) if may_be_any(left) || may_be_any(right) => {
+            named(call, ORDER);
         }
         (op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [_, _]) => named(call, CALCULATE),
         (op::NEGATE, [_]) => NEGATE.clone_into(&mut call.func_name),
