@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use e2e::envoy::{Waypoint, WaypointOptions};
 use e2e::hbone::HboneClient;
 use e2e::origin::{Mode, Origin};
@@ -212,7 +211,7 @@ fn findings() -> Vec<Finding> {
 
 async fn ask(client: &HboneClient, vip: &str, host: &str, asked: &Asked) -> Option<u16> {
     let tunnel = client.tunnel(vip).await.expect("a tunnel");
-    let (sender, connection) = h2::client::handshake::<_, Bytes>(tunnel.into_stream()).await.expect("HTTP/2 in the tunnel");
+    let (sender, connection) = h2::client::handshake(tunnel.into_stream()).await.expect("HTTP/2 in the tunnel");
     tokio::spawn(connection);
     let uri = Uri::builder().scheme("http").authority(host).path_and_query(asked.target).build().expect(asked.target);
     let method = Method::from_bytes(asked.method.as_bytes()).expect("a method");

@@ -8,6 +8,9 @@ use crate::header_name::is_token;
 /// capitals. Some origins (Werkzeug, Flask) take `delete` for DELETE, which a rule that names DELETE
 /// would not, so small letters are refused.
 pub(crate) fn objection(method: &[u8]) -> Option<&'static str> {
+    if !method.is_empty() && method.iter().all(u8::is_ascii_uppercase) {
+        return None;
+    }
     if method.iter().any(u8::is_ascii_lowercase) {
         return Some("small letters");
     }

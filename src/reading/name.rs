@@ -9,14 +9,27 @@ use crate::mends::{self, Mend};
 /// every character that is no letter or digit. The colon of pseudo-headers is no part of a name.
 #[inline(always)]
 pub(crate) fn fold(byte: u8) -> u8 {
-    match byte {
-        b'a'..=b'z' | b'0'..=b'9' | b':' => byte,
-        b'A'..=b'Z' => byte | 0x20,
-        b'-' | b'_' => b'-',
-        _ if mends::is_on(Mend::Separators) => b'-',
-        _ => byte,
+    if !mends::is_on(Mend::Separators) && !matches!(byte, b'-' | b'_') {
+        return byte.to_ascii_lowercase();
     }
+    // There is a place for every byte.
+    FOLDED.get(usize::from(byte)).copied().unwrap_or(byte)
 }
+
+/// Looked up, since this is asked of every header.
+static FOLDED: [u8; 256] = {
+    let mut table = [b'-'; 256];
+    let mut rest: &mut [u8] = &mut table;
+    let mut byte = 0_u8;
+    while let Some((place, after)) = rest.split_first_mut() {
+        if byte.is_ascii_alphanumeric() || byte == b':' {
+            *place = byte.to_ascii_lowercase();
+        }
+        byte = byte.wrapping_add(1);
+        rest = after;
+    }
+    table
+};
 
 /// Whether an origin may take one name for the other.
 #[inline]

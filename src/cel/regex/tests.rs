@@ -130,7 +130,7 @@ fn steps(run: impl FnOnce()) -> u64 {
     meter::begin_request();
     let before = meter::spent();
     run();
-    meter::spent() - before
+    meter::spent().saturating_sub(before)
 }
 
 #[test]
