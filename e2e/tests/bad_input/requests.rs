@@ -154,6 +154,10 @@ async fn methods_and_versions() {
         named("a TLS handshake", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec(), Envoy(400)),
         // Istio's listeners take it; an origin that does not switch answers as it would without.
         named("an upgrade to WebSocket", with(b"connection: upgrade\r\nupgrade: websocket\r\n"), Origin(200)),
+        named("an upgrade that names a header", with(b"connection: Upgrade, x-caller-identity\r\nupgrade: websocket\r\n"), Filter(400)),
+        named("an upgrade with two lines", with(b"connection: upgrade\r\nconnection: x-a\r\nupgrade: websocket\r\n"), Filter(400)),
+        named("an upgrade kept alive", with(b"connection: keep-alive, Upgrade\r\nupgrade: websocket\r\n"), Origin(200)),
+        named("a header that is named without an upgrade, which Envoy takes off", with(b"connection: x-a\r\n"), Origin(200)),
         named("an upgrade to HTTP/2, which Envoy takes off", with(b"connection: upgrade\r\nupgrade: h2c\r\n"), Origin(200)),
         named("another upgrade", with(b"connection: upgrade\r\nupgrade: tunnel/1\r\n"), Envoy(403)),
     ])

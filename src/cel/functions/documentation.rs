@@ -4,6 +4,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::{MACROS, Style, names, signatures};
+use crate::cel::types::{Object, Type};
 use crate::cel::view::View;
 use crate::cel::{Expected, ExprError, Expression, Phase, meter};
 use crate::config::IdentityConfig;
@@ -147,5 +148,24 @@ fn every_macro_has_its_row_and_every_row_its_macro() {
     }
     for name in documented {
         assert!(MACROS.contains(&name), "`{name}` is no macro");
+    }
+}
+
+/// The page says of every attribute where it comes from and who can set it.
+#[test]
+fn every_attribute_is_in_the_table_of_attributes() {
+    const READING: &str = include_str!("../../../docs/reading.md");
+    let table = READING.split("## Where attributes come from").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect();
+    for object in [Object::Source, Object::Identity, Object::Request, Object::Destination, Object::Response] {
+        for (field, kind) in object.fields() {
+            if matches!(kind, Type::Object(_)) {
+                continue;
+            }
+            // Of several in a row, those behind the first have the last part of their names alone.
+            let (whole, last) = (format!("`{}.{field}`", object.name()), format!("`.{field}`"));
+            let named = |row: &&str| row.contains(&whole) || (row.contains(&last) && row.contains(&format!("`{}.", object.name())));
+            assert!(rows.iter().any(|row| named(&row)), "{whole} is not in the table");
+        }
     }
 }
