@@ -144,7 +144,7 @@ fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Ve
         }
         Choices::Several(choices) => choices,
     };
-    of_choices(action, choices.iter().map(|choice| once(&view.at(&choice.lines, choice.cookies))))
+    of_choices(action, choices.iter().map(|choice| once(&view.at(&choice.lines, choice.cookies, choice.path.as_deref()))))
 }
 
 /// Asks an expression about one choice of lines; where there is no answer, the message says why.
@@ -193,6 +193,8 @@ pub(crate) fn judge(policies: &[Policy], candidates: &[u32], allows: bool, view:
     if !rules.any(Mode::Shadow) {
         return judgement;
     }
+    // What would be denied is looked at with steps of its own: it must not use up those of what is enforced.
+    let left = meter::begin_shadow();
     let errors = &mut judgement.errors;
     for (index, rule) in rules.of(Mode::Shadow, Action::Deny) {
         if denies(index, rule, view, errors) != Answer::No {
@@ -211,6 +213,7 @@ pub(crate) fn judge(policies: &[Policy], candidates: &[u32], allows: bool, view:
         judgement.shadow.extend(rules.of(Mode::Shadow, Action::Allow).map(|(index, _)| index));
     }
     judgement.shadow.sort_unstable();
+    meter::end_shadow(left);
     judgement
 }
 

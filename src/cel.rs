@@ -103,11 +103,13 @@ pub(crate) struct Uses {
     pub(crate) request_headers: HeadersRead,
     /// Whether it reads a cookie by its name.
     pub(crate) cookies: bool,
+    /// Whether it reads the path.
+    pub(crate) path: bool,
 }
 
 impl Default for Uses {
     fn default() -> Self {
-        Uses { reads: Reads::default(), request_headers: HeadersRead::Names(Vec::new()), cookies: false }
+        Uses { reads: Reads::default(), request_headers: HeadersRead::Names(Vec::new()), cookies: false, path: false }
     }
 }
 

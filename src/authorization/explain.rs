@@ -67,7 +67,7 @@ impl Rule {
         };
         let mut choices = Vec::new();
         let once = |reading: lines::Choice<'a>| {
-            let (answer, message) = ask_once(expression, &view.at(&reading.lines, reading.cookies));
+            let (answer, message) = ask_once(expression, &view.at(&reading.lines, reading.cookies, reading.path.as_deref()));
             choices.push((reading, answer, message));
             answer
         };
@@ -88,12 +88,14 @@ fn choice(whole: &Explainable, view: &View<'_>, reading: &lines::Choice<'_>, ans
     };
     let step = match message.as_deref() {
         Some(TOO_MANY) => Step { value, ..whole.not_needed() },
-        _ => whole.explain(&view.at(&reading.lines, reading.cookies), value),
+        _ => whole.explain(&view.at(&reading.lines, reading.cookies, reading.path.as_deref()), value),
     };
     let line = |line: &ChosenLine<'_>| Variable { name: line.name.to_string(), value: crate::cel::explain::of_bytes(line.value) };
     let cookies = reading.cookies.to_string();
     let cookies = (!cookies.is_empty()).then(|| Variable { name: "cookies".to_owned(), value: cookies });
-    Choice { lines: reading.lines.iter().map(line).chain(cookies).collect(), step }
+    let path =
+        reading.path.as_deref().map(|path| Variable { name: ":path".to_owned(), value: crate::cel::explain::of_bytes(path.as_bytes()) });
+    Choice { lines: reading.lines.iter().map(line).chain(cookies).chain(path).collect(), step }
 }
 
 impl From<Answer> for explain::Answer {

@@ -57,7 +57,7 @@ impl Scene<'_> {
         let of = |(name, index): &(&'_ str, usize)| plain.request_headers().values(name).nth(*index);
         let chosen: Vec<ChosenLine<'_>> =
             self.chosen.iter().filter_map(|chosen| Some(ChosenLine { name: chosen.0.into(), value: of(chosen)? })).collect();
-        let view = plain.at(&chosen, crate::reading::cookie::Reading::default());
+        let view = plain.at(&chosen, crate::reading::cookie::Reading::default(), None);
         run(&if phase == Phase::Response { view.with_response(&response) } else { view })
     }
 }
@@ -100,11 +100,9 @@ impl Agreement {
     }
 }
 
-/// Whether the lowered form's answer is the interpreter's. The two ask for the operands of some functions in another order:
-/// where one of these is missing and another cannot be read, only one form may come upon the latter.
+/// Whether the lowered form's answer is the interpreter's: both have the same value, or none.
 pub(crate) fn agree(ours: &Result<Vec<u8>, String>, theirs: &Result<Vec<u8>, String>) -> bool {
-    let unreadable = |one: &Result<Vec<u8>, String>| matches!(one, Err(message) if message == meter::UNREADABLE);
-    ours.as_ref().ok() == theirs.as_ref().ok() || unreadable(ours) || unreadable(theirs)
+    ours.as_ref().ok() == theirs.as_ref().ok()
 }
 
 /// What holds of a value: none does, where the request passed a limit or cannot be read.

@@ -27,6 +27,8 @@ const PART: i64 = 3;
 const LOWERED_A_STEP: u64 = 16;
 /// What a turn of a loop costs beside its parts.
 const TURN: i64 = 6;
+/// What an element of a list or map counts for beside its content, in bytes.
+const ELEMENT: usize = 64;
 /// How deep a value's size is counted; none that an expression makes is as deep.
 const MAX_NESTING: usize = 256;
 
@@ -78,7 +80,10 @@ impl Guard {
     fn expr(&mut self, node: &mut IdedExpr) {
         match &mut node.expr {
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => {}
-            Expr::Select(select) => self.expr(&mut select.operand),
+            Expr::Select(select) => {
+                self.expr(&mut select.operand);
+                strict::select(select);
+            }
             Expr::Call(call) => {
                 for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
                     self.expr(part);
@@ -118,8 +123,8 @@ impl Guard {
         }
         let looped = !self.accumulators.is_empty();
         if is_operator(&call.func_name) {
-            // What operators compare may be large, and in a loop they do so again and again.
-            if looped && matches!(call.func_name.as_str(), op::EQUALS | op::NOT_EQUALS | op::IN) {
+            // What operators compare may be large.
+            if matches!(call.func_name.as_str(), op::EQUALS | op::NOT_EQUALS | op::IN) {
                 call.args.iter_mut().filter(|part| may_be_large(part)).for_each(|part| wrap(part, READ, Some(64)));
             }
             strict::operator(call);
@@ -254,7 +259,7 @@ fn taken<'b, 'v, const N: usize>(arguments: Vec<CowVal<'b, 'v>>) -> Result<[CowV
 /// About how many bytes a value takes; a text that is borrowed counts as if it were copied.
 fn size(value: &(dyn Val + '_), nesting: usize) -> usize {
     let Some(nesting) = nesting.checked_sub(1) else { return usize::MAX };
-    let node = std::mem::size_of::<[usize; 4]>();
+    let node = ELEMENT;
     if let Some(text) = value.downcast_ref::<CelString<'_>>() {
         return text.inner().len();
     }

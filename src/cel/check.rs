@@ -184,6 +184,11 @@ impl Checker {
             return result;
         }
         let Some(target) = &call.target else {
+            if let ("size", [counted]) = (call.func_name.as_str(), call.args.as_slice())
+                && self.headers_operand(counted).is_some()
+            {
+                return Type::Int;
+            }
             let arguments: Vec<Type> = call.args.iter().map(|argument| self.expr(argument)).collect();
             return self.function(node, Style::Global, &call.func_name, &arguments);
         };
@@ -198,6 +203,9 @@ impl Checker {
         if let Some(headers) = self.headers_operand(node) {
             self.read_header(headers, None);
             return headers.view();
+        }
+        if call.func_name == "size" && call.args.is_empty() && self.headers_operand(target).is_some() {
+            return Type::Int;
         }
         self.uses.cookies |= call.func_name == "cookie";
         let headers = if call.func_name == "cookie" { self.headers_operand(target) } else { None };
@@ -229,7 +237,9 @@ impl Checker {
     }
 
     fn comprehension(&mut self, comprehension: &ComprehensionExpr) -> Type {
-        let range = self.expr(&comprehension.iter_range);
+        // A loop over the names of headers alone does not depend on which of their lines are looked at.
+        let names = if comprehension.iter_var2.is_none() { self.headers_operand(&comprehension.iter_range) } else { None };
+        let range = names.map_or_else(|| self.expr(&comprehension.iter_range), headers::Named::view);
         let (first, second) = match range {
             Type::List(element) if comprehension.iter_var2.is_some() => (Type::Int, *element),
             Type::List(element) => (*element, Type::Dyn),
@@ -344,6 +354,7 @@ impl Uses {
     }
 
     fn read_attribute(&mut self, of: Object, field: &str) {
+        self.path |= matches!((of, field), (Object::Request, "path" | "pathAndQuery"));
         let reads = match (of, field) {
             (Object::Request, "version") => Reads { version: true, ..Reads::default() },
             (Object::Request, "scheme") => Reads { scheme: true, ..Reads::default() },

@@ -64,12 +64,17 @@ fn is_key(attribute: TextAttribute) -> bool {
 
 /// Whether one of these settles its test for a request.
 pub(crate) fn settle(guards: &[Guard], view: &View<'_>) -> bool {
-    guards.iter().any(|guard| match guard.attribute.read(view) {
-        Ok(value) => !guard.values.iter().any(|wanted| match wanted {
-            Wanted::Exactly(text) => **text == *value,
-            Wanted::Prefix(text) => value.starts_with(&**text),
-        }),
-        Err(_) => false,
+    guards.iter().any(|guard| {
+        let fits = |value: &str| {
+            guard.values.iter().any(|wanted| match wanted {
+                Wanted::Exactly(text) => **text == *value,
+                Wanted::Prefix(text) => value.starts_with(&**text),
+            })
+        };
+        // In every reading of the path.
+        let other = if guard.attribute == TextAttribute::Path { view.other_path() } else { None };
+        let other_fits = other.is_some_and(|other| fits(other.split('?').next().unwrap_or_default()));
+        guard.attribute.read(view).is_ok_and(|value| !fits(value)) && !other_fits
     })
 }
 

@@ -43,6 +43,21 @@ pub(crate) fn begin_request() {
     begin();
 }
 
+/// Begins what is reported and not enforced, which has the steps of one rule; gives what the request has left.
+pub(crate) fn begin_shadow() -> u64 {
+    let left = LEFT.get().saturating_sub(SPENT.get());
+    LEFT.set(MAX_STEPS);
+    SPENT.set(0);
+    left
+}
+
+/// Goes on with what is enforced.
+pub(crate) fn end_shadow(left: u64) {
+    LEFT.set(left);
+    SPENT.set(0);
+    begin();
+}
+
 /// Begins a rule, or a header's value.
 pub(crate) fn begin() {
     let left = LEFT.get().saturating_sub(SPENT.get());

@@ -61,14 +61,11 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
                 Comparison::GreaterOrEqual => left >= right,
             }
         }
-        Test::StartsWith(value, prefix) => compare((value, prefix), expression, view, |value, prefix| value.starts_with(prefix))?,
-        Test::EndsWith(value, suffix) => compare((value, suffix), expression, view, |value, suffix| value.ends_with(suffix))?,
+        Test::StartsWith(value, prefix) => called((value, prefix), expression, view, |value, prefix| value.starts_with(prefix))?,
+        Test::EndsWith(value, suffix) => called((value, suffix), expression, view, |value, suffix| value.ends_with(suffix))?,
         Test::Contains(value, part) => {
-            let found = match (at_hand(value, view), at_hand(part, view)) {
-                (Some(value), Some(part)) => search::contains(value?, part?),
-                _ => search::contains(&of(value)?, &of(part)?),
-            };
-            found.ok_or_else(|| Failure::Interpreted(eval::EXCEEDED.to_owned()))?
+            let part = of(part)?;
+            search::contains(&of(value)?, &part).ok_or_else(|| Failure::Interpreted(eval::EXCEEDED.to_owned()))?
         }
         Test::In(value, list) => {
             let value = of(value)?;
@@ -104,6 +101,20 @@ fn compare<'p>(
         (Some(left), Some(right)) => Ok(holds(left?, right?)),
         _ => Ok(holds(&text(left, expression, view)?, &text(right, expression, view)?)),
     }
+}
+
+/// Whether something holds of a text and what a function is called on it with, which is asked for first.
+fn called<'p>(
+    (value, argument): (&'p Text, &'p Text),
+    expression: &'p Expression,
+    view: &'p View<'_>,
+    holds: impl Fn(&str, &str) -> bool,
+) -> Evaluated<'p, bool> {
+    if let (Text::Attribute(value), Text::Literal(argument)) = (value, argument) {
+        return Ok(holds(attribute(*value, view)?, argument));
+    }
+    let argument = text(argument, expression, view)?;
+    Ok(holds(&text(value, expression, view)?, &argument))
 }
 
 fn same(a: &str, b: &str) -> bool {

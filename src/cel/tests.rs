@@ -404,7 +404,12 @@ fn what_an_expression_reads_is_known() {
     );
     assert_eq!(uses(r#""a" in request.headers && has(request.headers.b)"#).request_headers, HeadersRead::Names(Vec::new()));
     assert_eq!(uses(r#"request.headers[request.method] == "a""#).request_headers, HeadersRead::All);
-    assert_eq!(uses(r#"request.headers.exists(n, n == "a")"#).request_headers, HeadersRead::All);
+    assert_eq!(
+        uses(r#"request.headers.exists(n, n == "a") && request.headers.size() > 1"#).request_headers,
+        HeadersRead::Names(Vec::new())
+    );
+    assert_eq!(uses(r#"request.headers.exists(n, v, v == "a")"#).request_headers, HeadersRead::All);
+    assert_eq!(uses(r#"request.headers.exists(n, request.headers[n] == "a")"#).request_headers, HeadersRead::All);
     for source in [
         r#"dyn(request).headers["a"] == "a""#,
         r#"[source, request].exists(r, r.headers["a"] == "a")"#,

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use crate::identity::peer::{Caller, Callers};
-use crate::reading::cookie;
 use crate::reading::name::{same_to_some_origin, usual_spelling};
+use crate::reading::{cookie, path};
 use crate::request::headers::Headers;
 use crate::request::{Facts, Property, address_and_port, host};
 
@@ -22,6 +22,10 @@ pub(crate) struct View<'a> {
     lines: &'a [ChosenLine<'a>],
     /// How cookies are read.
     cookies: cookie::Reading,
+    /// Whether the path has escapes at all, of which there may be two readings.
+    path_has_escapes: bool,
+    /// The path and query with the escapes undone that need not be, where that reading is looked at.
+    plain_path: Option<&'a str>,
     /// `request.host`, where it is known already.
     host: Option<&'a str>,
     parsed_host: OnceLock<Option<String>>,
@@ -38,30 +42,52 @@ impl<'a> View<'a> {
     /// A request as it came.
     pub(crate) fn new(facts: &'a Facts<'a>, callers: &'a Callers) -> Self {
         let (request, cookies) = (&facts.headers, cookie::Reading::default());
-        View { facts, callers, request, response: None, lines: &[], cookies, host: None, parsed_host: OnceLock::new() }
+        View {
+            facts,
+            callers,
+            request,
+            response: None,
+            lines: &[],
+            cookies,
+            path_has_escapes: false,
+            plain_path: None,
+            host: None,
+            parsed_host: OnceLock::new(),
+        }
     }
 
     /// The same, its host being known.
     pub(crate) fn with_host(self, host: &'a str) -> Self {
-        View { host: Some(host), ..self }
+        let path_has_escapes = self.line(b":path").is_some_and(|path| path.contains(&b'%'));
+        View { host: Some(host), path_has_escapes, ..self }
+    }
+
+    /// The other reading of the path, where there is one.
+    pub(crate) fn other_path(&self) -> Option<String> {
+        if self.path_has_escapes { path::plain(self.line(b":path")?) } else { None }
+    }
+
+    /// The path with its query, in the reading that is looked at.
+    pub(crate) fn path_and_query(&self) -> Option<&'a [u8]> {
+        self.plain_path.map(str::as_bytes).or_else(|| self.line(b":path"))
     }
 
     /// The same with the request's headers as they stand now.
     pub(crate) fn with_request(self, request: &'a Headers<'a>) -> Self {
-        View { request, host: None, parsed_host: OnceLock::new(), ..self }
+        View { request, host: None, plain_path: None, parsed_host: OnceLock::new(), ..self }
     }
 
     pub(crate) fn with_response(self, response: &'a Headers<'a>) -> Self {
         View { response: Some(response), ..self }
     }
 
-    /// The same request, other lines of its headers being looked at, or its cookies read otherwise.
-    pub(crate) fn at<'b>(&'b self, lines: &'b [ChosenLine<'b>], cookies: cookie::Reading) -> View<'b>
+    /// The same request, other lines of its headers being looked at, or its cookies or path read otherwise.
+    pub(crate) fn at<'b>(&'b self, lines: &'b [ChosenLine<'b>], cookies: cookie::Reading, plain_path: Option<&'b str>) -> View<'b>
     where
         'a: 'b,
     {
-        let View { facts, callers, request, response, host, .. } = *self;
-        View { facts, callers, request, response, lines, cookies, host, parsed_host: OnceLock::new() }
+        let View { facts, callers, request, response, host, path_has_escapes, .. } = *self;
+        View { facts, callers, request, response, lines, cookies, path_has_escapes, plain_path, host, parsed_host: OnceLock::new() }
     }
 
     pub(crate) fn caller(&self) -> &'a Caller {
@@ -134,6 +160,12 @@ impl<'a> HeadersView<'a> {
     /// How many lines there are to look through.
     pub(crate) fn line_count(&self) -> usize {
         self.headers.len()
+    }
+
+    /// How many bytes are compared where every line's name is looked for among all others.
+    pub(crate) fn comparing_all_names(&self) -> usize {
+        let bytes = self.headers.lines().fold(0_usize, |sum, (name, _)| sum.saturating_add(name.len()).saturating_add(8));
+        bytes.saturating_mul(self.headers.len())
     }
 
     /// The header's value: that of the chosen line, else of the first.

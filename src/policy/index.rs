@@ -170,12 +170,16 @@ impl Index {
     /// Finds the policies in scope that can matter to a request, in configuration order.
     pub(super) fn candidates(&self, groups: &Groups<'_>, view: &View<'_>, found: &mut Vec<u32>) {
         found.clear();
+        let other_path = view.other_path();
         for group in groups.iter() {
             merge(found, &group.always);
             for key in &group.keys {
                 match key.attribute.read(view) {
                     Ok(value) => {
                         self.look_up(group, key.attribute, value, found);
+                        if let (TextAttribute::Path, Some(other)) = (key.attribute, &other_path) {
+                            self.look_up(group, key.attribute, without_query(other), found);
+                        }
                     }
                     Err(_) => {
                         merge(found, &key.others);
@@ -204,6 +208,10 @@ impl Index {
             add(PREFIX, prefix);
         }
     }
+}
+
+fn without_query(path: &str) -> &str {
+    path.split_once('?').map_or(path, |(path, _)| path)
 }
 
 const EXACT: u64 = 0;

@@ -13,27 +13,42 @@ pub(crate) struct Reading {
     quotes: bool,
     /// Percent-decodes values (PHP, Node's `cookie`).
     escapes: bool,
+    /// Splits at blanks too (Python's `http.cookies`).
+    blanks: bool,
+    /// Takes what stands behind `j:` for JSON (Express), where that is a text.
+    json: bool,
+    /// Takes `+` for a blank (Rack).
+    pluses: bool,
 }
 
 impl Reading {
     /// The readings that may differ for these `Cookie` lines; the plain one first.
     pub(crate) fn all<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Reading> {
         let mut all = vec![Reading::default()];
-        let has = lines.flatten().fold((false, false, false), |has, byte| match byte {
-            b',' => (true, has.1, has.2),
-            b'"' => (has.0, true, has.2),
-            b'%' => (has.0, has.1, true),
-            _ => has,
-        });
-        let mut also = |may: bool, change: fn(Reading) -> Reading| {
-            if may {
-                let changed: Vec<Reading> = all.iter().copied().map(change).collect();
-                all.extend(changed);
+        let mut has = [false; 6];
+        for line in lines {
+            // A blank parts pairs to nobody where it stands behind a `;`.
+            let blank = line.split(|byte| *byte == b';').any(|pair| pair.trim_ascii().contains(&b' '));
+            let bytes: [&[u8]; 5] = [b",", b"\"", b"%", b"j:", b"+"];
+            for (has, wanted) in has.iter_mut().zip(bytes) {
+                *has |= line.windows(wanted.len()).any(|found| found == wanted);
             }
-        };
-        also(has.0, |reading| Reading { commas: true, ..reading });
-        also(has.1, |reading| Reading { quotes: true, ..reading });
-        also(has.2, |reading| Reading { escapes: true, ..reading });
+            has[5] |= blank;
+            // `j%3A` is `j:` once decoded.
+            has[3] |= has[2];
+        }
+        let changes: [fn(Reading) -> Reading; 6] = [
+            |reading| Reading { commas: true, ..reading },
+            |reading| Reading { quotes: true, ..reading },
+            |reading| Reading { escapes: true, ..reading },
+            |reading| Reading { json: true, ..reading },
+            |reading| Reading { pluses: true, ..reading },
+            |reading| Reading { blanks: true, ..reading },
+        ];
+        for (_, change) in has.into_iter().zip(changes).filter(|(has, _)| *has) {
+            let changed: Vec<Reading> = all.iter().copied().map(change).collect();
+            all.extend(changed);
+        }
         all
     }
 
@@ -44,8 +59,20 @@ impl Reading {
         {
             value = Cow::Owned(unescaped(rest.split_last().map_or(&[], |(_, inside)| inside)));
         }
+        if self.pluses {
+            value = Cow::Owned(value.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect());
+        }
         if self.escapes {
             value = Cow::Owned(crate::path::decode(&value));
+        }
+        if self.json
+            && let Some(json) = value.strip_prefix(b"j:")
+        {
+            match serde_json::from_slice::<String>(json) {
+                Ok(text) => value = Cow::Owned(text.into_bytes()),
+                // An object or a list is no text to anybody.
+                Err(_) => return std::str::from_utf8(&value).ok().map(str::to_owned),
+            }
         }
         // White space beyond ASCII's is taken off by origins that decode first (Python).
         std::str::from_utf8(&value).ok().map(|value| value.trim().to_owned())
@@ -54,7 +81,14 @@ impl Reading {
 
 impl fmt::Display for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [(self.commas, "split at commas"), (self.quotes, "without quotes"), (self.escapes, "percent-decoded")];
+        let parts = [
+            (self.commas, "split at commas"),
+            (self.blanks, "split at blanks"),
+            (self.quotes, "without quotes"),
+            (self.escapes, "percent-decoded"),
+            (self.json, "as JSON behind `j:`"),
+            (self.pluses, "`+` as a blank"),
+        ];
         let parts: Vec<&str> = parts.into_iter().filter(|(is, _)| *is).map(|(_, what)| what).collect();
         f.write_str(&parts.join(", "))
     }
@@ -69,17 +103,21 @@ pub(crate) enum Fault {
     NotUtf8,
     /// It is there twice, with two values: each origin has its own way to choose.
     TwoValues,
+    /// It is there under a name that only some origins take for the one asked for.
+    OtherName,
 }
 
 /// The value of the cookie of this name in these `Cookie` lines.
 pub(crate) fn find<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &str, reading: Reading) -> Result<String, Fault> {
     let mut found: Option<String> = None;
-    let ends = |byte: &u8| *byte == b';' || (reading.commas && *byte == b',');
+    let ends = |byte: &u8| *byte == b';' || (reading.commas && *byte == b',') || (reading.blanks && matches!(*byte, b' ' | b'\t'));
     for pair in lines.flat_map(|line| line.split(ends)) {
         let Some(equals) = pair.iter().position(|byte| *byte == b'=') else { continue };
         let (written, value) = pair.split_at_checked(equals).unwrap_or((pair, b""));
-        if !is_named(written, name) {
-            continue;
+        match is_named(written, name) {
+            None => continue,
+            Some(false) => return Err(Fault::OtherName),
+            Some(true) => {}
         }
         let value = reading.value(value.strip_prefix(b"=").unwrap_or(value)).ok_or(Fault::NotUtf8)?;
         if found.replace(value.clone()).is_some_and(|before| before != value) {
@@ -89,12 +127,24 @@ pub(crate) fn find<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &str, readin
     found.ok_or(Fault::Missing)
 }
 
-/// Whether an origin may take a name as it is written for the one asked for: PHP makes `_` of what
-/// no variable's name may have.
-fn is_named(written: &[u8], name: &str) -> bool {
-    let fold = |byte: &u8| if matches!(byte, b'.' | b' ' | b'[') { b'_' } else { *byte };
-    let written = written.trim_ascii();
-    written.len() == name.len() && written.iter().map(fold).eq(name.as_bytes().iter().map(fold))
+/// Whether a name as it is written is the one asked for: to every origin, or to some alone. PHP makes `_` of what no
+/// variable's name may have, and a list of `role[]`; ASP.NET does not mind the case of letters; older versions of PHP and
+/// Rack decode names.
+fn is_named(written: &[u8], name: &str) -> Option<bool> {
+    let (written, name) = (written.trim_ascii(), name.as_bytes());
+    let php = |byte: &u8| if matches!(byte, b'.' | b' ' | b'[') { b'_' } else { *byte };
+    if written.len() == name.len() && written.iter().map(php).eq(name.iter().map(php)) {
+        return Some(true);
+    }
+    // Most names differ in what they start with.
+    let starts = |byte: Option<&u8>| byte.map(u8::to_ascii_lowercase);
+    if !written.contains(&b'%') && starts(written.first()) != starts(name.first()) {
+        return None;
+    }
+    let decoded = crate::path::decode(written);
+    let whole = decoded.split(|byte| matches!(byte, b'[' | 0)).next().unwrap_or_default();
+    let fold = |byte: &u8| php(byte).to_ascii_lowercase();
+    whole.iter().map(fold).eq(name.iter().map(fold)).then_some(false)
 }
 
 /// What stands for itself behind a backslash, or is a byte in three octal digits.
@@ -131,10 +181,14 @@ mod tests {
 
     #[test]
     fn a_plain_cookie_has_one_reading() {
-        for cookies in ["role=admin", "a=b; role=admin;c", "role = admin", "x=1;\trole=admin", "role=admin; role=admin"] {
+        for cookies in ["role=admin", "a=b; role=admin;c", "x=1;\trole=admin", "role=admin; role=admin"] {
             assert_eq!(read(cookies.as_bytes()), [Ok("admin".to_owned())], "{cookies}");
         }
         assert_eq!(read(b"roles=admin; role"), [Err(Fault::Missing)]);
+        for cookies in ["Role=admin", "role[]=admin", "role[0]=admin", "x=1; ROLE=a", "rol%65=admin"] {
+            let read = read(cookies.as_bytes());
+            assert!(read.contains(&Err(Fault::OtherName)), "{cookies}: {read:?}");
+        }
         assert_eq!(read(b"role=a; role=b"), [Err(Fault::TwoValues)]);
         assert_eq!(read(b"role=admin; x=\xff"), [Ok("admin".to_owned())]);
         assert_eq!(read(b"role=admin\xff"), [Err(Fault::NotUtf8)]);
@@ -151,6 +205,11 @@ mod tests {
             r#"role="%61dmin""#,
             "a=b,role=admin",
             r#"a="b,role=%61dmin"#,
+            r#"role=j:"admin""#,
+            "role=j%3A%22admin%22",
+            "a=b role=admin",
+            "role=admin a=b",
+            r#"a="x y" role=%61dmin"#,
         ] {
             let read = read(cookies.as_bytes());
             assert!(read.contains(&Ok("admin".to_owned())), "{cookies}: {read:?}");

@@ -24,7 +24,7 @@ pub(crate) fn values(query: &[u8], name: &str, most: usize) -> Result<Vec<String
             continue;
         }
         // `q[]`, `Q` and what stands behind a `;` are `q` to some; the same pair can't be both.
-        if !is_it || pair.contains(&b';') {
+        if !is_it || pair.contains(&b';') || has_wide_escape(value) {
             return Err(Fault::Ambiguous);
         }
         if found.len() >= most {
@@ -38,17 +38,50 @@ pub(crate) fn values(query: &[u8], name: &str, most: usize) -> Result<Vec<String
 /// Whether some origin finds the name in a pair as it is written.
 ///
 /// `;` parts pairs to older readers (HTML 4.01, appendix B.2.2; Perl's CGI, Rack before 3). PHP takes
-/// `q[]` and `q[x]` for `q`, ends a name at a NUL, and makes `_` of `.` and blanks; ASP.NET does not
-/// mind the case of letters.
+/// `q[]` and `q[x]` for `q`, ends a name at a NUL, and makes `_` of `.` and blanks; Node's `qs` takes
+/// `[q]` for it; ASP.NET does not mind the case of letters, and reads `%u0071` as `q`.
 pub(crate) fn is_of(pair: &[u8], name: &str) -> bool {
     pair.split(|byte| *byte == b';').any(|part| {
-        let written = plus_decoded(halves(part).0);
-        folded(&written).eq(folded(name.as_bytes()))
+        let written = halves(part).0;
+        // Most names differ in what they start with, and are plain.
+        let plain = !written.iter().any(|byte| matches!(byte, b'%' | b'+' | b'[' | b' '));
+        let starts = |byte: Option<&u8>| byte.map(u8::to_ascii_lowercase);
+        if plain && starts(written.first()) != starts(name.as_bytes().first()) {
+            return false;
+        }
+        folded(&plus_decoded(written)).eq(folded(name.as_bytes()))
+            || (has_wide_escape(written) && folded(&plus_decoded(&narrowed(written))).eq(folded(name.as_bytes())))
     })
 }
 
+/// Whether a text has an escape of ASP's older form, `%uXXXX`.
+fn has_wide_escape(text: &[u8]) -> bool {
+    text.windows(6).any(|window| matches!(window, [b'%', b'u' | b'U', digits @ ..] if digits.iter().all(u8::is_ascii_hexdigit)))
+}
+
+/// The text with such escapes of ASCII's characters in the usual form.
+fn narrowed(text: &[u8]) -> Vec<u8> {
+    let mut narrow = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        match rest.split_first_chunk::<6>() {
+            Some(([b'%', b'u' | b'U', b'0', b'0', high, low], behind)) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                narrow.extend_from_slice(&[b'%', *high, *low]);
+                rest = behind;
+            }
+            _ => {
+                narrow.push(byte);
+                rest = after;
+            }
+        }
+    }
+    narrow
+}
+
 fn folded(name: &[u8]) -> impl Iterator<Item = u8> {
-    name.trim_ascii_start().split(|byte| matches!(byte, b'[' | 0)).next().unwrap_or_default().iter().map(|byte| match byte {
+    let name = name.trim_ascii_start();
+    let name = name.strip_prefix(b"[").unwrap_or(name);
+    name.split(|byte| matches!(byte, b'[' | b']' | 0)).next().unwrap_or_default().iter().map(|byte| match byte {
         b'.' | b' ' => b'_',
         _ => byte.to_ascii_lowercase(),
     })
@@ -90,7 +123,22 @@ mod tests {
 
     #[test]
     fn what_origins_do_not_agree_on_is_no_value() {
-        for query in ["x=1;q=admin", "q=1;x=2", "q=1;2", "q[]=admin", "q[a]=admin", "Q=admin", "q%00x=admin", "+q=admin", "%5B=1;q"] {
+        for query in [
+            "x=1;q=admin",
+            "q=1;x=2",
+            "q=1;2",
+            "q[]=admin",
+            "q[a]=admin",
+            "Q=admin",
+            "q%00x=admin",
+            "+q=admin",
+            "%5B=1;q",
+            "[q]=admin",
+            "%5Bq%5D=admin",
+            "[q]i=admin",
+            "%u0071=admin",
+            "q=%u0061dmin",
+        ] {
             assert_eq!(values(query.as_bytes(), "q", 64), Err(Fault::Ambiguous), "{query}");
         }
         assert_eq!(values(b"a.b=1", "a_b", 64), Err(Fault::Ambiguous));

@@ -11,6 +11,10 @@ pub(crate) fn has_blank_ends(value: &[u8]) -> bool {
     blank(value.first()) || blank(value.last())
 }
 
+/// The header in which scheme and token are parted by a blank (RFC 9110 section 11.4). A TAB is none there; origins that
+/// split at any white space find a token all the same, and a rule that splits at `" "` does not.
+pub(crate) const CREDENTIALS: &[u8] = b"authorization";
+
 /// The values that a line may have been made of, where Envoy keeps the header on one line: it joins
 /// a further line to the first with a comma, and the blanks around that line's value stay.
 ///

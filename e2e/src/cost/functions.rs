@@ -78,7 +78,7 @@ pub(super) fn of_headers(lines: usize, large: usize) -> Vec<Pair> {
         small("two loops over entries", "request.headers.exists(k, v, request.headers.exists(l, w, k + v == l + w + 'b'))"),
     ];
     // Every line of repeated headers, and every part of a joined one, with 64 expressions.
-    let mut repeated = small("64 ways to choose lines, 64 expressions", "false");
+    let mut repeated = small("many ways to choose lines, 64 expressions", "false");
     let expression =
         format!("request.headers['a'] == 'x' && request.headers['b'] == 'x' && {} == 'y'", ["request.headers['x']"; 8].join(" + "));
     repeated.configuration = denying(&vec![expression.as_str(); 64]);
@@ -95,7 +95,47 @@ pub(super) fn of_headers(lines: usize, large: usize) -> Vec<Pair> {
     query.path = format!("/?{}", "%61&".repeat(large / 4));
     query.headers.clear();
     pairs.push(query);
+    pairs.extend(of_names(lines, large));
     pairs.extend(of_many_policies(lines, large));
+    pairs
+}
+
+/// Names of one length that differ just before their end, so that comparing two of them reads all of both.
+fn of_names(lines: usize, large: usize) -> Vec<Pair> {
+    let length = large / lines;
+    let name = |index: usize| format!("x-{}{index:02}z", "a".repeat(length.saturating_sub(12)));
+    let headers: Vec<(String, String)> = (0..lines).map(|index| (name(index), "v".to_owned())).collect();
+    let expressions = [
+        "request.headers.exists(k, k == 'x-evil')",
+        "request.headers.exists(k, v, v == 'evil')",
+        "request.headers.exists(h, request.headers[h] == 'evil')",
+        "request.headers.exists(a, request.headers.exists(b, request.headers[a] == 'w' && request.headers[b] == 'w'))",
+        "'x-nope' in request.headers || request.headers.exists(k, k in request.headers && k == 'w')",
+    ];
+    let mut pairs = Vec::new();
+    for expression in expressions {
+        let mut one = looped(&format!("names that are nearly the same: {expression}"), expression, String::new());
+        one.headers.clone_from(&headers);
+        pairs.push(one);
+        let mut many = looped(&format!("64 times: {expression}"), expression, String::new());
+        many.configuration = denying(&[expression; 64]);
+        many.headers.clone_from(&headers);
+        pairs.push(many);
+        let policy = |index: usize| json!({"name": format!("p{index}"), "traffic": {"authorization": {"action": "Deny", "policy": {"matchExpressions": [expression]}}}});
+        let mut whole = looped(&format!("whole request: 200 rules, names nearly the same: {expression}"), expression, String::new());
+        whole.configuration = json!({"policies": (0..200).map(policy).collect::<Vec<_>>()});
+        whole.headers.clone_from(&headers);
+        pairs.push(whole);
+    }
+    let list = format!("[{}1]", "1,".repeat(900));
+    let map = format!("{{{}\"z\":1}}", (0..900).map(|index| format!("\"{index}\":1,")).collect::<String>());
+    pairs.push(looped(
+        "elements in two loops",
+        "cel.bind(y, json(request.headers['x']), request.headers.exists(g, request.headers.exists(h, h in y)))",
+        list,
+    ));
+    let compared = format!("cel.bind(y, json(request.headers['x']), {})", vec!["y != y"; 300].join(" || "));
+    pairs.push(looped("a map compared 300 times", &compared, map));
     pairs
 }
 

@@ -8,9 +8,9 @@
 
 use std::cmp::Ordering;
 
-use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
-use cel::common::types::{CelBool, CelString, DYN_TYPE, STRING_TYPE};
-use cel::common::value::CowVal;
+use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, operators as op};
+use cel::common::types::{CelBool, CelList, CelString, DYN_TYPE, STRING_TYPE};
+use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
 use super::{Evaluated, is_operator, taken};
@@ -20,6 +20,8 @@ use crate::cel::{env, functions, meter};
 const IS: &str = "@is";
 const CONVERT: &str = "@convert";
 const ORDER: &str = "@order";
+const EQUAL: &str = "@equal";
+const IN: &str = "@in";
 const CALCULATE: &str = "@calculate";
 const NEGATE: &str = "@negate";
 
@@ -45,15 +47,33 @@ pub(super) fn operator(call: &mut CallExpr) {
         (op::LOGICAL_NOT, [operand]) => expect(operand, "!", "bool"),
         (op::LOGICAL_AND | op::LOGICAL_OR, operands) => operands.iter_mut().for_each(|operand| expect(operand, "&&, ||", "bool")),
         (op::CONDITIONAL, [condition, _, _]) => expect(condition, "? :", "bool"),
-        (op::IN, [_, container]) => expect(container, "in", "list map"),
+        (op::IN, [element, container]) => {
+            expect(container, "in", "list map");
+            if may_be_any(element) {
+                IN.clone_into(&mut call.func_name);
+            }
+        }
+        // Of two values of unknown types the language itself says that they differ where their types do.
+        (op::EQUALS | op::NOT_EQUALS, [left, right]) if may_be_any(left) != may_be_any(right) => named(call, EQUAL),
         (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [left, right]) if may_be_any(left) || may_be_any(right) => {
             named(call, ORDER);
         }
+        (op::INDEX | op::OPT_INDEX, [container, _]) => expect(container, "[]", ELEMENTS),
+        (op::OPT_SELECT, [operand, _]) => expect(operand, ".?", FIELDS),
         (op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [_, _]) => named(call, CALCULATE),
         (op::NEGATE, [_]) => NEGATE.clone_into(&mut call.func_name),
         _ => {}
     }
 }
+
+/// Guards what a field is taken of. Nothing is there in what is null.
+pub(super) fn select(select: &mut SelectExpr) {
+    expect(&mut select.operand, ".", FIELDS);
+}
+
+/// What has fields, and what has elements or entries.
+const FIELDS: &str = "map null_type optional_type";
+const ELEMENTS: &str = "list map null_type optional_type";
 
 /// Guards the arguments of a function.
 pub(super) fn function(call: &mut CallExpr) {
@@ -103,7 +123,7 @@ fn may_be_any(node: &IdedExpr) -> bool {
             (op::INDEX, [container, _]) => !is_attribute(container),
             (super::ADD | CALCULATE, args) => args.iter().any(may_be_any),
             (super::MADE | super::READ | super::RANGE, args) => args.last().is_some_and(may_be_any),
-            (IS | ORDER | CONVERT, _) => false,
+            (IS | ORDER | EQUAL | IN | CONVERT, _) => false,
             (name, _) => !is_operator(name) && functions::may_give_anything(call.target.as_deref(), name),
         },
     }
@@ -123,6 +143,8 @@ pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload(IS, "strict_is", vec![STRING_TYPE, STRING_TYPE, DYN_TYPE], is)?;
     env.add_overload(CONVERT, "strict_convert", vec![STRING_TYPE, DYN_TYPE], convert)?;
     env.add_overload(ORDER, "strict_order", vec![STRING_TYPE, DYN_TYPE, DYN_TYPE], order)?;
+    env.add_overload(EQUAL, "strict_equal", vec![STRING_TYPE, DYN_TYPE, DYN_TYPE], equal)?;
+    env.add_overload(IN, "strict_in", vec![DYN_TYPE, DYN_TYPE], is_in)?;
     env.add_overload(CALCULATE, "strict_calculate", vec![STRING_TYPE, DYN_TYPE, DYN_TYPE], calculate)?;
     env.add_overload(NEGATE, "strict_negate", vec![DYN_TYPE], negate)
 }
@@ -156,6 +178,39 @@ fn order<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
         _ => order != Ordering::Less,
     };
     Ok(CowVal::owned(CelBool::from(holds)))
+}
+
+/// Whether two values can be compared: a caller who sends `"7"` for a 7, or a list of one, has sent what the rule cannot
+/// read, and an origin may. Anything may be asked whether it is null.
+fn are_comparable(left: &dyn Val, right: &dyn Val) -> bool {
+    let kind = |value: &dyn Val| match value.get_type().name() {
+        "int" | "uint" | "double" => "number".to_owned(),
+        other => other.to_owned(),
+    };
+    let (left, right) = (kind(left), kind(right));
+    left == right || left == NULL || right == NULL
+}
+
+const NULL: &str = "null_type";
+
+fn equal<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+    let [operator, left, right] = taken(arguments)?;
+    if !are_comparable(left.as_ref(), right.as_ref()) {
+        return Err(unfit(name(&operator)));
+    }
+    Ok(CowVal::owned(CelBool::from((left == right) == (name(&operator) == op::EQUALS))))
+}
+
+fn is_in<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+    let [element, container] = taken(arguments)?;
+    if let Some(list) = container.downcast_ref::<CelList<'v>>() {
+        let fits = |other: &Box<dyn Val + 'v>| are_comparable(element.as_ref(), other.as_ref());
+        if !list.inner().is_empty() && !list.inner().iter().any(fits) {
+            return Err(unfit("in"));
+        }
+    }
+    let container = container.as_container().ok_or_else(|| unfit("in"))?;
+    container.contains(element.as_ref()).map(|found| CowVal::owned(CelBool::from(found))).map_err(unreadable)
 }
 
 fn calculate<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {

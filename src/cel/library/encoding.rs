@@ -85,7 +85,8 @@ fn form_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
             return Err(too_large("form.decode"));
         }
         let (name, value) = (decode(name)?, decode(value)?);
-        match fields.iter_mut().find(|(known, _)| *known == name) {
+        match fields.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+            Some((known, _)) if *known != name => return Err(failed("form.decode", "a name twice, in other letters")),
             Some((_, values)) => values.push(value),
             None => fields.push((name, vec![value])),
         }

@@ -74,7 +74,7 @@ fn json_is_bounded() {
         (format!("\"{}\"", "a".repeat(64 * 1024 - 2)), true),
         (format!("\"{}\"", "a".repeat(64 * 1024 - 1)), false),
     ] {
-        let read = on(&[("x-json", text.as_bytes())], "json(request.headers['x-json']) != 'x'");
+        let read = on(&[("x-json", text.as_bytes())], "type(json(request.headers['x-json'])) != int");
         assert_eq!(read.is_ok(), fits, "{} bytes: {read:?}", text.len());
     }
     let deep = nested(32);
@@ -211,15 +211,15 @@ fn a_view_of_all_lines_does_not_depend_on_one() {
     for source in [
         "request.headers.join()['x-a'] == 'a'",
         "'b' in request.headers.split()['x-a']",
-        "request.headers.split().exists(n, n == 'a')",
+        "request.headers.raw().exists(n, n == 'a')",
         "request.headers.redacted().raw().a.size() == 1 && request.headers.join().redacted().a == ''",
         "request.headers.cookie('a') == 'b' && request.headers.redacted().cookie('a') == 'b'",
     ] {
         assert_eq!(read(source), HeadersRead::Names(Vec::new()), "{source}");
     }
     for source in [
-        "request.headers.raw().exists(n, n == 'a')",
-        "request.headers.redacted().exists(n, n == 'a')",
+        "request.headers.raw().exists(n, v, v == ['a'])",
+        "request.headers.redacted().exists(n, v, v == 'a')",
         "request.headers.merge({}).a == 'b'",
         "toJson(request.headers) == ''",
     ] {

@@ -12,10 +12,14 @@ use crate::cel::library::{Ask, MAX_PARTS, MAX_TEXT};
 use crate::cel::meter;
 use crate::cel::view::HeadersView;
 use crate::reading::cookie;
+use crate::reading::name::usual_spelling;
 use crate::request::inline;
 
 /// How many bytes of cookies are read in a step.
 const COOKIES_A_STEP: usize = 16;
+
+/// How many bytes of names are compared in a step.
+const COMPARED_A_STEP: usize = 96;
 
 /// What stands for a value that is a secret.
 const REDACTED: &str = "<redacted>";
@@ -78,7 +82,7 @@ impl<'a> HeadersValue<'a> {
 
     #[inline(never)]
     fn value(&self, name: &str) -> Result<Box<dyn Val + 'a>, ExecutionError> {
-        self.look_up()?;
+        self.look_up(name)?;
         if self.values == Values::Chosen {
             let found = self.text(name, self.headers.value(name).ok_or_else(|| ExecutionError::no_such_key(name))?)?;
             return Ok(Box::new(CelString::from(if self.hides(name) { REDACTED } else { found })));
@@ -100,9 +104,10 @@ impl<'a> HeadersValue<'a> {
         if list.len() > MAX_PARTS { Err(too_large()) } else { Ok(Box::new(CelList::from(list))) }
     }
 
-    /// Charges for going through the lines once.
-    fn look_up(&self) -> Result<(), ExecutionError> {
-        meter::read(self.headers.line_count().saturating_mul(8))
+    /// Charges for going through the lines once, each of which may have a name that is nearly this one.
+    fn look_up(&self, name: &str) -> Result<(), ExecutionError> {
+        let compared = self.headers.line_count().saturating_mul(name.len().saturating_add(8));
+        if meter::spend_on(compared, COMPARED_A_STEP) { Ok(()) } else { Err(meter::exceeded()) }
     }
 
     /// A line as text. One that cannot be read is there, so nothing may take it for one that is not.
@@ -130,8 +135,7 @@ impl<'a> HeadersValue<'a> {
     }
 
     fn hides(&self, name: &str) -> bool {
-        // As some origins read it, an underscore is a hyphen.
-        self.redacted && is_secret(&name.to_ascii_lowercase().replace('_', "-"))
+        self.redacted && is_secret(&usual_spelling(name).unwrap_or_else(|| name.to_owned()))
     }
 
     /// The value of a cookie. What cannot be read, and a cookie sent twice with two values, is an error that nothing
@@ -144,9 +148,9 @@ impl<'a> HeadersValue<'a> {
         let value = self.headers.cookie(name).map_err(|fault| match fault {
             cookie::Fault::Missing => ExecutionError::no_such_key(name),
             cookie::Fault::NotUtf8 => unreadable("cookie"),
-            cookie::Fault::TwoValues => {
+            cookie::Fault::TwoValues | cookie::Fault::OtherName => {
                 meter::breach();
-                ExecutionError::function_error("cookie", "sent twice with two values")
+                ExecutionError::function_error("cookie", "sent twice with two values, or under a name that some take for this one")
             }
         })?;
         Ok(CelString::from(if self.redacted { REDACTED.to_owned() } else { value }))
@@ -156,8 +160,7 @@ impl<'a> HeadersValue<'a> {
     fn names(&self) -> &[CelString<'a>] {
         self.names.get_or_init(|| {
             // Each is looked for among those before it.
-            let lines = self.headers.line_count();
-            meter::spend_on(lines.saturating_mul(lines).saturating_mul(4), meter::BYTES_A_STEP);
+            meter::spend_on(self.headers.comparing_all_names(), COMPARED_A_STEP);
             self.headers.names().into_iter().map(CelString::from).collect()
         })
     }
@@ -228,8 +231,9 @@ impl Val for HeadersValue<'_> {
 
 impl Container for HeadersValue<'_> {
     fn contains(&self, key: &dyn Val) -> Result<bool, ExecutionError> {
-        self.look_up()?;
-        Ok(self.headers.value(field_name(key)?).is_some())
+        let name = field_name(key)?;
+        self.look_up(name)?;
+        Ok(self.headers.value(name).is_some())
     }
 }
 

@@ -59,7 +59,7 @@ fn json_has_what_the_text_has() {
     assert_eq!(counts, [2, 6, 15, 3, 0].map(Some));
     let text = format!("{}{}", include_str!("check/broken.txt"), include_str!("check/odd.txt"));
     let diagnostics = report["diagnostics"].as_array().expect("a list");
-    assert_eq!(diagnostics.len(), 19);
+    assert_eq!(diagnostics.len(), 18);
     for found in diagnostics {
         let of = |name: &str| found[name].as_str().unwrap_or_default();
         let title = match found["policy"].as_str() {

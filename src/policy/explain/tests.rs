@@ -153,7 +153,7 @@ fn each_line_of_a_repeated_header_is_shown_up_to_the_one_that_settles_it() {
         let read = &choices[1].step.parts[0];
         assert_eq!((read.source.as_str(), &read.value), (r#"request.headers["x-role"]"#, &Shown::Known("\"admin\"".to_owned())));
     }
-    let many = Trial { headers: (0..65).map(|n| line(&n.to_string())).collect(), ..request() };
+    let many = Trial { headers: (0..513).map(|n| line(&n.to_string())).collect(), ..request() };
     let explanation = explain(json!([rule("p", "Deny", r#"request.headers["x-role"] == "admin""#)]), &many);
     let expression = &explanation.policies[0].rule.as_ref().unwrap().expressions[0];
     assert_eq!(expression.answer, Some(Answer::PassesLimit));

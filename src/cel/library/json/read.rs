@@ -3,7 +3,7 @@
 //! An object that has a field twice is refused: what reads it behind us might take the other one.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt};
@@ -95,8 +95,12 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Box<dyn Val>, A::Error> {
         let inside = self.inside()?;
         let mut map: HashMap<CelMapKey<'static>, Box<dyn Val>> = HashMap::new();
+        // Some readers (Go's, .NET's) do not mind the case of a field's name.
+        let mut folded: HashSet<String> = HashSet::new();
         while let Some(name) = fields.next_key::<String>()? {
-            if map.insert(CelMapKey::from(name), fields.next_value_seed(inside)?).is_some() {
+            let first = folded.insert(name.to_lowercase());
+            let value = fields.next_value_seed(inside)?;
+            if !first || map.insert(CelMapKey::from(name), value).is_some() {
                 meter::breach();
                 return Err(A::Error::custom("a field twice"));
             }
