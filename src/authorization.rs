@@ -306,6 +306,7 @@ pub enum Said {
 /// Asks one rule, whatever others say.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn ask_alone(rule: &Rule, view: &View<'_>) -> Said {
+    meter::begin_request();
     match asked(0, rule, view, &mut Vec::new()) {
         Answer::Yes => Said::Matched,
         Answer::No => Said::NotMatched,

@@ -138,7 +138,7 @@ impl Engine {
         meter::begin_request();
         let host = request_host(&facts.headers);
         let mut outcome = match self.admit(facts, &host) {
-            Ok((host, groups)) => self.judge(facts, host, &groups),
+            Ok(admitted) => self.judge(facts, &admitted),
             Err(denial) => Outcome::denied(denial, None),
         };
         if meter::is_request_exhausted() {
@@ -181,7 +181,7 @@ impl Engine {
     }
 
     /// Refuses what is refused whatever the rules say; else gives the request's host, and the groups of policies for it.
-    fn admit<'h>(&self, facts: &Facts<'_>, host: &'h Result<Cow<'_, str>, &'static str>) -> Result<(&'h str, Groups<'_>), Denial> {
+    fn admit<'h>(&self, facts: &Facts<'_>, host: &'h Result<Cow<'_, str>, &'static str>) -> Result<Admitted<'h, '_>, Denial> {
         let host = match host {
             Ok(host) => &**host,
             Err(why) => return Err(Denial::bad_request(Reason::BadHost, why)),
@@ -199,12 +199,13 @@ impl Engine {
         {
             return Err(Denial::forbidden(Reason::HostMismatch));
         }
-        Ok((host, groups))
+        Ok(Admitted { host, groups, path_has_escapes: path.contains(&b'%') })
     }
 
     /// What the policies say of a request, and do to it.
-    fn judge<'a>(&'a self, facts: &'a Facts<'a>, host: &str, groups: &Groups<'_>) -> Outcome<'a> {
-        let view = View::new(facts, &self.callers).with_host(host);
+    fn judge<'a>(&'a self, facts: &'a Facts<'a>, admitted: &Admitted<'_, '_>) -> Outcome<'a> {
+        let Admitted { host, groups, path_has_escapes } = admitted;
+        let view = View::new(facts, &self.callers).with_host(host, *path_has_escapes);
         let mut candidates = self.candidates.try_lock().map_or_else(|_| Vec::new(), |mut kept| std::mem::take(&mut *kept));
         self.index.candidates(groups, &view, &mut candidates);
         let Judgement { denial, policy, reason, shadow, errors } =
@@ -311,6 +312,15 @@ fn too_large_patterns(config: &PolicyConfig, bytes: usize) -> ConfigError {
         "the patterns of the policies up to this one take {bytes} bytes once compiled, the limit is {MAX_ALL_PATTERNS}: ask for less with `{{n,m}}`, or leave out the policies of hosts that this waypoint does not serve"
     );
     ConfigError { policy: Some(config.name.clone()), place: config.place.clone(), spot: Spot::Whole, message }
+}
+
+/// What is known of a request that is not refused whatever the rules say.
+#[derive(Debug)]
+struct Admitted<'h, 'g> {
+    host: &'h str,
+    /// The groups of policies for the host.
+    groups: Groups<'g>,
+    path_has_escapes: bool,
 }
 
 impl Policy {

@@ -19,7 +19,7 @@ impl Rule {
     /// Asks the rule as it is asked to decide, and says what each part of it is.
     pub(crate) fn explain(&self, config: &AuthorizationConfig, view: &View<'_>) -> explain::Rule {
         // All of the rule spends from one meter, so that it is asked before its parts are looked at.
-        meter::begin();
+        meter::begin_request();
         let mut asked = Vec::new();
         let answer = self.combined(self.expressions.iter().map(|expression| {
             let this = self.ask_each(expression, view);

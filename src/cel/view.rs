@@ -56,9 +56,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The same, its host being known.
-    pub(crate) fn with_host(self, host: &'a str) -> Self {
-        let path_has_escapes = self.line(b":path").is_some_and(|path| path.contains(&b'%'));
+    /// The same, its host being known, and whether its path has escapes.
+    pub(crate) fn with_host(self, host: &'a str, path_has_escapes: bool) -> Self {
         View { host: Some(host), path_has_escapes, ..self }
     }
 

@@ -1,6 +1,6 @@
 //! What each policy had to do with a request, whatever decided it: for tools that tell what tests have tried.
 
-use super::{Engine, Policy, request_host};
+use super::{Admitted, Engine, Policy, request_host};
 use crate::authorization;
 pub use crate::authorization::Said;
 use crate::cel::Expression;
@@ -63,8 +63,8 @@ impl Engine {
     #[must_use]
     pub fn parts(&self, facts: &Facts<'_>, response: &Headers<'_>) -> Vec<Part> {
         let host = request_host(&facts.headers);
-        let Ok((host, groups)) = self.admit(facts, &host) else { return Vec::new() };
-        let view = View::new(facts, &self.callers).with_host(host);
+        let Ok(Admitted { host, groups, path_has_escapes }) = self.admit(facts, &host) else { return Vec::new() };
+        let view = View::new(facts, &self.callers).with_host(host, path_has_escapes);
         let forwarded = self.decide(facts).denial.is_none();
         let mut sent = facts.headers.clone();
         let mut answered = response.clone();

@@ -123,7 +123,10 @@ impl<'a> Explaining<'a> {
         let (config, policy) = (self.config.policies.get(index)?, self.engine.policies.get(index)?);
         let rule = policy.rule.as_ref().zip(config.authorization.as_ref()).map(|(rule, config)| match self.refused_before_rules() {
             true => rule.unasked(config),
-            false => rule.explain(config, &View::new(self.facts, &self.engine.callers).with_host(host)),
+            false => {
+                let path = self.facts.headers.first(b":path").unwrap_or_default();
+                rule.explain(config, &View::new(self.facts, &self.engine.callers).with_host(host, path.contains(&b'%')))
+            }
         });
         Some(explain::Policy {
             name: config.name.clone(),

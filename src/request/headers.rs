@@ -18,7 +18,8 @@ pub struct Headers<'a> {
 }
 
 /// A name's kind, as a bit: the same for all names that an origin may take for one another.
-fn kind(name: &[u8]) -> u64 {
+#[inline(always)]
+pub(crate) fn kind(name: &[u8]) -> u64 {
     let fold = |byte: &u8| name::fold(*byte);
     let ends = name.first().map_or(0, fold).wrapping_mul(7) ^ name.last().map_or(0, fold).wrapping_mul(3);
     let length = u8::try_from(name.len() & 0xff).unwrap_or(0);
