@@ -93,6 +93,9 @@ fn findings() -> Vec<Finding> {
                 path("/zen?a=1;q=admin", 403),
                 path("/zen?q[]=admin", 403),
                 path("/zen?%71=admin", 403),
+                path("/zen?[q]=admin", 403),
+                path("/zen?Q=admin", 403),
+                path("/zen?q=%u0061dmin", 403),
             ],
         ),
         finding(
@@ -105,6 +108,10 @@ fn findings() -> Vec<Finding> {
                 get(&[("cookie", b"role=%61dmin")], 403),
                 get(&[("cookie", b"a=1,role=admin")], 403),
                 get(&[("cookie", b"role=a; role=b")], 403),
+                get(&[("cookie", b"Role=admin")], 403),
+                get(&[("cookie", b"role[]=admin")], 403),
+                get(&[("cookie", b"role=j:\"admin\"")], 403),
+                get(&[("cookie", b"a=b role=admin")], 403),
             ],
         ),
         finding(
@@ -131,6 +138,56 @@ fn findings() -> Vec<Finding> {
                 get(&[("x-age", b"99999999999999999999")], 403),
                 get(&[("x-j", br#"{"age": 7}"#)], 200),
                 get(&[("x-j", br#"{"age": "19"}"#)], 403),
+            ],
+        ),
+        finding(
+            "2: comparisons with what is of another type",
+            deny(
+                r#"default(json(request.headers["x-j"]).admin, false) == true || default(json(request.headers["x-j"]).u.role, "") == "a""#,
+            ),
+            vec![
+                get(&[], 200),
+                get(&[("x-j", br#"{"admin": false, "u": {"role": "b"}}"#)], 200),
+                get(&[("x-j", br#"{"admin": 1}"#)], 403),
+                get(&[("x-j", br#"{"admin": "true"}"#)], 403),
+                get(&[("x-j", br#"{"u": [{"role": "a"}]}"#)], 403),
+                get(&[("x-j", br#"{"admin": false, "Admin": true}"#)], 403),
+            ],
+        ),
+        finding(
+            "a browser, and loops over headers",
+            deny(r#"request.headers.exists(k, v, v.contains("evil")) || request.headers.exists(k, k.startsWith("x-internal-"))"#),
+            vec![
+                get(
+                    &[
+                        ("accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"),
+                        ("accept-encoding", b"gzip, deflate, br, zstd"),
+                        ("user-agent", b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0"),
+                    ],
+                    200,
+                ),
+                get(&[("accept", b"text/html,evil")], 403),
+                get(&[("x-internal-a", b"1")], 403),
+            ],
+        ),
+        finding(
+            "escapes that honest clients write",
+            deny(r#"request.path.endsWith(":delete") || request.path.startsWith("/@internal")"#),
+            vec![
+                path("/v1/a%3Ab", 200),
+                path("/a_1%7eb%2b1.deb", 200),
+                path("/v1/p:delete", 403),
+                path("/v1/p%3Adelete", 403),
+                path("/%40internal/x", 403),
+            ],
+        ),
+        finding(
+            "a TAB behind the scheme",
+            deny(r#"default(unvalidatedJwtPayload(request.headers.authorization.split(" ")[1]).role, "") == "admin""#),
+            vec![
+                get(&[], 200),
+                get(&[("authorization", b"Bearer eyJhbGciOiJub25lIn0.eyJyb2xlIjoiYWRtaW4ifQ.")], 403),
+                get(&[("authorization", b"Bearer\teyJhbGciOiJub25lIn0.eyJyb2xlIjoiYWRtaW4ifQ.")], 400),
             ],
         ),
         finding(

@@ -204,8 +204,8 @@ fn equal<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
 fn is_in<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [element, container] = taken(arguments)?;
     if let Some(list) = container.downcast_ref::<CelList<'v>>() {
-        let fits = |other: &Box<dyn Val + 'v>| are_comparable(element.as_ref(), other.as_ref());
-        if !list.inner().is_empty() && !list.inner().iter().any(fits) {
+        let mut others = list.inner().iter();
+        if !list.inner().is_empty() && !others.any(|other| are_comparable(element.as_ref(), other.as_ref())) {
             return Err(unfit("in"));
         }
     }
