@@ -105,11 +105,13 @@ pub(crate) struct Uses {
     pub(crate) cookies: bool,
     /// Whether it reads the path.
     pub(crate) path: bool,
+    /// Whether it may name an escape, so that it speaks of the path as it came.
+    pub(crate) escapes: bool,
 }
 
 impl Default for Uses {
     fn default() -> Self {
-        Uses { reads: Reads::default(), request_headers: HeadersRead::Names(Vec::new()), cookies: false, path: false }
+        Uses { reads: Reads::default(), request_headers: HeadersRead::Names(Vec::new()), cookies: false, path: false, escapes: false }
     }
 }
 
@@ -177,7 +179,8 @@ impl Expression {
                 ),
             };
             let weight = budget::weight(&root, code.is_interpreted());
-            return Ok(Expression { code, patterns, env, uses: checked.uses, weight });
+            let uses = Uses { escapes: source.contains('%'), ..checked.uses };
+            return Ok(Expression { code, patterns, env, uses, weight });
         }
         let mut errors: Vec<ExprError> = mistakes
             .into_iter()

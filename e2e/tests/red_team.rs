@@ -195,6 +195,16 @@ fn findings() -> Vec<Finding> {
             ],
         ),
         finding(
+            "an Allow that names an escape",
+            rule("Allow", r#"request.path.startsWith("/model/arn%3Aaws") || request.path == "/v1/p:read""#),
+            vec![path("/model/arn%3Aaws%3Ax/invoke", 200), path("/model/other", 403), path("/v1/p:read", 200)],
+        ),
+        finding(
+            "an Allow of what is not named",
+            rule("Allow", r#"!request.path.endsWith(":delete")"#),
+            vec![path("/v1/p", 200), path("/v1/p:delete", 403), path("/v1/p%3Adelete", 403)],
+        ),
+        finding(
             "a TAB behind the scheme",
             deny(r#"default(unvalidatedJwtPayload(request.headers.authorization.split(" ")[1]).role, "") == "admin""#),
             vec![

@@ -41,7 +41,9 @@ impl<'a> Choices<'a> {
     /// The choices among what an expression reads.
     pub(super) fn of(uses: &'a Uses, action: Action, view: &View<'a>) -> Choices<'a> {
         let read = &uses.request_headers;
-        let path = if uses.path { view.other_path() } else { None };
+        // An Allow that names `%3A` means what came, and would not hold of the other reading.
+        let both = uses.path && (action == Action::Deny || !uses.escapes);
+        let path = if both { view.other_path() } else { None };
         if path.is_none() && !uses.cookies && matches!(read, HeadersRead::Names(names) if names.is_empty()) {
             return Choices::One;
         }
