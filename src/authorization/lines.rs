@@ -2,7 +2,7 @@
 //! origin reads them, so that no rule is dodged by sending what the origin reads in another way.
 
 use std::borrow::Cow;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::cel::view::{ChosenLine, View};
 use crate::cel::{HeadersRead, Uses, meter};
@@ -13,6 +13,8 @@ use crate::request::inline;
 
 /// The most readings that a rule is asked about; a request with more errs. Each costs what asking the rule costs.
 pub(super) const MAX_CHOICES: usize = 512;
+/// How many bytes of cookies are looked through in a step.
+const COOKIES_A_STEP: usize = 8;
 /// How many bytes of names are compared in a step.
 const COMPARED_A_STEP: usize = 96;
 
@@ -23,7 +25,7 @@ pub(super) struct Choice<'a> {
     pub(super) lines: Vec<ChosenLine<'a>>,
     pub(super) cookies: cookie::Reading,
     /// The path and query in another reading than as they came.
-    pub(super) path: Option<Rc<str>>,
+    pub(super) path: Option<Arc<str>>,
 }
 
 /// What a rule is asked about.
@@ -72,7 +74,14 @@ impl<'a> Choices<'a> {
                 headers.names().into_iter().for_each(consider);
             }
         }
-        let cookies = if uses.cookies { cookie::Reading::all(headers.values("cookie")) } else { Vec::new() };
+        let mut cookies = Vec::new();
+        if uses.cookies {
+            let length = headers.values("cookie").fold(0_usize, |sum, line| sum.saturating_add(line.len()));
+            if !meter::spend_on(length, COOKIES_A_STEP) {
+                return Choices::TooMany;
+            }
+            cookies = cookie::Reading::all(headers.values("cookie"));
+        }
         if repeated.is_empty() && cookies.len() < 2 && path.is_none() {
             return Choices::One;
         }
@@ -82,8 +91,7 @@ impl<'a> Choices<'a> {
             choices.push(Choice::default());
         }
         if let Some(path) = path {
-            let path: Rc<str> = path.into();
-            let others: Vec<Choice<'a>> = choices.iter().map(|choice| Choice { path: Some(Rc::clone(&path)), ..choice.clone() }).collect();
+            let others: Vec<Choice<'a>> = choices.iter().map(|choice| Choice { path: Some(Arc::clone(path)), ..choice.clone() }).collect();
             choices.extend(others);
         }
         let together = |chosen: &Choice<'a>, name: &Cow<'a, str>, value: &'a [u8]| {

@@ -408,7 +408,20 @@ fn what_an_expression_reads_is_known() {
         uses(r#"request.headers.exists(n, n == "a") && request.headers.size() > 1"#).request_headers,
         HeadersRead::Names(Vec::new())
     );
-    assert_eq!(uses(r#"request.headers.exists(n, v, v == "a")"#).request_headers, HeadersRead::All);
+    for source in [
+        r#"request.headers.exists(n, v, v == "a")"#,
+        r#"request.headers.filterKeys(n, true).exists(n, v, v == "a")"#,
+        r#"request.headers.removeKeys(n, false)["a"] == "b""#,
+        r#"request.headers.mapValues(v, v + "!").size() == 1"#,
+        r#"request.headers.transformMap(n, v, v).size() == 1"#,
+        r#"request.headers.transformList(n, v, v).size() == 1"#,
+        r#"[request.headers].exists(h, h["a"] == "b")"#,
+        r#"request.headers.merge({"a": "b"}).a == "b""#,
+        r#"request.headers.map(n, request.headers[n]).size() == 1"#,
+        r#"request.headers.redacted().map(n, request.headers.redacted()[n]).size() == 1"#,
+    ] {
+        assert_eq!(uses(source).request_headers, HeadersRead::All, "{source}");
+    }
     assert_eq!(uses(r#"request.headers.exists(n, request.headers[n] == "a")"#).request_headers, HeadersRead::All);
     for source in [
         r#"dyn(request).headers["a"] == "a""#,

@@ -1,7 +1,7 @@
 //! A request as expressions see it.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::identity::peer::{Caller, Callers};
 use crate::reading::name::{same_to_some_origin, usual_spelling};
@@ -26,6 +26,8 @@ pub(crate) struct View<'a> {
     path_has_escapes: bool,
     /// The path and query with the escapes undone that need not be, where that reading is looked at.
     plain_path: Option<&'a str>,
+    /// That reading of a path, made once for all rules.
+    other_path: OnceLock<Option<Arc<str>>>,
     /// `request.host`, where it is known already.
     host: Option<&'a str>,
     parsed_host: OnceLock<Option<String>>,
@@ -51,6 +53,7 @@ impl<'a> View<'a> {
             cookies,
             path_has_escapes: false,
             plain_path: None,
+            other_path: OnceLock::new(),
             host: None,
             parsed_host: OnceLock::new(),
         }
@@ -62,8 +65,12 @@ impl<'a> View<'a> {
     }
 
     /// The other reading of the path, where there is one.
-    pub(crate) fn other_path(&self) -> Option<String> {
-        if self.path_has_escapes { path::plain(self.line(b":path")?) } else { None }
+    pub(crate) fn other_path(&self) -> Option<&Arc<str>> {
+        if !self.path_has_escapes {
+            return None;
+        }
+        let plain = || path::plain(self.line(b":path")?).map(Arc::from);
+        self.other_path.get_or_init(plain).as_ref()
     }
 
     /// The path with its query, in the reading that is looked at.
@@ -86,7 +93,8 @@ impl<'a> View<'a> {
         'a: 'b,
     {
         let View { facts, callers, request, response, host, path_has_escapes, .. } = *self;
-        View { facts, callers, request, response, lines, cookies, path_has_escapes, plain_path, host, parsed_host: OnceLock::new() }
+        let (other_path, parsed_host) = (OnceLock::new(), OnceLock::new());
+        View { facts, callers, request, response, lines, cookies, path_has_escapes, plain_path, other_path, host, parsed_host }
     }
 
     pub(crate) fn caller(&self) -> &'a Caller {

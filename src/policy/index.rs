@@ -177,7 +177,7 @@ impl Index {
                 match key.attribute.read(view) {
                     Ok(value) => {
                         self.look_up(group, key.attribute, value, found);
-                        if let (TextAttribute::Path, Some(other)) = (key.attribute, &other_path) {
+                        if let (TextAttribute::Path, Some(other)) = (key.attribute, other_path) {
                             self.look_up(group, key.attribute, without_query(other), found);
                         }
                     }

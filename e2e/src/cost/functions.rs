@@ -91,6 +91,20 @@ pub(super) fn of_headers(lines: usize, large: usize) -> Vec<Pair> {
     let mut cookies = small("cookies in eight readings", &vec!["default(request.headers.cookie('a'), '') == 'b'"; 80].join(" || "));
     cookies.headers = vec![("cookie".to_owned(), "b=\"%61,\";".repeat(large / 9))];
     pairs.push(cookies);
+    let mut many = cookies.clone();
+    many.name = "cookies, 64 expressions".to_owned();
+    many.configuration = denying(&["default(request.headers.cookie('a'), '') == 'b'"; 64]);
+    many.headers = vec![("cookie".to_owned(), "b=\"%61,j:+ x\";".repeat(large / 15))];
+    pairs.push(many);
+    let mut escaped = small("whole request: 4,000 rules over a path of escapes", "false");
+    let policy = |index: usize| {
+        let rule = json!({"action": "Deny", "policy": {"matchExpressions": [format!("request.path == '/x{index}' || request.path.endsWith(':x')")]}});
+        json!({"name": format!("p{index}"), "traffic": {"authorization": rule}})
+    };
+    escaped.configuration = json!({"policies": (0..4_000).map(policy).collect::<Vec<_>>()});
+    escaped.path = format!("/{}", "%3A".repeat(large / 3));
+    escaped.headers.clear();
+    pairs.push(escaped);
     let mut query = small("a query of many pairs", &vec!["default(request.pathAndQuery.query('q'), []) == ['b']"; 70].join(" || "));
     query.path = format!("/?{}", "%61&".repeat(large / 4));
     query.headers.clear();
