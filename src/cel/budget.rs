@@ -28,7 +28,7 @@ const LOWERED_A_STEP: u64 = 16;
 /// What a turn of a loop costs beside its parts.
 const TURN: i64 = 6;
 /// What an element of a list or map counts for beside its content, in bytes.
-const ELEMENT: usize = 64;
+const ELEMENT: usize = 192;
 /// How deep a value's size is counted; none that an expression makes is as deep.
 const MAX_NESTING: usize = 256;
 
@@ -179,7 +179,9 @@ fn may_be_large(node: &IdedExpr) -> bool {
         Expr::Ident(name) => !name.starts_with('@'),
         Expr::Select(select) => !select.test,
         Expr::Call(call) => !is_operator(&call.func_name) || matches!(call.func_name.as_str(), op::INDEX | op::CONDITIONAL),
-        Expr::Comprehension(_) | Expr::List(_) | Expr::Map(_) => true,
+        // Literals in a list are parts of it.
+        Expr::List(list) => !list.elements.iter().all(|element| matches!(element.expr, Expr::Literal(_))),
+        Expr::Comprehension(_) | Expr::Map(_) => true,
         Expr::Unspecified | Expr::Literal(_) | Expr::Struct(_) => false,
     }
 }
@@ -271,7 +273,10 @@ fn size(value: &(dyn Val + '_), nesting: usize) -> usize {
         return list.inner().iter().map(|element| size(element.as_ref(), nesting)).fold(node, all);
     }
     if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
-        return map.inner().iter().flat_map(|(key, value)| [size(key.inner(), nesting), size(value.as_ref(), nesting)]).fold(node, all);
+        // Two maps are compared by looking for each key among all keys.
+        let pairs = map.inner().len().saturating_mul(map.inner().len()) / 3;
+        let parts = map.inner().iter().flat_map(|(key, value)| [size(key.inner(), nesting), size(value.as_ref(), nesting)]);
+        return parts.fold(node.saturating_add(pairs), all);
     }
     if let Some(optional) = value.downcast_ref::<CelOptional<'_>>() {
         return optional.inner().map_or(0, |inner| size(inner, nesting));
