@@ -144,7 +144,7 @@ fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Ve
         }
         Choices::Several(choices) => choices,
     };
-    of_choices(action, choices.iter().map(|choice| once(&view.at(&choice.lines, choice.cookies, choice.path.as_deref()))))
+    of_choices(action, choices.iter().map(|choice| of_part(once(&view.at(&choice.lines, choice.cookies, choice.path.as_deref())), choice)))
 }
 
 /// Asks an expression about one choice of lines; where there is no answer, the message says why.
@@ -159,6 +159,11 @@ fn ask_once(expression: &Expression, view: &View<'_>) -> (Answer, Option<String>
         Some(breach) => (Answer::NotAsked, message.or_else(|| Some(breach.to_owned()))),
         None => (answer, message),
     }
+}
+
+/// What is missing in a part of a line is missing because of where it was cut: that is no error of the rule.
+fn of_part(answer: Answer, choice: &lines::Choice<'_>) -> Answer {
+    if answer == Answer::Error && choice.is_part { Answer::No } else { answer }
 }
 
 /// What the answers about each choice of lines come to.

@@ -103,6 +103,8 @@ pub(crate) struct Uses {
     pub(crate) request_headers: HeadersRead,
     /// Whether it reads a cookie by its name.
     pub(crate) cookies: bool,
+    /// Which cookies; none where that is known only at a request.
+    pub(crate) cookie_names: Option<Vec<String>>,
     /// Whether it reads the path.
     pub(crate) path: bool,
     /// Whether it may name an escape, so that it speaks of the path as it came.
@@ -111,7 +113,14 @@ pub(crate) struct Uses {
 
 impl Default for Uses {
     fn default() -> Self {
-        Uses { reads: Reads::default(), request_headers: HeadersRead::Names(Vec::new()), cookies: false, path: false, escapes: false }
+        Uses {
+            reads: Reads::default(),
+            request_headers: HeadersRead::Names(Vec::new()),
+            cookies: false,
+            cookie_names: Some(Vec::new()),
+            path: false,
+            escapes: false,
+        }
     }
 }
 
@@ -179,7 +188,7 @@ impl Expression {
                 ),
             };
             let weight = budget::weight(&root, code.is_interpreted());
-            let uses = Uses { escapes: source.contains('%'), ..checked.uses };
+            let uses = Uses { escapes: names_escape(&root), ..checked.uses };
             return Ok(Expression { code, patterns, env, uses, weight });
         }
         let mut errors: Vec<ExprError> = mistakes
@@ -246,6 +255,12 @@ impl Expression {
             Code::Rule(_) => Err("not a header's value".to_owned()),
         }
     }
+}
+
+/// Whether a text in an expression has an escape that a path's other reading undoes.
+fn names_escape(node: &IdedExpr) -> bool {
+    check::string_literal(node).is_some_and(|text| crate::reading::path::plain(text.as_bytes()).is_some())
+        || limits::children(node).into_iter().any(names_escape)
 }
 
 fn parse(source: &str) -> Result<(IdedExpr, Places), Vec<ExprError>> {

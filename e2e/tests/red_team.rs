@@ -125,6 +125,7 @@ fn findings() -> Vec<Finding> {
                 get(&[("cookie", b"role[]=admin")], 403),
                 get(&[("cookie", b"role=j:\"admin\"")], 403),
                 get(&[("cookie", b"a=b role=admin")], 403),
+                get(&[("cookie", b"a=b\trole=admin")], 403),
             ],
         ),
         finding(
@@ -165,6 +166,47 @@ fn findings() -> Vec<Finding> {
                 get(&[("x-j", br#"{"admin": "true"}"#)], 403),
                 get(&[("x-j", br#"{"u": [{"role": "a"}]}"#)], 403),
                 get(&[("x-j", br#"{"admin": false, "Admin": true}"#)], 403),
+            ],
+        ),
+        finding(
+            "2: lists, loops and elements",
+            json!({"authorization": {"action": "Deny", "match": "Any", "policy": {"matchExpressions": [
+                r#"default(json(request.headers["x-j"]).roles.exists(r, r == "admin"), false)"#,
+                r#"default(json(request.headers["x-j"]).role in ["admin", "root"], false)"#,
+            ]}}}),
+            vec![
+                get(&[], 200),
+                get(&[("x-j", br#"{"roles": ["user"], "role": "user"}"#)], 200),
+                get(&[("x-j", br#"{"roles": ["admin"]}"#)], 403),
+                get(&[("x-j", br#"{"roles": "admin"}"#)], 403),
+                get(&[("x-j", br#"{"role": ["admin"]}"#)], 403),
+            ],
+        ),
+        finding(
+            "a browser's cookies",
+            deny(r#"request.headers["accept"].startsWith("text/evil") || default(request.headers.cookie("session"), "") == "stolen""#),
+            vec![get(
+                &[
+                    ("accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"),
+                    ("cookie", b"_ga=GA1.2.3; prefs={\"theme\": \"dark\", \"n\": 1}; consent=a%3Ab+c; session=abc"),
+                ],
+                200,
+            )],
+        ),
+        finding(
+            "a part of a line that has no such element",
+            deny(r#"has(request.headers.authorization) && request.headers.authorization.split(" ")[1] == "revoked""#),
+            vec![
+                get(&[("authorization", b"AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c")], 200),
+                get(&[("authorization", b"Bearer revoked")], 403),
+            ],
+        ),
+        finding(
+            "parts of lines beside other readings",
+            deny(r#"request.headers.exists(k, request.headers[k] == "evil") && request.path.endsWith(":delete")"#),
+            vec![
+                asked("GET", "/v1/p%3Adelete", &[("user-agent", b"a,good")], 200),
+                asked("GET", "/v1/p%3Adelete", &[("user-agent", b"a,evil")], 403),
             ],
         ),
         finding(

@@ -1,7 +1,7 @@
 //! What a rule says of a request, expression by expression and line by line.
 
 use super::lines::{self, Choices};
-use super::{Answer, Rule, TOO_MANY, ask_once, of_choices};
+use super::{Answer, Rule, TOO_MANY, ask_once, of_choices, of_part};
 use crate::cel::explain::Explainable;
 use crate::cel::meter;
 use crate::cel::view::{ChosenLine, View};
@@ -68,8 +68,9 @@ impl Rule {
         let mut choices = Vec::new();
         let once = |reading: lines::Choice<'a>| {
             let (answer, message) = ask_once(expression, &view.at(&reading.lines, reading.cookies, reading.path.as_deref()));
-            choices.push((reading, answer, message));
-            answer
+            let told = of_part(answer, &reading);
+            choices.push((reading, told, message));
+            told
         };
         let answer = if readings.len() == 1 {
             readings.into_iter().map(once).next().unwrap_or(Answer::NotAsked)

@@ -13,8 +13,10 @@ use crate::request::inline;
 
 /// The most readings that a rule is asked about; a request with more errs. Each costs what asking the rule costs.
 pub(super) const MAX_CHOICES: usize = 512;
+/// How many bytes of a line are parted at commas in a step.
+const PARTED_A_STEP: usize = 16;
 /// How many bytes of cookies are looked through in a step.
-const COOKIES_A_STEP: usize = 8;
+const COOKIES_A_STEP: usize = 4;
 /// How many bytes of names are compared in a step.
 const COMPARED_A_STEP: usize = 96;
 
@@ -24,6 +26,8 @@ pub(super) struct Choice<'a> {
     /// One line of each repeated header.
     pub(super) lines: Vec<ChosenLine<'a>>,
     pub(super) cookies: cookie::Reading,
+    /// Whether a line is a part of one that came, which the origin may not part.
+    pub(super) is_part: bool,
     /// The path and query in another reading than as they came.
     pub(super) path: Option<Arc<str>>,
 }
@@ -44,7 +48,7 @@ impl<'a> Choices<'a> {
     pub(super) fn of(uses: &'a Uses, action: Action, view: &View<'a>) -> Choices<'a> {
         let read = &uses.request_headers;
         // An Allow that names `%3A` means what came, and would not hold of the other reading.
-        let both = uses.path && (action == Action::Deny || !uses.escapes);
+        let both = uses.path && (action != Action::Allow || !uses.escapes);
         let path = if both { view.other_path() } else { None };
         if path.is_none() && !uses.cookies && matches!(read, HeadersRead::Names(names) if names.is_empty()) {
             return Choices::One;
@@ -59,7 +63,10 @@ impl<'a> Choices<'a> {
             let lines: Vec<&'a [u8]> = headers.values(&name).collect();
             // Envoy may have joined them, and what it joined the origin may split: a Deny looks at the parts as well.
             let joined = action == Action::Deny && lines.iter().any(|line| line.contains(&b',')) && inline::is_of_request(&name);
-            let parts = if joined { lines.iter().copied().flat_map(value::joined_parts).collect() } else { Vec::new() };
+            let parts: Vec<&[u8]> = if joined { lines.iter().copied().flat_map(value::joined_parts).collect() } else { Vec::new() };
+            if joined {
+                meter::spend_on(lines.iter().fold(0, |sum, line| line.len().saturating_add(sum)), PARTED_A_STEP);
+            }
             if lines.len() > 1 || !parts.is_empty() {
                 repeated.push(Repeated { name, lines, parts });
             }
@@ -77,10 +84,11 @@ impl<'a> Choices<'a> {
         let mut cookies = Vec::new();
         if uses.cookies {
             let length = headers.values("cookie").fold(0_usize, |sum, line| sum.saturating_add(line.len()));
-            if !meter::spend_on(length, COOKIES_A_STEP) {
+            let names = uses.cookie_names.as_ref().map_or(1, Vec::len);
+            if !meter::spend_on(length.saturating_mul(names), COOKIES_A_STEP) {
                 return Choices::TooMany;
             }
-            cookies = cookie::Reading::all(headers.values("cookie"));
+            cookies = cookie::Reading::all(headers.values("cookie"), uses.cookie_names.as_deref());
         }
         if repeated.is_empty() && cookies.len() < 2 && path.is_none() {
             return Choices::One;
@@ -94,25 +102,34 @@ impl<'a> Choices<'a> {
             let others: Vec<Choice<'a>> = choices.iter().map(|choice| Choice { path: Some(Arc::clone(path)), ..choice.clone() }).collect();
             choices.extend(others);
         }
-        let together = |chosen: &Choice<'a>, name: &Cow<'a, str>, value: &'a [u8]| {
+        let together = |chosen: &Choice<'a>, name: &Cow<'a, str>, value: &'a [u8], is_part: bool| {
             let line = ChosenLine { name: name.clone(), value };
-            Choice { lines: chosen.lines.iter().cloned().chain([line]).collect(), ..chosen.clone() }
+            // The first line of a name is the one that counts.
+            let lines = std::iter::once(line).chain(chosen.lines.iter().cloned()).collect();
+            Choice { lines, is_part: is_part || chosen.is_part, ..chosen.clone() }
         };
         // Where any header may be read, parts are looked at in one header at a time, beside the whole lines of the others: a
         // browser's headers have so many that all ways to choose would be hundreds.
         let alone = *read == HeadersRead::All;
-        let mut of_one: Vec<Choice<'a>> = Vec::new();
+        let afford = |count: usize| count <= MAX_CHOICES && meter::spend(u64::try_from(count).unwrap_or(u64::MAX));
         for Repeated { name, lines, parts } in &repeated {
-            let (each, apart) = if alone { (lines.len(), parts.len()) } else { (lines.len().saturating_add(parts.len()), 0) };
-            if choices.len().saturating_mul(each.max(1)).saturating_add(of_one.len()).saturating_add(apart) > MAX_CHOICES {
+            let parts = if alone { &[][..] } else { parts.as_slice() };
+            let each = lines.len().saturating_add(parts.len());
+            if each < 2 {
+                continue;
+            }
+            if !afford(choices.len().saturating_mul(each)) {
                 return Choices::TooMany;
             }
-            let plain = choices.first().cloned().unwrap_or_default();
-            let parts_alone =
-                parts.iter().filter(|_| alone).map(|part| together(&Choice { lines: Vec::new(), ..plain.clone() }, name, part));
-            of_one.extend(parts_alone);
-            let lines = lines.iter().chain(parts.iter().filter(|_| !alone));
-            choices = choices.iter().flat_map(|choice| lines.clone().map(|line| together(choice, name, line))).collect();
+            let lines = || lines.iter().map(|line| (line, false)).chain(parts.iter().map(|part| (part, true)));
+            choices = choices.iter().flat_map(|choice| lines().map(|(line, is_part)| together(choice, name, line, is_part))).collect();
+        }
+        let mut of_one: Vec<Choice<'a>> = Vec::new();
+        for Repeated { name, parts, .. } in repeated.iter().filter(|_| alone) {
+            if !afford(choices.len().saturating_mul(parts.len()).saturating_add(choices.len()).saturating_add(of_one.len())) {
+                return Choices::TooMany;
+            }
+            of_one.extend(choices.iter().flat_map(|choice| parts.iter().map(|part| together(choice, name, part, true))));
         }
         choices.extend(of_one);
         Choices::Several(choices)

@@ -27,8 +27,10 @@ const PART: i64 = 3;
 const LOWERED_A_STEP: u64 = 16;
 /// What a turn of a loop costs beside its parts.
 const TURN: i64 = 6;
-/// What an element of a list or map counts for beside its content, in bytes.
-const ELEMENT: usize = 192;
+/// What an element of a list or map counts for beside its content, in bytes: where it is read or copied, and where it is
+/// compared.
+const ELEMENT: usize = 32;
+const COMPARED_ELEMENT: usize = 192;
 /// How deep a value's size is counted; none that an expression makes is as deep.
 const MAX_NESTING: usize = 256;
 
@@ -37,6 +39,7 @@ const ADD: &str = "@add";
 const MADE: &str = "@made";
 const RANGE: &str = "@range";
 const READ: &str = "@read";
+const COMPARED: &str = "@compared";
 /// Stands among the accumulators where nothing is accumulated. No name is this.
 const BOUND: &str = "@bound";
 
@@ -125,7 +128,7 @@ impl Guard {
         if is_operator(&call.func_name) {
             // What operators compare may be large.
             if matches!(call.func_name.as_str(), op::EQUALS | op::NOT_EQUALS | op::IN) {
-                call.args.iter_mut().filter(|part| may_be_large(part)).for_each(|part| wrap(part, READ, Some(64)));
+                call.args.iter_mut().filter(|part| may_be_large(part)).for_each(|part| wrap(part, COMPARED, None));
             }
             strict::operator(call);
             return false;
@@ -153,6 +156,7 @@ impl Guard {
     fn comprehension(&mut self, comprehension: &mut ComprehensionExpr) {
         let turn = parts(&comprehension.loop_cond).saturating_add(parts(&comprehension.loop_step));
         self.expr(&mut comprehension.iter_range);
+        strict::range(&mut comprehension.iter_range);
         wrap(&mut comprehension.iter_range, RANGE, Some(turn.saturating_mul(PART).saturating_add(TURN)));
         self.expr(&mut comprehension.accu_init);
         self.accumulators.push(comprehension.accu_var.clone());
@@ -209,6 +213,7 @@ pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload(MADE, "budget_made", vec![DYN_TYPE], made)?;
     env.add_overload(RANGE, "budget_range", vec![INT_TYPE, DYN_TYPE], range)?;
     env.add_overload(READ, "budget_read", vec![INT_TYPE, DYN_TYPE], read)?;
+    env.add_overload(COMPARED, "budget_compared", vec![DYN_TYPE], compared)?;
     strict::extension(env)
 }
 
@@ -238,6 +243,15 @@ fn read<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     if meter::spend_on(size(value.as_ref(), MAX_NESTING), bytes_a_step) { Ok(value) } else { Err(meter::exceeded()) }
 }
 
+fn compared<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+    let [value] = taken(arguments)?;
+    let bytes = sized(value.as_ref(), MAX_NESTING, COMPARED_ELEMENT);
+    if meter::spend_on(bytes, COMPARED_A_STEP) { Ok(value) } else { Err(meter::exceeded()) }
+}
+
+/// How many bytes of values are compared in a step.
+const COMPARED_A_STEP: usize = 64;
+
 fn number(value: &CowVal<'_, '_>) -> i64 {
     value.downcast_ref::<CelInt>().map_or(i64::MAX, |number| *number.inner())
 }
@@ -260,8 +274,11 @@ fn taken<'b, 'v, const N: usize>(arguments: Vec<CowVal<'b, 'v>>) -> Result<[CowV
 
 /// About how many bytes a value takes; a text that is borrowed counts as if it were copied.
 fn size(value: &(dyn Val + '_), nesting: usize) -> usize {
+    sized(value, nesting, ELEMENT)
+}
+
+fn sized(value: &(dyn Val + '_), nesting: usize, node: usize) -> usize {
     let Some(nesting) = nesting.checked_sub(1) else { return usize::MAX };
-    let node = ELEMENT;
     if let Some(text) = value.downcast_ref::<CelString<'_>>() {
         return text.inner().len();
     }
@@ -270,16 +287,16 @@ fn size(value: &(dyn Val + '_), nesting: usize) -> usize {
     }
     let all = |sum: usize, part: usize| sum.saturating_add(part).saturating_add(node);
     if let Some(list) = value.downcast_ref::<CelList<'_>>() {
-        return list.inner().iter().map(|element| size(element.as_ref(), nesting)).fold(node, all);
+        return list.inner().iter().map(|element| sized(element.as_ref(), nesting, node)).fold(node, all);
     }
     if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
         // Two maps are compared by looking for each key among all keys.
-        let pairs = map.inner().len().saturating_mul(map.inner().len()) / 3;
-        let parts = map.inner().iter().flat_map(|(key, value)| [size(key.inner(), nesting), size(value.as_ref(), nesting)]);
+        let pairs = if node == COMPARED_ELEMENT { map.inner().len().saturating_mul(map.inner().len()) / 3 } else { 0 };
+        let parts = map.inner().iter().flat_map(|(key, value)| [sized(key.inner(), nesting, node), sized(value.as_ref(), nesting, node)]);
         return parts.fold(node.saturating_add(pairs), all);
     }
     if let Some(optional) = value.downcast_ref::<CelOptional<'_>>() {
-        return optional.inner().map_or(0, |inner| size(inner, nesting));
+        return optional.inner().map_or(0, |inner| sized(inner, nesting, node));
     }
     0
 }

@@ -207,7 +207,17 @@ impl Checker {
         if call.func_name == "size" && call.args.is_empty() && self.headers_operand(target).is_some() {
             return Type::Int;
         }
-        self.uses.cookies |= call.func_name == "cookie";
+        if call.func_name == "cookie" {
+            self.uses.cookies = true;
+            match (call.args.first().and_then(string_literal), &mut self.uses.cookie_names) {
+                (Some(name), Some(names)) => {
+                    if !names.iter().any(|known| known == name) {
+                        names.push(name.to_owned());
+                    }
+                }
+                (_, names) => *names = None,
+            }
+        }
         let headers = if call.func_name == "cookie" { self.headers_operand(target) } else { None };
         // A cookie is looked for on every line.
         let mut arguments = vec![headers.map_or_else(|| self.expr(target), |headers| headers.view())];

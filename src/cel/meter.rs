@@ -21,7 +21,7 @@ const PASSED: &str = "the request passes a limit";
 pub(crate) const UNREADABLE: &str = "the request cannot be read";
 
 /// How many bytes that are read, copied or compared cost a step.
-pub(super) const BYTES_A_STEP: usize = 256;
+pub(super) const BYTES_A_STEP: usize = 64;
 /// What asking one rule costs, whatever is in it.
 const RULE: u64 = 2;
 
@@ -43,10 +43,10 @@ pub(crate) fn begin_request() {
     begin();
 }
 
-/// Begins what is reported and not enforced, which has the steps of one rule; gives what the request has left.
+/// Begins what is reported and not enforced, which has as many steps of its own; gives what the request has left.
 pub(crate) fn begin_shadow() -> u64 {
     let left = LEFT.get().saturating_sub(SPENT.get());
-    LEFT.set(MAX_STEPS);
+    LEFT.set(MAX_REQUEST_STEPS);
     SPENT.set(0);
     left
 }

@@ -22,20 +22,30 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// The readings that may differ for these `Cookie` lines; the plain one first.
-    pub(crate) fn all<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<Reading> {
+    /// The readings that may differ for cookies of these names (of any, where none are given) in these `Cookie` lines; the
+    /// plain one first.
+    pub(crate) fn all<'a>(lines: impl Iterator<Item = &'a [u8]>, names: Option<&[String]>) -> Vec<Reading> {
         let mut all = vec![Reading::default()];
         let mut has = [false; 6];
-        for line in lines {
-            // A blank parts pairs to nobody where it stands behind a `;`.
-            let blank = line.split(|byte| *byte == b';').any(|pair| pair.trim_ascii().contains(&b' '));
-            let bytes: [&[u8]; 5] = [b",", b"\"", b"%", b"j:", b"+"];
-            for (has, wanted) in has.iter_mut().zip(bytes) {
-                *has |= line.windows(wanted.len()).any(|found| found == wanted);
+        let is_asked = |pair: &[u8]| {
+            let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+            names.is_none_or(|names| names.iter().any(|asked| is_named(name, asked).is_some()))
+        };
+        for pair in lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii) {
+            let parting = |byte: &u8| matches!(byte, b',' | b' ' | b'\t');
+            // What stands behind a comma or a blank may be a cookie of its own.
+            let asked = is_asked(pair) || (pair.iter().any(parting) && pair.split(parting).any(is_asked));
+            if !asked {
+                continue;
             }
-            has[5] |= blank;
+            let holds = |wanted: &[u8]| pair.windows(wanted.len()).any(|found| found == wanted);
+            let escapes = holds(b"%");
             // `j%3A` is `j:` once decoded.
-            has[3] |= has[2];
+            let json = escapes || holds(b"j:");
+            let found = [holds(b","), holds(b"\""), escapes, json, holds(b"+"), holds(b" ") || holds(b"\t")];
+            for (has, found) in has.iter_mut().zip(found) {
+                *has |= found;
+            }
         }
         let changes: [fn(Reading) -> Reading; 6] = [
             |reading| Reading { commas: true, ..reading },
@@ -175,7 +185,8 @@ mod tests {
 
     /// Each reading's value of the cookie `role`.
     fn read(cookies: &[u8]) -> Vec<Result<String, Fault>> {
-        let readings = Reading::all(std::iter::once(cookies));
+        let names = ["role".to_owned()];
+        let readings = Reading::all(std::iter::once(cookies), Some(&names));
         readings.into_iter().map(|reading| find(std::iter::once(cookies), "role", reading)).collect()
     }
 
@@ -215,6 +226,14 @@ mod tests {
             assert!(read.contains(&Ok("admin".to_owned())), "{cookies}: {read:?}");
             assert!(read.len() > 1, "{cookies}");
         }
+    }
+
+    #[test]
+    fn other_cookies_do_not_multiply_readings() {
+        for cookies in ["role=user; x=\"%7B, j: + \"", "x=a+b%20c; role=user", "_ga=GA1.2.3; prefs={\"a\": \"b, c\"}; role=user"] {
+            assert_eq!(read(cookies.as_bytes()), [Ok("user".to_owned())], "{cookies}");
+        }
+        assert!(read(b"x=1\trole=admin").contains(&Ok("admin".to_owned())));
     }
 
     #[test]

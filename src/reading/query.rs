@@ -49,7 +49,13 @@ pub(crate) fn is_of(pair: &[u8], name: &str) -> bool {
         if plain && starts(written.first()) != starts(name.as_bytes().first()) {
             return false;
         }
-        folded(&plus_decoded(written)).eq(folded(name.as_bytes()))
+        let decoded = plus_decoded(written);
+        if name.contains('[') {
+            return decoded.eq_ignore_ascii_case(name.as_bytes());
+        }
+        folded(&decoded).eq(folded(name.as_bytes()))
+            // Of a bracket that is not closed, PHP makes `_`.
+            || decoded.iter().map(|byte| unclosed(*byte)).eq(name.bytes().map(unclosed))
             || (has_wide_escape(written) && folded(&plus_decoded(&narrowed(written))).eq(folded(name.as_bytes())))
     })
 }
@@ -76,6 +82,10 @@ fn narrowed(text: &[u8]) -> Vec<u8> {
         }
     }
     narrow
+}
+
+fn unclosed(byte: u8) -> u8 {
+    if matches!(byte, b'[' | b'.' | b' ') { b'_' } else { byte.to_ascii_lowercase() }
 }
 
 fn folded(name: &[u8]) -> impl Iterator<Item = u8> {
@@ -112,6 +122,7 @@ mod tests {
             ("x=1&q=a&q=b", &["a", "b"]),
             ("%71=%61+%2b&q", &["a +", ""]),
             ("x=1;y=2", &[]),
+            ("filter[q]=1&page[q]=2", &[]),
             ("qq=1&%ff=1", &[]),
             ("x=%ff", &[]),
             ("", &[]),
@@ -142,6 +153,9 @@ mod tests {
             assert_eq!(values(query.as_bytes(), "q", 64), Err(Fault::Ambiguous), "{query}");
         }
         assert_eq!(values(b"a.b=1", "a_b", 64), Err(Fault::Ambiguous));
+        assert_eq!(values(b"a[b=1", "a_b", 64), Err(Fault::Ambiguous));
+        let found = values(b"filter[a]=1&filter[b]=2", "filter[a]", 64);
+        assert_eq!(found, Ok(vec!["1".to_owned()]));
         assert_eq!(values(b"q=%ff&q=admin", "q", 64), Err(Fault::NotUtf8));
         assert_eq!(values(b"q&q", "q", 1), Err(Fault::TooMany));
     }

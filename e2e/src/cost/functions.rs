@@ -90,7 +90,7 @@ pub(super) fn of_headers(lines: usize, large: usize) -> Vec<Pair> {
     pairs.push(joined);
     let mut cookies = small("cookies in eight readings", &vec!["default(request.headers.cookie('a'), '') == 'b'"; 80].join(" || "));
     cookies.headers = vec![("cookie".to_owned(), "b=\"%61,\";".repeat(large / 9))];
-    pairs.push(cookies);
+    pairs.push(cookies.clone());
     let mut many = cookies.clone();
     many.name = "cookies, 64 expressions".to_owned();
     many.configuration = denying(&["default(request.headers.cookie('a'), '') == 'b'"; 64]);

@@ -14,6 +14,7 @@ use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
 use super::{Evaluated, is_operator, taken};
+use crate::cel::check::string_literal;
 use crate::cel::types::Object;
 use crate::cel::{env, functions, meter};
 
@@ -21,7 +22,8 @@ const IS: &str = "@is";
 const CONVERT: &str = "@convert";
 const ORDER: &str = "@order";
 const EQUAL: &str = "@equal";
-const IN: &str = "@in";
+/// Not `@in`, which is the name of the operator itself.
+const IN: &str = "@is_in";
 const CALCULATE: &str = "@calculate";
 const NEGATE: &str = "@negate";
 
@@ -58,7 +60,9 @@ pub(super) fn operator(call: &mut CallExpr) {
         (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [left, right]) if may_be_any(left) || may_be_any(right) => {
             named(call, ORDER);
         }
-        (op::INDEX | op::OPT_INDEX, [container, _]) => expect(container, "[]", ELEMENTS),
+        (op::INDEX | op::OPT_INDEX, [container, index]) => {
+            expect(container, "[]", if string_literal(index).is_some() { FIELDS } else { ELEMENTS });
+        }
         (op::OPT_SELECT, [operand, _]) => expect(operand, ".?", FIELDS),
         (op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [_, _]) => named(call, CALCULATE),
         (op::NEGATE, [_]) => NEGATE.clone_into(&mut call.func_name),
@@ -69,6 +73,11 @@ pub(super) fn operator(call: &mut CallExpr) {
 /// Guards what a field is taken of. Nothing is there in what is null.
 pub(super) fn select(select: &mut SelectExpr) {
     expect(&mut select.operand, ".", FIELDS);
+}
+
+/// Guards what a loop goes over.
+pub(super) fn range(range: &mut IdedExpr) {
+    expect(range, "loop", "list map");
 }
 
 /// What has fields, and what has elements or entries.
@@ -122,7 +131,7 @@ fn may_be_any(node: &IdedExpr) -> bool {
             (op::CONDITIONAL, [_, yes, no]) => may_be_any(yes) || may_be_any(no),
             (op::INDEX, [container, _]) => !is_attribute(container),
             (super::ADD | CALCULATE, args) => args.iter().any(may_be_any),
-            (super::MADE | super::READ | super::RANGE, args) => args.last().is_some_and(may_be_any),
+            (super::MADE | super::READ | super::RANGE | super::COMPARED, args) => args.last().is_some_and(may_be_any),
             (IS | ORDER | EQUAL | IN | CONVERT, _) => false,
             (name, _) => !is_operator(name) && functions::may_give_anything(call.target.as_deref(), name),
         },

@@ -16,7 +16,7 @@ use crate::reading::name::usual_spelling;
 use crate::request::inline;
 
 /// How many bytes of cookies are read in a step.
-const COOKIES_A_STEP: usize = 16;
+const COOKIES_A_STEP: usize = 2;
 
 /// How many bytes of names are compared in a step.
 const COMPARED_A_STEP: usize = 96;
@@ -122,8 +122,9 @@ impl<'a> HeadersValue<'a> {
         let Some(looked_at) = self.headers.value(name) else { return Err(ExecutionError::no_such_key(name)) };
         let hidden = self.hides(name);
         let text = |line| if hidden { Ok(REDACTED) } else { self.text(name, line) };
-        // Of lines that Envoy may have joined, the one that is looked at.
-        if self.values == Values::Lines && self.headers.is_chosen(name) && inline::is_of_request(name) {
+        // Of a line that Envoy may have joined, the part that is looked at.
+        let is_part = || !self.headers.values(name).any(|line| line == looked_at);
+        if self.values == Values::Lines && self.headers.is_chosen(name) && inline::is_of_request(name) && is_part() {
             return Ok(vec![text(looked_at)?]);
         }
         let mut lines = self.headers.values(name).map(text).collect::<Result<Vec<&'a str>, _>>()?;

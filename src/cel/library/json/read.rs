@@ -98,7 +98,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         // Some readers (Go's, .NET's) do not mind the case of a field's name.
         let mut folded: HashSet<String> = HashSet::new();
         while let Some(name) = fields.next_key::<String>()? {
-            let first = folded.insert(name.to_lowercase());
+            let first = folded.insert(name.to_uppercase().to_lowercase());
             let value = fields.next_value_seed(inside)?;
             if !first || map.insert(CelMapKey::from(name), value).is_some() {
                 meter::breach();
