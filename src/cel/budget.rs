@@ -291,7 +291,7 @@ fn sized(value: &(dyn Val + '_), nesting: usize, node: usize) -> usize {
     }
     if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
         // Two maps are compared by looking for each key among all keys.
-        let pairs = if node == COMPARED_ELEMENT { map.inner().len().saturating_mul(map.inner().len()) / 3 } else { 0 };
+        let pairs = if node == COMPARED_ELEMENT { map.inner().len().saturating_mul(map.inner().len()) } else { 0 };
         let parts = map.inner().iter().flat_map(|(key, value)| [sized(key.inner(), nesting, node), sized(value.as_ref(), nesting, node)]);
         return parts.fold(node.saturating_add(pairs), all);
     }
