@@ -97,10 +97,11 @@ fn compare<'p>(
     if let (Text::Attribute(left), Text::Literal(right)) = (left, right) {
         return Ok(holds(attribute(*left, view)?, right));
     }
-    match (at_hand(left, view), at_hand(right, view)) {
-        (Some(left), Some(right)) => Ok(holds(left?, right?)),
-        _ => Ok(holds(&text(left, expression, view)?, &text(right, expression, view)?)),
-    }
+    // One after the other, as the interpreter does: where the left one ends the rule, what the right
+    // one holds is not looked at, and cannot breach anything.
+    let left = text(left, expression, view)?;
+    let right = text(right, expression, view)?;
+    Ok(holds(&left, &right))
 }
 
 /// Whether something holds of a text and what a function is called on it with, which is asked for first.
@@ -119,16 +120,6 @@ fn called<'p>(
 
 fn same(a: &str, b: &str) -> bool {
     crate::hash::same(a.as_bytes(), b.as_bytes())
-}
-
-/// The text that an attribute, a header or a literal is; nothing of what is yet to be made.
-fn at_hand<'p>(text: &'p Text, view: &'p View<'_>) -> Option<Evaluated<'p, &'p str>> {
-    match text {
-        Text::Literal(value) => Some(Ok(value)),
-        Text::Attribute(from) => Some(attribute(*from, view)),
-        Text::Header(of, name) => Some(header(*of, name, view)),
-        Text::Concat(_) | Text::Default(_) | Text::If(_) | Text::FromNumber(_) => None,
-    }
 }
 
 fn attribute<'p>(attribute: TextAttribute, view: &'p View<'_>) -> Evaluated<'p, &'p str> {
