@@ -3,7 +3,7 @@
 
 mod class;
 mod group;
-mod scan;
+pub(super) mod scan;
 
 use scan::Scanner;
 

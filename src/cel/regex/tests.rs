@@ -44,6 +44,7 @@ fn patterns_mean_what_they_mean_in_re2() {
         (r"\Q[", "[", Some("[")),
         (r"\101\x41\x{41}", "AAA", Some("AAA")),
         (r"\0", "\0", Some("\0")),
+        (r"\a\f\n\r\t\v\07", "\x07\x0c\n\r\t\x0b\x07", Some("\x07\x0c\n\r\t\x0b\x07")),
         (r"(?i)k", "\u{212a}", Some("\u{212a}")),
         (r"(?P<n>a)(?<m>b)", "ab", Some("ab")),
         (r"^a$", "a\n", None),
