@@ -75,7 +75,7 @@ pub(crate) fn spend(steps: u64) -> bool {
         SPENT.set(spent);
         return true;
     }
-    // What is not done is not paid for: other rules may still be asked.
+    // No rule pays more than its own limit: where the request has more left, others may still be asked.
     SPENT.set(limit.saturating_add(1));
     breach();
     false

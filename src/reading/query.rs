@@ -45,13 +45,15 @@ pub(crate) fn is_of(pair: &[u8], name: &str) -> bool {
         let written = halves(part).0;
         // Most names differ in what they start with, and are plain.
         let plain = !written.iter().any(|byte| matches!(byte, b'%' | b'+' | b'[' | b' '));
-        let starts = |byte: Option<&u8>| byte.map(u8::to_ascii_lowercase);
+        let starts = |byte: Option<&u8>| byte.map(|byte| unclosed(*byte));
         if plain && starts(written.first()) != starts(name.as_bytes().first()) {
             return false;
         }
         let decoded = plus_decoded(written);
         if name.contains('[') {
-            return decoded.eq_ignore_ascii_case(name.as_bytes());
+            let wide = has_wide_escape(written).then(|| plus_decoded(&narrowed(written)));
+            let parts = parts(name.as_bytes());
+            return [Some(decoded), wide].into_iter().flatten().any(|decoded| self::parts(&decoded).starts_with(&parts));
         }
         folded(&decoded).eq(folded(name.as_bytes()))
             // Of a bracket that is not closed, PHP makes `_`.
@@ -86,6 +88,13 @@ fn narrowed(text: &[u8]) -> Vec<u8> {
 
 fn unclosed(byte: u8) -> u8 {
     if matches!(byte, b'[' | b'.' | b' ') { b'_' } else { byte.to_ascii_lowercase() }
+}
+
+/// A name and what stands in its brackets: `[q][x]`, `q[x]` and `q[x][]` are two parts, `q` and `x`.
+fn parts(name: &[u8]) -> Vec<Vec<u8>> {
+    let name = name.trim_ascii_start().split(|byte| *byte == 0).next().unwrap_or_default();
+    let parts = name.split(|byte| matches!(byte, b'[' | b']')).filter(|part| !part.is_empty());
+    parts.map(|part| part.iter().map(|byte| unclosed(*byte)).collect()).collect()
 }
 
 fn folded(name: &[u8]) -> impl Iterator<Item = u8> {
@@ -154,6 +163,10 @@ mod tests {
         }
         assert_eq!(values(b"a.b=1", "a_b", 64), Err(Fault::Ambiguous));
         assert_eq!(values(b"a[b=1", "a_b", 64), Err(Fault::Ambiguous));
+        assert_eq!(values(b".token=1", "_token", 64), Err(Fault::Ambiguous));
+        for query in ["filter[a][]=1", "filter[a]%00=1", "+filter[a]=1", "[filter][a]=1", "Filter[a]=1", "%u0066ilter[a]=1"] {
+            assert_eq!(values(query.as_bytes(), "filter[a]", 64), Err(Fault::Ambiguous), "{query}");
+        }
         let found = values(b"filter[a]=1&filter[b]=2", "filter[a]", 64);
         assert_eq!(found, Ok(vec!["1".to_owned()]));
         assert_eq!(values(b"q=%ff&q=admin", "q", 64), Err(Fault::NotUtf8));
