@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::printable;
 
-/// The longest text of a record that comes from the request, in bytes; what is longer is cut, and ends in `...`.
+/// The longest text of a record that comes from the request, in bytes; what is longer is cut, and
+/// ends in `...`.
 const MAX_TEXT: usize = 1024;
 
 /// The most shadow policies, and the most errors, that one record names.
@@ -47,8 +48,10 @@ pub(crate) struct EvaluationError<'a> {
 
 impl Record<'_> {
     pub(crate) fn to_line(&self) -> String {
-        // Serializing strings into a string cannot fail; were it to, the decision is logged without its facts.
-        printable::json_line(self).unwrap_or_else(|| format!(r#"{{"event":"egress","verdict":"{}"}}"#, self.verdict))
+        // Serializing strings into a string cannot fail; were it to, the decision is logged without
+        // its facts.
+        printable::json_line(self)
+            .unwrap_or_else(|| format!(r#"{{"event":"egress","verdict":"{}"}}"#, self.verdict))
     }
 }
 
@@ -56,7 +59,9 @@ impl Record<'_> {
 pub(crate) fn text(bytes: Option<&[u8]>) -> Option<Cow<'_, str>> {
     let bytes = bytes?;
     match bytes.split_at_checked(MAX_TEXT) {
-        Some((start, rest)) if !rest.is_empty() => Some(Cow::Owned(format!("{}...", String::from_utf8_lossy(start)))),
+        Some((start, rest)) if !rest.is_empty() => {
+            Some(Cow::Owned(format!("{}...", String::from_utf8_lossy(start))))
+        }
         _ => Some(String::from_utf8_lossy(bytes)),
     }
 }

@@ -43,7 +43,11 @@ impl Answer {
         Answer::settled_by(Answer::Yes, Answer::No, answers)
     }
 
-    fn settled_by(decisive: Answer, otherwise: Answer, answers: impl Iterator<Item = Answer>) -> Answer {
+    fn settled_by(
+        decisive: Answer,
+        otherwise: Answer,
+        answers: impl Iterator<Item = Answer>,
+    ) -> Answer {
         let mut result = otherwise;
         for answer in answers {
             if answer == decisive || answer == Answer::NotAsked {
@@ -58,7 +62,11 @@ impl Answer {
 }
 
 impl Rule {
-    pub(crate) fn compile(policy: &str, config: &AuthorizationConfig, errors: &mut Vec<ConfigError>) -> Rule {
+    pub(crate) fn compile(
+        policy: &str,
+        config: &AuthorizationConfig,
+        errors: &mut Vec<ConfigError>,
+    ) -> Rule {
         let mut expressions = Vec::with_capacity(config.expressions.len());
         for expr in &config.expressions {
             if errors.len() > MAX_ERRORS {
@@ -66,10 +74,17 @@ impl Rule {
             }
             match Expression::compile(&expr.source, Phase::Request, Expected::Rule) {
                 Ok(expression) => expressions.push(expression),
-                Err(found) => errors.extend(found.into_iter().map(|error| ConfigError::of_expression(policy, expr, error))),
+                Err(found) => errors.extend(
+                    found.into_iter().map(|error| ConfigError::of_expression(policy, expr, error)),
+                ),
             }
         }
-        Rule { action: config.action, combine: config.combine, on_error: config.on_error, expressions }
+        Rule {
+            action: config.action,
+            combine: config.combine,
+            on_error: config.on_error,
+            expressions,
+        }
     }
 
     #[cfg(not(target_arch = "wasm32"))]
@@ -81,8 +96,8 @@ impl Rule {
         self.action == Action::Allow
     }
 
-    /// What an attribute must be for the rule to matter; any of these may be used. A Deny or Allow does not matter where it
-    /// does not match, a Require where it does.
+    /// What an attribute must be for the rule to matter; any of these may be used. A Deny or Allow
+    /// does not matter where it does not match, a Require where it does.
     pub(crate) fn guards(&self) -> Vec<Guard> {
         let settled = self.action == Action::Require;
         let each = self.expressions.iter().map(|expression| expression.guards(settled));
@@ -99,7 +114,9 @@ impl Rule {
     }
 
     fn ask(&self, view: &View<'_>, errors: &mut Vec<String>) -> Answer {
-        self.combined(self.expressions.iter().map(|expression| ask(expression, self.action, view, errors)))
+        self.combined(
+            self.expressions.iter().map(|expression| ask(expression, self.action, view, errors)),
+        )
     }
 
     /// What the expressions' answers come to.
@@ -110,15 +127,12 @@ impl Rule {
         }
     }
 
-    /// What the rule says where a limit left it without an answer: what else it says may have settled it before the limit counts.
+    /// What the rule says where a limit left it without an answer: what else it says may have
+    /// settled it before the limit counts.
     fn settled(&self, answer: Answer, view: &View<'_>) -> Answer {
         match answer {
             Answer::NotAsked if guard::settle(&self.guards(), view) => {
-                if self.action == Action::Require {
-                    Answer::Yes
-                } else {
-                    Answer::No
-                }
+                if self.action == Action::Require { Answer::Yes } else { Answer::No }
             }
             answer => answer,
         }
@@ -128,9 +142,15 @@ impl Rule {
 /// Why nothing is asked about a request that repeats headers too often.
 const TOO_MANY: &str = "headers that the rule reads are repeated too often";
 
-/// Asks an expression about each line of the headers that it reads: a Deny matches if it does for any of them, an Allow or
-/// Require only if for all, so that no rule is dodged by sending a header twice.
-fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Vec<String>) -> Answer {
+/// Asks an expression about each line of the headers that it reads: a Deny matches if it does for
+/// any of them, an Allow or Require only if for all, so that no rule is dodged by sending a header
+/// twice.
+fn ask(
+    expression: &Expression,
+    action: Action,
+    view: &View<'_>,
+    errors: &mut Vec<String>,
+) -> Answer {
     let mut once = |view: &View<'_>| {
         let (answer, message) = ask_once(expression, view);
         errors.extend(message.filter(|message| !errors.contains(message)));
@@ -144,7 +164,12 @@ fn ask(expression: &Expression, action: Action, view: &View<'_>, errors: &mut Ve
         }
         Choices::Several(choices) => choices,
     };
-    of_choices(action, choices.iter().map(|choice| of_part(once(&view.at(&choice.lines, choice.cookies, choice.path.as_deref())), choice)))
+    of_choices(
+        action,
+        choices.iter().map(|choice| {
+            of_part(once(&view.at(&choice.lines, choice.cookies, choice.path.as_deref())), choice)
+        }),
+    )
 }
 
 /// Asks an expression about one choice of lines; where there is no answer, the message says why.
@@ -161,7 +186,8 @@ fn ask_once(expression: &Expression, view: &View<'_>) -> (Answer, Option<String>
     }
 }
 
-/// What is missing in a part of a line is missing because of where it was cut: that is no error of the rule.
+/// What is missing in a part of a line is missing because of where it was cut: that is no error of
+/// the rule.
 fn of_part(answer: Answer, choice: &lines::Choice<'_>) -> Answer {
     if answer == Answer::Error && choice.is_part { Answer::No } else { answer }
 }
@@ -184,13 +210,25 @@ pub(crate) struct Judgement {
     pub(crate) errors: Vec<(usize, String)>,
 }
 
-/// Judges a request: any matching Deny denies; else every Require must match; else any matching Allow allows; else it is
-/// allowed only where no Allow is in scope (`allows` says whether one is, be it among the candidates or not).
-pub(crate) fn judge(policies: &[Policy], candidates: &[u32], allows: bool, view: &View<'_>) -> Judgement {
+/// Judges a request: any matching Deny denies; else every Require must match; else any matching
+/// Allow allows; else it is allowed only where no Allow is in scope (`allows` says whether one is,
+/// be it among the candidates or not).
+pub(crate) fn judge(
+    policies: &[Policy],
+    candidates: &[u32],
+    allows: bool,
+    view: &View<'_>,
+) -> Judgement {
     let rules = Rules { policies, candidates };
     let mut errors = Vec::new();
     let enforced = verdict(rules, allows, view, &mut errors);
-    let mut judgement = Judgement { denial: None, policy: enforced.policy, reason: enforced.reason, shadow: Vec::new(), errors };
+    let mut judgement = Judgement {
+        denial: None,
+        policy: enforced.policy,
+        reason: enforced.reason,
+        shadow: Vec::new(),
+        errors,
+    };
     if enforced.denies() {
         judgement.denial = Some(Denial::forbidden(enforced.reason));
         return judgement;
@@ -198,7 +236,8 @@ pub(crate) fn judge(policies: &[Policy], candidates: &[u32], allows: bool, view:
     if !rules.any(Mode::Shadow) {
         return judgement;
     }
-    // What would be denied is looked at with steps of its own: it must not use up those of what is enforced.
+    // What would be denied is looked at with steps of its own: it must not use up those of what is
+    // enforced.
     let left = meter::begin_shadow();
     let errors = &mut judgement.errors;
     for (index, rule) in rules.of(Mode::Shadow, Action::Deny) {
@@ -211,9 +250,12 @@ pub(crate) fn judge(policies: &[Policy], candidates: &[u32], allows: bool, view:
             judgement.shadow.push(index);
         }
     }
-    // Shadow Allows would deny together: where they are the first Allows in scope, and none matches.
+    // Shadow Allows would deny together: where they are the first Allows in scope, and none
+    // matches.
     if enforced.reason == Reason::NoAllowRule
-        && !rules.of(Mode::Shadow, Action::Allow).any(|(index, rule)| matches(index, rule, view, errors))
+        && !rules
+            .of(Mode::Shadow, Action::Allow)
+            .any(|(index, rule)| matches(index, rule, view, errors))
     {
         judgement.shadow.extend(rules.of(Mode::Shadow, Action::Allow).map(|(index, _)| index));
     }
@@ -231,7 +273,8 @@ struct Rules<'p> {
 
 impl<'p> Rules<'p> {
     fn any(self, mode: Mode) -> bool {
-        let policy = |index: &u32| usize::try_from(*index).ok().and_then(|index| self.policies.get(index));
+        let policy =
+            |index: &u32| usize::try_from(*index).ok().and_then(|index| self.policies.get(index));
         self.candidates.iter().filter_map(policy).any(|policy| policy.mode == mode)
     }
 
@@ -258,11 +301,18 @@ impl Verdict {
     }
 }
 
-fn verdict(rules: Rules<'_>, allows: bool, view: &View<'_>, errors: &mut Vec<(usize, String)>) -> Verdict {
+fn verdict(
+    rules: Rules<'_>,
+    allows: bool,
+    view: &View<'_>,
+    errors: &mut Vec<(usize, String)>,
+) -> Verdict {
     for (index, rule) in rules.of(Mode::Enforce, Action::Deny) {
         match denies(index, rule, view, errors) {
             Answer::Yes => return Verdict { policy: Some(index), reason: Reason::DenyMatched },
-            Answer::Error | Answer::NotAsked => return Verdict { policy: Some(index), reason: Reason::DenyError },
+            Answer::Error | Answer::NotAsked => {
+                return Verdict { policy: Some(index), reason: Reason::DenyError };
+            }
             Answer::No => {}
         }
     }
@@ -287,8 +337,8 @@ fn matches(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, 
     asked(index, rule, view, errors) == Answer::Yes
 }
 
-/// Whether a Deny denies; an error denies, unless the policy says to ignore it. What a caller brought about by passing a
-/// limit is not the policy's to ignore.
+/// Whether a Deny denies; an error denies, unless the policy says to ignore it. What a caller
+/// brought about by passing a limit is not the policy's to ignore.
 fn denies(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, String)>) -> Answer {
     match asked(index, rule, view, errors) {
         Answer::Error if rule.on_error == OnError::Ignore => Answer::No,

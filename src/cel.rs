@@ -1,7 +1,7 @@
 //! Expressions: compiled once, when the configuration loads, and evaluated per request.
 //!
-//! Language: the Common Expression Language (CEL, langdef), with the attributes and functions that [`types`] and
-//! [`functions`] declare.
+//! Language: the Common Expression Language (CEL, langdef), with the attributes and functions that
+//! [`types`] and [`functions`] declare.
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod agreement;
@@ -163,7 +163,11 @@ impl fmt::Debug for Expression {
 
 impl Expression {
     /// Parses and checks a source.
-    pub(crate) fn compile(source: &str, phase: Phase, expected: Expected) -> Result<Expression, Vec<ExprError>> {
+    pub(crate) fn compile(
+        source: &str,
+        phase: Phase,
+        expected: Expected,
+    ) -> Result<Expression, Vec<ExprError>> {
         let whole = |message: String| vec![ExprError { line: 1, column: 1, message }];
         let (mut root, places) = parse(source)?;
         limits::check_depth(&root).map_err(whole)?;
@@ -230,8 +234,8 @@ impl Expression {
         }
     }
 
-    /// Evaluates a rule; an error says what is wrong with the request's data, without repeating it. [`meter`] goes on from
-    /// where it is.
+    /// Evaluates a rule; an error says what is wrong with the request's data, without repeating it.
+    /// [`meter`] goes on from where it is.
     pub(crate) fn matches(&self, view: &View<'_>) -> Result<bool, String> {
         if !meter::spend(self.weight) {
             return Err(eval::EXCEEDED.to_owned());
@@ -248,9 +252,9 @@ impl Expression {
             return Err(eval::EXCEEDED.to_owned());
         }
         match &self.code {
-            Code::Value(text) => {
-                run::text(text, self, view).map(|value| value.into_owned().into_bytes()).map_err(|failure| failure.to_string())
-            }
+            Code::Value(text) => run::text(text, self, view)
+                .map(|value| value.into_owned().into_bytes())
+                .map_err(|failure| failure.to_string()),
             Code::Interpreted(root) => eval::header(root, &self.env, view, &self.patterns),
             Code::Rule(_) => Err("not a header's value".to_owned()),
         }
@@ -259,7 +263,8 @@ impl Expression {
 
 /// Whether a text in an expression has an escape that a path's other reading undoes.
 fn names_escape(node: &IdedExpr) -> bool {
-    check::string_literal(node).is_some_and(|text| crate::reading::path::plain(text.as_bytes()).is_some())
+    check::string_literal(node)
+        .is_some_and(|text| crate::reading::path::plain(text.as_bytes()).is_some())
         || limits::children(node).into_iter().any(names_escape)
 }
 
@@ -272,38 +277,55 @@ fn parse(source: &str) -> Result<(IdedExpr, Places), Vec<ExprError>> {
 
 fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<check::Mistake> {
     let message = match expected {
-        Expected::Rule if !result.fits(&Type::Bool) => format!("a rule gives a bool, this gives {result}"),
+        Expected::Rule if !result.fits(&Type::Bool) => {
+            format!("a rule gives a bool, this gives {result}")
+        }
         Expected::Header if !result.fits(&Type::String) && !result.fits(&Type::Bytes) => {
-            format!("a header's value is a string or bytes, this gives {result}: put `string(...)` around it")
+            format!(
+                "a header's value is a string or bytes, this gives {result}: put `string(...)` around it"
+            )
         }
         _ => return None,
     };
     Some(check::Mistake { node: root.id, message })
 }
 
-/// What `x.headers[?"name"]` and `x.headers.?name` are evaluated as: `"name" in x.headers ? optional.of(x.headers["name"]) :
-/// optional.none()`. The interpreter takes every error there for "none", so that a header which cannot be read would be none.
+/// What `x.headers[?"name"]` and `x.headers.?name` are evaluated as:
+/// `"name" in x.headers ? optional.of(x.headers["name"]) : optional.none()`. The interpreter takes
+/// every error there for "none", so that a header which cannot be read would be none.
 fn optional_header(node: &IdedExpr) -> Option<IdedExpr> {
     let Expr::Call(call) = &node.expr else { return None };
-    let (op::OPT_INDEX | op::OPT_SELECT, [headers, name]) = (call.func_name.as_str(), call.args.as_slice()) else { return None };
+    let (op::OPT_INDEX | op::OPT_SELECT, [headers, name]) =
+        (call.func_name.as_str(), call.args.as_slice())
+    else {
+        return None;
+    };
     check::string_literal(name)?;
     match &headers.expr {
-        Expr::Select(select) if select.field == "headers" && !select.test && matches!(select.operand.expr, Expr::Ident(_)) => {}
+        Expr::Select(select)
+            if select.field == "headers"
+                && !select.test
+                && matches!(select.operand.expr, Expr::Ident(_)) => {}
         _ => return None,
     }
     let made = |expr| IdedExpr { id: node.id, expr };
-    let call = |name: &str, args| made(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }));
+    let call = |name: &str, args| {
+        made(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }))
+    };
     let optional = |name: &str, args| {
         let target = Some(Box::new(made(Expr::Ident("optional".to_owned()))));
         made(Expr::Call(CallExpr { func_name: name.to_owned(), target, args }))
     };
     let there = call(op::IN, vec![name.clone(), headers.clone()]);
     let value = call(op::INDEX, vec![headers.clone(), name.clone()]);
-    Some(call(op::CONDITIONAL, vec![there, optional("of", vec![value]), optional("none", Vec::new())]))
+    Some(call(
+        op::CONDITIONAL,
+        vec![there, optional("of", vec![value]), optional("none", Vec::new())],
+    ))
 }
 
-/// Compiles the literal patterns of `matches`, and puts names that resolve to them in their stead; calls the bounded
-/// functions by their own names.
+/// Compiles the literal patterns of `matches`, and puts names that resolve to them in their stead;
+/// calls the bounded functions by their own names.
 fn prepare(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec<check::Mistake>) {
     if let Some(plain) = optional_header(node) {
         *node = plain;
@@ -336,7 +358,13 @@ fn prepare(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec
         }
         Expr::Comprehension(c) => {
             loops::simplify(c, node.id);
-            for part in [&mut c.iter_range, &mut c.accu_init, &mut c.loop_cond, &mut c.loop_step, &mut c.result] {
+            for part in [
+                &mut c.iter_range,
+                &mut c.accu_init,
+                &mut c.loop_cond,
+                &mut c.loop_step,
+                &mut c.result,
+            ] {
                 prepare(part, patterns, mistakes);
             }
         }

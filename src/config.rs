@@ -1,7 +1,7 @@
 //! The configuration as the operator writes it: `WasmPlugin.spec.pluginConfig`, as JSON.
 //!
-//! [`Config::parse`] checks its shape: fields, types, names, limits. What the expressions in it say is checked when the
-//! engine compiles them. All errors are told at once.
+//! [`Config::parse`] checks its shape: fields, types, names, limits. What the expressions in it say
+//! is checked when the engine compiles them. All errors are told at once.
 
 mod decode;
 mod error;
@@ -33,12 +33,14 @@ pub const MAX_TRANSFORMATIONS: usize = 64;
 pub const MAX_HOSTS: usize = 256;
 /// The most trust domains that may be listed.
 pub const MAX_TRUST_DOMAINS: usize = 64;
-/// The longest name of a policy, in bytes: that of a Kubernetes object, since it becomes part of a metric's name.
+/// The longest name of a policy, in bytes: that of a Kubernetes object, since it becomes part of a
+/// metric's name.
 pub const MAX_POLICY_NAME: usize = 253;
 
 /// The longest configuration, in bytes of JSON.
 pub const MAX_BYTES: usize = 16 << 20;
-/// The most JSON values that a configuration may have: texts, numbers, lists, objects and so on, each field's and each entry's.
+/// The most JSON values that a configuration may have: texts, numbers, lists, objects and so on,
+/// each field's and each entry's.
 pub const MAX_VALUES: usize = 1_000_000;
 /// The most expressions of all policies together, those of header values included.
 pub const MAX_ALL_EXPRESSIONS: usize = 100_000;
@@ -79,7 +81,10 @@ pub struct IdentityConfig {
 
 impl Default for IdentityConfig {
     fn default() -> Self {
-        IdentityConfig { sources: vec![IdentitySource::FilterState, IdentitySource::PeerCertificate], trust_domains: Vec::new() }
+        IdentityConfig {
+            sources: vec![IdentitySource::FilterState, IdentitySource::PeerCertificate],
+            trust_domains: Vec::new(),
+        }
     }
 }
 
@@ -90,7 +95,8 @@ pub enum IdentitySource {
     FilterState,
     /// The URI SAN of the peer's certificate, where this filter's own listener ends mTLS.
     PeerCertificate,
-    /// The `x-forwarded-client-cert` header, which any caller can write unless the proxy in front removes it.
+    /// The `x-forwarded-client-cert` header, which any caller can write unless the proxy in front
+    /// removes it.
     ForwardedClientCert,
 }
 
@@ -142,7 +148,8 @@ pub struct PolicyConfig {
 pub enum HostPattern {
     /// This host alone, lower-case.
     Exact(String),
-    /// `*.example.com`: every host that ends in `.example.com`, kept here with its dot, and not `example.com` itself.
+    /// `*.example.com`: every host that ends in `.example.com`, kept here with its dot, and not
+    /// `example.com` itself.
     Under(String),
 }
 
@@ -152,7 +159,9 @@ impl HostPattern {
     pub fn matches(&self, host: &str) -> bool {
         match self {
             HostPattern::Exact(name) => name == host,
-            HostPattern::Under(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_str()),
+            HostPattern::Under(suffix) => {
+                host.len() > suffix.len() && host.ends_with(suffix.as_str())
+            }
         }
     }
 }

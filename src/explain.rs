@@ -1,7 +1,8 @@
-//! Why a request is decided as it is: each policy in scope, each part of its expressions, each header that it changes.
+//! Why a request is decided as it is: each policy in scope, each part of its expressions, each
+//! header that it changes.
 //!
-//! The decision is that of [`Engine::decide`]; what explains it is found by asking the same rules once more, and the tests
-//! hold the two together.
+//! The decision is that of [`Engine::decide`]; what explains it is found by asking the same rules
+//! once more, and the tests hold the two together.
 
 use serde::Serialize;
 
@@ -130,7 +131,8 @@ pub struct Policy {
     /// `traffic.authorization`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<Rule>,
-    /// `traffic.transformation.request`, in the order that it applies; empty where it was not applied.
+    /// `traffic.transformation.request`, in the order that it applies; empty where it was not
+    /// applied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub request: Vec<HeaderRule>,
     /// `traffic.transformation.response`, likewise.
@@ -174,8 +176,8 @@ pub struct Rule {
     /// How its expressions combine.
     #[serde(rename = "match", serialize_with = "combine")]
     pub combine: Combine,
-    /// What they come to; of a rule that was not asked, what it would have said. None where the request was refused before
-    /// any rule.
+    /// What they come to; of a rule that was not asked, what it would have said. None where the
+    /// request was refused before any rule.
     pub answer: Option<Answer>,
     /// The expressions.
     pub expressions: Vec<Expression>,
@@ -203,7 +205,8 @@ pub struct Expression {
     pub place: String,
     /// What it says; none where the other expressions settle the rule.
     pub answer: Option<Answer>,
-    /// Its values: one, or where it reads a header that came on several lines, one for each choice of lines that was asked.
+    /// Its values: one, or where it reads a header that came on several lines, one for each choice
+    /// of lines that was asked.
     pub choices: Vec<Choice>,
 }
 

@@ -12,24 +12,30 @@ pub fn load(json: &[u8]) -> bool {
     outcome.is_ok() && !record.is_empty()
 }
 
-/// Compiles an expression, and evaluates it for a request with and without what it is lowered to; gives how often it was
-/// evaluated.
+/// Compiles an expression, and evaluates it for a request with and without what it is lowered to;
+/// gives how often it was evaluated.
 ///
-/// A request is lines of a header's name, a blank and its value. `@caller`, `@service`, `@source`, `@destination`, `@version` stand
-/// for what is known beside the headers, `@line` for which line of a header (`@line x-a 1`) is looked at, and `<` before a
-/// name for the response's.
+/// A request is lines of a header's name, a blank and its value. `@caller`, `@service`, `@source`,
+/// `@destination`, `@version` stand for what is known beside the headers, `@line` for which line of
+/// a header (`@line x-a 1`) is looked at, and `<` before a name for the response's.
 ///
 /// # Errors
 /// Where the two differ.
 pub fn agree(source: &str, request: &[u8]) -> Result<usize, String> {
     let scene = scene(request);
     let mut evaluated = 0_usize;
-    for (phase, expected) in [(Phase::Request, Expected::Rule), (Phase::Request, Expected::Header), (Phase::Response, Expected::Header)] {
+    for (phase, expected) in [
+        (Phase::Request, Expected::Rule),
+        (Phase::Request, Expected::Header),
+        (Phase::Response, Expected::Header),
+    ] {
         let Ok(both) = Agreement::of(source, phase, expected) else { continue };
         let (ours, theirs) = scene.view(phase, |view| (both.ours(view), both.theirs(view)));
         evaluated = evaluated.saturating_add(1);
         if !agreement::agree(&ours, &theirs) && !Agreement::may_differ(source, &theirs) {
-            return Err(format!("{source:?}, {expected:?}: {ours:?} against {theirs:?} for {scene:?}"));
+            return Err(format!(
+                "{source:?}, {expected:?}: {ours:?} against {theirs:?} for {scene:?}"
+            ));
         }
     }
     // As it stands in a configuration, with what else is looked for there.

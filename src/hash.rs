@@ -1,5 +1,5 @@
-//! A fast hash for keys that come from the configuration, or that only choose a slot: where two collide, time is lost and
-//! nothing else.
+//! A fast hash for keys that come from the configuration, or that only choose a slot: where two
+//! collide, time is lost and nothing else.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -32,7 +32,9 @@ pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
         return false;
     }
     let (mut a, mut b) = (a, b);
-    while let (Some((word_a, rest_a)), Some((word_b, rest_b))) = (a.split_first_chunk::<8>(), b.split_first_chunk::<8>()) {
+    while let (Some((word_a, rest_a)), Some((word_b, rest_b))) =
+        (a.split_first_chunk::<8>(), b.split_first_chunk::<8>())
+    {
         if u64::from_le_bytes(*word_a) != u64::from_le_bytes(*word_b) {
             return false;
         }

@@ -1,4 +1,5 @@
-//! Which headers a transformation may touch, and which bytes a header may hold (RFC 9110 section 5).
+//! Which headers a transformation may touch, and which bytes a header may hold (RFC 9110 section
+//! 5).
 
 /// Whose headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +30,21 @@ pub fn unchangeable() -> impl Iterator<Item = &'static str> {
     std::iter::once(HOST).chain(FRAMING.iter().copied())
 }
 
-/// Headers that say how the message is framed or whose connection it is on: changing one desynchronises the two sides.
-const FRAMING: &[&str] =
-    &["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
+/// Headers that say how the message is framed or whose connection it is on: changing one
+/// desynchronises the two sides.
+const FRAMING: &[&str] = &[
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
-/// Checks the lower-case `name` of a header to be changed; `pseudo` says whether `:path` and its like may be.
+/// Checks the lower-case `name` of a header to be changed; `pseudo` says whether `:path` and its
+/// like may be.
 pub(crate) fn check(name: &str, direction: Direction, pseudo: bool) -> Result<(), String> {
     let settable = direction.settable();
     if name.starts_with(':') {
@@ -42,12 +53,19 @@ pub(crate) fn check(name: &str, direction: Direction, pseudo: bool) -> Result<()
             (true, false) => Err(format!("`{name}` has one value: `set` it")),
             (false, _) => {
                 let known: Vec<String> = settable.iter().map(|name| format!("`{name}`")).collect();
-                Err(format!("pseudo-header `{}` cannot be changed: only {}", name.escape_debug(), known.join(", ")))
+                Err(format!(
+                    "pseudo-header `{}` cannot be changed: only {}",
+                    name.escape_debug(),
+                    known.join(", ")
+                ))
             }
         };
     }
     if !is_token(name.as_bytes()) {
-        return Err(format!("`{}` is no header name: expected letters, digits and `!#$%&'*+-.^_`|~`", name.escape_debug()));
+        return Err(format!(
+            "`{}` is no header name: expected letters, digits and `!#$%&'*+-.^_`|~`",
+            name.escape_debug()
+        ));
     }
     if name == HOST {
         return Err("`host` cannot be changed: `set` `:authority`".to_owned());
@@ -60,13 +78,19 @@ pub(crate) fn check(name: &str, direction: Direction, pseudo: bool) -> Result<()
 
 /// Whether these bytes are a `token` (RFC 9110 section 5.6.2), which a header's name is.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    !bytes.is_empty()
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
-/// Whether these bytes can stand as a header's value (RFC 9110 section 5.5): no control byte but tab, no space around.
+/// Whether these bytes can stand as a header's value (RFC 9110 section 5.5): no control byte but
+/// tab, no space around.
 pub(crate) fn is_value(bytes: &[u8]) -> bool {
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    bytes.iter().all(|&byte| (byte >= b' ' && byte != 0x7f) || byte == b'\t') && !blank(bytes.first()) && !blank(bytes.last())
+    bytes.iter().all(|&byte| (byte >= b' ' && byte != 0x7f) || byte == b'\t')
+        && !blank(bytes.first())
+        && !blank(bytes.last())
 }
 
 #[cfg(test)]
@@ -78,7 +102,18 @@ mod tests {
 
     #[test]
     fn framing_and_unknown_pseudo_headers_cannot_be_changed() {
-        for name in ["host", "content-length", "transfer-encoding", "connection", ":scheme", ":status", "a b", "", "x\r\n", ":"] {
+        for name in [
+            "host",
+            "content-length",
+            "transfer-encoding",
+            "connection",
+            ":scheme",
+            ":status",
+            "a b",
+            "",
+            "x\r\n",
+            ":",
+        ] {
             assert!(check(name, Direction::Request, true).is_err(), "{name:?}");
         }
         for name in ["x-a", ":path", ":authority", ":method", "authorization"] {

@@ -11,7 +11,8 @@ const MAX_ID: usize = 2048;
 /// The longest trust domain, in bytes (SPIFFE-ID section 2.1).
 pub const MAX_TRUST_DOMAIN: usize = 255;
 
-/// A SPIFFE ID (SPIFFE-ID section 2), and what it says where it has the form that Istio gives workloads.
+/// A SPIFFE ID (SPIFFE-ID section 2), and what it says where it has the form that Istio gives
+/// workloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpiffeId<'a> {
     uri: &'a str,
@@ -19,7 +20,8 @@ pub struct SpiffeId<'a> {
     workload: Option<Workload<'a>>,
 }
 
-/// The workload of a SPIFFE ID of the form `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.
+/// The workload of a SPIFFE ID of the form
+/// `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workload<'a> {
     /// The Kubernetes namespace.
@@ -38,10 +40,14 @@ pub enum SpiffeIdError {
     #[error("does not start with `spiffe://`")]
     Scheme,
     /// The trust domain is empty, too long, or holds a character that it may not.
-    #[error("the trust domain is not 1 to {MAX_TRUST_DOMAIN} lower-case letters, digits, `.`, `-` and `_`")]
+    #[error(
+        "the trust domain is not 1 to {MAX_TRUST_DOMAIN} lower-case letters, digits, `.`, `-` and `_`"
+    )]
     TrustDomain,
     /// A path segment is empty, `.`, `..`, or holds a character that it may not.
-    #[error("a path segment is empty, `.` or `..`, or holds something but letters, digits, `.`, `-` and `_`")]
+    #[error(
+        "a path segment is empty, `.` or `..`, or holds something but letters, digits, `.`, `-` and `_`"
+    )]
     Segment,
 }
 
@@ -49,7 +55,8 @@ impl<'a> SpiffeId<'a> {
     /// Parses a SPIFFE ID: nothing is normalised, nothing is forgiven.
     ///
     /// # Errors
-    /// Where it is not one, by SPIFFE-ID section 2: user information, ports, percent signs, queries and fragments too.
+    /// Where it is not one, by SPIFFE-ID section 2: user information, ports, percent signs, queries
+    /// and fragments too.
     pub fn parse(uri: &'a str) -> Result<Self, SpiffeIdError> {
         if uri.len() > MAX_ID {
             return Err(SpiffeIdError::TooLong);
@@ -90,14 +97,18 @@ impl<'a> SpiffeId<'a> {
 fn workload(path: &str) -> Option<Workload<'_>> {
     let mut segments = path.split('/');
     match (segments.next(), segments.next(), segments.next(), segments.next(), segments.next()) {
-        (Some("ns"), Some(namespace), Some("sa"), Some(service_account), None) => Some(Workload { namespace, service_account }),
+        (Some("ns"), Some(namespace), Some("sa"), Some(service_account), None) => {
+            Some(Workload { namespace, service_account })
+        }
         _ => None,
     }
 }
 
 /// Whether this is a trust domain's name (SPIFFE-ID section 2.1).
 pub(crate) fn is_trust_domain(name: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_');
+    let legal = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
+    };
     !name.is_empty() && name.len() <= MAX_TRUST_DOMAIN && name.bytes().all(legal)
 }
 

@@ -15,7 +15,10 @@ pub(crate) enum Mend {
     /// What `Connection` may name beside an upgrade.
     Connection = 6,
     /// Trailers of names that a policy sets or removes.
-    #[cfg_attr(not(feature = "trap-for-tests"), allow(dead_code, reason = "asked by the filter alone"))]
+    #[cfg_attr(
+        not(feature = "trap-for-tests"),
+        allow(dead_code, reason = "asked by the filter alone")
+    )]
     Trailers = 7,
     /// Every separator in a header's name is one to some origins, not only `_`.
     Separators = 8,
@@ -39,6 +42,8 @@ pub(crate) fn is_on(mend: Mend) -> bool {
 /// Switches these findings' mends off, and all others on.
 #[cfg(feature = "trap-for-tests")]
 pub(crate) fn switch_off(findings: impl IntoIterator<Item = u32>) {
-    let bits = findings.into_iter().fold(0, |bits, finding| bits | 1_u32.checked_shl(finding).unwrap_or(0));
+    let bits = findings
+        .into_iter()
+        .fold(0, |bits, finding| bits | 1_u32.checked_shl(finding).unwrap_or(0));
     OFF.store(bits, Ordering::Relaxed);
 }

@@ -22,7 +22,8 @@ pub struct Outcome<'a> {
     pub errors: Vec<(usize, String)>,
     /// What to change of the request's headers, in order.
     pub changes: Vec<Change<'a>>,
-    /// The policies whose header rules hold for the request, its response, and the trailers of either.
+    /// The policies whose header rules hold for the request, its response, and the trailers of
+    /// either.
     pub applied: Vec<u32>,
     /// Whether any of them has rules for the response.
     pub responds: bool,
@@ -48,7 +49,11 @@ impl Outcome<'_> {
 
     /// The request ends here.
     pub(crate) fn denied(denial: Denial, policy: Option<usize>) -> Self {
-        Outcome { reason: denial.reason, denial: Some(denial), ..Outcome::allowed(Reason::InternalError, policy) }
+        Outcome {
+            reason: denial.reason,
+            denial: Some(denial),
+            ..Outcome::allowed(Reason::InternalError, policy)
+        }
     }
 
     /// The request ends here because something failed that must not.
@@ -241,8 +246,13 @@ pub enum Counter {
 
 impl Counter {
     /// All of them, in order.
-    pub const ALL: [Counter; 5] =
-        [Counter::Allowed, Counter::Denied, Counter::ShadowDenied, Counter::EvaluationErrors, Counter::InternalErrors];
+    pub const ALL: [Counter; 5] = [
+        Counter::Allowed,
+        Counter::Denied,
+        Counter::ShadowDenied,
+        Counter::EvaluationErrors,
+        Counter::InternalErrors,
+    ];
 
     /// The counter's name, for the filter or for a policy.
     ///
@@ -309,7 +319,10 @@ mod tests {
              egress_plugin=.=egress-direct.egress-filter~istio-translated-wasmplugin;.;\
              egress_policy_denied",
         );
-        assert_eq!(name("p", "a;.;b c\u{9b}"), "egress_policy=.=p;.;egress_plugin=.=a_._b_c_;.;egress_policy_denied");
+        assert_eq!(
+            name("p", "a;.;b c\u{9b}"),
+            "egress_policy=.=p;.;egress_plugin=.=a_._b_c_;.;egress_policy_denied"
+        );
         assert_eq!(name("p", ""), "egress_policy=.=p;.;egress_plugin=.=;.;egress_policy_denied");
         assert_eq!(Counter::Denied.name(None), "egress_denied");
     }

@@ -52,19 +52,26 @@ fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
             b';' => return Some("semicolon"),
             0..=b' ' | 0x7f..=0xff => return Some("control or non-ASCII byte"),
             b'%' => {
-                let Some((decoded, behind)) = escape(after) else { return Some("invalid percent escape") };
+                let Some((decoded, behind)) = escape(after) else {
+                    return Some("invalid percent escape");
+                };
                 match decoded {
                     b' ' if before == b'/' => return Some("blank around a segment"),
                     b'/' | b'\\' | b'.' | b'%' | b';' => return Some("escaped delimiter"),
                     0..b' ' | 0x7f => return Some("escaped control byte"),
-                    // The same to every reader that decodes (RFC 3986 section 6.2.2.2), and not to a rule's `startsWith`.
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => return Some("escaped plain character"),
-                    // Decoders that do not mind read these as `/`, `.` and the like (RFC 3629 section 3); five
-                    // and six bytes are an older form (RFC 2279 section 2).
+                    // The same to every reader that decodes (RFC 3986 section 6.2.2.2), and not to
+                    // a rule's `startsWith`.
+                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => {
+                        return Some("escaped plain character");
+                    }
+                    // Decoders that do not mind read these as `/`, `.` and the like (RFC 3629
+                    // section 3); five and six bytes are an older form (RFC 2279 section 2).
                     0xc0 | 0xc1 | 0xf5..=0xff => return Some("overlong escape"),
                     0x80..0xa0 if escaped == 0xe0 => return Some("overlong escape"),
                     0x80..0x90 if escaped == 0xf0 => return Some("overlong escape"),
-                    0xc2 | 0xe2 | 0xef if is_compatible(rest_of_escapes(decoded, behind)) => return Some("escaped look-alike"),
+                    0xc2 | 0xe2 | 0xef if is_compatible(rest_of_escapes(decoded, behind)) => {
+                        return Some("escaped look-alike");
+                    }
                     _ => rest = behind,
                 }
                 (before, escaped) = (byte, decoded);
@@ -90,9 +97,10 @@ fn rest_of_escapes(first: u8, behind: &[u8]) -> u32 {
     number
 }
 
-/// Whether a character in UTF-8 becomes one that parts or names segments (a letter, a digit, or one of `/ \ . % ; - _`)
-/// where an origin maps what looks alike to ASCII: by Unicode's compatibility forms (UAX #15: small and fullwidth forms, dot
-/// leaders) or by the "best fit" of Windows' code pages (slashes, backslashes, the yen and won signs).
+/// Whether a character in UTF-8 becomes one that parts or names segments (a letter, a digit, or one
+/// of `/ \ . % ; - _`) where an origin maps what looks alike to ASCII: by Unicode's compatibility
+/// forms (UAX #15: small and fullwidth forms, dot leaders) or by the "best fit" of Windows' code
+/// pages (slashes, backslashes, the yen and won signs).
 fn is_compatible(utf8: u32) -> bool {
     matches!(utf8,
         // U+00A5, U+2024, U+2025, U+2044, U+20A9, U+2215, U+2216, U+29F5, U+29F8, U+29F9
@@ -100,7 +108,8 @@ fn is_compatible(utf8: u32) -> bool {
         | 0xe2_a7_b5 | 0xe2_a7_b8 | 0xe2_a7_b9
         // U+FE52, U+FE54, U+FE63, U+FE68, U+FE6A
         | 0xef_b9_92 | 0xef_b9_94 | 0xef_b9_a3 | 0xef_b9_a8 | 0xef_b9_aa
-        // U+FF05, U+FF0D to U+FF19, U+FF1B, U+FF21 to U+FF3A, U+FF3C, U+FF3F, U+FF41 to U+FF5A, U+FFE5, U+FFE6
+        // U+FF05, U+FF0D to U+FF19, U+FF1B, U+FF21 to U+FF3A, U+FF3C, U+FF3F, U+FF41 to U+FF5A,
+        // U+FFE5, U+FFE6
         | 0xef_bc_85 | 0xef_bc_8d..=0xef_bc_99 | 0xef_bc_9b | 0xef_bc_a1..=0xef_bc_ba | 0xef_bc_bc | 0xef_bc_bf
         | 0xef_bd_81..=0xef_bd_9a | 0xef_bf_a5 | 0xef_bf_a6)
 }
@@ -122,11 +131,12 @@ fn lenient(path: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// Whether a segment is `.` or `..`, what a reader may cut off behind it not counted: a parameter (`..;x`, as servlet containers
-/// do), a fragment, and of a decoded path a query.
+/// Whether a segment is `.` or `..`, what a reader may cut off behind it not counted: a parameter
+/// (`..;x`, as servlet containers do), a fragment, and of a decoded path a query.
 fn has_dot_segment(path: &[u8]) -> bool {
     path.split(|byte| matches!(byte, b'/' | b'\\')).any(|segment| {
-        let name = segment.split(|byte| matches!(byte, b';' | b'#' | b'?')).next().unwrap_or_default();
+        let name =
+            segment.split(|byte| matches!(byte, b';' | b'#' | b'?')).next().unwrap_or_default();
         matches!(name, b"." | b"..")
     })
 }

@@ -1,7 +1,7 @@
 //! Policies, compiled: what they say of a request.
 //!
-//! [`Engine::load`] compiles a configuration once; [`Engine::decide`] decides about a request, looking only at the policies
-//! that can matter to it.
+//! [`Engine::load`] compiles a configuration once; [`Engine::decide`] decides about a request,
+//! looking only at the policies that can matter to it.
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod agreement;
@@ -24,7 +24,10 @@ use crate::audit::{self, Record};
 use crate::authorization::{self, Judgement, Rule};
 use crate::cel::view::View;
 use crate::cel::{Expression, Phase, meter};
-use crate::config::{self, AuditLog, Config, ConfigError, HostBinding, MAX_ALL_PATTERNS, MAX_ERRORS, Mode, PolicyConfig, Spot};
+use crate::config::{
+    self, AuditLog, Config, ConfigError, HostBinding, MAX_ALL_PATTERNS, MAX_ERRORS, Mode,
+    PolicyConfig, Spot,
+};
 use crate::identity::peer::{Caller, Callers};
 use crate::outcome::{Denial, Outcome, Reason, ResponseOutcome};
 use crate::path::{self, PathSafety};
@@ -73,7 +76,12 @@ impl Engine {
         if !errors.is_empty() {
             return Err(config::bounded(errors));
         }
-        let entries: Vec<index::Entry<'_>> = config.policies.iter().zip(&policies).map(|(config, policy)| policy.entry(config)).collect();
+        let entries: Vec<index::Entry<'_>> = config
+            .policies
+            .iter()
+            .zip(&policies)
+            .map(|(config, policy)| policy.entry(config))
+            .collect();
         let index = Index::new(&entries);
         let warnings = Warnings::of(&config, &policies);
         Ok(Engine {
@@ -119,8 +127,8 @@ impl Engine {
         self.access_log
     }
 
-    /// Whether a caller of any trust domain has been believed, because neither the configuration nor the proxy says which one
-    /// is to be.
+    /// Whether a caller of any trust domain has been believed, because neither the configuration
+    /// nor the proxy says which one is to be.
     #[must_use]
     pub fn believes_blindly(&self) -> bool {
         self.callers.believe_blindly()
@@ -156,16 +164,22 @@ impl Engine {
         outcome
     }
 
-    /// What to change of the response to a request that went on, by what was [applied](Outcome::applied) to it; the facts are
-    /// the request's as it came.
+    /// What to change of the response to a request that went on, by what was
+    /// [applied](Outcome::applied) to it; the facts are the request's as it came.
     #[must_use]
-    pub fn respond<'a>(&'a self, applied: &[u32], facts: &'a Facts<'a>, response: &Headers<'a>) -> ResponseOutcome<'a> {
+    pub fn respond<'a>(
+        &'a self,
+        applied: &[u32],
+        facts: &'a Facts<'a>,
+        response: &Headers<'a>,
+    ) -> ResponseOutcome<'a> {
         meter::begin_request();
         let mut headers = response.clone();
         let mut outcome = ResponseOutcome::default();
         for (index, policy) in self.policies_at(applied) {
-            let value_of =
-                |headers: &Headers<'a>, value: &Expression| value.header_value(&View::new(facts, &self.callers).with_response(headers));
+            let value_of = |headers: &Headers<'a>, value: &Expression| {
+                value.header_value(&View::new(facts, &self.callers).with_response(headers))
+            };
             let applied = policy.response.apply(&mut headers, &mut outcome.changes, value_of);
             outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
         }
@@ -180,8 +194,13 @@ impl Engine {
         })
     }
 
-    /// Refuses what is refused whatever the rules say; else gives the request's host, and the groups of policies for it.
-    fn admit<'h>(&self, facts: &Facts<'_>, host: &'h Result<Cow<'_, str>, &'static str>) -> Result<Admitted<'h, '_>, Denial> {
+    /// Refuses what is refused whatever the rules say; else gives the request's host, and the
+    /// groups of policies for it.
+    fn admit<'h>(
+        &self,
+        facts: &Facts<'_>,
+        host: &'h Result<Cow<'_, str>, &'static str>,
+    ) -> Result<Admitted<'h, '_>, Denial> {
         let host = match host {
             Ok(host) => &**host,
             Err(why) => return Err(Denial::bad_request(Reason::BadHost, why)),
@@ -195,7 +214,9 @@ impl Engine {
             return Err(Denial::bad_request(reason, why));
         }
         if self.host_binding == HostBinding::Strict
-            && facts.destination().is_some_and(|destination| !destination::serves(destination, host))
+            && facts
+                .destination()
+                .is_some_and(|destination| !destination::serves(destination, host))
         {
             return Err(Denial::forbidden(Reason::HostMismatch));
         }
@@ -206,7 +227,10 @@ impl Engine {
     fn judge<'a>(&'a self, facts: &'a Facts<'a>, admitted: &Admitted<'_, '_>) -> Outcome<'a> {
         let Admitted { host, groups, path_has_escapes } = admitted;
         let view = View::new(facts, &self.callers).with_host(host, *path_has_escapes);
-        let mut candidates = self.candidates.try_lock().map_or_else(|_| Vec::new(), |mut kept| std::mem::take(&mut *kept));
+        let mut candidates = self
+            .candidates
+            .try_lock()
+            .map_or_else(|_| Vec::new(), |mut kept| std::mem::take(&mut *kept));
         self.index.candidates(groups, &view, &mut candidates);
         let Judgement { denial, policy, reason, shadow, errors } =
             authorization::judge(&self.policies, &candidates, groups.allows(), &view);
@@ -225,9 +249,16 @@ impl Engine {
         outcome
     }
 
-    /// Changes the headers of a request that goes on; denies it after all where its request line would be the wrong one.
-    fn transform<'a>(&'a self, candidates: &[u32], facts: &'a Facts<'a>, mut outcome: Outcome<'a>) -> Outcome<'a> {
-        let transforms = |(_, policy): &(usize, &Policy)| policy.mode == Mode::Enforce && policy.transforms();
+    /// Changes the headers of a request that goes on; denies it after all where its request line
+    /// would be the wrong one.
+    fn transform<'a>(
+        &'a self,
+        candidates: &[u32],
+        facts: &'a Facts<'a>,
+        mut outcome: Outcome<'a>,
+    ) -> Outcome<'a> {
+        let transforms =
+            |(_, policy): &(usize, &Policy)| policy.mode == Mode::Enforce && policy.transforms();
         let mut headers = None;
         let mut reads = Reads::default();
         for (index, policy) in self.policies_at(candidates).filter(transforms) {
@@ -246,8 +277,9 @@ impl Engine {
                 outcome.changes.reserve(8);
                 facts.headers.clone()
             });
-            let value_of =
-                |headers: &Headers<'a>, value: &Expression| value.header_value(&View::new(facts, &self.callers).with_request(headers));
+            let value_of = |headers: &Headers<'a>, value: &Expression| {
+                value.header_value(&View::new(facts, &self.callers).with_request(headers))
+            };
             let applied = policy.request.apply(headers, &mut outcome.changes, value_of);
             outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
             if applied.unusable {
@@ -262,7 +294,13 @@ impl Engine {
         outcome
     }
 
-    fn record(&self, facts: &Facts<'_>, host: Option<&str>, outcome: &Outcome<'_>, status: Option<u16>) -> String {
+    fn record(
+        &self,
+        facts: &Facts<'_>,
+        host: Option<&str>,
+        outcome: &Outcome<'_>,
+        status: Option<u16>,
+    ) -> String {
         let caller = self.caller(facts);
         let shadow = outcome.shadow.iter().filter_map(|index| self.policy_name(*index));
         let errors = outcome.errors.iter().filter_map(|(index, message)| {
@@ -280,7 +318,9 @@ impl Engine {
             caller: caller.spiffe_id(),
             rejected_caller: caller.rejected(),
             method: audit::text(facts.headers.first(b":method")),
-            host: host.map(Cow::Borrowed).or_else(|| audit::text(facts.headers.first(b":authority"))),
+            host: host
+                .map(Cow::Borrowed)
+                .or_else(|| audit::text(facts.headers.first(b":authority"))),
             path: audit::text(facts.headers.first(b":path").map(path::without_query)),
             destination: facts.destination(),
             status,
@@ -311,7 +351,12 @@ fn too_large_patterns(config: &PolicyConfig, bytes: usize) -> ConfigError {
     let message = format!(
         "the patterns of the policies up to this one take {bytes} bytes once compiled, the limit is {MAX_ALL_PATTERNS}: ask for less with `{{n,m}}`, or leave out the policies of hosts that this waypoint does not serve"
     );
-    ConfigError { policy: Some(config.name.clone()), place: config.place.clone(), spot: Spot::Whole, message }
+    ConfigError {
+        policy: Some(config.name.clone()),
+        place: config.place.clone(),
+        spot: Spot::Whole,
+        message,
+    }
 }
 
 /// What is known of a request that is not refused whatever the rules say.
@@ -333,9 +378,13 @@ impl Policy {
 
     /// Compiles a policy; where that fails, the errors say why and what is returned is not used.
     fn compile(config: &PolicyConfig, errors: &mut Vec<ConfigError>) -> Policy {
-        let rule = config.authorization.as_ref().map(|authorization| Rule::compile(&config.name, authorization, errors));
+        let rule = config
+            .authorization
+            .as_ref()
+            .map(|authorization| Rule::compile(&config.name, authorization, errors));
         let request = HeaderRules::compile(&config.name, &config.request, Phase::Request, errors);
-        let response = HeaderRules::compile(&config.name, &config.response, Phase::Response, errors);
+        let response =
+            HeaderRules::compile(&config.name, &config.response, Phase::Response, errors);
         Policy { name: config.name.clone(), mode: config.mode, rule, request, response }
     }
 
@@ -348,10 +397,18 @@ impl Policy {
     fn entry<'c>(&self, config: &'c PolicyConfig) -> index::Entry<'c> {
         let enforced = self.mode == Mode::Enforce;
         let is_allow = self.rule.as_ref().is_some_and(Rule::is_allow);
-        // Headers change whatever the rule says; and what shadow Allows would do together needs all of them.
-        let findable = self.request.is_empty() && self.response.is_empty() && (enforced || !is_allow);
+        // Headers change whatever the rule says; and what shadow Allows would do together needs all
+        // of them.
+        let findable =
+            self.request.is_empty() && self.response.is_empty() && (enforced || !is_allow);
         let guards = self.rule.as_ref().filter(|_| findable).map_or_else(Vec::new, Rule::guards);
-        index::Entry { hosts: &config.hosts, guards, is_allow, enforced, path_safety: config.path_safety }
+        index::Entry {
+            hosts: &config.hosts,
+            guards,
+            is_allow,
+            enforced,
+            path_safety: config.path_safety,
+        }
     }
 }
 
@@ -360,7 +417,9 @@ fn request_host<'h>(headers: &'h Headers<'_>) -> Result<Cow<'h, str>, &'static s
     let mut authorities = headers.values(b":authority");
     let host = host::canonical(authorities.next().unwrap_or_default())?;
     // Two hosts, however they came: which one counts would be the origin's guess.
-    if authorities.next().is_some() || headers.values(b"host").any(|other| host::canonical(other).as_deref() != Ok(&*host)) {
+    if authorities.next().is_some()
+        || headers.values(b"host").any(|other| host::canonical(other).as_deref() != Ok(&*host))
+    {
         return Err("more than one host");
     }
     Ok(host)

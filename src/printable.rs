@@ -1,4 +1,5 @@
-//! Text of requests and configurations, in a form that can neither drive a terminal nor split a line.
+//! Text of requests and configurations, in a form that can neither drive a terminal nor split a
+//! line.
 
 use std::borrow::Cow;
 
@@ -111,9 +112,16 @@ mod tests {
 
     #[test]
     fn text_keeps_letters_and_nothing_that_drives_a_terminal() {
-        for letter in HOSTILE.into_iter().filter(|letter| *letter != '\u{fffd}').chain(['\n', '\r', '\0', '\t']) {
+        for letter in HOSTILE
+            .into_iter()
+            .filter(|letter| *letter != '\u{fffd}')
+            .chain(['\n', '\r', '\0', '\t'])
+        {
             let shown = text(&format!("a{letter}b")).into_owned();
-            assert!(shown.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{letter:?}: {shown:?}");
+            assert!(
+                shown.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+                "{letter:?}: {shown:?}"
+            );
         }
         assert_eq!(text("policy `é`: it's \"x\" \\ 日本"), "policy `é`: it's \"x\" \\ 日本");
         assert_eq!(text("a\u{9b}31m\u{202e}\n"), r"a\u{9b}31m\u{202e}\n");

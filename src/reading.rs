@@ -28,7 +28,9 @@ pub(crate) fn objection(headers: &Headers<'_>) -> Option<(Reason, &'static str)>
     if headers.has_blank_ends() && mends::is_on(Mend::Blanks) {
         return Some((Reason::HeaderUnsafe, "blank around a value"));
     }
-    if headers.may_have(value::CREDENTIALS) && headers.values(value::CREDENTIALS).any(|value| value.contains(&b'\t')) {
+    if headers.may_have(value::CREDENTIALS)
+        && headers.values(value::CREDENTIALS).any(|value| value.contains(&b'\t'))
+    {
         return Some((Reason::HeaderUnsafe, "tab in authorization"));
     }
     if headers.may_have(connection::NAME)

@@ -17,7 +17,8 @@ pub enum Property {
     PeerPrincipal,
     /// The URI SAN of the peer's certificate on this very connection.
     PeerCertificate,
-    /// Envoy's name of the filter chain that the request came to, such as `inbound-vip|80|http|api.github.com`.
+    /// Envoy's name of the filter chain that the request came to, such as
+    /// `inbound-vip|80|http|api.github.com`.
     FilterChainName,
     /// Envoy's name of the cluster that the request goes to.
     ClusterName,
@@ -54,7 +55,8 @@ impl Property {
     ];
 }
 
-/// Where properties come from. They are asked for when something reads them, and may be asked for again.
+/// Where properties come from. They are asked for when something reads them, and may be asked for
+/// again.
 pub trait Source: std::fmt::Debug + Sync {
     /// The property's value, empty where there is none.
     fn property(&self, property: Property) -> &[u8];
@@ -207,7 +209,8 @@ impl Reads {
 /// Splits Envoy's way to write an address (`10.0.0.1:80`, `[::1]:80`) into address and port.
 pub(crate) fn address_and_port(text: &[u8]) -> Option<(&str, u16)> {
     let (address, port) = std::str::from_utf8(text).ok()?.rsplit_once(':')?;
-    let address = address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
+    let address =
+        address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
     Some((address, port.parse().ok()?))
 }
 

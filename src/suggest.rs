@@ -21,7 +21,8 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// ` (did you mean ...?)`, or nothing.
 #[must_use]
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(name, candidates).map_or_else(String::new, |found| format!(" (did you mean `{found}`?)"))
+    nearest(name, candidates)
+        .map_or_else(String::new, |found| format!(" (did you mean `{found}`?)"))
 }
 
 /// The Levenshtein distance, with letter case counting as nothing.
@@ -53,8 +54,14 @@ mod tests {
 
     #[test]
     fn a_slip_finds_the_name_that_was_meant() {
-        for (slip, meant) in [("identty", "identity"), ("Host", "host"), ("namespce", "namespace"), ("pth", "path")] {
-            assert_eq!(nearest(slip, ["identity", "host", "namespace", "path"]), Some(meant), "{slip}");
+        for (slip, meant) in
+            [("identty", "identity"), ("Host", "host"), ("namespce", "namespace"), ("pth", "path")]
+        {
+            assert_eq!(
+                nearest(slip, ["identity", "host", "namespace", "path"]),
+                Some(meant),
+                "{slip}"
+            );
         }
     }
 
@@ -65,7 +72,13 @@ mod tests {
 
     #[test]
     fn distances_are_those_of_levenshtein() {
-        for (a, b, expected) in [("", "", 0), ("kitten", "sitting", 3), ("", "abc", 3), ("abc", "", 3), ("flaw", "lawn", 2)] {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("kitten", "sitting", 3),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("flaw", "lawn", 2),
+        ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }

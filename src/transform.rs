@@ -39,7 +39,12 @@ struct HeaderValue {
 }
 
 impl HeaderRules {
-    pub(crate) fn compile(policy: &str, config: &HeaderRulesConfig, phase: Phase, errors: &mut Vec<ConfigError>) -> HeaderRules {
+    pub(crate) fn compile(
+        policy: &str,
+        config: &HeaderRulesConfig,
+        phase: Phase,
+        errors: &mut Vec<ConfigError>,
+    ) -> HeaderRules {
         let mut values = |rules: &[HeaderValueConfig]| {
             let mut compiled = Vec::with_capacity(rules.len());
             for rule in rules {
@@ -49,15 +54,26 @@ impl HeaderRules {
                 match Expression::compile(&rule.value.source, phase, Expected::Header) {
                     Ok(value) => {
                         let name = rule.name.clone();
-                        let constant = value.constant().filter(|constant| is_legal(&name, constant.as_bytes())).map(str::to_owned);
+                        let constant = value
+                            .constant()
+                            .filter(|constant| is_legal(&name, constant.as_bytes()))
+                            .map(str::to_owned);
                         compiled.push(HeaderValue { name, value, constant });
                     }
-                    Err(found) => errors.extend(found.into_iter().map(|error| ConfigError::of_expression(policy, &rule.value, error))),
+                    Err(found) => errors.extend(
+                        found
+                            .into_iter()
+                            .map(|error| ConfigError::of_expression(policy, &rule.value, error)),
+                    ),
                 }
             }
             compiled
         };
-        HeaderRules { add: values(&config.add), set: values(&config.set), remove: config.remove.clone() }
+        HeaderRules {
+            add: values(&config.add),
+            set: values(&config.set),
+            remove: config.remove.clone(),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -70,7 +86,11 @@ impl HeaderRules {
     }
 
     /// Drops the trailers that some origin may take for a header which is set or removed here.
-    pub(crate) fn drop_trailers<'a>(&'a self, trailers: &mut Headers<'a>, changes: &mut Vec<Change<'a>>) {
+    pub(crate) fn drop_trailers<'a>(
+        &'a self,
+        trailers: &mut Headers<'a>,
+        changes: &mut Vec<Change<'a>>,
+    ) {
         let set = self.set.iter().map(|rule| &rule.name);
         for name in set.chain(&self.remove) {
             remove(trailers, changes, name, true);
@@ -83,7 +103,8 @@ impl HeaderRules {
 
     /// Applies the rules to `headers`, noting what changed; says what went wrong.
     ///
-    /// A header whose value errs, or is no legal one, is left out: of an `add` that line, of a `set` the caller's lines too.
+    /// A header whose value errs, or is no legal one, is left out: of an `add` that line, of a
+    /// `set` the caller's lines too.
     pub(crate) fn apply<'a>(
         &'a self,
         headers: &mut Headers<'a>,
@@ -105,12 +126,17 @@ impl HeaderRules {
             }
             let (name, expression) = (&rule.name, &rule.value);
             meter::begin();
-            let value = value_of(headers, expression).map_err(|error| format!("value of `{name}`: {error}"))?;
+            let value = value_of(headers, expression)
+                .map_err(|error| format!("value of `{name}`: {error}"))?;
             if let Some(breach) = meter::breached() {
                 return Err(format!("value of `{name}`: {breach}"));
             }
             meter::spend_on(value.len(), COPIED_A_STEP);
-            if is_legal(name, &value) { Ok(Cow::Owned(value)) } else { Err(format!("value of `{name}`: {ILLEGAL}")) }
+            if is_legal(name, &value) {
+                Ok(Cow::Owned(value))
+            } else {
+                Err(format!("value of `{name}`: {ILLEGAL}"))
+            }
         };
         for rule in &self.add {
             let name = &rule.name;
@@ -125,7 +151,8 @@ impl HeaderRules {
         for rule in &self.set {
             let name = &rule.name;
             let value = evaluate(headers, rule);
-            // A request without its `:path` is no request, so it cannot be left out, and the caller's own must not stay.
+            // A request without its `:path` is no request, so it cannot be left out, and the
+            // caller's own must not stay.
             if name.starts_with(':') {
                 match value {
                     Ok(value) => set_pseudo(headers, changes, name, value),
@@ -140,7 +167,11 @@ impl HeaderRules {
             match value {
                 Ok(value) => {
                     headers.push(name.as_bytes(), value.clone());
-                    changes.push(if removed > 1 { Change::Add(name, value) } else { Change::Replace(name, value) });
+                    changes.push(if removed > 1 {
+                        Change::Add(name, value)
+                    } else {
+                        Change::Replace(name, value)
+                    });
                 }
                 Err(error) => failed.push(error),
             }
@@ -161,15 +192,25 @@ pub(crate) struct Applied {
     pub(crate) unusable: bool,
 }
 
-fn set_pseudo<'a>(headers: &mut Headers<'a>, changes: &mut Vec<Change<'a>>, name: &'a str, value: Cow<'a, [u8]>) {
+fn set_pseudo<'a>(
+    headers: &mut Headers<'a>,
+    changes: &mut Vec<Change<'a>>,
+    name: &'a str,
+    value: Cow<'a, [u8]>,
+) {
     headers.remove(|line| line == name.as_bytes());
     headers.push(name.as_bytes(), value.clone());
     changes.push(Change::Replace(name, value));
 }
 
-/// Removes a header, and whatever some origin would take for it; gives how many lines of its very name there were. One line
-/// is not noted as removed where it is not `going` but to be replaced.
-fn remove<'a>(headers: &mut Headers<'a>, changes: &mut Vec<Change<'a>>, name: &'a str, going: bool) -> usize {
+/// Removes a header, and whatever some origin would take for it; gives how many lines of its very
+/// name there were. One line is not noted as removed where it is not `going` but to be replaced.
+fn remove<'a>(
+    headers: &mut Headers<'a>,
+    changes: &mut Vec<Change<'a>>,
+    name: &'a str,
+    going: bool,
+) -> usize {
     let wanted = name.as_bytes();
     if !headers.may_have(wanted) {
         return 0;
@@ -201,7 +242,11 @@ fn is_legal(name: &str, value: &[u8]) -> bool {
         }
         ":authority" => host::canonical(value).is_ok(),
         ":method" => is_token(value),
-        ":status" => value.len() == 3 && value.iter().all(u8::is_ascii_digit) && (b"200".as_slice()..b"600".as_slice()).contains(&value),
+        ":status" => {
+            value.len() == 3
+                && value.iter().all(u8::is_ascii_digit)
+                && (b"200".as_slice()..b"600".as_slice()).contains(&value)
+        }
         _ => is_value(value),
     }
 }

@@ -17,13 +17,16 @@ pub type Lines = Vec<(String, Vec<u8>)>;
 /// A request, its connection, and what the origin would answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trial {
-    /// What Istio's filter chain writes as the peer's principal: a SPIFFE ID, several joined with commas, `-` or nothing.
+    /// What Istio's filter chain writes as the peer's principal: a SPIFFE ID, several joined with
+    /// commas, `-` or nothing.
     pub principal: String,
-    /// The URI SAN of the peer's certificate on this very connection, where the filter's own listener ends mTLS.
+    /// The URI SAN of the peer's certificate on this very connection, where the filter's own
+    /// listener ends mTLS.
     pub peer_certificate: String,
     /// The waypoint's own SPIFFE ID, whose trust domain counts where the configuration names none.
     pub local_principal: String,
-    /// The service that the caller dialled; its name for the waypoint is made of it. None where the waypoint has no name for it.
+    /// The service that the caller dialled; its name for the waypoint is made of it. None where the
+    /// waypoint has no name for it.
     pub service: Option<String>,
     /// The method.
     pub method: String,
@@ -67,7 +70,8 @@ pub struct Tried {
     pub errors: Vec<(String, String)>,
     /// The headers that the origin gets, the pseudo-headers among them; none for a denied request.
     pub upstream: Option<Lines>,
-    /// The headers that the caller gets of the origin's answer, `:status` among them; none for a denied request.
+    /// The headers that the caller gets of the origin's answer, `:status` among them; none for a
+    /// denied request.
     pub downstream: Option<Lines>,
     /// The line of the audit log.
     pub audit: Option<String>,
@@ -76,7 +80,8 @@ pub struct Tried {
 }
 
 impl Default for Trial {
-    /// `GET /` over HTTP/1.1, of a caller without a certificate, for a host that is yet to be named, answered with 200.
+    /// `GET /` over HTTP/1.1, of a caller without a certificate, for a host that is yet to be
+    /// named, answered with 200.
     fn default() -> Self {
         Trial {
             principal: String::new(),
@@ -96,9 +101,10 @@ impl Default for Trial {
 }
 
 impl Trial {
-    /// Presents the caller where a configuration looks for it: the principal alone is what a waypoint has, and is left as it
-    /// is where `filterState` is a source. Otherwise it is what the peer's certificate says, or the proxy in front writes to
-    /// `x-forwarded-client-cert` (Istio's gateways append an element of this form).
+    /// Presents the caller where a configuration looks for it: the principal alone is what a
+    /// waypoint has, and is left as it is where `filterState` is a source. Otherwise it is what the
+    /// peer's certificate says, or the proxy in front writes to `x-forwarded-client-cert` (Istio's
+    /// gateways append an element of this form).
     pub fn present(&mut self, identity: &IdentityConfig) {
         let reads = |source| identity.sources.contains(&source);
         if self.principal.is_empty() || reads(IdentitySource::FilterState) {
@@ -109,7 +115,10 @@ impl Trial {
             self.peer_certificate = principal;
         } else if reads(IdentitySource::ForwardedClientCert) {
             let uri = if principal == "-" { String::new() } else { format!(";URI={principal}") };
-            self.headers.push(("x-forwarded-client-cert".to_owned(), format!("Hash={:064};Subject=\"\"{uri}", 0)));
+            self.headers.push((
+                "x-forwarded-client-cert".to_owned(),
+                format!("Hash={:064};Subject=\"\"{uri}", 0),
+            ));
         }
     }
 
@@ -149,7 +158,12 @@ impl Trial {
     pub fn request_headers(&self) -> Headers<'static> {
         let mut lines: Lines = Vec::with_capacity(self.headers.len().saturating_add(5));
         let (method, authority, path) = (&self.method, &self.authority, &self.path);
-        for (name, value) in [(":method", method.as_str()), (":scheme", "http"), (":authority", authority), (":path", path)] {
+        for (name, value) in [
+            (":method", method.as_str()),
+            (":scheme", "http"),
+            (":authority", authority),
+            (":path", path),
+        ] {
             add(&mut lines, Direction::Request, name, value.as_bytes());
         }
         for (name, value) in &self.headers {
@@ -157,7 +171,12 @@ impl Trial {
         }
         // Envoy gives every request an ID.
         if !lines.iter().any(|(name, _)| name == "x-request-id") {
-            add(&mut lines, Direction::Request, "x-request-id", b"00000000-0000-4000-8000-000000000000");
+            add(
+                &mut lines,
+                Direction::Request,
+                "x-request-id",
+                b"00000000-0000-4000-8000-000000000000",
+            );
         }
         headers(&lines)
     }
@@ -165,7 +184,8 @@ impl Trial {
     /// The headers of the origin's answer.
     #[must_use]
     pub fn response_headers(&self) -> Headers<'static> {
-        let mut lines: Lines = vec![(":status".to_owned(), self.response.status.to_string().into_bytes())];
+        let mut lines: Lines =
+            vec![(":status".to_owned(), self.response.status.to_string().into_bytes())];
         for (name, value) in &self.response.headers {
             add(&mut lines, Direction::Response, name, value.as_bytes());
         }
@@ -177,8 +197,16 @@ impl Trial {
 fn add(lines: &mut Lines, direction: Direction, name: &str, value: &[u8]) {
     let name = name.to_ascii_lowercase();
     // Envoy has one entry for both.
-    let name = if direction == Direction::Request && name == "host" { ":authority".to_owned() } else { name };
-    match lines.iter_mut().find(|(line, _)| *line == name).filter(|_| inline::is_inline(direction, name.as_bytes())) {
+    let name = if direction == Direction::Request && name == "host" {
+        ":authority".to_owned()
+    } else {
+        name
+    };
+    match lines
+        .iter_mut()
+        .find(|(line, _)| *line == name)
+        .filter(|_| inline::is_inline(direction, name.as_bytes()))
+    {
         Some((_, there)) => inline::join(there, value),
         None => lines.push((name, value.to_vec())),
     }
@@ -191,15 +219,24 @@ fn headers(lines: &Lines) -> Headers<'static> {
 }
 
 impl Tried {
-    fn of(engine: &Engine, facts: &Facts<'_>, outcome: &Outcome<'_>, responded: Option<(ResponseOutcome<'_>, &Headers<'_>)>) -> Tried {
+    fn of(
+        engine: &Engine,
+        facts: &Facts<'_>,
+        outcome: &Outcome<'_>,
+        responded: Option<(ResponseOutcome<'_>, &Headers<'_>)>,
+    ) -> Tried {
         let name = |index: usize| engine.policy_name(index).map(str::to_owned);
         let named = |errors: &[(usize, String)]| {
-            errors.iter().filter_map(|(index, message)| Some((name(*index)?, message.clone()))).collect::<Vec<_>>()
+            errors
+                .iter()
+                .filter_map(|(index, message)| Some((name(*index)?, message.clone())))
+                .collect::<Vec<_>>()
         };
         let mut counters = BTreeMap::new();
         let mut count = |count: crate::outcome::Count| {
-            let counter =
-                count.counter.name(count.policy.and_then(|index| Some(PolicyOf { policy: engine.policy_name(index)?, plugin: PLUGIN })));
+            let counter = count.counter.name(count.policy.and_then(|index| {
+                Some(PolicyOf { policy: engine.policy_name(index)?, plugin: PLUGIN })
+            }));
             let value: &mut u64 = counters.entry(counter).or_insert(0);
             *value = value.saturating_add(1);
         };
@@ -215,8 +252,13 @@ impl Tried {
             reason: outcome.reason,
             shadow: outcome.shadow.iter().filter_map(|index| name(*index)).collect(),
             errors,
-            upstream: outcome.denial.is_none().then(|| changed(Direction::Request, &facts.headers, &outcome.changes)),
-            downstream: responded.map(|(responded, headers)| changed(Direction::Response, headers, &responded.changes)),
+            upstream: outcome
+                .denial
+                .is_none()
+                .then(|| changed(Direction::Request, &facts.headers, &outcome.changes)),
+            downstream: responded.map(|(responded, headers)| {
+                changed(Direction::Response, headers, &responded.changes)
+            }),
             audit: outcome.audit.clone(),
             counters,
         }
@@ -243,7 +285,10 @@ pub fn changed(direction: Direction, headers: &Headers<'_>, changes: &[Change<'_
 /// Headers as lines, names in lower case.
 #[must_use]
 pub fn lines(headers: &Headers<'_>) -> Lines {
-    headers.lines().map(|(name, value)| (String::from_utf8_lossy(name).to_lowercase(), value.to_vec())).collect()
+    headers
+        .lines()
+        .map(|(name, value)| (String::from_utf8_lossy(name).to_lowercase(), value.to_vec()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -255,7 +300,10 @@ mod tests {
     }
 
     fn shown(lines: &Lines) -> Vec<String> {
-        lines.iter().map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value))).collect()
+        lines
+            .iter()
+            .map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value)))
+            .collect()
     }
 
     #[test]
@@ -270,14 +318,31 @@ mod tests {
                 ("X-A", "2"),
                 ("Host", "b.example"),
             ]),
-            response: Response { status: 200, headers: owned(&[("vary", "a"), ("user-agent", "a"), ("Vary", "b"), ("user-agent", "b")]) },
+            response: Response {
+                status: 200,
+                headers: owned(&[
+                    ("vary", "a"),
+                    ("user-agent", "a"),
+                    ("Vary", "b"),
+                    ("user-agent", "b"),
+                ]),
+            },
             ..Trial::default()
         };
         let request = shown(&lines(&trial.request_headers()));
         let id = "x-request-id=00000000-0000-4000-8000-000000000000";
         assert_eq!(
             request,
-            [":method=GET", ":scheme=http", ":authority=a.example,b.example", ":path=/", "user-agent=a,b", "x-a=1", "x-a=2", id]
+            [
+                ":method=GET",
+                ":scheme=http",
+                ":authority=a.example,b.example",
+                ":path=/",
+                "user-agent=a,b",
+                "x-a=1",
+                "x-a=2",
+                id
+            ]
         );
         let response = shown(&lines(&trial.response_headers()));
         assert_eq!(response, [":status=200", "vary=a,b", "user-agent=a", "user-agent=b"]);
@@ -291,7 +356,10 @@ mod tests {
                 r#"{{"identity": {{"sources": {sources}}}, "policies": [{{"name": "a", "traffic": {{"authorization": {{"action": "Allow",
                 "policy": {{"matchExpressions": ["source.identity.namespace == 'a'"]}}}}}}}}]}}"#
             );
-            (Engine::load(config.as_bytes()).unwrap(), crate::config::Config::parse(config.as_bytes()).unwrap().identity)
+            (
+                Engine::load(config.as_bytes()).unwrap(),
+                crate::config::Config::parse(config.as_bytes()).unwrap().identity,
+            )
         };
         for sources in [
             r#"["filterState"]"#,
@@ -301,16 +369,25 @@ mod tests {
             r#"["peerCertificate", "filterState"]"#,
         ] {
             let (engine, identity) = engine(sources);
-            for (principal, allowed) in [(ID, true), ("spiffe://cluster.local/ns/b/sa/b", false), ("", false), ("-", false)] {
-                let mut trial = Trial { principal: principal.to_owned(), authority: "a.example".to_owned(), ..Trial::default() };
+            for (principal, allowed) in
+                [(ID, true), ("spiffe://cluster.local/ns/b/sa/b", false), ("", false), ("-", false)]
+            {
+                let mut trial = Trial {
+                    principal: principal.to_owned(),
+                    authority: "a.example".to_owned(),
+                    ..Trial::default()
+                };
                 trial.present(&identity);
                 assert_eq!(trial.run(&engine).denial.is_none(), allowed, "{sources} {principal}");
             }
         }
         let (engine, identity) = engine(r#"["forwardedClientCert"]"#);
         let forged = ("x-forwarded-client-cert".to_owned(), format!("URI={ID}"));
-        let mut trial =
-            Trial { principal: "spiffe://cluster.local/ns/b/sa/b".to_owned(), authority: "a.example".to_owned(), ..Trial::default() };
+        let mut trial = Trial {
+            principal: "spiffe://cluster.local/ns/b/sa/b".to_owned(),
+            authority: "a.example".to_owned(),
+            ..Trial::default()
+        };
         trial.headers.push(forged);
         trial.present(&identity);
         assert!(trial.run(&engine).denial.is_some(), "what the proxy in front appends counts");

@@ -1,8 +1,8 @@
-//! `make attack`: hostile requests of pods, through the filter in a real Envoy that is configured as
-//! istiod would, to origins that tell what they read.
+//! `make attack`: hostile requests of pods, through the filter in a real Envoy that is configured
+//! as istiod would, to origins that tell what they read.
 //!
-//! The property: whatever a pod sends, if what an origin reads is denied by the plain meaning of the
-//! rule, then the origin never sees it.
+//! The property: whatever a pod sends, if what an origin reads is denied by the plain meaning of
+//! the rule, then the origin never sees it.
 //!
 //! ```text
 //! rules.rs      the policies, each on a host of its own, and their plain meaning
@@ -51,7 +51,8 @@ pub use report::Report;
 /// The pods, as the filter calls them to origins.
 const CALLERS: [&str; 2] = ["team-a/team-a", "team-b/team-b"];
 
-/// So many blocks are under way at once: Envoy takes a second to close what is broken, in which others go on.
+/// So many blocks are under way at once: Envoy takes a second to close what is broken, in which
+/// others go on.
 const TASKS: u64 = 192;
 
 /// How often it is told how far a run is.
@@ -86,7 +87,14 @@ pub struct Options {
 impl Options {
     /// An attack on the filter as it is shipped.
     pub fn new(seed: u64, until: Until) -> Self {
-        Self { seed, until, wasm: filter_wasm(), unmended: Vec::new(), goes_on: false, tells: false }
+        Self {
+            seed,
+            until,
+            wasm: filter_wasm(),
+            unmended: Vec::new(),
+            goes_on: false,
+            tells: false,
+        }
     }
 }
 
@@ -123,7 +131,9 @@ pub async fn run(options: &Options) -> Result<Report, AttackError> {
     let stage = stage.await.map_err(io::Error::other)??;
 
     let pods = [("team-a", TEAM_A_SPIFFE_ID), ("team-b", TEAM_B_SPIFFE_ID)];
-    let clients = pods.map(|(name, id)| stage.mesh.client(Some(&pki.mesh.issue(name, &[San::Uri(id.to_owned())]))));
+    let clients = pods.map(|(name, id)| {
+        stage.mesh.client(Some(&pki.mesh.issue(name, &[San::Uri(id.to_owned())])))
+    });
     let begun = Instant::now();
     let (end, deadline) = match options.until {
         Until::Requests(count) => (count, None),
@@ -171,6 +181,8 @@ pub async fn run(options: &Options) -> Result<Report, AttackError> {
 fn progress(until: Until, record: &Record, begun: Instant) -> u64 {
     match until {
         Until::Requests(count) => record.sent() * 100 / count.max(1),
-        Until::Elapsed(duration) => (begun.elapsed().as_millis() * 100 / duration.as_millis().max(1)) as u64,
+        Until::Elapsed(duration) => {
+            (begun.elapsed().as_millis() * 100 / duration.as_millis().max(1)) as u64
+        }
     }
 }

@@ -1,7 +1,9 @@
-//! What the filter costs, beside no filter, an empty one, the workshop's policy written by hand, and what Envoy brings.
+//! What the filter costs, beside no filter, an empty one, the workshop's policy written by hand,
+//! and what Envoy brings.
 //!
-//! Two kinds of figures: of the emulated host, the same in every run (instructions, host calls, bytes, memory); and of real
-//! Envoys that are alive at once and asked in turn, round after round, so that what disturbs the machine disturbs all alike.
+//! Two kinds of figures: of the emulated host, the same in every run (instructions, host calls,
+//! bytes, memory); and of real Envoys that are alive at once and asked in turn, round after round,
+//! so that what disturbs the machine disturbs all alike.
 
 mod bars;
 mod chart;
@@ -47,7 +49,13 @@ impl Options {
     /// Few rounds, few requests, few policies: to see whether it works.
     #[must_use]
     pub fn quick() -> Self {
-        Self { rounds: 5, round: Duration::from_millis(150), endurance: 10_000, most: 1_000, document: false }
+        Self {
+            rounds: 5,
+            round: Duration::from_millis(150),
+            endurance: 10_000,
+            most: 1_000,
+            document: false,
+        }
     }
 
     /// The numbers of policies for others, of which none is for the request.
@@ -58,7 +66,13 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { rounds: 25, round: Duration::from_millis(600), endurance: 100_000, most: 10_000, document: false }
+        Self {
+            rounds: 25,
+            round: Duration::from_millis(600),
+            endurance: 100_000,
+            most: 10_000,
+            document: false,
+        }
     }
 }
 
@@ -110,11 +124,21 @@ impl BenchError {
     }
 
     /// Checks what a contestant did.
-    fn check<T: PartialEq + std::fmt::Debug>(name: &str, what: &str, expected: &T, got: &T) -> Result<(), Self> {
+    fn check<T: PartialEq + std::fmt::Debug>(
+        name: &str,
+        what: &str,
+        expected: &T,
+        got: &T,
+    ) -> Result<(), Self> {
         if expected == got {
             return Ok(());
         }
-        Err(Self::Wrong { name: name.to_owned(), what: what.to_owned(), expected: format!("{expected:?}"), got: format!("{got:?}") })
+        Err(Self::Wrong {
+            name: name.to_owned(),
+            what: what.to_owned(),
+            expected: format!("{expected:?}"),
+            got: format!("{got:?}"),
+        })
     }
 }
 
@@ -130,7 +154,8 @@ struct Figures {
     memory: Vec<loading::Memory>,
 }
 
-/// Measures, and gives the report, which is also in `target/bench/report.md`, and the path of that folder.
+/// Measures, and gives the report, which is also in `target/bench/report.md`, and the path of that
+/// folder.
 ///
 /// # Errors
 /// When an Envoy or a filter is missing, or one of them does not do what it must.
@@ -149,7 +174,11 @@ pub async fn run(options: &Options) -> Result<(String, PathBuf), BenchError> {
     say("memory");
     let memory = loading::memory(&contestants, options.most).await?;
     let figures = Figures { size, emulated, groups, updates, memory };
-    let text = report::render(options, &figures, &std::fs::read_to_string(documents().join("notes.md")).unwrap_or_default());
+    let text = report::render(
+        options,
+        &figures,
+        &std::fs::read_to_string(documents().join("notes.md")).unwrap_or_default(),
+    );
     let pictures = chart::all(&figures);
     let folder = workspace_root().join("target/bench");
     write(&folder.join("report.md"), &text, &folder, &pictures)?;
@@ -160,12 +189,18 @@ pub async fn run(options: &Options) -> Result<(String, PathBuf), BenchError> {
     Ok((text, folder))
 }
 
-/// Where the documents' charts are, and `notes.md`, which is written by hand and becomes part of every report.
+/// Where the documents' charts are, and `notes.md`, which is written by hand and becomes part of
+/// every report.
 fn documents() -> PathBuf {
     workspace_root().join("e2e/benchmarks")
 }
 
-fn write(report: &Path, text: &str, folder: &Path, pictures: &[(&'static str, String)]) -> io::Result<()> {
+fn write(
+    report: &Path,
+    text: &str,
+    folder: &Path,
+    pictures: &[(&'static str, String)],
+) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     for (name, picture) in pictures {
         std::fs::write(folder.join(name), picture)?;

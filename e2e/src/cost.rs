@@ -1,7 +1,9 @@
-//! The rules and requests that cost a worker most, as far as they are known: each is an upper bound that a pod can reach.
+//! The rules and requests that cost a worker most, as far as they are known: each is an upper bound
+//! that a pod can reach.
 //!
-//! Costs are the instructions of the compiled module in the emulated host, which are the same in every run. V8 takes about a
-//! nanosecond for one on the machines that this was measured on, so that a rule's bar of 20 ms is twenty million of them.
+//! Costs are the instructions of the compiled module in the emulated host, which are the same in
+//! every run. V8 takes about a nanosecond for one on the machines that this was measured on, so
+//! that a rule's bar of 20 ms is twenty million of them.
 
 pub mod envoy;
 mod functions;
@@ -30,14 +32,20 @@ const LARGE: usize = 58_000;
 const LINES: usize = 90;
 
 fn denying(expressions: &[&str]) -> Value {
-    let rule = json!({"action": "Deny", "match": "Any", "policy": {"matchExpressions": expressions}});
+    let rule =
+        json!({"action": "Deny", "match": "Any", "policy": {"matchExpressions": expressions}});
     json!({"policies": [{"name": "p", "traffic": {"authorization": rule}}]})
 }
 
 /// A Deny of one expression, and a request with a header `x` of this value.
 fn pair(name: &str, expression: &str, x: String) -> Pair {
     let headers = vec![("x".to_owned(), x)];
-    Pair { name: name.to_owned(), configuration: denying(&[expression]), path: "/".to_owned(), headers }
+    Pair {
+        name: name.to_owned(),
+        configuration: denying(&[expression]),
+        path: "/".to_owned(),
+        headers,
+    }
 }
 
 /// The same with many small headers beside it.
@@ -63,25 +71,54 @@ pub fn worst_pairs() -> Vec<Pair> {
         "(.*)(.*)(.*)(.*)(.*)x",
         "[^0-9]{1,100}[0-9]",
     ] {
-        let text = if pattern.starts_with("gh") { "ghp_aaaaaaaa".repeat(LARGE / 12) } else { a.clone() };
-        pairs.push(pair(&format!("matches {pattern}"), &format!("{x}.matches('{pattern}')"), text.clone()));
-        pairs.push(pair(&format!("regexReplace {pattern}"), &format!("{x}.regexReplace('{pattern}', '') == ''"), text));
+        let text =
+            if pattern.starts_with("gh") { "ghp_aaaaaaaa".repeat(LARGE / 12) } else { a.clone() };
+        pairs.push(pair(
+            &format!("matches {pattern}"),
+            &format!("{x}.matches('{pattern}')"),
+            text.clone(),
+        ));
+        pairs.push(pair(
+            &format!("regexReplace {pattern}"),
+            &format!("{x}.regexReplace('{pattern}', '') == ''"),
+            text,
+        ));
     }
-    let four = ["b", "c", "d", "e"].map(|last| format!("{x}.matches('[a-z]{{0,1000}}[a-z]{{0,1000}}{last}0')")).join(" || ");
+    let four = ["b", "c", "d", "e"]
+        .map(|last| format!("{x}.matches('[a-z]{{0,1000}}[a-z]{{0,1000}}{last}0')"))
+        .join(" || ");
     pairs.push(pair("four patterns in one rule", &four, a.clone()));
-    pairs.push(pair("a pattern made at the request", &format!("{x}.matches(request.path + 'a{{1,200}}b')"), a.clone()));
-    for (name, made) in [("in two loops", "request.headers.exists(g, {f})"), ("in one loop", "{f}")] {
+    pairs.push(pair(
+        "a pattern made at the request",
+        &format!("{x}.matches(request.path + 'a{{1,200}}b')"),
+        a.clone(),
+    ));
+    for (name, made) in [("in two loops", "request.headers.exists(g, {f})"), ("in one loop", "{f}")]
+    {
         for function in functions::OVER_A_TEXT {
             let condition = made.replace("{f}", &function.replace("{x}", x));
-            let text = if function.contains("json") { format!("[{}1]", "1,".repeat(900)) } else { a.clone() };
-            pairs.push(looped(&format!("{function} {name}"), &format!("request.headers.exists(h, {condition})"), text));
+            let text = if function.contains("json") {
+                format!("[{}1]", "1,".repeat(900))
+            } else {
+                a.clone()
+            };
+            pairs.push(looped(
+                &format!("{function} {name}"),
+                &format!("request.headers.exists(h, {condition})"),
+                text,
+            ));
         }
     }
     for function in functions::OVER_A_TEXT {
         let rule = format!("({})", function.replace("{x}", x));
         let count = (4_000 / (rule.len() + 4)).min(60);
-        let text = if function.contains("json") { format!("[{}1]", "1,".repeat(900)) } else { a.clone() };
-        pairs.push(pair(&format!("{function} {count} times"), &vec![rule.as_str(); count].join(" || "), text));
+        let text =
+            if function.contains("json") { format!("[{}1]", "1,".repeat(900)) } else { a.clone() };
+        pairs.push(pair(
+            &format!("{function} {count} times"),
+            &vec![rule.as_str(); count].join(" || "),
+            text,
+        ));
     }
     pairs.extend(functions::of_headers(LINES, LARGE));
     pairs
@@ -120,5 +157,10 @@ pub fn try_pair(module: &Module, pair: &Pair) -> Option<Cost> {
     let result = vm.stream(request).run(Response::new(200));
     let took = start.elapsed();
     assert_eq!(vm.failure(), None, "{}", pair.name);
-    Some(Cost { name: pair.name.clone(), instructions: result.usage.fuel, took, memory: vm.usage().memory })
+    Some(Cost {
+        name: pair.name.clone(),
+        instructions: result.usage.fuel,
+        took,
+        memory: vm.usage().memory,
+    })
 }

@@ -1,4 +1,5 @@
-//! The egress workshop as something to watch: each step with its request, what is expected and what came.
+//! The egress workshop as something to watch: each step with its request, what is expected and what
+//! came.
 
 mod stage;
 mod terminal;
@@ -28,7 +29,9 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// The fixed ports of the demo are in use.
-    #[error("taken on 127.0.0.1: {0}; the demo needs these ports, so end what listens there (another demo?) and try again")]
+    #[error(
+        "taken on 127.0.0.1: {0}; the demo needs these ports, so end what listens there (another demo?) and try again"
+    )]
     PortsTaken(
         /// The ports, each with what it is for.
         String,

@@ -1,4 +1,5 @@
-//! The filter's configuration by extension discovery (ECDS), as istiod delivers it to a waypoint, here from a file.
+//! The filter's configuration by extension discovery (ECDS), as istiod delivers it to a waypoint,
+//! here from a file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,18 +8,23 @@ use serde_json::{Value, json};
 
 use crate::envoy::{Configuration, ConfigurationError, workspace_root};
 
-/// The name under which a waypoint looks the plugin up, as Istio makes it of a `WasmPlugin`'s namespace and name.
+/// The name under which a waypoint looks the plugin up, as Istio makes it of a `WasmPlugin`'s
+/// namespace and name.
 pub const PLUGIN: &str = "extensions.istio.io/wasmplugin/egress-direct.egress-filter";
 
-/// The name of the filter, which is also that of the resource, and the plugin's own in its configuration, as Istio makes them: of a
-/// `WasmPlugin` before 1.30, of one since, and of a `TrafficExtension`.
+/// The name of the filter, which is also that of the resource, and the plugin's own in its
+/// configuration, as Istio makes them: of a `WasmPlugin` before 1.30, of one since, and of a
+/// `TrafficExtension`.
 pub const NAMES: [(&str, &str); 3] = [
     (PLUGIN, "egress-direct.egress-filter"),
     (
         "extensions.istio.io/trafficextension/egress-direct.egress-filter~istio-translated-wasmplugin",
         "egress-direct.egress-filter~istio-translated-wasmplugin",
     ),
-    ("extensions.istio.io/trafficextension/egress-direct.egress-filter", "egress-direct.egress-filter"),
+    (
+        "extensions.istio.io/trafficextension/egress-direct.egress-filter",
+        "egress-direct.egress-filter",
+    ),
 ];
 
 /// A plugin in a file that Envoy watches; it is gone when this is dropped.
@@ -40,19 +46,29 @@ impl PluginFile {
     /// When `envoy.yaml` has no such filter, or no folder can be made.
     pub fn new(module: &Path) -> Result<Self, ConfigurationError> {
         let parent = workspace_root().join("target/e2e");
-        let made = std::fs::create_dir_all(&parent).and_then(|()| tempfile::Builder::new().prefix("ecds-").tempdir_in(&parent));
+        let made = std::fs::create_dir_all(&parent)
+            .and_then(|()| tempfile::Builder::new().prefix("ecds-").tempdir_in(&parent));
         let folder = made.map_err(|source| ConfigurationError::File { path: parent, source })?;
         let mut configuration = Configuration::load(&workspace_root().join("envoy.yaml"))?;
         configuration.set_wasm(module)?;
         let mut plugin = Value::Null;
-        each_filter(configuration.value_mut(), &mut |filter| plugin = filter["typed_config"].clone());
+        each_filter(configuration.value_mut(), &mut |filter| {
+            plugin = filter["typed_config"].clone()
+        });
         if plugin.is_null() {
             return Err(ConfigurationError::Missing(format!("filter `{PLUGIN}`")));
         }
-        Ok(Self { path: folder.path().join("plugin.json"), filter: PLUGIN.to_owned(), plugin, version: 0, _folder: folder })
+        Ok(Self {
+            path: folder.path().join("plugin.json"),
+            filter: PLUGIN.to_owned(),
+            plugin,
+            version: 0,
+            _folder: folder,
+        })
     }
 
-    /// Says what Envoy is to do when a VM dies, such as `FAIL_CLOSED`; `envoy.yaml`'s policy holds otherwise.
+    /// Says what Envoy is to do when a VM dies, such as `FAIL_CLOSED`; `envoy.yaml`'s policy holds
+    /// otherwise.
     #[must_use]
     pub fn failure_policy(mut self, policy: &str) -> Self {
         self.plugin["config"]["failure_policy"] = json!(policy);
@@ -87,7 +103,9 @@ impl PluginFile {
     /// When the file cannot be written.
     pub fn publish_resources(&mut self, resources: &[Value]) -> io::Result<()> {
         self.version += 1;
-        self.replace(&json!({"version_info": self.version.to_string(), "resources": resources}).to_string())
+        self.replace(
+            &json!({"version_info": self.version.to_string(), "resources": resources}).to_string(),
+        )
     }
 
     /// Names another module from the next publication on, as another image does.
@@ -105,8 +123,8 @@ impl PluginFile {
         std::fs::rename(&new, &self.path)
     }
 
-    /// The entry of an HTTP filter chain that makes Envoy look the plugin up in this file, as Istio makes a waypoint look it
-    /// up in istiod.
+    /// The entry of an HTTP filter chain that makes Envoy look the plugin up in this file, as Istio
+    /// makes a waypoint look it up in istiod.
     pub fn filter(&self) -> Value {
         json!({
             "name": self.filter,
@@ -127,7 +145,9 @@ impl PluginFile {
 /// Visits every filter of the plugin's name.
 fn each_filter(value: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
     match value {
-        Value::Object(fields) if fields.get("name").is_some_and(|name| name == PLUGIN) => visit(value),
+        Value::Object(fields) if fields.get("name").is_some_and(|name| name == PLUGIN) => {
+            visit(value)
+        }
         Value::Object(fields) => fields.values_mut().for_each(|value| each_filter(value, visit)),
         Value::Array(items) => items.iter_mut().for_each(|value| each_filter(value, visit)),
         _ => {}

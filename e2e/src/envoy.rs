@@ -23,7 +23,8 @@ use crate::ports;
 pub use configuration::{Configuration, ConfigurationError, Pod, Ports};
 pub use process::{EnvoyProcess, Launch, StartError};
 
-/// The services of `envoy.yaml`, each with its virtual address; further ones get the addresses that follow.
+/// The services of `envoy.yaml`, each with its virtual address; further ones get the addresses that
+/// follow.
 const SERVICES: [&str; 2] = ["api.github.com", "httpbingo.org"];
 
 /// How many times other ports are tried when some were taken between their choice and their use.
@@ -37,14 +38,19 @@ pub fn workspace_root() -> PathBuf {
 
 /// The compiled filter: `$EGRESS_FILTER_WASM`, or where `make wasm` puts it.
 pub fn filter_wasm() -> PathBuf {
-    std::env::var_os("EGRESS_FILTER_WASM")
-        .map_or_else(|| workspace_root().join("target/wasm32-wasip1/release/egress_filter.wasm"), PathBuf::from)
+    std::env::var_os("EGRESS_FILTER_WASM").map_or_else(
+        || workspace_root().join("target/wasm32-wasip1/release/egress_filter.wasm"),
+        PathBuf::from,
+    )
 }
 
-/// The filter that traps on demand: `$EGRESS_TRAPPING_WASM`, or where `make build-trapping` puts it.
+/// The filter that traps on demand: `$EGRESS_TRAPPING_WASM`, or where `make build-trapping` puts
+/// it.
 pub fn trapping_wasm() -> PathBuf {
-    std::env::var_os("EGRESS_TRAPPING_WASM")
-        .map_or_else(|| workspace_root().join("target/wasm32-wasip1/trapping/egress_filter.wasm"), PathBuf::from)
+    std::env::var_os("EGRESS_TRAPPING_WASM").map_or_else(
+        || workspace_root().join("target/wasm32-wasip1/trapping/egress_filter.wasm"),
+        PathBuf::from,
+    )
 }
 
 type Edit = Box<dyn FnOnce(&mut Value) + Send>;
@@ -77,7 +83,8 @@ impl std::fmt::Debug for WaypointOptions {
 }
 
 impl WaypointOptions {
-    /// A waypoint of this mesh, with the filter and the workshop's policies, whose services all lead to one origin.
+    /// A waypoint of this mesh, with the filter and the workshop's policies, whose services all
+    /// lead to one origin.
     pub fn new(pki: &Arc<Pki>, origin_port: u16) -> Self {
         Self {
             pki: Arc::clone(pki),
@@ -127,7 +134,8 @@ impl WaypointOptions {
         self
     }
 
-    /// Adds a service beside api.github.com and httpbingo.org, with a virtual address, chain and cluster of its own.
+    /// Adds a service beside api.github.com and httpbingo.org, with a virtual address, chain and
+    /// cluster of its own.
     #[must_use]
     pub fn service(mut self, host: &str) -> Self {
         if !self.services.iter().any(|known| known == host) {
@@ -158,7 +166,8 @@ impl Waypoint {
     /// Starts a waypoint and waits until it serves; this blocks for about a second.
     ///
     /// # Errors
-    /// [`StartError::Exited`] with Envoy's log when it refuses its configuration, the filter's among it.
+    /// [`StartError::Exited`] with Envoy's log when it refuses its configuration, the filter's
+    /// among it.
     pub fn start(options: WaypointOptions) -> Result<Self, StartError> {
         let parent = workspace_root().join("target/e2e");
         std::fs::create_dir_all(&parent)?;
@@ -206,7 +215,13 @@ impl Waypoint {
             };
             match EnvoyProcess::start(&launch) {
                 Ok(process) => {
-                    return Ok(Self { process, ports, services: options.services, pki: options.pki, folder });
+                    return Ok(Self {
+                        process,
+                        ports,
+                        services: options.services,
+                        pki: options.pki,
+                        folder,
+                    });
                 }
                 Err(error) if attempt < ATTEMPTS && error.is_taken_port() => {}
                 Err(error) => return Err(error),
@@ -259,7 +274,12 @@ impl Waypoint {
     ///
     /// # Errors
     /// When there was no HTTP/1.1 response in time.
-    pub async fn pod_request(&self, pod: Pod, host: &str, request: &Request) -> io::Result<Response> {
+    pub async fn pod_request(
+        &self,
+        pod: Pod,
+        host: &str,
+        request: &Request,
+    ) -> io::Result<Response> {
         plain_request(self.pod_address(pod, host), request).await
     }
 
@@ -280,7 +300,8 @@ impl Waypoint {
 
     /// The access log of `main_internal`, parsed: one object for each request that ended.
     pub fn access_log(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
+        let text =
+            std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
@@ -290,7 +311,8 @@ impl Waypoint {
         bytes.iter().filter(|byte| **byte == b'\n').count()
     }
 
-    /// Waits until an entry of the access log matches, since Envoy writes it a moment after the response.
+    /// Waits until an entry of the access log matches, since Envoy writes it a moment after the
+    /// response.
     ///
     /// Gives nothing when none came within five seconds.
     pub fn await_access_log(&self, matches: impl Fn(&Value) -> bool) -> Option<Value> {
@@ -331,10 +353,9 @@ impl Waypoint {
     }
 
     fn index(&self, host: &str) -> usize {
-        self.services
-            .iter()
-            .position(|known| known == host)
-            .unwrap_or_else(|| panic!("this waypoint has no service `{host}`: add it with `WaypointOptions::service`"))
+        self.services.iter().position(|known| known == host).unwrap_or_else(|| {
+            panic!("this waypoint has no service `{host}`: add it with `WaypointOptions::service`")
+        })
     }
 }
 
@@ -348,9 +369,9 @@ pub async fn plain_request(address: SocketAddr, request: &Request) -> io::Result
         stream.set_nodelay(true)?;
         Connection::new(stream).request(request).await
     };
-    tokio::time::timeout(Duration::from_secs(15), exchange)
-        .await
-        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the request hung: no response within 15 s"))?
+    tokio::time::timeout(Duration::from_secs(15), exchange).await.map_err(|_| {
+        io::Error::new(io::ErrorKind::TimedOut, "the request hung: no response within 15 s")
+    })?
 }
 
 fn choose_ports(origin: u16, services: usize) -> io::Result<Ports> {

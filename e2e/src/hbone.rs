@@ -1,4 +1,5 @@
-//! An HBONE client that is no Envoy: HTTP/2 CONNECT over mutual TLS, on the wire as ztunnel does it.
+//! An HBONE client that is no Envoy: HTTP/2 CONNECT over mutual TLS, on the wire as ztunnel does
+//! it.
 //!
 //! Every step has a deadline: a request that hangs is an error that says so.
 
@@ -70,7 +71,11 @@ pub enum HboneError {
     },
 }
 
-async fn within<T>(limit: Duration, step: &'static str, future: impl Future<Output = T>) -> Result<T, HboneError> {
+async fn within<T>(
+    limit: Duration,
+    step: &'static str,
+    future: impl Future<Output = T>,
+) -> Result<T, HboneError> {
     tokio::time::timeout(limit, future).await.map_err(|_| HboneError::TimedOut { step, limit })
 }
 
@@ -84,14 +89,20 @@ pub struct HboneClient {
 }
 
 impl HboneClient {
-    /// A caller with these credentials, or with no certificate at all; it pins the waypoint's SPIFFE ID as ztunnel does.
+    /// A caller with these credentials, or with no certificate at all; it pins the waypoint's
+    /// SPIFFE ID as ztunnel does.
     pub fn new(address: SocketAddr, pki: &Pki, credentials: Option<&Credentials>) -> Self {
         let headers = vec![
             ("baggage", "k8s.cluster.name=Kubernetes,k8s.namespace.name=default".to_owned()),
             ("forwarded", "for=\"127.0.0.1:49688\";host=api.github.com".to_owned()),
             ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
         ];
-        Self { address, connector: tls::Connector::new(pki, credentials), timeout: TIMEOUT, headers }
+        Self {
+            address,
+            connector: tls::Connector::new(pki, credentials),
+            timeout: TIMEOUT,
+            headers,
+        }
     }
 
     /// Sets how long each step may take.
@@ -115,12 +126,18 @@ impl HboneClient {
     /// [`HboneError::TlsRefused`] when either end refuses the other.
     pub async fn connect(&self) -> Result<HboneConnection, HboneError> {
         let unreachable = |source| HboneError::Unreachable { address: self.address, source };
-        let tcp = within(self.timeout, "the TCP connection", TcpStream::connect(self.address)).await?.map_err(unreachable)?;
+        let tcp = within(self.timeout, "the TCP connection", TcpStream::connect(self.address))
+            .await?
+            .map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
         let connector = TlsConnector::from(self.connector.config());
-        let tls = within(self.timeout, "the TLS handshake", connector.connect(self.connector.server_name(), tcp))
-            .await?
-            .map_err(|error| HboneError::TlsRefused(error.to_string()))?;
+        let tls = within(
+            self.timeout,
+            "the TLS handshake",
+            connector.connect(self.connector.server_name(), tcp),
+        )
+        .await?
+        .map_err(|error| HboneError::TlsRefused(error.to_string()))?;
 
         let (sender, mut connection) = h2::client::Builder::new()
             .initial_window_size(4 << 20)
@@ -131,20 +148,29 @@ impl HboneClient {
             .map_err(refused)?;
         let ping_pong = connection.ping_pong();
         let mut driver = Driver(tokio::spawn(connection));
-        // In TLS 1.3 a client believes the handshake done before the server has looked at its certificate: only an answer
-        // in HTTP/2 shows that the server took it.
+        // In TLS 1.3 a client believes the handshake done before the server has looked at its
+        // certificate: only an answer in HTTP/2 shows that the server took it.
         if let Some(mut ping_pong) = ping_pong {
-            let pong = within(self.timeout, "the first HTTP/2 answer", ping_pong.ping(h2::Ping::opaque())).await?;
+            let pong =
+                within(self.timeout, "the first HTTP/2 answer", ping_pong.ping(h2::Ping::opaque()))
+                    .await?;
             if let Err(error) = pong {
                 // The ping only knows that the connection is gone; its driver knows why.
-                let ended = within(self.timeout, "the end of the HTTP/2 connection", &mut driver.0).await?;
+                let ended =
+                    within(self.timeout, "the end of the HTTP/2 connection", &mut driver.0).await?;
                 return Err(refused(ended.ok().and_then(Result::err).unwrap_or(error)));
             }
         }
-        Ok(HboneConnection { sender, timeout: self.timeout, headers: self.headers.clone(), driver: Arc::new(driver) })
+        Ok(HboneConnection {
+            sender,
+            timeout: self.timeout,
+            headers: self.headers.clone(),
+            driver: Arc::new(driver),
+        })
     }
 
-    /// Opens a connection of its own and on it a tunnel to a virtual address, such as `240.240.0.1:80`.
+    /// Opens a connection of its own and on it a tunnel to a virtual address, such as
+    /// `240.240.0.1:80`.
     ///
     /// # Errors
     /// When the certificate or the CONNECT is refused.
@@ -156,12 +182,17 @@ impl HboneClient {
     ///
     /// # Errors
     /// When the certificate or the CONNECT is refused, or no response came.
-    pub async fn request(&self, authority: &str, request: &Request) -> Result<Response, HboneError> {
+    pub async fn request(
+        &self,
+        authority: &str,
+        request: &Request,
+    ) -> Result<Response, HboneError> {
         self.tunnel(authority).await?.request(request).await
     }
 }
 
-/// A failure before the first HTTP/2 answer is a refusal: by an alert, or by a close where the alert was lost.
+/// A failure before the first HTTP/2 answer is a refusal: by an alert, or by a close where the
+/// alert was lost.
 fn refused(error: h2::Error) -> HboneError {
     match error.get_io() {
         Some(io) => HboneError::TlsRefused(io.to_string()),
@@ -189,8 +220,9 @@ pub struct HboneConnection {
 }
 
 impl HboneConnection {
-    /// Opens a tunnel to a virtual address, such as `240.240.0.1:80`, and gives this handle up to it; the connection lives as
-    /// long as any of its handles and tunnels, so that a clone can open more of them on it, as ztunnel does.
+    /// Opens a tunnel to a virtual address, such as `240.240.0.1:80`, and gives this handle up to
+    /// it; the connection lives as long as any of its handles and tunnels, so that a clone can open
+    /// more of them on it, as ztunnel does.
     ///
     /// # Errors
     /// [`HboneError::ConnectRefused`] when the waypoint knows no such address.
@@ -204,18 +236,24 @@ impl HboneConnection {
         for (name, value) in &self.headers {
             connect = connect.header(*name, value);
         }
-        let connect = connect.body(()).unwrap_or_else(|error| panic!("an illegal CONNECT header: {error}"));
+        let connect =
+            connect.body(()).unwrap_or_else(|error| panic!("an illegal CONNECT header: {error}"));
         let (response, send) = sender.send_request(connect, false).map_err(HboneError::Http2)?;
-        let response = within(self.timeout, "the CONNECT", response).await?.map_err(HboneError::Http2)?;
+        let response =
+            within(self.timeout, "the CONNECT", response).await?.map_err(HboneError::Http2)?;
         if response.status() != http::StatusCode::OK {
-            return Err(HboneError::ConnectRefused { authority: authority.to_owned(), status: response.status().as_u16() });
+            return Err(HboneError::ConnectRefused {
+                authority: authority.to_owned(),
+                status: response.status().as_u16(),
+            });
         }
         let stream = TunnelStream::new(send, response.into_body(), sender, self.driver);
         Ok(Tunnel { http: Connection::new(stream), timeout: self.timeout })
     }
 }
 
-/// A tunnel on which HTTP/1.1 is spoken, as by the pod behind ztunnel; it serves one request after another.
+/// A tunnel on which HTTP/1.1 is spoken, as by the pod behind ztunnel; it serves one request after
+/// another.
 #[derive(Debug)]
 pub struct Tunnel {
     http: Connection<TunnelStream>,
@@ -228,7 +266,9 @@ impl Tunnel {
     /// # Errors
     /// When the tunnel was closed, or the response is no HTTP/1.1 or did not come in time.
     pub async fn request(&mut self, request: &Request) -> Result<Response, HboneError> {
-        within(self.timeout, "the request", self.http.request(request)).await?.map_err(HboneError::NoResponse)
+        within(self.timeout, "the request", self.http.request(request))
+            .await?
+            .map_err(HboneError::NoResponse)
     }
 
     /// Sends bytes as they are, be they HTTP or not, and reads one response.
@@ -237,7 +277,9 @@ impl Tunnel {
     /// When the tunnel was closed, or the response is no HTTP/1.1 or did not come in time.
     pub async fn send_raw(&mut self, bytes: &[u8]) -> Result<Response, HboneError> {
         let head = bytes.starts_with(b"HEAD ");
-        within(self.timeout, "the request", self.http.send_raw(bytes, head)).await?.map_err(HboneError::NoResponse)
+        within(self.timeout, "the request", self.http.send_raw(bytes, head))
+            .await?
+            .map_err(HboneError::NoResponse)
     }
 
     /// The bare stream, for what is not HTTP/1.1.

@@ -1,12 +1,15 @@
-//! An emulated proxy-wasm host: it runs a compiled filter as Envoy 1.40 does, in this process and deterministically.
+//! An emulated proxy-wasm host: it runs a compiled filter as Envoy 1.40 does, in this process and
+//! deterministically.
 //!
-//! [`Module`] is the compiled file, [`Vm`] one worker's instance of it, [`Stream`] one HTTP request in that worker. There is
-//! no global state: what workers of one Envoy share (statistics, shared data, queues) is a [`Shared`] in the
-//! [`HostOptions`], and each `HostOptions::default()` has its own.
+//! [`Module`] is the compiled file, [`Vm`] one worker's instance of it, [`Stream`] one HTTP request
+//! in that worker. There is no global state: what workers of one Envoy share (statistics, shared
+//! data, queues) is a [`Shared`] in the [`HostOptions`], and each `HostOptions::default()` has its
+//! own.
 //!
-//! Where Envoy and the ABI's text differ, this host does what Envoy does: it calls only the callbacks that a module exports,
-//! runs `on_log` before `on_done`, joins repeated inline headers with a comma, hands an empty value over as a null pointer,
-//! and lets the module's own local reply pass through its response callback.
+//! Where Envoy and the ABI's text differ, this host does what Envoy does: it calls only the
+//! callbacks that a module exports, runs `on_log` before `on_done`, joins repeated inline headers
+//! with a comma, hands an empty value over as a null pointer, and lets the module's own local reply
+//! pass through its response callback.
 
 mod abi;
 mod error;

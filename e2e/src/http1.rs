@@ -1,5 +1,5 @@
-//! HTTP/1.1 as bytes: requests written exactly as asked, malformed ones too, and messages read with every header line
-//! kept, in order and as it came.
+//! HTTP/1.1 as bytes: requests written exactly as asked, malformed ones too, and messages read with
+//! every header line kept, in order and as it came.
 
 use std::io;
 
@@ -23,7 +23,10 @@ pub struct Headers(
 
 impl std::fmt::Debug for Headers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lines = self.0.iter().map(|(name, value)| format!("{}: {}", name.escape_ascii(), value.escape_ascii()));
+        let lines = self
+            .0
+            .iter()
+            .map(|(name, value)| format!("{}: {}", name.escape_ascii(), value.escape_ascii()));
         f.debug_list().entries(lines).finish()
     }
 }
@@ -36,7 +39,10 @@ impl Headers {
 
     /// All values under a name, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| &value[..])
+        self.0
+            .iter()
+            .filter(move |(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| &value[..])
     }
 
     fn has_token(&self, name: &str, token: &str) -> bool {
@@ -62,7 +68,12 @@ pub struct Request {
 impl Request {
     /// A request without headers or body.
     pub fn new(method: &str, target: impl AsRef<[u8]>) -> Self {
-        Self { method: method.to_owned(), target: target.as_ref().to_vec(), headers: Vec::new(), body: Vec::new() }
+        Self {
+            method: method.to_owned(),
+            target: target.as_ref().to_vec(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
     }
 
     /// A GET request for a path at a host.
@@ -186,12 +197,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.send_raw(&request.to_bytes(), request.method == "HEAD").await
     }
 
-    /// Sends bytes as they are and reads one response; `head` says that it has no body whatever its headers say.
+    /// Sends bytes as they are and reads one response; `head` says that it has no body whatever its
+    /// headers say.
     ///
     /// # Errors
     /// When the connection fails or the response is no HTTP/1.1.
     pub async fn send_raw(&mut self, bytes: &[u8], head: bool) -> io::Result<Response> {
-        // A server may refuse and close while we still write: its answer counts, not our failure to write on.
+        // A server may refuse and close while we still write: its answer counts, not our failure to
+        // write on.
         let written = self.write(bytes).await;
         match (self.read_response(head).await, written) {
             (Ok(response), _) => Ok(response),
@@ -215,10 +228,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// When the connection fails or what came is no HTTP/1.1 response.
     pub async fn read_response(&mut self, head: bool) -> io::Result<Response> {
         loop {
-            let block = self
-                .head_block()
-                .await?
-                .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed without a response"))?;
+            let block = self.head_block().await?.ok_or_else(|| {
+                io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the connection was closed without a response",
+                )
+            })?;
             let mut lines = vec![httparse::EMPTY_HEADER; line_count(&block)];
             let mut parsed = httparse::Response::new(&mut lines);
             parsed.parse(&block).map_err(|error| bad_message("response", error, &block))?;
@@ -230,7 +245,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 continue;
             }
             let empty = head || status == 204 || status == 304;
-            let until_close = !empty && !headers.has_token("transfer-encoding", "chunked") && headers.get("content-length").is_none();
+            let until_close = !empty
+                && !headers.has_token("transfer-encoding", "chunked")
+                && headers.get("content-length").is_none();
             let body = match (empty, until_close) {
                 (true, _) => Vec::new(),
                 (_, true) => self.rest().await?,
@@ -267,7 +284,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             seen = self.buffer.len().saturating_sub(3);
             if self.buffer.len() > MAX_HEAD {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a head of more than {MAX_HEAD} bytes")));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("a head of more than {MAX_HEAD} bytes"),
+                ));
             }
             if self.fill().await? == 0 {
                 return if self.buffer.is_empty() { Ok(None) } else { Err(cut_off("a head")) };
@@ -284,7 +304,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .ok()
             .and_then(|text| text.trim().parse().ok())
             .filter(|&length| length <= MAX_BODY)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "an illegal content-length"))?;
+            .ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, "an illegal content-length")
+            })?;
         self.take(length).await
     }
 
@@ -297,7 +319,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 .ok()
                 .and_then(|text| usize::from_str_radix(text, 16).ok())
                 .filter(|size| body.len().saturating_add(*size) <= MAX_BODY)
-                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "an illegal chunk size"))?;
+                .ok_or_else(|| {
+                    io::Error::new(io::ErrorKind::InvalidData, "an illegal chunk size")
+                })?;
             if size == 0 {
                 while !self.line().await?.is_empty() {} // trailers
                 return Ok(body);
@@ -340,7 +364,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 fn header_lines(headers: &[httparse::Header<'_>]) -> Headers {
-    Headers(headers.iter().map(|header| (header.name.as_bytes().to_vec(), header.value.to_vec())).collect())
+    Headers(
+        headers
+            .iter()
+            .map(|header| (header.name.as_bytes().to_vec(), header.value.to_vec()))
+            .collect(),
+    )
 }
 
 fn line_count(block: &[u8]) -> usize {

@@ -1,5 +1,6 @@
-//! What istiod would make of `filter-config/*.yaml`: a waypoint's Envoy configuration derived from the very files that are
-//! applied in a cluster, and a real Envoy that runs it and takes each further file as an update.
+//! What istiod would make of `filter-config/*.yaml`: a waypoint's Envoy configuration derived from
+//! the very files that are applied in a cluster, and a real Envoy that runs it and takes each
+//! further file as an update.
 //!
 //! ```text
 //! resources.rs   what has been applied, as `kubectl apply` leaves it
@@ -19,7 +20,8 @@ mod resources;
 mod spec;
 
 pub use derive::{
-    Authorization, Caller, DeriveError, Derived, FailurePolicy, Finding, Phase, Plugin, Port, Protocol, Release, Service, UpstreamTls,
+    Authorization, Caller, DeriveError, Derived, FailurePolicy, Finding, Phase, Plugin, Port,
+    Protocol, Release, Service, UpstreamTls,
 };
 pub use local::{Local, LocalError, Origins, Ports};
 pub use mesh::{Mesh, MeshError};

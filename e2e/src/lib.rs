@@ -1,5 +1,5 @@
-//! What the filter is tested in: a local waypoint made of a real Envoy, the pods and origins around it, and an
-//! emulated proxy-wasm host.
+//! What the filter is tested in: a local waypoint made of a real Envoy, the pods and origins around
+//! it, and an emulated proxy-wasm host.
 
 pub mod attack;
 pub mod bench;

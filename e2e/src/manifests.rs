@@ -1,4 +1,5 @@
-//! The resources of `filter-config/`, read as `kubectl` reads them: several documents a file, JSON's data model.
+//! The resources of `filter-config/`, read as `kubectl` reads them: several documents a file,
+//! JSON's data model.
 
 use std::path::Path;
 
@@ -46,8 +47,8 @@ impl Manifest {
     }
 }
 
-/// Every resource of `filter-config/` and its sub-folders, in the order of the files' names; but `tests`, which has cases for
-/// `egressctl test`.
+/// Every resource of `filter-config/` and its sub-folders, in the order of the files' names; but
+/// `tests`, which has cases for `egressctl test`.
 #[must_use]
 pub fn all() -> Vec<Manifest> {
     let root = workspace_root().join("filter-config");
@@ -56,18 +57,28 @@ pub fn all() -> Vec<Manifest> {
 
 /// Every file below `folder` whose name ends in `.yaml`, in order.
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("a folder's entry").path()).collect();
     paths.retain(|path| !path.ends_with("filter-config/tests"));
     paths.sort();
-    let below = |path: &std::path::PathBuf| if path.is_dir() { files(path) } else { vec![path.clone()] };
-    paths.iter().flat_map(below).filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect()
+    let below =
+        |path: &std::path::PathBuf| if path.is_dir() { files(path) } else { vec![path.clone()] };
+    paths
+        .iter()
+        .flat_map(below)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect()
 }
 
 fn documents(root: &Path, path: &Path) -> Vec<Manifest> {
     let file = path.strip_prefix(root).unwrap_or(path).display().to_string();
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{file}: {error}"));
-    parse(&text).unwrap_or_else(|error| panic!("{file}: {error}")).into_iter().map(|value| Manifest { file: file.clone(), value }).collect()
+    parse(&text)
+        .unwrap_or_else(|error| panic!("{file}: {error}"))
+        .into_iter()
+        .map(|value| Manifest { file: file.clone(), value })
+        .collect()
 }
 
 /// The documents of a YAML text.
@@ -76,6 +87,7 @@ fn documents(root: &Path, path: &Path) -> Vec<Manifest> {
 /// The text is no YAML, gives a key twice, or has what JSON has not.
 pub fn parse(text: &str) -> Result<Vec<Value>, serde_yaml_ng::Error> {
     // By way of YAML's own values, which refuse a key that is given twice.
-    let documents = serde_yaml_ng::Deserializer::from_str(text).map(serde_yaml_ng::Value::deserialize);
+    let documents =
+        serde_yaml_ng::Deserializer::from_str(text).map(serde_yaml_ng::Value::deserialize);
     documents.map(|document| serde_yaml_ng::from_value(document?)).collect()
 }

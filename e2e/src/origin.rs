@@ -1,4 +1,5 @@
-//! The stand-in for the internet: an HTTPS server that answers as the real origins do and remembers what reached it.
+//! The stand-in for the internet: an HTTPS server that answers as the real origins do and remembers
+//! what reached it.
 
 mod answers;
 pub(crate) mod certificates;
@@ -24,10 +25,11 @@ use certificates::Resolver;
 pub enum Mode {
     /// As api.github.com and httpbingo.org do where the workshop calls them, 404 elsewhere.
     Workshop,
-    /// `200` to everything, with a JSON of what arrived: `method`, `target`, `host`, `sni`, `headers` (pairs of name and
-    /// value) and `body_length`. `/status/404` is answered with that status, `/hang` not at all, and
-    /// what begins with `/held` after the next [`Origin::release`]. Every answer carries
-    /// `x-origin-host`, `x-origin-mode: echo` and two lines of `x-origin-repeat`, `one` and `two`.
+    /// `200` to everything, with a JSON of what arrived: `method`, `target`, `host`, `sni`,
+    /// `headers` (pairs of name and value) and `body_length`. `/status/404` is answered with that
+    /// status, `/hang` not at all, and what begins with `/held` after the next [`Origin::release`].
+    /// Every answer carries `x-origin-host`, `x-origin-mode: echo` and two lines of
+    /// `x-origin-repeat`, `one` and `two`.
     Echo,
     /// What [`Origin::script`] said last; an empty `200` until then.
     Scripted,
@@ -44,13 +46,20 @@ pub struct Script {
     pub body: String,
     /// The lines of its trailers, which only HTTP/2 has here.
     pub trailers: Vec<(String, String)>,
-    /// What goes before the answer, word for word: heads of interim responses, which only HTTP/1.1 has here.
+    /// What goes before the answer, word for word: heads of interim responses, which only HTTP/1.1
+    /// has here.
     pub interim: String,
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self { status: 200, headers: Vec::new(), body: String::new(), trailers: Vec::new(), interim: String::new() }
+        Self {
+            status: 200,
+            headers: Vec::new(),
+            body: String::new(),
+            trailers: Vec::new(),
+            interim: String::new(),
+        }
     }
 }
 
@@ -83,7 +92,8 @@ impl Received {
 type Log = Arc<Mutex<Vec<Received>>>;
 type SharedScript = Arc<Mutex<Script>>;
 
-/// A running origin on a thread of its own, so that it serves whichever runtime a test uses; it ends when dropped.
+/// A running origin on a thread of its own, so that it serves whichever runtime a test uses; it
+/// ends when dropped.
 #[derive(Debug)]
 pub struct Origin {
     address: SocketAddr,
@@ -102,11 +112,13 @@ impl Origin {
     /// When the port is taken.
     pub fn start(pki: &Arc<Pki>, mode: Mode, port: u16) -> io::Result<Self> {
         let resolver = Arc::new(Resolver::new(Arc::clone(pki)));
-        let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&resolver) as Arc<dyn rustls::server::ResolvesServerCert>);
+        let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::clone(&resolver) as Arc<dyn rustls::server::ResolvesServerCert>);
         // To a client that asks for neither it speaks HTTP/1.1.
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(tls));
@@ -124,14 +136,23 @@ impl Origin {
         let gates = gate.clone();
         let thread = std::thread::Builder::new().name("origin".to_owned()).spawn(move || {
             runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a listener that does not block");
+                let listener =
+                    TcpListener::from_std(listener).expect("a listener that does not block");
                 tokio::select! {
                     () = accept(&listener, &acceptor, mode, &log, &scripted, &gates) => {}
                     _ = stopped => {}
                 }
             });
         })?;
-        Ok(Self { address, received, script, resolver, gate, stop: Some(stop), thread: Some(thread) })
+        Ok(Self {
+            address,
+            received,
+            script,
+            resolver,
+            gate,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// The port that it listens on.
@@ -139,7 +160,8 @@ impl Origin {
         self.address.port()
     }
 
-    /// Chooses the certificate that new connections for a host name are shown; the right one unless chosen otherwise.
+    /// Chooses the certificate that new connections for a host name are shown; the right one unless
+    /// chosen otherwise.
     pub fn present(&self, host: &str, presented: Presented) {
         self.resolver.present(host, presented);
     }
@@ -180,11 +202,25 @@ impl Drop for Origin {
     }
 }
 
-async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor, mode: Mode, log: &Log, script: &SharedScript, gate: &watch::Sender<()>) {
+async fn accept(
+    listener: &TcpListener,
+    acceptor: &TlsAcceptor,
+    mode: Mode,
+    log: &Log,
+    script: &SharedScript,
+    gate: &watch::Sender<()>,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve(stream, acceptor.clone(), mode, Arc::clone(log), Arc::clone(script), gate.clone()));
+                tokio::spawn(serve(
+                    stream,
+                    acceptor.clone(),
+                    mode,
+                    Arc::clone(log),
+                    Arc::clone(script),
+                    gate.clone(),
+                ));
             }
             // Out of file descriptors, or a client that went away: later ones may still be served.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
@@ -192,8 +228,16 @@ async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor, mode: Mode, log:
     }
 }
 
-/// Serves one connection; a client that refuses the certificate or goes away ends it without a word.
-async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log, script: SharedScript, gate: watch::Sender<()>) {
+/// Serves one connection; a client that refuses the certificate or goes away ends it without a
+/// word.
+async fn serve(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    mode: Mode,
+    log: Log,
+    script: SharedScript,
+    gate: watch::Sender<()>,
+) {
     let _ = stream.set_nodelay(true);
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let sni = stream.get_ref().1.server_name().map(ToOwned::to_owned);
@@ -202,7 +246,11 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log, s
     }
     let mut connection = Connection::new(stream);
     while let Ok(Some(request)) = connection.read_request().await {
-        let host = request.headers.get("host").map(|host| String::from_utf8_lossy(host).into_owned()).unwrap_or_default();
+        let host = request
+            .headers
+            .get("host")
+            .map(|host| String::from_utf8_lossy(host).into_owned())
+            .unwrap_or_default();
         let received = Received {
             method: request.method,
             target: request.target,
@@ -212,11 +260,17 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, mode: Mode, log: Log, s
             body_length: request.body.len(),
             trailers: Headers::default(),
         };
-        let answer = answers::answer(mode, &received, &script.lock().unwrap_or_else(PoisonError::into_inner));
+        let answer = answers::answer(
+            mode,
+            &received,
+            &script.lock().unwrap_or_else(PoisonError::into_inner),
+        );
         let head = received.method == "HEAD";
         let hangs = mode == Mode::Echo && received.target == "/hang";
-        // A place at the gate comes before the record, so that who saw the record can open the gate.
-        let held = (mode == Mode::Echo && received.target.starts_with("/held")).then(|| gate.subscribe());
+        // A place at the gate comes before the record, so that who saw the record can open the
+        // gate.
+        let held =
+            (mode == Mode::Echo && received.target.starts_with("/held")).then(|| gate.subscribe());
         log.lock().unwrap_or_else(PoisonError::into_inner).push(received);
         if hangs {
             return std::future::pending().await;

@@ -1,11 +1,14 @@
-//! The certificates of a mesh and of the origins behind it, made anew at every start and never committed.
+//! The certificates of a mesh and of the origins behind it, made anew at every start and never
+//! committed.
 
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// The SPIFFE ID of the waypoint, which every pod expects at the other end of HBONE.
@@ -28,8 +31,11 @@ pub enum San {
 
 impl San {
     fn to_rcgen(&self) -> SanType {
-        let ascii =
-            |text: &String| text.as_str().try_into().unwrap_or_else(|error| panic!("a SAN must be ASCII, `{text}` is not: {error}"));
+        let ascii = |text: &String| {
+            text.as_str()
+                .try_into()
+                .unwrap_or_else(|error| panic!("a SAN must be ASCII, `{text}` is not: {error}"))
+        };
         match self {
             Self::Uri(uri) => SanType::URI(ascii(uri)),
             Self::Dns(name) => SanType::DnsName(ascii(name)),
@@ -79,7 +85,12 @@ impl Credentials {
     pub fn write(&self, folder: &Path, name: &str) -> io::Result<()> {
         fs::write(folder.join(format!("{name}.pem")), self.certificate_pem())?;
         let mut options = fs::OpenOptions::new();
-        let mut key = options.write(true).create(true).truncate(true).mode(0o600).open(folder.join(format!("{name}.key")))?;
+        let mut key = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(folder.join(format!("{name}.key")))?;
         key.write_all(self.key_pem.as_bytes())
     }
 }
@@ -104,11 +115,13 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = params.self_signed(&key).expect("a self-signed certificate from fixed parameters");
+        let certificate =
+            params.self_signed(&key).expect("a self-signed certificate from fixed parameters");
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// Issues a certificate, for either end of a connection, with the given names (none is allowed).
+    /// Issues a certificate, for either end of a connection, with the given names (none is
+    /// allowed).
     pub fn issue(&self, common_name: &str, names: &[San]) -> Credentials {
         let key = new_key();
         let mut params = CertificateParams::default();
@@ -116,7 +129,8 @@ impl Authority {
         params.subject_alt_names = names.iter().map(San::to_rcgen).collect();
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate from checked names");
+        let certificate =
+            params.signed_by(&key, &self.issuer).expect("a certificate from checked names");
         Credentials { certificate, key_pem: key.serialize_pem(), key_der: key.serialize_der() }
     }
 
@@ -185,7 +199,8 @@ impl Pki {
         self.unknown.issue("caller", &[San::Uri(spiffe_id.to_owned())])
     }
 
-    /// Writes what Envoy reads: `mesh-ca.pem`, `origin-ca.pem`, and `waypoint`, `team-a`, `team-b` with their keys.
+    /// Writes what Envoy reads: `mesh-ca.pem`, `origin-ca.pem`, and `waypoint`, `team-a`, `team-b`
+    /// with their keys.
     ///
     /// # Errors
     /// When the folder or a file in it cannot be written.

@@ -5,8 +5,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 
-/// Below the ports that Linux, macOS and Windows hand out for outgoing connections: a port from there could be taken by a
-/// parallel test's own connection between this check and its use.
+/// Below the ports that Linux, macOS and Windows hand out for outgoing connections: a port from
+/// there could be taken by a parallel test's own connection between this check and its use.
 const FIRST: u16 = 10_240;
 const LAST: u16 = 32_000;
 
@@ -15,7 +15,8 @@ const DEMO_HBONE: u16 = 15_008;
 
 /// Finds different ports of 127.0.0.1 that nobody listens on at this moment.
 ///
-/// Another process may take one before it is used, so who uses them tries again with others when that happens.
+/// Another process may take one before it is used, so who uses them tries again with others when
+/// that happens.
 ///
 /// # Errors
 /// When a thousand random ports did not hold enough free ones.
@@ -35,7 +36,10 @@ pub fn free(count: usize) -> io::Result<Vec<u16>> {
         }
     }
     if found.len() < count {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, format!("fewer than {count} free ports on 127.0.0.1")));
+        return Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            format!("fewer than {count} free ports on 127.0.0.1"),
+        ));
     }
     Ok(found.into_iter().collect())
 }

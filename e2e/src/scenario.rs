@@ -1,7 +1,8 @@
-//! Scenarios: what the filter is to do, written once in YAML and run against the engine, the compiled wasm in the emulated
-//! host, and a real Envoy.
+//! Scenarios: what the filter is to do, written once in YAML and run against the engine, the
+//! compiled wasm in the emulated host, and a real Envoy.
 //!
-//! A layer implements [`Runner`]; [`run`] drives it through every case of every file and [`Report`] tells all that differs.
+//! A layer implements [`Runner`]; [`run`] drives it through every case of every file and [`Report`]
+//! tells all that differs.
 
 mod compare;
 mod engine;
@@ -15,8 +16,8 @@ pub use compare::{Mismatch, compare};
 pub use engine::EngineRunner;
 pub use envoy::EnvoyRunner;
 pub use model::{
-    AuditExpectation, Caller, Case, Certificate, Expect, Known, Layer, LoadError, Nothing, Origin, RequestSpec, SERVICES, Scenario,
-    Statuses, Upstream, UpstreamExpectation, load_dir,
+    AuditExpectation, Caller, Case, Certificate, Expect, Known, Layer, LoadError, Nothing, Origin,
+    RequestSpec, SERVICES, Scenario, Statuses, Upstream, UpstreamExpectation, load_dir,
 };
 pub use observed::{Observed, Reached, audit_records};
 pub use run::{Report, Runner, run};

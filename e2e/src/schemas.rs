@@ -1,7 +1,8 @@
 //! The resources' schemas, vendored in `e2e/schemas/`, and what a manifest says against them.
 //!
-//! Strict, as `kubectl apply` is with `--validate=strict`: an unknown field is a fault. A keyword that is not checked here, and
-//! a rule that cannot be evaluated, is a panic: a schema says nothing that goes unheard.
+//! Strict, as `kubectl apply` is with `--validate=strict`: an unknown field is a fault. A keyword
+//! that is not checked here, and a rule that cannot be evaluated, is a panic: a schema says nothing
+//! that goes unheard.
 
 mod check;
 pub mod rules;
@@ -23,12 +24,21 @@ impl Schemas {
             include_str!("../schemas/gateway-api.json"),
             include_str!("../schemas/istio.json"),
         ];
-        Schemas { files: texts.iter().map(|text| serde_json::from_str(text).expect("a vendored schema is JSON")).collect() }
+        Schemas {
+            files: texts
+                .iter()
+                .map(|text| serde_json::from_str(text).expect("a vendored schema is JSON"))
+                .collect(),
+        }
     }
 
     /// Every `apiVersion` and kind there is a schema of, with a blank between them.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().filter_map(|file| file["kinds"].as_object()).flat_map(Map::keys).map(String::as_str)
+        self.files
+            .iter()
+            .filter_map(|file| file["kinds"].as_object())
+            .flat_map(Map::keys)
+            .map(String::as_str)
     }
 
     /// What is wrong with a manifest, each with its place; nothing, if it would be applied.
@@ -36,7 +46,9 @@ impl Schemas {
     pub fn faults(&self, manifest: &Value) -> Vec<String> {
         let text = |name: &str| manifest[name].as_str().unwrap_or_default();
         let kind = format!("{} {}", text("apiVersion"), text("kind"));
-        let Some((file, place)) = self.files.iter().find_map(|file| Some((file, file["kinds"].get(&kind)?))) else {
+        let Some((file, place)) =
+            self.files.iter().find_map(|file| Some((file, file["kinds"].get(&kind)?)))
+        else {
             return vec![format!("no schema of `{kind}`: vendor it in e2e/schemas")];
         };
         let definitions = Definitions { file };
@@ -61,7 +73,10 @@ struct Definitions<'a> {
 impl<'a> Definitions<'a> {
     /// The definition that a `$ref` names.
     fn named(self, reference: &Value) -> &'a Value {
-        let pointer = reference.as_str().and_then(|reference| reference.strip_prefix('#')).expect("a reference into the same file");
+        let pointer = reference
+            .as_str()
+            .and_then(|reference| reference.strip_prefix('#'))
+            .expect("a reference into the same file");
         self.file.pointer(pointer).unwrap_or_else(|| panic!("no definition {pointer}"))
     }
 

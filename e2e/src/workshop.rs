@@ -1,5 +1,5 @@
-//! The egress workshop as data: its steps, the file that each applies, its requests and what must come of them; and the
-//! asking and judging that the demo and the tests share.
+//! The egress workshop as data: its steps, the file that each applies, its requests and what must
+//! come of them; and the asking and judging that the demo and the tests share.
 
 mod steps;
 
@@ -27,7 +27,8 @@ pub struct Step {
     pub note: &'static str,
     /// The file of `filter-config/` that is applied.
     pub file: &'static str,
-    /// Whether that file holds the plugin, so that `filter-config/traffic-extension/` has one of the same name.
+    /// Whether that file holds the plugin, so that `filter-config/traffic-extension/` has one of
+    /// the same name.
     pub plugin: bool,
     /// The policies that are in force from then on.
     pub policies: &'static [&'static str],
@@ -57,7 +58,8 @@ pub enum Expected {
     Allowed,
     /// The filter's refusal: 403 and its body.
     Denied,
-    /// The origin's answer, and these headers at the origin: the name with all its values, none for a header that is gone.
+    /// The origin's answer, and these headers at the origin: the name with all its values, none for
+    /// a header that is gone.
     Headers(&'static [(&'static str, &'static [&'static str])]),
 }
 
@@ -87,12 +89,19 @@ impl Step {
     /// The file that this step applies.
     pub fn path(&self, api: Api) -> PathBuf {
         let folder = workspace_root().join("filter-config");
-        if self.plugin && api == Api::TrafficExtension { folder.join("traffic-extension").join(self.file) } else { folder.join(self.file) }
+        if self.plugin && api == Api::TrafficExtension {
+            folder.join("traffic-extension").join(self.file)
+        } else {
+            folder.join(self.file)
+        }
     }
 
-    /// Sends a request of this step as its pod does and judges what came; with a stand-in for the origins, also what arrived there.
+    /// Sends a request of this step as its pod does and judges what came; with a stand-in for the
+    /// origins, also what arrived there.
     pub async fn ask(&self, mesh: &Mesh, origin: Option<&Origin>, request: &Request) -> Asked {
-        let mut message = http1::Request::get(request.host, request.path).header("User-Agent", "egress-demo").header("Accept", "*/*");
+        let mut message = http1::Request::get(request.host, request.path)
+            .header("User-Agent", "egress-demo")
+            .header("Accept", "*/*");
         for (name, value) in request.headers {
             message = message.header(name, value);
         }
@@ -103,12 +112,17 @@ impl Step {
         let expected = request.expectation(origin.is_some());
         let response = match mesh.request(request.caller, request.host, &message).await {
             Ok(response) => response,
-            Err(error) => return Asked { expected, got: error.to_string(), passed: false, audit: None },
+            Err(error) => {
+                return Asked { expected, got: error.to_string(), passed: false, audit: None };
+            }
         };
         let audit = await_audit(mesh, audited, !self.policies.is_empty()).await;
         let (mut passed, mut got) = request.judge(&response, origin);
-        // Every decision must be on record and name its caller; with no policy loaded there is none to decide by.
-        if !self.policies.is_empty() && !audit.as_ref().is_some_and(|record| record.contains(request.caller)) {
+        // Every decision must be on record and name its caller; with no policy loaded there is none
+        // to decide by.
+        if !self.policies.is_empty()
+            && !audit.as_ref().is_some_and(|record| record.contains(request.caller))
+        {
             passed = false;
             got.push_str(&format!("; no audit record names {}", request.caller));
         }
@@ -151,14 +165,20 @@ impl Request {
             Expected::Allowed => (response.status == 200, got),
             Expected::Denied => {
                 let reached = origin.is_some_and(|origin| !origin.take_requests().is_empty());
-                let got = if reached { format!("{got}; the origin got the request all the same") } else { got };
+                let got = if reached {
+                    format!("{got}; the origin got the request all the same")
+                } else {
+                    got
+                };
                 (response.status == 403 && body == DENIAL && !reached, got)
             }
             Expected::Headers(headers) => {
                 if response.status != 200 {
                     return (false, got);
                 }
-                let Some(arrived) = self.headers_at_origin(&body, origin) else { return (true, got) };
+                let Some(arrived) = self.headers_at_origin(&body, origin) else {
+                    return (true, got);
+                };
                 let mut passed = true;
                 let mut lines = vec!["200".to_owned()];
                 for (name, values) in headers {
@@ -171,10 +191,13 @@ impl Request {
         }
     }
 
-    /// The headers at the origin: as the echo tells, or as the stand-in recorded them; a real api.github.com tells nothing.
+    /// The headers at the origin: as the echo tells, or as the stand-in recorded them; a real
+    /// api.github.com tells nothing.
     fn headers_at_origin(&self, body: &str, origin: Option<&Origin>) -> Option<Headers> {
         if !self.is_echo() {
-            return Some(origin?.take_requests().pop().map(|received| received.headers).unwrap_or_default());
+            return Some(
+                origin?.take_requests().pop().map(|received| received.headers).unwrap_or_default(),
+            );
         }
         let echo: Value = serde_json::from_str(body).unwrap_or_default();
         let lines = echo["headers"].as_object().into_iter().flatten().flat_map(|(name, values)| {
@@ -192,7 +215,11 @@ impl Request {
 
 fn header_line(name: &str, values: &[impl AsRef<str>]) -> String {
     let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
-    if values.is_empty() { format!("{name} is gone") } else { format!("{name}: {}", values.join(" | ")) }
+    if values.is_empty() {
+        format!("{name} is gone")
+    } else {
+        format!("{name}: {}", values.join(" | "))
+    }
 }
 
 /// A body on one line of bearable length.

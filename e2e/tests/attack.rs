@@ -1,5 +1,5 @@
-//! Hostile requests in a real Envoy: nothing that a rule forbids comes to an origin, and were a mend
-//! taken out, that would be found.
+//! Hostile requests in a real Envoy: nothing that a rule forbids comes to an origin, and were a
+//! mend taken out, that would be found.
 
 use std::time::Duration;
 
@@ -32,7 +32,10 @@ async fn no_request_comes_to_an_origin_that_a_rule_forbids() {
 fn is_of(number: u8, finding: &Finding) -> bool {
     match number {
         // Blanks around a value, or behind the comma of a joined line.
-        1 => ["by name", "list", "CGI"].contains(&finding.reader) && !["changes", "cookie", "path", "query"].contains(&finding.rule),
+        1 => {
+            ["by name", "list", "CGI"].contains(&finding.reader)
+                && !["changes", "cookie", "path", "query"].contains(&finding.rule)
+        }
         // What is there and cannot be read is taken for what is not there.
         2 => !["changes", "method", "path", "address"].contains(&finding.rule),
         // `Connection` takes off what the filter has set.

@@ -1,5 +1,5 @@
-//! Bad input, at the compiled filter in a real Envoy and in the emulated host: every request gets an answer, the answer is
-//! the one that was designed, and the worker serves on.
+//! Bad input, at the compiled filter in a real Envoy and in the emulated host: every request gets
+//! an answer, the answer is the one that was designed, and the worker serves on.
 
 #[path = "bad_input/expressions.rs"]
 mod expressions;
@@ -69,7 +69,9 @@ impl Setting {
     fn start(normalize_path: bool) -> Self {
         let pki = Arc::new(Pki::new());
         let origin = Origin::start(&pki, Mode::Echo, 0).expect("the origin starts");
-        let options = WaypointOptions::new(&pki, origin.port()).plugin_configuration(POLICIES).normalize_path(normalize_path);
+        let options = WaypointOptions::new(&pki, origin.port())
+            .plugin_configuration(POLICIES)
+            .normalize_path(normalize_path);
         let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
         Self { pki, origin, waypoint }
     }
@@ -82,19 +84,42 @@ impl Setting {
         self.waypoint.vip(GITHUB)
     }
 
-    /// The worker has come through all that was sent to it: no trap, nothing reloaded, and it serves.
+    /// The worker has come through all that was sent to it: no trap, nothing reloaded, and it
+    /// serves.
     async fn assert_unharmed(&self) {
-        let response = self.team_a().request(&self.vip(), &Request::get(GITHUB, "/zen")).await.expect("the plain request");
+        let response = self
+            .team_a()
+            .request(&self.vip(), &Request::get(GITHUB, "/zen"))
+            .await
+            .expect("the plain request");
         assert_eq!(response.status, 200, "the plain request after it: {response:?}");
         for line in self.waypoint.log_lines() {
-            let traps = ["Uncaught", "Function: proxy_", "wasm trap", "Wasm VM", "VM failed", "RuntimeError", "panicked"];
+            let traps = [
+                "Uncaught",
+                "Function: proxy_",
+                "wasm trap",
+                "Wasm VM",
+                "VM failed",
+                "RuntimeError",
+                "panicked",
+            ];
             assert!(!traps.iter().any(|sign| line.contains(sign)), "Envoy's log: {line}");
         }
-        let failed = self.waypoint.access_log().into_iter().find(|entry| entry.to_string().contains("wasm_fail_stream"));
+        let failed = self
+            .waypoint
+            .access_log()
+            .into_iter()
+            .find(|entry| entry.to_string().contains("wasm_fail_stream"));
         assert_eq!(failed, None, "a request met a dead VM");
         let stats = self.waypoint.stats("").expect("Envoy's statistics");
-        assert!(stats.keys().any(|name| name.contains("vm_reload")), "no statistics of the VM: {:?}", stats.keys());
-        let bad = |name: &str| name.contains("wasm") && (name.contains("reload") || name.contains("fail"));
+        assert!(
+            stats.keys().any(|name| name.contains("vm_reload")),
+            "no statistics of the VM: {:?}",
+            stats.keys()
+        );
+        let bad = |name: &str| {
+            name.contains("wasm") && (name.contains("reload") || name.contains("fail"))
+        };
         let bad = stats.iter().filter(|(name, value)| bad(name) && **value > 0).collect::<Vec<_>>();
         assert!(bad.is_empty(), "the VM failed: {bad:?}");
     }
@@ -127,7 +152,9 @@ impl Answer {
             return Self::Origin(status);
         }
         let length = response.header("content-length").and_then(|text| text.parse::<usize>().ok());
-        if !ours.is_empty() && (response.text() == ours || (response.body.is_empty() && length == Some(ours.len()))) {
+        if !ours.is_empty()
+            && (response.text() == ours || (response.body.is_empty() && length == Some(ours.len())))
+        {
             return Self::Filter(status);
         }
         Self::Envoy(status)

@@ -1,15 +1,20 @@
-//! A configuration as large as it may be loads, one that is larger is refused, and neither takes long or
-//! much memory; where memory runs out all the same, the record of the load says so.
+//! A configuration as large as it may be loads, one that is larger is refused, and neither takes
+//! long or much memory; where memory runs out all the same, the record of the load says so.
 
 use std::sync::LazyLock;
 use std::time::Instant;
 
 use e2e::host::{Configured, HostOptions, LogLevel, Module, Vm};
-use egress_filter::config::{MAX_ALL_EXPRESSIONS, MAX_ALL_HOSTS, MAX_ALL_PATTERNS, MAX_ALL_SOURCES, MAX_BYTES, MAX_POLICIES, MAX_VALUES};
+use egress_filter::config::{
+    MAX_ALL_EXPRESSIONS, MAX_ALL_HOSTS, MAX_ALL_PATTERNS, MAX_ALL_SOURCES, MAX_BYTES, MAX_POLICIES,
+    MAX_VALUES,
+};
 use serde_json::{Value, json};
 
-static MODULE: LazyLock<Module> =
-    LazyLock::new(|| Module::load(e2e::envoy::filter_wasm()).unwrap_or_else(|error| panic!("{error}: run `make wasm` first")));
+static MODULE: LazyLock<Module> = LazyLock::new(|| {
+    Module::load(e2e::envoy::filter_wasm())
+        .unwrap_or_else(|error| panic!("{error}: run `make wasm` first"))
+});
 
 /// The most instructions that loading or refusing a configuration may take: 5 s of a worker that
 /// executes 2.2 a nanosecond, which is less than V8 does.
@@ -31,14 +36,21 @@ fn load(name: &str, configuration: &str, memory: usize) -> Configured {
         configuration.len() as f64 / 1e6,
         if configured.accepted { "loaded " } else { "refused" },
         name,
-        configured.logs.iter().find(|log| log.level >= LogLevel::Error).map_or("", |log| log.text.get(..150).unwrap_or(&log.text))
+        configured
+            .logs
+            .iter()
+            .find(|log| log.level >= LogLevel::Error)
+            .map_or("", |log| log.text.get(..150).unwrap_or(&log.text))
     );
     configured
 }
 
 /// The record of a load.
 fn record(configured: &Configured) -> Value {
-    let mut records = configured.logs.iter().filter(|log| log.text.starts_with(r#"{"event":"egress-configuration""#));
+    let mut records = configured
+        .logs
+        .iter()
+        .filter(|log| log.text.starts_with(r#"{"event":"egress-configuration""#));
     match (records.next(), records.next()) {
         (Some(record), None) => serde_json::from_str(&record.text).expect("JSON"),
         other => panic!("one record: {other:?}"),
@@ -50,7 +62,8 @@ fn policies(policies: Vec<Value>) -> String {
 }
 
 fn rules(name: usize, expressions: &[String]) -> Value {
-    let authorization = json!({"action": "Deny", "match": "Any", "policy": {"matchExpressions": expressions}});
+    let authorization =
+        json!({"action": "Deny", "match": "Any", "policy": {"matchExpressions": expressions}});
     json!({"name": format!("p{name}"), "traffic": {"authorization": authorization}})
 }
 
@@ -95,7 +108,9 @@ fn ordinary(count: usize) -> String {
 }
 
 fn hosts(count: usize) -> String {
-    let all: Vec<String> = (0..count).map(|number| format!("{}api-{number}.example.com", ["", "*."][number % 2])).collect();
+    let all: Vec<String> = (0..count)
+        .map(|number| format!("{}api-{number}.example.com", ["", "*."][number % 2]))
+        .collect();
     let policy = |(name, hosts): (usize, &[String])| {
         let mut policy = rules(name, &["request.path == \"/a\"".to_owned()]);
         policy["hosts"] = json!(hosts);
@@ -107,20 +122,61 @@ fn hosts(count: usize) -> String {
 /// Configurations at a limit, each with what takes longest or most memory there.
 fn at_the_limits() -> Vec<(&'static str, String)> {
     let large = MAX_ALL_SOURCES / 4096;
-    let patterns = |number: usize| format!(r#"request.path.matches("{number}[a-f]{{300}}(?:b|c){{200}}")"#);
+    let patterns =
+        |number: usize| format!(r#"request.path.matches("{number}[a-f]{{300}}(?:b|c){{200}}")"#);
     vec![
         ("20,000 ordinary policies", ordinary(MAX_POLICIES)),
-        ("expressions", expressions(MAX_ALL_EXPRESSIONS, |number| format!("request.path == \"/{number}\""))),
-        ("expressions of other shapes", expressions(MAX_ALL_EXPRESSIONS, |number| format!("size(request.headers) == {number}"))),
-        ("loops", expressions(MAX_ALL_EXPRESSIONS, |_| "request.headers.exists(k,k=='a')".to_owned())),
-        ("large lists", expressions(large, |number| filled("request.path in [", |part| format!("\"/{number}{part}\","), "\"\"]"))),
-        ("large chains", expressions(large, |number| filled("request.path=='a'", |part| format!("||request.host=='{number}{part}'"), ""))),
-        ("large sums", expressions(large, |_| filled("size(request.headers)==1", |part| format!("||{part}+1==2"), ""))),
-        ("large calls", expressions(large, |_| filled("request.headers['a']==''", |_| "||cel.bind(a,'b',a==a)".to_owned(), ""))),
-        ("large maps", expressions(large, |_| filled("size({", |part| format!("{part}:1,"), "'':1})==1"))),
-        ("small patterns", expressions(MAX_ALL_EXPRESSIONS, |_| "request.path.matches('a')".to_owned())),
+        (
+            "expressions",
+            expressions(MAX_ALL_EXPRESSIONS, |number| format!("request.path == \"/{number}\"")),
+        ),
+        (
+            "expressions of other shapes",
+            expressions(MAX_ALL_EXPRESSIONS, |number| format!("size(request.headers) == {number}")),
+        ),
+        (
+            "loops",
+            expressions(MAX_ALL_EXPRESSIONS, |_| "request.headers.exists(k,k=='a')".to_owned()),
+        ),
+        (
+            "large lists",
+            expressions(large, |number| {
+                filled("request.path in [", |part| format!("\"/{number}{part}\","), "\"\"]")
+            }),
+        ),
+        (
+            "large chains",
+            expressions(large, |number| {
+                filled("request.path=='a'", |part| format!("||request.host=='{number}{part}'"), "")
+            }),
+        ),
+        (
+            "large sums",
+            expressions(large, |_| {
+                filled("size(request.headers)==1", |part| format!("||{part}+1==2"), "")
+            }),
+        ),
+        (
+            "large calls",
+            expressions(large, |_| {
+                filled("request.headers['a']==''", |_| "||cel.bind(a,'b',a==a)".to_owned(), "")
+            }),
+        ),
+        (
+            "large maps",
+            expressions(large, |_| filled("size({", |part| format!("{part}:1,"), "'':1})==1")),
+        ),
+        (
+            "small patterns",
+            expressions(MAX_ALL_EXPRESSIONS, |_| "request.path.matches('a')".to_owned()),
+        ),
         ("large patterns", expressions(MAX_ALL_PATTERNS / 16_000, patterns)),
-        ("contradictions", expressions(MAX_ALL_EXPRESSIONS, |number| format!("request.host=='{number}'&&request.host=='a'"))),
+        (
+            "contradictions",
+            expressions(MAX_ALL_EXPRESSIONS, |number| {
+                format!("request.host=='{number}'&&request.host=='a'")
+            }),
+        ),
         ("hosts", hosts(MAX_ALL_HOSTS)),
     ]
 }
@@ -128,22 +184,54 @@ fn at_the_limits() -> Vec<(&'static str, String)> {
 /// Configurations that pass a limit or are wrong throughout, each with what its first error says.
 fn beyond_the_limits() -> Vec<(&'static str, String, &'static str)> {
     let large = MAX_ALL_SOURCES / 4096;
-    let many = |count: usize, value: &str| format!(r#"{{"policies": [{}]}}"#, vec![value; count].join(","));
+    let many = |count: usize, value: &str| {
+        format!(r#"{{"policies": [{}]}}"#, vec![value; count].join(","))
+    };
     vec![
         ("numbers", many(50_000_000, "0"), "bytes, the limit is"),
         ("values", many(MAX_VALUES, "0"), "JSON values"),
         ("values in bytes", many(MAX_BYTES / 2 - 100, "0"), "JSON values"),
-        ("one too many expressions", expressions(MAX_ALL_EXPRESSIONS + 1, |_| "true".to_owned()), "expressions in all, the limit is"),
-        ("expressions of all policies", expressions(300_000, |_| "true".to_owned()), "expressions in all, the limit is"),
-        ("sources", expressions(large + 1, |_| filled("true", |_| "||true".to_owned(), "")), "bytes of expressions in all"),
+        (
+            "one too many expressions",
+            expressions(MAX_ALL_EXPRESSIONS + 1, |_| "true".to_owned()),
+            "expressions in all, the limit is",
+        ),
+        (
+            "expressions of all policies",
+            expressions(300_000, |_| "true".to_owned()),
+            "expressions in all, the limit is",
+        ),
+        (
+            "sources",
+            expressions(large + 1, |_| filled("true", |_| "||true".to_owned(), "")),
+            "bytes of expressions in all",
+        ),
         ("one too many hosts", hosts(MAX_ALL_HOSTS + 1), "entries of `hosts` in all"),
-        ("patterns", expressions(64_000, |_| r#"request.path.matches("a{1000}b{1000}c{1000}d{1000}")"#.to_owned()), "once compiled"),
-        ("cases", expressions(90_000, |_| r#"''.matches("(?i)[\\D][\\D]")"#.to_owned()), "once compiled"),
+        (
+            "patterns",
+            expressions(64_000, |_| {
+                r#"request.path.matches("a{1000}b{1000}c{1000}d{1000}")"#.to_owned()
+            }),
+            "once compiled",
+        ),
+        (
+            "cases",
+            expressions(90_000, |_| r#"''.matches("(?i)[\\D][\\D]")"#.to_owned()),
+            "once compiled",
+        ),
         ("wrong expressions", expressions(MAX_ALL_EXPRESSIONS, |_| "x".to_owned()), "x"),
-        ("wrong large expressions", expressions(large, |_| filled("x", |_| "||x".to_owned(), "")), "x"),
+        (
+            "wrong large expressions",
+            expressions(large, |_| filled("x", |_| "||x".to_owned(), "")),
+            "x",
+        ),
         (
             "wrong policies",
-            policies((0..20_000).map(|number| json!({"name": format!("{number} "), "nam": {}, "ho": []})).collect()),
+            policies(
+                (0..20_000)
+                    .map(|number| json!({"name": format!("{number} "), "nam": {}, "ho": []}))
+                    .collect(),
+            ),
             "field",
         ),
         ("wrong fields", format!("{{{}}}", vec![r#""a":1"#; MAX_VALUES / 2].join(",")), "fields"),
@@ -157,7 +245,11 @@ fn what_is_as_large_as_it_may_be_loads() {
     for (name, configuration) in at_the_limits() {
         let configured = load(name, &configuration, 1 << 30);
         assert!(configured.accepted, "{name}: {:?}", configured.logs.last());
-        assert!(configured.usage.fuel < MOST_FUEL && configured.usage.memory < MOST_MEMORY, "{name}: {:?}", configured.usage);
+        assert!(
+            configured.usage.fuel < MOST_FUEL && configured.usage.memory < MOST_MEMORY,
+            "{name}: {:?}",
+            configured.usage
+        );
     }
 }
 
@@ -170,9 +262,17 @@ fn what_is_larger_is_refused_with_its_numbers() {
         assert_eq!(record["verdict"], "refused", "{name}");
         let first = record["errors"][0].to_string();
         assert!(first.contains(expected), "{name}: {first}");
-        assert!(configured.usage.fuel < MOST_FUEL && configured.usage.memory < MOST_MEMORY, "{name}: {:?}", configured.usage);
+        assert!(
+            configured.usage.fuel < MOST_FUEL && configured.usage.memory < MOST_MEMORY,
+            "{name}: {:?}",
+            configured.usage
+        );
         let logged: usize = configured.logs.iter().map(|log| log.text.len()).sum();
-        assert!(configured.logs.len() < 110 && logged < 200_000, "{name}: {} lines, {logged} bytes", configured.logs.len());
+        assert!(
+            configured.logs.len() < 110 && logged < 200_000,
+            "{name}: {} lines, {logged} bytes",
+            configured.logs.len()
+        );
     }
 }
 
@@ -183,7 +283,18 @@ fn memory_that_runs_out_is_recorded() {
         assert!(!configured.accepted, "{mib} MiB");
         let record = record(&configured);
         assert_eq!(record["verdict"], "refused", "{mib} MiB");
-        assert!(record["errors"][0]["message"].as_str().is_some_and(|message| message.starts_with("memory ran out")), "{record}");
-        assert!(configured.logs.iter().any(|log| log.level == LogLevel::Error && log.text.contains("memory ran out")), "{mib} MiB");
+        assert!(
+            record["errors"][0]["message"]
+                .as_str()
+                .is_some_and(|message| message.starts_with("memory ran out")),
+            "{record}"
+        );
+        assert!(
+            configured
+                .logs
+                .iter()
+                .any(|log| log.level == LogLevel::Error && log.text.contains("memory ran out")),
+            "{mib} MiB"
+        );
     }
 }

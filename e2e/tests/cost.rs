@@ -1,5 +1,5 @@
-//! What a request may cost a worker, whatever it is and whatever is loaded: instructions of the compiled module, the same in
-//! every run.
+//! What a request may cost a worker, whatever it is and whatever is loaded: instructions of the
+//! compiled module, the same in every run.
 
 use e2e::cost::search::search;
 use e2e::cost::{Cost, try_pair, worst_pairs};
@@ -43,8 +43,11 @@ fn no_rule_and_no_request_cost_more_than_the_bar() {
             cost.name
         );
     }
-    let over: Vec<&Cost> =
-        costs.iter().filter(|(bar, cost)| cost.instructions > *bar || cost.memory > MEMORY).map(|(_, cost)| cost).collect();
+    let over: Vec<&Cost> = costs
+        .iter()
+        .filter(|(bar, cost)| cost.instructions > *bar || cost.memory > MEMORY)
+        .map(|(_, cost)| cost)
+        .collect();
     assert!(over.is_empty(), "{over:#?}");
 }
 

@@ -1,5 +1,6 @@
-//! The hand-written filters that ours is measured against do the workshop's policy, or their figures would be of something
-//! else; and ours needs no more host calls than the one that does as much.
+//! The hand-written filters that ours is measured against do the workshop's policy, or their
+//! figures would be of something else; and ours needs no more host calls than the one that does as
+//! much.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -14,38 +15,47 @@ static GUESTS: LazyLock<Guests> = LazyLock::new(|| Guests::build().expect("the g
 
 /// The workshop's configuration.
 fn workshop(host_binding: &str) -> Value {
-    let mut configuration = Configuration::load(&workspace_root().join("envoy.yaml")).expect("envoy.yaml");
+    let mut configuration =
+        Configuration::load(&workspace_root().join("envoy.yaml")).expect("envoy.yaml");
     let text = configuration.plugin_configuration().expect("a configuration");
     let mut json: Value = serde_json::from_str(&text).expect("JSON");
     json["hostBinding"] = json!(host_binding);
     json
 }
 
-/// What a module makes of the requests of all scenarios, each with its name, under one configuration.
+/// What a module makes of the requests of all scenarios, each with its name, under one
+/// configuration.
 fn observe(module: &Path, scenarios: &[Scenario]) -> Vec<(String, Observed)> {
-    let mut runner = WasmRunner::new(Module::load(module).expect("a filter: `make wasm` builds ours"));
+    let mut runner =
+        WasmRunner::new(Module::load(module).expect("a filter: `make wasm` builds ours"));
     let mut seen = Vec::new();
     for scenario in scenarios {
         runner.start(scenario).expect("the configuration is taken");
         for case in scenario.cases.iter().filter(|case| case.layers.contains(&Layer::Wasm)) {
             let name = format!("{}: {}", scenario.file, case.name);
-            let observed = runner.run(scenario, case).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let observed =
+                runner.run(scenario, case).unwrap_or_else(|error| panic!("{name}: {error}"));
             seen.push((name, observed));
         }
     }
     seen
 }
 
-/// The request in every scenario, whatever it was made for, meets the same under the workshop's policies in both.
+/// The request in every scenario, whatever it was made for, meets the same under the workshop's
+/// policies in both.
 fn assert_alike(floor: &Path, host_binding: &str) {
-    let mut scenarios = load_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios")).expect("all load");
+    let mut scenarios =
+        load_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios")).expect("all load");
     scenarios.iter_mut().for_each(|scenario| scenario.config = workshop(host_binding));
     let (ours, theirs) = (observe(&filter_wasm(), &scenarios), observe(floor, &scenarios));
     assert!(ours.len() > 250, "{} requests", ours.len());
     let mut statuses: Vec<u16> = ours.iter().map(|(_, seen)| seen.status).collect();
     statuses.sort_unstable();
     statuses.dedup();
-    assert!([200, 400, 403].iter().all(|status| statuses.contains(status)), "the requests meet {statuses:?} only");
+    assert!(
+        [200, 400, 403].iter().all(|status| statuses.contains(status)),
+        "the requests meet {statuses:?} only"
+    );
     for ((name, ours), (_, theirs)) in ours.iter().zip(&theirs) {
         // The floor does not know that `x_caller_identity` is `x-caller-identity` to some origins.
         let plain = |seen: &Observed| {
@@ -71,7 +81,8 @@ fn the_floor_that_binds_the_host_decides_as_ours_does() {
 
 #[test]
 fn what_is_measured_in_the_emulated_host_is_the_same_each_time() {
-    let (first, second) = (of_the_workshop(&GUESTS).expect("figures"), of_the_workshop(&GUESTS).expect("figures"));
+    let (first, second) =
+        (of_the_workshop(&GUESTS).expect("figures"), of_the_workshop(&GUESTS).expect("figures"));
     for (one, other) in [(&first.0, &second.0), (&first.1, &second.1)] {
         assert_eq!(one.requests.len(), 2, "allowed and denied");
         assert_eq!(one.requests, other.requests, "{:?}", one.subject);
@@ -83,14 +94,16 @@ fn what_is_measured_in_the_emulated_host_is_the_same_each_time() {
 fn ours_makes_as_few_host_calls_as_the_floor() {
     let (ours, floor) = of_the_workshop(&GUESTS).expect("figures");
     for asked in [Asked::Allowed, Asked::Denied] {
-        let calls = |usage: Option<&e2e::host::Usage>| usage.map(|usage| (usage.total_calls(), usage.calls.clone())).expect("figures");
+        let calls = |usage: Option<&e2e::host::Usage>| {
+            usage.map(|usage| (usage.total_calls(), usage.calls.clone())).expect("figures")
+        };
         let (ours, floor) = (calls(ours.request(asked)), calls(floor.request(asked)));
         assert!(ours.0 <= floor.0, "{asked:?}: {ours:?} against {floor:?}");
     }
 }
 
-/// What the workshop's requests cost before the filter looked for what an attacker may send: 19,377 instructions and 6 host
-/// calls; at most eight in a hundred more may be added to that.
+/// What the workshop's requests cost before the filter looked for what an attacker may send: 19,377
+/// instructions and 6 host calls; at most eight in a hundred more may be added to that.
 #[test]
 fn the_workshops_request_costs_little_more_than_it_did() {
     let (ours, _) = of_the_workshop(&GUESTS).expect("figures");

@@ -1,7 +1,9 @@
-//! What the dashboard and the alerts of step 8 ask for is what a waypoint tells, with no more statistics than Istio lets it.
+//! What the dashboard and the alerts of step 8 ask for is what a waypoint tells, with no more
+//! statistics than Istio lets it.
 //!
-//! PromQL as such is not parsed here: the crate that does it would turn on features of `regex` that the engine does without. After a
-//! change have `promtool check rules` read the text of `egress-filter.rules.yaml`, and each panel's query as a recording rule.
+//! PromQL as such is not parsed here: the crate that does it would turn on features of `regex` that
+//! the engine does without. After a change have `promtool check rules` read the text of
+//! `egress-filter.rules.yaml`, and each panel's query as a recording rule.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +19,8 @@ use egress_filter::outcome::{Counter, PLUGIN_TAG, POLICY_TAG};
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
-/// Metrics of Istio's own filter and of its agent (pkg/wasm/monitoring.go of istio/istio), which Envoy as such has not.
+/// Metrics of Istio's own filter and of its agent (pkg/wasm/monitoring.go of istio/istio), which
+/// Envoy as such has not.
 const ISTIOS_OWN: [&str; 4] = [
     "istio_requests_total",
     "istio_request_duration_milliseconds_bucket",
@@ -25,7 +28,8 @@ const ISTIOS_OWN: [&str; 4] = [
     "istio_agent_wasm_config_conversion_count",
 ];
 
-/// A waypoint that takes the plugin's configuration from a file, as Istio's takes it from the agent.
+/// A waypoint that takes the plugin's configuration from a file, as Istio's takes it from the
+/// agent.
 struct Setting {
     _origin: Origin,
     waypoint: Waypoint,
@@ -38,27 +42,38 @@ impl Setting {
         let origin = Origin::start(&pki, Mode::Echo, 0).expect("the origin starts");
         let mut plugin = PluginFile::new(&filter_wasm()).expect("a plugin").called(names);
         plugin.publish(&configuration.to_string()).expect("a file");
-        let options = WaypointOptions::new(&pki, origin.port()).edit(plugin.attach()).edit(|envoy| {
-            envoy["stats_config"]["stats_matcher"]["inclusion_list"]["patterns"] = included();
-        });
+        let options =
+            WaypointOptions::new(&pki, origin.port()).edit(plugin.attach()).edit(|envoy| {
+                envoy["stats_config"]["stats_matcher"]["inclusion_list"]["patterns"] = included();
+            });
         let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
         Setting { _origin: origin, waypoint, plugin }
     }
 
     async fn status(&self, pod: Pod, target: &str) -> u16 {
         let request = Request::get("api.github.com", target);
-        self.waypoint.pod_request(pod, "api.github.com", &request).await.unwrap_or_else(|error| panic!("{target}: {error}")).status
+        self.waypoint
+            .pod_request(pod, "api.github.com", &request)
+            .await
+            .unwrap_or_else(|error| panic!("{target}: {error}"))
+            .status
     }
 
     /// Each metric with its value, once there is one of this name and value.
     fn metrics_with(&self, name: &str, value: &str) -> Vec<(String, String)> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let text = self.waypoint.process().admin("/stats/prometheus").expect("Envoy's statistics");
+            let text =
+                self.waypoint.process().admin("/stats/prometheus").expect("Envoy's statistics");
             let metrics: Vec<(String, String)> = text
                 .lines()
                 .filter(|line| !line.starts_with('#'))
-                .filter_map(|line| Some((line.split(['{', ' ']).next()?.to_owned(), line.rsplit_once(' ')?.1.to_owned())))
+                .filter_map(|line| {
+                    Some((
+                        line.split(['{', ' ']).next()?.to_owned(),
+                        line.rsplit_once(' ')?.1.to_owned(),
+                    ))
+                })
                 .collect();
             if metrics.iter().any(|metric| *metric == (name.to_owned(), value.to_owned())) {
                 return metrics;
@@ -69,17 +84,27 @@ impl Setting {
     }
 }
 
-/// What Istio's bootstrap always lets through, as far as it begins with a word; and what the waypoint's annotation adds.
+/// What Istio's bootstrap always lets through, as far as it begins with a word; and what the
+/// waypoint's annotation adds.
 fn included() -> Value {
-    let gateway = manifests::all().into_iter().find(|manifest| manifest.kind() == "Gateway").expect("the waypoint");
-    let added = gateway.value["metadata"]["annotations"]["sidecar.istio.io/statsInclusionPrefixes"].as_str().expect("prefixes").to_owned();
+    let gateway = manifests::all()
+        .into_iter()
+        .find(|manifest| manifest.kind() == "Gateway")
+        .expect("the waypoint");
+    let added = gateway.value["metadata"]["annotations"]["sidecar.istio.io/statsInclusionPrefixes"]
+        .as_str()
+        .expect("prefixes")
+        .to_owned();
     let always = ["cluster_manager", "listener_manager", "server", "cluster.xds-grpc", "wasm"];
     always.into_iter().chain(added.split(',')).map(|prefix| json!({"prefix": prefix})).collect()
 }
 
 /// The policies of the last step, with one more that is on trial and one that errs.
 fn configuration() -> Value {
-    let step = manifests::all().into_iter().find(|manifest| manifest.file == "05-policy-headers.yaml").expect("step 5");
+    let step = manifests::all()
+        .into_iter()
+        .find(|manifest| manifest.file == "05-policy-headers.yaml")
+        .expect("step 5");
     let mut configuration = step.plugin_configuration().expect("a plugin").clone();
     let rule = |name: &str, mode: &str, expression: &str| {
         let authorization = json!({"action": "Deny", "policy": {"matchExpressions": [expression]}});
@@ -87,7 +112,11 @@ fn configuration() -> Value {
     };
     let policies = configuration["policies"].as_array_mut().expect("policies");
     policies.push(rule("on-trial", "Shadow", r#"request.path == "/zen""#));
-    policies.push(rule("errs", "Enforce", r#"request.path == "/repos/a/b" && request.headers["x-none"] == "1""#));
+    policies.push(rule(
+        "errs",
+        "Enforce",
+        r#"request.path == "/repos/a/b" && request.headers["x-none"] == "1""#,
+    ));
     configuration
 }
 
@@ -100,10 +129,14 @@ fn queries() -> Vec<String> {
             let text = text.as_str().expect("a text");
             let before = found.len();
             match name.rsplit_once('.').map(|(_, extension)| extension) {
-                Some("json") => collect(&serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}")), &mut found),
-                Some("yaml") => {
-                    manifests::parse(text).unwrap_or_else(|error| panic!("{name}: {error}")).iter().for_each(|one| collect(one, &mut found))
-                }
+                Some("json") => collect(
+                    &serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}")),
+                    &mut found,
+                ),
+                Some("yaml") => manifests::parse(text)
+                    .unwrap_or_else(|error| panic!("{name}: {error}"))
+                    .iter()
+                    .for_each(|one| collect(one, &mut found)),
                 _ => panic!("{name} is neither JSON nor YAML"),
             }
             assert!(found.len() > before, "{name} has no query");
@@ -127,7 +160,8 @@ fn collect(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// A subquery without a step takes Prometheus' own, a minute, and in a window of a minute finds one value at most.
+/// A subquery without a step takes Prometheus' own, a minute, and in a window of a minute finds one
+/// value at most.
 #[test]
 fn every_subquery_has_a_step() {
     let range = Regex::new(r"\[[^\]]*:([^\]]*)\]").expect("a pattern");
@@ -168,7 +202,9 @@ async fn assert_queries_name_metrics(names: (&str, &str)) {
 
     let pattern = Regex::new(r#"__name__=~"([^"]+)""#).expect("a pattern");
     let kept = Regex::new(r#""__name__", "([^"]+)""#).expect("a pattern");
-    let whole = |pattern: &str| Regex::new(&format!("^(?:{pattern})$")).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+    let whole = |pattern: &str| {
+        Regex::new(&format!("^(?:{pattern})$")).unwrap_or_else(|error| panic!("{pattern}: {error}"))
+    };
     let word = Regex::new(r"\b[a-z_]+_[a-z_]+\b").expect("a pattern");
     let quoted = Regex::new(r#""[^"]*""#).expect("a pattern");
     // Words that are no metrics: functions, labels, and Grafana's variables.
@@ -188,20 +224,27 @@ async fn assert_queries_name_metrics(names: (&str, &str)) {
     let mut asked = BTreeSet::new();
     for query in queries() {
         let mut names = BTreeSet::new();
-        let labelled: Vec<Regex> = kept.captures_iter(&query).map(|captures| whole(&captures[1])).collect();
+        let labelled: Vec<Regex> =
+            kept.captures_iter(&query).map(|captures| whole(&captures[1])).collect();
         for captures in pattern.captures_iter(&query) {
             let wanted = whole(&captures[1]);
             let matched: Vec<&&str> = told.iter().filter(|name| wanted.is_match(name)).collect();
             assert!(!matched.is_empty(), "no metric like {wanted} for {query}");
             // A name that is kept as a label is that of each of them.
             for name in matched.iter().filter(|_| !labelled.is_empty()) {
-                assert!(labelled.iter().any(|pattern| pattern.is_match(name)), "{query} puts no label on {name}");
+                assert!(
+                    labelled.iter().any(|pattern| pattern.is_match(name)),
+                    "{query} puts no label on {name}"
+                );
             }
             names.insert(captures[1].to_owned());
         }
         for name in word.find_iter(&quoted.replace_all(&query, "")).map(|found| found.as_str()) {
             if !others.contains(&name) {
-                assert!(told.contains(name) || ISTIOS_OWN.contains(&name) || name == never, "no metric {name} for {query}");
+                assert!(
+                    told.contains(name) || ISTIOS_OWN.contains(&name) || name == never,
+                    "no metric {name} for {query}"
+                );
                 names.insert(name.to_owned());
             }
         }
@@ -216,7 +259,8 @@ async fn assert_queries_name_metrics(names: (&str, &str)) {
     }
 }
 
-/// Three policies whose names are one where only letters, digits and `_` count, in two plugins, each with its own counters.
+/// Three policies whose names are one where only letters, digits and `_` count, in two plugins,
+/// each with its own counters.
 #[tokio::test]
 async fn policies_and_plugins_are_told_apart_by_labels() {
     let pki = Arc::new(Pki::new());
@@ -226,23 +270,35 @@ async fn policies_and_plugins_are_told_apart_by_labels() {
         let authorization = json!({"action": "Deny", "policy": {"matchExpressions": [expression]}});
         json!({"name": name, "mode": "Shadow", "traffic": {"authorization": authorization}})
     };
-    let configuration = json!({"policies": [policy("p.a", "/a"), policy("p-a", "/b"), policy("p_a", "/c")]});
-    let options = WaypointOptions::new(&pki, origin.port()).plugin_configuration(configuration.to_string()).edit(|envoy| {
-        let listeners = envoy["static_resources"]["listeners"].as_array_mut().expect("listeners");
-        let main = listeners.iter_mut().find(|listener| listener["name"] == "main_internal").expect("main_internal");
-        for chain in main["filter_chains"].as_array_mut().expect("chains") {
-            let filters = chain["filters"][0]["typed_config"]["http_filters"].as_array_mut().expect("filters");
-            let mut second = filters[0].clone();
-            second["name"] = json!("second");
-            second["typed_config"]["config"]["name"] = json!("egress-direct.second~x");
-            filters.insert(0, second);
-        }
-    });
+    let configuration =
+        json!({"policies": [policy("p.a", "/a"), policy("p-a", "/b"), policy("p_a", "/c")]});
+    let options = WaypointOptions::new(&pki, origin.port())
+        .plugin_configuration(configuration.to_string())
+        .edit(|envoy| {
+            let listeners =
+                envoy["static_resources"]["listeners"].as_array_mut().expect("listeners");
+            let main = listeners
+                .iter_mut()
+                .find(|listener| listener["name"] == "main_internal")
+                .expect("main_internal");
+            for chain in main["filter_chains"].as_array_mut().expect("chains") {
+                let filters = chain["filters"][0]["typed_config"]["http_filters"]
+                    .as_array_mut()
+                    .expect("filters");
+                let mut second = filters[0].clone();
+                second["name"] = json!("second");
+                second["typed_config"]["config"]["name"] = json!("egress-direct.second~x");
+                filters.insert(0, second);
+            }
+        });
     let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
     for (path, times) in [("/a", 1), ("/b", 2), ("/c", 3)] {
         for _ in 0..times {
             let request = Request::get("api.github.com", path);
-            let response = waypoint.pod_request(Pod::TeamA, "api.github.com", &request).await.expect("an answer");
+            let response = waypoint
+                .pod_request(Pod::TeamA, "api.github.com", &request)
+                .await
+                .expect("an answer");
             assert_eq!(response.status, 200, "{path}");
         }
     }
@@ -273,7 +329,11 @@ async fn policies_and_plugins_are_told_apart_by_labels() {
         std::thread::sleep(Duration::from_millis(50));
     }
     // Where that is not so, they would be one: the log says it of the second and the third.
-    let warned = waypoint.log_lines().into_iter().filter(|line| line.contains("both are `p_a` there")).count();
+    let warned = waypoint
+        .log_lines()
+        .into_iter()
+        .filter(|line| line.contains("both are `p_a` there"))
+        .count();
     assert!(warned >= 2, "{warned}");
 }
 
@@ -283,7 +343,9 @@ fn a_first_configuration_that_is_refused_shows_in_envoys_own_statistics() {
     for names in NAMES {
         let setting = Setting::start(names, &json!({"policies": 1}));
         let filter = names.0.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_");
-        let name = |what: &str| format!("envoy_extension_config_discovery_http_filter_{filter}_update_{what}");
+        let name = |what: &str| {
+            format!("envoy_extension_config_discovery_http_filter_{filter}_update_{what}")
+        };
         let metrics = setting.metrics_with(&name("rejected"), "1");
         assert!(metrics.contains(&(name("success"), "0".to_owned())), "{filter}");
     }

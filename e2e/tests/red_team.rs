@@ -1,6 +1,6 @@
-//! What an attacker in a pod could do, finding by finding, in a real Envoy: HTTP/2 inside the tunnel, since it carries what
-//! HTTP/1.1 does not. Trailers, upgrades, costs, metrics and configurations have tests of their own; `make attack` looks for
-//! what nobody has thought of.
+//! What an attacker in a pod could do, finding by finding, in a real Envoy: HTTP/2 inside the
+//! tunnel, since it carries what HTTP/1.1 does not. Trailers, upgrades, costs, metrics and
+//! configurations have tests of their own; `make attack` looks for what nobody has thought of.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
 use http::{HeaderValue, Method, Request, Uri, Version};
 use serde_json::{Value, json};
 
-/// What is tried of one finding: its policy's traffic, and requests with the status that each must get.
+/// What is tried of one finding: its policy's traffic, and requests with the status that each must
+/// get.
 struct Finding {
     number: &'static str,
     traffic: Value,
@@ -34,7 +35,12 @@ fn deny(expression: &str) -> Value {
     rule("Deny", expression)
 }
 
-fn asked(method: &'static str, target: &'static str, headers: &[(&'static str, &'static [u8])], status: u16) -> Asked {
+fn asked(
+    method: &'static str,
+    target: &'static str,
+    headers: &[(&'static str, &'static [u8])],
+    status: u16,
+) -> Asked {
     Asked { method, target, headers: headers.to_vec(), status }
 }
 
@@ -54,15 +60,31 @@ fn findings() -> Vec<Finding> {
     let optional = |(number, expression): (&'static str, &str)| Finding {
         number,
         traffic: deny(expression),
-        requests: vec![get(&[], 200), get(&[("x-role", b"user")], 200), get(&[("x-role", b"admin\xff")], 403)],
+        requests: vec![
+            get(&[], 200),
+            get(&[("x-role", b"user")], 200),
+            get(&[("x-role", b"admin\xff")], 403),
+        ],
     };
     let optionals = [
-        ("3: an optional of bound headers", r#"cel.bind(h, request.headers, h[?"x-role"].orValue("") == "admin")"#),
-        ("3: of headers in `with`", r#"request.headers.with(h, h[?"x-role"].orValue("") == "admin")"#),
-        ("3: of redacted headers", r#"request.headers.redacted()[?"x-role"].orValue("") == "admin""#),
+        (
+            "3: an optional of bound headers",
+            r#"cel.bind(h, request.headers, h[?"x-role"].orValue("") == "admin")"#,
+        ),
+        (
+            "3: of headers in `with`",
+            r#"request.headers.with(h, h[?"x-role"].orValue("") == "admin")"#,
+        ),
+        (
+            "3: of redacted headers",
+            r#"request.headers.redacted()[?"x-role"].orValue("") == "admin""#,
+        ),
         ("3: of optional headers", r#"request.?headers["x-role"].orValue("") == "admin""#),
         ("3: of headers of any type", r#"dyn(request.headers)[?"x-role"].orValue("") == "admin""#),
-        ("3: in `optFlatMap`", r#"request.headers[?"x-role"].optFlatMap(r, optional.of(r)).orValue("") == "admin""#),
+        (
+            "3: in `optFlatMap`",
+            r#"request.headers[?"x-role"].optFlatMap(r, optional.of(r)).orValue("") == "admin""#,
+        ),
     ];
     let mut findings = vec![
         finding(
@@ -323,17 +345,26 @@ fn findings() -> Vec<Finding> {
 
 async fn ask(client: &HboneClient, vip: &str, host: &str, asked: &Asked) -> Option<u16> {
     let tunnel = client.tunnel(vip).await.expect("a tunnel");
-    let (sender, connection) = h2::client::handshake(tunnel.into_stream()).await.expect("HTTP/2 in the tunnel");
+    let (sender, connection) =
+        h2::client::handshake(tunnel.into_stream()).await.expect("HTTP/2 in the tunnel");
     tokio::spawn(connection);
-    let uri = Uri::builder().scheme("http").authority(host).path_and_query(asked.target).build().expect(asked.target);
+    let uri = Uri::builder()
+        .scheme("http")
+        .authority(host)
+        .path_and_query(asked.target)
+        .build()
+        .expect(asked.target);
     let method = Method::from_bytes(asked.method.as_bytes()).expect("a method");
     let mut request = Request::builder().method(method).version(Version::HTTP_2).uri(uri);
     for (name, value) in &asked.headers {
         request = request.header(*name, HeaderValue::from_bytes(value).expect("a value"));
     }
     let mut sender = sender.ready().await.expect("the connection is ready");
-    let (response, _) = sender.send_request(request.body(()).expect("a request"), true).expect("it is sent");
-    let response = tokio::time::timeout(std::time::Duration::from_secs(10), response).await.expect("no request hangs");
+    let (response, _) =
+        sender.send_request(request.body(()).expect("a request"), true).expect("it is sent");
+    let response = tokio::time::timeout(std::time::Duration::from_secs(10), response)
+        .await
+        .expect("no request hangs");
     response.ok().map(|response| response.status().as_u16())
 }
 
@@ -346,10 +377,12 @@ async fn no_finding_of_the_red_team_comes_back() {
         .enumerate()
         .map(|(index, finding)| json!({"name": format!("p{index}"), "hosts": [host(index)], "traffic": finding.traffic}))
         .collect();
-    let configuration = json!({"hostBinding": "Off", "audit": {"log": "All"}, "policies": policies});
+    let configuration =
+        json!({"hostBinding": "Off", "audit": {"log": "All"}, "policies": policies});
     let pki = Arc::new(Pki::new());
     let origin = Origin::start(&pki, Mode::Echo, 0).expect("the origin starts");
-    let options = WaypointOptions::new(&pki, origin.port()).plugin_configuration(configuration.to_string());
+    let options =
+        WaypointOptions::new(&pki, origin.port()).plugin_configuration(configuration.to_string());
     let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
     let client = waypoint.caller(TEAM_A_SPIFFE_ID);
     let vip = waypoint.vip("api.github.com");
@@ -361,7 +394,11 @@ async fn no_finding_of_the_red_team_comes_back() {
             let arrived = origin.take_requests();
             // Another status than the origin's says that the request did not come to it.
             if status != Some(asked.status) || arrived.len() != usize::from(asked.status == 200) {
-                let headers: Vec<String> = asked.headers.iter().map(|(name, value)| format!("{name}: {}", value.escape_ascii())).collect();
+                let headers: Vec<String> = asked
+                    .headers
+                    .iter()
+                    .map(|(name, value)| format!("{name}: {}", value.escape_ascii()))
+                    .collect();
                 wrong.push(format!(
                     "{}: {} {} {headers:?}: {status:?}, {} arrived",
                     finding.number,
@@ -372,9 +409,13 @@ async fn no_finding_of_the_red_team_comes_back() {
             }
             if asked.target == "/removed" {
                 let lines = arrived.iter().flat_map(|request| &request.headers.0);
-                let left: Vec<String> = lines.map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+                let left: Vec<String> =
+                    lines.map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
                 if left.is_empty() || left.iter().any(|name| name.contains("internal")) {
-                    wrong.push(format!("{}: what is to be removed arrived: {left:?}", finding.number));
+                    wrong.push(format!(
+                        "{}: what is to be removed arrived: {left:?}",
+                        finding.number
+                    ));
                 }
             }
         }

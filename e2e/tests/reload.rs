@@ -1,5 +1,5 @@
-//! Updates of a running waypoint's policies, as istiod delivers them: what requests see of good ones, of broken ones, and of a
-//! VM that dies.
+//! Updates of a running waypoint's policies, as istiod delivers them: what requests see of good
+//! ones, of broken ones, and of a VM that dies.
 
 #[path = "reload/broken.rs"]
 mod broken;

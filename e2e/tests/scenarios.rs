@@ -4,10 +4,13 @@ use std::path::Path;
 
 use e2e::envoy::filter_wasm;
 use e2e::host::Module;
-use e2e::scenario::{EngineRunner, EnvoyRunner, Report, Runner, Scenario, WasmRunner, load_dir, run};
+use e2e::scenario::{
+    EngineRunner, EnvoyRunner, Report, Runner, Scenario, WasmRunner, load_dir, run,
+};
 
 fn scenarios() -> Vec<Scenario> {
-    load_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")).unwrap_or_else(|error| panic!("{error}"))
+    load_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"))
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn show(report: &Report, runner: &dyn Runner) {
@@ -23,15 +26,18 @@ fn scenarios_hold_in_the_engine() {
 
 #[test]
 fn scenarios_hold_in_the_compiled_wasm() {
-    let module = Module::load(filter_wasm()).unwrap_or_else(|error| panic!("{error}: run `make wasm` first"));
+    let module = Module::load(filter_wasm())
+        .unwrap_or_else(|error| panic!("{error}: run `make wasm` first"));
     let mut runner = WasmRunner::new(module);
     show(&run(&scenarios(), &mut runner), &runner);
 }
 
 #[test]
 fn the_module_exports_only_callbacks_that_do_something() {
-    let module = Module::load(filter_wasm()).unwrap_or_else(|error| panic!("{error}: run `make wasm` first"));
-    let mut exports: Vec<String> = module.exports().into_iter().filter(|name| name.starts_with("proxy_on_")).collect();
+    let module = Module::load(filter_wasm())
+        .unwrap_or_else(|error| panic!("{error}: run `make wasm` first"));
+    let mut exports: Vec<String> =
+        module.exports().into_iter().filter(|name| name.starts_with("proxy_on_")).collect();
     exports.sort();
     // Envoy calls those for trailers only where there are any.
     let expected = [
@@ -52,8 +58,12 @@ fn the_module_exports_only_callbacks_that_do_something() {
 /// Each half in a thread of its own: most of the time goes into starting Envoys.
 fn scenarios_hold_in_envoy(half: usize) {
     let mut runner = EnvoyRunner::new().expect("an origin on a free port");
-    let mine: Vec<Scenario> =
-        scenarios().into_iter().enumerate().filter(|(index, _)| index % 2 == half).map(|(_, scenario)| scenario).collect();
+    let mine: Vec<Scenario> = scenarios()
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| index % 2 == half)
+        .map(|(_, scenario)| scenario)
+        .collect();
     show(&run(&mine, &mut runner), &runner);
 }
 

@@ -1,5 +1,5 @@
-//! The waypoint itself, without the filter but for its part in the access log: who gets in, where they get, what the origin must
-//! show, and what is told of it.
+//! The waypoint itself, without the filter but for its part in the access log: who gets in, where
+//! they get, what the origin must show, and what is told of it.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -27,7 +27,11 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
     let origin = Origin::start(&pki, Mode::Echo, 0).expect("the origin starts");
     origin.present(WRONG_AUTHORITY, Presented::WrongAuthority);
     origin.present(WRONG_NAME, Presented::WrongName);
-    let options = WaypointOptions::new(&pki, origin.port()).without_filter().workers(2).service(WRONG_AUTHORITY).service(WRONG_NAME);
+    let options = WaypointOptions::new(&pki, origin.port())
+        .without_filter()
+        .workers(2)
+        .service(WRONG_AUTHORITY)
+        .service(WRONG_NAME);
     let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
     Setting { pki, origin, waypoint }
 });
@@ -46,17 +50,34 @@ async fn each_pod_reaches_each_service_under_its_own_identity() {
     for (pod, spiffe_id) in [(Pod::TeamA, TEAM_A_SPIFFE_ID), (Pod::TeamB, TEAM_B_SPIFFE_ID)] {
         for host in [GITHUB, HTTPBINGO] {
             let target = format!("/pod/{}/{host}", pod.name());
-            let response = SETTING.waypoint.pod_request(pod, host, &Request::get(host, &target)).await.expect(&target);
+            let response = SETTING
+                .waypoint
+                .pod_request(pod, host, &Request::get(host, &target))
+                .await
+                .expect(&target);
             assert_eq!(response.status, 200, "{target}: {}", response.text());
 
-            let [request] = &reached(&target)[..] else { panic!("{target} reached the origin other than once") };
-            assert_eq!((request.host.as_str(), request.sni.as_deref()), (host, Some(host)), "{target}");
+            let [request] = &reached(&target)[..] else {
+                panic!("{target} reached the origin other than once")
+            };
+            assert_eq!(
+                (request.host.as_str(), request.sni.as_deref()),
+                (host, Some(host)),
+                "{target}"
+            );
 
-            let entry = SETTING.waypoint.await_access_log(|entry| entry["path"] == target.as_str()).expect(&target);
+            let entry = SETTING
+                .waypoint
+                .await_access_log(|entry| entry["path"] == target.as_str())
+                .expect(&target);
             assert_eq!(entry["peer_principal"], spiffe_id, "{target}");
             assert_eq!(entry["local_principal"], WAYPOINT_SPIFFE_ID, "{target}");
             assert_eq!(entry["local_address"], SETTING.waypoint.vip(host), "{target}");
-            assert_eq!(entry["upstream_cluster"], format!("inbound-vip|80|http|{host}"), "{target}");
+            assert_eq!(
+                entry["upstream_cluster"],
+                format!("inbound-vip|80|http|{host}"),
+                "{target}"
+            );
         }
     }
 }
@@ -66,7 +87,10 @@ async fn the_hbone_client_is_known_by_its_certificate() {
     for (name, spiffe_id) in [("a", TEAM_A_SPIFFE_ID), ("b", TEAM_B_SPIFFE_ID)] {
         let target = format!("/hbone/{name}");
         let client = SETTING.waypoint.caller(spiffe_id);
-        let response = client.request(&SETTING.waypoint.vip(GITHUB), &Request::get(GITHUB, &target)).await.expect(&target);
+        let response = client
+            .request(&SETTING.waypoint.vip(GITHUB), &Request::get(GITHUB, &target))
+            .await
+            .expect(&target);
         assert_eq!(response.status, 200, "{target}");
         assert_eq!(response.header("x-origin-host").as_deref(), Some(GITHUB));
         assert_eq!(peer_principal(&target), spiffe_id);
@@ -78,12 +102,19 @@ async fn several_uri_sans_come_joined_and_none_comes_empty() {
     let two = [San::Uri(TEAM_A_SPIFFE_ID.into()), San::Uri(TEAM_B_SPIFFE_ID.into())];
     let dns = [San::Dns("team-a.example".into())];
     for (target, names, principal) in [
-        ("/names/two", &two[..], serde_json::json!(format!("{TEAM_A_SPIFFE_ID},{TEAM_B_SPIFFE_ID}"))),
+        (
+            "/names/two",
+            &two[..],
+            serde_json::json!(format!("{TEAM_A_SPIFFE_ID},{TEAM_B_SPIFFE_ID}")),
+        ),
         ("/names/dns", &dns[..], serde_json::json!("-")),
         ("/names/none", &[], serde_json::json!("-")),
     ] {
         let client = SETTING.waypoint.client(&SETTING.pki.caller_with(names));
-        let response = client.request(&SETTING.waypoint.vip(GITHUB), &Request::get(GITHUB, target)).await.expect(target);
+        let response = client
+            .request(&SETTING.waypoint.vip(GITHUB), &Request::get(GITHUB, target))
+            .await
+            .expect(target);
         assert_eq!(response.status, 200, "{target}");
         assert_eq!(peer_principal(target), principal, "{target}");
     }
@@ -93,23 +124,35 @@ async fn several_uri_sans_come_joined_and_none_comes_empty() {
 async fn a_caller_of_an_unknown_authority_is_refused() {
     let client = SETTING.waypoint.client(&SETTING.pki.unknown_caller(TEAM_A_SPIFFE_ID));
     let error = client.connect().await.expect_err("an unknown authority");
-    assert!(matches!(&error, HboneError::TlsRefused(alert) if alert.contains("UnknownCA")), "{error:?}");
+    assert!(
+        matches!(&error, HboneError::TlsRefused(alert) if alert.contains("UnknownCA")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_caller_without_a_certificate_is_refused() {
-    let error = SETTING.waypoint.client_without_certificate().connect().await.expect_err("no certificate");
-    assert!(matches!(&error, HboneError::TlsRefused(alert) if alert.contains("CertificateRequired")), "{error:?}");
+    let error =
+        SETTING.waypoint.client_without_certificate().connect().await.expect_err("no certificate");
+    assert!(
+        matches!(&error, HboneError::TlsRefused(alert) if alert.contains("CertificateRequired")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_waypoint_under_another_name_is_refused_by_every_caller() {
     let mut pki = Pki::new();
     pki.waypoint = pki.caller("spiffe://cluster.local/ns/elsewhere/sa/egress");
-    let waypoint = Waypoint::start(WaypointOptions::new(&Arc::new(pki), SETTING.origin.port()).without_filter());
+    let waypoint = Waypoint::start(
+        WaypointOptions::new(&Arc::new(pki), SETTING.origin.port()).without_filter(),
+    );
     let waypoint = waypoint.unwrap_or_else(|error| panic!("{error}"));
     let error = waypoint.caller(TEAM_A_SPIFFE_ID).connect().await.expect_err("another name");
-    assert!(matches!(&error, HboneError::TlsRefused(reason) if reason.contains("NotValidForName")), "{error:?}");
+    assert!(
+        matches!(&error, HboneError::TlsRefused(reason) if reason.contains("NotValidForName")),
+        "{error:?}"
+    );
     let target = "/another/name";
     assert!(waypoint.pod_request(Pod::TeamA, GITHUB, &Request::get(GITHUB, target)).await.is_err());
     assert_eq!(reached(target), []);
@@ -118,7 +161,8 @@ async fn a_waypoint_under_another_name_is_refused_by_every_caller() {
 #[tokio::test]
 async fn a_request_that_hangs_is_an_error_that_says_so() {
     let client = SETTING.waypoint.caller(TEAM_A_SPIFFE_ID).timeout(Duration::from_millis(500));
-    let result = client.request(&SETTING.waypoint.vip(GITHUB), &Request::get(GITHUB, "/hang")).await;
+    let result =
+        client.request(&SETTING.waypoint.vip(GITHUB), &Request::get(GITHUB, "/hang")).await;
     assert!(matches!(&result, Err(HboneError::TimedOut { step: "the request", .. })), "{result:?}");
     assert_eq!(reached("/hang").len(), 1);
 }
@@ -139,9 +183,15 @@ async fn an_origin_with_a_wrong_certificate_is_not_trusted() {
     let client = SETTING.waypoint.caller(TEAM_A_SPIFFE_ID);
     for host in [WRONG_AUTHORITY, WRONG_NAME] {
         let target = format!("/secret/{host}");
-        let response = client.request(&SETTING.waypoint.vip(host), &Request::get(host, &target)).await.expect(host);
+        let response = client
+            .request(&SETTING.waypoint.vip(host), &Request::get(host, &target))
+            .await
+            .expect(host);
         assert_eq!(response.status, 503, "{host}");
-        let entry = SETTING.waypoint.await_access_log(|entry| entry["path"] == target.as_str()).expect(host);
+        let entry = SETTING
+            .waypoint
+            .await_access_log(|entry| entry["path"] == target.as_str())
+            .expect(host);
         let details = entry["response_code_details"].as_str().unwrap_or_default();
         assert!(details.contains("CERTIFICATE_VERIFY_FAILED"), "{host}: {details}");
         assert_eq!(reached(&target), [], "{host} was sent a request");
@@ -150,8 +200,16 @@ async fn an_origin_with_a_wrong_certificate_is_not_trusted() {
 
 #[tokio::test]
 async fn a_tunnel_serves_one_request_after_another() {
-    let mut tunnel = SETTING.waypoint.caller(TEAM_A_SPIFFE_ID).tunnel(&SETTING.waypoint.vip(GITHUB)).await.expect("a tunnel");
-    let head = tunnel.request(&Request::new("HEAD", "/kept/head").header("Host", GITHUB)).await.expect("HEAD");
+    let mut tunnel = SETTING
+        .waypoint
+        .caller(TEAM_A_SPIFFE_ID)
+        .tunnel(&SETTING.waypoint.vip(GITHUB))
+        .await
+        .expect("a tunnel");
+    let head = tunnel
+        .request(&Request::new("HEAD", "/kept/head").header("Host", GITHUB))
+        .await
+        .expect("HEAD");
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert!(head.header("content-length").is_some_and(|length| length != "0"), "{head:?}");
     let empty = tunnel.request(&Request::get(GITHUB, "/status/204")).await.expect("204");
@@ -162,7 +220,8 @@ async fn a_tunnel_serves_one_request_after_another() {
     assert_eq!(reached("/kept/post")[0].body_length, body.len());
     let raw = tunnel.send_raw(b"GET /kept/raw HTTP/1.1\r\nhost: api.github.com\r\nX-Twice: 1\r\nx-twice: \xff2\r\n\r\n").await;
     assert_eq!(raw.expect("raw").status, 200);
-    let twice: Vec<Vec<u8>> = reached("/kept/raw")[0].headers.all("x-twice").map(<[u8]>::to_vec).collect();
+    let twice: Vec<Vec<u8>> =
+        reached("/kept/raw")[0].headers.all("x-twice").map(<[u8]>::to_vec).collect();
     assert_eq!(twice, [b"1".to_vec(), b"\xff2".to_vec()]);
 }
 
@@ -170,11 +229,16 @@ async fn a_tunnel_serves_one_request_after_another() {
 async fn a_malformed_request_is_answered_with_400_and_the_worker_serves_on() {
     let client = SETTING.waypoint.caller(TEAM_A_SPIFFE_ID);
     let vip = SETTING.waypoint.vip(GITHUB);
-    for raw in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x00\x01\x02\r\n\r\n", b"GET /bad HTTP/1.1\r\nhost: a\r\nx y: z\r\n\r\n"] {
+    for raw in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET /bad HTTP/1.1\r\nhost: a\r\nx y: z\r\n\r\n",
+    ] {
         let response = client.tunnel(&vip).await.expect("a tunnel").send_raw(raw).await;
         assert_eq!(response.expect("a response").status, 400, "{}", String::from_utf8_lossy(raw));
     }
-    let response = client.request(&vip, &Request::get(GITHUB, "/after/malformed")).await.expect("a response");
+    let response =
+        client.request(&vip, &Request::get(GITHUB, "/after/malformed")).await.expect("a response");
     assert_eq!(response.status, 200);
 }
 
@@ -182,7 +246,8 @@ async fn a_malformed_request_is_answered_with_400_and_the_worker_serves_on() {
 async fn sixty_kilobytes_of_headers_pass() {
     let client = SETTING.waypoint.caller(TEAM_A_SPIFFE_ID);
     let request = Request::get(GITHUB, "/big").header("x-big", "b".repeat(60 * 1024));
-    let response = client.request(&SETTING.waypoint.vip(GITHUB), &request).await.expect("a response");
+    let response =
+        client.request(&SETTING.waypoint.vip(GITHUB), &request).await.expect("a response");
     assert_eq!(response.status, 200);
     assert_eq!(reached("/big")[0].values("x-big")[0].len(), 60 * 1024);
 }
@@ -195,16 +260,23 @@ async fn dot_segments_are_resolved_unless_switched_off() {
     client.request(&vip, &Request::get(GITHUB, raw)).await.expect("a response");
     assert_eq!((reached(raw).len(), reached("/users/dots").len()), (0, 1));
 
-    let options = WaypointOptions::new(&SETTING.pki, SETTING.origin.port()).without_filter().normalize_path(false);
+    let options = WaypointOptions::new(&SETTING.pki, SETTING.origin.port())
+        .without_filter()
+        .normalize_path(false);
     let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
-    waypoint.caller(TEAM_A_SPIFFE_ID).request(&vip, &Request::get(GITHUB, raw)).await.expect("a response");
+    waypoint
+        .caller(TEAM_A_SPIFFE_ID)
+        .request(&vip, &Request::get(GITHUB, raw))
+        .await
+        .expect("a response");
     assert_eq!(reached(raw).len(), 1);
 }
 
 #[tokio::test]
 async fn the_stand_ins_answer_as_the_real_origins_do() {
     let origin = Origin::start(&SETTING.pki, Mode::Workshop, 0).expect("the origin starts");
-    let options = WaypointOptions::new(&SETTING.pki, origin.port()).without_filter().service("example.com");
+    let options =
+        WaypointOptions::new(&SETTING.pki, origin.port()).without_filter().service("example.com");
     let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
     for (host, path, status, part) in [
         (GITHUB, "/zen", 200, "Half measures"),
@@ -219,7 +291,8 @@ async fn the_stand_ins_answer_as_the_real_origins_do() {
         (HTTPBINGO, "/zen", 404, "Not Found"),
         ("example.com", "/zen", 404, "no such site"),
     ] {
-        let request = Request::get(host, path).header("x-two-words", "1").header("X-Two-Words", "2");
+        let request =
+            Request::get(host, path).header("x-two-words", "1").header("X-Two-Words", "2");
         let response = waypoint.pod_request(Pod::TeamB, host, &request).await.expect(path);
         assert_eq!(response.status, status, "{host}{path}");
         assert!(response.text().contains(part), "{host}{path}: {}", response.text());
@@ -228,9 +301,10 @@ async fn the_stand_ins_answer_as_the_real_origins_do() {
 
 #[test]
 fn a_configuration_that_envoy_refuses_is_an_error_with_its_log() {
-    let options = WaypointOptions::new(&SETTING.pki, SETTING.origin.port())
-        .without_filter()
-        .edit(|envoy| envoy["static_resources"]["listeners"][0]["no_such_field"] = serde_json::json!(1));
+    let options =
+        WaypointOptions::new(&SETTING.pki, SETTING.origin.port()).without_filter().edit(|envoy| {
+            envoy["static_resources"]["listeners"][0]["no_such_field"] = serde_json::json!(1)
+        });
     match Waypoint::start(options) {
         Err(StartError::Exited { log, .. }) => assert!(log.contains("no_such_field"), "{log}"),
         other => panic!("{other:?}"),
@@ -266,15 +340,19 @@ async fn the_access_log_is_told_of_decisions_where_it_is_asked_for() {
             r#"{{"policies": [{{"name": "callers", "traffic": {{"authorization": {{"action": "Allow", "policy": {{"matchExpressions": ["{rule}"]}}}}}}}}],
             "audit": {{"accessLog": {tells}}}}}"#
         );
-        let options = WaypointOptions::new(&SETTING.pki, SETTING.origin.port()).plugin_configuration(configuration);
+        let options = WaypointOptions::new(&SETTING.pki, SETTING.origin.port())
+            .plugin_configuration(configuration);
         let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
-        for (pod, id, decision, policy) in
-            [(Pod::TeamA, TEAM_A_SPIFFE_ID, "allow", Some("callers")), (Pod::TeamB, TEAM_B_SPIFFE_ID, "deny", None)]
-        {
+        for (pod, id, decision, policy) in [
+            (Pod::TeamA, TEAM_A_SPIFFE_ID, "allow", Some("callers")),
+            (Pod::TeamB, TEAM_B_SPIFFE_ID, "deny", None),
+        ] {
             let target = format!("/zen?{decision}");
             waypoint.pod_request(pod, GITHUB, &Request::get(GITHUB, &target)).await.expect(&target);
-            let entry = waypoint.await_access_log(|entry| entry["path"] == target.as_str()).expect(&target);
-            let told = ["egress_caller", "egress_decision", "egress_policy"].map(|name| entry[name].as_str().filter(|text| *text != "-"));
+            let entry =
+                waypoint.await_access_log(|entry| entry["path"] == target.as_str()).expect(&target);
+            let told = ["egress_caller", "egress_decision", "egress_policy"]
+                .map(|name| entry[name].as_str().filter(|text| *text != "-"));
             let expected = if tells { [Some(id), Some(decision), policy] } else { [None; 3] };
             assert_eq!(told, expected, "{entry}");
         }

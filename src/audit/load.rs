@@ -63,7 +63,11 @@ fn is_none(count: &usize) -> bool {
 }
 
 fn note<'a>(policy: Option<&'a str>, place: &'a str, message: &str) -> Note<'a> {
-    Note { policy, place, message: super::text(Some(message.as_bytes())).unwrap_or_default().into_owned() }
+    Note {
+        policy,
+        place,
+        message: super::text(Some(message.as_bytes())).unwrap_or_default().into_owned(),
+    }
 }
 
 /// The record of a load: `loaded` with its policies and the warnings, or `refused` with the errors.
@@ -76,7 +80,9 @@ pub fn load_record(outcome: Result<&Engine, &[ConfigError]>) -> String {
                 event: "egress-configuration",
                 verdict: "loaded",
                 policies: Some(engine.policy_count()),
-                warnings: listed.map(|warning| note(Some(&warning.policy), &warning.place, &warning.detail())).collect(),
+                warnings: listed
+                    .map(|warning| note(Some(&warning.policy), &warning.place, &warning.detail()))
+                    .collect(),
                 more_warnings: engine.warning_count().saturating_sub(MAX_LISTED),
                 errors: Vec::new(),
                 more_errors: 0,
@@ -88,7 +94,11 @@ pub fn load_record(outcome: Result<&Engine, &[ConfigError]>) -> String {
             policies: None,
             warnings: Vec::new(),
             more_warnings: 0,
-            errors: errors.iter().take(MAX_LISTED).map(|error| note(error.policy.as_deref(), &error.place, &error.detail())).collect(),
+            errors: errors
+                .iter()
+                .take(MAX_LISTED)
+                .map(|error| note(error.policy.as_deref(), &error.place, &error.detail()))
+                .collect(),
             more_errors: errors.len().saturating_sub(MAX_LISTED),
         },
     };
@@ -151,18 +161,35 @@ mod tests {
 
     #[test]
     fn the_record_that_memory_ran_out_is_what_would_be_made() {
-        let message = OUT_OF_MEMORY.error.strip_prefix("egress filter: configuration refused: ").unwrap().to_owned();
-        let error = ConfigError { policy: None, place: String::new(), spot: crate::config::Spot::Whole, message };
+        let message = OUT_OF_MEMORY
+            .error
+            .strip_prefix("egress filter: configuration refused: ")
+            .unwrap()
+            .to_owned();
+        let error = ConfigError {
+            policy: None,
+            place: String::new(),
+            spot: crate::config::Spot::Whole,
+            message,
+        };
         assert_eq!(OUT_OF_MEMORY.record, load_record(Err(&[error])));
     }
 
     #[test]
     fn a_record_is_bounded() {
-        let rules = |expression: &str| (0..150).map(|index| rule(&format!("p{index}"), expression)).collect::<Vec<_>>();
+        let rules = |expression: &str| {
+            (0..150).map(|index| rule(&format!("p{index}"), expression)).collect::<Vec<_>>()
+        };
         let loaded = record(&json!({"policies": rules("request.path == 'x'")}));
-        assert_eq!((loaded["warnings"].as_array().map(Vec::len), &loaded["moreWarnings"]), (Some(20), &json!(130)));
+        assert_eq!(
+            (loaded["warnings"].as_array().map(Vec::len), &loaded["moreWarnings"]),
+            (Some(20), &json!(130))
+        );
         let refused = record(&json!({"policies": rules(&format!("{} == 1", "x".repeat(4000)))}));
-        assert_eq!((refused["errors"].as_array().map(Vec::len), &refused["moreErrors"]), (Some(20), &json!(130)));
+        assert_eq!(
+            (refused["errors"].as_array().map(Vec::len), &refused["moreErrors"]),
+            (Some(20), &json!(130))
+        );
         assert!(refused.to_string().len() < 40_000, "{}", refused.to_string().len());
     }
 }

@@ -1,5 +1,6 @@
-//! In which readings of a request a rule is asked about it: with each line of a repeated header, and with cookies as each
-//! origin reads them, so that no rule is dodged by sending what the origin reads in another way.
+//! In which readings of a request a rule is asked about it: with each line of a repeated header,
+//! and with cookies as each origin reads them, so that no rule is dodged by sending what the origin
+//! reads in another way.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use crate::reading::name::same_to_some_origin;
 use crate::reading::{cookie, value};
 use crate::request::inline;
 
-/// The most readings that a rule is asked about; a request with more errs. Each costs what asking the rule costs.
+/// The most readings that a rule is asked about; a request with more errs. Each costs what asking
+/// the rule costs.
 pub(super) const MAX_CHOICES: usize = 512;
 /// How many bytes of a line are parted at commas in a step.
 const PARTED_A_STEP: usize = 16;
@@ -50,32 +52,51 @@ impl<'a> Choices<'a> {
         // An Allow that names `%3A` means what came, and would not hold of the other reading.
         let both = uses.path && (action != Action::Allow || !uses.escapes);
         let path = if both { view.other_path() } else { None };
-        if path.is_none() && !uses.cookies && matches!(read, HeadersRead::Names(names) if names.is_empty()) {
+        if path.is_none()
+            && !uses.cookies
+            && matches!(read, HeadersRead::Names(names) if names.is_empty())
+        {
             return Choices::One;
         }
         let headers = view.request_headers();
         let mut repeated: Vec<Repeated<'a>> = Vec::new();
         let mut consider = |name: Cow<'a, str>| {
-            let counted = |known: &Repeated<'_>| same_to_some_origin(known.name.as_bytes(), name.as_bytes());
+            let counted =
+                |known: &Repeated<'_>| same_to_some_origin(known.name.as_bytes(), name.as_bytes());
             if repeated.iter().any(counted) {
                 return;
             }
             let lines: Vec<&'a [u8]> = headers.values(&name).collect();
-            // Envoy may have joined them, and what it joined the origin may split: a Deny looks at the parts as well.
-            let joined = action == Action::Deny && lines.iter().any(|line| line.contains(&b',')) && inline::is_of_request(&name);
-            let parts: Vec<&[u8]> = if joined { lines.iter().copied().flat_map(value::joined_parts).collect() } else { Vec::new() };
+            // Envoy may have joined them, and what it joined the origin may split: a Deny looks at
+            // the parts as well.
+            let joined = action == Action::Deny
+                && lines.iter().any(|line| line.contains(&b','))
+                && inline::is_of_request(&name);
+            let parts: Vec<&[u8]> = if joined {
+                lines.iter().copied().flat_map(value::joined_parts).collect()
+            } else {
+                Vec::new()
+            };
             if joined {
-                meter::spend_on(lines.iter().fold(0, |sum, line| line.len().saturating_add(sum)), PARTED_A_STEP);
+                meter::spend_on(
+                    lines.iter().fold(0, |sum, line| line.len().saturating_add(sum)),
+                    PARTED_A_STEP,
+                );
             }
             if lines.len() > 1 || !parts.is_empty() {
                 repeated.push(Repeated { name, lines, parts });
             }
         };
         match read {
-            HeadersRead::Names(names) => names.iter().for_each(|name| consider(Cow::Borrowed(name))),
+            HeadersRead::Names(names) => {
+                names.iter().for_each(|name| consider(Cow::Borrowed(name)))
+            }
             HeadersRead::All => {
                 // Once to find the names, and once more to find their lines.
-                if !meter::spend_on(headers.comparing_all_names().saturating_mul(2), COMPARED_A_STEP) {
+                if !meter::spend_on(
+                    headers.comparing_all_names().saturating_mul(2),
+                    COMPARED_A_STEP,
+                ) {
                     return Choices::TooMany;
                 }
                 headers.names().into_iter().for_each(consider);
@@ -83,7 +104,8 @@ impl<'a> Choices<'a> {
         }
         let mut cookies = Vec::new();
         if uses.cookies {
-            let length = headers.values("cookie").fold(0_usize, |sum, line| sum.saturating_add(line.len()));
+            let length =
+                headers.values("cookie").fold(0_usize, |sum, line| sum.saturating_add(line.len()));
             let names = uses.cookie_names.as_ref().map_or(1, Vec::len);
             if !meter::spend_on(length.saturating_mul(names), COOKIES_A_STEP) {
                 return Choices::TooMany;
@@ -99,19 +121,26 @@ impl<'a> Choices<'a> {
             choices.push(Choice::default());
         }
         if let Some(path) = path {
-            let others: Vec<Choice<'a>> = choices.iter().map(|choice| Choice { path: Some(Arc::clone(path)), ..choice.clone() }).collect();
+            let others: Vec<Choice<'a>> = choices
+                .iter()
+                .map(|choice| Choice { path: Some(Arc::clone(path)), ..choice.clone() })
+                .collect();
             choices.extend(others);
         }
-        let together = |chosen: &Choice<'a>, name: &Cow<'a, str>, value: &'a [u8], is_part: bool| {
-            let line = ChosenLine { name: name.clone(), value };
-            // The first line of a name is the one that counts.
-            let lines = std::iter::once(line).chain(chosen.lines.iter().cloned()).collect();
-            Choice { lines, is_part: is_part || chosen.is_part, ..chosen.clone() }
-        };
-        // Where any header may be read, parts are looked at in one header at a time, beside the whole lines of the others: a
-        // browser's headers have so many that all ways to choose would be hundreds.
+        let together =
+            |chosen: &Choice<'a>, name: &Cow<'a, str>, value: &'a [u8], is_part: bool| {
+                let line = ChosenLine { name: name.clone(), value };
+                // The first line of a name is the one that counts.
+                let lines = std::iter::once(line).chain(chosen.lines.iter().cloned()).collect();
+                Choice { lines, is_part: is_part || chosen.is_part, ..chosen.clone() }
+            };
+        // Where any header may be read, parts are looked at in one header at a time, beside the
+        // whole lines of the others: a browser's headers have so many that all ways to choose would
+        // be hundreds.
         let alone = *read == HeadersRead::All;
-        let afford = |count: usize| count <= MAX_CHOICES && meter::spend(u64::try_from(count).unwrap_or(u64::MAX));
+        let afford = |count: usize| {
+            count <= MAX_CHOICES && meter::spend(u64::try_from(count).unwrap_or(u64::MAX))
+        };
         for Repeated { name, lines, parts } in &repeated {
             let parts = if alone { &[][..] } else { parts.as_slice() };
             let each = lines.len().saturating_add(parts.len());
@@ -121,15 +150,32 @@ impl<'a> Choices<'a> {
             if !afford(choices.len().saturating_mul(each)) {
                 return Choices::TooMany;
             }
-            let lines = || lines.iter().map(|line| (line, false)).chain(parts.iter().map(|part| (part, true)));
-            choices = choices.iter().flat_map(|choice| lines().map(|(line, is_part)| together(choice, name, line, is_part))).collect();
+            let lines = || {
+                lines.iter().map(|line| (line, false)).chain(parts.iter().map(|part| (part, true)))
+            };
+            choices = choices
+                .iter()
+                .flat_map(|choice| {
+                    lines().map(|(line, is_part)| together(choice, name, line, is_part))
+                })
+                .collect();
         }
         let mut of_one: Vec<Choice<'a>> = Vec::new();
         for Repeated { name, parts, .. } in repeated.iter().filter(|_| alone) {
-            if !afford(choices.len().saturating_mul(parts.len()).saturating_add(choices.len()).saturating_add(of_one.len())) {
+            if !afford(
+                choices
+                    .len()
+                    .saturating_mul(parts.len())
+                    .saturating_add(choices.len())
+                    .saturating_add(of_one.len()),
+            ) {
                 return Choices::TooMany;
             }
-            of_one.extend(choices.iter().flat_map(|choice| parts.iter().map(|part| together(choice, name, part, true))));
+            of_one.extend(
+                choices
+                    .iter()
+                    .flat_map(|choice| parts.iter().map(|part| together(choice, name, part, true))),
+            );
         }
         choices.extend(of_one);
         Choices::Several(choices)

@@ -1,4 +1,5 @@
-//! An expression evaluated twice: as it is for a request, and by the interpreter alone. For tests, and for fuzzing.
+//! An expression evaluated twice: as it is for a request, and by the interpreter alone. For tests,
+//! and for fuzzing.
 
 use cel::IdedExpr;
 
@@ -54,9 +55,13 @@ impl Scene<'_> {
         }
         let response: Headers<'_> = self.response.iter().copied().collect();
         let plain = View::new(&facts, &callers).with_request(&request);
-        let of = |(name, index): &(&'_ str, usize)| plain.request_headers().values(name).nth(*index);
-        let chosen: Vec<ChosenLine<'_>> =
-            self.chosen.iter().filter_map(|chosen| Some(ChosenLine { name: chosen.0.into(), value: of(chosen)? })).collect();
+        let of =
+            |(name, index): &(&'_ str, usize)| plain.request_headers().values(name).nth(*index);
+        let chosen: Vec<ChosenLine<'_>> = self
+            .chosen
+            .iter()
+            .filter_map(|chosen| Some(ChosenLine { name: chosen.0.into(), value: of(chosen)? }))
+            .collect();
         let view = plain.at(&chosen, crate::reading::cookie::Reading::default(), None);
         run(&if phase == Phase::Response { view.with_response(&response) } else { view })
     }
@@ -72,7 +77,11 @@ pub(crate) struct Agreement {
 
 impl Agreement {
     /// Compiles a source.
-    pub(crate) fn of(source: &str, phase: Phase, expected: Expected) -> Result<Self, Vec<ExprError>> {
+    pub(crate) fn of(
+        source: &str,
+        phase: Phase,
+        expected: Expected,
+    ) -> Result<Self, Vec<ExprError>> {
         let expression = Expression::compile(source, phase, expected)?;
         let (mut root, _) = parse(source)?;
         prepare(&mut root, &mut Vec::new(), &mut Vec::new());
@@ -84,7 +93,9 @@ impl Agreement {
     pub(crate) fn ours(&self, view: &View<'_>) -> Result<Vec<u8>, String> {
         meter::begin_request();
         match self.expected {
-            Expected::Rule => held(self.expression.matches(view).map(|value| vec![u8::from(value)])),
+            Expected::Rule => {
+                held(self.expression.matches(view).map(|value| vec![u8::from(value)]))
+            }
             Expected::Header => held(self.expression.header_value(view)),
         }
     }
@@ -94,7 +105,9 @@ impl Agreement {
         let Expression { env, patterns, .. } = &self.expression;
         meter::begin_request();
         match self.expected {
-            Expected::Rule => held(eval::rule(&self.root, env, view, patterns).map(|value| vec![u8::from(value)])),
+            Expected::Rule => {
+                held(eval::rule(&self.root, env, view, patterns).map(|value| vec![u8::from(value)]))
+            }
             Expected::Header => held(eval::header(&self.root, env, view, patterns)),
         }
     }
@@ -115,9 +128,10 @@ fn held(value: Result<Vec<u8>, String>) -> Result<Vec<u8>, String> {
 
 #[cfg(feature = "fuzzing")]
 impl Agreement {
-    /// Whether an interpreter's answer may be another than that of the lowered form: what differs each time it is asked, and
-    /// a budget that short cuts do not use up.
+    /// Whether an interpreter's answer may be another than that of the lowered form: what differs
+    /// each time it is asked, and a budget that short cuts do not use up.
     pub(crate) fn may_differ(source: &str, theirs: &Result<Vec<u8>, String>) -> bool {
-        ["uuid", "random"].iter().any(|function| source.contains(function)) || matches!(theirs, Err(message) if message == eval::EXCEEDED)
+        ["uuid", "random"].iter().any(|function| source.contains(function))
+            || matches!(theirs, Err(message) if message == eval::EXCEEDED)
     }
 }

@@ -63,7 +63,11 @@ impl TextAttribute {
     /// The last part of its name, which errors name. Of an identity that is not there, `identity`.
     pub(super) fn missing_name(self, view: &View<'_>) -> &'static str {
         match self {
-            Self::TrustDomain | Self::Namespace | Self::ServiceAccount if !view.caller().is_workload() => "identity",
+            Self::TrustDomain | Self::Namespace | Self::ServiceAccount
+                if !view.caller().is_workload() =>
+            {
+                "identity"
+            }
             Self::SpiffeId => "spiffeId",
             Self::TrustDomain => "trustDomain",
             Self::Namespace => "namespace",

@@ -1,8 +1,9 @@
-//! `replace`, `split` and `join` with bounded results: what they make of a request's data would else be as large as the
-//! caller likes, and memory that runs out takes a worker's every request down.
+//! `replace`, `split` and `join` with bounded results: what they make of a request's data would
+//! else be as large as the caller likes, and memory that runs out takes a worker's every request
+//! down.
 //!
-//! They are declared under names of their own, which calls are given once they are checked. What they do within the bounds
-//! is what cel-go's `strings` extension says.
+//! They are declared under names of their own, which calls are given once they are checked. What
+//! they do within the bounds is what cel-go's `strings` extension says.
 
 use cel::common::types::{CelBool, CelInt, CelList, CelString, INT_TYPE, LIST_TYPE, STRING_TYPE};
 use cel::common::value::{CowVal, Val};
@@ -31,11 +32,35 @@ pub(super) fn name_of(function: &str) -> Option<&'static str> {
 /// Declares the functions.
 pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
     let text = STRING_TYPE;
-    env.add_member_overload("@contains", "string_contains", STRING_TYPE, vec![STRING_TYPE], contains)?;
-    env.add_member_overload("@replace", "string_replace", text, vec![STRING_TYPE, STRING_TYPE], replace)?;
-    env.add_member_overload("@replace", "string_replace_n", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE, INT_TYPE], replace)?;
+    env.add_member_overload(
+        "@contains",
+        "string_contains",
+        STRING_TYPE,
+        vec![STRING_TYPE],
+        contains,
+    )?;
+    env.add_member_overload(
+        "@replace",
+        "string_replace",
+        text,
+        vec![STRING_TYPE, STRING_TYPE],
+        replace,
+    )?;
+    env.add_member_overload(
+        "@replace",
+        "string_replace_n",
+        STRING_TYPE,
+        vec![STRING_TYPE, STRING_TYPE, INT_TYPE],
+        replace,
+    )?;
     env.add_member_overload("@split", "string_split", STRING_TYPE, vec![STRING_TYPE], split)?;
-    env.add_member_overload("@split", "string_split_n", STRING_TYPE, vec![STRING_TYPE, INT_TYPE], split)?;
+    env.add_member_overload(
+        "@split",
+        "string_split_n",
+        STRING_TYPE,
+        vec![STRING_TYPE, INT_TYPE],
+        split,
+    )?;
     env.add_member_overload("@join", "list_join", LIST_TYPE, vec![], join)?;
     env.add_member_overload("@join", "list_join_separator", LIST_TYPE, vec![STRING_TYPE], join)
 }
@@ -63,7 +88,8 @@ fn contains<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [target, part] = arguments.as_slice() else {
         return Err(ExecutionError::invalid_argument_count(2, arguments.len()));
     };
-    let found = search::contains(text("contains", target.as_ref())?, text("contains", part.as_ref())?);
+    let found =
+        search::contains(text("contains", target.as_ref())?, text("contains", part.as_ref())?);
     found.map(|found| CowVal::owned(CelBool::from(found))).ok_or_else(meter::exceeded)
 }
 
@@ -71,7 +97,11 @@ fn replace<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [target, from, to, rest @ ..] = arguments.as_slice() else {
         return Err(ExecutionError::invalid_argument_count(3, arguments.len()));
     };
-    let (target, from, to) = (text("replace", target.as_ref())?, text("replace", from.as_ref())?, text("replace", to.as_ref())?);
+    let (target, from, to) = (
+        text("replace", target.as_ref())?,
+        text("replace", from.as_ref())?,
+        text("replace", to.as_ref())?,
+    );
     let most = count(rest.first()).unwrap_or(usize::MAX);
     let found = target.matches(from).count().min(most);
     let size = found.checked_mul(to.len()).and_then(|added| added.checked_add(target.len()));
@@ -91,7 +121,8 @@ fn split<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let (target, separator) = (text("split", target.as_ref())?, text("split", separator.as_ref())?);
     let most = count(rest.first()).unwrap_or(usize::MAX);
     let mut parts: Vec<&str> = Vec::new();
-    let mut remaining = Some(target).filter(|target| most > 0 && !(separator.is_empty() && target.is_empty()));
+    let mut remaining =
+        Some(target).filter(|target| most > 0 && !(separator.is_empty() && target.is_empty()));
     while let Some(now) = remaining {
         if parts.len() >= MAX_PARTS {
             return Err(too_large("split"));
@@ -101,11 +132,15 @@ fn split<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
         parts.push(cut.map_or(now, |(part, _)| part));
         remaining = cut.map(|(_, after)| after);
     }
-    let parts = parts.into_iter().map(|part| Box::new(CelString::from(part.to_owned())) as Box<dyn Val>).collect::<Vec<_>>();
+    let parts = parts
+        .into_iter()
+        .map(|part| Box::new(CelString::from(part.to_owned())) as Box<dyn Val>)
+        .collect::<Vec<_>>();
     Ok(CowVal::owned(CelList::from(parts)))
 }
 
-/// What stands before the first separator and what after it; with an empty separator, the first code point and the rest.
+/// What stands before the first separator and what after it; with an empty separator, the first
+/// code point and the rest.
 fn cut<'t>(target: &'t str, separator: &str) -> Option<(&'t str, &'t str)> {
     if !separator.is_empty() {
         return target.split_once(separator);

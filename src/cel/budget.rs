@@ -1,9 +1,10 @@
 //! What an expression is charged for, put into its tree once it is checked.
 //!
-//! The length of a policy's expression bounds what is evaluated once; what a loop or a function makes of it depends on the
-//! request, whose sender could otherwise buy memory and time: `request.headers.map(a, request.headers.map(b, request.path +
-//! "x"))` copies a path for each pair of headers. So [`guard`] puts calls into the tree that spend from the
-//! [`meter`](super::meter): `@range(n, x)` around what a loop goes over, `@made(x)` around what a loop's body makes,
+//! The length of a policy's expression bounds what is evaluated once; what a loop or a function
+//! makes of it depends on the request, whose sender could otherwise buy memory and time:
+//! `request.headers.map(a, request.headers.map(b, request.path + "x"))` copies a path for each pair
+//! of headers. So [`guard`] puts calls into the tree that spend from the [`meter`](super::meter):
+//! `@range(n, x)` around what a loop goes over, `@made(x)` around what a loop's body makes,
 //! `@read(n, x)` around what a function reads, and `@add(a, b)` for `a + b`.
 //!
 //! It also puts calls there that tell what cannot be read from what is not there (`strict`).
@@ -12,8 +13,12 @@ mod strict;
 #[cfg(test)]
 mod tests;
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators as op};
-use cel::common::types::{CelBytes, CelInt, CelList, CelMap, CelOptional, CelString, DYN_TYPE, INT_TYPE};
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators as op,
+};
+use cel::common::types::{
+    CelBytes, CelInt, CelList, CelMap, CelOptional, CelString, DYN_TYPE, INT_TYPE,
+};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
@@ -27,8 +32,8 @@ const PART: i64 = 3;
 const LOWERED_A_STEP: u64 = 16;
 /// What a turn of a loop costs beside its parts.
 const TURN: i64 = 6;
-/// What an element of a list or map counts for beside its content, in bytes: where it is read or copied, and where it is
-/// compared.
+/// What an element of a list or map counts for beside its content, in bytes: where it is read or
+/// copied, and where it is compared.
 const ELEMENT: usize = 32;
 const COMPARED_ELEMENT: usize = 192;
 /// How deep a value's size is counted; none that an expression makes is as deep.
@@ -48,8 +53,8 @@ fn bytes_a_step(function: &str) -> i64 {
     match function {
         "startsWith" | "endsWith" | "size" | "matches" | "@contains" => 64,
         "bytes" | "string" | "stripPrefix" | "stripSuffix" => 32,
-        "query" | "setQuery" | "addQuery" | "reverse" | "format" | "quote" | "strings.quote" | "regexReplace" | "form.decode"
-        | "form.encode" | "json" | "toJson" => 2,
+        "query" | "setQuery" | "addQuery" | "reverse" | "format" | "quote" | "strings.quote"
+        | "regexReplace" | "form.decode" | "form.encode" | "json" | "toJson" => 2,
         _ => 8,
     }
 }
@@ -59,19 +64,29 @@ pub(super) fn guard(root: &mut IdedExpr) {
     Guard { accumulators: Vec::new() }.expr(root);
 }
 
-/// The number of parts of an expression, without those of the loops in it, whose turns are charged for them.
+/// The number of parts of an expression, without those of the loops in it, whose turns are charged
+/// for them.
 fn parts(node: &IdedExpr) -> i64 {
     let below = match &node.expr {
-        Expr::Comprehension(c) => parts(&c.iter_range).saturating_add(parts(&c.accu_init)).saturating_add(parts(&c.result)),
-        _ => super::limits::children(node).into_iter().fold(0, |sum: i64, child| sum.saturating_add(parts(child))),
+        Expr::Comprehension(c) => parts(&c.iter_range)
+            .saturating_add(parts(&c.accu_init))
+            .saturating_add(parts(&c.result)),
+        _ => super::limits::children(node)
+            .into_iter()
+            .fold(0, |sum: i64, child| sum.saturating_add(parts(child))),
     };
     below.saturating_add(1)
 }
 
-/// What evaluating an expression costs, where nothing is large: some steps a part where it is left to the interpreter.
+/// What evaluating an expression costs, where nothing is large: some steps a part where it is left
+/// to the interpreter.
 pub(super) fn weight(root: &IdedExpr, is_interpreted: bool) -> u64 {
     let parts = u64::try_from(parts(root)).unwrap_or(u64::MAX);
-    if is_interpreted { parts.saturating_mul(PART.unsigned_abs()) } else { parts.div_euclid(LOWERED_A_STEP) }
+    if is_interpreted {
+        parts.saturating_mul(PART.unsigned_abs())
+    } else {
+        parts.div_euclid(LOWERED_A_STEP)
+    }
 }
 
 struct Guard {
@@ -118,7 +133,8 @@ impl Guard {
     /// Guards a call whose parts are guarded; says whether what it makes is to be charged, too.
     fn call(&mut self, call: &mut CallExpr) -> bool {
         if call.func_name == op::ADD && call.args.len() == 2 {
-            // The interpreter appends to the list that a `map` or `filter` makes where it sees its own `+`.
+            // The interpreter appends to the list that a `map` or `filter` makes where it sees its
+            // own `+`.
             if !self.accumulates(&call.args) {
                 ADD.clone_into(&mut call.func_name);
             }
@@ -128,15 +144,25 @@ impl Guard {
         if is_operator(&call.func_name) {
             // What operators compare may be large.
             if matches!(call.func_name.as_str(), op::EQUALS | op::NOT_EQUALS | op::IN) {
-                call.args.iter_mut().filter(|part| may_be_large(part)).for_each(|part| wrap(part, COMPARED, None));
+                call.args
+                    .iter_mut()
+                    .filter(|part| may_be_large(part))
+                    .for_each(|part| wrap(part, COMPARED, None));
             }
             strict::operator(call);
             return false;
         }
         let weight = bytes_a_step(&call.func_name);
         strict::function(call);
-        let called_on = call.target.as_deref_mut().filter(|target| !functions::is_namespace(target, &call.func_name));
-        called_on.into_iter().chain(&mut call.args).filter(|part| may_be_large(part)).for_each(|part| wrap(part, READ, Some(weight)));
+        let called_on = call
+            .target
+            .as_deref_mut()
+            .filter(|target| !functions::is_namespace(target, &call.func_name));
+        called_on
+            .into_iter()
+            .chain(&mut call.args)
+            .filter(|part| may_be_large(part))
+            .for_each(|part| wrap(part, READ, Some(weight)));
         looped || matches!(call.func_name.as_str(), "quote" | "strings.quote")
     }
 
@@ -157,13 +183,18 @@ impl Guard {
         let turn = parts(&comprehension.loop_cond).saturating_add(parts(&comprehension.loop_step));
         self.expr(&mut comprehension.iter_range);
         strict::range(&mut comprehension.iter_range);
-        wrap(&mut comprehension.iter_range, RANGE, Some(turn.saturating_mul(PART).saturating_add(TURN)));
+        wrap(
+            &mut comprehension.iter_range,
+            RANGE,
+            Some(turn.saturating_mul(PART).saturating_add(TURN)),
+        );
         self.expr(&mut comprehension.accu_init);
         self.accumulators.push(comprehension.accu_var.clone());
         self.expr(&mut comprehension.loop_cond);
         self.expr(&mut comprehension.loop_step);
         self.accumulators.pop();
-        // What is bound can be used again and again, as what a loop goes over can: in the result, copies of it are charged.
+        // What is bound can be used again and again, as what a loop goes over can: in the result,
+        // copies of it are charged.
         self.accumulators.push(BOUND.to_owned());
         self.expr(&mut comprehension.result);
         self.accumulators.pop();
@@ -182,9 +213,14 @@ fn may_be_large(node: &IdedExpr) -> bool {
     match &node.expr {
         Expr::Ident(name) => !name.starts_with('@'),
         Expr::Select(select) => !select.test,
-        Expr::Call(call) => !is_operator(&call.func_name) || matches!(call.func_name.as_str(), op::INDEX | op::CONDITIONAL),
+        Expr::Call(call) => {
+            !is_operator(&call.func_name)
+                || matches!(call.func_name.as_str(), op::INDEX | op::CONDITIONAL)
+        }
         // Literals in a list are parts of it.
-        Expr::List(list) => !list.elements.iter().all(|element| matches!(element.expr, Expr::Literal(_))),
+        Expr::List(list) => {
+            !list.elements.iter().all(|element| matches!(element.expr, Expr::Literal(_)))
+        }
         Expr::Comprehension(_) | Expr::Map(_) => true,
         Expr::Unspecified | Expr::Literal(_) | Expr::Struct(_) => false,
     }
@@ -198,13 +234,18 @@ fn wrap(node: &mut IdedExpr, function: &str, number: Option<i64>) {
     let id = node.id;
     let inner = std::mem::take(node);
     let args = number.map(literal).into_iter().chain([inner]).collect();
-    *node = IdedExpr { id, expr: Expr::Call(CallExpr { func_name: function.to_owned(), target: None, args }) };
+    *node = IdedExpr {
+        id,
+        expr: Expr::Call(CallExpr { func_name: function.to_owned(), target: None, args }),
+    };
 }
 
-/// Whether a call is an operator's, which makes nothing large. Their names are of no letters, or those of the macros' inner
-/// workings.
+/// Whether a call is an operator's, which makes nothing large. Their names are of no letters, or
+/// those of the macros' inner workings.
 fn is_operator(name: &str) -> bool {
-    name == op::NOT_STRICTLY_FALSE || name == op::IN || !name.bytes().any(|byte| byte.is_ascii_alphabetic())
+    name == op::NOT_STRICTLY_FALSE
+        || name == op::IN
+        || !name.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 /// Declares the functions that the guards use.
@@ -231,7 +272,8 @@ fn made<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
 
 fn range<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [turn, value] = taken(arguments)?;
-    let turns = value.as_sizer().and_then(|sizer| u64::try_from(*sizer.size().inner()).ok()).unwrap_or(0);
+    let turns =
+        value.as_sizer().and_then(|sizer| u64::try_from(*sizer.size().inner()).ok()).unwrap_or(0);
     let cost = turns.saturating_mul(u64::try_from(number(&turn)).unwrap_or(u64::MAX));
     spend(cost.saturating_add(units(size(value.as_ref(), MAX_NESTING), BYTES_A_STEP)))?;
     Ok(value)
@@ -240,7 +282,11 @@ fn range<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
 fn read<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [bytes_a_step, value] = taken(arguments)?;
     let bytes_a_step = usize::try_from(number(&bytes_a_step)).unwrap_or(1);
-    if meter::spend_on(size(value.as_ref(), MAX_NESTING), bytes_a_step) { Ok(value) } else { Err(meter::exceeded()) }
+    if meter::spend_on(size(value.as_ref(), MAX_NESTING), bytes_a_step) {
+        Ok(value)
+    } else {
+        Err(meter::exceeded())
+    }
 }
 
 fn compared<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
@@ -268,8 +314,12 @@ fn add<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     sum.add(right.as_ref()).map(|sum| CowVal::Owned(sum.into_owned())).map_err(strict::unreadable)
 }
 
-fn taken<'b, 'v, const N: usize>(arguments: Vec<CowVal<'b, 'v>>) -> Result<[CowVal<'b, 'v>; N], ExecutionError> {
-    arguments.try_into().map_err(|given: Vec<_>| ExecutionError::invalid_argument_count(N, given.len()))
+fn taken<'b, 'v, const N: usize>(
+    arguments: Vec<CowVal<'b, 'v>>,
+) -> Result<[CowVal<'b, 'v>; N], ExecutionError> {
+    arguments
+        .try_into()
+        .map_err(|given: Vec<_>| ExecutionError::invalid_argument_count(N, given.len()))
 }
 
 /// About how many bytes a value takes; a text that is borrowed counts as if it were copied.
@@ -287,12 +337,22 @@ fn sized(value: &(dyn Val + '_), nesting: usize, node: usize) -> usize {
     }
     let all = |sum: usize, part: usize| sum.saturating_add(part).saturating_add(node);
     if let Some(list) = value.downcast_ref::<CelList<'_>>() {
-        return list.inner().iter().map(|element| sized(element.as_ref(), nesting, node)).fold(node, all);
+        return list
+            .inner()
+            .iter()
+            .map(|element| sized(element.as_ref(), nesting, node))
+            .fold(node, all);
     }
     if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
         // Two maps are compared by looking for each key among all keys.
-        let pairs = if node == COMPARED_ELEMENT { map.inner().len().saturating_mul(map.inner().len()) } else { 0 };
-        let parts = map.inner().iter().flat_map(|(key, value)| [sized(key.inner(), nesting, node), sized(value.as_ref(), nesting, node)]);
+        let pairs = if node == COMPARED_ELEMENT {
+            map.inner().len().saturating_mul(map.inner().len())
+        } else {
+            0
+        };
+        let parts = map.inner().iter().flat_map(|(key, value)| {
+            [sized(key.inner(), nesting, node), sized(value.as_ref(), nesting, node)]
+        });
         return parts.fold(node.saturating_add(pairs), all);
     }
     if let Some(optional) = value.downcast_ref::<CelOptional<'_>>() {

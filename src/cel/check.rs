@@ -1,13 +1,15 @@
 //! The static check: names, types and phases, before any request comes.
 //!
-//! Stricter than CEL's runtime, which compares a string with an int and says false, and softer than CEL's own checker:
-//! where a type is not known (`dyn`), anything goes.
+//! Stricter than CEL's runtime, which compares a string with an int and says false, and softer than
+//! CEL's own checker: where a type is not known (`dyn`), anything goes.
 
 mod headers;
 mod operators;
 
 use cel::IdedExpr;
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators as op};
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators as op,
+};
 
 use super::functions::{self, Style};
 use super::types::{Object, Phase, Type};
@@ -32,7 +34,8 @@ pub(crate) struct Checked {
 
 /// Checks an expression of bounded depth.
 pub(crate) fn check(root: &IdedExpr, phase: Phase) -> Checked {
-    let mut checker = Checker { phase, variables: Vec::new(), uses: Uses::default(), mistakes: Vec::new() };
+    let mut checker =
+        Checker { phase, variables: Vec::new(), uses: Uses::default(), mistakes: Vec::new() };
     let result = checker.expr(root);
     Checked { result, uses: checker.uses, mistakes: checker.mistakes }
 }
@@ -46,7 +49,8 @@ struct Checker {
 }
 
 /// The type names that CEL has as values.
-const TYPE_NAMES: &[&str] = &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
+const TYPE_NAMES: &[&str] =
+    &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
 impl Checker {
     fn mistake(&mut self, node: &IdedExpr, message: impl Into<String>) -> Type {
@@ -59,7 +63,8 @@ impl Checker {
             Expr::Literal(literal) => literal_type(literal),
             Expr::Ident(name) => {
                 let known = self.ident(node, name);
-                // As a whole it can go where its type is not known, `dyn(request).headers`, and what is read of it there too.
+                // As a whole it can go where its type is not known, `dyn(request).headers`, and
+                // what is read of it there too.
                 if let Type::Object(object) = known {
                     self.uses.read_whole(object);
                 }
@@ -68,8 +73,13 @@ impl Checker {
             Expr::Select(select) => self.select(node, select),
             Expr::Call(call) => self.call(node, call),
             Expr::List(list) => {
-                let element = list.elements.iter().map(|element| self.expr(element)).reduce(Type::join);
-                Type::list(if list.optional_indices.is_empty() { element.unwrap_or(Type::Dyn) } else { Type::Dyn })
+                let element =
+                    list.elements.iter().map(|element| self.expr(element)).reduce(Type::join);
+                Type::list(if list.optional_indices.is_empty() {
+                    element.unwrap_or(Type::Dyn)
+                } else {
+                    Type::Dyn
+                })
             }
             Expr::Map(map) => {
                 let mut types: Option<(Type, Type)> = None;
@@ -87,9 +97,13 @@ impl Checker {
                 let (key, value) = types.unwrap_or((Type::Dyn, Type::Dyn));
                 Type::Map(Box::new(key), Box::new(value))
             }
-            Expr::Struct(made) => {
-                self.mistake(node, format!("no message can be made here: `{}` is no type of this filter", made.type_name))
-            }
+            Expr::Struct(made) => self.mistake(
+                node,
+                format!(
+                    "no message can be made here: `{}` is no type of this filter",
+                    made.type_name
+                ),
+            ),
             Expr::Comprehension(comprehension) => self.comprehension(comprehension),
             Expr::Unspecified => self.mistake(node, "an expression is missing"),
         }
@@ -142,7 +156,8 @@ impl Checker {
     fn field(&mut self, node: &IdedExpr, operand: &Type, field: &str, written: &IdedExpr) -> Type {
         match operand {
             Type::Object(object) => {
-                let Some((_, found)) = object.fields().iter().find(|(name, _)| *name == field) else {
+                let Some((_, found)) = object.fields().iter().find(|(name, _)| *name == field)
+                else {
                     let unknown = format!("{}.{field}", object.name());
                     let names = || object.fields().iter().map(|(name, _)| *name);
                     let hint = match nearest(field, names()) {
@@ -173,7 +188,10 @@ impl Checker {
             }
             Type::Dyn => Type::Dyn,
             other => {
-                let what = spelled(written).map_or_else(|| other.to_string(), |name| format!("`{name}` is {other}, which"));
+                let what = spelled(written).map_or_else(
+                    || other.to_string(),
+                    |name| format!("`{name}` is {other}, which"),
+                );
                 self.mistake(node, format!("{what} has no field `{field}`"))
             }
         }
@@ -189,22 +207,32 @@ impl Checker {
             {
                 return Type::Int;
             }
-            let arguments: Vec<Type> = call.args.iter().map(|argument| self.expr(argument)).collect();
+            let arguments: Vec<Type> =
+                call.args.iter().map(|argument| self.expr(argument)).collect();
             return self.function(node, Style::Global, &call.func_name, &arguments);
         };
         // `math.abs(x)` is a function of that name, unless `math` is a variable.
         if let Some(namespace) = spelled(target) {
             let root = namespace.split('.').next().unwrap_or_default();
             if self.variable(root).is_none() && Object::root(root).is_none() {
-                let arguments: Vec<Type> = call.args.iter().map(|argument| self.expr(argument)).collect();
-                return self.function(node, Style::Global, &format!("{namespace}.{}", call.func_name), &arguments);
+                let arguments: Vec<Type> =
+                    call.args.iter().map(|argument| self.expr(argument)).collect();
+                return self.function(
+                    node,
+                    Style::Global,
+                    &format!("{namespace}.{}", call.func_name),
+                    &arguments,
+                );
             }
         }
         if let Some(headers) = self.headers_operand(node) {
             self.read_header(headers, None);
             return headers.view();
         }
-        if call.func_name == "size" && call.args.is_empty() && self.headers_operand(target).is_some() {
+        if call.func_name == "size"
+            && call.args.is_empty()
+            && self.headers_operand(target).is_some()
+        {
             return Type::Int;
         }
         if call.func_name == "cookie" {
@@ -220,7 +248,8 @@ impl Checker {
         }
         let headers = if call.func_name == "cookie" { self.headers_operand(target) } else { None };
         // A cookie is looked for on every line.
-        let mut arguments = vec![headers.map_or_else(|| self.expr(target), |headers| headers.view())];
+        let mut arguments =
+            vec![headers.map_or_else(|| self.expr(target), |headers| headers.view())];
         arguments.extend(call.args.iter().map(|argument| self.expr(argument)));
         self.function(node, Style::Member, &call.func_name, &arguments)
     }
@@ -228,10 +257,19 @@ impl Checker {
     fn function(&mut self, node: &IdedExpr, style: Style, name: &str, arguments: &[Type]) -> Type {
         if !functions::exists(style, name) {
             let other = match style {
-                Style::Global if functions::exists(Style::Member, name) => format!(": it is called on a value, `x.{name}(...)`"),
-                Style::Member if functions::exists(Style::Global, name) => format!(": it is called as `{name}(...)`"),
-                _ if functions::MACROS.contains(&name) => ": it is a macro, called with other arguments".to_owned(),
-                _ => did_you_mean(name, functions::names(style).chain(functions::MACROS.iter().copied())),
+                Style::Global if functions::exists(Style::Member, name) => {
+                    format!(": it is called on a value, `x.{name}(...)`")
+                }
+                Style::Member if functions::exists(Style::Global, name) => {
+                    format!(": it is called as `{name}(...)`")
+                }
+                _ if functions::MACROS.contains(&name) => {
+                    ": it is a macro, called with other arguments".to_owned()
+                }
+                _ => did_you_mean(
+                    name,
+                    functions::names(style).chain(functions::MACROS.iter().copied()),
+                ),
             };
             return self.mistake(node, format!("unknown function `{name}`{other}"));
         }
@@ -240,16 +278,24 @@ impl Checker {
         }
         let given: Vec<String> = arguments.iter().map(Type::to_string).collect();
         let given = match (style, given.split_first()) {
-            (Style::Member, Some((target, rest))) => format!("{target}.{name}({})", rest.join(", ")),
+            (Style::Member, Some((target, rest))) => {
+                format!("{target}.{name}({})", rest.join(", "))
+            }
             _ => format!("{name}({})", given.join(", ")),
         };
         self.mistake(node, format!("no `{given}`: expected {}", functions::signatures(style, name)))
     }
 
     fn comprehension(&mut self, comprehension: &ComprehensionExpr) -> Type {
-        // A loop over the names of headers alone does not depend on which of their lines are looked at.
-        let names = if comprehension.iter_var2.is_none() { self.headers_operand(&comprehension.iter_range) } else { None };
-        let range = names.map_or_else(|| self.expr(&comprehension.iter_range), headers::Named::view);
+        // A loop over the names of headers alone does not depend on which of their lines are looked
+        // at.
+        let names = if comprehension.iter_var2.is_none() {
+            self.headers_operand(&comprehension.iter_range)
+        } else {
+            None
+        };
+        let range =
+            names.map_or_else(|| self.expr(&comprehension.iter_range), headers::Named::view);
         let (first, second) = match range {
             Type::List(element) if comprehension.iter_var2.is_some() => (Type::Int, *element),
             Type::List(element) => (*element, Type::Dyn),
@@ -258,7 +304,10 @@ impl Checker {
             Type::HeaderLists => (Type::String, Type::list(Type::String)),
             Type::Dyn => (Type::Dyn, Type::Dyn),
             other => {
-                self.mistake(&comprehension.iter_range, format!("{other} has no elements: expected a list or a map"));
+                self.mistake(
+                    &comprehension.iter_range,
+                    format!("{other} has no elements: expected a list or a map"),
+                );
                 (Type::Dyn, Type::Dyn)
             }
         };
@@ -281,15 +330,22 @@ impl Checker {
 
     /// The type of what a loop has after a turn: a list is known by what is added to it.
     fn step(&mut self, step: &IdedExpr, accumulator: &str) -> Type {
-        let is_accumulator = |node: &IdedExpr| matches!(&node.expr, Expr::Ident(name) if name == accumulator);
+        let is_accumulator =
+            |node: &IdedExpr| matches!(&node.expr, Expr::Ident(name) if name == accumulator);
         if let Expr::Call(call) = &step.expr {
             match (call.func_name.as_str(), call.args.as_slice()) {
-                (op::ADD, [so_far, added]) if is_accumulator(so_far) && matches!(added.expr, Expr::List(_)) => return self.expr(added),
+                (op::ADD, [so_far, added])
+                    if is_accumulator(so_far) && matches!(added.expr, Expr::List(_)) =>
+                {
+                    return self.expr(added);
+                }
                 (op::CONDITIONAL, [condition, added, so_far]) if is_accumulator(so_far) => {
                     self.expect_condition(condition);
                     return self.step(added, accumulator);
                 }
-                (op::LOGICAL_AND | op::LOGICAL_OR, [so_far, condition]) if is_accumulator(so_far) => {
+                (op::LOGICAL_AND | op::LOGICAL_OR, [so_far, condition])
+                    if is_accumulator(so_far) =>
+                {
                     self.expect_condition(condition);
                     return Type::Bool;
                 }
@@ -302,7 +358,10 @@ impl Checker {
     fn expect_condition(&mut self, condition: &IdedExpr) {
         let found = self.expr(condition);
         if !found.fits(&Type::Bool) {
-            self.mistake(condition, format!("a macro's condition gives a bool, this gives {found}"));
+            self.mistake(
+                condition,
+                format!("a macro's condition gives a bool, this gives {found}"),
+            );
         }
     }
 
@@ -322,7 +381,9 @@ impl Checker {
 fn spelled(node: &IdedExpr) -> Option<String> {
     match &node.expr {
         Expr::Ident(name) => Some(name.clone()),
-        Expr::Select(select) if !select.test => Some(format!("{}.{}", spelled(&select.operand)?, select.field)),
+        Expr::Select(select) if !select.test => {
+            Some(format!("{}.{}", spelled(&select.operand)?, select.field))
+        }
         _ => None,
     }
 }
@@ -370,7 +431,9 @@ impl Uses {
             (Object::Request, "scheme") => Reads { scheme: true, ..Reads::default() },
             (Object::Source, "address") => Reads { source_address: true, ..Reads::default() },
             (Object::Source, "port") => Reads { source_port: true, ..Reads::default() },
-            (Object::Destination, "address" | "port") => Reads { destination_address: true, ..Reads::default() },
+            (Object::Destination, "address" | "port") => {
+                Reads { destination_address: true, ..Reads::default() }
+            }
             (Object::Destination, "hostname") => Reads { destination: true, ..Reads::default() },
             (Object::Source, "identity" | "spiffeId") => Reads { caller: true, ..Reads::default() },
             (Object::Request | Object::Response, "headers") => {

@@ -1,8 +1,9 @@
 //! Rules that can never match, or always do, found when a configuration loads.
 //!
-//! What is found is true: everything that is not understood (another subexpression, a pattern, an error) counts as if it could be
-//! either way. Whether a rule has several outcomes is tried on values that stand for all: those which the rule itself names, and for
-//! what they leave, one for each prefix it asks for.
+//! What is found is true: everything that is not understood (another subexpression, a pattern, an
+//! error) counts as if it could be either way. Whether a rule has several outcomes is tried on
+//! values that stand for all: those which the rule itself names, and for what they leave, one for
+//! each prefix it asks for.
 
 mod formula;
 mod point;
@@ -79,7 +80,12 @@ impl Work {
 }
 
 /// Looks at the expressions of a rule.
-pub(crate) fn examine(expressions: &[Expression], combine: Combine, known: Known<'_>, work: &mut Work) -> Findings {
+pub(crate) fn examine(
+    expressions: &[Expression],
+    combine: Combine,
+    known: Known<'_>,
+    work: &mut Work,
+) -> Findings {
     let mut findings = Findings::default();
     let mut reader = Reader::new(known);
     let mut formulas = Vec::with_capacity(expressions.len());

@@ -1,4 +1,5 @@
-//! Evaluation, by the `cel` crate's interpreter over values that are resolved when they are asked for.
+//! Evaluation, by the `cel` crate's interpreter over values that are resolved when they are asked
+//! for.
 
 use std::sync::Arc;
 
@@ -34,8 +35,9 @@ impl VariableResolver for Names<'_> {
             let compiled = self.patterns.get(index.parse::<usize>().ok()?)?;
             return Some(CowVal::Borrowed(compiled));
         }
-        // The interpreter asks for `request.path` before it asks for `request`: answering saves it the steps. What is
-        // not there is left to those steps, which end in an error that says what is missing.
+        // The interpreter asks for `request.path` before it asks for `request`: answering saves it
+        // the steps. What is not there is left to those steps, which end in an error that says what
+        // is missing.
         let mut parts = name.trim_start_matches('.').split('.');
         let mut value = ObjectValue { object: Object::root(parts.next()?)?, view: self.view };
         let Some(mut part) = parts.next() else { return Some(CowVal::owned(value)) };
@@ -55,7 +57,8 @@ impl VariableResolver for Names<'_> {
 }
 
 /// Why an evaluation was cut short.
-pub(super) const EXCEEDED: &str = "the expression takes too many steps, or makes too much, for this request";
+pub(super) const EXCEEDED: &str =
+    "the expression takes too many steps, or makes too much, for this request";
 
 fn evaluate<T>(
     root: &IdedExpr,
@@ -69,7 +72,8 @@ fn evaluate<T>(
     context.set_variable_resolver(&names);
 
     let outcome = Value::resolve_val(root, &context);
-    // Whatever came of it: what was cut short may have been caught, and then something else is the value.
+    // Whatever came of it: what was cut short may have been caught, and then something else is the
+    // value.
     if meter::is_exceeded() {
         return Err(EXCEEDED.to_owned());
     }
@@ -80,7 +84,12 @@ fn evaluate<T>(
 }
 
 /// Evaluates a rule.
-pub(super) fn rule(root: &IdedExpr, env: &Arc<Env>, view: &View<'_>, patterns: &[Compiled]) -> Result<bool, String> {
+pub(super) fn rule(
+    root: &IdedExpr,
+    env: &Arc<Env>,
+    view: &View<'_>,
+    patterns: &[Compiled],
+) -> Result<bool, String> {
     evaluate(root, env, view, patterns, |value| match value.downcast_ref::<CelBool>() {
         Some(found) => Ok(*found.inner()),
         None => {
@@ -91,7 +100,12 @@ pub(super) fn rule(root: &IdedExpr, env: &Arc<Env>, view: &View<'_>, patterns: &
 }
 
 /// Evaluates the value of a header.
-pub(super) fn header(root: &IdedExpr, env: &Arc<Env>, view: &View<'_>, patterns: &[Compiled]) -> Result<Vec<u8>, String> {
+pub(super) fn header(
+    root: &IdedExpr,
+    env: &Arc<Env>,
+    view: &View<'_>,
+    patterns: &[Compiled],
+) -> Result<Vec<u8>, String> {
     evaluate(root, env, view, patterns, |value| {
         if let Some(text) = value.downcast_ref::<CelString<'_>>() {
             Ok(text.inner().as_bytes().to_vec())
@@ -103,8 +117,8 @@ pub(super) fn header(root: &IdedExpr, env: &Arc<Env>, view: &View<'_>, patterns:
     })
 }
 
-/// What went wrong, without the values it went wrong with: a header's value has no place in a log, nor has a key that came
-/// from one.
+/// What went wrong, without the values it went wrong with: a header's value has no place in a log,
+/// nor has a key that came from one.
 pub(super) fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
     match error {
         ExecutionError::NoSuchKey(name) if spells(root, name) => format!("no such key: {name}"),
@@ -115,13 +129,21 @@ pub(super) fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
         ExecutionError::RemainderByZero(_) => "remainder by zero".to_owned(),
         ExecutionError::Overflow(operator, ..) => format!("overflow in `{operator}`"),
         ExecutionError::IndexOutOfBounds(_) => "index out of bounds".to_owned(),
-        ExecutionError::FunctionError { function, message } if message == NOT_UTF8 && !spells(root, function) => NOT_UTF8.to_owned(),
-        ExecutionError::FunctionError { function, message } if function == "fail" && spells(root, message) => {
+        ExecutionError::FunctionError { function, message }
+            if message == NOT_UTF8 && !spells(root, function) =>
+        {
+            NOT_UTF8.to_owned()
+        }
+        ExecutionError::FunctionError { function, message }
+            if function == "fail" && spells(root, message) =>
+        {
             format!("error in `fail`: {message}")
         }
         ExecutionError::FunctionError { function, .. } => format!("error in `{function}`"),
         ExecutionError::UnexpectedType { got, want } => format!("got {got}, expected {want}"),
-        ExecutionError::InvalidArgumentCount { expected, actual } => format!("expected {expected} arguments, got {actual}"),
+        ExecutionError::InvalidArgumentCount { expected, actual } => {
+            format!("expected {expected} arguments, got {actual}")
+        }
         _ => "evaluation failed".to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! What each part of an expression is for a request.
 //!
-//! Each part that somebody wrote is evaluated by itself, by the interpreter. The value of the whole is not found here: it is
-//! the engine's, which evaluates the whole as it does for a request.
+//! Each part that somebody wrote is evaluated by itself, by the interpreter. The value of the whole
+//! is not found here: it is the engine's, which evaluates the whole as it does for a request.
 
 #[cfg(test)]
 mod agreement;
@@ -62,7 +62,11 @@ impl Explainable {
 
     /// The whole, whose value is told, with its parts. What the meter says is lost.
     pub(crate) fn explain(&self, view: &View<'_>, value: Value) -> Step {
-        let value = if self.root.varies && matches!(value, Value::Known(_)) { Value::Varies } else { value };
+        let value = if self.root.varies && matches!(value, Value::Known(_)) {
+            Value::Varies
+        } else {
+            value
+        };
         let names = Names::new(view, &self.patterns);
         let mut context = Context::with_env(Arc::clone(&self.env));
         context.set_variable_resolver(&names);
@@ -78,7 +82,13 @@ impl Explainable {
 impl Step {
     /// Not needed, unless something else is found.
     fn of(part: &Part) -> Step {
-        Step { source: part.text.clone(), variables: Vec::new(), value: Value::NotNeeded, parts: Vec::new(), omitted: 0 }
+        Step {
+            source: part.text.clone(),
+            variables: Vec::new(),
+            value: Value::NotNeeded,
+            parts: Vec::new(),
+            omitted: 0,
+        }
     }
 }
 
@@ -92,7 +102,10 @@ fn walk(part: &Part, context: &Context<'_, '_>) -> (Step, Found) {
     (with_parts(Step { value, ..Step::of(part) }, part, context), found)
 }
 
-fn evaluate<'c, 'v>(part: &'c Part, context: &'c Context<'_, 'v>) -> Result<CowVal<'c, 'v>, String> {
+fn evaluate<'c, 'v>(
+    part: &'c Part,
+    context: &'c Context<'_, 'v>,
+) -> Result<CowVal<'c, 'v>, String> {
     meter::begin_request();
     let outcome = cel::Value::resolve_val(&part.node, context);
     if meter::is_exceeded() {
@@ -136,8 +149,12 @@ impl<'v> Parts<'_, '_, 'v> {
             Shape::All(parts) => parts.iter().for_each(|part| {
                 self.needed(part);
             }),
-            Shape::Until(decisive, parts) => self.until(parts, |found| found == Found::Bool(*decisive)),
-            Shape::FirstOf(parts) => self.until(parts, |found| !matches!(found, Found::Null | Found::Error)),
+            Shape::Until(decisive, parts) => {
+                self.until(parts, |found| found == Found::Bool(*decisive))
+            }
+            Shape::FirstOf(parts) => {
+                self.until(parts, |found| !matches!(found, Found::Null | Found::Error))
+            }
             Shape::If(parts) => {
                 let [condition, yes, no] = &**parts;
                 let met = self.needed(condition);
@@ -183,7 +200,10 @@ impl<'v> Parts<'_, '_, 'v> {
     fn bound(&mut self, bound: &Bound) {
         self.needed(&bound.value);
         let value = match evaluate(&bound.value, self.context) {
-            Ok(value) if bound.optional => value.downcast_ref::<CelOptional<'_>>().and_then(CelOptional::inner).map(Val::clone_as_boxed),
+            Ok(value) if bound.optional => value
+                .downcast_ref::<CelOptional<'_>>()
+                .and_then(CelOptional::inner)
+                .map(Val::clone_as_boxed),
             Ok(value) => Some(value.into_owned()),
             Err(_) => None,
         };
@@ -221,7 +241,9 @@ impl<'v> Parts<'_, '_, 'v> {
             let inner = self.scope(variables.clone());
             evaluate(&turns.body, &inner).is_ok_and(|value| Some(Found::of(&*value)) == decisive)
         };
-        let last = decisive.and_then(|_| rest.iter().take(MAX_EVALUATED).position(ends)).or(rest.len().checked_sub(1));
+        let last = decisive
+            .and_then(|_| rest.iter().take(MAX_EVALUATED).position(ends))
+            .or(rest.len().checked_sub(1));
         self.omitted = last.unwrap_or(0);
         if let Some(variables) = last.and_then(|last| rest.into_iter().nth(last)) {
             let (step, _) = self.turn(variables, turns.condition.as_ref(), &turns.body);
@@ -239,8 +261,16 @@ impl<'v> Parts<'_, '_, 'v> {
     }
 
     /// A macro's body, its variables having values.
-    fn turn(&self, variables: Vec<Binding<'v>>, condition: Option<&Part>, body: &Part) -> (Step, Found) {
-        let shown = variables.iter().map(|(name, value)| Variable { name: name.clone(), value: literal(&**value) }).collect();
+    fn turn(
+        &self,
+        variables: Vec<Binding<'v>>,
+        condition: Option<&Part>,
+        body: &Part,
+    ) -> (Step, Found) {
+        let shown = variables
+            .iter()
+            .map(|(name, value)| Variable { name: name.clone(), value: literal(&**value) })
+            .collect();
         let inner = self.scope(variables);
         let met = condition.map(|condition| walk(condition, &inner));
         let (mut step, found) = match met {

@@ -1,7 +1,9 @@
-//! The functions that expressions may call: names and signatures, for checking. What they do is the environment's.
+//! The functions that expressions may call: names and signatures, for checking. What they do is the
+//! environment's.
 //!
-//! Names and signatures: CEL's specification (langdef, "List of Standard Definitions"), cel-go's extensions `strings`,
-//! `math` and `encoders`, Kubernetes' IP and CIDR libraries, and AgentGateway's own. `functions.md` describes each.
+//! Names and signatures: CEL's specification (langdef, "List of Standard Definitions"), cel-go's
+//! extensions `strings`, `math` and `encoders`, Kubernetes' IP and CIDR libraries, and
+//! AgentGateway's own. `functions.md` describes each.
 
 #[cfg(test)]
 mod documentation;
@@ -145,7 +147,10 @@ pub(crate) fn result(style: Style, name: &str, arguments: &[Type]) -> Option<Typ
     let fitting = table(style).iter().filter(|(known, parameters, _)| {
         *known == name
             && parameters.len() == arguments.len()
-            && parameters.iter().zip(arguments).all(|(parameter, argument)| argument.fits(&parameter.to_type()))
+            && parameters
+                .iter()
+                .zip(arguments)
+                .all(|(parameter, argument)| argument.fits(&parameter.to_type()))
     });
     fitting.map(|(_, _, result)| result.to_type()).reduce(Type::join)
 }
@@ -168,15 +173,25 @@ fn called<'n>(target: Option<&IdedExpr>, name: &'n str) -> (Style, Cow<'n, str>)
     }
 }
 
-/// The types that a function takes in each place (a member's target first), as values have them, with blanks between them;
-/// empty where it takes any. Nothing where there is no such function.
-pub(crate) fn kinds(target: Option<&IdedExpr>, name: &str, arguments: usize) -> Option<Vec<String>> {
+/// The types that a function takes in each place (a member's target first), as values have them,
+/// with blanks between them; empty where it takes any. Nothing where there is no such function.
+pub(crate) fn kinds(
+    target: Option<&IdedExpr>,
+    name: &str,
+    arguments: usize,
+) -> Option<Vec<String>> {
     let (style, name) = called(target, name);
     let count = arguments.saturating_add(usize::from(style == Style::Member));
     let mut kinds: Option<Vec<String>> = None;
-    for (_, parameters, _) in table(style).iter().filter(|(known, parameters, _)| *known == name && parameters.len() == count) {
+    for (_, parameters, _) in table(style)
+        .iter()
+        .filter(|(known, parameters, _)| *known == name && parameters.len() == count)
+    {
         match &mut kinds {
-            None => kinds = Some(parameters.iter().map(|parameter| parameter.kinds().to_owned()).collect()),
+            None => {
+                kinds =
+                    Some(parameters.iter().map(|parameter| parameter.kinds().to_owned()).collect())
+            }
             Some(kinds) => {
                 for (kinds, parameter) in kinds.iter_mut().zip(*parameters) {
                     if kinds.is_empty() || parameter.kinds().is_empty() {
@@ -194,29 +209,36 @@ pub(crate) fn kinds(target: Option<&IdedExpr>, name: &str, arguments: usize) -> 
 /// Whether the type of what a function gives is known only at a request.
 pub(crate) fn may_give_anything(target: Option<&IdedExpr>, name: &str) -> bool {
     let (style, name) = called(target, name);
-    table(style).iter().filter(|(known, ..)| *known == name).any(|(_, _, result)| matches!(result, Sig::Any | Sig::Optional))
+    table(style)
+        .iter()
+        .filter(|(known, ..)| *known == name)
+        .any(|(_, _, result)| matches!(result, Sig::Any | Sig::Optional))
 }
 
 /// The dotted name that a node spells, if it does.
 fn spelled(node: &IdedExpr) -> Option<String> {
     match &node.expr {
         Expr::Ident(name) => Some(name.clone()),
-        Expr::Select(select) if !select.test => Some(format!("{}.{}", spelled(&select.operand)?, select.field)),
+        Expr::Select(select) if !select.test => {
+            Some(format!("{}.{}", spelled(&select.operand)?, select.field))
+        }
         _ => None,
     }
 }
 
 /// The signatures of a function, for messages: `string.startsWith(string)`.
 pub(crate) fn signatures(style: Style, name: &str) -> String {
-    let shown = table(style).iter().filter(|(known, ..)| *known == name).map(|(_, parameters, _)| {
-        let mut types: Vec<String> = parameters.iter().map(|parameter| parameter.to_type().to_string()).collect();
-        match style {
-            Style::Global => format!("`{name}({})`", types.join(", ")),
-            Style::Member => {
-                let target = if types.is_empty() { String::new() } else { types.remove(0) };
-                format!("`{target}.{name}({})`", types.join(", "))
+    let shown =
+        table(style).iter().filter(|(known, ..)| *known == name).map(|(_, parameters, _)| {
+            let mut types: Vec<String> =
+                parameters.iter().map(|parameter| parameter.to_type().to_string()).collect();
+            match style {
+                Style::Global => format!("`{name}({})`", types.join(", ")),
+                Style::Member => {
+                    let target = if types.is_empty() { String::new() } else { types.remove(0) };
+                    format!("`{target}.{name}({})`", types.join(", "))
+                }
             }
-        }
-    });
+        });
     shown.collect::<Vec<_>>().join(", ")
 }

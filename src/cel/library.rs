@@ -1,7 +1,8 @@
-//! What the functions do that the `cel` crate has not: AgentGateway's, and Kubernetes' for IP addresses.
+//! What the functions do that the `cel` crate has not: AgentGateway's, and Kubernetes' for IP
+//! addresses.
 //!
-//! Each is bounded: what it makes of a request's data has at most [`MAX_TEXT`] bytes or [`MAX_PARTS`] parts, and an error
-//! beyond; and no error repeats that data.
+//! Each is bounded: what it makes of a request's data has at most [`MAX_TEXT`] bytes or
+//! [`MAX_PARTS`] parts, and an error beyond; and no error repeats that data.
 
 mod encoding;
 mod hash;
@@ -18,7 +19,9 @@ mod tests;
 mod urlencoded;
 
 use cel::common::functions::Function;
-use cel::common::types::{BYTES_TYPE, CelBytes, CelList, CelString, DYN_TYPE, INT_TYPE, MAP_TYPE, STRING_TYPE, Type};
+use cel::common::types::{
+    BYTES_TYPE, CelBytes, CelList, CelString, DYN_TYPE, INT_TYPE, MAP_TYPE, STRING_TYPE, Type,
+};
 use cel::common::value::{CowVal, FromVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
@@ -98,11 +101,15 @@ pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
 
 /// Runs what a function does; apart, so that each function has no more of its own than that.
 #[inline(never)]
-fn run<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>, function: fn(&[CowVal<'b, 'v>]) -> Evaluated<'b, 'v>) -> Evaluated<'b, 'v> {
+fn run<'b, 'v>(
+    arguments: Vec<CowVal<'b, 'v>>,
+    function: fn(&[CowVal<'b, 'v>]) -> Evaluated<'b, 'v>,
+) -> Evaluated<'b, 'v> {
     function(&arguments)
 }
 
-/// What a function got cannot be read: that is not the same as what is not there, so nothing catches the error.
+/// What a function got cannot be read: that is not the same as what is not there, so nothing
+/// catches the error.
 #[cold]
 #[inline(never)]
 fn failed(function: &str, message: &str) -> ExecutionError {
@@ -123,8 +130,13 @@ fn too_large(function: &str) -> ExecutionError {
 }
 
 /// An argument of this Rust type.
-fn argument<'a, 'v, T: FromVal<'a, 'v>>(function: &str, arguments: &'a [CowVal<'_, 'v>], index: usize) -> Result<&'a T, ExecutionError> {
-    // Which overload is called says what the arguments are; that one is of another type says nothing of the request.
+fn argument<'a, 'v, T: FromVal<'a, 'v>>(
+    function: &str,
+    arguments: &'a [CowVal<'_, 'v>],
+    index: usize,
+) -> Result<&'a T, ExecutionError> {
+    // Which overload is called says what the arguments are; that one is of another type says
+    // nothing of the request.
     let other = |message| ExecutionError::function_error(function, message);
     let value = arguments.get(index).ok_or_else(|| other("an argument is missing"))?;
     value.as_ref().downcast_ref::<T>().ok_or_else(|| other("an argument of another type"))
@@ -132,13 +144,21 @@ fn argument<'a, 'v, T: FromVal<'a, 'v>>(function: &str, arguments: &'a [CowVal<'
 
 /// An argument that is a string.
 #[inline(never)]
-fn text<'a>(function: &str, arguments: &'a [CowVal<'_, '_>], index: usize) -> Result<&'a str, ExecutionError> {
+fn text<'a>(
+    function: &str,
+    arguments: &'a [CowVal<'_, '_>],
+    index: usize,
+) -> Result<&'a str, ExecutionError> {
     argument::<CelString<'_>>(function, arguments, index).map(CelString::inner)
 }
 
 /// An argument that is a string or bytes, as bytes.
 #[inline(never)]
-fn bytes<'a>(function: &str, arguments: &'a [CowVal<'_, '_>], index: usize) -> Result<&'a [u8], ExecutionError> {
+fn bytes<'a>(
+    function: &str,
+    arguments: &'a [CowVal<'_, '_>],
+    index: usize,
+) -> Result<&'a [u8], ExecutionError> {
     match argument::<CelBytes<'_>>(function, arguments, index) {
         Ok(bytes) => Ok(bytes.inner()),
         Err(_) => text(function, arguments, index).map(str::as_bytes),
@@ -153,7 +173,8 @@ fn string<'b, 'v>(text: String) -> CowVal<'b, 'v> {
 
 /// A list of strings as a value.
 fn strings<'b, 'v>(texts: impl IntoIterator<Item = String>) -> CowVal<'b, 'v> {
-    let list: Vec<Box<dyn Val>> = texts.into_iter().map(|text| Box::new(CelString::from(text)) as Box<dyn Val>).collect();
+    let list: Vec<Box<dyn Val>> =
+        texts.into_iter().map(|text| Box::new(CelString::from(text)) as Box<dyn Val>).collect();
     CowVal::owned(CelList::from(list))
 }
 

@@ -1,7 +1,8 @@
 //! Bounds on an expression's size, checked when the configuration loads.
 //!
-//! The parser, the checker and the interpreter all recurse with the depth of the expression, on a wasm stack of about a
-//! megabyte. The parser bounds the depth of what is written while it reads it; what macros make of that is bounded here.
+//! The parser, the checker and the interpreter all recurse with the depth of the expression, on a
+//! wasm stack of about a megabyte. The parser bounds the depth of what is written while it reads
+//! it; what macros make of that is bounded here.
 
 use cel::IdedExpr;
 use cel::common::ast::{EntryExpr, Expr, MapExpr, StructExpr};
@@ -10,13 +11,14 @@ use cel::common::ast::{EntryExpr, Expr, MapExpr, StructExpr};
 pub const MAX_SOURCE: usize = 4096;
 /// The deepest nesting of an expression: brackets, operators, selections and calls.
 pub const MAX_DEPTH: usize = 48;
-/// The deepest nesting of comprehensions (`all`, `exists`, `map`, `filter`): each one multiplies the cost.
+/// The deepest nesting of comprehensions (`all`, `exists`, `map`, `filter`): each one multiplies
+/// the cost.
 pub const MAX_COMPREHENSIONS: usize = 2;
-/// The most steps that a rule, or a header's value, may take for a request, with all its expressions in all readings of
-/// the request: about 20 ms of a worker.
+/// The most steps that a rule, or a header's value, may take for a request, with all its
+/// expressions in all readings of the request: about 20 ms of a worker.
 pub const MAX_STEPS: u64 = 100_000;
-/// The most steps that all rules and header values together may take for a request, and again for its response: about
-/// 100 ms of a worker.
+/// The most steps that all rules and header values together may take for a request, and again for
+/// its response: about 100 ms of a worker.
 pub const MAX_REQUEST_STEPS: u64 = 500_000;
 
 /// The most nodes that an argument of `default` and `coalesce` which is evaluated twice may have.
@@ -29,11 +31,16 @@ pub(crate) fn check_depth(root: &IdedExpr) -> Result<(), String> {
     while let Some((node, depth, comprehensions)) = todo.pop() {
         let comprehensions = comprehensions.saturating_add(usize::from(loops(node)));
         if comprehensions > MAX_COMPREHENSIONS {
-            return Err(format!("macros such as `all` and `map` are nested {comprehensions} deep, the limit is {MAX_COMPREHENSIONS}"));
+            return Err(format!(
+                "macros such as `all` and `map` are nested {comprehensions} deep, the limit is {MAX_COMPREHENSIONS}"
+            ));
         }
         // What macros expand to is some levels deeper than what was written.
         if depth > MAX_DEPTH.saturating_mul(3) {
-            return Err(format!("the macros of the expression make it nested {depth} deep, the limit is {}", MAX_DEPTH.saturating_mul(3)));
+            return Err(format!(
+                "the macros of the expression make it nested {depth} deep, the limit is {}",
+                MAX_DEPTH.saturating_mul(3)
+            ));
         }
         each_child(node, &mut |child| todo.push((child, depth.saturating_add(1), comprehensions)));
     }
@@ -43,7 +50,9 @@ pub(crate) fn check_depth(root: &IdedExpr) -> Result<(), String> {
 /// Whether a node is a loop. One over an empty list, as macros bind a variable with, is none.
 fn loops(node: &IdedExpr) -> bool {
     match &node.expr {
-        Expr::Comprehension(c) => !matches!(&c.iter_range.expr, Expr::List(list) if list.elements.is_empty()),
+        Expr::Comprehension(c) => {
+            !matches!(&c.iter_range.expr, Expr::List(list) if list.elements.is_empty())
+        }
         _ => false,
     }
 }
@@ -54,7 +63,11 @@ pub(crate) fn check_doubled(root: &IdedExpr, function: &str) -> Result<(), Strin
     while let Some(node) = todo.pop() {
         nodes = nodes.saturating_add(1);
         if nodes > MAX_DOUBLED {
-            let doubled = if function == "default" { "the first argument" } else { "each argument but the last" };
+            let doubled = if function == "default" {
+                "the first argument"
+            } else {
+                "each argument but the last"
+            };
             return Err(format!(
                 "{doubled} of `{function}` is evaluated twice, and the limit is {MAX_DOUBLED} parts: nest `default(a, default(b, c))`, not `default(default(a, b), c)`"
             ));
@@ -65,7 +78,9 @@ pub(crate) fn check_doubled(root: &IdedExpr, function: &str) -> Result<(), Strin
 }
 
 pub(crate) fn too_deep() -> String {
-    format!("the expression is nested too deep, the limit is {MAX_DEPTH}: split it into several, or use `in [...]` for long chains")
+    format!(
+        "the expression is nested too deep, the limit is {MAX_DEPTH}: split it into several, or use `in [...]` for long chains"
+    )
 }
 
 /// The parts of an expression.
@@ -80,7 +95,11 @@ fn each_child<'e>(node: &'e IdedExpr, show: &mut impl FnMut(&'e IdedExpr)) {
     match &node.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
         Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).for_each(show),
-        Expr::Comprehension(c) => [&c.iter_range, &c.accu_init, &c.loop_cond, &c.loop_step, &c.result].into_iter().for_each(show),
+        Expr::Comprehension(c) => {
+            [&c.iter_range, &c.accu_init, &c.loop_cond, &c.loop_step, &c.result]
+                .into_iter()
+                .for_each(show)
+        }
         Expr::List(list) => list.elements.iter().for_each(show),
         Expr::Select(select) => show(&select.operand),
         Expr::Map(MapExpr { entries }) | Expr::Struct(StructExpr { entries, .. }) => {

@@ -5,7 +5,8 @@ use cel::common::ast::CallExpr;
 use super::check::{Mistake, string_literal};
 use super::library::net::{Cidr, Ip};
 
-/// The most clauses (`%s`, `%d`) of a format: each may repeat an argument that is as long as the caller likes.
+/// The most clauses (`%s`, `%d`) of a format: each may repeat an argument that is as long as the
+/// caller likes.
 const MAX_CLAUSES: usize = 16;
 
 /// What is wrong with a call's literals, where something is.
@@ -22,9 +23,14 @@ pub(super) fn mistake(call: &CallExpr) -> Option<Mistake> {
     let [argument] = call.args.as_slice() else { return None };
     let text = string_literal(argument)?;
     let message = match (name, call.target.is_some()) {
-        ("ip", false) | ("containsIP", true) if Ip::parse(text).is_none() => format!("`{}` is no IP address", text.escape_debug()),
+        ("ip", false) | ("containsIP", true) if Ip::parse(text).is_none() => {
+            format!("`{}` is no IP address", text.escape_debug())
+        }
         ("cidr", false) | ("containsCIDR", true) if Cidr::parse(text).is_none() => {
-            format!("`{}` is no range of IP addresses: write it as `10.0.0.0/8`", text.escape_debug())
+            format!(
+                "`{}` is no range of IP addresses: write it as `10.0.0.0/8`",
+                text.escape_debug()
+            )
         }
         _ => return None,
     };

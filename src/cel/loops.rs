@@ -1,11 +1,14 @@
 //! Loops over keys and values, for an interpreter that knows loops over keys alone.
 //!
-//! The tree has them as comprehensions of two variables, which is what the check looks at. Before it is evaluated,
-//! `range.all(k, v, p)` becomes a loop over the keys of a range that is evaluated once, in which `v` is `range[k]`.
+//! The tree has them as comprehensions of two variables, which is what the check looks at. Before
+//! it is evaluated, `range.all(k, v, p)` becomes a loop over the keys of a range that is evaluated
+//! once, in which `v` is `range[k]`.
 
 use std::collections::HashMap;
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, ListExpr, LiteralValue, operators as op};
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, ListExpr, LiteralValue, operators as op,
+};
 use cel::common::types::{CelInt, CelList, CelMap, CelMapKey, LIST_TYPE, MAP_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
@@ -19,12 +22,16 @@ const KEYS: &str = "@keys";
 pub(super) fn simplify(comprehension: &mut ComprehensionExpr, id: u64) {
     let Some(value) = comprehension.iter_var2.take() else { return };
     let node = |expr| IdedExpr { id, expr };
-    let call = |name: &str, args| node(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }));
+    let call = |name: &str, args| {
+        node(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }))
+    };
     // Of this loop alone, since an inner one may read its value.
     let range = format!("@range{id}");
-    // The same of its key: an inner loop may have given that name to another by the time the value is read.
+    // The same of its key: an inner loop may have given that name to another by the time the value
+    // is read.
     let key = format!("@key{id}");
-    let element = call(op::INDEX, vec![node(Expr::Ident(range.clone())), node(Expr::Ident(key.clone()))]);
+    let element =
+        call(op::INDEX, vec![node(Expr::Ident(range.clone())), node(Expr::Ident(key.clone()))]);
     for part in [&mut comprehension.loop_cond, &mut comprehension.loop_step] {
         substitute(part, &value, &element);
         substitute(part, &comprehension.iter_var, &node(Expr::Ident(key.clone())));
@@ -98,12 +105,17 @@ type Evaluated<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
 fn one<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let count = arguments.len();
-    arguments.into_iter().next().filter(|_| count == 1).ok_or_else(|| ExecutionError::invalid_argument_count(1, count))
+    arguments
+        .into_iter()
+        .next()
+        .filter(|_| count == 1)
+        .ok_or_else(|| ExecutionError::invalid_argument_count(1, count))
 }
 
 fn indices<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let size = one(arguments)?.as_sizer().map_or(0, |list| *list.size().inner());
-    let indices: Vec<Box<dyn Val + 'v>> = (0..size).map(|index| Box::new(CelInt::from(index)) as Box<dyn Val + 'v>).collect();
+    let indices: Vec<Box<dyn Val + 'v>> =
+        (0..size).map(|index| Box::new(CelInt::from(index)) as Box<dyn Val + 'v>).collect();
     Ok(CowVal::owned(CelList::from(indices)))
 }
 

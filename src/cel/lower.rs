@@ -1,9 +1,11 @@
-//! Lowering: the common shapes of expressions in a form that is evaluated over the request's own bytes, without allocating.
+//! Lowering: the common shapes of expressions in a form that is evaluated over the request's own
+//! bytes, without allocating.
 //!
-//! Comparisons of attributes, headers and literals, `startsWith` and its like, `in` a list of literals, `matches` with a
-//! literal pattern, `has`, boolean logic, conditionals, `default` and concatenation are lowered; every other
-//! subexpression stays with the `cel` crate's interpreter. Both give the same value or both an error
-//! (`differential.rs` tests that): what is lowered is a shortcut, and never a language of its own.
+//! Comparisons of attributes, headers and literals, `startsWith` and its like, `in` a list of
+//! literals, `matches` with a literal pattern, `has`, boolean logic, conditionals, `default` and
+//! concatenation are lowered; every other subexpression stays with the `cel` crate's interpreter.
+//! Both give the same value or both an error (`differential.rs` tests that): what is lowered is a
+//! shortcut, and never a language of its own.
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
@@ -122,7 +124,8 @@ impl Text {
     }
 }
 
-/// Lowers an expression that gives a bool, as far as may be; what is left to the interpreter is guarded.
+/// Lowers an expression that gives a bool, as far as may be; what is left to the interpreter is
+/// guarded.
 pub(super) fn test(node: &IdedExpr) -> Test {
     lowered_test(node).unwrap_or_else(|| {
         let mut left = node.clone();
@@ -140,7 +143,8 @@ fn lowered_test(node: &IdedExpr) -> Option<Test> {
             }
             match (spelled(&select.operand)?.as_slice(), select.field.as_str()) {
                 (["source"], "identity") => Some(Test::HasIdentity),
-                // `has(source.identity.namespace)` errs where there is no identity: left to the interpreter.
+                // `has(source.identity.namespace)` errs where there is no identity: left to the
+                // interpreter.
                 (["source", "identity"], _) => None,
                 ([root], field) => TextAttribute::of(&[root, field]).map(Test::HasAttribute),
                 _ => None,
@@ -173,15 +177,25 @@ fn lowered_call(call: &CallExpr) -> Option<Test> {
             (Some(left), Some(right)) => Test::NotEqual(left, right),
             _ => Test::Number(Comparison::NotEqual, number(left)?, number(right)?),
         },
-        (op::LESS, None, [left, right]) => Test::Number(Comparison::Less, number(left)?, number(right)?),
-        (op::LESS_EQUALS, None, [left, right]) => Test::Number(Comparison::LessOrEqual, number(left)?, number(right)?),
-        (op::GREATER, None, [left, right]) => Test::Number(Comparison::Greater, number(left)?, number(right)?),
-        (op::GREATER_EQUALS, None, [left, right]) => Test::Number(Comparison::GreaterOrEqual, number(left)?, number(right)?),
+        (op::LESS, None, [left, right]) => {
+            Test::Number(Comparison::Less, number(left)?, number(right)?)
+        }
+        (op::LESS_EQUALS, None, [left, right]) => {
+            Test::Number(Comparison::LessOrEqual, number(left)?, number(right)?)
+        }
+        (op::GREATER, None, [left, right]) => {
+            Test::Number(Comparison::Greater, number(left)?, number(right)?)
+        }
+        (op::GREATER_EQUALS, None, [left, right]) => {
+            Test::Number(Comparison::GreaterOrEqual, number(left)?, number(right)?)
+        }
         (op::IN, None, [element, container]) => match headers(container) {
             Some(headers) => Test::HeaderIsIn(headers, string_literal(element)?.into()),
             None => Test::In(text(element)?, literals(container)?),
         },
-        ("startsWith", Some(target), [argument]) => Test::StartsWith(text(target)?, text(argument)?),
+        ("startsWith", Some(target), [argument]) => {
+            Test::StartsWith(text(target)?, text(argument)?)
+        }
         ("endsWith", Some(target), [argument]) => Test::EndsWith(text(target)?, text(argument)?),
         ("@contains", Some(target), [argument]) => Test::Contains(text(target)?, text(argument)?),
         ("matches", Some(target), [pattern]) | ("matches", None, [target, pattern]) => {
@@ -194,7 +208,9 @@ fn lowered_call(call: &CallExpr) -> Option<Test> {
 /// The operands of a chain of one operator, which the parser nests.
 fn flatten(operator: &str, node: &IdedExpr, parts: &mut Vec<Test>) {
     match &node.expr {
-        Expr::Call(call) if call.func_name == operator && call.target.is_none() && call.args.len() == 2 => {
+        Expr::Call(call)
+            if call.func_name == operator && call.target.is_none() && call.args.len() == 2 =>
+        {
             for part in &call.args {
                 flatten(operator, part, parts);
             }
@@ -203,13 +219,18 @@ fn flatten(operator: &str, node: &IdedExpr, parts: &mut Vec<Test>) {
     }
 }
 
-/// What `default(a, b)` expands to is `@not_strictly_false(a == null) ? b : a`: gives `a` for that condition and last operand.
-/// What is lowered is never null.
+/// What `default(a, b)` expands to is `@not_strictly_false(a == null) ? b : a`: gives `a` for that
+/// condition and last operand. What is lowered is never null.
 fn defaulted<'e>(condition: &'e IdedExpr, value: &IdedExpr) -> Option<&'e IdedExpr> {
     let Expr::Call(catch) = &condition.expr else { return None };
-    let (op::NOT_STRICTLY_FALSE, [equal]) = (catch.func_name.as_str(), catch.args.as_slice()) else { return None };
+    let (op::NOT_STRICTLY_FALSE, [equal]) = (catch.func_name.as_str(), catch.args.as_slice())
+    else {
+        return None;
+    };
     let Expr::Call(equal) = &equal.expr else { return None };
-    let (op::EQUALS, [probed, null]) = (equal.func_name.as_str(), equal.args.as_slice()) else { return None };
+    let (op::EQUALS, [probed, null]) = (equal.func_name.as_str(), equal.args.as_slice()) else {
+        return None;
+    };
     (matches!(null.expr, Expr::Literal(LiteralValue::Null)) && probed == value).then_some(probed)
 }
 
@@ -223,23 +244,29 @@ pub(super) fn text(node: &IdedExpr) -> Option<Text> {
             Some(headers) => Some(Text::Header(headers, select.field.as_str().into())),
             None => TextAttribute::of(&spelled(node)?).map(Text::Attribute),
         },
-        Expr::Call(call) if call.target.is_none() => match (call.func_name.as_str(), call.args.as_slice()) {
-            (op::INDEX, [container, index]) => Some(Text::Header(headers(container)?, string_literal(index)?.into())),
-            (op::ADD, [left, right]) => {
-                let mut parts = match text(left)? {
-                    Text::Concat(parts) => parts,
-                    part => vec![part],
-                };
-                parts.push(text(right)?);
-                Some(Text::Concat(parts))
+        Expr::Call(call) if call.target.is_none() => {
+            match (call.func_name.as_str(), call.args.as_slice()) {
+                (op::INDEX, [container, index]) => {
+                    Some(Text::Header(headers(container)?, string_literal(index)?.into()))
+                }
+                (op::ADD, [left, right]) => {
+                    let mut parts = match text(left)? {
+                        Text::Concat(parts) => parts,
+                        part => vec![part],
+                    };
+                    parts.push(text(right)?);
+                    Some(Text::Concat(parts))
+                }
+                (op::CONDITIONAL, [condition, yes, no]) => match defaulted(condition, no) {
+                    Some(value) => Some(Text::Default(Box::new([text(value)?, text(yes)?]))),
+                    None => Some(Text::If(Box::new((test(condition), text(yes)?, text(no)?)))),
+                },
+                ("string", [argument]) => {
+                    text(argument).or_else(|| number(argument).map(Text::FromNumber))
+                }
+                _ => None,
             }
-            (op::CONDITIONAL, [condition, yes, no]) => match defaulted(condition, no) {
-                Some(value) => Some(Text::Default(Box::new([text(value)?, text(yes)?]))),
-                None => Some(Text::If(Box::new((test(condition), text(yes)?, text(no)?)))),
-            },
-            ("string", [argument]) => text(argument).or_else(|| number(argument).map(Text::FromNumber)),
-            _ => None,
-        },
+        }
         _ => None,
     }
 }
@@ -247,7 +274,9 @@ pub(super) fn text(node: &IdedExpr) -> Option<Text> {
 fn number(node: &IdedExpr) -> Option<Number> {
     match &node.expr {
         Expr::Literal(LiteralValue::Int(value)) => Some(Number::Literal(*value.inner())),
-        Expr::Select(select) if !select.test => IntAttribute::of(&spelled(node)?).map(Number::Attribute),
+        Expr::Select(select) if !select.test => {
+            IntAttribute::of(&spelled(node)?).map(Number::Attribute)
+        }
         _ => None,
     }
 }
@@ -258,7 +287,11 @@ fn literals(node: &IdedExpr) -> Option<Vec<Box<str>>> {
     if !list.optional_indices.is_empty() {
         return None;
     }
-    let mut literals = list.elements.iter().map(|element| string_literal(element).map(Box::from)).collect::<Option<Vec<Box<str>>>>()?;
+    let mut literals = list
+        .elements
+        .iter()
+        .map(|element| string_literal(element).map(Box::from))
+        .collect::<Option<Vec<Box<str>>>>()?;
     literals.sort_unstable();
     Some(literals)
 }
@@ -279,7 +312,8 @@ fn headers(node: &IdedExpr) -> Option<Headers> {
     }
 }
 
-/// The names in a dotted name. Lowering never goes into a comprehension, so no variable hides an attribute.
+/// The names in a dotted name. Lowering never goes into a comprehension, so no variable hides an
+/// attribute.
 fn spelled(node: &IdedExpr) -> Option<Vec<&str>> {
     match &node.expr {
         Expr::Ident(name) => Some(vec![name.strip_prefix('.').unwrap_or(name)]),

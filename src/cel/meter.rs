@@ -1,12 +1,14 @@
-//! What a request has cost so far, and whether it passed a limit, or held something unreadable, on the way.
+//! What a request has cost so far, and whether it passed a limit, or held something unreadable, on
+//! the way.
 //!
-//! Everything that is evaluated spends steps, by what it reads and by what it does with it: a step stands for about
-//! eight hundred instructions of the module. A rule, or a header's value, has [`MAX_STEPS`] for a request, and all of them
-//! together have [`MAX_REQUEST_STEPS`].
+//! Everything that is evaluated spends steps, by what it reads and by what it does with it: a step
+//! stands for about eight hundred instructions of the module. A rule, or a header's value, has
+//! [`MAX_STEPS`] for a request, and all of them together have [`MAX_REQUEST_STEPS`].
 //!
-//! An expression's error may be caught: by `default`, by `||`, by an optional, by a policy's `onError: Ignore`. What a
-//! caller brings about by sending more than a limit allows, or what cannot be read, must not be, or a Deny is dodged by
-//! sending it. That is a breach: it is noted here, and asked for after the evaluation, whatever the expression made of it.
+//! An expression's error may be caught: by `default`, by `||`, by an optional, by a policy's
+//! `onError: Ignore`. What a caller brings about by sending more than a limit allows, or what
+//! cannot be read, must not be, or a Deny is dodged by sending it. That is a breach: it is noted
+//! here, and asked for after the evaluation, whatever the expression made of it.
 
 use std::cell::Cell;
 
@@ -43,7 +45,8 @@ pub(crate) fn begin_request() {
     begin();
 }
 
-/// Begins what is reported and not enforced, which has as many steps of its own; gives what the request has left.
+/// Begins what is reported and not enforced, which has as many steps of its own; gives what the
+/// request has left.
 pub(crate) fn begin_shadow() -> u64 {
     let left = LEFT.get().saturating_sub(SPENT.get());
     LEFT.set(MAX_REQUEST_STEPS);
@@ -75,7 +78,8 @@ pub(crate) fn spend(steps: u64) -> bool {
         SPENT.set(spent);
         return true;
     }
-    // No rule pays more than its own limit: where the request has more left, others may still be asked.
+    // No rule pays more than its own limit: where the request has more left, others may still be
+    // asked.
     SPENT.set(limit.saturating_add(1));
     breach();
     false
@@ -118,7 +122,8 @@ pub(crate) fn breach() {
     BREACH.set(Some(PASSED));
 }
 
-/// Notes that something is there which cannot be read, so that it is not taken for something that is not there.
+/// Notes that something is there which cannot be read, so that it is not taken for something that
+/// is not there.
 #[cold]
 pub(crate) fn unreadable() {
     if mends::is_on(Mend::Unreadable) && !is_breached() {

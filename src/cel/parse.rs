@@ -1,10 +1,12 @@
 //! From the source of an expression to its tree (langdef, "Syntax").
 //!
-//! A parser of this filter's own, that makes the `cel` crate's tree. The crate's own is a quarter of the file that has it,
-//! takes more than ten times as long, overflows the stack on a long chain of operators, and cannot be given a limit for that.
-//! What one accepts the other does, with the same tree, but for what `parse/antlr.rs` lists.
+//! A parser of this filter's own, that makes the `cel` crate's tree. The crate's own is a quarter
+//! of the file that has it, takes more than ten times as long, overflows the stack on a long chain
+//! of operators, and cannot be given a limit for that. What one accepts the other does, with the
+//! same tree, but for what `parse/antlr.rs` lists.
 //!
-//! The parser stops at the first thing that is wrong. Its depth is bounded while it parses, not before.
+//! The parser stops at the first thing that is wrong. Its depth is bounded while it parses, not
+//! before.
 
 #[cfg(test)]
 mod antlr;
@@ -61,7 +63,8 @@ struct Parser<'s> {
 
 type Parsed<T = Node> = Result<T, Fault>;
 
-/// The operators between two operands: how they are written, what the tree has for them, how tightly they bind.
+/// The operators between two operands: how they are written, what the tree has for them, how
+/// tightly they bind.
 const OPERATORS: &[(&str, &str, u8)] = &[
     ("||", op::LOGICAL_OR, 1),
     ("&&", op::LOGICAL_AND, 2),
@@ -182,7 +185,11 @@ impl<'s> Parser<'s> {
     /// What a call of this name is: of an operator, which is no macro's name.
     fn operation(&mut self, start: u32, name: &str, operands: Vec<Node>) -> Parsed {
         let (args, depth) = parts(operands);
-        self.node(start, depth, Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }))
+        self.node(
+            start,
+            depth,
+            Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }),
+        )
     }
 
     /// `a ? b : c`, or what binds tighter.
@@ -195,7 +202,10 @@ impl<'s> Parser<'s> {
         if self.eat("?")? {
             let yes = self.binary(1)?;
             if self.is("?") {
-                return Err(Fault::new(self.at, "expected `:`, got `?`: put brackets around a conditional between `?` and `:`"));
+                return Err(Fault::new(
+                    self.at,
+                    "expected `:`, got `?`: put brackets around a conditional between `?` and `:`",
+                ));
             }
             self.expect(":")?;
             let no = self.expression()?;
@@ -207,7 +217,10 @@ impl<'s> Parser<'s> {
 
     fn operator(&self) -> Option<(&'static str, u8)> {
         let Token::Symbol(written) = self.token else { return None };
-        OPERATORS.iter().find(|(symbol, ..)| *symbol == written).map(|(_, name, binds)| (*name, *binds))
+        OPERATORS
+            .iter()
+            .find(|(symbol, ..)| *symbol == written)
+            .map(|(_, name, binds)| (*name, *binds))
     }
 
     /// A chain of operators that bind at least this tightly.
@@ -231,7 +244,8 @@ impl<'s> Parser<'s> {
         Ok(left)
     }
 
-    /// A chain of `&&` or `||` as a tree that is as flat as can be: their order among themselves means nothing.
+    /// A chain of `&&` or `||` as a tree that is as flat as can be: their order among themselves
+    /// means nothing.
     fn balanced(&mut self, name: &str, mut operands: Vec<Node>) -> Parsed {
         let right = operands.split_off(operands.len().div_ceil(2));
         let half = |parser: &mut Self, mut half: Vec<Node>| match half.len() {
@@ -261,7 +275,11 @@ impl<'s> Parser<'s> {
             return Err(self.expected("a number behind the `-`"));
         }
         let operand = self.member(inner, negative)?;
-        if signs.is_multiple_of(2) { Ok(operand) } else { self.operation(start, name, vec![operand]) }
+        if signs.is_multiple_of(2) {
+            Ok(operand)
+        } else {
+            self.operation(start, name, vec![operand])
+        }
     }
 
     fn is_number(&self) -> bool {
@@ -309,10 +327,19 @@ impl<'s> Parser<'s> {
             return self.call(start, field, Some(of));
         }
         if optional {
-            let literal = self.node(start, 1, Expr::Literal(LiteralValue::String(field.to_owned().into())))?;
+            let literal =
+                self.node(start, 1, Expr::Literal(LiteralValue::String(field.to_owned().into())))?;
             return self.operation(start, op::OPT_SELECT, vec![of, literal]);
         }
-        self.node(start, depth, Expr::Select(SelectExpr { operand: Box::new(of.expr), field: field.to_owned(), test: false }))
+        self.node(
+            start,
+            depth,
+            Expr::Select(SelectExpr {
+                operand: Box::new(of.expr),
+                field: field.to_owned(),
+                test: false,
+            }),
+        )
     }
 
     /// A call or macro, from its opening bracket on.
@@ -332,7 +359,9 @@ impl<'s> Parser<'s> {
         }
         self.advance()?;
         let (args, below) = parts(arguments);
-        let (target, depth) = target.map_or((None, below), |node| (Some(node.expr), below.max(node.depth.saturating_add(1))));
+        let (target, depth) = target.map_or((None, below), |node| {
+            (Some(node.expr), below.max(node.depth.saturating_add(1)))
+        });
         #[cfg(not(target_arch = "wasm32"))]
         let written = self.write(name, target.as_ref(), &args);
         let mut maker = Maker::new(&mut self.places, start);
@@ -343,9 +372,15 @@ impl<'s> Parser<'s> {
                 Ok(Node { expr, start, depth })
             }
             Expanded::Made(_) => Err(Fault::new(start, limits::too_deep())),
-            Expanded::Call(target, args) => {
-                self.node(start, depth, Expr::Call(CallExpr { func_name: name.to_owned(), target: target.map(Box::new), args }))
-            }
+            Expanded::Call(target, args) => self.node(
+                start,
+                depth,
+                Expr::Call(CallExpr {
+                    func_name: name.to_owned(),
+                    target: target.map(Box::new),
+                    args,
+                }),
+            ),
         }
     }
 
@@ -379,12 +414,21 @@ impl<'s> Parser<'s> {
                 Token::Literal(literal) => return self.node(start, 1, Expr::Literal(literal)),
                 _ => return Err(self.expected("a literal")),
             },
-            Token::Int(written) => literal::int(written, negative).ok_or_else(|| too_large(written, "an int"))?,
-            Token::Double(written) => literal::double(written, negative).ok_or_else(|| too_large(written, "a double"))?,
-            Token::Quoted(name) => {
-                return Err(Fault::new(self.at, format!("a name in backticks stands behind a `.` only, as in `x.`{name}``")));
+            Token::Int(written) => {
+                literal::int(written, negative).ok_or_else(|| too_large(written, "an int"))?
             }
-            Token::Name(_) | Token::Symbol(_) | Token::End => return Err(self.expected("an expression")),
+            Token::Double(written) => {
+                literal::double(written, negative).ok_or_else(|| too_large(written, "a double"))?
+            }
+            Token::Quoted(name) => {
+                return Err(Fault::new(
+                    self.at,
+                    format!("a name in backticks stands behind a `.` only, as in `x.`{name}``"),
+                ));
+            }
+            Token::Name(_) | Token::Symbol(_) | Token::End => {
+                return Err(self.expected("an expression"));
+            }
         };
         self.advance()?;
         self.node(start, 1, Expr::Literal(literal))
@@ -396,7 +440,11 @@ impl<'s> Parser<'s> {
             return Err(Fault::new(at, format!("`{name}` is a reserved word of CEL, and no name")));
         }
         let name = if rooted { format!(".{name}") } else { name.to_owned() };
-        if self.is("(") { self.call(start, &name, None) } else { self.node(start, 1, Expr::Ident(name)) }
+        if self.is("(") {
+            self.call(start, &name, None)
+        } else {
+            self.node(start, 1, Expr::Ident(name))
+        }
     }
 }
 

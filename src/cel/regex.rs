@@ -1,9 +1,10 @@
-//! Regular expressions in RE2's syntax, bounded in size, and charged for the work that they do; as a CEL
-//! value, so that a compiled one can stand where its pattern was.
+//! Regular expressions in RE2's syntax, bounded in size, and charged for the work that they do; as
+//! a CEL value, so that a compiled one can stand where its pattern was.
 //!
-//! `parse` reads a pattern, `program` compiles it, `simulate` runs it over a text. That is done here, and
-//! not with the `regex` crate, because a caller chooses the text: what a match takes must be counted while
-//! it goes on, and what a pattern made at a request takes to compile must be bounded by its size.
+//! `parse` reads a pattern, `program` compiles it, `simulate` runs it over a text. That is done
+//! here, and not with the `regex` crate, because a caller chooses the text: what a match takes must
+//! be counted while it goes on, and what a pattern made at a request takes to compile must be
+//! bounded by its size.
 
 mod fold;
 mod parse;
@@ -32,16 +33,19 @@ const MAX_PATTERN_AT_A_REQUEST: usize = 256;
 /// The most memory that it may take once compiled, in bytes.
 const MAX_COMPILED_AT_A_REQUEST: usize = 1 << 14;
 
-/// The CEL type of a compiled pattern. No expression can name it or make one, it stands only where a literal was.
+/// The CEL type of a compiled pattern. No expression can name it or make one, it stands only where
+/// a literal was.
 pub(crate) const TYPE: Type = Type::new_unspecified_type("regex");
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled(Arc<Program>);
 
-/// Of what a pattern takes once compiled, so many bytes cost a step, where it is compiled at a request.
+/// Of what a pattern takes once compiled, so many bytes cost a step, where it is compiled at a
+/// request.
 const COMPILED_A_STEP: usize = 128;
-/// So many bytes taken to find other cases of characters cost a step then. Each four bytes of the pattern cost one, too.
+/// So many bytes taken to find other cases of characters cost a step then. Each four bytes of the
+/// pattern cost one, too.
 const FOLDED_A_STEP: usize = 16;
 
 /// The steps that there were for the rule are spent, so there is no answer; the meter says that the
@@ -91,20 +95,31 @@ impl Compiled {
         Compiled::within(pattern, MAX_PATTERN, MAX_COMPILED)
     }
 
-    /// Compiles a pattern that is made at a request: its cost is paid each time, and may be the caller's to choose.
+    /// Compiles a pattern that is made at a request: its cost is paid each time, and may be the
+    /// caller's to choose.
     pub(crate) fn at_a_request(pattern: &str) -> Result<Self, String> {
-        let compiled = Compiled::within(pattern, MAX_PATTERN_AT_A_REQUEST, MAX_COMPILED_AT_A_REQUEST)?;
-        let steps = (compiled.size() / COMPILED_A_STEP).saturating_add(compiled.0.folded / FOLDED_A_STEP).saturating_add(pattern.len() / 4);
-        if super::meter::spend(u64::try_from(steps).unwrap_or(u64::MAX)) { Ok(compiled) } else { Err("too much is compiled".to_owned()) }
+        let compiled =
+            Compiled::within(pattern, MAX_PATTERN_AT_A_REQUEST, MAX_COMPILED_AT_A_REQUEST)?;
+        let steps = (compiled.size() / COMPILED_A_STEP)
+            .saturating_add(compiled.0.folded / FOLDED_A_STEP)
+            .saturating_add(pattern.len() / 4);
+        if super::meter::spend(u64::try_from(steps).unwrap_or(u64::MAX)) {
+            Ok(compiled)
+        } else {
+            Err("too much is compiled".to_owned())
+        }
     }
 
     fn within(pattern: &str, longest: usize, compiled: usize) -> Result<Self, String> {
         if pattern.len() > longest {
             return Err(format!("the pattern has {} bytes, the limit is {longest}", pattern.len()));
         }
-        let read = parse::parse(pattern, compiled).map_err(|message| format!("invalid pattern: {message}"))?;
+        let read = parse::parse(pattern, compiled)
+            .map_err(|message| format!("invalid pattern: {message}"))?;
         let program = Program::of(read, compiled);
-        let program = program.map_err(|program::TooLarge| format!("the pattern takes more than {compiled} bytes once compiled"))?;
+        let program = program.map_err(|program::TooLarge| {
+            format!("the pattern takes more than {compiled} bytes once compiled")
+        })?;
         Ok(Compiled(Arc::new(program)))
     }
 

@@ -32,7 +32,11 @@ impl std::fmt::Display for Failure<'_> {
 type Evaluated<'p, T> = Result<T, Failure<'p>>;
 
 /// Evaluates a lowered rule.
-pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p View<'_>) -> Evaluated<'p, bool> {
+pub(super) fn test<'p>(
+    test: &'p Test,
+    expression: &'p Expression,
+    view: &'p View<'_>,
+) -> Evaluated<'p, bool> {
     let run = |part: &'p Test| self::test(part, expression, view);
     let of = |part: &'p Text| text(part, expression, view);
     Ok(match test {
@@ -61,11 +65,16 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
                 Comparison::GreaterOrEqual => left >= right,
             }
         }
-        Test::StartsWith(value, prefix) => called((value, prefix), expression, view, |value, prefix| value.starts_with(prefix))?,
-        Test::EndsWith(value, suffix) => called((value, suffix), expression, view, |value, suffix| value.ends_with(suffix))?,
+        Test::StartsWith(value, prefix) => {
+            called((value, prefix), expression, view, |value, prefix| value.starts_with(prefix))?
+        }
+        Test::EndsWith(value, suffix) => {
+            called((value, suffix), expression, view, |value, suffix| value.ends_with(suffix))?
+        }
         Test::Contains(value, part) => {
             let part = of(part)?;
-            search::contains(&of(value)?, &part).ok_or_else(|| Failure::Interpreted(eval::EXCEEDED.to_owned()))?
+            search::contains(&of(value)?, &part)
+                .ok_or_else(|| Failure::Interpreted(eval::EXCEEDED.to_owned()))?
         }
         Test::In(value, list) => {
             let value = of(value)?;
@@ -82,7 +91,8 @@ pub(super) fn test<'p>(test: &'p Test, expression: &'p Expression, view: &'p Vie
         Test::HasAttribute(attribute) => there(self::attribute(*attribute, view))?,
         Test::HasIdentity => view.caller().is_workload(),
         Test::Interpreted(node) => {
-            return eval::rule(node, &expression.env, view, &expression.patterns).map_err(Failure::Interpreted);
+            return eval::rule(node, &expression.env, view, &expression.patterns)
+                .map_err(Failure::Interpreted);
         }
     })
 }
@@ -97,14 +107,15 @@ fn compare<'p>(
     if let (Text::Attribute(left), Text::Literal(right)) = (left, right) {
         return Ok(holds(attribute(*left, view)?, right));
     }
-    // One after the other, as the interpreter does: where the left one ends the rule, what the right
-    // one holds is not looked at, and cannot breach anything.
+    // One after the other, as the interpreter does: where the left one ends the rule, what the
+    // right one holds is not looked at, and cannot breach anything.
     let left = text(left, expression, view)?;
     let right = text(right, expression, view)?;
     Ok(holds(&left, &right))
 }
 
-/// Whether something holds of a text and what a function is called on it with, which is asked for first.
+/// Whether something holds of a text and what a function is called on it with, which is asked for
+/// first.
 fn called<'p>(
     (value, argument): (&'p Text, &'p Text),
     expression: &'p Expression,
@@ -130,10 +141,13 @@ fn header<'p>(of: Headers, name: &'p str, view: &'p View<'_>) -> Evaluated<'p, &
     read(utf8(header_bytes(of, name, view)), || name)
 }
 
-/// A text of the request, which is charged for. One that cannot be read is there all the same, so nothing may take it for
-/// one that is not.
+/// A text of the request, which is charged for. One that cannot be read is there all the same, so
+/// nothing may take it for one that is not.
 #[inline]
-fn read<'p>(found: Result<&'p str, Fault>, name: impl FnOnce() -> &'p str) -> Evaluated<'p, &'p str> {
+fn read<'p>(
+    found: Result<&'p str, Fault>,
+    name: impl FnOnce() -> &'p str,
+) -> Evaluated<'p, &'p str> {
     match found {
         Ok(text) if meter::spend_on(text.len(), meter::BYTES_A_STEP) => Ok(text),
         Ok(_) => Err(Failure::Interpreted(eval::EXCEEDED.to_owned())),
@@ -154,8 +168,12 @@ fn there<'p>(found: Evaluated<'p, &'p str>) -> Evaluated<'p, bool> {
     }
 }
 
-/// `&&` and `||`: one decisive operand settles it, whatever the others are; else one error makes it an error.
-fn settled<'p>(parts: impl Iterator<Item = Evaluated<'p, bool>>, decisive: bool) -> Evaluated<'p, bool> {
+/// `&&` and `||`: one decisive operand settles it, whatever the others are; else one error makes it
+/// an error.
+fn settled<'p>(
+    parts: impl Iterator<Item = Evaluated<'p, bool>>,
+    decisive: bool,
+) -> Evaluated<'p, bool> {
     let mut failure = None;
     for part in parts {
         match part {
@@ -168,7 +186,11 @@ fn settled<'p>(parts: impl Iterator<Item = Evaluated<'p, bool>>, decisive: bool)
 }
 
 /// Evaluates a lowered string.
-pub(super) fn text<'p>(text: &'p Text, expression: &'p Expression, view: &'p View<'_>) -> Evaluated<'p, Cow<'p, str>> {
+pub(super) fn text<'p>(
+    text: &'p Text,
+    expression: &'p Expression,
+    view: &'p View<'_>,
+) -> Evaluated<'p, Cow<'p, str>> {
     let of = |part: &'p Text| self::text(part, expression, view);
     match text {
         Text::Literal(value) => Ok(Cow::Borrowed(value)),
@@ -201,7 +223,9 @@ pub(super) fn text<'p>(text: &'p Text, expression: &'p Expression, view: &'p Vie
 fn number<'p>(number: Number, view: &View<'_>) -> Evaluated<'p, i64> {
     match number {
         Number::Literal(value) => Ok(value),
-        Number::Attribute(attribute) => attribute.read(view).ok_or(Failure::Missing(attribute.name())),
+        Number::Attribute(attribute) => {
+            attribute.read(view).ok_or(Failure::Missing(attribute.name()))
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Whether a text has another in it, charged for by what looking for it takes: the library's own search reads each byte of an
-//! adversary's text dozens of times.
+//! Whether a text has another in it, charged for by what looking for it takes: the library's own
+//! search reads each byte of an adversary's text dozens of times.
 
 use super::meter;
 use crate::hash;
@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn it_finds_what_the_librarys_search_finds() {
-        let texts = ["", "a", "aab", "aaaaab", "abcabcabd", "h\u{e9}llo", "\u{e9}\u{e9}a", "ababababc"];
+        let texts =
+            ["", "a", "aab", "aaaaab", "abcabcabd", "h\u{e9}llo", "\u{e9}\u{e9}a", "ababababc"];
         for text in texts {
             for part in texts.into_iter().chain(["b", "ab", "bc", "\u{e9}", "abd", "ba", "c"]) {
                 meter::begin_request();
@@ -54,7 +55,8 @@ mod tests {
     #[test]
     fn what_an_adversary_sends_is_paid_for() {
         meter::begin_request();
-        let (text, part) = ("a".repeat(58_000), format!("{}b{}", "a".repeat(1_000), "a".repeat(1_000)));
+        let (text, part) =
+            ("a".repeat(58_000), format!("{}b{}", "a".repeat(1_000), "a".repeat(1_000)));
         assert_eq!(contains(&text, &part), None);
         assert!(meter::is_breached());
         meter::begin_request();

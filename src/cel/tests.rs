@@ -39,12 +39,14 @@ pub(super) fn with_view<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
 }
 
 pub(super) fn rule(source: &str) -> Result<bool, String> {
-    let compiled = Expression::compile(source, Phase::Request, Expected::Rule).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+    let compiled = Expression::compile(source, Phase::Request, Expected::Rule)
+        .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     with_view(|view| compiled.matches(view))
 }
 
 pub(super) fn value(source: &str) -> Result<Vec<u8>, String> {
-    let compiled = Expression::compile(source, Phase::Request, Expected::Header).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+    let compiled = Expression::compile(source, Phase::Request, Expected::Header)
+        .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     with_view(|view| compiled.header_value(view))
 }
 
@@ -129,7 +131,10 @@ fn the_first_that_neither_errs_nor_is_null_is_taken() {
     ] {
         assert_eq!(rule(source), Ok(true), "{source}");
     }
-    assert_eq!(value("coalesce(request.headers.none, request.headers['x-team'])"), Ok(b"a".to_vec()));
+    assert_eq!(
+        value("coalesce(request.headers.none, request.headers['x-team'])"),
+        Ok(b"a".to_vec())
+    );
     assert!(value("coalesce(request.headers.none, request.headers.neither)").is_err());
 }
 
@@ -159,31 +164,67 @@ fn maps_are_made_of_keys_and_values() {
     // A value that is no text is an error where it is looked at, and nowhere else.
     assert!(rule("request.headers.all(k, v, v != '')").is_err());
     assert_eq!(rule("request.headers.exists(k, v, k == 'x-team' && v == 'a')"), Ok(true));
-    assert!(rule("{'a': 1, 'b': 1}.transformMapEntry(k, v, {v: k}).size() == 1").is_err(), "a key given twice");
+    assert!(
+        rule("{'a': 1, 'b': 1}.transformMapEntry(k, v, {v: k}).size() == 1").is_err(),
+        "a key given twice"
+    );
 }
 
 #[test]
 fn what_macros_make_has_its_type() {
     for (source, message) in [
-        ("[1, 2].map(x, x + 1) == ['a']", "`==` compares list(int) with list(string), which are never equal"),
+        (
+            "[1, 2].map(x, x + 1) == ['a']",
+            "`==` compares list(int) with list(string), which are never equal",
+        ),
         ("['a'].filter(x, x == 1) == []", "`==` compares string with int, which are never equal"),
-        ("'a' in [1, 2].map(x, x + 1)", "`in` looks for string in a list of int, where it never is"),
-        ("{'a': 1}.mapValues(v, string(v)).a == 1", "`==` compares string with int, which are never equal"),
-        ("request.headers.filterKeys(k, k == 1) == {}", "`==` compares string with int, which are never equal"),
-        ("request.headers.filterKeys(k, 'a') == {}", "line 1, column 31: a macro's condition gives a bool, this gives string"),
-        ("['a'].all(v, v)", "line 1, column 14: a macro's condition gives a bool, this gives string"),
+        (
+            "'a' in [1, 2].map(x, x + 1)",
+            "`in` looks for string in a list of int, where it never is",
+        ),
+        (
+            "{'a': 1}.mapValues(v, string(v)).a == 1",
+            "`==` compares string with int, which are never equal",
+        ),
+        (
+            "request.headers.filterKeys(k, k == 1) == {}",
+            "`==` compares string with int, which are never equal",
+        ),
+        (
+            "request.headers.filterKeys(k, 'a') == {}",
+            "line 1, column 31: a macro's condition gives a bool, this gives string",
+        ),
+        (
+            "['a'].all(v, v)",
+            "line 1, column 14: a macro's condition gives a bool, this gives string",
+        ),
         ("['a'].all(i, v, v == i)", "`==` compares string with int, which are never equal"),
         ("request.path.with(p, p == 1)", "`==` compares string with int, which are never equal"),
         ("request.path.mapValues(v, v) == {}", "string has no elements: expected a list or a map"),
-        ("['a'].transformMapEntry(i, v, v) == {}", "`transformMapEntry` expects a map of each entry, as `{key: value}`, not string"),
-        ("[1].with(x, x.with(y, y == 'a'))", "`==` compares list(int) with string, which are never equal"),
+        (
+            "['a'].transformMapEntry(i, v, v) == {}",
+            "`transformMapEntry` expects a map of each entry, as `{key: value}`, not string",
+        ),
+        (
+            "[1].with(x, x.with(y, y == 'a'))",
+            "`==` compares list(int) with string, which are never equal",
+        ),
         ("{}.filterKeys(k, k.nope()) == {}", "unknown function `nope`"),
-        ("[1].transformList(x, x) == []", "unknown function `transformList`: it is a macro, called with other arguments"),
+        (
+            "[1].transformList(x, x) == []",
+            "unknown function `transformList`: it is a macro, called with other arguments",
+        ),
     ] {
         let found = refused(source, Expected::Rule);
         assert!(found.contains(message), "{source}: {found}");
     }
-    for source in ["null == null", "request.path != null", "request.headers != null", "source.identity != null", "[1] != null"] {
+    for source in [
+        "null == null",
+        "request.path != null",
+        "request.headers != null",
+        "source.identity != null",
+        "[1] != null",
+    ] {
         assert!(rule(source).is_ok(), "{source}");
     }
 }
@@ -247,7 +288,10 @@ fn what_is_bound_and_copied_again_and_again_is_bounded() {
     for source in [bound, quoted] {
         assert_eq!(rule(&source), Err(eval::EXCEEDED.to_owned()), "{source}");
     }
-    assert_eq!(rule("cel.bind(p, request.path, p + p).size() == 16 && strings.quote('a') == '\"a\"'"), Ok(true));
+    assert_eq!(
+        rule("cel.bind(p, request.path, p + p).size() == 16 && strings.quote('a') == '\"a\"'"),
+        Ok(true)
+    );
 }
 
 #[test]
@@ -287,14 +331,24 @@ fn errors_do_not_repeat_what_the_request_says() {
         r#"request.headers[request.headers["x-list"].replace("one,two", "x-byt" + "es")] == "a""#,
     ] {
         let error = rule(source).unwrap_err();
-        assert!(!error.contains("one,two") && !error.contains("\"a\"") && !error.contains("x-bytes"), "{source}: {error}");
+        assert!(
+            !error.contains("one,two") && !error.contains("\"a\"") && !error.contains("x-bytes"),
+            "{source}: {error}"
+        );
     }
-    assert_eq!(rule(r#"request.headers["none"] == "a""#), Err("no such key: none".to_owned()), "what the policy says may be repeated");
+    assert_eq!(
+        rule(r#"request.headers["none"] == "a""#),
+        Err("no such key: none".to_owned()),
+        "what the policy says may be repeated"
+    );
 }
 
 #[test]
 fn a_header_value_is_text_or_bytes() {
-    assert_eq!(value(r#"source.identity.namespace + "/" + source.identity.serviceAccount"#), Ok(b"team-a/reader".to_vec()));
+    assert_eq!(
+        value(r#"source.identity.namespace + "/" + source.identity.serviceAccount"#),
+        Ok(b"team-a/reader".to_vec())
+    );
     assert_eq!(value("b'\\xff'"), Ok(vec![0xff]));
     assert_eq!(value("string(source.port)"), Ok(b"41000".to_vec()));
     assert_eq!(value(r#"request.headers["x-team"]"#), Ok(b"a".to_vec()));
@@ -304,24 +358,39 @@ fn a_header_value_is_text_or_bytes() {
 #[test]
 fn mistakes_are_found_when_it_loads() {
     for (source, message) in [
-        (r#"source.identty.namespace == "a""#, "line 1, column 1: unknown attribute `source.identty` (did you mean `source.identity`?)"),
+        (
+            r#"source.identty.namespace == "a""#,
+            "line 1, column 1: unknown attribute `source.identty` (did you mean `source.identity`?)",
+        ),
         (
             r#"true && source.identity.name == "a""#,
             "line 1, column 9: unknown attribute `source.identity.name`: expected one of `source.identity.trustDomain`, `source.identity.namespace`, `source.identity.serviceAccount`",
         ),
-        ("true &&\n  requst.path == \"a\"", "line 2, column 3: unknown attribute `requst` (did you mean `request`?)"),
+        (
+            "true &&\n  requst.path == \"a\"",
+            "line 2, column 3: unknown attribute `requst` (did you mean `request`?)",
+        ),
         (r#"jwt.sub == "a""#, "line 1, column 1: unknown attribute `jwt`"),
         (
             "response.code == 200",
             "line 1, column 1: `response` is not there yet when this is evaluated: only a response transformation can read it",
         ),
-        (r#"request.path.startWith("/")"#, "line 1, column 1: unknown function `startWith` (did you mean `startsWith`?)"),
+        (
+            r#"request.path.startWith("/")"#,
+            "line 1, column 1: unknown function `startWith` (did you mean `startsWith`?)",
+        ),
         (
             r#"startsWith(request.path, "/")"#,
             "line 1, column 1: unknown function `startsWith`: it is called on a value, `x.startsWith(...)`",
         ),
-        ("request.path.startsWith(1)", "line 1, column 1: no `string.startsWith(int)`: expected `string.startsWith(string)`"),
-        ("request.path == 1", "line 1, column 1: `==` compares string with int, which are never equal"),
+        (
+            "request.path.startsWith(1)",
+            "line 1, column 1: no `string.startsWith(int)`: expected `string.startsWith(string)`",
+        ),
+        (
+            "request.path == 1",
+            "line 1, column 1: `==` compares string with int, which are never equal",
+        ),
         ("request.path", "line 1, column 1: a rule gives a bool, this gives string"),
         ("\"true\"", "line 1, column 1: a rule gives a bool, this gives string"),
         ("request.path && true", "line 1, column 1: `&&` takes bools, not string"),
@@ -329,18 +398,39 @@ fn mistakes_are_found_when_it_loads() {
             r#"request.path in ["a", "b"] || source.port in ["a"]"#,
             "line 1, column 31: `in` looks for int in a list of string, where it never is",
         ),
-        (r#"request.path.x == "a""#, "line 1, column 1: `request.path` is string, which has no field `x`"),
+        (
+            r#"request.path.x == "a""#,
+            "line 1, column 1: `request.path` is string, which has no field `x`",
+        ),
         (r#"request.path.matches("(")"#, "line 1, column 22: invalid pattern: unclosed group"),
         (
             r#"request.path.matches("a(?=b)")"#,
             "line 1, column 22: invalid pattern: look-around, including look-ahead and look-behind, is not supported",
         ),
-        (r#"request.headers == {"a": "b"}"#, "line 1, column 1: `==` does not compare headers as a whole: compare single ones"),
-        ("source == request", "line 1, column 1: `==` does not compare `source` as a whole: compare its attributes"),
-        (r#""a" + 1 == "a1""#, "line 1, column 1: `+` does not take string and int: put `string(...)` around the latter"),
-        ("Msg{f: 1} == 1", "line 1, column 1: no message can be made here: `Msg` is no type of this filter"),
-        ("[1].all(x, [1].all(y, [1].all(z, true)))", "line 1, column 1: macros such as `all` and `map` are nested 3 deep, the limit is 2"),
-        ("all(1)", "line 1, column 1: unknown function `all`: it is a macro, called with other arguments"),
+        (
+            r#"request.headers == {"a": "b"}"#,
+            "line 1, column 1: `==` does not compare headers as a whole: compare single ones",
+        ),
+        (
+            "source == request",
+            "line 1, column 1: `==` does not compare `source` as a whole: compare its attributes",
+        ),
+        (
+            r#""a" + 1 == "a1""#,
+            "line 1, column 1: `+` does not take string and int: put `string(...)` around the latter",
+        ),
+        (
+            "Msg{f: 1} == 1",
+            "line 1, column 1: no message can be made here: `Msg` is no type of this filter",
+        ),
+        (
+            "[1].all(x, [1].all(y, [1].all(z, true)))",
+            "line 1, column 1: macros such as `all` and `map` are nested 3 deep, the limit is 2",
+        ),
+        (
+            "all(1)",
+            "line 1, column 1: unknown function `all`: it is a macro, called with other arguments",
+        ),
         (
             r#"default(request.nope, "x") == "x""#,
             "line 1, column 9: unknown attribute `request.nope`: expected one of `request.method`, `request.scheme`, `request.host`, `request.path`, `request.pathAndQuery`, `request.version`, `request.headers`, `request.id`",
@@ -362,9 +452,21 @@ fn all_mistakes_of_an_expression_are_told() {
 
 #[test]
 fn what_is_no_expression_is_refused_with_its_place() {
-    for source in
-        ["", " ", "request.path ==", "1 +", "(", "request.path == 'a", "a b", "\"\\q\" == \"a\"", "== 1", "\u{0}", "true; false", "if", "#"]
-    {
+    for source in [
+        "",
+        " ",
+        "request.path ==",
+        "1 +",
+        "(",
+        "request.path == 'a",
+        "a b",
+        "\"\\q\" == \"a\"",
+        "== 1",
+        "\u{0}",
+        "true; false",
+        "if",
+        "#",
+    ] {
         let message = refused(source, Expected::Rule);
         assert!(message.starts_with("line 1, column "), "{source:?}: {message}");
     }
@@ -380,7 +482,11 @@ fn depth_and_length_are_bounded() {
         format!("\"{}\" == \"\"", "a".repeat(5000)),
     ] {
         let message = refused(&source, Expected::Rule);
-        assert!(message.contains("the limit is"), "{}: {message}", source.get(..20).unwrap_or_default());
+        assert!(
+            message.contains("the limit is"),
+            "{}: {message}",
+            source.get(..20).unwrap_or_default()
+        );
     }
     let deepest = vec!["1"; limits::MAX_DEPTH - 1].join("+");
     assert_eq!(rule(&format!("{deepest} > 0")), Ok(true), "as deep as it may be");
@@ -388,24 +494,36 @@ fn depth_and_length_are_bounded() {
 
 #[test]
 fn nested_defaults_do_not_double_without_end() {
-    let nested = |levels: usize| format!("{}request.path{} == 'x'", "default(".repeat(levels), ", 'a')".repeat(levels));
+    let nested = |levels: usize| {
+        format!("{}request.path{} == 'x'", "default(".repeat(levels), ", 'a')".repeat(levels))
+    };
     assert_eq!(rule(&nested(4)), Ok(false));
-    assert!(refused(&nested(24), Expected::Rule).contains("the first argument of `default` is evaluated twice"));
-    let chained = format!("{}'x'{} == '/repos/a'", "default(request.path, ".repeat(20), ")".repeat(20));
+    assert!(
+        refused(&nested(24), Expected::Rule)
+            .contains("the first argument of `default` is evaluated twice")
+    );
+    let chained =
+        format!("{}'x'{} == '/repos/a'", "default(request.path, ".repeat(20), ")".repeat(20));
     assert_eq!(rule(&chained), Ok(true), "the second argument may nest");
 }
 
 #[test]
 fn what_an_expression_reads_is_known() {
-    let uses = |source: &str| Expression::compile(source, Phase::Request, Expected::Rule).unwrap().uses().clone();
+    let uses = |source: &str| {
+        Expression::compile(source, Phase::Request, Expected::Rule).unwrap().uses().clone()
+    };
     assert_eq!(
         uses(r#"request.headers["X-A"] == "a" && request.headers.b == "c""#).request_headers,
         HeadersRead::Names(vec!["x-a".into(), "b".into()])
     );
-    assert_eq!(uses(r#""a" in request.headers && has(request.headers.b)"#).request_headers, HeadersRead::Names(Vec::new()));
+    assert_eq!(
+        uses(r#""a" in request.headers && has(request.headers.b)"#).request_headers,
+        HeadersRead::Names(Vec::new())
+    );
     assert_eq!(uses(r#"request.headers[request.method] == "a""#).request_headers, HeadersRead::All);
     assert_eq!(
-        uses(r#"request.headers.exists(n, n == "a") && request.headers.size() > 1"#).request_headers,
+        uses(r#"request.headers.exists(n, n == "a") && request.headers.size() > 1"#)
+            .request_headers,
         HeadersRead::Names(Vec::new())
     );
     for source in [
@@ -422,7 +540,10 @@ fn what_an_expression_reads_is_known() {
     ] {
         assert_eq!(uses(source).request_headers, HeadersRead::All, "{source}");
     }
-    assert_eq!(uses(r#"request.headers.exists(n, request.headers[n] == "a")"#).request_headers, HeadersRead::All);
+    assert_eq!(
+        uses(r#"request.headers.exists(n, request.headers[n] == "a")"#).request_headers,
+        HeadersRead::All
+    );
     for source in [
         r#"dyn(request).headers["a"] == "a""#,
         r#"[source, request].exists(r, r.headers["a"] == "a")"#,
@@ -432,8 +553,14 @@ fn what_an_expression_reads_is_known() {
     ] {
         assert_eq!(uses(source).request_headers, HeadersRead::All, "{source}");
     }
-    assert_eq!(uses("dyn(source).port == 1").reads, Reads { caller: true, source_address: true, source_port: true, ..Reads::default() });
-    assert_eq!(uses("request.version == '' && source.port == 1").reads, Reads { version: true, source_port: true, ..Reads::default() });
+    assert_eq!(
+        uses("dyn(source).port == 1").reads,
+        Reads { caller: true, source_address: true, source_port: true, ..Reads::default() }
+    );
+    assert_eq!(
+        uses("request.version == '' && source.port == 1").reads,
+        Reads { version: true, source_port: true, ..Reads::default() }
+    );
     assert_eq!(
         uses("destination.port == 1 || destination.hostname == ''").reads,
         Reads { destination_address: true, destination: true, ..Reads::default() }

@@ -51,9 +51,15 @@ impl Type {
         match (self, expected) {
             (Type::Dyn, _) | (_, Type::Dyn) => true,
             (Type::List(a), Type::List(b)) | (Type::Optional(a), Type::Optional(b)) => a.fits(b),
-            (Type::Map(key_a, value_a), Type::Map(key_b, value_b)) => key_a.fits(key_b) && value_a.fits(value_b),
-            (Type::Headers, Type::Map(key, value)) => Type::String.fits(key) && Type::String.fits(value),
-            (Type::HeaderLists, Type::Map(key, value)) => Type::String.fits(key) && Type::list(Type::String).fits(value),
+            (Type::Map(key_a, value_a), Type::Map(key_b, value_b)) => {
+                key_a.fits(key_b) && value_a.fits(value_b)
+            }
+            (Type::Headers, Type::Map(key, value)) => {
+                Type::String.fits(key) && Type::String.fits(value)
+            }
+            (Type::HeaderLists, Type::Map(key, value)) => {
+                Type::String.fits(key) && Type::list(Type::String).fits(value)
+            }
             // What a function of headers takes, it takes in any view.
             (Type::HeaderLists, Type::Headers) => true,
             (a, b) => a == b,
@@ -119,7 +125,15 @@ impl Object {
                     ]
                 }
             }
-            Object::Identity => const { &[("trustDomain", Type::String), ("namespace", Type::String), ("serviceAccount", Type::String)] },
+            Object::Identity => {
+                const {
+                    &[
+                        ("trustDomain", Type::String),
+                        ("namespace", Type::String),
+                        ("serviceAccount", Type::String),
+                    ]
+                }
+            }
             Object::Request => {
                 const {
                     &[
@@ -134,14 +148,18 @@ impl Object {
                     ]
                 }
             }
-            Object::Destination => const { &[("hostname", Type::String), ("address", Type::String), ("port", Type::Int)] },
+            Object::Destination => {
+                const { &[("hostname", Type::String), ("address", Type::String), ("port", Type::Int)] }
+            }
             Object::Response => const { &[("code", Type::Int), ("headers", Type::Headers)] },
         }
     }
 
     /// The attribute at the root of expressions that has this name, in a phase.
     pub(crate) fn root(name: &str) -> Option<Object> {
-        [Object::Source, Object::Request, Object::Destination, Object::Response].into_iter().find(|object| object.name() == name)
+        [Object::Source, Object::Request, Object::Destination, Object::Response]
+            .into_iter()
+            .find(|object| object.name() == name)
     }
 }
 

@@ -30,8 +30,12 @@ impl<'a> ObjectValue<'a> {
                 view.caller().namespace().ok_or_else(absent)?;
                 return Ok(Box::new(ObjectValue { object: Object::Identity, view }));
             }
-            (Object::Request, "headers") => return Ok(Box::new(HeadersValue::new(view.request_headers()))),
-            (Object::Response, "headers") => return Ok(Box::new(HeadersValue::new(view.response_headers().ok_or_else(absent)?))),
+            (Object::Request, "headers") => {
+                return Ok(Box::new(HeadersValue::new(view.request_headers())));
+            }
+            (Object::Response, "headers") => {
+                return Ok(Box::new(HeadersValue::new(view.response_headers().ok_or_else(absent)?)));
+            }
             _ => {}
         }
         let path: &[&str] = match self.object {
@@ -43,7 +47,8 @@ impl<'a> ObjectValue<'a> {
             meter::read(text.len())?;
             return Ok(Box::new(CelString::from(text)));
         }
-        let number = IntAttribute::of(path).and_then(|attribute| attribute.read(view)).ok_or_else(absent)?;
+        let number =
+            IntAttribute::of(path).and_then(|attribute| attribute.read(view)).ok_or_else(absent)?;
         Ok(Box::new(CelInt::from(number)))
     }
 }
@@ -58,7 +63,8 @@ fn error(fault: Fault, name: &str) -> ExecutionError {
     }
 }
 
-/// Says that something is there and cannot be read: no part of an expression may take that for something that is not there.
+/// Says that something is there and cannot be read: no part of an expression may take that for
+/// something that is not there.
 pub(crate) fn unreadable(name: &str) -> ExecutionError {
     meter::unreadable();
     ExecutionError::function_error(name, NOT_UTF8)

@@ -24,7 +24,8 @@ pub(crate) struct View<'a> {
     cookies: cookie::Reading,
     /// Whether the path has escapes at all, of which there may be two readings.
     path_has_escapes: bool,
-    /// The path and query with the escapes undone that need not be, where that reading is looked at.
+    /// The path and query with the escapes undone that need not be, where that reading is looked
+    /// at.
     plain_path: Option<&'a str>,
     /// That reading of a path, made once for all rules.
     other_path: OnceLock<Option<Arc<str>>>,
@@ -87,14 +88,32 @@ impl<'a> View<'a> {
         View { response: Some(response), ..self }
     }
 
-    /// The same request, other lines of its headers being looked at, or its cookies or path read otherwise.
-    pub(crate) fn at<'b>(&'b self, lines: &'b [ChosenLine<'b>], cookies: cookie::Reading, plain_path: Option<&'b str>) -> View<'b>
+    /// The same request, other lines of its headers being looked at, or its cookies or path read
+    /// otherwise.
+    pub(crate) fn at<'b>(
+        &'b self,
+        lines: &'b [ChosenLine<'b>],
+        cookies: cookie::Reading,
+        plain_path: Option<&'b str>,
+    ) -> View<'b>
     where
         'a: 'b,
     {
         let View { facts, callers, request, response, host, path_has_escapes, .. } = *self;
         let (other_path, parsed_host) = (OnceLock::new(), OnceLock::new());
-        View { facts, callers, request, response, lines, cookies, path_has_escapes, plain_path, other_path, host, parsed_host }
+        View {
+            facts,
+            callers,
+            request,
+            response,
+            lines,
+            cookies,
+            path_has_escapes,
+            plain_path,
+            other_path,
+            host,
+            parsed_host,
+        }
     }
 
     pub(crate) fn caller(&self) -> &'a Caller {
@@ -112,7 +131,9 @@ impl<'a> View<'a> {
 
     /// The peer's own address.
     pub(crate) fn source_address(&self) -> Option<&'a str> {
-        std::str::from_utf8(self.facts.property(Property::SourceAddress)).ok().filter(|address| !address.is_empty())
+        std::str::from_utf8(self.facts.property(Property::SourceAddress))
+            .ok()
+            .filter(|address| !address.is_empty())
     }
 
     pub(crate) fn source_port(&self) -> Option<i64> {
@@ -120,7 +141,8 @@ impl<'a> View<'a> {
         port.try_into().ok().map(i64::from_le_bytes).filter(|port| u16::try_from(*port).is_ok())
     }
 
-    /// The scheme that the caller really used: whether this connection has TLS, which no header says.
+    /// The scheme that the caller really used: whether this connection has TLS, which no header
+    /// says.
     pub(crate) fn scheme(&self) -> &'static str {
         if self.facts.property(Property::TlsVersion).is_empty() { "http" } else { "https" }
     }
@@ -150,12 +172,16 @@ impl<'a> View<'a> {
     }
 
     pub(crate) fn response_headers(&self) -> Option<HeadersView<'a>> {
-        self.response.map(|headers| HeadersView { headers, lines: &[], cookies: cookie::Reading::default() })
+        self.response.map(|headers| HeadersView {
+            headers,
+            lines: &[],
+            cookies: cookie::Reading::default(),
+        })
     }
 }
 
-/// A request's or response's headers as expressions see them: without pseudo-headers, `host` being the authority, and
-/// `x_role` one more line of `x-role`, as it is to some origins.
+/// A request's or response's headers as expressions see them: without pseudo-headers, `host` being
+/// the authority, and `x_role` one more line of `x-role`, as it is to some origins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadersView<'a> {
     headers: &'a Headers<'a>,
@@ -171,7 +197,10 @@ impl<'a> HeadersView<'a> {
 
     /// How many bytes are compared where every line's name is looked for among all others.
     pub(crate) fn comparing_all_names(&self) -> usize {
-        let bytes = self.headers.lines().fold(0_usize, |sum, (name, _)| sum.saturating_add(name.len()).saturating_add(8));
+        let bytes = self
+            .headers
+            .lines()
+            .fold(0_usize, |sum, (name, _)| sum.saturating_add(name.len()).saturating_add(8));
         bytes.saturating_mul(self.headers.len())
     }
 
@@ -180,10 +209,16 @@ impl<'a> HeadersView<'a> {
         if name.starts_with(':') {
             return None;
         }
-        if let Some(chosen) = self.lines.iter().find(|line| same_to_some_origin(line.name.as_bytes(), name.as_bytes())) {
+        if let Some(chosen) = self
+            .lines
+            .iter()
+            .find(|line| same_to_some_origin(line.name.as_bytes(), name.as_bytes()))
+        {
             return Some(chosen.value);
         }
-        self.values(name).next().or_else(|| self.headers.first(b":authority").filter(|_| name.eq_ignore_ascii_case("host")))
+        self.values(name).next().or_else(|| {
+            self.headers.first(b":authority").filter(|_| name.eq_ignore_ascii_case("host"))
+        })
     }
 
     /// Whether one of a header's lines was chosen to be looked at.
@@ -194,7 +229,11 @@ impl<'a> HeadersView<'a> {
     /// The values of a header's lines, whatever line is looked at.
     pub(crate) fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let lines = self.headers.may_have(name.as_bytes()).then(|| self.headers.lines());
-        lines.into_iter().flatten().filter(move |(line, _)| same_to_some_origin(line, name.as_bytes())).map(|(_, value)| value)
+        lines
+            .into_iter()
+            .flatten()
+            .filter(move |(line, _)| same_to_some_origin(line, name.as_bytes()))
+            .map(|(_, value)| value)
     }
 
     /// The value of a cookie.
@@ -212,7 +251,10 @@ impl<'a> HeadersView<'a> {
         };
         for (name, _) in self.headers.lines() {
             let name = if name == b":authority" { &b"host"[..] } else { name };
-            let Some(name) = std::str::from_utf8(name).ok().filter(|name| !name.starts_with(':')) else { continue };
+            let Some(name) = std::str::from_utf8(name).ok().filter(|name| !name.starts_with(':'))
+            else {
+                continue;
+            };
             note(Cow::Borrowed(name));
             if let Some(usual) = usual_spelling(name) {
                 note(Cow::Owned(usual));

@@ -1,4 +1,5 @@
-//! Reads JSON into typed fields, collecting every error with its place instead of stopping at the first.
+//! Reads JSON into typed fields, collecting every error with its place instead of stopping at the
+//! first.
 
 use std::borrow::Cow;
 
@@ -44,7 +45,12 @@ impl Errors {
         if self.found.len() > MAX_ERRORS {
             return;
         }
-        self.found.push(ConfigError { policy: self.policy.clone(), place: place.to_owned(), spot, message });
+        self.found.push(ConfigError {
+            policy: self.policy.clone(),
+            place: place.to_owned(),
+            spot,
+            message,
+        });
     }
 }
 
@@ -88,13 +94,18 @@ impl<'j> Node<'j> {
         };
         let name = self.place.rsplit('.').next().unwrap_or_default();
         if items.len() > bounds.limit {
-            errors.add(&self.place, format!("`{name}` has {} entries, the limit is {}", items.len(), bounds.limit));
+            errors.add(
+                &self.place,
+                format!("`{name}` has {} entries, the limit is {}", items.len(), bounds.limit),
+            );
         }
         if let (true, Some(mend)) = (items.is_empty(), bounds.if_empty) {
             errors.add(&self.place, format!("`{name}` is empty: {mend}"));
         }
         let places = items.iter().take(bounds.limit).enumerate();
-        places.map(|(index, json)| Node { place: format!("{}[{index}]", self.place), json }).collect()
+        places
+            .map(|(index, json)| Node { place: format!("{}[{index}]", self.place), json })
+            .collect()
     }
 
     /// One of a set of words.
@@ -108,31 +119,55 @@ impl<'j> Node<'j> {
         if found.is_none() {
             let known: Vec<String> = words.iter().map(|word| format!("`{}`", word.word)).collect();
             let hint = did_you_mean(text, words.iter().map(|word| word.word));
-            errors.add(&self.place, format!("unknown value `{}`{hint}: expected {}", shown(text), known.join(", ")));
+            errors.add(
+                &self.place,
+                format!("unknown value `{}`{hint}: expected {}", shown(text), known.join(", ")),
+            );
         }
         found
     }
 
-    /// The fields of an object: none but those of its shape, none twice, none null (an empty `hosts:` in YAML is null, and
-    /// read as left out it would mean every host), and all that it must have.
+    /// The fields of an object: none but those of its shape, none twice, none null (an empty
+    /// `hosts:` in YAML is null, and read as left out it would mean every host), and all that it
+    /// must have.
     pub(super) fn object(&self, shape: &[Field], errors: &mut Errors) -> Option<Object<'j>> {
         let Json::Object(fields) = self.json else {
             self.wrong("an object", errors);
             return None;
         };
         if fields.len() > MAX_FIELDS {
-            errors.add(&self.place, format!("an object has {} fields, of which there are {}", fields.len(), shape.len()));
+            errors.add(
+                &self.place,
+                format!(
+                    "an object has {} fields, of which there are {}",
+                    fields.len(),
+                    shape.len()
+                ),
+            );
         }
         for (index, (name, value)) in fields.iter().take(MAX_FIELDS).enumerate() {
             let shown = || shown(name);
             if !shape.iter().any(|field| field.name == name) {
                 let hint = did_you_mean(name, shape.iter().map(|field| field.name));
-                let expected: Vec<String> = shape.iter().map(|field| format!("`{}`", field.name)).collect();
-                errors.add_of_field(&self.place, name, format!("unknown field `{}`{hint}: expected {}", shown(), expected.join(", ")));
+                let expected: Vec<String> =
+                    shape.iter().map(|field| format!("`{}`", field.name)).collect();
+                errors.add_of_field(
+                    &self.place,
+                    name,
+                    format!("unknown field `{}`{hint}: expected {}", shown(), expected.join(", ")),
+                );
             } else if fields.iter().take(index).any(|(earlier, _)| earlier == name) {
-                errors.add_of_field(&self.place, name, format!("field `{}` is given twice: leave one out", shown()));
+                errors.add_of_field(
+                    &self.place,
+                    name,
+                    format!("field `{}` is given twice: leave one out", shown()),
+                );
             } else if *value == Json::Null {
-                errors.add_of_field(&self.place, name, format!("field `{}` is null: give it a value, or leave it out", shown()));
+                errors.add_of_field(
+                    &self.place,
+                    name,
+                    format!("field `{}` is null: give it a value, or leave it out", shown()),
+                );
             }
         }
         for field in shape.iter().filter(|field| field.required) {
@@ -154,7 +189,8 @@ pub(super) struct Object<'j> {
 impl<'j> Object<'j> {
     /// The field, if it is there and not null.
     pub(super) fn get(&self, name: &str) -> Option<Node<'j>> {
-        let (_, json) = self.fields.iter().find(|(field, json)| field == name && *json != Json::Null)?;
+        let (_, json) =
+            self.fields.iter().find(|(field, json)| field == name && *json != Json::Null)?;
         Some(Node { place: self.place_of(name), json })
     }
 

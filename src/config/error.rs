@@ -11,7 +11,8 @@ use crate::cel::ExprError;
 pub struct ConfigError {
     /// The policy's name, where the error is in a policy that has one.
     pub policy: Option<String>,
-    /// The JSON path, such as `policies[2].traffic.authorization.action`; empty for the configuration as a whole.
+    /// The JSON path, such as `policies[2].traffic.authorization.action`; empty for the
+    /// configuration as a whole.
     pub place: String,
     /// What of the value there the error is about.
     pub spot: Spot,
@@ -39,7 +40,9 @@ impl Spot {
     /// A message, with line and column where it is about a point in an expression.
     pub(crate) fn with<'m>(&self, message: &'m str) -> Cow<'m, str> {
         match self {
-            Spot::Source { line, column } => Cow::Owned(format!("line {line}, column {column}: {message}")),
+            Spot::Source { line, column } => {
+                Cow::Owned(format!("line {line}, column {column}: {message}"))
+            }
             Spot::Whole | Spot::Field(_) => Cow::Borrowed(message),
         }
     }
@@ -68,7 +71,8 @@ impl ConfigError {
 pub(crate) fn bounded(mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
     if errors.len() > MAX_ERRORS {
         errors.truncate(MAX_ERRORS);
-        let message = format!("there are more than {MAX_ERRORS} errors: mend those that are told first");
+        let message =
+            format!("there are more than {MAX_ERRORS} errors: mend those that are told first");
         errors.push(ConfigError { policy: None, place: String::new(), spot: Spot::Whole, message });
     }
     errors

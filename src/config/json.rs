@@ -1,4 +1,5 @@
-//! JSON as it was written: what `serde_json::Value` would lose (a field given twice) is an error here, not a surprise.
+//! JSON as it was written: what `serde_json::Value` would lose (a field given twice) is an error
+//! here, not a surprise.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -31,7 +32,8 @@ impl Json<'_> {
     }
 }
 
-/// Reads a text of JSON, and keeps at most so many of its values; gives what it kept, and how many values there are.
+/// Reads a text of JSON, and keeps at most so many of its values; gives what it kept, and how many
+/// values there are.
 pub(super) fn read(json: &[u8], limit: usize) -> Result<(Json<'_>, usize), serde_json::Error> {
     let values = Cell::new(0);
     let mut deserializer = serde_json::Deserializer::from_slice(json);

@@ -4,8 +4,9 @@ use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
 use super::shape::{self, Field};
 use super::{
-    Action, AuditLog, AuthorizationConfig, Combine, Config, ConfigError, Expr, HeaderRulesConfig, HeaderValueConfig, HostBinding,
-    HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, bounded, totals,
+    Action, AuditLog, AuthorizationConfig, Combine, Config, ConfigError, Expr, HeaderRulesConfig,
+    HeaderValueConfig, HostBinding, HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode,
+    PolicyConfig, bounded, totals,
 };
 use crate::header_name::{self, Direction};
 use crate::identity::is_trust_domain;
@@ -22,8 +23,8 @@ impl Config {
         if errors.is_empty() { Ok(config) } else { Err(bounded(errors)) }
     }
 
-    /// Reads what can be read of a configuration, with all that is wrong with its shape, so that the expressions of a
-    /// configuration with another error are still checked in the same go.
+    /// Reads what can be read of a configuration, with all that is wrong with its shape, so that
+    /// the expressions of a configuration with another error are still checked in the same go.
     pub(crate) fn parse_all(json: &[u8]) -> (Config, Vec<ConfigError>) {
         let mut errors = Errors::default();
         let mut config = Config {
@@ -38,7 +39,10 @@ impl Config {
             return (config, vec![error]);
         }
         if json.iter().all(u8::is_ascii_whitespace) {
-            errors.add("", "the configuration is empty: give `policies`, an empty list if there are none yet");
+            errors.add(
+                "",
+                "the configuration is empty: give `policies`, an empty list if there are none yet",
+            );
             return (config, errors.found);
         }
         let json = match json::read(json, MAX_VALUES) {
@@ -84,7 +88,11 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
         }
     }
     if let Some(node) = root.get("policies") {
-        config.policies = node.list(shape::POLICIES, errors).iter().filter_map(|node| read_policy(node, errors)).collect();
+        config.policies = node
+            .list(shape::POLICIES, errors)
+            .iter()
+            .filter_map(|node| read_policy(node, errors))
+            .collect();
         refuse_duplicate_names(&config.policies, errors);
     }
 }
@@ -94,7 +102,8 @@ fn read_identity(node: &Node<'_>, errors: &mut Errors) -> IdentityConfig {
     let Some(fields) = node.object(shape::IDENTITY, errors) else { return identity };
     if let Some(node) = fields.get("sources") {
         let items = node.list(shape::SOURCES, errors);
-        identity.sources = items.iter().filter_map(|item| item.word(shape::IDENTITY_SOURCES, errors)).collect();
+        identity.sources =
+            items.iter().filter_map(|item| item.word(shape::IDENTITY_SOURCES, errors)).collect();
     }
     if let Some(node) = fields.get("trustDomains") {
         let items = node.list(shape::TRUST_DOMAINS, errors);
@@ -103,7 +112,10 @@ fn read_identity(node: &Node<'_>, errors: &mut Errors) -> IdentityConfig {
             if is_trust_domain(name) {
                 identity.trust_domains.push(name.to_owned());
             } else {
-                let message = format!("`{}` is no trust domain: expected lower-case letters, digits, `.`, `-`, `_`", shown(name));
+                let message = format!(
+                    "`{}` is no trust domain: expected lower-case letters, digits, `.`, `-`, `_`",
+                    shown(name)
+                );
                 errors.add(&item.place, message);
             }
         }
@@ -114,7 +126,9 @@ fn read_identity(node: &Node<'_>, errors: &mut Errors) -> IdentityConfig {
 fn read_policy(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConfig> {
     errors.policy = match node.json {
         Json::Object(fields) => fields.iter().find_map(|(name, value)| match value {
-            Json::String(text) if name == "name" => Some(text.chars().take(MAX_POLICY_NAME).collect()),
+            Json::String(text) if name == "name" => {
+                Some(text.chars().take(MAX_POLICY_NAME).collect())
+            }
             _ => None,
         }),
         _ => None,
@@ -154,7 +168,9 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         }
     }
     // Without it, the policy is still there for those after it to be told from.
-    if let Some(traffic) = fields.get("traffic").and_then(|node| node.object(shape::TRAFFIC, errors)) {
+    if let Some(traffic) =
+        fields.get("traffic").and_then(|node| node.object(shape::TRAFFIC, errors))
+    {
         read_traffic(&traffic, &mut policy, errors);
     }
     Some(policy)
@@ -164,15 +180,21 @@ fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Er
     let authorization = traffic.get("authorization");
     let transformation = traffic.get("transformation");
     if authorization.is_none() && transformation.is_none() && policy.path_safety.is_none() {
-        errors.add(&traffic.place, "`traffic` is empty: give `authorization`, `transformation` or both");
+        errors.add(
+            &traffic.place,
+            "`traffic` is empty: give `authorization`, `transformation` or both",
+        );
     }
     policy.authorization = authorization.and_then(|node| read_authorization(&node, errors));
-    if let Some(directions) = transformation.and_then(|node| node.object(shape::TRANSFORMATION, errors)) {
+    if let Some(directions) =
+        transformation.and_then(|node| node.object(shape::TRANSFORMATION, errors))
+    {
         if let Some(node) = directions.get("request") {
             policy.request = read_header_rules(&node, Direction::Request, shape::REQUEST, errors);
         }
         if let Some(node) = directions.get("response") {
-            policy.response = read_header_rules(&node, Direction::Response, shape::RESPONSE, errors);
+            policy.response =
+                read_header_rules(&node, Direction::Response, shape::RESPONSE, errors);
         }
     }
 }
@@ -197,7 +219,10 @@ fn refuse_duplicate_names(policies: &[PolicyConfig], errors: &mut Errors) {
     for policy in policies.iter().filter(|policy| !policy.name.is_empty()) {
         if let Some(earlier) = first.insert(policy.name.as_str(), policy.place.as_str()) {
             errors.policy = Some(policy.name.clone());
-            errors.add(&format!("{}.name", policy.place), format!("the name is taken by {earlier}: give each policy its own"));
+            errors.add(
+                &format!("{}.name", policy.place),
+                format!("the name is taken by {earlier}: give each policy its own"),
+            );
         }
     }
     errors.policy = None;
@@ -221,18 +246,26 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
         errors.add(&node.place, message);
         return None;
     }
-    Some(if wildcard { HostPattern::Under(format!(".{name}")) } else { HostPattern::Exact(name.to_owned()) })
+    Some(if wildcard {
+        HostPattern::Under(format!(".{name}"))
+    } else {
+        HostPattern::Exact(name.to_owned())
+    })
 }
 
-/// Reads a rule. One of which another part is wrong is not used, but its expressions are still checked.
+/// Reads a rule. One of which another part is wrong is not used, but its expressions are still
+/// checked.
 fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<AuthorizationConfig> {
     let fields = node.object(shape::AUTHORIZATION, errors)?;
     // Left out it is AgentGateway's default; a wrong word has been told, and the rule is not used.
-    let action = fields.get("action").map_or(Some(Action::Allow), |node| node.word(shape::ACTION, errors));
+    let action =
+        fields.get("action").map_or(Some(Action::Allow), |node| node.word(shape::ACTION, errors));
     let combine = fields.get("match").and_then(|node| node.word(shape::COMBINE, errors));
     let on_error = fields.get("onError").and_then(|node| node.word(shape::ON_ERROR, errors));
     let policy = fields.get("policy").and_then(|node| node.object(shape::RULE, errors));
-    let items = policy.and_then(|policy| policy.get("matchExpressions")).map(|node| node.list(shape::MATCH_EXPRESSIONS, errors));
+    let items = policy
+        .and_then(|policy| policy.get("matchExpressions"))
+        .map(|node| node.list(shape::MATCH_EXPRESSIONS, errors));
     let items = items.unwrap_or_default();
     if items.len() > 1 && fields.get("match").is_none() {
         errors.add(
@@ -259,13 +292,22 @@ fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
     Some(Expr { place: node.place.clone(), source: source.to_owned() })
 }
 
-fn read_header_rules(node: &Node<'_>, direction: Direction, shape: &[Field], errors: &mut Errors) -> HeaderRulesConfig {
+fn read_header_rules(
+    node: &Node<'_>,
+    direction: Direction,
+    shape: &[Field],
+    errors: &mut Errors,
+) -> HeaderRulesConfig {
     let Some(fields) = node.object(shape, errors) else { return HeaderRulesConfig::default() };
-    let values = |name: &str, pseudo_allowed: bool, errors: &mut Errors| -> Vec<HeaderValueConfig> {
-        let Some(node) = fields.get(name) else { return Vec::new() };
-        let items = node.list(shape::HEADERS, errors);
-        items.iter().filter_map(|item| read_header_value(item, direction, pseudo_allowed, errors)).collect()
-    };
+    let values =
+        |name: &str, pseudo_allowed: bool, errors: &mut Errors| -> Vec<HeaderValueConfig> {
+            let Some(node) = fields.get(name) else { return Vec::new() };
+            let items = node.list(shape::HEADERS, errors);
+            items
+                .iter()
+                .filter_map(|item| read_header_value(item, direction, pseudo_allowed, errors))
+                .collect()
+        };
     let set = values("set", true, errors);
     let add = values("add", false, errors);
     let remove = fields.get("remove").map_or_else(Vec::new, |node| {
@@ -275,15 +317,26 @@ fn read_header_rules(node: &Node<'_>, direction: Direction, shape: &[Field], err
     HeaderRulesConfig { set, add, remove }
 }
 
-fn read_header_value(node: &Node<'_>, direction: Direction, pseudo: bool, errors: &mut Errors) -> Option<HeaderValueConfig> {
+fn read_header_value(
+    node: &Node<'_>,
+    direction: Direction,
+    pseudo: bool,
+    errors: &mut Errors,
+) -> Option<HeaderValueConfig> {
     let fields = node.object(&shape::header_value(direction, pseudo), errors)?;
-    let name = fields.get("name").and_then(|node| read_header_name(&node, direction, pseudo, errors));
+    let name =
+        fields.get("name").and_then(|node| read_header_name(&node, direction, pseudo, errors));
     let value = fields.get("value").and_then(|node| read_expression(&node, errors));
     // The expression is checked even where the name is wrong: all errors are told at once.
     Some(HeaderValueConfig { name: name.unwrap_or_default(), value: value? })
 }
 
-fn read_header_name(node: &Node<'_>, direction: Direction, pseudo: bool, errors: &mut Errors) -> Option<String> {
+fn read_header_name(
+    node: &Node<'_>,
+    direction: Direction,
+    pseudo: bool,
+    errors: &mut Errors,
+) -> Option<String> {
     let name = node.string(errors)?.to_ascii_lowercase();
     match header_name::check(&name, direction, pseudo) {
         Ok(()) => Some(name),

@@ -1,14 +1,16 @@
-//! The shape of a configuration, in one table: what the reader holds it to, and what an editor's schema says.
+//! The shape of a configuration, in one table: what the reader holds it to, and what an editor's
+//! schema says.
 //!
 //! What only the schema needs is dropped when the filter is compiled to wasm.
 
 use super::{
-    Action, AuditLog, Combine, Direction, HostBinding, IdentitySource, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
-    MAX_TRUST_DOMAINS, Mode, OnError,
+    Action, AuditLog, Combine, Direction, HostBinding, IdentitySource, MAX_HOSTS,
+    MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS, MAX_TRUST_DOMAINS, Mode, OnError,
 };
 use crate::path::PathSafety;
 
-/// The word that may have come as `false`: kubectl reads YAML 1.1, where `Off` without quotes is that.
+/// The word that may have come as `false`: kubectl reads YAML 1.1, where `Off` without quotes is
+/// that.
 pub const OFF: &str = "Off";
 
 /// A field of an object.
@@ -46,7 +48,8 @@ pub enum Kind {
 pub enum Condition {
     /// The first field is there only with the second.
     Needs(&'static str, &'static str),
-    /// Where a list of the first field's object (the second) has several entries, the third field is there.
+    /// Where a list of the first field's object (the second) has several entries, the third field
+    /// is there.
     Several(&'static str, &'static str, &'static str),
     /// The first field's object has a field of its own, or the second field is there.
     NotEmptyUnless(&'static str, &'static str),
@@ -93,7 +96,10 @@ pub(super) struct Word<T> {
     about: &'static str,
 }
 
-#[cfg_attr(target_arch = "wasm32", expect(unused_variables, reason = "only a schema says what fields are for"))]
+#[cfg_attr(
+    target_arch = "wasm32",
+    expect(unused_variables, reason = "only a schema says what fields are for")
+)]
 const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field {
         name,
@@ -109,7 +115,10 @@ const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field 
     Field { required: true, ..field(name, kind, about) }
 }
 
-#[cfg_attr(target_arch = "wasm32", expect(unused_variables, reason = "only a schema says what words mean"))]
+#[cfg_attr(
+    target_arch = "wasm32",
+    expect(unused_variables, reason = "only a schema says what words mean")
+)]
 const fn word<T: Copy>(word: &'static str, value: T, about: &'static str) -> Word<T> {
     Word {
         word,
@@ -131,13 +140,21 @@ fn listed<T>(_: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
 
 /// The configuration: `WasmPlugin.spec.pluginConfig`.
 pub const CONFIGURATION: &[Field] = &[
-    field("identity", Kind::Object(IDENTITY, &[]), "Where the caller's identity comes from, and whose is believed."),
+    field(
+        "identity",
+        Kind::Object(IDENTITY, &[]),
+        "Where the caller's identity comes from, and whose is believed.",
+    ),
     required(
         "policies",
         Kind::List(POLICIES, &Kind::Object(POLICY, POLICY_IS)),
         "The policies, in order. Any matching Deny denies; else every Require must match; else any matching Allow allows; else a request is allowed only if no Allow is in scope. An empty list allows everything.",
     ),
-    field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and to whom they are told."),
+    field(
+        "audit",
+        Kind::Object(AUDIT, &[]),
+        "Which decisions are logged, and to whom they are told.",
+    ),
     field(
         "pathSafety",
         Kind::Words(|| listed(PATH_SAFETY)),
@@ -164,15 +181,23 @@ pub(super) const IDENTITY: &[Field] = &[
     ),
 ];
 
-pub(super) const SOURCES: Bounds =
-    Bounds { limit: IDENTITY_SOURCES.len(), if_empty: Some("no caller would have an identity, so name a source, or leave the field out") };
+pub(super) const SOURCES: Bounds = Bounds {
+    limit: IDENTITY_SOURCES.len(),
+    if_empty: Some("no caller would have an identity, so name a source, or leave the field out"),
+};
 
-pub(super) const TRUST_DOMAINS: Bounds =
-    Bounds { limit: MAX_TRUST_DOMAINS, if_empty: Some("name a trust domain, or leave the field out to believe any that TLS let in") };
+pub(super) const TRUST_DOMAINS: Bounds = Bounds {
+    limit: MAX_TRUST_DOMAINS,
+    if_empty: Some("name a trust domain, or leave the field out to believe any that TLS let in"),
+};
 
 /// `audit`
 pub(super) const AUDIT: &[Field] = &[
-    field("log", Kind::Words(|| listed(AUDIT_LOG)), "Which decisions get an audit record in Envoy's log. Denied where it is left out."),
+    field(
+        "log",
+        Kind::Words(|| listed(AUDIT_LOG)),
+        "Which decisions get an audit record in Envoy's log. Denied where it is left out.",
+    ),
     field(
         "accessLog",
         Kind::Boolean,
@@ -184,29 +209,48 @@ pub(super) const POLICIES: Bounds = Bounds { limit: MAX_POLICIES, if_empty: None
 
 /// One of `policies`.
 pub(super) const POLICY: &[Field] = &[
-    required("name", Kind::Text(Text::PolicyName), "The policy's name, unique among the policies; in audit records and metrics."),
+    required(
+        "name",
+        Kind::Text(Text::PolicyName),
+        "The policy's name, unique among the policies; in audit records and metrics.",
+    ),
     field(
         "hosts",
         Kind::List(HOSTS, &Kind::Text(Text::Host)),
         "The hosts that the policy is for: exact names, or all under one with a leading `*.`. Every host where it is left out.",
     ),
-    field("mode", Kind::Words(|| listed(MODE)), "Whether the policy is enforced or only reported. Enforce where it is left out."),
+    field(
+        "mode",
+        Kind::Words(|| listed(MODE)),
+        "Whether the policy is enforced or only reported. Enforce where it is left out.",
+    ),
     field(
         "pathSafety",
         Kind::Words(|| listed(PATH_SAFETY)),
         "The path safety of this policy's `hosts`, which must be there. That of the whole configuration where it is left out.",
     ),
-    required("traffic", Kind::Object(TRAFFIC, &[]), "What the policy does, in the fields of AgentGateway's `spec.traffic`."),
+    required(
+        "traffic",
+        Kind::Object(TRAFFIC, &[]),
+        "What the policy does, in the fields of AgentGateway's `spec.traffic`.",
+    ),
 ];
 
-const POLICY_IS: &[Condition] = &[Condition::Needs("pathSafety", "hosts"), Condition::NotEmptyUnless("traffic", "pathSafety")];
+const POLICY_IS: &[Condition] =
+    &[Condition::Needs("pathSafety", "hosts"), Condition::NotEmptyUnless("traffic", "pathSafety")];
 
-pub(super) const HOSTS: Bounds =
-    Bounds { limit: MAX_HOSTS, if_empty: Some("name a host, or leave the field out for a policy of all hosts") };
+pub(super) const HOSTS: Bounds = Bounds {
+    limit: MAX_HOSTS,
+    if_empty: Some("name a host, or leave the field out for a policy of all hosts"),
+};
 
 /// `traffic`
 pub(super) const TRAFFIC: &[Field] = &[
-    field("authorization", Kind::Object(AUTHORIZATION, AUTHORIZATION_IS), "A rule that says whether a request goes on."),
+    field(
+        "authorization",
+        Kind::Object(AUTHORIZATION, AUTHORIZATION_IS),
+        "A rule that says whether a request goes on.",
+    ),
     field(
         "transformation",
         Kind::Object(TRANSFORMATION, &[]),
@@ -216,7 +260,11 @@ pub(super) const TRAFFIC: &[Field] = &[
 
 /// `traffic.authorization`
 pub(super) const AUTHORIZATION: &[Field] = &[
-    field("action", Kind::Words(|| listed(ACTION)), "What it means for a request to match; left out, Allow."),
+    field(
+        "action",
+        Kind::Words(|| listed(ACTION)),
+        "What it means for a request to match; left out, Allow.",
+    ),
     required("policy", Kind::Object(RULE, &[]), "The rule's expressions."),
     field(
         "match",
@@ -239,13 +287,23 @@ pub(super) const RULE: &[Field] = &[required(
     "CEL expressions that give a bool, over `source`, `request` and `destination`.",
 )];
 
-pub(super) const MATCH_EXPRESSIONS: Bounds =
-    Bounds { limit: MAX_MATCH_EXPRESSIONS, if_empty: Some("give an expression (`true` for one that always matches)") };
+pub(super) const MATCH_EXPRESSIONS: Bounds = Bounds {
+    limit: MAX_MATCH_EXPRESSIONS,
+    if_empty: Some("give an expression (`true` for one that always matches)"),
+};
 
 /// `traffic.transformation`
 pub(super) const TRANSFORMATION: &[Field] = &[
-    field("request", Kind::Object(REQUEST, &[]), "Changes to the request's headers, in the order add, set, remove."),
-    field("response", Kind::Object(RESPONSE, &[]), "Changes to the response's headers, in the order add, set, remove."),
+    field(
+        "request",
+        Kind::Object(REQUEST, &[]),
+        "Changes to the request's headers, in the order add, set, remove.",
+    ),
+    field(
+        "response",
+        Kind::Object(RESPONSE, &[]),
+        "Changes to the response's headers, in the order add, set, remove.",
+    ),
 ];
 
 const SET: &str = "Headers that get one value, whatever they had. Where the value errs, the header is left out, the caller's own too.";
@@ -254,16 +312,40 @@ const REMOVE: &str = "Headers that lose all their values.";
 
 /// `traffic.transformation.request`
 pub(super) const REQUEST: &[Field] = &[
-    field("set", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Request, true), &[])), SET),
-    field("add", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Request, false), &[])), ADD),
-    field("remove", Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Request, pseudo: false })), REMOVE),
+    field(
+        "set",
+        Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Request, true), &[])),
+        SET,
+    ),
+    field(
+        "add",
+        Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Request, false), &[])),
+        ADD,
+    ),
+    field(
+        "remove",
+        Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Request, pseudo: false })),
+        REMOVE,
+    ),
 ];
 
 /// `traffic.transformation.response`
 pub(super) const RESPONSE: &[Field] = &[
-    field("set", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Response, true), &[])), SET),
-    field("add", Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Response, false), &[])), ADD),
-    field("remove", Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Response, pseudo: false })), REMOVE),
+    field(
+        "set",
+        Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Response, true), &[])),
+        SET,
+    ),
+    field(
+        "add",
+        Kind::List(HEADERS, &Kind::Object(&header_value(Direction::Response, false), &[])),
+        ADD,
+    ),
+    field(
+        "remove",
+        Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Response, pseudo: false })),
+        REMOVE,
+    ),
 ];
 
 /// `set`, `add` and `remove`
@@ -272,24 +354,52 @@ pub(super) const HEADERS: Bounds = Bounds { limit: MAX_TRANSFORMATIONS, if_empty
 /// One of `set` or `add`.
 pub(super) const fn header_value(of: Direction, pseudo: bool) -> [Field; 2] {
     [
-        required("name", Kind::Text(Text::Header { of, pseudo }), "The header's name. Letter case does not matter."),
-        required("value", Kind::Text(Text::Expression), "A CEL expression that gives a string or bytes; a fixed text is `'\"text\"'`."),
+        required(
+            "name",
+            Kind::Text(Text::Header { of, pseudo }),
+            "The header's name. Letter case does not matter.",
+        ),
+        required(
+            "value",
+            Kind::Text(Text::Expression),
+            "A CEL expression that gives a string or bytes; a fixed text is `'\"text\"'`.",
+        ),
     ]
 }
 
 pub(super) const PATH_SAFETY: &[Word<PathSafety>] = &[
-    word("Strict", PathSafety::Strict, "Refuses every path that two readers could read in two ways."),
-    word("Lenient", PathSafety::Lenient, "Refuses only paths that walk out of a prefix: dot segments, backslashes, control bytes."),
+    word(
+        "Strict",
+        PathSafety::Strict,
+        "Refuses every path that two readers could read in two ways.",
+    ),
+    word(
+        "Lenient",
+        PathSafety::Lenient,
+        "Refuses only paths that walk out of a prefix: dot segments, backslashes, control bytes.",
+    ),
     word(OFF, PathSafety::Off, "Refuses no path."),
 ];
 
 pub(super) const HOST_BINDING: &[Word<HostBinding>] = &[
-    word("Strict", HostBinding::Strict, "A request for another host than the dialled service's is refused."),
-    word(OFF, HostBinding::Off, "`Host` may say anything, so a rule on `request.host` can be dodged by dialling another service."),
+    word(
+        "Strict",
+        HostBinding::Strict,
+        "A request for another host than the dialled service's is refused.",
+    ),
+    word(
+        OFF,
+        HostBinding::Off,
+        "`Host` may say anything, so a rule on `request.host` can be dodged by dialling another service.",
+    ),
 ];
 
 pub(super) const IDENTITY_SOURCES: &[Word<IdentitySource>] = &[
-    word("filterState", IdentitySource::FilterState, "What a waypoint's HBONE listener wrote of the caller's certificate."),
+    word(
+        "filterState",
+        IdentitySource::FilterState,
+        "What a waypoint's HBONE listener wrote of the caller's certificate.",
+    ),
     word(
         "peerCertificate",
         IdentitySource::PeerCertificate,
@@ -310,11 +420,19 @@ pub(super) const AUDIT_LOG: &[Word<AuditLog>] = &[
 
 pub(super) const MODE: &[Word<Mode>] = &[
     word("Enforce", Mode::Enforce, "The policy decides."),
-    word("Shadow", Mode::Shadow, "The policy is evaluated, and what it would have denied is reported; it changes nothing."),
+    word(
+        "Shadow",
+        Mode::Shadow,
+        "The policy is evaluated, and what it would have denied is reported; it changes nothing.",
+    ),
 ];
 
 pub(super) const ACTION: &[Word<Action>] = &[
-    word("Allow", Action::Allow, "A match lets the request through, where no Deny matches and every Require does."),
+    word(
+        "Allow",
+        Action::Allow,
+        "A match lets the request through, where no Deny matches and every Require does.",
+    ),
     word("Deny", Action::Deny, "A match denies the request, whatever else allows it."),
     word("Require", Action::Require, "A request that does not match is denied."),
 ];
@@ -325,6 +443,10 @@ pub(super) const COMBINE: &[Word<Combine>] = &[
 ];
 
 pub(super) const ON_ERROR: &[Word<OnError>] = &[
-    word("Deny", OnError::Deny, "The cautious reading: a Deny denies, an Allow or Require does not match."),
+    word(
+        "Deny",
+        OnError::Deny,
+        "The cautious reading: a Deny denies, an Allow or Require does not match.",
+    ),
     word("Ignore", OnError::Ignore, "The expression does not match, of a Deny too."),
 ];

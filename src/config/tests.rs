@@ -31,15 +31,30 @@ fn a_whole_configuration_is_read() {
     }"#;
     let config = Config::parse(json.as_bytes()).unwrap();
     assert_eq!(config.identity.sources, [IdentitySource::PeerCertificate]);
-    assert_eq!((config.path_safety, config.host_binding, config.audit), (PathSafety::Lenient, HostBinding::Off, AuditLog::All));
+    assert_eq!(
+        (config.path_safety, config.host_binding, config.audit),
+        (PathSafety::Lenient, HostBinding::Off, AuditLog::All)
+    );
     let policy = &config.policies[0];
-    assert_eq!(policy.hosts, [HostPattern::Exact("api.github.com".into()), HostPattern::Under(".example.com".into())]);
+    assert_eq!(
+        policy.hosts,
+        [HostPattern::Exact("api.github.com".into()), HostPattern::Under(".example.com".into())]
+    );
     assert_eq!((policy.mode, policy.path_safety), (Mode::Shadow, Some(PathSafety::Off)));
     let rule = policy.authorization.as_ref().unwrap();
-    assert_eq!((rule.action, rule.combine, rule.on_error, rule.expressions.len()), (Action::Deny, Combine::Any, OnError::Ignore, 2));
+    assert_eq!(
+        (rule.action, rule.combine, rule.on_error, rule.expressions.len()),
+        (Action::Deny, Combine::Any, OnError::Ignore, 2)
+    );
     assert_eq!(policy.request.set[0].name, "x-a");
-    assert_eq!(policy.request.set[0].value.place, "policies[0].traffic.transformation.request.set[0].value");
-    assert_eq!((policy.request.remove[0].as_str(), policy.response.remove[0].as_str()), ("x-c", "server"));
+    assert_eq!(
+        policy.request.set[0].value.place,
+        "policies[0].traffic.transformation.request.set[0].value"
+    );
+    assert_eq!(
+        (policy.request.remove[0].as_str(), policy.response.remove[0].as_str()),
+        ("x-c", "server")
+    );
 }
 
 /// kubectl reads YAML 1.1, where `Off` without quotes is `false`.
@@ -50,7 +65,10 @@ fn an_off_that_came_as_false_is_off() {
     assert_eq!((config.path_safety, config.host_binding), (PathSafety::Off, HostBinding::Off));
     for (json, expected) in [
         (r#"{"pathSafety": true, "policies": []}"#, "pathSafety: expected a string, got a boolean"),
-        (r#"{"audit": {"log": false}, "policies": []}"#, "audit.log: expected a string, got a boolean"),
+        (
+            r#"{"audit": {"log": false}, "policies": []}"#,
+            "audit.log: expected a string, got a boolean",
+        ),
     ] {
         assert_eq!(errors(json), [expected]);
     }
@@ -60,7 +78,10 @@ fn an_off_that_came_as_false_is_off() {
 fn what_is_left_out_has_the_documented_default() {
     let config = Config::parse(policy(RULE).as_bytes()).unwrap();
     assert_eq!(config.identity, IdentityConfig::default());
-    assert_eq!((config.path_safety, config.host_binding, config.audit), (PathSafety::Strict, HostBinding::Strict, AuditLog::Denied));
+    assert_eq!(
+        (config.path_safety, config.host_binding, config.audit),
+        (PathSafety::Strict, HostBinding::Strict, AuditLog::Denied)
+    );
     assert_eq!((config.policies[0].mode, config.policies[0].path_safety), (Mode::Enforce, None));
     assert_eq!(Config::parse(br#"{"policies": []}"#).unwrap().policies, []);
 }
@@ -68,11 +89,17 @@ fn what_is_left_out_has_the_documented_default() {
 #[test]
 fn every_error_names_its_place_and_the_mend() {
     for (json, expected) in [
-        ("".to_owned(), "the configuration is empty: give `policies`, an empty list if there are none yet"),
+        (
+            "".to_owned(),
+            "the configuration is empty: give `policies`, an empty list if there are none yet",
+        ),
         ("{".to_owned(), "not valid JSON: EOF while parsing an object at line 1 column 1"),
         ("[]".to_owned(), "expected an object, got a list"),
         ("{}".to_owned(), "field `policies` is missing"),
-        (policy(&format!(r#""hosts": null, {RULE}"#)), "policy `p`: policies[0]: field `hosts` is null: give it a value, or leave it out"),
+        (
+            policy(&format!(r#""hosts": null, {RULE}"#)),
+            "policy `p`: policies[0]: field `hosts` is null: give it a value, or leave it out",
+        ),
         (
             r#"{"policies": [], "identity": {"trustDomains": null}}"#.to_owned(),
             "identity: field `trustDomains` is null: give it a value, or leave it out",
@@ -81,7 +108,10 @@ fn every_error_names_its_place_and_the_mend() {
             r#"{"policies": [], "polices": []}"#.to_owned(),
             "unknown field `polices` (did you mean `policies`?): expected `identity`, `policies`, `audit`, `pathSafety`, `hostBinding`",
         ),
-        (r#"{"policies": [], "policies": []}"#.to_owned(), "field `policies` is given twice: leave one out"),
+        (
+            r#"{"policies": [], "policies": []}"#.to_owned(),
+            "field `policies` is given twice: leave one out",
+        ),
         (
             r#"{"policies": [], "audit": {"log": "Everything"}}"#.to_owned(),
             "audit.log: unknown value `Everything`: expected `All`, `Denied`, `None`",
@@ -103,25 +133,38 @@ fn every_error_names_its_place_and_the_mend() {
             "identity.sources[0]: unknown value `xfcc`: expected `filterState`, `peerCertificate`, `forwardedClientCert`",
         ),
         (r#"{"policies": [{"traffic": {}}]}"#.to_owned(), "policies[0]: field `name` is missing"),
-        (policy(r#""traffic": {}"#), "policy `p`: policies[0].traffic: `traffic` is empty: give `authorization`, `transformation` or both"),
         (
-            policy(r#""traffic": {"extAuth": {}, "authorization": {"action": "Allow", "policy": {"matchExpressions": ["true"]}}}"#),
+            policy(r#""traffic": {}"#),
+            "policy `p`: policies[0].traffic: `traffic` is empty: give `authorization`, `transformation` or both",
+        ),
+        (
+            policy(
+                r#""traffic": {"extAuth": {}, "authorization": {"action": "Allow", "policy": {"matchExpressions": ["true"]}}}"#,
+            ),
             "policy `p`: policies[0].traffic: unknown field `extAuth`: expected `authorization`, `transformation`",
         ),
         (
-            policy(r#""traffic": {"authorization": {"action": "allow", "policy": {"matchExpressions": ["true"]}}}"#),
+            policy(
+                r#""traffic": {"authorization": {"action": "allow", "policy": {"matchExpressions": ["true"]}}}"#,
+            ),
             "policy `p`: policies[0].traffic.authorization.action: unknown value `allow` (did you mean `Allow`?): expected `Allow`, `Deny`, `Require`",
         ),
         (
-            policy(r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": []}}}"#),
+            policy(
+                r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": []}}}"#,
+            ),
             "policy `p`: policies[0].traffic.authorization.policy.matchExpressions: `matchExpressions` is empty: give an expression (`true` for one that always matches)",
         ),
         (
-            policy(r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": ["true", "false"]}}}"#),
+            policy(
+                r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": ["true", "false"]}}}"#,
+            ),
             "policy `p`: policies[0].traffic.authorization: field `match` is missing: say whether the 2 expressions must match `All` or `Any` (AgentGateway's documentation says all; its controller does any, for Require all)",
         ),
         (
-            policy(r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [true]}}}"#),
+            policy(
+                r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [true]}}}"#,
+            ),
             "policy `p`: policies[0].traffic.authorization.policy.matchExpressions[0]: expected a string, got a boolean",
         ),
         (
@@ -141,11 +184,15 @@ fn every_error_names_its_place_and_the_mend() {
             "policy `p`: policies[0].traffic.transformation.request.remove[0]: `host` cannot be changed: `set` `:authority`",
         ),
         (
-            policy(r#""traffic": {"transformation": {"request": {"add": [{"name": ":path", "value": "'/'"}]}}}"#),
+            policy(
+                r#""traffic": {"transformation": {"request": {"add": [{"name": ":path", "value": "'/'"}]}}}"#,
+            ),
             "policy `p`: policies[0].traffic.transformation.request.add[0].name: `:path` has one value: `set` it",
         ),
         (
-            policy(r#""traffic": {"transformation": {"response": {"set": [{"name": "x y", "value": "'/'"}]}}}"#),
+            policy(
+                r#""traffic": {"transformation": {"response": {"set": [{"name": "x y", "value": "'/'"}]}}}"#,
+            ),
             "policy `p`: policies[0].traffic.transformation.response.set[0].name: `x y` is no header name: expected letters, digits and `!#$%&'*+-.^_`|~`",
         ),
         (
@@ -157,7 +204,11 @@ fn every_error_names_its_place_and_the_mend() {
             "policy `a`: policies[1].name: the name is taken by policies[0]: give each policy its own",
         ),
     ] {
-        assert!(errors(&json).iter().any(|error| error == expected), "{json}\nexpected {expected}\ngot      {:#?}", errors(&json));
+        assert!(
+            errors(&json).iter().any(|error| error == expected),
+            "{json}\nexpected {expected}\ngot      {:#?}",
+            errors(&json)
+        );
     }
 }
 
@@ -172,7 +223,10 @@ fn all_errors_are_told_at_once() {
 fn limits_are_kept() {
     let many = |n: usize, one: &str| vec![one; n].join(",");
     for (json, limit) in [
-        (policy(&format!(r#""hosts": [{}], {RULE}"#, many(257, "\"a\""))), "policies[0].hosts: `hosts` has 257 entries, the limit is 256"),
+        (
+            policy(&format!(r#""hosts": [{}], {RULE}"#, many(257, "\"a\""))),
+            "policies[0].hosts: `hosts` has 257 entries, the limit is 256",
+        ),
         (
             policy(&format!(
                 r#""traffic": {{"authorization": {{"action": "Allow", "match": "Any", "policy": {{"matchExpressions": [{}]}}}}}}"#,
@@ -181,26 +235,39 @@ fn limits_are_kept() {
             "has 65 entries, the limit is 64",
         ),
         (
-            policy(&format!(r#""traffic": {{"transformation": {{"request": {{"remove": [{}]}}}}}}"#, many(65, "\"a\""))),
+            policy(&format!(
+                r#""traffic": {{"transformation": {{"request": {{"remove": [{}]}}}}}}"#,
+                many(65, "\"a\"")
+            )),
             "has 65 entries, the limit is 64",
         ),
-        (format!(r#"{{"policies": [{}]}}"#, many(20_001, "{}")), "policies: `policies` has 20001 entries, the limit is 20000"),
+        (
+            format!(r#"{{"policies": [{}]}}"#, many(20_001, "{}")),
+            "policies: `policies` has 20001 entries, the limit is 20000",
+        ),
     ] {
         assert!(errors(&json).iter().any(|error| error.contains(limit)), "{limit}");
     }
     let deep = format!(r#"{{"policies": {}{}}}"#, "[".repeat(500), "]".repeat(500));
-    assert!(errors(&deep).iter().any(|error| error.contains("recursion limit")), "{:?}", errors(&deep));
+    assert!(
+        errors(&deep).iter().any(|error| error.contains("recursion limit")),
+        "{:?}",
+        errors(&deep)
+    );
 }
 
 /// `{"policies": [...]}` with so many policies of so many expressions, or hosts.
 fn of_policies(count: usize, each: usize, field: impl Fn(&str) -> String, entry: &str) -> String {
     let entries = vec![format!("{entry:?}"); each].join(",");
-    let policies: Vec<String> = (0..count).map(|index| format!(r#"{{"name": "p{index}", {}}}"#, field(&entries))).collect();
+    let policies: Vec<String> =
+        (0..count).map(|index| format!(r#"{{"name": "p{index}", {}}}"#, field(&entries))).collect();
     format!(r#"{{"policies": [{}]}}"#, policies.join(","))
 }
 
 fn rule_of(entries: &str) -> String {
-    format!(r#""traffic": {{"authorization": {{"action": "Deny", "match": "Any", "policy": {{"matchExpressions": [{entries}]}}}}}}"#)
+    format!(
+        r#""traffic": {{"authorization": {{"action": "Deny", "match": "Any", "policy": {{"matchExpressions": [{entries}]}}}}}}"#
+    )
 }
 
 #[test]
@@ -208,8 +275,16 @@ fn the_whole_configuration_is_bounded() {
     let hosts = |entries: &str| format!(r#""hosts": [{entries}], {RULE}"#);
     let long = "x".repeat(4096);
     for (name, json, expected) in [
-        ("bytes", " ".repeat(MAX_BYTES + 1), "the configuration has 16777217 bytes, the limit is 16777216: leave out the policies"),
-        ("values", format!("[{}]", vec!["0"; MAX_VALUES].join(",")), "the configuration has 1000001 JSON values"),
+        (
+            "bytes",
+            " ".repeat(MAX_BYTES + 1),
+            "the configuration has 16777217 bytes, the limit is 16777216: leave out the policies",
+        ),
+        (
+            "values",
+            format!("[{}]", vec!["0"; MAX_VALUES].join(",")),
+            "the configuration has 1000001 JSON values",
+        ),
         (
             "expressions",
             of_policies(1563, 64, rule_of, "true"),
@@ -220,13 +295,21 @@ fn the_whole_configuration_is_bounded() {
             of_policies(25, 64, rule_of, &long),
             "policies[24].traffic.authorization.policy.matchExpressions[0]: the policies have 6553600 bytes of expressions in all, the limit is 6291456",
         ),
-        ("hosts", of_policies(391, 256, hosts, "a.com"), "policies[390].hosts[160]: the policies have 100096 entries of `hosts` in all"),
+        (
+            "hosts",
+            of_policies(391, 256, hosts, "a.com"),
+            "policies[390].hosts[160]: the policies have 100096 entries of `hosts` in all",
+        ),
     ] {
         let errors = errors(&json);
         assert_eq!(errors.len(), 1, "{name}: {:?}", errors.get(..3));
         assert!(errors[0].starts_with(expected), "{name}: {}", errors[0]);
     }
-    for json in [of_policies(390, 256, hosts, "a.com"), of_policies(1562, 64, rule_of, "true"), of_policies(24, 64, rule_of, &long)] {
+    for json in [
+        of_policies(390, 256, hosts, "a.com"),
+        of_policies(1562, 64, rule_of, "true"),
+        of_policies(24, 64, rule_of, &long),
+    ] {
         assert!(Config::parse(json.as_bytes()).is_ok());
     }
 }
@@ -246,7 +329,10 @@ fn of_many_errors_the_first_are_told() {
     let errors = errors(&policies);
     assert_eq!(errors.len(), MAX_ERRORS + 1);
     assert_eq!(errors[MAX_ERRORS - 1], "policies[9999]: expected an object, got a number");
-    assert_eq!(errors[MAX_ERRORS], "there are more than 10000 errors: mend those that are told first");
+    assert_eq!(
+        errors[MAX_ERRORS],
+        "there are more than 10000 errors: mend those that are told first"
+    );
     // And what they repeat of the configuration is short.
     let long = policy(&format!(r#""{}": 1, {RULE}"#, "a".repeat(100_000)));
     assert!(self::errors(&long).concat().len() < 1_000);
@@ -257,9 +343,13 @@ fn of_many_errors_the_first_are_told() {
 #[test]
 fn a_wildcard_is_for_what_is_under_it() {
     let under = HostPattern::Under(".example.com".to_owned());
-    for (host, expected) in
-        [("a.example.com", true), ("a.b.example.com", true), ("example.com", false), (".example.com", false), ("badexample.com", false)]
-    {
+    for (host, expected) in [
+        ("a.example.com", true),
+        ("a.b.example.com", true),
+        ("example.com", false),
+        (".example.com", false),
+        ("badexample.com", false),
+    ] {
         assert_eq!(under.matches(host), expected, "{host}");
     }
 }

@@ -1,5 +1,5 @@
-//! What a configuration holds in all. Each list has a limit of its own, and so has the whole: memory and
-//! the time that loading takes are bounded by these.
+//! What a configuration holds in all. Each list has a limit of its own, and so has the whole:
+//! memory and the time that loading takes are bounded by these.
 
 use super::decode::Errors;
 use super::error::{ConfigError, Spot};
@@ -60,7 +60,9 @@ impl Total {
     fn error(&self) -> Option<ConfigError> {
         let Total { found, limit, what, mend, passed_at } = self;
         let place = passed_at.clone()?;
-        let message = format!("the policies have {found} {what} in all, the limit is {limit}, and is passed here: {mend}");
+        let message = format!(
+            "the policies have {found} {what} in all, the limit is {limit}, and is passed here: {mend}"
+        );
         Some(ConfigError { policy: None, place, spot: Spot::Whole, message })
     }
 }
@@ -80,7 +82,10 @@ impl Totals {
 
     /// Puts what passes a limit before all other errors; whether anything does.
     pub(super) fn tell(&self, errors: &mut Errors) -> bool {
-        let passed: Vec<ConfigError> = [&self.expressions, &self.sources, &self.hosts].into_iter().filter_map(Total::error).collect();
+        let passed: Vec<ConfigError> = [&self.expressions, &self.sources, &self.hosts]
+            .into_iter()
+            .filter_map(Total::error)
+            .collect();
         let any = !passed.is_empty();
         errors.found.splice(..0, passed);
         any
@@ -101,7 +106,9 @@ pub(crate) fn check_size(bytes: usize) -> Result<(), ConfigError> {
 
 /// What is wrong with a configuration of so many values.
 pub(super) fn too_many_values(values: usize) -> String {
-    format!("the configuration has {values} JSON values (texts, numbers, lists, objects), the limit is {MAX_VALUES}: {SPLIT}")
+    format!(
+        "the configuration has {values} JSON values (texts, numbers, lists, objects), the limit is {MAX_VALUES}: {SPLIT}"
+    )
 }
 
 const SPLIT: &str = "leave out the policies of hosts that this waypoint does not serve";

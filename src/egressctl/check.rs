@@ -18,11 +18,13 @@ use attachment::Attached;
 use files::Input;
 use report::Format;
 
-/// Validates pluginConfig, WasmPlugin and TrafficExtension: all errors and warnings, with file, line and column.
+/// Validates pluginConfig, WasmPlugin and TrafficExtension: all errors and warnings, with file,
+/// line and column.
 ///
-/// The policies are loaded by the engine that runs in the waypoint, from YAML read as kubectl reads it. Of a resource it is also
-/// checked whether a waypoint would attach it, and what comes of requests where the filter fails. An error is what would not load,
-/// or not be enforced as it is written; a warning is what is legal and can hardly be meant; a note is worth knowing.
+/// The policies are loaded by the engine that runs in the waypoint, from YAML read as kubectl reads
+/// it. Of a resource it is also checked whether a waypoint would attach it, and what comes of
+/// requests where the filter fails. An error is what would not load, or not be enforced as it is
+/// written; a warning is what is legal and can hardly be meant; a note is worth knowing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -37,8 +39,8 @@ note, or where its pluginConfig is empty, with a warning.
 
 Exit code: 0 if no error was found, 1 if one was (with --deny-warnings, also for a warning), 2 if a file cannot be read.")]
 pub(crate) struct Args {
-    /// YAML or JSON, several documents in a file if need be; a folder, for all such files below it that have a configuration in
-    /// them; `-` for standard input.
+    /// YAML or JSON, several documents in a file if need be; a folder, for all such files below it
+    /// that have a configuration in them; `-` for standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
     /// How to print what is found.
@@ -68,13 +70,24 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
         }
         // Of a file this is told in its place.
         let files = checked.get(before..).unwrap_or_default();
-        if std::path::Path::new(name).is_dir() && files.iter().all(|file: &Checked| file.plugins == 0 && file.found.is_empty()) {
-            return Err(Failure::Usage(format!("nothing to check in `{name}`: {NOTHING} in its files")));
+        if std::path::Path::new(name).is_dir()
+            && files.iter().all(|file: &Checked| file.plugins == 0 && file.found.is_empty())
+        {
+            return Err(Failure::Usage(format!(
+                "nothing to check in `{name}`: {NOTHING} in its files"
+            )));
         }
     }
     report::print(&checked, args.output, terminal)?;
-    let is_bad = |found: &Diagnostic| found.severity == Severity::Error || (args.deny_warnings && found.severity == Severity::Warning);
-    Ok(if checked.iter().flat_map(|file| &file.found).any(is_bad) { Exit::Findings } else { Exit::Success })
+    let is_bad = |found: &Diagnostic| {
+        found.severity == Severity::Error
+            || (args.deny_warnings && found.severity == Severity::Warning)
+    };
+    Ok(if checked.iter().flat_map(|file| &file.found).any(is_bad) {
+        Exit::Findings
+    } else {
+        Exit::Success
+    })
 }
 
 const NOTHING: &str = "no pluginConfig, WasmPlugin or TrafficExtension of the egress filter";
@@ -82,7 +95,9 @@ const NOTHING: &str = "no pluginConfig, WasmPlugin or TrafficExtension of the eg
 fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
     let manifest = match Manifest::read(&input.name)? {
         Ok(manifest) => manifest,
-        Err((source, error)) => return Ok(Checked { source, plugins: 0, policies: 0, found: vec![error] }),
+        Err((source, error)) => {
+            return Ok(Checked { source, plugins: 0, policies: 0, found: vec![error] });
+        }
     };
     let source = &manifest.source;
     let (mut found, mut plugins, mut policies) = (Vec::new(), 0_usize, 0_usize);
@@ -99,8 +114,15 @@ fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
         found.extend(attached.add(source, plugin));
     }
     manifest.documents.iter().for_each(|document| near::misspelt(source, document, &mut found));
-    if plugins == 0 && !input.in_folder && !found.iter().any(|found| found.severity == Severity::Error) {
-        found.push(Diagnostic::error(source, 0..0, format!("nothing to check: {NOTHING} in this file")));
+    if plugins == 0
+        && !input.in_folder
+        && !found.iter().any(|found| found.severity == Severity::Error)
+    {
+        found.push(Diagnostic::error(
+            source,
+            0..0,
+            format!("nothing to check: {NOTHING} in this file"),
+        ));
     }
     found.sort_by_key(|found| found.span.start);
     Ok(Checked { source: manifest.source, plugins, policies, found })
@@ -109,12 +131,17 @@ fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
 /// Whether a configuration is this filter's. In doubt it is: what is left out is not checked.
 fn is_ours(plugin: Plugin<'_>, input: &Input) -> bool {
     match plugin.kind {
-        // A folder has other files without a kind, such as Helm's values, and the cases of `egressctl test`.
+        // A folder has other files without a kind, such as Helm's values, and the cases of
+        // `egressctl test`.
         Kind::PluginConfig if input.in_folder => near::is_configuration(plugin.resource),
         Kind::PluginConfig => true,
         Kind::WasmPlugin | Kind::TrafficExtension => {
             let fields = plugin.config.and_then(Node::fields).unwrap_or_default();
-            let url = plugin.module().and_then(|module| module.get("url")).and_then(Node::as_str).unwrap_or_default();
+            let url = plugin
+                .module()
+                .and_then(|module| module.get("url"))
+                .and_then(Node::as_str)
+                .unwrap_or_default();
             let image = url.rsplit('/').next().unwrap_or_default();
             plugin.module().is_none()
                 || fields.iter().any(|(key, _)| near::is_of_configuration(&key.name))
@@ -126,12 +153,18 @@ fn is_ours(plugin: Plugin<'_>, input: &Input) -> bool {
 
 /// Warns of a resource, which is for a waypoint, that looks for callers where a waypoint has none.
 fn sources(source: &Source, plugin: Plugin<'_>, config: &Node, found: &mut Vec<Diagnostic>) {
-    let Some(node) = config.at("identity.sources").filter(|_| plugin.kind != Kind::PluginConfig) else { return };
+    let Some(node) = config.at("identity.sources").filter(|_| plugin.kind != Kind::PluginConfig)
+    else {
+        return;
+    };
     let items = node.items().unwrap_or_default();
     if !items.is_empty() && !items.iter().any(|item| item.as_str() == Some("filterState")) {
         let message = "without `filterState` no caller of a waypoint has an identity: only there is what the caller's certificate says";
         let path = format!("{}.identity.sources", plugin.prefix());
-        found.push(Diagnostic::new(Severity::Warning, source, node.span.clone(), message.to_owned()).at(path));
+        found.push(
+            Diagnostic::new(Severity::Warning, source, node.span.clone(), message.to_owned())
+                .at(path),
+        );
     }
 }
 
@@ -148,11 +181,19 @@ fn check_configuration(source: &Source, plugin: Plugin<'_>, found: &mut Vec<Diag
     sources(source, plugin, config, found);
     match Engine::load(config.to_json().as_bytes()) {
         Ok(engine) => {
-            found.extend(engine.warnings().iter().map(|warning| Diagnostic::of_warning(source, plugin, warning)));
+            found.extend(
+                engine
+                    .warnings()
+                    .iter()
+                    .map(|warning| Diagnostic::of_warning(source, plugin, warning)),
+            );
             let more = engine.warning_count().saturating_sub(engine.warnings().len());
             if more > 0 {
                 let message = format!("{more} more warnings are not shown");
-                found.push(Diagnostic::new(Severity::Note, source, config.span.clone(), message).at(plugin.prefix()));
+                found.push(
+                    Diagnostic::new(Severity::Note, source, config.span.clone(), message)
+                        .at(plugin.prefix()),
+                );
             }
             engine.policy_count()
         }

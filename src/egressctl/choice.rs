@@ -21,13 +21,18 @@ pub(crate) enum Unchosen<'m> {
     Several(Vec<Chosen<'m>>),
 }
 
-/// The one configuration that is meant among files, as they would be applied one after the other: a later resource takes the place
-/// of an earlier one of its kind and name.
-pub(crate) fn choose<'m>(manifests: &'m [Manifest], wanted: Option<&str>) -> Result<Chosen<'m>, Unchosen<'m>> {
+/// The one configuration that is meant among files, as they would be applied one after the other: a
+/// later resource takes the place of an earlier one of its kind and name.
+pub(crate) fn choose<'m>(
+    manifests: &'m [Manifest],
+    wanted: Option<&str>,
+) -> Result<Chosen<'m>, Unchosen<'m>> {
     let mut plugins: Vec<Chosen<'m>> = Vec::new();
     for (index, manifest) in manifests.iter().enumerate() {
         for plugin in manifest.plugins() {
-            let same = |other: &Plugin<'_>| other.kind != Kind::PluginConfig && other.title() == plugin.title();
+            let same = |other: &Plugin<'_>| {
+                other.kind != Kind::PluginConfig && other.title() == plugin.title()
+            };
             plugins.retain(|(_, other)| !same(other));
             plugins.push((index, plugin));
         }
@@ -36,7 +41,9 @@ pub(crate) fn choose<'m>(manifests: &'m [Manifest], wanted: Option<&str>) -> Res
         return Err(Unchosen::Nothing);
     }
     let fitting: Vec<Chosen<'m>> = match wanted {
-        Some(wanted) => plugins.iter().filter(|(_, plugin)| is_named(*plugin, wanted)).copied().collect(),
+        Some(wanted) => {
+            plugins.iter().filter(|(_, plugin)| is_named(*plugin, wanted)).copied().collect()
+        }
         None => plugins.clone(),
     };
     match fitting.as_slice() {
@@ -54,17 +61,31 @@ fn is_named(plugin: Plugin<'_>, name: &str) -> bool {
 }
 
 /// The configuration of a plugin, as it is written.
-pub(crate) fn configuration<'m>(source: &Source, plugin: Plugin<'m>) -> Result<&'m Node, Vec<Diagnostic>> {
+pub(crate) fn configuration<'m>(
+    source: &Source,
+    plugin: Plugin<'m>,
+) -> Result<&'m Node, Vec<Diagnostic>> {
     plugin.config.filter(|config| !matches!(config.value, Value::Null)).ok_or_else(|| {
-        let message = format!("`{}` is missing: without a configuration the filter refuses every request", plugin.prefix());
-        let span = plugin.resource.field("spec").map_or_else(|| plugin.resource.span.clone(), |(key, _)| key.span.clone());
+        let message = format!(
+            "`{}` is missing: without a configuration the filter refuses every request",
+            plugin.prefix()
+        );
+        let span = plugin
+            .resource
+            .field("spec")
+            .map_or_else(|| plugin.resource.span.clone(), |(key, _)| key.span.clone());
         vec![Diagnostic::error(source, span, message).at(plugin.prefix())]
     })
 }
 
 /// Why it does not load, in the order of the file.
-pub(crate) fn load_errors(source: &Source, plugin: Plugin<'_>, errors: &[ConfigError]) -> Vec<Diagnostic> {
-    let mut found: Vec<Diagnostic> = errors.iter().map(|error| Diagnostic::of_error(source, plugin, error)).collect();
+pub(crate) fn load_errors(
+    source: &Source,
+    plugin: Plugin<'_>,
+    errors: &[ConfigError],
+) -> Vec<Diagnostic> {
+    let mut found: Vec<Diagnostic> =
+        errors.iter().map(|error| Diagnostic::of_error(source, plugin, error)).collect();
     found.sort_by_key(|found| found.span.start);
     found
 }

@@ -29,12 +29,14 @@ use output::Plugin;
 use policy::Policy;
 use scope::{Library, Target};
 
-/// Converts policies of AgentGateway and Istio into one WasmPlugin, with a note for each field that has no counterpart.
+/// Converts policies of AgentGateway and Istio into one WasmPlugin, with a note for each field that
+/// has no counterpart.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Args {
-    /// YAML with AgentgatewayPolicy, EnterpriseAgentgatewayPolicy and AuthorizationPolicy resources, in the order they are to
-    /// apply, and with the ServiceEntry, HTTPRoute, Service and Gateway resources that they target; `-` for standard input.
+    /// YAML with AgentgatewayPolicy, EnterpriseAgentgatewayPolicy and AuthorizationPolicy
+    /// resources, in the order they are to apply, and with the ServiceEntry, HTTPRoute, Service and
+    /// Gateway resources that they target; `-` for standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
     /// What to write.
@@ -55,7 +57,8 @@ pub(crate) struct Args {
     /// The digest of the image's manifest, with or without `sha256:`.
     #[arg(long, value_name = "DIGEST", value_parser = output::digest)]
     sha256: Option<String>,
-    /// The mesh's trust domain and its aliases: what `cluster.local` stands for in an AuthorizationPolicy's principals.
+    /// The mesh's trust domain and its aliases: what `cluster.local` stands for in an
+    /// AuthorizationPolicy's principals.
     #[arg(long, value_name = "DOMAIN", value_delimiter = ',', default_value = "cluster.local")]
     trust_domain: Vec<String>,
     /// Write the result even where it is looser than the source.
@@ -127,7 +130,8 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
     match args.output {
         Output::Json => {
             let report = output::Report::new(&converted, written);
-            serde_json::to_writer_pretty(&mut terminal.out, &report).map_err(std::io::Error::from)?;
+            serde_json::to_writer_pretty(&mut terminal.out, &report)
+                .map_err(std::io::Error::from)?;
             writeln!(terminal.out)?;
         }
         Output::Yaml => {
@@ -169,10 +173,15 @@ enum Source {
 }
 
 fn source_of(document: &At<'_>) -> Option<Source> {
-    let group = document.text_at("apiVersion").and_then(|version| version.split_once('/')).map(|(group, _)| group);
+    let group = document
+        .text_at("apiVersion")
+        .and_then(|version| version.split_once('/'))
+        .map(|(group, _)| group);
     match (group, document.text_at("kind")) {
         (Some("agentgateway.dev"), Some("AgentgatewayPolicy")) => Some(Source::AgentGateway),
-        (Some("enterpriseagentgateway.solo.io"), Some("EnterpriseAgentgatewayPolicy")) => Some(Source::AgentGateway),
+        (Some("enterpriseagentgateway.solo.io"), Some("EnterpriseAgentgatewayPolicy")) => {
+            Some(Source::AgentGateway)
+        }
         (Some("security.istio.io"), Some("AuthorizationPolicy")) => Some(Source::Istio),
         _ => None,
     }
@@ -213,7 +222,10 @@ fn gather<'d>(at: At<'d>, found: &mut Vec<At<'d>>, notes: &mut Notes<'d>) {
 
 /// Whether a later policy takes the place of this one, in a cluster that they are applied to.
 fn is_replaced(document: &At<'_>, later: &[At<'_>]) -> bool {
-    let id = |at: &At<'_>| ["kind", "metadata.namespace", "metadata.name"].map(|path| at.text_at(path).map(str::to_owned));
+    let id = |at: &At<'_>| {
+        ["kind", "metadata.namespace", "metadata.name"]
+            .map(|path| at.text_at(path).map(str::to_owned))
+    };
     let named = document.text_at("metadata.name").is_some();
     named && later.iter().any(|other| id(other) == id(document))
 }
@@ -221,7 +233,8 @@ fn is_replaced(document: &At<'_>, later: &[At<'_>]) -> bool {
 fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, Failure> {
     let mut notes = Notes::default();
     let documents = documents(manifests, &mut notes);
-    let (sources, others): (Vec<_>, Vec<_>) = documents.into_iter().partition(|document| source_of(document).is_some());
+    let (sources, others): (Vec<_>, Vec<_>) =
+        documents.into_iter().partition(|document| source_of(document).is_some());
     if sources.is_empty() {
         let message = "nothing to convert: no AgentgatewayPolicy, EnterpriseAgentgatewayPolicy or AuthorizationPolicy in these files";
         return Err(Failure::Usage(message.to_owned()));
@@ -230,14 +243,19 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
     library.check(&mut notes);
     let mesh = Mesh { trust_domains: args.trust_domain.clone() };
     let mut names = Names::default();
-    let (mut policies, mut attached): (Vec<Policy>, Vec<(At<'d>, Target)>) = (Vec::new(), Vec::new());
+    let (mut policies, mut attached): (Vec<Policy>, Vec<(At<'d>, Target)>) =
+        (Vec::new(), Vec::new());
     let (mut allows, mut overlapping) = (Vec::new(), Vec::new());
     for (index, document) in sources.iter().enumerate() {
         let start = notes.len();
         let name = names.name_of(document, &mut notes);
         if is_replaced(document, sources.get(index.saturating_add(1)..).unwrap_or_default()) {
             let message = "a later resource has this kind, namespace and name, and takes its place in a cluster: left out; leave one of them out of the files";
-            notes.add(&document.at("metadata.name").unwrap_or_else(|| document.clone()), Effect::Looser, message);
+            notes.add(
+                &document.at("metadata.name").unwrap_or_else(|| document.clone()),
+                Effect::Looser,
+                message,
+            );
             notes.of_policy(None);
             continue;
         }
@@ -251,7 +269,10 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
             let read = agentgateway::convert(document, &name, &library, &mut notes);
             (read.policies, read.scope)
         };
-        if made.iter().any(|policy| !policy.shadow && policy.authorization.as_ref().is_some_and(|rule| rule.action == "Allow")) {
+        if made.iter().any(|policy| {
+            !policy.shadow
+                && policy.authorization.as_ref().is_some_and(|rule| rule.action == "Allow")
+        }) {
             allows.push((document, is_istio));
             overlapping.push((document, scope.parts.clone()));
         }
@@ -273,12 +294,21 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
     let plugin = Plugin::new(args, &sources, &attached, &mut notes);
     let resource = plugin.resource(&policies);
     output::check_engine(&policies, &sources, &mut notes);
-    Ok(Converted { resource, read: sources.len(), policies, notes: notes.into_sorted(), passed_over: library.resources })
+    Ok(Converted {
+        resource,
+        read: sources.len(),
+        policies,
+        notes: notes.into_sorted(),
+        passed_over: library.resources,
+    })
 }
 
-/// AgentGateway's Allows and Istio's are asked one after the other, and both must allow; in one list any of them would do.
+/// AgentGateway's Allows and Istio's are asked one after the other, and both must allow; in one
+/// list any of them would do.
 fn check_mixture<'d>(allows: &[(&At<'d>, bool)], notes: &mut Notes<'d>) {
-    let first_of = |istio: bool| allows.iter().find(|(_, is_istio)| *is_istio == istio).map(|(document, _)| *document);
+    let first_of = |istio: bool| {
+        allows.iter().find(|(_, is_istio)| *is_istio == istio).map(|(document, _)| *document)
+    };
     if let (Some(_), Some(istio)) = (first_of(false), first_of(true)) {
         let message = "Allows of AgentGateway's policies and of AuthorizationPolicies together: there both must allow a request, here one would be enough. Convert one kind, and leave the AuthorizationPolicies to the waypoint";
         notes.add(istio, Effect::Looser, message);

@@ -44,20 +44,36 @@ pub(crate) struct Diagnostic {
     /// The policy it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) policy: Option<String>,
-    /// The path in the document, such as `spec.pluginConfig.policies[0].name`; empty for the document as a whole.
+    /// The path in the document, such as `spec.pluginConfig.policies[0].name`; empty for the
+    /// document as a whole.
     pub(crate) path: String,
     /// In lower case, without a full stop.
     pub(crate) message: String,
 }
 
 impl Diagnostic {
-    pub(crate) fn new(severity: Severity, source: &Source, span: Range<usize>, message: String) -> Diagnostic {
+    pub(crate) fn new(
+        severity: Severity,
+        source: &Source,
+        span: Range<usize>,
+        message: String,
+    ) -> Diagnostic {
         let span = source.first_line(span);
         let (line, column) = source.line_and_column(span.start);
         // On the same line.
         let width = source.text.get(span.clone()).unwrap_or_default().chars().count();
         let end_column = column.saturating_add(width);
-        Diagnostic { severity, file: source.name.clone(), line, column, end_column, span, policy: None, path: String::new(), message }
+        Diagnostic {
+            severity,
+            file: source.name.clone(),
+            line,
+            column,
+            end_column,
+            span,
+            policy: None,
+            path: String::new(),
+            message,
+        }
     }
 
     pub(crate) fn error(source: &Source, span: Range<usize>, message: String) -> Diagnostic {
@@ -78,14 +94,22 @@ impl Diagnostic {
     pub(crate) fn of_error(source: &Source, plugin: Plugin<'_>, error: &ConfigError) -> Diagnostic {
         let span = span_of(source, plugin, &error.place, &error.spot);
         let path = join(plugin.prefix(), &error.place);
-        Diagnostic::error(source, span, error.message.clone()).at(path).of_policy(error.policy.clone())
+        Diagnostic::error(source, span, error.message.clone())
+            .at(path)
+            .of_policy(error.policy.clone())
     }
 
     /// A warning that the engine tells, at its place in the file.
-    pub(crate) fn of_warning(source: &Source, plugin: Plugin<'_>, warning: &ConfigWarning) -> Diagnostic {
+    pub(crate) fn of_warning(
+        source: &Source,
+        plugin: Plugin<'_>,
+        warning: &ConfigWarning,
+    ) -> Diagnostic {
         let span = span_of(source, plugin, &warning.place, &warning.spot);
         let path = join(plugin.prefix(), &warning.place);
-        Diagnostic::new(Severity::Warning, source, span, warning.message.clone()).at(path).of_policy(Some(warning.policy.clone()))
+        Diagnostic::new(Severity::Warning, source, span, warning.message.clone())
+            .at(path)
+            .of_policy(Some(warning.policy.clone()))
     }
 }
 
@@ -103,7 +127,9 @@ fn span_of(source: &Source, plugin: Plugin<'_>, place: &str, spot: &Spot) -> Ran
     let node = nearest(plugin, place);
     let whole = || match &node.value {
         // Of an object or a list its name, rather than the first thing in it.
-        Value::Map(_) | Value::List(_) => name_of(plugin, place).unwrap_or_else(|| node.span.clone()),
+        Value::Map(_) | Value::List(_) => {
+            name_of(plugin, place).unwrap_or_else(|| node.span.clone())
+        }
         // Of a text in a block its first line.
         Value::String(_, ScalarStyle::Literal | ScalarStyle::Folded) => {
             let start = node.byte_of(&source.text, 0);
@@ -151,7 +177,10 @@ fn field(node: &Node, name: &str) -> Option<Range<usize>> {
 
 /// The index of the character at line and column, both from 1.
 fn character_of(text: &str, line: usize, column: usize) -> usize {
-    let before = text.split('\n').take(line.saturating_sub(1)).map(|line| line.chars().count().saturating_add(1));
+    let before = text
+        .split('\n')
+        .take(line.saturating_sub(1))
+        .map(|line| line.chars().count().saturating_add(1));
     before.fold(0, usize::saturating_add).saturating_add(column.saturating_sub(1))
 }
 
@@ -160,13 +189,17 @@ fn word_end(text: &str, start: usize) -> usize {
     let rest = text.get(start..).unwrap_or_default();
     let line = rest.split('\n').next().unwrap_or_default();
     let quote = ["\\\"", "\"", "'"].into_iter().find(|quote| line.starts_with(quote));
-    let closing = quote.and_then(|quote| Some(line.get(quote.len()..)?.find(quote)?.saturating_add(quote.len().saturating_mul(2))));
-    let word = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.'))).unwrap_or(rest.len());
+    let closing = quote.and_then(|quote| {
+        Some(line.get(quote.len()..)?.find(quote)?.saturating_add(quote.len().saturating_mul(2)))
+    });
+    let word =
+        rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.'))).unwrap_or(rest.len());
     let first = rest.chars().next().map_or(0, char::len_utf8);
     start.saturating_add(closing.unwrap_or(word).max(first))
 }
 
-/// For people: the message, the line and a caret. The colours are left out where the output is no terminal.
+/// For people: the message, the line and a caret. The colours are left out where the output is no
+/// terminal.
 pub(crate) fn render(source: &Source, diagnostic: &Diagnostic) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
@@ -179,7 +212,8 @@ pub(crate) fn render(source: &Source, diagnostic: &Diagnostic) -> String {
     };
     // Of a long file, only the one line is looked at.
     let (number, start, line) = source.line(diagnostic.span.start);
-    let span = diagnostic.span.start.saturating_sub(start)..diagnostic.span.end.saturating_sub(start);
+    let span =
+        diagnostic.span.start.saturating_sub(start)..diagnostic.span.end.saturating_sub(start);
     let (part, span) = cut(line, &span).unwrap_or((Cow::Borrowed(line), span));
     let column = part.get(..span.start).unwrap_or_default().chars().count().saturating_add(1);
     let mark = AnnotationKind::Primary.span(span);
@@ -191,11 +225,16 @@ pub(crate) fn render(source: &Source, diagnostic: &Diagnostic) -> String {
     let shown = Renderer::styled().decor_style(DecorStyle::Ascii).render(&[report]);
     // The renderer counts the columns of what it was given.
     let place = |column: usize| format!("{}:{number}:{column}", diagnostic.file);
-    if column == diagnostic.column { shown } else { shown.replacen(&place(column), &place(diagnostic.column), 1) }
+    if column == diagnostic.column {
+        shown
+    } else {
+        shown.replacen(&place(column), &place(diagnostic.column), 1)
+    }
 }
 
-/// The longest line that is shown whole to the renderer, and how much of a longer one is shown around what it is about: the
-/// renderer reads all of a line for each of its errors, and all of a JSON file may be one line.
+/// The longest line that is shown whole to the renderer, and how much of a longer one is shown
+/// around what it is about: the renderer reads all of a line for each of its errors, and all of a
+/// JSON file may be one line.
 const LONG_LINE: usize = 500;
 const AROUND: usize = 60;
 
@@ -204,11 +243,14 @@ fn cut(line: &str, span: &Range<usize>) -> Option<(Cow<'static, str>, Range<usiz
     if line.len() <= LONG_LINE {
         return None;
     }
-    let back = |at: usize| (0..=at.min(line.len())).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+    let back = |at: usize| {
+        (0..=at.min(line.len())).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0)
+    };
     let from = back(span.start.saturating_sub(AROUND));
     let end = back(span.end.min(span.start.saturating_add(AROUND)).max(span.start));
     let to = back(end.saturating_add(AROUND));
-    let (before, after) = (if from > 0 { "..." } else { "" }, if to < line.len() { "..." } else { "" });
+    let (before, after) =
+        (if from > 0 { "..." } else { "" }, if to < line.len() { "..." } else { "" });
     let part = format!("{before}{}{after}", line.get(from..to).unwrap_or_default());
     let moved = |at: usize| at.saturating_sub(from).saturating_add(before.len());
     Some((Cow::Owned(part), moved(span.start)..moved(end)))
@@ -217,8 +259,12 @@ fn cut(line: &str, span: &Range<usize>) -> Option<(Cow<'static, str>, Range<usiz
 /// The most that is shown of what was found; JSON has all of it.
 const MAX_SHOWN: usize = 1_000;
 
-/// Writes what was found, for people: each with its line and a caret. Of very much, how much more there is.
-pub(crate) fn write_all<'d>(out: &mut impl Write, found: impl IntoIterator<Item = (&'d Source, &'d Diagnostic)>) -> io::Result<()> {
+/// Writes what was found, for people: each with its line and a caret. Of very much, how much more
+/// there is.
+pub(crate) fn write_all<'d>(
+    out: &mut impl Write,
+    found: impl IntoIterator<Item = (&'d Source, &'d Diagnostic)>,
+) -> io::Result<()> {
     let mut found = found.into_iter();
     for (source, diagnostic) in found.by_ref().take(MAX_SHOWN) {
         writeln!(out, "{}\n", render(source, diagnostic))?;
@@ -238,7 +284,8 @@ pub(crate) fn plain(source: &Source, diagnostic: &Diagnostic) -> String {
 mod tests {
     use super::*;
 
-    /// A short line is as the renderer has it; of a long one, the part around the place, which keeps its column.
+    /// A short line is as the renderer has it; of a long one, the part around the place, which
+    /// keeps its column.
     #[test]
     fn of_a_long_line_the_part_around_the_place_is_shown() {
         let shown = |text: &str| {
@@ -247,12 +294,20 @@ mod tests {
             let found = Diagnostic::error(&source, at..at + 4, "wrong".to_owned()).at("b[1]");
             anstream::adapter::strip_str(&render(&source, &found)).to_string()
         };
-        assert_eq!(shown("ab HERE"), "error: wrong\n --> a.json:1:4\n  |\n1 | ab HERE\n  |    ^^^^\n  |\n  = at: b[1]");
+        assert_eq!(
+            shown("ab HERE"),
+            "error: wrong\n --> a.json:1:4\n  |\n1 | ab HERE\n  |    ^^^^\n  |\n  = at: b[1]"
+        );
         let long = "ä".repeat(400);
         let lines = shown(&format!("\n{long}HERE{long}"));
         let around = "ä".repeat(30);
         let marks = " ".repeat(33) + "^^^^";
-        assert_eq!(lines, format!("error: wrong\n --> a.json:2:401\n  |\n2 | ...{around}HERE{around}...\n  | {marks}\n  |\n  = at: b[1]"));
+        assert_eq!(
+            lines,
+            format!(
+                "error: wrong\n --> a.json:2:401\n  |\n2 | ...{around}HERE{around}...\n  | {marks}\n  |\n  = at: b[1]"
+            )
+        );
     }
 
     #[test]

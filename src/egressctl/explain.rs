@@ -16,13 +16,14 @@ use crate::source::Source;
 use crate::terminal::{BAD, Format, GOOD, Terminal, painted};
 use crate::{Exit, Failure};
 
-/// Explains the decision about one request: each policy in scope with the value of each part of its expressions, the verdict,
-/// and the headers before and after.
+/// Explains the decision about one request: each policy in scope with the value of each part of its
+/// expressions, the verdict, and the headers before and after.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The policies: YAML or JSON, pluginConfig alone, WasmPlugin or TrafficExtension; `-` for standard input. Of several files,
-    /// a later resource replaces an earlier one of its kind and name, as `kubectl apply` would.
+    /// The policies: YAML or JSON, pluginConfig alone, WasmPlugin or TrafficExtension; `-` for
+    /// standard input. Of several files, a later resource replaces an earlier one of its kind and
+    /// name, as `kubectl apply` would.
     #[arg(short, long = "file", required = true, value_name = "FILE")]
     files: Vec<String>,
     /// Which plugin of the files, by its name: where there are several.
@@ -111,16 +112,28 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
     let as_expected = args.expect.is_none_or(|expected| expected == found);
     match args.output {
         Format::Json => {
-            let report = Report { plugin: plugin.title(), request: &request, explanation: &explanation, expected: args.expect };
-            serde_json::to_writer_pretty(&mut terminal.out, &report).map_err(std::io::Error::from)?;
+            let report = Report {
+                plugin: plugin.title(),
+                request: &request,
+                explanation: &explanation,
+                expected: args.expect,
+            };
+            serde_json::to_writer_pretty(&mut terminal.out, &report)
+                .map_err(std::io::Error::from)?;
             writeln!(terminal.out)?;
         }
         Format::Text => {
             text::write(&mut terminal.out, &request, explainer.config(), &explanation)?;
             match args.expect {
-                Some(_) if as_expected => writeln!(terminal.out, "\n{}", painted(GOOD, "as expected"))?,
-                Some(Expected::Allow) => writeln!(terminal.out, "\n{}", painted(BAD, "expected it to be allowed"))?,
-                Some(Expected::Deny) => writeln!(terminal.out, "\n{}", painted(BAD, "expected it to be denied"))?,
+                Some(_) if as_expected => {
+                    writeln!(terminal.out, "\n{}", painted(GOOD, "as expected"))?
+                }
+                Some(Expected::Allow) => {
+                    writeln!(terminal.out, "\n{}", painted(BAD, "expected it to be allowed"))?
+                }
+                Some(Expected::Deny) => {
+                    writeln!(terminal.out, "\n{}", painted(BAD, "expected it to be denied"))?
+                }
                 None => {}
             }
         }
@@ -130,7 +143,8 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
 
 fn load(source: &Source, plugin: Plugin<'_>) -> Result<Explainer, Vec<Diagnostic>> {
     let config = choice::configuration(source, plugin)?;
-    Explainer::load(config.to_json().as_bytes()).map_err(|errors| choice::load_errors(source, plugin, &errors))
+    Explainer::load(config.to_json().as_bytes())
+        .map_err(|errors| choice::load_errors(source, plugin, &errors))
 }
 
 /// The one plugin that is asked for.
@@ -150,20 +164,35 @@ fn choose<'m>(manifests: &'m [Manifest], args: &Args) -> Result<(&'m Source, Plu
             Some(source) => return Ok((source, plugin)),
             None => String::new(),
         },
-        Err(Unchosen::Nothing) => "nothing to explain: no pluginConfig, WasmPlugin or TrafficExtension in the files".to_owned(),
-        Err(Unchosen::NoSuch(all)) => format!("there is no plugin `{}` among these:{}", wanted.unwrap_or_default(), list(&all)),
+        Err(Unchosen::Nothing) => {
+            "nothing to explain: no pluginConfig, WasmPlugin or TrafficExtension in the files"
+                .to_owned()
+        }
+        Err(Unchosen::NoSuch(all)) => format!(
+            "there is no plugin `{}` among these:{}",
+            wanted.unwrap_or_default(),
+            list(&all)
+        ),
         Err(Unchosen::Several(several)) => match wanted {
             None => format!("several plugins: say which with `--plugin NAME`{}", list(&several)),
-            Some(name) => format!("several plugins are `{name}`: give one of the files{}", list(&several)),
+            Some(name) => {
+                format!("several plugins are `{name}`: give one of the files{}", list(&several))
+            }
         },
     };
     Err(Failure::Usage(message))
 }
 
-fn tell_errors(args: &Args, source: &Source, errors: &[Diagnostic], terminal: &mut Terminal) -> Result<Exit, Failure> {
+fn tell_errors(
+    args: &Args,
+    source: &Source,
+    errors: &[Diagnostic],
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
     match args.output {
         Format::Json => {
-            serde_json::to_writer_pretty(&mut terminal.out, &Errors { diagnostics: errors }).map_err(std::io::Error::from)?;
+            serde_json::to_writer_pretty(&mut terminal.out, &Errors { diagnostics: errors })
+                .map_err(std::io::Error::from)?;
             writeln!(terminal.out)?;
         }
         Format::Text => {

@@ -1,7 +1,9 @@
-//! `egressctl`: checks, tests, explains and converts egress policies with the engine that runs in the waypoint.
+//! `egressctl`: checks, tests, explains and converts egress policies with the engine that runs in
+//! the waypoint.
 //!
-//! Each subcommand is a module with its `Args` and a `run`. Exit codes: 0 when all is well, 1 when something was found (an
-//! error in a policy, a failed case), 2 when the command itself could not be done (usage, an unreadable file).
+//! Each subcommand is a module with its `Args` and a `run`. Exit codes: 0 when all is well, 1 when
+//! something was found (an error in a policy, a failed case), 2 when the command itself could not
+//! be done (usage, an unreadable file).
 
 mod check;
 mod choice;
@@ -23,7 +25,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use terminal::{Color, Terminal};
 
-/// Checks, tests and explains egress policies before they ship, with the engine that runs in the waypoint.
+/// Checks, tests and explains egress policies before they ship, with the engine that runs in the
+/// waypoint.
 #[derive(Debug, Parser)]
 #[command(name = "egressctl", version, disable_help_subcommand = true)]
 struct Cli {

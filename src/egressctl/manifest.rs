@@ -1,4 +1,5 @@
-//! Where the filter's configurations are in a file: alone, or in `WasmPlugin` and `TrafficExtension` resources.
+//! Where the filter's configurations are in a file: alone, or in `WasmPlugin` and
+//! `TrafficExtension` resources.
 
 use std::fmt;
 
@@ -14,7 +15,8 @@ pub(crate) enum Kind {
     PluginConfig,
     /// `WasmPlugin` (extensions.istio.io/v1alpha1): `spec.pluginConfig`.
     WasmPlugin,
-    /// `TrafficExtension` (extensions.istio.io/v1alpha1, Istio 1.30 and later): `spec.wasm.pluginConfig`.
+    /// `TrafficExtension` (extensions.istio.io/v1alpha1, Istio 1.30 and later):
+    /// `spec.wasm.pluginConfig`.
     TrafficExtension,
 }
 
@@ -41,7 +43,12 @@ pub(crate) struct Plugin<'d> {
 impl<'d> Plugin<'d> {
     /// Its kind and name, such as `WasmPlugin egress-direct/egress-filter`.
     pub(crate) fn title(&self) -> String {
-        let of = |name: &str| self.resource.at("metadata").and_then(|metadata| metadata.get(name)).and_then(Node::as_str);
+        let of = |name: &str| {
+            self.resource
+                .at("metadata")
+                .and_then(|metadata| metadata.get(name))
+                .and_then(Node::as_str)
+        };
         match (of("namespace"), of("name")) {
             (Some(namespace), Some(name)) => format!("{} {namespace}/{name}", self.kind),
             (None, Some(name)) => format!("{} {name}", self.kind),
@@ -80,17 +87,32 @@ pub(crate) fn plugins(documents: &[Node]) -> Vec<Plugin<'_>> {
 
 fn of_document(document: &Node) -> Vec<Plugin<'_>> {
     if document.get("apiVersion").is_none() && document.get("kind").is_none() {
-        return vec![Plugin { kind: Kind::PluginConfig, resource: document, config: Some(document) }];
+        return vec![Plugin {
+            kind: Kind::PluginConfig,
+            resource: document,
+            config: Some(document),
+        }];
     }
-    let is_istio = || document.get("apiVersion").and_then(Node::as_str).is_some_and(|version| version.starts_with("extensions.istio.io/"));
+    let is_istio = || {
+        document
+            .get("apiVersion")
+            .and_then(Node::as_str)
+            .is_some_and(|version| version.starts_with("extensions.istio.io/"))
+    };
     let of = |kind, path| vec![Plugin { kind, resource: document, config: document.at(path) }];
     match document.get("kind").and_then(Node::as_str) {
         Some("WasmPlugin") if is_istio() => of(Kind::WasmPlugin, "spec.pluginConfig"),
         // The other form is a script.
-        Some("TrafficExtension") if is_istio() && document.at("spec.lua").is_none() => of(Kind::TrafficExtension, "spec.wasm.pluginConfig"),
-        Some(kind) if kind.ends_with("List") => {
-            document.get("items").and_then(Node::items).unwrap_or_default().iter().flat_map(of_document).collect()
+        Some("TrafficExtension") if is_istio() && document.at("spec.lua").is_none() => {
+            of(Kind::TrafficExtension, "spec.wasm.pluginConfig")
         }
+        Some(kind) if kind.ends_with("List") => document
+            .get("items")
+            .and_then(Node::items)
+            .unwrap_or_default()
+            .iter()
+            .flat_map(of_document)
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -112,16 +134,21 @@ impl Manifest {
         Ok(match yaml::parse(&source.text) {
             Ok(documents) => Ok(Manifest { source, documents }),
             Err(error) => {
-                let diagnostic =
-                    Diagnostic::error(&source, error.at..error.at.saturating_add(1), format!("not valid YAML: {}", error.message));
+                let diagnostic = Diagnostic::error(
+                    &source,
+                    error.at..error.at.saturating_add(1),
+                    format!("not valid YAML: {}", error.message),
+                );
                 Err((source, diagnostic))
             }
         })
     }
 
-    /// Reads a file that must be whole for the command to be done: what is wrong with it is the failure.
+    /// Reads a file that must be whole for the command to be done: what is wrong with it is the
+    /// failure.
     pub(crate) fn read_whole(name: &str) -> Result<Manifest, Failure> {
-        Manifest::read(name)?.map_err(|(source, diagnostic)| Failure::Usage(diagnostic::plain(&source, &diagnostic)))
+        Manifest::read(name)?
+            .map_err(|(source, diagnostic)| Failure::Usage(diagnostic::plain(&source, &diagnostic)))
     }
 
     /// The configurations in it.

@@ -44,12 +44,19 @@ pub(crate) fn port(authority: &str) -> u16 {
 
 /// Whether this is a `token` (RFC 9110 section 5.6.2), as methods and the names of headers are.
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// A method, as HTTP has them.
 pub(crate) fn method(text: &str) -> Result<(), String> {
-    if is_token(text) { Ok(()) } else { Err(format!("`{}` is no method: no request has it", text.escape_debug())) }
+    if is_token(text) {
+        Ok(())
+    } else {
+        Err(format!("`{}` is no method: no request has it", text.escape_debug()))
+    }
 }
 
 /// An authority that Envoy does not refuse itself; an empty one it passes on.
@@ -58,13 +65,19 @@ pub(crate) fn authority(text: &str) -> Result<(), String> {
     if text.bytes().all(legal) {
         return Ok(());
     }
-    Err(format!("`{}` is no host: Envoy refuses the request before the filter sees it", text.escape_debug()))
+    Err(format!(
+        "`{}` is no host: Envoy refuses the request before the filter sees it",
+        text.escape_debug()
+    ))
 }
 
 /// A path that Envoy does not refuse itself.
 pub(crate) fn path(text: &str) -> Result<(), String> {
     if !text.starts_with('/') && text != "*" {
-        return Err(format!("`{}` is no path: it begins with `/` (only that of `OPTIONS *` does not)", text.escape_debug()));
+        return Err(format!(
+            "`{}` is no path: it begins with `/` (only that of `OPTIONS *` does not)",
+            text.escape_debug()
+        ));
     }
     if text.chars().any(|c| c.is_control() || c == ' ') {
         return Err(format!(
@@ -80,14 +93,20 @@ pub(crate) fn header_name(name: &str) -> Result<(), String> {
     if is_token(name) {
         return Ok(());
     }
-    Err(format!("`{}` is no header's name: letters, digits and `!#$%&'*+-.^_`|~`", name.escape_debug()))
+    Err(format!(
+        "`{}` is no header's name: letters, digits and `!#$%&'*+-.^_`|~`",
+        name.escape_debug()
+    ))
 }
 
 /// The value of a header as it comes: without the blanks around it.
 pub(crate) fn header_value(value: &str) -> Result<&str, String> {
     let value = value.trim_matches([' ', '\t']);
     if value.chars().any(|c| c.is_control() && c != '\t') {
-        return Err(format!("`{}` is no header's value: it has no line ends and no other control characters", value.escape_debug()));
+        return Err(format!(
+            "`{}` is no header's value: it has no line ends and no other control characters",
+            value.escape_debug()
+        ));
     }
     Ok(value)
 }
@@ -102,7 +121,8 @@ pub(crate) fn trust_domain(identity: &IdentityConfig) -> &str {
     }
 }
 
-/// What the proxy would be told of a caller (`namespace/serviceAccount`, a SPIFFE ID, `-` or `none`); nothing for what is none.
+/// What the proxy would be told of a caller (`namespace/serviceAccount`, a SPIFFE ID, `-` or
+/// `none`); nothing for what is none.
 pub(crate) fn principal(caller: &str, trust_domain: &str) -> Option<String> {
     if caller == "none" {
         return Some(String::new());
@@ -119,12 +139,16 @@ pub(crate) fn principal(caller: &str, trust_domain: &str) -> Option<String> {
 /// An address with its port, as Envoy tells them; without one, with this.
 pub(crate) fn with_port(address: &str, port: &str) -> Result<String, String> {
     use std::net::{IpAddr, SocketAddr};
-    let bare = address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
+    let bare =
+        address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
     match (address.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
         (Ok(_), _) => Ok(address.to_owned()),
         (_, Ok(IpAddr::V4(_))) => Ok(format!("{bare}:{port}")),
         (_, Ok(IpAddr::V6(_))) => Ok(format!("[{bare}]:{port}")),
-        _ => Err(format!("`{}` is no address: an IP address, with or without a port", address.escape_debug())),
+        _ => Err(format!(
+            "`{}` is no address: an IP address, with or without a port",
+            address.escape_debug()
+        )),
     }
 }
 
@@ -171,8 +195,11 @@ mod tests {
             trust_domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
             ..IdentityConfig::default()
         };
-        for (believed, expected) in [(&[][..], "cluster.local"), (&["prod", "test"], "prod"), (&["prod", "cluster.local"], "cluster.local")]
-        {
+        for (believed, expected) in [
+            (&[][..], "cluster.local"),
+            (&["prod", "test"], "prod"),
+            (&["prod", "cluster.local"], "cluster.local"),
+        ] {
             assert_eq!(trust_domain(&domains(believed)), expected);
         }
         for (caller, expected) in [
@@ -193,13 +220,19 @@ mod tests {
 
     #[test]
     fn addresses_have_ports() {
-        for (address, expected) in
-            [("10.0.0.7", "10.0.0.7:80"), ("10.0.0.7:5", "10.0.0.7:5"), ("::1", "[::1]:80"), ("[::1]", "[::1]:80"), ("[::1]:5", "[::1]:5")]
-        {
+        for (address, expected) in [
+            ("10.0.0.7", "10.0.0.7:80"),
+            ("10.0.0.7:5", "10.0.0.7:5"),
+            ("::1", "[::1]:80"),
+            ("[::1]", "[::1]:80"),
+            ("[::1]:5", "[::1]:5"),
+        ] {
             assert_eq!(with_port(address, "80").as_deref(), Ok(expected), "{address}");
         }
         assert!(with_port("pod-7", "80").is_err() && with_port("10.0.0.7:x", "80").is_err());
-        for (authority, expected) in [("a", 80), ("a:8080", 8080), ("[::1]", 80), ("[::1]:81", 81), ("a:x", 80)] {
+        for (authority, expected) in
+            [("a", 80), ("a:8080", 8080), ("[::1]", 80), ("[::1]:81", 81), ("a:x", 80)]
+        {
             assert_eq!(port(authority), expected, "{authority}");
         }
     }

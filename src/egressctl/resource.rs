@@ -1,5 +1,5 @@
-//! What is known of the resources that a configuration comes in: the fields of their `spec`, and the words that may stand there
-//! (istio.io/api extensions/v1alpha1, Istio 1.30).
+//! What is known of the resources that a configuration comes in: the fields of their `spec`, and
+//! the words that may stand there (istio.io/api extensions/v1alpha1, Istio 1.30).
 
 use crate::manifest::Kind;
 
@@ -47,12 +47,26 @@ pub(crate) fn spec(kind: Kind) -> &'static [Known] {
 }
 
 /// The fields of a `TrafficExtension`'s `spec.wasm`.
-pub(crate) const WASM: &[Known] =
-    &[URL, SHA256, IMAGE_PULL_POLICY, IMAGE_PULL_SECRET, VERIFICATION_KEY, CONFIGURATION, PLUGIN_NAME, FAIL_STRATEGY, VM_CONFIG, TYPE];
+pub(crate) const WASM: &[Known] = &[
+    URL,
+    SHA256,
+    IMAGE_PULL_POLICY,
+    IMAGE_PULL_SECRET,
+    VERIFICATION_KEY,
+    CONFIGURATION,
+    PLUGIN_NAME,
+    FAIL_STRATEGY,
+    VM_CONFIG,
+    TYPE,
+];
 
 const WASM_PLUGIN: &[Known] = &[
     SELECTOR,
-    known("targetRef", Of::Object(TARGET), "What the plugin is attached to; superseded by `targetRefs`."),
+    known(
+        "targetRef",
+        Of::Object(TARGET),
+        "What the plugin is attached to; superseded by `targetRefs`.",
+    ),
     TARGET_REFS,
     URL,
     SHA256,
@@ -79,23 +93,42 @@ const TRAFFIC_EXTENSION: &[Known] = &[
     known("lua", Of::Opaque, "A Lua script, in the place of `wasm`."),
 ];
 
-const SELECTOR: Known = known("selector", Of::Opaque, "Ignored by a waypoint: with it, the plugin is attached nowhere.");
+const SELECTOR: Known = known(
+    "selector",
+    Of::Opaque,
+    "Ignored by a waypoint: with it, the plugin is attached nowhere.",
+);
 
 /// The field with what the plugin is attached to.
-pub(crate) const TARGET_REFS: Known =
-    known("targetRefs", Of::List(TARGET), "What the plugin is attached to, at most 16: for all egress, the waypoint's Gateway.");
+pub(crate) const TARGET_REFS: Known = known(
+    "targetRefs",
+    Of::List(TARGET),
+    "What the plugin is attached to, at most 16: for all egress, the waypoint's Gateway.",
+);
 
 /// The fields of an entry of `targetRefs`.
 pub(crate) const TARGET: &[Known] = &[
-    known("group", Of::Text, "The API group of the kind: `gateway.networking.k8s.io` for a Gateway."),
+    known(
+        "group",
+        Of::Text,
+        "The API group of the kind: `gateway.networking.k8s.io` for a Gateway.",
+    ),
     required("kind", Of::Text, "`Gateway`, `GatewayClass`, `Service` or `ServiceEntry`."),
     required("name", Of::Text, "The name of the Gateway, in the plugin's namespace."),
     known("namespace", Of::Text, "Not used: the plugin's own namespace."),
 ];
 
-const URL: Known = required("url", Of::Text, "The image, such as `oci://registry.example.com/platform/egress-filter:0.1.0`.");
+const URL: Known = required(
+    "url",
+    Of::Text,
+    "The image, such as `oci://registry.example.com/platform/egress-filter:0.1.0`.",
+);
 
-const SHA256: Known = known("sha256", Of::Digest, "The digest of the image's manifest (of an `http(s)://` url, of the file).");
+const SHA256: Known = known(
+    "sha256",
+    Of::Digest,
+    "The digest of the image's manifest (of an `http(s)://` url, of the file).",
+);
 
 const IMAGE_PULL_POLICY: Known = known(
     "imagePullPolicy",
@@ -107,39 +140,58 @@ const IMAGE_PULL_POLICY: Known = known(
     "When the image is pulled.",
 );
 
-const IMAGE_PULL_SECRET: Known =
-    known("imagePullSecret", Of::Text, "The Secret with the registry's credentials, in the plugin's namespace.");
+const IMAGE_PULL_SECRET: Known = known(
+    "imagePullSecret",
+    Of::Text,
+    "The Secret with the registry's credentials, in the plugin's namespace.",
+);
 
 const VERIFICATION_KEY: Known = known("verificationKey", Of::Text, "Not implemented by Istio.");
 
-const CONFIGURATION: Known = known("pluginConfig", Of::Configuration, "The policies, and what else the filter is told.");
+const CONFIGURATION: Known =
+    known("pluginConfig", Of::Configuration, "The policies, and what else the filter is told.");
 
-const PLUGIN_NAME: Known = known("pluginName", Of::Text, "The plugin's name in Envoy's configuration and statistics.");
+const PLUGIN_NAME: Known =
+    known("pluginName", Of::Text, "The plugin's name in Envoy's configuration and statistics.");
 
-const PHASE: &str = "Where in the filter chain the plugin runs. AUTHZ: before Istio's own AuthorizationPolicy.";
+const PHASE: &str =
+    "Where in the filter chain the plugin runs. AUTHZ: before Istio's own AuthorizationPolicy.";
 
-const WASM_PLUGIN_PHASES: &[(&str, &str)] = &[("UNSPECIFIED_PHASE", UNSPECIFIED), ("AUTHN", AUTHN), ("AUTHZ", AUTHZ), ("STATS", STATS)];
+const WASM_PLUGIN_PHASES: &[(&str, &str)] =
+    &[("UNSPECIFIED_PHASE", UNSPECIFIED), ("AUTHN", AUTHN), ("AUTHZ", AUTHZ), ("STATS", STATS)];
 
-const TRAFFIC_EXTENSION_PHASES: &[(&str, &str)] = &[("UNSPECIFIED", UNSPECIFIED), ("AUTHN", AUTHN), ("AUTHZ", AUTHZ), ("STATS", STATS)];
+const TRAFFIC_EXTENSION_PHASES: &[(&str, &str)] =
+    &[("UNSPECIFIED", UNSPECIFIED), ("AUTHN", AUTHN), ("AUTHZ", AUTHZ), ("STATS", STATS)];
 
 const UNSPECIFIED: &str = "Near the end of the chain, after Istio's AuthorizationPolicy.";
 const AUTHN: &str = "Before Istio's authentication.";
 const AUTHZ: &str = "Before Istio's AuthorizationPolicy.";
 const STATS: &str = "After Istio's AuthorizationPolicy, before its statistics.";
 
-const PRIORITY: Known = known("priority", Of::Integer, "The order of plugins in one phase, highest first; 0 where it is left out.");
+const PRIORITY: Known = known(
+    "priority",
+    Of::Integer,
+    "The order of plugins in one phase, highest first; 0 where it is left out.",
+);
 
 const FAIL_STRATEGY: Known = known(
     "failStrategy",
     Of::Words(&[
-        ("FAIL_CLOSE", "The default: where the filter fails, its worker answers 503 until the configuration changes."),
-        ("FAIL_OPEN", "Where the filter fails or cannot be fetched, every request goes on unchecked."),
+        (
+            "FAIL_CLOSE",
+            "The default: where the filter fails, its worker answers 503 until the configuration changes.",
+        ),
+        (
+            "FAIL_OPEN",
+            "Where the filter fails or cannot be fetched, every request goes on unchecked.",
+        ),
         ("FAIL_RELOAD", "Where the filter fails, it is started anew. Istio 1.27 and later."),
     ]),
     "What comes of requests where the filter fails.",
 );
 
-const VM_CONFIG: Known = known("vmConfig", Of::Opaque, "Environment variables. The filter reads none.");
+const VM_CONFIG: Known =
+    known("vmConfig", Of::Opaque, "Environment variables. The filter reads none.");
 
 const MATCH: Known = known(
     "match",
@@ -154,7 +206,11 @@ const MATCH: Known = known(
             ]),
             "Which direction of traffic.",
         ),
-        known("ports", Of::Opaque, "Which ports. On a waypoint no port matches: the plugin is never attached."),
+        known(
+            "ports",
+            Of::Opaque,
+            "Which ports. On a waypoint no port matches: the plugin is never attached.",
+        ),
     ]),
     "Which traffic passes the filter; all where it is left out.",
 );

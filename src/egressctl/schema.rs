@@ -1,4 +1,5 @@
-//! `egressctl schema`: JSON Schema for editors, made of the tables that the reader itself holds a configuration to.
+//! `egressctl schema`: JSON Schema for editors, made of the tables that the reader itself holds a
+//! configuration to.
 
 mod json;
 mod resource;
@@ -13,7 +14,8 @@ use crate::terminal::Terminal;
 use crate::{Exit, Failure, manifest};
 use json::Json;
 
-/// Prints a JSON Schema (draft 2020-12), for an editor to complete, explain and check what is written.
+/// Prints a JSON Schema (draft 2020-12), for an editor to complete, explain and check what is
+/// written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example, with the YAML language server (VS Code, Neovim, Helix and others):
@@ -62,7 +64,10 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
 /// The schema of `pluginConfig`.
 fn of_configuration() -> Json {
     let mut schema = Json::object();
-    schema.add("$schema", DRAFT).add("title", "pluginConfig of the egress filter").add("description", ABOUT);
+    schema
+        .add("$schema", DRAFT)
+        .add("title", "pluginConfig of the egress filter")
+        .add("description", ABOUT);
     schema.and(configuration())
 }
 
@@ -80,7 +85,8 @@ fn object(fields: &[Field], conditions: &[Condition]) -> Json {
     }
     let mut schema = Json::object();
     schema.add("type", "object").add("properties", properties);
-    schema.add_list("required", fields.iter().filter(|field| field.required).map(|field| field.name));
+    schema
+        .add_list("required", fields.iter().filter(|field| field.required).map(|field| field.name));
     schema.add("additionalProperties", false);
     conditions.iter().fold(schema, |schema, condition| schema.and(condition_of(*condition)))
 }
@@ -107,27 +113,46 @@ fn list(bounds: Bounds, entries: &Kind) -> Json {
 fn words(words: &[(&'static str, &'static str)]) -> Json {
     let mut choices = Vec::with_capacity(words.len());
     for &(word, about) in words {
-        choices.push(Json::object().and_field("const", word).and_field("title", word).and_field("description", about));
+        choices.push(
+            Json::object()
+                .and_field("const", word)
+                .and_field("title", word)
+                .and_field("description", about),
+        );
         if word == OFF {
             let about = "`Off` without quotes, as YAML 1.1 and so kubectl reads it.";
-            choices.push(Json::object().and_field("const", false).and_field("title", word).and_field("description", about));
+            choices.push(
+                Json::object()
+                    .and_field("const", false)
+                    .and_field("title", word)
+                    .and_field("description", about),
+            );
         }
     }
     Json::object().and_field("oneOf", Json::List(choices))
 }
 
 fn condition_of(condition: Condition) -> Json {
-    let named = |name: &'static str, schema: Json| Json::object().and_field("properties", Json::object().and_field(name, schema));
+    let named = |name: &'static str, schema: Json| {
+        Json::object().and_field("properties", Json::object().and_field(name, schema))
+    };
     let requires = |name: &'static str| Json::object().and_list("required", [name]);
     match condition {
-        Condition::Needs(field, other) => Json::object().and_field("dependentRequired", Json::object().and_list(field, [other])),
+        Condition::Needs(field, other) => {
+            Json::object().and_field("dependentRequired", Json::object().and_list(field, [other]))
+        }
         Condition::Several(object, list, field) => {
-            let several = named(list, Json::object().and_field("minItems", 2_usize)).and_list("required", [list]);
-            Json::object().and_field("if", named(object, several).and_list("required", [object])).and_field("then", requires(field))
+            let several = named(list, Json::object().and_field("minItems", 2_usize))
+                .and_list("required", [list]);
+            Json::object()
+                .and_field("if", named(object, several).and_list("required", [object]))
+                .and_field("then", requires(field))
         }
         Condition::NotEmptyUnless(object, other) => {
             let full = named(object, Json::object().and_field("minProperties", 1_usize));
-            Json::object().and_field("if", Json::object().and_field("not", requires(other))).and_field("then", full)
+            Json::object()
+                .and_field("if", Json::object().and_field("not", requires(other)))
+                .and_field("then", full)
         }
     }
 }

@@ -15,7 +15,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// A text with a name. Lines end with a line feed alone in what is kept, so that places are the same for every editor's files.
+    /// A text with a name. Lines end with a line feed alone in what is kept, so that places are the
+    /// same for every editor's files.
     pub(crate) fn new(name: String, text: &str) -> Source {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
         let after = text.match_indices('\n').map(|(at, _)| at.saturating_add(1));
@@ -27,7 +28,8 @@ impl Source {
     pub(crate) fn read(name: &str) -> Result<Source, Failure> {
         let bytes = if name == "-" { terminal::read_stdin() } else { std::fs::read(name) };
         let name = if name == "-" { "<stdin>" } else { name }.to_owned();
-        let not_utf8 = |_| Failure::Usage(format!("`{name}` is not UTF-8: a configuration is text"));
+        let not_utf8 =
+            |_| Failure::Usage(format!("`{name}` is not UTF-8: a configuration is text"));
         match bytes.map(String::from_utf8) {
             Ok(text) => text.map(|text| Source::new(name.clone(), &text)).map_err(not_utf8),
             Err(error) => Err(Failure::Read { name, error }),
@@ -51,7 +53,8 @@ impl Source {
     /// The line that a byte is on: its number from 1, the byte at which it begins, and its text.
     pub(crate) fn line(&self, at: usize) -> (usize, usize, &str) {
         let (index, start) = self.line_of(at.min(self.text.len()));
-        let text = self.text.get(start..).and_then(|rest| rest.split('\n').next()).unwrap_or_default();
+        let text =
+            self.text.get(start..).and_then(|rest| rest.split('\n').next()).unwrap_or_default();
         (index.saturating_add(1), start, text)
     }
 
@@ -71,7 +74,9 @@ mod tests {
     #[test]
     fn lines_and_columns_count_characters_from_one() {
         let source = Source::new("a".to_owned(), "äb\nc");
-        for (at, expected) in [(0, (1, 1)), (2, (1, 2)), (3, (1, 3)), (4, (2, 1)), (5, (2, 2)), (99, (2, 2))] {
+        for (at, expected) in
+            [(0, (1, 1)), (2, (1, 2)), (3, (1, 3)), (4, (2, 1)), (5, (2, 2)), (99, (2, 2))]
+        {
             assert_eq!(source.line_and_column(at), expected, "byte {at}");
         }
     }

@@ -42,15 +42,19 @@ pub(crate) const STRONG: Style = Style::new().bold();
 /// Dim, for what matters less.
 pub(crate) const FAINT: Style = Style::new().dimmed();
 
-/// Standard output. Whoever reads it may go, as `head` does, and what the command has found stays what it is: the rest is written
-/// to nobody.
+/// Standard output. Whoever reads it may go, as `head` does, and what the command has found stays
+/// what it is: the rest is written to nobody.
 pub(crate) struct Output {
     stream: AutoStream<io::Stdout>,
     is_closed: bool,
 }
 
 impl Output {
-    fn unless_closed<T>(&mut self, write: impl FnOnce(&mut AutoStream<io::Stdout>) -> io::Result<T>, done: T) -> io::Result<T> {
+    fn unless_closed<T>(
+        &mut self,
+        write: impl FnOnce(&mut AutoStream<io::Stdout>) -> io::Result<T>,
+        done: T,
+    ) -> io::Result<T> {
         if self.is_closed {
             return Ok(done);
         }
@@ -99,7 +103,8 @@ impl Terminal {
         Terminal { out: Safe::new(out), err: Safe::new(AutoStream::new(io::stderr(), choice)) }
     }
 
-    /// Writes what programs read to standard output, where it is to come out as it is; not so on a terminal.
+    /// Writes what programs read to standard output, where it is to come out as it is; not so on a
+    /// terminal.
     pub(crate) fn write_data(&mut self, data: &str) -> io::Result<()> {
         if io::stdout().is_terminal() {
             return self.out.write_all(data.as_bytes());

@@ -112,7 +112,8 @@ pub(crate) struct Args {
     /// Exit with 1 where a policy is not exercised, or with --removals not missed.
     #[arg(long, conflicts_with = "filter")]
     require_coverage: bool,
-    /// Run the cases without each policy too, one at a time, and list the policies that no case would miss.
+    /// Run the cases without each policy too, one at a time, and list the policies that no case
+    /// would miss.
     #[arg(long, conflicts_with = "filter")]
     removals: bool,
     /// Show failures and the summary only.
@@ -141,7 +142,9 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
         return Ok(Exit::Success);
     }
     if args.files.iter().chain(&args.policies).filter(|name| *name == "-").count() > 1 {
-        return Err(Failure::Usage("`-` is given twice: standard input can be read once".to_owned()));
+        return Err(Failure::Usage(
+            "`-` is given twice: standard input can be read once".to_owned(),
+        ));
     }
     let (mut files, mut wrong) = (Vec::new(), Vec::new());
     for name in &args.files {
@@ -151,32 +154,47 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
         }
     }
     if !wrong.is_empty() {
-        let wrong: Vec<_> = wrong.iter().flat_map(|(source, found)| found.iter().map(move |found| (source, found))).collect();
+        let wrong: Vec<_> = wrong
+            .iter()
+            .flat_map(|(source, found)| found.iter().map(move |found| (source, found)))
+            .collect();
         return cannot_run(args, &wrong, terminal);
     }
     let (configurations, misnamed) = Configurations::load(&mut files, &args.policies)?;
     if !misnamed.is_empty() {
-        let wrong: Vec<_> = misnamed.iter().filter_map(|(file, found)| Some((&files.get(*file)?.source, found))).collect();
+        let wrong: Vec<_> = misnamed
+            .iter()
+            .filter_map(|(file, found)| Some((&files.get(*file)?.source, found)))
+            .collect();
         return cannot_run(args, &wrong, terminal);
     }
     let mut results = run::run(&files, &configurations, &args.filter);
     if results.cases.is_empty() && results.not_run.is_empty() {
-        return Err(Failure::Usage(format!("no case has `{}` in its name", args.filter.join("` or `"))));
+        return Err(Failure::Usage(format!(
+            "no case has `{}` in its name",
+            args.filter.join("` or `")
+        )));
     }
     if args.removals {
         removals::note(&configurations, &mut results);
     }
     match args.output {
         Format::Json => {
-            serde_json::to_writer_pretty(&mut terminal.out, &json::report(args, &configurations, &results))
-                .map_err(std::io::Error::from)?;
+            serde_json::to_writer_pretty(
+                &mut terminal.out,
+                &json::report(args, &configurations, &results),
+            )
+            .map_err(std::io::Error::from)?;
             writeln!(terminal.out)?;
         }
         Format::Text => text::write(args, &configurations, &results, terminal)?,
     }
     if let Some(name) = &args.junit {
-        let cannot = |error: &dyn std::fmt::Display| Failure::Usage(format!("cannot write `{name}`: {error}"));
-        let report = junit::report(args, &files, &configurations, &results).map_err(|error| cannot(&error))?;
+        let cannot = |error: &dyn std::fmt::Display| {
+            Failure::Usage(format!("cannot write `{name}`: {error}"))
+        };
+        let report = junit::report(args, &files, &configurations, &results)
+            .map_err(|error| cannot(&error))?;
         std::fs::write(name, report).map_err(|error| cannot(&error))?;
     }
     Ok(if is_well(args, &results) { Exit::Success } else { Exit::Findings })
@@ -184,23 +202,37 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
 
 /// Whether nothing is to be told to whoever waits for the exit code.
 fn is_well(args: &Args, results: &Results<'_>) -> bool {
-    let exercised = || results.coverage.iter().flat_map(|coverage| &coverage.policies).all(coverage::Seen::is_covered);
-    results.failed().next().is_none() && results.not_run.is_empty() && (!args.require_coverage || exercised())
+    let exercised = || {
+        results
+            .coverage
+            .iter()
+            .flat_map(|coverage| &coverage.policies)
+            .all(coverage::Seen::is_covered)
+    };
+    results.failed().next().is_none()
+        && results.not_run.is_empty()
+        && (!args.require_coverage || exercised())
 }
 
 /// Tells what is wrong with files of cases, so that none is run.
-fn cannot_run(args: &Args, wrong: &[(&Source, &Diagnostic)], terminal: &mut Terminal) -> Result<Exit, Failure> {
+fn cannot_run(
+    args: &Args,
+    wrong: &[(&Source, &Diagnostic)],
+    terminal: &mut Terminal,
+) -> Result<Exit, Failure> {
     match args.output {
         Format::Json => {
             let diagnostics: Vec<&Diagnostic> = wrong.iter().map(|(_, found)| *found).collect();
             let report = serde_json::json!({"ok": false, "diagnostics": diagnostics});
-            serde_json::to_writer_pretty(&mut terminal.out, &report).map_err(std::io::Error::from)?;
+            serde_json::to_writer_pretty(&mut terminal.out, &report)
+                .map_err(std::io::Error::from)?;
             writeln!(terminal.out)?;
         }
         Format::Text => {
             write_all(&mut terminal.err, wrong.iter().copied())?;
         }
     }
-    let errors = if wrong.len() == 1 { "1 error".to_owned() } else { format!("{} errors", wrong.len()) };
+    let errors =
+        if wrong.len() == 1 { "1 error".to_owned() } else { format!("{} errors", wrong.len()) };
     Err(Failure::Usage(format!("{errors} in the files of cases: nothing was run")))
 }

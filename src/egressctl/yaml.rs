@@ -1,7 +1,8 @@
 //! YAML with the place of every value, read as Kubernetes reads it.
 //!
-//! `kubectl` and Helm turn YAML into JSON by the rules of YAML 1.1 (sigs.k8s.io/yaml, over go-yaml 2): `Off` and `no` without
-//! quotes are booleans. What a policy is checked with must be what the cluster would get, so the same is done here.
+//! `kubectl` and Helm turn YAML into JSON by the rules of YAML 1.1 (sigs.k8s.io/yaml, over go-yaml
+//! 2): `Off` and `no` without quotes are booleans. What a policy is checked with must be what the
+//! cluster would get, so the same is done here.
 
 mod merge;
 mod scalar;
@@ -60,7 +61,13 @@ pub(crate) struct SyntaxError {
 pub(crate) fn parse(text: &str) -> Result<Vec<Node>, SyntaxError> {
     let mut bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
     bytes.push(text.len());
-    let mut reader = Reader { text, events: Parser::new_from_str(text), bytes, anchors: HashMap::new(), nodes: 0 };
+    let mut reader = Reader {
+        text,
+        events: Parser::new_from_str(text),
+        bytes,
+        anchors: HashMap::new(),
+        nodes: 0,
+    };
     let mut documents = Vec::new();
     loop {
         let (event, _) = reader.next()?;
@@ -99,7 +106,10 @@ impl<'t> Reader<'t> {
     fn next(&mut self) -> Result<Spanned<'t>, SyntaxError> {
         match self.events.next() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(SyntaxError { at: self.byte(error.marker().index()), message: error.info().to_owned() }),
+            Some(Err(error)) => Err(SyntaxError {
+                at: self.byte(error.marker().index()),
+                message: error.info().to_owned(),
+            }),
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
@@ -124,9 +134,12 @@ impl<'t> Reader<'t> {
         }
         let deeper = depth.saturating_add(1);
         let (value, anchor, end) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                (scalar(text, style, tag.as_deref()).map_err(|message| SyntaxError { at: tag_at, message })?, anchor, range.end)
-            }
+            Event::Scalar(text, style, anchor, tag) => (
+                scalar(text, style, tag.as_deref())
+                    .map_err(|message| SyntaxError { at: tag_at, message })?,
+                anchor,
+                range.end,
+            ),
             Event::SequenceStart(anchor, _) => {
                 let mut items = Vec::new();
                 let end = loop {
@@ -144,7 +157,9 @@ impl<'t> Reader<'t> {
                 (Value::Map(fields), anchor, self.end_of(&range, last, end))
             }
             Event::Alias(anchor) => {
-                let Some(found) = self.anchors.get(&anchor).cloned() else { return wrong("an alias of what is yet to come".to_owned()) };
+                let Some(found) = self.anchors.get(&anchor).cloned() else {
+                    return wrong("an alias of what is yet to come".to_owned());
+                };
                 self.nodes = self.nodes.saturating_add(found.count());
                 if self.nodes > MAX_NODES {
                     return wrong("aliases make too much of this file".to_owned());
@@ -176,13 +191,16 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Where a scalar ends: one in quotes with its closing quote, since the parser goes on to a comment behind it.
+    /// Where a scalar ends: one in quotes with its closing quote, since the parser goes on to a
+    /// comment behind it.
     fn closed(&self, value: &Value, range: Range<usize>) -> usize {
         let end = range.end;
         match value {
-            Value::String(value, style @ (ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted)) => {
-                text::byte_of(self.text, range, value, *style, usize::MAX).map_or(end, |quote| quote.saturating_add(1))
-            }
+            Value::String(
+                value,
+                style @ (ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted),
+            ) => text::byte_of(self.text, range, value, *style, usize::MAX)
+                .map_or(end, |quote| quote.saturating_add(1)),
             _ => end,
         }
     }
@@ -190,16 +208,20 @@ impl<'t> Reader<'t> {
     /// What comes behind the tag and the anchor that a range may begin with.
     fn behind_properties(&self, range: Range<usize>) -> usize {
         let mut start = range.start;
-        while let Some(rest) = self.text.get(start..range.end).filter(|rest| rest.starts_with(['!', '&'])) {
+        while let Some(rest) =
+            self.text.get(start..range.end).filter(|rest| rest.starts_with(['!', '&']))
+        {
             let property = rest.find(|c: char| c.is_whitespace()).unwrap_or(rest.len());
-            let blank = rest.get(property..).map_or(0, |rest| rest.len().saturating_sub(rest.trim_start().len()));
+            let blank = rest
+                .get(property..)
+                .map_or(0, |rest| rest.len().saturating_sub(rest.trim_start().len()));
             start = start.saturating_add(property).saturating_add(blank);
         }
         start
     }
 
-    /// Where a list or an object ends that begins and whose last entry ends there: with its bracket or its last entry, since the
-    /// parser goes on to what comes next.
+    /// Where a list or an object ends that begins and whose last entry ends there: with its bracket
+    /// or its last entry, since the parser goes on to what comes next.
     fn end_of(&self, start: &Range<usize>, last: Option<usize>, end: usize) -> usize {
         // Without brackets what begins it is nothing, and what follows may be one.
         let bracket = match self.text.get(start.clone()) {
@@ -318,7 +340,8 @@ impl Node {
         self.field(name).map(|(_, value)| value)
     }
 
-    /// What is at a path such as `policies[2].traffic.authorization`; this very node for the empty path.
+    /// What is at a path such as `policies[2].traffic.authorization`; this very node for the empty
+    /// path.
     pub(crate) fn at(&self, path: &str) -> Option<&Node> {
         let mut node = self;
         for step in path.split(['.', '[']).filter(|step| !step.is_empty()) {
@@ -330,10 +353,14 @@ impl Node {
         Some(node)
     }
 
-    /// The byte in the source of a character of this text; the start of the node where that cannot be told.
+    /// The byte in the source of a character of this text; the start of the node where that cannot
+    /// be told.
     pub(crate) fn byte_of(&self, source: &str, character: usize) -> usize {
         match &self.value {
-            Value::String(value, style) => text::byte_of(source, self.span.clone(), value, *style, character).unwrap_or(self.span.start),
+            Value::String(value, style) => {
+                text::byte_of(source, self.span.clone(), value, *style, character)
+                    .unwrap_or(self.span.start)
+            }
             _ => self.span.start,
         }
     }
@@ -347,7 +374,9 @@ impl Node {
     fn count(&self) -> usize {
         let below: usize = match &self.value {
             Value::List(items) => items.iter().map(Node::count).fold(0, usize::saturating_add),
-            Value::Map(fields) => fields.iter().map(|(_, value)| value.count()).fold(0, usize::saturating_add),
+            Value::Map(fields) => {
+                fields.iter().map(|(_, value)| value.count()).fold(0, usize::saturating_add)
+            }
             _ => 0,
         };
         below.saturating_add(1)

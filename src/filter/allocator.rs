@@ -1,8 +1,9 @@
-//! The allocator of the module: a request makes a dozen small allocations and frees them again, and the general allocator of
-//! a wasm libc takes longer for each than a rule does to evaluate.
+//! The allocator of the module: a request makes a dozen small allocations and frees them again, and
+//! the general allocator of a wasm libc takes longer for each than a rule does to evaluate.
 //!
-//! What is freed is kept in a list of its size, and given out again from there. Memory that one size has had is not another's,
-//! so that the whole is bounded by the sum of what each size has needed at a time. Large blocks are the general allocator's.
+//! What is freed is kept in a list of its size, and given out again from there. Memory that one
+//! size has had is not another's, so that the whole is bounded by the sum of what each size has
+//! needed at a time. Large blocks are the general allocator's.
 
 #![allow(unsafe_code, reason = "an allocator deals in raw memory")]
 
@@ -15,7 +16,9 @@ use super::host::{self, Level};
 use crate::audit::load::OUT_OF_MEMORY;
 
 #[global_allocator]
-static ALLOCATOR: Lists = Lists { state: UnsafeCell::new(State { free: [null_mut(); CLASSES], chunk: null_mut(), left: 0 }) };
+static ALLOCATOR: Lists = Lists {
+    state: UnsafeCell::new(State { free: [null_mut(); CLASSES], chunk: null_mut(), left: 0 }),
+};
 
 /// Sizes are rounded up to this many bytes; it is also how blocks are aligned.
 const GRAIN: usize = 16;
@@ -43,8 +46,8 @@ impl Drop for Loading {
     }
 }
 
-/// Tells, once, that memory ran out while a configuration was being loaded. The lines are static: none
-/// is left to make them in.
+/// Tells, once, that memory ran out while a configuration was being loaded. The lines are static:
+/// none is left to make them in.
 #[cold]
 #[inline(never)]
 fn ran_out() {
@@ -87,7 +90,8 @@ impl State {
     unsafe fn make(&mut self, size: usize) -> *mut u8 {
         if self.left < size {
             let Ok(layout) = Layout::from_size_align(CHUNK, GRAIN) else { return null_mut() };
-            // SAFETY: the size is not zero. The rest of the old chunk is less than a block, and is left.
+            // SAFETY: the size is not zero. The rest of the old chunk is less than a block, and is
+            // left.
             let chunk = unsafe { System.alloc(layout) };
             if chunk.is_null() {
                 return null_mut();
@@ -124,8 +128,8 @@ impl Lists {
     }
 }
 
-// SAFETY: a block is given out once until it is freed; blocks of a list are large enough and aligned for every layout of it; a
-// layout's list is the same when it is freed.
+// SAFETY: a block is given out once until it is freed; blocks of a list are large enough and
+// aligned for every layout of it; a layout's list is the same when it is freed.
 unsafe impl GlobalAlloc for Lists {
     #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -166,7 +170,8 @@ unsafe impl GlobalAlloc for Lists {
                 moved
             }
             _ => {
-                // SAFETY: both blocks are valid for the smaller of the two sizes, and are not the same.
+                // SAFETY: both blocks are valid for the smaller of the two sizes, and are not the
+                // same.
                 unsafe {
                     let moved = self.alloc(wanted);
                     if !moved.is_null() {

@@ -21,9 +21,14 @@ fn path(property: Property) -> &'static [u8] {
         Property::FilterChainName => b"xds\0filter_chain_name",
         Property::ClusterName => b"xds\0cluster_name",
         Property::Protocol => b"request\0protocol",
-        // `source.address` is what `x-forwarded-for` says, with the settings that Istio gives a waypoint.
-        Property::SourceAddress => b"filter_state\0envoy.filters.listener.original_dst.remote_ip\0ip",
-        Property::SourcePort => b"filter_state\0envoy.filters.listener.original_dst.remote_ip\0port",
+        // `source.address` is what `x-forwarded-for` says, with the settings that Istio gives a
+        // waypoint.
+        Property::SourceAddress => {
+            b"filter_state\0envoy.filters.listener.original_dst.remote_ip\0ip"
+        }
+        Property::SourcePort => {
+            b"filter_state\0envoy.filters.listener.original_dst.remote_ip\0port"
+        }
         Property::TlsVersion => b"connection\0tls_version",
         Property::LocalPrincipal => b"filter_state\0io.istio.local_principal",
         Property::LocalCertificate => b"connection\0uri_san_local_certificate",

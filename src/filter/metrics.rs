@@ -1,5 +1,5 @@
-//! Counters: counted here, and told to the host by the timer, so that no request pays for it. Each is made known to the host
-//! when it is first told: ten thousand policies have forty thousand.
+//! Counters: counted here, and told to the host by the timer, so that no request pays for it. Each
+//! is made known to the host when it is first told: ten thousand policies have forty thousand.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -33,7 +33,9 @@ impl Metrics {
     /// Counters that have counted nothing yet.
     pub(super) fn of_this_plugin() -> Self {
         let plugin = host::property(b"plugin_name").unwrap_or_else(|error| {
-            log::warn!("egress filter: the policies' counters will lack the plugin's name: {error}");
+            log::warn!(
+                "egress filter: the policies' counters will lack the plugin's name: {error}"
+            );
             None
         });
         let plugin = String::from_utf8_lossy(&plugin.unwrap_or_default()).into_owned();
@@ -44,7 +46,11 @@ impl Metrics {
     pub(super) fn count(&self, count: Count) {
         let group = count.policy.map_or(0, |index| index.saturating_add(1));
         let place = group.saturating_mul(Counter::ALL.len()).saturating_add(count.counter as usize);
-        let (Ok(mut counters), Ok(mut waiting)) = (self.counters.try_borrow_mut(), self.waiting.try_borrow_mut()) else { return };
+        let (Ok(mut counters), Ok(mut waiting)) =
+            (self.counters.try_borrow_mut(), self.waiting.try_borrow_mut())
+        else {
+            return;
+        };
         if counters.len() <= place {
             counters.resize(place.saturating_add(1), One::default());
         }
@@ -58,7 +64,11 @@ impl Metrics {
 
     /// Tells the host. A counter that it does not take is logged, and told again with the next.
     pub(super) fn tell(&self, engine: &Engine) {
-        let (Ok(mut counters), Ok(mut waiting)) = (self.counters.try_borrow_mut(), self.waiting.try_borrow_mut()) else { return };
+        let (Ok(mut counters), Ok(mut waiting)) =
+            (self.counters.try_borrow_mut(), self.waiting.try_borrow_mut())
+        else {
+            return;
+        };
         waiting.retain(|place| {
             let Some(one) = counters.get_mut(*place) else { return false };
             match tell(engine, &self.plugin, *place, one) {
@@ -88,9 +98,13 @@ fn tell(engine: &Engine, plugin: &str, place: usize, one: &mut One) -> Result<()
         Some(id) => id,
         None => {
             let kinds = Counter::ALL.len();
-            let policy =
-                place.checked_div(kinds).and_then(|group| Some(PolicyOf { policy: engine.policy_name(group.checked_sub(1)?)?, plugin }));
-            let Some(counter) = place.checked_rem(kinds).and_then(|kind| Counter::ALL.get(kind)) else { return Ok(()) };
+            let policy = place.checked_div(kinds).and_then(|group| {
+                Some(PolicyOf { policy: engine.policy_name(group.checked_sub(1)?)?, plugin })
+            });
+            let Some(counter) = place.checked_rem(kinds).and_then(|kind| Counter::ALL.get(kind))
+            else {
+                return Ok(());
+            };
             *one.id.insert(host::define_counter(&counter.name(policy))?)
         }
     };

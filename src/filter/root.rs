@@ -48,8 +48,9 @@ const MAX_WARNINGS: usize = 20;
 /// The most errors that are logged.
 const MAX_ERRORS: usize = 100;
 
-/// Shared by every VM of the process, this one's name behind it: that a configuration of this plugin has been loaded. A
-/// configuration is tried in a VM of its own first, so nothing in that VM's memory could tell.
+/// Shared by every VM of the process, this one's name behind it: that a configuration of this
+/// plugin has been loaded. A configuration is tried in a VM of its own first, so nothing in that
+/// VM's memory could tell.
 const LOADED_KEY: &[u8] = b"egress_filter.loaded.";
 
 fn loaded_key() -> Vec<u8> {
@@ -83,7 +84,12 @@ impl RootContext for Root {
             }
             Err(Unread::TooLong(error)) => Err(vec![error]),
             Err(Unread::Failed(error)) => {
-                let unread = ConfigError { policy: None, place: String::new(), spot: Spot::Whole, message: error.to_string() };
+                let unread = ConfigError {
+                    policy: None,
+                    place: String::new(),
+                    spot: Spot::Whole,
+                    message: error.to_string(),
+                };
                 log::info!("{}", load_record(Err(&[unread])));
                 log::error!("egress filter: configuration refused: {error}");
                 return false;
@@ -96,9 +102,15 @@ impl RootContext for Root {
                     log::warn!("egress filter: configuration warning: {warning}");
                 }
                 if engine.warning_count() > MAX_WARNINGS {
-                    log::warn!("egress filter: configuration warnings: {}, of which {MAX_WARNINGS} are shown", engine.warning_count());
+                    log::warn!(
+                        "egress filter: configuration warnings: {}, of which {MAX_WARNINGS} are shown",
+                        engine.warning_count()
+                    );
                 }
-                log::info!("egress filter: configuration loaded, policies: {}", engine.policy_count());
+                log::info!(
+                    "egress filter: configuration loaded, policies: {}",
+                    engine.policy_count()
+                );
                 if let Err(error) = host::set_shared_data(&loaded_key(), b"1") {
                     log::warn!("egress filter: {error}");
                 }
@@ -114,16 +126,27 @@ impl RootContext for Root {
                     log::error!("egress filter: configuration error: {error}");
                 }
                 if errors.len() > MAX_ERRORS {
-                    log::error!("egress filter: configuration errors: {}, of which {MAX_ERRORS} are shown", errors.len());
+                    log::error!(
+                        "egress filter: configuration errors: {}, of which {MAX_ERRORS} are shown",
+                        errors.len()
+                    );
                 }
                 let earlier = matches!(host::shared_data(&loaded_key()), Ok(Some(_)));
                 let (metric, consequence) = if earlier {
                     ("egress_config_refused_update", "the last good configuration stays in force")
                 } else {
-                    ("egress_config_refused_first_load", "every request is refused until a good one comes")
+                    (
+                        "egress_config_refused_first_load",
+                        "every request is refused until a good one comes",
+                    )
                 };
-                log::error!("egress filter: configuration refused, errors: {}; {consequence}", errors.len());
-                if let Err(error) = host::define_counter(metric).and_then(|id| host::increment(id, 1)) {
+                log::error!(
+                    "egress filter: configuration refused, errors: {}; {consequence}",
+                    errors.len()
+                );
+                if let Err(error) =
+                    host::define_counter(metric).and_then(|id| host::increment(id, 1))
+                {
                     log::warn!("egress filter: cannot count: {error}");
                 }
                 false
@@ -133,7 +156,9 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.tell();
-        if !self.warned && self.loaded.as_deref().is_some_and(|loaded| loaded.engine.believes_blindly()) {
+        if !self.warned
+            && self.loaded.as_deref().is_some_and(|loaded| loaded.engine.believes_blindly())
+        {
             self.warned = true;
             log::warn!(
                 "egress filter: callers of any trust domain are believed: `identity.trustDomains` is left out, and the proxy does not \

@@ -123,7 +123,12 @@ impl Stream {
 }
 
 /// Drops what must not be among trailers.
-fn filter_trailers(engine: &Engine, (map, direction): (Map, Direction), applied: &[u32], count: usize) -> Result<(), HostError> {
+fn filter_trailers(
+    engine: &Engine,
+    (map, direction): (Map, Direction),
+    applied: &[u32],
+    count: usize,
+) -> Result<(), HostError> {
     if !mends::is_on(Mend::Trailers) {
         return Ok(());
     }
@@ -149,7 +154,12 @@ fn apply(map: Map, changes: &[Change<'_>]) -> Result<(), HostError> {
 }
 
 /// Refuses a request because something failed that must not.
-fn refuse(loaded: &Loaded, detail: &'static str, error: Option<HostError>, facts: &Facts<'_>) -> Action {
+fn refuse(
+    loaded: &Loaded,
+    detail: &'static str,
+    error: Option<HostError>,
+    facts: &Facts<'_>,
+) -> Action {
     match error {
         Some(error) => log::error!("egress filter: request refused: {detail}: {error}"),
         None => log::error!("egress filter: request refused: {detail}"),
@@ -184,7 +194,8 @@ fn conclude(loaded: &Loaded, outcome: &Outcome<'_>, facts: &Facts<'_>) -> Action
     end(outcome)
 }
 
-/// Makes the decision visible to Envoy's access log: `%FILTER_STATE(wasm.egress_caller:PLAIN)%` and its like.
+/// Makes the decision visible to Envoy's access log: `%FILTER_STATE(wasm.egress_caller:PLAIN)%` and
+/// its like.
 fn publish(engine: &Engine, outcome: &Outcome<'_>, facts: &Facts<'_>) -> Result<(), HostError> {
     if let Some(caller) = engine.caller(facts).spiffe_id() {
         host::set_filter_state("egress_caller", caller.as_bytes())?;

@@ -28,7 +28,11 @@ struct Id {
 impl Caller {
     fn new(presented: &[u8], believed: impl FnOnce(&SpiffeId<'_>) -> bool) -> Caller {
         let parsed = parse(presented);
-        Caller { presented: presented.into(), believed: parsed.as_ref().is_some_and(believed), id: parsed.map(|id| Id::new(&id)) }
+        Caller {
+            presented: presented.into(),
+            believed: parsed.as_ref().is_some_and(believed),
+            id: parsed.map(|id| Id::new(&id)),
+        }
     }
 
     fn known(&self) -> Option<&Id> {
@@ -88,7 +92,9 @@ impl Id {
         Id {
             uri: uri.into(),
             trust_domain: place(id.trust_domain()),
-            workload: id.workload().map(|workload| [place(workload.namespace), place(workload.service_account)]),
+            workload: id
+                .workload()
+                .map(|workload| [place(workload.namespace), place(workload.service_account)]),
         }
     }
 }
@@ -101,8 +107,8 @@ fn parse(presented: &[u8]) -> Option<SpiffeId<'_>> {
 #[derive(Debug)]
 pub(crate) struct Callers {
     config: IdentityConfig,
-    /// The trust domain of the proxy itself, which counts where the configuration names none. It is the same for every
-    /// request, so that it is asked for until it is known, and never again.
+    /// The trust domain of the proxy itself, which counts where the configuration names none. It is
+    /// the same for every request, so that it is asked for until it is known, and never again.
     own_trust_domain: OnceLock<Box<str>>,
     /// Each caller has one slot, which the next caller with the same hash takes over.
     slots: Mutex<Vec<Option<Arc<Caller>>>>,
@@ -115,22 +121,29 @@ const SLOTS: usize = 256;
 
 impl Callers {
     pub(crate) fn new(config: IdentityConfig) -> Self {
-        Callers { config, own_trust_domain: OnceLock::new(), slots: Mutex::new(Vec::new()), believed_blindly: AtomicBool::new(false) }
+        Callers {
+            config,
+            own_trust_domain: OnceLock::new(),
+            slots: Mutex::new(Vec::new()),
+            believed_blindly: AtomicBool::new(false),
+        }
     }
 
-    /// Whether a caller of any trust domain has been believed, because neither the configuration nor the proxy says which one
-    /// is to be.
+    /// Whether a caller of any trust domain has been believed, because neither the configuration
+    /// nor the proxy says which one is to be.
     pub(crate) fn believe_blindly(&self) -> bool {
         self.believed_blindly.load(Ordering::Relaxed)
     }
 
-    /// Whether a caller of this trust domain is believed: one that the configuration names, else the proxy's own.
+    /// Whether a caller of this trust domain is believed: one that the configuration names, else
+    /// the proxy's own.
     fn believes(&self, trust_domain: &str, facts: &Facts<'_>) -> bool {
         if !self.config.trust_domains.is_empty() {
             return self.config.trust_domains.iter().any(|believed| believed == trust_domain);
         }
         if self.own_trust_domain.get().is_none() {
-            let own = [Property::LocalPrincipal, Property::LocalCertificate].map(|property| facts.property(property));
+            let own = [Property::LocalPrincipal, Property::LocalCertificate]
+                .map(|property| facts.property(property));
             if let Some(own) = own.into_iter().find(|value| says_something(value)).and_then(parse) {
                 let _ = self.own_trust_domain.set(own.trust_domain().into());
             }
@@ -144,21 +157,22 @@ impl Callers {
         }
     }
 
-    /// The caller of a request. The first source that says anything decides: where it says something wrong, no later source
-    /// is asked.
+    /// The caller of a request. The first source that says anything decides: where it says
+    /// something wrong, no later source is asked.
     pub(crate) fn of(&self, facts: &Facts<'_>) -> Arc<Caller> {
         let said = self.config.sources.iter().map(|source| match source {
             IdentitySource::FilterState => facts.property(Property::PeerPrincipal),
             IdentitySource::PeerCertificate => facts.property(Property::PeerCertificate),
-            IdentitySource::ForwardedClientCert => {
-                forwarded_uri(facts.headers.values(b"x-forwarded-client-cert").last().unwrap_or_default())
-            }
+            IdentitySource::ForwardedClientCert => forwarded_uri(
+                facts.headers.values(b"x-forwarded-client-cert").last().unwrap_or_default(),
+            ),
         });
         self.find(said.into_iter().find(|value| says_something(value)).unwrap_or_default(), facts)
     }
 
     fn find(&self, presented: &[u8], facts: &Facts<'_>) -> Arc<Caller> {
-        let make = || Arc::new(Caller::new(presented, |id| self.believes(id.trust_domain(), facts)));
+        let make =
+            || Arc::new(Caller::new(presented, |id| self.believes(id.trust_domain(), facts)));
         // Longer is no SPIFFE ID, and is not worth the room.
         if presented.len() > super::MAX_ID {
             return make();
@@ -185,10 +199,14 @@ fn says_something(value: &[u8]) -> bool {
     !matches!(value, b"" | b"-")
 }
 
-/// The URI of the nearest client in an `x-forwarded-client-cert` value (Envoy's documentation of the header): that of the
-/// last element, which the proxy in front of us wrote. Several URIs in it, like several SANs, are no identity.
+/// The URI of the nearest client in an `x-forwarded-client-cert` value (Envoy's documentation of
+/// the header): that of the last element, which the proxy in front of us wrote. Several URIs in it,
+/// like several SANs, are no identity.
 fn forwarded_uri(value: &[u8]) -> &[u8] {
-    let Some(element) = split_unquoted(value, b',').and_then(|elements| elements.last().copied()) else { return UNREADABLE };
+    let Some(element) = split_unquoted(value, b',').and_then(|elements| elements.last().copied())
+    else {
+        return UNREADABLE;
+    };
     let Some(pairs) = split_unquoted(element, b';') else { return UNREADABLE };
     let mut uris = pairs.into_iter().filter_map(|pair| {
         let (key, uri) = pair.split_at_checked(4)?;
@@ -247,8 +265,14 @@ mod tests {
     }
 
     fn caller(config: &IdentityConfig, presented: Presented) -> Arc<Caller> {
-        let source = Given { peer_principal: presented.filter_state, peer_certificate: presented.peer_certificate, ..Given::default() };
-        let headers = [(&b"x-forwarded-client-cert"[..], presented.forwarded_client_cert)].into_iter().collect();
+        let source = Given {
+            peer_principal: presented.filter_state,
+            peer_certificate: presented.peer_certificate,
+            ..Given::default()
+        };
+        let headers = [(&b"x-forwarded-client-cert"[..], presented.forwarded_client_cert)]
+            .into_iter()
+            .collect();
         Callers::new(config.clone()).of(&Facts::new(headers, &source))
     }
 
@@ -260,25 +284,39 @@ mod tests {
     fn sources_are_tried_in_order() {
         let both = Presented { filter_state: A, peer_certificate: B, forwarded_client_cert: b"" };
         assert_eq!(id(&IdentityConfig::default(), both), Some(A.to_vec()));
-        assert_eq!(id(&config(&[IdentitySource::PeerCertificate, IdentitySource::FilterState]), both), Some(B.to_vec()));
+        assert_eq!(
+            id(&config(&[IdentitySource::PeerCertificate, IdentitySource::FilterState]), both),
+            Some(B.to_vec())
+        );
         for nothing in [&b""[..], b"-"] {
-            assert_eq!(id(&IdentityConfig::default(), Presented { filter_state: nothing, ..both }), Some(B.to_vec()), "{nothing:?}");
+            assert_eq!(
+                id(&IdentityConfig::default(), Presented { filter_state: nothing, ..both }),
+                Some(B.to_vec()),
+                "{nothing:?}"
+            );
         }
     }
 
     #[test]
     fn a_source_that_speaks_wrongly_is_not_mended_by_the_next() {
         for wrong in [&b"spiffe://a/ns/x/sa/y,spiffe://a/ns/z/sa/y"[..], b"garbage", b"\xff\xfe"] {
-            let presented = Presented { filter_state: wrong, peer_certificate: B, forwarded_client_cert: b"" };
+            let presented =
+                Presented { filter_state: wrong, peer_certificate: B, forwarded_client_cert: b"" };
             assert_eq!(id(&IdentityConfig::default(), presented), None, "{wrong:?}");
         }
     }
 
     #[test]
     fn the_forwarded_header_is_believed_only_where_it_is_listed() {
-        let presented = Presented { forwarded_client_cert: b"By=x;URI=spiffe://cluster.local/ns/team-a/sa/team-a", ..Presented::default() };
+        let presented = Presented {
+            forwarded_client_cert: b"By=x;URI=spiffe://cluster.local/ns/team-a/sa/team-a",
+            ..Presented::default()
+        };
         assert_eq!(id(&IdentityConfig::default(), presented), None);
-        assert_eq!(id(&config(&[IdentitySource::ForwardedClientCert]), presented), Some(A.to_vec()));
+        assert_eq!(
+            id(&config(&[IdentitySource::ForwardedClientCert]), presented),
+            Some(A.to_vec())
+        );
     }
 
     #[test]
@@ -304,11 +342,23 @@ mod tests {
 
     #[test]
     fn another_trust_domain_has_no_identity_but_a_name_in_the_audit() {
-        let config = IdentityConfig { trust_domains: vec!["cluster.local".to_owned()], ..IdentityConfig::default() };
-        let other = Presented { filter_state: b"spiffe://other/ns/team-a/sa/team-a", ..Presented::default() };
+        let config = IdentityConfig {
+            trust_domains: vec!["cluster.local".to_owned()],
+            ..IdentityConfig::default()
+        };
+        let other = Presented {
+            filter_state: b"spiffe://other/ns/team-a/sa/team-a",
+            ..Presented::default()
+        };
         let other = caller(&config, other);
-        assert_eq!((other.spiffe_id(), other.namespace(), other.rejected()), (None, None, Some("spiffe://other/ns/team-a/sa/team-a")));
-        assert_eq!(id(&config, Presented { filter_state: A, ..Presented::default() }), Some(A.to_vec()));
+        assert_eq!(
+            (other.spiffe_id(), other.namespace(), other.rejected()),
+            (None, None, Some("spiffe://other/ns/team-a/sa/team-a"))
+        );
+        assert_eq!(
+            id(&config, Presented { filter_state: A, ..Presented::default() }),
+            Some(A.to_vec())
+        );
     }
 
     #[test]
@@ -319,8 +369,14 @@ mod tests {
         };
         let other: &[u8] = b"spiffe://other/ns/team-a/sa/team-a";
         for known in [
-            Given { local_principal: b"spiffe://cluster.local/ns/egress/sa/waypoint", ..Given::default() },
-            Given { local_certificate: b"spiffe://cluster.local/ns/egress/sa/waypoint", ..Given::default() },
+            Given {
+                local_principal: b"spiffe://cluster.local/ns/egress/sa/waypoint",
+                ..Given::default()
+            },
+            Given {
+                local_certificate: b"spiffe://cluster.local/ns/egress/sa/waypoint",
+                ..Given::default()
+            },
         ] {
             let callers = Callers::new(IdentityConfig::default());
             assert_eq!(own(&Given { peer_principal: other, ..known }, &callers), None);
@@ -353,8 +409,16 @@ mod tests {
             for number in 0..2000 {
                 let uri = format!("spiffe://cluster.local/ns/n{number}/sa/s{number}");
                 let caller = callers.find(uri.as_bytes(), &facts);
-                let parts = (caller.spiffe_id(), caller.namespace().map(str::to_owned), caller.service_account().map(str::to_owned));
-                assert_eq!(parts, (Some(&*uri), Some(format!("n{number}")), Some(format!("s{number}"))), "round {round}");
+                let parts = (
+                    caller.spiffe_id(),
+                    caller.namespace().map(str::to_owned),
+                    caller.service_account().map(str::to_owned),
+                );
+                assert_eq!(
+                    parts,
+                    (Some(&*uri), Some(format!("n{number}")), Some(format!("s{number}"))),
+                    "round {round}"
+                );
                 assert_eq!(caller.trust_domain(), Some("cluster.local"));
             }
         }

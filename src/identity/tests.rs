@@ -4,7 +4,10 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 fn workload_of(uri: &str) -> Option<(&str, &str)> {
-    SpiffeId::parse(uri).unwrap().workload().map(|workload| (workload.namespace, workload.service_account))
+    SpiffeId::parse(uri)
+        .unwrap()
+        .workload()
+        .map(|workload| (workload.namespace, workload.service_account))
 }
 
 #[test]
@@ -58,5 +61,8 @@ fn what_is_no_id_is_refused() {
     ] {
         assert_eq!(SpiffeId::parse(uri), Err(error), "{uri}");
     }
-    assert_eq!(SpiffeId::parse(&format!("spiffe://a/{}", "b".repeat(2048))), Err(SpiffeIdError::TooLong));
+    assert_eq!(
+        SpiffeId::parse(&format!("spiffe://a/{}", "b".repeat(2048))),
+        Err(SpiffeIdError::TooLong)
+    );
 }

@@ -1,6 +1,7 @@
 //! The index agrees with looking at every policy, on generated configurations and requests.
 //!
-//! `EGRESS_DIFFERENTIAL_CASES` sets how many configurations there are; each decides about 20 requests.
+//! `EGRESS_DIFFERENTIAL_CASES` sets how many configurations there are; each decides about 20
+//! requests.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -47,13 +48,21 @@ fn rule() -> impl Strategy<Value = String> {
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} && {b})")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
             inner.clone().prop_map(|a| format!("!({a})")),
-            (inner.clone(), inner.clone(), inner).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+            (inner.clone(), inner.clone(), inner)
+                .prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
         ]
     })
 }
 
 fn policy() -> impl Strategy<Value = Value> {
-    let hosts: &[&[&str]] = &[&[], &["x.example"], &["*.example"], &["*.y.example"], &["x.example", "*.example"], &["none.example"]];
+    let hosts: &[&[&str]] = &[
+        &[],
+        &["x.example"],
+        &["*.example"],
+        &["*.y.example"],
+        &["x.example", "*.example"],
+        &["none.example"],
+    ];
     let shape = (
         select(hosts),
         select(&["Allow", "Deny", "Require"][..]),
@@ -75,8 +84,14 @@ fn policy() -> impl Strategy<Value = Value> {
 type Request = (&'static [u8], &'static str, &'static str, &'static [u8], Option<&'static str>);
 
 fn request() -> impl Strategy<Value = Request> {
-    let callers: &[&[u8]] =
-        &[b"spiffe://t/ns/a/sa/s", b"spiffe://t/ns/b/sa/s", b"spiffe://u/ns/c/sa/r", b"spiffe://t/other", b"", b"garbage"];
+    let callers: &[&[u8]] = &[
+        b"spiffe://t/ns/a/sa/s",
+        b"spiffe://t/ns/b/sa/s",
+        b"spiffe://u/ns/c/sa/r",
+        b"spiffe://t/other",
+        b"",
+        b"garbage",
+    ];
     let paths: &[&[u8]] = &[
         b"/zen",
         b"/zen?x",
@@ -98,9 +113,13 @@ fn request() -> impl Strategy<Value = Request> {
 
 #[test]
 fn the_index_finds_what_looking_at_every_policy_finds() {
-    let cases = std::env::var("EGRESS_DIFFERENTIAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_500);
+    let cases = std::env::var("EGRESS_DIFFERENTIAL_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1_500);
     let config = Cases { cases, failure_persistence: None, ..Cases::default() };
-    let strategy = (proptest::collection::vec(policy(), 0..16), proptest::collection::vec(request(), 20));
+    let strategy =
+        (proptest::collection::vec(policy(), 0..16), proptest::collection::vec(request(), 20));
     let outcome = TestRunner::new(config).run(&strategy, |(mut policies, requests)| {
         for (position, policy) in policies.iter_mut().enumerate() {
             policy["name"] = json!(format!("p{position}"));
@@ -130,7 +149,12 @@ fn the_index_finds_what_looking_at_every_policy_finds() {
 impl Engine {
     /// Has every policy of a host be a candidate.
     fn look_at_every_policy(&mut self, config: &Config) {
-        let mut entries: Vec<_> = config.policies.iter().zip(&self.policies).map(|(config, policy)| policy.entry(config)).collect();
+        let mut entries: Vec<_> = config
+            .policies
+            .iter()
+            .zip(&self.policies)
+            .map(|(config, policy)| policy.entry(config))
+            .collect();
         for entry in &mut entries {
             entry.guards.clear();
         }
@@ -143,21 +167,44 @@ fn a_request_pays_for_its_candidates_only() {
     let rule = |n: usize, action: &str, expression: String| json!({"name": format!("p{n}"), "traffic": {"authorization": {"action": action, "policy": {"matchExpressions": [expression]}}}});
     type Shape = fn(usize) -> String;
     let shapes: &[(&str, Shape)] = &[
-        ("Allow", |n| format!(r#"source.identity.namespace == "ns-{n}" && request.path == "/zen""#)),
-        ("Deny", |n| format!(r#"request.host == "h{n}.example" && !(request.path == "/zen" || request.path.startsWith("/repos/"))"#)),
-        ("Require", |n| format!(r#"request.host != "h{n}.example" || source.identity.namespace == "a""#)),
-        ("Allow", |n| format!(r#"source.identity.serviceAccount == "default" && request.path.startsWith("/v{n}/")"#)),
+        ("Allow", |n| {
+            format!(r#"source.identity.namespace == "ns-{n}" && request.path == "/zen""#)
+        }),
+        ("Deny", |n| {
+            format!(
+                r#"request.host == "h{n}.example" && !(request.path == "/zen" || request.path.startsWith("/repos/"))"#
+            )
+        }),
+        ("Require", |n| {
+            format!(r#"request.host != "h{n}.example" || source.identity.namespace == "a""#)
+        }),
+        ("Allow", |n| {
+            format!(
+                r#"source.identity.serviceAccount == "default" && request.path.startsWith("/v{n}/")"#
+            )
+        }),
         ("Deny", |n| format!(r#"request.method == "GET" && request.path == "/p{n}""#)),
-        ("Allow", |n| format!(r#"source.spiffeId in ["spiffe://t/ns/n{n}/sa/a", "spiffe://t/ns/n{n}/sa/b"] && request.method == "GET""#)),
+        ("Allow", |n| {
+            format!(
+                r#"source.spiffeId in ["spiffe://t/ns/n{n}/sa/a", "spiffe://t/ns/n{n}/sa/b"] && request.method == "GET""#
+            )
+        }),
     ];
     for (action, shape) in shapes {
         let policies: Vec<Value> = (0..1000).map(|n| rule(n, action, shape(n))).collect();
         let engine = Engine::load(json!({"policies": policies}).to_string().as_bytes()).unwrap();
-        let headers = [(&b":authority"[..], &b"h7.example"[..]), (b":path", b"/v7/x"), (b":method", b"GET")].into_iter().collect();
+        let headers =
+            [(&b":authority"[..], &b"h7.example"[..]), (b":path", b"/v7/x"), (b":method", b"GET")]
+                .into_iter()
+                .collect();
         let source = Given { peer_principal: b"spiffe://t/ns/ns-7/sa/default", ..Given::default() };
         let facts = Facts::new(headers, &source);
         let mut found = Vec::new();
-        engine.index.candidates(&engine.index.groups("h7.example"), &View::new(&facts, &engine.callers), &mut found);
+        engine.index.candidates(
+            &engine.index.groups("h7.example"),
+            &View::new(&facts, &engine.callers),
+            &mut found,
+        );
         assert!(found.len() <= 1, "{action} {}: {found:?}", shape(7));
     }
 }

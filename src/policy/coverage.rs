@@ -1,4 +1,5 @@
-//! What each policy had to do with a request, whatever decided it: for tools that tell what tests have tried.
+//! What each policy had to do with a request, whatever decided it: for tools that tell what tests
+//! have tried.
 
 use super::{Admitted, Engine, Policy, request_host};
 use crate::authorization;
@@ -58,12 +59,15 @@ impl Engine {
         })
     }
 
-    /// What the policies in scope of a request have to do with it, in configuration order; none where it is refused before
-    /// any rule. Each rule is asked, also where another has decided before.
+    /// What the policies in scope of a request have to do with it, in configuration order; none
+    /// where it is refused before any rule. Each rule is asked, also where another has decided
+    /// before.
     #[must_use]
     pub fn parts(&self, facts: &Facts<'_>, response: &Headers<'_>) -> Vec<Part> {
         let host = request_host(&facts.headers);
-        let Ok(Admitted { host, groups, path_has_escapes }) = self.admit(facts, &host) else { return Vec::new() };
+        let Ok(Admitted { host, groups, path_has_escapes }) = self.admit(facts, &host) else {
+            return Vec::new();
+        };
         let view = View::new(facts, &self.callers).with_host(host, path_has_escapes);
         let forwarded = self.decide(facts).denial.is_none();
         let mut sent = facts.headers.clone();
@@ -80,18 +84,30 @@ impl Engine {
         parts
     }
 
-    fn changes_request<'a>(&'a self, policy: &'a Policy, facts: &'a Facts<'_>, headers: &mut Headers<'a>) -> bool {
+    fn changes_request<'a>(
+        &'a self,
+        policy: &'a Policy,
+        facts: &'a Facts<'_>,
+        headers: &mut Headers<'a>,
+    ) -> bool {
         let mut changes: Vec<Change<'a>> = Vec::new();
-        let value_of =
-            |headers: &Headers<'a>, value: &Expression| value.header_value(&View::new(facts, &self.callers).with_request(headers));
+        let value_of = |headers: &Headers<'a>, value: &Expression| {
+            value.header_value(&View::new(facts, &self.callers).with_request(headers))
+        };
         policy.request.apply(headers, &mut changes, value_of);
         !changes.is_empty()
     }
 
-    fn changes_response<'a>(&'a self, policy: &'a Policy, facts: &'a Facts<'_>, headers: &mut Headers<'a>) -> bool {
+    fn changes_response<'a>(
+        &'a self,
+        policy: &'a Policy,
+        facts: &'a Facts<'_>,
+        headers: &mut Headers<'a>,
+    ) -> bool {
         let mut changes: Vec<Change<'a>> = Vec::new();
-        let value_of =
-            |headers: &Headers<'a>, value: &Expression| value.header_value(&View::new(facts, &self.callers).with_response(headers));
+        let value_of = |headers: &Headers<'a>, value: &Expression| {
+            value.header_value(&View::new(facts, &self.callers).with_response(headers))
+        };
         policy.response.apply(headers, &mut changes, value_of);
         !changes.is_empty()
     }
@@ -113,7 +129,8 @@ mod tests {
     }
 
     fn parts(engine: &Engine, path: &str) -> Vec<Part> {
-        let trial = Trial { authority: "a.example".to_owned(), path: path.to_owned(), ..Trial::default() };
+        let trial =
+            Trial { authority: "a.example".to_owned(), path: path.to_owned(), ..Trial::default() };
         trial.with_facts(|facts| engine.parts(facts, &trial.response_headers()))
     }
 
@@ -126,8 +143,13 @@ mod tests {
             r#"{"name": "elsewhere", "hosts": ["b.example"], "traffic": {"transformation": {"request": {"remove": ["x-a"]}}}}"#.to_owned(),
         ];
         let engine = engine(&policies.join(","));
-        let said = |path: &str| parts(&engine, path).iter().map(|part| (part.policy, part.rule)).collect::<Vec<_>>();
-        assert_eq!(said("/x"), [(0, Some(Said::Matched)), (1, Some(Said::Matched)), (2, Some(Said::Erred))]);
+        let said = |path: &str| {
+            parts(&engine, path).iter().map(|part| (part.policy, part.rule)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            said("/x"),
+            [(0, Some(Said::Matched)), (1, Some(Said::Matched)), (2, Some(Said::Erred))]
+        );
         assert_eq!(said("/y")[1], (1, Some(Said::NotMatched)));
         assert_eq!(said("/x/../y"), [], "refused before any rule");
     }
@@ -135,10 +157,19 @@ mod tests {
     /// The index leaves policies out that cannot match; they are in scope all the same.
     #[test]
     fn policies_that_the_index_passes_over_are_in_scope() {
-        let policies: Vec<String> = (0..20).map(|n| rule(&format!("p{n}"), "Allow", &format!("request.path == '/{n}'"))).collect();
+        let policies: Vec<String> = (0..20)
+            .map(|n| rule(&format!("p{n}"), "Allow", &format!("request.path == '/{n}'")))
+            .collect();
         let parts = parts(&engine(&policies.join(",")), "/7");
-        assert_eq!(parts.iter().map(|part| part.policy).collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
-        let matched: Vec<usize> = parts.iter().filter(|part| part.rule == Some(Said::Matched)).map(|part| part.policy).collect();
+        assert_eq!(
+            parts.iter().map(|part| part.policy).collect::<Vec<_>>(),
+            (0..20).collect::<Vec<_>>()
+        );
+        let matched: Vec<usize> = parts
+            .iter()
+            .filter(|part| part.rule == Some(Said::Matched))
+            .map(|part| part.policy)
+            .collect();
         assert_eq!(matched, [7]);
     }
 
@@ -151,11 +182,20 @@ mod tests {
             {"name": "d", "mode": "Shadow", "traffic": {"transformation": {"request": {"add": [{"name": "x-d", "value": "'1'"}]}}}}"#;
         let changed = |policies: &str| {
             let parts = parts(&engine(policies), "/");
-            parts.iter().map(|part| (part.changed_request, part.changed_response)).collect::<Vec<_>>()
+            parts
+                .iter()
+                .map(|part| (part.changed_request, part.changed_response))
+                .collect::<Vec<_>>()
         };
         let policies = policies.replace(":none", "x-none");
-        assert_eq!(changed(&policies), [(false, false), (true, false), (true, false), (false, false)]);
+        assert_eq!(
+            changed(&policies),
+            [(false, false), (true, false), (true, false), (false, false)]
+        );
         let denying = format!("{policies}, {}", rule("no", "Deny", "true"));
-        assert!(changed(&denying).iter().all(|part| *part == (false, false)), "a denied request changes nowhere");
+        assert!(
+            changed(&denying).iter().all(|part| *part == (false, false)),
+            "a denied request changes nowhere"
+        );
     }
 }

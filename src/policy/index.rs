@@ -1,8 +1,9 @@
 //! Which policies can matter to a request, found without looking at the others.
 //!
-//! A policy's `hosts` put it into groups, one for each host. Within a group, a rule that says nothing unless an attribute has
-//! one of certain values ([`Guard`]) is found by that value; every other policy of the group is a candidate. What is found is
-//! evaluated like any rule, so that a collision of hashes costs an evaluation and changes nothing.
+//! A policy's `hosts` put it into groups, one for each host. Within a group, a rule that says
+//! nothing unless an attribute has one of certain values ([`Guard`]) is found by that value; every
+//! other policy of the group is a candidate. What is found is evaluated like any rule, so that a
+//! collision of hashes costs an evaluation and changes nothing.
 
 use crate::cel::attribute::TextAttribute;
 use crate::cel::guard::{Guard, Wanted};
@@ -15,8 +16,8 @@ use crate::path::PathSafety;
 const FEW: usize = 8;
 /// The longest prefix that is looked up; of a longer one, its start is.
 const MAX_PREFIX: usize = 63;
-/// Of the Allows that read an attribute which a request does not have, as many are evaluated, so that its audit record says
-/// why they do not match. None of them can.
+/// Of the Allows that read an attribute which a request does not have, as many are evaluated, so
+/// that its audit record says why they do not match. None of them can.
 pub(crate) const MAX_UNREADABLE: usize = 16;
 
 /// A policy as the index sees it.
@@ -56,7 +57,8 @@ struct Group {
     path_safety: Option<PathSafety>,
 }
 
-/// An attribute that policies of a group are found by, and those policies: where the attribute cannot be read, each errs.
+/// An attribute that policies of a group are found by, and those policies: where the attribute
+/// cannot be read, each errs.
 #[derive(Debug)]
 struct KeyedBy {
     attribute: TextAttribute,
@@ -161,7 +163,8 @@ impl Index {
         let mut under = Vec::new();
         if !self.under.is_empty() {
             // A host is never under itself, so its own first label is not asked for.
-            let dots = host.bytes().enumerate().filter(|(position, byte)| *byte == b'.' && *position > 0);
+            let dots =
+                host.bytes().enumerate().filter(|(position, byte)| *byte == b'.' && *position > 0);
             under.extend(dots.filter_map(|(position, _)| self.under.get(host.get(position..)?)));
         }
         Groups { everywhere: &self.everywhere, exact, under }
@@ -204,7 +207,11 @@ impl Index {
         while lengths != 0 {
             let length = lengths.trailing_zeros();
             lengths &= lengths.wrapping_sub(1);
-            let Some(prefix) = usize::try_from(length).ok().and_then(|length| value.as_bytes().get(..length)) else { break };
+            let Some(prefix) =
+                usize::try_from(length).ok().and_then(|length| value.as_bytes().get(..length))
+            else {
+                break;
+            };
             add(PREFIX, prefix);
         }
     }
@@ -226,12 +233,20 @@ fn key(group: u64, attribute: TextAttribute, kind: u64, value: &[u8]) -> u64 {
 fn place(wanted: &Wanted) -> (u64, &[u8]) {
     match wanted {
         Wanted::Exactly(text) => (EXACT, text.as_bytes()),
-        Wanted::Prefix(text) => (PREFIX, text.as_bytes().get(..MAX_PREFIX).unwrap_or(text.as_bytes())),
+        Wanted::Prefix(text) => {
+            (PREFIX, text.as_bytes().get(..MAX_PREFIX).unwrap_or(text.as_bytes()))
+        }
     }
 }
 
 impl Group {
-    fn add(&mut self, position: u32, entry: &Entry<'_>, guard: Option<&Guard>, keyed: &mut Map<u64, Postings>) {
+    fn add(
+        &mut self,
+        position: u32,
+        entry: &Entry<'_>,
+        guard: Option<&Guard>,
+        keyed: &mut Map<u64, Postings>,
+    ) {
         self.allows |= entry.is_allow && entry.enforced;
         if entry.enforced {
             self.path_safety = self.path_safety.max(entry.path_safety);
@@ -243,13 +258,22 @@ impl Group {
         for wanted in &guard.values {
             let (kind, value) = place(wanted);
             if kind == PREFIX {
-                self.prefixes |= u32::try_from(value.len()).ok().and_then(|length| 1_u64.checked_shl(length)).unwrap_or(0);
+                self.prefixes |= u32::try_from(value.len())
+                    .ok()
+                    .and_then(|length| 1_u64.checked_shl(length))
+                    .unwrap_or(0);
             }
-            let postings = keyed.entry(key(self.number, guard.attribute, kind, value)).or_insert(Postings::One(position));
+            let postings = keyed
+                .entry(key(self.number, guard.attribute, kind, value))
+                .or_insert(Postings::One(position));
             postings.push(position);
         }
         if !self.keys.iter().any(|key| key.attribute == guard.attribute) {
-            self.keys.push(KeyedBy { attribute: guard.attribute, allows: Vec::new(), others: Vec::new() });
+            self.keys.push(KeyedBy {
+                attribute: guard.attribute,
+                allows: Vec::new(),
+                others: Vec::new(),
+            });
         }
         if let Some(key) = self.keys.iter_mut().find(|key| key.attribute == guard.attribute) {
             push_once(if entry.is_allow { &mut key.allows } else { &mut key.others }, position);
@@ -257,7 +281,8 @@ impl Group {
     }
 }
 
-/// How many policies each value would find: of a rule's guards, the one that finds the fewest others is taken.
+/// How many policies each value would find: of a rule's guards, the one that finds the fewest
+/// others is taken.
 struct Popularity(Map<u64, u32>);
 
 impl Popularity {
@@ -279,7 +304,10 @@ impl Popularity {
 
     fn best<'g>(&self, guards: &'g [Guard]) -> Option<&'g Guard> {
         let found = |guard: &Guard| {
-            let counts = guard.values.iter().filter_map(|wanted| self.0.get(&Self::key(guard.attribute, wanted)));
+            let counts = guard
+                .values
+                .iter()
+                .filter_map(|wanted| self.0.get(&Self::key(guard.attribute, wanted)));
             counts.fold(0_u32, |sum, count| sum.saturating_add(*count))
         };
         guards.iter().min_by_key(|guard| found(guard))

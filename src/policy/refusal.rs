@@ -25,7 +25,8 @@ impl Engine {
     /// It has no status, as the caller gets none of the filter's.
     #[must_use]
     pub fn cut_off_record(&self, detail: &'static str, facts: &Facts<'_>) -> Option<String> {
-        self.records_denials().then(|| self.record(facts, None, &Outcome::internal_error(detail), None))
+        self.records_denials()
+            .then(|| self.record(facts, None, &Outcome::internal_error(detail), None))
     }
 
     fn records_denials(&self) -> bool {

@@ -19,7 +19,8 @@ struct Request<'a> {
     headers: &'a [(&'a str, &'a [u8])],
 }
 
-const ZEN: Request<'static> = Request { caller: TEAM_A, host: "api.github.com", path: "/zen", headers: &[] };
+const ZEN: Request<'static> =
+    Request { caller: TEAM_A, host: "api.github.com", path: "/zen", headers: &[] };
 
 fn rule(name: &str, action: &str, expression: &str) -> Value {
     json!({"name": name, "traffic": {"authorization": {"action": action, "policy": {"matchExpressions": [expression]}}}})
@@ -52,7 +53,8 @@ fn decide(policies: &[Value], request: &Request<'_>) -> Decided {
 }
 
 fn load(config: &Value) -> Engine {
-    Engine::load(config.to_string().as_bytes()).unwrap_or_else(|errors| panic!("{config}: {errors:?}"))
+    Engine::load(config.to_string().as_bytes())
+        .unwrap_or_else(|errors| panic!("{config}: {errors:?}"))
 }
 
 fn decide_with(config: Value, request: &Request<'_>) -> Decided {
@@ -68,7 +70,11 @@ fn decide_with(config: Value, request: &Request<'_>) -> Decided {
     for (name, value) in request.headers {
         headers.add(name.as_bytes(), value);
     }
-    let source = Given { peer_principal: request.caller, filter_chain_name: b"inbound-vip|80|http|api.github.com", ..Given::default() };
+    let source = Given {
+        peer_principal: request.caller,
+        filter_chain_name: b"inbound-vip|80|http|api.github.com",
+        ..Given::default()
+    };
     let facts = Facts::new(headers, &source);
     let outcome = engine.decide(&facts);
     let mut counts = Vec::new();
@@ -88,7 +94,11 @@ fn decide_with(config: Value, request: &Request<'_>) -> Decided {
 #[track_caller]
 fn assert_decided(policies: &[Value], reason: &str, policy: Option<&str>) {
     let outcome = decide(policies, &ZEN);
-    assert_eq!((outcome.reason.as_str(), outcome.policy_name.as_deref()), (reason, policy), "{policies:?}");
+    assert_eq!(
+        (outcome.reason.as_str(), outcome.policy_name.as_deref()),
+        (reason, policy),
+        "{policies:?}"
+    );
 }
 
 #[test]
@@ -101,7 +111,11 @@ fn no_rule_in_scope_allows() {
 
 #[test]
 fn deny_beats_require_beats_allow_in_any_order() {
-    let (allow, deny, require) = (rule("allow", "Allow", "true"), rule("deny", "Deny", "true"), rule("require", "Require", "false"));
+    let (allow, deny, require) = (
+        rule("allow", "Allow", "true"),
+        rule("deny", "Deny", "true"),
+        rule("require", "Require", "false"),
+    );
     let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     let all = [allow.clone(), deny, require.clone()];
     for order in orders {
@@ -109,13 +123,21 @@ fn deny_beats_require_beats_allow_in_any_order() {
         assert_decided(&policies, "deny-matched", Some("deny"));
     }
     assert_decided(&[allow.clone(), require], "require-not-matched", Some("require"));
-    assert_decided(&[rule("deny", "Deny", "false"), rule("require", "Require", "true"), allow], "allow-matched", Some("allow"));
+    assert_decided(
+        &[rule("deny", "Deny", "false"), rule("require", "Require", "true"), allow],
+        "allow-matched",
+        Some("allow"),
+    );
 }
 
 #[test]
 fn an_allow_in_scope_must_match() {
     assert_decided(&[rule("no", "Allow", "false")], "no-allow-matched", None);
-    assert_decided(&[rule("no", "Allow", "false"), rule("yes", "Allow", "true")], "allow-matched", Some("yes"));
+    assert_decided(
+        &[rule("no", "Allow", "false"), rule("yes", "Allow", "true")],
+        "allow-matched",
+        Some("yes"),
+    );
     assert_decided(&[rule("no", "Deny", "false")], "no-allow-rule", None);
     assert_decided(&[rule("yes", "Require", "true")], "no-allow-rule", None);
 }
@@ -132,7 +154,10 @@ fn an_error_never_opens() {
     ignoring["traffic"]["authorization"]["onError"] = json!("Ignore");
     assert_decided(&[ignoring], "no-allow-rule", None);
     let outcome = decide(&[rule("p", "Deny", missing)], &ZEN);
-    assert!(outcome.counts.contains(&Count { policy: Some(0), counter: Counter::EvaluationErrors }), "{outcome:?}");
+    assert!(
+        outcome.counts.contains(&Count { policy: Some(0), counter: Counter::EvaluationErrors }),
+        "{outcome:?}"
+    );
     assert_eq!(outcome.errors, [(0, "no such key: none".to_owned())]);
 }
 
@@ -153,7 +178,11 @@ fn several_expressions_combine_as_the_policy_says() {
         ("Require", "All", ["false", "true"], "require-not-matched"),
     ] {
         let policy = json!({"name": "p", "traffic": {"authorization": {"action": action, "match": combine, "policy": {"matchExpressions": expressions}}}});
-        assert_eq!(decide(&[policy], &ZEN).reason.as_str(), reason, "{action} {combine} {expressions:?}");
+        assert_eq!(
+            decide(&[policy], &ZEN).reason.as_str(),
+            reason,
+            "{action} {combine} {expressions:?}"
+        );
     }
 }
 
@@ -177,10 +206,18 @@ fn a_shadow_policy_reports_and_does_not_decide() {
         let outcome = decide(&policies, &ZEN);
         assert_eq!(outcome.denial, None, "{policies:?}");
         assert_eq!(!outcome.shadow.is_empty(), would_deny, "{policies:?}");
-        assert_eq!(outcome.counts.contains(&Count { policy: None, counter: Counter::ShadowDenied }), would_deny, "{policies:?}");
+        assert_eq!(
+            outcome.counts.contains(&Count { policy: None, counter: Counter::ShadowDenied }),
+            would_deny,
+            "{policies:?}"
+        );
     }
     let outcome = decide(&[rule("p", "Deny", "true"), shadow("Deny", "true")], &ZEN);
-    assert_eq!((outcome.denial.is_some(), outcome.shadow.is_empty()), (true, true), "what is denied anyway is nothing new");
+    assert_eq!(
+        (outcome.denial.is_some(), outcome.shadow.is_empty()),
+        (true, true),
+        "what is denied anyway is nothing new"
+    );
 }
 
 #[test]
@@ -197,15 +234,22 @@ fn a_scope_is_for_its_hosts_alone() {
     ] {
         policy["hosts"] = hosts.clone();
         let config = json!({"policies": [policy], "hostBinding": "Off"});
-        assert_eq!(decide_with(config, &Request { host, ..ZEN }).denial.is_some(), denied, "{hosts} {host}");
+        assert_eq!(
+            decide_with(config, &Request { host, ..ZEN }).denial.is_some(),
+            denied,
+            "{hosts} {host}"
+        );
     }
 }
 
 #[test]
 fn a_request_must_be_for_the_service_it_was_sent_to() {
-    for (host, reason) in
-        [("api.github.com:80", "no-allow-rule"), ("evil.example", "host-mismatch"), ("", "bad-host"), ("user@api.github.com", "bad-host")]
-    {
+    for (host, reason) in [
+        ("api.github.com:80", "no-allow-rule"),
+        ("evil.example", "host-mismatch"),
+        ("", "bad-host"),
+        ("user@api.github.com", "bad-host"),
+    ] {
         assert_eq!(decide(&[], &Request { host, ..ZEN }).reason.as_str(), reason, "{host}");
     }
     let off = json!({"policies": [], "hostBinding": "Off"});
@@ -220,8 +264,14 @@ fn no_other_name_of_a_service_walks_round_its_policies() {
     deny["hosts"] = json!(["a.ns.svc.cluster.local"]);
     let engine = load(&json!({"policies": [deny]}));
     for host in ["a.ns.svc.cluster.local", "a", "a.ns", "a.ns.svc"] {
-        let headers = [(&b":method"[..], &b"GET"[..]), (b":authority", host.as_bytes()), (b":path", b"/")].into_iter().collect();
-        let source = Given { filter_chain_name: b"inbound-vip|80|http|a.ns.svc.cluster.local", ..Given::default() };
+        let headers =
+            [(&b":method"[..], &b"GET"[..]), (b":authority", host.as_bytes()), (b":path", b"/")]
+                .into_iter()
+                .collect();
+        let source = Given {
+            filter_chain_name: b"inbound-vip|80|http|a.ns.svc.cluster.local",
+            ..Given::default()
+        };
         assert!(engine.decide(&Facts::new(headers, &source)).denial.is_some(), "{host}");
     }
 }
@@ -229,7 +279,10 @@ fn no_other_name_of_a_service_walks_round_its_policies() {
 #[test]
 fn a_policy_loosens_path_safety_for_its_hosts() {
     let path = Request { path: "/a%2Fb", ..ZEN };
-    assert_eq!(decide(&[], &path).denial.map(|denial| (denial.status, denial.detail)), Some((400, Some("escaped delimiter"))));
+    assert_eq!(
+        decide(&[], &path).denial.map(|denial| (denial.status, denial.detail)),
+        Some((400, Some("escaped delimiter")))
+    );
     let mut policy = rule("p", "Allow", "true");
     policy["hosts"] = json!(["api.github.com"]);
     policy["pathSafety"] = json!("Lenient");
@@ -243,7 +296,11 @@ fn a_policy_loosens_path_safety_for_its_hosts() {
 
 #[test]
 fn the_audit_names_caller_and_policy_and_cannot_be_forged() {
-    let request = Request { path: "/a\"}\n{\"verdict\":\"allow\"", headers: &[("x-request-id", b"7")], ..ZEN };
+    let request = Request {
+        path: "/a\"}\n{\"verdict\":\"allow\"",
+        headers: &[("x-request-id", b"7")],
+        ..ZEN
+    };
     let config = json!({"policies": [rule("p", "Deny", "true")], "pathSafety": "Off"});
     let line = decide_with(config, &request).audit.unwrap();
     assert_eq!(line.lines().count(), 1, "{line}");
@@ -257,9 +314,16 @@ fn the_audit_names_caller_and_policy_and_cannot_be_forged() {
 
 #[test]
 fn only_the_decisions_asked_for_are_logged() {
-    for (log, allowed, denied) in [("All", true, true), ("Denied", false, true), ("None", false, false)] {
+    for (log, allowed, denied) in
+        [("All", true, true), ("Denied", false, true), ("None", false, false)]
+    {
         let logged = |expression: &str| {
-            decide_with(json!({"policies": [rule("p", "Deny", expression)], "audit": {"log": log}}), &ZEN).audit.is_some()
+            decide_with(
+                json!({"policies": [rule("p", "Deny", expression)], "audit": {"log": log}}),
+                &ZEN,
+            )
+            .audit
+            .is_some()
         };
         assert_eq!((logged("false"), logged("true")), (allowed, denied), "{log}");
     }
@@ -302,16 +366,35 @@ fn only_what_something_reads_is_asked_for() {
         (unbound(json!([scoped]), "None"), "other.example", &[]),
         (unbound(json!([namespace]), "None"), "api.github.com", &caller),
         (
-            unbound(json!([rule("p", "Deny", "request.method == 'GET' || source.identity.namespace == 'x'")]), "Denied"),
+            unbound(
+                json!([rule(
+                    "p",
+                    "Deny",
+                    "request.method == 'GET' || source.identity.namespace == 'x'"
+                )]),
+                "Denied",
+            ),
             "a",
             &[caller, service].concat(),
         ),
-        (unbound(json!([rule("p", "Deny", "request.method == 'PUT' && source.identity.namespace == 'x'")]), "Denied"), "a", &[]),
+        (
+            unbound(
+                json!([rule(
+                    "p",
+                    "Deny",
+                    "request.method == 'PUT' && source.identity.namespace == 'x'"
+                )]),
+                "Denied",
+            ),
+            "a",
+            &[],
+        ),
         (unbound(json!([version]), "None"), "a", &[Property::Protocol]),
         (json!({"policies": [], "audit": {"log": "None"}}), "a", &service),
     ] {
         let engine = load(&config);
-        let headers = [(&b":authority"[..], host.as_bytes()), (b":path", b"/"), (b":method", b"GET")];
+        let headers =
+            [(&b":authority"[..], host.as_bytes()), (b":path", b"/"), (b":method", b"GET")];
         let source = Noting::default();
         let facts = Facts::new(headers.into_iter().collect(), &source);
         let outcome = engine.decide(&facts);
@@ -322,14 +405,25 @@ fn only_what_something_reads_is_asked_for() {
 
 #[test]
 fn a_fact_that_cannot_be_read_refuses_the_request() {
-    let engine = load(&json!({"policies": [rule("p", "Allow", "source.identity.namespace == 'team-a'")], "audit": {"log": "All"}}));
+    let engine = load(
+        &json!({"policies": [rule("p", "Allow", "source.identity.namespace == 'team-a'")], "audit": {"log": "All"}}),
+    );
     for failing in [Property::PeerPrincipal, Property::FilterChainName] {
-        let given = Given { peer_principal: TEAM_A, filter_chain_name: b"inbound-vip|80|http|api.github.com", ..Given::default() };
+        let given = Given {
+            peer_principal: TEAM_A,
+            filter_chain_name: b"inbound-vip|80|http|api.github.com",
+            ..Given::default()
+        };
         let source = Noting { given, failing: Some(failing), ..Noting::default() };
-        let headers = [(&b":authority"[..], &b"api.github.com"[..]), (b":path", b"/"), (b":method", b"GET")];
+        let headers =
+            [(&b":authority"[..], &b"api.github.com"[..]), (b":path", b"/"), (b":method", b"GET")];
         let facts = Facts::new(headers.into_iter().collect(), &source);
         let outcome = engine.decide(&facts);
-        assert_eq!((outcome.reason, outcome.denial.map(|denial| denial.status)), (Reason::InternalError, Some(403)), "{failing:?}");
+        assert_eq!(
+            (outcome.reason, outcome.denial.map(|denial| denial.status)),
+            (Reason::InternalError, Some(403)),
+            "{failing:?}"
+        );
         assert!(outcome.audit.is_some(), "{failing:?}");
     }
 }
@@ -339,7 +433,11 @@ fn all_errors_of_a_configuration_are_told_with_their_places() {
     let mut misspelt = rule("b", "Allow", "source.identty.namespace == 'a'");
     misspelt["mod"] = json!("Shadow");
     let config = json!({"policies": [rule("a", "Allow", "1 +"), misspelt]});
-    let errors: Vec<String> = Engine::load(config.to_string().as_bytes()).unwrap_err().iter().map(ToString::to_string).collect();
+    let errors: Vec<String> = Engine::load(config.to_string().as_bytes())
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert!(
         errors
             .iter()
@@ -347,7 +445,8 @@ fn all_errors_of_a_configuration_are_told_with_their_places() {
         "{errors:#?}"
     );
     assert!(
-        errors.iter().any(|error| error.starts_with("policy `b`: policies[1]: unknown field `mod` (did you mean `mode`?)")),
+        errors.iter().any(|error| error
+            .starts_with("policy `b`: policies[1]: unknown field `mod` (did you mean `mode`?)")),
         "{errors:#?}"
     );
     let expected = "policy `b`: policies[1].traffic.authorization.policy.matchExpressions[0]: line 1, column 1: unknown attribute `source.identty` (did you mean `source.identity`?)";
@@ -357,8 +456,11 @@ fn all_errors_of_a_configuration_are_told_with_their_places() {
 #[test]
 fn patterns_of_all_policies_together_are_bounded() {
     let pattern = r#"request.path.matches("[a-c]{1000}[d-f]{1000}[g-i]{1000}")"#;
-    let policies: Vec<Value> = (0..500).map(|number| rule(&format!("p{number}"), "Deny", pattern)).collect();
-    let load = |count: usize| Engine::load(json!({"policies": policies.get(..count)}).to_string().as_bytes());
+    let policies: Vec<Value> =
+        (0..500).map(|number| rule(&format!("p{number}"), "Deny", pattern)).collect();
+    let load = |count: usize| {
+        Engine::load(json!({"policies": policies.get(..count)}).to_string().as_bytes())
+    };
     assert!(load(400).is_ok());
     let errors = load(500).unwrap_err();
     assert_eq!(errors.len(), 1);

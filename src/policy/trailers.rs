@@ -9,7 +9,12 @@ impl Engine {
     /// What to drop of the trailers of a request that went on, or of its response,
     /// by what was [applied](crate::outcome::Outcome::applied) to the request.
     #[must_use]
-    pub fn trailers<'a>(&'a self, direction: Direction, applied: &[u32], mut trailers: Headers<'a>) -> Vec<Change<'a>> {
+    pub fn trailers<'a>(
+        &'a self,
+        direction: Direction,
+        applied: &[u32],
+        mut trailers: Headers<'a>,
+    ) -> Vec<Change<'a>> {
         let mut changes = Vec::new();
         for (_, policy) in self.policies_at(applied) {
             let rules = match direction {

@@ -9,7 +9,9 @@ use std::fmt;
 
 use super::Policy;
 use crate::cel::contradiction::{self, Known, Settled, Work};
-use crate::config::{Action, AuthorizationConfig, Config, Expr, HostPattern, Mode, OnError, PolicyConfig, Spot};
+use crate::config::{
+    Action, AuthorizationConfig, Config, Expr, HostPattern, Mode, OnError, PolicyConfig, Spot,
+};
 use crate::hash::Map;
 use crate::outcome::{PLUGIN_TAG, POLICY_TAG};
 use crate::path::PathSafety;
@@ -63,22 +65,33 @@ impl Warnings {
         let mut work = Work::default();
         let loose = LooseHosts::of(config);
         for (config_of, policy) in config.policies.iter().zip(policies) {
-            let (Some(authorization), Some(rule)) = (&config_of.authorization, &policy.rule) else { continue };
+            let (Some(authorization), Some(rule)) = (&config_of.authorization, &policy.rule) else {
+                continue;
+            };
             let known = Known {
                 hosts: &config_of.hosts,
                 trust_domains: &config.identity.trust_domains,
                 strict_paths: loose.are_strict_for(config_of, config.path_safety),
             };
-            let found = contradiction::examine(rule.expressions(), authorization.combine, known, &mut work);
+            let found =
+                contradiction::examine(rule.expressions(), authorization.combine, known, &mut work);
             let expr = |position: usize| authorization.expressions.get(position);
             let of = |expr: Option<&Expr>, spot: Spot, message: String| {
-                let place = expr.map_or_else(|| format!("{}.traffic.authorization", config_of.place), |expr| expr.place.clone());
+                let place = expr.map_or_else(
+                    || format!("{}.traffic.authorization", config_of.place),
+                    |expr| expr.place.clone(),
+                );
                 ConfigWarning { policy: config_of.name.clone(), place, spot, message }
             };
             for (position, message) in found.parts {
                 warnings.add(|| {
-                    let point = expr(position).and_then(|expr| contradiction::point_of(&expr.source, &message, known));
-                    of(expr(position), point.map_or(Spot::Whole, |(line, column)| Spot::Source { line, column }), message)
+                    let point = expr(position)
+                        .and_then(|expr| contradiction::point_of(&expr.source, &message, known));
+                    of(
+                        expr(position),
+                        point.map_or(Spot::Whole, |(line, column)| Spot::Source { line, column }),
+                        message,
+                    )
                 });
             }
             for (position, settled) in found.expressions {
@@ -86,7 +99,17 @@ impl Warnings {
             }
             if let Some(settled) = found.rule {
                 let only = (authorization.expressions.len() == 1).then_some(0).and_then(expr);
-                warnings.add(|| of(only, Spot::Whole, format!("{}, so {}", says(&settled, config_of), effect(&settled, authorization))));
+                warnings.add(|| {
+                    of(
+                        only,
+                        Spot::Whole,
+                        format!(
+                            "{}, so {}",
+                            says(&settled, config_of),
+                            effect(&settled, authorization)
+                        ),
+                    )
+                });
             }
         }
         warnings
@@ -96,7 +119,10 @@ impl Warnings {
     fn add_names(&mut self, config: &Config) {
         let mut first: Map<String, &str> = Map::default();
         for policy in &config.policies {
-            let shown = policy.name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' });
+            let shown = policy
+                .name
+                .chars()
+                .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' });
             match first.entry(shown.collect()) {
                 Entry::Vacant(entry) => drop(entry.insert(&policy.name)),
                 Entry::Occupied(entry) => self.add(|| ConfigWarning {
@@ -114,7 +140,8 @@ impl Warnings {
         }
     }
 
-    /// Counts a warning; it is made only while there is room, as finding its place parses the expression again.
+    /// Counts a warning; it is made only while there is room, as finding its place parses the
+    /// expression again.
     fn add(&mut self, warning: impl FnOnce() -> ConfigWarning) {
         self.count = self.count.saturating_add(1);
         if self.kept.len() < MAX_WARNINGS {
@@ -124,9 +151,11 @@ impl Warnings {
 }
 
 fn says(settled: &Settled, policy: &PolicyConfig) -> String {
-    let scoped = !policy.hosts.is_empty() && settled.because.iter().any(|part| part.contains("request.host"));
+    let scoped = !policy.hosts.is_empty()
+        && settled.because.iter().any(|part| part.contains("request.host"));
     let given = if scoped { " for the policy's `hosts`" } else { "" };
-    let always = if settled.may_err { "always matches, where it does not err" } else { "always matches" };
+    let always =
+        if settled.may_err { "always matches, where it does not err" } else { "always matches" };
     match (settled.matches, settled.because.as_slice()) {
         (true, []) => always.to_owned(),
         (true, [part]) => format!("{always}: `{part}` is always true{given}"),
@@ -171,10 +200,17 @@ struct LooseHosts<'c> {
 
 impl<'c> LooseHosts<'c> {
     fn of(config: &'c Config) -> Self {
-        let loosens =
-            |policy: &&PolicyConfig| policy.mode == Mode::Enforce && policy.path_safety.is_some_and(|safety| safety < PathSafety::Strict);
-        let patterns: Vec<_> =
-            config.policies.iter().filter(loosens).flat_map(|policy| &policy.hosts).take(MAX_LOOSE_HOSTS.saturating_add(1)).collect();
+        let loosens = |policy: &&PolicyConfig| {
+            policy.mode == Mode::Enforce
+                && policy.path_safety.is_some_and(|safety| safety < PathSafety::Strict)
+        };
+        let patterns: Vec<_> = config
+            .policies
+            .iter()
+            .filter(loosens)
+            .flat_map(|policy| &policy.hosts)
+            .take(MAX_LOOSE_HOSTS.saturating_add(1))
+            .collect();
         LooseHosts { patterns: (patterns.len() <= MAX_LOOSE_HOSTS).then_some(patterns) }
     }
 
@@ -186,7 +222,11 @@ impl<'c> LooseHosts<'c> {
         }
         let Some(patterns) = &self.patterns else { return false };
         let is_loose = |host: &HostPattern| patterns.iter().any(|loose| meet(host, loose));
-        let any = if policy.hosts.is_empty() { !patterns.is_empty() } else { policy.hosts.iter().any(is_loose) };
+        let any = if policy.hosts.is_empty() {
+            !patterns.is_empty()
+        } else {
+            policy.hosts.iter().any(is_loose)
+        };
         default == PathSafety::Strict && !any
     }
 }
@@ -194,7 +234,11 @@ impl<'c> LooseHosts<'c> {
 /// Whether a host may be one of both.
 fn meet(a: &HostPattern, b: &HostPattern) -> bool {
     match (a, b) {
-        (HostPattern::Exact(name), other) | (other, HostPattern::Exact(name)) => other.matches(name),
-        (HostPattern::Under(a), HostPattern::Under(b)) => a.ends_with(b.as_str()) || b.ends_with(a.as_str()),
+        (HostPattern::Exact(name), other) | (other, HostPattern::Exact(name)) => {
+            other.matches(name)
+        }
+        (HostPattern::Under(a), HostPattern::Under(b)) => {
+            a.ends_with(b.as_str()) || b.ends_with(a.as_str())
+        }
     }
 }

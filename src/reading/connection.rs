@@ -9,10 +9,12 @@ const OPTIONS: [&[u8]; 3] = [b"upgrade", b"keep-alive", b"close"];
 /// What is wrong with a `Connection` line.
 ///
 /// Envoy removes the header, unless the request asks for an upgrade: then it reaches the origin as
-/// it is, and with it what it names. A proxy in front of the origin's application takes every header
-/// named there off, be it one that a policy has set.
+/// it is, and with it what it names. A proxy in front of the origin's application takes every
+/// header named there off, be it one that a policy has set.
 pub(crate) fn objection(value: &[u8]) -> Option<&'static str> {
-    let known = |option: &[u8]| option.is_empty() || OPTIONS.iter().any(|known| known.eq_ignore_ascii_case(option));
+    let known = |option: &[u8]| {
+        option.is_empty() || OPTIONS.iter().any(|known| known.eq_ignore_ascii_case(option))
+    };
     let all = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).all(known);
     (!all).then_some("connection names a header")
 }
@@ -26,10 +28,19 @@ mod tests {
 
     #[test]
     fn only_the_connections_own_options_are_named() {
-        for value in ["Upgrade", "upgrade, keep-alive", "close", "", "keep-alive,,Upgrade", "\tUPGRADE "] {
+        for value in
+            ["Upgrade", "upgrade, keep-alive", "close", "", "keep-alive,,Upgrade", "\tUPGRADE "]
+        {
             assert_eq!(objection(value.as_bytes()), None, "{value}");
         }
-        for value in ["Upgrade, x-caller-identity", "x-a", "upgrade keep-alive", "te", "\"upgrade\"", "upgrade;x-a"] {
+        for value in [
+            "Upgrade, x-caller-identity",
+            "x-a",
+            "upgrade keep-alive",
+            "te",
+            "\"upgrade\"",
+            "upgrade;x-a",
+        ] {
             assert!(objection(value.as_bytes()).is_some(), "{value}");
         }
     }

@@ -22,19 +22,24 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// The readings that may differ for cookies of these names (of any, where none are given) in these `Cookie` lines; the
-    /// plain one first.
-    pub(crate) fn all<'a>(lines: impl Iterator<Item = &'a [u8]>, names: Option<&[String]>) -> Vec<Reading> {
+    /// The readings that may differ for cookies of these names (of any, where none are given) in
+    /// these `Cookie` lines; the plain one first.
+    pub(crate) fn all<'a>(
+        lines: impl Iterator<Item = &'a [u8]>,
+        names: Option<&[String]>,
+    ) -> Vec<Reading> {
         let mut all = vec![Reading::default()];
         let mut has = [false; 6];
         let is_asked = |pair: &[u8]| {
             let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
             names.is_none_or(|names| names.iter().any(|asked| is_named(name, asked).is_some()))
         };
-        for pair in lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii) {
+        for pair in lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii)
+        {
             let parting = |byte: &u8| matches!(byte, b',' | b' ' | b'\t');
             // What stands behind a comma or a blank may be a cookie of its own.
-            let asked = is_asked(pair) || (pair.iter().any(parting) && pair.split(parting).any(is_asked));
+            let asked =
+                is_asked(pair) || (pair.iter().any(parting) && pair.split(parting).any(is_asked));
             if !asked {
                 continue;
             }
@@ -42,7 +47,14 @@ impl Reading {
             let escapes = holds(b"%");
             // `j%3A` is `j:` once decoded.
             let json = escapes || holds(b"j:");
-            let found = [holds(b","), holds(b"\""), escapes, json, holds(b"+"), holds(b" ") || holds(b"\t")];
+            let found = [
+                holds(b","),
+                holds(b"\""),
+                escapes,
+                json,
+                holds(b"+"),
+                holds(b" ") || holds(b"\t"),
+            ];
             for (has, found) in has.iter_mut().zip(found) {
                 *has |= found;
             }
@@ -70,7 +82,9 @@ impl Reading {
             value = Cow::Owned(unescaped(rest.split_last().map_or(&[], |(_, inside)| inside)));
         }
         if self.pluses {
-            value = Cow::Owned(value.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect());
+            value = Cow::Owned(
+                value.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect(),
+            );
         }
         if self.escapes {
             value = Cow::Owned(crate::path::decode(&value));
@@ -99,7 +113,8 @@ impl fmt::Display for Reading {
             (self.json, "as JSON behind `j:`"),
             (self.pluses, "`+` as a blank"),
         ];
-        let parts: Vec<&str> = parts.into_iter().filter(|(is, _)| *is).map(|(_, what)| what).collect();
+        let parts: Vec<&str> =
+            parts.into_iter().filter(|(is, _)| *is).map(|(_, what)| what).collect();
         f.write_str(&parts.join(", "))
     }
 }
@@ -118,9 +133,17 @@ pub(crate) enum Fault {
 }
 
 /// The value of the cookie of this name in these `Cookie` lines.
-pub(crate) fn find<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &str, reading: Reading) -> Result<String, Fault> {
+pub(crate) fn find<'a>(
+    lines: impl Iterator<Item = &'a [u8]>,
+    name: &str,
+    reading: Reading,
+) -> Result<String, Fault> {
     let mut found: Option<String> = None;
-    let ends = |byte: &u8| *byte == b';' || (reading.commas && *byte == b',') || (reading.blanks && matches!(*byte, b' ' | b'\t'));
+    let ends = |byte: &u8| {
+        *byte == b';'
+            || (reading.commas && *byte == b',')
+            || (reading.blanks && matches!(*byte, b' ' | b'\t'))
+    };
     for pair in lines.flat_map(|line| line.split(ends)) {
         let Some(equals) = pair.iter().position(|byte| *byte == b'=') else { continue };
         let (written, value) = pair.split_at_checked(equals).unwrap_or((pair, b""));
@@ -129,7 +152,8 @@ pub(crate) fn find<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &str, readin
             Some(false) => return Err(Fault::OtherName),
             Some(true) => {}
         }
-        let value = reading.value(value.strip_prefix(b"=").unwrap_or(value)).ok_or(Fault::NotUtf8)?;
+        let value =
+            reading.value(value.strip_prefix(b"=").unwrap_or(value)).ok_or(Fault::NotUtf8)?;
         if found.replace(value.clone()).is_some_and(|before| before != value) {
             return Err(Fault::TwoValues);
         }
@@ -137,9 +161,9 @@ pub(crate) fn find<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &str, readin
     found.ok_or(Fault::Missing)
 }
 
-/// Whether a name as it is written is the one asked for: to every origin, or to some alone. PHP makes `_` of what no
-/// variable's name may have, and a list of `role[]`; ASP.NET does not mind the case of letters; older versions of PHP and
-/// Rack decode names.
+/// Whether a name as it is written is the one asked for: to every origin, or to some alone. PHP
+/// makes `_` of what no variable's name may have, and a list of `role[]`; ASP.NET does not mind the
+/// case of letters; older versions of PHP and Rack decode names.
 fn is_named(written: &[u8], name: &str) -> Option<bool> {
     let (written, name) = (written.trim_ascii(), name.as_bytes());
     let php = |byte: &u8| if matches!(byte, b'.' | b' ' | b'[') { b'_' } else { *byte };
@@ -165,7 +189,9 @@ fn unescaped(quoted: &[u8]) -> Vec<u8> {
         rest = after;
         if byte != b'\\' {
             plain.push(byte);
-        } else if let Some(([a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7'], after)) = after.split_first_chunk::<3>() {
+        } else if let Some(([a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7'], after)) =
+            after.split_first_chunk::<3>()
+        {
             plain.push(((a & 3) << 6) | ((b & 7) << 3) | (c & 7));
             rest = after;
         } else if let Some((&escaped, after)) = after.split_first() {
@@ -187,16 +213,23 @@ mod tests {
     fn read(cookies: &[u8]) -> Vec<Result<String, Fault>> {
         let names = ["role".to_owned()];
         let readings = Reading::all(std::iter::once(cookies), Some(&names));
-        readings.into_iter().map(|reading| find(std::iter::once(cookies), "role", reading)).collect()
+        readings
+            .into_iter()
+            .map(|reading| find(std::iter::once(cookies), "role", reading))
+            .collect()
     }
 
     #[test]
     fn a_plain_cookie_has_one_reading() {
-        for cookies in ["role=admin", "a=b; role=admin;c", "x=1;\trole=admin", "role=admin; role=admin"] {
+        for cookies in
+            ["role=admin", "a=b; role=admin;c", "x=1;\trole=admin", "role=admin; role=admin"]
+        {
             assert_eq!(read(cookies.as_bytes()), [Ok("admin".to_owned())], "{cookies}");
         }
         assert_eq!(read(b"roles=admin; role"), [Err(Fault::Missing)]);
-        for cookies in ["Role=admin", "role[]=admin", "role[0]=admin", "x=1; ROLE=a", "rol%65=admin"] {
+        for cookies in
+            ["Role=admin", "role[]=admin", "role[0]=admin", "x=1; ROLE=a", "rol%65=admin"]
+        {
             let read = read(cookies.as_bytes());
             assert!(read.contains(&Err(Fault::OtherName)), "{cookies}: {read:?}");
         }
@@ -230,7 +263,11 @@ mod tests {
 
     #[test]
     fn other_cookies_do_not_multiply_readings() {
-        for cookies in ["role=user; x=\"%7B, j: + \"", "x=a+b%20c; role=user", "_ga=GA1.2.3; prefs={\"a\": \"b, c\"}; role=user"] {
+        for cookies in [
+            "role=user; x=\"%7B, j: + \"",
+            "x=a+b%20c; role=user",
+            "_ga=GA1.2.3; prefs={\"a\": \"b, c\"}; role=user",
+        ] {
             assert_eq!(read(cookies.as_bytes()), [Ok("user".to_owned())], "{cookies}");
         }
         assert!(read(b"x=1\trole=admin").contains(&Ok("admin".to_owned())));

@@ -5,8 +5,8 @@ use crate::header_name::is_token;
 /// What is wrong with a method.
 ///
 /// Methods are case-sensitive (RFC 9110 section 9.1), and every one that is registered is in
-/// capitals. Some origins (Werkzeug, Flask) take `delete` for DELETE, which a rule that names DELETE
-/// would not, so small letters are refused.
+/// capitals. Some origins (Werkzeug, Flask) take `delete` for DELETE, which a rule that names
+/// DELETE would not, so small letters are refused.
 pub(crate) fn objection(method: &[u8]) -> Option<&'static str> {
     if !method.is_empty() && method.iter().all(u8::is_ascii_uppercase) {
         return None;

@@ -56,11 +56,15 @@ mod tests {
 
     #[test]
     fn what_is_no_letter_or_digit_is_a_hyphen_to_some() {
-        for other in ["X_Caller-Identity", "x.caller.identity", "x!caller~identity", "x+caller_Identity"] {
+        for other in
+            ["X_Caller-Identity", "x.caller.identity", "x!caller~identity", "x+caller_Identity"]
+        {
             assert!(same_to_some_origin(other.as_bytes(), b"x-caller-identity"), "{other}");
             assert_eq!(usual_spelling(other).as_deref(), Some("x-caller-identity"));
         }
-        for other in ["x-callers-identity", "x-caller-identitys", "xcaller-identity", ":x-caller-identity"] {
+        for other in
+            ["x-callers-identity", "x-caller-identitys", "xcaller-identity", ":x-caller-identity"]
+        {
             assert!(!same_to_some_origin(other.as_bytes(), b"x-caller-identity"), "{other}");
         }
         assert!(!same_to_some_origin(b"-path", b":path"), "no header is a pseudo-header");

@@ -2,8 +2,9 @@
 
 use crate::path::escape;
 
-/// The characters that a segment may hold as they are (RFC 3986 section 3.3, `pchar`, and what Envoy lets pass beside), and
-/// that clients escape nonetheless: Amazon's write `%3A` in a path, Debian's `%7e`. Most origins decode them before they look for a route.
+/// The characters that a segment may hold as they are (RFC 3986 section 3.3, `pchar`, and what
+/// Envoy lets pass beside), and that clients escape nonetheless: Amazon's write `%3A` in a path,
+/// Debian's `%7e`. Most origins decode them before they look for a route.
 const PLAIN: &[u8] = b":@!$&'()*+,=~|[]{}\"<>^`";
 
 /// The path and query with such escapes in the path undone; nothing where there are none.

@@ -1,5 +1,5 @@
-//! The query of a request's path, as a list of pairs (`application/x-www-form-urlencoded`, WHATWG URL
-//! section 5.1).
+//! The query of a request's path, as a list of pairs (`application/x-www-form-urlencoded`, WHATWG
+//! URL section 5.1).
 
 use crate::path::decode;
 
@@ -37,9 +37,9 @@ pub(crate) fn values(query: &[u8], name: &str, most: usize) -> Result<Vec<String
 
 /// Whether some origin finds the name in a pair as it is written.
 ///
-/// `;` parts pairs to older readers (HTML 4.01, appendix B.2.2; Perl's CGI, Rack before 3). PHP takes
-/// `q[]` and `q[x]` for `q`, ends a name at a NUL, and makes `_` of `.` and blanks; Node's `qs` takes
-/// `[q]` for it; ASP.NET does not mind the case of letters, and reads `%u0071` as `q`.
+/// `;` parts pairs to older readers (HTML 4.01, appendix B.2.2; Perl's CGI, Rack before 3). PHP
+/// takes `q[]` and `q[x]` for `q`, ends a name at a NUL, and makes `_` of `.` and blanks; Node's
+/// `qs` takes `[q]` for it; ASP.NET does not mind the case of letters, and reads `%u0071` as `q`.
 pub(crate) fn is_of(pair: &[u8], name: &str) -> bool {
     pair.split(|byte| *byte == b';').any(|part| {
         let written = halves(part).0;
@@ -73,7 +73,9 @@ fn narrowed(text: &[u8]) -> Vec<u8> {
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
         match rest.split_first_chunk::<6>() {
-            Some(([b'%', b'u' | b'U', b'0', b'0', high, low], behind)) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            Some(([b'%', b'u' | b'U', b'0', b'0', high, low], behind))
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
                 narrow.extend_from_slice(&[b'%', *high, *low]);
                 rest = behind;
             }
@@ -90,7 +92,8 @@ fn unclosed(byte: u8) -> u8 {
     if matches!(byte, b'[' | b'.' | b' ') { b'_' } else { byte.to_ascii_lowercase() }
 }
 
-/// A name and what stands in its brackets: `[q][x]`, `q[x]` and `q[x][]` are two parts, `q` and `x`.
+/// A name and what stands in its brackets: `[q][x]`, `q[x]` and `q[x][]` are two parts, `q` and
+/// `x`.
 fn parts(name: &[u8]) -> Vec<Vec<u8>> {
     let name = name.trim_ascii_start().split(|byte| *byte == 0).next().unwrap_or_default();
     let parts = name.split(|byte| matches!(byte, b'[' | b']')).filter(|part| !part.is_empty());
@@ -100,10 +103,12 @@ fn parts(name: &[u8]) -> Vec<Vec<u8>> {
 fn folded(name: &[u8]) -> impl Iterator<Item = u8> {
     let name = name.trim_ascii_start();
     let name = name.strip_prefix(b"[").unwrap_or(name);
-    name.split(|byte| matches!(byte, b'[' | b']' | 0)).next().unwrap_or_default().iter().map(|byte| match byte {
-        b'.' | b' ' => b'_',
-        _ => byte.to_ascii_lowercase(),
-    })
+    name.split(|byte| matches!(byte, b'[' | b']' | 0)).next().unwrap_or_default().iter().map(
+        |byte| match byte {
+            b'.' | b' ' => b'_',
+            _ => byte.to_ascii_lowercase(),
+        },
+    )
 }
 
 fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
@@ -113,7 +118,8 @@ fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn plus_decoded(text: &[u8]) -> Vec<u8> {
-    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    let spaced: Vec<u8> =
+        text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     decode(&spaced)
 }
 
@@ -164,7 +170,14 @@ mod tests {
         assert_eq!(values(b"a.b=1", "a_b", 64), Err(Fault::Ambiguous));
         assert_eq!(values(b"a[b=1", "a_b", 64), Err(Fault::Ambiguous));
         assert_eq!(values(b".token=1", "_token", 64), Err(Fault::Ambiguous));
-        for query in ["filter[a][]=1", "filter[a]%00=1", "+filter[a]=1", "[filter][a]=1", "Filter[a]=1", "%u0066ilter[a]=1"] {
+        for query in [
+            "filter[a][]=1",
+            "filter[a]%00=1",
+            "+filter[a]=1",
+            "[filter][a]=1",
+            "Filter[a]=1",
+            "%u0066ilter[a]=1",
+        ] {
             assert_eq!(values(query.as_bytes(), "filter[a]", 64), Err(Fault::Ambiguous), "{query}");
         }
         let found = values(b"filter[a]=1&filter[b]=2", "filter[a]", 64);

@@ -4,7 +4,8 @@
 ///
 /// RFC 9113 (section 8.2.1) calls an HTTP/2 message with such a field malformed, and RFC 9110
 /// (section 5.5) has the receiver of HTTP/1.1 take them off, which Envoy does. Over HTTP/2 it lets
-/// them pass, and origins trim them: a rule would compare `" admin"` where the origin reads `admin`.
+/// them pass, and origins trim them: a rule would compare `" admin"` where the origin reads
+/// `admin`.
 #[inline(always)]
 pub(crate) fn has_blank_ends(value: &[u8]) -> bool {
     match value {
@@ -14,8 +15,9 @@ pub(crate) fn has_blank_ends(value: &[u8]) -> bool {
     }
 }
 
-/// The header in which scheme and token are parted by a blank (RFC 9110 section 11.4). A TAB is none there; origins that
-/// split at any white space find a token all the same, and a rule that splits at `" "` does not.
+/// The header in which scheme and token are parted by a blank (RFC 9110 section 11.4). A TAB is
+/// none there; origins that split at any white space find a token all the same, and a rule that
+/// splits at `" "` does not.
 pub(crate) const CREDENTIALS: &[u8] = b"authorization";
 
 /// The values that a line may have been made of, where Envoy keeps the header on one line: it joins

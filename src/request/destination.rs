@@ -1,9 +1,13 @@
-//! The service that a waypoint chose for a request, and whether the request's host is that service's.
+//! The service that a waypoint chose for a request, and whether the request's host is that
+//! service's.
 
-/// The host name in Istio's name of a filter chain or cluster: `inbound-vip|80|http|api.github.com`, `outbound|80||api.github.com`.
+/// The host name in Istio's name of a filter chain or cluster:
+/// `inbound-vip|80|http|api.github.com`, `outbound|80||api.github.com`.
 #[must_use]
 pub fn hostname(service: &[u8]) -> Option<&str> {
-    let direction = [&b"inbound-vip|"[..], b"outbound|", b"inbound|"].into_iter().find(|direction| service.starts_with(direction))?;
+    let direction = [&b"inbound-vip|"[..], b"outbound|", b"inbound|"]
+        .into_iter()
+        .find(|direction| service.starts_with(direction))?;
     let rest = service.get(direction.len()..)?;
     // Port and subset; then the host, in which there is no bar.
     let (_port, rest) = split_once(rest)?;
@@ -19,17 +23,21 @@ fn split_once(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((bytes.get(..bar)?, bytes.get(bar.checked_add(1)?..)?))
 }
 
-/// Whether a request for `host` belongs to the service `destination`: the same name, or one under a wildcard. The short names
-/// of a Kubernetes service (`a` for `a.ns.svc.cluster.local`) do not: a policy's `hosts` and `request.host` would not know them
-/// for the service's.
+/// Whether a request for `host` belongs to the service `destination`: the same name, or one under a
+/// wildcard. The short names of a Kubernetes service (`a` for `a.ns.svc.cluster.local`) do not: a
+/// policy's `hosts` and `request.host` would not know them for the service's.
 #[must_use]
 pub fn serves(destination: &str, host: &str) -> bool {
-    if crate::hash::same(destination.as_bytes(), host.as_bytes()) || destination.eq_ignore_ascii_case(host) {
+    if crate::hash::same(destination.as_bytes(), host.as_bytes())
+        || destination.eq_ignore_ascii_case(host)
+    {
         return true;
     }
-    destination
-        .strip_prefix('*')
-        .is_some_and(|suffix| suffix.starts_with('.') && host.len() > suffix.len() && host.ends_with(&suffix.to_ascii_lowercase()))
+    destination.strip_prefix('*').is_some_and(|suffix| {
+        suffix.starts_with('.')
+            && host.len() > suffix.len()
+            && host.ends_with(&suffix.to_ascii_lowercase())
+    })
 }
 
 #[cfg(test)]

@@ -21,14 +21,18 @@ pub struct Headers<'a> {
 #[inline(always)]
 pub(crate) fn kind(name: &[u8]) -> u64 {
     let fold = |byte: &u8| name::fold(*byte);
-    let ends = name.first().map_or(0, fold).wrapping_mul(7) ^ name.last().map_or(0, fold).wrapping_mul(3);
+    let ends =
+        name.first().map_or(0, fold).wrapping_mul(7) ^ name.last().map_or(0, fold).wrapping_mul(3);
     let length = u8::try_from(name.len() & 0xff).unwrap_or(0);
     1_u64.wrapping_shl(u32::from(ends.wrapping_add(length.wrapping_mul(11))))
 }
 
-/// Whether two names are one header's, letter case aside. Most names of one length differ in their last letter already.
+/// Whether two names are one header's, letter case aside. Most names of one length differ in their
+/// last letter already.
 fn same_name(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.last().map(u8::to_ascii_lowercase) == b.last().map(u8::to_ascii_lowercase) && a.eq_ignore_ascii_case(b)
+    a.len() == b.len()
+        && a.last().map(u8::to_ascii_lowercase) == b.last().map(u8::to_ascii_lowercase)
+        && a.eq_ignore_ascii_case(b)
 }
 
 impl Clone for Headers<'_> {
@@ -49,8 +53,9 @@ impl PartialEq for Headers<'_> {
 impl Eq for Headers<'_> {}
 
 impl<'a> Headers<'a> {
-    /// Reads the serialized form that hosts give headers in (proxy-wasm ABI 0.2.1, `proxy_get_header_map_pairs`): a
-    /// little-endian `u32` count, as many pairs of `u32` lengths, then each name and value with a NUL behind it.
+    /// Reads the serialized form that hosts give headers in (proxy-wasm ABI 0.2.1,
+    /// `proxy_get_header_map_pairs`): a little-endian `u32` count, as many pairs of `u32` lengths,
+    /// then each name and value with a NUL behind it.
     ///
     /// Gives nothing where the bytes are no such thing.
     #[must_use]
@@ -59,7 +64,8 @@ impl<'a> Headers<'a> {
             return Some(Headers::default());
         }
         let (count, rest) = take_u32(bytes)?;
-        // Each pair has eight bytes of lengths, so a count past that is a lie, and reserves nothing.
+        // Each pair has eight bytes of lengths, so a count past that is a lie, and reserves
+        // nothing.
         let sizes_len = count.checked_mul(8)?;
         let (mut sizes, mut data) = rest.split_at_checked(sizes_len)?;
         let (mut lines, mut kinds, mut blank_ends) = (Vec::with_capacity(count), 0, false);
@@ -132,7 +138,10 @@ impl<'a> Headers<'a> {
 
 impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a [u8], &'a [u8])>>(lines: I) -> Self {
-        let lines: Vec<Line<'a>> = lines.into_iter().map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))).collect();
+        let lines: Vec<Line<'a>> = lines
+            .into_iter()
+            .map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value)))
+            .collect();
         let kinds = lines.iter().fold(0, |kinds, (name, _)| kinds | kind(name));
         let blank_ends = lines.iter().any(|(_, value)| value::has_blank_ends(value));
         Headers { lines, kinds, blank_ends }
@@ -215,7 +224,8 @@ mod tests {
 
     #[test]
     fn lines_are_added_and_removed() {
-        let mut headers: Headers<'_> = [(&b"a"[..], &b"1"[..]), (b"b", b"2"), (b"a", b"3")].into_iter().collect();
+        let mut headers: Headers<'_> =
+            [(&b"a"[..], &b"1"[..]), (b"b", b"2"), (b"a", b"3")].into_iter().collect();
         headers.add(b"B", b"4");
         assert_eq!(headers.remove(|name| name == b"a"), 2);
         assert_eq!(headers.values(b"b").collect::<Vec<_>>(), [b"2", b"4"]);

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 /// The authority as `request.host`: lower-case, without port and trailing dot.
 ///
 /// # Errors
-/// Says what is wrong with it, where it is no host with an optional port (RFC 3986 section 3.2, without user information,
-/// which HTTP forbids: RFC 9110 section 4.2.4).
+/// Says what is wrong with it, where it is no host with an optional port (RFC 3986 section 3.2,
+/// without user information, which HTTP forbids: RFC 9110 section 4.2.4).
 pub fn canonical(authority: &[u8]) -> Result<Cow<'_, str>, &'static str> {
     let text = std::str::from_utf8(authority).map_err(|_| "not ASCII")?;
     if is_canonical(authority) {
@@ -16,7 +16,9 @@ pub fn canonical(authority: &[u8]) -> Result<Cow<'_, str>, &'static str> {
         return Err("user information");
     }
     let (host, port) = split_port(text)?;
-    if port.is_some_and(|port| port.parse::<u16>().is_err() || !port.bytes().all(|byte| byte.is_ascii_digit())) {
+    if port.is_some_and(|port| {
+        port.parse::<u16>().is_err() || !port.bytes().all(|byte| byte.is_ascii_digit())
+    }) {
         return Err("invalid port");
     }
     if let Some(literal) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
@@ -67,10 +69,14 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), &'static str> {
 /// The longest name of a host, in bytes (RFC 1035 section 2.3.4).
 pub const MAX_HOST: usize = 253;
 
-/// Whether this is a host's name: labels of letters, digits, `-` and `_`, with single dots between them.
+/// Whether this is a host's name: labels of letters, digits, `-` and `_`, with single dots between
+/// them.
 pub(crate) fn is_host_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    name.len() <= MAX_HOST && name.split('.').all(|label| !label.is_empty() && label.len() <= 63 && label.bytes().all(legal))
+    name.len() <= MAX_HOST
+        && name
+            .split('.')
+            .all(|label| !label.is_empty() && label.len() <= 63 && label.bytes().all(legal))
 }
 
 #[cfg(test)]
@@ -82,10 +88,19 @@ mod tests {
 
     #[test]
     fn one_host_has_one_form() {
-        for authority in
-            ["api.github.com", "api.github.com:80", "api.github.com:443", "API.GITHUB.COM", "api.github.com.", "Api.GitHub.com.:8080"]
-        {
-            assert_eq!(canonical(authority.as_bytes()), Ok(Cow::Borrowed("api.github.com")), "{authority}");
+        for authority in [
+            "api.github.com",
+            "api.github.com:80",
+            "api.github.com:443",
+            "API.GITHUB.COM",
+            "api.github.com.",
+            "Api.GitHub.com.:8080",
+        ] {
+            assert_eq!(
+                canonical(authority.as_bytes()),
+                Ok(Cow::Borrowed("api.github.com")),
+                "{authority}"
+            );
         }
         assert_eq!(canonical(b"[::1]:80"), Ok(Cow::Borrowed("[::1]")));
         assert_eq!(canonical(b"[0:0:0:0:0:0:0:1]"), Ok(Cow::Borrowed("[::1]")));

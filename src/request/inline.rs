@@ -1,7 +1,8 @@
-//! Headers that Envoy keeps on one line, whatever came: its header maps' inline headers (tried on Envoy 1.40 for each name).
+//! Headers that Envoy keeps on one line, whatever came: its header maps' inline headers (tried on
+//! Envoy 1.40 for each name).
 //!
-//! Another line of such a name is joined to the first with a comma and no space, before any filter sees it. Pseudo-headers
-//! are kept so too, and are not in the lists.
+//! Another line of such a name is joined to the first with a comma and no space, before any filter
+//! sees it. Pseudo-headers are kept so too, and are not in the lists.
 
 #[cfg(not(target_arch = "wasm32"))]
 use crate::config::Direction;
@@ -51,7 +52,8 @@ pub const REQUEST: &[&str] = &[
     "x-request-id",
 ];
 
-/// Whether an origin may take a header of this name for one that Envoy keeps on one line in requests.
+/// Whether an origin may take a header of this name for one that Envoy keeps on one line in
+/// requests.
 #[must_use]
 pub(crate) fn is_of_request(name: &str) -> bool {
     REQUEST.iter().any(|known| same_to_some_origin(known.as_bytes(), name.as_bytes()))
@@ -103,7 +105,9 @@ pub fn join(value: &mut Vec<u8>, more: &[u8]) {
 #[must_use]
 pub fn is_inline(direction: Direction, name: &[u8]) -> bool {
     let (names, pseudo): (_, &[&str]) = match direction {
-        Direction::Request => (REQUEST, &[":authority", ":method", ":path", ":protocol", ":scheme"]),
+        Direction::Request => {
+            (REQUEST, &[":authority", ":method", ":path", ":protocol", ":scheme"])
+        }
         Direction::Response => (RESPONSE, &[":status"]),
     };
     names.iter().chain(pseudo).any(|known| known.as_bytes() == name)

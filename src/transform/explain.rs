@@ -21,7 +21,8 @@ struct Evaluated<'e> {
 }
 
 impl HeaderRules {
-    /// Applies the rules as [`apply`](Self::apply) does, and says what each part of their values is.
+    /// Applies the rules as [`apply`](Self::apply) does, and says what each part of their values
+    /// is.
     pub(crate) fn explain<'a>(
         &'a self,
         config: &HeaderRulesConfig,
@@ -30,16 +31,31 @@ impl HeaderRules {
         (facts, callers, phase): (&Facts<'_>, &Callers, Phase),
     ) -> (Applied, Vec<HeaderRule>) {
         let rules = || {
-            let add = self.add.iter().zip(&config.add).map(|(rule, config)| (Operation::Add, rule, config));
-            add.chain(self.set.iter().zip(&config.set).map(|(rule, config)| (Operation::Set, rule, config)))
+            let add = self
+                .add
+                .iter()
+                .zip(&config.add)
+                .map(|(rule, config)| (Operation::Add, rule, config));
+            add.chain(
+                self.set
+                    .iter()
+                    .zip(&config.set)
+                    .map(|(rule, config)| (Operation::Set, rule, config)),
+            )
         };
         let evaluated: RefCell<Vec<Evaluated<'_>>> = RefCell::default();
         let applied = self.apply(headers, changes, |headers, expression| {
             let view = View::new(facts, callers);
-            let view = if phase == Phase::Request { view.with_request(headers) } else { view.with_response(headers) };
+            let view = if phase == Phase::Request {
+                view.with_request(headers)
+            } else {
+                view.with_response(headers)
+            };
             let outcome = expression.header_value(&view);
             let breached = meter::breached();
-            if let Some((_, rule, config)) = rules().find(|(_, rule, _)| std::ptr::eq(&rule.value, expression)) {
+            if let Some((_, rule, config)) =
+                rules().find(|(_, rule, _)| std::ptr::eq(&rule.value, expression))
+            {
                 evaluated.borrow_mut().push(explained(rule, config, &view, &outcome, breached));
             }
             // The parts were evaluated too: what the meter said of the whole counts.
@@ -49,16 +65,20 @@ impl HeaderRules {
         let mut evaluated = evaluated.into_inner();
         let mut explained: Vec<HeaderRule> = rules()
             .map(|(operation, rule, config)| {
-                let found = evaluated.iter().position(|one| std::ptr::eq(one.expression, &rule.value));
-                let (value, error) = match (found.map(|found| evaluated.remove(found)), &rule.constant) {
-                    (Some(found), _) => (Some(found.value), found.error),
-                    (None, Some(constant)) => (
-                        Explainable::of(&config.value.source)
-                            .map(|whole| Step { value: Value::Known(of_bytes(constant.as_bytes())), ..whole.not_needed() }),
-                        None,
-                    ),
-                    (None, None) => (None, None),
-                };
+                let found =
+                    evaluated.iter().position(|one| std::ptr::eq(one.expression, &rule.value));
+                let (value, error) =
+                    match (found.map(|found| evaluated.remove(found)), &rule.constant) {
+                        (Some(found), _) => (Some(found.value), found.error),
+                        (None, Some(constant)) => (
+                            Explainable::of(&config.value.source).map(|whole| Step {
+                                value: Value::Known(of_bytes(constant.as_bytes())),
+                                ..whole.not_needed()
+                            }),
+                            None,
+                        ),
+                        (None, None) => (None, None),
+                    };
                 HeaderRule { operation, name: rule.name.clone(), value, error }
             })
             .collect();
@@ -90,8 +110,14 @@ fn explained<'e>(
         (Ok(_), Some(breach)) => Value::Error(breach.to_owned()),
         (Err(message), _) => Value::Error(message.clone()),
     };
-    let step = Explainable::of(&config.value.source).map(|whole| whole.explain(view, value.clone()));
     let step =
-        step.unwrap_or_else(|| Step { source: config.value.source.clone(), variables: Vec::new(), value, parts: Vec::new(), omitted: 0 });
+        Explainable::of(&config.value.source).map(|whole| whole.explain(view, value.clone()));
+    let step = step.unwrap_or_else(|| Step {
+        source: config.value.source.clone(),
+        variables: Vec::new(),
+        value,
+        parts: Vec::new(),
+        omitted: 0,
+    });
     Evaluated { expression: &rule.value, value: step, error }
 }

@@ -1,13 +1,15 @@
-//! Feeds expressions with requests, and whole configurations, to the engine: nothing may panic, overflow a stack of a megabyte
-//! or take all memory, and what is lowered must agree with the interpreter.
+//! Feeds expressions with requests, and whole configurations, to the engine: nothing may panic,
+//! overflow a stack of a megabyte or take all memory, and what is lowered must agree with the
+//! interpreter.
 //!
-//! An input is an expression, a line `---`, and the request (see `egress_filter::fuzzing`; where there is none, it is the one
-//! below). One that starts with `{` is a configuration.
+//! An input is an expression, a line `---`, and the request (see `egress_filter::fuzzing`; where
+//! there is none, it is the one below). One that starts with `{` is a configuration.
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 
-/// A request with something in it for every attribute: a header on two lines, one that is not UTF-8.
+/// A request with something in it for every attribute: a header on two lines, one that is not
+/// UTF-8.
 const REQUEST: &[u8] = b":method GET
 :scheme http
 :authority API.github.com.:80

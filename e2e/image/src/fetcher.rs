@@ -1,5 +1,6 @@
-//! What Istio's agent makes of an image: its rules (`pkg/wasm/imagefetcher.go` and `cache.go` in istio/istio, with the client of
-//! google/go-containerregistry), read there and written anew here, so that an image can be tried without a cluster.
+//! What Istio's agent makes of an image: its rules (`pkg/wasm/imagefetcher.go` and `cache.go` in
+//! istio/istio, with the client of google/go-containerregistry), read there and written anew here,
+//! so that an image can be tried without a cluster.
 
 use std::io::{self, Read};
 
@@ -21,7 +22,8 @@ pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list
 pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 /// The one layer type of an artifact that is taken: a module as it is, not in an archive.
 pub const WASM_LAYER: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
-/// The largest module that the agent takes, unless `ISTIO_WASM_MAX_BINARY_SIZE_BYTES` says otherwise.
+/// The largest module that the agent takes, unless `ISTIO_WASM_MAX_BINARY_SIZE_BYTES` says
+/// otherwise.
 pub const LIMIT: u64 = 256 * 1024 * 1024;
 
 /// Where manifests and blobs come from: a registry, or a layout on disk.
@@ -58,7 +60,9 @@ pub enum Error {
     #[error("has a manifest that cannot be read: {0}")]
     Manifest(#[from] serde_json::Error),
     /// The index has no image for the agent's client.
-    #[error("is an index without a linux/amd64 image, the one that is picked from it on every machine")]
+    #[error(
+        "is an index without a linux/amd64 image, the one that is picked from it on every machine"
+    )]
     NoPlatform,
     /// The bytes are not those that the manifest names.
     #[error("has a blob that is not what its descriptor says ({0})")]
@@ -75,7 +79,9 @@ pub enum Error {
     #[error("is a docker image that has no module: {0}")]
     Docker(NoModule),
     /// The manifest is of none of the kinds that are taken.
-    #[error("is in no format that is taken: not as an image ({image}), not as an artifact ({artifact})")]
+    #[error(
+        "is in no format that is taken: not as an image ({image}), not as an artifact ({artifact})"
+    )]
     Oci {
         /// Why it is none of the "compat" variant.
         image: NoModule,
@@ -122,12 +128,20 @@ pub fn fetch(source: &impl Source, name: &str, expected: Option<&str>) -> Result
 ///
 /// # Errors
 /// Where the agent would not get a module, with the reason.
-pub fn fetch_up_to(source: &impl Source, name: &str, expected: Option<&str>, limit: u64) -> Result<Fetched, Error> {
+pub fn fetch_up_to(
+    source: &impl Source,
+    name: &str,
+    expected: Option<&str>,
+    limit: u64,
+) -> Result<Fetched, Error> {
     let (mut media_type, mut bytes) = source.manifest(name)?;
     if [OCI_INDEX, DOCKER_LIST].contains(&media_type.as_str()) {
         let index: Index = serde_json::from_slice(&bytes)?;
-        let child =
-            index.manifests.iter().find(|child| child.platform.as_ref().is_none_or(Platform::is_picked)).ok_or(Error::NoPlatform)?;
+        let child = index
+            .manifests
+            .iter()
+            .find(|child| child.platform.as_ref().is_none_or(Platform::is_picked))
+            .ok_or(Error::NoPlatform)?;
         (media_type, bytes) = source.manifest(&child.digest)?;
         if child.digest != format!("sha256:{}", sha256(&bytes)) {
             return Err(Error::Blob(format!("{}, {media_type}", child.digest)));
@@ -143,7 +157,8 @@ pub fn fetch_up_to(source: &impl Source, name: &str, expected: Option<&str>, lim
     } else {
         match from_last_layer(source, &manifest, OCI_LAYER, limit)? {
             Ok(module) => module,
-            Err(image) => from_artifact(source, &manifest, limit)?.map_err(|artifact| Error::Oci { image, artifact })?,
+            Err(image) => from_artifact(source, &manifest, limit)?
+                .map_err(|artifact| Error::Oci { image, artifact })?,
         }
     };
     if module.len() < 8 || !module.starts_with(b"\0asm") {
@@ -154,8 +169,14 @@ pub fn fetch_up_to(source: &impl Source, name: &str, expected: Option<&str>, lim
 
 type Found = Result<Vec<u8>, NoModule>;
 
-/// Of an image, the last layer counts, and in it the first file whose name, without its folders, is `plugin.wasm`.
-fn from_last_layer(source: &impl Source, manifest: &Manifest, media_type: &str, limit: u64) -> Result<Found, Error> {
+/// Of an image, the last layer counts, and in it the first file whose name, without its folders, is
+/// `plugin.wasm`.
+fn from_last_layer(
+    source: &impl Source,
+    manifest: &Manifest,
+    media_type: &str,
+    limit: u64,
+) -> Result<Found, Error> {
     let Some(layer) = manifest.layers.last() else { return Ok(Err(NoModule::Layers(0))) };
     if layer.media_type != media_type {
         return Ok(Err(NoModule::Type(layer.media_type.clone())));
@@ -168,7 +189,9 @@ fn from_artifact(source: &impl Source, manifest: &Manifest, limit: u64) -> Resul
     if manifest.layers.len() != 2 {
         return Ok(Err(NoModule::Layers(manifest.layers.len())));
     }
-    let Some(layer) = manifest.layers.iter().find(|layer| layer.media_type == WASM_LAYER) else { return Ok(Err(NoModule::NoWasmLayer)) };
+    let Some(layer) = manifest.layers.iter().find(|layer| layer.media_type == WASM_LAYER) else {
+        return Ok(Err(NoModule::NoWasmLayer));
+    };
     Ok(read_up_to(blob(source, layer)?.as_slice(), limit))
 }
 

@@ -1,8 +1,9 @@
 //! An image on disk: a folder in the OCI Image Layout, and the same files in a tarball.
 //!
-//! The tarball also has the `manifest.json` that `docker load` reads, so it is both an OCI archive and a docker archive, as
-//! what `docker save` writes since version 25. Tools that read it as the former keep the image's digest; those that read it as
-//! the latter know only configuration and layers, and write a manifest of their own.
+//! The tarball also has the `manifest.json` that `docker load` reads, so it is both an OCI archive
+//! and a docker archive, as what `docker save` writes since version 25. Tools that read it as the
+//! former keep the image's digest; those that read it as the latter know only configuration and
+//! layers, and write a manifest of their own.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,11 +42,16 @@ pub struct Layout(pub PathBuf);
 impl Source for Layout {
     fn manifest(&self, name: &str) -> io::Result<(String, Vec<u8>)> {
         let index: ReadIndex = serde_json::from_slice(&fs::read(self.0.join("index.json"))?)?;
-        let found = index
-            .manifests
-            .into_iter()
-            .find(|manifest| manifest.digest == name || manifest.annotations.get(REF_NAME).is_some_and(|it| it == name));
-        let found = found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no `{name}` in the layout's index.json")))?;
+        let found = index.manifests.into_iter().find(|manifest| {
+            manifest.digest == name
+                || manifest.annotations.get(REF_NAME).is_some_and(|it| it == name)
+        });
+        let found = found.ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("no `{name}` in the layout's index.json"),
+            )
+        })?;
         Ok((found.media_type, self.blob(&found.digest)?))
     }
 
@@ -93,8 +99,11 @@ pub fn write_folder(folder: &Path, image: &Image, reference: &Reference) -> Resu
 /// # Errors
 /// Where the file cannot be written.
 pub fn write_tarball(file: &Path, image: &Image, reference: &Reference) -> Result<(), Error> {
-    let docker =
-        [DockerImage { config: path_of(&image.config.sha256), repo_tags: [reference.to_string()], layers: [path_of(&image.layer.sha256)] }];
+    let docker = [DockerImage {
+        config: path_of(&image.config.sha256),
+        repo_tags: [reference.to_string()],
+        layers: [path_of(&image.layer.sha256)],
+    }];
     let mut files = files(image, reference)?;
     files.push(("manifest.json".to_owned(), serde_json::to_vec(&docker)?));
     let archive = archive_of(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
@@ -121,7 +130,9 @@ pub fn replace_folder(folder: &Path) -> Result<(), Error> {
 /// Where either cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).and_then(|()| fs::write(path, bytes)).map_err(|source| Error::Write { path: path.to_owned(), source })
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(path, bytes))
+        .map_err(|source| Error::Write { path: path.to_owned(), source })
 }
 
 fn path_of(sha256: &str) -> String {
@@ -136,8 +147,9 @@ struct Index {
     manifests: [Descriptor; 1],
 }
 
-/// An entry of a docker archive's `manifest.json`. No `LayerSources`, with which docker tells the layers' media types: crane
-/// copies them into a docker manifest, where Istio's agent takes a layer of docker's own type only.
+/// An entry of a docker archive's `manifest.json`. No `LayerSources`, with which docker tells the
+/// layers' media types: crane copies them into a docker manifest, where Istio's agent takes a layer
+/// of docker's own type only.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct DockerImage {

@@ -1,4 +1,5 @@
-//! `image MODULE IMAGE FILTER_CONFIG TARGET`: makes the image of a module, and `filter-config/` with it; `make image` runs it.
+//! `image MODULE IMAGE FILTER_CONFIG TARGET`: makes the image of a module, and `filter-config/`
+//! with it; `make image` runs it.
 
 use std::error::Error;
 use std::fs;
@@ -15,10 +16,17 @@ use image::{layout, manifests};
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let [module, name, filter_config, target] = arguments.as_slice() else {
-        eprintln!("usage: image MODULE IMAGE FILTER_CONFIG TARGET, as in `make image IMAGE=registry/repository:tag`");
+        eprintln!(
+            "usage: image MODULE IMAGE FILTER_CONFIG TARGET, as in `make image IMAGE=registry/repository:tag`"
+        );
         return ExitCode::from(2);
     };
-    let made = run(Path::new(module), &name.to_string_lossy(), Path::new(filter_config), Path::new(target));
+    let made = run(
+        Path::new(module),
+        &name.to_string_lossy(),
+        Path::new(filter_config),
+        Path::new(target),
+    );
     if let Err(error) = made {
         eprintln!("image: {error}");
         return ExitCode::FAILURE;
@@ -26,9 +34,16 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run(module: &Path, name: &str, filter_config: &Path, target: &Path) -> Result<(), Box<dyn Error>> {
+fn run(
+    module: &Path,
+    name: &str,
+    filter_config: &Path,
+    target: &Path,
+) -> Result<(), Box<dyn Error>> {
     let reference: Reference = name.parse()?;
-    let bytes = fs::read(module).map_err(|error| format!("`{}` cannot be read: {error}; `make wasm` builds it", module.display()))?;
+    let bytes = fs::read(module).map_err(|error| {
+        format!("`{}` cannot be read: {error}; `make wasm` builds it", module.display())
+    })?;
     let image = Image::new(&bytes).map_err(|error| format!("`{}` {error}", module.display()))?;
 
     let folder = target.join("image/oci");
@@ -42,14 +57,27 @@ fn run(module: &Path, name: &str, filter_config: &Path, target: &Path) -> Result
     let mut out = io::stdout().lock();
     writeln!(out, "{:<9} {:>9} bytes  {}", "module", bytes.len(), module.display())?;
     for (what, blob) in ["layer", "config", "manifest"].into_iter().zip(image.blobs()) {
-        writeln!(out, "{what:<9} {:>9} bytes  {}  sha256:{}", blob.bytes.len(), blob.media_type, blob.sha256)?;
+        writeln!(
+            out,
+            "{what:<9} {:>9} bytes  {}  sha256:{}",
+            blob.bytes.len(),
+            blob.media_type,
+            blob.sha256
+        )?;
     }
     told(&mut out, &reference, &folder, &tarball, &with_image, plugins)?;
     writeln!(out, "sha256:{}", image.manifest.sha256)?;
     Ok(())
 }
 
-fn told(out: &mut impl Write, reference: &Reference, folder: &Path, tarball: &Path, with_image: &Path, plugins: usize) -> io::Result<()> {
+fn told(
+    out: &mut impl Write,
+    reference: &Reference,
+    folder: &Path,
+    tarball: &Path,
+    with_image: &Path,
+    plugins: usize,
+) -> io::Result<()> {
     let (folder, tarball, with_image) = (folder.display(), tarball.display(), with_image.display());
     let placeholder = if reference.to_string() == manifests::PLACEHOLDER {
         "\nThat name is a placeholder: make image IMAGE=registry/repository:tag\n"
@@ -83,7 +111,11 @@ fn check(folder: &Path, tag: &str, sha256: &str, module: &[u8]) -> Result<(), Bo
     let fetched = fetcher::fetch(&Layout(folder.to_owned()), tag, Some(sha256))
         .map_err(|error| format!("the image in `{}` {error}", folder.display()))?;
     if fetched.module != module {
-        return Err(format!("the image in `{}` has another module than the one given", folder.display()).into());
+        return Err(format!(
+            "the image in `{}` has another module than the one given",
+            folder.display()
+        )
+        .into());
     }
     Ok(())
 }

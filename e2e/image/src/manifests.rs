@@ -1,4 +1,5 @@
-//! `filter-config/` with the image that was made: its files name a placeholder, and a digest of zeros, which are replaced.
+//! `filter-config/` with the image that was made: its files name a placeholder, and a digest of
+//! zeros, which are replaced.
 
 use std::fs;
 use std::io;
@@ -56,19 +57,22 @@ pub enum Error {
     NoPlugin(PathBuf),
 }
 
-/// Writes the files of a folder into another one, with the image in the place of the placeholder, and returns how many
-/// resources name it.
+/// Writes the files of a folder into another one, with the image in the place of the placeholder,
+/// and returns how many resources name it.
 ///
 /// # Errors
-/// Where a file cannot be read or written, where a WasmPlugin or TrafficExtension does not have the placeholders, and where
-/// there is neither.
+/// Where a file cannot be read or written, where a WasmPlugin or TrafficExtension does not have the
+/// placeholders, and where there is neither.
 pub fn write(from: &Path, to: &Path, image: &Reference, sha256: &str) -> Result<usize, Error> {
     let mut written = Vec::new();
     let mut plugins = 0;
     for path in files(from)? {
-        let mut bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let mut bytes =
+            fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-            let text = String::from_utf8_lossy(&bytes).replace(&url(PLACEHOLDER), &url(image)).replace(ZEROS, sha256);
+            let text = String::from_utf8_lossy(&bytes)
+                .replace(&url(PLACEHOLDER), &url(image))
+                .replace(ZEROS, sha256);
             plugins += plugins_in(&path, &text, image, sha256)?;
             bytes = text.into_bytes();
         }
@@ -91,7 +95,11 @@ fn url(image: impl std::fmt::Display) -> String {
 /// The files in a folder and in those within it, in the order of their names.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| Error::Read { path: folder.to_owned(), source };
-    let mut paths = fs::read_dir(folder).map_err(failed)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?;
+    let mut paths = fs::read_dir(folder)
+        .map_err(failed)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(failed)?;
     paths.sort();
     let mut found = Vec::new();
     for path in paths {
@@ -104,20 +112,30 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 fn plugins_in(path: &Path, text: &str, image: &Reference, sha256: &str) -> Result<usize, Error> {
     let mut plugins = 0;
     for document in serde_yaml_ng::Deserializer::from_str(text) {
-        let resource = Value::deserialize(document).map_err(|source| Error::Yaml { path: path.to_owned(), source })?;
+        let resource = Value::deserialize(document)
+            .map_err(|source| Error::Yaml { path: path.to_owned(), source })?;
         let kind = resource.get("kind").and_then(Value::as_str).unwrap_or_default();
         let fields = match kind {
             "WasmPlugin" => ["spec.url", "spec.sha256"],
-            "TrafficExtension" if at(&resource, "spec.wasm").is_some() => ["spec.wasm.url", "spec.wasm.sha256"],
+            "TrafficExtension" if at(&resource, "spec.wasm").is_some() => {
+                ["spec.wasm.url", "spec.wasm.sha256"]
+            }
             _ => continue,
         };
         let wanted = [(url(image), url(PLACEHOLDER)), (sha256.to_owned(), ZEROS.to_owned())];
         for (field, (wanted, placeholder)) in fields.into_iter().zip(wanted) {
             let value = at(&resource, field);
             if value.and_then(Value::as_str) != Some(&wanted) {
-                let name = at(&resource, "metadata.name").and_then(Value::as_str).unwrap_or_default();
+                let name =
+                    at(&resource, "metadata.name").and_then(Value::as_str).unwrap_or_default();
                 let found = value.map_or_else(|| "not there".to_owned(), told);
-                return Err(Error::Field { path: path.to_owned(), resource: format!("{kind} `{name}`"), field, found, placeholder });
+                return Err(Error::Field {
+                    path: path.to_owned(),
+                    resource: format!("{kind} `{name}`"),
+                    field,
+                    found,
+                    placeholder,
+                });
             }
         }
         plugins += 1;

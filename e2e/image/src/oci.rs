@@ -1,7 +1,8 @@
 //! The image: a layer, a configuration and a manifest (OCI Image Format Specification 1.1).
 //!
-//! Nothing but the module, this crate's version and the code below goes into the bytes: no clock, no user, no umask, no
-//! revision (two commits with the same module have the same image), and no unordered map.
+//! Nothing but the module, this crate's version and the code below goes into the bytes: no clock,
+//! no user, no umask, no revision (two commits with the same module have the same image), and no
+//! unordered map.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,13 +18,15 @@ pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// The media type of an OCI image's configuration.
 pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-/// The media type of a layer that is a gzipped tar archive; of the OCI layer types, Istio's agent takes no other.
+/// The media type of a layer that is a gzipped tar archive; of the OCI layer types, Istio's agent
+/// takes no other.
 pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// The file in the layer that Istio's agent looks for.
 pub const PLUGIN: &str = "plugin.wasm";
 
-/// The platform that the image names. A module runs on any; but where somebody puts the image into an index, the agent's
-/// registry client picks linux/amd64 from it on every machine, and does not find one that says `wasi/wasm`.
+/// The platform that the image names. A module runs on any; but where somebody puts the image into
+/// an index, the agent's registry client picks linux/amd64 from it on every machine, and does not
+/// find one that says `wasi/wasm`.
 pub const PLATFORM: Platform = Platform { architecture: "amd64", os: "linux" };
 
 /// There is no time in an image that is to be the same whenever it is made.
@@ -157,7 +160,10 @@ fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
 fn annotations() -> BTreeMap<&'static str, &'static str> {
     BTreeMap::from([
         ("org.opencontainers.image.title", "egress-filter"),
-        ("org.opencontainers.image.description", "A proxy-wasm filter for Istio waypoints: egress control by caller identity"),
+        (
+            "org.opencontainers.image.description",
+            "A proxy-wasm filter for Istio waypoints: egress control by caller identity",
+        ),
         ("org.opencontainers.image.version", env!("CARGO_PKG_VERSION")),
         ("org.opencontainers.image.licenses", env!("CARGO_PKG_LICENSE")),
     ])

@@ -1,8 +1,9 @@
-//! The schema for editors accepts what the filter's reader accepts and refuses what it refuses, for every configuration of this
-//! repository and thousands of slips in each.
+//! The schema for editors accepts what the filter's reader accepts and refuses what it refuses, for
+//! every configuration of this repository and thousands of slips in each.
 //!
-//! What a schema cannot say, and so accepts: a name that two policies have, a field that is given twice, a host of 254 or 255
-//! bytes, an expression of more bytes than characters that is too long. What an expression says is `egressctl check`'s part.
+//! What a schema cannot say, and so accepts: a name that two policies have, a field that is given
+//! twice, a host of 254 or 255 bytes, an expression of more bytes than characters that is too long.
+//! What an expression says is `egressctl check`'s part.
 
 use std::path::{Path, PathBuf};
 
@@ -27,17 +28,23 @@ fn documents(text: &str) -> Vec<Value> {
 }
 
 fn schema() -> Validator {
-    let schema = serde_json::from_str(&read(&root().join("filter-config/schema/plugin-config.schema.json"))).expect("a schema is JSON");
+    let schema =
+        serde_json::from_str(&read(&root().join("filter-config/schema/plugin-config.schema.json")))
+            .expect("a schema is JSON");
     assert!(jsonschema::meta::is_valid(&schema), "no schema of its own draft");
     jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Every configuration in the repository: of the resources, the scenarios, the README and those that must not load.
+/// Every configuration in the repository: of the resources, the scenarios, the README and those
+/// that must not load.
 fn configurations() -> Vec<Value> {
     let mut found = Vec::new();
     for folder in ["filter-config", "filter-config/traffic-extension", "e2e/scenarios"] {
         let Ok(entries) = std::fs::read_dir(root().join(folder)) else { continue };
-        for path in entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.extension().is_some_and(|e| e == "yaml")) {
+        for path in entries
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        {
             for document in documents(&read(&path)) {
                 let places = ["/spec/pluginConfig", "/spec/wasm/pluginConfig", "/config"];
                 found.extend(places.iter().filter_map(|place| document.pointer(place)).cloned());
@@ -46,11 +53,14 @@ fn configurations() -> Vec<Value> {
     }
     for block in read(&root().join("README.md")).split("```yaml\n").skip(1) {
         found.extend(
-            documents(block.split("\n```").next().unwrap_or_default()).into_iter().filter(|config| config.get("policies").is_some()),
+            documents(block.split("\n```").next().unwrap_or_default())
+                .into_iter()
+                .filter(|config| config.get("policies").is_some()),
         );
     }
-    for case in
-        documents(&read(&root().join("e2e/configurations.yaml"))).iter().flat_map(|cases| cases.as_array().cloned().unwrap_or_default())
+    for case in documents(&read(&root().join("e2e/configurations.yaml")))
+        .iter()
+        .flat_map(|cases| cases.as_array().cloned().unwrap_or_default())
     {
         let policy = |mut policy: Value| {
             policy["name"] = json!("p");
@@ -66,21 +76,28 @@ fn configurations() -> Vec<Value> {
 /// What the schema cannot say of a configuration.
 fn is_beyond_a_schema(error: &ConfigError) -> bool {
     let long = |host: &str| host.len() > 253 && host.len() <= 255;
-    let is_long_host = error.message.contains(" is no host: ") && error.message.split('`').nth(1).is_some_and(long);
+    let is_long_host = error.message.contains(" is no host: ")
+        && error.message.split('`').nth(1).is_some_and(long);
     is_long_host || error.message.starts_with("the name is taken by ")
 }
 
 /// Why the two disagree about a configuration, if they do.
 fn disagreement(schema: &Validator, config: &Value) -> Option<String> {
     let text = config.to_string();
-    let objections: Vec<String> = schema.iter_errors(config).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    let objections: Vec<String> = schema
+        .iter_errors(config)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
     match Config::parse(text.as_bytes()) {
         // Beyond the shape, it knows how long an expression may be.
         Ok(_) if !objections.is_empty() && Engine::load(text.as_bytes()).is_ok() => {
             Some(format!("only the schema refuses {text}\n  {objections:#?}"))
         }
         Err(errors) if objections.is_empty() && !errors.iter().all(is_beyond_a_schema) => {
-            Some(format!("only the reader refuses {text}\n  {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")))
+            Some(format!(
+                "only the reader refuses {text}\n  {}",
+                errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
+            ))
         }
         _ => None,
     }
@@ -88,7 +105,17 @@ fn disagreement(schema: &Validator, config: &Value) -> Option<String> {
 
 /// The values that stand in the place of each value in turn.
 fn others() -> Vec<Value> {
-    let mut others = vec![json!(null), json!(true), json!(false), json!(7), json!(""), json!([]), json!({}), json!({"x": 1}), json!([[]])];
+    let mut others = vec![
+        json!(null),
+        json!(true),
+        json!(false),
+        json!(7),
+        json!(""),
+        json!([]),
+        json!({}),
+        json!({"x": 1}),
+        json!([[]]),
+    ];
     // Words and texts that are right in one place and wrong in the next.
     others.extend(
         [
@@ -132,7 +159,8 @@ fn others() -> Vec<Value> {
         ]
         .map(Value::from),
     );
-    others.extend([63, 64, 253, 254, 255, 256, 5_000].map(|length| Value::from("a".repeat(length))));
+    others
+        .extend([63, 64, 253, 254, 255, 256, 5_000].map(|length| Value::from("a".repeat(length))));
     others.push(Value::from(vec!["a".repeat(63); 4].join(".")));
     others
 }
@@ -153,8 +181,11 @@ fn slips(whole: &mut Value, at: &str, look: &mut dyn FnMut(&Value)) {
     match &here {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let without: Map<String, Value> =
-                    fields.iter().filter(|(other, _)| *other != name).map(|(n, v)| (n.clone(), v.clone())).collect();
+                let without: Map<String, Value> = fields
+                    .iter()
+                    .filter(|(other, _)| *other != name)
+                    .map(|(n, v)| (n.clone(), v.clone()))
+                    .collect();
                 let mut renamed = without.clone();
                 renamed.insert(format!("{name}s"), value.clone());
                 with(Value::Object(without));
@@ -174,7 +205,10 @@ fn slips(whole: &mut Value, at: &str, look: &mut dyn FnMut(&Value)) {
         _ => {}
     }
     let below: Vec<String> = match &here {
-        Value::Object(fields) => fields.keys().map(|name| format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))).collect(),
+        Value::Object(fields) => fields
+            .keys()
+            .map(|name| format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")))
+            .collect(),
         Value::Array(items) => (0..items.len()).map(|index| format!("{at}/{index}")).collect(),
         _ => Vec::new(),
     };
@@ -186,14 +220,14 @@ fn slips(whole: &mut Value, at: &str, look: &mut dyn FnMut(&Value)) {
 #[test]
 fn every_configuration_of_the_repository_is_judged_as_the_reader_does() {
     let schema = schema();
-    let found: Vec<String> = configurations().iter().filter_map(|config| disagreement(&schema, config)).collect();
+    let found: Vec<String> =
+        configurations().iter().filter_map(|config| disagreement(&schema, config)).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 /// A configuration with every field there is, so that a slip in each is tried.
 fn whole() -> Value {
-    let headers =
-        |name: &str| json!({"set": [{"name": name, "value": "'a'"}], "add": [{"name": "x-b", "value": "'b'"}], "remove": ["x-c"]});
+    let headers = |name: &str| json!({"set": [{"name": name, "value": "'a'"}], "add": [{"name": "x-b", "value": "'b'"}], "remove": ["x-c"]});
     json!({
         "identity": {"sources": ["peerCertificate"], "trustDomains": ["cluster.local"]},
         "pathSafety": "Lenient", "hostBinding": "Off", "audit": {"log": "All", "accessLog": true},
@@ -212,7 +246,11 @@ fn slips_are_judged_as_the_reader_does() {
     let schema = schema();
     let mut wrong = Vec::new();
     let (mut tried, mut accepted) = (0, 0);
-    for mut config in configurations().into_iter().filter(|config| config.to_string().len() < 450).chain([whole()]) {
+    for mut config in configurations()
+        .into_iter()
+        .filter(|config| config.to_string().len() < 450)
+        .chain([whole()])
+    {
         slips(&mut config, "", &mut |config| {
             tried += 1;
             accepted += usize::from(schema.is_valid(config));
@@ -222,5 +260,8 @@ fn slips_are_judged_as_the_reader_does() {
         });
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(tried > 10_000 && accepted > tried / 100 && accepted < tried / 2, "{accepted} of {tried} slips are accepted");
+    assert!(
+        tried > 10_000 && accepted > tried / 100 && accepted < tried / 2,
+        "{accepted} of {tried} slips are accepted"
+    );
 }

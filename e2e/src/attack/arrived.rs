@@ -22,7 +22,8 @@ pub(super) struct Arrived {
 impl Arrived {
     /// Which of the generated requests it is; none where that cannot be told.
     pub(super) fn number(&self) -> Option<u64> {
-        let mut numbers = self.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(NUMBER.as_bytes()));
+        let mut numbers =
+            self.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(NUMBER.as_bytes()));
         let (_, value) = numbers.next()?;
         std::str::from_utf8(value).ok()?.trim().parse().ok()
     }

@@ -20,7 +20,8 @@ use crate::http1::{Connection, Response};
 /// How long an answer may take; what takes longer is counted, and its tunnel given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// So many requests are under way at once in a tunnel of HTTP/2: one that ends the connection takes the others along.
+/// So many requests are under way at once in a tunnel of HTTP/2: one that ends the connection takes
+/// the others along.
 const STREAMS: usize = 8;
 
 /// So many are sent at once in one of HTTP/1.1.
@@ -41,7 +42,12 @@ pub(super) struct Pods {
 }
 
 impl Pods {
-    pub(super) fn new(seed: u64, clients: Vec<HboneClient>, deadline: Option<Instant>, record: Arc<Record>) -> Self {
+    pub(super) fn new(
+        seed: u64,
+        clients: Vec<HboneClient>,
+        deadline: Option<Instant>,
+        record: Arc<Record>,
+    ) -> Self {
         let connections = clients.iter().map(|_| None).collect();
         Self { seed, clients, connections, deadline, record }
     }
@@ -90,7 +96,8 @@ impl Pods {
             };
             // Mostly one after the other; nothing can follow an upgrade.
             let most = if left[0].is_multiple_of(5) && !alone { PIPELINED } else { 1 };
-            let requests: Vec<Hostile> = left.iter().take(most).map(|number| request(self.seed, *number)).collect();
+            let requests: Vec<Hostile> =
+                left.iter().take(most).map(|number| request(self.seed, *number)).collect();
             let upgrade = requests.iter().position(Hostile::upgrades);
             let count = upgrade.map_or(requests.len(), |at| at + 1);
             let bytes: Vec<u8> = requests[..count].iter().flat_map(Hostile::http1).collect();
@@ -110,7 +117,8 @@ impl Pods {
                 }
                 open &= !response.closes;
             }
-            // Envoy closes a connection that has more behind a denial: that is sent again by itself.
+            // Envoy closes a connection that has more behind a denial: that is sent again by
+            // itself.
             alone = answered > 0 && answered < count;
             left = if alone { &left[answered..] } else { behind };
             tunnel = open.then_some(connection);
@@ -119,7 +127,10 @@ impl Pods {
     }
 
     /// The next response, where one comes in time.
-    async fn response(&self, connection: &mut Connection<TunnelStream>) -> Result<std::io::Result<Response>, Elapsed> {
+    async fn response(
+        &self,
+        connection: &mut Connection<TunnelStream>,
+    ) -> Result<std::io::Result<Response>, Elapsed> {
         let response = timeout(PATIENCE, connection.read_response(false)).await;
         match &response {
             Ok(Ok(_)) => {}
@@ -133,7 +144,13 @@ impl Pods {
     fn told(&self, block: &Block, number: u64, place: &'static str) {
         if block.rule().name == "changes" {
             let reads = format!("{SECRET}, in an answer's {place}");
-            self.record.found(block.rule(), place, reads, Some(number), "the pod, in an answer".to_owned());
+            self.record.found(
+                block.rule(),
+                place,
+                reads,
+                Some(number),
+                "the pod, in an answer".to_owned(),
+            );
         }
     }
 
@@ -175,8 +192,12 @@ impl Pods {
         while *waiting > 0 {
             let Frame { kind, flags, stream: id, payload } = frames::read(stream).await?;
             let answer = match kind {
-                frames::SETTINGS if flags & frames::ACK == 0 => frames::frame(frames::SETTINGS, frames::ACK, 0, &[]),
-                frames::PING if flags & frames::ACK == 0 => frames::frame(frames::PING, frames::ACK, 0, &payload),
+                frames::SETTINGS if flags & frames::ACK == 0 => {
+                    frames::frame(frames::SETTINGS, frames::ACK, 0, &[])
+                }
+                frames::PING if flags & frames::ACK == 0 => {
+                    frames::frame(frames::PING, frames::ACK, 0, &payload)
+                }
                 frames::GOAWAY => return Err(std::io::ErrorKind::ConnectionAborted.into()),
                 _ => Vec::new(),
             };
@@ -186,7 +207,8 @@ impl Pods {
             {
                 self.record.answered(status);
             }
-            let ends = matches!(kind, frames::HEADERS | frames::DATA) && flags & frames::END_STREAM != 0;
+            let ends =
+                matches!(kind, frames::HEADERS | frames::DATA) && flags & frames::END_STREAM != 0;
             if id != 0 && (ends || kind == frames::RST_STREAM) {
                 *waiting -= 1;
             }
@@ -194,10 +216,15 @@ impl Pods {
         Ok(())
     }
 
-    /// What a library agrees to send is as hostile as it can be; answers are read in full, with their trailers.
+    /// What a library agrees to send is as hostile as it can be; answers are read in full, with
+    /// their trailers.
     async fn send_by_library(&mut self, block: &Block, numbers: &[u64]) -> Result<(), HboneError> {
         let tunnel = self.tunnel(block).await?;
-        let Ok(Ok((mut sender, connection))) = timeout(PATIENCE, h2::client::handshake(tunnel)).await else { return Ok(()) };
+        let Ok(Ok((mut sender, connection))) =
+            timeout(PATIENCE, h2::client::handshake(tunnel)).await
+        else {
+            return Ok(());
+        };
         let driver = tokio::spawn(connection);
         for number in numbers {
             let hostile = request(self.seed, *number);
@@ -205,7 +232,9 @@ impl Pods {
             let mut request = http::Request::builder().uri(uri);
             for (name, value) in &hostile.fields {
                 let name = http::HeaderName::from_bytes(name);
-                if let Some((name, value)) = name.ok().zip(http::HeaderValue::from_bytes(value).ok()) {
+                if let Some((name, value)) =
+                    name.ok().zip(http::HeaderValue::from_bytes(value).ok())
+                {
                     request = request.header(name, value);
                 }
             }

@@ -1,4 +1,5 @@
-//! HTTP/2 as bytes (RFC 9113), written by hand so that a header can hold what no library would send.
+//! HTTP/2 as bytes (RFC 9113), written by hand so that a header can hold what no library would
+//! send.
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -30,7 +31,8 @@ pub(super) struct Frame {
     pub(super) payload: Vec<u8>,
 }
 
-/// The client's preface: no pushes, no table for header compression, and windows that no answer here fills.
+/// The client's preface: no pushes, no table for header compression, and windows that no answer
+/// here fills.
 pub(super) fn preface() -> Vec<u8> {
     let settings = [(0x1u16, 0u32), (0x2, 0), (0x4, 1 << 20)];
     let mut payload = Vec::new();
@@ -61,13 +63,19 @@ pub(super) fn headers(stream: u32, block: &[u8], ends: bool) -> Vec<u8> {
     let mut bytes = frame(HEADERS, flags, stream, first);
     while !rest.is_empty() {
         let (next, after) = rest.split_at(rest.len().min(MAX_FRAME));
-        bytes.extend(frame(CONTINUATION, if after.is_empty() { END_HEADERS } else { 0 }, stream, next));
+        bytes.extend(frame(
+            CONTINUATION,
+            if after.is_empty() { END_HEADERS } else { 0 },
+            stream,
+            next,
+        ));
         rest = after;
     }
     bytes
 }
 
-/// A literal field without indexing, its name new, neither of them Huffman coded (RFC 7541 section 6.2.2).
+/// A literal field without indexing, its name new, neither of them Huffman coded (RFC 7541 section
+/// 6.2.2).
 pub(super) fn literal(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     block.push(0);
     for text in [name, value] {

@@ -71,7 +71,9 @@ pub(super) fn request(seed: u64, number: u64) -> Hostile {
         trailers: Vec::new(),
     };
     match block.rule().lure {
-        Lure::Header(name, value) => headers::lines(random, &mut request.fields, name, value.as_bytes()),
+        Lure::Header(name, value) => {
+            headers::lines(random, &mut request.fields, name, value.as_bytes())
+        }
         Lure::Cookie => documents::cookies(random, &mut request.fields),
         Lure::Method => request.method = targets::method(random, http2),
         Lure::Path => request.target = targets::path(random),
@@ -131,7 +133,10 @@ fn besides(random: &mut Random, request: &mut Hostile, http2: bool) {
         }
         2 | 3 => headers::addresses(random, &mut request.fields),
         4 => request.body = vec![b'b'; random.below(3000)],
-        5 => request.trailers.push((random.one(&["x-role", "x-mode", "x-key", "host", "cookie"]).as_bytes().into(), b"admin".into())),
+        5 => request.trailers.push((
+            random.one(&["x-role", "x-mode", "x-key", "host", "cookie"]).as_bytes().into(),
+            b"admin".into(),
+        )),
         6 if !http2 && request.trailers.is_empty() => upgrade(random, request),
         7 => request.fields.push(junk(random)),
         8 => request.fields.push((b"x-long".to_vec(), vec![b'l'; random.below(4000)])),
@@ -143,13 +148,24 @@ fn besides(random: &mut Random, request: &mut Hostile, http2: bool) {
 }
 
 fn junk(random: &mut Random) -> Field {
-    let value = (0..random.below(20)).map(|_| random.one(&[b'a', b' ', b',', b';', b'"', b'\t', 0x80, 0xff, b'%', b'\\']));
+    let value = (0..random.below(20))
+        .map(|_| random.one(&[b'a', b' ', b',', b';', b'"', b'\t', 0x80, 0xff, b'%', b'\\']));
     let value = value.collect();
     (random.one(&["x-junk", "accept", "referer", "x_junk", "forwarded"]).as_bytes().into(), value)
 }
 
 fn upgrade(random: &mut Random, request: &mut Hostile) {
-    let named = random.one(&[CALLER, CALLER, "X-Caller-Identity", "x_caller_identity", "x-role", "cookie", "close", "te", ""]);
+    let named = random.one(&[
+        CALLER,
+        CALLER,
+        "X-Caller-Identity",
+        "x_caller_identity",
+        "x-role",
+        "cookie",
+        "close",
+        "te",
+        "",
+    ]);
     let connection = match random.below(4) {
         0 => format!("{named}, Upgrade"),
         1 => format!("Upgrade,{named}"),
@@ -160,7 +176,10 @@ fn upgrade(random: &mut Random, request: &mut Hostile) {
     if random.percent(20) {
         request.fields.push((b"Connection".to_vec(), named.as_bytes().to_vec()));
     }
-    request.fields.push((b"Upgrade".to_vec(), random.one(&["websocket", "WebSocket", "websocket, h2c"]).as_bytes().to_vec()));
+    request.fields.push((
+        b"Upgrade".to_vec(),
+        random.one(&["websocket", "WebSocket", "websocket, h2c"]).as_bytes().to_vec(),
+    ));
 }
 
 #[cfg(test)]

@@ -30,11 +30,13 @@ pub(super) struct Origin {
 impl Origin {
     /// Starts one on a free port, on this runtime.
     pub(super) async fn start(pki: &Arc<Pki>, record: Arc<Record>) -> io::Result<Self> {
-        let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Resolver::new(Arc::clone(pki))));
+        let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Resolver::new(Arc::clone(pki))));
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(tls));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -43,7 +45,9 @@ impl Origin {
             loop {
                 // Without file descriptors it waits until connections have ended.
                 match listener.accept().await {
-                    Ok((stream, _)) => drop(tokio::spawn(serve(stream, acceptor.clone(), Arc::clone(&record)))),
+                    Ok((stream, _)) => {
+                        drop(tokio::spawn(serve(stream, acceptor.clone(), Arc::clone(&record))))
+                    }
                     Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
                 }
             }
@@ -82,7 +86,10 @@ async fn http1(mut stream: TlsStream<TcpStream>, service: &str, record: &Record)
         let mut arrived = parsed(&head);
         arrived.service = service.to_owned();
         let lengths: Vec<&[u8]> = valued(&arrived.fields, "content-length").collect();
-        let length = lengths.first().and_then(|text| std::str::from_utf8(text).ok()?.trim().parse().ok()).unwrap_or(0);
+        let length = lengths
+            .first()
+            .and_then(|text| std::str::from_utf8(text).ok()?.trim().parse().ok())
+            .unwrap_or(0);
         let chunked = valued(&arrived.fields, "transfer-encoding").next().is_some();
         let upgrades = valued(&arrived.fields, "upgrade").next().is_some();
         if chunked {
@@ -92,7 +99,8 @@ async fn http1(mut stream: TlsStream<TcpStream>, service: &str, record: &Record)
         }
         record.judge(&arrived);
         let close = if upgrades { "connection: close\r\n" } else { "" };
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{close}{SECRET}: s\r\n\r\nok");
+        let answer =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{close}{SECRET}: s\r\n\r\nok");
         stream.write_all(answer.as_bytes()).await?;
         if upgrades {
             return stream.shutdown().await;
@@ -101,10 +109,12 @@ async fn http1(mut stream: TlsStream<TcpStream>, service: &str, record: &Record)
 }
 
 fn parsed(head: &[u8]) -> Arrived {
-    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines =
+        head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let first = lines.next().unwrap_or_default();
     let from = first.iter().position(|byte| *byte == b' ').unwrap_or(first.len());
-    let to = first.iter().rposition(|byte| *byte == b' ').filter(|to| *to > from).unwrap_or(first.len());
+    let to =
+        first.iter().rposition(|byte| *byte == b' ').filter(|to| *to > from).unwrap_or(first.len());
     Arrived {
         method: first[..from].to_vec(),
         target: first.get(from + 1..to).unwrap_or_default().to_vec(),
@@ -128,7 +138,8 @@ async fn chunks(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> io::
     loop {
         let line = until(stream, buffer, b"\r\n").await?.unwrap_or_default();
         let text = String::from_utf8_lossy(&line);
-        let size = usize::from_str_radix(text.trim().split(';').next().unwrap_or_default(), 16).map_err(io::Error::other)?;
+        let size = usize::from_str_radix(text.trim().split(';').next().unwrap_or_default(), 16)
+            .map_err(io::Error::other)?;
         if size == 0 {
             break;
         }
@@ -144,7 +155,11 @@ async fn chunks(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> io::
     }
 }
 
-async fn take(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>, length: usize) -> io::Result<()> {
+async fn take(
+    stream: &mut TlsStream<TcpStream>,
+    buffer: &mut Vec<u8>,
+    length: usize,
+) -> io::Result<()> {
     while buffer.len() < length {
         if stream.read_buf(buffer).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -155,7 +170,11 @@ async fn take(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>, length: u
 }
 
 /// What comes up to and with an end; nothing where the connection was closed before anything of it.
-async fn until(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>, end: &[u8]) -> io::Result<Option<Vec<u8>>> {
+async fn until(
+    stream: &mut TlsStream<TcpStream>,
+    buffer: &mut Vec<u8>,
+    end: &[u8],
+) -> io::Result<Option<Vec<u8>>> {
     let mut from = 0;
     loop {
         if let Some(at) = buffer[from..].windows(end.len()).position(|part| part == end) {
@@ -163,13 +182,21 @@ async fn until(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>, end: &[u
         }
         from = buffer.len().saturating_sub(end.len() - 1);
         if buffer.len() > MAX_HEAD || stream.read_buf(buffer).await? == 0 {
-            return if buffer.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+            return if buffer.is_empty() {
+                Ok(None)
+            } else {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            };
         }
     }
 }
 
 /// HTTP/2 by a library: what it does not take, no origin that uses one of its kind sees either.
-async fn http2(stream: TlsStream<TcpStream>, service: &str, record: &Arc<Record>) -> Result<(), h2::Error> {
+async fn http2(
+    stream: TlsStream<TcpStream>,
+    service: &str,
+    record: &Arc<Record>,
+) -> Result<(), h2::Error> {
     let mut connection = h2::server::handshake(stream).await?;
     while let Some(request) = connection.accept().await {
         let (request, respond) = request?;
@@ -185,7 +212,8 @@ async fn answer(
     record: Arc<Record>,
 ) -> Result<(), h2::Error> {
     let (head, mut body) = request.into_parts();
-    let host = head.uri.authority().map(|host| (b"host".to_vec(), host.as_str().as_bytes().to_vec()));
+    let host =
+        head.uri.authority().map(|host| (b"host".to_vec(), host.as_str().as_bytes().to_vec()));
     let target = head.uri.path_and_query().map_or("", |target| target.as_str());
     let mut arrived = Arrived {
         service,
@@ -204,9 +232,14 @@ async fn answer(
     let mut send = respond.send_response(response, false)?;
     send.send_data(Bytes::from_static(b"ok"), false)?;
     let secret = http::HeaderValue::from_static("s");
-    send.send_trailers(http::HeaderMap::from_iter([(http::HeaderName::from_static(SECRET), secret)]))
+    send.send_trailers(http::HeaderMap::from_iter([(
+        http::HeaderName::from_static(SECRET),
+        secret,
+    )]))
 }
 
 fn fields(map: &http::HeaderMap) -> Vec<Field> {
-    map.iter().map(|(name, value)| (name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+    map.iter()
+        .map(|(name, value)| (name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec()))
+        .collect()
 }

@@ -53,7 +53,10 @@ fn texts(reader: &'static str, bytes: &[u8]) -> Vec<Reading> {
         return vec![Reading::new(reader, text)];
     }
     let dropped: String = bytes.utf8_chunks().map(|chunk| chunk.valid()).collect();
-    vec![Reading::new("replacing", String::from_utf8_lossy(bytes)), Reading::new("dropping", dropped)]
+    vec![
+        Reading::new("replacing", String::from_utf8_lossy(bytes)),
+        Reading::new("dropping", dropped),
+    ]
 }
 
 /// Decoded bytes as text, as URL decoders give it.

@@ -34,7 +34,11 @@ impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let number = self.number.map_or("unknown".to_owned(), |number| number.to_string());
         writeln!(f, "policy `{}`, reader `{}`: reads {:?}", self.rule, self.reader, self.reads)?;
-        writeln!(f, "  request number {number}, found after {} requests, again {} times", self.after, self.again)?;
+        writeln!(
+            f,
+            "  request number {number}, found after {} requests, again {} times",
+            self.after, self.again
+        )?;
         writeln!(f, "  sent     {}", self.sent)?;
         write!(f, "  arrived  {}", self.arrived.replace('\n', "\n           "))
     }
@@ -78,13 +82,16 @@ impl Record {
     }
 
     pub(super) fn answered(&self, status: u16) {
-        *self.statuses.lock().unwrap_or_else(PoisonError::into_inner).entry(status).or_default() += 1;
+        *self.statuses.lock().unwrap_or_else(PoisonError::into_inner).entry(status).or_default() +=
+            1;
     }
 
     /// Judges a request that has come to an origin.
     pub(super) fn judge(&self, arrived: &Arrived) {
         self.arrived[usize::from(arrived.http2)].fetch_add(1, Relaxed);
-        let Some(place) = RULES.iter().position(|rule| arrived.service == rule.host()) else { return };
+        let Some(place) = RULES.iter().position(|rule| arrived.service == rule.host()) else {
+            return;
+        };
         let rule = &RULES[place];
         self.of_rules[place][1].fetch_add(1, Relaxed);
         let number = arrived.number();
@@ -95,7 +102,14 @@ impl Record {
     }
 
     /// Notes a finding, or that it has been made again.
-    pub(super) fn found(&self, rule: &Rule, reader: &'static str, reads: String, number: Option<u64>, arrived: String) {
+    pub(super) fn found(
+        &self,
+        rule: &Rule,
+        reader: &'static str,
+        reads: String,
+        number: Option<u64>,
+        arrived: String,
+    ) {
         let sent = number.map(|number| {
             let (block, request) = (Block::of(self.seed, number), request(self.seed, number));
             match block.spoken {
@@ -115,7 +129,10 @@ impl Record {
             after,
             again: 0,
         };
-        findings.entry((rule.name, reader)).and_modify(|known| known.again += 1).or_insert_with(new);
+        findings
+            .entry((rule.name, reader))
+            .and_modify(|known| known.again += 1)
+            .or_insert_with(new);
     }
 
     /// What has been found, in the order in which it was.

@@ -11,7 +11,8 @@ use super::rules::RULES;
 use crate::envoy::EnvoyProcess;
 
 /// By how much Envoy's resident memory may grow between the first tenth of a run and its end: what
-/// connections and statistics come to meanwhile, which do not depend on how many requests there were.
+/// connections and statistics come to meanwhile, which do not depend on how many requests there
+/// were.
 const GROWTH: u64 = 32 << 20;
 
 /// Requests of one policy.
@@ -75,7 +76,12 @@ impl Report {
         format!("{sent} sent, {arrived} at origins, {rate:.0} a second, Envoy has {memory} MB")
     }
 
-    pub(super) fn finish(&mut self, record: &Record, elapsed: Duration, envoy: &EnvoyProcess) -> io::Result<()> {
+    pub(super) fn finish(
+        &mut self,
+        record: &Record,
+        elapsed: Duration,
+        envoy: &EnvoyProcess,
+    ) -> io::Result<()> {
         self.elapsed = elapsed;
         self.sent = record.sent.each_ref().map(|count| count.load(Relaxed));
         self.arrived = record.arrived.each_ref().map(|count| count.load(Relaxed));
@@ -85,7 +91,11 @@ impl Report {
         self.findings = record.findings();
         let of_rules = RULES.iter().zip(&record.of_rules);
         self.of_rules = of_rules
-            .map(|(rule, [sent, arrived])| OfRule { name: rule.name, sent: sent.load(Relaxed), arrived: arrived.load(Relaxed) })
+            .map(|(rule, [sent, arrived])| OfRule {
+                name: rule.name,
+                sent: sent.load(Relaxed),
+                arrived: arrived.load(Relaxed),
+            })
             .collect();
         self.memory.1 = envoy.resident_bytes()?;
         self.processor = envoy.cpu_time()?;
@@ -93,7 +103,8 @@ impl Report {
             self.memory.0 = self.memory.1;
         }
         let failed = |name: &str| name.contains("vm_reload");
-        let failures = envoy.stats("")?.into_iter().filter(|(name, count)| failed(name) && *count > 0);
+        let failures =
+            envoy.stats("")?.into_iter().filter(|(name, count)| failed(name) && *count > 0);
         self.failures = failures.map(|(name, count)| format!("{name}: {count}")).collect();
         Ok(())
     }
@@ -108,7 +119,11 @@ impl Report {
         let mut faults: Vec<String> = self.findings.iter().map(ToString::to_string).collect();
         let grown = self.memory.1.saturating_sub(self.memory.0);
         if grown > GROWTH {
-            faults.push(format!("Envoy's memory has grown by {} MB, more than {}", grown >> 20, GROWTH >> 20));
+            faults.push(format!(
+                "Envoy's memory has grown by {} MB, more than {}",
+                grown >> 20,
+                GROWTH >> 20
+            ));
         }
         if !self.failures.is_empty() {
             faults.push(format!("the filter's VM has failed: {}", self.failures.join(", ")));
@@ -127,16 +142,46 @@ impl std::fmt::Display for Report {
         let seconds = self.elapsed.as_secs_f64();
         let rate = self.requests() as f64 / seconds.max(0.001);
         let processor = self.processor.as_secs_f64();
-        writeln!(f, "seed {}: {} requests in {seconds:.1} s, {rate:.0} a second", self.seed, self.requests())?;
+        writeln!(
+            f,
+            "seed {}: {} requests in {seconds:.1} s, {rate:.0} a second",
+            self.seed,
+            self.requests()
+        )?;
         writeln!(f, "Envoy has used {processor:.1} s of processor time")?;
-        writeln!(f, "sent: {http1} in HTTP/1.1, {http2} in HTTP/2 by hand, {library} in HTTP/2 by a library")?;
-        writeln!(f, "came to an origin: {} in HTTP/1.1, {} in HTTP/2", self.arrived[0], self.arrived[1])?;
-        let statuses = self.statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect::<Vec<_>>();
-        writeln!(f, "answers: {}; cut off: {}, hung: {}", statuses.join(", "), self.cut_off, self.hung)?;
-        let rules = self.of_rules.iter().map(|rule| format!("{} {}/{}", rule.name, rule.arrived, rule.sent)).collect::<Vec<_>>();
+        writeln!(
+            f,
+            "sent: {http1} in HTTP/1.1, {http2} in HTTP/2 by hand, {library} in HTTP/2 by a library"
+        )?;
+        writeln!(
+            f,
+            "came to an origin: {} in HTTP/1.1, {} in HTTP/2",
+            self.arrived[0], self.arrived[1]
+        )?;
+        let statuses = self
+            .statuses
+            .iter()
+            .map(|(status, count)| format!("{status}: {count}"))
+            .collect::<Vec<_>>();
+        writeln!(
+            f,
+            "answers: {}; cut off: {}, hung: {}",
+            statuses.join(", "),
+            self.cut_off,
+            self.hung
+        )?;
+        let rules = self
+            .of_rules
+            .iter()
+            .map(|rule| format!("{} {}/{}", rule.name, rule.arrived, rule.sent))
+            .collect::<Vec<_>>();
         writeln!(f, "came through, of each policy: {}", rules.join(", "))?;
         let (early, late) = (self.memory.0 >> 20, self.memory.1 >> 20);
-        writeln!(f, "Envoy's memory: {early} MB after a tenth, {late} MB at the end (it may grow by {} MB)", GROWTH >> 20)?;
+        writeln!(
+            f,
+            "Envoy's memory: {early} MB after a tenth, {late} MB at the end (it may grow by {} MB)",
+            GROWTH >> 20
+        )?;
         match &self.faults()[..] {
             [] => write!(f, "no request at the origin that a rule forbids"),
             faults => write!(f, "{}", faults.join("\n")),

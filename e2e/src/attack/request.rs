@@ -33,7 +33,9 @@ impl Hostile {
 
     /// The bytes of this request in HTTP/1.1.
     pub(super) fn http1(&self) -> Vec<u8> {
-        let mut bytes = [&self.method[..], b" ", &self.target, b" HTTP/1.1\r\nHost: ", &self.host, b"\r\n"].concat();
+        let mut bytes =
+            [&self.method[..], b" ", &self.target, b" HTTP/1.1\r\nHost: ", &self.host, b"\r\n"]
+                .concat();
         let line = |bytes: &mut Vec<u8>, (name, value): &Field| {
             bytes.extend_from_slice(&[&name[..], b": ", value, b"\r\n"].concat());
         };
@@ -54,7 +56,9 @@ impl Hostile {
         } else if self.body.is_empty() {
             bytes.extend_from_slice(b"\r\n");
         } else {
-            bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", self.body.len()).as_bytes());
+            bytes.extend_from_slice(
+                format!("Content-Length: {}\r\n\r\n", self.body.len()).as_bytes(),
+            );
             bytes.extend_from_slice(&self.body);
         }
         bytes

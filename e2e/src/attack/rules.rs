@@ -56,7 +56,12 @@ impl std::fmt::Debug for Rule {
 const ROLE: Lure = Lure::Header("x-role", "admin");
 
 /// A Deny.
-const fn deny(name: &'static str, expression: &'static str, lure: Lure, judge: fn(&Arrived, Option<&str>) -> Option<Reading>) -> Rule {
+const fn deny(
+    name: &'static str,
+    expression: &'static str,
+    lure: Lure,
+    judge: fn(&Arrived, Option<&str>) -> Option<Reading>,
+) -> Rule {
     Rule { name, action: "Deny", expression, lure, judge }
 }
 
@@ -65,49 +70,89 @@ pub(super) static RULES: [Rule; 19] = [
     deny("role", r#"default(request.headers["x-role"], "") == "admin""#, ROLE, admin),
     deny("list", r#"default(request.headers["x-role"], "") in ["admin", "root"]"#, ROLE, admin),
     deny("pattern", r#"default(request.headers["x-role"], "").matches("^admin$")"#, ROLE, admin),
-    deny("prefix", r#"default(request.headers["x-role"], "").startsWith("admin")"#, ROLE, |arrived, _| {
-        first(readers::header(&arrived.fields, "x-role"), |text| text.starts_with("admin"))
-    }),
+    deny(
+        "prefix",
+        r#"default(request.headers["x-role"], "").startsWith("admin")"#,
+        ROLE,
+        |arrived, _| {
+            first(readers::header(&arrived.fields, "x-role"), |text| text.starts_with("admin"))
+        },
+    ),
     deny("optional", r#"request.headers[?"x-role"].orValue("") == "admin""#, ROLE, admin),
-    deny("bound", r#"cel.bind(h, request.headers, h[?"x-role"].orValue("") == "admin")"#, ROLE, admin),
+    deny(
+        "bound",
+        r#"cel.bind(h, request.headers, h[?"x-role"].orValue("") == "admin")"#,
+        ROLE,
+        admin,
+    ),
     deny("selected", r#"request.?headers["x-role"].orValue("") == "admin""#, ROLE, admin),
-    deny("raw", r#"default(request.headers.raw()["x-role"], []).exists(v, v == "admin")"#, ROLE, admin),
-    deny("agent", r#"default(request.headers["user-agent"], "") == "evil""#, Lure::Header("user-agent", "evil"), |arrived, _| {
-        first(readers::listed(&arrived.fields, "user-agent"), |text| text == "evil")
-    }),
+    deny(
+        "raw",
+        r#"default(request.headers.raw()["x-role"], []).exists(v, v == "admin")"#,
+        ROLE,
+        admin,
+    ),
+    deny(
+        "agent",
+        r#"default(request.headers["user-agent"], "") == "evil""#,
+        Lure::Header("user-agent", "evil"),
+        |arrived, _| first(readers::listed(&arrived.fields, "user-agent"), |text| text == "evil"),
+    ),
     Rule {
         name: "mode",
         action: "Allow",
         expression: r#"default(request.headers["x-mode"], "safe") == "safe""#,
         lure: Lure::Header("x-mode", "unsafe"),
-        judge: |arrived, _| first(readers::header(&arrived.fields, "x-mode"), |text| text != "safe"),
+        judge: |arrived, _| {
+            first(readers::header(&arrived.fields, "x-mode"), |text| text != "safe")
+        },
     },
-    deny("each", r#"request.headers.exists(k, v, k == "x-key" && v == "evil")"#, Lure::Header("x-key", "evil"), |arrived, _| {
-        first(readers::header(&arrived.fields, "x-key"), |text| text == "evil")
-    }),
-    deny("cookie", r#"default(request.headers.cookie("role"), "") == "admin""#, Lure::Cookie, |arrived, _| {
-        first(readers::cookies(&arrived.fields, "role"), |text| text == "admin")
-    }),
+    deny(
+        "each",
+        r#"request.headers.exists(k, v, k == "x-key" && v == "evil")"#,
+        Lure::Header("x-key", "evil"),
+        |arrived, _| first(readers::header(&arrived.fields, "x-key"), |text| text == "evil"),
+    ),
+    deny(
+        "cookie",
+        r#"default(request.headers.cookie("role"), "") == "admin""#,
+        Lure::Cookie,
+        |arrived, _| first(readers::cookies(&arrived.fields, "role"), |text| text == "admin"),
+    ),
     deny("method", r#"request.method == "DELETE""#, Lure::Method, |arrived, _| {
         first(readers::methods(&arrived.method), |text| text == "DELETE")
     }),
     deny("path", r#"request.path.startsWith("/admin")"#, Lure::Path, |arrived, _| {
         first(readers::paths(&arrived.target), |text| text.starts_with("/admin"))
     }),
-    deny("query", r#""admin" in default(request.pathAndQuery.query("q"), [])"#, Lure::Query, |arrived, _| {
-        first(readers::query(&arrived.target, "q"), |text| text == "admin")
-    }),
-    deny("json", r#"default(json(request.headers["x-json"]).user, "") == "root""#, Lure::Json("x-json"), |arrived, _| {
-        let lines = arrived.fields.iter().filter(|(name, _)| readers::same_variable(name, b"x-json"));
-        first(lines.flat_map(|(_, value)| readers::fields(value, "user")).collect(), |text| text == "root")
-    }),
+    deny(
+        "query",
+        r#""admin" in default(request.pathAndQuery.query("q"), [])"#,
+        Lure::Query,
+        |arrived, _| first(readers::query(&arrived.target, "q"), |text| text == "admin"),
+    ),
+    deny(
+        "json",
+        r#"default(json(request.headers["x-json"]).user, "") == "root""#,
+        Lure::Json("x-json"),
+        |arrived, _| {
+            let lines =
+                arrived.fields.iter().filter(|(name, _)| readers::same_variable(name, b"x-json"));
+            first(lines.flat_map(|(_, value)| readers::fields(value, "user")).collect(), |text| {
+                text == "root"
+            })
+        },
+    ),
     deny(
         "token",
         r#"default(unvalidatedJwtPayload(request.headers["x-token"]).user, "") == "root""#,
         Lure::Token("x-token"),
         |arrived, _| {
-            let lines = arrived.fields.iter().filter(|(name, _)| readers::same_variable(name, b"x-token"));
-            first(lines.flat_map(|(_, value)| readers::claims(value, "user")).collect(), |text| text == "root")
+            let lines =
+                arrived.fields.iter().filter(|(name, _)| readers::same_variable(name, b"x-token"));
+            first(lines.flat_map(|(_, value)| readers::claims(value, "user")).collect(), |text| {
+                text == "root"
+            })
         },
     ),
     Rule {
@@ -116,7 +161,9 @@ pub(super) static RULES: [Rule; 19] = [
         // Every pod here calls from 127.0.0.1, so that nothing may arrive.
         expression: r#"cidr("10.0.0.0/8").containsIP(source.address)"#,
         lure: Lure::Address,
-        judge: |_, _| Some(Reading { reader: "anybody", text: "a request from 10.0.0.0/8".to_owned() }),
+        judge: |_, _| {
+            Some(Reading { reader: "anybody", text: "a request from 10.0.0.0/8".to_owned() })
+        },
     },
     Rule { name: "changes", action: "", expression: "", lure: Lure::Changes, judge: changes },
 ];
@@ -133,7 +180,9 @@ fn admin(arrived: &Arrived, _: Option<&str>) -> Option<Reading> {
 fn changes(arrived: &Arrived, caller: Option<&str>) -> Option<Reading> {
     let found = |reader, text: String| Some(Reading { reader, text });
     for (name, value) in &arrived.trailers {
-        if readers::same_variable(name, DEBUG.as_bytes()) || readers::same_variable(name, CALLER.as_bytes()) {
+        if readers::same_variable(name, DEBUG.as_bytes())
+            || readers::same_variable(name, CALLER.as_bytes())
+        {
             return found("trailers", format!("{}: {}", name.escape_ascii(), value.escape_ascii()));
         }
     }

@@ -1,4 +1,5 @@
-//! The waypoint under attack, derived from resources as istiod would, with a service for each policy.
+//! The waypoint under attack, derived from resources as istiod would, with a service for each
+//! policy.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +25,11 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Starts it; this blocks until Envoy serves.
-    pub(super) fn start(options: &Options, pki: &Arc<Pki>, origin: u16) -> Result<Self, AttackError> {
+    pub(super) fn start(
+        options: &Options,
+        pki: &Arc<Pki>,
+        origin: u16,
+    ) -> Result<Self, AttackError> {
         let parent = workspace_root().join("target/e2e");
         std::fs::create_dir_all(&parent)?;
         let folder = tempfile::Builder::new().prefix("attack-").tempdir_in(parent)?;
@@ -69,7 +74,8 @@ fn resources(options: &Options) -> String {
             "apiVersion": "networking.istio.io/v1",
             "kind": "DestinationRule",
             "metadata": metadata,
-            // A server name of its own: the origin is told which service it plays, whatever `Host` says.
+            // A server name of its own: the origin is told which service it plays, whatever `Host`
+            // says.
             "spec": {"host": host, "trafficPolicy": {"tls": {"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}}},
         }));
     }

@@ -1,4 +1,5 @@
-//! Charts as SVG: bars, and lines over two logarithmic axes. The colours follow the reader's light or dark scheme.
+//! Charts as SVG: bars, and lines over two logarithmic axes. The colours follow the reader's light
+//! or dark scheme.
 
 mod bars;
 mod lines;
@@ -12,7 +13,11 @@ use lines::{Line, Lines};
 
 /// All charts, each with its file's name.
 pub(super) fn all(figures: &Figures) -> Vec<(&'static str, String)> {
-    vec![("workshop.svg", workshop(figures)), ("policies.svg", policies(figures)), ("fuel.svg", fuel(figures))]
+    vec![
+        ("workshop.svg", workshop(figures)),
+        ("policies.svg", policies(figures)),
+        ("fuel.svg", fuel(figures)),
+    ]
 }
 
 fn workshop(figures: &Figures) -> String {
@@ -20,8 +25,17 @@ fn workshop(figures: &Figures) -> String {
     for group in figures.groups.iter().filter(|group| group.name == "workshop") {
         for row in group.rows.iter().filter(|row| row.subject != Subject::NoFilter) {
             let [low, middle, high] = quartiles(&group.added(row));
-            let label = if row.asked == Asked::Denied { format!("{}, denied", row.subject.name()) } else { row.subject.name() };
-            bars.push(Bar { label, value: middle, range: Some((low, high)), class: class(row.subject) });
+            let label = if row.asked == Asked::Denied {
+                format!("{}, denied", row.subject.name())
+            } else {
+                row.subject.name()
+            };
+            bars.push(Bar {
+                label,
+                value: middle,
+                range: Some((low, high)),
+                class: class(row.subject),
+            });
         }
     }
     Bars {
@@ -63,14 +77,31 @@ fn policies(figures: &Figures) -> String {
 }
 
 fn fuel(figures: &Figures) -> String {
-    let mut subjects = vec![Subject::Empty, Subject::Floor, Subject::FloorBinding, Subject::WorkshopUnbound];
-    subjects.extend([Subject::Workshop, Subject::WorkshopDenied, Subject::WorkshopAll, Subject::Interpreter]);
-    subjects.extend(figures.emulated.iter().map(|row| row.subject).filter(|subject| matches!(subject, Subject::Amid(_))));
+    let mut subjects =
+        vec![Subject::Empty, Subject::Floor, Subject::FloorBinding, Subject::WorkshopUnbound];
+    subjects.extend([
+        Subject::Workshop,
+        Subject::WorkshopDenied,
+        Subject::WorkshopAll,
+        Subject::Interpreter,
+    ]);
+    subjects.extend(
+        figures
+            .emulated
+            .iter()
+            .map(|row| row.subject)
+            .filter(|subject| matches!(subject, Subject::Amid(_))),
+    );
     let bars = subjects.into_iter().filter_map(|subject| {
         let value = emulated(figures, subject)?.request(Asked::Allowed)?.fuel as f64;
         Some(Bar { label: subject.name(), value, range: None, class: class(subject) })
     });
-    Bars { title: "What an allowed request executes in the guest", unit: "wasm instructions (fuel)", bars: bars.collect() }.to_svg()
+    Bars {
+        title: "What an allowed request executes in the guest",
+        unit: "wasm instructions (fuel)",
+        bars: bars.collect(),
+    }
+    .to_svg()
 }
 
 fn class(subject: Subject) -> &'static str {
@@ -92,14 +123,17 @@ const COLOURS: [(&str, [&str; 2]); 5] = [
     ("4", ["#818b98", "#9198a1"]),
 ];
 
-/// The start of a picture: its size, its title for those who cannot see it, and colours for light and dark.
+/// The start of a picture: its size, its title for those who cannot see it, and colours for light
+/// and dark.
 fn head(width: f64, height: f64, title: &str) -> String {
     let title = escape(title);
     // Plain rules for each colour, no variables: not only browsers read this.
     let rules = |scheme: usize| -> String {
         let rule = |(class, colours): (&str, [&str; 2])| {
             let colour = colours[scheme];
-            format!(".f{class}, text.f{class} {{ fill: {colour}; }} .l{class} {{ stroke: {colour}; }}")
+            format!(
+                ".f{class}, text.f{class} {{ fill: {colour}; }} .l{class} {{ stroke: {colour}; }}"
+            )
         };
         COLOURS.into_iter().map(rule).collect::<Vec<_>>().join("\n")
     };
@@ -152,7 +186,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        for (value, expected) in [(0.0, "0"), (4.25, "4.2"), (99.96, "100.0"), (145.4, "145"), (12_345.0, "12k")] {
+        for (value, expected) in
+            [(0.0, "0"), (4.25, "4.2"), (99.96, "100.0"), (145.4, "145"), (12_345.0, "12k")]
+        {
             assert_eq!(short(value), expected);
         }
     }

@@ -1,4 +1,5 @@
-//! What a request, a configuration and many requests cost a filter in the emulated host: the same numbers in every run.
+//! What a request, a configuration and many requests cost a filter in the emulated host: the same
+//! numbers in every run.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,8 +17,8 @@ const WARM_UP: usize = 32;
 /// So many requests are counted before the guest's timer runs.
 const TICK: u64 = 1_000;
 
-/// The most instructions that watching the guest's memory may take: a filter that needs too many for a request is watched over
-/// fewer requests.
+/// The most instructions that watching the guest's memory may take: a filter that needs too many
+/// for a request is watched over fewer requests.
 const WATCHED_FUEL: u64 = 100_000_000_000;
 
 /// The figures of one filter with one configuration.
@@ -58,7 +59,8 @@ impl Modules {
     }
 }
 
-/// What a request costs the workshop's policies: ours with nothing logged, and the floor that does as much.
+/// What a request costs the workshop's policies: ours with nothing logged, and the floor that does
+/// as much.
 ///
 /// # Errors
 /// When a filter does not do what it must.
@@ -70,7 +72,10 @@ pub fn of_the_workshop(guests: &Guests) -> Result<(Emulated, Emulated), BenchErr
 }
 
 /// Measures all.
-pub(super) fn measure(contestants: &Contestants, options: &Options) -> Result<Vec<Emulated>, BenchError> {
+pub(super) fn measure(
+    contestants: &Contestants,
+    options: &Options,
+) -> Result<Vec<Emulated>, BenchError> {
     let mut modules = Modules::default();
     let mut figures = Vec::new();
     let watched = [
@@ -91,15 +96,26 @@ pub(super) fn measure(contestants: &Contestants, options: &Options) -> Result<Ve
             say(&format!("  {others} policies for others, {}", shape.name()));
             let subject = Subject::amid(shape, others);
             let largest = shape == Shape::Mixed && others == options.most;
-            figures.push(one(contestants, &mut modules, subject, if largest { options.endurance } else { 0 })?);
+            figures.push(one(
+                contestants,
+                &mut modules,
+                subject,
+                if largest { options.endurance } else { 0 },
+            )?);
         }
     }
     Ok(figures)
 }
 
-fn one(contestants: &Contestants, modules: &mut Modules, subject: Subject, endurance: u64) -> Result<Emulated, BenchError> {
+fn one(
+    contestants: &Contestants,
+    modules: &mut Modules,
+    subject: Subject,
+    endurance: u64,
+) -> Result<Emulated, BenchError> {
     let name = subject.name();
-    let plugin = contestants.plugin(subject).ok_or_else(|| BenchError::other(&name, "is no wasm filter"))?;
+    let plugin =
+        contestants.plugin(subject).ok_or_else(|| BenchError::other(&name, "is no wasm filter"))?;
     // Fuel is to measure, not to limit.
     let options = HostOptions { canary: false, fuel: 1 << 60, ..HostOptions::default() };
     let vm = Vm::new(&modules.get(&plugin.module)?, options)?;
@@ -107,16 +123,23 @@ fn one(contestants: &Contestants, modules: &mut Modules, subject: Subject, endur
     let configured = vm.configure(&plugin.configuration);
     let load_time = before.elapsed();
     let logs: Vec<&str> = configured.logs.iter().map(|log| log.text.as_str()).collect();
-    BenchError::check(&name, &format!("whether it takes its configuration ({})", logs.join("; ")), &true, &configured.accepted)?;
+    BenchError::check(
+        &name,
+        &format!("whether it takes its configuration ({})", logs.join("; ")),
+        &true,
+        &configured.accepted,
+    )?;
     check_caller(&vm, subject)?;
     let mut memory = BTreeMap::from([(0, vm.usage().memory)]);
     let mut requests = Vec::new();
-    let asked: &[Asked] = if subject.denies() { &[Asked::Allowed, Asked::Denied] } else { &[Asked::Allowed] };
+    let asked: &[Asked] =
+        if subject.denies() { &[Asked::Allowed, Asked::Denied] } else { &[Asked::Allowed] };
     for asked in asked {
         requests.push((*asked, request(&vm, subject, *asked)?));
     }
     let each = requests.iter().map(|(_, usage)| usage.fuel).max().unwrap_or(1).max(1);
-    let endurance = if endurance == 0 { 0 } else { endurance.min((WATCHED_FUEL / each / TICK).max(2) * TICK) };
+    let endurance =
+        if endurance == 0 { 0 } else { endurance.min((WATCHED_FUEL / each / TICK).max(2) * TICK) };
     for number in 1..=endurance {
         let _ = vm.stream(varied(number)).run(Response::new(200));
         if number % TICK == 0 {
@@ -142,7 +165,8 @@ fn request(vm: &Vm, subject: Subject, asked: Asked) -> Result<Usage, BenchError>
     Ok(result.usage)
 }
 
-/// A figure of a filter that lets pass what it must deny, or leaves the headers as they are, says nothing.
+/// A figure of a filter that lets pass what it must deny, or leaves the headers as they are, says
+/// nothing.
 fn check(subject: Subject, asked: Asked, result: &StreamResult) -> Result<(), BenchError> {
     let name = subject.name();
     let status = result.response_headers.as_ref().and_then(|headers| headers.text(":status"));
@@ -156,8 +180,13 @@ fn check(subject: Subject, asked: Asked, result: &StreamResult) -> Result<(), Be
     } else {
         [Some("spoofed/admin"), None, Some("1")]
     };
-    for (header, expected) in ["x-caller-identity", "x-forwarded-by", "x-internal-debug"].into_iter().zip(expected) {
-        let got = result.request_headers.joined(header).map(|value| String::from_utf8_lossy(&value).into_owned());
+    for (header, expected) in
+        ["x-caller-identity", "x-forwarded-by", "x-internal-debug"].into_iter().zip(expected)
+    {
+        let got = result
+            .request_headers
+            .joined(header)
+            .map(|value| String::from_utf8_lossy(&value).into_owned());
         BenchError::check(&name, header, &expected.map(str::to_owned), &got)?;
     }
     Ok(())
@@ -169,7 +198,11 @@ fn check_caller(vm: &Vm, subject: Subject) -> Result<(), BenchError> {
     let elsewhere = Request::new("GET", "httpbingo.org", "/zen").peer_principal(TEAM_A_SPIFFE_ID);
     let elsewhere = elsewhere.property(&["xds", "filter_chain_name"], SERVICE);
     for (what, denied, request) in [
-        ("another caller", subject.denies(), plain("/zen", "spiffe://cluster.local/ns/team-b/sa/team-b")),
+        (
+            "another caller",
+            subject.denies(),
+            plain("/zen", "spiffe://cluster.local/ns/team-b/sa/team-b"),
+        ),
         ("another path of the list", false, plain("/repos/x?y=1", TEAM_A_SPIFFE_ID)),
         ("another host than the one dialled", bound, elsewhere),
     ] {
@@ -191,7 +224,8 @@ fn plain(path: &str, caller: &str) -> Request {
     load::HEADERS.into_iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 
-/// Requests of many callers for many paths, some of them denied, so that whatever is remembered of them would be seen to grow.
+/// Requests of many callers for many paths, some of them denied, so that whatever is remembered of
+/// them would be seen to grow.
 fn varied(number: u64) -> Request {
     let caller = match number % 3 {
         0 => format!("spiffe://cluster.local/ns/ns-{number}/sa/sa-{number}"),

@@ -1,4 +1,5 @@
-//! The Envoys that are compared: the chain of a waypoint's service behind a plain listener, with one filter or another in it.
+//! The Envoys that are compared: the chain of a waypoint's service behind a plain listener, with
+//! one filter or another in it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -31,7 +32,8 @@ impl Plugin {
     /// `envoy.yaml`'s own wasm filter with this module and configuration.
     pub(super) fn typed_config(&self) -> Result<Value, BenchError> {
         let mut chain = chain()?;
-        let mut config = chain["filters"][0]["typed_config"]["http_filters"][0]["typed_config"].take();
+        let mut config =
+            chain["filters"][0]["typed_config"]["http_filters"][0]["typed_config"].take();
         config["config"]["vm_config"]["code"]["local"]["filename"] = json!(self.module);
         config["config"]["configuration"]["value"] = json!(self.configuration);
         Ok(config)
@@ -85,13 +87,15 @@ impl Running {
                     return Ok(Self { process, address, start: before.elapsed(), _folder: folder });
                 }
                 Err(error) if attempt < ATTEMPTS && error.is_taken_port() => attempt += 1,
-                Err(source) => return Err(BenchError::Start { name: setup.name.to_owned(), source }),
+                Err(source) => {
+                    return Err(BenchError::Start { name: setup.name.to_owned(), source });
+                }
             }
         }
     }
 
-    /// The processor time of each thread, by the thread's name: to the nanosecond where the kernel keeps it. The first thread
-    /// is [`MAIN`], since others may have no name of their own.
+    /// The processor time of each thread, by the thread's name: to the nanosecond where the kernel
+    /// keeps it. The first thread is [`MAIN`], since others may have no name of their own.
     pub(super) fn threads(&self) -> std::io::Result<Vec<(String, Duration)>> {
         let tasks = format!("/proc/{}/task", self.process.pid());
         let mut threads = Vec::new();
@@ -102,7 +106,11 @@ impl Running {
             // A thread that ends meanwhile is passed over.
             let Ok(name) = std::fs::read_to_string(task.join("comm")) else { continue };
             let Ok(text) = std::fs::read_to_string(task.join("schedstat")) else { continue };
-            let Some(nanoseconds) = text.split_whitespace().next().and_then(|field| field.parse().ok()) else { continue };
+            let Some(nanoseconds) =
+                text.split_whitespace().next().and_then(|field| field.parse().ok())
+            else {
+                continue;
+            };
             let name = if main { MAIN } else { name.trim() };
             threads.push((name.to_owned(), Duration::from_nanos(nanoseconds)));
         }
@@ -127,18 +135,25 @@ impl Running {
 
 /// The filter chain of api.github.com in `envoy.yaml`.
 fn chain() -> Result<Value, BenchError> {
-    let mut configuration =
-        Configuration::load(&workspace_root().join("envoy.yaml")).map_err(|error| BenchError::other("envoy.yaml", error))?;
+    let mut configuration = Configuration::load(&workspace_root().join("envoy.yaml"))
+        .map_err(|error| BenchError::other("envoy.yaml", error))?;
     let listeners = configuration.value_mut()["static_resources"]["listeners"].as_array_mut();
-    let internal = listeners.into_iter().flatten().find(|listener| listener["name"] == "main_internal");
+    let internal =
+        listeners.into_iter().flatten().find(|listener| listener["name"] == "main_internal");
     let chain = internal.map_or(Value::Null, |listener| listener["filter_chains"][0].take());
     let filter = &chain["filters"][0]["typed_config"]["http_filters"][0]["name"];
-    BenchError::check("envoy.yaml", "the first HTTP filter of the first chain of `main_internal`", &json!(PLUGIN), filter)?;
+    BenchError::check(
+        "envoy.yaml",
+        "the first HTTP filter of the first chain of `main_internal`",
+        &json!(PLUGIN),
+        filter,
+    )?;
     Ok(chain)
 }
 
-/// A plain listener before that chain, whose route answers by itself: encrypting HBONE would cost several times what is to be
-/// measured, and so would an origin. The caller's identity is put where HBONE would put it, by the same filter in all.
+/// A plain listener before that chain, whose route answers by itself: encrypting HBONE would cost
+/// several times what is to be measured, and so would an origin. The caller's identity is put where
+/// HBONE would put it, by the same filter in all.
 fn bootstrap(setup: &Setup<'_>, port: u16, admin_port: u16) -> Result<Value, BenchError> {
     let mut chain = chain()?;
     let manager = &mut chain["filters"][0]["typed_config"];
@@ -148,7 +163,8 @@ fn bootstrap(setup: &Setup<'_>, port: u16, admin_port: u16) -> Result<Value, Ben
     let answer = json!({"status": 200, "body": {"inline_string": "ok"}});
     let told = |name: &str, value: &str| json!({"header": {"key": name, "value": value}, "keep_empty_value": true});
     manager["route_config"]["virtual_hosts"][0]["routes"] = json!([
-        // For the checks before anything is measured: what the filter made of the request's headers.
+        // For the checks before anything is measured: what the filter made of the request's
+        // headers.
         {
             "name": "checked",
             "match": {"prefix": "/", "headers": [{"name": "x-check", "present_match": true}]},
@@ -179,7 +195,10 @@ fn bootstrap(setup: &Setup<'_>, port: u16, admin_port: u16) -> Result<Value, Ben
             ],
         },
     });
-    let router = manager["http_filters"].as_array().and_then(|filters| filters.last().cloned()).unwrap_or_default();
+    let router = manager["http_filters"]
+        .as_array()
+        .and_then(|filters| filters.last().cloned())
+        .unwrap_or_default();
     let mut filters = vec![identity];
     filters.extend(setup.filters.iter().cloned());
     filters.push(router);

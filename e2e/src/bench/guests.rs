@@ -6,7 +6,8 @@ use std::process::Command;
 use super::BenchError;
 use crate::envoy::workspace_root;
 
-/// The callbacks that a filter on the SDK exports and an empty one has no use for, as with ours: Envoy would call each.
+/// The callbacks that a filter on the SDK exports and an empty one has no use for, as with ours:
+/// Envoy would call each.
 const UNUSED_CALLBACKS: [&str; 21] = [
     "proxy_on_log",
     "proxy_on_done",
@@ -59,7 +60,8 @@ impl Guests {
     }
 }
 
-/// Builds a guest and puts it beside the others under a name of its own, since the next build may be of the same crate.
+/// Builds a guest and puts it beside the others under a name of its own, since the next build may
+/// be of the same crate.
 fn build(guest: &str, features: &[&str], name: &str) -> Result<PathBuf, BenchError> {
     let root = workspace_root();
     let folder = Path::new("target/guests");
@@ -73,10 +75,15 @@ fn build(guest: &str, features: &[&str], name: &str) -> Result<PathBuf, BenchErr
         .args(features)
         .current_dir(&root);
     run(&mut command)?;
-    let built = root.join(folder).join(name).join(format!("wasm32-wasip1/release/{guest}_filter.wasm"));
+    let built =
+        root.join(folder).join(name).join(format!("wasm32-wasip1/release/{guest}_filter.wasm"));
     Ok(built)
 }
 
 fn run(command: &mut Command) -> Result<(), BenchError> {
-    if command.status()?.success() { Ok(()) } else { Err(BenchError::Build(format!("{command:?}"))) }
+    if command.status()?.success() {
+        Ok(())
+    } else {
+        Err(BenchError::Build(format!("{command:?}")))
+    }
 }

@@ -11,7 +11,8 @@ use crate::http1::{Connection, Request, Response};
 /// Enough to keep one worker busy.
 const CONNECTIONS: usize = 8;
 
-/// The headers that a client such as curl or a language's library sends, and the two that the workshop is about.
+/// The headers that a client such as curl or a language's library sends, and the two that the
+/// workshop is about.
 pub(super) const HEADERS: [(&str, &str); 6] = [
     ("User-Agent", "bench/1.0"),
     ("Accept", "application/vnd.github+json"),
@@ -22,7 +23,9 @@ pub(super) const HEADERS: [(&str, &str); 6] = [
 ];
 
 fn request(path: &str) -> Request {
-    HEADERS.into_iter().fold(Request::get("api.github.com", path), |request, (name, value)| request.header(name, value))
+    HEADERS.into_iter().fold(Request::get("api.github.com", path), |request, (name, value)| {
+        request.header(name, value)
+    })
 }
 
 async fn connect(address: SocketAddr) -> io::Result<Connection<TcpStream>> {
@@ -37,7 +40,12 @@ pub(super) async fn check(address: SocketAddr, path: &str) -> io::Result<Respons
 }
 
 /// Asks for a while, and gives how many requests were answered.
-pub(super) async fn ask(address: SocketAddr, path: &str, status: u16, round: Duration) -> io::Result<u64> {
+pub(super) async fn ask(
+    address: SocketAddr,
+    path: &str,
+    status: u16,
+    round: Duration,
+) -> io::Result<u64> {
     let bytes = request(path).to_bytes();
     let end = Instant::now() + round;
     let mut clients = tokio::task::JoinSet::new();
@@ -49,7 +57,10 @@ pub(super) async fn ask(address: SocketAddr, path: &str, status: u16, round: Dur
             while Instant::now() < end {
                 let response = connection.send_raw(&bytes, false).await?;
                 if response.status != status {
-                    return Err(io::Error::other(format!("{} under load where {status} is right", response.status)));
+                    return Err(io::Error::other(format!(
+                        "{} under load where {status} is right",
+                        response.status
+                    )));
                 }
                 answered += 1;
                 if response.closes {

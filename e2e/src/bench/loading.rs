@@ -28,18 +28,31 @@ pub(super) struct Update {
 }
 
 /// Updates an Envoy from the workshop's policies to ever more.
-pub(super) async fn updates(contestants: &Contestants, others: &[usize]) -> Result<Vec<Update>, BenchError> {
+pub(super) async fn updates(
+    contestants: &Contestants,
+    others: &[usize],
+) -> Result<Vec<Update>, BenchError> {
     let quiet = contestants.workshop.audit(Audit::None);
-    let mut file = PluginFile::new(&filter_wasm()).map_err(|error| BenchError::other("envoy.yaml", error))?;
+    let mut file =
+        PluginFile::new(&filter_wasm()).map_err(|error| BenchError::other("envoy.yaml", error))?;
     file.publish(&quiet.text())?;
     let filter = file.filter();
-    let envoy = Running::start(&Setup { name: "updates", filters: vec![filter], caller: TEAM_A_SPIFFE_ID, workers: WORKERS })?;
-    // The first update of all finds a VM that has never loaded anything but the workshop's, so it is not counted.
+    let envoy = Running::start(&Setup {
+        name: "updates",
+        filters: vec![filter],
+        caller: TEAM_A_SPIFFE_ID,
+        workers: WORKERS,
+    })?;
+    // The first update of all finds a VM that has never loaded anything but the workshop's, so it
+    // is not counted.
     let mut updates = Vec::new();
     for (number, others) in std::iter::once(&1).chain(others).enumerate() {
         let marker = format!("/repos/marker-{number}");
         await_status(&envoy, &marker, 200).await?;
-        let text = quiet.amid(Shape::Mixed, *others).denying("marker", &format!(r#"request.path == "{marker}""#)).text();
+        let text = quiet
+            .amid(Shape::Mixed, *others)
+            .denying("marker", &format!(r#"request.path == "{marker}""#))
+            .text();
         let size = text.len();
         let (threads, begin) = (by_name(&envoy)?, Instant::now());
         file.publish(&text)?;
@@ -47,7 +60,9 @@ pub(super) async fn updates(contestants: &Contestants, others: &[usize]) -> Resu
         let wall = begin.elapsed();
         let used: BTreeMap<String, Duration> = by_name(&envoy)?
             .into_iter()
-            .map(|(name, time)| (name.clone(), time.saturating_sub(threads.get(&name).copied().unwrap_or_default())))
+            .map(|(name, time)| {
+                (name.clone(), time.saturating_sub(threads.get(&name).copied().unwrap_or_default()))
+            })
             .collect();
         if number > 0 {
             updates.push(Update {
@@ -55,7 +70,11 @@ pub(super) async fn updates(contestants: &Contestants, others: &[usize]) -> Resu
                 size,
                 wall,
                 main: used.get(MAIN).copied().unwrap_or_default(),
-                workers: used.iter().filter(|(name, _)| name.starts_with("wrk:worker_")).map(|(_, time)| *time).collect(),
+                workers: used
+                    .iter()
+                    .filter(|(name, _)| name.starts_with("wrk:worker_"))
+                    .map(|(_, time)| *time)
+                    .collect(),
             });
         }
     }
@@ -102,7 +121,10 @@ pub(super) struct Memory {
 }
 
 /// Measures resident memory after some requests to each worker, with one worker and with three.
-pub(super) async fn memory(contestants: &Contestants, most: usize) -> Result<Vec<Memory>, BenchError> {
+pub(super) async fn memory(
+    contestants: &Contestants,
+    most: usize,
+) -> Result<Vec<Memory>, BenchError> {
     let mut rows = Vec::new();
     for subject in [
         Subject::NoFilter,
@@ -116,14 +138,24 @@ pub(super) async fn memory(contestants: &Contestants, most: usize) -> Result<Vec
         let mut resident = [0_u64; 2];
         for (workers, resident) in [1, 3].into_iter().zip(&mut resident) {
             let name = subject.name();
-            let setup = Setup { name: &name, filters: contestants.filters(subject)?, caller: TEAM_A_SPIFFE_ID, workers };
+            let setup = Setup {
+                name: &name,
+                filters: contestants.filters(subject)?,
+                caller: TEAM_A_SPIFFE_ID,
+                workers,
+            };
             let envoy = Running::start(&setup)?;
             for _ in 0..4 {
-                load::ask(envoy.address, Asked::Allowed.path(), 200, Duration::from_millis(100)).await?;
+                load::ask(envoy.address, Asked::Allowed.path(), 200, Duration::from_millis(100))
+                    .await?;
             }
             *resident = envoy.resident_bytes()?;
         }
-        rows.push(Memory { subject, one: resident[0], further: (resident[1] as f64 - resident[0] as f64) / 2.0 });
+        rows.push(Memory {
+            subject,
+            one: resident[0],
+            further: (resident[1] as f64 - resident[0] as f64) / 2.0,
+        });
     }
     Ok(rows)
 }

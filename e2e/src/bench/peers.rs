@@ -1,6 +1,7 @@
-//! The same policies in what Envoy brings: its RBAC filter with header_mutation, as a list of policies and as a matching tree,
-//! and its Lua filter. Each is written as one who knows it well would, and does the policy alone: no path safety, no binding
-//! of the host to the service, no audit record.
+//! The same policies in what Envoy brings: its RBAC filter with header_mutation, as a list of
+//! policies and as a matching tree, and its Lua filter. Each is written as one who knows it well
+//! would, and does the policy alone: no path safety, no binding of the host to the service, no
+//! audit record.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,15 +14,21 @@ use crate::pki::TEAM_A_SPIFFE_ID;
 const PRINCIPAL: &str = "io.istio.peer_principal";
 const HOST: &str = "api.github.com";
 
-/// RBAC with a list of policies. It tries them in the order of their names until one matches: so many `before` the workshop's.
+/// RBAC with a list of policies. It tries them in the order of their names until one matches: so
+/// many `before` the workshop's.
 pub(super) fn native(others: usize, before: usize) -> Vec<Value> {
     let mut policies = Map::new();
     for index in 0..others {
         let side = if index < before { "a" } else { "c" };
         let (permission, caller) = match Shape::Mixed.of(index) {
             Shape::Callers | Shape::Mixed => (json!({"any": true}), policies::caller(index)),
-            Shape::Paths => (json!({"url_path": {"path": {"prefix": policies::folder(index)}}}), TEAM_A_SPIFFE_ID.to_owned()),
-            Shape::Hosts | Shape::HostEquals => (is_host(&policies::host(index)), policies::caller(index)),
+            Shape::Paths => (
+                json!({"url_path": {"path": {"prefix": policies::folder(index)}}}),
+                TEAM_A_SPIFFE_ID.to_owned(),
+            ),
+            Shape::Hosts | Shape::HostEquals => {
+                (is_host(&policies::host(index)), policies::caller(index))
+            }
         };
         policies.insert(format!("{side}-{index:05}"), rbac_policy(&permission, &caller));
     }
@@ -50,10 +57,12 @@ fn rbac(mut fields: Value) -> Value {
     json!({"name": "envoy.filters.http.rbac", "typed_config": fields})
 }
 
-/// RBAC with a matching tree: the caller is looked up in a hash map, then the host, then the folder.
+/// RBAC with a matching tree: the caller is looked up in a hash map, then the host, then the
+/// folder.
 pub(super) fn tree(others: usize) -> Vec<Value> {
     let mut callers: BTreeMap<String, Value> = BTreeMap::new();
-    let listed = [json!({"exact": "/zen"}), json!({"prefix": "/zen?"}), json!({"prefix": "/repos/"})];
+    let listed =
+        [json!({"exact": "/zen"}), json!({"prefix": "/zen?"}), json!({"prefix": "/repos/"})];
     for index in 0..others {
         match Shape::Mixed.of(index) {
             Shape::Callers | Shape::Mixed => {
@@ -73,7 +82,8 @@ pub(super) fn tree(others: usize) -> Vec<Value> {
         "predicate": {"or_matcher": {"predicate": predicates}},
         "on_match": allow(),
     }]}, "on_no_match": deny()}});
-    let by_host = exactly(&header(":authority"), &BTreeMap::from([(HOST.to_owned(), listed)]), allow());
+    let by_host =
+        exactly(&header(":authority"), &BTreeMap::from([(HOST.to_owned(), listed)]), allow());
     callers.insert(TEAM_A_SPIFFE_ID.to_owned(), json!({"matcher": by_host}));
     let principal = json!({
         "name": "principal",
@@ -100,7 +110,8 @@ fn allow() -> Value {
     act("allow", "ALLOW")
 }
 
-/// Said at every end: where an inner matcher finds nothing, what an outer one says for that case counts.
+/// Said at every end: where an inner matcher finds nothing, what an outer one says for that case
+/// counts.
 fn deny() -> Value {
     act("deny", "DENY")
 }
@@ -112,10 +123,10 @@ fn act(name: &str, action: &str) -> Value {
     }})
 }
 
-/// The one caller who comes this far is team-a, so the value is a constant: Envoy has no way to cut it out of a SPIFFE ID.
+/// The one caller who comes this far is team-a, so the value is a constant: Envoy has no way to cut
+/// it out of a SPIFFE ID.
 fn header_mutation() -> Value {
-    let append =
-        |key: &str, value: &str, action: &str| json!({"append": {"header": {"key": key, "value": value}, "append_action": action}});
+    let append = |key: &str, value: &str, action: &str| json!({"append": {"header": {"key": key, "value": value}, "append_action": action}});
     json!({
         "name": "envoy.filters.http.header_mutation",
         "typed_config": {
@@ -133,10 +144,13 @@ fn header_mutation() -> Value {
 pub(super) fn lua(others: usize) -> Vec<Value> {
     let (mut anywhere, mut hosts, mut folders) = (String::new(), String::new(), String::new());
     for index in 0..others {
-        let (host, caller, folder) = (policies::host(index), policies::caller(index), policies::folder(index));
+        let (host, caller, folder) =
+            (policies::host(index), policies::caller(index), policies::folder(index));
         let _ = match Shape::Mixed.of(index) {
             Shape::Callers | Shape::Mixed => writeln!(anywhere, "  [\"{caller}\"] = true,"),
-            Shape::Hosts | Shape::HostEquals => writeln!(hosts, "  [\"{host}\"] = {{[\"{caller}\"] = true}},"),
+            Shape::Hosts | Shape::HostEquals => {
+                writeln!(hosts, "  [\"{host}\"] = {{[\"{caller}\"] = true}},")
+            }
             Shape::Paths => writeln!(folders, "  [\"{folder}\"] = true,"),
         };
     }

@@ -1,4 +1,5 @@
-//! The configurations of the filter that are measured: the workshop's, alone and amid policies that are for others.
+//! The configurations of the filter that are measured: the workshop's, alone and amid policies that
+//! are for others.
 
 use serde_json::{Value, json};
 
@@ -29,7 +30,8 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    pub(super) const ALL: [Self; 5] = [Self::Hosts, Self::HostEquals, Self::Callers, Self::Paths, Self::Mixed];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Hosts, Self::HostEquals, Self::Callers, Self::Paths, Self::Mixed];
 
     /// The shape of one policy.
     pub(super) fn of(self, index: usize) -> Self {
@@ -57,9 +59,12 @@ pub(super) struct Workshop {
 impl Workshop {
     /// Reads them from `envoy.yaml`.
     pub(super) fn load() -> Result<Self, BenchError> {
-        let read = || Configuration::load(&workspace_root().join("envoy.yaml"))?.plugin_configuration();
-        let text = read().map_err(|error| BenchError::other("the workshop's configuration", error))?;
-        let json = serde_json::from_str(&text).map_err(|error| BenchError::other("the workshop's configuration", error))?;
+        let read =
+            || Configuration::load(&workspace_root().join("envoy.yaml"))?.plugin_configuration();
+        let text =
+            read().map_err(|error| BenchError::other("the workshop's configuration", error))?;
+        let json = serde_json::from_str(&text)
+            .map_err(|error| BenchError::other("the workshop's configuration", error))?;
         Ok(Self { json })
     }
 
@@ -77,7 +82,8 @@ impl Workshop {
         Self { json }
     }
 
-    /// With policies for others around the workshop's: half of them before, half behind. All expressions differ.
+    /// With policies for others around the workshop's: half of them before, half behind. All
+    /// expressions differ.
     pub(super) fn amid(&self, shape: Shape, others: usize) -> Self {
         let mut json = self.json.clone();
         let policies = json["policies"].as_array_mut();
@@ -106,18 +112,28 @@ impl Workshop {
 }
 
 fn policy(name: &str, shape: Shape, index: usize) -> Value {
-    let caller = format!(r#"source.identity.namespace == "ns-{index}" && source.identity.serviceAccount == "sa-{index}""#);
+    let caller = format!(
+        r#"source.identity.namespace == "ns-{index}" && source.identity.serviceAccount == "sa-{index}""#
+    );
     match shape {
         Shape::Hosts => {
             let mut policy = authorization(name, "Allow", &caller);
             policy["hosts"] = json!([host(index)]);
             policy
         }
-        Shape::HostEquals => authorization(name, "Allow", &format!(r#"request.host == "{}" && {caller}"#, host(index))),
+        Shape::HostEquals => authorization(
+            name,
+            "Allow",
+            &format!(r#"request.host == "{}" && {caller}"#, host(index)),
+        ),
         Shape::Callers | Shape::Mixed => authorization(name, "Allow", &caller),
         Shape::Paths => {
             let rule = r#"source.identity.namespace == "team-a" && source.identity.serviceAccount == "team-a""#;
-            authorization(name, "Allow", &format!(r#"{rule} && request.path.startsWith("{}")"#, folder(index)))
+            authorization(
+                name,
+                "Allow",
+                &format!(r#"{rule} && request.path.startsWith("{}")"#, folder(index)),
+            )
         }
     }
 }
@@ -136,7 +152,8 @@ pub(super) fn caller(index: usize) -> String {
     format!("spiffe://cluster.local/ns/ns-{index}/sa/sa-{index}")
 }
 
-/// The folder of the policy with this number: within what the workshop lists, so that no two rules contradict each other.
+/// The folder of the policy with this number: within what the workshop lists, so that no two rules
+/// contradict each other.
 pub(super) fn folder(index: usize) -> String {
     format!("/repos/org-{index}/")
 }
@@ -150,7 +167,8 @@ mod tests {
         let text = Workshop::load().expect("envoy.yaml").amid(Shape::Mixed, 8).text();
         let json: Value = serde_json::from_str(&text).expect("JSON");
         let policies = json["policies"].as_array().expect("a list");
-        let mut expressions: Vec<String> = policies.iter().map(|policy| policy["traffic"].to_string()).collect();
+        let mut expressions: Vec<String> =
+            policies.iter().map(|policy| policy["traffic"].to_string()).collect();
         assert_eq!(policies[4]["name"], "github-api-rbac", "half of them before");
         assert_eq!(policies.len(), 8 + 3);
         expressions.sort();

@@ -32,9 +32,18 @@ fn machine() -> String {
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("an unknown processor", |(_, model)| model);
     let count = std::thread::available_parallelism().map_or(1, usize::from);
-    let envoy = std::process::Command::new(std::env::var("ENVOY").unwrap_or_else(|_| "envoy".to_owned())).arg("--version").output();
-    let envoy = envoy.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let envoy = envoy.split_once("version: ").and_then(|(_, version)| version.split('/').nth(1)).unwrap_or("unknown").to_owned();
+    let envoy =
+        std::process::Command::new(std::env::var("ENVOY").unwrap_or_else(|_| "envoy".to_owned()))
+            .arg("--version")
+            .output();
+    let envoy = envoy
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
+    let envoy = envoy
+        .split_once("version: ")
+        .and_then(|(_, version)| version.split('/').nth(1))
+        .unwrap_or("unknown")
+        .to_owned();
     format!(
         "Made by `make bench` (`make bench ARGS=--document` writes it to `e2e/BENCHMARKS.md`, `ARGS=--quick` is a trial of two\n\
          minutes) on {count} x {model}, with Envoy {envoy}. Ratios travel from machine to machine, microseconds do not."
@@ -64,7 +73,11 @@ change the headers. The peers do the policy alone: no path safety, no binding of
 ";
 
 fn interleaved(text: &mut String, options: &Options, figures: &Figures) {
-    let _ = writeln!(text, "## In a real Envoy\n\n{INTERLEAVED}\n{} rounds of {:?}.\n", options.rounds, options.round);
+    let _ = writeln!(
+        text,
+        "## In a real Envoy\n\n{INTERLEAVED}\n{} rounds of {:?}.\n",
+        options.rounds, options.round
+    );
     for group in &figures.groups {
         let _ = writeln!(text, "### {}\n", heading(group.name));
         match group.name {
@@ -91,15 +104,20 @@ fn heading(name: &str) -> &str {
 fn table(text: &mut String, group: &Group) {
     let floor = group.row(Subject::FloorBinding, Asked::Allowed).is_some();
     let times = if floor { " times the floor, host bound |" } else { "" };
-    let _ = writeln!(text, "| | request | us a request | adds us |{times} requests | resident MB | ready after ms |");
+    let _ = writeln!(
+        text,
+        "| | request | us a request | adds us |{times} requests | resident MB | ready after ms |"
+    );
     let _ = writeln!(text, "|---|---|---|---|{}---|---|---|", if floor { "---|" } else { "" });
     for row in &group.rows {
         let none = row.subject == Subject::NoFilter;
         let adds = if none { "-".to_owned() } else { bracketed(quartiles(&group.added(row)), 1) };
         let mut times = String::new();
         if floor {
-            let ratio = group.ratio(row.subject, Subject::FloorBinding, row.asked).filter(|_| !none);
-            let _ = write!(times, " {} |", ratio.map_or("-".to_owned(), |ratio| bracketed(ratio, 2)));
+            let ratio =
+                group.ratio(row.subject, Subject::FloorBinding, row.asked).filter(|_| !none);
+            let _ =
+                write!(times, " {} |", ratio.map_or("-".to_owned(), |ratio| bracketed(ratio, 2)));
         }
         let _ = writeln!(
             text,
@@ -130,10 +148,12 @@ fn loading(text: &mut String, figures: &Figures) {
          | policies beside the workshop's | configuration KB | in force after s | main thread s | workers s | us a policy and thread |\n|---|---|---|---|---|---|"
     );
     for update in &figures.updates {
-        let seconds: Vec<f64> = update.workers.iter().map(std::time::Duration::as_secs_f64).collect();
+        let seconds: Vec<f64> =
+            update.workers.iter().map(std::time::Duration::as_secs_f64).collect();
         let workers: Vec<String> = seconds.iter().map(|seconds| format!("{seconds:.3}")).collect();
         let main = update.main.as_secs_f64();
-        let each = (main + seconds.iter().sum::<f64>()) / (1 + seconds.len()) as f64 * 1e6 / update.others as f64;
+        let each = (main + seconds.iter().sum::<f64>()) / (1 + seconds.len()) as f64 * 1e6
+            / update.others as f64;
         let _ = writeln!(
             text,
             "| {} | {} | {:.2} | {main:.3} | {} | {each:.0} |",
@@ -147,12 +167,19 @@ fn loading(text: &mut String, figures: &Figures) {
         "\nResident memory after some thousand requests, with one worker, and what each of two further workers takes. The main thread\n\
          has a VM too.\n\n| | MB with one worker | over no filter | over the empty filter | MB a further worker |\n|---|---|---|---|---|\n",
     );
-    let of = |subject| figures.memory.iter().find(|row| row.subject == subject).map_or(0.0, |row| row.one as f64);
+    let of = |subject| {
+        figures.memory.iter().find(|row| row.subject == subject).map_or(0.0, |row| row.one as f64)
+    };
     let (none, empty) = (of(Subject::NoFilter), of(Subject::Empty));
     for row in &figures.memory {
         let one = row.one as f64;
         let (none, empty, further) = ((one - none) / 1e6, (one - empty) / 1e6, row.further / 1e6);
-        let _ = writeln!(text, "| {} | {:.0} | {none:.1} | {empty:.1} | {further:.1} |", row.subject.name(), one / 1e6);
+        let _ = writeln!(
+            text,
+            "| {} | {:.0} | {none:.1} | {empty:.1} | {further:.1} |",
+            row.subject.name(),
+            one / 1e6
+        );
     }
     let _ = writeln!(text, "\nThe file of the filter: {} bytes.\n", figures.size);
 }
@@ -185,7 +212,8 @@ fn emulated(text: &mut String, options: &Options, figures: &Figures) {
     text.push('\n');
     for row in figures.emulated.iter().filter(|row| !crowded(row)) {
         for (asked, usage) in &row.requests {
-            let calls: Vec<String> = usage.calls.iter().map(|(call, count)| format!("{count} `{call}`")).collect();
+            let calls: Vec<String> =
+                usage.calls.iter().map(|(call, count)| format!("{count} `{call}`")).collect();
             let calls = if calls.is_empty() { "none".to_owned() } else { calls.join(", ") };
             let _ = writeln!(text, "- {}, {}: {calls}", row.subject.name(), asked.name());
         }
@@ -201,13 +229,16 @@ fn by_number(text: &mut String, options: &Options, figures: &Figures) {
     others.iter().for_each(|others| {
         let _ = write!(text, " {others} |");
     });
-    let _ = writeln!(text, " host calls, all alike |\n|---|---|{}---|", "---|".repeat(others.len()));
+    let _ =
+        writeln!(text, " host calls, all alike |\n|---|---|{}---|", "---|".repeat(others.len()));
     for shape in Shape::ALL {
         for asked in [Asked::Allowed, Asked::Denied] {
             let _ = write!(text, "| {} | {} |", shape.name(), asked.name());
             let mut calls = Vec::new();
             for others in &others {
-                if let Some(usage) = bars::emulated(figures, Subject::amid(shape, *others)).and_then(|row| row.request(asked)) {
+                if let Some(usage) = bars::emulated(figures, Subject::amid(shape, *others))
+                    .and_then(|row| row.request(asked))
+                {
                     let _ = write!(text, " {} |", usage.fuel);
                     calls.push(usage.total_calls());
                 }
@@ -227,7 +258,11 @@ fn load(text: &mut String, figures: &Figures) {
     for row in &figures.emulated {
         let policies = row.subject.others() as u64 + 3;
         let memory = row.memory.get(&0).copied().unwrap_or_default() / 1024;
-        let each = if row.load.calls.is_empty() { "-".to_owned() } else { (row.load.fuel / policies).to_string() };
+        let each = if row.load.calls.is_empty() {
+            "-".to_owned()
+        } else {
+            (row.load.fuel / policies).to_string()
+        };
         let _ = writeln!(
             text,
             "| {} | {:.2} | {each} | {:.1} | {memory} |",
@@ -244,10 +279,18 @@ fn endurance(text: &mut String, figures: &Figures) {
          | | after the load | after 1000 requests | at the end | which was after |\n|---|---|---|---|---|\n",
     );
     for row in &figures.emulated {
-        let (Some(begin), Some(some), Some((requests, end))) = (row.memory.get(&0), row.memory.get(&1_000), row.memory.last_key_value())
+        let (Some(begin), Some(some), Some((requests, end))) =
+            (row.memory.get(&0), row.memory.get(&1_000), row.memory.last_key_value())
         else {
             continue;
         };
-        let _ = writeln!(text, "| {} | {} | {} | {} | {requests} |", row.subject.name(), begin / 1024, some / 1024, end / 1024);
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {requests} |",
+            row.subject.name(),
+            begin / 1024,
+            some / 1024,
+            end / 1024
+        );
     }
 }

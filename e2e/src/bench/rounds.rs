@@ -17,7 +17,8 @@ pub(super) struct Plan {
     asked: &'static [Asked],
 }
 
-/// The groups. What is compared in a bar is in one group, and each has its own Envoy without a filter.
+/// The groups. What is compared in a bar is in one group, and each has its own Envoy without a
+/// filter.
 pub(super) fn plans(options: &Options) -> Vec<Plan> {
     let both: &[Asked] = &[Asked::Allowed, Asked::Denied];
     let workshop = vec![
@@ -40,7 +41,11 @@ pub(super) fn plans(options: &Options) -> Vec<Plan> {
     flat.extend(few(Subject::Amid, 1, 10_000));
     flat.extend(few(Subject::Native, 1, 100).chain(few(Subject::NativeHalfway, 100, 100)));
     let mut peers = vec![Subject::NoFilter, Subject::Amid(1)];
-    peers.extend(few(Subject::Native, 1_000, 10_000).chain(few(Subject::NativeHalfway, 1_000, 10_000)));
+    peers.extend(few(Subject::Native, 1_000, 10_000).chain(few(
+        Subject::NativeHalfway,
+        1_000,
+        10_000,
+    )));
     peers.extend(few(Subject::Tree, 1, 1).chain(few(Subject::Tree, options.most, options.most)));
     peers.extend(few(Subject::Lua, 1, 1).chain(few(Subject::Lua, 100, 10_000)));
     vec![
@@ -88,7 +93,11 @@ impl Group {
 }
 
 /// Measures a plan.
-pub(super) async fn run(contestants: &Contestants, plan: &Plan, options: &Options) -> Result<Group, BenchError> {
+pub(super) async fn run(
+    contestants: &Contestants,
+    plan: &Plan,
+    options: &Options,
+) -> Result<Group, BenchError> {
     say(&format!("{}: {} Envoys", plan.name, plan.subjects.len()));
     let mut envoys = Vec::new();
     let mut rows: Vec<Row> = Vec::new();
@@ -96,7 +105,14 @@ pub(super) async fn run(contestants: &Contestants, plan: &Plan, options: &Option
         let envoy = start(contestants, *subject).await?;
         for asked in plan.asked {
             if *asked == Asked::Allowed || subject.denies() {
-                let row = Row { subject: *subject, asked: *asked, samples: Vec::new(), requests: 0, resident: 0, start: envoy.start };
+                let row = Row {
+                    subject: *subject,
+                    asked: *asked,
+                    samples: Vec::new(),
+                    requests: 0,
+                    resident: 0,
+                    start: envoy.start,
+                };
                 rows.push(row);
             }
         }
@@ -107,9 +123,18 @@ pub(super) async fn run(contestants: &Contestants, plan: &Plan, options: &Option
             // Rotated: nobody always runs behind the same neighbour.
             let at = (turn + round) % rows.len();
             let row = &mut rows[at];
-            let Some((_, envoy)) = envoys.iter().find(|(subject, _)| *subject == row.subject) else { continue };
+            let Some((_, envoy)) = envoys.iter().find(|(subject, _)| *subject == row.subject)
+            else {
+                continue;
+            };
             let before = envoy.processor_time()?;
-            let requests = load::ask(envoy.address, row.asked.path(), row.subject.status(row.asked), options.round).await?;
+            let requests = load::ask(
+                envoy.address,
+                row.asked.path(),
+                row.subject.status(row.asked),
+                options.round,
+            )
+            .await?;
             let used = envoy.processor_time()?.saturating_sub(before);
             // The first round warms up.
             if round > 0 {
@@ -128,25 +153,38 @@ pub(super) async fn run(contestants: &Contestants, plan: &Plan, options: &Option
     Ok(Group { name: plan.name, rows })
 }
 
-/// Starts an Envoy and sees that it does what it must; for a while there is another one beside it, for another caller.
+/// Starts an Envoy and sees that it does what it must; for a while there is another one beside it,
+/// for another caller.
 async fn start(contestants: &Contestants, subject: Subject) -> Result<Running, BenchError> {
     let name = subject.name();
     let filters = contestants.filters(subject)?;
     if subject.denies() && subject.others() <= 1 {
         let caller = "spiffe://cluster.local/ns/team-b/sa/team-b";
-        let other = Running::start(&Setup { name: &name, filters: filters.clone(), caller, workers: 1 })?;
+        let other =
+            Running::start(&Setup { name: &name, filters: filters.clone(), caller, workers: 1 })?;
         let response = load::check(other.address, "/zen").await?;
         BenchError::check(&name, "another caller", &403, &response.status)?;
     }
-    let envoy = Running::start(&Setup { name: &name, filters, caller: TEAM_A_SPIFFE_ID, workers: 1 })?;
+    let envoy =
+        Running::start(&Setup { name: &name, filters, caller: TEAM_A_SPIFFE_ID, workers: 1 })?;
     for path in [Asked::Allowed.path(), "/repos/x/y", Asked::Denied.path()] {
         let response = load::check(envoy.address, path).await?;
         let asked = if path == Asked::Denied.path() { Asked::Denied } else { Asked::Allowed };
         BenchError::check(&name, path, &subject.status(asked), &response.status)?;
         if response.status == 200 {
-            let seen = ["x-seen-caller", "x-seen-forwarded", "x-seen-debug"].map(|name| response.header(name).unwrap_or_default());
-            let expected = if subject.denies() { ["team-a/team-a", "agentgateway-egress", ""] } else { ["spoofed/admin", "", "1"] };
-            BenchError::check(&name, "the headers that the origin would see", &expected.map(str::to_owned), &seen)?;
+            let seen = ["x-seen-caller", "x-seen-forwarded", "x-seen-debug"]
+                .map(|name| response.header(name).unwrap_or_default());
+            let expected = if subject.denies() {
+                ["team-a/team-a", "agentgateway-egress", ""]
+            } else {
+                ["spoofed/admin", "", "1"]
+            };
+            BenchError::check(
+                &name,
+                "the headers that the origin would see",
+                &expected.map(str::to_owned),
+                &seen,
+            )?;
         }
     }
     Ok(envoy)

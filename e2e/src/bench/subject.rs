@@ -41,7 +41,8 @@ pub enum Subject {
     AmidPaths(usize),
     /// A quarter of each.
     Amid(usize),
-    /// Envoy's RBAC filter and header_mutation, a list of policies: the workshop's is tried after so many others.
+    /// Envoy's RBAC filter and header_mutation, a list of policies: the workshop's is tried after
+    /// so many others.
     Native(usize),
     /// The same, the workshop's policy in the middle of the list.
     NativeHalfway(usize),
@@ -96,7 +97,9 @@ impl Subject {
             Self::NativeHalfway(others) => format!("native RBAC, {others} others around"),
             Self::Tree(others) => format!("native RBAC, matching tree, {others} others"),
             Self::Lua(others) => format!("Lua, {others} others"),
-            _ => format!("ours, {} others ({})", self.others(), self.shape().map_or("", Shape::name)),
+            _ => {
+                format!("ours, {} others ({})", self.others(), self.shape().map_or("", Shape::name))
+            }
         }
     }
 
@@ -164,11 +167,19 @@ impl Contestants {
 
     /// The module and the plugin's configuration, where it is a wasm filter.
     pub(super) fn plugin(&self, subject: Subject) -> Option<Plugin> {
-        let bare = |module: &PathBuf| Some(Plugin { module: module.clone(), configuration: String::new() });
-        let ours = |workshop: &Workshop| Some(Plugin { module: filter_wasm(), configuration: workshop.text() });
+        let bare = |module: &PathBuf| {
+            Some(Plugin { module: module.clone(), configuration: String::new() })
+        };
+        let ours = |workshop: &Workshop| {
+            Some(Plugin { module: filter_wasm(), configuration: workshop.text() })
+        };
         let quiet = self.workshop.audit(Audit::None);
         match subject {
-            Subject::NoFilter | Subject::Native(_) | Subject::NativeHalfway(_) | Subject::Tree(_) | Subject::Lua(_) => None,
+            Subject::NoFilter
+            | Subject::Native(_)
+            | Subject::NativeHalfway(_)
+            | Subject::Tree(_)
+            | Subject::Lua(_) => None,
             Subject::Empty => bare(&self.guests.empty),
             Subject::Floor => bare(&self.guests.floor),
             Subject::FloorBinding => bare(&self.guests.floor_binding),
@@ -176,7 +187,12 @@ impl Contestants {
             Subject::WorkshopDenied => ours(&self.workshop.audit(Audit::Denied)),
             Subject::WorkshopAll => ours(&self.workshop.audit(Audit::All)),
             Subject::WorkshopUnbound => ours(&quiet.unbound()),
-            Subject::Interpreter => ours(&quiet.denying("macro", r#"request.headers.exists(name, name.startsWith("x-evil-"))"#)),
+            Subject::Interpreter => {
+                ours(&quiet.denying(
+                    "macro",
+                    r#"request.headers.exists(name, name.startsWith("x-evil-"))"#,
+                ))
+            }
             _ => ours(&quiet.amid(subject.shape().unwrap_or(Shape::Mixed), subject.others())),
         }
     }
@@ -190,7 +206,9 @@ impl Contestants {
             Subject::Tree(others) => peers::tree(others),
             Subject::Lua(others) => peers::lua(others),
             _ => match self.plugin(subject) {
-                Some(plugin) => vec![json!({"name": crate::ecds::PLUGIN, "typed_config": plugin.typed_config()?})],
+                Some(plugin) => vec![
+                    json!({"name": crate::ecds::PLUGIN, "typed_config": plugin.typed_config()?}),
+                ],
                 None => Vec::new(),
             },
         })

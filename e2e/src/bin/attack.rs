@@ -26,11 +26,17 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         }
         let value = arguments.next()?;
         match argument.as_str() {
-            "--seconds" => options.until = Until::Elapsed(Duration::try_from_secs_f64(value.parse().ok()?).ok()?),
+            "--seconds" => {
+                options.until =
+                    Until::Elapsed(Duration::try_from_secs_f64(value.parse().ok()?).ok()?)
+            }
             "--requests" => requests = Some(value.parse().ok()?),
             "--seed" => options.seed = value.parse().ok()?,
             "--wasm" => options.wasm = std::path::absolute(value).ok()?,
-            "--unmended" => options.unmended = value.split(',').map(|number| number.parse().ok()).collect::<Option<_>>()?,
+            "--unmended" => {
+                options.unmended =
+                    value.split(',').map(|number| number.parse().ok()).collect::<Option<_>>()?
+            }
             _ => return None,
         }
     }

@@ -64,7 +64,8 @@ async fn main() -> ExitCode {
 fn worst() -> Result<(), String> {
     let module = Module::load(filter_wasm()).map_err(|error| error.to_string())?;
     let pairs = cost::worst_pairs();
-    let mut costs: Vec<cost::Cost> = pairs.iter().filter_map(|pair| cost::try_pair(&module, pair)).collect();
+    let mut costs: Vec<cost::Cost> =
+        pairs.iter().filter_map(|pair| cost::try_pair(&module, pair)).collect();
     costs.sort_by_key(|cost| std::cmp::Reverse(cost.instructions));
     println!("In the emulated host, instructions and time:");
     for cost in costs.iter().take(SHOWN) {
@@ -74,7 +75,9 @@ fn worst() -> Result<(), String> {
     for cost in cost::search::search(&module, 1, SEARCHED).iter().take(5) {
         println!("{:>12} {:>8.1?}  {}", cost.instructions, cost.took, cost.name);
     }
-    println!("In a real Envoy, time beside the same request of which no rule is asked, and its status:");
+    println!(
+        "In a real Envoy, time beside the same request of which no rule is asked, and its status:"
+    );
     for took in cost::envoy::times(&pairs)?.iter().take(SHOWN) {
         println!("{:>8.1?} {}  {}", took.time, took.status, took.name);
     }

@@ -11,7 +11,8 @@ usage: demo [--once] [--real]
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let mut options = Options { once: false, real: std::env::var("ORIGIN").is_ok_and(|origin| origin == "real") };
+    let mut options =
+        Options { once: false, real: std::env::var("ORIGIN").is_ok_and(|origin| origin == "real") };
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--once" => options.once = true,

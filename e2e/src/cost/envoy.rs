@@ -1,4 +1,5 @@
-//! The same pairs in a real Envoy: how long a worker takes for each, beside the same request of which no rule is asked.
+//! The same pairs in a real Envoy: how long a worker takes for each, beside the same request of
+//! which no rule is asked.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,12 +27,14 @@ pub struct Took {
     pub time: Duration,
 }
 
-/// Asks a real Envoy about each pair: about those of a whole configuration in an Envoy of its own, about all others in one.
+/// Asks a real Envoy about each pair: about those of a whole configuration in an Envoy of its own,
+/// about all others in one.
 ///
 /// # Errors
 /// Where Envoy does not start, or does not answer.
 pub fn times(pairs: &[Pair]) -> Result<Vec<Took>, String> {
-    let (whole, single): (Vec<&Pair>, Vec<&Pair>) = pairs.iter().partition(|pair| pair.name.starts_with("whole request"));
+    let (whole, single): (Vec<&Pair>, Vec<&Pair>) =
+        pairs.iter().partition(|pair| pair.name.starts_with("whole request"));
     let mut took = times_in_one(&single)?;
     for pair in whole {
         took.extend(times_in_one(&[pair])?);
@@ -44,7 +47,10 @@ fn times_in_one(pairs: &[&Pair]) -> Result<Vec<Took>, String> {
     let pki = Arc::new(Pki::new());
     let origin = Origin::start(&pki, Mode::Scripted, 0).map_err(|error| error.to_string())?;
     origin.script(Script::default());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
     let host = |index: usize| format!("p{index}.example");
     let scoped = |(index, pair): (usize, &&Pair)| -> Vec<Value> {
         let policies = pair.configuration["policies"].as_array().cloned().unwrap_or_default();
@@ -56,8 +62,11 @@ fn times_in_one(pairs: &[&Pair]) -> Result<Vec<Took>, String> {
         scoped.collect()
     };
     let policies: Vec<Value> = pairs.iter().enumerate().flat_map(scoped).collect();
-    let configuration = json!({"hostBinding": "Off", "audit": {"log": "None"}, "policies": policies});
-    let options = WaypointOptions::new(&pki, origin.port()).plugin_configuration(configuration.to_string()).service(SERVICE);
+    let configuration =
+        json!({"hostBinding": "Off", "audit": {"log": "None"}, "policies": policies});
+    let options = WaypointOptions::new(&pki, origin.port())
+        .plugin_configuration(configuration.to_string())
+        .service(SERVICE);
     let waypoint = Waypoint::start(options).map_err(|error| error.to_string())?;
     let client = waypoint.client(&pki.caller_with(&[San::Uri(TEAM_A_SPIFFE_ID.to_owned())]));
     let vip = waypoint.vip(SERVICE);
@@ -69,7 +78,9 @@ fn times_in_one(pairs: &[&Pair]) -> Result<Vec<Took>, String> {
         let (mut best, mut status) = (Duration::MAX, 0);
         for _ in 0..TIMES {
             let start = Instant::now();
-            let response = runtime.block_on(client.request(&vip, &request)).map_err(|error| format!("{}: {error}", pair.name))?;
+            let response = runtime
+                .block_on(client.request(&vip, &request))
+                .map_err(|error| format!("{}: {error}", pair.name))?;
             best = best.min(start.elapsed());
             status = response.status;
         }

@@ -69,26 +69,49 @@ pub(super) fn of_headers(lines: usize, large: usize) -> Vec<Pair> {
             "two loops over headers",
             "request.headers.exists(a, request.headers.exists(b, request.headers[a] == 'w' && request.headers[b] == 'w'))",
         ),
-        small("two loops that make maps", "request.headers.map(a, request.headers.map(b, {'k': a, 'l': [a, b]})).size() == 7"),
-        small("two loops that make texts", "request.headers.map(a, request.headers.map(b, a + b + a + b)).size() == 7"),
+        small(
+            "two loops that make maps",
+            "request.headers.map(a, request.headers.map(b, {'k': a, 'l': [a, b]})).size() == 7",
+        ),
+        small(
+            "two loops that make texts",
+            "request.headers.map(a, request.headers.map(b, a + b + a + b)).size() == 7",
+        ),
         small("chains of loops", "request.headers.map(h, h + 'a').map(h, h + 'a').size() == 7"),
         small("many look-ups", &vec!["request.headers['nope'] == ''"; 120].join(" && ")),
-        small("many look-ups that are there", &vec!["request.headers['h-89'] == 'w'"; 120].join(" || ")),
+        small(
+            "many look-ups that are there",
+            &vec!["request.headers['h-89'] == 'w'"; 120].join(" || "),
+        ),
         small("transformMap", "request.headers.transformMap(k, v, k + v).size() == 7"),
-        small("two loops over entries", "request.headers.exists(k, v, request.headers.exists(l, w, k + v == l + w + 'b'))"),
+        small(
+            "two loops over entries",
+            "request.headers.exists(k, v, request.headers.exists(l, w, k + v == l + w + 'b'))",
+        ),
     ];
     // Every line of repeated headers, and every part of a joined one, with 64 expressions.
     let mut repeated = small("many ways to choose lines, 64 expressions", "false");
-    let expression =
-        format!("request.headers['a'] == 'x' && request.headers['b'] == 'x' && {} == 'y'", ["request.headers['x']"; 8].join(" + "));
+    let expression = format!(
+        "request.headers['a'] == 'x' && request.headers['b'] == 'x' && {} == 'y'",
+        ["request.headers['x']"; 8].join(" + ")
+    );
     repeated.configuration = denying(&vec![expression.as_str(); 64]);
-    repeated.headers = ["a", "b"].iter().flat_map(|name| (0..8).map(|n| ((*name).to_owned(), format!("x{n}")))).collect();
+    repeated.headers = ["a", "b"]
+        .iter()
+        .flat_map(|name| (0..8).map(|n| ((*name).to_owned(), format!("x{n}"))))
+        .collect();
     repeated.headers.push(("x".to_owned(), "v".repeat(900)));
     pairs.push(repeated);
-    let mut joined = small("a joined line of many parts", "request.headers['accept'] == 'b' || request.headers['user-agent'] == 'b'");
+    let mut joined = small(
+        "a joined line of many parts",
+        "request.headers['accept'] == 'b' || request.headers['user-agent'] == 'b'",
+    );
     joined.headers = vec![("accept".to_owned(), "a,".repeat(large / 2))];
     pairs.push(joined);
-    let mut cookies = small("cookies in eight readings", &vec!["default(request.headers.cookie('a'), '') == 'b'"; 80].join(" || "));
+    let mut cookies = small(
+        "cookies in eight readings",
+        &vec!["default(request.headers.cookie('a'), '') == 'b'"; 80].join(" || "),
+    );
     cookies.headers = vec![("cookie".to_owned(), "b=\"%61,\";".repeat(large / 9))];
     pairs.push(cookies.clone());
     let mut many = cookies.clone();
@@ -105,7 +128,10 @@ pub(super) fn of_headers(lines: usize, large: usize) -> Vec<Pair> {
     escaped.path = format!("/{}", "%3A".repeat(large / 3));
     escaped.headers.clear();
     pairs.push(escaped);
-    let mut query = small("a query of many pairs", &vec!["default(request.pathAndQuery.query('q'), []) == ['b']"; 70].join(" || "));
+    let mut query = small(
+        "a query of many pairs",
+        &vec!["default(request.pathAndQuery.query('q'), []) == ['b']"; 70].join(" || "),
+    );
     query.path = format!("/?{}", "%61&".repeat(large / 4));
     query.headers.clear();
     pairs.push(query);
@@ -114,11 +140,13 @@ pub(super) fn of_headers(lines: usize, large: usize) -> Vec<Pair> {
     pairs
 }
 
-/// Names of one length that differ just before their end, so that comparing two of them reads all of both.
+/// Names of one length that differ just before their end, so that comparing two of them reads all
+/// of both.
 fn of_names(lines: usize, large: usize) -> Vec<Pair> {
     let length = large / lines;
     let name = |index: usize| format!("x-{}{index:02}z", "a".repeat(length.saturating_sub(12)));
-    let headers: Vec<(String, String)> = (0..lines).map(|index| (name(index), "v".to_owned())).collect();
+    let headers: Vec<(String, String)> =
+        (0..lines).map(|index| (name(index), "v".to_owned())).collect();
     let expressions = [
         "request.headers.exists(k, k == 'x-evil')",
         "request.headers.exists(k, v, v == 'evil')",
@@ -128,7 +156,11 @@ fn of_names(lines: usize, large: usize) -> Vec<Pair> {
     ];
     let mut pairs = Vec::new();
     for expression in expressions {
-        let mut one = looped(&format!("names that are nearly the same: {expression}"), expression, String::new());
+        let mut one = looped(
+            &format!("names that are nearly the same: {expression}"),
+            expression,
+            String::new(),
+        );
         one.headers.clone_from(&headers);
         pairs.push(one);
         let mut many = looped(&format!("64 times: {expression}"), expression, String::new());
@@ -136,19 +168,27 @@ fn of_names(lines: usize, large: usize) -> Vec<Pair> {
         many.headers.clone_from(&headers);
         pairs.push(many);
         let policy = |index: usize| json!({"name": format!("p{index}"), "traffic": {"authorization": {"action": "Deny", "policy": {"matchExpressions": [expression]}}}});
-        let mut whole = looped(&format!("whole request: 200 rules, names nearly the same: {expression}"), expression, String::new());
+        let mut whole = looped(
+            &format!("whole request: 200 rules, names nearly the same: {expression}"),
+            expression,
+            String::new(),
+        );
         whole.configuration = json!({"policies": (0..200).map(policy).collect::<Vec<_>>()});
         whole.headers.clone_from(&headers);
         pairs.push(whole);
     }
     let list = format!("[{}1]", "1,".repeat(900));
-    let map = format!("{{{}\"z\":1}}", (0..900).map(|index| format!("\"{index}\":1,")).collect::<String>());
+    let map = format!(
+        "{{{}\"z\":1}}",
+        (0..900).map(|index| format!("\"{index}\":1,")).collect::<String>()
+    );
     pairs.push(looped(
         "elements in two loops",
         "cel.bind(y, json(request.headers['x']), request.headers.exists(g, request.headers.exists(h, h in y)))",
         list,
     ));
-    let compared = format!("cel.bind(y, json(request.headers['x']), {})", vec!["y != y"; 300].join(" || "));
+    let compared =
+        format!("cel.bind(y, json(request.headers['x']), {})", vec!["y != y"; 300].join(" || "));
     pairs.push(looped("a map compared 300 times", &compared, map));
     pairs
 }
@@ -169,9 +209,18 @@ fn of_many_policies(lines: usize, large: usize) -> Vec<Pair> {
         headers: headers.clone(),
     };
     vec![
-        pair("4,000 rules that search a text", policies(4_000, rule("request.headers['x'].contains('aab')"))),
-        pair("4,000 rules that go through headers", policies(4_000, rule("request.headers.exists(h, h == 'x-nope')"))),
-        pair("4,000 rules that match a pattern", policies(4_000, rule("request.headers['x'].matches('(a|aa)*b')"))),
+        pair(
+            "4,000 rules that search a text",
+            policies(4_000, rule("request.headers['x'].contains('aab')")),
+        ),
+        pair(
+            "4,000 rules that go through headers",
+            policies(4_000, rule("request.headers.exists(h, h == 'x-nope')")),
+        ),
+        pair(
+            "4,000 rules that match a pattern",
+            policies(4_000, rule("request.headers['x'].matches('(a|aa)*b')")),
+        ),
         pair(
             "4,000 policies that change headers",
             policies(
@@ -182,7 +231,10 @@ fn of_many_policies(lines: usize, large: usize) -> Vec<Pair> {
         ),
         pair(
             "2,000 policies that add large headers",
-            policies(2_000, json!({"transformation": {"request": {"add": [{"name": "x-a", "value": "request.headers['x']"}]}}})),
+            policies(
+                2_000,
+                json!({"transformation": {"request": {"add": [{"name": "x-a", "value": "request.headers['x']"}]}}}),
+            ),
         ),
     ]
 }

@@ -1,5 +1,5 @@
-//! Looks for dearer pairs than those that are known: expressions are put together and requests made at random, and what cost
-//! most is bred on.
+//! Looks for dearer pairs than those that are known: expressions are put together and requests made
+//! at random, and what cost most is bred on.
 
 use super::{Cost, LARGE, LINES, Pair, denying, functions, try_pair};
 use crate::host::Module;
@@ -28,8 +28,23 @@ const FRAMES: &[&str] = &[
 ];
 
 /// What a large text is made of.
-const TEXTS: &[&str] =
-    &["a", "ab", "%61", ",a", "a=b;", "q=a&", "[1,", "{\"a\":", "\"a\",", "a b", "\u{e9}", "aaaaaaab", "0", "10.0.0.1", "a=\"%61\","];
+const TEXTS: &[&str] = &[
+    "a",
+    "ab",
+    "%61",
+    ",a",
+    "a=b;",
+    "q=a&",
+    "[1,",
+    "{\"a\":",
+    "\"a\",",
+    "a b",
+    "\u{e9}",
+    "aaaaaaab",
+    "0",
+    "10.0.0.1",
+    "a=\"%61\",",
+];
 
 /// A pair in the making.
 #[derive(Debug, Clone)]
@@ -40,7 +55,8 @@ struct Made {
     lines: usize,
 }
 
-/// Numbers that look random and are the same in every run of one seed (Steele and others, SplitMix64).
+/// Numbers that look random and are the same in every run of one seed (Steele and others,
+/// SplitMix64).
 #[derive(Debug)]
 struct Random(u64);
 
@@ -61,7 +77,12 @@ impl Random {
 impl Made {
     fn new(random: &mut Random) -> Made {
         let conditions = vec![condition(random)];
-        Made { conditions, text: random.of(TEXTS), length: random.below(LARGE), lines: random.below(LINES) }
+        Made {
+            conditions,
+            text: random.of(TEXTS),
+            length: random.below(LARGE),
+            lines: random.below(LINES),
+        }
     }
 
     fn changed(&self, random: &mut Random) -> Made {
@@ -85,11 +106,21 @@ impl Made {
     }
 
     fn pair(&self) -> Pair {
-        let conditions: Vec<String> = self.conditions.iter().map(|condition| condition.replace("{x}", r#"request.headers["x"]"#)).collect();
+        let conditions: Vec<String> = self
+            .conditions
+            .iter()
+            .map(|condition| condition.replace("{x}", r#"request.headers["x"]"#))
+            .collect();
         let expressions: Vec<&str> = conditions.iter().map(String::as_str).collect();
         let mut headers = vec![("x".to_owned(), self.text.repeat(self.length / self.text.len()))];
         headers.extend((0..self.lines).map(|index| (format!("h-{index}"), "v".to_owned())));
-        let name = format!("{} bytes of {:?}, {} lines: {}", self.length, self.text, self.lines, self.conditions.join(" | "));
+        let name = format!(
+            "{} bytes of {:?}, {} lines: {}",
+            self.length,
+            self.text,
+            self.lines,
+            self.conditions.join(" | ")
+        );
         Pair { name, configuration: denying(&expressions), path: "/".to_owned(), headers }
     }
 }
@@ -113,7 +144,8 @@ pub fn search(module: &Module, seed: u64, tries: usize) -> Vec<Cost> {
     let mut dearest: Vec<(Made, Cost)> = Vec::new();
     for _ in 0..tries {
         let parent = random.below(dearest.len().saturating_mul(2).max(1));
-        let made = dearest.get(parent).map_or_else(|| Made::new(&mut random), |(made, _)| made.clone());
+        let made =
+            dearest.get(parent).map_or_else(|| Made::new(&mut random), |(made, _)| made.clone());
         let made = if parent < dearest.len() { made.changed(&mut random) } else { made };
         let Some(cost) = try_pair(module, &made.pair()) else { continue };
         dearest.push((made, cost));

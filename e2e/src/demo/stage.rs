@@ -1,4 +1,5 @@
-//! What the demo happens on: certificates, the stand-in origin, and an Envoy that takes each step's file as an update.
+//! What the demo happens on: certificates, the stand-in origin, and an Envoy that takes each step's
+//! file as an update.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,10 +51,21 @@ impl Stage {
         remove_old(&folder.join("access.log"))?;
         // Those of `envoy.yaml`, so that the one can be tried after the other.
         let fixed = FixedPorts::of_envoy_yaml();
-        let origin = if real { None } else { Some(Origin::start(&pki, Mode::Workshop, fixed.origin)?) };
-        let origins = if real { Origins::Real(authorities()?) } else { Origins::StandIn(fixed.origin) };
-        let ports = Ports { hbone: fixed.hbone, admin: fixed.admin, pods: vec![fixed.team_a, fixed.team_b] };
-        Ok(Self { pki, origin, local: Local { folder, wasm, origins, ports, workers: 1, logs_requests: true }, mesh: None })
+        let origin =
+            if real { None } else { Some(Origin::start(&pki, Mode::Workshop, fixed.origin)?) };
+        let origins =
+            if real { Origins::Real(authorities()?) } else { Origins::StandIn(fixed.origin) };
+        let ports = Ports {
+            hbone: fixed.hbone,
+            admin: fixed.admin,
+            pods: vec![fixed.team_a, fixed.team_b],
+        };
+        Ok(Self {
+            pki,
+            origin,
+            local: Local { folder, wasm, origins, ports, workers: 1, logs_requests: true },
+            mesh: None,
+        })
     }
 
     /// Applies a step's file: the first starts Envoy, each further one is an update of it.
@@ -61,7 +73,10 @@ impl Stage {
         let file = step.path(Api::WasmPlugin);
         match &mut self.mesh {
             Some(mesh) => mesh.apply(&file)?,
-            None => self.mesh = Some(Mesh::start_at(&self.pki, Release::V1_27, self.local.clone(), &[file])?),
+            None => {
+                self.mesh =
+                    Some(Mesh::start_at(&self.pki, Release::V1_27, self.local.clone(), &[file])?)
+            }
         }
         Ok(())
     }
@@ -94,7 +109,11 @@ impl Stage {
         let cases = [
             ("team-a's certificate", Some(self.pki.caller(TEAM_A_SPIFFE_ID)), true),
             ("team-b's certificate", Some(self.pki.caller(TEAM_B_SPIFFE_ID)), true),
-            ("team-a's name, certified by another mesh", Some(self.pki.unknown_caller(TEAM_A_SPIFFE_ID)), false),
+            (
+                "team-a's name, certified by another mesh",
+                Some(self.pki.unknown_caller(TEAM_A_SPIFFE_ID)),
+                false,
+            ),
             ("no certificate", None, false),
         ];
         let mut handshakes = Vec::new();
@@ -105,7 +124,12 @@ impl Stage {
                 Err(HboneError::TlsRefused(reason)) => (!accepted, format!("refused: {reason}")),
                 Err(error) => (false, error.to_string()),
             };
-            handshakes.push(Handshake { who, expected: if accepted { "accepted" } else { "refused" }, got, passed });
+            handshakes.push(Handshake {
+                who,
+                expected: if accepted { "accepted" } else { "refused" },
+                got,
+                passed,
+            });
         }
         handshakes
     }
@@ -115,8 +139,12 @@ impl Stage {
         let derived = self.derived();
         for caller in &derived.callers {
             let name = &caller.name;
-            let mut text = format!("# curl -K target/demo/{name}.curlrc http://api.github.com/zen  is a request of {name}.\n");
-            text.push_str("silent\nshow-error\nnoproxy = \"*\"\nwrite-out = \" [%{http_code}]\\n\"\n");
+            let mut text = format!(
+                "# curl -K target/demo/{name}.curlrc http://api.github.com/zen  is a request of {name}.\n"
+            );
+            text.push_str(
+                "silent\nshow-error\nnoproxy = \"*\"\nwrite-out = \" [%{http_code}]\\n\"\n",
+            );
             for service in &derived.services {
                 if let Some(address) = self.mesh().address(name, &service.host) {
                     text.push_str(&format!("connect-to = \"{}:80:{address}\"\n", service.host));
@@ -141,8 +169,11 @@ fn check_ports(real: bool) -> Result<(), DemoError> {
     if !real {
         wanted.push((ports.origin, "the stand-in origin"));
     }
-    let taken: Vec<String> =
-        wanted.iter().filter(|(port, _)| !ports::is_free(*port)).map(|(port, purpose)| format!("port {port} ({purpose})")).collect();
+    let taken: Vec<String> = wanted
+        .iter()
+        .filter(|(port, _)| !ports::is_free(*port))
+        .map(|(port, purpose)| format!("port {port} ({purpose})"))
+        .collect();
     if taken.is_empty() { Ok(()) } else { Err(DemoError::PortsTaken(taken.join(", "))) }
 }
 
@@ -155,5 +186,9 @@ fn remove_old(path: &Path) -> std::io::Result<()> {
 
 fn authorities() -> Result<PathBuf, DemoError> {
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    named.into_iter().chain(AUTHORITIES.map(PathBuf::from)).find(|path| path.is_file()).ok_or(DemoError::NoAuthorities)
+    named
+        .into_iter()
+        .chain(AUTHORITIES.map(PathBuf::from))
+        .find(|path| path.is_file())
+        .ok_or(DemoError::NoAuthorities)
 }

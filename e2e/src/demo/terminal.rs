@@ -45,7 +45,10 @@ impl Terminal {
     pub(super) fn applied(&self, step: &Step, derived: &Derived) {
         let policies: Vec<&str> = derived.plugins.iter().flat_map(Plugin::policies).collect();
         let policies = if policies.is_empty() { "none".to_owned() } else { policies.join(", ") };
-        self.line(&format!("  applied: filter-config/{}; policies in force: {policies}", step.file));
+        self.line(&format!(
+            "  applied: filter-config/{}; policies in force: {policies}",
+            step.file
+        ));
         for finding in &derived.findings {
             self.line(&format!("  {}", self.paint(RED, &finding.to_string())));
         }
@@ -57,7 +60,8 @@ impl Terminal {
     }
 
     pub(super) fn result(&self, request: &Request, asked: &Asked) -> bool {
-        let mut command = format!("{}: curl http://{}{}", request.caller, request.host, request.path);
+        let mut command =
+            format!("{}: curl http://{}{}", request.caller, request.host, request.path);
         for (name, value) in request.headers {
             command.push_str(&format!(" -H '{name}: {value}'"));
         }
@@ -90,8 +94,15 @@ impl Terminal {
     }
 
     pub(super) fn what_now(&self, real: bool) {
-        let origins = if real { "the real api.github.com and httpbingo.org" } else { "the local stand-ins" };
-        self.line(&format!("\n{}", self.paint(BOLD, "The waypoint runs on, with all policies. Try it from another terminal:")));
+        let origins =
+            if real { "the real api.github.com and httpbingo.org" } else { "the local stand-ins" };
+        self.line(&format!(
+            "\n{}",
+            self.paint(
+                BOLD,
+                "The waypoint runs on, with all policies. Try it from another terminal:"
+            )
+        ));
         for command in [
             "curl -K target/demo/team-a.curlrc http://api.github.com/zen",
             "curl -K target/demo/team-b.curlrc http://api.github.com/zen",
@@ -100,7 +111,9 @@ impl Terminal {
         ] {
             self.line(&format!("  {command}"));
         }
-        self.line(&format!("Origins: {origins}. Envoy's log with the audit records: target/demo/envoy.log;"));
+        self.line(&format!(
+            "Origins: {origins}. Envoy's log with the audit records: target/demo/envoy.log;"
+        ));
         self.line("its access log: target/demo/access.log; its admin interface: http://127.0.0.1:9901. Ctrl-C ends it.");
     }
 }

@@ -1,4 +1,5 @@
-//! Envoy's admin interface, blocking: it is asked from tests of any runtime, and between them from none.
+//! Envoy's admin interface, blocking: it is asked from tests of any runtime, and between them from
+//! none.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -15,11 +16,22 @@ pub(super) fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
     write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    let illegal = || io::Error::new(io::ErrorKind::InvalidData, format!("no HTTP answer to `{path}` from the admin port"));
+    let illegal = || {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("no HTTP answer to `{path}` from the admin port"),
+        )
+    };
     let at = answer.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(illegal)?;
-    let (head, body) = (String::from_utf8_lossy(&answer[..at]).to_ascii_lowercase(), &answer[at + 4..]);
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(illegal)?;
-    let body = if head.contains("transfer-encoding: chunked") { unchunk(body).ok_or_else(illegal)? } else { body.to_vec() };
+    let (head, body) =
+        (String::from_utf8_lossy(&answer[..at]).to_ascii_lowercase(), &answer[at + 4..]);
+    let status =
+        head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(illegal)?;
+    let body = if head.contains("transfer-encoding: chunked") {
+        unchunk(body).ok_or_else(illegal)?
+    } else {
+        body.to_vec()
+    };
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 

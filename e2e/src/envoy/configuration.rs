@@ -1,4 +1,5 @@
-//! `envoy.yaml` as data: read once, changed where a test or the demo needs it otherwise, written as JSON.
+//! `envoy.yaml` as data: read once, changed where a test or the demo needs it otherwise, written as
+//! JSON.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,9 @@ pub enum ConfigurationError {
         source: serde_yaml_ng::Error,
     },
     /// A part that is to be changed is not there.
-    #[error("`envoy.yaml` has no {0}: has it been renamed? then change `e2e/src/envoy/configuration.rs` with it")]
+    #[error(
+        "`envoy.yaml` has no {0}: has it been renamed? then change `e2e/src/envoy/configuration.rs` with it"
+    )]
     Missing(
         /// What was looked for.
         String,
@@ -72,7 +75,13 @@ pub struct Ports {
 impl Ports {
     /// The ports that are written in `envoy.yaml`.
     pub fn of_envoy_yaml() -> Self {
-        Self { hbone: 15_008, admin: 9_901, origin: 8_443, team_a: vec![8_080, 8_081], team_b: vec![8_090, 8_091] }
+        Self {
+            hbone: 15_008,
+            admin: 9_901,
+            origin: 8_443,
+            team_a: vec![8_080, 8_081],
+            team_b: vec![8_090, 8_091],
+        }
     }
 
     /// The ports on which a pod reaches the services.
@@ -103,8 +112,10 @@ impl Configuration {
     /// # Errors
     /// When the file cannot be read or is no YAML.
     pub fn load(path: &Path) -> Result<Self, ConfigurationError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigurationError::File { path: path.to_path_buf(), source })?;
-        let value = serde_yaml_ng::from_str(&text).map_err(|source| ConfigurationError::Yaml { path: path.to_path_buf(), source })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigurationError::File { path: path.to_path_buf(), source })?;
+        let value = serde_yaml_ng::from_str(&text)
+            .map_err(|source| ConfigurationError::Yaml { path: path.to_path_buf(), source })?;
         Ok(Self(value))
     }
 
@@ -113,7 +124,8 @@ impl Configuration {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), ConfigurationError> {
-        std::fs::write(path, format!("{:#}", self.0)).map_err(|source| ConfigurationError::File { path: path.to_path_buf(), source })
+        std::fs::write(path, format!("{:#}", self.0))
+            .map_err(|source| ConfigurationError::File { path: path.to_path_buf(), source })
     }
 
     /// The whole configuration.
@@ -121,7 +133,8 @@ impl Configuration {
         &mut self.0
     }
 
-    /// Moves the files below a folder that the configuration names (certificates, the access log) to another folder.
+    /// Moves the files below a folder that the configuration names (certificates, the access log)
+    /// to another folder.
     ///
     /// # Errors
     /// When no file is named below that folder.
@@ -133,16 +146,23 @@ impl Configuration {
                 moved += 1;
             }
         });
-        if moved == 0 { Err(ConfigurationError::Missing(format!("file below `{from}`"))) } else { Ok(()) }
+        if moved == 0 {
+            Err(ConfigurationError::Missing(format!("file below `{from}`")))
+        } else {
+            Ok(())
+        }
     }
 
-    /// Replaces all ports; `services` of [`Configuration::add_services`] must have been added before.
+    /// Replaces all ports; `services` of [`Configuration::add_services`] must have been added
+    /// before.
     ///
     /// # Errors
     /// When a listener or a default port is not there.
     pub fn set_ports(&mut self, ports: &Ports) -> Result<(), ConfigurationError> {
         let old = Ports::of_envoy_yaml();
-        for (default, port) in [(old.hbone, ports.hbone), (old.admin, ports.admin), (old.origin, ports.origin)] {
+        for (default, port) in
+            [(old.hbone, ports.hbone), (old.admin, ports.admin), (old.origin, ports.origin)]
+        {
             let mut set = 0;
             each_value(&mut self.0, &mut |key, value| {
                 if key == "port_value" && *value == default {
@@ -162,13 +182,15 @@ impl Configuration {
                     Some(index) => &mut listener["additional_addresses"][index]["address"],
                 };
                 address["socket_address"]["port_value"] = json!(port);
-                listener["filter_chains"][index]["filter_chain_match"]["destination_port"] = json!(port);
+                listener["filter_chains"][index]["filter_chain_match"]["destination_port"] =
+                    json!(port);
             }
         }
         Ok(())
     }
 
-    /// Adds what is missing of the services' listeners, chains and clusters, as copies of api.github.com's.
+    /// Adds what is missing of the services' listeners, chains and clusters, as copies of
+    /// api.github.com's.
     ///
     /// # Errors
     /// When a part of that model is not there.
@@ -183,19 +205,28 @@ impl Configuration {
             let renamed = |model: &Value| renamed(model, &[(MODEL, host), (&model_vip, &vip)]);
             for pod in Pod::ALL {
                 let listener = self.listener(&format!("pod-{}", pod.name()))?;
-                append_copy(&mut listener["additional_addresses"], "additional address", Value::clone)?;
+                append_copy(
+                    &mut listener["additional_addresses"],
+                    "additional address",
+                    Value::clone,
+                )?;
                 append_copy(&mut listener["filter_chains"], "pod filter chain", renamed)?;
             }
             let internal = self.listener("main_internal")?;
             let matcher = &mut internal["filter_chain_matcher"]["matcher_tree"]["custom_match"]["typed_config"];
             append_copy(&mut matcher["range_matchers"], "range matcher", renamed)?;
-            // The filters are the same in every chain: the policies' own host names must not be renamed.
+            // The filters are the same in every chain: the policies' own host names must not be
+            // renamed.
             append_copy(&mut internal["filter_chains"], "filter chain", |model| {
                 let mut chain = renamed(model);
                 *http_filters(&mut chain) = http_filters(&mut model.clone()).take();
                 chain
             })?;
-            append_copy_of(&mut self.0["static_resources"]["clusters"], &format!("inbound-vip|80|http|{MODEL}"), renamed)?;
+            append_copy_of(
+                &mut self.0["static_resources"]["clusters"],
+                &format!("inbound-vip|80|http|{MODEL}"),
+                renamed,
+            )?;
         }
         Ok(())
     }
@@ -221,7 +252,9 @@ impl Configuration {
     /// # Errors
     /// When there is no wasm filter.
     pub fn set_wasm(&mut self, path: &Path) -> Result<(), ConfigurationError> {
-        self.each_plugin(&mut |plugin| plugin["vm_config"]["code"]["local"]["filename"] = json!(path))
+        self.each_plugin(&mut |plugin| {
+            plugin["vm_config"]["code"]["local"]["filename"] = json!(path)
+        })
     }
 
     /// The filter's configuration as it stands.
@@ -230,7 +263,9 @@ impl Configuration {
     /// When there is no wasm filter or it has none.
     pub fn plugin_configuration(&mut self) -> Result<String, ConfigurationError> {
         let mut text = None;
-        self.each_plugin(&mut |plugin| text = plugin["configuration"]["value"].as_str().map(str::to_owned))?;
+        self.each_plugin(&mut |plugin| {
+            text = plugin["configuration"]["value"].as_str().map(str::to_owned)
+        })?;
         text.ok_or_else(|| ConfigurationError::Missing("plugin configuration".to_owned()))
     }
 
@@ -253,7 +288,8 @@ impl Configuration {
         Ok(())
     }
 
-    /// Leads each service to the real host on port 443, its certificate checked against these authorities.
+    /// Leads each service to the real host on port 443, its certificate checked against these
+    /// authorities.
     ///
     /// # Errors
     /// When there is no service's cluster.
@@ -267,10 +303,15 @@ impl Configuration {
             cluster["dns_lookup_family"] = json!("V4_PREFERRED");
             let tls = &mut cluster["transport_socket"]["typed_config"]["common_tls_context"]["validation_context"];
             tls["trusted_ca"]["filename"] = json!(authorities);
-            let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
+            let endpoint =
+                &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
             endpoint["address"]["socket_address"] = json!({ "address": host, "port_value": 443 });
         }
-        if found { Ok(()) } else { Err(ConfigurationError::Missing("cluster of a service".to_owned())) }
+        if found {
+            Ok(())
+        } else {
+            Err(ConfigurationError::Missing("cluster of a service".to_owned()))
+        }
     }
 
     fn listener(&mut self, name: &str) -> Result<&mut Value, ConfigurationError> {
@@ -278,15 +319,22 @@ impl Configuration {
     }
 
     fn chains(&mut self) -> Result<&mut Vec<Value>, ConfigurationError> {
-        self.listener("main_internal")?["filter_chains"]
-            .as_array_mut()
-            .ok_or_else(|| ConfigurationError::Missing("filter chain in `main_internal`".to_owned()))
+        self.listener("main_internal")?["filter_chains"].as_array_mut().ok_or_else(|| {
+            ConfigurationError::Missing("filter chain in `main_internal`".to_owned())
+        })
     }
 
-    fn each_plugin(&mut self, change: &mut dyn FnMut(&mut Value)) -> Result<(), ConfigurationError> {
+    fn each_plugin(
+        &mut self,
+        change: &mut dyn FnMut(&mut Value),
+    ) -> Result<(), ConfigurationError> {
         for chain in self.chains()? {
             let filters = http_filters(chain).as_array_mut();
-            let filter = filters.into_iter().flatten().find(|filter| is_wasm(filter)).ok_or_else(no_filter)?;
+            let filter = filters
+                .into_iter()
+                .flatten()
+                .find(|filter| is_wasm(filter))
+                .ok_or_else(no_filter)?;
             change(&mut filter["typed_config"]["config"]);
         }
         Ok(())
@@ -311,11 +359,18 @@ fn http_filters(chain: &mut Value) -> &mut Value {
 
 fn named<'a>(list: &'a mut Value, name: &str) -> Result<&'a mut Value, ConfigurationError> {
     let items = list.as_array_mut().into_iter().flatten();
-    items.into_iter().find(|item| item["name"] == name).ok_or_else(|| ConfigurationError::Missing(format!("`{name}`")))
+    items
+        .into_iter()
+        .find(|item| item["name"] == name)
+        .ok_or_else(|| ConfigurationError::Missing(format!("`{name}`")))
 }
 
 /// Appends a changed copy of a list's first item.
-fn append_copy(list: &mut Value, what: &str, change: impl Fn(&Value) -> Value) -> Result<(), ConfigurationError> {
+fn append_copy(
+    list: &mut Value,
+    what: &str,
+    change: impl Fn(&Value) -> Value,
+) -> Result<(), ConfigurationError> {
     let missing = || ConfigurationError::Missing(what.to_owned());
     let items = list.as_array_mut().ok_or_else(missing)?;
     let copy = change(items.first().ok_or_else(missing)?);
@@ -323,7 +378,11 @@ fn append_copy(list: &mut Value, what: &str, change: impl Fn(&Value) -> Value) -
     Ok(())
 }
 
-fn append_copy_of(list: &mut Value, name: &str, change: impl Fn(&Value) -> Value) -> Result<(), ConfigurationError> {
+fn append_copy_of(
+    list: &mut Value,
+    name: &str,
+    change: impl Fn(&Value) -> Value,
+) -> Result<(), ConfigurationError> {
     let copy = change(named(list, name)?);
     list.as_array_mut().ok_or_else(|| ConfigurationError::Missing(format!("`{name}`")))?.push(copy);
     Ok(())
@@ -334,7 +393,8 @@ fn renamed(model: &Value, parts: &[(&str, &str)]) -> Value {
     let mut copy = model.clone();
     each_value(&mut copy, &mut |_, value| {
         if let Value::String(text) = value {
-            *text = parts.iter().fold(std::mem::take(text), |text, (from, to)| text.replace(from, to));
+            *text =
+                parts.iter().fold(std::mem::take(text), |text, (from, to)| text.replace(from, to));
         }
     });
     copy

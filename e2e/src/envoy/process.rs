@@ -13,7 +13,8 @@ use serde_json::Value;
 use super::configuration::ConfigurationError;
 use super::{admin, usage};
 
-/// How long Envoy may take until it serves: compiling the filter takes a second or two, on a busy machine more.
+/// How long Envoy may take until it serves: compiling the filter takes a second or two, on a busy
+/// machine more.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Why Envoy did not start.
@@ -26,7 +27,9 @@ pub enum StartError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// There is no Envoy to start.
-    #[error("cannot run Envoy as `{program}`: {source}; set `ENVOY` to the path of an Envoy of 1.36 or later")]
+    #[error(
+        "cannot run Envoy as `{program}`: {source}; set `ENVOY` to the path of an Envoy of 1.36 or later"
+    )]
     NoEnvoy {
         /// What was to be run.
         program: String,
@@ -66,7 +69,9 @@ impl StartError {
 
 /// The last lines that warn of something, or the last of all where nothing does.
 fn tail(log: &str) -> String {
-    let warns = |line: &&str| !line.contains("[info]") && !line.contains("work-in-progress") && !line.trim().is_empty();
+    let warns = |line: &&str| {
+        !line.contains("[info]") && !line.contains("work-in-progress") && !line.trim().is_empty()
+    };
     let mut lines: Vec<&str> = log.lines().filter(warns).collect();
     if lines.is_empty() {
         lines = log.lines().collect();
@@ -106,12 +111,21 @@ impl EnvoyProcess {
     /// # Errors
     /// When there is no Envoy, when it ends by itself, or when it does not get ready in a minute.
     pub fn start(launch: &Launch) -> Result<Self, StartError> {
-        let program = std::env::var("ENVOY").ok().filter(|path| !path.is_empty()).unwrap_or_else(|| "envoy".to_owned());
+        let program = std::env::var("ENVOY")
+            .ok()
+            .filter(|path| !path.is_empty())
+            .unwrap_or_else(|| "envoy".to_owned());
         let log = File::create(&launch.log)?;
         let child = Command::new(&program)
             .arg("--config-path")
             .arg(&launch.configuration)
-            .args(["--disable-hot-restart", "--log-level", "info", "--file-flush-interval-msec", "20"])
+            .args([
+                "--disable-hot-restart",
+                "--log-level",
+                "info",
+                "--file-flush-interval-msec",
+                "20",
+            ])
             .args(["--concurrency", &launch.workers.to_string()])
             .current_dir(&launch.working_directory)
             .stdin(Stdio::null())
@@ -122,7 +136,8 @@ impl EnvoyProcess {
             .spawn()
             .map_err(|source| StartError::NoEnvoy { program, source })?;
         let guard = Guard::new(child.id(), launch.remove_if_orphaned.as_deref());
-        let mut process = Self { child, guard: None, log: launch.log.clone(), admin_port: launch.admin_port };
+        let mut process =
+            Self { child, guard: None, log: launch.log.clone(), admin_port: launch.admin_port };
         process.guard = Some(guard?);
         process.await_ready()?;
         Ok(process)
@@ -155,7 +170,9 @@ impl EnvoyProcess {
     }
 
     fn log_text(&self) -> String {
-        std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        std::fs::read(&self.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 
     /// All lines of Envoy's log.
@@ -168,7 +185,8 @@ impl EnvoyProcess {
         tail(&self.log_text())
     }
 
-    /// The filter's audit records as they were logged: what is a JSON object in the log lines of wasm filters.
+    /// The filter's audit records as they were logged: what is a JSON object in the log lines of
+    /// wasm filters.
     pub fn audit_lines(&self) -> Vec<String> {
         self.log_text().lines().filter_map(audit_record).map(|(text, _)| text.to_owned()).collect()
     }
@@ -186,7 +204,9 @@ impl EnvoyProcess {
         let text = self.admin("/stats")?;
         let counters = text.lines().filter_map(|line| line.split_once(": "));
         let counters = counters.filter(|(name, _)| name.starts_with(prefix));
-        Ok(counters.filter_map(|(name, value)| Some((name.to_owned(), value.trim().parse().ok()?))).collect())
+        Ok(counters
+            .filter_map(|(name, value)| Some((name.to_owned(), value.trim().parse().ok()?)))
+            .collect())
     }
 
     /// What the admin interface answers to a GET.
@@ -196,7 +216,9 @@ impl EnvoyProcess {
     pub fn admin(&self, path: &str) -> io::Result<String> {
         match admin::get(self.admin_port, path)? {
             (200, body) => Ok(body),
-            (status, body) => Err(io::Error::other(format!("the admin port answered {status} to `{path}`: {body}"))),
+            (status, body) => Err(io::Error::other(format!(
+                "the admin port answered {status} to `{path}`: {body}"
+            ))),
         }
     }
 
@@ -236,8 +258,9 @@ fn audit_record(line: &str) -> Option<(&str, Value)> {
     (record.is_object() && record["event"] != "egress-configuration").then_some((text, record))
 }
 
-/// Ends Envoy when this process ends without having done so: killed, aborted, or with the waypoint in a `static`, which is
-/// never dropped. A shell waits on a pipe whose other end only we hold; its closing without a word is the sign.
+/// Ends Envoy when this process ends without having done so: killed, aborted, or with the waypoint
+/// in a `static`, which is never dropped. A shell waits on a pipe whose other end only we hold; its
+/// closing without a word is the sign.
 #[derive(Debug)]
 struct Guard {
     shell: Child,
@@ -275,7 +298,10 @@ mod tests {
     #[test]
     fn an_audit_record_is_a_json_object_behind_envoys_prefix() {
         let line = r#"[2026-11-23 01:00:00.000][7][info][wasm] [source/x.cc:1] wasm log plugin: {"verdict":"deny"}"#;
-        assert_eq!(audit_record(line), Some((r#"{"verdict":"deny"}"#, serde_json::json!({ "verdict": "deny" }))));
+        assert_eq!(
+            audit_record(line),
+            Some((r#"{"verdict":"deny"}"#, serde_json::json!({ "verdict": "deny" })))
+        );
     }
 
     #[test]
@@ -288,7 +314,13 @@ mod tests {
     #[test]
     fn other_lines_are_no_audit_records() {
         let loaded = r#"wasm log plugin: {"event":"egress-configuration","verdict":"loaded"}"#;
-        for line in [loaded, "", "[info] loaded {}", "wasm log plugin: the configuration is loaded", "wasm log plugin: {not json"] {
+        for line in [
+            loaded,
+            "",
+            "[info] loaded {}",
+            "wasm log plugin: the configuration is loaded",
+            "wasm log plugin: {not json",
+        ] {
             assert_eq!(audit_record(line), None, "{line}");
         }
     }

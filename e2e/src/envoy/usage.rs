@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-/// Linux reports processor time to user space in hundredths of a second, on every architecture of today.
+/// Linux reports processor time to user space in hundredths of a second, on every architecture of
+/// today.
 const TICK: Duration = Duration::from_millis(10);
 
 /// User and kernel time of a process with all its threads.
@@ -12,8 +13,8 @@ pub(super) fn cpu_time(pid: u32) -> io::Result<Duration> {
     parse_cpu_time(&stat).ok_or_else(|| illegal("stat"))
 }
 
-/// The name in parentheses may itself hold spaces and parentheses, so fields are counted behind the last one: `utime` and
-/// `stime` are fields 14 and 15 of the line, 12th and 13th behind the name.
+/// The name in parentheses may itself hold spaces and parentheses, so fields are counted behind the
+/// last one: `utime` and `stime` are fields 14 and 15 of the line, 12th and 13th behind the name.
 fn parse_cpu_time(stat: &str) -> Option<Duration> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
@@ -24,8 +25,12 @@ fn parse_cpu_time(stat: &str) -> Option<Duration> {
 /// The resident memory of a process in bytes.
 pub(super) fn resident_bytes(pid: u32) -> io::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or_else(|| illegal("status"))?;
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().map_err(|_| illegal("status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .ok_or_else(|| illegal("status"))?;
+    let kib: u64 =
+        line.trim().trim_end_matches("kB").trim().parse().map_err(|_| illegal("status"))?;
     Ok(kib * 1024)
 }
 
@@ -39,7 +44,8 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
-        let stat = "7 (wrk:worker) 0 x) S 1 7 7 0 -1 4194560 900 0 0 0 150 50 0 0 20 0 5 0 100 1000 200";
+        let stat =
+            "7 (wrk:worker) 0 x) S 1 7 7 0 -1 4194560 900 0 0 0 150 50 0 0 20 0 5 0 100 1000 200";
         assert_eq!(parse_cpu_time(stat), Some(Duration::from_secs(2)));
     }
 }

@@ -1,4 +1,5 @@
-//! TLS as ztunnel speaks it: version 1.3, ALPN `h2`, the other end known by its SPIFFE ID and not by a host name.
+//! TLS as ztunnel speaks it: version 1.3, ALPN `h2`, the other end known by its SPIFFE ID and not
+//! by a host name.
 
 use std::sync::Arc;
 
@@ -7,7 +8,9 @@ use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 
 use crate::pki::{Credentials, Pki, WAYPOINT_SPIFFE_ID};
 
@@ -21,7 +24,8 @@ impl Connector {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(pki.mesh.certificate_der()).expect("the mesh's authority was just made");
-        let verifier = SpiffeVerifier { roots, provider: Arc::clone(&provider), expected: WAYPOINT_SPIFFE_ID };
+        let verifier =
+            SpiffeVerifier { roots, provider: Arc::clone(&provider), expected: WAYPOINT_SPIFFE_ID };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("ring offers TLS 1.3")
@@ -49,7 +53,8 @@ impl Connector {
     }
 }
 
-/// Accepts the server whose certificate the mesh's authority signed and whose one URI SAN is the expected SPIFFE ID.
+/// Accepts the server whose certificate the mesh's authority signed and whose one URI SAN is the
+/// expected SPIFFE ID.
 #[derive(Debug)]
 struct SpiffeVerifier {
     roots: RootCertStore,
@@ -68,9 +73,15 @@ impl ServerCertVerifier for SpiffeVerifier {
     ) -> Result<ServerCertVerified, Error> {
         let parsed = ParsedCertificate::try_from(end_entity)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
-        let certificate =
-            webpki::EndEntityCert::try_from(end_entity).map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        verify_server_cert_signed_by_trust_anchor(
+            &parsed,
+            &self.roots,
+            intermediates,
+            now,
+            algorithms,
+        )?;
+        let certificate = webpki::EndEntityCert::try_from(end_entity)
+            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
         if certificate.valid_uri_names().eq([self.expected]) {
             Ok(ServerCertVerified::assertion())
         } else {
@@ -84,7 +95,12 @@ impl ServerCertVerifier for SpiffeVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -93,7 +109,12 @@ impl ServerCertVerifier for SpiffeVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

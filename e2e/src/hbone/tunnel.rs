@@ -19,19 +19,29 @@ pub struct TunnelStream {
     receive: RecvStream,
     /// What came and was not read yet.
     pending: Bytes,
-    // Held so that the connection lives as long as its tunnel. The order matters: the driver goes last.
+    // Held so that the connection lives as long as its tunnel. The order matters: the driver goes
+    // last.
     _sender: SendRequest<Bytes>,
     _driver: Arc<Driver>,
 }
 
 impl TunnelStream {
-    pub(super) fn new(send: SendStream<Bytes>, receive: RecvStream, sender: SendRequest<Bytes>, driver: Arc<Driver>) -> Self {
+    pub(super) fn new(
+        send: SendStream<Bytes>,
+        receive: RecvStream,
+        sender: SendRequest<Bytes>,
+        driver: Arc<Driver>,
+    ) -> Self {
         Self { send, receive, pending: Bytes::new(), _sender: sender, _driver: driver }
     }
 }
 
 impl AsyncRead for TunnelStream {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         while self.pending.is_empty() {
             match self.receive.poll_data(context) {
                 Poll::Pending => return Poll::Pending,
@@ -50,7 +60,11 @@ impl AsyncRead for TunnelStream {
 }
 
 impl AsyncWrite for TunnelStream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
@@ -60,7 +74,9 @@ impl AsyncWrite for TunnelStream {
             let capacity = self.send.capacity();
             if capacity > 0 {
                 let length = capacity.min(bytes.len());
-                self.send.send_data(Bytes::copy_from_slice(&bytes[..length]), false).map_err(to_io)?;
+                self.send
+                    .send_data(Bytes::copy_from_slice(&bytes[..length]), false)
+                    .map_err(to_io)?;
                 return Poll::Ready(Ok(length));
             }
             match self.send.poll_capacity(context) {
@@ -83,5 +99,9 @@ impl AsyncWrite for TunnelStream {
 }
 
 fn to_io(error: h2::Error) -> io::Error {
-    if error.is_io() { error.into_io().unwrap_or_else(|| io::ErrorKind::Other.into()) } else { io::Error::other(error) }
+    if error.is_io() {
+        error.into_io().unwrap_or_else(|| io::ErrorKind::Other.into())
+    } else {
+        io::Error::other(error)
+    }
 }

@@ -4,7 +4,9 @@
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// The file cannot be read.
-    #[error("cannot read `{path}`: {source}; build the filter first, or name the file in `EGRESS_FILTER_WASM`")]
+    #[error(
+        "cannot read `{path}`: {source}; build the filter first, or name the file in `EGRESS_FILTER_WASM`"
+    )]
     Read {
         /// The file that was asked for.
         path: std::path::PathBuf,

@@ -5,7 +5,8 @@ use wasmtime::{Caller, Extern, Memory, TypedFunc};
 use super::state::State;
 use super::status::Status;
 
-/// Why a host call ends early: with a code for the guest, or because the guest trapped while it allocated.
+/// Why a host call ends early: with a code for the guest, or because the guest trapped while it
+/// allocated.
 pub(crate) enum Fault {
     Code(u32),
     Trap(wasmtime::Error),
@@ -23,7 +24,8 @@ pub(crate) struct Guest<'a> {
     memory: Memory,
 }
 
-/// Runs a host call: counts it, lets a test's failure come first, and turns its end into what the guest gets.
+/// Runs a host call: counts it, lets a test's failure come first, and turns its end into what the
+/// guest gets.
 pub(crate) fn enter(
     mut caller: Caller<'_, State>,
     name: &'static str,
@@ -51,7 +53,9 @@ impl Guest<'_> {
     /// Copies bytes out of the guest.
     pub(crate) fn read(&mut self, pointer: u32, size: u32) -> Result<Vec<u8>, Fault> {
         let start = pointer as usize;
-        let bytes = start.checked_add(size as usize).and_then(|end| self.memory.data(&self.caller).get(start..end));
+        let bytes = start
+            .checked_add(size as usize)
+            .and_then(|end| self.memory.data(&self.caller).get(start..end));
         let bytes = bytes.ok_or(Status::InvalidMemoryAccess)?.to_vec();
         self.state().usage.bytes_from_guest += u64::from(size);
         Ok(bytes)
@@ -73,8 +77,14 @@ impl Guest<'_> {
         self.write(pointer, &number.to_le_bytes())
     }
 
-    /// Hands a value over in memory that the guest allocates; an empty one as a null pointer, without allocating.
-    pub(crate) fn give(&mut self, bytes: &[u8], pointer_to: u32, size_to: u32) -> Result<(), Fault> {
+    /// Hands a value over in memory that the guest allocates; an empty one as a null pointer,
+    /// without allocating.
+    pub(crate) fn give(
+        &mut self,
+        bytes: &[u8],
+        pointer_to: u32,
+        size_to: u32,
+    ) -> Result<(), Fault> {
         let pointer = if bytes.is_empty() { 0 } else { self.allocate(bytes.len() as u32)? };
         if !bytes.is_empty() {
             self.write(pointer, bytes)?;
@@ -84,7 +94,10 @@ impl Guest<'_> {
     }
 
     fn allocate(&mut self, size: u32) -> Result<u32, Fault> {
-        let export = self.caller.get_export("malloc").or_else(|| self.caller.get_export("proxy_on_memory_allocate"));
+        let export = self
+            .caller
+            .get_export("malloc")
+            .or_else(|| self.caller.get_export("proxy_on_memory_allocate"));
         let allocate = export.and_then(Extern::into_func).ok_or(Status::InvalidMemoryAccess)?;
         let allocate: TypedFunc<u32, u32> = allocate.typed(&self.caller).map_err(Fault::Trap)?;
         self.state().usage.allocations += 1;

@@ -7,7 +7,8 @@ use egress_filter::request::inline;
 const MAX_PAIRS_BYTES: usize = 1024 * 1024;
 const MAX_PAIRS: usize = 1024;
 
-/// Header lines as bytes: names in lower case, pseudo headers first, otherwise in the order they were added.
+/// Header lines as bytes: names in lower case, pseudo headers first, otherwise in the order they
+/// were added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Headers {
     lines: Vec<(Vec<u8>, Vec<u8>)>,
@@ -34,7 +35,8 @@ impl Headers {
         Self { kind: Direction::Response, ..Self::default() }
     }
 
-    /// Adds a line, or joins the value to the existing one where Envoy keeps only one line of that name.
+    /// Adds a line, or joins the value to the existing one where Envoy keeps only one line of that
+    /// name.
     pub fn add(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let name = self.canonical(name.as_ref());
         let value = value.as_ref();
@@ -44,8 +46,11 @@ impl Headers {
             inline::join(old, value);
             return;
         }
-        let at =
-            if name.starts_with(b":") { self.lines.iter().take_while(|(key, _)| key.starts_with(b":")).count() } else { self.lines.len() };
+        let at = if name.starts_with(b":") {
+            self.lines.iter().take_while(|(key, _)| key.starts_with(b":")).count()
+        } else {
+            self.lines.len()
+        };
         self.lines.insert(at, (name, value.to_vec()));
     }
 
@@ -57,7 +62,11 @@ impl Headers {
     /// Envoy's request map has one entry for `host` and `:authority`.
     fn canonical(&self, name: &[u8]) -> Vec<u8> {
         let name = name.to_ascii_lowercase();
-        if self.kind == Direction::Request && name == b"host" { b":authority".to_vec() } else { name }
+        if self.kind == Direction::Request && name == b"host" {
+            b":authority".to_vec()
+        } else {
+            name
+        }
     }
 
     /// Removes every line of that name and adds this one.
@@ -83,7 +92,11 @@ impl Headers {
     #[must_use]
     pub fn get_all(&self, name: impl AsRef<[u8]>) -> Vec<&[u8]> {
         let name = self.canonical(name.as_ref());
-        self.lines.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.as_slice()).collect()
+        self.lines
+            .iter()
+            .filter(|(key, _)| *key == name)
+            .map(|(_, value)| value.as_slice())
+            .collect()
     }
 
     /// The first line of that name as text, with replacement characters for what is no UTF-8.
@@ -124,10 +137,12 @@ impl Headers {
     }
 }
 
-/// A map as the ABI hands it over: count, then the sizes of each name and value, then each with a NUL after it.
+/// A map as the ABI hands it over: count, then the sizes of each name and value, then each with a
+/// NUL after it.
 pub(crate) fn encode_pairs(lines: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let mut out = Vec::new();
-    let word = |out: &mut Vec<u8>, number: usize| out.extend_from_slice(&(number as u32).to_le_bytes());
+    let word =
+        |out: &mut Vec<u8>, number: usize| out.extend_from_slice(&(number as u32).to_le_bytes());
     word(&mut out, lines.len());
     for (name, value) in lines {
         word(&mut out, name.len());

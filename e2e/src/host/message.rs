@@ -13,7 +13,8 @@ pub struct Request {
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
-    /// What comes behind the body, as only HTTP/2 lets it; there are no trailers where this is empty.
+    /// What comes behind the body, as only HTTP/2 lets it; there are no trailers where this is
+    /// empty.
     pub trailers: Headers,
     /// What Envoy knows of the stream besides the headers, by path.
     pub properties: Vec<(Vec<String>, Property)>,
@@ -22,7 +23,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request as it comes out of Envoy's codec, with the properties of a stream in a waypoint's `main_internal`.
+    /// A request as it comes out of Envoy's codec, with the properties of a stream in a waypoint's
+    /// `main_internal`.
     #[must_use]
     pub fn new(method: &str, host: impl AsRef<[u8]>, path: impl AsRef<[u8]>) -> Self {
         let mut headers = Headers::request();
@@ -84,8 +86,10 @@ impl Request {
     /// Sets who the peer of the HBONE tunnel is, and the waypoint, as Istio's filter chain does.
     #[must_use]
     pub fn peer_principal(self, principal: impl AsRef<[u8]>) -> Self {
-        self.filter_state("io.istio.peer_principal", principal)
-            .filter_state("io.istio.local_principal", "spiffe://cluster.local/ns/egress-direct/sa/egress")
+        self.filter_state("io.istio.peer_principal", principal).filter_state(
+            "io.istio.local_principal",
+            "spiffe://cluster.local/ns/egress-direct/sa/egress",
+        )
     }
 }
 

@@ -1,4 +1,5 @@
-//! A compiled module: read, checked against the ABI and linked once, then shared by any number of VMs.
+//! A compiled module: read, checked against the ABI and linked once, then shared by any number of
+//! VMs.
 
 use std::path::Path;
 
@@ -8,7 +9,8 @@ use super::error::HostError;
 use super::state::State;
 use super::{abi, wasi};
 
-/// The callbacks that this host calls: name, number of `i32` parameters, whether there is an `i32` result.
+/// The callbacks that this host calls: name, number of `i32` parameters, whether there is an `i32`
+/// result.
 const CALLBACKS: &[(&str, usize, bool)] = &[
     ("proxy_on_context_create", 2, false),
     ("proxy_on_vm_start", 2, true),
@@ -46,7 +48,8 @@ impl Module {
     /// See [`Module::from_bytes`]; also if the file cannot be read.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, HostError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| HostError::Read { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path)
+            .map_err(|source| HostError::Read { path: path.to_owned(), source })?;
         Self::from_bytes(&bytes)
     }
 
@@ -58,7 +61,8 @@ impl Module {
         let invalid = |error: wasmtime::Error| HostError::Invalid(format!("{error:#}"));
         let mut config = Config::new();
         config.consume_fuel(true);
-        // Tests compile more than they run: the baseline compiler takes seconds where the optimising one takes a minute.
+        // Tests compile more than they run: the baseline compiler takes seconds where the
+        // optimising one takes a minute.
         config.strategy(wasmtime::Strategy::Winch);
         // V8 gives a guest about this much stack.
         config.max_wasm_stack(1 << 20);
@@ -82,13 +86,15 @@ impl Module {
     /// The names of all functions that the module exports.
     #[must_use]
     pub fn exports(&self) -> Vec<String> {
-        let functions = self.linked.module().exports().filter(|export| export.ty().func().is_some());
+        let functions =
+            self.linked.module().exports().filter(|export| export.ty().func().is_some());
         functions.map(|export| export.name().to_owned()).collect()
     }
 }
 
 fn check_imports(module: &wasmtime::Module, linker: &Linker<State>) -> Result<(), HostError> {
-    let mut store = wasmtime::Store::new(module.engine(), State::new(super::HostOptions::default()));
+    let mut store =
+        wasmtime::Store::new(module.engine(), State::new(super::HostOptions::default()));
     let unknown: Vec<String> = module
         .imports()
         .filter(|import| linker.get(&mut store, import.module(), import.name()).is_none())
@@ -112,13 +118,19 @@ fn check_exports(module: &wasmtime::Module) -> Result<(), HostError> {
         let Some(ExternType::Func(found)) = module.get_export(name) else {
             continue;
         };
-        let integers = |mut types: Box<dyn Iterator<Item = ValType> + '_>| types.all(|kind| matches!(kind, ValType::I32));
+        let integers = |mut types: Box<dyn Iterator<Item = ValType> + '_>| {
+            types.all(|kind| matches!(kind, ValType::I32))
+        };
         let fits = found.params().len() == *params
             && found.results().len() == usize::from(*result)
             && integers(Box::new(found.params()))
             && integers(Box::new(found.results()));
         if !fits {
-            return Err(HostError::Signature { name: (*name).to_owned(), found: found.to_string(), expected: signature(*params, *result) });
+            return Err(HostError::Signature {
+                name: (*name).to_owned(),
+                found: found.to_string(),
+                expected: signature(*params, *result),
+            });
         }
     }
     Ok(())

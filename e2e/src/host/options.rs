@@ -25,7 +25,9 @@ pub enum LogLevel {
 impl LogLevel {
     /// The level of that number.
     pub(crate) fn from_code(code: u32) -> Option<Self> {
-        [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error, Self::Critical].into_iter().nth(code as usize)
+        [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error, Self::Critical]
+            .into_iter()
+            .nth(code as usize)
     }
 }
 
@@ -36,7 +38,8 @@ pub struct Failure {
     pub function: String,
     /// What it answers instead of doing its work.
     pub status: Status,
-    /// Which of its calls fails, counted from 0 since the failure was set; every one where this is `None`.
+    /// Which of its calls fails, counted from 0 since the failure was set; every one where this is
+    /// `None`.
     pub call: Option<u64>,
 }
 
@@ -61,7 +64,8 @@ pub struct HostOptions {
     pub plugin_name: String,
     /// The plugin's root id, `plugin_root_id` to the guest.
     pub root_id: String,
-    /// The VM's id: shared data and queues are seen only by VMs of the same one. Istio leaves it empty.
+    /// The VM's id: shared data and queues are seen only by VMs of the same one. Istio leaves it
+    /// empty.
     pub vm_id: String,
     /// The VM's configuration, as `on_vm_start` sees it.
     pub vm_config: Vec<u8>,
@@ -71,7 +75,8 @@ pub struct HostOptions {
     pub log_level: LogLevel,
     /// Properties that every context sees, such as `["node", "id"]`.
     pub properties: Vec<(Vec<String>, Property)>,
-    /// The time that the guest sees, in nanoseconds since the epoch; it stands still unless [`super::Vm::set_time`] moves it.
+    /// The time that the guest sees, in nanoseconds since the epoch; it stands still unless
+    /// [`super::Vm::set_time`] moves it.
     pub now: u64,
     /// Where the guest's random bytes start: the same seed gives the same bytes.
     pub seed: u64,
@@ -81,8 +86,8 @@ pub struct HostOptions {
     pub memory: usize,
     /// Whether a configuration is first tried in a canary VM, as Envoy's main thread does.
     pub canary: bool,
-    /// Whether a configuration that the guest refuses comes into force all the same. No Envoy does that; the guest must not
-    /// let a request through where it happens.
+    /// Whether a configuration that the guest refuses comes into force all the same. No Envoy does
+    /// that; the guest must not let a request through where it happens.
     pub keeps_refused: bool,
     /// What this VM shares with other workers.
     pub shared: Shared,

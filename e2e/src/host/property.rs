@@ -61,8 +61,14 @@ impl From<bool> for Property {
     }
 }
 
-/// What `request.<name>` is, derived from the headers as they are now; `None` where it is not derived from headers.
-pub(crate) fn of_request(headers: &Headers, name: &[u8], key: Option<&[u8]>, body: usize) -> Option<Property> {
+/// What `request.<name>` is, derived from the headers as they are now; `None` where it is not
+/// derived from headers.
+pub(crate) fn of_request(
+    headers: &Headers,
+    name: &[u8],
+    key: Option<&[u8]>,
+    body: usize,
+) -> Option<Property> {
     let bytes = |value: Option<&[u8]>| value.map(Property::from);
     let path = headers.get(":path");
     match name {
@@ -72,9 +78,15 @@ pub(crate) fn of_request(headers: &Headers, name: &[u8], key: Option<&[u8]>, bod
         },
         _ if key.is_some() => None,
         b"path" => bytes(path),
-        b"url_path" => path.map(|path| Property::from(path.split(|byte| *byte == b'?').next().unwrap_or_default())),
+        b"url_path" => path.map(|path| {
+            Property::from(path.split(|byte| *byte == b'?').next().unwrap_or_default())
+        }),
         b"query" => path.map(|path| {
-            let query = path.iter().position(|byte| *byte == b'?').map(|at| &path[at + 1..]).unwrap_or_default();
+            let query = path
+                .iter()
+                .position(|byte| *byte == b'?')
+                .map(|at| &path[at + 1..])
+                .unwrap_or_default();
             Property::from(query.split(|byte| *byte == b'#').next().unwrap_or_default())
         }),
         b"host" => bytes(headers.get(":authority")),

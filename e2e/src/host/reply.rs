@@ -48,7 +48,10 @@ impl Asked {
             headers.set(":status", "200");
             headers.set("content-type", "application/grpc");
             if headers.get("grpc-status").is_none() {
-                headers.add("grpc-status", grpc_status.unwrap_or_else(|| grpc_of_http(self.status)).to_string());
+                headers.add(
+                    "grpc-status",
+                    grpc_status.unwrap_or_else(|| grpc_of_http(self.status)).to_string(),
+                );
             }
             if !body.is_empty() {
                 headers.set("grpc-message", percent_encode(&body));
@@ -67,14 +70,21 @@ impl Asked {
                 body.clear();
             }
         }
-        LocalResponse { status, headers, body, grpc_status, details: String::from_utf8_lossy(&self.details).into_owned() }
+        LocalResponse {
+            status,
+            headers,
+            body,
+            grpc_status,
+            details: String::from_utf8_lossy(&self.details).into_owned(),
+        }
     }
 }
 
 /// Envoy takes `application/grpc` and `application/grpc+...` for gRPC, no other type.
 fn is_grpc(request: &Headers) -> bool {
     let kind = request.get("content-type").unwrap_or_default();
-    kind.strip_prefix(b"application/grpc").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
+    kind.strip_prefix(b"application/grpc")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
 }
 
 /// Envoy's mapping, the one that the gRPC project recommends.
@@ -89,7 +99,8 @@ fn grpc_of_http(status: u32) -> u32 {
     }
 }
 
-/// Envoy's `grpc-message`: visible ASCII and the space stay, all else and the percent sign are escaped.
+/// Envoy's `grpc-message`: visible ASCII and the space stay, all else and the percent sign are
+/// escaped.
 fn percent_encode(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for byte in text {

@@ -87,7 +87,9 @@ impl Shared {
                 *value = value.wrapping_add(number);
             }
             MetricKind::Gauge => drop(inner.values.insert((kind, name.to_owned()), number)),
-            MetricKind::Histogram => inner.recorded.entry(name.to_owned()).or_default().push(number),
+            MetricKind::Histogram => {
+                inner.recorded.entry(name.to_owned()).or_default().push(number)
+            }
         }
     }
 
@@ -96,7 +98,13 @@ impl Shared {
     }
 
     /// Envoy compares `cas` only where it is not 0 and the key exists already.
-    pub(crate) fn set_data(&self, vm_id: &str, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
+    pub(crate) fn set_data(
+        &self,
+        vm_id: &str,
+        key: &[u8],
+        value: &[u8],
+        cas: u32,
+    ) -> Result<(), Status> {
         let mut inner = self.lock();
         let place = (vm_id.to_owned(), key.to_vec());
         if cas != 0 && inner.data.get(&place).is_some_and(|(_, current)| *current != cas) {
@@ -113,7 +121,11 @@ impl Shared {
             return token;
         }
         let mut inner = self.lock();
-        inner.queues.push(Queue { vm_id: vm_id.to_owned(), name: name.to_vec(), items: VecDeque::new() });
+        inner.queues.push(Queue {
+            vm_id: vm_id.to_owned(),
+            name: name.to_vec(),
+            items: VecDeque::new(),
+        });
         inner.queues.len() as u32
     }
 

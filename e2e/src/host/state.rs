@@ -60,7 +60,8 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Envoy forgets a message's headers when their phase is over, and shows them again in the access log.
+    /// Envoy forgets a message's headers when their phase is over, and shows them again in the
+    /// access log.
     pub(crate) fn request_map(&self) -> Option<&Headers> {
         matches!(self.phase, Phase::RequestHeaders | Phase::Log).then_some(&self.request)
     }
@@ -125,7 +126,11 @@ impl State {
 
     /// The context that host calls act for.
     pub(crate) fn context(&self) -> u32 {
-        if self.effective != 0 && self.exists(self.effective) { self.effective } else { self.current }
+        if self.effective != 0 && self.exists(self.effective) {
+            self.effective
+        } else {
+            self.current
+        }
     }
 
     pub(crate) fn exists(&self, context: u32) -> bool {

@@ -56,8 +56,8 @@ pub struct StreamResult {
     pub failure: Option<String>,
 }
 
-/// One HTTP request on its way through a VM. Dropped without [`Stream::finish`], its context stays in the VM, as that of a
-/// request that hangs.
+/// One HTTP request on its way through a VM. Dropped without [`Stream::finish`], its context stays
+/// in the VM, as that of a request that hangs.
 #[derive(Debug)]
 pub struct Stream {
     vm: Arc<Mutex<Inner>>,
@@ -78,8 +78,12 @@ impl Stream {
         let id = inner.next_context();
         let root = inner.root.unwrap_or(0);
         let mut headers = request.headers;
-        // The connection manager adds these behind what the client sent, where the client did not send them.
-        for (name, value) in [("x-forwarded-proto", "http"), ("x-request-id", "00000000-0000-4000-8000-000000000001")] {
+        // The connection manager adds these behind what the client sent, where the client did not
+        // send them.
+        for (name, value) in [
+            ("x-forwarded-proto", "http"),
+            ("x-request-id", "00000000-0000-4000-8000-000000000001"),
+        ] {
             if headers.get(name).is_none() {
                 headers.add(name, value);
             }
@@ -89,8 +93,16 @@ impl Stream {
             root,
             request: headers,
             request_trailers: request.trailers,
-            properties: request.properties.iter().map(|(path, value)| (key(path), value.clone())).collect(),
-            filter_state: request.filter_state.into_iter().map(|(key, value)| (key.into_bytes(), value)).collect(),
+            properties: request
+                .properties
+                .iter()
+                .map(|(path, value)| (key(path), value.clone()))
+                .collect(),
+            filter_state: request
+                .filter_state
+                .into_iter()
+                .map(|(key, value)| (key.into_bytes(), value))
+                .collect(),
             ..Http::default()
         };
         inner.store.data_mut().streams.insert(id, stream);
@@ -127,7 +139,14 @@ impl Stream {
 
     fn http<R>(&self, work: impl FnOnce(&mut Http) -> R) -> R {
         let mut inner = self.lock();
-        work(inner.store.data_mut().streams.get_mut(&self.id).expect("a stream is removed only by `finish`"))
+        work(
+            inner
+                .store
+                .data_mut()
+                .streams
+                .get_mut(&self.id)
+                .expect("a stream is removed only by `finish`"),
+        )
     }
 
     /// Calls a callback of this stream's context and notes what it used.
@@ -151,8 +170,8 @@ impl Stream {
         answer
     }
 
-    /// The request's headers arrive: the context is created and asked. A plugin without a configuration gives 500, a dead VM
-    /// 503.
+    /// The request's headers arrive: the context is created and asked. A plugin without a
+    /// configuration gives 500, a dead VM 503.
     pub fn on_request_headers(&mut self) -> Step {
         let root = self.http(|stream| stream.root);
         if self.lock().failed.is_none() && root == 0 {
@@ -160,7 +179,9 @@ impl Stream {
         }
         self.call(Phase::Idle, "proxy_on_context_create", &[root]);
         let count = self.http(|stream| stream.request.len()) as u32;
-        let end = u32::from(self.request_body.is_empty() && self.http(|stream| stream.request_trailers.is_empty()));
+        let end = u32::from(
+            self.request_body.is_empty() && self.http(|stream| stream.request_trailers.is_empty()),
+        );
         let answer = self.call(Phase::RequestHeaders, "proxy_on_request_headers", &[count, end]);
         self.settle(answer)
     }
@@ -217,7 +238,8 @@ impl Stream {
             step = self.settle(answer);
         }
         if step == Step::Continue && trailers > 0 {
-            let answer = self.call(Phase::ResponseTrailers, "proxy_on_response_trailers", &[trailers]);
+            let answer =
+                self.call(Phase::ResponseTrailers, "proxy_on_response_trailers", &[trailers]);
             step = self.settle(answer);
         }
         step
@@ -228,7 +250,8 @@ impl Stream {
         if self.failure.is_some() && self.lock().failed.is_some() {
             return self.answer(&Asked::bare(503, "wasm_fail_stream"));
         }
-        let (reply, resumed, closed) = self.http(|stream| (stream.reply.take(), stream.resumed, stream.closed));
+        let (reply, resumed, closed) =
+            self.http(|stream| (stream.reply.take(), stream.resumed, stream.closed));
         if closed {
             self.step = Step::Closed;
         } else if let Some(asked) = reply {
@@ -243,7 +266,8 @@ impl Stream {
     /// A local reply passes through the filter's own response callbacks, unless the VM is dead.
     fn answer(&mut self, asked: &Asked) -> Step {
         if self.local.is_some() && self.lock().failed.is_none() {
-            self.failure = Some("a local reply while another one was on its way: Envoy hangs here".to_owned());
+            self.failure =
+                Some("a local reply while another one was on its way: Envoy hangs here".to_owned());
             self.step = Step::Replied;
             return self.step;
         }
@@ -276,7 +300,12 @@ impl Stream {
             self.call(Phase::Idle, "proxy_on_delete", &[]);
         }
         let mut inner = self.lock();
-        let stream = inner.store.data_mut().streams.remove(&self.id).expect("a stream is removed only by `finish`");
+        let stream = inner
+            .store
+            .data_mut()
+            .streams
+            .remove(&self.id)
+            .expect("a stream is removed only by `finish`");
         let logs = inner.store.data().logs.get(self.first_log..).unwrap_or_default();
         let logs = logs.iter().filter(|log| log.context == self.id).cloned().collect();
         drop(inner);
@@ -285,7 +314,8 @@ impl Stream {
             usage.add(each);
         }
         let text = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
-        let written = stream.filter_state.into_iter().filter(|(key, _)| stream.written.contains(key));
+        let written =
+            stream.filter_state.into_iter().filter(|(key, _)| stream.written.contains(key));
         StreamResult {
             local_response: self.local,
             request_headers: stream.request,

@@ -35,8 +35,12 @@ impl Usage {
     /// What was used since `before`, an earlier state of the same counters.
     #[must_use]
     pub fn since(&self, before: &Usage) -> Usage {
-        let calls =
-            self.calls.iter().map(|(name, count)| (name.clone(), count - before.calls_of(name))).filter(|(_, count)| *count > 0).collect();
+        let calls = self
+            .calls
+            .iter()
+            .map(|(name, count)| (name.clone(), count - before.calls_of(name)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
         Usage {
             calls,
             bytes_to_guest: self.bytes_to_guest - before.bytes_to_guest,

@@ -43,7 +43,10 @@ pub(crate) struct Inner {
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner").field("failed", &self.failed).field("root", &self.root).finish_non_exhaustive()
+        f.debug_struct("Inner")
+            .field("failed", &self.failed)
+            .field("root", &self.root)
+            .finish_non_exhaustive()
     }
 }
 
@@ -60,8 +63,9 @@ impl Vm {
         self.inner.lock().expect("no earlier use of this VM has panicked")
     }
 
-    /// Gives the plugin a configuration, as an update does: first a canary VM gets it, then a new root context of this one;
-    /// the old root context is torn down. What is refused changes nothing here.
+    /// Gives the plugin a configuration, as an update does: first a canary VM gets it, then a new
+    /// root context of this one; the old root context is torn down. What is refused changes nothing
+    /// here.
     pub fn configure(&self, json: impl AsRef<[u8]>) -> Configured {
         self.lock().configure(json.as_ref())
     }
@@ -72,7 +76,8 @@ impl Vm {
         Stream::begin(Arc::clone(&self.inner), request)
     }
 
-    /// Runs the timer once in every root context that set one, and delivers what waits in queues that it registered.
+    /// Runs the timer once in every root context that set one, and delivers what waits in queues
+    /// that it registered.
     pub fn tick(&self) {
         self.lock().tick();
     }
@@ -86,7 +91,8 @@ impl Vm {
 
     /// Makes host calls fail from now on, instead of any earlier such wish.
     pub fn fail_calls(&self, failures: impl IntoIterator<Item = Failure>) {
-        self.lock().store.data_mut().failures = failures.into_iter().map(|failure| (failure, 0)).collect();
+        self.lock().store.data_mut().failures =
+            failures.into_iter().map(|failure| (failure, 0)).collect();
     }
 
     /// Moves the time that the guest sees, in nanoseconds since the epoch.
@@ -126,7 +132,15 @@ impl Inner {
         store.limiter(|state| &mut state.limits);
         store.set_fuel(options.fuel).map_err(start)?;
         let instance = module.linked.instantiate(&mut store).map_err(start)?;
-        let mut inner = Self { store, instance, module: module.clone(), options, failed: None, root: None, last_context: 0 };
+        let mut inner = Self {
+            store,
+            instance,
+            module: module.clone(),
+            options,
+            failed: None,
+            root: None,
+            last_context: 0,
+        };
         // A WASI reactor is initialised, a command is started; Envoy never does both.
         for entry in ["_initialize", "_start"] {
             if inner.call(0, entry, &[]).is_some() {
@@ -149,12 +163,14 @@ impl Inner {
         self.store.data().usage.clone()
     }
 
-    /// Calls an exported function for a context. `None`: it is not exported, the VM is dead, or it trapped just now.
+    /// Calls an exported function for a context. `None`: it is not exported, the VM is dead, or it
+    /// trapped just now.
     pub(crate) fn call(&mut self, context: u32, name: &str, args: &[u32]) -> Option<u32> {
         if self.failed.is_some() {
             return None;
         }
-        let function = self.instance.get_export(&mut self.store, name).and_then(Extern::into_func)?;
+        let function =
+            self.instance.get_export(&mut self.store, name).and_then(Extern::into_func)?;
         let args: Vec<Val> = args.iter().map(|arg| Val::I32(arg.cast_signed())).collect();
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
         let fuel = self.options.fuel;
@@ -162,7 +178,10 @@ impl Inner {
         self.store.data_mut().current = context;
         let outcome = function.call(&mut self.store, &args, &mut results);
         let left = self.store.get_fuel().unwrap_or(0);
-        let memory = self.instance.get_memory(&mut self.store, "memory").map_or(0, |memory| memory.data_size(&self.store));
+        let memory = self
+            .instance
+            .get_memory(&mut self.store, "memory")
+            .map_or(0, |memory| memory.data_size(&self.store));
         let state = self.store.data_mut();
         state.usage.fuel += fuel.saturating_sub(left);
         state.usage.memory = memory as u64;
@@ -194,11 +213,15 @@ impl Inner {
         if !self.options.canary {
             return None;
         }
-        // Its statistics and shared data are Envoy's real ones, but a refused configuration must leave no trace here.
-        let options = HostOptions { canary: false, shared: Shared::default(), ..self.options.clone() };
+        // Its statistics and shared data are Envoy's real ones, but a refused configuration must
+        // leave no trace here.
+        let options =
+            HostOptions { canary: false, shared: Shared::default(), ..self.options.clone() };
         match Inner::new(&self.module, options) {
             Ok(mut canary) => (!canary.start_root(json)).then(|| canary.store.data().logs.clone()),
-            Err(error) => Some(vec![Log { level: LogLevel::Critical, text: error.to_string(), context: 0 }]),
+            Err(error) => {
+                Some(vec![Log { level: LogLevel::Critical, text: error.to_string(), context: 0 }])
+            }
         }
     }
 
@@ -227,7 +250,11 @@ impl Inner {
     }
 
     fn root_mut(&mut self, root: u32) -> &mut Root {
-        self.store.data_mut().roots.get_mut(&root).expect("a root context is removed only by `end_root`")
+        self.store
+            .data_mut()
+            .roots
+            .get_mut(&root)
+            .expect("a root context is removed only by `end_root`")
     }
 
     /// A root context that is not done yet stays until it calls `proxy_done`.
@@ -251,8 +278,13 @@ impl Inner {
     }
 
     fn tick(&mut self) {
-        let roots: Vec<(u32, bool, Vec<u32>)> =
-            self.store.data().roots.iter().map(|(id, root)| (*id, root.tick.is_some(), root.queues.clone())).collect();
+        let roots: Vec<(u32, bool, Vec<u32>)> = self
+            .store
+            .data()
+            .roots
+            .iter()
+            .map(|(id, root)| (*id, root.tick.is_some(), root.queues.clone()))
+            .collect();
         for (root, ticking, queues) in roots {
             if ticking {
                 self.call(root, "proxy_on_tick", &[root]);

@@ -29,7 +29,11 @@ macro_rules! wasi {
 }
 
 /// Runs a call; a bad pointer is a number of WASI's here, not a proxy-wasm status.
-fn call(caller: Caller<'_, State>, name: &'static str, work: impl FnOnce(&mut Guest<'_>) -> Result<(), Fault>) -> wasmtime::Result<u32> {
+fn call(
+    caller: Caller<'_, State>,
+    name: &'static str,
+    work: impl FnOnce(&mut Guest<'_>) -> Result<(), Fault>,
+) -> wasmtime::Result<u32> {
     enter(caller, name, |guest| {
         work(guest).map_err(|fault| match fault {
             Fault::Code(code) if code == Status::InvalidMemoryAccess.code() => Fault::Code(FAULT),
@@ -49,7 +53,11 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 fn link_files(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<()> {
-    wasi!(linker, module, "fd_write", |guest, fd: u32, vectors: u32, count: u32, written_to: u32| {
+    wasi!(linker, module, "fd_write", |guest,
+                                       fd: u32,
+                                       vectors: u32,
+                                       count: u32,
+                                       written_to: u32| {
         let level = match fd {
             1 => LogLevel::Info,
             2 => LogLevel::Error,
@@ -58,7 +66,9 @@ fn link_files(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<()> 
         let mut text = Vec::new();
         for index in 0..count {
             let vector = guest.read(vectors.wrapping_add(index.wrapping_mul(8)), 8)?;
-            let word = |at: usize| u32::from_le_bytes([vector[at], vector[at + 1], vector[at + 2], vector[at + 3]]);
+            let word = |at: usize| {
+                u32::from_le_bytes([vector[at], vector[at + 1], vector[at + 2], vector[at + 3]])
+            };
             text.extend(guest.read(word(0), word(4))?);
         }
         let size = text.len() as u32;
@@ -76,15 +86,30 @@ fn link_files(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<()> 
         guest.write_u64(to + 8, 64)?;
         guest.write_u64(to + 16, 0)
     });
-    wasi!(linker, module, "fd_read", |_guest, _fd: u32, _to: u32, _count: u32, _size_to: u32| { Err(Fault::Code(NOSYS)) });
-    wasi!(linker, module, "fd_seek", |_guest, _fd: u32, _offset: i64, _whence: u32, _to: u32| { Ok(()) });
-    wasi!(linker, module, "fd_close", |_guest, _fd: u32| { Ok(()) });
-    wasi!(linker, module, "fd_fdstat_set_flags", |_guest, _fd: u32, _flags: u32| { Err(Fault::Code(NOSYS)) });
-    wasi!(linker, module, "fd_prestat_get", |_guest, _fd: u32, _to: u32| { Err(Fault::Code(BADF)) });
-    wasi!(linker, module, "fd_prestat_dir_name", |_guest, _fd: u32, _to: u32, _size: u32| { Err(Fault::Code(BADF)) });
-    wasi!(linker, module, "path_filestat_get", |_guest, _fd: u32, _flags: u32, _path: u32, _size: u32, _to: u32| {
+    wasi!(linker, module, "fd_read", |_guest, _fd: u32, _to: u32, _count: u32, _size_to: u32| {
         Err(Fault::Code(NOSYS))
     });
+    wasi!(linker, module, "fd_seek", |_guest, _fd: u32, _offset: i64, _whence: u32, _to: u32| {
+        Ok(())
+    });
+    wasi!(linker, module, "fd_close", |_guest, _fd: u32| { Ok(()) });
+    wasi!(linker, module, "fd_fdstat_set_flags", |_guest, _fd: u32, _flags: u32| {
+        Err(Fault::Code(NOSYS))
+    });
+    wasi!(linker, module, "fd_prestat_get", |_guest, _fd: u32, _to: u32| {
+        Err(Fault::Code(BADF))
+    });
+    wasi!(linker, module, "fd_prestat_dir_name", |_guest, _fd: u32, _to: u32, _size: u32| {
+        Err(Fault::Code(BADF))
+    });
+    wasi!(
+        linker,
+        module,
+        "path_filestat_get",
+        |_guest, _fd: u32, _flags: u32, _path: u32, _size: u32, _to: u32| {
+            Err(Fault::Code(NOSYS))
+        }
+    );
     wasi!(linker, module, "path_open", |_guest,
                                         _fd: u32,
                                         _dir: u32,
@@ -94,7 +119,9 @@ fn link_files(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<()> 
                                         _base: i64,
                                         _all: i64,
                                         _flags: u32,
-                                        _to: u32| { Err(Fault::Code(NOSYS)) });
+                                        _to: u32| {
+        Err(Fault::Code(NOSYS))
+    });
     Ok(())
 }
 
@@ -140,9 +167,15 @@ fn link_the_rest(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<(
         guest.write(to, &bytes)
     });
     wasi!(linker, module, "sched_yield", |_guest| { Ok(()) });
-    wasi!(linker, module, "poll_oneoff", |_guest, _in: u32, _out: u32, _count: u32, _to: u32| { Err(Fault::Code(NOSYS)) });
-    linker.func_wrap(module, "proc_exit", |_: Caller<'_, State>, code: u32| -> wasmtime::Result<()> {
-        Err(wasmtime::Error::msg(format!("the module called `proc_exit({code})`")))
-    })?;
+    wasi!(linker, module, "poll_oneoff", |_guest, _in: u32, _out: u32, _count: u32, _to: u32| {
+        Err(Fault::Code(NOSYS))
+    });
+    linker.func_wrap(
+        module,
+        "proc_exit",
+        |_: Caller<'_, State>, code: u32| -> wasmtime::Result<()> {
+            Err(wasmtime::Error::msg(format!("the module called `proc_exit({code})`")))
+        },
+    )?;
     Ok(())
 }

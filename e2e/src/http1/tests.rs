@@ -28,8 +28,15 @@ async fn each_framing_of_a_body_is_read() {
     ];
     for (bytes, head, status, body, closes) in cases {
         let input = String::from_utf8_lossy(bytes);
-        let response = said(bytes).read_response(head).await.unwrap_or_else(|error| panic!("{input}: {error}"));
-        assert_eq!((response.status, response.text().as_str(), response.closes), (status, body, closes), "{input}");
+        let response = said(bytes)
+            .read_response(head)
+            .await
+            .unwrap_or_else(|error| panic!("{input}: {error}"));
+        assert_eq!(
+            (response.status, response.text().as_str(), response.closes),
+            (status, body, closes),
+            "{input}"
+        );
     }
 }
 
@@ -51,17 +58,26 @@ async fn what_is_cut_off_or_no_http_is_an_error() {
 
 #[tokio::test]
 async fn header_lines_keep_their_order_their_case_and_their_bytes() {
-    let mut connection = said(b"GET /a HTTP/1.1\r\nX-B: 1\r\nx-a: \xff\xfe\r\nx-b: 2\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
+    let mut connection = said(
+        b"GET /a HTTP/1.1\r\nX-B: 1\r\nx-a: \xff\xfe\r\nx-b: 2\r\n\r\nGET /b HTTP/1.1\r\n\r\n",
+    );
     let first = connection.read_request().await.expect("a request").expect("not the end");
-    let lines: Vec<(&[u8], &[u8])> = first.headers.0.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+    let lines: Vec<(&[u8], &[u8])> =
+        first.headers.0.iter().map(|(name, value)| (&name[..], &value[..])).collect();
     assert_eq!(lines, [(&b"X-B"[..], &b"1"[..]), (b"x-a", b"\xff\xfe"), (b"x-b", b"2")]);
     assert_eq!(first.headers.all("X-b").collect::<Vec<_>>(), [b"1", b"2"]);
-    assert_eq!(connection.read_request().await.expect("a request").expect("not the end").target, "/b");
+    assert_eq!(
+        connection.read_request().await.expect("a request").expect("not the end").target,
+        "/b"
+    );
     assert_eq!(connection.read_request().await.expect("a clean end"), None);
 }
 
 #[test]
 fn a_request_is_written_as_asked() {
     let request = Request::new("POST", b"/\xff").header("A", "1").header("a", b"\x80").body("xy");
-    assert_eq!(request.to_bytes(), b"POST /\xff HTTP/1.1\r\nA: 1\r\na: \x80\r\ncontent-length: 2\r\n\r\nxy");
+    assert_eq!(
+        request.to_bytes(),
+        b"POST /\xff HTTP/1.1\r\nA: 1\r\na: \x80\r\ncontent-length: 2\r\n\r\nxy"
+    );
 }

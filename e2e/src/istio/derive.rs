@@ -1,7 +1,8 @@
 //! From resources to a waypoint, by istiod's rules (Istio 1.27 and later).
 //!
-//! istiod reports next to nothing: a plugin that is attached nowhere or a service that stays outside is an Envoy without it. Here
-//! each of these is a [`Finding`]. What istiod understands and this derivation does not is an error.
+//! istiod reports next to nothing: a plugin that is attached nowhere or a service that stays
+//! outside is an Envoy without it. Here each of these is a [`Finding`]. What istiod understands and
+//! this derivation does not is an error.
 
 mod authorization;
 mod callers;
@@ -73,7 +74,8 @@ impl std::fmt::Display for Finding {
 /// A pod whose connections go through ztunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// What it is called here: its namespace, with the pod's name behind it where the namespace has several.
+    /// What it is called here: its namespace, with the pod's name behind it where the namespace has
+    /// several.
     pub name: String,
     /// The namespace.
     pub namespace: String,
@@ -112,7 +114,8 @@ pub struct Port {
     pub target: u16,
     /// What pods speak.
     pub protocol: Protocol,
-    /// Whether the origin is spoken to in HTTP/2, as with `protocol: HTTP2`; pods may speak either all the same.
+    /// Whether the origin is spoken to in HTTP/2, as with `protocol: HTTP2`; pods may speak either
+    /// all the same.
     pub http2: bool,
     /// The TLS that the waypoint originates; none means plain text.
     pub tls: Option<UpstreamTls>,
@@ -264,7 +267,9 @@ impl Derived {
     /// Each port of each service, with the service's place, in the order of the services.
     pub fn routes(&self) -> impl Iterator<Item = (usize, &Service, &Port)> {
         let services = self.services.iter().enumerate();
-        services.flat_map(|(index, service)| service.ports.iter().map(move |port| (index, service, port)))
+        services.flat_map(|(index, service)| {
+            service.ports.iter().map(move |port| (index, service, port))
+        })
     }
 }
 
@@ -288,8 +293,15 @@ fn the_waypoint(resources: &Resources) -> Result<&Object, DeriveError> {
             continue;
         }
         match &gateway.listeners[..] {
-            [listener] if (listener.port, listener.protocol.as_str()) == (15_008, "HBONE") => found.push(object),
-            _ => return Err(unknown(object, "a waypoint has one listener, port 15008, protocol `HBONE`")),
+            [listener] if (listener.port, listener.protocol.as_str()) == (15_008, "HBONE") => {
+                found.push(object)
+            }
+            _ => {
+                return Err(unknown(
+                    object,
+                    "a waypoint has one listener, port 15008, protocol `HBONE`",
+                ));
+            }
         }
     }
     match found[..] {
@@ -298,7 +310,8 @@ fn the_waypoint(resources: &Resources) -> Result<&Object, DeriveError> {
     }
 }
 
-/// `extraStatTags` of the ProxyConfig that the Gateway has in an annotation, which istiod puts on the waypoint's pods.
+/// `extraStatTags` of the ProxyConfig that the Gateway has in an annotation, which istiod puts on
+/// the waypoint's pods.
 fn stat_tags(gateway: &Object) -> Result<Vec<String>, DeriveError> {
     #[derive(Default, serde::Deserialize)]
     #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -306,11 +319,13 @@ fn stat_tags(gateway: &Object) -> Result<Vec<String>, DeriveError> {
         #[serde(default)]
         extra_stat_tags: Vec<String>,
     }
-    let Some(text) = gateway.document["metadata"]["annotations"]["proxy.istio.io/config"].as_str() else {
+    let Some(text) = gateway.document["metadata"]["annotations"]["proxy.istio.io/config"].as_str()
+    else {
         return Ok(Vec::new());
     };
     let config: Result<ProxyConfig, _> = serde_yaml_ng::from_str(text);
-    let config = config.map_err(|error| unknown(gateway, format!("`proxy.istio.io/config`: {error}")))?;
+    let config =
+        config.map_err(|error| unknown(gateway, format!("`proxy.istio.io/config`: {error}")))?;
     Ok(config.extra_stat_tags)
 }
 
@@ -318,14 +333,17 @@ fn stat_tags(gateway: &Object) -> Result<Vec<String>, DeriveError> {
 fn refuse_unknown_kinds(resources: &Resources) -> Result<(), DeriveError> {
     for object in resources.all() {
         let known = match object.group.as_str() {
-            "" => ["Namespace", "Pod", "ServiceAccount", "ConfigMap"].contains(&object.kind.as_str()),
+            "" => {
+                ["Namespace", "Pod", "ServiceAccount", "ConfigMap"].contains(&object.kind.as_str())
+            }
             GATEWAY_API => object.kind == "Gateway",
             NETWORKING => ["ServiceEntry", "DestinationRule"].contains(&object.kind.as_str()),
             EXTENSIONS => ["WasmPlugin", "TrafficExtension"].contains(&object.kind.as_str()),
             SECURITY => object.kind == "AuthorizationPolicy",
             // They bear on what may be applied, and on connections that do not reach the waypoint.
             "admissionregistration.k8s.io" => {
-                ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"].contains(&object.kind.as_str())
+                ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
+                    .contains(&object.kind.as_str())
             }
             "networking.k8s.io" => object.kind == "NetworkPolicy",
             // What is logged and counted, not what is decided.
@@ -333,7 +351,10 @@ fn refuse_unknown_kinds(resources: &Resources) -> Result<(), DeriveError> {
             _ => false,
         };
         if !known {
-            return Err(unknown(object, "what becomes of this kind is not derived: see `e2e/src/istio/derive.rs`"));
+            return Err(unknown(
+                object,
+                "what becomes of this kind is not derived: see `e2e/src/istio/derive.rs`",
+            ));
         }
     }
     Ok(())

@@ -25,7 +25,9 @@ impl Resources {
         let mut listeners = listeners::waypoint(derived, local);
         listeners.extend(pods::listeners(derived, local)?);
         let plugins = derived.plugins.iter();
-        let extensions = plugins.map(|plugin| (plugin.filter.clone(), plugin.delivered(), wasm(plugin, local))).collect();
+        let extensions = plugins
+            .map(|plugin| (plugin.filter.clone(), plugin.delivered(), wasm(plugin, local)))
+            .collect();
         Ok(Self { clusters, extensions, listeners })
     }
 }
@@ -47,7 +49,8 @@ pub(super) fn bootstrap(derived: &Derived, local: &Local) -> Value {
     })
 }
 
-/// As Istio's own bootstrap has it (tools/packaging/common/envoy_bootstrap.json) of the tags that are not its own.
+/// As Istio's own bootstrap has it (tools/packaging/common/envoy_bootstrap.json) of the tags that
+/// are not its own.
 pub(crate) fn stats_config(derived: &Derived) -> Value {
     let tag = |tag: &String| json!({"tag_name": tag, "regex": format!(r"({tag}=\.=(.*?);\.;)")});
     json!({"stats_tags": derived.stat_tags.iter().map(tag).collect::<Vec<_>>()})
@@ -70,7 +73,8 @@ fn wasm(plugin: &Plugin, local: &Local) -> Value {
     }
     if plugin.configuration.as_object().is_some_and(|fields| !fields.is_empty()) {
         let value = plugin.configuration.to_string();
-        config["configuration"] = json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": value});
+        config["configuration"] =
+            json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": value});
     }
     json!({"@type": WASM, "config": config})
 }

@@ -1,4 +1,5 @@
-//! All that differs between the Envoy that runs here and the one that istiod would configure in a cluster.
+//! All that differs between the Envoy that runs here and the one that istiod would configure in a
+//! cluster.
 //!
 //! | in a cluster | here |
 //! |---|---|
@@ -26,7 +27,9 @@ use serde_json::{Value, json};
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     /// No stand-in listens on a port of an origin.
-    #[error("no stand-in plays port {port} of `{host}`: the stand-ins speak TLS as port 443; has `targetPort: 443` been left out?")]
+    #[error(
+        "no stand-in plays port {port} of `{host}`: the stand-ins speak TLS as port 443; has `targetPort: 443` been left out?"
+    )]
     NoStandIn {
         /// The origin.
         host: String,
@@ -34,7 +37,9 @@ pub enum LocalError {
         port: u16,
     },
     /// There are more pods or services than ports.
-    #[error("no port is left for `{caller}` to reach service number {route}: give `Ports::pods` more")]
+    #[error(
+        "no port is left for `{caller}` to reach service number {route}: give `Ports::pods` more"
+    )]
     NoPort {
         /// The pod.
         caller: String,
@@ -59,7 +64,8 @@ pub struct Ports {
     pub hbone: u16,
     /// Envoy's admin interface.
     pub admin: u16,
-    /// For each pod, where it reaches each port of each service; none at all where pods come through HBONE alone.
+    /// For each pod, where it reaches each port of each service; none at all where pods come
+    /// through HBONE alone.
     pub pods: Vec<Vec<u16>>,
 }
 
@@ -74,7 +80,8 @@ pub struct Local {
     pub origins: Origins,
     /// The ports.
     pub ports: Ports,
-    /// How many workers Envoy has; with several, an update is in force on some before it is on others.
+    /// How many workers Envoy has; with several, an update is in force on some before it is on
+    /// others.
     pub workers: u32,
     /// Whether requests are logged.
     pub logs_requests: bool,
@@ -110,7 +117,12 @@ impl Local {
     }
 
     /// The port on which a pod reaches a port of a service.
-    pub(super) fn pod_port(&self, caller: usize, name: &str, route: usize) -> Result<u16, LocalError> {
+    pub(super) fn pod_port(
+        &self,
+        caller: usize,
+        name: &str,
+        route: usize,
+    ) -> Result<u16, LocalError> {
         let port = self.ports.pods.get(caller).and_then(|ports| ports.get(route)).copied();
         port.ok_or_else(|| LocalError::NoPort { caller: name.to_owned(), route })
     }

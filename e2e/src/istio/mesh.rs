@@ -1,4 +1,5 @@
-//! A real Envoy that runs what has been applied, and takes each further file as it would take istiod's update.
+//! A real Envoy that runs what has been applied, and takes each further file as it would take
+//! istiod's update.
 
 mod updates;
 
@@ -103,21 +104,30 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Starts a mesh of a release of Istio in which these files have been applied in order, in a folder and on ports of its own;
-    /// the origins are on one port of 127.0.0.1.
+    /// Starts a mesh of a release of Istio in which these files have been applied in order, in a
+    /// folder and on ports of its own; the origins are on one port of 127.0.0.1.
     ///
     /// # Errors
     /// When a file is not understood or Envoy does not take what comes of it.
-    pub fn start(pki: &Arc<Pki>, release: Release, origin: u16, files: &[PathBuf]) -> Result<Self, MeshError> {
+    pub fn start(
+        pki: &Arc<Pki>,
+        release: Release,
+        origin: u16,
+        files: &[PathBuf],
+    ) -> Result<Self, MeshError> {
         let parent = workspace_root().join("target/e2e");
         std::fs::create_dir_all(&parent)?;
         for attempt in 1.. {
             let folder = tempfile::Builder::new().prefix("mesh-").tempdir_in(&parent)?;
             let mut free = ports::free(2 + PODS * ROUTES)?.into_iter();
             let (hbone, admin) = (free.next().unwrap_or_default(), free.next().unwrap_or_default());
-            let pods: Vec<Vec<u16>> = (0..PODS).map(|_| free.by_ref().take(ROUTES).collect()).collect();
-            let reserved: io::Result<Vec<_>> =
-                pods.iter().flatten().map(|port| Ok((*port, TcpListener::bind((Ipv4Addr::LOCALHOST, *port))?))).collect();
+            let pods: Vec<Vec<u16>> =
+                (0..PODS).map(|_| free.by_ref().take(ROUTES).collect()).collect();
+            let reserved: io::Result<Vec<_>> = pods
+                .iter()
+                .flatten()
+                .map(|port| Ok((*port, TcpListener::bind((Ipv4Addr::LOCALHOST, *port))?)))
+                .collect();
             let Ok(reserved) = reserved else { continue };
             let local = Local {
                 folder: folder.path().to_path_buf(),
@@ -136,11 +146,17 @@ impl Mesh {
         unreachable!("the last attempt returns")
     }
 
-    /// Starts a mesh of a release of Istio in which these files have been applied in order, with these local parts.
+    /// Starts a mesh of a release of Istio in which these files have been applied in order, with
+    /// these local parts.
     ///
     /// # Errors
     /// When a file is not understood or Envoy does not take what comes of it.
-    pub fn start_at(pki: &Arc<Pki>, release: Release, local: Local, files: &[PathBuf]) -> Result<Self, MeshError> {
+    pub fn start_at(
+        pki: &Arc<Pki>,
+        release: Release,
+        local: Local,
+        files: &[PathBuf],
+    ) -> Result<Self, MeshError> {
         Self::start_reserved(pki, release, local, files, Vec::new())
     }
 
@@ -178,13 +194,25 @@ impl Mesh {
         };
         let process = EnvoyProcess::start(&launch)?;
         updates.await_start(&process)?;
-        Ok(Self { release, resources, derived, local, pki: Arc::clone(pki), certified, updates, process, reserved, _folder: None })
+        Ok(Self {
+            release,
+            resources,
+            derived,
+            local,
+            pki: Arc::clone(pki),
+            certified,
+            updates,
+            process,
+            reserved,
+            _folder: None,
+        })
     }
 
     /// Applies a file, and waits until what comes of it is in force.
     ///
     /// # Errors
-    /// When the file is not understood or Envoy does not take what comes of it; the former leaves everything as it was.
+    /// When the file is not understood or Envoy does not take what comes of it; the former leaves
+    /// everything as it was.
     pub fn apply(&mut self, file: &Path) -> Result<(), MeshError> {
         let mut resources = self.resources.clone();
         resources.apply(file)?;
@@ -242,23 +270,40 @@ impl Mesh {
 
     /// An HBONE client that shows these credentials, or none.
     pub fn client(&self, credentials: Option<&Credentials>) -> HboneClient {
-        HboneClient::new((Ipv4Addr::LOCALHOST, self.local.ports.hbone).into(), &self.pki, credentials)
+        HboneClient::new(
+            (Ipv4Addr::LOCALHOST, self.local.ports.hbone).into(),
+            &self.pki,
+            credentials,
+        )
     }
 
     /// Where a pod reaches port 80 of a service; nothing where there is no such pod or port.
     pub fn address(&self, caller: &str, host: &str) -> Option<SocketAddr> {
         let caller = self.derived.callers.iter().position(|known| known.name == caller)?;
-        let route = self.derived.routes().position(|(_, service, port)| service.host == host && port.number == 80)?;
+        let route = self
+            .derived
+            .routes()
+            .position(|(_, service, port)| service.host == host && port.number == 80)?;
         let port = self.local.ports.pods.get(caller)?.get(route)?;
         Some((Ipv4Addr::LOCALHOST, *port).into())
     }
 
-    /// Sends one request as a pod does: plain HTTP to port 80 of a service, which goes on through HBONE.
+    /// Sends one request as a pod does: plain HTTP to port 80 of a service, which goes on through
+    /// HBONE.
     ///
     /// # Errors
     /// When there is no such pod or service, or no HTTP/1.1 response came in time.
-    pub async fn request(&self, caller: &str, host: &str, request: &Request) -> io::Result<Response> {
-        let missing = || io::Error::other(format!("`{caller}` reaches no port 80 of `{host}` through the waypoint"));
+    pub async fn request(
+        &self,
+        caller: &str,
+        host: &str,
+        request: &Request,
+    ) -> io::Result<Response> {
+        let missing = || {
+            io::Error::other(format!(
+                "`{caller}` reaches no port 80 of `{host}` through the waypoint"
+            ))
+        };
         plain_request(self.address(caller, host).ok_or_else(missing)?, request).await
     }
 
@@ -270,7 +315,11 @@ impl Mesh {
 }
 
 /// Lets go of the ports on which Envoy is about to listen.
-fn let_go(reserved: &mut Vec<(u16, TcpListener)>, derived: &Derived, local: &Local) -> Result<(), LocalError> {
+fn let_go(
+    reserved: &mut Vec<(u16, TcpListener)>,
+    derived: &Derived,
+    local: &Local,
+) -> Result<(), LocalError> {
     if local.ports.pods.is_empty() {
         return Ok(());
     }
@@ -288,7 +337,12 @@ fn certify(pki: &Pki, local: &Local, name: &str, spiffe_id: &str) -> io::Result<
     pki.mesh.issue(name, &[San::Uri(spiffe_id.to_owned())]).write(&local.pki(""), name)
 }
 
-fn certify_callers(pki: &Pki, local: &Local, derived: &Derived, certified: &mut BTreeSet<String>) -> io::Result<()> {
+fn certify_callers(
+    pki: &Pki,
+    local: &Local,
+    derived: &Derived,
+    certified: &mut BTreeSet<String>,
+) -> io::Result<()> {
     for caller in &derived.callers {
         if certified.insert(caller.name.clone()) {
             certify(pki, local, &caller.name, &caller.spiffe_id)?;

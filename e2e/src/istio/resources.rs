@@ -35,7 +35,9 @@ pub enum ResourceError {
         namespace: String,
     },
     /// A resource has a field that is not understood here, or lacks one that is needed.
-    #[error("{object}: `spec`: {message}; the derivation must know each field: see `e2e/src/istio/spec.rs`")]
+    #[error(
+        "{object}: `spec`: {message}; the derivation must know each field: see `e2e/src/istio/spec.rs`"
+    )]
     Spec {
         /// The resource.
         object: String,
@@ -61,11 +63,13 @@ struct Metadata {
     labels: BTreeMap<String, String>,
 }
 
-/// Istio's own namespace, which is in every cluster; what is applied there can hold for the whole mesh.
+/// Istio's own namespace, which is in every cluster; what is applied there can hold for the whole
+/// mesh.
 pub(super) const ROOT_NAMESPACE: &str = "istio-system";
 
 /// Kinds that belong to no namespace.
-const CLUSTER_SCOPED: [&str; 3] = ["Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
+const CLUSTER_SCOPED: [&str; 3] =
+    ["Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
 
 /// One applied resource.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,11 +99,23 @@ impl std::fmt::Display for Object {
 
 impl Object {
     fn new(document: Value) -> Result<Self, String> {
-        let header = Header::deserialize(&document).map_err(|error| format!("no Kubernetes resource: {error}"))?;
+        let header = Header::deserialize(&document)
+            .map_err(|error| format!("no Kubernetes resource: {error}"))?;
         let group = header.api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
         let scoped = !CLUSTER_SCOPED.contains(&header.kind.as_str());
-        let namespace = if scoped { header.metadata.namespace.unwrap_or_else(|| "default".to_owned()) } else { String::new() };
-        Ok(Self { group, kind: header.kind, namespace, name: header.metadata.name, labels: header.metadata.labels, document })
+        let namespace = if scoped {
+            header.metadata.namespace.unwrap_or_else(|| "default".to_owned())
+        } else {
+            String::new()
+        };
+        Ok(Self {
+            group,
+            kind: header.kind,
+            namespace,
+            name: header.metadata.name,
+            labels: header.metadata.labels,
+            document,
+        })
     }
 
     /// The resource's `spec` in a type that knows all of its fields.
@@ -107,12 +123,17 @@ impl Object {
     /// # Errors
     /// When a field is unknown, missing or of another type.
     pub fn spec<T: DeserializeOwned>(&self) -> Result<T, ResourceError> {
-        T::deserialize(&self.document["spec"]).map_err(|error| ResourceError::Spec { object: self.to_string(), message: error.to_string() })
+        T::deserialize(&self.document["spec"]).map_err(|error| ResourceError::Spec {
+            object: self.to_string(),
+            message: error.to_string(),
+        })
     }
 
-    /// A version of an API is a view of the same resource, so it is no part of what tells two apart.
+    /// A version of an API is a view of the same resource, so it is no part of what tells two
+    /// apart.
     fn is_same(&self, other: &Self) -> bool {
-        (&self.group, &self.kind, &self.namespace, &self.name) == (&other.group, &other.kind, &other.namespace, &other.name)
+        (&self.group, &self.kind, &self.namespace, &self.name)
+            == (&other.group, &other.kind, &other.namespace, &other.name)
     }
 }
 
@@ -124,9 +145,11 @@ impl Resources {
     /// Applies a file: new resources come in, those that are there already are replaced.
     ///
     /// # Errors
-    /// When the file cannot be read or holds something else than resources; then nothing is applied.
+    /// When the file cannot be read or holds something else than resources; then nothing is
+    /// applied.
     pub fn apply(&mut self, path: &Path) -> Result<(), ResourceError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ResourceError::File { path: path.to_path_buf(), source })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ResourceError::File { path: path.to_path_buf(), source })?;
         self.apply_text(&text, &path.display().to_string())
     }
 
@@ -137,8 +160,12 @@ impl Resources {
     pub fn apply_text(&mut self, text: &str, name: &str) -> Result<(), ResourceError> {
         let mut objects = Vec::new();
         for (index, document) in serde_yaml_ng::Deserializer::from_str(text).enumerate() {
-            let wrong = |message| ResourceError::Document { place: format!("`{name}`, document {}", index + 1), message };
-            let document = Value::deserialize(document).map_err(|error| wrong(error.to_string()))?;
+            let wrong = |message| ResourceError::Document {
+                place: format!("`{name}`, document {}", index + 1),
+                message,
+            };
+            let document =
+                Value::deserialize(document).map_err(|error| wrong(error.to_string()))?;
             // What stands between two `---` and is only comments.
             if !document.is_null() {
                 objects.push(Object::new(document).map_err(wrong)?);
@@ -151,7 +178,10 @@ impl Resources {
                     || applied.iter().any(|known| known.kind == "Namespace" && known.name == name)
             };
             if !exists(&object.namespace) {
-                return Err(ResourceError::NoNamespace { object: object.to_string(), namespace: object.namespace });
+                return Err(ResourceError::NoNamespace {
+                    object: object.to_string(),
+                    namespace: object.namespace,
+                });
             }
             match applied.iter_mut().find(|known| known.is_same(&object)) {
                 Some(known) => *known = object,
@@ -165,7 +195,10 @@ impl Resources {
     /// Deletes a resource, as `kubectl delete` does; the answer is whether it was there.
     pub fn delete(&mut self, kind: &str, namespace: &str, name: &str) -> bool {
         let before = self.0.len();
-        self.0.retain(|object| (object.kind.as_str(), object.namespace.as_str(), object.name.as_str()) != (kind, namespace, name));
+        self.0.retain(|object| {
+            (object.kind.as_str(), object.namespace.as_str(), object.name.as_str())
+                != (kind, namespace, name)
+        });
         self.0.len() < before
     }
 
@@ -175,13 +208,18 @@ impl Resources {
     }
 
     /// The resources of a kind.
-    pub fn of_kind<'a>(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Object> {
+    pub fn of_kind<'a>(
+        &'a self,
+        group: &'a str,
+        kind: &'a str,
+    ) -> impl Iterator<Item = &'a Object> {
         self.0.iter().filter(move |object| object.group == group && object.kind == kind)
     }
 
     /// A label of a resource, or else of its namespace.
     pub fn label<'a>(&'a self, object: &'a Object, name: &str) -> Option<&'a str> {
-        let namespace = || self.of_kind("", "Namespace").find(|namespace| namespace.name == object.namespace);
+        let namespace =
+            || self.of_kind("", "Namespace").find(|namespace| namespace.name == object.namespace);
         let label = object.labels.get(name).or_else(|| namespace()?.labels.get(name));
         label.map(String::as_str)
     }

@@ -1,7 +1,7 @@
 //! The `spec` of each resource, as far as it bears on a waypoint.
 //!
-//! A field that is not here is an error: what istiod would make of it is not known, and passing it over would show an Envoy
-//! that no cluster has.
+//! A field that is not here is an error: what istiod would make of it is not known, and passing it
+//! over would show an Envoy that no cluster has.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -45,7 +45,8 @@ pub(in crate::istio) enum From {
     All,
 }
 
-/// Of a pod only its identity and its network matter here; the rest of its `spec` is for the kubelet.
+/// Of a pod only its identity and its network matter here; the rest of its `spec` is for the
+/// kubelet.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::istio) struct Pod {

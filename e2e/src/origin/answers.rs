@@ -23,7 +23,8 @@ impl Answer {
     }
 
     fn json(status: u16, body: &Value) -> Self {
-        let headers = vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())];
+        let headers =
+            vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())];
         Self { status, headers, body: format!("{body:#}\n").into_bytes() }
     }
 
@@ -34,7 +35,9 @@ impl Answer {
 
     /// The answer on the wire; to a HEAD request it goes without its body.
     pub(super) fn to_bytes(&self, head: bool) -> Vec<u8> {
-        let reason = http::StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
+        let reason = http::StatusCode::from_u16(self.status)
+            .ok()
+            .and_then(|status| status.canonical_reason());
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, reason.unwrap_or("Unknown"));
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
@@ -55,7 +58,11 @@ impl Answer {
 /// Answers a request in the given mode.
 pub(super) fn answer(mode: Mode, request: &Received, script: &Script) -> Answer {
     match mode {
-        Mode::Scripted => Answer { status: script.status, headers: script.headers.clone(), body: script.body.clone().into_bytes() },
+        Mode::Scripted => Answer {
+            status: script.status,
+            headers: script.headers.clone(),
+            body: script.body.clone().into_bytes(),
+        },
         Mode::Echo => echo(request),
         Mode::Workshop => match request.sni.as_deref() {
             Some("api.github.com") => github(request),
@@ -76,10 +83,15 @@ fn github(request: &Received) -> Answer {
     }
     let answer = match path.split('/').collect::<Vec<_>>()[..] {
         ["", "repos", owner, repository] if !owner.is_empty() && !repository.is_empty() => {
-            Answer::json(200, &json!({ "name": repository, "full_name": format!("{owner}/{repository}"), "owner": { "login": owner } }))
+            Answer::json(
+                200,
+                &json!({ "name": repository, "full_name": format!("{owner}/{repository}"), "owner": { "login": owner } }),
+            )
         }
         ["", "repos", ..] => Answer::json(200, &json!({ "path": path })),
-        ["", "users", login] if !login.is_empty() => Answer::json(200, &json!({ "login": login, "type": "User" })),
+        ["", "users", login] if !login.is_empty() => {
+            Answer::json(200, &json!({ "login": login, "type": "User" }))
+        }
         ["", "users", ..] => Answer::json(200, &json!({ "path": path })),
         _ => Answer::json(404, &json!({ "message": "Not Found", "status": "404" })),
     };
@@ -94,7 +106,9 @@ fn httpbingo(request: &Received) -> Answer {
     }
     let url = format!("https://{}{}", request.host, request.target);
     let seen = json!({ "args": arguments(&request.target), "headers": headers, "method": request.method, "url": url });
-    if path == "/get" && matches!(request.method.as_str(), "GET" | "HEAD") || is_under(path, "/anything") {
+    if path == "/get" && matches!(request.method.as_str(), "GET" | "HEAD")
+        || is_under(path, "/anything")
+    {
         return Answer::json(200, &seen);
     }
     Answer::json(404, &json!({ "status_code": 404, "error": "Not Found" }))
@@ -107,8 +121,12 @@ fn is_under(path: &str, prefix: &str) -> bool {
 fn echo(request: &Received) -> Answer {
     let status = path(request).strip_prefix("/status/").and_then(|code| code.parse().ok());
     let status = status.filter(|code| (200..600).contains(code)).unwrap_or(200);
-    let headers: Vec<Value> =
-        request.headers.0.iter().map(|(name, value)| json!([String::from_utf8_lossy(name), String::from_utf8_lossy(value)])).collect();
+    let headers: Vec<Value> = request
+        .headers
+        .0
+        .iter()
+        .map(|(name, value)| json!([String::from_utf8_lossy(name), String::from_utf8_lossy(value)]))
+        .collect();
     let seen = json!({
         "method": request.method,
         "target": request.target,
@@ -138,7 +156,11 @@ fn canonical(name: &str) -> String {
     let mut start = true;
     let mut canonical = String::with_capacity(name.len());
     for letter in name.chars() {
-        canonical.push(if start { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() });
+        canonical.push(if start {
+            letter.to_ascii_uppercase()
+        } else {
+            letter.to_ascii_lowercase()
+        });
         start = letter == '-';
     }
     canonical

@@ -14,9 +14,11 @@ pub enum Presented {
     /// One for the name that was asked for, from the authority that the waypoint trusts.
     #[default]
     Right,
-    /// One for every name beside the right one and for what is above them, as `*.github.com` and `github.com`.
+    /// One for every name beside the right one and for what is above them, as `*.github.com` and
+    /// `github.com`.
     Wildcard,
-    /// One from the right authority for every name below the right one, which itself is none of them.
+    /// One from the right authority for every name below the right one, which itself is none of
+    /// them.
     WildcardBelow,
     /// One for the right name from an authority that the waypoint does not trust.
     WrongAuthority,
@@ -38,7 +40,10 @@ impl Resolver {
     }
 
     pub(super) fn present(&self, host: &str, presented: Presented) {
-        self.chosen.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), presented);
+        self.chosen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(host.to_owned(), presented);
     }
 
     fn issue(&self, host: &str, presented: Presented) -> Credentials {
@@ -46,10 +51,15 @@ impl Resolver {
         let above = host.split_once('.').map_or(host, |(_, above)| above);
         match presented {
             Presented::Right => self.pki.origins.issue(host, &named(host)),
-            Presented::Wildcard => self.pki.origins.issue(above, &[San::Dns(format!("*.{above}")), San::Dns(above.to_owned())]),
+            Presented::Wildcard => self
+                .pki
+                .origins
+                .issue(above, &[San::Dns(format!("*.{above}")), San::Dns(above.to_owned())]),
             Presented::WildcardBelow => self.pki.origins.issue(host, &named(&format!("*.{host}"))),
             Presented::WrongAuthority => self.pki.wrong_origins.issue(host, &named(host)),
-            Presented::WrongName => self.pki.origins.issue("elsewhere", &named("elsewhere.example")),
+            Presented::WrongName => {
+                self.pki.origins.issue("elsewhere", &named("elsewhere.example"))
+            }
         }
     }
 }

@@ -12,7 +12,13 @@ use super::{Log, Mode, Received, SharedScript, answers};
 use crate::http1::Headers;
 
 /// Serves one connection; a client that goes away ends it without a word.
-pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, sni: Option<String>, mode: Mode, log: Log, script: SharedScript) {
+pub(super) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    sni: Option<String>,
+    mode: Mode,
+    log: Log,
+    script: SharedScript,
+) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
         let (sni, log, script) = (sni.clone(), log.clone(), script.clone());
@@ -48,7 +54,12 @@ async fn receive(request: Request<RecvStream>, sni: Option<String>) -> Received 
 }
 
 fn lines(headers: &HeaderMap) -> Headers {
-    Headers(headers.iter().map(|(name, value)| (name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec())).collect())
+    Headers(
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec()))
+            .collect(),
+    )
 }
 
 fn map(lines: &[(String, String)]) -> HeaderMap {
@@ -59,9 +70,14 @@ fn map(lines: &[(String, String)]) -> HeaderMap {
     lines.iter().map(line).collect()
 }
 
-fn send(mut respond: SendResponse<Bytes>, answer: answers::Answer, trailers: &[(String, String)]) -> Result<(), h2::Error> {
+fn send(
+    mut respond: SendResponse<Bytes>,
+    answer: answers::Answer,
+    trailers: &[(String, String)],
+) -> Result<(), h2::Error> {
     let mut head = Response::new(());
-    *head.status_mut() = http::StatusCode::from_u16(answer.status).expect("a script's status is one");
+    *head.status_mut() =
+        http::StatusCode::from_u16(answer.status).expect("a script's status is one");
     *head.headers_mut() = map(&answer.headers);
     let mut body = respond.send_response(head, false)?;
     body.send_data(answer.body.into(), trailers.is_empty())?;

@@ -29,13 +29,18 @@ impl std::fmt::Display for Mismatch {
     }
 }
 
-/// Everything in which a case differs from what a layer saw. What the layer cannot see is passed over.
+/// Everything in which a case differs from what a layer saw. What the layer cannot see is passed
+/// over.
 #[must_use]
 pub fn compare(scenario: &Scenario, case: &Case, layer: Layer, seen: &Observed) -> Vec<Mismatch> {
     let mut found = Found { scenario, case, layer, list: Vec::new() };
     let expect = &case.expect;
     if !expect.status.allows(seen.status) {
-        found.differ("status", &expect.status, &(seen.status, seen.audit.as_deref().unwrap_or_default()));
+        found.differ(
+            "status",
+            &expect.status,
+            &(seen.status, seen.audit.as_deref().unwrap_or_default()),
+        );
     }
     if let Some(body) = &expect.body {
         found.equal("body", body, &text(&seen.body));

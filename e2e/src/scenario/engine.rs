@@ -20,7 +20,9 @@ impl Runner for EngineRunner {
 
     fn start(&mut self, scenario: &Scenario) -> Result<(), String> {
         let loaded = Engine::load(scenario.config.to_string().as_bytes());
-        let loaded = loaded.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | "));
+        let loaded = loaded.map_err(|errors| {
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
+        });
         self.engine = Some(loaded?);
         Ok(())
     }
@@ -41,13 +43,19 @@ impl Runner for EngineRunner {
         };
         let tried = trial.run(engine);
         let counters = tried.counters.iter().map(|(name, value)| (short(name), *value));
-        let mut observed =
-            Observed { audit: Some(audit_records(tried.audit.as_deref())), counters: Some(counters.collect()), ..Observed::default() };
+        let mut observed = Observed {
+            audit: Some(audit_records(tried.audit.as_deref())),
+            counters: Some(counters.collect()),
+            ..Observed::default()
+        };
         if let Some(denial) = &tried.denial {
             observed.status = denial.status;
             observed.body = denial.body.as_bytes().to_vec();
             let length = denial.body.len().to_string().into_bytes();
-            observed.headers = vec![("content-type".to_owned(), b"text/plain".to_vec()), ("content-length".to_owned(), length)];
+            observed.headers = vec![
+                ("content-type".to_owned(), b"text/plain".to_vec()),
+                ("content-length".to_owned(), length),
+            ];
         }
         if let Some(lines) = &tried.upstream {
             observed.upstream = Some(reached(lines));
@@ -61,7 +69,12 @@ impl Runner for EngineRunner {
 }
 
 fn reached(lines: &Lines) -> Reached {
-    Reached { method: text(lines, ":method"), host: text(lines, ":authority"), path: text(lines, ":path"), headers: plain(lines) }
+    Reached {
+        method: text(lines, ":method"),
+        host: text(lines, ":authority"),
+        path: text(lines, ":path"),
+        headers: plain(lines),
+    }
 }
 
 fn text(lines: &Lines, name: &str) -> String {

@@ -42,7 +42,10 @@ impl EnvoyRunner {
 
     fn counters(waypoint: &Waypoint) -> Result<BTreeMap<String, u64>, String> {
         let stats = waypoint.stats(PREFIX).map_err(|error| format!("no stats: {error}"))?;
-        Ok(stats.into_iter().map(|(name, value)| (name.strip_prefix(PREFIX).unwrap_or(&name).to_owned(), value)).collect())
+        Ok(stats
+            .into_iter()
+            .map(|(name, value)| (name.strip_prefix(PREFIX).unwrap_or(&name).to_owned(), value))
+            .collect())
     }
 }
 
@@ -66,8 +69,12 @@ impl Runner for EnvoyRunner {
 
     fn run(&mut self, _scenario: &Scenario, case: &Case) -> Result<Observed, String> {
         let waypoint = self.waypoint.as_ref().ok_or("no configuration is in force")?;
-        let script =
-            Script { status: case.origin.status, headers: case.origin.headers.clone(), body: BODY.to_owned(), ..Script::default() };
+        let script = Script {
+            status: case.origin.status,
+            headers: case.origin.headers.clone(),
+            body: BODY.to_owned(),
+            ..Script::default()
+        };
         self.origin.script(script);
         self.origin.take_requests();
         let counting = !case.expect.counters.is_empty();
@@ -80,25 +87,40 @@ impl Runner for EnvoyRunner {
             None => waypoint.client_without_certificate(),
             Some(certificate) => {
                 let uris = certificate.uris.iter().map(|uri| San::Uri(uri.clone()));
-                let names: Vec<San> = uris.chain(certificate.dns.iter().map(|name| San::Dns(name.clone()))).collect();
+                let names: Vec<San> =
+                    uris.chain(certificate.dns.iter().map(|name| San::Dns(name.clone()))).collect();
                 waypoint.client(&self.pki.caller_with(&names))
             }
         };
         let vip = waypoint.vip(&case.destination());
-        let response = self.runtime.block_on(client.request(&vip, &request(case))).map_err(|error| error.to_string())?;
+        let response = self
+            .runtime
+            .block_on(client.request(&vip, &request(case)))
+            .map_err(|error| error.to_string())?;
 
-        // The access log's entry comes when the request is over, and so after whatever the filter logged of it.
-        let ended = waypoint.access_log_length() > self.logged || await_that(|| waypoint.access_log_length() > self.logged);
+        // The access log's entry comes when the request is over, and so after whatever the filter
+        // logged of it.
+        let ended = waypoint.access_log_length() > self.logged
+            || await_that(|| waypoint.access_log_length() > self.logged);
         if !ended {
             return Err("the access log has no entry of this request".to_owned());
         }
         self.logged = waypoint.access_log_length();
-        let expected = case.expect.audit.as_ref().is_some_and(|audit| matches!(audit, super::AuditExpectation::Record(_)));
+        let expected = case
+            .expect
+            .audit
+            .as_ref()
+            .is_some_and(|audit| matches!(audit, super::AuditExpectation::Record(_)));
         let id = response_id(case);
         let own = || -> Vec<serde_json::Value> {
             let lines = waypoint.audit_lines();
             let records = audit_records(lines.iter().map(String::as_str));
-            records.into_iter().filter(|record| record.get("requestId").and_then(|found| found.as_str()) == Some(&id)).collect()
+            records
+                .into_iter()
+                .filter(|record| {
+                    record.get("requestId").and_then(|found| found.as_str()) == Some(&id)
+                })
+                .collect()
         };
         if expected {
             await_that(|| !own().is_empty());
@@ -116,7 +138,10 @@ impl Runner for EnvoyRunner {
             body: response.body.clone(),
             headers: plain(&response.headers),
             upstream: self.origin.take_requests().into_iter().next().map(|received| Reached {
-                headers: plain(&received.headers).into_iter().filter(|(name, _)| name != "host").collect(),
+                headers: plain(&received.headers)
+                    .into_iter()
+                    .filter(|(name, _)| name != "host")
+                    .collect(),
                 method: received.method,
                 host: received.host,
                 path: received.target,
@@ -129,8 +154,12 @@ impl Runner for EnvoyRunner {
 
 /// The request ID that a case's request carries, so that its audit record can be told from others.
 fn response_id(case: &Case) -> String {
-    let given = case.request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-request-id"));
-    given.map_or_else(|| format!("case-{}", case.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")), |(_, value)| value.clone())
+    let given =
+        case.request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-request-id"));
+    given.map_or_else(
+        || format!("case-{}", case.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
+        |(_, value)| value.clone(),
+    )
 }
 
 fn request(case: &Case) -> Request {
@@ -149,7 +178,11 @@ fn request(case: &Case) -> Request {
 }
 
 fn plain(headers: &Headers) -> Vec<(String, Vec<u8>)> {
-    headers.0.iter().map(|(name, value)| (String::from_utf8_lossy(name).to_lowercase(), value.clone())).collect()
+    headers
+        .0
+        .iter()
+        .map(|(name, value)| (String::from_utf8_lossy(name).to_lowercase(), value.clone()))
+        .collect()
 }
 
 /// Waits up to five seconds for something to become true.

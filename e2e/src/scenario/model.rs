@@ -19,7 +19,8 @@ pub struct Scenario {
     pub description: String,
     /// The `WasmPlugin`'s `pluginConfig`.
     pub config: serde_json::Value,
-    /// Whether the waypoint itself normalises paths before the filter sees them, as Istio sets it up.
+    /// Whether the waypoint itself normalises paths before the filter sees them, as Istio sets it
+    /// up.
     #[serde(default = "yes")]
     pub normalize_path: bool,
     /// The requests.
@@ -87,7 +88,10 @@ impl Caller {
     /// The certificate that the caller presents; `None` for a caller without one.
     #[must_use]
     pub fn certificate(&self) -> Option<Certificate> {
-        let of = |team: &str| Certificate { uris: vec![format!("spiffe://cluster.local/ns/{team}/sa/{team}")], dns: Vec::new() };
+        let of = |team: &str| Certificate {
+            uris: vec![format!("spiffe://cluster.local/ns/{team}/sa/{team}")],
+            dns: Vec::new(),
+        };
         match self {
             Self::Named(Known::TeamA) => Some(of("team-a")),
             Self::Named(Known::TeamB) => Some(of("team-b")),
@@ -96,8 +100,8 @@ impl Caller {
         }
     }
 
-    /// What Istio's filter chain writes as the peer's principal: URI SANs joined with commas, `-` where the certificate has
-    /// none; `None` for a caller without a certificate.
+    /// What Istio's filter chain writes as the peer's principal: URI SANs joined with commas, `-`
+    /// where the certificate has none; `None` for a caller without a certificate.
     #[must_use]
     pub fn principal(&self) -> Option<String> {
         let uris = self.certificate()?.uris;
@@ -131,7 +135,8 @@ pub struct RequestSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Expect {
-    /// The status that the client sees. Unless the origin answers with one of these, the request must not reach it.
+    /// The status that the client sees. Unless the origin answers with one of these, the request
+    /// must not reach it.
     pub status: Statuses,
     /// The body that the client sees, exactly.
     pub body: Option<String>,
@@ -141,7 +146,8 @@ pub struct Expect {
     /// Headers that the client does not see.
     #[serde(default)]
     pub absent_headers: Vec<String>,
-    /// What reaches the origin; where it is given, the request must reach it, or must not if it is `none`.
+    /// What reaches the origin; where it is given, the request must reach it, or must not if it is
+    /// `none`.
     pub upstream: Option<Upstream>,
     /// The audit record.
     pub audit: Option<AuditExpectation>,
@@ -254,7 +260,8 @@ impl Layer {
 }
 
 impl Case {
-    /// The service that the caller dialled: the one that is given, else the one that the host names, else the first.
+    /// The service that the caller dialled: the one that is given, else the one that the host
+    /// names, else the first.
     #[must_use]
     pub fn destination(&self) -> String {
         if let Some(given) = &self.destination {
@@ -304,7 +311,8 @@ impl Scenario {
     /// If it is not of the form described here, has no cases, or two cases of one name.
     pub fn parse(file: &str, text: &str) -> Result<Self, LoadError> {
         let parsed: Result<Self, _> = serde_yaml_ng::from_str(text);
-        let mut scenario = parsed.map_err(|source| LoadError::Parse { file: file.to_owned(), source })?;
+        let mut scenario =
+            parsed.map_err(|source| LoadError::Parse { file: file.to_owned(), source })?;
         file.clone_into(&mut scenario.file);
         let useless = |problem: String| Err(LoadError::Useless { file: file.to_owned(), problem });
         if scenario.cases.is_empty() {

@@ -17,7 +17,8 @@ pub struct Observed {
     pub upstream: Option<Reached>,
     /// The audit records of this case; `None` where the layer cannot see them.
     pub audit: Option<Vec<serde_json::Value>>,
-    /// By how much the case changed each counter, by the name that [`short`] gives it; `None` where the layer cannot see them.
+    /// By how much the case changed each counter, by the name that [`short`] gives it; `None` where
+    /// the layer cannot see them.
     pub counters: Option<BTreeMap<String, u64>>,
 }
 
@@ -34,7 +35,8 @@ pub struct Reached {
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
-/// The audit records among log lines: each is a JSON object with `"event":"egress"`, whatever the logger put before it.
+/// The audit records among log lines: each is a JSON object with `"event":"egress"`, whatever the
+/// logger put before it.
 pub fn audit_records<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<serde_json::Value> {
     let record = |line: &str| -> Option<serde_json::Value> {
         let json = line.get(line.find('{')?..)?;
@@ -44,10 +46,11 @@ pub fn audit_records<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<serde_
     lines.into_iter().filter_map(record).collect()
 }
 
-/// A counter's name as scenarios have it: without the plugin, of which there is one, and with the policy behind it, as in
-/// `egress_policy_denied{no-admin}`.
+/// A counter's name as scenarios have it: without the plugin, of which there is one, and with the
+/// policy behind it, as in `egress_policy_denied{no-admin}`.
 pub(super) fn short(name: &str) -> String {
-    let tagged = name.split(';').filter(|part| *part != ".").filter_map(|part| part.split_once("=.="));
+    let tagged =
+        name.split(';').filter(|part| *part != ".").filter_map(|part| part.split_once("=.="));
     let policy = tagged.into_iter().find(|(tag, _)| *tag == POLICY_TAG).map(|(_, value)| value);
     let bare = name.rsplit_once(";.;").map_or(name, |(_, bare)| bare);
     policy.map_or_else(|| bare.to_owned(), |policy| format!("{bare}{{{policy}}}"))

@@ -39,7 +39,13 @@ impl Report {
     pub fn assert_ok(&self) {
         assert!(self.cases > 0, "no case of any scenario runs in this layer");
         let lines: Vec<String> = self.mismatches.iter().map(ToString::to_string).collect();
-        assert!(lines.is_empty(), "{} mismatches in {} cases:\n{}", lines.len(), self.cases, lines.join("\n"));
+        assert!(
+            lines.is_empty(),
+            "{} mismatches in {} cases:\n{}",
+            lines.len(),
+            self.cases,
+            lines.join("\n")
+        );
     }
 }
 

@@ -5,7 +5,9 @@ use super::observed::{Observed, Reached, audit_records, short};
 use super::run::Runner;
 use std::collections::BTreeMap;
 
-use crate::host::{Headers, HostOptions, LogLevel, Module, Request, Response, Shared, StreamResult, Vm};
+use crate::host::{
+    Headers, HostOptions, LogLevel, Module, Request, Response, Shared, StreamResult, Vm,
+};
 
 /// What the origin's body is where nobody looks at it.
 const BODY: &str = "Keep it logically awesome.";
@@ -64,11 +66,18 @@ impl Runner for WasmRunner {
 fn request(scenario: &Scenario, case: &Case) -> Result<Request, String> {
     let spec = &case.request;
     let path = spec.path.split('?').next().unwrap_or_default();
-    let touched = path.contains(['\\', '%']) || path.split('/').any(|segment| segment == "." || segment == "..");
+    let touched = path.contains(['\\', '%'])
+        || path.split('/').any(|segment| segment == "." || segment == "..");
     if scenario.normalize_path && touched {
-        return Err("this host does not normalise paths: set `normalizePath: false`, or leave out `wasm`".to_owned());
+        return Err(
+            "this host does not normalise paths: set `normalizePath: false`, or leave out `wasm`"
+                .to_owned(),
+        );
     }
-    let host = spec.host.as_ref().ok_or("a request without a host ends in Envoy's codec: leave out `wasm`")?;
+    let host = spec
+        .host
+        .as_ref()
+        .ok_or("a request without a host ends in Envoy's codec: leave out `wasm`")?;
     let service = format!("inbound-vip|80|http|{}", case.destination());
     let mut request = Request::new(&spec.method, host, &spec.path)
         .body(&spec.body)
@@ -97,8 +106,12 @@ fn observed(result: &StreamResult, counters: BTreeMap<String, u64>) -> Observed 
     let response = result.response_headers.clone().unwrap_or_else(Headers::response);
     let reached = result.local_response.is_none();
     let text = |name: &str| result.request_headers.text(name).unwrap_or_default();
-    let upstream =
-        Reached { method: text(":method"), host: text(":authority"), path: text(":path"), headers: plain(&result.request_headers) };
+    let upstream = Reached {
+        method: text(":method"),
+        host: text(":authority"),
+        path: text(":path"),
+        headers: plain(&result.request_headers),
+    };
     let info = result.logs.iter().filter(|log| log.level >= LogLevel::Info);
     Observed {
         status: response.text(":status").and_then(|text| text.parse().ok()).unwrap_or(0),

@@ -21,21 +21,37 @@ struct Check<'a> {
 
 impl<'a> Check<'a> {
     fn value(&mut self, schema: &'a Value, value: &Value, place: &str) {
-        let keywords = schema.as_object().unwrap_or_else(|| panic!("{place}: a schema that is no object: {schema}"));
+        let keywords = schema
+            .as_object()
+            .unwrap_or_else(|| panic!("{place}: a schema that is no object: {schema}"));
         for (keyword, wanted) in keywords {
             self.keyword(keywords, keyword, wanted, value, place);
         }
     }
 
-    fn keyword(&mut self, schema: &'a Map<String, Value>, keyword: &str, wanted: &'a Value, value: &Value, place: &str) {
-        let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{place}: {keyword}: {value} is no number"));
+    fn keyword(
+        &mut self,
+        schema: &'a Map<String, Value>,
+        keyword: &str,
+        wanted: &'a Value,
+        value: &Value,
+        place: &str,
+    ) {
+        let number = |value: &Value| {
+            value.as_f64().unwrap_or_else(|| panic!("{place}: {keyword}: {value} is no number"))
+        };
         let length = match value {
             Value::String(text) => text.chars().count(),
             Value::Array(items) => items.len(),
             Value::Object(fields) => fields.len(),
             _ => 0,
         };
-        let limit = || usize::try_from(wanted.as_u64().unwrap_or_else(|| panic!("{place}: {keyword}: {wanted}"))).expect("a small limit");
+        let limit = || {
+            usize::try_from(
+                wanted.as_u64().unwrap_or_else(|| panic!("{place}: {keyword}: {wanted}")),
+            )
+            .expect("a small limit")
+        };
         match (keyword, value) {
             ("$ref", _) => self.value(self.definitions.named(wanted), value, place),
             ("type", _) => self.require(is_of(wanted, value), place, || format!("{value} is no {wanted}")),
@@ -87,7 +103,11 @@ impl<'a> Check<'a> {
 
     fn require(&mut self, holds: bool, place: &str, message: impl FnOnce() -> String) {
         if !holds {
-            self.faults.push(format!("{}: {}", place.strip_prefix('.').unwrap_or(place), message()));
+            self.faults.push(format!(
+                "{}: {}",
+                place.strip_prefix('.').unwrap_or(place),
+                message()
+            ));
         }
     }
 
@@ -104,11 +124,21 @@ impl<'a> Check<'a> {
     }
 
     /// Fields that `properties` does not name.
-    fn others(&mut self, schema: &Map<String, Value>, wanted: &'a Value, fields: &Map<String, Value>, place: &str) {
+    fn others(
+        &mut self,
+        schema: &Map<String, Value>,
+        wanted: &'a Value,
+        fields: &Map<String, Value>,
+        place: &str,
+    ) {
         let known = schema.get("properties").and_then(Value::as_object);
-        for (name, value) in fields.iter().filter(|(name, _)| known.is_none_or(|known| !known.contains_key(*name))) {
+        for (name, value) in
+            fields.iter().filter(|(name, _)| known.is_none_or(|known| !known.contains_key(*name)))
+        {
             match wanted {
-                Value::Bool(allowed) => self.require(*allowed, place, || format!("unknown field `{name}`")),
+                Value::Bool(allowed) => {
+                    self.require(*allowed, place, || format!("unknown field `{name}`"))
+                }
                 schema => self.value(schema, value, &format!("{place}.{name}")),
             }
         }
@@ -117,8 +147,13 @@ impl<'a> Check<'a> {
     fn unique(&mut self, keys: &Value, items: &[Value], place: &str) {
         let mut seen = HashSet::new();
         for item in items {
-            let key: Vec<String> = list(keys).iter().map(|key| item[key.as_str().unwrap_or_default()].to_string()).collect();
-            self.require(seen.insert(key.clone()), place, || format!("two items with {keys} {}", key.join(", ")));
+            let key: Vec<String> = list(keys)
+                .iter()
+                .map(|key| item[key.as_str().unwrap_or_default()].to_string())
+                .collect();
+            self.require(seen.insert(key.clone()), place, || {
+                format!("two items with {keys} {}", key.join(", "))
+            });
         }
     }
 }

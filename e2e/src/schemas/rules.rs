@@ -1,10 +1,11 @@
-//! The rules in CEL that custom resources carry (`x-kubernetes-validations`), on the resource with its defaults; and the expressions
-//! of admission policies.
+//! The rules in CEL that custom resources carry (`x-kubernetes-validations`), on the resource with
+//! its defaults; and the expressions of admission policies.
 //!
-//! They are run, not type-checked. The API server also checks a rule's types against its schema, and refuses a rule that names no
-//! field of it, compares what cannot be equal, mixes types in a list, or may cost too much; of an admission policy, whose `object` is
-//! of any type, it puts what such a check finds into `status.typeChecking` as a warning. Here a wrong name is only found where an
-//! expression comes upon it, so each branch of one wants a value that takes it.
+//! They are run, not type-checked. The API server also checks a rule's types against its schema,
+//! and refuses a rule that names no field of it, compares what cannot be equal, mixes types in a
+//! list, or may cost too much; of an admission policy, whose `object` is of any type, it puts what
+//! such a check finds into `status.typeChecking` as a warning. Here a wrong name is only found
+//! where an expression comes upon it, so each branch of one wants a value that takes it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +23,9 @@ pub(super) fn fill_in(definitions: Definitions<'_>, schema: &Value, value: &mut 
     match value {
         Value::Object(fields) => {
             for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
-                if let Some(default) = definitions.resolve(schema).get("default").or_else(|| schema.get("default")) {
+                if let Some(default) =
+                    definitions.resolve(schema).get("default").or_else(|| schema.get("default"))
+                {
                     fields.entry(name).or_insert_with(|| default.clone());
                 }
             }
@@ -48,12 +51,26 @@ pub(super) fn faults(definitions: Definitions<'_>, schema: &Value, value: &Value
     faults
 }
 
-fn walk(definitions: Definitions<'_>, schema: &Value, value: &Value, place: &str, faults: &mut Vec<String>) {
+fn walk(
+    definitions: Definitions<'_>,
+    schema: &Value,
+    value: &Value,
+    place: &str,
+    faults: &mut Vec<String>,
+) {
     let schema = definitions.resolve(schema);
     for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
-        let text = |name: &str| rule[name].as_str().unwrap_or_else(|| panic!("{place}: a rule without `{name}`: {rule}"));
+        let text = |name: &str| {
+            rule[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("{place}: a rule without `{name}`: {rule}"))
+        };
         if !holds(text("rule"), &[("self", value)]) {
-            faults.push(format!("{}: {}", place.strip_prefix('.').unwrap_or(place), text("message")));
+            faults.push(format!(
+                "{}: {}",
+                place.strip_prefix('.').unwrap_or(place),
+                text("message")
+            ));
         }
     }
     match value {
@@ -77,27 +94,36 @@ fn walk(definitions: Definitions<'_>, schema: &Value, value: &Value, place: &str
 
 /// The schema of a field.
 fn below<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
-    schema["properties"].get(name).or_else(|| schema.get("additionalProperties").filter(|others| others.is_object()))
+    schema["properties"]
+        .get(name)
+        .or_else(|| schema.get("additionalProperties").filter(|others| others.is_object()))
 }
 
 /// Whether an expression of Kubernetes' CEL is true.
 ///
 /// # Panics
-/// It does not compile, errs, or is neither true nor false: no test may take that for a yes or a no.
+/// It does not compile, errs, or is neither true nor false: no test may take that for a yes or a
+/// no.
 #[must_use]
 pub fn holds(expression: &str, given: &[(&str, &Value)]) -> bool {
     holds_with(expression, given, &[])
 }
 
-/// Whether an expression is true that may use a ValidatingAdmissionPolicy's `variables`: each with its name and its own expression,
-/// which may use those before it. The API server evaluates a variable when it is used, and this evaluates all.
+/// Whether an expression is true that may use a ValidatingAdmissionPolicy's `variables`: each with
+/// its name and its own expression, which may use those before it. The API server evaluates a
+/// variable when it is used, and this evaluates all.
 ///
 /// # Panics
 /// As [`holds`], and if a variable errs.
 #[must_use]
-pub fn holds_with(expression: &str, given: &[(&str, &Value)], variables: &[(String, String)]) -> bool {
+pub fn holds_with(
+    expression: &str,
+    given: &[(&str, &Value)],
+    variables: &[(String, String)],
+) -> bool {
     let mut context = Context::default();
-    add_functions(&mut context).unwrap_or_else(|error| panic!("a function of Kubernetes' CEL: {error}"));
+    add_functions(&mut context)
+        .unwrap_or_else(|error| panic!("a function of Kubernetes' CEL: {error}"));
     for (name, value) in given {
         context.add_variable(*name, *value).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
@@ -114,20 +140,28 @@ pub fn holds_with(expression: &str, given: &[(&str, &Value)], variables: &[(Stri
 }
 
 fn value_of(expression: &str, context: &Context<'_, '_>) -> cel::Value {
-    let program = Program::compile(expression).unwrap_or_else(|error| panic!("`{expression}`: {error}"));
+    let program =
+        Program::compile(expression).unwrap_or_else(|error| panic!("`{expression}`: {error}"));
     program.execute(context).unwrap_or_else(|error| panic!("`{expression}`: {error}"))
 }
 
 /// Functions of Kubernetes' CEL that the `cel` crate lacks, or has in a feature only.
 ///
-/// An `authorizer` is here the one thing that it allows, as a path: `networking.istio.io/serviceentries/default/create`. Each
-/// question takes its part off, and what is asked is allowed if nothing is left.
+/// An `authorizer` is here the one thing that it allows, as a path:
+/// `networking.istio.io/serviceentries/default/create`. Each question takes its part off, and what
+/// is asked is allowed if nothing is left.
 fn add_functions(context: &mut Context<'_, '_>) -> Result<(), DeclarationError> {
-    context.add_function("duration", |text: Arc<String>| nanoseconds(&text).ok_or_else(|| failed("duration", &text)))?;
-    context.add_function("matches", |This(text): This<Arc<String>>, pattern: Arc<String>| {
-        Regex::new(&pattern).map(|pattern| pattern.is_match(&text)).map_err(|error| failed("matches", &error.to_string()))
+    context.add_function("duration", |text: Arc<String>| {
+        nanoseconds(&text).ok_or_else(|| failed("duration", &text))
     })?;
-    context.add_function("isURL", |text: Arc<String>| text.parse::<http::Uri>().is_ok_and(|uri| uri.scheme().is_some()))?;
+    context.add_function("matches", |This(text): This<Arc<String>>, pattern: Arc<String>| {
+        Regex::new(&pattern)
+            .map(|pattern| pattern.is_match(&text))
+            .map_err(|error| failed("matches", &error.to_string()))
+    })?;
+    context.add_function("isURL", |text: Arc<String>| {
+        text.parse::<http::Uri>().is_ok_and(|uri| uri.scheme().is_some())
+    })?;
     context.add_function("url", |text: Arc<String>| text)?;
     context.add_function("getScheme", |This(url): This<Arc<String>>| {
         let scheme = url.split_once("://").map(|(scheme, _)| Arc::new(scheme.to_owned()));
@@ -139,7 +173,8 @@ fn add_functions(context: &mut Context<'_, '_>) -> Result<(), DeclarationError> 
         Ok::<_, ExecutionError>(Arc::new(text.chars().skip(start).take(length).collect::<String>()))
     })?;
     context.add_function("split", |This(text): This<Arc<String>>, at: Arc<String>| {
-        let parts = text.split(at.as_str()).map(|part| cel::Value::String(Arc::new(part.to_owned())));
+        let parts =
+            text.split(at.as_str()).map(|part| cel::Value::String(Arc::new(part.to_owned())));
         cel::Value::List(Arc::new(parts.collect()))
     })?;
     for question in ["group", "resource", "namespace", "check"] {

@@ -12,10 +12,14 @@ const PATHS: &str = "github-api-paths";
 const HEADERS: &str = "github-api-headers";
 
 /// The headers a client of step 5 and 6 sends: one that must not leave, and one that it forges.
-const CLIENT_HEADERS: &[(&str, &str)] = &[("X-Internal-Debug", "secret"), ("X-Caller-Identity", "admin/root")];
+const CLIENT_HEADERS: &[(&str, &str)] =
+    &[("X-Internal-Debug", "secret"), ("X-Caller-Identity", "admin/root")];
 
-const ORIGIN_HEADERS: &[(&str, &[&str])] =
-    &[("X-Caller-Identity", &["team-a/team-a"]), ("X-Forwarded-By", &["agentgateway-egress"]), ("X-Internal-Debug", &[])];
+const ORIGIN_HEADERS: &[(&str, &[&str])] = &[
+    ("X-Caller-Identity", &["team-a/team-a"]),
+    ("X-Forwarded-By", &["agentgateway-egress"]),
+    ("X-Internal-Debug", &[]),
+];
 
 const fn get(caller: &'static str, path: &'static str, expected: Expected) -> Request {
     Request { caller, host: GITHUB, path, headers: &[], expected }
@@ -88,7 +92,13 @@ pub const STEPS: [Step; 6] = [
                 headers: CLIENT_HEADERS,
                 expected: Expected::Headers(ORIGIN_HEADERS),
             },
-            Request { caller: TEAM_B, host: HTTPBINGO, path: "/headers", headers: &[], expected: Expected::Denied },
+            Request {
+                caller: TEAM_B,
+                host: HTTPBINGO,
+                path: "/headers",
+                headers: &[],
+                expected: Expected::Denied,
+            },
         ],
     },
 ];

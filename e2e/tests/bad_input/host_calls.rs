@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use e2e::host::{Failure, HostOptions, LogLevel, Module, Request, Response, Shared, Status, Step, StreamResult, Vm};
+use e2e::host::{
+    Failure, HostOptions, LogLevel, Module, Request, Response, Shared, Status, Step, StreamResult,
+    Vm,
+};
 use e2e::pki::{TEAM_A_SPIFFE_ID, TEAM_B_SPIFFE_ID};
 use e2e::scenario::audit_records;
 
@@ -11,13 +14,21 @@ use serde_json::json;
 
 use super::POLICIES;
 
-static MODULE: LazyLock<Module> =
-    LazyLock::new(|| Module::load(e2e::envoy::filter_wasm()).unwrap_or_else(|error| panic!("{error}: run `make wasm` first")));
+static MODULE: LazyLock<Module> = LazyLock::new(|| {
+    Module::load(e2e::envoy::filter_wasm())
+        .unwrap_or_else(|error| panic!("{error}: run `make wasm` first"))
+});
 
-const STATUSES: [Status; 5] =
-    [Status::InternalFailure, Status::BadArgument, Status::SerializationFailure, Status::InvalidMemoryAccess, Status::Unimplemented];
+const STATUSES: [Status; 5] = [
+    Status::InternalFailure,
+    Status::BadArgument,
+    Status::SerializationFailure,
+    Status::InvalidMemoryAccess,
+    Status::Unimplemented,
+];
 
-/// The policies, with the access log told of each decision, so that every kind of host call is made.
+/// The policies, with the access log told of each decision, so that every kind of host call is
+/// made.
 fn policies() -> String {
     let mut json: serde_json::Value = serde_json::from_str(POLICIES).expect("it is JSON");
     json["audit"]["accessLog"] = true.into();
@@ -65,11 +76,17 @@ fn counter(shared: &Shared, name: &str) -> u64 {
 }
 
 fn errors(result: &StreamResult) -> Vec<&str> {
-    result.logs.iter().filter(|log| log.level >= LogLevel::Warn).map(|log| log.text.as_str()).collect()
+    result
+        .logs
+        .iter()
+        .filter(|log| log.level >= LogLevel::Warn)
+        .map(|log| log.text.as_str())
+        .collect()
 }
 
 /// The callbacks after which a request that was let through can be cut off.
-const AFTERWARDS: [&str; 3] = ["proxy_on_request_trailers", "proxy_on_response_headers", "proxy_on_response_trailers"];
+const AFTERWARDS: [&str; 3] =
+    ["proxy_on_request_trailers", "proxy_on_response_headers", "proxy_on_response_trailers"];
 
 /// Without these a decision stands, and only its record or its count is missing.
 const MERE_RECORDS: [&str; 2] = ["proxy_set_property", "proxy_log"];
@@ -77,7 +94,10 @@ const MERE_RECORDS: [&str; 2] = ["proxy_set_property", "proxy_log"];
 #[test]
 fn each_host_call_that_fails_refuses_the_request() {
     let healthy = run(&vm(), request(TEAM_A_SPIFFE_ID));
-    assert_eq!((healthy.local_response.as_ref(), healthy.failure.as_ref(), errors(&healthy).len()), (None, None, 0));
+    assert_eq!(
+        (healthy.local_response.as_ref(), healthy.failure.as_ref(), errors(&healthy).len()),
+        (None, None, 0)
+    );
     let (mut tried, mut cut_off) = (BTreeSet::new(), BTreeSet::new());
     let shared = Shared::default();
     let vm = vm_with(&shared);
@@ -86,53 +106,90 @@ fn each_host_call_that_fails_refuses_the_request() {
             for status in STATUSES {
                 vm.tick();
                 vm.fail_calls([Failure::nth(function, call, status)]);
-                let counted = || ["internal_errors", "denied", "allowed"].map(|name| counter(&shared, &format!("egress_{name}")));
+                let counted = || {
+                    ["internal_errors", "denied", "allowed"]
+                        .map(|name| counter(&shared, &format!("egress_{name}")))
+                };
                 let [errors_before, denied, allowed] = counted();
                 let result = run(&vm, request(TEAM_A_SPIFFE_ID));
                 vm.fail_calls([]);
                 vm.tick();
                 let shown = format!("call {call} of {function} gives {status:?}: {result:#?}");
-                assert_eq!((result.failure.as_ref(), vm.failure()), (None, None), "it trapped: {shown}");
+                assert_eq!(
+                    (result.failure.as_ref(), vm.failure()),
+                    (None, None),
+                    "it trapped: {shown}"
+                );
                 tried.insert(function.as_str());
                 if MERE_RECORDS.contains(&function.as_str()) {
-                    assert!(result.local_response.is_none() && result.step == Step::Continue, "{shown}");
+                    assert!(
+                        result.local_response.is_none() && result.step == Step::Continue,
+                        "{shown}"
+                    );
                     assert_eq!(result.request_headers, healthy.request_headers, "{shown}");
                     continue;
                 }
                 let said = format!("{function} gave status {}", status.code());
-                assert!(errors(&result).iter().any(|line| line.contains(&said)), "it is not logged: {shown}");
+                assert!(
+                    errors(&result).iter().any(|line| line.contains(&said)),
+                    "it is not logged: {shown}"
+                );
                 match (&result.local_response, result.step) {
                     (Some(answer), Step::Replied) => {
-                        assert_eq!((answer.status, &answer.body[..]), (403, &b"authorization failed"[..]), "{shown}");
+                        assert_eq!(
+                            (answer.status, &answer.body[..]),
+                            (403, &b"authorization failed"[..]),
+                            "{shown}"
+                        );
                         assert_eq!(answer.details, "egress_filter:internal-error", "{shown}");
                         assert_eq!(counted(), [errors_before + 1, denied + 1, allowed], "{shown}");
-                        assert_eq!(result.logs.iter().filter(|log| log.text.starts_with('{')).count(), 1, "{shown}");
+                        assert_eq!(
+                            result.logs.iter().filter(|log| log.text.starts_with('{')).count(),
+                            1,
+                            "{shown}"
+                        );
                     }
-                    // What followed the request's headers could not be changed as it must be, and does not pass either.
+                    // What followed the request's headers could not be changed as it must be, and
+                    // does not pass either.
                     (None, Step::Closed) => {
                         let names = result.callbacks.iter().map(|(name, _)| name.as_str());
-                        cut_off.extend(names.rev().find(|name| AFTERWARDS.contains(name)).map(str::to_owned));
+                        cut_off.extend(
+                            names.rev().find(|name| AFTERWARDS.contains(name)).map(str::to_owned),
+                        );
                         assert_eq!(counted(), [errors_before + 1, denied, allowed + 1], "{shown}");
                         assert_eq!(records(&result, "verdict", "allow").len(), 1, "{shown}");
                     }
                     _ => panic!("it passed: {shown}"),
                 }
-                let [record] = &records(&result, "reason", "internal-error")[..] else { panic!("not one record: {shown}") };
+                let [record] = &records(&result, "reason", "internal-error")[..] else {
+                    panic!("not one record: {shown}")
+                };
                 let detail = record["detail"].as_str().unwrap_or_default();
                 let (status, said) = match result.step {
                     Step::Replied => (json!(403), "host call failed"),
                     _ => (json!(null), "could not be changed"),
                 };
-                assert_eq!((&record["verdict"], &record["status"]), (&json!("deny"), &status), "{record}");
+                assert_eq!(
+                    (&record["verdict"], &record["status"]),
+                    (&json!("deny"), &status),
+                    "{record}"
+                );
                 assert!(detail.contains(said), "{record}");
                 // Whatever could be read of the request is told.
-                let caller = if function == "proxy_get_property" { &record["caller"] } else { &json!(TEAM_A_SPIFFE_ID) };
+                let caller = if function == "proxy_get_property" {
+                    &record["caller"]
+                } else {
+                    &json!(TEAM_A_SPIFFE_ID)
+                };
                 assert_eq!(&record["caller"], caller, "{shown}");
                 let unread = function == "proxy_get_header_map_pairs" && call == 0;
                 let path = if unread { json!(null) } else { json!("/zen") };
                 assert_eq!(record["path"], path, "{shown}");
                 let after = run(&vm, request(TEAM_A_SPIFFE_ID));
-                assert!(after.local_response.is_none() && after.failure.is_none(), "afterwards: {after:#?}");
+                assert!(
+                    after.local_response.is_none() && after.failure.is_none(),
+                    "afterwards: {after:#?}"
+                );
             }
         }
     }
@@ -145,7 +202,11 @@ fn each_host_call_that_fails_refuses_the_request() {
         "proxy_replace_header_map_value",
         "proxy_set_property",
     ];
-    assert_eq!(tried.into_iter().collect::<Vec<_>>(), expected, "the calls that an allowed request makes");
+    assert_eq!(
+        tried.into_iter().collect::<Vec<_>>(),
+        expected,
+        "the calls that an allowed request makes"
+    );
     assert_eq!(cut_off.into_iter().collect::<Vec<_>>(), AFTERWARDS, "what was cut off");
 }
 
@@ -165,7 +226,10 @@ fn a_denied_request_is_refused_whatever_fails() {
             // Where it cannot be answered it is reset.
             let closed = function == "proxy_send_local_response";
             assert_eq!(result.step, if closed { Step::Closed } else { Step::Replied }, "{shown}");
-            assert!(result.local_response.is_none_or(|answer| answer.status == 403), "{function} gives {status:?}");
+            assert!(
+                result.local_response.is_none_or(|answer| answer.status == 403),
+                "{function} gives {status:?}"
+            );
         }
     }
 }
@@ -179,8 +243,14 @@ fn nothing_passes_and_nothing_traps_where_every_call_fails() {
             let result = run(&vm, request(caller));
             assert_eq!(result.failure, None, "{status:?}: {result:#?}");
             // It can neither be answered nor reset; it waits, and is not let through.
-            assert!(matches!(result.step, Step::Paused | Step::Closed | Step::Replied), "{status:?}: {result:#?}");
-            assert!(result.response_headers.is_none() || result.local_response.is_some(), "{status:?}: {result:#?}");
+            assert!(
+                matches!(result.step, Step::Paused | Step::Closed | Step::Replied),
+                "{status:?}: {result:#?}"
+            );
+            assert!(
+                result.response_headers.is_none() || result.local_response.is_some(),
+                "{status:?}: {result:#?}"
+            );
             vm.fail_calls([]);
             assert!(run(&vm, request(TEAM_A_SPIFFE_ID)).local_response.is_none(), "afterwards");
         }
@@ -194,7 +264,11 @@ fn a_fact_that_is_missing_is_no_fact() {
         caller.map_or(request.clone(), |caller| request.peer_principal(caller))
     };
     let vm = vm();
-    assert_eq!(run(&vm, bare(None)).local_response.map(|answer| answer.status), Some(403), "no identity");
+    assert_eq!(
+        run(&vm, bare(None)).local_response.map(|answer| answer.status),
+        Some(403),
+        "no identity"
+    );
     // A plugin on another kind of listener has no service to bind the host to.
     assert_eq!(run(&vm, bare(Some(TEAM_A_SPIFFE_ID))).local_response, None);
     let mut nothing = bare(Some(TEAM_A_SPIFFE_ID));
@@ -214,9 +288,17 @@ fn what_the_host_does_not_count_is_told_again() {
         vm.fail_calls([]);
         assert!(run(&vm, request(TEAM_A_SPIFFE_ID)).local_response.is_none());
         vm.tick();
-        assert_eq!(shared.counters().get("egress_allowed"), Some(&(before + 2)), "{failing} failed for a while");
+        assert_eq!(
+            shared.counters().get("egress_allowed"),
+            Some(&(before + 2)),
+            "{failing} failed for a while"
+        );
         vm.tick();
-        assert_eq!(shared.counters().get("egress_allowed"), Some(&(before + 2)), "nothing is told twice");
+        assert_eq!(
+            shared.counters().get("egress_allowed"),
+            Some(&(before + 2)),
+            "nothing is told twice"
+        );
     }
 }
 
@@ -231,15 +313,26 @@ fn what_was_counted_outlives_its_configuration() {
 
 #[test]
 fn a_configuration_that_cannot_be_read_is_refused() {
-    for function in
-        ["proxy_get_buffer_bytes", "proxy_get_property", "proxy_set_shared_data", "proxy_get_shared_data", "proxy_define_metric", "*"]
-    {
+    for function in [
+        "proxy_get_buffer_bytes",
+        "proxy_get_property",
+        "proxy_set_shared_data",
+        "proxy_get_shared_data",
+        "proxy_define_metric",
+        "*",
+    ] {
         for (json, good) in [(POLICIES, true), ("{", false)] {
-            let vm = Vm::new(&MODULE, HostOptions { canary: false, ..HostOptions::default() }).expect("the filter starts");
+            let vm = Vm::new(&MODULE, HostOptions { canary: false, ..HostOptions::default() })
+                .expect("the filter starts");
             vm.fail_calls([Failure::always(function, Status::InternalFailure)]);
             let configured = vm.configure(json);
             let unreadable = matches!(function, "proxy_get_buffer_bytes" | "*");
-            assert_eq!((configured.accepted, vm.failure()), (good && !unreadable, None), "{function}: {:?}", configured.logs);
+            assert_eq!(
+                (configured.accepted, vm.failure()),
+                (good && !unreadable, None),
+                "{function}: {:?}",
+                configured.logs
+            );
         }
     }
 }
@@ -247,23 +340,41 @@ fn a_configuration_that_cannot_be_read_is_refused() {
 #[test]
 fn without_a_configuration_every_request_is_refused_recorded_and_counted() {
     let shared = Shared::default();
-    let options = HostOptions { canary: false, keeps_refused: true, shared: shared.clone(), ..HostOptions::default() };
+    let options = HostOptions {
+        canary: false,
+        keeps_refused: true,
+        shared: shared.clone(),
+        ..HostOptions::default()
+    };
     let vm = Vm::new(&MODULE, options).expect("the filter starts");
     assert!(vm.configure("{").accepted, "this host keeps it all the same");
     let result = run(&vm, request(TEAM_A_SPIFFE_ID));
-    assert_eq!(result.local_response.as_ref().map(|answer| answer.status), Some(403), "{result:#?}");
-    let [record] = &records(&result, "reason", "internal-error")[..] else { panic!("not one record: {result:#?}") };
+    assert_eq!(
+        result.local_response.as_ref().map(|answer| answer.status),
+        Some(403),
+        "{result:#?}"
+    );
+    let [record] = &records(&result, "reason", "internal-error")[..] else {
+        panic!("not one record: {result:#?}")
+    };
     let expected = json!({
         "event": "egress", "verdict": "deny", "policy": null, "reason": "internal-error",
         "detail": "no configuration is loaded", "shadow": [], "caller": null, "method": "GET", "host": "api.github.com",
         "path": "/zen", "destination": null, "status": 403, "requestId": "00000000-0000-4000-8000-000000000001",
     });
     assert_eq!(*record, expected);
-    assert_eq!((counter(&shared, "egress_denied"), counter(&shared, "egress_internal_errors")), (1, 1));
+    assert_eq!(
+        (counter(&shared, "egress_denied"), counter(&shared, "egress_internal_errors")),
+        (1, 1)
+    );
     // Neither does it pass where its headers cannot be read.
     vm.fail_calls([Failure::always("proxy_get_header_map_pairs", Status::InternalFailure)]);
     let result = run(&vm, request(TEAM_A_SPIFFE_ID));
-    assert_eq!(result.local_response.as_ref().map(|answer| answer.status), Some(403), "{result:#?}");
+    assert_eq!(
+        result.local_response.as_ref().map(|answer| answer.status),
+        Some(403),
+        "{result:#?}"
+    );
     assert_eq!(records(&result, "reason", "internal-error").len(), 1);
 }
 
@@ -271,9 +382,11 @@ fn without_a_configuration_every_request_is_refused_recorded_and_counted() {
 fn maps_that_cannot_be_read_refuse_the_request_or_cut_it_off() {
     let shared = Shared::default();
     let vm = vm_with(&shared);
-    for (steps, detail) in
-        [(0, "unreadable headers"), (1, "request trailers could not be changed"), (2, "response headers could not be changed")]
-    {
+    for (steps, detail) in [
+        (0, "unreadable headers"),
+        (1, "request trailers could not be changed"),
+        (2, "response headers could not be changed"),
+    ] {
         vm.tick();
         let before = counter(&shared, "egress_internal_errors");
         let mut stream = vm.stream(request(TEAM_A_SPIFFE_ID));
@@ -289,9 +402,19 @@ fn maps_that_cannot_be_read_refuse_the_request_or_cut_it_off() {
         }
         let result = stream.finish();
         vm.tick();
-        assert_eq!(result.step, if steps == 0 { Step::Replied } else { Step::Closed }, "{result:#?}");
-        let [record] = &records(&result, "reason", "internal-error")[..] else { panic!("not one record: {result:#?}") };
-        assert_eq!((&record["detail"], &record["caller"]), (&json!(detail), &json!(TEAM_A_SPIFFE_ID)), "{record}");
+        assert_eq!(
+            result.step,
+            if steps == 0 { Step::Replied } else { Step::Closed },
+            "{result:#?}"
+        );
+        let [record] = &records(&result, "reason", "internal-error")[..] else {
+            panic!("not one record: {result:#?}")
+        };
+        assert_eq!(
+            (&record["detail"], &record["caller"]),
+            (&json!(detail), &json!(TEAM_A_SPIFFE_ID)),
+            "{record}"
+        );
         assert_eq!(counter(&shared, "egress_internal_errors"), before + 1, "{detail}");
     }
 }
@@ -301,13 +424,22 @@ fn refusals_follow_the_audits_setting() {
     for (log, logged) in [("All", 1), ("Denied", 1), ("None", 0)] {
         let mut json: serde_json::Value = serde_json::from_str(POLICIES).expect("it is JSON");
         json["audit"]["log"] = log.into();
-        let vm = Vm::new(&MODULE, HostOptions { canary: false, ..HostOptions::default() }).expect("the filter starts");
+        let vm = Vm::new(&MODULE, HostOptions { canary: false, ..HostOptions::default() })
+            .expect("the filter starts");
         assert!(vm.configure(json.to_string()).accepted, "{:?}", vm.logs());
         for call in 0..4 {
-            vm.fail_calls([Failure::nth("proxy_get_header_map_pairs", call, Status::InternalFailure)]);
+            vm.fail_calls([Failure::nth(
+                "proxy_get_header_map_pairs",
+                call,
+                Status::InternalFailure,
+            )]);
             let result = run(&vm, request(TEAM_A_SPIFFE_ID));
             assert!(matches!(result.step, Step::Replied | Step::Closed), "{result:#?}");
-            assert_eq!(records(&result, "reason", "internal-error").len(), logged, "{log}, call {call}: {result:#?}");
+            assert_eq!(
+                records(&result, "reason", "internal-error").len(),
+                logged,
+                "{log}, call {call}: {result:#?}"
+            );
         }
     }
 }
@@ -318,9 +450,18 @@ fn trailers_lose_what_policies_set_or_remove() {
         headers.lines().iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect()
     };
     let vm = vm();
-    let result = run(&vm, request(TEAM_A_SPIFFE_ID).trailer("x_caller_identity", "spoof").trailer("x-forwarded-by", "me"));
+    let result = run(
+        &vm,
+        request(TEAM_A_SPIFFE_ID)
+            .trailer("x_caller_identity", "spoof")
+            .trailer("x-forwarded-by", "me"),
+    );
     assert_eq!((&result.failure, result.step), (&None, Step::Continue), "{result:#?}");
-    assert_eq!(names(&result.request_trailers), ["x-mine", "x-forwarded-by"], "what is only added is the caller's too");
+    assert_eq!(
+        names(&result.request_trailers),
+        ["x-mine", "x-forwarded-by"],
+        "what is only added is the caller's too"
+    );
     assert_eq!(names(&result.response_trailers), ["x-origins"]);
     // A host that shows other trailers than it has said there are.
     for callback in ["proxy_on_request_trailers", "proxy_on_response_trailers"] {
@@ -333,7 +474,15 @@ fn trailers_lose_what_policies_set_or_remove() {
             response = response.trailer("x-origins", "1");
         }
         let result = vm.stream(unreadable).hiding_trailers().run(response);
-        assert_eq!((&result.failure, result.step), (&None, Step::Closed), "{callback}: {result:#?}");
-        assert_eq!(records(&result, "reason", "internal-error").len(), 1, "{callback}: {result:#?}");
+        assert_eq!(
+            (&result.failure, result.step),
+            (&None, Step::Closed),
+            "{callback}: {result:#?}"
+        );
+        assert_eq!(
+            records(&result, "reason", "internal-error").len(),
+            1,
+            "{callback}: {result:#?}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! HTTP/2 inside the tunnel: a waypoint takes what begins with its preface for that, so the filter meets what only HTTP/2
-//! can say.
+//! HTTP/2 inside the tunnel: a waypoint takes what begins with its preface for that, so the filter
+//! meets what only HTTP/2 can say.
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -9,7 +9,8 @@ use super::{GITHUB, RAW};
 
 async fn connect() -> SendRequest<Bytes> {
     let tunnel = RAW.team_a().tunnel(&RAW.vip()).await.expect("a tunnel");
-    let (sender, connection) = h2::client::handshake(tunnel.into_stream()).await.expect("HTTP/2 in the tunnel");
+    let (sender, connection) =
+        h2::client::handshake(tunnel.into_stream()).await.expect("HTTP/2 in the tunnel");
     tokio::spawn(connection);
     sender
 }
@@ -28,11 +29,18 @@ async fn ask(request: Request<()>) -> Option<(u16, String)> {
         }
         Some((status, String::from_utf8_lossy(&text).into_owned()))
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), exchange).await.expect("no request hangs")
+    tokio::time::timeout(std::time::Duration::from_secs(10), exchange)
+        .await
+        .expect("no request hangs")
 }
 
 fn get(authority: &str, path: &str) -> http::request::Builder {
-    let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path).build().expect("a legal URI");
+    let uri = Uri::builder()
+        .scheme("http")
+        .authority(authority)
+        .path_and_query(path)
+        .build()
+        .expect("a legal URI");
     Request::builder().method(Method::GET).version(Version::HTTP_2).uri(uri)
 }
 
@@ -43,8 +51,16 @@ async fn the_rules_are_the_same() {
     for (name, request, expected) in [
         ("denied", get(GITHUB, "/users/x").body(()), &forbidden),
         ("another host", get("evil.example", "/zen").body(()), &forbidden),
-        ("a bad token", get(GITHUB, "/zen").header("x-token", "good").header("x-token", "bad").body(()), &forbidden),
-        ("a token that is no text", get(GITHUB, "/zen").header("x-token", &b"\xff"[..]).body(()), &forbidden),
+        (
+            "a bad token",
+            get(GITHUB, "/zen").header("x-token", "good").header("x-token", "bad").body(()),
+            &forbidden,
+        ),
+        (
+            "a token that is no text",
+            get(GITHUB, "/zen").header("x-token", &b"\xff"[..]).body(()),
+            &forbidden,
+        ),
         ("an empty segment", get(GITHUB, "//zen").body(()), &bad),
         ("a dot segment", get(GITHUB, "/repos/../users/x").body(()), &bad),
         // Envoy's HTTP/2 codec resets what has no legal authority.
@@ -52,7 +68,10 @@ async fn the_rules_are_the_same() {
     ] {
         assert_eq!(ask(request.expect(name)).await, *expected, "{name}");
     }
-    let (status, body) = ask(get(GITHUB, "/over/h2").header("x-caller-identity", "spoof").body(()).unwrap()).await.expect("an answer");
+    let (status, body) =
+        ask(get(GITHUB, "/over/h2").header("x-caller-identity", "spoof").body(()).unwrap())
+            .await
+            .expect("an answer");
     assert_eq!(status, 200, "{body}");
     let found = RAW.origin.requests_where(|request| request.target == "/over/h2");
     assert_eq!(found[0].values("x-caller-identity"), ["team-a/team-a"]);
@@ -61,15 +80,22 @@ async fn the_rules_are_the_same() {
 
 #[tokio::test]
 async fn a_host_beside_the_authority_does_not_lead_elsewhere() {
-    for (name, authority, host, status) in
-        [("same", GITHUB, GITHUB, 200), ("host", GITHUB, "evil.example", 200), ("authority", "evil.example", GITHUB, 403)]
-    {
+    for (name, authority, host, status) in [
+        ("same", GITHUB, GITHUB, 200),
+        ("host", GITHUB, "evil.example", 200),
+        ("authority", "evil.example", GITHUB, 403),
+    ] {
         let path = format!("/h2/{name}");
         let answer = ask(get(authority, &path).header("host", host).body(()).expect(name)).await;
         assert_eq!(answer.map(|(status, _)| status), Some(status), "{name}");
-        let hosts: Vec<_> =
-            RAW.origin.requests_where(|request| request.target == path).iter().map(|request| request.values("host")).collect();
-        // Envoy drops a Host beside an authority, so none reaches the origin but the one that was judged.
+        let hosts: Vec<_> = RAW
+            .origin
+            .requests_where(|request| request.target == path)
+            .iter()
+            .map(|request| request.values("host"))
+            .collect();
+        // Envoy drops a Host beside an authority, so none reaches the origin but the one that was
+        // judged.
         assert_eq!(hosts, vec![vec![GITHUB.to_owned()]; usize::from(status == 200)], "{name}");
     }
     RAW.assert_unharmed().await;

@@ -77,12 +77,27 @@ fn nobodies() -> Vec<(String, Vec<San>)> {
 async fn a_garbage_identity_is_nobody() {
     for (name, names) in nobodies() {
         let client = RAW.waypoint.client(&RAW.pki.caller_with(&names));
-        let response = client.request(&RAW.vip(), &Request::get(GITHUB, "/zen")).await.unwrap_or_else(|error| panic!("{name:?}: {error}"));
+        let response = client
+            .request(&RAW.vip(), &Request::get(GITHUB, "/zen"))
+            .await
+            .unwrap_or_else(|error| panic!("{name:?}: {error}"));
         assert_eq!(Answer::of(&response), Answer::Filter(403), "{name:?}");
     }
-    let caller = RAW.pki.caller_with(&[San::Dns("team-a.example".to_owned()), San::Uri(TEAM_A_SPIFFE_ID.to_owned())]);
-    let response = RAW.waypoint.client(&caller).request(&RAW.vip(), &Request::get(GITHUB, "/zen")).await.expect("a response");
-    assert_eq!(Answer::of(&response), Answer::Origin(200), "a DNS name beside the SPIFFE ID does no harm");
+    let caller = RAW.pki.caller_with(&[
+        San::Dns("team-a.example".to_owned()),
+        San::Uri(TEAM_A_SPIFFE_ID.to_owned()),
+    ]);
+    let response = RAW
+        .waypoint
+        .client(&caller)
+        .request(&RAW.vip(), &Request::get(GITHUB, "/zen"))
+        .await
+        .expect("a response");
+    assert_eq!(
+        Answer::of(&response),
+        Answer::Origin(200),
+        "a DNS name beside the SPIFFE ID does no harm"
+    );
     RAW.assert_unharmed().await;
 }
 
@@ -106,13 +121,18 @@ async fn what_the_caller_says_of_itself_is_no_identity() {
 #[tokio::test]
 async fn an_audit_record_is_one_line_whatever_it_says() {
     let path = "/users/\"}%0d%0a{\"event\":\"egress\"";
-    let request = Request::get(GITHUB, path).header("X-Request-Id", "a\"},{\"verdict\":\"allow\u{2028}");
+    let request =
+        Request::get(GITHUB, path).header("X-Request-Id", "a\"},{\"verdict\":\"allow\u{2028}");
     let response = RAW.team_a().request(&RAW.vip(), &request).await.expect("a response");
     assert_eq!(Answer::of(&response), Answer::Filter(400), "an escaped control byte");
-    let request = Request::get(GITHUB, "/users/\"}{").header("X-Request-Id", b"id-\xff\"},{\"verdict\":\"allow\"");
+    let request = Request::get(GITHUB, "/users/\"}{")
+        .header("X-Request-Id", b"id-\xff\"},{\"verdict\":\"allow\"");
     let response = RAW.team_a().request(&RAW.vip(), &request).await.expect("a response");
     assert_eq!(Answer::of(&response), Answer::Filter(403));
     let records = RAW.waypoint.audit_records();
     let record = records.iter().find(|record| record["path"] == "/users/\"}{").expect("the record");
-    assert_eq!((&record["verdict"], &record["policy"]), (&serde_json::json!("deny"), &serde_json::json!("paths")));
+    assert_eq!(
+        (&record["verdict"], &record["policy"]),
+        (&serde_json::json!("deny"), &serde_json::json!("paths"))
+    );
 }

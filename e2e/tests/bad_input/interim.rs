@@ -17,7 +17,8 @@ struct Setting {
 }
 
 impl Setting {
-    /// An Envoy as Istio's is by default or not, and an origin that says two things before its answer, both with a header that the policies remove.
+    /// An Envoy as Istio's is by default or not, and an origin that says two things before its
+    /// answer, both with a header that the policies remove.
     fn start(proxies_interim: bool) -> Self {
         let pki = Arc::new(Pki::new());
         let origin = Origin::start(&pki, Mode::Scripted, 0).expect("the origin starts");
@@ -35,14 +36,22 @@ impl Setting {
 
     /// All that a caller gets up to the head of the last response.
     async fn ask(&self, caller: &str, headers: &str) -> String {
-        let tunnel = self.waypoint.caller(caller).tunnel(&self.waypoint.vip(GITHUB)).await.expect("a tunnel");
+        let tunnel = self
+            .waypoint
+            .caller(caller)
+            .tunnel(&self.waypoint.vip(GITHUB))
+            .await
+            .expect("a tunnel");
         let mut stream = tunnel.into_stream();
         let request = format!("GET /zen HTTP/1.1\r\nHost: {GITHUB}\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await.expect("sent");
         let read = async {
             let mut text = String::new();
-            let ended =
-                |text: &str| text.rfind("HTTP/1.1 ").is_some_and(|at| !text[at + 9..].starts_with('1') && text[at..].contains("\r\n\r\n"));
+            let ended = |text: &str| {
+                text.rfind("HTTP/1.1 ").is_some_and(|at| {
+                    !text[at + 9..].starts_with('1') && text[at..].contains("\r\n\r\n")
+                })
+            };
             while !ended(&text) {
                 let mut part = [0; 4096];
                 let length = stream.read(&mut part).await.expect("read");
@@ -76,15 +85,19 @@ static PROXYING: LazyLock<Setting> = LazyLock::new(|| Setting::start(true));
 async fn no_interim_response_reaches_the_caller_where_envoy_keeps_them() {
     for headers in ["", "Expect: 100-continue\r\n"] {
         let text = SWALLOWING.ask(TEAM_A_SPIFFE_ID, headers).await;
-        assert!(text.contains("HTTP/1.1 200") && !text.contains("secret") && !text.contains("103"), "{text}");
+        assert!(
+            text.contains("HTTP/1.1 200") && !text.contains("secret") && !text.contains("103"),
+            "{text}"
+        );
     }
     // Envoy's own comes before the filter is asked.
     let text = SWALLOWING.ask(TEAM_B_SPIFFE_ID, "Expect: 100-continue\r\n").await;
     assert!(text.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403"), "{text}");
 }
 
-/// This is what the filter cannot help, as Envoy asks no wasm filter about interim responses: the documents say how istiod is
-/// told not to let them pass. Where this test fails, they are to be mended.
+/// This is what the filter cannot help, as Envoy asks no wasm filter about interim responses: the
+/// documents say how istiod is told not to let them pass. Where this test fails, they are to be
+/// mended.
 #[tokio::test]
 async fn an_interim_response_passes_beside_the_filter_by_istios_default() {
     let text = PROXYING.ask(TEAM_A_SPIFFE_ID, "").await;

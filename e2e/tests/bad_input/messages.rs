@@ -12,23 +12,40 @@ fn reached(target: &str) -> Received {
 }
 
 async fn send(request: &Request) -> e2e::http1::Response {
-    RAW.team_a().request(&RAW.vip(), request).await.unwrap_or_else(|error| panic!("{request:?}: {error}"))
+    RAW.team_a()
+        .request(&RAW.vip(), request)
+        .await
+        .unwrap_or_else(|error| panic!("{request:?}: {error}"))
 }
 
 #[tokio::test]
 async fn bytes_pass_unread_and_a_value_that_is_no_text_is_not_copied() {
-    let request = Request::get(GITHUB, "/bytes?a=%ff").header("X-Note", b"\x80\xff").header("X-In", b"\xc3\x28").header("X-Copy", "spoof");
+    let request = Request::get(GITHUB, "/bytes?a=%ff")
+        .header("X-Note", b"\x80\xff")
+        .header("X-In", b"\xc3\x28")
+        .header("X-Copy", "spoof");
     let response = send(&request).await;
     let seen = reached("/bytes?a=%ff");
-    assert_eq!(seen.headers.get("x-note"), Some(&b"\x80\xff"[..]), "bytes that no policy reads pass");
-    assert_eq!(seen.headers.all("x-copy").count(), 0, "a value that cannot be read takes the caller's own with it");
+    assert_eq!(
+        seen.headers.get("x-note"),
+        Some(&b"\x80\xff"[..]),
+        "bytes that no policy reads pass"
+    );
+    assert_eq!(
+        seen.headers.all("x-copy").count(),
+        0,
+        "a value that cannot be read takes the caller's own with it"
+    );
     assert_eq!(seen.values("x-caller-identity"), ["team-a/team-a"]);
     assert_eq!(seen.values("x-seen-path"), ["/bytes?a=%ff"]);
     assert_eq!(response.header("x-egress-in"), None, "nor is it in the response");
     assert_eq!(response.header("x-egress-method").as_deref(), Some("GET"));
 
-    let request =
-        Request::get(GITHUB, "/text").header("X-In", "caf\u{e9}").header("X-Copy", "a").header("x_copy", "b").header("X-COPY", "c");
+    let request = Request::get(GITHUB, "/text")
+        .header("X-In", "caf\u{e9}")
+        .header("X-Copy", "a")
+        .header("x_copy", "b")
+        .header("X-COPY", "c");
     let response = send(&request).await;
     let seen = reached("/text");
     assert_eq!(seen.values("x-copy"), ["caf\u{e9}"]);
@@ -46,7 +63,11 @@ async fn a_response_is_changed_and_a_denial_is_not() {
 
     let denial = send(&Request::get(GITHUB, "/users/x")).await;
     assert_eq!(Answer::of(&denial), Answer::Filter(403));
-    assert_eq!((denial.header("x-egress-method"), denial.header("x-origin-repeat")), (None, None), "{denial:?}");
+    assert_eq!(
+        (denial.header("x-egress-method"), denial.header("x-origin-repeat")),
+        (None, None),
+        "{denial:?}"
+    );
 }
 
 #[tokio::test]
@@ -65,7 +86,10 @@ async fn bodies_in_chunks_and_heads_without_bodies() {
     assert_eq!((Answer::of(&response), response.body.len()), (Answer::Filter(403), 0));
     let body = vec![b'x'; 200_000];
     let denied = Request::new("POST", "/users/post").header("Host", GITHUB).body(&body);
-    assert_eq!(Answer::of(&tunnel.request(&denied).await.expect("a denied body")), Answer::Filter(403));
+    assert_eq!(
+        Answer::of(&tunnel.request(&denied).await.expect("a denied body")),
+        Answer::Filter(403)
+    );
     let mut fresh = RAW.team_a().tunnel(&RAW.vip()).await.expect("a tunnel");
     let allowed = Request::new("POST", "/post").header("Host", GITHUB).body(&body);
     assert_eq!(Answer::of(&fresh.request(&allowed).await.expect("a body")), Answer::Origin(200));
@@ -95,8 +119,8 @@ async fn grpc_calls_get_grpc_denials() {
 
 #[tokio::test]
 async fn requests_sent_at_once_are_answered_in_turn() {
-    // Envoy takes a second answer that waits to be sent for a flood and closes, with the filter and without: so what stands
-    // behind a denial may go without an answer, and never before one.
+    // Envoy takes a second answer that waits to be sent for a flood and closes, with the filter and
+    // without: so what stands behind a denial may go without an answer, and never before one.
     for (name, paths, expected) in [
         ("allowed", ["/turn/1", "/turn/2", "/turn/3"], [Some(Answer::Origin(200)); 3]),
         (
@@ -109,19 +133,33 @@ async fn requests_sent_at_once_are_answered_in_turn() {
             ["/turn/6", "/turn/7", "//turn"],
             [Some(Answer::Origin(200)), Some(Answer::Origin(200)), Some(Answer::Filter(400))],
         ),
-        ("denied at the start", ["/users/turn", "/turn/8", "/turn/9"], [Some(Answer::Filter(403)), None, None]),
+        (
+            "denied at the start",
+            ["/users/turn", "/turn/8", "/turn/9"],
+            [Some(Answer::Filter(403)), None, None],
+        ),
     ] {
         let tunnel = RAW.team_a().tunnel(&RAW.vip()).await.expect("a tunnel");
         let mut connection = Connection::new(tunnel.into_stream());
-        let all: String = paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nhost: api.github.com\r\n\r\n")).collect();
+        let all: String = paths
+            .iter()
+            .map(|path| format!("GET {path} HTTP/1.1\r\nhost: api.github.com\r\n\r\n"))
+            .collect();
         connection.write(all.as_bytes()).await.expect("the tunnel takes them");
         for (path, expected) in paths.iter().zip(expected) {
-            let response = tokio::time::timeout(std::time::Duration::from_secs(10), connection.read_response(false));
+            let response = tokio::time::timeout(
+                std::time::Duration::from_secs(10),
+                connection.read_response(false),
+            );
             let response = response.await.unwrap_or_else(|_| panic!("{name}: {path} hung"));
             let Some(expected) = expected else { continue };
             let response = response.unwrap_or_else(|error| panic!("{name}: {path}: {error}"));
             assert_eq!(Answer::of(&response), expected, "{name}: {path}");
-            assert!(expected != Answer::Origin(200) || response.text().contains(path), "{name}: {path}: {}", response.text());
+            assert!(
+                expected != Answer::Origin(200) || response.text().contains(path),
+                "{name}: {path}: {}",
+                response.text()
+            );
         }
     }
     RAW.assert_unharmed().await;

@@ -1,4 +1,5 @@
-//! Ten thousand random requests: mutations of valid ones, over several tunnels that are kept while they last.
+//! Ten thousand random requests: mutations of valid ones, over several tunnels that are kept while
+//! they last.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -50,7 +51,8 @@ struct Sent {
     whole: bool,
 }
 
-const SEGMENTS: [&[u8]; 8] = [b"zen", b"repos", b"a", b"/a", b"/b.git", b"?x=1", b"&y=%2f", b"/%20"];
+const SEGMENTS: [&[u8]; 8] =
+    [b"zen", b"repos", b"a", b"/a", b"/b.git", b"?x=1", b"&y=%2f", b"/%20"];
 const TRICKS: [&[u8]; 18] = [
     b"/",
     b"//",
@@ -122,13 +124,21 @@ fn target(random: &mut Random) -> Vec<u8> {
 }
 
 fn request(random: &mut Random) -> Sent {
-    // Each part is wrong now and then only, so that most requests get past Envoy's codec to the filter.
+    // Each part is wrong now and then only, so that most requests get past Envoy's codec to the
+    // filter.
     let method = match random.below(16) {
         0 => random.pick(&["CONNECT", "TRACE", "get", "G\u{e9}T", ""]),
-        _ => random.pick(&["GET", "GET", "GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH"]),
+        _ => {
+            random.pick(&["GET", "GET", "GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH"])
+        }
     };
-    let version = if random.one_in(40) { random.pick(&["HTTP/1.0", "HTTP/9", "HTTP/1.1 x", ""]) } else { "HTTP/1.1" };
-    let mut bytes = [method.as_bytes(), b" ", &target(random), b" ", version.as_bytes(), b"\r\n"].concat();
+    let version = if random.one_in(40) {
+        random.pick(&["HTTP/1.0", "HTTP/9", "HTTP/1.1 x", ""])
+    } else {
+        "HTTP/1.1"
+    };
+    let mut bytes =
+        [method.as_bytes(), b" ", &target(random), b" ", version.as_bytes(), b"\r\n"].concat();
     if !random.one_in(30) {
         let other = ["API.github.com:80", "httpbingo.org", "", "a b", "u@api.github.com", "[::1]"];
         let host = if random.one_in(6) { random.pick(&other) } else { GITHUB };
@@ -136,7 +146,8 @@ fn request(random: &mut Random) -> Sent {
     }
     for _ in 0..random.below(6) {
         let name = if random.one_in(100) { random.bytes(10) } else { random.pick(&NAMES).to_vec() };
-        let mut value = if random.one_in(6) { random.bytes(60) } else { random.pick(&VALUES).to_vec() };
+        let mut value =
+            if random.one_in(6) { random.bytes(60) } else { random.pick(&VALUES).to_vec() };
         if !random.one_in(50) {
             value.retain(|byte| !byte.is_ascii_control());
         }
@@ -192,23 +203,38 @@ async fn client(setting: &Setting, seed: u64) -> BTreeMap<String, u64> {
     let mut connection = None;
     for number in 0..REQUESTS / TUNNELS {
         let Sent { bytes, whole } = request(&mut random);
-        let shown = || format!("request {number} of seed {seed}: {:?}", bytes.escape_ascii().to_string());
+        let shown =
+            || format!("request {number} of seed {seed}: {:?}", bytes.escape_ascii().to_string());
         let mut stream = match connection.take() {
             Some(stream) => stream,
             None => {
                 let caller = if random.one_in(8) { TEAM_B_SPIFFE_ID } else { TEAM_A_SPIFFE_ID };
-                let tunnel =
-                    setting.waypoint.caller(caller).tunnel(&setting.vip()).await.unwrap_or_else(|error| panic!("{}: {error}", shown()));
+                let tunnel = setting
+                    .waypoint
+                    .caller(caller)
+                    .tunnel(&setting.vip())
+                    .await
+                    .unwrap_or_else(|error| panic!("{}: {error}", shown()));
                 Connection::new(tunnel.into_stream())
             }
         };
         let head = bytes.starts_with(b"HEAD ");
-        let first = tokio::time::timeout(if whole { LIMIT } else { PATIENCE }, stream.send_raw(&bytes, head)).await;
+        let first = tokio::time::timeout(
+            if whole { LIMIT } else { PATIENCE },
+            stream.send_raw(&bytes, head),
+        )
+        .await;
         let outcome = match first {
             Ok(Ok(response)) => {
-                let outcome = judge(&response, &bytes).unwrap_or_else(|| panic!("{}: {response:?}", shown()));
-                // What Envoy refused it closes, and what was no whole request may have left bytes behind.
-                if whole && !response.closes && !head && matches!(Answer::of(&response), Answer::Origin(_) | Answer::Filter(_)) {
+                let outcome =
+                    judge(&response, &bytes).unwrap_or_else(|| panic!("{}: {response:?}", shown()));
+                // What Envoy refused it closes, and what was no whole request may have left bytes
+                // behind.
+                if whole
+                    && !response.closes
+                    && !head
+                    && matches!(Answer::of(&response), Answer::Origin(_) | Answer::Filter(_))
+                {
                     connection = Some(stream);
                 }
                 outcome
@@ -224,7 +250,9 @@ async fn client(setting: &Setting, seed: u64) -> BTreeMap<String, u64> {
                     let mut rest = Vec::new();
                     let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest).await;
                 };
-                tokio::time::timeout(LIMIT, ended).await.unwrap_or_else(|_| panic!("{}: hung after its end for {LIMIT:?}", shown()));
+                tokio::time::timeout(LIMIT, ended)
+                    .await
+                    .unwrap_or_else(|_| panic!("{}: hung after its end for {LIMIT:?}", shown()));
                 "ended".to_owned()
             }
         };
@@ -236,15 +264,19 @@ async fn client(setting: &Setting, seed: u64) -> BTreeMap<String, u64> {
 /// What an answer is counted as; nothing for one that must not be.
 fn judge(response: &Response, request: &[u8]) -> Option<String> {
     let answer = Answer::of(response);
-    // Envoy's own: 400 for what is no HTTP, 403 for an upgrade that is none to WebSocket, 404 for `*` and CONNECT, which no
-    // route of a waypoint serves, 426 for HTTP/1.0, 431 for headers past its limits. A gRPC call has the status in a header.
+    // Envoy's own: 400 for what is no HTTP, 403 for an upgrade that is none to WebSocket, 404 for
+    // `*` and CONNECT, which no route of a waypoint serves, 426 for HTTP/1.0, 431 for headers past
+    // its limits. A gRPC call has the status in a header.
     let grpc = response.header("grpc-status").unwrap_or_default();
     let designed = match answer {
         Answer::Origin(status) => (200..300).contains(&status),
         Answer::Filter(status) => matches!(status, 400 | 403),
         Answer::Envoy(200) => matches!(grpc.as_str(), "3" | "7" | "12" | "13"),
-        // The codec's answer to a transfer coding other than chunked, and to any with CONNECT (RFC 9112 section 6.1).
-        Answer::Envoy(501) => request.to_ascii_lowercase().windows(17).any(|part| part == b"transfer-encoding"),
+        // The codec's answer to a transfer coding other than chunked, and to any with CONNECT (RFC
+        // 9112 section 6.1).
+        Answer::Envoy(501) => {
+            request.to_ascii_lowercase().windows(17).any(|part| part == b"transfer-encoding")
+        }
         Answer::Envoy(status) => matches!(status, 400 | 403 | 404 | 426 | 431),
     };
     designed.then(|| format!("{answer:?}"))
@@ -273,8 +305,16 @@ async fn ten_thousand_random_requests_do_no_harm() {
     println!("{seen:?}");
     assert_eq!(seen.values().sum::<u64>(), REQUESTS);
     // Were all refused at the door, the filter would not have been tried.
-    for (outcome, least) in [("Origin(200)", 1_000), ("Filter(403)", 800), ("Filter(400)", 1_000), ("Envoy(400)", 1_000)] {
-        assert!(seen.get(outcome).is_some_and(|count| *count >= least), "fewer than {least} of {outcome}: {seen:?}");
+    for (outcome, least) in [
+        ("Origin(200)", 1_000),
+        ("Filter(403)", 800),
+        ("Filter(400)", 1_000),
+        ("Envoy(400)", 1_000),
+    ] {
+        assert!(
+            seen.get(outcome).is_some_and(|count| *count >= least),
+            "fewer than {least} of {outcome}: {seen:?}"
+        );
     }
     setting.assert_unharmed().await;
     for entry in setting.waypoint.access_log() {

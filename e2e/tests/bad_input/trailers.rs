@@ -1,4 +1,5 @@
-//! Trailers, which only HTTP/2 carries through: a caller that speaks it inside the tunnel, an origin that speaks it too.
+//! Trailers, which only HTTP/2 carries through: a caller that speaks it inside the tunnel, an
+//! origin that speaks it too.
 
 use std::sync::{Arc, LazyLock};
 
@@ -32,7 +33,8 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
         ..Script::default()
     });
     let mut policies: serde_json::Value = serde_json::from_str(POLICIES).expect("it is JSON");
-    let elsewhere = json!({"request": {"remove": ["x-mine"]}, "response": {"remove": ["x-origins"]}});
+    let elsewhere =
+        json!({"request": {"remove": ["x-mine"]}, "response": {"remove": ["x-origins"]}});
     let elsewhere = json!({"name": "elsewhere", "hosts": ["httpbingo.org"], "traffic": {"transformation": elsewhere}});
     policies["policies"].as_array_mut().expect("policies").push(elsewhere);
     let options = WaypointOptions::new(&pki, origin.port()).plugin_configuration(policies.to_string()).edit(|envoy| {
@@ -53,18 +55,32 @@ fn lines(lines: &[(&str, &str)]) -> Vec<(String, String)> {
     lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Sends a request with a body and trailers; gives the status and the names of the answer's trailers.
+/// Sends a request with a body and trailers; gives the status and the names of the answer's
+/// trailers.
 async fn ask(caller: &str, path: &str, trailers: &[(&str, &str)]) -> (u16, Vec<String>) {
     let exchange = async {
-        let tunnel = SETTING.waypoint.caller(caller).tunnel(&SETTING.waypoint.vip(GITHUB)).await.expect("a tunnel");
-        let (sender, connection) = h2::client::handshake(tunnel.into_stream()).await.expect("HTTP/2 in the tunnel");
+        let tunnel = SETTING
+            .waypoint
+            .caller(caller)
+            .tunnel(&SETTING.waypoint.vip(GITHUB))
+            .await
+            .expect("a tunnel");
+        let (sender, connection) =
+            h2::client::handshake(tunnel.into_stream()).await.expect("HTTP/2 in the tunnel");
         tokio::spawn(connection);
-        let request = Request::post(format!("http://{GITHUB}{path}")).header("te", "trailers").body(()).expect("a legal request");
-        let (response, mut body) = sender.ready().await.expect("ready").send_request(request, false).expect("sent");
+        let request = Request::post(format!("http://{GITHUB}{path}"))
+            .header("te", "trailers")
+            .body(())
+            .expect("a legal request");
+        let (response, mut body) =
+            sender.ready().await.expect("ready").send_request(request, false).expect("sent");
         body.send_data("payload".into(), trailers.is_empty()).expect("a body");
         if !trailers.is_empty() {
             let line = |(name, value): &(&str, &str)| {
-                (HeaderName::from_bytes(name.as_bytes()).expect("a name"), HeaderValue::from_str(value).expect("a value"))
+                (
+                    HeaderName::from_bytes(name.as_bytes()).expect("a name"),
+                    HeaderValue::from_str(value).expect("a value"),
+                )
             };
             // A denial may have ended the stream already.
             let _ = body.send_trailers(trailers.iter().map(line).collect::<HeaderMap>());
@@ -79,7 +95,9 @@ async fn ask(caller: &str, path: &str, trailers: &[(&str, &str)]) -> (u16, Vec<S
         let trailers = body.trailers().await.expect("the end").unwrap_or_default();
         (status, trailers.keys().map(ToString::to_string).collect())
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), exchange).await.expect("no request hangs")
+    tokio::time::timeout(std::time::Duration::from_secs(10), exchange)
+        .await
+        .expect("no request hangs")
 }
 
 fn arrived(path: &str) -> Option<Vec<String>> {
@@ -108,9 +126,12 @@ async fn trailers_lose_what_policies_set_or_remove_both_ways() {
 
 #[tokio::test]
 async fn trailers_of_other_names_and_none_pass() {
-    for (path, sent) in [("/none", &[][..]), ("/others", &[("grpc-message", "m"), ("x-caller-identity-2", "1")])] {
+    for (path, sent) in
+        [("/none", &[][..]), ("/others", &[("grpc-message", "m"), ("x-caller-identity-2", "1")])]
+    {
         let (status, _) = ask(TEAM_A_SPIFFE_ID, path, sent).await;
-        let names: Vec<String> = sent.iter().map(|(name, _): &(&str, &str)| (*name).to_owned()).collect();
+        let names: Vec<String> =
+            sent.iter().map(|(name, _): &(&str, &str)| (*name).to_owned()).collect();
         assert_eq!((status, arrived(path)), (200, Some(names)), "{path}");
     }
     assert_no_refusals();
@@ -127,8 +148,16 @@ async fn trailers_do_not_carry_a_denied_request_on() {
 }
 
 fn assert_no_refusals() {
-    let refused = SETTING.waypoint.audit_records().into_iter().find(|record| record["reason"] == "internal-error");
+    let refused = SETTING
+        .waypoint
+        .audit_records()
+        .into_iter()
+        .find(|record| record["reason"] == "internal-error");
     assert_eq!(refused, None);
-    let bad = SETTING.waypoint.log_lines().into_iter().find(|line| line.contains("stream reset") || line.contains("wasm trap"));
+    let bad = SETTING
+        .waypoint
+        .log_lines()
+        .into_iter()
+        .find(|line| line.contains("stream reset") || line.contains("wasm trap"));
     assert_eq!(bad, None);
 }

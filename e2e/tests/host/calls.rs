@@ -33,7 +33,8 @@ impl Calls {
         let label = self.words(label.as_ref());
         let call = call.as_ref();
         let clear = "(i64.store (i32.const 0) (i64.const 0))";
-        writeln!(self.code, "{clear} (call $report {label} (call ${call}))").expect("a String takes any text");
+        writeln!(self.code, "{clear} (call $report {label} (call ${call}))")
+            .expect("a String takes any text");
         self
     }
 
@@ -44,7 +45,8 @@ impl Calls {
 
     pub(crate) fn log_text(mut self, level: u32, text: &str) -> Self {
         let text = self.words(text);
-        writeln!(self.code, "(drop (call $log (i32.const {level}) {text}))").expect("a String takes any text");
+        writeln!(self.code, "(drop (call $log (i32.const {level}) {text}))")
+            .expect("a String takes any text");
         self
     }
 
@@ -59,13 +61,19 @@ impl Calls {
     /// Makes a call that writes a number, and logs its bytes.
     fn word(mut self, label: &str, call: &str, size: u32) -> Self {
         let words = self.words(label);
-        let value = format!("(i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const {size}))");
-        writeln!(self.code, "{value} (call $report {words} (call ${call}))").expect("a String takes any text");
+        let value = format!(
+            "(i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const {size}))"
+        );
+        writeln!(self.code, "{value} (call $report {words} (call ${call}))")
+            .expect("a String takes any text");
         self
     }
 
     pub(crate) fn log_at(self, level: u32, pointer: u32, size: u32) -> Self {
-        self.report("log", format!("log (i32.const {level}) (i32.const {pointer}) (i32.const {size})"))
+        self.report(
+            "log",
+            format!("log (i32.const {level}) (i32.const {pointer}) (i32.const {size})"),
+        )
     }
 
     pub(crate) fn trap(mut self) -> Self {
@@ -90,7 +98,8 @@ impl Calls {
 
     pub(crate) fn get(mut self, map: u32, name: &str) -> Self {
         let words = self.words(name);
-        let call = format!("get_header_map_value (i32.const {map}) {words} (i32.const 0) (i32.const 4)");
+        let call =
+            format!("get_header_map_value (i32.const {map}) {words} (i32.const 0) (i32.const 4)");
         self.report(format!("get {name}"), call)
     }
 
@@ -104,12 +113,18 @@ impl Calls {
 
     fn change(mut self, how: &str, map: u32, name: &str, value: &str) -> Self {
         let (words, value) = (self.words(name), self.words(value));
-        self.report(format!("{how} {name}"), format!("{how}_header_map_value (i32.const {map}) {words} {value}"))
+        self.report(
+            format!("{how} {name}"),
+            format!("{how}_header_map_value (i32.const {map}) {words} {value}"),
+        )
     }
 
     pub(crate) fn remove(mut self, map: u32, name: &str) -> Self {
         let words = self.words(name);
-        self.report(format!("remove {name}"), format!("remove_header_map_value (i32.const {map}) {words}"))
+        self.report(
+            format!("remove {name}"),
+            format!("remove_header_map_value (i32.const {map}) {words}"),
+        )
     }
 
     pub(crate) fn pairs(self, map: u32) -> Self {
@@ -124,14 +139,26 @@ impl Calls {
 
     /// Logs the word with the size as the value, too.
     pub(crate) fn map_size(mut self, map: u32) -> Self {
-        self = self.report(format!("size {map}"), format!("get_header_map_size (i32.const {map}) (i32.const 16)"));
+        self = self.report(
+            format!("size {map}"),
+            format!("get_header_map_size (i32.const {map}) (i32.const 16)"),
+        );
         let label = self.words("size word");
-        let value = "(i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const 4))";
-        writeln!(self.code, "{value} (call $report {label} (i32.const 0))").expect("a String takes any text");
+        let value =
+            "(i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const 4))";
+        writeln!(self.code, "{value} (call $report {label} (i32.const 0))")
+            .expect("a String takes any text");
         self
     }
 
-    pub(crate) fn local_reply(mut self, status: u32, details: &str, body: &str, headers: &[u8], grpc: u32) -> Self {
+    pub(crate) fn local_reply(
+        mut self,
+        status: u32,
+        details: &str,
+        body: &str,
+        headers: &[u8],
+        grpc: u32,
+    ) -> Self {
         let texts = [self.words(details), self.words(body), self.words(headers)].join(" ");
         let call = format!("send_local_response (i32.const {status}) {texts} (i32.const {grpc})");
         self.report("local", call)
@@ -147,7 +174,10 @@ impl Calls {
 
     pub(crate) fn get_buffer(self, kind: u32, start: u32, length: u32) -> Self {
         let part = format!("(i32.const {kind}) (i32.const {start}) (i32.const {length})");
-        self.report(format!("buffer {kind}"), format!("get_buffer_bytes {part} (i32.const 0) (i32.const 4)"))
+        self.report(
+            format!("buffer {kind}"),
+            format!("get_buffer_bytes {part} (i32.const 0) (i32.const 4)"),
+        )
     }
 
     pub(crate) fn set_buffer(mut self, kind: u32, start: u32, length: u32, data: &str) -> Self {
@@ -179,8 +209,11 @@ impl Calls {
 
     /// Uses an id that the host never gave.
     pub(crate) fn unknown_metric(self, id: u32) -> Self {
-        self.report(format!("increment {id}"), format!("increment_metric (i32.const {id}) (i64.const 1)"))
-            .report(format!("record {id}"), format!("record_metric (i32.const {id}) (i64.const 1)"))
+        self.report(
+            format!("increment {id}"),
+            format!("increment_metric (i32.const {id}) (i64.const 1)"),
+        )
+        .report(format!("record {id}"), format!("record_metric (i32.const {id}) (i64.const 1)"))
     }
 
     pub(crate) fn get_data(mut self, key: &str) -> Self {
@@ -191,32 +224,47 @@ impl Calls {
 
     pub(crate) fn set_data(mut self, key: &str, value: &str, cas: u32) -> Self {
         let (words, value) = (self.words(key), self.words(value));
-        self.report(format!("set {key}"), format!("set_shared_data {words} {value} (i32.const {cas})"))
+        self.report(
+            format!("set {key}"),
+            format!("set_shared_data {words} {value} (i32.const {cas})"),
+        )
     }
 
     pub(crate) fn register_queue(mut self, name: &str) -> Self {
         let words = self.words(name);
-        self.report(format!("register {name}"), format!("register_shared_queue {words} (i32.const {QUEUE})"))
+        self.report(
+            format!("register {name}"),
+            format!("register_shared_queue {words} (i32.const {QUEUE})"),
+        )
     }
 
     pub(crate) fn resolve_queue(mut self, name: &str) -> Self {
         let words = self.words(name);
-        let call = format!("resolve_shared_queue (i32.const 0) (i32.const 0) {words} (i32.const {QUEUE})");
+        let call =
+            format!("resolve_shared_queue (i32.const 0) (i32.const 0) {words} (i32.const {QUEUE})");
         self.report(format!("resolve {name}"), call)
     }
 
     pub(crate) fn enqueue(mut self, item: &str) -> Self {
         let words = self.words(item);
-        self.report("enqueue", format!("enqueue_shared_queue (i32.load (i32.const {QUEUE})) {words}"))
+        self.report(
+            "enqueue",
+            format!("enqueue_shared_queue (i32.load (i32.const {QUEUE})) {words}"),
+        )
     }
 
     pub(crate) fn dequeue(self) -> Self {
-        let call = format!("dequeue_shared_queue (i32.load (i32.const {QUEUE})) (i32.const 0) (i32.const 4)");
+        let call = format!(
+            "dequeue_shared_queue (i32.load (i32.const {QUEUE})) (i32.const 0) (i32.const 4)"
+        );
         self.report("dequeue", call)
     }
 
     pub(crate) fn tick_period(self, milliseconds: u32) -> Self {
-        self.report("tick period", format!("set_tick_period_milliseconds (i32.const {milliseconds})"))
+        self.report(
+            "tick period",
+            format!("set_tick_period_milliseconds (i32.const {milliseconds})"),
+        )
     }
 
     pub(crate) fn http_call(mut self, cluster: &str) -> Self {
@@ -234,7 +282,10 @@ impl Calls {
     pub(crate) fn foreign(mut self, name: &str) -> Self {
         let words = self.words(name);
         let rest = " (i32.const 0)".repeat(2);
-        self.report("foreign", format!("call_foreign_function {words}{rest} (i32.const 0) (i32.const 4)"))
+        self.report(
+            "foreign",
+            format!("call_foreign_function {words}{rest} (i32.const 0) (i32.const 4)"),
+        )
     }
 
     pub(crate) fn done_call(self) -> Self {

@@ -41,7 +41,11 @@ pub(crate) fn request() -> Request {
 }
 
 pub(crate) fn origin() -> Response {
-    Response::new(200).header("content-type", "text/plain").header("x-o", "a").header("x-o", "b").body("hello")
+    Response::new(200)
+        .header("content-type", "text/plain")
+        .header("x-o", "a")
+        .header("x-o", "b")
+        .body("hello")
 }
 
 /// What the probe reported, in order: `<label> <status> <value>`.

@@ -13,7 +13,10 @@ fn a_module_that_no_envoy_runs_is_refused_with_a_reason() {
         "the module imports what the host does not offer: `env.proxy_nosuch`, `wasi_snapshot_preview1.sock_open`"
     );
     assert!(matches!(refused(format!("(module {malloc})")), HostError::AbiVersion));
-    assert!(matches!(refused(format!("(module {abi})")), HostError::MissingExport("proxy_on_memory_allocate")));
+    assert!(matches!(
+        refused(format!("(module {abi})")),
+        HostError::MissingExport("proxy_on_memory_allocate")
+    ));
     let callback = r#"(func (export "proxy_on_log") (param i64))"#;
     let error = refused(format!("(module {abi} {malloc} {callback})")).to_string();
     assert!(error.starts_with("`proxy_on_log` has the signature"), "{error}");
@@ -23,6 +26,7 @@ fn a_module_that_no_envoy_runs_is_refused_with_a_reason() {
     assert!(matches!(refused("(module".to_owned()), HostError::Invalid(_)));
     assert!(matches!(Module::load("nosuch.wasm"), Err(HostError::Read { .. })));
     let start = r#"(func (export "_initialize") unreachable)"#;
-    let module = Module::from_bytes(format!("(module {abi} {malloc} {start})").as_bytes()).expect("it loads");
+    let module = Module::from_bytes(format!("(module {abi} {malloc} {start})").as_bytes())
+        .expect("it loads");
     assert!(matches!(Vm::new(&module, HostOptions::default()), Err(HostError::Start(_))));
 }

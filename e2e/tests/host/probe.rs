@@ -44,7 +44,8 @@ const IMPORTS: &[(&str, &str)] = &[
     ("set_tick_period_milliseconds", "i"),
 ];
 
-/// The allocator, and a function that logs `<label> <status> <value>` with the value that the words at 0 and 4 point to.
+/// The allocator, and a function that logs `<label> <status> <value>` with the value that the words
+/// at 0 and 4 point to.
 const COMMON: &str = r#"
 (memory (export "memory") 16)
 (func (export "proxy_abi_version_0_2_1"))
@@ -71,7 +72,8 @@ const COMMON: &str = r#"
   (drop (call $log (i32.const 2) (i32.const 65536) (i32.sub (local.get $end) (i32.const 65536)))))
 "#;
 
-/// A module in the making: what each of its callbacks does. Only callbacks that do something are exported.
+/// A module in the making: what each of its callbacks does. Only callbacks that do something are
+/// exported.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Probe {
     texts: Vec<u8>,
@@ -150,13 +152,16 @@ impl Probe {
         for (name, params) in IMPORTS {
             let params = params.replace('i', " i32").replace('l', " i64");
             let kind = format!("(param{params}) (result i32)");
-            writeln!(text, r#"(import "env" "proxy_{name}" (func ${name} {kind}))"#).expect("a String takes any text");
+            writeln!(text, r#"(import "env" "proxy_{name}" (func ${name} {kind}))"#)
+                .expect("a String takes any text");
         }
         text.push_str(COMMON);
         for (name, code) in &self.callbacks {
             let (params, answer) = match *name {
                 "proxy_on_context_create" | "proxy_on_queue_ready" => (2, None),
-                "proxy_on_configure" => (2, Some(self.verdict.as_deref().unwrap_or("(i32.const 1)"))),
+                "proxy_on_configure" => {
+                    (2, Some(self.verdict.as_deref().unwrap_or("(i32.const 1)")))
+                }
                 "proxy_on_request_headers" if self.paused => (3, Some("(i32.const 1)")),
                 "proxy_on_done" => (1, Some("(i32.const 1)")),
                 "proxy_on_log" | "proxy_on_delete" | "proxy_on_tick" => (1, None),
@@ -165,7 +170,8 @@ impl Probe {
             let result = if answer.is_some() { "(result i32)" } else { "" };
             let params = " i32".repeat(params);
             let answer = answer.unwrap_or_default();
-            writeln!(text, r#"(func (export "{name}") (param{params}) {result} {code} {answer})"#).expect("a String takes any text");
+            writeln!(text, r#"(func (export "{name}") (param{params}) {result} {code} {answer})"#)
+                .expect("a String takes any text");
         }
         let escaped: String = self.texts.iter().map(|byte| format!("\\{byte:02x}")).collect();
         format!("{text}(data (i32.const {TEXTS}) \"{escaped}\"))")

@@ -5,7 +5,18 @@ use crate::{assert_reports, request, run, run_with};
 
 #[test]
 fn a_property_of_the_request_derives_from_its_headers() {
-    let names = ["path", "url_path", "query", "host", "method", "scheme", "protocol", "useragent", "referer", "nosuch"];
+    let names = [
+        "path",
+        "url_path",
+        "query",
+        "host",
+        "method",
+        "scheme",
+        "protocol",
+        "useragent",
+        "referer",
+        "nosuch",
+    ];
     let mut probe = Probe::default();
     for name in names {
         probe = probe.request_headers(|calls| calls.get_property(&["request", name]));
@@ -109,10 +120,23 @@ fn what_a_guest_leaves_in_filter_state_has_the_prefix_wasm() {
     }));
     assert_reports(
         &result,
-        &["set k 0 ", "k 0 val", "filter_state.wasm.k 0 val", "filter_state.k 1 ", "set a.b 0 ", "a.b 1 ", "set empty 0 ", "empty 0 "],
+        &[
+            "set k 0 ",
+            "k 0 val",
+            "filter_state.wasm.k 0 val",
+            "filter_state.k 1 ",
+            "set a.b 0 ",
+            "a.b 1 ",
+            "set empty 0 ",
+            "empty 0 ",
+        ],
     );
     let keys: Vec<&str> = result.filter_state.keys().map(String::as_str).collect();
-    assert_eq!(keys, ["wasm.a\0b", "wasm.empty", "wasm.k"], "the principal was not written by the guest");
+    assert_eq!(
+        keys,
+        ["wasm.a\0b", "wasm.empty", "wasm.k"],
+        "the principal was not written by the guest"
+    );
 }
 
 #[test]

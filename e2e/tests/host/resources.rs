@@ -9,13 +9,25 @@ use crate::{assert_reports, origin, reports, request, run, vm};
 fn buffers_are_there_in_their_phase() {
     let vm = vm(&Probe::default()
         .configure(|calls| {
-            calls.get_buffer(7, 0, 2).get_buffer(7, 3, 2).get_buffer(7, 50, 2).get_buffer(7, u32::MAX, 2).get_buffer(6, 0, 9)
+            calls
+                .get_buffer(7, 0, 2)
+                .get_buffer(7, 3, 2)
+                .get_buffer(7, 50, 2)
+                .get_buffer(7, u32::MAX, 2)
+                .get_buffer(6, 0, 9)
         })
-        .request_headers(|calls| calls.get_buffer(7, 0, 9).get_buffer(0, 0, 9).get_buffer(4, 0, 9).get_buffer(9, 0, 9))
-        .request_body(|calls| calls.get_buffer(0, 1, 3).set_buffer(0, 0, 0, "<").set_buffer(0, 1, 1, "x"))
+        .request_headers(|calls| {
+            calls.get_buffer(7, 0, 9).get_buffer(0, 0, 9).get_buffer(4, 0, 9).get_buffer(9, 0, 9)
+        })
+        .request_body(|calls| {
+            calls.get_buffer(0, 1, 3).set_buffer(0, 0, 0, "<").set_buffer(0, 1, 1, "x")
+        })
         .response_body(|calls| calls.get_buffer(1, 0, 99).set_buffer(1, 0, 99, "bye")));
     let configured: Vec<String> = vm.logs().into_iter().map(|log| log.text).collect();
-    assert_eq!(configured, ["buffer 7 0 CO", "buffer 7 0 FI", "buffer 7 0 ", "buffer 7 0 ", "buffer 6 0 "]);
+    assert_eq!(
+        configured,
+        ["buffer 7 0 CO", "buffer 7 0 FI", "buffer 7 0 ", "buffer 7 0 ", "buffer 6 0 "]
+    );
     let result = vm.stream(request().body("body")).run(origin());
     assert_reports(
         &result,
@@ -91,8 +103,14 @@ fn metrics_count_as_envoy_counts() {
 
 #[test]
 fn shared_data_is_seen_by_the_workers_of_one_envoy_only() {
-    let probe = Probe::default()
-        .request_headers(|calls| calls.get_data("key").set_data("key", "v", 7).get_data("key").set_data("key", "w", 7777).get_data("key"));
+    let probe = Probe::default().request_headers(|calls| {
+        calls
+            .get_data("key")
+            .set_data("key", "v", 7)
+            .get_data("key")
+            .set_data("key", "w", 7777)
+            .get_data("key")
+    });
     let shared = Shared::default();
     let worker = |shared: &Shared| {
         let options = HostOptions { shared: shared.clone(), ..HostOptions::default() };
@@ -100,7 +118,10 @@ fn shared_data_is_seen_by_the_workers_of_one_envoy_only() {
         assert!(vm.configure("").accepted);
         vm.stream(request()).run(origin())
     };
-    assert_reports(&worker(&shared), &["data key 1 ", "set key 0 ", "data key 0 v", "set key 8 ", "data key 0 v"]);
+    assert_reports(
+        &worker(&shared),
+        &["data key 1 ", "set key 0 ", "data key 0 v", "set key 8 ", "data key 0 v"],
+    );
     assert_eq!(reports(&worker(&shared))[0], "data key 0 v", "another worker");
     assert_eq!(reports(&worker(&Shared::default()))[0], "data key 1 ", "another Envoy");
 }
@@ -120,34 +141,52 @@ fn queues_hold_what_was_put_in_and_wake_their_owner() {
     let said: Vec<String> = vm.logs()[before..].iter().map(|log| log.text.clone()).collect();
     assert_eq!(said, ["tick", "dequeue 0 item", "dequeue 7 "]);
     vm.tick();
-    assert_eq!(vm.logs().last().map(|log| log.text.clone()).as_deref(), Some("tick"), "nothing waits any more");
+    assert_eq!(
+        vm.logs().last().map(|log| log.text.clone()).as_deref(),
+        Some("tick"),
+        "nothing waits any more"
+    );
 }
 
 #[test]
 fn callouts_answer_as_for_an_unknown_cluster() {
     let result = run(Probe::default().request_headers(|calls| {
-        calls.http_call("nosuch").grpc_call("nosuch").foreign("nosuch").done_call().effective(12345).status_call()
+        calls
+            .http_call("nosuch")
+            .grpc_call("nosuch")
+            .foreign("nosuch")
+            .done_call()
+            .effective(12345)
+            .status_call()
     }));
-    assert_reports(&result, &["http call 2 ", "grpc call 4 ", "foreign 1 ", "done 1 ", "effective 2 ", "status 0 "]);
+    assert_reports(
+        &result,
+        &["http call 2 ", "grpc call 4 ", "foreign 1 ", "done 1 ", "effective 2 ", "status 0 "],
+    );
 }
 
 #[test]
 fn a_bad_pointer_is_a_status_not_a_crash() {
-    let result = run(Probe::default().request_headers(|calls| calls.log_at(2, 0xffff_fff8, 4).log_at(9, 0, 0)));
+    let result =
+        run(Probe::default()
+            .request_headers(|calls| calls.log_at(2, 0xffff_fff8, 4).log_at(9, 0, 0)));
     assert_reports(&result, &["log 6 ", "log 2 "]);
 }
 
 #[test]
 fn lines_below_the_log_level_are_dropped() {
-    let probe = Probe::default().request_headers(|calls| calls.log_text(1, "debug").log_text(3, "warn"));
+    let probe =
+        Probe::default().request_headers(|calls| calls.log_text(1, "debug").log_text(3, "warn"));
     let result = run(probe);
-    let lines: Vec<(LogLevel, &str)> = result.logs.iter().map(|log| (log.level, log.text.as_str())).collect();
+    let lines: Vec<(LogLevel, &str)> =
+        result.logs.iter().map(|log| (log.level, log.text.as_str())).collect();
     assert_eq!(lines, [(LogLevel::Warn, "warn")]);
 }
 
 #[test]
 fn a_test_can_make_any_host_call_fail() {
-    let probe = Probe::default().request_headers(|calls| calls.get(0, "x-a").get(0, "x-a").get_property(&["plugin_name"]));
+    let probe = Probe::default()
+        .request_headers(|calls| calls.get(0, "x-a").get(0, "x-a").get_property(&["plugin_name"]));
     let vm = vm(&probe);
     vm.fail_calls([Failure::nth("proxy_get_header_map_value", 1, Status::InternalFailure)]);
     let result = vm.stream(request()).run(origin());
@@ -166,7 +205,8 @@ fn a_test_can_make_any_host_call_fail() {
 
 #[test]
 fn what_a_stream_costs_is_counted_and_the_same_each_time() {
-    let probe = Probe::default().request_headers(|calls| calls.get(0, "x-a").get(0, "x-missing").replace(0, "x-a", "v"));
+    let probe = Probe::default()
+        .request_headers(|calls| calls.get(0, "x-a").get(0, "x-missing").replace(0, "x-a", "v"));
     let first = run(probe.clone());
     let usage = &first.usage;
     assert_eq!(usage.calls_of("proxy_get_header_map_value"), 2);

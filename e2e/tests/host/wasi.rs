@@ -15,13 +15,16 @@ fn start(imports: &str, code: &str, options: HostOptions) -> Result<Vm, String> 
             (data (i32.const 176) "!\n")
             (func (export "_initialize") {code}))"#
     );
-    let module = Module::from_bytes(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let module =
+        Module::from_bytes(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
     Vm::new(&module, options).map_err(|error| error.to_string())
 }
 
 fn import(name: &str, params: &str) -> String {
     let params = params.replace('i', " i32").replace('l', " i64");
-    format!(r#"(import "wasi_snapshot_preview1" "{name}" (func ${name} (param{params}) (result i32)))"#)
+    format!(
+        r#"(import "wasi_snapshot_preview1" "{name}" (func ${name} (param{params}) (result i32)))"#
+    )
 }
 
 /// Logs bytes of the memory at `info`.
@@ -35,12 +38,19 @@ fn logs(vm: &Vm) -> Vec<(LogLevel, String)> {
 
 #[test]
 fn output_goes_to_the_log_without_its_last_newline() {
-    let write =
-        |fd: u32| format!("(i32.store (i32.const 64) (call $fd_write (i32.const {fd}) (i32.const 128) (i32.const 2) (i32.const 68)))");
+    let write = |fd: u32| {
+        format!(
+            "(i32.store (i32.const 64) (call $fd_write (i32.const {fd}) (i32.const 128) (i32.const 2) (i32.const 68)))"
+        )
+    };
     let code = [write(1), show(64, 8), write(2), write(3), show(64, 1)].concat();
     let vm = start(&import("fd_write", "iiii"), &code, HostOptions::default()).expect("it starts");
-    let expected =
-        [(LogLevel::Info, "one!"), (LogLevel::Info, "\0\0\0\0\u{5}\0\0\0"), (LogLevel::Error, "one!"), (LogLevel::Info, "\u{8}")];
+    let expected = [
+        (LogLevel::Info, "one!"),
+        (LogLevel::Info, "\0\0\0\0\u{5}\0\0\0"),
+        (LogLevel::Error, "one!"),
+        (LogLevel::Info, "\u{8}"),
+    ];
     assert_eq!(logs(&vm), expected.map(|(level, text)| (level, text.to_owned())));
 }
 
@@ -56,7 +66,8 @@ fn the_environment_is_what_the_operator_gave() {
     ]
     .concat();
     let env = vec![("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())];
-    let vm = start(&imports, &code, HostOptions { env, ..HostOptions::default() }).expect("it starts");
+    let vm =
+        start(&imports, &code, HostOptions { env, ..HostOptions::default() }).expect("it starts");
     let texts: Vec<String> = logs(&vm).into_iter().map(|(_, text)| text).collect();
     assert_eq!(texts, ["\u{2}\0\0\0\u{8}\0\0\0", "\0\u{2}\0\0\u{4}\u{2}\0\0", "A=1\0B=2\0"]);
 }
@@ -75,7 +86,8 @@ fn the_clock_is_the_hosts_and_random_bytes_follow_the_seed() {
     .concat();
     let texts = |seed: u64| -> Vec<String> {
         let now = u64::from_le_bytes(*b"nanosecs");
-        let vm = start(&imports, &code, HostOptions { now, seed, ..HostOptions::default() }).expect("it starts");
+        let vm = start(&imports, &code, HostOptions { now, seed, ..HostOptions::default() })
+            .expect("it starts");
         logs(&vm).into_iter().map(|(_, text)| text).collect()
     };
     assert_eq!(texts(1)[..2], ["nanosecs", ":"], "58: there is no such clock");
@@ -97,6 +109,7 @@ fn a_bad_pointer_is_a_number_of_wasi_and_an_exit_ends_the_guest() {
     let fault = (LogLevel::Info, "\u{15}".to_owned());
     assert_eq!(logs(&vm), [fault.clone(), fault]);
     let exit = r#"(import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))"#;
-    let error = start(exit, "(call $proc_exit (i32.const 3))", HostOptions::default()).expect_err("it ends");
+    let error = start(exit, "(call $proc_exit (i32.const 3))", HostOptions::default())
+        .expect_err("it ends");
     assert!(error.contains("`proc_exit(3)`"), "{error}");
 }

@@ -9,18 +9,35 @@ use serde_json::Value;
 use super::of_kind;
 
 fn readme() -> String {
-    std::fs::read_to_string(workspace_root().join("filter-config/README.md")).expect("filter-config/README.md")
+    std::fs::read_to_string(workspace_root().join("filter-config/README.md"))
+        .expect("filter-config/README.md")
 }
 
 #[test]
 fn its_table_has_every_step_and_its_links_lead_somewhere() {
     let readme = readme();
-    let links: BTreeSet<&str> = readme.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link).collect();
+    let links: BTreeSet<&str> = readme
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(link, _)| link)
+        .collect();
     for link in &links {
         assert!(workspace_root().join("filter-config").join(link).exists(), "no {link}");
     }
-    let steps: BTreeSet<String> = manifests::all().into_iter().map(|manifest| manifest.file).filter(|file| !file.contains('/')).collect();
-    assert_eq!(links.iter().map(|link| (*link).to_owned()).filter(|link| link.ends_with(".yaml")).collect::<BTreeSet<_>>(), steps);
+    let steps: BTreeSet<String> = manifests::all()
+        .into_iter()
+        .map(|manifest| manifest.file)
+        .filter(|file| !file.contains('/'))
+        .collect();
+    assert_eq!(
+        links
+            .iter()
+            .map(|link| (*link).to_owned())
+            .filter(|link| link.ends_with(".yaml"))
+            .collect::<BTreeSet<_>>(),
+        steps
+    );
 }
 
 /// The command of a row is one of those in the file's head.
@@ -31,38 +48,67 @@ fn the_command_of_each_step_is_in_its_file_too() {
     assert_eq!(rows.len(), 8);
     for row in rows {
         // A bar in a cell is escaped.
-        let cells: Vec<String> = row.replace("\\|", "\0").split('|').map(|cell| cell.trim().replace('\0', "|")).collect();
+        let cells: Vec<String> = row
+            .replace("\\|", "\0")
+            .split('|')
+            .map(|cell| cell.trim().replace('\0', "|"))
+            .collect();
         let file = cells[1].split('`').nth(1).expect("a file");
         let command = cells[3].trim_matches('`');
-        let text = std::fs::read_to_string(workspace_root().join("filter-config").join(file)).expect("a step");
+        let text = std::fs::read_to_string(workspace_root().join("filter-config").join(file))
+            .expect("a step");
         let mut head = text.lines().take_while(|line| line.starts_with('#'));
         // The file's may have more to it: how the status is shown, what comes.
-        let told = head.any(|line| command.split_whitespace().all(|word| line.split_whitespace().any(|other| other == word)));
+        let told = head.any(|line| {
+            command
+                .split_whitespace()
+                .all(|word| line.split_whitespace().any(|other| other == word))
+        });
         assert!(told, "{file} does not have `{command}`");
     }
 }
 
 #[test]
 fn the_alerts_it_names_are_those_of_step_8() {
-    let rules = of_kind("ConfigMap").iter().find_map(|one| one.value["data"]["egress-filter.rules.yaml"].as_str().map(str::to_owned));
+    let rules = of_kind("ConfigMap")
+        .iter()
+        .find_map(|one| one.value["data"]["egress-filter.rules.yaml"].as_str().map(str::to_owned));
     let rules = manifests::parse(&rules.expect("alerting rules")).expect("YAML").swap_remove(0);
-    let alerts: BTreeSet<&str> =
-        rules["groups"][0]["rules"].as_array().expect("rules").iter().filter_map(|one| one["alert"].as_str()).collect();
+    let alerts: BTreeSet<&str> = rules["groups"][0]["rules"]
+        .as_array()
+        .expect("rules")
+        .iter()
+        .filter_map(|one| one["alert"].as_str())
+        .collect();
     let readme = readme();
-    let named: BTreeSet<&str> = readme.split('`').filter(|word| word.starts_with("Egress") && !word.contains(' ')).collect();
+    let named: BTreeSet<&str> = readme
+        .split('`')
+        .filter(|word| word.starts_with("Egress") && !word.contains(' '))
+        .collect();
     assert!(!named.is_empty());
     assert!(named.is_subset(&alerts), "{named:?} and {alerts:?}");
 }
 
-/// The access log that step 8 names, in the words of the local waypoint's, which the waypoint's tests read.
+/// The access log that step 8 names, in the words of the local waypoint's, which the waypoint's
+/// tests read.
 #[test]
 fn the_access_log_of_step_8_is_explained_and_its_fields_are_real() {
     let readme = readme();
-    let block = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("\n```").next()).expect("a block of YAML");
+    let block = readme
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n```").next())
+        .expect("a block of YAML");
     let [values] = &manifests::parse(block).expect("YAML")[..] else { panic!("one document") };
-    let [provider] = &values["meshConfig"]["extensionProviders"].as_array().expect("providers")[..] else { panic!("one provider") };
+    let [provider] = &values["meshConfig"]["extensionProviders"].as_array().expect("providers")[..]
+    else {
+        panic!("one provider")
+    };
     for telemetry in of_kind("Telemetry") {
-        assert_eq!(telemetry.value["spec"]["accessLogging"][0]["providers"][0]["name"], provider["name"]);
+        assert_eq!(
+            telemetry.value["spec"]["accessLogging"][0]["providers"][0]["name"],
+            provider["name"]
+        );
     }
     let envoy = std::fs::read_to_string(workspace_root().join("envoy.yaml")).expect("envoy.yaml");
     let envoy = manifests::parse(&envoy).expect("YAML").swap_remove(0);
@@ -71,7 +117,10 @@ fn the_access_log_of_step_8_is_explained_and_its_fields_are_real() {
     let labels = provider["envoyFileAccessLog"]["logFormat"]["labels"].as_object().expect("labels");
     assert!(labels.contains_key("egress_caller"));
     for (name, operator) in labels {
-        assert!(formats.iter().any(|format| format[name] == *operator), "envoy.yaml's access log has no {name}: {operator}");
+        assert!(
+            formats.iter().any(|format| format[name] == *operator),
+            "envoy.yaml's access log has no {name}: {operator}"
+        );
     }
 }
 

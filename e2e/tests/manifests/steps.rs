@@ -18,8 +18,11 @@ fn plugin(file: &str) -> Manifest {
 #[test]
 fn each_step_adds_one_policy_to_the_same_plugin() {
     let plugins: Vec<Manifest> = STEPS.iter().map(|file| plugin(file)).collect();
-    let policies = |plugin: &Manifest| plugin.value["spec"]["pluginConfig"]["policies"].as_array().expect("policies").clone();
-    let names: Vec<Value> = policies(&plugins[2]).iter().map(|policy| policy["name"].clone()).collect();
+    let policies = |plugin: &Manifest| {
+        plugin.value["spec"]["pluginConfig"]["policies"].as_array().expect("policies").clone()
+    };
+    let names: Vec<Value> =
+        policies(&plugins[2]).iter().map(|policy| policy["name"].clone()).collect();
     assert_eq!(names, ["github-api-rbac", "github-api-paths", "github-api-headers"]);
     for (index, step) in plugins.iter().enumerate() {
         // But for its policies each is the last one.
@@ -35,7 +38,8 @@ fn the_traffic_extension_of_a_step_says_what_its_wasm_plugin_says() {
         let (plugin, extension) = (plugin(step), plugin(&format!("traffic-extension/{step}")));
         assert_eq!(plugin.value["metadata"], extension.value["metadata"], "{step}");
         let mut spec = extension.value["spec"].clone();
-        let wasm = spec.as_object_mut().and_then(|spec| spec.remove("wasm")).expect("a wasm extension");
+        let wasm =
+            spec.as_object_mut().and_then(|spec| spec.remove("wasm")).expect("a wasm extension");
         for (name, value) in wasm.as_object().expect("fields") {
             spec[name] = value.clone();
         }
@@ -48,7 +52,9 @@ fn the_traffic_extension_of_a_step_says_what_its_wasm_plugin_says() {
 fn the_folder_itself_holds_one_plugin() {
     let named: BTreeSet<(String, String)> = manifests::all()
         .iter()
-        .filter(|manifest| !manifest.file.contains('/') && manifest.plugin_configuration().is_some())
+        .filter(|manifest| {
+            !manifest.file.contains('/') && manifest.plugin_configuration().is_some()
+        })
         .map(|manifest| (manifest.kind().to_owned(), manifest.name().to_owned()))
         .collect();
     assert_eq!(named, [("WasmPlugin".to_owned(), "egress-filter".to_owned())].into());
@@ -81,7 +87,12 @@ fn what_targets_a_gateway_targets_the_waypoint_in_its_own_namespace() {
             kinds.insert(manifest.kind().to_owned());
         }
     }
-    assert_eq!(kinds, ["AuthorizationPolicy", "Telemetry", "TrafficExtension", "WasmPlugin"].map(str::to_owned).into());
+    assert_eq!(
+        kinds,
+        ["AuthorizationPolicy", "Telemetry", "TrafficExtension", "WasmPlugin"]
+            .map(str::to_owned)
+            .into()
+    );
 }
 
 #[test]
@@ -91,12 +102,23 @@ fn each_service_entry_goes_through_the_waypoint_and_has_its_tls() {
     assert_eq!(entries.len(), rules.len());
     for entry in entries {
         let labels = &entry.value["metadata"]["labels"];
-        assert_eq!(*labels, json!({"istio.io/use-waypoint": "egress", "istio.io/use-waypoint-namespace": "egress-direct"}));
-        let [host] = &entry.value["spec"]["hosts"].as_array().expect("hosts")[..] else { panic!("{}: one host", entry.name()) };
+        assert_eq!(
+            *labels,
+            json!({"istio.io/use-waypoint": "egress", "istio.io/use-waypoint-namespace": "egress-direct"})
+        );
+        let [host] = &entry.value["spec"]["hosts"].as_array().expect("hosts")[..] else {
+            panic!("{}: one host", entry.name())
+        };
         let ports = json!([{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": 443}]);
         assert_eq!(entry.value["spec"]["ports"], ports, "{}", entry.name());
-        let rule = rules.iter().find(|rule| rule.value["spec"]["host"] == *host).unwrap_or_else(|| panic!("no DestinationRule of {host}"));
-        assert_eq!((rule.file.as_str(), rule.namespace()), (entry.file.as_str(), entry.namespace()));
+        let rule = rules
+            .iter()
+            .find(|rule| rule.value["spec"]["host"] == *host)
+            .unwrap_or_else(|| panic!("no DestinationRule of {host}"));
+        assert_eq!(
+            (rule.file.as_str(), rule.namespace()),
+            (entry.file.as_str(), entry.namespace())
+        );
         let tls = json!({"tls": {"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}});
         assert_eq!(rule.value["spec"]["trafficPolicy"], tls, "{host}");
     }
@@ -106,29 +128,48 @@ fn each_service_entry_goes_through_the_waypoint_and_has_its_tls() {
 fn every_namespace_and_service_account_that_is_named_is_made() {
     let setup = of_file("01-setup.yaml");
     let made = |kind: &str, namespace: &str, name: &str| {
-        setup.iter().any(|one| one.kind() == kind && one.namespace() == namespace && one.name() == name)
+        setup
+            .iter()
+            .any(|one| one.kind() == kind && one.namespace() == namespace && one.name() == name)
     };
     for manifest in manifests::all().iter().filter(|manifest| !manifest.namespace().is_empty()) {
-        assert!(made("Namespace", "", manifest.namespace()), "{}: namespace {}", manifest.file, manifest.namespace());
+        assert!(
+            made("Namespace", "", manifest.namespace()),
+            "{}: namespace {}",
+            manifest.file,
+            manifest.namespace()
+        );
     }
     for pod in of_kind("Pod") {
         let account = pod.value["spec"]["serviceAccountName"].as_str().expect("a service account");
         assert!(made("ServiceAccount", pod.namespace(), account), "{account}");
     }
     for namespace in of_kind("Namespace") {
-        assert_eq!(namespace.value["metadata"]["labels"]["istio.io/dataplane-mode"], "ambient", "{}", namespace.name());
+        assert_eq!(
+            namespace.value["metadata"]["labels"]["istio.io/dataplane-mode"],
+            "ambient",
+            "{}",
+            namespace.name()
+        );
     }
 }
 
 /// The commands in a file's head are for that very file, and for resources there are.
 #[test]
 fn each_file_begins_with_the_command_that_applies_it() {
-    let files: BTreeSet<String> = manifests::all().into_iter().map(|manifest| manifest.file).collect();
+    let files: BTreeSet<String> =
+        manifests::all().into_iter().map(|manifest| manifest.file).collect();
     assert_eq!(files.len(), 11, "{files:?}");
     for file in files {
-        let text = std::fs::read_to_string(e2e::envoy::workspace_root().join("filter-config").join(&file)).expect("a file");
+        let text =
+            std::fs::read_to_string(e2e::envoy::workspace_root().join("filter-config").join(&file))
+                .expect("a file");
         let head: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
-        let step = file.trim_start_matches("traffic-extension/").get(..2).and_then(|step| step.parse::<u8>().ok()).expect("a number");
+        let step = file
+            .trim_start_matches("traffic-extension/")
+            .get(..2)
+            .and_then(|step| step.parse::<u8>().ok())
+            .expect("a number");
         assert!(head[0].starts_with(&format!("# Step {step}: ")), "{file}: {}", head[0]);
         let apply = format!("#   kubectl apply -f filter-config/{file}");
         assert!(head.contains(&apply.as_str()), "{file} lacks `{apply}`");

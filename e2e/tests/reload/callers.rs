@@ -9,8 +9,8 @@ use e2e::pki::{TEAM_A_SPIFFE_ID, TEAM_B_SPIFFE_ID};
 
 use crate::setting::{HOST, PATIENCE, Setting, WORKERS};
 
-/// By how many connections one worker may be ahead of the other: more than any test opens on one of them alone, with those in
-/// it that are closed and still counted.
+/// By how many connections one worker may be ahead of the other: more than any test opens on one of
+/// them alone, with those in it that are closed and still counted.
 const MOST_ELSEWHERE: usize = 8;
 
 /// A tunnel of a team's pod, and the worker that serves it.
@@ -25,7 +25,9 @@ impl Line {
     /// Sends a request and reads its response.
     pub(crate) async fn send(&mut self, request: &Request) -> Response {
         let answer = self.tunnel.request(request).await;
-        answer.unwrap_or_else(|error| panic!("{} on worker {}: {error}", self.team.name(), self.worker))
+        answer.unwrap_or_else(|error| {
+            panic!("{} on worker {}: {error}", self.team.name(), self.worker)
+        })
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Response {
@@ -36,7 +38,13 @@ impl Line {
     pub(crate) async fn until(&mut self, setting: &Setting, path: &str, status: u16) {
         let deadline = Instant::now() + PATIENCE;
         while self.get(path).await.status != status {
-            assert!(Instant::now() < deadline, "no {status} for {} on worker {}\n{}", self.team.name(), self.worker, setting.log());
+            assert!(
+                Instant::now() < deadline,
+                "no {status} for {} on worker {}\n{}",
+                self.team.name(),
+                self.worker,
+                setting.log()
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -51,21 +59,31 @@ pub(crate) struct Callers {
 impl Callers {
     pub(crate) fn new(waypoint: &Waypoint) -> Self {
         let client = |id| waypoint.caller(id).timeout(PATIENCE);
-        Self { clients: [client(TEAM_A_SPIFFE_ID), client(TEAM_B_SPIFFE_ID)], vip: waypoint.vip(HOST) }
+        Self {
+            clients: [client(TEAM_A_SPIFFE_ID), client(TEAM_B_SPIFFE_ID)],
+            vip: waypoint.vip(HOST),
+        }
     }
 
-    /// Opens a tunnel. Nobody else may connect meanwhile: its worker is known by its count of connections.
+    /// Opens a tunnel. Nobody else may connect meanwhile: its worker is known by its count of
+    /// connections.
     async fn open(&self, setting: &Setting, team: Pod) -> Line {
         let before = connections(setting);
-        let tunnel = self.clients[team as usize].tunnel(&self.vip).await.unwrap_or_else(|error| panic!("{error}\n{}", setting.log()));
+        let tunnel = self.clients[team as usize]
+            .tunnel(&self.vip)
+            .await
+            .unwrap_or_else(|error| panic!("{error}\n{}", setting.log()));
         let after = connections(setting);
-        let grown: Vec<usize> = (0..WORKERS).filter(|worker| after[*worker] > before[*worker]).collect();
-        let [worker] = grown[..] else { panic!("one connection was opened: {before:?}, {after:?}") };
+        let grown: Vec<usize> =
+            (0..WORKERS).filter(|worker| after[*worker] > before[*worker]).collect();
+        let [worker] = grown[..] else {
+            panic!("one connection was opened: {before:?}, {after:?}")
+        };
         Line { team, worker, tunnel }
     }
 
-    /// Opens a tunnel on this worker. The waypoint gives each connection to the worker that has the fewest, so those that it gives
-    /// to the other one stay open until this one's turn has come.
+    /// Opens a tunnel on this worker. The waypoint gives each connection to the worker that has the
+    /// fewest, so those that it gives to the other one stay open until this one's turn has come.
     pub(crate) async fn on(&self, setting: &Setting, worker: usize, team: Pod) -> Line {
         let mut elsewhere = Vec::new();
         loop {
@@ -74,7 +92,11 @@ impl Callers {
                 return line;
             }
             elsewhere.push(line);
-            assert!(elsewhere.len() <= MOST_ELSEWHERE, "worker {worker} was given none of {} connections", elsewhere.len());
+            assert!(
+                elsewhere.len() <= MOST_ELSEWHERE,
+                "worker {worker} was given none of {} connections",
+                elsewhere.len()
+            );
         }
     }
 
@@ -95,5 +117,9 @@ impl Callers {
 /// How many connections each worker has taken on the HBONE port in its life.
 fn connections(setting: &Setting) -> [u64; WORKERS] {
     let address = setting.waypoint.hbone_address();
-    std::array::from_fn(|worker| setting.sum(&format!("listener.{address}.worker_{worker}.downstream_cx_total").replace(':', "_")))
+    std::array::from_fn(|worker| {
+        setting.sum(
+            &format!("listener.{address}.worker_{worker}.downstream_cx_total").replace(':', "_"),
+        )
+    })
 }

@@ -12,7 +12,8 @@ use crate::callers::{Callers, Line};
 use crate::setting::{HOST, PATIENCE, Setting, WORKERS};
 use crate::versions::{Verdict, read};
 
-/// Between an answer and the next request on a connection: the load is to be steady, not all that two cores can bear.
+/// Between an answer and the next request on a connection: the load is to be steady, not all that
+/// two cores can bear.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// What is known of the policies while the load runs.
@@ -53,7 +54,10 @@ pub(crate) struct Counts {
 /// The median and the longest time of an answer.
 fn median_and_longest(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort_unstable();
-    (times.get(times.len() / 2).copied().unwrap_or_default(), times.last().copied().unwrap_or_default())
+    (
+        times.get(times.len() / 2).copied().unwrap_or_default(),
+        times.last().copied().unwrap_or_default(),
+    )
 }
 
 impl Shared {
@@ -67,7 +71,13 @@ impl Shared {
     }
 
     /// Sends one request and says what is wrong with its answer.
-    async fn ask(&self, team: Pod, worker: usize, tunnel: &mut Tunnel, request: &Request) -> Result<(), String> {
+    async fn ask(
+        &self,
+        team: Pod,
+        worker: usize,
+        tunnel: &mut Tunnel,
+        request: &Request,
+    ) -> Result<(), String> {
         let may_fail = || self.may_fail[worker].load(Ordering::SeqCst);
         let (could_fail, oldest, begin) = (may_fail(), self.in_force(worker), Instant::now());
         let answer = tunnel.request(request).await;
@@ -83,7 +93,9 @@ impl Shared {
                 self.seen[worker][team as usize].fetch_max(number, Ordering::SeqCst);
                 Ok(())
             }
-            Verdict::Decided(number) => Err(format!("policies {number} decided, neither {oldest} nor {newest} nor between them")),
+            Verdict::Decided(number) => Err(format!(
+                "policies {number} decided, neither {oldest} nor {newest} nor between them"
+            )),
             Verdict::Unavailable if could_fail || may_fail() => {
                 tally.counts.unavailable[worker] += 1;
                 Ok(())
@@ -96,7 +108,11 @@ impl Shared {
         let request = Request::get(HOST, "/load");
         while !self.stop.load(Ordering::SeqCst) {
             if let Err(wrong) = self.ask(line.team, line.worker, &mut line.tunnel, &request).await {
-                self.tally().violations.push(format!("{} on worker {}: {wrong}", line.team.name(), line.worker));
+                self.tally().violations.push(format!(
+                    "{} on worker {}: {wrong}",
+                    line.team.name(),
+                    line.worker
+                ));
                 return;
             }
             self.tally().answered[index] += 1;
@@ -105,20 +121,22 @@ impl Shared {
     }
 }
 
-/// A running load; it needs a runtime with several threads, since tests read statistics without giving theirs up.
+/// A running load; it needs a runtime with several threads, since tests read statistics without
+/// giving theirs up.
 pub(crate) struct Load {
     shared: Arc<Shared>,
     lines: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Load {
-    /// Starts a load of two connections of each team on each worker under the policies of this number, and returns when these
-    /// have decided for each team on each worker.
+    /// Starts a load of two connections of each team on each worker under the policies of this
+    /// number, and returns when these have decided for each team on each worker.
     pub(crate) async fn start(setting: &Setting, number: u64) -> Self {
         Self::with(setting, number, 2).await
     }
 
-    /// As [`Load::start`], with one connection each: where an update's coming into force is to be seen, and no more.
+    /// As [`Load::start`], with one connection each: where an update's coming into force is to be
+    /// seen, and no more.
     pub(crate) async fn gentle(setting: &Setting, number: u64) -> Self {
         Self::with(setting, number, 1).await
     }
@@ -132,7 +150,10 @@ impl Load {
             let shared = Arc::clone(&shared);
             tokio::spawn(async move { shared.run(index, line).await })
         };
-        let load = Self { lines: lines.into_iter().enumerate().map(run).collect(), shared: Arc::clone(&shared) };
+        let load = Self {
+            lines: lines.into_iter().enumerate().map(run).collect(),
+            shared: Arc::clone(&shared),
+        };
         load.until_in_force(setting, number).await;
         load
     }
@@ -155,21 +176,24 @@ impl Load {
 
     /// Waits until the policies of this number have decided for each team on each worker.
     pub(crate) async fn until_in_force(&self, setting: &Setting, number: u64) {
-        let everywhere = || self.shared.seen.iter().flatten().all(|seen| seen.load(Ordering::SeqCst) >= number);
+        let everywhere =
+            || self.shared.seen.iter().flatten().all(|seen| seen.load(Ordering::SeqCst) >= number);
         self.until(setting, &format!("policies {number} in force everywhere"), everywhere).await;
     }
 
     /// Waits until the filter has decided about so many more requests on each worker.
     pub(crate) async fn rounds(&self, setting: &Setting, count: usize) {
         let before = self.counts().decided;
-        let answered = || self.counts().decided.iter().zip(before).all(|(now, before)| *now >= before + count);
+        let answered =
+            || self.counts().decided.iter().zip(before).all(|(now, before)| *now >= before + count);
         self.until(setting, "answers", answered).await;
     }
 
     /// Waits until so many more requests on this worker have got 503.
     pub(crate) async fn until_refused(&self, setting: &Setting, worker: usize, count: usize) {
         let before = self.counts().unavailable[worker];
-        self.until(setting, "refusals", || self.counts().unavailable[worker] >= before + count).await;
+        self.until(setting, "refusals", || self.counts().unavailable[worker] >= before + count)
+            .await;
     }
 
     /// Waits until the filter has decided about so many more requests on this worker.
@@ -183,7 +207,11 @@ impl Load {
         let deadline = Instant::now() + PATIENCE;
         while !is_so() {
             self.check(setting);
-            assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}\n{}", setting.log());
+            assert!(
+                Instant::now() < deadline,
+                "not within {PATIENCE:?}: {what}\n{}",
+                setting.log()
+            );
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         self.check(setting);
@@ -199,7 +227,8 @@ impl Load {
         self.shared.tally().answered.clone()
     }
 
-    /// The median and the longest time of the answers since this was last asked, and how many these were.
+    /// The median and the longest time of the answers since this was last asked, and how many these
+    /// were.
     pub(crate) fn take_times(&self) -> (usize, Duration, Duration) {
         let times = std::mem::take(&mut self.shared.tally().times);
         let count = times.len();

@@ -16,7 +16,8 @@ pub(crate) const HOST: &str = "api.github.com";
 /// Envoy's worker threads; each has a VM of its own.
 pub(crate) const WORKERS: usize = 2;
 
-/// How long anything may take on the slowest machine; what is waited for is asked again and again until then.
+/// How long anything may take on the slowest machine; what is waited for is asked again and again
+/// until then.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A waypoint with two workers, the origin behind it, and the file with its plugin.
@@ -37,7 +38,10 @@ impl Setting {
         let origin = Origin::start(&pki, Mode::Echo, 0).expect("the origin starts");
         plugin.publish(first).expect("a file");
         let workers = u32::try_from(WORKERS).expect("a few");
-        let options = WaypointOptions::new(&pki, origin.port()).workers(workers).edit(tell_decisions).edit(plugin.attach());
+        let options = WaypointOptions::new(&pki, origin.port())
+            .workers(workers)
+            .edit(tell_decisions)
+            .edit(plugin.attach());
         let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
         Self { waypoint, origin, plugin }
     }
@@ -72,8 +76,13 @@ impl Setting {
     /// The log without what every start says.
     pub(crate) fn log(&self) -> String {
         let lines = self.waypoint.log_lines().into_iter();
-        let telling = |line: &String| line.contains("egress filter") || line.contains("[warning]") || line.contains("[error]");
-        lines.filter(|line| telling(line) && !line.contains("work-in-progress")).collect::<Vec<_>>().join("\n")
+        let telling = |line: &String| {
+            line.contains("egress filter") || line.contains("[warning]") || line.contains("[error]")
+        };
+        lines
+            .filter(|line| telling(line) && !line.contains("work-in-progress"))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Waits until something is so.
@@ -97,10 +106,14 @@ fn tell_decisions(envoy: &mut Value) {
     let told = |name: &str, value: &str| json!({"header": {"key": name, "value": value}, "keep_empty_value": true});
     let policy = told("x-decided-by", "%FILTER_STATE(wasm.egress_policy:PLAIN)%");
     let listeners = envoy["static_resources"]["listeners"].as_array_mut().into_iter().flatten();
-    let internal = listeners.into_iter().find(|listener| listener["name"] == "main_internal").expect("`main_internal`");
+    let internal = listeners
+        .into_iter()
+        .find(|listener| listener["name"] == "main_internal")
+        .expect("`main_internal`");
     for chain in internal["filter_chains"].as_array_mut().expect("filter chains") {
         let manager = &mut chain["filters"][0]["typed_config"];
-        manager["route_config"]["virtual_hosts"][0]["routes"][0]["response_headers_to_add"] = json!([policy]);
+        manager["route_config"]["virtual_hosts"][0]["routes"][0]["response_headers_to_add"] =
+            json!([policy]);
         manager["local_reply_config"] = json!({"mappers": [{
             "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": {"default_value": 400, "runtime_key": "none"}}}},
             "headers_to_add": [policy, told("x-details", "%RESPONSE_CODE_DETAILS%")],

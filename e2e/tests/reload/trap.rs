@@ -43,17 +43,25 @@ impl Held {
             let mut line = callers.on(setting, worker, Pod::TeamA).await;
             tasks.push(tokio::spawn(async move { (worker, line.get("/held").await) }));
         }
-        setting.until("the held requests", |setting| setting.origin.requests_where(|request| request.target == "/held").len() == 2).await;
+        setting
+            .until("the held requests", |setting| {
+                setting.origin.requests_where(|request| request.target == "/held").len() == 2
+            })
+            .await;
         Self(tasks)
     }
 
-    /// Lets the origin answer. The one in the VM that died is refused, since what the policies say of its response is not known
-    /// any more; the other's answer is as if nothing had been.
+    /// Lets the origin answer. The one in the VM that died is refused, since what the policies say
+    /// of its response is not known any more; the other's answer is as if nothing had been.
     async fn assert_ends(self, setting: &Setting, number: u64) {
         setting.origin.release();
         for task in self.0 {
-            let (worker, response) = tokio::time::timeout(PATIENCE, task).await.expect("no request hangs").expect("a response");
-            let expected = if worker == VICTIM { Verdict::Unavailable } else { Verdict::Decided(number) };
+            let (worker, response) = tokio::time::timeout(PATIENCE, task)
+                .await
+                .expect("no request hangs")
+                .expect("a response");
+            let expected =
+                if worker == VICTIM { Verdict::Unavailable } else { Verdict::Decided(number) };
             assert_eq!(read(Pod::TeamA, &response), Ok(expected), "on worker {worker}");
         }
     }
@@ -106,7 +114,8 @@ async fn a_vm_that_dies_again_and_again_comes_back_each_time_and_takes_updates_m
     let mut victim = callers.on(&setting, VICTIM, Pod::TeamA).await;
     let load = Load::start(&setting, 1).await;
     load.may_fail(VICTIM, true);
-    // As soon as it is back it dies again, at least three times, and until Envoy has made it wait for its reload.
+    // As soon as it is back it dies again, at least three times, and until Envoy has made it wait
+    // for its reload.
     let mut deaths = 0;
     while deaths < 3 || reloads(&setting, "backoff") == 0 {
         kill(&mut victim, "request").await;
@@ -124,7 +133,11 @@ async fn a_vm_that_dies_again_and_again_comes_back_each_time_and_takes_updates_m
     let counts = load.stop(&setting).await;
     assert_eq!(counts.unavailable[OTHER], 0);
     let (back_off, failure) = (reloads(&setting, "backoff"), reloads(&setting, "failure"));
-    println!("{} deaths: {} requests got 503, {back_off} of them in the back-off", deaths + 1, counts.unavailable[VICTIM]);
+    println!(
+        "{} deaths: {} requests got 503, {back_off} of them in the back-off",
+        deaths + 1,
+        counts.unavailable[VICTIM]
+    );
     assert_eq!(failure, 0);
 }
 
@@ -138,8 +151,9 @@ async fn under_fail_close_a_dead_vm_stays_dead_until_an_update() {
     load.may_fail(VICTIM, true);
     kill(&mut victim, "request").await;
     held.assert_ends(&setting, 1).await;
-    // What was under way when the VM died comes to its end; from then on the filter decides about nothing there. That this is for
-    // good can only be seen for a while, here for longer than Envoy's back-off.
+    // What was under way when the VM died comes to its end; from then on the filter decides about
+    // nothing there. That this is for good can only be seen for a while, here for longer than
+    // Envoy's back-off.
     load.until_refused(&setting, VICTIM, 200).await;
     let before = load.counts();
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -159,21 +173,41 @@ async fn under_fail_close_a_dead_vm_stays_dead_until_an_update() {
 
 #[test]
 fn the_shipped_filter_serves_such_a_request_like_any_other() {
-    for (path, how, traps) in [(filter_wasm(), "make wasm", false), (trapping_wasm(), "make build-trapping", true)] {
-        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: run `{how}` first", path.display()));
+    for (path, how, traps) in
+        [(filter_wasm(), "make wasm", false), (trapping_wasm(), "make build-trapping", true)]
+    {
+        let bytes = std::fs::read(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}: run `{how}` first", path.display()));
         let named = bytes.windows(HEADER.len()).any(|window| window == HEADER.as_bytes());
         assert_eq!(named, traps, "`{HEADER}` in {}", path.display());
         let module = Module::from_bytes(&bytes).unwrap_or_else(|error| panic!("{error}"));
         for phase in PHASES {
-            let vm = Vm::new(&module, HostOptions { canary: false, ..HostOptions::default() }).expect("the filter starts");
+            let vm = Vm::new(&module, HostOptions { canary: false, ..HostOptions::default() })
+                .expect("the filter starts");
             assert!(vm.configure(version(1)).accepted);
-            let request = host::Request::new("GET", HOST, "/zen").header(HEADER, phase).peer_principal(TEAM_A_SPIFFE_ID);
+            let request = host::Request::new("GET", HOST, "/zen")
+                .header(HEADER, phase)
+                .peer_principal(TEAM_A_SPIFFE_ID);
             let result = vm.stream(request).run(host::Response::new(200));
-            assert_eq!(result.failure.is_some_and(|why| why.contains("unreachable")), traps, "{phase} in {}", path.display());
+            assert_eq!(
+                result.failure.is_some_and(|why| why.contains("unreachable")),
+                traps,
+                "{phase} in {}",
+                path.display()
+            );
             if !traps {
-                let reached = (result.request_headers.text(HEADER), result.request_headers.text("x-request-version"));
+                let reached = (
+                    result.request_headers.text(HEADER),
+                    result.request_headers.text("x-request-version"),
+                );
                 assert_eq!(reached, (Some(phase.to_owned()), Some("1".to_owned())));
-                assert_eq!(result.response_headers.and_then(|headers| headers.text("x-response-version")).as_deref(), Some("1"));
+                assert_eq!(
+                    result
+                        .response_headers
+                        .and_then(|headers| headers.text("x-response-version"))
+                        .as_deref(),
+                    Some("1")
+                );
             }
         }
     }

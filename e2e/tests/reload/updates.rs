@@ -25,7 +25,8 @@ fn tell(what: &str, begin: Instant, load: &Load) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_fails_and_each_is_decided_by_one_whole_set_of_policies_through_a_hundred_updates() {
+async fn no_request_fails_and_each_is_decided_by_one_whole_set_of_policies_through_a_hundred_updates()
+ {
     let mut setting = Setting::start(&version(0));
     let load = Load::start(&setting, 0).await;
 
@@ -41,15 +42,26 @@ async fn no_request_fails_and_each_is_decided_by_one_whole_set_of_policies_throu
         load.until_in_force(&setting, number).await;
     }
     tell("100 updates", begin, &load);
-    let answered: Vec<usize> = load.answered().iter().zip(before).map(|(now, before)| now - before).collect();
+    let answered: Vec<usize> =
+        load.answered().iter().zip(before).map(|(now, before)| now - before).collect();
     let counts = load.stop(&setting).await;
 
-    assert_eq!((setting.updates("update_success"), setting.updates("update_rejected")), (UPDATES + 1, 0));
-    // That each number decided on each worker takes one connection of each team there. The others must not have stood still: each
-    // had an answer under each number on average, and none far fewer than another, however slow the machine.
+    assert_eq!(
+        (setting.updates("update_success"), setting.updates("update_rejected")),
+        (UPDATES + 1, 0)
+    );
+    // That each number decided on each worker takes one connection of each team there. The others
+    // must not have stood still: each had an answer under each number on average, and none far
+    // fewer than another, however slow the machine.
     println!("by connection {answered:?}, in all {counts:?}");
-    let (least, most) = (answered.iter().min().copied().unwrap_or_default(), answered.iter().max().copied().unwrap_or_default());
-    assert!(least as u64 >= UPDATES && 4 * least >= most, "the load was not steady: {answered:?} answers by connection");
+    let (least, most) = (
+        answered.iter().min().copied().unwrap_or_default(),
+        answered.iter().max().copied().unwrap_or_default(),
+    );
+    assert!(
+        least as u64 >= UPDATES && 4 * least >= most,
+        "the load was not steady: {answered:?} answers by connection"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,8 +90,15 @@ async fn a_request_in_flight_ends_under_the_policies_that_it_began_with() {
     let lines = callers.everywhere(&setting, 1).await;
     let count = lines.len();
     let load = Load::start(&setting, 2).await;
-    let held: Vec<_> = lines.into_iter().map(|mut line| tokio::spawn(async move { (line.team, line.get("/held").await) })).collect();
-    setting.until("the held requests", |setting| setting.origin.requests_where(|request| request.target == "/held").len() == count).await;
+    let held: Vec<_> = lines
+        .into_iter()
+        .map(|mut line| tokio::spawn(async move { (line.team, line.get("/held").await) }))
+        .collect();
+    setting
+        .until("the held requests", |setting| {
+            setting.origin.requests_where(|request| request.target == "/held").len() == count
+        })
+        .await;
     // By the last of these team-b would be denied.
     for number in 3..=9 {
         load.expect(number);
@@ -116,14 +135,17 @@ async fn a_policy_in_the_middle_and_the_last_policy_can_be_changed_and_removed()
     let mut setting = Setting::start(&with(&[denying("team-b")]));
     let mut lines = Callers::new(&setting.waypoint).everywhere(&setting, 1).await;
     await_statuses(&setting, &mut lines, [200, 403]).await;
-    for (middle, statuses) in
-        [(vec![denying("team-a")], [403, 200]), (vec![], [200, 200]), (vec![denying("team-a"), denying("team-b")], [403, 200])]
-    {
+    for (middle, statuses) in [
+        (vec![denying("team-a")], [403, 200]),
+        (vec![], [200, 200]),
+        (vec![denying("team-a"), denying("team-b")], [403, 200]),
+    ] {
         setting.publish(&with(&middle));
         if middle.len() < 2 {
             await_statuses(&setting, &mut lines, statuses).await;
         } else {
-            // Two of one name are refused, and what was in force before stays: no policy in the middle.
+            // Two of one name are refused, and what was in force before stays: no policy in the
+            // middle.
             setting.until("the refusal", |setting| setting.updates("update_rejected") == 1).await;
         }
         for line in &mut lines {
@@ -131,12 +153,17 @@ async fn a_policy_in_the_middle_and_the_last_policy_can_be_changed_and_removed()
             let expected = if middle.len() < 2 { statuses[line.team as usize] } else { 200 };
             assert_eq!(response.status, expected, "{middle:?}: {response:?}");
             if expected == 200 {
-                assert_eq!(response.header("x-response-version").as_deref(), Some("1"), "the policies around it stay");
+                assert_eq!(
+                    response.header("x-response-version").as_deref(),
+                    Some("1"),
+                    "the policies around it stay"
+                );
             }
         }
     }
 
-    // Without any policy the filter lets everything through as it came; the next policy closes it again.
+    // Without any policy the filter lets everything through as it came; the next policy closes it
+    // again.
     setting.publish(&with(&[denying("team-b")]));
     await_statuses(&setting, &mut lines, [200, 403]).await;
     setting.publish(r#"{"policies": []}"#);

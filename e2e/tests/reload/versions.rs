@@ -4,8 +4,9 @@ use e2e::envoy::Pod;
 use e2e::http1::Response;
 use serde_json::{Value, json};
 
-/// The policies of this number. They tell the origin and the caller their number; an even number lets both teams through, an
-/// odd one only team-a. So no two that follow one another agree about team-b.
+/// The policies of this number. They tell the origin and the caller their number; an even number
+/// lets both teams through, an odd one only team-a. So no two that follow one another agree about
+/// team-b.
 pub(crate) fn version(number: u64) -> String {
     policies(number).to_string()
 }
@@ -51,9 +52,11 @@ pub(crate) fn read(team: Pod, response: &Response) -> Result<Verdict, String> {
     let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
     match response.status {
         200 => {
-            let seen: Value = serde_json::from_slice(&response.body).map_err(|error| format!("no echo: {error}: {response:?}"))?;
+            let seen: Value = serde_json::from_slice(&response.body)
+                .map_err(|error| format!("no echo: {error}: {response:?}"))?;
             let reached = |name: &str| {
-                let lines = seen["headers"].as_array().into_iter().flatten().filter(|line| line[0] == name);
+                let lines =
+                    seen["headers"].as_array().into_iter().flatten().filter(|line| line[0] == name);
                 let values: Vec<Option<u64>> = lines.map(|line| number(line[1].as_str())).collect();
                 if values.len() == 1 { values[0] } else { None }
             };
@@ -67,18 +70,27 @@ pub(crate) fn read(team: Pod, response: &Response) -> Result<Verdict, String> {
                 [Some(one), ..] if all.iter().all(|number| *number == Some(one)) => {
                     let removed = response.header("x-origin-mode").is_none();
                     if !allows(one, team) || !removed {
-                        return Err(format!("policies {one} do not say this of {}: {response:?}", team.name()));
+                        return Err(format!(
+                            "policies {one} do not say this of {}: {response:?}",
+                            team.name()
+                        ));
                     }
                     Ok(Verdict::Decided(one))
                 }
-                _ => Err(format!("not decided by one whole set of policies: {all:?}: {response:?}")),
+                _ => {
+                    Err(format!("not decided by one whole set of policies: {all:?}: {response:?}"))
+                }
             }
         }
         403 => match number(decided_by.strip_prefix("deny-")) {
-            Some(one) if !allows(one, team) && response.text() == "authorization failed" => Ok(Verdict::Decided(one)),
+            Some(one) if !allows(one, team) && response.text() == "authorization failed" => {
+                Ok(Verdict::Decided(one))
+            }
             _ => Err(format!("not denied by policies that deny {}: {response:?}", team.name())),
         },
-        503 if response.header("x-details").as_deref() == Some("wasm_fail_stream") => Ok(Verdict::Unavailable),
+        503 if response.header("x-details").as_deref() == Some("wasm_fail_stream") => {
+            Ok(Verdict::Unavailable)
+        }
         _ => Err(format!("{response:?}")),
     }
 }

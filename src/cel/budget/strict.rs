@@ -1,10 +1,11 @@
 //! What is there and cannot be read, as the rule reads it, is not what is not there.
 //!
-//! `default(json(h).user, "")` is to catch that there is no user, and not that the caller sent half a document; nor may
-//! `default(json(h).age > 18, false)` be dodged by an age in quotes, or by one that no int holds. So what makes a function
-//! or an operator fail for the value it got, and not for one that is missing, is a breach. The functions of our own see to
-//! that themselves; for those of the `cel` crate, and its operators, calls are put into the tree: `@is("string", x)` where
-//! the type of a value is known only at the request, and checked forms of conversions and of operators.
+//! `default(json(h).user, "")` is to catch that there is no user, and not that the caller sent half
+//! a document; nor may `default(json(h).age > 18, false)` be dodged by an age in quotes, or by one
+//! that no int holds. So what makes a function or an operator fail for the value it got, and not
+//! for one that is missing, is a breach. The functions of our own see to that themselves; for those
+//! of the `cel` crate, and its operators, calls are put into the tree: `@is("string", x)` where the
+//! type of a value is known only at the request, and checked forms of conversions and of operators.
 
 use std::cmp::Ordering;
 
@@ -47,7 +48,9 @@ pub(super) fn unfit(name: &str) -> ExecutionError {
 pub(super) fn operator(call: &mut CallExpr) {
     match (call.func_name.as_str(), call.args.as_mut_slice()) {
         (op::LOGICAL_NOT, [operand]) => expect(operand, "!", "bool"),
-        (op::LOGICAL_AND | op::LOGICAL_OR, operands) => operands.iter_mut().for_each(|operand| expect(operand, "&&, ||", "bool")),
+        (op::LOGICAL_AND | op::LOGICAL_OR, operands) => {
+            operands.iter_mut().for_each(|operand| expect(operand, "&&, ||", "bool"))
+        }
         (op::CONDITIONAL, [condition, _, _]) => expect(condition, "? :", "bool"),
         (op::IN, [element, container]) => {
             expect(container, "in", "list map");
@@ -55,13 +58,22 @@ pub(super) fn operator(call: &mut CallExpr) {
                 IN.clone_into(&mut call.func_name);
             }
         }
-        // Of two values of unknown types the language itself says that they differ where their types do.
-        (op::EQUALS | op::NOT_EQUALS, [left, right]) if may_be_any(left) != may_be_any(right) => named(call, EQUAL),
-        (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [left, right]) if may_be_any(left) || may_be_any(right) => {
+        // Of two values of unknown types the language itself says that they differ where their
+        // types do.
+        (op::EQUALS | op::NOT_EQUALS, [left, right]) if may_be_any(left) != may_be_any(right) => {
+            named(call, EQUAL)
+        }
+        (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [left, right])
+            if may_be_any(left) || may_be_any(right) =>
+        {
             named(call, ORDER);
         }
         (op::INDEX | op::OPT_INDEX, [container, index]) => {
-            expect(container, "[]", if string_literal(index).is_some() { FIELDS } else { ELEMENTS });
+            expect(
+                container,
+                "[]",
+                if string_literal(index).is_some() { FIELDS } else { ELEMENTS },
+            );
         }
         (op::OPT_SELECT, [operand, _]) => expect(operand, ".?", FIELDS),
         (op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [_, _]) => named(call, CALCULATE),
@@ -116,24 +128,36 @@ fn expect(node: &mut IdedExpr, name: &str, kinds: &str) {
     }
     let id = node.id;
     let args = vec![text(name), text(kinds), std::mem::take(node)];
-    *node = IdedExpr { id, expr: Expr::Call(CallExpr { func_name: IS.to_owned(), target: None, args }) };
+    *node = IdedExpr {
+        id,
+        expr: Expr::Call(CallExpr { func_name: IS.to_owned(), target: None, args }),
+    };
 }
 
-/// Whether a part's type is known only when the request comes. What the source does not show counts as such.
+/// Whether a part's type is known only when the request comes. What the source does not show counts
+/// as such.
 fn may_be_any(node: &IdedExpr) -> bool {
     match &node.expr {
-        Expr::Literal(_) | Expr::List(_) | Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => false,
+        Expr::Literal(_) | Expr::List(_) | Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {
+            false
+        }
         // What a loop collects is a bool or a list; all other variables may be anything.
-        Expr::Ident(name) => !name.starts_with('@') && Object::root(name.trim_start_matches('.')).is_none(),
+        Expr::Ident(name) => {
+            !name.starts_with('@') && Object::root(name.trim_start_matches('.')).is_none()
+        }
         Expr::Select(select) => !select.test && !is_attribute(&select.operand),
         Expr::Comprehension(comprehension) => may_be_any(&comprehension.result),
         Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
             (op::CONDITIONAL, [_, yes, no]) => may_be_any(yes) || may_be_any(no),
             (op::INDEX, [container, _]) => !is_attribute(container),
             (super::ADD | CALCULATE, args) => args.iter().any(may_be_any),
-            (super::MADE | super::READ | super::RANGE | super::COMPARED, args) => args.last().is_some_and(may_be_any),
+            (super::MADE | super::READ | super::RANGE | super::COMPARED, args) => {
+                args.last().is_some_and(may_be_any)
+            }
             (IS | ORDER | EQUAL | IN | CONVERT, _) => false,
-            (name, _) => !is_operator(name) && functions::may_give_anything(call.target.as_deref(), name),
+            (name, _) => {
+                !is_operator(name) && functions::may_give_anything(call.target.as_deref(), name)
+            }
         },
     }
 }
@@ -154,7 +178,12 @@ pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload(ORDER, "strict_order", vec![STRING_TYPE, DYN_TYPE, DYN_TYPE], order)?;
     env.add_overload(EQUAL, "strict_equal", vec![STRING_TYPE, DYN_TYPE, DYN_TYPE], equal)?;
     env.add_overload(IN, "strict_in", vec![DYN_TYPE, DYN_TYPE], is_in)?;
-    env.add_overload(CALCULATE, "strict_calculate", vec![STRING_TYPE, DYN_TYPE, DYN_TYPE], calculate)?;
+    env.add_overload(
+        CALCULATE,
+        "strict_calculate",
+        vec![STRING_TYPE, DYN_TYPE, DYN_TYPE],
+        calculate,
+    )?;
     env.add_overload(NEGATE, "strict_negate", vec![DYN_TYPE], negate)
 }
 
@@ -165,7 +194,11 @@ fn name<'a>(value: &'a CowVal<'_, '_>) -> &'a str {
 fn is<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [function, kinds, value] = taken(arguments)?;
     let found = value.get_type().name();
-    if name(&kinds).split(' ').any(|kind| kind == found) { Ok(value) } else { Err(unfit(name(&function))) }
+    if name(&kinds).split(' ').any(|kind| kind == found) {
+        Ok(value)
+    } else {
+        Err(unfit(name(&function)))
+    }
 }
 
 fn convert<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
@@ -179,7 +212,11 @@ fn convert<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
 fn order<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [operator, left, right] = taken(arguments)?;
     let operator = name(&operator);
-    let order = left.as_comparer().ok_or_else(|| unfit(operator))?.compare(right.as_ref()).map_err(unreadable)?;
+    let order = left
+        .as_comparer()
+        .ok_or_else(|| unfit(operator))?
+        .compare(right.as_ref())
+        .map_err(unreadable)?;
     let holds = match operator {
         op::LESS => order == Ordering::Less,
         op::LESS_EQUALS => order != Ordering::Greater,
@@ -189,8 +226,8 @@ fn order<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     Ok(CowVal::owned(CelBool::from(holds)))
 }
 
-/// Whether two values can be compared: a caller who sends `"7"` for a 7, or a list of one, has sent what the rule cannot
-/// read, and an origin may. Anything may be asked whether it is null.
+/// Whether two values can be compared: a caller who sends `"7"` for a 7, or a list of one, has sent
+/// what the rule cannot read, and an origin may. Anything may be asked whether it is null.
 fn are_comparable(left: &dyn Val, right: &dyn Val) -> bool {
     let kind = |value: &dyn Val| match value.get_type().name() {
         "int" | "uint" | "double" => "number".to_owned(),
@@ -214,12 +251,17 @@ fn is_in<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [element, container] = taken(arguments)?;
     if let Some(list) = container.downcast_ref::<CelList<'v>>() {
         let mut others = list.inner().iter();
-        if !list.inner().is_empty() && !others.any(|other| are_comparable(element.as_ref(), other.as_ref())) {
+        if !list.inner().is_empty()
+            && !others.any(|other| are_comparable(element.as_ref(), other.as_ref()))
+        {
             return Err(unfit("in"));
         }
     }
     let container = container.as_container().ok_or_else(|| unfit("in"))?;
-    container.contains(element.as_ref()).map(|found| CowVal::owned(CelBool::from(found))).map_err(unreadable)
+    container
+        .contains(element.as_ref())
+        .map(|found| CowVal::owned(CelBool::from(found)))
+        .map_err(unreadable)
 }
 
 fn calculate<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {

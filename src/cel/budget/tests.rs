@@ -23,7 +23,8 @@ fn with_request<T>(headers: usize, path: usize, run: impl FnOnce(&View<'_>) -> T
 }
 
 fn rule(source: &str, view: &View<'_>) -> Result<bool, String> {
-    let compiled = Expression::compile(source, Phase::Request, Expected::Rule).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+    let compiled = Expression::compile(source, Phase::Request, Expected::Rule)
+        .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     meter::begin_request();
     compiled.matches(view)
 }
@@ -46,7 +47,11 @@ fn a_large_request_buys_neither_memory_nor_time() {
     ] {
         #[cfg(not(target_arch = "wasm32"))]
         let start = std::time::Instant::now();
-        assert_eq!(with_request(100, 60_000, |view| rule(source, view)), Err(EXCEEDED.to_owned()), "{source}");
+        assert_eq!(
+            with_request(100, 60_000, |view| rule(source, view)),
+            Err(EXCEEDED.to_owned()),
+            "{source}"
+        );
         #[cfg(not(target_arch = "wasm32"))]
         assert!(start.elapsed().as_secs() < 10, "{source}: {:?}", start.elapsed());
     }
@@ -54,7 +59,8 @@ fn a_large_request_buys_neither_memory_nor_time() {
 
 #[test]
 fn what_is_caught_does_not_hide_that_the_budget_is_spent() {
-    let spent = r#"request.headers.map(a, request.headers.map(b, request.path + "x")).size() == 100"#;
+    let spent =
+        r#"request.headers.map(a, request.headers.map(b, request.path + "x")).size() == 100"#;
     with_request(100, 60_000, |view| {
         for source in [format!("dyn(({spent}) || true)"), format!("default(dyn({spent}), true)")] {
             assert_eq!(rule(&source, view), Err(EXCEEDED.to_owned()), "{source}");
@@ -122,9 +128,12 @@ fn a_sum_is_what_cel_says() {
     ] {
         assert_eq!(with_request(0, 1, |view| rule(source, view)), Ok(true), "{source}");
     }
-    for source in
-        ["9223372036854775807 + 1 == 0", "dyn(1) + dyn('a') == dyn(1)", "dyn(true) + dyn(true) == dyn(1)", "dyn('a') + dyn(1) == dyn(1)"]
-    {
+    for source in [
+        "9223372036854775807 + 1 == 0",
+        "dyn(1) + dyn('a') == dyn(1)",
+        "dyn(true) + dyn(true) == dyn(1)",
+        "dyn('a') + dyn(1) == dyn(1)",
+    ] {
         assert!(with_request(0, 1, |view| rule(source, view)).is_err(), "{source}");
     }
 }

@@ -32,7 +32,8 @@ impl Named {
 }
 
 impl Checker {
-    /// Which headers a node names, where it is `request.headers`, `response.headers` or a view of them.
+    /// Which headers a node names, where it is `request.headers`, `response.headers` or a view of
+    /// them.
     pub(super) fn headers_operand(&mut self, node: &IdedExpr) -> Option<Named> {
         match &node.expr {
             Expr::Select(select) => {
@@ -53,7 +54,10 @@ impl Checker {
                 match call.func_name.as_str() {
                     "redacted" => self.headers_operand(target),
                     "join" => self.headers_operand(target).map(view(false)),
-                    "raw" => self.headers_operand(target).map(view(true)).map(|named| Named { raw: true, ..named }),
+                    "raw" => self
+                        .headers_operand(target)
+                        .map(view(true))
+                        .map(|named| Named { raw: true, ..named }),
                     "split" => self.headers_operand(target).map(view(true)),
                     _ => None,
                 }

@@ -31,8 +31,12 @@ impl Checker {
                 yes.join(self.expr(no))
             }
             (op::EQUALS | op::NOT_EQUALS, [left, right]) => self.equality(node, name, left, right),
-            (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [left, right]) => self.order(node, name, left, right),
-            (op::ADD | op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [left, right]) => self.arithmetic(node, name, left, right),
+            (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [left, right]) => {
+                self.order(node, name, left, right)
+            }
+            (op::ADD | op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [left, right]) => {
+                self.arithmetic(node, name, left, right)
+            }
             (op::NEGATE, [operand]) => match self.expr(operand) {
                 known @ (Type::Int | Type::Double | Type::Dyn) => known,
                 other => self.mistake(node, format!("`-` takes int or double, not {other}")),
@@ -48,7 +52,8 @@ impl Checker {
             }
             (op::OPT_SELECT, [operand, field]) => {
                 let known = self.operand(operand);
-                let found = string_literal(field).map_or(Type::Dyn, |field| self.field(node, &known, field, operand));
+                let found = string_literal(field)
+                    .map_or(Type::Dyn, |field| self.field(node, &known, field, operand));
                 match found {
                     optional @ Type::Optional(_) => optional,
                     other => Type::Optional(Box::new(other)),
@@ -72,10 +77,16 @@ impl Checker {
         if a == Type::Null || b == Type::Null {
             // Anything may be asked whether it is null.
         } else if headers(&a) || headers(&b) {
-            self.mistake(node, format!("`{sign}` does not compare headers as a whole: compare single ones"));
+            self.mistake(
+                node,
+                format!("`{sign}` does not compare headers as a whole: compare single ones"),
+            );
         } else if matches!(a, Type::Object(_)) || matches!(b, Type::Object(_)) {
             let what = if matches!(a, Type::Object(_)) { &a } else { &b };
-            self.mistake(node, format!("`{sign}` does not compare `{what}` as a whole: compare its attributes"));
+            self.mistake(
+                node,
+                format!("`{sign}` does not compare `{what}` as a whole: compare its attributes"),
+            );
         } else if !(a.fits(&b) || a.is_number() && b.is_number()) {
             self.mistake(node, format!("`{sign}` compares {a} with {b}, which are never equal"));
         }
@@ -84,30 +95,46 @@ impl Checker {
 
     fn order(&mut self, node: &IdedExpr, name: &str, left: &IdedExpr, right: &IdedExpr) -> Type {
         let (a, b) = (self.expr(left), self.expr(right));
-        let ordered = |known: &Type| known.is_number() || matches!(known, Type::Bool | Type::String | Type::Bytes | Type::Dyn);
-        let comparable = ordered(&a) && ordered(&b) && (a.fits(&b) || (a.is_number() && b.is_number()));
+        let ordered = |known: &Type| {
+            known.is_number()
+                || matches!(known, Type::Bool | Type::String | Type::Bytes | Type::Dyn)
+        };
+        let comparable =
+            ordered(&a) && ordered(&b) && (a.fits(&b) || (a.is_number() && b.is_number()));
         if !comparable {
             self.mistake(node, format!("`{}` does not compare {a} with {b}", symbol(name)));
         }
         Type::Bool
     }
 
-    fn arithmetic(&mut self, node: &IdedExpr, name: &str, left: &IdedExpr, right: &IdedExpr) -> Type {
+    fn arithmetic(
+        &mut self,
+        node: &IdedExpr,
+        name: &str,
+        left: &IdedExpr,
+        right: &IdedExpr,
+    ) -> Type {
         let (a, b) = (self.expr(left), self.expr(right));
         let takes = |known: &Type| match name {
-            op::ADD => known.is_number() || matches!(known, Type::String | Type::Bytes | Type::List(_) | Type::Dyn),
+            op::ADD => {
+                known.is_number()
+                    || matches!(known, Type::String | Type::Bytes | Type::List(_) | Type::Dyn)
+            }
             op::MODULO => matches!(known, Type::Int | Type::Uint | Type::Dyn),
             _ => known.is_number() || *known == Type::Dyn,
         };
         let lists = matches!((&a, &b), (Type::List(_), Type::List(_)));
         if !takes(&a) || !takes(&b) || !(a.fits(&b) || lists) {
             let mend = match (&a, &b) {
-                (Type::String, other) | (other, Type::String) if name == op::ADD && *other != Type::String => {
+                (Type::String, other) | (other, Type::String)
+                    if name == op::ADD && *other != Type::String =>
+                {
                     ": put `string(...)` around the latter"
                 }
                 _ => "",
             };
-            return self.mistake(node, format!("`{}` does not take {a} and {b}{mend}", symbol(name)));
+            return self
+                .mistake(node, format!("`{}` does not take {a} and {b}{mend}", symbol(name)));
         }
         if a == Type::Dyn {
             b
@@ -129,12 +156,21 @@ impl Checker {
         }
         match self.expr(container) {
             Type::Dyn => {}
-            Type::List(inner) | Type::Map(inner, _) if element.fits(&inner) || (element.is_number() && inner.is_number()) => {}
+            Type::List(inner) | Type::Map(inner, _)
+                if element.fits(&inner) || (element.is_number() && inner.is_number()) => {}
             Type::List(inner) => {
-                self.mistake(node, format!("`in` looks for {element} in a list of {inner}, where it never is"));
+                self.mistake(
+                    node,
+                    format!("`in` looks for {element} in a list of {inner}, where it never is"),
+                );
             }
             Type::Map(key, _) => {
-                self.mistake(node, format!("`in` looks for {element} among the {key} keys of a map, where it never is"));
+                self.mistake(
+                    node,
+                    format!(
+                        "`in` looks for {element} among the {key} keys of a map, where it never is"
+                    ),
+                );
             }
             other => {
                 self.mistake(node, format!("`in` takes a list or a map on its right, not {other}"));
@@ -156,13 +192,20 @@ impl Checker {
         let key = self.expr(index);
         match (&known, string_literal(index)) {
             (Type::Object(_), Some(field)) => return self.field(node, &known, field, container),
-            (Type::Object(object), None) => return self.mistake(node, format!("`{}` is indexed by a literal name only", object.name())),
+            (Type::Object(object), None) => {
+                return self.mistake(
+                    node,
+                    format!("`{}` is indexed by a literal name only", object.name()),
+                );
+            }
             _ => {}
         }
         match known {
             Type::Dyn => Type::Dyn,
             Type::List(element) if key.is_number() || key == Type::Dyn => *element,
-            Type::Map(keys, value) if key.fits(&keys) || (key.is_number() && keys.is_number()) => *value,
+            Type::Map(keys, value) if key.fits(&keys) || (key.is_number() && keys.is_number()) => {
+                *value
+            }
             Type::Headers if key.fits(&Type::String) => Type::String,
             Type::HeaderLists if key.fits(&Type::String) => Type::list(Type::String),
             Type::Optional(inner) => match *inner {

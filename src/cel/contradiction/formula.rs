@@ -64,7 +64,9 @@ impl PartialEq for Subject<'_> {
             (Subject::Attribute(a), Subject::Attribute(b)) => a == b,
             (Subject::Number(a), Subject::Number(b)) => a == b,
             (Subject::Identity, Subject::Identity) => true,
-            (Subject::Header(a), Subject::Header(b)) => same_to_some_origin(a.as_bytes(), b.as_bytes()),
+            (Subject::Header(a), Subject::Header(b)) => {
+                same_to_some_origin(a.as_bytes(), b.as_bytes())
+            }
             _ => false,
         }
     }
@@ -118,13 +120,21 @@ impl<'t> Reader<'t> {
             Test::All(parts) => Formula::All(parts.iter().map(|part| self.read(part)).collect()),
             Test::Any(parts) => Formula::Any(parts.iter().map(|part| self.read(part)).collect()),
             Test::If(parts) => Formula::If(Box::new(parts.each_ref().map(|part| self.read(part)))),
-            Test::Default(parts) => Formula::Default(Box::new(parts.each_ref().map(|part| self.read(part)))),
+            Test::Default(parts) => {
+                Formula::Default(Box::new(parts.each_ref().map(|part| self.read(part))))
+            }
             Test::Equal(left, right) => self.equal(left, right),
             Test::NotEqual(left, right) => Formula::Not(Box::new(self.equal(left, right))),
             Test::In(text, list) => self.text(text, Relation::In(list)),
-            Test::StartsWith(text, Text::Literal(literal)) => self.text(text, Relation::StartsWith(literal)),
-            Test::EndsWith(text, Text::Literal(literal)) => self.text(text, Relation::EndsWith(literal)),
-            Test::Contains(text, Text::Literal(literal)) => self.text(text, Relation::Contains(literal)),
+            Test::StartsWith(text, Text::Literal(literal)) => {
+                self.text(text, Relation::StartsWith(literal))
+            }
+            Test::EndsWith(text, Text::Literal(literal)) => {
+                self.text(text, Relation::EndsWith(literal))
+            }
+            Test::Contains(text, Text::Literal(literal)) => {
+                self.text(text, Relation::Contains(literal))
+            }
             Test::Matches(text, _) => self.text(text, Relation::Other),
             Test::Number(comparison, Number::Attribute(attribute), Number::Literal(literal)) => {
                 self.number(*attribute, *comparison, *literal)
@@ -132,9 +142,15 @@ impl<'t> Reader<'t> {
             Test::Number(comparison, Number::Literal(literal), Number::Attribute(attribute)) => {
                 self.number(*attribute, flipped(*comparison), *literal)
             }
-            Test::HasHeader(Headers::Request, name) => self.about(Subject::Header(name), Formula::Has),
-            Test::HeaderIsIn(Headers::Request, name) => self.about(Subject::Header(name), Formula::Present),
-            Test::HasAttribute(attribute) => self.about(Subject::Attribute(*attribute), Formula::Has),
+            Test::HasHeader(Headers::Request, name) => {
+                self.about(Subject::Header(name), Formula::Has)
+            }
+            Test::HeaderIsIn(Headers::Request, name) => {
+                self.about(Subject::Header(name), Formula::Present)
+            }
+            Test::HasAttribute(attribute) => {
+                self.about(Subject::Attribute(*attribute), Formula::Has)
+            }
             Test::HasIdentity => self.about(Subject::Identity, Formula::Has),
             _ => Formula::Outcomes(ALL),
         }
@@ -142,8 +158,12 @@ impl<'t> Reader<'t> {
 
     fn equal(&mut self, left: &'t Text, right: &'t Text) -> Formula<'t> {
         match (left, right) {
-            (Text::Literal(left), Text::Literal(right)) => Formula::Outcomes(if left == right { TRUE } else { FALSE }),
-            (text, Text::Literal(literal)) | (Text::Literal(literal), text) => self.text(text, Relation::Equal(literal)),
+            (Text::Literal(left), Text::Literal(right)) => {
+                Formula::Outcomes(if left == right { TRUE } else { FALSE })
+            }
+            (text, Text::Literal(literal)) | (Text::Literal(literal), text) => {
+                self.text(text, Relation::Equal(literal))
+            }
             _ => Formula::Outcomes(ALL),
         }
     }
@@ -176,16 +196,27 @@ impl<'t> Reader<'t> {
         Formula::Text { subject: position, fallback, relation }
     }
 
-    fn number(&mut self, attribute: IntAttribute, comparison: Comparison, literal: i64) -> Formula<'t> {
+    fn number(
+        &mut self,
+        attribute: IntAttribute,
+        comparison: Comparison,
+        literal: i64,
+    ) -> Formula<'t> {
         self.objections.extend(values::number_objection(attribute, comparison, literal));
-        let Some(position) = self.subject(Subject::Number(attribute)) else { return Formula::Outcomes(ALL) };
+        let Some(position) = self.subject(Subject::Number(attribute)) else {
+            return Formula::Outcomes(ALL);
+        };
         if let Some((_, domain)) = self.subjects.get_mut(position) {
             domain.numbers.extend([literal.saturating_sub(1), literal, literal.saturating_add(1)]);
         }
         Formula::Number(position, comparison, literal)
     }
 
-    fn about(&mut self, subject: Subject<'t>, formula: impl Fn(usize) -> Formula<'t>) -> Formula<'t> {
+    fn about(
+        &mut self,
+        subject: Subject<'t>,
+        formula: impl Fn(usize) -> Formula<'t>,
+    ) -> Formula<'t> {
         self.subject(subject).map_or(Formula::Outcomes(ALL), formula)
     }
 

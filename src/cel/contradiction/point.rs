@@ -9,9 +9,11 @@ use crate::cel::lower::{self, Test};
 use crate::cel::{check, parse};
 
 /// Line and column, from 1 and in characters, of the first part of a source that a message of
-/// [`Findings::parts`](super::Findings) is about: of a comparison its start, of `in` the item of the list.
+/// [`Findings::parts`](super::Findings) is about: of a comparison its start, of `in` the item of
+/// the list.
 ///
-/// What is evaluated does not know where it was written, so the source is parsed once more; only a warning asks.
+/// What is evaluated does not know where it was written, so the source is parsed once more; only a
+/// warning asks.
 pub(crate) fn point_of(source: &str, message: &str, known: Known<'_>) -> Option<(usize, usize)> {
     let (root, places) = parse(source).ok()?;
     find(&root, message, known).map(|node| places.of(source, node))
@@ -35,7 +37,11 @@ fn find(node: &IdedExpr, message: &str, known: Known<'_>) -> Option<u64> {
         }),
         Expr::Select(select) => below(&select.operand),
         // What is in a loop is not looked at.
-        Expr::Comprehension(_) | Expr::Struct(_) | Expr::Literal(_) | Expr::Ident(_) | Expr::Unspecified => None,
+        Expr::Comprehension(_)
+        | Expr::Struct(_)
+        | Expr::Literal(_)
+        | Expr::Ident(_)
+        | Expr::Unspecified => None,
     }
 }
 
@@ -43,8 +49,13 @@ fn find(node: &IdedExpr, message: &str, known: Known<'_>) -> Option<u64> {
 fn item(text: &IdedExpr, list: &IdedExpr, message: &str, known: Known<'_>) -> Option<u64> {
     let (text, Expr::List(list)) = (lower::text(text)?, &list.expr) else { return None };
     let wrong = |item: &&IdedExpr| {
-        check::string_literal(item)
-            .is_some_and(|literal| is_objected_to(&Test::Equal(text.clone(), lower::Text::Literal(literal.into())), message, known))
+        check::string_literal(item).is_some_and(|literal| {
+            is_objected_to(
+                &Test::Equal(text.clone(), lower::Text::Literal(literal.into())),
+                message,
+                known,
+            )
+        })
     };
     list.elements.iter().find(wrong).map(|item| item.id)
 }

@@ -1,5 +1,5 @@
-//! Which outcomes a formula can have: its parts are evaluated to the set of outcomes that they may have, value by value for
-//! what several of them look at.
+//! Which outcomes a formula can have: its parts are evaluated to the set of outcomes that they may
+//! have, value by value for what several of them look at.
 
 use super::formula::{Formula, Relation, Subject, quoted};
 use super::{Known, Settled, values};
@@ -32,7 +32,8 @@ pub(super) enum State<'t> {
     Missing,
     NotUtf8,
     Exactly(&'t str),
-    /// A text that is none of the literals, starts with this and no longer prefix that is asked for, and ends with that.
+    /// A text that is none of the literals, starts with this and no longer prefix that is asked
+    /// for, and ends with that.
     Other {
         prefix: &'t str,
         suffix: &'t str,
@@ -48,14 +49,23 @@ pub(super) struct Solver<'t> {
 
 impl<'t> Solver<'t> {
     pub(super) fn new(subjects: Vec<(Subject<'t>, Domain<'t>)>, known: Known<'t>) -> Self {
-        let identity = subjects.iter().position(|(subject, _)| matches!(subject, Subject::Identity));
+        let identity =
+            subjects.iter().position(|(subject, _)| matches!(subject, Subject::Identity));
         let of = |(subject, domain)| (subject, values::states(subject, domain, known));
         Solver { subjects: subjects.into_iter().map(of).collect(), identity }
     }
 
-    /// What the formulas together always give, if they do; nothing where that takes more than is `left` of the work.
-    pub(super) fn settled(&self, formulas: &[&Formula<'t>], combine: Combine, left: &mut usize) -> Option<Settled> {
-        let decided = |parts: &[&Formula<'t>], combine, left: &mut usize| Settled::of(self.outcomes(parts, combine, left)?);
+    /// What the formulas together always give, if they do; nothing where that takes more than is
+    /// `left` of the work.
+    pub(super) fn settled(
+        &self,
+        formulas: &[&Formula<'t>],
+        combine: Combine,
+        left: &mut usize,
+    ) -> Option<Settled> {
+        let decided = |parts: &[&Formula<'t>], combine, left: &mut usize| {
+            Settled::of(self.outcomes(parts, combine, left)?)
+        };
         let mut settled = decided(formulas, combine, left)?;
         // A rule that says nothing but `true` or `false` is meant to.
         if formulas.iter().all(|formula| matches!(formula, Formula::Outcomes(_))) {
@@ -63,8 +73,12 @@ impl<'t> Solver<'t> {
         }
         let mut parts = Vec::new();
         match (combine, formulas) {
-            (Combine::All, _) if !settled.matches => formulas.iter().for_each(|formula| flatten(formula, Combine::All, &mut parts)),
-            (Combine::Any, _) if settled.matches => formulas.iter().for_each(|formula| flatten(formula, Combine::Any, &mut parts)),
+            (Combine::All, _) if !settled.matches => {
+                formulas.iter().for_each(|formula| flatten(formula, Combine::All, &mut parts))
+            }
+            (Combine::Any, _) if settled.matches => {
+                formulas.iter().for_each(|formula| flatten(formula, Combine::Any, &mut parts))
+            }
             (_, [formula]) if settled.matches => flatten(formula, Combine::Any, &mut parts),
             _ => {}
         }
@@ -73,18 +87,29 @@ impl<'t> Solver<'t> {
             let mut index = 0;
             while index < parts.len() && parts.len() > 1 {
                 let part = parts.remove(index);
-                if decided(&parts, combine, left).is_none_or(|without| without.matches != settled.matches) {
+                if decided(&parts, combine, left)
+                    .is_none_or(|without| without.matches != settled.matches)
+                {
                     parts.insert(index, part);
                     index = index.saturating_add(1);
                 }
             }
-            settled.because = parts.iter().map(|part| self.written(part)).collect::<Option<_>>().unwrap_or_default();
+            settled.because = parts
+                .iter()
+                .map(|part| self.written(part))
+                .collect::<Option<_>>()
+                .unwrap_or_default();
         }
         Some(settled)
     }
 
     /// The outcomes that formulas can have together.
-    fn outcomes(&self, formulas: &[&Formula<'t>], combine: Combine, left: &mut usize) -> Option<u8> {
+    fn outcomes(
+        &self,
+        formulas: &[&Formula<'t>],
+        combine: Combine,
+        left: &mut usize,
+    ) -> Option<u8> {
         let (order, assigned) = (self.order(formulas), vec![None; self.subjects.len()]);
         let mut search = Search { solver: self, formulas, combine, order, assigned };
         let mut found = 0;
@@ -96,21 +121,29 @@ impl<'t> Solver<'t> {
     fn order(&self, formulas: &[&Formula<'t>]) -> Vec<usize> {
         let mut asked = vec![0_usize; self.subjects.len()];
         formulas.iter().for_each(|formula| count(formula, &mut asked));
-        let identity = self.identity.filter(|identity| asked.get(*identity).is_some_and(|asked| *asked > 0));
+        let identity =
+            self.identity.filter(|identity| asked.get(*identity).is_some_and(|asked| *asked > 0));
         let together = |index: usize| identity.is_some() && self.is_of_identity(index);
-        let several = asked.iter().enumerate().filter(|(index, asked)| **asked > 1 || (**asked > 0 && together(*index)));
+        let several = asked
+            .iter()
+            .enumerate()
+            .filter(|(index, asked)| **asked > 1 || (**asked > 0 && together(*index)));
         let rest = several.map(|(index, _)| index).filter(|index| Some(*index) != identity);
         identity.into_iter().chain(rest).collect()
     }
 
     fn is_of_identity(&self, index: usize) -> bool {
         use TextAttribute::{Namespace, ServiceAccount, TrustDomain};
-        matches!(self.subjects.get(index), Some((Subject::Attribute(Namespace | ServiceAccount | TrustDomain), _)))
+        matches!(
+            self.subjects.get(index),
+            Some((Subject::Attribute(Namespace | ServiceAccount | TrustDomain), _))
+        )
     }
 
     /// A part as it could be written, where it is simple.
     fn written(&self, formula: &Formula<'t>) -> Option<String> {
-        let name = |index: &usize| self.subjects.get(*index).map(|(subject, _)| subject.to_string());
+        let name =
+            |index: &usize| self.subjects.get(*index).map(|(subject, _)| subject.to_string());
         Some(match formula {
             Formula::Outcomes(TRUE) => "true".to_owned(),
             Formula::Outcomes(FALSE) => "false".to_owned(),
@@ -128,13 +161,17 @@ impl<'t> Solver<'t> {
                 match relation {
                     Relation::Equal(literal) => format!("{name} == {}", quoted(literal)),
                     Relation::In(_) => format!("{name} in [...]"),
-                    Relation::StartsWith(literal) => format!("{name}.startsWith({})", quoted(literal)),
+                    Relation::StartsWith(literal) => {
+                        format!("{name}.startsWith({})", quoted(literal))
+                    }
                     Relation::EndsWith(literal) => format!("{name}.endsWith({})", quoted(literal)),
                     Relation::Contains(literal) => format!("{name}.contains({})", quoted(literal)),
                     Relation::Other => return None,
                 }
             }
-            Formula::Number(subject, comparison, literal) => format!("{} {} {literal}", name(subject)?, sign(*comparison)),
+            Formula::Number(subject, comparison, literal) => {
+                format!("{} {} {literal}", name(subject)?, sign(*comparison))
+            }
             Formula::Has(subject) => format!("has({})", name(subject)?),
             _ => return None,
         })
@@ -156,10 +193,15 @@ fn count(formula: &Formula<'_>, asked: &mut [usize]) {
     match formula {
         Formula::Outcomes(_) => {}
         Formula::Not(part) => count(part, asked),
-        Formula::All(parts) | Formula::Any(parts) => parts.iter().for_each(|part| count(part, asked)),
+        Formula::All(parts) | Formula::Any(parts) => {
+            parts.iter().for_each(|part| count(part, asked))
+        }
         Formula::If(parts) => parts.iter().for_each(|part| count(part, asked)),
         Formula::Default(parts) => parts.iter().for_each(|part| count(part, asked)),
-        Formula::Text { subject, .. } | Formula::Number(subject, ..) | Formula::Has(subject) | Formula::Present(subject) => {
+        Formula::Text { subject, .. }
+        | Formula::Number(subject, ..)
+        | Formula::Has(subject)
+        | Formula::Present(subject) => {
             if let Some(asked) = asked.get_mut(*subject) {
                 *asked = asked.saturating_add(1);
             }
@@ -177,7 +219,8 @@ struct Search<'s, 't> {
 }
 
 impl<'t> Search<'_, 't> {
-    /// Adds to the outcomes found those that are possible from here; nothing where the work is used up.
+    /// Adds to the outcomes found those that are possible from here; nothing where the work is used
+    /// up.
     fn go(&mut self, depth: usize, found: &mut u8, left: &mut usize) -> Option<()> {
         let each = self.formulas.iter().map(|formula| self.outcomes(formula, left));
         let here = match self.combine {
@@ -191,7 +234,9 @@ impl<'t> Search<'_, 't> {
             return Some(());
         }
         let solver = self.solver;
-        let Some((index, (_, states))) = self.order.get(depth).and_then(|index| Some((*index, solver.subjects.get(*index)?))) else {
+        let Some((index, (_, states))) =
+            self.order.get(depth).and_then(|index| Some((*index, solver.subjects.get(*index)?)))
+        else {
             *found |= here;
             return Some(());
         };
@@ -232,8 +277,12 @@ impl<'t> Search<'_, 't> {
                 let when = |outcome, then| if outcomes & outcome == 0 { 0 } else { then };
                 when(TRUE, FALSE) | when(FALSE, TRUE) | when(ERROR, ERROR)
             }
-            Formula::All(parts) => all(parts.iter().map(|part| self.outcomes(part, left)), FALSE, TRUE),
-            Formula::Any(parts) => all(parts.iter().map(|part| self.outcomes(part, left)), TRUE, FALSE),
+            Formula::All(parts) => {
+                all(parts.iter().map(|part| self.outcomes(part, left)), FALSE, TRUE)
+            }
+            Formula::Any(parts) => {
+                all(parts.iter().map(|part| self.outcomes(part, left)), TRUE, FALSE)
+            }
             Formula::If(parts) => {
                 let [condition, yes, no] = &**parts;
                 let condition = self.outcomes(condition, left);
@@ -249,16 +298,25 @@ impl<'t> Search<'_, 't> {
             Formula::Default(parts) => {
                 let [value, fallback] = &**parts;
                 let value = self.outcomes(value, left);
-                if value & ERROR == 0 { value } else { (value & !ERROR) | self.outcomes(fallback, left) }
+                if value & ERROR == 0 {
+                    value
+                } else {
+                    (value & !ERROR) | self.outcomes(fallback, left)
+                }
             }
-            Formula::Text { subject, fallback, relation } => self.over(*subject, left, |state| text(state, *fallback, *relation)),
-            Formula::Number(subject, comparison, literal) => self.over(*subject, left, |state| number(state, *comparison, *literal)),
+            Formula::Text { subject, fallback, relation } => {
+                self.over(*subject, left, |state| text(state, *fallback, *relation))
+            }
+            Formula::Number(subject, comparison, literal) => {
+                self.over(*subject, left, |state| number(state, *comparison, *literal))
+            }
             Formula::Has(subject) => self.over(*subject, left, |state| match state {
                 State::Missing => FALSE,
                 State::NotUtf8 => ERROR,
                 _ => TRUE,
             }),
-            Formula::Present(subject) => self.over(*subject, left, |state| if state == State::Missing { FALSE } else { TRUE }),
+            Formula::Present(subject) => self
+                .over(*subject, left, |state| if state == State::Missing { FALSE } else { TRUE }),
         }
     }
 
@@ -284,8 +342,8 @@ impl<'t> Search<'_, 't> {
     }
 }
 
-/// `&&`, where `decisive` is false, and `||`, where it is true: one decisive operand settles it, whatever the others are; else
-/// one error makes it an error.
+/// `&&`, where `decisive` is false, and `||`, where it is true: one decisive operand settles it,
+/// whatever the others are; else one error makes it an error.
 fn all(parts: impl Iterator<Item = u8>, decisive: u8, otherwise: u8) -> u8 {
     let (mut settled, mut erring, mut none) = (0, 0, otherwise);
     for part in parts {
@@ -305,20 +363,24 @@ fn all(parts: impl Iterator<Item = u8>, decisive: u8, otherwise: u8) -> u8 {
 fn text(state: State<'_>, fallback: Option<&str>, relation: Relation<'_>) -> u8 {
     let either = |is: bool| if is { TRUE } else { FALSE };
     match (state, fallback) {
-        (State::Exactly(value), _) | (State::Missing | State::NotUtf8, Some(value)) => match relation {
-            Relation::Equal(literal) => either(value == literal),
-            Relation::In(list) => either(list.iter().any(|literal| **literal == *value)),
-            Relation::StartsWith(literal) => either(value.starts_with(literal)),
-            Relation::EndsWith(literal) => either(value.ends_with(literal)),
-            Relation::Contains(literal) => either(value.contains(literal)),
-            Relation::Other => TRUE | FALSE,
-        },
+        (State::Exactly(value), _) | (State::Missing | State::NotUtf8, Some(value)) => {
+            match relation {
+                Relation::Equal(literal) => either(value == literal),
+                Relation::In(list) => either(list.iter().any(|literal| **literal == *value)),
+                Relation::StartsWith(literal) => either(value.starts_with(literal)),
+                Relation::EndsWith(literal) => either(value.ends_with(literal)),
+                Relation::Contains(literal) => either(value.contains(literal)),
+                Relation::Other => TRUE | FALSE,
+            }
+        }
         (State::Other { prefix, suffix }, _) => match relation {
             Relation::Equal(_) | Relation::In(_) => FALSE,
             Relation::StartsWith(literal) => either(prefix.starts_with(literal)),
             Relation::EndsWith(literal) if suffix.ends_with(literal) => TRUE,
             Relation::EndsWith(literal) if !literal.ends_with(suffix) => FALSE,
-            Relation::Contains(literal) if prefix.contains(literal) || suffix.contains(literal) => TRUE,
+            Relation::Contains(literal) if prefix.contains(literal) || suffix.contains(literal) => {
+                TRUE
+            }
             Relation::EndsWith(_) | Relation::Contains(_) | Relation::Other => TRUE | FALSE,
         },
         (State::Missing | State::NotUtf8 | State::Number(_), _) => ERROR,

@@ -25,7 +25,10 @@ const COMPARED: &[(&str, &[&str])] = &[
     ("source.identity.trustDomain", &["a", "b"]),
     ("source.spiffeId", &["spiffe://a/other", "garbage", "spiffe://a/ns/x/sa/a", ""]),
     ("request.method", &["GET", "POST", "a"]),
-    ("request.host", &["api.github.com", "a", "a.b", "a.b:80", "API.GITHUB.COM", "[::1]", ".github.com"]),
+    (
+        "request.host",
+        &["api.github.com", "a", "a.b", "a.b:80", "API.GITHUB.COM", "[::1]", ".github.com"],
+    ),
     ("request.path", &["/zen", "/", "", "/a", "a", "/zen?a", "*"]),
     ("request.pathAndQuery", &["/zen", "/zen?a", "zen"]),
     ("request.headers.a", &["", "a", "b", "a,b"]),
@@ -39,14 +42,20 @@ const COMPARED: &[(&str, &[&str])] = &[
 /// Comparisons of few values with few others, so that many contradict one another.
 fn atom() -> BoxedStrategy<String> {
     let text = select(COMPARED).prop_flat_map(|(attribute, values)| {
-        let comparison = select(&["==", "==", "!=", "startsWith", "endsWith", "contains", "in"][..]);
-        (Just(attribute), comparison, select(values), select(values)).prop_map(|(attribute, comparison, value, other)| match comparison {
-            "==" | "!=" => format!("{attribute} {comparison} \"{value}\""),
-            "in" => format!("{attribute} in [\"{value}\", \"{other}\"]"),
-            function => format!("{attribute}.{function}(\"{value}\")"),
-        })
+        let comparison =
+            select(&["==", "==", "!=", "startsWith", "endsWith", "contains", "in"][..]);
+        (Just(attribute), comparison, select(values), select(values)).prop_map(
+            |(attribute, comparison, value, other)| match comparison {
+                "==" | "!=" => format!("{attribute} {comparison} \"{value}\""),
+                "in" => format!("{attribute} in [\"{value}\", \"{other}\"]"),
+                function => format!("{attribute}.{function}(\"{value}\")"),
+            },
+        )
     });
-    let ports = (select(&["==", "!=", "<", "<=", ">", ">="][..]), select(&["0", "1", "80", "443", "65535", "-1", "70000"][..]));
+    let ports = (
+        select(&["==", "!=", "<", "<=", ">", ">="][..]),
+        select(&["0", "1", "80", "443", "65535", "-1", "70000"][..]),
+    );
     let tests = &[
         "has(source.identity)",
         "has(request.headers.a)",
@@ -86,20 +95,45 @@ struct Scope {
 
 impl Scope {
     fn known(&self) -> Known<'_> {
-        Known { hosts: &self.hosts, trust_domains: &self.trust_domains, strict_paths: self.strict_paths }
+        Known {
+            hosts: &self.hosts,
+            trust_domains: &self.trust_domains,
+            strict_paths: self.strict_paths,
+        }
     }
 
     fn has(&self, request: &Made) -> bool {
-        let path = request.lines.iter().find(|(name, _)| *name == b":path").map_or(&b""[..], |(_, value)| value);
-        let rule = |source: &str| Expression::compile(source, Phase::Request, Expected::Rule).expect(source);
+        let path = request
+            .lines
+            .iter()
+            .find(|(name, _)| *name == b":path")
+            .map_or(&b""[..], |(_, value)| value);
+        let rule = |source: &str| {
+            Expression::compile(source, Phase::Request, Expected::Rule).expect(source)
+        };
         let host = self.hosts.iter().map(|pattern| match pattern {
             HostPattern::Exact(name) => format!("request.host == '{name}'"),
-            HostPattern::Under(suffix) => format!("request.host.endsWith('{suffix}') && request.host != '{suffix}'"),
+            HostPattern::Under(suffix) => {
+                format!("request.host.endsWith('{suffix}') && request.host != '{suffix}'")
+            }
         });
-        let hosts =
-            [vec!["request.host == ''".to_owned(), format!("has(request.host) && {}", self.hosts.is_empty())], host.collect()].concat();
-        let domains = self.trust_domains.iter().map(|name| format!("source.spiffeId.startsWith('spiffe://{name}/')"));
-        let domains = [vec![format!("!has(source.spiffeId) || {}", self.trust_domains.is_empty())], domains.collect()].concat();
+        let hosts = [
+            vec![
+                "request.host == ''".to_owned(),
+                format!("has(request.host) && {}", self.hosts.is_empty()),
+            ],
+            host.collect(),
+        ]
+        .concat();
+        let domains = self
+            .trust_domains
+            .iter()
+            .map(|name| format!("source.spiffeId.startsWith('spiffe://{name}/')"));
+        let domains = [
+            vec![format!("!has(source.spiffeId) || {}", self.trust_domains.is_empty())],
+            domains.collect(),
+        ]
+        .concat();
         let both = rule(&format!("({}) && ({})", hosts.join(" || "), domains.join(" || ")));
         (!self.strict_paths || PathSafety::Strict.objection(path).is_none())
             && request.view(Phase::Request, |view| both.matches(view)) == Ok(true)
@@ -109,7 +143,12 @@ impl Scope {
 fn scopes() -> Vec<Scope> {
     let exact = |name: &str| HostPattern::Exact(name.to_owned());
     let under = |suffix: &str| HostPattern::Under(suffix.to_owned());
-    let hosts = [vec![], vec![exact("api.github.com")], vec![under(".github.com"), exact("a")], vec![under(".b")]];
+    let hosts = [
+        vec![],
+        vec![exact("api.github.com")],
+        vec![under(".github.com"), exact("a")],
+        vec![under(".b")],
+    ];
     let scope = |(index, hosts): (usize, &Vec<HostPattern>)| Scope {
         hosts: hosts.clone(),
         trust_domains: if index % 2 == 0 { vec!["a".to_owned()] } else { Vec::new() },
@@ -133,18 +172,37 @@ fn add(count: &Cell<usize>, more: usize) {
 }
 
 /// Whether what is found of expressions is so on requests.
-fn holds(sources: &[String], combine: Combine, scope: &Scope, requests: &[&Made], counts: &Counts) -> Result<(), TestCaseError> {
-    let compiled: Result<Vec<Expression>, _> =
-        sources.iter().map(|source| Expression::compile(source, Phase::Request, Expected::Rule)).collect();
-    let Ok(expressions) = compiled else { return Err(TestCaseError::reject("the check refuses it")) };
-    let Findings { parts, expressions: of_each, rule } = examine(&expressions, combine, scope.known(), &mut Work::default());
-    let answer = |request: &Made, expression: &Expression| request.view(Phase::Request, |view| expression.matches(view).ok());
-    let so = |settled: &Settled, answer: Option<bool>| answer.map_or(settled.may_err, |answer| answer == settled.matches);
+fn holds(
+    sources: &[String],
+    combine: Combine,
+    scope: &Scope,
+    requests: &[&Made],
+    counts: &Counts,
+) -> Result<(), TestCaseError> {
+    let compiled: Result<Vec<Expression>, _> = sources
+        .iter()
+        .map(|source| Expression::compile(source, Phase::Request, Expected::Rule))
+        .collect();
+    let Ok(expressions) = compiled else {
+        return Err(TestCaseError::reject("the check refuses it"));
+    };
+    let Findings { parts, expressions: of_each, rule } =
+        examine(&expressions, combine, scope.known(), &mut Work::default());
+    let answer = |request: &Made, expression: &Expression| {
+        request.view(Phase::Request, |view| expression.matches(view).ok())
+    };
+    let so = |settled: &Settled, answer: Option<bool>| {
+        answer.map_or(settled.may_err, |answer| answer == settled.matches)
+    };
     for (position, settled) in of_each {
         add(&counts.settled, 1);
         for request in requests {
             add(&counts.tried, 1);
-            prop_assert!(so(&settled, answer(request, &expressions[position])), "{} {settled:?} {scope:?} {request:?}", sources[position]);
+            prop_assert!(
+                so(&settled, answer(request, &expressions[position])),
+                "{} {settled:?} {scope:?} {request:?}",
+                sources[position]
+            );
         }
     }
     if let Some(settled) = rule {
@@ -153,7 +211,8 @@ fn holds(sources: &[String], combine: Combine, scope: &Scope, requests: &[&Made]
         for request in requests {
             add(&counts.tried, 1);
             let decisive = combine == Combine::Any;
-            let answers: Vec<Option<bool>> = expressions.iter().map(|expression| answer(request, expression)).collect();
+            let answers: Vec<Option<bool>> =
+                expressions.iter().map(|expression| answer(request, expression)).collect();
             let together = if answers.contains(&Some(decisive)) {
                 Some(decisive)
             } else if answers.contains(&None) {
@@ -161,19 +220,27 @@ fn holds(sources: &[String], combine: Combine, scope: &Scope, requests: &[&Made]
             } else {
                 Some(!decisive)
             };
-            prop_assert!(so(&settled, together), "{sources:?} {combine:?} {settled:?} {scope:?} {request:?}: {together:?}");
+            prop_assert!(
+                so(&settled, together),
+                "{sources:?} {combine:?} {settled:?} {scope:?} {request:?}: {together:?}"
+            );
         }
     }
     // Of one comparison alone, what is said of its value is why it never holds.
     let [source] = sources else { return Ok(()) };
-    let alone = !["(", "!", "?"].iter().any(|sign| source.starts_with(sign)) && !source.contains("!=") && !source.contains(" in [");
+    let alone = !["(", "!", "?"].iter().any(|sign| source.starts_with(sign))
+        && !source.contains("!=")
+        && !source.contains(" in [");
     if let ([(_, message)], true) = (parts.as_slice(), alone && !source.starts_with("default")) {
         if message.contains("case-sensitive") {
             return Ok(());
         }
         add(&counts.parts, 1);
         for request in requests {
-            prop_assert!(answer(request, &expressions[0]) != Some(true), "{source}: {message} {scope:?} {request:?}");
+            prop_assert!(
+                answer(request, &expressions[0]) != Some(true),
+                "{source}: {message} {scope:?} {request:?}"
+            );
         }
     }
     Ok(())
@@ -183,16 +250,24 @@ fn holds(sources: &[String], combine: Combine, scope: &Scope, requests: &[&Made]
 fn what_is_found_is_so() {
     let config = Config { cases: RULES, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new(config.clone());
-    let requests: Vec<Made> = (0..REQUESTS).map(|_| made().new_tree(&mut runner).expect("a request").current()).collect();
+    let requests: Vec<Made> =
+        (0..REQUESTS).map(|_| made().new_tree(&mut runner).expect("a request").current()).collect();
     let scopes = scopes();
-    let within: Vec<Vec<&Made>> =
-        scopes.iter().map(|scope| requests.iter().filter(|request| scope.has(request)).take(100).collect()).collect();
-    assert!(within.iter().all(|requests| requests.len() >= 20), "{:?}", within.iter().map(Vec::len).collect::<Vec<_>>());
+    let within: Vec<Vec<&Made>> = scopes
+        .iter()
+        .map(|scope| requests.iter().filter(|request| scope.has(request)).take(100).collect())
+        .collect();
+    assert!(
+        within.iter().all(|requests| requests.len() >= 20),
+        "{:?}",
+        within.iter().map(Vec::len).collect::<Vec<_>>()
+    );
     let counts = Counts::default();
     let sources = prop_oneof![3 => rule().prop_map(|rule| vec![rule]), 1 => proptest::collection::vec(rule(), 2..4)];
     let strategy = (sources, select(&[Combine::All, Combine::Any][..]), 0..scopes.len());
-    let outcome = TestRunner::new(config)
-        .run(&strategy, |(sources, combine, scope)| holds(&sources, combine, &scopes[scope], &within[scope], &counts));
+    let outcome = TestRunner::new(config).run(&strategy, |(sources, combine, scope)| {
+        holds(&sources, combine, &scopes[scope], &within[scope], &counts)
+    });
     if let Err(failure) = outcome {
         panic!("{failure}");
     }

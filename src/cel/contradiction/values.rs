@@ -14,10 +14,15 @@ use crate::request::host;
 const MAX_HOST_KINDS: usize = 64;
 const PORTS: std::ops::RangeInclusive<i64> = 0..=65_535;
 const SPIFFE: &str = "spiffe://";
-const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+const METHODS: &[&str] =
+    &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// The values of a subject that stand for all it can have.
-pub(super) fn states<'t>(subject: Subject<'t>, mut domain: Domain<'t>, known: Known<'t>) -> Vec<State<'t>> {
+pub(super) fn states<'t>(
+    subject: Subject<'t>,
+    mut domain: Domain<'t>,
+    known: Known<'t>,
+) -> Vec<State<'t>> {
     use TextAttribute as A;
     let mut states = Vec::new();
     let strict = known.strict_paths;
@@ -27,7 +32,9 @@ pub(super) fn states<'t>(subject: Subject<'t>, mut domain: Domain<'t>, known: Kn
         // A request whose host is not known is refused before.
         Subject::Attribute(A::Host) => (false, false),
         Subject::Attribute(A::Path | A::PathAndQuery) => (!strict, !strict),
-        Subject::Attribute(A::Method | A::Scheme | A::Version | A::Id) | Subject::Header(_) => (true, true),
+        Subject::Attribute(A::Method | A::Scheme | A::Version | A::Id) | Subject::Header(_) => {
+            (true, true)
+        }
         Subject::Attribute(_) | Subject::Number(_) => (true, false),
     };
     if absent {
@@ -48,11 +55,19 @@ pub(super) fn states<'t>(subject: Subject<'t>, mut domain: Domain<'t>, known: Kn
         Subject::Attribute(A::TrustDomain) if !known.trust_domains.is_empty() => {
             states.extend(known.trust_domains.iter().map(|name| State::Exactly(name)));
         }
-        Subject::Attribute(A::Host) if !known.hosts.is_empty() => hosts(&mut states, &domain, known.hosts),
+        Subject::Attribute(A::Host) if !known.hosts.is_empty() => {
+            hosts(&mut states, &domain, known.hosts)
+        }
         _ => {
-            let exactly = domain.literals.iter().filter(|literal| wrong(subject, Relation::Equal(literal), known).is_none());
+            let exactly = domain
+                .literals
+                .iter()
+                .filter(|literal| wrong(subject, Relation::Equal(literal), known).is_none());
             states.extend(exactly.map(|literal| State::Exactly(literal)));
-            let prefixes = domain.prefixes.iter().filter(|prefix| wrong(subject, Relation::StartsWith(prefix), known).is_none());
+            let prefixes = domain
+                .prefixes
+                .iter()
+                .filter(|prefix| wrong(subject, Relation::StartsWith(prefix), known).is_none());
             states.extend(prefixes.map(|prefix| State::Other { prefix, suffix: "" }));
         }
     }
@@ -60,7 +75,12 @@ pub(super) fn states<'t>(subject: Subject<'t>, mut domain: Domain<'t>, known: Kn
 }
 
 fn hosts<'t>(states: &mut Vec<State<'t>>, domain: &Domain<'t>, patterns: &'t [HostPattern]) {
-    let mut exact: Vec<&str> = domain.literals.iter().copied().filter(|host| is_host(host) && is_for(patterns, host)).collect();
+    let mut exact: Vec<&str> = domain
+        .literals
+        .iter()
+        .copied()
+        .filter(|host| is_host(host) && is_for(patterns, host))
+        .collect();
     let mut suffixes = Vec::new();
     for pattern in patterns {
         match pattern {
@@ -76,16 +96,30 @@ fn hosts<'t>(states: &mut Vec<State<'t>>, domain: &Domain<'t>, patterns: &'t [Ho
         suffixes = vec![""];
     }
     for suffix in suffixes {
-        states.extend(domain.prefixes.iter().filter(|prefix| is_host_part(prefix)).map(|prefix| State::Other { prefix, suffix }));
+        states.extend(
+            domain
+                .prefixes
+                .iter()
+                .filter(|prefix| is_host_part(prefix))
+                .map(|prefix| State::Other { prefix, suffix }),
+        );
     }
 }
 
 /// What a comparison asks for that is never so, for a warning.
-pub(super) fn objections(subject: Subject<'_>, fallback: Option<&str>, relation: Relation<'_>, known: Known<'_>) -> Vec<String> {
+pub(super) fn objections(
+    subject: Subject<'_>,
+    fallback: Option<&str>,
+    relation: Relation<'_>,
+    known: Known<'_>,
+) -> Vec<String> {
     let single;
     let literals: &[Box<str>] = match relation {
         Relation::In(list) => list,
-        Relation::Equal(text) | Relation::StartsWith(text) | Relation::EndsWith(text) | Relation::Contains(text) => {
+        Relation::Equal(text)
+        | Relation::StartsWith(text)
+        | Relation::EndsWith(text)
+        | Relation::Contains(text) => {
             single = [Box::from(text)];
             &single
         }
@@ -97,15 +131,19 @@ pub(super) fn objections(subject: Subject<'_>, fallback: Option<&str>, relation:
             Relation::StartsWith(_) => (Relation::StartsWith(literal), "never starts with"),
             Relation::EndsWith(_) => (Relation::EndsWith(literal), "never ends with"),
             Relation::Contains(_) => (Relation::Contains(literal), "never contains"),
-            Relation::Equal(_) | Relation::In(_) | Relation::Other => (Relation::Equal(literal), "is never"),
+            Relation::Equal(_) | Relation::In(_) | Relation::Other => {
+                (Relation::Equal(literal), "is never")
+            }
         };
         // What is written for `default` to give is never the attribute's own.
-        let from_fallback = fallback.is_some_and(|fallback| matches!(one, Relation::Equal(text) if text == fallback));
+        let from_fallback = fallback
+            .is_some_and(|fallback| matches!(one, Relation::Equal(text) if text == fallback));
         if from_fallback {
             continue;
         }
         if let Some(why) = wrong(subject, one, known) {
-            found.push(format!("`{subject}` {verb} `{}`: {why}", quoted(literal).trim_matches('"')));
+            found
+                .push(format!("`{subject}` {verb} `{}`: {why}", quoted(literal).trim_matches('"')));
         } else if let Some(method) = miswritten(subject, one) {
             found.push(format!(
                 "`{subject}` is compared with {}: methods are case-sensitive, and `{method}` is the standard one",
@@ -125,18 +163,24 @@ const MAX_OBJECTIONS: usize = 4;
 /// The standard method that only letter case tells from what is compared.
 fn miswritten(subject: Subject<'_>, relation: Relation<'_>) -> Option<&'static str> {
     match (subject, relation) {
-        (Subject::Attribute(TextAttribute::Method), Relation::Equal(text)) => {
-            METHODS.iter().copied().find(|method| *method != text && method.eq_ignore_ascii_case(text))
-        }
+        (Subject::Attribute(TextAttribute::Method), Relation::Equal(text)) => METHODS
+            .iter()
+            .copied()
+            .find(|method| *method != text && method.eq_ignore_ascii_case(text)),
         _ => None,
     }
 }
 
 /// What a number is compared with that it never is.
-pub(super) fn number_objection(attribute: IntAttribute, comparison: Comparison, literal: i64) -> Option<String> {
+pub(super) fn number_objection(
+    attribute: IntAttribute,
+    comparison: Comparison,
+    literal: i64,
+) -> Option<String> {
     let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
-    (equality && is_port(attribute) && !PORTS.contains(&literal))
-        .then(|| format!("`{}` is never `{literal}`: ports are 0 to 65535", name_of_number(attribute)))
+    (equality && is_port(attribute) && !PORTS.contains(&literal)).then(|| {
+        format!("`{}` is never `{literal}`: ports are 0 to 65535", name_of_number(attribute))
+    })
 }
 
 fn is_port(attribute: IntAttribute) -> bool {
@@ -162,7 +206,9 @@ fn wrong(subject: Subject<'_>, relation: Relation<'_>, known: Known<'_>) -> Opti
         }),
         A::TrustDomain => wrong_trust_domain(relation, known.trust_domains),
         A::Namespace | A::ServiceAccount => match relation {
-            Relation::Equal(text) if !is_segment(text) => Some("it is letters, digits, `.`, `-` and `_`".to_owned()),
+            Relation::Equal(text) if !is_segment(text) => {
+                Some("it is letters, digits, `.`, `-` and `_`".to_owned())
+            }
             _ => None,
         },
         A::SpiffeId => wrong_spiffe_id(relation, known.trust_domains),
@@ -173,8 +219,12 @@ fn wrong(subject: Subject<'_>, relation: Relation<'_>, known: Known<'_>) -> Opti
 fn wrong_host(relation: Relation<'_>, patterns: &[HostPattern]) -> Option<String> {
     match relation {
         Relation::Equal(text) => match host::canonical(text.as_bytes()) {
-            Ok(host) if host != text => Some(format!("it is lower-case, with no port and no trailing dot, so `{host}`")),
-            Ok(_) => (!is_for(patterns, text)).then(|| "the policy's `hosts` do not have it".to_owned()),
+            Ok(host) if host != text => {
+                Some(format!("it is lower-case, with no port and no trailing dot, so `{host}`"))
+            }
+            Ok(_) => {
+                (!is_for(patterns, text)).then(|| "the policy's `hosts` do not have it".to_owned())
+            }
             Err(_) => Some("that is no host".to_owned()),
         },
         Relation::StartsWith(text) | Relation::EndsWith(text) | Relation::Contains(text) => {
@@ -197,12 +247,21 @@ fn is_host(text: &str) -> bool {
 
 /// Whether a canonical host may have this in it. `[::1]` is one, too.
 fn is_host_part(text: &str) -> bool {
-    let named = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_'));
-    named || text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f' | b'.' | b':' | b'[' | b']'))
+    let named = text.bytes().all(|byte| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
+    });
+    named
+        || text.bytes().all(|byte| {
+            byte.is_ascii_digit() || matches!(byte, b'a'..=b'f' | b'.' | b':' | b'[' | b']')
+        })
 }
 
 fn wrong_path(relation: Relation<'_>, strict: bool) -> Option<String> {
-    let (Relation::Equal(text) | Relation::StartsWith(text) | Relation::EndsWith(text) | Relation::Contains(text)) = relation else {
+    let (Relation::Equal(text)
+    | Relation::StartsWith(text)
+    | Relation::EndsWith(text)
+    | Relation::Contains(text)) = relation
+    else {
         return None;
     };
     if text.contains('?') {
@@ -217,7 +276,9 @@ fn wrong_path(relation: Relation<'_>, strict: bool) -> Option<String> {
 /// A path that is not absolute.
 fn wrong_start(relation: Relation<'_>, strict: bool) -> Option<String> {
     let (Relation::Equal(text) | Relation::StartsWith(text)) = relation else { return None };
-    let begins = text.starts_with('/') || text == "*" || (text.is_empty() && matches!(relation, Relation::StartsWith(_)));
+    let begins = text.starts_with('/')
+        || text == "*"
+        || (text.is_empty() && matches!(relation, Relation::StartsWith(_)));
     // `*` has nothing behind it but, as far as it is checked, a query.
     let asterisk = text.starts_with("*?");
     (strict && !begins && !asterisk).then(|| "paths start with `/`".to_owned())
@@ -225,14 +286,20 @@ fn wrong_start(relation: Relation<'_>, strict: bool) -> Option<String> {
 
 /// A path that is refused before any rule.
 fn refused(path: &str) -> Option<String> {
-    PathSafety::Strict.objection(path.as_bytes()).map(|why| format!("`pathSafety` refuses it ({why})"))
+    PathSafety::Strict
+        .objection(path.as_bytes())
+        .map(|why| format!("`pathSafety` refuses it ({why})"))
 }
 
 fn wrong_trust_domain(relation: Relation<'_>, believed: &[String]) -> Option<String> {
     let possible = match relation {
-        Relation::Equal(text) if !is_trust_domain(text) => return Some("it is lower-case letters, digits, `.`, `-` and `_`".to_owned()),
+        Relation::Equal(text) if !is_trust_domain(text) => {
+            return Some("it is lower-case letters, digits, `.`, `-` and `_`".to_owned());
+        }
         Relation::Equal(text) => believed.is_empty() || believed.iter().any(|name| name == text),
-        Relation::StartsWith(text) => believed.is_empty() || believed.iter().any(|name| name.starts_with(text)),
+        Relation::StartsWith(text) => {
+            believed.is_empty() || believed.iter().any(|name| name.starts_with(text))
+        }
         _ => true,
     };
     (!possible).then(|| "`identity.trustDomains` do not have it".to_owned())
@@ -242,10 +309,16 @@ fn wrong_spiffe_id(relation: Relation<'_>, believed: &[String]) -> Option<String
     match relation {
         Relation::Equal(text) => match SpiffeId::parse(text) {
             Err(why) => Some(format!("that is no SPIFFE ID: {why}")),
-            Ok(id) if believed.is_empty() || believed.iter().any(|name| name == id.trust_domain()) => None,
+            Ok(id)
+                if believed.is_empty() || believed.iter().any(|name| name == id.trust_domain()) =>
+            {
+                None
+            }
             Ok(_) => Some("`identity.trustDomains` do not have its trust domain".to_owned()),
         },
-        Relation::StartsWith(text) if !SPIFFE.starts_with(text) && !text.starts_with(SPIFFE) => Some(format!("it starts with `{SPIFFE}`")),
+        Relation::StartsWith(text) if !SPIFFE.starts_with(text) && !text.starts_with(SPIFFE) => {
+            Some(format!("it starts with `{SPIFFE}`"))
+        }
         _ => None,
     }
 }

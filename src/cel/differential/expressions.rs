@@ -45,8 +45,10 @@ const ATTRIBUTES: &[&str] = &[
     "request.headers[\":path\"]",
     "request[\"headers\"].a",
 ];
-const RESPONSE_TEXTS: &[&str] = &["response.headers.a", "response.headers[\"X-B\"]", "response.headers[\"host\"]"];
-const NUMBERS: &[&str] = &["source.port", "destination.port", "80", "0", "-1", "9223372036854775807", "443"];
+const RESPONSE_TEXTS: &[&str] =
+    &["response.headers.a", "response.headers[\"X-B\"]", "response.headers[\"host\"]"];
+const NUMBERS: &[&str] =
+    &["source.port", "destination.port", "80", "0", "-1", "9223372036854775807", "443"];
 const PATTERNS: &[&str] = &["^/z", "a$", "", "[a-z]+\\\\d", "(?i)GET", "^(a|b)$", "\\\\.", "caf."];
 const TESTS: &[&str] = &[
     "true",
@@ -131,7 +133,8 @@ fn number(phase: Phase) -> BoxedStrategy<String> {
 /// Expressions that give a bool.
 pub(crate) fn rule() -> BoxedStrategy<String> {
     let text = || text(Phase::Request);
-    let list = |least| proptest::collection::vec(select(TEXTS), least..5).prop_map(|list| list.join(", "));
+    let list =
+        |least| proptest::collection::vec(select(TEXTS), least..5).prop_map(|list| list.join(", "));
     let leaf = prop_oneof![
         2 => select(TESTS).prop_map(str::to_owned),
         4 => (text(), select(&["==", "!="][..]), text()).prop_map(|(a, op, b)| format!("{a} {op} {b}")),

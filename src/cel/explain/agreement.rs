@@ -1,4 +1,5 @@
-//! What is shown of an expression's parts gives what the engine says of the whole, on generated expressions and requests.
+//! What is shown of an expression's parts gives what the engine says of the whole, on generated
+//! expressions and requests.
 
 #![expect(clippy::arithmetic_side_effects, reason = "what a test counts stays small")]
 
@@ -23,7 +24,8 @@ fn said(value: &Value) -> Option<Found> {
     }
 }
 
-/// What a part must be by what its parts are shown to be; nothing where more than that has to be known.
+/// What a part must be by what its parts are shown to be; nothing where more than that has to be
+/// known.
 fn follows(part: &Part, step: &Step) -> Option<Found> {
     let mut steps = step.parts.iter();
     // A part that is plain is not shown, and its text says what it is.
@@ -38,7 +40,11 @@ fn follows(part: &Part, step: &Step) -> Option<Found> {
             let (mut settled, mut error) = (false, false);
             for part in parts {
                 let found = next(part);
-                assert!(part.plain || found.is_none() == settled, "{}: needed and left out, or shown and settled: {step:?}", part.text);
+                assert!(
+                    part.plain || found.is_none() == settled,
+                    "{}: needed and left out, or shown and settled: {step:?}",
+                    part.text
+                );
                 settled |= !settled && found == Some(Found::Bool(*decisive));
                 error |= !settled && !matches!(found, Some(Found::Bool(_)));
             }
@@ -66,19 +72,31 @@ fn follows(part: &Part, step: &Step) -> Option<Found> {
             match met? {
                 Found::Bool(met) => {
                     let (taken, other) = if met { (yes, no) } else { (no, yes) };
-                    assert!(taken.is_some(), "{}: the branch that is taken is left out: {step:?}", part.text);
-                    assert!(matches!(other, None | Some(Found::Other | Found::Bool(_))), "{}: both are shown: {step:?}", part.text);
+                    assert!(
+                        taken.is_some(),
+                        "{}: the branch that is taken is left out: {step:?}",
+                        part.text
+                    );
+                    assert!(
+                        matches!(other, None | Some(Found::Other | Found::Bool(_))),
+                        "{}: both are shown: {step:?}",
+                        part.text
+                    );
                     taken
                 }
                 _ => Some(Found::Error),
             }
         }
-        Shape::All(parts) if part.text.starts_with('!') && parts.len() == 1 => match next(&parts[0])? {
-            Found::Bool(value) => Some(Found::Bool(!value)),
-            _ => Some(Found::Error),
-        },
+        Shape::All(parts) if part.text.starts_with('!') && parts.len() == 1 => {
+            match next(&parts[0])? {
+                Found::Bool(value) => Some(Found::Bool(!value)),
+                _ => Some(Found::Error),
+            }
+        }
         // Nothing that these do catches an error.
-        Shape::All(parts) => parts.iter().filter_map(next).any(|found| found == Found::Error).then_some(Found::Error),
+        Shape::All(parts) => {
+            parts.iter().filter_map(next).any(|found| found == Found::Error).then_some(Found::Error)
+        }
         Shape::Whole | Shape::Loop(_) | Shape::Bound(_) => None,
     }
 }
@@ -88,17 +106,26 @@ fn hold(part: &Part, step: &Step) -> Result<u32, String> {
     let mut held = 0;
     if let (Some(shown), Some(followed)) = (said(&step.value), follows(part, step)) {
         // Of other values it is only known that they are some; a rule that is one is an error.
-        let no_bool = matches!(&step.value, Value::Error(message) if message.starts_with("the result is "));
+        let no_bool =
+            matches!(&step.value, Value::Error(message) if message.starts_with("the result is "));
         // Nothing catches what cannot be read: the whole is an error, too.
-        let unreadable = matches!(&step.value, Value::Error(message) if message == meter::UNREADABLE);
-        let same = shown == followed || unreadable || (followed == Found::Other && (shown != Found::Error || no_bool));
+        let unreadable =
+            matches!(&step.value, Value::Error(message) if message == meter::UNREADABLE);
+        let same = shown == followed
+            || unreadable
+            || (followed == Found::Other && (shown != Found::Error || no_bool));
         if !same {
-            return Err(format!("`{}` is shown as {:?}, and its parts make it {followed:?}: {step:?}", part.text, step.value));
+            return Err(format!(
+                "`{}` is shown as {:?}, and its parts make it {followed:?}: {step:?}",
+                part.text, step.value
+            ));
         }
         held += 1;
     }
     let parts: Vec<&Part> = match &part.shape {
-        Shape::All(parts) | Shape::Until(_, parts) | Shape::FirstOf(parts) => parts.iter().collect(),
+        Shape::All(parts) | Shape::Until(_, parts) | Shape::FirstOf(parts) => {
+            parts.iter().collect()
+        }
         Shape::If(parts) => parts.iter().collect(),
         Shape::Whole | Shape::Loop(_) | Shape::Bound(_) => return Ok(held),
     };
@@ -110,10 +137,19 @@ fn hold(part: &Part, step: &Step) -> Result<u32, String> {
     Ok(held)
 }
 
-/// What is shown of the parts gives what the engine says of the whole, on generated expressions and requests.
+/// What is shown of the parts gives what the engine says of the whole, on generated expressions and
+/// requests.
 fn the_parts_give_the_whole(expected: Expected, sources: impl Strategy<Value = String>) {
-    let cases = std::env::var("EGRESS_DIFFERENTIAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(CASES);
-    let config = Config { cases: cases / 2, failure_persistence: None, max_global_rejects: 1_000_000, ..Config::default() };
+    let cases = std::env::var("EGRESS_DIFFERENTIAL_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(CASES);
+    let config = Config {
+        cases: cases / 2,
+        failure_persistence: None,
+        max_global_rejects: 1_000_000,
+        ..Config::default()
+    };
     let held = std::cell::Cell::new(0_u32);
     let requests = proptest::collection::vec(differential::made(), 4);
     let outcome = TestRunner::new(config).run(&(sources, requests), |(source, requests)| {
@@ -136,8 +172,9 @@ fn the_parts_give_the_whole(expected: Expected, sources: impl Strategy<Value = S
             });
             held.set(
                 held.get()
-                    + hold(&explainable.root, &shown)
-                        .map_err(|message| TestCaseError::fail(format!("{source} on {request:?}: {message}")))?,
+                    + hold(&explainable.root, &shown).map_err(|message| {
+                        TestCaseError::fail(format!("{source} on {request:?}: {message}"))
+                    })?,
             );
         }
         Ok(())

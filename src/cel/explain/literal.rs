@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use cel::common::types::{CelBool, CelBytes, CelDouble, CelInt, CelOptional, CelString, CelType, CelUInt, Kind};
+use cel::common::types::{
+    CelBool, CelBytes, CelDouble, CelInt, CelOptional, CelString, CelType, CelUInt, Kind,
+};
 use cel::common::value::Val;
 
 use crate::cel::library::net::{Cidr, Ip};
@@ -136,7 +138,9 @@ fn quote(value: &str, text: &mut String) {
             '\r' => text.push_str("\\r"),
             '\t' => text.push_str("\\t"),
             // What a terminal would obey, or show as something else.
-            c if c.is_control() || is_invisible(c) => push(text, format_args!("\\U{:08x}", u32::from(c))),
+            c if c.is_control() || is_invisible(c) => {
+                push(text, format_args!("\\U{:08x}", u32::from(c)))
+            }
             c => text.push(c),
         }
     }

@@ -73,7 +73,8 @@ pub(super) enum Over {
 pub(super) struct Bound {
     pub(super) variable: String,
     pub(super) value: Part,
-    /// The variable is what the value, an optional, has; the body is needed only where it has something.
+    /// The variable is what the value, an optional, has; the body is needed only where it has
+    /// something.
     pub(super) optional: bool,
     pub(super) body: Part,
 }
@@ -133,7 +134,11 @@ impl<'s> Planner<'s> {
                 EntryExpr::StructField(field) => vec![&field.value],
             })),
             // A loop is a macro's, and was written as a call.
-            Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Comprehension(_) => Shape::Whole,
+            Expr::Unspecified
+            | Expr::Ident(_)
+            | Expr::Literal(_)
+            | Expr::Struct(_)
+            | Expr::Comprehension(_) => Shape::Whole,
         }
     }
 
@@ -152,9 +157,13 @@ impl<'s> Planner<'s> {
                 operands.push(right);
                 self.all(operands)
             }
-            (op::CONDITIONAL, [condition, yes, no]) => Shape::If(Box::new([self.part(condition), self.part(yes), self.part(no)])),
+            (op::CONDITIONAL, [condition, yes, no]) => {
+                Shape::If(Box::new([self.part(condition), self.part(yes), self.part(no)]))
+            }
             // All headers are no help beside the one that is looked up.
-            (op::INDEX | op::OPT_INDEX | op::OPT_SELECT, [from, key]) if is_access(from) => self.all([key]),
+            (op::INDEX | op::OPT_INDEX | op::OPT_SELECT, [from, key]) if is_access(from) => {
+                self.all([key])
+            }
             (_, args) => self.all(call.target.as_deref().into_iter().chain(args)),
         }
     }
@@ -168,19 +177,29 @@ impl<'s> Planner<'s> {
                 _ => Shape::Whole,
             },
             ("default" | "coalesce", None, args) => Shape::FirstOf(self.parts(args)),
-            ("with", Some(value), [variable, body]) | ("bind", Some(_), [variable, value, body]) => {
+            ("with", Some(value), [variable, body])
+            | ("bind", Some(_), [variable, value, body]) => {
                 self.bound(value, variable, body, false)
             }
-            ("optMap" | "optFlatMap", Some(value), [variable, body]) => self.bound(value, variable, body, true),
+            ("optMap" | "optFlatMap", Some(value), [variable, body]) => {
+                self.bound(value, variable, body, true)
+            }
             ("greatest" | "least", _, args) => self.all(args),
             (name, Some(range), args) => self.turns(name, range, args),
             (_, None, args) => self.all(args),
         }
     }
 
-    fn bound(&mut self, value: &IdedExpr, variable: &IdedExpr, body: &IdedExpr, optional: bool) -> Shape {
+    fn bound(
+        &mut self,
+        value: &IdedExpr,
+        variable: &IdedExpr,
+        body: &IdedExpr,
+        optional: bool,
+    ) -> Shape {
         let (value, variable) = (self.part(value), name(variable));
-        let body = self.with_variables(std::slice::from_ref(&variable), |planner| planner.part(body));
+        let body =
+            self.with_variables(std::slice::from_ref(&variable), |planner| planner.part(body));
         Shape::Bound(Box::new(Bound { variable, value, optional, body }))
     }
 
@@ -208,8 +227,9 @@ impl<'s> Planner<'s> {
         };
         let range = self.part(range);
         let variables: Vec<String> = names.iter().map(self::name).collect();
-        let (condition, body) =
-            self.with_variables(&variables, |planner| (condition.map(|condition| planner.part(condition)), planner.part(body)));
+        let (condition, body) = self.with_variables(&variables, |planner| {
+            (condition.map(|condition| planner.part(condition)), planner.part(body))
+        });
         Shape::Loop(Box::new(Loop { range, variables, over, condition, body, until }))
     }
 
@@ -225,16 +245,25 @@ impl<'s> Planner<'s> {
         self.variables.iter().any(|variable| variable == name)
     }
 
-    /// Whether a node says nothing that its text does not say: a literal, a variable by its name, the name of a namespace.
+    /// Whether a node says nothing that its text does not say: a literal, a variable by its name,
+    /// the name of a namespace.
     fn is_plain(&self, node: &IdedExpr) -> bool {
         match &node.expr {
             Expr::Literal(_) => true,
-            Expr::Ident(name) => self.is_variable(name) || Object::root(name.trim_start_matches('.')).is_none(),
-            Expr::Select(select) => !select.test && !self.is_variable(root(node)) && is_name(node) && self.is_plain(&select.operand),
+            Expr::Ident(name) => {
+                self.is_variable(name) || Object::root(name.trim_start_matches('.')).is_none()
+            }
+            Expr::Select(select) => {
+                !select.test
+                    && !self.is_variable(root(node))
+                    && is_name(node)
+                    && self.is_plain(&select.operand)
+            }
             Expr::List(list) => list.elements.iter().all(|element| self.is_plain(element)),
             Expr::Map(_) => children(node).into_iter().all(|part| self.is_plain(part)),
             Expr::Call(call) => {
-                let of_literals = call.target.is_none() && call.args.iter().all(|arg| matches!(arg.expr, Expr::Literal(_)));
+                let of_literals = call.target.is_none()
+                    && call.args.iter().all(|arg| matches!(arg.expr, Expr::Literal(_)));
                 matches!(call.func_name.as_str(), "ip" | "cidr") && of_literals
             }
             Expr::Unspecified | Expr::Struct(_) | Expr::Comprehension(_) => false,
@@ -274,13 +303,16 @@ fn name(node: &IdedExpr) -> String {
     }
 }
 
-/// Whether this is a name, or a place under one that only literals lead to: `request.headers["x-role"]`.
+/// Whether this is a name, or a place under one that only literals lead to:
+/// `request.headers["x-role"]`.
 fn is_access(node: &IdedExpr) -> bool {
     match &node.expr {
         Expr::Ident(_) => true,
         Expr::Select(select) => !select.test && is_access(&select.operand),
         Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
-            (op::INDEX | op::OPT_INDEX | op::OPT_SELECT, [from, key]) => matches!(key.expr, Expr::Literal(_)) && is_access(from),
+            (op::INDEX | op::OPT_INDEX | op::OPT_SELECT, [from, key]) => {
+                matches!(key.expr, Expr::Literal(_)) && is_access(from)
+            }
             _ => false,
         },
         _ => false,
@@ -303,7 +335,9 @@ fn sum<'n>(node: &'n IdedExpr, operands: &mut Vec<&'n IdedExpr>) {
 /// The operands of a chain of one operator, which the parser nests.
 fn flatten<'n>(operator: &str, node: &'n IdedExpr, operands: &mut Vec<&'n IdedExpr>) {
     match &node.expr {
-        Expr::Call(call) if call.func_name == operator && call.target.is_none() && call.args.len() == 2 => {
+        Expr::Call(call)
+            if call.func_name == operator && call.target.is_none() && call.args.len() == 2 =>
+        {
             for operand in &call.args {
                 flatten(operator, operand, operands);
             }

@@ -21,8 +21,13 @@ fn scene() -> Scene<'static> {
 }
 
 fn explained(source: &str, phase: Phase) -> Step {
-    let expected = if Expression::compile(source, phase, Expected::Header).is_ok() { Expected::Header } else { Expected::Rule };
-    let compiled = Expression::compile(source, phase, expected).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+    let expected = if Expression::compile(source, phase, Expected::Header).is_ok() {
+        Expected::Header
+    } else {
+        Expected::Rule
+    };
+    let compiled = Expression::compile(source, phase, expected)
+        .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     let explainable = Explainable::of(source).expect(source);
     scene().view(phase, |view| {
         let value = match expected {
@@ -36,8 +41,13 @@ fn explained(source: &str, phase: Phase) -> Step {
 /// One line for each step: its depth in dots, variables, source and value.
 fn lines(step: &Step) -> Vec<String> {
     fn write(step: &Step, depth: usize, lines: &mut Vec<String>) {
-        let variables: Vec<String> = step.variables.iter().map(|one| format!("{} = {}", one.name, one.value)).collect();
-        let variables = if variables.is_empty() { String::new() } else { format!("[{}] ", variables.join(", ")) };
+        let variables: Vec<String> =
+            step.variables.iter().map(|one| format!("{} = {}", one.name, one.value)).collect();
+        let variables = if variables.is_empty() {
+            String::new()
+        } else {
+            format!("[{}] ", variables.join(", "))
+        };
         let value = match &step.value {
             Value::Known(value) => value.clone(),
             Value::Error(message) => format!("error: {message}"),
@@ -196,8 +206,12 @@ fn of_a_long_loop_the_first_turns_are_shown_and_the_last() {
     );
     let turns = &step.parts[1];
     assert_eq!(turns.value, Value::Known("true".to_owned()));
-    let shown: Vec<&str> = turns.parts[1..].iter().map(|turn| turn.variables[0].value.as_str()).collect();
-    assert_eq!(shown, ["\"a\"", "\"b\"", "\"c\"", "\"d\"", "\"e\"", "\"f\"", "\"g\"", "\"h\"", "\"m\""]);
+    let shown: Vec<&str> =
+        turns.parts[1..].iter().map(|turn| turn.variables[0].value.as_str()).collect();
+    assert_eq!(
+        shown,
+        ["\"a\"", "\"b\"", "\"c\"", "\"d\"", "\"e\"", "\"f\"", "\"g\"", "\"h\"", "\"m\""]
+    );
     assert_eq!(turns.omitted, 4);
 }
 
@@ -292,7 +306,10 @@ fn values_are_written_as_cel_writes_them() {
         Phase::Request,
     );
     let Value::Known(text) = &long.parts[0].value else { panic!("{long:?}") };
-    assert!(text.len() <= 403 && text.starts_with("\"123456789é12") && text.ends_with("..."), "{text}");
+    assert!(
+        text.len() <= 403 && text.starts_with("\"123456789é12") && text.ends_with("..."),
+        "{text}"
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `functions.md` says what is: every function is in its tables, with the signatures it has, and every example gives its result.
+//! `functions.md` says what is: every function is in its tables, with the signatures it has, and
+//! every example gives its result.
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -26,7 +27,9 @@ fn rows() -> Vec<Row> {
     let mut table = "";
     let mut rows = Vec::new();
     for line in PAGE.lines() {
-        let Some(line) = line.strip_prefix("| ").and_then(|line| line.strip_suffix(" |")) else { continue };
+        let Some(line) = line.strip_prefix("| ").and_then(|line| line.strip_suffix(" |")) else {
+            continue;
+        };
         // Only Markdown's own bars have blanks on both sides and no backslash.
         let cells: Vec<&str> = line.split(" | ").collect();
         let &[first, gives, example, result] = cells.as_slice() else { continue };
@@ -46,10 +49,13 @@ fn on_the_request<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
     let shown = PAGE.split("```http\n").nth(1).unwrap().split("```").next().unwrap();
     let mut lines = shown.lines();
     let mut start = lines.next().unwrap().split(' ');
-    let mut headers: Headers<'_> =
-        [(&b":method"[..], start.next().unwrap().as_bytes()), (b":path", start.next().unwrap().as_bytes()), (b":scheme", b"http")]
-            .into_iter()
-            .collect();
+    let mut headers: Headers<'_> = [
+        (&b":method"[..], start.next().unwrap().as_bytes()),
+        (b":path", start.next().unwrap().as_bytes()),
+        (b":scheme", b"http"),
+    ]
+    .into_iter()
+    .collect();
     for line in lines {
         let (name, value) = line.split_once(": ").unwrap();
         headers.add(if name == "Host" { b":authority" } else { name.as_bytes() }, value.as_bytes());
@@ -66,20 +72,31 @@ fn on_the_request<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
 }
 
 fn compiled(source: &str) -> Expression {
-    let told = |errors: &Vec<ExprError>| errors.iter().map(ExprError::to_string).collect::<Vec<_>>().join("; ");
-    Expression::compile(source, Phase::Request, Expected::Rule).unwrap_or_else(|errors| panic!("{source}: {}", told(&errors)))
+    let told = |errors: &Vec<ExprError>| {
+        errors.iter().map(ExprError::to_string).collect::<Vec<_>>().join("; ")
+    };
+    Expression::compile(source, Phase::Request, Expected::Rule)
+        .unwrap_or_else(|errors| panic!("{source}: {}", told(&errors)))
 }
 
 #[test]
 fn every_example_gives_its_result() {
     let rows = rows();
     for Row { example, result, .. } in &rows {
-        let rule = compiled(&if result == "error" { format!("{example} == true") } else { format!("({example}) == ({result})") });
+        let rule = compiled(&if result == "error" {
+            format!("{example} == true")
+        } else {
+            format!("({example}) == ({result})")
+        });
         let found = on_the_request(|view| {
             meter::begin_request();
             rule.matches(view)
         });
-        assert_eq!(found.as_ref().ok(), if result == "error" { None } else { Some(&true) }, "{example} gives {result}: {found:?}");
+        assert_eq!(
+            found.as_ref().ok(),
+            if result == "error" { None } else { Some(&true) },
+            "{example} gives {result}: {found:?}"
+        );
     }
     assert!(rows.len() > 100, "{} rows were found", rows.len());
 }
@@ -113,10 +130,12 @@ fn every_function_has_its_row_and_every_row_its_function() {
     }
 }
 
-/// What a signature or a macro's form calls, with what it is called on: `math.abs`, `list(string).join`.
+/// What a signature or a macro's form calls, with what it is called on: `math.abs`,
+/// `list(string).join`.
 fn called(first: &str) -> &str {
     let signature = first.split("<br>").next().unwrap().trim_matches('`');
-    // The bracket that the last one closes: where as many have been opened as closed, from the end on.
+    // The bracket that the last one closes: where as many have been opened as closed, from the end
+    // on.
     let opens = |(at, _): &(usize, &str)| {
         let inside = signature.get(*at..).unwrap();
         inside.matches('(').count() == inside.matches(')').count()
@@ -133,7 +152,8 @@ fn last_name(called: &str) -> &str {
 fn every_example_is_of_its_row() {
     for row in rows().iter().filter(|row| row.table != "Operator") {
         let name = called(row.first);
-        let shown = [name, last_name(name)].iter().any(|name| row.example.contains(&format!("{name}(")));
+        let shown =
+            [name, last_name(name)].iter().any(|name| row.example.contains(&format!("{name}(")));
         assert!(shown, "{} is no example of {}", row.example, row.first);
     }
 }
@@ -142,7 +162,8 @@ fn every_example_is_of_its_row() {
 fn every_macro_has_its_row_and_every_row_its_macro() {
     let rows = rows();
     let forms = rows.iter().filter(|row| row.table == "Macro").map(|row| called(row.first));
-    let documented: Vec<&str> = forms.map(|name| if MACROS.contains(&name) { name } else { last_name(name) }).collect();
+    let documented: Vec<&str> =
+        forms.map(|name| if MACROS.contains(&name) { name } else { last_name(name) }).collect();
     for name in MACROS {
         assert!(documented.contains(name), "`{name}` has no row");
     }
@@ -155,16 +176,28 @@ fn every_macro_has_its_row_and_every_row_its_macro() {
 #[test]
 fn every_attribute_is_in_the_table_of_attributes() {
     const READING: &str = include_str!("../../../docs/reading.md");
-    let table = READING.split("## Where attributes come from").nth(1).unwrap().split("\n## ").next().unwrap();
-    let rows: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect();
-    for object in [Object::Source, Object::Identity, Object::Request, Object::Destination, Object::Response] {
+    let table = READING
+        .split("## Where attributes come from")
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap();
+    let rows: Vec<&str> =
+        table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect();
+    for object in
+        [Object::Source, Object::Identity, Object::Request, Object::Destination, Object::Response]
+    {
         for (field, kind) in object.fields() {
             if matches!(kind, Type::Object(_)) {
                 continue;
             }
             // Of several in a row, those behind the first have the last part of their names alone.
             let (whole, last) = (format!("`{}.{field}`", object.name()), format!("`.{field}`"));
-            let named = |row: &&str| row.contains(&whole) || (row.contains(&last) && row.contains(&format!("`{}.", object.name())));
+            let named = |row: &&str| {
+                row.contains(&whole)
+                    || (row.contains(&last) && row.contains(&format!("`{}.", object.name())))
+            };
             assert!(rows.iter().any(named), "{whole} is not in the table");
         }
     }

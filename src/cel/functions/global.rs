@@ -1,7 +1,10 @@
 //! The functions that are called as `f(a, b)`.
 
 use super::Overload;
-use super::Sig::{Any, Bool, Bytes as Blob, Cidr, Double, Int, Ip, List, Map, Optional, Str, TextMap, Type as TypeOf, Uint};
+use super::Sig::{
+    Any, Bool, Bytes as Blob, Cidr, Double, Int, Ip, List, Map, Optional, Str, TextMap,
+    Type as TypeOf, Uint,
+};
 
 /// Name, parameters, result.
 pub(super) const GLOBAL: &[Overload] = &[

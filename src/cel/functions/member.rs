@@ -1,7 +1,10 @@
 //! The functions that are called as `a.f(b)`; the first type is that of `a`.
 
 use super::Overload;
-use super::Sig::{Any, Bool, Bytes as Blob, Cidr, HeaderLists, Headers, Int, Ip, List, Map, Optional, Str, Strings};
+use super::Sig::{
+    Any, Bool, Bytes as Blob, Cidr, HeaderLists, Headers, Int, Ip, List, Map, Optional, Str,
+    Strings,
+};
 
 /// Name, parameters, result.
 pub(super) const MEMBER: &[Overload] = &[

@@ -12,16 +12,23 @@ use cel::common::value::{CowVal, Val};
 use super::Parameter::{Bytes, Map, Text};
 use super::Style::Global;
 use super::urlencoded::{self, Space};
-use super::{Evaluated, MAX_PARTS, MAX_TEXT, Made, Overload, bytes, failed, maps, run, string, too_large};
+use super::{
+    Evaluated, MAX_PARTS, MAX_TEXT, Made, Overload, bytes, failed, maps, run, string, too_large,
+};
 
-/// As lenient as cel-go's: padding may be left out, and bits that stand for nothing are not looked at.
-const LENIENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
+/// As lenient as cel-go's: padding may be left out, and bits that stand for nothing are not looked
+/// at.
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
 /// The standard alphabet.
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
-/// The alphabet of URLs and tokens, strict about bits that stand for nothing: one token has one spelling.
-const URL_SAFE: GeneralPurpose =
-    GeneralPurpose::new(&base64::alphabet::URL_SAFE, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+/// The alphabet of URLs and tokens, strict about bits that stand for nothing: one token has one
+/// spelling.
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 pub(super) const FUNCTIONS: &[Overload] = &[
     Overload("base64.encode", Global, &[Text], |arguments| run(arguments, base64_encode)),
@@ -58,7 +65,8 @@ fn base64_encode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 fn base64_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     let text = bytes("base64.decode", arguments, 0)?;
     // cel-go passes over line breaks.
-    let text: Vec<u8> = text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    let text: Vec<u8> =
+        text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
     let decoded = STANDARD.decode(text).map_err(|_| failed("base64.decode", "not base64"))?;
     Ok(CowVal::owned(CelBytes::from(decoded)))
 }
@@ -72,9 +80,13 @@ fn url_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     String::from_utf8(decoded).map(string).map_err(|_| failed("url.decode", "not UTF-8"))
 }
 
-/// A map of what the form holds: a string for a name that came once, a list for one that came again.
+/// A map of what the form holds: a string for a name that came once, a list for one that came
+/// again.
 fn form_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
-    let decode = |part| String::from_utf8(urlencoded::decode(part, Space::Plus)).map_err(|_| failed("form.decode", "not UTF-8"));
+    let decode = |part| {
+        String::from_utf8(urlencoded::decode(part, Space::Plus))
+            .map_err(|_| failed("form.decode", "not UTF-8"))
+    };
     let mut fields: Vec<(String, Vec<String>)> = Vec::new();
     let form = bytes("form.decode", arguments, 0)?;
     if form.contains(&b';') {
@@ -86,15 +98,21 @@ fn form_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
         }
         let (name, value) = (decode(name)?, decode(value)?);
         match fields.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
-            Some((known, _)) if *known != name => return Err(failed("form.decode", "a name twice, in other letters")),
+            Some((known, _)) if *known != name => {
+                return Err(failed("form.decode", "a name twice, in other letters"));
+            }
             Some((_, values)) => values.push(value),
             None => fields.push((name, vec![value])),
         }
     }
     let mut map: HashMap<CelMapKey<'_>, Box<dyn Val>> = HashMap::new();
     for (name, values) in fields {
-        let mut values: Vec<Box<dyn Val>> = values.into_iter().map(|value| Box::new(CelString::from(value)) as Box<dyn Val>).collect();
-        let value = if values.len() > 1 { Box::new(CelList::from(values)) } else { values.remove(0) };
+        let mut values: Vec<Box<dyn Val>> = values
+            .into_iter()
+            .map(|value| Box::new(CelString::from(value)) as Box<dyn Val>)
+            .collect();
+        let value =
+            if values.len() > 1 { Box::new(CelList::from(values)) } else { values.remove(0) };
         map.insert(CelMapKey::from(name), value);
     }
     Ok(CowVal::owned(CelMap::from(map)))
@@ -108,7 +126,9 @@ fn form_encode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     let mut made = Made::new(FUNCTION);
     for (name, key) in maps::sorted_keys(FUNCTION, map.as_ref())? {
         let value = values.get(key)?;
-        let Some(list) = value.as_iterable().filter(|_| value.downcast_ref::<CelList<'_>>().is_some()) else {
+        let Some(list) =
+            value.as_iterable().filter(|_| value.downcast_ref::<CelList<'_>>().is_some())
+        else {
             push_field(&mut made, &name, value.as_ref())?;
             continue;
         };
@@ -121,7 +141,8 @@ fn form_encode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 }
 
 fn push_field(made: &mut Made, name: &str, value: &dyn Val) -> Result<(), ExecutionError> {
-    let value = maps::scalar(value).ok_or_else(|| failed("form.encode", "a field is no string, number or bool"))?;
+    let value = maps::scalar(value)
+        .ok_or_else(|| failed("form.encode", "a field is no string, number or bool"))?;
     if !made.text.is_empty() {
         made.push("&")?;
     }

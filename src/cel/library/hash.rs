@@ -1,6 +1,7 @@
 //! `sha256.encode`, `sha1.encode` and `md5.encode`: digests as lower-case hex.
 //!
-//! SHA-1 and MD5 are for what was agreed with others, a cache key or a signature's old form; neither resists a collision.
+//! SHA-1 and MD5 are for what was agreed with others, a cache key or a signature's old form;
+//! neither resists a collision.
 
 use cel::common::value::CowVal;
 use md5::Md5;
@@ -39,5 +40,9 @@ fn digest<'b, 'v, D: Digest>(function: &str, arguments: &[CowVal<'_, '_>]) -> Ev
 /// Bytes as lower-case hex.
 #[inline(never)]
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 0xf])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! `join`, `raw`, `split`, `redacted` and `cookie`, of `request.headers` and `response.headers`.
 //!
-//! Headers borrow the request, and the `cel` crate gives no way to recover such a value's own type. What is asked of one is
-//! asked with an index that no expression can make.
+//! Headers borrow the request, and the `cel` crate gives no way to recover such a value's own type.
+//! What is asked of one is asked with an index that no expression can make.
 
 use std::any::Any;
 
@@ -53,10 +53,18 @@ impl Val for Ask {
 impl StaticVal for Ask {}
 
 pub(super) const FUNCTIONS: &[Overload] = &[
-    Overload("@join", Member, &[Map], |arguments| run(arguments, |arguments| ask("join", arguments, &Ask::Join))),
-    Overload("raw", Member, &[Map], |arguments| run(arguments, |arguments| ask("raw", arguments, &Ask::Raw))),
-    Overload("@split", Member, &[Map], |arguments| run(arguments, |arguments| ask("split", arguments, &Ask::Split))),
-    Overload("redacted", Member, &[Map], |arguments| run(arguments, |arguments| ask("redacted", arguments, &Ask::Redacted))),
+    Overload("@join", Member, &[Map], |arguments| {
+        run(arguments, |arguments| ask("join", arguments, &Ask::Join))
+    }),
+    Overload("raw", Member, &[Map], |arguments| {
+        run(arguments, |arguments| ask("raw", arguments, &Ask::Raw))
+    }),
+    Overload("@split", Member, &[Map], |arguments| {
+        run(arguments, |arguments| ask("split", arguments, &Ask::Split))
+    }),
+    Overload("redacted", Member, &[Map], |arguments| {
+        run(arguments, |arguments| ask("redacted", arguments, &Ask::Redacted))
+    }),
     Overload("cookie", Member, &[Map, Text], |arguments| run(arguments, cookie)),
 ];
 
@@ -65,7 +73,10 @@ fn cookie<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 }
 
 fn ask<'b, 'v>(function: &str, arguments: &[CowVal<'_, 'v>], ask: &Ask) -> Evaluated<'b, 'v> {
-    let headers = arguments.first().and_then(|headers| headers.as_indexer()).ok_or_else(|| failed(function, "expected headers"))?;
+    let headers = arguments
+        .first()
+        .and_then(|headers| headers.as_indexer())
+        .ok_or_else(|| failed(function, "expected headers"))?;
     // Any other map has no such key.
     Ok(CowVal::Owned(headers.get(ask)?.into_owned()))
 }

@@ -13,17 +13,21 @@ use super::{Evaluated, Overload, failed, run, too_large};
 /// The most entries that a map made of others may have.
 pub(super) const MAX_ENTRIES: usize = 1024;
 
-pub(super) const FUNCTIONS: &[Overload] = &[Overload("merge", Member, &[Map, Map], |arguments| run(arguments, merge))];
+pub(super) const FUNCTIONS: &[Overload] =
+    &[Overload("merge", Member, &[Map, Map], |arguments| run(arguments, merge))];
 
 /// Both maps' entries; those of the second win.
 fn merge<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     let mut merged: HashMap<CelMapKey<'v>, Box<dyn Val + 'v>> = HashMap::new();
     for map in arguments {
-        let (Some(keys), Some(values)) = (map.as_iterable(), map.as_indexer()) else { return Err(failed("merge", "expected two maps")) };
+        let (Some(keys), Some(values)) = (map.as_iterable(), map.as_indexer()) else {
+            return Err(failed("merge", "expected two maps"));
+        };
         let mut keys = keys.iter();
         while let Some(key) = keys.next() {
             let value = values.get(key)?.into_owned();
-            let key = CelMapKey::try_from(key.clone_as_boxed()).map_err(|_| failed("merge", "a key of another type"))?;
+            let key = CelMapKey::try_from(key.clone_as_boxed())
+                .map_err(|_| failed("merge", "a key of another type"))?;
             merged.insert(key, value);
             if merged.len() > MAX_ENTRIES {
                 return Err(too_large("merge"));
@@ -34,12 +38,16 @@ fn merge<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 }
 
 /// The keys of a map as text, sorted, and as they are.
-pub(super) fn sorted_keys<'a, 'v>(function: &str, map: &'a (dyn Val + 'v)) -> Result<Vec<(String, &'a (dyn Val + 'v))>, ExecutionError> {
+pub(super) fn sorted_keys<'a, 'v>(
+    function: &str,
+    map: &'a (dyn Val + 'v),
+) -> Result<Vec<(String, &'a (dyn Val + 'v))>, ExecutionError> {
     let mut keys = map.as_iterable().ok_or_else(|| failed(function, "expected a map"))?.iter();
     let mut sorted: Vec<(String, &'a (dyn Val + 'v))> = Vec::new();
     while let Some(key) = keys.next() {
         let name = scalar(key).ok_or_else(|| failed(function, "a key of another type"))?;
-        // Of as few as there may be, and without the kilobytes that the library's sorting takes of the file.
+        // Of as few as there may be, and without the kilobytes that the library's sorting takes of
+        // the file.
         let place = sorted.partition_point(|(before, _)| *before <= name);
         sorted.insert(place, (name, key));
     }

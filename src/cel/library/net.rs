@@ -1,7 +1,7 @@
 //! `ip`, `isIP`, `cidr`, `isCIDR` and their methods (Kubernetes' IP and CIDR libraries).
 //!
-//! An IPv4 address in IPv6's clothes, `::ffff:10.0.0.1`, is the IPv4 address: a rule about `10.0.0.0/8` is not dodged by the
-//! other spelling.
+//! An IPv4 address in IPv6's clothes, `::ffff:10.0.0.1`, is the IPv4 address: a rule about
+//! `10.0.0.0/8` is not dodged by the other spelling.
 
 mod values;
 
@@ -16,25 +16,55 @@ use super::Style::{Global, Member};
 use super::{Evaluated, Overload, Parameter, argument, failed, run, string, text};
 
 pub(super) const FUNCTIONS: &[Overload] = &[
-    Overload("ip", Global, &[Text], |arguments| run(arguments, |arguments| Ok(CowVal::owned(ip("ip", arguments, 0)?)))),
-    Overload("isIP", Global, &[Text], |arguments| run(arguments, |arguments| bool(Ip::parse(text("isIP", arguments, 0)?).is_some()))),
+    Overload("ip", Global, &[Text], |arguments| {
+        run(arguments, |arguments| Ok(CowVal::owned(ip("ip", arguments, 0)?)))
+    }),
+    Overload("isIP", Global, &[Text], |arguments| {
+        run(arguments, |arguments| bool(Ip::parse(text("isIP", arguments, 0)?).is_some()))
+    }),
     Overload("ip.isCanonical", Global, &[Text], |arguments| run(arguments, is_canonical)),
-    Overload("cidr", Global, &[Text], |arguments| run(arguments, |arguments| Ok(CowVal::owned(cidr("cidr", arguments, 0)?)))),
-    Overload("isCIDR", Global, &[Text], |arguments| run(arguments, |arguments| bool(Cidr::parse(text("isCIDR", arguments, 0)?).is_some()))),
+    Overload("cidr", Global, &[Text], |arguments| {
+        run(arguments, |arguments| Ok(CowVal::owned(cidr("cidr", arguments, 0)?)))
+    }),
+    Overload("isCIDR", Global, &[Text], |arguments| {
+        run(arguments, |arguments| bool(Cidr::parse(text("isCIDR", arguments, 0)?).is_some()))
+    }),
     Overload("string", Global, &[Parameter::Ip], |arguments| run(arguments, shown)),
     Overload("string", Global, &[Parameter::Cidr], |arguments| run(arguments, shown)),
     Overload("family", Member, &[Parameter::Ip], |arguments| run(arguments, family)),
-    Overload("isUnspecified", Member, &[Parameter::Ip], |arguments| run(arguments, |of| is(of, |ip| ip.0.is_unspecified()))),
-    Overload("isLoopback", Member, &[Parameter::Ip], |arguments| run(arguments, |of| is(of, |ip| ip.0.is_loopback()))),
-    Overload("isLinkLocalMulticast", Member, &[Parameter::Ip], |arguments| run(arguments, |of| is(of, Ip::is_link_local_multicast))),
-    Overload("isLinkLocalUnicast", Member, &[Parameter::Ip], |arguments| run(arguments, |of| is(of, Ip::is_link_local_unicast))),
-    Overload("isGlobalUnicast", Member, &[Parameter::Ip], |arguments| run(arguments, |of| is(of, Ip::is_global_unicast))),
-    Overload("containsIP", Member, &[Parameter::Cidr, Parameter::Ip], |arguments| run(arguments, contains_ip)),
-    Overload("containsIP", Member, &[Parameter::Cidr, Text], |arguments| run(arguments, contains_ip)),
-    Overload("containsCIDR", Member, &[Parameter::Cidr, Parameter::Cidr], |arguments| run(arguments, contains_cidr)),
-    Overload("containsCIDR", Member, &[Parameter::Cidr, Text], |arguments| run(arguments, contains_cidr)),
-    Overload("ip", Member, &[Parameter::Cidr], |arguments| run(arguments, |of| Ok(CowVal::owned(cidr("ip", of, 0)?.address)))),
-    Overload("masked", Member, &[Parameter::Cidr], |arguments| run(arguments, |of| Ok(CowVal::owned(cidr("masked", of, 0)?.masked())))),
+    Overload("isUnspecified", Member, &[Parameter::Ip], |arguments| {
+        run(arguments, |of| is(of, |ip| ip.0.is_unspecified()))
+    }),
+    Overload("isLoopback", Member, &[Parameter::Ip], |arguments| {
+        run(arguments, |of| is(of, |ip| ip.0.is_loopback()))
+    }),
+    Overload("isLinkLocalMulticast", Member, &[Parameter::Ip], |arguments| {
+        run(arguments, |of| is(of, Ip::is_link_local_multicast))
+    }),
+    Overload("isLinkLocalUnicast", Member, &[Parameter::Ip], |arguments| {
+        run(arguments, |of| is(of, Ip::is_link_local_unicast))
+    }),
+    Overload("isGlobalUnicast", Member, &[Parameter::Ip], |arguments| {
+        run(arguments, |of| is(of, Ip::is_global_unicast))
+    }),
+    Overload("containsIP", Member, &[Parameter::Cidr, Parameter::Ip], |arguments| {
+        run(arguments, contains_ip)
+    }),
+    Overload("containsIP", Member, &[Parameter::Cidr, Text], |arguments| {
+        run(arguments, contains_ip)
+    }),
+    Overload("containsCIDR", Member, &[Parameter::Cidr, Parameter::Cidr], |arguments| {
+        run(arguments, contains_cidr)
+    }),
+    Overload("containsCIDR", Member, &[Parameter::Cidr, Text], |arguments| {
+        run(arguments, contains_cidr)
+    }),
+    Overload("ip", Member, &[Parameter::Cidr], |arguments| {
+        run(arguments, |of| Ok(CowVal::owned(cidr("ip", of, 0)?.address)))
+    }),
+    Overload("masked", Member, &[Parameter::Cidr], |arguments| {
+        run(arguments, |of| Ok(CowVal::owned(cidr("masked", of, 0)?.masked())))
+    }),
     Overload("prefixLength", Member, &[Parameter::Cidr], |arguments| run(arguments, prefix_length)),
 ];
 
@@ -78,16 +108,22 @@ fn bool<'b, 'v>(value: bool) -> Evaluated<'b, 'v> {
 fn ip(function: &str, arguments: &[CowVal<'_, '_>], index: usize) -> Result<Ip, ExecutionError> {
     match argument::<Ip>(function, arguments, index) {
         Ok(ip) => Ok(*ip),
-        Err(_) => Ip::parse(text(function, arguments, index)?).ok_or_else(|| failed(function, "no IP address")),
+        Err(_) => Ip::parse(text(function, arguments, index)?)
+            .ok_or_else(|| failed(function, "no IP address")),
     }
 }
 
 /// An argument that is a range, or a string that spells one.
 #[inline(never)]
-fn cidr(function: &str, arguments: &[CowVal<'_, '_>], index: usize) -> Result<Cidr, ExecutionError> {
+fn cidr(
+    function: &str,
+    arguments: &[CowVal<'_, '_>],
+    index: usize,
+) -> Result<Cidr, ExecutionError> {
     match argument::<Cidr>(function, arguments, index) {
         Ok(cidr) => Ok(*cidr),
-        Err(_) => Cidr::parse(text(function, arguments, index)?).ok_or_else(|| failed(function, "no range of IP addresses")),
+        Err(_) => Cidr::parse(text(function, arguments, index)?)
+            .ok_or_else(|| failed(function, "no range of IP addresses")),
     }
 }
 

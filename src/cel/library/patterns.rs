@@ -1,5 +1,5 @@
-//! `matches` and `regexReplace`. A literal pattern is compiled when the policy loads; any other at each call, within smaller
-//! bounds.
+//! `matches` and `regexReplace`. A literal pattern is compiled when the policy loads; any other at
+//! each call, within smaller bounds.
 
 use std::borrow::Cow;
 
@@ -17,16 +17,25 @@ pub(super) const FUNCTIONS: &[Overload] = &[
     Overload("matches", Global, &[Text, Pattern], |arguments| run(arguments, matches)),
     Overload("matches", Member, &[Text, Text], |arguments| run(arguments, matches)),
     Overload("matches", Member, &[Text, Pattern], |arguments| run(arguments, matches)),
-    Overload("regexReplace", Member, &[Text, Text, Text], |arguments| run(arguments, regex_replace)),
-    Overload("regexReplace", Member, &[Text, Pattern, Text], |arguments| run(arguments, regex_replace)),
+    Overload("regexReplace", Member, &[Text, Text, Text], |arguments| {
+        run(arguments, regex_replace)
+    }),
+    Overload("regexReplace", Member, &[Text, Pattern, Text], |arguments| {
+        run(arguments, regex_replace)
+    }),
 ];
 
 /// The second argument: a compiled pattern, or a string that is compiled now.
 #[inline(never)]
-fn pattern<'a>(function: &str, arguments: &'a [CowVal<'_, '_>]) -> Result<Cow<'a, Compiled>, ExecutionError> {
+fn pattern<'a>(
+    function: &str,
+    arguments: &'a [CowVal<'_, '_>],
+) -> Result<Cow<'a, Compiled>, ExecutionError> {
     match argument::<Compiled>(function, arguments, 1) {
         Ok(compiled) => Ok(Cow::Borrowed(compiled)),
-        Err(_) => Compiled::at_a_request(text(function, arguments, 1)?).map(Cow::Owned).map_err(|error| passes_limit(function, &error)),
+        Err(_) => Compiled::at_a_request(text(function, arguments, 1)?)
+            .map(Cow::Owned)
+            .map_err(|error| passes_limit(function, &error)),
     }
 }
 
@@ -42,7 +51,8 @@ fn matches<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     Ok(CowVal::owned(CelBool::from(found)))
 }
 
-/// The text with its first match replaced; `$1`, `$name` and `${name}` in the replacement are what that group matched.
+/// The text with its first match replaced; `$1`, `$name` and `${name}` in the replacement are what
+/// that group matched.
 fn regex_replace<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     const FUNCTION: &str = "regexReplace";
     let (target, replacement) = (text(FUNCTION, arguments, 0)?, text(FUNCTION, arguments, 2)?);

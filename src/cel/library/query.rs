@@ -36,31 +36,46 @@ fn parts(url: &str) -> (&str, Option<&str>, &str) {
 fn query<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     let (url, name) = (text("query", arguments, 0)?, text("query", arguments, 1)?);
     let (_, query, _) = parts(url);
-    let found = reading::values(query.unwrap_or_default().as_bytes(), name, MAX_PARTS).map_err(|fault| match fault {
-        Fault::NotUtf8 => failed("query", "not UTF-8"),
-        Fault::Ambiguous => failed("query", "origins do not agree on what it is"),
-        Fault::TooMany => too_large("query"),
-    })?;
+    let found = reading::values(query.unwrap_or_default().as_bytes(), name, MAX_PARTS).map_err(
+        |fault| match fault {
+            Fault::NotUtf8 => failed("query", "not UTF-8"),
+            Fault::Ambiguous => failed("query", "origins do not agree on what it is"),
+            Fault::TooMany => too_large("query"),
+        },
+    )?;
     if found.is_empty() { Err(ExecutionError::no_such_key(name)) } else { Ok(strings(found)) }
 }
 
-/// The URL with its pairs, but for those in which some origin finds the name that is removed, and the new one behind them.
-fn with_query<'b, 'v>(function: &'static str, arguments: &[CowVal<'_, '_>], removed: Option<&str>) -> Evaluated<'b, 'v> {
-    let (url, name, value) = (text(function, arguments, 0)?, text(function, arguments, 1)?, text(function, arguments, 2)?);
+/// The URL with its pairs, but for those in which some origin finds the name that is removed, and
+/// the new one behind them.
+fn with_query<'b, 'v>(
+    function: &'static str,
+    arguments: &[CowVal<'_, '_>],
+    removed: Option<&str>,
+) -> Evaluated<'b, 'v> {
+    let (url, name, value) = (
+        text(function, arguments, 0)?,
+        text(function, arguments, 1)?,
+        text(function, arguments, 2)?,
+    );
     let (path, query, fragment) = parts(url);
     let mut made = Made::new(function);
     made.push(path)?;
     let mut separator = "?";
-    for pair in query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty() && !removed.is_some_and(|name| reading::is_of(pair.as_bytes(), name)))
-    {
+    for pair in query.unwrap_or_default().split('&').filter(|pair| {
+        !pair.is_empty() && !removed.is_some_and(|name| reading::is_of(pair.as_bytes(), name))
+    }) {
         made.push(separator)?;
         made.push(pair)?;
         separator = "&";
     }
-    for part in [separator, &encode(name.as_bytes(), Space::Plus), "=", &encode(value.as_bytes(), Space::Plus), fragment] {
+    for part in [
+        separator,
+        &encode(name.as_bytes(), Space::Plus),
+        "=",
+        &encode(value.as_bytes(), Space::Plus),
+        fragment,
+    ] {
         made.push(part)?;
     }
     Ok(made.value())

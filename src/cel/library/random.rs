@@ -55,7 +55,9 @@ mod tests {
 
     #[test]
     fn uuids_are_of_version_4_and_differ() {
-        let made: Vec<String> = (0..200).map(|_| uuid().unwrap().downcast_ref::<CelString<'_>>().unwrap().inner().to_owned()).collect();
+        let made: Vec<String> = (0..200)
+            .map(|_| uuid().unwrap().downcast_ref::<CelString<'_>>().unwrap().inner().to_owned())
+            .collect();
         for (index, text) in made.iter().enumerate() {
             let shape: Vec<usize> = text.split('-').map(str::len).collect();
             assert_eq!(shape, [8, 4, 4, 4, 12], "{text}");
@@ -68,11 +70,16 @@ mod tests {
 
     #[test]
     fn random_numbers_spread_over_zero_to_one() {
-        let made: Vec<f64> = (0..1000).map(|_| *random().unwrap().downcast_ref::<CelDouble>().unwrap().inner()).collect();
+        let made: Vec<f64> = (0..1000)
+            .map(|_| *random().unwrap().downcast_ref::<CelDouble>().unwrap().inner())
+            .collect();
         assert!(made.iter().all(|n| (0.0..1.0).contains(n)));
         for tenth in 0..10 {
             let (low, high) = (f64::from(tenth) / 10.0, f64::from(tenth + 1) / 10.0);
-            assert!(made.iter().any(|n| (low..high).contains(n)), "none of 1000 from {low} to {high}");
+            assert!(
+                made.iter().any(|n| (low..high).contains(n)),
+                "none of 1000 from {low} to {high}"
+            );
         }
     }
 }

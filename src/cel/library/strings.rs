@@ -1,6 +1,8 @@
-//! `stripPrefix` and `stripSuffix`, and `indexOf` and `lastIndexOf` in time that grows with the text and not with its square.
+//! `stripPrefix` and `stripSuffix`, and `indexOf` and `lastIndexOf` in time that grows with the
+//! text and not with its square.
 //!
-//! The latter two do what cel-go's `strings` extension says; the `cel` crate's compare at every place.
+//! The latter two do what cel-go's `strings` extension says; the `cel` crate's compare at every
+//! place.
 
 use cel::ExecutionError;
 use cel::common::types::CelInt;
@@ -41,16 +43,26 @@ fn strip_suffix<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 type Search = fn(target: &str, part: &str, offset: Option<usize>) -> Option<usize>;
 
 #[inline(never)]
-fn place<'b, 'v>(function: &str, arguments: &[CowVal<'b, 'v>], search: Search) -> Evaluated<'b, 'v> {
+fn place<'b, 'v>(
+    function: &str,
+    arguments: &[CowVal<'b, 'v>],
+    search: Search,
+) -> Evaluated<'b, 'v> {
     let (target, part) = (text(function, arguments, 0)?, text(function, arguments, 1)?);
-    let offset = if arguments.len() > 2 { Some(offset(function, arguments, target, part)?) } else { None };
+    let offset =
+        if arguments.len() > 2 { Some(offset(function, arguments, target, part)?) } else { None };
     let found = search(target, part, offset).and_then(|byte| target.get(..byte));
     let index = found.and_then(|before| i64::try_from(before.chars().count()).ok()).unwrap_or(-1);
     Ok(CowVal::owned(CelInt::from(index)))
 }
 
 /// The offset given: in the target, or at its end where the part is empty.
-fn offset(function: &str, arguments: &[CowVal<'_, '_>], target: &str, part: &str) -> Result<usize, ExecutionError> {
+fn offset(
+    function: &str,
+    arguments: &[CowVal<'_, '_>],
+    target: &str,
+    part: &str,
+) -> Result<usize, ExecutionError> {
     let given = usize::try_from(*argument::<CelInt>(function, arguments, 2)?.inner());
     let length = target.chars().count();
     match given {
@@ -73,8 +85,11 @@ fn first(target: &str, part: &str, offset: Option<usize>) -> Option<usize> {
 
 /// The last one that starts at the offset or before it.
 fn last(target: &str, part: &str, offset: Option<usize>) -> Option<usize> {
-    let end = offset.map_or(target.len(), |offset| byte_at(target, offset).saturating_add(part.len()).min(target.len()));
-    // One that ends here starts early enough; and the end of the part cuts no code point of the target where it fits.
+    let end = offset.map_or(target.len(), |offset| {
+        byte_at(target, offset).saturating_add(part.len()).min(target.len())
+    });
+    // One that ends here starts early enough; and the end of the part cuts no code point of the
+    // target where it fits.
     let end = (0..=end).rev().find(|end| target.is_char_boundary(*end))?;
     target.get(..end)?.rfind(part)
 }
@@ -88,21 +103,48 @@ mod tests {
 
     /// What the extension says, by trying every place.
     fn by_hand(target: &str, part: &str, offset: usize, forwards: bool) -> Option<usize> {
-        let starts: Vec<usize> = target.char_indices().map(|(byte, _)| byte).chain([target.len()]).collect();
+        let starts: Vec<usize> =
+            target.char_indices().map(|(byte, _)| byte).chain([target.len()]).collect();
         let fits = |index: &usize| target.get(starts[*index]..).unwrap().starts_with(part);
-        if forwards { (offset..starts.len()).find(fits) } else { (0..starts.len().min(offset.saturating_add(1))).rev().find(fits) }
+        if forwards {
+            (offset..starts.len()).find(fits)
+        } else {
+            (0..starts.len().min(offset.saturating_add(1))).rev().find(fits)
+        }
     }
 
     #[test]
     fn places_are_those_that_trying_each_finds() {
-        for target in ["", "a", "abcabc", "aaaa", "h\u{e9}llo \u{e9}\u{1f389}h\u{e9}", "\u{1f389}\u{1f389}"] {
-            for part in ["", "a", "abc", "aa", "bc", "\u{e9}", "\u{1f389}", "h\u{e9}", "z", "aaaaaaaaaaaa"] {
-                let index = |byte: Option<usize>| byte.map(|byte| target.get(..byte).unwrap().chars().count());
-                assert_eq!(index(first(target, part, None)), by_hand(target, part, 0, true), "{target} {part}");
-                assert_eq!(index(last(target, part, None)), by_hand(target, part, usize::MAX - 1, false), "{target} {part}");
+        for target in
+            ["", "a", "abcabc", "aaaa", "h\u{e9}llo \u{e9}\u{1f389}h\u{e9}", "\u{1f389}\u{1f389}"]
+        {
+            for part in
+                ["", "a", "abc", "aa", "bc", "\u{e9}", "\u{1f389}", "h\u{e9}", "z", "aaaaaaaaaaaa"]
+            {
+                let index = |byte: Option<usize>| {
+                    byte.map(|byte| target.get(..byte).unwrap().chars().count())
+                };
+                assert_eq!(
+                    index(first(target, part, None)),
+                    by_hand(target, part, 0, true),
+                    "{target} {part}"
+                );
+                assert_eq!(
+                    index(last(target, part, None)),
+                    by_hand(target, part, usize::MAX - 1, false),
+                    "{target} {part}"
+                );
                 for offset in 0..target.chars().count() {
-                    assert_eq!(index(first(target, part, Some(offset))), by_hand(target, part, offset, true), "{target} {part} {offset}");
-                    assert_eq!(index(last(target, part, Some(offset))), by_hand(target, part, offset, false), "{target} {part} {offset}");
+                    assert_eq!(
+                        index(first(target, part, Some(offset))),
+                        by_hand(target, part, offset, true),
+                        "{target} {part} {offset}"
+                    );
+                    assert_eq!(
+                        index(last(target, part, Some(offset))),
+                        by_hand(target, part, offset, false),
+                        "{target} {part} {offset}"
+                    );
                 }
             }
         }

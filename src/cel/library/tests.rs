@@ -11,10 +11,12 @@ use crate::request::{Facts, Given};
 
 /// Evaluates a rule on a request with these headers.
 fn on(lines: &[(&str, &[u8])], source: &str) -> Result<bool, String> {
-    let headers: Headers<'_> = lines.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
+    let headers: Headers<'_> =
+        lines.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
     let nothing = Given::default();
     let facts = Facts::new(headers, &nothing);
-    let compiled = Expression::compile(source, Phase::Request, Expected::Rule).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+    let compiled = Expression::compile(source, Phase::Request, Expected::Rule)
+        .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     meter::begin_request();
     compiled.matches(&View::new(&facts, &Callers::new(IdentityConfig::default())))
 }
@@ -74,15 +76,25 @@ fn json_is_bounded() {
         (format!("\"{}\"", "a".repeat(64 * 1024 - 2)), true),
         (format!("\"{}\"", "a".repeat(64 * 1024 - 1)), false),
     ] {
-        let read = on(&[("x-json", text.as_bytes())], "type(json(request.headers['x-json'])) != int");
+        let read =
+            on(&[("x-json", text.as_bytes())], "type(json(request.headers['x-json'])) != int");
         assert_eq!(read.is_ok(), fits, "{} bytes: {read:?}", text.len());
     }
     let deep = nested(32);
     let at_the_limit = [("x-json", deep.as_bytes())];
-    assert_eq!(on(&at_the_limit, "toJson(json(request.headers['x-json'])) == request.headers['x-json']"), Ok(true));
-    assert!(on(&at_the_limit, "toJson([[json(request.headers['x-json'])]]) != ''").is_err(), "nested deeper than may be written");
+    assert_eq!(
+        on(&at_the_limit, "toJson(json(request.headers['x-json'])) == request.headers['x-json']"),
+        Ok(true)
+    );
+    assert!(
+        on(&at_the_limit, "toJson([[json(request.headers['x-json'])]]) != ''").is_err(),
+        "nested deeper than may be written"
+    );
     let long = "\n".repeat(40_000);
-    assert!(on(&[("x-a", long.as_bytes())], "toJson(request.headers['x-a']) != ''").is_err(), "twice as long once escaped");
+    assert!(
+        on(&[("x-a", long.as_bytes())], "toJson(request.headers['x-a']) != ''").is_err(),
+        "twice as long once escaped"
+    );
 }
 
 #[test]
@@ -149,10 +161,20 @@ fn queries_are_read_and_changed() {
         "'/a?b=1&c=%2f&b=2&%62=3'.setQuery('b', '4') == '/a?c=%2f&b=4' && '/a#f'.setQuery('b', '1') == '/a?b=1#f'",
         "request.pathAndQuery.query('x') == ['1'] && request.pathAndQuery == '/repos/a?x=1'",
     ]);
-    all_err(&["'/a?b=1'.query('c') == []", "'/a'.query('') == []", "'/a#?b=1'.query('b') == []", "'/a?b=%FF'.query('b') == []"]);
+    all_err(&[
+        "'/a?b=1'.query('c') == []",
+        "'/a'.query('') == []",
+        "'/a#?b=1'.query('b') == []",
+        "'/a?b=%FF'.query('b') == []",
+    ]);
     let many = format!("/?{}", vec!["a=1"; 65].join("&"));
-    assert!(on(&[(":path", many.as_bytes())], "request.pathAndQuery.query('a').size() > 0").is_err());
-    assert_eq!(on(&[(":path", many.as_bytes())], "request.pathAndQuery.setQuery('a', '2') == '/?a=2'"), Ok(true));
+    assert!(
+        on(&[(":path", many.as_bytes())], "request.pathAndQuery.query('a').size() > 0").is_err()
+    );
+    assert_eq!(
+        on(&[(":path", many.as_bytes())], "request.pathAndQuery.setQuery('a', '2') == '/?a=2'"),
+        Ok(true)
+    );
 }
 
 #[test]
@@ -198,16 +220,28 @@ fn headers_are_viewed_in_all_their_lines() {
         assert!(on(lines, source).is_err(), "{source}");
     }
     let two: &[(&str, &[u8])] = &[("cookie", b"a=1"), ("cookie", b"a=2")];
-    assert_eq!(on(two, "request.headers.cookie('a') == '1'"), Err("error in `cookie`".to_owned()), "which one counts is not known");
+    assert_eq!(
+        on(two, "request.headers.cookie('a') == '1'"),
+        Err("error in `cookie`".to_owned()),
+        "which one counts is not known"
+    );
     let many: Vec<(&str, &[u8])> = vec![("a", b"x"); 65];
     assert!(on(&many, "request.headers.raw().a.size() == 65").is_err());
     assert_eq!(on(&many, "request.headers.join().a.size() == 129"), Ok(true));
-    assert!(on(&[("a", vec![b','; 64].as_slice())], "request.headers.split().a.size() == 65").is_err());
+    assert!(
+        on(&[("a", vec![b','; 64].as_slice())], "request.headers.split().a.size() == 65").is_err()
+    );
 }
 
 #[test]
 fn a_view_of_all_lines_does_not_depend_on_one() {
-    let read = |source: &str| Expression::compile(source, Phase::Request, Expected::Rule).unwrap().uses().request_headers.clone();
+    let read = |source: &str| {
+        Expression::compile(source, Phase::Request, Expected::Rule)
+            .unwrap()
+            .uses()
+            .request_headers
+            .clone()
+    };
     for source in [
         "request.headers.join()['x-a'] == 'a'",
         "'b' in request.headers.split()['x-a']",
@@ -225,7 +259,8 @@ fn a_view_of_all_lines_does_not_depend_on_one() {
     ] {
         assert_eq!(read(source), HeadersRead::All, "{source}");
     }
-    for source in ["request.headers.redacted().a == 'b'", "request.headers.redacted()['A'] == 'b'"] {
+    for source in ["request.headers.redacted().a == 'b'", "request.headers.redacted()['A'] == 'b'"]
+    {
         assert_eq!(read(source), HeadersRead::Names(vec!["a".to_owned()]), "{source}");
     }
 }
@@ -236,13 +271,24 @@ fn maps_are_merged_within_a_bound() {
         "{'a': 2}.merge({'b': 3}) == {'a': 2, 'b': 3} && {'a': 2}.merge({'a': 3}) == {'a': 3} && {}.merge({}) == {}",
         "{1: 'a'}.merge({'b': [1]}).merge({true: null}).size() == 3",
     ]);
-    assert_eq!(on(&[("a", b"1"), ("b", b"2")], "request.headers.merge({'b': '3'}) == {'a': '1', 'b': '3'}"), Ok(true));
+    assert_eq!(
+        on(
+            &[("a", b"1"), ("b", b"2")],
+            "request.headers.merge({'b': '3'}) == {'a': '1', 'b': '3'}"
+        ),
+        Ok(true)
+    );
     let fields: Vec<String> = (0..1000).map(|n| format!("\"{n}\":0")).collect();
     let text = format!("{{{}}}", fields.join(","));
     let other = text.replace(":0", "x\":0").replace("\"x", "x");
     let lines: &[(&str, &[u8])] = &[("a", text.as_bytes()), ("b", other.as_bytes())];
-    assert_eq!(on(lines, "json(request.headers.a).merge(json(request.headers.a)).size() == 1000"), Ok(true));
-    assert!(on(lines, "json(request.headers.a).merge(json(request.headers.b)).size() == 2000").is_err());
+    assert_eq!(
+        on(lines, "json(request.headers.a).merge(json(request.headers.a)).size() == 1000"),
+        Ok(true)
+    );
+    assert!(
+        on(lines, "json(request.headers.a).merge(json(request.headers.b)).size() == 2000").is_err()
+    );
 }
 
 #[test]
@@ -275,7 +321,10 @@ fn the_first_match_is_replaced() {
     ]);
     all_err(&[r#""a".regexReplace("(" + "", "b") == "a""#, r#""a".matches("a{300}{300}" + "")"#]);
     let long = "a".repeat(40_000);
-    assert!(on(&[("a", long.as_bytes())], "request.headers.a.regexReplace('.*', '$0$0') != ''").is_err());
+    assert!(
+        on(&[("a", long.as_bytes())], "request.headers.a.regexReplace('.*', '$0$0') != ''")
+            .is_err()
+    );
     let pattern = "a".repeat(257);
     assert!(on(&[("a", pattern.as_bytes())], "'a'.matches(request.headers.a)").is_err());
     assert_eq!(on(&[("a", b"^[a-z]+$")], "'abc'.matches(request.headers.a)"), Ok(true));
@@ -283,23 +332,45 @@ fn the_first_match_is_replaced() {
     for (pattern, fits) in [("^a", true), ("[ab]{0,200}b", false)] {
         let text = "a".repeat(60_000);
         let lines: &[(&str, &[u8])] = &[("a", text.as_bytes()), ("b", pattern.as_bytes())];
-        assert_eq!(on(lines, "request.headers.a.matches(request.headers.b)").is_ok(), fits, "{pattern}");
-        assert_eq!(on(lines, "request.headers.a.regexReplace(request.headers.b, '').contains('b')").is_ok(), fits, "{pattern}");
-        assert_eq!(on(lines, &format!("request.headers.a.matches('{pattern}')")).is_ok(), fits, "{pattern}");
+        assert_eq!(
+            on(lines, "request.headers.a.matches(request.headers.b)").is_ok(),
+            fits,
+            "{pattern}"
+        );
+        assert_eq!(
+            on(lines, "request.headers.a.regexReplace(request.headers.b, '').contains('b')")
+                .is_ok(),
+            fits,
+            "{pattern}"
+        );
+        assert_eq!(
+            on(lines, &format!("request.headers.a.matches('{pattern}')")).is_ok(),
+            fits,
+            "{pattern}"
+        );
     }
 }
 
 #[test]
 fn literals_that_can_never_do_are_told_at_load() {
     for (source, message) in [
-        (r#"ip("10.0.0.256") == ip(source.address)"#, "line 1, column 4: `10.0.0.256` is no IP address"),
+        (
+            r#"ip("10.0.0.256") == ip(source.address)"#,
+            "line 1, column 4: `10.0.0.256` is no IP address",
+        ),
         (
             r#"cidr("10.0.0.0").containsIP(source.address)"#,
             "line 1, column 6: `10.0.0.0` is no range of IP addresses: write it as `10.0.0.0/8`",
         ),
         (r#"cidr("10.0.0.0/8").containsIP("x")"#, "line 1, column 31: `x` is no IP address"),
-        (r#"cidr("10.0.0.0/8").containsCIDR("x")"#, "line 1, column 33: `x` is no range of IP addresses: write it as `10.0.0.0/8`"),
-        (r#"request.path.regexReplace("(", "") == """#, "line 1, column 27: invalid pattern: unclosed group"),
+        (
+            r#"cidr("10.0.0.0/8").containsCIDR("x")"#,
+            "line 1, column 33: `x` is no range of IP addresses: write it as `10.0.0.0/8`",
+        ),
+        (
+            r#"request.path.regexReplace("(", "") == """#,
+            "line 1, column 27: invalid pattern: unclosed group",
+        ),
         (
             r#"request.path.format([1]) == """#,
             "line 1, column 1: `format` takes a literal: what is put together at a request could be as large as the caller likes",
@@ -308,29 +379,52 @@ fn literals_that_can_never_do_are_told_at_load() {
             "request.path.split(1) == []",
             "line 1, column 1: no `string.split(int)`: expected `string.split(string)`, `string.split(string, int)`, `headers.split()`",
         ),
-        ("sha256.encode(1) == ''", "line 1, column 1: no `sha256.encode(int)`: expected `sha256.encode(string)`, `sha256.encode(bytes)`"),
-        ("sha265.encode('') == ''", "line 1, column 1: unknown function `sha265.encode` (did you mean `sha256.encode`?)"),
-        ("request.headers.raw().a == 'b'", "line 1, column 1: `==` compares list(string) with string, which are never equal"),
-        ("request.headers.raw() == {}", "line 1, column 1: `==` does not compare headers as a whole: compare single ones"),
+        (
+            "sha256.encode(1) == ''",
+            "line 1, column 1: no `sha256.encode(int)`: expected `sha256.encode(string)`, `sha256.encode(bytes)`",
+        ),
+        (
+            "sha265.encode('') == ''",
+            "line 1, column 1: unknown function `sha265.encode` (did you mean `sha256.encode`?)",
+        ),
+        (
+            "request.headers.raw().a == 'b'",
+            "line 1, column 1: `==` compares list(string) with string, which are never equal",
+        ),
+        (
+            "request.headers.raw() == {}",
+            "line 1, column 1: `==` does not compare headers as a whole: compare single ones",
+        ),
         (
             "response.headers.raw().a == ['b']",
             "line 1, column 1: `response` is not there yet when this is evaluated: only a response transformation can read it",
         ),
         ("uuid('a') == ''", "line 1, column 1: no `uuid(string)`: expected `uuid()`"),
-        ("json(1) == 1", "line 1, column 1: no `json(int)`: expected `json(string)`, `json(bytes)`"),
-        ("ip('::1').contains('a')", "line 1, column 1: no `ip.contains(string)`: expected `string.contains(string)`"),
+        (
+            "json(1) == 1",
+            "line 1, column 1: no `json(int)`: expected `json(string)`, `json(bytes)`",
+        ),
+        (
+            "ip('::1').contains('a')",
+            "line 1, column 1: no `ip.contains(string)`: expected `string.contains(string)`",
+        ),
     ] {
         assert_eq!(refused(source, Expected::Rule), message, "{source}");
     }
     let clauses = "%s".repeat(17);
-    assert!(refused(&format!("'{clauses}'.format([]) == ''"), Expected::Rule).contains("more than 16"));
+    assert!(
+        refused(&format!("'{clauses}'.format([]) == ''"), Expected::Rule).contains("more than 16")
+    );
 }
 
 #[test]
 fn errors_name_the_function_and_no_data() {
     for (source, message) in [
         ("json(request.headers['x-list']) == 1", "error in `json`"),
-        ("unvalidatedJwtPayload(request.headers['x-list']).sub == ''", "error in `unvalidatedJwtPayload`"),
+        (
+            "unvalidatedJwtPayload(request.headers['x-list']).sub == ''",
+            "error in `unvalidatedJwtPayload`",
+        ),
         ("ip(request.headers['x-list']).family() == 4", "error in `ip`"),
         ("request.headers.cookie(request.headers['x-list']) == ''", "no such key"),
         ("request.pathAndQuery.query(request.headers['x-list']) == []", "no such key"),
@@ -346,8 +440,17 @@ fn errors_name_the_function_and_no_data() {
 
 #[test]
 fn values_of_headers_are_made_by_functions_too() {
-    assert_eq!(value("'t-' + sha256.encode(source.spiffeId).substring(0, 4)"), Ok(b"t-".iter().copied().chain(*b"5328").collect()));
-    assert_eq!(value("toJson({'caller': source.identity.namespace})"), Ok(br#"{"caller":"team-a"}"#.to_vec()));
+    assert_eq!(
+        value("'t-' + sha256.encode(source.spiffeId).substring(0, 4)"),
+        Ok(b"t-".iter().copied().chain(*b"5328").collect())
+    );
+    assert_eq!(
+        value("toJson({'caller': source.identity.namespace})"),
+        Ok(br#"{"caller":"team-a"}"#.to_vec())
+    );
     assert_eq!(value("base64.decode('aGk=')"), Ok(b"hi".to_vec()));
-    assert!(refused("json('1').merge({})", Expected::Header).contains("a header's value is a string or bytes, this gives map"));
+    assert!(
+        refused("json('1').merge({})", Expected::Header)
+            .contains("a header's value is a string or bytes, this gives map")
+    );
 }

@@ -1,4 +1,5 @@
-//! Percent-encoding (RFC 3986, section 2.1) and `application/x-www-form-urlencoded` (WHATWG URL, section 5).
+//! Percent-encoding (RFC 3986, section 2.1) and `application/x-www-form-urlencoded` (WHATWG URL,
+//! section 5).
 
 /// How spaces are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,12 +12,15 @@ pub(super) enum Space {
 
 /// Percent-encodes all but the unreserved characters.
 ///
-/// A form's own rules would leave `*` as it is and encode `~`; each side reads either form as the same.
+/// A form's own rules would leave `*` as it is and encode `~`; each side reads either form as the
+/// same.
 pub(super) fn encode(bytes: &[u8], space: Space) -> String {
     let mut text = String::with_capacity(bytes.len());
     for &byte in bytes {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte))
+            }
             b' ' if space == Space::Plus => text.push('+'),
             _ => {
                 text.push('%');
@@ -72,16 +76,27 @@ mod tests {
         let all: Vec<u8> = (0..=255).collect();
         for space in [Space::Escaped, Space::Plus] {
             let encoded = encode(&all, space);
-            assert!(encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%+".contains(&byte)), "{encoded}");
+            assert!(
+                encoded
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%+".contains(&byte)),
+                "{encoded}"
+            );
             assert_eq!(decode(encoded.as_bytes(), space), all);
         }
     }
 
     #[test]
     fn what_is_no_escape_stands_for_itself() {
-        for (text, decoded) in
-            [("%", "%"), ("%4", "%4"), ("%zz", "%zz"), ("%%41", "%A"), ("%4%41", "%4A"), ("a%2Bb+c", "a+b c"), ("%+1", "% 1")]
-        {
+        for (text, decoded) in [
+            ("%", "%"),
+            ("%4", "%4"),
+            ("%zz", "%zz"),
+            ("%%41", "%A"),
+            ("%4%41", "%4A"),
+            ("a%2Bb+c", "a+b c"),
+            ("%+1", "% 1"),
+        ] {
             assert_eq!(decode(text.as_bytes(), Space::Plus), decoded.as_bytes(), "{text}");
         }
         assert_eq!(decode(b"a+b", Space::Escaped), b"a+b");
@@ -90,7 +105,10 @@ mod tests {
     #[test]
     fn pairs_are_split_at_the_first_equals_sign() {
         let of = |text: &'static str| pairs(text.as_bytes()).collect::<Vec<_>>();
-        assert_eq!(of("a=1&&b&=c&d=e=f"), [(&b"a"[..], &b"1"[..]), (b"b", b""), (b"", b"c"), (b"d", b"e=f")]);
+        assert_eq!(
+            of("a=1&&b&=c&d=e=f"),
+            [(&b"a"[..], &b"1"[..]), (b"b", b""), (b"", b"c"), (b"d", b"e=f")]
+        );
         assert_eq!(of(""), []);
     }
 }

@@ -1,10 +1,12 @@
-//! This parser and the `cel` crate's own, which ANTLR makes of the grammar, accept the same sources and make the same trees
-//! of them, up to the IDs of the nodes.
+//! This parser and the `cel` crate's own, which ANTLR makes of the grammar, accept the same sources
+//! and make the same trees of them, up to the IDs of the nodes.
 //!
 //! They differ in these, and on purpose:
 //! - a macro's variable is a plain name; the other takes `.x` too;
-//! - a reserved word is no part of a message's name; the other looks only at names outside of messages;
-//! - this one has more macros: of those with a name that both know, `all` and its like with two variables;
+//! - a reserved word is no part of a message's name; the other looks only at names outside of
+//!   messages;
+//! - this one has more macros: of those with a name that both know, `all` and its like with two
+//!   variables;
 //! - this one has a limit for the depth, which nothing that is generated here comes near.
 //!
 //! `EGRESS_DIFFERENTIAL_CASES` sets how many sources there are.
@@ -89,7 +91,23 @@ const LITERALS: &[&str] = &[
     "r\"",
 ];
 
-const NAMES: &[&str] = &["a", "b", "request", "_x", "x1", "size", "inn", "nulls", "if", "as", "namespace", "r", "b", "br", "math"];
+const NAMES: &[&str] = &[
+    "a",
+    "b",
+    "request",
+    "_x",
+    "x1",
+    "size",
+    "inn",
+    "nulls",
+    "if",
+    "as",
+    "namespace",
+    "r",
+    "b",
+    "br",
+    "math",
+];
 
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![3 => select(LITERALS).prop_map(str::to_owned), 5 => select(NAMES).prop_map(str::to_owned)];
@@ -210,18 +228,31 @@ fn bare(mut node: IdedExpr) -> IdedExpr {
         node.id = 0;
         match &mut node.expr {
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
-            Expr::Call(call) => call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(strip),
+            Expr::Call(call) => {
+                call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(strip)
+            }
             Expr::Comprehension(c) => {
-                [&mut c.iter_range, &mut c.accu_init, &mut c.loop_cond, &mut c.loop_step, &mut c.result].into_iter().for_each(strip);
+                [
+                    &mut c.iter_range,
+                    &mut c.accu_init,
+                    &mut c.loop_cond,
+                    &mut c.loop_step,
+                    &mut c.result,
+                ]
+                .into_iter()
+                .for_each(strip);
             }
             Expr::List(list) => list.elements.iter_mut().for_each(strip),
             Expr::Select(select) => strip(&mut select.operand),
-            Expr::Map(cel::common::ast::MapExpr { entries }) | Expr::Struct(cel::common::ast::StructExpr { entries, .. }) => {
+            Expr::Map(cel::common::ast::MapExpr { entries })
+            | Expr::Struct(cel::common::ast::StructExpr { entries, .. }) => {
                 for entry in entries {
                     entry.id = 0;
                     match &mut entry.expr {
                         EntryExpr::StructField(field) => strip(&mut field.value),
-                        EntryExpr::MapEntry(entry) => [&mut entry.key, &mut entry.value].into_iter().for_each(strip),
+                        EntryExpr::MapEntry(entry) => {
+                            [&mut entry.key, &mut entry.value].into_iter().for_each(strip)
+                        }
                     }
                 }
             }
@@ -235,7 +266,10 @@ fn bare(mut node: IdedExpr) -> IdedExpr {
 fn differs(node: &IdedExpr) -> bool {
     let here = match &node.expr {
         Expr::Comprehension(c) => c.iter_var.starts_with('.') || c.accu_var.starts_with('.'),
-        Expr::Call(call) => ["all", "exists", "exists_one", "existsOne"].contains(&call.func_name.as_str()) && call.args.len() == 3,
+        Expr::Call(call) => {
+            ["all", "exists", "exists_one", "existsOne"].contains(&call.func_name.as_str())
+                && call.args.len() == 3
+        }
         Expr::Struct(made) => made.type_name.split('.').any(|part| super::RESERVED.contains(&part)),
         _ => false,
     };
@@ -253,22 +287,29 @@ fn agree(source: &str) -> Result<bool, TestCaseError> {
             Ok(true)
         }
         (Err(_), Err(_)) => Ok(false),
-        (ours, theirs) => Err(TestCaseError::fail(format!("{source:?}: {ours:?} here, {theirs:?} there"))),
+        (ours, theirs) => {
+            Err(TestCaseError::fail(format!("{source:?}: {ours:?} here, {theirs:?} there")))
+        }
     }
 }
 
 fn cases(default: u32) -> u32 {
-    std::env::var("EGRESS_DIFFERENTIAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var("EGRESS_DIFFERENTIAL_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 /// Compares on generated sources; gives how many were accepted.
 fn compare(cases: u32, sources: impl Strategy<Value = String>) -> u32 {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let accepted = AtomicU32::new(0);
-    // The same sources each time, unless more are asked for: the two differ in a raw text of three quotes with a backslash
-    // before the end of a line, which is found once in some ten thousand.
+    // The same sources each time, unless more are asked for: the two differ in a raw text of three
+    // quotes with a backslash before the end of a line, which is found once in some ten thousand.
     let rng = match std::env::var_os("EGRESS_DIFFERENTIAL_CASES") {
-        Some(_) => TestRng::from_seed(RngAlgorithm::ChaCha, &std::process::id().to_le_bytes().repeat(8)),
+        Some(_) => {
+            TestRng::from_seed(RngAlgorithm::ChaCha, &std::process::id().to_le_bytes().repeat(8))
+        }
         None => TestRng::deterministic_rng(RngAlgorithm::ChaCha),
     };
     let outcome = TestRunner::new_with_rng(config, rng).run(&sources, |source| {
@@ -285,14 +326,23 @@ fn compare(cases: u32, sources: impl Strategy<Value = String>) -> u32 {
 fn generated_sources_are_parsed_alike() {
     let cases = cases(3_000);
     let accepted = compare(cases, expression());
-    assert!(accepted > cases / 20 && accepted < cases / 10 * 9, "{accepted} of {cases} were accepted");
+    assert!(
+        accepted > cases / 20 && accepted < cases / 10 * 9,
+        "{accepted} of {cases} were accepted"
+    );
 }
 
 #[test]
 fn sources_with_slips_are_parsed_alike() {
     let cases = cases(3_000);
-    let accepted = compare(cases, (expression(), slips()).prop_map(|(source, slips)| slipped(&source, &slips)));
-    assert!(accepted > cases / 50 && accepted < cases / 10 * 9, "{accepted} of {cases} were accepted");
+    let accepted = compare(
+        cases,
+        (expression(), slips()).prop_map(|(source, slips)| slipped(&source, &slips)),
+    );
+    assert!(
+        accepted > cases / 50 && accepted < cases / 10 * 9,
+        "{accepted} of {cases} were accepted"
+    );
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Lists, maps and messages.
 
 use cel::IdedExpr;
-use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, ListExpr, MapEntryExpr, MapExpr, StructExpr, StructFieldExpr};
+use cel::common::ast::{
+    EntryExpr, Expr, IdedEntryExpr, ListExpr, MapEntryExpr, MapExpr, StructExpr, StructFieldExpr,
+};
 
 use super::lexer::Token;
 use super::{Node, Parsed, Parser, parts};
@@ -34,7 +36,8 @@ impl Parser<'_> {
             self.expect(":")?;
             let value = self.expression()?;
             depth = depth.max(key.depth.saturating_add(1)).max(value.depth.saturating_add(1));
-            let entry = EntryExpr::MapEntry(MapEntryExpr { key: key.expr, value: value.expr, optional });
+            let entry =
+                EntryExpr::MapEntry(MapEntryExpr { key: key.expr, value: value.expr, optional });
             entries.push(IdedEntryExpr { id: self.places.add(at), expr: entry });
             if !self.separated("}")? {
                 break;
@@ -51,12 +54,18 @@ impl Parser<'_> {
         while !self.is("}") && !self.is(",") {
             let at = self.at;
             let optional = self.eat("?")?;
-            let (Token::Name(field) | Token::Quoted(field)) = self.token else { return Err(self.expected("the name of a field")) };
+            let (Token::Name(field) | Token::Quoted(field)) = self.token else {
+                return Err(self.expected("the name of a field"));
+            };
             self.advance()?;
             self.expect(":")?;
             let value = self.expression()?;
             depth = depth.max(value.depth.saturating_add(1));
-            let entry = EntryExpr::StructField(StructFieldExpr { field: field.to_owned(), value: value.expr, optional });
+            let entry = EntryExpr::StructField(StructFieldExpr {
+                field: field.to_owned(),
+                value: value.expr,
+                optional,
+            });
             entries.push(IdedEntryExpr { id: self.places.add(at), expr: entry });
             if !self.separated("}")? {
                 break;

@@ -45,14 +45,19 @@ pub(super) struct Lexer<'s> {
 }
 
 /// Symbols of two characters before the symbols they begin with.
-const SYMBOLS: &[&str] =
-    &["==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "(", ")", "[", "]", "{", "}", ".", ",", ":", "?", "+", "-", "*", "/", "%"];
+const SYMBOLS: &[&str] = &[
+    "==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "(", ")", "[", "]", "{", "}", ".", ",", ":",
+    "?", "+", "-", "*", "/", "%",
+];
 
 impl<'s> Lexer<'s> {
     /// A source longer than the limit has no tokens: offsets would not fit.
     pub(super) fn new(source: &'s str) -> Result<Lexer<'s>, Fault> {
         if source.len() > MAX_SOURCE {
-            return Err(Fault::new(0, format!("the expression has {} bytes, the limit is {MAX_SOURCE}", source.len())));
+            return Err(Fault::new(
+                0,
+                format!("the expression has {} bytes, the limit is {MAX_SOURCE}", source.len()),
+            ));
         }
         Ok(Lexer { source, at: 0 })
     }
@@ -64,7 +69,9 @@ impl<'s> Lexer<'s> {
         let Some(&first) = self.rest().as_bytes().first() else { return Ok((Token::End, start)) };
         let token = match first {
             b'0'..=b'9' => self.number(start)?,
-            b'.' if self.rest().as_bytes().get(1).is_some_and(u8::is_ascii_digit) => self.number(start)?,
+            b'.' if self.rest().as_bytes().get(1).is_some_and(u8::is_ascii_digit) => {
+                self.number(start)?
+            }
             b'"' | b'\'' => self.text(0, start)?,
             b'`' => self.quoted(start)?,
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word(start)?,
@@ -134,7 +141,10 @@ impl<'s> Lexer<'s> {
                     self.take(len);
                     Ok(Token::Symbol("in"))
                 }
-                _ => Err(Fault::new(start, format!("`{word}` stands before a string as if it were its prefix"))),
+                _ => Err(Fault::new(
+                    start,
+                    format!("`{word}` stands before a string as if it were its prefix"),
+                )),
             };
         }
         self.take(len);
@@ -149,7 +159,8 @@ impl<'s> Lexer<'s> {
 
     fn quoted(&mut self, start: u32) -> Result<Token<'s>, Fault> {
         self.take(1);
-        let name = self.take_while(|byte| is_name(byte) || matches!(byte, b'.' | b'-' | b'/' | b' '));
+        let name =
+            self.take_while(|byte| is_name(byte) || matches!(byte, b'.' | b'-' | b'/' | b' '));
         if name.is_empty() || !self.rest().starts_with('`') {
             return Err(Fault::new(
                 start,
@@ -162,9 +173,11 @@ impl<'s> Lexer<'s> {
 
     fn number(&mut self, start: u32) -> Result<Token<'s>, Fault> {
         let rest = self.rest();
-        let digits = |text: &str| text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+        let digits =
+            |text: &str| text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
         let from = |at: usize| rest.get(at..).unwrap_or_default();
-        let hex = from(2).bytes().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(from(2).len());
+        let hex =
+            from(2).bytes().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(from(2).len());
         if rest.starts_with("0x") && hex > 0 {
             return self.integer(hex.saturating_add(2), start);
         }
@@ -192,7 +205,9 @@ impl<'s> Lexer<'s> {
             return Ok(Token::Int(written));
         }
         self.take(1);
-        literal::uint(written).map(Token::Literal).ok_or_else(|| Fault::new(start, format!("`{written}u` is too large for a uint")))
+        literal::uint(written)
+            .map(Token::Literal)
+            .ok_or_else(|| Fault::new(start, format!("`{written}u` is too large for a uint")))
     }
 
     /// A string or bytes with a prefix of this length.

@@ -46,11 +46,16 @@ pub(super) fn text(source: &str, prefix: usize) -> Result<(LiteralValue, usize),
             let made = String::from_utf8(made).map_err(|_| (0, "a string is no Unicode text"))?;
             return Ok((LiteralValue::String(made.into()), len));
         }
-        let Some(next) = text.rest.chars().next() else { return Err((0, "a string is not closed")) };
+        let Some(next) = text.rest.chars().next() else {
+            return Err((0, "a string is not closed"));
+        };
         match next {
             '\\' if !raw => text.escape().map_err(|message| (at, message))?,
             '\n' | '\r' if quote.len() == 1 => {
-                return Err((0, "a string is not closed on its line: one of several lines is in `\"\"\"`"));
+                return Err((
+                    0,
+                    "a string is not closed on its line: one of several lines is in `\"\"\"`",
+                ));
             }
             // The end of a line is one character, whatever wrote the file.
             '\r' => {
@@ -69,7 +74,8 @@ struct Text<'s> {
     made: Vec<u8>,
 }
 
-const BAD_ESCAPE: &str = r#"a string has an invalid escape: write `\\` for a backslash, or `r"..."`"#;
+const BAD_ESCAPE: &str =
+    r#"a string has an invalid escape: write `\\` for a backslash, or `r"..."`"#;
 
 impl Text<'_> {
     fn skip(&mut self, len: usize) {
@@ -94,7 +100,9 @@ impl Text<'_> {
             b'v' => 0x0b,
             b'\\' | b'\'' | b'"' | b'`' | b'?' => kind,
             b'x' | b'X' => return self.code_point(2, 2, 16),
-            b'u' | b'U' if self.bytes => return Err(r"bytes have no `\u`: write `\x` and two digits for each byte"),
+            b'u' | b'U' if self.bytes => {
+                return Err(r"bytes have no `\u`: write `\x` and two digits for each byte");
+            }
             b'u' => return self.code_point(2, 4, 16),
             b'U' => return self.code_point(2, 8, 16),
             b'0'..=b'3' => return self.code_point(1, 3, 8),

@@ -1,12 +1,14 @@
 //! Macros: calls that are other expressions (langdef, "Macros").
 //!
-//! CEL's own, those of its extensions `bindings`, `math`, `optional` and `comprehensions`, and AgentGateway's `default`,
-//! `with`, `mapValues` and their like. A loop over keys and values is a comprehension of two variables in the tree; what the
-//! interpreter, which knows loops of one only, makes of it is [`super::super::loops`]' matter.
+//! CEL's own, those of its extensions `bindings`, `math`, `optional` and `comprehensions`, and
+//! AgentGateway's `default`, `with`, `mapValues` and their like. A loop over keys and values is a
+//! comprehension of two variables in the tree; what the interpreter, which knows loops of one only,
+//! makes of it is [`super::super::loops`]' matter.
 
 use cel::IdedExpr;
 use cel::common::ast::{
-    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, ListExpr, LiteralValue, MapEntryExpr, MapExpr, operators as op,
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, ListExpr, LiteralValue,
+    MapEntryExpr, MapExpr, operators as op,
 };
 
 use super::Places;
@@ -65,7 +67,11 @@ impl<'p> Maker<'p> {
     }
 
     fn method(&mut self, target: IdedExpr, name: &str, args: Vec<IdedExpr>) -> IdedExpr {
-        self.node(Expr::Call(CallExpr { func_name: name.to_owned(), target: Some(Box::new(target)), args }))
+        self.node(Expr::Call(CallExpr {
+            func_name: name.to_owned(),
+            target: Some(Box::new(target)),
+            args,
+        }))
     }
 }
 
@@ -149,11 +155,22 @@ struct Fold {
 }
 
 /// Expands a call, if it is a macro's.
-pub(super) fn expand(make: &mut Maker<'_>, name: &str, target: Option<IdedExpr>, args: Vec<IdedExpr>) -> Result<Expanded, Fault> {
-    let Some(found) = Macro::of(name, target.as_ref(), args.len()) else { return Ok(Expanded::Call(target, args)) };
+pub(super) fn expand(
+    make: &mut Maker<'_>,
+    name: &str,
+    target: Option<IdedExpr>,
+    args: Vec<IdedExpr>,
+) -> Result<Expanded, Fault> {
+    let Some(found) = Macro::of(name, target.as_ref(), args.len()) else {
+        return Ok(Expanded::Call(target, args));
+    };
     let mut args = args.into_iter();
     let count = found.variables(args.len());
-    let variables = args.by_ref().take(count).map(|arg| variable(make, name, arg)).collect::<Result<Vec<String>, Fault>>()?;
+    let variables = args
+        .by_ref()
+        .take(count)
+        .map(|arg| variable(make, name, arg))
+        .collect::<Result<Vec<String>, Fault>>()?;
     let mut variables = variables.into_iter();
     let (first, second) = (variables.next().unwrap_or_default(), variables.next());
     if second.as_ref() == Some(&first) {
@@ -168,9 +185,13 @@ pub(super) fn expand(make: &mut Maker<'_>, name: &str, target: Option<IdedExpr>,
     let (target, last) = match (found, target, last) {
         (Macro::Has, None, Some(tested)) => return has(make, tested).map(Expanded::Made),
         (Macro::FirstOf, None, None) => return first_of(make, name, body).map(Expanded::Made),
-        (Macro::Extreme(function), _, _) => return extreme(make, name, function, body).map(Expanded::Made),
+        (Macro::Extreme(function), _, _) => {
+            return extreme(make, name, function, body).map(Expanded::Made);
+        }
         (_, Some(target), Some(last)) => (target, last),
-        (_, target, last) => return Ok(Expanded::Call(target, body.into_iter().chain(last).collect())),
+        (_, target, last) => {
+            return Ok(Expanded::Call(target, body.into_iter().chain(last).collect()));
+        }
     };
     let (condition, body) = (body.pop(), last);
     let over = Over { range: target, key: first, value: second };
@@ -193,11 +214,20 @@ pub(super) fn expand(make: &mut Maker<'_>, name: &str, target: Option<IdedExpr>,
         }
         Macro::MapValues => {
             let key = make.name(KEY);
-            make.map_of(Over { range: over.range, key: KEY.to_owned(), value: Some(over.key) }, None, key, body)
+            make.map_of(
+                Over { range: over.range, key: KEY.to_owned(), value: Some(over.key) },
+                None,
+                key,
+                body,
+            )
         }
         Macro::FilterKeys | Macro::RemoveKeys => {
             let (key, value) = (make.name(&over.key), make.name(VALUE));
-            let kept = if found == Macro::FilterKeys { body } else { make.call(op::LOGICAL_NOT, vec![body]) };
+            let kept = if found == Macro::FilterKeys {
+                body
+            } else {
+                make.call(op::LOGICAL_NOT, vec![body])
+            };
             make.map_of(Over { value: Some(VALUE.to_owned()), ..over }, Some(kept), key, value)
         }
         Macro::With => make.bound(&over.key, over.range, body),
@@ -205,7 +235,9 @@ pub(super) fn expand(make: &mut Maker<'_>, name: &str, target: Option<IdedExpr>,
             Some(value) => make.bound(&over.key, value, body),
             None => body,
         },
-        Macro::OptMap | Macro::OptFlatMap => make.opt_map(over.range, &over.key, body, found == Macro::OptMap),
+        Macro::OptMap | Macro::OptFlatMap => {
+            make.opt_map(over.range, &over.key, body, found == Macro::OptMap)
+        }
         Macro::Has | Macro::FirstOf | Macro::Extreme(_) => body,
     }))
 }
@@ -213,26 +245,42 @@ pub(super) fn expand(make: &mut Maker<'_>, name: &str, target: Option<IdedExpr>,
 fn variable(make: &Maker<'_>, function: &str, node: IdedExpr) -> Result<String, Fault> {
     match node.expr {
         Expr::Ident(name) if !name.starts_with('.') => Ok(name),
-        _ => Err(Fault::new(make.places.start(node.id), format!("`{function}` expects the name of a variable here"))),
+        _ => Err(Fault::new(
+            make.places.start(node.id),
+            format!("`{function}` expects the name of a variable here"),
+        )),
     }
 }
 
 fn has(make: &mut Maker<'_>, tested: IdedExpr) -> Result<IdedExpr, Fault> {
     match tested.expr {
-        Expr::Select(select) => Ok(make.node(Expr::Select(cel::common::ast::SelectExpr { test: true, ..select }))),
-        _ => Err(Fault::new(make.places.start(tested.id), "`has` expects a field, as in `has(request.headers.host)`")),
+        Expr::Select(select) => {
+            Ok(make.node(Expr::Select(cel::common::ast::SelectExpr { test: true, ..select })))
+        }
+        _ => Err(Fault::new(
+            make.places.start(tested.id),
+            "`has` expects a field, as in `has(request.headers.host)`",
+        )),
     }
 }
 
 /// The first that neither errs nor is null; the last, whatever it is, where none is.
 ///
-/// CEL has one place where an error becomes a value: `@not_strictly_false`, which the macros `all` and `exists` are made
-/// with, is true for one. So `default(a, b)` is `@not_strictly_false(a == null) ? b : a`. That doubles `a`, and
-/// `default(default(...), ...)` doubles it at each level: its size is bounded before it is copied.
-fn first_of(make: &mut Maker<'_>, name: &str, mut candidates: Vec<IdedExpr>) -> Result<IdedExpr, Fault> {
-    let Some(mut found) = candidates.pop() else { return Err(make.fault(format!("`{name}` has no arguments"))) };
+/// CEL has one place where an error becomes a value: `@not_strictly_false`, which the macros `all`
+/// and `exists` are made with, is true for one. So `default(a, b)` is
+/// `@not_strictly_false(a == null) ? b : a`. That doubles `a`, and `default(default(...), ...)`
+/// doubles it at each level: its size is bounded before it is copied.
+fn first_of(
+    make: &mut Maker<'_>,
+    name: &str,
+    mut candidates: Vec<IdedExpr>,
+) -> Result<IdedExpr, Fault> {
+    let Some(mut found) = candidates.pop() else {
+        return Err(make.fault(format!("`{name}` has no arguments")));
+    };
     while let Some(candidate) = candidates.pop() {
-        limits::check_doubled(&candidate, name).map_err(|message| Fault::new(make.places.start(candidate.id), message))?;
+        limits::check_doubled(&candidate, name)
+            .map_err(|message| Fault::new(make.places.start(candidate.id), message))?;
         let null = make.node(Expr::Literal(LiteralValue::Null));
         let missing = make.call(op::EQUALS, vec![candidate.clone(), null]);
         let missing = make.call(op::NOT_STRICTLY_FALSE, vec![missing]);
@@ -242,19 +290,32 @@ fn first_of(make: &mut Maker<'_>, name: &str, mut candidates: Vec<IdedExpr>) -> 
 }
 
 /// `math.greatest` and `math.least`: of one list, of one or two numbers, or of a list of more.
-fn extreme(make: &mut Maker<'_>, name: &str, function: &str, args: Vec<IdedExpr>) -> Result<IdedExpr, Fault> {
+fn extreme(
+    make: &mut Maker<'_>,
+    name: &str,
+    function: &str,
+    args: Vec<IdedExpr>,
+) -> Result<IdedExpr, Fault> {
     let number = |node: &IdedExpr| match &node.expr {
-        Expr::Literal(literal) => matches!(literal, LiteralValue::Int(_) | LiteralValue::UInt(_) | LiteralValue::Double(_)),
+        Expr::Literal(literal) => matches!(
+            literal,
+            LiteralValue::Int(_) | LiteralValue::UInt(_) | LiteralValue::Double(_)
+        ),
         Expr::List(_) | Expr::Map(_) | Expr::Struct(_) => false,
         _ => true,
     };
     let numbers = |node: &IdedExpr| matches!(&node.expr, Expr::List(list) if !list.elements.is_empty() && list.elements.iter().all(number));
     match args.as_slice() {
-        [] => return Err(make.fault(format!("`math.{name}` expects numbers, and gets no arguments"))),
+        [] => {
+            return Err(make.fault(format!("`math.{name}` expects numbers, and gets no arguments")));
+        }
         [one] if numbers(one) => {}
         args => {
             if let Some(other) = args.iter().find(|arg| !number(arg)) {
-                return Err(Fault::new(make.places.start(other.id), format!("`math.{name}` expects numbers, or a list of numbers alone")));
+                return Err(Fault::new(
+                    make.places.start(other.id),
+                    format!("`math.{name}` expects numbers, or a list of numbers alone"),
+                ));
             }
         }
     }
@@ -284,8 +345,12 @@ impl Maker<'_> {
         let so_far = self.name(RESULT);
         let goes_on = self.call(op::NOT_STRICTLY_FALSE, vec![so_far]);
         let so_far = self.name(RESULT);
-        let fold =
-            Fold { init: self.bool(true), goes_on, step: self.call(op::LOGICAL_AND, vec![so_far, predicate]), result: self.name(RESULT) };
+        let fold = Fold {
+            init: self.bool(true),
+            goes_on,
+            step: self.call(op::LOGICAL_AND, vec![so_far, predicate]),
+            result: self.name(RESULT),
+        };
         self.comprehension(over, fold)
     }
 
@@ -294,8 +359,12 @@ impl Maker<'_> {
         let none_yet = self.call(op::LOGICAL_NOT, vec![so_far]);
         let goes_on = self.call(op::NOT_STRICTLY_FALSE, vec![none_yet]);
         let so_far = self.name(RESULT);
-        let fold =
-            Fold { init: self.bool(false), goes_on, step: self.call(op::LOGICAL_OR, vec![so_far, predicate]), result: self.name(RESULT) };
+        let fold = Fold {
+            init: self.bool(false),
+            goes_on,
+            step: self.call(op::LOGICAL_OR, vec![so_far, predicate]),
+            result: self.name(RESULT),
+        };
         self.comprehension(over, fold)
     }
 
@@ -305,12 +374,22 @@ impl Maker<'_> {
         let so_far = self.name(RESULT);
         let step = self.call(op::CONDITIONAL, vec![predicate, one_more, so_far]);
         let counted = vec![self.name(RESULT), self.int(1)];
-        let fold = Fold { init: self.int(0), goes_on: self.bool(true), step, result: self.call(op::EQUALS, counted) };
+        let fold = Fold {
+            init: self.int(0),
+            goes_on: self.bool(true),
+            step,
+            result: self.call(op::EQUALS, counted),
+        };
         self.comprehension(over, fold)
     }
 
     /// The list of what a loop's turns give, of those for which the condition holds.
-    fn collected(&mut self, over: Over, condition: Option<IdedExpr>, element: IdedExpr) -> IdedExpr {
+    fn collected(
+        &mut self,
+        over: Over,
+        condition: Option<IdedExpr>,
+        element: IdedExpr,
+    ) -> IdedExpr {
         let so_far = self.name(RESULT);
         let element = self.list(vec![element]);
         let mut step = self.call(op::ADD, vec![so_far, element]);
@@ -318,20 +397,33 @@ impl Maker<'_> {
             let so_far = self.name(RESULT);
             step = self.call(op::CONDITIONAL, vec![condition, step, so_far]);
         }
-        let fold = Fold { init: self.list(Vec::new()), goes_on: self.bool(true), step, result: self.name(RESULT) };
+        let fold = Fold {
+            init: self.list(Vec::new()),
+            goes_on: self.bool(true),
+            step,
+            result: self.name(RESULT),
+        };
         self.comprehension(over, fold)
     }
 
     /// The map of what a loop's turns give.
-    fn map_of(&mut self, over: Over, condition: Option<IdedExpr>, key: IdedExpr, value: IdedExpr) -> IdedExpr {
+    fn map_of(
+        &mut self,
+        over: Over,
+        condition: Option<IdedExpr>,
+        key: IdedExpr,
+        value: IdedExpr,
+    ) -> IdedExpr {
         let entry = MapEntryExpr { key, value, optional: false };
-        let entry = IdedEntryExpr { id: self.places.add(self.start), expr: EntryExpr::MapEntry(entry) };
+        let entry =
+            IdedEntryExpr { id: self.places.add(self.start), expr: EntryExpr::MapEntry(entry) };
         let entry = self.node(Expr::Map(MapExpr { entries: vec![entry] }));
         let entries = self.collected(over, condition, entry);
         self.call(MAP_OF, vec![entries])
     }
 
-    /// An expression in which a variable has a value: a loop over nothing, that only ever has its first value.
+    /// An expression in which a variable has a value: a loop over nothing, that only ever has its
+    /// first value.
     fn bound(&mut self, variable: &str, value: IdedExpr, result: IdedExpr) -> IdedExpr {
         let bound = ComprehensionExpr {
             iter_range: self.list(Vec::new()),
@@ -346,9 +438,15 @@ impl Maker<'_> {
         self.node(Expr::Comprehension(Box::new(bound)))
     }
 
-    /// `o.optMap(v, e)`: `o.hasValue() ? optional.of(e where v is o.value()) : optional.none()`, `o` evaluated once;
-    /// `optFlatMap` is the same without `optional.of`.
-    fn opt_map(&mut self, target: IdedExpr, variable: &str, mapped: IdedExpr, wrapped: bool) -> IdedExpr {
+    /// `o.optMap(v, e)`: `o.hasValue() ? optional.of(e where v is o.value()) : optional.none()`,
+    /// `o` evaluated once; `optFlatMap` is the same without `optional.of`.
+    fn opt_map(
+        &mut self,
+        target: IdedExpr,
+        variable: &str,
+        mapped: IdedExpr,
+        wrapped: bool,
+    ) -> IdedExpr {
         let (name, bound) = match &target.expr {
             Expr::Ident(name) => (name.clone(), None),
             _ => ("@target".to_owned(), Some(target)),

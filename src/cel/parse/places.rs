@@ -33,7 +33,8 @@ impl Places {
 
 /// Line and column, from 1 and in characters, of an offset in bytes.
 pub(in crate::cel) fn line_and_column(source: &str, offset: u32) -> (usize, usize) {
-    let before = usize::try_from(offset).ok().and_then(|offset| source.get(..offset)).unwrap_or(source);
+    let before =
+        usize::try_from(offset).ok().and_then(|offset| source.get(..offset)).unwrap_or(source);
     let line = before.matches('\n').count().saturating_add(1);
     let column = before.chars().rev().take_while(|c| *c != '\n').count().saturating_add(1);
     (line, column)

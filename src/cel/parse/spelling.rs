@@ -1,4 +1,5 @@
-//! How a source spells what is in its tree: where nodes end, and macros as they were called. For tools that show it.
+//! How a source spells what is in its tree: where nodes end, and macros as they were called. For
+//! tools that show it.
 
 use std::collections::HashMap;
 
@@ -37,8 +38,8 @@ pub(in crate::cel) fn parse_spelled(source: &str) -> Result<(IdedExpr, Spelling)
 }
 
 impl Spelling {
-    /// The part of the source that the node of an ID was made of. Of a half of a long chain of `&&` or `||`, which is no part
-    /// that anybody wrote, it is more than that half.
+    /// The part of the source that the node of an ID was made of. Of a half of a long chain of `&&`
+    /// or `||`, which is no part that anybody wrote, it is more than that half.
     pub(in crate::cel) fn text<'s>(&self, source: &'s str, id: u64) -> &'s str {
         let index = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
         let end = index.and_then(|index| self.ends.get(index)).copied().unwrap_or(0);
@@ -80,7 +81,12 @@ impl Parser<'_> {
     }
 
     /// A call that may be a macro's.
-    pub(super) fn write(&self, name: &str, target: Option<&IdedExpr>, args: &[IdedExpr]) -> Option<Call> {
+    pub(super) fn write(
+        &self,
+        name: &str,
+        target: Option<&IdedExpr>,
+        args: &[IdedExpr],
+    ) -> Option<Call> {
         self.spelling.as_ref()?;
         Some(Call { name: name.to_owned(), target: target.cloned(), args: args.to_vec() })
     }
@@ -109,8 +115,14 @@ mod tests {
         fn walk(node: &IdedExpr, source: &str, spelling: &Spelling, found: &mut Vec<String>) {
             found.push(spelling.text(source, node.id).to_owned());
             match spelling.call(node.id) {
-                Some(call) => call.target.iter().chain(&call.args).for_each(|part| walk(part, source, spelling, found)),
-                None => children(node).into_iter().for_each(|part| walk(part, source, spelling, found)),
+                Some(call) => call
+                    .target
+                    .iter()
+                    .chain(&call.args)
+                    .for_each(|part| walk(part, source, spelling, found)),
+                None => {
+                    children(node).into_iter().for_each(|part| walk(part, source, spelling, found))
+                }
             }
         }
         let (root, spelling) = parse_spelled(source).unwrap();
@@ -127,10 +139,19 @@ mod tests {
             (" a ? (b) : c.d // why", &["a ? (b) : c.d", "a", "b", "c.d", "c"]),
             ("a.f( b , c )[0]", &["a.f( b , c )[0]", "a.f( b , c )", "a", "b", "c", "0"]),
             ("a.?b[?-1]", &["a.?b[?-1]", "a.?b", "a", "a.?b", "-1"]),
-            ("[a, 1 ] + {b: c,}.d", &["[a, 1 ] + {b: c,}.d", "[a, 1 ]", "a", "1", "{b: c,}.d", "{b: c,}", "b", "c"]),
+            (
+                "[a, 1 ] + {b: c,}.d",
+                &["[a, 1 ] + {b: c,}.d", "[a, 1 ]", "a", "1", "{b: c,}.d", "{b: c,}", "b", "c"],
+            ),
             ("has( a.b ) && x", &["has( a.b ) && x", "has( a.b )", "a.b", "a", "x"]),
-            ("default(a.b,\n'') + ''", &["default(a.b,\n'') + ''", "default(a.b,\n'')", "a.b", "a", "''", "''"]),
-            ("default(a, default(b, c))", &["default(a, default(b, c))", "a", "default(b, c)", "b", "c"]),
+            (
+                "default(a.b,\n'') + ''",
+                &["default(a.b,\n'') + ''", "default(a.b,\n'')", "a.b", "a", "''", "''"],
+            ),
+            (
+                "default(a, default(b, c))",
+                &["default(a, default(b, c))", "a", "default(b, c)", "b", "c"],
+            ),
             ("coalesce(a)", &["a"]),
             ("x.all(k, v, k != v)", &["x.all(k, v, k != v)", "x", "k", "v", "k != v", "k", "v"]),
             ("math.greatest(a, b)", &["math.greatest(a, b)", "math", "a", "b"]),
@@ -151,20 +172,27 @@ mod tests {
         assert_eq!(spelling.text(source, root.id), source);
         fn operands<'t>(node: &'t IdedExpr, found: &mut Vec<&'t IdedExpr>) {
             match &node.expr {
-                Expr::Call(call) if call.func_name == "_&&_" => call.args.iter().for_each(|arg| operands(arg, found)),
+                Expr::Call(call) if call.func_name == "_&&_" => {
+                    call.args.iter().for_each(|arg| operands(arg, found))
+                }
                 _ => found.push(node),
             }
         }
         let mut found = Vec::new();
         operands(&root, &mut found);
-        let texts: Vec<&str> = found.into_iter().map(|node| spelling.text(source, node.id)).collect();
+        let texts: Vec<&str> =
+            found.into_iter().map(|node| spelling.text(source, node.id)).collect();
         assert_eq!(texts, ["a", "b", "c", "d.e", "f()"]);
     }
 
     #[test]
     fn the_tree_is_the_same_as_without() {
         for source in ["a && b || c", "x.exists(y, y == 1)", "default(has(a.b), false)", "1 +"] {
-            assert_eq!(parse_spelled(source).map(|(root, _)| root), super::super::parse(source).map(|(root, _)| root), "{source}");
+            assert_eq!(
+                parse_spelled(source).map(|(root, _)| root),
+                super::super::parse(source).map(|(root, _)| root),
+                "{source}"
+            );
         }
     }
 }

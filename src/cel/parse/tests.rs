@@ -33,21 +33,36 @@ fn messages_name_the_place_and_the_mend() {
         ("a.true", "1:3 expected a name behind the `.`, got `true`"),
         ("a.1", "1:2 expected an operator or the end, got `.1`"),
         ("a ? b", "1:6 expected `:`, got the end of the expression"),
-        ("a ? b ? c : d : e", "1:7 expected `:`, got `?`: put brackets around a conditional between `?` and `:`"),
+        (
+            "a ? b ? c : d : e",
+            "1:7 expected `:`, got `?`: put brackets around a conditional between `?` and `:`",
+        ),
         ("a = b", "1:3 `=` means nothing here: write `==` to compare"),
         ("a & b", "1:3 `&` means nothing here: write `&&`"),
         ("a | b", "1:3 `|` means nothing here: write `||`"),
-        ("a == \u{201c}b\u{201d}", "1:6 `\u{201c}` means nothing here: strings are in plain quotes, `\"` or `'`"),
+        (
+            "a == \u{201c}b\u{201d}",
+            "1:6 `\u{201c}` means nothing here: strings are in plain quotes, `\"` or `'`",
+        ),
         ("a; b", "1:2 `;` means nothing here"),
         ("\u{0}", "1:1 `\\0` means nothing here"),
         ("'caf\u{e9}' == \u{e9}", "1:11 `\u{e9}` means nothing here"),
         ("a ||\n  b ==\n  )", "3:3 expected an expression, got `)`"),
         ("a == 'b", "1:6 a string is not closed"),
-        ("a == \"b\nc\"", "1:6 a string is not closed on its line: one of several lines is in `\"\"\"`"),
+        (
+            "a == \"b\nc\"",
+            "1:6 a string is not closed on its line: one of several lines is in `\"\"\"`",
+        ),
         ("a == '''b", "1:6 a string is not closed"),
         (r"a == '\", "1:7 a string is not closed"),
-        (r"a == 'b\.c'", r#"1:8 a string has an invalid escape: write `\\` for a backslash, or `r"..."`"#),
-        (r"'\x+1'", r#"1:2 a string has an invalid escape: write `\\` for a backslash, or `r"..."`"#),
+        (
+            r"a == 'b\.c'",
+            r#"1:8 a string has an invalid escape: write `\\` for a backslash, or `r"..."`"#,
+        ),
+        (
+            r"'\x+1'",
+            r#"1:2 a string has an invalid escape: write `\\` for a backslash, or `r"..."`"#,
+        ),
         (r"'\ud800'", "1:2 an escape names no Unicode character"),
         (r"b'\u0041'", r"1:3 bytes have no `\u`: write `\x` and two digits for each byte"),
         ("rb'a'", "1:1 `rb` stands before a string as if it were its prefix"),
@@ -58,7 +73,10 @@ fn messages_name_the_place_and_the_mend() {
         ("1 + if", "1:5 `if` is a reserved word of CEL, and no name"),
         ("!-a", "1:3 expected a number behind the `-`, got `a`"),
         ("`a-b` == 1", "1:1 a name in backticks stands behind a `.` only, as in `x.`a-b``"),
-        ("a.`b", "1:3 a name in backticks holds letters, digits, `_`, `.`, `-`, `/` and spaces, and ends with a backtick"),
+        (
+            "a.`b",
+            "1:3 a name in backticks holds letters, digits, `_`, `.`, `-`, `/` and spaces, and ends with a backtick",
+        ),
         ("has(a)", "1:5 `has` expects a field, as in `has(request.headers.host)`"),
         ("a.all(1, true)", "1:7 `all` expects the name of a variable here"),
         ("a.all(.x, true)", "1:7 `all` expects the name of a variable here"),
@@ -77,20 +95,27 @@ fn nodes_stand_where_their_first_character_does() {
     let mut found = Vec::new();
     let mut todo = vec![&root];
     while let Some(node) = todo.pop() {
-        found.push((places.of(&source, node.id), format!("{:?}", std::mem::discriminant(&node.expr))));
+        found.push((
+            places.of(&source, node.id),
+            format!("{:?}", std::mem::discriminant(&node.expr)),
+        ));
         todo.extend(limits::children(node));
     }
     let mut at: Vec<(usize, usize)> = found.into_iter().map(|(at, _)| at).collect();
     at.sort_unstable();
     let columns = [2, 2, 2, 6, 14, 14, 14, 16, 23, 24, 28, 29, 32, 33];
-    let expected: Vec<(usize, usize)> =
-        [1, 1, 1, 3].into_iter().map(|column| (1, column)).chain(columns.map(|column| (2, column))).collect();
+    let expected: Vec<(usize, usize)> = [1, 1, 1, 3]
+        .into_iter()
+        .map(|column| (1, column))
+        .chain(columns.map(|column| (2, column)))
+        .collect();
     assert_eq!(at, expected);
 }
 
 #[test]
 fn depth_is_bounded_in_every_direction() {
-    let chain = |part: &str, join: &str| vec![part; 4096 / (part.len() + join.len()) - 1].join(join);
+    let chain =
+        |part: &str, join: &str| vec![part; 4096 / (part.len() + join.len()) - 1].join(join);
     let nested = |open: &str, close: &str| format!("{}1{}", open.repeat(200), close.repeat(200));
     for source in [
         chain("1", "+"),
@@ -117,7 +142,11 @@ fn depth_is_bounded_in_every_direction() {
         format!("{}1{}", "[1+".repeat(30), "]".repeat(30)),
     ] {
         let message = fault(&source);
-        assert!(message.contains("nested too deep, the limit is 48"), "{}: {message}", source.get(..20).unwrap_or_default());
+        assert!(
+            message.contains("nested too deep, the limit is 48"),
+            "{}: {message}",
+            source.get(..20).unwrap_or_default()
+        );
     }
     assert!(fault(&"1".repeat(4097)).contains("the limit is 4096"));
     for source in [
@@ -135,7 +164,9 @@ fn depth_is_bounded_in_every_direction() {
 #[test]
 fn comments_and_spaces_are_nothing() {
     let plain = parse("a+b").unwrap().0;
-    for source in ["a + b", " a\t+\r\nb ", "a // it's \"\n + b", "a+b//", "// x\na+b // y", "a\x0c+b"] {
+    for source in
+        ["a + b", " a\t+\r\nb ", "a // it's \"\n + b", "a+b//", "// x\na+b // y", "a\x0c+b"]
+    {
         assert_eq!(format!("{:?}", parse(source).unwrap().0), format!("{plain:?}"), "{source:?}");
     }
 }

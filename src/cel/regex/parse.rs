@@ -195,7 +195,9 @@ impl Parser<'_> {
         let (set, bytes) = set.with_other_cases();
         self.pattern.folded = self.pattern.folded.saturating_add(bytes);
         if self.pattern.folded > self.limit {
-            return Err("the case of too many characters is ignored: name fewer between square brackets");
+            return Err(
+                "the case of too many characters is ignored: name fewer between square brackets",
+            );
         }
         Ok(set)
     }

@@ -51,8 +51,8 @@ pub(super) enum Start {
 #[derive(Debug)]
 pub(super) struct TooLarge;
 
-/// What an instruction, a set of characters and each range of one count, in bytes: the same wherever
-/// it is asked, so that a pattern that egressctl takes is one that the filter takes.
+/// What an instruction, a set of characters and each range of one count, in bytes: the same
+/// wherever it is asked, so that a pattern that egressctl takes is one that the filter takes.
 const INSTRUCTION: usize = 12;
 const SET: usize = 32;
 const RANGE: usize = 8;
@@ -74,7 +74,9 @@ impl Program {
 
     /// How many bytes it takes, and took while it was compiled.
     pub(super) fn size(&self) -> usize {
-        sets_size(&self.sets).saturating_add(self.code.len().saturating_mul(INSTRUCTION)).saturating_add(self.folded)
+        sets_size(&self.sets)
+            .saturating_add(self.code.len().saturating_mul(INSTRUCTION))
+            .saturating_add(self.folded)
     }
 }
 
@@ -131,7 +133,9 @@ impl Compiler {
         match &node.kind {
             Kind::Empty => Ok(()),
             Kind::Literal(literal) => self.emit(Instruction::Literal(*literal)),
-            Kind::Set(index) => self.emit(Instruction::Set(u32::try_from(*index).unwrap_or(u32::MAX))),
+            Kind::Set(index) => {
+                self.emit(Instruction::Set(u32::try_from(*index).unwrap_or(u32::MAX)))
+            }
             Kind::Place(place) => self.emit(Instruction::Place(*place)),
             Kind::Group(number, inside) => {
                 let slot = u32::try_from(number.saturating_mul(2)).unwrap_or(u32::MAX);
@@ -211,7 +215,11 @@ impl Compiler {
         let begin = self.here();
         self.node(inside)?;
         let behind = self.here().saturating_add(1);
-        self.emit(if lazy { Instruction::Split(behind, begin) } else { Instruction::Split(begin, behind) })
+        self.emit(if lazy {
+            Instruction::Split(behind, begin)
+        } else {
+            Instruction::Split(begin, behind)
+        })
     }
 }
 
@@ -228,7 +236,10 @@ fn start(code: &[Instruction], sets: &[Set]) -> Start {
                 (ascii, others) = (ascii.or(set.ascii()), others | set.is_beyond_ascii());
             }
             Instruction::Set(index) => {
-                let Some(set) = usize::try_from(index).ok().and_then(|index| sets.get(index)) else { continue };
+                let Some(set) = usize::try_from(index).ok().and_then(|index| sets.get(index))
+                else {
+                    continue;
+                };
                 (ascii, others) = (ascii.or(set.ascii()), others | set.is_beyond_ascii());
             }
             _ => return Start::Anywhere,
@@ -244,12 +255,16 @@ fn beginnings(code: &[Instruction], at_start: bool) -> Vec<Instruction> {
     let (mut todo, mut found) = (vec![0_u32], Vec::new());
     while let Some(at) = todo.pop() {
         let Ok(index) = usize::try_from(at) else { continue };
-        let (Some(seen), Some(instruction)) = (seen.get_mut(index), code.get(index)) else { continue };
+        let (Some(seen), Some(instruction)) = (seen.get_mut(index), code.get(index)) else {
+            continue;
+        };
         if std::mem::replace(seen, true) {
             continue;
         }
         match *instruction {
-            Instruction::Literal(_) | Instruction::Set(_) | Instruction::Found => found.push(*instruction),
+            Instruction::Literal(_) | Instruction::Set(_) | Instruction::Found => {
+                found.push(*instruction)
+            }
             Instruction::Place(Place::TextStart) if !at_start => {}
             Instruction::Place(_) | Instruction::Slot(_) => todo.push(at.saturating_add(1)),
             Instruction::Split(first, second) => todo.extend([first, second]),

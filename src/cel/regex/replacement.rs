@@ -11,8 +11,8 @@ pub(crate) enum Part<'t> {
     Named(&'t str),
 }
 
-/// The parts of a replacement: `$1`, `$name` (as many letters, digits and underscores as there are) and `${name}` are groups,
-/// `$$` is a dollar, and a dollar before anything else is one too.
+/// The parts of a replacement: `$1`, `$name` (as many letters, digits and underscores as there are)
+/// and `${name}` are groups, `$$` is a dollar, and a dollar before anything else is one too.
 pub(crate) fn parts(replacement: &str) -> impl Iterator<Item = Part<'_>> {
     let mut rest = replacement;
     std::iter::from_fn(move || {
@@ -27,7 +27,8 @@ pub(crate) fn parts(replacement: &str) -> impl Iterator<Item = Part<'_>> {
 
 fn next(rest: &str) -> (Part<'_>, &str) {
     let Some(after) = rest.strip_prefix('$') else {
-        let (text, rest) = rest.split_at_checked(rest.find('$').unwrap_or(rest.len())).unwrap_or((rest, ""));
+        let (text, rest) =
+            rest.split_at_checked(rest.find('$').unwrap_or(rest.len())).unwrap_or((rest, ""));
         return (Part::Text(text), rest);
     };
     if let Some(after) = after.strip_prefix('$') {
@@ -36,7 +37,8 @@ fn next(rest: &str) -> (Part<'_>, &str) {
     let named = match after.strip_prefix('{') {
         Some(inside) => inside.split_once('}'),
         None => {
-            let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+            let end =
+                after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
             after.split_at_checked(end).filter(|(name, _)| !name.is_empty())
         }
     };
@@ -58,8 +60,8 @@ mod tests {
         let regex = ::regex::Regex::new("(a)(?P<b>b)(?P<c_1>c)").unwrap();
         let groups = regex.captures("abc").unwrap();
         for replacement in [
-            "", "x", "$1", "${1}x", "$1x", "$b$c_1", "${b}", "$", "$$", "$$1", "a$ b", "${", "${b", "${}", "$9", "$none|", "$1$2$3$0",
-            "{id}", "$\u{e9}", "${ b}",
+            "", "x", "$1", "${1}x", "$1x", "$b$c_1", "${b}", "$", "$$", "$$1", "a$ b", "${", "${b",
+            "${}", "$9", "$none|", "$1$2$3$0", "{id}", "$\u{e9}", "${ b}",
         ] {
             let mut expected = String::new();
             groups.expand(replacement, &mut expected);

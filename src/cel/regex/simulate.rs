@@ -72,7 +72,11 @@ pub(super) fn slots(program: &Program, text: &str) -> Result<Option<Vec<u32>>, E
 }
 
 /// With `NOTING`, threads note where they are; without it, nobody asks what the groups hold.
-fn run<const NOTING: bool>(program: &Program, text: &str, noted: &mut Vec<u32>) -> Result<bool, Exceeded> {
+fn run<const NOTING: bool>(
+    program: &Program,
+    text: &str,
+    noted: &mut Vec<u32>,
+) -> Result<bool, Exceeded> {
     if text.len() >= MAX_LENGTH {
         meter::breach();
         return Err(Exceeded);
@@ -201,7 +205,13 @@ impl<const NOTING: bool> Run<'_, NOTING> {
             Start::At(ascii, others) => {
                 let rest = self.text.as_bytes().get(at..).unwrap_or_default();
                 // Bytes from 0xc0 on begin a character, those from 0x80 on go on with it.
-                let starts = |byte: &u8| if byte.is_ascii() { ascii.contains(u32::from(*byte)) } else { others && *byte >= 0xc0 };
+                let starts = |byte: &u8| {
+                    if byte.is_ascii() {
+                        ascii.contains(u32::from(*byte))
+                    } else {
+                        others && *byte >= 0xc0
+                    }
+                };
                 let found = rest.iter().position(starts);
                 self.count(found.unwrap_or(rest.len()).checked_div(PASSED_A_VISIT).unwrap_or(0))?;
                 Ok(found.map(|passed| at.wrapping_add(passed)))
@@ -213,9 +223,9 @@ impl<const NOTING: bool> Run<'_, NOTING> {
         match self.program.start {
             Start::OfText => at == 0,
             Start::Anywhere => true,
-            Start::At(ascii, others) => {
-                character.is_some_and(|character| if character.is_ascii() { ascii.contains(u32::from(character)) } else { others })
-            }
+            Start::At(ascii, others) => character.is_some_and(|character| {
+                if character.is_ascii() { ascii.contains(u32::from(character)) } else { others }
+            }),
         }
     }
 
@@ -228,11 +238,13 @@ impl<const NOTING: bool> Run<'_, NOTING> {
         match instruction {
             Instruction::Literal(literal) => literal == character,
             Instruction::Set(index) => {
-                let set = usize::try_from(index).ok().and_then(|index| self.program.sets.get(index));
+                let set =
+                    usize::try_from(index).ok().and_then(|index| self.program.sets.get(index));
                 let Some(set) = set else { return false };
                 if !character.is_ascii() {
                     // The range is searched for.
-                    self.visits = self.visits.saturating_add(set.ranges().len().checked_ilog2().unwrap_or(0));
+                    self.visits =
+                        self.visits.saturating_add(set.ranges().len().checked_ilog2().unwrap_or(0));
                 }
                 set.contains(character)
             }
@@ -270,7 +282,9 @@ impl<const NOTING: bool> Run<'_, NOTING> {
         let found = loop {
             visits = visits.wrapping_add(1);
             let Ok(index) = usize::try_from(from) else { break false };
-            let (Some(mark), Some(instruction)) = (marks.get_mut(index), code.get(index)) else { break false };
+            let (Some(mark), Some(instruction)) = (marks.get_mut(index), code.get(index)) else {
+                break false;
+            };
             if *mark != *place {
                 *mark = *place;
                 match *instruction {
@@ -284,7 +298,10 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                         continue;
                     }
                     Instruction::Slot(slot) => {
-                        if NOTING && let Some(place) = usize::try_from(slot).ok().and_then(|slot| slots.get_mut(slot)) {
+                        if NOTING
+                            && let Some(place) =
+                                usize::try_from(slot).ok().and_then(|slot| slots.get_mut(slot))
+                        {
                             todo.extend([*place, slot | PUT_BACK]);
                             *place = u32::try_from(at).unwrap_or(NOWHERE);
                         }
@@ -355,7 +372,8 @@ fn put(slots: &mut [u32], slot: usize, value: u32) {
 fn holds(place: Place, text: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|before| text.get(before));
     let behind = text.get(at);
-    let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let is_word =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     let is_feed = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == b'\n');
     match place {
         Place::TextStart => before.is_none(),

@@ -9,8 +9,8 @@ mod differential;
 #[cfg(not(target_arch = "wasm32"))]
 mod translated;
 
-/// What RE2 (the library, 2025-11) finds in these texts, where the `regex` crate by itself would find something else, or
-/// take or refuse another pattern.
+/// What RE2 (the library, 2025-11) finds in these texts, where the `regex` crate by itself would
+/// find something else, or take or refuse another pattern.
 #[test]
 fn patterns_mean_what_they_mean_in_re2() {
     for (pattern, text, expected) in [
@@ -108,7 +108,9 @@ fn what_re2_refuses_is_refused() {
 /// The page on functions states these.
 #[test]
 fn some_that_re2_takes_are_refused() {
-    for pattern in [r"\pN", r"\p{Greek}", r"\PL", r"\C", r"[\pL]", "a(?i)+", r"(?P<n>a)|(?P<n>b)", r"\x{D800}"] {
+    for pattern in
+        [r"\pN", r"\p{Greek}", r"\PL", r"\C", r"[\pL]", "a(?i)+", r"(?P<n>a)|(?P<n>b)", r"\x{D800}"]
+    {
         assert!(Compiled::new(pattern).is_err(), "{pattern}");
     }
 }
@@ -118,7 +120,9 @@ fn sizes_are_bounded_and_smaller_for_what_a_request_makes() {
     assert!(Compiled::new(&"a".repeat(2048)).is_ok());
     assert!(Compiled::new(&"a".repeat(2049)).unwrap_err().contains("the limit is 2048"));
     assert!(Compiled::new("((a{1000}){1000}){1000}").unwrap_err().contains("once compiled"));
-    for pattern in ["^/repos/[a-z]+(/[0-9]{1,9})?$", "(?i)bearer [-._~+/a-z0-9]+=*", &"a".repeat(256)] {
+    for pattern in
+        ["^/repos/[a-z]+(/[0-9]{1,9})?$", "(?i)bearer [-._~+/a-z0-9]+=*", &"a".repeat(256)]
+    {
         assert!(Compiled::at_a_request(pattern).is_ok(), "{pattern}");
     }
     for pattern in [&"a".repeat(257), "(a{100}){100}", ".{1000}b{1000}"] {
@@ -150,7 +154,11 @@ fn a_match_spends_what_it_does_and_ends_when_that_is_too_much() {
             let text = "ghp_aaaa".repeat(length / 8);
             let mut ended = false;
             let spent = steps(|| ended = compiled.is_match(&text).is_err());
-            assert_eq!(spent, steps(|| _ = compiled.is_match(&text)), "{pattern}: another time, another sum");
+            assert_eq!(
+                spent,
+                steps(|| _ = compiled.is_match(&text)),
+                "{pattern}: another time, another sum"
+            );
             assert!(spent >= last, "{pattern}: {length} bytes take {spent}, fewer took {last}");
             // What is visited at one place in the text may be spent above the limit.
             assert!(spent < crate::cel::limits::MAX_STEPS + 12_000, "{pattern}: {spent}");
@@ -195,7 +203,9 @@ fn ignoring_the_case_of_many_characters_is_bounded() {
 #[cfg(not(target_arch = "wasm32"))]
 #[test]
 fn what_compiles_to_nothing_is_not_repeated() {
-    for pattern in ["(?:(?:(?:(?:){1000}){1000}){1000}){1000}", "(?:(?:a{0}){1000}){1000}", "(?:){1000}*"] {
+    for pattern in
+        ["(?:(?:(?:(?:){1000}){1000}){1000}){1000}", "(?:(?:a{0}){1000}){1000}", "(?:){1000}*"]
+    {
         let begun = std::time::Instant::now();
         let _ = Compiled::new(pattern);
         assert!(begun.elapsed().as_secs() < 1, "{pattern}");

@@ -1,4 +1,5 @@
-//! `request.headers` and `response.headers`: a map whose keys ignore letter case, in one of four views.
+//! `request.headers` and `response.headers`: a map whose keys ignore letter case, in one of four
+//! views.
 
 use std::sync::OnceLock;
 
@@ -69,14 +70,17 @@ impl<'a> HeadersValue<'a> {
 
     /// The value at a header's name, or what a function asks.
     fn at(&self, key: &dyn Val) -> Result<Box<dyn Val + 'a>, ExecutionError> {
-        let view = |values| Ok(Box::new(HeadersValue { values, ..self.clone() }) as Box<dyn Val + 'a>);
+        let view =
+            |values| Ok(Box::new(HeadersValue { values, ..self.clone() }) as Box<dyn Val + 'a>);
         match key.downcast_ref::<Ask>() {
             None => self.value(field_name(key)?),
             Some(Ask::Join) => view(Values::Joined),
             Some(Ask::Raw) => view(Values::Lines),
             Some(Ask::Split) => view(Values::Parts),
             Some(Ask::Redacted) => Ok(Box::new(HeadersValue { redacted: true, ..self.clone() })),
-            Some(Ask::Cookie(name)) => self.cookie(name).map(|value| Box::new(value) as Box<dyn Val + 'a>),
+            Some(Ask::Cookie(name)) => {
+                self.cookie(name).map(|value| Box::new(value) as Box<dyn Val + 'a>)
+            }
         }
     }
 
@@ -84,7 +88,10 @@ impl<'a> HeadersValue<'a> {
     fn value(&self, name: &str) -> Result<Box<dyn Val + 'a>, ExecutionError> {
         self.look_up(name)?;
         if self.values == Values::Chosen {
-            let found = self.text(name, self.headers.value(name).ok_or_else(|| ExecutionError::no_such_key(name))?)?;
+            let found = self.text(
+                name,
+                self.headers.value(name).ok_or_else(|| ExecutionError::no_such_key(name))?,
+            )?;
             return Ok(Box::new(CelString::from(if self.hides(name) { REDACTED } else { found })));
         }
         let lines = self.lines(name)?;
@@ -93,24 +100,36 @@ impl<'a> HeadersValue<'a> {
             ExecutionError::function_error("headers", "the header passes the limit")
         };
         if self.values == Values::Joined {
-            let length = lines.iter().fold(0_usize, |sum, line| sum.saturating_add(line.len()).saturating_add(1));
-            return if length > MAX_TEXT { Err(too_large()) } else { Ok(Box::new(CelString::from(lines.join(",")))) };
+            let length = lines
+                .iter()
+                .fold(0_usize, |sum, line| sum.saturating_add(line.len()).saturating_add(1));
+            return if length > MAX_TEXT {
+                Err(too_large())
+            } else {
+                Ok(Box::new(CelString::from(lines.join(","))))
+            };
         }
         let split = self.values == Values::Parts;
-        let parts = lines.into_iter().flat_map(|line| if split { Parts::Split(line.split(',')) } else { Parts::Whole(Some(line)) });
+        let parts = lines.into_iter().flat_map(|line| {
+            if split { Parts::Split(line.split(',')) } else { Parts::Whole(Some(line)) }
+        });
         // One more than may be tells that there are too many.
-        let list: Vec<Box<dyn Val + 'a>> =
-            parts.take(MAX_PARTS.saturating_add(1)).map(|part| Box::new(CelString::from(part)) as Box<dyn Val + 'a>).collect();
+        let list: Vec<Box<dyn Val + 'a>> = parts
+            .take(MAX_PARTS.saturating_add(1))
+            .map(|part| Box::new(CelString::from(part)) as Box<dyn Val + 'a>)
+            .collect();
         if list.len() > MAX_PARTS { Err(too_large()) } else { Ok(Box::new(CelList::from(list))) }
     }
 
-    /// Charges for going through the lines once, each of which may have a name that is nearly this one.
+    /// Charges for going through the lines once, each of which may have a name that is nearly this
+    /// one.
     fn look_up(&self, name: &str) -> Result<(), ExecutionError> {
         let compared = self.headers.line_count().saturating_mul(name.len().saturating_add(8));
         if meter::spend_on(compared, COMPARED_A_STEP) { Ok(()) } else { Err(meter::exceeded()) }
     }
 
-    /// A line as text. One that cannot be read is there, so nothing may take it for one that is not.
+    /// A line as text. One that cannot be read is there, so nothing may take it for one that is
+    /// not.
     fn text(&self, name: &str, line: &'a [u8]) -> Result<&'a str, ExecutionError> {
         meter::read(line.len())?;
         std::str::from_utf8(line).map_err(|_| unreadable(name))
@@ -119,12 +138,18 @@ impl<'a> HeadersValue<'a> {
     /// All lines of a header, which are not none.
     #[inline(never)]
     fn lines(&self, name: &str) -> Result<Vec<&'a str>, ExecutionError> {
-        let Some(looked_at) = self.headers.value(name) else { return Err(ExecutionError::no_such_key(name)) };
+        let Some(looked_at) = self.headers.value(name) else {
+            return Err(ExecutionError::no_such_key(name));
+        };
         let hidden = self.hides(name);
         let text = |line| if hidden { Ok(REDACTED) } else { self.text(name, line) };
         // Of a line that Envoy may have joined, the part that is looked at.
         let is_part = || !self.headers.values(name).any(|line| line == looked_at);
-        if self.values == Values::Lines && self.headers.is_chosen(name) && inline::is_of_request(name) && is_part() {
+        if self.values == Values::Lines
+            && self.headers.is_chosen(name)
+            && inline::is_of_request(name)
+            && is_part()
+        {
             return Ok(vec![text(looked_at)?]);
         }
         let mut lines = self.headers.values(name).map(text).collect::<Result<Vec<&'a str>, _>>()?;
@@ -139,10 +164,12 @@ impl<'a> HeadersValue<'a> {
         self.redacted && is_secret(&usual_spelling(name).unwrap_or_else(|| name.to_owned()))
     }
 
-    /// The value of a cookie. What cannot be read, and a cookie sent twice with two values, is an error that nothing
-    /// catches: which one counts is for each origin to say, and so no rule is dodged by sending another first.
+    /// The value of a cookie. What cannot be read, and a cookie sent twice with two values, is an
+    /// error that nothing catches: which one counts is for each origin to say, and so no rule is
+    /// dodged by sending another first.
     fn cookie(&self, name: &str) -> Result<CelString<'a>, ExecutionError> {
-        let length = self.headers.values("cookie").fold(0, |sum, line| line.len().saturating_add(sum));
+        let length =
+            self.headers.values("cookie").fold(0, |sum, line| line.len().saturating_add(sum));
         if !meter::spend_on(length, COOKIES_A_STEP) {
             return Err(meter::exceeded());
         }
@@ -151,7 +178,10 @@ impl<'a> HeadersValue<'a> {
             cookie::Fault::NotUtf8 => unreadable("cookie"),
             cookie::Fault::TwoValues | cookie::Fault::OtherName => {
                 meter::breach();
-                ExecutionError::function_error("cookie", "sent twice with two values, or under a name that some take for this one")
+                ExecutionError::function_error(
+                    "cookie",
+                    "sent twice with two values, or under a name that some take for this one",
+                )
             }
         })?;
         Ok(CelString::from(if self.redacted { REDACTED.to_owned() } else { value }))

@@ -13,8 +13,8 @@ pub(super) struct Input {
     pub(super) in_folder: bool,
 }
 
-/// The file of a name, or the YAML and JSON files of a folder and the folders in it, in the order of their names. What begins with
-/// a dot is left out.
+/// The file of a name, or the YAML and JSON files of a folder and the folders in it, in the order
+/// of their names. What begins with a dot is left out.
 pub(super) fn below(name: &str) -> Result<Vec<Input>, Failure> {
     if name == "-" || !Path::new(name).is_dir() {
         return Ok(vec![Input { name: name.to_owned(), in_folder: false }]);
@@ -31,12 +31,17 @@ pub(super) fn below(name: &str) -> Result<Vec<Input>, Failure> {
                 folders.extend((!is_hidden).then_some(path));
             } else if !is_hidden
                 && path.is_file()
-                && path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known))
+                && path
+                    .extension()
+                    .is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known))
             {
                 found.push(path);
             }
         }
     }
     found.sort();
-    Ok(found.into_iter().map(|path| Input { name: path.display().to_string(), in_folder: true }).collect())
+    Ok(found
+        .into_iter()
+        .map(|path| Input { name: path.display().to_string(), in_folder: true })
+        .collect())
 }

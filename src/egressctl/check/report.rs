@@ -35,7 +35,8 @@ struct Report<'a> {
 impl<'a> Report<'a> {
     fn of(files: &'a [Checked]) -> Self {
         let diagnostics: Vec<&Diagnostic> = files.iter().flat_map(|file| &file.found).collect();
-        let count = |severity| diagnostics.iter().filter(|found| found.severity == severity).count();
+        let count =
+            |severity| diagnostics.iter().filter(|found| found.severity == severity).count();
         Report {
             plugins: files.iter().map(|file| file.plugins).fold(0, usize::saturating_add),
             policies: files.iter().map(|file| file.policies).fold(0, usize::saturating_add),
@@ -48,16 +49,32 @@ impl<'a> Report<'a> {
 
     /// In one line.
     fn summary(&self) -> String {
-        let found = [(self.errors, "error", "errors"), (self.warnings, "warning", "warnings"), (self.notes, "note", "notes")];
-        let found: Vec<String> = found.iter().filter(|(count, ..)| *count > 0).map(|(count, one, many)| of(*count, one, many)).collect();
+        let found = [
+            (self.errors, "error", "errors"),
+            (self.warnings, "warning", "warnings"),
+            (self.notes, "note", "notes"),
+        ];
+        let found: Vec<String> = found
+            .iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, one, many)| of(*count, one, many))
+            .collect();
         let style = match (self.errors, self.warnings) {
             (0, 0) => GOOD,
             (0, _) => ODD,
             _ => BAD,
         };
-        let verdict = if self.errors.saturating_add(self.warnings) == 0 { "ok".to_owned() } else { found.join(", ") };
+        let verdict = if self.errors.saturating_add(self.warnings) == 0 {
+            "ok".to_owned()
+        } else {
+            found.join(", ")
+        };
         let plugins = of(self.plugins, "configuration", "configurations");
-        format!("{}: {plugins}, {}", painted(style, verdict), of(self.policies, "policy", "policies"))
+        format!(
+            "{}: {plugins}, {}",
+            painted(style, verdict),
+            of(self.policies, "policy", "policies")
+        )
     }
 }
 
@@ -66,16 +83,22 @@ fn of(count: usize, one: &str, many: &str) -> String {
 }
 
 /// Prints what was found in all files.
-pub(super) fn print(files: &[Checked], format: Format, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(super) fn print(
+    files: &[Checked],
+    format: Format,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let report = Report::of(files);
     match format {
         Format::Json => {
-            serde_json::to_writer_pretty(&mut terminal.out, &report).map_err(std::io::Error::from)?;
+            serde_json::to_writer_pretty(&mut terminal.out, &report)
+                .map_err(std::io::Error::from)?;
             writeln!(terminal.out)?;
             return Ok(());
         }
         Format::Text => {
-            let found = files.iter().flat_map(|file| file.found.iter().map(|found| (&file.source, found)));
+            let found =
+                files.iter().flat_map(|file| file.found.iter().map(|found| (&file.source, found)));
             write_all(&mut terminal.out, found)?;
         }
         Format::Github => {
@@ -97,7 +120,13 @@ fn annotation(found: &Diagnostic) -> String {
     };
     let message = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let property = |text: &str| message(text).replace(':', "%3A").replace(',', "%2C");
-    let title = found.policy.as_ref().map_or_else(String::new, |policy| format!(",title={}", property(&format!("policy `{policy}`"))));
+    let title = found.policy.as_ref().map_or_else(String::new, |policy| {
+        format!(",title={}", property(&format!("policy `{policy}`")))
+    });
     let (line, column, end) = (found.line, found.column, found.end_column);
-    format!("::{level} file={},line={line},col={column},endColumn={end}{title}::{}", property(&found.file), message(&found.message))
+    format!(
+        "::{level} file={},line={line},col={column},endColumn={end}{title}::{}",
+        property(&found.file),
+        message(&found.message)
+    )
 }

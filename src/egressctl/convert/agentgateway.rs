@@ -1,4 +1,5 @@
-//! `AgentgatewayPolicy` and `EnterpriseAgentgatewayPolicy`: what of `spec.traffic` this filter has is taken over word by word.
+//! `AgentgatewayPolicy` and `EnterpriseAgentgatewayPolicy`: what of `spec.traffic` this filter has
+//! is taken over word by word.
 
 mod elsewhere;
 
@@ -15,25 +16,40 @@ pub(super) struct Read {
 }
 
 /// Converts a policy.
-pub(super) fn convert<'d>(document: &At<'d>, name: &str, library: &Library<'d>, notes: &mut Notes<'d>) -> Read {
+pub(super) fn convert<'d>(
+    document: &At<'d>,
+    name: &str,
+    library: &Library<'d>,
+    notes: &mut Notes<'d>,
+) -> Read {
     let mut read = Read { policies: Vec::new(), scope: Scope::default() };
     let Some(spec) = document.get("spec") else {
-        notes.add(document, Effect::Looser, "field `spec` is missing: nothing of this policy is in the result");
+        notes.add(
+            document,
+            Effect::Looser,
+            "field `spec` is missing: nothing of this policy is in the result",
+        );
         return read;
     };
     let mut traffic = None;
     let mut has_targets = false;
-    for field in notes.object(&spec, &["targetRefs", "targetSelectors", "traffic", "backend", "frontend"]) {
+    for field in
+        notes.object(&spec, &["targetRefs", "targetSelectors", "traffic", "backend", "frontend"])
+    {
         match field.name() {
             "targetRefs" => {
                 let targets = notes.list(&field);
                 has_targets |= !targets.is_empty();
-                read.scope = scope::resolve(&targets, document.text_at("metadata.namespace"), library, notes);
+                read.scope = scope::resolve(
+                    &targets,
+                    document.text_at("metadata.namespace"),
+                    library,
+                    notes,
+                );
             }
             "targetSelectors" => {
                 has_targets = true;
-                let message =
-                    "what a selector selects is known in the cluster only, so the policy would be for every host: use `targetRefs`";
+                let message = "what a selector selects is known in the cluster only, so the policy would be for every host: use `targetRefs`";
                 notes.field(&field, Effect::Looser, message);
             }
             "traffic" => traffic = Some(field),
@@ -56,7 +72,11 @@ pub(super) fn convert<'d>(document: &At<'d>, name: &str, library: &Library<'d>, 
 fn of_traffic<'d>(traffic: &At<'d>, name: &str, read: &mut Read, notes: &mut Notes<'d>) {
     let hosts = &read.scope.hosts;
     let mut policy = Policy { name: name.to_owned(), hosts: hosts.clone(), ..Policy::default() };
-    let mut modifiers = Policy { name: format!("{name}-header-modifiers"), hosts: hosts.clone(), ..Policy::default() };
+    let mut modifiers = Policy {
+        name: format!("{name}-header-modifiers"),
+        hosts: hosts.clone(),
+        ..Policy::default()
+    };
     for field in traffic.fields() {
         match field.name() {
             "authorization" => policy.authorization = of_authorization(&field, notes),
@@ -89,10 +109,17 @@ fn of_traffic<'d>(traffic: &At<'d>, name: &str, read: &mut Read, notes: &mut Not
     if policy.response.is_empty() {
         policy.response = std::mem::take(&mut modifiers.response);
     }
-    // Else header modifiers come after the transformation of a request and before that of a response, so they are policies of their own.
+    // Else header modifiers come after the transformation of a request and before that of a
+    // response, so they are policies of their own.
     let response = std::mem::take(&mut modifiers.response);
-    let before = Policy { name: format!("{name}-response-modifiers"), hosts: hosts.clone(), response, ..Policy::default() };
-    read.policies.extend([before, policy, modifiers].into_iter().filter(|policy| !policy.is_empty()));
+    let before = Policy {
+        name: format!("{name}-response-modifiers"),
+        hosts: hosts.clone(),
+        response,
+        ..Policy::default()
+    };
+    read.policies
+        .extend([before, policy, modifiers].into_iter().filter(|policy| !policy.is_empty()));
 }
 
 fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option<Authorization> {
@@ -118,13 +145,20 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
         }
     };
     let Some(list) = expressions else {
-        notes.field(authorization, Effect::Looser, "field `policy.matchExpressions` is missing: there is no rule to convert");
+        notes.field(
+            authorization,
+            Effect::Looser,
+            "field `policy.matchExpressions` is missing: there is no rule to convert",
+        );
         return None;
     };
     let items = notes.list(&list);
     if items.len() > 1 {
         let (topic, message) = match action {
-            "Require" => ("match all", "`match: All` is written: for Require, AgentGateway wants all expressions to match"),
+            "Require" => (
+                "match all",
+                "`match: All` is written: for Require, AgentGateway wants all expressions to match",
+            ),
             _ => (
                 "match any",
                 "`match: Any` is written: AgentGateway's documentation says that all expressions must match, its controller lets any of them do for Allow and Deny",
@@ -153,8 +187,13 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
         }
         for error in errors {
             let (effect, consequence) = match action {
-                "Deny" => (Effect::Looser, "the expression is left out, and what it denies is not denied"),
-                "Require" => (Effect::Stricter, "`false` is written for the expression, so that nothing is let through"),
+                "Deny" => {
+                    (Effect::Looser, "the expression is left out, and what it denies is not denied")
+                }
+                "Require" => (
+                    Effect::Stricter,
+                    "`false` is written for the expression, so that nothing is let through",
+                ),
                 _ => (Effect::Stricter, "the expression is left out, and lets nothing through"),
             };
             let message = format!("{}: {consequence}", error.message);
@@ -171,7 +210,8 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
     Some(Authorization { action, expressions: kept })
 }
 
-/// A header with an underscore in its name, of those that an expression reads by a name that is written in it.
+/// A header with an underscore in its name, of those that an expression reads by a name that is
+/// written in it.
 fn underscored_header(source: &str) -> Option<&str> {
     let names = source.match_indices("headers").filter_map(|(at, word)| {
         let before = source.get(..at)?.strip_suffix("request.")?.trim_end();
@@ -181,16 +221,24 @@ fn underscored_header(source: &str) -> Option<&str> {
             before.strip_suffix(quote)?.rsplit(quote).next()
         });
         // `request.headers["x_a"]`, `request.headers.x_a`, also optional
-        let after = source.get(at.saturating_add(word.len())..)?.trim_start_matches(['.', '[', '?', '(', ' ', '"', '\'']);
-        let read = after.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).next();
+        let after = source
+            .get(at.saturating_add(word.len())..)?
+            .trim_start_matches(['.', '[', '?', '(', ' ', '"', '\'']);
+        let read =
+            after.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).next();
         [sought, read].into_iter().flatten().find(|name| name.contains('_'))
     });
     names.into_iter().next()
 }
 
-/// What an expression means here that it does not in AgentGateway: what it reads, the topic, and the note.
+/// What an expression means here that it does not in AgentGateway: what it reads, the topic, and
+/// the note.
 const DIFFERENCES: &[(&str, &str, &str)] = &[
-    ("request.host", "host", "`request.host` is lower-case, without port and final dot; in AgentGateway it is what the caller wrote"),
+    (
+        "request.host",
+        "host",
+        "`request.host` is lower-case, without port and final dot; in AgentGateway it is what the caller wrote",
+    ),
     (
         "request.path",
         "path",
@@ -254,13 +302,22 @@ fn of_headers<'d>(rules: &At<'d>, direction: &'static str, notes: &mut Notes<'d>
         }
     }
     if !headers.add.is_empty() {
-        notes.once("add", rules, "an `add` whose value errs leaves the caller's own lines; AgentGateway removes them");
+        notes.once(
+            "add",
+            rules,
+            "an `add` whose value errs leaves the caller's own lines; AgentGateway removes them",
+        );
     }
     headers
 }
 
-/// A header and its value; its name alone where the value is not to be had but the header is to be removed.
-fn header_value<'d>(item: &At<'d>, place: Place, notes: &mut Notes<'d>) -> Result<Option<(String, String)>, String> {
+/// A header and its value; its name alone where the value is not to be had but the header is to be
+/// removed.
+fn header_value<'d>(
+    item: &At<'d>,
+    place: Place,
+    notes: &mut Notes<'d>,
+) -> Result<Option<(String, String)>, String> {
     notes.object(item, &["name", "value"]);
     let errors = compile::errors(place, item);
     let (name, value) = (item.text_at("name"), item.text_at("value"));
@@ -313,7 +370,11 @@ fn of_modifiers<'d>(modifiers: &At<'d>, direction: &'static str, notes: &mut Not
         for item in notes.list(&field) {
             notes.object(&item, &["name", "value"]);
             let (Some(name), Some(value)) = (item.text_at("name"), item.text_at("value")) else {
-                notes.add(&item, Effect::Looser, "expected `name` and `value`, both strings: the header stays as it came");
+                notes.add(
+                    &item,
+                    Effect::Looser,
+                    "expected `name` and `value`, both strings: the header stays as it came",
+                );
                 continue;
             };
             if let Err(message) = compile::check_header(direction, name) {
@@ -327,10 +388,12 @@ fn of_modifiers<'d>(modifiers: &At<'d>, direction: &'static str, notes: &mut Not
     headers
 }
 
-/// Tells where AgentGateway would apply one of several policies' header rules, and this filter applies them all.
+/// Tells where AgentGateway would apply one of several policies' header rules, and this filter
+/// applies them all.
 pub(super) fn check_transformations<'d>(sources: &[At<'d>], notes: &mut Notes<'d>) {
     for name in ["transformation", "headerModifiers"] {
-        let mut having = sources.iter().filter_map(|source| source.at(&format!("spec.traffic.{name}")));
+        let mut having =
+            sources.iter().filter_map(|source| source.at(&format!("spec.traffic.{name}")));
         if let (Some(_), Some(second)) = (having.next(), having.next()) {
             let message = format!(
                 "a second policy with `{name}`: here each applies in turn; where several are for one request, AgentGateway takes the one with the narrowest target"
@@ -346,10 +409,16 @@ pub(super) fn check_transformations<'d>(sources: &[At<'d>], notes: &mut Notes<'d
             let message = "beside another policy's `transformation`: AgentGateway modifies headers after all transformations of a request, and before those of a response; here the policies apply in the order of the list";
             notes.field(&modifiers, Effect::Looser, message);
         }
-        let traffic = |other: &At<'_>, name: &str| other.at(&format!("spec.traffic.{name}")).is_some();
+        let traffic =
+            |other: &At<'_>, name: &str| other.at(&format!("spec.traffic.{name}")).is_some();
         if source.text_at("spec.traffic.phase") == Some("PreRouting")
-            && ["authorization", "transformation", "headerModifiers"].iter().any(|name| traffic(source, name))
-            && others().any(|other| traffic(other, "authorization") && other.text_at("spec.traffic.phase") != Some("PreRouting"))
+            && ["authorization", "transformation", "headerModifiers"]
+                .iter()
+                .any(|name| traffic(source, name))
+            && others().any(|other| {
+                traffic(other, "authorization")
+                    && other.text_at("spec.traffic.phase") != Some("PreRouting")
+            })
             && let Some(phase) = source.at("spec.traffic.phase")
         {
             let message = "before the `authorization` of another policy, which so sees what this one made of the request, and is asked as well as this one's: here there is one phase";

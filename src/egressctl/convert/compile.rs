@@ -1,4 +1,5 @@
-//! Whether the engine takes an expression, and what it says where it does not, at its place in the source.
+//! Whether the engine takes an expression, and what it says where it does not, at its place in the
+//! source.
 
 use std::ops::Range;
 
@@ -16,7 +17,8 @@ use super::note::At;
 pub(super) enum Place {
     /// An item of `matchExpressions`.
     Rule,
-    /// An item of a transformation: of `request` or `response`, and there of `set`, `add` or `remove`.
+    /// An item of a transformation: of `request` or `response`, and there of `set`, `add` or
+    /// `remove`.
     Header(&'static str, &'static str),
 }
 
@@ -29,11 +31,20 @@ pub(super) fn errors(place: Place, at: &At<'_>) -> Vec<Diagnostic> {
         Place::Rule => {
             let policy = made.map([("matchExpressions", items)]);
             let path = "policies[0].traffic.authorization.policy.matchExpressions[0]".to_owned();
-            (made.map([("authorization", made.map([("action", made.text("Allow")), ("policy", policy)]))]), path)
+            (
+                made.map([(
+                    "authorization",
+                    made.map([("action", made.text("Allow")), ("policy", policy)]),
+                )]),
+                path,
+            )
         }
         Place::Header(direction, list) => {
             let headers = made.map([(direction, made.map([(list, items)]))]);
-            (made.map([("transformation", headers)]), format!("policies[0].traffic.transformation.{direction}.{list}[0]"))
+            (
+                made.map([("transformation", headers)]),
+                format!("policies[0].traffic.transformation.{direction}.{list}[0]"),
+            )
         }
     };
     let policy = made.map([("name", made.text("policy")), ("traffic", traffic)]);
@@ -61,7 +72,9 @@ fn load_policy(policy: &serde_json::Value) -> Result<(), String> {
     let config = serde_json::json!({"policies": [policy]}).to_string();
     match Engine::load(config.as_bytes()) {
         Ok(_) => Ok(()),
-        Err(errors) => Err(errors.first().map(|error| error.detail().into_owned()).unwrap_or_default()),
+        Err(errors) => {
+            Err(errors.first().map(|error| error.detail().into_owned()).unwrap_or_default())
+        }
     }
 }
 
@@ -80,7 +93,9 @@ impl Made {
     }
 
     fn map<const N: usize>(&self, fields: [(&str, Node); N]) -> Node {
-        let field = |(name, value): (&str, Node)| (Key { span: self.span.clone(), name: name.to_owned() }, value);
+        let field = |(name, value): (&str, Node)| {
+            (Key { span: self.span.clone(), name: name.to_owned() }, value)
+        };
         self.node(Value::Map(fields.into_iter().map(field).collect()))
     }
 }

@@ -1,5 +1,5 @@
-//! YAML as people like to read it and Kubernetes reads it right: comments, block scalars, and quotes where YAML 1.1 would make
-//! something else of a text.
+//! YAML as people like to read it and Kubernetes reads it right: comments, block scalars, and
+//! quotes where YAML 1.1 would make something else of a text.
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -167,7 +167,9 @@ fn quoted(text: &str) -> String {
 fn wrapped(text: &str, indent: usize) -> Vec<String> {
     let width = WIDTH.saturating_sub(indent);
     let mut lines = vec![String::new()];
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+    for word in
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty())
+    {
         match lines.last_mut() {
             Some(line) if line.is_empty() => line.push_str(word),
             Some(line) if line.len().saturating_add(word.len()) < width => {
@@ -232,19 +234,27 @@ mod tests {
 
     #[test]
     fn a_comment_stays_one() {
-        let item = Item { comment: vec!["a\nb: c\r- d ".to_owned() + &"long ".repeat(40)], tree: Tree::text("x") };
+        let item = Item {
+            comment: vec!["a\nb: c\r- d ".to_owned() + &"long ".repeat(40)],
+            tree: Tree::text("x"),
+        };
         let yaml = Tree::Map(vec![("list", Tree::List(vec![item]))]).to_yaml();
         assert_eq!(json_of(&yaml), r#"{"list":["x"]}"#, "{yaml}");
         assert!(yaml.lines().all(|line| line.len() <= WIDTH + 8), "{yaml}");
     }
 
     fn trees() -> impl Strategy<Value = Tree> {
-        let texts = prop_oneof!["[ -~]{0,12}", "[a-z0-9:#'\"|>*&!%@`{}, \n\t-]{0,24}", any::<String>()];
+        let texts =
+            prop_oneof!["[ -~]{0,12}", "[a-z0-9:#'\"|>*&!%@`{}, \n\t-]{0,24}", any::<String>()];
         texts.prop_map(Tree::Text).prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..4).prop_map(Tree::list),
                 proptest::collection::vec(inner, 0..4).prop_map(|values| Tree::Map(
-                    ["a", "b", "policies", "on"].into_iter().filter(|name| *name != "on").zip(values).collect()
+                    ["a", "b", "policies", "on"]
+                        .into_iter()
+                        .filter(|name| *name != "on")
+                        .zip(values)
+                        .collect()
                 )),
             ]
         })

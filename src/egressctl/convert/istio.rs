@@ -1,8 +1,8 @@
 //! Istio's `AuthorizationPolicy`: each rule becomes an expression that matches when the rule does.
 //!
-//! A rule matches when one of its `from`, one of its `to` and all of its `when` do; a field of them when one of its values
-//! does, a `not` field when none does. What has no counterpart is left out on the safe side: of an ALLOW the alternative that
-//! needs it, of a DENY the condition alone.
+//! A rule matches when one of its `from`, one of its `to` and all of its `when` do; a field of them
+//! when one of its values does, a `not` field when none does. What has no counterpart is left out
+//! on the safe side: of an ALLOW the alternative that needs it, of a DENY the condition alone.
 
 mod condition;
 mod expression;
@@ -34,16 +34,27 @@ pub(super) enum Action {
 }
 
 /// Converts a policy.
-pub(super) fn convert<'d>(document: &At<'d>, name: &str, mesh: &Mesh, library: &Library<'d>, notes: &mut Notes<'d>) -> Read {
+pub(super) fn convert<'d>(
+    document: &At<'d>,
+    name: &str,
+    mesh: &Mesh,
+    library: &Library<'d>,
+    notes: &mut Notes<'d>,
+) -> Read {
     let mut read = Read { policies: Vec::new(), scope: Scope::default() };
     let namespace = document.text_at("metadata.namespace");
     let Some(spec) = document.get("spec") else {
         // An empty specification is one: ALLOW without rules.
-        notes.add(document, Effect::Hint, "no `spec` is an ALLOW without rules, which allows nothing");
+        notes.add(
+            document,
+            Effect::Hint,
+            "no `spec` is an ALLOW without rules, which allows nothing",
+        );
         notes.add(document, Effect::Looser, NO_TARGET);
         return read;
     };
-    let fields = notes.object(&spec, &["selector", "targetRef", "targetRefs", "action", "rules", "provider"]);
+    let fields = notes
+        .object(&spec, &["selector", "targetRef", "targetRefs", "action", "rules", "provider"]);
     let get = |name: &str| fields.iter().find(|field| field.name() == name);
     let action = match get("action").map(|action| (action, action.node.as_str())) {
         None | Some((_, Some("ALLOW"))) => Action::Allow,
@@ -108,33 +119,51 @@ pub(super) fn convert<'d>(document: &At<'d>, name: &str, mesh: &Mesh, library: &
     read
 }
 
-const NO_TARGET: &str =
-    "a waypoint ignores a policy without `targetRefs`: nothing is converted; to have it in the waypoint, target the Gateway";
+const NO_TARGET: &str = "a waypoint ignores a policy without `targetRefs`: nothing is converted; to have it in the waypoint, target the Gateway";
 
-/// The expressions in as many policies as they need: any match counts, so it does not matter in which it is.
-fn split(name: &str, action: Action, expressions: Vec<String>, scope: &Scope, shadow: bool) -> Vec<Policy> {
+/// The expressions in as many policies as they need: any match counts, so it does not matter in
+/// which it is.
+fn split(
+    name: &str,
+    action: Action,
+    expressions: Vec<String>,
+    scope: &Scope,
+    shadow: bool,
+) -> Vec<Policy> {
     let action = match action {
         Action::Allow => "Allow",
         Action::Deny => "Deny",
     };
-    let policies = expressions.chunks(MAX_EXPRESSIONS).enumerate().map(|(index, expressions)| Policy {
-        name: if index == 0 { name.to_owned() } else { format!("{name}-{}", index.saturating_add(1)) },
-        hosts: scope.hosts.clone(),
-        shadow,
-        authorization: Some(Authorization { action, expressions: expressions.to_vec() }),
-        ..Policy::default()
-    });
+    let policies =
+        expressions.chunks(MAX_EXPRESSIONS).enumerate().map(|(index, expressions)| Policy {
+            name: if index == 0 {
+                name.to_owned()
+            } else {
+                format!("{name}-{}", index.saturating_add(1))
+            },
+            hosts: scope.hosts.clone(),
+            shadow,
+            authorization: Some(Authorization { action, expressions: expressions.to_vec() }),
+            ..Policy::default()
+        });
     policies.collect()
 }
 
 /// `istio.io/dry-run`, read as Go's `strconv.ParseBool` does.
 fn is_dry_run<'d>(document: &At<'d>, notes: &mut Notes<'d>) -> bool {
-    let Some(annotation) = document.at("metadata.annotations").and_then(|annotations| annotations.get("istio.io/dry-run")) else {
+    let Some(annotation) = document
+        .at("metadata.annotations")
+        .and_then(|annotations| annotations.get("istio.io/dry-run"))
+    else {
         return false;
     };
     match annotation.node.as_str() {
         Some("1" | "t" | "T" | "TRUE" | "true" | "True") => {
-            notes.once("dry run", &annotation, "written as `mode: Shadow`: evaluated and reported, not enforced");
+            notes.once(
+                "dry run",
+                &annotation,
+                "written as `mode: Shadow`: evaluated and reported, not enforced",
+            );
             true
         }
         Some("0" | "f" | "F" | "FALSE" | "false" | "False") => {
@@ -160,12 +189,20 @@ fn of_rule<'d>(at: &At<'d>, reader: &fields::Reader<'_>, notes: &mut Notes<'d>) 
     while let Some(rule) = whole.pop_front() {
         let expression = rule.to_cel();
         let objection = if expression.len() > egress_filter::cel::limits::MAX_SOURCE {
-            format!("the expression has {} bytes, the limit is {}", expression.len(), egress_filter::cel::limits::MAX_SOURCE)
+            format!(
+                "the expression has {} bytes, the limit is {}",
+                expression.len(),
+                egress_filter::cel::limits::MAX_SOURCE
+            )
         } else {
             match super::compile::check_rule(&expression) {
                 Ok(()) => {
                     if expression == "true" && notes.losses() > before {
-                        notes.add(at, Effect::Stricter, "nothing is left of the rule's conditions: it denies every request");
+                        notes.add(
+                            at,
+                            Effect::Stricter,
+                            "nothing is left of the rule's conditions: it denies every request",
+                        );
                     }
                     expressions.push(expression);
                     continue;
@@ -180,10 +217,17 @@ fn of_rule<'d>(at: &At<'d>, reader: &fields::Reader<'_>, notes: &mut Notes<'d>) 
             }
             None => {
                 let (effect, consequence) = match reader.action {
-                    Action::Allow => (Effect::Stricter, "what it allows is denied, unless another rule allows it"),
+                    Action::Allow => (
+                        Effect::Stricter,
+                        "what it allows is denied, unless another rule allows it",
+                    ),
                     Action::Deny => (Effect::Looser, "what it denies is not denied"),
                 };
-                notes.add(at, effect, format!("the rule, or a part of it, is left out: {objection}; {consequence}"));
+                notes.add(
+                    at,
+                    effect,
+                    format!("the rule, or a part of it, is left out: {objection}; {consequence}"),
+                );
             }
         }
     }

@@ -46,7 +46,11 @@ impl Names {
             let message = format!("no `metadata.name` that a policy can have: called `{named}`");
             notes.add(name.as_ref().unwrap_or(document), Effect::Hint, message);
         } else if let Some(name) = name.filter(|_| self.taken.contains(&named)) {
-            notes.add(&name, Effect::Hint, "another policy has the name: a number is put behind it");
+            notes.add(
+                &name,
+                Effect::Hint,
+                "another policy has the name: a number is put behind it",
+            );
         }
         named
     }
@@ -55,11 +59,15 @@ impl Names {
     pub(super) fn unique(&mut self, name: &str) -> String {
         let numbered = (2_usize..).map(|number| {
             let suffix = format!("-{number}");
-            let kept: String = name.chars().take(MAX_POLICY_NAME.saturating_sub(suffix.len())).collect();
+            let kept: String =
+                name.chars().take(MAX_POLICY_NAME.saturating_sub(suffix.len())).collect();
             kept + &suffix
         });
         let short: String = name.chars().take(MAX_POLICY_NAME).collect();
-        let free = std::iter::once(short).chain(numbered).find(|name| !self.taken.contains(name)).unwrap_or_default();
+        let free = std::iter::once(short)
+            .chain(numbered)
+            .find(|name| !self.taken.contains(name))
+            .unwrap_or_default();
         self.taken.insert(free.clone());
         free
     }
@@ -80,7 +88,11 @@ pub(super) fn metadata<'d>(document: &At<'d>, is_istio: bool, notes: &mut Notes<
     for field in document.fields() {
         match field.name() {
             "apiVersion" | "kind" | "metadata" | "spec" => {}
-            "status" => notes.field(&field, Effect::Hint, "left out: it is what the source's controller says"),
+            "status" => notes.field(
+                &field,
+                Effect::Hint,
+                "left out: it is what the source's controller says",
+            ),
             _ => {
                 let message = format!(
                     "unknown field `{}`: what it does, which may be to restrict, is not in the result",
@@ -95,12 +107,20 @@ pub(super) fn metadata<'d>(document: &At<'d>, is_istio: bool, notes: &mut Notes<
             "name" | "namespace" => {}
             "annotations" if is_istio => {
                 // What means something is read with the policy.
-                for annotation in field.fields().iter().filter(|annotation| annotation.name() != "istio.io/dry-run") {
+                for annotation in field
+                    .fields()
+                    .iter()
+                    .filter(|annotation| annotation.name() != "istio.io/dry-run")
+                {
                     notes.field(annotation, Effect::Hint, "left out");
                 }
             }
-            name if OF_THE_CLUSTER.contains(&name) => notes.field(&field, Effect::Hint, "left out: the cluster writes it"),
-            "labels" | "annotations" => notes.field(&field, Effect::Hint, "left out: several policies become one resource"),
+            name if OF_THE_CLUSTER.contains(&name) => {
+                notes.field(&field, Effect::Hint, "left out: the cluster writes it")
+            }
+            "labels" | "annotations" => {
+                notes.field(&field, Effect::Hint, "left out: several policies become one resource")
+            }
             _ => notes.field(&field, Effect::Hint, "left out"),
         }
     }

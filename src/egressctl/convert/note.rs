@@ -1,4 +1,5 @@
-//! What is to be told about a conversion: each thing that has no counterpart, at its place in the file.
+//! What is to be told about a conversion: each thing that has no counterpart, at its place in the
+//! file.
 
 use std::collections::HashSet;
 
@@ -51,8 +52,11 @@ impl<'d> At<'d> {
     }
 
     fn below(&self, key: &'d Key, node: &'d Node) -> At<'d> {
-        let path =
-            if self.path.is_empty() { key.name.escape_debug().to_string() } else { format!("{}.{}", self.path, key.name.escape_debug()) };
+        let path = if self.path.is_empty() {
+            key.name.escape_debug().to_string()
+        } else {
+            format!("{}.{}", self.path, key.name.escape_debug())
+        };
         At { file: self.file, source: self.source, node, key: Some(key), path }
     }
 
@@ -69,13 +73,22 @@ impl<'d> At<'d> {
 
     /// All fields, where it is an object.
     pub(super) fn fields(&self) -> Vec<At<'d>> {
-        self.node.fields().unwrap_or_default().iter().map(|(key, node)| self.below(key, node)).collect()
+        self.node
+            .fields()
+            .unwrap_or_default()
+            .iter()
+            .map(|(key, node)| self.below(key, node))
+            .collect()
     }
 
     /// All items, where it is a list.
     pub(super) fn items(&self) -> Vec<At<'d>> {
         let items = self.node.items().unwrap_or_default();
-        let item = |(index, node): (usize, &'d Node)| At { node, path: format!("{}[{index}]", self.path), ..self.clone() };
+        let item = |(index, node): (usize, &'d Node)| At {
+            node,
+            path: format!("{}[{index}]", self.path),
+            ..self.clone()
+        };
         items.iter().enumerate().map(item).collect()
     }
 
@@ -119,7 +132,8 @@ impl<'d> Notes<'d> {
 
     /// Tells something about a value.
     pub(super) fn add(&mut self, at: &At<'d>, effect: Effect, message: impl Into<String>) {
-        let diagnostic = Diagnostic::new(effect.severity(), at.source, at.node.span.clone(), message.into());
+        let diagnostic =
+            Diagnostic::new(effect.severity(), at.source, at.node.span.clone(), message.into());
         self.push(at, effect, diagnostic.at(at.path.clone()));
     }
 
@@ -139,7 +153,8 @@ impl<'d> Notes<'d> {
 
     /// Tells what was found elsewhere, such as by the engine.
     pub(super) fn push(&mut self, at: &At<'d>, effect: Effect, diagnostic: Diagnostic) {
-        let diagnostic = Diagnostic { severity: effect.severity(), ..diagnostic }.of_policy(self.policy.clone());
+        let diagnostic =
+            Diagnostic { severity: effect.severity(), ..diagnostic }.of_policy(self.policy.clone());
         self.all.push(Note { effect, diagnostic, source: at.source, file: at.file });
     }
 
@@ -151,7 +166,8 @@ impl<'d> Notes<'d> {
         at.items()
     }
 
-    /// The fields of a value that must be an object; those that are not among `known` are told, the others given.
+    /// The fields of a value that must be an object; those that are not among `known` are told, the
+    /// others given.
     pub(super) fn object(&mut self, at: &At<'d>, known: &[&str]) -> Vec<At<'d>> {
         if at.node.fields().is_none() {
             self.wrong(at, "an object");
@@ -176,7 +192,14 @@ impl<'d> Notes<'d> {
     }
 
     pub(super) fn wrong(&mut self, at: &At<'d>, expected: &str) {
-        self.add(at, Effect::Looser, format!("expected {expected}, got {}: what it says is not in the result", at.node.kind()));
+        self.add(
+            at,
+            Effect::Looser,
+            format!(
+                "expected {expected}, got {}: what it says is not in the result",
+                at.node.kind()
+            ),
+        );
     }
 
     /// Tells each field that is given twice, on every level: only the first is read.
@@ -195,7 +218,10 @@ impl<'d> Notes<'d> {
                 self.field(
                     field,
                     Effect::Looser,
-                    format!("field `{}` is given twice, and only the first is read: leave one out", field.name().escape_debug()),
+                    format!(
+                        "field `{}` is given twice, and only the first is read: leave one out",
+                        field.name().escape_debug()
+                    ),
                 );
             }
         }
@@ -214,7 +240,14 @@ impl<'d> Notes<'d> {
     /// The notes from one on that are no mere hints, in a line each, for a comment.
     pub(super) fn losses_since(&self, start: usize) -> Vec<String> {
         let notes = self.all.iter().skip(start).filter(|note| note.effect != Effect::Hint);
-        notes.map(|note| format!("not as in the source: {}: {}", note.diagnostic.path, note.diagnostic.message)).collect()
+        notes
+            .map(|note| {
+                format!(
+                    "not as in the source: {}: {}",
+                    note.diagnostic.path, note.diagnostic.message
+                )
+            })
+            .collect()
     }
 
     /// All of them, by file and place.

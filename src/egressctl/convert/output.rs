@@ -19,8 +19,13 @@ const IMAGE: &str = "registry.example.com/platform/egress-filter:0.1.0";
 /// Reads `--sha256`.
 pub(super) fn digest(text: &str) -> Result<String, String> {
     let digits = text.strip_prefix("sha256:").unwrap_or(text);
-    let legal = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    if legal { Ok(digits.to_owned()) } else { Err("expected 64 lower-case hexadecimal digits".to_owned()) }
+    let legal = digits.len() == 64
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    if legal {
+        Ok(digits.to_owned())
+    } else {
+        Err("expected 64 lower-case hexadecimal digits".to_owned())
+    }
 }
 
 /// The resource around the configuration.
@@ -35,32 +40,59 @@ pub(super) struct Plugin {
 }
 
 impl Plugin {
-    pub(super) fn new<'d>(args: &Args, sources: &[At<'d>], attached: &[(At<'d>, Target)], notes: &mut Notes<'d>) -> Plugin {
+    pub(super) fn new<'d>(
+        args: &Args,
+        sources: &[At<'d>],
+        attached: &[(At<'d>, Target)],
+        notes: &mut Notes<'d>,
+    ) -> Plugin {
         let mut plugin = Plugin {
             kind: args.kind.kind(),
             name: args.name.clone(),
             namespace: args.namespace.clone(),
-            target: Target { kind: "Gateway".to_owned(), name: args.gateway.clone().unwrap_or_default(), namespace: None },
-            image: args.image.as_deref().map_or(IMAGE, |image| image.strip_prefix("oci://").unwrap_or(image)).to_owned(),
+            target: Target {
+                kind: "Gateway".to_owned(),
+                name: args.gateway.clone().unwrap_or_default(),
+                namespace: None,
+            },
+            image: args
+                .image
+                .as_deref()
+                .map_or(IMAGE, |image| image.strip_prefix("oci://").unwrap_or(image))
+                .to_owned(),
             sha256: args.sha256.clone().unwrap_or_else(|| "0".repeat(64)),
         };
         let first = attached.first();
-        if let Some((document, other)) = attached.iter().find(|(_, target)| first.is_some_and(|(_, first)| !first.is(target))) {
-            let (named, first) = (title(other), first.map(|(_, first)| title(first)).unwrap_or_default());
-            let message = format!("is attached to {named}, an earlier policy to {first}; a plugin is for one: convert them apart");
+        if let Some((document, other)) =
+            attached.iter().find(|(_, target)| first.is_some_and(|(_, first)| !first.is(target)))
+        {
+            let (named, first) =
+                (title(other), first.map(|(_, first)| title(first)).unwrap_or_default());
+            let message = format!(
+                "is attached to {named}, an earlier policy to {first}; a plugin is for one: convert them apart"
+            );
             notes.add(document, Effect::Looser, message);
         }
         match (first, &args.gateway) {
             (Some((_, first)), None) => plugin.target = first.clone(),
             (Some((document, first)), Some(gateway)) if *gateway != first.name => {
-                let message = format!("is attached to {}, the result to Gateway `{gateway}`, as `--gateway` says", title(first));
+                let message = format!(
+                    "is attached to {}, the result to Gateway `{gateway}`, as `--gateway` says",
+                    title(first)
+                );
                 notes.add(document, Effect::Hint, message);
             }
             _ => {}
         }
         if plugin.namespace.is_none() {
-            let of_source = || sources.iter().find_map(|source| source.text_at("metadata.namespace")).map(str::to_owned);
-            plugin.namespace = first.and_then(|(_, first)| first.namespace.clone()).or_else(of_source);
+            let of_source = || {
+                sources
+                    .iter()
+                    .find_map(|source| source.text_at("metadata.namespace"))
+                    .map(str::to_owned)
+            };
+            plugin.namespace =
+                first.and_then(|(_, first)| first.namespace.clone()).or_else(of_source);
         }
         if plugin.kind != Kind::PluginConfig {
             plugin.tell(args, sources, notes);
@@ -79,21 +111,34 @@ impl Plugin {
                 let message = "the image in the result is a placeholder: give `--image` and `--sha256` (`make image` prints both)";
                 notes.once("image", source, message);
             }
-            (Some(_), None) => notes.once("image", source, "without `--sha256` the tag decides which image runs: pin it"),
+            (Some(_), None) => notes.once(
+                "image",
+                source,
+                "without `--sha256` the tag decides which image runs: pin it",
+            ),
             (Some(_), Some(_)) => {}
         }
     }
 
     /// The resource with these policies.
     pub(super) fn resource(&self, policies: &[Policy]) -> Tree {
-        let config = Tree::Map(vec![("policies", Tree::List(policies.iter().map(Policy::item).collect()))]);
+        let config =
+            Tree::Map(vec![("policies", Tree::List(policies.iter().map(Policy::item).collect()))]);
         if self.kind == Kind::PluginConfig {
             return config;
         }
         let mut metadata = vec![("name", Tree::text(&self.name))];
-        metadata.extend(self.namespace.as_ref().map(|namespace| ("namespace", Tree::text(namespace))));
-        let target = [("group", "gateway.networking.k8s.io"), ("kind", &self.target.kind), ("name", &self.target.name)];
-        let mut spec = vec![("targetRefs", Tree::list([Tree::Map(target.map(|(name, text)| (name, Tree::text(text))).to_vec())]))];
+        metadata
+            .extend(self.namespace.as_ref().map(|namespace| ("namespace", Tree::text(namespace))));
+        let target = [
+            ("group", "gateway.networking.k8s.io"),
+            ("kind", &self.target.kind),
+            ("name", &self.target.name),
+        ];
+        let mut spec = vec![(
+            "targetRefs",
+            Tree::list([Tree::Map(target.map(|(name, text)| (name, Tree::text(text))).to_vec())]),
+        )];
         let mut module = vec![("url", Tree::text(format!("oci://{}", self.image)))];
         if !self.sha256.is_empty() {
             module.push(("sha256", Tree::text(&self.sha256)));
@@ -118,7 +163,9 @@ impl Plugin {
 
 fn title(target: &Target) -> String {
     match &target.namespace {
-        Some(namespace) => format!("{} `{}/{}`", target.kind, namespace.escape_debug(), target.name.escape_debug()),
+        Some(namespace) => {
+            format!("{} `{}/{}`", target.kind, namespace.escape_debug(), target.name.escape_debug())
+        }
         None => format!("{} `{}`", target.kind, target.name.escape_debug()),
     }
 }
@@ -126,7 +173,8 @@ fn title(target: &Target) -> String {
 /// Loads the result in the engine: what it has against the whole that the parts did not show.
 pub(super) fn check_engine<'d>(policies: &[Policy], sources: &[At<'d>], notes: &mut Notes<'d>) {
     let Some(source) = sources.first() else { return };
-    let config = Tree::Map(vec![("policies", Tree::List(policies.iter().map(Policy::item).collect()))]);
+    let config =
+        Tree::Map(vec![("policies", Tree::List(policies.iter().map(Policy::item).collect()))]);
     let json = serde_json::to_string(&config).unwrap_or_default();
     if let Err(errors) = Engine::load(json.as_bytes()) {
         for error in errors {
@@ -203,7 +251,8 @@ pub(super) fn summary(converted: &Converted<'_>, written: bool) -> String {
         (_, Some(stem)) => format!("{count} {stem}ies"),
         (_, None) => format!("{count} {what}s"),
     };
-    let (errors, warnings) = (count(converted, Severity::Error), count(converted, Severity::Warning));
+    let (errors, warnings) =
+        (count(converted, Severity::Error), count(converted, Severity::Warning));
     let (style, verdict) = match (errors, warnings) {
         (0, 0) => (GOOD, "ok".to_owned()),
         (0, _) => (ODD, of(warnings, "warning")),

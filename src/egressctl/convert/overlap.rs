@@ -1,4 +1,5 @@
-//! Policies whose services or routes share hosts: in the source a request is of one of them, here of all that list its host.
+//! Policies whose services or routes share hosts: in the source a request is of one of them, here
+//! of all that list its host.
 
 use super::note::{At, Effect, Notes};
 
@@ -14,7 +15,9 @@ pub(super) struct Part {
 
 impl Part {
     fn is(&self, other: &Part) -> bool {
-        let same_namespace = self.namespace.is_none() || other.namespace.is_none() || self.namespace == other.namespace;
+        let same_namespace = self.namespace.is_none()
+            || other.namespace.is_none()
+            || self.namespace == other.namespace;
         self.kind == other.kind && self.name == other.name && same_namespace
     }
 
@@ -37,18 +40,29 @@ fn is_within(host: &str, wide: &str) -> bool {
     host == wide || wide.strip_prefix('*').is_some_and(|suffix| host.ends_with(suffix))
 }
 
-/// A policy with Allows, and the services or routes that it is for; none where it is for the whole Gateway.
+/// A policy with Allows, and the services or routes that it is for; none where it is for the whole
+/// Gateway.
 pub(super) type Allows<'a, 'd> = (&'a At<'d>, Vec<Part>);
 
-/// Tells where the Allows of one service or route would let requests to another one through, for which others count. `known` are
-/// those that no policy need be for.
+/// Tells where the Allows of one service or route would let requests to another one through, for
+/// which others count. `known` are those that no policy need be for.
 pub(super) fn check<'d>(allows: &[Allows<'_, 'd>], known: &[Part], notes: &mut Notes<'d>) {
     let is_of = |parts: &[Part], part: &Part| parts.iter().any(|own| own.is(part));
     for (index, (document, parts)) in allows.iter().enumerate() {
-        let others = || allows.iter().enumerate().filter(move |(other, _)| *other != index).map(|(_, (_, parts))| parts);
+        let others = || {
+            allows
+                .iter()
+                .enumerate()
+                .filter(move |(other, _)| *other != index)
+                .map(|(_, (_, parts))| parts)
+        };
         // Without an Allow of another policy all of its requests go through in the source.
-        let is_restricted = |part: &Part| others().any(|parts| parts.is_empty() || is_of(parts, part));
-        let foreign = others().flatten().chain(known).filter(|part| !is_of(parts, part) && is_restricted(part));
+        let is_restricted =
+            |part: &Part| others().any(|parts| parts.is_empty() || is_of(parts, part));
+        let foreign = others()
+            .flatten()
+            .chain(known)
+            .filter(|part| !is_of(parts, part) && is_restricted(part));
         let pairs = foreign.flat_map(|part| parts.iter().map(move |own| (own, part)));
         if let Some((own, part)) = pairs.into_iter().find(|(own, part)| part.takes_of(own)) {
             let message = format!(
@@ -80,7 +94,11 @@ mod tests {
             ("a.example", "b.example", false, false),
         ] {
             let (narrow, wide) = (part(&["x.example.net", narrow]), part(&[wide]));
-            assert_eq!((narrow.takes_of(&wide), wide.takes_of(&narrow)), (takes, back), "{narrow:?} {wide:?}");
+            assert_eq!(
+                (narrow.takes_of(&wide), wide.takes_of(&narrow)),
+                (takes, back),
+                "{narrow:?} {wide:?}"
+            );
         }
         let (rest, some) = (part(&[]), part(&["a.example"]));
         assert!(some.takes_of(&rest) && rest.takes_of(&rest) && !rest.takes_of(&some));

@@ -38,14 +38,22 @@ impl Headers {
 
     fn tree(&self) -> Tree {
         let values = |headers: &[(String, String)]| {
-            Tree::list(headers.iter().map(|(name, value)| Tree::Map(vec![("name", Tree::text(name)), ("value", Tree::text(value))])))
+            Tree::list(headers.iter().map(|(name, value)| {
+                Tree::Map(vec![("name", Tree::text(name)), ("value", Tree::text(value))])
+            }))
         };
         let fields = [
             ("set", values(&self.set), self.set.is_empty()),
             ("add", values(&self.add), self.add.is_empty()),
             ("remove", Tree::texts(self.remove.clone()), self.remove.is_empty()),
         ];
-        Tree::Map(fields.into_iter().filter(|(_, _, empty)| !empty).map(|(name, tree, _)| (name, tree)).collect())
+        Tree::Map(
+            fields
+                .into_iter()
+                .filter(|(_, _, empty)| !empty)
+                .map(|(name, tree, _)| (name, tree))
+                .collect(),
+        )
     }
 }
 
@@ -69,8 +77,11 @@ impl Policy {
             traffic.push(("authorization", authorization.tree()));
         }
         let directions = [("request", &self.request), ("response", &self.response)];
-        let directions: Vec<_> =
-            directions.into_iter().filter(|(_, headers)| !headers.is_empty()).map(|(name, headers)| (name, headers.tree())).collect();
+        let directions: Vec<_> = directions
+            .into_iter()
+            .filter(|(_, headers)| !headers.is_empty())
+            .map(|(name, headers)| (name, headers.tree()))
+            .collect();
         if !directions.is_empty() {
             traffic.push(("transformation", Tree::Map(directions)));
         }
@@ -83,9 +94,13 @@ impl Authorization {
     fn tree(&self) -> Tree {
         let mut fields = vec![("action", Tree::text(self.action))];
         if self.expressions.len() > 1 {
-            fields.push(("match", Tree::text(if self.action == "Require" { "All" } else { "Any" })));
+            fields
+                .push(("match", Tree::text(if self.action == "Require" { "All" } else { "Any" })));
         }
-        fields.push(("policy", Tree::Map(vec![("matchExpressions", Tree::texts(self.expressions.clone()))])));
+        fields.push((
+            "policy",
+            Tree::Map(vec![("matchExpressions", Tree::texts(self.expressions.clone()))]),
+        ));
         Tree::Map(fields)
     }
 }

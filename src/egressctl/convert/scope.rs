@@ -1,4 +1,5 @@
-//! Which requests a policy is for: what its targets say, as `hosts` and as the Gateway that the plugin attaches to.
+//! Which requests a policy is for: what its targets say, as `hosts` and as the Gateway that the
+//! plugin attaches to.
 
 use crate::yaml::{Node, Value};
 
@@ -19,7 +20,9 @@ pub(super) struct Target {
 impl Target {
     /// Whether it is the same; what has no namespace goes where kubectl is told.
     pub(super) fn is(&self, other: &Target) -> bool {
-        let same_namespace = self.namespace.is_none() || other.namespace.is_none() || self.namespace == other.namespace;
+        let same_namespace = self.namespace.is_none()
+            || other.namespace.is_none()
+            || self.namespace == other.namespace;
         self.kind == other.kind && self.name == other.name && same_namespace
     }
 }
@@ -44,7 +47,8 @@ pub(super) struct Library<'d> {
 }
 
 impl<'d> Library<'d> {
-    /// A resource. Of several with its name the last counts, as in a cluster that they are applied to.
+    /// A resource. Of several with its name the last counts, as in a cluster that they are applied
+    /// to.
     fn find(
         &self,
         (group, kind): (&str, &str),
@@ -58,7 +62,8 @@ impl<'d> Library<'d> {
             let its_group = version.split_once('/').map_or("", |(group, _)| group);
             let its_namespace = resource.text_at("metadata.namespace");
             // One without a namespace goes where kubectl is told, as the policy does.
-            let same_namespace = namespace.is_none() || its_namespace.is_none() || namespace == its_namespace;
+            let same_namespace =
+                namespace.is_none() || its_namespace.is_none() || namespace == its_namespace;
             its_group == group
                 && resource.text_at("kind") == Some(kind)
                 && resource.text_at("metadata.name") == Some(name)
@@ -66,7 +71,10 @@ impl<'d> Library<'d> {
         });
         let found: Vec<&At<'d>> = found.collect();
         let namespace_of = |resource: &&At<'d>| resource.text_at("metadata.namespace");
-        if found.iter().any(|resource| Some(namespace_of(resource)) != found.last().map(namespace_of)) {
+        if found
+            .iter()
+            .any(|resource| Some(namespace_of(resource)) != found.last().map(namespace_of))
+        {
             let message = format!(
                 "which `{}` `{}` is meant is not known: there are several, of different namespaces; give the policy its `metadata.namespace`, and them theirs",
                 kind.escape_debug(),
@@ -86,8 +94,14 @@ impl<'d> Library<'d> {
                 "HTTPRoute" | "GRPCRoute" => resource.at("spec.hostnames")?,
                 _ => return None,
             };
-            let hosts: Vec<String> = hosts.items().iter().filter_map(|host| host.node.as_str()).map(str::to_owned).collect();
-            let (kind, name, namespace) = (text("kind")?, text("metadata.name")?, text("metadata.namespace"));
+            let hosts: Vec<String> = hosts
+                .items()
+                .iter()
+                .filter_map(|host| host.node.as_str())
+                .map(str::to_owned)
+                .collect();
+            let (kind, name, namespace) =
+                (text("kind")?, text("metadata.name")?, text("metadata.namespace"));
             (!hosts.is_empty()).then_some(Part { kind, name, namespace, hosts })
         };
         self.resources.iter().filter_map(part).collect()
@@ -97,7 +111,9 @@ impl<'d> Library<'d> {
     pub(super) fn check(&self, notes: &mut Notes<'d>) {
         for resource in &self.resources {
             match resource.text_at("kind") {
-                Some("Gateway" | "HTTPRoute" | "GRPCRoute" | "ServiceEntry" | "Service") => notes.duplicates(resource),
+                Some("Gateway" | "HTTPRoute" | "GRPCRoute" | "ServiceEntry" | "Service") => {
+                    notes.duplicates(resource)
+                }
                 _ => notes.duplicate_fields(resource),
             }
         }
@@ -117,13 +133,23 @@ enum Covers {
 }
 
 /// Finds out what a policy's targets cover.
-pub(super) fn resolve<'d>(targets: &[At<'d>], namespace: Option<&str>, library: &Library<'d>, notes: &mut Notes<'d>) -> Scope {
+pub(super) fn resolve<'d>(
+    targets: &[At<'d>],
+    namespace: Option<&str>,
+    library: &Library<'d>,
+    notes: &mut Notes<'d>,
+) -> Scope {
     let mut scope = Scope::default();
     let (mut all, mut whole, mut hosts) = (false, false, Vec::new());
     for target in targets {
         let covers = resolve_one(target, namespace, library, &mut scope, notes);
         let text = |name: &str| target.text_at(name).unwrap_or_default().to_owned();
-        let part = |hosts| Part { kind: text("kind"), name: text("name"), namespace: namespace.map(str::to_owned), hosts };
+        let part = |hosts| Part {
+            kind: text("kind"),
+            name: text("name"),
+            namespace: namespace.map(str::to_owned),
+            hosts,
+        };
         match covers {
             Covers::All | Covers::Unknown => {
                 all = true;
@@ -150,31 +176,49 @@ pub(super) fn resolve<'d>(targets: &[At<'d>], namespace: Option<&str>, library: 
     scope
 }
 
-fn resolve_one<'d>(target: &At<'d>, namespace: Option<&str>, library: &Library<'d>, scope: &mut Scope, notes: &mut Notes<'d>) -> Covers {
+fn resolve_one<'d>(
+    target: &At<'d>,
+    namespace: Option<&str>,
+    library: &Library<'d>,
+    scope: &mut Scope,
+    notes: &mut Notes<'d>,
+) -> Covers {
     let known = ["group", "kind", "name", "namespace", "sectionName"];
     notes.object(target, &known);
     let text = |name: &str| target.text_at(name).unwrap_or_default();
     let (group, kind, name) = (text("group"), text("kind"), text("name"));
     if target.get("namespace").is_some_and(|other| other.node.as_str() != namespace) {
-        notes.add(target, Effect::Looser, "a target in another namespace than the policy's: Istio attaches such a policy nowhere");
+        notes.add(
+            target,
+            Effect::Looser,
+            "a target in another namespace than the policy's: Istio attaches such a policy nowhere",
+        );
         return Covers::Unknown;
     }
     let covers = match (group, kind) {
         (GATEWAY_API, "Gateway" | "GatewayClass") => {
-            scope.attached.push(Target { kind: kind.to_owned(), name: name.to_owned(), namespace: namespace.map(str::to_owned) });
+            scope.attached.push(Target {
+                kind: kind.to_owned(),
+                name: name.to_owned(),
+                namespace: namespace.map(str::to_owned),
+            });
             if let Some(section) = target.get("sectionName") {
                 return of_listener(&section, namespace, name, library, notes);
             }
             return Covers::All;
         }
-        (GATEWAY_API, "HTTPRoute" | "GRPCRoute") => match library.find((GATEWAY_API, kind), namespace, name, target, notes) {
-            Some(route) => of_route(target, route, namespace, library, scope, notes),
-            None => missing(target, kind, name, notes),
-        },
-        (ISTIO_NETWORKING, "ServiceEntry") => match library.find((ISTIO_NETWORKING, kind), namespace, name, target, notes) {
-            Some(entry) => of_service_entry(entry, scope, notes),
-            None => missing(target, kind, name, notes),
-        },
+        (GATEWAY_API, "HTTPRoute" | "GRPCRoute") => {
+            match library.find((GATEWAY_API, kind), namespace, name, target, notes) {
+                Some(route) => of_route(target, route, namespace, library, scope, notes),
+                None => missing(target, kind, name, notes),
+            }
+        }
+        (ISTIO_NETWORKING, "ServiceEntry") => {
+            match library.find((ISTIO_NETWORKING, kind), namespace, name, target, notes) {
+                Some(entry) => of_service_entry(entry, scope, notes),
+                None => missing(target, kind, name, notes),
+            }
+        }
         ("" | "core", "Service") => {
             if let Some(service) = library.find(("", kind), namespace, name, target, notes) {
                 attach_to_waypoint(service, namespace, scope);
@@ -198,11 +242,18 @@ fn resolve_one<'d>(target: &At<'d>, namespace: Option<&str>, library: &Library<'
         }
     };
     if matches!(&covers, Covers::Hosts(hosts) if hosts.is_empty()) {
-        let message = format!("`{kind}` `{}` names no host, so that the policy would be for every host: give it some", name.escape_debug());
+        let message = format!(
+            "`{kind}` `{}` names no host, so that the policy would be for every host: give it some",
+            name.escape_debug()
+        );
         notes.add(target, Effect::Looser, message);
         return Covers::Unknown;
     }
-    scope.because.push(if group.is_empty() { format!("{kind} {name}") } else { format!("{group}/{kind} {name}") });
+    scope.because.push(if group.is_empty() {
+        format!("{kind} {name}")
+    } else {
+        format!("{group}/{kind} {name}")
+    });
     if let (Some(section), Covers::Hosts(_)) = (target.get("sectionName"), &covers) {
         let message = "a section is less than the whole route or service, which is what the `hosts` of the result cover";
         notes.add(&section, Effect::Looser, message);
@@ -221,12 +272,26 @@ fn missing<'d>(target: &At<'d>, kind: &str, name: &str, notes: &mut Notes<'d>) -
 }
 
 /// A listener of a Gateway: of a waypoint, which has one, all of it.
-fn of_listener<'d>(section: &At<'d>, namespace: Option<&str>, gateway: &str, library: &Library<'d>, notes: &mut Notes<'d>) -> Covers {
-    let listeners =
-        library.find((GATEWAY_API, "Gateway"), namespace, gateway, section, notes).and_then(|gateway| gateway.at("spec.listeners"));
-    let only = listeners.map(|listeners| listeners.items()).filter(|listeners| listeners.len() == 1);
-    if only.is_some_and(|only| only.first().and_then(|listener| listener.text_at("name")) == section.node.as_str()) {
-        notes.add(section, Effect::Hint, "the Gateway's only listener: left out, as a plugin is for the whole Gateway");
+fn of_listener<'d>(
+    section: &At<'d>,
+    namespace: Option<&str>,
+    gateway: &str,
+    library: &Library<'d>,
+    notes: &mut Notes<'d>,
+) -> Covers {
+    let listeners = library
+        .find((GATEWAY_API, "Gateway"), namespace, gateway, section, notes)
+        .and_then(|gateway| gateway.at("spec.listeners"));
+    let only =
+        listeners.map(|listeners| listeners.items()).filter(|listeners| listeners.len() == 1);
+    if only.is_some_and(|only| {
+        only.first().and_then(|listener| listener.text_at("name")) == section.node.as_str()
+    }) {
+        notes.add(
+            section,
+            Effect::Hint,
+            "the Gateway's only listener: left out, as a plugin is for the whole Gateway",
+        );
         return Covers::All;
     }
     let message = "a plugin is for all listeners of a Gateway: give the Gateway's file too if this is its only one";
@@ -245,10 +310,11 @@ fn of_route<'d>(
     let rules = route.at("spec.rules").map(|rules| rules.items()).unwrap_or_default();
     let matches = rules.iter().filter_map(|rule| rule.get("matches"));
     // What is no list is no match that is known.
-    let matches = matches.flat_map(|matches| if matches.node.items().is_some() { matches.items() } else { vec![matches] });
+    let matches = matches.flat_map(|matches| {
+        if matches.node.items().is_some() { matches.items() } else { vec![matches] }
+    });
     if let Some(narrow) = matches.into_iter().find(|one| !is_every_path(one.node)) {
-        let message =
-            "the route is for some requests to its hosts only, the policy in the result for all: say in its expressions for which";
+        let message = "the route is for some requests to its hosts only, the policy in the result for all: say in its expressions for which";
         let place = format!("{message} (`{}` in {})", narrow.path, narrow.source.name);
         notes.add(target, Effect::Looser, place);
     }
@@ -259,21 +325,34 @@ fn of_route<'d>(
         let text = |name: &str| parent.text_at(name);
         let parent_namespace = text("namespace").or(namespace);
         let name = text("name").unwrap_or_default();
-        let covers = match (text("group").unwrap_or(GATEWAY_API), text("kind").unwrap_or("Gateway")) {
+        let covers = match (text("group").unwrap_or(GATEWAY_API), text("kind").unwrap_or("Gateway"))
+        {
             (GATEWAY_API, "Gateway") => {
                 let namespace = parent_namespace.map(str::to_owned);
-                scope.attached.push(Target { kind: "Gateway".to_owned(), name: name.to_owned(), namespace });
+                scope.attached.push(Target {
+                    kind: "Gateway".to_owned(),
+                    name: name.to_owned(),
+                    namespace,
+                });
                 Covers::All
             }
             (ISTIO_NETWORKING, "ServiceEntry") => {
-                match library.find((ISTIO_NETWORKING, "ServiceEntry"), parent_namespace, name, target, notes) {
+                match library.find(
+                    (ISTIO_NETWORKING, "ServiceEntry"),
+                    parent_namespace,
+                    name,
+                    target,
+                    notes,
+                ) {
                     Some(entry) => of_service_entry(entry, scope, notes),
                     None if named => Covers::Hosts(Vec::new()),
                     None => missing(target, "ServiceEntry", name, notes),
                 }
             }
             ("", "Service") => {
-                if let Some(service) = library.find(("", "Service"), parent_namespace, name, target, notes) {
+                if let Some(service) =
+                    library.find(("", "Service"), parent_namespace, name, target, notes)
+                {
                     attach_to_waypoint(service, parent_namespace, scope);
                 }
                 match parent_namespace {
@@ -283,7 +362,14 @@ fn of_route<'d>(
                 }
             }
             (_, kind) if named => {
-                notes.add(target, Effect::Hint, format!("the route's parent is a `{}`: its `hostnames` are taken", kind.escape_debug()));
+                notes.add(
+                    target,
+                    Effect::Hint,
+                    format!(
+                        "the route's parent is a `{}`: its `hostnames` are taken",
+                        kind.escape_debug()
+                    ),
+                );
                 Covers::Hosts(Vec::new())
             }
             (_, kind) => missing(target, kind, name, notes),
@@ -311,7 +397,9 @@ fn of_route<'d>(
 /// Whether a route's match is that of every path, and of nothing else.
 fn is_every_path(one: &Node) -> bool {
     let Some(fields) = one.fields() else { return false };
-    let is = |node: Option<&Node>, text: &str| node.is_none_or(|node| matches!(node.value, Value::Null) || node.as_str() == Some(text));
+    let is = |node: Option<&Node>, text: &str| {
+        node.is_none_or(|node| matches!(node.value, Value::Null) || node.as_str() == Some(text))
+    };
     let path = one.get("path");
     fields.iter().all(|(key, _)| key.name == "path")
         && path.is_none_or(|path| matches!(path.value, Value::Null | Value::Map(_)))
@@ -335,10 +423,19 @@ fn service_hosts(name: &str, namespace: &str) -> Vec<String> {
 
 /// Notes the waypoint that a service's label names.
 fn attach_to_waypoint(service: &At<'_>, namespace: Option<&str>, scope: &mut Scope) {
-    let label = |name: &str| service.at("metadata.labels").and_then(|labels| labels.get(name)).and_then(|label| label.node.as_str());
+    let label = |name: &str| {
+        service
+            .at("metadata.labels")
+            .and_then(|labels| labels.get(name))
+            .and_then(|label| label.node.as_str())
+    };
     if let Some(waypoint) = label("istio.io/use-waypoint").filter(|waypoint| *waypoint != "none") {
         let namespace = label("istio.io/use-waypoint-namespace").or(namespace).map(str::to_owned);
-        scope.attached.push(Target { kind: "Gateway".to_owned(), name: waypoint.to_owned(), namespace });
+        scope.attached.push(Target {
+            kind: "Gateway".to_owned(),
+            name: waypoint.to_owned(),
+            namespace,
+        });
     }
 }
 

@@ -48,20 +48,32 @@ fn policies(text: &str) -> serde_json::Value {
 
 /// The notes as `effect path: message`.
 fn notes(text: &str) -> Vec<String> {
-    let line = |note: &Note<'_>| format!("{:?} {}: {}", note.effect, note.diagnostic.path, note.diagnostic.message);
-    converted(text, &["--gateway", "egress", "--image", "a", "--sha256", &"0".repeat(64)], |converted| {
-        converted.notes.iter().map(line).collect()
-    })
+    let line = |note: &Note<'_>| {
+        format!("{:?} {}: {}", note.effect, note.diagnostic.path, note.diagnostic.message)
+    };
+    converted(
+        text,
+        &["--gateway", "egress", "--image", "a", "--sha256", &"0".repeat(64)],
+        |converted| converted.notes.iter().map(line).collect(),
+    )
 }
 
 /// The notes that are no mere hints.
 fn losses(text: &str) -> Vec<String> {
-    notes(text).into_iter().filter(|note| !note.starts_with(&format!("{:?} ", Effect::Hint))).collect()
+    notes(text)
+        .into_iter()
+        .filter(|note| !note.starts_with(&format!("{:?} ", Effect::Hint)))
+        .collect()
 }
 
 /// The notes about one place.
 fn notes_at(text: &str, path: &str) -> Vec<String> {
-    notes(text).into_iter().filter(|note| note.split(": ").next().is_some_and(|start| start.ends_with(&format!(" {path}")))).collect()
+    notes(text)
+        .into_iter()
+        .filter(|note| {
+            note.split(": ").next().is_some_and(|start| start.ends_with(&format!(" {path}")))
+        })
+        .collect()
 }
 
 fn engine(text: &str) -> Engine {
@@ -98,7 +110,9 @@ impl Default for Request {
 impl Request {
     fn is_allowed_by(&self, engine: &Engine) -> bool {
         let mut headers = Headers::default();
-        for (name, value) in [(":method", self.method), (":authority", self.authority), (":path", self.path)] {
+        for (name, value) in
+            [(":method", self.method), (":authority", self.authority), (":path", self.path)]
+        {
             headers.add(name.as_bytes(), value.as_bytes());
         }
         for (name, value) in &self.headers {

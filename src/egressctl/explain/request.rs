@@ -26,13 +26,15 @@ pub(crate) struct Flags {
     /// HTTP/2, for `request.version`.
     #[arg(long)]
     http2: bool,
-    /// The service that the caller dialled, if not the URL's host; empty where the waypoint has no name for it.
+    /// The service that the caller dialled, if not the URL's host; empty where the waypoint has no
+    /// name for it.
     #[arg(long, alias = "dialled", value_name = "HOST")]
     dialed: Option<String>,
     /// The caller's address, with or without a port.
     #[arg(long, value_name = "ADDRESS")]
     source_address: Option<String>,
-    /// The address that the caller dialled, with or without a port; of its own, a port is the URL's.
+    /// The address that the caller dialled, with or without a port; of its own, a port is the
+    /// URL's.
     #[arg(long, value_name = "ADDRESS")]
     destination_address: Option<String>,
     /// What the origin answers: shows what becomes of the response's headers.
@@ -81,28 +83,43 @@ impl Flags {
 
     fn request(&self, config: &Config) -> Result<Request, String> {
         let url = url(&self.url)?;
-        let mut headers = self.headers.iter().filter_map(|header| self::header(header).transpose()).collect::<Result<Vec<_>, _>>()?;
+        let mut headers = self
+            .headers
+            .iter()
+            .filter_map(|header| self::header(header).transpose())
+            .collect::<Result<Vec<_>, _>>()?;
         let mut authority = url.authority.to_owned();
         // What else says it is the host comes as another line, and it is the filter's to refuse.
-        if let Some(place) = headers.iter().position(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        if let Some(place) = headers.iter().position(|(name, _)| name.eq_ignore_ascii_case("host"))
+        {
             authority = headers.remove(place).1;
         }
         let dialed = match &self.dialed {
             Some(host) => Some(host.clone()).filter(|host| !host.is_empty()),
-            None => host::canonical(url.authority.as_bytes()).ok().map(std::borrow::Cow::into_owned),
+            None => {
+                host::canonical(url.authority.as_bytes()).ok().map(std::borrow::Cow::into_owned)
+            }
         };
-        let response_headers =
-            self.response_headers.iter().filter_map(|header| self::header(header).transpose()).collect::<Result<Vec<_>, _>>()?;
-        let response = (self.response_status.is_some() || !response_headers.is_empty())
-            .then(|| Answer { status: self.response_status.unwrap_or(200), headers: response_headers });
+        let response_headers = self
+            .response_headers
+            .iter()
+            .filter_map(|header| self::header(header).transpose())
+            .collect::<Result<Vec<_>, _>>()?;
+        let response =
+            (self.response_status.is_some() || !response_headers.is_empty()).then(|| Answer {
+                status: self.response_status.unwrap_or(200),
+                headers: response_headers,
+            });
         let path = self.request_target.clone().unwrap_or(url.target);
         request::method(&self.method)?;
         request::authority(&authority)?;
         request::path(&path)?;
-        let address = |name: &str, address: &Option<String>, usual: &str, port: &str| match address {
-            None => Ok(format!("{usual}:{port}")),
-            Some(address) => request::with_port(address, port).map_err(|message| format!("--{name}: {message}")),
-        };
+        let address =
+            |name: &str, address: &Option<String>, usual: &str, port: &str| match address {
+                None => Ok(format!("{usual}:{port}")),
+                Some(address) => request::with_port(address, port)
+                    .map_err(|message| format!("--{name}: {message}")),
+            };
         let port = request::port(url.authority).to_string();
         Ok(Request {
             method: self.method.clone(),
@@ -112,7 +129,12 @@ impl Flags {
             principal: self.principal(config)?,
             dialed,
             source_address: address("source-address", &self.source_address, "127.0.0.1", "40000")?,
-            destination_address: address("destination-address", &self.destination_address, "240.240.0.1", &port)?,
+            destination_address: address(
+                "destination-address",
+                &self.destination_address,
+                "240.240.0.1",
+                &port,
+            )?,
             headers,
             response,
         })
@@ -158,7 +180,12 @@ impl Request {
 fn header(text: &str) -> Result<Option<(String, String)>, String> {
     let (name, value) = match text.split_once(':') {
         Some((name, value)) => (name, Some(value).filter(|value| !value.trim().is_empty())),
-        None => (text.strip_suffix(';').ok_or_else(|| format!("header `{}`: expected `Name: value`", text.escape_debug()))?, Some("")),
+        None => (
+            text.strip_suffix(';').ok_or_else(|| {
+                format!("header `{}`: expected `Name: value`", text.escape_debug())
+            })?,
+            Some(""),
+        ),
     };
     let wrong = |message: String| format!("header `{}`: {message}", text.escape_debug());
     request::header_name(name).map_err(wrong)?;
@@ -213,7 +240,10 @@ mod tests {
             ("https://a.example/x", "it calls `http://a.example/x`"),
             ("ftp://a.example", "expected `http://`, got `ftp://`"),
             ("http:///zen", "has no host"),
-            ("http://user:pass@a.example/", "`Authorization: Basic ...`: write that header, and `a.example`"),
+            (
+                "http://user:pass@a.example/",
+                "`Authorization: Basic ...`: write that header, and `a.example`",
+            ),
             ("http://a.example/a b", "write `%20`"),
         ] {
             let error = url(text).unwrap_err();
@@ -223,7 +253,9 @@ mod tests {
 
     #[test]
     fn headers_are_read_as_curl_reads_them() {
-        let read = |text: &str| header(text).map(|found| found.map(|(name, value)| format!("{name}={value}")));
+        let read = |text: &str| {
+            header(text).map(|found| found.map(|(name, value)| format!("{name}={value}")))
+        };
         assert_eq!(read("X-Role:  admin "), Ok(Some("X-Role=admin".to_owned())));
         assert_eq!(read("X-Url: http://a:80"), Ok(Some("X-Url=http://a:80".to_owned())));
         assert_eq!(read("X-Empty;"), Ok(Some("X-Empty=".to_owned())));

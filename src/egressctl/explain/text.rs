@@ -5,7 +5,8 @@ use std::io;
 use anstyle::Style;
 use egress_filter::config::{Action, Config, IdentitySource, Mode};
 use egress_filter::explain::{
-    Answer, Choice, Effect, Explanation, Expression, Fate, Header, HeaderRule, Operation, Policy, Rule, Step, Value, Variable,
+    Answer, Choice, Effect, Explanation, Expression, Fate, Header, HeaderRule, Operation, Policy,
+    Rule, Step, Value, Variable,
 };
 
 use super::request::Request;
@@ -20,12 +21,26 @@ const MAX_CHOICES: usize = 8;
 /// The most policies for other hosts that are named.
 const MAX_OUT_OF_SCOPE: usize = 10;
 
-pub(super) fn write(out: &mut impl io::Write, request: &Request, config: &Config, explanation: &Explanation) -> io::Result<()> {
-    writeln!(out, "{}", painted(STRONG, format_args!("{} http://{}{}", request.method, request.authority, clean(&request.path))))?;
+pub(super) fn write(
+    out: &mut impl io::Write,
+    request: &Request,
+    config: &Config,
+    explanation: &Explanation,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}",
+        painted(
+            STRONG,
+            format_args!("{} http://{}{}", request.method, request.authority, clean(&request.path))
+        )
+    )?;
     writeln!(out, "caller   {}", caller(request, config, explanation))?;
     match &explanation.destination {
         None => writeln!(out, "dialled  unknown: nothing is bound to it")?,
-        Some(dialled) if Some(dialled) != explanation.host.as_ref() => writeln!(out, "dialled  {dialled}")?,
+        Some(dialled) if Some(dialled) != explanation.host.as_ref() => {
+            writeln!(out, "dialled  {dialled}")?
+        }
         Some(_) => {}
     }
     let (style, verdict) = verdict(explanation);
@@ -51,12 +66,18 @@ pub(super) fn write(out: &mut impl io::Write, request: &Request, config: &Config
 fn caller(request: &Request, config: &Config, explanation: &Explanation) -> String {
     let caller = &explanation.caller;
     match (&caller.spiffe_id, &caller.rejected) {
-        (Some(id), _) if caller.namespace.is_none() => format!("{id}, which names no namespace and service account"),
+        (Some(id), _) if caller.namespace.is_none() => {
+            format!("{id}, which names no namespace and service account")
+        }
         (Some(id), _) if !config.identity.sources.contains(&IdentitySource::FilterState) => {
-            format!("{id}, but none in a waypoint, which has it in `filterState`: `identity.sources` does not list that")
+            format!(
+                "{id}, but none in a waypoint, which has it in `filterState`: `identity.sources` does not list that"
+            )
         }
         (Some(id), _) => id.clone(),
-        (None, Some(id)) => format!("none: {id} is of a trust domain that `identity.trustDomains` does not list"),
+        (None, Some(id)) => {
+            format!("none: {id} is of a trust domain that `identity.trustDomains` does not list")
+        }
         (None, None) if request.principal.is_empty() => "none".to_owned(),
         (None, None) => format!("none: `{}` is no SPIFFE ID", clean(&request.principal)),
     }
@@ -76,10 +97,17 @@ fn verdict(explanation: &Explanation) -> (Style, String) {
         "no-allow-matched" => "no Allow in scope matches".to_owned(),
         "method-unsafe" => format!("the method is unsafe: {detail}"),
         "header-unsafe" => format!("the headers are unsafe: {detail}"),
-        "path-unsafe" => format!("the path is unsafe under `pathSafety: {:?}`: {detail}", explanation.path_safety),
+        "path-unsafe" => format!(
+            "the path is unsafe under `pathSafety: {:?}`: {detail}",
+            explanation.path_safety
+        ),
         "host-mismatch" => {
             let name = |name: &Option<String>| name.clone().unwrap_or_default();
-            format!("`{}` is not the service that was dialled, `{}`", name(&explanation.host), name(&explanation.destination))
+            format!(
+                "`{}` is not the service that was dialled, `{}`",
+                name(&explanation.host),
+                name(&explanation.destination)
+            )
         }
         "bad-host" => format!("there is no one host: {detail}"),
         "rewrite-error" => format!("`{name}` has no value for the request line"),
@@ -87,17 +115,32 @@ fn verdict(explanation: &Explanation) -> (Style, String) {
         _ => detail.to_owned(),
     };
     match (verdict.status, verdict.body) {
-        (Some(status), Some(body)) => (BAD, format!("denied, {status} \"{body}\": {why} ({})", verdict.reason)),
+        (Some(status), Some(body)) => {
+            (BAD, format!("denied, {status} \"{body}\": {why} ({})", verdict.reason))
+        }
         _ if !explanation.shadow.is_empty() => {
-            let shadow = explanation.shadow.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            (ODD, format!("allowed: {why} ({}); were it enforced, {shadow} would deny it", verdict.reason))
+            let shadow = explanation
+                .shadow
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            (
+                ODD,
+                format!(
+                    "allowed: {why} ({}); were it enforced, {shadow} would deny it",
+                    verdict.reason
+                ),
+            )
         }
         _ => (GOOD, format!("allowed: {why} ({})", verdict.reason)),
     }
 }
 
 fn out_of_scope(out: &mut impl io::Write, explanation: &Explanation) -> io::Result<()> {
-    let (Some(host), [_, ..]) = (&explanation.host, explanation.out_of_scope.as_slice()) else { return Ok(()) };
+    let (Some(host), [_, ..]) = (&explanation.host, explanation.out_of_scope.as_slice()) else {
+        return Ok(());
+    };
     writeln!(out, "\n{}", painted(STRONG, format_args!("not for {host}")))?;
     for policy in explanation.out_of_scope.iter().take(MAX_OUT_OF_SCOPE) {
         writeln!(out, "  {}: {}", policy.name, policy.hosts.join(", "))?;
@@ -124,13 +167,31 @@ struct Page {
 }
 
 impl Page {
-    fn row(&mut self, indent: usize, left: impl Into<String>, right: impl Into<String>, right_style: Style) {
-        self.rows.push(Some(Row { indent, left: left.into(), left_style: Style::new(), right: right.into(), right_style }));
+    fn row(
+        &mut self,
+        indent: usize,
+        left: impl Into<String>,
+        right: impl Into<String>,
+        right_style: Style,
+    ) {
+        self.rows.push(Some(Row {
+            indent,
+            left: left.into(),
+            left_style: Style::new(),
+            right: right.into(),
+            right_style,
+        }));
     }
 
     fn title(&mut self, left: impl Into<String>, right: impl Into<String>, right_style: Style) {
         self.rows.push(None);
-        self.rows.push(Some(Row { indent: 0, left: left.into(), left_style: STRONG, right: right.into(), right_style }));
+        self.rows.push(Some(Row {
+            indent: 0,
+            left: left.into(),
+            left_style: STRONG,
+            right: right.into(),
+            right_style,
+        }));
     }
 
     fn policy(&mut self, policy: &Policy, allowed: bool) {
@@ -144,8 +205,13 @@ impl Page {
         if policy.mode == Mode::Shadow {
             about.push("shadow".to_owned());
         }
-        let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
-        let hosts = if policy.hosts.is_empty() { String::new() } else { format!(" for {}", policy.hosts.join(", ")) };
+        let about =
+            if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
+        let hosts = if policy.hosts.is_empty() {
+            String::new()
+        } else {
+            format!(" for {}", policy.hosts.join(", "))
+        };
         let (style, said) = said(policy, allowed);
         self.title(format!("policy {}{about}{hosts}", policy.name), said, style);
         if let Some(rule) = &policy.rule {
@@ -167,10 +233,16 @@ impl Page {
             [first, ..] => (first, &expression.choices),
         };
         let (style, said) = match (expression.answer, rule.action) {
-            (Some(Answer::Matches), Action::Deny) => (Style::new(), "true: one line is enough".to_owned()),
+            (Some(Answer::Matches), Action::Deny) => {
+                (Style::new(), "true: one line is enough".to_owned())
+            }
             (Some(Answer::Matches), _) => (Style::new(), "true: for each line".to_owned()),
-            (Some(Answer::DoesNotMatch), Action::Deny) => (Style::new(), "false: for each line".to_owned()),
-            (Some(Answer::DoesNotMatch), _) => (Style::new(), "false: each line must match".to_owned()),
+            (Some(Answer::DoesNotMatch), Action::Deny) => {
+                (Style::new(), "false: for each line".to_owned())
+            }
+            (Some(Answer::DoesNotMatch), _) => {
+                (Style::new(), "false: each line must match".to_owned())
+            }
             (Some(Answer::Errs), _) => (ODD, "error".to_owned()),
             (Some(Answer::PassesLimit), _) => (ODD, "passes a limit".to_owned()),
             (None, _) => (FAINT, "not needed".to_owned()),
@@ -189,7 +261,11 @@ impl Page {
     }
 
     fn step(&mut self, indent: usize, step: &Step) {
-        let variables = if step.variables.is_empty() { String::new() } else { format!("[{}] ", names(&step.variables)) };
+        let variables = if step.variables.is_empty() {
+            String::new()
+        } else {
+            format!("[{}] ", names(&step.variables))
+        };
         self.value_row(indent, format!("{variables}{}", clean(&step.source)), &step.value);
         self.parts(indent.saturating_add(1), step);
     }
@@ -224,7 +300,9 @@ impl Page {
         let Some(value) = &rule.value else { return self.row(1, left, "", Style::new()) };
         let left = format!("{left} = {}", clean(&value.source));
         match &rule.error {
-            Some(error) if rule.name.starts_with(':') => self.row(1, left, format!("no value: {error}"), BAD),
+            Some(error) if rule.name.starts_with(':') => {
+                self.row(1, left, format!("no value: {error}"), BAD)
+            }
             Some(error) => self.row(1, left, format!("left out: {error}"), ODD),
             None => self.value_row(1, left, &value.value),
         }
@@ -299,7 +377,12 @@ fn said(policy: &Policy, allowed: bool) -> (Style, String) {
         Answer::PassesLimit => "passes a limit",
     });
     match (policy.effect, answer) {
-        (Effect::Denies, _) if policy.request.iter().any(|rule| rule.error.is_some() && rule.name.starts_with(':')) => {
+        (Effect::Denies, _)
+            if policy
+                .request
+                .iter()
+                .any(|rule| rule.error.is_some() && rule.name.starts_with(':')) =>
+        {
             (BAD, "no value for the request line: denies".to_owned())
         }
         (Effect::Denies, answer) => (BAD, format!("{}: denies", answer.unwrap_or_default())),
@@ -307,12 +390,18 @@ fn said(policy: &Policy, allowed: bool) -> (Style, String) {
         (Effect::WouldDeny, answer) => (ODD, format!("{}: would deny", answer.unwrap_or_default())),
         (Effect::NotAsked, None) => (FAINT, "not asked".to_owned()),
         (Effect::NotAsked, Some(answer)) => (FAINT, format!("{answer} (not asked)")),
-        (Effect::None, Some("errs")) if policy.rule.as_ref().is_some_and(|rule| rule.action == Action::Deny) => {
+        (Effect::None, Some("errs"))
+            if policy.rule.as_ref().is_some_and(|rule| rule.action == Action::Deny) =>
+        {
             (ODD, "errs: ignored".to_owned())
         }
         (Effect::None, Some(answer)) => (Style::new(), answer.to_owned()),
-        (Effect::None, None) if policy.mode == Mode::Shadow => (FAINT, "shadow: changes nothing".to_owned()),
-        (Effect::None, None) if !allowed => (FAINT, "changes nothing: the request is denied".to_owned()),
+        (Effect::None, None) if policy.mode == Mode::Shadow => {
+            (FAINT, "shadow: changes nothing".to_owned())
+        }
+        (Effect::None, None) if !allowed => {
+            (FAINT, "changes nothing: the request is denied".to_owned())
+        }
         (Effect::None, None) => (Style::new(), String::new()),
     }
 }
@@ -331,14 +420,20 @@ fn short(value: &str) -> String {
     }
 }
 
-/// A source as it is written, with the lines behind its first one moved to the left almost as far as they go, and without what
-/// a terminal would obey.
+/// A source as it is written, with the lines behind its first one moved to the left almost as far
+/// as they go, and without what a terminal would obey.
 fn clean(source: &str) -> String {
     let mut lines = source.lines();
     let first = lines.next().unwrap_or_default().trim_end();
     let rest: Vec<&str> = lines.map(str::trim_end).collect();
     let blanks = |line: &&str| line.len().saturating_sub(line.trim_start().len());
-    let margin = rest.iter().filter(|line| !line.is_empty()).map(blanks).min().unwrap_or(0).saturating_sub(2);
+    let margin = rest
+        .iter()
+        .filter(|line| !line.is_empty())
+        .map(blanks)
+        .min()
+        .unwrap_or(0)
+        .saturating_sub(2);
     let rest = rest.iter().map(|line| line.get(margin..).unwrap_or_default());
     let text = std::iter::once(first).chain(rest).collect::<Vec<_>>().join("\n");
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()

@@ -1,4 +1,5 @@
-//! JSON whose fields keep the order in which they were added: an editor offers them so, and the file can be compared.
+//! JSON whose fields keep the order in which they were added: an editor offers them so, and the
+//! file can be compared.
 
 use serde::ser::{Serialize, Serializer};
 
@@ -27,7 +28,11 @@ impl Json {
     }
 
     /// Adds a list of texts to an object, unless it is empty.
-    pub(super) fn add_list(&mut self, name: &'static str, texts: impl IntoIterator<Item = &'static str>) -> &mut Json {
+    pub(super) fn add_list(
+        &mut self,
+        name: &'static str,
+        texts: impl IntoIterator<Item = &'static str>,
+    ) -> &mut Json {
         let texts: Vec<Json> = texts.into_iter().map(Json::from).collect();
         if texts.is_empty() { self } else { self.add(name, Json::List(texts)) }
     }
@@ -39,7 +44,11 @@ impl Json {
     }
 
     /// The object with a list of texts, unless it is empty.
-    pub(super) fn and_list(mut self, name: &'static str, texts: impl IntoIterator<Item = &'static str>) -> Json {
+    pub(super) fn and_list(
+        mut self,
+        name: &'static str,
+        texts: impl IntoIterator<Item = &'static str>,
+    ) -> Json {
         self.add_list(name, texts);
         self
     }
@@ -84,7 +93,9 @@ impl Serialize for Json {
             Json::Number(number) => number.serialize(serializer),
             Json::Text(text) => serializer.serialize_str(text),
             Json::List(items) => serializer.collect_seq(items),
-            Json::Object(fields) => serializer.collect_map(fields.iter().map(|(name, value)| (name, value))),
+            Json::Object(fields) => {
+                serializer.collect_map(fields.iter().map(|(name, value)| (name, value)))
+            }
         }
     }
 }

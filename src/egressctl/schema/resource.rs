@@ -28,7 +28,10 @@ pub(super) fn schema(kind: Kind) -> Json {
 fn object(fields: &[Known]) -> Json {
     let mut properties = Json::object();
     for field in fields {
-        properties.add(field.name, Json::object().and_field("description", field.about).and(value(field.of)));
+        properties.add(
+            field.name,
+            Json::object().and_field("description", field.about).and(value(field.of)),
+        );
     }
     Json::object()
         .and_field("type", "object")

@@ -8,29 +8,39 @@ use egress_filter::request::host::MAX_HOST;
 
 use super::json::Json;
 
-/// What a text must be. `patternErrorMessage` is no part of JSON Schema; editors show it in the place of the pattern.
+/// What a text must be. `patternErrorMessage` is no part of JSON Schema; editors show it in the
+/// place of the pattern.
 pub(super) fn schema(text: Text) -> Json {
     let of = |pattern: &str, otherwise: &str| {
         let schema = Json::object().and_field("type", "string").and_field("pattern", pattern);
         schema.and_field("patternErrorMessage", otherwise)
     };
     match text {
-        Text::PolicyName => of("^[A-Za-z0-9._-]+$", "expected letters, digits, `-`, `_` and `.`").and_field("maxLength", MAX_POLICY_NAME),
+        Text::PolicyName => of("^[A-Za-z0-9._-]+$", "expected letters, digits, `-`, `_` and `.`")
+            .and_field("maxLength", MAX_POLICY_NAME),
         Text::Host => {
             let otherwise = "expected a name such as `api.example.com`, or one leading wildcard such as `*.example.com`; no port, scheme or trailing dot";
             // With room for `*.`.
             let longest = MAX_HOST.saturating_add(2);
-            of(r"^(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$", otherwise).and_field("maxLength", longest)
+            of(r"^(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$", otherwise)
+                .and_field("maxLength", longest)
         }
         Text::TrustDomain => {
-            of("^[a-z0-9._-]+$", "expected lower-case letters, digits, `.`, `-`, `_`").and_field("maxLength", MAX_TRUST_DOMAIN)
+            of("^[a-z0-9._-]+$", "expected lower-case letters, digits, `.`, `-`, `_`")
+                .and_field("maxLength", MAX_TRUST_DOMAIN)
         }
-        Text::Expression => Json::object().and_field("type", "string").and_field("minLength", 1_usize).and_field("maxLength", MAX_SOURCE),
+        Text::Expression => Json::object()
+            .and_field("type", "string")
+            .and_field("minLength", 1_usize)
+            .and_field("maxLength", MAX_SOURCE),
         Text::Header { of: direction, pseudo } => {
             let mut may = vec!["a header's name"];
             may.extend(direction.settable().iter().filter(|_| pseudo));
             let refused: Vec<&str> = unchangeable().collect();
-            of(&header(direction, pseudo), &format!("expected {}; not {}", may.join(", "), refused.join(", ")))
+            of(
+                &header(direction, pseudo),
+                &format!("expected {}; not {}", may.join(", "), refused.join(", ")),
+            )
         }
     }
 }
@@ -46,8 +56,15 @@ fn header(direction: Direction, pseudo: bool) -> String {
     format!("^({}|{name})$", settable.join("|"))
 }
 
-/// A pattern of a word in upper, lower or mixed case: patterns of JSON Schema have no flag for that.
+/// A pattern of a word in upper, lower or mixed case: patterns of JSON Schema have no flag for
+/// that.
 fn in_any_case(word: &str) -> String {
-    let letter = |c: char| if c.is_ascii_alphabetic() { format!("[{}{c}]", c.to_ascii_uppercase()) } else { c.to_string() };
+    let letter = |c: char| {
+        if c.is_ascii_alphabetic() {
+            format!("[{}{c}]", c.to_ascii_uppercase())
+        } else {
+            c.to_string()
+        }
+    };
     word.chars().map(letter).collect()
 }

@@ -3,9 +3,11 @@
 use std::io;
 
 /// What [`Safe`] lets through of the codes for colours: none that hides text.
-const STYLES: [&str; 16] = ["", "0", "1", "2", "4", "31", "32", "33", "34", "35", "36", "91", "92", "93", "94", "96"];
+const STYLES: [&str; 16] =
+    ["", "0", "1", "2", "4", "31", "32", "33", "34", "35", "36", "91", "92", "93", "94", "96"];
 
-/// Writes control and format characters as `\uXXXX`, which is also how JSON has them; line breaks, tabs and plain colours stay.
+/// Writes control and format characters as `\uXXXX`, which is also how JSON has them; line breaks,
+/// tabs and plain colours stay.
 ///
 /// Each write is a text of its own, as formatting and serializing make them.
 #[derive(Debug)]
@@ -43,13 +45,18 @@ fn shown(text: &str) -> String {
     let mut rest = text;
     while let Some(letter) = rest.chars().next() {
         let style = style(rest);
-        let (part, after) = rest.split_at_checked(style.unwrap_or(letter.len_utf8())).unwrap_or((rest, ""));
-        let stays = matches!(letter, ' '..='~' | '\n' | '\t') || part == "\r" && after.starts_with('\n');
+        let (part, after) =
+            rest.split_at_checked(style.unwrap_or(letter.len_utf8())).unwrap_or((rest, ""));
+        let stays =
+            matches!(letter, ' '..='~' | '\n' | '\t') || part == "\r" && after.starts_with('\n');
         // Rust's own notion of what is printable; it escapes no letter, and no mark but on its own.
         if stays || style.is_some() || (!letter.is_ascii() && letter.escape_debug().len() == 1) {
             shown.push_str(part);
         } else {
-            letter.encode_utf16(&mut [0; 2]).iter().for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
+            letter
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
         }
         rest = after;
     }
@@ -82,7 +89,10 @@ mod tests {
             ("a\u{85}\u{2028}\u{2029}b", "a\\u0085\\u2028\\u2029b"),
             ("a\u{202e}\u{2066}\u{200b}\u{feff}b", "a\\u202e\\u2066\\u200b\\ufeffb"),
             ("\u{7f}\0\u{8}\u{e0001}", "\\u007f\\u0000\\u0008\\udb40\\udc01"),
-            ("\u{1b}[8mhidden\u{1b}[2J\u{1b}]0;title\u{7}", "\\u001b[8mhidden\\u001b[2J\\u001b]0;title\\u0007"),
+            (
+                "\u{1b}[8mhidden\u{1b}[2J\u{1b}]0;title\u{7}",
+                "\\u001b[8mhidden\\u001b[2J\\u001b]0;title\\u0007",
+            ),
             ("one\rtwo\r\nthree", "one\\u000dtwo\r\nthree"),
         ] {
             assert_eq!(written(text), expected, "{text:?}");
@@ -91,7 +101,9 @@ mod tests {
 
     #[test]
     fn text_and_colours_stay() {
-        for text in ["plain\n\tline", "é日本 ✓ —", "\u{1b}[1m\u{1b}[31merror:\u{1b}[0m x", "\u{1b}[1;91m"] {
+        for text in
+            ["plain\n\tline", "é日本 ✓ —", "\u{1b}[1m\u{1b}[31merror:\u{1b}[0m x", "\u{1b}[1;91m"]
+        {
             assert_eq!(written(text), text);
         }
     }

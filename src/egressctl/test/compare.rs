@@ -25,7 +25,9 @@ impl Fact {
 
     /// Its path in `expect`, such as `headers.x-caller-identity`.
     pub(crate) fn path(&self) -> String {
-        self.name.as_ref().map_or_else(|| self.field.to_owned(), |name| format!("{}.{name}", self.field))
+        self.name
+            .as_ref()
+            .map_or_else(|| self.field.to_owned(), |name| format!("{}.{name}", self.field))
     }
 }
 
@@ -55,13 +57,25 @@ pub(crate) fn compare(expect: &Expect, tried: &Tried) -> Vec<Fact> {
             holds: got.is_some_and(|got| expected.contains(&got)),
         });
     }
-    let headers = [("headers", &expect.headers, &tried.upstream), ("responseHeaders", &expect.response_headers, &tried.downstream)];
+    let headers = [
+        ("headers", &expect.headers, &tried.upstream),
+        ("responseHeaders", &expect.response_headers, &tried.downstream),
+    ];
     for (field, expected, got) in headers {
         for (name, lines) in expected {
             // Of a request that was denied nothing is absent at the origin: it never came there.
-            let (got, came) = got.as_ref().map_or(("(the request was denied)".into(), false), |got| (value(of(got, name)), true));
+            let (got, came) =
+                got.as_ref().map_or(("(the request was denied)".into(), false), |got| {
+                    (value(of(got, name)), true)
+                });
             let expected = value(lines.clone());
-            facts.push(Fact { holds: came && expected == got, field, name: Some(name.clone()), expected, got });
+            facts.push(Fact {
+                holds: came && expected == got,
+                field,
+                name: Some(name.clone()),
+                expected,
+                got,
+            });
         }
     }
     if let Some(expected) = &expect.shadow {
@@ -85,7 +99,11 @@ pub(crate) fn status(tried: &Tried) -> Option<u16> {
 }
 
 fn of(lines: &Lines, name: &str) -> Vec<String> {
-    lines.iter().filter(|(line, _)| line == name).map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
+    lines
+        .iter()
+        .filter(|(line, _)| line == name)
+        .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+        .collect()
 }
 
 /// The lines of a header as a file of cases would give them.
@@ -135,7 +153,9 @@ pub(crate) fn diff(facts: &[Fact]) -> Vec<Line> {
     let expected = yaml(facts, |fact| if fact.holds { &fact.got } else { &fact.expected });
     let got = yaml(facts, |fact| &fact.got);
     let diff = TextDiff::from_lines(&expected, &got);
-    diff.iter_all_changes().map(|change| (change.tag(), change.value().trim_end_matches('\n').to_owned())).collect()
+    diff.iter_all_changes()
+        .map(|change| (change.tag(), change.value().trim_end_matches('\n').to_owned()))
+        .collect()
 }
 
 /// As the lines of `expect`.
@@ -156,7 +176,9 @@ fn yaml<'f>(facts: &'f [Fact], side: impl Fn(&'f Fact) -> &'f Value) -> String {
         match side(fact) {
             Value::Array(items) if !items.is_empty() => {
                 text.push_str(&format!("{indent}{name}:\n"));
-                items.iter().for_each(|item| text.push_str(&format!("{indent}- {}\n", of_value(item))));
+                items
+                    .iter()
+                    .for_each(|item| text.push_str(&format!("{indent}- {}\n", of_value(item))));
             }
             value => text.push_str(&format!("{indent}{name}: {}\n", of_value(value))),
         }
@@ -170,7 +192,10 @@ fn of_value(value: &Value) -> String {
 
 /// A text in YAML, in quotes where it could be taken for something else.
 pub(crate) fn scalar(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ' ' | ':' | '+' | '=' | ';' | '(' | ')');
+    let plain = |c: char| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, '-' | '_' | '.' | '/' | ' ' | ':' | '+' | '=' | ';' | '(' | ')')
+    };
     let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         && text.chars().all(plain)
         && !text.ends_with([' ', ':'])

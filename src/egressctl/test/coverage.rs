@@ -60,7 +60,8 @@ impl Coverage {
 
     /// Counts what a case has shown.
     pub(crate) fn count(&mut self, parts: &[Part], tried: &Tried) {
-        let add = |count: &mut usize, really: bool| *count = count.saturating_add(usize::from(really));
+        let add =
+            |count: &mut usize, really: bool| *count = count.saturating_add(usize::from(really));
         add(&mut self.cases, true);
         for part in parts {
             let Some(seen) = self.policies.get_mut(part.policy) else { continue };
@@ -76,8 +77,8 @@ impl Coverage {
 }
 
 impl Seen {
-    /// What of it no case has exercised; nothing where all of it is. A rule is exercised where it did what it is for: an Allow or
-    /// Deny matched, a Require did not.
+    /// What of it no case has exercised; nothing where all of it is. A rule is exercised where it
+    /// did what it is for: an Allow or Deny matched, a Require did not.
     pub(crate) fn gaps(&self) -> Vec<String> {
         if self.in_scope == 0 {
             return vec!["never in scope".to_owned()];
@@ -85,8 +86,12 @@ impl Seen {
         let in_scope = cases(self.in_scope);
         let mut gaps = Vec::new();
         match self.action {
-            Some(Action::Allow | Action::Deny) if self.matched == 0 => gaps.push(format!("never matched, in scope of {in_scope}")),
-            Some(Action::Require) if self.matched == self.in_scope => gaps.push(format!("never refused, in scope of {in_scope}")),
+            Some(Action::Allow | Action::Deny) if self.matched == 0 => {
+                gaps.push(format!("never matched, in scope of {in_scope}"))
+            }
+            Some(Action::Require) if self.matched == self.in_scope => {
+                gaps.push(format!("never refused, in scope of {in_scope}"))
+            }
             _ => {}
         }
         if self.mode == Mode::Enforce {
@@ -110,7 +115,9 @@ impl Seen {
         if self.in_scope == 0 {
             return None;
         }
-        let says = |what: &str| Some(format!("{what} each of {}: no case shows where it ends", cases(self.in_scope)));
+        let says = |what: &str| {
+            Some(format!("{what} each of {}: no case shows where it ends", cases(self.in_scope)))
+        };
         match self.action {
             Some(Action::Allow | Action::Deny) if self.matched == self.in_scope => says("matched"),
             Some(Action::Require) if self.matched == 0 => says("refused"),
@@ -131,10 +138,18 @@ impl Seen {
             }
         }
         if self.changes_request {
-            parts.push(format!("changed {} request{}", self.changed_request, if self.changed_request == 1 { "" } else { "s" }));
+            parts.push(format!(
+                "changed {} request{}",
+                self.changed_request,
+                if self.changed_request == 1 { "" } else { "s" }
+            ));
         }
         if self.changes_response {
-            parts.push(format!("changed {} response{}", self.changed_response, if self.changed_response == 1 { "" } else { "s" }));
+            parts.push(format!(
+                "changed {} response{}",
+                self.changed_response,
+                if self.changed_response == 1 { "" } else { "s" }
+            ));
         }
         parts.join(", ")
     }

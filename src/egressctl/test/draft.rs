@@ -11,7 +11,8 @@ use crate::request::{self, Url};
 use crate::yaml::{Node, Value};
 
 /// The fields that say who asks for what, over which connection.
-pub(crate) const FIELDS: [&str; 6] = ["caller", "destination", "sourceAddress", "destinationAddress", "request", "origin"];
+pub(crate) const FIELDS: [&str; 6] =
+    ["caller", "destination", "sourceAddress", "destinationAddress", "request", "origin"];
 /// The fields that `for` may vary.
 pub(crate) const VARIED: [&str; 6] = ["caller", "destination", "request", "method", "host", "path"];
 pub(super) const REQUEST: [&str; 5] = ["method", "host", "path", "version", "headers"];
@@ -55,16 +56,21 @@ impl Draft {
         ] {
             let Some(node) = object.get(name) else { continue };
             *address = fields.full_text(node, what);
-            if let Some(Err(message)) = address.as_ref().map(|address| request::with_port(address, "80")) {
+            if let Some(Err(message)) =
+                address.as_ref().map(|address| request::with_port(address, "80"))
+            {
                 fields.error(&node.span, message);
             }
         }
         if let Some(node) = object.get("request") {
             draft.read_request(fields, node);
         }
-        if let Some(origin) = object.get("origin").and_then(|node| fields.object(node, "an origin", &ORIGIN)) {
+        if let Some(origin) =
+            object.get("origin").and_then(|node| fields.object(node, "an origin", &ORIGIN))
+        {
             draft.status = origin.get("status").and_then(|node| status(fields, node));
-            draft.response_headers = origin.get("headers").map(|node| headers(fields, node)).unwrap_or_default();
+            draft.response_headers =
+                origin.get("headers").map(|node| headers(fields, node)).unwrap_or_default();
         }
         draft
     }
@@ -78,9 +84,11 @@ impl Draft {
             self.broken = true;
             return;
         };
-        for (name, what, part) in
-            [("method", "`method`", &mut self.method), ("host", "`host`", &mut self.host), ("path", "`path`", &mut self.path)]
-        {
+        for (name, what, part) in [
+            ("method", "`method`", &mut self.method),
+            ("host", "`host`", &mut self.host),
+            ("path", "`path`", &mut self.path),
+        ] {
             let Some(node) = request.get(name) else { continue };
             *part = fields.text(node, what);
             if let Some(text) = part {
@@ -111,8 +119,12 @@ impl Draft {
         };
         let Some(rest) = url.strip_prefix("http://") else {
             let message = match url.strip_prefix("https://") {
-                Some(rest) => format!("`https://` passes the waypoint unseen: callers say `http://{rest}`, and the waypoint speaks TLS"),
-                None => format!("`{text}` is no request: write `http://host/path`, or `POST http://host/path`"),
+                Some(rest) => format!(
+                    "`https://` passes the waypoint unseen: callers say `http://{rest}`, and the waypoint speaks TLS"
+                ),
+                None => format!(
+                    "`{text}` is no request: write `http://host/path`, or `POST http://host/path`"
+                ),
             };
             fields.error(span, message);
             self.broken = true;
@@ -126,7 +138,9 @@ impl Draft {
                 return;
             }
         };
-        for (name, part) in [("method", method.unwrap_or("GET")), ("host", authority), ("path", &target)] {
+        for (name, part) in
+            [("method", method.unwrap_or("GET")), ("host", authority), ("path", &target)]
+        {
             possible(fields, name, part, span);
         }
         self.method = method.map(str::to_owned).or(self.method.take());
@@ -135,7 +149,13 @@ impl Draft {
     }
 
     /// Gives one of the fields that vary a value.
-    pub(crate) fn vary(&mut self, fields: &mut Fields<'_>, name: &str, value: &str, span: &Range<usize>) {
+    pub(crate) fn vary(
+        &mut self,
+        fields: &mut Fields<'_>,
+        name: &str,
+        value: &str,
+        span: &Range<usize>,
+    ) {
         possible(fields, name, value, span);
         match name {
             "caller" => self.caller = Some((value.to_owned(), span.clone())),
@@ -151,7 +171,8 @@ impl Draft {
     /// The caller as it is written, where that is its namespace and service account.
     pub(crate) fn short_caller(&self) -> Option<String> {
         let (caller, _) = self.caller.as_ref()?;
-        (caller != "none" && caller != "-" && !caller.starts_with("spiffe://")).then(|| caller.clone())
+        (caller != "none" && caller != "-" && !caller.starts_with("spiffe://"))
+            .then(|| caller.clone())
     }
 
     /// What is said here, and where nothing is, what the defaults say.
@@ -160,7 +181,9 @@ impl Draft {
             caller: self.caller.or_else(|| defaults.caller.clone()),
             destination: self.destination.or_else(|| defaults.destination.clone()),
             source_address: self.source_address.or_else(|| defaults.source_address.clone()),
-            destination_address: self.destination_address.or_else(|| defaults.destination_address.clone()),
+            destination_address: self
+                .destination_address
+                .or_else(|| defaults.destination_address.clone()),
             method: self.method.or_else(|| defaults.method.clone()),
             host: self.host.or_else(|| defaults.host.clone()),
             path: self.path.or_else(|| defaults.path.clone()),
@@ -173,8 +196,16 @@ impl Draft {
     }
 
     /// The request and its caller, where all is said that must be.
-    pub(crate) fn finish(self, fields: &mut Fields<'_>, case: &Range<usize>, trust_domain: &str) -> Option<(String, Trial)> {
-        let caller = self.caller.as_ref().map(|(caller, span)| (caller, request::principal(caller, trust_domain), span));
+    pub(crate) fn finish(
+        self,
+        fields: &mut Fields<'_>,
+        case: &Range<usize>,
+        trust_domain: &str,
+    ) -> Option<(String, Trial)> {
+        let caller = self
+            .caller
+            .as_ref()
+            .map(|(caller, span)| (caller, request::principal(caller, trust_domain), span));
         let principal = match caller {
             Some((_, Some(principal), _)) => Some(principal),
             Some((caller, None, span)) => {
@@ -194,7 +225,12 @@ impl Draft {
             return None;
         };
         let principal = principal?;
-        let dialled = || host::canonical(authority.as_bytes()).ok().filter(|host| !host.is_empty()).map(std::borrow::Cow::into_owned);
+        let dialled = || {
+            host::canonical(authority.as_bytes())
+                .ok()
+                .filter(|host| !host.is_empty())
+                .map(std::borrow::Cow::into_owned)
+        };
         let plain = Trial::default();
         let port = request::port(&authority).to_string();
         // What is no address has been told.
@@ -209,13 +245,21 @@ impl Draft {
             protocol: self.version.unwrap_or(plain.protocol),
             headers: lines(self.headers),
             source_address: address(self.source_address, plain.source_address, "40000"),
-            destination_address: address(self.destination_address, format!("240.240.0.1:{port}"), &port),
-            response: Response { status: self.status.unwrap_or(plain.response.status), headers: lines(self.response_headers) },
+            destination_address: address(
+                self.destination_address,
+                format!("240.240.0.1:{port}"),
+                &port,
+            ),
+            response: Response {
+                status: self.status.unwrap_or(plain.response.status),
+                headers: lines(self.response_headers),
+            },
             principal,
             authority,
             ..plain
         };
-        let caller = if trial.principal.is_empty() { "none".to_owned() } else { trial.principal.clone() };
+        let caller =
+            if trial.principal.is_empty() { "none".to_owned() } else { trial.principal.clone() };
         Some((caller, trial))
     }
 }
@@ -243,7 +287,8 @@ fn possible(fields: &mut Fields<'_>, name: &str, value: &str, span: &Range<usize
     }
 }
 
-/// Headers: by name, each with one value, a list of them, or null for none; or a list of names and values.
+/// Headers: by name, each with one value, a list of them, or null for none; or a list of names and
+/// values.
 pub(crate) fn headers(fields: &mut Fields<'_>, node: &Node) -> Vec<(String, Lines)> {
     let texts = |fields: &mut Fields<'_>, node: &Node, name: &str| {
         let texts = fields.texts(node, &format!("the value of `{name}`")).unwrap_or_default();
@@ -269,7 +314,10 @@ pub(crate) fn headers(fields: &mut Fields<'_>, node: &Node) -> Vec<(String, Line
             .map(|(key, value)| {
                 possible(fields, &key.name, &key.span);
                 let is_none = matches!(value.value, Value::Null);
-                (key.name.clone(), if is_none { Lines::new() } else { texts(fields, value, &key.name) })
+                (
+                    key.name.clone(),
+                    if is_none { Lines::new() } else { texts(fields, value, &key.name) },
+                )
             })
             .collect();
     }
@@ -301,5 +349,8 @@ fn merged(mut headers: Vec<(String, Lines)>, defaults: &[(String, Lines)]) -> Ve
 }
 
 fn lines(headers: Vec<(String, Lines)>) -> Vec<(String, String)> {
-    headers.into_iter().flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value))).collect()
+    headers
+        .into_iter()
+        .flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)))
+        .collect()
 }

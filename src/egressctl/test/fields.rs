@@ -1,4 +1,5 @@
-//! Reads fields of a YAML document that must be of a known form, and keeps what is wrong, each at its place.
+//! Reads fields of a YAML document that must be of a known form, and keeps what is wrong, each at
+//! its place.
 
 use std::ops::Range;
 
@@ -35,7 +36,8 @@ impl<'d> Object<'d> {
 
     /// Whether another field is given that was meant to be this one, which has been told.
     pub(crate) fn is_misspelt(&self, name: &str) -> bool {
-        self.get(name).is_none() && self.fields.iter().any(|(key, _)| nearest(&key.name, [name]).is_some())
+        self.get(name).is_none()
+            && self.fields.iter().any(|(key, _)| nearest(&key.name, [name]).is_some())
     }
 
     /// All that are given, in order.
@@ -50,12 +52,18 @@ impl Fields<'_> {
     }
 
     /// An object that has some of these fields. `what` is for messages: "a case".
-    pub(crate) fn object<'d>(&mut self, node: &'d Node, what: &str, known: &[&str]) -> Option<Object<'d>> {
+    pub(crate) fn object<'d>(
+        &mut self,
+        node: &'d Node,
+        what: &str,
+        known: &[&str],
+    ) -> Option<Object<'d>> {
         let object = self.any_object(node, what)?;
         for (key, _) in object.iter() {
             if !known.contains(&key.name.as_str()) {
                 let meant = did_you_mean(&key.name, known.iter().copied());
-                let meant = if meant.is_empty() { format!(": it has {}", list(known)) } else { meant };
+                let meant =
+                    if meant.is_empty() { format!(": it has {}", list(known)) } else { meant };
                 self.error(&key.span, format!("{what} has no field `{}`{meant}", key.name));
             }
         }
@@ -76,11 +84,14 @@ impl Fields<'_> {
         Some(Object { node, fields })
     }
 
-    /// A text, or another scalar as it is written: `status: 200` and `x-enabled: on` mean what they say.
+    /// A text, or another scalar as it is written: `status: 200` and `x-enabled: on` mean what they
+    /// say.
     pub(crate) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
         match &node.value {
             Value::String(text, _) => Some(text.clone()),
-            Value::Number(_) | Value::Bool(_) => self.source.text.get(node.span.clone()).map(|text| text.trim().to_owned()),
+            Value::Number(_) | Value::Bool(_) => {
+                self.source.text.get(node.span.clone()).map(|text| text.trim().to_owned())
+            }
             Value::Null | Value::List(_) | Value::Map(_) => {
                 self.error(&node.span, format!("{what} is a text, this is {}", node.kind()));
                 None
@@ -102,12 +113,18 @@ impl Fields<'_> {
     pub(crate) fn texts(&mut self, node: &Node, what: &str) -> Option<Vec<(String, Range<usize>)>> {
         let one = std::slice::from_ref(node);
         let items = node.items().unwrap_or(one);
-        let texts: Vec<Option<_>> = items.iter().map(|item| Some((self.text(item, what)?, item.span.clone()))).collect();
+        let texts: Vec<Option<_>> =
+            items.iter().map(|item| Some((self.text(item, what)?, item.span.clone()))).collect();
         texts.into_iter().collect()
     }
 
     /// One of some words.
-    pub(crate) fn word<'w>(&mut self, node: &Node, what: &str, words: &[&'w str]) -> Option<&'w str> {
+    pub(crate) fn word<'w>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        words: &[&'w str],
+    ) -> Option<&'w str> {
         let text = self.text(node, what)?;
         let found = words.iter().copied().find(|word| *word == text);
         if found.is_none() {

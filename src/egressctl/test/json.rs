@@ -12,8 +12,16 @@ use crate::diagnostic::Diagnostic;
 
 /// The report as one document.
 pub(crate) fn report(args: &Args, configurations: &Configurations, results: &Results<'_>) -> Value {
-    let diagnostics: Vec<&Diagnostic> = configurations.all.iter().flat_map(|loaded| loaded.errors.iter().map(|(_, error)| error)).collect();
-    let policies: Vec<Value> = results.coverage.iter().flat_map(|of| of.policies.iter().map(|seen| policy(of, seen))).collect();
+    let diagnostics: Vec<&Diagnostic> = configurations
+        .all
+        .iter()
+        .flat_map(|loaded| loaded.errors.iter().map(|(_, error)| error))
+        .collect();
+    let policies: Vec<Value> = results
+        .coverage
+        .iter()
+        .flat_map(|of| of.policies.iter().map(|seen| policy(of, seen)))
+        .collect();
     json!({
         "ok": super::is_well(args, results),
         "passed": results.passed(),
@@ -29,7 +37,11 @@ pub(crate) fn report(args: &Args, configurations: &Configurations, results: &Res
 
 fn case(ran: &Ran<'_>) -> Value {
     let tried = &ran.tried;
-    let errors: Vec<Value> = tried.errors.iter().map(|(policy, message)| json!({"policy": policy, "message": message})).collect();
+    let errors: Vec<Value> = tried
+        .errors
+        .iter()
+        .map(|(policy, message)| json!({"policy": policy, "message": message}))
+        .collect();
     json!({
         "file": ran.file.source.name,
         "line": ran.line,

@@ -9,8 +9,14 @@ use super::run::{Ran, Results, decision};
 use super::text;
 use crate::diagnostic::plain;
 
-/// One suite a file; policies that do not load, and where coverage is required those that no case has exercised, are cases too.
-pub(crate) fn report(args: &Args, files: &[File], configurations: &Configurations, results: &Results<'_>) -> Result<String, String> {
+/// One suite a file; policies that do not load, and where coverage is required those that no case
+/// has exercised, are cases too.
+pub(crate) fn report(
+    args: &Args,
+    files: &[File],
+    configurations: &Configurations,
+    results: &Results<'_>,
+) -> Result<String, String> {
     let mut report = Report::new("egressctl test");
     report.set_time(results.took);
     for file in files {
@@ -28,9 +34,15 @@ pub(crate) fn report(args: &Args, files: &[File], configurations: &Configuration
             status
         };
         if !loaded.errors.is_empty() {
-            let errors: Vec<String> =
-                loaded.errors.iter().filter_map(|(source, error)| Some(plain(loaded.sources.get(*source)?, error))).collect();
-            let mut case = TestCase::new("loads", of(NonSuccessKind::Error, "the policies do not load".to_owned(), errors.join("\n")));
+            let errors: Vec<String> = loaded
+                .errors
+                .iter()
+                .filter_map(|(source, error)| Some(plain(loaded.sources.get(*source)?, error)))
+                .collect();
+            let mut case = TestCase::new(
+                "loads",
+                of(NonSuccessKind::Error, "the policies do not load".to_owned(), errors.join("\n")),
+            );
             case.set_classname(loaded.label.as_str());
             policies.add_test_case(case);
         }
@@ -65,7 +77,10 @@ fn case(ran: &Ran<'_>) -> TestCase {
         status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         let lines: Vec<String> = text::details(ran).into_iter().map(|(_, line)| line).collect();
         let place = format!("{}:{}", ran.file.source.name, ran.line);
-        status.set_message(decision(&ran.tried)).set_type("mismatch").set_description(format!("{place}\n{}", lines.join("\n")));
+        status
+            .set_message(decision(&ran.tried))
+            .set_type("mismatch")
+            .set_description(format!("{place}\n{}", lines.join("\n")));
     }
     let mut case = TestCase::new(ran.case.name.as_str(), status);
     case.set_classname(ran.suite.name.as_deref().unwrap_or(ran.policies)).set_time(ran.took);

@@ -33,12 +33,26 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// What came of loading the configuration that is in one of these sources.
-    fn new(label: String, loaded: Result<Engaged, Vec<Diagnostic>>, source: usize, sources: Vec<Source>) -> Loaded {
+    fn new(
+        label: String,
+        loaded: Result<Engaged, Vec<Diagnostic>>,
+        source: usize,
+        sources: Vec<Source>,
+    ) -> Loaded {
         let (engine, config, identity, errors) = match loaded {
-            Ok(Engaged { engine, config, identity }) => (Some(engine), config, identity, Vec::new()),
+            Ok(Engaged { engine, config, identity }) => {
+                (Some(engine), config, identity, Vec::new())
+            }
             Err(errors) => (None, Value::Null, IdentityConfig::default(), errors),
         };
-        Loaded { label, engine, config, identity, errors: errors.into_iter().map(|error| (source, error)).collect(), sources }
+        Loaded {
+            label,
+            engine,
+            config,
+            identity,
+            errors: errors.into_iter().map(|error| (source, error)).collect(),
+            sources,
+        }
     }
 }
 
@@ -54,8 +68,12 @@ pub(crate) struct Configurations {
 pub(crate) type Misnamed = Vec<(usize, Diagnostic)>;
 
 impl Configurations {
-    /// Loads what the suites name, or for all of them what the command line does, and makes the cases those of the configurations.
-    pub(crate) fn load(files: &mut [File], instead: &[String]) -> Result<(Configurations, Misnamed), Failure> {
+    /// Loads what the suites name, or for all of them what the command line does, and makes the
+    /// cases those of the configurations.
+    pub(crate) fn load(
+        files: &mut [File],
+        instead: &[String],
+    ) -> Result<(Configurations, Misnamed), Failure> {
         let mut loaded = Configurations::default();
         let mut wrong = Vec::new();
         for (file_index, file) in files.iter().enumerate() {
@@ -108,7 +126,10 @@ impl Configurations {
             false => instead.iter().map(String::as_str).collect(),
         };
         let plugin = suite.plugin.as_deref();
-        let real = |name: &&str| std::fs::canonicalize(name).map_or_else(|_| (*name).to_owned(), |path| path.display().to_string());
+        let real = |name: &&str| {
+            std::fs::canonicalize(name)
+                .map_or_else(|_| (*name).to_owned(), |path| path.display().to_string())
+        };
         let key = format!("{:?} {plugin:?}", names.iter().map(real).collect::<Vec<_>>());
         if let Some(index) = self.by_key.get(&key) {
             return Ok(Ok(*index));
@@ -133,38 +154,60 @@ impl Configurations {
 }
 
 fn label(names: &[&str]) -> String {
-    names.iter().map(|name| if *name == "-" { "<stdin>" } else { name }).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| if *name == "-" { "<stdin>" } else { name })
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn inline(file: &File, config: &Node) -> Loaded {
-    let engine = load(&file.source, Plugin { kind: Kind::PluginConfig, resource: config, config: Some(config) });
+    let engine = load(
+        &file.source,
+        Plugin { kind: Kind::PluginConfig, resource: config, config: Some(config) },
+    );
     let source = file.source.clone();
     Loaded::new(file.source.name.clone(), engine, 0, vec![source])
 }
 
-/// The one configuration that is meant among files; where there is none, also the index of the file to blame.
+/// The one configuration that is meant among files; where there is none, also the index of the file
+/// to blame.
 fn of_files(names: &[&str], plugin: Option<&str>) -> Result<Loaded, (usize, Failure)> {
     let mut manifests = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
         match Manifest::read(name).map_err(|failure| (index, failure))? {
             Ok(manifest) => manifests.push(manifest),
-            Err((source, error)) => return Ok(Loaded::new(label(names), Err(vec![error]), 0, vec![source])),
+            Err((source, error)) => {
+                return Ok(Loaded::new(label(names), Err(vec![error]), 0, vec![source]));
+            }
         }
     }
     let titles = |plugins: &[Chosen<'_>]| {
-        let titles: Vec<String> = plugins.iter().map(|(_, plugin)| format!("`{}`", plugin.title())).collect();
+        let titles: Vec<String> =
+            plugins.iter().map(|(_, plugin)| format!("`{}`", plugin.title())).collect();
         titles.join(", ")
     };
     let message = match choice::choose(&manifests, plugin) {
         Ok((index, plugin)) => {
-            let loaded = manifests.get(index).map_or(Err(Vec::new()), |manifest| load(&manifest.source, plugin));
+            let loaded = manifests
+                .get(index)
+                .map_or(Err(Vec::new()), |manifest| load(&manifest.source, plugin));
             let sources = manifests.into_iter().map(|manifest| manifest.source).collect();
             return Ok(Loaded::new(label(names), loaded, index, sources));
         }
-        Err(Unchosen::Nothing) => "there is no pluginConfig, WasmPlugin or TrafficExtension in it".to_owned(),
-        Err(Unchosen::NoSuch(all)) => format!("there is no plugin `{}` in it, only {}", plugin.unwrap_or_default(), titles(&all)),
+        Err(Unchosen::Nothing) => {
+            "there is no pluginConfig, WasmPlugin or TrafficExtension in it".to_owned()
+        }
+        Err(Unchosen::NoSuch(all)) => format!(
+            "there is no plugin `{}` in it, only {}",
+            plugin.unwrap_or_default(),
+            titles(&all)
+        ),
         Err(Unchosen::Several(several)) => {
-            format!("there are several configurations, {}: say which one is meant with `plugin`", titles(&several))
+            format!(
+                "there are several configurations, {}: say which one is meant with `plugin`",
+                titles(&several)
+            )
         }
     };
     Err((0, Failure::Usage(format!("{}: {message}", label(names)))))
@@ -182,7 +225,8 @@ struct Engaged {
 fn load(source: &Source, plugin: Plugin<'_>) -> Result<Engaged, Vec<Diagnostic>> {
     let config = choice::configuration(source, plugin)?;
     let json = config.to_json();
-    let engine = Engine::load(json.as_bytes()).map_err(|errors| choice::load_errors(source, plugin, &errors))?;
+    let engine = Engine::load(json.as_bytes())
+        .map_err(|errors| choice::load_errors(source, plugin, &errors))?;
     let identity = Config::parse(json.as_bytes()).map(|config| config.identity).unwrap_or_default();
     Ok(Engaged { engine, config: serde_json::from_str(&json).unwrap_or_default(), identity })
 }

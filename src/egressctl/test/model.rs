@@ -94,7 +94,9 @@ impl Case {
     /// Makes the request that of a proxy with a configuration of this identity.
     pub(crate) fn meet(&mut self, identity: &IdentityConfig) {
         let short = self.short.as_ref();
-        if let Some(principal) = short.and_then(|short| request::principal(short, request::trust_domain(identity))) {
+        if let Some(principal) =
+            short.and_then(|short| request::principal(short, request::trust_domain(identity)))
+        {
             self.caller.clone_from(&principal);
             self.trial.principal = principal;
         }

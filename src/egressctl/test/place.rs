@@ -2,7 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-/// A file that is named relative to the one that names it; from where the command runs, and without detours.
+/// A file that is named relative to the one that names it; from where the command runs, and without
+/// detours.
 pub(crate) fn beside(file: &str, named: &str) -> String {
     let whole = Path::new(file).parent().unwrap_or(Path::new("")).join(named);
     let plain = plain(&whole);
@@ -18,7 +19,9 @@ fn plain(path: &Path) -> PathBuf {
     for component in path.components() {
         match component {
             Component::CurDir => {}
-            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
+            Component::ParentDir
+                if matches!(plain.components().next_back(), Some(Component::Normal(_))) =>
+            {
                 plain.pop();
             }
             other => plain.push(other),

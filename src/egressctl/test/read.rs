@@ -18,7 +18,8 @@ use crate::yaml::{Node, Value};
 
 pub(crate) const SUITE: [&str; 6] = ["name", "policies", "config", "plugin", "defaults", "cases"];
 pub(crate) const CASE: [&str; 3] = ["name", "for", "expect"];
-pub(crate) const EXPECT: [&str; 8] = ["verdict", "policy", "reason", "status", "headers", "responseHeaders", "shadow", "errors"];
+pub(crate) const EXPECT: [&str; 8] =
+    ["verdict", "policy", "reason", "status", "headers", "responseHeaders", "shadow", "errors"];
 pub(super) const VERDICTS: [&str; 2] = ["allow", "deny"];
 /// The most cases that one `for` makes.
 const MAX_VARIANTS: usize = 10_000;
@@ -38,7 +39,8 @@ pub(crate) fn read(name: &str) -> Result<Result<File, Wrong>, Failure> {
 pub(crate) fn of(manifest: Manifest) -> Result<File, Wrong> {
     let Manifest { source, documents } = manifest;
     let mut fields = Fields { source: &source, found: Vec::new() };
-    let suites: Vec<Suite> = documents.iter().filter_map(|document| suite(&mut fields, document)).collect();
+    let suites: Vec<Suite> =
+        documents.iter().filter_map(|document| suite(&mut fields, document)).collect();
     if documents.is_empty() {
         fields.error(&(0..0), "nothing to test: this file has no cases");
     }
@@ -61,7 +63,8 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
     let object = fields.object(document, "a file of cases", &SUITE)?;
     let name = object.get("name").and_then(|node| fields.full_text(node, "`name`"));
     let plugin = object.get("plugin").and_then(|node| fields.full_text(node, "`plugin`"));
-    let (defaults, trust_domain) = object.get("defaults").and_then(|node| defaults(fields, node)).unwrap_or_default();
+    let (defaults, trust_domain) =
+        object.get("defaults").and_then(|node| defaults(fields, node)).unwrap_or_default();
     let policies = policies(fields, object);
     let Some(items) = object.get("cases").map(Node::items) else {
         if object.is_misspelt("cases") {
@@ -71,7 +74,10 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
         return None;
     };
     let Some(items) = items.filter(|items| !items.is_empty()) else {
-        fields.error(&object.key("cases").map_or(document.span.clone(), |(key, _)| key.span.clone()), "`cases` is a list of at least one");
+        fields.error(
+            &object.key("cases").map_or(document.span.clone(), |(key, _)| key.span.clone()),
+            "`cases` is a list of at least one",
+        );
         return None;
     };
     let mut cases = Vec::with_capacity(items.len());
@@ -92,14 +98,16 @@ fn defaults(fields: &mut Fields<'_>, node: &Node) -> Option<(Draft, Option<Strin
     let known: Vec<&str> = draft::FIELDS.into_iter().chain(["trustDomain"]).collect();
     let given = fields.object(node, "`defaults`", &known)?;
     let defaults = Draft::read(fields, given);
-    let named = given.get("trustDomain").and_then(|node| Some((node, fields.text(node, "`trustDomain`")?)));
-    let trust_domain = named.and_then(|(node, domain)| match SpiffeId::parse(&format!("spiffe://{domain}")) {
-        Ok(_) => Some(domain),
-        Err(error) => {
-            fields.error(&node.span, format!("`{domain}`: {error}"));
-            None
-        }
-    });
+    let named =
+        given.get("trustDomain").and_then(|node| Some((node, fields.text(node, "`trustDomain`")?)));
+    let trust_domain =
+        named.and_then(|(node, domain)| match SpiffeId::parse(&format!("spiffe://{domain}")) {
+            Ok(_) => Some(domain),
+            Err(error) => {
+                fields.error(&node.span, format!("`{domain}`: {error}"));
+                None
+            }
+        });
     Some((defaults, trust_domain))
 }
 
@@ -108,24 +116,37 @@ fn policies(fields: &mut Fields<'_>, object: Object<'_>) -> Option<Policies> {
         (None, None) if object.is_misspelt("policies") || object.is_misspelt("config") => None,
         (None, None) => Some(Policies::Unsaid(object.node.span.clone())),
         (Some((key, _)), Some(_)) => {
-            fields.error(&key.span, "`policies` and `config` exclude each other: the policies are in files, or here");
+            fields.error(
+                &key.span,
+                "`policies` and `config` exclude each other: the policies are in files, or here",
+            );
             None
         }
         (None, Some(config)) => Some(Policies::Inline(config.clone())),
         (Some((key, node)), None) => {
             let files = fields.texts(node, "a file of policies")?;
-            if files.is_empty() || files.iter().any(|(file, _)| file.trim().is_empty() || file == "-") {
+            if files.is_empty()
+                || files.iter().any(|(file, _)| file.trim().is_empty() || file == "-")
+            {
                 fields.error(&key.span, "`policies` names the file that has them, or several");
                 return None;
             }
-            let name = |(file, span): (String, Range<usize>)| (place::beside(&fields.source.name, &file), span);
+            let name = |(file, span): (String, Range<usize>)| {
+                (place::beside(&fields.source.name, &file), span)
+            };
             Some(Policies::Files(files.into_iter().map(name).collect()))
         }
     }
 }
 
 /// Reads a case, or the several that its `for` makes of it.
-fn case(fields: &mut Fields<'_>, node: &Node, defaults: &Draft, trust_domain: Option<&str>, cases: &mut Vec<Case>) {
+fn case(
+    fields: &mut Fields<'_>,
+    node: &Node,
+    defaults: &Draft,
+    trust_domain: Option<&str>,
+    cases: &mut Vec<Case>,
+) {
     let known: Vec<&str> = CASE.into_iter().chain(draft::FIELDS).collect();
     let Some(object) = fields.object(node, "a case", &known) else { return };
     let Some((_, name_node)) = object.key("name") else {
@@ -138,7 +159,8 @@ fn case(fields: &mut Fields<'_>, node: &Node, defaults: &Draft, trust_domain: Op
     let name = fields.full_text(name_node, "`name`");
     let own = Draft::read(fields, object);
     let expect = expect(fields, node, object);
-    let variants = object.get("for").map_or_else(|| Some(vec![Vec::new()]), |node| variants(fields, node));
+    let variants =
+        object.get("for").map_or_else(|| Some(vec![Vec::new()]), |node| variants(fields, node));
     let (Some(name), Some(expect), Some(variants)) = (name, expect, variants) else { return };
     for variant in variants {
         let mut draft = own.clone().over(defaults);
@@ -150,11 +172,23 @@ fn case(fields: &mut Fields<'_>, node: &Node, defaults: &Draft, trust_domain: Op
             return;
         }
         let short = draft.short_caller().filter(|_| trust_domain.is_none());
-        let finished = draft.finish(fields, &name_node.span, trust_domain.unwrap_or("cluster.local"));
+        let finished =
+            draft.finish(fields, &name_node.span, trust_domain.unwrap_or("cluster.local"));
         let values: Vec<&str> = variant.iter().map(|(_, value, _)| value.as_str()).collect();
-        let name = if values.is_empty() { name.clone() } else { format!("{name} [{}]", values.join(", ")) };
+        let name = if values.is_empty() {
+            name.clone()
+        } else {
+            format!("{name} [{}]", values.join(", "))
+        };
         if let Some((caller, trial)) = finished {
-            cases.push(Case { name, span: name_node.span.clone(), caller, short, trial, expect: expect.clone() });
+            cases.push(Case {
+                name,
+                span: name_node.span.clone(),
+                caller,
+                short,
+                trial,
+                expect: expect.clone(),
+            });
         }
         // What is wrong with one variant is so with most.
         if fields.found.len() > errors {
@@ -178,7 +212,11 @@ fn variants(fields: &mut Fields<'_>, node: &Node) -> Option<Vec<Variant>> {
         }
         let longer = |variant: Variant| {
             let longer = |(text, span): &(String, Range<usize>)| {
-                variant.iter().cloned().chain([(name, text.clone(), span.clone())]).collect::<Variant>()
+                variant
+                    .iter()
+                    .cloned()
+                    .chain([(name, text.clone(), span.clone())])
+                    .collect::<Variant>()
             };
             values.iter().map(longer).collect::<Vec<_>>()
         };
@@ -192,7 +230,10 @@ fn expect(fields: &mut Fields<'_>, case: &Node, object: Object<'_>) -> Option<Ex
         if object.is_misspelt("expect") {
             return None;
         }
-        fields.error(&case.span, "a case without `expect` shows nothing: at least say `expect: allow` or `expect: deny`");
+        fields.error(
+            &case.span,
+            "a case without `expect` shows nothing: at least say `expect: allow` or `expect: deny`",
+        );
         return None;
     };
     let mut expect = Expect::default();
@@ -216,8 +257,12 @@ fn expect(fields: &mut Fields<'_>, case: &Node, object: Object<'_>) -> Option<Ex
         let one = std::slice::from_ref(node);
         node.items().unwrap_or(one).iter().filter_map(|node| draft::status(fields, node)).collect()
     });
-    expect.headers = given.get("headers").map(|node| lower(draft::headers(fields, node))).unwrap_or_default();
-    expect.response_headers = given.get("responseHeaders").map(|node| lower(draft::headers(fields, node))).unwrap_or_default();
+    expect.headers =
+        given.get("headers").map(|node| lower(draft::headers(fields, node))).unwrap_or_default();
+    expect.response_headers = given
+        .get("responseHeaders")
+        .map(|node| lower(draft::headers(fields, node)))
+        .unwrap_or_default();
     let mut names = |name: &str| {
         let names = fields.texts(given.get(name)?, "a policy's name")?;
         Some(names.into_iter().map(|(name, _)| name).collect::<Vec<_>>())
@@ -244,15 +289,22 @@ fn contradictions(fields: &mut Fields<'_>, given: Object<'_>, expect: &Expect) {
         Reason::AllowMatched | Reason::NoAllowRule => Verdict::Allow,
         _ => Verdict::Deny,
     });
-    if let (Some(verdict), Some(by_reason), Some((key, _))) = (expect.verdict, by_reason, given.key("reason"))
+    if let (Some(verdict), Some(by_reason), Some((key, _))) =
+        (expect.verdict, by_reason, given.key("reason"))
         && verdict != by_reason
     {
-        fields.error(&key.span, format!("a request with this reason has the verdict `{}`", by_reason.as_str()));
+        fields.error(
+            &key.span,
+            format!("a request with this reason has the verdict `{}`", by_reason.as_str()),
+        );
     }
     if expect.verdict == Some(Verdict::Deny) || by_reason == Some(Verdict::Deny) {
         for name in ["headers", "responseHeaders"] {
             if let Some((key, _)) = given.key(name) {
-                fields.error(&key.span, format!("a denied request reaches no origin, so it has no `{name}`"));
+                fields.error(
+                    &key.span,
+                    format!("a denied request reaches no origin, so it has no `{name}`"),
+                );
             }
         }
     }

@@ -9,7 +9,8 @@ use super::compare;
 use super::load::Configurations;
 use super::run::{Ran, Results};
 
-/// Notes in the results' coverage which policies are missed by a case, one that passes with the policy and fails without it.
+/// Notes in the results' coverage which policies are missed by a case, one that passes with the
+/// policy and fails without it.
 ///
 /// A configuration is loaded as often as it has policies in scope of some case.
 pub(crate) fn note(configurations: &Configurations, results: &mut Results<'_>) {
@@ -21,17 +22,27 @@ pub(crate) fn note(configurations: &Configurations, results: &mut Results<'_>) {
         let config = configurations.all.get(coverage.configuration).map(|loaded| &loaded.config);
         let cases = cases.get(&coverage.configuration).map(Vec::as_slice).unwrap_or_default();
         for (index, seen) in coverage.policies.iter_mut().enumerate() {
-            seen.missed = Some(seen.in_scope > 0 && config.is_some_and(|config| is_missed(config, index, cases)));
+            seen.missed = Some(
+                seen.in_scope > 0 && config.is_some_and(|config| is_missed(config, index, cases)),
+            );
         }
     }
 }
 
 fn is_missed(config: &Value, index: usize, cases: &[&Ran<'_>]) -> bool {
     let mut config = config.clone();
-    if let Some(policies) = config.get_mut("policies").and_then(Value::as_array_mut).filter(|policies| index < policies.len()) {
+    if let Some(policies) = config
+        .get_mut("policies")
+        .and_then(Value::as_array_mut)
+        .filter(|policies| index < policies.len())
+    {
         policies.remove(index);
     }
     let Ok(engine) = Engine::load(config.to_string().as_bytes()) else { return false };
-    let fails = |ran: &&Ran<'_>| compare::compare(&ran.case.expect, &ran.case.trial.run(&engine)).iter().any(|fact| !fact.holds);
+    let fails = |ran: &&Ran<'_>| {
+        compare::compare(&ran.case.expect, &ran.case.trial.run(&engine))
+            .iter()
+            .any(|fact| !fact.holds)
+    };
     cases.iter().any(fails)
 }

@@ -60,14 +60,27 @@ impl Results<'_> {
 }
 
 /// Runs the cases whose names have one of these words in them; all, if there are none.
-pub(crate) fn run<'f>(files: &'f [File], configurations: &'f Configurations, wanted: &[String]) -> Results<'f> {
+pub(crate) fn run<'f>(
+    files: &'f [File],
+    configurations: &'f Configurations,
+    wanted: &[String],
+) -> Results<'f> {
     let began = Instant::now();
-    let mut coverage: Vec<Coverage> = configurations.all.iter().enumerate().map(|(index, loaded)| Coverage::new(index, loaded)).collect();
+    let mut coverage: Vec<Coverage> = configurations
+        .all
+        .iter()
+        .enumerate()
+        .map(|(index, loaded)| Coverage::new(index, loaded))
+        .collect();
     let (mut cases, mut not_run, mut left_out) = (Vec::new(), Vec::new(), 0_usize);
     for (file_index, file) in files.iter().enumerate() {
         for (suite_index, suite) in file.suites.iter().enumerate() {
-            let Some((index, loaded)) = configurations.of(file_index, suite_index) else { continue };
-            let is_wanted = |case: &&Case| wanted.is_empty() || wanted.iter().any(|word| case.name.contains(word));
+            let Some((index, loaded)) = configurations.of(file_index, suite_index) else {
+                continue;
+            };
+            let is_wanted = |case: &&Case| {
+                wanted.is_empty() || wanted.iter().any(|word| case.name.contains(word))
+            };
             let chosen: Vec<&Case> = suite.cases.iter().filter(is_wanted).collect();
             left_out = left_out.saturating_add(suite.cases.len().saturating_sub(chosen.len()));
             let Some(engine) = &loaded.engine else {
@@ -80,14 +93,27 @@ pub(crate) fn run<'f>(files: &'f [File], configurations: &'f Configurations, wan
                 let began = Instant::now();
                 let tried = case.trial.run(engine);
                 let took = began.elapsed();
-                let parts = case.trial.with_facts(|facts| engine.parts(facts, &case.trial.response_headers()));
+                let parts = case
+                    .trial
+                    .with_facts(|facts| engine.parts(facts, &case.trial.response_headers()));
                 if let Some(coverage) = coverage.get_mut(index) {
                     coverage.count(&parts, &tried);
                 }
                 let facts = compare::compare(&case.expect, &tried);
                 let notes = notes(engine, case, &tried, &parts);
                 let (line, _) = file.source.line_and_column(case.span.start);
-                cases.push(Ran { file, suite, case, line, configuration: index, policies: &loaded.label, facts, tried, notes, took });
+                cases.push(Ran {
+                    file,
+                    suite,
+                    case,
+                    line,
+                    configuration: index,
+                    policies: &loaded.label,
+                    facts,
+                    tried,
+                    notes,
+                    took,
+                });
             }
         }
     }
@@ -106,11 +132,15 @@ fn notes(engine: &Engine, case: &Case, tried: &Tried, parts: &[Part]) -> Vec<Str
             .outlines()
             .enumerate()
             .filter(|(index, outline)| {
-                outline.enforces_allow() && parts.iter().any(|part| part.policy == *index && part.rule != Some(Said::Matched))
+                outline.enforces_allow()
+                    && parts
+                        .iter()
+                        .any(|part| part.policy == *index && part.rule != Some(Said::Matched))
             })
             .map(|(_, outline)| outline.name)
             .collect();
-        let shown: Vec<String> = allows.iter().take(MAX_NAMED).map(|name| format!("`{name}`")).collect();
+        let shown: Vec<String> =
+            allows.iter().take(MAX_NAMED).map(|name| format!("`{name}`")).collect();
         let more = allows.len().saturating_sub(shown.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         notes.push(format!("of the Allows in scope none matched: {}{more}", shown.join(", ")));
@@ -136,9 +166,19 @@ fn notes(engine: &Engine, case: &Case, tried: &Tried, parts: &[Part]) -> Vec<Str
     if let Some(detail) = tried.denial.and_then(|denial| denial.detail) {
         notes.push(detail.to_owned());
     }
-    notes.extend(tried.errors.iter().map(|(policy, message)| format!("policy `{policy}`: evaluation error: {message}")));
-    let expected =
-        case.expect.policy.iter().flatten().chain(case.expect.shadow.iter().flatten()).chain(case.expect.errors.iter().flatten());
+    notes.extend(
+        tried
+            .errors
+            .iter()
+            .map(|(policy, message)| format!("policy `{policy}`: evaluation error: {message}")),
+    );
+    let expected = case
+        .expect
+        .policy
+        .iter()
+        .flatten()
+        .chain(case.expect.shadow.iter().flatten())
+        .chain(case.expect.errors.iter().flatten());
     for policy in expected {
         if !names().any(|name| name == policy) {
             notes.push(format!("there is no policy `{policy}`{}", did_you_mean(policy, names())));
@@ -165,6 +205,7 @@ pub(crate) fn request(case: &Case) -> String {
 
 /// A text of a file of cases on one line, and nothing in it that a terminal would obey.
 pub(crate) fn visible(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let shown =
+        |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(shown).collect()
 }

@@ -18,8 +18,12 @@ config:
 fn read_text(text: &str) -> Result<File, Vec<String>> {
     let source = Source::new("t/cases.yaml".to_owned(), text);
     let documents = crate::yaml::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
-    read::of(Manifest { source, documents })
-        .map_err(|(_, found)| found.iter().map(|found| format!("{}:{}: {}", found.line, found.column, found.message)).collect())
+    read::of(Manifest { source, documents }).map_err(|(_, found)| {
+        found
+            .iter()
+            .map(|found| format!("{}:{}: {}", found.line, found.column, found.message))
+            .collect()
+    })
 }
 
 /// The names of the cases that fail, with the paths of what differs.
@@ -30,7 +34,9 @@ fn failures(file: &mut [File]) -> Vec<String> {
         assert_eq!(loaded.errors, [], "{}", loaded.label);
     }
     let results = run::run(file, &configurations, &[]);
-    let differs = |ran: &run::Ran<'_>| ran.facts.iter().filter(|fact| !fact.holds).map(compare::Fact::path).collect::<Vec<_>>();
+    let differs = |ran: &run::Ran<'_>| {
+        ran.facts.iter().filter(|fact| !fact.holds).map(compare::Fact::path).collect::<Vec<_>>()
+    };
     results.failed().map(|ran| format!("{}: {}", ran.case.name, differs(ran).join(" "))).collect()
 }
 
@@ -54,8 +60,14 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
             "cases: [{name: a, caller: none, request: http://a, expct: allow, expect: allow}]",
             "1:52: a case has no field `expct` (did you mean `expect`?)",
         ),
-        ("cases: [{name: a, caler: none, request: http://a, expect: allow}]", "1:19: a case has no field `caler` (did you mean `caller`?)"),
-        ("cases: [{nam: a, caller: none, request: http://a, expect: allow}]", "1:10: a case has no field `nam` (did you mean `name`?)"),
+        (
+            "cases: [{name: a, caler: none, request: http://a, expect: allow}]",
+            "1:19: a case has no field `caler` (did you mean `caller`?)",
+        ),
+        (
+            "cases: [{nam: a, caller: none, request: http://a, expect: allow}]",
+            "1:10: a case has no field `nam` (did you mean `name`?)",
+        ),
         ("case: [{}]", "1:1: a file of cases has no field `case` (did you mean `cases`?)"),
         (
             "polices: a.yaml\ncases: [{name: a, caller: none, request: http://a, expect: allow}]",
@@ -65,18 +77,30 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
             "cases: [{name: a, caller: none, request: http://a}]",
             "1:9: a case without `expect` shows nothing: at least say `expect: allow` or `expect: deny`",
         ),
-        ("cases: [{name: a, caller: none, request: http://a, expect: {}}]", "1:52: `expect` is empty, so the case shows nothing"),
+        (
+            "cases: [{name: a, caller: none, request: http://a, expect: {}}]",
+            "1:52: `expect` is empty, so the case shows nothing",
+        ),
         (
             "cases: [{name: a, caller: none, request: http://a, expect: alow}]",
             "1:60: a verdict is `allow` or `deny`, not `alow` (did you mean `allow`?)",
         ),
-        ("cases: [{caller: none, request: http://a, expect: allow}]", "1:9: a case needs a `name`: the rule that it shows"),
-        ("cases: [{name: '', caller: none, request: http://a, expect: allow}]", "1:16: `name` is empty"),
+        (
+            "cases: [{caller: none, request: http://a, expect: allow}]",
+            "1:9: a case needs a `name`: the rule that it shows",
+        ),
+        (
+            "cases: [{name: '', caller: none, request: http://a, expect: allow}]",
+            "1:16: `name` is empty",
+        ),
         (
             "cases: [{name: a, request: http://a, expect: allow}]",
             "1:16: who calls? Give a `caller`: `namespace/serviceAccount`, a SPIFFE ID, or `none`",
         ),
-        ("cases: [{name: a, caller: none, expect: allow}]", "1:16: what is called? Give a `request`: a URL, or `host` and `path`"),
+        (
+            "cases: [{name: a, caller: none, expect: allow}]",
+            "1:16: what is called? Give a `request`: a URL, or `host` and `path`",
+        ),
         (
             "cases: [{name: a, caller: team-a, request: http://a, expect: allow}]",
             "1:27: `team-a` is no caller: write `namespace/serviceAccount`, a SPIFFE ID, or `none`",
@@ -89,7 +113,10 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
             "cases: [{name: a, caller: none, request: 'https://a/b', expect: allow}]",
             "1:42: `https://` passes the waypoint unseen: callers say `http://a/b`, and the waypoint speaks TLS",
         ),
-        ("cases: [{name: a, caller: none, request: 'http:///a', expect: deny}]", "1:42: `http:///a` has no host"),
+        (
+            "cases: [{name: a, caller: none, request: 'http:///a', expect: deny}]",
+            "1:42: `http:///a` has no host",
+        ),
         (
             "cases: [{name: a, caller: none, request: 'g\u{e9}t http://a', expect: deny}]",
             "1:42: `g\u{e9}t` is no method: no request has it",
@@ -163,8 +190,14 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
             "cases: [{name: a, for: {user: [x]}, caller: none, request: http://a, expect: allow}]",
             "1:25: `for` has no field `user`: it has `caller`, `destination`, `request`, `method`, `host` or `path`",
         ),
-        ("cases: [{name: a, for: {path: []}, caller: none, request: http://a, expect: allow}]", "1:25: `for` makes 1 to 10000 cases"),
-        ("cases: [{name: a, caller: none, caller: none, request: http://a, expect: allow}]", "1:33: `caller` is given twice"),
+        (
+            "cases: [{name: a, for: {path: []}, caller: none, request: http://a, expect: allow}]",
+            "1:25: `for` makes 1 to 10000 cases",
+        ),
+        (
+            "cases: [{name: a, caller: none, caller: none, request: http://a, expect: allow}]",
+            "1:33: `caller` is given twice",
+        ),
         (
             "policies: a.yaml\nconfig: {}\ncases: [{name: a, caller: none, request: http://a, expect: allow}]",
             "1:1: `policies` and `config` exclude each other: the policies are in files, or here",
@@ -222,8 +255,7 @@ fn each_expectation_can_fail() {
 
 #[test]
 fn no_header_is_absent_at_an_origin_that_is_not_reached() {
-    let case =
-        "- {name: a, caller: team-b/x, request: 'http://a.example', expect: {headers: {x-internal: null}, responseHeaders: {a: null}}}";
+    let case = "- {name: a, caller: team-b/x, request: 'http://a.example', expect: {headers: {x-internal: null}, responseHeaders: {a: null}}}";
     assert_eq!(try_cases(case), ["a: headers.x-internal responseHeaders.a"]);
 }
 
@@ -248,7 +280,9 @@ fn what_came_can_be_pasted_into_the_case() {
     let results = run::run(&file, &configurations, &[]);
     assert_eq!(results.failed().count(), 2);
     for ran in results.failed() {
-        let got = compare::diff(&ran.facts).into_iter().filter(|(tag, _)| *tag != similar::ChangeTag::Delete);
+        let got = compare::diff(&ran.facts)
+            .into_iter()
+            .filter(|(tag, _)| *tag != similar::ChangeTag::Delete);
         let mut text = format!("{POLICIES}cases:\n- name: pasted\n  caller: {}\n", ran.case.caller);
         let request = serde_json::json!({"host": ran.case.trial.authority, "path": ran.case.trial.path, "headers": ran.case.trial.headers});
         let origin = serde_json::json!({"status": ran.case.trial.response.status, "headers": ran.case.trial.response.headers});
@@ -277,23 +311,46 @@ cases:
     let trials: Vec<_> = file.suites[0].cases.iter().map(|case| &case.trial).collect();
     let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(trials[0].principal, "spiffe://corp.example/ns/a/sa/b");
-    assert_eq!((trials[0].method.as_str(), trials[0].path.as_str(), trials[0].protocol.as_str()), ("PUT", "/p", "HTTP/2"));
+    assert_eq!(
+        (trials[0].method.as_str(), trials[0].path.as_str(), trials[0].protocol.as_str()),
+        ("PUT", "/p", "HTTP/2")
+    );
     assert_eq!(trials[0].headers, [line("X-A", "1"), line("X-A", "2"), line("X-B", "b")]);
-    assert_eq!((trials[0].service.as_deref(), trials[0].source_address.as_str()), (Some("d.example"), "10.0.0.7:40000"));
-    assert_eq!((trials[0].response.status, &trials[0].response.headers), (201, &vec![line("Via", "x")]));
+    assert_eq!(
+        (trials[0].service.as_deref(), trials[0].source_address.as_str()),
+        (Some("d.example"), "10.0.0.7:40000")
+    );
+    assert_eq!(
+        (trials[0].response.status, &trials[0].response.headers),
+        (201, &vec![line("Via", "x")])
+    );
     assert_eq!(trials[1].principal, "spiffe://corp.example/ns/c/sa/d");
     assert_eq!(trials[1].headers, [line("x-c", "c"), line("X-B", "b")]);
-    assert_eq!((trials[1].service.as_deref(), trials[1].source_address.as_str()), (None, "[::1]:5"));
-    assert_eq!((trials[1].method.as_str(), trials[1].authority.as_str(), trials[1].path.as_str()), ("PUT", "h.example", "/q"));
-    assert_eq!((trials[2].method.as_str(), trials[2].authority.as_str(), trials[2].path.as_str()), ("DELETE", "u.example", "/?z=1"));
+    assert_eq!(
+        (trials[1].service.as_deref(), trials[1].source_address.as_str()),
+        (None, "[::1]:5")
+    );
+    assert_eq!(
+        (trials[1].method.as_str(), trials[1].authority.as_str(), trials[1].path.as_str()),
+        ("PUT", "h.example", "/q")
+    );
+    assert_eq!(
+        (trials[2].method.as_str(), trials[2].authority.as_str(), trials[2].path.as_str()),
+        ("DELETE", "u.example", "/?z=1")
+    );
     assert_eq!(trials[2].principal, "spiffe://x.example/y");
-    assert_eq!((trials[2].response.status, &trials[2].response.headers), (404, &vec![line("Via", "x")]));
+    assert_eq!(
+        (trials[2].response.status, &trials[2].response.headers),
+        (404, &vec![line("Via", "x")])
+    );
 }
 
 #[test]
 fn the_service_dialled_is_that_of_the_host_unless_said() {
     let of = |host: &str| {
-        let text = format!("cases: [{{name: a, caller: none, request: {{host: '{host}'}}, expect: deny}}]");
+        let text = format!(
+            "cases: [{{name: a, caller: none, request: {{host: '{host}'}}, expect: deny}}]"
+        );
         read_text(&text).unwrap().suites[0].cases[0].trial.service.clone()
     };
     assert_eq!(of("API.Example.:8080").as_deref(), Some("api.example"));
@@ -305,7 +362,10 @@ fn the_service_dialled_is_that_of_the_host_unless_said() {
 fn a_case_for_several_values_is_one_for_each_choice() {
     let cases = "- name: n\n  for: {caller: [a/b, none], path: [/1, /2]}\n  request: http://h.example\n  expect: {status: 403}";
     let file = read_text(&format!("cases:\n{cases}")).unwrap();
-    let cases = file.suites[0].cases.iter().map(|case| (case.name.as_str(), case.caller.as_str(), case.trial.path.as_str()));
+    let cases = file.suites[0]
+        .cases
+        .iter()
+        .map(|case| (case.name.as_str(), case.caller.as_str(), case.trial.path.as_str()));
     assert_eq!(
         cases.collect::<Vec<_>>(),
         [
@@ -326,7 +386,8 @@ fn scalars_in_headers_mean_what_is_written() {
 
 #[test]
 fn an_expectation_in_words_is_one_in_fields() {
-    let file = read_text("cases:\n- {name: a, caller: none, request: 'http://a', expect: deny}").unwrap();
+    let file =
+        read_text("cases:\n- {name: a, caller: none, request: 'http://a', expect: deny}").unwrap();
     let expected = Expect { verdict: Some(model::Verdict::Deny), ..Expect::default() };
     assert_eq!(file.suites[0].cases[0].expect, expected);
 }
@@ -343,20 +404,33 @@ fn the_schema_is_that_of_what_is_read() {
     let of_case = read::CASE.into_iter().chain(draft::FIELDS);
     for (place, names) in [
         ("/properties", read::SUITE.to_vec()),
-        ("/properties/defaults/properties", draft::FIELDS.into_iter().chain(["trustDomain"]).collect()),
+        (
+            "/properties/defaults/properties",
+            draft::FIELDS.into_iter().chain(["trustDomain"]).collect(),
+        ),
         ("/$defs/case/properties", of_case.collect()),
         ("/$defs/case/properties/for/properties", draft::VARIED.to_vec()),
         ("/$defs/expect/anyOf/1/properties", read::EXPECT.to_vec()),
         ("/$defs/request/anyOf/1/properties", draft::REQUEST.to_vec()),
         ("/$defs/origin/properties", draft::ORIGIN.to_vec()),
     ] {
-        let object = schema.pointer(place).and_then(serde_json::Value::as_object).unwrap_or_else(|| panic!("{place}"));
-        assert_eq!(sorted(&mut object.keys().cloned()), sorted(&mut names.into_iter().map(str::to_owned)), "{place}");
+        let object = schema
+            .pointer(place)
+            .and_then(serde_json::Value::as_object)
+            .unwrap_or_else(|| panic!("{place}"));
+        assert_eq!(
+            sorted(&mut object.keys().cloned()),
+            sorted(&mut names.into_iter().map(str::to_owned)),
+            "{place}"
+        );
     }
     for (place, words) in [
         ("/$defs/expect/anyOf/0/enum", read::VERDICTS.to_vec()),
         ("/$defs/expect/anyOf/1/properties/verdict/enum", read::VERDICTS.to_vec()),
-        ("/$defs/expect/anyOf/1/properties/reason/enum", egress_filter::outcome::Reason::ALL.map(|reason| reason.as_str()).to_vec()),
+        (
+            "/$defs/expect/anyOf/1/properties/reason/enum",
+            egress_filter::outcome::Reason::ALL.map(|reason| reason.as_str()).to_vec(),
+        ),
         ("/$defs/request/anyOf/1/properties/version/enum", draft::VERSIONS.to_vec()),
     ] {
         assert_eq!(schema.pointer(place), Some(&serde_json::json!(words)), "{place}");

@@ -16,7 +16,12 @@ use crate::terminal::{BAD, FAINT, GOOD, ODD, STRONG, Terminal, painted};
 const MAX_LISTED: usize = 100;
 
 /// Writes the whole report.
-pub(crate) fn write(args: &Args, configurations: &Configurations, results: &Results<'_>, terminal: &mut Terminal) -> std::io::Result<()> {
+pub(crate) fn write(
+    args: &Args,
+    configurations: &Configurations,
+    results: &Results<'_>,
+    terminal: &mut Terminal,
+) -> std::io::Result<()> {
     let out = &mut terminal.out;
     for ran in &results.cases {
         if ran.passed() && !args.quiet {
@@ -25,21 +30,45 @@ pub(crate) fn write(args: &Args, configurations: &Configurations, results: &Resu
             writeln!(out, "{}  {}", painted(BAD, "FAILED"), title(ran))?;
         }
         if args.verbose {
-            let shadow = if ran.tried.shadow.is_empty() { String::new() } else { format!(", shadow: {}", ran.tried.shadow.join(", ")) };
+            let shadow = if ran.tried.shadow.is_empty() {
+                String::new()
+            } else {
+                format!(", shadow: {}", ran.tried.shadow.join(", "))
+            };
             writeln!(
                 out,
                 "        {}",
-                painted(FAINT, format!("{}, caller {}: {}{shadow}", request(ran.case), ran.case.caller, decision(&ran.tried)))
+                painted(
+                    FAINT,
+                    format!(
+                        "{}, caller {}: {}{shadow}",
+                        request(ran.case),
+                        ran.case.caller,
+                        decision(&ran.tried)
+                    )
+                )
             )?;
         }
     }
     for (file, suite, count) in &results.not_run {
         let name = suite.name.as_ref().map(|name| format!(": {name}")).unwrap_or_default();
         let what = if *count == 1 { "1 case".to_owned() } else { format!("{count} cases") };
-        writeln!(out, "{}  {}{name}: {what} not run: the policies do not load", painted(BAD, "FAILED"), file.source.name)?;
+        writeln!(
+            out,
+            "{}  {}{name}: {what} not run: the policies do not load",
+            painted(BAD, "FAILED"),
+            file.source.name
+        )?;
     }
     for ran in results.failed() {
-        writeln!(out, "\n{} {}:{}: {}", painted(BAD, "FAILED"), ran.file.source.name, ran.line, painted(STRONG, visible(&ran.case.name)))?;
+        writeln!(
+            out,
+            "\n{} {}:{}: {}",
+            painted(BAD, "FAILED"),
+            ran.file.source.name,
+            ran.line,
+            painted(STRONG, visible(&ran.case.name))
+        )?;
         for line in details(ran) {
             let style = match line.0 {
                 Some(ChangeTag::Delete) => BAD,
@@ -70,7 +99,8 @@ fn title(ran: &Ran<'_>) -> String {
 /// What there is to say of a failed case, line by line; lines of its diff with what they are.
 pub(crate) fn details(ran: &Ran<'_>) -> Vec<(Option<ChangeTag>, String)> {
     let mut lines = Vec::new();
-    let mut say = |name: &str, text: &str| lines.push((None, format!("  {name:<9} {}", visible(text))));
+    let mut say =
+        |name: &str, text: &str| lines.push((None, format!("  {name:<9} {}", visible(text))));
     say("request", &request(ran.case));
     for (name, value) in &ran.case.trial.headers {
         say("", &format!("{name}: {value}"));
@@ -98,13 +128,21 @@ pub(crate) fn details(ran: &Ran<'_>) -> Vec<(Option<ChangeTag>, String)> {
 fn coverage(args: &Args, all: &[Coverage], terminal: &mut Terminal) -> std::io::Result<()> {
     let unexercised = |seen: &Seen| (!seen.gaps().is_empty()).then(|| seen.gaps().join("; "));
     list(all, painted(ODD, "policies that no case has exercised"), unexercised, terminal)?;
-    let no_one = |seen: &Seen| (seen.gaps().is_empty() && seen.missed == Some(false)).then(|| "without it, all cases pass".to_owned());
+    let no_one = |seen: &Seen| {
+        (seen.gaps().is_empty() && seen.missed == Some(false))
+            .then(|| "without it, all cases pass".to_owned())
+    };
     list(all, painted(ODD, "policies that no case would miss"), no_one, terminal)?;
     if args.quiet {
         return Ok(());
     }
     let one_way = |seen: &Seen| if seen.gaps().is_empty() { seen.one_way() } else { None };
-    list(all, painted(STRONG, "policies that the cases have seen one way only"), one_way, terminal)?;
+    list(
+        all,
+        painted(STRONG, "policies that the cases have seen one way only"),
+        one_way,
+        terminal,
+    )?;
     if args.verbose {
         list(all, painted(STRONG, "policies"), |seen| Some(seen.summary()), terminal)?;
     }
@@ -112,10 +150,19 @@ fn coverage(args: &Args, all: &[Coverage], terminal: &mut Terminal) -> std::io::
 }
 
 /// A title and the policies that there is something to say of, by configuration.
-fn list(all: &[Coverage], title: String, says: impl Fn(&Seen) -> Option<String>, terminal: &mut Terminal) -> std::io::Result<()> {
+fn list(
+    all: &[Coverage],
+    title: String,
+    says: impl Fn(&Seen) -> Option<String>,
+    terminal: &mut Terminal,
+) -> std::io::Result<()> {
     let mut title = Some(title);
     for coverage in all {
-        let rows: Vec<(&str, String)> = coverage.policies.iter().filter_map(|seen| Some((seen.name.as_str(), says(seen)?))).collect();
+        let rows: Vec<(&str, String)> = coverage
+            .policies
+            .iter()
+            .filter_map(|seen| Some((seen.name.as_str(), says(seen)?)))
+            .collect();
         if rows.is_empty() {
             continue;
         }
@@ -123,7 +170,8 @@ fn list(all: &[Coverage], title: String, says: impl Fn(&Seen) -> Option<String>,
             writeln!(terminal.out, "\n{title}")?;
         }
         writeln!(terminal.out, "  {}", painted(FAINT, &coverage.label))?;
-        let width = rows.iter().take(MAX_LISTED).map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let width =
+            rows.iter().take(MAX_LISTED).map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (name, text) in rows.iter().take(MAX_LISTED) {
             writeln!(terminal.out, "    {name:<width$}  {text}")?;
         }
@@ -139,16 +187,44 @@ fn summary(args: &Args, results: &Results<'_>, terminal: &mut Terminal) -> std::
     let failed = results.failed().count();
     let not_run = results.not_run.iter().map(|(_, _, count)| *count).fold(0, usize::saturating_add);
     let mut parts = vec![format!("{} passed", results.passed())];
-    let counts = [(failed, "failed"), (not_run, "not run"), (results.left_out, "left out by --filter")];
-    parts.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
-    let exercised = results.coverage.iter().flat_map(|coverage| &coverage.policies).filter(|seen| seen.gaps().is_empty()).count();
-    let policies = results.coverage.iter().map(|coverage| coverage.policies.len()).fold(0, usize::saturating_add);
+    let counts =
+        [(failed, "failed"), (not_run, "not run"), (results.left_out, "left out by --filter")];
+    parts.extend(
+        counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}")),
+    );
+    let exercised = results
+        .coverage
+        .iter()
+        .flat_map(|coverage| &coverage.policies)
+        .filter(|seen| seen.gaps().is_empty())
+        .count();
+    let policies = results
+        .coverage
+        .iter()
+        .map(|coverage| coverage.policies.len())
+        .fold(0, usize::saturating_add);
     if args.filter.is_empty() && policies > 0 {
         parts.push(format!("{exercised} of {policies} policies exercised"));
     }
-    let verdict = if super::is_well(args, results) { painted(GOOD, "ok") } else { painted(BAD, "FAILED") };
-    let has_gaps = || results.coverage.iter().flat_map(|coverage| &coverage.policies).any(|seen| !seen.is_covered());
-    let alone = args.quiet && failed == 0 && not_run == 0 && (!args.filter.is_empty() || !has_gaps());
+    let verdict =
+        if super::is_well(args, results) { painted(GOOD, "ok") } else { painted(BAD, "FAILED") };
+    let has_gaps = || {
+        results
+            .coverage
+            .iter()
+            .flat_map(|coverage| &coverage.policies)
+            .any(|seen| !seen.is_covered())
+    };
+    let alone =
+        args.quiet && failed == 0 && not_run == 0 && (!args.filter.is_empty() || !has_gaps());
     let blank = if alone { "" } else { "\n" };
-    writeln!(terminal.out, "{blank}{verdict}: {} ({:.2} s)", parts.join(", "), results.took.as_secs_f64())
+    writeln!(
+        terminal.out,
+        "{blank}{verdict}: {} ({:.2} s)",
+        parts.join(", "),
+        results.took.as_secs_f64()
+    )
 }

@@ -1,6 +1,11 @@
 //! `egressctl test`, as it is built, over files of cases.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::string_slice, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -47,11 +52,13 @@ fn file(name: &str) -> String {
 }
 
 fn expected(name: &str) -> String {
-    std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(HERE).join(name)).unwrap()
+    std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(HERE).join(name))
+        .unwrap()
 }
 
 fn temporary(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("egressctl-cases-{}", std::process::id()));
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("egressctl-cases-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     folder.join(name)
 }
@@ -61,8 +68,18 @@ fn the_workshops_claims_hold_and_exercise_every_policy() {
     let (code, out, err) = egressctl(&["--require-coverage", WORKSHOP], "");
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     let lines: Vec<&str> = out.lines().collect();
-    assert!(lines.len() > 40 && lines[..lines.len() - 2].iter().all(|line| line.starts_with("ok      filter-config/tests/")), "{out}");
-    assert!(lines[lines.len() - 1].starts_with(&format!("ok: {} passed, 6 of 6 policies exercised (", lines.len() - 2)), "{out}");
+    assert!(
+        lines.len() > 40
+            && lines[..lines.len() - 2]
+                .iter()
+                .all(|line| line.starts_with("ok      filter-config/tests/")),
+        "{out}"
+    );
+    assert!(
+        lines[lines.len() - 1]
+            .starts_with(&format!("ok: {} passed, 6 of 6 policies exercised (", lines.len() - 2)),
+        "{out}"
+    );
 }
 
 /// Each step's cases show that step: with the policies of the step before, some fail.
@@ -72,7 +89,11 @@ fn the_workshops_claims_fail_without_the_steps_that_make_them() {
         let (_, report) = json_of(&["--policies", &format!("filter-config/{policies}"), WORKSHOP]);
         let failed = |suite: &str| {
             let cases = report["cases"].as_array().unwrap().iter();
-            cases.filter(|case| case["suite"].as_str().unwrap().contains(suite) && case["passed"] == false).count()
+            cases
+                .filter(|case| {
+                    case["suite"].as_str().unwrap().contains(suite) && case["passed"] == false
+                })
+                .count()
         };
         (failed("step 3"), failed("step 4"), failed("steps 5"))
     };
@@ -84,10 +105,14 @@ fn the_workshops_claims_fail_without_the_steps_that_make_them() {
 #[test]
 fn the_successors_of_the_wasm_plugins_pass_the_same_cases() {
     let successor = "filter-config/traffic-extension/05-policy-headers.yaml";
-    let (code, out, _) = egressctl(&["--policies", successor, "--filter", "debug header", "--filter", "forged", WORKSHOP], "");
+    let (code, out, _) = egressctl(
+        &["--policies", successor, "--filter", "debug header", "--filter", "forged", WORKSHOP],
+        "",
+    );
     assert_eq!(code, 0, "{out}");
     assert!(timeless(&out).ends_with("\nok: 2 passed, 45 left out by --filter\n"), "{out}");
-    let (code, out, _) = egressctl(&["--policies", successor, "--filter", "what leaves", WORKSHOP], "");
+    let (code, out, _) =
+        egressctl(&["--policies", successor, "--filter", "what leaves", WORKSHOP], "");
     assert_eq!(code, 2, "a suite's name is not a case's: {out}");
 }
 
@@ -98,7 +123,11 @@ fn failures_are_told_with_what_was_expected_and_what_came() {
     assert_eq!(timeless(&out), expected("failing.txt"));
     let (code, out, _) = egressctl(&["--quiet", &file("passing.yaml"), &file("failing.yaml")], "");
     assert_eq!(code, 1);
-    assert!(!out.contains("ok  ") && out.contains("\nFAILED src/egressctl/tests/cases/failing.yaml:10: wrong headers\n"), "{out}");
+    assert!(
+        !out.contains("ok  ")
+            && out.contains("\nFAILED src/egressctl/tests/cases/failing.yaml:10: wrong headers\n"),
+        "{out}"
+    );
 }
 
 #[test]
@@ -116,7 +145,13 @@ fn what_passes_is_quiet_or_told_at_length() {
 fn json_has_every_fact() {
     let (code, report) = json_of(&[&file("failing.yaml")]);
     assert_eq!(code, 1);
-    for (field, value) in [("ok", json!(false)), ("passed", json!(1)), ("failed", json!(4)), ("notRun", json!(0)), ("leftOut", json!(0))] {
+    for (field, value) in [
+        ("ok", json!(false)),
+        ("passed", json!(1)),
+        ("failed", json!(4)),
+        ("notRun", json!(0)),
+        ("leftOut", json!(0)),
+    ] {
         assert_eq!(report[field], value, "{field}");
     }
     let case = &report["cases"][0];
@@ -127,24 +162,50 @@ fn json_has_every_fact() {
         ("name", json!("a wrong verdict")),
         ("policies", json!("src/egressctl/tests/cases/policies.yaml")),
         ("passed", json!(false)),
-        ("expected", json!({"verdict": "allow", "policy": "teem-a", "status": 200, "headers": {"x-caller": "robot"}})),
-        ("got", json!({"verdict": "deny", "policy": null, "status": 403, "headers": {"x-caller": "(the request was denied)"}})),
+        (
+            "expected",
+            json!({"verdict": "allow", "policy": "teem-a", "status": 200, "headers": {"x-caller": "robot"}}),
+        ),
+        (
+            "got",
+            json!({"verdict": "deny", "policy": null, "status": 403, "headers": {"x-caller": "(the request was denied)"}}),
+        ),
         ("differs", json!(["verdict", "policy", "status", "headers.x-caller"])),
         (
             "decision",
             json!({"verdict": "deny", "policy": null, "reason": "no-allow-matched", "detail": null, "status": 403, "shadow": [], "errors": []}),
         ),
-        ("notes", json!(["of the Allows in scope none matched: `team-a`, `ci`", "there is no policy `teem-a` (did you mean `team-a`?)"])),
+        (
+            "notes",
+            json!([
+                "of the Allows in scope none matched: `team-a`, `ci`",
+                "there is no policy `teem-a` (did you mean `team-a`?)"
+            ]),
+        ),
     ] {
         assert_eq!(case[field], value, "{field}");
     }
     assert_eq!(case["request"]["headers"], json!([["X-Role", "user"]]));
     let errors = &report["cases"][2]["decision"]["errors"];
     assert_eq!(errors[0], json!({"policy": "team-a", "message": "no such key: identity"}));
-    let policy = |name: &str| report["policies"].as_array().unwrap().iter().find(|policy| policy["name"] == name).unwrap().clone();
+    let policy = |name: &str| {
+        report["policies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|policy| policy["name"] == name)
+            .unwrap()
+            .clone()
+    };
     let (mirror, headers) = (policy("mirror"), policy("headers"));
-    assert_eq!((&mirror["exercised"], &mirror["gaps"], &mirror["inScope"]), (&json!(false), &json!(["never in scope"]), &json!(0)));
-    assert_eq!((&headers["exercised"], &headers["changedRequest"], &headers["changedResponse"]), (&json!(true), &json!(2), &json!(2)));
+    assert_eq!(
+        (&mirror["exercised"], &mirror["gaps"], &mirror["inScope"]),
+        (&json!(false), &json!(["never in scope"]), &json!(0))
+    );
+    assert_eq!(
+        (&headers["exercised"], &headers["changedRequest"], &headers["changedResponse"]),
+        (&json!(true), &json!(2), &json!(2))
+    );
 }
 
 #[test]
@@ -161,11 +222,15 @@ fn policies_that_no_case_exercises_fail_where_that_is_asked_for() {
 
 #[test]
 fn long_lists_of_policies_are_cut() {
-    let policy =
-        |index: usize| format!("{{name: p{index}, hosts: [a.example], traffic: {{transformation: {{request: {{remove: [x-a]}}}}}}}}");
+    let policy = |index: usize| {
+        format!(
+            "{{name: p{index}, hosts: [a.example], traffic: {{transformation: {{request: {{remove: [x-a]}}}}}}}}"
+        )
+    };
     let policies: Vec<String> = (0..102).map(policy).collect();
     let cases = "cases: [{name: a, caller: none, request: 'http://b.example', expect: allow}]";
-    let (code, out, _) = egressctl(&["-"], &format!("config: {{policies: [{}]}}\n{cases}", policies.join(", ")));
+    let (code, out, _) =
+        egressctl(&["-"], &format!("config: {{policies: [{}]}}\n{cases}", policies.join(", ")));
     assert_eq!((code, out.matches("never in scope").count()), (0, 100), "{out}");
     assert!(out.contains("\n    and 2 more, which --output json has\n\nok: 1 passed, 0 of 102 policies exercised ("), "{out}");
 }
@@ -175,12 +240,20 @@ fn long_lists_of_policies_are_cut() {
 fn policies_that_no_case_would_miss_are_found_by_removing_each() {
     let allow = |name: &str, path: &str| {
         let rule = format!("matchExpressions: ['request.path.startsWith(\"{path}\")']");
-        format!("{{name: {name}, traffic: {{authorization: {{action: Allow, policy: {{{rule}}}}}}}}}")
+        format!(
+            "{{name: {name}, traffic: {{authorization: {{action: Allow, policy: {{{rule}}}}}}}}}"
+        )
     };
     let policies = [allow("all", "/"), allow("some", "/x"), allow("never", "/z")].join(", ");
-    let case = |path: &str| format!("{{name: '{path}', caller: none, request: 'http://h.example{path}', expect: allow}}");
-    let text = format!("config: {{policies: [{policies}]}}\ncases: [{}, {}]", case("/x"), case("/y"));
-    let told = "\npolicies that no case would miss\n  <stdin>\n    some  without it, all cases pass\n";
+    let case = |path: &str| {
+        format!(
+            "{{name: '{path}', caller: none, request: 'http://h.example{path}', expect: allow}}"
+        )
+    };
+    let text =
+        format!("config: {{policies: [{policies}]}}\ncases: [{}, {}]", case("/x"), case("/y"));
+    let told =
+        "\npolicies that no case would miss\n  <stdin>\n    some  without it, all cases pass\n";
     let (code, out, _) = egressctl(&["-"], &text);
     assert!(code == 0 && !out.contains(told), "{out}");
     let (code, out, _) = egressctl(&["--removals", "-"], &text);
@@ -190,7 +263,10 @@ fn policies_that_no_case_would_miss_are_found_by_removing_each() {
     assert_eq!(egressctl(&["--require-coverage", "--removals", "-"], &text).0, 1);
     let (_, out, _) = egressctl(&["--removals", "--output", "json", "-"], &text);
     let report: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&report["policies"][0]["missed"], &report["policies"][1]["missed"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        (&report["policies"][0]["missed"], &report["policies"][1]["missed"]),
+        (&json!(true), &json!(false))
+    );
     assert_eq!(egressctl(&["--require-coverage", "--removals", WORKSHOP], "").0, 0);
 }
 
@@ -200,15 +276,30 @@ fn a_policy_is_exercised_where_it_does_what_it_is_for() {
     let seen = |policy: &str, cases: &str| {
         let text = format!("config: {{policies: [{{name: p, {policy}}}]}}\ncases: [{cases}]");
         let (_, out, err) = egressctl(&["--output", "json", "-"], &text);
-        let report: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
+        let report: Value =
+            serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
         let policy = &report["policies"][0];
-        let gaps: Vec<String> = policy["gaps"].as_array().unwrap().iter().map(|gap| gap.as_str().unwrap().to_owned()).collect();
-        (gaps.join("; "), policy["oneWay"].as_str().unwrap_or("both ways").split(':').next().unwrap().to_owned())
+        let gaps: Vec<String> = policy["gaps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|gap| gap.as_str().unwrap().to_owned())
+            .collect();
+        (
+            gaps.join("; "),
+            policy["oneWay"].as_str().unwrap_or("both ways").split(':').next().unwrap().to_owned(),
+        )
     };
     let rule = |action: &str| {
-        format!("traffic: {{authorization: {{action: {action}, policy: {{matchExpressions: ['request.path == \"/x\"']}}}}}}")
+        format!(
+            "traffic: {{authorization: {{action: {action}, policy: {{matchExpressions: ['request.path == \"/x\"']}}}}}}"
+        )
     };
-    let case = |path: &str| format!("{{name: '{path}', caller: none, request: 'http://h.example{path}', expect: {{errors: []}}}}");
+    let case = |path: &str| {
+        format!(
+            "{{name: '{path}', caller: none, request: 'http://h.example{path}', expect: {{errors: []}}}}"
+        )
+    };
     let (x, y) = (case("/x"), case("/y"));
     let both = format!("{x}, {y}");
     for (policy, cases, gaps, one_way) in [
@@ -241,7 +332,10 @@ fn a_policy_is_exercised_where_it_does_what_it_is_for() {
 
 #[test]
 fn policies_that_do_not_load_are_shown_as_check_shows_them() {
-    let cases = format!("policies: {}\ncases:\n- {{name: a, caller: none, request: 'http://a', expect: deny}}\n", file("unloadable.yaml"));
+    let cases = format!(
+        "policies: {}\ncases:\n- {{name: a, caller: none, request: 'http://a', expect: deny}}\n",
+        file("unloadable.yaml")
+    );
     let (code, out, err) = egressctl(&["-"], &cases);
     assert_eq!((code, err.as_str()), (1, ""), "{out}");
     assert_eq!(
@@ -264,10 +358,19 @@ FAILED: 0 passed, 1 not run
 #[test]
 fn what_keeps_cases_from_running_is_told_at_its_place() {
     for (text, expected) in [
-        ("cases: [{name: a, caller: none, request: http://a, expct: deny}]", "a case has no field `expct` (did you mean `expect`?)"),
+        (
+            "cases: [{name: a, caller: none, request: http://a, expct: deny}]",
+            "a case has no field `expct` (did you mean `expect`?)",
+        ),
         ("cases: [", "not valid YAML"),
-        ("cases: [{name: a, caller: none, request: http://a, expect: deny}]", "which policies? Name the file"),
-        ("policies: none.yaml\ncases: [{name: a, caller: none, request: http://a, expect: deny}]", "cannot read `none.yaml`"),
+        (
+            "cases: [{name: a, caller: none, request: http://a, expect: deny}]",
+            "which policies? Name the file",
+        ),
+        (
+            "policies: none.yaml\ncases: [{name: a, caller: none, request: http://a, expect: deny}]",
+            "cannot read `none.yaml`",
+        ),
         (
             "policies: filter-config/01-setup.yaml\ncases: [{name: a, caller: none, request: http://a, expect: deny}]",
             "there is no pluginConfig, WasmPlugin or TrafficExtension in it",
@@ -297,8 +400,14 @@ fn a_command_line_that_cannot_be_done_says_why() {
     for (arguments, expected) in [
         (vec!["none.yaml"], "cannot read `none.yaml`"),
         (vec!["--policies", "none.yaml", WORKSHOP], "cannot read `none.yaml`"),
-        (vec!["--policies", "filter-config/01-setup.yaml", WORKSHOP], "filter-config/01-setup.yaml: there is no pluginConfig"),
-        (vec!["--filter", "nothing like it", WORKSHOP], "no case has `nothing like it` in its name"),
+        (
+            vec!["--policies", "filter-config/01-setup.yaml", WORKSHOP],
+            "filter-config/01-setup.yaml: there is no pluginConfig",
+        ),
+        (
+            vec!["--filter", "nothing like it", WORKSHOP],
+            "no case has `nothing like it` in its name",
+        ),
         (vec!["--policies", "-", "-"], "`-` is given twice"),
         (vec!["--junit", "no/such/folder.xml", WORKSHOP], "cannot write `no/such/folder.xml`"),
         (vec!["--filter", "a", "--require-coverage", WORKSHOP], "cannot be used with"),
@@ -311,8 +420,7 @@ fn a_command_line_that_cannot_be_done_says_why() {
 
 #[test]
 fn later_files_take_the_place_of_earlier_ones_of_their_name() {
-    let policies =
-        "[filter-config/03-policy-rbac.yaml, filter-config/05-policy-headers.yaml, filter-config/traffic-extension/03-policy-rbac.yaml]";
+    let policies = "[filter-config/03-policy-rbac.yaml, filter-config/05-policy-headers.yaml, filter-config/traffic-extension/03-policy-rbac.yaml]";
     let text = format!(
         "policies: {policies}\nplugin: WasmPlugin egress-direct/egress-filter\n\
          cases: [{{name: a, caller: team-a/team-a, request: 'http://api.github.com/users/x', expect: {{policy: github-api-paths}}}}]"
@@ -328,7 +436,10 @@ fn policies_are_found_behind_a_link() {
     std::fs::create_dir_all(&folder).unwrap();
     let write = |name: &str, text: &str| std::fs::write(temporary(name), text).unwrap();
     write("real/policies.yaml", "policies: []");
-    write("real/tests/cases.yaml", "policies: ../policies.yaml\ncases: [{name: a, caller: none, request: 'http://a', expect: allow}]");
+    write(
+        "real/tests/cases.yaml",
+        "policies: ../policies.yaml\ncases: [{name: a, caller: none, request: 'http://a', expect: allow}]",
+    );
     let link = temporary("link");
     let _ = std::fs::remove_file(&link);
     std::os::unix::fs::symlink(&folder, &link).unwrap();
@@ -338,50 +449,91 @@ fn policies_are_found_behind_a_link() {
 
 #[test]
 fn policies_come_through_a_pipe() {
-    let policies = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("filter-config/05-policy-headers.yaml")).unwrap();
-    let (code, out, err) = egressctl(&["--policies", "-", "--filter", "the list", WORKSHOP], &policies);
+    let policies = std::fs::read_to_string(
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("filter-config/05-policy-headers.yaml"),
+    )
+    .unwrap();
+    let (code, out, err) =
+        egressctl(&["--policies", "-", "--filter", "the list", WORKSHOP], &policies);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
 }
 
 #[test]
 fn junit_has_a_suite_for_each_file_and_what_failed() {
     let path = temporary("report.xml");
-    let (code, ..) =
-        egressctl(&["--junit", path.to_str().unwrap(), "--require-coverage", &file("passing.yaml"), &file("failing.yaml")], "");
+    let (code, ..) = egressctl(
+        &[
+            "--junit",
+            path.to_str().unwrap(),
+            "--require-coverage",
+            &file("passing.yaml"),
+            &file("failing.yaml"),
+        ],
+        "",
+    );
     assert_eq!(code, 1);
     let text = std::fs::read_to_string(&path).unwrap();
     let report = Report::deserialize_from_str(&text).unwrap();
     assert_eq!((report.tests, report.failures, report.errors), (18, 5, 0));
-    let suites: Vec<_> = report.test_suites.iter().map(|suite| (suite.name.as_str(), suite.tests, suite.failures)).collect();
-    assert_eq!(suites, [(&*file("passing.yaml"), 7, 0), (&*file("failing.yaml"), 5, 4), ("policies", 6, 1)]);
+    let suites: Vec<_> = report
+        .test_suites
+        .iter()
+        .map(|suite| (suite.name.as_str(), suite.tests, suite.failures))
+        .collect();
+    assert_eq!(
+        suites,
+        [(&*file("passing.yaml"), 7, 0), (&*file("failing.yaml"), 5, 4), ("policies", 6, 1)]
+    );
     let case = &report.test_suites[1].test_cases[0];
-    assert_eq!((case.name.as_str(), case.classname.as_ref().unwrap().as_str()), ("a wrong verdict", "what fails"));
-    assert_eq!((case.extra["file"].as_str(), case.extra["line"].as_str()), (&*file("failing.yaml"), "7"));
+    assert_eq!(
+        (case.name.as_str(), case.classname.as_ref().unwrap().as_str()),
+        ("a wrong verdict", "what fails")
+    );
+    assert_eq!(
+        (case.extra["file"].as_str(), case.extra["line"].as_str()),
+        (&*file("failing.yaml"), "7")
+    );
     let (message, description) = failure(case).unwrap();
     assert_eq!(message, "denied with 403: no-allow-matched");
-    assert!(description.contains("failing.yaml:7\n") && description.contains("\n  - policy: teem-a\n"), "{description}");
+    assert!(
+        description.contains("failing.yaml:7\n") && description.contains("\n  - policy: teem-a\n"),
+        "{description}"
+    );
     assert!(failure(&report.test_suites[1].test_cases[4]).is_none());
-    let uncovered: Vec<_> =
-        report.test_suites[2].test_cases.iter().filter_map(|case| Some((case.name.as_str(), failure(case)?.0))).collect();
+    let uncovered: Vec<_> = report.test_suites[2]
+        .test_cases
+        .iter()
+        .filter_map(|case| Some((case.name.as_str(), failure(case)?.0)))
+        .collect();
     assert_eq!(uncovered, [("mirror is exercised", "never in scope".to_owned())]);
 }
 
 fn failure(case: &TestCase) -> Option<(String, String)> {
     let TestCaseStatus::NonSuccess { message, description, .. } = &case.status else { return None };
-    let text = |text: &Option<quick_junit::XmlString>| text.as_ref().map_or(String::new(), |text| text.as_str().to_owned());
+    let text = |text: &Option<quick_junit::XmlString>| {
+        text.as_ref().map_or(String::new(), |text| text.as_str().to_owned())
+    };
     Some((text(message), text(description)))
 }
 
 #[test]
 fn junit_has_policies_that_do_not_load_as_an_error() {
     let path = temporary("errors.xml");
-    let cases = format!("policies: {}\ncases:\n- {{name: a, caller: none, request: 'http://a', expect: deny}}\n", file("unloadable.yaml"));
+    let cases = format!(
+        "policies: {}\ncases:\n- {{name: a, caller: none, request: 'http://a', expect: deny}}\n",
+        file("unloadable.yaml")
+    );
     assert_eq!(egressctl(&["--junit", path.to_str().unwrap(), "-"], &cases).0, 1);
     let report = Report::deserialize_from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     assert_eq!((report.tests, report.failures, report.errors), (1, 0, 1));
     let (message, description) = failure(&report.test_suites[1].test_cases[0]).unwrap();
     assert_eq!(message, "the policies do not load");
-    assert!(description.starts_with("src/egressctl/tests/cases/unloadable.yaml:4:65: unknown attribute `source.identty`"), "{description}");
+    assert!(
+        description.starts_with(
+            "src/egressctl/tests/cases/unloadable.yaml:4:65: unknown attribute `source.identty`"
+        ),
+        "{description}"
+    );
 }
 
 #[test]

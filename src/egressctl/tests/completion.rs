@@ -6,7 +6,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 fn script(shell: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_egressctl")).args(["completion", shell]).output().expect("egressctl runs");
+    let output = Command::new(env!("CARGO_BIN_EXE_egressctl"))
+        .args(["completion", shell])
+        .output()
+        .expect("egressctl runs");
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     String::from_utf8(output.stdout).expect("UTF-8")
 }
@@ -23,7 +26,10 @@ fn every_shell_gets_the_subcommands_and_their_options() {
 
 #[test]
 fn a_shell_there_is_not_is_an_error() {
-    let output = Command::new(env!("CARGO_BIN_EXE_egressctl")).args(["completion", "cmd"]).output().expect("egressctl runs");
+    let output = Command::new(env!("CARGO_BIN_EXE_egressctl"))
+        .args(["completion", "cmd"])
+        .output()
+        .expect("egressctl runs");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
@@ -40,7 +46,12 @@ complete_words egressctl sch
 complete_words egressctl check --deny
 complete_words egressctl schema --for Wasm
 ";
-    let mut bash = Command::new("bash").args(["--norc", "-s"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash starts");
+    let mut bash = Command::new("bash")
+        .args(["--norc", "-s"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("bash starts");
     let input = format!("{}\n{ask}", script("bash"));
     bash.stdin.take().expect("an input").write_all(input.as_bytes()).expect("bash reads");
     let output = bash.wait_with_output().expect("bash ends");

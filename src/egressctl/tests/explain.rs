@@ -28,7 +28,11 @@ fn egressctl(args: &[&str]) -> Found {
         .output()
         .expect("egressctl runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Found { stdout: text(output.stdout), stderr: text(output.stderr), code: output.status.code().expect("an exit code") }
+    Found {
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+        code: output.status.code().expect("an exit code"),
+    }
 }
 
 /// Explains a request, which is what follows `--as` on the command line.
@@ -52,7 +56,10 @@ fn as_json(file: &str, args: &[&str]) -> Value {
 fn has_lines(text: &str, expected: &[&str]) {
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     for line in expected {
-        assert!(text.lines().any(|found| words(found) == words(line)), "no line `{line}` in:\n{text}");
+        assert!(
+            text.lines().any(|found| words(found) == words(line)),
+            "no line `{line}` in:\n{text}"
+        );
     }
 }
 
@@ -72,7 +79,14 @@ fn the_workshops_path_is_denied_by_name() {
 fn the_workshops_headers_are_shown_before_and_after() {
     let found = explained(
         WORKSHOP,
-        &["team-a/team-a", "-H", "X-Internal-Debug: secret", "-H", "x_caller_identity: root", "http://httpbingo.org/headers"],
+        &[
+            "team-a/team-a",
+            "-H",
+            "X-Internal-Debug: secret",
+            "-H",
+            "x_caller_identity: root",
+            "http://httpbingo.org/headers",
+        ],
     );
     assert_eq!(found, include_str!("explain/headers.txt"));
 }
@@ -80,7 +94,10 @@ fn the_workshops_headers_are_shown_before_and_after() {
 #[test]
 fn the_workshops_extension_is_explained_as_its_plugin_is() {
     let args = ["team-b/team-b", "http://api.github.com/zen"];
-    assert_eq!(explained("filter-config/traffic-extension/05-policy-headers.yaml", &args), explained(WORKSHOP, &args));
+    assert_eq!(
+        explained("filter-config/traffic-extension/05-policy-headers.yaml", &args),
+        explained(WORKSHOP, &args)
+    );
 }
 
 #[test]
@@ -108,7 +125,10 @@ fn everything_that_a_policy_can_be_is_shown() {
     let found = explained(POLICIES, &request);
     // What is made at random differs each time.
     let (before, after) = found.split_once("+ x-id: ").expect("the random header");
-    let found = format!("{before}+ x-id: ...{}", after.get("00000000-0000-4000-8000-000000000000".len()..).expect("a UUID"));
+    let found = format!(
+        "{before}+ x-id: ...{}",
+        after.get("00000000-0000-4000-8000-000000000000".len()..).expect("a UUID")
+    );
     assert_eq!(found, include_str!("explain/everything.txt"));
 }
 
@@ -129,7 +149,10 @@ fn a_missing_header_is_an_error_where_it_is_read() {
 
 #[test]
 fn a_repeated_header_is_looked_at_line_by_line() {
-    let found = explained(POLICIES, &["team-a/x", "-H", "x-role: guest", "-H", "x-role: admin", "http://api.example/zen"]);
+    let found = explained(
+        POLICIES,
+        &["team-a/x", "-H", "x-role: guest", "-H", "x-role: admin", "http://api.example/zen"],
+    );
     has_lines(
         &found,
         &[
@@ -148,7 +171,10 @@ fn what_is_refused_before_any_rule_says_why() {
         let found = explained(WORKSHOP, &[&["team-a/team-a"], args].concat());
         let rule = found.lines().find(|line| line.starts_with("policy github-api-rbac (Allow)"));
         // A request for no one host is in no policy's scope.
-        assert!(rule.map_or(args.join(" ").contains('@'), |rule| rule.ends_with(" not asked")), "{found}");
+        assert!(
+            rule.map_or(args.join(" ").contains('@'), |rule| rule.ends_with(" not asked")),
+            "{found}"
+        );
         found.lines().find(|line| line.starts_with("verdict")).expect("a verdict").to_owned()
     };
     for (args, expected) in [
@@ -189,9 +215,18 @@ fn who_the_caller_is_and_what_was_dialled_is_told() {
             &["spiffe://cluster.local/team-a", "http://api.github.com/zen"],
             "caller   spiffe://cluster.local/team-a, which names no namespace and service account",
         ),
-        (&["spiffe://a/ns//sa/", "http://api.github.com/zen"], "caller   none: `spiffe://a/ns//sa/` is no SPIFFE ID"),
-        (&["none", "--dialed", "", "http://api.github.com/zen"], "dialled  unknown: nothing is bound to it"),
-        (&["none", "--dialed", "*.github.com", "http://api.github.com/zen"], "dialled  *.github.com"),
+        (
+            &["spiffe://a/ns//sa/", "http://api.github.com/zen"],
+            "caller   none: `spiffe://a/ns//sa/` is no SPIFFE ID",
+        ),
+        (
+            &["none", "--dialed", "", "http://api.github.com/zen"],
+            "dialled  unknown: nothing is bound to it",
+        ),
+        (
+            &["none", "--dialed", "*.github.com", "http://api.github.com/zen"],
+            "dialled  *.github.com",
+        ),
     ] {
         has_lines(&explained(WORKSHOP, args), &[expected]);
     }
@@ -199,17 +234,50 @@ fn who_the_caller_is_and_what_was_dialled_is_told() {
 
 #[test]
 fn json_has_all_of_it() {
-    let found = as_json(POLICIES, &["team-a/x", "-X", "PUT", "-H", "x-role: guest", "-H", "agent: curl", "http://api.example/zen"]);
-    assert_eq!(found["verdict"], json!({"allowed": true, "policy": "teams", "reason": "allow-matched"}));
-    assert_eq!(found["caller"], json!({"spiffeId": "spiffe://cluster.local/ns/team-a/sa/x", "namespace": "team-a", "serviceAccount": "x"}));
+    let found = as_json(
+        POLICIES,
+        &[
+            "team-a/x",
+            "-X",
+            "PUT",
+            "-H",
+            "x-role: guest",
+            "-H",
+            "agent: curl",
+            "http://api.example/zen",
+        ],
+    );
+    assert_eq!(
+        found["verdict"],
+        json!({"allowed": true, "policy": "teams", "reason": "allow-matched"})
+    );
+    assert_eq!(
+        found["caller"],
+        json!({"spiffeId": "spiffe://cluster.local/ns/team-a/sa/x", "namespace": "team-a", "serviceAccount": "x"})
+    );
     assert_eq!(found["request"]["method"], "PUT");
     assert_eq!(found["host"], "api.example");
     assert_eq!(found["shadow"], json!(["no-writing-soon"]));
-    assert_eq!(found["outOfScope"], json!([{"name": "gitlab", "hosts": ["gitlab.example", "*.gitlab.example"]}]));
-    assert_eq!(found["errors"], json!([{"policy": "headers", "message": "value of `x-token`: no such key: x-none"}]));
+    assert_eq!(
+        found["outOfScope"],
+        json!([{"name": "gitlab", "hosts": ["gitlab.example", "*.gitlab.example"]}])
+    );
+    assert_eq!(
+        found["errors"],
+        json!([{"policy": "headers", "message": "value of `x-token`: no such key: x-none"}])
+    );
     assert_eq!(found["responseHeaders"], Value::Null, "nobody asked for them");
-    let policy = |name: &str| found["policies"].as_array().unwrap().iter().find(|policy| policy["name"] == name).unwrap().clone();
-    let effects = ["no-admin", "names-itself", "no-writing-soon", "teams", "headers"].map(|name| policy(name)["effect"].clone());
+    let policy = |name: &str| {
+        found["policies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|policy| policy["name"] == name)
+            .unwrap()
+            .clone()
+    };
+    let effects = ["no-admin", "names-itself", "no-writing-soon", "teams", "headers"]
+        .map(|name| policy(name)["effect"].clone());
     assert_eq!(effects, ["none", "none", "wouldDeny", "allows", "none"].map(Value::from));
     let expressions = &policy("no-admin")["rule"]["expressions"];
     assert_eq!(
@@ -231,9 +299,19 @@ fn json_has_all_of_it() {
     let headers = policy("headers");
     assert_eq!(headers["request"][3]["value"]["state"], "varies");
     assert_eq!(headers["request"][2]["error"], "no such key: x-none");
-    let who = found["requestHeaders"].as_array().unwrap().iter().find(|line| line["name"] == "x-who").unwrap();
-    assert_eq!(*who, json!({"name": "x-who", "value": "team-a!", "fate": "added", "policy": "headers"}));
-    let audit: Value = serde_json::from_str(found["audit"].as_str().expect("a shadow policy is told")).expect("JSON");
+    let who = found["requestHeaders"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|line| line["name"] == "x-who")
+        .unwrap();
+    assert_eq!(
+        *who,
+        json!({"name": "x-who", "value": "team-a!", "fate": "added", "policy": "headers"})
+    );
+    let audit: Value =
+        serde_json::from_str(found["audit"].as_str().expect("a shadow policy is told"))
+            .expect("JSON");
     assert_eq!(audit["shadow"], json!(["no-writing-soon"]));
 }
 
@@ -247,7 +325,8 @@ fn an_unexpected_verdict_is_a_finding() {
     ] {
         let found = explain(WORKSHOP, &["team-a/team-a", "--expect", expect, url]);
         assert_eq!((found.code, found.stdout.lines().last()), (code, Some(last)), "{expect} {url}");
-        let found = explain(WORKSHOP, &["team-a/team-a", "--expect", expect, "--output", "json", url]);
+        let found =
+            explain(WORKSHOP, &["team-a/team-a", "--expect", expect, "--output", "json", url]);
         let report: Value = serde_json::from_str(&found.stdout).expect("JSON");
         assert_eq!((found.code, &report["expected"]), (code, &json!(expect)));
     }
@@ -258,12 +337,20 @@ fn what_does_not_load_is_shown_as_check_shows_it() {
     const BROKEN: &str = "src/egressctl/tests/explain/broken.yaml";
     let found = explain(BROKEN, &["none", "http://a.example"]);
     assert_eq!((found.stderr.as_str(), found.code), ("", 1));
-    assert!(found.stdout.contains("unknown attribute `source.identty` (did you mean `source.identity`?)"), "{}", found.stdout);
+    assert!(
+        found
+            .stdout
+            .contains("unknown attribute `source.identty` (did you mean `source.identity`?)"),
+        "{}",
+        found.stdout
+    );
     let checked = egressctl(&["check", BROKEN]).stdout;
     assert!(checked.starts_with(&found.stdout), "{}\n{checked}", found.stdout);
     let found = explain(BROKEN, &["none", "http://a.example", "--output", "json"]);
     let report: Value = serde_json::from_str(&found.stdout).expect("JSON");
-    let checked: Value = serde_json::from_str(&egressctl(&["check", "--output", "json", BROKEN]).stdout).expect("JSON");
+    let checked: Value =
+        serde_json::from_str(&egressctl(&["check", "--output", "json", BROKEN]).stdout)
+            .expect("JSON");
     assert_eq!((&report["diagnostics"], found.code), (&checked["diagnostics"], 1));
     assert_eq!(report["diagnostics"].as_array().map(Vec::len), Some(2));
 }
@@ -271,19 +358,33 @@ fn what_does_not_load_is_shown_as_check_shows_it() {
 #[test]
 fn of_several_plugins_one_is_named() {
     let second = "filter-config/traffic-extension/05-policy-headers.yaml";
-    let run = |plugin: &[&str]| egressctl(&[&["explain", "-f", WORKSHOP, "-f", second, "http://api.github.com/zen"], plugin].concat());
+    let run = |plugin: &[&str]| {
+        egressctl(
+            &[&["explain", "-f", WORKSHOP, "-f", second, "http://api.github.com/zen"], plugin]
+                .concat(),
+        )
+    };
     let found = run(&[]);
     assert_eq!((found.stdout.as_str(), found.code), ("", 2));
-    for part in ["say which with `--plugin NAME`", "WasmPlugin egress-direct/egress-filter", "TrafficExtension egress-direct/egress-filter"]
-    {
+    for part in [
+        "say which with `--plugin NAME`",
+        "WasmPlugin egress-direct/egress-filter",
+        "TrafficExtension egress-direct/egress-filter",
+    ] {
         assert!(found.stderr.contains(part), "{}", found.stderr);
     }
-    assert!(run(&["--plugin", "egress-filter"]).stderr.contains("several plugins are `egress-filter`"));
-    assert!(run(&["--plugin", "egress"]).stderr.contains("there is no plugin `egress` among these"));
-    let found = run(&["--plugin", "TrafficExtension egress-direct/egress-filter", "--output", "json"]);
+    assert!(
+        run(&["--plugin", "egress-filter"]).stderr.contains("several plugins are `egress-filter`")
+    );
+    assert!(
+        run(&["--plugin", "egress"]).stderr.contains("there is no plugin `egress` among these")
+    );
+    let found =
+        run(&["--plugin", "TrafficExtension egress-direct/egress-filter", "--output", "json"]);
     let report: Value = serde_json::from_str(&found.stdout).expect("JSON");
     assert_eq!(report["plugin"], "TrafficExtension egress-direct/egress-filter");
-    let found = egressctl(&["explain", "-f", "filter-config/01-setup.yaml", "http://api.github.com/zen"]);
+    let found =
+        egressctl(&["explain", "-f", "filter-config/01-setup.yaml", "http://api.github.com/zen"]);
     assert_eq!(found.code, 2);
     assert!(found.stderr.contains("nothing to explain"), "{}", found.stderr);
 }
@@ -292,7 +393,20 @@ fn of_several_plugins_one_is_named() {
 fn later_files_take_the_place_of_earlier_ones_of_their_name() {
     let run = |files: &[&str]| {
         let files: Vec<&str> = files.iter().flat_map(|file| ["-f", file]).collect();
-        egressctl(&[&["explain", "--output", "json", "--as", "team-a/team-a", "http://api.github.com/users/x"], &files[..]].concat())
+        egressctl(
+            &[
+                &[
+                    "explain",
+                    "--output",
+                    "json",
+                    "--as",
+                    "team-a/team-a",
+                    "http://api.github.com/users/x",
+                ],
+                &files[..],
+            ]
+            .concat(),
+        )
     };
     for (files, allowed) in [
         (["filter-config/03-policy-rbac.yaml", "filter-config/04-policy-path.yaml"], false),
@@ -300,7 +414,12 @@ fn later_files_take_the_place_of_earlier_ones_of_their_name() {
     ] {
         let found = run(&files);
         let report: Value = serde_json::from_str(&found.stdout).expect("JSON");
-        assert_eq!((found.code, &report["verdict"]["allowed"]), (0, &json!(allowed)), "{files:?}: {}", found.stderr);
+        assert_eq!(
+            (found.code, &report["verdict"]["allowed"]),
+            (0, &json!(allowed)),
+            "{files:?}: {}",
+            found.stderr
+        );
     }
 }
 
@@ -309,9 +428,39 @@ fn addresses_are_those_that_are_given() {
     const RULES: &str = "src/egressctl/tests/explain/addresses.yaml";
     for (args, allowed) in [
         (&["none", "http://a.example"][..], false),
-        (&["none", "--source-address", "10.0.0.7", "--destination-address", "203.0.113.9:8443", "http://a.example"], true),
-        (&["none", "--source-address", "10.0.0.7:5", "--destination-address", "203.0.113.9", "http://a.example:8443"], true),
-        (&["none", "--source-address", "10.1.0.7", "--destination-address", "203.0.113.9:8443", "http://a.example"], false),
+        (
+            &[
+                "none",
+                "--source-address",
+                "10.0.0.7",
+                "--destination-address",
+                "203.0.113.9:8443",
+                "http://a.example",
+            ],
+            true,
+        ),
+        (
+            &[
+                "none",
+                "--source-address",
+                "10.0.0.7:5",
+                "--destination-address",
+                "203.0.113.9",
+                "http://a.example:8443",
+            ],
+            true,
+        ),
+        (
+            &[
+                "none",
+                "--source-address",
+                "10.1.0.7",
+                "--destination-address",
+                "203.0.113.9:8443",
+                "http://a.example",
+            ],
+            false,
+        ),
     ] {
         assert_eq!(as_json(RULES, args)["verdict"]["allowed"], allowed, "{args:?}");
     }
@@ -322,20 +471,32 @@ fn a_caller_is_looked_for_where_the_configuration_says() {
     const SOURCES: &str = "src/egressctl/tests/explain/sources.yaml";
     let found = explained(SOURCES, &["team-a/x", "http://a.example"]);
     has_lines(&found, &["verdict  allowed: `team-a` matches (allow-matched)"]);
-    assert!(found.contains("/ns/team-a/sa/x, but none in a waypoint, which has it in `filterState`"), "{found}");
+    assert!(
+        found.contains("/ns/team-a/sa/x, but none in a waypoint, which has it in `filterState`"),
+        "{found}"
+    );
 }
 
 #[test]
 fn what_cannot_be_done_says_how_it_could() {
     for (args, expected) in [
-        (&["team-a/team-a", "https://api.github.com/zen"][..], "it calls `http://api.github.com/zen`"),
+        (
+            &["team-a/team-a", "https://api.github.com/zen"][..],
+            "it calls `http://api.github.com/zen`",
+        ),
         (&["team-a", "http://api.github.com/zen"], "expected NAMESPACE/SERVICE_ACCOUNT"),
         (&["none", "-H", "no colon", "http://api.github.com/zen"], "expected `Name: value`"),
         (&["none", "-X", "GET it", "http://api.github.com/zen"], "`GET it` is no method"),
-        (&["none", "-H", "bad name: x", "http://api.github.com/zen"], "`bad name` is no header's name"),
+        (
+            &["none", "-H", "bad name: x", "http://api.github.com/zen"],
+            "`bad name` is no header's name",
+        ),
         (&["none", "-H", "Host: a b", "http://api.github.com/zen"], "`a b` is no host"),
         (&["none", "--request-target", "zen", "http://api.github.com"], "`zen` is no path"),
-        (&["none", "--source-address", "pod-7", "http://api.github.com"], "--source-address: `pod-7` is no address"),
+        (
+            &["none", "--source-address", "pod-7", "http://api.github.com"],
+            "--source-address: `pod-7` is no address",
+        ),
     ] {
         let found = explain(WORKSHOP, args);
         assert_eq!((found.stdout.as_str(), found.code), ("", 2), "{args:?}");

@@ -6,7 +6,8 @@ use serde_json::Number;
 use super::Value;
 
 const TRUE: [&str; 11] = ["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"];
-const FALSE: [&str; 11] = ["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
+const FALSE: [&str; 11] =
+    ["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
 
 /// The value of a scalar that is written without quotes.
 pub(super) fn resolve(text: &str) -> Result<Value, String> {
@@ -41,9 +42,16 @@ fn number(text: &str) -> Option<Number> {
     if magnitude.starts_with(['+', '-']) {
         return None;
     }
-    let radix = |prefix: &str, radix: u32| magnitude.strip_prefix(prefix).and_then(|digits| u64::from_str_radix(digits, radix).ok());
-    let octal = || magnitude.strip_prefix('0').and_then(|digits| u64::from_str_radix(digits, 8).ok());
-    let whole = radix("0x", 16).or_else(|| radix("0b", 2)).or_else(|| radix("0o", 8)).or_else(octal).or_else(|| magnitude.parse().ok());
+    let radix = |prefix: &str, radix: u32| {
+        magnitude.strip_prefix(prefix).and_then(|digits| u64::from_str_radix(digits, radix).ok())
+    };
+    let octal =
+        || magnitude.strip_prefix('0').and_then(|digits| u64::from_str_radix(digits, 8).ok());
+    let whole = radix("0x", 16)
+        .or_else(|| radix("0b", 2))
+        .or_else(|| radix("0o", 8))
+        .or_else(octal)
+        .or_else(|| magnitude.parse().ok());
     match whole {
         Some(value) if !negative => return Some(value.into()),
         Some(value) => {
@@ -53,7 +61,8 @@ fn number(text: &str) -> Option<Number> {
         }
         None => {}
     }
-    let float = magnitude.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
+    let float =
+        magnitude.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
     let has_digit = magnitude.starts_with(|c: char| c.is_ascii_digit()) || magnitude.len() > 1;
     if !float || !has_digit {
         return None;

@@ -30,7 +30,11 @@ fn scalars_without_quotes_are_what_kubectl_makes_of_them() {
         (".", r#"".""#),
         ("18446744073709551615", "18446744073709551615"),
     ] {
-        assert_eq!(one(&format!("a: {text}")).to_json(), format!(r#"{{"a":{expected}}}"#), "{text}");
+        assert_eq!(
+            one(&format!("a: {text}")).to_json(),
+            format!(r#"{{"a":{expected}}}"#),
+            "{text}"
+        );
     }
 }
 
@@ -42,7 +46,10 @@ fn every_field_is_kept_as_often_as_it_is_given() {
 #[test]
 fn aliases_and_merges_are_resolved() {
     let node = one("base: &base {a: 1, b: 2}\nmore:\n  <<: *base\n  b: 3\nlist: [*base]\n");
-    assert_eq!(node.to_json(), r#"{"base":{"a":1,"b":2},"more":{"b":3,"a":1},"list":[{"a":1,"b":2}]}"#);
+    assert_eq!(
+        node.to_json(),
+        r#"{"base":{"a":1,"b":2},"more":{"b":3,"a":1},"list":[{"a":1,"b":2}]}"#
+    );
 }
 
 /// go-yaml 2 sets fields in the order they are written, those of `<<` in its place.
@@ -60,7 +67,10 @@ fn what_is_merged_in_its_place_wins_over_nothing_that_is_written() {
     }
     let text = format!("{base}more:\n  b: 3\n  <<: *base\n");
     let error = parse(&text).unwrap_err();
-    assert_eq!(error.message, "`<<` stands behind `b` and wins over it in kubectl: put `<<` first, or leave one out");
+    assert_eq!(
+        error.message,
+        "`<<` stands behind `b` and wins over it in kubectl: put `<<` first, or leave one out"
+    );
     assert!(text.get(error.at..).unwrap().starts_with("<<"), "{error:?}");
 }
 
@@ -80,19 +90,33 @@ fn a_value_begins_behind_its_tag_and_anchor() {
         let node = one(text);
         assert_eq!(text.get(node.at("a").unwrap().span.clone()), Some(expected), "{text}");
     }
-    for text in ["a: !!str |\n  !x one\n  two\n", "a: &e >-\n  &x one\n  two\n", "a: &e \"one x\"\n"] {
+    for text in
+        ["a: !!str |\n  !x one\n  two\n", "a: &e >-\n  &x one\n  two\n", "a: &e \"one x\"\n"]
+    {
         let node = one(text);
         let node = node.at("a").unwrap();
         let value = node.as_str().unwrap();
-        for (index, character) in value.chars().enumerate().filter(|(_, character)| character.is_alphanumeric()) {
-            assert!(text.get(node.byte_of(text, index)..).unwrap().starts_with(character), "{text}: {index}");
+        for (index, character) in
+            value.chars().enumerate().filter(|(_, character)| character.is_alphanumeric())
+        {
+            assert!(
+                text.get(node.byte_of(text, index)..).unwrap().starts_with(character),
+                "{text}: {index}"
+            );
         }
     }
 }
 
 #[test]
 fn what_is_no_yaml_is_told_with_its_place() {
-    for (text, at) in [("a: [1", 5), ("a: b: c", 4), ("a: *x", 3), ("a: .inf", 3), ("a: !x 1", 3), ("a:\n\t- b", 3)] {
+    for (text, at) in [
+        ("a: [1", 5),
+        ("a: b: c", 4),
+        ("a: *x", 3),
+        ("a: .inf", 3),
+        ("a: !x 1", 3),
+        ("a:\n\t- b", 3),
+    ] {
         match parse(text) {
             Err(error) => assert!(error.at.abs_diff(at) <= 2, "{text}: {error:?}"),
             Ok(documents) => panic!("{text}: {documents:?}"),
@@ -148,9 +172,15 @@ fn characters_of_a_text_are_found_in_the_source() {
         "a: one\n\n  two x\n",
     ] {
         let root = one(text);
-        let node = [root.at("a"), root.at("[0].a"), root.at("[0]")].into_iter().flatten().find(|node| node.as_str().is_some()).unwrap();
+        let node = [root.at("a"), root.at("[0].a"), root.at("[0]")]
+            .into_iter()
+            .flatten()
+            .find(|node| node.as_str().is_some())
+            .unwrap();
         let value = node.as_str().unwrap();
-        for (index, character) in value.chars().enumerate().filter(|(_, character)| character.is_alphanumeric()) {
+        for (index, character) in
+            value.chars().enumerate().filter(|(_, character)| character.is_alphanumeric())
+        {
             let at = node.byte_of(text, index);
             let written = text.get(at..).unwrap().chars().next().unwrap();
             assert!(
@@ -163,7 +193,9 @@ fn characters_of_a_text_are_found_in_the_source() {
 
 #[test]
 fn a_quoted_text_ends_with_its_quote() {
-    for (text, expected) in [("a: 'it''s' # why", "'it''s'"), (r#"a: "b\"c"   # why"#, r#""b\"c""#), ("a: 'b'", "'b'")] {
+    for (text, expected) in
+        [("a: 'it''s' # why", "'it''s'"), (r#"a: "b\"c"   # why"#, r#""b\"c""#), ("a: 'b'", "'b'")]
+    {
         let node = one(text);
         assert_eq!(text.get(node.at("a").unwrap().span.clone()), Some(expected));
     }

@@ -4,14 +4,22 @@ use std::ops::Range;
 
 use saphyr_parser::ScalarStyle;
 
-/// The byte of the source at which a character of the value is written; `None` where value and source do not go together.
-pub(super) fn byte_of(source: &str, span: Range<usize>, value: &str, style: ScalarStyle, character: usize) -> Option<usize> {
+/// The byte of the source at which a character of the value is written; `None` where value and
+/// source do not go together.
+pub(super) fn byte_of(
+    source: &str,
+    span: Range<usize>,
+    value: &str,
+    style: ScalarStyle,
+    character: usize,
+) -> Option<usize> {
     let written = source.get(span.clone())?;
     let mut walk = Walk { written, at: 0, indent: 0, style };
     let mut before = value.chars().take(character);
     match style {
         ScalarStyle::Literal | ScalarStyle::Folded => {
-            // The parser begins a block's span at the first character of its first line that is not blank.
+            // The parser begins a block's span at the first character of its first line that is not
+            // blank.
             let line = source.get(..span.start)?.rsplit('\n').next().unwrap_or_default();
             walk.indent = line.len();
             let blank_lines = value.len().saturating_sub(value.trim_start_matches('\n').len());
@@ -56,7 +64,8 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// Goes past a line's end that stands for nothing: an escaped one, and the first of several in a folded block.
+    /// Goes past a line's end that stands for nothing: an escaped one, and the first of several in
+    /// a folded block.
     fn skip_folded(&mut self, wanted: Option<char>) {
         if self.style == ScalarStyle::DoubleQuoted
             && let Some(after) = self.rest().strip_prefix("\\\n")
@@ -64,7 +73,10 @@ impl<'s> Walk<'s> {
             let blank = after.len().saturating_sub(after.trim_start_matches([' ', '\t']).len());
             self.advance(blank.saturating_add(2));
         }
-        while self.style == ScalarStyle::Folded && self.rest().starts_with('\n') && !matches!(wanted, Some(' ' | '\n')) {
+        while self.style == ScalarStyle::Folded
+            && self.rest().starts_with('\n')
+            && !matches!(wanted, Some(' ' | '\n'))
+        {
             self.advance(1);
             self.skip_indent();
         }
@@ -76,7 +88,8 @@ impl<'s> Walk<'s> {
         self.skip_folded(Some(wanted));
         let rest = self.rest();
         let here = rest.chars().next()?;
-        let blank = rest.get(..rest.len().saturating_sub(rest.trim_start().len())).unwrap_or_default();
+        let blank =
+            rest.get(..rest.len().saturating_sub(rest.trim_start().len())).unwrap_or_default();
         let is_block = self.indent > 0;
         if is_block && wanted == ' ' && here == '\n' {
             // A folded line's end.

@@ -42,7 +42,8 @@ const VALUES: &[&str] = &[
 ];
 
 fn policy() -> impl Strategy<Value = Value> {
-    let hosts: &[&[&str]] = &[&[], &[], &["x.example"], &["*.example"], &["y.example", "*.x.example"]];
+    let hosts: &[&[&str]] =
+        &[&[], &[], &["x.example"], &["*.example"], &["y.example", "*.x.example"]];
     let rule = prop_oneof![3 => select(RULES).prop_map(str::to_owned), 1 => expressions::rule()];
     let value = prop_oneof![3 => select(VALUES).prop_map(str::to_owned), 1 => expressions::text(Phase::Request)];
     let authorization = (
@@ -54,20 +55,26 @@ fn policy() -> impl Strategy<Value = Value> {
         .prop_map(|(action, combine, on_error, rules)| {
             json!({"action": action, "match": combine, "onError": on_error, "policy": {"matchExpressions": rules}})
         });
-    let named =
-        |names: &'static [&'static str]| (select(names), value.clone()).prop_map(|(name, value)| json!({"name": name, "value": value}));
+    let named = |names: &'static [&'static str]| {
+        (select(names), value.clone())
+            .prop_map(|(name, value)| json!({"name": name, "value": value}))
+    };
     let removed: &[&[&str]] = &[&[], &["x-role"], &["user-agent"]];
-    let (add, set) = (named(&["x-set", "x-role", "user-agent"]), named(&["x-set", "x-role", "x-role", ":path", ":authority"]));
+    let (add, set) = (
+        named(&["x-set", "x-role", "user-agent"]),
+        named(&["x-set", "x-role", "x-role", ":path", ":authority"]),
+    );
     let changes = (proptest::collection::vec(add, 0..2), proptest::option::of(set), select(removed)).prop_map(|(add, set, remove)| {
         let set: Vec<Value> = set.into_iter().collect();
         let request = json!({"add": add, "set": set, "remove": remove});
         let response = json!({"set": [{"name": "x-code", "value": "string(response.code)"}], "remove": remove});
         json!({"request": request, "response": response})
     });
-    let traffic = (proptest::option::weighted(0.6, authorization), proptest::option::weighted(0.5, changes));
+    let traffic =
+        (proptest::option::weighted(0.6, authorization), proptest::option::weighted(0.5, changes));
     let mode = select(&["Enforce", "Enforce", "Enforce", "Shadow"][..]);
-    (select(hosts), mode, traffic, proptest::option::weighted(0.1, select(&["Off", "Strict"][..]))).prop_map(
-        |(hosts, mode, (authorization, transformation), path_safety)| {
+    (select(hosts), mode, traffic, proptest::option::weighted(0.1, select(&["Off", "Strict"][..])))
+        .prop_map(|(hosts, mode, (authorization, transformation), path_safety)| {
             let mut traffic = json!({});
             if let Some(authorization) = authorization {
                 traffic["authorization"] = authorization;
@@ -83,36 +90,71 @@ fn policy() -> impl Strategy<Value = Value> {
                 policy["pathSafety"] = json!(path_safety);
             }
             policy
+        })
+}
+
+fn trial() -> impl Strategy<Value = Trial> {
+    let names: &[&str] = &[
+        "x-role",
+        "x-role",
+        "x_role",
+        "x_role",
+        "user-agent",
+        "user-agent",
+        "x-set",
+        "x-set",
+        "host",
+    ];
+    let line = (select(names), select(&["admin", "guest", "curl,admin", "x.example"][..]));
+    let cookies: &[&[&str]] = &[&[], &[], &["a=1"], &["a=1", "a=2"]];
+    let caller =
+        select(&["", "spiffe://t/ns/a/sa/s", "spiffe://t/ns/b/sa/s", "spiffe://t/other", "-"][..]);
+    let host = select(
+        &[
+            "x.example",
+            "x.example",
+            "x.example",
+            "y.example",
+            "a.x.example",
+            "X.example:80",
+            "a@x.example",
+        ][..],
+    );
+    let service = select(&[None, Some("x.example"), Some("*.example")][..]);
+    let path = select(&["/zen", "/zen", "/zen?x=1", "/a/../b", "/repos/x", "/"][..]);
+    let lines = (proptest::collection::vec(line, 0..4), select(cookies)).prop_map(
+        |(mut lines, cookies)| {
+            lines.extend(cookies.iter().map(|cookie| ("cookie", *cookie)));
+            lines
+        },
+    );
+    (caller, host, service, path, lines, select(&["GET", "PUT"][..])).prop_map(
+        |(caller, host, service, path, lines, method)| Trial {
+            principal: caller.to_owned(),
+            service: service.map(str::to_owned),
+            method: method.to_owned(),
+            authority: host.to_owned(),
+            path: path.to_owned(),
+            headers: lines
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            response: Response {
+                status: 404,
+                headers: vec![("x-role".to_owned(), "of the origin".to_owned())],
+            },
+            ..Trial::default()
         },
     )
 }
 
-fn trial() -> impl Strategy<Value = Trial> {
-    let names: &[&str] = &["x-role", "x-role", "x_role", "x_role", "user-agent", "user-agent", "x-set", "x-set", "host"];
-    let line = (select(names), select(&["admin", "guest", "curl,admin", "x.example"][..]));
-    let cookies: &[&[&str]] = &[&[], &[], &["a=1"], &["a=1", "a=2"]];
-    let caller = select(&["", "spiffe://t/ns/a/sa/s", "spiffe://t/ns/b/sa/s", "spiffe://t/other", "-"][..]);
-    let host = select(&["x.example", "x.example", "x.example", "y.example", "a.x.example", "X.example:80", "a@x.example"][..]);
-    let service = select(&[None, Some("x.example"), Some("*.example")][..]);
-    let path = select(&["/zen", "/zen", "/zen?x=1", "/a/../b", "/repos/x", "/"][..]);
-    let lines = (proptest::collection::vec(line, 0..4), select(cookies)).prop_map(|(mut lines, cookies)| {
-        lines.extend(cookies.iter().map(|cookie| ("cookie", *cookie)));
-        lines
-    });
-    (caller, host, service, path, lines, select(&["GET", "PUT"][..])).prop_map(|(caller, host, service, path, lines, method)| Trial {
-        principal: caller.to_owned(),
-        service: service.map(str::to_owned),
-        method: method.to_owned(),
-        authority: host.to_owned(),
-        path: path.to_owned(),
-        headers: lines.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        response: Response { status: 404, headers: vec![("x-role".to_owned(), "of the origin".to_owned())] },
-        ..Trial::default()
-    })
-}
-
-/// Several answers, of which one settles it: by an error where none does and one errs, by a limit as soon as one passes it.
-fn combined(decisive: Answer, otherwise: Answer, answers: impl IntoIterator<Item = Option<Answer>>) -> Answer {
+/// Several answers, of which one settles it: by an error where none does and one errs, by a limit
+/// as soon as one passes it.
+fn combined(
+    decisive: Answer,
+    otherwise: Answer,
+    answers: impl IntoIterator<Item = Option<Answer>>,
+) -> Answer {
     let mut found = otherwise;
     for answer in answers.into_iter().flatten() {
         if answer == decisive || answer == Answer::PassesLimit {
@@ -135,13 +177,18 @@ fn any(answers: impl IntoIterator<Item = Option<Answer>>) -> Answer {
 fn of_values(rule: &Rule) -> Option<Answer> {
     let expressions = rule.expressions.iter().map(|expression| {
         let choices = expression.choices.iter().map(|choice| match &choice.step.value {
-            Shown::Known(value) => Some(if value == "true" { Answer::Matches } else { Answer::DoesNotMatch }),
-            Shown::Error(_) if expression.answer == Some(Answer::PassesLimit) => Some(Answer::PassesLimit),
+            Shown::Known(value) => {
+                Some(if value == "true" { Answer::Matches } else { Answer::DoesNotMatch })
+            }
+            Shown::Error(_) if expression.answer == Some(Answer::PassesLimit) => {
+                Some(Answer::PassesLimit)
+            }
             Shown::Error(_) => Some(Answer::Errs),
             Shown::NotNeeded | Shown::Varies => None,
         });
         let choices: Vec<_> = choices.collect();
-        (choices.iter().any(Option::is_some)).then(|| if rule.action == Action::Deny { any(choices) } else { all(choices) })
+        (choices.iter().any(Option::is_some))
+            .then(|| if rule.action == Action::Deny { any(choices) } else { all(choices) })
     });
     let answers: Vec<_> = expressions.collect();
     let asked = answers.iter().any(Option::is_some);
@@ -149,10 +196,16 @@ fn of_values(rule: &Rule) -> Option<Answer> {
 }
 
 /// The verdict that the rules' answers make: its reason, and the policy.
-fn verdict(explanation: &Explanation, ignores: impl Fn(&str) -> bool) -> (&'static str, Option<String>) {
+fn verdict(
+    explanation: &Explanation,
+    ignores: impl Fn(&str) -> bool,
+) -> (&'static str, Option<String>) {
     let enforced = |action| {
         explanation.policies.iter().filter_map(move |policy| {
-            let rule = policy.rule.as_ref().filter(|rule| rule.action == action && policy.mode == Mode::Enforce)?;
+            let rule = policy
+                .rule
+                .as_ref()
+                .filter(|rule| rule.action == action && policy.mode == Mode::Enforce)?;
             Some((policy.name.clone(), rule.answer?))
         })
     };
@@ -164,7 +217,9 @@ fn verdict(explanation: &Explanation, ignores: impl Fn(&str) -> bool) -> (&'stat
             Answer::DoesNotMatch => {}
         }
     }
-    if let Some((name, _)) = enforced(Action::Require).find(|(_, answer)| *answer != Answer::Matches) {
+    if let Some((name, _)) =
+        enforced(Action::Require).find(|(_, answer)| *answer != Answer::Matches)
+    {
         return ("require-not-matched", Some(name));
     }
     if enforced(Action::Allow).next().is_none() {
@@ -177,12 +232,18 @@ fn verdict(explanation: &Explanation, ignores: impl Fn(&str) -> bool) -> (&'stat
 }
 
 fn staying(lines: &[Header]) -> Lines {
-    lines.iter().filter(|line| line.fate.stays()).map(|line| (line.name.clone(), line.value.clone().into_bytes())).collect()
+    lines
+        .iter()
+        .filter(|line| line.fate.stays())
+        .map(|line| (line.name.clone(), line.value.clone().into_bytes()))
+        .collect()
 }
 
 fn came(lines: &[Header]) -> Lines {
     use crate::explain::Fate;
-    let came = lines.iter().filter(|line| matches!(line.fate, Fate::Kept | Fate::Removed | Fate::Replaced));
+    let came = lines
+        .iter()
+        .filter(|line| matches!(line.fate, Fate::Kept | Fate::Removed | Fate::Replaced));
     came.map(|line| (line.name.clone(), line.value.clone().into_bytes())).collect()
 }
 
@@ -197,31 +258,53 @@ struct Met {
     replaced: usize,
 }
 
-fn agree(explainer: &Explainer, policies: &[Value], trial: &Trial, met: &mut Met) -> Result<(), TestCaseError> {
+fn agree(
+    explainer: &Explainer,
+    policies: &[Value],
+    trial: &Trial,
+    met: &mut Met,
+) -> Result<(), TestCaseError> {
     let explanation = explainer.explain(trial);
     let tried = trial.run(explainer.engine());
     let about = || format!("{} on {trial:?}: {explanation:#?}", json!(policies));
     let decided = &explanation.verdict;
-    prop_assert_eq!((decided.allowed, &decided.policy, decided.reason), (tried.denial.is_none(), &tried.policy, tried.reason.as_str()));
+    prop_assert_eq!(
+        (decided.allowed, &decided.policy, decided.reason),
+        (tried.denial.is_none(), &tried.policy, tried.reason.as_str())
+    );
     match decided.reason {
         "bad-host" | "method-unsafe" | "header-unsafe" | "path-unsafe" | "host-mismatch" => {
             met.refused += 1;
             let unasked = |rule: &Rule| rule.answer.is_none() && of_values(rule).is_none();
-            prop_assert!(explanation.policies.iter().filter_map(|policy| policy.rule.as_ref()).all(unasked), "{}", about());
+            prop_assert!(
+                explanation.policies.iter().filter_map(|policy| policy.rule.as_ref()).all(unasked),
+                "{}",
+                about()
+            );
             return Ok(());
         }
         "rewrite-error" => {
             met.rewritten += 1;
             let (reason, _) = verdict(&explanation, |_| false);
-            prop_assert!(matches!(reason, "allow-matched" | "no-allow-rule" | "deny-error"), "{reason}: {}", about());
+            prop_assert!(
+                matches!(reason, "allow-matched" | "no-allow-rule" | "deny-error"),
+                "{reason}: {}",
+                about()
+            );
         }
         reason => {
             met.decided += 1;
             let ignores = |name: &str| {
                 let policy = policies.iter().find(|policy| policy["name"] == name);
-                policy.is_some_and(|policy| policy["traffic"]["authorization"]["onError"] == "Ignore")
+                policy
+                    .is_some_and(|policy| policy["traffic"]["authorization"]["onError"] == "Ignore")
             };
-            prop_assert_eq!(verdict(&explanation, ignores), (reason, decided.policy.clone()), "{}", about());
+            prop_assert_eq!(
+                verdict(&explanation, ignores),
+                (reason, decided.policy.clone()),
+                "{}",
+                about()
+            );
         }
     }
     for policy in &explanation.policies {
@@ -229,8 +312,17 @@ fn agree(explainer: &Explainer, policies: &[Value], trial: &Trial, met: &mut Met
         match of_values(rule) {
             // What else the rule says may have settled it.
             Some(Answer::PassesLimit) => {
-                let settled = if rule.action == Action::Require { Answer::Matches } else { Answer::DoesNotMatch };
-                prop_assert!([Some(Answer::PassesLimit), Some(settled)].contains(&rule.answer), "{}: {}", &policy.name, about());
+                let settled = if rule.action == Action::Require {
+                    Answer::Matches
+                } else {
+                    Answer::DoesNotMatch
+                };
+                prop_assert!(
+                    [Some(Answer::PassesLimit), Some(settled)].contains(&rule.answer),
+                    "{}: {}",
+                    &policy.name,
+                    about()
+                );
                 met.limits += 1;
                 met.settled += usize::from(rule.answer == Some(settled));
             }
@@ -241,19 +333,43 @@ fn agree(explainer: &Explainer, policies: &[Value], trial: &Trial, met: &mut Met
     }
     if let Some(upstream) = &tried.upstream {
         prop_assert_eq!(&staying(&explanation.request_headers), upstream, "{}", about());
-        met.replaced += usize::from(explanation.request_headers.iter().any(|line| line.fate == crate::explain::Fate::Replaced));
+        met.replaced += usize::from(
+            explanation
+                .request_headers
+                .iter()
+                .any(|line| line.fate == crate::explain::Fate::Replaced),
+        );
     }
-    prop_assert_eq!(came(&explanation.request_headers), crate::trial::lines(&trial.request_headers()), "{}", about());
-    prop_assert_eq!(explanation.response_headers.as_deref().map(staying), tried.downstream, "{}", about());
+    prop_assert_eq!(
+        came(&explanation.request_headers),
+        crate::trial::lines(&trial.request_headers()),
+        "{}",
+        about()
+    );
+    prop_assert_eq!(
+        explanation.response_headers.as_deref().map(staying),
+        tried.downstream,
+        "{}",
+        about()
+    );
     Ok(())
 }
 
 #[test]
 fn what_is_explained_gives_what_was_decided() {
-    let cases = std::env::var("EGRESS_DIFFERENTIAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
-    let config = Cases { cases, failure_persistence: None, max_global_rejects: 1_000_000, ..Cases::default() };
+    let cases = std::env::var("EGRESS_DIFFERENTIAL_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(300);
+    let config = Cases {
+        cases,
+        failure_persistence: None,
+        max_global_rejects: 1_000_000,
+        ..Cases::default()
+    };
     let binding = select(&["Off", "Off", "Strict"][..]);
-    let strategy = (proptest::collection::vec(policy(), 0..8), proptest::collection::vec(trial(), 8), binding);
+    let strategy =
+        (proptest::collection::vec(policy(), 0..8), proptest::collection::vec(trial(), 8), binding);
     let met = std::cell::RefCell::new(Met::default());
     let outcome = TestRunner::new(config).run(&strategy, |(mut policies, trials, binding)| {
         for (position, policy) in policies.iter_mut().enumerate() {

@@ -27,7 +27,12 @@ fn headers_change_in_the_order_add_set_remove() {
         (json!({"add": one("'a'")}), &client, vec![add("a")], 0),
         (json!({"remove": ["X-A"]}), &twice, vec![remove()], 0),
         (json!({"remove": ["X-A"]}), &[], vec![], 0),
-        (json!({"set": one("request.headers['x-a'] + '!'"), "add": one("'a'")}), &[], vec![add("a"), replace("a!")], 0),
+        (
+            json!({"set": one("request.headers['x-a'] + '!'"), "add": one("'a'")}),
+            &[],
+            vec![add("a"), replace("a!")],
+            0,
+        ),
         (json!({"set": one("'s'"), "remove": ["x-a"]}), &[], vec![replace("s"), remove()], 0),
         (json!({"set": one(missing)}), &client, vec![remove()], 1),
         (json!({"set": one(missing)}), &[], vec![], 1),
@@ -44,7 +49,13 @@ fn headers_change_in_the_order_add_set_remove() {
 fn a_spoofed_spelling_does_not_survive() {
     let rules = json!({"set": [{"name": "x-caller-identity", "value": "'a'"}]});
     let (changes, _) = changed(rules, &[("x_caller_identity", b"forged")]);
-    assert_eq!(changes, [Change::Remove("x_caller_identity".into()), Change::Replace("x-caller-identity", b"a".into())]);
+    assert_eq!(
+        changes,
+        [
+            Change::Remove("x_caller_identity".into()),
+            Change::Replace("x-caller-identity", b"a".into())
+        ]
+    );
 }
 
 #[test]
@@ -84,13 +95,25 @@ fn later_policies_see_what_earlier_ones_left() {
         ],
         &ZEN,
     );
-    let replaced = |name: &'static str, value: &str| Change::Replace(name, value.as_bytes().to_vec().into());
-    assert_eq!(outcome.changes, [replaced("x-a", "1"), replaced("x-b", "12"), replaced(":path", "/p"), replaced("x-d", "/p")]);
+    let replaced =
+        |name: &'static str, value: &str| Change::Replace(name, value.as_bytes().to_vec().into());
+    assert_eq!(
+        outcome.changes,
+        [
+            replaced("x-a", "1"),
+            replaced("x-b", "12"),
+            replaced(":path", "/p"),
+            replaced("x-d", "/p")
+        ]
+    );
 }
 
 #[test]
 fn a_denied_request_is_not_changed() {
-    let policies = [rule("p", "Deny", "true"), json!({"name": "t", "traffic": {"transformation": {"request": {"remove": ["x-a"]}}}})];
+    let policies = [
+        rule("p", "Deny", "true"),
+        json!({"name": "t", "traffic": {"transformation": {"request": {"remove": ["x-a"]}}}}),
+    ];
     assert_eq!(decide(&policies, &Request { headers: &[("x-a", b"1")], ..ZEN }).changes, []);
 }
 
@@ -100,13 +123,19 @@ fn a_response_is_changed_by_what_it_says() {
     let config = json!({"policies": [{"name": "p", "traffic": {"transformation": {"response": {"set": set, "remove": ["server"]}}}}]});
     let engine = load(&config);
     let request: Headers<'_> =
-        [(&b":method"[..], &b"GET"[..]), (b":authority", b"api.github.com"), (b":path", b"/zen")].into_iter().collect();
-    let response: Headers<'_> = [(&b":status"[..], &b"201"[..]), (b"server", b"x"), (b"x-o", b"o")].into_iter().collect();
+        [(&b":method"[..], &b"GET"[..]), (b":authority", b"api.github.com"), (b":path", b"/zen")]
+            .into_iter()
+            .collect();
+    let response: Headers<'_> =
+        [(&b":status"[..], &b"201"[..]), (b"server", b"x"), (b"x-o", b"o")].into_iter().collect();
     let source = Given::default();
     let facts = Facts::new(request, &source);
     let outcome = engine.decide(&facts);
     assert_eq!((&outcome.applied[..], outcome.responds), (&[0][..], true));
     let response = engine.respond(&outcome.applied, &facts, &response);
-    assert_eq!(response.changes, [Change::Replace("x-code", b"201GETo".into()), Change::Remove("server".into())]);
+    assert_eq!(
+        response.changes,
+        [Change::Replace("x-code", b"201GETo".into()), Change::Remove("server".into())]
+    );
     assert_eq!(response.errors, []);
 }

@@ -8,7 +8,8 @@ use crate::config::Spot;
 use crate::policy::Engine;
 
 fn warnings(config: &Value) -> Vec<String> {
-    let engine = Engine::load(config.to_string().as_bytes()).unwrap_or_else(|errors| panic!("{config}: {errors:?}"));
+    let engine = Engine::load(config.to_string().as_bytes())
+        .unwrap_or_else(|errors| panic!("{config}: {errors:?}"));
     engine.warnings().iter().map(|warning| warning.message.clone()).collect()
 }
 
@@ -30,7 +31,10 @@ fn what_can_be_meant_gives_no_warning() {
     for (hosts, expression) in [
         (&[][..], "true"),
         (&[], "false"),
-        (&[], r#"source.identity.namespace == "team-a" && source.identity.serviceAccount == "team-a""#),
+        (
+            &[],
+            r#"source.identity.namespace == "team-a" && source.identity.serviceAccount == "team-a""#,
+        ),
         (&[], r#"source.identity.namespace == "team-a" || source.identity.namespace == "team-b""#),
         (&[], r#"source.identity.namespace != "team-a" && source.identity.namespace != "team-b""#),
         (&["a.com"], r#"request.host == "a.com" && request.method == "GET""#),
@@ -39,7 +43,10 @@ fn what_can_be_meant_gives_no_warning() {
         (&["*.b.com"], r#"request.host.endsWith(".y.b.com")"#),
         (&["*.com"], r#"request.host.contains("b")"#),
         (&[], r#"request.host in ["a.com", "10.0.0.1", "[::1]"]"#),
-        (&[], r#"request.path.startsWith("/a") && request.path != "/a" && !request.path.startsWith("/a/")"#),
+        (
+            &[],
+            r#"request.path.startsWith("/a") && request.path != "/a" && !request.path.startsWith("/a/")"#,
+        ),
         (&[], r#"request.path == "/" || request.path == "*""#),
         (&[], r#"request.path.startsWith("") && request.method == "GET""#),
         (&[], r#"request.path.endsWith("b") && request.path.startsWith("/a")"#),
@@ -54,7 +61,10 @@ fn what_can_be_meant_gives_no_warning() {
         (&[], "source.port >= 80 && source.port <= 80"),
         (&[], r#"request.headers.exists(h, h == "a") && !request.headers.exists(h, h == "a")"#),
         (&[], r#"request.headers["x-a"] == "b" && request.headers["x-b"] == "c""#),
-        (&[], r#"(source.identity.namespace == "a" ? request.method == "GET" : request.method == "POST")"#),
+        (
+            &[],
+            r#"(source.identity.namespace == "a" ? request.method == "GET" : request.method == "POST")"#,
+        ),
     ] {
         assert_eq!(of(hosts, expression), [""; 0], "{hosts:?} {expression}");
     }
@@ -78,35 +88,97 @@ fn what_never_matches_is_told() {
             r#"request.path == "/b" && request.path.startsWith("/a")"#,
             r#"`request.path == "/b"` and `request.path.startsWith("/a")` are"#,
         ),
-        (&[], r#"request.path.startsWith("/b") && request.path.startsWith("/a")"#, "are never true together"),
-        (&[], r#"request.path == "/b" && !request.path.startsWith("/b")"#, "are never true together"),
-        (&[], r#"request.path == "/b" && request.path != "/b""#, r#"`request.path == "/b"` and `request.path != "/b"` are never"#),
+        (
+            &[],
+            r#"request.path.startsWith("/b") && request.path.startsWith("/a")"#,
+            "are never true together",
+        ),
+        (
+            &[],
+            r#"request.path == "/b" && !request.path.startsWith("/b")"#,
+            "are never true together",
+        ),
+        (
+            &[],
+            r#"request.path == "/b" && request.path != "/b""#,
+            r#"`request.path == "/b"` and `request.path != "/b"` are never"#,
+        ),
         (&[], r#"request.path == "/b" && request.path.endsWith("a")"#, "are never true together"),
-        (&[], r#"request.path.startsWith("/a/b") && !request.path.contains("a/")"#, "are never true together"),
-        (&[], r#"request.headers["x-a"] == "1" && request.headers["X_A"] == "2""#, "are never true together"),
+        (
+            &[],
+            r#"request.path.startsWith("/a/b") && !request.path.contains("a/")"#,
+            "are never true together",
+        ),
+        (
+            &[],
+            r#"request.headers["x-a"] == "1" && request.headers["X_A"] == "2""#,
+            "are never true together",
+        ),
         (
             &[],
             r#"!has(request.headers.a) && request.headers.a == "b""#,
             r#"`!has(request.headers["a"])` and `request.headers["a"] == "b"`"#,
         ),
-        (&[], r#"!("a" in request.headers) && has(request.headers.a)"#, "never matches: it contradicts itself"),
-        (&[], r#"!has(source.identity) && source.identity.namespace == "b""#, "are never true together"),
-        (&[], r#"default(request.headers["a"], "x") == "y" && !has(request.headers.a)"#, "are never true together"),
-        (&[], "source.port < 80 && source.port > 80", "`source.port < 80` and `source.port > 80` are never true together"),
-        (&[], "80 < source.port && source.port < 81", "`source.port > 80` and `source.port < 81` are never true together"),
-        (&[], r#"has(source.identity) && default(source.identity.namespace, "/") == "/""#, "are never true together"),
+        (
+            &[],
+            r#"!("a" in request.headers) && has(request.headers.a)"#,
+            "never matches: it contradicts itself",
+        ),
+        (
+            &[],
+            r#"!has(source.identity) && source.identity.namespace == "b""#,
+            "are never true together",
+        ),
+        (
+            &[],
+            r#"default(request.headers["a"], "x") == "y" && !has(request.headers.a)"#,
+            "are never true together",
+        ),
+        (
+            &[],
+            "source.port < 80 && source.port > 80",
+            "`source.port < 80` and `source.port > 80` are never true together",
+        ),
+        (
+            &[],
+            "80 < source.port && source.port < 81",
+            "`source.port > 80` and `source.port < 81` are never true together",
+        ),
+        (
+            &[],
+            r#"has(source.identity) && default(source.identity.namespace, "/") == "/""#,
+            "are never true together",
+        ),
         (&[], "source.port < 0", "`source.port < 0` is never true"),
         (&[], "source.port > 65535", "is never true"),
         (&[], r#"!(request.method == "GET" || request.method != "GET")"#, "it contradicts itself"),
-        (&["a.com"], r#"request.host.endsWith(".b.com")"#, r#"`request.host.endsWith(".b.com")` is never true for the policy's `hosts`"#),
-        (&["*.b.com"], r#"request.host.endsWith(".c.com")"#, "is never true for the policy's `hosts`"),
-        (&["a.com", "b.com"], r#"request.host != "a.com" && request.host != "b.com""#, "are never true together for the policy's `hosts`"),
+        (
+            &["a.com"],
+            r#"request.host.endsWith(".b.com")"#,
+            r#"`request.host.endsWith(".b.com")` is never true for the policy's `hosts`"#,
+        ),
+        (
+            &["*.b.com"],
+            r#"request.host.endsWith(".c.com")"#,
+            "is never true for the policy's `hosts`",
+        ),
+        (
+            &["a.com", "b.com"],
+            r#"request.host != "a.com" && request.host != "b.com""#,
+            "are never true together for the policy's `hosts`",
+        ),
         (&[], r#"false && request.method == "GET""#, "`false` is never true"),
     ] {
         let found = of(hosts, expression);
         assert_eq!(found.len(), 1, "{hosts:?} {expression}: {found:?}");
-        assert!(found[0].starts_with("never matches") && found[0].contains(message), "{hosts:?} {expression}: {found:?}");
-        assert!(found[0].ends_with(", so this Allow lets no request through"), "{expression}: {found:?}");
+        assert!(
+            found[0].starts_with("never matches") && found[0].contains(message),
+            "{hosts:?} {expression}: {found:?}"
+        );
+        assert!(
+            found[0].ends_with(", so this Allow lets no request through"),
+            "{expression}: {found:?}"
+        );
     }
 }
 
@@ -133,7 +205,11 @@ fn what_always_matches_is_told() {
             "source.port > -5 && source.port < 70000",
             "always matches, where it does not err, so this Allow lets every other request through",
         ),
-        (&[], r#"true || request.path == "/a""#, "always matches: `true` is always true, so this Allow lets every request through"),
+        (
+            &[],
+            r#"true || request.path == "/a""#,
+            "always matches: `true` is always true, so this Allow lets every request through",
+        ),
         (
             &[],
             r#"request.path != "/a" || !request.path.startsWith("/b")"#,
@@ -157,16 +233,56 @@ fn a_value_that_never_comes_is_told() {
             r#"request.method == "GET" || request.host != "a.com:443""#,
             "`request.host` is never `a.com:443`: it is lower-case, with no port and no trailing dot, so `a.com`",
         ),
-        (&[], r#"request.host == "https://a.com""#, "`request.host` is never `https://a.com`: that is no host"),
-        (&[], r#"request.host.endsWith("GitHub.com")"#, "`request.host` never ends with `GitHub.com`: it is lower-case"),
-        (&[], r#"request.host.startsWith("http://")"#, "`request.host` never starts with `http://`: it is a host without a port"),
-        (&["a.com"], r#"request.host == "b.com""#, "`request.host` is never `b.com`: the policy's `hosts` do not have it"),
-        (&["*.a.com"], r#"request.host in ["x.a.com", "a.com"]"#, "`request.host` is never `a.com`: the policy's `hosts` do not have it"),
-        (&[], r#"request.path == "/a?b""#, "`request.path` is never `/a?b`: it has no query: `request.pathAndQuery` does"),
-        (&[], r#"request.path.contains("?b=")"#, "`request.path` never contains `?b=`: it has no query: `request.pathAndQuery` does"),
-        (&[], r#"request.path.startsWith("repos")"#, "`request.path` never starts with `repos`: paths start with `/`"),
-        (&[], r#"request.pathAndQuery == "repos?a""#, "`request.pathAndQuery` is never `repos?a`: paths start with `/`"),
-        (&[], r#"request.path == "/a//b""#, "`request.path` is never `/a//b`: `pathSafety` refuses it (empty segment)"),
+        (
+            &[],
+            r#"request.host == "https://a.com""#,
+            "`request.host` is never `https://a.com`: that is no host",
+        ),
+        (
+            &[],
+            r#"request.host.endsWith("GitHub.com")"#,
+            "`request.host` never ends with `GitHub.com`: it is lower-case",
+        ),
+        (
+            &[],
+            r#"request.host.startsWith("http://")"#,
+            "`request.host` never starts with `http://`: it is a host without a port",
+        ),
+        (
+            &["a.com"],
+            r#"request.host == "b.com""#,
+            "`request.host` is never `b.com`: the policy's `hosts` do not have it",
+        ),
+        (
+            &["*.a.com"],
+            r#"request.host in ["x.a.com", "a.com"]"#,
+            "`request.host` is never `a.com`: the policy's `hosts` do not have it",
+        ),
+        (
+            &[],
+            r#"request.path == "/a?b""#,
+            "`request.path` is never `/a?b`: it has no query: `request.pathAndQuery` does",
+        ),
+        (
+            &[],
+            r#"request.path.contains("?b=")"#,
+            "`request.path` never contains `?b=`: it has no query: `request.pathAndQuery` does",
+        ),
+        (
+            &[],
+            r#"request.path.startsWith("repos")"#,
+            "`request.path` never starts with `repos`: paths start with `/`",
+        ),
+        (
+            &[],
+            r#"request.pathAndQuery == "repos?a""#,
+            "`request.pathAndQuery` is never `repos?a`: paths start with `/`",
+        ),
+        (
+            &[],
+            r#"request.path == "/a//b""#,
+            "`request.path` is never `/a//b`: `pathSafety` refuses it (empty segment)",
+        ),
         (
             &[],
             r#"request.method == "get""#,
@@ -192,7 +308,11 @@ fn a_value_that_never_comes_is_told() {
             r#"request.headers[":path"] == "/a""#,
             r#"`request.headers[":path"]` is never `/a`: `request.headers` has no pseudo-headers"#,
         ),
-        (&[], "destination.port == 80443", "`destination.port` is never `80443`: ports are 0 to 65535"),
+        (
+            &[],
+            "destination.port == 80443",
+            "`destination.port` is never `80443`: ports are 0 to 65535",
+        ),
     ] {
         assert_eq!(of(hosts, expression), [message], "{hosts:?} {expression}");
     }
@@ -222,7 +342,9 @@ fn a_path_is_only_known_where_path_safety_is_strict() {
     let with = |hosts: &[&str], safety: &str, loose: Option<(&str, &str)>| {
         let mut policies = vec![policy("Allow", hosts, &[relative])];
         if let Some((host, safety)) = loose {
-            policies.push(json!({"name": "loose", "hosts": [host], "pathSafety": safety, "traffic": {}}));
+            policies.push(
+                json!({"name": "loose", "hosts": [host], "pathSafety": safety, "traffic": {}}),
+            );
         }
         warnings(&json!({"pathSafety": safety, "policies": policies})).len()
     };
@@ -296,9 +418,15 @@ fn expressions_of_one_policy_are_looked_at_together() {
         let mut policy = policy("Allow", &[], &expressions);
         policy["traffic"]["authorization"]["match"] = json!(combine);
         let engine = Engine::load(json!({"policies": [policy]}).to_string().as_bytes()).unwrap();
-        let found: Vec<&str> = engine.warnings().iter().map(|warning| warning.message.as_str()).collect();
+        let found: Vec<&str> =
+            engine.warnings().iter().map(|warning| warning.message.as_str()).collect();
         assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{combine} {expressions:?}");
-        assert!(engine.warnings().iter().all(|warning| warning.place == "policies[0].traffic.authorization"));
+        assert!(
+            engine
+                .warnings()
+                .iter()
+                .all(|warning| warning.place == "policies[0].traffic.authorization")
+        );
     }
     // One of several that never matches, in a policy that does.
     let mut mixed = policy("Allow", &[], &[b, &format!("{a} && {not_a}")]);
@@ -325,7 +453,8 @@ fn warnings_are_bounded_and_counted() {
 
 #[test]
 fn what_takes_too_long_to_look_at_is_left() {
-    // Satisfiable in one way of 3^24, which no order of trying finds soon: there is no warning, and it takes no time.
+    // Satisfiable in one way of 3^24, which no order of trying finds soon: there is no warning, and
+    // it takes no time.
     let each: Vec<String> = (0..24)
         .map(|index| {
             format!(
@@ -336,8 +465,13 @@ fn what_takes_too_long_to_look_at_is_left() {
         .collect();
     assert_eq!(of(&[], &each.join(" && ")), [""; 0]);
     let long = (0..180).map(|index| format!("\"/{index}\"")).collect::<Vec<_>>().join(",");
-    let lists: Vec<String> =
-        (0..3).map(|index| format!(r#"request.headers["h{index}"] in [{long}] && request.headers["h{index}"] != "/1""#)).collect();
+    let lists: Vec<String> = (0..3)
+        .map(|index| {
+            format!(
+                r#"request.headers["h{index}"] in [{long}] && request.headers["h{index}"] != "/1""#
+            )
+        })
+        .collect();
     assert_eq!(of(&[], &lists.join(" && ")), [""; 0]);
 }
 
@@ -346,7 +480,12 @@ fn a_warning_points_at_the_part_that_it_is_about() {
     for (hosts, expression, line, column) in [
         (&["a.com"][..], r#"request.host == "b.com""#, 1, 1),
         (&[], r#"request.method == "GET" && request.path == "a""#, 1, 28),
-        (&[], "request.method == 'GET' &&\n  (source.port == 1 || !request.path.startsWith('a'))", 2, 25),
+        (
+            &[],
+            "request.method == 'GET' &&\n  (source.port == 1 || !request.path.startsWith('a'))",
+            2,
+            25,
+        ),
         (&[], r#"request.method in ["GET", "get"]"#, 1, 27),
         (&[], r#"default(request.path, "") == "a?b""#, 1, 1),
         (&[], r#"request.method == "GET" && 70000 == source.port"#, 1, 28),
@@ -354,17 +493,31 @@ fn a_warning_points_at_the_part_that_it_is_about() {
         (&[], r#""ä" == request.method || request.headers[":path"] == "a""#, 1, 26),
         (&[], r#"[request.method].exists(m, m == "x") || request.path == "x""#, 1, 41),
     ] {
-        let engine = Engine::load(json!({"policies": [policy("Allow", hosts, &[expression])]}).to_string().as_bytes()).unwrap();
+        let engine = Engine::load(
+            json!({"policies": [policy("Allow", hosts, &[expression])]}).to_string().as_bytes(),
+        )
+        .unwrap();
         let spots: Vec<_> = engine.warnings().iter().map(|warning| warning.spot.clone()).collect();
         assert_eq!(spots, [Spot::Source { line, column }], "{expression}: {:?}", engine.warnings());
-        assert!(engine.warnings()[0].to_string().contains(&format!("]: line {line}, column {column}: ")), "{}", engine.warnings()[0]);
+        assert!(
+            engine.warnings()[0]
+                .to_string()
+                .contains(&format!("]: line {line}, column {column}: ")),
+            "{}",
+            engine.warnings()[0]
+        );
     }
 }
 
 #[test]
 fn what_is_only_counted_is_not_made() {
     let mut warnings = Warnings::default();
-    let warning = || ConfigWarning { policy: String::new(), place: String::new(), spot: Spot::Whole, message: String::new() };
+    let warning = || ConfigWarning {
+        policy: String::new(),
+        place: String::new(),
+        spot: Spot::Whole,
+        message: String::new(),
+    };
     let mut made = 0;
     for _ in 0..MAX_WARNINGS + 5 {
         warnings.add(|| {
@@ -372,7 +525,10 @@ fn what_is_only_counted_is_not_made() {
             warning()
         });
     }
-    assert_eq!((made, warnings.kept.len(), warnings.count), (MAX_WARNINGS, MAX_WARNINGS, MAX_WARNINGS + 5));
+    assert_eq!(
+        (made, warnings.kept.len(), warnings.count),
+        (MAX_WARNINGS, MAX_WARNINGS, MAX_WARNINGS + 5)
+    );
 }
 
 #[test]

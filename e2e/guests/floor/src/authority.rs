@@ -1,7 +1,7 @@
 //! The host in an authority.
 
-/// The host without port and trailing dot, where the authority is a host with an optional port (RFC 3986 section 3.2, without
-/// user information).
+/// The host without port and trailing dot, where the authority is a host with an optional port (RFC
+/// 3986 section 3.2, without user information).
 pub(crate) fn host(authority: &[u8]) -> Option<&[u8]> {
     if let [b'[', rest @ ..] = authority {
         let end = rest.iter().position(|byte| *byte == b']')?;

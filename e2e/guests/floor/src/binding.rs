@@ -1,5 +1,5 @@
-//! Whether a request's host is that of the service which the caller dialled, as Istio names filter chains and clusters:
-//! `inbound-vip|80|http|api.github.com`.
+//! Whether a request's host is that of the service which the caller dialled, as Istio names filter
+//! chains and clusters: `inbound-vip|80|http|api.github.com`.
 
 use crate::bytes::same;
 use crate::{HOST, host};
@@ -7,7 +7,8 @@ use crate::{HOST, host};
 /// The service that this policy is mostly for.
 const USUAL: &[u8; 34] = b"inbound-vip|80|http|api.github.com";
 
-/// Whether the service that was dialled serves this host; where neither name is of Istio's form, nothing is bound.
+/// Whether the service that was dialled serves this host; where neither name is of Istio's form,
+/// nothing is bound.
 pub(crate) fn serves(host: &[u8]) -> Option<bool> {
     let chain = host::property(b"xds\0filter_chain_name")?;
     if same(chain, USUAL) && same(host, HOST) {
@@ -22,7 +23,9 @@ pub(crate) fn serves(host: &[u8]) -> Option<bool> {
         [b'*', suffix @ ..] => {
             suffix.first() == Some(&b'.')
                 && host.len() > suffix.len()
-                && host.get(host.len() - suffix.len()..).is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+                && host
+                    .get(host.len() - suffix.len()..)
+                    .is_some_and(|end| end.eq_ignore_ascii_case(suffix))
         }
         _ => service.eq_ignore_ascii_case(host),
     })

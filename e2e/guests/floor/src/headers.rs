@@ -1,4 +1,5 @@
-//! What the policy looks at of a request's headers, found in one pass over the form that the host gives them in.
+//! What the policy looks at of a request's headers, found in one pass over the form that the host
+//! gives them in.
 
 use crate::authority;
 use crate::bytes::same;
@@ -15,15 +16,18 @@ pub(crate) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    /// Reads a little-endian `u32` count, as many pairs of `u32` lengths, then each name and value with a NUL behind it.
+    /// Reads a little-endian `u32` count, as many pairs of `u32` lengths, then each name and value
+    /// with a NUL behind it.
     pub(crate) fn read(pairs: &'a [u8]) -> Option<Self> {
         let mut seen = Self::default();
         let (count, rest) = pairs.split_first_chunk::<4>()?;
-        let (lengths, mut data) = rest.split_at_checked((u32::from_le_bytes(*count) as usize).checked_mul(8)?)?;
+        let (lengths, mut data) =
+            rest.split_at_checked((u32::from_le_bytes(*count) as usize).checked_mul(8)?)?;
         for pair in lengths.as_chunks::<8>().0 {
             let [a, b, c, d, e, f, g, h] = *pair;
             let (name, rest) = data.split_at_checked(u32::from_le_bytes([a, b, c, d]) as usize)?;
-            let (value, rest) = rest.get(1..)?.split_at_checked(u32::from_le_bytes([e, f, g, h]) as usize)?;
+            let (value, rest) =
+                rest.get(1..)?.split_at_checked(u32::from_le_bytes([e, f, g, h]) as usize)?;
             data = rest.get(1..)?;
             match name.len() {
                 5 if same(name, b":path") => seen.path = value,
@@ -46,7 +50,8 @@ impl<'a> Seen<'a> {
             usual if same(usual, crate::HOST) => usual,
             other => authority::host(other)?,
         };
-        let same = |other| authority::host(other).is_some_and(|other| other.eq_ignore_ascii_case(host));
+        let same =
+            |other| authority::host(other).is_some_and(|other| other.eq_ignore_ascii_case(host));
         (!self.several_authorities && self.other_host.is_none_or(same)).then_some(host)
     }
 }

@@ -5,10 +5,27 @@ use core::ptr::null_mut;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
-    fn proxy_get_property(path: *const u8, path_size: usize, value: *mut *mut u8, value_size: *mut usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        value: *mut *mut u8,
+        value_size: *mut usize,
+    ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, pairs: *mut *mut u8, pairs_size: *mut usize) -> u32;
-    fn proxy_add_header_map_value(map: u32, name: *const u8, name_size: usize, value: *const u8, value_size: usize) -> u32;
-    fn proxy_replace_header_map_value(map: u32, name: *const u8, name_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -25,7 +42,8 @@ unsafe extern "C" {
 const REQUEST: u32 = 0;
 const NOT_FOUND: u32 = 1;
 
-/// Envoy takes 96 KiB of headers in a waypoint; the lengths in front of them and two properties need far less than the rest.
+/// Envoy takes 96 KiB of headers in a waypoint; the lengths in front of them and two properties
+/// need far less than the rest.
 const SIZE: usize = 160 * 1024;
 
 /// What the host gives while it handles one request.
@@ -45,7 +63,8 @@ pub(crate) fn forget_everything() {
     unsafe { *MEMORY.used.get() = 0 }
 }
 
-/// Where the host may write `size` bytes; nothing is said where there is no room, and the host's call fails then.
+/// Where the host may write `size` bytes; nothing is said where there is no room, and the host's
+/// call fails then.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     // SAFETY: one thread; `start` and what follows it lie within the buffer.
@@ -64,7 +83,8 @@ fn bytes(run: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<&'static [
     let (mut data, mut size) = (null_mut(), 0);
     match run(&raw mut data, &raw mut size) {
         0 if !data.is_null() => {
-            // SAFETY: the host got `data` from `proxy_on_memory_allocate(size)`, and it stays as it is until the next request.
+            // SAFETY: the host got `data` from `proxy_on_memory_allocate(size)`, and it stays as it
+            // is until the next request.
             Some(unsafe { core::slice::from_raw_parts(data, size) })
         }
         0 | NOT_FOUND => Some(&[]),
@@ -86,13 +106,23 @@ pub(crate) fn property(path: &[u8]) -> Option<&'static [u8]> {
 
 pub(crate) fn add_header(name: &str, value: &str) -> Option<()> {
     // SAFETY: the pointers and sizes are of live strings.
-    let status = unsafe { proxy_add_header_map_value(REQUEST, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    let status = unsafe {
+        proxy_add_header_map_value(REQUEST, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    };
     (status == 0).then_some(())
 }
 
 pub(crate) fn replace_header(name: &str, value: &str) -> Option<()> {
     // SAFETY: the pointers and sizes are of live strings.
-    let status = unsafe { proxy_replace_header_map_value(REQUEST, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    let status = unsafe {
+        proxy_replace_header_map_value(
+            REQUEST,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    };
     (status == 0).then_some(())
 }
 
@@ -107,6 +137,15 @@ pub(crate) fn answer(status: u32, body: &str, grpc_status: i32) {
     let no_headers = [0_u8; 4];
     // SAFETY: the pointers and sizes are of live values.
     unsafe {
-        proxy_send_local_response(status, body.as_ptr(), 0, body.as_ptr(), body.len(), no_headers.as_ptr(), 4, grpc_status);
+        proxy_send_local_response(
+            status,
+            body.as_ptr(),
+            0,
+            body.as_ptr(),
+            body.len(),
+            no_headers.as_ptr(),
+            4,
+            grpc_status,
+        );
     }
 }

@@ -1,8 +1,10 @@
-//! The egress workshop's policy, written by hand: what a filter that does this and nothing else costs.
+//! The egress workshop's policy, written by hand: what a filter that does this and nothing else
+//! costs.
 //!
-//! It does what `envoy.yaml`'s plugin configuration demands: the caller by its SPIFFE ID, one host, a safe path, the path rule,
-//! three header changes. There is no configuration, no expression, no audit record and no counter, and of the callbacks only
-//! the one that is needed: Envoy calls whatever a module exports. Memory is a fixed buffer that each request starts anew.
+//! It does what `envoy.yaml`'s plugin configuration demands: the caller by its SPIFFE ID, one host,
+//! a safe path, the path rule, three header changes. There is no configuration, no expression, no
+//! audit record and no counter, and of the callbacks only the one that is needed: Envoy calls
+//! whatever a module exports. Memory is a fixed buffer that each request starts anew.
 
 #![no_std]
 
@@ -80,7 +82,11 @@ fn is_listed(path: &[u8]) -> bool {
 /// The first source that says anything decides.
 fn caller() -> Option<&'static [u8]> {
     let peer = host::property(b"filter_state\0io.istio.peer_principal")?;
-    if peer.is_empty() || peer == b"-" { host::property(b"connection\0uri_san_peer_certificate") } else { Some(peer) }
+    if peer.is_empty() || peer == b"-" {
+        host::property(b"connection\0uri_san_peer_certificate")
+    } else {
+        Some(peer)
+    }
 }
 
 #[panic_handler]

@@ -7,8 +7,8 @@ pub(crate) fn without_query(path: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether there is no dot segment, empty segment, backslash, semicolon, fragment, control or non-ASCII byte, and no escape
-/// that is invalid, overlong, hides one of these, or what needs none.
+/// Whether there is no dot segment, empty segment, backslash, semicolon, fragment, control or
+/// non-ASCII byte, and no escape that is invalid, overlong, hides one of these, or what needs none.
 pub(crate) fn is_safe(path: &[u8]) -> bool {
     let mut bytes = path.iter().copied();
     match bytes.next() {
@@ -32,10 +32,16 @@ pub(crate) fn is_safe(path: &[u8]) -> bool {
             b'?' => return segment_ends_well(length, dots) && bytes.all(|byte| byte != b'#'),
             b'.' => escaped = 0,
             b'%' => {
-                let (Some(high), Some(low)) = (bytes.next().and_then(digit), bytes.next().and_then(digit)) else { return false };
+                let (Some(high), Some(low)) =
+                    (bytes.next().and_then(digit), bytes.next().and_then(digit))
+                else {
+                    return false;
+                };
                 let decoded = high << 4 | low;
                 match decoded {
-                    b'/' | b'\\' | b'.' | b'%' | b';' | 0..b' ' | 0x7f | 0xc0 | 0xc1 => return false,
+                    b'/' | b'\\' | b'.' | b'%' | b';' | 0..b' ' | 0x7f | 0xc0 | 0xc1 => {
+                        return false;
+                    }
                     b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => return false,
                     0x80..0xa0 if escaped == 0xe0 => return false,
                     0x80..0x90 if escaped == 0xf0 => return false,

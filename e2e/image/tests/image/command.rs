@@ -15,7 +15,13 @@ fn image() -> Command {
 }
 
 fn run(module: &Path, name: &str, target: &Path) -> Output {
-    image().arg(module).arg(name).arg(workspace_root().join("filter-config")).arg(target).output().expect("started")
+    image()
+        .arg(module)
+        .arg(name)
+        .arg(workspace_root().join("filter-config"))
+        .arg(target)
+        .output()
+        .expect("started")
 }
 
 #[track_caller]
@@ -33,14 +39,30 @@ fn the_same_module_gives_the_same_bytes_in_another_folder_at_another_time_for_an
     fs::create_dir_all(&there).expect("a folder");
     let copy = there.join("renamed.bin");
     fs::copy(built_path(), &copy).expect("copied");
-    fs::File::options().write(true).open(&copy).expect("the copy").set_modified(std::time::UNIX_EPOCH).expect("an old file");
-    let filter_config = fs::canonicalize(workspace_root().join("filter-config")).expect("filter-config");
+    fs::File::options()
+        .write(true)
+        .open(&copy)
+        .expect("the copy")
+        .set_modified(std::time::UNIX_EPOCH)
+        .expect("an old file");
+    let filter_config =
+        fs::canonicalize(workspace_root().join("filter-config")).expect("filter-config");
     let output = Command::new("sh")
-        .args(["-c", "umask 077; exec \"$0\" renamed.bin \"$1\" \"$2\" .", env!("CARGO_BIN_EXE_image"), NAME])
+        .args([
+            "-c",
+            "umask 077; exec \"$0\" renamed.bin \"$1\" \"$2\" .",
+            env!("CARGO_BIN_EXE_image"),
+            NAME,
+        ])
         .arg(filter_config)
         .current_dir(&there)
         .env_clear()
-        .envs([("TZ", "Pacific/Kiritimati"), ("LC_ALL", "tr_TR.UTF-8"), ("SOURCE_DATE_EPOCH", "1700000000"), ("HOME", "/nonexistent")])
+        .envs([
+            ("TZ", "Pacific/Kiritimati"),
+            ("LC_ALL", "tr_TR.UTF-8"),
+            ("SOURCE_DATE_EPOCH", "1700000000"),
+            ("HOME", "/nonexistent"),
+        ])
         .output()
         .expect("started");
     let said_there = stdout(&output);
@@ -60,17 +82,26 @@ fn what_is_told_is_what_was_made() {
     let target = folder.path().join("target");
     let said = stdout(&run(&module, "localhost:5001/team/filter:v2", &target));
 
-    let sha256_told = said.lines().last().and_then(|line| line.strip_prefix("sha256:")).expect("a digest");
-    let manifest = fs::read(target.join("image/oci/blobs/sha256").join(sha256_told)).expect("the manifest");
+    let sha256_told =
+        said.lines().last().and_then(|line| line.strip_prefix("sha256:")).expect("a digest");
+    let manifest =
+        fs::read(target.join("image/oci/blobs/sha256").join(sha256_told)).expect("the manifest");
     assert_eq!(sha256(&manifest), sha256_told);
     assert!(
-        said.contains(&format!("{:>9} bytes  application/vnd.oci.image.manifest.v1+json  sha256:{sha256_told}\n", manifest.len())),
+        said.contains(&format!(
+            "{:>9} bytes  application/vnd.oci.image.manifest.v1+json  sha256:{sha256_told}\n",
+            manifest.len()
+        )),
         "{said}"
     );
     let target = target.display();
     for line in [
-        format!("skopeo copy --preserve-digests oci:{target}/image/oci docker://localhost:5001/team/filter:v2"),
-        format!("skopeo copy --preserve-digests oci-archive:{target}/image/egress-filter.tar docker://localhost:5001/team/filter:v2"),
+        format!(
+            "skopeo copy --preserve-digests oci:{target}/image/oci docker://localhost:5001/team/filter:v2"
+        ),
+        format!(
+            "skopeo copy --preserve-digests oci-archive:{target}/image/egress-filter.tar docker://localhost:5001/team/filter:v2"
+        ),
         format!("crane push {target}/image/oci localhost:5001/team/filter:v2"),
         format!("kubectl apply -f {target}/filter-config/"),
         "skopeo inspect --format '{{.Digest}}' docker://localhost:5001/team/filter:v2".to_owned(),
@@ -78,12 +109,21 @@ fn what_is_told_is_what_was_made() {
         assert!(said.contains(&format!("  {line}\n")), "no `{line}` in\n{said}");
     }
     assert!(!said.contains("placeholder"), "{said}");
-    let applied = fs::read_to_string(folder.path().join("target/filter-config/05-policy-headers.yaml")).expect("the manifest");
-    assert!(applied.contains(sha256_told) && applied.contains("oci://localhost:5001/team/filter:v2"), "{applied}");
+    let applied =
+        fs::read_to_string(folder.path().join("target/filter-config/05-policy-headers.yaml"))
+            .expect("the manifest");
+    assert!(
+        applied.contains(sha256_told) && applied.contains("oci://localhost:5001/team/filter:v2"),
+        "{applied}"
+    );
 
     let said = stdout(&run(&module, NAME, folder.path()));
     assert!(said.contains("That name is a placeholder: make image IMAGE="), "{said}");
-    assert_eq!(said.lines().last(), Some(format!("sha256:{sha256_told}").as_str()), "the name is no part of the image");
+    assert_eq!(
+        said.lines().last(),
+        Some(format!("sha256:{sha256_told}").as_str()),
+        "the name is no part of the image"
+    );
 }
 
 #[test]
@@ -95,7 +135,11 @@ fn an_image_that_was_there_before_is_replaced() {
         bytes.push(byte);
         fs::write(&module, bytes).expect("written");
         stdout(&run(&module, NAME, folder.path()));
-        assert_eq!(files_in(&folder.path().join("image/oci/blobs")).len(), 3, "blobs of another image were left");
+        assert_eq!(
+            files_in(&folder.path().join("image/oci/blobs")).len(),
+            3,
+            "blobs of another image were left"
+        );
     }
 }
 
@@ -105,8 +149,16 @@ fn what_cannot_be_is_an_error_with_the_mend() {
     let text = folder.path().join("it.txt");
     fs::write(&text, "(module)").expect("written");
     for (module, name, expected) in [
-        (built_path(), "egress-filter", "image: IMAGE `egress-filter`: names no registry; write registry/repository:tag, such as"),
-        (text, NAME, "it.txt` is no WebAssembly module: it does not begin with `\\0asm`; `make wasm` builds one"),
+        (
+            built_path(),
+            "egress-filter",
+            "image: IMAGE `egress-filter`: names no registry; write registry/repository:tag, such as",
+        ),
+        (
+            text,
+            NAME,
+            "it.txt` is no WebAssembly module: it does not begin with `\\0asm`; `make wasm` builds one",
+        ),
         (folder.path().join("none"), NAME, "; `make wasm` builds it"),
     ] {
         let output = run(&module, name, folder.path());

@@ -5,7 +5,10 @@ use std::io;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use image::fetcher::{DOCKER_LAYER, DOCKER_LIST, DOCKER_MANIFEST, Fetched, OCI_INDEX, OCI_LAYER, Source, WASM_LAYER, fetch, fetch_up_to};
+use image::fetcher::{
+    DOCKER_LAYER, DOCKER_LIST, DOCKER_MANIFEST, Fetched, OCI_INDEX, OCI_LAYER, Source, WASM_LAYER,
+    fetch, fetch_up_to,
+};
 use image::oci::{CONFIG, MANIFEST, archive_of, sha256};
 use serde_json::{Value, json};
 
@@ -20,11 +23,17 @@ struct Registry {
 
 impl Source for Registry {
     fn manifest(&self, name: &str) -> io::Result<(String, Vec<u8>)> {
-        self.manifests.get(name).cloned().ok_or_else(|| io::Error::other(format!("no manifest `{name}`")))
+        self.manifests
+            .get(name)
+            .cloned()
+            .ok_or_else(|| io::Error::other(format!("no manifest `{name}`")))
     }
 
     fn blob(&self, digest: &str) -> io::Result<Vec<u8>> {
-        self.blobs.get(digest).cloned().ok_or_else(|| io::Error::other(format!("no blob `{digest}`")))
+        self.blobs
+            .get(digest)
+            .cloned()
+            .ok_or_else(|| io::Error::other(format!("no blob `{digest}`")))
     }
 }
 
@@ -36,9 +45,11 @@ impl Registry {
         registry
     }
 
-    /// Pushes an image, and answers its digest. The registry calls the manifest by the first type, the manifest itself by the second.
+    /// Pushes an image, and answers its digest. The registry calls the manifest by the first type,
+    /// the manifest itself by the second.
     fn image(&mut self, served: &str, written: &str, layers: &[(&str, &[u8])]) -> String {
-        let layers: Vec<Value> = layers.iter().map(|(media_type, bytes)| self.push_blob(media_type, bytes)).collect();
+        let layers: Vec<Value> =
+            layers.iter().map(|(media_type, bytes)| self.push_blob(media_type, bytes)).collect();
         let config = self.push_blob(CONFIG, b"{}");
         let mut manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
         if !written.is_empty() {
@@ -94,7 +105,11 @@ fn plugin() -> Vec<u8> {
 #[test]
 fn images_with_the_module_in_their_last_layer_are_taken() {
     let other = layer(&[("etc/os-release", b"ID=none")]);
-    let in_folder = layer(&[("opt/readme", b"-"), ("opt/plugin.wasm", &small_module()), ("plugin.wasm", b"a later one")]);
+    let in_folder = layer(&[
+        ("opt/readme", b"-"),
+        ("opt/plugin.wasm", &small_module()),
+        ("plugin.wasm", b"a later one"),
+    ]);
     let archive = archive_of([("plugin.wasm", small_module().as_slice())]).expect("an archive");
     let (head, tail) = archive.split_at(1000);
     let members = [gzip(head), gzip(tail)].concat();
@@ -103,9 +118,15 @@ fn images_with_the_module_in_their_last_layer_are_taken() {
         ("the last of two", Registry::of(MANIFEST, &[(OCI_LAYER, &other), (OCI_LAYER, &plugin())])),
         ("in a folder", Registry::of(MANIFEST, &[(OCI_LAYER, &in_folder)])),
         ("gzip in two members", Registry::of(MANIFEST, &[(OCI_LAYER, &members)])),
-        ("a layer of another type before it", Registry::of(MANIFEST, &[(DOCKER_LAYER, &other), (OCI_LAYER, &plugin())])),
+        (
+            "a layer of another type before it",
+            Registry::of(MANIFEST, &[(DOCKER_LAYER, &other), (OCI_LAYER, &plugin())]),
+        ),
         ("docker's types", Registry::of(DOCKER_MANIFEST, &[(DOCKER_LAYER, &plugin())])),
-        ("an artifact of two layers", Registry::of(MANIFEST, &[(WASM_LAYER, &small_module()), ("application/json", b"{}")])),
+        (
+            "an artifact of two layers",
+            Registry::of(MANIFEST, &[(WASM_LAYER, &small_module()), ("application/json", b"{}")]),
+        ),
     ] {
         println!("{what}");
         image.gives_the_module();
@@ -130,22 +151,49 @@ fn other_kinds_of_image_are_refused_with_the_reason() {
     let zstd = "application/vnd.oci.image.layer.v1.tar+zstd";
     let archive = archive_of([("plugin.wasm", small_module().as_slice())]).expect("an archive");
     for (reason, image) in [
-        ("not as an image (a layer of type application/vnd.oci.image.layer.v1.tar+zstd)", Registry::of(MANIFEST, &[(zstd, &plugin())])),
-        ("no `plugin.wasm` in the last layer", Registry::of(MANIFEST, &[(OCI_LAYER, &plugin()), (OCI_LAYER, &other)])),
-        ("no `plugin.wasm` in the last layer", Registry::of(MANIFEST, &[(OCI_LAYER, &layer(&[("filter.wasm", &small_module())]))])),
-        ("not as an artifact (no layer of type", Registry::of(MANIFEST, &[(OCI_LAYER, &plugin()), (zstd, &other)])),
+        (
+            "not as an image (a layer of type application/vnd.oci.image.layer.v1.tar+zstd)",
+            Registry::of(MANIFEST, &[(zstd, &plugin())]),
+        ),
+        (
+            "no `plugin.wasm` in the last layer",
+            Registry::of(MANIFEST, &[(OCI_LAYER, &plugin()), (OCI_LAYER, &other)]),
+        ),
+        (
+            "no `plugin.wasm` in the last layer",
+            Registry::of(MANIFEST, &[(OCI_LAYER, &layer(&[("filter.wasm", &small_module())]))]),
+        ),
+        (
+            "not as an artifact (no layer of type",
+            Registry::of(MANIFEST, &[(OCI_LAYER, &plugin()), (zstd, &other)]),
+        ),
         ("an unreadable layer", Registry::of(MANIFEST, &[(OCI_LAYER, &archive)])),
-        ("not as an artifact (1 layers)", Registry::of(MANIFEST, &[("application/wasm", &small_module())])),
+        (
+            "not as an artifact (1 layers)",
+            Registry::of(MANIFEST, &[("application/wasm", &small_module())]),
+        ),
         ("not as an artifact (1 layers)", Registry::of(MANIFEST, &[(WASM_LAYER, &small_module())])),
-        ("a layer of type application/vnd.docker", Registry::of(MANIFEST, &[(DOCKER_LAYER, &plugin())])),
+        (
+            "a layer of type application/vnd.docker",
+            Registry::of(MANIFEST, &[(DOCKER_LAYER, &plugin())]),
+        ),
         (
             "a docker image that has no module: a layer of type application/vnd.oci",
             Registry::of(DOCKER_MANIFEST, &[(OCI_LAYER, &plugin())]),
         ),
-        ("a docker image that has no module: no `plugin.wasm`", Registry::of(DOCKER_MANIFEST, &[(DOCKER_LAYER, &other)])),
+        (
+            "a docker image that has no module: no `plugin.wasm`",
+            Registry::of(DOCKER_MANIFEST, &[(DOCKER_LAYER, &other)]),
+        ),
         ("0 layers", Registry::of(MANIFEST, &[])),
-        ("no WebAssembly module", Registry::of(MANIFEST, &[(OCI_LAYER, &layer(&[("plugin.wasm", b"#!/bin/sh -e")]))])),
-        ("no WebAssembly module", Registry::of(MANIFEST, &[(OCI_LAYER, &layer(&[("plugin.wasm", b"\0asm")]))])),
+        (
+            "no WebAssembly module",
+            Registry::of(MANIFEST, &[(OCI_LAYER, &layer(&[("plugin.wasm", b"#!/bin/sh -e")]))]),
+        ),
+        (
+            "no WebAssembly module",
+            Registry::of(MANIFEST, &[(OCI_LAYER, &layer(&[("plugin.wasm", b"\0asm")]))]),
+        ),
         ("no manifest `it`", Registry::default()),
     ] {
         image.refuses(reason);
@@ -158,7 +206,8 @@ fn of_an_index_the_linux_amd64_image_is_picked_on_every_machine() {
         let mut registry = Registry::default();
         let child = registry.image(MANIFEST, MANIFEST, &[(OCI_LAYER, &plugin())]);
         let entry = |platform: Value| {
-            let mut entry = json!({"mediaType": MANIFEST, "digest": format!("sha256:{child}"), "size": 1});
+            let mut entry =
+                json!({"mediaType": MANIFEST, "digest": format!("sha256:{child}"), "size": 1});
             if !platform.is_null() {
                 entry["platform"] = platform;
             }
@@ -167,12 +216,22 @@ fn of_an_index_the_linux_amd64_image_is_picked_on_every_machine() {
         let mut arm64 = entry(json!({"os": "linux", "architecture": "arm64"}));
         arm64["digest"] = format!("sha256:{}", "0".repeat(64)).into();
 
-        registry.push(list, &json!({"manifests": [arm64, entry(json!({"os": "linux", "architecture": "amd64"}))]}));
-        assert_eq!(registry.gives_the_module().sha256, child, "the digest is the picked image's, not the index's");
+        registry.push(
+            list,
+            &json!({"manifests": [arm64, entry(json!({"os": "linux", "architecture": "amd64"}))]}),
+        );
+        assert_eq!(
+            registry.gives_the_module().sha256,
+            child,
+            "the digest is the picked image's, not the index's"
+        );
         registry.push(list, &json!({"manifests": [entry(Value::Null)]}));
         registry.gives_the_module();
         for (os, architecture) in [("wasi", "wasm"), ("linux", "arm64")] {
-            registry.push(list, &json!({"manifests": [entry(json!({"os": os, "architecture": architecture}))]}));
+            registry.push(
+                list,
+                &json!({"manifests": [entry(json!({"os": os, "architecture": architecture}))]}),
+            );
             registry.refuses("an index without a linux/amd64 image");
         }
     }
@@ -183,7 +242,9 @@ fn sha256_is_the_manifest_s_and_not_the_file_s() {
     let mut registry = Registry::default();
     let digest = registry.image(MANIFEST, MANIFEST, &[(OCI_LAYER, &plugin())]);
     assert_eq!(fetch(&registry, "it", Some(&digest)).expect("a module").sha256, digest);
-    for other in [sha256(&small_module()), sha256(&plugin()), format!("sha256:{digest}"), String::new()] {
+    for other in
+        [sha256(&small_module()), sha256(&plugin()), format!("sha256:{digest}"), String::new()]
+    {
         let error = fetch(&registry, "it", Some(&other)).expect_err("another digest").to_string();
         assert_eq!(error, format!("has the digest {digest}, not {other}"));
     }
@@ -193,7 +254,8 @@ fn sha256_is_the_manifest_s_and_not_the_file_s() {
 fn bytes_that_are_not_what_the_manifest_names_are_refused() {
     let mut registry = Registry::default();
     let module = small_module();
-    let digest = registry.image(MANIFEST, MANIFEST, &[(WASM_LAYER, &module), ("application/json", b"{}")]);
+    let digest =
+        registry.image(MANIFEST, MANIFEST, &[(WASM_LAYER, &module), ("application/json", b"{}")]);
     registry.gives_the_module();
     let blob = registry.blobs.get_mut(&format!("sha256:{}", sha256(&module))).expect("a blob");
     *blob.last_mut().expect("a byte") ^= 1;
@@ -208,11 +270,15 @@ fn bytes_that_are_not_what_the_manifest_names_are_refused() {
 #[test]
 fn a_module_may_be_as_large_as_the_limit_and_no_larger() {
     let size = small_module().len() as u64;
-    for layers in [vec![(OCI_LAYER, plugin())], vec![(WASM_LAYER, small_module()), (OCI_LAYER, b"".to_vec())]] {
-        let layers: Vec<_> = layers.iter().map(|(media_type, bytes)| (*media_type, bytes.as_slice())).collect();
+    for layers in
+        [vec![(OCI_LAYER, plugin())], vec![(WASM_LAYER, small_module()), (OCI_LAYER, b"".to_vec())]]
+    {
+        let layers: Vec<_> =
+            layers.iter().map(|(media_type, bytes)| (*media_type, bytes.as_slice())).collect();
         let registry = Registry::of(MANIFEST, &layers);
         fetch_up_to(&registry, "it", None, size).expect("at the limit");
-        let error = fetch_up_to(&registry, "it", None, size - 1).expect_err("over the limit").to_string();
+        let error =
+            fetch_up_to(&registry, "it", None, size - 1).expect_err("over the limit").to_string();
         assert!(error.contains(&format!("more than {} bytes", size - 1)), "{error}");
     }
 }

@@ -31,7 +31,8 @@ spec:
     sha256: "0000000000000000000000000000000000000000000000000000000000000000"
 "#;
 
-/// Writes some files, puts the image into them, and gives the folder with both (`from`, `to`) and what was said.
+/// Writes some files, puts the image into them, and gives the folder with both (`from`, `to`) and
+/// what was said.
 fn written(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<usize, String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let (from, to) = (folder.path().join("from"), folder.path().join("to"));
@@ -42,7 +43,8 @@ fn written(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<usize, String>)
     }
     fs::create_dir_all(&to).expect("a folder");
     fs::write(to.join("stale.yaml"), "kind: WasmPlugin").expect("written");
-    let said = write(&from, &to, &image(), DIGEST).map_err(|error| error.to_string().replace(&*folder.path().to_string_lossy(), ""));
+    let said = write(&from, &to, &image(), DIGEST)
+        .map_err(|error| error.to_string().replace(&*folder.path().to_string_lossy(), ""));
     (folder, said)
 }
 
@@ -54,14 +56,19 @@ fn the_project_s_own_files_get_the_image_and_stay_the_same_otherwise() {
     assert_eq!(plugins, 6, "three policy steps, as WasmPlugin and as TrafficExtension");
 
     let (before, after) = (files_in(&from), files_in(to.path()));
-    let names = |files: &[(std::path::PathBuf, Vec<u8>)]| files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+    let names = |files: &[(std::path::PathBuf, Vec<u8>)]| {
+        files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>()
+    };
     assert_eq!(names(&before), names(&after));
     let mut lines = 0;
     for ((path, before), (_, after)) in before.iter().zip(&after) {
         let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(after));
         assert_eq!(before.lines().count(), after.lines().count(), "{}", path.display());
-        for (before, after) in before.lines().zip(after.lines()).filter(|(before, after)| before != after) {
-            let expected = before.replace(PLACEHOLDER, "localhost:5001/team/filter:v2").replace(ZEROS, DIGEST);
+        for (before, after) in
+            before.lines().zip(after.lines()).filter(|(before, after)| before != after)
+        {
+            let expected =
+                before.replace(PLACEHOLDER, "localhost:5001/team/filter:v2").replace(ZEROS, DIGEST);
             assert_eq!(after, expected, "{}", path.display());
             lines += 1;
         }
@@ -77,9 +84,16 @@ fn folders_comments_and_other_files_are_kept_and_what_was_there_before_is_not() 
     assert_eq!(said, Ok(3));
     let to = folder.path().join("to");
     assert!(!to.join("stale.yaml").exists());
-    assert_eq!(fs::read_to_string(to.join("d.json")).expect("d.json"), ZEROS, "only YAML is changed");
+    assert_eq!(
+        fs::read_to_string(to.join("d.json")).expect("d.json"),
+        ZEROS,
+        "only YAML is changed"
+    );
     let plugin = fs::read_to_string(to.join("a.yaml")).expect("a.yaml");
-    assert!(plugin.contains("  url: oci://localhost:5001/team/filter:v2 # of `make image`\n"), "{plugin}");
+    assert!(
+        plugin.contains("  url: oci://localhost:5001/team/filter:v2 # of `make image`\n"),
+        "{plugin}"
+    );
     assert!(plugin.contains(&format!("  sha256: \"{DIGEST}\"\n")), "{plugin}");
     assert!(to.join("b/c.yml").exists());
 }
@@ -92,7 +106,10 @@ fn a_resource_that_would_be_applied_with_another_image_is_an_error_with_the_mend
             elsewhere("egress-filter:0.1.0", "egress-filter:0.2.0"),
             "WasmPlugin `egress-filter`: `spec.url` is `oci://registry.example.com/platform/egress-filter:0.2.0`: write `oci://registry.example.com/platform/egress-filter:0.1.0` there",
         ),
-        (elsewhere("oci://", "https://"), "`spec.url` is `https://registry.example.com/platform/egress-filter:0.1.0`: write"),
+        (
+            elsewhere("oci://", "https://"),
+            "`spec.url` is `https://registry.example.com/platform/egress-filter:0.1.0`: write",
+        ),
         (
             elsewhere("  sha256:", "  # sha256:"),
             "`spec.sha256` is not there: write `0000000000000000000000000000000000000000000000000000000000000000` there",
@@ -100,12 +117,21 @@ fn a_resource_that_would_be_applied_with_another_image_is_an_error_with_the_mend
         (elsewhere("\"000", "\"100"), "`spec.sha256` is `100"),
         // Without quotes, a digest of digits alone is a number.
         (elsewhere("\"", ""), "`spec.sha256` is the number 1.234"),
-        (EXTENSION.replace("    sha256", "    sha"), "TrafficExtension `egress-filter`: `spec.wasm.sha256` is not there"),
+        (
+            EXTENSION.replace("    sha256", "    sha"),
+            "TrafficExtension `egress-filter`: `spec.wasm.sha256` is not there",
+        ),
     ] {
         let (folder, said) = written(&[("sub/05.yaml", &text)]);
         let error = said.expect_err(expected);
-        assert!(error.starts_with("`/from/sub/05.yaml`: ") && error.contains(expected), "expected `{expected}`, got `{error}`");
-        assert!(folder.path().join("to/stale.yaml").exists(), "nothing is written where something is wrong");
+        assert!(
+            error.starts_with("`/from/sub/05.yaml`: ") && error.contains(expected),
+            "expected `{expected}`, got `{error}`"
+        );
+        assert!(
+            folder.path().join("to/stale.yaml").exists(),
+            "nothing is written where something is wrong"
+        );
     }
 }
 
@@ -118,6 +144,8 @@ fn a_folder_without_a_plugin_is_an_error() {
     );
     let (_folder, said) = written(&[("a.yaml", "kind: [")]);
     assert!(said.as_ref().is_err_and(|error| error.starts_with("`/from/a.yaml`: ")), "{said:?}");
-    let error = write(Path::new("/nonexistent"), Path::new("/nonexistent/to"), &image(), DIGEST).expect_err("no folder").to_string();
+    let error = write(Path::new("/nonexistent"), Path::new("/nonexistent/to"), &image(), DIGEST)
+        .expect_err("no folder")
+        .to_string();
     assert!(error.starts_with("`/nonexistent` cannot be read: "), "{error}");
 }

@@ -1,4 +1,5 @@
-//! A real registry on loopback, to which skopeo pushes, and from which a module is fetched as Istio's agent does.
+//! A real registry on loopback, to which skopeo pushes, and from which a module is fetched as
+//! Istio's agent does.
 
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,9 @@ use crate::{built_image, built_module, reference};
 
 /// A program that `make test-image` finds or installs.
 fn program(variable: &str) -> PathBuf {
-    std::env::var_os(variable).map(PathBuf::from).unwrap_or_else(|| panic!("{variable} is not set: `make test-image` sets it"))
+    std::env::var_os(variable)
+        .map(PathBuf::from)
+        .unwrap_or_else(|| panic!("{variable} is not set: `make test-image` sets it"))
 }
 
 /// The distribution project's registry, with its data in a folder of its own, on a free port.
@@ -43,9 +46,9 @@ impl Registry {
         let mut log = BufReader::new(process.stderr.take().expect("a pipe")).lines();
         let mut said = String::new();
         let address = log.by_ref().map_while(Result::ok).find_map(|line| {
-            let address = line
-                .split_once("listening on ")
-                .map(|(_, rest)| rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect());
+            let address = line.split_once("listening on ").map(|(_, rest)| {
+                rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect()
+            });
             said += &line;
             said.push('\n');
             address
@@ -82,10 +85,18 @@ impl Repository<'_> {
         let url = format!("http://{}/v2/{}/{what}", self.registry.address, self.name);
         // Loopback is not to be asked through a proxy.
         let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().proxy(None).build());
-        let mut response = agent.get(&url).header("accept", accept).call().map_err(io::Error::other)?;
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut response =
+            agent.get(&url).header("accept", accept).call().map_err(io::Error::other)?;
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
         let (media_type, digest) = (header("content-type"), header("docker-content-digest"));
-        let bytes = response.body_mut().with_config().limit(LIMIT).read_to_vec().map_err(io::Error::other)?;
+        let bytes = response
+            .body_mut()
+            .with_config()
+            .limit(LIMIT)
+            .read_to_vec()
+            .map_err(io::Error::other)?;
         Ok((media_type.unwrap_or_default(), digest, bytes))
     }
 
@@ -104,14 +115,17 @@ impl Repository<'_> {
 
     /// The digest that skopeo says is in the registry.
     fn digest(&self) -> String {
-        skopeo(&["inspect", "--tls-verify=false", "--format", "{{.Digest}}", &self.image()]).trim().to_owned()
+        skopeo(&["inspect", "--tls-verify=false", "--format", "{{.Digest}}", &self.image()])
+            .trim()
+            .to_owned()
     }
 }
 
 impl Source for Repository<'_> {
     fn manifest(&self, name: &str) -> io::Result<(String, Vec<u8>)> {
         let accepted = [MANIFEST, DOCKER_MANIFEST, INDEX, DOCKER_LIST].join(",");
-        self.get(&format!("manifests/{name}"), &accepted).map(|(media_type, _, bytes)| (media_type, bytes))
+        self.get(&format!("manifests/{name}"), &accepted)
+            .map(|(media_type, _, bytes)| (media_type, bytes))
     }
 
     fn blob(&self, digest: &str) -> io::Result<Vec<u8>> {
@@ -121,8 +135,17 @@ impl Source for Repository<'_> {
 
 #[track_caller]
 fn skopeo(arguments: &[&str]) -> String {
-    let output = Command::new(program("SKOPEO")).arg("--insecure-policy").args(arguments).output().expect("skopeo starts");
-    assert!(output.status.success(), "skopeo {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(program("SKOPEO"))
+        .arg("--insecure-policy")
+        .args(arguments)
+        .output()
+        .expect("skopeo starts");
+    assert!(
+        output.status.success(),
+        "skopeo {}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
@@ -147,22 +170,30 @@ fn pushed_as_oci_the_image_keeps_its_digest_and_istio_s_agent_gets_the_module() 
     ] {
         let repository = registry.repository(name);
         repository.push_with_its_digest(&from);
-        let fetched = fetch(&repository, "0.1.0", Some(sha256)).unwrap_or_else(|error| panic!("{from} {error}"));
+        let fetched = fetch(&repository, "0.1.0", Some(sha256))
+            .unwrap_or_else(|error| panic!("{from} {error}"));
         assert!(fetched.module == module, "{from}: another module");
 
-        let (media_type, digest, _) = repository.get("manifests/0.1.0", MANIFEST).expect("a manifest");
-        assert_eq!((media_type.as_str(), digest), (MANIFEST, Some(format!("sha256:{sha256}"))), "{from}");
+        let (media_type, digest, _) =
+            repository.get("manifests/0.1.0", MANIFEST).expect("a manifest");
+        assert_eq!(
+            (media_type.as_str(), digest),
+            (MANIFEST, Some(format!("sha256:{sha256}"))),
+            "{from}"
+        );
         assert_eq!(repository.digest(), format!("sha256:{sha256}"), "{from}");
         fetch(&repository, "0.2.0", None).expect_err("no such tag");
     }
 }
 
 #[test]
-fn pushed_as_docker_archive_the_image_has_another_digest_and_istio_s_agent_gets_the_module_all_the_same() {
+fn pushed_as_docker_archive_the_image_has_another_digest_and_istio_s_agent_gets_the_module_all_the_same()
+ {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, tarball) = written(folder.path());
     let from = format!("docker-archive:{tarball}");
-    let tags: serde_json::Value = serde_json::from_str(&skopeo(&["list-tags", &from])).expect("JSON");
+    let tags: serde_json::Value =
+        serde_json::from_str(&skopeo(&["list-tags", &from])).expect("JSON");
     assert_eq!(tags["Tags"], serde_json::json!([reference().to_string()]));
 
     let registry = Registry::start();
@@ -171,7 +202,11 @@ fn pushed_as_docker_archive_the_image_has_another_digest_and_istio_s_agent_gets_
     assert_eq!(repository.manifest("0.1.0").expect("a manifest").0, DOCKER_MANIFEST);
     let fetched = fetch(&repository, "0.1.0", None).expect("a module");
     assert!(fetched.module == built_module(), "another module");
-    assert_eq!(repository.digest(), format!("sha256:{}", fetched.sha256), "what the registry is asked for is what the agent compares");
+    assert_eq!(
+        repository.digest(),
+        format!("sha256:{}", fetched.sha256),
+        "what the registry is asked for is what the agent compares"
+    );
 
     let ours = &built_image().manifest.sha256;
     let error = fetch(&repository, "0.1.0", Some(ours)).expect_err("another digest").to_string();

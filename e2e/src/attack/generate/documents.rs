@@ -39,7 +39,14 @@ pub(super) fn cookies(random: &mut Random, fields: &mut Vec<Field>) {
         let mut line = Vec::new();
         for place in 0..=random.below(3) {
             if place > 0 {
-                line.extend_from_slice(random.one(&[&b"; "[..], b";", b" ; ", b";\t", b";;", b", "]));
+                line.extend_from_slice(random.one(&[
+                    &b"; "[..],
+                    b";",
+                    b" ; ",
+                    b";\t",
+                    b";;",
+                    b", ",
+                ]));
             }
             line.extend_from_slice(random.one(PAIRS));
         }
@@ -92,9 +99,15 @@ pub(super) fn json(random: &mut Random) -> Vec<u8> {
     let user = random.one(USERS).as_bytes();
     let other = random.one(OTHERS);
     let comma: &[u8] = if other.is_empty() { b"" } else { b"," };
-    let end: &[u8] = random.one(&[&b"}"[..], b"}", b"}", b",}", b"} ", b"}x", b"}}", b"}\xff", b""]);
-    let start: &[u8] = random.one(&[&b"{"[..], b"{", b"{", b"\xef\xbb\xbf{", b" {", b"{,", b"\xff{"]);
-    if random.percent(50) { [start, user, comma, other, end].concat() } else { [start, other, comma, user, end].concat() }
+    let end: &[u8] =
+        random.one(&[&b"}"[..], b"}", b"}", b",}", b"} ", b"}x", b"}}", b"}\xff", b""]);
+    let start: &[u8] =
+        random.one(&[&b"{"[..], b"{", b"{", b"\xef\xbb\xbf{", b" {", b"{,", b"\xff{"]);
+    if random.percent(50) {
+        [start, user, comma, other, end].concat()
+    } else {
+        [start, other, comma, user, end].concat()
+    }
 }
 
 /// A token with such an object for its claims.
@@ -112,7 +125,8 @@ pub(super) fn token(random: &mut Random) -> Vec<u8> {
         }
         _ => {}
     }
-    let head: &[u8] = random.one(&[&b"eyJhbGciOiJub25lIn0"[..], b"eyJhbGciOiJub25lIn0", b"h", b"", b" h"]);
+    let head: &[u8] =
+        random.one(&[&b"eyJhbGciOiJub25lIn0"[..], b"eyJhbGciOiJub25lIn0", b"h", b"", b" h"]);
     let tail: &[u8] = random.one(&[&b".sig"[..], b".sig", b".", b"", b".a.b", b". "]);
     [head, b".", &payload, tail].concat()
 }
@@ -127,7 +141,8 @@ fn base64(bytes: &[u8], standard: bool) -> Vec<u8> {
     };
     let mut text = Vec::new();
     for chunk in bytes.chunks(3) {
-        let whole = chunk.iter().fold(0u32, |whole, byte| whole << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let whole = chunk.iter().fold(0u32, |whole, byte| whole << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
         text.extend((0..=chunk.len()).map(|place| letter(whole >> (18 - 6 * place) & 63)));
     }
     text

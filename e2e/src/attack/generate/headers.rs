@@ -7,8 +7,21 @@ use crate::attack::request::Field;
 const MARKS: &[u8] = b"_._.__..~!#$%&'*+^`|";
 
 /// What may stand around a value without being part of it, or without being read.
-const AROUND: &[&[u8]] =
-    &[b" ", b"\t", b"  ", b" \t ", b"\xff", b"\x80", b"\xc3", b"\xef\xbb\xbf", b"\xc2\xa0", b",", b", ", b" ,", b"%20"];
+const AROUND: &[&[u8]] = &[
+    b" ",
+    b"\t",
+    b"  ",
+    b" \t ",
+    b"\xff",
+    b"\x80",
+    b"\xc3",
+    b"\xef\xbb\xbf",
+    b"\xc2\xa0",
+    b",",
+    b", ",
+    b" ,",
+    b"%20",
+];
 
 /// What Envoy ends a whole connection for, and what is worth its while all the same.
 const FORBIDDEN: &[&[u8]] = &[b"\0", b"\x0b", b"\x1f", b"\x7f", b"\r"];
@@ -29,7 +42,9 @@ fn name(random: &mut Random, name: &str) -> Vec<u8> {
 }
 
 fn value(random: &mut Random, value: &[u8]) -> Vec<u8> {
-    let around = |random: &mut Random| -> &[u8] { if random.below(400) == 0 { random.one(FORBIDDEN) } else { random.one(AROUND) } };
+    let around = |random: &mut Random| -> &[u8] {
+        if random.below(400) == 0 { random.one(FORBIDDEN) } else { random.one(AROUND) }
+    };
     match random.below(14) {
         0..=2 => value.to_vec(),
         3 | 4 => [around(random), value].concat(),
@@ -65,7 +80,8 @@ pub(super) fn lines(random: &mut Random, fields: &mut Vec<Field>, known: &str, b
         1 => fields.extend([hostile, (name(random, known), random.one(good).to_vec())]),
         2 => fields.extend([(name(random, known), value(random, bad)), hostile]),
         // What is to come through, so that its way is known to be open.
-        3 => fields.push((name(random, known), random.one(&[&b"safe"[..], b"safe", b"good"]).to_vec())),
+        3 => fields
+            .push((name(random, known), random.one(&[&b"safe"[..], b"safe", b"good"]).to_vec())),
         _ => fields.push(hostile),
     }
 }
@@ -82,7 +98,10 @@ pub(super) fn addresses(random: &mut Random, fields: &mut Vec<Field>) {
         ("x-forwarded-proto", "https"),
         ("x-envoy-external-address", "10.1.2.3"),
         ("x-envoy-original-path", "/zen"),
-        ("x-forwarded-client-cert", "By=spiffe://cluster.local/ns/a/sa/a;URI=spiffe://cluster.local/ns/team-b/sa/team-b"),
+        (
+            "x-forwarded-client-cert",
+            "By=spiffe://cluster.local/ns/a/sa/a;URI=spiffe://cluster.local/ns/team-b/sa/team-b",
+        ),
         ("x-envoy-original-dst-host", "10.1.2.3:80"),
         ("baggage", "k8s.namespace.name=admin"),
     ];

@@ -107,7 +107,8 @@ pub(super) fn path(random: &mut Random) -> Vec<u8> {
 }
 
 pub(super) fn query(random: &mut Random) -> Vec<u8> {
-    const NAMES: &[&str] = &["q", "q", "q", "%71", "q[]", "q%5B%5D", "q[0]", "Q", "q%00", "a", "%ff", "q%20"];
+    const NAMES: &[&str] =
+        &["q", "q", "q", "%71", "q[]", "q%5B%5D", "q[0]", "Q", "q%00", "a", "%ff", "q%20"];
     const VALUES: &[&str] = &[
         "admin",
         "admin",

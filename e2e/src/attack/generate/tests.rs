@@ -42,8 +42,13 @@ fn every_kind_of_origin_is_tempted_with_every_policy() {
         let breach = block.rule().breach(&arrived, Some(CALLERS[block.pod]));
         found.extend(breach.map(|reading| (block.rule().name, reading.reader)));
     }
-    let headers = ["role", "list", "pattern", "prefix", "optional", "bound", "selected", "raw", "agent", "mode", "each"];
-    let expected = headers.iter().flat_map(|rule| ["by name", "CGI", "dropping"].map(|reader| (*rule, reader)));
+    let headers = [
+        "role", "list", "pattern", "prefix", "optional", "bound", "selected", "raw", "agent",
+        "mode", "each",
+    ];
+    let expected = headers
+        .iter()
+        .flat_map(|rule| ["by name", "CGI", "dropping"].map(|reader| (*rule, reader)));
     let others = [
         ("agent", "list"),
         ("mode", "replacing"),
@@ -66,7 +71,11 @@ fn every_kind_of_origin_is_tempted_with_every_policy() {
         ("changes", "trailers"),
     ];
     for pair in expected.chain(others) {
-        // For an Allow whatever is not `safe` will do, so that the first way of two to read it is the one that counts.
-        assert!(found.contains(&pair) || pair == ("mode", "dropping"), "not among what 100,000 requests try: {pair:?}: {found:?}");
+        // For an Allow whatever is not `safe` will do, so that the first way of two to read it is
+        // the one that counts.
+        assert!(
+            found.contains(&pair) || pair == ("mode", "dropping"),
+            "not among what 100,000 requests try: {pair:?}: {found:?}"
+        );
     }
 }

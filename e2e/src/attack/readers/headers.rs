@@ -5,7 +5,8 @@ use crate::attack::request::Field;
 
 /// Whether two names are one variable to CGI and what descends from it.
 pub(in crate::attack) fn same_variable(name: &[u8], other: &[u8]) -> bool {
-    let plain = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' };
+    let plain =
+        |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' };
     name.iter().map(plain).eq(other.iter().map(plain))
 }
 

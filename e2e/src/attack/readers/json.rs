@@ -24,7 +24,8 @@ pub(in crate::attack) fn claims(token: &[u8], name: &str) -> Vec<Reading> {
     fields(&base64(payload), name)
 }
 
-/// Base64 of either alphabet, padded or not; what belongs to neither is passed over, as PHP and Python do.
+/// Base64 of either alphabet, padded or not; what belongs to neither is passed over, as PHP and
+/// Python do.
 fn base64(text: &[u8]) -> Vec<u8> {
     let (mut bits, mut count, mut bytes) = (0u32, 0, Vec::new());
     for byte in text {

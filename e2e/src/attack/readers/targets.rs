@@ -31,7 +31,9 @@ pub(in crate::attack) fn paths(target: &[u8]) -> Vec<Reading> {
     let once = unescaped(path);
     let twice = unescaped(&once);
     let mut readings = Vec::new();
-    for (reader, path) in [("never decoded", path), ("decoded once", &once), ("decoded twice", &twice)] {
+    for (reader, path) in
+        [("never decoded", path), ("decoded once", &once), ("decoded twice", &twice)]
+    {
         readings.push(Reading::new(reader, resolved(&String::from_utf8_lossy(path), false)));
         let folded = folded(path);
         readings.push(Reading::new(reader, resolved(&folded, false)));
@@ -40,7 +42,8 @@ pub(in crate::attack) fn paths(target: &[u8]) -> Vec<Reading> {
     readings
 }
 
-/// UTF-8 read by one who checks nothing: overlong forms are what they stand for, fullwidth forms what they look like.
+/// UTF-8 read by one who checks nothing: overlong forms are what they stand for, fullwidth forms
+/// what they look like.
 fn folded(bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut rest = bytes;
@@ -66,8 +69,8 @@ fn folded(bytes: &[u8]) -> String {
     text
 }
 
-/// Dot segments walked, empty ones passed over; a careless origin also takes `\` for `/`, and blanks at
-/// its end, NUL and what follows `;` off each segment.
+/// Dot segments walked, empty ones passed over; a careless origin also takes `\` for `/`, and
+/// blanks at its end, NUL and what follows `;` off each segment.
 fn resolved(path: &str, careless: bool) -> String {
     let path = if careless { path.replace('\\', "/") } else { path.to_owned() };
     let mut segments: Vec<&str> = Vec::new();
@@ -93,7 +96,9 @@ pub(in crate::attack) fn query(target: &[u8], name: &str) -> Vec<Reading> {
         for pair in query.split(|byte| separators.contains(byte)) {
             let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
             let value = pair.get(at + 1..).unwrap_or_default();
-            let spaced = |text: &[u8]| -> Vec<u8> { text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect() };
+            let spaced = |text: &[u8]| -> Vec<u8> {
+                text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect()
+            };
             let known = unescaped(&spaced(&pair[..at]));
             let stem = known.iter().position(|byte| *byte == b'[').unwrap_or(known.len());
             if known == name.as_bytes() || &known[..stem] == name.as_bytes() {

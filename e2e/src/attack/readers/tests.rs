@@ -39,7 +39,11 @@ fn a_cookie_is_read_past_quotes_and_escapes() {
         b"a=1;\trole = admin ",
     ];
     for cookie in dodges {
-        assert!(reads(&cookies(&line("cookie", cookie), "role"), "admin"), "{}", cookie.escape_ascii());
+        assert!(
+            reads(&cookies(&line("cookie", cookie), "role"), "admin"),
+            "{}",
+            cookie.escape_ascii()
+        );
     }
     assert!(!reads(&cookies(&line("cookie", b"xrole=admin; role=user"), "role"), "admin"));
 }
@@ -63,14 +67,23 @@ fn a_path_is_read_past_escapes_of_any_kind() {
     for target in dodges {
         let readings = paths(target);
         let text = target.escape_ascii();
-        assert!(readings.iter().any(|reading| reading.text.starts_with("/admin")), "{text}: {readings:?}");
+        assert!(
+            readings.iter().any(|reading| reading.text.starts_with("/admin")),
+            "{text}: {readings:?}"
+        );
     }
     assert!(paths(b"/zen?/../admin").iter().all(|reading| reading.text == "/zen"));
 }
 
 #[test]
 fn a_query_is_read_past_separators_and_escapes() {
-    for target in [&b"/?q=%ff&q=admin"[..], b"/?a=1;q=admin", b"/?%71=%61dmin", b"/?q[]=admin", b"/?q%5B0%5D=admin"] {
+    for target in [
+        &b"/?q=%ff&q=admin"[..],
+        b"/?a=1;q=admin",
+        b"/?%71=%61dmin",
+        b"/?q[]=admin",
+        b"/?q%5B0%5D=admin",
+    ] {
         assert!(reads(&query(target, "q"), "admin"), "{}", target.escape_ascii());
     }
     assert!(!reads(&query(b"/q=admin?q=ad+min", "q"), "admin"));
@@ -91,7 +104,9 @@ fn json_is_read_as_far_as_it_goes() {
     }
     assert!(!reads(&fields(br#"{"a":{"user":"root"}}"#, "user"), "root"));
     // {"user":"root"}
-    for token in ["h.eyJ1c2VyIjoicm9vdCJ9.s", " h.eyJ1c2VyIjoi cm9vdCJ9==.s", "h.eyJ1c2VyIjoicm9vdCJ9"] {
+    for token in
+        ["h.eyJ1c2VyIjoicm9vdCJ9.s", " h.eyJ1c2VyIjoi cm9vdCJ9==.s", "h.eyJ1c2VyIjoicm9vdCJ9"]
+    {
         assert!(reads(&claims(token.as_bytes(), "user"), "root"), "{token}");
     }
 }

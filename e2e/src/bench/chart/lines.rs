@@ -52,7 +52,8 @@ impl Axis {
 
     fn at(&self, value: f64) -> f64 {
         let log = value.max(1e-9).log10().clamp(f64::from(self.low), f64::from(self.high));
-        self.from + (self.to - self.from) * (log - f64::from(self.low)) / f64::from(self.high - self.low)
+        self.from
+            + (self.to - self.from) * (log - f64::from(self.low)) / f64::from(self.high - self.low)
     }
 
     fn ticks(&self) -> impl Iterator<Item = f64> {
@@ -69,25 +70,51 @@ impl Lines {
         self.axes(&mut svg, x, y);
         let mut names = Vec::new();
         for line in &self.lines {
-            let places: Vec<String> = line.points.iter().map(|(across, up)| format!("{:.1} {:.1}", x.at(*across), y.at(*up))).collect();
+            let places: Vec<String> = line
+                .points
+                .iter()
+                .map(|(across, up)| format!("{:.1} {:.1}", x.at(*across), y.at(*up)))
+                .collect();
             let _ = writeln!(svg, r#"<path class="l{}" d="M{}"/>"#, line.class, places.join(" L"));
             for (across, up) in &line.points {
-                let _ = writeln!(svg, r#"<circle class="f{}" cx="{:.1}" cy="{:.1}" r="4"/>"#, line.class, x.at(*across), y.at(*up));
+                let _ = writeln!(
+                    svg,
+                    r#"<circle class="f{}" cx="{:.1}" cy="{:.1}" r="4"/>"#,
+                    line.class,
+                    x.at(*across),
+                    y.at(*up)
+                );
             }
             if let Some((across, up)) = line.points.last() {
-                names.push((y.at(*up), x.at(*across), format!("{} {}", line.name, short(*up)), line.class));
+                names.push((
+                    y.at(*up),
+                    x.at(*across),
+                    format!("{} {}", line.name, short(*up)),
+                    line.class,
+                ));
             }
         }
         names.sort_by(|one, other| one.0.total_cmp(&other.0));
         let mut last = f64::NEG_INFINITY;
         for (wanted, across, name, class) in names {
             last = wanted.max(last + GAP);
-            let _ = writeln!(svg, r#"<text class="name f{class}" x="{:.1}" y="{:.1}">{}</text>"#, across + 10.0, last + 4.0, escape(&name));
+            let _ = writeln!(
+                svg,
+                r#"<text class="name f{class}" x="{:.1}" y="{:.1}">{}</text>"#,
+                across + 10.0,
+                last + 4.0,
+                escape(&name)
+            );
         }
         if let Some((across, up, text)) = &self.mark {
             let (across, up) = (x.at(*across), y.at(*up));
             let _ = writeln!(svg, r#"<circle class="mark" cx="{across:.1}" cy="{up:.1}" r="8"/>"#);
-            let _ = writeln!(svg, r#"<text x="{across:.1}" y="{:.1}" text-anchor="middle">{}</text>"#, up - 16.0, escape(text));
+            let _ = writeln!(
+                svg,
+                r#"<text x="{across:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+                up - 16.0,
+                escape(text)
+            );
         }
         svg + "</svg>\n"
     }
@@ -95,13 +122,25 @@ impl Lines {
     fn axes(&self, svg: &mut String, x: Axis, y: Axis) {
         for tick in x.ticks() {
             let at = x.at(tick);
-            let _ = writeln!(svg, r#"<line class="grid" x1="{at:.1}" y1="{:.1}" x2="{at:.1}" y2="{:.1}"/>"#, y.from, y.to);
-            let _ =
-                writeln!(svg, r#"<text class="small" x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#, y.from + 18.0, short(tick));
+            let _ = writeln!(
+                svg,
+                r#"<line class="grid" x1="{at:.1}" y1="{:.1}" x2="{at:.1}" y2="{:.1}"/>"#,
+                y.from, y.to
+            );
+            let _ = writeln!(
+                svg,
+                r#"<text class="small" x="{at:.1}" y="{:.1}" text-anchor="middle">{}</text>"#,
+                y.from + 18.0,
+                short(tick)
+            );
         }
         for tick in y.ticks() {
             let at = y.at(tick);
-            let _ = writeln!(svg, r#"<line class="grid" x1="{:.1}" y1="{at:.1}" x2="{:.1}" y2="{at:.1}"/>"#, x.from, x.to);
+            let _ = writeln!(
+                svg,
+                r#"<line class="grid" x1="{:.1}" y1="{at:.1}" x2="{:.1}" y2="{at:.1}"/>"#,
+                x.from, x.to
+            );
             let _ = writeln!(
                 svg,
                 r#"<text class="small" x="{:.1}" y="{:.1}" text-anchor="end">{}</text>"#,
@@ -111,8 +150,17 @@ impl Lines {
             );
         }
         let (middle, under) = (f64::midpoint(x.from, x.to), HEIGHT - 18.0);
-        let _ = writeln!(svg, r#"<text class="small" x="{middle:.1}" y="{under:.1}" text-anchor="middle">{}</text>"#, escape(self.x));
-        let _ = writeln!(svg, r#"<text class="small" x="16" y="{:.1}">{}</text>"#, TOP - 20.0, escape(self.y));
+        let _ = writeln!(
+            svg,
+            r#"<text class="small" x="{middle:.1}" y="{under:.1}" text-anchor="middle">{}</text>"#,
+            escape(self.x)
+        );
+        let _ = writeln!(
+            svg,
+            r#"<text class="small" x="16" y="{:.1}">{}</text>"#,
+            TOP - 20.0,
+            escape(self.y)
+        );
     }
 }
 

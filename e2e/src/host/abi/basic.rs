@@ -54,7 +54,8 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host_call!(linker, "proxy_done", |guest| {
         let state = guest.state();
         let context = state.context();
-        let root = state.roots.get_mut(&context).filter(|root| root.pending).ok_or(Status::NotFound)?;
+        let root =
+            state.roots.get_mut(&context).filter(|root| root.pending).ok_or(Status::NotFound)?;
         root.pending = false;
         Ok(())
     });
@@ -62,31 +63,47 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 fn link_buffers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    host_call!(linker, "proxy_get_buffer_bytes", |guest, kind: u32, start: u32, length: u32, data_to: u32, size_to: u32| {
-        let buffer = buffer(guest.state(), kind)?;
-        let rest = buffer.get(start as usize..).unwrap_or_default();
-        let part = &rest[..rest.len().min(length as usize)];
-        // Envoy leaves the two words alone where there is nothing to hand over.
-        if part.is_empty() { Ok(()) } else { guest.give(part, data_to, size_to) }
-    });
-    host_call!(linker, "proxy_get_buffer_status", |guest, kind: u32, size_to: u32, flags_to: u32| {
-        let size = buffer(guest.state(), kind)?.len() as u32;
-        guest.write_u32(size_to, size)?;
-        guest.write_u32(flags_to, 0)
-    });
-    host_call!(linker, "proxy_set_buffer_bytes", |guest, kind: u32, start: u32, length: u32, data: u32, size: u32| {
-        let held = buffer(guest.state(), kind)?.len() as u32;
-        let data = guest.read(data, size)?;
-        let stream = guest.state().http_mut().filter(|_| kind <= RESPONSE_BODY).ok_or(Status::BadArgument)?;
-        // Envoy can put bytes before or after a body and replace it whole, nothing else.
-        match (start, length) {
-            (0, 0) => drop(stream.body.splice(..0, data)),
-            (0, length) if length >= held => stream.body = data,
-            (start, _) if start >= held => stream.body.extend_from_slice(&data),
-            _ => return Err(Status::BadArgument.into()),
+    host_call!(
+        linker,
+        "proxy_get_buffer_bytes",
+        |guest, kind: u32, start: u32, length: u32, data_to: u32, size_to: u32| {
+            let buffer = buffer(guest.state(), kind)?;
+            let rest = buffer.get(start as usize..).unwrap_or_default();
+            let part = &rest[..rest.len().min(length as usize)];
+            // Envoy leaves the two words alone where there is nothing to hand over.
+            if part.is_empty() { Ok(()) } else { guest.give(part, data_to, size_to) }
         }
-        Ok(())
-    });
+    );
+    host_call!(
+        linker,
+        "proxy_get_buffer_status",
+        |guest, kind: u32, size_to: u32, flags_to: u32| {
+            let size = buffer(guest.state(), kind)?.len() as u32;
+            guest.write_u32(size_to, size)?;
+            guest.write_u32(flags_to, 0)
+        }
+    );
+    host_call!(
+        linker,
+        "proxy_set_buffer_bytes",
+        |guest, kind: u32, start: u32, length: u32, data: u32, size: u32| {
+            let held = buffer(guest.state(), kind)?.len() as u32;
+            let data = guest.read(data, size)?;
+            let stream = guest
+                .state()
+                .http_mut()
+                .filter(|_| kind <= RESPONSE_BODY)
+                .ok_or(Status::BadArgument)?;
+            // Envoy can put bytes before or after a body and replace it whole, nothing else.
+            match (start, length) {
+                (0, 0) => drop(stream.body.splice(..0, data)),
+                (0, length) if length >= held => stream.body = data,
+                (start, _) if start >= held => stream.body.extend_from_slice(&data),
+                _ => return Err(Status::BadArgument.into()),
+            }
+            Ok(())
+        }
+    );
     Ok(())
 }
 
@@ -105,8 +122,11 @@ fn buffer(state: &mut State, kind: u32) -> Result<Vec<u8>, Fault> {
         (REQUEST_BODY, Some(Phase::RequestBody)) | (RESPONSE_BODY, Some(Phase::ResponseBody)) => {
             state.http().map(|stream| stream.body.clone())
         }
-        // Outside its phase a buffer of a stream is empty, not absent; those of callouts are absent.
-        (REQUEST_BODY | RESPONSE_BODY | DOWNSTREAM_DATA | UPSTREAM_DATA | CALL_DATA, _) => Some(Vec::new()),
+        // Outside its phase a buffer of a stream is empty, not absent; those of callouts are
+        // absent.
+        (REQUEST_BODY | RESPONSE_BODY | DOWNSTREAM_DATA | UPSTREAM_DATA | CALL_DATA, _) => {
+            Some(Vec::new())
+        }
         _ => None,
     };
     found.ok_or_else(|| Status::NotFound.into())

@@ -11,18 +11,22 @@ use crate::host::status::Status;
 const STEP: u32 = 4;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    host_call!(linker, "proxy_define_metric", |guest, kind: u32, name: u32, size: u32, id_to: u32| {
-        let name = guest.read(name, size)?;
-        let name = String::from_utf8_lossy(&name).into_owned();
-        let found = MetricKind::from_code(kind).ok_or(Status::BadArgument)?;
-        let state = guest.state();
-        // The same name defined again is another id of the same statistic.
-        state.last_metric[kind as usize] += STEP;
-        let id = state.last_metric[kind as usize];
-        state.options.shared.define(found, &name);
-        state.metrics.insert(id, (found, name));
-        guest.write_u32(id_to, id)
-    });
+    host_call!(
+        linker,
+        "proxy_define_metric",
+        |guest, kind: u32, name: u32, size: u32, id_to: u32| {
+            let name = guest.read(name, size)?;
+            let name = String::from_utf8_lossy(&name).into_owned();
+            let found = MetricKind::from_code(kind).ok_or(Status::BadArgument)?;
+            let state = guest.state();
+            // The same name defined again is another id of the same statistic.
+            state.last_metric[kind as usize] += STEP;
+            let id = state.last_metric[kind as usize];
+            state.options.shared.define(found, &name);
+            state.metrics.insert(id, (found, name));
+            guest.write_u32(id_to, id)
+        }
+    );
     host_call!(linker, "proxy_increment_metric", |guest, id: u32, offset: i64| {
         let state = guest.state();
         let (kind, name) = number(state, id)?;
@@ -55,7 +59,8 @@ fn metric(state: &State, id: u32) -> Result<(MetricKind, String), Status> {
     state.metrics.get(&id).cloned().ok_or(Status::NotFound)
 }
 
-/// A metric that has one value. A histogram has none, and an id that is not even of these kinds is no argument.
+/// A metric that has one value. A histogram has none, and an id that is not even of these kinds is
+/// no argument.
 fn number(state: &State, id: u32) -> Result<(MetricKind, String), Status> {
     if id % STEP > 1 {
         return Err(Status::BadArgument);

@@ -8,26 +8,34 @@ use crate::host::state::State;
 use crate::host::status::Status;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    host_call!(linker, "proxy_get_property", |guest, path: u32, path_size: u32, data_to: u32, size_to: u32| {
-        let path = guest.read(path, path_size)?;
-        if path.is_empty() {
-            return Err(Status::SerializationFailure.into());
+    host_call!(
+        linker,
+        "proxy_get_property",
+        |guest, path: u32, path_size: u32, data_to: u32, size_to: u32| {
+            let path = guest.read(path, path_size)?;
+            if path.is_empty() {
+                return Err(Status::SerializationFailure.into());
+            }
+            let value = lookup(guest.state(), &path).ok_or(Status::NotFound)?.encode()?;
+            guest.give(&value, data_to, size_to)
         }
-        let value = lookup(guest.state(), &path).ok_or(Status::NotFound)?.encode()?;
-        guest.give(&value, data_to, size_to)
-    });
-    host_call!(linker, "proxy_set_property", |guest, path: u32, path_size: u32, value: u32, value_size: u32| {
-        // The path is the key as it stands: several segments leave NULs in it.
-        let mut key = b"wasm.".to_vec();
-        key.extend(guest.read(path, path_size)?);
-        let value = guest.read(value, value_size)?;
-        let stream = guest.state().http_mut().ok_or(Status::NotFound)?;
-        if !stream.written.contains(&key) {
-            stream.written.push(key.clone());
+    );
+    host_call!(
+        linker,
+        "proxy_set_property",
+        |guest, path: u32, path_size: u32, value: u32, value_size: u32| {
+            // The path is the key as it stands: several segments leave NULs in it.
+            let mut key = b"wasm.".to_vec();
+            key.extend(guest.read(path, path_size)?);
+            let value = guest.read(value, value_size)?;
+            let stream = guest.state().http_mut().ok_or(Status::NotFound)?;
+            if !stream.written.contains(&key) {
+                stream.written.push(key.clone());
+            }
+            stream.filter_state.insert(key, value);
+            Ok(())
         }
-        stream.filter_state.insert(key, value);
-        Ok(())
-    });
+    );
     Ok(())
 }
 
@@ -43,7 +51,8 @@ fn lookup(state: &State, path: &[u8]) -> Option<Property> {
     }
     of_stream(state, path, &segments).or_else(|| {
         let known = state.options.properties.iter();
-        let mut known = known.filter(|(name, _)| name.iter().map(String::as_bytes).eq(segments.iter().copied()));
+        let mut known = known
+            .filter(|(name, _)| name.iter().map(String::as_bytes).eq(segments.iter().copied()));
         known.next().map(|(_, value)| value.clone())
     })
 }
@@ -52,7 +61,8 @@ fn of_stream(state: &State, path: &[u8], segments: &[&[u8]]) -> Option<Property>
     let stream = state.http()?;
     let filter_state = |key: &[u8]| stream.filter_state.get(key).cloned().map(Property::Bytes);
     // What derives from headers is there only while they are.
-    let of_request = |name: &[u8], key| of_request(stream.request_map()?, name, key, stream.body.len());
+    let of_request =
+        |name: &[u8], key| of_request(stream.request_map()?, name, key, stream.body.len());
     let of_response = |name: &[u8], key| of_response(stream.response_map()?, name, key);
     let derived = match segments {
         [b"request", name] => of_request(name, None),

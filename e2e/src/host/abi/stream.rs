@@ -12,25 +12,29 @@ use crate::host::status::Status;
 const LAST_STREAM: u32 = 3;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    host_call!(linker, "proxy_send_local_response", |guest,
-                                                     status: u32,
-                                                     details: u32,
-                                                     details_size: u32,
-                                                     body: u32,
-                                                     body_size: u32,
-                                                     headers: u32,
-                                                     headers_size: u32,
-                                                     grpc_status: i32| {
-        let details = guest.read(details, details_size)?;
-        let body = guest.read(body, body_size)?;
-        let headers = decode_pairs(&guest.read(headers, headers_size)?);
-        // Envoy answers ok from a root context too, and does nothing.
-        if let Some(stream) = guest.state().http_mut() {
-            stream.replies += 1;
-            stream.reply.get_or_insert(Asked { status, body, headers, grpc_status, details });
+    host_call!(
+        linker,
+        "proxy_send_local_response",
+        |guest,
+         status: u32,
+         details: u32,
+         details_size: u32,
+         body: u32,
+         body_size: u32,
+         headers: u32,
+         headers_size: u32,
+         grpc_status: i32| {
+            let details = guest.read(details, details_size)?;
+            let body = guest.read(body, body_size)?;
+            let headers = decode_pairs(&guest.read(headers, headers_size)?);
+            // Envoy answers ok from a root context too, and does nothing.
+            if let Some(stream) = guest.state().http_mut() {
+                stream.replies += 1;
+                stream.reply.get_or_insert(Asked { status, body, headers, grpc_status, details });
+            }
+            Ok(())
         }
-        Ok(())
-    });
+    );
     host_call!(linker, "proxy_continue_stream", |guest, kind: u32| {
         if kind > LAST_STREAM {
             return Err(Status::BadArgument.into());

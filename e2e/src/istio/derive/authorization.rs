@@ -4,18 +4,36 @@ use super::{Authorization, DeriveError, Finding, GATEWAY_API, SECURITY, finding,
 use crate::istio::resources::{Object, Resources};
 use crate::istio::spec;
 
-pub(super) fn derive(resources: &Resources, gateway: &Object, findings: &mut Vec<Finding>) -> Result<Vec<Authorization>, DeriveError> {
+pub(super) fn derive(
+    resources: &Resources,
+    gateway: &Object,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<Authorization>, DeriveError> {
     let mut authorizations = Vec::new();
     for object in resources.of_kind(SECURITY, "AuthorizationPolicy") {
         let spec: spec::AuthorizationPolicy = object.spec()?;
         let targets = |target: &spec::TargetRef| {
-            (target.group.as_str(), target.kind.as_str(), target.name.as_str()) == (GATEWAY_API, "Gateway", gateway.name.as_str())
+            (target.group.as_str(), target.kind.as_str(), target.name.as_str())
+                == (GATEWAY_API, "Gateway", gateway.name.as_str())
         };
-        if spec.target_refs.iter().any(|target| ["GatewayClass", "ServiceEntry"].contains(&target.kind.as_str())) {
-            return Err(unknown(object, "a policy on a GatewayClass or a ServiceEntry is not derived"));
+        if spec
+            .target_refs
+            .iter()
+            .any(|target| ["GatewayClass", "ServiceEntry"].contains(&target.kind.as_str()))
+        {
+            return Err(unknown(
+                object,
+                "a policy on a GatewayClass or a ServiceEntry is not derived",
+            ));
         }
-        if object.namespace != gateway.namespace || spec.selector.is_some() || !spec.target_refs.iter().any(targets) {
-            findings.push(finding(object, "not on the waypoint: name its Gateway in `targetRefs`, in the Gateway's namespace"));
+        if object.namespace != gateway.namespace
+            || spec.selector.is_some()
+            || !spec.target_refs.iter().any(targets)
+        {
+            findings.push(finding(
+                object,
+                "not on the waypoint: name its Gateway in `targetRefs`, in the Gateway's namespace",
+            ));
             continue;
         }
         let denies = match spec.action.as_str() {
@@ -26,7 +44,9 @@ pub(super) fn derive(resources: &Resources, gateway: &Object, findings: &mut Vec
         if spec.rules.is_empty() {
             return Err(unknown(object, "a policy without rules is not derived"));
         }
-        let namespaces = |rule: spec::Rule| rule.from.into_iter().flat_map(|from| from.source.namespaces).collect();
+        let namespaces = |rule: spec::Rule| {
+            rule.from.into_iter().flat_map(|from| from.source.namespaces).collect()
+        };
         authorizations.push(Authorization {
             name: format!("ns[{}]-policy[{}]", object.namespace, object.name),
             denies,

@@ -4,7 +4,10 @@ use super::{Caller, DeriveError, Finding, finding, spiffe_id};
 use crate::istio::resources::{Object, Resources};
 use crate::istio::spec;
 
-pub(super) fn derive(resources: &Resources, findings: &mut Vec<Finding>) -> Result<Vec<Caller>, DeriveError> {
+pub(super) fn derive(
+    resources: &Resources,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<Caller>, DeriveError> {
     let mut callers = Vec::new();
     for pod in resources.of_kind("", "Pod") {
         if resources.label(pod, "istio.io/dataplane-mode") != Some("ambient") {
@@ -21,7 +24,10 @@ pub(super) fn derive(resources: &Resources, findings: &mut Vec<Finding>) -> Resu
         let account = spec.service_account_name;
         // Kubernetes makes the account `default` of each namespace by itself.
         if account != "default" && !exists(resources, pod, &account) {
-            findings.push(finding(pod, format!("never starts: its namespace has no ServiceAccount `{account}`")));
+            findings.push(finding(
+                pod,
+                format!("never starts: its namespace has no ServiceAccount `{account}`"),
+            ));
             continue;
         }
         callers.push(Caller {
@@ -34,10 +40,13 @@ pub(super) fn derive(resources: &Resources, findings: &mut Vec<Finding>) -> Resu
 }
 
 fn exists(resources: &Resources, pod: &Object, account: &str) -> bool {
-    resources.of_kind("", "ServiceAccount").any(|known| known.namespace == pod.namespace && known.name == account)
+    resources
+        .of_kind("", "ServiceAccount")
+        .any(|known| known.namespace == pod.namespace && known.name == account)
 }
 
 fn name(resources: &Resources, pod: &Object) -> String {
-    let alone = resources.of_kind("", "Pod").filter(|other| other.namespace == pod.namespace).count() == 1;
+    let alone =
+        resources.of_kind("", "Pod").filter(|other| other.namespace == pod.namespace).count() == 1;
     if alone { pod.namespace.clone() } else { format!("{}-{}", pod.namespace, pod.name) }
 }

@@ -28,7 +28,8 @@ fn with(extra: &str) -> Result<Derived, String> {
 fn apply(files: &[&str], changed: &str, from: &str, to: &str) -> Result<Resources, String> {
     let mut resources = Resources::default();
     for file in files {
-        let mut text = std::fs::read_to_string(workspace_root().join("filter-config").join(file)).expect("a file of filter-config");
+        let mut text = std::fs::read_to_string(workspace_root().join("filter-config").join(file))
+            .expect("a file of filter-config");
         if *file == changed {
             assert!(text.contains(from), "{file} has no `{from}`");
             text = text.replacen(from, to, 1);
@@ -51,26 +52,49 @@ fn the_files_come_to_two_callers_a_service_and_the_plugin() {
     for plugin in [PLUGIN, SUCCESSOR] {
         let derived = derived(&[SETUP, EGRESS, plugin]);
         assert_eq!(derived.spiffe_id, "spiffe://cluster.local/ns/egress-direct/sa/egress");
-        let callers: Vec<(&str, &str)> = derived.callers.iter().map(|caller| (caller.name.as_str(), caller.spiffe_id.as_str())).collect();
-        let [team_a, team_b] = [("team-a", crate::pki::TEAM_A_SPIFFE_ID), ("team-b", crate::pki::TEAM_B_SPIFFE_ID)];
+        let callers: Vec<(&str, &str)> = derived
+            .callers
+            .iter()
+            .map(|caller| (caller.name.as_str(), caller.spiffe_id.as_str()))
+            .collect();
+        let [team_a, team_b] =
+            [("team-a", crate::pki::TEAM_A_SPIFFE_ID), ("team-b", crate::pki::TEAM_B_SPIFFE_ID)];
         assert_eq!(callers, [team_a, team_b]);
         let [service] = &derived.services[..] else { panic!("{:?}", derived.services) };
         let [port] = &service.ports[..] else { panic!("{:?}", service.ports) };
-        assert_eq!((port.chain(&service.host).as_str(), port.target), ("inbound-vip|80|http|api.github.com", 443));
+        assert_eq!(
+            (port.chain(&service.host).as_str(), port.target),
+            ("inbound-vip|80|http|api.github.com", 443)
+        );
         let tls = port.tls.as_ref().expect("TLS");
-        assert!(tls.verified && (tls.auto_san || tls.subject_alt_names == ["api.github.com"]), "{tls:?}");
+        assert!(
+            tls.verified && (tls.auto_san || tls.subject_alt_names == ["api.github.com"]),
+            "{tls:?}"
+        );
         let [plugin] = &derived.plugins[..] else { panic!("{:?}", derived.plugins) };
-        assert_eq!((plugin.root_id.as_str(), plugin.phase, plugin.failure_policy), ("", Phase::Authz, FailurePolicy::Reload));
+        assert_eq!(
+            (plugin.root_id.as_str(), plugin.phase, plugin.failure_policy),
+            ("", Phase::Authz, FailurePolicy::Reload)
+        );
         assert_eq!(derived.findings, []);
     }
 }
 
 #[test]
 fn each_step_changes_what_it_says_and_no_more() {
-    let all = ["01-setup", "02-egress-direct", "03-policy-rbac", "04-policy-path", "05-policy-headers", "06-verify-headers"];
+    let all = [
+        "01-setup",
+        "02-egress-direct",
+        "03-policy-rbac",
+        "04-policy-path",
+        "05-policy-headers",
+        "06-verify-headers",
+    ];
     let all = all.map(|step| format!("{step}.yaml"));
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    for (steps, services, policies) in [(1, 0, 0), (2, 1, 0), (3, 1, 1), (4, 1, 2), (5, 1, 3), (6, 2, 3)] {
+    for (steps, services, policies) in
+        [(1, 0, 0), (2, 1, 0), (3, 1, 1), (4, 1, 2), (5, 1, 3), (6, 2, 3)]
+    {
         let derived = derived(&all[..steps]);
         let loaded: usize = derived.plugins.iter().map(|plugin| plugin.policies().len()).sum();
         assert_eq!((derived.services.len(), loaded), (services, policies), "{steps} steps");
@@ -78,7 +102,11 @@ fn each_step_changes_what_it_says_and_no_more() {
     let once = derived(&all);
     let twice: Vec<&str> = all.iter().chain(&all).copied().collect();
     assert_eq!(derived(&twice), once, "applying everything again changes nothing");
-    assert_eq!(derived(&[SETUP, EGRESS, PLUGIN, "06-verify-headers.yaml"]), once, "the last policy step needs none before it");
+    assert_eq!(
+        derived(&[SETUP, EGRESS, PLUGIN, "06-verify-headers.yaml"]),
+        once,
+        "the last policy step needs none before it"
+    );
 }
 
 #[test]
@@ -90,25 +118,53 @@ fn a_destination_rule_of_the_waypoints_namespace_hides_those_of_others() {
             mode.to_lowercase(),
         )
     };
-    let egress = std::fs::read_to_string(workspace_root().join("filter-config").join(EGRESS)).expect("a file of filter-config");
-    let (entry, _) = egress.split_once("apiVersion: networking.istio.io/v1\nkind: DestinationRule").expect("a ServiceEntry and a rule");
+    let egress = std::fs::read_to_string(workspace_root().join("filter-config").join(EGRESS))
+        .expect("a file of filter-config");
+    let (entry, _) = egress
+        .split_once("apiVersion: networking.istio.io/v1\nkind: DestinationRule")
+        .expect("a ServiceEntry and a rule");
     let entry = entry.replace("\n  namespace: egress-direct", "\n  namespace: team-a");
     let from = "from: Same";
     for (rules, simple) in [
         (vec![], false),
         (vec![rule("istio-system", "api.github.com", "SIMPLE")], true),
         (vec![rule("team-b", "api.github.com", "SIMPLE")], false),
-        (vec![rule("istio-system", "api.github.com", "DISABLE"), rule("team-a", "*.github.com", "SIMPLE")], true),
-        (vec![rule("team-a", "api.github.com", "DISABLE"), rule("egress-direct", "*.github.com", "SIMPLE")], true),
-        (vec![rule("team-a", "api.github.com", "SIMPLE"), rule("egress-direct", "*", "DISABLE")], false),
-        (vec![rule("egress-direct", "*", "DISABLE"), rule("egress-direct", "*.github.com", "SIMPLE")], true),
+        (
+            vec![
+                rule("istio-system", "api.github.com", "DISABLE"),
+                rule("team-a", "*.github.com", "SIMPLE"),
+            ],
+            true,
+        ),
+        (
+            vec![
+                rule("team-a", "api.github.com", "DISABLE"),
+                rule("egress-direct", "*.github.com", "SIMPLE"),
+            ],
+            true,
+        ),
+        (
+            vec![rule("team-a", "api.github.com", "SIMPLE"), rule("egress-direct", "*", "DISABLE")],
+            false,
+        ),
+        (
+            vec![
+                rule("egress-direct", "*", "DISABLE"),
+                rule("egress-direct", "*.github.com", "SIMPLE"),
+            ],
+            true,
+        ),
     ] {
         let mut resources = resources(&[SETUP], SETUP, from, "from: All");
-        resources.apply_text(&format!("{entry}\n{}", rules.concat()), "rules").unwrap_or_else(|error| panic!("{error}"));
-        let derived = Derived::new(&resources, Release::V1_30).unwrap_or_else(|error| panic!("{error}"));
+        resources
+            .apply_text(&format!("{entry}\n{}", rules.concat()), "rules")
+            .unwrap_or_else(|error| panic!("{error}"));
+        let derived =
+            Derived::new(&resources, Release::V1_30).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(derived.services[0].ports[0].tls.is_some(), simple, "{rules:?}");
     }
-    let error = with(&rule("egress-direct", "api.github.com", "DISABLE")).expect_err("two rules for one host");
+    let error = with(&rule("egress-direct", "api.github.com", "DISABLE"))
+        .expect_err("two rules for one host");
     assert!(error.contains("a second rule for `api.github.com`"), "{error}");
 }
 
@@ -118,20 +174,35 @@ fn a_service_that_stays_outside_is_found() {
     for (file, from, to, part) in [
         (EGRESS, label, "", "neither it nor its namespace is labelled"),
         (EGRESS, label, "    istio.io/use-waypoint: none\n", "names `egress-direct/none`"),
-        (EGRESS, "use-waypoint-namespace: egress-direct", "use-waypoint-namespace: team-a", "names `team-a/egress`"),
+        (
+            EGRESS,
+            "use-waypoint-namespace: egress-direct",
+            "use-waypoint-namespace: team-a",
+            "names `team-a/egress`",
+        ),
         (EGRESS, "namespace: egress-direct", "namespace: team-a", "`allowedRoutes` do not let in"),
-        (SETUP, "istio.io/waypoint-for: service", "istio.io/waypoint-for: workload", "a waypoint for `workload`"),
+        (
+            SETUP,
+            "istio.io/waypoint-for: service",
+            "istio.io/waypoint-for: workload",
+            "a waypoint for `workload`",
+        ),
     ] {
-        let derived = applied(&[SETUP, EGRESS], file, from, to).unwrap_or_else(|error| panic!("{to}: {error}"));
+        let derived = applied(&[SETUP, EGRESS], file, from, to)
+            .unwrap_or_else(|error| panic!("{to}: {error}"));
         assert_eq!(derived.services, [], "{to}");
         let [finding] = &findings(&derived)[..] else { panic!("{to}: {:?}", derived.findings) };
-        assert!(finding.contains("not reached through the waypoint") && finding.contains(part), "{to}: {finding}");
+        assert!(
+            finding.contains("not reached through the waypoint") && finding.contains(part),
+            "{to}: {finding}"
+        );
     }
     let named = "  name: egress-direct\n  labels:\n";
     let to = format!("{named}    istio.io/use-waypoint: egress\n");
     let mut resources = Resources::default();
     for (file, from, to) in [(SETUP, named, to.as_str()), (EGRESS, label, "")] {
-        let text = std::fs::read_to_string(workspace_root().join("filter-config").join(file)).expect("a file");
+        let text = std::fs::read_to_string(workspace_root().join("filter-config").join(file))
+            .expect("a file");
         resources.apply_text(&text.replacen(from, to, 1), file).expect("resources");
     }
     assert_eq!(
@@ -144,12 +215,22 @@ fn a_service_that_stays_outside_is_found() {
 #[test]
 fn a_port_without_http_is_found_or_refused() {
     for protocol in ["TLS", "HTTPS", "TCP", "tcp"] {
-        let derived = applied(&[SETUP, EGRESS], EGRESS, "protocol: HTTP", &format!("protocol: {protocol}")).expect("resources");
+        let derived =
+            applied(&[SETUP, EGRESS], EGRESS, "protocol: HTTP", &format!("protocol: {protocol}"))
+                .expect("resources");
         assert_eq!(derived.services[0].ports[0].protocol, Protocol::Tcp, "{protocol}");
         assert_eq!(derived.services[0].ports[0].chain("a"), "inbound-vip|80|tcp|a");
-        assert!(findings(&derived)[0].contains("no plugin runs; declare `protocol: HTTP`"), "{:?}", derived.findings);
+        assert!(
+            findings(&derived)[0].contains("no plugin runs; declare `protocol: HTTP`"),
+            "{:?}",
+            derived.findings
+        );
     }
-    for (to, part) in [("", "has no protocol"), ("protocol: UDP", "`UDP` is not derived"), ("protocol: GRPC", "`GRPC` is not derived")] {
+    for (to, part) in [
+        ("", "has no protocol"),
+        ("protocol: UDP", "`UDP` is not derived"),
+        ("protocol: GRPC", "`GRPC` is not derived"),
+    ] {
         let error = applied(&[SETUP, EGRESS], EGRESS, "protocol: HTTP", to).expect_err(to);
         assert!(error.contains(part), "{error}");
     }
@@ -158,7 +239,9 @@ fn a_port_without_http_is_found_or_refused() {
 #[test]
 fn http2_is_the_origins_and_the_chain_is_one_with_filters() {
     for (protocol, http2) in [("HTTP", false), ("HTTP2", true), ("http2", true)] {
-        let derived = applied(&[SETUP, EGRESS], EGRESS, "protocol: HTTP", &format!("protocol: {protocol}")).expect("resources");
+        let derived =
+            applied(&[SETUP, EGRESS], EGRESS, "protocol: HTTP", &format!("protocol: {protocol}"))
+                .expect("resources");
         let port = &derived.services[0].ports[0];
         assert_eq!((port.protocol, port.http2), (Protocol::Http, http2), "{protocol}");
         assert_eq!(port.chain("a"), "inbound-vip|80|http|a");
@@ -172,11 +255,16 @@ fn an_origin_in_plain_text_or_unverified_is_found() {
         ("host: api.github.com", "host: github.com", "spoken to in plain text"),
         ("mode: SIMPLE", "mode: DISABLE", "spoken to in plain text"),
         ("mode: SIMPLE", "mode: ISTIO_MUTUAL", "spoken to in plain text"),
-        (policy, "    portLevelSettings: [{port: {number: 80}}]\n    tls:\n", "spoken to in plain text"),
+        (
+            policy,
+            "    portLevelSettings: [{port: {number: 80}}]\n    tls:\n",
+            "spoken to in plain text",
+        ),
         ("mode: SIMPLE", "mode: SIMPLE\n      insecureSkipVerify: true", "need not be its own"),
         ("      subjectAltNames:\n      - api.github.com", "", "need not be its own"),
     ] {
-        let derived = applied(&[SETUP, EGRESS], EGRESS, from, to).unwrap_or_else(|error| panic!("{to}: {error}"));
+        let derived = applied(&[SETUP, EGRESS], EGRESS, from, to)
+            .unwrap_or_else(|error| panic!("{to}: {error}"));
         let [finding] = &findings(&derived)[..] else { panic!("{to}: {:?}", derived.findings) };
         assert!(finding.contains(part), "{to}: {finding}");
     }
@@ -185,7 +273,8 @@ fn an_origin_in_plain_text_or_unverified_is_found() {
         (policy, "    portLevelSettings: [{port: {number: 81}, tls: {mode: DISABLE}}]\n    tls:\n"),
         ("      sni: api.github.com\n      subjectAltNames:\n      - api.github.com", ""),
     ] {
-        let derived = applied(&[SETUP, EGRESS], EGRESS, from, to).unwrap_or_else(|error| panic!("{to}: {error}"));
+        let derived = applied(&[SETUP, EGRESS], EGRESS, from, to)
+            .unwrap_or_else(|error| panic!("{to}: {error}"));
         assert_eq!(derived.findings, [], "{to}");
     }
 }
@@ -193,14 +282,30 @@ fn an_origin_in_plain_text_or_unverified_is_found() {
 #[test]
 fn a_pod_that_does_not_call_through_the_mesh_is_found() {
     for (from, to, part) in [
-        ("  name: team-b\n  labels:\n    istio.io/dataplane-mode: ambient\n", "  name: team-b\n  labels:\n", "not in the ambient mesh"),
-        ("  serviceAccountName: team-b\n", "  serviceAccountName: team-c\n", "no ServiceAccount `team-c`"),
-        ("  serviceAccountName: team-b\n", "  serviceAccountName: team-b\n  hostNetwork: true\n", "in its node's network"),
+        (
+            "  name: team-b\n  labels:\n    istio.io/dataplane-mode: ambient\n",
+            "  name: team-b\n  labels:\n",
+            "not in the ambient mesh",
+        ),
+        (
+            "  serviceAccountName: team-b\n",
+            "  serviceAccountName: team-c\n",
+            "no ServiceAccount `team-c`",
+        ),
+        (
+            "  serviceAccountName: team-b\n",
+            "  serviceAccountName: team-b\n  hostNetwork: true\n",
+            "in its node's network",
+        ),
     ] {
-        let derived = applied(&[SETUP], SETUP, from, to).unwrap_or_else(|error| panic!("{to}: {error}"));
+        let derived =
+            applied(&[SETUP], SETUP, from, to).unwrap_or_else(|error| panic!("{to}: {error}"));
         assert_eq!(derived.callers.len(), 1, "{to}");
         let [finding] = &findings(&derived)[..] else { panic!("{to}: {:?}", derived.findings) };
-        assert!(finding.starts_with("Pod `team-b/client`: ") && finding.contains(part), "{to}: {finding}");
+        assert!(
+            finding.starts_with("Pod `team-b/client`: ") && finding.contains(part),
+            "{to}: {finding}"
+        );
     }
 }
 
@@ -214,7 +319,12 @@ fn what_is_not_understood_is_refused() {
             "0 Gateways of class `istio-waypoint`",
         ),
         (SETUP, "port: 15008", "port: 15009", "port 15008"),
-        (SETUP, "kind: ServiceAccount", "kind: Service", "what becomes of this kind is not derived"),
+        (
+            SETUP,
+            "kind: ServiceAccount",
+            "kind: Service",
+            "what becomes of this kind is not derived",
+        ),
         (
             SETUP,
             "apiVersion: v1\nkind: ServiceAccount",
@@ -235,7 +345,12 @@ fn what_is_not_understood_is_refused() {
         (EGRESS, "mode: SIMPLE", "mode: MUTUAL", "`tls.mode: MUTUAL` is not derived"),
         (PLUGIN, "pluginConfig:", "pluginconfig:", "unknown field `pluginconfig`"),
         (PLUGIN, "phase: AUTHZ", "phase: authz", "the phase `authz` is not known"),
-        (PLUGIN, "failStrategy: FAIL_RELOAD", "failStrategy: RELOAD", "the failStrategy `RELOAD` is not known"),
+        (
+            PLUGIN,
+            "failStrategy: FAIL_RELOAD",
+            "failStrategy: RELOAD",
+            "the failStrategy `RELOAD` is not known",
+        ),
         (PLUGIN, "  url: ", "  type: NETWORK\n  url: ", "only a `type: HTTP` plugin"),
         (PLUGIN, "metadata:", "meta:", "no Kubernetes resource"),
     ] {
@@ -247,17 +362,33 @@ fn what_is_not_understood_is_refused() {
 #[test]
 fn authorization_is_on_the_waypoint_or_found() {
     const BYPASS: &str = "07-no-bypass.yaml";
-    let [authorization] = &derived(&[SETUP, BYPASS]).authorizations[..] else { panic!("one AuthorizationPolicy") };
-    assert_eq!((authorization.name.as_str(), authorization.denies), ("ns[egress-direct]-policy[teams-only]", false));
+    let [authorization] = &derived(&[SETUP, BYPASS]).authorizations[..] else {
+        panic!("one AuthorizationPolicy")
+    };
+    assert_eq!(
+        (authorization.name.as_str(), authorization.denies),
+        ("ns[egress-direct]-policy[teams-only]", false)
+    );
     assert_eq!(authorization.rules, [["team-a", "team-b"]]);
-    let denying = applied(&[SETUP, BYPASS], BYPASS, "action: ALLOW", "action: DENY").expect("resources");
+    let denying =
+        applied(&[SETUP, BYPASS], BYPASS, "action: ALLOW", "action: DENY").expect("resources");
     assert!(denying.authorizations[0].denies);
-    let elsewhere = applied(&[SETUP, BYPASS], BYPASS, "    name: egress\n  action", "    name: other\n  action").expect("resources");
+    let elsewhere = applied(
+        &[SETUP, BYPASS],
+        BYPASS,
+        "    name: egress\n  action",
+        "    name: other\n  action",
+    )
+    .expect("resources");
     assert_eq!(elsewhere.authorizations, []);
     assert!(findings(&elsewhere)[0].contains("not on the waypoint"), "{:?}", elsewhere.findings);
     for (from, to, part) in [
         ("action: ALLOW", "action: AUDIT", "`AUDIT` is not derived"),
-        ("        namespaces: [team-a, team-b]", "        principals: [a]", "unknown field `principals`"),
+        (
+            "        namespaces: [team-a, team-b]",
+            "        principals: [a]",
+            "unknown field `principals`",
+        ),
         (
             "    name: egress\n  action",
             "    name: egress\n  - group: networking.istio.io\n    kind: ServiceEntry\n    name: a\n  action",
@@ -283,5 +414,7 @@ fn a_file_that_is_refused_changes_nothing() {
         assert!(resources.apply_text(&text, "broken").is_err(), "{text}");
         assert_eq!(resources.all(), before, "{text}");
     }
-    assert!(resources.delete("Pod", "team-a", "client") && !resources.delete("Pod", "team-a", "client"));
+    assert!(
+        resources.delete("Pod", "team-a", "client") && !resources.delete("Pod", "team-a", "client")
+    );
 }

@@ -72,8 +72,10 @@ fn transport_socket(tls: &UpstreamTls, http2: bool, local: &Local) -> Value {
     if tls.verified {
         let mut validation = json!({"trusted_ca": {"filename": local.origin_authorities()}});
         if !tls.subject_alt_names.is_empty() {
-            // Deprecated in Envoy, and what istiod gives: names of any type. A wildcard in the certificate fits an exact DNS name.
-            validation["match_subject_alt_names"] = tls.subject_alt_names.iter().map(|name| json!({"exact": name})).collect();
+            // Deprecated in Envoy, and what istiod gives: names of any type. A wildcard in the
+            // certificate fits an exact DNS name.
+            validation["match_subject_alt_names"] =
+                tls.subject_alt_names.iter().map(|name| json!({"exact": name})).collect();
         }
         common["validation_context"] = validation;
     }

@@ -1,4 +1,5 @@
-//! The waypoint's two listeners: `connect_terminate`, which ends HBONE, and `main_internal`, where the filters run.
+//! The waypoint's two listeners: `connect_terminate`, which ends HBONE, and `main_internal`, where
+//! the filters run.
 
 use serde_json::{Map, Value, json};
 
@@ -8,12 +9,14 @@ use crate::istio::local::{Local, socket_address, subscription, vip};
 
 const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 
-/// Istio's authorization; also what its agent puts in a plugin's place when it cannot fetch the module.
+/// Istio's authorization; also what its agent puts in a plugin's place when it cannot fetch the
+/// module.
 const RBAC: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
 
 pub(super) fn waypoint(derived: &Derived, local: &Local) -> Vec<Value> {
     let mut listeners = vec![connect_terminate(local)];
-    // Envoy refuses a listener without chains; Istio's has those for pods' own addresses, which no egress uses.
+    // Envoy refuses a listener without chains; Istio's has those for pods' own addresses, which no
+    // egress uses.
     if derived.routes().next().is_some() {
         listeners.push(main_internal(derived, local));
     }
@@ -98,9 +101,11 @@ fn connect_authority() -> Value {
     })
 }
 
-/// The address that the pod dialled chooses the service's chain; one that belongs to no service matches none.
+/// The address that the pod dialled chooses the service's chain; one that belongs to no service
+/// matches none.
 fn main_internal(derived: &Derived, local: &Local) -> Value {
-    let ranges: Vec<Value> = derived.services.iter().enumerate().map(|(index, service)| range(index, service)).collect();
+    let ranges: Vec<Value> =
+        derived.services.iter().enumerate().map(|(index, service)| range(index, service)).collect();
     let chains: Vec<Value> = derived
         .routes()
         .map(|(index, service, port)| json!({"name": port.chain(&service.host), "filters": [network_filter(derived, local, index, service, port)]}))
@@ -132,7 +137,8 @@ fn range(index: usize, service: &Service) -> Value {
         .iter()
         .map(|port| {
             let chain = port.chain(&service.host);
-            let name = json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": chain});
+            let name =
+                json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": chain});
             (port.number.to_string(), json!({"action": {"name": chain, "typed_config": name}}))
         })
         .collect();
@@ -148,7 +154,13 @@ fn range(index: usize, service: &Service) -> Value {
     })
 }
 
-fn network_filter(derived: &Derived, local: &Local, index: usize, service: &Service, port: &Port) -> Value {
+fn network_filter(
+    derived: &Derived,
+    local: &Local,
+    index: usize,
+    service: &Service,
+    port: &Port,
+) -> Value {
     let chain = port.chain(&service.host);
     let stat_prefix = format!("inbound_{}_{}", vip(index), port.number);
     if port.protocol == Protocol::Tcp {
@@ -172,12 +184,14 @@ fn network_filter(derived: &Derived, local: &Local, index: usize, service: &Serv
                 "routes": [{"name": "default", "match": {"prefix": "/"}, "route": {
                     "cluster": chain,
                     "timeout": "0s",
-                    // Istio's default: where the origin's connection was gone before any of the request was sent.
+                    // Istio's default: where the origin's connection was gone before any of the
+                    // request was sent.
                     "retry_policy": {"retry_on": "reset-before-request", "num_retries": 2},
                 }}],
             }],
         },
-        // Istio sets it on every connection manager: an upgrade comes to the filters, and is a tunnel of bytes behind them.
+        // Istio sets it on every connection manager: an upgrade comes to the filters, and is a
+        // tunnel of bytes behind them.
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "use_remote_address": false,
         "normalize_path": true,
@@ -196,8 +210,11 @@ fn network_filter(derived: &Derived, local: &Local, index: usize, service: &Serv
 /// The plugins around Istio's own filters, each in its phase.
 fn http_filters(derived: &Derived, local: &Local, service: &Service) -> Vec<Value> {
     let plugins = |from: Phase, to: Phase| {
-        let plugins = derived.plugins.iter().filter(move |plugin| (from..=to).contains(&plugin.phase));
-        let plugins = plugins.filter(|plugin| plugin.hosts.as_ref().is_none_or(|hosts| hosts.contains(&service.host)));
+        let plugins =
+            derived.plugins.iter().filter(move |plugin| (from..=to).contains(&plugin.phase));
+        let plugins = plugins.filter(|plugin| {
+            plugin.hosts.as_ref().is_none_or(|hosts| hosts.contains(&service.host))
+        });
         plugins.map(move |plugin| http_filter(plugin, local))
     };
     let mut filters: Vec<Value> = plugins(Phase::Authn, Phase::Authz).collect();
@@ -214,10 +231,13 @@ fn http_filters(derived: &Derived, local: &Local, service: &Service) -> Vec<Valu
     filters
 }
 
-/// Istio's authorization by the identity that `connect_terminate` handed on, the same that this filter reads.
+/// Istio's authorization by the identity that `connect_terminate` handed on, the same that this
+/// filter reads.
 fn authorization(derived: &Derived, denies: bool) -> Option<Value> {
     let mut policies = Map::new();
-    for authorization in derived.authorizations.iter().filter(|authorization| authorization.denies == denies) {
+    for authorization in
+        derived.authorizations.iter().filter(|authorization| authorization.denies == denies)
+    {
         for (index, namespaces) in authorization.rules.iter().enumerate() {
             let principals: Vec<Value> = namespaces
                 .iter()
@@ -247,7 +267,9 @@ fn http_filter(plugin: &Plugin, local: &Local) -> Value {
 
 fn manager(config: &Value) -> Value {
     let mut typed = config.clone();
-    typed["@type"] = json!("type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager");
+    typed["@type"] = json!(
+        "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+    );
     json!({"name": MANAGER, "typed_config": typed})
 }
 

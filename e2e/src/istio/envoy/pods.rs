@@ -1,5 +1,6 @@
-//! The pods with their ztunnel: for each pod and each port of a service a listener that wraps what comes in HBONE, with the
-//! pod's certificate. In a cluster there is none of this in the waypoint's Envoy.
+//! The pods with their ztunnel: for each pod and each port of a service a listener that wraps what
+//! comes in HBONE, with the pod's certificate. In a cluster there is none of this in the waypoint's
+//! Envoy.
 
 use serde_json::{Value, json};
 
@@ -41,7 +42,8 @@ pub(super) fn listeners(derived: &Derived, local: &Local) -> Result<Vec<Value>, 
     Ok(listeners)
 }
 
-/// ztunnel's side of HBONE: the pod's certificate, and the waypoint's SPIFFE ID expected of the other end.
+/// ztunnel's side of HBONE: the pod's certificate, and the waypoint's SPIFFE ID expected of the
+/// other end.
 pub(super) fn clusters(derived: &Derived, local: &Local) -> Vec<Value> {
     let callers = derived.callers.iter();
     callers

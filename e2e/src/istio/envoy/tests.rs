@@ -8,8 +8,15 @@ use crate::istio::resources;
 
 fn derived(release: Release, extra: &str) -> Derived {
     let mut applied = resources::Resources::default();
-    for file in ["01-setup.yaml", "02-egress-direct.yaml", "05-policy-headers.yaml", "06-verify-headers.yaml"] {
-        applied.apply(&workspace_root().join("filter-config").join(file)).unwrap_or_else(|error| panic!("{error}"));
+    for file in [
+        "01-setup.yaml",
+        "02-egress-direct.yaml",
+        "05-policy-headers.yaml",
+        "06-verify-headers.yaml",
+    ] {
+        applied
+            .apply(&workspace_root().join("filter-config").join(file))
+            .unwrap_or_else(|error| panic!("{error}"));
     }
     applied.apply_text(extra, "extra").unwrap_or_else(|error| panic!("{error}"));
     Derived::new(&applied, release).unwrap_or_else(|error| panic!("{error}"))
@@ -22,7 +29,11 @@ fn local() -> Local {
         folder: "target/demo".into(),
         wasm: "target/wasm32-wasip1/release/egress_filter.wasm".into(),
         origins: Origins::StandIn(fixed.origin),
-        ports: Ports { hbone: fixed.hbone, admin: fixed.admin, pods: vec![fixed.team_a, fixed.team_b] },
+        ports: Ports {
+            hbone: fixed.hbone,
+            admin: fixed.admin,
+            pods: vec![fixed.team_a, fixed.team_b],
+        },
         workers: 1,
         logs_requests: true,
     }
@@ -51,15 +62,27 @@ fn envoy_yaml_has_the_listeners_that_the_files_come_to() {
     let envoy_yaml: Value = serde_yaml_ng::from_str(&text).expect("YAML");
     let written = envoy_yaml["static_resources"]["listeners"].as_array().expect("listeners");
 
-    assert_eq!(*named(&resources.listeners, "connect_terminate"), *named(written, "connect_terminate"));
+    assert_eq!(
+        *named(&resources.listeners, "connect_terminate"),
+        *named(written, "connect_terminate")
+    );
 
-    let (mut derived, mut written) = (named(&resources.listeners, "main_internal").clone(), named(written, "main_internal").clone());
+    let (mut derived, mut written) = (
+        named(&resources.listeners, "main_internal").clone(),
+        named(written, "main_internal").clone(),
+    );
     for chain in derived["filter_chains"].as_array_mut().expect("chains") {
         let filters = http_filters(chain);
         // Istio's own filters, which do nothing here, and the way in which the plugin comes.
-        filters.retain(|filter| !["envoy.filters.http.fault", "envoy.filters.http.cors"].map(Value::from).contains(&filter["name"]));
+        filters.retain(|filter| {
+            !["envoy.filters.http.fault", "envoy.filters.http.cors"]
+                .map(Value::from)
+                .contains(&filter["name"])
+        });
         for filter in filters {
-            if let Some((_, _, config)) = resources.extensions.iter().find(|(name, ..)| filter["name"] == *name) {
+            if let Some((_, _, config)) =
+                resources.extensions.iter().find(|(name, ..)| filter["name"] == *name)
+            {
                 *filter = json!({"name": filter["name"], "typed_config": config});
             }
             parse_configuration(filter);
@@ -95,11 +118,18 @@ spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]
   rules: [{from: [{source: {namespaces: [team-a, team-b]}}]}]
 ";
-    let mut resources = Resources::new(&derived(Release::V1_30, extra), &local()).expect("local parts");
-    let main = resources.listeners.iter_mut().find(|listener| listener["name"] == "main_internal").expect("main_internal");
+    let mut resources =
+        Resources::new(&derived(Release::V1_30, extra), &local()).expect("local parts");
+    let main = resources
+        .listeners
+        .iter_mut()
+        .find(|listener| listener["name"] == "main_internal")
+        .expect("main_internal");
     let chains = main["filter_chains"].as_array_mut().expect("chains");
-    let names: Vec<Vec<Value>> =
-        chains.iter_mut().map(|chain| http_filters(chain).iter().map(|filter| filter["name"].clone()).collect()).collect();
+    let names: Vec<Vec<Value>> = chains
+        .iter_mut()
+        .map(|chain| http_filters(chain).iter().map(|filter| filter["name"].clone()).collect())
+        .collect();
     let [egress, rbac, fault, cors, last, router] = [
         "extensions.istio.io/trafficextension/egress-direct.egress-filter~istio-translated-wasmplugin",
         "envoy.filters.http.rbac",
@@ -108,7 +138,10 @@ spec:
         "extensions.istio.io/trafficextension/egress-direct.last",
         "envoy.filters.http.router",
     ];
-    assert_eq!(names, [vec![egress, rbac, fault, cors, router], vec![egress, rbac, fault, cors, last, router]]);
+    assert_eq!(
+        names,
+        [vec![egress, rbac, fault, cors, router], vec![egress, rbac, fault, cors, last, router]]
+    );
 }
 
 #[test]

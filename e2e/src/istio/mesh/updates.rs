@@ -60,8 +60,13 @@ impl Updates {
         self.await_taken(process)
     }
 
-    /// Sends what has changed in istiod's order, what is referred to before what refers to it, and waits until it is in force.
-    pub(super) fn publish(&mut self, resources: &Resources, process: &EnvoyProcess) -> Result<(), MeshError> {
+    /// Sends what has changed in istiod's order, what is referred to before what refers to it, and
+    /// waits until it is in force.
+    pub(super) fn publish(
+        &mut self,
+        resources: &Resources,
+        process: &EnvoyProcess,
+    ) -> Result<(), MeshError> {
         self.before = process.stats("")?;
         // What an earlier update was refused for is no business of this one.
         self.files.values_mut().for_each(|subscription| subscription.pending = false);
@@ -97,7 +102,8 @@ impl Updates {
             return Ok(());
         }
         (known.version, known.resources, known.pending) = (known.version + 1, resources, true);
-        let text = json!({"version_info": known.version.to_string(), "resources": known.resources}).to_string();
+        let text = json!({"version_info": known.version.to_string(), "resources": known.resources})
+            .to_string();
         // Envoy reads when a file is moved into place.
         let new = file.with_extension("new");
         std::fs::write(&new, text)?;
@@ -111,17 +117,26 @@ impl Updates {
             match process.stats("") {
                 Ok(now) => {
                     self.check(&now, process)?;
-                    if self.files.values().all(|subscription| !subscription.pending) && all_serve(&now) {
+                    if self.files.values().all(|subscription| !subscription.pending)
+                        && all_serve(&now)
+                    {
                         return Ok(());
                     }
                 }
                 // While it compiles a module Envoy answers nobody.
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    ) => {}
                 Err(error) => return Err(MeshError::Ended { error, log: process.log_tail() }),
             }
             if Instant::now() > deadline {
                 let pending = self.files.values().filter(|subscription| subscription.pending);
-                let what = pending.map(|subscription| subscription.statistics.clone()).collect::<Vec<_>>().join(", ");
+                let what = pending
+                    .map(|subscription| subscription.statistics.clone())
+                    .collect::<Vec<_>>()
+                    .join(", ");
                 return Err(MeshError::NotTaken { what, limit: LIMIT, log: process.log_tail() });
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -129,33 +144,48 @@ impl Updates {
     }
 
     /// Notes which subscriptions have taken their last version.
-    fn check(&mut self, now: &BTreeMap<String, u64>, process: &EnvoyProcess) -> Result<(), MeshError> {
+    fn check(
+        &mut self,
+        now: &BTreeMap<String, u64>,
+        process: &EnvoyProcess,
+    ) -> Result<(), MeshError> {
         for subscription in self.files.values_mut().filter(|subscription| subscription.pending) {
             let value = |statistics: &BTreeMap<String, u64>, counter: &str| {
-                statistics.get(&format!("{}.{counter}", subscription.statistics)).copied().unwrap_or_default()
+                statistics
+                    .get(&format!("{}.{counter}", subscription.statistics))
+                    .copied()
+                    .unwrap_or_default()
             };
             if value(now, "update_rejected") > value(&self.before, "update_rejected") {
-                // Not sent again as it is: Envoy would count it as taken, and go on with what it had.
+                // Not sent again as it is: Envoy would count it as taken, and go on with what it
+                // had.
                 subscription.pending = false;
-                return Err(MeshError::Refused { what: subscription.statistics.clone(), log: process.log_tail() });
+                return Err(MeshError::Refused {
+                    what: subscription.statistics.clone(),
+                    log: process.log_tail(),
+                });
             }
-            // A hash of the version, written once the version is taken; zero before the first. A plugin's is then still to reach
-            // the worker, which is counted as its reload; other subscriptions have no such counter.
+            // A hash of the version, written once the version is taken; zero before the first. A
+            // plugin's is then still to reach the worker, which is counted as its reload; other
+            // subscriptions have no such counter.
             let taken = value(now, "version") != value(&self.before, "version");
             let counted = now.contains_key(&format!("{}.config_reload", subscription.statistics));
-            subscription.pending = !taken || counted && value(now, "config_reload") < value(now, "update_success");
+            subscription.pending =
+                !taken || counted && value(now, "config_reload") < value(now, "update_success");
         }
         Ok(())
     }
 }
 
-/// Whether every cluster's addresses are known and the worker has every listener in its last version.
+/// Whether every cluster's addresses are known and the worker has every listener in its last
+/// version.
 fn all_serve(now: &BTreeMap<String, u64>) -> bool {
     let value = |name: &str| now.get(name).copied().unwrap_or_default();
     let listeners = |name: &str| value(&format!("listener_manager.{name}"));
     value("cluster_manager.warming_clusters") == 0
         && listeners("total_listeners_warming") == 0
-        && listeners("listener_create_success") >= listeners("listener_added") + listeners("listener_modified")
+        && listeners("listener_create_success")
+            >= listeners("listener_added") + listeners("listener_modified")
 }
 
 fn typed(kind: &str, resources: &[Value]) -> Vec<Value> {

@@ -66,7 +66,8 @@ fn what_is_as_expected_differs_in_nothing() {
 #[test]
 fn each_difference_is_told() {
     type Spoil = fn(&mut Observed);
-    let upstream: fn(&mut Observed) -> &mut Reached = |seen| seen.upstream.as_mut().expect("it is there");
+    let upstream: fn(&mut Observed) -> &mut Reached =
+        |seen| seen.upstream.as_mut().expect("it is there");
     let table: &[(&str, Spoil)] = &[
         ("status", |seen| seen.status = 403),
         ("body", |seen| seen.body.push(b'\n')),
@@ -93,7 +94,13 @@ fn each_difference_is_told() {
     reached.host.push('.');
     reached.path.push('?');
     reached.headers = lines(&[("x-tag", "a"), ("x-debug", "")]);
-    let all = ["upstream.method", "upstream.host", "upstream.path", "upstream.headers.x-tag", "upstream.headers.x-debug"];
+    let all = [
+        "upstream.method",
+        "upstream.host",
+        "upstream.path",
+        "upstream.headers.x-tag",
+        "upstream.headers.x-debug",
+    ];
     assert_eq!(fields(0, &seen), all, "all of them, not just the first");
 }
 
@@ -110,12 +117,16 @@ fn a_mismatch_names_file_case_layer_field_and_both_values() {
     let scenario = Scenario::parse("file.yaml", FILE).expect("it can be used");
     let seen = Observed { body: b"bye".to_vec(), ..good() };
     let found = compare(&scenario, &scenario.cases[0], Layer::Envoy, &seen);
-    assert_eq!(found[0].to_string(), r#"file.yaml: `all of it` (Envoy): body: expected "hello", got "bye""#);
+    assert_eq!(
+        found[0].to_string(),
+        r#"file.yaml: `all of it` (Envoy): body: expected "hello", got "bye""#
+    );
 }
 
 #[test]
 fn a_file_that_shows_nothing_or_is_misspelt_is_refused() {
-    let refused = |text: &str| Scenario::parse("file.yaml", text).expect_err("it is refused").to_string();
+    let refused =
+        |text: &str| Scenario::parse("file.yaml", text).expect_err("it is refused").to_string();
     let twice = FILE.replace("name: refused", "name: all of it");
     assert_eq!(refused(&twice), "`file.yaml`: two cases are named `all of it`");
     assert_eq!(refused("{description: x, config: {}, cases: []}"), "`file.yaml`: it has no cases");

@@ -6,7 +6,9 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt};
+use cel::common::types::{
+    CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt,
+};
 use cel::common::value::Val;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
@@ -72,7 +74,10 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Box<dyn Val>, E> {
-        Ok(i64::try_from(value).map_or_else(|_| Box::new(CelUInt::from(value)) as Box<dyn Val>, |value| Box::new(CelInt::from(value))))
+        Ok(i64::try_from(value).map_or_else(
+            |_| Box::new(CelUInt::from(value)) as Box<dyn Val>,
+            |value| Box::new(CelInt::from(value)),
+        ))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Box<dyn Val>, E> {

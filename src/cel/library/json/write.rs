@@ -88,7 +88,9 @@ fn quote(text: &str, out: &mut String) {
             '\0'..='\x1f' => {
                 let code = u32::from(c);
                 out.push_str("\\u00");
-                out.extend([code >> 4, code & 0xf].iter().filter_map(|digit| char::from_digit(*digit, 16)));
+                out.extend(
+                    [code >> 4, code & 0xf].iter().filter_map(|digit| char::from_digit(*digit, 16)),
+                );
             }
             _ => out.push(c),
         }
@@ -109,9 +111,26 @@ mod tests {
         let mut quoted = String::new();
         quote(&all, &mut quoted);
         assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), all);
-        for number in [0.0, -0.0, 1.0, 0.1, -2.5, 1e15, 1e16, 1e300, 5e-324, f64::MAX, f64::MIN_POSITIVE, 123_456_789.125] {
+        for number in [
+            0.0,
+            -0.0,
+            1.0,
+            0.1,
+            -2.5,
+            1e15,
+            1e16,
+            1e300,
+            5e-324,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            123_456_789.125,
+        ] {
             let written = text(&CelDouble::from(number)).unwrap();
-            assert_eq!(serde_json::from_str::<f64>(&written).unwrap().to_bits(), number.to_bits(), "{written}");
+            assert_eq!(
+                serde_json::from_str::<f64>(&written).unwrap().to_bits(),
+                number.to_bits(),
+                "{written}"
+            );
             assert!(written.contains(['.', 'e']), "{written} is read as an int");
         }
         assert_eq!(text(&CelDouble::from(f64::INFINITY)), None);

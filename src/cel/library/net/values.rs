@@ -39,7 +39,9 @@ impl Ip {
     pub(super) fn is_link_local_multicast(self) -> bool {
         match self.0 {
             IpAddr::V4(address) => matches!(address.octets(), [224, 0, 0, _]),
-            IpAddr::V6(address) => matches!(address.octets(), [0xff, scope, ..] if scope & 0xf == 2),
+            IpAddr::V6(address) => {
+                matches!(address.octets(), [0xff, scope, ..] if scope & 0xf == 2)
+            }
         }
     }
 
@@ -54,7 +56,10 @@ impl Ip {
     /// One that is none of those above, of private networks too, as Go's `net/netip` has it.
     pub(super) fn is_global_unicast(self) -> bool {
         let broadcast = matches!(self.0, IpAddr::V4(address) if address.is_broadcast());
-        let special = self.0.is_unspecified() || self.0.is_loopback() || self.0.is_multicast() || self.is_link_local_unicast();
+        let special = self.0.is_unspecified()
+            || self.0.is_loopback()
+            || self.0.is_multicast()
+            || self.is_link_local_unicast();
         !broadcast && !special
     }
 
@@ -73,7 +78,9 @@ impl Cidr {
         let (address, bits) = text.split_once('/')?;
         let written = address.parse::<IpAddr>().ok()?;
         let address = Ip(written.to_canonical());
-        let digits = !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit()) && (bits == "0" || !bits.starts_with('0'));
+        let digits = !bits.is_empty()
+            && bits.bytes().all(|byte| byte.is_ascii_digit())
+            && (bits == "0" || !bits.starts_with('0'));
         let bits = bits.parse::<u8>().ok().filter(|bits| digits && *bits <= address.number().1)?;
         // A mapped address has bits of IPv6, which a range of IPv4 addresses has no place for.
         (written == address.0).then_some(Cidr { address, bits })
@@ -162,9 +169,19 @@ mod tests {
         for text in ["10.0.0.1", "::1", "2001:db8::68", "255.255.255.255", "::ffff:10.0.0.1"] {
             assert!(Ip::parse(text).is_some(), "{text}");
         }
-        for text in
-            ["", "10.0.0", "10.0.0.01", "10.0.0.1 ", "10.0.0.256", "::1%eth0", "[::1]", "2001:db8:::68", "10.0.0.1/8", "0x7f000001", "1"]
-        {
+        for text in [
+            "",
+            "10.0.0",
+            "10.0.0.01",
+            "10.0.0.1 ",
+            "10.0.0.256",
+            "::1%eth0",
+            "[::1]",
+            "2001:db8:::68",
+            "10.0.0.1/8",
+            "0x7f000001",
+            "1",
+        ] {
             assert_eq!(Ip::parse(text), None, "{text}");
         }
         for text in ["10.0.0.0/0", "10.0.0.1/32", "::/0", "::1/128"] {
@@ -205,7 +222,11 @@ mod tests {
             ("::1/128", "::1", true),
             ("::1/128", "::2", false),
         ] {
-            assert_eq!(Cidr::parse(range).unwrap().contains(Ip::parse(address).unwrap()), expected, "{address} in {range}");
+            assert_eq!(
+                Cidr::parse(range).unwrap().contains(Ip::parse(address).unwrap()),
+                expected,
+                "{address} in {range}"
+            );
         }
         for (outer, inner, expected) in [
             ("10.0.0.0/8", "10.1.0.0/16", true),
@@ -214,7 +235,11 @@ mod tests {
             ("10.0.0.0/8", "11.0.0.0/16", false),
             ("::/0", "10.0.0.0/8", false),
         ] {
-            assert_eq!(Cidr::parse(outer).unwrap().contains_range(Cidr::parse(inner).unwrap()), expected, "{inner} in {outer}");
+            assert_eq!(
+                Cidr::parse(outer).unwrap().contains_range(Cidr::parse(inner).unwrap()),
+                expected,
+                "{inner} in {outer}"
+            );
         }
         for (range, masked) in [
             ("10.9.8.7/8", "10.0.0.0/8"),
@@ -232,16 +257,36 @@ mod tests {
         type Kind = fn(Ip) -> bool;
         let kinds: [(&str, Kind, &[&str]); 5] = [
             ("unspecified", |ip| ip.0.is_unspecified(), &["0.0.0.0", "::"]),
-            ("loopback", |ip| ip.0.is_loopback(), &["127.0.0.1", "127.255.0.1", "::1", "::ffff:127.0.0.1"]),
-            ("link-local multicast", Ip::is_link_local_multicast, &["224.0.0.1", "ff02::1", "ff12::1"]),
-            ("link-local unicast", Ip::is_link_local_unicast, &["169.254.169.254", "fe80::1", "febf::1"]),
-            ("global unicast", Ip::is_global_unicast, &["192.168.0.1", "10.0.0.1", "8.8.8.8", "2001:db8::abcd", "fd00::1"]),
+            (
+                "loopback",
+                |ip| ip.0.is_loopback(),
+                &["127.0.0.1", "127.255.0.1", "::1", "::ffff:127.0.0.1"],
+            ),
+            (
+                "link-local multicast",
+                Ip::is_link_local_multicast,
+                &["224.0.0.1", "ff02::1", "ff12::1"],
+            ),
+            (
+                "link-local unicast",
+                Ip::is_link_local_unicast,
+                &["169.254.169.254", "fe80::1", "febf::1"],
+            ),
+            (
+                "global unicast",
+                Ip::is_global_unicast,
+                &["192.168.0.1", "10.0.0.1", "8.8.8.8", "2001:db8::abcd", "fd00::1"],
+            ),
         ];
         let none: &[&str] = &["255.255.255.255", "224.0.1.1", "ff05::1"];
         for (name, is, _) in kinds {
             for (other, _, addresses) in kinds {
                 for address in addresses {
-                    assert_eq!(is(Ip::parse(address).unwrap()), name == other, "{address} is {name}");
+                    assert_eq!(
+                        is(Ip::parse(address).unwrap()),
+                        name == other,
+                        "{address} is {name}"
+                    );
                 }
             }
             for address in none {

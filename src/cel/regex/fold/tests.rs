@@ -9,7 +9,9 @@ use super::*;
 fn folded(ranges: &[(u32, u32)]) -> (ClassUnicode, ClassUnicode) {
     let class = |ranges: &[(u32, u32)]| {
         let char_of = |code: u32| char::from_u32(code).unwrap();
-        ClassUnicode::new(ranges.iter().map(|(a, b)| ClassUnicodeRange::new(char_of(*a), char_of(*b))))
+        ClassUnicode::new(
+            ranges.iter().map(|(a, b)| ClassUnicodeRange::new(char_of(*a), char_of(*b))),
+        )
     };
     let mut theirs = class(ranges);
     theirs.try_case_fold_simple().unwrap();
@@ -33,7 +35,10 @@ fn every_character_has_the_cases_that_the_regex_crate_gives_it() {
 
 #[test]
 fn ranges_have_the_cases_of_all_their_characters() {
-    let points = [0x40, 0x41, 0x4b, 0x5a, 0x6b, 0xb5, 0x101, 0x12f, 0x17f, 0x1c5, 0x345, 0x3b8, 0x2126, 0x212a, 0xd7ff];
+    let points = [
+        0x40, 0x41, 0x4b, 0x5a, 0x6b, 0xb5, 0x101, 0x12f, 0x17f, 0x1c5, 0x345, 0x3b8, 0x2126,
+        0x212a, 0xd7ff,
+    ];
     for first in points {
         for last in points.into_iter().filter(|last| *last >= first) {
             let (ours, theirs) = folded(&[(first, last)]);

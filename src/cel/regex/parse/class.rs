@@ -24,7 +24,11 @@ const NAMED: &[(&str, &str)] = &[
 
 fn ranges(spelt: &str) -> Vec<(u32, u32)> {
     let code = |byte: &u8| u32::from(*byte);
-    spelt.as_bytes().chunks(2).filter_map(|pair| Some((code(pair.first()?), code(pair.last()?)))).collect()
+    spelt
+        .as_bytes()
+        .chunks(2)
+        .filter_map(|pair| Some((code(pair.first()?), code(pair.last()?))))
+        .collect()
 }
 
 /// Whether a letter behind a backslash is a class of Perl's.
@@ -49,18 +53,21 @@ impl Parser<'_> {
         self.inner(members, letter.is_ascii_uppercase())
     }
 
-    /// What follows a square bracket that opens, and whether its characters are those that are not to match.
+    /// What follows a square bracket that opens, and whether its characters are those that are not
+    /// to match.
     pub(super) fn class(&mut self) -> Result<(Set, bool), Wrong> {
         let negated = self.scanner.take_if("^");
         let mut found: Vec<(u32, u32)> = Vec::new();
         let mut first = true;
         while first || !self.scanner.take_if("]") {
             first = false;
-            let named = self.scanner.rest.strip_prefix("[:").and_then(|inside| inside.split_once(":]"));
+            let named =
+                self.scanner.rest.strip_prefix("[:").and_then(|inside| inside.split_once(":]"));
             if let Some((name, after)) = named {
                 let plain = name.strip_prefix('^').unwrap_or(name);
                 let known = NAMED.iter().find(|(known, _)| *known == plain);
-                let (_, members) = known.ok_or("a class has a name that there is not, between `[:` and `:]`")?;
+                let (_, members) =
+                    known.ok_or("a class has a name that there is not, between `[:` and `:]`")?;
                 found.extend(self.inner(members, plain.len() < name.len())?.ranges());
                 self.scanner.rest = after;
                 continue;

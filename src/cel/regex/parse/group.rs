@@ -21,7 +21,9 @@ impl Parser<'_> {
         match self.scanner.take() {
             None => Err("unclosed group"),
             Some(':') => self.begin(None, flags),
-            Some(_) if spelt.is_empty() => Err("a group has no flags: expected some of `i`, `m`, `s` and `U`"),
+            Some(_) if spelt.is_empty() => {
+                Err("a group has no flags: expected some of `i`, `m`, `s` and `U`")
+            }
             Some(_) => {
                 self.flags = flags;
                 self.level.last = super::Last::Nothing;
@@ -34,7 +36,9 @@ impl Parser<'_> {
         let name = self.scanner.take_while(|c| c != '>');
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if !self.scanner.take_if(">") || name.is_empty() || !name.chars().all(legal) {
-            return Err("the name of a group is letters, digits and underscores, as in `(?P<name>...)`");
+            return Err(
+                "the name of a group is letters, digits and underscores, as in `(?P<name>...)`",
+            );
         }
         if self.pattern.names.iter().any(|(known, _)| **known == *name) {
             return Err("two groups have the same name");

@@ -73,17 +73,22 @@ impl<'p> Scanner<'p> {
             'x' => self.hexadecimal()?,
             '0'..='7' => self.octal(next)?,
             'p' | 'P' => {
-                return Err("classes of Unicode characters (`\\p`) are not supported: write the ranges, as in `[a-z]`");
+                return Err(
+                    "classes of Unicode characters (`\\p`) are not supported: write the ranges, as in `[a-z]`",
+                );
             }
             'C' => return Err("`\\C` is not supported: a pattern matches characters"),
-            _ if next.is_ascii_punctuation() || next == ' ' || next.is_ascii_control() => u32::from(next),
+            _ if next.is_ascii_punctuation() || next == ' ' || next.is_ascii_control() => {
+                u32::from(next)
+            }
             _ => return Err("a backslash stands before what it does not escape"),
         };
         char::from_u32(code).ok_or("an escape stands for no character")
     }
 
     fn hexadecimal(&mut self) -> Result<u32, Wrong> {
-        let wrong = || "a `\\x` takes two hexadecimal digits, or any number of them in curly brackets";
+        let wrong =
+            || "a `\\x` takes two hexadecimal digits, or any number of them in curly brackets";
         let digits = if self.take_if("{") {
             let digits = self.take_while(|c| c.is_ascii_hexdigit());
             if !self.take_if("}") {

@@ -65,21 +65,28 @@ const LEAVES: &[&str] = &[
     "\\.",
 ];
 
-const REPEATS: &[&str] = &["*", "+", "?", "{0}", "{1}", "{2}", "{3}", "{0,}", "{1,}", "{2,}", "{0,1}", "{0,2}", "{1,3}", "{2,3}"];
+const REPEATS: &[&str] = &[
+    "*", "+", "?", "{0}", "{1}", "{2}", "{3}", "{0,}", "{1,}", "{2,}", "{0,1}", "{0,2}", "{1,3}",
+    "{2,3}",
+];
 
 fn pattern() -> impl Strategy<Value = String> {
     prop::sample::select(LEAVES).prop_map(str::to_owned).prop_recursive(5, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| parts.concat()),
-            prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("(?:{})", parts.join("|"))),
+            prop::collection::vec(inner.clone(), 2..4)
+                .prop_map(|parts| format!("(?:{})", parts.join("|"))),
             inner.clone().prop_map(|part| format!("({part})")),
             inner.clone().prop_map(|part| format!("(?U:{part})")),
             inner.clone().prop_map(|part| format!("(?i:{part})")),
-            (inner.clone(), prop::sample::select(REPEATS), any::<bool>()).prop_map(|(part, repeat, lazy)| {
-                let lazy = if lazy { "?" } else { "" };
-                format!("(?:{part}){repeat}{lazy}")
-            }),
-            (inner, prop::sample::select(REPEATS)).prop_map(|(part, repeat)| format!("({part}){repeat}")),
+            (inner.clone(), prop::sample::select(REPEATS), any::<bool>()).prop_map(
+                |(part, repeat, lazy)| {
+                    let lazy = if lazy { "?" } else { "" };
+                    format!("(?:{part}){repeat}{lazy}")
+                }
+            ),
+            (inner, prop::sample::select(REPEATS))
+                .prop_map(|(part, repeat)| format!("({part}){repeat}")),
         ]
     })
 }
@@ -169,15 +176,17 @@ fn agree(pattern: &str, texts: &[String]) {
     let ours = Compiled::new(pattern);
     let (ours, theirs) = match (ours, theirs) {
         (Ok(ours), Some(theirs)) => (ours, theirs),
-        (Err(message), None) => return assert!(message.starts_with("invalid pattern"), "{message}"),
+        (Err(message), None) => {
+            return assert!(message.starts_with("invalid pattern"), "{message}");
+        }
         (ours, theirs) => panic!("{pattern}: {ours:?} here, {theirs:?} there"),
     };
     for text in texts {
         meter::begin_request();
         let groups = ours.captures(text).unwrap();
         let expected = theirs.captures(text);
-        // Not its `is_match`: that passes over a character behind an empty match within it, so that it finds nothing
-        // for `\W|\B` in `a\u{e9}a`.
+        // Not its `is_match`: that passes over a character behind an empty match within it, so that
+        // it finds nothing for `\W|\B` in `a\u{e9}a`.
         assert_eq!(ours.is_match(text), Ok(expected.is_some()), "{pattern} in {text:?}");
         assert_eq!(groups.is_some(), expected.is_some(), "{pattern} in {text:?}");
         let (Some(groups), Some(expected)) = (groups, expected) else { continue };
@@ -191,7 +200,11 @@ fn agree(pattern: &str, texts: &[String]) {
 /// So many cases, or as many as `EGRESS_REGEX_CASES` says.
 fn cases(cases: u32) -> ProptestConfig {
     let asked = std::env::var("EGRESS_REGEX_CASES").ok().and_then(|asked| asked.parse().ok());
-    ProptestConfig { cases: asked.unwrap_or(cases), failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: asked.unwrap_or(cases),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {

@@ -1,9 +1,10 @@
 //! RE2's syntax in that of the `regex` crate, exactly or not at all: an oracle for what this module
 //! reads by itself.
 //!
-//! The two look alike and differ where it matters to a rule: in the crate `\d` takes the digits of every script, `[a&&b]` is
-//! an intersection, `[a[b]` nests, `\<` is the start of a word and `x{,5}` a repetition. Here each means what RE2's
-//! documentation says (its page "Syntax", which cel-go follows), and what RE2 does not take is refused.
+//! The two look alike and differ where it matters to a rule: in the crate `\d` takes the digits of
+//! every script, `[a&&b]` is an intersection, `[a[b]` nests, `\<` is the start of a word and
+//! `x{,5}` a repetition. Here each means what RE2's documentation says (its page "Syntax", which
+//! cel-go follows), and what RE2 does not take is refused.
 
 mod class;
 
@@ -53,7 +54,8 @@ pub(super) fn translate(pattern: &str) -> Result<String, Wrong> {
     Ok(out)
 }
 
-/// A character that stands for itself. The crate takes a backslash before others for more than that: `\<` starts a word.
+/// A character that stands for itself. The crate takes a backslash before others for more than
+/// that: `\<` starts a word.
 #[inline(never)]
 pub(super) fn push_literal(literal: char, out: &mut String) {
     if r"\.+*?()|[]{}^$#&-~".contains(literal) {
@@ -67,11 +69,17 @@ fn repetition<'p>(scanner: &mut Scanner<'p>) -> Result<Option<&'p str>, Wrong> {
     let Some((inside, after)) = scanner.rest.split_once('}') else { return Ok(None) };
     let inside_and_bracket = scanner.rest.get(..=inside.len());
     let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
-    let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits.len() < 2 || !digits.starts_with('0'));
+    let number = |digits: &str| {
+        digits.bytes().all(|byte| byte.is_ascii_digit())
+            && (digits.len() < 2 || !digits.starts_with('0'))
+    };
     if least.is_empty() || !number(least) || !number(most) {
         return Ok(None);
     }
-    if [least, most].iter().any(|digits| !digits.is_empty() && digits.parse::<u32>().is_ok_and(|n| n > MAX_REPEAT) || digits.len() > 9) {
+    if [least, most].iter().any(|digits| {
+        !digits.is_empty() && digits.parse::<u32>().is_ok_and(|n| n > MAX_REPEAT)
+            || digits.len() > 9
+    }) {
         return Err("a repetition passes the limit of 1000");
     }
     // With the bracket that closes it.
@@ -91,8 +99,13 @@ fn group(scanner: &mut Scanner<'_>, out: &mut String) -> Result<(), Wrong> {
     }
     if scanner.take_if("P<") || scanner.take_if("<") {
         let name = scanner.take_while(|c| c != '>');
-        if !scanner.take_if(">") || name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err("the name of a group is letters, digits and underscores, as in `(?P<name>...)`");
+        if !scanner.take_if(">")
+            || name.is_empty()
+            || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
+            return Err(
+                "the name of a group is letters, digits and underscores, as in `(?P<name>...)`",
+            );
         }
         ["P<", name, ">"].iter().for_each(|part| out.push_str(part));
         return Ok(());

@@ -51,17 +51,31 @@ pub(super) fn lint(module: Place<'_>, module_name: &Range<usize>, lints: &mut Li
     let image = Image::parse(url);
     match image.scheme {
         Some("oci" | "http" | "https") => {}
-        Some("file") => lints.note(span.clone(), path.as_str(), "a `file://` is that of the waypoint's own pod: mount it there"),
+        Some("file") => lints.note(
+            span.clone(),
+            path.as_str(),
+            "a `file://` is that of the waypoint's own pod: mount it there",
+        ),
         Some(scheme) => {
-            let message = format!("unknown scheme `{}`: expected `oci://`, `https://`, `http://` or `file://`", scheme.escape_debug());
+            let message = format!(
+                "unknown scheme `{}`: expected `oci://`, `https://`, `http://` or `file://`",
+                scheme.escape_debug()
+            );
             lints.error(span.clone(), path.as_str(), message);
         }
-        None => lints.note(span.clone(), path.as_str(), "without a scheme this is read as `oci://`"),
+        None => {
+            lints.note(span.clone(), path.as_str(), "without a scheme this is read as `oci://`")
+        }
     }
-    if image.is_in_registry() && image.digest.is_none() && matches!(image.tag, None | Some("latest")) {
+    if image.is_in_registry()
+        && image.digest.is_none()
+        && matches!(image.tag, None | Some("latest"))
+    {
         let message = match image.tag {
             Some(_) => "the tag `latest` is another image tomorrow: name a version",
-            None => "without a tag the image is `latest`, which is another tomorrow: name a version",
+            None => {
+                "without a tag the image is `latest`, which is another tomorrow: name a version"
+            }
         };
         lints.warning(span.clone(), path.as_str(), message);
     }
@@ -74,7 +88,8 @@ pub(super) fn lint(module: Place<'_>, module_name: &Range<usize>, lints: &mut Li
 fn checksum(module: Place<'_>, image: &Image<'_>, lints: &mut Lints<'_>) {
     let path = format!("{}.sha256", module.path);
     let value = present(module.node, "sha256");
-    let span = value.map_or_else(|| name_or_first_line(module.node, "url"), |value| value.span.clone());
+    let span =
+        value.map_or_else(|| name_or_first_line(module.node, "url"), |value| value.span.clone());
     match value.map(Node::as_str) {
         // Told of as no string.
         Some(None) => {}
@@ -82,7 +97,11 @@ fn checksum(module: Place<'_>, image: &Image<'_>, lints: &mut Lints<'_>) {
             if let Some(objection) = objection(digest) {
                 lints.error(span, path, format!("`sha256` {objection}"));
             } else if image.digest.is_some_and(|other| other != digest) {
-                lints.error(span, path, "`sha256` is not the digest in `url`: the image is refused");
+                lints.error(
+                    span,
+                    path,
+                    "`sha256` is not the digest in `url`: the image is refused",
+                );
             } else if digest.bytes().all(|digit| digit == b'0') {
                 let message = "this digest is a placeholder: `make image IMAGE=registry/repository:tag` writes the files with your image and its digest";
                 lints.warning(span, path, message);
@@ -90,8 +109,14 @@ fn checksum(module: Place<'_>, image: &Image<'_>, lints: &mut Lints<'_>) {
         }
         _ if image.digest.is_some() || image.scheme == Some("file") => {}
         _ => {
-            let what = if image.is_in_registry() { "the digest of the image's manifest" } else { "the file's" };
-            let message = format!("without `sha256` whoever can write to where `url` points can replace the filter: give {what}");
+            let what = if image.is_in_registry() {
+                "the digest of the image's manifest"
+            } else {
+                "the file's"
+            };
+            let message = format!(
+                "without `sha256` whoever can write to where `url` points can replace the filter: give {what}"
+            );
             lints.warning(span, path, message);
         }
     }

@@ -1,7 +1,7 @@
 //! The fields of AgentGateway's policies that this filter has nothing for, and where Istio has it.
 //!
-//! Fields as of agentgateway's `controller/api/v1alpha1/agentgateway/agentgateway_policy_types.go` (2026-08), and those that
-//! Solo's documentation and the workshop show of the Enterprise resource.
+//! Fields as of agentgateway's `controller/api/v1alpha1/agentgateway/agentgateway_policy_types.go`
+//! (2026-08), and those that Solo's documentation and the workshop show of the Enterprise resource.
 
 use crate::convert::note::{At, Effect, Notes};
 
@@ -9,7 +9,11 @@ use crate::convert::note::{At, Effect, Notes};
 type Field = (&'static str, Effect, &'static str);
 
 const TRAFFIC: &[Field] = &[
-    ("phase", Effect::Hint, "left out: this filter has one phase, in which its policies apply in the order of the list"),
+    (
+        "phase",
+        Effect::Hint,
+        "left out: this filter has one phase, in which its policies apply in the order of the list",
+    ),
     ("extAuth", Effect::Looser, EXT_AUTH),
     ("entExtAuth", Effect::Looser, EXT_AUTH),
     (
@@ -24,7 +28,11 @@ const TRAFFIC: &[Field] = &[
     ("jwt", Effect::Looser, JWT),
     ("basicAuthentication", Effect::Looser, CREDENTIALS),
     ("apiKeyAuthentication", Effect::Looser, CREDENTIALS),
-    ("csrf", Effect::Looser, "no counterpart: write a Deny over `request.headers[\"origin\"]` and `request.method`"),
+    (
+        "csrf",
+        Effect::Looser,
+        "no counterpart: write a Deny over `request.headers[\"origin\"]` and `request.method`",
+    ),
     (
         "cors",
         Effect::Lost,
@@ -50,16 +58,18 @@ const TRAFFIC: &[Field] = &[
         Effect::Lost,
         "no counterpart in this filter: the RequestRedirect filter of an HTTPRoute; without it the requests reach the origin",
     ),
-    ("timeouts", Effect::Lost, "no counterpart in this filter: `timeouts` of an HTTPRoute, or `timeout` of a VirtualService"),
+    (
+        "timeouts",
+        Effect::Lost,
+        "no counterpart in this filter: `timeouts` of an HTTPRoute, or `timeout` of a VirtualService",
+    ),
     ("retry", Effect::Lost, "no counterpart in this filter: `retries` of a VirtualService"),
 ];
 
 const EXT_AUTH: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: CUSTOM` and an extension provider (ext_authz), which the waypoint asks before this filter";
 const RATE_LIMIT: &str = "no counterpart: neither this filter nor Istio's waypoints limit rates; what is over the limit is let through";
-const JWT: &str =
-    "no counterpart in this filter: RequestAuthentication, and an AuthorizationPolicy with `requestPrincipals`, on the waypoint";
-const CREDENTIALS: &str =
-    "no counterpart in this filter: an AuthorizationPolicy with `action: CUSTOM` and an extension provider that checks the credentials";
+const JWT: &str = "no counterpart in this filter: RequestAuthentication, and an AuthorizationPolicy with `requestPrincipals`, on the waypoint";
+const CREDENTIALS: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: CUSTOM` and an extension provider that checks the credentials";
 
 const BACKEND: &[Field] = &[
     (
@@ -67,39 +77,75 @@ const BACKEND: &[Field] = &[
         Effect::Looser,
         "no counterpart in this filter: `trafficPolicy.tls` of a DestinationRule (`mode: SIMPLE`, or `MUTUAL` with a client certificate); without it requests leave in plain text",
     ),
-    ("tcp", Effect::Lost, "no counterpart in this filter: `trafficPolicy.connectionPool.tcp` of a DestinationRule"),
-    ("http", Effect::Lost, "no counterpart in this filter: `trafficPolicy.connectionPool.http` of a DestinationRule"),
-    ("tunnel", Effect::Lost, "no counterpart in this filter: `trafficPolicy.tunnel` of a DestinationRule, where the waypoint supports it"),
+    (
+        "tcp",
+        Effect::Lost,
+        "no counterpart in this filter: `trafficPolicy.connectionPool.tcp` of a DestinationRule",
+    ),
+    (
+        "http",
+        Effect::Lost,
+        "no counterpart in this filter: `trafficPolicy.connectionPool.http` of a DestinationRule",
+    ),
+    (
+        "tunnel",
+        Effect::Lost,
+        "no counterpart in this filter: `trafficPolicy.tunnel` of a DestinationRule, where the waypoint supports it",
+    ),
     (
         "auth",
         Effect::Lost,
         "no counterpart: this filter attaches no credentials; `transformation.request.set` can only write a header whose value is in the configuration",
     ),
-    ("ai", Effect::Looser, "no counterpart: this filter reads no bodies, so prompts are neither guarded nor changed"),
-    ("mcp", Effect::Looser, "no counterpart: this filter reads no bodies, so MCP's methods and tools are not authorized"),
+    (
+        "ai",
+        Effect::Looser,
+        "no counterpart: this filter reads no bodies, so prompts are neither guarded nor changed",
+    ),
+    (
+        "mcp",
+        Effect::Looser,
+        "no counterpart: this filter reads no bodies, so MCP's methods and tools are not authorized",
+    ),
     (
         "transformation",
         Effect::Looser,
         "not converted: it applies where the request leaves for a backend; move it to `traffic.transformation` if that is meant",
     ),
-    ("health", Effect::Lost, "no counterpart in this filter: `trafficPolicy.outlierDetection` of a DestinationRule"),
+    (
+        "health",
+        Effect::Lost,
+        "no counterpart in this filter: `trafficPolicy.outlierDetection` of a DestinationRule",
+    ),
     ("extAuth", Effect::Looser, EXT_AUTH),
 ];
 
 const FRONTEND: &[Field] = &[
-    ("tcp", Effect::Lost, "no counterpart in this filter: keep-alive of a waypoint's connections is ztunnel's and the mesh's"),
+    (
+        "tcp",
+        Effect::Lost,
+        "no counterpart in this filter: keep-alive of a waypoint's connections is ztunnel's and the mesh's",
+    ),
     (
         "networkAuthorization",
         Effect::Looser,
         "not converted: an AuthorizationPolicy that ztunnel enforces, or `traffic.authorization` over `source.address` and `source.identity`",
     ),
-    ("tls", Effect::Lost, "no counterpart: a waypoint's mTLS is Istio's own (`meshConfig.meshMTLS`)"),
+    (
+        "tls",
+        Effect::Lost,
+        "no counterpart: a waypoint's mTLS is Istio's own (`meshConfig.meshMTLS`)",
+    ),
     (
         "http",
         Effect::Lost,
         "no counterpart in this filter: limits and timeouts of connections are Istio's (`ProxyConfig`, DestinationRule)",
     ),
-    ("proxyProtocol", Effect::Lost, "no counterpart: a waypoint is called over HBONE, which carries the caller's address"),
+    (
+        "proxyProtocol",
+        Effect::Lost,
+        "no counterpart: a waypoint is called over HBONE, which carries the caller's address",
+    ),
     ("connect", Effect::Lost, "no counterpart: a waypoint takes CONNECT for HBONE only"),
     (
         "accessLog",
@@ -107,7 +153,11 @@ const FRONTEND: &[Field] = &[
         "no counterpart in this filter: `accessLogging` of a Telemetry resource; `audit.accessLog: true` lets it name the decision",
     ),
     ("tracing", Effect::Lost, "no counterpart in this filter: `tracing` of a Telemetry resource"),
-    ("metrics", Effect::Lost, "no counterpart in this filter: `metrics` of a Telemetry resource; its own counters are per policy"),
+    (
+        "metrics",
+        Effect::Lost,
+        "no counterpart in this filter: `metrics` of a Telemetry resource; its own counters are per policy",
+    ),
 ];
 
 /// Tells of each field of `backend` or `frontend`.
@@ -128,10 +178,14 @@ pub(super) fn tell_traffic<'d>(field: &At<'d>, notes: &mut Notes<'d>) {
 
 fn tell_of<'d>(field: &At<'d>, table: &[Field], notes: &mut Notes<'d>) {
     match table.iter().find(|(name, _, _)| *name == field.name()) {
-        Some((name, effect, message)) => notes.field(field, *effect, format!("`{name}`: {message}")),
+        Some((name, effect, message)) => {
+            notes.field(field, *effect, format!("`{name}`: {message}"))
+        }
         None => {
-            let message =
-                format!("unknown field `{}`: what it does, which may be to restrict, is not in the result", field.name().escape_debug());
+            let message = format!(
+                "unknown field `{}`: what it does, which may be to restrict, is not in the result",
+                field.name().escape_debug()
+            );
             notes.field(field, Effect::Looser, message);
         }
     }

@@ -50,10 +50,12 @@ fn alternatives(terms: &[Term]) -> Vec<Test> {
     let mut others = Vec::new();
     for term in terms {
         match term {
-            Term::Is(subject, literal) => match lists.iter_mut().find(|(other, _)| other == subject) {
-                Some((_, literals)) => literals.push(literal),
-                None => lists.push((subject, vec![literal])),
-            },
+            Term::Is(subject, literal) => {
+                match lists.iter_mut().find(|(other, _)| other == subject) {
+                    Some((_, literals)) => literals.push(literal),
+                    None => lists.push((subject, vec![literal])),
+                }
+            }
             other => others.push(other.test()),
         }
     }

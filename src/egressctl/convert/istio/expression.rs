@@ -46,7 +46,9 @@ impl Test {
     /// With brackets where it would otherwise be read with what stands beside it.
     fn as_operand(&self) -> String {
         match self {
-            Test::All(parts) | Test::Any(parts) if parts.len() > 1 => format!("({})", self.to_line()),
+            Test::All(parts) | Test::Any(parts) if parts.len() > 1 => {
+                format!("({})", self.to_line())
+            }
             _ => self.to_line(),
         }
     }
@@ -67,15 +69,20 @@ impl Test {
             return line;
         }
         let deeper = indent.saturating_add(2);
-        let bracketed = |sign: &str, inner: &Test| format!("{sign}(\n{:deeper$}{}\n{:indent$})", "", inner.to_lines(deeper), "");
+        let bracketed = |sign: &str, inner: &Test| {
+            format!("{sign}(\n{:deeper$}{}\n{:indent$})", "", inner.to_lines(deeper), "")
+        };
         match self {
             Test::All(_) | Test::Any(_) => bracketed("", self),
-            Test::Not(inner) if matches!(**inner, Test::All(_) | Test::Any(_)) => bracketed("!", inner),
+            Test::Not(inner) if matches!(**inner, Test::All(_) | Test::Any(_)) => {
+                bracketed("!", inner)
+            }
             _ => line,
         }
     }
 
-    /// The same with tests of one kind in one another put on one level, and those of one part unwrapped.
+    /// The same with tests of one kind in one another put on one level, and those of one part
+    /// unwrapped.
     fn simplified(&self) -> Test {
         let flat = |parts: &[Test], all: bool| {
             let mut flat = Vec::new();
@@ -115,13 +122,28 @@ mod tests {
         let is = || Test::Is("a".to_owned(), "1".to_owned());
         for (test, expected) in [
             (Test::All(vec![]), "true"),
-            (Test::All(vec![call("f()"), Test::Any(vec![call("g()"), call("h()")])]), "f() && (g() || h())"),
-            (Test::Any(vec![Test::Any(vec![call("f()")]), Test::Any(vec![call("g()"), call("h()")])]), "f() || g() || h()"),
+            (
+                Test::All(vec![call("f()"), Test::Any(vec![call("g()"), call("h()")])]),
+                "f() && (g() || h())",
+            ),
+            (
+                Test::Any(vec![
+                    Test::Any(vec![call("f()")]),
+                    Test::Any(vec![call("g()"), call("h()")]),
+                ]),
+                "f() || g() || h()",
+            ),
             (Test::Not(Box::new(call("f()"))), "!f()"),
             (Test::Not(Box::new(call("\"x\" in y"))), "!(\"x\" in y)"),
             (Test::Not(Box::new(Test::Any(vec![is()]))), "a != 1"),
             (Test::Not(Box::new(Test::Any(vec![is(), call("f()")]))), "!(a == 1 || f())"),
-            (Test::All(vec![Test::Not(Box::new(Test::In("a".to_owned(), "1, 2".to_owned()))), call("f()")]), "!(a in [1, 2]) && f()"),
+            (
+                Test::All(vec![
+                    Test::Not(Box::new(Test::In("a".to_owned(), "1, 2".to_owned()))),
+                    call("f()"),
+                ]),
+                "!(a in [1, 2]) && f()",
+            ),
         ] {
             assert_eq!(test.to_cel(), expected);
         }

@@ -29,10 +29,11 @@ pub(super) struct Reader<'r> {
 /// What a condition is to be made of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sense {
-    /// Where identities that are not of Istio's form count as they do in Istio, lest the rule misses one: elsewhere they do not
-    /// count at all.
+    /// Where identities that are not of Istio's form count as they do in Istio, lest the rule
+    /// misses one: elsewhere they do not count at all.
     pub(super) wide: bool,
-    /// Whether a value that is not there must be no error: only of an ALLOW's condition it is the same.
+    /// Whether a value that is not there must be no error: only of an ALLOW's condition it is the
+    /// same.
     pub(super) sure: bool,
 }
 
@@ -48,7 +49,9 @@ impl<'r> Reader<'r> {
             self.lost(at, format!("expected an object, got {}", at.node.kind()), notes).ok()?;
         }
         for field in at.fields() {
-            if matches!(field.name(), "from" | "to" | "when") && field.node.items().is_some_and(<[_]>::is_empty) {
+            if matches!(field.name(), "from" | "to" | "when")
+                && field.node.items().is_some_and(<[_]>::is_empty)
+            {
                 self.lost(&field, "an empty list", notes).ok()?;
             }
             match field.name() {
@@ -56,7 +59,11 @@ impl<'r> Reader<'r> {
                 "to" => rule.to = self.alternatives(&field, "operation", notes)?,
                 "when" => {
                     let conditions = self.items(&field, notes).ok()?;
-                    let keys: Vec<String> = conditions.iter().filter_map(|one| one.text_at("key")).map(str::to_ascii_lowercase).collect();
+                    let keys: Vec<String> = conditions
+                        .iter()
+                        .filter_map(|one| one.text_at("key"))
+                        .map(str::to_ascii_lowercase)
+                        .collect();
                     for condition in conditions {
                         rule.when.extend(self.when(&condition, &keys, notes).ok()?);
                     }
@@ -67,8 +74,14 @@ impl<'r> Reader<'r> {
         Some(rule)
     }
 
-    /// The alternatives of `from` or `to`, empty where there is no restriction; none where all are left out.
-    fn alternatives<'d>(&self, list: &At<'d>, inner: &str, notes: &mut Notes<'d>) -> Option<Vec<All>> {
+    /// The alternatives of `from` or `to`, empty where there is no restriction; none where all are
+    /// left out.
+    fn alternatives<'d>(
+        &self,
+        list: &At<'d>,
+        inner: &str,
+        notes: &mut Notes<'d>,
+    ) -> Option<Vec<All>> {
         let items = self.items(list, notes).ok()?;
         let (mut kept, mut left_out) = (Vec::new(), Vec::new());
         for item in &items {
@@ -93,14 +106,28 @@ impl<'r> Reader<'r> {
         Some(kept)
     }
 
-    fn alternative<'d>(&self, item: &At<'d>, inner: &str, notes: &mut Notes<'d>) -> Result<All, Lost> {
+    fn alternative<'d>(
+        &self,
+        item: &At<'d>,
+        inner: &str,
+        notes: &mut Notes<'d>,
+    ) -> Result<All, Lost> {
         let mut all = Vec::new();
         match item.get(inner) {
             None => self.lost(item, format!("`{inner}` is missing, which Istio refuses"), notes)?,
             Some(object) if object.node.fields().is_none() => {
-                self.lost(&object, format!("expected an object, got {}", object.node.kind()), notes)?;
+                self.lost(
+                    &object,
+                    format!("expected an object, got {}", object.node.kind()),
+                    notes,
+                )?;
             }
-            Some(object) if object.fields().iter().all(|field| field.node.items().is_some_and(<[_]>::is_empty)) => {
+            Some(object)
+                if object
+                    .fields()
+                    .iter()
+                    .all(|field| field.node.items().is_some_and(<[_]>::is_empty)) =>
+            {
                 self.lost(&object, format!("`{inner}` says nothing, which Istio refuses"), notes)?;
             }
             Some(_) => {}
@@ -118,7 +145,12 @@ impl<'r> Reader<'r> {
     }
 
     /// A field of `source` or `operation`; nothing where it restricts nothing.
-    fn field<'d>(&self, field: &At<'d>, inner: &str, notes: &mut Notes<'d>) -> Result<Option<Condition>, Lost> {
+    fn field<'d>(
+        &self,
+        field: &At<'d>,
+        inner: &str,
+        notes: &mut Notes<'d>,
+    ) -> Result<Option<Condition>, Lost> {
         let (subject, negated) = match (inner, field.name()) {
             ("source", "principals") => (Subject::Principal, false),
             ("source", "notPrincipals") => (Subject::Principal, true),
@@ -128,8 +160,12 @@ impl<'r> Reader<'r> {
             ("source", "notServiceAccounts") => (Subject::ServiceAccount, true),
             ("source", "ipBlocks") => (Subject::SourceAddress, false),
             ("source", "notIpBlocks") => (Subject::SourceAddress, true),
-            ("source", "remoteIpBlocks" | "notRemoteIpBlocks") => return self.lost(field, REMOTE, notes).map(|()| None),
-            ("source", "requestPrincipals" | "notRequestPrincipals") => return self.lost(field, JWT, notes).map(|()| None),
+            ("source", "remoteIpBlocks" | "notRemoteIpBlocks") => {
+                return self.lost(field, REMOTE, notes).map(|()| None);
+            }
+            ("source", "requestPrincipals" | "notRequestPrincipals") => {
+                return self.lost(field, JWT, notes).map(|()| None);
+            }
             ("operation", "hosts") => (Subject::Host, false),
             ("operation", "notHosts") => (Subject::Host, true),
             ("operation", "ports") => (Subject::Port, false),
@@ -157,31 +193,41 @@ impl<'r> Reader<'r> {
             "connection.sni" => Err("a waypoint's callers send no SNI: no counterpart".to_owned()),
             _ if key.starts_with("request.auth.") => Err(JWT.to_owned()),
             _ if key.starts_with("experimental.envoy.filters.") => {
-                Err("what other filters put into Envoy's metadata has no counterpart here".to_owned())
+                Err("what other filters put into Envoy's metadata has no counterpart here"
+                    .to_owned())
             }
-            _ => match key.strip_prefix("request.headers[").and_then(|rest| rest.strip_suffix(']')) {
+            _ => match key.strip_prefix("request.headers[").and_then(|rest| rest.strip_suffix(']'))
+            {
                 Some(name) => Subject::header(name),
                 None => Err(format!("`{}` is no key that Istio knows", key.escape_debug())),
             },
         };
         let fields = at.fields();
-        if let Some(field) = fields.iter().find(|field| !matches!(field.name(), "key" | "values" | "notValues")) {
+        if let Some(field) =
+            fields.iter().find(|field| !matches!(field.name(), "key" | "values" | "notValues"))
+        {
             self.unknown(field, notes)?;
         }
         let subject = match subject {
             Ok(subject) => subject,
             Err(why) => return self.lost(at, why, notes).map(|()| all),
         };
-        let is_given = |name: &str| at.get(name).is_some_and(|list| list.node.items().is_none_or(|items| !items.is_empty()));
+        let is_given = |name: &str| {
+            at.get(name).is_some_and(|list| list.node.items().is_none_or(|items| !items.is_empty()))
+        };
         if !is_given("values") && !is_given("notValues") {
             self.lost(at, "neither `values` nor `notValues`, which Istio refuses", notes)?;
         }
         for (name, negated) in [("values", false), ("notValues", true)] {
             if let Some(values) = at.get(name) {
-                // A rule of this filter looks at one line of a header at a time: two conditions may each have their own.
-                let several = keys.iter().filter(|other| other.eq_ignore_ascii_case(key)).count() > 1;
+                // A rule of this filter looks at one line of a header at a time: two conditions may
+                // each have their own.
+                let several =
+                    keys.iter().filter(|other| other.eq_ignore_ascii_case(key)).count() > 1;
                 let subject = match &subject {
-                    Subject::Header(name) if several && self.action == Action::Deny && !negated => Subject::AnyLine(name.clone()),
+                    Subject::Header(name) if several && self.action == Action::Deny && !negated => {
+                        Subject::AnyLine(name.clone())
+                    }
                     other => other.clone(),
                 };
                 all.extend(self.condition(&values, &subject, negated, notes)?);
@@ -191,7 +237,13 @@ impl<'r> Reader<'r> {
     }
 
     /// A field with its values; nothing where it restricts nothing.
-    fn condition<'d>(&self, list: &At<'d>, subject: &Subject, negated: bool, notes: &mut Notes<'d>) -> Result<Option<Condition>, Lost> {
+    fn condition<'d>(
+        &self,
+        list: &At<'d>,
+        subject: &Subject,
+        negated: bool,
+        notes: &mut Notes<'d>,
+    ) -> Result<Option<Condition>, Lost> {
         let denies = self.action == Action::Deny;
         let sense = Sense { wide: denies != negated, sure: denies || negated };
         let mut terms = Vec::new();
@@ -232,40 +284,60 @@ impl<'r> Reader<'r> {
     fn items<'d>(&self, list: &At<'d>, notes: &mut Notes<'d>) -> Result<Vec<At<'d>>, Lost> {
         match list.node.items() {
             Some(_) => Ok(list.items()),
-            None => self.lost(list, format!("expected a list, got {}", list.node.kind()), notes).map(|()| Vec::new()),
+            None => self
+                .lost(list, format!("expected a list, got {}", list.node.kind()), notes)
+                .map(|()| Vec::new()),
         }
     }
 
     fn unknown<'d>(&self, field: &At<'d>, notes: &mut Notes<'d>) -> Result<(), Lost> {
-        self.lost(field, format!("`{}` is no field that is known here", field.name().escape_debug()), notes)
+        self.lost(
+            field,
+            format!("`{}` is no field that is known here", field.name().escape_debug()),
+            notes,
+        )
     }
 
-    /// Tells what has no counterpart. An ALLOW loses what needs it; a DENY goes without it, and denies the more.
-    fn lost<'d>(&self, at: &At<'d>, why: impl std::fmt::Display, notes: &mut Notes<'d>) -> Result<(), Lost> {
+    /// Tells what has no counterpart. An ALLOW loses what needs it; a DENY goes without it, and
+    /// denies the more.
+    fn lost<'d>(
+        &self,
+        at: &At<'d>,
+        why: impl std::fmt::Display,
+        notes: &mut Notes<'d>,
+    ) -> Result<(), Lost> {
         match self.action {
             Action::Allow => {
-                notes.add(at, Effect::Stricter, format!("{why}; what the policy allows by it is not allowed here"));
+                notes.add(
+                    at,
+                    Effect::Stricter,
+                    format!("{why}; what the policy allows by it is not allowed here"),
+                );
                 Err(Lost)
             }
             Action::Deny => {
-                notes.add(at, Effect::Stricter, format!("{why}; left out, so that the rule denies more"));
+                notes.add(
+                    at,
+                    Effect::Stricter,
+                    format!("{why}; left out, so that the rule denies more"),
+                );
                 Ok(())
             }
         }
     }
 }
 
-const JWT: &str =
-    "tokens (JWT) have no counterpart here: RequestAuthentication and an AuthorizationPolicy do it in the waypoint, after this filter";
-const REMOTE: &str =
-    "a waypoint's callers are pods, not clients behind a proxy, so there is no other address than `ipBlocks` is about: no counterpart";
+const JWT: &str = "tokens (JWT) have no counterpart here: RequestAuthentication and an AuthorizationPolicy do it in the waypoint, after this filter";
+const REMOTE: &str = "a waypoint's callers are pods, not clients behind a proxy, so there is no other address than `ipBlocks` is about: no counterpart";
 
 /// Terms that the engine takes: a pattern or address in them may be none to it.
 fn checked(terms: Vec<Term>) -> Result<Vec<Term>, String> {
     for term in &terms {
         match term {
             Term::Holds(test) => compile::check_rule(test)?,
-            Term::Is(subject, literal) if subject.starts_with("ip(") => compile::check_rule(&format!("{subject} == {literal}"))?,
+            Term::Is(subject, literal) if subject.starts_with("ip(") => {
+                compile::check_rule(&format!("{subject} == {literal}"))?
+            }
             Term::Always | Term::Is(..) | Term::Both(..) => {}
         }
     }

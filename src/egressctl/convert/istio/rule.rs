@@ -6,7 +6,8 @@ use super::expression::Test;
 /// Conditions of which all must hold.
 pub(super) type All = Vec<Condition>;
 
-/// A rule: one of `from`, one of `to` and all of `when`; where `from` or `to` is empty, it restricts nothing.
+/// A rule: one of `from`, one of `to` and all of `when`; where `from` or `to` is empty, it
+/// restricts nothing.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     // INVARIANT: no alternative of `from` and `to` is empty, unless it is the only one.
@@ -32,16 +33,22 @@ impl Rule {
     /// Two rules of which one matches exactly when this one does, where it can be parted.
     pub(super) fn halves(&self) -> Option<[Rule; 2]> {
         if let Some([first, second]) = parted(&self.from) {
-            return Some([Rule { from: first, ..self.clone() }, Rule { from: second, ..self.clone() }]);
+            return Some([
+                Rule { from: first, ..self.clone() },
+                Rule { from: second, ..self.clone() },
+            ]);
         }
         if let Some([first, second]) = parted(&self.to) {
             return Some([Rule { to: first, ..self.clone() }, Rule { to: second, ..self.clone() }]);
         }
         // There is one alternative at most of each: part the longest condition.
         let groups = [self.from.concat(), self.to.concat(), self.when.clone()];
-        let conditions =
-            groups.iter().enumerate().flat_map(|(group, all)| all.iter().enumerate().map(move |(index, one)| (group, index, one)));
-        let (group, index, condition) = conditions.filter(|(_, _, one)| one.halves().is_some()).max_by_key(|(_, _, one)| one.size())?;
+        let conditions = groups.iter().enumerate().flat_map(|(group, all)| {
+            all.iter().enumerate().map(move |(index, one)| (group, index, one))
+        });
+        let (group, index, condition) = conditions
+            .filter(|(_, _, one)| one.halves().is_some())
+            .max_by_key(|(_, _, one)| one.size())?;
         let with = |half: &Condition| {
             let mut groups = groups.clone();
             if let Some(place) = groups.get_mut(group).and_then(|all| all.get_mut(index)) {

@@ -19,10 +19,15 @@ fn with_rule(action: &str, expressions: &[&str]) -> String {
 
 #[test]
 fn the_workshops_policies_become_those_of_filter_config() {
-    let read = |path: &str| std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let workshop = ["03-policy-rbac", "04-policy-path", "05-policy-headers"].map(|step| read(&format!("e2e/workshop/{step}.yaml")));
+    let read = |path: &str| {
+        std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let workshop = ["03-policy-rbac", "04-policy-path", "05-policy-headers"]
+        .map(|step| read(&format!("e2e/workshop/{step}.yaml")));
     let file = manifest(&read("filter-config/05-policy-headers.yaml"));
-    let expected: serde_json::Value = serde_json::from_str(&file.plugins()[0].config.unwrap().get("policies").unwrap().to_json()).unwrap();
+    let expected: serde_json::Value =
+        serde_json::from_str(&file.plugins()[0].config.unwrap().get("policies").unwrap().to_json())
+            .unwrap();
     assert_eq!(policies(&workshop.join("\n---\n")), expected);
 }
 
@@ -59,16 +64,29 @@ fn several_expressions_match_as_the_controller_has_it() {
     assert_eq!(policies(&text)[0]["traffic"]["authorization"]["match"], "Any");
     assert_eq!(losses(&text), Vec::<String>::new());
     assert_eq!(notes_at(&text, "spec.traffic.authorization.policy.matchExpressions").len(), 1);
-    for (action, combine, why) in [("Allow", "Any", "lets any of them do"), ("Deny", "Any", "lets any"), ("Require", "All", "wants all")] {
+    for (action, combine, why) in [
+        ("Allow", "Any", "lets any of them do"),
+        ("Deny", "Any", "lets any"),
+        ("Require", "All", "wants all"),
+    ] {
         let text = with_rule(action, &["request.method == 'PUT'", "request.path == '/zen'"]);
         assert_eq!(policies(&text)[0]["traffic"]["authorization"]["match"], combine, "{action}");
         let told = notes_at(&text, "spec.traffic.authorization.policy.matchExpressions");
-        assert!(told.len() == 1 && told[0].contains(&format!("`match: {combine}`")) && told[0].contains(why), "{action}: {told:?}");
-        assert_eq!(policies(&with_rule(action, &["true"]))[0]["traffic"]["authorization"].get("match"), None);
+        assert!(
+            told.len() == 1
+                && told[0].contains(&format!("`match: {combine}`"))
+                && told[0].contains(why),
+            "{action}: {told:?}"
+        );
+        assert_eq!(
+            policies(&with_rule(action, &["true"]))[0]["traffic"]["authorization"].get("match"),
+            None
+        );
     }
     // One of two that match is enough for an Allow, and not for a Require.
     for (action, expected) in [("Allow", true), ("Require", false)] {
-        let engine = engine(&with_rule(action, &["request.method == 'GET'", "request.path == '/none'"]));
+        let engine =
+            engine(&with_rule(action, &["request.method == 'GET'", "request.path == '/none'"]));
         assert_eq!(Request::default().is_allowed_by(&engine), expected, "{action}");
     }
 }
@@ -85,12 +103,18 @@ fn header_modifiers_become_literals_behind_the_transformation() {
             "response": {"add": [{"name": "X-C", "value": "\"c\""}]},
         }}}])
     );
-    let both = with(&format!(r#""traffic": {{{modifiers}, "transformation": {{"request": {{"remove": ["x"]}}}}}}"#));
-    let names: Vec<_> = policies(&both).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
+    let both = with(&format!(
+        r#""traffic": {{{modifiers}, "transformation": {{"request": {{"remove": ["x"]}}}}}}"#
+    ));
+    let names: Vec<_> =
+        policies(&both).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
     assert_eq!(names, ["p", "p-header-modifiers"]);
     // Of a response they come first: what the transformation removes stays removed.
-    let both = with(&format!(r#""traffic": {{{modifiers}, "transformation": {{"response": {{"remove": ["x-c"]}}}}}}"#));
-    let names: Vec<_> = policies(&both).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
+    let both = with(&format!(
+        r#""traffic": {{{modifiers}, "transformation": {{"response": {{"remove": ["x-c"]}}}}}}"#
+    ));
+    let names: Vec<_> =
+        policies(&both).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
     assert_eq!(names, ["p-response-modifiers", "p"]);
 }
 
@@ -106,9 +130,15 @@ fn what_several_policies_do_in_another_order_is_an_error() {
         (modify, transform, Some("after all transformations")),
         (modify, allow, None),
     ] {
-        let told = losses(&[with(first), with(second).replace(r#""name": "p""#, r#""name": "q""#)].join("\n---\n"));
+        let told = losses(
+            &[with(first), with(second).replace(r#""name": "p""#, r#""name": "q""#)]
+                .join("\n---\n"),
+        );
         assert_eq!(told.len(), usize::from(expected.is_some()), "{first} {second}: {told:?}");
-        assert!(told.iter().all(|told| told.starts_with("Looser ") && told.contains(expected.unwrap())), "{told:?}");
+        assert!(
+            told.iter().all(|told| told.starts_with("Looser ") && told.contains(expected.unwrap())),
+            "{told:?}"
+        );
     }
 }
 
@@ -125,7 +155,9 @@ fn a_header_that_is_another_here_is_an_error() {
     ] {
         let told = losses(&with_rule("Allow", &[expression]));
         assert_eq!(
-            told.iter().any(|told| told.starts_with("Looser ") && told.contains("alone has no counterpart")),
+            told.iter().any(
+                |told| told.starts_with("Looser ") && told.contains("alone has no counterpart")
+            ),
             is_told,
             "{expression}: {told:?}"
         );
@@ -182,8 +214,11 @@ fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
         ("newThing", "Looser", "unknown field"),
         ("targetSelectors", "Looser", "targetRefs"),
     ] {
-        let value = field.rsplit('.').fold(r#"{"x": 1}"#.to_owned(), |inner, name| format!(r#"{{"{name}": {inner}}}"#));
-        let text = with(value.strip_prefix('{').and_then(|fields| fields.strip_suffix('}')).unwrap());
+        let value = field
+            .rsplit('.')
+            .fold(r#"{"x": 1}"#.to_owned(), |inner, name| format!(r#"{{"{name}": {inner}}}"#));
+        let text =
+            with(value.strip_prefix('{').and_then(|fields| fields.strip_suffix('}')).unwrap());
         let path = format!("spec.{field}");
         let told = notes_at(&text, &path);
         assert_eq!(told.len(), 1, "{field}: {:?}", notes(&text));
@@ -193,22 +228,36 @@ fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
 
 #[test]
 fn an_expression_that_does_not_compile_is_told_where_it_goes_wrong() {
-    for (action, effect, kept) in [("Deny", "Looser", None), ("Allow", "Stricter", Some("false")), ("Require", "Stricter", Some("false"))] {
+    for (action, effect, kept) in [
+        ("Deny", "Looser", None),
+        ("Allow", "Stricter", Some("false")),
+        ("Require", "Stricter", Some("false")),
+    ] {
         let text = with_rule(action, &["request.method == 'GET' && jwt.sub == 'a'"]);
         let told = losses(&text);
         assert_eq!(told.len(), 1, "{action}: {told:?}");
         let place = "spec.traffic.authorization.policy.matchExpressions[0]: unknown attribute `jwt";
         assert!(told[0].starts_with(&format!("{effect} {place}")), "{told:?}");
         let column = converted(&text, &["--kind", "pluginConfig"], |converted| {
-            converted.notes.iter().find(|note| note.effect != Effect::Hint).map(|note| note.diagnostic.column)
+            converted
+                .notes
+                .iter()
+                .find(|note| note.effect != Effect::Hint)
+                .map(|note| note.diagnostic.column)
         });
         assert_eq!(column, text.find("jwt").map(|at| at + 1), "{action}");
-        let rule = policies(&text)[0]["traffic"]["authorization"]["policy"]["matchExpressions"].clone();
+        let rule =
+            policies(&text)[0]["traffic"]["authorization"]["policy"]["matchExpressions"].clone();
         assert_eq!(rule.get(0).and_then(|rule| rule.as_str()), kept, "{action}");
     }
     // What a Require wants beside is not all that it wants.
     let text = with_rule("Require", &["request.method == 'GET'", "jwt.sub == 'a'"]);
-    assert!(losses(&text)[0].starts_with("Stricter ") && losses(&text)[0].contains("`false` is written"), "{:?}", losses(&text));
+    assert!(
+        losses(&text)[0].starts_with("Stricter ")
+            && losses(&text)[0].contains("`false` is written"),
+        "{:?}",
+        losses(&text)
+    );
     assert_eq!(
         policies(&text)[0]["traffic"]["authorization"],
         json!({"action": "Require", "match": "All", "policy": {"matchExpressions": ["request.method == 'GET'", "false"]}})
@@ -216,7 +265,10 @@ fn an_expression_that_does_not_compile_is_told_where_it_goes_wrong() {
     assert!(!Request::default().is_allowed_by(&engine(&text)));
     // What compiles beside it is kept.
     let text = with_rule("Deny", &["llm.requestModel == 'a'", "request.method == 'PUT'"]);
-    assert_eq!(policies(&text)[0]["traffic"]["authorization"]["policy"]["matchExpressions"], json!(["request.method == 'PUT'"]));
+    assert_eq!(
+        policies(&text)[0]["traffic"]["authorization"]["policy"]["matchExpressions"],
+        json!(["request.method == 'PUT'"])
+    );
 }
 
 #[test]
@@ -226,7 +278,10 @@ fn a_header_that_cannot_be_set_is_removed_lest_the_callers_own_stays() {
           "set": [{"name": "X-User", "value": "jwt.sub"}, {"name": ":path", "value": "jwt.sub"}, {"name": "Connection", "value": "'a'"}],
           "add": [{"name": "X-More", "value": "jwt.sub"}], "remove": ["Host"]}}}"#,
     );
-    assert_eq!(policies(&text)[0]["traffic"]["transformation"], json!({"request": {"remove": ["X-User"]}}));
+    assert_eq!(
+        policies(&text)[0]["traffic"]["transformation"],
+        json!({"request": {"remove": ["X-User"]}})
+    );
     let told = losses(&text);
     let effects: Vec<&str> = told.iter().map(|note| note.split(' ').next().unwrap()).collect();
     assert_eq!(effects, ["Lost", "Looser", "Looser", "Lost", "Looser"], "{told:#?}");
@@ -235,11 +290,18 @@ fn a_header_that_cannot_be_set_is_removed_lest_the_callers_own_stays() {
 
 #[test]
 fn what_means_something_else_here_is_told_once() {
-    let other = with_rule("Deny", &["request.host == 'b'"]).replace(r#""name": "p""#, r#""name": "q""#);
+    let other =
+        with_rule("Deny", &["request.host == 'b'"]).replace(r#""name": "p""#, r#""name": "q""#);
     let two = [with_rule("Deny", &["request.host == 'a' && request.path == '/'"]), other];
     let told = notes(&two.join("\n---\n"));
-    for topic in ["a Deny whose expression errs", "`request.host` is lower-case", "refused with 400"] {
-        assert_eq!(told.iter().filter(|note| note.contains(topic)).count(), 1, "{topic}: {told:#?}");
+    for topic in
+        ["a Deny whose expression errs", "`request.host` is lower-case", "refused with 400"]
+    {
+        assert_eq!(
+            told.iter().filter(|note| note.contains(topic)).count(),
+            1,
+            "{topic}: {told:#?}"
+        );
     }
 }
 
@@ -247,8 +309,13 @@ fn what_means_something_else_here_is_told_once() {
 fn several_transformations_are_told_to_apply_one_after_the_other() {
     let one = with(r#""traffic": {"transformation": {"request": {"remove": ["x"]}}}"#);
     assert_eq!(losses(&one), Vec::<String>::new());
-    let told = losses(&[one.clone(), one.replace(r#""name": "p""#, r#""name": "q""#)].join("\n---\n"));
-    assert!(told.iter().any(|note| note.starts_with("Lost spec.traffic.transformation: a second policy")), "{told:?}");
+    let told =
+        losses(&[one.clone(), one.replace(r#""name": "p""#, r#""name": "q""#)].join("\n---\n"));
+    assert!(
+        told.iter()
+            .any(|note| note.starts_with("Lost spec.traffic.transformation: a second policy")),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -265,73 +332,146 @@ fn targets_become_hosts_and_the_plugins_gateway() {
         )
     };
     let to_route = "{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}";
-    let entry_parent = "  parentRefs: [{group: networking.istio.io, kind: ServiceEntry, name: e}]\n";
+    let entry_parent =
+        "  parentRefs: [{group: networking.istio.io, kind: ServiceEntry, name: e}]\n";
     let service = "[a, a.ns, a.ns.svc, a.ns.svc.cluster.local]";
     for (documents, hosts, gateway, loss) in [
         (vec![policy("{group: gateway.networking.k8s.io, kind: Gateway, name: w}")], "", "w", ""),
-        (vec![policy("{group: networking.istio.io, kind: ServiceEntry, name: e}"), entry.to_owned()], "[a.example, b.example]", "w", ""),
-        (vec![policy("{group: networking.istio.io, kind: ServiceEntry, name: e}")], "", "", "give its file too"),
+        (
+            vec![
+                policy("{group: networking.istio.io, kind: ServiceEntry, name: e}"),
+                entry.to_owned(),
+            ],
+            "[a.example, b.example]",
+            "w",
+            "",
+        ),
+        (
+            vec![policy("{group: networking.istio.io, kind: ServiceEntry, name: e}")],
+            "",
+            "",
+            "give its file too",
+        ),
         (vec![policy("{group: '', kind: Service, name: a}")], service, "", ""),
-        (vec![policy(to_route), route(entry_parent), entry.to_owned()], "[a.example, b.example]", "w", ""),
+        (
+            vec![policy(to_route), route(entry_parent), entry.to_owned()],
+            "[a.example, b.example]",
+            "w",
+            "",
+        ),
         (vec![policy(to_route), route(entry_parent)], "", "", "give its file too"),
         (vec![policy(to_route)], "", "", "give its file too"),
-        (vec![policy(to_route), route("  hostnames: [c.example]\n  parentRefs: [{name: w}]\n")], "[c.example]", "w", ""),
-        (vec![policy(to_route), route("  parentRefs: [{name: w}]\n")], "", "w", ""),
-        (vec![policy(to_route), route("  parentRefs: [{group: '', kind: Service, name: a}]\n")], service, "", ""),
         (
-            vec![policy(to_route), route("  hostnames: [c.example]\n").replace("{backendRefs: []}", "{matches: [{path: {value: /a}}]}")],
+            vec![policy(to_route), route("  hostnames: [c.example]\n  parentRefs: [{name: w}]\n")],
+            "[c.example]",
+            "w",
+            "",
+        ),
+        (vec![policy(to_route), route("  parentRefs: [{name: w}]\n")], "", "w", ""),
+        (
+            vec![policy(to_route), route("  parentRefs: [{group: '', kind: Service, name: a}]\n")],
+            service,
+            "",
+            "",
+        ),
+        (
+            vec![
+                policy(to_route),
+                route("  hostnames: [c.example]\n")
+                    .replace("{backendRefs: []}", "{matches: [{path: {value: /a}}]}"),
+            ],
             "[c.example]",
             "",
             "for some requests to its hosts only",
         ),
         (
-            vec![policy(to_route), route("  hostnames: [c.example]\n").replace("{backendRefs: []}", "{matches: [{path: {value: /}}]}")],
+            vec![
+                policy(to_route),
+                route("  hostnames: [c.example]\n")
+                    .replace("{backendRefs: []}", "{matches: [{path: {value: /}}]}"),
+            ],
             "[c.example]",
             "",
             "",
         ),
-        (vec![policy("{group: inference.networking.k8s.io, kind: InferencePool, name: i}")], "", "", "has no counterpart"),
-        (vec![policy("{group: gateway.networking.k8s.io, kind: Gateway, name: w, sectionName: x}")], "", "w", "all listeners"),
+        (
+            vec![policy("{group: inference.networking.k8s.io, kind: InferencePool, name: i}")],
+            "",
+            "",
+            "has no counterpart",
+        ),
+        (
+            vec![policy(
+                "{group: gateway.networking.k8s.io, kind: Gateway, name: w, sectionName: x}",
+            )],
+            "",
+            "w",
+            "all listeners",
+        ),
     ] {
         let text = documents.join("---\n");
         let (got, target, told) = converted(&text, &[], |converted| {
             let json = serde_json::to_value(&converted.resource).unwrap();
-            let told: Vec<String> = converted.notes.iter().map(|note| note.diagnostic.message.clone()).collect();
+            let told: Vec<String> =
+                converted.notes.iter().map(|note| note.diagnostic.message.clone()).collect();
             let hosts = json["spec"]["pluginConfig"]["policies"][0].get("hosts").cloned();
             (hosts, json["spec"]["targetRefs"][0]["name"].as_str().unwrap().to_owned(), told)
         });
-        let hosts = (!hosts.is_empty()).then(|| json!(hosts.trim_matches(['[', ']']).split(", ").collect::<Vec<_>>()));
+        let hosts = (!hosts.is_empty())
+            .then(|| json!(hosts.trim_matches(['[', ']']).split(", ").collect::<Vec<_>>()));
         assert_eq!(got, hosts, "{text}");
         assert_eq!(target, gateway, "{text}");
         let scope_losses: Vec<&String> = told
             .iter()
-            .filter(|note| ["file too", "only, the", "no counterpart", "listeners"].iter().any(|part| note.contains(part)))
+            .filter(|note| {
+                ["file too", "only, the", "no counterpart", "listeners"]
+                    .iter()
+                    .any(|part| note.contains(part))
+            })
             .collect();
         match loss {
             "" => assert!(scope_losses.is_empty(), "{text}: {scope_losses:?}"),
-            loss => assert!(scope_losses.iter().any(|note| note.contains(loss)), "{text}: {told:?}"),
+            loss => {
+                assert!(scope_losses.iter().any(|note| note.contains(loss)), "{text}: {told:?}")
+            }
         }
-        assert_eq!(told.iter().any(|note| note.contains("give `--gateway`")), gateway.is_empty(), "{text}: {told:?}");
+        assert_eq!(
+            told.iter().any(|note| note.contains("give `--gateway`")),
+            gateway.is_empty(),
+            "{text}: {told:?}"
+        );
     }
 }
 
 #[test]
 fn a_listener_that_is_the_gateways_only_one_is_all_of_it() {
     let gateway = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: egress, namespace: egress-direct}\nspec: {listeners: [{name: mesh}]}\n---\n";
-    let policy = with(r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#)
-        .replace(r#""name": "egress""#, r#""name": "egress", "sectionName": "mesh""#);
+    let policy =
+        with(r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#)
+            .replace(r#""name": "egress""#, r#""name": "egress", "sectionName": "mesh""#);
     assert_eq!(losses(&format!("{gateway}{policy}")), Vec::<String>::new());
     assert_eq!(losses(&policy).len(), 1);
-    assert_eq!(losses(&format!("{gateway}{policy}").replace("[{name: mesh}]", "[{name: mesh}, {name: b}]")).len(), 1);
+    assert_eq!(
+        losses(
+            &format!("{gateway}{policy}").replace("[{name: mesh}]", "[{name: mesh}, {name: b}]")
+        )
+        .len(),
+        1
+    );
 }
 
 #[test]
 fn policies_of_several_gateways_are_not_put_together_in_silence() {
     let rule = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#;
-    let other = with(rule).replace(r#""name": "egress""#, r#""name": "other""#).replace(r#""name": "p""#, r#""name": "q""#);
+    let other = with(rule)
+        .replace(r#""name": "egress""#, r#""name": "other""#)
+        .replace(r#""name": "p""#, r#""name": "q""#);
     let told = losses(&[with(rule), other].join("\n---\n"));
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("`egress-direct/other`") && told[0].contains("convert them apart"), "{told:?}");
+    assert!(
+        told[0].contains("`egress-direct/other`") && told[0].contains("convert them apart"),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -343,7 +483,12 @@ fn names_are_unique_and_legal() {
         with(rule).replace(r#""name": "p", "#, ""),
         with(rule).replace(r#""name": "p""#, r#""name": "p-2""#),
     ];
-    let names: Vec<_> = policies(&documents.join("\n---\n")).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
+    let names: Vec<_> = policies(&documents.join("\n---\n"))
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|policy| policy["name"].clone())
+        .collect();
     assert_eq!(names, ["p", "p-2", "policy-1", "p-2-2"]);
 }
 
@@ -363,9 +508,16 @@ fn what_belongs_to_the_policies_and_is_passed_over_is_told_once() {
 ---
 "#;
     let policy = with(r#""traffic": {"transformation": {"request": {"remove": ["x"]}}}"#);
-    let told: Vec<String> = notes(&format!("{others}{policy}")).into_iter().filter(|note| note.contains("passed over")).collect();
+    let told: Vec<String> = notes(&format!("{others}{policy}"))
+        .into_iter()
+        .filter(|note| note.contains("passed over"))
+        .collect();
     assert_eq!(told.len(), 4, "{told:#?}");
-    for (part, note) in ["DestinationRule", "`AgentgatewayParameters`", "that was dialled", "istio-waypoint"].iter().zip(&told) {
+    for (part, note) in
+        ["DestinationRule", "`AgentgatewayParameters`", "that was dialled", "istio-waypoint"]
+            .iter()
+            .zip(&told)
+    {
         assert!(note.contains(part) && note.starts_with("Hint "), "{note}");
     }
     // One that only looks like a policy is not.
@@ -377,7 +529,14 @@ fn what_belongs_to_the_policies_and_is_passed_over_is_told_once() {
 fn another_gateway_than_the_policies_is_told() {
     let policy = with(r#""traffic": {"transformation": {"request": {"remove": ["x"]}}}"#);
     let told = converted(&policy, &["--gateway", "other"], |converted| {
-        converted.notes.iter().map(|note| note.diagnostic.message.clone()).find(|message| message.contains("`--gateway`"))
+        converted
+            .notes
+            .iter()
+            .map(|note| note.diagnostic.message.clone())
+            .find(|message| message.contains("`--gateway`"))
     });
-    assert_eq!(told.unwrap(), "is attached to Gateway `egress-direct/egress`, the result to Gateway `other`, as `--gateway` says");
+    assert_eq!(
+        told.unwrap(),
+        "is attached to Gateway `egress-direct/egress`, the result to Gateway `other`, as `--gateway` says"
+    );
 }

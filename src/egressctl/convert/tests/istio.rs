@@ -12,18 +12,31 @@ fn policy(action: &str, rules: &str) -> String {
 
 fn expressions(text: &str) -> Vec<String> {
     let all = policies(text);
-    let of = |policy: &serde_json::Value| policy["traffic"]["authorization"]["policy"]["matchExpressions"].as_array().unwrap().clone();
-    all.as_array().unwrap().iter().flat_map(of).map(|text| text.as_str().unwrap().to_owned()).collect()
+    let of = |policy: &serde_json::Value| {
+        policy["traffic"]["authorization"]["policy"]["matchExpressions"].as_array().unwrap().clone()
+    };
+    all.as_array()
+        .unwrap()
+        .iter()
+        .flat_map(of)
+        .map(|text| text.as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
 fn a_field_of_an_allow_is_written_in_the_plainest_way() {
     for (rule, expected) in [
         ("{}", "true"),
-        ("{from: [{source: {principals: [cluster.local/ns/a/sa/x]}}]}", r#"source.spiffeId == "spiffe://cluster.local/ns/a/sa/x""#),
+        (
+            "{from: [{source: {principals: [cluster.local/ns/a/sa/x]}}]}",
+            r#"source.spiffeId == "spiffe://cluster.local/ns/a/sa/x""#,
+        ),
         ("{from: [{source: {principals: ['*']}}]}", "has(source.spiffeId)"),
         ("{from: [{source: {principals: ['*/sa/x']}}]}", r#"source.spiffeId.endsWith("/sa/x")"#),
-        ("{from: [{source: {notPrincipals: [td/ns/a/*]}}]}", r#"!default(source.spiffeId, "").startsWith("spiffe://td/ns/a/")"#),
+        (
+            "{from: [{source: {notPrincipals: [td/ns/a/*]}}]}",
+            r#"!default(source.spiffeId, "").startsWith("spiffe://td/ns/a/")"#,
+        ),
         (
             "{from: [{source: {namespaces: [a, b, 'c*', '*']}}]}",
             "source.identity.namespace in [\"a\", \"b\"]\n|| source.identity.namespace.startsWith(\"c\")\n|| has(source.identity)",
@@ -40,8 +53,14 @@ fn a_field_of_an_allow_is_written_in_the_plainest_way() {
             "{to: [{operation: {methods: [GET], paths: ['/a*', '*/b', /c], ports: ['80']}}]}",
             "request.method == \"GET\"\n&& (request.path == \"/c\" || request.path.startsWith(\"/a\") || request.path.endsWith(\"/b\"))\n&& destination.port == 80",
         ),
-        ("{to: [{operation: {hosts: [A.example]}}]}", r#"request.headers["host"].lowerAscii() == "a.example""#),
-        ("{to: [{operation: {hosts: ['a.example:*']}}]}", r#"request.headers["host"].lowerAscii().startsWith("a.example:")"#),
+        (
+            "{to: [{operation: {hosts: [A.example]}}]}",
+            r#"request.headers["host"].lowerAscii() == "a.example""#,
+        ),
+        (
+            "{to: [{operation: {hosts: ['a.example:*']}}]}",
+            r#"request.headers["host"].lowerAscii().startsWith("a.example:")"#,
+        ),
         (
             "{to: [{operation: {notHosts: [a.example, '*.b.example']}}]}",
             r#"!(request.host == "a.example" || request.host.endsWith(".b.example"))"#,
@@ -50,16 +69,28 @@ fn a_field_of_an_allow_is_written_in_the_plainest_way() {
             "{to: [{operation: {notHosts: ['a.*', '*80']}}]}",
             r#"!(request.headers["host"].lowerAscii().startsWith("a.") || request.headers["host"].lowerAscii().endsWith("80"))"#,
         ),
-        ("{to: [{operation: {hosts: ['a.example:8080']}}]}", r#"request.headers["host"].lowerAscii() == "a.example:8080""#),
+        (
+            "{to: [{operation: {hosts: ['a.example:8080']}}]}",
+            r#"request.headers["host"].lowerAscii() == "a.example:8080""#,
+        ),
         ("{to: [{operation: {hosts: ['*'], paths: ['*'], methods: ['*']}}]}", "true"),
         ("{to: [{operation: {notPaths: ['*']}}]}", "!true"),
-        ("{to: [{operation: {paths: ['/a/{*}/b.c']}}]}", r#"request.path.matches("^/a/[-a-zA-Z0-9._~%!$&'()+,;:@=]+/b\\.c$")"#),
-        ("{to: [{operation: {paths: ['/a/{**}']}}]}", r#"request.path.matches("^/a/[-a-zA-Z0-9._~%!$&'()+,;:@=/]*$")"#),
+        (
+            "{to: [{operation: {paths: ['/a/{*}/b.c']}}]}",
+            r#"request.path.matches("^/a/[-a-zA-Z0-9._~%!$&'()+,;:@=]+/b\\.c$")"#,
+        ),
+        (
+            "{to: [{operation: {paths: ['/a/{**}']}}]}",
+            r#"request.path.matches("^/a/[-a-zA-Z0-9._~%!$&'()+,;:@=/]*$")"#,
+        ),
         (
             "{when: [{key: 'request.headers[X-A]', values: [a], notValues: ['*']}]}",
             r#"request.headers["x-a"] == "a" && !("x-a" in request.headers)"#,
         ),
-        ("{when: [{key: destination.port, notValues: ['80', '81']}]}", "!(destination.port in [80, 81])"),
+        (
+            "{when: [{key: destination.port, notValues: ['80', '81']}]}",
+            "!(destination.port in [80, 81])",
+        ),
     ] {
         let text = policy("ALLOW", &format!("[{rule}]"));
         assert_eq!(expressions(&text), [expected], "{rule}");
@@ -70,14 +101,26 @@ fn a_field_of_an_allow_is_written_in_the_plainest_way() {
 #[test]
 fn a_deny_does_not_err_without_an_identity_and_takes_every_form_of_one_that_istio_takes() {
     for (rule, expected) in [
-        ("{from: [{source: {principals: [td/ns/a/sa/x]}}]}", r#"default(source.spiffeId, "") == "spiffe://td/ns/a/sa/x""#),
-        ("{from: [{source: {namespaces: [a]}}]}", r#"default(source.spiffeId, "").contains("/ns/a/")"#),
-        ("{from: [{source: {notNamespaces: [a]}}]}", r#"default(source.identity.namespace, "") != "a""#),
+        (
+            "{from: [{source: {principals: [td/ns/a/sa/x]}}]}",
+            r#"default(source.spiffeId, "") == "spiffe://td/ns/a/sa/x""#,
+        ),
+        (
+            "{from: [{source: {namespaces: [a]}}]}",
+            r#"default(source.spiffeId, "").contains("/ns/a/")"#,
+        ),
+        (
+            "{from: [{source: {notNamespaces: [a]}}]}",
+            r#"default(source.identity.namespace, "") != "a""#,
+        ),
         (
             "{from: [{source: {serviceAccounts: [a/x.y]}}]}",
             r#"default(source.spiffeId, "").matches("^spiffe://.+/ns/a/(.+/)?sa/x.y(/.+)?$")"#,
         ),
-        ("{when: [{key: 'request.headers[X-A]', values: [a]}]}", r#"default(request.headers["x-a"], "") == "a""#),
+        (
+            "{when: [{key: 'request.headers[X-A]', values: [a]}]}",
+            r#"default(request.headers["x-a"], "") == "a""#,
+        ),
     ] {
         assert_eq!(expressions(&policy("DENY", &format!("[{rule}]"))), [expected], "{rule}");
     }
@@ -85,7 +128,8 @@ fn a_deny_does_not_err_without_an_identity_and_takes_every_form_of_one_that_isti
 
 #[test]
 fn policies_decide_as_istios_documentation_says() {
-    let team_b = || Request { caller: "spiffe://cluster.local/ns/team-b/sa/team-b", ..Request::default() };
+    let team_b =
+        || Request { caller: "spiffe://cluster.local/ns/team-b/sa/team-b", ..Request::default() };
     let nobody = || Request { caller: "", ..Request::default() };
     let with_header = |value| Request { headers: vec![("x-team", value)], ..Request::default() };
     let from_a = "from: [{source: {principals: [cluster.local/ns/team-a/sa/team-a]}}]";
@@ -98,12 +142,29 @@ fn policies_decide_as_istios_documentation_says() {
         ("ALLOW", "[{}]", nobody(), true),
         ("DENY", "[{}]", Request::default(), false),
         // One rule of several is enough; in a rule, from, to and when must all match.
-        ("ALLOW", &format!("[{{{from_a}}}, {{to: [{{operation: {{methods: [POST]}}}}]}}]"), Request::default(), true),
-        ("ALLOW", &format!("[{{{from_a}}}, {{to: [{{operation: {{methods: [GET]}}}}]}}]"), team_b(), true),
-        ("ALLOW", &format!("[{{{from_a}, to: [{{operation: {{methods: [POST]}}}}]}}]"), Request::default(), false),
         (
             "ALLOW",
-            &format!("[{{{from_a}, to: [{{operation: {{methods: [POST]}}}}, {{operation: {{paths: [/zen]}}}}]}}]"),
+            &format!("[{{{from_a}}}, {{to: [{{operation: {{methods: [POST]}}}}]}}]"),
+            Request::default(),
+            true,
+        ),
+        (
+            "ALLOW",
+            &format!("[{{{from_a}}}, {{to: [{{operation: {{methods: [GET]}}}}]}}]"),
+            team_b(),
+            true,
+        ),
+        (
+            "ALLOW",
+            &format!("[{{{from_a}, to: [{{operation: {{methods: [POST]}}}}]}}]"),
+            Request::default(),
+            false,
+        ),
+        (
+            "ALLOW",
+            &format!(
+                "[{{{from_a}, to: [{{operation: {{methods: [POST]}}}}, {{operation: {{paths: [/zen]}}}}]}}]"
+            ),
             Request::default(),
             true,
         ),
@@ -118,15 +179,55 @@ fn policies_decide_as_istios_documentation_says() {
         ("DENY", "[{from: [{source: {notPrincipals: ['*']}}]}]", nobody(), false),
         ("DENY", "[{from: [{source: {notPrincipals: ['*']}}]}]", Request::default(), true),
         // A dot is any character, of what is refused.
-        ("DENY", "[{from: [{source: {serviceAccounts: [team-a/team.a]}}]}]", Request::default(), false),
-        ("DENY", "[{from: [{source: {serviceAccounts: [team-a/team.b]}}]}]", Request::default(), true),
-        ("DENY", "[{from: [{source: {serviceAccounts: [team-a/team-a]}}]}]", Request::default(), false),
+        (
+            "DENY",
+            "[{from: [{source: {serviceAccounts: [team-a/team.a]}}]}]",
+            Request::default(),
+            false,
+        ),
+        (
+            "DENY",
+            "[{from: [{source: {serviceAccounts: [team-a/team.b]}}]}]",
+            Request::default(),
+            true,
+        ),
+        (
+            "DENY",
+            "[{from: [{source: {serviceAccounts: [team-a/team-a]}}]}]",
+            Request::default(),
+            false,
+        ),
         // Headers: `*` is that there is one, and a missing one is none of `notValues`.
-        ("ALLOW", "[{when: [{key: 'request.headers[X-Team]', values: ['*']}]}]", with_header(""), true),
-        ("ALLOW", "[{when: [{key: 'request.headers[X-Team]', values: ['*']}]}]", Request::default(), false),
-        ("ALLOW", "[{when: [{key: 'request.headers[X-Team]', notValues: [blue]}]}]", Request::default(), true),
-        ("DENY", "[{when: [{key: 'request.headers[X-Team]', values: [blue]}]}]", with_header("blue"), false),
-        ("DENY", "[{when: [{key: 'request.headers[X-Team]', values: [blue]}]}]", Request::default(), true),
+        (
+            "ALLOW",
+            "[{when: [{key: 'request.headers[X-Team]', values: ['*']}]}]",
+            with_header(""),
+            true,
+        ),
+        (
+            "ALLOW",
+            "[{when: [{key: 'request.headers[X-Team]', values: ['*']}]}]",
+            Request::default(),
+            false,
+        ),
+        (
+            "ALLOW",
+            "[{when: [{key: 'request.headers[X-Team]', notValues: [blue]}]}]",
+            Request::default(),
+            true,
+        ),
+        (
+            "DENY",
+            "[{when: [{key: 'request.headers[X-Team]', values: [blue]}]}]",
+            with_header("blue"),
+            false,
+        ),
+        (
+            "DENY",
+            "[{when: [{key: 'request.headers[X-Team]', values: [blue]}]}]",
+            Request::default(),
+            true,
+        ),
         (
             "DENY",
             "[{when: [{key: 'request.headers[X-Team]', values: [blue]}]}]",
@@ -153,7 +254,8 @@ fn policies_decide_as_istios_documentation_says() {
             Request { headers: vec![("x-team", "blue"), ("x-team", "blue")], ..Request::default() },
             true,
         ),
-        // What lets something through has the authority's own port and dot; what refuses something has any.
+        // What lets something through has the authority's own port and dot; what refuses something
+        // has any.
         (
             "ALLOW",
             "[{to: [{operation: {hosts: [api.github.com]}}]}]",
@@ -166,7 +268,12 @@ fn policies_decide_as_istios_documentation_says() {
             Request { authority: "api.github.com.", ..Request::default() },
             false,
         ),
-        ("ALLOW", "[{to: [{operation: {hosts: ['api.github.com:*']}}]}]", Request::default(), false),
+        (
+            "ALLOW",
+            "[{to: [{operation: {hosts: ['api.github.com:*']}}]}]",
+            Request::default(),
+            false,
+        ),
         (
             "ALLOW",
             "[{to: [{operation: {hosts: ['*.github.com']}}]}]",
@@ -185,23 +292,68 @@ fn policies_decide_as_istios_documentation_says() {
             Request { authority: "api.github.com:80", ..Request::default() },
             false,
         ),
-        ("DENY", "[{to: [{operation: {hosts: ['*80']}}]}]", Request { authority: "api.github.com:80", ..Request::default() }, false),
+        (
+            "DENY",
+            "[{to: [{operation: {hosts: ['*80']}}]}]",
+            Request { authority: "api.github.com:80", ..Request::default() },
+            false,
+        ),
         // Hosts ignore letter case; one with a port is with that port.
-        ("ALLOW", "[{to: [{operation: {hosts: [API.github.com]}}]}]", Request { authority: "Api.GitHub.com", ..Request::default() }, true),
+        (
+            "ALLOW",
+            "[{to: [{operation: {hosts: [API.github.com]}}]}]",
+            Request { authority: "Api.GitHub.com", ..Request::default() },
+            true,
+        ),
         (
             "ALLOW",
             "[{to: [{operation: {hosts: ['api.github.com:80']}}]}]",
             Request { authority: "API.github.com:80", ..Request::default() },
             true,
         ),
-        ("ALLOW", "[{to: [{operation: {hosts: ['api.github.com:80']}}]}]", Request::default(), false),
-        ("ALLOW", "[{to: [{operation: {hosts: ['*.github.com']}}]}]", Request { authority: "github.com", ..Request::default() }, false),
+        (
+            "ALLOW",
+            "[{to: [{operation: {hosts: ['api.github.com:80']}}]}]",
+            Request::default(),
+            false,
+        ),
+        (
+            "ALLOW",
+            "[{to: [{operation: {hosts: ['*.github.com']}}]}]",
+            Request { authority: "github.com", ..Request::default() },
+            false,
+        ),
         // Paths are without their query.
-        ("ALLOW", "[{to: [{operation: {paths: [/zen]}}]}]", Request { path: "/zen?a=/b", ..Request::default() }, true),
-        ("ALLOW", "[{to: [{operation: {paths: ['*/b']}}]}]", Request { path: "/zen?a=/b", ..Request::default() }, false),
-        ("ALLOW", "[{to: [{operation: {paths: ['/a/{*}/c']}}]}]", Request { path: "/a/b/c", ..Request::default() }, true),
-        ("ALLOW", "[{to: [{operation: {paths: ['/a/{*}/c']}}]}]", Request { path: "/a/b/b/c", ..Request::default() }, false),
-        ("ALLOW", "[{to: [{operation: {paths: ['/a/{**}/c']}}]}]", Request { path: "/a/b/b/c", ..Request::default() }, true),
+        (
+            "ALLOW",
+            "[{to: [{operation: {paths: [/zen]}}]}]",
+            Request { path: "/zen?a=/b", ..Request::default() },
+            true,
+        ),
+        (
+            "ALLOW",
+            "[{to: [{operation: {paths: ['*/b']}}]}]",
+            Request { path: "/zen?a=/b", ..Request::default() },
+            false,
+        ),
+        (
+            "ALLOW",
+            "[{to: [{operation: {paths: ['/a/{*}/c']}}]}]",
+            Request { path: "/a/b/c", ..Request::default() },
+            true,
+        ),
+        (
+            "ALLOW",
+            "[{to: [{operation: {paths: ['/a/{*}/c']}}]}]",
+            Request { path: "/a/b/b/c", ..Request::default() },
+            false,
+        ),
+        (
+            "ALLOW",
+            "[{to: [{operation: {paths: ['/a/{**}/c']}}]}]",
+            Request { path: "/a/b/b/c", ..Request::default() },
+            true,
+        ),
         // Addresses and ports.
         ("DENY", "[{from: [{source: {ipBlocks: [10.1.0.0/16]}}]}]", Request::default(), false),
         ("DENY", "[{from: [{source: {ipBlocks: [10.2.0.0/16]}}]}]", Request::default(), true),
@@ -211,7 +363,12 @@ fn policies_decide_as_istios_documentation_says() {
     ] {
         let text = policy(action, rules);
         assert_eq!(losses(&text), Vec::<String>::new(), "{text}");
-        assert_eq!(request.is_allowed_by(&engine(&text)), expected, "{text} {request:?} {:?}", expressions(&text));
+        assert_eq!(
+            request.is_allowed_by(&engine(&text)),
+            expected,
+            "{text} {request:?} {:?}",
+            expressions(&text)
+        );
     }
 }
 
@@ -220,7 +377,10 @@ fn what_has_no_counterpart_makes_the_result_stricter_and_never_looser() {
     let other = "{source: {namespaces: [team-c]}}";
     for (condition, place) in [
         ("from: [{source: {requestPrincipals: ['*']}}]", "from[0].source.requestPrincipals"),
-        ("from: [{source: {namespaces: [team-b], notRequestPrincipals: ['*']}}]", "from[0].source.notRequestPrincipals"),
+        (
+            "from: [{source: {namespaces: [team-b], notRequestPrincipals: ['*']}}]",
+            "from[0].source.notRequestPrincipals",
+        ),
         ("from: [{source: {remoteIpBlocks: [10.0.0.0/8]}}]", "from[0].source.remoteIpBlocks"),
         ("from: [{source: {ipBlocks: [10.0.0.0/33]}}]", "from[0].source.ipBlocks[0]"),
         ("from: [{source: {newThing: [a]}}]", "from[0].source.newThing"),
@@ -257,10 +417,16 @@ fn what_has_no_counterpart_makes_the_result_stricter_and_never_looser() {
             let text = policy(action, &format!("[{{{condition}}}]"));
             let told = losses(&text);
             assert!(told.iter().all(|note| note.starts_with("Stricter ")), "{text}: {told:?}");
-            assert!(told.iter().any(|note| note.starts_with(&format!("Stricter spec.rules[0].{place}: "))), "{text}: {told:?}");
+            assert!(
+                told.iter()
+                    .any(|note| note.starts_with(&format!("Stricter spec.rules[0].{place}: "))),
+                "{text}: {told:?}"
+            );
             let engine = engine(&text);
-            // Whoever the rule is for: nobody whom an ALLOW lets through, somebody whom a DENY does not.
-            let request = Request { caller: "spiffe://cluster.local/ns/team-b/sa/b", ..Request::default() };
+            // Whoever the rule is for: nobody whom an ALLOW lets through, somebody whom a DENY does
+            // not.
+            let request =
+                Request { caller: "spiffe://cluster.local/ns/team-b/sa/b", ..Request::default() };
             assert!(!request.is_allowed_by(&engine), "{text}");
         }
         // Of an ALLOW only the alternative is lost.
@@ -273,19 +439,37 @@ fn what_has_no_counterpart_makes_the_result_stricter_and_never_looser() {
 
 #[test]
 fn a_policy_that_is_not_converted_at_all_is_an_error_unless_it_refuses_nothing() {
-    let of =
-        |spec: &str| format!("apiVersion: security.istio.io/v1beta1\nkind: AuthorizationPolicy\nmetadata: {{name: p}}\nspec: {spec}\n");
+    let of = |spec: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1beta1\nkind: AuthorizationPolicy\nmetadata: {{name: p}}\nspec: {spec}\n"
+        )
+    };
     let target = "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]";
     for (spec, expected, message) in [
-        ("{action: DENY, rules: [{}]}".to_owned(), "Looser", "ignores a policy without `targetRefs`"),
-        ("{selector: {matchLabels: {a: b}}, rules: [{}]}".to_owned(), "Looser", "ignores `selector`"),
-        (format!("{{{target}, action: CUSTOM, provider: {{name: x}}, rules: [{{}}]}}"), "Looser", "leave the policy as it is"),
+        (
+            "{action: DENY, rules: [{}]}".to_owned(),
+            "Looser",
+            "ignores a policy without `targetRefs`",
+        ),
+        (
+            "{selector: {matchLabels: {a: b}}, rules: [{}]}".to_owned(),
+            "Looser",
+            "ignores `selector`",
+        ),
+        (
+            format!("{{{target}, action: CUSTOM, provider: {{name: x}}, rules: [{{}}]}}"),
+            "Looser",
+            "leave the policy as it is",
+        ),
         (format!("{{{target}, action: AUDIT, rules: [{{}}]}}"), "Lost", "audit.log"),
         (format!("{{{target}, action: Deny, rules: [{{}}]}}"), "Looser", "unknown action"),
     ] {
         let text = of(&spec);
         let told = losses(&text);
-        assert!(told.iter().any(|note| note.starts_with(expected) && note.contains(message)), "{text}: {told:?}");
+        assert!(
+            told.iter().any(|note| note.starts_with(expected) && note.contains(message)),
+            "{text}: {told:?}"
+        );
         assert_eq!(policies(&text), json!([]), "{text}");
     }
 }
@@ -293,25 +477,36 @@ fn a_policy_that_is_not_converted_at_all_is_an_error_unless_it_refuses_nothing()
 #[test]
 fn a_dry_run_is_a_shadow() {
     let text = |value: &str| {
-        policy("DENY", "[{}]").replace("egress-direct}", &format!("egress-direct, annotations: {{istio.io/dry-run: '{value}'}}}}"))
+        policy("DENY", "[{}]").replace(
+            "egress-direct}",
+            &format!("egress-direct, annotations: {{istio.io/dry-run: '{value}'}}}}"),
+        )
     };
     assert_eq!(policies(&text("true"))[0]["mode"], "Shadow");
     assert!(Request::default().is_allowed_by(&engine(&text("true"))));
     for enforced in ["false", "yes", ""] {
         assert_eq!(policies(&text(enforced))[0].get("mode"), None, "{enforced}");
-        assert_eq!(notes_at(&text(enforced), "metadata.annotations.istio.io/dry-run").len(), 1, "{enforced}");
+        assert_eq!(
+            notes_at(&text(enforced), "metadata.annotations.istio.io/dry-run").len(),
+            1,
+            "{enforced}"
+        );
     }
 }
 
 #[test]
 fn cluster_local_stands_for_the_meshs_trust_domains() {
-    let text =
-        policy("DENY", "[{from: [{source: {principals: [cluster.local/ns/a/sa/x, old/ns/b/sa/y, other/ns/c/sa/z, '*/ns/d/sa/w']}}]}]");
+    let text = policy(
+        "DENY",
+        "[{from: [{source: {principals: [cluster.local/ns/a/sa/x, old/ns/b/sa/y, other/ns/c/sa/z, '*/ns/d/sa/w']}}]}]",
+    );
     let expression = converted(&text, &["--trust-domain", "new,old"], |converted| {
         converted.policies[0].authorization.as_ref().unwrap().expressions[0].clone()
     });
-    let of_wildcards =
-        policy("DENY", "[{from: [{source: {principals: ['*ld/ns/a/sa/x', 'n*/ns/b/sa/y', '*/ns/c/sa/z', 'q*/ns/d/sa/w']}}]}]");
+    let of_wildcards = policy(
+        "DENY",
+        "[{from: [{source: {principals: ['*ld/ns/a/sa/x', 'n*/ns/b/sa/y', '*/ns/c/sa/z', 'q*/ns/d/sa/w']}}]}]",
+    );
     let wildcards = converted(&of_wildcards, &["--trust-domain", "new,old"], |converted| {
         converted.policies[0].authorization.as_ref().unwrap().expressions[0].clone()
     });
@@ -325,26 +520,35 @@ fn cluster_local_stands_for_the_meshs_trust_domains() {
     ] {
         assert!(wildcards.contains(&format!("\"{part}\"")), "{part}: {wildcards}");
     }
-    for part in ["new/ns/a/sa/x", "old/ns/a/sa/x", "new/ns/b/sa/y", "old/ns/b/sa/y", "other/ns/c/sa/z"] {
+    for part in
+        ["new/ns/a/sa/x", "old/ns/a/sa/x", "new/ns/b/sa/y", "old/ns/b/sa/y", "other/ns/c/sa/z"]
+    {
         assert!(expression.contains(&format!("\"spiffe://{part}\"")), "{part}: {expression}");
     }
-    assert!(!expression.contains("cluster.local") && !expression.contains("new/ns/c"), "{expression}");
+    assert!(
+        !expression.contains("cluster.local") && !expression.contains("new/ns/c"),
+        "{expression}"
+    );
 }
 
 #[test]
 fn what_is_too_long_for_one_expression_or_policy_is_parted() {
-    let principals: Vec<String> = (0..150).map(|index| format!("cluster.local/ns/team-{index}/sa/account-{index}")).collect();
+    let principals: Vec<String> =
+        (0..150).map(|index| format!("cluster.local/ns/team-{index}/sa/account-{index}")).collect();
     let paths: Vec<String> = (0..120).map(|index| format!("/prefix-{index}/*")).collect();
     let large = format!(
         "{{from: [{{source: {{principals: [{}]}}}}], to: [{{operation: {{paths: [{}]}}}}]}}",
         principals.join(", "),
         paths.join(", ")
     );
-    let small: Vec<String> = (0..64).map(|index| format!("{{to: [{{operation: {{paths: [/small-{index}]}}}}]}}")).collect();
+    let small: Vec<String> = (0..64)
+        .map(|index| format!("{{to: [{{operation: {{paths: [/small-{index}]}}}}]}}"))
+        .collect();
     let text = policy("ALLOW", &format!("[{large}, {}]", small.join(", ")));
     assert_eq!(losses(&text), Vec::<String>::new());
     let all = policies(&text);
-    let names: Vec<_> = all.as_array().unwrap().iter().map(|policy| policy["name"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        all.as_array().unwrap().iter().map(|policy| policy["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["p", "p-2"]);
     let engine = engine(&text);
     for (caller, path, expected) in [
@@ -355,32 +559,52 @@ fn what_is_too_long_for_one_expression_or_policy_is_parted() {
         ("spiffe://cluster.local/ns/team-7/sa/account-7", "/prefix-120/x", false),
         ("", "/small-63", true),
     ] {
-        assert_eq!(Request { caller, path, ..Request::default() }.is_allowed_by(&engine), expected, "{caller} {path}");
+        assert_eq!(
+            Request { caller, path, ..Request::default() }.is_allowed_by(&engine),
+            expected,
+            "{caller} {path}"
+        );
     }
-    // What none of so many may be cannot be parted: a DENY that cannot be had is an error, an ALLOW goes.
-    let unpartable =
-        format!("[{{from: [{{source: {{notPrincipals: [{}]}}}}], to: [{{operation: {{methods: [PUT]}}}}]}}]", principals.join(", "));
+    // What none of so many may be cannot be parted: a DENY that cannot be had is an error, an ALLOW
+    // goes.
+    let unpartable = format!(
+        "[{{from: [{{source: {{notPrincipals: [{}]}}}}], to: [{{operation: {{methods: [PUT]}}}}]}}]",
+        principals.join(", ")
+    );
     for (action, effect) in [("ALLOW", "Stricter"), ("DENY", "Looser")] {
         let told = losses(&policy(action, &unpartable));
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].starts_with(&format!("{effect} spec.rules[0]: ")) && told[0].contains("the limit is 4096"), "{told:?}");
+        assert!(
+            told[0].starts_with(&format!("{effect} spec.rules[0]: "))
+                && told[0].contains("the limit is 4096"),
+            "{told:?}"
+        );
     }
 }
 
 #[test]
 fn allows_of_both_kinds_are_not_put_into_one_list() {
     let agentgateway = "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {name: a, namespace: egress-direct}\nspec:\n  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]\n  traffic: {authorization: {action: ACTION, policy: {matchExpressions: ['true']}}}\n---\n";
-    let both = |action: &str| losses(&format!("{}{}", agentgateway.replace("ACTION", action), policy("ALLOW", "[{}]")));
+    let both = |action: &str| {
+        losses(&format!("{}{}", agentgateway.replace("ACTION", action), policy("ALLOW", "[{}]")))
+    };
     assert_eq!(both("Deny"), Vec::<String>::new());
     let told = both("Allow");
-    assert!(told.len() == 1 && told[0].starts_with("Looser ") && told[0].contains("both must allow"), "{told:?}");
+    assert!(
+        told.len() == 1 && told[0].starts_with("Looser ") && told[0].contains("both must allow"),
+        "{told:?}"
+    );
 }
 
 #[test]
 fn a_dot_that_stands_for_more_in_istio_makes_an_allow_stricter() {
     let text = policy("ALLOW", "[{from: [{source: {serviceAccounts: [team-a/team.a]}}]}]");
     let told = losses(&text);
-    assert!(told.len() == 1 && told[0].starts_with("Stricter spec.rules[0].from[0].source.serviceAccounts: a dot"), "{told:?}");
+    assert!(
+        told.len() == 1
+            && told[0].starts_with("Stricter spec.rules[0].from[0].source.serviceAccounts: a dot"),
+        "{told:?}"
+    );
     assert!(!Request::default().is_allowed_by(&engine(&text)));
 }
 
@@ -395,14 +619,23 @@ fn an_empty_list_and_a_header_that_is_another_here_are_lost() {
         let text = format!(
             "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, namespace: n}}, spec: {{targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: egress}}], action: ALLOW, rules: [{rule}]}}}}"
         );
-        assert!(losses(&text).iter().any(|told| told.starts_with("Stricter ")), "{rule}: {:?}", notes(&text));
-        assert!(!Request { headers: vec![("x-team", "good")], ..Request::default() }.is_allowed_by(&engine(&text)), "{rule}");
+        assert!(
+            losses(&text).iter().any(|told| told.starts_with("Stricter ")),
+            "{rule}: {:?}",
+            notes(&text)
+        );
+        assert!(
+            !Request { headers: vec![("x-team", "good")], ..Request::default() }
+                .is_allowed_by(&engine(&text)),
+            "{rule}"
+        );
     }
 }
 
 #[test]
 fn names_in_messages_are_escaped() {
-    let text = policy("DENY", r#"[{"a\e[31mb": [c]}]"#).replace("action:", "\"d\\e[2J\": 1\n  action:");
+    let text =
+        policy("DENY", r#"[{"a\e[31mb": [c]}]"#).replace("action:", "\"d\\e[2J\": 1\n  action:");
     let told = losses(&text);
     assert!(told.iter().all(|note| !note.contains('\u{1b}')), "{told:?}");
     for part in [r"`a\u{1b}[31mb`", r"`d\u{1b}[2J`"] {

@@ -1,9 +1,12 @@
-//! Istio's matching by itself, over the policy as it is written, and both compared on generated policies and requests.
+//! Istio's matching by itself, over the policy as it is written, and both compared on generated
+//! policies and requests.
 //!
-//! The model is made from what istiod generates for Envoy's RBAC filter and what that filter does with it (pilot's
-//! `security/authz`, Envoy 1.40): a field's values are alternatives, a `not` field's none may match, and so on. It knows nothing
-//! of the conversion: a host is the authority as it came, a namespace is a regular expression's middle, of a header's lines any
-//! is enough (tried on Envoy 1.40: each is compared, they are not joined), a request is of the service with the narrowest host.
+//! The model is made from what istiod generates for Envoy's RBAC filter and what that filter does
+//! with it (pilot's `security/authz`, Envoy 1.40): a field's values are alternatives, a `not`
+//! field's none may match, and so on. It knows nothing of the conversion: a host is the authority
+//! as it came, a namespace is a regular expression's middle, of a header's lines any is enough
+//! (tried on Envoy 1.40: each is compared, they are not joined), a request is of the service with
+//! the narrowest host.
 
 use proptest::prelude::*;
 use regex::Regex;
@@ -30,9 +33,15 @@ fn full(pattern: &str, text: &str) -> bool {
 fn principal(value: &str, caller: &str) -> bool {
     let parts: Vec<&str> = value.split('/').collect();
     let alternatives = match parts.as_slice() {
-        [domain, rest @ ..] if rest.len() == 4 && *domain != "*" && TRUST_DOMAINS.iter().any(|own| matches(domain, own)) => {
+        [domain, rest @ ..]
+            if rest.len() == 4
+                && *domain != "*"
+                && TRUST_DOMAINS.iter().any(|own| matches(domain, own)) =>
+        {
             let fits = |own: &str| domain.starts_with('*') && matches(domain, own);
-            let of = |own: &&str| if fits(own) { value.to_owned() } else { format!("{own}/{}", rest.join("/")) };
+            let of = |own: &&str| {
+                if fits(own) { value.to_owned() } else { format!("{own}/{}", rest.join("/")) }
+            };
             TRUST_DOMAINS.iter().map(of).collect()
         }
         _ => vec![value.to_owned()],
@@ -47,14 +56,17 @@ fn service_account(value: &str, caller: &str) -> bool {
 }
 
 fn address(value: &str, address: &str) -> bool {
-    let (network, length) = value.split_once('/').unwrap_or((value, if value.contains(':') { "128" } else { "32" }));
+    let (network, length) =
+        value.split_once('/').unwrap_or((value, if value.contains(':') { "128" } else { "32" }));
     let bits = |text: &str| match text.parse::<std::net::IpAddr>().unwrap() {
         std::net::IpAddr::V4(address) => (4, address.octets().to_vec()),
         std::net::IpAddr::V6(address) => (6, address.octets().to_vec()),
     };
     let ((family, network), (its_family, address)) = (bits(network), bits(address));
     let bit = |bytes: &[u8], index: usize| bytes[index / 8] & (0x80 >> (index % 8));
-    family == its_family && (0..length.parse::<usize>().unwrap()).all(|index| bit(&network, index) == bit(&address, index))
+    family == its_family
+        && (0..length.parse::<usize>().unwrap())
+            .all(|index| bit(&network, index) == bit(&address, index))
 }
 
 fn host(value: &str, authority: &str) -> bool {
@@ -89,7 +101,9 @@ fn value(field: &str, value: &str, request: &Request) -> bool {
     let caller = request.caller;
     match field {
         "principals" | "source.principal" => principal(value, caller),
-        "namespaces" | "source.namespace" => full(&format!(".*/ns/{}/.*", value.replace('*', ".*")), caller),
+        "namespaces" | "source.namespace" => {
+            full(&format!(".*/ns/{}/.*", value.replace('*', ".*")), caller)
+        }
         "serviceAccounts" => service_account(value, caller),
         "ipBlocks" | "source.ip" => address(value, request.address),
         "hosts" => host(value, request.authority),
@@ -100,8 +114,16 @@ fn value(field: &str, value: &str, request: &Request) -> bool {
         // Nobody has a token.
         "requestPrincipals" | "request.auth.claims[iss]" => false,
         _ => {
-            let name = field.strip_prefix("request.headers[").unwrap().strip_suffix(']').unwrap().to_lowercase();
-            request.headers.iter().any(|(its, line)| *its == name && (value == "*" || matches(value, line)))
+            let name = field
+                .strip_prefix("request.headers[")
+                .unwrap()
+                .strip_suffix(']')
+                .unwrap()
+                .to_lowercase();
+            request
+                .headers
+                .iter()
+                .any(|(its, line)| *its == name && (value == "*" || matches(value, line)))
         }
     }
 }
@@ -115,7 +137,12 @@ fn fields(object: &Value, request: &Request) -> bool {
         let any = |field: &str| texts(values).iter().any(|text| value(field, text, request));
         match name.strip_prefix("not") {
             // `notIpBlocks` is of `ipBlocks`.
-            Some(rest) => !any(&(rest.chars().take(1).flat_map(char::to_lowercase).chain(rest.chars().skip(1)).collect::<String>())),
+            Some(rest) => !any(&(rest
+                .chars()
+                .take(1)
+                .flat_map(char::to_lowercase)
+                .chain(rest.chars().skip(1))
+                .collect::<String>())),
             None => any(name),
         }
     })
@@ -129,7 +156,11 @@ fn rule(rule: &Value, request: &Request) -> bool {
     let when = rule.get("when").is_none_or(|list| {
         list.as_array().unwrap().iter().all(|one| {
             let any = |name: &str| {
-                one.get(name).map(|values| texts(values).iter().any(|text| value(one["key"].as_str().unwrap(), text, request)))
+                one.get(name).map(|values| {
+                    texts(values)
+                        .iter()
+                        .any(|text| value(one["key"].as_str().unwrap(), text, request))
+                })
             };
             any("values") != Some(false) && any("notValues") != Some(true)
         })
@@ -140,8 +171,10 @@ fn rule(rule: &Value, request: &Request) -> bool {
 /// What Istio does with a request.
 fn allows(policies: &[Value], request: &Request) -> bool {
     let of = |action: &str| {
-        let enforced =
-            |policy: &&Value| policy["metadata"]["annotations"]["istio.io/dry-run"] != "true" && policy["spec"]["action"] == *action;
+        let enforced = |policy: &&Value| {
+            policy["metadata"]["annotations"]["istio.io/dry-run"] != "true"
+                && policy["spec"]["action"] == *action
+        };
         let in_scope = |policy: &&Value| {
             let target = &policy["spec"]["targetRefs"][0];
             target["kind"] == "Gateway" || target["name"].as_str() == entry_of(request.authority)
@@ -149,7 +182,8 @@ fn allows(policies: &[Value], request: &Request) -> bool {
         policies.iter().filter(enforced).filter(in_scope).collect::<Vec<_>>()
     };
     let any = |policies: &[&Value]| {
-        let rules = policies.iter().filter_map(|policy| policy["spec"]["rules"].as_array()).flatten();
+        let rules =
+            policies.iter().filter_map(|policy| policy["spec"]["rules"].as_array()).flatten();
         rules.into_iter().any(|one| rule(one, request))
     };
     let allow = of("ALLOW");
@@ -162,8 +196,11 @@ fn values(of: &'static [&'static str]) -> impl Strategy<Value = Value> {
 
 /// An object with some of these fields.
 fn object(of: Vec<(&'static str, &'static [&'static str])>) -> impl Strategy<Value = Value> {
-    let field = proptest::sample::select(of).prop_flat_map(|(name, known)| values(known).prop_map(move |values| (name.to_owned(), values)));
-    proptest::collection::vec(field, 1..3).prop_map(|fields| Value::Object(fields.into_iter().collect()))
+    let field = proptest::sample::select(of).prop_flat_map(|(name, known)| {
+        values(known).prop_map(move |values| (name.to_owned(), values))
+    });
+    proptest::collection::vec(field, 1..3)
+        .prop_map(|fields| Value::Object(fields.into_iter().collect()))
 }
 
 const PRINCIPALS: &[&str] = &[
@@ -181,12 +218,26 @@ const PRINCIPALS: &[&str] = &[
 ];
 const NAMESPACES: &[&str] = &["a", "b", "ab", "a*", "*b", "*", "sa", "a*b", "a.", "(a|ab)", "b|c"];
 const ACCOUNTS: &[&str] = &["a/x", "b/y", "x", "y", "a/.", "a.", "./x"];
-const ADDRESSES: &[&str] = &["10.0.0.0/8", "10.1.2.3", "10.1.2.0/25", "192.168.0.0/16", "fd00::/8", "0.0.0.0/0"];
-const HOSTS: &[&str] =
-    &["a.example", "*.example", "a.*", "*", "A.Example", "a.example:8080", "a.example:*", "b.example", "*80", "a.example.", "*.", "b.*:*"];
+const ADDRESSES: &[&str] =
+    &["10.0.0.0/8", "10.1.2.3", "10.1.2.0/25", "192.168.0.0/16", "fd00::/8", "0.0.0.0/0"];
+const HOSTS: &[&str] = &[
+    "a.example",
+    "*.example",
+    "a.*",
+    "*",
+    "A.Example",
+    "a.example:8080",
+    "a.example:*",
+    "b.example",
+    "*80",
+    "a.example.",
+    "*.",
+    "b.*:*",
+];
 const PORTS: &[&str] = &["80", "8080"];
 const METHODS: &[&str] = &["GET", "POST", "*", "G*", "*T"];
-const PATHS: &[&str] = &["/zen", "/repos/*", "*/keys", "*", "/u/{*}/keys", "/repos/{**}", "/repos/{**}/keys", "/{*}"];
+const PATHS: &[&str] =
+    &["/zen", "/repos/*", "*/keys", "*", "/u/{*}/keys", "/repos/{**}", "/repos/{**}/keys", "/{*}"];
 const HEADER: &[&str] = &["blue", "green", "*", "b*", "*n"];
 const TOKEN: &[&str] = &["*", "issuer/subject"];
 
@@ -238,8 +289,12 @@ fn conditions() -> impl Strategy<Value = Value> {
 }
 
 fn rules() -> impl Strategy<Value = Value> {
-    let from = proptest::collection::vec(sources().prop_map(|source| json!({"source": source})), 0..3);
-    let to = proptest::collection::vec(operations().prop_map(|operation| json!({"operation": operation})), 0..3);
+    let from =
+        proptest::collection::vec(sources().prop_map(|source| json!({"source": source})), 0..3);
+    let to = proptest::collection::vec(
+        operations().prop_map(|operation| json!({"operation": operation})),
+        0..3,
+    );
     let when = proptest::collection::vec(conditions(), 0..4);
     (from, to, when).prop_map(|(from, to, when)| {
         let mut rule = serde_json::Map::new();
@@ -271,7 +326,8 @@ fn policy() -> impl Strategy<Value = Value> {
 
 fn requests() -> impl Strategy<Value = Request> {
     let header = |name: &'static str| {
-        let line = proptest::sample::select(vec!["blue", "green", "", "brown"]).prop_map(move |value| (name, value));
+        let line = proptest::sample::select(vec!["blue", "green", "", "brown"])
+            .prop_map(move |value| (name, value));
         proptest::collection::vec(line, 0..3)
     };
     (
@@ -297,9 +353,23 @@ fn requests() -> impl Strategy<Value = Request> {
             "b.example:80",
             "c",
         ]),
-        proptest::sample::select(vec!["/zen", "/zen?x=/repos/", "/repos/x/keys", "/repos/", "/u/b/keys", "/u/b/c/keys", "/Zen"]),
+        proptest::sample::select(vec![
+            "/zen",
+            "/zen?x=/repos/",
+            "/repos/x/keys",
+            "/repos/",
+            "/u/b/keys",
+            "/u/b/c/keys",
+            "/Zen",
+        ]),
         header("x-team"),
-        proptest::sample::select(vec!["10.1.2.3", "10.1.2.200", "192.168.7.7", "fd00::7", "172.16.0.1"]),
+        proptest::sample::select(vec![
+            "10.1.2.3",
+            "10.1.2.200",
+            "192.168.7.7",
+            "fd00::7",
+            "172.16.0.1",
+        ]),
         proptest::sample::select(vec![80, 8080, 443]),
     )
         .prop_map(|(caller, method, authority, path, headers, address, port)| Request {
@@ -313,7 +383,8 @@ fn requests() -> impl Strategy<Value = Request> {
         })
 }
 
-/// Whether an ID has the form that Istio gives workloads, in whose place no pattern of Istio's can go wrong.
+/// Whether an ID has the form that Istio gives workloads, in whose place no pattern of Istio's can
+/// go wrong.
 fn is_ordinary(caller: &str) -> bool {
     caller.is_empty() || (caller.split('/').count() == 7 && !caller.contains("/ns/ns/"))
 }

@@ -9,17 +9,21 @@ const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/scenarios");
 
 #[test]
 fn scenarios_pass_as_cases() {
-    let mut paths: Vec<_> = std::fs::read_dir(SCENARIOS).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(SCENARIOS).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let (mut tried, mut inexpressible, mut wrong) = (0, Vec::new(), Vec::new());
     for path in &paths {
         let text = std::fs::read_to_string(path).unwrap();
-        let scenario: Value = serde_json::from_str(&crate::yaml::parse(&text).unwrap()[0].to_json()).unwrap();
+        let scenario: Value =
+            serde_json::from_str(&crate::yaml::parse(&text).unwrap()[0].to_json()).unwrap();
         let mut cases = Vec::new();
         for case in scenario["cases"].as_array().unwrap() {
             let layers = case["layers"].as_array();
             // What Envoy itself refuses is no case.
-            if layers.is_some_and(|layers| !layers.contains(&json!("engine")) || !layers.contains(&json!("envoy"))) {
+            if layers.is_some_and(|layers| {
+                !layers.contains(&json!("engine")) || !layers.contains(&json!("envoy"))
+            }) {
                 continue;
             }
             match translated(case) {
@@ -35,8 +39,13 @@ fn scenarios_pass_as_cases() {
         let text = json!({"config": scenario["config"], "cases": cases}).to_string();
         let documents = crate::yaml::parse(&text).unwrap();
         let source = Source::new(path.display().to_string(), &text);
-        let file = read::of(Manifest { source, documents }).unwrap_or_else(|(_, found)| panic!("{}: {found:#?}", path.display()));
-        wrong.extend(failures(&mut [file]).into_iter().map(|failure| format!("{}: {failure}", path.display())));
+        let file = read::of(Manifest { source, documents })
+            .unwrap_or_else(|(_, found)| panic!("{}: {found:#?}", path.display()));
+        wrong.extend(
+            failures(&mut [file])
+                .into_iter()
+                .map(|failure| format!("{}: {failure}", path.display())),
+        );
     }
     assert_eq!(wrong, <[String; 0]>::default());
     assert!(tried > 250, "{tried}");
@@ -48,16 +57,26 @@ fn translated(case: &Value) -> Option<Value> {
         Value::String(known) if known == "none" => known.clone(),
         Value::String(team) => format!("{team}/{team}"),
         certificate => {
-            let uris: Vec<&str> = certificate["uris"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let uris: Vec<&str> = certificate["uris"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             let principal = if uris.is_empty() { "-".to_owned() } else { uris.join(",") };
-            Some(principal).filter(|principal| principal == "-" || principal.starts_with("spiffe://"))?
+            Some(principal)
+                .filter(|principal| principal == "-" || principal.starts_with("spiffe://"))?
         }
     };
     let mut request = case["request"].as_object().unwrap().clone();
     request.remove("body");
     request.entry("host").or_insert_with(|| "".into());
     let host = request["host"].as_str().unwrap().to_ascii_lowercase();
-    let named = if host.trim_end_matches('.').split(':').next() == Some("httpbingo.org") { "httpbingo.org" } else { "api.github.com" };
+    let named = if host.trim_end_matches('.').split(':').next() == Some("httpbingo.org") {
+        "httpbingo.org"
+    } else {
+        "api.github.com"
+    };
     let destination = case["destination"].as_str().unwrap_or(named);
     let mut translated = json!({"name": case["name"], "caller": caller, "destination": destination, "request": request});
     if let Some(origin) = case.get("origin") {
@@ -89,7 +108,8 @@ fn expected(expect: &Value) -> Value {
         }
         fields.insert("verdict".to_owned(), "allow".into());
         let lines = expect["headers"].as_object().into_iter().flatten();
-        let mut response: Map<String, Value> = lines.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let mut response: Map<String, Value> =
+            lines.map(|(name, value)| (name.clone(), value.clone())).collect();
         let absent = expect["absentHeaders"].as_array().into_iter().flatten();
         response.extend(absent.map(|name| (name.as_str().unwrap().to_owned(), Value::Null)));
         if !response.is_empty() {

@@ -33,7 +33,8 @@ fn a_callers_trust_domain_is_the_configurations_unless_said() {
         ("[prod.example, cluster.local]", "", "cluster.local"),
         ("[prod.example, test.example]", "defaults: {trustDomain: test.example}\n", "test.example"),
     ] {
-        let identity = if domains == "[]" { "{}".to_owned() } else { format!("{{trustDomains: {domains}}}") };
+        let identity =
+            if domains == "[]" { "{}".to_owned() } else { format!("{{trustDomains: {domains}}}") };
         let rule = format!("source.spiffeId == \"spiffe://{expected}/ns/a/sa/b\"");
         let text = format!(
             "config:\n  identity: {identity}\n  policies:\n  - name: one\n    traffic: {{authorization: {{action: Allow, policy: \
@@ -50,9 +51,14 @@ fn a_callers_trust_domain_is_the_configurations_unless_said() {
 #[test]
 fn a_caller_is_who_it_is_whatever_the_sources() {
     for sources in ["[filterState]", "[peerCertificate]", "[forwardedClientCert]"] {
-        let text = POLICIES.replace("config:\n", &format!("config:\n  identity: {{sources: {sources}}}\n"));
+        let text = POLICIES
+            .replace("config:\n", &format!("config:\n  identity: {{sources: {sources}}}\n"));
         let cases = "cases:\n- {name: a, caller: team-a/x, request: http://a.example, expect: allow}\n\
                      - {name: b, caller: team-b/x, request: http://a.example, expect: deny}\n";
-        assert_eq!(failures(&mut [read_text(&format!("{text}{cases}")).unwrap()]), <[String; 0]>::default(), "{sources}");
+        assert_eq!(
+            failures(&mut [read_text(&format!("{text}{cases}")).unwrap()]),
+            <[String; 0]>::default(),
+            "{sources}"
+        );
     }
 }

@@ -28,10 +28,19 @@ pub(crate) fn check_stdin(args: &[&str], input: &[u8]) -> Found {
 pub(crate) fn check_in(folder: &Path, args: &[&str], input: &[u8]) -> Found {
     let mut command = Command::new(env!("CARGO_BIN_EXE_egressctl"));
     command.arg("check").args(args).current_dir(folder).env_remove("CLICOLOR_FORCE");
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("egressctl starts");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("egressctl starts");
     // One that does not read its input closes it.
     let _ = child.stdin.take().expect("an input").write_all(input);
     let output = child.wait_with_output().expect("egressctl ends");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    Found { stdout: text(output.stdout), stderr: text(output.stderr), code: output.status.code().expect("an exit code") }
+    Found {
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+        code: output.status.code().expect("an exit code"),
+    }
 }

@@ -6,14 +6,25 @@ use super::*;
 fn a_release_calls_the_plugin_by_its_own_names() {
     for (plugin, release, kind, name) in [
         (PLUGIN, Release::V1_27, "wasmplugin", "egress-direct.egress-filter"),
-        (PLUGIN, Release::V1_30, "trafficextension", "egress-direct.egress-filter~istio-translated-wasmplugin"),
+        (
+            PLUGIN,
+            Release::V1_30,
+            "trafficextension",
+            "egress-direct.egress-filter~istio-translated-wasmplugin",
+        ),
         (SUCCESSOR, Release::V1_30, "trafficextension", "egress-direct.egress-filter"),
     ] {
-        let derived = Derived::new(&resources(&[SETUP, plugin], "", "", ""), release).expect("a waypoint");
+        let derived =
+            Derived::new(&resources(&[SETUP, plugin], "", "", ""), release).expect("a waypoint");
         let [plugin] = &derived.plugins[..] else { panic!("{:?}", derived.plugins) };
-        assert_eq!((&plugin.filter, plugin.name.as_str()), (&format!("extensions.istio.io/{kind}/{name}"), name));
+        assert_eq!(
+            (&plugin.filter, plugin.name.as_str()),
+            (&format!("extensions.istio.io/{kind}/{name}"), name)
+        );
     }
-    let error = Derived::new(&resources(&[SETUP, SUCCESSOR], "", "", ""), Release::V1_27).expect_err("too old").to_string();
+    let error = Derived::new(&resources(&[SETUP, SUCCESSOR], "", "", ""), Release::V1_27)
+        .expect_err("too old")
+        .to_string();
     assert!(error.contains("no such kind before Istio 1.30"), "{error}");
 }
 
@@ -22,26 +33,60 @@ fn a_plugin_that_is_attached_nowhere_is_found() {
     let targets = "  targetRefs:\n  - group: gateway.networking.k8s.io\n    kind: Gateway\n    name: egress\n";
     for plugin in [PLUGIN, SUCCESSOR] {
         for (to, part) in [
-            ("  selector: {matchLabels: {gateway.networking.k8s.io/gateway-name: egress}}\n", "a waypoint ignores `selector`"),
+            (
+                "  selector: {matchLabels: {gateway.networking.k8s.io/gateway-name: egress}}\n",
+                "a waypoint ignores `selector`",
+            ),
             ("", "a waypoint wants `targetRefs`"),
-            ("  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: other}]\n", "no entry of its `targetRefs`"),
-            ("  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: other}]\n", "no entry of its `targetRefs`"),
+            (
+                "  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: other}]\n",
+                "no entry of its `targetRefs`",
+            ),
+            (
+                "  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: other}]\n",
+                "no entry of its `targetRefs`",
+            ),
             ("  targetRefs: [{kind: Gateway, name: egress}]\n", "no entry of its `targetRefs`"),
             (&format!("{targets}  match: [{{mode: CLIENT}}]\n"), "`mode: CLIENT`"),
-            (&format!("{targets}  match: [{{mode: SERVER, ports: [{{number: 80}}]}}]\n"), "with `ports`"),
+            (
+                &format!("{targets}  match: [{{mode: SERVER, ports: [{{number: 80}}]}}]\n"),
+                "with `ports`",
+            ),
         ] {
-            let derived = applied(&[SETUP, EGRESS, plugin], plugin, targets, to).unwrap_or_else(|error| panic!("{to}: {error}"));
+            let derived = applied(&[SETUP, EGRESS, plugin], plugin, targets, to)
+                .unwrap_or_else(|error| panic!("{to}: {error}"));
             assert_eq!(derived.plugins, [], "{plugin}: {to}");
             let [finding] = &findings(&derived)[..] else { panic!("{to}: {:?}", derived.findings) };
-            assert!(finding.contains("attached nowhere") && finding.contains(part), "{to}: {finding}");
+            assert!(
+                finding.contains("attached nowhere") && finding.contains(part),
+                "{to}: {finding}"
+            );
         }
-        let elsewhere = applied(&[SETUP, EGRESS, plugin], plugin, "namespace: egress-direct", "namespace: team-a").expect("resources");
+        let elsewhere = applied(
+            &[SETUP, EGRESS, plugin],
+            plugin,
+            "namespace: egress-direct",
+            "namespace: team-a",
+        )
+        .expect("resources");
         assert_eq!(elsewhere.plugins, []);
-        assert!(findings(&elsewhere)[0].contains("not in the Gateway's namespace"), "{:?}", elsewhere.findings);
+        assert!(
+            findings(&elsewhere)[0].contains("not in the Gateway's namespace"),
+            "{:?}",
+            elsewhere.findings
+        );
     }
-    for matches in ["[{mode: SERVER}]", "[{mode: CLIENT_AND_SERVER}]", "[{mode: CLIENT}, {}]", "[]"] {
+    for matches in ["[{mode: SERVER}]", "[{mode: CLIENT_AND_SERVER}]", "[{mode: CLIENT}, {}]", "[]"]
+    {
         let to = format!("{targets}  match: {matches}\n");
-        assert_eq!(applied(&[SETUP, EGRESS, PLUGIN], PLUGIN, targets, &to).expect("resources").plugins.len(), 1, "{matches}");
+        assert_eq!(
+            applied(&[SETUP, EGRESS, PLUGIN], PLUGIN, targets, &to)
+                .expect("resources")
+                .plugins
+                .len(),
+            1,
+            "{matches}"
+        );
     }
 }
 
@@ -60,7 +105,11 @@ fn a_plugin_on_a_service_entry_is_in_that_services_chains_alone() {
                   {group: networking.istio.io, kind: ServiceEntry, name: two}]}\n";
     let derived = with(&format!("{others}{plugin}")).expect("a waypoint");
     let hosts = ["api.github.com", "a.example", "b.example"].map(str::to_owned).to_vec();
-    assert_eq!(derived.plugins[0].hosts, Some(hosts), "each of its ServiceEntries, and each host of these");
+    assert_eq!(
+        derived.plugins[0].hosts,
+        Some(hosts),
+        "each of its ServiceEntries, and each host of these"
+    );
 }
 
 fn in_namespace(namespace: &str, targets: &str) -> String {
@@ -74,18 +123,38 @@ fn in_namespace(namespace: &str, targets: &str) -> String {
 fn a_plugin_of_the_root_namespace_is_on_the_gateway_class() {
     let class = "{group: gateway.networking.k8s.io, kind: GatewayClass, name: istio-waypoint}";
     let gateway = "{group: gateway.networking.k8s.io, kind: Gateway, name: egress}";
-    let both = [in_namespace("istio-system", class), in_namespace("egress-direct", gateway)].concat();
+    let both =
+        [in_namespace("istio-system", class), in_namespace("egress-direct", gateway)].concat();
     let derived = with(&both).expect("a waypoint");
-    let names: Vec<(&str, bool)> = derived.plugins.iter().map(|plugin| (plugin.name.as_str(), plugin.hosts.is_none())).collect();
+    let names: Vec<(&str, bool)> = derived
+        .plugins
+        .iter()
+        .map(|plugin| (plugin.name.as_str(), plugin.hosts.is_none()))
+        .collect();
     let mark = "~istio-translated-wasmplugin";
-    assert_eq!(names, [(&*format!("egress-direct.p{mark}"), true), (&*format!("istio-system.p{mark}"), true)]);
+    assert_eq!(
+        names,
+        [(&*format!("egress-direct.p{mark}"), true), (&*format!("istio-system.p{mark}"), true)]
+    );
     assert_eq!(derived.findings, []);
     for (namespace, targets, part) in [
         ("egress-direct", class, "no entry of its `targetRefs`"),
         ("istio-system", gateway, "not in the Gateway's namespace"),
-        ("istio-system", &class.replace("istio-waypoint", "istio"), "not in the Gateway's namespace"),
-        ("istio-system", "{group: networking.istio.io, kind: ServiceEntry, name: github-api}", "not in the Gateway's namespace"),
-        ("team-a", "{group: networking.istio.io, kind: ServiceEntry, name: github-api}", "not in the Gateway's namespace"),
+        (
+            "istio-system",
+            &class.replace("istio-waypoint", "istio"),
+            "not in the Gateway's namespace",
+        ),
+        (
+            "istio-system",
+            "{group: networking.istio.io, kind: ServiceEntry, name: github-api}",
+            "not in the Gateway's namespace",
+        ),
+        (
+            "team-a",
+            "{group: networking.istio.io, kind: ServiceEntry, name: github-api}",
+            "not in the Gateway's namespace",
+        ),
     ] {
         let derived = with(&in_namespace(namespace, targets)).expect("a waypoint");
         assert_eq!(derived.plugins, [], "{namespace}: {targets}");
@@ -98,11 +167,20 @@ fn a_plugin_of_the_root_namespace_is_on_the_gateway_class() {
 fn a_plugin_beside_its_service_entry_in_another_namespace_is_refused() {
     let from = "allowedRoutes:\n      namespaces:\n        from: Same";
     let mut resources = resources(&[SETUP], SETUP, from, &from.replace("Same", "All"));
-    let egress = std::fs::read_to_string(workspace_root().join("filter-config").join(EGRESS)).expect("a file of filter-config");
-    let plugin = in_namespace("team-a", "{group: networking.istio.io, kind: ServiceEntry, name: github-api}");
-    let text = format!("{}\n---\n{plugin}", egress.replace("\n  namespace: egress-direct", "\n  namespace: team-a"));
+    let egress = std::fs::read_to_string(workspace_root().join("filter-config").join(EGRESS))
+        .expect("a file of filter-config");
+    let plugin = in_namespace(
+        "team-a",
+        "{group: networking.istio.io, kind: ServiceEntry, name: github-api}",
+    );
+    let text = format!(
+        "{}\n---\n{plugin}",
+        egress.replace("\n  namespace: egress-direct", "\n  namespace: team-a")
+    );
     resources.apply_text(&text, "team-a").expect("resources");
-    let error = Derived::new(&resources, Release::V1_30).expect_err("a plugin of another namespace").to_string();
+    let error = Derived::new(&resources, Release::V1_30)
+        .expect_err("a plugin of another namespace")
+        .to_string();
     assert!(error.contains("in its ServiceEntry's namespace"), "{error}");
 }
 
@@ -110,7 +188,11 @@ fn a_plugin_beside_its_service_entry_in_another_namespace_is_refused() {
 fn both_apis_at_once_are_found() {
     let derived = derived(&[SETUP, EGRESS, PLUGIN, SUCCESSOR]);
     assert_eq!(derived.plugins.len(), 2);
-    assert!(findings(&derived)[0].contains("the same image as WasmPlugin"), "{:?}", derived.findings);
+    assert!(
+        findings(&derived)[0].contains("the same image as WasmPlugin"),
+        "{:?}",
+        derived.findings
+    );
 }
 
 #[test]
@@ -135,7 +217,11 @@ fn plugins_run_by_phase_then_by_priority_then_by_age() {
     resources.apply(&workspace_root().join("filter-config").join(SETUP)).expect("the first step");
     resources.apply_text(&text, "plugins").expect("plugins");
     let derived = Derived::new(&resources, Release::V1_27).expect("a waypoint");
-    let names: Vec<&str> = derived.plugins.iter().map(|plugin| plugin.name.trim_start_matches("egress-direct.")).collect();
+    let names: Vec<&str> = derived
+        .plugins
+        .iter()
+        .map(|plugin| plugin.name.trim_start_matches("egress-direct."))
+        .collect();
     assert_eq!(names, ["first", "second", "negative", "third", "fourth", "stats", "last"]);
     assert_eq!(derived.plugins[0].failure_policy, FailurePolicy::Closed, "Istio's default");
 }

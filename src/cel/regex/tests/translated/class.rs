@@ -6,8 +6,10 @@ use super::{Scanner, Wrong, push_literal};
 pub(super) const PERL: &str = "dDwWsS";
 
 /// The names of ASCII's classes, as in `[[:alpha:]]`.
-const NAMES: &[&str] =
-    &["alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word", "xdigit"];
+const NAMES: &[&str] = &[
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
+];
 
 /// A class of Perl's; it may stand in another class, too.
 pub(super) fn push_perl(letter: char, out: &mut String) {
@@ -34,7 +36,9 @@ pub(super) fn translate(scanner: &mut Scanner<'_>, out: &mut String) -> Result<(
             return Ok(());
         }
         first = false;
-        if let Some((name, after)) = scanner.rest.strip_prefix("[:").and_then(|inside| inside.split_once(":]")) {
+        if let Some((name, after)) =
+            scanner.rest.strip_prefix("[:").and_then(|inside| inside.split_once(":]"))
+        {
             if !NAMES.contains(&name.strip_prefix('^').unwrap_or(name)) {
                 return Err("a class has a name that there is not, between `[:` and `:]`");
             }

@@ -55,8 +55,12 @@ impl<'v> Pattern<'v> {
     fn test(self, subject: &str, any: Term) -> Term {
         match self {
             Pattern::Any => any,
-            Pattern::EndsWith(suffix) => Term::Holds(format!("{subject}.endsWith({})", literal(suffix))),
-            Pattern::StartsWith(prefix) => Term::Holds(format!("{subject}.startsWith({})", literal(prefix))),
+            Pattern::EndsWith(suffix) => {
+                Term::Holds(format!("{subject}.endsWith({})", literal(suffix)))
+            }
+            Pattern::StartsWith(prefix) => {
+                Term::Holds(format!("{subject}.startsWith({})", literal(prefix)))
+            }
             Pattern::Is(text) => Term::Is(subject.to_owned(), literal(text)),
         }
     }
@@ -68,9 +72,10 @@ impl Subject {
         match name {
             ":authority" => Ok(Subject::Header("host".to_owned())),
             ":method" => Ok(Subject::Method),
-            _ if name.starts_with(':') => {
-                Err(format!("`{}` has no counterpart: `paths`, `hosts` and `methods` are for the request line", name.escape_debug()))
-            }
+            _ if name.starts_with(':') => Err(format!(
+                "`{}` has no counterpart: `paths`, `hosts` and `methods` are for the request line",
+                name.escape_debug()
+            )),
             "" => Err("a header without a name, which Istio refuses".to_owned()),
             _ if name.contains('_') => {
                 let other = name.replace('_', "-");
@@ -85,27 +90,45 @@ impl Subject {
     }
 
     /// What a value means; of several terms one must hold.
-    pub(super) fn terms(&self, value: &str, sense: Sense, reader: &Reader<'_>) -> Result<Vec<Term>, String> {
-        let of = |attribute: &str| if sense.sure { format!("default({attribute}, \"\")") } else { attribute.to_owned() };
+    pub(super) fn terms(
+        &self,
+        value: &str,
+        sense: Sense,
+        reader: &Reader<'_>,
+    ) -> Result<Vec<Term>, String> {
+        let of = |attribute: &str| {
+            if sense.sure { format!("default({attribute}, \"\")") } else { attribute.to_owned() }
+        };
         Ok(match self {
             Subject::Principal => {
                 let subject = of("source.spiffeId");
                 let any = || Term::Holds("has(source.spiffeId)".to_owned());
                 let test = |value: &String| match Pattern::of(value) {
-                    Pattern::StartsWith(prefix) => Pattern::StartsWith(&format!("spiffe://{prefix}")).test(&subject, any()),
-                    Pattern::Is(text) => Pattern::Is(&format!("spiffe://{text}")).test(&subject, any()),
+                    Pattern::StartsWith(prefix) => {
+                        Pattern::StartsWith(&format!("spiffe://{prefix}")).test(&subject, any())
+                    }
+                    Pattern::Is(text) => {
+                        Pattern::Is(&format!("spiffe://{text}")).test(&subject, any())
+                    }
                     pattern => pattern.test(&subject, any()),
                 };
                 reader.mesh.principals(value).iter().map(test).collect()
             }
-            // Istio puts the value into a regular expression as it is; what no namespace has in its name is left to it.
+            // Istio puts the value into a regular expression as it is; what no namespace has in its
+            // name is left to it.
             Subject::Namespace if !value.chars().all(|c| is_literal(c) || c == '*') => {
-                return Err(format!("`{}` has characters that Istio takes for a regular expression's", value.escape_debug()));
+                return Err(format!(
+                    "`{}` has characters that Istio takes for a regular expression's",
+                    value.escape_debug()
+                ));
             }
             Subject::Namespace if sense.wide => {
                 let subject = of("source.spiffeId");
                 vec![Term::Holds(match value.contains('*') {
-                    true => format!("{subject}.matches({})", literal(&format!("/ns/{}/", with_wildcards(value)))),
+                    true => format!(
+                        "{subject}.matches({})",
+                        literal(&format!("/ns/{}/", with_wildcards(value)))
+                    ),
                     false => format!("{subject}.contains({})", literal(&format!("/ns/{value}/"))),
                 })]
             }
@@ -115,8 +138,14 @@ impl Subject {
                 match inner.strip_suffix('*').unwrap_or(inner).contains('*')
                     || (value.len() > 1 && value.starts_with('*') && value.ends_with('*'))
                 {
-                    true => vec![Term::Holds(format!("{subject}.matches({})", literal(&format!("^{}$", with_wildcards(value)))))],
-                    false => vec![Pattern::of(value).test(&subject, Term::Holds("has(source.identity)".to_owned()))],
+                    true => vec![Term::Holds(format!(
+                        "{subject}.matches({})",
+                        literal(&format!("^{}$", with_wildcards(value)))
+                    ))],
+                    false => vec![
+                        Pattern::of(value)
+                            .test(&subject, Term::Holds("has(source.identity)".to_owned())),
+                    ],
                 }
             }
             Subject::ServiceAccount => vec![service_account(value, sense, reader, of)?],
@@ -128,18 +157,30 @@ impl Subject {
             },
             Subject::Host => vec![host(value, sense)],
             Subject::Method => vec![Pattern::of(value).test("request.method", Term::Always)],
-            Subject::Path if value.contains("{*}") || value.contains("{**}") => vec![template(value)?],
+            Subject::Path if value.contains("{*}") || value.contains("{**}") => {
+                vec![template(value)?]
+            }
             Subject::Path => vec![Pattern::of(value).test("request.path", Term::Always)],
             Subject::Header(name) => {
                 let any = Term::Holds(format!("{} in request.headers", literal(name)));
-                vec![Pattern::of(value).test(&of(&format!("request.headers[{}]", literal(name))), any)]
+                vec![
+                    Pattern::of(value)
+                        .test(&of(&format!("request.headers[{}]", literal(name))), any),
+                ]
             }
             Subject::AnyLine(name) => {
-                let of_one = |test: String| format!("default(request.headers.raw()[{}], []).exists(line, {test})", literal(name));
+                let of_one = |test: String| {
+                    format!(
+                        "default(request.headers.raw()[{}], []).exists(line, {test})",
+                        literal(name)
+                    )
+                };
                 vec![match Pattern::of(value).test("line", Term::Always) {
                     Term::Is(line, value) => Term::Holds(of_one(format!("{line} == {value}"))),
                     Term::Holds(test) => Term::Holds(of_one(test)),
-                    Term::Always | Term::Both(..) => Term::Holds(format!("{} in request.headers", literal(name))),
+                    Term::Always | Term::Both(..) => {
+                        Term::Holds(format!("{} in request.headers", literal(name)))
+                    }
                 }]
             }
         })
@@ -161,7 +202,11 @@ impl Subject {
                 notes.once("istio host allowed", list, message);
             }
             Subject::ServiceAccount
-                if !sense.wide && list.items().iter().any(|item| item.node.as_str().is_some_and(|name| name.contains('.'))) =>
+                if !sense.wide
+                    && list
+                        .items()
+                        .iter()
+                        .any(|item| item.node.as_str().is_some_and(|name| name.contains('.'))) =>
             {
                 let message = "a dot in a service account is itself here; Istio, which puts the name into a regular expression as it is, lets any character stand for it";
                 notes.add(list, Effect::Stricter, message);
@@ -183,22 +228,40 @@ impl Subject {
     }
 }
 
-fn service_account(value: &str, sense: Sense, reader: &Reader<'_>, of: impl Fn(&str) -> String) -> Result<Term, String> {
+fn service_account(
+    value: &str,
+    sense: Sense,
+    reader: &Reader<'_>,
+    of: impl Fn(&str) -> String,
+) -> Result<Term, String> {
     let (namespace, name) = match value.split_once('/') {
         Some(parts) => parts,
         None => (reader.namespace.ok_or("a service account without its namespace is of the policy's: give `metadata.namespace`")?, value),
     };
-    let is_name = |text: &str, more: &[char]| !text.is_empty() && text.chars().all(|c| is_literal(c) || more.contains(&c));
+    let is_name = |text: &str, more: &[char]| {
+        !text.is_empty() && text.chars().all(|c| is_literal(c) || more.contains(&c))
+    };
     if !is_name(namespace, &[]) || !is_name(name, &['.']) {
-        return Err(format!("`{}` is no service account: expected `name` or `namespace/name`", value.escape_debug()));
+        return Err(format!(
+            "`{}` is no service account: expected `name` or `namespace/name`",
+            value.escape_debug()
+        ));
     }
     if sense.wide {
-        // Istio's own pattern, which takes more than the form that it gives workloads, and in which a dot is any character.
+        // Istio's own pattern, which takes more than the form that it gives workloads, and in which
+        // a dot is any character.
         let pattern = format!("^spiffe://.+/ns/{namespace}/(.+/)?sa/{name}(/.+)?$");
-        return Ok(Term::Holds(format!("{}.matches({})", of("source.spiffeId"), literal(&pattern))));
+        return Ok(Term::Holds(format!(
+            "{}.matches({})",
+            of("source.spiffeId"),
+            literal(&pattern)
+        )));
     }
     let is = |attribute: &str, text: &str| Box::new(Term::Is(of(attribute), literal(text)));
-    Ok(Term::Both(is("source.identity.namespace", namespace), is("source.identity.serviceAccount", name)))
+    Ok(Term::Both(
+        is("source.identity.namespace", namespace),
+        is("source.identity.serviceAccount", name),
+    ))
 }
 
 fn address(value: &str, attribute: &str) -> Result<Term, String> {
@@ -219,8 +282,9 @@ fn address(value: &str, attribute: &str) -> Result<Term, String> {
     }
 }
 
-/// A host is compared without regard to letter case. Istio compares the authority as the caller wrote it, and so does what
-/// lets something through; what refuses something takes the host, whatever its port, wherever that takes no less.
+/// A host is compared without regard to letter case. Istio compares the authority as the caller
+/// wrote it, and so does what lets something through; what refuses something takes the host,
+/// whatever its port, wherever that takes no less.
 fn host(value: &str, sense: Sense) -> Term {
     let value = value.to_ascii_lowercase();
     let pattern = Pattern::of(&value);
@@ -228,17 +292,27 @@ fn host(value: &str, sense: Sense) -> Term {
         Pattern::Any => return Term::Always,
         Pattern::Is(text) | Pattern::StartsWith(text) => !text.ends_with('.'),
         // A port ends in digits too.
-        Pattern::EndsWith(text) => !text.ends_with('.') && text.contains(|c: char| !c.is_ascii_digit()),
+        Pattern::EndsWith(text) => {
+            !text.ends_with('.') && text.contains(|c: char| !c.is_ascii_digit())
+        }
     };
     let takes_no_less = has_no_port_or_dot && !value.contains([':', '[', ']']);
-    let subject = if sense.wide && takes_no_less { "request.host" } else { "request.headers[\"host\"].lowerAscii()" };
+    let subject = if sense.wide && takes_no_less {
+        "request.host"
+    } else {
+        "request.headers[\"host\"].lowerAscii()"
+    };
     pattern.test(subject, Term::Always)
 }
 
 /// A path template: `{*}` is one segment, `{**}` any number of them.
 fn template(value: &str) -> Result<Term, String> {
-    let wrong =
-        || format!("`{}` is no path template that Istio takes: `{{*}}` and `{{**}}` stand for whole segments", value.escape_debug());
+    let wrong = || {
+        format!(
+            "`{}` is no path template that Istio takes: `{{*}}` and `{{**}}` stand for whole segments",
+            value.escape_debug()
+        )
+    };
     let rest = value.strip_prefix('/').ok_or_else(wrong)?;
     let (mut pattern, mut ended) = (String::from("^"), false);
     for segment in rest.split('/') {
@@ -249,7 +323,10 @@ fn template(value: &str) -> Result<Term, String> {
                 ended = true;
                 pattern.push_str(&format!("[{SEGMENT}/]*"));
             }
-            _ if segment.chars().all(|c| c.is_ascii_alphanumeric() || "-._~%!$&'()+,;:@=".contains(c)) => {
+            _ if segment
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-._~%!$&'()+,;:@=".contains(c)) =>
+            {
                 pattern.push_str(&quoted(segment))
             }
             _ => return Err(wrong()),
@@ -264,7 +341,8 @@ fn with_wildcards(text: &str) -> String {
     text.split('*').map(quoted).collect::<Vec<_>>().join(".*")
 }
 
-/// Whether a character of a namespace's or service account's name stands for itself in a regular expression.
+/// Whether a character of a namespace's or service account's name stands for itself in a regular
+/// expression.
 fn is_literal(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
@@ -273,7 +351,12 @@ fn is_literal(c: char) -> bool {
 fn quoted(text: &str) -> String {
     let mut quoted = String::new();
     for c in text.chars() {
-        if !(c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | '~' | '%' | '!' | '&' | '\'' | ',' | ';' | ':' | '@' | '=')) {
+        if !(c.is_alphanumeric()
+            || matches!(
+                c,
+                '-' | '_' | '/' | '~' | '%' | '!' | '&' | '\'' | ',' | ';' | ':' | '@' | '='
+            ))
+        {
             quoted.push('\\');
         }
         quoted.push(c);
@@ -282,20 +365,27 @@ fn quoted(text: &str) -> String {
 }
 
 impl super::Mesh {
-    /// A principal in all trust domains that it stands for: one of the mesh's own, or `cluster.local`, stands for all of them.
+    /// A principal in all trust domains that it stands for: one of the mesh's own, or
+    /// `cluster.local`, stands for all of them.
     fn principals(&self, principal: &str) -> Vec<String> {
         let as_it_is = || vec![principal.to_owned()];
         let mut parts = principal.split('/');
         let (Some(domain), 4) = (parts.next(), parts.count()) else { return as_it_is() };
         let (_, rest) = principal.split_once('/').unwrap_or_default();
-        // A domain may have a wildcard at either end, which stands for those of the mesh that it fits and for all others of it.
-        let ends_as = |own: &String| domain.strip_prefix('*').is_some_and(|suffix| own.ends_with(suffix));
-        let starts_as = |own: &String| domain.strip_suffix('*').is_some_and(|prefix| own.starts_with(prefix));
-        let is_own = domain == "cluster.local" || self.trust_domains.iter().any(|own| own == domain || ends_as(own) || starts_as(own));
+        // A domain may have a wildcard at either end, which stands for those of the mesh that it
+        // fits and for all others of it.
+        let ends_as =
+            |own: &String| domain.strip_prefix('*').is_some_and(|suffix| own.ends_with(suffix));
+        let starts_as =
+            |own: &String| domain.strip_suffix('*').is_some_and(|prefix| own.starts_with(prefix));
+        let is_own = domain == "cluster.local"
+            || self.trust_domains.iter().any(|own| own == domain || ends_as(own) || starts_as(own));
         if domain == "*" || !is_own {
             return as_it_is();
         }
-        let in_domain = |own: &String| if ends_as(own) { principal.to_owned() } else { format!("{own}/{rest}") };
+        let in_domain = |own: &String| {
+            if ends_as(own) { principal.to_owned() } else { format!("{own}/{rest}") }
+        };
         self.trust_domains.iter().map(in_domain).collect()
     }
 }
