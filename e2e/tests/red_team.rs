@@ -134,6 +134,30 @@ fn findings() -> Vec<Finding> {
             ],
         ),
         finding(
+            "2: JSON of other types, in a list of the request's",
+            deny(r#""7" in default(json(request.headers["x-json"]).blocked, [])"#),
+            vec![
+                get(&[], 200),
+                get(&[("x-json", br#"{"blocked": []}"#)], 200),
+                get(&[("x-json", br#"{"blocked": ["8", null]}"#)], 200),
+                get(&[("x-json", br#"{"blocked": ["8", "7"]}"#)], 403),
+                get(&[("x-json", br#"{"blocked": [7]}"#)], 403),
+                get(&[("x-json", br#"{"blocked": ["8", 7]}"#)], 403),
+                get(&[("x-json", br#"{"blocked": [null, 7]}"#)], 403),
+                get(&[("x-json", br#"{"blocked": [["7"]]}"#)], 403),
+                get(&[("x-json", br#"{"blocked": {"7": 1}}"#)], 403),
+            ],
+        ),
+        finding(
+            "2: JSON of other types, in a map of the rule's",
+            deny(r#"json(request.headers["x-json"]).user in {"7": true}"#),
+            vec![
+                get(&[("x-json", br#"{"user": "8"}"#)], 200),
+                get(&[("x-json", br#"{"user": "7"}"#)], 403),
+                get(&[("x-json", br#"{"user": 7}"#)], 403),
+            ],
+        ),
+        finding(
             "2 and 12: cookies",
             deny(r#"default(request.headers.cookie("role"), "") == "admin""#),
             vec![

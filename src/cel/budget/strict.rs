@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 
 use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, operators as op};
-use cel::common::types::{CelBool, CelList, CelString, DYN_TYPE, STRING_TYPE};
+use cel::common::types::{CelBool, CelList, CelMap, CelString, DYN_TYPE, STRING_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
@@ -25,6 +25,8 @@ const ORDER: &str = "@order";
 const EQUAL: &str = "@equal";
 /// Not `@in`, which is the name of the operator itself.
 const IN: &str = "@is_in";
+/// The same, where the list or map is the request's.
+const IN_DATA: &str = "@is_in_data";
 const CALCULATE: &str = "@calculate";
 const NEGATE: &str = "@negate";
 
@@ -53,9 +55,12 @@ pub(super) fn operator(call: &mut CallExpr) {
         }
         (op::CONDITIONAL, [condition, _, _]) => expect(condition, "? :", "bool"),
         (op::IN, [element, container]) => {
+            let from_request = may_be_any(container);
+            let guarded = from_request || may_be_any(element);
             expect(container, "in", "list map");
-            if may_be_any(element) {
-                IN.clone_into(&mut call.func_name);
+            if guarded {
+                let form = if from_request { IN_DATA } else { IN };
+                form.clone_into(&mut call.func_name);
             }
         }
         // Of two values of unknown types the language itself says that they differ where their
@@ -154,7 +159,7 @@ fn may_be_any(node: &IdedExpr) -> bool {
             (super::MADE | super::READ | super::RANGE | super::COMPARED, args) => {
                 args.last().is_some_and(may_be_any)
             }
-            (IS | ORDER | EQUAL | IN | CONVERT, _) => false,
+            (IS | ORDER | EQUAL | IN | IN_DATA | CONVERT, _) => false,
             (name, _) => {
                 !is_operator(name) && functions::may_give_anything(call.target.as_deref(), name)
             }
@@ -178,6 +183,7 @@ pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload(ORDER, "strict_order", vec![STRING_TYPE, DYN_TYPE, DYN_TYPE], order)?;
     env.add_overload(EQUAL, "strict_equal", vec![STRING_TYPE, DYN_TYPE, DYN_TYPE], equal)?;
     env.add_overload(IN, "strict_in", vec![DYN_TYPE, DYN_TYPE], is_in)?;
+    env.add_overload(IN_DATA, "strict_in_data", vec![DYN_TYPE, DYN_TYPE], is_in_data)?;
     env.add_overload(
         CALCULATE,
         "strict_calculate",
@@ -247,21 +253,53 @@ fn equal<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     Ok(CowVal::owned(CelBool::from((left == right) == (name(&operator) == op::EQUALS))))
 }
 
+/// Whether a value of the request is in a list or map of the rule's: one that can be compared with
+/// none of what is there cannot be read.
 fn is_in<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [element, container] = taken(arguments)?;
-    if let Some(list) = container.downcast_ref::<CelList<'v>>() {
-        let mut others = list.inner().iter();
-        if !list.inner().is_empty()
-            && !others.any(|other| are_comparable(element.as_ref(), other.as_ref()))
-        {
-            return Err(unfit("in"));
-        }
-    }
+    let others = comparable(element.as_ref(), container.as_ref());
+    find(&element, &container, others.all == 0 || others.comparable > 0)
+}
+
+/// Whether a value is in a list or map of the request's: where it is not found, and something there
+/// cannot be compared with it, an origin may read that as the value.
+fn is_in_data<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+    let [element, container] = taken(arguments)?;
+    let others = comparable(element.as_ref(), container.as_ref());
+    find(&element, &container, others.all == others.comparable)
+}
+
+fn find<'b, 'v>(
+    element: &CowVal<'b, 'v>,
+    container: &CowVal<'b, 'v>,
+    is_readable: bool,
+) -> Evaluated<'b, 'v> {
     let container = container.as_container().ok_or_else(|| unfit("in"))?;
-    container
-        .contains(element.as_ref())
-        .map(|found| CowVal::owned(CelBool::from(found)))
-        .map_err(unreadable)
+    let found = container.contains(element.as_ref());
+    match found {
+        Ok(false) if !is_readable => Err(unfit("in")),
+        found => found.map(|found| CowVal::owned(CelBool::from(found))).map_err(unreadable),
+    }
+}
+
+/// How many elements of a list, or keys of a map, there are, and with how many of them a value can
+/// be compared.
+struct Comparable {
+    all: usize,
+    comparable: usize,
+}
+
+fn comparable<'v>(element: &(dyn Val + 'v), container: &(dyn Val + 'v)) -> Comparable {
+    let fits = |other: &&(dyn Val + 'v)| are_comparable(element, *other);
+    if let Some(list) = container.downcast_ref::<CelList<'v>>() {
+        let elements = list.inner().iter().map(|other| other.as_ref());
+        return Comparable { all: list.inner().len(), comparable: elements.filter(fits).count() };
+    }
+    if let Some(map) = container.downcast_ref::<CelMap<'v>>() {
+        let keys = map.inner().keys().map(|key| key.inner());
+        return Comparable { all: map.inner().len(), comparable: keys.filter(fits).count() };
+    }
+    Comparable { all: 0, comparable: 0 }
 }
 
 fn calculate<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
