@@ -7,6 +7,7 @@
 pub(crate) mod agreement;
 pub(crate) mod attribute;
 mod bounded;
+mod bridge;
 mod budget;
 mod check;
 pub(crate) mod contradiction;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
 use cel::{Env, IdedExpr};
 
+use self::meter::Allowance;
 use self::parse::Places;
 use self::regex::Compiled;
 pub(crate) use self::types::Phase;
@@ -235,29 +237,43 @@ impl Expression {
     }
 
     /// Evaluates a rule; an error says what is wrong with the request's data, without repeating it.
-    /// [`meter`] goes on from where it is.
-    pub(crate) fn matches(&self, view: &View<'_>) -> Result<bool, String> {
-        if !meter::spend(self.weight) {
+    /// Whatever it is, the allowance may have met a breach.
+    pub(crate) fn matches(&self, view: &View<'_>, allowance: &Allowance) -> Result<bool, String> {
+        if !allowance.spend(self.weight) {
             return Err(eval::EXCEEDED.to_owned());
         }
         match &self.code {
-            Code::Rule(test) => run::test(test, self, view).map_err(|failure| failure.to_string()),
+            Code::Rule(test) => {
+                self.run(view, allowance).test(test).map_err(|failure| failure.to_string())
+            }
             Code::Value(_) | Code::Interpreted(_) => Err("not a rule".to_owned()),
         }
     }
 
     /// Evaluates a header's value.
-    pub(crate) fn header_value(&self, view: &View<'_>) -> Result<Vec<u8>, String> {
-        if !meter::spend(self.weight) {
+    pub(crate) fn header_value(
+        &self,
+        view: &View<'_>,
+        allowance: &Allowance,
+    ) -> Result<Vec<u8>, String> {
+        if !allowance.spend(self.weight) {
             return Err(eval::EXCEEDED.to_owned());
         }
         match &self.code {
-            Code::Value(text) => run::text(text, self, view)
+            Code::Value(text) => self
+                .run(view, allowance)
+                .text(text)
                 .map(|value| value.into_owned().into_bytes())
                 .map_err(|failure| failure.to_string()),
-            Code::Interpreted(root) => eval::header(root, &self.env, view, &self.patterns),
+            Code::Interpreted(root) => {
+                eval::header(root, &self.env, view, &self.patterns, allowance)
+            }
             Code::Rule(_) => Err("not a header's value".to_owned()),
         }
+    }
+
+    fn run<'p, 'v>(&'p self, view: &'p View<'v>, allowance: &'p Allowance) -> run::Run<'p, 'v> {
+        run::Run { patterns: &self.patterns, env: &self.env, view, allowance }
     }
 }
 

@@ -5,6 +5,7 @@ use super::{Admitted, Engine, Policy, request_host};
 use crate::authorization;
 pub use crate::authorization::Said;
 use crate::cel::Expression;
+use crate::cel::meter::{Allowance, Meter};
 use crate::cel::view::View;
 use crate::config::{Action, Mode};
 use crate::outcome::Change;
@@ -91,10 +92,10 @@ impl Engine {
         headers: &mut Headers<'a>,
     ) -> bool {
         let mut changes: Vec<Change<'a>> = Vec::new();
-        let value_of = |headers: &Headers<'a>, value: &Expression| {
-            value.header_value(&View::new(facts, &self.callers).with_request(headers))
+        let value_of = |headers: &Headers<'a>, value: &Expression, allowance: &Allowance| {
+            value.header_value(&View::new(facts, &self.callers).with_request(headers), allowance)
         };
-        policy.request.apply(headers, &mut changes, value_of);
+        policy.request.apply(headers, &mut changes, &Meter::new(), value_of);
         !changes.is_empty()
     }
 
@@ -105,10 +106,10 @@ impl Engine {
         headers: &mut Headers<'a>,
     ) -> bool {
         let mut changes: Vec<Change<'a>> = Vec::new();
-        let value_of = |headers: &Headers<'a>, value: &Expression| {
-            value.header_value(&View::new(facts, &self.callers).with_response(headers))
+        let value_of = |headers: &Headers<'a>, value: &Expression, allowance: &Allowance| {
+            value.header_value(&View::new(facts, &self.callers).with_response(headers), allowance)
         };
-        policy.response.apply(headers, &mut changes, value_of);
+        policy.response.apply(headers, &mut changes, &Meter::new(), value_of);
         !changes.is_empty()
     }
 }

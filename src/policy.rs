@@ -22,8 +22,9 @@ use std::sync::Mutex;
 pub use crate::audit::load::load_record;
 use crate::audit::{self, Record};
 use crate::authorization::{self, Judgement, Rule};
+use crate::cel::meter::{Allowance, Meter};
 use crate::cel::view::View;
-use crate::cel::{Expression, Phase, meter};
+use crate::cel::{Expression, Phase};
 use crate::config::{
     self, AuditLog, Config, ConfigError, HostBinding, MAX_ALL_PATTERNS, MAX_ERRORS, Mode,
     PolicyConfig, Spot,
@@ -143,13 +144,13 @@ impl Engine {
     /// Decides about a request.
     #[must_use]
     pub fn decide<'a>(&'a self, facts: &'a Facts<'a>) -> Outcome<'a> {
-        meter::begin_request();
+        let meter = Meter::new();
         let host = request_host(&facts.headers);
         let mut outcome = match self.admit(facts, &host) {
-            Ok(admitted) => self.judge(facts, &admitted),
+            Ok(admitted) => self.judge(facts, &admitted, &meter),
             Err(denial) => Outcome::denied(denial, None),
         };
-        if meter::is_request_exhausted() {
+        if meter.is_exhausted() {
             let denied = Outcome::denied(Denial::forbidden(Reason::LimitExceeded), None);
             outcome = Outcome { errors: outcome.errors, ..denied };
         }
@@ -173,17 +174,19 @@ impl Engine {
         facts: &'a Facts<'a>,
         response: &Headers<'a>,
     ) -> ResponseOutcome<'a> {
-        meter::begin_request();
+        let meter = Meter::new();
         let mut headers = response.clone();
         let mut outcome = ResponseOutcome::default();
         for (index, policy) in self.policies_at(applied) {
-            let value_of = |headers: &Headers<'a>, value: &Expression| {
-                value.header_value(&View::new(facts, &self.callers).with_response(headers))
+            let value_of = |headers: &Headers<'a>, value: &Expression, allowance: &Allowance| {
+                let view = View::new(facts, &self.callers).with_response(headers);
+                value.header_value(&view, allowance)
             };
-            let applied = policy.response.apply(&mut headers, &mut outcome.changes, value_of);
+            let changes = &mut outcome.changes;
+            let applied = policy.response.apply(&mut headers, changes, &meter, value_of);
             outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
         }
-        outcome.exhausted = meter::is_request_exhausted();
+        outcome.exhausted = meter.is_exhausted();
         outcome
     }
 
@@ -224,7 +227,12 @@ impl Engine {
     }
 
     /// What the policies say of a request, and do to it.
-    fn judge<'a>(&'a self, facts: &'a Facts<'a>, admitted: &Admitted<'_, '_>) -> Outcome<'a> {
+    fn judge<'a>(
+        &'a self,
+        facts: &'a Facts<'a>,
+        admitted: &Admitted<'_, '_>,
+        meter: &Meter,
+    ) -> Outcome<'a> {
         let Admitted { host, groups, path_has_escapes } = admitted;
         let view = View::new(facts, &self.callers).with_host(host, *path_has_escapes);
         let mut candidates = self
@@ -233,7 +241,7 @@ impl Engine {
             .map_or_else(|_| Vec::new(), |mut kept| std::mem::take(&mut *kept));
         self.index.candidates(groups, &view, &mut candidates);
         let Judgement { denial, policy, reason, shadow, errors } =
-            authorization::judge(&self.policies, &candidates, groups.allows(), &view);
+            authorization::judge(&self.policies, &candidates, groups.allows(), &view, meter);
         let mut outcome = match denial {
             Some(denial) => Outcome::denied(denial, policy),
             None => Outcome::allowed(reason, policy),
@@ -241,7 +249,7 @@ impl Engine {
         outcome.shadow = shadow;
         outcome.errors = errors;
         if outcome.denial.is_none() {
-            outcome = self.transform(&candidates, facts, outcome);
+            outcome = self.transform(&candidates, facts, meter, outcome);
         }
         if let Ok(mut kept) = self.candidates.try_lock() {
             *kept = candidates;
@@ -255,6 +263,7 @@ impl Engine {
         &'a self,
         candidates: &[u32],
         facts: &'a Facts<'a>,
+        meter: &Meter,
         mut outcome: Outcome<'a>,
     ) -> Outcome<'a> {
         let transforms =
@@ -277,10 +286,11 @@ impl Engine {
                 outcome.changes.reserve(8);
                 facts.headers.clone()
             });
-            let value_of = |headers: &Headers<'a>, value: &Expression| {
-                value.header_value(&View::new(facts, &self.callers).with_request(headers))
+            let value_of = |headers: &Headers<'a>, value: &Expression, allowance: &Allowance| {
+                let view = View::new(facts, &self.callers).with_request(headers);
+                value.header_value(&view, allowance)
             };
-            let applied = policy.request.apply(headers, &mut outcome.changes, value_of);
+            let applied = policy.request.apply(headers, &mut outcome.changes, meter, value_of);
             outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
             if applied.unusable {
                 let denied = Outcome::denied(Denial::forbidden(Reason::RewriteError), Some(index));

@@ -3,8 +3,9 @@
 
 use cel::IdedExpr;
 
+use super::meter::Allowance;
 use super::view::{ChosenLine, View};
-use super::{Expected, ExprError, Expression, Phase, budget, eval, meter, parse, prepare};
+use super::{Expected, ExprError, Expression, Phase, budget, eval, parse, prepare};
 use crate::config::IdentityConfig;
 use crate::identity::peer::Callers;
 use crate::request::headers::Headers;
@@ -34,7 +35,6 @@ pub(crate) struct Scene<'a> {
 impl Scene<'_> {
     /// Shows it to an expression.
     pub(crate) fn view<T>(&self, phase: Phase, run: impl FnOnce(&View<'_>) -> T) -> T {
-        meter::begin_request();
         let (address, port) = address_and_port(self.addresses[0]).unwrap_or_default();
         let port = i64::from(port).to_le_bytes();
         let source = Given {
@@ -91,25 +91,26 @@ impl Agreement {
 
     /// What the lowered form gives.
     pub(crate) fn ours(&self, view: &View<'_>) -> Result<Vec<u8>, String> {
-        meter::begin_request();
-        match self.expected {
+        let allowance = Allowance::whole();
+        let value = match self.expected {
             Expected::Rule => {
-                held(self.expression.matches(view).map(|value| vec![u8::from(value)]))
+                self.expression.matches(view, &allowance).map(|value| vec![u8::from(value)])
             }
-            Expected::Header => held(self.expression.header_value(view)),
-        }
+            Expected::Header => self.expression.header_value(view, &allowance),
+        };
+        held(value, &allowance)
     }
 
     /// What the interpreter gives.
     pub(crate) fn theirs(&self, view: &View<'_>) -> Result<Vec<u8>, String> {
         let Expression { env, patterns, .. } = &self.expression;
-        meter::begin_request();
-        match self.expected {
-            Expected::Rule => {
-                held(eval::rule(&self.root, env, view, patterns).map(|value| vec![u8::from(value)]))
-            }
-            Expected::Header => held(eval::header(&self.root, env, view, patterns)),
-        }
+        let allowance = Allowance::whole();
+        let value = match self.expected {
+            Expected::Rule => eval::rule(&self.root, env, view, patterns, &allowance)
+                .map(|value| vec![u8::from(value)]),
+            Expected::Header => eval::header(&self.root, env, view, patterns, &allowance),
+        };
+        held(value, &allowance)
     }
 }
 
@@ -119,8 +120,8 @@ pub(crate) fn agree(ours: &Result<Vec<u8>, String>, theirs: &Result<Vec<u8>, Str
 }
 
 /// What holds of a value: none does, where the request passed a limit or cannot be read.
-fn held(value: Result<Vec<u8>, String>) -> Result<Vec<u8>, String> {
-    match meter::breached() {
+fn held(value: Result<Vec<u8>, String>, allowance: &Allowance) -> Result<Vec<u8>, String> {
+    match allowance.breached() {
         Some(breach) => value.and(Err(breach.to_owned())),
         None => value,
     }

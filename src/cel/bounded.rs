@@ -9,7 +9,7 @@ use cel::common::types::{CelBool, CelInt, CelList, CelString, INT_TYPE, LIST_TYP
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
-use super::{meter, search};
+use super::{bridge, search};
 
 /// The longest string that `replace` and `join` make, in bytes.
 pub(super) const MAX_TEXT: usize = 64 * 1024;
@@ -69,7 +69,7 @@ type Evaluated<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
 fn text<'a>(function: &str, value: &'a (dyn Val + '_)) -> Result<&'a str, ExecutionError> {
     value.downcast_ref::<CelString<'_>>().map(CelString::inner).ok_or_else(|| {
-        meter::unreadable();
+        bridge::unreadable();
         ExecutionError::function_error(function, "expected a string")
     })
 }
@@ -80,7 +80,7 @@ fn count(value: Option<&CowVal<'_, '_>>) -> Option<usize> {
 }
 
 fn too_large(function: &str) -> ExecutionError {
-    meter::breach();
+    bridge::breach();
     ExecutionError::function_error(function, "the result passes the limit")
 }
 
@@ -88,9 +88,9 @@ fn contains<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [target, part] = arguments.as_slice() else {
         return Err(ExecutionError::invalid_argument_count(2, arguments.len()));
     };
-    let found =
-        search::contains(text("contains", target.as_ref())?, text("contains", part.as_ref())?);
-    found.map(|found| CowVal::owned(CelBool::from(found))).ok_or_else(meter::exceeded)
+    let (target, part) = (text("contains", target.as_ref())?, text("contains", part.as_ref())?);
+    let found = bridge::lent(|allowance| search::contains(target, part, allowance));
+    found.map(|found| CowVal::owned(CelBool::from(found))).ok_or_else(bridge::exceeded)
 }
 
 fn replace<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
@@ -108,9 +108,7 @@ fn replace<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     if size.is_none_or(|size| size > MAX_TEXT) {
         return Err(too_large("replace"));
     }
-    if !meter::spend(u64::try_from(found / 2).unwrap_or(u64::MAX)) {
-        return Err(meter::exceeded());
-    }
+    bridge::spend(u64::try_from(found / 2).unwrap_or(u64::MAX))?;
     Ok(CowVal::owned(CelString::from(target.replacen(from, to, most))))
 }
 

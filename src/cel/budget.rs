@@ -3,7 +3,7 @@
 //! The length of a policy's expression bounds what is evaluated once; what a loop or a function
 //! makes of it depends on the request, whose sender could otherwise buy memory and time:
 //! `request.headers.map(a, request.headers.map(b, request.path + "x"))` copies a path for each pair
-//! of headers. So [`guard`] puts calls into the tree that spend from the [`meter`](super::meter):
+//! of headers. So [`guard`] puts calls into the tree that spend from the [allowance](super::bridge):
 //! `@range(n, x)` around what a loop goes over, `@made(x)` around what a loop's body makes,
 //! `@read(n, x)` around what a function reads, and `@add(a, b)` for `a + b`.
 //!
@@ -23,8 +23,8 @@ use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
 use super::bounded::MAX_TEXT;
-use super::meter::{self, BYTES_A_STEP, units};
-use super::{PATTERN, functions};
+use super::meter::{BYTES_A_STEP, units};
+use super::{PATTERN, bridge, functions};
 
 /// What evaluating one part of an expression costs, where it is left to the interpreter.
 const PART: i64 = 3;
@@ -260,13 +260,9 @@ pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
 
 type Evaluated<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
-fn spend(cost: u64) -> Result<(), ExecutionError> {
-    if meter::spend(cost) { Ok(()) } else { Err(meter::exceeded()) }
-}
-
 fn made<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [value] = taken(arguments)?;
-    spend(units(size(value.as_ref(), MAX_NESTING), BYTES_A_STEP).saturating_add(1))?;
+    bridge::spend(units(size(value.as_ref(), MAX_NESTING), BYTES_A_STEP).saturating_add(1))?;
     Ok(value)
 }
 
@@ -275,24 +271,22 @@ fn range<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let turns =
         value.as_sizer().and_then(|sizer| u64::try_from(*sizer.size().inner()).ok()).unwrap_or(0);
     let cost = turns.saturating_mul(u64::try_from(number(&turn)).unwrap_or(u64::MAX));
-    spend(cost.saturating_add(units(size(value.as_ref(), MAX_NESTING), BYTES_A_STEP)))?;
+    bridge::spend(cost.saturating_add(units(size(value.as_ref(), MAX_NESTING), BYTES_A_STEP)))?;
     Ok(value)
 }
 
 fn read<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [bytes_a_step, value] = taken(arguments)?;
     let bytes_a_step = usize::try_from(number(&bytes_a_step)).unwrap_or(1);
-    if meter::spend_on(size(value.as_ref(), MAX_NESTING), bytes_a_step) {
-        Ok(value)
-    } else {
-        Err(meter::exceeded())
-    }
+    bridge::spend_on(size(value.as_ref(), MAX_NESTING), bytes_a_step)?;
+    Ok(value)
 }
 
 fn compared<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [value] = taken(arguments)?;
     let bytes = sized(value.as_ref(), MAX_NESTING, COMPARED_ELEMENT);
-    if meter::spend_on(bytes, COMPARED_A_STEP) { Ok(value) } else { Err(meter::exceeded()) }
+    bridge::spend_on(bytes, COMPARED_A_STEP)?;
+    Ok(value)
 }
 
 /// How many bytes of values are compared in a step.
@@ -307,10 +301,10 @@ fn add<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let sum = left.as_adder().ok_or_else(|| strict::unfit("+"))?;
     let bytes = size(left.as_ref(), MAX_NESTING).saturating_add(size(right.as_ref(), MAX_NESTING));
     if bytes > MAX_TEXT && left.downcast_ref::<CelList<'v>>().is_none() {
-        meter::breach();
+        bridge::breach();
         return Err(ExecutionError::function_error("+", "the result passes the limit"));
     }
-    spend(units(bytes, BYTES_A_STEP))?;
+    bridge::spend(units(bytes, BYTES_A_STEP))?;
     sum.add(right.as_ref()).map(|sum| CowVal::Owned(sum.into_owned())).map_err(strict::unreadable)
 }
 

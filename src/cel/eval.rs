@@ -9,9 +9,10 @@ use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 
+use super::bridge;
 use super::check::string_literal;
 use super::limits::children;
-use super::meter;
+use super::meter::Allowance;
 use super::regex::Compiled;
 use super::types::Object;
 use super::values::{NOT_UTF8, ObjectValue};
@@ -65,16 +66,17 @@ fn evaluate<T>(
     env: &Arc<Env>,
     view: &View<'_>,
     patterns: &[Compiled],
+    allowance: &Allowance,
     read: impl FnOnce(&CowVal<'_, '_>) -> Result<T, String>,
 ) -> Result<T, String> {
     let names = Names::new(view, patterns);
     let mut context = Context::with_env(Arc::clone(env));
     context.set_variable_resolver(&names);
 
-    let outcome = Value::resolve_val(root, &context);
+    let outcome = bridge::lend(allowance, || Value::resolve_val(root, &context));
     // Whatever came of it: what was cut short may have been caught, and then something else is the
     // value.
-    if meter::is_exceeded() {
+    if allowance.is_exceeded() {
         return Err(EXCEEDED.to_owned());
     }
     match outcome {
@@ -89,11 +91,12 @@ pub(super) fn rule(
     env: &Arc<Env>,
     view: &View<'_>,
     patterns: &[Compiled],
+    allowance: &Allowance,
 ) -> Result<bool, String> {
-    evaluate(root, env, view, patterns, |value| match value.downcast_ref::<CelBool>() {
+    evaluate(root, env, view, patterns, allowance, |value| match value.downcast_ref::<CelBool>() {
         Some(found) => Ok(*found.inner()),
         None => {
-            meter::unreadable();
+            allowance.unreadable();
             Err(format!("the result is {}, not a bool", value.get_type().name()))
         }
     })
@@ -105,8 +108,9 @@ pub(super) fn header(
     env: &Arc<Env>,
     view: &View<'_>,
     patterns: &[Compiled],
+    allowance: &Allowance,
 ) -> Result<Vec<u8>, String> {
-    evaluate(root, env, view, patterns, |value| {
+    evaluate(root, env, view, patterns, allowance, |value| {
         if let Some(text) = value.downcast_ref::<CelString<'_>>() {
             Ok(text.inner().as_bytes().to_vec())
         } else if let Some(bytes) = value.downcast_ref::<CelBytes<'_>>() {

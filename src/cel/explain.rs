@@ -20,9 +20,10 @@ use self::literal::literal;
 pub(crate) use self::literal::of_bytes;
 use self::plan::{Bound, Loop, Over, Part, Planner, Shape};
 use super::eval::{self, Names};
+use super::meter::Allowance;
 use super::regex::Compiled;
 use super::view::View;
-use super::{env, meter, parse};
+use super::{bridge, env, parse};
 use crate::explain::{Step, Value, Variable};
 
 /// Of a loop, as many turns are shown, and the last.
@@ -60,7 +61,8 @@ impl Explainable {
         Some(Explainable { root, patterns: planner.patterns, env: env::shared().ok()? })
     }
 
-    /// The whole, whose value is told, with its parts. What the meter says is lost.
+    /// The whole, whose value is told, with its parts. Each is evaluated with an allowance of its
+    /// own.
     pub(crate) fn explain(&self, view: &View<'_>, value: Value) -> Step {
         let value = if self.root.varies && matches!(value, Value::Known(_)) {
             Value::Varies
@@ -94,27 +96,30 @@ impl Step {
 
 /// A part and all below it.
 fn walk(part: &Part, context: &Context<'_, '_>) -> (Step, Found) {
-    let (value, found) = match evaluate(part, context) {
+    let (value, found) = evaluate(part, context, |value| match value {
         Ok(value) if part.varies => (Value::Varies, Found::of(&*value)),
         Ok(value) => (Value::Known(literal(&*value)), Found::of(&*value)),
         Err(message) => (Value::Error(message), Found::Error),
-    };
+    });
     (with_parts(Step { value, ..Step::of(part) }, part, context), found)
 }
 
-fn evaluate<'c, 'v>(
+/// Evaluates a part and looks at what came of it, with an allowance of the part's own.
+fn evaluate<'c, 'v, T>(
     part: &'c Part,
     context: &'c Context<'_, 'v>,
-) -> Result<CowVal<'c, 'v>, String> {
-    meter::begin_request();
-    let outcome = cel::Value::resolve_val(&part.node, context);
-    if meter::is_exceeded() {
-        return Err(eval::EXCEEDED.to_owned());
-    }
-    match outcome {
-        Err(error) => Err(eval::describe(&error, &part.node)),
-        Ok(value) => meter::breached().map_or(Ok(value), |breach| Err(breach.to_owned())),
-    }
+    look: impl FnOnce(Result<CowVal<'c, 'v>, String>) -> T,
+) -> T {
+    let allowance = Allowance::whole();
+    let outcome = bridge::lend(&allowance, || cel::Value::resolve_val(&part.node, context));
+    let value = match (outcome, allowance.breached()) {
+        _ if allowance.is_exceeded() => Err(eval::EXCEEDED.to_owned()),
+        (Err(error), _) => Err(eval::describe(&error, &part.node)),
+        (Ok(_), Some(breach)) => Err(breach.to_owned()),
+        (Ok(value), None) => Ok(value),
+    };
+    // Some values find out what they hold when they are asked.
+    bridge::lend(&allowance, || look(value))
 }
 
 impl Found {
@@ -199,14 +204,14 @@ impl<'v> Parts<'_, '_, 'v> {
 
     fn bound(&mut self, bound: &Bound) {
         self.needed(&bound.value);
-        let value = match evaluate(&bound.value, self.context) {
+        let value = evaluate(&bound.value, self.context, |value| match value {
             Ok(value) if bound.optional => value
                 .downcast_ref::<CelOptional<'_>>()
                 .and_then(CelOptional::inner)
                 .map(Val::clone_as_boxed),
             Ok(value) => Some(value.into_owned()),
             Err(_) => None,
-        };
+        });
         match value {
             Some(value) => {
                 let (step, _) = self.turn(vec![(bound.variable.clone(), value)], None, &bound.body);
@@ -218,7 +223,10 @@ impl<'v> Parts<'_, '_, 'v> {
 
     fn turns(&mut self, turns: &Loop) {
         self.needed(&turns.range);
-        let Ok(range) = evaluate(&turns.range, self.context) else {
+        let elements = evaluate(&turns.range, self.context, |range| {
+            range.ok().map(|range| elements(&*range, turns))
+        });
+        let Some(mut elements) = elements else {
             self.not_needed(&turns.body);
             return;
         };
@@ -226,7 +234,6 @@ impl<'v> Parts<'_, '_, 'v> {
         if turns.body.plain && turns.condition.is_none() {
             return;
         }
-        let mut elements = elements(&*range, turns);
         let rest = elements.split_off(elements.len().min(MAX_TURNS));
         let decisive = turns.until.map(Found::Bool);
         for variables in elements {
@@ -239,7 +246,9 @@ impl<'v> Parts<'_, '_, 'v> {
         }
         let ends = |variables: &Vec<Binding<'v>>| {
             let inner = self.scope(variables.clone());
-            evaluate(&turns.body, &inner).is_ok_and(|value| Some(Found::of(&*value)) == decisive)
+            evaluate(&turns.body, &inner, |value| {
+                value.is_ok_and(|value| Some(Found::of(&*value)) == decisive)
+            })
         };
         let last = decisive
             .and_then(|_| rest.iter().take(MAX_EVALUATED).position(ends))

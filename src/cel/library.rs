@@ -113,14 +113,14 @@ fn run<'b, 'v>(
 #[cold]
 #[inline(never)]
 fn failed(function: &str, message: &str) -> ExecutionError {
-    super::meter::unreadable();
+    super::bridge::unreadable();
     ExecutionError::function_error(function, message)
 }
 
 /// The request passes a limit: whatever the expression makes of the error, its rule does not stand.
 #[cold]
 fn passes_limit(function: &str, message: &str) -> ExecutionError {
-    super::meter::breach();
+    super::bridge::breach();
     ExecutionError::function_error(function, message)
 }
 

@@ -128,7 +128,7 @@ fn map_of<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
         let map = map.downcast_ref::<CelMap<'v>>().ok_or_else(|| wrong("expected a map"))?;
         for (key, value) in map.inner() {
             if made.insert(key.clone(), value.clone()).is_some() {
-                super::meter::unreadable();
+                super::bridge::unreadable();
                 return Err(wrong("a key is given twice"));
             }
         }

@@ -1,18 +1,18 @@
-//! What a request has cost so far, and whether it passed a limit, or held something unreadable, on
-//! the way.
+//! What a message may cost, what it has cost so far, and whether it passed a limit or held
+//! something unreadable on the way.
 //!
 //! Everything that is evaluated spends steps, by what it reads and by what it does with it: a step
-//! stands for about eight hundred instructions of the module. A rule, or a header's value, has
-//! [`MAX_STEPS`] for a request, and all of them together have [`MAX_REQUEST_STEPS`].
+//! stands for about eight hundred instructions of the module. A [`Meter`] belongs to one message, a
+//! request or the response to one, and holds [`MAX_REQUEST_STEPS`]. Each rule, and each header's
+//! value, spends from an [`Allowance`] of [`MAX_STEPS`], or of what the message has left.
 //!
-//! An expression's error may be caught: by `default`, by `||`, by an optional, by a policy's
+//! An expression may catch its own errors: by `default`, by `||`, by an optional, by a policy's
 //! `onError: Ignore`. What a caller brings about by sending more than a limit allows, or what
-//! cannot be read, must not be, or a Deny is dodged by sending it. That is a breach: it is noted
-//! here, and asked for after the evaluation, whatever the expression made of it.
+//! cannot be read, must not be caught, or a Deny is dodged by sending it. That is a breach: the
+//! allowance remembers it, and whoever evaluates the rule asks for it afterwards, whatever the
+//! expression made of it.
 
 use std::cell::Cell;
-
-use cel::ExecutionError;
 
 use super::limits::{MAX_REQUEST_STEPS, MAX_STEPS};
 use crate::mends::{self, Mend};
@@ -27,79 +27,117 @@ pub(super) const BYTES_A_STEP: usize = 64;
 /// What asking one rule costs, whatever is in it.
 const RULE: u64 = 2;
 
-thread_local! {
-    /// What the rule at hand has spent.
-    static SPENT: Cell<u64> = const { Cell::new(0) };
-    /// What it may spend.
-    static LIMIT: Cell<u64> = const { Cell::new(MAX_STEPS) };
-    /// What the request has left for the rule at hand and those after it.
-    static LEFT: Cell<u64> = const { Cell::new(MAX_REQUEST_STEPS) };
-    /// What is wrong with the request, for the rule at hand.
-    static BREACH: Cell<Option<&'static str>> = const { Cell::new(None) };
+/// The steps that one message has left for its rules and header values.
+///
+/// What is shadow, reported and not enforced, is evaluated with a meter of its own: it must not use
+/// up the steps of what is enforced.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    left: Cell<u64>,
 }
 
-/// Begins a request, or the response to one.
-pub(crate) fn begin_request() {
-    LEFT.set(MAX_REQUEST_STEPS);
-    SPENT.set(0);
-    begin();
-}
-
-/// Begins what is reported and not enforced, which has as many steps of its own; gives what the
-/// request has left.
-pub(crate) fn begin_shadow() -> u64 {
-    let left = LEFT.get().saturating_sub(SPENT.get());
-    LEFT.set(MAX_REQUEST_STEPS);
-    SPENT.set(0);
-    left
-}
-
-/// Goes on with what is enforced.
-pub(crate) fn end_shadow(left: u64) {
-    LEFT.set(left);
-    SPENT.set(0);
-    begin();
-}
-
-/// Begins a rule, or a header's value.
-pub(crate) fn begin() {
-    let left = LEFT.get().saturating_sub(SPENT.get());
-    LEFT.set(left);
-    LIMIT.set(left.min(MAX_STEPS));
-    SPENT.set(RULE);
-    BREACH.set(None);
-}
-
-/// Spends some steps; gives whether they were there to be spent.
-#[inline]
-pub(crate) fn spend(steps: u64) -> bool {
-    let (spent, limit) = (SPENT.get().saturating_add(steps), LIMIT.get());
-    if spent <= limit {
-        SPENT.set(spent);
-        return true;
+impl Meter {
+    /// The meter of a message of which nothing has been evaluated yet.
+    pub(crate) const fn new() -> Meter {
+        Meter { left: Cell::new(MAX_REQUEST_STEPS) }
     }
-    // No rule pays more than its own limit: where the request has more left, others may still be
-    // asked.
-    SPENT.set(limit.saturating_add(1));
-    breach();
-    false
+
+    /// Runs one rule, or makes one header's value, with an allowance that the message pays for.
+    pub(crate) fn rule<T>(&self, run: impl FnOnce(&Allowance) -> T) -> T {
+        let left = self.left.get();
+        let allowance = Allowance::of(left.min(MAX_STEPS));
+        let result = run(&allowance);
+        self.left.set(left.saturating_sub(allowance.spent.get()));
+        result
+    }
+
+    /// Whether the message has nothing left for another rule.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.left.get() == 0
+    }
 }
 
-/// Spends what reading so many bytes costs; gives whether that was there to be spent.
-#[inline]
-pub(crate) fn spend_on(bytes: usize, bytes_a_step: usize) -> bool {
-    bytes < bytes_a_step || spend(units(bytes, bytes_a_step))
+/// The steps that one rule, or one header's value, may spend, and whether it met a breach.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    limit: Cell<u64>,
+    /// More than the limit once something was asked for that the limit did not allow.
+    spent: Cell<u64>,
+    breach: Cell<Option<&'static str>>,
 }
 
-/// Spends what reading a text of the request costs.
-pub(super) fn read(bytes: usize) -> Result<(), ExecutionError> {
-    if spend_on(bytes, BYTES_A_STEP) { Ok(()) } else { Err(exceeded()) }
-}
+impl Allowance {
+    /// The allowance of a rule that is evaluated by itself, for no message.
+    pub(crate) const fn whole() -> Allowance {
+        Allowance::of(MAX_STEPS)
+    }
 
-/// What is said where there was not enough to be spent.
-#[cold]
-pub(super) fn exceeded() -> ExecutionError {
-    ExecutionError::function_error("@budget", "exceeded")
+    /// An allowance that allows nothing.
+    pub(super) const fn empty() -> Allowance {
+        Allowance::of(0)
+    }
+
+    const fn of(limit: u64) -> Allowance {
+        Allowance { limit: Cell::new(limit), spent: Cell::new(RULE), breach: Cell::new(None) }
+    }
+
+    /// Exchanges what two allowances hold.
+    pub(super) fn swap(&self, other: &Allowance) {
+        self.limit.swap(&other.limit);
+        self.spent.swap(&other.spent);
+        self.breach.swap(&other.breach);
+    }
+
+    /// Spends some steps; returns whether they were there to be spent.
+    #[inline]
+    pub(crate) fn spend(&self, steps: u64) -> bool {
+        let (spent, limit) = (self.spent.get().saturating_add(steps), self.limit.get());
+        if spent <= limit {
+            self.spent.set(spent);
+            return true;
+        }
+        // No rule pays more than its own limit: where the message has more left, other rules may
+        // still be asked.
+        self.spent.set(limit.saturating_add(1));
+        self.breach();
+        false
+    }
+
+    /// Spends what reading so many bytes costs; returns whether that was there to be spent.
+    #[inline]
+    pub(crate) fn spend_on(&self, bytes: usize, bytes_a_step: usize) -> bool {
+        bytes < bytes_a_step || self.spend(units(bytes, bytes_a_step))
+    }
+
+    /// Whether more was asked for than the limit allows.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.spent.get() > self.limit.get()
+    }
+
+    /// Notes that the message passes a limit.
+    pub(crate) fn breach(&self) {
+        self.breach.set(Some(PASSED));
+    }
+
+    /// Notes that something is there which cannot be read, so that nothing takes it for something
+    /// that is not there.
+    #[cold]
+    pub(crate) fn unreadable(&self) {
+        if mends::is_on(Mend::Unreadable) && self.breach.get().is_none() {
+            self.breach.set(Some(UNREADABLE));
+        }
+    }
+
+    /// What is wrong with the message, where it passed a limit or held something unreadable.
+    pub(crate) fn breached(&self) -> Option<&'static str> {
+        self.breach.get()
+    }
+
+    /// How many steps were spent.
+    #[cfg(test)]
+    pub(crate) fn spent(&self) -> u64 {
+        self.spent.get()
+    }
 }
 
 /// How many steps some bytes cost.
@@ -107,49 +145,40 @@ pub(super) fn units(bytes: usize, bytes_a_step: usize) -> u64 {
     bytes.checked_div(bytes_a_step).and_then(|units| u64::try_from(units).ok()).unwrap_or(u64::MAX)
 }
 
-/// Whether the rule at hand spent more than it had.
-pub(super) fn is_exceeded() -> bool {
-    SPENT.get() > LIMIT.get()
-}
-
-/// Whether the request has nothing left for another rule.
-pub(crate) fn is_request_exhausted() -> bool {
-    SPENT.get() >= LEFT.get()
-}
-
-/// Notes that the request passes a limit.
-pub(crate) fn breach() {
-    BREACH.set(Some(PASSED));
-}
-
-/// Notes that something is there which cannot be read, so that it is not taken for something that
-/// is not there.
-#[cold]
-pub(crate) fn unreadable() {
-    if mends::is_on(Mend::Unreadable) && !is_breached() {
-        BREACH.set(Some(UNREADABLE));
-    }
-}
-
-/// Whether the request passed a limit, or held something that cannot be read.
-pub(crate) fn is_breached() -> bool {
-    BREACH.get().is_some()
-}
-
-/// Begins anew, with what an evaluation has said, for tools that evaluate its parts in between.
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn restore(breached: Option<&'static str>) {
-    begin_request();
-    BREACH.set(breached);
-}
-
-/// What is wrong with the request, where something is.
-pub(crate) fn breached() -> Option<&'static str> {
-    BREACH.get()
-}
-
-/// What was spent.
 #[cfg(test)]
-pub(crate) fn spent() -> u64 {
-    SPENT.get()
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_message_pays_for_its_rules_until_it_has_nothing_left() {
+        let meter = Meter::new();
+        let mut rules = 0_u64;
+        while !meter.is_exhausted() {
+            meter.rule(|allowance| {
+                assert!(allowance.spend(1_000));
+                assert!(!allowance.spend(MAX_STEPS), "more than the rule may spend");
+                assert_eq!(allowance.breached(), Some(PASSED));
+            });
+            rules = rules.saturating_add(1);
+        }
+        assert_eq!(rules, MAX_REQUEST_STEPS.div_euclid(MAX_STEPS));
+        assert!(!meter.rule(|allowance| allowance.spend(0)), "there is nothing left");
+    }
+
+    #[test]
+    fn a_breach_is_of_its_rule_alone() {
+        let meter = Meter::new();
+        meter.rule(Allowance::unreadable);
+        assert_eq!(meter.rule(Allowance::breached), None);
+        meter.rule(|allowance| {
+            allowance.unreadable();
+            assert_eq!(allowance.breached(), Some(UNREADABLE));
+            allowance.breach();
+            allowance.unreadable();
+            assert_eq!(allowance.breached(), Some(PASSED), "a limit counts for more");
+        });
+    }
 }

@@ -23,6 +23,7 @@ use cel::common::value::{StaticVal, Val};
 
 use self::program::Program;
 pub(crate) use self::replacement::{Part, parts};
+use super::meter::Allowance;
 
 /// The longest literal pattern, in bytes.
 const MAX_PATTERN: usize = 2048;
@@ -48,8 +49,8 @@ const COMPILED_A_STEP: usize = 128;
 /// pattern cost one, too.
 const FOLDED_A_STEP: usize = 16;
 
-/// The steps that there were for the rule are spent, so there is no answer; the meter says that the
-/// request passes a limit.
+/// The steps that there were for the rule are spent, so there is no answer; the allowance says
+/// that the request passes a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Exceeded;
 
@@ -97,13 +98,13 @@ impl Compiled {
 
     /// Compiles a pattern that is made at a request: its cost is paid each time, and may be the
     /// caller's to choose.
-    pub(crate) fn at_a_request(pattern: &str) -> Result<Self, String> {
+    pub(crate) fn at_a_request(pattern: &str, allowance: &Allowance) -> Result<Self, String> {
         let compiled =
             Compiled::within(pattern, MAX_PATTERN_AT_A_REQUEST, MAX_COMPILED_AT_A_REQUEST)?;
         let steps = (compiled.size() / COMPILED_A_STEP)
             .saturating_add(compiled.0.folded / FOLDED_A_STEP)
             .saturating_add(pattern.len() / 4);
-        if super::meter::spend(u64::try_from(steps).unwrap_or(u64::MAX)) {
+        if allowance.spend(u64::try_from(steps).unwrap_or(u64::MAX)) {
             Ok(compiled)
         } else {
             Err("too much is compiled".to_owned())
@@ -129,13 +130,17 @@ impl Compiled {
     }
 
     /// Whether it matches anywhere in the text.
-    pub(crate) fn is_match(&self, text: &str) -> Result<bool, Exceeded> {
-        simulate::is_match(&self.0, text)
+    pub(crate) fn is_match(&self, text: &str, allowance: &Allowance) -> Result<bool, Exceeded> {
+        simulate::is_match(&self.0, text, allowance)
     }
 
     /// What the groups of the first match hold.
-    pub(crate) fn captures<'t>(&self, text: &'t str) -> Result<Option<Groups<'t>>, Exceeded> {
-        let slots = simulate::slots(&self.0, text)?;
+    pub(crate) fn captures<'t>(
+        &self,
+        text: &'t str,
+        allowance: &Allowance,
+    ) -> Result<Option<Groups<'t>>, Exceeded> {
+        let slots = simulate::slots(&self.0, text, allowance)?;
         Ok(slots.map(|slots| Groups { text, slots, program: Arc::clone(&self.0) }))
     }
 }

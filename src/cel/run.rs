@@ -1,12 +1,17 @@
 //! Evaluation of what was lowered.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+
+use cel::Env;
 
 use super::attribute::{Fault, TextAttribute, utf8};
 use super::bounded::MAX_TEXT;
 use super::lower::{Comparison, Headers, Number, Test, Text};
+use super::meter::{Allowance, BYTES_A_STEP};
+use super::regex::{self, Compiled};
 use super::view::View;
-use super::{Expression, eval, meter, regex, search};
+use super::{eval, search};
 
 /// Why an evaluation gives no value, without the request's data in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,134 +34,195 @@ impl std::fmt::Display for Failure<'_> {
     }
 }
 
+impl Failure<'_> {
+    /// The allowance is spent.
+    #[cold]
+    fn exceeded() -> Self {
+        Failure::Interpreted(eval::EXCEEDED.to_owned())
+    }
+}
+
 type Evaluated<'p, T> = Result<T, Failure<'p>>;
 
-/// Evaluates a lowered rule.
-pub(super) fn test<'p>(
-    test: &'p Test,
-    expression: &'p Expression,
-    view: &'p View<'_>,
-) -> Evaluated<'p, bool> {
-    let run = |part: &'p Test| self::test(part, expression, view);
-    let of = |part: &'p Text| text(part, expression, view);
-    Ok(match test {
-        Test::Literal(value) => *value,
-        Test::Not(part) => !run(part)?,
-        Test::All(parts) => return settled(parts.iter().map(run), false),
-        Test::Any(parts) => return settled(parts.iter().map(run), true),
-        Test::If(parts) => {
-            let [condition, yes, no] = &**parts;
-            run(if run(condition)? { yes } else { no })?
+/// One evaluation of a lowered expression for a request.
+pub(super) struct Run<'p, 'v> {
+    pub(super) patterns: &'p [Compiled],
+    pub(super) env: &'p Arc<Env>,
+    pub(super) view: &'p View<'v>,
+    pub(super) allowance: &'p Allowance,
+}
+
+impl<'p> Run<'p, '_> {
+    /// Evaluates a rule.
+    pub(super) fn test(&self, test: &'p Test) -> Evaluated<'p, bool> {
+        let run = |part: &'p Test| self.test(part);
+        Ok(match test {
+            Test::Literal(value) => *value,
+            Test::Not(part) => !run(part)?,
+            Test::All(parts) => return settled(parts.iter().map(run), false),
+            Test::Any(parts) => return settled(parts.iter().map(run), true),
+            Test::If(parts) => {
+                let [condition, yes, no] = &**parts;
+                run(if run(condition)? { yes } else { no })?
+            }
+            Test::Default(parts) => {
+                let [value, fallback] = &**parts;
+                run(value).or_else(|_| run(fallback))?
+            }
+            Test::Equal(left, right) => self.compare(left, right, same)?,
+            Test::NotEqual(left, right) => !self.compare(left, right, same)?,
+            Test::Number(comparison, left, right) => {
+                let (left, right) = (self.number(*left)?, self.number(*right)?);
+                match comparison {
+                    Comparison::Equal => left == right,
+                    Comparison::NotEqual => left != right,
+                    Comparison::Less => left < right,
+                    Comparison::LessOrEqual => left <= right,
+                    Comparison::Greater => left > right,
+                    Comparison::GreaterOrEqual => left >= right,
+                }
+            }
+            Test::StartsWith(value, prefix) => {
+                self.called(value, prefix, |value, prefix| value.starts_with(prefix))?
+            }
+            Test::EndsWith(value, suffix) => {
+                self.called(value, suffix, |value, suffix| value.ends_with(suffix))?
+            }
+            Test::Contains(value, part) => {
+                let part = self.text(part)?;
+                search::contains(&self.text(value)?, &part, self.allowance)
+                    .ok_or_else(Failure::exceeded)?
+            }
+            Test::In(value, list) => {
+                let value = self.text(value)?;
+                list.binary_search_by(|one| (**one).cmp(&*value)).is_ok()
+            }
+            Test::Matches(value, index) => {
+                let value = self.text(value)?;
+                let missing = || Failure::Interpreted("error in `matches`".to_owned());
+                let pattern = self.patterns.get(*index).ok_or_else(missing)?;
+                let found = pattern.is_match(&value, self.allowance);
+                found.map_err(|regex::Exceeded| Failure::exceeded())?
+            }
+            Test::HeaderIsIn(of, name) => self.header_bytes(*of, name).is_some(),
+            Test::HasHeader(of, name) => there(self.header(*of, name))?,
+            Test::HasAttribute(attribute) => there(self.attribute(*attribute))?,
+            Test::HasIdentity => self.view.caller().is_workload(),
+            Test::Interpreted(node) => {
+                return eval::rule(node, self.env, self.view, self.patterns, self.allowance)
+                    .map_err(Failure::Interpreted);
+            }
+        })
+    }
+
+    /// Whether something holds of two texts.
+    fn compare(
+        &self,
+        left: &'p Text,
+        right: &'p Text,
+        holds: impl Fn(&str, &str) -> bool,
+    ) -> Evaluated<'p, bool> {
+        if let (Text::Attribute(left), Text::Literal(right)) = (left, right) {
+            return Ok(holds(self.attribute(*left)?, right));
         }
-        Test::Default(parts) => {
-            let [value, fallback] = &**parts;
-            run(value).or_else(|_| run(fallback))?
+        // One after the other, as the interpreter does: where the left one ends the rule, what the
+        // right one holds is not looked at, and cannot breach anything.
+        let left = self.text(left)?;
+        let right = self.text(right)?;
+        Ok(holds(&left, &right))
+    }
+
+    /// Whether something holds of a text and the argument of a function that is called on it. As
+    /// in the interpreter, the argument is evaluated first.
+    fn called(
+        &self,
+        value: &'p Text,
+        argument: &'p Text,
+        holds: impl Fn(&str, &str) -> bool,
+    ) -> Evaluated<'p, bool> {
+        if let (Text::Attribute(value), Text::Literal(argument)) = (value, argument) {
+            return Ok(holds(self.attribute(*value)?, argument));
         }
-        Test::Equal(left, right) => compare((left, right), expression, view, same)?,
-        Test::NotEqual(left, right) => !compare((left, right), expression, view, same)?,
-        Test::Number(comparison, left, right) => {
-            let (left, right) = (number(*left, view)?, number(*right, view)?);
-            match comparison {
-                Comparison::Equal => left == right,
-                Comparison::NotEqual => left != right,
-                Comparison::Less => left < right,
-                Comparison::LessOrEqual => left <= right,
-                Comparison::Greater => left > right,
-                Comparison::GreaterOrEqual => left >= right,
+        let argument = self.text(argument)?;
+        Ok(holds(&self.text(value)?, &argument))
+    }
+
+    /// Evaluates a string.
+    pub(super) fn text(&self, text: &'p Text) -> Evaluated<'p, Cow<'p, str>> {
+        match text {
+            Text::Literal(value) => Ok(Cow::Borrowed(value)),
+            Text::Attribute(from) => self.attribute(*from).map(Cow::Borrowed),
+            Text::Header(of, name) => self.header(*of, name).map(Cow::Borrowed),
+            Text::Concat(parts) => {
+                let mut whole = String::with_capacity(64);
+                for part in parts {
+                    whole.push_str(&self.text(part)?);
+                    if whole.len() > MAX_TEXT {
+                        self.allowance.breach();
+                        return Err(Failure::Interpreted("error in `+`".to_owned()));
+                    }
+                }
+                self.allowance.spend_on(whole.len(), BYTES_A_STEP);
+                Ok(Cow::Owned(whole))
+            }
+            Text::Default(parts) => {
+                let [value, fallback] = &**parts;
+                self.text(value).or_else(|_| self.text(fallback))
+            }
+            Text::If(parts) => {
+                let (condition, yes, no) = &**parts;
+                self.text(if self.test(condition)? { yes } else { no })
+            }
+            Text::FromNumber(value) => Ok(Cow::Owned(self.number(*value)?.to_string())),
+        }
+    }
+
+    fn number(&self, number: Number) -> Evaluated<'p, i64> {
+        match number {
+            Number::Literal(value) => Ok(value),
+            Number::Attribute(attribute) => {
+                attribute.read(self.view).ok_or(Failure::Missing(attribute.name()))
             }
         }
-        Test::StartsWith(value, prefix) => {
-            called((value, prefix), expression, view, |value, prefix| value.starts_with(prefix))?
-        }
-        Test::EndsWith(value, suffix) => {
-            called((value, suffix), expression, view, |value, suffix| value.ends_with(suffix))?
-        }
-        Test::Contains(value, part) => {
-            let part = of(part)?;
-            search::contains(&of(value)?, &part)
-                .ok_or_else(|| Failure::Interpreted(eval::EXCEEDED.to_owned()))?
-        }
-        Test::In(value, list) => {
-            let value = of(value)?;
-            list.binary_search_by(|one| (**one).cmp(&*value)).is_ok()
-        }
-        Test::Matches(value, index) => {
-            let value = of(value)?;
-            let missing = || Failure::Interpreted("error in `matches`".to_owned());
-            let found = expression.patterns.get(*index).ok_or_else(missing)?.is_match(&value);
-            found.map_err(|regex::Exceeded| Failure::Interpreted(eval::EXCEEDED.to_owned()))?
-        }
-        Test::HeaderIsIn(of, name) => header_bytes(*of, name, view).is_some(),
-        Test::HasHeader(of, name) => there(header(*of, name, view))?,
-        Test::HasAttribute(attribute) => there(self::attribute(*attribute, view))?,
-        Test::HasIdentity => view.caller().is_workload(),
-        Test::Interpreted(node) => {
-            return eval::rule(node, &expression.env, view, &expression.patterns)
-                .map_err(Failure::Interpreted);
-        }
-    })
-}
-
-/// Whether something holds of two texts.
-fn compare<'p>(
-    (left, right): (&'p Text, &'p Text),
-    expression: &'p Expression,
-    view: &'p View<'_>,
-    holds: impl Fn(&str, &str) -> bool,
-) -> Evaluated<'p, bool> {
-    if let (Text::Attribute(left), Text::Literal(right)) = (left, right) {
-        return Ok(holds(attribute(*left, view)?, right));
     }
-    // One after the other, as the interpreter does: where the left one ends the rule, what the
-    // right one holds is not looked at, and cannot breach anything.
-    let left = text(left, expression, view)?;
-    let right = text(right, expression, view)?;
-    Ok(holds(&left, &right))
-}
 
-/// Whether something holds of a text and what a function is called on it with, which is asked for
-/// first.
-fn called<'p>(
-    (value, argument): (&'p Text, &'p Text),
-    expression: &'p Expression,
-    view: &'p View<'_>,
-    holds: impl Fn(&str, &str) -> bool,
-) -> Evaluated<'p, bool> {
-    if let (Text::Attribute(value), Text::Literal(argument)) = (value, argument) {
-        return Ok(holds(attribute(*value, view)?, argument));
+    fn attribute(&self, attribute: TextAttribute) -> Evaluated<'p, &'p str> {
+        self.read(attribute.read(self.view), || attribute.missing_name(self.view))
     }
-    let argument = text(argument, expression, view)?;
-    Ok(holds(&text(value, expression, view)?, &argument))
+
+    fn header(&self, of: Headers, name: &'p str) -> Evaluated<'p, &'p str> {
+        self.read(utf8(self.header_bytes(of, name)), || name)
+    }
+
+    fn header_bytes(&self, of: Headers, name: &str) -> Option<&'p [u8]> {
+        match of {
+            Headers::Request => self.view.request_headers().value(name),
+            Headers::Response => self.view.response_headers()?.value(name),
+        }
+    }
+
+    /// A text of the request, which is charged for. One that cannot be read is there all the same,
+    /// so nothing may take it for one that is not.
+    #[inline]
+    fn read(
+        &self,
+        found: Result<&'p str, Fault>,
+        name: impl FnOnce() -> &'p str,
+    ) -> Evaluated<'p, &'p str> {
+        match found {
+            Ok(text) if self.allowance.spend_on(text.len(), BYTES_A_STEP) => Ok(text),
+            Ok(_) => Err(Failure::exceeded()),
+            Err(Fault::Missing) => Err(Failure::Missing(name())),
+            Err(Fault::NotUtf8) => {
+                self.allowance.unreadable();
+                Err(Failure::NotUtf8(name()))
+            }
+        }
+    }
 }
 
 fn same(a: &str, b: &str) -> bool {
     crate::hash::same(a.as_bytes(), b.as_bytes())
-}
-
-fn attribute<'p>(attribute: TextAttribute, view: &'p View<'_>) -> Evaluated<'p, &'p str> {
-    read(attribute.read(view), || attribute.missing_name(view))
-}
-
-fn header<'p>(of: Headers, name: &'p str, view: &'p View<'_>) -> Evaluated<'p, &'p str> {
-    read(utf8(header_bytes(of, name, view)), || name)
-}
-
-/// A text of the request, which is charged for. One that cannot be read is there all the same, so
-/// nothing may take it for one that is not.
-#[inline]
-fn read<'p>(
-    found: Result<&'p str, Fault>,
-    name: impl FnOnce() -> &'p str,
-) -> Evaluated<'p, &'p str> {
-    match found {
-        Ok(text) if meter::spend_on(text.len(), meter::BYTES_A_STEP) => Ok(text),
-        Ok(_) => Err(Failure::Interpreted(eval::EXCEEDED.to_owned())),
-        Err(Fault::Missing) => Err(Failure::Missing(name())),
-        Err(Fault::NotUtf8) => {
-            meter::unreadable();
-            Err(Failure::NotUtf8(name()))
-        }
-    }
 }
 
 /// What `has` says: reading what cannot be read is an error, as it is in any other place.
@@ -183,55 +249,4 @@ fn settled<'p>(
         }
     }
     failure.map_or(Ok(!decisive), Err)
-}
-
-/// Evaluates a lowered string.
-pub(super) fn text<'p>(
-    text: &'p Text,
-    expression: &'p Expression,
-    view: &'p View<'_>,
-) -> Evaluated<'p, Cow<'p, str>> {
-    let of = |part: &'p Text| self::text(part, expression, view);
-    match text {
-        Text::Literal(value) => Ok(Cow::Borrowed(value)),
-        Text::Attribute(from) => attribute(*from, view).map(Cow::Borrowed),
-        Text::Header(of, name) => header(*of, name, view).map(Cow::Borrowed),
-        Text::Concat(parts) => {
-            let mut whole = String::with_capacity(64);
-            for part in parts {
-                whole.push_str(&of(part)?);
-                if whole.len() > MAX_TEXT {
-                    meter::breach();
-                    return Err(Failure::Interpreted("error in `+`".to_owned()));
-                }
-            }
-            meter::spend_on(whole.len(), meter::BYTES_A_STEP);
-            Ok(Cow::Owned(whole))
-        }
-        Text::Default(parts) => {
-            let [value, fallback] = &**parts;
-            of(value).or_else(|_| of(fallback))
-        }
-        Text::If(parts) => {
-            let (condition, yes, no) = &**parts;
-            of(if self::test(condition, expression, view)? { yes } else { no })
-        }
-        Text::FromNumber(value) => Ok(Cow::Owned(number(*value, view)?.to_string())),
-    }
-}
-
-fn number<'p>(number: Number, view: &View<'_>) -> Evaluated<'p, i64> {
-    match number {
-        Number::Literal(value) => Ok(value),
-        Number::Attribute(attribute) => {
-            attribute.read(view).ok_or(Failure::Missing(attribute.name()))
-        }
-    }
-}
-
-fn header_bytes<'s>(of: Headers, name: &str, view: &'s View<'_>) -> Option<&'s [u8]> {
-    match of {
-        Headers::Request => view.request_headers().value(name),
-        Headers::Response => view.response_headers()?.value(name),
-    }
 }

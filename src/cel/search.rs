@@ -1,7 +1,7 @@
 //! Whether a text has another in it, charged for by what looking for it takes: the library's own
 //! search reads each byte of an adversary's text dozens of times.
 
-use super::meter;
+use super::meter::{self, Allowance};
 use crate::hash;
 
 /// How many places are looked at in a step.
@@ -10,7 +10,7 @@ const PLACES_A_STEP: usize = 32;
 const COMPARED_A_PLACE: usize = 8;
 
 /// Whether the text has the part in it; nothing where finding out passes the limit.
-pub(super) fn contains(text: &str, part: &str) -> Option<bool> {
+pub(super) fn contains(text: &str, part: &str, allowance: &Allowance) -> Option<bool> {
     let (text, part) = (text.as_bytes(), part.as_bytes());
     let (Some(first), Some(last)) = (part.first(), part.last()) else { return Some(true) };
     let comparing = part.len().div_ceil(COMPARED_A_PLACE);
@@ -20,11 +20,11 @@ pub(super) fn contains(text: &str, part: &str) -> Option<bool> {
         if window.first() == Some(first) && window.last() == Some(last) {
             places = places.saturating_add(comparing);
             if hash::same(window, part) {
-                return meter::spend_on(places, PLACES_A_STEP).then_some(true);
+                return allowance.spend_on(places, PLACES_A_STEP).then_some(true);
             }
         }
         if places >= PLACES_A_STEP {
-            if !meter::spend(meter::units(places, PLACES_A_STEP)) {
+            if !allowance.spend(meter::units(places, PLACES_A_STEP)) {
                 return None;
             }
             places = 0;
@@ -46,20 +46,19 @@ mod tests {
             ["", "a", "aab", "aaaaab", "abcabcabd", "h\u{e9}llo", "\u{e9}\u{e9}a", "ababababc"];
         for text in texts {
             for part in texts.into_iter().chain(["b", "ab", "bc", "\u{e9}", "abd", "ba", "c"]) {
-                meter::begin_request();
-                assert_eq!(contains(text, part), Some(text.contains(part)), "{text:?} {part:?}");
+                let found = contains(text, part, &Allowance::whole());
+                assert_eq!(found, Some(text.contains(part)), "{text:?} {part:?}");
             }
         }
     }
 
     #[test]
     fn what_an_adversary_sends_is_paid_for() {
-        meter::begin_request();
+        let allowance = Allowance::whole();
         let (text, part) =
             ("a".repeat(58_000), format!("{}b{}", "a".repeat(1_000), "a".repeat(1_000)));
-        assert_eq!(contains(&text, &part), None);
-        assert!(meter::is_breached());
-        meter::begin_request();
-        assert_eq!(contains(&text, "b"), Some(false));
+        assert_eq!(contains(&text, &part, &allowance), None);
+        assert!(allowance.breached().is_some());
+        assert_eq!(contains(&text, "b", &Allowance::whole()), Some(false));
     }
 }

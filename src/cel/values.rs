@@ -9,7 +9,7 @@ use cel::common::value::{CowVal, Val};
 
 use self::headers::HeadersValue;
 use super::attribute::{Fault, IntAttribute, TextAttribute};
-use super::meter;
+use super::bridge;
 use super::types::Object;
 use super::view::View;
 
@@ -34,7 +34,9 @@ impl<'a> ObjectValue<'a> {
                 return Ok(Box::new(HeadersValue::new(view.request_headers())));
             }
             (Object::Response, "headers") => {
-                return Ok(Box::new(HeadersValue::new(view.response_headers().ok_or_else(absent)?)));
+                return Ok(Box::new(HeadersValue::new(
+                    view.response_headers().ok_or_else(absent)?,
+                )));
             }
             _ => {}
         }
@@ -44,7 +46,7 @@ impl<'a> ObjectValue<'a> {
         };
         if let Some(attribute) = TextAttribute::of(path) {
             let text = attribute.read(view).map_err(|fault| error(fault, name))?;
-            meter::read(text.len())?;
+            bridge::read(text.len())?;
             return Ok(Box::new(CelString::from(text)));
         }
         let number =
@@ -66,7 +68,7 @@ fn error(fault: Fault, name: &str) -> ExecutionError {
 /// Says that something is there and cannot be read: no part of an expression may take that for
 /// something that is not there.
 pub(crate) fn unreadable(name: &str) -> ExecutionError {
-    meter::unreadable();
+    bridge::unreadable();
     ExecutionError::function_error(name, NOT_UTF8)
 }
 

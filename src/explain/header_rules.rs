@@ -4,8 +4,9 @@ use std::cell::RefCell;
 
 use super::{Applied, HeaderRules, HeaderValue, ILLEGAL, is_legal};
 use crate::cel::explain::{Explainable, of_bytes};
+use crate::cel::meter::Meter;
 use crate::cel::view::View;
-use crate::cel::{Expression, Phase, meter};
+use crate::cel::{Expression, Phase};
 use crate::config::{HeaderRulesConfig, HeaderValueConfig};
 use crate::explain::{HeaderRule, Operation, Step, Value};
 use crate::identity::peer::Callers;
@@ -28,6 +29,7 @@ impl HeaderRules {
         config: &HeaderRulesConfig,
         headers: &mut Headers<'a>,
         changes: &mut Vec<Change<'a>>,
+        meter: &Meter,
         (facts, callers, phase): (&Facts<'_>, &Callers, Phase),
     ) -> (Applied, Vec<HeaderRule>) {
         let rules = || {
@@ -44,22 +46,20 @@ impl HeaderRules {
             )
         };
         let evaluated: RefCell<Vec<Evaluated<'_>>> = RefCell::default();
-        let applied = self.apply(headers, changes, |headers, expression| {
+        let applied = self.apply(headers, changes, meter, |headers, expression, allowance| {
             let view = View::new(facts, callers);
             let view = if phase == Phase::Request {
                 view.with_request(headers)
             } else {
                 view.with_response(headers)
             };
-            let outcome = expression.header_value(&view);
-            let breached = meter::breached();
+            let outcome = expression.header_value(&view, allowance);
+            let breached = allowance.breached();
             if let Some((_, rule, config)) =
                 rules().find(|(_, rule, _)| std::ptr::eq(&rule.value, expression))
             {
                 evaluated.borrow_mut().push(explained(rule, config, &view, &outcome, breached));
             }
-            // The parts were evaluated too: what the meter said of the whole counts.
-            meter::restore(breached);
             outcome
         });
         let mut evaluated = evaluated.into_inner();

@@ -3,7 +3,7 @@
 use super::lines::{self, Choices};
 use super::{Answer, Rule, TOO_MANY, ask_once, of_choices, of_part};
 use crate::cel::explain::Explainable;
-use crate::cel::meter;
+use crate::cel::meter::Allowance;
 use crate::cel::view::{ChosenLine, View};
 use crate::config::AuthorizationConfig;
 use crate::explain::{self, Choice, Expression, Step, Value, Variable};
@@ -19,12 +19,10 @@ struct Asked<'a> {
 impl Rule {
     /// Asks the rule as it is asked to decide, and says what each part of it is.
     pub(crate) fn explain(&self, config: &AuthorizationConfig, view: &View<'_>) -> explain::Rule {
-        // All of the rule spends from one meter, so that it is asked before its parts are looked
-        // at.
-        meter::begin_request();
+        let allowance = Allowance::whole();
         let mut asked = Vec::new();
         let answer = self.combined(self.expressions.iter().map(|expression| {
-            let this = self.ask_each(expression, view);
+            let this = self.ask_each(expression, view, &allowance);
             let answer = this.answer;
             asked.push(this);
             answer
@@ -78,8 +76,13 @@ impl Rule {
     }
 
     /// As [`ask`](super::ask) does, keeping the answer about each choice.
-    fn ask_each<'a>(&self, expression: &'a crate::cel::Expression, view: &View<'a>) -> Asked<'a> {
-        let readings = match Choices::of(expression.uses(), self.action, view) {
+    fn ask_each<'a>(
+        &self,
+        expression: &'a crate::cel::Expression,
+        view: &View<'a>,
+        allowance: &Allowance,
+    ) -> Asked<'a> {
+        let readings = match Choices::of(expression.uses(), self.action, view, allowance) {
             Choices::One => vec![lines::Choice::default()],
             Choices::TooMany => {
                 let answer = Answer::NotAsked;
@@ -95,6 +98,7 @@ impl Rule {
             let (answer, message) = ask_once(
                 expression,
                 &view.at(&reading.lines, reading.cookies, reading.path.as_deref()),
+                allowance,
             );
             let told = of_part(answer, &reading);
             choices.push((reading, told, message));

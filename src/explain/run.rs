@@ -6,6 +6,7 @@ mod agreement;
 mod tests;
 
 use crate::cel::Phase;
+use crate::cel::meter::Meter;
 use crate::cel::view::View;
 use crate::config::{Action, Config, Direction, HostPattern, Mode, PolicyConfig};
 use crate::explain::{self, Caller, Effect, Erred, Explanation, Fate, Header, OutOfScope, Verdict};
@@ -250,12 +251,13 @@ impl<'a> Explaining<'a> {
         if self.outcome.denial.is_some_and(|denial| denial.reason != Reason::RewriteError) {
             return;
         }
+        let meter = Meter::new();
         let mut headers = self.facts.headers.clone();
         for (policy, config, explained) in self.enforced(in_scope, policies) {
             let mut changes = Vec::new();
             let of = (self.facts, &self.engine.callers, Phase::Request);
             let (applied, rules) =
-                policy.request.explain(&config.request, &mut headers, &mut changes, of);
+                policy.request.explain(&config.request, &mut headers, &mut changes, &meter, of);
             explained.request = rules;
             if applied.unusable {
                 return;
@@ -273,13 +275,14 @@ impl<'a> Explaining<'a> {
         policies: &mut [explain::Policy],
         response: &Headers<'a>,
     ) -> Lines {
+        let meter = Meter::new();
         let mut headers = response.clone();
         let mut lines = Lines::of(response);
         for (policy, config, explained) in self.enforced(in_scope, policies) {
             let mut changes = Vec::new();
             let of = (self.facts, &self.engine.callers, Phase::Response);
             let (_, rules) =
-                policy.response.explain(&config.response, &mut headers, &mut changes, of);
+                policy.response.explain(&config.response, &mut headers, &mut changes, &meter, of);
             explained.response = rules;
             lines.change(Direction::Response, &changes, &policy.name);
         }

@@ -5,7 +5,8 @@ mod explain;
 
 use std::borrow::Cow;
 
-use crate::cel::{Expected, Expression, Phase, meter};
+use crate::cel::meter::{Allowance, Meter};
+use crate::cel::{Expected, Expression, Phase};
 use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig, MAX_ERRORS};
 use crate::header_name::{is_token, is_value};
 use crate::outcome::Change;
@@ -109,34 +110,37 @@ impl HeaderRules {
         &'a self,
         headers: &mut Headers<'a>,
         changes: &mut Vec<Change<'a>>,
-        value_of: impl Fn(&Headers<'a>, &Expression) -> Result<Vec<u8>, String>,
+        meter: &Meter,
+        value_of: impl Fn(&Headers<'a>, &Expression, &Allowance) -> Result<Vec<u8>, String>,
     ) -> Applied {
         let mut applied = Applied::default();
-        if meter::is_request_exhausted() {
+        if meter.is_exhausted() {
             return applied;
         }
         // Each rule may go through all lines.
         let rules = self.add.len().saturating_add(self.set.len()).saturating_add(self.remove.len());
-        meter::begin();
-        meter::spend_on(rules.saturating_mul(headers.len()), LINES_A_STEP);
+        meter.rule(|allowance| {
+            allowance.spend_on(rules.saturating_mul(headers.len()), LINES_A_STEP)
+        });
         let failed = &mut applied.errors;
         let evaluate = |headers: &Headers<'a>, rule: &'a HeaderValue| {
             if let Some(value) = &rule.constant {
                 return Ok(Cow::Borrowed(value.as_bytes()));
             }
             let (name, expression) = (&rule.name, &rule.value);
-            meter::begin();
-            let value = value_of(headers, expression)
-                .map_err(|error| format!("value of `{name}`: {error}"))?;
-            if let Some(breach) = meter::breached() {
-                return Err(format!("value of `{name}`: {breach}"));
-            }
-            meter::spend_on(value.len(), COPIED_A_STEP);
-            if is_legal(name, &value) {
-                Ok(Cow::Owned(value))
-            } else {
-                Err(format!("value of `{name}`: {ILLEGAL}"))
-            }
+            meter.rule(|allowance| {
+                let value = value_of(headers, expression, allowance)
+                    .map_err(|error| format!("value of `{name}`: {error}"))?;
+                if let Some(breach) = allowance.breached() {
+                    return Err(format!("value of `{name}`: {breach}"));
+                }
+                allowance.spend_on(value.len(), COPIED_A_STEP);
+                if is_legal(name, &value) {
+                    Ok(Cow::Owned(value))
+                } else {
+                    Err(format!("value of `{name}`: {ILLEGAL}"))
+                }
+            })
         };
         for rule in &self.add {
             let name = &rule.name;

@@ -5,8 +5,9 @@ mod explain;
 mod lines;
 
 use crate::cel::guard::{self, Guard};
+use crate::cel::meter::{Allowance, Meter};
 use crate::cel::view::View;
-use crate::cel::{Expected, Expression, Phase, meter};
+use crate::cel::{Expected, Expression, Phase};
 use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, MAX_ERRORS, Mode, OnError};
 use crate::outcome::{Denial, Reason};
 use crate::policy::Policy;
@@ -113,9 +114,11 @@ impl Rule {
         &self.expressions
     }
 
-    fn ask(&self, view: &View<'_>, errors: &mut Vec<String>) -> Answer {
+    fn ask(&self, view: &View<'_>, allowance: &Allowance, errors: &mut Vec<String>) -> Answer {
         self.combined(
-            self.expressions.iter().map(|expression| ask(expression, self.action, view, errors)),
+            self.expressions
+                .iter()
+                .map(|expression| ask(expression, self.action, view, allowance, errors)),
         )
     }
 
@@ -149,14 +152,15 @@ fn ask(
     expression: &Expression,
     action: Action,
     view: &View<'_>,
+    allowance: &Allowance,
     errors: &mut Vec<String>,
 ) -> Answer {
     let mut once = |view: &View<'_>| {
-        let (answer, message) = ask_once(expression, view);
+        let (answer, message) = ask_once(expression, view, allowance);
         errors.extend(message.filter(|message| !errors.contains(message)));
         answer
     };
-    let choices = match Choices::of(expression.uses(), action, view) {
+    let choices = match Choices::of(expression.uses(), action, view, allowance) {
         Choices::One => return once(view),
         Choices::TooMany => {
             errors.push(TOO_MANY.to_owned());
@@ -173,14 +177,18 @@ fn ask(
 }
 
 /// Asks an expression about one choice of lines; where there is no answer, the message says why.
-fn ask_once(expression: &Expression, view: &View<'_>) -> (Answer, Option<String>) {
-    let (answer, message) = match expression.matches(view) {
+fn ask_once(
+    expression: &Expression,
+    view: &View<'_>,
+    allowance: &Allowance,
+) -> (Answer, Option<String>) {
+    let (answer, message) = match expression.matches(view, allowance) {
         Ok(true) => (Answer::Yes, None),
         Ok(false) => (Answer::No, None),
         Err(message) => (Answer::Error, Some(message)),
     };
     // Whatever the expression made of it.
-    match meter::breached() {
+    match allowance.breached() {
         Some(breach) => (Answer::NotAsked, message.or_else(|| Some(breach.to_owned()))),
         None => (answer, message),
     }
@@ -218,10 +226,11 @@ pub(crate) fn judge(
     candidates: &[u32],
     allows: bool,
     view: &View<'_>,
+    meter: &Meter,
 ) -> Judgement {
     let rules = Rules { policies, candidates };
     let mut errors = Vec::new();
-    let enforced = verdict(rules, allows, view, &mut errors);
+    let enforced = verdict(rules, allows, view, meter, &mut errors);
     let mut judgement = Judgement {
         denial: None,
         policy: enforced.policy,
@@ -238,15 +247,15 @@ pub(crate) fn judge(
     }
     // What would be denied is looked at with steps of its own: it must not use up those of what is
     // enforced.
-    let left = meter::begin_shadow();
+    let meter = &Meter::new();
     let errors = &mut judgement.errors;
     for (index, rule) in rules.of(Mode::Shadow, Action::Deny) {
-        if denies(index, rule, view, errors) != Answer::No {
+        if denies(index, rule, view, meter, errors) != Answer::No {
             judgement.shadow.push(index);
         }
     }
     for (index, rule) in rules.of(Mode::Shadow, Action::Require) {
-        if !matches(index, rule, view, errors) {
+        if !matches(index, rule, view, meter, errors) {
             judgement.shadow.push(index);
         }
     }
@@ -255,12 +264,11 @@ pub(crate) fn judge(
     if enforced.reason == Reason::NoAllowRule
         && !rules
             .of(Mode::Shadow, Action::Allow)
-            .any(|(index, rule)| matches(index, rule, view, errors))
+            .any(|(index, rule)| matches(index, rule, view, meter, errors))
     {
         judgement.shadow.extend(rules.of(Mode::Shadow, Action::Allow).map(|(index, _)| index));
     }
     judgement.shadow.sort_unstable();
-    meter::end_shadow(left);
     judgement
 }
 
@@ -305,10 +313,11 @@ fn verdict(
     rules: Rules<'_>,
     allows: bool,
     view: &View<'_>,
+    meter: &Meter,
     errors: &mut Vec<(usize, String)>,
 ) -> Verdict {
     for (index, rule) in rules.of(Mode::Enforce, Action::Deny) {
-        match denies(index, rule, view, errors) {
+        match denies(index, rule, view, meter, errors) {
             Answer::Yes => return Verdict { policy: Some(index), reason: Reason::DenyMatched },
             Answer::Error | Answer::NotAsked => {
                 return Verdict { policy: Some(index), reason: Reason::DenyError };
@@ -317,7 +326,7 @@ fn verdict(
         }
     }
     for (index, rule) in rules.of(Mode::Enforce, Action::Require) {
-        if !matches(index, rule, view, errors) {
+        if !matches(index, rule, view, meter, errors) {
             return Verdict { policy: Some(index), reason: Reason::RequireNotMatched };
         }
     }
@@ -325,7 +334,7 @@ fn verdict(
         return Verdict { policy: None, reason: Reason::NoAllowRule };
     }
     for (index, rule) in rules.of(Mode::Enforce, Action::Allow) {
-        if matches(index, rule, view, errors) {
+        if matches(index, rule, view, meter, errors) {
             return Verdict { policy: Some(index), reason: Reason::AllowMatched };
         }
     }
@@ -333,14 +342,26 @@ fn verdict(
 }
 
 /// Whether an Allow or Require matches; an error is no match.
-fn matches(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, String)>) -> bool {
-    asked(index, rule, view, errors) == Answer::Yes
+fn matches(
+    index: usize,
+    rule: &Rule,
+    view: &View<'_>,
+    meter: &Meter,
+    errors: &mut Vec<(usize, String)>,
+) -> bool {
+    asked(index, rule, view, meter, errors) == Answer::Yes
 }
 
 /// Whether a Deny denies; an error denies, unless the policy says to ignore it. What a caller
 /// brought about by passing a limit is not the policy's to ignore.
-fn denies(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, String)>) -> Answer {
-    match asked(index, rule, view, errors) {
+fn denies(
+    index: usize,
+    rule: &Rule,
+    view: &View<'_>,
+    meter: &Meter,
+    errors: &mut Vec<(usize, String)>,
+) -> Answer {
+    match asked(index, rule, view, meter, errors) {
         Answer::Error if rule.on_error == OnError::Ignore => Answer::No,
         answer => answer,
     }
@@ -361,21 +382,26 @@ pub enum Said {
 /// Asks one rule, whatever others say.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn ask_alone(rule: &Rule, view: &View<'_>) -> Said {
-    meter::begin_request();
-    match asked(0, rule, view, &mut Vec::new()) {
+    match asked(0, rule, view, &Meter::new(), &mut Vec::new()) {
         Answer::Yes => Said::Matched,
         Answer::No => Said::NotMatched,
         Answer::Error | Answer::NotAsked => Said::Erred,
     }
 }
 
-fn asked(index: usize, rule: &Rule, view: &View<'_>, errors: &mut Vec<(usize, String)>) -> Answer {
+fn asked(
+    index: usize,
+    rule: &Rule,
+    view: &View<'_>,
+    meter: &Meter,
+    errors: &mut Vec<(usize, String)>,
+) -> Answer {
     let mut messages = Vec::new();
-    if meter::is_request_exhausted() {
+    if meter.is_exhausted() {
         return Answer::NotAsked;
     }
-    meter::begin();
-    let answer = rule.settled(rule.ask(view, &mut messages), view);
+    let answer =
+        meter.rule(|allowance| rule.settled(rule.ask(view, allowance, &mut messages), view));
     // What the other expressions, or other lines of a header, have settled is no error of the rule.
     if matches!(answer, Answer::Error | Answer::NotAsked) {
         errors.extend(messages.into_iter().map(|message| (index, message)));

@@ -17,7 +17,7 @@ use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 use super::{Evaluated, is_operator, taken};
 use crate::cel::check::string_literal;
 use crate::cel::types::Object;
-use crate::cel::{env, functions, meter};
+use crate::cel::{bridge, env, functions};
 
 const IS: &str = "@is";
 const CONVERT: &str = "@convert";
@@ -36,7 +36,7 @@ const CONVERSIONS: &[&str] = &["int", "uint", "double", "bool", "string"];
 /// An error of a value that is there: nothing catches it.
 #[cold]
 pub(super) fn unreadable(error: ExecutionError) -> ExecutionError {
-    meter::unreadable();
+    bridge::unreadable();
     error
 }
 

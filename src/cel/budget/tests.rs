@@ -3,8 +3,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::cel::bounded::MAX_TEXT;
 use crate::cel::eval::EXCEEDED;
+use crate::cel::meter::Allowance;
 use crate::cel::view::View;
-use crate::cel::{Expected, Expression, Phase, meter};
+use crate::cel::{Expected, Expression, Phase};
 use crate::config::IdentityConfig;
 use crate::identity::peer::Callers;
 use crate::request::headers::Headers;
@@ -25,8 +26,7 @@ fn with_request<T>(headers: usize, path: usize, run: impl FnOnce(&View<'_>) -> T
 fn rule(source: &str, view: &View<'_>) -> Result<bool, String> {
     let compiled = Expression::compile(source, Phase::Request, Expected::Rule)
         .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
-    meter::begin_request();
-    compiled.matches(view)
+    compiled.matches(view, &Allowance::whole())
 }
 
 #[test]

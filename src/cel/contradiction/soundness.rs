@@ -11,6 +11,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::{Findings, Known, Settled, Work, examine};
 use crate::cel::differential::{Made, made};
+use crate::cel::meter::Allowance;
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{Combine, HostPattern};
 use crate::path::PathSafety;
@@ -136,7 +137,8 @@ impl Scope {
         .concat();
         let both = rule(&format!("({}) && ({})", hosts.join(" || "), domains.join(" || ")));
         (!self.strict_paths || PathSafety::Strict.objection(path).is_none())
-            && request.view(Phase::Request, |view| both.matches(view)) == Ok(true)
+            && request.view(Phase::Request, |view| both.matches(view, &Allowance::whole()))
+                == Ok(true)
     }
 }
 
@@ -189,7 +191,7 @@ fn holds(
     let Findings { parts, expressions: of_each, rule } =
         examine(&expressions, combine, scope.known(), &mut Work::default());
     let answer = |request: &Made, expression: &Expression| {
-        request.view(Phase::Request, |view| expression.matches(view).ok())
+        request.view(Phase::Request, |view| expression.matches(view, &Allowance::whole()).ok())
     };
     let so = |settled: &Settled, answer: Option<bool>| {
         answer.map_or(settled.may_err, |answer| answer == settled.matches)

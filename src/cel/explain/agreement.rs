@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::*;
 use crate::cel::differential::{self, expressions};
-use crate::cel::{Expected, Expression, Phase};
+use crate::cel::{Expected, Expression, Phase, meter};
 
 /// What a step says that it is; nothing where it was not needed, or says something else each time.
 fn said(value: &Value) -> Option<Found> {
@@ -159,12 +159,16 @@ fn the_parts_give_the_whole(expected: Expected, sources: impl Strategy<Value = S
         let explainable = Explainable::of(&source).expect("what compiles is explained");
         for request in &requests {
             let shown = request.view(Phase::Request, |view| {
-                meter::begin_request();
+                let allowance = Allowance::whole();
                 let value = match expected {
-                    Expected::Rule => compiled.matches(view).map(|value| value.to_string()),
-                    Expected::Header => compiled.header_value(view).map(|value| of_bytes(&value)),
+                    Expected::Rule => {
+                        compiled.matches(view, &allowance).map(|value| value.to_string())
+                    }
+                    Expected::Header => {
+                        compiled.header_value(view, &allowance).map(|value| of_bytes(&value))
+                    }
                 };
-                let value = match meter::breached() {
+                let value = match allowance.breached() {
                     Some(breach) => value.and(Err(breach.to_owned())),
                     None => value,
                 };

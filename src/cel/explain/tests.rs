@@ -31,8 +31,12 @@ fn explained(source: &str, phase: Phase) -> Step {
     let explainable = Explainable::of(source).expect(source);
     scene().view(phase, |view| {
         let value = match expected {
-            Expected::Rule => compiled.matches(view).map(|value| value.to_string()),
-            Expected::Header => compiled.header_value(view).map(|value| of_bytes(&value)),
+            Expected::Rule => {
+                compiled.matches(view, &Allowance::whole()).map(|value| value.to_string())
+            }
+            Expected::Header => {
+                compiled.header_value(view, &Allowance::whole()).map(|value| of_bytes(&value))
+            }
         };
         explainable.explain(view, value.map_or_else(Value::Error, Value::Known))
     })
@@ -321,7 +325,9 @@ fn what_passes_a_limit_is_shown_where_it_does() {
     let expression = Expression::compile(source, Phase::Request, Expected::Rule).unwrap();
     scene.view(Phase::Request, |view| {
         // Caught by `||`, and yet no answer of the rule's.
-        assert_eq!((expression.matches(view), meter::is_breached()), (Ok(true), true));
+        let allowance = Allowance::whole();
+        assert_eq!(expression.matches(view, &allowance), Ok(true));
+        assert!(allowance.breached().is_some());
         let step = Explainable::of(source).unwrap().explain(view, Value::NotNeeded);
         assert_eq!(step.parts[0].value, Value::Error(eval::EXCEEDED.to_owned()));
     });

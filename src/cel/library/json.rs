@@ -7,7 +7,7 @@ use cel::ExecutionError;
 use cel::common::types::CelMap;
 use cel::common::value::{CowVal, Val};
 
-use super::super::meter;
+use super::super::bridge;
 use super::Parameter::{Any, Bytes, Text};
 use super::Style::Global;
 use super::{
@@ -45,11 +45,8 @@ fn to_json<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     let value = arguments.first().ok_or_else(|| failed("toJson", "an argument is missing"))?;
     let text = write::text(value.as_ref())
         .ok_or_else(|| failed("toJson", "has no JSON, or passes the limit"))?;
-    if meter::spend_on(text.len(), WRITTEN_A_STEP) {
-        Ok(string(text))
-    } else {
-        Err(meter::exceeded())
-    }
+    bridge::spend_on(text.len(), WRITTEN_A_STEP)?;
+    Ok(string(text))
 }
 
 /// The claims of a JSON Web Token (RFC 7519): of the compact form, the second part. Its signature

@@ -10,6 +10,7 @@ use cel::common::value::CowVal;
 use super::Parameter::{Pattern, Text};
 use super::Style::{Global, Member};
 use super::{Evaluated, Made, Overload, argument, passes_limit, run, text};
+use crate::cel::bridge;
 use crate::cel::regex::{self, Compiled, Exceeded};
 
 pub(super) const FUNCTIONS: &[Overload] = &[
@@ -33,9 +34,12 @@ fn pattern<'a>(
 ) -> Result<Cow<'a, Compiled>, ExecutionError> {
     match argument::<Compiled>(function, arguments, 1) {
         Ok(compiled) => Ok(Cow::Borrowed(compiled)),
-        Err(_) => Compiled::at_a_request(text(function, arguments, 1)?)
-            .map(Cow::Owned)
-            .map_err(|error| passes_limit(function, &error)),
+        Err(_) => {
+            let pattern = text(function, arguments, 1)?;
+            bridge::lent(|allowance| Compiled::at_a_request(pattern, allowance))
+                .map(Cow::Owned)
+                .map_err(|error| passes_limit(function, &error))
+        }
     }
 }
 
@@ -47,8 +51,9 @@ fn exceeded(function: &'static str) -> impl Fn(Exceeded) -> ExecutionError {
 fn matches<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     const FUNCTION: &str = "matches";
     let text = text(FUNCTION, arguments, 0)?;
-    let found = pattern(FUNCTION, arguments)?.is_match(text).map_err(exceeded(FUNCTION))?;
-    Ok(CowVal::owned(CelBool::from(found)))
+    let pattern = pattern(FUNCTION, arguments)?;
+    let found = bridge::lent(|allowance| pattern.is_match(text, allowance));
+    Ok(CowVal::owned(CelBool::from(found.map_err(exceeded(FUNCTION))?)))
 }
 
 /// The text with its first match replaced; `$1`, `$name` and `${name}` in the replacement are what
@@ -56,9 +61,10 @@ fn matches<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 fn regex_replace<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     const FUNCTION: &str = "regexReplace";
     let (target, replacement) = (text(FUNCTION, arguments, 0)?, text(FUNCTION, arguments, 2)?);
-    let groups = pattern(FUNCTION, arguments)?.captures(target).map_err(exceeded(FUNCTION))?;
+    let pattern = pattern(FUNCTION, arguments)?;
+    let groups = bridge::lent(|allowance| pattern.captures(target, allowance));
     let mut made = Made::new(FUNCTION);
-    let Some(groups) = groups else {
+    let Some(groups) = groups.map_err(exceeded(FUNCTION))? else {
         made.push(target)?;
         return Ok(made.value());
     };

@@ -1,9 +1,10 @@
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use crate::cel::meter::Allowance;
 use crate::cel::tests::{refused, rule, value};
 use crate::cel::view::View;
-use crate::cel::{Expected, Expression, HeadersRead, Phase, meter};
+use crate::cel::{Expected, Expression, HeadersRead, Phase};
 use crate::config::IdentityConfig;
 use crate::identity::peer::Callers;
 use crate::request::headers::Headers;
@@ -17,8 +18,8 @@ fn on(lines: &[(&str, &[u8])], source: &str) -> Result<bool, String> {
     let facts = Facts::new(headers, &nothing);
     let compiled = Expression::compile(source, Phase::Request, Expected::Rule)
         .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
-    meter::begin_request();
-    compiled.matches(&View::new(&facts, &Callers::new(IdentityConfig::default())))
+    let callers = Callers::new(IdentityConfig::default());
+    compiled.matches(&View::new(&facts, &callers), &Allowance::whole())
 }
 
 fn all_true(sources: &[&str]) {

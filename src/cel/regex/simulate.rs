@@ -6,7 +6,7 @@ use std::cell::Cell;
 use super::Exceeded;
 use super::parse::Place;
 use super::program::{Instruction, Program, Start};
-use crate::cel::meter;
+use crate::cel::meter::Allowance;
 
 /// How many instructions of a program cost a step.
 const VISITS_A_STEP: u32 = 8;
@@ -60,14 +60,22 @@ struct Threads {
 const PUT_BACK: u32 = 1 << 31;
 
 /// Whether the program matches anywhere in the text.
-pub(super) fn is_match(program: &Program, text: &str) -> Result<bool, Exceeded> {
-    run::<false>(program, text, &mut Vec::new())
+pub(super) fn is_match(
+    program: &Program,
+    text: &str,
+    allowance: &Allowance,
+) -> Result<bool, Exceeded> {
+    run::<false>(program, text, &mut Vec::new(), allowance)
 }
 
 /// What the program notes at its first match, which is where each group begins and ends.
-pub(super) fn slots(program: &Program, text: &str) -> Result<Option<Vec<u32>>, Exceeded> {
+pub(super) fn slots(
+    program: &Program,
+    text: &str,
+    allowance: &Allowance,
+) -> Result<Option<Vec<u32>>, Exceeded> {
     let mut noted = Vec::new();
-    let found = run::<true>(program, text, &mut noted)?;
+    let found = run::<true>(program, text, &mut noted, allowance)?;
     Ok(found.then_some(noted))
 }
 
@@ -76,18 +84,20 @@ fn run<const NOTING: bool>(
     program: &Program,
     text: &str,
     noted: &mut Vec<u32>,
+    allowance: &Allowance,
 ) -> Result<bool, Exceeded> {
     if text.len() >= MAX_LENGTH {
-        meter::breach();
+        allowance.breach();
         return Err(Exceeded);
     }
     let mut room = ROOM.take().unwrap_or_default();
     room.prepare(program.code.len());
     let width = if NOTING { program.slots } else { 0 };
     let copying = COPYING.saturating_add(u32::try_from(width / 2).unwrap_or(u32::MAX));
-    let mut run = Run::<NOTING> { program, text, width, copying, room: &mut room, visits: 0 };
+    let mut run =
+        Run::<NOTING> { program, text, allowance, width, copying, room: &mut room, visits: 0 };
     let found = run.over(noted);
-    let spent = spend(run.visits);
+    let spent = spend(allowance, run.visits);
     ROOM.set(Some(room));
     spent.and(found)
 }
@@ -131,6 +141,7 @@ impl Room {
 struct Run<'r, const NOTING: bool> {
     program: &'r Program,
     text: &'r str,
+    allowance: &'r Allowance,
     /// How many slots each thread has.
     width: usize,
     /// What it costs to copy them.
@@ -143,7 +154,11 @@ struct Run<'r, const NOTING: bool> {
 impl<const NOTING: bool> Run<'_, NOTING> {
     fn count(&mut self, visits: usize) -> Result<(), Exceeded> {
         self.visits = self.visits.saturating_add(u32::try_from(visits).unwrap_or(u32::MAX));
-        if self.visits < BATCH { Ok(()) } else { spend(std::mem::take(&mut self.visits)) }
+        if self.visits < BATCH {
+            Ok(())
+        } else {
+            spend(self.allowance, std::mem::take(&mut self.visits))
+        }
     }
 
     /// Looks for the first match, and leaves what it noted in `noted`.
@@ -322,7 +337,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                             visits = visits.wrapping_add(self.copying);
                             // Of many groups, much is noted at one place.
                             if visits >= BATCH {
-                                spend(std::mem::take(&mut visits))?;
+                                spend(self.allowance, std::mem::take(&mut visits))?;
                             }
                         }
                     }
@@ -353,9 +368,9 @@ fn next_to_do<const NOTING: bool>(todo: &mut Vec<u32>, slots: &mut [u32]) -> Opt
 
 /// Spends what so many instructions cost.
 #[cold]
-fn spend(visits: u32) -> Result<(), Exceeded> {
+fn spend(allowance: &Allowance, visits: u32) -> Result<(), Exceeded> {
     let steps = visits.div_ceil(VISITS_A_STEP);
-    if meter::spend(u64::from(steps)) { Ok(()) } else { Err(Exceeded) }
+    if allowance.spend(u64::from(steps)) { Ok(()) } else { Err(Exceeded) }
 }
 
 fn note(slots: &mut [u32], slot: usize, at: usize) {

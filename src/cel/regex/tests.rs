@@ -2,7 +2,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::cel::meter;
+use crate::cel::meter::Allowance;
 
 #[cfg(not(target_arch = "wasm32"))]
 mod differential;
@@ -57,9 +57,13 @@ fn patterns_mean_what_they_mean_in_re2() {
         (r"a|ab", "ab", Some("a")),
     ] {
         let compiled = Compiled::new(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
-        let groups = compiled.captures(text).unwrap();
+        let groups = compiled.captures(text, &Allowance::whole()).unwrap();
         assert_eq!(groups.and_then(|groups| groups.get(0)), expected, "{pattern} in {text:?}");
-        assert_eq!(compiled.is_match(text), Ok(expected.is_some()), "{pattern} in {text:?}");
+        assert_eq!(
+            compiled.is_match(text, &Allowance::whole()),
+            Ok(expected.is_some()),
+            "{pattern} in {text:?}"
+        );
     }
 }
 
@@ -123,19 +127,18 @@ fn sizes_are_bounded_and_smaller_for_what_a_request_makes() {
     for pattern in
         ["^/repos/[a-z]+(/[0-9]{1,9})?$", "(?i)bearer [-._~+/a-z0-9]+=*", &"a".repeat(256)]
     {
-        assert!(Compiled::at_a_request(pattern).is_ok(), "{pattern}");
+        assert!(Compiled::at_a_request(pattern, &Allowance::whole()).is_ok(), "{pattern}");
     }
     for pattern in [&"a".repeat(257), "(a{100}){100}", ".{1000}b{1000}"] {
-        assert!(Compiled::at_a_request(pattern).is_err(), "{pattern}");
+        assert!(Compiled::at_a_request(pattern, &Allowance::whole()).is_err(), "{pattern}");
     }
 }
 
-/// What the rule at hand has spent on this.
-fn steps(run: impl FnOnce()) -> u64 {
-    meter::begin_request();
-    let before = meter::spent();
-    run();
-    meter::spent().saturating_sub(before)
+/// How many steps this spends.
+fn steps(allowance: &Allowance, run: impl FnOnce(&Allowance)) -> u64 {
+    let before = allowance.spent();
+    run(allowance);
+    allowance.spent().saturating_sub(before)
 }
 
 #[test]
@@ -153,17 +156,20 @@ fn a_match_spends_what_it_does_and_ends_when_that_is_too_much() {
         for length in [100, 1_000, 10_000, 90_000] {
             let text = "ghp_aaaa".repeat(length / 8);
             let mut ended = false;
-            let spent = steps(|| ended = compiled.is_match(&text).is_err());
+            let allowance = Allowance::whole();
+            let spent = steps(&allowance, |allowance| {
+                ended = compiled.is_match(&text, allowance).is_err();
+            });
             assert_eq!(
                 spent,
-                steps(|| _ = compiled.is_match(&text)),
+                steps(&Allowance::whole(), |allowance| _ = compiled.is_match(&text, allowance)),
                 "{pattern}: another time, another sum"
             );
             assert!(spent >= last, "{pattern}: {length} bytes take {spent}, fewer took {last}");
             // What is visited at one place in the text may be spent above the limit.
             assert!(spent < crate::cel::limits::MAX_STEPS + 12_000, "{pattern}: {spent}");
             assert_eq!(ended, spent + 2 >= crate::cel::limits::MAX_STEPS, "{pattern}");
-            assert_eq!(meter::is_breached(), ended, "{pattern}");
+            assert_eq!(allowance.breached().is_some(), ended, "{pattern}");
             last = spent;
         }
     }
@@ -178,14 +184,16 @@ fn ordinary_patterns_spend_little() {
         ("^[a-z/]*$", "/".repeat(60_000), 80_000),
     ] {
         let compiled = Compiled::new(pattern).unwrap();
-        let spent = steps(|| _ = compiled.is_match(&text));
+        let spent = steps(&Allowance::whole(), |allowance| _ = compiled.is_match(&text, allowance));
         assert!(spent <= most, "{pattern}: {spent}");
     }
 }
 
 #[test]
 fn a_pattern_made_at_a_request_spends_what_it_compiles_to() {
-    let of = |pattern: &str| steps(|| drop(Compiled::at_a_request(pattern)));
+    let of = |pattern: &str| {
+        steps(&Allowance::whole(), |allowance| drop(Compiled::at_a_request(pattern, allowance)))
+    };
     assert!(of("abc") < 10);
     assert!(of("(?:a{36}){36}") > of("a{36}") + 100);
 }
@@ -194,8 +202,8 @@ fn a_pattern_made_at_a_request_spends_what_it_compiles_to() {
 fn ignoring_the_case_of_many_characters_is_bounded() {
     let wide = format!("(?i){}", r"[\D]".repeat(400));
     assert!(Compiled::new(&wide).unwrap_err().contains("case of too many characters"));
-    assert!(Compiled::at_a_request(r"(?i)[\D][\D]").is_err());
-    assert!(Compiled::at_a_request(r"(?i)[\D]\W[^a-z]").is_ok());
+    assert!(Compiled::at_a_request(r"(?i)[\D][\D]", &Allowance::whole()).is_err());
+    assert!(Compiled::at_a_request(r"(?i)[\D]\W[^a-z]", &Allowance::whole()).is_ok());
     assert!(Compiled::new(&format!("(?i){}", "ab[c-z]".repeat(250))).is_ok());
 }
 

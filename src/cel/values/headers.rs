@@ -9,8 +9,8 @@ use cel::common::types::{CelInt, CelList, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 
 use super::{field_name, unreadable};
+use crate::cel::bridge;
 use crate::cel::library::{Ask, MAX_PARTS, MAX_TEXT};
-use crate::cel::meter;
 use crate::cel::view::HeadersView;
 use crate::reading::cookie;
 use crate::reading::name::usual_spelling;
@@ -96,7 +96,7 @@ impl<'a> HeadersValue<'a> {
         }
         let lines = self.lines(name)?;
         let too_large = || {
-            meter::breach();
+            bridge::breach();
             ExecutionError::function_error("headers", "the header passes the limit")
         };
         if self.values == Values::Joined {
@@ -125,13 +125,13 @@ impl<'a> HeadersValue<'a> {
     /// one.
     fn look_up(&self, name: &str) -> Result<(), ExecutionError> {
         let compared = self.headers.line_count().saturating_mul(name.len().saturating_add(8));
-        if meter::spend_on(compared, COMPARED_A_STEP) { Ok(()) } else { Err(meter::exceeded()) }
+        bridge::spend_on(compared, COMPARED_A_STEP)
     }
 
     /// A line as text. One that cannot be read is there, so nothing may take it for one that is
     /// not.
     fn text(&self, name: &str, line: &'a [u8]) -> Result<&'a str, ExecutionError> {
-        meter::read(line.len())?;
+        bridge::read(line.len())?;
         std::str::from_utf8(line).map_err(|_| unreadable(name))
     }
 
@@ -170,14 +170,12 @@ impl<'a> HeadersValue<'a> {
     fn cookie(&self, name: &str) -> Result<CelString<'a>, ExecutionError> {
         let length =
             self.headers.values("cookie").fold(0, |sum, line| line.len().saturating_add(sum));
-        if !meter::spend_on(length, COOKIES_A_STEP) {
-            return Err(meter::exceeded());
-        }
+        bridge::spend_on(length, COOKIES_A_STEP)?;
         let value = self.headers.cookie(name).map_err(|fault| match fault {
             cookie::Fault::Missing => ExecutionError::no_such_key(name),
             cookie::Fault::NotUtf8 => unreadable("cookie"),
             cookie::Fault::TwoValues | cookie::Fault::OtherName => {
-                meter::breach();
+                bridge::breach();
                 ExecutionError::function_error(
                     "cookie",
                     "sent twice with two values, or under a name that some take for this one",
@@ -190,8 +188,9 @@ impl<'a> HeadersValue<'a> {
     /// The names, each once, in the order they first came.
     fn names(&self) -> &[CelString<'a>] {
         self.names.get_or_init(|| {
-            // Each is looked for among those before it.
-            meter::spend_on(self.headers.comparing_all_names(), COMPARED_A_STEP);
+            // Each is looked for among those before it. The caller cannot be told that there is not
+            // enough to be spent; the allowance remembers it.
+            let _ = bridge::spend_on(self.headers.comparing_all_names(), COMPARED_A_STEP);
             self.headers.names().into_iter().map(CelString::from).collect()
         })
     }

@@ -5,8 +5,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::cel::meter::Allowance;
 use crate::cel::view::{ChosenLine, View};
-use crate::cel::{HeadersRead, Uses, meter};
+use crate::cel::{HeadersRead, Uses};
 use crate::config::Action;
 use crate::reading::name::same_to_some_origin;
 use crate::reading::{cookie, value};
@@ -47,7 +48,12 @@ pub(super) enum Choices<'a> {
 
 impl<'a> Choices<'a> {
     /// The choices among what an expression reads.
-    pub(super) fn of(uses: &'a Uses, action: Action, view: &View<'a>) -> Choices<'a> {
+    pub(super) fn of(
+        uses: &'a Uses,
+        action: Action,
+        view: &View<'a>,
+        allowance: &Allowance,
+    ) -> Choices<'a> {
         let read = &uses.request_headers;
         // An Allow that names `%3A` means what came, and would not hold of the other reading.
         let both = uses.path && (action != Action::Allow || !uses.escapes);
@@ -78,7 +84,7 @@ impl<'a> Choices<'a> {
                 Vec::new()
             };
             if joined {
-                meter::spend_on(
+                allowance.spend_on(
                     lines.iter().fold(0, |sum, line| line.len().saturating_add(sum)),
                     PARTED_A_STEP,
                 );
@@ -93,10 +99,9 @@ impl<'a> Choices<'a> {
             }
             HeadersRead::All => {
                 // Once to find the names, and once more to find their lines.
-                if !meter::spend_on(
-                    headers.comparing_all_names().saturating_mul(2),
-                    COMPARED_A_STEP,
-                ) {
+                if !allowance
+                    .spend_on(headers.comparing_all_names().saturating_mul(2), COMPARED_A_STEP)
+                {
                     return Choices::TooMany;
                 }
                 headers.names().into_iter().for_each(consider);
@@ -107,7 +112,7 @@ impl<'a> Choices<'a> {
             let length =
                 headers.values("cookie").fold(0_usize, |sum, line| sum.saturating_add(line.len()));
             let names = uses.cookie_names.as_ref().map_or(1, Vec::len);
-            if !meter::spend_on(length.saturating_mul(names), COOKIES_A_STEP) {
+            if !allowance.spend_on(length.saturating_mul(names), COOKIES_A_STEP) {
                 return Choices::TooMany;
             }
             cookies = cookie::Reading::all(headers.values("cookie"), uses.cookie_names.as_deref());
@@ -139,7 +144,7 @@ impl<'a> Choices<'a> {
         // be hundreds.
         let alone = *read == HeadersRead::All;
         let afford = |count: usize| {
-            count <= MAX_CHOICES && meter::spend(u64::try_from(count).unwrap_or(u64::MAX))
+            count <= MAX_CHOICES && allowance.spend(u64::try_from(count).unwrap_or(u64::MAX))
         };
         for Repeated { name, lines, parts } in &repeated {
             let parts = if alone { &[][..] } else { parts.as_slice() };

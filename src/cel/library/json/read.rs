@@ -13,7 +13,7 @@ use cel::common::value::Val;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::{MAX_DEPTH, MAX_VALUES};
-use crate::cel::meter;
+use crate::cel::bridge;
 
 /// Reads one document.
 pub(super) fn value(text: &[u8]) -> serde_json::Result<Box<dyn Val>> {
@@ -34,7 +34,7 @@ struct Reader<'c> {
 impl Reader<'_> {
     fn inside<E: Error>(self) -> Result<Self, E> {
         if self.depth >= MAX_DEPTH {
-            meter::breach();
+            bridge::breach();
             return Err(E::custom("nested too deep"));
         }
         Ok(Reader { depth: self.depth.saturating_add(1), ..self })
@@ -46,7 +46,7 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Box<dyn Val>, D::Error> {
         let Some(left) = self.left.get().checked_sub(1) else {
-            meter::breach();
+            bridge::breach();
             return Err(D::Error::custom("too many values"));
         };
         self.left.set(left);
@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
             let first = folded.insert(name.to_uppercase().to_lowercase());
             let value = fields.next_value_seed(inside)?;
             if !first || map.insert(CelMapKey::from(name), value).is_some() {
-                meter::breach();
+                bridge::breach();
                 return Err(A::Error::custom("a field twice"));
             }
         }
