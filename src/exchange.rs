@@ -24,6 +24,7 @@ use crate::call::{Answer, Call, CallId};
 use crate::cel::meter::Meter;
 use crate::config::Direction;
 use crate::decision::{Change, Decision, Reason, Reply};
+use crate::mends::{self, Mend};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Source};
@@ -267,9 +268,11 @@ impl Exchange {
             // Nothing of what cannot be read is in the record.
             let facts = Facts::new(Headers::default(), source);
             let decision = Decision::internal_error("unreadable headers");
-            self.report = Some(Report::of_decision(engine, &facts, None, decision));
+            let reply = Reply::refusing(decision.reason);
+            let status = Some(reply.status);
+            self.report = Some(Report::of_decision(engine, &facts, None, decision, status));
             self.state = State::Ended { is_reset: false };
-            return Step::Reply(Reply::refusing(Reason::InternalError));
+            return Step::Reply(reply);
         };
         let facts = Facts::new(headers, source);
         if resume.is_none() {
@@ -317,13 +320,13 @@ impl Exchange {
                 Flow::End(ending) => break Some(ending),
             }
         };
-        let host = turn.host().map(str::to_owned).filter(|_| false);
-        let _ = host;
         let Turn { changes, admitted, .. } = turn;
         engine.keep_candidates(std::mem::take(&mut self.found.candidates));
-        let (decision, reply) = self.decided(ending, facts.failed());
+        let is_exhausted = self.meter.is_exhausted();
+        let (decision, reply) = decided(&mut self.found, ending, is_exhausted, facts.failed());
         let host = admitted.as_ref().map(|admitted| &*admitted.host);
-        self.report = Some(Report::of_decision(engine, &facts, host, decision));
+        let status = reply.as_ref().map(|reply| reply.status);
+        self.report = Some(Report::of_decision(engine, &facts, host, decision, status));
         match reply {
             None => {
                 self.state = State::Passing;
@@ -333,6 +336,129 @@ impl Exchange {
                 self.state = State::Ended { is_reset: false };
                 Step::Reply(reply)
             }
+        }
+    }
+
+    /// Refuses a request that has not gone on, because something failed that must never fail.
+    fn refuse<'s>(
+        &'s mut self,
+        engine: &Engine,
+        source: &dyn Source,
+        detail: &'static str,
+    ) -> Step<'s> {
+        let headers = Headers::from_pairs(&self.request).unwrap_or_default();
+        let facts = Facts::new(headers, source);
+        let decision = Decision::internal_error(detail);
+        let reply = Reply::refusing(decision.reason);
+        let status = Some(reply.status);
+        self.report = Some(Report::of_decision(engine, &facts, None, decision, status));
+        self.state = State::Ended { is_reset: false };
+        Step::Reply(reply)
+    }
+
+    /// Resets a stream whose request went on, because something failed that must never fail: what
+    /// was to be removed must not pass, so nothing does.
+    fn cut_off<'s>(
+        &mut self,
+        engine: &Engine,
+        source: &dyn Source,
+        detail: &'static str,
+        errors: Vec<(usize, String)>,
+    ) -> Step<'s> {
+        let headers = Headers::from_pairs(&self.request).unwrap_or_default();
+        let facts = Facts::new(headers, source);
+        self.report = Some(Report::of_cut_off(engine, &facts, detail, errors));
+        self.state = State::Ended { is_reset: true };
+        Step::Reset
+    }
+
+    /// Notes that a request has gone before it was decided.
+    fn gone(&mut self, engine: &Engine, source: &dyn Source) {
+        let headers = Headers::from_pairs(&self.request).unwrap_or_default();
+        let facts = Facts::new(headers, source);
+        let decision = Decision::because(Reason::Gone);
+        self.report = Some(Report::of_decision(engine, &facts, None, decision, None));
+    }
+
+    fn respond<'s>(
+        &'s mut self,
+        engine: &'s Engine,
+        source: &'s dyn Source,
+        pairs: Pairs<'s>,
+        trace: Option<&'s mut Trace>,
+    ) -> Step<'s> {
+        if !self.found.responds {
+            return Step::Forward(Vec::new());
+        }
+        let transformed = pairs.read().zip(Headers::from_pairs(&self.request)).map(
+            |(response, request)| {
+                let facts = Facts::new(request, source);
+                response::transform(engine, &self.found.applied, &facts, &response, trace)
+            },
+        );
+        match transformed {
+            Some(response) if !response.is_exhausted => {
+                self.report = Report::of_response(response.errors);
+                Step::Forward(response.changes)
+            }
+            Some(response) => self.cut_off(engine, source, RESPONSE_FAILED, response.errors),
+            None => self.cut_off(engine, source, RESPONSE_FAILED, Vec::new()),
+        }
+    }
+
+    fn trailers<'s>(
+        &'s mut self,
+        engine: &'s Engine,
+        source: &'s dyn Source,
+        direction: Direction,
+        pairs: Pairs<'s>,
+    ) -> Step<'s> {
+        let (part, detail) = match direction {
+            Direction::Request => (Part::RequestTrailers, REQUEST_TRAILERS_FAILED),
+            Direction::Response => (Part::ResponseTrailers, RESPONSE_TRAILERS_FAILED),
+        };
+        if !self.wants(part) || !mends::is_on(Mend::Trailers) {
+            return Step::Forward(Vec::new());
+        }
+        let Some(trailers) = pairs.read() else {
+            return self.cut_off(engine, source, detail, Vec::new());
+        };
+        Step::Forward(response::drop_trailers(engine, &self.found.applied, direction, trailers))
+    }
+}
+
+/// What the audit record says where the response's headers could not be changed.
+pub const RESPONSE_FAILED: &str = "response headers could not be changed";
+/// The same of the request's trailers.
+pub const REQUEST_TRAILERS_FAILED: &str = "request trailers could not be changed";
+/// The same of the response's trailers.
+pub const RESPONSE_TRAILERS_FAILED: &str = "response trailers could not be changed";
+
+/// The decision that the stages came to, and the answer of a request that does not go on.
+fn decided(
+    found: &mut Found,
+    ending: Option<Ending>,
+    is_exhausted: bool,
+    failed: bool,
+) -> (Decision, Option<Reply>) {
+    let decision = std::mem::replace(&mut found.decision, Decision::because(Reason::Gone));
+    let refused = |decision: Decision, reply: Option<Reply>| {
+        let reply = reply.unwrap_or_else(|| Reply::refusing(decision.reason));
+        (decision, Some(reply))
+    };
+    // What was decided on the absence of something that could not be read does not hold.
+    if failed {
+        return refused(Decision::internal_error("host call failed"), None);
+    }
+    if is_exhausted {
+        let errors = decision.errors;
+        return refused(Decision { errors, ..Decision::because(Reason::LimitExceeded) }, None);
+    }
+    match ending {
+        None => (decision, None),
+        Some(Ending { reason, detail, policy, reply }) => {
+            let errors = decision.errors;
+            refused(Decision { detail, policy, errors, ..Decision::because(reason) }, reply)
         }
     }
 }

@@ -3,24 +3,9 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::{Ending, Flow, Turn};
 use crate::call::{Answer, Call};
 use crate::decision::{Reason, Reply};
-
-/// The service that is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Probe {
-    /// The proxy's name of its cluster.
-    cluster: String,
-    /// How long its answer is waited for.
-    timeout_milliseconds: u64,
-    /// Whether a request goes on where there is no answer that could be used.
-    #[serde(default)]
-    fail_open: bool,
-}
 
 /// The request header that asks for a call; its value is the path that is called.
 const HEADER: &[u8] = b"x-probe";

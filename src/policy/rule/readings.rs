@@ -15,7 +15,7 @@ use crate::request::inline;
 
 /// The most readings that a rule is asked about; a request with more errs. Each costs what asking
 /// the rule costs.
-pub(super) const MAX_CHOICES: usize = 512;
+pub(crate) const MAX_READINGS: usize = 512;
 /// How many bytes of a line are parted at commas in a step.
 const PARTED_A_STEP: usize = 16;
 /// How many bytes of cookies are looked through in a step.
@@ -25,35 +25,35 @@ const COMPARED_A_STEP: usize = 96;
 
 /// One way to read a request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Choice<'a> {
+pub(crate) struct Reading<'a> {
     /// One line of each repeated header.
-    pub(super) lines: Vec<ChosenLine<'a>>,
-    pub(super) cookies: cookie::Reading,
+    pub(crate) lines: Vec<ChosenLine<'a>>,
+    pub(crate) cookies: cookie::Reading,
     /// Whether a line is a part of one that came, which the origin may not part.
-    pub(super) is_part: bool,
+    pub(crate) is_part: bool,
     /// The path and query in another reading than as they came.
-    pub(super) path: Option<Arc<str>>,
+    pub(crate) path: Option<Arc<str>>,
 }
 
 /// What a rule is asked about.
 #[derive(Debug)]
-pub(super) enum Choices<'a> {
+pub(crate) enum Readings<'a> {
     /// The request as it is.
     One,
     /// The request in each of these readings.
-    Several(Vec<Choice<'a>>),
+    Several(Vec<Reading<'a>>),
     /// More than there is time for.
     TooMany,
 }
 
-impl<'a> Choices<'a> {
-    /// The choices among what an expression reads.
-    pub(super) fn of(
+impl<'a> Readings<'a> {
+    /// The readings among what an expression reads.
+    pub(crate) fn of(
         uses: &'a Uses,
         action: Action,
         view: &View<'a>,
         allowance: &Allowance,
-    ) -> Choices<'a> {
+    ) -> Readings<'a> {
         let read = &uses.request_headers;
         // An Allow that names `%3A` means what came, and would not hold of the other reading.
         let both = uses.path && (action != Action::Allow || !uses.escapes);
@@ -62,7 +62,7 @@ impl<'a> Choices<'a> {
             && !uses.cookies
             && matches!(read, HeadersRead::Names(names) if names.is_empty())
         {
-            return Choices::One;
+            return Readings::One;
         }
         let headers = view.request_headers();
         let mut repeated: Vec<Repeated<'a>> = Vec::new();
@@ -102,7 +102,7 @@ impl<'a> Choices<'a> {
                 if !allowance
                     .spend_on(headers.comparing_all_names().saturating_mul(2), COMPARED_A_STEP)
                 {
-                    return Choices::TooMany;
+                    return Readings::TooMany;
                 }
                 headers.names().into_iter().for_each(consider);
             }
@@ -113,38 +113,38 @@ impl<'a> Choices<'a> {
                 headers.values("cookie").fold(0_usize, |sum, line| sum.saturating_add(line.len()));
             let names = uses.cookie_names.as_ref().map_or(1, Vec::len);
             if !allowance.spend_on(length.saturating_mul(names), COOKIES_A_STEP) {
-                return Choices::TooMany;
+                return Readings::TooMany;
             }
             cookies = cookie::Reading::all(headers.values("cookie"), uses.cookie_names.as_deref());
         }
         if repeated.is_empty() && cookies.len() < 2 && path.is_none() {
-            return Choices::One;
+            return Readings::One;
         }
-        let reading = |cookies| Choice { cookies, ..Choice::default() };
-        let mut choices: Vec<Choice<'a>> = cookies.into_iter().map(reading).collect();
-        if choices.is_empty() {
-            choices.push(Choice::default());
+        let reading = |cookies| Reading { cookies, ..Reading::default() };
+        let mut readings: Vec<Reading<'a>> = cookies.into_iter().map(reading).collect();
+        if readings.is_empty() {
+            readings.push(Reading::default());
         }
         if let Some(path) = path {
-            let others: Vec<Choice<'a>> = choices
+            let others: Vec<Reading<'a>> = readings
                 .iter()
-                .map(|choice| Choice { path: Some(Arc::clone(path)), ..choice.clone() })
+                .map(|reading| Reading { path: Some(Arc::clone(path)), ..reading.clone() })
                 .collect();
-            choices.extend(others);
+            readings.extend(others);
         }
         let together =
-            |chosen: &Choice<'a>, name: &Cow<'a, str>, value: &'a [u8], is_part: bool| {
+            |chosen: &Reading<'a>, name: &Cow<'a, str>, value: &'a [u8], is_part: bool| {
                 let line = ChosenLine { name: name.clone(), value };
                 // The first line of a name is the one that counts.
                 let lines = std::iter::once(line).chain(chosen.lines.iter().cloned()).collect();
-                Choice { lines, is_part: is_part || chosen.is_part, ..chosen.clone() }
+                Reading { lines, is_part: is_part || chosen.is_part, ..chosen.clone() }
             };
         // Where any header may be read, parts are looked at in one header at a time, beside the
         // whole lines of the others: a browser's headers have so many that all ways to choose would
         // be hundreds.
         let alone = *read == HeadersRead::All;
         let afford = |count: usize| {
-            count <= MAX_CHOICES && allowance.spend(u64::try_from(count).unwrap_or(u64::MAX))
+            count <= MAX_READINGS && allowance.spend(u64::try_from(count).unwrap_or(u64::MAX))
         };
         for Repeated { name, lines, parts } in &repeated {
             let parts = if alone { &[][..] } else { parts.as_slice() };
@@ -152,38 +152,38 @@ impl<'a> Choices<'a> {
             if each < 2 {
                 continue;
             }
-            if !afford(choices.len().saturating_mul(each)) {
-                return Choices::TooMany;
+            if !afford(readings.len().saturating_mul(each)) {
+                return Readings::TooMany;
             }
             let lines = || {
                 lines.iter().map(|line| (line, false)).chain(parts.iter().map(|part| (part, true)))
             };
-            choices = choices
+            readings = readings
                 .iter()
-                .flat_map(|choice| {
-                    lines().map(|(line, is_part)| together(choice, name, line, is_part))
+                .flat_map(|reading| {
+                    lines().map(|(line, is_part)| together(reading, name, line, is_part))
                 })
                 .collect();
         }
-        let mut of_one: Vec<Choice<'a>> = Vec::new();
+        let mut of_one: Vec<Reading<'a>> = Vec::new();
         for Repeated { name, parts, .. } in repeated.iter().filter(|_| alone) {
             if !afford(
-                choices
+                readings
                     .len()
                     .saturating_mul(parts.len())
-                    .saturating_add(choices.len())
+                    .saturating_add(readings.len())
                     .saturating_add(of_one.len()),
             ) {
-                return Choices::TooMany;
+                return Readings::TooMany;
             }
             of_one.extend(
-                choices
+                readings
                     .iter()
-                    .flat_map(|choice| parts.iter().map(|part| together(choice, name, part, true))),
+                    .flat_map(|reading| parts.iter().map(|part| together(reading, name, part, true))),
             );
         }
-        choices.extend(of_one);
-        Choices::Several(choices)
+        readings.extend(of_one);
+        Readings::Several(readings)
     }
 }
 
