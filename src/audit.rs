@@ -2,6 +2,8 @@
 
 pub(crate) mod load;
 
+pub use load::load_record;
+
 use std::borrow::Cow;
 
 use serde::Serialize;

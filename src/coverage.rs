@@ -1,16 +1,17 @@
 //! What each policy had to do with a request, whatever decided it: for tools that tell what tests
 //! have tried.
 
-use super::{Admitted, Engine, Policy, request_host};
-use crate::authorization;
-pub use crate::authorization::Said;
-use crate::cel::Expression;
-use crate::cel::meter::{Allowance, Meter};
+use crate::cel::meter::Meter;
 use crate::cel::view::View;
-use crate::config::{Action, Mode};
-use crate::outcome::Change;
+use crate::config::{Action, Direction, Mode};
+use crate::exchange::{Event, Exchange, Pairs, Step};
+use crate::policy::Engine;
+pub use crate::policy::rule::Answer;
+use crate::policy::rule::Rule;
 use crate::request::Facts;
-use crate::request::headers::Headers;
+use crate::stage::{Admitted, Stage};
+use crate::trace::Trace;
+use crate::trial::Trial;
 
 /// What a policy may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,83 +42,74 @@ pub struct Part {
     /// Its index in the configuration.
     pub policy: usize,
     /// What its rule says of the request, asked or not; none where it has no rule.
-    pub rule: Option<Said>,
+    pub rule: Option<Answer>,
     /// It changed headers of the request.
     pub changed_request: bool,
     /// It changed headers of the response.
     pub changed_response: bool,
 }
 
-impl Engine {
-    /// What each policy may do, in configuration order.
-    pub fn outlines(&self) -> impl Iterator<Item = Outline<'_>> {
-        self.policies.iter().map(|policy| Outline {
-            name: &policy.name,
-            mode: policy.mode,
-            action: policy.rule.as_ref().map(authorization::Rule::action),
-            changes_request: !policy.request.is_empty(),
-            changes_response: !policy.response.is_empty(),
-        })
-    }
+/// What each policy may do, in configuration order.
+pub fn outlines(engine: &Engine) -> impl Iterator<Item = Outline<'_>> {
+    engine.policies.iter().map(|policy| Outline {
+        name: &policy.name,
+        mode: policy.mode,
+        action: policy.rule.as_ref().map(Rule::action),
+        changes_request: !policy.request.is_empty(),
+        changes_response: !policy.response.is_empty(),
+    })
+}
 
-    /// What the policies in scope of a request have to do with it, in configuration order; none
-    /// where it is refused before any rule. Each rule is asked, also where another has decided
-    /// before.
-    #[must_use]
-    pub fn parts(&self, facts: &Facts<'_>, response: &Headers<'_>) -> Vec<Part> {
-        let host = request_host(&facts.headers);
-        let Ok(Admitted { host, groups, path_has_escapes }) = self.admit(facts, &host) else {
+/// What the policies in scope of a request have to do with it, in configuration order; none where
+/// it is refused before any rule. Each rule is asked, also where another has decided before.
+#[must_use]
+pub fn parts(engine: &Engine, trial: &Trial) -> Vec<Part> {
+    trial.with_source(|source| {
+        let request = trial.request_headers();
+        let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
+        let event = Event::RequestHeaders(request.to_pairs());
+        let step = exchange.on_traced(engine, source, event, &mut trace);
+        let is_forwarded = matches!(step, Step::Forward(_));
+        if is_forwarded {
+            let response = trial.response_headers();
+            let (bytes, count) = (response.to_pairs(), response.lines().count());
+            let event = Event::ResponseHeaders(Pairs { bytes: &bytes, count });
+            let _ = exchange.on_traced(engine, source, event, &mut trace);
+        }
+        let facts = Facts::new(request, source);
+        let admitted = Admitted::of(engine, &facts);
+        let (Ok(admitted), true) =
+            (admitted, trace.stages.contains(&Stage::Authorization.name()))
+        else {
             return Vec::new();
         };
-        let view = View::new(facts, &self.callers).with_host(host, path_has_escapes);
-        let forwarded = self.decide(facts).denial.is_none();
-        let mut sent = facts.headers.clone();
-        let mut answered = response.clone();
-        let in_scope = groups.everyone();
-        let mut parts = Vec::with_capacity(in_scope.len());
-        for (index, policy) in self.policies_at(&in_scope) {
-            let rule = policy.rule.as_ref().map(|rule| authorization::ask_alone(rule, &view));
-            let changing = forwarded && policy.mode == Mode::Enforce;
-            let changed_request = changing && self.changes_request(policy, facts, &mut sent);
-            let changed_response = changing && self.changes_response(policy, facts, &mut answered);
-            parts.push(Part { policy: index, rule, changed_request, changed_response });
-        }
-        parts
-    }
-
-    fn changes_request<'a>(
-        &'a self,
-        policy: &'a Policy,
-        facts: &'a Facts<'_>,
-        headers: &mut Headers<'a>,
-    ) -> bool {
-        let mut changes: Vec<Change<'a>> = Vec::new();
-        let value_of = |headers: &Headers<'a>, value: &Expression, allowance: &Allowance| {
-            value.header_value(&View::new(facts, &self.callers).with_request(headers), allowance)
+        let view = View::new(&facts, &engine.callers)
+            .with_host(&admitted.host, admitted.path_has_escapes);
+        let changed = |policy: usize, direction: Direction| {
+            is_forwarded
+                && trace.applied.iter().any(|applied| {
+                    applied.policy == policy && applied.direction == direction && applied.changed
+                })
         };
-        policy.request.apply(headers, &mut changes, &Meter::new(), value_of);
-        !changes.is_empty()
-    }
-
-    fn changes_response<'a>(
-        &'a self,
-        policy: &'a Policy,
-        facts: &'a Facts<'_>,
-        headers: &mut Headers<'a>,
-    ) -> bool {
-        let mut changes: Vec<Change<'a>> = Vec::new();
-        let value_of = |headers: &Headers<'a>, value: &Expression, allowance: &Allowance| {
-            value.header_value(&View::new(facts, &self.callers).with_response(headers), allowance)
-        };
-        policy.response.apply(headers, &mut changes, &Meter::new(), value_of);
-        !changes.is_empty()
-    }
+        let in_scope = admitted.groups.everyone();
+        let policies = engine.policies_at(&in_scope);
+        policies
+            .map(|(index, policy)| Part {
+                policy: index,
+                rule: policy
+                    .rule
+                    .as_ref()
+                    .map(|rule| rule.ask(&view, &Meter::new(), &mut Vec::new())),
+                changed_request: changed(index, Direction::Request),
+                changed_response: changed(index, Direction::Response),
+            })
+            .collect()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::Trial;
 
     fn engine(policies: &str) -> Engine {
         Engine::load(format!(r#"{{"policies": [{policies}]}}"#).as_bytes()).unwrap()
@@ -132,7 +124,7 @@ mod tests {
     fn parts(engine: &Engine, path: &str) -> Vec<Part> {
         let trial =
             Trial { authority: "a.example".to_owned(), path: path.to_owned(), ..Trial::default() };
-        trial.with_facts(|facts| engine.parts(facts, &trial.response_headers()))
+        super::parts(engine, &trial)
     }
 
     #[test]
@@ -149,9 +141,9 @@ mod tests {
         };
         assert_eq!(
             said("/x"),
-            [(0, Some(Said::Matched)), (1, Some(Said::Matched)), (2, Some(Said::Erred))]
+            [(0, Some(Answer::Matches)), (1, Some(Answer::Matches)), (2, Some(Answer::Fails))]
         );
-        assert_eq!(said("/y")[1], (1, Some(Said::NotMatched)));
+        assert_eq!(said("/y")[1], (1, Some(Answer::DoesNotMatch)));
         assert_eq!(said("/x/../y"), [], "refused before any rule");
     }
 
@@ -168,7 +160,7 @@ mod tests {
         );
         let matched: Vec<usize> = parts
             .iter()
-            .filter(|part| part.rule == Some(Said::Matched))
+            .filter(|part| part.rule == Some(Answer::Matches))
             .map(|part| part.policy)
             .collect();
         assert_eq!(matched, [7]);

@@ -16,7 +16,7 @@
 mod record;
 mod report;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use report::{AccessLog, Report, refuse_unconfigured};
 

@@ -1,14 +1,25 @@
 //! Why a request is decided as it is: each policy in scope, each part of its expressions, each
 //! header that it changes.
 //!
-//! The decision is that of [`Engine::decide`]; what explains it is found by asking the same rules
-//! once more, and the tests hold the two together.
+//! The decision, and which rules were asked on the way to it, is what the trace of the exchange
+//! says; what the parts of expressions come to is found by evaluating them once more, and the tests
+//! hold the two together.
+
+#[cfg(test)]
+mod agreement;
+mod header_rules;
+mod lines;
+mod rules;
+mod run;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 
 use crate::config::{Action, Combine, Config, ConfigError, Mode};
 use crate::path::PathSafety;
 use crate::policy::Engine;
+pub use crate::policy::rule::Answer;
 use crate::trial::Trial;
 
 /// An engine, and the sources that its policies were compiled from.
@@ -44,7 +55,7 @@ impl Explainer {
     /// Decides about a request, and says why.
     #[must_use]
     pub fn explain(&self, trial: &Trial) -> Explanation {
-        self.engine.explain(&self.config, trial)
+        run::explain(&self.engine, &self.config, trial)
     }
 }
 
@@ -97,7 +108,7 @@ pub struct Verdict {
     pub status: Option<u16>,
     /// The body that a denied request is answered with.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<&'static str>,
+    pub body: Option<String>,
 }
 
 /// Who is calling.
@@ -181,20 +192,6 @@ pub struct Rule {
     pub answer: Option<Answer>,
     /// The expressions.
     pub expressions: Vec<Expression>,
-}
-
-/// What a rule or an expression says of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Answer {
-    /// It matches.
-    Matches,
-    /// It does not.
-    DoesNotMatch,
-    /// It erred.
-    Errs,
-    /// The request passes a limit, which nothing catches.
-    PassesLimit,
 }
 
 /// One of a rule's expressions.

@@ -17,7 +17,7 @@ pub(crate) mod query;
 pub(crate) mod value;
 
 use crate::mends::{self, Mend};
-use crate::outcome::Reason;
+use crate::decision::Reason;
 use crate::request::headers::Headers;
 
 /// Why a request is refused whatever the rules say, were it only for its method and headers.

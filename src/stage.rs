@@ -11,9 +11,7 @@ pub(crate) mod probe;
 pub(crate) mod response;
 mod transformation;
 
-use std::borrow::Cow;
-
-pub(crate) use admission::Admitted;
+pub(crate) use admission::{Admitted, request_host};
 
 use crate::call::{Answer, Call, CallId};
 use crate::cel::meter::Meter;
@@ -51,6 +49,10 @@ pub(crate) enum Flow {
     /// The next stage.
     Next,
     /// An answer to this call; until then, nothing.
+    #[cfg_attr(
+        not(any(test, feature = "trap-for-tests")),
+        expect(dead_code, reason = "no stage of the shipped filter asks a service yet")
+    )]
     Wait(Call),
     /// Nothing: the request ends here.
     End(Ending),
@@ -101,29 +103,25 @@ impl Default for Found {
 
 /// What the stages work on between two waits.
 #[derive(Debug)]
-pub(crate) struct Turn<'a, 't> {
+pub(crate) struct Turn<'a, 'f, 't> {
     pub(crate) engine: &'a Engine,
-    pub(crate) facts: &'t Facts<'a>,
+    pub(crate) facts: &'f Facts<'a>,
     pub(crate) meter: &'t Meter,
     pub(crate) found: &'t mut Found,
     /// What admission made of the request line.
-    pub(crate) admitted: Option<Admitted<'t, 'a>>,
+    pub(crate) admitted: Option<Admitted<'f, 'a>>,
     /// What to change of the request's headers, in order.
     pub(crate) changes: Vec<Change<'a>>,
     pub(crate) trace: Option<&'t mut Trace>,
     /// The number of the call that a stage may make.
+    #[cfg_attr(
+        not(any(test, feature = "trap-for-tests")),
+        expect(dead_code, reason = "no stage of the shipped filter asks a service yet")
+    )]
     pub(crate) next_call: CallId,
 }
 
-impl<'a, 't> Turn<'a, 't> {
-    /// The host of the request, if it has been admitted.
-    pub(crate) fn host(&self) -> Option<&str> {
-        self.admitted.as_ref().map(|admitted| match &admitted.host {
-            Cow::Borrowed(host) => *host,
-            Cow::Owned(host) => host.as_str(),
-        })
-    }
-
+impl Turn<'_, '_, '_> {
     /// Finds out again what admission made of the request line, after a wait.
     pub(crate) fn readmit(&mut self) {
         self.admitted = Admitted::of(self.engine, self.facts).ok();
@@ -143,7 +141,7 @@ impl Stage {
     }
 
     /// Runs the stage.
-    pub(crate) fn enter(self, turn: &mut Turn<'_, '_>) -> Flow {
+    pub(crate) fn enter(self, turn: &mut Turn<'_, '_, '_>) -> Flow {
         if let Some(trace) = turn.trace.as_deref_mut() {
             trace.stages.push(self.name());
         }
@@ -158,7 +156,7 @@ impl Stage {
 
     /// Goes on with the answer to the call that the stage waits for. A stage that makes no calls
     /// has no business with answers, and lets nothing through because of one.
-    pub(crate) fn answered(self, turn: &mut Turn<'_, '_>, answer: &Answer<'_>) -> Flow {
+    pub(crate) fn answered(self, turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow {
         match self {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => probe::answered(turn, answer),

@@ -160,7 +160,7 @@ fn combined(
         if answer == decisive || answer == Answer::PassesLimit {
             return answer;
         }
-        found = if answer == Answer::Errs { answer } else { found };
+        found = if answer == Answer::Fails { answer } else { found };
     }
     found
 }
@@ -183,7 +183,7 @@ fn of_values(rule: &Rule) -> Option<Answer> {
             Shown::Error(_) if expression.answer == Some(Answer::PassesLimit) => {
                 Some(Answer::PassesLimit)
             }
-            Shown::Error(_) => Some(Answer::Errs),
+            Shown::Error(_) => Some(Answer::Fails),
             Shown::NotNeeded | Shown::Varies => None,
         });
         let choices: Vec<_> = choices.collect();
@@ -212,8 +212,8 @@ fn verdict(
     for (name, answer) in enforced(Action::Deny) {
         match answer {
             Answer::Matches => return ("deny-matched", Some(name)),
-            Answer::Errs if ignores(&name) => {}
-            Answer::Errs | Answer::PassesLimit => return ("deny-error", Some(name)),
+            Answer::Fails if ignores(&name) => {}
+            Answer::Fails | Answer::PassesLimit => return ("deny-error", Some(name)),
             Answer::DoesNotMatch => {}
         }
     }

@@ -2,15 +2,15 @@
 
 use std::cell::RefCell;
 
-use super::{Applied, HeaderRules, HeaderValue, ILLEGAL, is_legal};
+use super::{HeaderRule, Operation, Step, Value};
 use crate::cel::explain::{Explainable, of_bytes};
 use crate::cel::meter::Meter;
 use crate::cel::view::View;
 use crate::cel::{Expression, Phase};
 use crate::config::{HeaderRulesConfig, HeaderValueConfig};
-use crate::explain::{HeaderRule, Operation, Step, Value};
 use crate::identity::peer::Callers;
-use crate::outcome::Change;
+use crate::policy::header_rules::{Applied, HeaderRules, HeaderValue, ILLEGAL, is_legal};
+use crate::decision::Change;
 use crate::request::Facts;
 use crate::request::headers::Headers;
 
@@ -21,32 +21,30 @@ struct Evaluated<'e> {
     error: Option<String>,
 }
 
-impl HeaderRules {
-    /// Applies the rules as [`apply`](Self::apply) does, and says what each part of their values
-    /// is.
-    pub(crate) fn explain<'a>(
-        &'a self,
+/// Applies header rules as [`HeaderRules::apply`] does, and says what each part of their values is.
+pub(super) fn explain<'a>(
+        rules: &'a HeaderRules,
         config: &HeaderRulesConfig,
         headers: &mut Headers<'a>,
         changes: &mut Vec<Change<'a>>,
         meter: &Meter,
         (facts, callers, phase): (&Facts<'_>, &Callers, Phase),
     ) -> (Applied, Vec<HeaderRule>) {
-        let rules = || {
-            let add = self
+        let values = || {
+            let add = rules
                 .add
                 .iter()
                 .zip(&config.add)
                 .map(|(rule, config)| (Operation::Add, rule, config));
             add.chain(
-                self.set
+                rules.set
                     .iter()
                     .zip(&config.set)
                     .map(|(rule, config)| (Operation::Set, rule, config)),
             )
         };
         let evaluated: RefCell<Vec<Evaluated<'_>>> = RefCell::default();
-        let applied = self.apply(headers, changes, meter, |headers, expression, allowance| {
+        let applied = rules.apply(headers, changes, meter, |headers, expression, allowance| {
             let view = View::new(facts, callers);
             let view = if phase == Phase::Request {
                 view.with_request(headers)
@@ -56,14 +54,14 @@ impl HeaderRules {
             let outcome = expression.header_value(&view, allowance);
             let breached = allowance.breached();
             if let Some((_, rule, config)) =
-                rules().find(|(_, rule, _)| std::ptr::eq(&rule.value, expression))
+                values().find(|(_, rule, _)| std::ptr::eq(&rule.value, expression))
             {
                 evaluated.borrow_mut().push(explained(rule, config, &view, &outcome, breached));
             }
             outcome
         });
         let mut evaluated = evaluated.into_inner();
-        let mut explained: Vec<HeaderRule> = rules()
+        let mut explained: Vec<HeaderRule> = values()
             .map(|(operation, rule, config)| {
                 let found =
                     evaluated.iter().position(|one| std::ptr::eq(one.expression, &rule.value));
@@ -82,14 +80,13 @@ impl HeaderRules {
                 HeaderRule { operation, name: rule.name.clone(), value, error }
             })
             .collect();
-        explained.extend(self.remove.iter().map(|name| HeaderRule {
+        explained.extend(rules.remove.iter().map(|name| HeaderRule {
             operation: Operation::Remove,
             name: name.clone(),
             value: None,
             error: None,
         }));
         (applied, explained)
-    }
 }
 
 fn explained<'e>(

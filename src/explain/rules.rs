@@ -1,33 +1,32 @@
 //! What a rule says of a request, expression by expression and line by line.
 
-use super::lines::{self, Choices};
-use super::{Answer, Rule, TOO_MANY, ask_once, of_choices, of_part};
+use super::{Choice, Expression, Step, Value, Variable};
 use crate::cel::explain::Explainable;
 use crate::cel::meter::Allowance;
 use crate::cel::view::{ChosenLine, View};
 use crate::config::AuthorizationConfig;
-use crate::explain::{self, Choice, Expression, Step, Value, Variable};
+use crate::policy::rule::readings::{Reading, Readings};
+use crate::policy::rule::{Answer, Rule, TOO_MANY, ask_once, of_part, of_readings};
 
 /// The answers of an expression that was asked.
 struct Asked<'a> {
     answer: Answer,
     /// One for each reading that was asked about: with it, and without lines for the request as it
     /// is.
-    choices: Vec<(lines::Choice<'a>, Answer, Option<String>)>,
+    choices: Vec<(Reading<'a>, Answer, Option<String>)>,
 }
 
-impl Rule {
-    /// Asks the rule as it is asked to decide, and says what each part of it is.
-    pub(crate) fn explain(&self, config: &AuthorizationConfig, view: &View<'_>) -> explain::Rule {
+/// Asks a rule as it is asked to decide, and says what each part of it is.
+pub(super) fn explain(rule: &Rule, config: &AuthorizationConfig, view: &View<'_>) -> super::Rule {
         let allowance = Allowance::whole();
         let mut asked = Vec::new();
-        let answer = self.combined(self.expressions.iter().map(|expression| {
-            let this = self.ask_each(expression, view, &allowance);
+        let answer = rule.combined(rule.expressions().iter().map(|expression| {
+            let this = ask_each(rule, expression, view, &allowance);
             let answer = this.answer;
             asked.push(this);
             answer
         }));
-        let answer = self.settled(answer, view);
+        let answer = rule.settled(answer, view);
         let mut asked = asked.into_iter();
         let expressions = config.expressions.iter().map(|expr| {
             let explainable = Explainable::of(&expr.source);
@@ -47,21 +46,21 @@ impl Rule {
             };
             Expression {
                 place: expr.place.clone(),
-                answer: asked.map(|asked| asked.answer.into()),
+                answer: asked.map(|asked| asked.answer),
                 choices,
             }
         });
         let expressions = expressions.collect();
-        explain::Rule {
-            action: self.action,
-            combine: self.combine,
-            answer: Some(answer.into()),
+        super::Rule {
+            action: rule.action(),
+            combine: rule.combine(),
+            answer: Some(answer),
             expressions,
         }
     }
 
     /// The rule of a request that was refused before any was asked.
-    pub(crate) fn unasked(&self, config: &AuthorizationConfig) -> explain::Rule {
+    pub(super) fn unasked(rule: &Rule, config: &AuthorizationConfig) -> super::Rule {
         let expressions = config.expressions.iter().map(|expr| {
             let choices = Explainable::of(&expr.source)
                 .map(|whole| Choice { lines: Vec::new(), step: whole.not_needed() });
@@ -72,29 +71,29 @@ impl Rule {
             }
         });
         let expressions = expressions.collect();
-        explain::Rule { action: self.action, combine: self.combine, answer: None, expressions }
+        super::Rule { action: rule.action(), combine: rule.combine(), answer: None, expressions }
     }
 
-    /// As [`ask`](super::ask) does, keeping the answer about each choice.
+/// Asks one of the rule's expressions about each reading, and keeps the answers.
     fn ask_each<'a>(
-        &self,
+        rule: &Rule,
         expression: &'a crate::cel::Expression,
         view: &View<'a>,
         allowance: &Allowance,
     ) -> Asked<'a> {
-        let readings = match Choices::of(expression.uses(), self.action, view, allowance) {
-            Choices::One => vec![lines::Choice::default()],
-            Choices::TooMany => {
-                let answer = Answer::NotAsked;
+        let readings = match Readings::of(expression.uses(), rule.action(), view, allowance) {
+            Readings::One => vec![Reading::default()],
+            Readings::TooMany => {
+                let answer = Answer::PassesLimit;
                 return Asked {
                     answer,
-                    choices: vec![(lines::Choice::default(), answer, Some(TOO_MANY.to_owned()))],
+                    choices: vec![(Reading::default(), answer, Some(TOO_MANY.to_owned()))],
                 };
             }
-            Choices::Several(choices) => choices,
+            Readings::Several(choices) => choices,
         };
         let mut choices = Vec::new();
-        let once = |reading: lines::Choice<'a>| {
+        let once = |reading: Reading<'a>| {
             let (answer, message) = ask_once(
                 expression,
                 &view.at(&reading.lines, reading.cookies, reading.path.as_deref()),
@@ -105,25 +104,24 @@ impl Rule {
             told
         };
         let answer = if readings.len() == 1 {
-            readings.into_iter().map(once).next().unwrap_or(Answer::NotAsked)
+            readings.into_iter().map(once).next().unwrap_or(Answer::PassesLimit)
         } else {
-            of_choices(self.action, readings.into_iter().map(once))
+            of_readings(rule.action(), readings.into_iter().map(once))
         };
         Asked { answer, choices }
     }
-}
 
 fn choice(
     whole: &Explainable,
     view: &View<'_>,
-    reading: &lines::Choice<'_>,
+    reading: &Reading<'_>,
     answer: Answer,
     message: &Option<String>,
 ) -> Choice {
     let value = match (answer, message) {
-        (Answer::Yes, _) => Value::Known("true".to_owned()),
-        (Answer::No, _) => Value::Known("false".to_owned()),
-        (Answer::Error | Answer::NotAsked, message) => {
+        (Answer::Matches, _) => Value::Known("true".to_owned()),
+        (Answer::DoesNotMatch, _) => Value::Known("false".to_owned()),
+        (Answer::Fails | Answer::PassesLimit, message) => {
             Value::Error(message.clone().unwrap_or_default())
         }
     };
@@ -145,15 +143,4 @@ fn choice(
         value: crate::cel::explain::of_bytes(path.as_bytes()),
     });
     Choice { lines: reading.lines.iter().map(line).chain(cookies).chain(path).collect(), step }
-}
-
-impl From<Answer> for explain::Answer {
-    fn from(answer: Answer) -> Self {
-        match answer {
-            Answer::Yes => explain::Answer::Matches,
-            Answer::No => explain::Answer::DoesNotMatch,
-            Answer::Error => explain::Answer::Errs,
-            Answer::NotAsked => explain::Answer::PassesLimit,
-        }
-    }
 }

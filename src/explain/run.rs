@@ -1,32 +1,69 @@
-//! An engine's decision about a request, and why.
+//! The decision about a request, explained from the trace of the exchange that made it.
 
-#[cfg(test)]
-mod agreement;
-#[cfg(test)]
-mod tests;
-
+use super::lines::Lines;
+use super::{Caller, Effect, Erred, Explanation, OutOfScope, Verdict, header_rules, rules};
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
 use crate::cel::view::View;
-use crate::config::{Action, Config, Direction, HostPattern, Mode, PolicyConfig};
-use crate::explain::{self, Caller, Effect, Erred, Explanation, Fate, Header, OutOfScope, Verdict};
-use crate::outcome::{Change, Outcome, Reason};
+use crate::config::{Config, Direction, HostPattern, PolicyConfig};
+use crate::decision::{Decision, Reply};
+use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::path::PathSafety;
+use crate::policy::{Engine, Policy};
 use crate::request::headers::Headers;
-use crate::request::{Facts, inline};
-use crate::trial::{self, Trial};
+use crate::request::{Facts, Source};
+use crate::stage::{Stage, request_host};
+use crate::trace::Trace;
+use crate::trial::Trial;
 
-use super::{Engine, Policy, request_host};
+/// Decides about a request, and says why; the configuration is the one that the engine was loaded
+/// from.
+pub(super) fn explain(engine: &Engine, config: &Config, trial: &Trial) -> Explanation {
+    let response = trial.response_headers();
+    trial.with_source(|source| {
+        let request = trial.request_headers();
+        let run = Run::of(engine, source, &request, &response);
+        let facts = Facts::new(request, source);
+        Explaining { engine, config, facts: &facts, run: &run }.explain(&response)
+    })
+}
 
-impl Engine {
-    /// Decides about a request, and says why; the configuration is the one that this engine was
-    /// loaded from.
-    pub(crate) fn explain(&self, config: &Config, trial: &Trial) -> Explanation {
-        trial.with_facts(|facts| {
-            let outcome = self.decide(facts);
-            Explaining { engine: self, config, facts, outcome: &outcome }
-                .explain(&trial.response_headers())
-        })
+/// What came of an exchange, and its trace.
+struct Run {
+    decision: Decision,
+    reply: Option<Reply>,
+    audit: Option<String>,
+    trace: Trace,
+}
+
+impl Run {
+    fn of(
+        engine: &Engine,
+        source: &dyn Source,
+        request: &Headers<'_>,
+        response: &Headers<'_>,
+    ) -> Run {
+        let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
+        let event = Event::RequestHeaders(request.to_pairs());
+        let reply = match exchange.on_traced(engine, source, event, &mut trace) {
+            Step::Reply(reply) => Some(reply),
+            _ => None,
+        };
+        let report = exchange.take_report();
+        if reply.is_none() {
+            let (bytes, count) = (response.to_pairs(), response.lines().count());
+            let event = Event::ResponseHeaders(Pairs { bytes: &bytes, count });
+            let _ = exchange.on_traced(engine, source, event, &mut trace);
+        }
+        let audit = report.as_ref().and_then(|report| report.audit.clone());
+        let undecided = || Decision::internal_error("there is no decision yet");
+        let decision = report.and_then(|report| report.decision).unwrap_or_else(undecided);
+        Run { decision, reply, audit, trace }
+    }
+
+    /// Whether the request was refused whatever the rules say.
+    fn is_refused_before_rules(&self) -> bool {
+        !self.trace.stages.contains(&Stage::Authorization.name())
     }
 }
 
@@ -35,7 +72,7 @@ struct Explaining<'a> {
     engine: &'a Engine,
     config: &'a Config,
     facts: &'a Facts<'a>,
-    outcome: &'a Outcome<'a>,
+    run: &'a Run,
 }
 
 impl<'a> Explaining<'a> {
@@ -47,13 +84,13 @@ impl<'a> Explaining<'a> {
             }
             None => Vec::new(),
         };
-        let mut policies: Vec<explain::Policy> =
+        let mut policies: Vec<super::Policy> =
             in_scope.iter().filter_map(|index| self.policy(*index, host.as_deref()?)).collect();
         self.effects(&in_scope, &mut policies);
         let mut request_headers = Lines::of(&self.facts.headers);
         self.transform(&in_scope, &mut policies, &mut request_headers);
         let response_headers =
-            self.outcome.denial.is_none().then(|| self.respond(&in_scope, &mut policies, response));
+            self.run.reply.is_none().then(|| self.respond(&in_scope, &mut policies, response));
         let known = host.is_some();
         let elsewhere = self
             .config
@@ -73,11 +110,11 @@ impl<'a> Explaining<'a> {
             out_of_scope: elsewhere
                 .map(|(_, policy)| OutOfScope { name: policy.name.clone(), hosts: hosts(policy) })
                 .collect(),
-            shadow: self.outcome.shadow.iter().filter_map(|index| self.name(*index)).collect(),
+            shadow: self.run.decision.shadow.iter().filter_map(|index| self.name(*index)).collect(),
             errors: self.errors(),
             request_headers: request_headers.0,
             response_headers: response_headers.map(|lines| lines.0),
-            audit: self.outcome.audit.clone(),
+            audit: self.run.audit.clone(),
         }
     }
 
@@ -92,14 +129,14 @@ impl<'a> Explaining<'a> {
     }
 
     fn verdict(&self) -> Verdict {
-        let denial = self.outcome.denial;
+        let Run { decision, reply, .. } = self.run;
         Verdict {
-            allowed: denial.is_none(),
-            policy: self.outcome.policy.and_then(|index| self.name(index)),
-            reason: self.outcome.reason.as_str(),
-            detail: denial.and_then(|denial| denial.detail),
-            status: denial.map(|denial| denial.status),
-            body: denial.map(|denial| denial.body),
+            allowed: decision.allows(),
+            policy: decision.policy.and_then(|index| self.name(index)),
+            reason: decision.reason.as_str(),
+            detail: decision.detail,
+            status: reply.as_ref().map(|reply| reply.status),
+            body: reply.as_ref().map(|reply| String::from_utf8_lossy(&reply.body).into_owned()),
         }
     }
 
@@ -119,7 +156,7 @@ impl<'a> Explaining<'a> {
     }
 
     fn errors(&self) -> Vec<Erred> {
-        let errors = self.outcome.errors.iter();
+        let errors = self.run.decision.errors.iter();
         errors
             .filter_map(|(index, message)| {
                 Some(Erred { policy: self.name(*index)?, message: message.clone() })
@@ -127,29 +164,17 @@ impl<'a> Explaining<'a> {
             .collect()
     }
 
-    /// Whether the request was refused whatever the rules say.
-    fn refused_before_rules(&self) -> bool {
-        matches!(
-            self.outcome.reason,
-            Reason::BadHost
-                | Reason::MethodUnsafe
-                | Reason::HeaderUnsafe
-                | Reason::PathUnsafe
-                | Reason::HostMismatch
-                | Reason::InternalError
-        )
-    }
-
     /// A policy in scope and its rule.
-    fn policy(&self, index: usize, host: &str) -> Option<explain::Policy> {
+    fn policy(&self, index: usize, host: &str) -> Option<super::Policy> {
         let (config, policy) = (self.config.policies.get(index)?, self.engine.policies.get(index)?);
         let rule =
             policy.rule.as_ref().zip(config.authorization.as_ref()).map(
-                |(rule, config)| match self.refused_before_rules() {
-                    true => rule.unasked(config),
+                |(rule, config)| match self.run.is_refused_before_rules() {
+                    true => rules::unasked(rule, config),
                     false => {
                         let path = self.facts.headers.first(b":path").unwrap_or_default();
-                        rule.explain(
+                        rules::explain(
+                    rule,
                             config,
                             &View::new(self.facts, &self.engine.callers)
                                 .with_host(host, path.contains(&b'%')),
@@ -157,7 +182,7 @@ impl<'a> Explaining<'a> {
                     }
                 },
             );
-        Some(explain::Policy {
+        Some(super::Policy {
             name: config.name.clone(),
             mode: config.mode,
             hosts: hosts(config),
@@ -169,32 +194,16 @@ impl<'a> Explaining<'a> {
     }
 
     /// What each policy did to the verdict.
-    fn effects(&self, in_scope: &[usize], policies: &mut [explain::Policy]) {
-        // The rules let a request through whose line was then left without a value: the first Allow
-        // that matches did.
-        let let_through = |policy: &explain::Policy| {
-            let rule = policy
-                .rule
-                .as_ref()
-                .filter(|rule| rule.action == Action::Allow && policy.mode == Mode::Enforce);
-            rule.is_some_and(|rule| rule.answer == Some(explain::Answer::Matches))
-        };
-        let decided = match self.outcome.reason {
-            Reason::RewriteError => in_scope
-                .iter()
-                .zip(&*policies)
-                .find(|(_, policy)| let_through(policy))
-                .map(|(index, _)| *index),
-            _ => self.outcome.policy,
-        };
+    fn effects(&self, in_scope: &[usize], policies: &mut [super::Policy]) {
+        let Run { decision, trace, .. } = self.run;
         for (index, policy) in in_scope.iter().zip(policies) {
-            policy.effect = if self.outcome.policy == Some(*index) {
-                if self.outcome.denial.is_some() { Effect::Denies } else { Effect::Allows }
-            } else if self.outcome.shadow.contains(index) {
+            policy.effect = if decision.policy == Some(*index) {
+                if decision.allows() { Effect::Allows } else { Effect::Denies }
+            } else if decision.shadow.contains(index) {
                 Effect::WouldDeny
             } else {
                 match &policy.rule {
-                    Some(rule) if !self.was_asked(*index, policy.mode, rule.action, decided) => {
+                    Some(rule) if !trace.reached(*index, policy.mode, rule.action) => {
                         Effect::NotAsked
                     }
                     _ => Effect::None,
@@ -203,66 +212,50 @@ impl<'a> Explaining<'a> {
         }
     }
 
-    /// Whether a rule was asked before the verdict was found: Denies come first, then Requires,
-    /// then Allows, then what is shadow, each in configuration order.
-    fn was_asked(&self, index: usize, mode: Mode, action: Action, decided: Option<usize>) -> bool {
-        if self.refused_before_rules() {
-            return false;
-        }
-        let place = |action: Action| match action {
-            Action::Deny => 0_u8,
-            Action::Require => 1,
-            Action::Allow => 2,
-        };
-        let last = match self.outcome.reason {
-            Reason::DenyMatched | Reason::DenyError => place(Action::Deny),
-            Reason::RequireNotMatched => place(Action::Require),
-            _ => place(Action::Allow),
-        };
-        match mode {
-            Mode::Enforce if place(action) == last => {
-                decided.is_none_or(|decided| index <= decided)
-            }
-            Mode::Enforce => place(action) < last,
-            // Shadow Allows count only where no Allow is enforced.
-            Mode::Shadow if action == Action::Allow => self.outcome.reason == Reason::NoAllowRule,
-            Mode::Shadow => {
-                self.outcome.denial.is_none_or(|denial| denial.reason == Reason::RewriteError)
-            }
-        }
-    }
-
-    /// The enforced policies in scope, each with its explanation.
-    fn enforced<'e>(
+    /// The policies whose header rules were applied to a message, in the order in which they were,
+    /// each with its explanation.
+    fn applied<'e>(
         &self,
+        direction: Direction,
         in_scope: &'e [usize],
-        policies: &'e mut [explain::Policy],
-    ) -> impl Iterator<Item = (&'a Policy, &'a PolicyConfig, &'e mut explain::Policy)> {
+        policies: &'e mut [super::Policy],
+    ) -> Vec<(&'a Policy, &'a PolicyConfig, &'e mut super::Policy)> {
         let (engine, config) = (self.engine, self.config);
-        in_scope.iter().zip(policies).filter_map(move |(index, explained)| {
-            let policy =
-                engine.policies.get(*index).filter(|policy| policy.mode == Mode::Enforce)?;
-            Some((policy, config.policies.get(*index)?, explained))
-        })
+        let applied = self.run.trace.applied.iter();
+        let order: Vec<usize> = applied
+            .filter(|applied| applied.direction == direction)
+            .map(|applied| applied.policy)
+            .collect();
+        let mut found: Vec<_> = in_scope
+            .iter()
+            .zip(policies)
+            .filter_map(|(index, explained)| {
+                let place = order.iter().position(|applied| applied == index)?;
+                let policy = engine.policies.get(*index)?;
+                Some((place, (policy, config.policies.get(*index)?, explained)))
+            })
+            .collect();
+        found.sort_by_key(|(place, _)| *place);
+        found.into_iter().map(|(_, policy)| policy).collect()
     }
 
     /// What the policies make of the request's headers, if the rules let it through.
-    fn transform(&self, in_scope: &[usize], policies: &mut [explain::Policy], lines: &mut Lines) {
-        if self.outcome.denial.is_some_and(|denial| denial.reason != Reason::RewriteError) {
-            return;
-        }
+    fn transform(&self, in_scope: &[usize], policies: &mut [super::Policy], lines: &mut Lines) {
         let meter = Meter::new();
         let mut headers = self.facts.headers.clone();
-        for (policy, config, explained) in self.enforced(in_scope, policies) {
+        for (policy, config, explained) in self.applied(Direction::Request, in_scope, policies) {
             let mut changes = Vec::new();
             let of = (self.facts, &self.engine.callers, Phase::Request);
-            let (applied, rules) =
-                policy.request.explain(&config.request, &mut headers, &mut changes, &meter, of);
+            let (applied, rules) = header_rules::explain(
+                &policy.request,
+                &config.request,
+                &mut headers,
+                &mut changes,
+                &meter,
+                of,
+            );
             explained.request = rules;
-            if applied.unusable {
-                return;
-            }
-            if self.outcome.denial.is_none() {
+            if !applied.unusable && self.run.decision.allows() {
                 lines.change(Direction::Request, &changes, &policy.name);
             }
         }
@@ -272,17 +265,23 @@ impl<'a> Explaining<'a> {
     fn respond(
         &self,
         in_scope: &[usize],
-        policies: &mut [explain::Policy],
+        policies: &mut [super::Policy],
         response: &Headers<'a>,
     ) -> Lines {
         let meter = Meter::new();
         let mut headers = response.clone();
         let mut lines = Lines::of(response);
-        for (policy, config, explained) in self.enforced(in_scope, policies) {
+        for (policy, config, explained) in self.applied(Direction::Response, in_scope, policies) {
             let mut changes = Vec::new();
             let of = (self.facts, &self.engine.callers, Phase::Response);
-            let (_, rules) =
-                policy.response.explain(&config.response, &mut headers, &mut changes, &meter, of);
+            let (_, rules) = header_rules::explain(
+                &policy.response,
+                &config.response,
+                &mut headers,
+                &mut changes,
+                &meter,
+                of,
+            );
             explained.response = rules;
             lines.change(Direction::Response, &changes, &policy.name);
         }
@@ -296,97 +295,4 @@ fn hosts(policy: &PolicyConfig) -> Vec<String> {
         HostPattern::Under(suffix) => format!("*{suffix}"),
     };
     policy.hosts.iter().map(host).collect()
-}
-
-/// A message's header lines, before and after.
-#[derive(Debug)]
-struct Lines(Vec<Header>);
-
-impl Lines {
-    fn of(headers: &Headers<'_>) -> Lines {
-        let line = |(name, value): (String, Vec<u8>)| Header {
-            name,
-            value: text(&value),
-            fate: Fate::Kept,
-            policy: None,
-        };
-        Lines(trial::lines(headers).into_iter().map(line).collect())
-    }
-
-    /// Notes what a policy changes, as [`trial::changed`] makes it.
-    fn change(&mut self, direction: Direction, changes: &[Change<'_>], policy: &str) {
-        for change in changes {
-            match change {
-                Change::Add(name, value) if inline::is_inline(direction, name.as_bytes()) => {
-                    self.join(name, value, policy)
-                }
-                Change::Add(name, value) => self.put(name, value, Fate::Added, policy),
-                Change::Replace(name, value) => {
-                    let fate = if self.take(name, Fate::Replaced, policy) {
-                        Fate::Replacement
-                    } else {
-                        Fate::Added
-                    };
-                    self.put(name, value, fate, policy);
-                }
-                Change::Remove(name) => {
-                    self.take(name, Fate::Removed, policy);
-                }
-            }
-        }
-    }
-
-    fn put(&mut self, name: &str, value: &[u8], fate: Fate, policy: &str) {
-        self.0.push(Header {
-            name: name.to_owned(),
-            value: text(value),
-            fate,
-            policy: Some(policy.to_owned()),
-        });
-    }
-
-    /// Adds to the line that there is, as Envoy does where it keeps one.
-    fn join(&mut self, name: &str, value: &[u8], policy: &str) {
-        let found =
-            self.0.iter_mut().enumerate().find(|(_, line)| line.name == name && line.fate.stays());
-        let Some((index, line)) = found else { return self.put(name, value, Fate::Added, policy) };
-        let mut joined = line.value.clone().into_bytes();
-        inline::join(&mut joined, value);
-        let came = line.fate == Fate::Kept;
-        let fate = if came { Fate::Replacement } else { line.fate };
-        let joined = Header {
-            name: name.to_owned(),
-            value: text(&joined),
-            fate,
-            policy: Some(policy.to_owned()),
-        };
-        if came {
-            line.fate = Fate::Replaced;
-            line.policy = Some(policy.to_owned());
-            self.0.insert(index.saturating_add(1), joined);
-        } else {
-            *line = joined;
-        }
-    }
-
-    /// Takes the lines of a name away; gives whether there were any. What an earlier policy put
-    /// there is as if it had not.
-    fn take(&mut self, name: &str, fate: Fate, policy: &str) -> bool {
-        let mut found = false;
-        self.0.retain_mut(|line| {
-            if line.name != name || !line.fate.stays() {
-                return true;
-            }
-            found = true;
-            let came = line.fate == Fate::Kept;
-            line.fate = fate;
-            line.policy = Some(policy.to_owned());
-            came
-        });
-        found
-    }
-}
-
-fn text(value: &[u8]) -> String {
-    String::from_utf8_lossy(value).into_owned()
 }

@@ -92,7 +92,7 @@ fn denies_are_asked_first_then_requires_then_allows() {
 #[test]
 fn an_error_is_what_its_action_makes_of_it() {
     let error = r#"request.headers["x-none"] == """#;
-    let erred = Some(Answer::Errs);
+    let erred = Some(Answer::Fails);
     let mut ignored = rule("ignored", "Deny", error);
     ignored["traffic"]["authorization"]["onError"] = json!("Ignore");
     let explanation = explain(json!([ignored, rule("deny", "Deny", error)]), &request());

@@ -1,15 +1,12 @@
 //! `add`, `set` and `remove`, in this order.
 
-#[cfg(not(target_arch = "wasm32"))]
-mod explain;
-
 use std::borrow::Cow;
 
 use crate::cel::meter::{Allowance, Meter};
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig, MAX_ERRORS};
 use crate::header_name::{is_token, is_value};
-use crate::outcome::Change;
+use crate::decision::Change;
 use crate::path::PathSafety;
 use crate::reading::name::same_to_some_origin;
 use crate::request::headers::Headers;
@@ -21,22 +18,23 @@ const COPIED_A_STEP: usize = 32;
 const LINES_A_STEP: usize = 64;
 
 /// What is wrong with a value that the header cannot have.
-const ILLEGAL: &str = "no legal value of this header";
+pub(crate) const ILLEGAL: &str = "no legal value of this header";
 
 /// The compiled header rules of one policy and direction.
 #[derive(Debug, Default)]
 pub(crate) struct HeaderRules {
-    add: Vec<HeaderValue>,
-    set: Vec<HeaderValue>,
-    remove: Vec<String>,
+    pub(crate) add: Vec<HeaderValue>,
+    pub(crate) set: Vec<HeaderValue>,
+    pub(crate) remove: Vec<String>,
 }
 
+/// A header that is added or set.
 #[derive(Debug)]
-struct HeaderValue {
-    name: String,
-    value: Expression,
+pub(crate) struct HeaderValue {
+    pub(crate) name: String,
+    pub(crate) value: Expression,
     /// The value, where it is the same for every request, and legal.
-    constant: Option<String>,
+    pub(crate) constant: Option<String>,
 }
 
 impl HeaderRules {
@@ -237,7 +235,7 @@ fn remove<'a>(
 }
 
 /// Whether a header may have this value: the legal bytes, and for a pseudo-header its own form.
-fn is_legal(name: &str, value: &[u8]) -> bool {
+pub(crate) fn is_legal(name: &str, value: &[u8]) -> bool {
     match name {
         ":path" => {
             PathSafety::Lenient.objection(value).is_none()

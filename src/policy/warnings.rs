@@ -13,7 +13,7 @@ use crate::config::{
     Action, AuthorizationConfig, Config, Expr, HostPattern, Mode, OnError, PolicyConfig, Spot,
 };
 use crate::hash::Map;
-use crate::outcome::{PLUGIN_TAG, POLICY_TAG};
+use crate::counters::{PLUGIN_TAG, POLICY_TAG};
 use crate::path::PathSafety;
 
 /// The most warnings that are kept; of the others, only their number.

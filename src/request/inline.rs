@@ -4,7 +4,6 @@
 //! Another line of such a name is joined to the first with a comma and no space, before any filter
 //! sees it. Pseudo-headers are kept so too, and are not in the lists.
 
-#[cfg(not(target_arch = "wasm32"))]
 use crate::config::Direction;
 use crate::reading::name::same_to_some_origin;
 

@@ -37,7 +37,7 @@ impl<'h, 'g> Admitted<'h, 'g> {
 }
 
 /// Admits a request, or says why not.
-pub(super) fn enter(turn: &mut Turn<'_, '_>) -> Flow {
+pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let malformed = |reason, detail| {
         Flow::End(Ending { detail: Some(detail), ..Ending::because(reason) })
     };

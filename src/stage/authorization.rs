@@ -11,7 +11,7 @@ use crate::policy::rule::{Answer, Rule};
 use crate::trace::Trace;
 
 /// Asks the rules that can matter to the request.
-pub(super) fn enter(turn: &mut Turn<'_, '_>) -> Flow {
+pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let Some(admitted) = &turn.admitted else {
         return Flow::End(Ending::because(Reason::InternalError));
     };
@@ -135,12 +135,10 @@ impl Asking<'_, '_> {
         // them matches.
         if reason == Reason::NoAllowRule {
             asking.begin(Mode::Shadow, Action::Allow);
-            let allows = asking.rules.of(Mode::Shadow, Action::Allow);
-            let matching = allows.clone().find(|(index, rule)| {
-                asking.ask(*index, rule) == Answer::Matches
-            });
-            if matching.is_none() {
-                denying.extend(allows.map(|(index, _)| index));
+            let rules = asking.rules;
+            let mut allows = rules.of(Mode::Shadow, Action::Allow);
+            if !allows.any(|(index, rule)| asking.ask(index, rule) == Answer::Matches) {
+                denying.extend(rules.of(Mode::Shadow, Action::Allow).map(|(index, _)| index));
             }
         }
         denying.sort_unstable();

@@ -11,7 +11,7 @@ use crate::decision::{Reason, Reply};
 const HEADER: &[u8] = b"x-probe";
 
 /// Calls the service, if the request asks for that.
-pub(super) fn enter(turn: &mut Turn<'_, '_>) -> Flow {
+pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let (Some(probe), Some(path)) = (&turn.engine.probe, turn.facts.headers.first(HEADER)) else {
         return Flow::Next;
     };
@@ -33,7 +33,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_>) -> Flow {
 
 /// Lets the request go on for a 200, relays any other answer, and has the failure mode decide where
 /// there is none. What a proxy answers in the service's place (503, 504) counts as none.
-pub(super) fn answered(turn: &mut Turn<'_, '_>, answer: &Answer<'_>) -> Flow {
+pub(super) fn answered(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow {
     let Some(probe) = &turn.engine.probe else {
         return Flow::End(Ending::because(Reason::InternalError));
     };

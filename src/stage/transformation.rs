@@ -12,7 +12,7 @@ use crate::request::headers::Headers;
 use crate::trace::Applied;
 
 /// Applies the header rules of each policy, in configuration order.
-pub(super) fn enter(turn: &mut Turn<'_, '_>) -> Flow {
+pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let Some(admitted) = &turn.admitted else {
         return Flow::End(Ending::because(Reason::InternalError));
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use egress_filter::outcome::POLICY_TAG;
+use egress_filter::counters::POLICY_TAG;
 
 /// What a layer saw of one case.
 #[derive(Debug, Clone, Default)]

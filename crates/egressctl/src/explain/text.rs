@@ -243,7 +243,7 @@ impl Page {
             (Some(Answer::DoesNotMatch), _) => {
                 (Style::new(), "false: each line must match".to_owned())
             }
-            (Some(Answer::Errs), _) => (ODD, "error".to_owned()),
+            (Some(Answer::Fails), _) => (ODD, "error".to_owned()),
             (Some(Answer::PassesLimit), _) => (ODD, "passes a limit".to_owned()),
             (None, _) => (FAINT, "not needed".to_owned()),
         };
@@ -373,7 +373,7 @@ fn said(policy: &Policy, allowed: bool) -> (Style, String) {
     let answer = policy.rule.as_ref().and_then(|rule| rule.answer).map(|answer| match answer {
         Answer::Matches => "matches",
         Answer::DoesNotMatch => "does not match",
-        Answer::Errs => "errs",
+        Answer::Fails => "errs",
         Answer::PassesLimit => "passes a limit",
     });
     match (policy.effect, answer) {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use egress_filter::config::IdentityConfig;
-use egress_filter::outcome::Reason;
+use egress_filter::decision::Reason;
 use egress_filter::trial::Trial;
 
 use crate::request;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use egress_filter::identity::SpiffeId;
-use egress_filter::outcome::Reason;
+use egress_filter::decision::Reason;
 
 use super::draft::{self, Draft};
 use super::fields::{Fields, Object};

@@ -127,7 +127,7 @@ const MAX_NAMED: usize = 8;
 fn notes(engine: &Engine, case: &Case, tried: &Tried, parts: &[Part]) -> Vec<String> {
     let mut notes = Vec::new();
     let names = || (0..engine.policy_count()).filter_map(|index| engine.policy_name(index));
-    if tried.reason == egress_filter::outcome::Reason::NoAllowMatched {
+    if tried.reason == egress_filter::decision::Reason::NoAllowMatched {
         let allows: Vec<&str> = engine
             .outlines()
             .enumerate()
@@ -159,7 +159,7 @@ fn notes(engine: &Engine, case: &Case, tried: &Tried, parts: &[Part]) -> Vec<Str
         (None, true, false) => notes.push(format!("`{}` is no workload's SPIFFE ID, so the caller has no `source.identity`", case.caller)),
         _ => {}
     }
-    if tried.reason == egress_filter::outcome::Reason::HostMismatch {
+    if tried.reason == egress_filter::decision::Reason::HostMismatch {
         let service = case.trial.service.as_deref().unwrap_or_default();
         notes.push(format!("the caller dialled `{service}` and named `{}`", case.trial.authority));
     }
