@@ -8,7 +8,7 @@ use crate::decision::{Change, Reason, Reply};
 use crate::exchange::{Event, Exchange, Pairs, Report, Step};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
-use crate::request::{Given, Source, address_and_port, inline};
+use crate::request::{Facts, Given, Source, address_and_port, inline};
 
 /// The name of the plugin in the names of counters: a trial has none.
 const PLUGIN: &str = "";
@@ -155,6 +155,11 @@ impl Trial {
         })
     }
 
+    /// Does something with the request's facts, as stages get them.
+    pub fn with_facts<T>(&self, f: impl FnOnce(&Facts<'_>) -> T) -> T {
+        self.with_source(|source| f(&Facts::new(self.request_headers(), source)))
+    }
+
     /// Does something with what a proxy would know of the request beside its headers.
     pub fn with_source<T>(&self, f: impl FnOnce(&dyn Source) -> T) -> T {
         let chain = self.service.as_ref().map(|service| format!("inbound-vip|80|http|{service}"));
@@ -280,6 +285,14 @@ impl Tried {
             self.shadow = decision.shadow.iter().filter_map(|index| name(*index)).collect();
         }
     }
+}
+
+/// Has an engine decide about a request with these headers.
+#[must_use]
+pub fn allows(engine: &Engine, headers: &Headers<'_>, source: &dyn Source) -> bool {
+    let mut exchange = Exchange::default();
+    let step = exchange.on(engine, source, Event::RequestHeaders(headers.to_pairs()));
+    matches!(step, Step::Forward(_))
 }
 
 /// Headers after changes, made as the host makes them on the filter's calls.

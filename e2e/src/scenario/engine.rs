@@ -50,7 +50,7 @@ impl Runner for EngineRunner {
         };
         if let Some(denial) = &tried.denial {
             observed.status = denial.status;
-            observed.body = denial.body.as_bytes().to_vec();
+            observed.body = denial.body.to_vec();
             let length = denial.body.len().to_string().into_bytes();
             observed.headers = vec![
                 ("content-type".to_owned(), b"text/plain".to_vec()),

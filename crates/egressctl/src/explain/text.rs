@@ -114,7 +114,7 @@ fn verdict(explanation: &Explanation) -> (Style, String) {
         "limit-exceeded" => "its rules cost more than one request gets".to_owned(),
         _ => detail.to_owned(),
     };
-    match (verdict.status, verdict.body) {
+    match (verdict.status, &verdict.body) {
         (Some(status), Some(body)) => {
             (BAD, format!("denied, {status} \"{body}\": {why} ({})", verdict.reason))
         }

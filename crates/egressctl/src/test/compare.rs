@@ -95,7 +95,7 @@ pub(crate) fn verdict(tried: &Tried) -> Verdict {
 /// The status that the caller sees.
 pub(crate) fn status(tried: &Tried) -> Option<u16> {
     let answered = || of(tried.downstream.as_ref()?, ":status").first()?.parse().ok();
-    tried.denial.map(|denial| denial.status).or_else(answered)
+    tried.denial.as_ref().map(|denial| denial.status).or_else(answered)
 }
 
 fn of(lines: &Lines, name: &str) -> Vec<String> {

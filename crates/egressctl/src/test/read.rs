@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use egress_filter::identity::SpiffeId;
 use egress_filter::decision::Reason;
+use egress_filter::identity::SpiffeId;
 
 use super::draft::{self, Draft};
 use super::fields::{Fields, Object};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use egress_filter::coverage::{self, Answer, Part};
 use egress_filter::policy::Engine;
-use egress_filter::policy::coverage::{Part, Said};
 use egress_filter::suggest::did_you_mean;
 use egress_filter::trial::Tried;
 
@@ -93,9 +93,7 @@ pub(crate) fn run<'f>(
                 let began = Instant::now();
                 let tried = case.trial.run(engine);
                 let took = began.elapsed();
-                let parts = case
-                    .trial
-                    .with_facts(|facts| engine.parts(facts, &case.trial.response_headers()));
+                let parts = coverage::parts(engine, &case.trial);
                 if let Some(coverage) = coverage.get_mut(index) {
                     coverage.count(&parts, &tried);
                 }
@@ -128,14 +126,13 @@ fn notes(engine: &Engine, case: &Case, tried: &Tried, parts: &[Part]) -> Vec<Str
     let mut notes = Vec::new();
     let names = || (0..engine.policy_count()).filter_map(|index| engine.policy_name(index));
     if tried.reason == egress_filter::decision::Reason::NoAllowMatched {
-        let allows: Vec<&str> = engine
-            .outlines()
+        let allows: Vec<&str> = coverage::outlines(engine)
             .enumerate()
             .filter(|(index, outline)| {
                 outline.enforces_allow()
                     && parts
                         .iter()
-                        .any(|part| part.policy == *index && part.rule != Some(Said::Matched))
+                        .any(|part| part.policy == *index && part.rule != Some(Answer::Matches))
             })
             .map(|(_, outline)| outline.name)
             .collect();
@@ -163,7 +160,7 @@ fn notes(engine: &Engine, case: &Case, tried: &Tried, parts: &[Part]) -> Vec<Str
         let service = case.trial.service.as_deref().unwrap_or_default();
         notes.push(format!("the caller dialled `{service}` and named `{}`", case.trial.authority));
     }
-    if let Some(detail) = tried.denial.and_then(|denial| denial.detail) {
+    if let Some(detail) = tried.detail {
         notes.push(detail.to_owned());
     }
     notes.extend(
@@ -189,7 +186,7 @@ fn notes(engine: &Engine, case: &Case, tried: &Tried, parts: &[Part]) -> Vec<Str
 
 /// What was decided, in a line: `denied with 403 by `github-api-paths`: deny-matched`.
 pub(crate) fn decision(tried: &Tried) -> String {
-    let verdict = match (compare::verdict(tried), tried.denial) {
+    let verdict = match (compare::verdict(tried), &tried.denial) {
         (Verdict::Deny, Some(denial)) => format!("denied with {}", denial.status),
         _ => "allowed".to_owned(),
     };
