@@ -143,9 +143,8 @@ impl Tally {
     ) {
         let pages = &mut self.pages;
         self.waiting.retain(|place| {
-            let entry = split(*place).and_then(|(number, slot)| {
-                pages.get_mut(number)?.as_deref_mut()?.get_mut(slot)
-            });
+            let entry = split(*place)
+                .and_then(|(number, slot)| pages.get_mut(number)?.as_deref_mut()?.get_mut(slot));
             let (Some(entry), Some(count)) = (entry, at(*place)) else { return false };
             match publish(count, entry.id, entry.waiting) {
                 Ok(id) => {

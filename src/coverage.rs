@@ -78,13 +78,12 @@ pub fn parts(engine: &Engine, trial: &Trial) -> Vec<Part> {
         }
         let facts = Facts::new(request, source);
         let admitted = Admitted::of(engine, &facts);
-        let (Ok(admitted), true) =
-            (admitted, trace.stages.contains(&Stage::Authorization.name()))
+        let (Ok(admitted), true) = (admitted, trace.stages.contains(&Stage::Authorization.name()))
         else {
             return Vec::new();
         };
-        let view = View::new(&facts, &engine.callers)
-            .with_host(&admitted.host, admitted.path_has_escapes);
+        let view =
+            View::new(&facts, &engine.callers).with_host(&admitted.host, admitted.path_has_escapes);
         let changed = |policy: usize, direction: Direction| {
             is_forwarded
                 && trace.applied.iter().any(|applied| {

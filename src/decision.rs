@@ -88,6 +88,8 @@ pub struct Reply {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body; the message for gRPC calls.
     pub body: Cow<'static, [u8]>,
+    /// Why, in a word, for the proxy's response code details.
+    pub details: &'static str,
 }
 
 impl Reply {
@@ -106,6 +108,7 @@ impl Reply {
             grpc_status,
             headers: Vec::new(),
             body: Cow::Borrowed(body.as_bytes()),
+            details: reason.as_str(),
         }
     }
 }
@@ -217,4 +220,3 @@ impl Reason {
         }
     }
 }
-

@@ -182,9 +182,7 @@ impl Exchange {
     pub fn wants(&self, part: Part) -> bool {
         match part {
             Part::RequestHeaders => true,
-            Part::RequestTrailers => {
-                self.state == State::Passing && !self.found.applied.is_empty()
-            }
+            Part::RequestTrailers => self.state == State::Passing && !self.found.applied.is_empty(),
             Part::ResponseHeaders | Part::ResponseTrailers => {
                 self.state == State::Passing && self.found.responds
             }
@@ -249,10 +247,9 @@ impl Exchange {
                 Step::Forward(Vec::new())
             }
             // The request is held, or has been answered, and nothing of it goes on.
-            (
-                _,
-                Event::RequestHeaders(_) | Event::RequestBody | Event::RequestTrailers(_),
-            ) => Step::Hold,
+            (_, Event::RequestHeaders(_) | Event::RequestBody | Event::RequestTrailers(_)) => {
+                Step::Hold
+            }
         }
     }
 
@@ -390,12 +387,11 @@ impl Exchange {
         if !self.found.responds {
             return Step::Forward(Vec::new());
         }
-        let transformed = pairs.read().zip(Headers::from_pairs(&self.request)).map(
-            |(response, request)| {
+        let transformed =
+            pairs.read().zip(Headers::from_pairs(&self.request)).map(|(response, request)| {
                 let facts = Facts::new(request, source);
                 response::transform(engine, &self.found.applied, &facts, &response, trace)
-            },
-        );
+            });
         match transformed {
             Some(response) if !response.is_exhausted => {
                 self.report = Report::of_response(response.errors);

@@ -1,16 +1,20 @@
-//! The filter: moves bytes between the proxy (proxy-wasm ABI 0.2.1) and the engine.
+//! The host part: moves bytes between the proxy (proxy-wasm ABI 0.2.1) and exchanges.
+//!
+//! [`exports`] lists the callbacks that the proxy calls; [`contexts`] finds the plugin or stream
+//! that a callback is for; [`stream`] drives one exchange; [`calls`] knows whose call a token is;
+//! [`sys`] has every call to the proxy. Nothing in here decides anything.
 
+mod abi;
 mod allocator;
-mod facts;
-mod host;
+mod calls;
+mod contexts;
+mod exports;
+#[cfg(feature = "trap-for-tests")]
+mod for_tests;
 mod logger;
 mod metrics;
-mod root;
+mod plugin;
+mod properties;
+mod shared;
 mod stream;
-#[cfg(feature = "trap-for-tests")]
-mod trap;
-
-proxy_wasm::main! {{
-    logger::install();
-    proxy_wasm::set_root_context(|_| Box::new(root::Root::default()));
-}}
+mod sys;

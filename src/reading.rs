@@ -16,8 +16,8 @@ pub(crate) mod path;
 pub(crate) mod query;
 pub(crate) mod value;
 
-use crate::mends::{self, Mend};
 use crate::decision::Reason;
+use crate::mends::{self, Mend};
 use crate::request::headers::Headers;
 
 /// Why a request is refused whatever the rules say, were it only for its method and headers.

@@ -15,8 +15,8 @@ pub struct Report {
     pub decision: Option<Decision>,
     /// Expressions for the response that failed: the index of their policy, and the message.
     pub errors: Vec<(usize, String)>,
-    /// The stream is reset, although its request went on, because something failed.
-    pub is_cut_off: bool,
+    /// What failed, where the stream is reset although its request went on.
+    pub cut_off: Option<&'static str>,
     /// The line for the audit log, if this is logged.
     pub audit: Option<String>,
     /// What the proxy's access log is to know, if it is to know anything.
@@ -36,13 +36,7 @@ pub struct AccessLog {
 
 impl Report {
     fn empty() -> Report {
-        Report {
-            decision: None,
-            errors: Vec::new(),
-            is_cut_off: false,
-            audit: None,
-            access_log: None,
-        }
+        Report { decision: None, errors: Vec::new(), cut_off: None, audit: None, access_log: None }
     }
 
     /// The report of a decision; `status` is what the caller gets of the filter.
@@ -63,10 +57,7 @@ impl Report {
         let access_log = engine.access_log.then(|| AccessLog {
             caller: engine.caller(facts).spiffe_id().map(str::to_owned),
             decision: decision.verdict(),
-            policy: decision
-                .policy
-                .and_then(|index| engine.policy_name(index))
-                .map(str::to_owned),
+            policy: decision.policy.and_then(|index| engine.policy_name(index)).map(str::to_owned),
         });
         Report { decision: Some(decision), audit, access_log, ..Report::empty() }
     }
@@ -81,7 +72,7 @@ impl Report {
         // It has no status, as the caller gets none of the filter's.
         let audit = (engine.audit != AuditLog::None)
             .then(|| record::line(engine, facts, None, &decision, None));
-        Report { errors, is_cut_off: true, audit, ..Report::empty() }
+        Report { errors, cut_off: Some(detail), audit, ..Report::empty() }
     }
 
     pub(super) fn of_response(errors: Vec<(usize, String)>) -> Option<Report> {
@@ -95,7 +86,7 @@ impl Report {
         }
         count_errors(&self.errors, &mut step);
         // The request itself was counted when it went on.
-        if self.is_cut_off {
+        if self.cut_off.is_some() {
             step(Count { policy: None, counter: Counter::InternalErrors });
         }
     }

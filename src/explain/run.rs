@@ -174,7 +174,7 @@ impl<'a> Explaining<'a> {
                     false => {
                         let path = self.facts.headers.first(b":path").unwrap_or_default();
                         rules::explain(
-                    rule,
+                            rule,
                             config,
                             &View::new(self.facts, &self.engine.callers)
                                 .with_host(host, path.contains(&b'%')),

@@ -12,7 +12,7 @@ use std::cell::UnsafeCell;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::host::{self, Level};
+use super::{abi, sys};
 use crate::audit::load::OUT_OF_MEMORY;
 
 #[global_allocator]
@@ -52,8 +52,8 @@ impl Drop for Loading {
 #[inline(never)]
 fn ran_out() {
     if LOADING.swap(false, Ordering::Relaxed) {
-        host::log(Level::Info, OUT_OF_MEMORY.record);
-        host::log(Level::Error, OUT_OF_MEMORY.error);
+        sys::log(abi::LOG_INFO, OUT_OF_MEMORY.record);
+        sys::log(abi::LOG_ERROR, OUT_OF_MEMORY.error);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use super::host;
+use super::{abi, sys};
 use crate::printable;
 
 struct Logger;
@@ -26,14 +26,14 @@ impl Log for Logger {
             return;
         }
         let level = match record.level() {
-            Level::Error => host::Level::Error,
-            Level::Warn => host::Level::Warn,
-            Level::Info => host::Level::Info,
-            Level::Debug => host::Level::Debug,
-            Level::Trace => host::Level::Trace,
+            Level::Error => abi::LOG_ERROR,
+            Level::Warn => abi::LOG_WARN,
+            Level::Info => abi::LOG_INFO,
+            Level::Debug => abi::LOG_DEBUG,
+            Level::Trace => abi::LOG_TRACE,
         };
         // Some of it is the configuration's, and none of it may break the line or drive a terminal.
-        host::log(level, &printable::text(&record.args().to_string()));
+        sys::log(level, &printable::text(&record.args().to_string()));
     }
 
     fn flush(&self) {}

@@ -1,16 +1,13 @@
-//! The plugin: loads its configuration, and makes a stream context for each request.
+//! A plugin of a VM: loads its configuration, and publishes its counters.
 
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
-
-use super::allocator;
-use super::host::{self, HostError};
 use super::metrics::{self, Metrics};
-use super::stream::Stream;
+use super::sys::{self, HostError};
+use super::{allocator, shared};
+use crate::audit::load_record;
 use crate::config::{ConfigError, Spot, check_size};
-use crate::policy::{Engine, load_record};
+use crate::policy::Engine;
 
 /// What one configuration's streams share.
 #[derive(Debug)]
@@ -19,27 +16,27 @@ pub(super) struct Loaded {
     pub(super) metrics: Metrics,
 }
 
-/// The root context: one per worker and configuration.
+/// A plugin: one per worker and configuration.
 #[derive(Debug, Default)]
-pub(super) struct Root {
+pub(super) struct Plugin {
     loaded: Option<Rc<Loaded>>,
     /// That it was warned of callers of any trust domain.
     warned: bool,
 }
 
-impl Root {
-    /// Tells the host what was counted.
-    fn tell(&self) {
+impl Plugin {
+    /// Publishes what was counted.
+    fn publish(&self) {
         if let Some(Loaded { engine, metrics }) = self.loaded.as_deref() {
-            metrics.tell(engine);
+            metrics.publish(engine);
         }
     }
 }
 
-impl Drop for Root {
+impl Drop for Plugin {
     fn drop(&mut self) {
         // Another configuration takes over.
-        self.tell();
+        self.publish();
     }
 }
 
@@ -47,16 +44,6 @@ impl Drop for Root {
 const MAX_WARNINGS: usize = 20;
 /// The most errors that are logged.
 const MAX_ERRORS: usize = 100;
-
-/// Shared by every VM of the process, this one's name behind it: that a configuration of this
-/// plugin has been loaded. A configuration is tried in a VM of its own first, so nothing in that
-/// VM's memory could tell.
-const LOADED_KEY: &[u8] = b"egress_filter.loaded.";
-
-fn loaded_key() -> Vec<u8> {
-    let name = host::property(b"plugin_name").ok().flatten().unwrap_or_default();
-    [LOADED_KEY, &name].concat()
-}
 
 /// Why there is no configuration to load.
 enum Unread {
@@ -68,19 +55,25 @@ enum Unread {
 /// The configuration, of which the host says how many bytes it has.
 fn read(size: usize) -> Result<Vec<u8>, Unread> {
     check_size(size).map_err(Unread::TooLong)?;
-    host::configuration().map_err(Unread::Failed)
+    sys::configuration().map_err(Unread::Failed)
 }
 
-impl Context for Root {}
+impl Plugin {
+    /// What the streams that begin now share; nothing while no configuration is loaded.
+    pub(super) fn loaded(&self) -> Option<Rc<Loaded>> {
+        self.loaded.clone()
+    }
 
-impl RootContext for Root {
-    fn on_configure(&mut self, size: usize) -> bool {
+    /// Loads the configuration, of this many bytes; returns whether it is in force.
+    pub(super) fn configure(&mut self, size: usize) -> bool {
         let _loading = allocator::loading();
         let outcome = match read(size) {
             Ok(json) => {
                 #[cfg(feature = "trap-for-tests")]
-                let json = super::trap::unmend(json);
-                Engine::load(&json)
+                let loaded = super::for_tests::load(json);
+                #[cfg(not(feature = "trap-for-tests"))]
+                let loaded = Engine::load(&json);
+                loaded
             }
             Err(Unread::TooLong(error)) => Err(vec![error]),
             Err(Unread::Failed(error)) => {
@@ -111,13 +104,13 @@ impl RootContext for Root {
                     "egress filter: configuration loaded, policies: {}",
                     engine.policy_count()
                 );
-                if let Err(error) = host::set_shared_data(&loaded_key(), b"1") {
+                if let Err(error) = shared::note_loaded() {
                     log::warn!("egress filter: {error}");
                 }
-                if let Err(error) = host::set_tick_period(metrics::PERIOD) {
+                if let Err(error) = sys::set_tick_period(metrics::PERIOD) {
                     log::warn!("egress filter: there will be no counters: {error}");
                 }
-                self.tell();
+                self.publish();
                 self.loaded = Some(Rc::new(Loaded { engine, metrics: Metrics::of_this_plugin() }));
                 true
             }
@@ -131,7 +124,7 @@ impl RootContext for Root {
                         errors.len()
                     );
                 }
-                let earlier = matches!(host::shared_data(&loaded_key()), Ok(Some(_)));
+                let earlier = shared::was_loaded();
                 let (metric, consequence) = if earlier {
                     ("egress_config_refused_update", "the last good configuration stays in force")
                 } else {
@@ -144,8 +137,7 @@ impl RootContext for Root {
                     "egress filter: configuration refused, errors: {}; {consequence}",
                     errors.len()
                 );
-                if let Err(error) =
-                    host::define_counter(metric).and_then(|id| host::increment(id, 1))
+                if let Err(error) = sys::define_counter(metric).and_then(|id| sys::increment(id, 1))
                 {
                     log::warn!("egress filter: cannot count: {error}");
                 }
@@ -154,8 +146,9 @@ impl RootContext for Root {
         }
     }
 
-    fn on_tick(&mut self) {
-        self.tell();
+    /// Publishes what was counted.
+    pub(super) fn tick(&mut self) {
+        self.publish();
         if !self.warned
             && self.loaded.as_deref().is_some_and(|loaded| loaded.engine.believes_blindly())
         {
@@ -165,16 +158,5 @@ impl RootContext for Root {
                  know its own (no io.istio.local_principal); name the trust domains that are to be believed"
             );
         }
-    }
-
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        let stream = Stream::new(self.loaded.clone());
-        #[cfg(feature = "trap-for-tests")]
-        let stream = super::trap::Trapping::new(stream);
-        Some(Box::new(stream))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
     }
 }

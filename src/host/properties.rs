@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::host;
+use super::sys;
 use crate::request::{Property, Source};
 
 /// The properties of one request, in the buffers that the host filled.
@@ -39,7 +39,7 @@ fn path(property: Property) -> &'static [u8] {
 impl Source for Properties {
     fn property(&self, property: Property) -> &[u8] {
         let Some(cell) = self.read.get(property as usize) else { return &[] };
-        cell.get_or_init(|| match host::property(path(property)) {
+        cell.get_or_init(|| match sys::property(path(property)) {
             Ok(value) => value.unwrap_or_default(),
             Err(error) => {
                 log::error!("egress filter: {error}");

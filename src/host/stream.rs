@@ -1,278 +1,291 @@
-//! One request and its response.
+//! One request and its response: carries out the steps of its exchange.
 
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
-
-use super::facts::Properties;
-use super::host::{self, HostError, Map};
-use super::metrics;
-use super::root::Loaded;
-use crate::config::Direction;
-use crate::mends::{self, Mend};
-use crate::outcome::{Change, Count, Counter, Denial, Outcome};
-use crate::policy::{Engine, refuse_unconfigured};
-use crate::request::Facts;
+use super::plugin::Loaded;
+use super::properties::Properties;
+use super::sys::{self, HostError};
+use super::{abi, calls, metrics};
+use crate::call::{Answer, CallId};
+use crate::decision::{Change, Reason, Reply};
+use crate::exchange::{
+    self, AccessLog, Event, Exchange, Pairs, Part, REQUEST_TRAILERS_FAILED, RESPONSE_FAILED,
+    RESPONSE_TRAILERS_FAILED, Report, Step,
+};
 use crate::request::headers::Headers;
 
 /// The context of one HTTP stream.
 #[derive(Debug)]
 pub(super) struct Stream {
+    context_id: u32,
+    /// The configuration that decides about it, whatever is loaded later.
     loaded: Option<Rc<Loaded>>,
-    state: State,
-    /// The policies whose header rules hold for it.
-    applied: Vec<u32>,
-    /// The request, kept for the response's transformation where there is one.
-    request: Option<Kept>,
-}
-
-/// How far a stream has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Its request was not let through, or not yet.
-    Held,
-    /// Its request was let through.
-    Passing,
-    /// It was reset after that.
-    CutOff,
-}
-
-/// A request that was let through.
-#[derive(Debug)]
-struct Kept {
-    headers: Vec<u8>,
+    exchange: Exchange,
     properties: Properties,
+    /// The reason of the proxy, where a step could not be carried out.
+    error: Option<HostError>,
+    #[cfg(feature = "trap-for-tests")]
+    traps_in_response: bool,
 }
 
 impl Stream {
-    pub(super) fn new(loaded: Option<Rc<Loaded>>) -> Self {
-        Stream { loaded, state: State::Held, applied: Vec::new(), request: None }
+    pub(super) fn new(context_id: u32, loaded: Option<Rc<Loaded>>) -> Self {
+        Stream {
+            context_id,
+            loaded,
+            exchange: Exchange::default(),
+            properties: Properties::default(),
+            error: None,
+            #[cfg(feature = "trap-for-tests")]
+            traps_in_response: false,
+        }
     }
 
-    /// Decides about the request, and does what was decided.
-    fn decide(&mut self, loaded: &Loaded) -> Action {
-        let properties = Properties::default();
-        let bytes = match host::headers(Map::Request) {
-            Ok(bytes) => bytes,
+    pub(super) fn on_request_headers(&mut self) -> u32 {
+        if self.loaded.is_none() {
+            return refuse_unconfigured();
+        }
+        let event = match sys::headers(abi::REQUEST_HEADERS) {
+            Ok(bytes) => {
+                #[cfg(feature = "trap-for-tests")]
+                {
+                    self.traps_in_response = super::for_tests::trap_in_request(&bytes);
+                }
+                Event::RequestHeaders(bytes)
+            }
             Err(error) => {
-                let facts = Facts::new(Headers::default(), &properties);
-                return refuse(loaded, "host call failed", Some(error), &facts);
+                self.error = Some(error);
+                Event::Failed(Part::RequestHeaders, CALL_FAILED)
             }
         };
-        let Some(headers) = Headers::from_pairs(&bytes) else {
-            let facts = Facts::new(Headers::default(), &properties);
-            return refuse(loaded, "unreadable headers", None, &facts);
-        };
-        let facts = Facts::new(headers, &properties);
-        let mut outcome = loaded.engine.decide(&facts);
-        if outcome.denial.is_none()
-            && let Err(error) = apply(Map::Request, &outcome.changes)
+        self.drive(Part::RequestHeaders, event)
+    }
+
+    #[cfg(feature = "trap-for-tests")]
+    pub(super) fn on_request_body(&mut self) -> u32 {
+        self.drive(Part::RequestHeaders, Event::RequestBody)
+    }
+
+    pub(super) fn on_request_trailers(&mut self, count: usize) -> u32 {
+        self.lines(Part::RequestTrailers, count, Event::RequestTrailers)
+    }
+
+    pub(super) fn on_response_headers(&mut self, count: usize) -> u32 {
+        #[cfg(feature = "trap-for-tests")]
+        if self.traps_in_response {
+            super::for_tests::trap();
+        }
+        self.lines(Part::ResponseHeaders, count, Event::ResponseHeaders)
+    }
+
+    pub(super) fn on_response_trailers(&mut self, count: usize) -> u32 {
+        self.lines(Part::ResponseTrailers, count, Event::ResponseTrailers)
+    }
+
+    /// Takes the answer to a call; returns whether the exchange waited for it.
+    pub(super) fn on_answer(&mut self, call: CallId, answer: Answer<'_>) -> bool {
+        let Some(loaded) = self.loaded.clone() else { return false };
+        let step = self.exchange.on(&loaded.engine, &self.properties, Event::Answer(call, answer));
+        if step == Step::Ignore {
+            return false;
+        }
+        let outcome = carry_out(self.context_id, Part::RequestHeaders, step);
+        if self.conclude(&loaded, Part::RequestHeaders, outcome) == abi::CONTINUE
+            && let Err(error) = sys::resume_request()
         {
-            return refuse(loaded, "host call failed", Some(error), &facts);
+            log::error!("egress filter: a held request cannot go on, so it is reset: {error}");
+            sys::reset();
         }
-        let action = conclude(loaded, &outcome, &facts);
-        if outcome.denial.is_none() {
-            self.state = State::Passing;
-            let responds = outcome.responds;
-            self.applied = std::mem::take(&mut outcome.applied);
-            drop(outcome);
-            if responds {
-                self.request = Some(Kept { headers: bytes, properties });
+        true
+    }
+
+    pub(super) fn on_gone(&mut self) {
+        let Some(loaded) = self.loaded.clone() else { return };
+        let _ = self.exchange.on(&loaded.engine, &self.properties, Event::Gone);
+        self.report(&loaded);
+    }
+
+    /// Reads a part, if it is looked at, and takes the step that follows.
+    fn lines(
+        &mut self,
+        part: Part,
+        count: usize,
+        event: impl for<'e> FnOnce(Pairs<'e>) -> Event<'e>,
+    ) -> u32 {
+        if !self.exchange.wants(part) {
+            return self.drive(part, event(Pairs::default()));
+        }
+        match sys::headers(map(part)) {
+            Ok(bytes) => self.drive(part, event(Pairs { bytes: &bytes, count })),
+            Err(error) => {
+                self.error = Some(error);
+                self.drive(part, Event::Failed(part, failure(part)))
             }
         }
+    }
+
+    fn drive(&mut self, part: Part, event: Event<'_>) -> u32 {
+        // Without a configuration, the request was refused, and what comes is the proxy's answer.
+        let Some(loaded) = self.loaded.clone() else {
+            return match part {
+                Part::ResponseHeaders | Part::ResponseTrailers => abi::CONTINUE,
+                Part::RequestHeaders | Part::RequestTrailers => abi::PAUSE,
+            };
+        };
+        let step = self.exchange.on(&loaded.engine, &self.properties, event);
+        let outcome = carry_out(self.context_id, part, step);
+        self.conclude(&loaded, part, outcome)
+    }
+
+    /// Tells the exchange of a step that was not carried out, and carries out the one that follows,
+    /// until one is; then counts and logs.
+    fn conclude(&mut self, loaded: &Loaded, part: Part, mut outcome: Outcome) -> u32 {
+        let action = loop {
+            let event = match outcome {
+                Outcome::Done(action) => break action,
+                Outcome::NotWritten(error) => {
+                    self.error = Some(error);
+                    Event::Failed(part, failure(part))
+                }
+                Outcome::NotSent(call, error) => {
+                    log::error!("egress filter: a call cannot be made: {error}");
+                    Event::Answer(call, Answer::NotSent)
+                }
+            };
+            let step = self.exchange.on(&loaded.engine, &self.properties, event);
+            outcome = carry_out(self.context_id, part, step);
+        };
+        self.report(loaded);
         action
     }
 
-    fn respond(&self, loaded: &Loaded) -> Result<(), HostError> {
-        let Some(Kept { headers, properties }) = &self.request else {
-            return Ok(());
-        };
-        let bytes = host::headers(Map::Response)?;
-        let unreadable = HostError::unreadable("proxy_get_header_map_pairs");
-        let response = Headers::from_pairs(&bytes).ok_or(unreadable)?;
-        let request = Headers::from_pairs(headers).ok_or(unreadable)?;
-        let facts = Facts::new(request, properties);
-        let outcome = loaded.engine.respond(&self.applied, &facts, &response);
-        outcome.count(|count| loaded.metrics.count(count));
-        if outcome.exhausted {
-            return Err(HostError::unreadable("the response's rules"));
+    fn report(&mut self, loaded: &Loaded) {
+        let Some(report) = self.exchange.take_report() else { return };
+        self.log_failure(&report);
+        let Report { audit, access_log, .. } = &report;
+        if let Some(line) = audit {
+            sys::log(abi::LOG_INFO, line);
         }
-        apply(Map::Response, &outcome.changes)
+        if let Some(Err(error)) = access_log.as_ref().map(publish) {
+            log::warn!("egress filter: the access log will lack the decision: {error}");
+        }
+        report.count(|count| loaded.metrics.count(count));
     }
 
-    /// Resets a stream whose request was let through, because something failed that must not:
-    /// what was to be removed must not pass, so nothing does.
-    fn cut_off(&mut self, loaded: &Loaded, detail: &'static str, error: HostError) -> Action {
-        log::error!("egress filter: stream reset: {detail}: {error}");
-        self.state = State::CutOff;
-        let kept = self.request.take();
-        let (bytes, properties) = match kept {
-            Some(Kept { headers, properties }) => (headers, properties),
-            None => (Vec::new(), Properties::default()),
+    /// Logs what must never fail and did.
+    fn log_failure(&mut self, report: &Report) {
+        let (what, detail) = match (&report.decision, report.cut_off) {
+            (Some(decision), _) if decision.reason == Reason::InternalError => {
+                ("request refused", decision.detail.unwrap_or_default())
+            }
+            (_, Some(detail)) => ("stream reset", detail),
+            _ => return,
         };
-        let facts = Facts::new(Headers::from_pairs(&bytes).unwrap_or_default(), &properties);
-        if let Some(line) = loaded.engine.cut_off_record(detail, &facts) {
-            host::log(host::Level::Info, &line);
+        match self.error.take() {
+            Some(error) => log::error!("egress filter: {what}: {detail}: {error}"),
+            None => log::error!("egress filter: {what}: {detail}"),
         }
-        // The request itself was counted when it was let through.
-        loaded.metrics.count(Count { policy: None, counter: Counter::InternalErrors });
-        host::reset();
-        Action::Pause
     }
 }
 
-/// Drops what must not be among trailers.
-fn filter_trailers(
-    engine: &Engine,
-    (map, direction): (Map, Direction),
-    applied: &[u32],
-    count: usize,
-) -> Result<(), HostError> {
-    if !mends::is_on(Mend::Trailers) {
-        return Ok(());
-    }
-    let bytes = host::headers(map)?;
-    let unreadable = HostError::unreadable("proxy_get_header_map_pairs");
-    let trailers = Headers::from_pairs(&bytes).ok_or(unreadable)?;
-    // The host gives no lines, and no error, of a map that it does not have.
-    if trailers.lines().count() != count {
-        return Err(unreadable);
-    }
-    apply(map, &engine.trailers(direction, applied, trailers))
+/// What the record says of a request whose headers could not be read or changed.
+const CALL_FAILED: &str = "host call failed";
+
+/// What came of a step.
+enum Outcome {
+    /// It was carried out, and the proxy is told this.
+    Done(u32),
+    /// The changes could not be written.
+    NotWritten(HostError),
+    /// The call was not made.
+    NotSent(CallId, HostError),
 }
 
-fn apply(map: Map, changes: &[Change<'_>]) -> Result<(), HostError> {
+fn carry_out(context_id: u32, part: Part, step: Step<'_>) -> Outcome {
+    match step {
+        Step::Forward(changes) => match write(map(part), &changes) {
+            Ok(()) => Outcome::Done(abi::CONTINUE),
+            Err(error) => Outcome::NotWritten(error),
+        },
+        Step::Call(call) => match calls::dispatch(context_id, &call) {
+            Ok(()) => Outcome::Done(abi::PAUSE),
+            Err(error) => Outcome::NotSent(call.id, error),
+        },
+        Step::Hold | Step::Ignore => Outcome::Done(abi::PAUSE),
+        Step::Reply(reply) => {
+            send(&reply);
+            Outcome::Done(abi::PAUSE)
+        }
+        Step::Reset => {
+            sys::reset();
+            Outcome::Done(abi::PAUSE)
+        }
+    }
+}
+
+/// The proxy's number of a part.
+fn map(part: Part) -> u32 {
+    match part {
+        Part::RequestHeaders => abi::REQUEST_HEADERS,
+        Part::RequestTrailers => abi::REQUEST_TRAILERS,
+        Part::ResponseHeaders => abi::RESPONSE_HEADERS,
+        Part::ResponseTrailers => abi::RESPONSE_TRAILERS,
+    }
+}
+
+/// What the record says where a part could not be read or changed.
+fn failure(part: Part) -> &'static str {
+    match part {
+        Part::RequestHeaders => CALL_FAILED,
+        Part::RequestTrailers => REQUEST_TRAILERS_FAILED,
+        Part::ResponseHeaders => RESPONSE_FAILED,
+        Part::ResponseTrailers => RESPONSE_TRAILERS_FAILED,
+    }
+}
+
+fn write(map: u32, changes: &[Change<'_>]) -> Result<(), HostError> {
     for change in changes {
         match change {
-            Change::Add(name, value) => host::add_header(map, name, value)?,
-            Change::Replace(name, value) => host::replace_header(map, name, value)?,
-            Change::Remove(name) => host::remove_header(map, name)?,
+            Change::Add(name, value) => sys::add_header(map, name, value)?,
+            Change::Replace(name, value) => sys::replace_header(map, name, value)?,
+            Change::Remove(name) => sys::remove_header(map, name)?,
         }
     }
     Ok(())
 }
 
-/// Refuses a request because something failed that must not.
-fn refuse(
-    loaded: &Loaded,
-    detail: &'static str,
-    error: Option<HostError>,
-    facts: &Facts<'_>,
-) -> Action {
-    match error {
-        Some(error) => log::error!("egress filter: request refused: {detail}: {error}"),
-        None => log::error!("egress filter: request refused: {detail}"),
+/// Answers the request; a request that cannot be answered is reset.
+fn send(reply: &Reply) {
+    let details = ["egress_filter:", reply.details].concat();
+    if let Err(error) = sys::reply(reply, &details) {
+        log::error!("egress filter: cannot answer a denied request, so it is reset: {error}");
+        sys::reset();
     }
-    conclude(loaded, &loaded.engine.refuse(detail, facts), facts)
 }
 
-/// Refuses a request because there is nothing to decide by.
-fn refuse_without_configuration() -> Action {
-    log::error!("egress filter: request refused: no configuration is loaded");
-    let bytes = host::headers(Map::Request).unwrap_or_default();
-    let outcome = refuse_unconfigured(&Headers::from_pairs(&bytes).unwrap_or_default());
-    if let Some(line) = &outcome.audit {
-        host::log(host::Level::Info, line);
+/// Makes the decision visible to Envoy's access log:
+/// `%FILTER_STATE(wasm.egress_caller:PLAIN)%` and its like.
+fn publish(of: &AccessLog) -> Result<(), HostError> {
+    if let Some(caller) = &of.caller {
+        sys::set_filter_state("egress_caller", caller.as_bytes())?;
     }
-    outcome.count(|count| metrics::count_at_once(count.counter));
-    end(&outcome)
-}
-
-/// Logs, publishes and counts what was decided, and answers where that is a denial.
-fn conclude(loaded: &Loaded, outcome: &Outcome<'_>, facts: &Facts<'_>) -> Action {
-    if let Some(line) = &outcome.audit {
-        host::log(host::Level::Info, line);
-    }
-    let Loaded { engine, metrics } = loaded;
-    if engine.tells_access_log()
-        && let Err(error) = publish(engine, outcome, facts)
-    {
-        log::warn!("egress filter: the access log will lack the decision: {error}");
-    }
-    outcome.count(|count| metrics.count(count));
-    end(outcome)
-}
-
-/// Makes the decision visible to Envoy's access log: `%FILTER_STATE(wasm.egress_caller:PLAIN)%` and
-/// its like.
-fn publish(engine: &Engine, outcome: &Outcome<'_>, facts: &Facts<'_>) -> Result<(), HostError> {
-    if let Some(caller) = engine.caller(facts).spiffe_id() {
-        host::set_filter_state("egress_caller", caller.as_bytes())?;
-    }
-    let decision = if outcome.denial.is_some() { "deny" } else { "allow" };
-    host::set_filter_state("egress_decision", decision.as_bytes())?;
-    match outcome.policy.and_then(|index| engine.policy_name(index)) {
-        Some(policy) => host::set_filter_state("egress_policy", policy.as_bytes()),
+    sys::set_filter_state("egress_decision", of.decision.as_bytes())?;
+    match &of.policy {
+        Some(policy) => sys::set_filter_state("egress_policy", policy.as_bytes()),
         None => Ok(()),
     }
 }
 
-/// Lets the request go on, or answers it.
-fn end(outcome: &Outcome<'_>) -> Action {
-    match &outcome.denial {
-        Some(denial) => deny(denial),
-        None => Action::Continue,
+/// Refuses a request because there is nothing to decide by.
+fn refuse_unconfigured() -> u32 {
+    log::error!("egress filter: request refused: no configuration is loaded");
+    let bytes = sys::headers(abi::REQUEST_HEADERS).unwrap_or_default();
+    let headers = Headers::from_pairs(&bytes).unwrap_or_default();
+    let (report, reply) = exchange::refuse_unconfigured(&headers);
+    if let Some(line) = &report.audit {
+        sys::log(abi::LOG_INFO, line);
     }
-}
-
-fn deny(denial: &Denial) -> Action {
-    let details = format!("egress_filter:{}", denial.reason.as_str());
-    if let Err(error) = host::answer(denial.status, &details, denial.body, denial.grpc_status) {
-        log::error!("egress filter: cannot answer a denied request, so it is reset: {error}");
-        host::reset();
-    }
-    Action::Pause
-}
-
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
-        match self.loaded.clone() {
-            Some(loaded) => self.decide(&loaded),
-            None => refuse_without_configuration(),
-        }
-    }
-
-    fn on_http_request_trailers(&mut self, count: usize) -> Action {
-        // To let the trailers of a request go on that is held would let the request itself go on.
-        let (State::Passing, Some(loaded)) = (self.state, self.loaded.clone()) else {
-            return Action::Pause;
-        };
-        if self.applied.is_empty() {
-            return Action::Continue;
-        }
-        let what = (Map::RequestTrailers, Direction::Request);
-        match filter_trailers(&loaded.engine, what, &self.applied, count) {
-            Ok(()) => Action::Continue,
-            Err(error) => self.cut_off(&loaded, "request trailers could not be changed", error),
-        }
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, _end: bool) -> Action {
-        if self.state == State::CutOff {
-            return Action::Pause;
-        }
-        if let (Some(loaded), Some(_)) = (self.loaded.clone(), &self.request)
-            && let Err(error) = self.respond(&loaded)
-        {
-            return self.cut_off(&loaded, "response headers could not be changed", error);
-        }
-        Action::Continue
-    }
-
-    fn on_http_response_trailers(&mut self, count: usize) -> Action {
-        if self.state == State::CutOff {
-            return Action::Pause;
-        }
-        let (Some(loaded), Some(_)) = (self.loaded.clone(), &self.request) else {
-            return Action::Continue;
-        };
-        let what = (Map::ResponseTrailers, Direction::Response);
-        match filter_trailers(&loaded.engine, what, &self.applied, count) {
-            Ok(()) => Action::Continue,
-            Err(error) => self.cut_off(&loaded, "response trailers could not be changed", error),
-        }
-    }
+    report.count(|count| metrics::count_at_once(count.counter));
+    send(&reply);
+    abi::PAUSE
 }

@@ -13,6 +13,11 @@ use std::fmt;
 use std::ptr::null_mut;
 use std::time::Duration;
 
+use super::abi;
+use super::shared::Update;
+use crate::decision::Reply;
+use crate::request::headers::Headers;
+
 mod raw {
     #[link(wasm_import_module = "env")]
     unsafe extern "C" {
@@ -71,6 +76,20 @@ mod raw {
             grpc_status: i32,
         ) -> u32;
         pub(super) fn proxy_close_stream(stream: u32) -> u32;
+        pub(super) fn proxy_continue_stream(stream: u32) -> u32;
+        pub(super) fn proxy_set_effective_context(context_id: u32) -> u32;
+        pub(super) fn proxy_http_call(
+            cluster: *const u8,
+            cluster_size: usize,
+            headers: *const u8,
+            headers_size: usize,
+            body: *const u8,
+            body_size: usize,
+            trailers: *const u8,
+            trailers_size: usize,
+            timeout_milliseconds: u32,
+            token: *mut u32,
+        ) -> u32;
         pub(super) fn proxy_define_metric(
             kind: u32,
             name: *const u8,
@@ -106,7 +125,7 @@ pub(super) struct HostError {
 impl HostError {
     /// A call that said OK, and gave what cannot be read.
     pub(super) fn unreadable(call: &'static str) -> Self {
-        HostError { call, status: PARSE_FAILURE }
+        HostError { call, status: abi::PARSE_FAILURE }
     }
 }
 
@@ -116,37 +135,8 @@ impl fmt::Display for HostError {
     }
 }
 
-/// The thing that was asked for is not there.
-const NOT_FOUND: u32 = 1;
-/// What was given cannot be read.
-const PARSE_FAILURE: u32 = 4;
-const HTTP_REQUEST: u32 = 0;
-const PLUGIN_CONFIGURATION: u32 = 7;
-const COUNTER: u32 = 0;
-
-/// Which headers, or trailers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub(super) enum Map {
-    Request = 0,
-    RequestTrailers = 1,
-    Response = 2,
-    ResponseTrailers = 3,
-}
-
-/// Severity, as the host has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub(super) enum Level {
-    Trace = 0,
-    Debug = 1,
-    Info = 2,
-    Warn = 3,
-    Error = 4,
-}
-
 fn checked(call: &'static str, status: u32) -> Result<(), HostError> {
-    if status == 0 { Ok(()) } else { Err(HostError { call, status }) }
+    if status == abi::OK { Ok(()) } else { Err(HostError { call, status }) }
 }
 
 /// Runs a call that gives bytes, which the host put where `proxy_on_memory_allocate` told it to;
@@ -158,7 +148,7 @@ fn bytes(
     let mut data: *mut u8 = null_mut();
     let mut size = 0_usize;
     let status = run(&raw mut data, &raw mut size);
-    if status == NOT_FOUND {
+    if status == abi::NOT_FOUND {
         return Ok(None);
     }
     checked(call, status)?;
@@ -172,10 +162,10 @@ fn bytes(
 }
 
 /// Logs a line.
-pub(super) fn log(level: Level, message: &str) {
+pub(super) fn log(level: u32, message: &str) {
     // SAFETY: the pointer and size are of a live string. There is nowhere to report a failure to
     // log.
-    let _ = unsafe { raw::proxy_log(level as u32, message.as_ptr(), message.len()) };
+    let _ = unsafe { raw::proxy_log(level, message.as_ptr(), message.len()) };
 }
 
 /// A property; the segments of its path have a NUL between them.
@@ -195,35 +185,29 @@ pub(super) fn set_filter_state(name: &str, value: &[u8]) -> Result<(), HostError
 }
 
 /// All headers, in the form that [`crate::request::headers::Headers::from_pairs`] reads.
-pub(super) fn headers(map: Map) -> Result<Vec<u8>, HostError> {
+pub(super) fn headers(map: u32) -> Result<Vec<u8>, HostError> {
     // SAFETY: the pointers are of live values.
     let found = bytes("proxy_get_header_map_pairs", |pairs, size| unsafe {
-        raw::proxy_get_header_map_pairs(map as u32, pairs, size)
+        raw::proxy_get_header_map_pairs(map, pairs, size)
     })?;
-    found.ok_or(HostError { call: "proxy_get_header_map_pairs", status: NOT_FOUND })
+    found.ok_or(HostError { call: "proxy_get_header_map_pairs", status: abi::NOT_FOUND })
 }
 
 /// Appends a header line.
-pub(super) fn add_header(map: Map, name: &str, value: &[u8]) -> Result<(), HostError> {
+pub(super) fn add_header(map: u32, name: &str, value: &[u8]) -> Result<(), HostError> {
     // SAFETY: the pointers and sizes are of live values.
     let status = unsafe {
-        raw::proxy_add_header_map_value(
-            map as u32,
-            name.as_ptr(),
-            name.len(),
-            value.as_ptr(),
-            value.len(),
-        )
+        raw::proxy_add_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len())
     };
     checked("proxy_add_header_map_value", status)
 }
 
 /// Gives a header that has at most one line this value.
-pub(super) fn replace_header(map: Map, name: &str, value: &[u8]) -> Result<(), HostError> {
+pub(super) fn replace_header(map: u32, name: &str, value: &[u8]) -> Result<(), HostError> {
     // SAFETY: the pointers and sizes are of live values.
     let status = unsafe {
         raw::proxy_replace_header_map_value(
-            map as u32,
+            map,
             name.as_ptr(),
             name.len(),
             value.as_ptr(),
@@ -234,53 +218,94 @@ pub(super) fn replace_header(map: Map, name: &str, value: &[u8]) -> Result<(), H
 }
 
 /// Removes every line of a header.
-pub(super) fn remove_header(map: Map, name: &str) -> Result<(), HostError> {
+pub(super) fn remove_header(map: u32, name: &str) -> Result<(), HostError> {
     // SAFETY: the pointer and size are of a live string.
-    let status =
-        unsafe { raw::proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
+    let status = unsafe { raw::proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
     checked("proxy_remove_header_map_value", status)
 }
 
 /// The plugin's configuration.
 pub(super) fn configuration() -> Result<Vec<u8>, HostError> {
+    buffer(abi::PLUGIN_CONFIGURATION, usize::MAX)
+}
+
+/// The first bytes of a buffer, at most this many.
+pub(super) fn buffer(buffer: u32, size: usize) -> Result<Vec<u8>, HostError> {
     // SAFETY: the pointers are of live values.
-    let found = bytes("proxy_get_buffer_bytes", |value, size| unsafe {
-        raw::proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, value, size)
+    let found = bytes("proxy_get_buffer_bytes", |value, value_size| unsafe {
+        raw::proxy_get_buffer_bytes(buffer, 0, size, value, value_size)
     })?;
     // The host says "not found" of a configuration that is not there.
     Ok(found.unwrap_or_default())
 }
 
-/// Answers the request. A gRPC call gets `grpc_status` with the body as its message, in place of
-/// the HTTP status.
-pub(super) fn answer(
-    status: u16,
-    details: &str,
-    body: &str,
-    grpc_status: u8,
-) -> Result<(), HostError> {
-    // No headers of our own: the host adds `content-type` and `content-length`.
-    let headers = 0_u32.to_le_bytes();
+/// Answers the request. A gRPC call gets the reply's gRPC status with the body as its message, in
+/// place of the HTTP status.
+pub(super) fn reply(reply: &Reply, details: &str) -> Result<(), HostError> {
+    let lines: Headers<'_> =
+        reply.headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
+    let headers = lines.to_pairs();
     // SAFETY: the pointers and sizes are of live values.
     let status = unsafe {
         raw::proxy_send_local_response(
-            u32::from(status),
+            u32::from(reply.status),
             details.as_ptr(),
             details.len(),
-            body.as_ptr(),
-            body.len(),
+            reply.body.as_ptr(),
+            reply.body.len(),
             headers.as_ptr(),
             headers.len(),
-            i32::from(grpc_status),
+            i32::from(reply.grpc_status),
         )
     };
     checked("proxy_send_local_response", status)
 }
 
+/// Makes an HTTP call to a cluster of the proxy; returns the token under which the answer comes.
+pub(super) fn http_call(
+    cluster: &str,
+    headers: &[u8],
+    body: &[u8],
+    timeout_milliseconds: u32,
+) -> Result<u32, HostError> {
+    let trailers = 0_u32.to_le_bytes();
+    let mut token = 0_u32;
+    // SAFETY: the pointers and sizes are of live values.
+    let status = unsafe {
+        raw::proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout_milliseconds,
+            &raw mut token,
+        )
+    };
+    checked("proxy_http_call", status).map(|()| token)
+}
+
+/// Has the host calls that follow be about this context.
+pub(super) fn set_effective_context(context_id: u32) -> Result<(), HostError> {
+    // SAFETY: takes no pointer.
+    let status = unsafe { raw::proxy_set_effective_context(context_id) };
+    checked("proxy_set_effective_context", status)
+}
+
+/// Lets a request go on that is held.
+pub(super) fn resume_request() -> Result<(), HostError> {
+    // SAFETY: takes no pointer.
+    let status = unsafe { raw::proxy_continue_stream(abi::HTTP_REQUEST) };
+    checked("proxy_continue_stream", status)
+}
+
 /// Ends the stream without an answer.
 pub(super) fn reset() {
     // SAFETY: takes no pointer. There is nothing left to do if it fails.
-    let _ = unsafe { raw::proxy_close_stream(HTTP_REQUEST) };
+    let _ = unsafe { raw::proxy_close_stream(abi::HTTP_REQUEST) };
 }
 
 /// Makes a counter known, and gives its number.
@@ -288,7 +313,7 @@ pub(super) fn define_counter(name: &str) -> Result<u32, HostError> {
     let mut id = 0;
     // SAFETY: the pointers are of live values.
     let status =
-        unsafe { raw::proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) };
+        unsafe { raw::proxy_define_metric(abi::COUNTER, name.as_ptr(), name.len(), &raw mut id) };
     checked("proxy_define_metric", status).map(|()| id)
 }
 
@@ -307,20 +332,25 @@ pub(super) fn set_tick_period(period: Duration) -> Result<(), HostError> {
     })
 }
 
-/// A value that all VMs of the process share.
-pub(super) fn shared_data(key: &[u8]) -> Result<Option<Vec<u8>>, HostError> {
+/// A value that all VMs of the process share, and the number of its version (`cas`, never 0).
+pub(super) fn shared_data(key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, HostError> {
     let mut cas = 0_u32;
     // SAFETY: the pointers are of live values.
-    bytes("proxy_get_shared_data", |value, size| unsafe {
+    let found = bytes("proxy_get_shared_data", |value, size| unsafe {
         raw::proxy_get_shared_data(key.as_ptr(), key.len(), value, size, &raw mut cas)
-    })
+    })?;
+    Ok(found.map(|value| (value, cas)))
 }
 
-/// Sets a value that all VMs of the process share, whatever it was.
-pub(super) fn set_shared_data(key: &[u8], value: &[u8]) -> Result<(), HostError> {
+/// Sets a value that all VMs of the process share, if it still has this version; 0 for whatever
+/// version it has. A value that is not there is set whatever version is asked for.
+pub(super) fn set_shared_data(key: &[u8], value: &[u8], cas: u32) -> Result<Update, HostError> {
     // SAFETY: the pointers and sizes are of live values.
     let status = unsafe {
-        raw::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), 0)
+        raw::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas)
     };
-    checked("proxy_set_shared_data", status)
+    if status == abi::CAS_MISMATCH {
+        return Ok(Update::Lost);
+    }
+    checked("proxy_set_shared_data", status).map(|()| Update::Set)
 }

@@ -169,11 +169,13 @@ impl Engine {
 
 #[test]
 fn a_request_pays_for_its_candidates_only() {
-    let rule = |n: usize, action: &str, expression: String| json!({"name": format!("p{n}"), "traffic": {
-        "authorization": {"action": action, "policy": {"matchExpressions": [expression]}},
-        // What changes headers is found apart from the rules.
-        "transformation": {"request": {"remove": ["x-internal"]}},
-    }});
+    let rule = |n: usize, action: &str, expression: String| {
+        json!({"name": format!("p{n}"), "traffic": {
+            "authorization": {"action": action, "policy": {"matchExpressions": [expression]}},
+            // What changes headers is found apart from the rules.
+            "transformation": {"request": {"remove": ["x-internal"]}},
+        }})
+    };
     type Shape = fn(usize) -> String;
     let shapes: &[(&str, Shape)] = &[
         ("Allow", |n| {

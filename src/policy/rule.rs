@@ -128,12 +128,7 @@ impl Rule {
     /// Asks the rule about a request. Where the answer is that it fails, or that the request passes
     /// a limit, `errors` gets the reasons; what the other expressions, or other lines of a header,
     /// have settled is no error of the rule.
-    pub(crate) fn ask(
-        &self,
-        view: &View<'_>,
-        meter: &Meter,
-        errors: &mut Vec<String>,
-    ) -> Answer {
+    pub(crate) fn ask(&self, view: &View<'_>, meter: &Meter, errors: &mut Vec<String>) -> Answer {
         if meter.is_exhausted() {
             return Answer::PassesLimit;
         }
@@ -198,8 +193,7 @@ fn ask(
     of_readings(
         action,
         readings.iter().map(|reading| {
-            let view =
-                view.at(&reading.lines, reading.cookies, reading.path.as_deref());
+            let view = view.at(&reading.lines, reading.cookies, reading.path.as_deref());
             of_part(once(&view), reading)
         }),
     )
@@ -236,4 +230,3 @@ pub(crate) fn of_readings(action: Action, answers: impl Iterator<Item = Answer>)
         Action::Allow | Action::Require => Answer::all(answers),
     }
 }
-

@@ -12,8 +12,8 @@ use crate::cel::contradiction::{self, Known, Settled, Work};
 use crate::config::{
     Action, AuthorizationConfig, Config, Expr, HostPattern, Mode, OnError, PolicyConfig, Spot,
 };
-use crate::hash::Map;
 use crate::counters::{PLUGIN_TAG, POLICY_TAG};
+use crate::hash::Map;
 use crate::path::PathSafety;
 
 /// The most warnings that are kept; of the others, only their number.

@@ -38,9 +38,8 @@ impl<'h, 'g> Admitted<'h, 'g> {
 
 /// Admits a request, or says why not.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
-    let malformed = |reason, detail| {
-        Flow::End(Ending { detail: Some(detail), ..Ending::because(reason) })
-    };
+    let malformed =
+        |reason, detail| Flow::End(Ending { detail: Some(detail), ..Ending::because(reason) });
     let (engine, facts) = (turn.engine, turn.facts);
     let admitted = match Admitted::of(engine, facts) {
         Ok(admitted) => turn.admitted.insert(admitted),

@@ -16,8 +16,8 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         return Flow::End(Ending::because(Reason::InternalError));
     };
     let engine = turn.engine;
-    let view = View::new(turn.facts, &engine.callers)
-        .with_host(&admitted.host, admitted.path_has_escapes);
+    let view =
+        View::new(turn.facts, &engine.callers).with_host(&admitted.host, admitted.path_has_escapes);
     let candidates = &mut turn.found.candidates;
     engine.index.candidates(&admitted.groups, &view, candidates);
     let mut asking = Asking {

@@ -1,8 +1,8 @@
 //! What happens to the response of a request that went on, and to the trailers of both.
 
+use crate::cel::Expression;
 use crate::cel::meter::{Allowance, Meter};
 use crate::cel::view::View;
-use crate::cel::Expression;
 use crate::config::Direction;
 use crate::decision::Change;
 use crate::policy::Engine;

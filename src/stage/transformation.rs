@@ -2,9 +2,9 @@
 //! headers: the changes are written once, when the request goes on.
 
 use super::{Ending, Flow, Turn};
+use crate::cel::Expression;
 use crate::cel::meter::Allowance;
 use crate::cel::view::View;
-use crate::cel::Expression;
 use crate::config::Direction;
 use crate::decision::Reason;
 use crate::request::Reads;

@@ -177,9 +177,9 @@ impl<'a> Readings<'a> {
                 return Readings::TooMany;
             }
             of_one.extend(
-                readings
-                    .iter()
-                    .flat_map(|reading| parts.iter().map(|part| together(reading, name, part, true))),
+                readings.iter().flat_map(|reading| {
+                    parts.iter().map(|part| together(reading, name, part, true))
+                }),
             );
         }
         readings.extend(of_one);
