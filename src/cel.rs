@@ -280,7 +280,7 @@ impl Expression {
 /// Whether a text in an expression has an escape that a path's other reading undoes.
 fn names_escape(node: &IdedExpr) -> bool {
     check::string_literal(node)
-        .is_some_and(|text| crate::reading::path::plain(text.as_bytes()).is_some())
+        .is_some_and(|text| egress_reading::path::plain(text.as_bytes()).is_some())
         || limits::children(node).into_iter().any(names_escape)
 }
 

@@ -29,6 +29,8 @@
 //!
 //! `trial` is a request as data, tried on an engine; `explain` says why it is decided as it is.
 
+use egress_reading::{hash, mends};
+
 mod audit;
 mod authorization;
 pub mod cel;
@@ -40,10 +42,8 @@ mod filter;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod hash;
 mod header_name;
 pub mod identity;
-mod mends;
 pub mod outcome;
 pub mod path;
 pub mod policy;

@@ -1,14 +1,12 @@
-//! Headers that Envoy keeps on one line, whatever came: its header maps' inline headers (tried on
-//! Envoy 1.40 for each name).
+//! Headers that Envoy keeps on one line, however many lines came: the inline headers of its header
+//! maps (tried on Envoy 1.40 for each name).
 //!
-//! Another line of such a name is joined to the first with a comma and no space, before any filter
-//! sees it. Pseudo-headers are kept so too, and are not in the lists.
+//! Envoy joins another line of such a name to the first with a comma and no space, before any
+//! filter sees it. It does the same to pseudo-headers, which are not in these lists.
 
-#[cfg(not(target_arch = "wasm32"))]
-use crate::config::Direction;
-use crate::reading::name::same_to_some_origin;
+use crate::name::same_to_some_origin;
 
-/// Those of requests, in lower case.
+/// The inline headers of requests, in lower case.
 pub const REQUEST: &[&str] = &[
     "accept",
     "accept-encoding",
@@ -55,12 +53,11 @@ pub const REQUEST: &[&str] = &[
 /// Whether an origin may take a header of this name for one that Envoy keeps on one line in
 /// requests.
 #[must_use]
-pub(crate) fn is_of_request(name: &str) -> bool {
+pub fn is_of_request(name: &str) -> bool {
     REQUEST.iter().any(|known| same_to_some_origin(known.as_bytes(), name.as_bytes()))
 }
 
-/// Those of responses, in lower case.
-#[cfg(not(target_arch = "wasm32"))]
+/// The inline headers of responses, in lower case.
 pub const RESPONSE: &[&str] = &[
     "access-control-allow-methods",
     "access-control-allow-origin",
@@ -92,23 +89,9 @@ pub const RESPONSE: &[&str] = &[
 ];
 
 /// Joins another line's value to that of the first.
-#[cfg(not(target_arch = "wasm32"))]
 pub fn join(value: &mut Vec<u8>, more: &[u8]) {
     if !value.is_empty() && !more.is_empty() {
         value.push(b',');
     }
     value.extend_from_slice(more);
-}
-
-/// Whether Envoy keeps a header on one line; its name in lower case.
-#[cfg(not(target_arch = "wasm32"))]
-#[must_use]
-pub fn is_inline(direction: Direction, name: &[u8]) -> bool {
-    let (names, pseudo): (_, &[&str]) = match direction {
-        Direction::Request => {
-            (REQUEST, &[":authority", ":method", ":path", ":protocol", ":scheme"])
-        }
-        Direction::Response => (RESPONSE, &[":status"]),
-    };
-    names.iter().chain(pseudo).any(|known| known.as_bytes() == name)
 }
