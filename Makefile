@@ -10,11 +10,6 @@ trapping := target/wasm32-wasip1/trapping/egress_filter.wasm
 CARGO   = $(or $(shell $(setup)/cargo),$(error no cargo: see above))
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-# Callbacks that the SDK exports and the filter has no use for: Envoy would call each of them all the same.
-unused_callbacks := $(addprefix proxy_on_,log done queue_ready request_body response_body \
-	new_connection downstream_data downstream_connection_close upstream_data upstream_connection_close \
-	http_call_response foreign_function grpc_receive grpc_receive_initial_metadata grpc_receive_trailing_metadata grpc_close)
-
 .PHONY: help
 help: ## this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,13 +68,11 @@ wasm: build-wasm ## builds the filter, and prints its path and size
 .PHONY: build-wasm
 build-wasm:
 	@$(setup)/cargo-wasm build --release --target wasm32-wasip1 -p egress-filter
-	@$(setup)/drop-exports $(wasm) $(unused_callbacks)
 
 # The filter that traps on demand, for tests only; the shipped file above is not touched.
 .PHONY: build-trapping
 build-trapping:
 	@$(setup)/cargo-wasm build --profile trapping --features trap-for-tests --target wasm32-wasip1 -p egress-filter
-	@$(setup)/drop-exports $(trapping) $(unused_callbacks)
 
 .PHONY: egressctl
 egressctl: ## builds egressctl, which checks, tests, explains and converts policies

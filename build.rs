@@ -17,7 +17,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("PAUSE", Action::Pause as u32),
         ("OK", Status::Ok as u32),
         ("NOT_FOUND", Status::NotFound as u32),
-        ("PARSE_FAILURE", Status::ParseFailure as u32),
         ("CAS_MISMATCH", Status::CasMismatch as u32),
         ("LOG_TRACE", LogLevel::Trace as u32),
         ("LOG_DEBUG", LogLevel::Debug as u32),

@@ -15,7 +15,6 @@ pub(crate) mod contradiction;
 pub(crate) mod differential;
 mod env;
 mod eval;
-#[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod explain;
 mod functions;
 pub(crate) mod guard;
@@ -280,7 +279,7 @@ impl Expression {
 /// Whether a text in an expression has an escape that a path's other reading undoes.
 fn names_escape(node: &IdedExpr) -> bool {
     check::string_literal(node)
-        .is_some_and(|text| crate::reading::path::plain(text.as_bytes()).is_some())
+        .is_some_and(|text| egress_reading::path::plain(text.as_bytes()).is_some())
         || limits::children(node).into_iter().any(names_escape)
 }
 

@@ -32,6 +32,8 @@
 //! [`coverage`] says what each policy had to do with it. They read the [`trace`] that the exchange
 //! writes.
 
+use egress_reading::{hash, mends};
+
 pub mod audit;
 pub mod call;
 pub mod cel;
@@ -44,12 +46,10 @@ pub mod explain;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod hash;
 mod header_name;
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 mod host;
 pub mod identity;
-mod mends;
 pub mod path;
 pub mod policy;
 pub mod printable;

@@ -1,5 +1,8 @@
 //! Path safety: which paths an origin could read differently from the rules here.
 
+pub use egress_reading::path::without_query;
+use egress_reading::path::{decode, escape};
+
 /// How much ambiguity a path may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub enum PathSafety {
@@ -23,13 +26,6 @@ impl PathSafety {
             PathSafety::Strict => strict(path, path_and_query),
         }
     }
-}
-
-/// The path without its query.
-#[must_use]
-pub fn without_query(path_and_query: &[u8]) -> &[u8] {
-    let end = path_and_query.iter().position(|byte| *byte == b'?').unwrap_or(path_and_query.len());
-    path_and_query.get(..end).unwrap_or_default()
 }
 
 fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
@@ -139,34 +135,6 @@ fn has_dot_segment(path: &[u8]) -> bool {
             segment.split(|byte| matches!(byte, b';' | b'#' | b'?')).next().unwrap_or_default();
         matches!(name, b"." | b"..")
     })
-}
-
-/// The byte that two hex digits at the start of `bytes` stand for, and what follows them.
-pub(crate) fn escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let (digits, rest) = bytes.split_at_checked(2)?;
-    let [high, low] = digits else { return None };
-    let high = u8::try_from(char::from(*high).to_digit(16)?).ok()?;
-    let low = u8::try_from(char::from(*low).to_digit(16)?).ok()?;
-    Some(((high << 4) | low, rest))
-}
-
-/// Percent-decodes once; what is no escape stays as it is.
-pub(crate) fn decode(bytes: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&byte, after)) = rest.split_first() {
-        match escape(after).filter(|_| byte == b'%') {
-            Some((byte, after)) => {
-                decoded.push(byte);
-                rest = after;
-            }
-            None => {
-                decoded.push(byte);
-                rest = after;
-            }
-        }
-    }
-    decoded
 }
 
 #[cfg(test)]
@@ -287,16 +255,5 @@ mod tests {
         ] {
             assert!(PathSafety::Lenient.objection(path.as_bytes()).is_some(), "{path}");
         }
-    }
-
-    #[test]
-    fn decoding_leaves_what_is_no_escape() {
-        assert_eq!(decode(b"%41%4a%zz%4%"), b"AJ%zz%4%");
-    }
-
-    #[test]
-    fn the_query_is_not_the_path() {
-        assert_eq!(without_query(b"/a?b?c"), b"/a");
-        assert_eq!(without_query(b"/a"), b"/a");
     }
 }

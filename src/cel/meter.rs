@@ -15,7 +15,7 @@
 use std::cell::Cell;
 
 use super::limits::{MAX_REQUEST_STEPS, MAX_STEPS};
-use crate::mends::{self, Mend};
+use egress_reading::mends::{self, Mend};
 
 /// What is said of an evaluation that passed a limit, where nothing else is.
 const PASSED: &str = "the request passes a limit";

@@ -15,7 +15,6 @@ mod lexer;
 mod literal;
 mod macros;
 mod places;
-#[cfg(not(target_arch = "wasm32"))]
 mod spelling;
 #[cfg(test)]
 mod tests;
@@ -28,7 +27,6 @@ use self::lexer::{Lexer, Token};
 pub(super) use self::macros::MAP_OF;
 use self::macros::{Expanded, Maker};
 pub(super) use self::places::{Places, line_and_column};
-#[cfg(not(target_arch = "wasm32"))]
 pub(super) use self::spelling::{Call, Spelling, parse_spelled};
 use super::limits::{self, MAX_DEPTH};
 
@@ -57,7 +55,6 @@ struct Parser<'s> {
     /// How many brackets and conditionals are open.
     nesting: usize,
     /// What a tool asks for beside the tree.
-    #[cfg(not(target_arch = "wasm32"))]
     spelling: Option<Spelling>,
 }
 
@@ -111,7 +108,6 @@ impl<'s> Parser<'s> {
             at: 0,
             places: Places::of_source(source),
             nesting: 0,
-            #[cfg(not(target_arch = "wasm32"))]
             spelling: None,
         })
     }
@@ -127,7 +123,6 @@ impl<'s> Parser<'s> {
     }
 
     fn advance(&mut self) -> Parsed<Token<'s>> {
-        #[cfg(not(target_arch = "wasm32"))]
         self.passed();
         let (token, at) = self.lexer.next()?;
         self.at = at;
@@ -177,7 +172,6 @@ impl<'s> Parser<'s> {
             return Err(Fault::new(start, limits::too_deep()));
         }
         let expr = IdedExpr { id: self.places.add(start), expr };
-        #[cfg(not(target_arch = "wasm32"))]
         self.spell(expr.id);
         Ok(Node { expr, start, depth })
     }
@@ -362,12 +356,10 @@ impl<'s> Parser<'s> {
         let (target, depth) = target.map_or((None, below), |node| {
             (Some(node.expr), below.max(node.depth.saturating_add(1)))
         });
-        #[cfg(not(target_arch = "wasm32"))]
         let written = self.write(name, target.as_ref(), &args);
         let mut maker = Maker::new(&mut self.places, start);
         match macros::expand(&mut maker, name, target, args)? {
             Expanded::Made(expr) if depth <= MAX_DEPTH => {
-                #[cfg(not(target_arch = "wasm32"))]
                 self.spell_macro(expr.id, written);
                 Ok(Node { expr, start, depth })
             }

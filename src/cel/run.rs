@@ -222,7 +222,7 @@ impl<'p> Run<'p, '_> {
 }
 
 fn same(a: &str, b: &str) -> bool {
-    crate::hash::same(a.as_bytes(), b.as_bytes())
+    egress_reading::hash::same(a.as_bytes(), b.as_bytes())
 }
 
 /// What `has` says: reading what cannot be read is an error, as it is in any other place.

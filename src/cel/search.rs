@@ -2,7 +2,7 @@
 //! search reads each byte of an adversary's text dozens of times.
 
 use super::meter::{self, Allowance};
-use crate::hash;
+use egress_reading::hash;
 
 /// How many places are looked at in a step.
 const PLACES_A_STEP: usize = 32;

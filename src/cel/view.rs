@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use crate::identity::peer::{Caller, Callers};
-use crate::reading::name::{same_to_some_origin, usual_spelling};
-use crate::reading::{cookie, path};
 use crate::request::headers::Headers;
 use crate::request::{Facts, Property, address_and_port, host};
+use egress_reading::name::{same_to_some_origin, usual_spelling};
+use egress_reading::{cookie, path};
 
 /// Everything that an expression can look at.
 #[derive(Debug)]

@@ -67,7 +67,7 @@ impl Stream {
     }
 
     pub(super) fn on_request_trailers(&mut self, count: usize) -> u32 {
-        self.lines(Part::RequestTrailers, count, Event::RequestTrailers)
+        self.lines(Part::RequestTrailers, count)
     }
 
     pub(super) fn on_response_headers(&mut self, count: usize) -> u32 {
@@ -75,11 +75,11 @@ impl Stream {
         if self.traps_in_response {
             super::for_tests::trap();
         }
-        self.lines(Part::ResponseHeaders, count, Event::ResponseHeaders)
+        self.lines(Part::ResponseHeaders, count)
     }
 
     pub(super) fn on_response_trailers(&mut self, count: usize) -> u32 {
-        self.lines(Part::ResponseTrailers, count, Event::ResponseTrailers)
+        self.lines(Part::ResponseTrailers, count)
     }
 
     /// Takes the answer to a call; returns whether the exchange waited for it.
@@ -106,17 +106,12 @@ impl Stream {
     }
 
     /// Reads a part, if it is looked at, and takes the step that follows.
-    fn lines(
-        &mut self,
-        part: Part,
-        count: usize,
-        event: impl for<'e> FnOnce(Pairs<'e>) -> Event<'e>,
-    ) -> u32 {
+    fn lines(&mut self, part: Part, count: usize) -> u32 {
         if !self.exchange.wants(part) {
-            return self.drive(part, event(Pairs::default()));
+            return self.drive(part, came(part, Pairs::default()));
         }
         match sys::headers(map(part)) {
-            Ok(bytes) => self.drive(part, event(Pairs { bytes: &bytes, count })),
+            Ok(bytes) => self.drive(part, came(part, Pairs { bytes: &bytes, count })),
             Err(error) => {
                 self.error = Some(error);
                 self.drive(part, Event::Failed(part, failure(part)))
@@ -220,6 +215,16 @@ fn carry_out(context_id: u32, part: Part, step: Step<'_>) -> Outcome {
             sys::reset();
             Outcome::Done(abi::PAUSE)
         }
+    }
+}
+
+/// That a part came.
+fn came(part: Part, pairs: Pairs<'_>) -> Event<'_> {
+    match part {
+        Part::RequestHeaders => Event::RequestHeaders(pairs.bytes.to_vec()),
+        Part::RequestTrailers => Event::RequestTrailers(pairs),
+        Part::ResponseHeaders => Event::ResponseHeaders(pairs),
+        Part::ResponseTrailers => Event::ResponseTrailers(pairs),
     }
 }
 

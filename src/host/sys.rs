@@ -122,13 +122,6 @@ pub(super) struct HostError {
     status: u32,
 }
 
-impl HostError {
-    /// A call that said OK, and gave what cannot be read.
-    pub(super) fn unreadable(call: &'static str) -> Self {
-        HostError { call, status: abi::PARSE_FAILURE }
-    }
-}
-
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} gave status {}", self.call, self.status)

@@ -5,7 +5,7 @@ use cel::common::ast::Expr;
 
 use super::Checker;
 use crate::cel::types::{Object, Type};
-use crate::request::inline;
+use egress_reading::inline;
 
 /// Headers, as far as an expression names them.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ use super::solve::{ALL, Domain, FALSE, Solver, TRUE};
 use super::values;
 use crate::cel::attribute::{IntAttribute, TextAttribute};
 use crate::cel::lower::{Comparison, Headers, Number, Test, Text};
-use crate::reading::name::same_to_some_origin;
+use egress_reading::name::same_to_some_origin;
 
 /// The most values that one rule is followed on; what it compares beyond them counts as free.
 const MAX_SUBJECTS: usize = 32;

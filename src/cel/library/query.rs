@@ -7,7 +7,7 @@ use super::Parameter::Text;
 use super::Style::Member;
 use super::urlencoded::{Space, encode};
 use super::{Evaluated, MAX_PARTS, Made, Overload, failed, run, strings, text, too_large};
-use crate::reading::query::{self as reading, Fault};
+use egress_reading::query::{self as reading, Fault};
 
 pub(super) const FUNCTIONS: &[Overload] = &[
     Overload("query", Member, &[Text, Text], |arguments| run(arguments, query)),

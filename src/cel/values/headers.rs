@@ -12,9 +12,9 @@ use super::{field_name, unreadable};
 use crate::cel::bridge;
 use crate::cel::library::{Ask, MAX_PARTS, MAX_TEXT};
 use crate::cel::view::HeadersView;
-use crate::reading::cookie;
-use crate::reading::name::usual_spelling;
-use crate::request::inline;
+use egress_reading::cookie;
+use egress_reading::inline;
+use egress_reading::name::usual_spelling;
 
 /// How many bytes of cookies are read in a step.
 const COOKIES_A_STEP: usize = 2;

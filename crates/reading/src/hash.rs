@@ -4,18 +4,18 @@
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A map by keys of the configuration.
-pub(crate) type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<Fast>>;
+pub type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<Fast>>;
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Mixes a word into a hash.
-pub(crate) fn mix(hash: u64, word: u64) -> u64 {
+pub fn mix(hash: u64, word: u64) -> u64 {
     let product = (hash ^ word).wrapping_mul(MULTIPLIER);
     product ^ (product >> 29)
 }
 
 /// The hash of some bytes, eight at a time.
-pub(crate) fn bytes(bytes: &[u8]) -> u64 {
+pub fn bytes(bytes: &[u8]) -> u64 {
     let mut hash = u64::try_from(bytes.len()).unwrap_or(0);
     let mut rest = bytes;
     while let Some((word, after)) = rest.split_first_chunk::<8>() {
@@ -27,7 +27,7 @@ pub(crate) fn bytes(bytes: &[u8]) -> u64 {
 }
 
 /// Whether two texts are the same, eight bytes at a time: a wasm libc compares byte by byte.
-pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+pub fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
@@ -45,7 +45,7 @@ pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
 
 /// The hasher of [`Map`].
 #[derive(Debug, Default)]
-pub(crate) struct Fast(u64);
+pub struct Fast(u64);
 
 impl Hasher for Fast {
     fn finish(&self) -> u64 {

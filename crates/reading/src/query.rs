@@ -5,7 +5,7 @@ use crate::path::decode;
 
 /// Why a query has no certain values of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// A value is not UTF-8.
     NotUtf8,
     /// Origins do not agree on which values the name has.
@@ -15,7 +15,7 @@ pub(crate) enum Fault {
 }
 
 /// The values of a name in a query, decoded, in order; at most so many.
-pub(crate) fn values(query: &[u8], name: &str, most: usize) -> Result<Vec<String>, Fault> {
+pub fn values(query: &[u8], name: &str, most: usize) -> Result<Vec<String>, Fault> {
     let mut found = Vec::new();
     for pair in query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let (written, value) = halves(pair);
@@ -40,7 +40,7 @@ pub(crate) fn values(query: &[u8], name: &str, most: usize) -> Result<Vec<String
 /// `;` parts pairs to older readers (HTML 4.01, appendix B.2.2; Perl's CGI, Rack before 3). PHP
 /// takes `q[]` and `q[x]` for `q`, ends a name at a NUL, and makes `_` of `.` and blanks; Node's
 /// `qs` takes `[q]` for it; ASP.NET does not mind the case of letters, and reads `%u0071` as `q`.
-pub(crate) fn is_of(pair: &[u8], name: &str) -> bool {
+pub fn is_of(pair: &[u8], name: &str) -> bool {
     pair.split(|byte| *byte == b';').any(|part| {
         let written = halves(part).0;
         // Most names differ in what they start with, and are plain.
@@ -50,21 +50,27 @@ pub(crate) fn is_of(pair: &[u8], name: &str) -> bool {
             return false;
         }
         let decoded = plus_decoded(written);
+        let narrow = has_wide_escape(written).then(|| plus_decoded(&narrowed(written)));
+        let narrow = narrow.as_deref();
         if name.contains('[') {
-            let wide = has_wide_escape(written).then(|| plus_decoded(&narrowed(written)));
-            let parts = parts(name.as_bytes());
-            return [Some(decoded), wide].into_iter().flatten().any(|decoded| self::parts(&decoded).starts_with(&parts));
+            let asked = parts(name.as_bytes());
+            let mut readings = [Some(decoded.as_slice()), narrow].into_iter().flatten();
+            return readings.any(|reading| parts(reading).starts_with(&asked));
         }
-        folded(&decoded).eq(folded(name.as_bytes()))
-            // Of a bracket that is not closed, PHP makes `_`.
+        let is_name = |reading: &[u8]| folded(reading).eq(folded(name.as_bytes()));
+        is_name(&decoded)
+            || narrow.is_some_and(is_name)
+            // PHP makes `_` of a bracket that is not closed.
             || decoded.iter().map(|byte| unclosed(*byte)).eq(name.bytes().map(unclosed))
-            || (has_wide_escape(written) && folded(&plus_decoded(&narrowed(written))).eq(folded(name.as_bytes())))
     })
 }
 
 /// Whether a text has an escape of ASP's older form, `%uXXXX`.
 fn has_wide_escape(text: &[u8]) -> bool {
-    text.windows(6).any(|window| matches!(window, [b'%', b'u' | b'U', digits @ ..] if digits.iter().all(u8::is_ascii_hexdigit)))
+    text.windows(6).any(|window| match window {
+        [b'%', b'u' | b'U', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
+        _ => false,
+    })
 }
 
 /// The text with such escapes of ASCII's characters in the usual form.

@@ -8,7 +8,7 @@ use crate::mends::{self, Mend};
 /// `HTTP_X_ROLE`, and so does `X_Role`. PHP takes `.` for `_` too, and servers such as lighttpd
 /// every character that is no letter or digit. The colon of pseudo-headers is no part of a name.
 #[inline(always)]
-pub(crate) fn fold(byte: u8) -> u8 {
+pub fn fold(byte: u8) -> u8 {
     if !mends::is_on(Mend::Separators) && !matches!(byte, b'-' | b'_') {
         return byte.to_ascii_lowercase();
     }
@@ -33,7 +33,7 @@ static FOLDED: [u8; 256] = {
 
 /// Whether an origin may take one name for the other.
 #[inline]
-pub(crate) fn same_to_some_origin(a: &[u8], b: &[u8]) -> bool {
+pub fn same_to_some_origin(a: &[u8], b: &[u8]) -> bool {
     // Most names of one length differ in their last letter already.
     a.len() == b.len()
         && a.last().copied().map(fold) == b.last().copied().map(fold)
@@ -42,7 +42,7 @@ pub(crate) fn same_to_some_origin(a: &[u8], b: &[u8]) -> bool {
 
 /// The spelling of a name that policies use, where the name is spelled otherwise: `x_role` and
 /// `x.role` are `x-role` too.
-pub(crate) fn usual_spelling(name: &str) -> Option<String> {
+pub fn usual_spelling(name: &str) -> Option<String> {
     let is_usual = |byte: u8| fold(byte) == byte;
     (!name.bytes().all(is_usual)).then(|| name.bytes().map(|byte| char::from(fold(byte))).collect())
 }

@@ -7,7 +7,7 @@
 /// them pass, and origins trim them: a rule would compare `" admin"` where the origin reads
 /// `admin`.
 #[inline(always)]
-pub(crate) fn has_blank_ends(value: &[u8]) -> bool {
+pub fn has_blank_ends(value: &[u8]) -> bool {
     match value {
         [] => false,
         [only] => *only <= b' ',
@@ -18,13 +18,13 @@ pub(crate) fn has_blank_ends(value: &[u8]) -> bool {
 /// The header in which scheme and token are parted by a blank (RFC 9110 section 11.4). A TAB is
 /// none there; origins that split at any white space find a token all the same, and a rule that
 /// splits at `" "` does not.
-pub(crate) const CREDENTIALS: &[u8] = b"authorization";
+pub const CREDENTIALS: &[u8] = b"authorization";
 
 /// The values that a line may have been made of, where Envoy keeps the header on one line: it joins
 /// a further line to the first with a comma, and the blanks around that line's value stay.
 ///
 /// A single value gives nothing.
-pub(crate) fn joined_parts(value: &[u8]) -> Vec<&[u8]> {
+pub fn joined_parts(value: &[u8]) -> Vec<&[u8]> {
     if !value.contains(&b',') {
         return Vec::new();
     }

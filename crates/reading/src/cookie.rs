@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What an origin does beside splitting `Cookie` at each `;`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Reading {
+pub struct Reading {
     /// Splits at commas too (RFC 2109 section 4.4, and Java servers to this day).
     commas: bool,
     /// Takes the quotes off a value that begins with one, and what they escape with `\` (Werkzeug,
@@ -24,7 +24,7 @@ pub(crate) struct Reading {
 impl Reading {
     /// The readings that may differ for cookies of these names (of any, where none are given) in
     /// these `Cookie` lines; the plain one first.
-    pub(crate) fn all<'a>(
+    pub fn all<'a>(
         lines: impl Iterator<Item = &'a [u8]>,
         names: Option<&[String]>,
     ) -> Vec<Reading> {
@@ -121,7 +121,7 @@ impl fmt::Display for Reading {
 
 /// Why a cookie has no one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// It is not there.
     Missing,
     /// Its value is not UTF-8.
@@ -133,7 +133,7 @@ pub(crate) enum Fault {
 }
 
 /// The value of the cookie of this name in these `Cookie` lines.
-pub(crate) fn find<'a>(
+pub fn find<'a>(
     lines: impl Iterator<Item = &'a [u8]>,
     name: &str,
     reading: Reading,
