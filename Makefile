@@ -101,7 +101,7 @@ test-image: build-wasm ## the image, read as Istio's agent reads it, and pushed 
 .PHONY: bench
 bench: build-wasm ## what the filter costs, beside no filter, one by hand, Envoy's RBAC and Lua: target/bench/report.md (ARGS=--quick: a trial)
 	@envoy=$$($(setup)/envoy); \
-	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p e2e --bin bench -- $(ARGS)
+	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p bench -- $(ARGS)
 
 .PHONY: attack
 attack: build-wasm ## hostile requests of pods for SECONDS (60), or REQUESTS of them, of a SEED: fails if one comes to an origin that a rule forbids

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use e2e::bench::{self, Options};
-use e2e::cost;
+use bench::{self, Options};
+use bench::cost;
 use e2e::envoy::filter_wasm;
-use e2e::host::Module;
+use proxy_wasm_host::Module;
 
 const USAGE: &str = "\
 usage: bench [--quick] [--rounds N] [--seconds S] [--document]

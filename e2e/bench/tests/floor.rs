@@ -5,9 +5,9 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use e2e::bench::{Asked, Guests, of_the_workshop};
+use bench::{Asked, Guests, of_the_workshop};
 use e2e::envoy::{Configuration, filter_wasm, workspace_root};
-use e2e::host::Module;
+use proxy_wasm_host::Module;
 use e2e::scenario::{Layer, Observed, Runner, Scenario, WasmRunner, load_dir};
 use serde_json::{Value, json};
 
@@ -94,7 +94,7 @@ fn what_is_measured_in_the_emulated_host_is_the_same_each_time() {
 fn ours_makes_as_few_host_calls_as_the_floor() {
     let (ours, floor) = of_the_workshop(&GUESTS).expect("figures");
     for asked in [Asked::Allowed, Asked::Denied] {
-        let calls = |usage: Option<&e2e::host::Usage>| {
+        let calls = |usage: Option<&proxy_wasm_host::Usage>| {
             usage.map(|usage| (usage.total_calls(), usage.calls.clone())).expect("figures")
         };
         let (ours, floor) = (calls(ours.request(asked)), calls(floor.request(asked)));

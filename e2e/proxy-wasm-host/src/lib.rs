@@ -15,6 +15,7 @@ mod abi;
 mod error;
 mod guest;
 mod headers;
+mod inline;
 mod message;
 mod module;
 mod options;
@@ -29,7 +30,8 @@ mod vm;
 mod wasi;
 
 pub use error::HostError;
-pub use headers::Headers;
+pub use headers::{Headers, Message};
+pub use inline::inline_headers;
 pub use message::{Request, Response};
 pub use module::Module;
 pub use options::{Failure, HostOptions, LogLevel};

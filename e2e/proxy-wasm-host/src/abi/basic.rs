@@ -3,10 +3,10 @@
 use wasmtime::Linker;
 
 use super::host_call;
-use crate::host::guest::Fault;
-use crate::host::options::LogLevel;
-use crate::host::state::{Phase, State};
-use crate::host::status::Status;
+use crate::guest::Fault;
+use crate::options::LogLevel;
+use crate::state::{Phase, State};
+use crate::status::Status;
 
 /// The kinds of buffers, as the ABI numbers them.
 const REQUEST_BODY: u32 = 0;

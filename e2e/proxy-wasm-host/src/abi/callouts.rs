@@ -4,8 +4,8 @@
 use wasmtime::Linker;
 
 use super::host_call;
-use crate::host::state::State;
-use crate::host::status::Status;
+use crate::state::State;
+use crate::status::Status;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host_call!(

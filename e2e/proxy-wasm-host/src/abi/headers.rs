@@ -3,9 +3,9 @@
 use wasmtime::Linker;
 
 use super::host_call;
-use crate::host::headers::{Headers, decode_pairs, encode_pairs};
-use crate::host::state::{Phase, State};
-use crate::host::status::Status;
+use crate::headers::{Headers, decode_pairs, encode_pairs};
+use crate::state::{Phase, State};
+use crate::status::Status;
 
 /// The kinds of maps, as the ABI numbers them. Callouts have none here.
 const REQUEST: u32 = 0;

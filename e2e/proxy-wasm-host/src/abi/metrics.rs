@@ -3,9 +3,9 @@
 use wasmtime::Linker;
 
 use super::host_call;
-use crate::host::shared::MetricKind;
-use crate::host::state::State;
-use crate::host::status::Status;
+use crate::shared::MetricKind;
+use crate::state::State;
+use crate::status::Status;
 
 /// Ids of one kind are this far apart; the kind is the remainder.
 const STEP: u32 = 4;

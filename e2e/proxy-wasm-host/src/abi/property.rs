@@ -3,9 +3,9 @@
 use wasmtime::Linker;
 
 use super::host_call;
-use crate::host::property::{Property, of_request, of_response};
-use crate::host::state::State;
-use crate::host::status::Status;
+use crate::property::{Property, of_request, of_response};
+use crate::state::State;
+use crate::status::Status;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host_call!(

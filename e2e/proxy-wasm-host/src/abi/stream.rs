@@ -3,10 +3,10 @@
 use wasmtime::Linker;
 
 use super::host_call;
-use crate::host::headers::decode_pairs;
-use crate::host::reply::Asked;
-use crate::host::state::State;
-use crate::host::status::Status;
+use crate::headers::decode_pairs;
+use crate::reply::Asked;
+use crate::state::State;
+use crate::status::Status;
 
 /// Request, response, downstream, upstream.
 const LAST_STREAM: u32 = 3;

@@ -7,10 +7,9 @@ mod module;
 mod probe;
 mod properties;
 mod resources;
-mod scenarios;
 mod wasi;
 
-use e2e::host::{HostOptions, Request, Response, StreamResult, Vm};
+use proxy_wasm_host::{HostOptions, Request, Response, StreamResult, Vm};
 use probe::Probe;
 
 /// Runs one request through a module whose callbacks do what the probe says.
