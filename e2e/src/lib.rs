@@ -2,6 +2,7 @@
 //! it, and an emulated proxy-wasm host.
 
 pub mod attack;
+pub mod checkout;
 pub mod demo;
 pub mod ecds;
 pub mod envoy;

@@ -206,9 +206,9 @@ impl Contestants {
             Subject::Tree(others) => peers::tree(others),
             Subject::Lua(others) => peers::lua(others),
             _ => match self.plugin(subject) {
-                Some(plugin) => vec![
-                    json!({"name": e2e::ecds::PLUGIN, "typed_config": plugin.typed_config()?}),
-                ],
+                Some(plugin) => {
+                    vec![json!({"name": e2e::ecds::PLUGIN, "typed_config": plugin.typed_config()?})]
+                }
                 None => Vec::new(),
             },
         })

@@ -70,11 +70,7 @@ impl Headers {
     /// Envoy's request map has one entry for `host` and `:authority`.
     fn canonical(&self, name: &[u8]) -> Vec<u8> {
         let name = name.to_ascii_lowercase();
-        if self.kind == Message::Request && name == b"host" {
-            b":authority".to_vec()
-        } else {
-            name
-        }
+        if self.kind == Message::Request && name == b"host" { b":authority".to_vec() } else { name }
     }
 
     /// Removes every line of that name and adds this one.

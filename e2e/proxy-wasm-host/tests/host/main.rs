@@ -9,8 +9,8 @@ mod properties;
 mod resources;
 mod wasi;
 
-use proxy_wasm_host::{HostOptions, Request, Response, StreamResult, Vm};
 use probe::Probe;
+use proxy_wasm_host::{HostOptions, Request, Response, StreamResult, Vm};
 
 /// Runs one request through a module whose callbacks do what the probe says.
 pub(crate) fn run(probe: Probe) -> StreamResult {
