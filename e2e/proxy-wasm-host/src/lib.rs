@@ -12,16 +12,22 @@
 //! pass through its response callback.
 
 mod abi;
+mod callout;
+mod delivery;
 mod error;
+mod flow;
+mod grpc_service;
 mod guest;
 mod headers;
 mod inline;
+mod instance;
 mod message;
 mod module;
 mod options;
 mod property;
 mod reply;
 mod shared;
+mod side;
 mod state;
 mod status;
 mod stream;
@@ -29,6 +35,7 @@ mod usage;
 mod vm;
 mod wasi;
 
+pub use callout::{Answer, Call, Clusters, Protocol};
 pub use error::HostError;
 pub use headers::{Headers, Message};
 pub use inline::inline_headers;
@@ -38,6 +45,7 @@ pub use options::{Failure, HostOptions, LogLevel};
 pub use property::Property;
 pub use reply::LocalResponse;
 pub use shared::{MetricKind, Shared};
+pub use side::Passed;
 pub use state::Log;
 pub use status::Status;
 pub use stream::{Step, Stream, StreamResult};

@@ -70,8 +70,8 @@ fn number(state: &State, id: u32) -> Result<(MetricKind, String), Status> {
 
 /// Remembers what a stream counted, whatever other workers count at the same time.
 fn note(state: &mut State, name: String, offset: i64) {
-    let current = state.current;
-    if let Some(stream) = state.streams.get_mut(&current) {
+    let stream = state.attributed;
+    if let Some(stream) = state.streams.get_mut(&stream) {
         *stream.metrics.entry(name).or_default() += offset;
     }
 }
