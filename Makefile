@@ -15,7 +15,7 @@ help: ## this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build-wasm ## the egress workshop in a real Envoy, left running for your own curl (ARGS=--once: exits after it; ORIGIN=real: the real hosts)
+demo: build-wasm ## the egress workshop in a real Envoy, left running for your own curl (ARGS=--once: exits after it; ORIGIN=real: the real hosts, ORIGIN=stand-in: local ones, the default)
 	@envoy=$$($(setup)/envoy); $(CARGO) build -p e2e --bin demo; \
 	ENVOY=$$envoy exec target/debug/demo $(ARGS)
 
@@ -34,7 +34,7 @@ test-wasm: ## the engine's tests as wasm, in Node's V8
 
 .PHONY: test-e2e e2e
 test-e2e: build-wasm build-trapping ## the compiled filter, in an emulated host and in a real Envoy
-	@envoy=$$($(setup)/envoy); ENVOY=$$envoy $(CARGO) test -p e2e $(ARGS)
+	@envoy=$$($(setup)/envoy); ENVOY=$$envoy $(CARGO) test -p e2e -p proxy-wasm-host -p bench $(ARGS)
 e2e: test-e2e
 
 .PHONY: differential
@@ -94,7 +94,7 @@ test-image: build-wasm ## the image, read as Istio's agent reads it, and pushed 
 .PHONY: bench
 bench: build-wasm ## what the filter costs, beside no filter, one by hand, Envoy's RBAC and Lua: target/bench/report.md (ARGS=--quick: a trial)
 	@envoy=$$($(setup)/envoy); \
-	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p e2e --bin bench -- $(ARGS)
+	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p bench -- $(ARGS)
 
 .PHONY: attack
 attack: build-wasm ## hostile requests of pods for SECONDS (60), or REQUESTS of them, of a SEED: fails if one comes to an origin that a rule forbids

@@ -8,7 +8,7 @@ mod usage;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use crate::http1::{Connection, Request, Response};
 use crate::pki::{Credentials, Pki};
 use crate::ports;
 
+pub use crate::checkout::{filter_wasm, trapping_wasm, workspace_root};
 pub use configuration::{Configuration, ConfigurationError, Pod, Ports};
 pub use process::{EnvoyProcess, Launch, StartError};
 
@@ -29,29 +30,6 @@ const SERVICES: [&str; 2] = ["api.github.com", "httpbingo.org"];
 
 /// How many times other ports are tried when some were taken between their choice and their use.
 const ATTEMPTS: usize = 5;
-
-/// The workspace's root, where `envoy.yaml` is.
-pub fn workspace_root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
-}
-
-/// The compiled filter: `$EGRESS_FILTER_WASM`, or where `make wasm` puts it.
-pub fn filter_wasm() -> PathBuf {
-    std::env::var_os("EGRESS_FILTER_WASM").map_or_else(
-        || workspace_root().join("target/wasm32-wasip1/release/egress_filter.wasm"),
-        PathBuf::from,
-    )
-}
-
-/// The filter that traps on demand: `$EGRESS_TRAPPING_WASM`, or where `make build-trapping` puts
-/// it.
-pub fn trapping_wasm() -> PathBuf {
-    std::env::var_os("EGRESS_TRAPPING_WASM").map_or_else(
-        || workspace_root().join("target/wasm32-wasip1/trapping/egress_filter.wasm"),
-        PathBuf::from,
-    )
-}
 
 type Edit = Box<dyn FnOnce(&mut Value) + Send>;
 

@@ -11,7 +11,7 @@ pub mod search;
 
 use serde_json::{Value, json};
 
-use crate::host::{HostOptions, Module, Request, Response, Vm};
+use proxy_wasm_host::{HostOptions, Module, Request, Response, Vm};
 
 /// A rule's expression, and the request that makes it cost most.
 #[derive(Debug, Clone)]

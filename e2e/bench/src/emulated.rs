@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::policies::Shape;
 use super::subject::{Asked, Contestants, Subject};
 use super::{BenchError, Guests, Options, load, say};
-use crate::host::{HostOptions, Module, Request, Response, StreamResult, Usage, Vm};
-use crate::pki::TEAM_A_SPIFFE_ID;
+use e2e::pki::TEAM_A_SPIFFE_ID;
+use proxy_wasm_host::{HostOptions, Module, Request, Response, StreamResult, Usage, Vm};
 
 /// Requests before the measured one: caches are filled and counters made known by then.
 const WARM_UP: usize = 32;

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::BenchError;
-use crate::ecds::PLUGIN;
-use crate::envoy::{Configuration, EnvoyProcess, Launch, workspace_root};
-use crate::ports;
+use e2e::ecds::PLUGIN;
+use e2e::envoy::{Configuration, EnvoyProcess, Launch, workspace_root};
+use e2e::ports;
 
 /// The waypoint's own identity, as Istio's filter chain writes it.
 const WAYPOINT: &str = "spiffe://cluster.local/ns/egress-direct/sa/egress";

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::BenchError;
-use crate::envoy::workspace_root;
+use e2e::envoy::workspace_root;
 
 /// The callbacks that a filter on the SDK exports and an empty one has no use for, as with ours:
 /// Envoy would call each.

@@ -7,6 +7,7 @@
 
 mod bars;
 mod chart;
+pub mod cost;
 mod emulated;
 mod envoys;
 mod guests;
@@ -23,8 +24,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::envoy::{StartError, filter_wasm, workspace_root};
-use crate::host::HostError;
+use e2e::envoy::{StartError, filter_wasm, workspace_root};
+use proxy_wasm_host::HostError;
 
 pub use emulated::{Emulated, of_the_workshop};
 pub use guests::Guests;

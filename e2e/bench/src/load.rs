@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use crate::http1::{Connection, Request, Response};
+use e2e::http1::{Connection, Request, Response};
 
 /// Enough to keep one worker busy.
 const CONNECTIONS: usize = 8;

@@ -7,9 +7,9 @@ use super::envoys::{MAIN, Running, Setup};
 use super::policies::{Audit, Shape};
 use super::subject::{Asked, Contestants, Subject};
 use super::{BenchError, load};
-use crate::ecds::PluginFile;
-use crate::envoy::filter_wasm;
-use crate::pki::TEAM_A_SPIFFE_ID;
+use e2e::ecds::PluginFile;
+use e2e::envoy::filter_wasm;
+use e2e::pki::TEAM_A_SPIFFE_ID;
 
 /// How many workers take an update.
 pub(super) const WORKERS: u32 = 2;

@@ -3,19 +3,21 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use e2e::bench::{self, Options};
-use e2e::cost;
-use e2e::envoy::filter_wasm;
-use e2e::host::Module;
+use bench::cost;
+use bench::{self, Options};
+use e2e::checkout::{self, filter_wasm};
+use proxy_wasm_host::Module;
 
 const USAGE: &str = "\
-usage: bench [--quick] [--rounds N] [--seconds S] [--document]
-       bench --worst
-  --document   writes the figures to e2e/BENCHMARKS.md too
-  --worst      the dearest rules and requests that are known, in the emulated host and in a real Envoy
-  --quick      few rounds, requests and policies, to see whether it works
-  --rounds N   how many rounds, each of which asks every Envoy of a group in turn (25)
-  --seconds S  how long each Envoy is asked in a round (0.6)";
+usage: bench [--quick] [--rounds N] [--seconds S] [--document] [--checkout FOLDER]
+       bench --worst [--checkout FOLDER]
+  --document         write the figures to e2e/BENCHMARKS.md too
+  --worst            show the most expensive known rules and requests, in the emulated host and in
+                     a real Envoy
+  --quick            few rounds, requests and policies, to see whether it works
+  --rounds N         how many rounds, each of which asks every Envoy of a group in turn (25)
+  --seconds S        how long each Envoy is asked in a round (0.6)
+  --checkout FOLDER  the checkout to work on; else the one that holds the working directory";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
     let mut options = Options::default();
@@ -34,7 +36,12 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("--worst") {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Err(error) = checkout::choose_from(&mut arguments) {
+        eprintln!("bench: {error}");
+        return ExitCode::from(2);
+    }
+    if arguments.first().is_some_and(|argument| argument == "--worst") {
         return match tokio::task::spawn_blocking(worst).await {
             Ok(Ok(())) => ExitCode::SUCCESS,
             outcome => {
@@ -43,7 +50,7 @@ async fn main() -> ExitCode {
             }
         };
     }
-    let Some(options) = options(std::env::args().skip(1)) else {
+    let Some(options) = options(arguments.into_iter()) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };

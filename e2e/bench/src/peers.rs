@@ -9,7 +9,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::policies::{self, Shape};
-use crate::pki::TEAM_A_SPIFFE_ID;
+use e2e::pki::TEAM_A_SPIFFE_ID;
 
 const PRINCIPAL: &str = "io.istio.peer_principal";
 const HOST: &str = "api.github.com";

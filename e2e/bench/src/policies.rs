@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::BenchError;
-use crate::envoy::{Configuration, workspace_root};
+use e2e::envoy::{Configuration, workspace_root};
 
 /// What is logged of the decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

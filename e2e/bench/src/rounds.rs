@@ -6,7 +6,7 @@ use super::envoys::{Running, Setup};
 use super::statistics::quartiles;
 use super::subject::{Asked, Contestants, Subject};
 use super::{BenchError, Options, load, say};
-use crate::pki::TEAM_A_SPIFFE_ID;
+use e2e::pki::TEAM_A_SPIFFE_ID;
 
 /// Which Envoys are measured together.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::envoys::Plugin;
 use super::guests::Guests;
 use super::policies::{Audit, Shape, Workshop};
 use super::{BenchError, peers};
-use crate::envoy::filter_wasm;
+use e2e::envoy::filter_wasm;
 
 /// A filter with a configuration, or what stands in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,9 +206,9 @@ impl Contestants {
             Subject::Tree(others) => peers::tree(others),
             Subject::Lua(others) => peers::lua(others),
             _ => match self.plugin(subject) {
-                Some(plugin) => vec![
-                    json!({"name": crate::ecds::PLUGIN, "typed_config": plugin.typed_config()?}),
-                ],
+                Some(plugin) => {
+                    vec![json!({"name": e2e::ecds::PLUGIN, "typed_config": plugin.typed_config()?})]
+                }
                 None => Vec::new(),
             },
         })

@@ -1,10 +1,10 @@
 //! What a request may cost a worker, whatever it is and whatever is loaded: instructions of the
 //! compiled module, the same in every run.
 
-use e2e::cost::search::search;
-use e2e::cost::{Cost, try_pair, worst_pairs};
+use bench::cost::search::search;
+use bench::cost::{Cost, try_pair, worst_pairs};
 use e2e::envoy::filter_wasm;
-use e2e::host::Module;
+use proxy_wasm_host::Module;
 
 /// About 20 ms of V8: what a rule may cost.
 const RULE: u64 = 200_000_000;

@@ -5,10 +5,10 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use e2e::bench::{Asked, Guests, of_the_workshop};
+use bench::{Asked, Guests, of_the_workshop};
 use e2e::envoy::{Configuration, filter_wasm, workspace_root};
-use e2e::host::Module;
 use e2e::scenario::{Layer, Observed, Runner, Scenario, WasmRunner, load_dir};
+use proxy_wasm_host::Module;
 use serde_json::{Value, json};
 
 static GUESTS: LazyLock<Guests> = LazyLock::new(|| Guests::build().expect("the guests build"));
@@ -44,8 +44,7 @@ fn observe(module: &Path, scenarios: &[Scenario]) -> Vec<(String, Observed)> {
 /// The request in every scenario, whatever it was made for, meets the same under the workshop's
 /// policies in both.
 fn assert_alike(floor: &Path, host_binding: &str) {
-    let mut scenarios =
-        load_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios")).expect("all load");
+    let mut scenarios = load_dir(workspace_root().join("e2e/scenarios")).expect("all load");
     scenarios.iter_mut().for_each(|scenario| scenario.config = workshop(host_binding));
     let (ours, theirs) = (observe(&filter_wasm(), &scenarios), observe(floor, &scenarios));
     assert!(ours.len() > 250, "{} requests", ours.len());
@@ -94,7 +93,7 @@ fn what_is_measured_in_the_emulated_host_is_the_same_each_time() {
 fn ours_makes_as_few_host_calls_as_the_floor() {
     let (ours, floor) = of_the_workshop(&GUESTS).expect("figures");
     for asked in [Asked::Allowed, Asked::Denied] {
-        let calls = |usage: Option<&e2e::host::Usage>| {
+        let calls = |usage: Option<&proxy_wasm_host::Usage>| {
             usage.map(|usage| (usage.total_calls(), usage.calls.clone())).expect("figures")
         };
         let (ours, floor) = (calls(ours.request(asked)), calls(floor.request(asked)));

@@ -18,8 +18,8 @@ macro_rules! host_call {
         $linker.func_wrap(
             "env",
             $name,
-            move |caller: wasmtime::Caller<'_, crate::host::state::State>, $($arg: $kind),*| -> wasmtime::Result<u32> {
-                crate::host::guest::enter(caller, $name, |$guest| $work)
+            move |caller: wasmtime::Caller<'_, crate::state::State>, $($arg: $kind),*| -> wasmtime::Result<u32> {
+                crate::guest::enter(caller, $name, |$guest| $work)
             },
         )?
     };

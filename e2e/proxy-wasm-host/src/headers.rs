@@ -1,7 +1,15 @@
 //! A header map that behaves as Envoy's, and the ABI's encoding of one.
 
-use egress_filter::config::Direction;
-use egress_filter::request::inline;
+use crate::inline;
+
+/// Which of the two messages of an HTTP stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// The request.
+    Request,
+    /// The response.
+    Response,
+}
 
 /// Envoy refuses to read a serialised map that is larger than this, and takes it for an empty one.
 const MAX_PAIRS_BYTES: usize = 1024 * 1024;
@@ -13,12 +21,12 @@ const MAX_PAIRS: usize = 1024;
 pub struct Headers {
     lines: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whose headers they are: it decides which lines Envoy joins.
-    kind: Direction,
+    kind: Message,
 }
 
 impl Default for Headers {
     fn default() -> Self {
-        Headers { lines: Vec::new(), kind: Direction::Request }
+        Headers { lines: Vec::new(), kind: Message::Request }
     }
 }
 
@@ -32,7 +40,7 @@ impl Headers {
     /// An empty map of a response's headers.
     #[must_use]
     pub fn response() -> Self {
-        Self { kind: Direction::Response, ..Self::default() }
+        Self { kind: Message::Response, ..Self::default() }
     }
 
     /// Adds a line, or joins the value to the existing one where Envoy keeps only one line of that
@@ -62,11 +70,7 @@ impl Headers {
     /// Envoy's request map has one entry for `host` and `:authority`.
     fn canonical(&self, name: &[u8]) -> Vec<u8> {
         let name = name.to_ascii_lowercase();
-        if self.kind == Direction::Request && name == b"host" {
-            b":authority".to_vec()
-        } else {
-            name
-        }
+        if self.kind == Message::Request && name == b"host" { b":authority".to_vec() } else { name }
     }
 
     /// Removes every line of that name and adds this one.

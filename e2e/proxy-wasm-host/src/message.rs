@@ -16,6 +16,11 @@ pub struct Request {
     /// What comes behind the body, as only HTTP/2 lets it; there are no trailers where this is
     /// empty.
     pub trailers: Headers,
+    /// The most bytes that one piece of the body has; the whole arrives at once where this is
+    /// `None`.
+    pub piece: Option<usize>,
+    /// Whether more of the body follows, by [`crate::Stream::on_request_piece`].
+    pub more: bool,
     /// What Envoy knows of the stream besides the headers, by path.
     pub properties: Vec<(Vec<String>, Property)>,
     /// Filter state that earlier filters left, by key.
@@ -67,6 +72,20 @@ impl Request {
         self
     }
 
+    /// Lets the body arrive in pieces of at most so many bytes.
+    #[must_use]
+    pub fn in_pieces_of(mut self, bytes: usize) -> Self {
+        self.piece = Some(bytes);
+        self
+    }
+
+    /// Leaves the end of the body open: the test sends further pieces itself.
+    #[must_use]
+    pub fn more_to_come(mut self) -> Self {
+        self.more = true;
+        self
+    }
+
     /// Sets a property, in place of an earlier value.
     #[must_use]
     pub fn property(mut self, path: &[&str], value: impl Into<Property>) -> Self {
@@ -102,6 +121,11 @@ pub struct Response {
     pub body: Vec<u8>,
     /// What comes behind the body; there are no trailers where this is empty.
     pub trailers: Headers,
+    /// The most bytes that one piece of the body has; the whole arrives at once where this is
+    /// `None`.
+    pub piece: Option<usize>,
+    /// Whether more of the body follows, by [`crate::Stream::on_response_piece`].
+    pub more: bool,
 }
 
 impl Response {
@@ -110,7 +134,7 @@ impl Response {
     pub fn new(status: u16) -> Self {
         let mut headers = Headers::response();
         headers.add(":status", status.to_string());
-        Self { headers, body: Vec::new(), trailers: Headers::response() }
+        Self { headers, body: Vec::new(), trailers: Headers::response(), piece: None, more: false }
     }
 
     /// Adds a header line.
@@ -131,6 +155,20 @@ impl Response {
     #[must_use]
     pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
         self.body = body.as_ref().to_vec();
+        self
+    }
+
+    /// Lets the body arrive in pieces of at most so many bytes.
+    #[must_use]
+    pub fn in_pieces_of(mut self, bytes: usize) -> Self {
+        self.piece = Some(bytes);
+        self
+    }
+
+    /// Leaves the end of the body open: the test sends further pieces itself.
+    #[must_use]
+    pub fn more_to_come(mut self) -> Self {
+        self.more = true;
         self
     }
 }

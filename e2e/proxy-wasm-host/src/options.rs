@@ -1,5 +1,6 @@
 //! What the operator and the test decide about a VM before it starts.
 
+use super::callout::Clusters;
 use super::property::Property;
 use super::shared::Shared;
 use super::status::Status;
@@ -75,8 +76,8 @@ pub struct HostOptions {
     pub log_level: LogLevel,
     /// Properties that every context sees, such as `["node", "id"]`.
     pub properties: Vec<(Vec<String>, Property)>,
-    /// The time that the guest sees, in nanoseconds since the epoch; it stands still unless
-    /// [`super::Vm::set_time`] moves it.
+    /// The time that the guest sees at first, in nanoseconds since the epoch; it stands still unless
+    /// [`super::Vm::advance`] or [`super::Vm::set_time`] moves it.
     pub now: u64,
     /// Where the guest's random bytes start: the same seed gives the same bytes.
     pub seed: u64,
@@ -89,6 +90,14 @@ pub struct HostOptions {
     /// Whether a configuration that the guest refuses comes into force all the same. No Envoy does
     /// that; the guest must not let a request through where it happens.
     pub keeps_refused: bool,
+    /// Whether a pause at headers holds the headers only, so that callbacks of the body come:
+    /// Envoy's `allow_on_headers_stop_iteration`, which Istio's WasmPlugin cannot set.
+    pub allow_on_headers_stop_iteration: bool,
+    /// The most bytes of a body that a filter may hold; Envoy's default for a connection where
+    /// nothing else is said.
+    pub buffer_limit: usize,
+    /// The clusters that calls can go to.
+    pub clusters: Clusters,
     /// What this VM shares with other workers.
     pub shared: Shared,
 }
@@ -109,6 +118,9 @@ impl Default for HostOptions {
             memory: 1 << 30,
             canary: true,
             keeps_refused: false,
+            allow_on_headers_stop_iteration: false,
+            buffer_limit: 1 << 20,
+            clusters: Clusters::default(),
             shared: Shared::default(),
         }
     }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::headers::Headers;
+use super::callout::{Answer, Call};
+use super::headers::{Headers, Message};
 use super::options::{Failure, HostOptions, LogLevel};
 use super::property::Property;
-use super::reply::Asked;
+use super::reply::{Asked, LocalResponse};
 use super::shared::MetricKind;
+use super::side::{Hold, Side};
 use super::status::Status;
+use super::stream::Step;
 use super::usage::Usage;
 
 /// A line that the guest logged, or Envoy about the guest.
@@ -19,6 +22,8 @@ pub struct Log {
     pub text: String,
     /// The context whose callback logged it.
     pub context: u32,
+    /// The stream that it was logged for.
+    pub(crate) stream: u32,
 }
 
 /// A root context: one configuration of the plugin.
@@ -27,70 +32,128 @@ pub(crate) struct Root {
     pub(crate) config: Vec<u8>,
     /// The plugin's configuration can be read only inside `on_configure`.
     pub(crate) configuring: bool,
-    pub(crate) tick: Option<u32>,
+    pub(crate) tick: Option<Tick>,
     pub(crate) queues: Vec<u32>,
     /// It answered `on_done` with false and has to call `proxy_done`.
     pub(crate) pending: bool,
+    /// It has been asked to end.
+    pub(crate) ending: bool,
+    /// What `proxy_get_status` says.
+    pub(crate) status: (u32, String),
+    /// The answer of a callout, while the guest is called with it.
+    pub(crate) answer: Option<Answered>,
+}
+
+/// The timer of a root context.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tick {
+    /// In milliseconds.
+    pub(crate) period: u32,
+    /// When it runs next, in nanoseconds since the epoch.
+    pub(crate) due: u64,
+}
+
+/// What the guest can read of a callout's answer.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    Http { headers: Headers, body: Vec<u8>, trailers: Headers },
+    Grpc(Vec<u8>),
 }
 
 /// A stream context: one HTTP request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Http {
     pub(crate) root: u32,
-    pub(crate) request: Headers,
-    pub(crate) request_trailers: Headers,
-    pub(crate) response: Option<Headers>,
-    pub(crate) response_trailers: Headers,
+    pub(crate) request: Side,
+    pub(crate) response: Side,
     /// Whether trailers are announced and then not shown.
     pub(crate) hides_trailers: bool,
     /// Whether maps come in a form that nobody can read.
     pub(crate) garbles_maps: bool,
-    /// The phase that the stream is in decides which maps can be read, and which written.
-    pub(crate) phase: Phase,
-    pub(crate) body: Vec<u8>,
+    /// Whether the access log is being written, which sees both maps of headers.
+    pub(crate) logging: bool,
     pub(crate) properties: BTreeMap<Vec<u8>, Property>,
     pub(crate) filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Keys of the filter state that the guest wrote.
     pub(crate) written: Vec<Vec<u8>>,
+    /// The local response that the guest asked for in the callback that runs.
     pub(crate) reply: Option<Asked>,
     pub(crate) replies: u32,
-    pub(crate) resumed: bool,
     pub(crate) closed: bool,
     pub(crate) metrics: BTreeMap<String, i64>,
+    /// How the stream ended, if something ended it before its time.
+    pub(crate) end: Option<Step>,
+    pub(crate) local: Option<LocalResponse>,
+    pub(crate) failure: Option<String>,
+    pub(crate) callbacks: Vec<(String, Usage)>,
 }
 
 impl Http {
-    /// Envoy forgets a message's headers when their phase is over, and shows them again in the
-    /// access log.
+    pub(crate) fn new(root: u32) -> Self {
+        Self {
+            root,
+            request: Side::new(Message::Request),
+            response: Side::new(Message::Response),
+            hides_trailers: false,
+            garbles_maps: false,
+            logging: false,
+            properties: BTreeMap::new(),
+            filter_state: BTreeMap::new(),
+            written: Vec::new(),
+            reply: None,
+            replies: 0,
+            closed: false,
+            metrics: BTreeMap::new(),
+            end: None,
+            local: None,
+            failure: None,
+            callbacks: Vec::new(),
+        }
+    }
+
+    pub(crate) fn side(&mut self, message: Message) -> &mut Side {
+        match message {
+            Message::Request => &mut self.request,
+            Message::Response => &mut self.response,
+        }
+    }
+
+    /// Envoy forgets a message's headers when they have gone on, and shows them again in the access
+    /// log.
     pub(crate) fn request_map(&self) -> Option<&Headers> {
-        matches!(self.phase, Phase::RequestHeaders | Phase::Log).then_some(&self.request)
+        (self.request.headers_open || self.logging).then_some(&self.request.headers)
     }
 
     /// The same for the response.
     pub(crate) fn response_map(&self) -> Option<&Headers> {
-        let open = matches!(self.phase, Phase::ResponseHeaders | Phase::Log);
-        self.response.as_ref().filter(|_| open)
+        let open = self.response.headers_open || (self.logging && self.response.begun);
+        open.then_some(&self.response.headers)
+    }
+
+    pub(crate) fn step(&self) -> Step {
+        let held = [&self.request, &self.response].iter().any(|side| side.hold != Hold::Nothing);
+        self.end.unwrap_or(if held { Step::Paused } else { Step::Continue })
     }
 }
 
-/// What of a stream the guest may touch at the moment.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    #[default]
-    Idle,
-    RequestHeaders,
-    RequestBody,
-    RequestTrailers,
-    ResponseHeaders,
-    ResponseBody,
-    ResponseTrailers,
-    Log,
+/// A call under way.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) call: Call,
+    /// The root context that is told of the answer.
+    pub(crate) root: u32,
+    /// When it is answered in the service's place, in nanoseconds since the epoch.
+    pub(crate) deadline: Option<u64>,
+    /// The answer that is already known, and when it comes.
+    pub(crate) answer: Option<(u64, Answer)>,
 }
 
 /// The data of a VM's store.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) options: HostOptions,
+    /// The time that the guest sees, in nanoseconds since the epoch.
+    pub(crate) now: u64,
     pub(crate) usage: Usage,
     pub(crate) failures: Vec<(Failure, u64)>,
     pub(crate) logs: Vec<Log>,
@@ -99,6 +162,16 @@ pub(crate) struct State {
     /// The context whose callback runs, and the one that the guest asked to act for (0: none).
     pub(crate) current: u32,
     pub(crate) effective: u32,
+    /// The stream that the callback is run for, which may be a callback of a root context (0:
+    /// none).
+    pub(crate) attributed: u32,
+    /// Streams that the running callback asked something of, in order.
+    pub(crate) touched: Vec<u32>,
+    pub(crate) calls: BTreeMap<u32, Pending>,
+    /// Ends of gRPC calls that are told when the running callback is over: root, token and answer.
+    pub(crate) refused: Vec<(u32, u32, Answer)>,
+    /// The last token given to calls of HTTP and of gRPC.
+    pub(crate) last_token: [u32; 2],
     /// What the ids that the guest holds mean, and the last id given, by kind.
     pub(crate) metrics: BTreeMap<u32, (MetricKind, String)>,
     pub(crate) last_metric: [u32; 3],
@@ -109,6 +182,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(options: HostOptions) -> Self {
         Self {
+            now: options.now,
             random: options.seed,
             limits: wasmtime::StoreLimitsBuilder::new().memory_size(options.memory).build(),
             options,
@@ -119,6 +193,11 @@ impl State {
             streams: BTreeMap::new(),
             current: 0,
             effective: 0,
+            attributed: 0,
+            touched: Vec::new(),
+            calls: BTreeMap::new(),
+            refused: Vec::new(),
+            last_token: [0, 1],
             metrics: BTreeMap::new(),
             last_metric: [0, 1, 2],
         }
@@ -146,11 +225,28 @@ impl State {
         self.streams.get_mut(&context)
     }
 
-    /// The root context of the current one, which may be it itself.
-    pub(crate) fn root_mut(&mut self) -> Option<&mut Root> {
+    /// The id of the root context of the current one, which may be it itself.
+    pub(crate) fn root_id(&self) -> u32 {
         let context = self.context();
-        let root = self.streams.get(&context).map_or(context, |stream| stream.root);
+        self.streams.get(&context).map_or(context, |stream| stream.root)
+    }
+
+    pub(crate) fn root(&self) -> Option<&Root> {
+        self.roots.get(&self.root_id())
+    }
+
+    pub(crate) fn root_mut(&mut self) -> Option<&mut Root> {
+        let root = self.root_id();
         self.roots.get_mut(&root)
+    }
+
+    /// The stream that host calls act for, noted as one that something was asked of.
+    pub(crate) fn touch(&mut self) -> Option<&mut Http> {
+        let context = self.context();
+        if self.streams.contains_key(&context) && !self.touched.contains(&context) {
+            self.touched.push(context);
+        }
+        self.streams.get_mut(&context)
     }
 
     pub(crate) fn count(&mut self, function: &str) {
@@ -175,7 +271,8 @@ impl State {
     pub(crate) fn log(&mut self, level: LogLevel, text: &[u8]) {
         if level >= self.options.log_level {
             let text = String::from_utf8_lossy(text).into_owned();
-            self.logs.push(Log { level, text, context: self.current });
+            let (context, stream) = (self.current, self.attributed);
+            self.logs.push(Log { level, text, context, stream });
         }
     }
 

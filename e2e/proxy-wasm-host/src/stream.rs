@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::headers::Headers;
+use super::callout::{Answer, Call};
+use super::headers::{Headers, Message};
+use super::instance::Inner;
 use super::message::{Request, Response};
 use super::reply::{Asked, LocalResponse};
-use super::state::{Http, Log, Phase};
+use super::side::{Part, Passed, Side};
+use super::state::{Http, Log};
 use super::usage::Usage;
-use super::vm::Inner;
 
 /// Where a stream stands after a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub enum Step {
     Paused,
     /// The client got, or gets, a local response.
     Replied,
-    /// The filter reset it: the client gets no response at all.
+    /// It was reset: the client gets no response, or no more of the one that had begun.
     Closed,
 }
 
@@ -40,11 +42,15 @@ pub struct StreamResult {
     pub response_body: Vec<u8>,
     /// The response's trailers as the filter left them.
     pub response_trailers: Headers,
+    /// What of the request went on to the origin.
+    pub to_origin: Passed,
+    /// What of the response went on to the client.
+    pub to_client: Passed,
     /// The filter state that the filter wrote, by key (`wasm.<name>`).
     pub filter_state: BTreeMap<String, Vec<u8>>,
-    /// What was logged in the stream's callbacks.
+    /// What was logged in the stream's callbacks, and in those of its callouts' answers.
     pub logs: Vec<Log>,
-    /// By how much the stream's callbacks changed each metric.
+    /// By how much these callbacks changed each metric.
     pub metrics: BTreeMap<String, i64>,
     /// What the stream cost in all.
     pub usage: Usage,
@@ -62,13 +68,11 @@ pub struct StreamResult {
 pub struct Stream {
     vm: Arc<Mutex<Inner>>,
     id: u32,
-    request_body: Vec<u8>,
-    response_body: Vec<u8>,
-    local: Option<LocalResponse>,
-    callbacks: Vec<(String, Usage)>,
+    /// What of the request has not arrived yet.
+    body: Vec<Vec<u8>>,
+    /// Whether more of the request follows than what was given at its beginning.
+    more: bool,
     first_log: usize,
-    step: Step,
-    failure: Option<String>,
 }
 
 impl Stream {
@@ -76,7 +80,7 @@ impl Stream {
     pub(crate) fn begin(vm: Arc<Mutex<Inner>>, request: Request) -> Self {
         let mut inner = vm.lock().expect("no earlier use of this VM has panicked");
         let id = inner.next_context();
-        let root = inner.root.unwrap_or(0);
+        let mut stream = Http::new(inner.root.unwrap_or(0));
         let mut headers = request.headers;
         // The connection manager adds these behind what the client sent, where the client did not
         // send them.
@@ -88,259 +92,241 @@ impl Stream {
                 headers.add(name, value);
             }
         }
-        let key = |path: &[String]| path.join("\0").into_bytes();
-        let stream = Http {
-            root,
-            request: headers,
-            request_trailers: request.trailers,
-            properties: request
-                .properties
-                .iter()
-                .map(|(path, value)| (key(path), value.clone()))
-                .collect(),
-            filter_state: request
-                .filter_state
-                .into_iter()
-                .map(|(key, value)| (key.into_bytes(), value))
-                .collect(),
-            ..Http::default()
-        };
+        stream.request.headers = headers;
+        stream.request.trailers = request.trailers;
+        let properties = request.properties.into_iter();
+        stream.properties =
+            properties.map(|(path, value)| (path.join("\0").into_bytes(), value)).collect();
+        let filter_state = request.filter_state.into_iter();
+        stream.filter_state = filter_state.map(|(key, value)| (key.into_bytes(), value)).collect();
         inner.store.data_mut().streams.insert(id, stream);
         let first_log = inner.store.data().logs.len();
         drop(inner);
-        Self {
-            vm,
-            id,
-            request_body: request.body,
-            response_body: Vec::new(),
-            local: None,
-            callbacks: Vec::new(),
-            first_log,
-            step: Step::Continue,
-            failure: None,
-        }
+        let body = pieces(request.body, request.piece);
+        Self { vm, id, body, more: request.more, first_log }
     }
 
     /// Lets the guest be told of trailers that it then cannot see, as of a map that is not there.
     #[must_use]
     pub fn hiding_trailers(self) -> Self {
-        self.http(|stream| stream.hides_trailers = true);
+        self.lock().http(self.id).hides_trailers = true;
         self
     }
 
     /// From now on header maps come as bytes that are none, which no Envoy does.
     pub fn garble_maps(&mut self) {
-        self.http(|stream| stream.garbles_maps = true);
+        self.lock().http(self.id).garbles_maps = true;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.vm.lock().expect("no earlier use of this VM has panicked")
     }
 
-    fn http<R>(&self, work: impl FnOnce(&mut Http) -> R) -> R {
-        let mut inner = self.lock();
-        work(
-            inner
-                .store
-                .data_mut()
-                .streams
-                .get_mut(&self.id)
-                .expect("a stream is removed only by `finish`"),
-        )
+    /// The number of the stream's context.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
     }
 
-    /// Calls a callback of this stream's context and notes what it used.
-    fn call(&mut self, phase: Phase, name: &str, args: &[u32]) -> Option<u32> {
-        self.http(|stream| {
-            stream.phase = phase;
-            stream.resumed = false;
-        });
+    /// Where the stream stands.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        self.lock().http(self.id).step()
+    }
+
+    /// The calls that were made for this stream and wait for an answer, in the order in which they
+    /// were made.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        let inner = self.lock();
+        let calls = inner.store.data().calls.values().map(|pending| &pending.call);
+        calls.filter(|call| call.stream == Some(self.id)).cloned().collect()
+    }
+
+    /// Answers a call, as [`crate::Vm::answer`] does.
+    pub fn answer(&mut self, call: &Call, answer: Answer) -> Step {
         let mut inner = self.lock();
-        let before = inner.usage();
-        let args: Vec<u32> = std::iter::once(self.id).chain(args.iter().copied()).collect();
-        let answer = inner.call(self.id, name, &args);
-        let usage = inner.usage().since(&before);
-        let failed = inner.failed.clone();
-        drop(inner);
-        self.http(|stream| stream.phase = Phase::Idle);
-        if answer.is_some() || (failed.is_some() && self.failure.is_none() && usage.fuel > 0) {
-            self.callbacks.push((name.to_owned(), usage));
+        inner.answer(call.token, answer);
+        inner.pump();
+        inner.http(self.id).step()
+    }
+
+    /// What of the request has gone on to the origin.
+    #[must_use]
+    pub fn to_origin(&self) -> Passed {
+        self.lock().http(self.id).request.passed.clone()
+    }
+
+    /// What of the response has gone on to the client.
+    #[must_use]
+    pub fn to_client(&self) -> Passed {
+        self.lock().http(self.id).response.passed.clone()
+    }
+
+    /// Lets parts of a message arrive.
+    fn arrive(&self, message: Message, parts: impl IntoIterator<Item = Part>) -> Step {
+        let mut inner = self.lock();
+        let http = inner.http(self.id);
+        if http.end.is_none() {
+            http.side(message).waiting.extend(parts);
+            inner.drive(self.id);
+            inner.pump();
         }
-        self.failure = self.failure.take().or(failed);
-        answer
+        inner.http(self.id).step()
     }
 
     /// The request's headers arrive: the context is created and asked. A plugin without a
     /// configuration gives 500, a dead VM 503.
     pub fn on_request_headers(&mut self) -> Step {
-        let root = self.http(|stream| stream.root);
-        if self.lock().failed.is_none() && root == 0 {
-            return self.answer(&Asked::bare(500, "filter_config_not_available"));
+        let mut inner = self.lock();
+        let root = inner.http(self.id).root;
+        if inner.failed.is_none() && root == 0 {
+            inner.answer_for_envoy(self.id, &Asked::bare(500, "filter_config_not_available"));
+            return Step::Replied;
         }
-        self.call(Phase::Idle, "proxy_on_context_create", &[root]);
-        let count = self.http(|stream| stream.request.len()) as u32;
-        let end = u32::from(
-            self.request_body.is_empty() && self.http(|stream| stream.request_trailers.is_empty()),
-        );
-        let answer = self.call(Phase::RequestHeaders, "proxy_on_request_headers", &[count, end]);
-        self.settle(answer)
+        inner.call_stream(self.id, "proxy_on_context_create", &[root]);
+        let trailers = !inner.http(self.id).request.trailers.is_empty();
+        drop(inner);
+        let end = self.body.is_empty() && !trailers && !self.more;
+        self.arrive(Message::Request, [Part::Headers { end }])
     }
 
-    /// The request's body arrives, in one piece; nothing happens where there is none.
+    /// The body that the request was given arrives; nothing happens where there is none.
     pub fn on_request_body(&mut self) -> Step {
-        if self.step != Step::Continue || self.request_body.is_empty() {
-            return self.step;
-        }
-        let body = std::mem::take(&mut self.request_body);
-        let size = body.len() as u32;
-        self.http(|stream| stream.body = body);
-        let end = u32::from(self.http(|stream| stream.request_trailers.is_empty()));
-        let answer = self.call(Phase::RequestBody, "proxy_on_request_body", &[size, end]);
-        self.request_body = self.http(|stream| std::mem::take(&mut stream.body));
-        self.settle(answer)
+        let body = std::mem::take(&mut self.body);
+        let last = !self.more && self.lock().http(self.id).request.trailers.is_empty();
+        self.arrive(Message::Request, body_parts(body, last))
+    }
+
+    /// A further piece of the request's body arrives, of a request with
+    /// [`Request::more_to_come`]. HTTP/1.1 ends a body with an empty piece.
+    pub fn on_request_piece(&mut self, bytes: impl AsRef<[u8]>, end: bool) -> Step {
+        self.more = !end;
+        self.arrive(Message::Request, [Part::Body { bytes: bytes.as_ref().to_vec(), end }])
     }
 
     /// The request's trailers arrive; nothing happens where there are none.
     pub fn on_request_trailers(&mut self) -> Step {
-        let count = self.http(|stream| stream.request_trailers.len()) as u32;
-        if self.step != Step::Continue || count == 0 {
-            return self.step;
-        }
-        let answer = self.call(Phase::RequestTrailers, "proxy_on_request_trailers", &[count]);
-        self.settle(answer)
+        let some = !self.more && !self.lock().http(self.id).request.trailers.is_empty();
+        self.arrive(Message::Request, some.then_some(Part::Trailers))
     }
 
-    /// The origin's response arrives; nothing happens where the stream did not go on to the origin.
+    /// The origin's response arrives; nothing happens where the request's headers have not gone on
+    /// to the origin, or the stream has ended.
     pub fn on_response(&mut self, response: Response) -> Step {
-        if self.step != Step::Continue {
-            return self.step;
+        let Response { headers, body, trailers, piece, more } = response;
+        let mut inner = self.lock();
+        let http = inner.http(self.id);
+        if http.request.passed.headers.is_none() || http.response.begun || http.end.is_some() {
+            return http.step();
         }
-        self.respond(response)
+        let last = trailers.is_empty() && !more;
+        let end = body.is_empty() && last;
+        http.response.headers = headers;
+        http.response.trailers = trailers;
+        drop(inner);
+        let trailers = (!last && !more).then_some(Part::Trailers);
+        let body = body_parts(pieces(body, piece), last);
+        let parts = std::iter::once(Part::Headers { end }).chain(body).chain(trailers);
+        self.arrive(Message::Response, parts.collect::<Vec<Part>>())
     }
 
-    fn respond(&mut self, response: Response) -> Step {
-        let (count, size) = (response.headers.len() as u32, response.body.len() as u32);
-        let trailers = response.trailers.len() as u32;
-        self.http(|stream| {
-            stream.response = Some(response.headers);
-            stream.response_trailers = response.trailers;
-        });
-        let end = u32::from(size == 0 && trailers == 0);
-        let answer = self.call(Phase::ResponseHeaders, "proxy_on_response_headers", &[count, end]);
-        self.response_body = response.body;
-        let mut step = self.settle(answer);
-        if step == Step::Continue && size > 0 {
-            let body = std::mem::take(&mut self.response_body);
-            self.http(|stream| stream.body = body);
-            let end = u32::from(trailers == 0);
-            let answer = self.call(Phase::ResponseBody, "proxy_on_response_body", &[size, end]);
-            self.response_body = self.http(|stream| std::mem::take(&mut stream.body));
-            step = self.settle(answer);
-        }
-        if step == Step::Continue && trailers > 0 {
-            let answer =
-                self.call(Phase::ResponseTrailers, "proxy_on_response_trailers", &[trailers]);
-            step = self.settle(answer);
-        }
-        step
+    /// A further piece of the response's body arrives, of a response with
+    /// [`Response::more_to_come`].
+    pub fn on_response_piece(&mut self, bytes: impl AsRef<[u8]>, end: bool) -> Step {
+        self.arrive(Message::Response, [Part::Body { bytes: bytes.as_ref().to_vec(), end }])
     }
 
-    /// What a callback's end means for the stream.
-    fn settle(&mut self, answer: Option<u32>) -> Step {
-        if self.failure.is_some() && self.lock().failed.is_some() {
-            return self.answer(&Asked::bare(503, "wasm_fail_stream"));
-        }
-        let (reply, resumed, closed) =
-            self.http(|stream| (stream.reply.take(), stream.resumed, stream.closed));
-        if closed {
-            self.step = Step::Closed;
-        } else if let Some(asked) = reply {
-            return self.answer(&asked);
-        } else {
-            let goes_on = resumed || answer.unwrap_or(0) == 0;
-            self.step = if goes_on { Step::Continue } else { Step::Paused };
-        }
-        self.step
-    }
-
-    /// A local reply passes through the filter's own response callbacks, unless the VM is dead.
-    fn answer(&mut self, asked: &Asked) -> Step {
-        if self.local.is_some() && self.lock().failed.is_none() {
-            self.failure =
-                Some("a local reply while another one was on its way: Envoy hangs here".to_owned());
-            self.step = Step::Replied;
-            return self.step;
-        }
-        let reply = asked.prepare(&self.http(|stream| stream.request.clone()));
-        let (headers, body) = (reply.headers.clone(), reply.body.clone());
-        self.local = Some(reply);
-        self.step = Step::Replied;
-        let ours = self.lock().failed.is_none() && self.http(|stream| stream.root) != 0;
-        if ours {
-            self.respond(Response { headers, body, trailers: Headers::response() });
-        } else {
-            self.http(|stream| stream.response = Some(headers));
-            self.response_body = body;
-        }
-        let finally = self.http(|stream| stream.response.clone());
-        if let (Some(reply), Some(headers)) = (&mut self.local, finally) {
-            reply.headers = headers;
-            reply.body = self.response_body.clone();
-        }
-        self.step = Step::Replied;
-        self.step
+    /// The client goes away: the stream ends wherever it stands. Its calls are not cancelled, and
+    /// their answers come when the stream is gone.
+    #[must_use]
+    pub fn gone(self) -> StreamResult {
+        self.finish()
     }
 
     /// Ends the stream: the access log, then the context's end.
     #[must_use]
-    pub fn finish(mut self) -> StreamResult {
-        if self.http(|stream| stream.root) != 0 {
-            self.call(Phase::Log, "proxy_on_log", &[]);
-            self.call(Phase::Idle, "proxy_on_done", &[]);
-            self.call(Phase::Idle, "proxy_on_delete", &[]);
-        }
+    pub fn finish(self) -> StreamResult {
         let mut inner = self.lock();
-        let stream = inner
-            .store
-            .data_mut()
-            .streams
-            .remove(&self.id)
-            .expect("a stream is removed only by `finish`");
-        let logs = inner.store.data().logs.get(self.first_log..).unwrap_or_default();
-        let logs = logs.iter().filter(|log| log.context == self.id).cloned().collect();
+        if inner.http(self.id).root != 0 {
+            inner.http(self.id).logging = true;
+            inner.call_stream(self.id, "proxy_on_log", &[]);
+            inner.http(self.id).logging = false;
+            for side in [Message::Request, Message::Response] {
+                inner.http(self.id).side(side).close_view();
+            }
+            inner.call_stream(self.id, "proxy_on_done", &[]);
+            inner.call_stream(self.id, "proxy_on_delete", &[]);
+        }
+        let state = inner.store.data_mut();
+        let stream = state.streams.remove(&self.id).expect("only this handle ends the stream");
+        let logs = state.logs.get(self.first_log..).unwrap_or_default();
+        let logs = logs.iter().filter(|log| log.stream == self.id).cloned().collect();
+        inner.after_callback();
+        inner.reap();
+        inner.pump();
         drop(inner);
-        let mut usage = Usage::default();
-        for (_, each) in &self.callbacks {
-            usage.add(each);
-        }
-        let text = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
-        let written =
-            stream.filter_state.into_iter().filter(|(key, _)| stream.written.contains(key));
-        StreamResult {
-            local_response: self.local,
-            request_headers: stream.request,
-            request_trailers: stream.request_trailers,
-            request_body: self.request_body,
-            response_headers: stream.response,
-            response_body: self.response_body,
-            response_trailers: stream.response_trailers,
-            filter_state: written.map(|(key, value)| (text(&key), value)).collect(),
-            logs,
-            metrics: stream.metrics,
-            usage,
-            callbacks: self.callbacks,
-            step: self.step,
-            failure: self.failure,
-        }
+        result(stream, logs)
     }
 
     /// The whole life of a request whose origin answers `response`.
     #[must_use]
     pub fn run(mut self, response: Response) -> StreamResult {
-        self.on_request_headers();
-        self.on_request_body();
-        self.on_request_trailers();
-        self.on_response(response);
+        if self.arrive_whole() == Step::Continue {
+            self.on_response(response);
+        }
         self.finish()
     }
+
+    /// The whole request arrives, as far as it was given.
+    pub(crate) fn arrive_whole(&mut self) -> Step {
+        self.on_request_headers();
+        self.on_request_body();
+        self.on_request_trailers()
+    }
+}
+
+fn result(stream: Http, logs: Vec<Log>) -> StreamResult {
+    let mut usage = Usage::default();
+    for (_, each) in &stream.callbacks {
+        usage.add(each);
+    }
+    let text = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
+    let step = stream.step();
+    let Http { request, response, written, .. } = stream;
+    let filter_state = stream.filter_state.into_iter().filter(|(key, _)| written.contains(key));
+    let trailers = |side: &Side| side.passed.trailers.clone().unwrap_or(side.trailers.clone());
+    StreamResult {
+        local_response: stream.local,
+        request_headers: request.final_headers().clone(),
+        request_body: request.body(),
+        request_trailers: trailers(&request),
+        response_headers: response.begun.then(|| response.final_headers().clone()),
+        response_body: response.body(),
+        response_trailers: trailers(&response),
+        to_origin: request.passed,
+        to_client: response.passed,
+        filter_state: filter_state.map(|(key, value)| (text(&key), value)).collect(),
+        logs,
+        metrics: stream.metrics,
+        usage,
+        callbacks: stream.callbacks,
+        step,
+        failure: stream.failure,
+    }
+}
+
+/// A body in pieces of that many bytes, or in one.
+fn pieces(body: Vec<u8>, piece: Option<usize>) -> Vec<Vec<u8>> {
+    match piece {
+        Some(size) => body.chunks(size.max(1)).map(<[u8]>::to_vec).collect(),
+        None if body.is_empty() => Vec::new(),
+        None => vec![body],
+    }
+}
+
+fn body_parts(body: Vec<Vec<u8>>, last: bool) -> Vec<Part> {
+    let count = body.len();
+    let parts = body.into_iter().enumerate();
+    parts.map(|(at, bytes)| Part::Body { bytes, end: last && at + 1 == count }).collect()
 }

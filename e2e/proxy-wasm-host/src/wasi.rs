@@ -159,7 +159,7 @@ fn link_the_rest(linker: &mut Linker<State>, module: &str) -> wasmtime::Result<(
         if clock > 1 {
             return Err(Fault::Code(NOTSUP));
         }
-        let now = guest.state().options.now;
+        let now = guest.state().now;
         guest.write_u64(to, now)
     });
     wasi!(linker, module, "random_get", |guest, to: u32, size: u32| {

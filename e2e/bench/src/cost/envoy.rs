@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Pair;
-use crate::envoy::{Waypoint, WaypointOptions};
-use crate::http1::Request;
-use crate::origin::{Mode, Origin, Script};
-use crate::pki::{Pki, San, TEAM_A_SPIFFE_ID};
+use e2e::envoy::{Waypoint, WaypointOptions};
+use e2e::http1::Request;
+use e2e::origin::{Mode, Origin, Script};
+use e2e::pki::{Pki, San, TEAM_A_SPIFFE_ID};
 
 /// How often each is asked; the fastest counts, since other work on the machine only adds.
 const TIMES: usize = 5;

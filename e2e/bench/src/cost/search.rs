@@ -2,7 +2,7 @@
 //! at random, and what cost most is bred on.
 
 use super::{Cost, LARGE, LINES, Pair, denying, functions, try_pair};
-use crate::host::Module;
+use proxy_wasm_host::Module;
 
 /// How many of the dearest are bred from.
 const KEPT: usize = 12;

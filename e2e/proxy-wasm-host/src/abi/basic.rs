@@ -3,16 +3,18 @@
 use wasmtime::Linker;
 
 use super::host_call;
-use crate::host::guest::Fault;
-use crate::host::options::LogLevel;
-use crate::host::state::{Phase, State};
-use crate::host::status::Status;
+use crate::guest::Fault;
+use crate::options::LogLevel;
+use crate::state::{Answered, State, Tick};
+use crate::status::Status;
 
 /// The kinds of buffers, as the ABI numbers them.
 const REQUEST_BODY: u32 = 0;
 const RESPONSE_BODY: u32 = 1;
 const DOWNSTREAM_DATA: u32 = 2;
 const UPSTREAM_DATA: u32 = 3;
+const CALL_BODY: u32 = 4;
+const GRPC_MESSAGE: u32 = 5;
 const VM_CONFIGURATION: u32 = 6;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const CALL_DATA: u32 = 8;
@@ -29,19 +31,22 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         guest.write_u32(to, level)
     });
     host_call!(linker, "proxy_get_current_time_nanoseconds", |guest, to: u32| {
-        let now = guest.state().options.now;
+        let now = guest.state().now;
         guest.write_u64(to, now)
     });
     host_call!(linker, "proxy_set_tick_period_milliseconds", |guest, period: u32| {
-        if let Some(root) = guest.state().root_mut() {
-            root.tick = (period != 0).then_some(period);
+        let state = guest.state();
+        let due = state.now.saturating_add(u64::from(period).saturating_mul(1_000_000));
+        if let Some(root) = state.root_mut() {
+            root.tick = (period != 0).then_some(Tick { period, due });
         }
         Ok(())
     });
-    // Envoy knows a status only inside the callbacks of a callout.
+    // After the callback of a failed callout Envoy forgets the text and keeps the number.
     host_call!(linker, "proxy_get_status", |guest, code_to: u32, text_to: u32, size_to: u32| {
-        guest.write_u32(code_to, 0)?;
-        guest.give(b"", text_to, size_to)
+        let (code, text) = guest.state().root().map(|root| root.status.clone()).unwrap_or_default();
+        guest.write_u32(code_to, code)?;
+        guest.give(text.as_bytes(), text_to, size_to)
     });
     host_call!(linker, "proxy_set_effective_context", |guest, context: u32| {
         let state = guest.state();
@@ -87,18 +92,15 @@ fn link_buffers(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         linker,
         "proxy_set_buffer_bytes",
         |guest, kind: u32, start: u32, length: u32, data: u32, size: u32| {
-            let held = buffer(guest.state(), kind)?.len() as u32;
+            buffer(guest.state(), kind)?;
             let data = guest.read(data, size)?;
-            let stream = guest
-                .state()
-                .http_mut()
-                .filter(|_| kind <= RESPONSE_BODY)
-                .ok_or(Status::BadArgument)?;
+            let body = body(guest.state(), kind).ok_or(Status::BadArgument)?;
+            let held = body.len() as u32;
             // Envoy can put bytes before or after a body and replace it whole, nothing else.
             match (start, length) {
-                (0, 0) => drop(stream.body.splice(..0, data)),
-                (0, length) if length >= held => stream.body = data,
-                (start, _) if start >= held => stream.body.extend_from_slice(&data),
+                (0, 0) => drop(body.splice(..0, data)),
+                (0, length) if length >= held => *body = data,
+                (start, _) if start >= held => body.extend_from_slice(&data),
                 _ => return Err(Status::BadArgument.into()),
             }
             Ok(())
@@ -112,22 +114,36 @@ fn buffer(state: &mut State, kind: u32) -> Result<Vec<u8>, Fault> {
     if kind > CALL_DATA {
         return Err(Status::BadArgument.into());
     }
-    let phase = state.http().map(|stream| stream.phase);
-    let found = match (kind, phase) {
-        (VM_CONFIGURATION, _) => Some(state.options.vm_config.clone()),
-        (PLUGIN_CONFIGURATION, _) => {
+    let found = match kind {
+        VM_CONFIGURATION => Some(state.options.vm_config.clone()),
+        PLUGIN_CONFIGURATION => {
             let root = state.roots.get(&state.context());
             root.filter(|root| root.configuring).map(|root| root.config.clone())
         }
-        (REQUEST_BODY, Some(Phase::RequestBody)) | (RESPONSE_BODY, Some(Phase::ResponseBody)) => {
-            state.http().map(|stream| stream.body.clone())
-        }
-        // Outside its phase a buffer of a stream is empty, not absent; those of callouts are
+        // Outside its phase a buffer is empty, not absent; only the body of a callout's answer is
         // absent.
-        (REQUEST_BODY | RESPONSE_BODY | DOWNSTREAM_DATA | UPSTREAM_DATA | CALL_DATA, _) => {
-            Some(Vec::new())
-        }
+        REQUEST_BODY | RESPONSE_BODY => Some(body(state, kind).cloned().unwrap_or_default()),
+        DOWNSTREAM_DATA | UPSTREAM_DATA | CALL_DATA => Some(Vec::new()),
+        CALL_BODY => match state.root().and_then(|root| root.answer.as_ref()) {
+            Some(Answered::Http { body, .. }) => Some(body.clone()),
+            _ => None,
+        },
+        GRPC_MESSAGE => match state.root().and_then(|root| root.answer.as_ref()) {
+            Some(Answered::Grpc(message)) => Some(message.clone()),
+            _ => Some(Vec::new()),
+        },
         _ => None,
     };
     found.ok_or_else(|| Status::NotFound.into())
+}
+
+/// The body that the guest may change, where it may see one.
+fn body(state: &mut State, kind: u32) -> Option<&mut Vec<u8>> {
+    let stream = state.http_mut()?;
+    let side = match kind {
+        REQUEST_BODY => &mut stream.request,
+        RESPONSE_BODY => &mut stream.response,
+        _ => return None,
+    };
+    side.window_open.then_some(&mut side.window)
 }

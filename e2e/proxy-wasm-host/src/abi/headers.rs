@@ -3,11 +3,12 @@
 use wasmtime::Linker;
 
 use super::host_call;
-use crate::host::headers::{Headers, decode_pairs, encode_pairs};
-use crate::host::state::{Phase, State};
-use crate::host::status::Status;
+use crate::delivery::map_of;
+use crate::headers::{Headers, decode_pairs, encode_pairs};
+use crate::state::State;
+use crate::status::Status;
 
-/// The kinds of maps, as the ABI numbers them. Callouts have none here.
+/// The kinds of maps of a stream, as the ABI numbers them. Those of callouts follow.
 const REQUEST: u32 = 0;
 const REQUEST_TRAILERS: u32 = 1;
 const RESPONSE: u32 = 2;
@@ -98,17 +99,17 @@ fn link_writes(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 /// Only the access log sees both maps of headers, and may change none. Trailers are seen while they
 /// pass.
 fn readable(state: &State, map: u32) -> Result<&Headers, Status> {
+    if map > RESPONSE_TRAILERS {
+        let answer = state.root().and_then(|root| root.answer.as_ref());
+        return answer.and_then(|answer| map_of(answer, map)).ok_or(Status::BadArgument);
+    }
     let stream = state.http().ok_or(Status::BadArgument)?;
     let found = match map {
         REQUEST => stream.request_map(),
         RESPONSE => stream.response_map(),
         REQUEST_TRAILERS | RESPONSE_TRAILERS if stream.hides_trailers => None,
-        REQUEST_TRAILERS if stream.phase == Phase::RequestTrailers => {
-            Some(&stream.request_trailers)
-        }
-        RESPONSE_TRAILERS if stream.phase == Phase::ResponseTrailers => {
-            Some(&stream.response_trailers)
-        }
+        REQUEST_TRAILERS if stream.request.trailers_open => Some(&stream.request.trailers),
+        RESPONSE_TRAILERS if stream.response.trailers_open => Some(&stream.response.trailers),
         _ => None,
     };
     found.ok_or(Status::BadArgument)
@@ -116,12 +117,14 @@ fn readable(state: &State, map: u32) -> Result<&Headers, Status> {
 
 fn writable(state: &mut State, map: u32) -> Result<&mut Headers, Status> {
     let stream = state.http_mut().ok_or(Status::BadArgument)?;
-    let found = match (map, stream.phase) {
-        (REQUEST, Phase::RequestHeaders) => Some(&mut stream.request),
-        (RESPONSE, Phase::ResponseHeaders) => stream.response.as_mut(),
-        (REQUEST_TRAILERS, Phase::RequestTrailers) => Some(&mut stream.request_trailers),
-        (RESPONSE_TRAILERS, Phase::ResponseTrailers) => Some(&mut stream.response_trailers),
-        _ => None,
+    let side = match map {
+        REQUEST | REQUEST_TRAILERS => &mut stream.request,
+        RESPONSE | RESPONSE_TRAILERS => &mut stream.response,
+        _ => return Err(Status::BadArgument),
     };
-    found.ok_or(Status::BadArgument)
+    match map {
+        REQUEST | RESPONSE if side.headers_open => Ok(&mut side.headers),
+        REQUEST_TRAILERS | RESPONSE_TRAILERS if side.trailers_open => Ok(&mut side.trailers),
+        _ => Err(Status::BadArgument),
+    }
 }

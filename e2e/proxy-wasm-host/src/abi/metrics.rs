@@ -3,9 +3,9 @@
 use wasmtime::Linker;
 
 use super::host_call;
-use crate::host::shared::MetricKind;
-use crate::host::state::State;
-use crate::host::status::Status;
+use crate::shared::MetricKind;
+use crate::state::State;
+use crate::status::Status;
 
 /// Ids of one kind are this far apart; the kind is the remainder.
 const STEP: u32 = 4;
@@ -70,8 +70,8 @@ fn number(state: &State, id: u32) -> Result<(MetricKind, String), Status> {
 
 /// Remembers what a stream counted, whatever other workers count at the same time.
 fn note(state: &mut State, name: String, offset: i64) {
-    let current = state.current;
-    if let Some(stream) = state.streams.get_mut(&current) {
+    let stream = state.attributed;
+    if let Some(stream) = state.streams.get_mut(&stream) {
         *stream.metrics.entry(name).or_default() += offset;
     }
 }

@@ -3,9 +3,9 @@
 use wasmtime::Linker;
 
 use super::host_call;
-use crate::host::property::{Property, of_request, of_response};
-use crate::host::state::State;
-use crate::host::status::Status;
+use crate::property::{Property, of_request, of_response};
+use crate::state::State;
+use crate::status::Status;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host_call!(
@@ -61,8 +61,9 @@ fn of_stream(state: &State, path: &[u8], segments: &[&[u8]]) -> Option<Property>
     let stream = state.http()?;
     let filter_state = |key: &[u8]| stream.filter_state.get(key).cloned().map(Property::Bytes);
     // What derives from headers is there only while they are.
-    let of_request =
-        |name: &[u8], key| of_request(stream.request_map()?, name, key, stream.body.len());
+    let of_request = |name: &[u8], key| {
+        of_request(stream.request_map()?, name, key, stream.request.body().len())
+    };
     let of_response = |name: &[u8], key| of_response(stream.response_map()?, name, key);
     let derived = match segments {
         [b"request", name] => of_request(name, None),

@@ -3,7 +3,7 @@
 use wasmtime::Linker;
 
 use super::host_call;
-use crate::host::state::State;
+use crate::state::State;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     host_call!(

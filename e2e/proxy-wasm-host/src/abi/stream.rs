@@ -3,12 +3,14 @@
 use wasmtime::Linker;
 
 use super::host_call;
-use crate::host::headers::decode_pairs;
-use crate::host::reply::Asked;
-use crate::host::state::State;
-use crate::host::status::Status;
+use crate::headers::decode_pairs;
+use crate::reply::Asked;
+use crate::state::State;
+use crate::status::Status;
 
-/// Request, response, downstream, upstream.
+/// The kinds of streams, as the ABI numbers them; those of TCP follow, up to the last.
+const REQUEST: u32 = 0;
+const RESPONSE: u32 = 1;
 const LAST_STREAM: u32 = 3;
 
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -28,7 +30,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             let body = guest.read(body, body_size)?;
             let headers = decode_pairs(&guest.read(headers, headers_size)?);
             // Envoy answers ok from a root context too, and does nothing.
-            if let Some(stream) = guest.state().http_mut() {
+            if let Some(stream) = guest.state().touch() {
                 stream.replies += 1;
                 stream.reply.get_or_insert(Asked { status, body, headers, grpc_status, details });
             }
@@ -39,8 +41,16 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         if kind > LAST_STREAM {
             return Err(Status::BadArgument.into());
         }
-        if let Some(stream) = guest.state().http_mut() {
-            stream.resumed = true;
+        if let Some(stream) = guest.state().touch() {
+            match kind {
+                REQUEST => stream.request.resumed = true,
+                RESPONSE => stream.response.resumed = true,
+                _ => {}
+            }
+            // Whichever direction goes on, Envoy takes the request out of the guest's sight.
+            if kind <= RESPONSE {
+                stream.request.close_view();
+            }
         }
         Ok(())
     });
@@ -48,7 +58,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         if kind > LAST_STREAM {
             return Err(Status::BadArgument.into());
         }
-        if let Some(stream) = guest.state().http_mut() {
+        if let Some(stream) = guest.state().touch() {
             stream.closed = true;
         }
         Ok(())

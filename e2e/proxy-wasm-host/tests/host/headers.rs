@@ -1,6 +1,6 @@
 //! Header maps and local replies.
 
-use e2e::host::{Request, Step};
+use proxy_wasm_host::{Request, Step};
 
 use crate::calls::Calls;
 use crate::probe::Probe;

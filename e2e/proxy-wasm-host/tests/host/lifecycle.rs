@@ -1,6 +1,6 @@
 //! The order of callbacks, traps and configurations.
 
-use e2e::host::{HostOptions, Request, Step, Vm};
+use proxy_wasm_host::{HostOptions, Request, Step, Vm};
 
 use crate::calls::Calls;
 use crate::probe::{Probe, module};

@@ -7,11 +7,10 @@ mod module;
 mod probe;
 mod properties;
 mod resources;
-mod scenarios;
 mod wasi;
 
-use e2e::host::{HostOptions, Request, Response, StreamResult, Vm};
 use probe::Probe;
+use proxy_wasm_host::{HostOptions, Request, Response, StreamResult, Vm};
 
 /// Runs one request through a module whose callbacks do what the probe says.
 pub(crate) fn run(probe: Probe) -> StreamResult {

@@ -1,6 +1,6 @@
 //! What is no module for this host.
 
-use e2e::host::{HostError, HostOptions, Module, Vm};
+use proxy_wasm_host::{HostError, HostOptions, Module, Vm};
 
 #[test]
 fn a_module_that_no_envoy_runs_is_refused_with_a_reason() {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use e2e::host::Module;
+use proxy_wasm_host::Module;
 
 use crate::calls::{Calls, TEXTS};
 

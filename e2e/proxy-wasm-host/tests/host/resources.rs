@@ -1,6 +1,6 @@
 //! Logs, buffers, metrics, shared data, queues, callouts, and what all of it costs.
 
-use e2e::host::{Failure, HostOptions, LogLevel, MetricKind, Shared, Status, Vm};
+use proxy_wasm_host::{Failure, HostOptions, LogLevel, MetricKind, Shared, Status, Vm};
 
 use crate::probe::{Probe, module};
 use crate::{assert_reports, origin, reports, request, run, vm};

@@ -1,6 +1,6 @@
 //! The part of WASI that Envoy offers.
 
-use e2e::host::{HostOptions, LogLevel, Module, Vm};
+use proxy_wasm_host::{HostOptions, LogLevel, Module, Vm};
 
 /// A module whose `_initialize` does this, with the number of the last call's error at address 64.
 fn start(imports: &str, code: &str, options: HostOptions) -> Result<Vm, String> {

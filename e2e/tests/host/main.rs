@@ -1,0 +1,9 @@
+//! The runner of the scenarios, with small modules in the filter's place.
+
+#[path = "../../proxy-wasm-host/tests/host/calls.rs"]
+#[expect(dead_code, reason = "the tests of the host use the rest")]
+mod calls;
+#[path = "../../proxy-wasm-host/tests/host/probe.rs"]
+#[expect(dead_code, reason = "the tests of the host use the rest")]
+mod probe;
+mod scenarios;
