@@ -2,7 +2,8 @@
 
 use e2e::envoy::workspace_root;
 use e2e::manifests;
-use egress_filter::policy::{Engine, load_record};
+use egress_filter::audit::load_record;
+use egress_filter::policy::Engine;
 use serde::Deserialize as _;
 use serde_json::Value;
 
