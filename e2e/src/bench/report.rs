@@ -45,7 +45,7 @@ fn machine() -> String {
         .unwrap_or("unknown")
         .to_owned();
     format!(
-        "Made by `make bench` (`make bench ARGS=--document` writes it to `e2e/BENCHMARKS.md`, `ARGS=--quick` is a trial of two\n\
+        "Made by `make bench` (`make bench ARGS=--document` writes it to `docs/benchmarks.md`, `ARGS=--quick` is a trial of two\n\
          minutes) on {count} x {model}, with Envoy {envoy}. Ratios travel from machine to machine, microseconds do not."
     )
 }

@@ -11,7 +11,7 @@ use e2e::host::Module;
 const USAGE: &str = "\
 usage: bench [--quick] [--rounds N] [--seconds S] [--document]
        bench --worst
-  --document   writes the figures to e2e/BENCHMARKS.md too
+  --document   writes the figures to docs/benchmarks.md too
   --worst      the dearest rules and requests that are known, in the emulated host and in a real Envoy
   --quick      few rounds, requests and policies, to see whether it works
   --rounds N   how many rounds, each of which asks every Envoy of a group in turn (25)

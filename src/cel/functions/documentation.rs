@@ -1,5 +1,5 @@
-//! `functions.md` says what is: every function is in its tables, with the signatures it has, and
-//! every example gives its result.
+//! `docs/functions.md` says what is: every function is in its tables, with the signatures it has,
+//! and every example gives its result.
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -13,7 +13,7 @@ use crate::identity::peer::Callers;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Given};
 
-const PAGE: &str = include_str!("../functions.md");
+const PAGE: &str = include_str!("../../../docs/functions.md");
 
 /// A row of a table, without the code's backticks around example and result.
 struct Row {
