@@ -33,7 +33,7 @@ fn rows() -> Vec<Row> {
         // Only Markdown's own bars have blanks on both sides and no backslash.
         let cells: Vec<&str> = line.split(" | ").collect();
         let &[first, gives, example, result] = cells.as_slice() else { continue };
-        if (gives, example, result) == ("Gives", "Example", "Result") {
+        if (gives, example, result) == ("Returns", "Example", "Result") {
             table = first;
             continue;
         }
