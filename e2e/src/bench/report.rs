@@ -45,13 +45,21 @@ fn machine() -> String {
         .unwrap_or("unknown")
         .to_owned();
     format!(
-        "Made by `make bench` (`make bench ARGS=--document` writes it to `docs/benchmarks.md`, `ARGS=--quick` is a trial of two\n\
-         minutes) on {count} x {model}, with Envoy {envoy}. Ratios travel from machine to machine, microseconds do not."
+        "Made by `make bench` (`make bench ARGS=--document` writes it to `docs/benchmarks.md`, `ARGS=--quick`\n\
+         is a trial of two minutes) on {count} x {model}, with Envoy {envoy}. Ratios travel from machine to machine, microseconds do not."
     )
 }
 
+const BARS: &str = "\
+A bar is a limit that this project set itself. Those that it misses are listed too, and explained
+below. Unless a row names something else, it compares ours with the *floor*, the same policy written
+by hand. The quartiles are in brackets.
+";
+
 fn write_bars(text: &mut String, bars: &[Bar]) {
-    text.push_str("## The bars\n\n| | bar | value | |\n|---|---|---|---|\n");
+    text.push_str("## The bars\n\n");
+    text.push_str(BARS);
+    text.push_str("\n| | bar | value | |\n|---|---|---|---|\n");
     for Bar { what, bar, value, met } in bars {
         let verdict = match met {
             Some(true) => "met",
