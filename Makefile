@@ -29,7 +29,7 @@ test: test-native test-fuzz test-wasm test-e2e test-image ## every test: the eng
 
 .PHONY: test-native
 test-native: ## the engine's and egressctl's tests, natively
-	$(CARGO) test -p egress-filter --features cli
+	$(CARGO) test -p egress-filter -p egressctl
 	$(CARGO) test -p schema-agreement
 
 .PHONY: test-wasm
@@ -83,7 +83,7 @@ build-trapping:
 
 .PHONY: egressctl
 egressctl: ## builds egressctl, which checks, tests, explains and converts policies
-	@$(CARGO) build --release -p egress-filter --features cli --bin egressctl
+	@$(CARGO) build --release -p egressctl
 	@printf '%s\n' target/release/egressctl
 
 # Where the image is to be pushed; the files of filter-config/ name this one, in which nobody can push.
@@ -112,7 +112,7 @@ attack: build-wasm ## hostile requests of pods for SECONDS (60), or REQUESTS of 
 .PHONY: lint
 lint: ## formatting and lints, for the host and for wasm
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --features egress-filter/cli -- -D warnings
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@if $(setup)/cargo-wasm clippy --version >/dev/null 2>&1; then \
 		$(setup)/cargo-wasm clippy -p egress-filter --features trap-for-tests --target wasm32-wasip1 -- -D warnings; \
 	else echo 'no clippy for the wasm target here: the filter glue was not linted'; fi
@@ -120,7 +120,7 @@ lint: ## formatting and lints, for the host and for wasm
 .PHONY: fix
 fix: ## formats, and applies what clippy can mend by itself
 	$(CARGO) fmt --all
-	$(CARGO) clippy --workspace --all-targets --features egress-filter/cli --fix --allow-dirty --allow-staged
+	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
 .PHONY: check
 check: lint test ## all that CI runs

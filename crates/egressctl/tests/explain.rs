@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 const WORKSHOP: &str = "filter-config/05-policy-headers.yaml";
-const POLICIES: &str = "src/egressctl/tests/explain/policies.yaml";
+const POLICIES: &str = "crates/egressctl/tests/explain/policies.yaml";
 
 struct Found {
     stdout: String,
@@ -17,7 +17,7 @@ struct Found {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn egressctl(args: &[&str]) -> Found {
@@ -334,7 +334,7 @@ fn an_unexpected_verdict_is_a_finding() {
 
 #[test]
 fn what_does_not_load_is_shown_as_check_shows_it() {
-    const BROKEN: &str = "src/egressctl/tests/explain/broken.yaml";
+    const BROKEN: &str = "crates/egressctl/tests/explain/broken.yaml";
     let found = explain(BROKEN, &["none", "http://a.example"]);
     assert_eq!((found.stderr.as_str(), found.code), ("", 1));
     assert!(
@@ -425,7 +425,7 @@ fn later_files_take_the_place_of_earlier_ones_of_their_name() {
 
 #[test]
 fn addresses_are_those_that_are_given() {
-    const RULES: &str = "src/egressctl/tests/explain/addresses.yaml";
+    const RULES: &str = "crates/egressctl/tests/explain/addresses.yaml";
     for (args, allowed) in [
         (&["none", "http://a.example"][..], false),
         (
@@ -468,7 +468,7 @@ fn addresses_are_those_that_are_given() {
 
 #[test]
 fn a_caller_is_looked_for_where_the_configuration_says() {
-    const SOURCES: &str = "src/egressctl/tests/explain/sources.yaml";
+    const SOURCES: &str = "crates/egressctl/tests/explain/sources.yaml";
     let found = explained(SOURCES, &["team-a/x", "http://a.example"]);
     has_lines(&found, &["verdict  allowed: `team-a` matches (allow-matched)"]);
     assert!(

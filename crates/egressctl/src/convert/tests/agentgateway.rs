@@ -20,7 +20,7 @@ fn with_rule(action: &str, expressions: &[&str]) -> String {
 #[test]
 fn the_workshops_policies_become_those_of_filter_config() {
     let read = |path: &str| {
-        std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+        std::fs::read_to_string(format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
     };
     let workshop = ["03-policy-rbac", "04-policy-path", "05-policy-headers"]
         .map(|step| read(&format!("e2e/workshop/{step}.yaml")));

@@ -207,7 +207,7 @@ fn what_cannot_be_read_is_named() {
 /// of a step, one.
 #[test]
 fn of_the_files_of_this_repository_only_the_placeholder_is_told() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("filter-config");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../filter-config");
     for files in [
         &["03-policy-rbac.yaml", "04-policy-path.yaml", "05-policy-headers.yaml"][..],
         &["traffic-extension"],

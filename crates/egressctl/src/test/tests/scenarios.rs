@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::read;
 use super::{Manifest, Source, failures};
 
-const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/scenarios");
+const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/scenarios");
 
 #[test]
 fn scenarios_pass_as_cases() {

@@ -11,8 +11,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+/// The repository, where the commands run.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
 fn readme() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let path = Path::new(ROOT).join("README.md");
     std::fs::read_to_string(path).expect("the README")
 }
 
@@ -28,7 +31,7 @@ fn run(command: &str, input: &str) -> Output {
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
     let mut child = Command::new("bash")
         .args(["-c", command])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(ROOT)
         .env("PATH", path)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -14,7 +14,7 @@ pub(crate) struct Found {
 
 /// A file of this test.
 pub(crate) fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/egressctl/tests/check").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check").join(name)
 }
 
 pub(crate) fn check(args: &[&str]) -> Found {

@@ -134,7 +134,7 @@ pub(crate) struct Args {
 }
 
 /// The form of a file of cases, for editors.
-const SCHEMA: &str = include_str!("../../filter-config/schema/cases.schema.json");
+const SCHEMA: &str = include_str!("../../../filter-config/schema/cases.schema.json");
 
 pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
     if args.schema {

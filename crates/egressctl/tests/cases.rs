@@ -14,12 +14,14 @@ use std::process::{Command, Output, Stdio};
 use quick_junit::{Report, TestCase, TestCaseStatus};
 use serde_json::{Value, json};
 
-const HERE: &str = "src/egressctl/tests/cases";
+/// The repository, where the commands run.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+const HERE: &str = "crates/egressctl/tests/cases";
 const WORKSHOP: &str = "filter-config/tests/workshop.yaml";
 
 fn egressctl(arguments: &[&str], input: &str) -> (i32, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_egressctl"))
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(ROOT)
         .arg("test")
         .args(arguments)
         .stdin(Stdio::piped())
@@ -52,8 +54,7 @@ fn file(name: &str) -> String {
 }
 
 fn expected(name: &str) -> String {
-    std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(HERE).join(name))
-        .unwrap()
+    std::fs::read_to_string(PathBuf::from(ROOT).join(HERE).join(name)).unwrap()
 }
 
 fn temporary(name: &str) -> PathBuf {
@@ -125,7 +126,8 @@ fn failures_are_told_with_what_was_expected_and_what_came() {
     assert_eq!(code, 1);
     assert!(
         !out.contains("ok  ")
-            && out.contains("\nFAILED src/egressctl/tests/cases/failing.yaml:10: wrong headers\n"),
+            && out
+                .contains("\nFAILED crates/egressctl/tests/cases/failing.yaml:10: wrong headers\n"),
         "{out}"
     );
 }
@@ -156,11 +158,11 @@ fn json_has_every_fact() {
     }
     let case = &report["cases"][0];
     for (field, value) in [
-        ("file", json!("src/egressctl/tests/cases/failing.yaml")),
+        ("file", json!("crates/egressctl/tests/cases/failing.yaml")),
         ("line", json!(7)),
         ("suite", json!("what fails")),
         ("name", json!("a wrong verdict")),
-        ("policies", json!("src/egressctl/tests/cases/policies.yaml")),
+        ("policies", json!("crates/egressctl/tests/cases/policies.yaml")),
         ("passed", json!(false)),
         (
             "expected",
@@ -215,7 +217,7 @@ fn policies_that_no_case_exercises_fail_where_that_is_asked_for() {
     let (code, out, _) = egressctl(&["--require-coverage", &file("passing.yaml")], "");
     assert_eq!(code, 1);
     assert!(timeless(&out).ends_with(
-        "\npolicies that no case has exercised\n  src/egressctl/tests/cases/policies.yaml\n    mirror  never in scope\n\n\
+        "\npolicies that no case has exercised\n  crates/egressctl/tests/cases/policies.yaml\n    mirror  never in scope\n\n\
          FAILED: 7 passed, 5 of 6 policies exercised\n"
     ));
 }
@@ -343,7 +345,7 @@ fn policies_that_do_not_load_are_shown_as_check_shows_them() {
         "FAILED  <stdin>: 1 case not run: the policies do not load
 
 error: policy `a`: unknown attribute `source.identty` (did you mean `source.identity`?)
- --> src/egressctl/tests/cases/unloadable.yaml:4:65
+ --> crates/egressctl/tests/cases/unloadable.yaml:4:65
   |
 4 |     authorization: {action: Allow, policy: {matchExpressions: ['source.identty.namespace == \"a\"']}}
   |                                                                 ^^^^^^^^^^^^^^^^^^^^^^^^
@@ -449,10 +451,9 @@ fn policies_are_found_behind_a_link() {
 
 #[test]
 fn policies_come_through_a_pipe() {
-    let policies = std::fs::read_to_string(
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("filter-config/05-policy-headers.yaml"),
-    )
-    .unwrap();
+    let policies =
+        std::fs::read_to_string(PathBuf::from(ROOT).join("filter-config/05-policy-headers.yaml"))
+            .unwrap();
     let (code, out, err) =
         egressctl(&["--policies", "-", "--filter", "the list", WORKSHOP], &policies);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
@@ -530,7 +531,7 @@ fn junit_has_policies_that_do_not_load_as_an_error() {
     assert_eq!(message, "the policies do not load");
     assert!(
         description.starts_with(
-            "src/egressctl/tests/cases/unloadable.yaml:4:65: unknown attribute `source.identty`"
+            "crates/egressctl/tests/cases/unloadable.yaml:4:65: unknown attribute `source.identty`"
         ),
         "{description}"
     );
