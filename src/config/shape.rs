@@ -143,18 +143,14 @@ pub const CONFIGURATION: &[Field] = &[
     field(
         "identity",
         Kind::Object(IDENTITY, &[]),
-        "Where the caller's identity comes from, and whose is believed.",
+        "Where the caller's identity comes from, and whose is accepted.",
     ),
     required(
         "policies",
         Kind::List(POLICIES, &Kind::Object(POLICY, POLICY_IS)),
         "The policies, in order. Any matching Deny denies; else every Require must match; else any matching Allow allows; else a request is allowed only if no Allow is in scope. An empty list allows everything.",
     ),
-    field(
-        "audit",
-        Kind::Object(AUDIT, &[]),
-        "Which decisions are logged, and to whom they are told.",
-    ),
+    field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and where."),
     field(
         "pathSafety",
         Kind::Words(|| listed(PATH_SAFETY)),
@@ -172,12 +168,12 @@ pub(super) const IDENTITY: &[Field] = &[
     field(
         "sources",
         Kind::List(SOURCES, &Kind::Words(|| listed(IDENTITY_SOURCES))),
-        "Where the caller's SPIFFE ID is looked for: the first source that says anything decides. [filterState, peerCertificate] where it is left out.",
+        "Where the caller's SPIFFE ID is looked up: the first source that holds anything decides. [filterState, peerCertificate] where it is left out.",
     ),
     field(
         "trustDomains",
         Kind::List(TRUST_DOMAINS, &Kind::Text(Text::TrustDomain)),
-        "The trust domains whose callers have an identity; any that TLS let in where it is left out.",
+        "The trust domains whose callers have an identity. The waypoint's own where it is left out; any that TLS let in where the proxy does not reveal its own.",
     ),
 ];
 
@@ -201,7 +197,7 @@ pub(super) const AUDIT: &[Field] = &[
     field(
         "accessLog",
         Kind::Boolean,
-        "Whether Envoy's access log can tell each decision, as `%FILTER_STATE(wasm.egress_decision:PLAIN)%`; costs three more host calls a request. false where it is left out.",
+        "Whether Envoy's access log can show each decision, as `%FILTER_STATE(wasm.egress_decision:PLAIN)%`. This costs three more host calls a request. false where it is left out.",
     ),
 ];
 
@@ -249,12 +245,12 @@ pub(super) const TRAFFIC: &[Field] = &[
     field(
         "authorization",
         Kind::Object(AUTHORIZATION, AUTHORIZATION_IS),
-        "A rule that says whether a request goes on.",
+        "A rule that allows or denies requests.",
     ),
     field(
         "transformation",
         Kind::Object(TRANSFORMATION, &[]),
-        "What changes in the headers of requests that go on, and of their responses.",
+        "Changes to the headers of allowed requests, and of their responses.",
     ),
 ];
 
@@ -263,18 +259,18 @@ pub(super) const AUTHORIZATION: &[Field] = &[
     field(
         "action",
         Kind::Words(|| listed(ACTION)),
-        "What it means for a request to match; left out, Allow.",
+        "What it means for a request to match. Allow where it is left out.",
     ),
     required("policy", Kind::Object(RULE, &[]), "The rule's expressions."),
     field(
         "match",
         Kind::Words(|| listed(COMBINE)),
-        "How several expressions combine; needed where there are several. AgentGateway's documentation says all; its controller does any, for Require all.",
+        "How several expressions combine; required where there are several. AgentGateway's documentation says all; its controller does any, except for Require.",
     ),
     field(
         "onError",
         Kind::Words(|| listed(ON_ERROR)),
-        "What an expression that errs means, such as one that reads a header which is not there. Deny where it is left out.",
+        "What it means if an expression fails, for example because it reads a header that is not there. Deny where it is left out.",
     ),
 ];
 
@@ -284,7 +280,7 @@ const AUTHORIZATION_IS: &[Condition] = &[Condition::Several("policy", "matchExpr
 pub(super) const RULE: &[Field] = &[required(
     "matchExpressions",
     Kind::List(MATCH_EXPRESSIONS, &Kind::Text(Text::Expression)),
-    "CEL expressions that give a bool, over `source`, `request` and `destination`.",
+    "CEL expressions that return a bool, over `source`, `request` and `destination`.",
 )];
 
 pub(super) const MATCH_EXPRESSIONS: Bounds = Bounds {
@@ -306,8 +302,9 @@ pub(super) const TRANSFORMATION: &[Field] = &[
     ),
 ];
 
-const SET: &str = "Headers that get one value, whatever they had. Where the value errs, the header is left out, the caller's own too.";
-const ADD: &str = "Headers that get one more value. Where the value errs, it is left out.";
+const SET: &str = "Headers that get this one value, whatever they had before. If the value's expression fails, the header is left out, the caller's own as well.";
+const ADD: &str =
+    "Headers that get one more value. If the value's expression fails, it is left out.";
 const REMOVE: &str = "Headers that lose all their values.";
 
 /// `traffic.transformation.request`
@@ -362,7 +359,7 @@ pub(super) const fn header_value(of: Direction, pseudo: bool) -> [Field; 2] {
         required(
             "value",
             Kind::Text(Text::Expression),
-            "A CEL expression that gives a string or bytes; a fixed text is `'\"text\"'`.",
+            "A CEL expression that returns a string or bytes; a fixed text is `'\"text\"'`.",
         ),
     ]
 }
@@ -371,12 +368,12 @@ pub(super) const PATH_SAFETY: &[Word<PathSafety>] = &[
     word(
         "Strict",
         PathSafety::Strict,
-        "Refuses every path that two readers could read in two ways.",
+        "Refuses every path that two readers could read in different ways.",
     ),
     word(
         "Lenient",
         PathSafety::Lenient,
-        "Refuses only paths that walk out of a prefix: dot segments, backslashes, control bytes.",
+        "Refuses only paths that lead out of a prefix: dot segments, backslashes, control bytes.",
     ),
     word(OFF, PathSafety::Off, "Refuses no path."),
 ];
@@ -385,12 +382,12 @@ pub(super) const HOST_BINDING: &[Word<HostBinding>] = &[
     word(
         "Strict",
         HostBinding::Strict,
-        "A request for another host than the dialled service's is refused.",
+        "A request for a host other than the dialled service is refused.",
     ),
     word(
         OFF,
         HostBinding::Off,
-        "`Host` may say anything, so a rule on `request.host` can be dodged by dialling another service.",
+        "`Host` may be anything, so a caller can get around a rule on `request.host` by dialling another service.",
     ),
 ];
 
@@ -398,7 +395,7 @@ pub(super) const IDENTITY_SOURCES: &[Word<IdentitySource>] = &[
     word(
         "filterState",
         IdentitySource::FilterState,
-        "What a waypoint's HBONE listener wrote of the caller's certificate.",
+        "What the waypoint's HBONE listener recorded of the caller's certificate.",
     ),
     word(
         "peerCertificate",
@@ -443,10 +440,6 @@ pub(super) const COMBINE: &[Word<Combine>] = &[
 ];
 
 pub(super) const ON_ERROR: &[Word<OnError>] = &[
-    word(
-        "Deny",
-        OnError::Deny,
-        "The cautious reading: a Deny denies, an Allow or Require does not match.",
-    ),
-    word("Ignore", OnError::Ignore, "The expression does not match, of a Deny too."),
+    word("Deny", OnError::Deny, "A Deny denies; an Allow or Require does not match."),
+    word("Ignore", OnError::Ignore, "The expression does not match, in a Deny as well."),
 ];

@@ -45,8 +45,9 @@ fn machine() -> String {
         .unwrap_or("unknown")
         .to_owned();
     format!(
-        "Made by `make bench` (`make bench ARGS=--document` writes it to `docs/benchmarks.md`, `ARGS=--quick`\n\
-         is a trial of two minutes) on {count} x {model}, with Envoy {envoy}. Ratios travel from machine to machine, microseconds do not."
+        "Made by `make bench` (`make bench ARGS=--document` writes it to `docs/benchmarks.md`,\n\
+         `ARGS=--quick` is a trial of two minutes) on {count} x {model}, with Envoy {envoy}.\n\
+         Ratios travel from machine to machine, microseconds do not."
     )
 }
 
