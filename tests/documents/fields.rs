@@ -62,7 +62,7 @@ pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+        if place > 0 && digits.len().saturating_sub(place).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);

@@ -102,9 +102,7 @@ fn the_readme_has_every_command_with_an_example_that_works() {
     let mut commands = Vec::new();
     for row in readme.lines().filter(|line| line.contains("| `egressctl ")) {
         let mut codes = row.split('`').skip(1).step_by(2);
-        let (Some(command), Some(example)) = (codes.next(), codes.last()) else {
-            panic!("{row}")
-        };
+        let (Some(command), Some(example)) = (codes.next(), codes.last()) else { panic!("{row}") };
         assert!(example.starts_with(&format!("egressctl {command} ")), "{row}");
         let output = run(example, "");
         assert!(
