@@ -1,7 +1,7 @@
-//! The shape of a configuration, in one table: what the reader holds it to, and what an editor's
-//! schema says.
+//! The shape of a configuration, in one table. The reader checks a configuration against it, and
+//! the JSON Schema and the documents' table of fields are made from it.
 //!
-//! What only the schema needs is dropped when the filter is compiled to wasm.
+//! Parts that only the schema needs are left out when the filter is compiled to wasm.
 
 use super::{
     Action, AuditLog, Combine, Direction, HostBinding, IdentitySource, MAX_HOSTS,
@@ -9,31 +9,31 @@ use super::{
 };
 use crate::path::PathSafety;
 
-/// The word that may have come as `false`: kubectl reads YAML 1.1, where `Off` without quotes is
-/// that.
+/// The word for which `false` is accepted as well: kubectl reads YAML 1.1, where `Off` without
+/// quotes is `false`.
 pub const OFF: &str = "Off";
 
 /// A field of an object.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
-    /// Its name.
+    /// The field's name.
     pub name: &'static str,
-    /// Whether it must be there.
+    /// Whether it is required.
     pub required: bool,
-    /// What its value is.
+    /// The kind of its value.
     #[cfg(not(target_arch = "wasm32"))]
     pub kind: Kind,
-    /// What it is for, in a sentence or two.
+    /// What the field is for, in a sentence or two.
     #[cfg(not(target_arch = "wasm32"))]
     pub about: &'static str,
 }
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
-    /// An object of these fields, and what else it must be.
+    /// An object with these fields, and the further conditions on it.
     Object(&'static [Field], &'static [Condition]),
-    /// A list, and what its entries are.
+    /// A list, and the kind of its entries.
     List(Bounds, &'static Kind),
     /// One of a set of words.
     Words(Listed),
@@ -43,15 +43,15 @@ pub enum Kind {
     Text(Text),
 }
 
-/// What an object must be besides having its fields.
+/// A condition on an object, besides having its fields.
 #[derive(Debug, Clone, Copy)]
 pub enum Condition {
-    /// The first field is there only with the second.
+    /// The first field may be there only if the second is.
     Needs(&'static str, &'static str),
-    /// Where a list of the first field's object (the second) has several entries, the third field
-    /// is there.
+    /// If a list in the first field's object (the second name) has several entries, the third field
+    /// must be there.
     Several(&'static str, &'static str, &'static str),
-    /// The first field's object has a field of its own, or the second field is there.
+    /// The first field's object may be empty only if the second field is there.
     NotEmptyUnless(&'static str, &'static str),
 }
 
@@ -60,19 +60,19 @@ pub enum Condition {
 pub struct Bounds {
     /// The most entries.
     pub limit: usize,
-    /// What to do instead of leaving it empty, where it may not be.
+    /// If the list may not be empty: what to do instead.
     pub if_empty: Option<&'static str>,
 }
 
 /// A set of words, each with what it means.
 pub type Listed = fn() -> Vec<(&'static str, &'static str)>;
 
-/// What a text is.
+/// The kind of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Text {
     /// The name of a policy.
     PolicyName,
-    /// A host, or all under one.
+    /// A host, or `*.` and a host.
     Host,
     /// A trust domain.
     TrustDomain,
@@ -80,7 +80,7 @@ pub enum Text {
     Expression,
     /// The name of a header that may be changed in this direction.
     Header {
-        /// Whose header it is.
+        /// Whether it is a header of requests or of responses.
         of: Direction,
         /// Whether it may be a pseudo-header such as `:path`.
         pseudo: bool,
@@ -148,18 +148,22 @@ pub const CONFIGURATION: &[Field] = &[
     required(
         "policies",
         Kind::List(POLICIES, &Kind::Object(POLICY, POLICY_IS)),
-        "The policies, in order. Any matching Deny denies; else every Require must match; else any matching Allow allows; else a request is allowed only if no Allow is in scope. An empty list allows everything.",
+        "The policies, in order. Any matching Deny denies; else every Require must match; else \
+         any matching Allow allows; else a request is allowed only if no Allow is in scope. An \
+         empty list allows everything.",
     ),
     field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and where."),
     field(
         "pathSafety",
         Kind::Words(|| listed(PATH_SAFETY)),
-        "Which paths are refused with 400 before any rule, because an origin could read them in another way. Strict where it is left out.",
+        "Which paths are refused with 400 before any rule, because an origin could read them in \
+         another way. Strict where it is left out.",
     ),
     field(
         "hostBinding",
         Kind::Words(|| listed(HOST_BINDING)),
-        "Whether a request's `Host` must be the service that the caller dialled; if not, it is refused with 403. Strict where it is left out.",
+        "Whether a request's `Host` must be the service that the caller dialled; if not, it is \
+         refused with 403. Strict where it is left out.",
     ),
 ];
 
@@ -168,12 +172,14 @@ pub(super) const IDENTITY: &[Field] = &[
     field(
         "sources",
         Kind::List(SOURCES, &Kind::Words(|| listed(IDENTITY_SOURCES))),
-        "Where the caller's SPIFFE ID is looked up: the first source that holds anything decides. [filterState, peerCertificate] where it is left out.",
+        "Where the caller's SPIFFE ID is looked up: the first source that holds anything \
+         decides. [filterState, peerCertificate] where it is left out.",
     ),
     field(
         "trustDomains",
         Kind::List(TRUST_DOMAINS, &Kind::Text(Text::TrustDomain)),
-        "The trust domains whose callers have an identity. The waypoint's own where it is left out; any that TLS let in where the proxy does not reveal its own.",
+        "The trust domains whose callers have an identity. The waypoint's own where it is left \
+         out; any that TLS let in where the proxy does not reveal its own.",
     ),
 ];
 
@@ -197,7 +203,9 @@ pub(super) const AUDIT: &[Field] = &[
     field(
         "accessLog",
         Kind::Boolean,
-        "Whether Envoy's access log can show each decision, as `%FILTER_STATE(wasm.egress_decision:PLAIN)%`. This costs three more host calls a request. false where it is left out.",
+        "Whether Envoy's access log can show each decision, as \
+         `%FILTER_STATE(wasm.egress_decision:PLAIN)%`. This costs three more host calls a \
+         request. false where it is left out.",
     ),
 ];
 
@@ -213,7 +221,8 @@ pub(super) const POLICY: &[Field] = &[
     field(
         "hosts",
         Kind::List(HOSTS, &Kind::Text(Text::Host)),
-        "The hosts that the policy is for: exact names, or all under one with a leading `*.`. Every host where it is left out.",
+        "The hosts that the policy is for: exact names, or all under one with a leading `*.`. \
+         Every host where it is left out.",
     ),
     field(
         "mode",
@@ -223,7 +232,8 @@ pub(super) const POLICY: &[Field] = &[
     field(
         "pathSafety",
         Kind::Words(|| listed(PATH_SAFETY)),
-        "The path safety of this policy's `hosts`, which must be there. That of the whole configuration where it is left out.",
+        "The path safety of this policy's `hosts`, which must be there. That of the whole \
+         configuration where it is left out.",
     ),
     required(
         "traffic",
@@ -265,12 +275,14 @@ pub(super) const AUTHORIZATION: &[Field] = &[
     field(
         "match",
         Kind::Words(|| listed(COMBINE)),
-        "How several expressions combine; required where there are several. AgentGateway's documentation says all; its controller does any, except for Require.",
+        "How several expressions combine; required where there are several. AgentGateway's \
+         documentation says all; its controller does any, except for Require.",
     ),
     field(
         "onError",
         Kind::Words(|| listed(ON_ERROR)),
-        "What it means if an expression fails, for example because it reads a header that is not there. Deny where it is left out.",
+        "What it means if an expression fails, for example because it reads a header that is \
+         not there. Deny where it is left out.",
     ),
 ];
 
@@ -302,7 +314,8 @@ pub(super) const TRANSFORMATION: &[Field] = &[
     ),
 ];
 
-const SET: &str = "Headers that get this one value, whatever they had before. If the value's expression fails, the header is left out, the caller's own as well.";
+const SET: &str = "Headers that get this one value, whatever they had before. If the value's \
+    expression fails, the header is left out, the caller's own as well.";
 const ADD: &str =
     "Headers that get one more value. If the value's expression fails, it is left out.";
 const REMOVE: &str = "Headers that lose all their values.";
@@ -387,7 +400,8 @@ pub(super) const HOST_BINDING: &[Word<HostBinding>] = &[
     word(
         OFF,
         HostBinding::Off,
-        "`Host` may be anything, so a caller can get around a rule on `request.host` by dialling another service.",
+        "`Host` may be anything, so a caller can get around a rule on `request.host` by \
+         dialling another service.",
     ),
 ];
 
@@ -405,7 +419,8 @@ pub(super) const IDENTITY_SOURCES: &[Word<IdentitySource>] = &[
     word(
         "forwardedClientCert",
         IdentitySource::ForwardedClientCert,
-        "The `x-forwarded-client-cert` header, which any caller can forge unless the proxy in front removes it.",
+        "The `x-forwarded-client-cert` header, which any caller can forge unless the proxy in \
+         front removes it.",
     ),
 ];
 
