@@ -73,22 +73,48 @@ fn every_page_can_be_reached_from_the_readme() {
     }
 }
 
-/// Inline code that is a path in the repository names something that exists.
+/// The words of each piece of inline code, and of each line of shell commands.
+fn commands(page: &Page) -> Vec<Vec<String>> {
+    let prose = page.prose().join("\n");
+    let inline = prose.split('`').skip(1).step_by(2);
+    let shell = page.blocks("sh").into_iter().flat_map(str::lines);
+    let words = |code: &str| code.split_whitespace().map(str::to_owned).collect();
+    inline.chain(shell).map(words).collect()
+}
+
 #[test]
 fn every_path_that_is_named_exists() {
     const FOLDERS: [&str; 5] = ["src/", "e2e/", "docs/", "crates/", "filter-config/"];
     // It describes where everything goes, also what is still on its way there.
     let pages = pages::all().into_iter().filter(|page| page.path != "docs/architecture.md");
     for page in pages {
-        let prose = page.prose().join("\n");
-        let codes = prose.split('`').skip(1).step_by(2);
-        let is_path = |code: &&str| {
-            FOLDERS.iter().any(|folder| code.starts_with(folder)) && !code.contains([' ', '*'])
-        };
-        for path in codes.filter(is_path) {
-            assert!(root().join(path).exists(), "{} names `{path}`", page.path);
+        for path in commands(&page).into_iter().flatten() {
+            // `make image` copies filter-config/ to there.
+            let path = path.strip_prefix("target/").unwrap_or(&path);
+            let is_path = FOLDERS.iter().any(|folder| path.starts_with(folder));
+            if is_path && !path.contains('*') {
+                assert!(root().join(path).exists(), "{} names `{path}`", page.path);
+            }
         }
     }
+}
+
+#[test]
+fn every_target_of_make_that_is_named_exists() {
+    let makefile = page("Makefile").text;
+    let mut count = 0;
+    for page in pages::all() {
+        for command in commands(&page) {
+            let [make, target, ..] = command.as_slice() else { continue };
+            if make != "make" || target.contains('=') {
+                continue;
+            }
+            count += 1;
+            let rule = format!("\n{target}:");
+            assert!(makefile.contains(&rule), "{}: there is no `make {target}`", page.path);
+        }
+    }
+    assert!(count > 10, "only {count} targets were found");
 }
 
 #[test]
