@@ -3,6 +3,7 @@
 
 use e2e::envoy::workspace_root;
 use e2e::manifests;
+use e2e::workshop::STEPS;
 use egress_filter::policy::Engine;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -130,5 +131,22 @@ fn collect_configurations(value: &Value, found: &mut Vec<String>) {
         }
         Value::Array(items) => items.iter().for_each(|value| collect_configurations(value, found)),
         _ => {}
+    }
+}
+
+#[test]
+fn the_readme_shows_a_step_of_the_demo_as_it_is() {
+    let shown = blocks(&read("README.md"), "text");
+    let [shown] = &shown[..] else { panic!("one block of output") };
+    let step = &STEPS[2];
+    let policies = step.policies.join(", ");
+    let request = &step.requests[1];
+    for line in [
+        format!("Step 3. {}", step.title),
+        format!("  {}", step.note),
+        format!("  applied: filter-config/{}; policies in force: {policies}", step.file),
+        format!("  {}: curl http://{}{}", request.caller, request.host, request.path),
+    ] {
+        assert!(shown.lines().any(|other| other == line), "the README does not show\n{line}");
     }
 }
