@@ -142,7 +142,7 @@ fn has_dot_segment(path: &[u8]) -> bool {
     })
 }
 
-/// The byte that two hex digits at the start of `bytes` stand for, and the bytes after them.
+/// The byte that two hex digits at the start of `bytes` stand for, and what follows them.
 pub(crate) fn escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let (digits, rest) = bytes.split_at_checked(2)?;
     let [high, low] = digits else { return None };
@@ -151,7 +151,7 @@ pub(crate) fn escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
     Some(((high << 4) | low, rest))
 }
 
-/// Percent-decodes once. An invalid escape stays as it is.
+/// Percent-decodes once; what is no escape stays as it is.
 pub(crate) fn decode(bytes: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
