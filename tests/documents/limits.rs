@@ -101,3 +101,19 @@ fn the_steps_of_a_request_are_stated() {
         &[format!("loads {} policies", grouped(config::MAX_POLICIES))],
     );
 }
+
+/// The words are those that a case may expect.
+#[test]
+fn every_reason_of_an_audit_record_is_explained() {
+    let schema = page("filter-config/schema/cases.schema.json").text;
+    let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
+    let reasons = schema
+        .pointer("/$defs/expect/anyOf/1/properties/reason/enum")
+        .and_then(serde_json::Value::as_array)
+        .expect("the reasons");
+    assert!(reasons.len() > 10, "{reasons:?}");
+    let text = page("docs/semantics.md").text + &page("docs/operations.md").text;
+    for reason in reasons.iter().filter_map(serde_json::Value::as_str) {
+        assert!(text.contains(&format!("`{reason}`")), "no page explains `{reason}`");
+    }
+}
