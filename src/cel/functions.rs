@@ -3,7 +3,7 @@
 //!
 //! Names and signatures: CEL's specification (langdef, "List of Standard Definitions"), cel-go's
 //! extensions `strings`, `math` and `encoders`, Kubernetes' IP and CIDR libraries, and
-//! AgentGateway's own. `docs/functions.md` describes each.
+//! AgentGateway's own. `functions.md` describes each.
 
 #[cfg(test)]
 mod documentation;

@@ -1,4 +1,4 @@
-//! The caller's identity, from what the proxy knows about its peer.
+//! Which of the things a proxy knows about its peer is the caller's identity.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -107,8 +107,8 @@ fn parse(presented: &[u8]) -> Option<SpiffeId<'_>> {
 #[derive(Debug)]
 pub(crate) struct Callers {
     config: IdentityConfig,
-    /// The trust domain of the proxy itself, for a configuration that names none. It never changes,
-    /// so it is read from the host until it is known, and not afterwards.
+    /// The trust domain of the proxy itself, which counts where the configuration names none. It is
+    /// the same for every request, so that it is asked for until it is known, and never again.
     own_trust_domain: OnceLock<Box<str>>,
     /// Each caller has one slot. Another caller with the same hash replaces it.
     slots: Mutex<Vec<Option<Arc<Caller>>>>,
@@ -135,8 +135,8 @@ impl Callers {
         self.believed_blindly.load(Ordering::Relaxed)
     }
 
-    /// Whether callers of this trust domain are accepted: it must be one that the configuration
-    /// names or, if it names none, the proxy's own.
+    /// Whether a caller of this trust domain is believed: one that the configuration names, else
+    /// the proxy's own.
     fn believes(&self, trust_domain: &str, facts: &Facts<'_>) -> bool {
         if !self.config.trust_domains.is_empty() {
             return self.config.trust_domains.iter().any(|believed| believed == trust_domain);
@@ -157,8 +157,8 @@ impl Callers {
         }
     }
 
-    /// The caller of a request. The first source that has a value decides. If that value is no
-    /// identity, the later sources are not consulted.
+    /// The caller of a request. The first source that says anything decides: where it says
+    /// something wrong, no later source is asked.
     pub(crate) fn of(&self, facts: &Facts<'_>) -> Arc<Caller> {
         let said = self.config.sources.iter().map(|source| match source {
             IdentitySource::FilterState => facts.property(Property::PeerPrincipal),
