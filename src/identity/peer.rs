@@ -173,13 +173,12 @@ impl Callers {
     fn find(&self, presented: &[u8], facts: &Facts<'_>) -> Arc<Caller> {
         let make =
             || Arc::new(Caller::new(presented, |id| self.believes(id.trust_domain(), facts)));
-        // A longer text is no SPIFFE ID, and is not worth a slot.
+        // Longer is no SPIFFE ID, and is not worth the room.
         if presented.len() > super::MAX_ID {
             return make();
         }
         let Ok(mut slots) = self.slots.try_lock() else { return make() };
-        // A caller that was accepted unchecked is not remembered: by the next request, the proxy's
-        // trust domain may be known.
+        // Who is believed blindly is asked for again: the next request may know better.
         if self.config.trust_domains.is_empty() && self.own_trust_domain.get().is_none() {
             return make();
         }
