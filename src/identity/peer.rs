@@ -9,11 +9,11 @@ use crate::config::{IdentityConfig, IdentitySource};
 use crate::hash;
 use crate::request::{Facts, Property};
 
-/// Who calls: what the proxy presented, and what may be believed of it.
+/// A caller: what the proxy presented, and what of it is accepted as an identity.
 #[derive(Debug, Default)]
 pub struct Caller {
     presented: Box<[u8]>,
-    /// The SPIFFE ID, where it is one.
+    /// The SPIFFE ID, if what was presented is one.
     id: Option<Id>,
     believed: bool,
 }
@@ -39,13 +39,13 @@ impl Caller {
         self.id.as_ref().filter(|_| self.believed)
     }
 
-    /// The SPIFFE ID, where it is one and its trust domain is believed.
+    /// The SPIFFE ID, if it is one and its trust domain is accepted.
     #[must_use]
     pub fn spiffe_id(&self) -> Option<&str> {
         self.known().map(|id| &*id.uri)
     }
 
-    /// A SPIFFE ID that was presented and is not believed, for the audit record.
+    /// A SPIFFE ID that was presented but not accepted, for the audit record.
     #[must_use]
     pub fn rejected(&self) -> Option<&str> {
         self.id.as_ref().filter(|_| !self.believed).map(|id| &*id.uri)
@@ -83,7 +83,7 @@ impl Caller {
 
 impl Id {
     fn new(id: &SpiffeId<'_>) -> Id {
-        // What `parse` gives are parts of the text it was given.
+        // The parts that `parse` returns are slices of the text that it was given.
         let uri = id.as_str();
         let place = |part: &str| {
             let start = part.as_ptr().addr().saturating_sub(uri.as_ptr().addr());
@@ -103,16 +103,16 @@ fn parse(presented: &[u8]) -> Option<SpiffeId<'_>> {
     SpiffeId::parse(std::str::from_utf8(presented).ok()?).ok()
 }
 
-/// The callers seen lately, so that one who comes again is not parsed again.
+/// The callers seen lately, so that a known caller need not be parsed again.
 #[derive(Debug)]
 pub(crate) struct Callers {
     config: IdentityConfig,
     /// The trust domain of the proxy itself, which counts where the configuration names none. It is
     /// the same for every request, so that it is asked for until it is known, and never again.
     own_trust_domain: OnceLock<Box<str>>,
-    /// Each caller has one slot, which the next caller with the same hash takes over.
+    /// Each caller has one slot. Another caller with the same hash replaces it.
     slots: Mutex<Vec<Option<Arc<Caller>>>>,
-    /// A caller was believed whose trust domain could be compared with nothing.
+    /// Whether a caller was accepted whose trust domain could not be compared with any.
     believed_blindly: AtomicBool,
 }
 
@@ -129,8 +129,8 @@ impl Callers {
         }
     }
 
-    /// Whether a caller of any trust domain has been believed, because neither the configuration
-    /// nor the proxy says which one is to be.
+    /// Whether a caller of some trust domain has been accepted unchecked, because neither the
+    /// configuration nor the proxy names the right one.
     pub(crate) fn believe_blindly(&self) -> bool {
         self.believed_blindly.load(Ordering::Relaxed)
     }
@@ -194,14 +194,14 @@ impl Callers {
     }
 }
 
-/// Whether a source's value is more than Envoy's way to write "nothing".
+/// Whether a source has a value. Envoy writes `-` for none.
 fn says_something(value: &[u8]) -> bool {
     !matches!(value, b"" | b"-")
 }
 
-/// The URI of the nearest client in an `x-forwarded-client-cert` value (Envoy's documentation of
-/// the header): that of the last element, which the proxy in front of us wrote. Several URIs in it,
-/// like several SANs, are no identity.
+/// The URI of the nearest client in an `x-forwarded-client-cert` value (described in Envoy's
+/// documentation). It is in the last element, which the proxy in front of this one wrote. If that
+/// has several URIs, there is no identity, as with several SANs.
 fn forwarded_uri(value: &[u8]) -> &[u8] {
     let Some(element) = split_unquoted(value, b',').and_then(|elements| elements.last().copied())
     else {
@@ -219,10 +219,10 @@ fn forwarded_uri(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Says something, and is no SPIFFE ID.
+/// Stands for a value that is there and is no SPIFFE ID.
 const UNREADABLE: &[u8] = b"?";
 
-/// Splits at a separator that stands outside of double quotes; nothing where a quote is left open.
+/// Splits at separators outside of double quotes; `None` if a quote is left open.
 fn split_unquoted(value: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
     let (mut quoted, mut escaped) = (false, false);
     let parts = value.split(|byte| {

@@ -35,7 +35,7 @@ fn schema() -> Validator {
     jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Every configuration in the repository: of the resources, the scenarios, the README and those
+/// Every configuration in the repository: of the resources, the scenarios, the documents and those
 /// that must not load.
 fn configurations() -> Vec<Value> {
     let mut found = Vec::new();
@@ -51,7 +51,9 @@ fn configurations() -> Vec<Value> {
             }
         }
     }
-    for block in read(&root().join("README.md")).split("```yaml\n").skip(1) {
+    let documents_text =
+        read(&root().join("README.md")) + &read(&root().join("docs/configuration.md"));
+    for block in documents_text.split("```yaml\n").skip(1) {
         found.extend(
             documents(block.split("\n```").next().unwrap_or_default())
                 .into_iter()

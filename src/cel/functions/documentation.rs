@@ -1,5 +1,5 @@
-//! `functions.md` says what is: every function is in its tables, with the signatures it has, and
-//! every example gives its result.
+//! `docs/functions.md` says what is: every function is in its tables, with the signatures it has,
+//! and every example gives its result.
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -14,7 +14,7 @@ use crate::identity::peer::Callers;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Given};
 
-const PAGE: &str = include_str!("../functions.md");
+const PAGE: &str = include_str!("../../../docs/functions.md");
 
 /// A row of a table, without the code's backticks around example and result.
 struct Row {
@@ -34,7 +34,7 @@ fn rows() -> Vec<Row> {
         // Only Markdown's own bars have blanks on both sides and no backslash.
         let cells: Vec<&str> = line.split(" | ").collect();
         let &[first, gives, example, result] = cells.as_slice() else { continue };
-        if (gives, example, result) == ("Gives", "Example", "Result") {
+        if (gives, example, result) == ("Returns", "Example", "Result") {
             table = first;
             continue;
         }
