@@ -1,6 +1,7 @@
 //! The messages that `docs/configuration.md` shows are what the engine says.
 
 use egress_filter::audit::load_record;
+use egress_filter::policy::Engine;
 use serde_json::{Value, json};
 
 use crate::pages::page;
