@@ -54,9 +54,13 @@ fn the_readmes_example_of_an_error_is_what_one_says() {
         .into_iter()
         .find(|block| block.starts_with("policy `"))
         .expect("an example of an error");
-    let configuration = serde_json::json!({"policies": [{"name": "github-api-rbac", "traffic": {"authorization": {
-        "action": "Allow", "policy": {"matchExpressions": ["source.identty.namespace == \"team-a\""]},
-    }}}]});
+    let configuration = serde_json::json!({"policies": [{
+        "name": "github-api-rbac",
+        "traffic": {"authorization": {
+            "action": "Allow",
+            "policy": {"matchExpressions": ["source.identty.namespace == \"team-a\""]},
+        }},
+    }]});
     let errors =
         Engine::load(configuration.to_string().as_bytes()).expect_err("a misspelt attribute");
     assert_eq!(errors.iter().map(ToString::to_string).collect::<Vec<_>>(), [shown]);
@@ -70,7 +74,10 @@ fn the_readmes_example_of_a_warning_is_what_one_says() {
         .expect("an example");
     let configuration = serde_json::json!({"policies": [{"name": "p", "traffic": {"authorization": {
         "action": "Allow",
-        "policy": {"matchExpressions": ["source.identity.namespace == \"a\" && source.identity.namespace == \"b\""]},
+        "policy": {
+            "matchExpressions": ["source.identity.namespace == \"a\" && source.identity.namespace \
+                                  == \"b\""],
+        },
     }}}]});
     let engine = Engine::load(configuration.to_string().as_bytes()).expect("a legal configuration");
     let [warning] = engine.warnings() else { panic!("{:?}", engine.warnings()) };

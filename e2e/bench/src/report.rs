@@ -45,8 +45,10 @@ fn machine() -> String {
         .unwrap_or("unknown")
         .to_owned();
     format!(
-        "Made by `make bench` (`make bench ARGS=--document` writes it to `e2e/BENCHMARKS.md`, `ARGS=--quick` is a trial of two\n\
-         minutes) on {count} x {model}, with Envoy {envoy}. Ratios travel from machine to machine, microseconds do not."
+        "Made by `make bench` (`make bench ARGS=--document` writes it to `e2e/BENCHMARKS.md`, \
+         `ARGS=--quick` is a trial of two\n\
+         minutes) on {count} x {model}, with Envoy {envoy}. Ratios travel from machine to \
+         machine, microseconds do not."
     )
 }
 
@@ -64,12 +66,15 @@ fn write_bars(text: &mut String, bars: &[Bar]) {
 }
 
 const INTERLEAVED: &str = "\
-Real Envoys, one worker each, alive at once and asked in turn, round after round (each with 8 keep-alive HTTP/1.1 connections,
-one request of ten headers after the other on each): a plain listener before the filter chain of `envoy.yaml`'s api.github.com,
-whose route answers by itself. Figures are microseconds of the Envoy's processor time a request, by the kernel's accounting of
-all its threads. What a filter adds is its round less the same round of the Envoy without a filter; each figure is a median, with
-the quartiles in brackets. Before anything is measured, each contestant is seen to allow, to deny by caller and by path, and to
-change the headers. The peers do the policy alone: no path safety, no binding of the host to the service dialled, no counters, no audit.
+Real Envoys, one worker each, alive at once and asked in turn, round after round (each with 8
+keep-alive HTTP/1.1 connections, one request of ten headers after the other on each): a plain
+listener before the filter chain of `envoy.yaml`'s api.github.com, whose route answers by itself.
+Figures are microseconds of the Envoy's processor time a request, by the kernel's accounting of
+all its threads. What a filter adds is its round less the same round of the Envoy without a
+filter; each figure is a median, with the quartiles in brackets. Before anything is measured, each
+contestant is seen to allow, to deny by caller and by path, and to change the headers. The peers
+do the policy alone: no path safety, no binding of the host to the service dialled, no counters,
+no audit.
 ";
 
 fn interleaved(text: &mut String, options: &Options, figures: &Figures) {
@@ -81,11 +86,17 @@ fn interleaved(text: &mut String, options: &Options, figures: &Figures) {
     for group in &figures.groups {
         let _ = writeln!(text, "### {}\n", heading(group.name));
         match group.name {
-            "workshop" => text.push_str("![bars: what each contestant adds to a request, in microseconds](workshop.svg)\n\n"),
+            "workshop" => text.push_str(
+                "![bars: what each contestant adds to a request, in \
+                microseconds](workshop.svg)\n\n",
+            ),
             "number of policies" => text.push_str(
-                "The workshop's policies amid so many others of which none can match: a quarter each for other hosts (by `hosts`, and by\n\
-                 `request.host ==`), other callers and other paths, all expressions different; of ours, half of them stand before the\n\
-                 workshop's and half behind. The allowed request.\n\n![lines: what is added, by the number of policies](policies.svg)\n\n",
+                "The workshop's policies amid so many others of which none can match: a quarter \
+                 each for other hosts (by `hosts`, and by\n\
+                 `request.host ==`), other callers and other paths, all expressions different; of \
+                 ours, half of them stand before the\n\
+                 workshop's and half behind. The allowed request.\n\n![lines: what is added, by \
+                 the number of policies](policies.svg)\n\n",
             ),
             _ => {}
         }
@@ -141,11 +152,15 @@ fn loading(text: &mut String, figures: &Figures) {
     let _ = writeln!(
         text,
         "## Loading and memory\n\n\
-         Updates of the configuration in a running Envoy of {WORKERS} workers, by extension discovery from a file, as Istio's come; the\n\
-         policies are of the mix above. Processor time of the main thread (which parses Envoy's own configuration and tries the\n\
-         filter's in a VM of its own) and of each worker, from the change of the file until new connections to both workers are\n\
+         Updates of the configuration in a running Envoy of {WORKERS} workers, by extension \
+         discovery from a file, as Istio's come; the\n\
+         policies are of the mix above. Processor time of the main thread (which parses Envoy's \
+         own configuration and tries the\n\
+         filter's in a VM of its own) and of each worker, from the change of the file until new \
+         connections to both workers are\n\
          answered by the new configuration.\n\n\
-         | policies beside the workshop's | configuration KB | in force after s | main thread s | workers s | us a policy and thread |\n|---|---|---|---|---|---|"
+         | policies beside the workshop's | configuration KB | in force after s | main thread s | \
+         workers s | us a policy and thread |\n|---|---|---|---|---|---|"
     );
     for update in &figures.updates {
         let seconds: Vec<f64> =
@@ -164,8 +179,10 @@ fn loading(text: &mut String, figures: &Figures) {
         );
     }
     text.push_str(
-        "\nResident memory after some thousand requests, with one worker, and what each of two further workers takes. The main thread\n\
-         has a VM too.\n\n| | MB with one worker | over no filter | over the empty filter | MB a further worker |\n|---|---|---|---|---|\n",
+        "\nResident memory after some thousand requests, with one worker, and what each of two \
+         further workers takes. The main thread\n\
+         has a VM too.\n\n| | MB with one worker | over no filter | over the empty filter | MB a \
+         further worker |\n|---|---|---|---|---|\n",
     );
     let of = |subject| {
         figures.memory.iter().find(|row| row.subject == subject).map_or(0.0, |row| row.one as f64)
@@ -187,11 +204,16 @@ fn loading(text: &mut String, figures: &Figures) {
 fn emulated(text: &mut String, options: &Options, figures: &Figures) {
     text.push_str(
         "## In the emulated host\n\n\
-         The same module in wasmtime, with a host that does what Envoy does: every run gives the same numbers. Fuel is about one per\n\
-         wasm instruction, and one for a bulk copy or fill, whatever its length. Figures are of one request after 64 others: of its\n\
-         callbacks alone, from its context's creation to its end. Counters that the filter gathers and hands over in its timer's\n\
-         callback are not in them.\n\n![bars: instructions of an allowed request](fuel.svg)\n\n### A request\n\n\
-         | | request | fuel | host calls | bytes to the guest | bytes from it | allocations for the host |\n|---|---|---|---|---|---|---|\n",
+         The same module in wasmtime, with a host that does what Envoy does: every run gives the \
+         same numbers. Fuel is about one per\n\
+         wasm instruction, and one for a bulk copy or fill, whatever its length. Figures are of \
+         one request after 64 others: of its\n\
+         callbacks alone, from its context's creation to its end. Counters that the filter \
+         gathers and hands over in its timer's\n\
+         callback are not in them.\n\n![bars: instructions of an allowed \
+         request](fuel.svg)\n\n### A request\n\n\
+         | | request | fuel | host calls | bytes to the guest | bytes from it | allocations for \
+         the host |\n|---|---|---|---|---|---|---|\n",
     );
     let crowded = |row: &&Emulated| row.subject.shape().is_some();
     for row in figures.emulated.iter().filter(|row| !crowded(row)) {
@@ -225,7 +247,10 @@ fn emulated(text: &mut String, options: &Options, figures: &Figures) {
 
 fn by_number(text: &mut String, options: &Options, figures: &Figures) {
     let others = options.others();
-    text.push_str("\n### Fuel of a request by the number of policies for others\n\n| the others are for | request |");
+    text.push_str(
+        "\n### Fuel of a request by the number of policies for others\n\n| the others \
+                   are for | request |",
+    );
     others.iter().for_each(|others| {
         let _ = write!(text, " {others} |");
     });
@@ -252,8 +277,10 @@ fn by_number(text: &mut String, options: &Options, figures: &Figures) {
 
 fn load(text: &mut String, figures: &Figures) {
     text.push_str(
-        "\n### Loading a configuration\n\nFuel and memory are the guest's; the time is this host's, whose compiler optimises less than Envoy's.\n\n\
-         | | fuel in millions | fuel a policy | ms here | guest memory after it, KiB |\n|---|---|---|---|---|\n",
+        "\n### Loading a configuration\n\nFuel and memory are the guest's; the time is this \
+         host's, whose compiler optimises less than Envoy's.\n\n\
+         | | fuel in millions | fuel a policy | ms here | guest memory after it, KiB \
+         |\n|---|---|---|---|---|\n",
     );
     for row in &figures.emulated {
         let policies = row.subject.others() as u64 + 3;
@@ -275,8 +302,10 @@ fn load(text: &mut String, figures: &Figures) {
 
 fn endurance(text: &mut String, figures: &Figures) {
     text.push_str(
-        "\n### The guest's memory\n\nKiB of linear memory, which never shrinks, after requests of many callers for many paths, a part of them denied.\n\n\
-         | | after the load | after 1000 requests | at the end | which was after |\n|---|---|---|---|---|\n",
+        "\n### The guest's memory\n\nKiB of linear memory, which never shrinks, after requests of \
+         many callers for many paths, a part of them denied.\n\n\
+         | | after the load | after 1000 requests | at the end | which was after \
+         |\n|---|---|---|---|---|\n",
     );
     for row in &figures.emulated {
         let (Some(begin), Some(some), Some((requests, end))) =
