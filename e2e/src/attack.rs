@@ -164,7 +164,8 @@ pub async fn run(options: &Options) -> Result<Report, AttackError> {
             },
             _ = tick.tick() => {
                 let process = stage.mesh.process();
-                report.look(&record, progress(options.until, &record, begun), process.resident_bytes()?);
+                let progress = progress(options.until, &record, begun);
+                report.look(&record, progress, process.resident_bytes()?);
                 if options.tells {
                     eprintln!("attack: {}", report.progress(&record, begun.elapsed()));
                 }

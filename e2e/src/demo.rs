@@ -30,7 +30,8 @@ pub struct Options {
 pub enum DemoError {
     /// The fixed ports of the demo are in use.
     #[error(
-        "taken on 127.0.0.1: {0}; the demo needs these ports, so end what listens there (another demo?) and try again"
+        "taken on 127.0.0.1: {0}; the demo needs these ports, so end what listens there (another \
+         demo?) and try again"
     )]
     PortsTaken(
         /// The ports, each with what it is for.

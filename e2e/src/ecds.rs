@@ -18,7 +18,8 @@ pub const PLUGIN: &str = "extensions.istio.io/wasmplugin/egress-direct.egress-fi
 pub const NAMES: [(&str, &str); 3] = [
     (PLUGIN, "egress-direct.egress-filter"),
     (
-        "extensions.istio.io/trafficextension/egress-direct.egress-filter~istio-translated-wasmplugin",
+        "extensions.istio.io/trafficextension/\
+         egress-direct.egress-filter~istio-translated-wasmplugin",
         "egress-direct.egress-filter~istio-translated-wasmplugin",
     ),
     (
@@ -129,7 +130,11 @@ impl PluginFile {
         json!({
             "name": self.filter,
             "config_discovery": {
-                "config_source": {"path_config_source": {"path": self.path}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"},
+                "config_source": {
+                    "path_config_source": {"path": self.path},
+                    "initial_fetch_timeout": "0s",
+                    "resource_api_version": "V3",
+                },
                 "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
             },
         })

@@ -36,22 +36,31 @@ const GITHUB: &str = "api.github.com";
 const POLICIES: &str = r#"{
   "identity": {"trustDomains": ["cluster.local"]},
   "policies": [
-    {"name": "callers", "traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [
+    {"name": "callers", "traffic": {"authorization": {
+      "action": "Allow", "policy": {"matchExpressions": [
       "source.identity.namespace == 'team-a' && source.identity.serviceAccount == 'team-a'"]}}}},
-    {"name": "paths", "traffic": {"authorization": {"action": "Deny", "policy": {"matchExpressions": [
+    {"name": "paths", "traffic": {"authorization": {
+      "action": "Deny", "policy": {"matchExpressions": [
       "request.path.startsWith('/users/') || request.pathAndQuery.contains('forbidden')"]}}}},
-    {"name": "tokens", "traffic": {"authorization": {"action": "Deny", "policy": {"matchExpressions": [
+    {"name": "tokens", "traffic": {"authorization": {
+      "action": "Deny", "policy": {"matchExpressions": [
       "'x-token' in request.headers && request.headers['x-token'].matches('^bad')"]}}}},
     {"name": "headers", "traffic": {"transformation": {
       "request": {
         "set": [
-          {"name": "X-Caller-Identity", "value": "source.identity.namespace + '/' + source.identity.serviceAccount"},
+          {
+              "name": "X-Caller-Identity",
+              "value": "source.identity.namespace + '/' + source.identity.serviceAccount"
+          },
           {"name": "X-Seen-Path", "value": "request.pathAndQuery"},
           {"name": "X-Copy", "value": "request.headers['x-in']"}],
         "add": [{"name": "X-Forwarded-By", "value": "'egress'"}],
         "remove": ["X-Internal-Debug"]},
       "response": {
-        "set": [{"name": "X-Egress-Method", "value": "request.method"}, {"name": "X-Egress-In", "value": "request.headers['x-in']"}],
+        "set": [
+            {"name": "X-Egress-Method", "value": "request.method"},
+            {"name": "X-Egress-In", "value": "request.headers['x-in']"}
+        ],
         "add": [{"name": "X-Origin-Repeat", "value": "string(response.code)"}],
         "remove": ["X-Origin-Mode"]}}}}
   ],

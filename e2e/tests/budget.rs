@@ -93,12 +93,21 @@ fn ordinary(count: usize) -> String {
             "name": format!("team-{team}-{number}"),
             "hosts": [host],
             "traffic": {
-                "authorization": {"action": "Allow", "match": "All", "policy": {"matchExpressions": [
-                    format!(r#"source.identity.namespace == "team-{team}" && source.identity.serviceAccount in ["a-{number}", "b"]"#),
-                    r#"request.method in ["GET", "HEAD"] || request.path.startsWith("/v1/")"#,
-                ]}},
+                "authorization": {
+                    "action": "Allow",
+                    "match": "All",
+                    "policy": {"matchExpressions": [
+                        format!("source.identity.namespace == \"team-{team}\" && \
+                                 source.identity.serviceAccount in [\"a-{number}\", \"b\"]"),
+                        r#"request.method in ["GET", "HEAD"] || request.path.startsWith("/v1/")"#,
+                    ]},
+                },
                 "transformation": {"request": {
-                    "set": [{"name": "x-caller-identity", "value": r#"source.identity.namespace + "/" + source.identity.serviceAccount"#}],
+                    "set": [{
+                        "name": "x-caller-identity",
+                        "value": "source.identity.namespace + \"/\" + \
+                                  source.identity.serviceAccount",
+                    }],
                     "remove": ["x-internal-debug"],
                 }},
             },

@@ -101,7 +101,10 @@ fn findings() -> Vec<Finding> {
         ),
         finding(
             "1: lines that Envoy joins",
-            deny(r#"request.headers["user-agent"] == "evil" || request.headers.raw()["user-agent"].exists(l, l == "evil")"#),
+            deny(
+                "request.headers[\"user-agent\"] == \"evil\" || \
+                 request.headers.raw()[\"user-agent\"].exists(l, l == \"evil\")",
+            ),
             vec![
                 get(&[("user-agent", b"good")], 200),
                 get(&[("user-agent", b"good"), ("user-agent", b"evil")], 403),
@@ -190,7 +193,10 @@ fn findings() -> Vec<Finding> {
         ),
         finding(
             "2: numbers and types",
-            deny(r#"default(int(request.headers["x-age"]) > 18, false) || default(json(request.headers["x-j"]).age > 18, false)"#),
+            deny(
+                "default(int(request.headers[\"x-age\"]) > 18, false) || \
+                 default(json(request.headers[\"x-j\"]).age > 18, false)",
+            ),
             vec![
                 get(&[("x-age", b"7")], 200),
                 get(&[("x-age", b"19")], 403),
@@ -203,7 +209,8 @@ fn findings() -> Vec<Finding> {
         finding(
             "2: comparisons with what is of another type",
             deny(
-                r#"default(json(request.headers["x-j"]).admin, false) == true || default(json(request.headers["x-j"]).u.role, "") == "a""#,
+                "default(json(request.headers[\"x-j\"]).admin, false) == true || \
+                 default(json(request.headers[\"x-j\"]).u.role, \"\") == \"a\"",
             ),
             vec![
                 get(&[], 200),
@@ -216,10 +223,16 @@ fn findings() -> Vec<Finding> {
         ),
         finding(
             "2: lists, loops and elements",
-            json!({"authorization": {"action": "Deny", "match": "Any", "policy": {"matchExpressions": [
-                r#"default(json(request.headers["x-j"]).roles.exists(r, r == "admin"), false)"#,
-                r#"default(json(request.headers["x-j"]).role in ["admin", "root"], false)"#,
-            ]}}}),
+            json!({
+                "authorization": {
+                    "action": "Deny",
+                    "match": "Any",
+                    "policy": {"matchExpressions": [
+                        "default(json(request.headers['x-j']).roles.exists(r, r == 'admin'), false)",
+                        r#"default(json(request.headers["x-j"]).role in ["admin", "root"], false)"#,
+                    ]},
+                },
+            }),
             vec![
                 get(&[], 200),
                 get(&[("x-j", br#"{"roles": ["user"], "role": "user"}"#)], 200),
@@ -230,26 +243,50 @@ fn findings() -> Vec<Finding> {
         ),
         finding(
             "a browser's cookies",
-            deny(r#"request.headers["accept"].startsWith("text/evil") || default(request.headers.cookie("session"), "") == "stolen""#),
+            deny(
+                "request.headers[\"accept\"].startsWith(\"text/evil\") || \
+                 default(request.headers.cookie(\"session\"), \"\") == \"stolen\"",
+            ),
             vec![get(
                 &[
-                    ("accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"),
-                    ("cookie", b"_ga=GA1.2.3; prefs={\"theme\": \"dark\", \"n\": 1}; consent=a%3Ab+c; session=abc"),
+                    (
+                        "accept",
+                        b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,\
+                                 image/webp,*/*;q=0.8",
+                    ),
+                    (
+                        "cookie",
+                        b"_ga=GA1.2.3; prefs={\"theme\": \"dark\", \"n\": 1}; \
+                                 consent=a%3Ab+c; session=abc",
+                    ),
                 ],
                 200,
             )],
         ),
         finding(
             "a part of a line that has no such element",
-            deny(r#"has(request.headers.authorization) && request.headers.authorization.split(" ")[1] == "revoked""#),
+            deny(
+                "has(request.headers.authorization) && request.headers.authorization.split(\" \
+                 \")[1] == \"revoked\"",
+            ),
             vec![
-                get(&[("authorization", b"AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c")], 200),
+                get(
+                    &[(
+                        "authorization",
+                        b"AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, \
+                                          Signature=c",
+                    )],
+                    200,
+                ),
                 get(&[("authorization", b"Bearer revoked")], 403),
             ],
         ),
         finding(
             "parts of lines beside other readings",
-            deny(r#"request.headers.exists(k, request.headers[k] == "evil") && request.path.endsWith(":delete")"#),
+            deny(
+                "request.headers.exists(k, request.headers[k] == \"evil\") && \
+                 request.path.endsWith(\":delete\")",
+            ),
             vec![
                 asked("GET", "/v1/p%3Adelete", &[("user-agent", b"a,good")], 200),
                 asked("GET", "/v1/p%3Adelete", &[("user-agent", b"a,evil")], 403),
@@ -257,13 +294,24 @@ fn findings() -> Vec<Finding> {
         ),
         finding(
             "a browser, and loops over headers",
-            deny(r#"request.headers.exists(k, v, v.contains("evil")) || request.headers.exists(k, k.startsWith("x-internal-"))"#),
+            deny(
+                "request.headers.exists(k, v, v.contains(\"evil\")) || request.headers.exists(k, \
+                 k.startsWith(\"x-internal-\"))",
+            ),
             vec![
                 get(
                     &[
-                        ("accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"),
+                        (
+                            "accept",
+                            b"text/html,application/xhtml+xml,application/xml;q=0.9,image/\
+                                     avif,image/webp,*/*;q=0.8",
+                        ),
                         ("accept-encoding", b"gzip, deflate, br, zstd"),
-                        ("user-agent", b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0"),
+                        (
+                            "user-agent",
+                            b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 \
+                                         (KHTML, like Gecko) Chrome/130.0",
+                        ),
                     ],
                     200,
                 ),
@@ -284,8 +332,15 @@ fn findings() -> Vec<Finding> {
         ),
         finding(
             "an Allow that names an escape",
-            rule("Allow", r#"request.path.startsWith("/model/arn%3Aaws") || request.path == "/v1/p:read""#),
-            vec![path("/model/arn%3Aaws%3Ax/invoke", 200), path("/model/other", 403), path("/v1/p:read", 200)],
+            rule(
+                "Allow",
+                r#"request.path.startsWith("/model/arn%3Aaws") || request.path == "/v1/p:read""#,
+            ),
+            vec![
+                path("/model/arn%3Aaws%3Ax/invoke", 200),
+                path("/model/other", 403),
+                path("/v1/p:read", 200),
+            ],
         ),
         finding(
             "an Allow of what is not named",
@@ -294,17 +349,28 @@ fn findings() -> Vec<Finding> {
         ),
         finding(
             "a TAB behind the scheme",
-            deny(r#"default(unvalidatedJwtPayload(request.headers.authorization.split(" ")[1]).role, "") == "admin""#),
+            deny(
+                "default(unvalidatedJwtPayload(request.headers.authorization.split(\" \
+                 \")[1]).role, \"\") == \"admin\"",
+            ),
             vec![
                 get(&[], 200),
-                get(&[("authorization", b"Bearer eyJhbGciOiJub25lIn0.eyJyb2xlIjoiYWRtaW4ifQ.")], 403),
-                get(&[("authorization", b"Bearer\teyJhbGciOiJub25lIn0.eyJyb2xlIjoiYWRtaW4ifQ.")], 400),
+                get(
+                    &[("authorization", b"Bearer eyJhbGciOiJub25lIn0.eyJyb2xlIjoiYWRtaW4ifQ.")],
+                    403,
+                ),
+                get(
+                    &[("authorization", b"Bearer\teyJhbGciOiJub25lIn0.eyJyb2xlIjoiYWRtaW4ifQ.")],
+                    400,
+                ),
             ],
         ),
         finding(
             "2: decoding, and onError: Ignore",
             json!({"authorization": {"action": "Deny", "onError": "Ignore",
-                "policy": {"matchExpressions": [r#"url.decode(request.headers["x-u"]).contains("admin")"#]}}}),
+            "policy": {
+                "matchExpressions": [r#"url.decode(request.headers["x-u"]).contains("admin")"#],
+            }}}),
             vec![get(&[], 200), get(&[("x-u", b"user")], 200), get(&[("x-u", b"%ffadmin")], 403)],
         ),
         finding(
@@ -317,13 +383,22 @@ fn findings() -> Vec<Finding> {
                 get(&[("x.role", b"admin")], 403),
                 get(&[("x_role", b"admin")], 403),
                 get(&[("x+role", b"admin")], 403),
-                asked("GET", "/removed", &[("x.internal.debug", b"1"), ("x~internal_debug", b"1")], 200),
+                asked(
+                    "GET",
+                    "/removed",
+                    &[("x.internal.debug", b"1"), ("x~internal_debug", b"1")],
+                    200,
+                ),
             ],
         ),
         finding(
             "9: a method's case",
             deny(r#"request.method == "DELETE""#),
-            vec![asked("PUT", "/zen", &[], 200), asked("DELETE", "/zen", &[], 403), asked("delete", "/zen", &[], 400)],
+            vec![
+                asked("PUT", "/zen", &[], 200),
+                asked("DELETE", "/zen", &[], 403),
+                asked("delete", "/zen", &[], 400),
+            ],
         ),
         finding(
             "10: paths",
@@ -342,11 +417,18 @@ fn findings() -> Vec<Finding> {
         finding(
             "11: iterating over names",
             deny(r#"request.headers.exists(k, v, k == "x-key" && v == "evil")"#),
-            vec![get(&[("x_key", b"good")], 200), get(&[("x_key", b"evil")], 403), get(&[("x.key", b"evil")], 403)],
+            vec![
+                get(&[("x_key", b"good")], 200),
+                get(&[("x_key", b"evil")], 403),
+                get(&[("x.key", b"evil")], 403),
+            ],
         ),
         finding(
             "A: addresses and schemes that the caller claims",
-            rule("Allow", r#"cidr("10.0.0.0/8").containsIP(source.address) || request.scheme == "https""#),
+            rule(
+                "Allow",
+                r#"cidr("10.0.0.0/8").containsIP(source.address) || request.scheme == "https""#,
+            ),
             vec![
                 get(&[], 403),
                 get(&[("x-forwarded-for", b"10.1.2.3")], 403),
@@ -356,12 +438,19 @@ fn findings() -> Vec<Finding> {
         ),
         finding(
             "A: the peer's own address",
-            rule("Allow", r#"source.address == "127.0.0.1" && source.port > 0 && request.scheme == "http""#),
+            rule(
+                "Allow",
+                r#"source.address == "127.0.0.1" && source.port > 0 && request.scheme == "http""#,
+            ),
             vec![get(&[("x-forwarded-for", b"10.1.2.3")], 200)],
         ),
-        finding("D: the action left out", json!({"authorization": {"policy": {"matchExpressions": [r#"request.method == "GET""#]}}}), {
-            vec![path("/zen", 200), asked("POST", "/zen", &[], 403)]
-        }),
+        finding(
+            "D: the action left out",
+            json!({
+                "authorization": {"policy": {"matchExpressions": [r#"request.method == "GET""#]}},
+            }),
+            vec![path("/zen", 200), asked("POST", "/zen", &[], 403)],
+        ),
     ];
     findings.extend(optionals.map(optional));
     findings
@@ -399,7 +488,13 @@ async fn no_finding_of_the_red_team_comes_back() {
     let policies: Vec<Value> = findings
         .iter()
         .enumerate()
-        .map(|(index, finding)| json!({"name": format!("p{index}"), "hosts": [host(index)], "traffic": finding.traffic}))
+        .map(|(index, finding)| {
+            json!({
+                "name": format!("p{index}"),
+                "hosts": [host(index)],
+                "traffic": finding.traffic,
+            })
+        })
         .collect();
     let configuration =
         json!({"hostBinding": "Off", "audit": {"log": "All"}, "policies": policies});

@@ -116,7 +116,8 @@ fn flat(options: &Options, figures: &Figures, bars: &mut Vec<Bar>) {
             format!("{ratio:.2} times ({})", shape.name())
         });
         let what = format!(
-            "{most} policies of which none can match against 1, {}: guest instructions, the worst shape",
+            "{most} policies of which none can match against 1, {}: guest instructions, the worst \
+             shape",
             asked.name()
         );
         bars.push(Bar::new(

@@ -40,7 +40,8 @@ fn workshop(figures: &Figures) -> String {
     }
     Bars {
         title: "What the workshop's policies add to a request",
-        unit: "microseconds of Envoy's processor time over no filter; median, and a line from quartile to quartile",
+        unit: "microseconds of Envoy's processor time over no filter; median, and a line from \
+               quartile to quartile",
         bars,
     }
     .to_svg()
@@ -139,7 +140,8 @@ fn head(width: f64, height: f64, title: &str) -> String {
     };
     let (light, dark) = (rules(0), rules(1));
     format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{title}">
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"
+  width="{width}" height="{height}" role="img" aria-label="{title}">
 <style>
 text {{ font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328; }}
 text.title {{ font-size: 16px; font-weight: 600; }}

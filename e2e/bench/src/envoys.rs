@@ -161,7 +161,12 @@ fn bootstrap(setup: &Setup<'_>, port: u16, admin_port: u16) -> Result<Value, Ben
         fields.remove("access_log");
     }
     let answer = json!({"status": 200, "body": {"inline_string": "ok"}});
-    let told = |name: &str, value: &str| json!({"header": {"key": name, "value": value}, "keep_empty_value": true});
+    let told = |name: &str, value: &str| {
+        json!({
+            "header": {"key": name, "value": value},
+            "keep_empty_value": true,
+        })
+    };
     manager["route_config"]["virtual_hosts"][0]["routes"] = json!([
         // For the checks before anything is measured: what the filter made of the request's
         // headers.
@@ -205,7 +210,9 @@ fn bootstrap(setup: &Setup<'_>, port: u16, admin_port: u16) -> Result<Value, Ben
     manager["http_filters"] = Value::Array(filters);
     Ok(json!({
         "node": {"id": "bench", "cluster": "bench"},
-        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin_port}}},
+        "admin": {
+            "address": {"socket_address": {"address": "127.0.0.1", "port_value": admin_port}},
+        },
         "static_resources": {"listeners": [{
             "name": "measured",
             "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},

@@ -69,15 +69,27 @@ pub(super) fn tree(others: usize) -> Vec<Value> {
                 callers.insert(policies::caller(index), allow());
             }
             Shape::Hosts | Shape::HostEquals => {
-                let host = json!({"matcher": exactly(&header(":authority"), &BTreeMap::from([(policies::host(index), allow())]), deny())});
+                let host = json!({
+                    "matcher": exactly(
+                        &header(":authority"),
+                        &BTreeMap::from([(policies::host(index), allow())]),
+                        deny(),
+                    ),
+                });
                 callers.insert(policies::caller(index), host);
             }
             // What the workshop's own prefix covers already.
             Shape::Paths => {}
         }
     }
-    let predicates: Vec<Value> =
-        listed.into_iter().map(|value_match| json!({"single_predicate": {"input": header(":path"), "value_match": value_match}})).collect();
+    let predicates: Vec<Value> = listed
+        .into_iter()
+        .map(|value_match| {
+            json!({
+                "single_predicate": {"input": header(":path"), "value_match": value_match},
+            })
+        })
+        .collect();
     let listed = json!({"matcher": {"matcher_list": {"matchers": [{
         "predicate": {"or_matcher": {"predicate": predicates}},
         "on_match": allow(),
@@ -88,7 +100,8 @@ pub(super) fn tree(others: usize) -> Vec<Value> {
     let principal = json!({
         "name": "principal",
         "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
+            "@type": "type.googleapis.com/\
+                      envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
             "key": PRINCIPAL,
         },
     });
@@ -98,12 +111,18 @@ pub(super) fn tree(others: usize) -> Vec<Value> {
 fn header(name: &str) -> Value {
     json!({
         "name": name,
-        "typed_config": {"@type": "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput", "header_name": name},
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+            "header_name": name,
+        },
     })
 }
 
 fn exactly(input: &Value, map: &BTreeMap<String, Value>, otherwise: Value) -> Value {
-    json!({"matcher_tree": {"input": input, "exact_match_map": {"map": map}}, "on_no_match": otherwise})
+    json!({
+        "matcher_tree": {"input": input, "exact_match_map": {"map": map}},
+        "on_no_match": otherwise,
+    })
 }
 
 fn allow() -> Value {
@@ -119,18 +138,27 @@ fn deny() -> Value {
 fn act(name: &str, action: &str) -> Value {
     json!({"action": {
         "name": name,
-        "typed_config": {"@type": "type.googleapis.com/envoy.config.rbac.v3.Action", "name": name, "action": action},
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.config.rbac.v3.Action",
+            "name": name,
+            "action": action,
+        },
     }})
 }
 
 /// The one caller who comes this far is team-a, so the value is a constant: Envoy has no way to cut
 /// it out of a SPIFFE ID.
 fn header_mutation() -> Value {
-    let append = |key: &str, value: &str, action: &str| json!({"append": {"header": {"key": key, "value": value}, "append_action": action}});
+    let append = |key: &str, value: &str, action: &str| {
+        json!({
+            "append": {"header": {"key": key, "value": value}, "append_action": action},
+        })
+    };
     json!({
         "name": "envoy.filters.http.header_mutation",
         "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "@type": "type.googleapis.com/\
+                      envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
             "mutations": {"request_mutations": [
                 append("x-forwarded-by", "agentgateway-egress", "APPEND_IF_EXISTS_OR_ADD"),
                 append("x-caller-identity", "team-a/team-a", "OVERWRITE_IF_EXISTS_OR_ADD"),
@@ -157,14 +185,16 @@ pub(super) fn lua(others: usize) -> Vec<Value> {
     let lookup = if others == 0 {
         String::new()
     } else {
-        " or anywhere[caller] or hosts[host] and hosts[host][caller] or folders[caller] and folders[caller][path:match(\"^/repos/[^/]*/\")]"
+        " or anywhere[caller] or hosts[host] and hosts[host][caller] or folders[caller] and \
+         folders[caller][path:match(\"^/repos/[^/]*/\")]"
             .to_owned()
     };
     let tables = if others == 0 {
         String::new()
     } else {
         format!(
-            "local anywhere = {{\n{anywhere}}}\nlocal hosts = {{\n{hosts}}}\nlocal folders = {{[\"{TEAM_A_SPIFFE_ID}\"] = {{\n{folders}}}}}\n"
+            "local anywhere = {{\n{anywhere}}}\nlocal hosts = {{\n{hosts}}}\nlocal folders = \
+             {{[\"{TEAM_A_SPIFFE_ID}\"] = {{\n{folders}}}}}\n"
         )
     };
     let script = format!(

@@ -113,7 +113,8 @@ impl Workshop {
 
 fn policy(name: &str, shape: Shape, index: usize) -> Value {
     let caller = format!(
-        r#"source.identity.namespace == "ns-{index}" && source.identity.serviceAccount == "sa-{index}""#
+        "source.identity.namespace == \"ns-{index}\" && source.identity.serviceAccount == \
+         \"sa-{index}\""
     );
     match shape {
         Shape::Hosts => {
@@ -128,7 +129,8 @@ fn policy(name: &str, shape: Shape, index: usize) -> Value {
         ),
         Shape::Callers | Shape::Mixed => authorization(name, "Allow", &caller),
         Shape::Paths => {
-            let rule = r#"source.identity.namespace == "team-a" && source.identity.serviceAccount == "team-a""#;
+            let rule = "source.identity.namespace == \"team-a\" && source.identity.serviceAccount \
+                        == \"team-a\"";
             authorization(
                 name,
                 "Allow",
@@ -139,7 +141,12 @@ fn policy(name: &str, shape: Shape, index: usize) -> Value {
 }
 
 fn authorization(name: &str, action: &str, expression: &str) -> Value {
-    json!({"name": name, "traffic": {"authorization": {"action": action, "policy": {"matchExpressions": [expression]}}}})
+    json!({
+        "name": name,
+        "traffic": {
+            "authorization": {"action": action, "policy": {"matchExpressions": [expression]}},
+        },
+    })
 }
 
 /// The host of the policy with this number.

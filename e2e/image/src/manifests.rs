@@ -39,7 +39,8 @@ pub enum Error {
         source: serde_yaml_ng::Error,
     },
     /// A resource would be applied with another image or digest than those that were made.
-    #[error("`{}`: {resource}: `{field}` is {found}: write `{placeholder}` there, which `make image` replaces", path.display())]
+    #[error("`{}`: {resource}: `{field}` is {found}: write `{placeholder}` there, which `make \
+             image` replaces", path.display())]
     Field {
         /// The file.
         path: PathBuf,
@@ -53,7 +54,8 @@ pub enum Error {
         placeholder: String,
     },
     /// Nothing in the folder names an image.
-    #[error("`{}` has no WasmPlugin and no TrafficExtension with `spec.wasm`: it is to be the folder `filter-config`", .0.display())]
+    #[error("`{}` has no WasmPlugin and no TrafficExtension with `spec.wasm`: it is to be the \
+             folder `filter-config`", .0.display())]
     NoPlugin(PathBuf),
 }
 

@@ -18,7 +18,8 @@ pub struct Reference {
 /// Why a text is no such name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "IMAGE `{text}`: {reason}; write registry/repository:tag, such as `registry.example.com/platform/egress-filter:0.1.0`"
+    "IMAGE `{text}`: {reason}; write registry/repository:tag, such as \
+     `registry.example.com/platform/egress-filter:0.1.0`"
 )]
 pub struct Error {
     text: String,
@@ -75,12 +76,14 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
     let (repository, tag) = rest.split_once(':').ok_or("has no tag")?;
     if !(2..=255).contains(&repository.len()) || !repository.split('/').all(is_path_part) {
         return Err(
-            "has a repository that is not lower-case letters and digits, separated by `.`, `_`, `-` and `/`",
+            "has a repository that is not lower-case letters and digits, separated by `.`, `_`, \
+             `-` and `/`",
         );
     }
     if !is_tag(tag) {
         return Err(
-            "has a tag that is not up to 128 letters, digits, `_`, `.` and `-`, the first no `.` or `-`",
+            "has a tag that is not up to 128 letters, digits, `_`, `.` and `-`, the first no `.` \
+             or `-`",
         );
     }
     Ok(Reference {

@@ -18,7 +18,9 @@ macro_rules! host_call {
         $linker.func_wrap(
             "env",
             $name,
-            move |caller: wasmtime::Caller<'_, crate::state::State>, $($arg: $kind),*| -> wasmtime::Result<u32> {
+            move |caller: wasmtime::Caller<'_, crate::state::State>,
+                  $($arg: $kind),*|
+                  -> wasmtime::Result<u32> {
                 crate::guest::enter(caller, $name, |$guest| $work)
             },
         )?

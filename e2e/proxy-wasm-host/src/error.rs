@@ -5,7 +5,8 @@
 pub enum HostError {
     /// The file cannot be read.
     #[error(
-        "cannot read `{path}`: {source}; build the filter first, or name the file in `EGRESS_FILTER_WASM`"
+        "cannot read `{path}`: {source}; build the filter first, or name the file in \
+         `EGRESS_FILTER_WASM`"
     )]
     Read {
         /// The file that was asked for.
@@ -17,7 +18,7 @@ pub enum HostError {
     #[error("not a module that this host can run: {0}")]
     Invalid(String),
     /// The module imports functions that no Envoy offers.
-    #[error("the module imports what the host does not offer: {}", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))]
+    #[error("the module imports what the host does not offer: {}", quoted(.0))]
     UnknownImports(Vec<String>),
     /// The module does not say that it speaks proxy-wasm 0.2.
     #[error("the module exports neither `proxy_abi_version_0_2_1` nor `proxy_abi_version_0_2_0`")]
@@ -38,4 +39,8 @@ pub enum HostError {
     /// The module trapped while it was initialised.
     #[error("the module does not start: {0}")]
     Start(String),
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

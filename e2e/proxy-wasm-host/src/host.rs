@@ -74,8 +74,8 @@ impl Host {
     }
 }
 
-/// A thread of an [`Envoy`](Host), with the VM that runs the module in it. A clone is another handle
-/// on the same.
+/// A thread of an [`Envoy`](Host), with the VM that runs the module in it. A clone is another
+/// handle on the same.
 #[derive(Debug, Clone)]
 pub struct Worker(Arc<Mutex<Running>>);
 
@@ -113,8 +113,8 @@ impl Worker {
     }
 
     /// Puts a new VM in the place of the present one, as Envoy does after a trap where the plugin's
-    /// failure policy is to reload; the configuration in force is given to it. What was under way in
-    /// the old VM is lost.
+    /// failure policy is to reload; the configuration in force is given to it. What was under way
+    /// in the old VM is lost.
     ///
     /// # Errors
     /// If the module's initialisation traps.

@@ -165,7 +165,7 @@ impl Inner {
             .expect("a root context is removed only by `end_root`")
     }
 
-    /// Ends a root context once no stream of it is left: each stream keeps the configuration that it
+    /// Ends a root context once no stream of it is left: a stream keeps the configuration that it
     /// began with.
     fn end_root(&mut self, root: u32) {
         if self.store.data().streams.values().any(|stream| stream.root == root) {

@@ -4,8 +4,8 @@
 //! [`Module`] is the compiled file. [`Host`] is an Envoy that runs it, [`Worker`] one of its
 //! threads, [`Vm`] the instance of the module in a worker, and [`Stream`] one HTTP request in that
 //! VM. There is no global state: what the workers of one Envoy share (statistics, shared data,
-//! queues) is a [`Shared`], its clusters are [`Clusters`], and each `HostOptions::default()` has its
-//! own. A test that needs one VM and no time can do without a `Host`.
+//! queues) is a [`Shared`], its clusters are [`Clusters`], and each `HostOptions::default()` has
+//! its own. A test that needs one VM only can do without a `Host`.
 //!
 //! Nothing happens by itself. A call that the guest makes out of the proxy waits until the test
 //! answers it, unless its cluster was given a function that does ([`Clusters::serve`]). Time stands
@@ -67,10 +67,10 @@
 //!   changes that). What arrived meanwhile comes in one piece.
 //! - A filter that is let go on by `proxy_continue_stream` cannot read the request any more.
 //!
-//! Some of that was taken from Envoy's source and not seen in a running one: that a cluster without
-//! an endpoint answers [`Status::InternalFailure`], that a gRPC call that times out ends with 14 and
-//! one that is cut off with 13, that a replaced root context lives until the last of its streams is
-//! gone, and that its calls are cancelled then. Streams of gRPC are not emulated.
+//! Some of this was read in Envoy's source and not observed in a running Envoy: a call to a cluster
+//! without an endpoint returns [`Status::InternalFailure`]; a gRPC call that times out ends with
+//! status 14, and one that is cut off with 13; a replaced root context lives until the last of its
+//! streams is gone, and its calls are cancelled then. gRPC streams are not emulated.
 
 mod abi;
 mod callout;

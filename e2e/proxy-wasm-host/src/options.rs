@@ -76,8 +76,8 @@ pub struct HostOptions {
     pub log_level: LogLevel,
     /// Properties that every context sees, such as `["node", "id"]`.
     pub properties: Vec<(Vec<String>, Property)>,
-    /// The time that the guest sees at first, in nanoseconds since the epoch; it stands still unless
-    /// [`super::Vm::advance`] or [`super::Vm::set_time`] moves it.
+    /// The time that the guest sees at first, in nanoseconds since the epoch. It stands still
+    /// unless [`super::Host::advance`], [`super::Vm::advance`] or [`super::Vm::set_time`] moves it.
     pub now: u64,
     /// Where the guest's random bytes start: the same seed gives the same bytes.
     pub seed: u64,

@@ -17,7 +17,12 @@ const NOTSUP: u32 = 58;
 const MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
 macro_rules! wasi {
-    ($linker:expr, $module:expr, $name:literal, |$guest:ident $(, $arg:ident: $kind:ty)* $(,)?| $work:block) => {
+    (
+        $linker:expr,
+        $module:expr,
+        $name:literal,
+        |$guest:ident $(, $arg:ident: $kind:ty)* $(,)?| $work:block
+    ) => {
         $linker.func_wrap(
             $module,
             $name,

@@ -211,13 +211,21 @@ impl Rule {
         let traffic = if self.lure == Lure::Changes {
             json!({"transformation": {
                 "request": {
-                    "set": [{"name": CALLER, "value": "source.identity.namespace + '/' + source.identity.serviceAccount"}],
+                    "set": [{
+                        "name": CALLER,
+                        "value": "source.identity.namespace + '/' + source.identity.serviceAccount",
+                    }],
                     "remove": [DEBUG],
                 },
                 "response": {"remove": [SECRET]},
             }})
         } else {
-            json!({"authorization": {"action": self.action, "policy": {"matchExpressions": [self.expression]}}})
+            json!({
+                "authorization": {
+                    "action": self.action,
+                    "policy": {"matchExpressions": [self.expression]},
+                },
+            })
         };
         json!({"name": self.name, "hosts": [self.host()], "traffic": traffic})
     }

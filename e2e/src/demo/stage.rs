@@ -140,7 +140,8 @@ impl Stage {
         for caller in &derived.callers {
             let name = &caller.name;
             let mut text = format!(
-                "# curl -K target/demo/{name}.curlrc http://api.github.com/zen  is a request of {name}.\n"
+                "# curl -K target/demo/{name}.curlrc http://api.github.com/zen  is a request of \
+                 {name}.\n"
             );
             text.push_str(
                 "silent\nshow-error\nnoproxy = \"*\"\nwrite-out = \" [%{http_code}]\\n\"\n",

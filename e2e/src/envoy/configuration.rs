@@ -27,7 +27,8 @@ pub enum ConfigurationError {
     },
     /// A part that is to be changed is not there.
     #[error(
-        "`envoy.yaml` has no {0}: has it been renamed? then change `e2e/src/envoy/configuration.rs` with it"
+        "`envoy.yaml` has no {0}: has it been renamed? then change \
+         `e2e/src/envoy/configuration.rs` with it"
     )]
     Missing(
         /// What was looked for.
@@ -213,7 +214,8 @@ impl Configuration {
                 append_copy(&mut listener["filter_chains"], "pod filter chain", renamed)?;
             }
             let internal = self.listener("main_internal")?;
-            let matcher = &mut internal["filter_chain_matcher"]["matcher_tree"]["custom_match"]["typed_config"];
+            let tree = &mut internal["filter_chain_matcher"]["matcher_tree"];
+            let matcher = &mut tree["custom_match"]["typed_config"];
             append_copy(&mut matcher["range_matchers"], "range matcher", renamed)?;
             // The filters are the same in every chain: the policies' own host names must not be
             // renamed.
@@ -301,8 +303,8 @@ impl Configuration {
             let Some(host) = name.strip_prefix("inbound-vip|80|http|") else { continue };
             found = true;
             cluster["dns_lookup_family"] = json!("V4_PREFERRED");
-            let tls = &mut cluster["transport_socket"]["typed_config"]["common_tls_context"]["validation_context"];
-            tls["trusted_ca"]["filename"] = json!(authorities);
+            let tls = &mut cluster["transport_socket"]["typed_config"]["common_tls_context"];
+            tls["validation_context"]["trusted_ca"]["filename"] = json!(authorities);
             let endpoint =
                 &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
             endpoint["address"]["socket_address"] = json!({ "address": host, "port_value": 443 });

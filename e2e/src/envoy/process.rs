@@ -28,7 +28,8 @@ pub enum StartError {
     Io(#[from] io::Error),
     /// There is no Envoy to start.
     #[error(
-        "cannot run Envoy as `{program}`: {source}; set `ENVOY` to the path of an Envoy of 1.36 or later"
+        "cannot run Envoy as `{program}`: {source}; set `ENVOY` to the path of an Envoy of 1.36 \
+         or later"
     )]
     NoEnvoy {
         /// What was to be run.
@@ -297,7 +298,8 @@ mod tests {
 
     #[test]
     fn an_audit_record_is_a_json_object_behind_envoys_prefix() {
-        let line = r#"[2026-11-23 01:00:00.000][7][info][wasm] [source/x.cc:1] wasm log plugin: {"verdict":"deny"}"#;
+        let line = "[2026-11-23 01:00:00.000][7][info][wasm] [source/x.cc:1] wasm log plugin: \
+                    {\"verdict\":\"deny\"}";
         assert_eq!(
             audit_record(line),
             Some((r#"{"verdict":"deny"}"#, serde_json::json!({ "verdict": "deny" })))
@@ -306,7 +308,8 @@ mod tests {
 
     #[test]
     fn the_end_of_a_log_is_what_warns() {
-        let log = "[1][info] a\n[1][warning] marked as work-in-progress\n[1][error] b\n[1][info] exiting\nc\n";
+        let log = "[1][info] a\n[1][warning] marked as work-in-progress\n[1][error] b\n[1][info] \
+                   exiting\nc\n";
         assert_eq!(tail(log), "[1][error] b\nc");
         assert_eq!(tail("[1][info] a\n[1][info] b"), "[1][info] a\n[1][info] b");
     }

@@ -36,7 +36,8 @@ pub enum ResourceError {
     },
     /// A resource has a field that is not understood here, or lacks one that is needed.
     #[error(
-        "{object}: `spec`: {message}; the derivation must know each field: see `e2e/src/istio/spec.rs`"
+        "{object}: `spec`: {message}; the derivation must know each field: see \
+         `e2e/src/istio/spec.rs`"
     )]
     Spec {
         /// The resource.

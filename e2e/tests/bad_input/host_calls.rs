@@ -359,8 +359,9 @@ fn without_a_configuration_every_request_is_refused_recorded_and_counted() {
     };
     let expected = json!({
         "event": "egress", "verdict": "deny", "policy": null, "reason": "internal-error",
-        "detail": "no configuration is loaded", "shadow": [], "caller": null, "method": "GET", "host": "api.github.com",
-        "path": "/zen", "destination": null, "status": 403, "requestId": "00000000-0000-4000-8000-000000000001",
+        "detail": "no configuration is loaded", "shadow": [], "caller": null, "method": "GET",
+        "host": "api.github.com", "path": "/zen", "destination": null, "status": 403,
+        "requestId": "00000000-0000-4000-8000-000000000001",
     });
     assert_eq!(*record, expected);
     assert_eq!(

@@ -25,7 +25,10 @@ impl Setting {
         let secret = "x-origin-mode: secret\r\n";
         origin.script(Script {
             headers: vec![("x-origin-mode".to_owned(), "secret".to_owned())],
-            interim: format!("HTTP/1.1 100 Continue\r\n{secret}\r\nHTTP/1.1 103 Early Hints\r\n{secret}link: </a>\r\n\r\n"),
+            interim: format!(
+                "HTTP/1.1 100 Continue\r\n{secret}\r\nHTTP/1.1 103 Early \
+                              Hints\r\n{secret}link: </a>\r\n\r\n"
+            ),
             ..Script::default()
         });
         let options = WaypointOptions::new(&pki, origin.port()).plugin_configuration(POLICIES);

@@ -62,7 +62,12 @@ fn what_is_logged_of_a_configuration_is_one_harmless_line_each() {
     let warned = json!({"policies": [rule("a", format!("request.path == 'x{HOSTILE}\u{7f}'"))]});
     assert!(vm.configure(warned.to_string()).accepted, "{:?}", vm.logs());
     for refused in [
-        json!({"policies": [rule(&format!("a{HOSTILE}\n"), format!("request.path == '\n{HOSTILE}' + 1"))]}).to_string(),
+        json!({
+            "policies": [
+                rule(&format!("a{HOSTILE}\n"), format!("request.path == '\n{HOSTILE}' + 1")),
+            ],
+        })
+        .to_string(),
         json!({format!("x{HOSTILE}\r\n"): 1}).to_string(),
         format!("{{{HOSTILE}\n"),
     ] {

@@ -90,7 +90,8 @@ async fn another_module_takes_over_without_a_failed_request_and_the_old_one_goes
     setting.until("no VM of another module", |setting| vms(setting) == of_one_module).await;
     let (requests, median, longest) = load.take_times();
     println!(
-        "{UPDATES} updates of the module: {requests} requests, an answer took {median:.1?} in the median, {longest:.1?} at most"
+        "{UPDATES} updates of the module: {requests} requests, an answer took {median:.1?} in the \
+         median, {longest:.1?} at most"
     );
     load.stop(&setting).await;
     assert_eq!(tell_apart(&setting, &callers).await, Verdict::Unavailable);

@@ -103,7 +103,12 @@ pub(crate) fn built(path: &Path, how: &str) -> PluginFile {
 
 /// Puts into each answer which policy decided, and into an answer of Envoy's own why it gave it.
 fn tell_decisions(envoy: &mut Value) {
-    let told = |name: &str, value: &str| json!({"header": {"key": name, "value": value}, "keep_empty_value": true});
+    let told = |name: &str, value: &str| {
+        json!({
+            "header": {"key": name, "value": value},
+            "keep_empty_value": true,
+        })
+    };
     let policy = told("x-decided-by", "%FILTER_STATE(wasm.egress_policy:PLAIN)%");
     let listeners = envoy["static_resources"]["listeners"].as_array_mut().into_iter().flatten();
     let internal = listeners
@@ -115,7 +120,14 @@ fn tell_decisions(envoy: &mut Value) {
         manager["route_config"]["virtual_hosts"][0]["routes"][0]["response_headers_to_add"] =
             json!([policy]);
         manager["local_reply_config"] = json!({"mappers": [{
-            "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": {"default_value": 400, "runtime_key": "none"}}}},
+            "filter": {
+                "status_code_filter": {
+                    "comparison": {
+                        "op": "GE",
+                        "value": {"default_value": 400, "runtime_key": "none"},
+                    },
+                },
+            },
             "headers_to_add": [policy, told("x-details", "%RESPONSE_CODE_DETAILS%")],
         }]});
     }

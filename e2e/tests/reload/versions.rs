@@ -14,12 +14,28 @@ pub(crate) fn version(number: u64) -> String {
 pub(crate) fn policies(number: u64) -> Value {
     let marked = |name: &str| json!([{"name": name, "value": format!("'{number}'")}]);
     let refused = if number.is_multiple_of(2) { "team-c" } else { "team-b" };
-    let rule = |action: &str, rule: String| json!({"authorization": {"action": action, "policy": {"matchExpressions": [rule]}}});
+    let rule = |action: &str, rule: String| {
+        json!({
+            "authorization": {"action": action, "policy": {"matchExpressions": [rule]}},
+        })
+    };
     json!({
         "policies": [
-            {"name": "first", "traffic": {"transformation": {"request": {"set": marked("x-request-version")}}}},
-            {"name": format!("allow-{number}"), "traffic": rule("Allow", "source.identity.namespace.startsWith('team-')".to_owned())},
-            {"name": format!("deny-{number}"), "traffic": rule("Deny", format!("source.identity.namespace == '{refused}'"))},
+            {
+                "name": "first",
+                "traffic": {"transformation": {"request": {"set": marked("x-request-version")}}},
+            },
+            {
+                "name": format!("allow-{number}"),
+                "traffic": rule(
+                    "Allow",
+                    "source.identity.namespace.startsWith('team-')".to_owned(),
+                ),
+            },
+            {
+                "name": format!("deny-{number}"),
+                "traffic": rule("Deny", format!("source.identity.namespace == '{refused}'")),
+            },
             {"name": "last", "traffic": {"transformation": {
                 "request": {"set": marked("x-request-version-too")},
                 "response": {"set": marked("x-response-version"), "remove": ["x-origin-mode"]},

@@ -62,7 +62,8 @@ impl Bars {
             let (width, class) = (x(bar.value) - LEFT, bar.class);
             let _ = writeln!(
                 svg,
-                r#"<rect class="f{class}" x="{LEFT}" y="{bar_y:.1}" width="{width:.1}" height="{:.1}"/>"#,
+                "<rect class=\"f{class}\" x=\"{LEFT}\" y=\"{bar_y:.1}\" width=\"{width:.1}\" \
+                 height=\"{:.1}\"/>",
                 ROW - 8.0
             );
             let mut label = x(bar.value);
@@ -70,7 +71,8 @@ impl Bars {
                 let (from, to) = (x(low), x(high));
                 let _ = writeln!(
                     svg,
-                    r#"<line class="range" x1="{from:.1}" y1="{middle:.1}" x2="{to:.1}" y2="{middle:.1}"/>"#
+                    "<line class=\"range\" x1=\"{from:.1}\" y1=\"{middle:.1}\" x2=\"{to:.1}\" \
+                     y2=\"{middle:.1}\"/>"
                 );
                 label = label.max(to);
             }

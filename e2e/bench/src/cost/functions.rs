@@ -67,7 +67,8 @@ pub(super) fn of_headers(lines: usize, large: usize) -> Vec<Pair> {
     let mut pairs = vec![
         small(
             "two loops over headers",
-            "request.headers.exists(a, request.headers.exists(b, request.headers[a] == 'w' && request.headers[b] == 'w'))",
+            "request.headers.exists(a, request.headers.exists(b, request.headers[a] == 'w' && \
+             request.headers[b] == 'w'))",
         ),
         small(
             "two loops that make maps",
@@ -121,7 +122,14 @@ pub(super) fn of_headers(lines: usize, large: usize) -> Vec<Pair> {
     pairs.push(many);
     let mut escaped = small("whole request: 4,000 rules over a path of escapes", "false");
     let policy = |index: usize| {
-        let rule = json!({"action": "Deny", "policy": {"matchExpressions": [format!("request.path == '/x{index}' || request.path.endsWith(':x')")]}});
+        let rule = json!({
+            "action": "Deny",
+            "policy": {
+                "matchExpressions": [
+                    format!("request.path == '/x{index}' || request.path.endsWith(':x')"),
+                ],
+            },
+        });
         json!({"name": format!("p{index}"), "traffic": {"authorization": rule}})
     };
     escaped.configuration = json!({"policies": (0..4_000).map(policy).collect::<Vec<_>>()});
@@ -151,8 +159,10 @@ fn of_names(lines: usize, large: usize) -> Vec<Pair> {
         "request.headers.exists(k, k == 'x-evil')",
         "request.headers.exists(k, v, v == 'evil')",
         "request.headers.exists(h, request.headers[h] == 'evil')",
-        "request.headers.exists(a, request.headers.exists(b, request.headers[a] == 'w' && request.headers[b] == 'w'))",
-        "'x-nope' in request.headers || request.headers.exists(k, k in request.headers && k == 'w')",
+        "request.headers.exists(a, request.headers.exists(b, request.headers[a] == 'w' && \
+         request.headers[b] == 'w'))",
+        "'x-nope' in request.headers || request.headers.exists(k, k in request.headers && k == \
+         'w')",
     ];
     let mut pairs = Vec::new();
     for expression in expressions {
@@ -167,7 +177,17 @@ fn of_names(lines: usize, large: usize) -> Vec<Pair> {
         many.configuration = denying(&[expression; 64]);
         many.headers.clone_from(&headers);
         pairs.push(many);
-        let policy = |index: usize| json!({"name": format!("p{index}"), "traffic": {"authorization": {"action": "Deny", "policy": {"matchExpressions": [expression]}}}});
+        let policy = |index: usize| {
+            json!({
+                "name": format!("p{index}"),
+                "traffic": {
+                    "authorization": {
+                        "action": "Deny",
+                        "policy": {"matchExpressions": [expression]},
+                    },
+                },
+            })
+        };
         let mut whole = looped(
             &format!("whole request: 200 rules, names nearly the same: {expression}"),
             expression,
@@ -184,7 +204,8 @@ fn of_names(lines: usize, large: usize) -> Vec<Pair> {
     );
     pairs.push(looped(
         "elements in two loops",
-        "cel.bind(y, json(request.headers['x']), request.headers.exists(g, request.headers.exists(h, h in y)))",
+        "cel.bind(y, json(request.headers['x']), request.headers.exists(g, \
+         request.headers.exists(h, h in y)))",
         list,
     ));
     let compared =
@@ -199,7 +220,11 @@ fn of_many_policies(lines: usize, large: usize) -> Vec<Pair> {
         let policy = |index| json!({"name": format!("p{index}"), "traffic": traffic});
         json!({"policies": (0..count).map(policy).collect::<Vec<_>>()})
     };
-    let rule = |expression: &str| json!({"authorization": {"action": "Deny", "policy": {"matchExpressions": [expression]}}});
+    let rule = |expression: &str| {
+        json!({
+            "authorization": {"action": "Deny", "policy": {"matchExpressions": [expression]}},
+        })
+    };
     let mut headers = vec![("x".to_owned(), "a".repeat(large))];
     headers.extend((0..lines).map(|index| (format!("h-{index}"), "v".to_owned())));
     let pair = |name: &str, configuration: Value| Pair {
@@ -226,14 +251,21 @@ fn of_many_policies(lines: usize, large: usize) -> Vec<Pair> {
             policies(
                 4_000,
                 json!({"transformation": {"request": {
-                "set": [{"name": "x-a", "value": "request.headers['x'] + 'b'"}], "remove": ["h-1", "h-2", "h-3", "nope"]}}}),
+                "set": [{
+                    "name": "x-a",
+                    "value": "request.headers['x'] + 'b'",
+                }], "remove": ["h-1", "h-2", "h-3", "nope"]}}}),
             ),
         ),
         pair(
             "2,000 policies that add large headers",
             policies(
                 2_000,
-                json!({"transformation": {"request": {"add": [{"name": "x-a", "value": "request.headers['x']"}]}}}),
+                json!({
+                    "transformation": {
+                        "request": {"add": [{"name": "x-a", "value": "request.headers['x']"}]},
+                    },
+                }),
             ),
         ),
     ]

@@ -67,7 +67,13 @@ fn the_layout_is_an_index_of_one_manifest_with_one_layer_of_one_file() {
         (&manifest["schemaVersion"], &manifest["mediaType"]),
         (&json!(2), &json!(oci::MANIFEST))
     );
-    let descriptor = |media_type: &str, bytes: &[u8]| json!({"mediaType": media_type, "digest": format!("sha256:{}", sha256(bytes)), "size": bytes.len()});
+    let descriptor = |media_type: &str, bytes: &[u8]| {
+        json!({
+            "mediaType": media_type,
+            "digest": format!("sha256:{}", sha256(bytes)),
+            "size": bytes.len(),
+        })
+    };
     assert_eq!(
         manifest["config"],
         descriptor("application/vnd.oci.image.config.v1+json", read(&image.config.sha256))

@@ -31,7 +31,8 @@ impl Registry {
         let config = data.path().join("config.yml");
         let root = data.path().join("data");
         let text = format!(
-            "version: 0.1\nlog: {{level: info, formatter: json}}\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}\nhttp: {{addr: '127.0.0.1:0'}}\n",
+            "version: 0.1\nlog: {{level: info, formatter: json}}\nstorage: {{filesystem: \
+             {{rootdirectory: '{}'}}}}\nhttp: {{addr: '127.0.0.1:0'}}\n",
             root.display()
         );
         std::fs::write(&config, text).expect("written");
@@ -187,8 +188,7 @@ fn pushed_as_oci_the_image_keeps_its_digest_and_istio_s_agent_gets_the_module() 
 }
 
 #[test]
-fn pushed_as_docker_archive_the_image_has_another_digest_and_istio_s_agent_gets_the_module_all_the_same()
- {
+fn as_a_docker_archive_the_image_has_another_digest_and_the_agent_gets_the_same_module() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, tarball) = written(folder.path());
     let from = format!("docker-archive:{tarball}");

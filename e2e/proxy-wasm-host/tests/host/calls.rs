@@ -267,6 +267,73 @@ impl Calls {
         )
     }
 
+    /// Logs the callback's parameters behind the context's own number.
+    pub(crate) fn parameters(mut self, label: &str, count: usize) -> Self {
+        for at in 1..=count {
+            let words = self.words(format!("{label} {at}:"));
+            let clear = "(i64.store (i32.const 0) (i64.const 0))";
+            writeln!(self.code, "{clear} (call $report {words} (local.get {at}))")
+                .expect("a String takes any text");
+        }
+        self
+    }
+
+    /// A body callback goes on, whatever it answers otherwise, where this is the last piece.
+    pub(crate) fn ends_at_end(mut self) -> Self {
+        self.code.push_str("(if (local.get 2) (then (return (i32.const 0))))\n");
+        self
+    }
+
+    /// A whole HTTP call, with its headers as the ABI serialises them.
+    pub(crate) fn http_call_to(
+        mut self,
+        cluster: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+        timeout: u32,
+    ) -> Self {
+        let texts = [
+            self.words(cluster),
+            self.words(serialised(headers)),
+            self.words(body),
+            self.words(serialised(&[])),
+        ];
+        let call = format!("http_call {} (i32.const {timeout}) (i32.const 16)", texts.join(" "));
+        self.report("http call", call)
+    }
+
+    /// A whole gRPC call; the target is a cluster's name or a serialised `GrpcService`.
+    pub(crate) fn grpc_call_to(mut self, target: &[u8], message: &str, timeout: u32) -> Self {
+        let texts = [
+            self.words(target),
+            self.words("envoy.service.auth.v3.Authorization"),
+            self.words("Check"),
+            self.words(serialised(&[("x-meta", "1")])),
+            self.words(message),
+        ];
+        let call = format!("grpc_call {} (i32.const {timeout}) (i32.const 16)", texts.join(" "));
+        self.report("grpc call", call)
+    }
+
+    pub(crate) fn grpc_cancel(self, token: u32) -> Self {
+        self.report("cancel", format!("grpc_cancel (i32.const {token})"))
+    }
+
+    pub(crate) fn grpc_close(self, token: u32) -> Self {
+        self.report("grpc close", format!("grpc_close (i32.const {token})"))
+    }
+
+    pub(crate) fn grpc_stream(mut self, target: &str) -> Self {
+        let words = self.words(target);
+        let rest = " (i32.const 0)".repeat(6);
+        self.report("grpc stream", format!("grpc_stream {words}{rest} (i32.const 16)"))
+    }
+
+    pub(crate) fn grpc_send(self, token: u32) -> Self {
+        let rest = " (i32.const 0)".repeat(3);
+        self.report("grpc send", format!("grpc_send (i32.const {token}){rest}"))
+    }
+
     pub(crate) fn http_call(mut self, cluster: &str) -> Self {
         let words = self.words(cluster);
         let rest = " (i32.const 0)".repeat(6);
@@ -304,4 +371,17 @@ impl Calls {
 /// The id that `define` kept in a slot.
 fn metric(slot: usize) -> String {
     format!("(i32.load (i32.const {}))", METRICS + slot * 4)
+}
+
+/// Headers as the ABI serialises them.
+pub(crate) fn serialised(headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = (headers.len() as u32).to_le_bytes().to_vec();
+    for (name, value) in headers {
+        bytes.extend_from_slice(&(name.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
+    }
+    for (name, value) in headers {
+        bytes.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
+    }
+    bytes
 }

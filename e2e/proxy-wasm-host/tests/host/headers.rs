@@ -113,7 +113,8 @@ fn all_headers_come_in_one_map_pseudo_headers_first() {
     let names = tail.trim_start_matches(|c: char| c != ':');
     assert_eq!(
         names,
-        ":authority\0h\0:path\0/\0:method\0GET\0:scheme\0http\0b\x001\0a\0\0b\x002\0x-forwarded-proto\0http\0\
+        ":authority\0h\0:path\0/\
+         \0:method\0GET\0:scheme\0http\0b\x001\0a\0\0b\x002\0x-forwarded-proto\0http\0\
          x-request-id\x0000000000-0000-4000-8000-000000000001\0"
     );
     let size: usize =

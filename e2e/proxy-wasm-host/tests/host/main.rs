@@ -1,13 +1,18 @@
 //! The emulated host does what Envoy 1.40 was seen to do with the same calls.
 
+mod bodies;
+mod callouts;
 mod calls;
+mod grpc;
 mod headers;
 mod lifecycle;
 mod module;
 mod probe;
 mod properties;
 mod resources;
+mod time;
 mod wasi;
+mod workers;
 
 use probe::Probe;
 use proxy_wasm_host::{HostOptions, Request, Response, StreamResult, Vm};
@@ -55,4 +60,9 @@ pub(crate) fn reports(result: &StreamResult) -> Vec<String> {
 #[track_caller]
 pub(crate) fn assert_reports(result: &StreamResult, expected: &[&str]) {
     assert_eq!(reports(result), expected, "failure: {:?}", result.failure);
+}
+
+/// What a VM logged, in order, as [`reports`] shows it.
+pub(crate) fn said(vm: &Vm) -> Vec<String> {
+    vm.logs().into_iter().map(|log| log.text.replace('\0', "~")).collect()
 }

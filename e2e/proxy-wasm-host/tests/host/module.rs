@@ -7,10 +7,12 @@ fn a_module_that_no_envoy_runs_is_refused_with_a_reason() {
     let abi = r#"(func (export "proxy_abi_version_0_2_1")) (memory (export "memory") 1)"#;
     let malloc = r#"(func (export "malloc") (param i32) (result i32) i32.const 0)"#;
     let refused = |text: String| Module::from_bytes(text.as_bytes()).expect_err("it is refused");
-    let import = r#"(import "env" "proxy_nosuch" (func)) (import "wasi_snapshot_preview1" "sock_open" (func))"#;
+    let import = "(import \"env\" \"proxy_nosuch\" (func)) (import \"wasi_snapshot_preview1\" \
+                  \"sock_open\" (func))";
     assert_eq!(
         refused(format!("(module {import} {abi} {malloc})")).to_string(),
-        "the module imports what the host does not offer: `env.proxy_nosuch`, `wasi_snapshot_preview1.sock_open`"
+        "the module imports what the host does not offer: `env.proxy_nosuch`, \
+         `wasi_snapshot_preview1.sock_open`"
     );
     assert!(matches!(refused(format!("(module {malloc})")), HostError::AbiVersion));
     assert!(matches!(

@@ -26,7 +26,12 @@ const IMPORTS: &[(&str, &str)] = &[
     ("get_property", "iiii"),
     ("get_shared_data", "iiiii"),
     ("get_status", "iii"),
+    ("get_buffer_status", "iii"),
     ("grpc_call", "iiiiiiiiiiii"),
+    ("grpc_cancel", "i"),
+    ("grpc_close", "i"),
+    ("grpc_send", "iiii"),
+    ("grpc_stream", "iiiiiiiii"),
     ("http_call", "iiiiiiiiii"),
     ("increment_metric", "il"),
     ("log", "iii"),
@@ -78,7 +83,8 @@ const COMMON: &str = r#"
 pub(crate) struct Probe {
     texts: Vec<u8>,
     callbacks: Vec<(&'static str, String)>,
-    paused: bool,
+    /// What callbacks answer in place of going on.
+    answers: Vec<(&'static str, u32)>,
     /// What `on_configure` does at its end, in place of accepting.
     verdict: Option<String>,
 }
@@ -105,16 +111,25 @@ impl Probe {
         queue_ready => "proxy_on_queue_ready",
         request_headers => "proxy_on_request_headers",
         request_body => "proxy_on_request_body",
+        request_trailers => "proxy_on_request_trailers",
         response_headers => "proxy_on_response_headers",
         response_body => "proxy_on_response_body",
+        http_answer => "proxy_on_http_call_response",
+        grpc_answer => "proxy_on_grpc_receive",
+        grpc_end => "proxy_on_grpc_close",
         log => "proxy_on_log",
         done => "proxy_on_done",
         delete => "proxy_on_delete",
     }
 
     /// `on_request_headers` answers that the stream is to wait.
-    pub(crate) fn pause(mut self) -> Self {
-        self.paused = true;
+    pub(crate) fn pause(self) -> Self {
+        self.answers("proxy_on_request_headers", 1)
+    }
+
+    /// A callback gives this answer.
+    pub(crate) fn answers(mut self, name: &'static str, answer: u32) -> Self {
+        self.answers.push((name, answer));
         self
     }
 
@@ -147,6 +162,11 @@ impl Probe {
         self
     }
 
+    fn answer(&self, name: &str, otherwise: u32) -> String {
+        let given = self.answers.iter().find(|(known, _)| *known == name);
+        format!("(i32.const {})", given.map_or(otherwise, |(_, answer)| *answer))
+    }
+
     fn text(&self) -> String {
         let mut text = "(module\n".to_owned();
         for (name, params) in IMPORTS {
@@ -160,12 +180,15 @@ impl Probe {
             let (params, answer) = match *name {
                 "proxy_on_context_create" | "proxy_on_queue_ready" => (2, None),
                 "proxy_on_configure" => {
-                    (2, Some(self.verdict.as_deref().unwrap_or("(i32.const 1)")))
+                    let accept = || "(i32.const 1)".to_owned();
+                    (2, Some(self.verdict.clone().unwrap_or_else(accept)))
                 }
-                "proxy_on_request_headers" if self.paused => (3, Some("(i32.const 1)")),
-                "proxy_on_done" => (1, Some("(i32.const 1)")),
+                "proxy_on_done" => (1, Some(self.answer(name, 1))),
                 "proxy_on_log" | "proxy_on_delete" | "proxy_on_tick" => (1, None),
-                _ => (3, Some("(i32.const 0)")),
+                "proxy_on_http_call_response" => (5, None),
+                "proxy_on_grpc_receive" | "proxy_on_grpc_close" => (3, None),
+                "proxy_on_request_trailers" => (2, Some(self.answer(name, 0))),
+                _ => (3, Some(self.answer(name, 0))),
             };
             let result = if answer.is_some() { "(result i32)" } else { "" };
             let params = " i32".repeat(params);

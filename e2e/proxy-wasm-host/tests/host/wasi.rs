@@ -40,7 +40,8 @@ fn logs(vm: &Vm) -> Vec<(LogLevel, String)> {
 fn output_goes_to_the_log_without_its_last_newline() {
     let write = |fd: u32| {
         format!(
-            "(i32.store (i32.const 64) (call $fd_write (i32.const {fd}) (i32.const 128) (i32.const 2) (i32.const 68)))"
+            "(i32.store (i32.const 64) (call $fd_write (i32.const {fd}) (i32.const 128) \
+             (i32.const 2) (i32.const 68)))"
         )
     };
     let code = [write(1), show(64, 8), write(2), write(3), show(64, 1)].concat();
@@ -78,7 +79,9 @@ fn the_clock_is_the_hosts_and_random_bytes_follow_the_seed() {
     let code = [
         "(drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 64)))".to_owned(),
         show(64, 8),
-        "(i32.store (i32.const 64) (call $clock_time_get (i32.const 7) (i64.const 0) (i32.const 72)))".to_owned(),
+        "(i32.store (i32.const 64) (call $clock_time_get (i32.const 7) (i64.const 0) (i32.const \
+         72)))"
+            .to_owned(),
         show(64, 1),
         "(drop (call $random_get (i32.const 256) (i32.const 20)))".to_owned(),
         show(256, 20),
@@ -101,7 +104,9 @@ fn a_bad_pointer_is_a_number_of_wasi_and_an_exit_ends_the_guest() {
     let code = [
         "(i32.store (i32.const 64) (call $random_get (i32.const -4) (i32.const 8)))".to_owned(),
         show(64, 1),
-        "(i32.store (i32.const 64) (call $fd_write (i32.const 1) (i32.const -4) (i32.const 1) (i32.const 68)))".to_owned(),
+        "(i32.store (i32.const 64) (call $fd_write (i32.const 1) (i32.const -4) (i32.const 1) \
+         (i32.const 68)))"
+            .to_owned(),
         show(64, 1),
     ]
     .concat();

@@ -115,7 +115,8 @@ fn place(
     });
     if !attachment.traffic.is_empty() && !matches {
         return Ok(Place::Nowhere(
-            "on a waypoint no `match` with `mode: CLIENT` or with `ports` ever matches; leave `match` out",
+            "on a waypoint no `match` with `mode: CLIENT` or with `ports` ever matches; leave \
+             `match` out",
         ));
     }
     let targets = |group: &str, kind: &str, name: &str| {

@@ -113,7 +113,8 @@ fn each_step_changes_what_it_says_and_no_more() {
 fn a_destination_rule_of_the_waypoints_namespace_hides_those_of_others() {
     let rule = |namespace: &str, host: &str, mode: &str| {
         format!(
-            "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: {}, namespace: {namespace}}}\n\
+            "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: {}, \
+             namespace: {namespace}}}\n\
              spec: {{host: '{host}', trafficPolicy: {{tls: {{mode: {mode}}}}}}}\n---\n",
             mode.to_lowercase(),
         )
@@ -391,7 +392,8 @@ fn authorization_is_on_the_waypoint_or_found() {
         ),
         (
             "    name: egress\n  action",
-            "    name: egress\n  - group: networking.istio.io\n    kind: ServiceEntry\n    name: a\n  action",
+            "    name: egress\n  - group: networking.istio.io\n    kind: ServiceEntry\n    name: \
+             a\n  action",
             "on a GatewayClass",
         ),
     ] {
