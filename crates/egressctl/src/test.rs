@@ -1,15 +1,8 @@
 //! `egressctl test`: runs files of cases on the engine, and reports like a test runner.
 
-mod compare;
 mod coverage;
-mod draft;
-mod fields;
 mod json;
 mod junit;
-mod load;
-mod model;
-mod place;
-mod read;
 mod removals;
 mod run;
 #[cfg(test)]
@@ -18,11 +11,12 @@ mod text;
 
 use std::io::Write as _;
 
+use crate::cases::load::Configurations;
+use crate::cases::read;
 use crate::diagnostic::{Diagnostic, write_all};
 use crate::source::Source;
 use crate::terminal::{Format, Terminal};
 use crate::{Exit, Failure};
-use load::Configurations;
 use run::Results;
 
 const EXAMPLES: &str = "\

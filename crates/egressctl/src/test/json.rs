@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::Args;
-use super::compare::{self, Fact};
 use super::coverage::{Coverage, Seen};
-use super::load::Configurations;
-use super::model::Case;
 use super::run::{Ran, Results};
+use crate::cases::compare::{self, Fact};
+use crate::cases::load::Configurations;
+use crate::cases::model::Case;
 use crate::diagnostic::Diagnostic;
 
 /// The report as one document.

@@ -3,10 +3,10 @@
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::Args;
-use super::load::Configurations;
-use super::model::File;
 use super::run::{Ran, Results, decision};
 use super::text;
+use crate::cases::load::Configurations;
+use crate::cases::model::File;
 use crate::diagnostic::plain;
 
 /// One suite a file; policies that do not load, and where coverage is required those that no case

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use egress_filter::policy::Engine;
 use serde_json::Value;
 
-use super::compare;
-use super::load::Configurations;
 use super::run::{Ran, Results};
+use crate::cases::compare;
+use crate::cases::load::Configurations;
 
 /// Notes in the results' coverage which policies are missed by a case, one that passes with the
 /// policy and fails without it.

@@ -7,10 +7,10 @@ use egress_filter::policy::coverage::{Part, Said};
 use egress_filter::suggest::did_you_mean;
 use egress_filter::trial::Tried;
 
-use super::compare::{self, Fact};
 use super::coverage::Coverage;
-use super::load::Configurations;
-use super::model::{Case, File, Suite, Verdict};
+use crate::cases::compare::{self, Fact};
+use crate::cases::load::Configurations;
+use crate::cases::model::{Case, File, Suite, Verdict};
 
 /// What came of all cases of the files.
 #[derive(Debug)]

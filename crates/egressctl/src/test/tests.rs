@@ -1,5 +1,6 @@
-use super::model::{Expect, File};
 use super::*;
+use crate::cases::model::{Expect, File};
+use crate::cases::{compare, draft, model};
 use crate::manifest::Manifest;
 
 mod scenarios;

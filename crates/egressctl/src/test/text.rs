@@ -5,10 +5,10 @@ use std::io::Write as _;
 use similar::ChangeTag;
 
 use super::Args;
-use super::compare;
 use super::coverage::{Coverage, Seen};
-use super::load::Configurations;
 use super::run::{Ran, Results, decision, request, visible};
+use crate::cases::compare;
+use crate::cases::load::Configurations;
 use crate::diagnostic::render;
 use crate::terminal::{BAD, FAINT, GOOD, ODD, STRONG, Terminal, painted};
 

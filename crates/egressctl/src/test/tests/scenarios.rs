@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::read;
 use super::{Manifest, Source, failures};
+use crate::cases::read;
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/scenarios");
 

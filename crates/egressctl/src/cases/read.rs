@@ -9,7 +9,7 @@ use egress_filter::outcome::Reason;
 use super::draft::{self, Draft};
 use super::fields::{Fields, Object};
 use super::model::{Case, Expect, File, Lines, Policies, Suite, Verdict};
-use super::place;
+use super::relative;
 use crate::Failure;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
@@ -20,7 +20,7 @@ pub(crate) const SUITE: [&str; 6] = ["name", "policies", "config", "plugin", "de
 pub(crate) const CASE: [&str; 3] = ["name", "for", "expect"];
 pub(crate) const EXPECT: [&str; 8] =
     ["verdict", "policy", "reason", "status", "headers", "responseHeaders", "shadow", "errors"];
-pub(super) const VERDICTS: [&str; 2] = ["allow", "deny"];
+pub(crate) const VERDICTS: [&str; 2] = ["allow", "deny"];
 /// The most cases that one `for` makes.
 const MAX_VARIANTS: usize = 10_000;
 
@@ -132,7 +132,7 @@ fn policies(fields: &mut Fields<'_>, object: Object<'_>) -> Option<Policies> {
                 return None;
             }
             let name = |(file, span): (String, Range<usize>)| {
-                (place::beside(&fields.source.name, &file), span)
+                (relative::beside(&fields.source.name, &file), span)
             };
             Some(Policies::Files(files.into_iter().map(name).collect()))
         }

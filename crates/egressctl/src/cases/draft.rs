@@ -15,9 +15,9 @@ pub(crate) const FIELDS: [&str; 6] =
     ["caller", "destination", "sourceAddress", "destinationAddress", "request", "origin"];
 /// The fields that `for` may vary.
 pub(crate) const VARIED: [&str; 6] = ["caller", "destination", "request", "method", "host", "path"];
-pub(super) const REQUEST: [&str; 5] = ["method", "host", "path", "version", "headers"];
-pub(super) const ORIGIN: [&str; 2] = ["status", "headers"];
-pub(super) const VERSIONS: [&str; 4] = ["HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3"];
+pub(crate) const REQUEST: [&str; 5] = ["method", "host", "path", "version", "headers"];
+pub(crate) const ORIGIN: [&str; 2] = ["status", "headers"];
+pub(crate) const VERSIONS: [&str; 4] = ["HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3"];
 
 /// A request, as far as it is said.
 #[derive(Debug, Clone, Default)]
