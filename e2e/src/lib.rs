@@ -3,6 +3,7 @@
 
 pub mod attack;
 pub mod bench;
+pub mod cases;
 pub mod cost;
 pub mod demo;
 pub mod ecds;
@@ -15,6 +16,5 @@ pub mod manifests;
 pub mod origin;
 pub mod pki;
 pub mod ports;
-pub mod scenario;
 pub mod schemas;
 pub mod workshop;

@@ -163,7 +163,8 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
         return cannot_run(args, &wrong, terminal);
     }
     let mut results = run::run(&files, &configurations, &args.filter);
-    if results.cases.is_empty() && results.not_run.is_empty() {
+    let is_nothing = results.cases.is_empty() && results.not_run.is_empty();
+    if is_nothing && results.behind_proxy == 0 {
         return Err(Failure::Usage(format!(
             "no case has `{}` in its name",
             args.filter.join("` or `")

@@ -1,13 +1,13 @@
 //! The emulated host does what Envoy 1.40 was seen to do with the same calls.
 
 mod calls;
+mod cases;
 mod headers;
 mod lifecycle;
 mod module;
 mod probe;
 mod properties;
 mod resources;
-mod scenarios;
 mod wasi;
 
 use e2e::host::{HostOptions, Request, Response, StreamResult, Vm};

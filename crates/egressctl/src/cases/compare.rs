@@ -1,205 +1,230 @@
-//! What was expected of a request against what came of it.
+//! What a case expects against what a layer observed.
 
-use egress_filter::trial::{Lines, Tried};
-use serde_json::{Map, Value};
-use similar::{ChangeTag, TextDiff};
+use std::collections::BTreeMap;
 
-use super::model::{Expect, Verdict};
+use serde_json::Value;
 
-/// One thing that a case looks at.
+use super::expect::{AuditExpectation, Verdict};
+use super::model::Step;
+use super::observed::{Observed, values};
+
+/// One thing that a case expects, and what was observed of it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Fact {
-    /// `verdict`, or `headers` and the header's name.
-    pub(crate) field: &'static str,
-    pub(crate) name: Option<String>,
-    pub(crate) expected: Value,
-    pub(crate) got: Value,
-    pub(crate) holds: bool,
+pub struct Fact {
+    /// The field of `expect`: `verdict`, or `headers` where a header is meant.
+    pub field: &'static str,
+    /// The name within the field: of a header, an audit field, a counter.
+    pub name: Option<String>,
+    /// What the case expects.
+    pub expected: Value,
+    /// What was observed.
+    pub got: Value,
+    /// Whether that is as expected.
+    pub holds: bool,
 }
 
 impl Fact {
-    fn new(field: &'static str, expected: Value, got: Value) -> Fact {
+    /// What was observed where this was expected.
+    #[must_use]
+    pub fn new(field: &'static str, expected: impl Into<Value>, got: impl Into<Value>) -> Fact {
+        let (expected, got) = (expected.into(), got.into());
         let holds = expected == got;
         Fact { field, name: None, expected, got, holds }
     }
 
+    fn named(self, name: &str) -> Fact {
+        Fact { name: Some(name.to_owned()), ..self }
+    }
+
     /// Its path in `expect`, such as `headers.x-caller-identity`.
-    pub(crate) fn path(&self) -> String {
+    #[must_use]
+    pub fn path(&self) -> String {
         self.name
             .as_ref()
             .map_or_else(|| self.field.to_owned(), |name| format!("{}.{name}", self.field))
     }
 }
 
-/// Everything that a case looks at.
-pub(crate) fn compare(expect: &Expect, tried: &Tried) -> Vec<Fact> {
+/// Everything that a step expects, with what was observed of it. What the layer cannot see is left
+/// out.
+#[must_use]
+pub fn compare(step: &Step, seen: &Observed) -> Vec<Fact> {
+    let expect = &step.expect;
     let mut facts = Vec::new();
-    if let Some(expected) = expect.verdict {
-        facts.push(Fact::new("verdict", expected.as_str().into(), verdict(tried).as_str().into()));
-    }
+    facts.extend(expect.verdict.map(|expected| verdict(expected, seen)));
     if let Some(expected) = &expect.policy {
-        facts.push(Fact::new("policy", expected.clone().into(), tried.policy.clone().into()));
+        let decided = seen.decision.as_ref().map(|decision| decision.policy.clone().into());
+        facts.extend(recorded("policy", expected.clone().into(), decided, seen));
     }
     if let Some(expected) = expect.reason {
-        facts.push(Fact::new("reason", expected.as_str().into(), tried.reason.as_str().into()));
+        let decided = seen.decision.as_ref().map(|decision| decision.reason.as_str().into());
+        facts.extend(recorded("reason", expected.as_str().into(), decided, seen));
     }
-    if let Some(expected) = &expect.status {
-        let got = status(tried);
-        let value = match expected.as_slice() {
-            [one] => (*one).into(),
-            several => several.into(),
-        };
-        facts.push(Fact {
-            field: "status",
-            name: None,
-            expected: value,
-            got: got.into(),
-            holds: got.is_some_and(|got| expected.contains(&got)),
-        });
+    facts.extend(expect.status.as_ref().map(|expected| status(expected, seen.status)));
+    if let Some(expected) = &expect.body {
+        facts.push(Fact::new("body", expected.as_str(), String::from_utf8_lossy(&seen.body)));
     }
-    let headers = [
-        ("headers", &expect.headers, &tried.upstream),
-        ("responseHeaders", &expect.response_headers, &tried.downstream),
-    ];
-    for (field, expected, got) in headers {
-        for (name, lines) in expected {
-            // Of a request that was denied nothing is absent at the origin: it never came there.
-            let (got, came) =
-                got.as_ref().map_or(("(the request was denied)".into(), false), |got| {
-                    (value(of(got, name)), true)
-                });
-            let expected = value(lines.clone());
-            facts.push(Fact {
-                holds: came && expected == got,
-                field,
-                name: Some(name.clone()),
-                expected,
-                got,
-            });
-        }
-    }
+    facts.extend(headers(step, seen));
     if let Some(expected) = &expect.shadow {
-        facts.push(sets("shadow", expected, &tried.shadow));
+        let decided = seen.decision.as_ref().map(|decision| set(&decision.shadow));
+        facts.extend(recorded("shadow", set(expected), decided, seen));
     }
-    if let Some(expected) = &expect.errors {
-        let got: Vec<String> = tried.errors.iter().map(|(policy, _)| policy.clone()).collect();
-        facts.push(sets("errors", expected, &got));
+    if let (Some(expected), Some(got)) = (&expect.errors, &seen.errors) {
+        facts.push(Fact::new("errors", set(expected), set(got)));
+    }
+    if let (Some(expected), Some(records)) = (&expect.audit, &seen.audit) {
+        audit(expected, records, &mut facts);
+    }
+    if let Some(counters) = &seen.counters {
+        facts.extend(compare_counters(&expect.counters, counters));
     }
     facts
 }
 
-pub(crate) fn verdict(tried: &Tried) -> Verdict {
-    if tried.denial.is_some() { Verdict::Deny } else { Verdict::Allow }
-}
-
-/// The status that the caller sees.
-pub(crate) fn status(tried: &Tried) -> Option<u16> {
-    let answered = || of(tried.downstream.as_ref()?, ":status").first()?.parse().ok();
-    tried.denial.map(|denial| denial.status).or_else(answered)
-}
-
-fn of(lines: &Lines, name: &str) -> Vec<String> {
-    lines
-        .iter()
-        .filter(|(line, _)| line == name)
-        .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
-        .collect()
-}
-
-/// The lines of a header as a file of cases would give them.
-fn value(mut lines: Vec<String>) -> Value {
-    match lines.len() {
-        0 => Value::Null,
-        1 => lines.pop().into(),
-        _ => lines.into(),
+/// A request that reached the origin was let through, whatever the audit record says, and the
+/// record of a request must say what became of it.
+fn verdict(expected: Verdict, seen: &Observed) -> Fact {
+    let mut said: Vec<Value> = Vec::new();
+    said.extend(seen.decision.as_ref().map(|decision| Value::from(decision.verdict.as_str())));
+    if seen.upstream.is_some() {
+        said.push(Verdict::Allow.as_str().into());
     }
+    said.extend(fields(seen, "verdict"));
+    if said.is_empty() {
+        said.push(Verdict::Deny.as_str().into());
+    }
+    let expected = Value::from(expected.as_str());
+    let got = said.into_iter().find(|said| *said != expected).unwrap_or_else(|| expected.clone());
+    Fact::new("verdict", expected, got)
 }
 
-fn sets(field: &'static str, expected: &[String], got: &[String]) -> Fact {
-    let set = |names: &[String]| {
-        let mut names = names.to_vec();
-        names.sort_unstable();
-        names.dedup();
-        names
-    };
-    Fact::new(field, set(expected).into(), set(got).into())
+/// What the audit record says in a field; nothing for one that it leaves out.
+fn fields<'s>(seen: &'s Observed, name: &'s str) -> impl Iterator<Item = Value> + 's {
+    let records = seen.audit.iter().flatten();
+    records.map(move |record| record.get(name).cloned().unwrap_or(Value::Null))
 }
 
-/// What was expected, or what came, as an object in the form of `expect`.
-pub(crate) fn object(facts: &[Fact], side: impl Fn(&Fact) -> &Value) -> Value {
-    let mut object = Map::new();
-    for fact in facts {
-        match &fact.name {
-            None => {
-                object.insert(fact.field.to_owned(), side(fact).clone());
-            }
-            Some(name) => {
-                let headers = object.entry(fact.field).or_insert_with(|| Value::Object(Map::new()));
-                if let Value::Object(headers) = headers {
-                    headers.insert(name.clone(), side(fact).clone());
-                }
-            }
+/// What the engine decided and the audit record says. Where the engine cannot be asked, there must
+/// be exactly one record.
+fn recorded(
+    field: &'static str,
+    expected: Value,
+    decided: Option<Value>,
+    seen: &Observed,
+) -> Option<Fact> {
+    let recorded: Vec<Value> = fields(seen, field)
+        .map(|value| match value {
+            Value::Null if field == "shadow" => Value::Array(Vec::new()),
+            Value::Array(names) => set_of(names),
+            value => value,
+        })
+        .collect();
+    let count = recorded.len();
+    let asked = decided.is_some();
+    let said = decided.into_iter().chain(recorded);
+    let got = said.reduce(|first, next| if first == expected { next } else { first });
+    match (asked, count, got) {
+        (false, 0, _) if seen.audit.is_none() => None,
+        (true, _, Some(got)) | (false, 1, Some(got)) => Some(Fact::new(field, expected, got)),
+        _ => {
+            let got = Value::from(format!("({count} audit records)"));
+            Some(Fact { holds: false, ..Fact::new(field, expected, got) })
         }
     }
-    Value::Object(object)
 }
 
-/// A line of a diff, and whether it is of what was expected, of what came, or of both.
-pub(crate) type Line = (ChangeTag, String);
-
-/// The difference, as lines of YAML that could stand in `expect`.
-pub(crate) fn diff(facts: &[Fact]) -> Vec<Line> {
-    // What holds is shown as it came: of several statuses, the one.
-    let expected = yaml(facts, |fact| if fact.holds { &fact.got } else { &fact.expected });
-    let got = yaml(facts, |fact| &fact.got);
-    let diff = TextDiff::from_lines(&expected, &got);
-    diff.iter_all_changes()
-        .map(|change| (change.tag(), change.value().trim_end_matches('\n').to_owned()))
-        .collect()
+fn status(expected: &[u16], got: Option<u16>) -> Fact {
+    let holds = got.is_some_and(|got| expected.contains(&got));
+    let expected = match expected {
+        [one] => Value::from(*one),
+        several => several.into(),
+    };
+    Fact { holds, ..Fact::new("status", expected, got) }
 }
 
-/// As the lines of `expect`.
-fn yaml<'f>(facts: &'f [Fact], side: impl Fn(&'f Fact) -> &'f Value) -> String {
-    let mut text = String::new();
-    let mut last = "";
-    for fact in facts {
-        let (indent, name) = match &fact.name {
-            None => ("", scalar(fact.field)),
-            Some(name) => {
-                if fact.field != last {
-                    text.push_str(&format!("{}:\n", fact.field));
-                }
-                ("  ", scalar(name))
-            }
+fn headers(step: &Step, seen: &Observed) -> Vec<Fact> {
+    const DENIED: &str = "(the request was denied)";
+    let expect = &step.expect;
+    let mut facts = Vec::new();
+    for (name, expected) in &expect.headers {
+        let expected = of_header(expected.clone());
+        // Nothing is absent at an origin that was not reached.
+        let fact = match &seen.upstream {
+            Some(reached) => Fact::new("headers", expected, of_header(reached.values(name))),
+            None => Fact { holds: false, ..Fact::new("headers", expected, DENIED) },
         };
-        last = fact.field;
-        match side(fact) {
-            Value::Array(items) if !items.is_empty() => {
-                text.push_str(&format!("{indent}{name}:\n"));
-                items
-                    .iter()
-                    .for_each(|item| text.push_str(&format!("{indent}- {}\n", of_value(item))));
+        facts.push(fact.named(name));
+    }
+    // An answer that is not the origin's counts only where one is expected.
+    let answered = seen.upstream.is_some() || expect.is_refusal(step.origin.status);
+    for (name, expected) in &expect.response_headers {
+        let expected = of_header(expected.clone());
+        let got = match name.as_str() {
+            ":status" => seen.status.iter().map(ToString::to_string).collect(),
+            name => values(&seen.headers, name),
+        };
+        let fact = if answered {
+            Fact::new("responseHeaders", expected, of_header(got))
+        } else {
+            Fact { holds: false, ..Fact::new("responseHeaders", expected, DENIED) }
+        };
+        facts.push(fact.named(name));
+    }
+    facts
+}
+
+fn audit(expected: &AuditExpectation, records: &[Value], facts: &mut Vec<Fact>) {
+    match (expected, records) {
+        (AuditExpectation::Absent, records) => {
+            let got = if records.is_empty() { "none".into() } else { Value::from(records) };
+            facts.push(Fact::new("audit", "none", got));
+        }
+        (AuditExpectation::Record(fields), [record]) => {
+            for (name, expected) in fields {
+                // A field that is missing is not one that is null.
+                let got = record.get(name).cloned().unwrap_or_else(|| "(no such field)".into());
+                facts.push(Fact::new("audit", expected.clone(), got).named(name));
             }
-            value => text.push_str(&format!("{indent}{name}: {}\n", of_value(value))),
+        }
+        (AuditExpectation::Record(fields), records) => {
+            let got = Value::from(format!("({} audit records)", records.len()));
+            facts.push(Fact::new("audit", fields.clone(), got));
         }
     }
-    text
 }
 
-fn of_value(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), scalar)
-}
-
-/// A text in YAML, in quotes where it could be taken for something else.
-pub(crate) fn scalar(text: &str) -> String {
-    let plain = |c: char| {
-        c.is_ascii_alphanumeric()
-            || matches!(c, '-' | '_' | '.' | '/' | ' ' | ':' | '+' | '=' | ';' | '(' | ')')
+/// What is expected of counters, with what was observed of each.
+#[must_use]
+pub fn compare_counters(
+    expected: &BTreeMap<String, u64>,
+    seen: &BTreeMap<String, u64>,
+) -> Vec<Fact> {
+    let fact = |(name, expected): (&String, &u64)| {
+        let got = seen.get(name).copied().unwrap_or(0);
+        Fact::new("counters", *expected, got).named(name)
     };
-    let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-        && text.chars().all(plain)
-        && !text.ends_with([' ', ':'])
-        && !text.contains(": ")
-        && crate::yaml::is_text(text);
-    if is_plain { text.to_owned() } else { Value::from(text).to_string() }
+    expected.iter().map(fact).collect()
 }
+
+/// The values of a header as a file of cases would give them.
+fn of_header(mut values: Vec<String>) -> Value {
+    match values.len() {
+        0 => Value::Null,
+        1 => values.pop().into(),
+        _ => values.into(),
+    }
+}
+
+/// Names in order, each once.
+fn set(names: &[String]) -> Value {
+    set_of(names.iter().map(|name| Value::from(name.as_str())).collect())
+}
+
+fn set_of(mut names: Vec<Value>) -> Value {
+    names.sort_by_key(ToString::to_string);
+    names.dedup();
+    names.into()
+}
+
+#[cfg(test)]
+mod tests;

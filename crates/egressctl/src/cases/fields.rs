@@ -14,6 +14,9 @@ use crate::yaml::{Key, Node, Value};
 pub(crate) struct Fields<'s> {
     pub(crate) source: &'s Source,
     pub(crate) found: Vec<Diagnostic>,
+    /// Whether what is read may be a request that Envoy itself refuses: of a case that says where
+    /// it is run.
+    pub(crate) any_request: bool,
 }
 
 /// The fields of an object, all of them known, each once.
@@ -46,7 +49,18 @@ impl<'d> Object<'d> {
     }
 }
 
-impl Fields<'_> {
+impl<'s> Fields<'s> {
+    pub(crate) fn new(source: &'s Source) -> Fields<'s> {
+        Fields { source, found: Vec::new(), any_request: false }
+    }
+
+    /// Reports a part of a request that no request has by the time it reaches the filter.
+    pub(crate) fn impossible(&mut self, span: &Range<usize>, message: impl Into<String>) {
+        if !self.any_request {
+            self.error(span, message);
+        }
+    }
+
     pub(crate) fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {
         self.found.push(Diagnostic::error(self.source, span.clone(), message.into()));
     }

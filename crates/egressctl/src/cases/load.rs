@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::Path;
 
 use egress_filter::config::{Config, IdentityConfig};
 use egress_filter::policy::Engine;
 use serde_json::Value;
 
 use super::model::{File, Policies, Suite};
+use super::read;
 use crate::Failure;
 use crate::choice::{self, Chosen, Unchosen};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, plain};
 use crate::manifest::{Kind, Manifest, Plugin};
 use crate::source::Source;
 use crate::yaml::Node;
@@ -25,7 +27,7 @@ pub(crate) struct Loaded {
     /// As JSON, where it loads.
     pub(crate) config: Value,
     /// Where callers are looked for.
-    identity: IdentityConfig,
+    pub(crate) identity: IdentityConfig,
     /// Why it does not load; with the source that each is about.
     pub(crate) errors: Vec<(usize, Diagnostic)>,
     pub(crate) sources: Vec<Source>,
@@ -89,7 +91,9 @@ impl Configurations {
         for (file_index, file) in files.iter_mut().enumerate() {
             for (suite_index, suite) in file.suites.iter_mut().enumerate() {
                 if let Some((_, of_suite)) = loaded.of(file_index, suite_index) {
-                    suite.cases.iter_mut().for_each(|case| case.meet(&of_suite.identity));
+                    suite.config.clone_from(&of_suite.config);
+                    let steps = suite.cases.iter_mut().flat_map(|case| &mut case.steps);
+                    steps.for_each(|step| step.meet(&of_suite.identity));
                 }
             }
         }
@@ -106,13 +110,13 @@ impl Configurations {
         &mut self,
         file: &File,
         suite: &Suite,
-        place: (usize, usize),
+        at: (usize, usize),
         instead: &[String],
     ) -> Result<Result<usize, Diagnostic>, Failure> {
         let named: &[(String, Range<usize>)] = match (&suite.policies, instead.is_empty()) {
             (Policies::Files(named), true) => named,
             (Policies::Inline(config), true) => {
-                let key = format!("{place:?}");
+                let key = format!("{at:?}");
                 return Ok(Ok(self.add(key, || inline(file, config))));
             }
             (Policies::Unsaid(span), true) => {
@@ -151,6 +155,57 @@ impl Configurations {
         self.by_key.insert(key, index);
         index
     }
+}
+
+/// Why files of cases cannot be used: everything that is wrong, a line each.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct LoadError(String);
+
+/// Reads every `.yaml` file of a folder, in the order of their names, with the policies of their
+/// suites.
+///
+/// # Errors
+/// If the folder or a file cannot be read, if a file is not one of cases, or if policies do not
+/// load.
+pub fn load_dir(folder: impl AsRef<Path>) -> Result<Vec<Suite>, LoadError> {
+    let folder = folder.as_ref();
+    let cannot =
+        |error: std::io::Error| LoadError(format!("cannot read `{}`: {error}", folder.display()));
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            names.push(path.to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    let mut files = Vec::with_capacity(names.len());
+    for name in &names {
+        let file = read::read(name).map_err(|failure| LoadError(failure.to_string()))?;
+        files.push(file.map_err(|(source, found)| whole(&source, &found))?);
+    }
+    let (loaded, misnamed) =
+        Configurations::load(&mut files, &[]).map_err(|failure| LoadError(failure.to_string()))?;
+    for (file, found) in &misnamed {
+        if let Some(file) = files.get(*file) {
+            return Err(whole(&file.source, std::slice::from_ref(found)));
+        }
+    }
+    for loaded in &loaded.all {
+        for (source, error) in &loaded.errors {
+            if let Some(source) = loaded.sources.get(*source) {
+                return Err(whole(source, std::slice::from_ref(error)));
+            }
+        }
+    }
+    Ok(files.into_iter().flat_map(|file| file.suites).collect())
+}
+
+/// All that is wrong with a file.
+fn whole(source: &Source, found: &[Diagnostic]) -> LoadError {
+    let lines: Vec<String> = found.iter().map(|found| plain(source, found)).collect();
+    LoadError(lines.join("\n"))
 }
 
 fn label(names: &[&str]) -> String {

@@ -1,12 +1,10 @@
 //! Files of cases, as data.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 
-use egress_filter::config::IdentityConfig;
-use egress_filter::outcome::Reason;
-use egress_filter::trial::Trial;
-
-use crate::request;
+use super::expect::Expect;
 use crate::source::Source;
 use crate::yaml::Node;
 
@@ -17,96 +15,221 @@ pub(crate) struct File {
     pub(crate) suites: Vec<Suite>,
 }
 
-/// A configuration and what requests meet under it.
-#[derive(Debug)]
-pub(crate) struct Suite {
-    pub(crate) name: Option<String>,
+/// A configuration, and the cases that are run under it.
+#[derive(Debug, Clone)]
+pub struct Suite {
+    /// The name of the file, as it was given.
+    pub file: String,
+    /// A short name for reports.
+    pub name: Option<String>,
+    /// What the suite shows, in one sentence.
+    pub description: Option<String>,
+    /// The `pluginConfig`; null until the policies are loaded, and where they do not load.
+    pub config: serde_json::Value,
+    /// Whether the waypoint normalises paths before the filter sees them, as Istio sets it up.
+    pub normalize_path: bool,
+    /// How many workers the proxy has, each with an instance of the filter.
+    pub workers: usize,
+    /// The time at which each case begins, since the Unix epoch; the machine's own where this is
+    /// `None`.
+    pub clock: Option<Duration>,
+    /// The cases, in the order of the file.
+    pub cases: Vec<Case>,
     pub(crate) policies: Policies,
     /// The name of the plugin that is meant, where the files have several.
     pub(crate) plugin: Option<String>,
-    pub(crate) cases: Vec<Case>,
 }
 
 /// Where a suite's policies are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Policies {
     /// In files: their names from where the command runs, and where the suite names them.
     Files(Vec<(String, Range<usize>)>),
     /// In the suite itself.
     Inline(Node),
-    /// It does not say: it leaves that to the command line.
+    /// The suite leaves them to the command line.
     Unsaid(Range<usize>),
 }
 
-/// One request and what is to become of it.
-#[derive(Debug)]
-pub(crate) struct Case {
-    pub(crate) name: String,
-    /// Where its name stands.
+/// One or several requests, and what they are expected to meet.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The rule that the case shows, unique in its suite.
+    pub name: String,
+    /// Where the name stands in the file.
     pub(crate) span: Range<usize>,
-    /// Its SPIFFE ID, or what else the proxy is told of it; `none` for nothing.
-    pub(crate) caller: String,
-    /// The caller as the file has it, where its trust domain is that of the configuration.
-    pub(crate) short: Option<String>,
-    pub(crate) trial: Trial,
-    pub(crate) expect: Expect,
+    /// Where the case is run.
+    pub layers: Vec<Layer>,
+    /// The services that answer the filter's calls while the case runs.
+    pub services: Vec<Service>,
+    /// The requests, one after another in the same state. There is at least one.
+    pub steps: Vec<Step>,
+    /// Whether the case begins with a filter that has served no request, as cases with `steps` do.
+    pub fresh: bool,
+    /// By how much all steps together increment metrics.
+    pub counters: BTreeMap<String, u64>,
 }
 
-/// What is to become of a request. What is left out is not looked at.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Expect {
-    pub(crate) verdict: Option<Verdict>,
-    /// The deciding policy; inside, none.
-    pub(crate) policy: Option<Option<String>>,
-    pub(crate) reason: Option<Reason>,
-    /// Any of these.
-    pub(crate) status: Option<Vec<u16>>,
-    /// The headers that the origin gets.
-    pub(crate) headers: Vec<(String, Lines)>,
-    /// The headers that the caller gets of the origin's answer.
-    pub(crate) response_headers: Vec<(String, Lines)>,
-    /// Exactly these shadow policies would have denied it.
-    pub(crate) shadow: Option<Vec<String>>,
-    /// Exactly these policies had expressions that erred.
-    pub(crate) errors: Option<Vec<String>>,
-}
-
-/// What was decided.
+/// Something that runs cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Allow,
-    Deny,
+pub enum Layer {
+    /// The engine, natively.
+    Engine,
+    /// The compiled filter in an emulated host.
+    Wasm,
+    /// The compiled filter in a real Envoy.
+    Envoy,
 }
 
-/// The lines of a header; empty where it is to be absent.
-pub(crate) type Lines = Vec<String>;
+impl Layer {
+    /// Every layer, from the innermost to the outermost.
+    pub const ALL: [Layer; 3] = [Layer::Engine, Layer::Wasm, Layer::Envoy];
 
-impl Verdict {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The word for it in files of cases.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
-            Verdict::Allow => "allow",
-            Verdict::Deny => "deny",
+            Layer::Engine => "engine",
+            Layer::Wasm => "wasm",
+            Layer::Envoy => "envoy",
         }
     }
 }
 
-impl Case {
-    /// Makes the request that of a proxy with a configuration of this identity.
-    pub(crate) fn meet(&mut self, identity: &IdentityConfig) {
-        let short = self.short.as_ref();
-        if let Some(principal) =
-            short.and_then(|short| request::principal(short, request::trust_domain(identity)))
-        {
-            self.caller.clone_from(&principal);
-            self.trial.principal = principal;
+/// One request, and what happens before it.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// How far the clock moves before the request.
+    pub after: Duration,
+    /// The index of the worker that serves the request. A real Envoy chooses a worker itself.
+    pub worker: usize,
+    /// The configuration that is delivered before the request.
+    pub update: Option<Update>,
+    /// Who calls.
+    pub caller: Caller,
+    /// The service that the caller dialled; `None` where the waypoint has no name for it.
+    pub destination: Option<String>,
+    /// The caller's address with its port; `None` for any.
+    pub source_address: Option<String>,
+    /// The address that the caller dialled, with its port; `None` for any.
+    pub destination_address: Option<String>,
+    /// The request.
+    pub request: Request,
+    /// What the origin answers.
+    pub origin: Origin,
+    /// What the request is expected to meet.
+    pub expect: Expect,
+    /// The caller as `namespace/serviceAccount`, where the file leaves the trust domain to the
+    /// configuration.
+    pub(crate) short_caller: Option<String>,
+    /// The trust domain of the waypoint itself.
+    pub(crate) trust_domain: String,
+}
+
+/// A configuration that replaces the one in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// The `pluginConfig`.
+    pub config: serde_json::Value,
+    /// Whether the filter is expected to accept it; otherwise the earlier one stays in force.
+    pub accepted: bool,
+}
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// A caller without a certificate.
+    Anonymous,
+    /// The holder of a certificate.
+    Certified(Certificate),
+}
+
+/// The names in a certificate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// URI SANs, in order.
+    pub uris: Vec<String>,
+    /// DNS SANs, in order.
+    pub dns: Vec<String>,
+}
+
+impl Caller {
+    /// The holder of a certificate with this SPIFFE ID.
+    #[must_use]
+    pub fn of(spiffe_id: String) -> Caller {
+        Caller::Certified(Certificate { uris: vec![spiffe_id], dns: Vec::new() })
+    }
+
+    /// What Istio's filter chain writes as the peer's principal: URI SANs joined with commas, `-`
+    /// where the certificate has none; `None` for a caller without a certificate.
+    #[must_use]
+    pub fn principal(&self) -> Option<String> {
+        match self {
+            Caller::Anonymous => None,
+            Caller::Certified(certificate) if certificate.uris.is_empty() => Some("-".to_owned()),
+            Caller::Certified(certificate) => Some(certificate.uris.join(",")),
         }
-        self.trial.present(identity);
     }
 }
 
-impl Expect {
-    /// Whether nothing at all is looked at.
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Expect::default()
+impl std::fmt::Display for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.principal().as_deref().unwrap_or("none"))
     }
+}
+
+/// A request as the client sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The authority, with its port if it has one; `None` where the client sends no `Host`.
+    pub host: Option<String>,
+    /// Path and query, as they stand in the request line.
+    pub path: String,
+    /// The protocol, as Envoy names it: `HTTP/1.1`, `HTTP/2`.
+    pub version: String,
+    /// Header lines in order.
+    pub headers: Vec<(String, String)>,
+    /// The body; empty for none.
+    pub body: String,
+}
+
+/// What the origin answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The status.
+    pub status: u16,
+    /// Header lines in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+/// A service that answers the filter's calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The name of its cluster in Envoy.
+    pub cluster: String,
+    /// One answer for each call, in order; the last one is given to all further calls. There is at
+    /// least one.
+    pub answers: Vec<Answer>,
+}
+
+/// What a service does when it is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// How long it takes: before the answer comes, or before the connection is cut off.
+    pub late: Duration,
+    /// The answer, or what happens in its place.
+    pub outcome: Result<Origin, Fault>,
+}
+
+/// What happens in place of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// No answer comes.
+    Never,
+    /// The connection is cut off before an answer is complete.
+    CutOff,
 }

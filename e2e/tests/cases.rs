@@ -1,15 +1,14 @@
-//! Every scenario of `e2e/scenarios`, in every layer it names.
+//! Every case of `e2e/cases`, in every layer that it names.
 
 use std::path::Path;
 
+use e2e::cases::{EngineRunner, EnvoyRunner, Report, Runner, WasmRunner, run};
 use e2e::envoy::filter_wasm;
 use e2e::host::Module;
-use e2e::scenario::{
-    EngineRunner, EnvoyRunner, Report, Runner, Scenario, WasmRunner, load_dir, run,
-};
+use egressctl::cases::{Suite, load_dir};
 
-fn scenarios() -> Vec<Scenario> {
-    load_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"))
+fn suites() -> Vec<Suite> {
+    load_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("cases"))
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -19,17 +18,17 @@ fn show(report: &Report, runner: &dyn Runner) {
 }
 
 #[test]
-fn scenarios_hold_in_the_engine() {
+fn cases_hold_in_the_engine() {
     let mut runner = EngineRunner::default();
-    show(&run(&scenarios(), &mut runner), &runner);
+    show(&run(&suites(), &mut runner), &runner);
 }
 
 #[test]
-fn scenarios_hold_in_the_compiled_wasm() {
+fn cases_hold_in_the_compiled_wasm() {
     let module = Module::load(filter_wasm())
         .unwrap_or_else(|error| panic!("{error}: run `make wasm` first"));
     let mut runner = WasmRunner::new(module);
-    show(&run(&scenarios(), &mut runner), &runner);
+    show(&run(&suites(), &mut runner), &runner);
 }
 
 #[test]
@@ -56,23 +55,23 @@ fn the_module_exports_only_callbacks_that_do_something() {
 }
 
 /// Each half in a thread of its own: most of the time goes into starting Envoys.
-fn scenarios_hold_in_envoy(half: usize) {
+fn cases_hold_in_envoy(half: usize) {
     let mut runner = EnvoyRunner::new().expect("an origin on a free port");
-    let mine: Vec<Scenario> = scenarios()
+    let mine: Vec<Suite> = suites()
         .into_iter()
         .enumerate()
         .filter(|(index, _)| index % 2 == half)
-        .map(|(_, scenario)| scenario)
+        .map(|(_, suite)| suite)
         .collect();
     show(&run(&mine, &mut runner), &runner);
 }
 
 #[test]
-fn scenarios_hold_in_a_real_envoy_first_half() {
-    scenarios_hold_in_envoy(0);
+fn cases_hold_in_a_real_envoy_first_half() {
+    cases_hold_in_envoy(0);
 }
 
 #[test]
-fn scenarios_hold_in_a_real_envoy_second_half() {
-    scenarios_hold_in_envoy(1);
+fn cases_hold_in_a_real_envoy_second_half() {
+    cases_hold_in_envoy(1);
 }
