@@ -1,5 +1,8 @@
 //! Every case of `e2e/cases`, in every layer that it names.
 
+#[path = "cases/breaking.rs"]
+mod breaking;
+
 use std::path::Path;
 
 use e2e::cases::{EngineRunner, EnvoyRunner, Report, Runner, WasmRunner, run};
