@@ -5,6 +5,7 @@
 //! something was found (an error in a policy, a failed case), 2 when the command itself could not
 //! be done (usage, an unreadable file).
 
+pub mod cases;
 mod check;
 mod choice;
 mod convert;

@@ -35,11 +35,11 @@ fn schema() -> Validator {
     jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Every configuration in the repository: of the resources, the scenarios, the documents and those
+/// Every configuration in the repository: of the resources, the cases, the documents and those
 /// that must not load.
 fn configurations() -> Vec<Value> {
     let mut found = Vec::new();
-    for folder in ["filter-config", "filter-config/traffic-extension", "e2e/scenarios"] {
+    for folder in ["filter-config", "filter-config/traffic-extension", "e2e/cases"] {
         let Ok(entries) = std::fs::read_dir(root().join(folder)) else { continue };
         for path in entries
             .map(|entry| entry.expect("an entry").path())

@@ -6,4 +6,4 @@ mod calls;
 #[path = "../../proxy-wasm-host/tests/host/probe.rs"]
 #[expect(dead_code, reason = "the tests of the host use the rest")]
 mod probe;
-mod scenarios;
+mod cases;

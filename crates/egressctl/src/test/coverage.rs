@@ -4,7 +4,7 @@ use egress_filter::config::{Action, Mode};
 use egress_filter::coverage::{Answer, Part, outlines};
 use egress_filter::trial::Tried;
 
-use super::load::Loaded;
+use crate::cases::load::Loaded;
 
 /// What the cases have seen of one configuration's policies.
 #[derive(Debug)]

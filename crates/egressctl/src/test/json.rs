@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 
 use super::Args;
-use super::compare::{self, Fact};
 use super::coverage::{Coverage, Seen};
-use super::load::Configurations;
-use super::model::Case;
-use super::run::{Ran, Results};
+use super::run::{self, Ran, Results};
+use crate::cases::load::Configurations;
+use crate::cases::{self, Fact, Step};
 use crate::diagnostic::Diagnostic;
 
 /// The report as one document.
@@ -28,6 +27,7 @@ pub(crate) fn report(args: &Args, configurations: &Configurations, results: &Res
         "failed": results.failed().count(),
         "notRun": results.not_run.iter().map(|(_, _, count)| *count).fold(0, usize::saturating_add),
         "leftOut": results.left_out,
+        "behindProxy": results.behind_proxy,
         "seconds": results.took.as_secs_f64(),
         "cases": results.cases.iter().map(case).collect::<Vec<_>>(),
         "policies": policies,
@@ -46,20 +46,20 @@ fn case(ran: &Ran<'_>) -> Value {
         "file": ran.file.source.name,
         "line": ran.line,
         "suite": ran.suite.name,
-        "name": ran.case.name,
+        "name": ran.name,
         "policies": ran.policies,
         "passed": ran.passed(),
         "seconds": ran.took.as_secs_f64(),
-        "request": request(ran.case),
-        "expected": compare::object(&ran.facts, |fact| &fact.expected),
-        "got": compare::object(&ran.facts, |fact| &fact.got),
+        "request": request(ran.step),
+        "expected": cases::object(&ran.facts, |fact| &fact.expected),
+        "got": cases::object(&ran.facts, |fact| &fact.got),
         "differs": ran.facts.iter().filter(|fact| !fact.holds).map(Fact::path).collect::<Vec<_>>(),
         "decision": {
-            "verdict": compare::verdict(tried).as_str(),
+            "verdict": run::verdict(tried).as_str(),
             "policy": tried.policy,
             "reason": tried.reason.as_str(),
             "detail": tried.detail,
-            "status": compare::status(tried),
+            "status": ran.status,
             "shadow": tried.shadow,
             "errors": errors,
         },
@@ -67,16 +67,16 @@ fn case(ran: &Ran<'_>) -> Value {
     })
 }
 
-fn request(case: &Case) -> Value {
-    let trial = &case.trial;
+fn request(step: &Step) -> Value {
+    let request = &step.request;
     json!({
-        "caller": case.caller,
-        "destination": trial.service,
-        "method": trial.method,
-        "host": trial.authority,
-        "path": trial.path,
-        "version": trial.protocol,
-        "headers": trial.headers,
+        "caller": step.caller.to_string(),
+        "destination": step.destination,
+        "method": request.method,
+        "host": request.host.as_deref().unwrap_or_default(),
+        "path": request.path,
+        "version": request.version,
+        "headers": request.headers,
     })
 }
 

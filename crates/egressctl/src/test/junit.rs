@@ -3,10 +3,10 @@
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::Args;
-use super::load::Configurations;
-use super::model::File;
 use super::run::{Ran, Results, decision};
 use super::text;
+use crate::cases::File;
+use crate::cases::load::Configurations;
 use crate::diagnostic::plain;
 
 /// One suite a file; policies that do not load, and where coverage is required those that no case
@@ -76,13 +76,13 @@ fn case(ran: &Ran<'_>) -> TestCase {
     if !ran.passed() {
         status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         let lines: Vec<String> = text::details(ran).into_iter().map(|(_, line)| line).collect();
-        let place = format!("{}:{}", ran.file.source.name, ran.line);
+        let at = format!("{}:{}", ran.file.source.name, ran.line);
         status
             .set_message(decision(&ran.tried))
             .set_type("mismatch")
-            .set_description(format!("{place}\n{}", lines.join("\n")));
+            .set_description(format!("{at}\n{}", lines.join("\n")));
     }
-    let mut case = TestCase::new(ran.case.name.as_str(), status);
+    let mut case = TestCase::new(ran.name.as_str(), status);
     case.set_classname(ran.suite.name.as_deref().unwrap_or(ran.policies)).set_time(ran.took);
     case.extra.insert("file".into(), ran.file.source.name.as_str().into());
     case.extra.insert("line".into(), ran.line.to_string().into());

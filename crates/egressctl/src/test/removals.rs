@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use egress_filter::policy::Engine;
 use serde_json::Value;
 
-use super::compare;
-use super::load::Configurations;
 use super::run::{Ran, Results};
+use crate::cases;
+use crate::cases::load::{Configurations, Loaded};
 
 /// Notes in the results' coverage which policies are missed by a case, one that passes with the
 /// policy and fails without it.
@@ -16,21 +16,23 @@ use super::run::{Ran, Results};
 pub(crate) fn note(configurations: &Configurations, results: &mut Results<'_>) {
     let mut cases: BTreeMap<usize, Vec<&Ran<'_>>> = BTreeMap::new();
     for ran in results.cases.iter().filter(|ran| ran.passed()) {
-        cases.entry(ran.configuration).or_default().push(ran);
+        if let Some(configuration) = ran.configuration {
+            cases.entry(configuration).or_default().push(ran);
+        }
     }
     for coverage in &mut results.coverage {
-        let config = configurations.all.get(coverage.configuration).map(|loaded| &loaded.config);
+        let loaded = configurations.all.get(coverage.configuration);
         let cases = cases.get(&coverage.configuration).map(Vec::as_slice).unwrap_or_default();
         for (index, seen) in coverage.policies.iter_mut().enumerate() {
             seen.missed = Some(
-                seen.in_scope > 0 && config.is_some_and(|config| is_missed(config, index, cases)),
+                seen.in_scope > 0 && loaded.is_some_and(|loaded| is_missed(loaded, index, cases)),
             );
         }
     }
 }
 
-fn is_missed(config: &Value, index: usize, cases: &[&Ran<'_>]) -> bool {
-    let mut config = config.clone();
+fn is_missed(loaded: &Loaded, index: usize, cases: &[&Ran<'_>]) -> bool {
+    let mut config = loaded.config.clone();
     if let Some(policies) = config
         .get_mut("policies")
         .and_then(Value::as_array_mut)
@@ -40,9 +42,9 @@ fn is_missed(config: &Value, index: usize, cases: &[&Ran<'_>]) -> bool {
     }
     let Ok(engine) = Engine::load(config.to_string().as_bytes()) else { return false };
     let fails = |ran: &&Ran<'_>| {
-        compare::compare(&ran.case.expect, &ran.case.trial.run(&engine))
-            .iter()
-            .any(|fact| !fact.holds)
+        let tried = ran.step.trial(&loaded.identity).run(&engine);
+        let seen = cases::observed(ran.step, &tried);
+        cases::compare(ran.step, &seen).iter().any(|fact| !fact.holds)
     };
     cases.iter().any(fails)
 }

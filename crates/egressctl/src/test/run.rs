@@ -1,16 +1,17 @@
 //! Runs cases, and keeps what came of them.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use egress_filter::coverage::{self, Answer, Part};
+use egress_filter::config::{Config, IdentityConfig};
 use egress_filter::policy::Engine;
 use egress_filter::suggest::did_you_mean;
-use egress_filter::trial::Tried;
+use egress_filter::trial::{Trial, Tried};
 
-use super::compare::{self, Fact};
 use super::coverage::Coverage;
-use super::load::Configurations;
-use super::model::{Case, File, Suite, Verdict};
+use crate::cases::load::{Configurations, Loaded};
+use crate::cases::{self, Caller, Case, Fact, File, Layer, Step, Suite, Update, Verdict};
 
 /// What came of all cases of the files.
 #[derive(Debug)]
@@ -18,26 +19,32 @@ pub(crate) struct Results<'f> {
     pub(crate) cases: Vec<Ran<'f>>,
     /// Cases that the filter left out.
     pub(crate) left_out: usize,
+    /// Cases that are run behind a proxy only.
+    pub(crate) behind_proxy: usize,
     /// Cases whose policies do not load.
     pub(crate) not_run: Vec<(&'f File, &'f Suite, usize)>,
     pub(crate) coverage: Vec<Coverage>,
     pub(crate) took: Duration,
 }
 
-/// A case that was run.
+/// A case that was run, or a step of one.
 #[derive(Debug)]
 pub(crate) struct Ran<'f> {
     pub(crate) file: &'f File,
     pub(crate) suite: &'f Suite,
-    pub(crate) case: &'f Case,
-    /// The line of its name.
+    pub(crate) step: &'f Step,
+    /// The case's name, and where it has several steps, the step's number.
+    pub(crate) name: String,
+    /// The line of the case's name.
     pub(crate) line: usize,
-    /// The index of its configuration.
-    pub(crate) configuration: usize,
+    /// The index of its configuration; `None` behind an update that replaced it.
+    pub(crate) configuration: Option<usize>,
     /// The files of its policies.
     pub(crate) policies: &'f str,
     pub(crate) facts: Vec<Fact>,
     pub(crate) tried: Tried,
+    /// The status that the caller sees.
+    pub(crate) status: Option<u16>,
     /// What helps to see why, in sentences.
     pub(crate) notes: Vec<String>,
     pub(crate) took: Duration,
@@ -66,13 +73,16 @@ pub(crate) fn run<'f>(
     wanted: &[String],
 ) -> Results<'f> {
     let began = Instant::now();
-    let mut coverage: Vec<Coverage> = configurations
-        .all
-        .iter()
-        .enumerate()
-        .map(|(index, loaded)| Coverage::new(index, loaded))
-        .collect();
-    let (mut cases, mut not_run, mut left_out) = (Vec::new(), Vec::new(), 0_usize);
+    let all = configurations.all.iter().enumerate();
+    let coverage = all.map(|(index, loaded)| Coverage::new(index, loaded)).collect();
+    let mut results = Results {
+        cases: Vec::new(),
+        left_out: 0,
+        behind_proxy: 0,
+        not_run: Vec::new(),
+        coverage,
+        took: Duration::ZERO,
+    };
     for (file_index, file) in files.iter().enumerate() {
         for (suite_index, suite) in file.suites.iter().enumerate() {
             let Some((index, loaded)) = configurations.of(file_index, suite_index) else {
@@ -82,47 +92,111 @@ pub(crate) fn run<'f>(
                 wanted.is_empty() || wanted.iter().any(|word| case.name.contains(word))
             };
             let chosen: Vec<&Case> = suite.cases.iter().filter(is_wanted).collect();
-            left_out = left_out.saturating_add(suite.cases.len().saturating_sub(chosen.len()));
-            let Some(engine) = &loaded.engine else {
-                if !chosen.is_empty() {
-                    not_run.push((file, suite, chosen.len()));
+            let left_out = suite.cases.len().saturating_sub(chosen.len());
+            results.left_out = results.left_out.saturating_add(left_out);
+            let (here, elsewhere): (Vec<&Case>, Vec<&Case>) =
+                chosen.into_iter().partition(|case| case.layers.contains(&Layer::Engine));
+            results.behind_proxy = results.behind_proxy.saturating_add(elsewhere.len());
+            if loaded.engine.is_some() {
+                for case in here {
+                    Running { file, suite, case, index, loaded }.run(&mut results);
                 }
-                continue;
-            };
-            for case in chosen {
-                let began = Instant::now();
-                let tried = case.trial.run(engine);
-                let took = began.elapsed();
-                let parts = coverage::parts(engine, &case.trial);
-                if let Some(coverage) = coverage.get_mut(index) {
-                    coverage.count(&parts, &tried);
-                }
-                let facts = compare::compare(&case.expect, &tried);
-                let notes = notes(engine, case, &tried, &parts);
-                let (line, _) = file.source.line_and_column(case.span.start);
-                cases.push(Ran {
-                    file,
-                    suite,
-                    case,
-                    line,
-                    configuration: index,
-                    policies: &loaded.label,
-                    facts,
-                    tried,
-                    notes,
-                    took,
-                });
+            } else if !here.is_empty() {
+                results.not_run.push((file, suite, here.len()));
             }
         }
     }
-    coverage.retain(|coverage| coverage.cases > 0);
-    Results { cases, left_out, not_run, coverage, took: began.elapsed() }
+    results.coverage.retain(|coverage| coverage.cases > 0);
+    results.took = began.elapsed();
+    results
+}
+
+/// A case that is being run.
+#[derive(Clone, Copy)]
+struct Running<'f> {
+    file: &'f File,
+    suite: &'f Suite,
+    case: &'f Case,
+    /// The index of the suite's configuration.
+    index: usize,
+    loaded: &'f Loaded,
+}
+
+impl<'f> Running<'f> {
+    /// Runs the steps, one after another.
+    fn run(self, results: &mut Results<'f>) {
+        let mut update: Option<(Engine, IdentityConfig)> = None;
+        let mut counters = BTreeMap::new();
+        for (number, step) in (1_usize..).zip(&self.case.steps) {
+            let accepted = step.update.as_ref().map(|wanted| {
+                let loaded = updated(wanted);
+                let accepted = loaded.is_some();
+                update = loaded.or(update.take());
+                Fact::new("update", wanted.accepted, accepted)
+            });
+            let (engine, identity) = match (&update, &self.loaded.engine) {
+                (Some((engine, identity)), _) => (engine, identity),
+                (None, Some(engine)) => (engine, &self.loaded.identity),
+                (None, None) => return,
+            };
+            let began = Instant::now();
+            let trial = step.trial(identity);
+            let tried = trial.run(engine);
+            let took = began.elapsed();
+            let parts = coverage::parts(engine, &trial);
+            let configuration = update.is_none().then_some(self.index);
+            if let Some(coverage) = configuration.and_then(|i| results.coverage.get_mut(i)) {
+                coverage.count(&parts, &tried);
+            }
+            let seen = cases::observed(step, &tried);
+            for (name, count) in seen.counters.iter().flatten() {
+                let sum: &mut u64 = counters.entry(name.clone()).or_insert(0);
+                *sum = sum.saturating_add(*count);
+            }
+            let mut facts = cases::compare(step, &seen);
+            facts.extend(accepted);
+            results.cases.push(Ran {
+                file: self.file,
+                suite: self.suite,
+                step,
+                name: match self.case.steps.len() {
+                    1 => self.case.name.clone(),
+                    _ => format!("{}, step {number}", self.case.name),
+                },
+                line: self.file.source.line_and_column(self.case.span.start).0,
+                configuration,
+                policies: &self.loaded.label,
+                facts,
+                status: seen.status,
+                notes: notes(engine, step, &trial, &tried, &parts),
+                tried,
+                took,
+            });
+        }
+        if let Some(ran) = results.cases.last_mut() {
+            ran.facts.extend(cases::compare_counters(&self.case.counters, &counters));
+        }
+    }
+}
+
+/// The configuration of an update, if it loads.
+fn updated(update: &Update) -> Option<(Engine, IdentityConfig)> {
+    let json = update.config.to_string();
+    let engine = Engine::load(json.as_bytes()).ok()?;
+    let config = Config::parse(json.as_bytes()).ok()?;
+    Some((engine, config.identity))
 }
 
 /// The most policies that are named in a note.
 const MAX_NAMED: usize = 8;
 
-fn notes(engine: &Engine, case: &Case, tried: &Tried, parts: &[Part]) -> Vec<String> {
+fn notes(
+    engine: &Engine,
+    step: &Step,
+    trial: &Trial,
+    tried: &Tried,
+    parts: &[Part],
+) -> Vec<String> {
     let mut notes = Vec::new();
     let names = || (0..engine.policy_count()).filter_map(|index| engine.policy_name(index));
     if tried.reason == egress_filter::decision::Reason::NoAllowMatched {
@@ -142,7 +216,7 @@ fn notes(engine: &Engine, case: &Case, tried: &Tried, parts: &[Part]) -> Vec<Str
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         notes.push(format!("of the Allows in scope none matched: {}{more}", shown.join(", ")));
     }
-    let facts_of_caller = case.trial.with_facts(|facts| {
+    let facts_of_caller = trial.with_facts(|facts| {
         let caller = engine.caller(facts);
         (caller.rejected().map(str::to_owned), caller.spiffe_id().is_some(), caller.is_workload())
     });
@@ -150,15 +224,15 @@ fn notes(engine: &Engine, case: &Case, tried: &Tried, parts: &[Part]) -> Vec<Str
         (Some(rejected), _, _) => {
             notes.push(format!("`{rejected}` is of none of the configuration's `trustDomains`, so the caller has no identity"))
         }
-        (None, false, _) if case.caller != "none" => {
-            notes.push(format!("`{}` is no SPIFFE ID, so the caller has no identity", case.caller))
+        (None, false, _) if step.caller != Caller::Anonymous => {
+            notes.push(format!("`{}` is no SPIFFE ID, so the caller has no identity", step.caller))
         }
-        (None, true, false) => notes.push(format!("`{}` is no workload's SPIFFE ID, so the caller has no `source.identity`", case.caller)),
+        (None, true, false) => notes.push(format!("`{}` is no workload's SPIFFE ID, so the caller has no `source.identity`", step.caller)),
         _ => {}
     }
     if tried.reason == egress_filter::decision::Reason::HostMismatch {
-        let service = case.trial.service.as_deref().unwrap_or_default();
-        notes.push(format!("the caller dialled `{service}` and named `{}`", case.trial.authority));
+        let service = trial.service.as_deref().unwrap_or_default();
+        notes.push(format!("the caller dialled `{service}` and named `{}`", trial.authority));
     }
     if let Some(detail) = tried.detail {
         notes.push(detail.to_owned());
@@ -169,13 +243,13 @@ fn notes(engine: &Engine, case: &Case, tried: &Tried, parts: &[Part]) -> Vec<Str
             .iter()
             .map(|(policy, message)| format!("policy `{policy}`: evaluation error: {message}")),
     );
-    let expected = case
+    let expected = step
         .expect
         .policy
         .iter()
         .flatten()
-        .chain(case.expect.shadow.iter().flatten())
-        .chain(case.expect.errors.iter().flatten());
+        .chain(step.expect.shadow.iter().flatten())
+        .chain(step.expect.errors.iter().flatten());
     for policy in expected {
         if !names().any(|name| name == policy) {
             notes.push(format!("there is no policy `{policy}`{}", did_you_mean(policy, names())));
@@ -184,20 +258,25 @@ fn notes(engine: &Engine, case: &Case, tried: &Tried, parts: &[Part]) -> Vec<Str
     notes
 }
 
+pub(crate) fn verdict(tried: &Tried) -> Verdict {
+    if tried.denial.is_some() { Verdict::Deny } else { Verdict::Allow }
+}
+
 /// What was decided, in a line: `denied with 403 by `github-api-paths`: deny-matched`.
 pub(crate) fn decision(tried: &Tried) -> String {
-    let verdict = match (compare::verdict(tried), &tried.denial) {
-        (Verdict::Deny, Some(denial)) => format!("denied with {}", denial.status),
-        _ => "allowed".to_owned(),
+    let verdict = match &tried.denial {
+        Some(denial) => format!("denied with {}", denial.status),
+        None => "allowed".to_owned(),
     };
     let by = tried.policy.as_ref().map(|policy| format!(" by `{policy}`")).unwrap_or_default();
     format!("{verdict}{by}: {}", tried.reason.as_str())
 }
 
 /// The request as one line.
-pub(crate) fn request(case: &Case) -> String {
-    let trial = &case.trial;
-    visible(&format!("{} http://{}{}", trial.method, trial.authority, trial.path))
+pub(crate) fn request(step: &Step) -> String {
+    let request = &step.request;
+    let host = request.host.as_deref().unwrap_or_default();
+    visible(&format!("{} http://{host}{}", request.method, request.path))
 }
 
 /// A text of a file of cases on one line, and nothing in it that a terminal would obey.

@@ -1,8 +1,12 @@
-use super::model::{Expect, File};
 use super::*;
+use egress_filter::config::IdentityConfig;
+use egress_filter::trial::Trial;
+
+use crate::cases::load::Configurations;
+use crate::cases::read::{self, case, draft, expect, service};
+use crate::cases::{self, Expect, Fact, File, Layer, Verdict};
 use crate::manifest::Manifest;
 
-mod scenarios;
 mod waypoint;
 
 const POLICIES: &str = r#"
@@ -35,9 +39,9 @@ fn failures(file: &mut [File]) -> Vec<String> {
     }
     let results = run::run(file, &configurations, &[]);
     let differs = |ran: &run::Ran<'_>| {
-        ran.facts.iter().filter(|fact| !fact.holds).map(compare::Fact::path).collect::<Vec<_>>()
+        ran.facts.iter().filter(|fact| !fact.holds).map(Fact::path).collect::<Vec<_>>()
     };
-    results.failed().map(|ran| format!("{}: {}", ran.case.name, differs(ran).join(" "))).collect()
+    results.failed().map(|ran| format!("{}: {}", ran.name, differs(ran).join(" "))).collect()
 }
 
 fn try_cases(cases: &str) -> Vec<String> {
@@ -280,12 +284,12 @@ fn what_came_can_be_pasted_into_the_case() {
     let results = run::run(&file, &configurations, &[]);
     assert_eq!(results.failed().count(), 2);
     for ran in results.failed() {
-        let got = compare::diff(&ran.facts)
+        let got = cases::diff(&ran.facts)
             .into_iter()
             .filter(|(tag, _)| *tag != similar::ChangeTag::Delete);
-        let mut text = format!("{POLICIES}cases:\n- name: pasted\n  caller: {}\n", ran.case.caller);
-        let request = serde_json::json!({"host": ran.case.trial.authority, "path": ran.case.trial.path, "headers": ran.case.trial.headers});
-        let origin = serde_json::json!({"status": ran.case.trial.response.status, "headers": ran.case.trial.response.headers});
+        let mut text = format!("{POLICIES}cases:\n- name: pasted\n  caller: {}\n", ran.step.caller);
+        let request = serde_json::json!({"host": ran.step.request.host, "path": ran.step.request.path, "headers": ran.step.request.headers});
+        let origin = serde_json::json!({"status": ran.step.origin.status, "headers": ran.step.origin.headers});
         text.push_str(&format!("  request: {request}\n  origin: {origin}\n  expect:\n"));
         got.for_each(|(_, line)| text.push_str(&format!("    {line}\n")));
         assert_eq!(failures(&mut [read_text(&text).unwrap()]), <[String; 0]>::default(), "{text}");
@@ -308,7 +312,11 @@ cases:
 - {name: url, caller: 'spiffe://x.example/y', request: 'DELETE http://u.example?z=1', origin: {status: 404}, expect: {status: 404}}
 ";
     let file = read_text(text).unwrap();
-    let trials: Vec<_> = file.suites[0].cases.iter().map(|case| &case.trial).collect();
+    let trials: Vec<Trial> = file.suites[0]
+        .cases
+        .iter()
+        .map(|case| case.steps[0].trial(&IdentityConfig::default()))
+        .collect();
     let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(trials[0].principal, "spiffe://corp.example/ns/a/sa/b");
     assert_eq!(
@@ -351,7 +359,7 @@ fn the_service_dialled_is_that_of_the_host_unless_said() {
         let text = format!(
             "cases: [{{name: a, caller: none, request: {{host: '{host}'}}, expect: deny}}]"
         );
-        read_text(&text).unwrap().suites[0].cases[0].trial.service.clone()
+        read_text(&text).unwrap().suites[0].cases[0].steps[0].destination.clone()
     };
     assert_eq!(of("API.Example.:8080").as_deref(), Some("api.example"));
     assert_eq!(of("a,b"), None);
@@ -362,17 +370,16 @@ fn the_service_dialled_is_that_of_the_host_unless_said() {
 fn a_case_for_several_values_is_one_for_each_choice() {
     let cases = "- name: n\n  for: {caller: [a/b, none], path: [/1, /2]}\n  request: http://h.example\n  expect: {status: 403}";
     let file = read_text(&format!("cases:\n{cases}")).unwrap();
-    let cases = file.suites[0]
-        .cases
-        .iter()
-        .map(|case| (case.name.as_str(), case.caller.as_str(), case.trial.path.as_str()));
+    let cases = file.suites[0].cases.iter().map(|case| {
+        (case.name.as_str(), case.steps[0].caller.to_string(), case.steps[0].request.path.as_str())
+    });
     assert_eq!(
         cases.collect::<Vec<_>>(),
         [
-            ("n [a/b, /1]", "spiffe://cluster.local/ns/a/sa/b", "/1"),
-            ("n [a/b, /2]", "spiffe://cluster.local/ns/a/sa/b", "/2"),
-            ("n [none, /1]", "none", "/1"),
-            ("n [none, /2]", "none", "/2"),
+            ("n [a/b, /1]", "spiffe://cluster.local/ns/a/sa/b".to_owned(), "/1"),
+            ("n [a/b, /2]", "spiffe://cluster.local/ns/a/sa/b".to_owned(), "/2"),
+            ("n [none, /1]", "none".to_owned(), "/1"),
+            ("n [none, /2]", "none".to_owned(), "/2"),
         ]
     );
 }
@@ -388,8 +395,8 @@ fn scalars_in_headers_mean_what_is_written() {
 fn an_expectation_in_words_is_one_in_fields() {
     let file =
         read_text("cases:\n- {name: a, caller: none, request: 'http://a', expect: deny}").unwrap();
-    let expected = Expect { verdict: Some(model::Verdict::Deny), ..Expect::default() };
-    assert_eq!(file.suites[0].cases[0].expect, expected);
+    let expected = Expect { verdict: Some(Verdict::Deny), ..Expect::default() };
+    assert_eq!(file.suites[0].cases[0].steps[0].expect, expected);
 }
 
 /// What the schema allows of fields and words is what is read.
@@ -401,7 +408,7 @@ fn the_schema_is_that_of_what_is_read() {
         names.sort_unstable();
         names
     };
-    let of_case = read::CASE.into_iter().chain(draft::FIELDS);
+    let of_case = case::CASE.into_iter().chain(draft::FIELDS);
     for (place, names) in [
         ("/properties", read::SUITE.to_vec()),
         (
@@ -410,7 +417,11 @@ fn the_schema_is_that_of_what_is_read() {
         ),
         ("/$defs/case/properties", of_case.collect()),
         ("/$defs/case/properties/for/properties", draft::VARIED.to_vec()),
-        ("/$defs/expect/anyOf/1/properties", read::EXPECT.to_vec()),
+        ("/$defs/step/properties", case::STEP.into_iter().chain(draft::FIELDS).collect()),
+        ("/$defs/step/properties/update/properties", case::UPDATE.to_vec()),
+        ("/$defs/answer/properties", service::ANSWER.to_vec()),
+        ("/$defs/caller/anyOf/1/properties", draft::CERTIFICATE.to_vec()),
+        ("/$defs/expect/anyOf/1/properties", expect::EXPECT.to_vec()),
         ("/$defs/request/anyOf/1/properties", draft::REQUEST.to_vec()),
         ("/$defs/origin/properties", draft::ORIGIN.to_vec()),
     ] {
@@ -425,8 +436,10 @@ fn the_schema_is_that_of_what_is_read() {
         );
     }
     for (place, words) in [
-        ("/$defs/expect/anyOf/0/enum", read::VERDICTS.to_vec()),
-        ("/$defs/expect/anyOf/1/properties/verdict/enum", read::VERDICTS.to_vec()),
+        ("/$defs/layer/enum", Layer::ALL.map(Layer::as_str).to_vec()),
+        ("/$defs/answer/properties/fault/enum", service::FAULTS.to_vec()),
+        ("/$defs/expect/anyOf/0/enum", expect::VERDICTS.to_vec()),
+        ("/$defs/expect/anyOf/1/properties/verdict/enum", expect::VERDICTS.to_vec()),
         (
             "/$defs/expect/anyOf/1/properties/reason/enum",
             egress_filter::decision::Reason::ALL.map(|reason| reason.as_str()).to_vec(),

@@ -5,10 +5,10 @@ use std::io::Write as _;
 use similar::ChangeTag;
 
 use super::Args;
-use super::compare;
 use super::coverage::{Coverage, Seen};
-use super::load::Configurations;
 use super::run::{Ran, Results, decision, request, visible};
+use crate::cases;
+use crate::cases::load::Configurations;
 use crate::diagnostic::render;
 use crate::terminal::{BAD, FAINT, GOOD, ODD, STRONG, Terminal, painted};
 
@@ -42,8 +42,8 @@ pub(crate) fn write(
                     FAINT,
                     format!(
                         "{}, caller {}: {}{shadow}",
-                        request(ran.case),
-                        ran.case.caller,
+                        request(ran.step),
+                        ran.step.caller,
                         decision(&ran.tried)
                     )
                 )
@@ -67,7 +67,7 @@ pub(crate) fn write(
             painted(BAD, "FAILED"),
             ran.file.source.name,
             ran.line,
-            painted(STRONG, visible(&ran.case.name))
+            painted(STRONG, visible(&ran.name))
         )?;
         for line in details(ran) {
             let style = match line.0 {
@@ -93,7 +93,7 @@ pub(crate) fn write(
 
 fn title(ran: &Ran<'_>) -> String {
     let suite = ran.suite.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-    visible(&format!("{}: {suite}{}", ran.file.source.name, ran.case.name))
+    visible(&format!("{}: {suite}{}", ran.file.source.name, ran.name))
 }
 
 /// What there is to say of a failed case, line by line; lines of its diff with what they are.
@@ -101,11 +101,11 @@ pub(crate) fn details(ran: &Ran<'_>) -> Vec<(Option<ChangeTag>, String)> {
     let mut lines = Vec::new();
     let mut say =
         |name: &str, text: &str| lines.push((None, format!("  {name:<9} {}", visible(text))));
-    say("request", &request(ran.case));
-    for (name, value) in &ran.case.trial.headers {
+    say("request", &request(ran.step));
+    for (name, value) in &ran.step.request.headers {
         say("", &format!("{name}: {value}"));
     }
-    say("caller", &ran.case.caller);
+    say("caller", &ran.step.caller.to_string());
     say("policies", ran.policies);
     say("decision", &decision(&ran.tried));
     for note in &ran.notes {
@@ -114,7 +114,7 @@ pub(crate) fn details(ran: &Ran<'_>) -> Vec<(Option<ChangeTag>, String)> {
     lines.push((None, String::new()));
     lines.push((Some(ChangeTag::Delete), "  - expected".to_owned()));
     lines.push((Some(ChangeTag::Insert), "  + got".to_owned()));
-    for (tag, line) in compare::diff(&ran.facts) {
+    for (tag, line) in cases::diff(&ran.facts) {
         let mark = match tag {
             ChangeTag::Delete => '-',
             ChangeTag::Insert => '+',
@@ -187,8 +187,12 @@ fn summary(args: &Args, results: &Results<'_>, terminal: &mut Terminal) -> std::
     let failed = results.failed().count();
     let not_run = results.not_run.iter().map(|(_, _, count)| *count).fold(0, usize::saturating_add);
     let mut parts = vec![format!("{} passed", results.passed())];
-    let counts =
-        [(failed, "failed"), (not_run, "not run"), (results.left_out, "left out by --filter")];
+    let counts = [
+        (failed, "failed"),
+        (not_run, "not run"),
+        (results.behind_proxy, "for a proxy only"),
+        (results.left_out, "left out by --filter"),
+    ];
     parts.extend(
         counts
             .iter()

@@ -1,13 +1,16 @@
 //! A case is the request that the waypoint would get.
 
+use egress_filter::config::IdentityConfig;
+
 use super::{POLICIES, failures, read_text};
 
 #[test]
 fn the_blanks_around_a_value_do_not_come() {
     let text = "cases: [{name: a, caller: none, request: {host: 'a:8080', headers: {x-a: ' b '}}, expect: deny}]";
-    let case = &read_text(text).unwrap().suites[0].cases[0];
-    assert_eq!(case.trial.headers, [("x-a".to_owned(), "b".to_owned())]);
-    assert_eq!(case.trial.destination_address, "240.240.0.1:8080");
+    let trial =
+        read_text(text).unwrap().suites[0].cases[0].steps[0].trial(&IdentityConfig::default());
+    assert_eq!(trial.headers, [("x-a".to_owned(), "b".to_owned())]);
+    assert_eq!(trial.destination_address, "240.240.0.1:8080");
 }
 
 /// Of several lines of a header that Envoy keeps on one, a rule sees one, here as in the waypoint.
@@ -44,7 +47,10 @@ fn a_callers_trust_domain_is_the_configurations_unless_said() {
         );
         let mut file = [read_text(&text).unwrap()];
         assert_eq!(failures(&mut file), <[String; 0]>::default(), "{text}");
-        assert_eq!(file[0].suites[0].cases[0].caller, format!("spiffe://{expected}/ns/a/sa/b"));
+        assert_eq!(
+            file[0].suites[0].cases[0].steps[0].caller.to_string(),
+            format!("spiffe://{expected}/ns/a/sa/b")
+        );
     }
 }
 
