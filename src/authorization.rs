@@ -4,13 +4,14 @@
 mod explain;
 mod lines;
 
+use crate::attributes::TABLE;
 use crate::cel::guard::{self, Guard};
 use crate::cel::meter::{Allowance, Meter};
-use crate::cel::view::View;
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, MAX_ERRORS, Mode, OnError};
 use crate::outcome::{Denial, Reason};
 use crate::policy::Policy;
+use crate::view::View;
 use lines::Choices;
 
 /// A compiled `traffic.authorization`.
@@ -73,7 +74,7 @@ impl Rule {
             if errors.len() > MAX_ERRORS {
                 break;
             }
-            match Expression::compile(&expr.source, Phase::Request, Expected::Rule) {
+            match Expression::compile(&TABLE, &expr.source, Phase::Request, Expected::Rule) {
                 Ok(expression) => expressions.push(expression),
                 Err(found) => errors.extend(
                     found.into_iter().map(|error| ConfigError::of_expression(policy, expr, error)),
@@ -134,8 +135,12 @@ impl Rule {
     /// settled it before the limit counts.
     fn settled(&self, answer: Answer, view: &View<'_>) -> Answer {
         match answer {
-            Answer::NotAsked if guard::settle(&self.guards(), view) => {
-                if self.action == Action::Require { Answer::Yes } else { Answer::No }
+            Answer::NotAsked if view.settles(&self.guards()) => {
+                if self.action == Action::Require {
+                    Answer::Yes
+                } else {
+                    Answer::No
+                }
             }
             answer => answer,
         }

@@ -29,11 +29,13 @@
 //!
 //! `trial` is a request as data, tried on an engine; `explain` says why it is decided as it is.
 
+pub use egress_cel as cel;
+pub use egress_cel::suggest;
 use egress_reading::{hash, mends};
 
+pub mod attributes;
 mod audit;
 mod authorization;
-pub mod cel;
 pub mod config;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod explain;
@@ -44,13 +46,16 @@ mod filter;
 pub mod fuzzing;
 mod header_name;
 pub mod identity;
+mod lint;
 pub mod outcome;
 pub mod path;
 pub mod policy;
 pub mod printable;
 mod reading;
 pub mod request;
-pub mod suggest;
+#[cfg(any(test, feature = "fuzzing"))]
+mod tests;
 mod transform;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod trial;
+mod view;

@@ -6,16 +6,16 @@
 //! each prefix it asks for.
 
 mod formula;
-mod point;
 mod solve;
-#[cfg(test)]
-mod soundness;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
 mod values;
 
-use super::{Code, Expression};
+use crate::attributes::TABLE;
+use crate::cel::Expression;
+use crate::cel::lowered::position_of;
 use crate::config::{Combine, HostPattern};
 use formula::Reader;
-pub(crate) use point::point_of;
 use solve::{ERROR, FALSE, TRUE};
 
 /// What is known of every request that a rule is asked about.
@@ -90,7 +90,7 @@ pub(crate) fn examine(
     let mut reader = Reader::new(known);
     let mut formulas = Vec::with_capacity(expressions.len());
     for (position, expression) in expressions.iter().enumerate() {
-        let Code::Rule(test) = &expression.code else { return findings };
+        let Some(test) = expression.rule() else { return findings };
         formulas.push(reader.read(test));
         for message in reader.take_objections() {
             let found = (position, message);
@@ -124,6 +124,16 @@ pub(crate) fn examine(
         findings.rule = settled_by(&formulas.iter().collect::<Vec<_>>(), combine);
     }
     findings
+}
+
+/// Line and column, from 1 and in characters, of the first part of a source that a message of
+/// [`Findings::parts`] is about.
+pub(crate) fn point_of(source: &str, message: &str, known: Known<'_>) -> Option<(usize, usize)> {
+    position_of(&TABLE, source, |test| {
+        let mut reader = Reader::new(known);
+        reader.read(test);
+        reader.take_objections().iter().any(|found| found == message)
+    })
 }
 
 impl Settled {

@@ -19,11 +19,12 @@ mod warnings;
 use std::borrow::Cow;
 use std::sync::Mutex;
 
+use crate::attributes;
 pub use crate::audit::load::load_record;
 use crate::audit::{self, Record};
 use crate::authorization::{self, Judgement, Rule};
+use crate::cel::attributes::Set;
 use crate::cel::meter::{Allowance, Meter};
-use crate::cel::view::View;
 use crate::cel::{Expression, Phase};
 use crate::config::{
     self, AuditLog, Config, ConfigError, HostBinding, MAX_ALL_PATTERNS, MAX_ERRORS, Mode,
@@ -34,8 +35,9 @@ use crate::outcome::{Denial, Outcome, Reason, ResponseOutcome};
 use crate::path::{self, PathSafety};
 use crate::reading;
 use crate::request::headers::Headers;
-use crate::request::{Facts, Reads, destination, host};
+use crate::request::{Facts, destination, host};
 use crate::transform::HeaderRules;
+use crate::view::View;
 use index::{Groups, Index};
 pub use refusal::refuse_unconfigured;
 pub use warnings::ConfigWarning;
@@ -86,7 +88,7 @@ impl Engine {
         let index = Index::new(&entries);
         let warnings = Warnings::of(&config, &policies);
         Ok(Engine {
-            callers: Callers::new(config.identity),
+            callers: Callers::new(config.identity.sources, config.identity.trust_domains),
             path_safety: config.path_safety,
             host_binding: config.host_binding,
             audit: config.audit,
@@ -269,7 +271,7 @@ impl Engine {
         let transforms =
             |(_, policy): &(usize, &Policy)| policy.mode == Mode::Enforce && policy.transforms();
         let mut headers = None;
-        let mut reads = Reads::default();
+        let mut reads = Set::default();
         for (index, policy) in self.policies_at(candidates).filter(transforms) {
             if outcome.applied.is_empty() {
                 outcome.applied = Vec::with_capacity(4);
@@ -299,7 +301,7 @@ impl Engine {
         }
         // When the response comes, the proxy no longer tells what it knows of the request.
         if outcome.responds {
-            facts.prefetch(reads, &self.callers);
+            attributes::prefetch(reads, &View::new(facts, &self.callers));
         }
         outcome
     }

@@ -3,11 +3,15 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
+use egress_reading::name::{same_to_some_origin, usual_spelling};
+use egress_reading::{cookie, path};
+
+use crate::attributes::{self, PATH};
+use crate::cel::attributes::{Attributes, Fault, Id, Table};
+use crate::cel::guard::{Guard, Wanted};
 use crate::identity::peer::{Caller, Callers};
 use crate::request::headers::Headers;
 use crate::request::{Facts, Property, address_and_port, host};
-use egress_reading::name::{same_to_some_origin, usual_spelling};
-use egress_reading::{cookie, path};
 
 /// Everything that an expression can look at.
 #[derive(Debug)]
@@ -167,6 +171,23 @@ impl<'a> View<'a> {
         std::str::from_utf8(self.response?.first(b":status")?).ok()?.parse().ok()
     }
 
+    /// Whether one of these guards settles its rule, whatever else the request holds.
+    pub(crate) fn settles(&self, guards: &[Guard]) -> bool {
+        guards.iter().any(|guard| {
+            let fits = |value: &str| {
+                guard.values.iter().any(|wanted| match wanted {
+                    Wanted::Exactly(text) => **text == *value,
+                    Wanted::Prefix(text) => value.starts_with(&**text),
+                })
+            };
+            // In every reading of the path.
+            let other = if guard.attribute == PATH { self.other_path() } else { None };
+            let other_fits =
+                other.is_some_and(|other| fits(other.split('?').next().unwrap_or_default()));
+            self.text(guard.attribute).is_ok_and(|value| !fits(value)) && !other_fits
+        })
+    }
+
     pub(crate) fn request_headers(&self) -> HeadersView<'a> {
         HeadersView { headers: self.request, lines: self.lines, cookies: self.cookies }
     }
@@ -180,6 +201,49 @@ impl<'a> View<'a> {
     }
 }
 
+impl Attributes for View<'_> {
+    fn table(&self) -> &'static Table {
+        &attributes::TABLE
+    }
+
+    #[inline]
+    fn text(&self, id: Id) -> Result<&str, Fault> {
+        attributes::text(id, self)
+    }
+
+    fn int(&self, id: Id) -> Option<i64> {
+        attributes::int(id, self)
+    }
+
+    fn is_there(&self, id: Id) -> bool {
+        attributes::is_there(id, self)
+    }
+
+    fn header(&self, of: Id, name: &str) -> Option<&[u8]> {
+        attributes::headers(of, self)?.value(name)
+    }
+
+    fn header_lines(&self, of: Id, name: &str) -> Vec<&[u8]> {
+        attributes::headers(of, self).into_iter().flat_map(|headers| headers.values(name)).collect()
+    }
+
+    fn header_names(&self, of: Id) -> Vec<Cow<'_, str>> {
+        attributes::headers(of, self).map_or_else(Vec::new, |headers| headers.names())
+    }
+
+    fn header_count(&self, of: Id) -> usize {
+        attributes::headers(of, self).map_or(0, |headers| headers.headers.len())
+    }
+
+    fn header_name_bytes(&self, of: Id) -> usize {
+        attributes::headers(of, self).map_or(0, |headers| headers.name_bytes())
+    }
+
+    fn cookie(&self, of: Id, name: &str) -> Result<String, cookie::Fault> {
+        attributes::headers(of, self).ok_or(cookie::Fault::Missing)?.cookie(name)
+    }
+}
+
 /// A request's or response's headers as expressions see them: without pseudo-headers, `host` being
 /// the authority, and `x_role` one more line of `x-role`, as it is to some origins.
 #[derive(Debug, Clone, Copy)]
@@ -190,22 +254,20 @@ pub(crate) struct HeadersView<'a> {
 }
 
 impl<'a> HeadersView<'a> {
-    /// How many lines there are to look through.
-    pub(crate) fn line_count(&self) -> usize {
-        self.headers.len()
+    /// How many bytes the names have, and 8 more for each line.
+    fn name_bytes(&self) -> usize {
+        self.headers
+            .lines()
+            .fold(0_usize, |sum, (name, _)| sum.saturating_add(name.len()).saturating_add(8))
     }
 
     /// How many bytes are compared where every line's name is looked for among all others.
     pub(crate) fn comparing_all_names(&self) -> usize {
-        let bytes = self
-            .headers
-            .lines()
-            .fold(0_usize, |sum, (name, _)| sum.saturating_add(name.len()).saturating_add(8));
-        bytes.saturating_mul(self.headers.len())
+        self.name_bytes().saturating_mul(self.headers.len())
     }
 
     /// The header's value: that of the chosen line, else of the first.
-    pub(crate) fn value(&self, name: &str) -> Option<&'a [u8]> {
+    fn value(&self, name: &str) -> Option<&'a [u8]> {
         if name.starts_with(':') {
             return None;
         }
@@ -221,11 +283,6 @@ impl<'a> HeadersView<'a> {
         })
     }
 
-    /// Whether one of a header's lines was chosen to be looked at.
-    pub(crate) fn is_chosen(&self, name: &str) -> bool {
-        self.lines.iter().any(|line| same_to_some_origin(line.name.as_bytes(), name.as_bytes()))
-    }
-
     /// The values of a header's lines, whatever line is looked at.
     pub(crate) fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let lines = self.headers.may_have(name.as_bytes()).then(|| self.headers.lines());
@@ -237,7 +294,7 @@ impl<'a> HeadersView<'a> {
     }
 
     /// The value of a cookie.
-    pub(crate) fn cookie(&self, name: &str) -> Result<String, cookie::Fault> {
+    fn cookie(&self, name: &str) -> Result<String, cookie::Fault> {
         cookie::find(self.values("cookie"), name, self.cookies)
     }
 

@@ -2,11 +2,12 @@
 
 use super::lines::{self, Choices};
 use super::{Answer, Rule, TOO_MANY, ask_once, of_choices, of_part};
+use crate::attributes::TABLE;
 use crate::cel::explain::Explainable;
 use crate::cel::meter::Allowance;
-use crate::cel::view::{ChosenLine, View};
 use crate::config::AuthorizationConfig;
 use crate::explain::{self, Choice, Expression, Step, Value, Variable};
+use crate::view::{ChosenLine, View};
 
 /// The answers of an expression that was asked.
 struct Asked<'a> {
@@ -30,7 +31,7 @@ impl Rule {
         let answer = self.settled(answer, view);
         let mut asked = asked.into_iter();
         let expressions = config.expressions.iter().map(|expr| {
-            let explainable = Explainable::of(&expr.source);
+            let explainable = Explainable::of(&expr.source, &TABLE);
             let asked = asked.next();
             let choices = match (&asked, &explainable) {
                 (Some(asked), Some(explainable)) => asked
@@ -63,7 +64,7 @@ impl Rule {
     /// The rule of a request that was refused before any was asked.
     pub(crate) fn unasked(&self, config: &AuthorizationConfig) -> explain::Rule {
         let expressions = config.expressions.iter().map(|expr| {
-            let choices = Explainable::of(&expr.source)
+            let choices = Explainable::of(&expr.source, &TABLE)
                 .map(|whole| Choice { lines: Vec::new(), step: whole.not_needed() });
             Expression {
                 place: expr.place.clone(),

@@ -5,8 +5,9 @@ use std::fmt;
 use super::Known;
 use super::solve::{ALL, Domain, FALSE, Solver, TRUE};
 use super::values;
-use crate::cel::attribute::{IntAttribute, TextAttribute};
-use crate::cel::lower::{Comparison, Headers, Number, Test, Text};
+use crate::attributes::{self, IDENTITY, REQUEST_HEADERS};
+use crate::cel::attributes::Id;
+use crate::cel::lowered::{Comparison, Number, Test, Text};
 use egress_reading::name::same_to_some_origin;
 
 /// The most values that one rule is followed on; what it compares beyond them counts as free.
@@ -17,9 +18,9 @@ const MAX_OBJECTIONS: usize = 8;
 /// What has a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Subject<'t> {
-    Attribute(TextAttribute),
+    Attribute(Id),
     Header(&'t str),
-    Number(IntAttribute),
+    Number(Id),
     /// `source.identity`, which is there or not.
     Identity,
 }
@@ -75,9 +76,9 @@ impl PartialEq for Subject<'_> {
 impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Subject::Attribute(attribute) => f.write_str(name_of_text(*attribute)),
+            Subject::Attribute(attribute) => f.write_str(attributes::name(*attribute)),
             Subject::Header(name) => write!(f, "request.headers[{}]", quoted(name)),
-            Subject::Number(attribute) => f.write_str(name_of_number(*attribute)),
+            Subject::Number(attribute) => f.write_str(attributes::name(*attribute)),
             Subject::Identity => f.write_str("source.identity"),
         }
     }
@@ -142,16 +143,14 @@ impl<'t> Reader<'t> {
             Test::Number(comparison, Number::Literal(literal), Number::Attribute(attribute)) => {
                 self.number(*attribute, flipped(*comparison), *literal)
             }
-            Test::HasHeader(Headers::Request, name) => {
+            Test::HasHeader(REQUEST_HEADERS, name) => {
                 self.about(Subject::Header(name), Formula::Has)
             }
-            Test::HeaderIsIn(Headers::Request, name) => {
+            Test::HeaderIsIn(REQUEST_HEADERS, name) => {
                 self.about(Subject::Header(name), Formula::Present)
             }
-            Test::HasAttribute(attribute) => {
-                self.about(Subject::Attribute(*attribute), Formula::Has)
-            }
-            Test::HasIdentity => self.about(Subject::Identity, Formula::Has),
+            Test::HasText(attribute) => self.about(Subject::Attribute(*attribute), Formula::Has),
+            Test::HasObject(IDENTITY) => self.about(Subject::Identity, Formula::Has),
             _ => Formula::Outcomes(ALL),
         }
     }
@@ -178,7 +177,7 @@ impl<'t> Reader<'t> {
         };
         let subject = match text {
             Text::Attribute(attribute) => Subject::Attribute(*attribute),
-            Text::Header(Headers::Request, name) => Subject::Header(name),
+            Text::Header(REQUEST_HEADERS, name) => Subject::Header(name),
             _ => return Formula::Outcomes(ALL),
         };
         if self.objections.len() < MAX_OBJECTIONS {
@@ -196,12 +195,7 @@ impl<'t> Reader<'t> {
         Formula::Text { subject: position, fallback, relation }
     }
 
-    fn number(
-        &mut self,
-        attribute: IntAttribute,
-        comparison: Comparison,
-        literal: i64,
-    ) -> Formula<'t> {
+    fn number(&mut self, attribute: Id, comparison: Comparison, literal: i64) -> Formula<'t> {
         self.objections.extend(values::number_objection(attribute, comparison, literal));
         let Some(position) = self.subject(Subject::Number(attribute)) else {
             return Formula::Outcomes(ALL);
@@ -241,34 +235,5 @@ fn flipped(comparison: Comparison) -> Comparison {
         Comparison::Greater => Comparison::Less,
         Comparison::GreaterOrEqual => Comparison::LessOrEqual,
         same @ (Comparison::Equal | Comparison::NotEqual) => same,
-    }
-}
-
-/// How an attribute is written.
-pub(super) fn name_of_text(attribute: TextAttribute) -> &'static str {
-    match attribute {
-        TextAttribute::SpiffeId => "source.spiffeId",
-        TextAttribute::TrustDomain => "source.identity.trustDomain",
-        TextAttribute::Namespace => "source.identity.namespace",
-        TextAttribute::ServiceAccount => "source.identity.serviceAccount",
-        TextAttribute::SourceAddress => "source.address",
-        TextAttribute::Method => "request.method",
-        TextAttribute::Scheme => "request.scheme",
-        TextAttribute::Host => "request.host",
-        TextAttribute::Path => "request.path",
-        TextAttribute::PathAndQuery => "request.pathAndQuery",
-        TextAttribute::Version => "request.version",
-        TextAttribute::Id => "request.id",
-        TextAttribute::Hostname => "destination.hostname",
-        TextAttribute::DestinationAddress => "destination.address",
-    }
-}
-
-/// How an attribute that is a number is written.
-pub(super) fn name_of_number(attribute: IntAttribute) -> &'static str {
-    match attribute {
-        IntAttribute::SourcePort => "source.port",
-        IntAttribute::DestinationPort => "destination.port",
-        IntAttribute::ResponseCode => "response.code",
     }
 }

@@ -3,8 +3,8 @@
 
 use super::formula::{Formula, Relation, Subject, quoted};
 use super::{Known, Settled, values};
-use crate::cel::attribute::TextAttribute;
-use crate::cel::lower::Comparison;
+use crate::attributes::{NAMESPACE, SERVICE_ACCOUNT, TRUST_DOMAIN};
+use crate::cel::lowered::Comparison;
 use crate::config::Combine;
 
 /// It may be true.
@@ -133,10 +133,9 @@ impl<'t> Solver<'t> {
     }
 
     fn is_of_identity(&self, index: usize) -> bool {
-        use TextAttribute::{Namespace, ServiceAccount, TrustDomain};
         matches!(
             self.subjects.get(index),
-            Some((Subject::Attribute(Namespace | ServiceAccount | TrustDomain), _))
+            Some((Subject::Attribute(NAMESPACE | SERVICE_ACCOUNT | TRUST_DOMAIN), _))
         )
     }
 

@@ -1,10 +1,14 @@
 //! What the values of attributes can be.
 
 use super::Known;
-use super::formula::{Relation, Subject, name_of_number, quoted};
+use super::formula::{Relation, Subject, quoted};
 use super::solve::{Domain, State};
-use crate::cel::attribute::{IntAttribute, TextAttribute};
-use crate::cel::lower::Comparison;
+use crate::attributes::{
+    self, DESTINATION_PORT, HOST, METHOD, NAMESPACE, PATH, PATH_AND_QUERY, REQUEST_ID, SCHEME,
+    SERVICE_ACCOUNT, SOURCE_PORT, SPIFFE_ID, TRUST_DOMAIN, VERSION,
+};
+use crate::cel::attributes::Id;
+use crate::cel::lowered::Comparison;
 use crate::config::HostPattern;
 use crate::identity::{SpiffeId, is_segment, is_trust_domain};
 use crate::path::PathSafety;
@@ -23,16 +27,15 @@ pub(super) fn states<'t>(
     mut domain: Domain<'t>,
     known: Known<'t>,
 ) -> Vec<State<'t>> {
-    use TextAttribute as A;
     let mut states = Vec::new();
     let strict = known.strict_paths;
     let (absent, garbled) = match subject {
         Subject::Identity => return vec![State::Missing, State::Other { prefix: "", suffix: "" }],
         Subject::Header(name) if name.starts_with(':') => return vec![State::Missing],
         // A request whose host is not known is refused before.
-        Subject::Attribute(A::Host) => (false, false),
-        Subject::Attribute(A::Path | A::PathAndQuery) => (!strict, !strict),
-        Subject::Attribute(A::Method | A::Scheme | A::Version | A::Id) | Subject::Header(_) => {
+        Subject::Attribute(HOST) => (false, false),
+        Subject::Attribute(PATH | PATH_AND_QUERY) => (!strict, !strict),
+        Subject::Attribute(METHOD | SCHEME | VERSION | REQUEST_ID) | Subject::Header(_) => {
             (true, true)
         }
         Subject::Attribute(_) | Subject::Number(_) => (true, false),
@@ -52,10 +55,10 @@ pub(super) fn states<'t>(
             }
             states.extend(domain.numbers.iter().copied().filter(possible).map(State::Number));
         }
-        Subject::Attribute(A::TrustDomain) if !known.trust_domains.is_empty() => {
+        Subject::Attribute(TRUST_DOMAIN) if !known.trust_domains.is_empty() => {
             states.extend(known.trust_domains.iter().map(|name| State::Exactly(name)));
         }
-        Subject::Attribute(A::Host) if !known.hosts.is_empty() => {
+        Subject::Attribute(HOST) if !known.hosts.is_empty() => {
             hosts(&mut states, &domain, known.hosts)
         }
         _ => {
@@ -163,7 +166,7 @@ const MAX_OBJECTIONS: usize = 4;
 /// The standard method that only letter case tells from what is compared.
 fn miswritten(subject: Subject<'_>, relation: Relation<'_>) -> Option<&'static str> {
     match (subject, relation) {
-        (Subject::Attribute(TextAttribute::Method), Relation::Equal(text)) => METHODS
+        (Subject::Attribute(METHOD), Relation::Equal(text)) => METHODS
             .iter()
             .copied()
             .find(|method| *method != text && method.eq_ignore_ascii_case(text)),
@@ -173,23 +176,22 @@ fn miswritten(subject: Subject<'_>, relation: Relation<'_>) -> Option<&'static s
 
 /// What a number is compared with that it never is.
 pub(super) fn number_objection(
-    attribute: IntAttribute,
+    attribute: Id,
     comparison: Comparison,
     literal: i64,
 ) -> Option<String> {
     let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
     (equality && is_port(attribute) && !PORTS.contains(&literal)).then(|| {
-        format!("`{}` is never `{literal}`: ports are 0 to 65535", name_of_number(attribute))
+        format!("`{}` is never `{literal}`: ports are 0 to 65535", attributes::name(attribute))
     })
 }
 
-fn is_port(attribute: IntAttribute) -> bool {
-    matches!(attribute, IntAttribute::SourcePort | IntAttribute::DestinationPort)
+fn is_port(attribute: Id) -> bool {
+    matches!(attribute, SOURCE_PORT | DESTINATION_PORT)
 }
 
 /// Why no value of a subject is so related to a text. Nothing where one may be.
 fn wrong(subject: Subject<'_>, relation: Relation<'_>, known: Known<'_>) -> Option<String> {
-    use TextAttribute as A;
     let attribute = match subject {
         Subject::Attribute(attribute) => attribute,
         Subject::Header(name) if name.starts_with(':') => {
@@ -198,20 +200,20 @@ fn wrong(subject: Subject<'_>, relation: Relation<'_>, known: Known<'_>) -> Opti
         Subject::Header(_) | Subject::Number(_) | Subject::Identity => return None,
     };
     match attribute {
-        A::Host => wrong_host(relation, known.hosts),
-        A::Path => wrong_path(relation, known.strict_paths),
-        A::PathAndQuery => wrong_start(relation, known.strict_paths).or_else(|| match relation {
+        HOST => wrong_host(relation, known.hosts),
+        PATH => wrong_path(relation, known.strict_paths),
+        PATH_AND_QUERY => wrong_start(relation, known.strict_paths).or_else(|| match relation {
             Relation::Equal(text) if known.strict_paths => refused(text),
             _ => None,
         }),
-        A::TrustDomain => wrong_trust_domain(relation, known.trust_domains),
-        A::Namespace | A::ServiceAccount => match relation {
+        TRUST_DOMAIN => wrong_trust_domain(relation, known.trust_domains),
+        NAMESPACE | SERVICE_ACCOUNT => match relation {
             Relation::Equal(text) if !is_segment(text) => {
                 Some("it is letters, digits, `.`, `-` and `_`".to_owned())
             }
             _ => None,
         },
-        A::SpiffeId => wrong_spiffe_id(relation, known.trust_domains),
+        SPIFFE_ID => wrong_spiffe_id(relation, known.trust_domains),
         _ => None,
     }
 }

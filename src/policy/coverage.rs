@@ -6,11 +6,11 @@ use crate::authorization;
 pub use crate::authorization::Said;
 use crate::cel::Expression;
 use crate::cel::meter::{Allowance, Meter};
-use crate::cel::view::View;
 use crate::config::{Action, Mode};
 use crate::outcome::Change;
 use crate::request::Facts;
 use crate::request::headers::Headers;
+use crate::view::View;
 
 /// What a policy may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

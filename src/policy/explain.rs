@@ -7,7 +7,6 @@ mod tests;
 
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
-use crate::cel::view::View;
 use crate::config::{Action, Config, Direction, HostPattern, Mode, PolicyConfig};
 use crate::explain::{self, Caller, Effect, Erred, Explanation, Fate, Header, OutOfScope, Verdict};
 use crate::outcome::{Change, Outcome, Reason};
@@ -15,6 +14,7 @@ use crate::path::PathSafety;
 use crate::request::headers::Headers;
 use crate::request::{Facts, inline};
 use crate::trial::{self, Trial};
+use crate::view::View;
 
 use super::{Engine, Policy, request_host};
 

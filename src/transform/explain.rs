@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 
 use super::{Applied, HeaderRules, HeaderValue, ILLEGAL, is_legal};
+use crate::attributes::TABLE;
 use crate::cel::explain::{Explainable, of_bytes};
 use crate::cel::meter::Meter;
-use crate::cel::view::View;
 use crate::cel::{Expression, Phase};
 use crate::config::{HeaderRulesConfig, HeaderValueConfig};
 use crate::explain::{HeaderRule, Operation, Step, Value};
@@ -13,6 +13,7 @@ use crate::identity::peer::Callers;
 use crate::outcome::Change;
 use crate::request::Facts;
 use crate::request::headers::Headers;
+use crate::view::View;
 
 /// What an evaluation gave, and what its parts are.
 struct Evaluated<'e> {
@@ -71,7 +72,7 @@ impl HeaderRules {
                     match (found.map(|found| evaluated.remove(found)), &rule.constant) {
                         (Some(found), _) => (Some(found.value), found.error),
                         (None, Some(constant)) => (
-                            Explainable::of(&config.value.source).map(|whole| Step {
+                            Explainable::of(&config.value.source, &TABLE).map(|whole| Step {
                                 value: Value::Known(of_bytes(constant.as_bytes())),
                                 ..whole.not_needed()
                             }),
@@ -110,8 +111,8 @@ fn explained<'e>(
         (Ok(_), Some(breach)) => Value::Error(breach.to_owned()),
         (Err(message), _) => Value::Error(message.clone()),
     };
-    let step =
-        Explainable::of(&config.value.source).map(|whole| whole.explain(view, value.clone()));
+    let step = Explainable::of(&config.value.source, &TABLE)
+        .map(|whole| whole.explain(view, value.clone()));
     let step = step.unwrap_or_else(|| Step {
         source: config.value.source.clone(),
         variables: Vec::new(),

@@ -22,6 +22,7 @@ use cel::common::types::{
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
+use super::attributes::Table;
 use super::bounded::MAX_TEXT;
 use super::meter::{BYTES_A_STEP, units};
 use super::{PATTERN, bridge, functions};
@@ -60,8 +61,8 @@ fn bytes_a_step(function: &str) -> i64 {
 }
 
 /// Puts the guards into an expression that is checked, and of bounded depth.
-pub(super) fn guard(root: &mut IdedExpr) {
-    Guard { accumulators: Vec::new() }.expr(root);
+pub(super) fn guard(root: &mut IdedExpr, table: &'static Table) {
+    Guard { table, accumulators: Vec::new() }.expr(root);
 }
 
 /// The number of parts of an expression, without those of the loops in it, whose turns are charged
@@ -90,6 +91,7 @@ pub(super) fn weight(root: &IdedExpr, is_interpreted: bool) -> u64 {
 }
 
 struct Guard {
+    table: &'static Table,
     /// The accumulators of the loops around, innermost last.
     accumulators: Vec<String>,
 }
@@ -100,7 +102,7 @@ impl Guard {
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => {}
             Expr::Select(select) => {
                 self.expr(&mut select.operand);
-                strict::select(select);
+                strict::select(select, self.table);
             }
             Expr::Call(call) => {
                 for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
@@ -149,11 +151,11 @@ impl Guard {
                     .filter(|part| may_be_large(part))
                     .for_each(|part| wrap(part, COMPARED, None));
             }
-            strict::operator(call);
+            strict::operator(call, self.table);
             return false;
         }
         let weight = bytes_a_step(&call.func_name);
-        strict::function(call);
+        strict::function(call, self.table);
         let called_on = call
             .target
             .as_deref_mut()
@@ -182,7 +184,7 @@ impl Guard {
     fn comprehension(&mut self, comprehension: &mut ComprehensionExpr) {
         let turn = parts(&comprehension.loop_cond).saturating_add(parts(&comprehension.loop_step));
         self.expr(&mut comprehension.iter_range);
-        strict::range(&mut comprehension.iter_range);
+        strict::range(&mut comprehension.iter_range, self.table);
         wrap(
             &mut comprehension.iter_range,
             RANGE,

@@ -11,11 +11,11 @@ use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators as op,
 };
 
+use super::attributes::{Id, Kind, Phase, Table};
 use super::functions::{self, Style};
-use super::types::{Object, Phase, Type};
+use super::suggest::{did_you_mean, nearest};
+use super::types::Type;
 use super::{HeadersRead, Uses};
-use crate::request::Reads;
-use crate::suggest::{did_you_mean, nearest};
 
 /// One thing that is wrong, and the node it is wrong with.
 #[derive(Debug)]
@@ -33,14 +33,15 @@ pub(crate) struct Checked {
 }
 
 /// Checks an expression of bounded depth.
-pub(crate) fn check(root: &IdedExpr, phase: Phase) -> Checked {
-    let mut checker =
-        Checker { phase, variables: Vec::new(), uses: Uses::default(), mistakes: Vec::new() };
+pub(crate) fn check(root: &IdedExpr, phase: Phase, table: &'static Table) -> Checked {
+    let (variables, mistakes) = (Vec::new(), Vec::new());
+    let mut checker = Checker { table, phase, variables, uses: Uses::default(), mistakes };
     let result = checker.expr(root);
     Checked { result, uses: checker.uses, mistakes: checker.mistakes }
 }
 
 struct Checker {
+    table: &'static Table,
     phase: Phase,
     /// The variables of the comprehensions around, innermost last.
     variables: Vec<(String, Type)>,
@@ -66,7 +67,7 @@ impl Checker {
                 // As a whole it can go where its type is not known, `dyn(request).headers`, and
                 // what is read of it there too.
                 if let Type::Object(object) = known {
-                    self.uses.read_whole(object);
+                    self.read_whole(object);
                 }
                 known
             }
@@ -126,18 +127,27 @@ impl Checker {
             return known;
         }
         let plain = name.strip_prefix('.').unwrap_or(name);
-        match Object::root(plain) {
-            Some(Object::Response) if self.phase == Phase::Request => {
-                self.mistake(node, "`response` is not there yet when this is evaluated: only a response transformation can read it")
-            }
+        match self.table.root(plain) {
+            Some(object) if self.table.from(object) > self.phase => self.not_yet(node, object),
             Some(object) => Type::Object(object),
             None if TYPE_NAMES.contains(&plain) => Type::Meta,
             None => {
-                let known = ["source", "request", "destination", "response"].into_iter();
-                let hint = did_you_mean(plain, known.chain(self.variables.iter().map(|(name, _)| name.as_str())));
+                let variables = self.variables.iter().map(|(name, _)| name.as_str());
+                let roots = self.table.roots().map(|root: &str| root);
+                let hint = did_you_mean(plain, roots.chain(variables));
                 self.mistake(node, format!("unknown attribute `{plain}`{hint}"))
             }
         }
+    }
+
+    fn not_yet(&mut self, node: &IdedExpr, name: &str) -> Type {
+        self.mistake(
+            node,
+            format!(
+                "`{name}` is not there yet when this is evaluated: only a response transformation \
+                 can read it"
+            ),
+        )
     }
 
     fn select(&mut self, node: &IdedExpr, select: &SelectExpr) -> Type {
@@ -156,22 +166,23 @@ impl Checker {
     fn field(&mut self, node: &IdedExpr, operand: &Type, field: &str, written: &IdedExpr) -> Type {
         match operand {
             Type::Object(object) => {
-                let Some((_, found)) = object.fields().iter().find(|(name, _)| *name == field)
-                else {
-                    let unknown = format!("{}.{field}", object.name());
-                    let names = || object.fields().iter().map(|(name, _)| *name);
+                let Some((id, attribute)) = self.table.field(object, field) else {
+                    let names = || self.table.fields(object).map(|attribute| attribute.last_name());
                     let hint = match nearest(field, names()) {
-                        Some(meant) => format!(" (did you mean `{}.{meant}`?)", object.name()),
+                        Some(meant) => format!(" (did you mean `{object}.{meant}`?)"),
                         None => format!(
-                            ": expected one of `{0}.{1}`",
-                            object.name(),
-                            names().collect::<Vec<_>>().join(&format!("`, `{}.", object.name()))
+                            ": expected one of `{object}.{}`",
+                            names().collect::<Vec<_>>().join(&format!("`, `{object}."))
                         ),
                     };
-                    return self.mistake(node, format!("unknown attribute `{unknown}`{hint}"));
+                    return self
+                        .mistake(node, format!("unknown attribute `{object}.{field}`{hint}"));
                 };
-                self.uses.read_attribute(*object, field);
-                found.clone()
+                if attribute.from > self.phase {
+                    return self.not_yet(node, attribute.name);
+                }
+                self.read_attribute(id);
+                attribute.to_type()
             }
             Type::Map(key, value) => {
                 if Type::String.fits(key) {
@@ -214,7 +225,7 @@ impl Checker {
         // `math.abs(x)` is a function of that name, unless `math` is a variable.
         if let Some(namespace) = spelled(target) {
             let root = namespace.split('.').next().unwrap_or_default();
-            if self.variable(root).is_none() && Object::root(root).is_none() {
+            if self.variable(root).is_none() && self.table.root(root).is_none() {
                 let arguments: Vec<Type> =
                     call.args.iter().map(|argument| self.expr(argument)).collect();
                 return self.function(
@@ -408,41 +419,29 @@ fn literal_type(literal: &LiteralValue) -> Type {
     }
 }
 
-impl Uses {
-    fn read_header(&mut self, of: Object, name: Option<&str>) {
-        // A response is never judged line by line.
-        match (of, name) {
-            (Object::Response, _) => {}
-            (_, Some(name)) => self.request_headers.name(name),
-            (_, None) => self.request_headers = HeadersRead::All,
+impl Checker {
+    /// Notes that a header is read, or with no name that any may be.
+    fn read_header_of(&mut self, headers: Id, name: Option<&str>) {
+        let from = self.table.attribute(headers).map(|attribute| attribute.from);
+        match (from, name) {
+            // A response is never judged line by line.
+            (Some(Phase::Response) | None, _) => {}
+            (Some(Phase::Request), Some(name)) => self.uses.request_headers.name(name),
+            (Some(Phase::Request), None) => self.uses.request_headers = HeadersRead::All,
         }
     }
 
-    fn read_whole(&mut self, object: Object) {
-        for (field, _) in object.fields() {
-            self.read_attribute(object, field);
+    fn read_whole(&mut self, object: &str) {
+        for (id, _) in self.table.below(object) {
+            self.read_attribute(id);
         }
     }
 
-    fn read_attribute(&mut self, of: Object, field: &str) {
-        self.path |= matches!((of, field), (Object::Request, "path" | "pathAndQuery"));
-        let reads = match (of, field) {
-            (Object::Request, "version") => Reads { version: true, ..Reads::default() },
-            (Object::Request, "scheme") => Reads { scheme: true, ..Reads::default() },
-            (Object::Source, "address") => Reads { source_address: true, ..Reads::default() },
-            (Object::Source, "port") => Reads { source_port: true, ..Reads::default() },
-            (Object::Destination, "address" | "port") => {
-                Reads { destination_address: true, ..Reads::default() }
-            }
-            (Object::Destination, "hostname") => Reads { destination: true, ..Reads::default() },
-            (Object::Source, "identity" | "spiffeId") => Reads { caller: true, ..Reads::default() },
-            (Object::Request | Object::Response, "headers") => {
-                self.read_header(of, None);
-                return;
-            }
-            _ => return,
-        };
-        self.reads = self.reads.or(reads);
+    fn read_attribute(&mut self, id: Id) {
+        self.uses.attributes.insert(id);
+        if self.table.attribute(id).is_some_and(|attribute| attribute.kind == Kind::Headers) {
+            self.read_header_of(id, None);
+        }
     }
 }
 

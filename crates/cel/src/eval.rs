@@ -9,24 +9,23 @@ use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 
+use super::attributes::Attributes;
 use super::bridge;
 use super::check::string_literal;
 use super::limits::children;
 use super::meter::Allowance;
 use super::regex::Compiled;
-use super::types::Object;
-use super::values::{NOT_UTF8, ObjectValue};
-use super::view::View;
+use super::values::{self, NOT_UTF8};
 
 /// Resolves the names in an expression.
 pub(super) struct Names<'a> {
-    view: &'a View<'a>,
+    attributes: &'a dyn Attributes,
     patterns: &'a [Compiled],
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(view: &'a View<'a>, patterns: &'a [Compiled]) -> Self {
-        Names { view, patterns }
+    pub(super) fn new(attributes: &'a dyn Attributes, patterns: &'a [Compiled]) -> Self {
+        Names { attributes, patterns }
     }
 }
 
@@ -39,21 +38,7 @@ impl VariableResolver for Names<'_> {
         // The interpreter asks for `request.path` before it asks for `request`: answering saves it
         // the steps. What is not there is left to those steps, which end in an error that says what
         // is missing.
-        let mut parts = name.trim_start_matches('.').split('.');
-        let mut value = ObjectValue { object: Object::root(parts.next()?)?, view: self.view };
-        let Some(mut part) = parts.next() else { return Some(CowVal::owned(value)) };
-        if part == "identity" && value.object == Object::Source {
-            self.view.caller().namespace()?;
-            value.object = Object::Identity;
-            match parts.next() {
-                None => return Some(CowVal::owned(value)),
-                Some(next) => part = next,
-            }
-        }
-        if parts.next().is_some() {
-            return None;
-        }
-        value.attribute(part).ok().map(CowVal::Owned)
+        values::named(self.attributes, name.trim_start_matches('.')).map(CowVal::Owned)
     }
 }
 
@@ -61,64 +46,59 @@ impl VariableResolver for Names<'_> {
 pub(super) const EXCEEDED: &str =
     "the expression takes too many steps, or makes too much, for this request";
 
-fn evaluate<T>(
-    root: &IdedExpr,
-    env: &Arc<Env>,
-    view: &View<'_>,
-    patterns: &[Compiled],
-    allowance: &Allowance,
-    read: impl FnOnce(&CowVal<'_, '_>) -> Result<T, String>,
-) -> Result<T, String> {
-    let names = Names::new(view, patterns);
-    let mut context = Context::with_env(Arc::clone(env));
-    context.set_variable_resolver(&names);
-
-    let outcome = bridge::lend(allowance, || Value::resolve_val(root, &context));
-    // Whatever came of it: what was cut short may have been caught, and then something else is the
-    // value.
-    if allowance.is_exceeded() {
-        return Err(EXCEEDED.to_owned());
-    }
-    match outcome {
-        Ok(value) => read(&value),
-        Err(error) => Err(describe(&error, root)),
-    }
+/// The interpreter, over the attributes of one message.
+pub(super) struct Interpreter<'a> {
+    pub(super) env: &'a Arc<Env>,
+    pub(super) attributes: &'a dyn Attributes,
+    pub(super) patterns: &'a [Compiled],
 }
 
-/// Evaluates a rule.
-pub(super) fn rule(
-    root: &IdedExpr,
-    env: &Arc<Env>,
-    view: &View<'_>,
-    patterns: &[Compiled],
-    allowance: &Allowance,
-) -> Result<bool, String> {
-    evaluate(root, env, view, patterns, allowance, |value| match value.downcast_ref::<CelBool>() {
-        Some(found) => Ok(*found.inner()),
-        None => {
-            allowance.unreadable();
-            Err(format!("the result is {}, not a bool", value.get_type().name()))
-        }
-    })
-}
+impl Interpreter<'_> {
+    fn evaluate<T>(
+        &self,
+        root: &IdedExpr,
+        allowance: &Allowance,
+        read: impl FnOnce(&CowVal<'_, '_>) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let names = Names::new(self.attributes, self.patterns);
+        let mut context = Context::with_env(Arc::clone(self.env));
+        context.set_variable_resolver(&names);
 
-/// Evaluates the value of a header.
-pub(super) fn header(
-    root: &IdedExpr,
-    env: &Arc<Env>,
-    view: &View<'_>,
-    patterns: &[Compiled],
-    allowance: &Allowance,
-) -> Result<Vec<u8>, String> {
-    evaluate(root, env, view, patterns, allowance, |value| {
-        if let Some(text) = value.downcast_ref::<CelString<'_>>() {
-            Ok(text.inner().as_bytes().to_vec())
-        } else if let Some(bytes) = value.downcast_ref::<CelBytes<'_>>() {
-            Ok(bytes.inner().to_vec())
-        } else {
-            Err(format!("the result is {}, not a string or bytes", value.get_type().name()))
+        let outcome = bridge::lend(allowance, || Value::resolve_val(root, &context));
+        // Whatever came of it: what was cut short may have been caught, and then something else is
+        // the value.
+        if allowance.is_exceeded() {
+            return Err(EXCEEDED.to_owned());
         }
-    })
+        match outcome {
+            Ok(value) => read(&value),
+            Err(error) => Err(describe(&error, root)),
+        }
+    }
+
+    /// Evaluates a rule.
+    pub(super) fn rule(&self, root: &IdedExpr, allowance: &Allowance) -> Result<bool, String> {
+        self.evaluate(root, allowance, |value| match value.downcast_ref::<CelBool>() {
+            Some(found) => Ok(*found.inner()),
+            None => {
+                allowance.unreadable();
+                Err(format!("the result is {}, not a bool", value.get_type().name()))
+            }
+        })
+    }
+
+    /// Evaluates the value of a header.
+    pub(super) fn header(&self, root: &IdedExpr, allowance: &Allowance) -> Result<Vec<u8>, String> {
+        self.evaluate(root, allowance, |value| {
+            if let Some(text) = value.downcast_ref::<CelString<'_>>() {
+                Ok(text.inner().as_bytes().to_vec())
+            } else if let Some(bytes) = value.downcast_ref::<CelBytes<'_>>() {
+                Ok(bytes.inner().to_vec())
+            } else {
+                Err(format!("the result is {}, not a string or bytes", value.get_type().name()))
+            }
+        })
+    }
 }
 
 /// What went wrong, without the values it went wrong with: a header's value has no place in a log,

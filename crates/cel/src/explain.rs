@@ -3,13 +3,13 @@
 //! Each part that somebody wrote is evaluated by itself, by the interpreter. The value of the whole
 //! is not found here: it is the engine's, which evaluates the whole as it does for a request.
 
-#[cfg(test)]
-mod agreement;
 mod literal;
 mod plan;
+mod step;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 use cel::common::types::{CelBool, CelInt, CelMap, CelNull, CelOptional, Kind};
@@ -17,14 +17,14 @@ use cel::common::value::{CowVal, Val};
 use cel::{Context, Env};
 
 use self::literal::literal;
-pub(crate) use self::literal::of_bytes;
+pub use self::literal::of_bytes;
 use self::plan::{Bound, Loop, Over, Part, Planner, Shape};
+pub use self::step::{Step, Value, Variable};
+use super::attributes::{Attributes, Table};
 use super::eval::{self, Names};
 use super::meter::Allowance;
 use super::regex::Compiled;
-use super::view::View;
 use super::{bridge, env, parse};
-use crate::explain::{Step, Value, Variable};
 
 /// Of a loop, as many turns are shown, and the last.
 const MAX_TURNS: usize = 8;
@@ -32,7 +32,7 @@ const MAX_TURNS: usize = 8;
 const MAX_EVALUATED: usize = 1_000;
 
 /// An expression that can be explained.
-pub(crate) struct Explainable {
+pub struct Explainable {
     root: Part,
     patterns: Vec<Compiled>,
     env: Arc<Env>,
@@ -50,11 +50,18 @@ enum Found {
     Error,
 }
 
+impl fmt::Debug for Explainable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Explainable").field("source", &self.root.text).finish_non_exhaustive()
+    }
+}
+
 impl Explainable {
     /// Reads a source that was compiled; nothing where it cannot be.
-    pub(crate) fn of(source: &str) -> Option<Explainable> {
+    #[must_use]
+    pub fn of(source: &str, table: &'static Table) -> Option<Explainable> {
         let (root, spelling) = parse::parse_spelled(source).ok()?;
-        let mut planner = Planner::new(source, &spelling);
+        let mut planner = Planner::new(source, &spelling, table);
         let mut root = planner.part(&root);
         // With the brackets and the remarks around it.
         source.trim().clone_into(&mut root.text);
@@ -63,20 +70,22 @@ impl Explainable {
 
     /// The whole, whose value is told, with its parts. Each is evaluated with an allowance of its
     /// own.
-    pub(crate) fn explain(&self, view: &View<'_>, value: Value) -> Step {
+    #[must_use]
+    pub fn explain<A: Attributes>(&self, attributes: &A, value: Value) -> Step {
         let value = if self.root.varies && matches!(value, Value::Known(_)) {
             Value::Varies
         } else {
             value
         };
-        let names = Names::new(view, &self.patterns);
+        let names = Names::new(attributes, &self.patterns);
         let mut context = Context::with_env(Arc::clone(&self.env));
         context.set_variable_resolver(&names);
         with_parts(Step { value, ..Step::of(&self.root) }, &self.root, &context)
     }
 
     /// The whole, which was not evaluated.
-    pub(crate) fn not_needed(&self) -> Step {
+    #[must_use]
+    pub fn not_needed(&self) -> Step {
         Step::of(&self.root)
     }
 }

@@ -3,14 +3,10 @@
 //!
 //! Names and signatures: CEL's specification (langdef, "List of Standard Definitions"), cel-go's
 //! extensions `strings`, `math` and `encoders`, Kubernetes' IP and CIDR libraries, and
-//! AgentGateway's own. `functions.md` describes each.
+//! AgentGateway's own. The page of functions describes each.
 
-#[cfg(test)]
-mod documentation;
 mod global;
 mod member;
-#[cfg(test)]
-mod standard;
 
 use std::borrow::Cow;
 

@@ -1,39 +1,40 @@
-//! Expressions: compiled once, when the configuration loads, and evaluated per request.
+//! The policies' expressions: compiled once, when the configuration loads, and evaluated for each
+//! message.
 //!
-//! Language: the Common Expression Language (CEL, langdef), with the attributes and functions that
-//! [`types`] and [`functions`] declare.
+//! The language is the Common Expression Language (CEL, langdef), with the functions that
+//! `functions` declares and the attributes of a [`attributes::Table`]. Compiling parses a source
+//! (`parse`), checks its names and types (`check`), and lowers what it can ([`lowered`]). What is
+//! lowered is evaluated over the message's own bytes (`run`), the rest by the `cel` crate's
+//! interpreter (`eval`). Whatever is evaluated spends from a [`meter::Allowance`].
+//!
+//! The crate knows nothing of requests but what [`attributes::Attributes`] tells it.
 
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod agreement;
-pub(crate) mod attribute;
+pub mod attributes;
 mod bounded;
 mod bridge;
 mod budget;
 mod check;
-pub(crate) mod contradiction;
-#[cfg(test)]
-pub(crate) mod differential;
 mod env;
 mod eval;
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) mod explain;
+pub mod explain;
 mod functions;
-pub(crate) mod guard;
+pub mod guard;
 mod library;
 pub mod limits;
 mod literals;
 mod loops;
 mod lower;
-pub(crate) mod meter;
+pub mod lowered;
+pub mod meter;
 mod parse;
 mod regex;
 mod run;
 mod search;
-#[cfg(test)]
-mod tests;
+pub mod suggest;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod tests;
 mod types;
 mod values;
-pub(crate) mod view;
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,23 +42,26 @@ use std::sync::Arc;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
 use cel::{Env, IdedExpr};
 
+pub use self::attributes::Phase;
+use self::attributes::{Attributes, Kind, Set, Table};
+use self::eval::Interpreter;
+use self::guard::{Guard, Guards};
+use self::lower::Lowering;
+use self::lowered::{Test, Text};
 use self::meter::Allowance;
 use self::parse::Places;
 use self::regex::Compiled;
-pub(crate) use self::types::Phase;
 use self::types::Type;
-use self::view::View;
-use crate::request::Reads;
 
 /// The prefix of the names that stand where literal patterns stood. No source can spell one.
 const PATTERN: &str = "@pattern";
 
-/// What an expression must give.
+/// What an expression must return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expected {
-    /// A rule gives a bool.
+pub enum Expected {
+    /// A bool, for a rule.
     Rule,
-    /// A header's value is a string or bytes.
+    /// A string or bytes, for a header's value.
     Header,
 }
 
@@ -80,8 +84,8 @@ impl fmt::Display for ExprError {
 
 /// The headers that an expression reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum HeadersRead {
-    /// These, lower-case.
+pub enum HeadersRead {
+    /// Those of these names, in lower case.
     Names(Vec<String>),
     /// Perhaps any.
     All,
@@ -100,34 +104,34 @@ impl HeadersRead {
 
 /// What an expression reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Uses {
-    pub(crate) reads: Reads,
-    pub(crate) request_headers: HeadersRead,
+pub struct Uses {
+    /// The attributes, and the objects on the way to them.
+    pub attributes: Set,
+    /// The headers of the request.
+    pub request_headers: HeadersRead,
     /// Whether it reads a cookie by its name.
-    pub(crate) cookies: bool,
-    /// Which cookies; none where that is known only at a request.
-    pub(crate) cookie_names: Option<Vec<String>>,
-    /// Whether it reads the path.
-    pub(crate) path: bool,
+    pub cookies: bool,
+    /// The names of these cookies; none where they are known only at a request.
+    pub cookie_names: Option<Vec<String>>,
     /// Whether it may name an escape, so that it speaks of the path as it came.
-    pub(crate) escapes: bool,
+    pub escapes: bool,
 }
 
 impl Default for Uses {
     fn default() -> Self {
         Uses {
-            reads: Reads::default(),
+            attributes: Set::default(),
             request_headers: HeadersRead::Names(Vec::new()),
             cookies: false,
             cookie_names: Some(Vec::new()),
-            path: false,
             escapes: false,
         }
     }
 }
 
 /// A compiled expression.
-pub(crate) struct Expression {
+pub struct Expression {
+    table: &'static Table,
     code: Code,
     patterns: Vec<Compiled>,
     env: Arc<Env>,
@@ -139,9 +143,9 @@ pub(crate) struct Expression {
 /// How an expression is evaluated.
 enum Code {
     /// A rule.
-    Rule(lower::Test),
+    Rule(Test),
     /// A header's value, of a common shape.
-    Value(lower::Text),
+    Value(Text),
     /// A header's value of any other.
     Interpreted(IdedExpr),
 }
@@ -164,8 +168,12 @@ impl fmt::Debug for Expression {
 }
 
 impl Expression {
-    /// Parses and checks a source.
-    pub(crate) fn compile(
+    /// Parses and checks a source, which may read the attributes of a table.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with its place.
+    pub fn compile(
+        table: &'static Table,
         source: &str,
         phase: Phase,
         expected: Expected,
@@ -174,20 +182,21 @@ impl Expression {
         let (mut root, places) = parse(source)?;
         limits::check_depth(&root).map_err(whole)?;
         let env = env::shared().map_err(whole)?;
-        let checked = check::check(&root, phase);
+        let checked = check::check(&root, phase, table);
         let mut mistakes = checked.mistakes;
         let mut patterns = Vec::new();
-        prepare(&mut root, &mut patterns, &mut mistakes);
+        prepare(&mut root, table, &mut patterns, &mut mistakes);
         if mistakes.is_empty() {
             mistakes.extend(wrong_result(&root, &checked.result, expected));
         }
         if mistakes.is_empty() {
+            let lowering = Lowering { table };
             let code = match expected {
-                Expected::Rule => Code::Rule(lower::test(&root)),
-                Expected::Header => lower::text(&root).map_or_else(
+                Expected::Rule => Code::Rule(lowering.test(&root)),
+                Expected::Header => lowering.text(&root).map_or_else(
                     || {
                         let mut guarded = root.clone();
-                        budget::guard(&mut guarded);
+                        budget::guard(&mut guarded, table);
                         Code::Interpreted(guarded)
                     },
                     Code::Value,
@@ -195,7 +204,7 @@ impl Expression {
             };
             let weight = budget::weight(&root, code.is_interpreted());
             let uses = Uses { escapes: names_escape(&root), ..checked.uses };
-            return Ok(Expression { code, patterns, env, uses, weight });
+            return Ok(Expression { table, code, patterns, env, uses, weight });
         }
         let mut errors: Vec<ExprError> = mistakes
             .into_iter()
@@ -211,49 +220,69 @@ impl Expression {
     }
 
     /// What it reads.
-    pub(crate) fn uses(&self) -> &Uses {
+    #[must_use]
+    pub fn uses(&self) -> &Uses {
         &self.uses
     }
 
     /// How many bytes its literal patterns take.
-    pub(crate) fn pattern_bytes(&self) -> usize {
+    #[must_use]
+    pub fn pattern_bytes(&self) -> usize {
         self.patterns.iter().fold(0, |sum, pattern| sum.saturating_add(pattern.size()))
     }
 
-    /// What an attribute must be for the rule not to give `settled`; any of these may be used.
-    pub(crate) fn guards(&self, settled: bool) -> Vec<guard::Guard> {
+    /// What an attribute must be for the rule not to return `settled`; any of these may be used.
+    #[must_use]
+    pub fn guards(&self, settled: bool) -> Vec<Guard> {
+        let guards = Guards { table: self.table };
+        self.rule().map_or_else(Vec::new, |test| guards.of(test, settled))
+    }
+
+    /// The lowered form of a rule.
+    #[must_use]
+    pub fn rule(&self) -> Option<&Test> {
         match &self.code {
-            Code::Rule(test) => guard::guards(test, settled),
-            Code::Value(_) | Code::Interpreted(_) => Vec::new(),
+            Code::Rule(test) => Some(test),
+            Code::Value(_) | Code::Interpreted(_) => None,
         }
     }
 
     /// The header's value, where it is the same for every request.
-    pub(crate) fn constant(&self) -> Option<&str> {
+    #[must_use]
+    pub fn constant(&self) -> Option<&str> {
         match &self.code {
-            Code::Value(lower::Text::Literal(value)) => Some(value),
+            Code::Value(Text::Literal(value)) => Some(value),
             _ => None,
         }
     }
 
-    /// Evaluates a rule; an error says what is wrong with the request's data, without repeating it.
-    /// Whatever it is, the allowance may have met a breach.
-    pub(crate) fn matches(&self, view: &View<'_>, allowance: &Allowance) -> Result<bool, String> {
+    /// Evaluates a rule. Whatever it returns, the allowance may have met a breach.
+    ///
+    /// # Errors
+    /// What is wrong with the message's data, without repeating that data.
+    pub fn matches<A: Attributes>(
+        &self,
+        attributes: &A,
+        allowance: &Allowance,
+    ) -> Result<bool, String> {
         if !allowance.spend(self.weight) {
             return Err(eval::EXCEEDED.to_owned());
         }
         match &self.code {
             Code::Rule(test) => {
-                self.run(view, allowance).test(test).map_err(|failure| failure.to_string())
+                self.run(attributes, allowance).test(test).map_err(|failure| failure.to_string())
             }
             Code::Value(_) | Code::Interpreted(_) => Err("not a rule".to_owned()),
         }
     }
 
-    /// Evaluates a header's value.
-    pub(crate) fn header_value(
+    /// Evaluates a header's value. Whatever it returns, the allowance may have met a breach.
+    ///
+    /// # Errors
+    /// What is wrong with the message's data, without repeating that data.
+    pub fn header_value<A: Attributes>(
         &self,
-        view: &View<'_>,
+        attributes: &A,
         allowance: &Allowance,
     ) -> Result<Vec<u8>, String> {
         if !allowance.spend(self.weight) {
@@ -261,19 +290,20 @@ impl Expression {
         }
         match &self.code {
             Code::Value(text) => self
-                .run(view, allowance)
+                .run(attributes, allowance)
                 .text(text)
                 .map(|value| value.into_owned().into_bytes())
                 .map_err(|failure| failure.to_string()),
             Code::Interpreted(root) => {
-                eval::header(root, &self.env, view, &self.patterns, allowance)
+                let (env, patterns) = (&self.env, self.patterns.as_slice());
+                Interpreter { env, attributes, patterns }.header(root, allowance)
             }
             Code::Rule(_) => Err("not a header's value".to_owned()),
         }
     }
 
-    fn run<'p, 'v>(&'p self, view: &'p View<'v>, allowance: &'p Allowance) -> run::Run<'p, 'v> {
-        run::Run { patterns: &self.patterns, env: &self.env, view, allowance }
+    fn run<'p, A>(&'p self, attributes: &'p A, allowance: &'p Allowance) -> run::Run<'p, A> {
+        run::Run { patterns: &self.patterns, env: &self.env, attributes, allowance }
     }
 }
 
@@ -309,7 +339,7 @@ fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<ch
 /// What `x.headers[?"name"]` and `x.headers.?name` are evaluated as:
 /// `"name" in x.headers ? optional.of(x.headers["name"]) : optional.none()`. The interpreter takes
 /// every error there for "none", so that a header which cannot be read would be none.
-fn optional_header(node: &IdedExpr) -> Option<IdedExpr> {
+fn optional_header(node: &IdedExpr, table: &Table) -> Option<IdedExpr> {
     let Expr::Call(call) = &node.expr else { return None };
     let (op::OPT_INDEX | op::OPT_SELECT, [headers, name]) =
         (call.func_name.as_str(), call.args.as_slice())
@@ -319,9 +349,10 @@ fn optional_header(node: &IdedExpr) -> Option<IdedExpr> {
     check::string_literal(name)?;
     match &headers.expr {
         Expr::Select(select)
-            if select.field == "headers"
-                && !select.test
-                && matches!(select.operand.expr, Expr::Ident(_)) => {}
+            if !select.test
+                && matches!(&select.operand.expr, Expr::Ident(object)
+                    if table.field(object.trim_start_matches('.'), &select.field)
+                        .is_some_and(|(_, row)| row.kind == Kind::Headers)) => {}
         _ => return None,
     }
     let made = |expr| IdedExpr { id: node.id, expr };
@@ -342,8 +373,13 @@ fn optional_header(node: &IdedExpr) -> Option<IdedExpr> {
 
 /// Compiles the literal patterns of `matches`, and puts names that resolve to them in their stead;
 /// calls the bounded functions by their own names.
-fn prepare(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec<check::Mistake>) {
-    if let Some(plain) = optional_header(node) {
+fn prepare(
+    node: &mut IdedExpr,
+    table: &Table,
+    patterns: &mut Vec<Compiled>,
+    mistakes: &mut Vec<check::Mistake>,
+) {
+    if let Some(plain) = optional_header(node, table) {
         *node = plain;
     }
     if let Expr::Call(call) = &mut node.expr {
@@ -369,7 +405,7 @@ fn prepare(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
         Expr::Call(call) => {
             for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
-                prepare(part, patterns, mistakes);
+                prepare(part, table, patterns, mistakes);
             }
         }
         Expr::Comprehension(c) => {
@@ -381,20 +417,20 @@ fn prepare(node: &mut IdedExpr, patterns: &mut Vec<Compiled>, mistakes: &mut Vec
                 &mut c.loop_step,
                 &mut c.result,
             ] {
-                prepare(part, patterns, mistakes);
+                prepare(part, table, patterns, mistakes);
             }
         }
         Expr::List(list) => {
             for part in &mut list.elements {
-                prepare(part, patterns, mistakes);
+                prepare(part, table, patterns, mistakes);
             }
         }
-        Expr::Select(select) => prepare(&mut select.operand, patterns, mistakes),
+        Expr::Select(select) => prepare(&mut select.operand, table, patterns, mistakes),
         Expr::Map(map) => {
             for entry in &mut map.entries {
                 if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                    prepare(&mut entry.key, patterns, mistakes);
-                    prepare(&mut entry.value, patterns, mistakes);
+                    prepare(&mut entry.key, table, patterns, mistakes);
+                    prepare(&mut entry.value, table, patterns, mistakes);
                 }
             }
         }

@@ -1,221 +1,193 @@
-//! Lowering: the common shapes of expressions in a form that is evaluated over the request's own
-//! bytes, without allocating.
+//! Lowering: which expressions become [`Test`]s and [`Text`]s, and how.
 //!
 //! Comparisons of attributes, headers and literals, `startsWith` and its like, `in` a list of
 //! literals, `matches` with a literal pattern, `has`, boolean logic, conditionals, `default` and
 //! concatenation are lowered; every other subexpression stays with the `cel` crate's interpreter.
-//! Both give the same value or both an error (`differential.rs` tests that): what is lowered is a
-//! shortcut, and never a language of its own.
+//! Both give the same value or both an error (`tests/lowering.rs` compares them): what is lowered
+//! is a shortcut, and never a language of its own.
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
 
-use super::attribute::{IntAttribute, TextAttribute};
+use super::attributes::{Id, Kind, Table};
 use super::budget;
 use super::check::string_literal;
+use super::lowered::{Comparison, Interpreted, Number, Test, Text};
 
-/// An expression that gives a bool.
-#[derive(Debug, Clone)]
-pub(super) enum Test {
-    Literal(bool),
-    Not(Box<Test>),
-    /// `&&` of all.
-    All(Vec<Test>),
-    /// `||` of all.
-    Any(Vec<Test>),
-    If(Box<[Test; 3]>),
-    /// The first, or the second where the first errs.
-    Default(Box<[Test; 2]>),
-    Equal(Text, Text),
-    NotEqual(Text, Text),
-    Number(Comparison, Number, Number),
-    StartsWith(Text, Text),
-    EndsWith(Text, Text),
-    Contains(Text, Text),
-    /// Is one of these, which are sorted.
-    In(Text, Vec<Box<str>>),
-    /// Matches the pattern of this index.
-    Matches(Text, usize),
-    /// `"name" in request.headers`
-    HeaderIsIn(Headers, Box<str>),
-    /// `has(request.headers.name)`
-    HasHeader(Headers, Box<str>),
-    HasAttribute(TextAttribute),
-    HasIdentity,
-    /// Anything else.
-    Interpreted(Box<IdedExpr>),
-}
-
-/// An expression that gives a string.
-#[derive(Debug, Clone)]
-pub(super) enum Text {
-    Literal(Box<str>),
-    Attribute(TextAttribute),
-    Header(Headers, Box<str>),
-    Concat(Vec<Text>),
-    Default(Box<[Text; 2]>),
-    If(Box<(Test, Text, Text)>),
-    /// `string(...)` of a number.
-    FromNumber(Number),
-}
-
-/// An expression that gives an int.
+/// Lowers the expressions of one table.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Number {
-    Literal(i64),
-    Attribute(IntAttribute),
+pub(super) struct Lowering {
+    pub(super) table: &'static Table,
 }
 
-/// How two numbers are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-/// Whose headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Headers {
-    Request,
-    Response,
-}
-
-impl Test {
-    /// Whether any of it is left to the interpreter.
-    pub(super) fn is_interpreted(&self) -> bool {
-        match self {
-            Test::Interpreted(_) => true,
-            Test::Not(part) => part.is_interpreted(),
-            Test::All(parts) | Test::Any(parts) => parts.iter().any(Test::is_interpreted),
-            Test::If(parts) => parts.iter().any(Test::is_interpreted),
-            Test::Default(parts) => parts.iter().any(Test::is_interpreted),
-            Test::Equal(left, right)
-            | Test::NotEqual(left, right)
-            | Test::StartsWith(left, right)
-            | Test::EndsWith(left, right)
-            | Test::Contains(left, right) => left.is_interpreted() || right.is_interpreted(),
-            Test::In(text, _) | Test::Matches(text, _) => text.is_interpreted(),
-            Test::Literal(_)
-            | Test::Number(..)
-            | Test::HeaderIsIn(..)
-            | Test::HasHeader(..)
-            | Test::HasAttribute(_)
-            | Test::HasIdentity => false,
-        }
+impl Lowering {
+    /// Lowers an expression that gives a bool, as far as may be; what is left to the interpreter is
+    /// guarded.
+    pub(super) fn test(self, node: &IdedExpr) -> Test {
+        self.lowered_test(node).unwrap_or_else(|| {
+            let mut left = node.clone();
+            budget::guard(&mut left, self.table);
+            Test::Interpreted(Interpreted(Box::new(left)))
+        })
     }
-}
 
-impl Text {
-    /// Whether any of it, which is a condition then, is left to the interpreter.
-    pub(super) fn is_interpreted(&self) -> bool {
-        match self {
-            Text::Concat(parts) => parts.iter().any(Text::is_interpreted),
-            Text::Default(parts) => parts.iter().any(Text::is_interpreted),
-            Text::If(parts) => {
-                let (condition, yes, no) = &**parts;
-                condition.is_interpreted() || yes.is_interpreted() || no.is_interpreted()
-            }
-            Text::Literal(_) | Text::Attribute(_) | Text::Header(..) | Text::FromNumber(_) => false,
-        }
-    }
-}
-
-/// Lowers an expression that gives a bool, as far as may be; what is left to the interpreter is
-/// guarded.
-pub(super) fn test(node: &IdedExpr) -> Test {
-    lowered_test(node).unwrap_or_else(|| {
-        let mut left = node.clone();
-        budget::guard(&mut left);
-        Test::Interpreted(Box::new(left))
-    })
-}
-
-fn lowered_test(node: &IdedExpr) -> Option<Test> {
-    match &node.expr {
-        Expr::Literal(LiteralValue::Boolean(value)) => Some(Test::Literal(*value.inner())),
-        Expr::Select(select) if select.test => {
-            if let Some(headers) = headers(&select.operand) {
-                return Some(Test::HasHeader(headers, select.field.as_str().into()));
-            }
-            match (spelled(&select.operand)?.as_slice(), select.field.as_str()) {
-                (["source"], "identity") => Some(Test::HasIdentity),
+    fn lowered_test(self, node: &IdedExpr) -> Option<Test> {
+        match &node.expr {
+            Expr::Literal(LiteralValue::Boolean(value)) => Some(Test::Literal(*value.inner())),
+            Expr::Select(select) if select.test => {
+                if let Some(headers) = self.headers(&select.operand) {
+                    return Some(Test::HasHeader(headers, select.field.as_str().into()));
+                }
+                let operand = spelled(&select.operand)?;
                 // `has(source.identity.namespace)` errs where there is no identity: left to the
                 // interpreter.
-                (["source", "identity"], _) => None,
-                ([root], field) => TextAttribute::of(&[root, field]).map(Test::HasAttribute),
-                _ => None,
+                self.table.root(&operand)?;
+                let (id, attribute) = self.table.field(&operand, &select.field)?;
+                match attribute.kind {
+                    Kind::Text => Some(Test::HasText(id)),
+                    Kind::Object => Some(Test::HasObject(id)),
+                    Kind::Int | Kind::Headers => None,
+                }
             }
+            Expr::Call(call) => self.lowered_call(call),
+            _ => None,
         }
-        Expr::Call(call) => lowered_call(call),
-        _ => None,
     }
-}
 
-fn lowered_call(call: &CallExpr) -> Option<Test> {
-    let member = call.target.as_deref();
-    Some(match (call.func_name.as_str(), member, call.args.as_slice()) {
-        (op::LOGICAL_NOT, None, [operand]) => Test::Not(Box::new(test(operand))),
-        (name @ (op::LOGICAL_AND | op::LOGICAL_OR), None, [left, right]) => {
-            let mut parts = Vec::new();
-            flatten(name, left, &mut parts);
-            flatten(name, right, &mut parts);
-            if name == op::LOGICAL_AND { Test::All(parts) } else { Test::Any(parts) }
-        }
-        (op::CONDITIONAL, None, [condition, yes, no]) => match defaulted(condition, no) {
-            Some(value) => Test::Default(Box::new([lowered_test(value)?, lowered_test(yes)?])),
-            None => Test::If(Box::new([test(condition), lowered_test(yes)?, lowered_test(no)?])),
-        },
-        (op::EQUALS, None, [left, right]) => match (text(left), text(right)) {
-            (Some(left), Some(right)) => Test::Equal(left, right),
-            _ => Test::Number(Comparison::Equal, number(left)?, number(right)?),
-        },
-        (op::NOT_EQUALS, None, [left, right]) => match (text(left), text(right)) {
-            (Some(left), Some(right)) => Test::NotEqual(left, right),
-            _ => Test::Number(Comparison::NotEqual, number(left)?, number(right)?),
-        },
-        (op::LESS, None, [left, right]) => {
-            Test::Number(Comparison::Less, number(left)?, number(right)?)
-        }
-        (op::LESS_EQUALS, None, [left, right]) => {
-            Test::Number(Comparison::LessOrEqual, number(left)?, number(right)?)
-        }
-        (op::GREATER, None, [left, right]) => {
-            Test::Number(Comparison::Greater, number(left)?, number(right)?)
-        }
-        (op::GREATER_EQUALS, None, [left, right]) => {
-            Test::Number(Comparison::GreaterOrEqual, number(left)?, number(right)?)
-        }
-        (op::IN, None, [element, container]) => match headers(container) {
-            Some(headers) => Test::HeaderIsIn(headers, string_literal(element)?.into()),
-            None => Test::In(text(element)?, literals(container)?),
-        },
-        ("startsWith", Some(target), [argument]) => {
-            Test::StartsWith(text(target)?, text(argument)?)
-        }
-        ("endsWith", Some(target), [argument]) => Test::EndsWith(text(target)?, text(argument)?),
-        ("@contains", Some(target), [argument]) => Test::Contains(text(target)?, text(argument)?),
-        ("matches", Some(target), [pattern]) | ("matches", None, [target, pattern]) => {
-            Test::Matches(text(target)?, pattern_index(pattern)?)
-        }
-        _ => return None,
-    })
-}
-
-/// The operands of a chain of one operator, which the parser nests.
-fn flatten(operator: &str, node: &IdedExpr, parts: &mut Vec<Test>) {
-    match &node.expr {
-        Expr::Call(call)
-            if call.func_name == operator && call.target.is_none() && call.args.len() == 2 =>
-        {
-            for part in &call.args {
-                flatten(operator, part, parts);
+    fn lowered_call(self, call: &CallExpr) -> Option<Test> {
+        let member = call.target.as_deref();
+        Some(match (call.func_name.as_str(), member, call.args.as_slice()) {
+            (op::LOGICAL_NOT, None, [operand]) => Test::Not(Box::new(self.test(operand))),
+            (name @ (op::LOGICAL_AND | op::LOGICAL_OR), None, [left, right]) => {
+                let mut parts = Vec::new();
+                self.flatten(name, left, &mut parts);
+                self.flatten(name, right, &mut parts);
+                if name == op::LOGICAL_AND { Test::All(parts) } else { Test::Any(parts) }
             }
+            (op::CONDITIONAL, None, [condition, yes, no]) => match defaulted(condition, no) {
+                Some(value) => {
+                    Test::Default(Box::new([self.lowered_test(value)?, self.lowered_test(yes)?]))
+                }
+                None => Test::If(Box::new([
+                    self.test(condition),
+                    self.lowered_test(yes)?,
+                    self.lowered_test(no)?,
+                ])),
+            },
+            (op::EQUALS, None, [left, right]) => match (self.text(left), self.text(right)) {
+                (Some(left), Some(right)) => Test::Equal(left, right),
+                _ => Test::Number(Comparison::Equal, self.number(left)?, self.number(right)?),
+            },
+            (op::NOT_EQUALS, None, [left, right]) => match (self.text(left), self.text(right)) {
+                (Some(left), Some(right)) => Test::NotEqual(left, right),
+                _ => Test::Number(Comparison::NotEqual, self.number(left)?, self.number(right)?),
+            },
+            (op::LESS, None, [left, right]) => {
+                Test::Number(Comparison::Less, self.number(left)?, self.number(right)?)
+            }
+            (op::LESS_EQUALS, None, [left, right]) => {
+                Test::Number(Comparison::LessOrEqual, self.number(left)?, self.number(right)?)
+            }
+            (op::GREATER, None, [left, right]) => {
+                Test::Number(Comparison::Greater, self.number(left)?, self.number(right)?)
+            }
+            (op::GREATER_EQUALS, None, [left, right]) => {
+                Test::Number(Comparison::GreaterOrEqual, self.number(left)?, self.number(right)?)
+            }
+            (op::IN, None, [element, container]) => match self.headers(container) {
+                Some(headers) => Test::HeaderIsIn(headers, string_literal(element)?.into()),
+                None => Test::In(self.text(element)?, literals(container)?),
+            },
+            ("startsWith", Some(target), [argument]) => {
+                Test::StartsWith(self.text(target)?, self.text(argument)?)
+            }
+            ("endsWith", Some(target), [argument]) => {
+                Test::EndsWith(self.text(target)?, self.text(argument)?)
+            }
+            ("@contains", Some(target), [argument]) => {
+                Test::Contains(self.text(target)?, self.text(argument)?)
+            }
+            ("matches", Some(target), [pattern]) | ("matches", None, [target, pattern]) => {
+                Test::Matches(self.text(target)?, pattern_index(pattern)?)
+            }
+            _ => return None,
+        })
+    }
+
+    /// The operands of a chain of one operator, which the parser nests.
+    fn flatten(self, operator: &str, node: &IdedExpr, parts: &mut Vec<Test>) {
+        match &node.expr {
+            Expr::Call(call)
+                if call.func_name == operator && call.target.is_none() && call.args.len() == 2 =>
+            {
+                for part in &call.args {
+                    self.flatten(operator, part, parts);
+                }
+            }
+            _ => parts.push(self.test(node)),
         }
-        _ => parts.push(test(node)),
+    }
+
+    /// Lowers an expression that gives a string.
+    pub(super) fn text(self, node: &IdedExpr) -> Option<Text> {
+        if let Some(literal) = string_literal(node) {
+            return Some(Text::Literal(literal.into()));
+        }
+        match &node.expr {
+            Expr::Select(select) if !select.test => match self.headers(&select.operand) {
+                Some(headers) => Some(Text::Header(headers, select.field.as_str().into())),
+                None => self.attribute(node, Kind::Text).map(Text::Attribute),
+            },
+            Expr::Call(call) if call.target.is_none() => {
+                match (call.func_name.as_str(), call.args.as_slice()) {
+                    (op::INDEX, [container, index]) => {
+                        Some(Text::Header(self.headers(container)?, string_literal(index)?.into()))
+                    }
+                    (op::ADD, [left, right]) => {
+                        let mut parts = match self.text(left)? {
+                            Text::Concat(parts) => parts,
+                            part => vec![part],
+                        };
+                        parts.push(self.text(right)?);
+                        Some(Text::Concat(parts))
+                    }
+                    (op::CONDITIONAL, [condition, yes, no]) => match defaulted(condition, no) {
+                        Some(value) => {
+                            Some(Text::Default(Box::new([self.text(value)?, self.text(yes)?])))
+                        }
+                        None => Some(Text::If(Box::new((
+                            self.test(condition),
+                            self.text(yes)?,
+                            self.text(no)?,
+                        )))),
+                    },
+                    ("string", [argument]) => {
+                        self.text(argument).or_else(|| self.number(argument).map(Text::FromNumber))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn number(self, node: &IdedExpr) -> Option<Number> {
+        match &node.expr {
+            Expr::Literal(LiteralValue::Int(value)) => Some(Number::Literal(*value.inner())),
+            Expr::Select(select) if !select.test => {
+                self.attribute(node, Kind::Int).map(Number::Attribute)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whose headers these are, where a node is `request.headers` or `response.headers`.
+    fn headers(self, node: &IdedExpr) -> Option<Id> {
+        self.attribute(node, Kind::Headers)
+    }
+
+    fn attribute(self, node: &IdedExpr, kind: Kind) -> Option<Id> {
+        self.table.id_of(&spelled(node)?, kind)
     }
 }
 
@@ -232,53 +204,6 @@ fn defaulted<'e>(condition: &'e IdedExpr, value: &IdedExpr) -> Option<&'e IdedEx
         return None;
     };
     (matches!(null.expr, Expr::Literal(LiteralValue::Null)) && probed == value).then_some(probed)
-}
-
-/// Lowers an expression that gives a string.
-pub(super) fn text(node: &IdedExpr) -> Option<Text> {
-    if let Some(literal) = string_literal(node) {
-        return Some(Text::Literal(literal.into()));
-    }
-    match &node.expr {
-        Expr::Select(select) if !select.test => match headers(&select.operand) {
-            Some(headers) => Some(Text::Header(headers, select.field.as_str().into())),
-            None => TextAttribute::of(&spelled(node)?).map(Text::Attribute),
-        },
-        Expr::Call(call) if call.target.is_none() => {
-            match (call.func_name.as_str(), call.args.as_slice()) {
-                (op::INDEX, [container, index]) => {
-                    Some(Text::Header(headers(container)?, string_literal(index)?.into()))
-                }
-                (op::ADD, [left, right]) => {
-                    let mut parts = match text(left)? {
-                        Text::Concat(parts) => parts,
-                        part => vec![part],
-                    };
-                    parts.push(text(right)?);
-                    Some(Text::Concat(parts))
-                }
-                (op::CONDITIONAL, [condition, yes, no]) => match defaulted(condition, no) {
-                    Some(value) => Some(Text::Default(Box::new([text(value)?, text(yes)?]))),
-                    None => Some(Text::If(Box::new((test(condition), text(yes)?, text(no)?)))),
-                },
-                ("string", [argument]) => {
-                    text(argument).or_else(|| number(argument).map(Text::FromNumber))
-                }
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-fn number(node: &IdedExpr) -> Option<Number> {
-    match &node.expr {
-        Expr::Literal(LiteralValue::Int(value)) => Some(Number::Literal(*value.inner())),
-        Expr::Select(select) if !select.test => {
-            IntAttribute::of(&spelled(node)?).map(Number::Attribute)
-        }
-        _ => None,
-    }
 }
 
 /// A list of string literals, sorted.
@@ -303,24 +228,13 @@ fn pattern_index(node: &IdedExpr) -> Option<usize> {
     }
 }
 
-/// Whose headers these are, where a node is `request.headers` or `response.headers`.
-fn headers(node: &IdedExpr) -> Option<Headers> {
-    match spelled(node)?.as_slice() {
-        ["request", "headers"] => Some(Headers::Request),
-        ["response", "headers"] => Some(Headers::Response),
-        _ => None,
-    }
-}
-
-/// The names in a dotted name. Lowering never goes into a comprehension, so no variable hides an
-/// attribute.
-fn spelled(node: &IdedExpr) -> Option<Vec<&str>> {
+/// The dotted name that a node spells. Lowering never goes into a comprehension, so no variable
+/// hides an attribute.
+fn spelled(node: &IdedExpr) -> Option<String> {
     match &node.expr {
-        Expr::Ident(name) => Some(vec![name.strip_prefix('.').unwrap_or(name)]),
+        Expr::Ident(name) => Some(name.strip_prefix('.').unwrap_or(name).to_owned()),
         Expr::Select(select) if !select.test => {
-            let mut names = spelled(&select.operand)?;
-            names.push(&select.field);
-            Some(names)
+            Some(format!("{}.{}", spelled(&select.operand)?, select.field))
         }
         _ => None,
     }

@@ -14,8 +14,9 @@
 
 use std::cell::Cell;
 
-use super::limits::{MAX_REQUEST_STEPS, MAX_STEPS};
 use egress_reading::mends::{self, Mend};
+
+use super::limits::{MAX_REQUEST_STEPS, MAX_STEPS};
 
 /// What is said of an evaluation that passed a limit, where nothing else is.
 const PASSED: &str = "the request passes a limit";
@@ -32,18 +33,25 @@ const RULE: u64 = 2;
 /// What is shadow, reported and not enforced, is evaluated with a meter of its own: it must not use
 /// up the steps of what is enforced.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub struct Meter {
     left: Cell<u64>,
+}
+
+impl Default for Meter {
+    fn default() -> Meter {
+        Meter::new()
+    }
 }
 
 impl Meter {
     /// The meter of a message of which nothing has been evaluated yet.
-    pub(crate) const fn new() -> Meter {
+    #[must_use]
+    pub const fn new() -> Meter {
         Meter { left: Cell::new(MAX_REQUEST_STEPS) }
     }
 
     /// Runs one rule, or makes one header's value, with an allowance that the message pays for.
-    pub(crate) fn rule<T>(&self, run: impl FnOnce(&Allowance) -> T) -> T {
+    pub fn rule<T>(&self, run: impl FnOnce(&Allowance) -> T) -> T {
         let left = self.left.get();
         let allowance = Allowance::of(left.min(MAX_STEPS));
         let result = run(&allowance);
@@ -52,14 +60,15 @@ impl Meter {
     }
 
     /// Whether the message has nothing left for another rule.
-    pub(crate) fn is_exhausted(&self) -> bool {
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
         self.left.get() == 0
     }
 }
 
 /// The steps that one rule, or one header's value, may spend, and whether it met a breach.
 #[derive(Debug)]
-pub(crate) struct Allowance {
+pub struct Allowance {
     limit: Cell<u64>,
     /// More than the limit once something was asked for that the limit did not allow.
     spent: Cell<u64>,
@@ -68,7 +77,8 @@ pub(crate) struct Allowance {
 
 impl Allowance {
     /// The allowance of a rule that is evaluated by itself, for no message.
-    pub(crate) const fn whole() -> Allowance {
+    #[must_use]
+    pub const fn whole() -> Allowance {
         Allowance::of(MAX_STEPS)
     }
 
@@ -90,7 +100,7 @@ impl Allowance {
 
     /// Spends some steps; returns whether they were there to be spent.
     #[inline]
-    pub(crate) fn spend(&self, steps: u64) -> bool {
+    pub fn spend(&self, steps: u64) -> bool {
         let (spent, limit) = (self.spent.get().saturating_add(steps), self.limit.get());
         if spent <= limit {
             self.spent.set(spent);
@@ -105,7 +115,7 @@ impl Allowance {
 
     /// Spends what reading so many bytes costs; returns whether that was there to be spent.
     #[inline]
-    pub(crate) fn spend_on(&self, bytes: usize, bytes_a_step: usize) -> bool {
+    pub fn spend_on(&self, bytes: usize, bytes_a_step: usize) -> bool {
         bytes < bytes_a_step || self.spend(units(bytes, bytes_a_step))
     }
 
@@ -115,21 +125,22 @@ impl Allowance {
     }
 
     /// Notes that the message passes a limit.
-    pub(crate) fn breach(&self) {
+    pub fn breach(&self) {
         self.breach.set(Some(PASSED));
     }
 
     /// Notes that something is there which cannot be read, so that nothing takes it for something
     /// that is not there.
     #[cold]
-    pub(crate) fn unreadable(&self) {
+    pub fn unreadable(&self) {
         if mends::is_on(Mend::Unreadable) && self.breach.get().is_none() {
             self.breach.set(Some(UNREADABLE));
         }
     }
 
     /// What is wrong with the message, where it passed a limit or held something unreadable.
-    pub(crate) fn breached(&self) -> Option<&'static str> {
+    #[must_use]
+    pub fn breached(&self) -> Option<&'static str> {
         self.breach.get()
     }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use cel::Env;
 
-use super::attribute::{Fault, TextAttribute, utf8};
+use super::attributes::{Attributes, Fault, Id, utf8};
 use super::bounded::MAX_TEXT;
-use super::lower::{Comparison, Headers, Number, Test, Text};
+use super::eval::Interpreter;
+use super::lowered::{Comparison, Number, Test, Text};
 use super::meter::{Allowance, BYTES_A_STEP};
 use super::regex::{self, Compiled};
-use super::view::View;
 use super::{eval, search};
 
 /// Why an evaluation gives no value, without the request's data in it.
@@ -45,14 +45,14 @@ impl Failure<'_> {
 type Evaluated<'p, T> = Result<T, Failure<'p>>;
 
 /// One evaluation of a lowered expression for a request.
-pub(super) struct Run<'p, 'v> {
+pub(super) struct Run<'p, A> {
     pub(super) patterns: &'p [Compiled],
     pub(super) env: &'p Arc<Env>,
-    pub(super) view: &'p View<'v>,
+    pub(super) attributes: &'p A,
     pub(super) allowance: &'p Allowance,
 }
 
-impl<'p> Run<'p, '_> {
+impl<'p, A: Attributes> Run<'p, A> {
     /// Evaluates a rule.
     pub(super) fn test(&self, test: &'p Test) -> Evaluated<'p, bool> {
         let run = |part: &'p Test| self.test(part);
@@ -104,13 +104,13 @@ impl<'p> Run<'p, '_> {
                 let found = pattern.is_match(&value, self.allowance);
                 found.map_err(|regex::Exceeded| Failure::exceeded())?
             }
-            Test::HeaderIsIn(of, name) => self.header_bytes(*of, name).is_some(),
+            Test::HeaderIsIn(of, name) => self.attributes.header(*of, name).is_some(),
             Test::HasHeader(of, name) => there(self.header(*of, name))?,
-            Test::HasAttribute(attribute) => there(self.attribute(*attribute))?,
-            Test::HasIdentity => self.view.caller().is_workload(),
+            Test::HasText(id) => there(self.attribute(*id))?,
+            Test::HasObject(id) => self.attributes.is_there(*id),
             Test::Interpreted(node) => {
-                return eval::rule(node, self.env, self.view, self.patterns, self.allowance)
-                    .map_err(Failure::Interpreted);
+                let interpreter = self.interpreter();
+                return interpreter.rule(&node.0, self.allowance).map_err(Failure::Interpreted);
             }
         })
     }
@@ -180,25 +180,27 @@ impl<'p> Run<'p, '_> {
     fn number(&self, number: Number) -> Evaluated<'p, i64> {
         match number {
             Number::Literal(value) => Ok(value),
-            Number::Attribute(attribute) => {
-                attribute.read(self.view).ok_or(Failure::Missing(attribute.name()))
+            Number::Attribute(id) => {
+                self.attributes.int(id).ok_or_else(|| Failure::Missing(self.missing_name(id)))
             }
         }
     }
 
-    fn attribute(&self, attribute: TextAttribute) -> Evaluated<'p, &'p str> {
-        self.read(attribute.read(self.view), || attribute.missing_name(self.view))
+    fn attribute(&self, id: Id) -> Evaluated<'p, &'p str> {
+        self.read(self.attributes.text(id), || self.missing_name(id))
     }
 
-    fn header(&self, of: Headers, name: &'p str) -> Evaluated<'p, &'p str> {
-        self.read(utf8(self.header_bytes(of, name)), || name)
+    #[cold]
+    fn missing_name(&self, id: Id) -> &'static str {
+        self.attributes.table().missing_name(id, self.attributes)
     }
 
-    fn header_bytes(&self, of: Headers, name: &str) -> Option<&'p [u8]> {
-        match of {
-            Headers::Request => self.view.request_headers().value(name),
-            Headers::Response => self.view.response_headers()?.value(name),
-        }
+    fn header(&self, of: Id, name: &'p str) -> Evaluated<'p, &'p str> {
+        self.read(utf8(self.attributes.header(of, name)), || name)
+    }
+
+    fn interpreter(&self) -> Interpreter<'p> {
+        Interpreter { env: self.env, attributes: self.attributes, patterns: self.patterns }
     }
 
     /// A text of the request, which is charged for. One that cannot be read is there all the same,

@@ -27,18 +27,8 @@ pub(crate) enum Type {
     Ip,
     /// A range of IP addresses.
     Cidr,
-    /// An attribute that has attributes.
-    Object(Object),
-}
-
-/// The attributes that have attributes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Object {
-    Source,
-    Identity,
-    Request,
-    Destination,
-    Response,
+    /// The attribute of this name, which has attributes.
+    Object(&'static str),
 }
 
 impl Type {
@@ -95,79 +85,7 @@ impl fmt::Display for Type {
             Type::HeaderLists => f.write_str("headers of lists"),
             Type::Ip => f.write_str("ip"),
             Type::Cidr => f.write_str("cidr"),
-            Type::Object(object) => f.write_str(object.name()),
+            Type::Object(object) => f.write_str(object),
         }
     }
-}
-
-impl Object {
-    /// How messages name it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Object::Source => "source",
-            Object::Identity => "source.identity",
-            Object::Request => "request",
-            Object::Destination => "destination",
-            Object::Response => "response",
-        }
-    }
-
-    /// The attributes of this one.
-    pub(crate) fn fields(self) -> &'static [(&'static str, Type)] {
-        match self {
-            Object::Source => {
-                const {
-                    &[
-                        ("identity", Type::Object(Object::Identity)),
-                        ("spiffeId", Type::String),
-                        ("address", Type::String),
-                        ("port", Type::Int),
-                    ]
-                }
-            }
-            Object::Identity => {
-                const {
-                    &[
-                        ("trustDomain", Type::String),
-                        ("namespace", Type::String),
-                        ("serviceAccount", Type::String),
-                    ]
-                }
-            }
-            Object::Request => {
-                const {
-                    &[
-                        ("method", Type::String),
-                        ("scheme", Type::String),
-                        ("host", Type::String),
-                        ("path", Type::String),
-                        ("pathAndQuery", Type::String),
-                        ("version", Type::String),
-                        ("headers", Type::Headers),
-                        ("id", Type::String),
-                    ]
-                }
-            }
-            Object::Destination => {
-                const { &[("hostname", Type::String), ("address", Type::String), ("port", Type::Int)] }
-            }
-            Object::Response => const { &[("code", Type::Int), ("headers", Type::Headers)] },
-        }
-    }
-
-    /// The attribute at the root of expressions that has this name, in a phase.
-    pub(crate) fn root(name: &str) -> Option<Object> {
-        [Object::Source, Object::Request, Object::Destination, Object::Response]
-            .into_iter()
-            .find(|object| object.name() == name)
-    }
-}
-
-/// When an expression is evaluated, and so what it may read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Before the request goes on.
-    Request,
-    /// When the response comes.
-    Response,
 }

@@ -8,50 +8,52 @@ use cel::common::types::{CelInt, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 
 use self::headers::HeadersValue;
-use super::attribute::{Fault, IntAttribute, TextAttribute};
+use super::attributes::{Attributes, Fault, Id, Kind};
 use super::bridge;
-use super::types::Object;
-use super::view::View;
 
 /// An attribute that has attributes: `source`, `request` and their like.
 #[derive(Debug, Clone)]
-pub(crate) struct ObjectValue<'a> {
-    pub(crate) object: Object,
-    pub(crate) view: &'a View<'a>,
+struct ObjectValue<'a> {
+    name: &'static str,
+    attributes: &'a dyn Attributes,
+}
+
+/// The value of a dotted name, if it is an attribute's and the attribute is there.
+pub(crate) fn named<'a>(attributes: &'a dyn Attributes, name: &str) -> Option<Box<dyn Val + 'a>> {
+    let table = attributes.table();
+    if let Some(name) = table.root(name) {
+        return Some(Box::new(ObjectValue { name, attributes }));
+    }
+    value(attributes, table.id(name)?).ok()
+}
+
+/// The value of an attribute.
+fn value<'a>(attributes: &'a dyn Attributes, id: Id) -> Result<Box<dyn Val + 'a>, ExecutionError> {
+    let Some(attribute) = attributes.table().attribute(id) else {
+        return Err(ExecutionError::no_such_key(""));
+    };
+    let absent = || ExecutionError::no_such_key(attribute.last_name());
+    match attribute.kind {
+        Kind::Object if attributes.is_there(id) => {
+            Ok(Box::new(ObjectValue { name: attribute.name, attributes }))
+        }
+        Kind::Headers if attributes.is_there(id) => Ok(Box::new(HeadersValue::new(attributes, id))),
+        Kind::Object | Kind::Headers => Err(absent()),
+        Kind::Text => {
+            let text = attributes.text(id).map_err(|fault| error(fault, attribute.last_name()))?;
+            bridge::read(text.len())?;
+            Ok(Box::new(CelString::from(text)))
+        }
+        Kind::Int => Ok(Box::new(CelInt::from(attributes.int(id).ok_or_else(absent)?))),
+    }
 }
 
 impl<'a> ObjectValue<'a> {
     /// The attribute `name` of this one.
-    pub(crate) fn attribute(&self, name: &str) -> Result<Box<dyn Val + 'a>, ExecutionError> {
-        let view = self.view;
-        let absent = || ExecutionError::no_such_key(name);
-        match (self.object, name) {
-            (Object::Source, "identity") => {
-                view.caller().namespace().ok_or_else(absent)?;
-                return Ok(Box::new(ObjectValue { object: Object::Identity, view }));
-            }
-            (Object::Request, "headers") => {
-                return Ok(Box::new(HeadersValue::new(view.request_headers())));
-            }
-            (Object::Response, "headers") => {
-                return Ok(Box::new(HeadersValue::new(
-                    view.response_headers().ok_or_else(absent)?,
-                )));
-            }
-            _ => {}
-        }
-        let path: &[&str] = match self.object {
-            Object::Identity => &["source", "identity", name],
-            other => &[other.name(), name],
-        };
-        if let Some(attribute) = TextAttribute::of(path) {
-            let text = attribute.read(view).map_err(|fault| error(fault, name))?;
-            bridge::read(text.len())?;
-            return Ok(Box::new(CelString::from(text)));
-        }
-        let number =
-            IntAttribute::of(path).and_then(|attribute| attribute.read(view)).ok_or_else(absent)?;
-        Ok(Box::new(CelInt::from(number)))
+    fn attribute(&self, name: &str) -> Result<Box<dyn Val + 'a>, ExecutionError> {
+        let found = self.attributes.table().field(self.name, name);
+        let (id, _) = found.ok_or_else(|| ExecutionError::no_such_key(name))?;
+        value(self.attributes, id)
     }
 }
 

@@ -1,7 +1,5 @@
 //! What is found of a rule is so on every generated request.
 
-#![cfg(not(target_arch = "wasm32"))]
-
 use std::cell::Cell;
 
 use proptest::prelude::*;
@@ -9,12 +7,13 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::{Findings, Known, Settled, Work, examine};
-use crate::cel::differential::{Made, made};
+use super::super::{Findings, Known, Settled, Work, examine};
+use crate::attributes::TABLE;
 use crate::cel::meter::Allowance;
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{Combine, HostPattern};
 use crate::path::PathSafety;
+use crate::tests::generated::{Made, made};
 
 /// How many rules are looked at, and on how many requests each that something is found of is tried.
 const RULES: u32 = 5_000;
@@ -110,7 +109,7 @@ impl Scope {
             .find(|(name, _)| *name == b":path")
             .map_or(&b""[..], |(_, value)| value);
         let rule = |source: &str| {
-            Expression::compile(source, Phase::Request, Expected::Rule).expect(source)
+            Expression::compile(&TABLE, source, Phase::Request, Expected::Rule).expect(source)
         };
         let host = self.hosts.iter().map(|pattern| match pattern {
             HostPattern::Exact(name) => format!("request.host == '{name}'"),
@@ -183,7 +182,7 @@ fn holds(
 ) -> Result<(), TestCaseError> {
     let compiled: Result<Vec<Expression>, _> = sources
         .iter()
-        .map(|source| Expression::compile(source, Phase::Request, Expected::Rule))
+        .map(|source| Expression::compile(&TABLE, source, Phase::Request, Expected::Rule))
         .collect();
     let Ok(expressions) = compiled else {
         return Err(TestCaseError::reject("the check refuses it"));

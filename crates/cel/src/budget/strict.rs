@@ -15,9 +15,9 @@ use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
 use super::{Evaluated, is_operator, taken};
-use crate::cel::check::string_literal;
-use crate::cel::types::Object;
-use crate::cel::{bridge, env, functions};
+use crate::attributes::Table;
+use crate::check::string_literal;
+use crate::{bridge, env, functions};
 
 const IS: &str = "@is";
 const CONVERT: &str = "@convert";
@@ -47,17 +47,17 @@ pub(super) fn unfit(name: &str) -> ExecutionError {
 }
 
 /// Guards the operands of an operator.
-pub(super) fn operator(call: &mut CallExpr) {
+pub(super) fn operator(call: &mut CallExpr, table: &Table) {
     match (call.func_name.as_str(), call.args.as_mut_slice()) {
-        (op::LOGICAL_NOT, [operand]) => expect(operand, "!", "bool"),
+        (op::LOGICAL_NOT, [operand]) => expect(operand, "!", "bool", table),
         (op::LOGICAL_AND | op::LOGICAL_OR, operands) => {
-            operands.iter_mut().for_each(|operand| expect(operand, "&&, ||", "bool"))
+            operands.iter_mut().for_each(|operand| expect(operand, "&&, ||", "bool", table))
         }
-        (op::CONDITIONAL, [condition, _, _]) => expect(condition, "? :", "bool"),
+        (op::CONDITIONAL, [condition, _, _]) => expect(condition, "? :", "bool", table),
         (op::IN, [element, container]) => {
-            let from_request = may_be_any(container);
-            let guarded = from_request || may_be_any(element);
-            expect(container, "in", "list map");
+            let from_request = may_be_any(container, table);
+            let guarded = from_request || may_be_any(element, table);
+            expect(container, "in", "list map", table);
             if guarded {
                 let form = if from_request { IN_DATA } else { IN };
                 form.clone_into(&mut call.func_name);
@@ -65,11 +65,13 @@ pub(super) fn operator(call: &mut CallExpr) {
         }
         // Of two values of unknown types the language itself says that they differ where their
         // types do.
-        (op::EQUALS | op::NOT_EQUALS, [left, right]) if may_be_any(left) != may_be_any(right) => {
+        (op::EQUALS | op::NOT_EQUALS, [left, right])
+            if may_be_any(left, table) != may_be_any(right, table) =>
+        {
             named(call, EQUAL)
         }
         (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [left, right])
-            if may_be_any(left) || may_be_any(right) =>
+            if may_be_any(left, table) || may_be_any(right, table) =>
         {
             named(call, ORDER);
         }
@@ -78,9 +80,10 @@ pub(super) fn operator(call: &mut CallExpr) {
                 container,
                 "[]",
                 if string_literal(index).is_some() { FIELDS } else { ELEMENTS },
+                table,
             );
         }
-        (op::OPT_SELECT, [operand, _]) => expect(operand, ".?", FIELDS),
+        (op::OPT_SELECT, [operand, _]) => expect(operand, ".?", FIELDS, table),
         (op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO, [_, _]) => named(call, CALCULATE),
         (op::NEGATE, [_]) => NEGATE.clone_into(&mut call.func_name),
         _ => {}
@@ -88,13 +91,13 @@ pub(super) fn operator(call: &mut CallExpr) {
 }
 
 /// Guards what a field is taken of. Nothing is there in what is null.
-pub(super) fn select(select: &mut SelectExpr) {
-    expect(&mut select.operand, ".", FIELDS);
+pub(super) fn select(select: &mut SelectExpr, table: &Table) {
+    expect(&mut select.operand, ".", FIELDS, table);
 }
 
 /// Guards what a loop goes over.
-pub(super) fn range(range: &mut IdedExpr) {
-    expect(range, "loop", "list map");
+pub(super) fn range(range: &mut IdedExpr, table: &Table) {
+    expect(range, "loop", "list map", table);
 }
 
 /// What has fields, and what has elements or entries.
@@ -102,7 +105,7 @@ const FIELDS: &str = "map null_type optional_type";
 const ELEMENTS: &str = "list map null_type optional_type";
 
 /// Guards the arguments of a function.
-pub(super) fn function(call: &mut CallExpr) {
+pub(super) fn function(call: &mut CallExpr, table: &Table) {
     if call.target.is_none() && CONVERSIONS.contains(&call.func_name.as_str()) {
         named(call, CONVERT);
         return;
@@ -112,7 +115,7 @@ pub(super) fn function(call: &mut CallExpr) {
     let Some(kinds) = functions::kinds(called_on.as_deref(), func_name, args.len()) else { return };
     let called_on = called_on.filter(|target| !functions::is_namespace(target, func_name));
     for (part, kinds) in called_on.into_iter().chain(args).zip(kinds) {
-        expect(part, func_name, &kinds);
+        expect(part, func_name, &kinds, table);
     }
 }
 
@@ -127,8 +130,8 @@ fn text(text: &str) -> IdedExpr {
 }
 
 /// Sees to it that a part has one of these types, where that is not certain.
-fn expect(node: &mut IdedExpr, name: &str, kinds: &str) {
-    if kinds.is_empty() || !may_be_any(node) {
+fn expect(node: &mut IdedExpr, name: &str, kinds: &str, table: &Table) {
+    if kinds.is_empty() || !may_be_any(node, table) {
         return;
     }
     let id = node.id;
@@ -141,23 +144,23 @@ fn expect(node: &mut IdedExpr, name: &str, kinds: &str) {
 
 /// Whether a part's type is known only when the request comes. What the source does not show counts
 /// as such.
-fn may_be_any(node: &IdedExpr) -> bool {
+fn may_be_any(node: &IdedExpr, table: &Table) -> bool {
     match &node.expr {
         Expr::Literal(_) | Expr::List(_) | Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {
             false
         }
         // What a loop collects is a bool or a list; all other variables may be anything.
         Expr::Ident(name) => {
-            !name.starts_with('@') && Object::root(name.trim_start_matches('.')).is_none()
+            !name.starts_with('@') && table.root(name.trim_start_matches('.')).is_none()
         }
-        Expr::Select(select) => !select.test && !is_attribute(&select.operand),
-        Expr::Comprehension(comprehension) => may_be_any(&comprehension.result),
+        Expr::Select(select) => !select.test && !is_attribute(&select.operand, table),
+        Expr::Comprehension(comprehension) => may_be_any(&comprehension.result, table),
         Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
-            (op::CONDITIONAL, [_, yes, no]) => may_be_any(yes) || may_be_any(no),
-            (op::INDEX, [container, _]) => !is_attribute(container),
-            (super::ADD | CALCULATE, args) => args.iter().any(may_be_any),
+            (op::CONDITIONAL, [_, yes, no]) => may_be_any(yes, table) || may_be_any(no, table),
+            (op::INDEX, [container, _]) => !is_attribute(container, table),
+            (super::ADD | CALCULATE, args) => args.iter().any(|part| may_be_any(part, table)),
             (super::MADE | super::READ | super::RANGE | super::COMPARED, args) => {
-                args.last().is_some_and(may_be_any)
+                args.last().is_some_and(|part| may_be_any(part, table))
             }
             (IS | ORDER | EQUAL | IN | IN_DATA | CONVERT, _) => false,
             (name, _) => {
@@ -168,10 +171,10 @@ fn may_be_any(node: &IdedExpr) -> bool {
 }
 
 /// Whether a node is an attribute that has attributes, or `request.headers` and its like.
-fn is_attribute(node: &IdedExpr) -> bool {
+fn is_attribute(node: &IdedExpr, table: &Table) -> bool {
     match &node.expr {
-        Expr::Ident(name) => Object::root(name.trim_start_matches('.')).is_some(),
-        Expr::Select(select) => !select.test && is_attribute(&select.operand),
+        Expr::Ident(name) => table.root(name.trim_start_matches('.')).is_some(),
+        Expr::Select(select) => !select.test && is_attribute(&select.operand, table),
         _ => false,
     }
 }

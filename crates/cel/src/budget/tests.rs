@@ -1,30 +1,24 @@
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::cel::bounded::MAX_TEXT;
-use crate::cel::eval::EXCEEDED;
-use crate::cel::meter::Allowance;
-use crate::cel::view::View;
-use crate::cel::{Expected, Expression, Phase};
-use crate::config::IdentityConfig;
-use crate::identity::peer::Callers;
-use crate::request::headers::Headers;
-use crate::request::{Facts, Given};
+use crate::bounded::MAX_TEXT;
+use crate::eval::EXCEEDED;
+use crate::meter::Allowance;
+use crate::tests::message::{Scene, TABLE, View};
+use crate::{Expected, Expression, Phase};
 
 /// A request with this many headers, and a path of this many bytes.
 fn with_request<T>(headers: usize, path: usize, run: impl FnOnce(&View<'_>) -> T) -> T {
     let path = format!("/{}", "a".repeat(path.saturating_sub(1)));
-    let mut lines: Headers<'_> = [(&b":path"[..], path.as_bytes())].into_iter().collect();
-    for index in 0..headers {
-        lines.add(format!("x-{index}").as_bytes(), b"v");
-    }
-    let source = Given::default();
-    let facts = Facts::new(lines, &source);
-    run(&View::new(&facts, &Callers::new(IdentityConfig::default())))
+    let names: Vec<String> = (0..headers).map(|index| format!("x-{index}")).collect();
+    let lines = std::iter::once((&b":path"[..], path.as_bytes()))
+        .chain(names.iter().map(|name| (name.as_bytes(), &b"v"[..])))
+        .collect();
+    Scene { lines, ..Scene::default() }.view(Phase::Request, run)
 }
 
 fn rule(source: &str, view: &View<'_>) -> Result<bool, String> {
-    let compiled = Expression::compile(source, Phase::Request, Expected::Rule)
+    let compiled = Expression::compile(&TABLE, source, Phase::Request, Expected::Rule)
         .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     compiled.matches(view, &Allowance::whole())
 }

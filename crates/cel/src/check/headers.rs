@@ -4,13 +4,14 @@ use cel::IdedExpr;
 use cel::common::ast::Expr;
 
 use super::Checker;
-use crate::cel::types::{Object, Type};
+use crate::attributes::{Id, Kind};
+use crate::types::Type;
 use egress_reading::inline;
 
 /// Headers, as far as an expression names them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Named {
-    pub(super) of: Object,
+    of: Id,
     /// Whether the values are lists.
     lists: bool,
     /// Whether a value is made of every line, and so does not depend on which of them is looked at.
@@ -38,11 +39,16 @@ impl Checker {
         match &node.expr {
             Expr::Select(select) => {
                 let Expr::Ident(root) = &select.operand.expr else { return None };
-                if select.test || select.field != "headers" || self.variable(root).is_some() {
+                if select.test || self.variable(root).is_some() {
+                    return None;
+                }
+                let object = root.strip_prefix('.').unwrap_or(root);
+                let (of, attribute) = self.table.field(object, &select.field)?;
+                if attribute.kind != Kind::Headers {
                     return None;
                 }
                 match self.ident(&select.operand, root) {
-                    Type::Object(of @ (Object::Request | Object::Response)) => {
+                    Type::Object(_) => {
                         Some(Named { of, lists: false, every_line: false, raw: false })
                     }
                     _ => None,
@@ -70,7 +76,7 @@ impl Checker {
     pub(super) fn read_header(&mut self, named: Named, name: Option<&str>) {
         let may_be_joined = named.raw && name.is_none_or(inline::is_of_request);
         if !named.every_line || may_be_joined {
-            self.uses.read_header(named.of, name);
+            self.read_header_of(named.of, name);
         }
     }
 }

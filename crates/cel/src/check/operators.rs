@@ -4,8 +4,8 @@ use cel::IdedExpr;
 use cel::common::ast::{CallExpr, operators as op};
 
 use super::{Checker, string_literal, symbol};
-use crate::cel::parse::MAP_OF;
-use crate::cel::types::Type;
+use crate::parse::MAP_OF;
+use crate::types::Type;
 
 impl Checker {
     /// The type of an operator's result, or nothing where the call is no operator's.
@@ -193,10 +193,8 @@ impl Checker {
         match (&known, string_literal(index)) {
             (Type::Object(_), Some(field)) => return self.field(node, &known, field, container),
             (Type::Object(object), None) => {
-                return self.mistake(
-                    node,
-                    format!("`{}` is indexed by a literal name only", object.name()),
-                );
+                return self
+                    .mistake(node, format!("`{}` is indexed by a literal name only", object));
             }
             _ => {}
         }

@@ -7,7 +7,7 @@ use cel::common::types::{
 };
 use cel::common::value::Val;
 
-use crate::cel::library::net::{Cidr, Ip};
+use crate::library::net::{Cidr, Ip};
 
 /// The longest text of a value, in bytes; of a longer one the start is shown.
 const MAX_TEXT: usize = 400;
@@ -23,7 +23,8 @@ pub(super) fn literal(value: &(dyn Val + '_)) -> String {
 }
 
 /// What a header's value is: text where it can be, else bytes.
-pub(crate) fn of_bytes(value: &[u8]) -> String {
+#[must_use]
+pub fn of_bytes(value: &[u8]) -> String {
     let mut text = String::new();
     match std::str::from_utf8(value) {
         Ok(value) => quote(value, &mut text),

@@ -3,11 +3,11 @@
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
 
-use crate::cel::limits::children;
-use crate::cel::parse::{Call, Spelling};
-use crate::cel::regex::Compiled;
-use crate::cel::types::Object;
-use crate::cel::{budget, prepare};
+use crate::attributes::Table;
+use crate::limits::children;
+use crate::parse::{Call, Spelling};
+use crate::regex::Compiled;
+use crate::{budget, prepare};
 
 /// Functions that give something else each time.
 const VARYING: &[&str] = &["uuid", "random"];
@@ -84,22 +84,23 @@ pub(super) struct Bound {
 pub(super) struct Planner<'s> {
     source: &'s str,
     spelling: &'s Spelling,
+    table: &'static Table,
     /// The variables of the macros around.
     variables: Vec<String>,
     pub(super) patterns: Vec<Compiled>,
 }
 
 impl<'s> Planner<'s> {
-    pub(super) fn new(source: &'s str, spelling: &'s Spelling) -> Self {
-        Planner { source, spelling, variables: Vec::new(), patterns: Vec::new() }
+    pub(super) fn new(source: &'s str, spelling: &'s Spelling, table: &'static Table) -> Self {
+        Planner { source, spelling, table, variables: Vec::new(), patterns: Vec::new() }
     }
 
     pub(super) fn part(&mut self, node: &IdedExpr) -> Part {
         let shape = self.shape(node);
         let mut ready = node.clone();
         // The whole is checked, so that its parts have no mistakes.
-        prepare(&mut ready, &mut self.patterns, &mut Vec::new());
-        budget::guard(&mut ready);
+        prepare(&mut ready, self.table, &mut self.patterns, &mut Vec::new());
+        budget::guard(&mut ready, self.table);
         Part {
             text: self.spelling.text(self.source, node.id).to_owned(),
             node: ready,
@@ -251,7 +252,7 @@ impl<'s> Planner<'s> {
         match &node.expr {
             Expr::Literal(_) => true,
             Expr::Ident(name) => {
-                self.is_variable(name) || Object::root(name.trim_start_matches('.')).is_none()
+                self.is_variable(name) || self.table.root(name.trim_start_matches('.')).is_none()
             }
             Expr::Select(select) => {
                 !select.test

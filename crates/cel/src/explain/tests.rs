@@ -1,8 +1,11 @@
 #![expect(clippy::arithmetic_side_effects, reason = "what a test counts stays small")]
 
+#[cfg(not(target_arch = "wasm32"))]
+mod parts_give_the_whole;
+
 use super::*;
-use crate::cel::agreement::Scene;
-use crate::cel::{Expected, Expression, Phase};
+use crate::tests::message::{Scene, TABLE};
+use crate::{Expected, Expression, Phase};
 
 /// A request of team-b with a header `x-role` on two lines.
 fn scene() -> Scene<'static> {
@@ -21,14 +24,14 @@ fn scene() -> Scene<'static> {
 }
 
 fn explained(source: &str, phase: Phase) -> Step {
-    let expected = if Expression::compile(source, phase, Expected::Header).is_ok() {
+    let expected = if Expression::compile(&TABLE, source, phase, Expected::Header).is_ok() {
         Expected::Header
     } else {
         Expected::Rule
     };
-    let compiled = Expression::compile(source, phase, expected)
+    let compiled = Expression::compile(&TABLE, source, phase, expected)
         .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
-    let explainable = Explainable::of(source).expect(source);
+    let explainable = Explainable::of(source, &TABLE).expect(source);
     scene().view(phase, |view| {
         let value = match expected {
             Expected::Rule => {
@@ -322,13 +325,13 @@ fn what_passes_a_limit_is_shown_where_it_does() {
     let mut scene = scene();
     scene.lines.extend(names.iter().map(|name| (name.as_bytes(), &b"v"[..])));
     let source = r#"request.headers.map(a, request.headers.map(b, a.replace("x", b))) == [] || request.method == "GET""#;
-    let expression = Expression::compile(source, Phase::Request, Expected::Rule).unwrap();
+    let expression = Expression::compile(&TABLE, source, Phase::Request, Expected::Rule).unwrap();
     scene.view(Phase::Request, |view| {
         // Caught by `||`, and yet no answer of the rule's.
         let allowance = Allowance::whole();
         assert_eq!(expression.matches(view, &allowance), Ok(true));
         assert!(allowance.breached().is_some());
-        let step = Explainable::of(source).unwrap().explain(view, Value::NotNeeded);
+        let step = Explainable::of(source, &TABLE).unwrap().explain(view, Value::NotNeeded);
         assert_eq!(step.parts[0].value, Value::Error(eval::EXCEEDED.to_owned()));
     });
 }

@@ -14,7 +14,7 @@ use super::{Evaluated, Overload, failed, run, text};
 
 /// What is asked of headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cel) enum Ask {
+pub(crate) enum Ask {
     /// The view whose values are all lines, with commas between them.
     Join,
     /// The view whose values are lists of the lines.

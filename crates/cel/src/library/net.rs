@@ -10,7 +10,7 @@ use cel::common::types::{CelBool, CelInt};
 use cel::common::value::{CowVal, Val};
 
 pub(super) use self::values::{CIDR, IP};
-pub(in crate::cel) use self::values::{Cidr, Ip};
+pub(crate) use self::values::{Cidr, Ip};
 use super::Parameter::Text;
 use super::Style::{Global, Member};
 use super::{Evaluated, Overload, Parameter, argument, failed, run, string, text};

@@ -10,8 +10,8 @@ use cel::common::value::CowVal;
 use super::Parameter::{Pattern, Text};
 use super::Style::{Global, Member};
 use super::{Evaluated, Made, Overload, argument, passes_limit, run, text};
-use crate::cel::bridge;
-use crate::cel::regex::{self, Compiled, Exceeded};
+use crate::bridge;
+use crate::regex::{self, Compiled, Exceeded};
 
 pub(super) const FUNCTIONS: &[Overload] = &[
     Overload("matches", Global, &[Text, Text], |arguments| run(arguments, matches)),

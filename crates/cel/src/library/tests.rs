@@ -1,25 +1,18 @@
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::cel::meter::Allowance;
-use crate::cel::tests::{refused, rule, value};
-use crate::cel::view::View;
-use crate::cel::{Expected, Expression, HeadersRead, Phase};
-use crate::config::IdentityConfig;
-use crate::identity::peer::Callers;
-use crate::request::headers::Headers;
-use crate::request::{Facts, Given};
+use crate::meter::Allowance;
+use crate::tests::message::{Scene, TABLE};
+use crate::tests::{refused, rule, value};
+use crate::{Expected, Expression, HeadersRead, Phase};
 
 /// Evaluates a rule on a request with these headers.
 fn on(lines: &[(&str, &[u8])], source: &str) -> Result<bool, String> {
-    let headers: Headers<'_> =
-        lines.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
-    let nothing = Given::default();
-    let facts = Facts::new(headers, &nothing);
-    let compiled = Expression::compile(source, Phase::Request, Expected::Rule)
+    let lines = lines.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
+    let scene = Scene { lines, ..Scene::default() };
+    let compiled = Expression::compile(&TABLE, source, Phase::Request, Expected::Rule)
         .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
-    let callers = Callers::new(IdentityConfig::default());
-    compiled.matches(&View::new(&facts, &callers), &Allowance::whole())
+    scene.view(Phase::Request, |view| compiled.matches(view, &Allowance::whole()))
 }
 
 fn all_true(sources: &[&str]) {
@@ -237,7 +230,7 @@ fn headers_are_viewed_in_all_their_lines() {
 #[test]
 fn a_view_of_all_lines_does_not_depend_on_one() {
     let read = |source: &str| {
-        Expression::compile(source, Phase::Request, Expected::Rule)
+        Expression::compile(&TABLE, source, Phase::Request, Expected::Rule)
             .unwrap()
             .uses()
             .request_headers

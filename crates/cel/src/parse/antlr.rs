@@ -22,7 +22,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::cel::limits;
+use crate::limits;
 
 const LITERALS: &[&str] = &[
     "0",

@@ -3,14 +3,14 @@
 use cel::common::ast::LiteralValue;
 
 use super::literal;
-use crate::cel::limits::MAX_SOURCE;
+use crate::limits::MAX_SOURCE;
 
 /// What is wrong at a place of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cel) struct Fault {
+pub(crate) struct Fault {
     /// Where, in bytes.
-    pub(in crate::cel) at: u32,
-    pub(in crate::cel) message: String,
+    pub(crate) at: u32,
+    pub(crate) message: String,
 }
 
 impl Fault {

@@ -13,7 +13,7 @@ use cel::common::ast::{
 
 use super::Places;
 use super::lexer::Fault;
-use crate::cel::limits;
+use crate::limits;
 
 /// The variable that a loop collects in. No source can spell it.
 const RESULT: &str = "@result";
@@ -21,7 +21,7 @@ const RESULT: &str = "@result";
 const KEY: &str = "@key";
 const VALUE: &str = "@value";
 /// What makes one map of a list of maps.
-pub(in crate::cel) const MAP_OF: &str = "@map_of";
+pub(crate) const MAP_OF: &str = "@map_of";
 
 /// What a call becomes.
 pub(super) enum Expanded {

@@ -2,7 +2,7 @@
 
 /// Where in the source the nodes of a tree stand.
 #[derive(Debug, Default)]
-pub(in crate::cel) struct Places {
+pub(crate) struct Places {
     /// The first byte of what the node of an ID spells, its operands included; IDs count from 1.
     starts: Vec<u32>,
 }
@@ -26,13 +26,13 @@ impl Places {
     }
 
     /// Line and column, from 1 and in characters, of the node of an ID.
-    pub(in crate::cel) fn of(&self, source: &str, id: u64) -> (usize, usize) {
+    pub(crate) fn of(&self, source: &str, id: u64) -> (usize, usize) {
         line_and_column(source, self.start(id))
     }
 }
 
 /// Line and column, from 1 and in characters, of an offset in bytes.
-pub(in crate::cel) fn line_and_column(source: &str, offset: u32) -> (usize, usize) {
+pub(crate) fn line_and_column(source: &str, offset: u32) -> (usize, usize) {
     let before =
         usize::try_from(offset).ok().and_then(|offset| source.get(..offset)).unwrap_or(source);
     let line = before.matches('\n').count().saturating_add(1);

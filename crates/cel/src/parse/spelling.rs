@@ -9,7 +9,7 @@ use super::{Fault, Parser, Places};
 
 /// How the nodes of a tree are spelled.
 #[derive(Debug, Default)]
-pub(in crate::cel) struct Spelling {
+pub(crate) struct Spelling {
     places: Places,
     /// The end of the last token that was taken.
     passed: u32,
@@ -21,14 +21,14 @@ pub(in crate::cel) struct Spelling {
 
 /// A macro's call as it is written.
 #[derive(Debug, Clone)]
-pub(in crate::cel) struct Call {
-    pub(in crate::cel) name: String,
-    pub(in crate::cel) target: Option<IdedExpr>,
-    pub(in crate::cel) args: Vec<IdedExpr>,
+pub(crate) struct Call {
+    pub(crate) name: String,
+    pub(crate) target: Option<IdedExpr>,
+    pub(crate) args: Vec<IdedExpr>,
 }
 
 /// Parses a source, and tells how it spells its nodes.
-pub(in crate::cel) fn parse_spelled(source: &str) -> Result<(IdedExpr, Spelling), Fault> {
+pub(crate) fn parse_spelled(source: &str) -> Result<(IdedExpr, Spelling), Fault> {
     let mut parser = Parser::new(source)?;
     parser.spelling = Some(Spelling::default());
     let root = parser.whole()?;
@@ -40,7 +40,7 @@ pub(in crate::cel) fn parse_spelled(source: &str) -> Result<(IdedExpr, Spelling)
 impl Spelling {
     /// The part of the source that the node of an ID was made of. Of a half of a long chain of `&&`
     /// or `||`, which is no part that anybody wrote, it is more than that half.
-    pub(in crate::cel) fn text<'s>(&self, source: &'s str, id: u64) -> &'s str {
+    pub(crate) fn text<'s>(&self, source: &'s str, id: u64) -> &'s str {
         let index = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
         let end = index.and_then(|index| self.ends.get(index)).copied().unwrap_or(0);
         let byte = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
@@ -48,7 +48,7 @@ impl Spelling {
     }
 
     /// The macro that the node of an ID was made by.
-    pub(in crate::cel) fn call(&self, id: u64) -> Option<&Call> {
+    pub(crate) fn call(&self, id: u64) -> Option<&Call> {
         self.calls.get(&id)
     }
 
@@ -108,7 +108,7 @@ mod tests {
     use cel::common::ast::Expr;
 
     use super::*;
-    use crate::cel::limits::children;
+    use crate::limits::children;
 
     /// The texts of all nodes that are written, from the root down.
     fn texts(source: &str) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use super::Exceeded;
 use super::parse::Place;
 use super::program::{Instruction, Program, Start};
-use crate::cel::meter::Allowance;
+use crate::meter::Allowance;
 
 /// How many instructions of a program cost a step.
 const VISITS_A_STEP: u32 = 8;

@@ -2,10 +2,10 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::cel::meter::Allowance;
+use crate::meter::Allowance;
 
 #[cfg(not(target_arch = "wasm32"))]
-mod differential;
+mod against_the_regex_crate;
 #[cfg(not(target_arch = "wasm32"))]
 mod translated;
 
@@ -167,8 +167,8 @@ fn a_match_spends_what_it_does_and_ends_when_that_is_too_much() {
             );
             assert!(spent >= last, "{pattern}: {length} bytes take {spent}, fewer took {last}");
             // What is visited at one place in the text may be spent above the limit.
-            assert!(spent < crate::cel::limits::MAX_STEPS + 12_000, "{pattern}: {spent}");
-            assert_eq!(ended, spent + 2 >= crate::cel::limits::MAX_STEPS, "{pattern}");
+            assert!(spent < crate::limits::MAX_STEPS + 12_000, "{pattern}: {spent}");
+            assert_eq!(ended, spent + 2 >= crate::limits::MAX_STEPS, "{pattern}");
             assert_eq!(allowance.breached().is_some(), ended, "{pattern}");
             last = spent;
         }

@@ -1,9 +1,14 @@
-//! Expressions, generated: every shape that is lowered, beside and inside of shapes that are not.
+//! Expressions and messages, generated: every shape that is lowered, beside and inside of shapes
+//! that are not.
+//!
+//! The engine's tests include this file too: what it is given by the module above is a `Phase` and
+//! a `message::Scene`.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::cel::Phase;
+use super::Phase;
+use super::message::Scene;
 
 /// Literals: what the generated requests hold, and what they do not.
 const TEXTS: &[&str] = &[
@@ -158,4 +163,70 @@ pub(crate) fn rule() -> BoxedStrategy<String> {
         ]
     })
     .boxed()
+}
+
+/// What a request is made of, in small numbers so that expressions meet what they look for.
+pub(crate) type Made = Scene<'static>;
+
+pub(crate) fn made() -> impl Strategy<Value = Made> {
+    const VALUES: &[&[u8]] =
+        &[b"", b"a", b"b", b"team-a", b"\xff", b"/zen", b"caf\xc3\xa9", b"a,b", b"GET"];
+    const NAMES: &[&str] = &["a", "x-b", "x_b", "host", "x-c"];
+    let optional = |name: &'static str, values: &'static [&'static [u8]]| {
+        proptest::option::weighted(0.9, select(values))
+            .prop_map(move |value| value.map(|value| (name.as_bytes(), value)))
+    };
+    let line =
+        || (select(NAMES), select(VALUES)).prop_map(|(name, value)| (name.as_bytes(), value));
+    let lines = || proptest::collection::vec(line(), 0..5);
+    let headers = (
+        optional(":method", &[b"GET", b"POST", b"a", b"\xff"]),
+        optional(":scheme", &[b"http", b"a"]),
+        optional(
+            ":authority",
+            &[b"api.github.com", b"API.GITHUB.COM.:80", b"a@b", b"", b"a", b"a.b:80", b"[::1]"],
+        ),
+        optional(":path", &[b"/zen", b"/zen?a", b"/", b"", b"/\xff", b"/a", b"a", b"*"]),
+        optional("x-request-id", &[b"a", b"\xff"]),
+        lines(),
+    );
+    let callers: &[&[u8]] = &[
+        b"",
+        b"-",
+        b"spiffe://a/ns/team-a/sa/b",
+        b"spiffe://a/ns/team-a/sa/team-a",
+        b"spiffe://a/ns/x/sa/a",
+        b"spiffe://b/ns/a/sa/a",
+        b"spiffe://a/other",
+        b"garbage",
+    ];
+    let services: &[&[u8]] = &[b"", b"inbound-vip|80|http|api.github.com", b"x"];
+    let addresses: &[&[u8]] = &[b"", b"10.0.0.1:80", b"[::1]:1", b"x", b"10.0.0.1:443"];
+    let versions: &[&[u8]] = &[b"", b"HTTP/1.1"];
+    let facts =
+        (select(callers), select(services), select(addresses), select(addresses), select(versions));
+    let response = (optional(":status", &[b"200", b"404", b"x", b"\xff"]), lines());
+    let rest = (
+        proptest::option::of((select(NAMES), 0..3_usize)),
+        proptest::option::weighted(0.2, line()),
+        response,
+    );
+    (headers, facts, rest).prop_map(
+        |(headers, facts, (chosen, changed, (status, mut response)))| {
+            let (method, scheme, authority, path, id, mut lines) = headers;
+            let (caller, service, source, destination, version) = facts;
+            lines.extend([method, scheme, authority, path, id].into_iter().flatten());
+            response.extend(status);
+            Scene {
+                lines,
+                caller,
+                service,
+                addresses: [source, destination],
+                version,
+                chosen,
+                changed,
+                response,
+            }
+        },
+    )
 }

@@ -8,13 +8,13 @@ use cel::common::traits::{Container, Indexer, Iterable, Iterator as CelIterator,
 use cel::common::types::{CelInt, CelList, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 
-use super::{field_name, unreadable};
-use crate::cel::bridge;
-use crate::cel::library::{Ask, MAX_PARTS, MAX_TEXT};
-use crate::cel::view::HeadersView;
-use egress_reading::cookie;
-use egress_reading::inline;
 use egress_reading::name::usual_spelling;
+use egress_reading::{cookie, inline};
+
+use super::{field_name, unreadable};
+use crate::attributes::{Attributes, Id};
+use crate::bridge;
+use crate::library::{Ask, MAX_PARTS, MAX_TEXT};
 
 /// How many bytes of cookies are read in a step.
 const COOKIES_A_STEP: usize = 2;
@@ -57,15 +57,17 @@ enum Values {
 /// Headers as a value.
 #[derive(Debug, Clone)]
 pub(crate) struct HeadersValue<'a> {
-    headers: HeadersView<'a>,
+    attributes: &'a dyn Attributes,
+    of: Id,
     values: Values,
     redacted: bool,
     names: OnceLock<Vec<CelString<'a>>>,
 }
 
 impl<'a> HeadersValue<'a> {
-    pub(super) fn new(headers: HeadersView<'a>) -> Self {
-        HeadersValue { headers, values: Values::Chosen, redacted: false, names: OnceLock::new() }
+    pub(super) fn new(attributes: &'a dyn Attributes, of: Id) -> Self {
+        let (values, names) = (Values::Chosen, OnceLock::new());
+        HeadersValue { attributes, of, values, redacted: false, names }
     }
 
     /// The value at a header's name, or what a function asks.
@@ -90,7 +92,7 @@ impl<'a> HeadersValue<'a> {
         if self.values == Values::Chosen {
             let found = self.text(
                 name,
-                self.headers.value(name).ok_or_else(|| ExecutionError::no_such_key(name))?,
+                self.looked_at(name).ok_or_else(|| ExecutionError::no_such_key(name))?,
             )?;
             return Ok(Box::new(CelString::from(if self.hides(name) { REDACTED } else { found })));
         }
@@ -124,7 +126,8 @@ impl<'a> HeadersValue<'a> {
     /// Charges for going through the lines once, each of which may have a name that is nearly this
     /// one.
     fn look_up(&self, name: &str) -> Result<(), ExecutionError> {
-        let compared = self.headers.line_count().saturating_mul(name.len().saturating_add(8));
+        let compared =
+            self.attributes.header_count(self.of).saturating_mul(name.len().saturating_add(8));
         bridge::spend_on(compared, COMPARED_A_STEP)
     }
 
@@ -138,26 +141,34 @@ impl<'a> HeadersValue<'a> {
     /// All lines of a header, which are not none.
     #[inline(never)]
     fn lines(&self, name: &str) -> Result<Vec<&'a str>, ExecutionError> {
-        let Some(looked_at) = self.headers.value(name) else {
+        let Some(looked_at) = self.looked_at(name) else {
             return Err(ExecutionError::no_such_key(name));
         };
         let hidden = self.hides(name);
         let text = |line| if hidden { Ok(REDACTED) } else { self.text(name, line) };
         // Of a line that Envoy may have joined, the part that is looked at.
-        let is_part = || !self.headers.values(name).any(|line| line == looked_at);
-        if self.values == Values::Lines
-            && self.headers.is_chosen(name)
-            && inline::is_of_request(name)
-            && is_part()
-        {
+        let lines = self.attributes.header_lines(self.of, name);
+        let is_part = || inline::is_of_request(name) && !lines.contains(&looked_at);
+        if self.values == Values::Lines && is_part() {
             return Ok(vec![text(looked_at)?]);
         }
-        let mut lines = self.headers.values(name).map(text).collect::<Result<Vec<&'a str>, _>>()?;
+        let mut lines = lines.into_iter().map(text).collect::<Result<Vec<&'a str>, _>>()?;
         if lines.is_empty() {
             // `host`, which is the authority.
             lines.push(text(looked_at)?);
         }
         Ok(lines)
+    }
+
+    /// The line of a header that is looked at.
+    fn looked_at(&self, name: &str) -> Option<&'a [u8]> {
+        self.attributes.header(self.of, name)
+    }
+
+    /// How many bytes are compared where every line's name is looked for among all others.
+    fn comparing_all_names(&self) -> usize {
+        let bytes = self.attributes.header_name_bytes(self.of);
+        bytes.saturating_mul(self.attributes.header_count(self.of))
     }
 
     fn hides(&self, name: &str) -> bool {
@@ -168,10 +179,10 @@ impl<'a> HeadersValue<'a> {
     /// error that nothing catches: which one counts is for each origin to say, and so no rule is
     /// dodged by sending another first.
     fn cookie(&self, name: &str) -> Result<CelString<'a>, ExecutionError> {
-        let length =
-            self.headers.values("cookie").fold(0, |sum, line| line.len().saturating_add(sum));
+        let lines = self.attributes.header_lines(self.of, "cookie");
+        let length = lines.iter().fold(0, |sum: usize, line| line.len().saturating_add(sum));
         bridge::spend_on(length, COOKIES_A_STEP)?;
-        let value = self.headers.cookie(name).map_err(|fault| match fault {
+        let value = self.attributes.cookie(self.of, name).map_err(|fault| match fault {
             cookie::Fault::Missing => ExecutionError::no_such_key(name),
             cookie::Fault::NotUtf8 => unreadable("cookie"),
             cookie::Fault::TwoValues | cookie::Fault::OtherName => {
@@ -190,8 +201,8 @@ impl<'a> HeadersValue<'a> {
         self.names.get_or_init(|| {
             // Each is looked for among those before it. The caller cannot be told that there is not
             // enough to be spent; the allowance remembers it.
-            let _ = bridge::spend_on(self.headers.comparing_all_names(), COMPARED_A_STEP);
-            self.headers.names().into_iter().map(CelString::from).collect()
+            let _ = bridge::spend_on(self.comparing_all_names(), COMPARED_A_STEP);
+            self.attributes.header_names(self.of).into_iter().map(CelString::from).collect()
         })
     }
 }
@@ -263,7 +274,7 @@ impl Container for HeadersValue<'_> {
     fn contains(&self, key: &dyn Val) -> Result<bool, ExecutionError> {
         let name = field_name(key)?;
         self.look_up(name)?;
-        Ok(self.headers.value(name).is_some())
+        Ok(self.looked_at(name).is_some())
     }
 }
 

@@ -6,9 +6,10 @@
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use super::*;
-use crate::cel::differential::{self, expressions};
-use crate::cel::{Expected, Expression, Phase, meter};
+use super::super::*;
+use crate::tests::generated;
+use crate::tests::message::TABLE;
+use crate::{Expected, Expression, Phase, meter};
 
 /// What a step says that it is; nothing where it was not needed, or says something else each time.
 fn said(value: &Value) -> Option<Found> {
@@ -151,12 +152,12 @@ fn the_parts_give_the_whole(expected: Expected, sources: impl Strategy<Value = S
         ..Config::default()
     };
     let held = std::cell::Cell::new(0_u32);
-    let requests = proptest::collection::vec(differential::made(), 4);
+    let requests = proptest::collection::vec(generated::made(), 4);
     let outcome = TestRunner::new(config).run(&(sources, requests), |(source, requests)| {
-        let Ok(compiled) = Expression::compile(&source, Phase::Request, expected) else {
+        let Ok(compiled) = Expression::compile(&TABLE, &source, Phase::Request, expected) else {
             return Err(TestCaseError::reject("the check refuses it"));
         };
-        let explainable = Explainable::of(&source).expect("what compiles is explained");
+        let explainable = Explainable::of(&source, &TABLE).expect("what compiles is explained");
         for request in &requests {
             let shown = request.view(Phase::Request, |view| {
                 let allowance = Allowance::whole();
@@ -194,10 +195,10 @@ const CASES: u32 = 2_000;
 
 #[test]
 fn the_parts_of_a_rule_give_its_answer() {
-    the_parts_give_the_whole(Expected::Rule, expressions::rule());
+    the_parts_give_the_whole(Expected::Rule, generated::rule());
 }
 
 #[test]
 fn the_parts_of_a_value_give_it() {
-    the_parts_give_the_whole(Expected::Header, expressions::text(Phase::Request));
+    the_parts_give_the_whole(Expected::Header, generated::text(Phase::Request));
 }

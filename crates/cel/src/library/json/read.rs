@@ -13,7 +13,7 @@ use cel::common::value::Val;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::{MAX_DEPTH, MAX_VALUES};
-use crate::cel::bridge;
+use crate::bridge;
 
 /// Reads one document.
 pub(super) fn value(text: &[u8]) -> serde_json::Result<Box<dyn Val>> {

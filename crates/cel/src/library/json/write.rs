@@ -18,7 +18,7 @@ pub(super) fn text(value: &dyn Val) -> Option<String> {
 /// Writes a value at this depth behind what is written.
 fn write(value: &dyn Val, depth: usize, out: &mut String) -> Option<()> {
     if depth > MAX_DEPTH || out.len() > MAX_TEXT {
-        crate::cel::bridge::breach();
+        crate::bridge::breach();
         return None;
     }
     if let Some(text) = value.downcast_ref::<CelString<'_>>() {

@@ -8,17 +8,17 @@ use cel::common::types::Type;
 use cel::common::value::{StaticVal, Val};
 
 /// The type of an address.
-pub(in crate::cel::library) const IP: Type = Type::new_unspecified_type("net.IP");
+pub(in crate::library) const IP: Type = Type::new_unspecified_type("net.IP");
 /// The type of a range.
-pub(in crate::cel::library) const CIDR: Type = Type::new_unspecified_type("net.CIDR");
+pub(in crate::library) const CIDR: Type = Type::new_unspecified_type("net.CIDR");
 
 /// An IP address; never an IPv4 address mapped into IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cel) struct Ip(pub(super) IpAddr);
+pub(crate) struct Ip(pub(super) IpAddr);
 
 /// A range of addresses, as it was written: `10.0.0.1/8` is that address in that range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cel) struct Cidr {
+pub(crate) struct Cidr {
     pub(super) address: Ip,
     /// The bits that are the same in all of the range.
     pub(super) bits: u8,
@@ -27,7 +27,7 @@ pub(in crate::cel) struct Cidr {
 impl Ip {
     /// Reads an address: decimal without leading zeros, or IPv6 without a zone.
     #[inline(never)]
-    pub(in crate::cel) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         text.parse::<IpAddr>().ok().map(|address| Ip(address.to_canonical()))
     }
 
@@ -74,7 +74,7 @@ impl Ip {
 
 impl Cidr {
     /// Reads a range, an address with the number of bits.
-    pub(in crate::cel) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (address, bits) = text.split_once('/')?;
         let written = address.parse::<IpAddr>().ok()?;
         let address = Ip(written.to_canonical());

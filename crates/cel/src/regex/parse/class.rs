@@ -2,7 +2,7 @@
 
 use super::scan::Scanner;
 use super::{Parser, Wrong};
-use crate::cel::regex::set::Set;
+use crate::regex::set::Set;
 
 /// ASCII's classes, as in `[[:alpha:]]`, and their ranges, each as its first and last character.
 const NAMED: &[(&str, &str)] = &[

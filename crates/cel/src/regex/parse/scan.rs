@@ -6,13 +6,13 @@ use super::Wrong;
 const MAX_REPEAT: u32 = 1000;
 
 /// What is left of a pattern.
-pub(in crate::cel::regex) struct Scanner<'p> {
-    pub(in crate::cel::regex) rest: &'p str,
+pub(in crate::regex) struct Scanner<'p> {
+    pub(in crate::regex) rest: &'p str,
 }
 
 impl<'p> Scanner<'p> {
     #[inline(never)]
-    pub(in crate::cel::regex) fn take(&mut self) -> Option<char> {
+    pub(in crate::regex) fn take(&mut self) -> Option<char> {
         let mut chars = self.rest.chars();
         let next = chars.next()?;
         self.rest = chars.as_str();
@@ -20,13 +20,13 @@ impl<'p> Scanner<'p> {
     }
 
     #[inline(never)]
-    pub(in crate::cel::regex) fn take_if(&mut self, prefix: &str) -> bool {
+    pub(in crate::regex) fn take_if(&mut self, prefix: &str) -> bool {
         let rest = self.rest.strip_prefix(prefix);
         self.rest = rest.unwrap_or(self.rest);
         rest.is_some()
     }
 
-    pub(in crate::cel::regex) fn take_while(&mut self, fits: impl Fn(char) -> bool) -> &'p str {
+    pub(in crate::regex) fn take_while(&mut self, fits: impl Fn(char) -> bool) -> &'p str {
         let end = self.rest.find(|c| !fits(c)).unwrap_or(self.rest.len());
         let (taken, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
         self.rest = rest;
@@ -61,7 +61,7 @@ impl<'p> Scanner<'p> {
     }
 
     /// The character that an escape stands for, from behind its backslash.
-    pub(in crate::cel::regex) fn escaped(&mut self) -> Result<char, Wrong> {
+    pub(in crate::regex) fn escaped(&mut self) -> Result<char, Wrong> {
         let next = self.take().ok_or("a backslash at the end escapes nothing")?;
         let code = match next {
             'a' => 7,

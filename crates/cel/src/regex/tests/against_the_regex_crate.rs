@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::Compiled;
 use super::translated::translate;
-use crate::cel::meter::Allowance;
+use crate::meter::Allowance;
 
 /// The shortest patterns; among them what empty matches, cases and classes go wrong with.
 const LEAVES: &[&str] = &[

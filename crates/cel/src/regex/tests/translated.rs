@@ -10,7 +10,7 @@ mod class;
 
 use class::PERL;
 
-use crate::cel::regex::parse::{Wrong, scan::Scanner};
+use crate::regex::parse::{Wrong, scan::Scanner};
 
 /// The most repetitions that `{n,m}` may ask for, RE2's own limit.
 const MAX_REPEAT: u32 = 1000;

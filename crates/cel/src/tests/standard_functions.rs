@@ -3,7 +3,7 @@
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::cel::tests::rule;
+use super::rule;
 
 #[test]
 fn strings_are_those_of_cel_gos_extension() {
