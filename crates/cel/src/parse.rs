@@ -3,19 +3,16 @@
 //! A parser of this filter's own, that makes the `cel` crate's tree. The crate's own is a quarter
 //! of the file that has it, takes more than ten times as long, overflows the stack on a long chain
 //! of operators, and cannot be given a limit for that. What one accepts the other does, with the
-//! same tree, but for what `parse/antlr.rs` lists.
+//! same tree, but for what `parse/tests/against_antlr.rs` lists.
 //!
 //! The parser stops at the first thing that is wrong. Its depth is bounded while it parses, not
 //! before.
 
-#[cfg(test)]
-mod antlr;
 mod brackets;
 mod lexer;
 mod literal;
 mod macros;
 mod places;
-#[cfg(not(target_arch = "wasm32"))]
 mod spelling;
 #[cfg(test)]
 mod tests;
@@ -28,13 +25,13 @@ use self::lexer::{Lexer, Token};
 pub(super) use self::macros::MAP_OF;
 use self::macros::{Expanded, Maker};
 pub(super) use self::places::{Places, line_and_column};
-#[cfg(not(target_arch = "wasm32"))]
+use self::spelling::Written;
 pub(super) use self::spelling::{Call, Spelling, parse_spelled};
 use super::limits::{self, MAX_DEPTH};
 
 /// Parses a source.
 pub(super) fn parse(source: &str) -> Result<(IdedExpr, Places), Fault> {
-    let mut parser = Parser::new(source)?;
+    let mut parser = Parser::new(source, ())?;
     let root = parser.whole()?;
     Ok((root, parser.places))
 }
@@ -48,7 +45,7 @@ struct Node {
     depth: usize,
 }
 
-struct Parser<'s> {
+struct Parser<'s, W> {
     lexer: Lexer<'s>,
     /// The token that is looked at, and where it begins.
     token: Token<'s>,
@@ -56,9 +53,8 @@ struct Parser<'s> {
     places: Places,
     /// How many brackets and conditionals are open.
     nesting: usize,
-    /// What a tool asks for beside the tree.
-    #[cfg(not(target_arch = "wasm32"))]
-    spelling: Option<Spelling>,
+    /// What is kept of how the source spells the tree: nothing where nobody asks.
+    written: W,
 }
 
 type Parsed<T = Node> = Result<T, Fault>;
@@ -103,16 +99,15 @@ const RESERVED: &[&str] = &[
     "while",
 ];
 
-impl<'s> Parser<'s> {
-    fn new(source: &'s str) -> Parsed<Parser<'s>> {
+impl<'s, W: Written> Parser<'s, W> {
+    fn new(source: &'s str, written: W) -> Parsed<Parser<'s, W>> {
         Ok(Parser {
             lexer: Lexer::new(source)?,
             token: Token::End,
             at: 0,
             places: Places::of_source(source),
             nesting: 0,
-            #[cfg(not(target_arch = "wasm32"))]
-            spelling: None,
+            written,
         })
     }
 
@@ -127,8 +122,7 @@ impl<'s> Parser<'s> {
     }
 
     fn advance(&mut self) -> Parsed<Token<'s>> {
-        #[cfg(not(target_arch = "wasm32"))]
-        self.passed();
+        self.written.passed(self.lexer.offset());
         let (token, at) = self.lexer.next()?;
         self.at = at;
         Ok(std::mem::replace(&mut self.token, token))
@@ -177,8 +171,7 @@ impl<'s> Parser<'s> {
             return Err(Fault::new(start, limits::too_deep()));
         }
         let expr = IdedExpr { id: self.places.add(start), expr };
-        #[cfg(not(target_arch = "wasm32"))]
-        self.spell(expr.id);
+        self.written.ends(expr.id);
         Ok(Node { expr, start, depth })
     }
 
@@ -362,13 +355,11 @@ impl<'s> Parser<'s> {
         let (target, depth) = target.map_or((None, below), |node| {
             (Some(node.expr), below.max(node.depth.saturating_add(1)))
         });
-        #[cfg(not(target_arch = "wasm32"))]
-        let written = self.write(name, target.as_ref(), &args);
+        let call = self.written.call(name, target.as_ref(), &args);
         let mut maker = Maker::new(&mut self.places, start);
         match macros::expand(&mut maker, name, target, args)? {
             Expanded::Made(expr) if depth <= MAX_DEPTH => {
-                #[cfg(not(target_arch = "wasm32"))]
-                self.spell_macro(expr.id, written);
+                self.written.made(expr.id, call);
                 Ok(Node { expr, start, depth })
             }
             Expanded::Made(_) => Err(Fault::new(start, limits::too_deep())),

@@ -6,9 +6,9 @@ use cel::common::ast::{
 };
 
 use super::lexer::Token;
-use super::{Node, Parsed, Parser, parts};
+use super::{Node, Parsed, Parser, Written, parts};
 
-impl Parser<'_> {
+impl<W: Written> Parser<'_, W> {
     /// A list, behind its opening bracket.
     pub(super) fn list(&mut self, start: u32) -> Parsed {
         let (mut elements, mut optional_indices) = (Vec::new(), Vec::new());

@@ -29,12 +29,9 @@ pub(crate) struct Call {
 
 /// Parses a source, and tells how it spells its nodes.
 pub(crate) fn parse_spelled(source: &str) -> Result<(IdedExpr, Spelling), Fault> {
-    let mut parser = Parser::new(source)?;
-    parser.spelling = Some(Spelling::default());
+    let mut parser = Parser::new(source, Spelling::default())?;
     let root = parser.whole()?;
-    let mut spelling = parser.spelling.unwrap_or_default();
-    spelling.places = parser.places;
-    Ok((root, spelling))
+    Ok((root, Spelling { places: parser.places, ..parser.written }))
 }
 
 impl Spelling {
@@ -64,42 +61,46 @@ impl Spelling {
     }
 }
 
-impl Parser<'_> {
-    /// The token that is looked at is taken: the lexer stands at its end.
-    pub(super) fn passed(&mut self) {
-        let at = self.lexer.offset();
-        if let Some(spelling) = &mut self.spelling {
-            spelling.passed = at;
-        }
-    }
+/// What a parser tells of how the source spells the tree that it makes.
+pub(super) trait Written {
+    /// A token was taken, which ends at this byte.
+    fn passed(&mut self, _end: u32) {}
 
     /// The node of an ID ends with the last token that was taken.
-    pub(super) fn spell(&mut self, id: u64) {
-        if let Some(spelling) = &mut self.spelling {
-            spelling.end(id);
-        }
-    }
+    fn ends(&mut self, _id: u64) {}
 
     /// A call that may be a macro's.
-    pub(super) fn write(
-        &self,
-        name: &str,
-        target: Option<&IdedExpr>,
-        args: &[IdedExpr],
-    ) -> Option<Call> {
-        self.spelling.as_ref()?;
-        Some(Call { name: name.to_owned(), target: target.cloned(), args: args.to_vec() })
+    fn call(&self, _name: &str, _target: Option<&IdedExpr>, _args: &[IdedExpr]) -> Option<Call> {
+        None
     }
 
     /// A macro's call made the node of this ID.
-    pub(super) fn spell_macro(&mut self, id: u64, call: Option<Call>) {
-        let (Some(spelling), Some(call)) = (&mut self.spelling, call) else { return };
+    fn made(&mut self, _id: u64, _call: Option<Call>) {}
+}
+
+/// Nothing is kept.
+impl Written for () {}
+
+impl Written for Spelling {
+    fn passed(&mut self, end: u32) {
+        self.passed = end;
+    }
+
+    fn ends(&mut self, id: u64) {
+        self.end(id);
+    }
+
+    fn call(&self, name: &str, target: Option<&IdedExpr>, args: &[IdedExpr]) -> Option<Call> {
+        Some(Call { name: name.to_owned(), target: target.cloned(), args: args.to_vec() })
+    }
+
+    fn made(&mut self, id: u64, call: Option<Call>) {
         // `default(a)` is `a`, which has its own place.
-        if call.args.iter().any(|arg| arg.id == id) {
+        let Some(call) = call.filter(|call| !call.args.iter().any(|arg| arg.id == id)) else {
             return;
-        }
-        spelling.end(id);
-        spelling.calls.insert(id, call);
+        };
+        self.end(id);
+        self.calls.insert(id, call);
     }
 }
 

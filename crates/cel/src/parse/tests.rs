@@ -3,6 +3,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
+#[cfg(not(target_arch = "wasm32"))]
+mod against_antlr;
+
 fn fault(source: &str) -> String {
     match parse(source) {
         Ok((tree, _)) => panic!("{source:?} is parsed: {tree:?}"),

@@ -11,8 +11,6 @@
 //!
 //! `EGRESS_DIFFERENTIAL_CASES` sets how many sources there are.
 
-#![cfg(not(target_arch = "wasm32"))]
-
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -270,7 +268,9 @@ fn differs(node: &IdedExpr) -> bool {
             ["all", "exists", "exists_one", "existsOne"].contains(&call.func_name.as_str())
                 && call.args.len() == 3
         }
-        Expr::Struct(made) => made.type_name.split('.').any(|part| super::RESERVED.contains(&part)),
+        Expr::Struct(made) => {
+            made.type_name.split('.').any(|part| super::super::RESERVED.contains(&part))
+        }
         _ => false,
     };
     here || limits::children(node).into_iter().any(differs)
@@ -279,7 +279,7 @@ fn differs(node: &IdedExpr) -> bool {
 /// What both parsers make of a source; whether that is a tree.
 fn agree(source: &str) -> Result<bool, TestCaseError> {
     let theirs = env().parser().enable_ident_escape_syntax(true).parse(source);
-    let ours = super::parse(source);
+    let ours = super::super::parse(source);
     match (ours, theirs) {
         (_, Ok(theirs)) if differs(&theirs) => Ok(false),
         (Ok((ours, _)), Ok(theirs)) => {
