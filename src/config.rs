@@ -20,6 +20,7 @@ pub(crate) use totals::check_size;
 pub use crate::header_name::Direction;
 #[cfg(not(target_arch = "wasm32"))]
 pub use crate::header_name::unchangeable;
+pub use crate::identity::IdentitySource;
 
 use crate::path::PathSafety;
 
@@ -87,18 +88,6 @@ impl Default for IdentityConfig {
             trust_domains: Vec::new(),
         }
     }
-}
-
-/// One place to look for the caller's SPIFFE ID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IdentitySource {
-    /// Filter state `io.istio.peer_principal`, which a waypoint's HBONE listener writes.
-    FilterState,
-    /// The URI SAN of the peer's certificate, where this filter's own listener ends mTLS.
-    PeerCertificate,
-    /// The `x-forwarded-client-cert` header, which any caller can write unless the proxy in front
-    /// removes it.
-    ForwardedClientCert,
 }
 
 /// `hostBinding`: whether `Host` must name the service that the caller dialled.

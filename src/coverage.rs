@@ -2,7 +2,6 @@
 //! have tried.
 
 use crate::cel::meter::Meter;
-use crate::cel::view::View;
 use crate::config::{Action, Direction, Mode};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::policy::Engine;
@@ -12,6 +11,7 @@ use crate::request::Facts;
 use crate::stage::{Admitted, Stage};
 use crate::trace::Trace;
 use crate::trial::Trial;
+use crate::view::View;
 
 /// What a policy may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

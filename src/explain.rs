@@ -16,6 +16,7 @@ mod tests;
 
 use serde::Serialize;
 
+pub use crate::cel::explain::{Step, Value, Variable};
 use crate::config::{Action, Combine, Config, ConfigError, Mode};
 use crate::path::PathSafety;
 use crate::policy::Engine;
@@ -219,50 +220,6 @@ pub struct Choice {
     pub step: Step,
 }
 
-/// A name and what it stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Variable {
-    /// The name.
-    pub name: String,
-    /// The value, as CEL writes it.
-    pub value: String,
-}
-
-/// A part of an expression and what it is for a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Step {
-    /// The part as it is written.
-    pub source: String,
-    /// What the variables of the macro around it are.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub variables: Vec<Variable>,
-    /// What it is.
-    #[serde(flatten)]
-    pub value: Value,
-    /// Its parts, of those that are not literals. Of a loop, its turns.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<Step>,
-    /// How many of a loop's turns are left out between the first and the last.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub omitted: usize,
-}
-
-/// What a part of an expression is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", content = "value", rename_all = "camelCase")]
-pub enum Value {
-    /// This value, as CEL writes it; where it is very long, its start and `...`.
-    Known(String),
-    /// No value: what is wrong.
-    Error(String),
-    /// What else there is settles the whole.
-    NotNeeded,
-    /// Something else each time, as it is made at random.
-    Varies,
-}
-
 /// A header that a policy changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -338,10 +295,6 @@ pub struct Erred {
     pub policy: String,
     /// What is wrong.
     pub message: String,
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 // As the configuration spells them.

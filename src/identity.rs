@@ -6,6 +6,18 @@ mod tests;
 
 use thiserror::Error;
 
+/// One place to look for the caller's SPIFFE ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentitySource {
+    /// Filter state `io.istio.peer_principal`, which a waypoint's HBONE listener writes.
+    FilterState,
+    /// The URI SAN of the peer's certificate, where this filter's own listener ends mTLS.
+    PeerCertificate,
+    /// The `x-forwarded-client-cert` header, which any caller can write unless the proxy in front
+    /// removes it.
+    ForwardedClientCert,
+}
+
 /// The longest SPIFFE ID (SPIFFE-ID section 2.3).
 const MAX_ID: usize = 2048;
 /// The longest trust domain, in bytes (SPIFFE-ID section 2.1).

@@ -32,11 +32,13 @@
 //! [`coverage`] says what each policy had to do with it. They read the [`trace`] that the exchange
 //! writes.
 
+pub use egress_cel as cel;
+pub use egress_cel::suggest;
 use egress_reading::{hash, mends};
 
+pub mod attributes;
 pub mod audit;
 pub mod call;
-pub mod cel;
 pub mod config;
 pub mod counters;
 pub mod coverage;
@@ -50,12 +52,15 @@ mod header_name;
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 mod host;
 pub mod identity;
+mod lint;
 pub mod path;
 pub mod policy;
 pub mod printable;
 mod reading;
 pub mod request;
 mod stage;
-pub mod suggest;
+#[cfg(any(test, feature = "fuzzing"))]
+mod tests;
 pub mod trace;
 pub mod trial;
+mod view;

@@ -75,7 +75,7 @@ impl Engine {
         let index = Index::new(&entries);
         let warnings = Warnings::of(&config, &policies);
         Ok(Engine {
-            callers: Callers::new(config.identity),
+            callers: Callers::new(config.identity.sources, config.identity.trust_domains),
             path_safety: config.path_safety,
             host_binding: config.host_binding,
             audit: config.audit,

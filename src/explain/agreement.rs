@@ -8,9 +8,9 @@ use proptest::test_runner::{Config as Cases, TestCaseError, TestRunner};
 use serde_json::{Value, json};
 
 use crate::cel::Phase;
-use crate::cel::differential::expressions;
 use crate::config::{Action, Combine, Mode};
 use crate::explain::{Answer, Effect, Explainer, Explanation, Header, Rule, Value as Shown};
+use crate::tests::generated;
 use crate::trial::{Lines, Response, Trial};
 
 const RULES: &[&str] = &[
@@ -44,8 +44,8 @@ const VALUES: &[&str] = &[
 fn policy() -> impl Strategy<Value = Value> {
     let hosts: &[&[&str]] =
         &[&[], &[], &["x.example"], &["*.example"], &["y.example", "*.x.example"]];
-    let rule = prop_oneof![3 => select(RULES).prop_map(str::to_owned), 1 => expressions::rule()];
-    let value = prop_oneof![3 => select(VALUES).prop_map(str::to_owned), 1 => expressions::text(Phase::Request)];
+    let rule = prop_oneof![3 => select(RULES).prop_map(str::to_owned), 1 => generated::rule()];
+    let value = prop_oneof![3 => select(VALUES).prop_map(str::to_owned), 1 => generated::text(Phase::Request)];
     let authorization = (
         select(&["Allow", "Allow", "Deny", "Require"][..]),
         select(&["All", "Any"][..]),

@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 
 use super::{HeaderRule, Operation, Step, Value};
+use crate::attributes::TABLE;
 use crate::cel::explain::{Explainable, of_bytes};
 use crate::cel::meter::Meter;
-use crate::cel::view::View;
 use crate::cel::{Expression, Phase};
 use crate::config::{HeaderRulesConfig, HeaderValueConfig};
 use crate::decision::Change;
@@ -13,6 +13,7 @@ use crate::identity::peer::Callers;
 use crate::policy::header_rules::{Applied, HeaderRules, HeaderValue, ILLEGAL, is_legal};
 use crate::request::Facts;
 use crate::request::headers::Headers;
+use crate::view::View;
 
 /// What an evaluation gave, and what its parts are.
 struct Evaluated<'e> {
@@ -62,7 +63,7 @@ pub(super) fn explain<'a>(
             {
                 (Some(found), _) => (Some(found.value), found.error),
                 (None, Some(constant)) => (
-                    Explainable::of(&config.value.source).map(|whole| Step {
+                    Explainable::of(&config.value.source, &TABLE).map(|whole| Step {
                         value: Value::Known(of_bytes(constant.as_bytes())),
                         ..whole.not_needed()
                     }),
@@ -100,8 +101,8 @@ fn explained<'e>(
         (Ok(_), Some(breach)) => Value::Error(breach.to_owned()),
         (Err(message), _) => Value::Error(message.clone()),
     };
-    let step =
-        Explainable::of(&config.value.source).map(|whole| whole.explain(view, value.clone()));
+    let step = Explainable::of(&config.value.source, &TABLE)
+        .map(|whole| whole.explain(view, value.clone()));
     let step = step.unwrap_or_else(|| Step {
         source: config.value.source.clone(),
         variables: Vec::new(),

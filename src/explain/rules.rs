@@ -1,12 +1,13 @@
 //! What a rule says of a request, expression by expression and line by line.
 
 use super::{Choice, Expression, Step, Value, Variable};
+use crate::attributes::TABLE;
 use crate::cel::explain::Explainable;
 use crate::cel::meter::Allowance;
-use crate::cel::view::{ChosenLine, View};
 use crate::config::AuthorizationConfig;
 use crate::policy::rule::readings::{Reading, Readings};
 use crate::policy::rule::{Answer, Rule, TOO_MANY, ask_once, of_part, of_readings};
+use crate::view::{ChosenLine, View};
 
 /// The answers of an expression that was asked.
 struct Asked<'a> {
@@ -29,7 +30,7 @@ pub(super) fn explain(rule: &Rule, config: &AuthorizationConfig, view: &View<'_>
     let answer = rule.settled(answer, view);
     let mut asked = asked.into_iter();
     let expressions = config.expressions.iter().map(|expr| {
-        let explainable = Explainable::of(&expr.source);
+        let explainable = Explainable::of(&expr.source, &TABLE);
         let asked = asked.next();
         let choices = match (&asked, &explainable) {
             (Some(asked), Some(explainable)) => asked
@@ -58,7 +59,7 @@ pub(super) fn explain(rule: &Rule, config: &AuthorizationConfig, view: &View<'_>
 /// The rule of a request that was refused before any was asked.
 pub(super) fn unasked(rule: &Rule, config: &AuthorizationConfig) -> super::Rule {
     let expressions = config.expressions.iter().map(|expr| {
-        let choices = Explainable::of(&expr.source)
+        let choices = Explainable::of(&expr.source, &TABLE)
             .map(|whole| Choice { lines: Vec::new(), step: whole.not_needed() });
         Expression {
             place: expr.place.clone(),

@@ -4,7 +4,6 @@ use super::lines::Lines;
 use super::{Caller, Effect, Erred, Explanation, OutOfScope, Verdict, header_rules, rules};
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
-use crate::cel::view::View;
 use crate::config::{Config, Direction, HostPattern, PolicyConfig};
 use crate::decision::{Decision, Reply};
 use crate::exchange::{Event, Exchange, Pairs, Step};
@@ -15,6 +14,7 @@ use crate::request::{Facts, Source};
 use crate::stage::{Stage, request_host};
 use crate::trace::Trace;
 use crate::trial::Trial;
+use crate::view::View;
 
 /// Decides about a request, and says why; the configuration is the one that the engine was loaded
 /// from.

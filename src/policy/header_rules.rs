@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::attributes::TABLE;
+use crate::cel::attributes::Set;
 use crate::cel::meter::{Allowance, Meter};
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig, MAX_ERRORS};
@@ -10,7 +12,7 @@ use crate::header_name::{is_token, is_value};
 use crate::path::PathSafety;
 use crate::reading::name::same_to_some_origin;
 use crate::request::headers::Headers;
-use crate::request::{Reads, host};
+use crate::request::host;
 
 /// How many bytes of a value are made, checked and handed over in a step.
 const COPIED_A_STEP: usize = 32;
@@ -50,7 +52,7 @@ impl HeaderRules {
                 if errors.len() > MAX_ERRORS {
                     break;
                 }
-                match Expression::compile(&rule.value.source, phase, Expected::Header) {
+                match Expression::compile(&TABLE, &rule.value.source, phase, Expected::Header) {
                     Ok(value) => {
                         let name = rule.name.clone();
                         let constant = value
@@ -96,8 +98,8 @@ impl HeaderRules {
         }
     }
 
-    pub(crate) fn reads(&self) -> Reads {
-        self.values().fold(Reads::default(), |reads, value| reads.or(value.uses().reads))
+    pub(crate) fn reads(&self) -> Set {
+        self.values().fold(Set::default(), |reads, value| reads.or(value.uses().attributes))
     }
 
     /// Applies the rules to `headers`, noting what changed; says what went wrong.

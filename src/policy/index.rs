@@ -7,12 +7,13 @@
 //! evaluation and changes nothing. Header rules hold for all of a policy's scope, whatever its rule
 //! says.
 
-use crate::cel::attribute::TextAttribute;
+use crate::attributes::PATH;
+use crate::cel::attributes::{Attributes, Id};
 use crate::cel::guard::{Guard, Wanted};
-use crate::cel::view::View;
 use crate::config::HostPattern;
 use crate::hash::{self, Map};
 use crate::path::PathSafety;
+use crate::view::View;
 
 /// Fewer policies than this are all candidates: looking them up would cost more than asking them.
 const FEW: usize = 8;
@@ -83,7 +84,7 @@ struct Group {
 /// cannot be read, each errs.
 #[derive(Debug)]
 struct KeyedBy {
-    attribute: TextAttribute,
+    attribute: Id,
     allows: Vec<u32>,
     others: Vec<u32>,
 }
@@ -207,10 +208,10 @@ impl Index {
         for group in groups.iter() {
             merge(found, &group.always);
             for key in &group.keys {
-                match key.attribute.read(view) {
+                match view.text(key.attribute) {
                     Ok(value) => {
                         self.look_up(group, key.attribute, value, found);
-                        if let (TextAttribute::Path, Some(other)) = (key.attribute, other_path) {
+                        if let (PATH, Some(other)) = (key.attribute, other_path) {
                             self.look_up(group, key.attribute, without_query(other), found);
                         }
                     }
@@ -223,14 +224,14 @@ impl Index {
         }
     }
 
-    fn look_up(&self, group: &Group, attribute: TextAttribute, value: &str, found: &mut Vec<u32>) {
+    fn look_up(&self, group: &Group, attribute: Id, value: &str, found: &mut Vec<u32>) {
         let mut add = |kind: u64, value: &[u8]| {
             if let Some(postings) = self.keyed.get(&key(group.number, attribute, kind, value)) {
                 merge(found, postings.as_slice());
             }
         };
         add(EXACT, value.as_bytes());
-        if attribute != TextAttribute::Path {
+        if attribute != PATH {
             return;
         }
         let mut lengths = group.prefixes;
@@ -254,8 +255,8 @@ fn without_query(path: &str) -> &str {
 const EXACT: u64 = 0;
 const PREFIX: u64 = 1;
 
-fn key(group: u64, attribute: TextAttribute, kind: u64, value: &[u8]) -> u64 {
-    let place = group.wrapping_shl(8) | (kind << 7) | u64::from(attribute as u8);
+fn key(group: u64, attribute: Id, kind: u64, value: &[u8]) -> u64 {
+    let place = group.wrapping_shl(8) | (kind << 7) | u64::from(attribute.position());
     hash::mix(hash::bytes(value), place)
 }
 
@@ -336,7 +337,7 @@ impl Popularity {
         Popularity(counts)
     }
 
-    fn key(attribute: TextAttribute, wanted: &Wanted) -> u64 {
+    fn key(attribute: Id, wanted: &Wanted) -> u64 {
         let (kind, value) = place(wanted);
         key(0, attribute, kind, value)
     }

@@ -4,11 +4,12 @@ pub(crate) mod readings;
 
 use serde::Serialize;
 
+use crate::attributes::TABLE;
 use crate::cel::guard::{self, Guard};
 use crate::cel::meter::{Allowance, Meter};
-use crate::cel::view::View;
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, MAX_ERRORS, OnError};
+use crate::view::View;
 use readings::Readings;
 
 /// A compiled `traffic.authorization`.
@@ -76,7 +77,7 @@ impl Rule {
             if errors.len() > MAX_ERRORS {
                 break;
             }
-            match Expression::compile(&expr.source, Phase::Request, Expected::Rule) {
+            match Expression::compile(&TABLE, &expr.source, Phase::Request, Expected::Rule) {
                 Ok(expression) => expressions.push(expression),
                 Err(found) => errors.extend(
                     found.into_iter().map(|error| ConfigError::of_expression(policy, expr, error)),
@@ -156,7 +157,7 @@ impl Rule {
     /// settled it before the limit counts.
     pub(crate) fn settled(&self, answer: Answer, view: &View<'_>) -> Answer {
         match answer {
-            Answer::PassesLimit if guard::settle(&self.guards(), view) => {
+            Answer::PassesLimit if view.settles(&self.guards()) => {
                 if self.action == Action::Require { Answer::Matches } else { Answer::DoesNotMatch }
             }
             answer => answer,

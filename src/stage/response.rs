@@ -2,13 +2,13 @@
 
 use crate::cel::Expression;
 use crate::cel::meter::{Allowance, Meter};
-use crate::cel::view::View;
 use crate::config::Direction;
 use crate::decision::Change;
 use crate::policy::Engine;
 use crate::request::Facts;
 use crate::request::headers::Headers;
 use crate::trace::{Applied, Trace};
+use crate::view::View;
 
 /// The changes of a response's headers.
 #[derive(Debug, Default)]

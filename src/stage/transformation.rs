@@ -2,14 +2,15 @@
 //! headers: the changes are written once, when the request goes on.
 
 use super::{Ending, Flow, Turn};
+use crate::attributes;
 use crate::cel::Expression;
+use crate::cel::attributes::Set;
 use crate::cel::meter::Allowance;
-use crate::cel::view::View;
 use crate::config::Direction;
 use crate::decision::Reason;
-use crate::request::Reads;
 use crate::request::headers::Headers;
 use crate::trace::Applied;
+use crate::view::View;
 
 /// Applies the header rules of each policy, in configuration order.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
@@ -20,7 +21,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let found = &mut *turn.found;
     engine.index.transforming(&admitted.groups, &mut found.applied);
     let mut headers: Option<Headers<'_>> = None;
-    let mut reads = Reads::default();
+    let mut reads = Set::default();
     for (index, policy) in engine.policies_at(&found.applied) {
         if !policy.response.is_empty() {
             found.responds = true;
@@ -51,7 +52,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     }
     // When the response comes, the proxy no longer says what it knows of the request.
     if found.responds {
-        facts.prefetch(reads, &engine.callers);
+        attributes::prefetch(reads, &View::new(facts, &engine.callers));
     }
     Flow::Next
 }

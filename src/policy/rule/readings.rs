@@ -5,13 +5,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::attributes::{PATH, PATH_AND_QUERY};
 use crate::cel::meter::Allowance;
-use crate::cel::view::{ChosenLine, View};
 use crate::cel::{HeadersRead, Uses};
 use crate::config::Action;
 use crate::reading::name::same_to_some_origin;
 use crate::reading::{cookie, value};
 use crate::request::inline;
+use crate::view::{ChosenLine, View};
 
 /// The most readings that a rule is asked about; a request with more errs. Each costs what asking
 /// the rule costs.
@@ -56,7 +57,8 @@ impl<'a> Readings<'a> {
     ) -> Readings<'a> {
         let read = &uses.request_headers;
         // An Allow that names `%3A` means what came, and would not hold of the other reading.
-        let both = uses.path && (action != Action::Allow || !uses.escapes);
+        let reads_path = uses.attributes.contains(PATH) || uses.attributes.contains(PATH_AND_QUERY);
+        let both = reads_path && (action != Action::Allow || !uses.escapes);
         let path = if both { view.other_path() } else { None };
         if path.is_none()
             && !uses.cookies

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use egress_filter::coverage::{self, Answer, Part};
 use egress_filter::config::{Config, IdentityConfig};
+use egress_filter::coverage::{self, Answer, Part};
 use egress_filter::policy::Engine;
 use egress_filter::suggest::did_you_mean;
 use egress_filter::trial::{Trial, Tried};
