@@ -189,6 +189,12 @@ impl Exchange {
         }
     }
 
+    /// Whether the request is held until there is an answer to a call.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting(_))
+    }
+
     /// What is to be counted and logged about the steps so far: to be taken after a step has been
     /// carried out. A step that could not be carried out is followed by [`Event::Failed`], which
     /// puts another report in the place of the one that was not taken.

@@ -24,27 +24,35 @@ pub(super) fn line(
         let policy = engine.policy_name(*index)?;
         Some(EvaluationError { policy, message })
     });
-    let request = of_request(&facts.headers, decision, status);
+    let host = match host {
+        Some(host) => Some(Cow::Borrowed(host)),
+        None => authority(&facts.headers),
+    };
     Record {
         policy: decision.policy.and_then(|index| engine.policy_name(index)),
         shadow: shadow.take(audit::MAX_LIST).collect(),
         errors: errors.take(audit::MAX_LIST).collect(),
         caller: caller.spiffe_id(),
         rejected_caller: caller.rejected(),
-        host: host.map(Cow::Borrowed).or(request.host),
         destination: facts.destination(),
-        ..request
+        ..of_request(&facts.headers, host, decision, status)
     }
     .to_line()
 }
 
 /// The record of a request that is refused because there is no configuration.
 pub(super) fn unconfigured(headers: &Headers<'_>, decision: &Decision, status: u16) -> String {
-    of_request(headers, decision, Some(status)).to_line()
+    of_request(headers, authority(headers), decision, Some(status)).to_line()
+}
+
+/// The authority as it came.
+fn authority<'a>(headers: &'a Headers<'_>) -> Option<Cow<'a, str>> {
+    audit::text(headers.first(b":authority"))
 }
 
 fn of_request<'a>(
     headers: &'a Headers<'_>,
+    host: Option<Cow<'a, str>>,
     decision: &Decision,
     status: Option<u16>,
 ) -> Record<'a> {
@@ -59,7 +67,7 @@ fn of_request<'a>(
         caller: None,
         rejected_caller: None,
         method: audit::text(headers.first(b":method")),
-        host: audit::text(headers.first(b":authority")),
+        host,
         path: audit::text(headers.first(b":path").map(path::without_query)),
         destination: None,
         status,

@@ -13,7 +13,8 @@ use crate::hash::Map;
 
 thread_local! {
     static PLUGINS: RefCell<Map<u32, Plugin>> = RefCell::default();
-    static STREAMS: RefCell<Map<u32, Stream>> = RefCell::default();
+    /// Boxed, since what a map holds is moved when it is put in, taken out, and when the map grows.
+    static STREAMS: RefCell<Map<u32, Box<Stream>>> = RefCell::default();
 }
 
 /// Does something with the contexts of one kind. A host call never calls back into the module, so
@@ -31,7 +32,7 @@ pub(super) fn create(context_id: u32, root_context_id: u32) {
     if root_context_id == 0 {
         with(&PLUGINS, |plugins| plugins.insert(context_id, Plugin::default()));
     } else {
-        let stream = Stream::new(context_id, loaded(root_context_id));
+        let stream = Box::new(Stream::new(context_id, loaded(root_context_id)));
         with(&STREAMS, |streams| streams.insert(context_id, stream));
     }
 }
@@ -55,7 +56,9 @@ pub(super) fn tick(root_context_id: u32) {
 /// Gives a stream what came of it. A stream that is not known here is held: nothing was decided
 /// about it.
 pub(super) fn stream(context_id: u32, run: impl FnOnce(&mut Stream) -> u32) -> u32 {
-    with(&STREAMS, |streams| streams.get_mut(&context_id).map(run)).flatten().unwrap_or(abi::PAUSE)
+    with(&STREAMS, |streams| streams.get_mut(&context_id).map(|stream| run(stream)))
+        .flatten()
+        .unwrap_or(abi::PAUSE)
 }
 
 /// Gives the stream that made a call the answer. An answer that nobody waits for is counted.

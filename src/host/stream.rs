@@ -100,6 +100,9 @@ impl Stream {
     }
 
     pub(super) fn on_gone(&mut self) {
+        if !self.exchange.is_waiting() {
+            return;
+        }
         let Some(loaded) = self.loaded.clone() else { return };
         let _ = self.exchange.on(&loaded.engine, &self.properties, Event::Gone);
         self.report(&loaded);

@@ -19,6 +19,8 @@ pub(crate) struct Admitted<'h, 'g> {
     pub(crate) host: Cow<'h, str>,
     /// The groups of policies for the host.
     pub(crate) groups: Groups<'g>,
+    /// The path and query as they came.
+    path: &'h [u8],
     /// Whether the path has percent escapes, of which there may be two readings.
     pub(crate) path_has_escapes: bool,
 }
@@ -32,7 +34,7 @@ impl<'h, 'g> Admitted<'h, 'g> {
         let host = request_host(&facts.headers)?;
         let path = facts.headers.first(b":path").unwrap_or_default();
         let groups = engine.index.groups(&host);
-        Ok(Admitted { host, groups, path_has_escapes: path.contains(&b'%') })
+        Ok(Admitted { host, groups, path, path_has_escapes: path.contains(&b'%') })
     }
 }
 
@@ -45,9 +47,8 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         Ok(admitted) => turn.admitted.insert(admitted),
         Err(why) => return malformed(Reason::BadHost, why),
     };
-    let path = facts.headers.first(b":path").unwrap_or_default();
     let path_safety = admitted.groups.path_safety().unwrap_or(engine.path_safety);
-    if let Some(why) = path_safety.objection(path) {
+    if let Some(why) = path_safety.objection(admitted.path) {
         return malformed(Reason::PathUnsafe, why);
     }
     if let Some((reason, why)) = reading::objection(&facts.headers) {

@@ -60,6 +60,10 @@ impl Hasher for Fast {
         self.0 = mix(self.0, u64::from(word));
     }
 
+    fn write_u32(&mut self, word: u32) {
+        self.0 = mix(self.0, u64::from(word));
+    }
+
     fn write_u64(&mut self, word: u64) {
         self.0 = mix(self.0, word);
     }
