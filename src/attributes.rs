@@ -6,12 +6,13 @@
 
 #[cfg(test)]
 mod tests;
+pub(crate) mod view;
 
+use self::view::{HeadersView, View};
 use crate::cel::Phase;
 use crate::cel::attributes::{Attribute, Fault, Id, Kind, Lookup, Set, Table, utf8};
 use crate::path::without_query;
 use crate::request::Property;
-use crate::view::{HeadersView, View};
 
 /// An attribute.
 #[derive(Debug)]

@@ -5,13 +5,13 @@ mod explain;
 mod lines;
 
 use crate::attributes::TABLE;
+use crate::attributes::view::View;
 use crate::cel::guard::{self, Guard};
 use crate::cel::meter::{Allowance, Meter};
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, MAX_ERRORS, Mode, OnError};
 use crate::outcome::{Denial, Reason};
 use crate::policy::Policy;
-use crate::view::View;
 use lines::Choices;
 
 /// A compiled `traffic.authorization`.

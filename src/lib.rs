@@ -58,4 +58,3 @@ mod tests;
 mod transform;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod trial;
-mod view;

@@ -20,6 +20,7 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 
 use crate::attributes;
+use crate::attributes::view::View;
 pub use crate::audit::load::load_record;
 use crate::audit::{self, Record};
 use crate::authorization::{self, Judgement, Rule};
@@ -37,7 +38,6 @@ use crate::reading;
 use crate::request::headers::Headers;
 use crate::request::{Facts, destination, host};
 use crate::transform::HeaderRules;
-use crate::view::View;
 use index::{Groups, Index};
 pub use refusal::refuse_unconfigured;
 pub use warnings::ConfigWarning;

@@ -3,11 +3,11 @@
 use super::lines::{self, Choices};
 use super::{Answer, Rule, TOO_MANY, ask_once, of_choices, of_part};
 use crate::attributes::TABLE;
+use crate::attributes::view::{ChosenLine, View};
 use crate::cel::explain::Explainable;
 use crate::cel::meter::Allowance;
 use crate::config::AuthorizationConfig;
 use crate::explain::{self, Choice, Expression, Step, Value, Variable};
-use crate::view::{ChosenLine, View};
 
 /// The answers of an expression that was asked.
 struct Asked<'a> {

@@ -2,6 +2,7 @@
 //! have tried.
 
 use super::{Admitted, Engine, Policy, request_host};
+use crate::attributes::view::View;
 use crate::authorization;
 pub use crate::authorization::Said;
 use crate::cel::Expression;
@@ -10,7 +11,6 @@ use crate::config::{Action, Mode};
 use crate::outcome::Change;
 use crate::request::Facts;
 use crate::request::headers::Headers;
-use crate::view::View;
 
 /// What a policy may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

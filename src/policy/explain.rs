@@ -5,6 +5,7 @@ mod agreement;
 #[cfg(test)]
 mod tests;
 
+use crate::attributes::view::View;
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
 use crate::config::{Action, Config, Direction, HostPattern, Mode, PolicyConfig};
@@ -14,7 +15,6 @@ use crate::path::PathSafety;
 use crate::request::headers::Headers;
 use crate::request::{Facts, inline};
 use crate::trial::{self, Trial};
-use crate::view::View;
 
 use super::{Engine, Policy, request_host};
 
