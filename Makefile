@@ -23,14 +23,15 @@ demo: build-wasm ## the egress workshop in a real Envoy, left running for your o
 test: test-native test-fuzz test-wasm test-e2e test-image ## every test: the engine natively, fuzzed, and as wasm in Node, the filter in an emulated host and in a real Envoy, its image in a registry
 
 .PHONY: test-native
-test-native: ## the engine's and egressctl's tests, natively
-	$(CARGO) test -p egress-filter -p egressctl
+test-native: ## the engine's, its language's and egressctl's tests, natively
+	$(CARGO) test -p egress-reading -p egress-cel -p egress-filter -p egressctl
 	$(CARGO) test -p schema-agreement
 
 .PHONY: test-wasm
 test-wasm: ## the engine's tests as wasm, in Node's V8
 	@runner=$$($(setup)/wasm-bindgen-runner); \
-	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$$runner $(setup)/cargo-wasm test -p egress-filter --lib --target wasm32-unknown-unknown
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$$runner $(setup)/cargo-wasm test \
+		-p egress-reading -p egress-cel -p egress-filter --lib --target wasm32-unknown-unknown
 
 .PHONY: test-e2e e2e
 test-e2e: build-wasm build-trapping ## the compiled filter, in an emulated host and in a real Envoy
@@ -38,8 +39,9 @@ test-e2e: build-wasm build-trapping ## the compiled filter, in an emulated host 
 e2e: test-e2e
 
 .PHONY: differential
-differential: ## the engine against the `cel` crate's interpreter, on CASES generated cases (1000000)
-	EGRESS_DIFFERENTIAL_CASES=$(or $(CASES),1000000) $(CARGO) test --profile differential -p egress-filter --lib differential -- --nocapture
+differential: ## the language against the `cel` crate's interpreter and the `regex` crate, on CASES generated cases (1000000)
+	EGRESS_DIFFERENTIAL_CASES=$(or $(CASES),1000000) $(CARGO) test --profile differential -p egress-cel --lib -- --nocapture \
+		tests::lowering against_the_regex_crate
 
 # Coverage counters as a stable compiler has them, in everything but what the compiler itself runs.
 fuzz_coverage := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
@@ -107,7 +109,7 @@ lint: ## formatting and lints, for the host and for wasm
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@if $(setup)/cargo-wasm clippy --version >/dev/null 2>&1; then \
-		$(setup)/cargo-wasm clippy -p egress-filter --features trap-for-tests --target wasm32-wasip1 -- -D warnings; \
+		$(setup)/cargo-wasm clippy -p egress-reading -p egress-cel -p egress-filter --features egress-filter/trap-for-tests --target wasm32-wasip1 -- -D warnings; \
 	else echo 'no clippy for the wasm target here: the filter glue was not linted'; fi
 
 .PHONY: fix

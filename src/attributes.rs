@@ -6,12 +6,13 @@
 
 #[cfg(test)]
 mod tests;
+pub(crate) mod view;
 
+use self::view::{HeadersView, View};
 use crate::cel::Phase;
 use crate::cel::attributes::{Attribute, Fault, Id, Kind, Lookup, Set, Table, utf8};
 use crate::path::without_query;
 use crate::request::Property;
-use crate::view::{HeadersView, View};
 
 /// An attribute.
 #[derive(Debug)]
@@ -262,6 +263,23 @@ static DECLARED: [Attribute; ROWS.len()] = {
     declared
 };
 
+/// How each attribute is read, apart from what is only said of it: this is asked at every request.
+static READERS: [Read; ROWS.len()] = {
+    let mut readers = [Read::Int(|_| None); ROWS.len()];
+    let (mut rest, mut rows): (&mut [Read], &[Row]) = (&mut readers, &ROWS);
+    while let (Some((place, places)), Some((row, more))) =
+        (rest.split_first_mut(), rows.split_first())
+    {
+        *place = row.read;
+        (rest, rows) = (places, more);
+    }
+    readers
+};
+
+fn reader(id: Id) -> Option<&'static Read> {
+    READERS.get(usize::from(id.position()))
+}
+
 /// The id of an attribute that the engine itself speaks of; there is a test for each.
 const fn id(name: &str) -> Id {
     let (mut rows, mut position): (&[Row], u8) = (&ROWS, 0);
@@ -314,33 +332,33 @@ pub(crate) fn name(id: Id) -> &'static str {
 /// The value of a string attribute.
 #[inline]
 pub(crate) fn text<'s>(id: Id, view: &'s View<'_>) -> Result<&'s str, Fault> {
-    match row(id) {
-        Some(Row { read: Read::Text(read), .. }) => read(view),
+    match reader(id) {
+        Some(Read::Text(read)) => read(view),
         _ => Err(Fault::Missing),
     }
 }
 
 /// The value of an int attribute.
 pub(crate) fn int(id: Id, view: &View<'_>) -> Option<i64> {
-    match row(id) {
-        Some(Row { read: Read::Int(read), .. }) => read(view),
+    match reader(id) {
+        Some(Read::Int(read)) => read(view),
         _ => None,
     }
 }
 
 /// The headers of an attribute, if they are there.
 pub(crate) fn headers<'v>(id: Id, view: &View<'v>) -> Option<HeadersView<'v>> {
-    match row(id) {
-        Some(Row { read: Read::Headers(read), .. }) => read(view),
+    match reader(id) {
+        Some(Read::Headers(read)) => read(view),
         _ => None,
     }
 }
 
 /// Whether an object, or headers, are there.
 pub(crate) fn is_there(id: Id, view: &View<'_>) -> bool {
-    match row(id) {
-        Some(Row { read: Read::Object(read), .. }) => read(view),
-        Some(Row { read: Read::Headers(read), .. }) => read(view).is_some(),
+    match reader(id) {
+        Some(Read::Object(read)) => read(view),
+        Some(Read::Headers(read)) => read(view).is_some(),
         _ => false,
     }
 }

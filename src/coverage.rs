@@ -1,6 +1,7 @@
 //! What each policy had to do with a request, whatever decided it: for tools that tell what tests
 //! have tried.
 
+use crate::attributes::view::View;
 use crate::cel::meter::Meter;
 use crate::config::{Action, Direction, Mode};
 use crate::exchange::{Event, Exchange, Pairs, Step};
@@ -11,7 +12,6 @@ use crate::request::Facts;
 use crate::stage::{Admitted, Stage};
 use crate::trace::Trace;
 use crate::trial::Trial;
-use crate::view::View;
 
 /// What a policy may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -63,4 +63,3 @@ mod stage;
 mod tests;
 pub mod trace;
 pub mod trial;
-mod view;

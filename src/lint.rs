@@ -7,7 +7,7 @@
 
 mod formula;
 mod solve;
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod tests;
 mod values;
 

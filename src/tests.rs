@@ -1,6 +1,6 @@
 //! What the tests of several modules, and fuzzing, share.
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 #[path = "../crates/cel/src/tests/generated.rs"]
 pub(crate) mod generated;
 pub(crate) mod message;

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::{HeaderRule, Operation, Step, Value};
 use crate::attributes::TABLE;
+use crate::attributes::view::View;
 use crate::cel::explain::{Explainable, of_bytes};
 use crate::cel::meter::Meter;
 use crate::cel::{Expression, Phase};
@@ -13,7 +14,6 @@ use crate::identity::peer::Callers;
 use crate::policy::header_rules::{Applied, HeaderRules, HeaderValue, ILLEGAL, is_legal};
 use crate::request::Facts;
 use crate::request::headers::Headers;
-use crate::view::View;
 
 /// What an evaluation gave, and what its parts are.
 struct Evaluated<'e> {

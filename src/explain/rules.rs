@@ -2,12 +2,12 @@
 
 use super::{Choice, Expression, Step, Value, Variable};
 use crate::attributes::TABLE;
+use crate::attributes::view::{ChosenLine, View};
 use crate::cel::explain::Explainable;
 use crate::cel::meter::Allowance;
 use crate::config::AuthorizationConfig;
 use crate::policy::rule::readings::{Reading, Readings};
 use crate::policy::rule::{Answer, Rule, TOO_MANY, ask_once, of_part, of_readings};
-use crate::view::{ChosenLine, View};
 
 /// The answers of an expression that was asked.
 struct Asked<'a> {

@@ -2,6 +2,7 @@
 
 use super::lines::Lines;
 use super::{Caller, Effect, Erred, Explanation, OutOfScope, Verdict, header_rules, rules};
+use crate::attributes::view::View;
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
 use crate::config::{Config, Direction, HostPattern, PolicyConfig};
@@ -14,7 +15,6 @@ use crate::request::{Facts, Source};
 use crate::stage::{Stage, request_host};
 use crate::trace::Trace;
 use crate::trial::Trial;
-use crate::view::View;
 
 /// Decides about a request, and says why; the configuration is the one that the engine was loaded
 /// from.

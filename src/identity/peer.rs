@@ -1,6 +1,5 @@
 //! The caller's identity, found among the things that a proxy knows about its peer.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -37,8 +36,9 @@ pub struct Caller {
 #[derive(Debug)]
 struct Id {
     uri: Box<str>,
-    trust_domain: Range<usize>,
-    workload: Option<[Range<usize>; 2]>,
+    trust_domain: Box<str>,
+    /// Namespace and service account.
+    workload: Option<[Box<str>; 2]>,
 }
 
 impl Caller {
@@ -76,41 +76,32 @@ impl Caller {
     /// The trust domain of a workload.
     #[must_use]
     pub fn trust_domain(&self) -> Option<&str> {
-        let id = self.known().filter(|id| id.workload.is_some())?;
-        id.uri.get(id.trust_domain.clone())
+        self.known().filter(|id| id.workload.is_some()).map(|id| &*id.trust_domain)
     }
 
     /// The Kubernetes namespace of a workload.
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
-        let id = self.known()?;
-        let [namespace, _] = id.workload.as_ref()?;
-        id.uri.get(namespace.clone())
+        let [namespace, _] = self.known()?.workload.as_ref()?;
+        Some(namespace)
     }
 
     /// The Kubernetes service account of a workload.
     #[must_use]
     pub fn service_account(&self) -> Option<&str> {
-        let id = self.known()?;
-        let [_, service_account] = id.workload.as_ref()?;
-        id.uri.get(service_account.clone())
+        let [_, service_account] = self.known()?.workload.as_ref()?;
+        Some(service_account)
     }
 }
 
 impl Id {
     fn new(id: &SpiffeId<'_>) -> Id {
-        // The parts that `parse` returns are slices of the text that it was given.
-        let uri = id.as_str();
-        let place = |part: &str| {
-            let start = part.as_ptr().addr().saturating_sub(uri.as_ptr().addr());
-            start..start.saturating_add(part.len())
-        };
+        let workload = id.workload();
         Id {
-            uri: uri.into(),
-            trust_domain: place(id.trust_domain()),
-            workload: id
-                .workload()
-                .map(|workload| [place(workload.namespace), place(workload.service_account)]),
+            uri: id.as_str().into(),
+            trust_domain: id.trust_domain().into(),
+            workload: workload
+                .map(|workload| [workload.namespace.into(), workload.service_account.into()]),
         }
     }
 }

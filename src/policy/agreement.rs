@@ -9,10 +9,10 @@ use proptest::test_runner::{Config as Cases, TestRunner};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::attributes::view::View;
 use crate::exchange::tests::driven::Driven;
 use crate::request::Given;
 use crate::request::headers::Headers;
-use crate::view::View;
 
 /// What is compared with; few of each, so that rules and requests meet.
 const CONDITIONS: &[&str] = &[

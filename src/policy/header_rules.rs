@@ -119,9 +119,7 @@ impl HeaderRules {
         }
         // Each rule may go through all lines.
         let rules = self.add.len().saturating_add(self.set.len()).saturating_add(self.remove.len());
-        meter.rule(|allowance| {
-            allowance.spend_on(rules.saturating_mul(headers.len()), LINES_A_STEP)
-        });
+        meter.spend_on(rules.saturating_mul(headers.len()), LINES_A_STEP);
         let failed = &mut applied.errors;
         let evaluate = |headers: &Headers<'a>, rule: &'a HeaderValue| {
             if let Some(value) = &rule.constant {

@@ -8,12 +8,12 @@
 //! says.
 
 use crate::attributes::PATH;
+use crate::attributes::view::View;
 use crate::cel::attributes::{Attributes, Id};
 use crate::cel::guard::{Guard, Wanted};
 use crate::config::HostPattern;
 use crate::hash::{self, Map};
 use crate::path::PathSafety;
-use crate::view::View;
 
 /// Fewer policies than this are all candidates: looking them up would cost more than asking them.
 const FEW: usize = 8;

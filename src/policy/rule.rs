@@ -5,11 +5,11 @@ pub(crate) mod readings;
 use serde::Serialize;
 
 use crate::attributes::TABLE;
+use crate::attributes::view::View;
 use crate::cel::guard::{self, Guard};
 use crate::cel::meter::{Allowance, Meter};
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, MAX_ERRORS, OnError};
-use crate::view::View;
 use readings::Readings;
 
 /// A compiled `traffic.authorization`.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::reading::{name, value};
+use egress_reading::{name, value};
 
 /// One header line: its name and its value.
 pub type Line<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);

@@ -2,13 +2,13 @@
 //! Allow allows; else a request goes on only where no Allow is in scope.
 
 use super::{Ending, Flow, Turn};
+use crate::attributes::view::View;
 use crate::cel::meter::Meter;
 use crate::config::{Action, Mode};
 use crate::decision::Reason;
 use crate::policy::Policy;
 use crate::policy::rule::{Answer, Rule};
 use crate::trace::Trace;
-use crate::view::View;
 
 /// Asks the rules that can matter to the request.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {

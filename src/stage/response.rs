@@ -1,5 +1,6 @@
 //! What happens to the response of a request that went on, and to the trailers of both.
 
+use crate::attributes::view::View;
 use crate::cel::Expression;
 use crate::cel::meter::{Allowance, Meter};
 use crate::config::Direction;
@@ -8,7 +9,6 @@ use crate::policy::Engine;
 use crate::request::Facts;
 use crate::request::headers::Headers;
 use crate::trace::{Applied, Trace};
-use crate::view::View;
 
 /// The changes of a response's headers.
 #[derive(Debug, Default)]

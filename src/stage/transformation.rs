@@ -3,6 +3,7 @@
 
 use super::{Ending, Flow, Turn};
 use crate::attributes;
+use crate::attributes::view::View;
 use crate::cel::Expression;
 use crate::cel::attributes::Set;
 use crate::cel::meter::Allowance;
@@ -10,7 +11,6 @@ use crate::config::Direction;
 use crate::decision::Reason;
 use crate::request::headers::Headers;
 use crate::trace::Applied;
-use crate::view::View;
 
 /// Applies the header rules of each policy, in configuration order.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {

@@ -1,12 +1,12 @@
 //! A message as expressions read it, made of data.
 
+use crate::attributes::view::{ChosenLine, View};
 use crate::cel::Phase;
 use crate::config::IdentityConfig;
 use crate::identity::peer::Callers;
 use crate::reading::cookie;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Given, address_and_port};
-use crate::view::{ChosenLine, View};
 
 /// A header's name and value.
 pub(crate) type Line<'a> = (&'a [u8], &'a [u8]);

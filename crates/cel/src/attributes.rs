@@ -125,7 +125,13 @@ impl Set {
 
     /// The attributes, in the order of the table.
     pub fn iter(self) -> impl Iterator<Item = Id> {
-        (0..64).map(Id).filter(move |id| self.contains(*id))
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let id = u8::try_from(rest.trailing_zeros()).ok().map(Id)?;
+            // Without its lowest bit.
+            rest &= rest.checked_sub(1)?;
+            Some(id)
+        })
     }
 }
 

@@ -45,8 +45,7 @@ impl Guards {
                     })
             }
             (Test::In(Text::Attribute(attribute), list), false) => {
-                let exactly = |value: &Box<str>| Wanted::Exactly(value.clone());
-                self.one(*attribute, list.iter().map(exactly).collect())
+                self.one(*attribute, list.iter().cloned().map(Wanted::Exactly).collect())
             }
             (Test::StartsWith(Text::Attribute(attribute), Text::Literal(prefix)), false)
                 if self.lookup(*attribute) == Lookup::Prefix =>

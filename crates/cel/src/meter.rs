@@ -51,12 +51,19 @@ impl Meter {
     }
 
     /// Runs one rule, or makes one header's value, with an allowance that the message pays for.
+    #[inline]
     pub fn rule<T>(&self, run: impl FnOnce(&Allowance) -> T) -> T {
         let left = self.left.get();
         let allowance = Allowance::of(left.min(MAX_STEPS));
         let result = run(&allowance);
         self.left.set(left.saturating_sub(allowance.spent.get()));
         result
+    }
+
+    /// Spends what work beside rules costs, such as looking through so many bytes of header lines.
+    pub fn spend_on(&self, bytes: usize, bytes_a_step: usize) {
+        let steps = units(bytes, bytes_a_step).saturating_add(RULE);
+        self.left.set(self.left.get().saturating_sub(steps));
     }
 
     /// Whether the message has nothing left for another rule.

@@ -156,7 +156,11 @@ impl<'p, A: Attributes> Run<'p, A> {
             Text::Concat(parts) => {
                 let mut whole = String::with_capacity(64);
                 for part in parts {
-                    whole.push_str(&self.text(part)?);
+                    match part {
+                        Text::Literal(value) => whole.push_str(value),
+                        Text::Attribute(from) => whole.push_str(self.attribute(*from)?),
+                        part => whole.push_str(&self.text(part)?),
+                    }
                     if whole.len() > MAX_TEXT {
                         self.allowance.breach();
                         return Err(Failure::Interpreted("error in `+`".to_owned()));

@@ -3,12 +3,12 @@
 pub mod both_ways;
 #[cfg(test)]
 mod functions_page;
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 pub(crate) mod generated;
 #[cfg(test)]
 mod language;
-#[cfg(all(test, not(target_arch = "wasm32")))]
-pub(crate) mod lowering;
+#[cfg(test)]
+mod lowering;
 #[cfg(test)]
 pub(crate) mod message;
 #[cfg(test)]

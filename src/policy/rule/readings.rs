@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::attributes::view::{ChosenLine, View};
 use crate::attributes::{PATH, PATH_AND_QUERY};
 use crate::cel::meter::Allowance;
 use crate::cel::{HeadersRead, Uses};
@@ -12,7 +13,6 @@ use crate::config::Action;
 use crate::reading::name::same_to_some_origin;
 use crate::reading::{cookie, value};
 use crate::request::inline;
-use crate::view::{ChosenLine, View};
 
 /// The most readings that a rule is asked about; a request with more errs. Each costs what asking
 /// the rule costs.

@@ -4,6 +4,8 @@
 //! The engine's tests include this file too: what it is given by the module above is a `Phase` and
 //! a `message::Scene`.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 use proptest::prelude::*;
 use proptest::sample::select;
 

@@ -4,6 +4,8 @@
 //! A case is an expression and a request that were not compared with one another before.
 //! `EGRESS_DIFFERENTIAL_CASES` sets how many there are; `make test` takes the default.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
