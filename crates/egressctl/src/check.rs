@@ -34,10 +34,12 @@ Examples:
   kubectl -n egress-direct get wasmplugin egress-filter -o yaml | egressctl check -
   helm template chart/ | egressctl check --output github -
 
-A resource of another filter (a pluginConfig without policies, and an image that is not called egress-...) is left out with a
+A resource of another filter (a pluginConfig without policies, and an image that is not called \
+    egress-...) is left out with a
 note, or where its pluginConfig is empty, with a warning.
 
-Exit code: 0 if no error was found, 1 if one was (with --deny-warnings, also for a warning), 2 if a file cannot be read.")]
+Exit code: 0 if no error was found, 1 if one was (with --deny-warnings, also for a warning), 2 if \
+    a file cannot be read.")]
 pub(crate) struct Args {
     /// YAML or JSON, several documents in a file if need be; a folder, for all such files below it
     /// that have a configuration in them; `-` for standard input.
@@ -159,7 +161,8 @@ fn sources(source: &Source, plugin: Plugin<'_>, config: &Node, found: &mut Vec<D
     };
     let items = node.items().unwrap_or_default();
     if !items.is_empty() && !items.iter().any(|item| item.as_str() == Some("filterState")) {
-        let message = "without `filterState` no caller of a waypoint has an identity: only there is what the caller's certificate says";
+        let message = "without `filterState` no caller of a waypoint has an identity: only there \
+            is what the caller's certificate says";
         let path = format!("{}.identity.sources", plugin.prefix());
         found.push(
             Diagnostic::new(Severity::Warning, source, node.span.clone(), message.to_owned())

@@ -305,7 +305,8 @@ mod tests {
         assert_eq!(
             lines,
             format!(
-                "error: wrong\n --> a.json:2:401\n  |\n2 | ...{around}HERE{around}...\n  | {marks}\n  |\n  = at: b[1]"
+                "error: wrong\n --> a.json:2:401\n  |\n2 | ...{around}HERE{around}...\n  | \
+                 {marks}\n  |\n  = at: b[1]"
             )
         );
     }

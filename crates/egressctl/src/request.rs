@@ -21,7 +21,8 @@ impl<'u> Url<'u> {
         }
         if let Some((_, host)) = authority.rsplit_once('@') {
             return Err(format!(
-                "`{text}`: curl sends what is before the `@` as `Authorization: Basic ...`: write that header, and `{host}`"
+                "`{text}`: curl sends what is before the `@` as `Authorization: Basic ...`: write \
+                 that header, and `{host}`"
             ));
         }
         // A fragment stays with the client.
@@ -81,7 +82,8 @@ pub(crate) fn path(text: &str) -> Result<(), String> {
     }
     if text.chars().any(|c| c.is_control() || c == ' ') {
         return Err(format!(
-            "`{}` is no path: a space is written `%20`, and what has control characters Envoy refuses",
+            "`{}` is no path: a space is written `%20`, and what has control characters Envoy \
+             refuses",
             text.escape_debug()
         ));
     }

@@ -179,7 +179,8 @@ const FAIL_STRATEGY: Known = known(
     Of::Words(&[
         (
             "FAIL_CLOSE",
-            "The default: where the filter fails, its worker answers 503 until the configuration changes.",
+            "The default: where the filter fails, its worker answers 503 until the configuration \
+             changes.",
         ),
         (
             "FAIL_OPEN",

@@ -264,7 +264,8 @@ impl<'t> Reader<'t> {
                 if let Some((twice, _)) = more.iter().find(|(key, _)| has(&fields, key)) {
                     let name = &twice.name;
                     return Err(wrong(format!(
-                        "`<<` stands behind `{name}` and wins over it in kubectl: put `<<` first, or leave one out"
+                        "`<<` stands behind `{name}` and wins over it in kubectl: put `<<` first, \
+                         or leave one out"
                     )));
                 }
                 // Of two `<<` the later wins.

@@ -166,16 +166,19 @@ fn json_has_every_fact() {
         ("passed", json!(false)),
         (
             "expected",
-            json!({"verdict": "allow", "policy": "teem-a", "status": 200, "headers": {"x-caller": "robot"}}),
+            json!({"verdict": "allow", "policy": "teem-a", "status": 200,
+                "headers": {"x-caller": "robot"}}),
         ),
         (
             "got",
-            json!({"verdict": "deny", "policy": null, "status": 403, "headers": {"x-caller": "(the request was denied)"}}),
+            json!({"verdict": "deny", "policy": null, "status": 403,
+                "headers": {"x-caller": "(the request was denied)"}}),
         ),
         ("differs", json!(["verdict", "policy", "status", "headers.x-caller"])),
         (
             "decision",
-            json!({"verdict": "deny", "policy": null, "reason": "no-allow-matched", "detail": null, "status": 403, "shadow": [], "errors": []}),
+            json!({"verdict": "deny", "policy": null, "reason": "no-allow-matched", "detail": null,
+                "status": 403, "shadow": [], "errors": []}),
         ),
         (
             "notes",
@@ -217,7 +220,8 @@ fn policies_that_no_case_exercises_fail_where_that_is_asked_for() {
     let (code, out, _) = egressctl(&["--require-coverage", &file("passing.yaml")], "");
     assert_eq!(code, 1);
     assert!(timeless(&out).ends_with(
-        "\npolicies that no case has exercised\n  crates/egressctl/tests/cases/policies.yaml\n    mirror  never in scope\n\n\
+        "\npolicies that no case has exercised\n  crates/egressctl/tests/cases/policies.yaml\n    \
+         mirror  never in scope\n\n\
          FAILED: 7 passed, 5 of 6 policies exercised\n"
     ));
 }
@@ -226,7 +230,8 @@ fn policies_that_no_case_exercises_fail_where_that_is_asked_for() {
 fn long_lists_of_policies_are_cut() {
     let policy = |index: usize| {
         format!(
-            "{{name: p{index}, hosts: [a.example], traffic: {{transformation: {{request: {{remove: [x-a]}}}}}}}}"
+            "{{name: p{index}, hosts: [a.example], traffic: \
+             {{transformation: {{request: {{remove: [x-a]}}}}}}}}"
         )
     };
     let policies: Vec<String> = (0..102).map(policy).collect();
@@ -234,7 +239,13 @@ fn long_lists_of_policies_are_cut() {
     let (code, out, _) =
         egressctl(&["-"], &format!("config: {{policies: [{}]}}\n{cases}", policies.join(", ")));
     assert_eq!((code, out.matches("never in scope").count()), (0, 100), "{out}");
-    assert!(out.contains("\n    and 2 more, which --output json has\n\nok: 1 passed, 0 of 102 policies exercised ("), "{out}");
+    assert!(
+        out.contains(
+            "\n    and 2 more, which --output json has\n\nok: 1 passed, 0 of 102 \
+        policies exercised ("
+        ),
+        "{out}"
+    );
 }
 
 /// An Allow that matches where another does too is exercised, and yet no case would miss it.
@@ -294,12 +305,14 @@ fn a_policy_is_exercised_where_it_does_what_it_is_for() {
     };
     let rule = |action: &str| {
         format!(
-            "traffic: {{authorization: {{action: {action}, policy: {{matchExpressions: ['request.path == \"/x\"']}}}}}}"
+            "traffic: {{authorization: {{action: {action}, policy: {{matchExpressions: \
+             ['request.path == \"/x\"']}}}}}}"
         )
     };
     let case = |path: &str| {
         format!(
-            "{{name: '{path}', caller: none, request: 'http://h.example{path}', expect: {{errors: []}}}}"
+            "{{name: '{path}', caller: none, request: 'http://h.example{path}', expect: \
+             {{errors: []}}}}"
         )
     };
     let (x, y) = (case("/x"), case("/y"));
@@ -321,12 +334,21 @@ fn a_policy_is_exercised_where_it_does_what_it_is_for() {
             "both ways",
         ),
         (
-            "traffic: {transformation: {request: {add: [{name: x-a, value: '\"a\"'}]}, response: {remove: [x-a]}}}".to_owned(),
+            "traffic: {transformation: {request: {add: [{name: x-a, value: '\"a\"'}]}, response: \
+             {remove: [x-a]}}}"
+                .to_owned(),
             &x,
             "never changed a response header, in scope of 1 case",
             "both ways",
         ),
-        ("mode: Shadow, traffic: {transformation: {request: {remove: [x-a]}}}".to_owned(), &x, "", "both ways"),
+        (
+            "mode: Shadow, traffic: \
+            {transformation: {request: {remove: [x-a]}}}"
+                .to_owned(),
+            &x,
+            "",
+            "both ways",
+        ),
     ] {
         assert_eq!(seen(&policy, cases), (gaps.to_owned(), one_way.to_owned()), "{policy} {cases}");
     }
@@ -347,7 +369,8 @@ fn policies_that_do_not_load_are_shown_as_check_shows_them() {
 error: policy `a`: unknown attribute `source.identty` (did you mean `source.identity`?)
  --> crates/egressctl/tests/cases/unloadable.yaml:4:65
   |
-4 |     authorization: {action: Allow, policy: {matchExpressions: ['source.identty.namespace == \"a\"']}}
+4 |     authorization: {action: Allow, policy: {matchExpressions: ['source.identty.namespace == \
+    \"a\"']}}
   |                                                                 ^^^^^^^^^^^^^^^^^^^^^^^^
   |
   = at: policies[0].traffic.authorization.policy.matchExpressions[0]
@@ -370,20 +393,25 @@ fn what_keeps_cases_from_running_is_told_at_its_place() {
             "which policies? Name the file",
         ),
         (
-            "policies: none.yaml\ncases: [{name: a, caller: none, request: http://a, expect: deny}]",
+            "policies: none.yaml\ncases: \
+             [{name: a, caller: none, request: http://a, expect: deny}]",
             "cannot read `none.yaml`",
         ),
         (
-            "policies: filter-config/01-setup.yaml\ncases: [{name: a, caller: none, request: http://a, expect: deny}]",
+            "policies: filter-config/01-setup.yaml\ncases: \
+             [{name: a, caller: none, request: http://a, expect: deny}]",
             "there is no pluginConfig, WasmPlugin or TrafficExtension in it",
         ),
         (
-            "policies: [filter-config/03-policy-rbac.yaml, filter-config/traffic-extension/03-policy-rbac.yaml]\n\
+            "policies: [filter-config/03-policy-rbac.yaml, \
+             filter-config/traffic-extension/03-policy-rbac.yaml]\n\
              cases: [{name: a, caller: none, request: http://a, expect: deny}]",
-            "there are several configurations, `WasmPlugin egress-direct/egress-filter`, `TrafficExtension egress-direct/egress-filter`: say which",
+            "there are several configurations, `WasmPlugin egress-direct/egress-filter`, \
+             `TrafficExtension egress-direct/egress-filter`: say which",
         ),
         (
-            "policies: filter-config/03-policy-rbac.yaml\nplugin: other\ncases: [{name: a, caller: none, request: http://a, expect: deny}]",
+            "policies: filter-config/03-policy-rbac.yaml\nplugin: other\ncases: \
+             [{name: a, caller: none, request: http://a, expect: deny}]",
             "there is no plugin `other` in it",
         ),
     ] {
@@ -422,10 +450,13 @@ fn a_command_line_that_cannot_be_done_says_why() {
 
 #[test]
 fn later_files_take_the_place_of_earlier_ones_of_their_name() {
-    let policies = "[filter-config/03-policy-rbac.yaml, filter-config/05-policy-headers.yaml, filter-config/traffic-extension/03-policy-rbac.yaml]";
+    let policies = "[filter-config/03-policy-rbac.yaml, filter-config/05-policy-headers.yaml, \
+        filter-config/traffic-extension/03-policy-rbac.yaml]";
     let text = format!(
         "policies: {policies}\nplugin: WasmPlugin egress-direct/egress-filter\n\
-         cases: [{{name: a, caller: team-a/team-a, request: 'http://api.github.com/users/x', expect: {{policy: github-api-paths}}}}]"
+         cases: \
+         [{{name: a, caller: team-a/team-a, request: 'http://api.github.com/users/x', \
+         expect: {{policy: github-api-paths}}}}]"
     );
     let (code, out, err) = egressctl(&["-"], &text);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
@@ -440,7 +471,8 @@ fn policies_are_found_behind_a_link() {
     write("real/policies.yaml", "policies: []");
     write(
         "real/tests/cases.yaml",
-        "policies: ../policies.yaml\ncases: [{name: a, caller: none, request: 'http://a', expect: allow}]",
+        "policies: ../policies.yaml\ncases: \
+         [{name: a, caller: none, request: 'http://a', expect: allow}]",
     );
     let link = temporary("link");
     let _ = std::fs::remove_file(&link);

@@ -138,7 +138,8 @@ fn a_missing_header_is_an_error_where_it_is_read() {
     has_lines(
         &found,
         &[
-            r#"verdict  denied, 403 "authorization failed": `no-admin` errs, and a Deny that errs denies (deny-error)"#,
+            "verdict  denied, 403 \"authorization failed\": `no-admin` errs, and a Deny that errs \
+             denies (deny-error)",
             r#"  request.headers["x-role"] == "admin"  error: no such key: x-role"#,
             r#"    request.headers["x-role"]  error: no such key: x-role"#,
             r#"policy teams (Allow)  errs (not asked)"#,
@@ -180,23 +181,28 @@ fn what_is_refused_before_any_rule_says_why() {
     for (args, expected) in [
         (
             &["http://api.github.com/repos/../users"][..],
-            r#"verdict  denied, 400 "bad request": the path is unsafe under `pathSafety: Strict`: dot segment (path-unsafe)"#,
+            "verdict  denied, 400 \"bad request\": the path is unsafe under `pathSafety: Strict`: \
+             dot segment (path-unsafe)",
         ),
         (
             &["--request-target", "/zen#f", "http://api.github.com"],
-            r#"verdict  denied, 400 "bad request": the path is unsafe under `pathSafety: Strict`: fragment (path-unsafe)"#,
+            "verdict  denied, 400 \"bad request\": the path is unsafe under `pathSafety: Strict`: \
+             fragment (path-unsafe)",
         ),
         (
             &["-H", "Host: evil.example", "http://api.github.com/zen"],
-            r#"verdict  denied, 403 "authorization failed": `evil.example` is not the service that was dialled, `api.github.com` (host-mismatch)"#,
+            "verdict  denied, 403 \"authorization failed\": `evil.example` is not the service \
+             that was dialled, `api.github.com` (host-mismatch)",
         ),
         (
             &["--dialed", "*.github.com", "http://github.com/zen"],
-            r#"verdict  denied, 403 "authorization failed": `github.com` is not the service that was dialled, `*.github.com` (host-mismatch)"#,
+            "verdict  denied, 403 \"authorization failed\": `github.com` is not the service that \
+             was dialled, `*.github.com` (host-mismatch)",
         ),
         (
             &["-H", "Host: a@api.github.com", "http://api.github.com/zen"],
-            r#"verdict  denied, 400 "bad request": there is no one host: user information (bad-host)"#,
+            "verdict  denied, 400 \"bad request\": there is no one host: user information \
+             (bad-host)",
         ),
     ] {
         assert_eq!(line(args), expected, "{args:?}");
@@ -209,7 +215,8 @@ fn who_the_caller_is_and_what_was_dialled_is_told() {
         (&["none", "http://api.github.com/zen"][..], "caller   none"),
         (
             &["spiffe://other/ns/team-a/sa/team-a", "http://api.github.com/zen"],
-            "caller   none: spiffe://other/ns/team-a/sa/team-a is of a trust domain that `identity.trustDomains` does not list",
+            "caller   none: spiffe://other/ns/team-a/sa/team-a is of a trust domain that \
+             `identity.trustDomains` does not list",
         ),
         (
             &["spiffe://cluster.local/team-a", "http://api.github.com/zen"],
@@ -253,7 +260,8 @@ fn json_has_all_of_it() {
     );
     assert_eq!(
         found["caller"],
-        json!({"spiffeId": "spiffe://cluster.local/ns/team-a/sa/x", "namespace": "team-a", "serviceAccount": "x"})
+        json!({"spiffeId": "spiffe://cluster.local/ns/team-a/sa/\
+            x", "namespace": "team-a", "serviceAccount": "x"})
     );
     assert_eq!(found["request"]["method"], "PUT");
     assert_eq!(found["host"], "api.example");
@@ -289,7 +297,8 @@ fn json_has_all_of_it() {
                 "source": r#"request.headers["x-role"] == "admin""#,
                 "state": "known",
                 "value": "false",
-                "parts": [{"source": r#"request.headers["x-role"]"#, "state": "known", "value": "\"guest\""}],
+                "parts": [{"source": "request.headers[\"x-role\"]", "state": "known",
+                    "value": "\"guest\""}],
             }],
         })
     );

@@ -120,7 +120,8 @@ impl Configurations {
                 return Ok(Ok(self.add(key, || inline(file, config))));
             }
             (Policies::Unsaid(span), true) => {
-                let message = "which policies? Name the file that has them as `policies`, give them as `config`, or give --policies";
+                let message = "which policies? Name the file that has them as `policies`, give \
+                    them as `config`, or give --policies";
                 return Ok(Err(Diagnostic::error(&file.source, span.clone(), message.to_owned())));
             }
             (_, false) => &[],

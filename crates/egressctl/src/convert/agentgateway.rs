@@ -49,7 +49,8 @@ pub(super) fn convert<'d>(
             }
             "targetSelectors" => {
                 has_targets = true;
-                let message = "what a selector selects is known in the cluster only, so the policy would be for every host: use `targetRefs`";
+                let message = "what a selector selects is known in the cluster only, so the \
+                    policy would be for every host: use `targetRefs`";
                 notes.field(&field, Effect::Looser, message);
             }
             "traffic" => traffic = Some(field),
@@ -61,7 +62,8 @@ pub(super) fn convert<'d>(
             notes.field(
                 &traffic,
                 Effect::Looser,
-                "the policy has no target, so in AgentGateway it does nothing; here it would be for every host",
+                "the policy has no target, so in AgentGateway it does nothing; here it would be \
+                 for every host",
             );
         }
         of_traffic(&traffic, name, &mut read, notes);
@@ -86,7 +88,9 @@ fn of_traffic<'d>(traffic: &At<'d>, name: &str, read: &mut Read, notes: &mut Not
                         "request" => policy.request = of_headers(&direction, "request", notes),
                         "response" => policy.response = of_headers(&direction, "response", notes),
                         _ => {
-                            let message = "a transformation on a condition has no counterpart: a header that it sets or removes stays as it came; put the condition into the values, as `condition ? a : b`";
+                            let message = "a transformation on a condition has no counterpart: a \
+                                header that it sets or removes stays as it came; put the \
+                                condition into the values, as `condition ? a : b`";
                             notes.field(&direction, Effect::Looser, message);
                         }
                     }
@@ -140,7 +144,12 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
         Some((_, Some("Deny"))) => "Deny",
         Some((_, Some("Require"))) => "Require",
         Some((action, _)) => {
-            notes.add(action, Effect::Looser, "unknown action: expected `Allow`, `Deny` or `Require`; the rule is not in the result");
+            notes.add(
+                action,
+                Effect::Looser,
+                "unknown action: expected `Allow`, `Deny` or \
+                `Require`; the rule is not in the result",
+            );
             return None;
         }
     };
@@ -161,7 +170,8 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
             ),
             _ => (
                 "match any",
-                "`match: Any` is written: AgentGateway's documentation says that all expressions must match, its controller lets any of them do for Allow and Deny",
+                "`match: Any` is written: AgentGateway's documentation says that all expressions \
+                 must match, its controller lets any of them do for Allow and Deny",
             ),
         };
         notes.once(topic, &list, message);
@@ -173,7 +183,8 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
             differences(item, source, action, notes);
             if let Some(name) = underscored_header(source) {
                 let message = format!(
-                    "header `{}`: this filter counts it as a line of `{}`, so that a condition on it alone has no counterpart",
+                    "header `{}`: this filter counts it as a line of `{}`, so that a condition on \
+                     it alone has no counterpart",
                     name.escape_debug(),
                     name.replace('_', "-").escape_debug()
                 );
@@ -237,29 +248,35 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     (
         "request.host",
         "host",
-        "`request.host` is lower-case, without port and final dot; in AgentGateway it is what the caller wrote",
+        "`request.host` is lower-case, without port and final dot; in AgentGateway it is what the \
+         caller wrote",
     ),
     (
         "request.path",
         "path",
-        "a path that an origin may read in another way (`/a/../b`, `//`, `%2F`) is refused with 400 before any rule; AgentGateway passes it on. `pathSafety` relaxes that",
+        "a path that an origin may read in another way (`/a/../b`, `//`, `%2F`) is refused with \
+         400 before any rule; AgentGateway passes it on. `pathSafety` relaxes that",
     ),
     (
         "request.headers",
         "headers",
-        "a header on several lines: a Deny matches if it does for any line, an Allow or Require only if for all; AgentGateway looks at the first; and `x_team` counts as a line of `x-team`",
+        "a header on several lines: a Deny matches if it does for any line, an Allow or Require \
+         only if for all; AgentGateway looks at the first; and `x_team` counts as a line of \
+         `x-team`",
     ),
     (
         "source.identity",
         "identity",
-        "`source.identity` is that of the certificate's only SPIFFE ID, of any trust domain unless `identity.trustDomains` lists them; of two IDs AgentGateway takes the first",
+        "`source.identity` is that of the certificate's only SPIFFE ID, of any trust domain \
+         unless `identity.trustDomains` lists them; of two IDs AgentGateway takes the first",
     ),
 ];
 
 /// Tells once what an expression means here that it does not there.
 fn differences<'d>(item: &At<'d>, source: &str, action: &str, notes: &mut Notes<'d>) {
     if action == "Deny" {
-        let message = "a Deny whose expression errs, by a missing header or identity, denies; AgentGateway lets such a request through (`onError: Ignore` does so here)";
+        let message = "a Deny whose expression errs, by a missing header or identity, denies; \
+            AgentGateway lets such a request through (`onError: Ignore` does so here)";
         notes.once("deny errors", item, message);
     }
     for (read, topic, message) in DIFFERENCES {
@@ -286,17 +303,21 @@ fn of_headers<'d>(rules: &At<'d>, direction: &'static str, notes: &mut Notes<'d>
             }
             "add" => {
                 for item in notes.list(&field) {
-                    headers.add.extend(header_value(&item, Place::Header(direction, "add"), notes).ok().flatten());
+                    headers.add.extend(
+                        header_value(&item, Place::Header(direction, "add"), notes).ok().flatten(),
+                    );
                 }
             }
             "remove" => headers.remove.extend(removed(&field, direction, notes)),
             "body" => notes.field(
                 &field,
                 Effect::Lost,
-                "no counterpart: this filter does not touch bodies; an EnvoyFilter or the origin would have to",
+                "no counterpart: this filter does not touch bodies; an EnvoyFilter or the origin \
+                 would have to",
             ),
             _ => {
-                let message = "no counterpart: write the value into the expressions that read `metadata`, or bind it there with `cel.bind`";
+                let message = "no counterpart: write the value into the expressions that read \
+                    `metadata`, or bind it there with `cel.bind`";
                 notes.field(&field, Effect::Lost, message);
             }
         }
@@ -396,7 +417,8 @@ pub(super) fn check_transformations<'d>(sources: &[At<'d>], notes: &mut Notes<'d
             sources.iter().filter_map(|source| source.at(&format!("spec.traffic.{name}")));
         if let (Some(_), Some(second)) = (having.next(), having.next()) {
             let message = format!(
-                "a second policy with `{name}`: here each applies in turn; where several are for one request, AgentGateway takes the one with the narrowest target"
+                "a second policy with `{name}`: here each applies in turn; where several are for \
+                 one request, AgentGateway takes the one with the narrowest target"
             );
             notes.field(&second, Effect::Lost, message);
         }
@@ -406,7 +428,9 @@ pub(super) fn check_transformations<'d>(sources: &[At<'d>], notes: &mut Notes<'d
         if let Some(modifiers) = source.at("spec.traffic.headerModifiers")
             && others().any(|other| other.at("spec.traffic.transformation").is_some())
         {
-            let message = "beside another policy's `transformation`: AgentGateway modifies headers after all transformations of a request, and before those of a response; here the policies apply in the order of the list";
+            let message = "beside another policy's `transformation`: AgentGateway modifies \
+                headers after all transformations of a request, and before those of a response; \
+                here the policies apply in the order of the list";
             notes.field(&modifiers, Effect::Looser, message);
         }
         let traffic =
@@ -421,7 +445,9 @@ pub(super) fn check_transformations<'d>(sources: &[At<'d>], notes: &mut Notes<'d
             })
             && let Some(phase) = source.at("spec.traffic.phase")
         {
-            let message = "before the `authorization` of another policy, which so sees what this one made of the request, and is asked as well as this one's: here there is one phase";
+            let message = "before the `authorization` of another policy, which so sees what this \
+                one made of the request, and is asked as well as this one's: here there is one \
+                phase";
             notes.add(&phase, Effect::Looser, message);
         }
     }

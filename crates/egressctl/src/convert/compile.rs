@@ -63,7 +63,9 @@ pub(super) fn errors(place: Place, at: &At<'_>) -> Vec<Diagnostic> {
 pub(super) fn check_rule(expression: &str) -> Result<(), String> {
     let policy = serde_json::json!({
         "name": "policy",
-        "traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [expression]}}},
+        "traffic": {
+            "authorization": {"action": "Allow", "policy": {"matchExpressions": [expression]}},
+        },
     });
     load_policy(&policy)
 }
@@ -114,6 +116,9 @@ pub(super) fn check_header(direction: &str, name: &str) -> Result<(), String> {
 }
 
 fn load(direction: &str, list: &str, item: serde_json::Value) -> Result<(), String> {
-    let policy = serde_json::json!({"name": "policy", "traffic": {"transformation": {direction: {list: [item]}}}});
+    let policy = serde_json::json!({
+        "name": "policy",
+        "traffic": {"transformation": {direction: {list: [item]}}},
+    });
     load_policy(&policy)
 }

@@ -142,8 +142,10 @@ fn is_plain(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         && text.chars().all(legal)
         && !text.ends_with(':')
-        && yaml::parse(text)
-            .is_ok_and(|read| matches!(read.as_slice(), [node] if matches!(&node.value, Value::String(same, _) if same == text)))
+        && yaml::parse(text).is_ok_and(|read| {
+            let [node] = read.as_slice() else { return false };
+            matches!(&node.value, Value::String(same, _) if same == text)
+        })
 }
 
 /// In double quotes, with escapes.
@@ -261,7 +263,10 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn what_is_written_is_read_as_it_was(value in trees()) {

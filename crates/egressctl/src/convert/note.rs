@@ -181,7 +181,8 @@ impl<'d> Notes<'d> {
             let is_known = known.contains(&field.name());
             if !is_known {
                 let message = format!(
-                    "unknown field `{}`: what it does, which may be to restrict, is not in the result",
+                    "unknown field `{}`: what it does, which may be to restrict, is not in the \
+                     result",
                     field.name().escape_debug()
                 );
                 self.field(field, Effect::Looser, message);

@@ -69,7 +69,8 @@ impl Plugin {
             let (named, first) =
                 (title(other), first.map(|(_, first)| title(first)).unwrap_or_default());
             let message = format!(
-                "is attached to {named}, an earlier policy to {first}; a plugin is for one: convert them apart"
+                "is attached to {named}, an earlier policy to {first}; a plugin is for one: \
+                 convert them apart"
             );
             notes.add(document, Effect::Looser, message);
         }
@@ -103,12 +104,14 @@ impl Plugin {
     fn tell<'d>(&self, args: &Args, sources: &[At<'d>], notes: &mut Notes<'d>) {
         let Some(source) = sources.first() else { return };
         if self.target.name.is_empty() {
-            let message = "no policy says which Gateway it is for, and without one a plugin is attached nowhere: give `--gateway`";
+            let message = "no policy says which Gateway it is for, and without one a plugin is \
+                attached nowhere: give `--gateway`";
             notes.add(source, Effect::Looser, message);
         }
         match (&args.image, &args.sha256) {
             (None, _) => {
-                let message = "the image in the result is a placeholder: give `--image` and `--sha256` (`make image` prints both)";
+                let message = "the image in the result is a placeholder: give `--image` and \
+                    `--sha256` (`make image` prints both)";
                 notes.once("image", source, message);
             }
             (Some(_), None) => notes.once(
@@ -262,7 +265,9 @@ pub(super) fn summary(converted: &Converted<'_>, written: bool) -> String {
     let consequence = match (written, errors) {
         (true, 0) => String::new(),
         (true, _) => "; the result is looser than the source".to_owned(),
-        (false, _) => "; nothing is written, as it would be looser than the source (`--allow-lossy` writes it all the same)".to_owned(),
+        (false, _) => "; nothing is written, as it would be looser than the source \
+            (`--allow-lossy` writes it all the same)"
+            .to_owned(),
     };
     let others = match converted.passed_over.len() {
         0 => String::new(),

@@ -66,7 +66,9 @@ pub(super) fn check<'d>(allows: &[Allows<'_, 'd>], known: &[Part], notes: &mut N
         let pairs = foreign.flat_map(|part| parts.iter().map(move |own| (own, part)));
         if let Some((own, part)) = pairs.into_iter().find(|(own, part)| part.takes_of(own)) {
             let message = format!(
-                "what is allowed to the hosts of {} would be allowed to those of {} too, to which only other Allows apply. Target both, or say in the expressions which `request.host` they are for",
+                "what is allowed to the hosts of {} would be allowed to those of {} too, to which \
+                 only other Allows apply. Target both, or say in the expressions which \
+                 `request.host` they are for",
                 own.title(),
                 part.title()
             );

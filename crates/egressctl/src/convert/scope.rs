@@ -76,7 +76,8 @@ impl<'d> Library<'d> {
             .any(|resource| Some(namespace_of(resource)) != found.last().map(namespace_of))
         {
             let message = format!(
-                "which `{}` `{}` is meant is not known: there are several, of different namespaces; give the policy its `metadata.namespace`, and them theirs",
+                "which `{}` `{}` is meant is not known: there are several, of different \
+                 namespaces; give the policy its `metadata.namespace`, and them theirs",
                 kind.escape_debug(),
                 name.escape_debug()
             );
@@ -226,7 +227,8 @@ fn resolve_one<'d>(
             match namespace {
                 Some(namespace) => Covers::Hosts(service_hosts(name, namespace)),
                 None => {
-                    let message = "the Service's host names need its namespace: give the policy a `metadata.namespace`";
+                    let message = "the Service's host names need its namespace: give the policy a \
+                        `metadata.namespace`";
                     notes.add(target, Effect::Looser, message);
                     Covers::Unknown
                 }
@@ -234,7 +236,8 @@ fn resolve_one<'d>(
         }
         _ => {
             let message = format!(
-                "what a `{}` covers has no counterpart: the policy would be for every host; target the Gateway, or give `hosts` by hand",
+                "what a `{}` covers has no counterpart: the policy would be for every host; \
+                 target the Gateway, or give `hosts` by hand",
                 kind.escape_debug()
             );
             notes.add(target, Effect::Looser, message);
@@ -255,7 +258,8 @@ fn resolve_one<'d>(
         format!("{group}/{kind} {name}")
     });
     if let (Some(section), Covers::Hosts(_)) = (target.get("sectionName"), &covers) {
-        let message = "a section is less than the whole route or service, which is what the `hosts` of the result cover";
+        let message = "a section is less than the whole route or service, which is what the \
+            `hosts` of the result cover";
         notes.add(&section, Effect::Looser, message);
     }
     covers
@@ -263,7 +267,8 @@ fn resolve_one<'d>(
 
 fn missing<'d>(target: &At<'d>, kind: &str, name: &str, notes: &mut Notes<'d>) -> Covers {
     let message = format!(
-        "the hosts of `{}` `{}` are not known, so the policy would be for every host: give its file too",
+        "the hosts of `{}` `{}` are not known, so the policy would be for every host: give its \
+         file too",
         kind.escape_debug(),
         name.escape_debug()
     );
@@ -294,7 +299,8 @@ fn of_listener<'d>(
         );
         return Covers::All;
     }
-    let message = "a plugin is for all listeners of a Gateway: give the Gateway's file too if this is its only one";
+    let message = "a plugin is for all listeners of a Gateway: give the Gateway's file too if \
+        this is its only one";
     notes.add(section, Effect::Looser, message);
     Covers::Unknown
 }
@@ -314,7 +320,8 @@ fn of_route<'d>(
         if matches.node.items().is_some() { matches.items() } else { vec![matches] }
     });
     if let Some(narrow) = matches.into_iter().find(|one| !is_every_path(one.node)) {
-        let message = "the route is for some requests to its hosts only, the policy in the result for all: say in its expressions for which";
+        let message = "the route is for some requests to its hosts only, the policy in the result \
+            for all: say in its expressions for which";
         let place = format!("{message} (`{}` in {})", narrow.path, narrow.source.name);
         notes.add(target, Effect::Looser, place);
     }

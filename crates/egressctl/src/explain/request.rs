@@ -144,7 +144,11 @@ impl Flags {
     fn principal(&self, config: &Config) -> Result<String, String> {
         let caller = &self.caller;
         request::principal(caller, request::trust_domain(&config.identity)).ok_or_else(|| {
-            format!("`--as {}`: expected NAMESPACE/SERVICE_ACCOUNT, a SPIFFE ID (`spiffe://...`), or `none`", caller.escape_debug())
+            format!(
+                "`--as {}`: expected NAMESPACE/SERVICE_ACCOUNT, a SPIFFE ID (`spiffe://...`), \
+                or `none`",
+                caller.escape_debug()
+            )
         })
     }
 }
@@ -200,7 +204,8 @@ fn url(text: &str) -> Result<Url<'_>, String> {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => {
             return Err(format!(
-                "`{text}`: what a pod encrypts itself the waypoint cannot read: it calls `http://{rest}`, and the waypoint originates TLS"
+                "`{text}`: what a pod encrypts itself the waypoint cannot read: it calls \
+                 `http://{rest}`, and the waypoint originates TLS"
             ));
         }
         Some((scheme, _)) if !scheme.contains(['/', '?', '#']) => {

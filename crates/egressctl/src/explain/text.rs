@@ -71,7 +71,8 @@ fn caller(request: &Request, config: &Config, explanation: &Explanation) -> Stri
         }
         (Some(id), _) if !config.identity.sources.contains(&IdentitySource::FilterState) => {
             format!(
-                "{id}, but none in a waypoint, which has it in `filterState`: `identity.sources` does not list that"
+                "{id}, but none in a waypoint, which has it in `filterState`: `identity.sources` \
+                 does not list that"
             )
         }
         (Some(id), _) => id.clone(),

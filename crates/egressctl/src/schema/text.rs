@@ -19,7 +19,8 @@ pub(super) fn schema(text: Text) -> Json {
         Text::PolicyName => of("^[A-Za-z0-9._-]+$", "expected letters, digits, `-`, `_` and `.`")
             .and_field("maxLength", MAX_POLICY_NAME),
         Text::Host => {
-            let otherwise = "expected a name such as `api.example.com`, or one leading wildcard such as `*.example.com`; no port, scheme or trailing dot";
+            let otherwise = "expected a name such as `api.example.com`, or one leading wildcard \
+                such as `*.example.com`; no port, scheme or trailing dot";
             // With room for `*.`.
             let longest = MAX_HOST.saturating_add(2);
             of(r"^(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$", otherwise)

@@ -222,13 +222,18 @@ fn notes(
         (caller.rejected().map(str::to_owned), caller.spiffe_id().is_some(), caller.is_workload())
     });
     match facts_of_caller {
-        (Some(rejected), _, _) => {
-            notes.push(format!("`{rejected}` is of none of the configuration's `trustDomains`, so the caller has no identity"))
-        }
+        (Some(rejected), _, _) => notes.push(format!(
+            "`{rejected}` is of none of the configuration's `trustDomains`, so \
+                the caller has no identity"
+        )),
         (None, false, _) if step.caller != Caller::Anonymous => {
             notes.push(format!("`{}` is no SPIFFE ID, so the caller has no identity", step.caller))
         }
-        (None, true, false) => notes.push(format!("`{}` is no workload's SPIFFE ID, so the caller has no `source.identity`", step.caller)),
+        (None, true, false) => notes.push(format!(
+            "`{}` is no workload's SPIFFE ID, so the caller \
+            has no `source.identity`",
+            step.caller
+        )),
         _ => {}
     }
     if tried.reason == egress_filter::outcome::Reason::HostMismatch {

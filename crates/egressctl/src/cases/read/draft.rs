@@ -139,7 +139,8 @@ impl Draft {
         let Some(rest) = url.strip_prefix("http://") else {
             let message = match url.strip_prefix("https://") {
                 Some(rest) => format!(
-                    "`https://` passes the waypoint unseen: callers say `http://{rest}`, and the waypoint speaks TLS"
+                    "`https://` passes the waypoint unseen: callers say `http://{rest}`, and the \
+                     waypoint speaks TLS"
                 ),
                 None => format!(
                     "`{text}` is no request: write `http://host/path`, or `POST http://host/path`"

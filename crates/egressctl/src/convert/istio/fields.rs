@@ -99,7 +99,12 @@ impl<'r> Reader<'r> {
         // One that always matches settles it.
         if kept.iter().any(Vec::is_empty) {
             if kept.len() > 1 {
-                notes.field(list, Effect::Hint, "one of these alternatives always matches, so the others add nothing and are left out");
+                notes.field(
+                    list,
+                    Effect::Hint,
+                    "one of these alternatives always matches, so the \
+                    others add nothing and are left out",
+                );
             }
             kept.clear();
         }
@@ -327,8 +332,10 @@ impl<'r> Reader<'r> {
     }
 }
 
-const JWT: &str = "tokens (JWT) have no counterpart here: RequestAuthentication and an AuthorizationPolicy do it in the waypoint, after this filter";
-const REMOTE: &str = "a waypoint's callers are pods, not clients behind a proxy, so there is no other address than `ipBlocks` is about: no counterpart";
+const JWT: &str = "tokens (JWT) have no counterpart here: RequestAuthentication and an \
+    AuthorizationPolicy do it in the waypoint, after this filter";
+const REMOTE: &str = "a waypoint's callers are pods, not clients behind a proxy, so there is no \
+    other address than `ipBlocks` is about: no counterpart";
 
 /// Terms that the engine takes: a pattern or address in them may be none to it.
 fn checked(terms: Vec<Term>) -> Result<Vec<Term>, String> {

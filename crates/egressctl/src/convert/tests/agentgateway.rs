@@ -6,9 +6,12 @@ use super::*;
 
 /// A policy of the workshop's Gateway with this `spec` beside the target, as JSON.
 fn with(spec: &str) -> String {
-    let target = r#""targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "egress"}]"#;
+    let target = "\"targetRefs\": [{\"group\": \"gateway.networking.k8s.io\", \"kind\": \
+        \"Gateway\", \"name\": \"egress\"}]";
     format!(
-        r#"{{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayPolicy", "metadata": {{"name": "p", "namespace": "egress-direct"}}, "spec": {{{target}, {spec}}}}}"#
+        "{{\"apiVersion\": \"agentgateway.dev/v1alpha1\", \"kind\": \"AgentgatewayPolicy\", \
+         \"metadata\": {{\"name\": \"p\", \"namespace\": \"egress-direct\"}}, \"spec\": \
+         {{{target}, {spec}}}}}"
     )
 }
 
@@ -35,9 +38,11 @@ fn the_workshops_policies_become_those_of_filter_config() {
 fn rules_and_headers_are_taken_word_by_word() {
     let text = with(
         r#""traffic": {
-          "authorization": {"action": "Require", "policy": {"matchExpressions": ["  request.method ==\n 'GET'\n"]}},
+          "authorization": {"action": "Require",
+            "policy": {"matchExpressions": ["  request.method ==\n 'GET'\n"]}},
           "transformation": {
-            "request": {"set": [{"name": ":path", "value": "'/v1' + request.path"}], "remove": ["X-Debug"]},
+            "request": {"set": [{"name": ":path", "value": "'/v1' + request.path"}],
+              "remove": ["X-Debug"]},
             "response": {"add": [{"name": "x-status", "value": "string(response.code)"}]}
           }
         }"#,
@@ -48,9 +53,11 @@ fn rules_and_headers_are_taken_word_by_word() {
         json!([{
             "name": "p",
             "traffic": {
-                "authorization": {"action": "Require", "policy": {"matchExpressions": ["  request.method ==\n 'GET'\n"]}},
+                "authorization": {"action": "Require",
+                    "policy": {"matchExpressions": ["  request.method ==\n 'GET'\n"]}},
                 "transformation": {
-                    "request": {"set": [{"name": ":path", "value": "'/v1' + request.path"}], "remove": ["X-Debug"]},
+                    "request": {"set": [{"name": ":path", "value": "'/v1' + request.path"}],
+                        "remove": ["X-Debug"]},
                     "response": {"add": [{"name": "x-status", "value": "string(response.code)"}]},
                 },
             },
@@ -93,7 +100,9 @@ fn several_expressions_match_as_the_controller_has_it() {
 
 #[test]
 fn header_modifiers_become_literals_behind_the_transformation() {
-    let modifiers = r#""headerModifiers": {"request": {"set": [{"name": "X-A", "value": "say \"a\\b\""}], "remove": ["X-B"]}, "response": {"add": [{"name": "X-C", "value": "c"}]}}"#;
+    let modifiers = r#""headerModifiers": {"request": {"set": [{"name": "X-A",
+      "value": "say \"a\\b\""}], "remove": ["X-B"]}, "response": {"add": [{"name": "X-C",
+        "value": "c"}]}}"#;
     let alone = with(&format!(r#""traffic": {{{modifiers}}}"#));
     assert_eq!(losses(&alone), Vec::<String>::new());
     assert_eq!(
@@ -120,9 +129,11 @@ fn header_modifiers_become_literals_behind_the_transformation() {
 
 #[test]
 fn what_several_policies_do_in_another_order_is_an_error() {
-    let allow = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["request.headers['x-tenant'] == 'a'"]}}}"#;
+    let allow = "\"traffic\": {\"authorization\": {\"policy\": {\"matchExpressions\": \
+        [\"request.headers['x-tenant'] == 'a'\"]}}}";
     let modify = r#""traffic": {"headerModifiers": {"request": {"remove": ["x-a"]}}}"#;
-    let transform = r#""traffic": {"transformation": {"request": {"set": [{"name": "x-tenant", "value": "'b'"}]}}}"#;
+    let transform = r#""traffic": {"transformation": {"request": {"set": [{"name": "x-tenant",
+      "value": "'b'"}]}}}"#;
     let early = transform.replace(r#""traffic": {"#, r#""traffic": {"phase": "PreRouting", "#);
     for (first, second, expected) in [
         (early.as_str(), allow, Some("here there is one phase")),
@@ -260,7 +271,8 @@ fn an_expression_that_does_not_compile_is_told_where_it_goes_wrong() {
     );
     assert_eq!(
         policies(&text)[0]["traffic"]["authorization"],
-        json!({"action": "Require", "match": "All", "policy": {"matchExpressions": ["request.method == 'GET'", "false"]}})
+        json!({"action": "Require", "match": "All",
+            "policy": {"matchExpressions": ["request.method == 'GET'", "false"]}})
     );
     assert!(!Request::default().is_allowed_by(&engine(&text)));
     // What compiles beside it is kept.
@@ -275,7 +287,8 @@ fn an_expression_that_does_not_compile_is_told_where_it_goes_wrong() {
 fn a_header_that_cannot_be_set_is_removed_lest_the_callers_own_stays() {
     let text = with(
         r#""traffic": {"transformation": {"request": {
-          "set": [{"name": "X-User", "value": "jwt.sub"}, {"name": ":path", "value": "jwt.sub"}, {"name": "Connection", "value": "'a'"}],
+          "set": [{"name": "X-User", "value": "jwt.sub"}, {"name": ":path", "value": "jwt.sub"},
+            {"name": "Connection", "value": "'a'"}],
           "add": [{"name": "X-More", "value": "jwt.sub"}], "remove": ["Host"]}}}"#,
     );
     assert_eq!(
@@ -322,13 +335,18 @@ fn several_transformations_are_told_to_apply_one_after_the_other() {
 fn targets_become_hosts_and_the_plugins_gateway() {
     let route = |rest: &str| {
         format!(
-            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r, namespace: ns}}\nspec:\n  rules: [{{backendRefs: []}}]\n{rest}"
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: \
+             {{name: r, namespace: ns}}\nspec:\n  rules: [{{backendRefs: []}}]\n{rest}"
         )
     };
-    let entry = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: e, namespace: ns, labels: {istio.io/use-waypoint: w}}\nspec: {hosts: [b.example, a.example]}\n";
+    let entry = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: \
+        {name: e, namespace: ns, labels: {istio.io/use-waypoint: w}}\nspec: \
+        {hosts: [b.example, a.example]}\n";
     let policy = |target: &str| {
         format!(
-            "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {{name: p, namespace: ns}}\nspec:\n  targetRefs: [{target}]\n  traffic: {{authorization: {{policy: {{matchExpressions: ['true']}}}}}}\n"
+            "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: \
+             {{name: p, namespace: ns}}\nspec:\n  targetRefs: [{target}]\n  traffic: \
+             {{authorization: {{policy: {{matchExpressions: ['true']}}}}}}\n"
         )
     };
     let to_route = "{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}";
@@ -445,7 +463,8 @@ fn targets_become_hosts_and_the_plugins_gateway() {
 
 #[test]
 fn a_listener_that_is_the_gateways_only_one_is_all_of_it() {
-    let gateway = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: egress, namespace: egress-direct}\nspec: {listeners: [{name: mesh}]}\n---\n";
+    let gateway = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: \
+        {name: egress, namespace: egress-direct}\nspec: {listeners: [{name: mesh}]}\n---\n";
     let policy =
         with(r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#)
             .replace(r#""name": "egress""#, r#""name": "egress", "sectionName": "mesh""#);
@@ -494,15 +513,20 @@ fn names_are_unique_and_legal() {
 
 #[test]
 fn what_belongs_to_the_policies_and_is_passed_over_is_told_once() {
-    let others = r#"{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayBackend", "metadata": {"name": "b"}}
+    let others = r#"{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayBackend",
+      "metadata": {"name": "b"}}
 ---
-{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayBackend", "metadata": {"name": "c"}}
+{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayBackend",
+  "metadata": {"name": "c"}}
 ---
-{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayParameters", "metadata": {"name": "c"}}
+{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayParameters",
+  "metadata": {"name": "c"}}
 ---
-{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "spec": {"rules": [{"backendRefs": [{"kind": "AgentgatewayBackend"}]}]}}
+{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+  "spec": {"rules": [{"backendRefs": [{"kind": "AgentgatewayBackend"}]}]}}
 ---
-{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "spec": {"gatewayClassName": "enterprise-agentgateway-waypoint"}}
+{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+  "spec": {"gatewayClassName": "enterprise-agentgateway-waypoint"}}
 ---
 {"apiVersion": "v1", "kind": "Namespace"}
 ---
@@ -537,6 +561,7 @@ fn another_gateway_than_the_policies_is_told() {
     });
     assert_eq!(
         told.unwrap(),
-        "is attached to Gateway `egress-direct/egress`, the result to Gateway `other`, as `--gateway` says"
+        "is attached to Gateway `egress-direct/egress`, the result to Gateway `other`, as \
+         `--gateway` says"
     );
 }

@@ -6,7 +6,10 @@ use super::*;
 
 fn policy(action: &str, rules: &str) -> String {
     format!(
-        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: p, namespace: egress-direct}}\nspec:\n  targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: egress}}]\n  action: {action}\n  rules: {rules}\n"
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: \
+         {{name: p, namespace: egress-direct}}\nspec:\n  targetRefs: \
+         [{{group: gateway.networking.k8s.io, kind: Gateway, name: egress}}]\n  action: \
+         {action}\n  rules: {rules}\n"
     )
 }
 
@@ -39,19 +42,25 @@ fn a_field_of_an_allow_is_written_in_the_plainest_way() {
         ),
         (
             "{from: [{source: {namespaces: [a, b, 'c*', '*']}}]}",
-            "source.identity.namespace in [\"a\", \"b\"]\n|| source.identity.namespace.startsWith(\"c\")\n|| has(source.identity)",
+            "source.identity.namespace in [\"a\", \"b\"]\n|| \
+             source.identity.namespace.startsWith(\"c\")\n|| has(source.identity)",
         ),
         (
             "{from: [{source: {serviceAccounts: [a/x, z]}}]}",
-            "(source.identity.namespace == \"a\" && source.identity.serviceAccount == \"x\")\n|| (source.identity.namespace == \"egress-direct\" && source.identity.serviceAccount == \"z\")",
+            "(source.identity.namespace == \"a\" && source.identity.serviceAccount == \"x\")\n|| \
+             (source.identity.namespace == \"egress-direct\" && source.identity.serviceAccount == \
+             \"z\")",
         ),
         (
             "{from: [{source: {ipBlocks: [10.0.0.0/8, 10.1.2.3, '::1']}}]}",
-            "ip(source.address) in [ip(\"10.1.2.3\"), ip(\"::1\")] || cidr(\"10.0.0.0/8\").containsIP(source.address)",
+            "ip(source.address) in [ip(\"10.1.2.3\"), ip(\"::1\")] || \
+             cidr(\"10.0.0.0/8\").containsIP(source.address)",
         ),
         (
             "{to: [{operation: {methods: [GET], paths: ['/a*', '*/b', /c], ports: ['80']}}]}",
-            "request.method == \"GET\"\n&& (request.path == \"/c\" || request.path.startsWith(\"/a\") || request.path.endsWith(\"/b\"))\n&& destination.port == 80",
+            "request.method == \"GET\"\n&& (request.path == \"/c\" || \
+             request.path.startsWith(\"/a\") || request.path.endsWith(\"/b\"))\n&& \
+             destination.port == 80",
         ),
         (
             "{to: [{operation: {hosts: [A.example]}}]}",
@@ -67,7 +76,8 @@ fn a_field_of_an_allow_is_written_in_the_plainest_way() {
         ),
         (
             "{to: [{operation: {notHosts: ['a.*', '*80']}}]}",
-            r#"!(request.headers["host"].lowerAscii().startsWith("a.") || request.headers["host"].lowerAscii().endsWith("80"))"#,
+            "!(request.headers[\"host\"].lowerAscii().startsWith(\"a.\") || \
+             request.headers[\"host\"].lowerAscii().endsWith(\"80\"))",
         ),
         (
             "{to: [{operation: {hosts: ['a.example:8080']}}]}",
@@ -163,7 +173,8 @@ fn policies_decide_as_istios_documentation_says() {
         (
             "ALLOW",
             &format!(
-                "[{{{from_a}, to: [{{operation: {{methods: [POST]}}}}, {{operation: {{paths: [/zen]}}}}]}}]"
+                "[{{{from_a}, to: [{{operation: {{methods: [POST]}}}}, \
+                 {{operation: {{paths: [/zen]}}}}]}}]"
             ),
             Request::default(),
             true,
@@ -237,13 +248,15 @@ fn policies_decide_as_istios_documentation_says() {
         // Two conditions may be met by two lines.
         (
             "DENY",
-            "[{when: [{key: 'request.headers[X-Team]', values: [a]}, {key: 'request.headers[x-team]', values: ['b*']}]}]",
+            "[{when: [{key: 'request.headers[X-Team]', values: [a]}, \
+             {key: 'request.headers[x-team]', values: ['b*']}]}]",
             Request { headers: vec![("x-team", "a"), ("x-team", "blue")], ..Request::default() },
             false,
         ),
         (
             "DENY",
-            "[{when: [{key: 'request.headers[X-Team]', values: ['*']}, {key: 'request.headers[x-team]', values: [b]}]}]",
+            "[{when: [{key: 'request.headers[X-Team]', values: ['*']}, \
+             {key: 'request.headers[x-team]', values: [b]}]}]",
             with_header("a"),
             true,
         ),
@@ -441,7 +454,8 @@ fn what_has_no_counterpart_makes_the_result_stricter_and_never_looser() {
 fn a_policy_that_is_not_converted_at_all_is_an_error_unless_it_refuses_nothing() {
     let of = |spec: &str| {
         format!(
-            "apiVersion: security.istio.io/v1beta1\nkind: AuthorizationPolicy\nmetadata: {{name: p}}\nspec: {spec}\n"
+            "apiVersion: security.istio.io/v1beta1\nkind: AuthorizationPolicy\nmetadata: \
+             {{name: p}}\nspec: {spec}\n"
         )
     };
     let target = "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]";
@@ -498,14 +512,16 @@ fn a_dry_run_is_a_shadow() {
 fn cluster_local_stands_for_the_meshs_trust_domains() {
     let text = policy(
         "DENY",
-        "[{from: [{source: {principals: [cluster.local/ns/a/sa/x, old/ns/b/sa/y, other/ns/c/sa/z, '*/ns/d/sa/w']}}]}]",
+        "[{from: [{source: {principals: [cluster.local/ns/a/sa/x, old/ns/b/sa/y, \
+            other/ns/c/sa/z, '*/ns/d/sa/w']}}]}]",
     );
     let expression = converted(&text, &["--trust-domain", "new,old"], |converted| {
         converted.policies[0].authorization.as_ref().unwrap().expressions[0].clone()
     });
     let of_wildcards = policy(
         "DENY",
-        "[{from: [{source: {principals: ['*ld/ns/a/sa/x', 'n*/ns/b/sa/y', '*/ns/c/sa/z', 'q*/ns/d/sa/w']}}]}]",
+        "[{from: [{source: {principals: ['*ld/ns/a/sa/x', 'n*/ns/b/sa/y', \
+            '*/ns/c/sa/z', 'q*/ns/d/sa/w']}}]}]",
     );
     let wildcards = converted(&of_wildcards, &["--trust-domain", "new,old"], |converted| {
         converted.policies[0].authorization.as_ref().unwrap().expressions[0].clone()
@@ -568,7 +584,8 @@ fn what_is_too_long_for_one_expression_or_policy_is_parted() {
     // What none of so many may be cannot be parted: a DENY that cannot be had is an error, an ALLOW
     // goes.
     let unpartable = format!(
-        "[{{from: [{{source: {{notPrincipals: [{}]}}}}], to: [{{operation: {{methods: [PUT]}}}}]}}]",
+        "[{{from: [{{source: {{notPrincipals: [{}]}}}}], to: \
+         [{{operation: {{methods: [PUT]}}}}]}}]",
         principals.join(", ")
     );
     for (action, effect) in [("ALLOW", "Stricter"), ("DENY", "Looser")] {
@@ -584,7 +601,10 @@ fn what_is_too_long_for_one_expression_or_policy_is_parted() {
 
 #[test]
 fn allows_of_both_kinds_are_not_put_into_one_list() {
-    let agentgateway = "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {name: a, namespace: egress-direct}\nspec:\n  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]\n  traffic: {authorization: {action: ACTION, policy: {matchExpressions: ['true']}}}\n---\n";
+    let agentgateway = "apiVersion: agentgateway.dev/v1alpha1\nkind: \
+        AgentgatewayPolicy\nmetadata: {name: a, namespace: egress-direct}\nspec:\n  targetRefs: \
+        [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]\n  traffic: \
+        {authorization: {action: ACTION, policy: {matchExpressions: ['true']}}}\n---\n";
     let both = |action: &str| {
         losses(&format!("{}{}", agentgateway.replace("ACTION", action), policy("ALLOW", "[{}]")))
     };
@@ -617,7 +637,10 @@ fn an_empty_list_and_a_header_that_is_another_here_are_lost() {
         "{when: [{key: 'request.headers[x_team]', values: [good]}]}",
     ] {
         let text = format!(
-            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, namespace: n}}, spec: {{targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: egress}}], action: ALLOW, rules: [{rule}]}}}}"
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: \
+             {{name: p, namespace: n}}, spec: {{targetRefs: \
+             [{{group: gateway.networking.k8s.io, kind: Gateway, name: egress}}], action: ALLOW, \
+             rules: [{rule}]}}}}"
         );
         assert!(
             losses(&text).iter().any(|told| told.starts_with("Stricter ")),

@@ -131,7 +131,10 @@ fn every_value_of_authorization_policies_is_converted_or_told() {
 
 #[test]
 fn a_value_that_is_dropped_would_be_noticed() {
-    let text = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\nspec:\n  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]\n  rules: [{to: [{operation: {methods: [GET]}}]}]\n";
+    let text = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: \
+        {name: p}\nspec:\n  targetRefs: \
+        [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]\n  rules: \
+        [{to: [{operation: {methods: [GET]}}]}]\n";
     assert_eq!(silent(text), Vec::<String>::new());
     assert!(
         !covers("spec.rules[1]", "spec.rules[10]") && covers("spec.rules[1]", "spec.rules[1].to")

@@ -315,10 +315,12 @@ fn policy() -> impl Strategy<Value = Value> {
         json!({"group": "networking.istio.io", "kind": "ServiceEntry", "name": "wide"}),
     ]);
     let dry_run = proptest::sample::select(vec!["false", "false", "false", "true"]);
-    (action, target, dry_run, proptest::collection::vec(rules(), 0..4)).prop_map(|(action, target, dry_run, rules)| {
+    let rules = proptest::collection::vec(rules(), 0..4);
+    (action, target, dry_run, rules).prop_map(|(action, target, dry_run, rules)| {
         json!({
             "apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy",
-            "metadata": {"name": "p", "namespace": "a", "annotations": {"istio.io/dry-run": dry_run}},
+            "metadata": {"name": "p", "namespace": "a",
+                "annotations": {"istio.io/dry-run": dry_run}},
             "spec": {"targetRefs": [target], "action": action, "rules": rules},
         })
     })
@@ -404,27 +406,37 @@ proptest! {
             "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry",
             "metadata": {"name": name, "namespace": "a"}, "spec": {"hosts": [host]},
         }));
-        let documents: Vec<String> = policies.iter().chain(&entries).map(Value::to_string).collect();
+        let documents: Vec<String> =
+            policies.iter().chain(&entries).map(Value::to_string).collect();
         let text = documents.join("\n---\n");
         let arguments = ["--trust-domain", "cluster.local,old", "--kind", "pluginConfig"];
         let (config, losses) = converted(&text, &arguments, |converted| {
             let losses = converted.notes.iter().filter(|note| note.effect != Effect::Hint);
-            let losses: Vec<(Effect, String)> = losses.map(|note| (note.effect, note.diagnostic.message.clone())).collect();
+            let losses: Vec<(Effect, String)> = losses
+                .map(|note| (note.effect, note.diagnostic.message.clone())).collect();
             (serde_json::to_string(&converted.resource).unwrap(), losses)
         });
-        let (looser, stricter): (Vec<_>, Vec<_>) = losses.iter().partition(|(effect, _)| *effect == Effect::Looser);
-        prop_assert!(stricter.iter().all(|(effect, _)| *effect == Effect::Stricter), "{losses:?} of {text}");
+        let (looser, stricter): (Vec<_>, Vec<_>) =
+            losses.iter().partition(|(effect, _)| *effect == Effect::Looser);
+        prop_assert!(stricter.iter().all(|(effect, _)| *effect == Effect::Stricter), "{losses:?} \
+            of {text}");
         if !looser.is_empty() {
             // Of these policies, those of services whose hosts overlap alone are not converted.
-            prop_assert!(looser.iter().all(|(_, message)| message.contains("ServiceEntry `wide` would be")), "{losses:?} of {text}");
+            prop_assert!(looser.iter().all(|(_, message)| message.contains("ServiceEntry `wide` \
+                would be")), "{losses:?} of {text}");
             return Ok(());
         }
-        let overlap = policies.iter().any(|policy| policy["spec"]["targetRefs"][0]["name"] == "wide");
-        let engine = egress_filter::policy::Engine::load(config.as_bytes()).map_err(|errors| TestCaseError::fail(format!("{config}: {errors:?}")))?;
+        let overlap = policies
+            .iter()
+            .any(|policy| policy["spec"]["targetRefs"][0]["name"] == "wide");
+        let engine = egress_filter::policy::Engine::load(config.as_bytes())
+            .map_err(|errors| TestCaseError::fail(format!("{config}: {errors:?}")))?;
         for request in requests {
             let (here, there) = (request.is_allowed_by(&engine), allows(&policies, &request));
             prop_assert!(!here || there, "looser: {request:?}\n{text}\n{config}");
-            let is_plain = request.headers.len() < 2 && !request.authority.contains(':') && !request.authority.ends_with('.');
+            let is_plain = request.headers.len() < 2
+                && !request.authority.contains(':')
+                && !request.authority.ends_with('.');
             let is_of_one = !overlap || entry_of(request.authority) != Some("a");
             if losses.is_empty() && is_ordinary(request.caller) && is_plain && is_of_one {
                 prop_assert_eq!(here, there, "{:?}\n{}\n{}", request, text, config);
@@ -436,11 +448,14 @@ proptest! {
 #[test]
 fn the_model_is_no_yes_man() {
     let policy = json!({
-        "apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "p", "namespace": "a"},
+        "apiVersion": "security.istio.io/\
+         v1", "kind": "AuthorizationPolicy", "metadata": {"name": "p", "namespace": "a"},
         "spec": {
-            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "egress"}],
+            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway",
+                "name": "egress"}],
             "action": "ALLOW",
-            "rules": [{"from": [{"source": {"namespaces": ["team-a"]}}], "to": [{"operation": {"notPaths": ["/zen"]}}]}],
+            "rules": [{"from": [{"source": {"namespaces": ["team-a"]}}],
+                "to": [{"operation": {"notPaths": ["/zen"]}}]}],
         },
     });
     let engine = engine(&policy.to_string());

@@ -190,15 +190,20 @@ impl Subject {
     pub(super) fn hint<'d>(&self, list: &At<'d>, sense: Sense, notes: &mut Notes<'d>) {
         match self {
             Subject::Principal => {
-                let message = "`cluster.local` in a principal is the mesh's own trust domain, and stands for its aliases too: `--trust-domain` says which they are, if not `cluster.local`";
+                let message = "`cluster.local` in a principal is the mesh's own trust domain, and \
+                    stands for its aliases too: `--trust-domain` says which they are, if not \
+                    `cluster.local`";
                 notes.once("trust domain", list, message);
             }
             Subject::Host if sense.wide => {
-                let message = "`request.host` has no port and no final dot, so that `a.example:8080` is refused with `a.example`; in Istio it is not, unless it is listed too";
+                let message = "`request.host` has no port and no final dot, so that \
+                    `a.example:8080` is refused with `a.example`; in Istio it is not, unless it \
+                    is listed too";
                 notes.once("istio host refused", list, message);
             }
             Subject::Host => {
-                let message = "as in Istio, `a.example` is not `a.example:8080`: hosts that let something through are compared with the `Host` header, letter case aside";
+                let message = "as in Istio, `a.example` is not `a.example:8080`: hosts that let \
+                    something through are compared with the `Host` header, letter case aside";
                 notes.once("istio host allowed", list, message);
             }
             Subject::ServiceAccount
@@ -208,19 +213,26 @@ impl Subject {
                         .iter()
                         .any(|item| item.node.as_str().is_some_and(|name| name.contains('.'))) =>
             {
-                let message = "a dot in a service account is itself here; Istio, which puts the name into a regular expression as it is, lets any character stand for it";
+                let message = "a dot in a service account is itself here; Istio, which puts the \
+                    name into a regular expression as it is, lets any character stand for it";
                 notes.add(list, Effect::Stricter, message);
             }
             Subject::Path => {
-                let message = "paths are matched without their query, as in Istio; beyond it, ambiguous ones (`//`, `%2F`, `;`) are refused with 400 first. `pathSafety` relaxes that";
+                let message = "paths are matched without their query, as in Istio; beyond it, \
+                    ambiguous ones (`//`, `%2F`, `;`) are refused with 400 first. `pathSafety` \
+                    relaxes that";
                 notes.once("istio path", list, message);
             }
             Subject::Port => {
-                let message = "`destination.port` is the port that the caller dialled; where the proxy does not tell it, the rule allows nothing, or denies";
+                let message = "`destination.port` is the port that the caller dialled; where the \
+                    proxy does not tell it, the rule allows nothing, or denies";
                 notes.once("port", list, message);
             }
             Subject::Header(_) | Subject::AnyLine(_) => {
-                let message = "a header on several lines: a DENY looks for one line that matches, as Istio does since 1.27.8, 1.28.5 and 1.29.1 (before, it joined them with commas); an ALLOW wants all to. A line of `x_team` is one of `x-team`, which in Istio it is not";
+                let message = "a header on several lines: a DENY looks for one line that matches, \
+                    as Istio does since 1.27.8, 1.28.5 and 1.29.1 (before, it joined them with \
+                    commas); an ALLOW wants all to. A line of `x_team` is one of `x-team`, which \
+                    in Istio it is not";
                 notes.once("istio headers", list, message);
             }
             _ => {}
@@ -236,7 +248,13 @@ fn service_account(
 ) -> Result<Term, String> {
     let (namespace, name) = match value.split_once('/') {
         Some(parts) => parts,
-        None => (reader.namespace.ok_or("a service account without its namespace is of the policy's: give `metadata.namespace`")?, value),
+        None => (
+            reader.namespace.ok_or(
+                "a service account without its namespace is of the \
+            policy's: give `metadata.namespace`",
+            )?,
+            value,
+        ),
     };
     let is_name = |text: &str, more: &[char]| {
         !text.is_empty() && text.chars().all(|c| is_literal(c) || more.contains(&c))
@@ -309,7 +327,8 @@ fn host(value: &str, sense: Sense) -> Term {
 fn template(value: &str) -> Result<Term, String> {
     let wrong = || {
         format!(
-            "`{}` is no path template that Istio takes: `{{*}}` and `{{**}}` stand for whole segments",
+            "`{}` is no path template that Istio takes: `{{*}}` and `{{**}}` stand for whole \
+             segments",
             value.escape_debug()
         )
     };
