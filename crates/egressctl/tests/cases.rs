@@ -587,6 +587,6 @@ fn the_example_of_the_help_runs() {
     let example = example.replace("../policies.yaml", "filter-config/05-policy-headers.yaml");
     let (code, out, err) = egressctl(&["-"], &example);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    assert!(out.contains("\nok: 5 passed, "), "{out}");
+    assert!(out.contains("\nok: 7 passed, "), "{out}");
     assert!(help[begin..].lines().all(|line| line.chars().count() <= 80), "{help}");
 }

@@ -5,6 +5,9 @@
 //! twice, a host of 254 or 255 bytes, an expression of more bytes than characters that is too long.
 //! What an expression says is `egressctl check`'s part.
 
+#[path = "agreement/cases.rs"]
+mod cases;
+
 use std::path::{Path, PathBuf};
 
 use egress_filter::config::{Config, ConfigError};

@@ -15,7 +15,7 @@ use crate::choice::{self, Chosen, Unchosen};
 use crate::diagnostic::{Diagnostic, plain};
 use crate::manifest::{Kind, Manifest, Plugin};
 use crate::source::Source;
-use crate::yaml::Node;
+use crate::yaml::{self, Node};
 
 /// A configuration, loaded once for all suites that name it.
 #[derive(Debug)]
@@ -186,6 +186,24 @@ pub fn load_dir(folder: impl AsRef<Path>) -> Result<Vec<Suite>, LoadError> {
         let file = read::read(name).map_err(|failure| LoadError(failure.to_string()))?;
         files.push(file.map_err(|(source, found)| whole(&source, &found))?);
     }
+    loaded(files)
+}
+
+/// Reads the text of a file of cases, with the policies of its suites. Other files that it names
+/// are looked up beside it.
+///
+/// # Errors
+/// If it is not a file of cases, or if policies do not load.
+pub fn parse(name: &str, text: &str) -> Result<Vec<Suite>, LoadError> {
+    let source = Source::new(name.to_owned(), text);
+    let documents = yaml::parse(&source.text)
+        .map_err(|error| LoadError(format!("{name}: not valid YAML: {}", error.message)))?;
+    let file = read::of(Manifest { source, documents });
+    loaded(vec![file.map_err(|(source, found)| whole(&source, &found))?])
+}
+
+/// The suites of files, with their policies.
+fn loaded(mut files: Vec<File>) -> Result<Vec<Suite>, LoadError> {
     let (loaded, misnamed) =
         Configurations::load(&mut files, &[]).map_err(|failure| LoadError(failure.to_string()))?;
     for (file, found) in &misnamed {

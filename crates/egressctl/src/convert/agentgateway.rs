@@ -3,7 +3,7 @@
 
 mod elsewhere;
 
-use super::compile::{self, Place};
+use super::compile::{self, Position};
 use super::note::{At, Effect, Notes};
 use super::policy::{Authorization, Headers, Policy, literal};
 use super::scope::{self, Library, Scope};
@@ -178,7 +178,7 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
     }
     let mut kept = Vec::new();
     for item in &items {
-        let errors = compile::errors(Place::Rule, item);
+        let errors = compile::errors(Position::Rule, item);
         if let (true, Some(source)) = (errors.is_empty(), item.node.as_str()) {
             differences(item, source, action, notes);
             if let Some(name) = underscored_header(source) {
@@ -293,7 +293,7 @@ fn of_headers<'d>(rules: &At<'d>, direction: &'static str, notes: &mut Notes<'d>
         match field.name() {
             "set" => {
                 for item in notes.list(&field) {
-                    match header_value(&item, Place::Header(direction, "set"), notes) {
+                    match header_value(&item, Position::Header(direction, "set"), notes) {
                         Ok(Some(header)) => headers.set.push(header),
                         Ok(None) => {}
                         // The caller's own must not stand where the policy's was to be.
@@ -304,7 +304,9 @@ fn of_headers<'d>(rules: &At<'d>, direction: &'static str, notes: &mut Notes<'d>
             "add" => {
                 for item in notes.list(&field) {
                     headers.add.extend(
-                        header_value(&item, Place::Header(direction, "add"), notes).ok().flatten(),
+                        header_value(&item, Position::Header(direction, "add"), notes)
+                            .ok()
+                            .flatten(),
                     );
                 }
             }
@@ -336,19 +338,19 @@ fn of_headers<'d>(rules: &At<'d>, direction: &'static str, notes: &mut Notes<'d>
 /// removed.
 fn header_value<'d>(
     item: &At<'d>,
-    place: Place,
+    position: Position,
     notes: &mut Notes<'d>,
 ) -> Result<Option<(String, String)>, String> {
     notes.object(item, &["name", "value"]);
-    let errors = compile::errors(place, item);
+    let errors = compile::errors(position, item);
     let (name, value) = (item.text_at("name"), item.text_at("value"));
     if let (true, Some(name), Some(value)) = (errors.is_empty(), name, value) {
         return Ok(Some((name.to_owned(), value.to_owned())));
     }
-    let sets = matches!(place, Place::Header(_, "set"));
+    let sets = matches!(position, Position::Header(_, "set"));
     let is_pseudo = name.is_some_and(|name| name.starts_with(':'));
     // What is wrong may be the name itself.
-    let removable = name.is_some_and(|name| compile::is_removable(place, name));
+    let removable = name.is_some_and(|name| compile::is_removable(position, name));
     for error in errors {
         let (effect, consequence) = match (sets, removable) {
             (true, true) => (Effect::Lost, "the header is removed instead"),
@@ -368,7 +370,7 @@ fn header_value<'d>(
 fn removed<'d>(list: &At<'d>, direction: &'static str, notes: &mut Notes<'d>) -> Vec<String> {
     let mut names = Vec::new();
     for item in notes.list(list) {
-        let errors = compile::errors(Place::Header(direction, "remove"), &item);
+        let errors = compile::errors(Position::Header(direction, "remove"), &item);
         if let (true, Some(name)) = (errors.is_empty(), item.node.as_str()) {
             names.push(name.to_owned());
         }

@@ -14,7 +14,7 @@ use super::note::At;
 
 /// Where in a policy's `traffic` something stands.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// An item of `matchExpressions`.
     Rule,
     /// An item of a transformation: of `request` or `response`, and there of `set`, `add` or
@@ -23,12 +23,12 @@ pub(super) enum Place {
 }
 
 /// What the engine has against a rule or header.
-pub(super) fn errors(place: Place, at: &At<'_>) -> Vec<Diagnostic> {
+pub(super) fn errors(position: Position, at: &At<'_>) -> Vec<Diagnostic> {
     let made = Made { span: at.node.span.clone() };
     // A configuration of nothing else, in which it stands as it does in the source.
     let items = made.node(Value::List(vec![at.node.clone()]));
-    let (traffic, path) = match place {
-        Place::Rule => {
+    let (traffic, path) = match position {
+        Position::Rule => {
             let policy = made.map([("matchExpressions", items)]);
             let path = "policies[0].traffic.authorization.policy.matchExpressions[0]".to_owned();
             (
@@ -39,7 +39,7 @@ pub(super) fn errors(place: Place, at: &At<'_>) -> Vec<Diagnostic> {
                 path,
             )
         }
-        Place::Header(direction, list) => {
+        Position::Header(direction, list) => {
             let headers = made.map([(direction, made.map([(list, items)]))]);
             (
                 made.map([("transformation", headers)]),
@@ -103,10 +103,12 @@ impl Made {
 }
 
 /// Whether a header can be removed in the place of one that is to be set.
-pub(super) fn is_removable(place: Place, name: &str) -> bool {
-    match place {
-        Place::Rule => false,
-        Place::Header(direction, _) => load(direction, "remove", serde_json::json!(name)).is_ok(),
+pub(super) fn is_removable(position: Position, name: &str) -> bool {
+    match position {
+        Position::Rule => false,
+        Position::Header(direction, _) => {
+            load(direction, "remove", serde_json::json!(name)).is_ok()
+        }
     }
 }
 

@@ -193,8 +193,8 @@ pub(super) fn shown(note: &Note<'_>) -> String {
         return render(note.source, &note.diagnostic);
     }
     let policy = policy.as_ref().map(|policy| format!("policy `{policy}`: ")).unwrap_or_default();
-    let place = format!("  at {file}:{line}:{column} {path}");
-    format!("{} {policy}{message}\n{}", painted(STRONG, "note:"), painted(FAINT, place.trim_end()))
+    let at = format!("  at {file}:{line}:{column} {path}");
+    format!("{} {policy}{message}\n{}", painted(STRONG, "note:"), painted(FAINT, at.trim_end()))
 }
 
 /// The JSON document of `--output json`.

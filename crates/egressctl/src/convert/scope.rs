@@ -322,8 +322,8 @@ fn of_route<'d>(
     if let Some(narrow) = matches.into_iter().find(|one| !is_every_path(one.node)) {
         let message = "the route is for some requests to its hosts only, the policy in the result \
             for all: say in its expressions for which";
-        let place = format!("{message} (`{}` in {})", narrow.path, narrow.source.name);
-        notes.add(target, Effect::Looser, place);
+        let message = format!("{message} (`{}` in {})", narrow.path, narrow.source.name);
+        notes.add(target, Effect::Looser, message);
     }
     let mut hosts: Vec<String> = texts(route.at("spec.hostnames").as_ref(), notes);
     let named = !hosts.is_empty();

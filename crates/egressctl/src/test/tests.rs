@@ -4,9 +4,11 @@ use egress_filter::trial::Trial;
 
 use crate::cases::load::Configurations;
 use crate::cases::read::{self, case, draft, expect, service};
-use crate::cases::{self, Expect, Fact, File, Layer, Verdict};
+use crate::cases::{self, Case, Expect, Fact, File, Layer, Verdict};
 use crate::manifest::Manifest;
 
+mod files;
+mod repository;
 mod waypoint;
 
 const POLICIES: &str = r#"
