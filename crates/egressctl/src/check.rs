@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
         for input in files::below(name)? {
             checked.push(check(&input, &mut attached)?);
         }
-        // Of a file this is told in its place.
+        // A configuration alone has its errors reported where they stand in the file.
         let files = checked.get(before..).unwrap_or_default();
         if std::path::Path::new(name).is_dir()
             && files.iter().all(|file: &Checked| file.plugins == 0 && file.found.is_empty())

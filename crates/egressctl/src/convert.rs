@@ -155,7 +155,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
     Ok(if all_there { Exit::Success } else { Exit::Findings })
 }
 
-/// What came of a conversion.
+/// The result of a conversion.
 #[derive(Debug)]
 struct Converted<'d> {
     resource: emit::Tree,
@@ -206,7 +206,8 @@ fn documents<'d>(manifests: &'d [Manifest], notes: &mut Notes<'d>) -> Vec<At<'d>
     found
 }
 
-/// A document, or those of a list. What is no resource may have been meant to restrict.
+/// A document, or the items of a list. A value that is not a resource may have been meant to
+/// restrict something.
 fn gather<'d>(at: At<'d>, found: &mut Vec<At<'d>>, notes: &mut Notes<'d>) {
     if matches!(at.node.value, Value::Null) {
         return;
@@ -229,7 +230,7 @@ fn gather<'d>(at: At<'d>, found: &mut Vec<At<'d>>, notes: &mut Notes<'d>) {
     found.push(at);
 }
 
-/// Whether a later policy takes the place of this one, in a cluster that they are applied to.
+/// Whether a later policy would replace this one when both are applied to a cluster.
 fn is_replaced(document: &At<'_>, later: &[At<'_>]) -> bool {
     let id = |at: &At<'_>| {
         ["kind", "metadata.namespace", "metadata.name"]

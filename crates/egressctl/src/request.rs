@@ -12,7 +12,7 @@ pub(crate) struct Url<'u> {
 }
 
 impl<'u> Url<'u> {
-    /// Reads what comes behind `http://`; `text` is the whole, for messages.
+    /// Reads what follows `http://`; `text` is the whole URL, for messages.
     pub(crate) fn of_rest(text: &str, rest: &'u str) -> Result<Url<'u>, String> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at_checked(end).unwrap_or((rest, ""));
@@ -101,7 +101,7 @@ pub(crate) fn header_name(name: &str) -> Result<(), String> {
     ))
 }
 
-/// The value of a header as it comes: without the blanks around it.
+/// A header's value as the filter gets it, without leading and trailing blanks.
 pub(crate) fn header_value(value: &str) -> Result<&str, String> {
     let value = value.trim_matches([' ', '\t']);
     if value.chars().any(|c| c.is_control() && c != '\t') {
@@ -123,13 +123,13 @@ pub(crate) fn trust_domain(identity: &IdentityConfig) -> &str {
     }
 }
 
-/// What the proxy would be told of a caller (`namespace/serviceAccount`, a SPIFFE ID, `-` or
-/// `none`); nothing for what is none.
+/// The principal that the proxy sees for a caller (`namespace/serviceAccount`, a SPIFFE ID, `-` or
+/// `none`); `None` for a text that names no caller.
 pub(crate) fn principal(caller: &str, trust_domain: &str) -> Option<String> {
     if caller == "none" {
         return Some(String::new());
     }
-    // A certificate that names nobody is told as `-`.
+    // Istio writes `-` for a certificate without a name.
     if caller.starts_with("spiffe://") || caller == "-" {
         return Some(caller.to_owned());
     }
@@ -138,7 +138,7 @@ pub(crate) fn principal(caller: &str, trust_domain: &str) -> Option<String> {
     SpiffeId::parse(&id).is_ok_and(|id| id.workload().is_some()).then_some(id)
 }
 
-/// An address with its port, as Envoy tells them; without one, with this.
+/// An address with its port, as Envoy writes them; `port` is added where it is missing.
 pub(crate) fn with_port(address: &str, port: &str) -> Result<String, String> {
     use std::net::{IpAddr, SocketAddr};
     let bare =

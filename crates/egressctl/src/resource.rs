@@ -1,5 +1,5 @@
-//! What is known of the resources that a configuration comes in: the fields of their `spec`, and
-//! the words that may stand there (istio.io/api extensions/v1alpha1, Istio 1.30).
+//! The resources that carry a configuration: the fields of their `spec`, and the words that those
+//! accept (istio.io/api extensions/v1alpha1, Istio 1.30).
 
 use crate::manifest::Kind;
 

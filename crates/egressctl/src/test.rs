@@ -215,7 +215,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
     Ok(if is_well(args, &results) { Exit::Success } else { Exit::Findings })
 }
 
-/// Whether nothing is to be told to whoever waits for the exit code.
+/// Whether the exit code reports success.
 fn is_well(args: &Args, results: &Results<'_>) -> bool {
     let exercised = || {
         results
@@ -229,7 +229,7 @@ fn is_well(args: &Args, results: &Results<'_>) -> bool {
         && (!args.require_coverage || exercised())
 }
 
-/// Tells what is wrong with files of cases, so that none is run.
+/// Reports what is wrong with files of cases, so that none is run.
 fn cannot_run(
     args: &Args,
     wrong: &[(&Source, &Diagnostic)],

@@ -230,14 +230,24 @@ fn every_configuration_of_the_repository_is_judged_as_the_reader_does() {
 
 /// A configuration with every field there is, so that a slip in each is tried.
 fn whole() -> Value {
-    let headers = |name: &str| json!({"set": [{"name": name, "value": "'a'"}], "add": [{"name": "x-b", "value": "'b'"}], "remove": ["x-c"]});
+    let headers = |name: &str| {
+        json!({
+            "set": [{"name": name, "value": "'a'"}],
+            "add": [{"name": "x-b", "value": "'b'"}],
+            "remove": ["x-c"],
+        })
+    };
     json!({
         "identity": {"sources": ["peerCertificate"], "trustDomains": ["cluster.local"]},
         "pathSafety": "Lenient", "hostBinding": "Off", "audit": {"log": "All", "accessLog": true},
         "policies": [{
-            "name": "a", "hosts": ["API.github.com", "*.example.com"], "mode": "Shadow", "pathSafety": "Off",
+            "name": "a", "hosts": ["API.github.com", "*.example.com"], "mode": "Shadow",
+            "pathSafety": "Off",
             "traffic": {
-                "authorization": {"action": "Deny", "match": "Any", "onError": "Ignore", "policy": {"matchExpressions": ["true", "false"]}},
+                "authorization": {
+                    "action": "Deny", "match": "Any", "onError": "Ignore",
+                    "policy": {"matchExpressions": ["true", "false"]},
+                },
                 "transformation": {"request": headers(":path"), "response": headers(":status")},
             },
         }],

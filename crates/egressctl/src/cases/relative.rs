@@ -1,4 +1,4 @@
-//! Where a file is that another one names.
+//! Paths of files that other files name.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -82,7 +82,7 @@ pub(super) fn lint(source: &Source, plugin: Plugin<'_>) -> Vec<Diagnostic> {
             "field `name` is missing",
         );
     }
-    // That the configuration is missing has been told.
+    // The missing configuration has been reported already.
     let Some(spec) = resource.get("spec").filter(|spec| spec.fields().is_some()) else {
         return lints.found;
     };
@@ -105,8 +105,7 @@ pub(super) fn lint(source: &Source, plugin: Plugin<'_>) -> Vec<Diagnostic> {
     lints.found
 }
 
-/// Where the name of a field stands; where there is none, the first line of the object that should
-/// have it.
+/// The position of a field's name, or of the object's first line where the field is missing.
 fn name_or_first_line(object: &Node, name: &str) -> Range<usize> {
     object.field(name).map_or_else(|| object.span.clone(), |(key, _)| key.span.clone())
 }

@@ -192,7 +192,7 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
             }
             kept.push(source.to_owned());
         }
-        // All that a Require says must hold, what cannot be had among it.
+        // Everything in a Require must hold, including what cannot be converted.
         if !errors.is_empty() && action == "Require" {
             kept.push("false".to_owned());
         }
@@ -334,8 +334,8 @@ fn of_headers<'d>(rules: &At<'d>, direction: &'static str, notes: &mut Notes<'d>
     headers
 }
 
-/// A header and its value; its name alone where the value is not to be had but the header is to be
-/// removed.
+/// A header and its value. Where the value cannot be converted but the header can be removed, only
+/// the name.
 fn header_value<'d>(
     item: &At<'d>,
     position: Position,
@@ -382,7 +382,7 @@ fn removed<'d>(list: &At<'d>, direction: &'static str, notes: &mut Notes<'d>) ->
     names
 }
 
-/// `headerModifiers`, whose values are no expressions: as literals.
+/// `headerModifiers`. Its values are plain texts, so they become literals.
 fn of_modifiers<'d>(modifiers: &At<'d>, direction: &'static str, notes: &mut Notes<'d>) -> Headers {
     let mut headers = Headers::default();
     for field in notes.object(modifiers, &["set", "add", "remove"]) {

@@ -1,5 +1,4 @@
-//! Whether the engine takes an expression, and what it says where it does not, at its place in the
-//! source.
+//! Compiles single expressions with the engine, and reports errors where they stand in the source.
 
 use std::ops::Range;
 
@@ -12,7 +11,7 @@ use crate::yaml::{Key, Node, Value};
 
 use super::note::At;
 
-/// Where in a policy's `traffic` something stands.
+/// The position of an expression or a header in a policy's `traffic`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Position {
     /// An item of `matchExpressions`.
@@ -25,7 +24,7 @@ pub(super) enum Position {
 /// What the engine has against a rule or header.
 pub(super) fn errors(position: Position, at: &At<'_>) -> Vec<Diagnostic> {
     let made = Made { span: at.node.span.clone() };
-    // A configuration of nothing else, in which it stands as it does in the source.
+    // A configuration that has only this expression or header, where its source has it.
     let items = made.node(Value::List(vec![at.node.clone()]));
     let (traffic, path) = match position {
         Position::Rule => {
@@ -59,7 +58,7 @@ pub(super) fn errors(position: Position, at: &At<'_>) -> Vec<Diagnostic> {
     told.collect()
 }
 
-/// Whether the engine takes a rule, and if not why.
+/// Whether the engine accepts a rule, and if not, why.
 pub(super) fn check_rule(expression: &str) -> Result<(), String> {
     let policy = serde_json::json!({
         "name": "policy",
@@ -102,7 +101,7 @@ impl Made {
     }
 }
 
-/// Whether a header can be removed in the place of one that is to be set.
+/// Whether a header may be removed, where it cannot be set.
 pub(super) fn is_removable(position: Position, name: &str) -> bool {
     match position {
         Position::Rule => false,

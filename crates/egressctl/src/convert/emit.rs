@@ -8,7 +8,7 @@ use crate::yaml::{self, Value};
 /// The longest line of a comment.
 const WIDTH: usize = 120;
 
-/// What is to be written.
+/// A value of the resource that is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tree {
     Text(String),
@@ -136,7 +136,7 @@ fn scalar(text: &str, indent: usize) -> String {
     block
 }
 
-/// Whether a text may stand without quotes: a word that no reader of YAML takes for anything else.
+/// Whether a text needs no quotes: every reader of YAML takes it for a text.
 fn is_plain(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':');
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')

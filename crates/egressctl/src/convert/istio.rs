@@ -91,7 +91,7 @@ pub(super) fn convert<'d>(
         let message = "a waypoint ignores `selector`: nothing is converted; the policy goes on in \
             the pods that it selects. To have it in the waypoint, target the Gateway with \
             `targetRefs`";
-        // About the whole policy, shown at what it comes from.
+        // A note about the whole policy, shown at the field that causes it.
         notes.field(&At { path: spec.path.clone(), ..selector.clone() }, Effect::Looser, message);
         return read;
     }

@@ -13,7 +13,7 @@ use super::policy::Policy;
 use super::scope::Target;
 use super::{Args, Converted};
 
-/// What stands where an image is to be named.
+/// A placeholder for the image.
 const IMAGE: &str = "registry.example.com/platform/egress-filter:0.1.0";
 
 /// Reads `--sha256`.
@@ -212,7 +212,7 @@ pub(super) struct Report<'a, 'd> {
     passed_over: Vec<PassedOver<'a>>,
 }
 
-/// A resource that is no policy.
+/// A resource that is not a policy.
 #[derive(Debug, Serialize)]
 struct PassedOver<'a> {
     file: &'a str,

@@ -18,7 +18,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Whether it is the same; what has no namespace goes where kubectl is told.
+    /// Whether both are the same. A resource without a namespace goes where kubectl's settings say.
     pub(super) fn is(&self, other: &Target) -> bool {
         let same_namespace = self.namespace.is_none()
             || other.namespace.is_none()
@@ -61,7 +61,7 @@ impl<'d> Library<'d> {
             let version = resource.text_at("apiVersion").unwrap_or_default();
             let its_group = version.split_once('/').map_or("", |(group, _)| group);
             let its_namespace = resource.text_at("metadata.namespace");
-            // One without a namespace goes where kubectl is told, as the policy does.
+            // A service without a namespace goes where kubectl's settings say, as its policy does.
             let same_namespace =
                 namespace.is_none() || its_namespace.is_none() || namespace == its_namespace;
             its_group == group
@@ -126,10 +126,10 @@ impl<'d> Library<'d> {
 enum Covers {
     /// All that passes the Gateway.
     All,
-    /// All that no other route takes.
+    /// All requests that belong to no other route.
     Rest,
     Hosts(Vec<String>),
-    /// What cannot be told, which has been noted.
+    /// The scope cannot be determined, which has been noted.
     Unknown,
 }
 
@@ -315,7 +315,7 @@ fn of_route<'d>(
 ) -> Covers {
     let rules = route.at("spec.rules").map(|rules| rules.items()).unwrap_or_default();
     let matches = rules.iter().filter_map(|rule| rule.get("matches"));
-    // What is no list is no match that is known.
+    // A value that is not a list counts as one match that is not understood.
     let matches = matches.flat_map(|matches| {
         if matches.node.items().is_some() { matches.items() } else { vec![matches] }
     });
@@ -446,7 +446,7 @@ fn attach_to_waypoint(service: &At<'_>, namespace: Option<&str>, scope: &mut Sco
     }
 }
 
-/// The hosts of a list; of what is none, it is not known which requests it is about.
+/// The hosts of a list. A value that is not a list leaves open which requests it is about.
 fn texts<'d>(list: Option<&At<'d>>, notes: &mut Notes<'d>) -> Vec<String> {
     let Some(list) = list else { return Vec::new() };
     let mut hosts = Vec::new();

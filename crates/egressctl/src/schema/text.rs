@@ -8,8 +8,8 @@ use egress_filter::request::host::MAX_HOST;
 
 use super::json::Json;
 
-/// What a text must be. `patternErrorMessage` is no part of JSON Schema; editors show it in the
-/// place of the pattern.
+/// The constraints of a text. `patternErrorMessage` is not part of JSON Schema; editors show it
+/// instead of the pattern.
 pub(super) fn schema(text: Text) -> Json {
     let of = |pattern: &str, otherwise: &str| {
         let schema = Json::object().and_field("type", "string").and_field("pattern", pattern);

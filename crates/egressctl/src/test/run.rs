@@ -1,4 +1,4 @@
-//! Runs cases, and keeps what came of them.
+//! Runs cases and collects their results.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::coverage::Coverage;
 use crate::cases::load::{Configurations, Loaded};
 use crate::cases::{self, Caller, Case, Fact, File, Layer, Step, Suite, Update, Verdict};
 
-/// What came of all cases of the files.
+/// The results of all cases of the files.
 #[derive(Debug)]
 pub(crate) struct Results<'f> {
     pub(crate) cases: Vec<Ran<'f>>,
@@ -45,7 +45,7 @@ pub(crate) struct Ran<'f> {
     pub(crate) tried: Tried,
     /// The status that the caller sees.
     pub(crate) status: Option<u16>,
-    /// What helps to see why, in sentences.
+    /// Remarks that help to find the cause.
     pub(crate) notes: Vec<String>,
     pub(crate) took: Duration,
 }
@@ -66,7 +66,7 @@ impl Results<'_> {
     }
 }
 
-/// Runs the cases whose names have one of these words in them; all, if there are none.
+/// Runs the cases whose names contain one of these words, or all cases where there are no words.
 pub(crate) fn run<'f>(
     files: &'f [File],
     configurations: &'f Configurations,
@@ -270,7 +270,7 @@ pub(crate) fn verdict(tried: &Tried) -> Verdict {
     if tried.denial.is_some() { Verdict::Deny } else { Verdict::Allow }
 }
 
-/// What was decided, in a line: `denied with 403 by `github-api-paths`: deny-matched`.
+/// The decision in one line: `denied with 403 by `github-api-paths`: deny-matched`.
 pub(crate) fn decision(tried: &Tried) -> String {
     let verdict = match tried.denial {
         Some(denial) => format!("denied with {}", denial.status),
@@ -287,7 +287,7 @@ pub(crate) fn request(step: &Step) -> String {
     visible(&format!("{} http://{host}{}", request.method, request.path))
 }
 
-/// A text of a file of cases on one line, and nothing in it that a terminal would obey.
+/// A text of a file of cases on one line, without control characters.
 pub(crate) fn visible(text: &str) -> String {
     let shown =
         |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };

@@ -58,7 +58,8 @@ fn whole() -> Value {
         Value::from(all)
     };
     let expect = json!({
-        "verdict": "allow", "policy": null, "reason": "no-allow-rule", "status": [200], "body": "hello",
+        "verdict": "allow", "policy": null, "reason": "no-allow-rule", "status": [200],
+        "body": "hello",
         "headers": {"x-a": null}, "responseHeaders": {"x-a": "b"}, "shadow": [], "errors": ["p"],
         "audit": {"verdict": "allow"}, "counters": {"egress_allowed": 1},
     });

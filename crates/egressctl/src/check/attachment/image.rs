@@ -46,7 +46,7 @@ pub(super) fn lint(module: Place<'_>, module_name: &Range<usize>, lints: &mut Li
         lints.error(module_name.clone(), module.path, message);
         return;
     };
-    // One that is no string has been told of.
+    // A value that is not a string has been reported already.
     let Some(url) = node.as_str() else { return };
     let span = node.span.clone();
     let image = Image::parse(url);

@@ -139,7 +139,7 @@ fn reference(target: Place<'_>, plugin: Plugin<'_>, lints: &mut Lints<'_>) {
     }
 }
 
-/// Where a field's value stands; where there is none, the first line of the object.
+/// The position of a field's value, or of the object's first line where the field is missing.
 fn value_of(node: &Node, name: &str) -> Range<usize> {
     present(node, name).map_or_else(|| node.span.clone(), |value| value.span.clone())
 }
@@ -152,8 +152,8 @@ pub(in crate::check) struct Attached {
 }
 
 impl Attached {
-    /// Notes a plugin's targets; tells if another plugin has one of them. The same resource once
-    /// more is an update of it.
+    /// Notes a plugin's targets, and reports each that another plugin has too. The same resource
+    /// given again is an update of it.
     pub(in crate::check) fn add(&mut self, source: &Source, plugin: Plugin<'_>) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         let title = plugin.title();

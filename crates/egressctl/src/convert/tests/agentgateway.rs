@@ -1,4 +1,4 @@
-//! AgentGateway's fields: each is converted, or told.
+//! AgentGateway's fields: each is converted or noted.
 
 use serde_json::json;
 
@@ -118,7 +118,7 @@ fn header_modifiers_become_literals_behind_the_transformation() {
     let names: Vec<_> =
         policies(&both).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
     assert_eq!(names, ["p", "p-header-modifiers"]);
-    // Of a response they come first: what the transformation removes stays removed.
+    // In a response they run first, so what the transformation removes stays removed.
     let both = with(&format!(
         r#""traffic": {{{modifiers}, "transformation": {{"response": {{"remove": ["x-c"]}}}}}}"#
     ));

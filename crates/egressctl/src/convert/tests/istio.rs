@@ -208,7 +208,7 @@ fn policies_decide_as_istios_documentation_says() {
             Request::default(),
             false,
         ),
-        // Headers: `*` is that there is one, and a missing one is none of `notValues`.
+        // For a header, `*` means that it is there; a missing header has none of `notValues`.
         (
             "ALLOW",
             "[{when: [{key: 'request.headers[X-Team]', values: ['*']}]}]",

@@ -73,7 +73,7 @@ fn host(value: &str, authority: &str) -> bool {
     matches(&value.to_lowercase(), &authority.to_lowercase())
 }
 
-/// The ServiceEntry of which a request is: of those whose hosts fit, the one with the narrower.
+/// The ServiceEntry that a request belongs to: among those whose hosts match, the narrower one.
 fn entry_of(authority: &str) -> Option<&'static str> {
     let host = authority.to_lowercase();
     match host.split(':').next().unwrap().trim_end_matches('.') {
@@ -385,8 +385,8 @@ fn requests() -> impl Strategy<Value = Request> {
         })
 }
 
-/// Whether an ID has the form that Istio gives workloads, in whose place no pattern of Istio's can
-/// go wrong.
+/// Whether an ID has the form that Istio gives workloads. None of Istio's patterns mistakes such an
+/// ID for another.
 fn is_ordinary(caller: &str) -> bool {
     caller.is_empty() || (caller.split('/').count() == 7 && !caller.contains("/ns/ns/"))
 }
@@ -421,7 +421,7 @@ proptest! {
         prop_assert!(stricter.iter().all(|(effect, _)| *effect == Effect::Stricter), "{losses:?} \
             of {text}");
         if !looser.is_empty() {
-            // Of these policies, those of services whose hosts overlap alone are not converted.
+            // Policies are left out only where the hosts of their services overlap.
             prop_assert!(looser.iter().all(|(_, message)| message.contains("ServiceEntry `wide` \
                 would be")), "{losses:?} of {text}");
             return Ok(());

@@ -284,7 +284,7 @@ fn no_document_is_dropped_in_silence() {
         let told = looser(&[deny("a"), document.clone()]);
         assert!(told.iter().any(|note| note.contains(message)), "{document}: {told:?}");
     }
-    // What is nothing is no document.
+    // An empty document is no document.
     assert_eq!(looser(&[deny("a"), String::new(), list("null"), list("[]")]), Vec::<String>::new());
 }
 

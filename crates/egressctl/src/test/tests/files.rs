@@ -22,7 +22,8 @@ fn what_is_wrong_with_steps_services_and_the_rest_is_reported_where_it_is() {
             "1:28: a certificate has no field `uri` (did you mean `uris`?)",
         ),
         (
-            "normalizePath: nope\ncases: [{name: a, caller: none, request: http://a, expect: deny}]",
+            "normalizePath: nope\ncases: \
+             [{name: a, caller: none, request: http://a, expect: deny}]",
             "1:16: this is `true` or `false`, not a string",
         ),
         (
@@ -38,8 +39,10 @@ fn what_is_wrong_with_steps_services_and_the_rest_is_reported_where_it_is() {
             "1:52: `steps` is a list of at least one",
         ),
         (
-            "cases: [{name: a, caller: none, request: http://a, steps: [{expect: deny}], expect: deny}]",
-            "1:85: with `steps`, each step has its own `expect`: here are only `counters`, their sum",
+            "cases: [{name: a, caller: none, request: http://a, steps: [{expect: deny}], expect: \
+             deny}]",
+            "1:85: with `steps`, each step has its own `expect`: here are only `counters`, their \
+             sum",
         ),
         (
             "cases: [{name: a, caller: none, request: http://a, steps: [{expect: deny}], \
@@ -51,7 +54,8 @@ fn what_is_wrong_with_steps_services_and_the_rest_is_reported_where_it_is() {
             "1:16: what is called? Give a `request`: a URL, or `host` and `path`",
         ),
         (
-            "cases: [{name: a, caller: none, request: http://a, steps: [{worker: 2, expect: deny}]}]",
+            "cases: [{name: a, caller: none, request: http://a, steps: [{worker: 2, \
+             expect: deny}]}]",
             "1:69: the suite has one worker: give it more `workers`",
         ),
         (
@@ -60,12 +64,13 @@ fn what_is_wrong_with_steps_services_and_the_rest_is_reported_where_it_is() {
             "2:69: `worker` is a number from 1 to 2",
         ),
         (
-            "cases: [{name: a, caller: none, request: http://a, steps: [{after: 5, expect: deny}]}]",
+            "cases: [{name: a, caller: none, request: http://a, steps: [{after: 5, \
+             expect: deny}]}]",
             "1:68: `after` is a span of time such as `300ms`, `5s`, `2m` or `1h`, not `5`",
         ),
         (
-            "cases: [{name: a, caller: none, request: http://a, steps: [{update: {accepted: false}, \
-             expect: deny}]}]",
+            "cases: [{name: a, caller: none, request: http://a, steps: [{update: \
+             {accepted: false}, expect: deny}]}]",
             "1:69: an update has a `config`, in the form of pluginConfig",
         ),
         (

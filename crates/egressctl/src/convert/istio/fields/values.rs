@@ -8,7 +8,7 @@ use crate::convert::policy::literal;
 use super::super::condition::Term;
 use super::{Reader, Sense};
 
-/// The characters that `{*}` of a path template stands for, as Envoy's URI templates have them.
+/// The characters that `{*}` of a path template matches, as in Envoy's URI templates.
 const SEGMENT: &str = "-a-zA-Z0-9._~%!$&'()+,;:@=";
 
 /// What a condition looks at.
@@ -29,7 +29,7 @@ pub(super) enum Subject {
     AnyLine(String),
 }
 
-/// A value with the wildcards that Istio takes: one, at either end.
+/// A value with the wildcards that Istio knows: one, at either end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pattern<'v> {
     Any,
@@ -266,8 +266,8 @@ fn service_account(
         ));
     }
     if sense.wide {
-        // Istio's own pattern, which takes more than the form that it gives workloads, and in which
-        // a dot is any character.
+        // Istio's own pattern. It matches more than the form that Istio gives workloads, since its
+        // dots match any character.
         let pattern = format!("^spiffe://.+/ns/{namespace}/(.+/)?sa/{name}(/.+)?$");
         return Ok(Term::Holds(format!(
             "{}.matches({})",
@@ -301,8 +301,8 @@ fn address(value: &str, attribute: &str) -> Result<Term, String> {
 }
 
 /// A host is compared without regard to letter case. Istio compares the authority as the caller
-/// wrote it, and so does what lets something through; what refuses something takes the host,
-/// whatever its port, wherever that takes no less.
+/// wrote it, and rules that let something through do the same. Rules that refuse something compare
+/// the host without its port, wherever that refuses no less.
 fn host(value: &str, sense: Sense) -> Term {
     let value = value.to_ascii_lowercase();
     let pattern = Pattern::of(&value);
@@ -355,13 +355,13 @@ fn template(value: &str) -> Result<Term, String> {
     Ok(Term::Holds(format!("request.path.matches({})", literal(&pattern))))
 }
 
-/// A text as a pattern in which `*` stands for anything.
+/// A pattern in which `*` matches anything.
 fn with_wildcards(text: &str) -> String {
     text.split('*').map(quoted).collect::<Vec<_>>().join(".*")
 }
 
-/// Whether a character of a namespace's or service account's name stands for itself in a regular
-/// expression.
+/// Whether a character of a namespace's or service account's name has no special meaning in a
+/// regular expression.
 fn is_literal(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
@@ -384,15 +384,15 @@ fn quoted(text: &str) -> String {
 }
 
 impl super::Mesh {
-    /// A principal in all trust domains that it stands for: one of the mesh's own, or
-    /// `cluster.local`, stands for all of them.
+    /// A principal in every trust domain that it covers: each of the mesh's own, and
+    /// `cluster.local`, covers all of them.
     fn principals(&self, principal: &str) -> Vec<String> {
         let as_it_is = || vec![principal.to_owned()];
         let mut parts = principal.split('/');
         let (Some(domain), 4) = (parts.next(), parts.count()) else { return as_it_is() };
         let (_, rest) = principal.split_once('/').unwrap_or_default();
-        // A domain may have a wildcard at either end, which stands for those of the mesh that it
-        // fits and for all others of it.
+        // A domain may have a wildcard at either end. It then covers the mesh's domains that it
+        // matches, and with them all others of the mesh.
         let ends_as =
             |own: &String| domain.strip_prefix('*').is_some_and(|suffix| own.ends_with(suffix));
         let starts_as =
