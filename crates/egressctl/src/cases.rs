@@ -20,7 +20,7 @@ pub use compare::{Fact, compare, compare_counters};
 pub(crate) use diff::{diff, object};
 pub use engine::observed;
 pub use expect::{AuditExpectation, Expect, Values, Verdict};
-pub use load::{LoadError, load_dir};
+pub use load::{LoadError, load_dir, parse};
 pub(crate) use model::File;
 pub use model::{
     Answer, Caller, Case, Certificate, Fault, Layer, Origin, Request, Service, Step, Suite, Update,

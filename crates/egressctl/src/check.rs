@@ -34,10 +34,12 @@ Examples:
   kubectl -n egress-direct get wasmplugin egress-filter -o yaml | egressctl check -
   helm template chart/ | egressctl check --output github -
 
-A resource of another filter (a pluginConfig without policies, and an image that is not called egress-...) is left out with a
+A resource of another filter (a pluginConfig without policies, and an image that is not called \
+    egress-...) is left out with a
 note, or where its pluginConfig is empty, with a warning.
 
-Exit code: 0 if no error was found, 1 if one was (with --deny-warnings, also for a warning), 2 if a file cannot be read.")]
+Exit code: 0 if no error was found, 1 if one was (with --deny-warnings, also for a warning), 2 if \
+    a file cannot be read.")]
 pub(crate) struct Args {
     /// YAML or JSON, several documents in a file if need be; a folder, for all such files below it
     /// that have a configuration in them; `-` for standard input.
@@ -68,7 +70,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
         for input in files::below(name)? {
             checked.push(check(&input, &mut attached)?);
         }
-        // Of a file this is told in its place.
+        // A configuration alone has its errors reported where they stand in the file.
         let files = checked.get(before..).unwrap_or_default();
         if std::path::Path::new(name).is_dir()
             && files.iter().all(|file: &Checked| file.plugins == 0 && file.found.is_empty())
@@ -159,7 +161,8 @@ fn sources(source: &Source, plugin: Plugin<'_>, config: &Node, found: &mut Vec<D
     };
     let items = node.items().unwrap_or_default();
     if !items.is_empty() && !items.iter().any(|item| item.as_str() == Some("filterState")) {
-        let message = "without `filterState` no caller of a waypoint has an identity: only there is what the caller's certificate says";
+        let message = "without `filterState` no caller of a waypoint has an identity: only there \
+            is what the caller's certificate says";
         let path = format!("{}.identity.sources", plugin.prefix());
         found.push(
             Diagnostic::new(Severity::Warning, source, node.span.clone(), message.to_owned())

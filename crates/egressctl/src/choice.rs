@@ -13,7 +13,7 @@ pub(crate) type Chosen<'m> = (usize, Plugin<'m>);
 /// Why none is chosen.
 #[derive(Debug)]
 pub(crate) enum Unchosen<'m> {
-    /// There is none.
+    /// The files have no configuration.
     Nothing,
     /// None has the name that is wanted, among these.
     NoSuch(Vec<Chosen<'m>>),
@@ -21,8 +21,8 @@ pub(crate) enum Unchosen<'m> {
     Several(Vec<Chosen<'m>>),
 }
 
-/// The one configuration that is meant among files, as they would be applied one after the other: a
-/// later resource takes the place of an earlier one of its kind and name.
+/// The one configuration that is meant among files. They count as if they were applied in order: a
+/// later resource replaces an earlier one of its kind and name.
 pub(crate) fn choose<'m>(
     manifests: &'m [Manifest],
     wanted: Option<&str>,

@@ -71,19 +71,27 @@ pub(crate) struct Args {
 
 const HELP: &str = "\
 Notes say what is not as it was, each with its place and what to do instead:
-  error    the result would be looser than the source: something that refuses, authenticates or protects requests is not
-           in it, or may not be (an unknown field), or a policy's scope is not known. Nothing is written, unless
-           --allow-lossy; then what the note is about is left out, and a policy of unknown scope is for every host
-  warning  the result is stricter (a rule without counterpart is left out of an ALLOW; a DENY goes without the condition,
-           and denies more), or something is lost that lets nothing more through (a timeout, a trace)
+  error    the result would be looser than the source: something that refuses, authenticates or \
+  protects requests is not
+           in it, or may not be (an unknown field), or a policy's scope is not known. Nothing is \
+           written, unless
+           --allow-lossy; then what the note is about is left out, and a policy of unknown scope \
+           is for every host
+  warning  the result is stricter (a rule without counterpart is left out of an ALLOW; a DENY \
+  goes without the condition,
+           and denies more), or something is lost that lets nothing more through (a timeout, a \
+           trace)
   note     it is converted; this is worth knowing
 
-Exit codes: 0 all is converted (notes or none), 1 something is not (warnings, errors), 2 nothing could be read.
+Exit codes: 0 all is converted (notes or none), 1 something is not (warnings, errors), 2 nothing \
+    could be read.
 
 Examples:
   egressctl convert policies.yaml | egressctl check -
-  egressctl convert --kind TrafficExtension --image registry.example.com/platform/egress-filter:0.1.0 policies/*.yaml
-  kubectl get authorizationpolicies,serviceentries -A -o yaml | egressctl convert --gateway egress --namespace egress-direct -";
+  egressctl convert --kind TrafficExtension --image \
+  registry.example.com/platform/egress-filter:0.1.0 policies/*.yaml
+  kubectl get authorizationpolicies,serviceentries -A -o yaml | egressctl convert --gateway \
+  egress --namespace egress-direct -";
 
 /// `--kind`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -147,7 +155,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
     Ok(if all_there { Exit::Success } else { Exit::Findings })
 }
 
-/// What came of a conversion.
+/// The result of a conversion.
 #[derive(Debug)]
 struct Converted<'d> {
     resource: emit::Tree,
@@ -198,7 +206,8 @@ fn documents<'d>(manifests: &'d [Manifest], notes: &mut Notes<'d>) -> Vec<At<'d>
     found
 }
 
-/// A document, or those of a list. What is no resource may have been meant to restrict.
+/// A document, or the items of a list. A value that is not a resource may have been meant to
+/// restrict something.
 fn gather<'d>(at: At<'d>, found: &mut Vec<At<'d>>, notes: &mut Notes<'d>) {
     if matches!(at.node.value, Value::Null) {
         return;
@@ -214,13 +223,14 @@ fn gather<'d>(at: At<'d>, found: &mut Vec<At<'d>>, notes: &mut Notes<'d>) {
     if at.node.fields().is_none() {
         notes.wrong(&at, "a resource");
     } else if kind.is_none() || at.text_at("apiVersion").is_none() {
-        let message = "no resource without `apiVersion` and `kind`, in a list of one kind too: what it says is not in the result";
+        let message = "no resource without `apiVersion` and `kind`, in a list of one kind too: \
+            what it says is not in the result";
         notes.add(&at, Effect::Looser, message);
     }
     found.push(at);
 }
 
-/// Whether a later policy takes the place of this one, in a cluster that they are applied to.
+/// Whether a later policy would replace this one when both are applied to a cluster.
 fn is_replaced(document: &At<'_>, later: &[At<'_>]) -> bool {
     let id = |at: &At<'_>| {
         ["kind", "metadata.namespace", "metadata.name"]
@@ -236,7 +246,8 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
     let (sources, others): (Vec<_>, Vec<_>) =
         documents.into_iter().partition(|document| source_of(document).is_some());
     if sources.is_empty() {
-        let message = "nothing to convert: no AgentgatewayPolicy, EnterpriseAgentgatewayPolicy or AuthorizationPolicy in these files";
+        let message = "nothing to convert: no AgentgatewayPolicy, EnterpriseAgentgatewayPolicy or \
+            AuthorizationPolicy in these files";
         return Err(Failure::Usage(message.to_owned()));
     }
     let library = Library { resources: others };
@@ -250,7 +261,8 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
         let start = notes.len();
         let name = names.name_of(document, &mut notes);
         if is_replaced(document, sources.get(index.saturating_add(1)..).unwrap_or_default()) {
-            let message = "a later resource has this kind, namespace and name, and takes its place in a cluster: left out; leave one of them out of the files";
+            let message = "a later resource has this kind, namespace and name, and takes its \
+                place in a cluster: left out; leave one of them out of the files";
             notes.add(
                 &document.at("metadata.name").unwrap_or_else(|| document.clone()),
                 Effect::Looser,
@@ -310,7 +322,9 @@ fn check_mixture<'d>(allows: &[(&At<'d>, bool)], notes: &mut Notes<'d>) {
         allows.iter().find(|(_, is_istio)| *is_istio == istio).map(|(document, _)| *document)
     };
     if let (Some(_), Some(istio)) = (first_of(false), first_of(true)) {
-        let message = "Allows of AgentGateway's policies and of AuthorizationPolicies together: there both must allow a request, here one would be enough. Convert one kind, and leave the AuthorizationPolicies to the waypoint";
+        let message = "Allows of AgentGateway's policies and of AuthorizationPolicies together: \
+            there both must allow a request, here one would be enough. Convert one kind, and \
+            leave the AuthorizationPolicies to the waypoint";
         notes.add(istio, Effect::Looser, message);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) enum Severity {
     Note,
 }
 
-/// One thing that is to be told about a file.
+/// One finding about a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Diagnostic {
@@ -90,7 +90,7 @@ impl Diagnostic {
         self
     }
 
-    /// An error that the engine tells, at its place in the file.
+    /// An error of the engine, where it stands in the file.
     pub(crate) fn of_error(source: &Source, plugin: Plugin<'_>, error: &ConfigError) -> Diagnostic {
         let span = span_of(source, plugin, &error.place, &error.spot);
         let path = join(plugin.prefix(), &error.place);
@@ -99,7 +99,7 @@ impl Diagnostic {
             .of_policy(error.policy.clone())
     }
 
-    /// A warning that the engine tells, at its place in the file.
+    /// A warning of the engine, where it stands in the file.
     pub(crate) fn of_warning(
         source: &Source,
         plugin: Plugin<'_>,
@@ -130,7 +130,7 @@ fn span_of(source: &Source, plugin: Plugin<'_>, place: &str, spot: &Spot) -> Ran
         Value::Map(_) | Value::List(_) => {
             name_of(plugin, place).unwrap_or_else(|| node.span.clone())
         }
-        // Of a text in a block its first line.
+        // The first line of a text in a block.
         Value::String(_, ScalarStyle::Literal | ScalarStyle::Folded) => {
             let start = node.byte_of(&source.text, 0);
             start..node.span.end.max(start)
@@ -170,7 +170,7 @@ fn nearest<'d>(plugin: Plugin<'d>, place: &str) -> &'d Node {
     }
 }
 
-/// The last field of a name: of one that is given twice, the one too many.
+/// The last field of a name; where one is given twice, that is the superfluous one.
 fn field(node: &Node, name: &str) -> Option<Range<usize>> {
     node.fields()?.iter().rev().find(|(key, _)| key.name == name).map(|(key, _)| key.span.clone())
 }
@@ -210,7 +210,7 @@ pub(crate) fn render(source: &Source, diagnostic: &Diagnostic) -> String {
         Some(policy) => format!("policy `{policy}`: {}", diagnostic.message),
         None => diagnostic.message.clone(),
     };
-    // Of a long file, only the one line is looked at.
+    // In a long file, only this line is read.
     let (number, start, line) = source.line(diagnostic.span.start);
     let span =
         diagnostic.span.start.saturating_sub(start)..diagnostic.span.end.saturating_sub(start);
@@ -238,7 +238,7 @@ pub(crate) fn render(source: &Source, diagnostic: &Diagnostic) -> String {
 const LONG_LINE: usize = 500;
 const AROUND: usize = 60;
 
-/// Of a long line the part around a span, and the span in it.
+/// The part of a long line around a span, and where the span lies in it.
 fn cut(line: &str, span: &Range<usize>) -> Option<(Cow<'static, str>, Range<usize>)> {
     if line.len() <= LONG_LINE {
         return None;
@@ -305,7 +305,8 @@ mod tests {
         assert_eq!(
             lines,
             format!(
-                "error: wrong\n --> a.json:2:401\n  |\n2 | ...{around}HERE{around}...\n  | {marks}\n  |\n  = at: b[1]"
+                "error: wrong\n --> a.json:2:401\n  |\n2 | ...{around}HERE{around}...\n  | \
+                 {marks}\n  |\n  = at: b[1]"
             )
         );
     }

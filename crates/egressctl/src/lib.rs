@@ -58,7 +58,7 @@ Examples:
     },
 }
 
-/// What a command that could be done has found.
+/// The result of a command that ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// All is well.
@@ -67,7 +67,7 @@ pub(crate) enum Exit {
     Findings,
 }
 
-/// Why a command could not be done.
+/// Why a command could not run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// A file cannot be read.
@@ -78,7 +78,7 @@ pub(crate) enum Failure {
         /// What the operating system said.
         error: std::io::Error,
     },
-    /// What is to be printed cannot be.
+    /// The output cannot be written.
     #[error("cannot write: {0}")]
     Write(#[from] std::io::Error),
     /// Anything else that the user has to mend.

@@ -12,7 +12,7 @@ pub(crate) struct Url<'u> {
 }
 
 impl<'u> Url<'u> {
-    /// Reads what comes behind `http://`; `text` is the whole, for messages.
+    /// Reads what follows `http://`; `text` is the whole URL, for messages.
     pub(crate) fn of_rest(text: &str, rest: &'u str) -> Result<Url<'u>, String> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at_checked(end).unwrap_or((rest, ""));
@@ -21,7 +21,8 @@ impl<'u> Url<'u> {
         }
         if let Some((_, host)) = authority.rsplit_once('@') {
             return Err(format!(
-                "`{text}`: curl sends what is before the `@` as `Authorization: Basic ...`: write that header, and `{host}`"
+                "`{text}`: curl sends what is before the `@` as `Authorization: Basic ...`: write \
+                 that header, and `{host}`"
             ));
         }
         // A fragment stays with the client.
@@ -81,7 +82,8 @@ pub(crate) fn path(text: &str) -> Result<(), String> {
     }
     if text.chars().any(|c| c.is_control() || c == ' ') {
         return Err(format!(
-            "`{}` is no path: a space is written `%20`, and what has control characters Envoy refuses",
+            "`{}` is no path: a space is written `%20`, and what has control characters Envoy \
+             refuses",
             text.escape_debug()
         ));
     }
@@ -99,7 +101,7 @@ pub(crate) fn header_name(name: &str) -> Result<(), String> {
     ))
 }
 
-/// The value of a header as it comes: without the blanks around it.
+/// A header's value as the filter gets it, without leading and trailing blanks.
 pub(crate) fn header_value(value: &str) -> Result<&str, String> {
     let value = value.trim_matches([' ', '\t']);
     if value.chars().any(|c| c.is_control() && c != '\t') {
@@ -121,13 +123,13 @@ pub(crate) fn trust_domain(identity: &IdentityConfig) -> &str {
     }
 }
 
-/// What the proxy would be told of a caller (`namespace/serviceAccount`, a SPIFFE ID, `-` or
-/// `none`); nothing for what is none.
+/// The principal that the proxy sees for a caller (`namespace/serviceAccount`, a SPIFFE ID, `-` or
+/// `none`); `None` for a text that names no caller.
 pub(crate) fn principal(caller: &str, trust_domain: &str) -> Option<String> {
     if caller == "none" {
         return Some(String::new());
     }
-    // A certificate that names nobody is told as `-`.
+    // Istio writes `-` for a certificate without a name.
     if caller.starts_with("spiffe://") || caller == "-" {
         return Some(caller.to_owned());
     }
@@ -136,7 +138,7 @@ pub(crate) fn principal(caller: &str, trust_domain: &str) -> Option<String> {
     SpiffeId::parse(&id).is_ok_and(|id| id.workload().is_some()).then_some(id)
 }
 
-/// An address with its port, as Envoy tells them; without one, with this.
+/// An address with its port, as Envoy writes them; `port` is added where it is missing.
 pub(crate) fn with_port(address: &str, port: &str) -> Result<String, String> {
     use std::net::{IpAddr, SocketAddr};
     let bare =

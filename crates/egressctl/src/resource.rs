@@ -1,5 +1,5 @@
-//! What is known of the resources that a configuration comes in: the fields of their `spec`, and
-//! the words that may stand there (istio.io/api extensions/v1alpha1, Istio 1.30).
+//! The resources that carry a configuration: the fields of their `spec`, and the words that those
+//! accept (istio.io/api extensions/v1alpha1, Istio 1.30).
 
 use crate::manifest::Kind;
 
@@ -179,7 +179,8 @@ const FAIL_STRATEGY: Known = known(
     Of::Words(&[
         (
             "FAIL_CLOSE",
-            "The default: where the filter fails, its worker answers 503 until the configuration changes.",
+            "The default: where the filter fails, its worker answers 503 until the configuration \
+             changes.",
         ),
         (
             "FAIL_OPEN",

@@ -48,7 +48,8 @@ enum Subject {
 }
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
-const ABOUT: &str = "Egress control by caller identity: which workload may call which host, method and path outside the mesh.";
+const ABOUT: &str = "Egress control by caller identity: which workload may call which host, \
+    method and path outside the mesh.";
 
 pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let schema = match args.subject {

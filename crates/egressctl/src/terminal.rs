@@ -114,7 +114,7 @@ impl Terminal {
 
     /// Tells why the command could not be done.
     pub(crate) fn fail(&mut self, failure: &dyn Display) {
-        // There is nobody left to tell that this failed.
+        // There is nobody left to report this failure to.
         let _ = writeln!(self.err, "{} {failure}", painted(BAD, "error:"));
     }
 }

@@ -43,23 +43,27 @@ A file of cases is YAML; several documents in it are several suites:
     request: {host: api.github.com, headers: {User-Agent: curl/8}}
   cases:
   - name: team-a may read zen
-    caller: team-a/team-a         # or a SPIFFE ID, or none
+    caller: team-a/team-a         # or a SPIFFE ID, none, or a certificate:
+                                  # {uris: [...], dns: [...]}
     request:                      # or `request: POST http://host/path`
       method: GET                 # GET unless said
       host: api.github.com
       path: /zen?x=1              # / unless said
       headers: {X-Internal-Debug: secret, X-Twice: [a, b]}
+      body: hello
     destination: api.github.com   # the service dialled, unless it is the one
                                   # that the host names; or none
     sourceAddress: 10.0.0.7       # optional, as are destinationAddress and
                                   # the request's version (HTTP/1.1)
-    origin: {status: 200, headers: {Server: x}}    # what the origin answers
-    expect:                       # what is left out is not looked at; in
+    origin:                       # what the origin answers
+      {status: 200, headers: {Server: x}, body: hello}
+    expect:                       # what is left out is not compared; in
                                   # short: `expect: allow`
       verdict: allow              # allow | deny
       policy: github-api-rbac     # which decides; null: none
       reason: allow-matched       # the audit record's word
       status: 200                 # what the caller sees; of a list, any
+      body: hello
       headers:                    # as the origin gets them; null: absent,
                                   # a list: these lines
         x-caller-identity: team-a/team-a
@@ -67,15 +71,31 @@ A file of cases is YAML; several documents in it are several suites:
         \":path\": /zen?x=1          # and :authority, :method
       responseHeaders: {server: x}         # as the caller gets them
       shadow: []                  # exactly these shadow policies would deny
-      errors: []                  # exactly these policies' expressions err
+      errors: []                  # exactly these policies' expressions fail
+      audit: {host: api.github.com}        # fields of the audit record; or
+                                           # none: there is no record
+      counters: {egress_allowed: 1}        # by how much metrics grow
   - name: others may not          # one case for each caller and each path
     for: {caller: [team-b/team-b, none], path: [/zen, /repos/]}
     expect: {verdict: deny, reason: no-allow-matched}
+  - name: an update counts
+    request: {path: /zen}
+    steps:                        # requests one after another; each says
+                                  # what differs from its case
+    - {caller: team-a/team-a, expect: allow}
+    - update: {config: {policies: []}}     # accepted: false, if it is not
+      expect: {policy: null}
+    expect: {counters: {egress_allowed: 2}}     # of all steps together
 
 `for` varies caller, destination, request, method, host, path. Paths are as
 the waypoint passes them to the filter: Istio's have resolved `/a/../b`
 before, cases do not. Lines of a header that Envoy keeps on one, such as
 User-Agent, are joined with a comma, as Envoy joins them.
+
+What needs a proxy is for the filter's own tests, which run the same files:
+`layers` of a case (engine, wasm, envoy), `normalizePath`, `workers`, `clock`
+and `services` of a suite, `after` and `worker` of a step. Cases that are not
+for the engine are counted, and not run.
 
 Editors complete and check files that begin with
 `# yaml-language-server: $schema=cases.schema.json`, made with --schema.
@@ -195,7 +215,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
     Ok(if is_well(args, &results) { Exit::Success } else { Exit::Findings })
 }
 
-/// Whether nothing is to be told to whoever waits for the exit code.
+/// Whether the exit code reports success.
 fn is_well(args: &Args, results: &Results<'_>) -> bool {
     let exercised = || {
         results
@@ -209,7 +229,7 @@ fn is_well(args: &Args, results: &Results<'_>) -> bool {
         && (!args.require_coverage || exercised())
 }
 
-/// Tells what is wrong with files of cases, so that none is run.
+/// Reports what is wrong with files of cases, so that none is run.
 fn cannot_run(
     args: &Args,
     wrong: &[(&Source, &Diagnostic)],

@@ -23,10 +23,10 @@ const MAX_DEPTH: usize = 64;
 /// The most values that aliases may make of one file.
 const MAX_NODES: usize = 2_000_000;
 
-/// A value and where it stands.
+/// A value, and where it stands in the source.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
-    /// The bytes it takes in the source.
+    /// The bytes of the source that it covers.
     pub(crate) span: Range<usize>,
     pub(crate) value: Value,
 }
@@ -42,14 +42,14 @@ pub(crate) enum Value {
     Map(Vec<(Key, Node)>),
 }
 
-/// The name of a field and where it stands.
+/// The name of a field, and where it stands in the source.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
     pub(crate) span: Range<usize>,
     pub(crate) name: String,
 }
 
-/// Why a text is no YAML.
+/// Why a text is not YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SyntaxError {
     /// The byte where it was noticed.
@@ -86,7 +86,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, SyntaxError> {
     }
 }
 
-/// Whether this is a text where it stands without quotes.
+/// Whether YAML reads this as a text where it has no quotes.
 pub(crate) fn is_text(text: &str) -> bool {
     matches!(scalar::resolve(text), Ok(Value::String(..)))
 }
@@ -179,7 +179,7 @@ impl<'t> Reader<'t> {
     /// Where a value begins, behind its tag and anchor.
     fn start_of(&self, event: &Event<'_>, range: &Range<usize>) -> usize {
         match event {
-            // A block's span begins with its text, unless a tag or an anchor comes before its `|`.
+            // The span of a block begins with its text, unless a tag or an anchor precedes its `|`.
             Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, 0, None) => range.start,
             Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
                 let header = self.behind_properties(range.clone());
@@ -205,7 +205,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// What comes behind the tag and the anchor that a range may begin with.
+    /// The range without the tag and the anchor that it may begin with.
     fn behind_properties(&self, range: Range<usize>) -> usize {
         let mut start = range.start;
         while let Some(rest) =
@@ -220,8 +220,8 @@ impl<'t> Reader<'t> {
         start
     }
 
-    /// Where a list or an object ends that begins and whose last entry ends there: with its bracket
-    /// or its last entry, since the parser goes on to what comes next.
+    /// The end of a list or an object whose last entry ends at this byte. It is the closing bracket
+    /// or the last entry, since the parser reads on to the next token.
     fn end_of(&self, start: &Range<usize>, last: Option<usize>, end: usize) -> usize {
         // Without brackets what begins it is nothing, and what follows may be one.
         let bracket = match self.text.get(start.clone()) {
@@ -264,7 +264,8 @@ impl<'t> Reader<'t> {
                 if let Some((twice, _)) = more.iter().find(|(key, _)| has(&fields, key)) {
                     let name = &twice.name;
                     return Err(wrong(format!(
-                        "`<<` stands behind `{name}` and wins over it in kubectl: put `<<` first, or leave one out"
+                        "`<<` stands behind `{name}` and wins over it in kubectl: put `<<` first, \
+                         or leave one out"
                     )));
                 }
                 // Of two `<<` the later wins.
@@ -353,8 +354,8 @@ impl Node {
         Some(node)
     }
 
-    /// The byte in the source of a character of this text; the start of the node where that cannot
-    /// be told.
+    /// The byte in the source of a character of this text, or the start of the node where that is
+    /// unknown.
     pub(crate) fn byte_of(&self, source: &str, character: usize) -> usize {
         match &self.value {
             Value::String(value, style) => {

@@ -7,6 +7,11 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "cases/coverage.rs"]
+mod coverage;
+#[path = "cases/junit.rs"]
+mod junit;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -166,16 +171,19 @@ fn json_has_every_fact() {
         ("passed", json!(false)),
         (
             "expected",
-            json!({"verdict": "allow", "policy": "teem-a", "status": 200, "headers": {"x-caller": "robot"}}),
+            json!({"verdict": "allow", "policy": "teem-a", "status": 200,
+                "headers": {"x-caller": "robot"}}),
         ),
         (
             "got",
-            json!({"verdict": "deny", "policy": null, "status": 403, "headers": {"x-caller": "(the request was denied)"}}),
+            json!({"verdict": "deny", "policy": null, "status": 403,
+                "headers": {"x-caller": "(the request was denied)"}}),
         ),
         ("differs", json!(["verdict", "policy", "status", "headers.x-caller"])),
         (
             "decision",
-            json!({"verdict": "deny", "policy": null, "reason": "no-allow-matched", "detail": null, "status": 403, "shadow": [], "errors": []}),
+            json!({"verdict": "deny", "policy": null, "reason": "no-allow-matched", "detail": null,
+                "status": 403, "shadow": [], "errors": []}),
         ),
         (
             "notes",
@@ -211,128 +219,6 @@ fn json_has_every_fact() {
 }
 
 #[test]
-fn policies_that_no_case_exercises_fail_where_that_is_asked_for() {
-    let (code, out, _) = egressctl(&[&file("passing.yaml")], "");
-    assert_eq!(code, 0, "{out}");
-    let (code, out, _) = egressctl(&["--require-coverage", &file("passing.yaml")], "");
-    assert_eq!(code, 1);
-    assert!(timeless(&out).ends_with(
-        "\npolicies that no case has exercised\n  crates/egressctl/tests/cases/policies.yaml\n    mirror  never in scope\n\n\
-         FAILED: 7 passed, 5 of 6 policies exercised\n"
-    ));
-}
-
-#[test]
-fn long_lists_of_policies_are_cut() {
-    let policy = |index: usize| {
-        format!(
-            "{{name: p{index}, hosts: [a.example], traffic: {{transformation: {{request: {{remove: [x-a]}}}}}}}}"
-        )
-    };
-    let policies: Vec<String> = (0..102).map(policy).collect();
-    let cases = "cases: [{name: a, caller: none, request: 'http://b.example', expect: allow}]";
-    let (code, out, _) =
-        egressctl(&["-"], &format!("config: {{policies: [{}]}}\n{cases}", policies.join(", ")));
-    assert_eq!((code, out.matches("never in scope").count()), (0, 100), "{out}");
-    assert!(out.contains("\n    and 2 more, which --output json has\n\nok: 1 passed, 0 of 102 policies exercised ("), "{out}");
-}
-
-/// An Allow that matches where another does too is exercised, and yet no case would miss it.
-#[test]
-fn policies_that_no_case_would_miss_are_found_by_removing_each() {
-    let allow = |name: &str, path: &str| {
-        let rule = format!("matchExpressions: ['request.path.startsWith(\"{path}\")']");
-        format!(
-            "{{name: {name}, traffic: {{authorization: {{action: Allow, policy: {{{rule}}}}}}}}}"
-        )
-    };
-    let policies = [allow("all", "/"), allow("some", "/x"), allow("never", "/z")].join(", ");
-    let case = |path: &str| {
-        format!(
-            "{{name: '{path}', caller: none, request: 'http://h.example{path}', expect: allow}}"
-        )
-    };
-    let text =
-        format!("config: {{policies: [{policies}]}}\ncases: [{}, {}]", case("/x"), case("/y"));
-    let told =
-        "\npolicies that no case would miss\n  <stdin>\n    some  without it, all cases pass\n";
-    let (code, out, _) = egressctl(&["-"], &text);
-    assert!(code == 0 && !out.contains(told), "{out}");
-    let (code, out, _) = egressctl(&["--removals", "-"], &text);
-    assert!(code == 0 && out.contains(told), "{out}");
-    let text = text.replace(&format!(", {}", allow("never", "/z")), "");
-    assert_eq!(egressctl(&["--require-coverage", "-"], &text).0, 0);
-    assert_eq!(egressctl(&["--require-coverage", "--removals", "-"], &text).0, 1);
-    let (_, out, _) = egressctl(&["--removals", "--output", "json", "-"], &text);
-    let report: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(
-        (&report["policies"][0]["missed"], &report["policies"][1]["missed"]),
-        (&json!(true), &json!(false))
-    );
-    assert_eq!(egressctl(&["--require-coverage", "--removals", WORKSHOP], "").0, 0);
-}
-
-/// What one policy is seen to do in some cases, without the numbers of those.
-#[test]
-fn a_policy_is_exercised_where_it_does_what_it_is_for() {
-    let seen = |policy: &str, cases: &str| {
-        let text = format!("config: {{policies: [{{name: p, {policy}}}]}}\ncases: [{cases}]");
-        let (_, out, err) = egressctl(&["--output", "json", "-"], &text);
-        let report: Value =
-            serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
-        let policy = &report["policies"][0];
-        let gaps: Vec<String> = policy["gaps"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|gap| gap.as_str().unwrap().to_owned())
-            .collect();
-        (
-            gaps.join("; "),
-            policy["oneWay"].as_str().unwrap_or("both ways").split(':').next().unwrap().to_owned(),
-        )
-    };
-    let rule = |action: &str| {
-        format!(
-            "traffic: {{authorization: {{action: {action}, policy: {{matchExpressions: ['request.path == \"/x\"']}}}}}}"
-        )
-    };
-    let case = |path: &str| {
-        format!(
-            "{{name: '{path}', caller: none, request: 'http://h.example{path}', expect: {{errors: []}}}}"
-        )
-    };
-    let (x, y) = (case("/x"), case("/y"));
-    let both = format!("{x}, {y}");
-    for (policy, cases, gaps, one_way) in [
-        (rule("Allow"), &x, "", "matched each of 1 case"),
-        (rule("Allow"), &y, "never matched, in scope of 1 case", "both ways"),
-        (rule("Allow"), &both, "", "both ways"),
-        (rule("Deny"), &y, "never matched, in scope of 1 case", "both ways"),
-        (rule("Deny"), &x, "", "matched each of 1 case"),
-        (rule("Require"), &x, "never refused, in scope of 1 case", "both ways"),
-        (rule("Require"), &y, "", "refused each of 1 case"),
-        (rule("Require"), &both, "", "both ways"),
-        (format!("hosts: [other.example], {}", rule("Deny")), &x, "never in scope", "both ways"),
-        (
-            "traffic: {transformation: {request: {remove: [x-a]}}}".to_owned(),
-            &x,
-            "never changed a request header, in scope of 1 case",
-            "both ways",
-        ),
-        (
-            "traffic: {transformation: {request: {add: [{name: x-a, value: '\"a\"'}]}, response: {remove: [x-a]}}}".to_owned(),
-            &x,
-            "never changed a response header, in scope of 1 case",
-            "both ways",
-        ),
-        ("mode: Shadow, traffic: {transformation: {request: {remove: [x-a]}}}".to_owned(), &x, "", "both ways"),
-    ] {
-        assert_eq!(seen(&policy, cases), (gaps.to_owned(), one_way.to_owned()), "{policy} {cases}");
-    }
-}
-
-#[test]
 fn policies_that_do_not_load_are_shown_as_check_shows_them() {
     let cases = format!(
         "policies: {}\ncases:\n- {{name: a, caller: none, request: 'http://a', expect: deny}}\n",
@@ -347,7 +233,8 @@ fn policies_that_do_not_load_are_shown_as_check_shows_them() {
 error: policy `a`: unknown attribute `source.identty` (did you mean `source.identity`?)
  --> crates/egressctl/tests/cases/unloadable.yaml:4:65
   |
-4 |     authorization: {action: Allow, policy: {matchExpressions: ['source.identty.namespace == \"a\"']}}
+4 |     authorization: {action: Allow, policy: {matchExpressions: ['source.identty.namespace == \
+    \"a\"']}}
   |                                                                 ^^^^^^^^^^^^^^^^^^^^^^^^
   |
   = at: policies[0].traffic.authorization.policy.matchExpressions[0]
@@ -370,20 +257,25 @@ fn what_keeps_cases_from_running_is_told_at_its_place() {
             "which policies? Name the file",
         ),
         (
-            "policies: none.yaml\ncases: [{name: a, caller: none, request: http://a, expect: deny}]",
+            "policies: none.yaml\ncases: \
+             [{name: a, caller: none, request: http://a, expect: deny}]",
             "cannot read `none.yaml`",
         ),
         (
-            "policies: filter-config/01-setup.yaml\ncases: [{name: a, caller: none, request: http://a, expect: deny}]",
+            "policies: filter-config/01-setup.yaml\ncases: \
+             [{name: a, caller: none, request: http://a, expect: deny}]",
             "there is no pluginConfig, WasmPlugin or TrafficExtension in it",
         ),
         (
-            "policies: [filter-config/03-policy-rbac.yaml, filter-config/traffic-extension/03-policy-rbac.yaml]\n\
+            "policies: [filter-config/03-policy-rbac.yaml, \
+             filter-config/traffic-extension/03-policy-rbac.yaml]\n\
              cases: [{name: a, caller: none, request: http://a, expect: deny}]",
-            "there are several configurations, `WasmPlugin egress-direct/egress-filter`, `TrafficExtension egress-direct/egress-filter`: say which",
+            "there are several configurations, `WasmPlugin egress-direct/egress-filter`, \
+             `TrafficExtension egress-direct/egress-filter`: say which",
         ),
         (
-            "policies: filter-config/03-policy-rbac.yaml\nplugin: other\ncases: [{name: a, caller: none, request: http://a, expect: deny}]",
+            "policies: filter-config/03-policy-rbac.yaml\nplugin: other\ncases: \
+             [{name: a, caller: none, request: http://a, expect: deny}]",
             "there is no plugin `other` in it",
         ),
     ] {
@@ -422,10 +314,13 @@ fn a_command_line_that_cannot_be_done_says_why() {
 
 #[test]
 fn later_files_take_the_place_of_earlier_ones_of_their_name() {
-    let policies = "[filter-config/03-policy-rbac.yaml, filter-config/05-policy-headers.yaml, filter-config/traffic-extension/03-policy-rbac.yaml]";
+    let policies = "[filter-config/03-policy-rbac.yaml, filter-config/05-policy-headers.yaml, \
+        filter-config/traffic-extension/03-policy-rbac.yaml]";
     let text = format!(
         "policies: {policies}\nplugin: WasmPlugin egress-direct/egress-filter\n\
-         cases: [{{name: a, caller: team-a/team-a, request: 'http://api.github.com/users/x', expect: {{policy: github-api-paths}}}}]"
+         cases: \
+         [{{name: a, caller: team-a/team-a, request: 'http://api.github.com/users/x', \
+         expect: {{policy: github-api-paths}}}}]"
     );
     let (code, out, err) = egressctl(&["-"], &text);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
@@ -440,7 +335,8 @@ fn policies_are_found_behind_a_link() {
     write("real/policies.yaml", "policies: []");
     write(
         "real/tests/cases.yaml",
-        "policies: ../policies.yaml\ncases: [{name: a, caller: none, request: 'http://a', expect: allow}]",
+        "policies: ../policies.yaml\ncases: \
+         [{name: a, caller: none, request: 'http://a', expect: allow}]",
     );
     let link = temporary("link");
     let _ = std::fs::remove_file(&link);
@@ -457,84 +353,6 @@ fn policies_come_through_a_pipe() {
     let (code, out, err) =
         egressctl(&["--policies", "-", "--filter", "the list", WORKSHOP], &policies);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
-}
-
-#[test]
-fn junit_has_a_suite_for_each_file_and_what_failed() {
-    let path = temporary("report.xml");
-    let (code, ..) = egressctl(
-        &[
-            "--junit",
-            path.to_str().unwrap(),
-            "--require-coverage",
-            &file("passing.yaml"),
-            &file("failing.yaml"),
-        ],
-        "",
-    );
-    assert_eq!(code, 1);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let report = Report::deserialize_from_str(&text).unwrap();
-    assert_eq!((report.tests, report.failures, report.errors), (18, 5, 0));
-    let suites: Vec<_> = report
-        .test_suites
-        .iter()
-        .map(|suite| (suite.name.as_str(), suite.tests, suite.failures))
-        .collect();
-    assert_eq!(
-        suites,
-        [(&*file("passing.yaml"), 7, 0), (&*file("failing.yaml"), 5, 4), ("policies", 6, 1)]
-    );
-    let case = &report.test_suites[1].test_cases[0];
-    assert_eq!(
-        (case.name.as_str(), case.classname.as_ref().unwrap().as_str()),
-        ("a wrong verdict", "what fails")
-    );
-    assert_eq!(
-        (case.extra["file"].as_str(), case.extra["line"].as_str()),
-        (&*file("failing.yaml"), "7")
-    );
-    let (message, description) = failure(case).unwrap();
-    assert_eq!(message, "denied with 403: no-allow-matched");
-    assert!(
-        description.contains("failing.yaml:7\n") && description.contains("\n  - policy: teem-a\n"),
-        "{description}"
-    );
-    assert!(failure(&report.test_suites[1].test_cases[4]).is_none());
-    let uncovered: Vec<_> = report.test_suites[2]
-        .test_cases
-        .iter()
-        .filter_map(|case| Some((case.name.as_str(), failure(case)?.0)))
-        .collect();
-    assert_eq!(uncovered, [("mirror is exercised", "never in scope".to_owned())]);
-}
-
-fn failure(case: &TestCase) -> Option<(String, String)> {
-    let TestCaseStatus::NonSuccess { message, description, .. } = &case.status else { return None };
-    let text = |text: &Option<quick_junit::XmlString>| {
-        text.as_ref().map_or(String::new(), |text| text.as_str().to_owned())
-    };
-    Some((text(message), text(description)))
-}
-
-#[test]
-fn junit_has_policies_that_do_not_load_as_an_error() {
-    let path = temporary("errors.xml");
-    let cases = format!(
-        "policies: {}\ncases:\n- {{name: a, caller: none, request: 'http://a', expect: deny}}\n",
-        file("unloadable.yaml")
-    );
-    assert_eq!(egressctl(&["--junit", path.to_str().unwrap(), "-"], &cases).0, 1);
-    let report = Report::deserialize_from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    assert_eq!((report.tests, report.failures, report.errors), (1, 0, 1));
-    let (message, description) = failure(&report.test_suites[1].test_cases[0]).unwrap();
-    assert_eq!(message, "the policies do not load");
-    assert!(
-        description.starts_with(
-            "crates/egressctl/tests/cases/unloadable.yaml:4:65: unknown attribute `source.identty`"
-        ),
-        "{description}"
-    );
 }
 
 #[test]
@@ -555,6 +373,6 @@ fn the_example_of_the_help_runs() {
     let example = example.replace("../policies.yaml", "filter-config/05-policy-headers.yaml");
     let (code, out, err) = egressctl(&["-"], &example);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    assert!(out.contains("\nok: 5 passed, "), "{out}");
+    assert!(out.contains("\nok: 7 passed, "), "{out}");
     assert!(help[begin..].lines().all(|line| line.chars().count() <= 80), "{help}");
 }

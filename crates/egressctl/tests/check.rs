@@ -92,9 +92,15 @@ fn github_gets_annotations() {
     assert_eq!(
         lines,
         [
-            "::warning file=odd.yaml,line=10,col=11,endColumn=43,title=policy `never`::never matches: `source.identity.namespace == \"a\"` and `source.identity.namespace == \"b\"` are never true together, so this Allow lets no request through",
-            "::warning file=odd.yaml,line=23,col=16,endColumn=28,title=policy `elsewhere`::`request.host` is never `API.github.com`: it is lower-case, with no port and no trailing dot, so `api.github.com`",
-            "::warning file=odd.yaml,line=24,col=38,endColumn=43,title=policy `elsewhere`::`request.method` is compared with \"get\": methods are case-sensitive, and `GET` is the standard one",
+            "::warning file=odd.yaml,line=10,col=11,endColumn=43,title=policy `never`::never \
+             matches: `source.identity.namespace == \"a\"` and `source.identity.namespace == \
+             \"b\"` are never true together, so this Allow lets no request through",
+            "::warning file=odd.yaml,line=23,col=16,endColumn=28,title=policy \
+             `elsewhere`::`request.host` is never `API.github.com`: it is lower-case, with no \
+             port and no trailing dot, so `api.github.com`",
+            "::warning file=odd.yaml,line=24,col=38,endColumn=43,title=policy \
+             `elsewhere`::`request.method` is compared with \"get\": methods are case-sensitive, \
+             and `GET` is the standard one",
             "3 warnings: 1 configuration, 2 policies",
         ]
     );
@@ -169,7 +175,8 @@ fn very_many_errors_on_one_line_are_counted_and_the_first_shown() {
 fn a_json_file_is_read_too() {
     let found = check_stdin(
         &["-"],
-        b"{\n\t\"policies\": [\n\t\t{\"name\": \"a\", \"traffic\": {\"authorization\": {\"action\": \"Alow\"}}}\n\t]\n}\n",
+        b"{\n\t\"policies\": [\n\t\t{\"name\": \"a\", \"traffic\": {\"authorization\": \
+         {\"action\": \"Alow\"}}}\n\t]\n}\n",
     );
     assert!(found.stdout.contains("<stdin>:3:57"), "{}", found.stdout);
     assert!(
@@ -187,7 +194,8 @@ fn many_policies_are_all_looked_at() {
     let many = |rule: &str| {
         let policy = |index: usize| {
             format!(
-                "- {{name: p{index}, traffic: {{authorization: {{action: Allow, policy: {{matchExpressions: ['{rule}']}}}}}}}}\n"
+                "- {{name: p{index}, traffic: \
+                 {{authorization: {{action: Allow, policy: {{matchExpressions: ['{rule}']}}}}}}}}\n"
             )
         };
         format!("policies:\n{}", (0..500).map(policy).collect::<String>())

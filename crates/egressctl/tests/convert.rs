@@ -35,7 +35,10 @@ const WORKSHOP: [&str; 3] = [
 /// An AuthorizationPolicy with one rule.
 fn authorization(rule: &str) -> String {
     format!(
-        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: p, namespace: egress-direct}}\nspec:\n  targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: egress}}]\n  action: ALLOW\n  rules: [{rule}]\n"
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: \
+         {{name: p, namespace: egress-direct}}\nspec:\n  targetRefs: \
+         [{{group: gateway.networking.k8s.io, kind: Gateway, name: egress}}]\n  action: ALLOW\n  \
+         rules: [{rule}]\n"
     )
 }
 
@@ -59,7 +62,13 @@ fn the_workshop_is_converted_with_hints_alone_and_check_takes_the_result() {
             !yaml.contains("note:") && notes.contains("ok: 3 policies read, 3 policies converted"),
             "{yaml}{notes}"
         );
-        assert!(notes.contains("e2e/workshop/04-policy-path.yaml:22:11 spec.traffic.authorization.policy.matchExpressions[0]"), "{notes}");
+        assert!(
+            notes.contains(
+                "e2e/workshop/04-policy-path.yaml:22:11 \
+            spec.traffic.authorization.policy.matchExpressions[0]"
+            ),
+            "{notes}"
+        );
         let checked = egressctl(&["check", "--deny-warnings", "--output", "json", "-"], yaml);
         let report: Value = serde_json::from_slice(&checked.stdout).unwrap();
         assert_eq!(checked.status.code(), Some(0), "{report:#}");
@@ -140,7 +149,11 @@ fn what_is_stricter_is_written_with_a_warning() {
 
 #[test]
 fn what_is_looser_is_written_only_where_that_is_asked_for() {
-    let policy = "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {name: p, namespace: ns}\nspec:\n  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]\n  traffic:\n    extAuth: {backendRef: {name: authz}}\n    authorization: {policy: {matchExpressions: ['request.method == \"GET\"']}}\n";
+    let policy = "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: \
+        {name: p, namespace: ns}\nspec:\n  targetRefs: \
+        [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]\n  traffic:\n    \
+        extAuth: {backendRef: {name: authz}}\n    authorization: {policy: {matchExpressions: \
+        ['request.method == \"GET\"']}}\n";
     let refused = egressctl(&["convert", "-"], policy);
     assert_eq!((refused.status.code(), text(&refused.stdout)), (Some(1), ""));
     let notes = text(&refused.stderr);
@@ -187,7 +200,8 @@ fn what_is_looser_is_written_only_where_that_is_asked_for() {
 
 #[test]
 fn other_resources_are_passed_over_and_counted() {
-    let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: team-a}}\n";
+    let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: \
+        {name: team-a}}\n";
     let converted = egressctl(
         &["convert", "--output", "json", "-"],
         &format!("{list}---\n{}", authorization("{}")),

@@ -2,6 +2,9 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "explain/choosing.rs"]
+mod choosing;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -138,7 +141,8 @@ fn a_missing_header_is_an_error_where_it_is_read() {
     has_lines(
         &found,
         &[
-            r#"verdict  denied, 403 "authorization failed": `no-admin` errs, and a Deny that errs denies (deny-error)"#,
+            "verdict  denied, 403 \"authorization failed\": `no-admin` errs, and a Deny that errs \
+             denies (deny-error)",
             r#"  request.headers["x-role"] == "admin"  error: no such key: x-role"#,
             r#"    request.headers["x-role"]  error: no such key: x-role"#,
             r#"policy teams (Allow)  errs (not asked)"#,
@@ -180,23 +184,28 @@ fn what_is_refused_before_any_rule_says_why() {
     for (args, expected) in [
         (
             &["http://api.github.com/repos/../users"][..],
-            r#"verdict  denied, 400 "bad request": the path is unsafe under `pathSafety: Strict`: dot segment (path-unsafe)"#,
+            "verdict  denied, 400 \"bad request\": the path is unsafe under `pathSafety: Strict`: \
+             dot segment (path-unsafe)",
         ),
         (
             &["--request-target", "/zen#f", "http://api.github.com"],
-            r#"verdict  denied, 400 "bad request": the path is unsafe under `pathSafety: Strict`: fragment (path-unsafe)"#,
+            "verdict  denied, 400 \"bad request\": the path is unsafe under `pathSafety: Strict`: \
+             fragment (path-unsafe)",
         ),
         (
             &["-H", "Host: evil.example", "http://api.github.com/zen"],
-            r#"verdict  denied, 403 "authorization failed": `evil.example` is not the service that was dialled, `api.github.com` (host-mismatch)"#,
+            "verdict  denied, 403 \"authorization failed\": `evil.example` is not the service \
+             that was dialled, `api.github.com` (host-mismatch)",
         ),
         (
             &["--dialed", "*.github.com", "http://github.com/zen"],
-            r#"verdict  denied, 403 "authorization failed": `github.com` is not the service that was dialled, `*.github.com` (host-mismatch)"#,
+            "verdict  denied, 403 \"authorization failed\": `github.com` is not the service that \
+             was dialled, `*.github.com` (host-mismatch)",
         ),
         (
             &["-H", "Host: a@api.github.com", "http://api.github.com/zen"],
-            r#"verdict  denied, 400 "bad request": there is no one host: user information (bad-host)"#,
+            "verdict  denied, 400 \"bad request\": there is no one host: user information \
+             (bad-host)",
         ),
     ] {
         assert_eq!(line(args), expected, "{args:?}");
@@ -209,7 +218,8 @@ fn who_the_caller_is_and_what_was_dialled_is_told() {
         (&["none", "http://api.github.com/zen"][..], "caller   none"),
         (
             &["spiffe://other/ns/team-a/sa/team-a", "http://api.github.com/zen"],
-            "caller   none: spiffe://other/ns/team-a/sa/team-a is of a trust domain that `identity.trustDomains` does not list",
+            "caller   none: spiffe://other/ns/team-a/sa/team-a is of a trust domain that \
+             `identity.trustDomains` does not list",
         ),
         (
             &["spiffe://cluster.local/team-a", "http://api.github.com/zen"],
@@ -253,7 +263,8 @@ fn json_has_all_of_it() {
     );
     assert_eq!(
         found["caller"],
-        json!({"spiffeId": "spiffe://cluster.local/ns/team-a/sa/x", "namespace": "team-a", "serviceAccount": "x"})
+        json!({"spiffeId": "spiffe://cluster.local/ns/team-a/sa/\
+            x", "namespace": "team-a", "serviceAccount": "x"})
     );
     assert_eq!(found["request"]["method"], "PUT");
     assert_eq!(found["host"], "api.example");
@@ -289,7 +300,8 @@ fn json_has_all_of_it() {
                 "source": r#"request.headers["x-role"] == "admin""#,
                 "state": "known",
                 "value": "false",
-                "parts": [{"source": r#"request.headers["x-role"]"#, "state": "known", "value": "\"guest\""}],
+                "parts": [{"source": "request.headers[\"x-role\"]", "state": "known",
+                    "value": "\"guest\""}],
             }],
         })
     );
@@ -330,177 +342,4 @@ fn an_unexpected_verdict_is_a_finding() {
         let report: Value = serde_json::from_str(&found.stdout).expect("JSON");
         assert_eq!((found.code, &report["expected"]), (code, &json!(expect)));
     }
-}
-
-#[test]
-fn what_does_not_load_is_shown_as_check_shows_it() {
-    const BROKEN: &str = "crates/egressctl/tests/explain/broken.yaml";
-    let found = explain(BROKEN, &["none", "http://a.example"]);
-    assert_eq!((found.stderr.as_str(), found.code), ("", 1));
-    assert!(
-        found
-            .stdout
-            .contains("unknown attribute `source.identty` (did you mean `source.identity`?)"),
-        "{}",
-        found.stdout
-    );
-    let checked = egressctl(&["check", BROKEN]).stdout;
-    assert!(checked.starts_with(&found.stdout), "{}\n{checked}", found.stdout);
-    let found = explain(BROKEN, &["none", "http://a.example", "--output", "json"]);
-    let report: Value = serde_json::from_str(&found.stdout).expect("JSON");
-    let checked: Value =
-        serde_json::from_str(&egressctl(&["check", "--output", "json", BROKEN]).stdout)
-            .expect("JSON");
-    assert_eq!((&report["diagnostics"], found.code), (&checked["diagnostics"], 1));
-    assert_eq!(report["diagnostics"].as_array().map(Vec::len), Some(2));
-}
-
-#[test]
-fn of_several_plugins_one_is_named() {
-    let second = "filter-config/traffic-extension/05-policy-headers.yaml";
-    let run = |plugin: &[&str]| {
-        egressctl(
-            &[&["explain", "-f", WORKSHOP, "-f", second, "http://api.github.com/zen"], plugin]
-                .concat(),
-        )
-    };
-    let found = run(&[]);
-    assert_eq!((found.stdout.as_str(), found.code), ("", 2));
-    for part in [
-        "say which with `--plugin NAME`",
-        "WasmPlugin egress-direct/egress-filter",
-        "TrafficExtension egress-direct/egress-filter",
-    ] {
-        assert!(found.stderr.contains(part), "{}", found.stderr);
-    }
-    assert!(
-        run(&["--plugin", "egress-filter"]).stderr.contains("several plugins are `egress-filter`")
-    );
-    assert!(
-        run(&["--plugin", "egress"]).stderr.contains("there is no plugin `egress` among these")
-    );
-    let found =
-        run(&["--plugin", "TrafficExtension egress-direct/egress-filter", "--output", "json"]);
-    let report: Value = serde_json::from_str(&found.stdout).expect("JSON");
-    assert_eq!(report["plugin"], "TrafficExtension egress-direct/egress-filter");
-    let found =
-        egressctl(&["explain", "-f", "filter-config/01-setup.yaml", "http://api.github.com/zen"]);
-    assert_eq!(found.code, 2);
-    assert!(found.stderr.contains("nothing to explain"), "{}", found.stderr);
-}
-
-#[test]
-fn later_files_take_the_place_of_earlier_ones_of_their_name() {
-    let run = |files: &[&str]| {
-        let files: Vec<&str> = files.iter().flat_map(|file| ["-f", file]).collect();
-        egressctl(
-            &[
-                &[
-                    "explain",
-                    "--output",
-                    "json",
-                    "--as",
-                    "team-a/team-a",
-                    "http://api.github.com/users/x",
-                ],
-                &files[..],
-            ]
-            .concat(),
-        )
-    };
-    for (files, allowed) in [
-        (["filter-config/03-policy-rbac.yaml", "filter-config/04-policy-path.yaml"], false),
-        (["filter-config/04-policy-path.yaml", "filter-config/03-policy-rbac.yaml"], true),
-    ] {
-        let found = run(&files);
-        let report: Value = serde_json::from_str(&found.stdout).expect("JSON");
-        assert_eq!(
-            (found.code, &report["verdict"]["allowed"]),
-            (0, &json!(allowed)),
-            "{files:?}: {}",
-            found.stderr
-        );
-    }
-}
-
-#[test]
-fn addresses_are_those_that_are_given() {
-    const RULES: &str = "crates/egressctl/tests/explain/addresses.yaml";
-    for (args, allowed) in [
-        (&["none", "http://a.example"][..], false),
-        (
-            &[
-                "none",
-                "--source-address",
-                "10.0.0.7",
-                "--destination-address",
-                "203.0.113.9:8443",
-                "http://a.example",
-            ],
-            true,
-        ),
-        (
-            &[
-                "none",
-                "--source-address",
-                "10.0.0.7:5",
-                "--destination-address",
-                "203.0.113.9",
-                "http://a.example:8443",
-            ],
-            true,
-        ),
-        (
-            &[
-                "none",
-                "--source-address",
-                "10.1.0.7",
-                "--destination-address",
-                "203.0.113.9:8443",
-                "http://a.example",
-            ],
-            false,
-        ),
-    ] {
-        assert_eq!(as_json(RULES, args)["verdict"]["allowed"], allowed, "{args:?}");
-    }
-}
-
-#[test]
-fn a_caller_is_looked_for_where_the_configuration_says() {
-    const SOURCES: &str = "crates/egressctl/tests/explain/sources.yaml";
-    let found = explained(SOURCES, &["team-a/x", "http://a.example"]);
-    has_lines(&found, &["verdict  allowed: `team-a` matches (allow-matched)"]);
-    assert!(
-        found.contains("/ns/team-a/sa/x, but none in a waypoint, which has it in `filterState`"),
-        "{found}"
-    );
-}
-
-#[test]
-fn what_cannot_be_done_says_how_it_could() {
-    for (args, expected) in [
-        (
-            &["team-a/team-a", "https://api.github.com/zen"][..],
-            "it calls `http://api.github.com/zen`",
-        ),
-        (&["team-a", "http://api.github.com/zen"], "expected NAMESPACE/SERVICE_ACCOUNT"),
-        (&["none", "-H", "no colon", "http://api.github.com/zen"], "expected `Name: value`"),
-        (&["none", "-X", "GET it", "http://api.github.com/zen"], "`GET it` is no method"),
-        (
-            &["none", "-H", "bad name: x", "http://api.github.com/zen"],
-            "`bad name` is no header's name",
-        ),
-        (&["none", "-H", "Host: a b", "http://api.github.com/zen"], "`a b` is no host"),
-        (&["none", "--request-target", "zen", "http://api.github.com"], "`zen` is no path"),
-        (
-            &["none", "--source-address", "pod-7", "http://api.github.com"],
-            "--source-address: `pod-7` is no address",
-        ),
-    ] {
-        let found = explain(WORKSHOP, args);
-        assert_eq!((found.stdout.as_str(), found.code), ("", 2), "{args:?}");
-        assert!(found.stderr.contains(expected), "{args:?}: {}", found.stderr);
-    }
-    assert_eq!(explain("no-such-file.yaml", &["none", "http://a.example"]).code, 2);
 }

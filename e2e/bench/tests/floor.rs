@@ -30,7 +30,7 @@ fn observe(module: &Path, suites: &[Suite]) -> Vec<(String, Observed)> {
         WasmRunner::new(Module::load(module).expect("a filter: `make wasm` builds ours"));
     let mut seen = Vec::new();
     for suite in suites {
-        runner.start(suite, None).expect("the configuration is taken");
+        runner.start(suite, &[]).expect("the configuration is taken");
         for case in suite.cases.iter().filter(|case| case.layers.contains(&Layer::Wasm)) {
             let name = format!("{}: {}", suite.file, case.name);
             for step in &case.steps {

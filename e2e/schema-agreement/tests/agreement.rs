@@ -5,6 +5,9 @@
 //! twice, a host of 254 or 255 bytes, an expression of more bytes than characters that is too long.
 //! What an expression says is `egressctl check`'s part.
 
+#[path = "agreement/cases.rs"]
+mod cases;
+
 use std::path::{Path, PathBuf};
 
 use egress_filter::config::{Config, ConfigError};
@@ -240,15 +243,11 @@ fn whole() -> Value {
         "identity": {"sources": ["peerCertificate"], "trustDomains": ["cluster.local"]},
         "pathSafety": "Lenient", "hostBinding": "Off", "audit": {"log": "All", "accessLog": true},
         "policies": [{
-            "name": "a", "hosts": [
-                "API.github.com",
-                "*.example.com",
-            ], "mode": "Shadow", "pathSafety": "Off",
+            "name": "a", "hosts": ["API.github.com", "*.example.com"], "mode": "Shadow",
+            "pathSafety": "Off",
             "traffic": {
                 "authorization": {
-                    "action": "Deny",
-                    "match": "Any",
-                    "onError": "Ignore",
+                    "action": "Deny", "match": "Any", "onError": "Ignore",
                     "policy": {"matchExpressions": ["true", "false"]},
                 },
                 "transformation": {"request": headers(":path"), "response": headers(":status")},

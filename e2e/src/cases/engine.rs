@@ -30,7 +30,10 @@ impl Runner for EngineRunner {
         Layer::Engine
     }
 
-    fn start(&mut self, suite: &Suite, _case: Option<&Case>) -> Result<(), String> {
+    fn start(&mut self, suite: &Suite, cases: &[&Case]) -> Result<(), String> {
+        if cases.iter().any(|case| !case.services.is_empty()) {
+            return Err("the engine makes no calls of services: leave out `engine`".to_owned());
+        }
         (self.workers, self.identity) = load(&suite.config.to_string(), suite.workers)?;
         Ok(())
     }

@@ -110,15 +110,10 @@ impl Runner for EnvoyRunner {
         Layer::Envoy
     }
 
-    fn start(&mut self, suite: &Suite, case: Option<&Case>) -> Result<(), String> {
+    fn start(&mut self, suite: &Suite, cases: &[&Case]) -> Result<(), String> {
         self.waypoint = None;
         self.plugin = None;
         self.logged = 0;
-        let is_here = |other: &&Case| match case {
-            Some(case) => other.name == case.name,
-            None => !other.fresh && other.layers.contains(&Layer::Envoy),
-        };
-        let cases: Vec<&Case> = suite.cases.iter().filter(is_here).collect();
         if let Some(what) = cases.iter().find_map(|case| unsupported(suite, case)) {
             return Err(format!("{what}: leave out `envoy`"));
         }

@@ -14,13 +14,13 @@ pub trait Runner {
     /// Which layer it is.
     fn layer(&self) -> Layer;
 
-    /// Starts a filter that has served no request, with the configuration of a suite, for all of
-    /// its cases or for one that needs a filter of its own.
+    /// Starts a filter that has served no request, with the configuration of a suite, for these
+    /// cases of it.
     ///
     /// # Errors
-    /// If the configuration is refused, with what was logged, or if the suite needs what the layer
+    /// If the configuration is refused, with what was logged, or if a case needs what the layer
     /// does not have.
-    fn start(&mut self, suite: &Suite, case: Option<&Case>) -> Result<(), String>;
+    fn start(&mut self, suite: &Suite, cases: &[&Case]) -> Result<(), String>;
 
     /// Delivers another configuration to the running filter, and returns whether it was accepted.
     ///
@@ -115,19 +115,19 @@ impl Running<'_> {
         let here = self.suite.cases.iter().filter(|case| case.layers.contains(&layer));
         // The cases without steps of their own share a filter.
         let (own, shared): (Vec<&Case>, Vec<&Case>) = here.partition(|case| case.fresh);
-        if !shared.is_empty() && self.start(None, "all cases") {
+        if !shared.is_empty() && self.start(&shared, "all cases") {
             shared.into_iter().for_each(|case| self.case(case));
         }
         for case in own {
-            if self.start(Some(case), &case.name) {
+            if self.start(&[case], &case.name) {
                 self.case(case);
             }
         }
     }
 
     /// Whether the filter has started.
-    fn start(&mut self, case: Option<&Case>, name: &str) -> bool {
-        let started = self.runner.start(self.suite, case);
+    fn start(&mut self, cases: &[&Case], name: &str) -> bool {
+        let started = self.runner.start(self.suite, cases);
         if let Err(got) = &started {
             self.report.cases += 1;
             self.broken(name, "configuration", got.clone());

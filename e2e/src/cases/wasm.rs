@@ -54,8 +54,8 @@ impl Runner for WasmRunner {
         Layer::Wasm
     }
 
-    fn start(&mut self, suite: &Suite, case: Option<&Case>) -> Result<(), String> {
-        if case.into_iter().chain(&suite.cases).any(|case| !case.services.is_empty()) {
+    fn start(&mut self, suite: &Suite, cases: &[&Case]) -> Result<(), String> {
+        if cases.iter().any(|case| !case.services.is_empty()) {
             return Err("this host delivers no answers of services: leave out `wasm`".to_owned());
         }
         self.shared = Shared::default();

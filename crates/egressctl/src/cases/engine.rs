@@ -37,7 +37,7 @@ impl Step {
         trial
     }
 
-    /// Makes the caller one of the trust domain of the configuration, where the file leaves it open.
+    /// Gives the caller the trust domain of the configuration, where the file leaves it open.
     pub(crate) fn meet(&mut self, identity: &IdentityConfig) {
         let short = self.short_caller.take();
         let principal =

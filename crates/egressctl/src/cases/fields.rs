@@ -1,5 +1,4 @@
-//! Reads fields of a YAML document that must be of a known form, and keeps what is wrong, each at
-//! its place.
+//! Reads the fields of a YAML document of a known form, and collects what is wrong with it.
 
 use std::ops::Range;
 
@@ -9,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Source;
 use crate::yaml::{Key, Node, Value};
 
-/// A document's source, and what is wrong with it so far.
+/// A document's source, and the errors found in it so far.
 #[derive(Debug)]
 pub(crate) struct Fields<'s> {
     pub(crate) source: &'s Source,
@@ -37,13 +36,13 @@ impl<'d> Object<'d> {
         self.fields.iter().find(|(key, _)| key.name == name).map(|(key, value)| (key, value))
     }
 
-    /// Whether another field is given that was meant to be this one, which has been told.
+    /// Whether a misspelling of this field is given, which has been reported.
     pub(crate) fn is_misspelt(&self, name: &str) -> bool {
         self.get(name).is_none()
             && self.fields.iter().any(|(key, _)| nearest(&key.name, [name]).is_some())
     }
 
-    /// All that are given, in order.
+    /// The given fields, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'d Key, &'d Node)> + use<'d> {
         self.fields.iter().map(|(key, value)| (key, value))
     }
@@ -65,7 +64,7 @@ impl<'s> Fields<'s> {
         self.found.push(Diagnostic::error(self.source, span.clone(), message.into()));
     }
 
-    /// An object that has some of these fields. `what` is for messages: "a case".
+    /// An object that has some of these fields. Messages call it `what`, such as "a case".
     pub(crate) fn object<'d>(
         &mut self,
         node: &'d Node,
@@ -84,7 +83,7 @@ impl<'s> Fields<'s> {
         Some(object)
     }
 
-    /// An object of any fields, each of which is given once.
+    /// An object with any fields, each of them once.
     pub(crate) fn any_object<'d>(&mut self, node: &'d Node, what: &str) -> Option<Object<'d>> {
         let Some(fields) = node.fields() else {
             self.error(&node.span, format!("{what} is an object, this is {}", node.kind()));
@@ -98,8 +97,8 @@ impl<'s> Fields<'s> {
         Some(Object { node, fields })
     }
 
-    /// A text, or another scalar as it is written: `status: 200` and `x-enabled: on` mean what they
-    /// say.
+    /// A text, or another scalar as it is written: `status: 200` is the text `200`, and
+    /// `x-enabled: on` is `on`.
     pub(crate) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
         match &node.value {
             Value::String(text, _) => Some(text.clone()),
@@ -113,7 +112,7 @@ impl<'s> Fields<'s> {
         }
     }
 
-    /// A text that says something.
+    /// A text that is not empty.
     pub(crate) fn full_text(&mut self, node: &Node, what: &str) -> Option<String> {
         let text = self.text(node, what)?;
         if text.trim().is_empty() {
@@ -123,7 +122,7 @@ impl<'s> Fields<'s> {
         Some(text)
     }
 
-    /// One text or a list of them, each with its place.
+    /// One text or a list of them, each with its span.
     pub(crate) fn texts(&mut self, node: &Node, what: &str) -> Option<Vec<(String, Range<usize>)>> {
         let one = std::slice::from_ref(node);
         let items = node.items().unwrap_or(one);
@@ -132,7 +131,7 @@ impl<'s> Fields<'s> {
         texts.into_iter().collect()
     }
 
-    /// One of some words.
+    /// One of these words.
     pub(crate) fn word<'w>(
         &mut self,
         node: &Node,

@@ -1,4 +1,4 @@
-//! The configurations that suites are run on.
+//! Loads the configurations of suites.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,20 +15,20 @@ use crate::choice::{self, Chosen, Unchosen};
 use crate::diagnostic::{Diagnostic, plain};
 use crate::manifest::{Kind, Manifest, Plugin};
 use crate::source::Source;
-use crate::yaml::Node;
+use crate::yaml::{self, Node};
 
 /// A configuration, loaded once for all suites that name it.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     /// The files it is from.
     pub(crate) label: String,
-    /// None where it does not load.
+    /// `None` where the configuration does not load.
     pub(crate) engine: Option<Engine>,
-    /// As JSON, where it loads.
+    /// The configuration as JSON; null where it does not load.
     pub(crate) config: Value,
-    /// Where callers are looked for.
+    /// Where the filter looks for the caller.
     pub(crate) identity: IdentityConfig,
-    /// Why it does not load; with the source that each is about.
+    /// Why it does not load, each error with the index of its source.
     pub(crate) errors: Vec<(usize, Diagnostic)>,
     pub(crate) sources: Vec<Source>,
 }
@@ -58,7 +58,7 @@ impl Loaded {
     }
 }
 
-/// All configurations, and which one each suite has: by file and suite.
+/// All configurations, and the one of each suite, by the indices of file and suite.
 #[derive(Debug, Default)]
 pub(crate) struct Configurations {
     pub(crate) all: Vec<Loaded>,
@@ -66,12 +66,12 @@ pub(crate) struct Configurations {
     by_key: HashMap<String, usize>,
 }
 
-/// What is wrong in how a file of cases names its policies: the file's index and the error.
+/// Errors in how files of cases name their policies, each with the file's index.
 pub(crate) type Misnamed = Vec<(usize, Diagnostic)>;
 
 impl Configurations {
-    /// Loads what the suites name, or for all of them what the command line does, and makes the
-    /// cases those of the configurations.
+    /// Loads the configurations that the suites name, or for all suites those of the command line,
+    /// and gives callers the configurations' trust domains.
     pub(crate) fn load(
         files: &mut [File],
         instead: &[String],
@@ -120,7 +120,8 @@ impl Configurations {
                 return Ok(Ok(self.add(key, || inline(file, config))));
             }
             (Policies::Unsaid(span), true) => {
-                let message = "which policies? Name the file that has them as `policies`, give them as `config`, or give --policies";
+                let message = "which policies? Name the file that has them as `policies`, give \
+                    them as `config`, or give --policies";
                 return Ok(Err(Diagnostic::error(&file.source, span.clone(), message.to_owned())));
             }
             (_, false) => &[],
@@ -140,7 +141,7 @@ impl Configurations {
         }
         match of_files(&names, plugin) {
             Ok(loaded) => Ok(Ok(self.add(key, || loaded))),
-            // What the command line names is not the file's mistake.
+            // The file is not to blame for what the command line names.
             Err((_, failure)) if !instead.is_empty() => Err(failure),
             Err((index, failure)) => {
                 let span = named.get(index).map_or(0..0, |(_, span)| span.clone());
@@ -185,6 +186,24 @@ pub fn load_dir(folder: impl AsRef<Path>) -> Result<Vec<Suite>, LoadError> {
         let file = read::read(name).map_err(|failure| LoadError(failure.to_string()))?;
         files.push(file.map_err(|(source, found)| whole(&source, &found))?);
     }
+    loaded(files)
+}
+
+/// Reads the text of a file of cases, with the policies of its suites. Other files that it names
+/// are looked up beside it.
+///
+/// # Errors
+/// If it is not a file of cases, or if policies do not load.
+pub fn parse(name: &str, text: &str) -> Result<Vec<Suite>, LoadError> {
+    let source = Source::new(name.to_owned(), text);
+    let documents = yaml::parse(&source.text)
+        .map_err(|error| LoadError(format!("{name}: not valid YAML: {}", error.message)))?;
+    let file = read::of(Manifest { source, documents });
+    loaded(vec![file.map_err(|(source, found)| whole(&source, &found))?])
+}
+
+/// The suites of files, with their policies.
+fn loaded(mut files: Vec<File>) -> Result<Vec<Suite>, LoadError> {
     let (loaded, misnamed) =
         Configurations::load(&mut files, &[]).map_err(|failure| LoadError(failure.to_string()))?;
     for (file, found) in &misnamed {
@@ -225,8 +244,8 @@ fn inline(file: &File, config: &Node) -> Loaded {
     Loaded::new(file.source.name.clone(), engine, 0, vec![source])
 }
 
-/// The one configuration that is meant among files; where there is none, also the index of the file
-/// to blame.
+/// The one configuration that is meant among files, or an error with the index of the file that
+/// causes it.
 fn of_files(names: &[&str], plugin: Option<&str>) -> Result<Loaded, (usize, Failure)> {
     let mut manifests = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Where a file is that another one names.
+//! Paths of files that other files name.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,7 +8,9 @@ pub(crate) fn beside(file: &str, named: &str) -> String {
     let whole = Path::new(file).parent().unwrap_or(Path::new("")).join(named);
     let plain = plain(&whole);
     // Behind a link, `..` is not the folder that the path has before it.
-    let same = matches!((whole.canonicalize(), plain.canonicalize()), (Ok(whole), Ok(plain)) if whole == plain);
+    let same = whole
+        .canonicalize()
+        .is_ok_and(|whole| plain.canonicalize().is_ok_and(|plain| whole == plain));
     let name = if same || !whole.exists() { plain } else { whole };
     name.to_string_lossy().into_owned()
 }

@@ -82,7 +82,7 @@ pub(super) fn lint(source: &Source, plugin: Plugin<'_>) -> Vec<Diagnostic> {
             "field `name` is missing",
         );
     }
-    // That the configuration is missing has been told.
+    // The missing configuration has been reported already.
     let Some(spec) = resource.get("spec").filter(|spec| spec.fields().is_some()) else {
         return lints.found;
     };
@@ -105,8 +105,7 @@ pub(super) fn lint(source: &Source, plugin: Plugin<'_>) -> Vec<Diagnostic> {
     lints.found
 }
 
-/// Where the name of a field stands; where there is none, the first line of the object that should
-/// have it.
+/// The position of a field's name, or of the object's first line where the field is missing.
 fn name_or_first_line(object: &Node, name: &str) -> Range<usize> {
     object.field(name).map_or_else(|| object.span.clone(), |(key, _)| key.span.clone())
 }
@@ -240,7 +239,8 @@ fn traffic(spec: &Node, lints: &mut Lints<'_>) {
 }
 
 fn phase(kind: Kind, spec: &Node, spec_name: &Range<usize>, lints: &mut Lints<'_>) {
-    const AFTER: &str = "runs after Istio's AuthorizationPolicy, which so judges headers that the filter changes later: `phase: AUTHZ` runs before it";
+    const AFTER: &str = "runs after Istio's AuthorizationPolicy, which so judges headers that the \
+        filter changes later: `phase: AUTHZ` runs before it";
     let unspecified = if kind == Kind::WasmPlugin { "UNSPECIFIED_PHASE" } else { "UNSPECIFIED" };
     let value = present(spec, "phase");
     let span = value.map_or_else(|| spec_name.clone(), |value| value.span.clone());
@@ -250,14 +250,20 @@ fn phase(kind: Kind, spec: &Node, spec_name: &Range<usize>, lints: &mut Lints<'_
             lints.warning(span, "spec.phase", format!("with `{word}` the filter {AFTER}"));
         }
         (_, Some("AUTHN")) => {
-            lints.note(span, "spec.phase", "with `AUTHN` the filter runs before Istio's authentication too: `AUTHZ` runs after it");
+            lints.note(
+                span,
+                "spec.phase",
+                "with `AUTHN` the filter runs before Istio's \
+                authentication too: `AUTHZ` runs after it",
+            );
         }
         _ => {}
     }
 }
 
 fn failure(module: Place<'_>, module_name: &Range<usize>, lints: &mut Lints<'_>) {
-    const DEAD: &str = "a worker whose filter fails answers 503 until the configuration changes: `FAIL_RELOAD` starts it anew (Istio 1.27 and later)";
+    const DEAD: &str = "a worker whose filter fails answers 503 until the configuration changes: \
+        `FAIL_RELOAD` starts it anew (Istio 1.27 and later)";
     let path = format!("{}.failStrategy", module.path);
     let value = present(module.node, "failStrategy");
     let span = value.map_or_else(|| module_name.clone(), |value| value.span.clone());
@@ -265,7 +271,8 @@ fn failure(module: Place<'_>, module_name: &Range<usize>, lints: &mut Lints<'_>)
         (None, _) => lints.warning(span, module.path, format!("without `failStrategy` {DEAD}")),
         (_, Some("FAIL_CLOSE")) => lints.warning(span, path, format!("with `FAIL_CLOSE` {DEAD}")),
         (_, Some("FAIL_OPEN")) => {
-            let message = "with `FAIL_OPEN` requests go on unchecked where the filter fails or its image cannot be fetched: use `FAIL_RELOAD`";
+            let message = "with `FAIL_OPEN` requests go on unchecked where the filter fails or \
+                its image cannot be fetched: use `FAIL_RELOAD`";
             lints.error(span, path, message);
         }
         _ => {}

@@ -99,7 +99,8 @@ pub(super) fn left_out(source: &Source, plugin: Plugin<'_>) -> Diagnostic {
     };
     let (severity, message) = if plugin.config.is_some_and(is_empty) {
         let message = format!(
-            "not checked: {title} has an empty `pluginConfig`; if it is the egress filter, that refuses every request"
+            "not checked: {title} has an empty `pluginConfig`; if it is the egress filter, that \
+             refuses every request"
         );
         (Severity::Warning, message)
     } else {

@@ -2,11 +2,13 @@
 //! is taken over word by word.
 
 mod elsewhere;
+mod headers;
 
-use super::compile::{self, Place};
+use super::compile::{self, Position};
 use super::note::{At, Effect, Notes};
 use super::policy::{Authorization, Headers, Policy, literal};
 use super::scope::{self, Library, Scope};
+use headers::{of_headers, of_modifiers};
 
 /// A policy as it was read, before it has a unique name.
 #[derive(Debug)]
@@ -49,7 +51,8 @@ pub(super) fn convert<'d>(
             }
             "targetSelectors" => {
                 has_targets = true;
-                let message = "what a selector selects is known in the cluster only, so the policy would be for every host: use `targetRefs`";
+                let message = "what a selector selects is known in the cluster only, so the \
+                    policy would be for every host: use `targetRefs`";
                 notes.field(&field, Effect::Looser, message);
             }
             "traffic" => traffic = Some(field),
@@ -61,7 +64,8 @@ pub(super) fn convert<'d>(
             notes.field(
                 &traffic,
                 Effect::Looser,
-                "the policy has no target, so in AgentGateway it does nothing; here it would be for every host",
+                "the policy has no target, so in AgentGateway it does nothing; here it would be \
+                 for every host",
             );
         }
         of_traffic(&traffic, name, &mut read, notes);
@@ -86,7 +90,9 @@ fn of_traffic<'d>(traffic: &At<'d>, name: &str, read: &mut Read, notes: &mut Not
                         "request" => policy.request = of_headers(&direction, "request", notes),
                         "response" => policy.response = of_headers(&direction, "response", notes),
                         _ => {
-                            let message = "a transformation on a condition has no counterpart: a header that it sets or removes stays as it came; put the condition into the values, as `condition ? a : b`";
+                            let message = "a transformation on a condition has no counterpart: a \
+                                header that it sets or removes stays as it came; put the \
+                                condition into the values, as `condition ? a : b`";
                             notes.field(&direction, Effect::Looser, message);
                         }
                     }
@@ -140,7 +146,12 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
         Some((_, Some("Deny"))) => "Deny",
         Some((_, Some("Require"))) => "Require",
         Some((action, _)) => {
-            notes.add(action, Effect::Looser, "unknown action: expected `Allow`, `Deny` or `Require`; the rule is not in the result");
+            notes.add(
+                action,
+                Effect::Looser,
+                "unknown action: expected `Allow`, `Deny` or \
+                `Require`; the rule is not in the result",
+            );
             return None;
         }
     };
@@ -161,19 +172,21 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
             ),
             _ => (
                 "match any",
-                "`match: Any` is written: AgentGateway's documentation says that all expressions must match, its controller lets any of them do for Allow and Deny",
+                "`match: Any` is written: AgentGateway's documentation says that all expressions \
+                 must match, its controller lets any of them do for Allow and Deny",
             ),
         };
         notes.once(topic, &list, message);
     }
     let mut kept = Vec::new();
     for item in &items {
-        let errors = compile::errors(Place::Rule, item);
+        let errors = compile::errors(Position::Rule, item);
         if let (true, Some(source)) = (errors.is_empty(), item.node.as_str()) {
             differences(item, source, action, notes);
             if let Some(name) = underscored_header(source) {
                 let message = format!(
-                    "header `{}`: this filter counts it as a line of `{}`, so that a condition on it alone has no counterpart",
+                    "header `{}`: this filter counts it as a line of `{}`, so that a condition on \
+                     it alone has no counterpart",
                     name.escape_debug(),
                     name.replace('_', "-").escape_debug()
                 );
@@ -181,7 +194,7 @@ fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option
             }
             kept.push(source.to_owned());
         }
-        // All that a Require says must hold, what cannot be had among it.
+        // Everything in a Require must hold, including what cannot be converted.
         if !errors.is_empty() && action == "Require" {
             kept.push("false".to_owned());
         }
@@ -237,29 +250,35 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     (
         "request.host",
         "host",
-        "`request.host` is lower-case, without port and final dot; in AgentGateway it is what the caller wrote",
+        "`request.host` is lower-case, without port and final dot; in AgentGateway it is what the \
+         caller wrote",
     ),
     (
         "request.path",
         "path",
-        "a path that an origin may read in another way (`/a/../b`, `//`, `%2F`) is refused with 400 before any rule; AgentGateway passes it on. `pathSafety` relaxes that",
+        "a path that an origin may read in another way (`/a/../b`, `//`, `%2F`) is refused with \
+         400 before any rule; AgentGateway passes it on. `pathSafety` relaxes that",
     ),
     (
         "request.headers",
         "headers",
-        "a header on several lines: a Deny matches if it does for any line, an Allow or Require only if for all; AgentGateway looks at the first; and `x_team` counts as a line of `x-team`",
+        "a header on several lines: a Deny matches if it does for any line, an Allow or Require \
+         only if for all; AgentGateway looks at the first; and `x_team` counts as a line of \
+         `x-team`",
     ),
     (
         "source.identity",
         "identity",
-        "`source.identity` is that of the certificate's only SPIFFE ID, of any trust domain unless `identity.trustDomains` lists them; of two IDs AgentGateway takes the first",
+        "`source.identity` is that of the certificate's only SPIFFE ID, of any trust domain \
+         unless `identity.trustDomains` lists them; of two IDs AgentGateway takes the first",
     ),
 ];
 
 /// Tells once what an expression means here that it does not there.
 fn differences<'d>(item: &At<'d>, source: &str, action: &str, notes: &mut Notes<'d>) {
     if action == "Deny" {
-        let message = "a Deny whose expression errs, by a missing header or identity, denies; AgentGateway lets such a request through (`onError: Ignore` does so here)";
+        let message = "a Deny whose expression errs, by a missing header or identity, denies; \
+            AgentGateway lets such a request through (`onError: Ignore` does so here)";
         notes.once("deny errors", item, message);
     }
     for (read, topic, message) in DIFFERENCES {
@@ -267,125 +286,6 @@ fn differences<'d>(item: &At<'d>, source: &str, action: &str, notes: &mut Notes<
             notes.once(topic, item, *message);
         }
     }
-}
-
-/// The headers of a transformation.
-fn of_headers<'d>(rules: &At<'d>, direction: &'static str, notes: &mut Notes<'d>) -> Headers {
-    let mut headers = Headers::default();
-    for field in notes.object(rules, &["set", "add", "remove", "body", "metadata"]) {
-        match field.name() {
-            "set" => {
-                for item in notes.list(&field) {
-                    match header_value(&item, Place::Header(direction, "set"), notes) {
-                        Ok(Some(header)) => headers.set.push(header),
-                        Ok(None) => {}
-                        // The caller's own must not stand where the policy's was to be.
-                        Err(name) => headers.remove.push(name),
-                    }
-                }
-            }
-            "add" => {
-                for item in notes.list(&field) {
-                    headers.add.extend(header_value(&item, Place::Header(direction, "add"), notes).ok().flatten());
-                }
-            }
-            "remove" => headers.remove.extend(removed(&field, direction, notes)),
-            "body" => notes.field(
-                &field,
-                Effect::Lost,
-                "no counterpart: this filter does not touch bodies; an EnvoyFilter or the origin would have to",
-            ),
-            _ => {
-                let message = "no counterpart: write the value into the expressions that read `metadata`, or bind it there with `cel.bind`";
-                notes.field(&field, Effect::Lost, message);
-            }
-        }
-    }
-    if !headers.add.is_empty() {
-        notes.once(
-            "add",
-            rules,
-            "an `add` whose value errs leaves the caller's own lines; AgentGateway removes them",
-        );
-    }
-    headers
-}
-
-/// A header and its value; its name alone where the value is not to be had but the header is to be
-/// removed.
-fn header_value<'d>(
-    item: &At<'d>,
-    place: Place,
-    notes: &mut Notes<'d>,
-) -> Result<Option<(String, String)>, String> {
-    notes.object(item, &["name", "value"]);
-    let errors = compile::errors(place, item);
-    let (name, value) = (item.text_at("name"), item.text_at("value"));
-    if let (true, Some(name), Some(value)) = (errors.is_empty(), name, value) {
-        return Ok(Some((name.to_owned(), value.to_owned())));
-    }
-    let sets = matches!(place, Place::Header(_, "set"));
-    let is_pseudo = name.is_some_and(|name| name.starts_with(':'));
-    // What is wrong may be the name itself.
-    let removable = name.is_some_and(|name| compile::is_removable(place, name));
-    for error in errors {
-        let (effect, consequence) = match (sets, removable) {
-            (true, true) => (Effect::Lost, "the header is removed instead"),
-            (true, false) if is_pseudo => (Effect::Looser, "the request goes on as it came"),
-            (true, false) => (Effect::Looser, "the header stays as it came"),
-            (false, _) => (Effect::Lost, "the header is not added"),
-        };
-        let message = format!("{}: {consequence}", error.message);
-        notes.push(item, effect, crate::diagnostic::Diagnostic { message, ..error });
-    }
-    match (name, sets && removable) {
-        (Some(name), true) => Err(name.to_owned()),
-        _ => Ok(None),
-    }
-}
-
-fn removed<'d>(list: &At<'d>, direction: &'static str, notes: &mut Notes<'d>) -> Vec<String> {
-    let mut names = Vec::new();
-    for item in notes.list(list) {
-        let errors = compile::errors(Place::Header(direction, "remove"), &item);
-        if let (true, Some(name)) = (errors.is_empty(), item.node.as_str()) {
-            names.push(name.to_owned());
-        }
-        for error in errors {
-            let message = format!("{}: the header stays", error.message);
-            notes.push(&item, Effect::Looser, crate::diagnostic::Diagnostic { message, ..error });
-        }
-    }
-    names
-}
-
-/// `headerModifiers`, whose values are no expressions: as literals.
-fn of_modifiers<'d>(modifiers: &At<'d>, direction: &'static str, notes: &mut Notes<'d>) -> Headers {
-    let mut headers = Headers::default();
-    for field in notes.object(modifiers, &["set", "add", "remove"]) {
-        if field.name() == "remove" {
-            headers.remove.extend(removed(&field, direction, notes));
-            continue;
-        }
-        for item in notes.list(&field) {
-            notes.object(&item, &["name", "value"]);
-            let (Some(name), Some(value)) = (item.text_at("name"), item.text_at("value")) else {
-                notes.add(
-                    &item,
-                    Effect::Looser,
-                    "expected `name` and `value`, both strings: the header stays as it came",
-                );
-                continue;
-            };
-            if let Err(message) = compile::check_header(direction, name) {
-                notes.add(&item, Effect::Looser, format!("{message}: the header stays as it came"));
-                continue;
-            }
-            let header = (name.to_owned(), literal(value));
-            if field.name() == "set" { headers.set.push(header) } else { headers.add.push(header) }
-        }
-    }
-    headers
 }
 
 /// Tells where AgentGateway would apply one of several policies' header rules, and this filter
@@ -396,7 +296,8 @@ pub(super) fn check_transformations<'d>(sources: &[At<'d>], notes: &mut Notes<'d
             sources.iter().filter_map(|source| source.at(&format!("spec.traffic.{name}")));
         if let (Some(_), Some(second)) = (having.next(), having.next()) {
             let message = format!(
-                "a second policy with `{name}`: here each applies in turn; where several are for one request, AgentGateway takes the one with the narrowest target"
+                "a second policy with `{name}`: here each applies in turn; where several are for \
+                 one request, AgentGateway takes the one with the narrowest target"
             );
             notes.field(&second, Effect::Lost, message);
         }
@@ -406,7 +307,9 @@ pub(super) fn check_transformations<'d>(sources: &[At<'d>], notes: &mut Notes<'d
         if let Some(modifiers) = source.at("spec.traffic.headerModifiers")
             && others().any(|other| other.at("spec.traffic.transformation").is_some())
         {
-            let message = "beside another policy's `transformation`: AgentGateway modifies headers after all transformations of a request, and before those of a response; here the policies apply in the order of the list";
+            let message = "beside another policy's `transformation`: AgentGateway modifies \
+                headers after all transformations of a request, and before those of a response; \
+                here the policies apply in the order of the list";
             notes.field(&modifiers, Effect::Looser, message);
         }
         let traffic =
@@ -421,7 +324,9 @@ pub(super) fn check_transformations<'d>(sources: &[At<'d>], notes: &mut Notes<'d
             })
             && let Some(phase) = source.at("spec.traffic.phase")
         {
-            let message = "before the `authorization` of another policy, which so sees what this one made of the request, and is asked as well as this one's: here there is one phase";
+            let message = "before the `authorization` of another policy, which so sees what this \
+                one made of the request, and is asked as well as this one's: here there is one \
+                phase";
             notes.add(&phase, Effect::Looser, message);
         }
     }

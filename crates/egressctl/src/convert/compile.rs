@@ -1,5 +1,4 @@
-//! Whether the engine takes an expression, and what it says where it does not, at its place in the
-//! source.
+//! Compiles single expressions with the engine, and reports errors where they stand in the source.
 
 use std::ops::Range;
 
@@ -12,9 +11,9 @@ use crate::yaml::{Key, Node, Value};
 
 use super::note::At;
 
-/// Where in a policy's `traffic` something stands.
+/// The position of an expression or a header in a policy's `traffic`.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// An item of `matchExpressions`.
     Rule,
     /// An item of a transformation: of `request` or `response`, and there of `set`, `add` or
@@ -23,12 +22,12 @@ pub(super) enum Place {
 }
 
 /// What the engine has against a rule or header.
-pub(super) fn errors(place: Place, at: &At<'_>) -> Vec<Diagnostic> {
+pub(super) fn errors(position: Position, at: &At<'_>) -> Vec<Diagnostic> {
     let made = Made { span: at.node.span.clone() };
-    // A configuration of nothing else, in which it stands as it does in the source.
+    // A configuration that has only this expression or header, where its source has it.
     let items = made.node(Value::List(vec![at.node.clone()]));
-    let (traffic, path) = match place {
-        Place::Rule => {
+    let (traffic, path) = match position {
+        Position::Rule => {
             let policy = made.map([("matchExpressions", items)]);
             let path = "policies[0].traffic.authorization.policy.matchExpressions[0]".to_owned();
             (
@@ -39,7 +38,7 @@ pub(super) fn errors(place: Place, at: &At<'_>) -> Vec<Diagnostic> {
                 path,
             )
         }
-        Place::Header(direction, list) => {
+        Position::Header(direction, list) => {
             let headers = made.map([(direction, made.map([(list, items)]))]);
             (
                 made.map([("transformation", headers)]),
@@ -59,11 +58,13 @@ pub(super) fn errors(place: Place, at: &At<'_>) -> Vec<Diagnostic> {
     told.collect()
 }
 
-/// Whether the engine takes a rule, and if not why.
+/// Whether the engine accepts a rule, and if not, why.
 pub(super) fn check_rule(expression: &str) -> Result<(), String> {
     let policy = serde_json::json!({
         "name": "policy",
-        "traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [expression]}}},
+        "traffic": {
+            "authorization": {"action": "Allow", "policy": {"matchExpressions": [expression]}},
+        },
     });
     load_policy(&policy)
 }
@@ -100,11 +101,13 @@ impl Made {
     }
 }
 
-/// Whether a header can be removed in the place of one that is to be set.
-pub(super) fn is_removable(place: Place, name: &str) -> bool {
-    match place {
-        Place::Rule => false,
-        Place::Header(direction, _) => load(direction, "remove", serde_json::json!(name)).is_ok(),
+/// Whether a header may be removed, where it cannot be set.
+pub(super) fn is_removable(position: Position, name: &str) -> bool {
+    match position {
+        Position::Rule => false,
+        Position::Header(direction, _) => {
+            load(direction, "remove", serde_json::json!(name)).is_ok()
+        }
     }
 }
 
@@ -114,6 +117,9 @@ pub(super) fn check_header(direction: &str, name: &str) -> Result<(), String> {
 }
 
 fn load(direction: &str, list: &str, item: serde_json::Value) -> Result<(), String> {
-    let policy = serde_json::json!({"name": "policy", "traffic": {"transformation": {direction: {list: [item]}}}});
+    let policy = serde_json::json!({
+        "name": "policy",
+        "traffic": {"transformation": {direction: {list: [item]}}},
+    });
     load_policy(&policy)
 }

@@ -15,15 +15,18 @@ pub(super) fn tell<'d>(resources: &[At<'d>], notes: &mut Notes<'d>) {
         let class = resource.text_at("spec.gatewayClassName").unwrap_or_default();
         match resource.text_at("kind").unwrap_or_default() {
             "AgentgatewayBackend" | "EnterpriseAgentgatewayBackend" if is_agentgateway => {
-                let message = "passed over: where the origin is a ServiceEntry says (`targetPort: 443`), and its TLS a DestinationRule (`tls.mode: SIMPLE`)";
+                let message = "passed over: where the origin is a ServiceEntry says (`targetPort: \
+                    443`), and its TLS a DestinationRule (`tls.mode: SIMPLE`)";
                 notes.once("backend", resource, message);
             }
             "HTTPRoute" | "GRPCRoute" if routes_to_agentgateway(resource) => {
-                let message = "passed over: routes to an AgentgatewayBackend are not needed, a waypoint sends requests to the ServiceEntry that was dialled";
+                let message = "passed over: routes to an AgentgatewayBackend are not needed, a \
+                    waypoint sends requests to the ServiceEntry that was dialled";
                 notes.once("route", resource, message);
             }
             "Gateway" if class.contains("agentgateway") => {
-                let message = "passed over: a waypoint that runs this filter has `gatewayClassName: istio-waypoint`";
+                let message = "passed over: a waypoint that runs this filter has \
+                    `gatewayClassName: istio-waypoint`";
                 notes.once("gateway class", resource, message);
             }
             kind if is_agentgateway => notes.add(
@@ -42,7 +45,8 @@ pub(super) fn tell<'d>(resources: &[At<'d>], notes: &mut Notes<'d>) {
             | "AgentgatewayPolicy"
             | "EnterpriseAgentgatewayPolicy") => {
                 let message = format!(
-                    "passed over: a `{kind}` of group `{}` is another thing than the one that is converted",
+                    "passed over: a `{kind}` of group `{}` is another thing than the one that is \
+                     converted",
                     group.escape_debug()
                 );
                 notes.add(resource, Effect::Looser, message);

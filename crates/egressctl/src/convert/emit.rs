@@ -8,7 +8,7 @@ use crate::yaml::{self, Value};
 /// The longest line of a comment.
 const WIDTH: usize = 120;
 
-/// What is to be written.
+/// A value of the resource that is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tree {
     Text(String),
@@ -136,14 +136,16 @@ fn scalar(text: &str, indent: usize) -> String {
     block
 }
 
-/// Whether a text may stand without quotes: a word that no reader of YAML takes for anything else.
+/// Whether a text needs no quotes: every reader of YAML takes it for a text.
 fn is_plain(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':');
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         && text.chars().all(legal)
         && !text.ends_with(':')
-        && yaml::parse(text)
-            .is_ok_and(|read| matches!(read.as_slice(), [node] if matches!(&node.value, Value::String(same, _) if same == text)))
+        && yaml::parse(text).is_ok_and(|read| {
+            let [node] = read.as_slice() else { return false };
+            matches!(&node.value, Value::String(same, _) if same == text)
+        })
 }
 
 /// In double quotes, with escapes.
@@ -261,7 +263,10 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn what_is_written_is_read_as_it_was(value in trees()) {

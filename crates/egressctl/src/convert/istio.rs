@@ -63,12 +63,14 @@ pub(super) fn convert<'d>(
             notes.field(
                 &spec,
                 Effect::Lost,
-                "`action: AUDIT` has no counterpart: nothing is converted; `audit.log: All` logs every decision",
+                "`action: AUDIT` has no counterpart: nothing is converted; `audit.log: All` logs \
+                 every decision",
             );
             return read;
         }
         Some((_, Some("CUSTOM"))) => {
-            let message = "`action: CUSTOM` has no counterpart: nothing is converted; leave the policy as it is, the waypoint asks its provider before this filter";
+            let message = "`action: CUSTOM` has no counterpart: nothing is converted; leave the \
+                policy as it is, the waypoint asks its provider before this filter";
             notes.field(&spec, Effect::Looser, message);
             return read;
         }
@@ -76,7 +78,8 @@ pub(super) fn convert<'d>(
             notes.add(
                 action,
                 Effect::Looser,
-                "unknown action: expected `ALLOW`, `DENY`, `AUDIT` or `CUSTOM`; nothing of the policy is in the result",
+                "unknown action: expected `ALLOW`, `DENY`, `AUDIT` or `CUSTOM`; nothing of the \
+                 policy is in the result",
             );
             return read;
         }
@@ -85,8 +88,10 @@ pub(super) fn convert<'d>(
         notes.field(provider, Effect::Hint, "left out: it is for `action: CUSTOM`");
     }
     if let Some(selector) = get("selector") {
-        let message = "a waypoint ignores `selector`: nothing is converted; the policy goes on in the pods that it selects. To have it in the waypoint, target the Gateway with `targetRefs`";
-        // About the whole policy, shown at what it comes from.
+        let message = "a waypoint ignores `selector`: nothing is converted; the policy goes on in \
+            the pods that it selects. To have it in the waypoint, target the Gateway with \
+            `targetRefs`";
+        // A note about the whole policy, shown at the field that causes it.
         notes.field(&At { path: spec.path.clone(), ..selector.clone() }, Effect::Looser, message);
         return read;
     }
@@ -119,7 +124,8 @@ pub(super) fn convert<'d>(
     read
 }
 
-const NO_TARGET: &str = "a waypoint ignores a policy without `targetRefs`: nothing is converted; to have it in the waypoint, target the Gateway";
+const NO_TARGET: &str = "a waypoint ignores a policy without `targetRefs`: nothing is converted; \
+    to have it in the waypoint, target the Gateway";
 
 /// The expressions in as many policies as they need: any match counts, so it does not matter in
 /// which it is.
@@ -171,7 +177,12 @@ fn is_dry_run<'d>(document: &At<'d>, notes: &mut Notes<'d>) -> bool {
             false
         }
         _ => {
-            notes.add(&annotation, Effect::Hint, "expected \"true\" or \"false\": Istio takes it for false, so the policy is enforced");
+            notes.add(
+                &annotation,
+                Effect::Hint,
+                "expected \"true\" or \"false\": Istio takes it \
+                for false, so the policy is enforced",
+            );
             false
         }
     }

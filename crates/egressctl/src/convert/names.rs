@@ -95,7 +95,8 @@ pub(super) fn metadata<'d>(document: &At<'d>, is_istio: bool, notes: &mut Notes<
             ),
             _ => {
                 let message = format!(
-                    "unknown field `{}`: what it does, which may be to restrict, is not in the result",
+                    "unknown field `{}`: what it does, which may be to restrict, is not in the \
+                     result",
                     field.name().escape_debug()
                 );
                 notes.field(&field, Effect::Looser, message);

@@ -1,5 +1,4 @@
-//! What is to be told about a conversion: each thing that has no counterpart, at its place in the
-//! file.
+//! Notes about a conversion: everything that has no counterpart, and where it stands in the file.
 
 use std::collections::HashSet;
 
@@ -33,7 +32,7 @@ impl Effect {
     }
 }
 
-/// A value, and where in which file it stands.
+/// A value, its file, and its position there.
 #[derive(Debug, Clone)]
 pub(super) struct At<'d> {
     /// The place of the file on the command line.
@@ -60,7 +59,7 @@ impl<'d> At<'d> {
         At { file: self.file, source: self.source, node, key: Some(key), path }
     }
 
-    /// A field, where there is one that is not null: Kubernetes reads null as left out.
+    /// A field, unless it is missing or null: Kubernetes reads null as missing.
     pub(super) fn get(&self, name: &str) -> Option<At<'d>> {
         let (key, node) = self.node.field(name)?;
         (!matches!(node.value, Value::Null)).then(|| self.below(key, node))
@@ -103,7 +102,7 @@ impl<'d> At<'d> {
     }
 }
 
-/// One thing to be told.
+/// One note about a conversion.
 #[derive(Debug, Serialize)]
 pub(super) struct Note<'d> {
     pub(super) effect: Effect,
@@ -144,7 +143,7 @@ impl<'d> Notes<'d> {
         self.push(at, effect, diagnostic.at(at.path.clone()));
     }
 
-    /// Tells something that is told once, however often it is so.
+    /// Adds a note once, however often its reason occurs.
     pub(super) fn once(&mut self, topic: &'static str, at: &At<'d>, message: impl Into<String>) {
         if self.told.insert(topic) {
             self.add(at, Effect::Hint, message);
@@ -166,8 +165,8 @@ impl<'d> Notes<'d> {
         at.items()
     }
 
-    /// The fields of a value that must be an object; those that are not among `known` are told, the
-    /// others given.
+    /// The fields of a value that must be an object. Fields that are not among `known` are noted
+    /// and left out.
     pub(super) fn object(&mut self, at: &At<'d>, known: &[&str]) -> Vec<At<'d>> {
         if at.node.fields().is_none() {
             self.wrong(at, "an object");
@@ -181,7 +180,8 @@ impl<'d> Notes<'d> {
             let is_known = known.contains(&field.name());
             if !is_known {
                 let message = format!(
-                    "unknown field `{}`: what it does, which may be to restrict, is not in the result",
+                    "unknown field `{}`: what it does, which may be to restrict, is not in the \
+                     result",
                     field.name().escape_debug()
                 );
                 self.field(field, Effect::Looser, message);

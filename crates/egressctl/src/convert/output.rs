@@ -13,7 +13,7 @@ use super::policy::Policy;
 use super::scope::Target;
 use super::{Args, Converted};
 
-/// What stands where an image is to be named.
+/// A placeholder for the image.
 const IMAGE: &str = "registry.example.com/platform/egress-filter:0.1.0";
 
 /// Reads `--sha256`.
@@ -69,7 +69,8 @@ impl Plugin {
             let (named, first) =
                 (title(other), first.map(|(_, first)| title(first)).unwrap_or_default());
             let message = format!(
-                "is attached to {named}, an earlier policy to {first}; a plugin is for one: convert them apart"
+                "is attached to {named}, an earlier policy to {first}; a plugin is for one: \
+                 convert them apart"
             );
             notes.add(document, Effect::Looser, message);
         }
@@ -103,12 +104,14 @@ impl Plugin {
     fn tell<'d>(&self, args: &Args, sources: &[At<'d>], notes: &mut Notes<'d>) {
         let Some(source) = sources.first() else { return };
         if self.target.name.is_empty() {
-            let message = "no policy says which Gateway it is for, and without one a plugin is attached nowhere: give `--gateway`";
+            let message = "no policy says which Gateway it is for, and without one a plugin is \
+                attached nowhere: give `--gateway`";
             notes.add(source, Effect::Looser, message);
         }
         match (&args.image, &args.sha256) {
             (None, _) => {
-                let message = "the image in the result is a placeholder: give `--image` and `--sha256` (`make image` prints both)";
+                let message = "the image in the result is a placeholder: give `--image` and \
+                    `--sha256` (`make image` prints both)";
                 notes.once("image", source, message);
             }
             (Some(_), None) => notes.once(
@@ -190,8 +193,8 @@ pub(super) fn shown(note: &Note<'_>) -> String {
         return render(note.source, &note.diagnostic);
     }
     let policy = policy.as_ref().map(|policy| format!("policy `{policy}`: ")).unwrap_or_default();
-    let place = format!("  at {file}:{line}:{column} {path}");
-    format!("{} {policy}{message}\n{}", painted(STRONG, "note:"), painted(FAINT, place.trim_end()))
+    let at = format!("  at {file}:{line}:{column} {path}");
+    format!("{} {policy}{message}\n{}", painted(STRONG, "note:"), painted(FAINT, at.trim_end()))
 }
 
 /// The JSON document of `--output json`.
@@ -209,7 +212,7 @@ pub(super) struct Report<'a, 'd> {
     passed_over: Vec<PassedOver<'a>>,
 }
 
-/// A resource that is no policy.
+/// A resource that is not a policy.
 #[derive(Debug, Serialize)]
 struct PassedOver<'a> {
     file: &'a str,
@@ -262,7 +265,9 @@ pub(super) fn summary(converted: &Converted<'_>, written: bool) -> String {
     let consequence = match (written, errors) {
         (true, 0) => String::new(),
         (true, _) => "; the result is looser than the source".to_owned(),
-        (false, _) => "; nothing is written, as it would be looser than the source (`--allow-lossy` writes it all the same)".to_owned(),
+        (false, _) => "; nothing is written, as it would be looser than the source \
+            (`--allow-lossy` writes it all the same)"
+            .to_owned(),
     };
     let others = match converted.passed_over.len() {
         0 => String::new(),

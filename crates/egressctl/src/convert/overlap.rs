@@ -1,5 +1,5 @@
-//! Policies whose services or routes share hosts: in the source a request is of one of them, here
-//! of all that list its host.
+//! Policies whose services or routes share hosts. In the source, a request belongs to one of them;
+//! in the result, to every policy that lists its host.
 
 use super::note::{At, Effect, Notes};
 
@@ -9,7 +9,7 @@ pub(super) struct Part {
     pub(super) kind: String,
     pub(super) name: String,
     pub(super) namespace: Option<String>,
-    /// None of them for all that no other takes.
+    /// The hosts; `None` for every host that no other policy lists.
     pub(super) hosts: Vec<String>,
 }
 
@@ -21,7 +21,7 @@ impl Part {
         self.kind == other.kind && self.name == other.name && same_namespace
     }
 
-    /// Whether it takes, in the source, some of the requests to the hosts of another.
+    /// Whether some requests to the hosts of another policy belong to this one in the source.
     fn takes_of(&self, other: &Part) -> bool {
         if other.hosts.is_empty() || self.hosts.is_empty() {
             return other.hosts.is_empty();
@@ -66,7 +66,9 @@ pub(super) fn check<'d>(allows: &[Allows<'_, 'd>], known: &[Part], notes: &mut N
         let pairs = foreign.flat_map(|part| parts.iter().map(move |own| (own, part)));
         if let Some((own, part)) = pairs.into_iter().find(|(own, part)| part.takes_of(own)) {
             let message = format!(
-                "what is allowed to the hosts of {} would be allowed to those of {} too, to which only other Allows apply. Target both, or say in the expressions which `request.host` they are for",
+                "what is allowed to the hosts of {} would be allowed to those of {} too, to which \
+                 only other Allows apply. Target both, or say in the expressions which \
+                 `request.host` they are for",
                 own.title(),
                 part.title()
             );

@@ -1,10 +1,13 @@
 //! Which requests a policy is for: what its targets say, as `hosts` and as the Gateway that the
 //! plugin attaches to.
 
+mod route;
+
 use crate::yaml::{Node, Value};
 
 use super::note::{At, Effect, Notes};
 use super::overlap::Part;
+use route::of_route;
 
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 const ISTIO_NETWORKING: &str = "networking.istio.io";
@@ -18,7 +21,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Whether it is the same; what has no namespace goes where kubectl is told.
+    /// Whether both are the same. A resource without a namespace goes where kubectl's settings say.
     pub(super) fn is(&self, other: &Target) -> bool {
         let same_namespace = self.namespace.is_none()
             || other.namespace.is_none()
@@ -61,7 +64,7 @@ impl<'d> Library<'d> {
             let version = resource.text_at("apiVersion").unwrap_or_default();
             let its_group = version.split_once('/').map_or("", |(group, _)| group);
             let its_namespace = resource.text_at("metadata.namespace");
-            // One without a namespace goes where kubectl is told, as the policy does.
+            // A service without a namespace goes where kubectl's settings say, as its policy does.
             let same_namespace =
                 namespace.is_none() || its_namespace.is_none() || namespace == its_namespace;
             its_group == group
@@ -76,7 +79,8 @@ impl<'d> Library<'d> {
             .any(|resource| Some(namespace_of(resource)) != found.last().map(namespace_of))
         {
             let message = format!(
-                "which `{}` `{}` is meant is not known: there are several, of different namespaces; give the policy its `metadata.namespace`, and them theirs",
+                "which `{}` `{}` is meant is not known: there are several, of different \
+                 namespaces; give the policy its `metadata.namespace`, and them theirs",
                 kind.escape_debug(),
                 name.escape_debug()
             );
@@ -125,10 +129,10 @@ impl<'d> Library<'d> {
 enum Covers {
     /// All that passes the Gateway.
     All,
-    /// All that no other route takes.
+    /// All requests that belong to no other route.
     Rest,
     Hosts(Vec<String>),
-    /// What cannot be told, which has been noted.
+    /// The scope cannot be determined, which has been noted.
     Unknown,
 }
 
@@ -226,7 +230,8 @@ fn resolve_one<'d>(
             match namespace {
                 Some(namespace) => Covers::Hosts(service_hosts(name, namespace)),
                 None => {
-                    let message = "the Service's host names need its namespace: give the policy a `metadata.namespace`";
+                    let message = "the Service's host names need its namespace: give the policy a \
+                        `metadata.namespace`";
                     notes.add(target, Effect::Looser, message);
                     Covers::Unknown
                 }
@@ -234,7 +239,8 @@ fn resolve_one<'d>(
         }
         _ => {
             let message = format!(
-                "what a `{}` covers has no counterpart: the policy would be for every host; target the Gateway, or give `hosts` by hand",
+                "what a `{}` covers has no counterpart: the policy would be for every host; \
+                 target the Gateway, or give `hosts` by hand",
                 kind.escape_debug()
             );
             notes.add(target, Effect::Looser, message);
@@ -255,7 +261,8 @@ fn resolve_one<'d>(
         format!("{group}/{kind} {name}")
     });
     if let (Some(section), Covers::Hosts(_)) = (target.get("sectionName"), &covers) {
-        let message = "a section is less than the whole route or service, which is what the `hosts` of the result cover";
+        let message = "a section is less than the whole route or service, which is what the \
+            `hosts` of the result cover";
         notes.add(&section, Effect::Looser, message);
     }
     covers
@@ -263,7 +270,8 @@ fn resolve_one<'d>(
 
 fn missing<'d>(target: &At<'d>, kind: &str, name: &str, notes: &mut Notes<'d>) -> Covers {
     let message = format!(
-        "the hosts of `{}` `{}` are not known, so the policy would be for every host: give its file too",
+        "the hosts of `{}` `{}` are not known, so the policy would be for every host: give its \
+         file too",
         kind.escape_debug(),
         name.escape_debug()
     );
@@ -294,117 +302,10 @@ fn of_listener<'d>(
         );
         return Covers::All;
     }
-    let message = "a plugin is for all listeners of a Gateway: give the Gateway's file too if this is its only one";
+    let message = "a plugin is for all listeners of a Gateway: give the Gateway's file too if \
+        this is its only one";
     notes.add(section, Effect::Looser, message);
     Covers::Unknown
-}
-
-fn of_route<'d>(
-    target: &At<'d>,
-    route: &At<'d>,
-    namespace: Option<&str>,
-    library: &Library<'d>,
-    scope: &mut Scope,
-    notes: &mut Notes<'d>,
-) -> Covers {
-    let rules = route.at("spec.rules").map(|rules| rules.items()).unwrap_or_default();
-    let matches = rules.iter().filter_map(|rule| rule.get("matches"));
-    // What is no list is no match that is known.
-    let matches = matches.flat_map(|matches| {
-        if matches.node.items().is_some() { matches.items() } else { vec![matches] }
-    });
-    if let Some(narrow) = matches.into_iter().find(|one| !is_every_path(one.node)) {
-        let message = "the route is for some requests to its hosts only, the policy in the result for all: say in its expressions for which";
-        let place = format!("{message} (`{}` in {})", narrow.path, narrow.source.name);
-        notes.add(target, Effect::Looser, place);
-    }
-    let mut hosts: Vec<String> = texts(route.at("spec.hostnames").as_ref(), notes);
-    let named = !hosts.is_empty();
-    let (mut all, mut unknown) = (false, false);
-    for parent in route.at("spec.parentRefs").map(|parents| parents.items()).unwrap_or_default() {
-        let text = |name: &str| parent.text_at(name);
-        let parent_namespace = text("namespace").or(namespace);
-        let name = text("name").unwrap_or_default();
-        let covers = match (text("group").unwrap_or(GATEWAY_API), text("kind").unwrap_or("Gateway"))
-        {
-            (GATEWAY_API, "Gateway") => {
-                let namespace = parent_namespace.map(str::to_owned);
-                scope.attached.push(Target {
-                    kind: "Gateway".to_owned(),
-                    name: name.to_owned(),
-                    namespace,
-                });
-                Covers::All
-            }
-            (ISTIO_NETWORKING, "ServiceEntry") => {
-                match library.find(
-                    (ISTIO_NETWORKING, "ServiceEntry"),
-                    parent_namespace,
-                    name,
-                    target,
-                    notes,
-                ) {
-                    Some(entry) => of_service_entry(entry, scope, notes),
-                    None if named => Covers::Hosts(Vec::new()),
-                    None => missing(target, "ServiceEntry", name, notes),
-                }
-            }
-            ("", "Service") => {
-                if let Some(service) =
-                    library.find(("", "Service"), parent_namespace, name, target, notes)
-                {
-                    attach_to_waypoint(service, parent_namespace, scope);
-                }
-                match parent_namespace {
-                    Some(namespace) => Covers::Hosts(service_hosts(name, namespace)),
-                    None if named => Covers::Hosts(Vec::new()),
-                    None => missing(target, "Service", name, notes),
-                }
-            }
-            (_, kind) if named => {
-                notes.add(
-                    target,
-                    Effect::Hint,
-                    format!(
-                        "the route's parent is a `{}`: its `hostnames` are taken",
-                        kind.escape_debug()
-                    ),
-                );
-                Covers::Hosts(Vec::new())
-            }
-            (_, kind) => missing(target, kind, name, notes),
-        };
-        match covers {
-            Covers::Unknown => unknown = true,
-            Covers::All | Covers::Rest => all = true,
-            Covers::Hosts(more) if !named => hosts.extend(more),
-            Covers::Hosts(_) => {}
-        }
-    }
-    if named {
-        Covers::Hosts(hosts)
-    } else if unknown {
-        Covers::Unknown
-    } else if all {
-        Covers::Rest
-    } else if hosts.is_empty() {
-        missing(target, "HTTPRoute", target.text_at("name").unwrap_or_default(), notes)
-    } else {
-        Covers::Hosts(hosts)
-    }
-}
-
-/// Whether a route's match is that of every path, and of nothing else.
-fn is_every_path(one: &Node) -> bool {
-    let Some(fields) = one.fields() else { return false };
-    let is = |node: Option<&Node>, text: &str| {
-        node.is_none_or(|node| matches!(node.value, Value::Null) || node.as_str() == Some(text))
-    };
-    let path = one.get("path");
-    fields.iter().all(|(key, _)| key.name == "path")
-        && path.is_none_or(|path| matches!(path.value, Value::Null | Value::Map(_)))
-        && is(one.at("path.value"), "/")
-        && is(one.at("path.type"), "PathPrefix")
 }
 
 fn of_service_entry<'d>(entry: &At<'d>, scope: &mut Scope, notes: &mut Notes<'d>) -> Covers {
@@ -439,7 +340,7 @@ fn attach_to_waypoint(service: &At<'_>, namespace: Option<&str>, scope: &mut Sco
     }
 }
 
-/// The hosts of a list; of what is none, it is not known which requests it is about.
+/// The hosts of a list. A value that is not a list leaves open which requests it is about.
 fn texts<'d>(list: Option<&At<'d>>, notes: &mut Notes<'d>) -> Vec<String> {
     let Some(list) = list else { return Vec::new() };
     let mut hosts = Vec::new();

@@ -1,4 +1,4 @@
-//! What is converted, what is told, and that nothing is neither.
+//! Every field is converted or noted.
 
 mod agentgateway;
 mod istio;
@@ -30,7 +30,7 @@ pub(super) fn manifest(text: &str) -> Manifest {
     Manifest { source, documents }
 }
 
-/// Converts, with more arguments, and looks at what came of it.
+/// Converts with more arguments, and hands the result to `look`.
 fn converted<T>(text: &str, arguments: &[&str], look: impl FnOnce(&Converted<'_>) -> T) -> T {
     let command = ["convert", "policies.yaml"].iter().chain(arguments);
     let args = CommandLine::try_parse_from(command).unwrap_or_else(|error| panic!("{error}")).args;

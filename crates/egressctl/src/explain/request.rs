@@ -48,7 +48,7 @@ pub(crate) struct Flags {
     url: String,
 }
 
-/// The request as it comes to the waypoint.
+/// The request as it reaches the waypoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Request {
@@ -76,7 +76,7 @@ struct Answer {
 }
 
 impl Flags {
-    /// Reads the request; the configuration says whose trust domain a caller's short name is of.
+    /// Reads the request. A caller's short name belongs to the configuration's trust domain.
     pub(crate) fn read(&self, config: &Config) -> Result<Request, Failure> {
         self.request(config).map_err(Failure::Usage)
     }
@@ -89,7 +89,7 @@ impl Flags {
             .filter_map(|header| self::header(header).transpose())
             .collect::<Result<Vec<_>, _>>()?;
         let mut authority = url.authority.to_owned();
-        // What else says it is the host comes as another line, and it is the filter's to refuse.
+        // A second host is another header line, which the filter refuses by itself.
         if let Some(place) = headers.iter().position(|(name, _)| name.eq_ignore_ascii_case("host"))
         {
             authority = headers.remove(place).1;
@@ -144,7 +144,11 @@ impl Flags {
     fn principal(&self, config: &Config) -> Result<String, String> {
         let caller = &self.caller;
         request::principal(caller, request::trust_domain(&config.identity)).ok_or_else(|| {
-            format!("`--as {}`: expected NAMESPACE/SERVICE_ACCOUNT, a SPIFFE ID (`spiffe://...`), or `none`", caller.escape_debug())
+            format!(
+                "`--as {}`: expected NAMESPACE/SERVICE_ACCOUNT, a SPIFFE ID (`spiffe://...`), \
+                or `none`",
+                caller.escape_debug()
+            )
         })
     }
 }
@@ -200,7 +204,8 @@ fn url(text: &str) -> Result<Url<'_>, String> {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => {
             return Err(format!(
-                "`{text}`: what a pod encrypts itself the waypoint cannot read: it calls `http://{rest}`, and the waypoint originates TLS"
+                "`{text}`: what a pod encrypts itself the waypoint cannot read: it calls \
+                 `http://{rest}`, and the waypoint originates TLS"
             ));
         }
         Some((scheme, _)) if !scheme.contains(['/', '?', '#']) => {

@@ -12,7 +12,7 @@ use egress_filter::explain::{
 use super::request::Request;
 use crate::terminal::{BAD, FAINT, GOOD, ODD, STRONG, painted};
 
-/// The right column begins behind the longest left one that is no longer than this.
+/// The right column begins behind the longest left one, as long as that is not longer than this.
 const MAX_COLUMN: usize = 72;
 /// The most of a value that is shown, in characters.
 const MAX_VALUE: usize = 120;
@@ -71,7 +71,8 @@ fn caller(request: &Request, config: &Config, explanation: &Explanation) -> Stri
         }
         (Some(id), _) if !config.identity.sources.contains(&IdentitySource::FilterState) => {
             format!(
-                "{id}, but none in a waypoint, which has it in `filterState`: `identity.sources` does not list that"
+                "{id}, but none in a waypoint, which has it in `filterState`: `identity.sources` \
+                 does not list that"
             )
         }
         (Some(id), _) => id.clone(),
@@ -160,7 +161,7 @@ struct Row {
     right_style: Style,
 }
 
-/// Rows; an empty one stands before each group.
+/// Rows, with an empty one before each group.
 #[derive(Default)]
 struct Page {
     rows: Vec<Option<Row>>,
@@ -346,7 +347,7 @@ impl Row {
         self.indent.saturating_mul(2)
     }
 
-    /// That of its last line, beside which the right stands.
+    /// The width of the last line, beside which the right column stands.
     fn width(&self) -> usize {
         self.left.lines().last().unwrap_or_default().chars().count().saturating_add(self.margin())
     }

@@ -1,5 +1,5 @@
-//! JSON whose fields keep the order in which they were added: an editor offers them so, and the
-//! file can be compared.
+//! JSON whose fields keep the order in which they were added. Editors offer them in that order, and
+//! the file can be compared.
 
 use serde::ser::{Serialize, Serializer};
 

@@ -7,7 +7,7 @@ use crate::resource::{self, Known, Of};
 
 const CONFIGURATION: &str = "pluginConfig";
 
-/// The schema of a resource that a configuration comes in.
+/// The schema of a resource that carries a configuration.
 pub(super) fn schema(kind: Kind) -> Json {
     let fixed = |text: &str| Json::object().and_field("const", text);
     let spec = object(resource::spec(kind));

@@ -8,8 +8,8 @@ use egress_filter::request::host::MAX_HOST;
 
 use super::json::Json;
 
-/// What a text must be. `patternErrorMessage` is no part of JSON Schema; editors show it in the
-/// place of the pattern.
+/// The constraints of a text. `patternErrorMessage` is not part of JSON Schema; editors show it
+/// instead of the pattern.
 pub(super) fn schema(text: Text) -> Json {
     let of = |pattern: &str, otherwise: &str| {
         let schema = Json::object().and_field("type", "string").and_field("pattern", pattern);
@@ -19,7 +19,8 @@ pub(super) fn schema(text: Text) -> Json {
         Text::PolicyName => of("^[A-Za-z0-9._-]+$", "expected letters, digits, `-`, `_` and `.`")
             .and_field("maxLength", MAX_POLICY_NAME),
         Text::Host => {
-            let otherwise = "expected a name such as `api.example.com`, or one leading wildcard such as `*.example.com`; no port, scheme or trailing dot";
+            let otherwise = "expected a name such as `api.example.com`, or one leading wildcard \
+                such as `*.example.com`; no port, scheme or trailing dot";
             // With room for `*.`.
             let longest = MAX_HOST.saturating_add(2);
             of(r"^(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$", otherwise)

@@ -1,4 +1,4 @@
-//! Which policies the cases have exercised.
+//! Which policies the cases exercise.
 
 use egress_filter::config::{Action, Mode};
 use egress_filter::coverage::{Answer, Part, outlines};
@@ -6,7 +6,7 @@ use egress_filter::trial::Tried;
 
 use crate::cases::load::Loaded;
 
-/// What the cases have seen of one configuration's policies.
+/// How the cases exercise the policies of one configuration.
 #[derive(Debug)]
 pub(crate) struct Coverage {
     /// The index of the configuration.
@@ -18,7 +18,7 @@ pub(crate) struct Coverage {
     pub(crate) policies: Vec<Seen>,
 }
 
-/// What the cases have seen of a policy: in how many of them it did what.
+/// How the cases exercise a policy: in how many of them it did what.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) name: String,
@@ -33,7 +33,7 @@ pub(crate) struct Seen {
     pub(crate) decided: usize,
     pub(crate) changed_request: usize,
     pub(crate) changed_response: usize,
-    /// Whether some case fails without it, where that was tried.
+    /// Whether some case fails without the policy; `None` where that was not tried.
     pub(crate) missed: Option<bool>,
 }
 
@@ -58,7 +58,7 @@ impl Coverage {
         Coverage { configuration, label: loaded.label.clone(), cases: 0, policies: seen.collect() }
     }
 
-    /// Counts what a case has shown.
+    /// Counts what the policies did in a case.
     pub(crate) fn count(&mut self, parts: &[Part], tried: &Tried) {
         let add =
             |count: &mut usize, really: bool| *count = count.saturating_add(usize::from(really));
@@ -77,8 +77,8 @@ impl Coverage {
 }
 
 impl Seen {
-    /// What of it no case has exercised; nothing where all of it is. A rule is exercised where it
-    /// did what it is for: an Allow or Deny matched, a Require did not.
+    /// The parts of the policy that no case exercises. A rule is exercised where it had an effect:
+    /// an Allow or Deny matched, or a Require did not.
     pub(crate) fn gaps(&self) -> Vec<String> {
         if self.in_scope == 0 {
             return vec!["never in scope".to_owned()];
@@ -105,12 +105,12 @@ impl Seen {
         gaps
     }
 
-    /// Whether all of it is exercised, and, where that was tried, some case would miss it.
+    /// Whether every part is exercised and, where that was tried, some case fails without it.
     pub(crate) fn is_covered(&self) -> bool {
         self.gaps().is_empty() && self.missed != Some(false)
     }
 
-    /// Whether its rule did the same in every case: no case shows where it ends.
+    /// A remark where the rule did the same in every case, so that no case shows its limits.
     pub(crate) fn one_way(&self) -> Option<String> {
         if self.in_scope == 0 {
             return None;
@@ -125,7 +125,7 @@ impl Seen {
         }
     }
 
-    /// What was seen of it, in a line.
+    /// A summary in one line.
     pub(crate) fn summary(&self) -> String {
         let mut parts = vec![format!("in scope of {}", cases(self.in_scope))];
         if self.action.is_some() {

@@ -9,8 +9,8 @@ use crate::cases::File;
 use crate::cases::load::Configurations;
 use crate::diagnostic::plain;
 
-/// One suite a file; policies that do not load, and where coverage is required those that no case
-/// has exercised, are cases too.
+/// The report, with a suite for each file. Policies that do not load are cases too, as are policies
+/// that no case exercises where coverage is required.
 pub(crate) fn report(
     args: &Args,
     files: &[File],

@@ -1,4 +1,4 @@
-//! Which policies no case would miss: each is taken out in turn, and the cases are run without it.
+//! Finds policies that no case needs: the cases are run without each of them in turn.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use super::run::{Ran, Results};
 use crate::cases;
 use crate::cases::load::{Configurations, Loaded};
 
-/// Notes in the results' coverage which policies are missed by a case, one that passes with the
-/// policy and fails without it.
+/// Notes in the results' coverage which policies some case needs: it passes with the policy and
+/// fails without it.
 ///
 /// A configuration is loaded as often as it has policies in scope of some case.
 pub(crate) fn note(configurations: &Configurations, results: &mut Results<'_>) {

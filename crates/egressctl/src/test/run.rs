@@ -1,4 +1,4 @@
-//! Runs cases, and keeps what came of them.
+//! Runs cases and collects their results.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::coverage::Coverage;
 use crate::cases::load::{Configurations, Loaded};
 use crate::cases::{self, Caller, Case, Fact, File, Layer, Step, Suite, Update, Verdict};
 
-/// What came of all cases of the files.
+/// The results of all cases of the files.
 #[derive(Debug)]
 pub(crate) struct Results<'f> {
     pub(crate) cases: Vec<Ran<'f>>,
@@ -45,7 +45,7 @@ pub(crate) struct Ran<'f> {
     pub(crate) tried: Tried,
     /// The status that the caller sees.
     pub(crate) status: Option<u16>,
-    /// What helps to see why, in sentences.
+    /// Remarks that help to find the cause.
     pub(crate) notes: Vec<String>,
     pub(crate) took: Duration,
 }
@@ -66,7 +66,7 @@ impl Results<'_> {
     }
 }
 
-/// Runs the cases whose names have one of these words in them; all, if there are none.
+/// Runs the cases whose names contain one of these words, or all cases where there are no words.
 pub(crate) fn run<'f>(
     files: &'f [File],
     configurations: &'f Configurations,
@@ -94,8 +94,10 @@ pub(crate) fn run<'f>(
             let chosen: Vec<&Case> = suite.cases.iter().filter(is_wanted).collect();
             let left_out = suite.cases.len().saturating_sub(chosen.len());
             results.left_out = results.left_out.saturating_add(left_out);
-            let (here, elsewhere): (Vec<&Case>, Vec<&Case>) =
-                chosen.into_iter().partition(|case| case.layers.contains(&Layer::Engine));
+            // The engine makes no calls of services.
+            let is_here =
+                |case: &&Case| case.layers.contains(&Layer::Engine) && case.services.is_empty();
+            let (here, elsewhere): (Vec<&Case>, Vec<&Case>) = chosen.into_iter().partition(is_here);
             results.behind_proxy = results.behind_proxy.saturating_add(elsewhere.len());
             if loaded.engine.is_some() {
                 for case in here {
@@ -221,13 +223,18 @@ fn notes(
         (caller.rejected().map(str::to_owned), caller.spiffe_id().is_some(), caller.is_workload())
     });
     match facts_of_caller {
-        (Some(rejected), _, _) => {
-            notes.push(format!("`{rejected}` is of none of the configuration's `trustDomains`, so the caller has no identity"))
-        }
+        (Some(rejected), _, _) => notes.push(format!(
+            "`{rejected}` is of none of the configuration's `trustDomains`, so \
+                the caller has no identity"
+        )),
         (None, false, _) if step.caller != Caller::Anonymous => {
             notes.push(format!("`{}` is no SPIFFE ID, so the caller has no identity", step.caller))
         }
-        (None, true, false) => notes.push(format!("`{}` is no workload's SPIFFE ID, so the caller has no `source.identity`", step.caller)),
+        (None, true, false) => notes.push(format!(
+            "`{}` is no workload's SPIFFE ID, so the caller \
+            has no `source.identity`",
+            step.caller
+        )),
         _ => {}
     }
     if tried.reason == egress_filter::decision::Reason::HostMismatch {
@@ -262,7 +269,7 @@ pub(crate) fn verdict(tried: &Tried) -> Verdict {
     if tried.denial.is_some() { Verdict::Deny } else { Verdict::Allow }
 }
 
-/// What was decided, in a line: `denied with 403 by `github-api-paths`: deny-matched`.
+/// The decision in one line: `denied with 403 by `github-api-paths`: deny-matched`.
 pub(crate) fn decision(tried: &Tried) -> String {
     let verdict = match &tried.denial {
         Some(denial) => format!("denied with {}", denial.status),
@@ -279,7 +286,7 @@ pub(crate) fn request(step: &Step) -> String {
     visible(&format!("{} http://{host}{}", request.method, request.path))
 }
 
-/// A text of a file of cases on one line, and nothing in it that a terminal would obey.
+/// A text of a file of cases on one line, without control characters.
 pub(crate) fn visible(text: &str) -> String {
     let shown =
         |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };

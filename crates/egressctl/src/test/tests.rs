@@ -1,12 +1,17 @@
+mod errors;
+mod schema;
+
 use super::*;
 use egress_filter::config::IdentityConfig;
 use egress_filter::trial::Trial;
 
 use crate::cases::load::Configurations;
 use crate::cases::read::{self, case, draft, expect, service};
-use crate::cases::{self, Expect, Fact, File, Layer, Verdict};
+use crate::cases::{self, Case, Expect, Fact, File, Layer, Verdict};
 use crate::manifest::Manifest;
 
+mod files;
+mod repository;
 mod waypoint;
 
 const POLICIES: &str = r#"
@@ -14,9 +19,11 @@ config:
   policies:
   - name: team-a
     traffic:
-      authorization: {action: Allow, policy: {matchExpressions: ['source.identity.namespace == "team-a"']}}
+      authorization: {action: Allow,
+        policy: {matchExpressions: ['source.identity.namespace == "team-a"']}}
   - name: headers
-    traffic: {transformation: {request: {add: [{name: X-Via, value: '"egress"'}], remove: [X-Internal]}}}
+    traffic: {transformation: {request: {add: [{name: X-Via, value: '"egress"'}],
+      remove: [X-Internal]}}}
 "#;
 
 fn read_text(text: &str) -> Result<File, Vec<String>> {
@@ -49,189 +56,6 @@ fn try_cases(cases: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_told_where_it_is() {
-    let mut wrong = Vec::new();
-    for (text, expected) in [
-        ("cases: []\nconfig: {}", "1:1: `cases` is a list of at least one"),
-        ("config: {}", "1:1: `cases` is missing: nothing is tested"),
-        ("[1]", "1:1: a file of cases is an object, this is a list"),
-        ("# nothing", "1:1: nothing to test: this file has no cases"),
-        (
-            "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin",
-            "2:1: a WasmPlugin has no cases: name this file as the `policies` of a file that has, or give it as --policies",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: http://a, expct: allow, expect: allow}]",
-            "1:52: a case has no field `expct` (did you mean `expect`?)",
-        ),
-        (
-            "cases: [{name: a, caler: none, request: http://a, expect: allow}]",
-            "1:19: a case has no field `caler` (did you mean `caller`?)",
-        ),
-        (
-            "cases: [{nam: a, caller: none, request: http://a, expect: allow}]",
-            "1:10: a case has no field `nam` (did you mean `name`?)",
-        ),
-        ("case: [{}]", "1:1: a file of cases has no field `case` (did you mean `cases`?)"),
-        (
-            "polices: a.yaml\ncases: [{name: a, caller: none, request: http://a, expect: allow}]",
-            "1:1: a file of cases has no field `polices` (did you mean `policies`?)",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: http://a}]",
-            "1:9: a case without `expect` shows nothing: at least say `expect: allow` or `expect: deny`",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: http://a, expect: {}}]",
-            "1:52: `expect` is empty, so the case shows nothing",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: http://a, expect: alow}]",
-            "1:60: a verdict is `allow` or `deny`, not `alow` (did you mean `allow`?)",
-        ),
-        (
-            "cases: [{caller: none, request: http://a, expect: allow}]",
-            "1:9: a case needs a `name`: the rule that it shows",
-        ),
-        (
-            "cases: [{name: '', caller: none, request: http://a, expect: allow}]",
-            "1:16: `name` is empty",
-        ),
-        (
-            "cases: [{name: a, request: http://a, expect: allow}]",
-            "1:16: who calls? Give a `caller`: `namespace/serviceAccount`, a SPIFFE ID, or `none`",
-        ),
-        (
-            "cases: [{name: a, caller: none, expect: allow}]",
-            "1:16: what is called? Give a `request`: a URL, or `host` and `path`",
-        ),
-        (
-            "cases: [{name: a, caller: team-a, request: http://a, expect: allow}]",
-            "1:27: `team-a` is no caller: write `namespace/serviceAccount`, a SPIFFE ID, or `none`",
-        ),
-        (
-            "cases: [{name: a, caller: a/b/c, request: http://a, expect: allow}]",
-            "1:27: `a/b/c` is no caller: write `namespace/serviceAccount`, a SPIFFE ID, or `none`",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: 'https://a/b', expect: allow}]",
-            "1:42: `https://` passes the waypoint unseen: callers say `http://a/b`, and the waypoint speaks TLS",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: 'http:///a', expect: deny}]",
-            "1:42: `http:///a` has no host",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: 'g\u{e9}t http://a', expect: deny}]",
-            "1:42: `g\u{e9}t` is no method: no request has it",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: {host: a b}, expect: deny}]",
-            "1:49: `a b` is no host: Envoy refuses the request before the filter sees it",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: {host: a, path: zen}, expect: deny}]",
-            "1:58: `zen` is no path: it begins with `/` (only that of `OPTIONS *` does not)",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: {host: a}, for: {method: [GET, g et]}, expect: deny}]",
-            "1:73: `g et` is no method: no request has it",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: {host: a, headers: {bad name: x}}, expect: deny}]",
-            "1:62: `bad name` is no header's name: letters, digits and `!#$%&'*+-.^_`|~`",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: {host: a, headers: [[x-a, \"b\\nc: d\"]]}, expect: deny}]",
-            "1:68: `b\\nc: d` is no header's value: it has no line ends and no other control characters",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: http://a, expect: {headers: {x role: null}}}]",
-            "1:71: `x role` is no header's name: letters, digits and `!#$%&'*+-.^_`|~`",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: http://a, sourceAddress: pod-7, expect: deny}]",
-            "1:67: `pod-7` is no address: an IP address, with or without a port",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: a/b, expect: allow}]",
-            "1:42: `a/b` is no request: write `http://host/path`, or `POST http://host/path`",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: {host: a, headers: {Host: b}}, expect: allow}]",
-            "1:61: `Host` is no header of a case: give `host`, `path` and `method`, and the service dialled as `destination`",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: {host: a, version: HTTP/2.0}, expect: allow}]",
-            "1:61: `version` is `HTTP/1.0`, `HTTP/1.1`, `HTTP/2` or `HTTP/3`, not `HTTP/2.0` (did you mean `HTTP/1.0`?)",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: http://a, expect: {status: 99}}]",
-            "1:69: `99` is no status: it is a number from 100 to 599",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: http://a, expect: {reason: allow-match}}]",
-            "1:69: `reason` is `allow-matched`, `no-allow-rule`, `deny-matched`, `deny-error`, `require-not-matched`, `no-allow-matched`, \
-             `path-unsafe`, `method-unsafe`, `header-unsafe`, `limit-exceeded`, `host-mismatch`, `bad-host`, `rewrite-error`, `no-answer`, `gone` or `internal-error`, not `allow-match` (did you mean `allow-matched`?)",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: http://a, expect: {verdict: allow, reason: deny-matched}}]",
-            "1:77: a request with this reason has the verdict `deny`",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: http://a, expect: {verdict: deny, headers: {a: b}}}]",
-            "1:76: a denied request reaches no origin, so it has no `headers`",
-        ),
-        (
-            "cases: [{name: a, caller: none, request: http://a, expect: {headers: [[a, b], c]}}]",
-            "1:79: headers in a list are pairs: `[name, value]`",
-        ),
-        (
-            "cases:\n- {name: a, caller: none, request: http://a, expect: allow}\n- {name: a, caller: none, request: http://b, expect: allow}",
-            "3:10: two cases are named `a`",
-        ),
-        (
-            "cases: [{name: a, for: {user: [x]}, caller: none, request: http://a, expect: allow}]",
-            "1:25: `for` has no field `user`: it has `caller`, `destination`, `request`, `method`, `host` or `path`",
-        ),
-        (
-            "cases: [{name: a, for: {path: []}, caller: none, request: http://a, expect: allow}]",
-            "1:25: `for` makes 1 to 10000 cases",
-        ),
-        (
-            "cases: [{name: a, caller: none, caller: none, request: http://a, expect: allow}]",
-            "1:33: `caller` is given twice",
-        ),
-        (
-            "policies: a.yaml\nconfig: {}\ncases: [{name: a, caller: none, request: http://a, expect: allow}]",
-            "1:1: `policies` and `config` exclude each other: the policies are in files, or here",
-        ),
-        (
-            "policies: ''\ncases: [{name: a, caller: none, request: http://a, expect: allow}]",
-            "1:1: `policies` names the file that has them, or several",
-        ),
-        (
-            "defaults: {trustDomain: A/b}\ncases: [{name: a, caller: none, request: http://a, expect: allow}]",
-            "1:25: `A/b`: the trust domain is not 1 to 255 lower-case letters, digits, `.`, `-` and `_`",
-        ),
-    ] {
-        let found = read_text(text).map(|_| ());
-        if found != Err(vec![expected.to_owned()]) {
-            wrong.push(format!("{text}\n  {found:?}\n  {expected}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn all_that_is_wrong_is_told_at_once_in_order() {
-    let text = "cases:\n- name: a\n  caller: x\n  request: y\n  expect: z\n- {name: b}\n";
-    let found = read_text(text).map(|_| ()).unwrap_err();
-    let lines: Vec<&str> = found.iter().filter_map(|found| found.split(':').next()).collect();
-    assert_eq!(lines, ["3", "4", "5", "6"], "{found:?}");
-}
-
-#[test]
 fn each_expectation_can_fail() {
     for (expectation, differs) in [
         ("deny", "verdict"),
@@ -249,7 +73,8 @@ fn each_expectation_can_fail() {
     ] {
         let case = |expectation: &str| {
             format!(
-                "- {{name: a, caller: team-a/x, request: {{host: a.example, path: /x, headers: {{x-internal: 1}}}}, \
+                "- {{name: a, caller: team-a/x, \
+                 request: {{host: a.example, path: /x, headers: {{x-internal: 1}}}}, \
                  origin: {{headers: {{Server: nginx}}}}, expect: {expectation}}}"
             )
         };
@@ -259,7 +84,8 @@ fn each_expectation_can_fail() {
 
 #[test]
 fn no_header_is_absent_at_an_origin_that_is_not_reached() {
-    let case = "- {name: a, caller: team-b/x, request: 'http://a.example', expect: {headers: {x-internal: null}, responseHeaders: {a: null}}}";
+    let case = "- {name: a, caller: team-b/x, request: 'http://a.example', \
+                expect: {headers: {x-internal: null}, responseHeaders: {a: null}}}";
     assert_eq!(try_cases(case), ["a: headers.x-internal responseHeaders.a"]);
 }
 
@@ -269,7 +95,8 @@ fn what_came_can_be_pasted_into_the_case() {
   - name: a
     caller: team-b/x
     request: http://a.example/
-    expect: {verdict: allow, policy: team-a, reason: allow-matched, status: 200, shadow: [x], errors: [y]}
+    expect: {verdict: allow, policy: team-a, reason: allow-matched, status: 200, shadow: [x],
+      errors: [y]}
   - name: b
     caller: team-a/x
     request: {host: a.example, headers: [[x-via, 'true'], [x-via, "a: b"], [x-internal, 5]]}
@@ -288,8 +115,10 @@ fn what_came_can_be_pasted_into_the_case() {
             .into_iter()
             .filter(|(tag, _)| *tag != similar::ChangeTag::Delete);
         let mut text = format!("{POLICIES}cases:\n- name: pasted\n  caller: {}\n", ran.step.caller);
-        let request = serde_json::json!({"host": ran.step.request.host, "path": ran.step.request.path, "headers": ran.step.request.headers});
-        let origin = serde_json::json!({"status": ran.step.origin.status, "headers": ran.step.origin.headers});
+        let request = serde_json::json!({"host": ran.step.request.host,
+            "path": ran.step.request.path, "headers": ran.step.request.headers});
+        let origin = serde_json::json!({"status": ran.step.origin.status,
+            "headers": ran.step.origin.headers});
         text.push_str(&format!("  request: {request}\n  origin: {origin}\n  expect:\n"));
         got.for_each(|(_, line)| text.push_str(&format!("    {line}\n")));
         assert_eq!(failures(&mut [read_text(&text).unwrap()]), <[String; 0]>::default(), "{text}");
@@ -308,8 +137,10 @@ defaults:
   origin: {status: 201, headers: {Via: x}}
 cases:
 - {name: all, expect: allow}
-- {name: none, caller: c/d, destination: none, sourceAddress: '[::1]:5', request: {path: /q, headers: {x-a: null, x-c: c}}, expect: deny}
-- {name: url, caller: 'spiffe://x.example/y', request: 'DELETE http://u.example?z=1', origin: {status: 404}, expect: {status: 404}}
+- {name: none, caller: c/d, destination: none, sourceAddress: '[::1]:5',
+  request: {path: /q, headers: {x-a: null, x-c: c}}, expect: deny}
+- {name: url, caller: 'spiffe://x.example/y', request: 'DELETE http://u.example?z=1',
+  origin: {status: 404}, expect: {status: 404}}
 ";
     let file = read_text(text).unwrap();
     let trials: Vec<Trial> = file.suites[0]
@@ -368,7 +199,8 @@ fn the_service_dialled_is_that_of_the_host_unless_said() {
 
 #[test]
 fn a_case_for_several_values_is_one_for_each_choice() {
-    let cases = "- name: n\n  for: {caller: [a/b, none], path: [/1, /2]}\n  request: http://h.example\n  expect: {status: 403}";
+    let cases = "- name: n\n  for: {caller: [a/b, none], path: [/1, /2]}\n  request: \
+        http://h.example\n  expect: {status: 403}";
     let file = read_text(&format!("cases:\n{cases}")).unwrap();
     let cases = file.suites[0].cases.iter().map(|case| {
         (case.name.as_str(), case.steps[0].caller.to_string(), case.steps[0].request.path.as_str())
@@ -386,7 +218,8 @@ fn a_case_for_several_values_is_one_for_each_choice() {
 
 #[test]
 fn scalars_in_headers_mean_what_is_written() {
-    let cases = "- name: n\n  caller: team-a/x\n  request: {host: a.example, headers: {a: on, b: 007, c: 1.50, d: 'null'}}\n  \
+    let cases = "- name: n\n  caller: team-a/x\n  request: \
+        {host: a.example, headers: {a: on, b: 007, c: 1.50, d: 'null'}}\n  \
                  expect: {headers: {a: 'on', b: '007', c: '1.50', d: 'null'}}";
     assert_eq!(try_cases(cases), <[String; 0]>::default());
 }
@@ -397,55 +230,4 @@ fn an_expectation_in_words_is_one_in_fields() {
         read_text("cases:\n- {name: a, caller: none, request: 'http://a', expect: deny}").unwrap();
     let expected = Expect { verdict: Some(Verdict::Deny), ..Expect::default() };
     assert_eq!(file.suites[0].cases[0].steps[0].expect, expected);
-}
-
-/// What the schema allows of fields and words is what is read.
-#[test]
-fn the_schema_is_that_of_what_is_read() {
-    let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
-    let sorted = |names: &mut dyn Iterator<Item = String>| {
-        let mut names: Vec<String> = names.collect();
-        names.sort_unstable();
-        names
-    };
-    let of_case = case::CASE.into_iter().chain(draft::FIELDS);
-    for (place, names) in [
-        ("/properties", read::SUITE.to_vec()),
-        (
-            "/properties/defaults/properties",
-            draft::FIELDS.into_iter().chain(["trustDomain"]).collect(),
-        ),
-        ("/$defs/case/properties", of_case.collect()),
-        ("/$defs/case/properties/for/properties", draft::VARIED.to_vec()),
-        ("/$defs/step/properties", case::STEP.into_iter().chain(draft::FIELDS).collect()),
-        ("/$defs/step/properties/update/properties", case::UPDATE.to_vec()),
-        ("/$defs/answer/properties", service::ANSWER.to_vec()),
-        ("/$defs/caller/anyOf/1/properties", draft::CERTIFICATE.to_vec()),
-        ("/$defs/expect/anyOf/1/properties", expect::EXPECT.to_vec()),
-        ("/$defs/request/anyOf/1/properties", draft::REQUEST.to_vec()),
-        ("/$defs/origin/properties", draft::ORIGIN.to_vec()),
-    ] {
-        let object = schema
-            .pointer(place)
-            .and_then(serde_json::Value::as_object)
-            .unwrap_or_else(|| panic!("{place}"));
-        assert_eq!(
-            sorted(&mut object.keys().cloned()),
-            sorted(&mut names.into_iter().map(str::to_owned)),
-            "{place}"
-        );
-    }
-    for (place, words) in [
-        ("/$defs/layer/enum", Layer::ALL.map(Layer::as_str).to_vec()),
-        ("/$defs/answer/properties/fault/enum", service::FAULTS.to_vec()),
-        ("/$defs/expect/anyOf/0/enum", expect::VERDICTS.to_vec()),
-        ("/$defs/expect/anyOf/1/properties/verdict/enum", expect::VERDICTS.to_vec()),
-        (
-            "/$defs/expect/anyOf/1/properties/reason/enum",
-            egress_filter::decision::Reason::ALL.map(|reason| reason.as_str()).to_vec(),
-        ),
-        ("/$defs/request/anyOf/1/properties/version/enum", draft::VERSIONS.to_vec()),
-    ] {
-        assert_eq!(schema.pointer(place), Some(&serde_json::json!(words)), "{place}");
-    }
 }

@@ -96,7 +96,7 @@ fn title(ran: &Ran<'_>) -> String {
     visible(&format!("{}: {suite}{}", ran.file.source.name, ran.name))
 }
 
-/// What there is to say of a failed case, line by line; lines of its diff with what they are.
+/// The report of a failed case, line by line; the lines of its diff carry their kind.
 pub(crate) fn details(ran: &Ran<'_>) -> Vec<(Option<ChangeTag>, String)> {
     let mut lines = Vec::new();
     let mut say =
@@ -149,7 +149,7 @@ fn coverage(args: &Args, all: &[Coverage], terminal: &mut Terminal) -> std::io::
     Ok(())
 }
 
-/// A title and the policies that there is something to say of, by configuration.
+/// A title, and by configuration the policies that have a remark.
 fn list(
     all: &[Coverage],
     title: String,

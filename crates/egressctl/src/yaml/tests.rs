@@ -74,7 +74,7 @@ fn what_is_merged_in_its_place_wins_over_nothing_that_is_written() {
     assert!(text.get(error.at..).unwrap().starts_with("<<"), "{error:?}");
 }
 
-/// What stands before a value, its tag and its anchor, is not the value.
+/// The tag and the anchor before a value are not part of it.
 #[test]
 fn a_value_begins_behind_its_tag_and_anchor() {
     for (text, expected) in [

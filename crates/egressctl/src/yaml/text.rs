@@ -1,4 +1,4 @@
-//! Where in the source a character of a text stands, whatever way the text is written.
+//! Finds the position in the source of a character of a text, in each of YAML's ways to write one.
 
 use std::ops::Range;
 
@@ -64,8 +64,8 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// Goes past a line's end that stands for nothing: an escaped one, and the first of several in
-    /// a folded block.
+    /// Skips a line end that means nothing: an escaped one, and the first of several in a folded
+    /// block.
     fn skip_folded(&mut self, wanted: Option<char>) {
         if self.style == ScalarStyle::DoubleQuoted
             && let Some(after) = self.rest().strip_prefix("\\\n")

@@ -96,7 +96,8 @@ const TARGETS: &str =
 fn callers_of_a_waypoint_are_in_filter_state() {
     let text = |sources: &str| {
         format!(
-            "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: a}}\nspec:\n  pluginConfig:\n    \
+            "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: \
+             {{name: a}}\nspec:\n  pluginConfig:\n    \
              identity: {{sources: {sources}}}\n    policies: []\n"
         )
     };
@@ -397,7 +398,8 @@ fn another_filters_resource_is_left_out_with_a_note() {
     assert_eq!((severity.as_str(), marked.as_str()), ("note", "WasmPlugin"));
     assert_eq!(
         message,
-        "not checked: WasmPlugin egress-direct/egress-filter is another filter's, as it has no policies"
+        "not checked: WasmPlugin egress-direct/egress-filter is another filter's, as it has no \
+         policies"
     );
     let alone = check_stdin(&["-"], other.as_bytes());
     assert!(
@@ -428,7 +430,8 @@ fn two_plugins_on_one_gateway_are_told_and_one_that_is_updated_is_not() {
         let found = two(&second);
         let [(severity, marked, message)] = &found[..] else { panic!("{found:#?}") };
         assert_eq!((severity.as_str(), marked.as_str()), ("warning", "egress"));
-        let expected = "the Gateway `egress` has the filter from WasmPlugin egress-direct/egress-filter too: with both, each request passes it twice";
+        let expected = "the Gateway `egress` has the filter from WasmPlugin \
+            egress-direct/egress-filter too: with both, each request passes it twice";
         assert_eq!(message, expected);
     }
 }

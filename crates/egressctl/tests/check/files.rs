@@ -72,7 +72,8 @@ fn a_configuration_of_a_folder_is_found_also_where_it_is_broken() {
 
 #[test]
 fn what_is_misspelt_beside_what_is_good_is_an_error() {
-    const SPEC: &str = "metadata: {name: a, namespace: b}\nspec: {url: oci://r.example.com/a, pluginConfig: {policies: []}}\n";
+    const SPEC: &str = "metadata: {name: a, namespace: b}\nspec: \
+        {url: oci://r.example.com/a, pluginConfig: {policies: []}}\n";
     for (text, message) in [
         (
             format!("kind: WasmPlugin\n{SPEC}"),
@@ -84,7 +85,8 @@ fn what_is_misspelt_beside_what_is_good_is_an_error() {
         ),
         (
             format!("apiVersion: extension.istio.io/v1alpha1\nkind: WasmPlugin\n{SPEC}"),
-            "unknown version `extension.istio.io/v1alpha1` of a WasmPlugin: expected `extensions.istio.io/v1alpha1`",
+            "unknown version `extension.istio.io/v1alpha1` of a WasmPlugin: expected \
+             `extensions.istio.io/v1alpha1`",
         ),
         (format!("apiVersion: extensions.istio.io/v1alpha1\n{SPEC}"), "field `kind` is missing"),
         (
@@ -133,7 +135,8 @@ fn what_is_misspelt_beside_what_is_good_is_an_error() {
 fn false_is_told_from_an_off_without_quotes() {
     for written in ["Off", "off", "'Off'", "false", "no", "n"] {
         let text = format!(
-            "hostBinding: {written}\npolicies:\n- {{name: a, hosts: [a.example], pathSafety: {written}, traffic: {{}}}}\n"
+            "hostBinding: {written}\npolicies:\n- \
+             {{name: a, hosts: [a.example], pathSafety: {written}, traffic: {{}}}}\n"
         );
         let found = check_stdin(&["-"], text.as_bytes());
         let told = found.stdout.matches(&format!("warning: `{written}` is read as `Off`")).count();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use egressctl::cases::{Reached, load_dir};
+use egressctl::cases::{Reached, parse};
 
 use super::*;
 
@@ -50,8 +50,9 @@ impl Runner for Alike {
         Layer::Wasm
     }
 
-    fn start(&mut self, _suite: &Suite, case: Option<&Case>) -> Result<(), String> {
-        self.events.push(format!("start {}", case.map_or("all", |case| &case.name)));
+    fn start(&mut self, _suite: &Suite, cases: &[&Case]) -> Result<(), String> {
+        let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+        self.events.push(format!("start {}", names.join(", ")));
         Ok(())
     }
 
@@ -72,9 +73,7 @@ impl Runner for Alike {
 }
 
 fn suites() -> Vec<Suite> {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("file.yaml"), FILE).expect("a file");
-    load_dir(folder.path()).unwrap_or_else(|error| panic!("{error}"))
+    parse("folder/file.yaml", FILE).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn report(runner: &mut Alike) -> Vec<String> {
@@ -99,7 +98,7 @@ fn cases_run_where_they_say_and_those_with_steps_by_themselves() {
     assert_eq!(
         runner.events,
         [
-            "start all",
+            "start all of it, refused",
             "/zen in 0",
             "/zen in 0",
             "start one after another",

@@ -1,4 +1,4 @@
-//! A request as a case gives it, over what its file gives to all cases.
+//! A request as a case gives it, on top of the defaults of its file.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::cases::model::{Caller, Certificate, Origin, Request, Step};
 use crate::request::{self, Url};
 use crate::yaml::{Node, Value};
 
-/// The fields that say who asks for what, over which connection.
+/// The fields of a request and its connection.
 pub(crate) const FIELDS: [&str; 6] =
     ["caller", "destination", "sourceAddress", "destinationAddress", "request", "origin"];
 /// The fields that `for` may vary.
@@ -20,11 +20,11 @@ pub(crate) const VARIED: [&str; 6] = ["caller", "destination", "request", "metho
 pub(crate) const REQUEST: [&str; 6] = ["method", "host", "path", "version", "headers", "body"];
 pub(crate) const ORIGIN: [&str; 3] = ["status", "headers", "body"];
 pub(crate) const CERTIFICATE: [&str; 2] = ["uris", "dns"];
-/// The body of an origin of which no other is said.
+/// What an origin answers with, unless the file says it.
 const BODY: &str = "Keep it logically awesome.";
 pub(crate) const VERSIONS: [&str; 4] = ["HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3"];
 
-/// A request, as far as it is said.
+/// A request, as far as the file says it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Draft {
     caller: Option<(Written, Range<usize>)>,
@@ -40,11 +40,11 @@ pub(crate) struct Draft {
     headers: Vec<(String, Values)>,
     body: Option<String>,
     origin: DraftOrigin,
-    /// What is said of the request is no request, which has been reported.
+    /// The given request is not one, which has been reported.
     broken: bool,
 }
 
-/// What an origin answers, as far as it is said.
+/// What an origin answers, as far as the file says it.
 #[derive(Debug, Clone, Default)]
 struct DraftOrigin {
     status: Option<u16>,
@@ -139,7 +139,8 @@ impl Draft {
         let Some(rest) = url.strip_prefix("http://") else {
             let message = match url.strip_prefix("https://") {
                 Some(rest) => format!(
-                    "`https://` passes the waypoint unseen: callers say `http://{rest}`, and the waypoint speaks TLS"
+                    "`https://` passes the waypoint unseen: callers say `http://{rest}`, and the \
+                     waypoint speaks TLS"
                 ),
                 None => format!(
                     "`{text}` is no request: write `http://host/path`, or `POST http://host/path`"
@@ -167,7 +168,7 @@ impl Draft {
         self.path = Some(target);
     }
 
-    /// Gives one of the fields that vary a value.
+    /// Sets one of the fields that may vary.
     pub(crate) fn vary(
         &mut self,
         fields: &mut Fields<'_>,
@@ -187,14 +188,14 @@ impl Draft {
         }
     }
 
-    /// The caller as it is written, where that is its namespace and service account.
+    /// The caller as written, where the file gives its namespace and service account.
     pub(crate) fn short_caller(&self) -> Option<String> {
         let (Written::Text(caller), _) = self.caller.as_ref()? else { return None };
         (caller != "none" && caller != "-" && !caller.starts_with("spiffe://"))
             .then(|| caller.clone())
     }
 
-    /// What is said here, and where nothing is, what the defaults say.
+    /// What this draft says, completed by the defaults.
     pub(crate) fn over(self, defaults: &Draft) -> Draft {
         Draft {
             caller: self.caller.or_else(|| defaults.caller.clone()),
@@ -214,7 +215,7 @@ impl Draft {
         }
     }
 
-    /// The request and its caller, where all is said that must be; without what is expected.
+    /// The step with its request and caller, where nothing is missing; without what is expected.
     pub(crate) fn finish(
         self,
         fields: &mut Fields<'_>,
@@ -239,7 +240,7 @@ impl Draft {
                 .map(std::borrow::Cow::into_owned)
         };
         let port = request::port(named).to_string();
-        // What is no address has been reported.
+        // A text that is not an address has been reported.
         let address = |given: String, port: &str| request::with_port(&given, port).unwrap_or(given);
         Some(Step {
             after: Duration::ZERO,
@@ -322,12 +323,12 @@ impl DraftOrigin {
     }
 }
 
-/// The caller of whom a proxy would be told this.
+/// The caller with this principal.
 fn of_principal(principal: &str) -> Caller {
     match principal {
         "" => Caller::Anonymous,
         "-" => Caller::Certified(Certificate::default()),
-        // Several URI SANs are told as one text, with commas.
+        // Several URI SANs are one text, with commas.
         uris => Caller::Certified(Certificate {
             uris: uris.split(',').map(str::to_owned).collect(),
             dns: Vec::new(),
@@ -347,7 +348,7 @@ fn certificate(fields: &mut Fields<'_>, node: &Node) -> Certificate {
     Certificate { uris: names("uris"), dns: names("dns") }
 }
 
-/// A status, as a number that one can have.
+/// A status of HTTP.
 pub(crate) fn status(fields: &mut Fields<'_>, node: &Node) -> Option<u16> {
     let text = fields.text(node, "a status")?;
     let status = text.parse().ok().filter(|status| (100..600).contains(status));

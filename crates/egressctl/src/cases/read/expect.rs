@@ -94,7 +94,10 @@ fn verdict(fields: &mut Fields<'_>, node: &Node) -> Option<Verdict> {
 fn audit(fields: &mut Fields<'_>, node: &Node) -> Option<AuditExpectation> {
     if let Some(word) = node.as_str() {
         if word != "none" {
-            fields.error(&node.span, format!("`audit` is fields of a record, or `none`: `{word}`"));
+            fields.error(
+                &node.span,
+                format!("`audit` is fields of a record, or `none`, not `{word}`"),
+            );
         }
         return Some(AuditExpectation::Absent);
     }

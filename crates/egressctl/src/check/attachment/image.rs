@@ -41,11 +41,12 @@ impl<'u> Image<'u> {
 pub(super) fn lint(module: Place<'_>, module_name: &Range<usize>, lints: &mut Lints<'_>) {
     let path = format!("{}.url", module.path);
     let Some(node) = present(module.node, "url") else {
-        let message = "field `url` is missing: name the filter's image, such as `oci://registry.example.com/egress-filter:0.1.0`";
+        let message = "field `url` is missing: name the filter's image, such as \
+            `oci://registry.example.com/egress-filter:0.1.0`";
         lints.error(module_name.clone(), module.path, message);
         return;
     };
-    // One that is no string has been told of.
+    // A value that is not a string has been reported already.
     let Some(url) = node.as_str() else { return };
     let span = node.span.clone();
     let image = Image::parse(url);
@@ -103,7 +104,8 @@ fn checksum(module: Place<'_>, image: &Image<'_>, lints: &mut Lints<'_>) {
                     "`sha256` is not the digest in `url`: the image is refused",
                 );
             } else if digest.bytes().all(|digit| digit == b'0') {
-                let message = "this digest is a placeholder: `make image IMAGE=registry/repository:tag` writes the files with your image and its digest";
+                let message = "this digest is a placeholder: `make image \
+                    IMAGE=registry/repository:tag` writes the files with your image and its digest";
                 lints.warning(span, path, message);
             }
         }
@@ -115,7 +117,8 @@ fn checksum(module: Place<'_>, image: &Image<'_>, lints: &mut Lints<'_>) {
                 "the file's"
             };
             let message = format!(
-                "without `sha256` whoever can write to where `url` points can replace the filter: give {what}"
+                "without `sha256` whoever can write to where `url` points can replace the filter: \
+                 give {what}"
             );
             lints.warning(span, path, message);
         }

@@ -36,7 +36,8 @@ pub(super) fn lint(
     } else if nowhere && several.is_none_or(|several| several.items().is_some()) {
         let span =
             several.map_or_else(|| spec_name.clone(), |_| name_or_first_line(spec, "targetRefs"));
-        let message = "without `targetRefs` a waypoint ignores the plugin, so it is attached nowhere: name the waypoint's Gateway";
+        let message = "without `targetRefs` a waypoint ignores the plugin, so it is attached \
+            nowhere: name the waypoint's Gateway";
         lints.error(span, "spec", message);
     }
     if single.is_some() {
@@ -94,7 +95,8 @@ fn reference(target: Place<'_>, plugin: Plugin<'_>, lints: &mut Lints<'_>) {
                 format!("`group` of a {kind} is `{expected}`, so this plugin is attached nowhere")
             }
             None => format!(
-                "field `group` is missing: without `{expected}` no {kind} is meant, and this plugin is attached nowhere"
+                "field `group` is missing: without `{expected}` no {kind} is meant, and this \
+                 plugin is attached nowhere"
             ),
         };
         lints.error(value_of(node, "group"), at("group"), message);
@@ -120,13 +122,16 @@ fn reference(target: Place<'_>, plugin: Plugin<'_>, lints: &mut Lints<'_>) {
         }
         "GatewayClass" if own != Some(ROOT_NAMESPACE) => {
             let message = format!(
-                "a plugin for a GatewayClass counts only in Istio's root namespace, which is `{ROOT_NAMESPACE}` unless the mesh says otherwise"
+                "a plugin for a GatewayClass counts only in Istio's root namespace, which is \
+                 `{ROOT_NAMESPACE}` unless the mesh says otherwise"
             );
             lints.warning(value_of(node, "kind"), at("kind"), message);
         }
         "Service" | "ServiceEntry" => {
             let message = format!(
-                "the filter is only on the way to this {kind}, and before Istio 1.30.3 only where the waypoint is in the plugin's namespace: for all egress, target the waypoint's Gateway"
+                "the filter is only on the way to this {kind}, and before Istio 1.30.3 only where \
+                 the waypoint is in the plugin's namespace: for all egress, target the waypoint's \
+                 Gateway"
             );
             lints.note(value_of(node, "kind"), at("kind"), message);
         }
@@ -134,7 +139,7 @@ fn reference(target: Place<'_>, plugin: Plugin<'_>, lints: &mut Lints<'_>) {
     }
 }
 
-/// Where a field's value stands; where there is none, the first line of the object.
+/// The position of a field's value, or of the object's first line where the field is missing.
 fn value_of(node: &Node, name: &str) -> Range<usize> {
     present(node, name).map_or_else(|| node.span.clone(), |value| value.span.clone())
 }
@@ -147,8 +152,8 @@ pub(in crate::check) struct Attached {
 }
 
 impl Attached {
-    /// Notes a plugin's targets; tells if another plugin has one of them. The same resource once
-    /// more is an update of it.
+    /// Notes a plugin's targets, and reports each that another plugin has too. The same resource
+    /// given again is an update of it.
     pub(in crate::check) fn add(&mut self, source: &Source, plugin: Plugin<'_>) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         let title = plugin.title();
@@ -162,7 +167,8 @@ impl Attached {
             match self.seen.iter().find(|(seen, other)| *seen == key && *other != title) {
                 Some((_, other)) => {
                     let message = format!(
-                        "the {kind} `{name}` has the filter from {other} too: with both, each request passes it twice"
+                        "the {kind} `{name}` has the filter from {other} too: with both, each \
+                         request passes it twice"
                     );
                     let warning = Diagnostic::new(
                         Severity::Warning,

@@ -19,7 +19,8 @@ const TRAFFIC: &[Field] = &[
     (
         "extProc",
         Effect::Looser,
-        "no counterpart: Istio's waypoints have no external processing; what the processor refuses or changes is not",
+        "no counterpart: Istio's waypoints have no external processing; what the processor \
+         refuses or changes is not",
     ),
     ("rateLimit", Effect::Looser, RATE_LIMIT),
     ("entRateLimit", Effect::Looser, RATE_LIMIT),
@@ -36,46 +37,57 @@ const TRAFFIC: &[Field] = &[
     (
         "cors",
         Effect::Lost,
-        "no counterpart in this filter: `corsPolicy` of a VirtualService, or the CORS filter of an HTTPRoute, on the waypoint",
+        "no counterpart in this filter: `corsPolicy` of a VirtualService, or the CORS filter of \
+         an HTTPRoute, on the waypoint",
     ),
     (
         "directResponse",
         Effect::Looser,
-        "no counterpart in this filter: `directResponse` of a VirtualService; without it the requests reach the origin",
+        "no counterpart in this filter: `directResponse` of a VirtualService; without it the \
+         requests reach the origin",
     ),
     (
         "hostRewrite",
         Effect::Lost,
-        "no counterpart: `transformation.request.set` of `:authority` sets the host, or `rewrite.authority` of a VirtualService",
+        "no counterpart: `transformation.request.set` of `:authority` sets the host, or \
+         `rewrite.authority` of a VirtualService",
     ),
     (
         "urlRewrite",
         Effect::Lost,
-        "no counterpart: `transformation.request.set` of `:path` does it, or the URLRewrite filter of an HTTPRoute",
+        "no counterpart: `transformation.request.set` of `:path` does it, or the URLRewrite \
+         filter of an HTTPRoute",
     ),
     (
         "requestRedirect",
         Effect::Lost,
-        "no counterpart in this filter: the RequestRedirect filter of an HTTPRoute; without it the requests reach the origin",
+        "no counterpart in this filter: the RequestRedirect filter of an HTTPRoute; without it \
+         the requests reach the origin",
     ),
     (
         "timeouts",
         Effect::Lost,
-        "no counterpart in this filter: `timeouts` of an HTTPRoute, or `timeout` of a VirtualService",
+        "no counterpart in this filter: `timeouts` of an HTTPRoute, or `timeout` of a \
+         VirtualService",
     ),
     ("retry", Effect::Lost, "no counterpart in this filter: `retries` of a VirtualService"),
 ];
 
-const EXT_AUTH: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: CUSTOM` and an extension provider (ext_authz), which the waypoint asks before this filter";
-const RATE_LIMIT: &str = "no counterpart: neither this filter nor Istio's waypoints limit rates; what is over the limit is let through";
-const JWT: &str = "no counterpart in this filter: RequestAuthentication, and an AuthorizationPolicy with `requestPrincipals`, on the waypoint";
-const CREDENTIALS: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: CUSTOM` and an extension provider that checks the credentials";
+const EXT_AUTH: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: \
+    CUSTOM` and an extension provider (ext_authz), which the waypoint asks before this filter";
+const RATE_LIMIT: &str = "no counterpart: neither this filter nor Istio's waypoints limit rates; \
+    what is over the limit is let through";
+const JWT: &str = "no counterpart in this filter: RequestAuthentication, and an \
+    AuthorizationPolicy with `requestPrincipals`, on the waypoint";
+const CREDENTIALS: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: \
+    CUSTOM` and an extension provider that checks the credentials";
 
 const BACKEND: &[Field] = &[
     (
         "tls",
         Effect::Looser,
-        "no counterpart in this filter: `trafficPolicy.tls` of a DestinationRule (`mode: SIMPLE`, or `MUTUAL` with a client certificate); without it requests leave in plain text",
+        "no counterpart in this filter: `trafficPolicy.tls` of a DestinationRule (`mode: SIMPLE`, \
+         or `MUTUAL` with a client certificate); without it requests leave in plain text",
     ),
     (
         "tcp",
@@ -90,12 +102,14 @@ const BACKEND: &[Field] = &[
     (
         "tunnel",
         Effect::Lost,
-        "no counterpart in this filter: `trafficPolicy.tunnel` of a DestinationRule, where the waypoint supports it",
+        "no counterpart in this filter: `trafficPolicy.tunnel` of a DestinationRule, where the \
+         waypoint supports it",
     ),
     (
         "auth",
         Effect::Lost,
-        "no counterpart: this filter attaches no credentials; `transformation.request.set` can only write a header whose value is in the configuration",
+        "no counterpart: this filter attaches no credentials; `transformation.request.set` can \
+         only write a header whose value is in the configuration",
     ),
     (
         "ai",
@@ -105,12 +119,14 @@ const BACKEND: &[Field] = &[
     (
         "mcp",
         Effect::Looser,
-        "no counterpart: this filter reads no bodies, so MCP's methods and tools are not authorized",
+        "no counterpart: this filter reads no bodies, so MCP's methods and tools are not \
+         authorized",
     ),
     (
         "transformation",
         Effect::Looser,
-        "not converted: it applies where the request leaves for a backend; move it to `traffic.transformation` if that is meant",
+        "not converted: it applies where the request leaves for a backend; move it to \
+         `traffic.transformation` if that is meant",
     ),
     (
         "health",
@@ -124,12 +140,14 @@ const FRONTEND: &[Field] = &[
     (
         "tcp",
         Effect::Lost,
-        "no counterpart in this filter: keep-alive of a waypoint's connections is ztunnel's and the mesh's",
+        "no counterpart in this filter: keep-alive of a waypoint's connections is ztunnel's and \
+         the mesh's",
     ),
     (
         "networkAuthorization",
         Effect::Looser,
-        "not converted: an AuthorizationPolicy that ztunnel enforces, or `traffic.authorization` over `source.address` and `source.identity`",
+        "not converted: an AuthorizationPolicy that ztunnel enforces, or `traffic.authorization` \
+         over `source.address` and `source.identity`",
     ),
     (
         "tls",
@@ -139,7 +157,8 @@ const FRONTEND: &[Field] = &[
     (
         "http",
         Effect::Lost,
-        "no counterpart in this filter: limits and timeouts of connections are Istio's (`ProxyConfig`, DestinationRule)",
+        "no counterpart in this filter: limits and timeouts of connections are Istio's \
+         (`ProxyConfig`, DestinationRule)",
     ),
     (
         "proxyProtocol",
@@ -150,13 +169,15 @@ const FRONTEND: &[Field] = &[
     (
         "accessLog",
         Effect::Lost,
-        "no counterpart in this filter: `accessLogging` of a Telemetry resource; `audit.accessLog: true` lets it name the decision",
+        "no counterpart in this filter: `accessLogging` of a Telemetry resource; \
+         `audit.accessLog: true` lets it name the decision",
     ),
     ("tracing", Effect::Lost, "no counterpart in this filter: `tracing` of a Telemetry resource"),
     (
         "metrics",
         Effect::Lost,
-        "no counterpart in this filter: `metrics` of a Telemetry resource; its own counters are per policy",
+        "no counterpart in this filter: `metrics` of a Telemetry resource; its own counters are \
+         per policy",
     ),
 ];
 

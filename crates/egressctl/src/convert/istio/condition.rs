@@ -7,7 +7,7 @@ use super::expression::Test;
 pub(super) enum Term {
     /// It holds whatever the request.
     Always,
-    /// What stands on the left equals this literal.
+    /// The left side equals this literal.
     Is(String, String),
     /// A call, or what else is negated by a `!` before it.
     Holds(String),

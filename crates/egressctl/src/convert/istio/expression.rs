@@ -12,7 +12,7 @@ pub(super) enum Test {
     Is(String, String),
     /// Something is one of these literals.
     In(String, String),
-    /// None of them is no test: it holds.
+    /// An empty list has nothing to fail, so it holds.
     All(Vec<Test>),
     Any(Vec<Test>),
     Not(Box<Test>),
@@ -43,7 +43,7 @@ impl Test {
         }
     }
 
-    /// With brackets where it would otherwise be read with what stands beside it.
+    /// Adds brackets where operators beside it would bind more strongly.
     fn as_operand(&self) -> String {
         match self {
             Test::All(parts) | Test::Any(parts) if parts.len() > 1 => {

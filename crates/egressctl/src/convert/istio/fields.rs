@@ -26,7 +26,7 @@ pub(super) struct Reader<'r> {
     pub(super) mesh: &'r Mesh,
 }
 
-/// What a condition is to be made of.
+/// What a condition is made from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sense {
     /// Where identities that are not of Istio's form count as they do in Istio, lest the rule
@@ -74,8 +74,8 @@ impl<'r> Reader<'r> {
         Some(rule)
     }
 
-    /// The alternatives of `from` or `to`, empty where there is no restriction; none where all are
-    /// left out.
+    /// The alternatives of `from` or `to`. The list is empty where there is no restriction; `None`
+    /// means that every alternative was left out.
     fn alternatives<'d>(
         &self,
         list: &At<'d>,
@@ -99,7 +99,12 @@ impl<'r> Reader<'r> {
         // One that always matches settles it.
         if kept.iter().any(Vec::is_empty) {
             if kept.len() > 1 {
-                notes.field(list, Effect::Hint, "one of these alternatives always matches, so the others add nothing and are left out");
+                notes.field(
+                    list,
+                    Effect::Hint,
+                    "one of these alternatives always matches, so the \
+                    others add nothing and are left out",
+                );
             }
             kept.clear();
         }
@@ -179,7 +184,7 @@ impl<'r> Reader<'r> {
         self.condition(field, &subject, negated, notes)
     }
 
-    /// One of `when`, whose keys in lower case are these.
+    /// One item of `when`; these are its fields, in lower case.
     fn when<'d>(&self, at: &At<'d>, keys: &[String], notes: &mut Notes<'d>) -> Result<All, Lost> {
         let mut all = Vec::new();
         let key = at.text_at("key").unwrap_or_default();
@@ -327,10 +332,12 @@ impl<'r> Reader<'r> {
     }
 }
 
-const JWT: &str = "tokens (JWT) have no counterpart here: RequestAuthentication and an AuthorizationPolicy do it in the waypoint, after this filter";
-const REMOTE: &str = "a waypoint's callers are pods, not clients behind a proxy, so there is no other address than `ipBlocks` is about: no counterpart";
+const JWT: &str = "tokens (JWT) have no counterpart here: RequestAuthentication and an \
+    AuthorizationPolicy do it in the waypoint, after this filter";
+const REMOTE: &str = "a waypoint's callers are pods, not clients behind a proxy, so there is no \
+    other address than `ipBlocks` is about: no counterpart";
 
-/// Terms that the engine takes: a pattern or address in them may be none to it.
+/// The terms that the engine accepts. It may refuse a pattern or an address in one.
 fn checked(terms: Vec<Term>) -> Result<Vec<Term>, String> {
     for term in &terms {
         match term {

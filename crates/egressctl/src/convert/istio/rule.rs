@@ -51,8 +51,8 @@ impl Rule {
             .max_by_key(|(_, _, one)| one.size())?;
         let with = |half: &Condition| {
             let mut groups = groups.clone();
-            if let Some(place) = groups.get_mut(group).and_then(|all| all.get_mut(index)) {
-                *place = half.clone();
+            if let Some(whole) = groups.get_mut(group).and_then(|all| all.get_mut(index)) {
+                *whole = half.clone();
             }
             let [from, to, when] = groups;
             Rule { from: vec![from], to: vec![to], when }

@@ -1,4 +1,6 @@
-//! AgentGateway's fields: each is converted, or told.
+//! AgentGateway's fields: each is converted or noted.
+
+mod targets;
 
 use serde_json::json;
 
@@ -6,9 +8,12 @@ use super::*;
 
 /// A policy of the workshop's Gateway with this `spec` beside the target, as JSON.
 fn with(spec: &str) -> String {
-    let target = r#""targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "egress"}]"#;
+    let target = "\"targetRefs\": [{\"group\": \"gateway.networking.k8s.io\", \"kind\": \
+        \"Gateway\", \"name\": \"egress\"}]";
     format!(
-        r#"{{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayPolicy", "metadata": {{"name": "p", "namespace": "egress-direct"}}, "spec": {{{target}, {spec}}}}}"#
+        "{{\"apiVersion\": \"agentgateway.dev/v1alpha1\", \"kind\": \"AgentgatewayPolicy\", \
+         \"metadata\": {{\"name\": \"p\", \"namespace\": \"egress-direct\"}}, \"spec\": \
+         {{{target}, {spec}}}}}"
     )
 }
 
@@ -35,9 +40,11 @@ fn the_workshops_policies_become_those_of_filter_config() {
 fn rules_and_headers_are_taken_word_by_word() {
     let text = with(
         r#""traffic": {
-          "authorization": {"action": "Require", "policy": {"matchExpressions": ["  request.method ==\n 'GET'\n"]}},
+          "authorization": {"action": "Require",
+            "policy": {"matchExpressions": ["  request.method ==\n 'GET'\n"]}},
           "transformation": {
-            "request": {"set": [{"name": ":path", "value": "'/v1' + request.path"}], "remove": ["X-Debug"]},
+            "request": {"set": [{"name": ":path", "value": "'/v1' + request.path"}],
+              "remove": ["X-Debug"]},
             "response": {"add": [{"name": "x-status", "value": "string(response.code)"}]}
           }
         }"#,
@@ -48,9 +55,11 @@ fn rules_and_headers_are_taken_word_by_word() {
         json!([{
             "name": "p",
             "traffic": {
-                "authorization": {"action": "Require", "policy": {"matchExpressions": ["  request.method ==\n 'GET'\n"]}},
+                "authorization": {"action": "Require",
+                    "policy": {"matchExpressions": ["  request.method ==\n 'GET'\n"]}},
                 "transformation": {
-                    "request": {"set": [{"name": ":path", "value": "'/v1' + request.path"}], "remove": ["X-Debug"]},
+                    "request": {"set": [{"name": ":path", "value": "'/v1' + request.path"}],
+                        "remove": ["X-Debug"]},
                     "response": {"add": [{"name": "x-status", "value": "string(response.code)"}]},
                 },
             },
@@ -93,7 +102,9 @@ fn several_expressions_match_as_the_controller_has_it() {
 
 #[test]
 fn header_modifiers_become_literals_behind_the_transformation() {
-    let modifiers = r#""headerModifiers": {"request": {"set": [{"name": "X-A", "value": "say \"a\\b\""}], "remove": ["X-B"]}, "response": {"add": [{"name": "X-C", "value": "c"}]}}"#;
+    let modifiers = r#""headerModifiers": {"request": {"set": [{"name": "X-A",
+      "value": "say \"a\\b\""}], "remove": ["X-B"]}, "response": {"add": [{"name": "X-C",
+        "value": "c"}]}}"#;
     let alone = with(&format!(r#""traffic": {{{modifiers}}}"#));
     assert_eq!(losses(&alone), Vec::<String>::new());
     assert_eq!(
@@ -109,7 +120,7 @@ fn header_modifiers_become_literals_behind_the_transformation() {
     let names: Vec<_> =
         policies(&both).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
     assert_eq!(names, ["p", "p-header-modifiers"]);
-    // Of a response they come first: what the transformation removes stays removed.
+    // In a response they run first, so what the transformation removes stays removed.
     let both = with(&format!(
         r#""traffic": {{{modifiers}, "transformation": {{"response": {{"remove": ["x-c"]}}}}}}"#
     ));
@@ -120,9 +131,11 @@ fn header_modifiers_become_literals_behind_the_transformation() {
 
 #[test]
 fn what_several_policies_do_in_another_order_is_an_error() {
-    let allow = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["request.headers['x-tenant'] == 'a'"]}}}"#;
+    let allow = "\"traffic\": {\"authorization\": {\"policy\": {\"matchExpressions\": \
+        [\"request.headers['x-tenant'] == 'a'\"]}}}";
     let modify = r#""traffic": {"headerModifiers": {"request": {"remove": ["x-a"]}}}"#;
-    let transform = r#""traffic": {"transformation": {"request": {"set": [{"name": "x-tenant", "value": "'b'"}]}}}"#;
+    let transform = r#""traffic": {"transformation": {"request": {"set": [{"name": "x-tenant",
+      "value": "'b'"}]}}}"#;
     let early = transform.replace(r#""traffic": {"#, r#""traffic": {"phase": "PreRouting", "#);
     for (first, second, expected) in [
         (early.as_str(), allow, Some("here there is one phase")),
@@ -260,7 +273,8 @@ fn an_expression_that_does_not_compile_is_told_where_it_goes_wrong() {
     );
     assert_eq!(
         policies(&text)[0]["traffic"]["authorization"],
-        json!({"action": "Require", "match": "All", "policy": {"matchExpressions": ["request.method == 'GET'", "false"]}})
+        json!({"action": "Require", "match": "All",
+            "policy": {"matchExpressions": ["request.method == 'GET'", "false"]}})
     );
     assert!(!Request::default().is_allowed_by(&engine(&text)));
     // What compiles beside it is kept.
@@ -275,7 +289,8 @@ fn an_expression_that_does_not_compile_is_told_where_it_goes_wrong() {
 fn a_header_that_cannot_be_set_is_removed_lest_the_callers_own_stays() {
     let text = with(
         r#""traffic": {"transformation": {"request": {
-          "set": [{"name": "X-User", "value": "jwt.sub"}, {"name": ":path", "value": "jwt.sub"}, {"name": "Connection", "value": "'a'"}],
+          "set": [{"name": "X-User", "value": "jwt.sub"}, {"name": ":path", "value": "jwt.sub"},
+            {"name": "Connection", "value": "'a'"}],
           "add": [{"name": "X-More", "value": "jwt.sub"}], "remove": ["Host"]}}}"#,
     );
     assert_eq!(
@@ -315,228 +330,5 @@ fn several_transformations_are_told_to_apply_one_after_the_other() {
         told.iter()
             .any(|note| note.starts_with("Lost spec.traffic.transformation: a second policy")),
         "{told:?}"
-    );
-}
-
-#[test]
-fn targets_become_hosts_and_the_plugins_gateway() {
-    let route = |rest: &str| {
-        format!(
-            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: r, namespace: ns}}\nspec:\n  rules: [{{backendRefs: []}}]\n{rest}"
-        )
-    };
-    let entry = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: e, namespace: ns, labels: {istio.io/use-waypoint: w}}\nspec: {hosts: [b.example, a.example]}\n";
-    let policy = |target: &str| {
-        format!(
-            "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {{name: p, namespace: ns}}\nspec:\n  targetRefs: [{target}]\n  traffic: {{authorization: {{policy: {{matchExpressions: ['true']}}}}}}\n"
-        )
-    };
-    let to_route = "{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}";
-    let entry_parent =
-        "  parentRefs: [{group: networking.istio.io, kind: ServiceEntry, name: e}]\n";
-    let service = "[a, a.ns, a.ns.svc, a.ns.svc.cluster.local]";
-    for (documents, hosts, gateway, loss) in [
-        (vec![policy("{group: gateway.networking.k8s.io, kind: Gateway, name: w}")], "", "w", ""),
-        (
-            vec![
-                policy("{group: networking.istio.io, kind: ServiceEntry, name: e}"),
-                entry.to_owned(),
-            ],
-            "[a.example, b.example]",
-            "w",
-            "",
-        ),
-        (
-            vec![policy("{group: networking.istio.io, kind: ServiceEntry, name: e}")],
-            "",
-            "",
-            "give its file too",
-        ),
-        (vec![policy("{group: '', kind: Service, name: a}")], service, "", ""),
-        (
-            vec![policy(to_route), route(entry_parent), entry.to_owned()],
-            "[a.example, b.example]",
-            "w",
-            "",
-        ),
-        (vec![policy(to_route), route(entry_parent)], "", "", "give its file too"),
-        (vec![policy(to_route)], "", "", "give its file too"),
-        (
-            vec![policy(to_route), route("  hostnames: [c.example]\n  parentRefs: [{name: w}]\n")],
-            "[c.example]",
-            "w",
-            "",
-        ),
-        (vec![policy(to_route), route("  parentRefs: [{name: w}]\n")], "", "w", ""),
-        (
-            vec![policy(to_route), route("  parentRefs: [{group: '', kind: Service, name: a}]\n")],
-            service,
-            "",
-            "",
-        ),
-        (
-            vec![
-                policy(to_route),
-                route("  hostnames: [c.example]\n")
-                    .replace("{backendRefs: []}", "{matches: [{path: {value: /a}}]}"),
-            ],
-            "[c.example]",
-            "",
-            "for some requests to its hosts only",
-        ),
-        (
-            vec![
-                policy(to_route),
-                route("  hostnames: [c.example]\n")
-                    .replace("{backendRefs: []}", "{matches: [{path: {value: /}}]}"),
-            ],
-            "[c.example]",
-            "",
-            "",
-        ),
-        (
-            vec![policy("{group: inference.networking.k8s.io, kind: InferencePool, name: i}")],
-            "",
-            "",
-            "has no counterpart",
-        ),
-        (
-            vec![policy(
-                "{group: gateway.networking.k8s.io, kind: Gateway, name: w, sectionName: x}",
-            )],
-            "",
-            "w",
-            "all listeners",
-        ),
-    ] {
-        let text = documents.join("---\n");
-        let (got, target, told) = converted(&text, &[], |converted| {
-            let json = serde_json::to_value(&converted.resource).unwrap();
-            let told: Vec<String> =
-                converted.notes.iter().map(|note| note.diagnostic.message.clone()).collect();
-            let hosts = json["spec"]["pluginConfig"]["policies"][0].get("hosts").cloned();
-            (hosts, json["spec"]["targetRefs"][0]["name"].as_str().unwrap().to_owned(), told)
-        });
-        let hosts = (!hosts.is_empty())
-            .then(|| json!(hosts.trim_matches(['[', ']']).split(", ").collect::<Vec<_>>()));
-        assert_eq!(got, hosts, "{text}");
-        assert_eq!(target, gateway, "{text}");
-        let scope_losses: Vec<&String> = told
-            .iter()
-            .filter(|note| {
-                ["file too", "only, the", "no counterpart", "listeners"]
-                    .iter()
-                    .any(|part| note.contains(part))
-            })
-            .collect();
-        match loss {
-            "" => assert!(scope_losses.is_empty(), "{text}: {scope_losses:?}"),
-            loss => {
-                assert!(scope_losses.iter().any(|note| note.contains(loss)), "{text}: {told:?}")
-            }
-        }
-        assert_eq!(
-            told.iter().any(|note| note.contains("give `--gateway`")),
-            gateway.is_empty(),
-            "{text}: {told:?}"
-        );
-    }
-}
-
-#[test]
-fn a_listener_that_is_the_gateways_only_one_is_all_of_it() {
-    let gateway = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: egress, namespace: egress-direct}\nspec: {listeners: [{name: mesh}]}\n---\n";
-    let policy =
-        with(r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#)
-            .replace(r#""name": "egress""#, r#""name": "egress", "sectionName": "mesh""#);
-    assert_eq!(losses(&format!("{gateway}{policy}")), Vec::<String>::new());
-    assert_eq!(losses(&policy).len(), 1);
-    assert_eq!(
-        losses(
-            &format!("{gateway}{policy}").replace("[{name: mesh}]", "[{name: mesh}, {name: b}]")
-        )
-        .len(),
-        1
-    );
-}
-
-#[test]
-fn policies_of_several_gateways_are_not_put_together_in_silence() {
-    let rule = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#;
-    let other = with(rule)
-        .replace(r#""name": "egress""#, r#""name": "other""#)
-        .replace(r#""name": "p""#, r#""name": "q""#);
-    let told = losses(&[with(rule), other].join("\n---\n"));
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(
-        told[0].contains("`egress-direct/other`") && told[0].contains("convert them apart"),
-        "{told:?}"
-    );
-}
-
-#[test]
-fn names_are_unique_and_legal() {
-    let rule = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#;
-    let documents = [
-        with(rule),
-        with(rule).replace("egress-direct", "b"),
-        with(rule).replace(r#""name": "p", "#, ""),
-        with(rule).replace(r#""name": "p""#, r#""name": "p-2""#),
-    ];
-    let names: Vec<_> = policies(&documents.join("\n---\n"))
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|policy| policy["name"].clone())
-        .collect();
-    assert_eq!(names, ["p", "p-2", "policy-1", "p-2-2"]);
-}
-
-#[test]
-fn what_belongs_to_the_policies_and_is_passed_over_is_told_once() {
-    let others = r#"{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayBackend", "metadata": {"name": "b"}}
----
-{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayBackend", "metadata": {"name": "c"}}
----
-{"apiVersion": "agentgateway.dev/v1alpha1", "kind": "AgentgatewayParameters", "metadata": {"name": "c"}}
----
-{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "spec": {"rules": [{"backendRefs": [{"kind": "AgentgatewayBackend"}]}]}}
----
-{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "spec": {"gatewayClassName": "enterprise-agentgateway-waypoint"}}
----
-{"apiVersion": "v1", "kind": "Namespace"}
----
-"#;
-    let policy = with(r#""traffic": {"transformation": {"request": {"remove": ["x"]}}}"#);
-    let told: Vec<String> = notes(&format!("{others}{policy}"))
-        .into_iter()
-        .filter(|note| note.contains("passed over"))
-        .collect();
-    assert_eq!(told.len(), 4, "{told:#?}");
-    for (part, note) in
-        ["DestinationRule", "`AgentgatewayParameters`", "that was dialled", "istio-waypoint"]
-            .iter()
-            .zip(&told)
-    {
-        assert!(note.contains(part) && note.starts_with("Hint "), "{note}");
-    }
-    // One that only looks like a policy is not.
-    let other = policy.replace("agentgateway.dev/v1alpha1", "policy.example/v1");
-    assert!(losses(&format!("{policy}\n---\n{other}"))[0].contains("of group `policy.example`"));
-}
-
-#[test]
-fn another_gateway_than_the_policies_is_told() {
-    let policy = with(r#""traffic": {"transformation": {"request": {"remove": ["x"]}}}"#);
-    let told = converted(&policy, &["--gateway", "other"], |converted| {
-        converted
-            .notes
-            .iter()
-            .map(|note| note.diagnostic.message.clone())
-            .find(|message| message.contains("`--gateway`"))
-    });
-    assert_eq!(
-        told.unwrap(),
-        "is attached to Gateway `egress-direct/egress`, the result to Gateway `other`, as `--gateway` says"
     );
 }

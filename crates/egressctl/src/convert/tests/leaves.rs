@@ -29,7 +29,7 @@ fn leaves(node: &Node, path: &str, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// Whether a note about `told` is about what is at `path`.
+/// Whether a note about `told` covers what is at `path`.
 fn covers(told: &str, path: &str) -> bool {
     path.strip_prefix(told).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
@@ -47,8 +47,8 @@ fn attribute(key: &str) -> &str {
     }
 }
 
-/// Whether a value is in the result: of a pattern what is no wildcard, of a text its words, since
-/// lines are broken elsewhere.
+/// Whether a value is in the result. Of a pattern, the parts without wildcards count; of a text,
+/// its words, since lines are broken elsewhere.
 fn is_in(result: &str, value: &str) -> bool {
     let value = value.to_lowercase();
     let words = value
@@ -58,7 +58,7 @@ fn is_in(result: &str, value: &str) -> bool {
     words.clone().count() > 0 && words.into_iter().all(|word| result.contains(word))
 }
 
-/// The values that are neither in the result nor told.
+/// The values that are neither in the result nor in a note.
 fn silent(text: &str) -> Vec<String> {
     let file = manifest(text);
     converted(text, &["--gateway", "egress", "--allow-lossy"], |converted| {
@@ -131,7 +131,10 @@ fn every_value_of_authorization_policies_is_converted_or_told() {
 
 #[test]
 fn a_value_that_is_dropped_would_be_noticed() {
-    let text = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\nspec:\n  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]\n  rules: [{to: [{operation: {methods: [GET]}}]}]\n";
+    let text = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: \
+        {name: p}\nspec:\n  targetRefs: \
+        [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]\n  rules: \
+        [{to: [{operation: {methods: [GET]}}]}]\n";
     assert_eq!(silent(text), Vec::<String>::new());
     assert!(
         !covers("spec.rules[1]", "spec.rules[10]") && covers("spec.rules[1]", "spec.rules[1].to")
@@ -147,7 +150,7 @@ fn a_value_that_is_dropped_would_be_noticed() {
     );
 }
 
-/// Whatever stands where: no panic, and never silence.
+/// Whatever value a field has, there is no panic, and nothing is lost in silence.
 #[test]
 fn broken_policies_are_told_and_break_nothing() {
     let samples = [include_str!("agentgateway-sample.yaml"), include_str!("istio-sample.yaml")];

@@ -7,25 +7,31 @@ const DOCUMENT: &str = "\n---\n";
 
 fn entry(name: &str, hosts: &str) -> String {
     format!(
-        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {name}, namespace: ns}}\nspec: {{{hosts}}}\n"
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {name}, \
+         namespace: ns}}\nspec: {{{hosts}}}\n"
     )
 }
 
 fn route(name: &str, spec: &str) -> String {
     format!(
-        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: ns}}\nspec: {{{spec}}}\n"
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, \
+         namespace: ns}}\nspec: {{{spec}}}\n"
     )
 }
 
 fn istio(name: &str, action: &str, targets: &str, namespace: &str) -> String {
     format!(
-        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}, namespace: ns}}\nspec:\n  targetRefs: [{targets}]\n  action: {action}\n  rules: [{{from: [{{source: {{namespaces: [{namespace}]}}}}]}}]\n"
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}, \
+         namespace: ns}}\nspec:\n  targetRefs: [{targets}]\n  action: {action}\n  rules: \
+         [{{from: [{{source: {{namespaces: [{namespace}]}}}}]}}]\n"
     )
 }
 
 fn agentgateway(name: &str, targets: &str) -> String {
     format!(
-        "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {{name: {name}, namespace: ns}}\nspec:\n  targetRefs: [{targets}]\n  traffic: {{authorization: {{policy: {{matchExpressions: [\"request.method == 'GET'\"]}}}}}}\n"
+        "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: \
+         {{name: {name}, namespace: ns}}\nspec:\n  targetRefs: [{targets}]\n  traffic: \
+         {{authorization: {{policy: {{matchExpressions: [\"request.method == 'GET'\"]}}}}}}\n"
     )
 }
 
@@ -241,9 +247,12 @@ fn what_is_allowed_to_one_service_is_not_to_another_that_shares_its_hosts() {
 #[test]
 fn no_document_is_dropped_in_silence() {
     let deny = |name: &str| {
-        let rule = r#"{"action": "DENY", "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "egress"}], "rules": [{}]}"#;
+        let rule = "{\"action\": \"DENY\", \"targetRefs\": [{\"group\": \
+            \"gateway.networking.k8s.io\", \"kind\": \"Gateway\", \"name\": \"egress\"}], \
+            \"rules\": [{}]}";
         format!(
-            r#"{{"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {{"name": "{name}", "namespace": "ns"}}, "spec": {rule}}}"#
+            "{{\"apiVersion\": \"security.istio.io/v1\", \"kind\": \"AuthorizationPolicy\", \
+             \"metadata\": {{\"name\": \"{name}\", \"namespace\": \"ns\"}}, \"spec\": {rule}}}"
         )
     };
     let list = |items: &str| format!(r#"{{"apiVersion": "v1", "kind": "List", "items": {items}}}"#);
@@ -275,7 +284,7 @@ fn no_document_is_dropped_in_silence() {
         let told = looser(&[deny("a"), document.clone()]);
         assert!(told.iter().any(|note| note.contains(message)), "{document}: {told:?}");
     }
-    // What is nothing is no document.
+    // An empty document is no document.
     assert_eq!(looser(&[deny("a"), String::new(), list("null"), list("[]")]), Vec::<String>::new());
 }
 

@@ -6,7 +6,8 @@ use super::{POLICIES, failures, read_text};
 
 #[test]
 fn the_blanks_around_a_value_do_not_come() {
-    let text = "cases: [{name: a, caller: none, request: {host: 'a:8080', headers: {x-a: ' b '}}, expect: deny}]";
+    let text = "cases: [{name: a, caller: none, request: {host: 'a:8080', headers: {x-a: ' b '}}, \
+        expect: deny}]";
     let trial =
         read_text(text).unwrap().suites[0].cases[0].steps[0].trial(&IdentityConfig::default());
     assert_eq!(trial.headers, [("x-a".to_owned(), "b".to_owned())]);
@@ -20,10 +21,13 @@ fn lines_are_joined_as_the_waypoint_joins_them() {
 config:
   policies:
   - name: agents
-    traffic: {authorization: {action: Allow, policy: {matchExpressions: ['request.headers["user-agent"] == "a,b"']}}}
+    traffic: {authorization: {action: Allow,
+      policy: {matchExpressions: ['request.headers["user-agent"] == "a,b"']}}}
 cases:
-- {name: joined, caller: none, request: {host: a.example, headers: {User-Agent: [a, b]}}, expect: {verdict: allow, headers: {user-agent: 'a,b'}}}
-- {name: other, caller: none, request: {host: a.example, headers: {User-Agent: [b, a]}}, expect: deny}
+- {name: joined, caller: none, request: {host: a.example, headers: {User-Agent: [a, b]}},
+    expect: {verdict: allow, headers: {user-agent: 'a,b'}}}
+- {name: other, caller: none, request: {host: a.example, headers: {User-Agent: [b, a]}},
+    expect: deny}
 "#;
     assert_eq!(failures(&mut [read_text(text).unwrap()]), <[String; 0]>::default());
 }
@@ -40,7 +44,8 @@ fn a_callers_trust_domain_is_the_configurations_unless_said() {
             if domains == "[]" { "{}".to_owned() } else { format!("{{trustDomains: {domains}}}") };
         let rule = format!("source.spiffeId == \"spiffe://{expected}/ns/a/sa/b\"");
         let text = format!(
-            "config:\n  identity: {identity}\n  policies:\n  - name: one\n    traffic: {{authorization: {{action: Allow, policy: \
+            "config:\n  identity: {identity}\n  policies:\n  - name: one\n    traffic: \
+             {{authorization: {{action: Allow, policy: \
              {{matchExpressions: ['{rule}']}}}}}}\n{defaults}cases:\n\
              - {{name: a, caller: a/b, request: http://a.example, expect: allow}}\n\
              - {{name: b, caller: a/c, request: http://a.example, expect: deny}}\n"
@@ -59,7 +64,8 @@ fn a_caller_is_who_it_is_whatever_the_sources() {
     for sources in ["[filterState]", "[peerCertificate]", "[forwardedClientCert]"] {
         let text = POLICIES
             .replace("config:\n", &format!("config:\n  identity: {{sources: {sources}}}\n"));
-        let cases = "cases:\n- {name: a, caller: team-a/x, request: http://a.example, expect: allow}\n\
+        let cases = "cases:\n\
+                     - {name: a, caller: team-a/x, request: http://a.example, expect: allow}\n\
                      - {name: b, caller: team-b/x, request: http://a.example, expect: deny}\n";
         assert_eq!(
             failures(&mut [read_text(&format!("{text}{cases}")).unwrap()]),

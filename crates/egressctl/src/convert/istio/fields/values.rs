@@ -8,7 +8,7 @@ use crate::convert::policy::literal;
 use super::super::condition::Term;
 use super::{Reader, Sense};
 
-/// The characters that `{*}` of a path template stands for, as Envoy's URI templates have them.
+/// The characters that `{*}` of a path template matches, as in Envoy's URI templates.
 const SEGMENT: &str = "-a-zA-Z0-9._~%!$&'()+,;:@=";
 
 /// What a condition looks at.
@@ -29,7 +29,7 @@ pub(super) enum Subject {
     AnyLine(String),
 }
 
-/// A value with the wildcards that Istio takes: one, at either end.
+/// A value with the wildcards that Istio knows: one, at either end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pattern<'v> {
     Any,
@@ -190,15 +190,20 @@ impl Subject {
     pub(super) fn hint<'d>(&self, list: &At<'d>, sense: Sense, notes: &mut Notes<'d>) {
         match self {
             Subject::Principal => {
-                let message = "`cluster.local` in a principal is the mesh's own trust domain, and stands for its aliases too: `--trust-domain` says which they are, if not `cluster.local`";
+                let message = "`cluster.local` in a principal is the mesh's own trust domain, and \
+                    stands for its aliases too: `--trust-domain` says which they are, if not \
+                    `cluster.local`";
                 notes.once("trust domain", list, message);
             }
             Subject::Host if sense.wide => {
-                let message = "`request.host` has no port and no final dot, so that `a.example:8080` is refused with `a.example`; in Istio it is not, unless it is listed too";
+                let message = "`request.host` has no port and no final dot, so that \
+                    `a.example:8080` is refused with `a.example`; in Istio it is not, unless it \
+                    is listed too";
                 notes.once("istio host refused", list, message);
             }
             Subject::Host => {
-                let message = "as in Istio, `a.example` is not `a.example:8080`: hosts that let something through are compared with the `Host` header, letter case aside";
+                let message = "as in Istio, `a.example` is not `a.example:8080`: hosts that let \
+                    something through are compared with the `Host` header, letter case aside";
                 notes.once("istio host allowed", list, message);
             }
             Subject::ServiceAccount
@@ -208,19 +213,26 @@ impl Subject {
                         .iter()
                         .any(|item| item.node.as_str().is_some_and(|name| name.contains('.'))) =>
             {
-                let message = "a dot in a service account is itself here; Istio, which puts the name into a regular expression as it is, lets any character stand for it";
+                let message = "a dot in a service account is itself here; Istio, which puts the \
+                    name into a regular expression as it is, lets any character stand for it";
                 notes.add(list, Effect::Stricter, message);
             }
             Subject::Path => {
-                let message = "paths are matched without their query, as in Istio; beyond it, ambiguous ones (`//`, `%2F`, `;`) are refused with 400 first. `pathSafety` relaxes that";
+                let message = "paths are matched without their query, as in Istio; beyond it, \
+                    ambiguous ones (`//`, `%2F`, `;`) are refused with 400 first. `pathSafety` \
+                    relaxes that";
                 notes.once("istio path", list, message);
             }
             Subject::Port => {
-                let message = "`destination.port` is the port that the caller dialled; where the proxy does not tell it, the rule allows nothing, or denies";
+                let message = "`destination.port` is the port that the caller dialled; where the \
+                    proxy does not tell it, the rule allows nothing, or denies";
                 notes.once("port", list, message);
             }
             Subject::Header(_) | Subject::AnyLine(_) => {
-                let message = "a header on several lines: a DENY looks for one line that matches, as Istio does since 1.27.8, 1.28.5 and 1.29.1 (before, it joined them with commas); an ALLOW wants all to. A line of `x_team` is one of `x-team`, which in Istio it is not";
+                let message = "a header on several lines: a DENY looks for one line that matches, \
+                    as Istio does since 1.27.8, 1.28.5 and 1.29.1 (before, it joined them with \
+                    commas); an ALLOW wants all to. A line of `x_team` is one of `x-team`, which \
+                    in Istio it is not";
                 notes.once("istio headers", list, message);
             }
             _ => {}
@@ -236,7 +248,13 @@ fn service_account(
 ) -> Result<Term, String> {
     let (namespace, name) = match value.split_once('/') {
         Some(parts) => parts,
-        None => (reader.namespace.ok_or("a service account without its namespace is of the policy's: give `metadata.namespace`")?, value),
+        None => (
+            reader.namespace.ok_or(
+                "a service account without its namespace is of the \
+            policy's: give `metadata.namespace`",
+            )?,
+            value,
+        ),
     };
     let is_name = |text: &str, more: &[char]| {
         !text.is_empty() && text.chars().all(|c| is_literal(c) || more.contains(&c))
@@ -248,8 +266,8 @@ fn service_account(
         ));
     }
     if sense.wide {
-        // Istio's own pattern, which takes more than the form that it gives workloads, and in which
-        // a dot is any character.
+        // Istio's own pattern. It matches more than the form that Istio gives workloads, since its
+        // dots match any character.
         let pattern = format!("^spiffe://.+/ns/{namespace}/(.+/)?sa/{name}(/.+)?$");
         return Ok(Term::Holds(format!(
             "{}.matches({})",
@@ -283,8 +301,8 @@ fn address(value: &str, attribute: &str) -> Result<Term, String> {
 }
 
 /// A host is compared without regard to letter case. Istio compares the authority as the caller
-/// wrote it, and so does what lets something through; what refuses something takes the host,
-/// whatever its port, wherever that takes no less.
+/// wrote it, and rules that let something through do the same. Rules that refuse something compare
+/// the host without its port, wherever that refuses no less.
 fn host(value: &str, sense: Sense) -> Term {
     let value = value.to_ascii_lowercase();
     let pattern = Pattern::of(&value);
@@ -309,7 +327,8 @@ fn host(value: &str, sense: Sense) -> Term {
 fn template(value: &str) -> Result<Term, String> {
     let wrong = || {
         format!(
-            "`{}` is no path template that Istio takes: `{{*}}` and `{{**}}` stand for whole segments",
+            "`{}` is no path template that Istio takes: `{{*}}` and `{{**}}` stand for whole \
+             segments",
             value.escape_debug()
         )
     };
@@ -336,13 +355,13 @@ fn template(value: &str) -> Result<Term, String> {
     Ok(Term::Holds(format!("request.path.matches({})", literal(&pattern))))
 }
 
-/// A text as a pattern in which `*` stands for anything.
+/// A pattern in which `*` matches anything.
 fn with_wildcards(text: &str) -> String {
     text.split('*').map(quoted).collect::<Vec<_>>().join(".*")
 }
 
-/// Whether a character of a namespace's or service account's name stands for itself in a regular
-/// expression.
+/// Whether a character of a namespace's or service account's name has no special meaning in a
+/// regular expression.
 fn is_literal(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
@@ -365,15 +384,15 @@ fn quoted(text: &str) -> String {
 }
 
 impl super::Mesh {
-    /// A principal in all trust domains that it stands for: one of the mesh's own, or
-    /// `cluster.local`, stands for all of them.
+    /// A principal in every trust domain that it covers: each of the mesh's own, and
+    /// `cluster.local`, covers all of them.
     fn principals(&self, principal: &str) -> Vec<String> {
         let as_it_is = || vec![principal.to_owned()];
         let mut parts = principal.split('/');
         let (Some(domain), 4) = (parts.next(), parts.count()) else { return as_it_is() };
         let (_, rest) = principal.split_once('/').unwrap_or_default();
-        // A domain may have a wildcard at either end, which stands for those of the mesh that it
-        // fits and for all others of it.
+        // A domain may have a wildcard at either end. It then covers the mesh's domains that it
+        // matches, and with them all others of the mesh.
         let ends_as =
             |own: &String| domain.strip_prefix('*').is_some_and(|suffix| own.ends_with(suffix));
         let starts_as =
