@@ -17,8 +17,12 @@ mod log_text;
 mod messages;
 #[path = "bad_input/random.rs"]
 mod random;
+#[path = "bad_input/refusals.rs"]
+mod refusals;
 #[path = "bad_input/requests.rs"]
 mod requests;
+#[path = "bad_input/targets.rs"]
+mod targets;
 #[path = "bad_input/trailers.rs"]
 mod trailers;
 
