@@ -6,13 +6,19 @@ use super::{Finding, asked, deny, get, path, rule};
 
 pub(crate) fn of_requests() -> Vec<Finding> {
     let finding = |number, traffic, requests| Finding { number, traffic, requests };
+    let role = r#"default(request.headers["x-role"], "") == "admin""#;
     vec![
         finding(
             "2: decoding, and onError: Ignore",
-            json!({"authorization": {"action": "Deny", "onError": "Ignore",
-            "policy": {
-                "matchExpressions": [r#"url.decode(request.headers["x-u"]).contains("admin")"#],
-            }}}),
+            json!({
+                "authorization": {
+                    "action": "Deny",
+                    "onError": "Ignore",
+                    "policy": {"matchExpressions": [
+                        r#"url.decode(request.headers["x-u"]).contains("admin")"#,
+                    ]},
+                },
+            }),
             vec![get(&[], 200), get(&[("x-u", b"user")], 200), get(&[("x-u", b"%ffadmin")], 403)],
         ),
         finding(
