@@ -97,8 +97,7 @@ impl Setting {
         self.waypoint.vip(GITHUB)
     }
 
-    /// The worker has come through all that was sent to it: no trap, nothing reloaded, and it
-    /// serves.
+    /// The worker has survived everything that was sent to it: no trap, no reload, and it serves.
     async fn assert_unharmed(&self) {
         let response = self
             .team_a()
@@ -138,7 +137,7 @@ impl Setting {
     }
 }
 
-/// What Envoy normalises is left as it comes: the filter sees every trick.
+/// Envoy's path normalization is off, so that the filter sees every trick.
 static RAW: LazyLock<Setting> = LazyLock::new(|| Setting::start(false));
 
 /// Who answered, and how.

@@ -1,4 +1,4 @@
-//! What the documents say is true: every configuration in them loads, and says what the others say.
+//! Every configuration in the documents loads, and agrees with the others.
 
 use e2e::envoy::workspace_root;
 use e2e::manifests;

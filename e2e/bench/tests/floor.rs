@@ -23,8 +23,7 @@ fn workshop(host_binding: &str) -> Value {
     json
 }
 
-/// What a module makes of the requests of all scenarios, each with its name, under one
-/// configuration.
+/// How a module answers the requests of all scenarios under one configuration, each with its name.
 fn observe(module: &Path, scenarios: &[Scenario]) -> Vec<(String, Observed)> {
     let mut runner =
         WasmRunner::new(Module::load(module).expect("a filter: `make wasm` builds ours"));
@@ -41,8 +40,7 @@ fn observe(module: &Path, scenarios: &[Scenario]) -> Vec<(String, Observed)> {
     seen
 }
 
-/// The request in every scenario, whatever it was made for, meets the same under the workshop's
-/// policies in both.
+/// The request of every scenario gets the same answer under the workshop's policies in both.
 fn assert_alike(floor: &Path, host_binding: &str) {
     let mut scenarios = load_dir(workspace_root().join("e2e/scenarios")).expect("all load");
     scenarios.iter_mut().for_each(|scenario| scenario.config = workshop(host_binding));

@@ -21,18 +21,18 @@ pub enum ConfigurationError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// The file is no YAML.
+    /// The file is not YAML.
     #[error("`{path}`: {source}")]
     Yaml {
         /// The file.
         path: PathBuf,
-        /// What the parser said.
+        /// The parser's error.
         source: serde_yaml_ng::Error,
     },
-    /// A part that is to be changed is not there.
+    /// A part that is to be changed is missing.
     #[error(
         "`envoy.yaml` has no {0}: has it been renamed? then change \
          `e2e/src/envoy/configuration.rs` with it"
@@ -297,8 +297,8 @@ impl Configuration {
         Ok(())
     }
 
-    /// Leads each service to the real host on port 443, its certificate checked against these
-    /// authorities.
+    /// Sends each service's requests to the real host on port 443, whose certificate is checked
+    /// against these authorities.
     ///
     /// # Errors
     /// When there is no service's cluster.

@@ -65,7 +65,7 @@ pub(crate) fn run(vm: &Vm, request: Request) -> StreamResult {
     vm.stream(request).run(response.trailer("x_origin_mode", "echo").trailer("x-origins", "1"))
 }
 
-/// The audit records of the stream that say this of it.
+/// The audit records of the stream that have this value in a field.
 pub(crate) fn records(result: &StreamResult, field: &str, value: &str) -> Vec<serde_json::Value> {
     let records = audit_records(result.logs.iter().map(|log| log.text.as_str()));
     records.into_iter().filter(|record| record[field] == value).collect()
@@ -175,7 +175,7 @@ fn each_host_call_that_fails_refuses_the_request() {
                     "{record}"
                 );
                 assert!(detail.contains(said), "{record}");
-                // Whatever could be read of the request is told.
+                // The record holds whatever could be read of the request.
                 let caller = if function == "proxy_get_property" {
                     &record["caller"]
                 } else {
@@ -223,7 +223,7 @@ fn a_denied_request_is_refused_whatever_fails() {
             assert_eq!(result.failure, None, "it trapped: {shown}");
             let wanted = usize::from(function != "proxy_log");
             assert_eq!(records(&result, "verdict", "deny").len(), wanted, "{shown}");
-            // Where it cannot be answered it is reset.
+            // A request that cannot be answered is reset.
             let closed = function == "proxy_send_local_response";
             assert_eq!(result.step, if closed { Step::Closed } else { Step::Replied }, "{shown}");
             assert!(
@@ -242,7 +242,7 @@ fn nothing_passes_and_nothing_traps_where_every_call_fails() {
             vm.fail_calls([Failure::always("*", status)]);
             let result = run(&vm, request(caller));
             assert_eq!(result.failure, None, "{status:?}: {result:#?}");
-            // It can neither be answered nor reset; it waits, and is not let through.
+            // It can be neither answered nor reset, so it waits and is not let through.
             assert!(
                 matches!(result.step, Step::Paused | Step::Closed | Step::Replied),
                 "{status:?}: {result:#?}"

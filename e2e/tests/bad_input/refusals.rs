@@ -64,7 +64,7 @@ fn without_a_configuration_every_request_is_refused_recorded_and_counted() {
         (counter(&shared, "egress_denied"), counter(&shared, "egress_internal_errors")),
         (1, 1)
     );
-    // Neither does it pass where its headers cannot be read.
+    // It does not pass either where its headers cannot be read.
     vm.fail_calls([Failure::always("proxy_get_header_map_pairs", Status::InternalFailure)]);
     let result = run(&vm, request(TEAM_A_SPIFFE_ID));
     assert_eq!(
@@ -160,7 +160,7 @@ fn trailers_lose_what_policies_set_or_remove() {
         "what is only added is the caller's too"
     );
     assert_eq!(names(&result.response_trailers), ["x-origins"]);
-    // A host that shows other trailers than it has said there are.
+    // A host that announces trailers and then shows others.
     for callback in ["proxy_on_request_trailers", "proxy_on_response_trailers"] {
         let mut unreadable = request(TEAM_A_SPIFFE_ID);
         let mut response = Response::new(200);
