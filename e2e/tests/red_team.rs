@@ -58,7 +58,6 @@ fn path(target: &'static str, status: u16) -> Asked {
     asked("GET", target, &[], status)
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 async fn ask(client: &HboneClient, vip: &str, host: &str, asked: &Asked) -> Option<u16> {
     let tunnel = client.tunnel(vip).await.expect("a tunnel");
     let (sender, connection) =
