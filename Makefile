@@ -15,7 +15,7 @@ help: ## this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build-wasm ## the egress workshop in a real Envoy, left running for your own curl (ARGS=--once: exits after it; ORIGIN=real: the real hosts, ORIGIN=stand-in: local ones, the default)
+demo: build-wasm ## the egress workshop in a real Envoy, left running for your own curl (ARGS=--once: exits after it; ORIGIN=real: the real hosts)
 	@envoy=$$($(setup)/envoy); $(CARGO) build -p e2e --bin demo; \
 	ENVOY=$$envoy exec target/debug/demo $(ARGS)
 

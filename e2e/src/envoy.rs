@@ -33,7 +33,7 @@ const ATTEMPTS: usize = 5;
 
 type Edit = Box<dyn FnOnce(&mut Value) + Send>;
 
-/// What a waypoint is to be like; all that is not said is as in `envoy.yaml`.
+/// How a waypoint differs from `envoy.yaml`.
 pub struct WaypointOptions {
     pki: Arc<Pki>,
     origin_port: u16,
@@ -160,7 +160,8 @@ impl Waypoint {
             configuration.remove_filter()?;
         }
         configuration.set_normalize_path(options.normalize_path)?;
-        // Ports come last but for the free edits, so that a second attempt needs only them anew.
+        // Ports are set after everything but the free edits, so that a second attempt only chooses
+        // ports again.
         let mut edits = Some(options.edits);
         let mut edited = None;
         for attempt in 1.. {
@@ -292,7 +293,7 @@ impl Waypoint {
     /// Waits until an entry of the access log matches, since Envoy writes it a moment after the
     /// response.
     ///
-    /// Gives nothing when none came within five seconds.
+    /// Returns `None` when none came within five seconds.
     pub fn await_access_log(&self, matches: impl Fn(&Value) -> bool) -> Option<Value> {
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
@@ -306,7 +307,7 @@ impl Waypoint {
         }
     }
 
-    /// All counters and gauges whose name begins so.
+    /// All counters and gauges whose names begin with the prefix.
     ///
     /// # Errors
     /// When Envoy's admin interface does not answer.

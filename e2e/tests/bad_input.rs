@@ -17,8 +17,12 @@ mod log_text;
 mod messages;
 #[path = "bad_input/random.rs"]
 mod random;
+#[path = "bad_input/refusals.rs"]
+mod refusals;
 #[path = "bad_input/requests.rs"]
 mod requests;
+#[path = "bad_input/targets.rs"]
+mod targets;
 #[path = "bad_input/trailers.rs"]
 mod trailers;
 
@@ -93,8 +97,7 @@ impl Setting {
         self.waypoint.vip(GITHUB)
     }
 
-    /// The worker has come through all that was sent to it: no trap, nothing reloaded, and it
-    /// serves.
+    /// The worker has survived everything that was sent to it: no trap, no reload, and it serves.
     async fn assert_unharmed(&self) {
         let response = self
             .team_a()
@@ -134,7 +137,7 @@ impl Setting {
     }
 }
 
-/// What Envoy normalises is left as it comes: the filter sees every trick.
+/// Envoy's path normalization is off, so that the filter sees every trick.
 static RAW: LazyLock<Setting> = LazyLock::new(|| Setting::start(false));
 
 /// Who answered, and how.

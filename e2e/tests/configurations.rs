@@ -76,7 +76,7 @@ static MODULE: LazyLock<Module> = LazyLock::new(|| {
         .unwrap_or_else(|error| panic!("{error}: run `make wasm` first"))
 });
 
-/// What the filter says before each of its errors.
+/// The text that the filter logs before each of its errors.
 const PREFIX: &str = "egress filter: configuration error: ";
 
 #[test]

@@ -1,5 +1,5 @@
 //! The waypoint itself, without the filter but for its part in the access log: who gets in, where
-//! they get, what the origin must show, and what is told of it.
+//! they get to, what the origin must show, and what the log says.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

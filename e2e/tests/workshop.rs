@@ -57,7 +57,7 @@ fn updates(mesh: &Mesh) -> (u64, u64) {
     (stats["listener_manager.lds.update_success"], plugins.map(|(_, count)| count).sum())
 }
 
-/// One Envoy takes the steps one after the other; then an earlier one again, and none.
+/// One Envoy takes the steps one after the other, then an earlier one again, and then none.
 async fn play(release: Release, api: Api, filter: &str) {
     let (mut mesh, origin) = start_of(release, &[STEPS[0].path(api)]);
     let mut taken = Vec::new();
@@ -117,7 +117,7 @@ async fn the_steps_give_the_same_as_traffic_extensions() {
     .await;
 }
 
-/// Applies a step's file with one text in it replaced; the answer is what is found wrong.
+/// Applies a step's file with one text in it replaced; returns what is found wrong.
 fn apply_changed(mesh: &mut Mesh, step: &Step, from: &str, to: &str) -> Vec<String> {
     let text = std::fs::read_to_string(step.path(Api::WasmPlugin)).expect("a step's file");
     assert!(text.contains(from), "{} has no `{from}`", step.file);
@@ -214,7 +214,7 @@ async fn the_origins_certificate_may_name_it_by_a_wildcard_and_must_name_it() {
         assert!(failures(why) > before, "{wrong:?}");
     }
     assert_eq!(origin.requests(), []);
-    // No connection has come to be that could be used now.
+    // No connection has been opened that could be used now.
     origin.present(GITHUB, Presented::Wildcard);
     assert_eq!(status(&mesh, "team-a", "/zen").await, 200);
 }

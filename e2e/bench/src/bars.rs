@@ -6,13 +6,13 @@ use super::statistics::{crossing, median};
 use super::subject::{Asked, Subject};
 use super::{Emulated, Figures, Options};
 
-/// One bar.
+/// One bar, and whether it was met.
 #[derive(Debug)]
 pub(super) struct Bar {
     pub(super) what: String,
     pub(super) bar: String,
     pub(super) value: String,
-    /// Nothing where there is only something to state.
+    /// `None` for a figure that is only stated.
     pub(super) met: Option<bool>,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn emulated(figures: &Figures, subject: Subject) -> Option<&Emulated>
     figures.emulated.iter().find(|row| row.subject == subject)
 }
 
-/// The same work on both sides: with the host bound and without.
+/// The same work on both sides, with the host bound and without.
 const SAME_WORK: [(Subject, Subject, &str); 2] = [
     (Subject::Workshop, Subject::FloorBinding, "ours against the floor, both bind the host"),
     (Subject::WorkshopUnbound, Subject::Floor, "ours against the floor, neither does"),
@@ -152,7 +152,7 @@ fn flat(options: &Options, figures: &Figures, bars: &mut Vec<Bar>) {
 /// From how many policies on ours adds less than a peer.
 fn ahead(figures: &Figures, what: &str, peer: fn(usize) -> Subject, is_bar: bool) -> Bar {
     let mut peers = line(figures, peer);
-    // What does not depend on the order is measured once.
+    // A figure that does not depend on the order is measured once.
     let one = line(figures, Subject::Native)
         .into_iter()
         .filter(|(others, _)| peers.iter().all(|(known, _)| known > others));

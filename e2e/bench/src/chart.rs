@@ -128,7 +128,7 @@ const COLOURS: [(&str, [&str; 2]); 5] = [
 /// and dark.
 fn head(width: f64, height: f64, title: &str) -> String {
     let title = escape(title);
-    // Plain rules for each colour, no variables: not only browsers read this.
+    // Plain rules for each colour instead of variables, since not only browsers read this.
     let rules = |scheme: usize| -> String {
         let rule = |(class, colours): (&str, [&str; 2])| {
             let colour = colours[scheme];
@@ -171,7 +171,7 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
-/// A number with as many digits as say something.
+/// A number with as many digits as are significant.
 fn short(value: f64) -> String {
     if value.abs() >= 10_000.0 {
         format!("{:.0}k", value / 1e3)

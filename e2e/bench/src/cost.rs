@@ -48,14 +48,14 @@ fn pair(name: &str, expression: &str, x: String) -> Pair {
     }
 }
 
-/// The same with many small headers beside it.
+/// The same with many small headers besides.
 fn looped(name: &str, expression: &str, x: String) -> Pair {
     let mut pair = pair(name, expression, x);
     pair.headers.extend((0..LINES).map(|index| (format!("h-{index}"), "v".to_owned())));
     pair
 }
 
-/// All that are known.
+/// All known pairs.
 #[must_use]
 pub fn worst_pairs() -> Vec<Pair> {
     let a = "a".repeat(LARGE);
@@ -137,7 +137,7 @@ pub struct Cost {
     pub memory: u64,
 }
 
-/// Tries a pair; nothing where the configuration is refused.
+/// Tries a pair; `None` where the configuration is refused.
 ///
 /// # Panics
 /// Where the module does not start.

@@ -11,10 +11,11 @@ use super::{BenchError, Guests, Options, load, say};
 use e2e::pki::TEAM_A_SPIFFE_ID;
 use proxy_wasm_host::{HostOptions, Module, Request, Response, StreamResult, Usage, Vm};
 
-/// Requests before the measured one: caches are filled and counters made known by then.
+/// How many requests come before the measured one, so that caches are filled and counters are
+/// defined.
 const WARM_UP: usize = 32;
 
-/// So many requests are counted before the guest's timer runs.
+/// How many requests are sent before the guest's timer runs.
 const TICK: u64 = 1_000;
 
 /// The most instructions that watching the guest's memory may take: a filter that needs too many
@@ -24,7 +25,7 @@ const WATCHED_FUEL: u64 = 100_000_000_000;
 /// The figures of one filter with one configuration.
 #[derive(Debug)]
 pub struct Emulated {
-    /// Which.
+    /// Which filter, with which configuration.
     pub subject: Subject,
     /// What loading the configuration cost the guest.
     pub load: Usage,
@@ -71,7 +72,7 @@ pub fn of_the_workshop(guests: &Guests) -> Result<(Emulated, Emulated), BenchErr
     Ok((ours, one(&contestants, &mut modules, Subject::FloorBinding, 0)?))
 }
 
-/// Measures all.
+/// Measures every filter.
 pub(super) fn measure(
     contestants: &Contestants,
     options: &Options,
@@ -153,7 +154,7 @@ fn one(
     Ok(Emulated { subject, load: configured.usage, load_time, requests, memory })
 }
 
-/// What a request costs once the filter has seen some.
+/// What a request costs once the filter has handled some others.
 fn request(vm: &Vm, subject: Subject, asked: Asked) -> Result<Usage, BenchError> {
     let run = || vm.stream(plain(asked.path(), TEAM_A_SPIFFE_ID)).run(Response::new(200));
     for _ in 0..WARM_UP {
@@ -165,8 +166,8 @@ fn request(vm: &Vm, subject: Subject, asked: Asked) -> Result<Usage, BenchError>
     Ok(result.usage)
 }
 
-/// A figure of a filter that lets pass what it must deny, or leaves the headers as they are, says
-/// nothing.
+/// The figure of a filter that lets a forbidden request pass, or leaves the headers as they are,
+/// means nothing.
 fn check(subject: Subject, asked: Asked, result: &StreamResult) -> Result<(), BenchError> {
     let name = subject.name();
     let status = result.response_headers.as_ref().and_then(|headers| headers.text(":status"));

@@ -40,7 +40,7 @@ impl Plugin {
     }
 }
 
-/// What an Envoy is to be like.
+/// How an Envoy is set up.
 #[derive(Debug, Clone)]
 pub(super) struct Setup<'a> {
     pub(super) name: &'a str,
@@ -55,7 +55,7 @@ pub(super) struct Setup<'a> {
 pub(super) struct Running {
     process: EnvoyProcess,
     pub(super) address: SocketAddr,
-    /// From its start until it served.
+    /// The time from its start until it served.
     pub(super) start: Duration,
     _folder: tempfile::TempDir,
 }
@@ -103,7 +103,7 @@ impl Running {
             let task = task?;
             let main = task.file_name().to_string_lossy() == self.process.pid().to_string();
             let task = task.path();
-            // A thread that ends meanwhile is passed over.
+            // A thread that ends meanwhile is skipped.
             let Ok(name) = std::fs::read_to_string(task.join("comm")) else { continue };
             let Ok(text) = std::fs::read_to_string(task.join("schedstat")) else { continue };
             let Some(nanoseconds) =
@@ -120,7 +120,7 @@ impl Running {
     /// The processor time of all threads.
     pub(super) fn processor_time(&self) -> std::io::Result<Duration> {
         let sum = self.threads()?.iter().map(|(_, time)| *time).sum();
-        // A kernel without scheduler statistics gives nothing, or zeros.
+        // A kernel without scheduler statistics has no such file, or zeros in it.
         if sum == Duration::ZERO { self.process.cpu_time() } else { Ok(sum) }
     }
 

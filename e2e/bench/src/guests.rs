@@ -18,7 +18,7 @@ pub struct Guests {
 }
 
 impl Guests {
-    /// Builds them, which takes a second or two, the first time some more.
+    /// Builds them, which takes a second or two, and longer the first time.
     ///
     /// # Errors
     /// When one of them does not build.

@@ -3,7 +3,7 @@
 //!
 //! Two kinds of figures: of the emulated host, the same in every run (instructions, host calls,
 //! bytes, memory); and of real Envoys that are alive at once and asked in turn, round after round,
-//! so that what disturbs the machine disturbs all alike.
+//! so that a disturbance of the machine affects all alike.
 
 mod bars;
 mod chart;
@@ -83,9 +83,9 @@ pub enum BenchError {
     /// An Envoy did not start.
     #[error("`{name}`: {source}")]
     Start {
-        /// Which.
+        /// The name of the Envoy.
         name: String,
-        /// Why.
+        /// The reason.
         source: StartError,
     },
     /// A file, a process or a connection failed.
@@ -97,19 +97,19 @@ pub enum BenchError {
     /// A guest could not be built.
     #[error("a filter to compare with does not build: `{0}` failed")]
     Build(String),
-    /// Something does not do what it must: its figures would be of something else.
+    /// A contestant does not do what it must, so its figures would be of something else.
     #[error("`{name}`: {what}: expected {expected}, got {got}")]
     Wrong {
         /// Which contestant.
         name: String,
         /// What was looked at.
         what: String,
-        /// What is right.
+        /// What is expected.
         expected: String,
-        /// What came.
+        /// What was seen.
         got: String,
     },
-    /// Something else is not as it must be.
+    /// Another step failed.
     #[error("{what}: {why}")]
     Other {
         /// What was tried.
@@ -155,8 +155,8 @@ struct Figures {
     memory: Vec<loading::Memory>,
 }
 
-/// Measures, and gives the report, which is also in `target/bench/report.md`, and the path of that
-/// folder.
+/// Measures, and returns the report, which is also in `target/bench/report.md`, and the path of
+/// that folder.
 ///
 /// # Errors
 /// When an Envoy or a filter is missing, or one of them does not do what it must.
@@ -209,7 +209,7 @@ fn write(
     std::fs::write(report, text)
 }
 
-/// Tells the terminal how far it is.
+/// Reports progress on the terminal.
 fn say(what: &str) {
     eprintln!("bench: {what}");
 }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use e2e::http1::{Connection, Request, Response};
 
-/// Enough to keep one worker busy.
+/// How many connections there are: enough to keep one worker busy.
 const CONNECTIONS: usize = 8;
 
 /// The headers that a client such as curl or a language's library sends, and the two that the
@@ -39,7 +39,7 @@ pub(super) async fn check(address: SocketAddr, path: &str) -> io::Result<Respons
     connect(address).await?.request(&request(path).header("X-Check", "1")).await
 }
 
-/// Asks for a while, and gives how many requests were answered.
+/// Sends requests for a while, and returns how many were answered.
 pub(super) async fn ask(
     address: SocketAddr,
     path: &str,

@@ -67,7 +67,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Prints what the worst known pairs of rule and request take.
+/// Prints the cost of the most expensive known pairs of rule and request.
 fn worst() -> Result<(), String> {
     let module = Module::load(filter_wasm()).map_err(|error| error.to_string())?;
     let pairs = cost::worst_pairs();

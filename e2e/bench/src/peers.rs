@@ -1,6 +1,6 @@
 //! The same policies in what Envoy brings: its RBAC filter with header_mutation, as a list of
-//! policies and as a matching tree, and its Lua filter. Each is written as one who knows it well
-//! would, and does the policy alone: no path safety, no binding of the host to the service, no
+//! policies and as a matching tree, and its Lua filter. Each is written as an expert in it would
+//! write it, and does the policy alone: no path safety, no binding of the host to the service, no
 //! audit record.
 
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ use e2e::pki::TEAM_A_SPIFFE_ID;
 const PRINCIPAL: &str = "io.istio.peer_principal";
 const HOST: &str = "api.github.com";
 
-/// RBAC with a list of policies. It tries them in the order of their names until one matches: so
-/// many `before` the workshop's.
+/// RBAC with a list of policies. It tries them in the order of their names until one matches;
+/// `before` is the number of those ahead of the workshop's.
 pub(super) fn native(others: usize, before: usize) -> Vec<Value> {
     let mut policies = Map::new();
     for index in 0..others {
@@ -78,7 +78,7 @@ pub(super) fn tree(others: usize) -> Vec<Value> {
                 });
                 callers.insert(policies::caller(index), host);
             }
-            // What the workshop's own prefix covers already.
+            // Already covered by the workshop's own prefix.
             Shape::Paths => {}
         }
     }
@@ -129,8 +129,7 @@ fn allow() -> Value {
     act("allow", "ALLOW")
 }
 
-/// Said at every end: where an inner matcher finds nothing, what an outer one says for that case
-/// counts.
+/// Repeated at every end, since the outer matcher's answer counts where an inner one finds nothing.
 fn deny() -> Value {
     act("deny", "DENY")
 }
@@ -146,8 +145,8 @@ fn act(name: &str, action: &str) -> Value {
     }})
 }
 
-/// The one caller who comes this far is team-a, so the value is a constant: Envoy has no way to cut
-/// it out of a SPIFFE ID.
+/// Only team-a comes this far, so the value is a constant; Envoy has no way to take it from a
+/// SPIFFE ID.
 fn header_mutation() -> Value {
     let append = |key: &str, value: &str, action: &str| {
         json!({

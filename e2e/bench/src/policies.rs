@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::BenchError;
 use e2e::envoy::{Configuration, workspace_root};
 
-/// What is logged of the decisions.
+/// Which decisions are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Audit {
     None,
@@ -14,7 +14,7 @@ pub(super) enum Audit {
     All,
 }
 
-/// How the policies that are for others say so.
+/// How a policy shows that it is for others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     /// Other hosts, by the policy's scope.
@@ -25,7 +25,7 @@ pub(super) enum Shape {
     Callers,
     /// The same caller, on other paths.
     Paths,
-    /// A quarter of each.
+    /// A quarter of each of these.
     Mixed,
 }
 

@@ -10,7 +10,7 @@ use super::statistics::quartiles;
 use super::subject::{Asked, Subject};
 use super::{Emulated, Figures, Options};
 
-/// Writes the report; the notes are what no program can say of the figures.
+/// Writes the report; the notes are what a program cannot know about the figures.
 pub(super) fn render(options: &Options, figures: &Figures, notes: &str) -> String {
     let mut text = String::from("# What the filter costs\n\n");
     let _ = writeln!(text, "{}\n", machine());

@@ -55,14 +55,14 @@ pub(super) fn plans(options: &Options) -> Vec<Plan> {
     ]
 }
 
-/// What was seen of the Envoys of one plan.
+/// The measurements of the Envoys of one plan.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) name: &'static str,
     pub(super) rows: Vec<Row>,
 }
 
-/// What was seen of one Envoy that was asked one thing.
+/// The measurements of one Envoy with one kind of request.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) subject: Subject,
@@ -92,7 +92,7 @@ impl Group {
     }
 }
 
-/// Measures a plan.
+/// Runs the rounds of a plan.
 pub(super) async fn run(
     contestants: &Contestants,
     plan: &Plan,
@@ -120,7 +120,7 @@ pub(super) async fn run(
     }
     for round in 0..=options.rounds {
         for turn in 0..rows.len() {
-            // Rotated: nobody always runs behind the same neighbour.
+            // Rotated, so that no Envoy always runs after the same neighbour.
             let at = (turn + round) % rows.len();
             let row = &mut rows[at];
             let Some((_, envoy)) = envoys.iter().find(|(subject, _)| *subject == row.subject)
@@ -153,8 +153,8 @@ pub(super) async fn run(
     Ok(Group { name: plan.name, rows })
 }
 
-/// Starts an Envoy and sees that it does what it must; for a while there is another one beside it,
-/// for another caller.
+/// Starts an Envoy and checks that it does what it must, with a second one for another caller
+/// meanwhile.
 async fn start(contestants: &Contestants, subject: Subject) -> Result<Running, BenchError> {
     let name = subject.name();
     let filters = contestants.filters(subject)?;

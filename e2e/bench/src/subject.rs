@@ -1,4 +1,4 @@
-//! Who is measured, and what it is asked.
+//! The contestants, and the requests that they are asked.
 
 use std::path::PathBuf;
 
@@ -39,7 +39,7 @@ pub enum Subject {
     AmidCallers(usize),
     /// Ours with the workshop's policies amid so many for other paths.
     AmidPaths(usize),
-    /// A quarter of each.
+    /// A quarter of each of these.
     Amid(usize),
     /// Envoy's RBAC filter and header_mutation, a list of policies: the workshop's is tried after
     /// so many others.
@@ -131,7 +131,7 @@ impl Subject {
         }
     }
 
-    /// Ours amid others of this shape.
+    /// Ours amid policies of this shape.
     pub(super) fn amid(shape: Shape, others: usize) -> Self {
         match shape {
             Shape::Hosts => Self::AmidHosts(others),
@@ -142,12 +142,12 @@ impl Subject {
         }
     }
 
-    /// Whether it denies anything.
+    /// Whether the contestant denies anything.
     pub(super) fn denies(self) -> bool {
         !matches!(self, Self::NoFilter | Self::Empty)
     }
 
-    /// What it must answer.
+    /// The status that it must answer.
     pub(super) fn status(self, asked: Asked) -> u16 {
         if asked == Asked::Denied && self.denies() { 403 } else { 200 }
     }

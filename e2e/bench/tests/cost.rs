@@ -10,7 +10,7 @@ use proxy_wasm_host::Module;
 const RULE: u64 = 200_000_000;
 /// About 100 ms: what a request may cost.
 const REQUEST: u64 = 1_000_000_000;
-/// What the filter may take of memory, in bytes.
+/// The most memory that the filter may take, in bytes.
 const MEMORY: u64 = 128 << 20;
 
 #[test]
@@ -30,7 +30,7 @@ fn no_rule_and_no_request_cost_more_than_the_bar() {
             None => refused.push(pair.name),
         }
     }
-    // What cannot be loaded costs nothing, and shows nothing.
+    // A configuration that does not load costs nothing, and shows nothing.
     assert_eq!(refused, Vec::<String>::new());
     costs.sort_by_key(|(bar, cost)| std::cmp::Reverse(cost.instructions * 1000 / bar));
     for (bar, cost) in costs.iter().take(25) {

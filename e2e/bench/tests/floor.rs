@@ -43,8 +43,7 @@ fn observe(module: &Path, suites: &[Suite]) -> Vec<(String, Observed)> {
     seen
 }
 
-/// The request of every case, whatever it was made for, meets the same under the workshop's
-/// policies in both.
+/// The request of every case gets the same answer under the workshop's policies in both.
 fn assert_alike(floor: &Path, host_binding: &str) {
     let mut suites = load_dir(workspace_root().join("e2e/cases")).expect("all load");
     suites.iter_mut().for_each(|suite| suite.config = workshop(host_binding));

@@ -16,7 +16,7 @@ pub const PLACEHOLDER: &str = "registry.example.com/platform/egress-filter:0.1.0
 /// The digest that they name.
 pub const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// Why there are no files with the image in them.
+/// Why the files could not be written with the image in them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be read.
@@ -24,13 +24,13 @@ pub enum Error {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] layout::Error),
-    /// A file is no YAML.
+    /// A file is not YAML.
     #[error("`{}`: {source}", path.display())]
     Yaml {
         /// The file.
@@ -48,7 +48,7 @@ pub enum Error {
         resource: String,
         /// The field within the resource.
         field: &'static str,
-        /// What it says.
+        /// Its value.
         found: String,
         /// What `make image` looks for.
         placeholder: String,

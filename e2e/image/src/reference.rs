@@ -2,7 +2,7 @@
 //!
 //! The grammar is that of the distribution project, less what cannot serve here: the registry is
 //! always named, since `oci://egress-filter:dev` would be a host and a port, and a digest is never
-//! given, since it is what is made.
+//! given, since making the image determines it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ pub struct Reference {
     tag: String,
 }
 
-/// Why a text is no such name.
+/// Why a text is not such a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "IMAGE `{text}`: {reason}; write registry/repository:tag, such as \

@@ -12,7 +12,7 @@ use wasmtime::Linker;
 
 use super::state::State;
 
-/// Defines a host function that answers a status.
+/// Defines a host function that returns a status.
 macro_rules! host_call {
     ($linker:expr, $name:literal, |$guest:ident $(, $arg:ident: $kind:ty)* $(,)?| $work:block) => {
         $linker.func_wrap(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::headers::Headers;
 
-/// What a callout speaks.
+/// The protocol of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// A call of `proxy_http_call`.
@@ -18,15 +18,15 @@ pub enum Protocol {
 /// A call that a guest made and that has no answer yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// What it speaks.
+    /// The protocol.
     pub protocol: Protocol,
-    /// The number that its answer comes with.
+    /// The token that the answer carries.
     pub token: u32,
     /// The cluster that it goes to.
     pub cluster: String,
     /// The `:authority` that the service sees.
     pub authority: String,
-    /// The service and the method of a gRPC call; empty for HTTP.
+    /// The service of a gRPC call; empty for HTTP.
     pub service: String,
     /// The method of a gRPC call; empty for HTTP, whose method is among the headers.
     pub method: String,
@@ -151,7 +151,7 @@ pub(crate) const UNAVAILABLE: u32 = 14;
 /// gRPC's status for a call whose connection broke.
 pub(crate) const INTERNAL: u32 = 13;
 
-/// What a service makes of a call: an answer after some time, or none.
+/// How a service answers a call: after some time, or not at all.
 type Service = Arc<dyn Fn(&Call) -> Option<(Duration, Answer)> + Send + Sync>;
 
 #[derive(Clone)]
@@ -173,11 +173,11 @@ impl std::fmt::Debug for Clusters {
     }
 }
 
-/// How a cluster meets a call.
+/// What happens to a call that is sent.
 pub(crate) enum Reception {
-    /// The call is under way; with the answer that is already known.
+    /// It is under way, with the answer that is already known.
     Sent(Option<(Duration, Answer)>),
-    /// There is nobody to send it to.
+    /// The cluster has no endpoint.
     NoEndpoint,
 }
 

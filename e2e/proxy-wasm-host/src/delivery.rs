@@ -24,7 +24,7 @@ impl Inner {
         }
     }
 
-    /// A call whose answer, or whose timeout, is due by now: the earliest.
+    /// The earliest call whose answer, or whose timeout, is due by now.
     fn due_call(&self) -> Option<(u32, Answer)> {
         let state = self.store.data();
         let due = state.calls.iter().filter_map(|(token, pending)| {
@@ -72,7 +72,7 @@ impl Inner {
         self.reap();
     }
 
-    /// Answers a call; whether it was still waiting for an answer.
+    /// Answers a call and returns whether it was still waiting.
     pub(crate) fn answer(&mut self, token: u32, answer: Answer) -> bool {
         let Some(pending) = self.store.data_mut().calls.remove(&token) else {
             return false;

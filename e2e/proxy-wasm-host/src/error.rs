@@ -4,10 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// The file cannot be read.
-    #[error(
-        "cannot read `{path}`: {source}; build the filter first, or name the file in \
-         `EGRESS_FILTER_WASM`"
-    )]
+    #[error("cannot read the module `{path}`: {source}; has it been built?")]
     Read {
         /// The file that was asked for.
         path: std::path::PathBuf,

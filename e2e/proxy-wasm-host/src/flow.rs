@@ -1,4 +1,4 @@
-//! How the parts of a stream pass the filter: which callback comes when, and what its end means.
+//! How the parts of a stream pass the filter: which callback comes when, and what its result means.
 
 use crate::headers::Message;
 use crate::instance::Inner;
@@ -7,7 +7,7 @@ use crate::side::{Hold, Part};
 use crate::state::Http;
 use crate::stream::Step;
 
-/// Answers of a body callback, beside 0 for going on and 1 for holding all in a buffer.
+/// Results of a body callback, besides 0 for going on and 1 for holding everything in a buffer.
 const STOP_AND_WATERMARK: u32 = 2;
 const STOP_WITHOUT_BUFFER: u32 = 3;
 
@@ -37,19 +37,19 @@ impl Inner {
         let before = self.usage();
         let args: Vec<u32> = std::iter::once(stream).chain(args.iter().copied()).collect();
         self.store.data_mut().attributed = stream;
-        let answer = self.call(stream, name, &args);
+        let result = self.call(stream, name, &args);
         self.store.data_mut().attributed = 0;
         let usage = self.usage().since(&before);
         let failed = self.failed.clone();
         let http = self.http(stream);
-        if answer.is_some() || (failed.is_some() && http.failure.is_none() && usage.fuel > 0) {
+        if result.is_some() || (failed.is_some() && http.failure.is_none() && usage.fuel > 0) {
             http.callbacks.push((name.to_owned(), usage));
         }
         http.failure = http.failure.take().or(failed);
-        answer
+        result
     }
 
-    /// Shows the filter all that has arrived and that it does not keep from coming.
+    /// Shows the filter everything that has arrived, as long as it does not hold the stream.
     pub(crate) fn drive(&mut self, stream: u32) {
         for message in [Message::Request, Message::Response] {
             while self.has(stream)
@@ -69,9 +69,9 @@ impl Inner {
                 side.headers_open = true;
                 side.ended = end;
                 let args = [side.headers.len() as u32, u32::from(end)];
-                let answer = self.call_stream(stream, on_headers, &args);
+                let result = self.call_stream(stream, on_headers, &args);
                 let holds_headers = self.options.allow_on_headers_stop_iteration;
-                self.settle(stream, message, answer, |answer, side| match answer {
+                self.settle(stream, message, result, |result, side| match result {
                     0 => {
                         side.headers_open = false;
                         side.pass();
@@ -88,12 +88,12 @@ impl Inner {
                 side.window_open = true;
                 side.ended = end;
                 if buffers && side.window.len().saturating_add(side.kept.len()) > limit {
-                    self.answer_for_envoy(stream, &too_large(message));
+                    self.reply_for_envoy(stream, &too_large(message));
                     return;
                 }
                 let args = [side.window.len() as u32, u32::from(end)];
-                let answer = self.call_stream(stream, on_body, &args);
-                self.settle(stream, message, answer, |answer, side| match answer {
+                let result = self.call_stream(stream, on_body, &args);
+                self.settle(stream, message, result, |result, side| match result {
                     0 => side.pass(),
                     STOP_AND_WATERMARK => {
                         side.kept.append(&mut side.window);
@@ -110,10 +110,10 @@ impl Inner {
                 side.ended = true;
                 side.trailers_open = true;
                 let args = [side.trailers.len() as u32];
-                let answer = self.call_stream(stream, on_trailers, &args);
-                self.settle(stream, message, answer, |answer, side| {
+                let result = self.call_stream(stream, on_trailers, &args);
+                self.settle(stream, message, result, |result, side| {
                     side.hold = Hold::Trailers;
-                    if answer == 0 {
+                    if result == 0 {
                         side.trailers_open = false;
                         side.pass();
                     }
@@ -122,25 +122,25 @@ impl Inner {
         }
     }
 
-    /// What the end of a stream's callback means for it; a callback that is not exported lets the
-    /// stream go on.
+    /// Applies the result of a stream's callback; a callback that is not exported lets the stream
+    /// go on.
     fn settle(
         &mut self,
         stream: u32,
         message: Message,
-        answer: Option<u32>,
+        result: Option<u32>,
         apply: impl FnOnce(u32, &mut crate::side::Side),
     ) {
         if self.failed.is_some() {
-            self.answer_for_envoy(stream, &Asked::bare(503, "wasm_fail_stream"));
+            self.reply_for_envoy(stream, &Asked::bare(503, "wasm_fail_stream"));
             return;
         }
         let http = self.http(stream);
         if http.reply.is_some() || http.closed {
-            // Envoy stops the iteration, whatever the callback answered.
+            // Envoy stops the iteration, whatever the callback returned.
             http.side(message).waiting.clear();
         } else {
-            apply(answer.unwrap_or(0), http.side(message));
+            apply(result.unwrap_or(0), http.side(message));
         }
         self.after_callback();
     }
@@ -157,14 +157,14 @@ impl Inner {
                 http.end = Some(Step::Closed);
                 stop(http);
             } else if let Some(asked) = http.reply.take() {
-                self.answer_for_guest(stream, &asked);
+                self.reply_for_guest(stream, &asked);
             } else {
                 self.resume(stream);
             }
         }
     }
 
-    /// Lets go on the directions that the guest asked for.
+    /// Lets the directions go on that the guest asked for.
     fn resume(&mut self, stream: u32) {
         for message in [Message::Request, Message::Response] {
             let side = self.http(stream).side(message);
@@ -180,7 +180,7 @@ impl Inner {
 
     /// A local response that the guest asked for. Where a response has begun already, Envoy sends
     /// it past the filters, or resets the stream when the client has the head of the other one.
-    fn answer_for_guest(&mut self, stream: u32, asked: &Asked) {
+    fn reply_for_guest(&mut self, stream: u32, asked: &Asked) {
         let http = self.http(stream);
         if http.local.is_some() {
             http.failure =
@@ -190,21 +190,21 @@ impl Inner {
             http.end = Some(Step::Closed);
             stop(http);
         } else if http.response.begun {
-            self.send_local(stream, asked, false);
+            self.send_reply(stream, asked, false);
         } else {
-            self.send_local(stream, asked, true);
+            self.send_reply(stream, asked, true);
         }
     }
 
     /// A local response of Envoy's own.
-    pub(crate) fn answer_for_envoy(&mut self, stream: u32, asked: &Asked) {
+    pub(crate) fn reply_for_envoy(&mut self, stream: u32, asked: &Asked) {
         let ours = self.failed.is_none() && self.http(stream).root != 0;
         let begun = self.http(stream).response.begun;
-        self.send_local(stream, asked, ours && !begun);
+        self.send_reply(stream, asked, ours && !begun);
     }
 
     /// Sends a local response, through the filter's own response callbacks or past them.
-    fn send_local(&mut self, stream: u32, asked: &Asked, through_callbacks: bool) {
+    fn send_reply(&mut self, stream: u32, asked: &Asked, through_callbacks: bool) {
         let http = self.http(stream);
         stop(http);
         let reply = asked.prepare(&http.request.headers);

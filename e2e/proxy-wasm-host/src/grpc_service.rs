@@ -43,9 +43,11 @@ impl GrpcService {
     }
 }
 
-/// The fields of a message: the number of each, and the bytes where it has a length. `None` where
-/// the bytes are no message.
-fn fields(mut rest: &[u8]) -> Option<Vec<(u64, Option<&[u8]>)>> {
+/// A field of a message: its number, and its bytes where it has a length.
+type Field<'a> = (u64, Option<&'a [u8]>);
+
+/// The fields of a message; `None` where the bytes are not one.
+fn fields(mut rest: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut found = Vec::new();
     while !rest.is_empty() {
         let tag = varint(&mut rest)?;

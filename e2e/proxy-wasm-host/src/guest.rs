@@ -24,8 +24,8 @@ pub(crate) struct Guest<'a> {
     memory: Memory,
 }
 
-/// Runs a host call: counts it, lets a test's failure come first, and turns its end into what the
-/// guest gets.
+/// Runs a host call: counts it, fails it where a test wants that, and turns its result into the
+/// guest's status.
 pub(crate) fn enter(
     mut caller: Caller<'_, State>,
     name: &'static str,

@@ -13,8 +13,7 @@ pub struct Request {
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
-    /// What comes behind the body, as only HTTP/2 lets it; there are no trailers where this is
-    /// empty.
+    /// What follows the body, which only HTTP/2 allows; there are no trailers where this is empty.
     pub trailers: Headers,
     /// The most bytes that one piece of the body has; the whole arrives at once where this is
     /// `None`.
@@ -72,7 +71,7 @@ impl Request {
         self
     }
 
-    /// Lets the body arrive in pieces of at most so many bytes.
+    /// Lets the body arrive in pieces of at most this many bytes.
     #[must_use]
     pub fn in_pieces_of(mut self, bytes: usize) -> Self {
         self.piece = Some(bytes);
@@ -119,7 +118,7 @@ pub struct Response {
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
-    /// What comes behind the body; there are no trailers where this is empty.
+    /// What follows the body; there are no trailers where this is empty.
     pub trailers: Headers,
     /// The most bytes that one piece of the body has; the whole arrives at once where this is
     /// `None`.
@@ -158,7 +157,7 @@ impl Response {
         self
     }
 
-    /// Lets the body arrive in pieces of at most so many bytes.
+    /// Lets the body arrive in pieces of at most this many bytes.
     #[must_use]
     pub fn in_pieces_of(mut self, bytes: usize) -> Self {
         self.piece = Some(bytes);

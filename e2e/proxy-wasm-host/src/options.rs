@@ -13,13 +13,13 @@ pub enum LogLevel {
     Trace = 0,
     /// For debugging.
     Debug = 1,
-    /// What happens in the normal course.
+    /// Normal events.
     Info = 2,
-    /// What might be wrong.
+    /// Possible problems.
     Warn = 3,
-    /// What is wrong.
+    /// Errors.
     Error = 4,
-    /// What keeps the filter from working.
+    /// Errors that keep the filter from working.
     Critical = 5,
 }
 
@@ -37,7 +37,7 @@ impl LogLevel {
 pub struct Failure {
     /// The host function (`proxy_get_property`), or `*` for any.
     pub function: String,
-    /// What it answers instead of doing its work.
+    /// What it returns instead of doing its work.
     pub status: Status,
     /// Which of its calls fails, counted from 0 since the failure was set; every one where this is
     /// `None`.
@@ -45,13 +45,13 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Every call of `function` answers `status`.
+    /// Every call of `function` returns `status`.
     #[must_use]
     pub fn always(function: &str, status: Status) -> Self {
         Self { function: function.to_owned(), status, call: None }
     }
 
-    /// Only the call of `function` with that number, counted from 0, answers `status`.
+    /// Only the call of `function` with that number, counted from 0, returns `status`.
     #[must_use]
     pub fn nth(function: &str, call: u64, status: Status) -> Self {
         Self { function: function.to_owned(), status, call: Some(call) }

@@ -103,7 +103,7 @@ impl Side {
         }
     }
 
-    /// Lets go on what is held and has been shown.
+    /// Lets everything go on that is held and has been shown.
     pub(crate) fn pass(&mut self) {
         if self.passed.headers.is_none() && self.begun {
             self.passed.headers = Some(self.headers.clone());
@@ -138,7 +138,7 @@ impl Side {
         }
     }
 
-    /// The guest loses sight of the message.
+    /// The guest can no longer read or write the message.
     pub(crate) fn close_view(&mut self) {
         self.headers_open = false;
         self.trailers_open = false;

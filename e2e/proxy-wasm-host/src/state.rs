@@ -36,7 +36,7 @@ pub(crate) struct Root {
     pub(crate) queues: Vec<u32>,
     /// It answered `on_done` with false and has to call `proxy_done`.
     pub(crate) pending: bool,
-    /// It has been asked to end.
+    /// Its `on_done` has run, or is about to.
     pub(crate) ending: bool,
     /// What `proxy_get_status` says.
     pub(crate) status: (u32, String),
@@ -66,9 +66,9 @@ pub(crate) struct Http {
     pub(crate) root: u32,
     pub(crate) request: Side,
     pub(crate) response: Side,
-    /// Whether trailers are announced and then not shown.
+    /// Whether trailers are announced but cannot be read.
     pub(crate) hides_trailers: bool,
-    /// Whether maps come in a form that nobody can read.
+    /// Whether header maps come as bytes that do not decode.
     pub(crate) garbles_maps: bool,
     /// Whether the access log is being written, which sees both maps of headers.
     pub(crate) logging: bool,
@@ -140,7 +140,7 @@ impl Http {
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) call: Call,
-    /// The root context that is told of the answer.
+    /// The root context that is called with the answer.
     pub(crate) root: u32,
     /// When it is answered in the service's place, in nanoseconds since the epoch.
     pub(crate) deadline: Option<u64>,
@@ -168,7 +168,8 @@ pub(crate) struct State {
     /// Streams that the running callback asked something of, in order.
     pub(crate) touched: Vec<u32>,
     pub(crate) calls: BTreeMap<u32, Pending>,
-    /// Ends of gRPC calls that are told when the running callback is over: root, token and answer.
+    /// Ends of gRPC calls that are reported when the running callback is over: root context, token
+    /// and answer.
     pub(crate) refused: Vec<(u32, u32, Answer)>,
     /// The last token given to calls of HTTP and of gRPC.
     pub(crate) last_token: [u32; 2],
@@ -253,7 +254,7 @@ impl State {
         *self.usage.calls.entry(function.to_owned()).or_default() += 1;
     }
 
-    /// The status that a test wants this call to answer.
+    /// The status that a test wants this call to return.
     pub(crate) fn injected(&mut self, function: &str) -> Option<Status> {
         let mut answer = None;
         for (failure, seen) in &mut self.failures {

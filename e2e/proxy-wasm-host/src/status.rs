@@ -1,6 +1,6 @@
 //! The status codes of proxy-wasm host calls.
 
-/// What a host call answers, as the proxy-wasm ABI numbers it.
+/// The status that a host call returns, as the proxy-wasm ABI numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Status {

@@ -106,14 +106,14 @@ impl Stream {
         Self { vm, id, body, more: request.more, first_log }
     }
 
-    /// Lets the guest be told of trailers that it then cannot see, as of a map that is not there.
+    /// Announces trailers to the guest that it then cannot read, as a map that is not there.
     #[must_use]
     pub fn hiding_trailers(self) -> Self {
         self.lock().http(self.id).hides_trailers = true;
         self
     }
 
-    /// From now on header maps come as bytes that are none, which no Envoy does.
+    /// From now on header maps come as bytes that do not decode, which no Envoy does.
     pub fn garble_maps(&mut self) {
         self.lock().http(self.id).garbles_maps = true;
     }
@@ -181,7 +181,7 @@ impl Stream {
         let mut inner = self.lock();
         let root = inner.http(self.id).root;
         if inner.failed.is_none() && root == 0 {
-            inner.answer_for_envoy(self.id, &Asked::bare(500, "filter_config_not_available"));
+            inner.reply_for_envoy(self.id, &Asked::bare(500, "filter_config_not_available"));
             return Step::Replied;
         }
         inner.call_stream(self.id, "proxy_on_context_create", &[root]);

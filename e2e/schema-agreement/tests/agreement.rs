@@ -3,7 +3,7 @@
 //!
 //! What a schema cannot say, and so accepts: a name that two policies have, a field that is given
 //! twice, a host of 254 or 255 bytes, an expression of more bytes than characters that is too long.
-//! What an expression says is `egressctl check`'s part.
+//! Expressions are left to `egressctl check`.
 
 #[path = "agreement/cases.rs"]
 mod cases;
@@ -121,7 +121,7 @@ fn others() -> Vec<Value> {
         json!({"x": 1}),
         json!([[]]),
     ];
-    // Words and texts that are right in one place and wrong in the next.
+    // Words and texts that are right in one place and wrong in another.
     others.extend(
         [
             "x",

@@ -64,7 +64,7 @@ fn replaced(reader: &'static str, bytes: &[u8]) -> Reading {
     Reading::new(reader, String::from_utf8_lossy(bytes))
 }
 
-/// Percent escapes decoded; what is none stands as it is.
+/// Decodes percent escapes; anything else stays as it is.
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -13,7 +13,7 @@ usage: demo [--once] [--real] [--checkout FOLDER]
                      so does ORIGIN=real (ORIGIN=stand-in is the default)
   --checkout FOLDER  the checkout to work on; else the one that holds the working directory";
 
-/// Which origins the environment asks for: whether they are the real ones.
+/// Whether the environment asks for the real origins.
 fn real_origins(origin: Option<OsString>) -> Result<bool, String> {
     match origin.as_ref().map(|origin| origin.to_string_lossy()).as_deref() {
         None | Some("" | "stand-in") => Ok(false),
@@ -25,7 +25,7 @@ fn real_origins(origin: Option<OsString>) -> Result<bool, String> {
     }
 }
 
-/// What the arguments and the environment ask for; `None` asks for the help.
+/// Reads the arguments and the environment. `None` means that the help was asked for.
 fn options(arguments: &[String]) -> Result<Option<Options>, String> {
     let mut options = Options { once: false, real: real_origins(std::env::var_os("ORIGIN"))? };
     for argument in arguments {

@@ -59,7 +59,7 @@ pub(crate) fn stats_config(derived: &Derived) -> Value {
     json!({"stats_tags": derived.stat_tags.iter().map(tag).collect::<Vec<_>>()})
 }
 
-/// A plugin's configuration; of the image only the place differs here.
+/// A plugin's configuration; only the place of the module differs here.
 fn wasm(plugin: &Plugin, local: &Local) -> Value {
     let failure_policy = match plugin.failure_policy {
         FailurePolicy::Open => "FAIL_OPEN",

@@ -15,10 +15,10 @@ pub enum ResourceError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// A document is no YAML, or no Kubernetes resource.
+    /// A document is not YAML, or not a Kubernetes resource.
     #[error("{place}: {message}")]
     Document {
         /// The file and the number of the document in it.
@@ -193,7 +193,7 @@ impl Resources {
         Ok(())
     }
 
-    /// Deletes a resource, as `kubectl delete` does; the answer is whether it was there.
+    /// Deletes a resource, as `kubectl delete` does; returns whether it was there.
     pub fn delete(&mut self, kind: &str, namespace: &str, name: &str) -> bool {
         let before = self.0.len();
         self.0.retain(|object| {

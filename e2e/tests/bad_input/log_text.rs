@@ -16,7 +16,7 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
-/// What a caller has written ends up in the record, escaped, and means what the caller sent.
+/// What a caller wrote is in the record, escaped, and decodes to what the caller sent.
 #[tokio::test]
 async fn audit_records_are_printable_ascii() {
     let id = format!("id-{HOSTILE}");

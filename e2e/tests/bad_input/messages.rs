@@ -1,4 +1,4 @@
-//! What reaches the origin and what comes back, for messages that are unusual and right.
+//! What reaches the origin and what comes back, for messages that are unusual but valid.
 
 use e2e::http1::{Connection, Request};
 use e2e::origin::Received;

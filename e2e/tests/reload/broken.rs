@@ -22,18 +22,10 @@ const BROKEN: [Broken; 4] = [
     (
         "two wrong policies",
         r#"{"policies": [
-            {
-                "name": "p",
-                "traffic": {
-                    "authorization": {"action": "Allow", "policy": {"matchExpressions": ["nope"]}},
-                },
-            },
-            {
-                "name": "q",
-                "traffic": {
-                    "authorization": {"action": "Permit", "policy": {"matchExpressions": ["true"]}},
-                },
-            }
+            {"name": "p", "traffic": {"authorization": {
+                "action": "Allow", "policy": {"matchExpressions": ["nope"]}}}},
+            {"name": "q", "traffic": {"authorization": {
+                "action": "Permit", "policy": {"matchExpressions": ["true"]}}}}
         ]}"#,
         &[
             (

@@ -1,4 +1,4 @@
-//! What updates leave behind: nothing that grows.
+//! Updates leave nothing behind that grows.
 
 use e2e::envoy::filter_wasm;
 use e2e::host::{HostOptions, Module, Request, Response, Stream, Vm};

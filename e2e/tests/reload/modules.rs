@@ -10,8 +10,8 @@ use crate::setting::{HOST, Setting, built};
 use crate::trap::HEADER;
 use crate::versions::{Verdict, read, version};
 
-/// How many updates there are; each brings the other module than the one before, the last one that
-/// which traps on demand.
+/// How many updates there are; each brings the other module than the one before, and the last
+/// brings the one that traps on demand.
 const UPDATES: u64 = 5;
 
 /// How many VMs there are.
@@ -34,7 +34,7 @@ async fn hold(setting: &Setting, lines: Vec<Line>) -> Vec<JoinHandle<(Pod, Respo
     tasks
 }
 
-/// What comes of a request at which one of the two modules traps.
+/// The outcome of a request at which one of the two modules traps.
 async fn tell_apart(setting: &Setting, callers: &Callers) -> Verdict {
     let mut line = callers.on(setting, 0, Pod::TeamA).await;
     let response = line.send(&Request::get(HOST, "/trap").header(HEADER, "request")).await;

@@ -16,8 +16,8 @@ pub(crate) const HOST: &str = "api.github.com";
 /// Envoy's worker threads; each has a VM of its own.
 pub(crate) const WORKERS: usize = 2;
 
-/// How long anything may take on the slowest machine; what is waited for is asked again and again
-/// until then.
+/// How long anything may take on the slowest machine; a condition is checked again and again until
+/// then.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A waypoint with two workers, the origin behind it, and the file with its plugin.
@@ -73,7 +73,7 @@ impl Setting {
         self.waypoint.log_lines().iter().filter(|line| line.contains(part)).count()
     }
 
-    /// The log without what every start says.
+    /// The log without the lines of every start.
     pub(crate) fn log(&self) -> String {
         let lines = self.waypoint.log_lines().into_iter();
         let telling = |line: &String| {
@@ -85,7 +85,7 @@ impl Setting {
             .join("\n")
     }
 
-    /// Waits until something is so.
+    /// Waits until a condition holds.
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(self) {
@@ -95,7 +95,7 @@ impl Setting {
     }
 }
 
-/// The module, where it was built.
+/// The module, if it has been built.
 pub(crate) fn built(path: &Path, how: &str) -> PluginFile {
     assert!(path.exists(), "`{}` is not there: run `{how}` first", path.display());
     PluginFile::new(path).expect("a plugin")

@@ -12,7 +12,7 @@ use crate::versions::{Verdict, policies, read, version};
 /// How many updates there are.
 const UPDATES: u64 = 100;
 
-/// Tells what the answers since the last time took.
+/// Reports how long the answers since the last report took.
 fn tell(what: &str, begin: Instant, load: &Load) {
     let (requests, median, longest) = load.take_times();
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
@@ -75,7 +75,7 @@ async fn of_updates_that_come_faster_than_they_load_the_last_holds() {
             setting.publish(&version(number));
         }
         load.until_in_force(&setting, last).await;
-        // The same again changes nothing.
+        // The same configuration again changes nothing.
         setting.publish(&version(last));
         load.rounds(&setting, 40).await;
     }
@@ -99,7 +99,7 @@ async fn a_request_in_flight_ends_under_the_policies_that_it_began_with() {
             setting.origin.requests_where(|request| request.target == "/held").len() == count
         })
         .await;
-    // By the last of these team-b would be denied.
+    // The last of these would deny team-b.
     for number in 3..=9 {
         load.expect(number);
         setting.publish(&version(number));

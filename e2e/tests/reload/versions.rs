@@ -1,4 +1,4 @@
-//! Policies by number: each answer tells which number decided about it, in three ways.
+//! Numbered policies: each answer shows in three ways which number decided about it.
 
 use e2e::envoy::Pod;
 use e2e::http1::Response;
@@ -50,7 +50,7 @@ pub(crate) fn allows(number: u64, team: Pod) -> bool {
     team == Pod::TeamA || number.is_multiple_of(2)
 }
 
-/// What an answer says.
+/// Which policies an answer shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The policies of this number decided, in every phase, and as they should.

@@ -25,7 +25,7 @@ const LEFT: f64 = 72.0;
 const RIGHT: f64 = 190.0;
 const TOP: f64 = 72.0;
 const BOTTOM: f64 = 64.0;
-/// Names at the lines' ends are at least so far apart.
+/// The least distance between the names at the lines' ends.
 const GAP: f64 = 17.0;
 
 /// A logarithmic axis from one power of ten to another.

@@ -1,4 +1,5 @@
-//! Each function over a text as large as one may be, and what goes through all headers.
+//! Each function over the largest text that a request may have, and expressions that go through all
+//! headers.
 
 use serde_json::{Value, json};
 
@@ -61,7 +62,7 @@ pub(super) const OVER_A_TEXT: &[&str] = &[
     "{x}.regexReplace('(a)(a)(a)b', '$1') == ''",
 ];
 
-/// What goes through all headers: their names, lines, cookies, and readings.
+/// Expressions that go through all headers: their names, lines, cookies and readings.
 pub(super) fn of_headers(lines: usize, large: usize) -> Vec<Pair> {
     let small = |name: &str, expression: &str| looped(name, expression, "v".to_owned());
     let mut pairs = vec![

@@ -1,10 +1,10 @@
-//! Looks for dearer pairs than those that are known: expressions are put together and requests made
-//! at random, and what cost most is bred on.
+//! Looks for pairs that cost more than the known ones: expressions and requests are made at random,
+//! and the most expensive ones are varied further.
 
 use super::{Cost, LARGE, LINES, Pair, denying, functions, try_pair};
 use proxy_wasm_host::Module;
 
-/// How many of the dearest are bred from.
+/// How many of the most expensive pairs are varied further.
 const KEPT: usize = 12;
 /// The longest expression that is tried.
 const LONGEST: usize = 3_500;
@@ -137,7 +137,7 @@ fn framed(condition: &str, random: &mut Random) -> String {
     if made.len() > LONGEST { condition.to_owned() } else { made }
 }
 
-/// Tries so many pairs, and gives the dearest that were found, the dearest first.
+/// Tries this many pairs and returns the most expensive ones, the most expensive first.
 #[must_use]
 pub fn search(module: &Module, seed: u64, tries: usize) -> Vec<Cost> {
     let mut random = Random(seed);

@@ -170,7 +170,7 @@ fn a_module_has_one_image_whatever_it_is_called_and_another_module_another() {
     }
 }
 
-/// A digest that others can come to takes a module that is the same wherever it is built:
+/// A reproducible digest needs a module that is the same wherever it is built:
 /// `e2e/setup/cargo-wasm` sees to that.
 #[test]
 fn the_built_module_names_no_folder_of_the_machine_that_built_it() {

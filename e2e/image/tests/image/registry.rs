@@ -54,7 +54,7 @@ impl Registry {
             said.push('\n');
             address
         });
-        // Read on, so that the registry never waits for somebody to read its log.
+        // The log is read to its end, so that the registry never blocks on writing it.
         std::thread::spawn(move || log.for_each(drop));
         let Some(address) = address else {
             let _ = process.kill();
@@ -84,7 +84,7 @@ struct Repository<'a> {
 impl Repository<'_> {
     fn get(&self, what: &str, accept: &str) -> io::Result<(String, Option<String>, Vec<u8>)> {
         let url = format!("http://{}/v2/{}/{what}", self.registry.address, self.name);
-        // Loopback is not to be asked through a proxy.
+        // Requests to loopback must not go through a proxy.
         let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().proxy(None).build());
         let mut response =
             agent.get(&url).header("accept", accept).call().map_err(io::Error::other)?;

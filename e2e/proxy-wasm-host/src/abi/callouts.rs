@@ -209,7 +209,7 @@ fn link_grpc_streams(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 /// Sends a call and gives it a token. Envoy uses up a token also for a gRPC call that fails at
-/// once, and tells its end by a callback as well.
+/// once, and also reports its end by a callback.
 fn send(state: &mut State, mut call: Call) -> Result<u32, Status> {
     let (kind, first) = match call.protocol {
         Protocol::Http => (0, 0),

@@ -45,7 +45,7 @@ fn trailers_end_the_message_in_place_of_the_body() {
 
 #[test]
 fn a_body_that_is_held_is_shown_whole_and_once_more_at_its_end() {
-    let vm = vm(&Probe::default().request_body(shown).answers(BODY, 1));
+    let vm = vm(&Probe::default().request_body(shown).returns(BODY, 1));
     let mut stream = vm.stream(request().more_to_come());
     assert_eq!(stream.on_request_headers(), Step::Continue);
     assert_eq!(stream.on_request_piece("ab", false), Step::Paused);
@@ -63,7 +63,7 @@ fn a_body_that_is_held_is_shown_whole_and_once_more_at_its_end() {
 fn a_body_that_is_not_kept_is_lost_and_one_under_flow_control_is_shown_by_pieces() {
     for (answer, sent) in [(3, "cd"), (2, "abcd")] {
         let code = |calls: Calls| calls.get_buffer(0, 0, 99).ends_at_end();
-        let vm = vm(&Probe::default().request_body(code).answers(BODY, answer));
+        let vm = vm(&Probe::default().request_body(code).returns(BODY, answer));
         let mut stream = vm.stream(request().more_to_come());
         stream.on_request_headers();
         assert_eq!(stream.on_request_piece("ab", false), Step::Paused);
@@ -101,9 +101,9 @@ fn with_the_knob_a_pause_at_headers_lets_the_body_come_and_the_head_wait() {
     let vm = with(
         &Probe::default()
             .request_headers(|calls| calls.say("headers"))
-            .answers(HEADERS, 1)
+            .returns(HEADERS, 1)
             .request_body(|calls| calls.replace(0, "x-body", "seen").ends_at_end())
-            .answers(BODY, 1),
+            .returns(BODY, 1),
         options,
     );
     let mut stream = vm.stream(request().body("abcd").in_pieces_of(2));
@@ -128,7 +128,7 @@ fn without_the_knob_a_pause_at_headers_waits_for_ever() {
 #[test]
 fn a_held_body_over_the_limit_is_413() {
     let options = HostOptions { buffer_limit: 3, ..HostOptions::default() };
-    let vm = with(&Probe::default().request_body(|calls| calls).answers(BODY, 1), options);
+    let vm = with(&Probe::default().request_body(|calls| calls).returns(BODY, 1), options);
     let result = vm.stream(request().body("abcdef").in_pieces_of(2)).run(origin());
     let reply = result.local_response.expect("a reply of Envoy's");
     assert_eq!(
@@ -180,7 +180,7 @@ fn a_buffer_can_be_replaced_whole_and_added_to_at_its_ends() {
 fn responses_are_the_same_mirrored() {
     let hold = Probe::default()
         .response_headers(|calls| calls.say("headers"))
-        .answers("proxy_on_response_headers", 1)
+        .returns("proxy_on_response_headers", 1)
         .response_body(|calls| {
             calls.parameters("body", 2).local_reply(502, "", "bad", b"", u32::MAX)
         });

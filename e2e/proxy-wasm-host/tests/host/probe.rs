@@ -83,8 +83,8 @@ const COMMON: &str = r#"
 pub(crate) struct Probe {
     texts: Vec<u8>,
     callbacks: Vec<(&'static str, String)>,
-    /// What callbacks answer in place of going on.
-    answers: Vec<(&'static str, u32)>,
+    /// What callbacks return in place of going on.
+    results: Vec<(&'static str, u32)>,
     /// What `on_configure` does at its end, in place of accepting.
     verdict: Option<String>,
 }
@@ -124,12 +124,12 @@ impl Probe {
 
     /// `on_request_headers` answers that the stream is to wait.
     pub(crate) fn pause(self) -> Self {
-        self.answers("proxy_on_request_headers", 1)
+        self.returns("proxy_on_request_headers", 1)
     }
 
-    /// A callback gives this answer.
-    pub(crate) fn answers(mut self, name: &'static str, answer: u32) -> Self {
-        self.answers.push((name, answer));
+    /// A callback returns this number.
+    pub(crate) fn returns(mut self, name: &'static str, result: u32) -> Self {
+        self.results.push((name, result));
         self
     }
 
@@ -162,9 +162,9 @@ impl Probe {
         self
     }
 
-    fn answer(&self, name: &str, otherwise: u32) -> String {
-        let given = self.answers.iter().find(|(known, _)| *known == name);
-        format!("(i32.const {})", given.map_or(otherwise, |(_, answer)| *answer))
+    fn result(&self, name: &str, otherwise: u32) -> String {
+        let given = self.results.iter().find(|(known, _)| *known == name);
+        format!("(i32.const {})", given.map_or(otherwise, |(_, result)| *result))
     }
 
     fn text(&self) -> String {
@@ -183,12 +183,12 @@ impl Probe {
                     let accept = || "(i32.const 1)".to_owned();
                     (2, Some(self.verdict.clone().unwrap_or_else(accept)))
                 }
-                "proxy_on_done" => (1, Some(self.answer(name, 1))),
+                "proxy_on_done" => (1, Some(self.result(name, 1))),
                 "proxy_on_log" | "proxy_on_delete" | "proxy_on_tick" => (1, None),
                 "proxy_on_http_call_response" => (5, None),
                 "proxy_on_grpc_receive" | "proxy_on_grpc_close" => (3, None),
-                "proxy_on_request_trailers" => (2, Some(self.answer(name, 0))),
-                _ => (3, Some(self.answer(name, 0))),
+                "proxy_on_request_trailers" => (2, Some(self.result(name, 0))),
+                _ => (3, Some(self.result(name, 0))),
             };
             let result = if answer.is_some() { "(result i32)" } else { "" };
             let params = " i32".repeat(params);

@@ -155,8 +155,8 @@ fn upstream_tls(
     host: &str,
     number: u16,
 ) -> Result<Option<UpstreamTls>, DeriveError> {
-    // istiod takes these one after the other: any rule for the host in an earlier one hides those
-    // in the later.
+    // istiod looks in these namespaces one after the other: any rule for the host in an earlier one
+    // hides those in the later ones.
     let namespaces = [gateway.namespace.as_str(), entry.namespace.as_str(), ROOT_NAMESPACE];
     let mut found = None;
     for namespace in namespaces {

@@ -27,7 +27,7 @@ fn connect_terminate(local: &Local) -> Value {
     json!({
         "name": "connect_terminate",
         "enable_reuse_port": false,
-        // ztunnel's connections are few and long: each worker is to have as many.
+        // ztunnel's connections are few and long-lived, so they are spread evenly over the workers.
         "connection_balance_config": {"exact_balance": {}},
         "address": socket_address("127.0.0.1", local.ports.hbone),
         "filter_chains": [{
@@ -214,8 +214,8 @@ fn network_filter(
                 "routes": [{"name": "default", "match": {"prefix": "/"}, "route": {
                     "cluster": chain,
                     "timeout": "0s",
-                    // Istio's default: where the origin's connection was gone before any of the
-                    // request was sent.
+                    // Istio's default: a retry where the connection to the origin was gone before
+                    // any of the request was sent.
                     "retry_policy": {"retry_on": "reset-before-request", "num_retries": 2},
                 }}],
             }],
