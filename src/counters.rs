@@ -88,10 +88,10 @@ fn tag_value(plugin: &str) -> String {
     plugin.chars().map(|letter| if legal(letter) { letter } else { '_' }).collect()
 }
 
-/// How many counters of a policy, or of the filter itself, there are.
-const KINDS: usize = Counter::ALL.len();
-/// How many policies share a page of the tally.
-const POLICIES_A_PAGE: usize = 16;
+/// How many places the counters of a policy, or of the filter itself, have: a power of two.
+const STRIDE: usize = Counter::ALL.len().next_power_of_two();
+/// How many places a page of the tally has: those of sixteen policies.
+const PAGE: usize = STRIDE * 16;
 
 /// The counters of one configuration: what was counted and not yet published.
 ///
@@ -105,7 +105,7 @@ pub struct Tally {
     waiting: Vec<usize>,
 }
 
-type Page = [Entry; POLICIES_A_PAGE * KINDS];
+type Page = [Entry; PAGE];
 
 /// One counter.
 #[derive(Debug, Clone, Copy, Default)]
@@ -119,14 +119,13 @@ impl Tally {
     /// Counts an event.
     pub fn count(&mut self, count: Count) {
         let group = count.policy.map_or(0, |index| index.saturating_add(1));
-        let place = group.saturating_mul(KINDS).saturating_add(count.counter as usize);
-        let Some((number, slot)) = split(place) else { return };
+        let place = group.saturating_mul(STRIDE).saturating_add(count.counter as usize);
+        let (number, slot) = split(place);
         if self.pages.len() <= number {
             self.pages.resize_with(number.saturating_add(1), || None);
         }
         let Some(page) = self.pages.get_mut(number) else { return };
-        let page =
-            page.get_or_insert_with(|| Box::new([Entry::default(); POLICIES_A_PAGE * KINDS]));
+        let page = page.get_or_insert_with(|| Box::new([Entry::default(); PAGE]));
         let Some(entry) = page.get_mut(slot) else { return };
         if entry.waiting == 0 {
             self.waiting.push(place);
@@ -143,8 +142,9 @@ impl Tally {
     ) {
         let pages = &mut self.pages;
         self.waiting.retain(|place| {
-            let entry = split(*place)
-                .and_then(|(number, slot)| pages.get_mut(number)?.as_deref_mut()?.get_mut(slot));
+            let (number, slot) = split(*place);
+            let page = pages.get_mut(number).and_then(Option::as_deref_mut);
+            let entry = page.and_then(|page| page.get_mut(slot));
             let (Some(entry), Some(count)) = (entry, at(*place)) else { return false };
             match publish(count, entry.id, entry.waiting) {
                 Ok(id) => {
@@ -167,15 +167,14 @@ impl Tally {
 }
 
 /// A counter's page, and its slot there.
-fn split(place: usize) -> Option<(usize, usize)> {
-    let length = POLICIES_A_PAGE.checked_mul(KINDS)?;
-    Some((place.checked_div(length)?, place.checked_rem(length)?))
+fn split(place: usize) -> (usize, usize) {
+    (place / PAGE, place % PAGE)
 }
 
 /// The counter at a place.
 fn at(place: usize) -> Option<Count> {
-    let counter = *Counter::ALL.get(place.checked_rem(KINDS)?)?;
-    Some(Count { policy: place.checked_div(KINDS)?.checked_sub(1), counter })
+    let counter = *Counter::ALL.get(place % STRIDE)?;
+    Some(Count { policy: (place / STRIDE).checked_sub(1), counter })
 }
 
 #[cfg(test)]

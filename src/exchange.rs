@@ -18,7 +18,8 @@ mod report;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use report::{AccessLog, Report, refuse_unconfigured};
+pub use report::{AccessLog, Report, Unconfigured, refuse_unconfigured};
+use report::{Notes, Subject};
 
 use crate::call::{Answer, Call, CallId};
 use crate::cel::meter::Meter;
@@ -81,6 +82,17 @@ pub enum Part {
     ResponseTrailers,
 }
 
+/// What becomes of a part of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expectation {
+    /// Its lines are looked at.
+    Read,
+    /// It goes on, whatever it holds.
+    Pass,
+    /// It is held, whatever it holds.
+    Hold,
+}
+
 /// What is to be done next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<'s> {
@@ -135,7 +147,7 @@ pub struct Exchange {
     found: Found,
     /// How many calls were made.
     calls: u32,
-    report: Option<Report>,
+    notes: Notes,
     /// Whether the report of the decision was taken.
     is_reported: bool,
 }
@@ -148,7 +160,7 @@ impl Default for Exchange {
             meter: Meter::new(),
             found: Found::default(),
             calls: 0,
-            report: None,
+            notes: Notes::default(),
             is_reported: false,
         }
     }
@@ -176,16 +188,26 @@ impl Exchange {
         self.step(engine, source, event, Some(trace))
     }
 
-    /// Whether the lines of this part are looked at. Where they are not, its event may come without
-    /// them.
+    /// What a part of the message is for, once it has come: whether its lines are looked at, and
+    /// where they are not, what becomes of it. Only where they are does the exchange need its event.
     #[must_use]
-    pub fn wants(&self, part: Part) -> bool {
-        match part {
-            Part::RequestHeaders => true,
-            Part::RequestTrailers => self.state == State::Passing && !self.found.applied.is_empty(),
-            Part::ResponseHeaders | Part::ResponseTrailers => {
-                self.state == State::Passing && self.found.responds
+    pub fn expects(&self, part: Part) -> Expectation {
+        let is_request = matches!(part, Part::RequestHeaders | Part::RequestTrailers);
+        match self.state {
+            State::New if part == Part::RequestHeaders => Expectation::Read,
+            State::Passing => match part {
+                Part::RequestTrailers if !self.found.applied.is_empty() => Expectation::Read,
+                Part::ResponseHeaders | Part::ResponseTrailers if self.found.responds => {
+                    Expectation::Read
+                }
+                _ => Expectation::Pass,
+            },
+            // The request is held, or has been answered, and nothing of it goes on; what comes as
+            // a response is the proxy's own, or what was answered here.
+            State::New | State::Waiting(_) | State::Ended { is_reset: false } if !is_request => {
+                Expectation::Pass
             }
+            State::New | State::Waiting(_) | State::Ended { .. } => Expectation::Hold,
         }
     }
 
@@ -198,15 +220,14 @@ impl Exchange {
     /// What is to be counted and logged about the steps so far: to be taken after a step has been
     /// carried out. A step that could not be carried out is followed by [`Event::Failed`], which
     /// puts another report in the place of the one that was not taken.
-    pub fn take_report(&mut self) -> Option<Report> {
-        let report = self.report.take()?;
-        if report.decision.is_some() {
+    pub fn take_report(&mut self) -> Option<Report<'_>> {
+        if self.notes.subject == Some(Subject::Decision) {
             self.is_reported = true;
             if !self.found.responds || self.state != State::Passing {
                 self.request = Vec::new();
             }
         }
-        Some(report)
+        self.notes.take(&self.found.decision)
     }
 
     fn step<'s>(
@@ -239,23 +260,25 @@ impl Exchange {
             }
             (_, Event::Failed(_, detail)) => self.cut_off(engine, source, detail, Vec::new()),
             (State::Passing, Event::RequestBody) => Step::Forward(Vec::new()),
-            (State::Passing, Event::RequestTrailers(pairs)) => {
-                self.trailers(engine, source, Direction::Request, pairs)
-            }
-            (State::Passing, Event::ResponseTrailers(pairs)) => {
-                self.trailers(engine, source, Direction::Response, pairs)
-            }
-            (State::Passing, Event::ResponseHeaders(pairs)) => {
-                self.respond(engine, source, pairs, trace)
-            }
-            // What the proxy answers in place of the origin, or what was answered here.
-            (_, Event::ResponseHeaders(_) | Event::ResponseTrailers(_)) => {
-                Step::Forward(Vec::new())
-            }
-            // The request is held, or has been answered, and nothing of it goes on.
-            (_, Event::RequestHeaders(_) | Event::RequestBody | Event::RequestTrailers(_)) => {
+            (State::New | State::Waiting(_) | State::Ended { .. }, Event::RequestBody) => {
                 Step::Hold
             }
+            (_, Event::RequestHeaders(_)) => self.without(Part::RequestHeaders),
+            (_, Event::RequestTrailers(pairs)) => {
+                self.trailers(engine, source, Direction::Request, pairs)
+            }
+            (_, Event::ResponseTrailers(pairs)) => {
+                self.trailers(engine, source, Direction::Response, pairs)
+            }
+            (_, Event::ResponseHeaders(pairs)) => self.respond(engine, source, pairs, trace),
+        }
+    }
+
+    /// The step for a part whose lines are not looked at.
+    fn without<'s>(&self, part: Part) -> Step<'s> {
+        match self.expects(part) {
+            Expectation::Pass => Step::Forward(Vec::new()),
+            Expectation::Read | Expectation::Hold => Step::Hold,
         }
     }
 
@@ -270,12 +293,9 @@ impl Exchange {
         let Some(headers) = Headers::from_pairs(&self.request) else {
             // Nothing of what cannot be read is in the record.
             let facts = Facts::new(Headers::default(), source);
-            let decision = Decision::internal_error("unreadable headers");
-            let reply = Reply::refusing(decision.reason);
-            let status = Some(reply.status);
-            self.report = Some(Report::of_decision(engine, &facts, None, decision, status));
             self.state = State::Ended { is_reset: false };
-            return Step::Reply(reply);
+            let decision = &mut self.found.decision;
+            return refused(decision, &mut self.notes, engine, &facts, "unreadable headers");
         };
         let facts = Facts::new(headers, source);
         if resume.is_none() {
@@ -326,10 +346,11 @@ impl Exchange {
         let Turn { changes, admitted, .. } = turn;
         engine.keep_candidates(std::mem::take(&mut self.found.candidates));
         let is_exhausted = self.meter.is_exhausted();
-        let (decision, reply) = decided(&mut self.found, ending, is_exhausted, facts.failed());
+        let decision = &mut self.found.decision;
+        let reply = decided(decision, ending, is_exhausted, facts.failed());
         let host = admitted.as_ref().map(|admitted| &*admitted.host);
         let status = reply.as_ref().map(|reply| reply.status);
-        self.report = Some(Report::of_decision(engine, &facts, host, decision, status));
+        self.notes.decided(engine, &facts, host, decision, status);
         match reply {
             None => {
                 self.state = State::Passing;
@@ -351,12 +372,8 @@ impl Exchange {
     ) -> Step<'s> {
         let headers = Headers::from_pairs(&self.request).unwrap_or_default();
         let facts = Facts::new(headers, source);
-        let decision = Decision::internal_error(detail);
-        let reply = Reply::refusing(decision.reason);
-        let status = Some(reply.status);
-        self.report = Some(Report::of_decision(engine, &facts, None, decision, status));
         self.state = State::Ended { is_reset: false };
-        Step::Reply(reply)
+        refused(&mut self.found.decision, &mut self.notes, engine, &facts, detail)
     }
 
     /// Resets a stream whose request went on, because something failed that must never fail: what
@@ -370,7 +387,7 @@ impl Exchange {
     ) -> Step<'s> {
         let headers = Headers::from_pairs(&self.request).unwrap_or_default();
         let facts = Facts::new(headers, source);
-        self.report = Some(Report::of_cut_off(engine, &facts, detail, errors));
+        self.notes.cut_off(engine, &facts, detail, errors);
         self.state = State::Ended { is_reset: true };
         Step::Reset
     }
@@ -379,8 +396,8 @@ impl Exchange {
     fn gone(&mut self, engine: &Engine, source: &dyn Source) {
         let headers = Headers::from_pairs(&self.request).unwrap_or_default();
         let facts = Facts::new(headers, source);
-        let decision = Decision::because(Reason::Gone);
-        self.report = Some(Report::of_decision(engine, &facts, None, decision, None));
+        self.found.decision = Decision::because(Reason::Gone);
+        self.notes.decided(engine, &facts, None, &self.found.decision, None);
     }
 
     fn respond<'s>(
@@ -390,8 +407,8 @@ impl Exchange {
         pairs: Pairs<'s>,
         trace: Option<&'s mut Trace>,
     ) -> Step<'s> {
-        if !self.found.responds {
-            return Step::Forward(Vec::new());
+        if self.expects(Part::ResponseHeaders) != Expectation::Read {
+            return self.without(Part::ResponseHeaders);
         }
         let transformed =
             pairs.read().zip(Headers::from_pairs(&self.request)).map(|(response, request)| {
@@ -400,7 +417,7 @@ impl Exchange {
             });
         match transformed {
             Some(response) if !response.is_exhausted => {
-                self.report = Report::of_response(response.errors);
+                self.notes.response(response.errors);
                 Step::Forward(response.changes)
             }
             Some(response) => self.cut_off(engine, source, RESPONSE_FAILED, response.errors),
@@ -419,7 +436,10 @@ impl Exchange {
             Direction::Request => (Part::RequestTrailers, REQUEST_TRAILERS_FAILED),
             Direction::Response => (Part::ResponseTrailers, RESPONSE_TRAILERS_FAILED),
         };
-        if !self.wants(part) || !mends::is_on(Mend::Trailers) {
+        if self.expects(part) != Expectation::Read {
+            return self.without(part);
+        }
+        if !mends::is_on(Mend::Trailers) {
             return Step::Forward(Vec::new());
         }
         let Some(trailers) = pairs.read() else {
@@ -429,6 +449,9 @@ impl Exchange {
     }
 }
 
+/// What the audit record says where something of a request could not be read, or its headers not be
+/// changed.
+pub const CALL_FAILED: &str = "host call failed";
 /// What the audit record says where the response's headers could not be changed.
 pub const RESPONSE_FAILED: &str = "response headers could not be changed";
 /// The same of the request's trailers.
@@ -436,31 +459,36 @@ pub const REQUEST_TRAILERS_FAILED: &str = "request trailers could not be changed
 /// The same of the response's trailers.
 pub const RESPONSE_TRAILERS_FAILED: &str = "response trailers could not be changed";
 
-/// The decision that the stages came to, and the answer of a request that does not go on.
+/// Makes the decision of what the stages came to; returns the answer of a request that does not go
+/// on.
 fn decided(
-    found: &mut Found,
+    decision: &mut Decision,
     ending: Option<Ending>,
     is_exhausted: bool,
     failed: bool,
-) -> (Decision, Option<Reply>) {
-    let decision = std::mem::replace(&mut found.decision, Decision::because(Reason::Gone));
-    let refused = |decision: Decision, reply: Option<Reply>| {
-        let reply = reply.unwrap_or_else(|| Reply::refusing(decision.reason));
-        (decision, Some(reply))
-    };
+) -> Option<Reply> {
     // What was decided on the absence of something that could not be read does not hold.
     if failed {
-        return refused(Decision::internal_error("host call failed"), None);
+        *decision = Decision::internal_error(CALL_FAILED);
+        return Some(Reply::refusing(decision.reason));
     }
-    if is_exhausted {
-        let errors = decision.errors;
-        return refused(Decision { errors, ..Decision::because(Reason::LimitExceeded) }, None);
-    }
-    match ending {
-        None => (decision, None),
-        Some(Ending { reason, detail, policy, reply }) => {
-            let errors = decision.errors;
-            refused(Decision { detail, policy, errors, ..Decision::because(reason) }, reply)
-        }
-    }
+    let ending = if is_exhausted { Some(Ending::because(Reason::LimitExceeded)) } else { ending };
+    let Ending { reason, detail, policy, reply } = ending?;
+    (decision.reason, decision.detail, decision.policy) = (reason, detail, policy);
+    decision.shadow.clear();
+    Some(reply.unwrap_or_else(|| Reply::refusing(reason)))
+}
+
+/// Refuses a request because something failed that must never fail.
+fn refused<'s>(
+    decision: &mut Decision,
+    notes: &mut Notes,
+    engine: &Engine,
+    facts: &Facts<'_>,
+    detail: &'static str,
+) -> Step<'s> {
+    *decision = Decision::internal_error(detail);
+    let reply = Reply::refusing(decision.reason);
+    notes.decided(engine, facts, None, decision, Some(reply.status));
+    Step::Reply(reply)
 }

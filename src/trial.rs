@@ -263,7 +263,7 @@ impl Tried {
     }
 
     /// Notes what is reported.
-    fn note(&mut self, engine: &Engine, report: Option<Report>) {
+    fn note(&mut self, engine: &Engine, report: Option<Report<'_>>) {
         let Some(report) = report else { return };
         let name = |index: usize| engine.policy_name(index).map(str::to_owned);
         report.count(|count: Count| {
@@ -274,10 +274,10 @@ impl Tried {
             *value = value.saturating_add(1);
         });
         let of_request = report.decision.iter().flat_map(|decision| &decision.errors);
-        for (index, message) in of_request.chain(&report.errors) {
+        for (index, message) in of_request.chain(report.errors) {
             self.errors.extend(name(*index).map(|name| (name, message.clone())));
         }
-        self.audit = self.audit.take().or(report.audit);
+        self.audit = self.audit.take().or(report.audit.map(str::to_owned));
         if let Some(decision) = report.decision {
             self.detail = decision.detail;
             self.policy = decision.policy.and_then(name);

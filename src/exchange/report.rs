@@ -9,18 +9,18 @@ use crate::request::Facts;
 use crate::request::headers::Headers;
 
 /// What is to be counted and logged, once the step that came with it has been carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'x> {
     /// What was decided about the request; none where the report is about what came after.
-    pub decision: Option<Decision>,
+    pub decision: Option<&'x Decision>,
     /// Expressions for the response that failed: the index of their policy, and the message.
-    pub errors: Vec<(usize, String)>,
+    pub errors: &'x [(usize, String)],
     /// What failed, where the stream is reset although its request went on.
     pub cut_off: Option<&'static str>,
     /// The line for the audit log, if this is logged.
-    pub audit: Option<String>,
+    pub audit: Option<&'x str>,
     /// What the proxy's access log is to know, if it is to know anything.
-    pub access_log: Option<AccessLog>,
+    pub access_log: Option<&'x AccessLog>,
 }
 
 /// What the proxy's access log is to know of a decision.
@@ -34,57 +34,99 @@ pub struct AccessLog {
     pub policy: Option<String>,
 }
 
-impl Report {
-    fn empty() -> Report {
-        Report { decision: None, errors: Vec::new(), cut_off: None, audit: None, access_log: None }
-    }
+/// What a report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    Decision,
+    Response,
+    CutOff(&'static str),
+}
 
-    /// The report of a decision; `status` is what the caller gets of the filter.
-    pub(super) fn of_decision(
+/// What is to be reported, kept by the exchange until it is taken.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) subject: Option<Subject>,
+    errors: Vec<(usize, String)>,
+    audit: Option<String>,
+    access_log: Option<Box<AccessLog>>,
+}
+
+impl Notes {
+    /// Notes a decision; `status` is what the caller gets of the filter.
+    pub(super) fn decided(
+        &mut self,
         engine: &Engine,
         facts: &Facts<'_>,
         host: Option<&str>,
-        decision: Decision,
+        decision: &Decision,
         status: Option<u16>,
-    ) -> Report {
-        let is_notable = !decision.allows() || !decision.shadow.is_empty();
+    ) {
         let is_logged = match engine.audit {
             AuditLog::All => true,
-            AuditLog::Denied => is_notable,
+            AuditLog::Denied => !decision.allows() || !decision.shadow.is_empty(),
             AuditLog::None => false,
         };
-        let audit = is_logged.then(|| record::line(engine, facts, host, &decision, status));
-        let access_log = engine.access_log.then(|| AccessLog {
-            caller: engine.caller(facts).spiffe_id().map(str::to_owned),
-            decision: decision.verdict(),
-            policy: decision.policy.and_then(|index| engine.policy_name(index)).map(str::to_owned),
-        });
-        Report { decision: Some(decision), audit, access_log, ..Report::empty() }
+        self.subject = Some(Subject::Decision);
+        self.audit = is_logged.then(|| record::line(engine, facts, host, decision, status));
+        if engine.access_log {
+            let policy = decision.policy.and_then(|index| engine.policy_name(index));
+            self.access_log = Some(Box::new(AccessLog {
+                caller: engine.caller(facts).spiffe_id().map(str::to_owned),
+                decision: decision.verdict(),
+                policy: policy.map(str::to_owned),
+            }));
+        }
     }
 
-    pub(super) fn of_cut_off(
+    /// Notes that a stream is reset after its request went on.
+    pub(super) fn cut_off(
+        &mut self,
         engine: &Engine,
         facts: &Facts<'_>,
         detail: &'static str,
         errors: Vec<(usize, String)>,
-    ) -> Report {
+    ) {
         let decision = Decision::internal_error(detail);
-        // It has no status, as the caller gets none of the filter's.
-        let audit = (engine.audit != AuditLog::None)
-            .then(|| record::line(engine, facts, None, &decision, None));
-        Report { errors, cut_off: Some(detail), audit, ..Report::empty() }
+        // The record has no status, as the caller gets none of the filter's.
+        let is_logged = engine.audit != AuditLog::None;
+        self.audit = is_logged.then(|| record::line(engine, facts, None, &decision, None));
+        self.subject = Some(Subject::CutOff(detail));
+        self.errors = errors;
     }
 
-    pub(super) fn of_response(errors: Vec<(usize, String)>) -> Option<Report> {
-        (!errors.is_empty()).then(|| Report { errors, ..Report::empty() })
+    /// Notes what failed for a response.
+    pub(super) fn response(&mut self, errors: Vec<(usize, String)>) {
+        if !errors.is_empty() {
+            self.subject = Some(Subject::Response);
+            self.errors = errors;
+            self.audit = None;
+        }
     }
 
+    /// Gives what is noted and was not taken yet.
+    pub(super) fn take<'x>(&'x mut self, decision: &'x Decision) -> Option<Report<'x>> {
+        let subject = self.subject.take()?;
+        let is_decision = subject == Subject::Decision;
+        Some(Report {
+            decision: is_decision.then_some(decision),
+            errors: &self.errors,
+            cut_off: match subject {
+                Subject::CutOff(detail) => Some(detail),
+                Subject::Decision | Subject::Response => None,
+            },
+            audit: self.audit.as_deref(),
+            access_log: self.access_log.as_deref().filter(|_| is_decision),
+        })
+    }
+}
+
+impl Report<'_> {
     /// Calls `step` for each counter that is to go up.
     pub fn count(&self, mut step: impl FnMut(Count)) {
-        if let Some(decision) = &self.decision {
+        if let Some(decision) = self.decision {
             decision.count(&mut step);
         }
-        count_errors(&self.errors, &mut step);
+        count_errors(self.errors, &mut step);
         // The request itself was counted when it went on.
         if self.cut_off.is_some() {
             step(Count { policy: None, counter: Counter::InternalErrors });
@@ -92,12 +134,22 @@ impl Report {
     }
 }
 
-/// Refuses a request because there is no configuration, and so no engine: who calls is not known,
-/// and the record is written whatever a configuration would say of it.
+/// What becomes of a request that comes while there is no configuration, and so no engine.
+#[derive(Debug)]
+pub struct Unconfigured {
+    /// The decision, which refuses it.
+    pub decision: Decision,
+    /// The answer.
+    pub reply: Reply,
+    /// The line for the audit log: written whatever a configuration would say of it.
+    pub audit: String,
+}
+
+/// Refuses a request because there is no configuration. Who calls is not known.
 #[must_use]
-pub fn refuse_unconfigured(headers: &Headers<'_>) -> (Report, Reply) {
+pub fn refuse_unconfigured(headers: &Headers<'_>) -> Unconfigured {
     let decision = Decision::internal_error("no configuration is loaded");
     let reply = Reply::refusing(decision.reason);
-    let audit = Some(record::unconfigured(headers, &decision, reply.status));
-    (Report { decision: Some(decision), audit, ..Report::empty() }, reply)
+    let audit = record::unconfigured(headers, &decision, reply.status);
+    Unconfigured { decision, reply, audit }
 }

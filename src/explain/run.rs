@@ -50,14 +50,14 @@ impl Run {
             _ => None,
         };
         let report = exchange.take_report();
+        let audit = report.and_then(|report| report.audit).map(str::to_owned);
+        let undecided = || Decision::internal_error("there is no decision yet");
+        let decision = report.and_then(|report| report.decision.cloned()).unwrap_or_else(undecided);
         if reply.is_none() {
             let (bytes, count) = (response.to_pairs(), response.lines().count());
             let event = Event::ResponseHeaders(Pairs { bytes: &bytes, count });
             let _ = exchange.on_traced(engine, source, event, &mut trace);
         }
-        let audit = report.as_ref().and_then(|report| report.audit.clone());
-        let undecided = || Decision::internal_error("there is no decision yet");
-        let decision = report.and_then(|report| report.decision).unwrap_or_else(undecided);
         Run { decision, reply, audit, trace }
     }
 

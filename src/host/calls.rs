@@ -4,6 +4,7 @@
 //! stream is gone, which does not cancel the call.
 
 use std::cell::RefCell;
+use std::hash::BuildHasherDefault;
 
 use super::abi;
 use super::sys::{self, HostError};
@@ -22,7 +23,8 @@ pub(super) struct Waiting {
 
 thread_local! {
     /// By token.
-    static WAITING: RefCell<Map<u32, Waiting>> = RefCell::default();
+    static WAITING: RefCell<Map<u32, Waiting>> =
+        const { RefCell::new(Map::with_hasher(BuildHasherDefault::new())) };
 }
 
 /// Makes a stream's call.

@@ -1,6 +1,7 @@
 //! The contexts of a VM: the plugins that are configured in it, and the streams that they serve.
 
 use std::cell::RefCell;
+use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 use std::thread::LocalKey;
 
@@ -12,9 +13,11 @@ use crate::counters::{Count, Counter};
 use crate::hash::Map;
 
 thread_local! {
-    static PLUGINS: RefCell<Map<u32, Plugin>> = RefCell::default();
+    static PLUGINS: RefCell<Map<u32, Plugin>> =
+        const { RefCell::new(Map::with_hasher(BuildHasherDefault::new())) };
     /// Boxed, since what a map holds is moved when it is put in, taken out, and when the map grows.
-    static STREAMS: RefCell<Map<u32, Box<Stream>>> = RefCell::default();
+    static STREAMS: RefCell<Map<u32, Box<Stream>>> =
+        const { RefCell::new(Map::with_hasher(BuildHasherDefault::new())) };
 }
 
 /// Does something with the contexts of one kind. A host call never calls back into the module, so

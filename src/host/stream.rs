@@ -9,8 +9,8 @@ use super::{abi, calls, metrics};
 use crate::call::{Answer, CallId};
 use crate::decision::{Change, Reason, Reply};
 use crate::exchange::{
-    self, AccessLog, Event, Exchange, Pairs, Part, REQUEST_TRAILERS_FAILED, RESPONSE_FAILED,
-    RESPONSE_TRAILERS_FAILED, Report, Step,
+    self, AccessLog, CALL_FAILED, Event, Exchange, Expectation, Pairs, Part,
+    REQUEST_TRAILERS_FAILED, RESPONSE_FAILED, RESPONSE_TRAILERS_FAILED, Report, Step, Unconfigured,
 };
 use crate::request::headers::Headers;
 
@@ -110,8 +110,10 @@ impl Stream {
 
     /// Reads a part, if it is looked at, and takes the step that follows.
     fn lines(&mut self, part: Part, count: usize) -> u32 {
-        if !self.exchange.wants(part) {
-            return self.drive(part, came(part, Pairs::default()));
+        match self.exchange.expects(part) {
+            Expectation::Pass => return abi::CONTINUE,
+            Expectation::Hold => return abi::PAUSE,
+            Expectation::Read => {}
         }
         match sys::headers(map(part)) {
             Ok(bytes) => self.drive(part, came(part, Pairs { bytes: &bytes, count })),
@@ -123,13 +125,8 @@ impl Stream {
     }
 
     fn drive(&mut self, part: Part, event: Event<'_>) -> u32 {
-        // Without a configuration, the request was refused, and what comes is the proxy's answer.
-        let Some(loaded) = self.loaded.clone() else {
-            return match part {
-                Part::ResponseHeaders | Part::ResponseTrailers => abi::CONTINUE,
-                Part::RequestHeaders | Part::RequestTrailers => abi::PAUSE,
-            };
-        };
+        // Without a configuration, the request was refused, and nothing of it goes on.
+        let Some(loaded) = self.loaded.clone() else { return abi::PAUSE };
         let step = self.exchange.on(&loaded.engine, &self.properties, event);
         let outcome = carry_out(self.context_id, part, step);
         self.conclude(&loaded, part, outcome)
@@ -159,35 +156,31 @@ impl Stream {
 
     fn report(&mut self, loaded: &Loaded) {
         let Some(report) = self.exchange.take_report() else { return };
-        self.log_failure(&report);
-        let Report { audit, access_log, .. } = &report;
-        if let Some(line) = audit {
+        log_failure(&report, self.error.take());
+        if let Some(line) = report.audit {
             sys::log(abi::LOG_INFO, line);
         }
-        if let Some(Err(error)) = access_log.as_ref().map(publish) {
+        if let Some(Err(error)) = report.access_log.map(publish) {
             log::warn!("egress filter: the access log will lack the decision: {error}");
         }
         report.count(|count| loaded.metrics.count(count));
     }
-
-    /// Logs what must never fail and did.
-    fn log_failure(&mut self, report: &Report) {
-        let (what, detail) = match (&report.decision, report.cut_off) {
-            (Some(decision), _) if decision.reason == Reason::InternalError => {
-                ("request refused", decision.detail.unwrap_or_default())
-            }
-            (_, Some(detail)) => ("stream reset", detail),
-            _ => return,
-        };
-        match self.error.take() {
-            Some(error) => log::error!("egress filter: {what}: {detail}: {error}"),
-            None => log::error!("egress filter: {what}: {detail}"),
-        }
-    }
 }
 
-/// What the record says of a request whose headers could not be read or changed.
-const CALL_FAILED: &str = "host call failed";
+/// Logs what must never fail and did, and why the proxy says that it did.
+fn log_failure(report: &Report<'_>, error: Option<HostError>) {
+    let (what, detail) = match (report.decision, report.cut_off) {
+        (Some(decision), _) if decision.reason == Reason::InternalError => {
+            ("request refused", decision.detail.unwrap_or_default())
+        }
+        (_, Some(detail)) => ("stream reset", detail),
+        _ => return,
+    };
+    match error {
+        Some(error) => log::error!("egress filter: {what}: {detail}: {error}"),
+        None => log::error!("egress filter: {what}: {detail}"),
+    }
+}
 
 /// What came of a step.
 enum Outcome {
@@ -289,11 +282,9 @@ fn refuse_unconfigured() -> u32 {
     log::error!("egress filter: request refused: no configuration is loaded");
     let bytes = sys::headers(abi::REQUEST_HEADERS).unwrap_or_default();
     let headers = Headers::from_pairs(&bytes).unwrap_or_default();
-    let (report, reply) = exchange::refuse_unconfigured(&headers);
-    if let Some(line) = &report.audit {
-        sys::log(abi::LOG_INFO, line);
-    }
-    report.count(|count| metrics::count_at_once(count.counter));
+    let Unconfigured { decision, reply, audit } = exchange::refuse_unconfigured(&headers);
+    sys::log(abi::LOG_INFO, &audit);
+    decision.count(|count| metrics::count_at_once(count.counter));
     send(&reply);
     abi::PAUSE
 }

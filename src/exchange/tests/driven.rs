@@ -40,8 +40,9 @@ impl<'e> Driven<'e> {
         let report = exchange.take_report().unwrap();
         let mut counts = Vec::new();
         report.count(|count| counts.push(count));
-        let decision = report.decision.unwrap();
-        Driven { engine, source, exchange, decision, reply, changes, audit: report.audit, counts }
+        let decision = report.decision.unwrap().clone();
+        let audit = report.audit.map(str::to_owned);
+        Driven { engine, source, exchange, decision, reply, changes, audit, counts }
     }
 
     /// The changes of the response, and the expressions that failed.
@@ -55,7 +56,10 @@ impl<'e> Driven<'e> {
             Step::Forward(changes) => owned(&changes),
             step => panic!("{step:?}"),
         };
-        (changes, self.exchange.take_report().map_or_else(Vec::new, |report| report.errors))
+        (
+            changes,
+            self.exchange.take_report().map_or_else(Vec::new, |report| report.errors.to_vec()),
+        )
     }
 
     /// The changes of trailers.
