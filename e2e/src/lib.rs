@@ -2,6 +2,7 @@
 //! it, and an emulated proxy-wasm host.
 
 pub mod attack;
+pub mod cases;
 pub mod checkout;
 pub mod demo;
 pub mod ecds;
@@ -14,6 +15,5 @@ pub mod manifests;
 pub mod origin;
 pub mod pki;
 pub mod ports;
-pub mod scenario;
 pub mod schemas;
 pub mod workshop;

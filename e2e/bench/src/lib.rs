@@ -42,7 +42,7 @@ pub struct Options {
     pub endurance: u64,
     /// How many policies for others there are in the largest configuration.
     pub most: usize,
-    /// Whether to write the figures into the documents too: `e2e/BENCHMARKS.md`.
+    /// Whether to write the figures into the documents too: `docs/benchmarks.md`.
     pub document: bool,
 }
 
@@ -185,7 +185,7 @@ pub async fn run(options: &Options) -> Result<(String, PathBuf), BenchError> {
     write(&folder.join("report.md"), &text, &folder, &pictures)?;
     if options.document {
         let text = text.replace("](", "](benchmarks/");
-        write(&workspace_root().join("e2e/BENCHMARKS.md"), &text, &documents(), &pictures)?;
+        write(&workspace_root().join("docs/benchmarks.md"), &text, &documents(), &pictures)?;
     }
     Ok((text, folder))
 }
@@ -193,7 +193,7 @@ pub async fn run(options: &Options) -> Result<(String, PathBuf), BenchError> {
 /// Where the documents' charts are, and `notes.md`, which is written by hand and becomes part of
 /// every report.
 fn documents() -> PathBuf {
-    workspace_root().join("e2e/benchmarks")
+    workspace_root().join("docs/benchmarks")
 }
 
 fn write(

@@ -11,7 +11,7 @@ use proxy_wasm_host::Module;
 const USAGE: &str = "\
 usage: bench [--quick] [--rounds N] [--seconds S] [--document] [--checkout FOLDER]
        bench --worst [--checkout FOLDER]
-  --document         write the figures to e2e/BENCHMARKS.md too
+  --document         write the figures to docs/benchmarks.md too
   --worst            show the most expensive known rules and requests, in the emulated host and in
                      a real Envoy
   --quick            few rounds, requests and policies, to see whether it works

@@ -45,15 +45,22 @@ fn machine() -> String {
         .unwrap_or("unknown")
         .to_owned();
     format!(
-        "Made by `make bench` (`make bench ARGS=--document` writes it to `e2e/BENCHMARKS.md`, \
-         `ARGS=--quick` is a trial of two\n\
-         minutes) on {count} x {model}, with Envoy {envoy}. Ratios travel from machine to \
-         machine, microseconds do not."
+        "Made by `make bench` (`make bench ARGS=--document` writes it to `docs/benchmarks.md`,\n\
+         `ARGS=--quick` is a trial of two minutes) on {count} x {model}, with Envoy {envoy}.\n\
+         Ratios travel from machine to machine, microseconds do not."
     )
 }
 
+const BARS: &str = "\
+A bar is a limit that this project set itself. Those that it misses are listed too, and explained
+below. Unless a row names something else, it compares ours with the *floor*, the same policy written
+by hand. The quartiles are in brackets.
+";
+
 fn write_bars(text: &mut String, bars: &[Bar]) {
-    text.push_str("## The bars\n\n| | bar | value | |\n|---|---|---|---|\n");
+    text.push_str("## The bars\n\n");
+    text.push_str(BARS);
+    text.push_str("\n| | bar | value | |\n|---|---|---|---|\n");
     for Bar { what, bar, value, met } in bars {
         let verdict = match met {
             Some(true) => "met",
@@ -66,15 +73,17 @@ fn write_bars(text: &mut String, bars: &[Bar]) {
 }
 
 const INTERLEAVED: &str = "\
-Real Envoys, one worker each, alive at once and asked in turn, round after round (each with 8
-keep-alive HTTP/1.1 connections, one request of ten headers after the other on each): a plain
-listener before the filter chain of `envoy.yaml`'s api.github.com, whose route answers by itself.
-Figures are microseconds of the Envoy's processor time a request, by the kernel's accounting of
-all its threads. What a filter adds is its round less the same round of the Envoy without a
-filter; each figure is a median, with the quartiles in brackets. Before anything is measured, each
-contestant is seen to allow, to deny by caller and by path, and to change the headers. The peers
-do the policy alone: no path safety, no binding of the host to the service dialled, no counters,
-no audit.
+Several Envoys, with one worker each, run at the same time and get load in turn, round after round:
+8 keep-alive HTTP/1.1 connections, with one request of ten headers after the other on each. In each
+Envoy, a plain listener (without HBONE) leads to the filter chain that `envoy.yaml` has for
+api.github.com, whose route answers directly. Figures are microseconds of the Envoy's processor time
+for a request, as the kernel accounts it to all its threads. What a filter adds is the time of its
+round, less that of the same round in the Envoy without a filter. Each figure is a median, with the
+quartiles in brackets.
+
+Before the measurement, each contestant must allow, deny by caller and by path, and change the
+headers. The peers implement the policy alone: no path safety, no host binding, no counters, no
+audit.
 ";
 
 fn interleaved(text: &mut String, options: &Options, figures: &Figures) {
@@ -86,17 +95,13 @@ fn interleaved(text: &mut String, options: &Options, figures: &Figures) {
     for group in &figures.groups {
         let _ = writeln!(text, "### {}\n", heading(group.name));
         match group.name {
-            "workshop" => text.push_str(
-                "![bars: what each contestant adds to a request, in \
-                microseconds](workshop.svg)\n\n",
-            ),
+            "workshop" => text.push_str("![bars: what each contestant adds to a request, in microseconds](workshop.svg)\n\n"),
             "number of policies" => text.push_str(
-                "The workshop's policies amid so many others of which none can match: a quarter \
-                 each for other hosts (by `hosts`, and by\n\
-                 `request.host ==`), other callers and other paths, all expressions different; of \
-                 ours, half of them stand before the\n\
-                 workshop's and half behind. The allowed request.\n\n![lines: what is added, by \
-                 the number of policies](policies.svg)\n\n",
+                "The workshop's policies among others that cannot match: a quarter each for other hosts (by\n\
+                 `hosts`, and by `request.host ==`), for other callers and for other paths, with no two\n\
+                 expressions alike. For our filter, half of them come before the workshop's and half after.\n\
+                 The request is the allowed one.\n\n\
+                 ![lines: what is added, by the number of policies](policies.svg)\n\n",
             ),
             _ => {}
         }
@@ -152,15 +157,12 @@ fn loading(text: &mut String, figures: &Figures) {
     let _ = writeln!(
         text,
         "## Loading and memory\n\n\
-         Updates of the configuration in a running Envoy of {WORKERS} workers, by extension \
-         discovery from a file, as Istio's come; the\n\
-         policies are of the mix above. Processor time of the main thread (which parses Envoy's \
-         own configuration and tries the\n\
-         filter's in a VM of its own) and of each worker, from the change of the file until new \
-         connections to both workers are\n\
-         answered by the new configuration.\n\n\
-         | policies beside the workshop's | configuration KB | in force after s | main thread s | \
-         workers s | us a policy and thread |\n|---|---|---|---|---|---|"
+         A running Envoy of {WORKERS} workers gets a new configuration by extension discovery, as from\n\
+         Istio, here from a file. The policies are the mix described above. Measured is the processor\n\
+         time of the main thread (which parses Envoy's configuration and tries the filter's in a VM of\n\
+         its own) and of each worker, from the change of the file until new connections to both workers\n\
+         are answered under the new configuration.\n\n\
+         | policies beside the workshop's | configuration KB | in force after s | main thread s | workers s | us a policy and thread |\n|---|---|---|---|---|---|"
     );
     for update in &figures.updates {
         let seconds: Vec<f64> =
@@ -179,10 +181,9 @@ fn loading(text: &mut String, figures: &Figures) {
         );
     }
     text.push_str(
-        "\nResident memory after some thousand requests, with one worker, and what each of two \
-         further workers takes. The main thread\n\
-         has a VM too.\n\n| | MB with one worker | over no filter | over the empty filter | MB a \
-         further worker |\n|---|---|---|---|---|\n",
+        "\nResident memory after some thousand requests with one worker, and the memory of each of two\n\
+         further workers. The main thread has a VM too.\n\n\
+         | | MB with one worker | over no filter | over the empty filter | MB a further worker |\n|---|---|---|---|---|\n",
     );
     let of = |subject| {
         figures.memory.iter().find(|row| row.subject == subject).map_or(0.0, |row| row.one as f64)
@@ -198,22 +199,19 @@ fn loading(text: &mut String, figures: &Figures) {
             one / 1e6
         );
     }
-    let _ = writeln!(text, "\nThe file of the filter: {} bytes.\n", figures.size);
+    let _ = writeln!(text, "\nThe filter's file has {} bytes.\n", figures.size);
 }
 
 fn emulated(text: &mut String, options: &Options, figures: &Figures) {
     text.push_str(
         "## In the emulated host\n\n\
-         The same module in wasmtime, with a host that does what Envoy does: every run gives the \
-         same numbers. Fuel is about one per\n\
-         wasm instruction, and one for a bulk copy or fill, whatever its length. Figures are of \
-         one request after 64 others: of its\n\
-         callbacks alone, from its context's creation to its end. Counters that the filter \
-         gathers and hands over in its timer's\n\
-         callback are not in them.\n\n![bars: instructions of an allowed \
-         request](fuel.svg)\n\n### A request\n\n\
-         | | request | fuel | host calls | bytes to the guest | bytes from it | allocations for \
-         the host |\n|---|---|---|---|---|---|---|\n",
+         The same module runs in wasmtime, in a host that behaves as Envoy does. Every run has the same\n\
+         result. One unit of fuel is about one wasm instruction; a bulk copy or fill counts as one,\n\
+         whatever its length. Figures are for one request, after 64 others, and for its callbacks only,\n\
+         from the creation of its context to the end. Counters are not included, because the filter\n\
+         reports them from its timer.\n\n\
+         ![bars: instructions of an allowed request](fuel.svg)\n\n### A request\n\n\
+         | | request | fuel | host calls | bytes to the guest | bytes from it | allocations for the host |\n|---|---|---|---|---|---|---|\n",
     );
     let crowded = |row: &&Emulated| row.subject.shape().is_some();
     for row in figures.emulated.iter().filter(|row| !crowded(row)) {
@@ -247,10 +245,7 @@ fn emulated(text: &mut String, options: &Options, figures: &Figures) {
 
 fn by_number(text: &mut String, options: &Options, figures: &Figures) {
     let others = options.others();
-    text.push_str(
-        "\n### Fuel of a request by the number of policies for others\n\n| the others \
-                   are for | request |",
-    );
+    text.push_str("\n### Fuel of a request by the number of policies for others\n\n| the others are for | request |");
     others.iter().for_each(|others| {
         let _ = write!(text, " {others} |");
     });
@@ -277,10 +272,9 @@ fn by_number(text: &mut String, options: &Options, figures: &Figures) {
 
 fn load(text: &mut String, figures: &Figures) {
     text.push_str(
-        "\n### Loading a configuration\n\nFuel and memory are the guest's; the time is this \
-         host's, whose compiler optimises less than Envoy's.\n\n\
-         | | fuel in millions | fuel a policy | ms here | guest memory after it, KiB \
-         |\n|---|---|---|---|---|\n",
+        "\n### Loading a configuration\n\nFuel and memory are the guest's. The time is that of this host, whose compiler optimises less\n\
+         than Envoy's.\n\n\
+         | | fuel in millions | fuel a policy | ms here | guest memory after it, KiB |\n|---|---|---|---|---|\n",
     );
     for row in &figures.emulated {
         let policies = row.subject.others() as u64 + 3;
@@ -302,10 +296,9 @@ fn load(text: &mut String, figures: &Figures) {
 
 fn endurance(text: &mut String, figures: &Figures) {
     text.push_str(
-        "\n### The guest's memory\n\nKiB of linear memory, which never shrinks, after requests of \
-         many callers for many paths, a part of them denied.\n\n\
-         | | after the load | after 1000 requests | at the end | which was after \
-         |\n|---|---|---|---|---|\n",
+        "\n### The guest's memory\n\nKiB of linear memory, which never shrinks, after requests from many callers for many paths, some\n\
+         of them denied.\n\n\
+         | | after the load | after 1000 requests | at the end | which was after |\n|---|---|---|---|---|\n",
     );
     for row in &figures.emulated {
         let (Some(begin), Some(some), Some((requests, end))) =

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use bench::{Asked, Guests, of_the_workshop};
+use e2e::cases::{Runner, WasmRunner};
 use e2e::envoy::{Configuration, filter_wasm, workspace_root};
-use e2e::scenario::{Layer, Observed, Runner, Scenario, WasmRunner, load_dir};
+use egressctl::cases::{Layer, Observed, Suite, load_dir};
 use proxy_wasm_host::Module;
 use serde_json::{Value, json};
 
@@ -23,30 +24,32 @@ fn workshop(host_binding: &str) -> Value {
     json
 }
 
-/// How a module answers the requests of all scenarios under one configuration, each with its name.
-fn observe(module: &Path, scenarios: &[Scenario]) -> Vec<(String, Observed)> {
+/// What a module makes of the requests of all cases, each with its name, under one configuration.
+fn observe(module: &Path, suites: &[Suite]) -> Vec<(String, Observed)> {
     let mut runner =
         WasmRunner::new(Module::load(module).expect("a filter: `make wasm` builds ours"));
     let mut seen = Vec::new();
-    for scenario in scenarios {
-        runner.start(scenario).expect("the configuration is taken");
-        for case in scenario.cases.iter().filter(|case| case.layers.contains(&Layer::Wasm)) {
-            let name = format!("{}: {}", scenario.file, case.name);
-            let observed =
-                runner.run(scenario, case).unwrap_or_else(|error| panic!("{name}: {error}"));
-            seen.push((name, observed));
+    for suite in suites {
+        runner.start(suite, &[]).expect("the configuration is taken");
+        for case in suite.cases.iter().filter(|case| case.layers.contains(&Layer::Wasm)) {
+            let name = format!("{}: {}", suite.file, case.name);
+            for step in &case.steps {
+                let observed =
+                    runner.run(suite, case, step).unwrap_or_else(|error| panic!("{name}: {error}"));
+                seen.push((name.clone(), observed));
+            }
         }
     }
     seen
 }
 
-/// The request of every scenario gets the same answer under the workshop's policies in both.
+/// The request of every case gets the same answer under the workshop's policies in both.
 fn assert_alike(floor: &Path, host_binding: &str) {
-    let mut scenarios = load_dir(workspace_root().join("e2e/scenarios")).expect("all load");
-    scenarios.iter_mut().for_each(|scenario| scenario.config = workshop(host_binding));
-    let (ours, theirs) = (observe(&filter_wasm(), &scenarios), observe(floor, &scenarios));
+    let mut suites = load_dir(workspace_root().join("e2e/cases")).expect("all load");
+    suites.iter_mut().for_each(|suite| suite.config = workshop(host_binding));
+    let (ours, theirs) = (observe(&filter_wasm(), &suites), observe(floor, &suites));
     assert!(ours.len() > 250, "{} requests", ours.len());
-    let mut statuses: Vec<u16> = ours.iter().map(|(_, seen)| seen.status).collect();
+    let mut statuses: Vec<u16> = ours.iter().filter_map(|(_, seen)| seen.status).collect();
     statuses.sort_unstable();
     statuses.dedup();
     assert!(
@@ -60,7 +63,7 @@ fn assert_alike(floor: &Path, host_binding: &str) {
             if let Some(reached) = &mut reached {
                 reached.headers.retain(|(name, _)| !name.contains('_'));
             }
-            format!("{} {:?} {reached:?}", seen.status, String::from_utf8_lossy(&seen.body))
+            format!("{:?} {:?} {reached:?}", seen.status, String::from_utf8_lossy(&seen.body))
         };
         assert_eq!(plain(theirs), plain(ours), "{name}, host binding {host_binding}");
     }

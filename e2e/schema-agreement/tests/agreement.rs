@@ -5,6 +5,9 @@
 //! twice, a host of 254 or 255 bytes, an expression of more bytes than characters that is too long.
 //! Expressions are left to `egressctl check`.
 
+#[path = "agreement/cases.rs"]
+mod cases;
+
 use std::path::{Path, PathBuf};
 
 use egress_filter::config::{Config, ConfigError};
@@ -35,11 +38,11 @@ fn schema() -> Validator {
     jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Every configuration in the repository: of the resources, the scenarios, the README and those
+/// Every configuration in the repository: of the resources, the cases, the documents and those
 /// that must not load.
 fn configurations() -> Vec<Value> {
     let mut found = Vec::new();
-    for folder in ["filter-config", "filter-config/traffic-extension", "e2e/scenarios"] {
+    for folder in ["filter-config", "filter-config/traffic-extension", "e2e/cases"] {
         let Ok(entries) = std::fs::read_dir(root().join(folder)) else { continue };
         for path in entries
             .map(|entry| entry.expect("an entry").path())
@@ -51,7 +54,9 @@ fn configurations() -> Vec<Value> {
             }
         }
     }
-    for block in read(&root().join("README.md")).split("```yaml\n").skip(1) {
+    let documents_text =
+        read(&root().join("README.md")) + &read(&root().join("docs/configuration.md"));
+    for block in documents_text.split("```yaml\n").skip(1) {
         found.extend(
             documents(block.split("\n```").next().unwrap_or_default())
                 .into_iter()
@@ -238,15 +243,11 @@ fn whole() -> Value {
         "identity": {"sources": ["peerCertificate"], "trustDomains": ["cluster.local"]},
         "pathSafety": "Lenient", "hostBinding": "Off", "audit": {"log": "All", "accessLog": true},
         "policies": [{
-            "name": "a", "hosts": [
-                "API.github.com",
-                "*.example.com",
-            ], "mode": "Shadow", "pathSafety": "Off",
+            "name": "a", "hosts": ["API.github.com", "*.example.com"], "mode": "Shadow",
+            "pathSafety": "Off",
             "traffic": {
                 "authorization": {
-                    "action": "Deny",
-                    "match": "Any",
-                    "onError": "Ignore",
+                    "action": "Deny", "match": "Any", "onError": "Ignore",
                     "policy": {"matchExpressions": ["true", "false"]},
                 },
                 "transformation": {"request": headers(":path"), "response": headers(":status")},

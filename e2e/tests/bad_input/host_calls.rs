@@ -8,7 +8,7 @@ use e2e::host::{
     Vm,
 };
 use e2e::pki::{TEAM_A_SPIFFE_ID, TEAM_B_SPIFFE_ID};
-use e2e::scenario::audit_records;
+use egressctl::cases::audit_records;
 
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 #[path = "../../proxy-wasm-host/tests/host/calls.rs"]
 #[expect(dead_code, reason = "the tests of the host use the rest")]
 mod calls;
+mod cases;
 #[path = "../../proxy-wasm-host/tests/host/probe.rs"]
 #[expect(dead_code, reason = "the tests of the host use the rest")]
 mod probe;
-mod scenarios;

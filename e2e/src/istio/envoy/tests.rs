@@ -1,4 +1,4 @@
-use egress_filter::outcome::{PLUGIN_TAG, POLICY_TAG};
+use egress_filter::counters::{PLUGIN_TAG, POLICY_TAG};
 
 use super::*;
 use crate::envoy::{Ports as FixedPorts, workspace_root};

@@ -1,0 +1,100 @@
+//! Cases on the engine, natively.
+
+use egress_filter::config::IdentityConfig;
+use egress_filter::trial::{Response, Trial, Tried};
+
+use super::expect::Verdict;
+use super::model::{Caller, Step};
+use super::observed::{
+    Decision, HeaderLines, Observed, Reached, audit_records, short_counter, values,
+};
+use crate::request;
+
+impl Step {
+    /// The request as the engine takes it, under a configuration of this identity.
+    #[must_use]
+    pub fn trial(&self, identity: &IdentityConfig) -> Trial {
+        let usual = Trial::default();
+        let port = request::port(self.request.host.as_deref().unwrap_or_default());
+        let mut trial = Trial {
+            principal: self.caller.principal().unwrap_or_default(),
+            local_principal: request::waypoint(&self.trust_domain),
+            service: self.destination.clone(),
+            method: self.request.method.clone(),
+            authority: self.request.host.clone().unwrap_or_default(),
+            path: self.request.path.clone(),
+            protocol: self.request.version.clone(),
+            headers: self.request.headers.clone(),
+            source_address: self.source_address.clone().unwrap_or(usual.source_address),
+            destination_address: self
+                .destination_address
+                .clone()
+                .unwrap_or_else(|| format!("240.240.0.1:{port}")),
+            response: Response { status: self.origin.status, headers: self.origin.headers.clone() },
+            ..usual
+        };
+        trial.present(identity);
+        trial
+    }
+
+    /// Gives the caller the trust domain of the configuration, where the file leaves it open.
+    pub(crate) fn meet(&mut self, identity: &IdentityConfig) {
+        let short = self.short_caller.take();
+        let principal =
+            short.and_then(|short| request::principal(&short, request::trust_domain(identity)));
+        if let Some(principal) = principal {
+            self.caller = Caller::of(principal);
+        }
+    }
+}
+
+/// What came of a step's request in the engine, in the terms of all layers.
+#[must_use]
+pub fn observed(step: &Step, tried: &Tried) -> Observed {
+    let answer = tried.denial.as_ref().map(|denial| {
+        let body = denial.body.to_vec();
+        let headers = vec![
+            ("content-type".to_owned(), b"text/plain".to_vec()),
+            ("content-length".to_owned(), body.len().to_string().into_bytes()),
+        ];
+        (Some(denial.status), headers, body)
+    });
+    let of_origin = || {
+        let lines = tried.downstream.as_ref()?;
+        let status = values(lines, ":status").first()?.parse().ok();
+        let is_body = step.request.method != "HEAD";
+        let body = if is_body { step.origin.body.as_bytes().to_vec() } else { Vec::new() };
+        Some((status, without(lines, &[":status"]), body))
+    };
+    let (status, headers, body) = answer.or_else(of_origin).unwrap_or_default();
+    let counters = tried.counters.iter().map(|(name, value)| (short_counter(name), *value));
+    Observed {
+        status,
+        body,
+        headers,
+        upstream: tried.upstream.as_ref().map(reached),
+        decision: Some(Decision {
+            verdict: if tried.denial.is_some() { Verdict::Deny } else { Verdict::Allow },
+            policy: tried.policy.clone(),
+            reason: tried.reason,
+            shadow: tried.shadow.clone(),
+        }),
+        errors: Some(tried.errors.iter().map(|(policy, _)| policy.clone()).collect()),
+        audit: Some(audit_records(tried.audit.as_deref())),
+        counters: Some(counters.collect()),
+    }
+}
+
+fn reached(lines: &HeaderLines) -> Reached {
+    let one = |name: &str| values(lines, name).into_iter().next().unwrap_or_default();
+    Reached {
+        method: one(":method"),
+        host: one(":authority"),
+        path: one(":path"),
+        headers: without(lines, &[":method", ":authority", ":path"]),
+    }
+}
+
+fn without(lines: &HeaderLines, names: &[&str]) -> HeaderLines {
+    lines.iter().filter(|(name, _)| !names.contains(&name.as_str())).cloned().collect()
+}

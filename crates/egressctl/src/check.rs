@@ -1,0 +1,208 @@
+//! `egressctl check`: validates configurations, alone or in their resources.
+
+mod attachment;
+mod files;
+mod near;
+mod report;
+
+use egress_filter::policy::Engine;
+
+use crate::choice;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::manifest::{Kind, Manifest, Plugin};
+use crate::source::Source;
+use crate::terminal::Terminal;
+use crate::yaml::Node;
+use crate::{Exit, Failure};
+use attachment::Attached;
+use files::Input;
+use report::Format;
+
+/// Validates pluginConfig, WasmPlugin and TrafficExtension: all errors and warnings, with file,
+/// line and column.
+///
+/// The policies are loaded by the engine that runs in the waypoint, from YAML read as kubectl reads
+/// it. Of a resource it is also checked whether a waypoint would attach it, and what comes of
+/// requests where the filter fails. An error is what would not load, or not be enforced as it is
+/// written; a warning is what is legal and can hardly be meant; a note is worth knowing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+
+  egressctl check policy.yaml
+  egressctl check --deny-warnings filter-config/
+  kubectl -n egress-direct get wasmplugin egress-filter -o yaml | egressctl check -
+  helm template chart/ | egressctl check --output github -
+
+A resource of another filter (a pluginConfig without policies, and an image that is not called \
+    egress-...) is left out with a
+note, or where its pluginConfig is empty, with a warning.
+
+Exit code: 0 if no error was found, 1 if one was (with --deny-warnings, also for a warning), 2 if \
+    a file cannot be read.")]
+pub(crate) struct Args {
+    /// YAML or JSON, several documents in a file if need be; a folder, for all such files below it
+    /// that have a configuration in them; `-` for standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+    /// How to print what is found.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+    output: Format,
+    /// Exit with 1 for warnings too.
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+/// What there is in a file.
+#[derive(Debug)]
+struct Checked {
+    source: Source,
+    plugins: usize,
+    policies: usize,
+    found: Vec<Diagnostic>,
+}
+
+pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let mut checked = Vec::new();
+    let mut attached = Attached::default();
+    for name in &args.files {
+        let before = checked.len();
+        for input in files::below(name)? {
+            checked.push(check(&input, &mut attached)?);
+        }
+        // A configuration alone has its errors reported where they stand in the file.
+        let files = checked.get(before..).unwrap_or_default();
+        if std::path::Path::new(name).is_dir()
+            && files.iter().all(|file: &Checked| file.plugins == 0 && file.found.is_empty())
+        {
+            return Err(Failure::Usage(format!(
+                "nothing to check in `{name}`: {NOTHING} in its files"
+            )));
+        }
+    }
+    report::print(&checked, args.output, terminal)?;
+    let is_bad = |found: &Diagnostic| {
+        found.severity == Severity::Error
+            || (args.deny_warnings && found.severity == Severity::Warning)
+    };
+    Ok(if checked.iter().flat_map(|file| &file.found).any(is_bad) {
+        Exit::Findings
+    } else {
+        Exit::Success
+    })
+}
+
+const NOTHING: &str = "no pluginConfig, WasmPlugin or TrafficExtension of the egress filter";
+
+fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
+    let manifest = match Manifest::read(&input.name)? {
+        Ok(manifest) => manifest,
+        Err((source, error)) => {
+            return Ok(Checked { source, plugins: 0, policies: 0, found: vec![error] });
+        }
+    };
+    let source = &manifest.source;
+    let (mut found, mut plugins, mut policies) = (Vec::new(), 0_usize, 0_usize);
+    for plugin in manifest.plugins() {
+        if !is_ours(plugin, input) {
+            if plugin.kind != Kind::PluginConfig {
+                found.push(near::left_out(source, plugin));
+            }
+            continue;
+        }
+        plugins = plugins.saturating_add(1);
+        policies = policies.saturating_add(check_configuration(source, plugin, &mut found));
+        found.extend(attachment::lint(source, plugin));
+        found.extend(attached.add(source, plugin));
+    }
+    manifest.documents.iter().for_each(|document| near::misspelt(source, document, &mut found));
+    if plugins == 0
+        && !input.in_folder
+        && !found.iter().any(|found| found.severity == Severity::Error)
+    {
+        found.push(Diagnostic::error(
+            source,
+            0..0,
+            format!("nothing to check: {NOTHING} in this file"),
+        ));
+    }
+    found.sort_by_key(|found| found.span.start);
+    Ok(Checked { source: manifest.source, plugins, policies, found })
+}
+
+/// Whether a configuration is this filter's. In doubt it is: what is left out is not checked.
+fn is_ours(plugin: Plugin<'_>, input: &Input) -> bool {
+    match plugin.kind {
+        // A folder has other files without a kind, such as Helm's values, and the cases of
+        // `egressctl test`.
+        Kind::PluginConfig if input.in_folder => near::is_configuration(plugin.resource),
+        Kind::PluginConfig => true,
+        Kind::WasmPlugin | Kind::TrafficExtension => {
+            let fields = plugin.config.and_then(Node::fields).unwrap_or_default();
+            let url = plugin
+                .module()
+                .and_then(|module| module.get("url"))
+                .and_then(Node::as_str)
+                .unwrap_or_default();
+            let image = url.rsplit('/').next().unwrap_or_default();
+            plugin.module().is_none()
+                || fields.iter().any(|(key, _)| near::is_of_configuration(&key.name))
+                || image.starts_with("egress")
+                || near::has_misspelt_configuration(plugin)
+        }
+    }
+}
+
+/// Warns of a resource, which is for a waypoint, that looks for callers where a waypoint has none.
+fn sources(source: &Source, plugin: Plugin<'_>, config: &Node, found: &mut Vec<Diagnostic>) {
+    let Some(node) = config.at("identity.sources").filter(|_| plugin.kind != Kind::PluginConfig)
+    else {
+        return;
+    };
+    let items = node.items().unwrap_or_default();
+    if !items.is_empty() && !items.iter().any(|item| item.as_str() == Some("filterState")) {
+        let message = "without `filterState` no caller of a waypoint has an identity: only there \
+            is what the caller's certificate says";
+        let path = format!("{}.identity.sources", plugin.prefix());
+        found.push(
+            Diagnostic::new(Severity::Warning, source, node.span.clone(), message.to_owned())
+                .at(path),
+        );
+    }
+}
+
+/// Loads a configuration as the waypoint would; the answer is how many policies it has.
+fn check_configuration(source: &Source, plugin: Plugin<'_>, found: &mut Vec<Diagnostic>) -> usize {
+    let config = match choice::configuration(source, plugin) {
+        Ok(config) => config,
+        Err(missing) => {
+            found.extend(missing);
+            return 0;
+        }
+    };
+    near::written_false(source, plugin, config, found);
+    sources(source, plugin, config, found);
+    match Engine::load(config.to_json().as_bytes()) {
+        Ok(engine) => {
+            found.extend(
+                engine
+                    .warnings()
+                    .iter()
+                    .map(|warning| Diagnostic::of_warning(source, plugin, warning)),
+            );
+            let more = engine.warning_count().saturating_sub(engine.warnings().len());
+            if more > 0 {
+                let message = format!("{more} more warnings are not shown");
+                found.push(
+                    Diagnostic::new(Severity::Note, source, config.span.clone(), message)
+                        .at(plugin.prefix()),
+                );
+            }
+            engine.policy_count()
+        }
+        Err(errors) => {
+            found.extend(errors.iter().map(|error| Diagnostic::of_error(source, plugin, error)));
+            config.get("policies").and_then(Node::items).map_or(0, <[_]>::len)
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The fields of AgentGateway's policies that this filter has nothing for, and where Istio has it.
+//!
+//! Fields as of agentgateway's `controller/api/v1alpha1/agentgateway/agentgateway_policy_types.go`
+//! (2026-08), and those that Solo's documentation and the workshop show of the Enterprise resource.
+
+use crate::convert::note::{At, Effect, Notes};
+
+/// What a field is about.
+type Field = (&'static str, Effect, &'static str);
+
+const TRAFFIC: &[Field] = &[
+    (
+        "phase",
+        Effect::Hint,
+        "left out: this filter has one phase, in which its policies apply in the order of the list",
+    ),
+    ("extAuth", Effect::Looser, EXT_AUTH),
+    ("entExtAuth", Effect::Looser, EXT_AUTH),
+    (
+        "extProc",
+        Effect::Looser,
+        "no counterpart: Istio's waypoints have no external processing; what the processor \
+         refuses or changes is not",
+    ),
+    ("rateLimit", Effect::Looser, RATE_LIMIT),
+    ("entRateLimit", Effect::Looser, RATE_LIMIT),
+    ("jwtAuthentication", Effect::Looser, JWT),
+    ("entJWT", Effect::Looser, JWT),
+    ("jwt", Effect::Looser, JWT),
+    ("basicAuthentication", Effect::Looser, CREDENTIALS),
+    ("apiKeyAuthentication", Effect::Looser, CREDENTIALS),
+    (
+        "csrf",
+        Effect::Looser,
+        "no counterpart: write a Deny over `request.headers[\"origin\"]` and `request.method`",
+    ),
+    (
+        "cors",
+        Effect::Lost,
+        "no counterpart in this filter: `corsPolicy` of a VirtualService, or the CORS filter of \
+         an HTTPRoute, on the waypoint",
+    ),
+    (
+        "directResponse",
+        Effect::Looser,
+        "no counterpart in this filter: `directResponse` of a VirtualService; without it the \
+         requests reach the origin",
+    ),
+    (
+        "hostRewrite",
+        Effect::Lost,
+        "no counterpart: `transformation.request.set` of `:authority` sets the host, or \
+         `rewrite.authority` of a VirtualService",
+    ),
+    (
+        "urlRewrite",
+        Effect::Lost,
+        "no counterpart: `transformation.request.set` of `:path` does it, or the URLRewrite \
+         filter of an HTTPRoute",
+    ),
+    (
+        "requestRedirect",
+        Effect::Lost,
+        "no counterpart in this filter: the RequestRedirect filter of an HTTPRoute; without it \
+         the requests reach the origin",
+    ),
+    (
+        "timeouts",
+        Effect::Lost,
+        "no counterpart in this filter: `timeouts` of an HTTPRoute, or `timeout` of a \
+         VirtualService",
+    ),
+    ("retry", Effect::Lost, "no counterpart in this filter: `retries` of a VirtualService"),
+];
+
+const EXT_AUTH: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: \
+    CUSTOM` and an extension provider (ext_authz), which the waypoint asks before this filter";
+const RATE_LIMIT: &str = "no counterpart: neither this filter nor Istio's waypoints limit rates; \
+    what is over the limit is let through";
+const JWT: &str = "no counterpart in this filter: RequestAuthentication, and an \
+    AuthorizationPolicy with `requestPrincipals`, on the waypoint";
+const CREDENTIALS: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: \
+    CUSTOM` and an extension provider that checks the credentials";
+
+const BACKEND: &[Field] = &[
+    (
+        "tls",
+        Effect::Looser,
+        "no counterpart in this filter: `trafficPolicy.tls` of a DestinationRule (`mode: SIMPLE`, \
+         or `MUTUAL` with a client certificate); without it requests leave in plain text",
+    ),
+    (
+        "tcp",
+        Effect::Lost,
+        "no counterpart in this filter: `trafficPolicy.connectionPool.tcp` of a DestinationRule",
+    ),
+    (
+        "http",
+        Effect::Lost,
+        "no counterpart in this filter: `trafficPolicy.connectionPool.http` of a DestinationRule",
+    ),
+    (
+        "tunnel",
+        Effect::Lost,
+        "no counterpart in this filter: `trafficPolicy.tunnel` of a DestinationRule, where the \
+         waypoint supports it",
+    ),
+    (
+        "auth",
+        Effect::Lost,
+        "no counterpart: this filter attaches no credentials; `transformation.request.set` can \
+         only write a header whose value is in the configuration",
+    ),
+    (
+        "ai",
+        Effect::Looser,
+        "no counterpart: this filter reads no bodies, so prompts are neither guarded nor changed",
+    ),
+    (
+        "mcp",
+        Effect::Looser,
+        "no counterpart: this filter reads no bodies, so MCP's methods and tools are not \
+         authorized",
+    ),
+    (
+        "transformation",
+        Effect::Looser,
+        "not converted: it applies where the request leaves for a backend; move it to \
+         `traffic.transformation` if that is meant",
+    ),
+    (
+        "health",
+        Effect::Lost,
+        "no counterpart in this filter: `trafficPolicy.outlierDetection` of a DestinationRule",
+    ),
+    ("extAuth", Effect::Looser, EXT_AUTH),
+];
+
+const FRONTEND: &[Field] = &[
+    (
+        "tcp",
+        Effect::Lost,
+        "no counterpart in this filter: keep-alive of a waypoint's connections is ztunnel's and \
+         the mesh's",
+    ),
+    (
+        "networkAuthorization",
+        Effect::Looser,
+        "not converted: an AuthorizationPolicy that ztunnel enforces, or `traffic.authorization` \
+         over `source.address` and `source.identity`",
+    ),
+    (
+        "tls",
+        Effect::Lost,
+        "no counterpart: a waypoint's mTLS is Istio's own (`meshConfig.meshMTLS`)",
+    ),
+    (
+        "http",
+        Effect::Lost,
+        "no counterpart in this filter: limits and timeouts of connections are Istio's \
+         (`ProxyConfig`, DestinationRule)",
+    ),
+    (
+        "proxyProtocol",
+        Effect::Lost,
+        "no counterpart: a waypoint is called over HBONE, which carries the caller's address",
+    ),
+    ("connect", Effect::Lost, "no counterpart: a waypoint takes CONNECT for HBONE only"),
+    (
+        "accessLog",
+        Effect::Lost,
+        "no counterpart in this filter: `accessLogging` of a Telemetry resource; \
+         `audit.accessLog: true` lets it name the decision",
+    ),
+    ("tracing", Effect::Lost, "no counterpart in this filter: `tracing` of a Telemetry resource"),
+    (
+        "metrics",
+        Effect::Lost,
+        "no counterpart in this filter: `metrics` of a Telemetry resource; its own counters are \
+         per policy",
+    ),
+];
+
+/// Tells of each field of `backend` or `frontend`.
+pub(super) fn tell<'d>(section: &At<'d>, name: &str, notes: &mut Notes<'d>) {
+    let table = if name == "backend" { BACKEND } else { FRONTEND };
+    if section.node.fields().is_none() {
+        notes.wrong(section, "an object");
+    }
+    for field in section.fields() {
+        tell_of(&field, table, notes);
+    }
+}
+
+/// Tells of a field of `traffic` that has no counterpart.
+pub(super) fn tell_traffic<'d>(field: &At<'d>, notes: &mut Notes<'d>) {
+    tell_of(field, TRAFFIC, notes);
+}
+
+fn tell_of<'d>(field: &At<'d>, table: &[Field], notes: &mut Notes<'d>) {
+    match table.iter().find(|(name, _, _)| *name == field.name()) {
+        Some((name, effect, message)) => {
+            notes.field(field, *effect, format!("`{name}`: {message}"))
+        }
+        None => {
+            let message = format!(
+                "unknown field `{}`: what it does, which may be to restrict, is not in the result",
+                field.name().escape_debug()
+            );
+            notes.field(field, Effect::Looser, message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_without_a_counterpart_is_listed_once() {
+        for table in [TRAFFIC, BACKEND, FRONTEND] {
+            for (index, (name, _, message)) in table.iter().enumerate() {
+                assert!(!table.iter().take(index).any(|(earlier, _, _)| earlier == name), "{name}");
+                assert!(!message.ends_with('.') && message.len() > 30, "{name}: {message}");
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Resources that are no policies, and have to do with them.
+
+use super::note::{At, Effect, Notes};
+
+/// Tells which of the resources that are passed over have a counterpart elsewhere, once for each
+/// kind.
+pub(super) fn tell<'d>(resources: &[At<'d>], notes: &mut Notes<'d>) {
+    for resource in resources {
+        let group = resource
+            .text_at("apiVersion")
+            .and_then(|version| version.split_once('/'))
+            .map_or("", |(group, _)| group);
+        let is_agentgateway =
+            matches!(group, "agentgateway.dev" | "enterpriseagentgateway.solo.io");
+        let class = resource.text_at("spec.gatewayClassName").unwrap_or_default();
+        match resource.text_at("kind").unwrap_or_default() {
+            "AgentgatewayBackend" | "EnterpriseAgentgatewayBackend" if is_agentgateway => {
+                let message = "passed over: where the origin is a ServiceEntry says (`targetPort: \
+                    443`), and its TLS a DestinationRule (`tls.mode: SIMPLE`)";
+                notes.once("backend", resource, message);
+            }
+            "HTTPRoute" | "GRPCRoute" if routes_to_agentgateway(resource) => {
+                let message = "passed over: routes to an AgentgatewayBackend are not needed, a \
+                    waypoint sends requests to the ServiceEntry that was dialled";
+                notes.once("route", resource, message);
+            }
+            "Gateway" if class.contains("agentgateway") => {
+                let message = "passed over: a waypoint that runs this filter has \
+                    `gatewayClassName: istio-waypoint`";
+                notes.once("gateway class", resource, message);
+            }
+            kind if is_agentgateway => notes.add(
+                resource,
+                Effect::Hint,
+                format!("passed over: `{}` is no policy that is known here", kind.escape_debug()),
+            ),
+            "RequestAuthentication" | "PeerAuthentication" => {
+                notes.once(
+                    "authentication",
+                    resource,
+                    "passed over: Istio goes on applying it, beside this filter",
+                );
+            }
+            kind @ ("AuthorizationPolicy"
+            | "AgentgatewayPolicy"
+            | "EnterpriseAgentgatewayPolicy") => {
+                let message = format!(
+                    "passed over: a `{kind}` of group `{}` is another thing than the one that is \
+                     converted",
+                    group.escape_debug()
+                );
+                notes.add(resource, Effect::Looser, message);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn routes_to_agentgateway(route: &At<'_>) -> bool {
+    let rules = route.at("spec.rules").map(|rules| rules.items()).unwrap_or_default();
+    let backends = rules
+        .iter()
+        .filter_map(|rule| rule.get("backendRefs"))
+        .flat_map(|backends| backends.items());
+    backends.into_iter().any(|backend| {
+        backend.text_at("kind").is_some_and(|kind| kind.ends_with("AgentgatewayBackend"))
+    })
+}

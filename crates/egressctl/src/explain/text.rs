@@ -1,0 +1,441 @@
+//! An explanation for people: what is asked on the left, what it is on the right.
+
+use std::io;
+
+use anstyle::Style;
+use egress_filter::config::{Action, Config, IdentitySource, Mode};
+use egress_filter::explain::{
+    Answer, Choice, Effect, Explanation, Expression, Fate, Header, HeaderRule, Operation, Policy,
+    Rule, Step, Value, Variable,
+};
+
+use super::request::Request;
+use crate::terminal::{BAD, FAINT, GOOD, ODD, STRONG, painted};
+
+/// The right column begins behind the longest left one, as long as that is not longer than this.
+const MAX_COLUMN: usize = 72;
+/// The most of a value that is shown, in characters.
+const MAX_VALUE: usize = 120;
+/// The most choices of a repeated header's lines that are shown, and the last.
+const MAX_CHOICES: usize = 8;
+/// The most policies for other hosts that are named.
+const MAX_OUT_OF_SCOPE: usize = 10;
+
+pub(super) fn write(
+    out: &mut impl io::Write,
+    request: &Request,
+    config: &Config,
+    explanation: &Explanation,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}",
+        painted(
+            STRONG,
+            format_args!("{} http://{}{}", request.method, request.authority, clean(&request.path))
+        )
+    )?;
+    writeln!(out, "caller   {}", caller(request, config, explanation))?;
+    match &explanation.destination {
+        None => writeln!(out, "dialled  unknown: nothing is bound to it")?,
+        Some(dialled) if Some(dialled) != explanation.host.as_ref() => {
+            writeln!(out, "dialled  {dialled}")?
+        }
+        Some(_) => {}
+    }
+    let (style, verdict) = verdict(explanation);
+    writeln!(out, "verdict  {}", painted(style, verdict))?;
+    let mut page = Page::default();
+    for policy in &explanation.policies {
+        page.policy(policy, explanation.verdict.allowed);
+    }
+    if explanation.verdict.allowed {
+        page.headers("request headers", &explanation.request_headers);
+    }
+    if let Some(lines) = &explanation.response_headers {
+        page.headers("response headers", lines);
+    }
+    page.write(out)?;
+    out_of_scope(out, explanation)?;
+    match &explanation.audit {
+        Some(line) => writeln!(out, "\naudit    {line}"),
+        None => writeln!(out, "\naudit    not logged: `audit.log` leaves it out"),
+    }
+}
+
+fn caller(request: &Request, config: &Config, explanation: &Explanation) -> String {
+    let caller = &explanation.caller;
+    match (&caller.spiffe_id, &caller.rejected) {
+        (Some(id), _) if caller.namespace.is_none() => {
+            format!("{id}, which names no namespace and service account")
+        }
+        (Some(id), _) if !config.identity.sources.contains(&IdentitySource::FilterState) => {
+            format!(
+                "{id}, but none in a waypoint, which has it in `filterState`: `identity.sources` \
+                 does not list that"
+            )
+        }
+        (Some(id), _) => id.clone(),
+        (None, Some(id)) => {
+            format!("none: {id} is of a trust domain that `identity.trustDomains` does not list")
+        }
+        (None, None) if request.principal.is_empty() => "none".to_owned(),
+        (None, None) => format!("none: `{}` is no SPIFFE ID", clean(&request.principal)),
+    }
+}
+
+/// The verdict in a sentence, with the audit record's word for it.
+fn verdict(explanation: &Explanation) -> (Style, String) {
+    let verdict = &explanation.verdict;
+    let name = verdict.policy.as_deref().unwrap_or_default();
+    let detail = verdict.detail.unwrap_or_default();
+    let why = match verdict.reason {
+        "allow-matched" => format!("`{name}` matches"),
+        "no-allow-rule" => "nothing denies it, and no Allow is in scope".to_owned(),
+        "deny-matched" => format!("`{name}` matches"),
+        "deny-error" => format!("`{name}` errs, and a Deny that errs denies"),
+        "require-not-matched" => format!("`{name}` does not match"),
+        "no-allow-matched" => "no Allow in scope matches".to_owned(),
+        "method-unsafe" => format!("the method is unsafe: {detail}"),
+        "header-unsafe" => format!("the headers are unsafe: {detail}"),
+        "path-unsafe" => format!(
+            "the path is unsafe under `pathSafety: {:?}`: {detail}",
+            explanation.path_safety
+        ),
+        "host-mismatch" => {
+            let name = |name: &Option<String>| name.clone().unwrap_or_default();
+            format!(
+                "`{}` is not the service that was dialled, `{}`",
+                name(&explanation.host),
+                name(&explanation.destination)
+            )
+        }
+        "bad-host" => format!("there is no one host: {detail}"),
+        "rewrite-error" => format!("`{name}` has no value for the request line"),
+        "limit-exceeded" => "its rules cost more than one request gets".to_owned(),
+        _ => detail.to_owned(),
+    };
+    match (verdict.status, &verdict.body) {
+        (Some(status), Some(body)) => {
+            (BAD, format!("denied, {status} \"{body}\": {why} ({})", verdict.reason))
+        }
+        _ if !explanation.shadow.is_empty() => {
+            let shadow = explanation
+                .shadow
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            (
+                ODD,
+                format!(
+                    "allowed: {why} ({}); were it enforced, {shadow} would deny it",
+                    verdict.reason
+                ),
+            )
+        }
+        _ => (GOOD, format!("allowed: {why} ({})", verdict.reason)),
+    }
+}
+
+fn out_of_scope(out: &mut impl io::Write, explanation: &Explanation) -> io::Result<()> {
+    let (Some(host), [_, ..]) = (&explanation.host, explanation.out_of_scope.as_slice()) else {
+        return Ok(());
+    };
+    writeln!(out, "\n{}", painted(STRONG, format_args!("not for {host}")))?;
+    for policy in explanation.out_of_scope.iter().take(MAX_OUT_OF_SCOPE) {
+        writeln!(out, "  {}: {}", policy.name, policy.hosts.join(", "))?;
+    }
+    match explanation.out_of_scope.len().checked_sub(MAX_OUT_OF_SCOPE) {
+        Some(more) if more > 0 => writeln!(out, "  and {more} more"),
+        _ => Ok(()),
+    }
+}
+
+/// Something on the left, and what it is on the right.
+struct Row {
+    indent: usize,
+    left: String,
+    left_style: Style,
+    right: String,
+    right_style: Style,
+}
+
+/// Rows, with an empty one before each group.
+#[derive(Default)]
+struct Page {
+    rows: Vec<Option<Row>>,
+}
+
+impl Page {
+    fn row(
+        &mut self,
+        indent: usize,
+        left: impl Into<String>,
+        right: impl Into<String>,
+        right_style: Style,
+    ) {
+        self.rows.push(Some(Row {
+            indent,
+            left: left.into(),
+            left_style: Style::new(),
+            right: right.into(),
+            right_style,
+        }));
+    }
+
+    fn title(&mut self, left: impl Into<String>, right: impl Into<String>, right_style: Style) {
+        self.rows.push(None);
+        self.rows.push(Some(Row {
+            indent: 0,
+            left: left.into(),
+            left_style: STRONG,
+            right: right.into(),
+            right_style,
+        }));
+    }
+
+    fn policy(&mut self, policy: &Policy, allowed: bool) {
+        let mut about: Vec<String> = Vec::new();
+        if let Some(rule) = &policy.rule {
+            about.push(format!("{:?}", rule.action));
+            if rule.expressions.len() > 1 {
+                about.push(format!("match: {:?}", rule.combine));
+            }
+        }
+        if policy.mode == Mode::Shadow {
+            about.push("shadow".to_owned());
+        }
+        let about =
+            if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
+        let hosts = if policy.hosts.is_empty() {
+            String::new()
+        } else {
+            format!(" for {}", policy.hosts.join(", "))
+        };
+        let (style, said) = said(policy, allowed);
+        self.title(format!("policy {}{about}{hosts}", policy.name), said, style);
+        if let Some(rule) = &policy.rule {
+            for expression in &rule.expressions {
+                self.expression(rule, expression);
+            }
+        }
+        for (rules, of) in [(&policy.request, ""), (&policy.response, "response ")] {
+            for rule in rules {
+                self.header_rule(rule, of);
+            }
+        }
+    }
+
+    fn expression(&mut self, rule: &Rule, expression: &Expression) {
+        let (first, repeated) = match expression.choices.as_slice() {
+            [] => return,
+            [only] if only.lines.is_empty() => return self.step(1, &only.step),
+            [first, ..] => (first, &expression.choices),
+        };
+        let (style, said) = match (expression.answer, rule.action) {
+            (Some(Answer::Matches), Action::Deny) => {
+                (Style::new(), "true: one line is enough".to_owned())
+            }
+            (Some(Answer::Matches), _) => (Style::new(), "true: for each line".to_owned()),
+            (Some(Answer::DoesNotMatch), Action::Deny) => {
+                (Style::new(), "false: for each line".to_owned())
+            }
+            (Some(Answer::DoesNotMatch), _) => {
+                (Style::new(), "false: each line must match".to_owned())
+            }
+            (Some(Answer::Fails), _) => (ODD, "error".to_owned()),
+            (Some(Answer::PassesLimit), _) => (ODD, "passes a limit".to_owned()),
+            (None, _) => (FAINT, "not needed".to_owned()),
+        };
+        self.row(1, clean(&first.step.source), said, style);
+        let last = repeated.len().saturating_sub(1);
+        let left_out = last.saturating_sub(MAX_CHOICES);
+        for (index, Choice { lines, step }) in repeated.iter().enumerate() {
+            if index < MAX_CHOICES || index == last {
+                self.value_row(2, format!("with {}", names(lines)), &step.value);
+                self.parts(3, step);
+            } else if index == MAX_CHOICES && left_out > 0 {
+                self.row(2, format!("... {left_out} more"), "", FAINT);
+            }
+        }
+    }
+
+    fn step(&mut self, indent: usize, step: &Step) {
+        let variables = if step.variables.is_empty() {
+            String::new()
+        } else {
+            format!("[{}] ", names(&step.variables))
+        };
+        self.value_row(indent, format!("{variables}{}", clean(&step.source)), &step.value);
+        self.parts(indent.saturating_add(1), step);
+    }
+
+    fn parts(&mut self, indent: usize, step: &Step) {
+        let last = step.parts.len().saturating_sub(1);
+        for (index, part) in step.parts.iter().enumerate() {
+            if index == last && step.omitted > 0 {
+                self.row(indent, format!("... {} more", step.omitted), "", FAINT);
+            }
+            self.step(indent, part);
+        }
+    }
+
+    fn value_row(&mut self, indent: usize, left: String, value: &Value) {
+        let (right, style) = match value {
+            Value::Known(value) => (short(value), Style::new()),
+            Value::Error(message) => (format!("error: {message}"), ODD),
+            Value::NotNeeded => ("not needed".to_owned(), FAINT),
+            Value::Varies => ("differs each time".to_owned(), FAINT),
+        };
+        self.row(indent, left, right, style);
+    }
+
+    fn header_rule(&mut self, rule: &HeaderRule, of: &str) {
+        let operation = match rule.operation {
+            Operation::Add => "add",
+            Operation::Set => "set",
+            Operation::Remove => "remove",
+        };
+        let left = format!("{operation} {of}{}", rule.name);
+        let Some(value) = &rule.value else { return self.row(1, left, "", Style::new()) };
+        let left = format!("{left} = {}", clean(&value.source));
+        match &rule.error {
+            Some(error) if rule.name.starts_with(':') => {
+                self.row(1, left, format!("no value: {error}"), BAD)
+            }
+            Some(error) => self.row(1, left, format!("left out: {error}"), ODD),
+            None => self.value_row(1, left, &value.value),
+        }
+        self.parts(2, value);
+    }
+
+    fn headers(&mut self, title: &str, lines: &[Header]) {
+        self.title(title, "", Style::new());
+        for line in lines {
+            let (sign, style) = match line.fate {
+                Fate::Kept => (' ', Style::new()),
+                Fate::Removed | Fate::Replaced => ('-', BAD),
+                Fate::Added | Fate::Replacement => ('+', GOOD),
+            };
+            let policy = line.policy.clone().unwrap_or_default();
+            self.rows.push(Some(Row {
+                indent: 1,
+                left: format!("{sign} {}: {}", line.name, clean(&line.value)),
+                left_style: style,
+                right: policy,
+                right_style: FAINT,
+            }));
+        }
+    }
+
+    fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
+        let rows = || self.rows.iter().flatten().filter(|row| !row.right.is_empty());
+        let column = rows().map(Row::width).filter(|width| *width <= MAX_COLUMN).max().unwrap_or(0);
+        for row in &self.rows {
+            match row {
+                Some(row) => row.write(out, column)?,
+                None => writeln!(out)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Row {
+    fn margin(&self) -> usize {
+        self.indent.saturating_mul(2)
+    }
+
+    /// The width of the last line, beside which the right column stands.
+    fn width(&self) -> usize {
+        self.left.lines().last().unwrap_or_default().chars().count().saturating_add(self.margin())
+    }
+
+    fn write(&self, out: &mut impl io::Write, column: usize) -> io::Result<()> {
+        let margin = " ".repeat(self.margin());
+        let mut lines = self.left.lines().peekable();
+        while let Some(line) = lines.next() {
+            write!(out, "{margin}{}", painted(self.left_style, line))?;
+            if lines.peek().is_some() {
+                writeln!(out)?;
+            }
+        }
+        if self.right.is_empty() {
+            return writeln!(out);
+        }
+        let gap = " ".repeat(column.saturating_sub(self.width()).saturating_add(2));
+        writeln!(out, "{gap}{}", painted(self.right_style, &self.right))
+    }
+}
+
+/// What a policy said, and did.
+fn said(policy: &Policy, allowed: bool) -> (Style, String) {
+    let answer = policy.rule.as_ref().and_then(|rule| rule.answer).map(|answer| match answer {
+        Answer::Matches => "matches",
+        Answer::DoesNotMatch => "does not match",
+        Answer::Fails => "errs",
+        Answer::PassesLimit => "passes a limit",
+    });
+    match (policy.effect, answer) {
+        (Effect::Denies, _)
+            if policy
+                .request
+                .iter()
+                .any(|rule| rule.error.is_some() && rule.name.starts_with(':')) =>
+        {
+            (BAD, "no value for the request line: denies".to_owned())
+        }
+        (Effect::Denies, answer) => (BAD, format!("{}: denies", answer.unwrap_or_default())),
+        (Effect::Allows, answer) => (GOOD, format!("{}: allows", answer.unwrap_or_default())),
+        (Effect::WouldDeny, answer) => (ODD, format!("{}: would deny", answer.unwrap_or_default())),
+        (Effect::NotAsked, None) => (FAINT, "not asked".to_owned()),
+        (Effect::NotAsked, Some(answer)) => (FAINT, format!("{answer} (not asked)")),
+        (Effect::None, Some("errs"))
+            if policy.rule.as_ref().is_some_and(|rule| rule.action == Action::Deny) =>
+        {
+            (ODD, "errs: ignored".to_owned())
+        }
+        (Effect::None, Some(answer)) => (Style::new(), answer.to_owned()),
+        (Effect::None, None) if policy.mode == Mode::Shadow => {
+            (FAINT, "shadow: changes nothing".to_owned())
+        }
+        (Effect::None, None) if !allowed => {
+            (FAINT, "changes nothing: the request is denied".to_owned())
+        }
+        (Effect::None, None) => (Style::new(), String::new()),
+    }
+}
+
+/// Variables and their values.
+fn names(variables: &[Variable]) -> String {
+    let one = |variable: &Variable| format!("{} = {}", variable.name, short(&variable.value));
+    variables.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The start of a value, and whether there is more.
+fn short(value: &str) -> String {
+    match value.char_indices().nth(MAX_VALUE) {
+        Some((end, _)) => format!("{}...", value.get(..end).unwrap_or_default()),
+        None => value.to_owned(),
+    }
+}
+
+/// A source as it is written, with the lines behind its first one moved to the left almost as far
+/// as they go, and without what a terminal would obey.
+fn clean(source: &str) -> String {
+    let mut lines = source.lines();
+    let first = lines.next().unwrap_or_default().trim_end();
+    let rest: Vec<&str> = lines.map(str::trim_end).collect();
+    let blanks = |line: &&str| line.len().saturating_sub(line.trim_start().len());
+    let margin = rest
+        .iter()
+        .filter(|line| !line.is_empty())
+        .map(blanks)
+        .min()
+        .unwrap_or(0)
+        .saturating_sub(2);
+    let rest = rest.iter().map(|line| line.get(margin..).unwrap_or_default());
+    let text = std::iter::once(first).chain(rest).collect::<Vec<_>>().join("\n");
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}

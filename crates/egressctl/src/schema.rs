@@ -1,0 +1,159 @@
+//! `egressctl schema`: JSON Schema for editors, made of the tables that the reader itself holds a
+//! configuration to.
+
+mod json;
+mod resource;
+mod text;
+
+use std::io::Write as _;
+
+use clap::ValueEnum;
+use egress_filter::config::shape::{Bounds, CONFIGURATION, Condition, Field, Kind, OFF};
+
+use crate::terminal::Terminal;
+use crate::{Exit, Failure, manifest};
+use json::Json;
+
+/// Prints a JSON Schema (draft 2020-12), for an editor to complete, explain and check what is
+/// written.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example, with the YAML language server (VS Code, Neovim, Helix and others):
+
+  egressctl schema --for WasmPlugin > wasm-plugin.schema.json
+
+and as the first line of each file with a WasmPlugin, the path seen from that file:
+
+  # yaml-language-server: $schema=wasm-plugin.schema.json
+
+A schema knows fields, words and limits; what an expression says is checked by `egressctl check`.")]
+pub(crate) struct Args {
+    /// What the schema is of.
+    #[arg(long = "for", value_enum, value_name = "KIND", default_value_t = Subject::PluginConfig)]
+    subject: Subject,
+}
+
+/// What a schema is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    /// The filter's configuration alone.
+    #[value(name = "pluginConfig")]
+    PluginConfig,
+    /// A `WasmPlugin` with it.
+    #[value(name = "WasmPlugin")]
+    WasmPlugin,
+    /// A `TrafficExtension` with it (Istio 1.30 and later).
+    #[value(name = "TrafficExtension")]
+    TrafficExtension,
+}
+
+const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+const ABOUT: &str = "Egress control by caller identity: which workload may call which host, \
+    method and path outside the mesh.";
+
+pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    let schema = match args.subject {
+        Subject::PluginConfig => of_configuration(),
+        Subject::WasmPlugin => resource::schema(manifest::Kind::WasmPlugin),
+        Subject::TrafficExtension => resource::schema(manifest::Kind::TrafficExtension),
+    };
+    serde_json::to_writer_pretty(&mut terminal.out, &schema).map_err(std::io::Error::from)?;
+    writeln!(terminal.out)?;
+    Ok(Exit::Success)
+}
+
+/// The schema of `pluginConfig`.
+fn of_configuration() -> Json {
+    let mut schema = Json::object();
+    schema
+        .add("$schema", DRAFT)
+        .add("title", "pluginConfig of the egress filter")
+        .add("description", ABOUT);
+    schema.and(configuration())
+}
+
+/// What a configuration must be.
+fn configuration() -> Json {
+    object(CONFIGURATION, &[])
+}
+
+fn object(fields: &[Field], conditions: &[Condition]) -> Json {
+    let mut properties = Json::object();
+    for field in fields {
+        let mut property = Json::object();
+        property.add("description", field.about);
+        properties.add(field.name, property.and(value(&field.kind)));
+    }
+    let mut schema = Json::object();
+    schema.add("type", "object").add("properties", properties);
+    schema
+        .add_list("required", fields.iter().filter(|field| field.required).map(|field| field.name));
+    schema.add("additionalProperties", false);
+    conditions.iter().fold(schema, |schema, condition| schema.and(condition_of(*condition)))
+}
+
+fn value(kind: &Kind) -> Json {
+    match kind {
+        Kind::Object(fields, conditions) => object(fields, conditions),
+        Kind::List(bounds, entries) => list(*bounds, entries),
+        Kind::Words(words) => self::words(&words()),
+        Kind::Boolean => Json::object().and_field("type", "boolean"),
+        Kind::Text(text) => text::schema(*text),
+    }
+}
+
+fn list(bounds: Bounds, entries: &Kind) -> Json {
+    let mut schema = Json::object();
+    schema.add("type", "array").add("items", value(entries));
+    if bounds.if_empty.is_some() {
+        schema.add("minItems", 1_usize);
+    }
+    schema.and_field("maxItems", bounds.limit)
+}
+
+fn words(words: &[(&'static str, &'static str)]) -> Json {
+    let mut choices = Vec::with_capacity(words.len());
+    for &(word, about) in words {
+        choices.push(
+            Json::object()
+                .and_field("const", word)
+                .and_field("title", word)
+                .and_field("description", about),
+        );
+        if word == OFF {
+            let about = "`Off` without quotes, as YAML 1.1 and so kubectl reads it.";
+            choices.push(
+                Json::object()
+                    .and_field("const", false)
+                    .and_field("title", word)
+                    .and_field("description", about),
+            );
+        }
+    }
+    Json::object().and_field("oneOf", Json::List(choices))
+}
+
+fn condition_of(condition: Condition) -> Json {
+    let named = |name: &'static str, schema: Json| {
+        Json::object().and_field("properties", Json::object().and_field(name, schema))
+    };
+    let requires = |name: &'static str| Json::object().and_list("required", [name]);
+    match condition {
+        Condition::Needs(field, other) => {
+            Json::object().and_field("dependentRequired", Json::object().and_list(field, [other]))
+        }
+        Condition::Several(object, list, field) => {
+            let several = named(list, Json::object().and_field("minItems", 2_usize))
+                .and_list("required", [list]);
+            Json::object()
+                .and_field("if", named(object, several).and_list("required", [object]))
+                .and_field("then", requires(field))
+        }
+        Condition::NotEmptyUnless(object, other) => {
+            let full = named(object, Json::object().and_field("minProperties", 1_usize));
+            Json::object()
+                .and_field("if", Json::object().and_field("not", requires(other)))
+                .and_field("then", full)
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What the texts of a configuration may be, as patterns of ECMA-262, which JSON Schema has.
+
+use egress_filter::cel::limits::MAX_SOURCE;
+use egress_filter::config::shape::Text;
+use egress_filter::config::{Direction, MAX_POLICY_NAME, unchangeable};
+use egress_filter::identity::MAX_TRUST_DOMAIN;
+use egress_filter::request::host::MAX_HOST;
+
+use super::json::Json;
+
+/// The constraints of a text. `patternErrorMessage` is not part of JSON Schema; editors show it
+/// instead of the pattern.
+pub(super) fn schema(text: Text) -> Json {
+    let of = |pattern: &str, otherwise: &str| {
+        let schema = Json::object().and_field("type", "string").and_field("pattern", pattern);
+        schema.and_field("patternErrorMessage", otherwise)
+    };
+    match text {
+        Text::PolicyName => of("^[A-Za-z0-9._-]+$", "expected letters, digits, `-`, `_` and `.`")
+            .and_field("maxLength", MAX_POLICY_NAME),
+        Text::Host => {
+            let otherwise = "expected a name such as `api.example.com`, or one leading wildcard \
+                such as `*.example.com`; no port, scheme or trailing dot";
+            // With room for `*.`.
+            let longest = MAX_HOST.saturating_add(2);
+            of(r"^(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$", otherwise)
+                .and_field("maxLength", longest)
+        }
+        Text::TrustDomain => {
+            of("^[a-z0-9._-]+$", "expected lower-case letters, digits, `.`, `-`, `_`")
+                .and_field("maxLength", MAX_TRUST_DOMAIN)
+        }
+        Text::Expression => Json::object()
+            .and_field("type", "string")
+            .and_field("minLength", 1_usize)
+            .and_field("maxLength", MAX_SOURCE),
+        Text::Header { of: direction, pseudo } => {
+            let mut may = vec!["a header's name"];
+            may.extend(direction.settable().iter().filter(|_| pseudo));
+            let refused: Vec<&str> = unchangeable().collect();
+            of(
+                &header(direction, pseudo),
+                &format!("expected {}; not {}", may.join(", "), refused.join(", ")),
+            )
+        }
+    }
+}
+
+/// The pattern of the names of headers that may be changed.
+fn header(direction: Direction, pseudo: bool) -> String {
+    let refused: Vec<String> = unchangeable().map(in_any_case).collect();
+    let name = format!("(?!({})$)[A-Za-z0-9!#$%&'*+.^_`|~-]+", refused.join("|"));
+    if !pseudo {
+        return format!("^{name}$");
+    }
+    let settable: Vec<String> = direction.settable().iter().copied().map(in_any_case).collect();
+    format!("^({}|{name})$", settable.join("|"))
+}
+
+/// A pattern of a word in upper, lower or mixed case: patterns of JSON Schema have no flag for
+/// that.
+fn in_any_case(word: &str) -> String {
+    let letter = |c: char| {
+        if c.is_ascii_alphabetic() {
+            format!("[{}{c}]", c.to_ascii_uppercase())
+        } else {
+            c.to_string()
+        }
+    };
+    word.chars().map(letter).collect()
+}

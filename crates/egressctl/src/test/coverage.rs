@@ -1,0 +1,160 @@
+//! Which policies the cases exercise.
+
+use egress_filter::config::{Action, Mode};
+use egress_filter::coverage::{Answer, Part, outlines};
+use egress_filter::trial::Tried;
+
+use crate::cases::load::Loaded;
+
+/// How the cases exercise the policies of one configuration.
+#[derive(Debug)]
+pub(crate) struct Coverage {
+    /// The index of the configuration.
+    pub(crate) configuration: usize,
+    /// Its files.
+    pub(crate) label: String,
+    /// How many cases were run on it.
+    pub(crate) cases: usize,
+    pub(crate) policies: Vec<Seen>,
+}
+
+/// How the cases exercise a policy: in how many of them it did what.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) name: String,
+    pub(crate) mode: Mode,
+    pub(crate) action: Option<Action>,
+    changes_request: bool,
+    changes_response: bool,
+    pub(crate) in_scope: usize,
+    pub(crate) matched: usize,
+    pub(crate) not_matched: usize,
+    pub(crate) erred: usize,
+    pub(crate) decided: usize,
+    pub(crate) changed_request: usize,
+    pub(crate) changed_response: usize,
+    /// Whether some case fails without the policy; `None` where that was not tried.
+    pub(crate) missed: Option<bool>,
+}
+
+impl Coverage {
+    pub(crate) fn new(configuration: usize, loaded: &Loaded) -> Coverage {
+        let outlines = loaded.engine.iter().flat_map(outlines);
+        let seen = outlines.map(|outline| Seen {
+            name: outline.name.to_owned(),
+            mode: outline.mode,
+            action: outline.action,
+            changes_request: outline.changes_request,
+            changes_response: outline.changes_response,
+            in_scope: 0,
+            matched: 0,
+            not_matched: 0,
+            erred: 0,
+            decided: 0,
+            changed_request: 0,
+            changed_response: 0,
+            missed: None,
+        });
+        Coverage { configuration, label: loaded.label.clone(), cases: 0, policies: seen.collect() }
+    }
+
+    /// Counts what the policies did in a case.
+    pub(crate) fn count(&mut self, parts: &[Part], tried: &Tried) {
+        let add =
+            |count: &mut usize, really: bool| *count = count.saturating_add(usize::from(really));
+        add(&mut self.cases, true);
+        for part in parts {
+            let Some(seen) = self.policies.get_mut(part.policy) else { continue };
+            add(&mut seen.in_scope, true);
+            add(&mut seen.matched, part.rule == Some(Answer::Matches));
+            add(&mut seen.not_matched, part.rule == Some(Answer::DoesNotMatch));
+            add(&mut seen.erred, matches!(part.rule, Some(Answer::Fails | Answer::PassesLimit)));
+            add(&mut seen.decided, tried.policy.as_ref() == Some(&seen.name));
+            add(&mut seen.changed_request, part.changed_request);
+            add(&mut seen.changed_response, part.changed_response);
+        }
+    }
+}
+
+impl Seen {
+    /// The parts of the policy that no case exercises. A rule is exercised where it had an effect:
+    /// an Allow or Deny matched, or a Require did not.
+    pub(crate) fn gaps(&self) -> Vec<String> {
+        if self.in_scope == 0 {
+            return vec!["never in scope".to_owned()];
+        }
+        let in_scope = cases(self.in_scope);
+        let mut gaps = Vec::new();
+        match self.action {
+            Some(Action::Allow | Action::Deny) if self.matched == 0 => {
+                gaps.push(format!("never matched, in scope of {in_scope}"))
+            }
+            Some(Action::Require) if self.matched == self.in_scope => {
+                gaps.push(format!("never refused, in scope of {in_scope}"))
+            }
+            _ => {}
+        }
+        if self.mode == Mode::Enforce {
+            if self.changes_request && self.changed_request == 0 {
+                gaps.push(format!("never changed a request header, in scope of {in_scope}"));
+            }
+            if self.changes_response && self.changed_response == 0 {
+                gaps.push(format!("never changed a response header, in scope of {in_scope}"));
+            }
+        }
+        gaps
+    }
+
+    /// Whether every part is exercised and, where that was tried, some case fails without it.
+    pub(crate) fn is_covered(&self) -> bool {
+        self.gaps().is_empty() && self.missed != Some(false)
+    }
+
+    /// A remark where the rule did the same in every case, so that no case shows its limits.
+    pub(crate) fn one_way(&self) -> Option<String> {
+        if self.in_scope == 0 {
+            return None;
+        }
+        let says = |what: &str| {
+            Some(format!("{what} each of {}: no case shows where it ends", cases(self.in_scope)))
+        };
+        match self.action {
+            Some(Action::Allow | Action::Deny) if self.matched == self.in_scope => says("matched"),
+            Some(Action::Require) if self.matched == 0 => says("refused"),
+            _ => None,
+        }
+    }
+
+    /// A summary in one line.
+    pub(crate) fn summary(&self) -> String {
+        let mut parts = vec![format!("in scope of {}", cases(self.in_scope))];
+        if self.action.is_some() {
+            parts.push(format!("matched {}, not {}", self.matched, self.not_matched));
+            if self.erred > 0 {
+                parts.push(format!("erred {}", self.erred));
+            }
+            if self.decided > 0 {
+                parts.push(format!("decided {}", self.decided));
+            }
+        }
+        if self.changes_request {
+            parts.push(format!(
+                "changed {} request{}",
+                self.changed_request,
+                if self.changed_request == 1 { "" } else { "s" }
+            ));
+        }
+        if self.changes_response {
+            parts.push(format!(
+                "changed {} response{}",
+                self.changed_response,
+                if self.changed_response == 1 { "" } else { "s" }
+            ));
+        }
+        parts.join(", ")
+    }
+}
+
+fn cases(count: usize) -> String {
+    format!("{count} case{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,61 @@
+//! The innermost layer: the engine itself, natively.
+
+use std::time::Duration;
+
+use egress_filter::config::{Config, IdentityConfig};
+use egress_filter::policy::Engine;
+use egressctl::cases::{Case, Layer, Observed, Step, Suite, Update, observed};
+
+use super::run::Runner;
+
+/// Runs cases on the engine, one for each worker.
+#[derive(Debug, Default)]
+pub struct EngineRunner {
+    workers: Vec<Engine>,
+    identity: IdentityConfig,
+}
+
+/// The engines of some workers, or why the configuration does not load.
+fn load(config: &str, workers: usize) -> Result<(Vec<Engine>, IdentityConfig), String> {
+    let load = || Engine::load(config.as_bytes());
+    let engines: Result<Vec<Engine>, _> = (0..workers).map(|_| load()).collect();
+    let engines = engines
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | "))?;
+    let identity = Config::parse(config.as_bytes()).map(|config| config.identity);
+    Ok((engines, identity.unwrap_or_default()))
+}
+
+impl Runner for EngineRunner {
+    fn layer(&self) -> Layer {
+        Layer::Engine
+    }
+
+    fn start(&mut self, suite: &Suite, cases: &[&Case]) -> Result<(), String> {
+        if cases.iter().any(|case| !case.services.is_empty()) {
+            return Err("the engine makes no calls of services: leave out `engine`".to_owned());
+        }
+        (self.workers, self.identity) = load(&suite.config.to_string(), suite.workers)?;
+        Ok(())
+    }
+
+    fn update(&mut self, update: &Update) -> Result<bool, String> {
+        let loaded = load(&update.config.to_string(), self.workers.len());
+        let accepted = loaded.is_ok();
+        if let Ok(loaded) = loaded {
+            (self.workers, self.identity) = loaded;
+        }
+        Ok(accepted)
+    }
+
+    /// Nothing that the engine decides depends on the time.
+    fn advance(&mut self, _time: Duration) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn run(&mut self, _suite: &Suite, _case: &Case, step: &Step) -> Result<Observed, String> {
+        let engine = self.workers.get(step.worker).ok_or("no configuration is in force")?;
+        let tried = step.trial(&self.identity).run(engine);
+        // What was decided is to be in the audit record, here as in the outer layers.
+        Ok(Observed { decision: None, ..observed(step, &tried) })
+    }
+}
