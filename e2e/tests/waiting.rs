@@ -61,11 +61,11 @@ fn held(stream: &Stream) -> Call {
 /// The status of the filter's own response, and the record's reason.
 fn refused(result: &StreamResult) -> (u16, String) {
     let reply = result.local_response.as_ref().unwrap_or_else(|| panic!("{result:#?}"));
-    let reason = result.logs.iter().find_map(|log| {
-        let record: serde_json::Value =
-            serde_json::from_str(log.text.get(log.text.find('{')?..)?).ok()?;
-        Some(record["reason"].as_str()?.to_owned())
+    let mut records = result.logs.iter().filter_map(|log| {
+        let record = log.text.get(log.text.find('{')?..)?;
+        serde_json::from_str::<serde_json::Value>(record).ok()
     });
+    let reason = records.find_map(|record| Some(record["reason"].as_str()?.to_owned()));
     (reply.status, reason.unwrap_or_default())
 }
 
