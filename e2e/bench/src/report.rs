@@ -95,11 +95,17 @@ fn interleaved(text: &mut String, options: &Options, figures: &Figures) {
     for group in &figures.groups {
         let _ = writeln!(text, "### {}\n", heading(group.name));
         match group.name {
-            "workshop" => text.push_str("![bars: what each contestant adds to a request, in microseconds](workshop.svg)\n\n"),
+            "workshop" => text.push_str(
+                "![bars: what each contestant adds to a request, in \
+                microseconds](workshop.svg)\n\n",
+            ),
             "number of policies" => text.push_str(
-                "The workshop's policies among others that cannot match: a quarter each for other hosts (by\n\
-                 `hosts`, and by `request.host ==`), for other callers and for other paths, with no two\n\
-                 expressions alike. For our filter, half of them come before the workshop's and half after.\n\
+                "The workshop's policies among others that cannot match: a quarter each for other \
+                 hosts (by\n\
+                 `hosts`, and by `request.host ==`), for other callers and for other paths, with \
+                 no two\n\
+                 expressions alike. For our filter, half of them come before the workshop's and \
+                 half after.\n\
                  The request is the allowed one.\n\n\
                  ![lines: what is added, by the number of policies](policies.svg)\n\n",
             ),
@@ -157,12 +163,17 @@ fn loading(text: &mut String, figures: &Figures) {
     let _ = writeln!(
         text,
         "## Loading and memory\n\n\
-         A running Envoy of {WORKERS} workers gets a new configuration by extension discovery, as from\n\
-         Istio, here from a file. The policies are the mix described above. Measured is the processor\n\
-         time of the main thread (which parses Envoy's configuration and tries the filter's in a VM of\n\
-         its own) and of each worker, from the change of the file until new connections to both workers\n\
+         A running Envoy of {WORKERS} workers gets a new configuration by extension discovery, as \
+         from\n\
+         Istio, here from a file. The policies are the mix described above. Measured is the \
+         processor\n\
+         time of the main thread (which parses Envoy's configuration and tries the filter's in a \
+         VM of\n\
+         its own) and of each worker, from the change of the file until new connections to both \
+         workers\n\
          are answered under the new configuration.\n\n\
-         | policies beside the workshop's | configuration KB | in force after s | main thread s | workers s | us a policy and thread |\n|---|---|---|---|---|---|"
+         | policies beside the workshop's | configuration KB | in force after s | main thread s | \
+         workers s | us a policy and thread |\n|---|---|---|---|---|---|"
     );
     for update in &figures.updates {
         let seconds: Vec<f64> =
@@ -181,9 +192,11 @@ fn loading(text: &mut String, figures: &Figures) {
         );
     }
     text.push_str(
-        "\nResident memory after some thousand requests with one worker, and the memory of each of two\n\
+        "\nResident memory after some thousand requests with one worker, and the memory of each \
+         of two\n\
          further workers. The main thread has a VM too.\n\n\
-         | | MB with one worker | over no filter | over the empty filter | MB a further worker |\n|---|---|---|---|---|\n",
+         | | MB with one worker | over no filter | over the empty filter | MB a further worker \
+         |\n|---|---|---|---|---|\n",
     );
     let of = |subject| {
         figures.memory.iter().find(|row| row.subject == subject).map_or(0.0, |row| row.one as f64)
@@ -205,13 +218,18 @@ fn loading(text: &mut String, figures: &Figures) {
 fn emulated(text: &mut String, options: &Options, figures: &Figures) {
     text.push_str(
         "## In the emulated host\n\n\
-         The same module runs in wasmtime, in a host that behaves as Envoy does. Every run has the same\n\
-         result. One unit of fuel is about one wasm instruction; a bulk copy or fill counts as one,\n\
-         whatever its length. Figures are for one request, after 64 others, and for its callbacks only,\n\
-         from the creation of its context to the end. Counters are not included, because the filter\n\
+         The same module runs in wasmtime, in a host that behaves as Envoy does. Every run has \
+         the same\n\
+         result. One unit of fuel is about one wasm instruction; a bulk copy or fill counts as \
+         one,\n\
+         whatever its length. Figures are for one request, after 64 others, and for its callbacks \
+         only,\n\
+         from the creation of its context to the end. Counters are not included, because the \
+         filter\n\
          reports them from its timer.\n\n\
          ![bars: instructions of an allowed request](fuel.svg)\n\n### A request\n\n\
-         | | request | fuel | host calls | bytes to the guest | bytes from it | allocations for the host |\n|---|---|---|---|---|---|---|\n",
+         | | request | fuel | host calls | bytes to the guest | bytes from it | allocations for \
+         the host |\n|---|---|---|---|---|---|---|\n",
     );
     let crowded = |row: &&Emulated| row.subject.shape().is_some();
     for row in figures.emulated.iter().filter(|row| !crowded(row)) {
@@ -245,7 +263,10 @@ fn emulated(text: &mut String, options: &Options, figures: &Figures) {
 
 fn by_number(text: &mut String, options: &Options, figures: &Figures) {
     let others = options.others();
-    text.push_str("\n### Fuel of a request by the number of policies for others\n\n| the others are for | request |");
+    text.push_str(
+        "\n### Fuel of a request by the number of policies for others\n\n| the others \
+                   are for | request |",
+    );
     others.iter().for_each(|others| {
         let _ = write!(text, " {others} |");
     });
@@ -272,9 +293,11 @@ fn by_number(text: &mut String, options: &Options, figures: &Figures) {
 
 fn load(text: &mut String, figures: &Figures) {
     text.push_str(
-        "\n### Loading a configuration\n\nFuel and memory are the guest's. The time is that of this host, whose compiler optimises less\n\
+        "\n### Loading a configuration\n\nFuel and memory are the guest's. The time is that of \
+         this host, whose compiler optimises less\n\
          than Envoy's.\n\n\
-         | | fuel in millions | fuel a policy | ms here | guest memory after it, KiB |\n|---|---|---|---|---|\n",
+         | | fuel in millions | fuel a policy | ms here | guest memory after it, KiB \
+         |\n|---|---|---|---|---|\n",
     );
     for row in &figures.emulated {
         let policies = row.subject.others() as u64 + 3;
@@ -296,9 +319,11 @@ fn load(text: &mut String, figures: &Figures) {
 
 fn endurance(text: &mut String, figures: &Figures) {
     text.push_str(
-        "\n### The guest's memory\n\nKiB of linear memory, which never shrinks, after requests from many callers for many paths, some\n\
+        "\n### The guest's memory\n\nKiB of linear memory, which never shrinks, after requests \
+         from many callers for many paths, some\n\
          of them denied.\n\n\
-         | | after the load | after 1000 requests | at the end | which was after |\n|---|---|---|---|---|\n",
+         | | after the load | after 1000 requests | at the end | which was after \
+         |\n|---|---|---|---|---|\n",
     );
     for row in &figures.emulated {
         let (Some(begin), Some(some), Some((requests, end))) =

@@ -3,7 +3,7 @@
 use crate::headers::Message;
 use crate::instance::Inner;
 use crate::reply::Asked;
-use crate::side::{Hold, Part};
+use crate::side::{Hold, Part, Side};
 use crate::state::Http;
 use crate::stream::Step;
 
@@ -61,65 +61,73 @@ impl Inner {
     }
 
     fn show(&mut self, stream: u32, message: Message, part: Part) {
-        let [on_headers, on_body, on_trailers] = callbacks(message);
-        let side = self.http(stream).side(message);
         match part {
-            Part::Headers { end } => {
-                side.begun = true;
-                side.headers_open = true;
-                side.ended = end;
-                let args = [side.headers.len() as u32, u32::from(end)];
-                let result = self.call_stream(stream, on_headers, &args);
-                let holds_headers = self.options.allow_on_headers_stop_iteration;
-                self.settle(stream, message, result, |result, side| match result {
-                    0 => {
-                        side.headers_open = false;
-                        side.pass();
-                    }
-                    1 if holds_headers => side.hold = Hold::Headers,
-                    _ => side.hold = Hold::Everything,
-                });
-            }
-            Part::Body { bytes, end } => {
-                let limit = self.options.buffer_limit;
-                let side = self.http(stream).side(message);
-                let buffers = side.hold == Hold::Body;
-                side.window.extend(bytes);
-                side.window_open = true;
-                side.ended = end;
-                if buffers && side.window.len().saturating_add(side.kept.len()) > limit {
-                    self.reply_for_envoy(stream, &too_large(message));
-                    return;
-                }
-                let args = [side.window.len() as u32, u32::from(end)];
-                let result = self.call_stream(stream, on_body, &args);
-                self.settle(stream, message, result, |result, side| match result {
-                    0 => side.pass(),
-                    STOP_AND_WATERMARK => {
-                        side.kept.append(&mut side.window);
-                        side.hold = Hold::Body;
-                    }
-                    STOP_WITHOUT_BUFFER => {
-                        side.window.clear();
-                        side.hold = Hold::Body;
-                    }
-                    _ => side.hold = Hold::Body,
-                });
-            }
-            Part::Trailers => {
-                side.ended = true;
-                side.trailers_open = true;
-                let args = [side.trailers.len() as u32];
-                let result = self.call_stream(stream, on_trailers, &args);
-                self.settle(stream, message, result, |result, side| {
-                    side.hold = Hold::Trailers;
-                    if result == 0 {
-                        side.trailers_open = false;
-                        side.pass();
-                    }
-                });
-            }
+            Part::Headers { end } => self.show_headers(stream, message, end),
+            Part::Body { bytes, end } => self.show_body(stream, message, &bytes, end),
+            Part::Trailers => self.show_trailers(stream, message),
         }
+    }
+
+    fn show_headers(&mut self, stream: u32, message: Message, end: bool) {
+        let [on_headers, _, _] = callbacks(message);
+        let side = self.http(stream).side(message);
+        side.begun = true;
+        side.headers_open = true;
+        side.ended = end;
+        let args = [side.headers.len() as u32, u32::from(end)];
+        let result = self.call_stream(stream, on_headers, &args);
+        let holds_headers = self.options.allow_on_headers_stop_iteration;
+        self.settle(stream, message, result, |result, side| match result {
+            0 => {
+                side.headers_open = false;
+                side.pass();
+            }
+            1 if holds_headers => side.hold = Hold::Headers,
+            _ => side.hold = Hold::Everything,
+        });
+    }
+
+    fn show_body(&mut self, stream: u32, message: Message, bytes: &[u8], end: bool) {
+        let [_, on_body, _] = callbacks(message);
+        let limit = self.options.buffer_limit;
+        let side = self.http(stream).side(message);
+        side.window.extend_from_slice(bytes);
+        side.window_open = true;
+        side.ended = end;
+        let size = side.window.len();
+        if side.hold == Hold::Body && size.saturating_add(side.kept.len()) > limit {
+            self.reply_for_envoy(stream, &too_large(message));
+            return;
+        }
+        let result = self.call_stream(stream, on_body, &[size as u32, u32::from(end)]);
+        self.settle(stream, message, result, |result, side| match result {
+            0 => side.pass(),
+            STOP_AND_WATERMARK => {
+                side.kept.append(&mut side.window);
+                side.hold = Hold::Body;
+            }
+            STOP_WITHOUT_BUFFER => {
+                side.window.clear();
+                side.hold = Hold::Body;
+            }
+            _ => side.hold = Hold::Body,
+        });
+    }
+
+    fn show_trailers(&mut self, stream: u32, message: Message) {
+        let [_, _, on_trailers] = callbacks(message);
+        let side = self.http(stream).side(message);
+        side.ended = true;
+        side.trailers_open = true;
+        let args = [side.trailers.len() as u32];
+        let result = self.call_stream(stream, on_trailers, &args);
+        self.settle(stream, message, result, |result, side| {
+            side.hold = Hold::Trailers;
+            if result == 0 {
+                side.trailers_open = false;
+                side.pass();
+            }
+        });
     }
 
     /// Applies the result of a stream's callback; a callback that is not exported lets the stream
@@ -129,7 +137,7 @@ impl Inner {
         stream: u32,
         message: Message,
         result: Option<u32>,
-        apply: impl FnOnce(u32, &mut crate::side::Side),
+        apply: impl FnOnce(u32, &mut Side),
     ) {
         if self.failed.is_some() {
             self.reply_for_envoy(stream, &Asked::bare(503, "wasm_fail_stream"));

@@ -1,5 +1,5 @@
-//! `filter-config/README.md` and `docs/operations.md` describe the files that are there, and what is
-//! in them.
+//! `filter-config/README.md` and `docs/operations.md` describe the files that are there, and what
+//! is in them.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! The emulated host does what Envoy 1.40 was seen to do with the same calls.
+//! The emulated host does what Envoy 1.40 was seen to do with the same calls. What was only read in
+//! Envoy's source is listed in the crate's documentation.
 
 mod bodies;
 mod callouts;
