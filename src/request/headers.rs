@@ -12,9 +12,26 @@ pub type Line<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 pub struct Headers<'a> {
     lines: Vec<Line<'a>>,
     /// Which kinds of names are among them, or were: most names that are asked for are not there.
-    kinds: u64,
+    kinds: Kinds,
     /// Whether a value came with blanks around it.
     blank_ends: bool,
+}
+
+/// Kinds of names, as bits.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kinds {
+    seen: u64,
+    /// Those that were seen more than once.
+    repeated: u64,
+}
+
+impl Kinds {
+    #[inline(always)]
+    fn add(&mut self, name: &[u8]) {
+        let kind = kind(name);
+        self.repeated |= self.seen & kind;
+        self.seen |= kind;
+    }
 }
 
 /// A name's kind, as a bit: the same for all names that an origin may take for one another.
@@ -68,7 +85,8 @@ impl<'a> Headers<'a> {
         // nothing.
         let sizes_len = count.checked_mul(8)?;
         let (mut sizes, mut data) = rest.split_at_checked(sizes_len)?;
-        let (mut lines, mut kinds, mut blank_ends) = (Vec::with_capacity(count), 0, false);
+        let (mut lines, mut kinds, mut blank_ends) =
+            (Vec::with_capacity(count), Kinds::default(), false);
         for _ in 0..count {
             let (name_len, after) = take_u32(sizes)?;
             let (value_len, after) = take_u32(after)?;
@@ -76,7 +94,7 @@ impl<'a> Headers<'a> {
             let (name, after) = take_text(data, name_len)?;
             let (value, after) = take_text(after, value_len)?;
             data = after;
-            kinds |= kind(name);
+            kinds.add(name);
             blank_ends |= value::has_blank_ends(value);
             lines.push((Cow::Borrowed(name), Cow::Borrowed(value)));
         }
@@ -121,9 +139,14 @@ impl<'a> Headers<'a> {
         self.lines().find(|(line, _)| same_name(line, name)).map(|(_, value)| value)
     }
 
+    /// Whether there may be several lines that some origin takes for ones of this name.
+    pub(crate) fn may_repeat(&self, name: &[u8]) -> bool {
+        self.kinds.repeated & kind(name) != 0
+    }
+
     /// Whether there may be a line that some origin takes for one of this name.
     pub(crate) fn may_have(&self, name: &[u8]) -> bool {
-        self.kinds & kind(name) != 0
+        self.kinds.seen & kind(name) != 0
     }
 
     /// Whether a value came with blanks around it, or was added with them.
@@ -133,14 +156,14 @@ impl<'a> Headers<'a> {
 
     /// Appends a line.
     pub fn add(&mut self, name: &[u8], value: &[u8]) {
-        self.kinds |= kind(name);
+        self.kinds.add(name);
         self.blank_ends |= value::has_blank_ends(value);
         self.lines.push((Cow::Owned(name.to_ascii_lowercase()), Cow::Owned(value.to_vec())));
     }
 
     /// Appends a line that is borrowed where it can be.
     pub(crate) fn push(&mut self, name: &'a [u8], value: Cow<'a, [u8]>) {
-        self.kinds |= kind(name);
+        self.kinds.add(name);
         self.lines.push((Cow::Borrowed(name), value));
     }
 
@@ -158,7 +181,8 @@ impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
             .into_iter()
             .map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value)))
             .collect();
-        let kinds = lines.iter().fold(0, |kinds, (name, _)| kinds | kind(name));
+        let mut kinds = Kinds::default();
+        lines.iter().for_each(|(name, _)| kinds.add(name));
         let blank_ends = lines.iter().any(|(_, value)| value::has_blank_ends(value));
         Headers { lines, kinds, blank_ends }
     }

@@ -69,10 +69,9 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
 /// # Errors
 /// Why there is none, or more than one.
 pub(crate) fn request_host<'h>(headers: &'h Headers<'_>) -> Result<Cow<'h, str>, &'static str> {
-    let mut authorities = headers.values(b":authority");
-    let host = host::canonical(authorities.next().unwrap_or_default())?;
+    let host = host::canonical(headers.first(b":authority").unwrap_or_default())?;
     // Of two hosts, however they came, the origin would guess which one counts.
-    if authorities.next().is_some()
+    if (headers.may_repeat(b":authority") && headers.values(b":authority").count() > 1)
         || headers.values(b"host").any(|other| host::canonical(other).as_deref() != Ok(&*host))
     {
         return Err("more than one host");
