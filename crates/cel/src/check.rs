@@ -380,9 +380,13 @@ impl Checker {
     pub(super) fn map_of(&mut self, collected: &IdedExpr) -> Type {
         match self.expr(collected) {
             Type::List(element) if matches!(*element, Type::Map(..)) => *element,
-            Type::List(element) if *element != Type::Dyn => {
-                self.mistake(collected, format!("`transformMapEntry` expects a map of each entry, as `{{key: value}}`, not {element}"))
-            }
+            Type::List(element) if *element != Type::Dyn => self.mistake(
+                collected,
+                format!(
+                    "`transformMapEntry` expects a map of each entry, \
+                    as `{{key: value}}`, not {element}"
+                ),
+            ),
             _ => Type::Map(Box::new(Type::Dyn), Box::new(Type::Dyn)),
         }
     }

@@ -328,7 +328,8 @@ fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<ch
         }
         Expected::Header if !result.fits(&Type::String) && !result.fits(&Type::Bytes) => {
             format!(
-                "a header's value is a string or bytes, this gives {result}: put `string(...)` around it"
+                "a header's value is a string or bytes, this gives {result}: put `string(...)` \
+                 around it"
             )
         }
         _ => return None,

@@ -290,7 +290,8 @@ fn is_name(node: &IdedExpr) -> bool {
 }
 
 fn varies_here(node: &IdedExpr) -> bool {
-    matches!(&node.expr, Expr::Call(call) if call.target.is_none() && VARYING.contains(&call.func_name.as_str()))
+    let Expr::Call(call) = &node.expr else { return false };
+    call.target.is_none() && VARYING.contains(&call.func_name.as_str())
 }
 
 fn varies(node: &IdedExpr) -> bool {
