@@ -172,7 +172,7 @@ static ROWS: &[Row] = &[
         properties: &[Property::Protocol],
         meaning: "`HTTP/1.1`, `HTTP/2` or `HTTP/3`",
         set_by: THE_CALLER,
-        read: Read::Text(|view| utf8(Some(view.version()).filter(|version| !version.is_empty()))),
+        read: Read::Text(|view| utf8(view.property(Property::Protocol))),
     },
     Row {
         name: "request.headers",
