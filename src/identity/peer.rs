@@ -118,7 +118,7 @@ pub(crate) struct Callers {
     /// The trust domains whose callers are believed; where there are none, the proxy's own.
     trust_domains: Vec<String>,
     /// The trust domain of the proxy itself, which counts where the configuration names none. It is
-    /// the same for every request, so that it is asked for until it is known, and never again.
+    /// the same for every request: it is asked for until it is known, and never again.
     own_trust_domain: OnceLock<Box<str>>,
     /// Each caller has one slot, which the next caller with the same hash takes over.
     slots: Mutex<Vec<Option<Arc<Caller>>>>,

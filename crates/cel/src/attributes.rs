@@ -175,6 +175,11 @@ impl Table {
         self.iter().find(|(_, row)| row.last_name() == name && row.parent() == object)
     }
 
+    /// Whether headers are an attribute of this name in some object.
+    pub(crate) fn names_headers(&self, name: &str) -> bool {
+        self.rows.iter().any(|row| row.kind == Kind::Headers && row.last_name() == name)
+    }
+
     /// The attributes directly below an object.
     pub(crate) fn fields(&self, object: &str) -> impl Iterator<Item = &'static Attribute> {
         self.rows.iter().filter(move |row| row.parent() == object)

@@ -21,8 +21,8 @@ pub(super) struct Lowering {
 }
 
 impl Lowering {
-    /// Lowers an expression that gives a bool, as far as may be; what is left to the interpreter is
-    /// guarded.
+    /// Lowers an expression whose value is a bool, as far as it can be; what is left to the
+    /// interpreter is guarded.
     pub(super) fn test(self, node: &IdedExpr) -> Test {
         self.lowered_test(node).unwrap_or_else(|| {
             let mut left = node.clone();
@@ -128,7 +128,7 @@ impl Lowering {
         }
     }
 
-    /// Lowers an expression that gives a string.
+    /// Lowers an expression whose value is a string, if it can be.
     pub(super) fn text(self, node: &IdedExpr) -> Option<Text> {
         if let Some(literal) = string_literal(node) {
             return Some(Text::Literal(literal.into()));
@@ -191,8 +191,8 @@ impl Lowering {
     }
 }
 
-/// What `default(a, b)` expands to is `@not_strictly_false(a == null) ? b : a`: gives `a` for that
-/// condition and last operand. What is lowered is never null.
+/// `default(a, b)` expands to `@not_strictly_false(a == null) ? b : a`. Returns `a` where the
+/// condition and the last operand of a conditional are those. What is lowered is never null.
 fn defaulted<'e>(condition: &'e IdedExpr, value: &IdedExpr) -> Option<&'e IdedExpr> {
     let Expr::Call(catch) = &condition.expr else { return None };
     let (op::NOT_STRICTLY_FALSE, [equal]) = (catch.func_name.as_str(), catch.args.as_slice())

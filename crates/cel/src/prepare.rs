@@ -3,7 +3,7 @@
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
 
-use super::attributes::{Kind, Table};
+use super::attributes::Table;
 use super::regex::{self, Compiled};
 use super::{bounded, check, literals, loops};
 
@@ -12,7 +12,8 @@ pub(crate) const PATTERN: &str = "@pattern";
 
 /// What `x.headers[?"name"]` and `x.headers.?name` are evaluated as:
 /// `"name" in x.headers ? optional.of(x.headers["name"]) : optional.none()`. The interpreter takes
-/// every error there for "none", so that a header which cannot be read would be none.
+/// every error there for "none", so that a header which cannot be read would be none. `x` may be a
+/// variable that is `request`.
 fn optional_header(node: &IdedExpr, table: &Table) -> Option<IdedExpr> {
     let Expr::Call(call) = &node.expr else { return None };
     let (op::OPT_INDEX | op::OPT_SELECT, [headers, name]) =
@@ -24,9 +25,8 @@ fn optional_header(node: &IdedExpr, table: &Table) -> Option<IdedExpr> {
     match &headers.expr {
         Expr::Select(select)
             if !select.test
-                && matches!(&select.operand.expr, Expr::Ident(object)
-                    if table.field(object.trim_start_matches('.'), &select.field)
-                        .is_some_and(|(_, row)| row.kind == Kind::Headers)) => {}
+                && table.names_headers(&select.field)
+                && matches!(select.operand.expr, Expr::Ident(_)) => {}
         _ => return None,
     }
     let made = |expr| IdedExpr { id: node.id, expr };
@@ -45,7 +45,7 @@ fn optional_header(node: &IdedExpr, table: &Table) -> Option<IdedExpr> {
     ))
 }
 
-/// Compiles the literal patterns of `matches`, and puts names that resolve to them in their stead;
+/// Compiles the literal patterns of `matches`, and replaces them by names that resolve to them;
 /// calls the bounded functions by their own names.
 pub(crate) fn prepare(
     node: &mut IdedExpr,

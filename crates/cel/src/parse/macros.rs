@@ -142,7 +142,7 @@ impl Macro {
     }
 }
 
-/// What a loop goes over, and the names it gives.
+/// What a loop goes over, and the names of its variables.
 struct Over {
     range: IdedExpr,
     key: String,

@@ -539,6 +539,19 @@ fn nested_defaults_do_not_double_without_end() {
 }
 
 #[test]
+fn an_optional_header_that_cannot_be_read_is_not_none() {
+    for source in [
+        "request.headers[?'x-bytes'].orValue('') == ''",
+        "!request.headers[?'x-bytes'].hasValue()",
+        "request.with(r, r.headers[?'x-bytes'].orValue('') == '')",
+        "[request].exists(r, r.headers[?'x-bytes'].orValue('') == '')",
+    ] {
+        assert!(rule(source).is_err(), "{source}: {:?}", rule(source));
+    }
+    assert_eq!(rule("request.with(r, r.headers[?'none'].orValue('') == '')"), Ok(true));
+}
+
+#[test]
 fn what_an_expression_reads_is_known() {
     let uses = |source: &str| {
         Expression::compile(&TABLE, source, Phase::Request, Expected::Rule).unwrap().uses().clone()
