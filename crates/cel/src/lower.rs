@@ -38,11 +38,11 @@ impl Lowering {
                 if let Some(headers) = self.headers(&select.operand) {
                     return Some(Test::HasHeader(headers, select.field.as_str().into()));
                 }
-                let operand = spelled(&select.operand)?;
                 // `has(source.identity.namespace)` errs where there is no identity: left to the
                 // interpreter.
-                self.table.root(&operand)?;
-                let (id, attribute) = self.table.field(&operand, &select.field)?;
+                let Expr::Ident(object) = &select.operand.expr else { return None };
+                let object = object.strip_prefix('.').unwrap_or(object);
+                let (id, attribute) = self.table.field(object, &select.field)?;
                 match attribute.kind {
                     Kind::Text => Some(Test::HasText(id)),
                     Kind::Object => Some(Test::HasObject(id)),
@@ -187,7 +187,10 @@ impl Lowering {
     }
 
     fn attribute(self, node: &IdedExpr, kind: Kind) -> Option<Id> {
-        self.table.id_of(&spelled(node)?, kind)
+        if !matches!(node.expr, Expr::Select(_)) {
+            return None;
+        }
+        self.table.find(kind, |name| is_spelled(node, name))
     }
 }
 
@@ -228,14 +231,15 @@ fn pattern_index(node: &IdedExpr) -> Option<usize> {
     }
 }
 
-/// The dotted name that a node spells. Lowering never goes into a comprehension, so no variable
+/// Whether a node spells a dotted name. Lowering never goes into a comprehension, so no variable
 /// hides an attribute.
-fn spelled(node: &IdedExpr) -> Option<String> {
+fn is_spelled(node: &IdedExpr, name: &str) -> bool {
     match &node.expr {
-        Expr::Ident(name) => Some(name.strip_prefix('.').unwrap_or(name).to_owned()),
-        Expr::Select(select) if !select.test => {
-            Some(format!("{}.{}", spelled(&select.operand)?, select.field))
-        }
-        _ => None,
+        Expr::Ident(root) => root.strip_prefix('.').unwrap_or(root) == name,
+        Expr::Select(select) if !select.test => name
+            .strip_suffix(select.field.as_str())
+            .and_then(|object| object.strip_suffix('.'))
+            .is_some_and(|object| is_spelled(&select.operand, object)),
+        _ => false,
     }
 }
