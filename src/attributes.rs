@@ -55,7 +55,7 @@ const ADDRESSES: &str = "the caller chooses among the addresses that lead to the
 const ORIGIN: &str = "the origin";
 
 /// The attributes, those of an object behind it and next to one another.
-static ROWS: [Row; 20] = [
+static ROWS: &[Row] = &[
     Row {
         name: "source.identity",
         from: Phase::Request,
@@ -172,7 +172,7 @@ static ROWS: [Row; 20] = [
         properties: &[Property::Protocol],
         meaning: "`HTTP/1.1`, `HTTP/2` or `HTTP/3`",
         set_by: THE_CALLER,
-        read: Read::Text(|view| utf8(Some(view.version()).filter(|version| !version.is_empty()))),
+        read: Read::Text(|view| utf8(view.property(Property::Protocol))),
     },
     Row {
         name: "request.headers",
@@ -247,7 +247,7 @@ static DECLARED: [Attribute; ROWS.len()] = {
     let (name, kind) = ("", Kind::Object);
     let mut declared =
         [Attribute { name, kind, from: Phase::Request, lookup: Lookup::None }; ROWS.len()];
-    let (mut rest, mut rows): (&mut [Attribute], &[Row]) = (&mut declared, &ROWS);
+    let (mut rest, mut rows): (&mut [Attribute], &[Row]) = (&mut declared, ROWS);
     while let (Some((place, places)), Some((row, more))) =
         (rest.split_first_mut(), rows.split_first())
     {
@@ -266,7 +266,7 @@ static DECLARED: [Attribute; ROWS.len()] = {
 /// How each attribute is read, apart from what is only said of it: this is asked at every request.
 static READERS: [Read; ROWS.len()] = {
     let mut readers = [Read::Int(|_| None); ROWS.len()];
-    let (mut rest, mut rows): (&mut [Read], &[Row]) = (&mut readers, &ROWS);
+    let (mut rest, mut rows): (&mut [Read], &[Row]) = (&mut readers, ROWS);
     while let (Some((place, places)), Some((row, more))) =
         (rest.split_first_mut(), rows.split_first())
     {
@@ -282,7 +282,7 @@ fn reader(id: Id) -> Option<&'static Read> {
 
 /// The id of an attribute that the engine itself speaks of; there is a test for each.
 const fn id(name: &str) -> Id {
-    let (mut rows, mut position): (&[Row], u8) = (&ROWS, 0);
+    let (mut rows, mut position): (&[Row], u8) = (ROWS, 0);
     while let Some((row, more)) = rows.split_first() {
         if is_same(row.name.as_bytes(), name.as_bytes()) {
             return Id::at(position);

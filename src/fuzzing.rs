@@ -42,7 +42,8 @@ pub fn agree(source: &str, request: &[u8]) -> Result<usize, String> {
     }
     // As it stands in a configuration, with what else is looked for there.
     let rule = serde_json::json!({"matchExpressions": [source]});
-    let policy = serde_json::json!({"name": "p", "hosts": ["a", "*.b"], "traffic": {"authorization": {"action": "Deny", "policy": rule}}});
+    let traffic = serde_json::json!({"authorization": {"action": "Deny", "policy": rule}});
+    let policy = serde_json::json!({"name": "p", "hosts": ["a", "*.b"], "traffic": traffic});
     let loaded = load(serde_json::json!({"policies": [policy]}).to_string().as_bytes());
     Ok(evaluated.saturating_add(usize::from(loaded)))
 }

@@ -53,12 +53,14 @@ pub enum SpiffeIdError {
     Scheme,
     /// The trust domain is empty, too long, or has an illegal character.
     #[error(
-        "the trust domain is not 1 to {MAX_TRUST_DOMAIN} lower-case letters, digits, `.`, `-` and `_`"
+        "the trust domain is not 1 to {MAX_TRUST_DOMAIN} lower-case letters, digits, `.`, `-` and \
+         `_`"
     )]
     TrustDomain,
     /// A path segment is empty, `.`, `..`, or has an illegal character.
     #[error(
-        "a path segment is empty, `.` or `..`, or holds something but letters, digits, `.`, `-` and `_`"
+        "a path segment is empty, `.` or `..`, or holds something but letters, digits, `.`, `-` \
+         and `_`"
     )]
     Segment,
 }

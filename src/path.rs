@@ -107,7 +107,8 @@ fn is_compatible(utf8: u32) -> bool {
         | 0xef_b9_92 | 0xef_b9_94 | 0xef_b9_a3 | 0xef_b9_a8 | 0xef_b9_aa
         // U+FF05, U+FF0D to U+FF19, U+FF1B, U+FF21 to U+FF3A, U+FF3C, U+FF3F, U+FF41 to U+FF5A,
         // U+FFE5, U+FFE6
-        | 0xef_bc_85 | 0xef_bc_8d..=0xef_bc_99 | 0xef_bc_9b | 0xef_bc_a1..=0xef_bc_ba | 0xef_bc_bc | 0xef_bc_bf
+        | 0xef_bc_85 | 0xef_bc_8d..=0xef_bc_99 | 0xef_bc_9b | 0xef_bc_a1..=0xef_bc_ba | 0xef_bc_bc
+        | 0xef_bc_bf
         | 0xef_bd_81..=0xef_bd_9a | 0xef_bf_a5 | 0xef_bf_a6)
 }
 

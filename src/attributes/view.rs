@@ -129,26 +129,25 @@ impl<'a> View<'a> {
         self.facts.destination()
     }
 
-    pub(crate) fn version(&self) -> &'a [u8] {
-        self.facts.property(Property::Protocol)
+    /// A property of the proxy, where it has a value.
+    pub(crate) fn property(&self, property: Property) -> Option<&'a [u8]> {
+        Some(self.facts.property(property)).filter(|value| !value.is_empty())
     }
 
     /// The peer's own address.
     pub(crate) fn source_address(&self) -> Option<&'a str> {
-        std::str::from_utf8(self.facts.property(Property::SourceAddress))
-            .ok()
-            .filter(|address| !address.is_empty())
+        std::str::from_utf8(self.property(Property::SourceAddress)?).ok()
     }
 
     pub(crate) fn source_port(&self) -> Option<i64> {
-        let port = self.facts.property(Property::SourcePort);
+        let port = self.property(Property::SourcePort)?;
         port.try_into().ok().map(i64::from_le_bytes).filter(|port| u16::try_from(*port).is_ok())
     }
 
     /// The scheme that the caller really used: whether this connection has TLS, which no header
     /// says.
     pub(crate) fn scheme(&self) -> &'static str {
-        if self.facts.property(Property::TlsVersion).is_empty() { "http" } else { "https" }
+        if self.property(Property::TlsVersion).is_none() { "http" } else { "https" }
     }
 
     pub(crate) fn dialled(&self) -> Option<(&'a str, u16)> {

@@ -118,7 +118,7 @@ pub(crate) struct Callers {
     /// The trust domains whose callers are believed; where there are none, the proxy's own.
     trust_domains: Vec<String>,
     /// The trust domain of the proxy itself, which counts where the configuration names none. It is
-    /// the same for every request, so that it is asked for until it is known, and never again.
+    /// the same for every request: it is asked for until it is known, and never again.
     own_trust_domain: OnceLock<Box<str>>,
     /// Each caller has one slot. Another caller with the same hash replaces it.
     slots: Mutex<Vec<Option<Arc<Caller>>>>,
@@ -336,10 +336,15 @@ mod tests {
         let sources = config(&[IdentitySource::ForwardedClientCert]);
         for (value, expected) in [
             (
-                &b"URI=spiffe://forged/ns/x/sa/y,By=w;Hash=1;Subject=\"CN=a\";URI=spiffe://cluster.local/ns/team-a/sa/team-a"[..],
+                &b"URI=spiffe://forged/ns/x/sa/y,By=w;Hash=1;Subject=\"CN=a\";\
+                   URI=spiffe://cluster.local/ns/team-a/sa/team-a"[..],
                 Some(A.to_vec()),
             ),
-            (b"URI=spiffe://cluster.local/ns/team-a/sa/team-a;URI=spiffe://cluster.local/ns/team-b/sa/team-b", None),
+            (
+                b"URI=spiffe://cluster.local/ns/team-a/sa/team-a;\
+                  URI=spiffe://cluster.local/ns/team-b/sa/team-b",
+                None,
+            ),
             (b"uri=spiffe://cluster.local/ns/team-a/sa/team-a", Some(A.to_vec())),
             (b"Subject=\"a,URI=spiffe://cluster.local/ns/team-a/sa/team-a", None),
             (b"Subject=\"a,URI=spiffe://cluster.local/ns/team-a/sa/team-a;x\"", None),
@@ -348,7 +353,8 @@ mod tests {
             (b"By=x", None),
             (b",", None),
         ] {
-            assert_eq!(id(&sources, Peer { forwarded_client_cert: value, ..Peer::default() }), expected, "{value:?}");
+            let peer = Peer { forwarded_client_cert: value, ..Peer::default() };
+            assert_eq!(id(&sources, peer), expected, "{value:?}");
         }
     }
 

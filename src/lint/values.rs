@@ -149,7 +149,8 @@ pub(super) fn objections(
                 .push(format!("`{subject}` {verb} `{}`: {why}", quoted(literal).trim_matches('"')));
         } else if let Some(method) = miswritten(subject, one) {
             found.push(format!(
-                "`{subject}` is compared with {}: methods are case-sensitive, and `{method}` is the standard one",
+                "`{subject}` is compared with {}: methods are case-sensitive, and `{method}` is \
+                 the standard one",
                 quoted(literal)
             ));
         }

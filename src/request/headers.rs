@@ -74,7 +74,7 @@ impl<'a> Headers<'a> {
     /// `proxy_get_header_map_pairs`): a little-endian `u32` count, as many pairs of `u32` lengths,
     /// then each name and value with a NUL behind it.
     ///
-    /// Gives nothing where the bytes are no such thing.
+    /// Returns nothing where the bytes are not of that form.
     #[must_use]
     pub fn from_pairs(bytes: &'a [u8]) -> Option<Self> {
         if bytes.is_empty() {

@@ -34,7 +34,7 @@ pub fn canonical(authority: &[u8]) -> Result<Cow<'_, str>, &'static str> {
     Ok(Cow::Owned(name.to_ascii_lowercase()))
 }
 
-/// Whether this is a host's name in the form that [`canonical`] gives, found in one pass.
+/// Whether this is a host's name in the form that [`canonical`] returns, found in one pass.
 fn is_canonical(authority: &[u8]) -> bool {
     let mut label = 0_usize;
     for byte in authority {

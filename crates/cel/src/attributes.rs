@@ -68,6 +68,16 @@ impl Attribute {
         self.name.rsplit_once('.').map_or("", |(parent, _)| parent)
     }
 
+    /// The rest of the name behind `object.`, if it begins with that.
+    #[inline]
+    fn below(&self, object: &str) -> Option<&'static str> {
+        // Asked for each name in a configuration, and most rows are told apart by one byte.
+        if self.name.as_bytes().get(object.len()) != Some(&b'.') {
+            return None;
+        }
+        self.name.strip_prefix(object)?.strip_prefix('.')
+    }
+
     /// Its type, for the check.
     pub(crate) fn to_type(self) -> Type {
         match self.kind {
@@ -164,32 +174,38 @@ impl Table {
         self.iter().find(|(_, attribute)| attribute.name == name).map(|(id, _)| id)
     }
 
-    /// The attribute of a dotted name, if it holds this.
-    pub(crate) fn id_of(&self, name: &str, kind: Kind) -> Option<Id> {
-        let found = self.iter().find(|(_, row)| row.kind == kind && row.name == name);
-        found.map(|(id, _)| id)
+    /// The attribute that holds this, and whose name `is_it`.
+    pub(crate) fn find(&self, kind: Kind, is_it: impl Fn(&str) -> bool) -> Option<Id> {
+        self.iter().find(|(_, row)| row.kind == kind && is_it(row.name)).map(|(id, _)| id)
     }
 
     /// The attribute `object.name`.
     pub(crate) fn field(&self, object: &str, name: &str) -> Option<(Id, &'static Attribute)> {
-        self.iter().find(|(_, row)| row.last_name() == name && row.parent() == object)
+        self.iter().find(|(_, row)| row.below(object) == Some(name))
+    }
+
+    /// Whether headers are an attribute of this name in some object.
+    pub(crate) fn names_headers(&self, name: &str) -> bool {
+        self.rows.iter().any(|row| row.kind == Kind::Headers && row.last_name() == name)
     }
 
     /// The attributes directly below an object.
     pub(crate) fn fields(&self, object: &str) -> impl Iterator<Item = &'static Attribute> {
-        self.rows.iter().filter(move |row| row.parent() == object)
+        self.rows
+            .iter()
+            .filter(move |row| row.below(object).is_some_and(|name| !name.contains('.')))
     }
 
     /// All attributes below an object.
     pub(crate) fn below(&self, object: &str) -> impl Iterator<Item = (Id, &'static Attribute)> {
-        self.iter().filter(move |(_, row)| {
-            row.name.strip_prefix(object).is_some_and(|rest| rest.starts_with('.'))
-        })
+        self.iter().filter(move |(_, row)| row.below(object).is_some())
     }
 
     /// The object of this name at the root of names, such as `source`.
     pub(crate) fn root(&self, name: &str) -> Option<&'static str> {
-        self.roots().find(|root| *root == name)
+        let row = self.rows.iter().find(|row| row.below(name).is_some())?;
+        // `source.identity` is no root.
+        row.name.get(..name.len()).filter(|_| !name.contains('.'))
     }
 
     /// The objects at the root of names, each once.
@@ -214,7 +230,7 @@ impl Table {
         attributes: &(impl Attributes + ?Sized),
     ) -> &'static str {
         let Some(attribute) = self.attribute(id) else { return "" };
-        let object = self.id_of(attribute.parent(), Kind::Object);
+        let object = self.find(Kind::Object, |name| name == attribute.parent());
         match object.filter(|object| !attributes.is_there(*object)) {
             Some(object) => self.missing_name(object, attributes),
             None => attribute.last_name(),

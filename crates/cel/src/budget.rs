@@ -1,11 +1,11 @@
 //! What an expression is charged for, put into its tree once it is checked.
 //!
 //! The length of a policy's expression bounds what is evaluated once; what a loop or a function
-//! makes of it depends on the request, whose sender could otherwise buy memory and time:
+//! makes of it depends on the request, whose sender could otherwise use up memory and time:
 //! `request.headers.map(a, request.headers.map(b, request.path + "x"))` copies a path for each pair
-//! of headers. So [`guard`] puts calls into the tree that spend from the [allowance](super::bridge):
-//! `@range(n, x)` around what a loop goes over, `@made(x)` around what a loop's body makes,
-//! `@read(n, x)` around what a function reads, and `@add(a, b)` for `a + b`.
+//! of headers. So [`guard`] puts calls into the tree that spend from what is lent to the evaluation
+//! (`bridge`): `@range(n, x)` around what a loop goes over, `@made(x)` around what a loop's body
+//! makes, `@read(n, x)` around what a function reads, and `@add(a, b)` for `a + b`.
 //!
 //! It also puts calls there that tell what cannot be read from what is not there (`strict`).
 

@@ -202,7 +202,7 @@ pub(crate) fn kinds(
     kinds
 }
 
-/// Whether the type of what a function gives is known only at a request.
+/// Whether the type of a function's result is known only at a request.
 pub(crate) fn may_give_anything(target: Option<&IdedExpr>, name: &str) -> bool {
     let (style, name) = called(target, name);
     table(style)

@@ -34,7 +34,7 @@ pub(super) struct Guards {
 
 impl Guards {
     /// The guards of a test, any of which may be used: where one names none of the request's
-    /// values, the test gives `settled`.
+    /// values, the test returns `settled`.
     pub(super) fn of(self, test: &Test, settled: bool) -> Vec<Guard> {
         match (test, settled) {
             (Test::Equal(left, right), false) | (Test::NotEqual(left, right), true) => {

@@ -27,6 +27,7 @@ mod lower;
 pub mod lowered;
 pub mod meter;
 mod parse;
+mod prepare;
 mod regex;
 mod run;
 mod search;
@@ -39,22 +40,19 @@ mod values;
 use std::fmt;
 use std::sync::Arc;
 
-use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
 use cel::{Env, IdedExpr};
 
 pub use self::attributes::Phase;
-use self::attributes::{Attributes, Kind, Set, Table};
+use self::attributes::{Attributes, Set, Table};
 use self::eval::Interpreter;
 use self::guard::{Guard, Guards};
 use self::lower::Lowering;
 use self::lowered::{Test, Text};
 use self::meter::Allowance;
 use self::parse::Places;
+use self::prepare::{PATTERN, prepare};
 use self::regex::Compiled;
 use self::types::Type;
-
-/// The prefix of the names that stand where literal patterns stood. No source can spell one.
-const PATTERN: &str = "@pattern";
 
 /// What an expression must return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -328,113 +326,11 @@ fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<ch
         }
         Expected::Header if !result.fits(&Type::String) && !result.fits(&Type::Bytes) => {
             format!(
-                "a header's value is a string or bytes, this gives {result}: put `string(...)` around it"
+                "a header's value is a string or bytes, this gives {result}: put `string(...)` \
+                 around it"
             )
         }
         _ => return None,
     };
     Some(check::Mistake { node: root.id, message })
-}
-
-/// What `x.headers[?"name"]` and `x.headers.?name` are evaluated as:
-/// `"name" in x.headers ? optional.of(x.headers["name"]) : optional.none()`. The interpreter takes
-/// every error there for "none", so that a header which cannot be read would be none.
-fn optional_header(node: &IdedExpr, table: &Table) -> Option<IdedExpr> {
-    let Expr::Call(call) = &node.expr else { return None };
-    let (op::OPT_INDEX | op::OPT_SELECT, [headers, name]) =
-        (call.func_name.as_str(), call.args.as_slice())
-    else {
-        return None;
-    };
-    check::string_literal(name)?;
-    match &headers.expr {
-        Expr::Select(select)
-            if !select.test
-                && matches!(&select.operand.expr, Expr::Ident(object)
-                    if table.field(object.trim_start_matches('.'), &select.field)
-                        .is_some_and(|(_, row)| row.kind == Kind::Headers)) => {}
-        _ => return None,
-    }
-    let made = |expr| IdedExpr { id: node.id, expr };
-    let call = |name: &str, args| {
-        made(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }))
-    };
-    let optional = |name: &str, args| {
-        let target = Some(Box::new(made(Expr::Ident("optional".to_owned()))));
-        made(Expr::Call(CallExpr { func_name: name.to_owned(), target, args }))
-    };
-    let there = call(op::IN, vec![name.clone(), headers.clone()]);
-    let value = call(op::INDEX, vec![headers.clone(), name.clone()]);
-    Some(call(
-        op::CONDITIONAL,
-        vec![there, optional("of", vec![value]), optional("none", Vec::new())],
-    ))
-}
-
-/// Compiles the literal patterns of `matches`, and puts names that resolve to them in their stead;
-/// calls the bounded functions by their own names.
-fn prepare(
-    node: &mut IdedExpr,
-    table: &Table,
-    patterns: &mut Vec<Compiled>,
-    mistakes: &mut Vec<check::Mistake>,
-) {
-    if let Some(plain) = optional_header(node, table) {
-        *node = plain;
-    }
-    if let Expr::Call(call) = &mut node.expr {
-        if let (Some(bounded), true) = (bounded::name_of(&call.func_name), call.target.is_some()) {
-            bounded.clone_into(&mut call.func_name);
-        }
-        mistakes.extend(literals::mistake(call));
-        let target = usize::from(call.target.is_some());
-        if let Some(position) = regex::pattern_argument(&call.func_name, call.target.is_some())
-            && let Some(argument) = call.args.get_mut(position.saturating_sub(target))
-            && let Some(pattern) = check::string_literal(argument)
-        {
-            match Compiled::new(pattern) {
-                Ok(compiled) => {
-                    argument.expr = Expr::Ident(format!("{PATTERN}{}", patterns.len()));
-                    patterns.push(compiled);
-                }
-                Err(message) => mistakes.push(check::Mistake { node: argument.id, message }),
-            }
-        }
-    }
-    match &mut node.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
-        Expr::Call(call) => {
-            for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
-                prepare(part, table, patterns, mistakes);
-            }
-        }
-        Expr::Comprehension(c) => {
-            loops::simplify(c, node.id);
-            for part in [
-                &mut c.iter_range,
-                &mut c.accu_init,
-                &mut c.loop_cond,
-                &mut c.loop_step,
-                &mut c.result,
-            ] {
-                prepare(part, table, patterns, mistakes);
-            }
-        }
-        Expr::List(list) => {
-            for part in &mut list.elements {
-                prepare(part, table, patterns, mistakes);
-            }
-        }
-        Expr::Select(select) => prepare(&mut select.operand, table, patterns, mistakes),
-        Expr::Map(map) => {
-            for entry in &mut map.entries {
-                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                    prepare(&mut entry.key, table, patterns, mistakes);
-                    prepare(&mut entry.value, table, patterns, mistakes);
-                }
-            }
-        }
-        // Refused by the check.
-        Expr::Struct(_) => {}
-    }
 }

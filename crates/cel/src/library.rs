@@ -28,7 +28,7 @@ use cel::{DeclarationError, Env, ExecutionError};
 pub(super) use self::headers::Ask;
 pub(super) use super::bounded::{MAX_PARTS, MAX_TEXT};
 
-/// What a function gives.
+/// A function's result.
 type Evaluated<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
 /// An overload: the function's name, its parameters (a member's target first), and what it does.

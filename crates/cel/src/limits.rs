@@ -32,7 +32,8 @@ pub(crate) fn check_depth(root: &IdedExpr) -> Result<(), String> {
         let comprehensions = comprehensions.saturating_add(usize::from(loops(node)));
         if comprehensions > MAX_COMPREHENSIONS {
             return Err(format!(
-                "macros such as `all` and `map` are nested {comprehensions} deep, the limit is {MAX_COMPREHENSIONS}"
+                "macros such as `all` and `map` are nested {comprehensions} deep, the limit is \
+                 {MAX_COMPREHENSIONS}"
             ));
         }
         // What macros expand to is some levels deeper than what was written.
@@ -69,7 +70,8 @@ pub(crate) fn check_doubled(root: &IdedExpr, function: &str) -> Result<(), Strin
                 "each argument but the last"
             };
             return Err(format!(
-                "{doubled} of `{function}` is evaluated twice, and the limit is {MAX_DOUBLED} parts: nest `default(a, default(b, c))`, not `default(default(a, b), c)`"
+                "{doubled} of `{function}` is evaluated twice, and the limit is {MAX_DOUBLED} \
+                 parts: nest `default(a, default(b, c))`, not `default(default(a, b), c)`"
             ));
         }
         each_child(node, &mut |child| todo.push(child));
@@ -79,7 +81,8 @@ pub(crate) fn check_doubled(root: &IdedExpr, function: &str) -> Result<(), Strin
 
 pub(crate) fn too_deep() -> String {
     format!(
-        "the expression is nested too deep, the limit is {MAX_DEPTH}: split it into several, or use `in [...]` for long chains"
+        "the expression is nested too deep, the limit is {MAX_DEPTH}: split it into several, or \
+         use `in [...]` for long chains"
     )
 }
 

@@ -14,8 +14,14 @@ pub(super) fn mistake(call: &CallExpr) -> Option<Mistake> {
     let name = call.func_name.as_str();
     if let ("format", Some(target)) = (name, &call.target) {
         let message = match string_literal(target) {
-            None => "`format` takes a literal: what is put together at a request could be as large as the caller likes".to_owned(),
-            Some(text) if text.matches('%').count() > MAX_CLAUSES => format!("the format has more than {MAX_CLAUSES} `%`"),
+            None => {
+                "`format` takes a literal: what is put together at a request could be as large \
+                as the caller likes"
+                    .to_owned()
+            }
+            Some(text) if text.matches('%').count() > MAX_CLAUSES => {
+                format!("the format has more than {MAX_CLAUSES} `%`")
+            }
             Some(_) => return None,
         };
         return Some(Mistake { node: target.id, message });

@@ -15,7 +15,7 @@ use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
 use super::parse::MAP_OF;
 
-/// Gives the keys of a map, and the indices of a list.
+/// Returns the keys of a map, or the indices of a list.
 const KEYS: &str = "@keys";
 
 /// Makes a loop of two variables one of one.
@@ -53,7 +53,7 @@ pub(super) fn simplify(comprehension: &mut ComprehensionExpr, id: u64) {
     comprehension.result = node(Expr::Comprehension(Box::new(inner)));
 }
 
-/// Puts an expression in the stead of a variable, wherever no inner loop gives its name to another.
+/// Replaces a variable by an expression, wherever no inner loop has a variable of the same name.
 fn substitute(node: &mut IdedExpr, variable: &str, by: &IdedExpr) {
     match &mut node.expr {
         Expr::Ident(name) if name == variable => *node = by.clone(),

@@ -21,8 +21,8 @@ pub(super) struct Lowering {
 }
 
 impl Lowering {
-    /// Lowers an expression that gives a bool, as far as may be; what is left to the interpreter is
-    /// guarded.
+    /// Lowers an expression whose value is a bool, as far as it can be; what is left to the
+    /// interpreter is guarded.
     pub(super) fn test(self, node: &IdedExpr) -> Test {
         self.lowered_test(node).unwrap_or_else(|| {
             let mut left = node.clone();
@@ -38,11 +38,11 @@ impl Lowering {
                 if let Some(headers) = self.headers(&select.operand) {
                     return Some(Test::HasHeader(headers, select.field.as_str().into()));
                 }
-                let operand = spelled(&select.operand)?;
                 // `has(source.identity.namespace)` errs where there is no identity: left to the
                 // interpreter.
-                self.table.root(&operand)?;
-                let (id, attribute) = self.table.field(&operand, &select.field)?;
+                let Expr::Ident(object) = &select.operand.expr else { return None };
+                let object = object.strip_prefix('.').unwrap_or(object);
+                let (id, attribute) = self.table.field(object, &select.field)?;
                 match attribute.kind {
                     Kind::Text => Some(Test::HasText(id)),
                     Kind::Object => Some(Test::HasObject(id)),
@@ -128,7 +128,7 @@ impl Lowering {
         }
     }
 
-    /// Lowers an expression that gives a string.
+    /// Lowers an expression whose value is a string, if it can be.
     pub(super) fn text(self, node: &IdedExpr) -> Option<Text> {
         if let Some(literal) = string_literal(node) {
             return Some(Text::Literal(literal.into()));
@@ -187,12 +187,15 @@ impl Lowering {
     }
 
     fn attribute(self, node: &IdedExpr, kind: Kind) -> Option<Id> {
-        self.table.id_of(&spelled(node)?, kind)
+        if !matches!(node.expr, Expr::Select(_)) {
+            return None;
+        }
+        self.table.find(kind, |name| is_spelled(node, name))
     }
 }
 
-/// What `default(a, b)` expands to is `@not_strictly_false(a == null) ? b : a`: gives `a` for that
-/// condition and last operand. What is lowered is never null.
+/// `default(a, b)` expands to `@not_strictly_false(a == null) ? b : a`. Returns `a` where the
+/// condition and the last operand of a conditional are those. What is lowered is never null.
 fn defaulted<'e>(condition: &'e IdedExpr, value: &IdedExpr) -> Option<&'e IdedExpr> {
     let Expr::Call(catch) = &condition.expr else { return None };
     let (op::NOT_STRICTLY_FALSE, [equal]) = (catch.func_name.as_str(), catch.args.as_slice())
@@ -228,14 +231,15 @@ fn pattern_index(node: &IdedExpr) -> Option<usize> {
     }
 }
 
-/// The dotted name that a node spells. Lowering never goes into a comprehension, so no variable
+/// Whether a node spells a dotted name. Lowering never goes into a comprehension, so no variable
 /// hides an attribute.
-fn spelled(node: &IdedExpr) -> Option<String> {
+fn is_spelled(node: &IdedExpr, name: &str) -> bool {
     match &node.expr {
-        Expr::Ident(name) => Some(name.strip_prefix('.').unwrap_or(name).to_owned()),
-        Expr::Select(select) if !select.test => {
-            Some(format!("{}.{}", spelled(&select.operand)?, select.field))
-        }
-        _ => None,
+        Expr::Ident(root) => root.strip_prefix('.').unwrap_or(root) == name,
+        Expr::Select(select) if !select.test => name
+            .strip_suffix(select.field.as_str())
+            .and_then(|object| object.strip_suffix('.'))
+            .is_some_and(|object| is_spelled(&select.operand, object)),
+        _ => false,
     }
 }

@@ -8,7 +8,7 @@ use cel::IdedExpr;
 pub use self::position::position_of;
 use super::attributes::Id;
 
-/// An expression that gives a bool.
+/// An expression whose value is a bool.
 #[derive(Debug, Clone)]
 pub enum Test {
     /// `true` or `false`.
@@ -51,7 +51,7 @@ pub enum Test {
     Interpreted(Interpreted),
 }
 
-/// An expression that gives a string.
+/// An expression whose value is a string.
 #[derive(Debug, Clone)]
 pub enum Text {
     /// A literal.
@@ -70,7 +70,7 @@ pub enum Text {
     FromNumber(Number),
 }
 
-/// An expression that gives an int.
+/// An expression whose value is an int.
 #[derive(Debug, Clone, Copy)]
 pub enum Number {
     /// A literal.

@@ -13,7 +13,7 @@ use super::meter::{Allowance, BYTES_A_STEP};
 use super::regex::{self, Compiled};
 use super::{eval, search};
 
-/// Why an evaluation gives no value, without the request's data in it.
+/// Why an evaluation has no value, without the request's data in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure<'p> {
     /// An attribute or header is not there.
@@ -125,8 +125,8 @@ impl<'p, A: Attributes> Run<'p, A> {
         if let (Text::Attribute(left), Text::Literal(right)) = (left, right) {
             return Ok(holds(self.attribute(*left)?, right));
         }
-        // One after the other, as the interpreter does: where the left one ends the rule, what the
-        // right one holds is not looked at, and cannot breach anything.
+        // One after the other, as the interpreter does: where the left one fails, the right one is
+        // not looked at, and what it holds is no breach.
         let left = self.text(left)?;
         let right = self.text(right)?;
         Ok(holds(&left, &right))

@@ -23,7 +23,7 @@ pub const CREDENTIALS: &[u8] = b"authorization";
 /// The values that a line may have been made of, where Envoy keeps the header on one line: it joins
 /// a further line to the first with a comma, and the blanks around that line's value stay.
 ///
-/// A single value gives nothing.
+/// A value without a comma was made of one line, and returns no parts.
 pub fn joined_parts(value: &[u8]) -> Vec<&[u8]> {
     if !value.contains(&b',') {
         return Vec::new();

@@ -68,8 +68,12 @@ fn atom() -> BoxedStrategy<String> {
         "false",
         "1 / source.port == 0",
     ];
-    prop_oneof![6 => text, 1 => ports.prop_map(|(op, n)| format!("source.port {op} {n}")), 1 => select(&tests[..]).prop_map(str::to_owned)]
-        .boxed()
+    prop_oneof![
+        6 => text,
+        1 => ports.prop_map(|(op, n)| format!("source.port {op} {n}")),
+        1 => select(&tests[..]).prop_map(str::to_owned),
+    ]
+    .boxed()
 }
 
 fn rule() -> BoxedStrategy<String> {
@@ -78,7 +82,8 @@ fn rule() -> BoxedStrategy<String> {
             3 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} && {b})")),
             2 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
             1 => inner.clone().prop_map(|a| format!("!({a})")),
-            1 => (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+            1 => (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
             1 => (inner.clone(), inner).prop_map(|(a, b)| format!("default({a}, {b})")),
         ]
     });
@@ -264,7 +269,10 @@ fn what_is_found_is_so() {
         within.iter().map(Vec::len).collect::<Vec<_>>()
     );
     let counts = Counts::default();
-    let sources = prop_oneof![3 => rule().prop_map(|rule| vec![rule]), 1 => proptest::collection::vec(rule(), 2..4)];
+    let sources = prop_oneof![
+        3 => rule().prop_map(|rule| vec![rule]),
+        1 => proptest::collection::vec(rule(), 2..4),
+    ];
     let strategy = (sources, select(&[Combine::All, Combine::Any][..]), 0..scopes.len());
     let outcome = TestRunner::new(config).run(&strategy, |(sources, combine, scope)| {
         holds(&sources, combine, &scopes[scope], &within[scope], &counts)

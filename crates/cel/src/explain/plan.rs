@@ -9,7 +9,7 @@ use crate::parse::{Call, Spelling};
 use crate::regex::Compiled;
 use crate::{budget, prepare};
 
-/// Functions that give something else each time.
+/// Functions whose result differs from one call to the next.
 const VARYING: &[&str] = &["uuid", "random"];
 
 /// A part of an expression.
@@ -20,9 +20,9 @@ pub(super) struct Part {
     /// As it is evaluated.
     pub(super) node: IdedExpr,
     pub(super) shape: Shape,
-    /// It says nothing that its text does not say: a literal, or a variable by its name.
+    /// Its value is plain from its text: a literal, or a variable by its name.
     pub(super) plain: bool,
-    /// It gives something else each time.
+    /// Its value differs from one evaluation to the next.
     pub(super) varies: bool,
 }
 
@@ -151,7 +151,7 @@ impl<'s> Planner<'s> {
                 flatten(name, right, &mut operands);
                 Shape::Until(name == op::LOGICAL_OR, self.parts(operands))
             }
-            // Of `a + b + c` nobody wonders what `a + b` is.
+            // `a + b + c` has three parts, not the part `a + b` and another.
             (op::ADD, [left, right]) => {
                 let mut operands = Vec::new();
                 sum(left, &mut operands);
@@ -290,7 +290,8 @@ fn is_name(node: &IdedExpr) -> bool {
 }
 
 fn varies_here(node: &IdedExpr) -> bool {
-    matches!(&node.expr, Expr::Call(call) if call.target.is_none() && VARYING.contains(&call.func_name.as_str()))
+    let Expr::Call(call) = &node.expr else { return false };
+    call.target.is_none() && VARYING.contains(&call.func_name.as_str())
 }
 
 fn varies(node: &IdedExpr) -> bool {

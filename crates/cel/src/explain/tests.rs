@@ -84,16 +84,25 @@ fn operands_that_do_not_matter_are_not_needed() {
     shows(
         r#"source.identity.namespace == "team-a" && source.identity.serviceAccount == "team-a""#,
         &[
-            r#"source.identity.namespace == "team-a" && source.identity.serviceAccount == "team-a" => false"#,
+            concat!(
+                r#"source.identity.namespace == "team-a" && source.identity.serviceAccount == "#,
+                r#""team-a" => false"#,
+            ),
             r#".source.identity.namespace == "team-a" => false"#,
             r#"..source.identity.namespace => "team-b""#,
             r#".source.identity.serviceAccount == "team-a" => not needed"#,
         ],
     );
     shows(
-        r#"request.path == "/" || (request.path.startsWith("/zen") || true) || request.method == "GET""#,
+        concat!(
+            r#"request.path == "/" || (request.path.startsWith("/zen") || true) || "#,
+            r#"request.method == "GET""#,
+        ),
         &[
-            r#"request.path == "/" || (request.path.startsWith("/zen") || true) || request.method == "GET" => true"#,
+            concat!(
+                r#"request.path == "/" || (request.path.startsWith("/zen") || true) || "#,
+                r#"request.method == "GET" => true"#,
+            ),
             r#".request.path == "/" => false"#,
             r#"..request.path => "/zen""#,
             r#".request.path.startsWith("/zen") => true"#,
@@ -118,9 +127,15 @@ fn operands_that_do_not_matter_are_not_needed() {
 #[test]
 fn an_error_is_shown_where_it_is_made_and_where_it_ends() {
     shows(
-        r#"request.headers["x-none"] == "a" || request.headers["x-odd"] == "b" || has(source.identity)"#,
+        concat!(
+            r#"request.headers["x-none"] == "a" || request.headers["x-odd"] == "b" || "#,
+            r#"has(source.identity)"#,
+        ),
         &[
-            r#"request.headers["x-none"] == "a" || request.headers["x-odd"] == "b" || has(source.identity) => true"#,
+            concat!(
+                r#"request.headers["x-none"] == "a" || request.headers["x-odd"] == "b" || "#,
+                r#"has(source.identity) => true"#,
+            ),
             r#".request.headers["x-none"] == "a" => error: no such key: x-none"#,
             r#"..request.headers["x-none"] => error: no such key: x-none"#,
             r#".request.headers["x-odd"] == "b" => error: error in `x-odd`"#,
@@ -131,8 +146,14 @@ fn an_error_is_shown_where_it_is_made_and_where_it_ends() {
     shows(
         r#"default(request.headers["x-none"], default(request.headers.role, "none")) + uuid()"#,
         &[
-            r#"default(request.headers["x-none"], default(request.headers.role, "none")) + uuid() => varies"#,
-            r#".default(request.headers["x-none"], default(request.headers.role, "none")) => "none""#,
+            concat!(
+                r#"default(request.headers["x-none"], default(request.headers.role, "none")) + "#,
+                r#"uuid() => varies"#,
+            ),
+            concat!(
+                r#".default(request.headers["x-none"], default(request.headers.role, "none")) => "#,
+                r#""none""#,
+            ),
             r#"..request.headers["x-none"] => error: no such key: x-none"#,
             r#"..default(request.headers.role, "none") => "none""#,
             "...request.headers.role => error: no such key: role",
@@ -163,8 +184,14 @@ fn a_loop_shows_its_turns() {
     shows(
         r#"request.headers.exists(n, n.startsWith("x-") && request.headers[n] == "guest")"#,
         &[
-            r#"request.headers.exists(n, n.startsWith("x-") && request.headers[n] == "guest") => true"#,
-            r#".request.headers => {"host": "api.github.com", "x-list": "b, a,,c", "x-odd": ..., "x-role": "guest"}"#,
+            concat!(
+                r#"request.headers.exists(n, n.startsWith("x-") && request.headers[n] == "#,
+                r#""guest") => true"#,
+            ),
+            concat!(
+                r#".request.headers => {"host": "api.github.com", "x-list": "b, a,,c", "x-odd": "#,
+                r#"..., "x-role": "guest"}"#,
+            ),
             r#".[n = "host"] n.startsWith("x-") && request.headers[n] == "guest" => false"#,
             r#"..n.startsWith("x-") => false"#,
             r#"..request.headers[n] == "guest" => not needed"#,
@@ -188,8 +215,14 @@ fn a_loop_shows_its_turns() {
     shows(
         r#"request.headers["x-list"].split(",").map(p, p.trim()).filter(p, p != "").join("+")"#,
         &[
-            r#"request.headers["x-list"].split(",").map(p, p.trim()).filter(p, p != "").join("+") => "b+a+c""#,
-            r#".request.headers["x-list"].split(",").map(p, p.trim()).filter(p, p != "") => ["b", "a", "c"]"#,
+            concat!(
+                r#"request.headers["x-list"].split(",").map(p, p.trim()).filter(p, p != "#,
+                r#""").join("+") => "b+a+c""#,
+            ),
+            concat!(
+                r#".request.headers["x-list"].split(",").map(p, p.trim()).filter(p, p != "") => "#,
+                r#"["b", "a", "c"]"#,
+            ),
             r#"..request.headers["x-list"].split(",").map(p, p.trim()) => ["b", "a", "", "c"]"#,
             r#"...request.headers["x-list"].split(",") => ["b", " a", "", "c"]"#,
             r#"....request.headers["x-list"] => "b, a,,c""#,
@@ -208,7 +241,10 @@ fn a_loop_shows_its_turns() {
 #[test]
 fn of_a_long_loop_the_first_turns_are_shown_and_the_last() {
     let step = explained(
-        r#"request.path.split("").size() == 4 && "abcdefghijklmnop".split("").exists(c, request.method == "GET" && c == "m")"#,
+        concat!(
+            r#"request.path.split("").size() == 4 && "abcdefghijklmnop".split("").exists(c, "#,
+            r#"request.method == "GET" && c == "m")"#,
+        ),
         Phase::Request,
     );
     let turns = &step.parts[1];
@@ -227,8 +263,14 @@ fn loops_with_two_variables_and_maps_show_each() {
     shows(
         r#"{"b": request.method, "a": "x"}.transformMap(k, v, v == "x", v + k) == {"a": "xa"}"#,
         &[
-            r#"{"b": request.method, "a": "x"}.transformMap(k, v, v == "x", v + k) == {"a": "xa"} => true"#,
-            r#".{"b": request.method, "a": "x"}.transformMap(k, v, v == "x", v + k) => {"a": "xa"}"#,
+            concat!(
+                r#"{"b": request.method, "a": "x"}.transformMap(k, v, v == "x", v + k) == {"a": "#,
+                r#""xa"} => true"#,
+            ),
+            concat!(
+                r#".{"b": request.method, "a": "x"}.transformMap(k, v, v == "x", v + k) => {"a": "#,
+                r#""xa"}"#,
+            ),
             r#"..{"b": request.method, "a": "x"} => {"a": "x", "b": "GET"}"#,
             r#"...request.method => "GET""#,
             r#"..[k = "a", v = "x"] v + k => "xa""#,
@@ -273,9 +315,15 @@ fn bound_variables_have_their_values() {
         ],
     );
     shows(
-        r#"request.headers[?"x-role"].optMap(r, r + "!").orValue("none") + request.headers[?"x-no"].optMap(r, r + "!").orValue("-")"#,
+        concat!(
+            r#"request.headers[?"x-role"].optMap(r, r + "!").orValue("none") + "#,
+            r#"request.headers[?"x-no"].optMap(r, r + "!").orValue("-")"#,
+        ),
         &[
-            r#"request.headers[?"x-role"].optMap(r, r + "!").orValue("none") + request.headers[?"x-no"].optMap(r, r + "!").orValue("-") => "guest!-""#,
+            concat!(
+                r#"request.headers[?"x-role"].optMap(r, r + "!").orValue("none") + "#,
+                r#"request.headers[?"x-no"].optMap(r, r + "!").orValue("-") => "guest!-""#,
+            ),
             r#".request.headers[?"x-role"].optMap(r, r + "!").orValue("none") => "guest!""#,
             r#"..request.headers[?"x-role"].optMap(r, r + "!") => optional.of("guest!")"#,
             r#"...request.headers[?"x-role"] => optional.of("guest")"#,
@@ -309,7 +357,10 @@ fn values_are_written_as_cel_writes_them() {
         assert_eq!(step.parts[0].value, Value::Known(format!("[{expected}, \"GET\"]")), "{source}");
     }
     let long = explained(
-        r#""aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".replace("a", "123456789é") + request.method == """#,
+        concat!(
+            r#""aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".replace("a", "123456789é") + "#,
+            r#"request.method == """#,
+        ),
         Phase::Request,
     );
     let Value::Known(text) = &long.parts[0].value else { panic!("{long:?}") };
@@ -324,7 +375,10 @@ fn what_passes_a_limit_is_shown_where_it_does() {
     let names: Vec<String> = (0..400).map(|n| format!("x-{n}")).collect();
     let mut scene = scene();
     scene.lines.extend(names.iter().map(|name| (name.as_bytes(), &b"v"[..])));
-    let source = r#"request.headers.map(a, request.headers.map(b, a.replace("x", b))) == [] || request.method == "GET""#;
+    let source = concat!(
+        r#"request.headers.map(a, request.headers.map(b, a.replace("x", b))) == [] || "#,
+        r#"request.method == "GET""#,
+    );
     let expression = Expression::compile(&TABLE, source, Phase::Request, Expected::Rule).unwrap();
     scene.view(Phase::Request, |view| {
         // Caught by `||`, and yet no answer of the rule's.

@@ -30,11 +30,19 @@ fn all_err(sources: &[&str]) {
 #[test]
 fn json_is_read_and_written() {
     all_true(&[
-        r#"json('{"a": [1, -2, 2.5, true, null, "\\u00e9"]}').a == [1, -2, 2.5, true, null, "\u00e9"]"#,
-        "type(json('1')) == int && type(json('18446744073709551615')) == uint && type(json('1.0')) == double && type(json('1e2')) == double",
+        concat!(
+            r#"json('{"a": [1, -2, 2.5, true, null, "\\u00e9"]}').a == [1, -2, 2.5, true, null, "#,
+            r#""\u00e9"]"#,
+        ),
+        "type(json('1')) == int && type(json('18446744073709551615')) == uint && type(json('1.0')) \
+         == double && type(json('1e2')) == double",
         "json(b'[]') == [] && json(' {} ') == {} && json('\"a\"') == 'a' && json('null') == null",
-        r#"json('{"a": {"b": 1}}').a.b + 1 == 2 && has(json('{"a": 1}').a) && !has(json('{"a": 1}').b)"#,
-        "toJson([1, 2u, 2.5, -1, 'a\"\\n', b'hi', true, null, {}]) == '[1,2,2.5,-1,\"a\\\\\"\\\\n\",\"aGk=\",true,null,{}]'",
+        concat!(
+            r#"json('{"a": {"b": 1}}').a.b + 1 == 2 && has(json('{"a": 1}').a) && "#,
+            r#"!has(json('{"a": 1}').b)"#,
+        ),
+        "toJson([1, 2u, 2.5, -1, 'a\"\\n', b'hi', true, null, {}]) == \
+         '[1,2,2.5,-1,\"a\\\\\"\\\\n\",\"aGk=\",true,null,{}]'",
         "toJson({'b': 1, 'a': {1: 2, true: 3}}) == '{\"a\":{\"1\":2,\"true\":3},\"b\":1}'",
         "toJson([ip('::1'), cidr('10.0.0.0/8')]) == '[\"::1\",\"10.0.0.0/8\"]'",
         "json(toJson({'a': [1, 'x']})) == {'a': [1, 'x']}",
@@ -94,8 +102,14 @@ fn json_is_bounded() {
 #[test]
 fn tokens_are_read_and_not_verified() {
     all_true(&[
-        r#"unvalidatedJwtPayload("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjMiLCJhZG1pbiI6dHJ1ZX0.") == {"sub": "123", "admin": true}"#,
-        r#"unvalidatedJwtPayload("eyJhbGciOiJub25lIn0.eyJkYXRhIjoifn5-In0.any-signature-at-all").data == "~~~""#,
+        concat!(
+            r#"unvalidatedJwtPayload("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjMiLCJhZG1pbiI6dHJ1ZX0.") "#,
+            r#"== {"sub": "123", "admin": true}"#,
+        ),
+        concat!(
+            r#"unvalidatedJwtPayload("eyJhbGciOiJub25lIn0.eyJkYXRhIjoifn5-In0.any-signature")"#,
+            r#".data == "~~~""#,
+        ),
         r#"unvalidatedJwtPayload("a.eyJhIjoxfQ==.c").a == 1"#,
     ]);
     all_err(&[
@@ -104,23 +118,34 @@ fn tokens_are_read_and_not_verified() {
         r#"unvalidatedJwtPayload("a.eyJhIjoxfQ").a == 1"#,
         r#"unvalidatedJwtPayload("a.eyJhIjoxfQ.b.c").a == 1"#,
         r#"unvalidatedJwtPayload("a.WzFd.c") == {}"#,
-        r#"unvalidatedJwtPayload("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjMiLCJhZG1pbiI6dHJ1ZX0.").nope == 1"#,
+        concat!(
+            r#"unvalidatedJwtPayload("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjMiLCJhZG1pbiI6dHJ1ZX0.")"#,
+            r#".nope == 1"#,
+        ),
     ]);
 }
 
 #[test]
 fn encodings_go_both_ways() {
     all_true(&[
-        "base64.encode('hello') == 'aGVsbG8=' && base64.encode(b'\\xff') == '/w==' && base64.encode('') == ''",
-        "base64.decode('aGVsbG8=') == b'hello' && base64.decode(b'aGVsbG8') == b'hello' && base64.decode('aGVs\\r\\nbG8=') == b'hello'",
-        "url.encode('hello world/?x=1&y=2') == 'hello%20world%2F%3Fx%3D1%26y%3D2' && url.encode('abc-._~!') == 'abc-._~%21'",
-        "url.encode('\u{e9}') == '%C3%A9' && url.encode(b'\\xff') == '%FF' && url.decode('%C3%A9') == '\u{e9}'",
+        "base64.encode('hello') == 'aGVsbG8=' && base64.encode(b'\\xff') == '/w==' && \
+         base64.encode('') == ''",
+        "base64.decode('aGVsbG8=') == b'hello' && base64.decode(b'aGVsbG8') == b'hello' && \
+         base64.decode('aGVs\\r\\nbG8=') == b'hello'",
+        "url.encode('hello world/?x=1&y=2') == 'hello%20world%2F%3Fx%3D1%26y%3D2' && \
+         url.encode('abc-._~!') == 'abc-._~%21'",
+        "url.encode('\u{e9}') == '%C3%A9' && url.encode(b'\\xff') == '%FF' && url.decode('%C3%A9') \
+         == '\u{e9}'",
         "url.decode('a+b%20c%2Bd%') == 'a+b c+d%'",
-        "form.decode('a=1&a=2&&b&c=d=e+f%21') == {'a': ['1', '2'], 'b': '', 'c': 'd=e f!'} && form.decode('') == {}",
-        "form.encode({'b': 'x y', 'a': [1, true, 'z']}) == 'a=1&a=true&a=z&b=x+y' && form.encode({}) == '' && form.encode({'a': []}) == ''",
-        "form.decode(form.encode({'a/b': '&=+% ', 'c': '\u{e9}'})) == {'a/b': '&=+% ', 'c': '\u{e9}'}",
+        "form.decode('a=1&a=2&&b&c=d=e+f%21') == {'a': ['1', '2'], 'b': '', 'c': 'd=e f!'} && \
+         form.decode('') == {}",
+        "form.encode({'b': 'x y', 'a': [1, true, 'z']}) == 'a=1&a=true&a=z&b=x+y' && \
+         form.encode({}) == '' && form.encode({'a': []}) == ''",
+        "form.decode(form.encode({'a/b': '&=+% ', 'c': '\u{e9}'})) == {'a/b': '&=+% ', 'c': \
+         '\u{e9}'}",
         "form.decode(b'a=1').merge({'b': '2'}) == {'a': '1', 'b': '2'}",
-        "sha1.encode('') == 'da39a3ee5e6b4b0d3255bfef95601890afd80709' && md5.encode(b'hello') == '5d41402abc4b2a76b9719d911017c592'",
+        "sha1.encode('') == 'da39a3ee5e6b4b0d3255bfef95601890afd80709' && md5.encode(b'hello') == \
+         '5d41402abc4b2a76b9719d911017c592'",
         "sha256.encode(b'') == 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'",
     ]);
     all_err(&[
@@ -149,10 +174,14 @@ fn encodings_go_both_ways() {
 #[test]
 fn queries_are_read_and_changed() {
     all_true(&[
-        "'/api/test?foo=bar&foo=baz&zap=zip'.query('foo') == ['bar', 'baz'] && 'http://a/b?zap=zip#f?foo=1'.query('zap') == ['zip']",
-        "'/a?x'.query('x') == [''] && '/a?b%20c=d+e%26'.query('b c') == ['d e&'] && '/a?b=1?c=2'.query('b') == ['1?c=2']",
-        "'/a?b=1'.addQuery('b', '2') == '/a?b=1&b=2' && '/a'.addQuery('b c', '&') == '/a?b+c=%26' && '/a?'.addQuery('b', '') == '/a?b='",
-        "'/a?b=1&c=%2f&b=2&%62=3'.setQuery('b', '4') == '/a?c=%2f&b=4' && '/a#f'.setQuery('b', '1') == '/a?b=1#f'",
+        "'/api/test?foo=bar&foo=baz&zap=zip'.query('foo') == ['bar', 'baz'] && \
+         'http://a/b?zap=zip#f?foo=1'.query('zap') == ['zip']",
+        "'/a?x'.query('x') == [''] && '/a?b%20c=d+e%26'.query('b c') == ['d e&'] && \
+         '/a?b=1?c=2'.query('b') == ['1?c=2']",
+        "'/a?b=1'.addQuery('b', '2') == '/a?b=1&b=2' && '/a'.addQuery('b c', '&') == '/a?b+c=%26' \
+         && '/a?'.addQuery('b', '') == '/a?b='",
+        "'/a?b=1&c=%2f&b=2&%62=3'.setQuery('b', '4') == '/a?c=%2f&b=4' && '/a#f'.setQuery('b', \
+         '1') == '/a?b=1#f'",
         "request.pathAndQuery.query('x') == ['1'] && request.pathAndQuery == '/repos/a?x=1'",
     ]);
     all_err(&[
@@ -187,17 +216,28 @@ fn headers_are_viewed_in_all_their_lines() {
         ("cookie", b"d=\"4\"; a=1"),
     ];
     for source in [
-        "request.headers.raw()['x-multi'] == ['a, b', 'c', 'd'] && request.headers.raw().authorization == ['Bearer token']",
-        "request.headers.join()['x-multi'] == 'a, b,c,d' && request.headers.split()['x-multi'] == ['a', 'b', 'c', 'd']",
-        "request.headers.raw().join()['X_Multi'] == 'a, b,c,d' && request.headers.join().split()['x-multi'][1] == 'b'",
-        "request.headers.raw().host == ['api.github.com'] && request.headers.join().host == 'api.github.com'",
-        "!(':path' in request.headers.raw()) && !has(request.headers.raw().none) && 'x-multi' in request.headers.split()",
-        "request.headers.redacted().authorization == '<redacted>' && request.headers.authorization == 'Bearer token'",
-        "request.headers.redacted().raw()['x-api-key'] == ['<redacted>'] && request.headers.raw().redacted()['x-multi'][0] == 'a, b'",
-        "request.headers.redacted()['x-multi'] == 'a, b' && request.headers.redacted().cookie('a') == '<redacted>'",
-        "request.headers.cookie('b') == '2' && request.headers.cookie('c') == 'x=y' && request.headers.cookie('d') == '\"4\"' && request.headers.cookie('a') == '1'",
-        "request.headers.raw().exists(n, n == 'x-multi') && request.headers.join().size() == request.headers.size()",
-        "dyn(request.headers).raw()['x-multi'][2] == 'd' && request.headers.join().filter(n, n == 'x-multi') == ['x-multi']",
+        "request.headers.raw()['x-multi'] == ['a, b', 'c', 'd'] && \
+         request.headers.raw().authorization == ['Bearer token']",
+        "request.headers.join()['x-multi'] == 'a, b,c,d' && request.headers.split()['x-multi'] == \
+         ['a', 'b', 'c', 'd']",
+        "request.headers.raw().join()['X_Multi'] == 'a, b,c,d' && \
+         request.headers.join().split()['x-multi'][1] == 'b'",
+        "request.headers.raw().host == ['api.github.com'] && request.headers.join().host == \
+         'api.github.com'",
+        "!(':path' in request.headers.raw()) && !has(request.headers.raw().none) && 'x-multi' in \
+         request.headers.split()",
+        "request.headers.redacted().authorization == '<redacted>' && request.headers.authorization \
+         == 'Bearer token'",
+        "request.headers.redacted().raw()['x-api-key'] == ['<redacted>'] && \
+         request.headers.raw().redacted()['x-multi'][0] == 'a, b'",
+        "request.headers.redacted()['x-multi'] == 'a, b' && request.headers.redacted().cookie('a') \
+         == '<redacted>'",
+        "request.headers.cookie('b') == '2' && request.headers.cookie('c') == 'x=y' && \
+         request.headers.cookie('d') == '\"4\"' && request.headers.cookie('a') == '1'",
+        "request.headers.raw().exists(n, n == 'x-multi') && request.headers.join().size() == \
+         request.headers.size()",
+        "dyn(request.headers).raw()['x-multi'][2] == 'd' && request.headers.join().filter(n, n == \
+         'x-multi') == ['x-multi']",
     ] {
         assert_eq!(on(lines, source), Ok(true), "{source}");
     }
@@ -240,7 +280,8 @@ fn a_view_of_all_lines_does_not_depend_on_one() {
         "request.headers.join()['x-a'] == 'a'",
         "'b' in request.headers.split()['x-a']",
         "request.headers.raw().exists(n, n == 'a')",
-        "request.headers.redacted().raw().a.size() == 1 && request.headers.join().redacted().a == ''",
+        "request.headers.redacted().raw().a.size() == 1 && request.headers.join().redacted().a == \
+         ''",
         "request.headers.cookie('a') == 'b' && request.headers.redacted().cookie('a') == 'b'",
     ] {
         assert_eq!(read(source), HeadersRead::Names(Vec::new()), "{source}");
@@ -262,7 +303,8 @@ fn a_view_of_all_lines_does_not_depend_on_one() {
 #[test]
 fn maps_are_merged_within_a_bound() {
     all_true(&[
-        "{'a': 2}.merge({'b': 3}) == {'a': 2, 'b': 3} && {'a': 2}.merge({'a': 3}) == {'a': 3} && {}.merge({}) == {}",
+        "{'a': 2}.merge({'b': 3}) == {'a': 2, 'b': 3} && {'a': 2}.merge({'a': 3}) == {'a': 3} && \
+         {}.merge({}) == {}",
         "{1: 'a'}.merge({'b': [1]}).merge({true: null}).size() == 3",
     ]);
     assert_eq!(
@@ -288,10 +330,14 @@ fn maps_are_merged_within_a_bound() {
 #[test]
 fn addresses_compare_and_print() {
     all_true(&[
-        "ip('::ffff:10.0.0.1') == ip('10.0.0.1') && ip('::1') != ip('::2') && string(ip('2001:DB8::0:1')) == '2001:db8::1'",
-        "cidr('10.0.0.1/8') != cidr('10.0.0.0/8') && cidr('10.0.0.1/8').masked() == cidr('10.0.0.0/8')",
-        "ip.isCanonical('2001:db8::1') && !ip.isCanonical('2001:DB8::1') && !ip.isCanonical('::ffff:10.0.0.1')",
-        "cidr('10.0.0.0/8').containsIP(source.address) && !cidr('192.168.0.0/16').containsIP(ip(source.address))",
+        "ip('::ffff:10.0.0.1') == ip('10.0.0.1') && ip('::1') != ip('::2') && \
+         string(ip('2001:DB8::0:1')) == '2001:db8::1'",
+        "cidr('10.0.0.1/8') != cidr('10.0.0.0/8') && cidr('10.0.0.1/8').masked() == \
+         cidr('10.0.0.0/8')",
+        "ip.isCanonical('2001:db8::1') && !ip.isCanonical('2001:DB8::1') && \
+         !ip.isCanonical('::ffff:10.0.0.1')",
+        "cidr('10.0.0.0/8').containsIP(source.address) && \
+         !cidr('192.168.0.0/16').containsIP(ip(source.address))",
         "[cidr('10.0.0.0/8'), cidr('fd00::/8')].exists(range, range.containsIP(source.address))",
         "!isIP('') && isIP('10.0.0.1') && isCIDR('::/0') && !isCIDR('::')",
     ]);
@@ -307,10 +353,19 @@ fn addresses_compare_and_print() {
 #[test]
 fn the_first_match_is_replaced() {
     all_true(&[
-        r#""/path/1/id/499c81c2/bar".regexReplace("/path/([0-9]+?)/id/([0-9a-z]{8})/bar", "/path/{n}/id/{id}/bar") == "/path/{n}/id/{id}/bar""#,
+        concat!(
+            r#""/path/1/id/499c81c2/bar".regexReplace("/path/([0-9]+?)/id/([0-9a-z]{8})/bar", "#,
+            r#""/path/{n}/id/{id}/bar") == "/path/{n}/id/{id}/bar""#,
+        ),
         r#""blah id=1234 bar".regexReplace("id=(.+?) ", "[$1] ") == "blah [1234] bar""#,
-        r#""ab".regexReplace("a" + "b", "12") == "12" && "aaa".regexReplace("a", "b") == "baa" && "x".regexReplace("a", "$0") == "x""#,
-        r#""ab".regexReplace("(?P<x>a)(b)", "${x}$$$2$3-$x_") == "a$b-" && "".regexReplace("^", "a") == "a""#,
+        concat!(
+            r#""ab".regexReplace("a" + "b", "12") == "12" && "aaa".regexReplace("a", "b") == "#,
+            r#""baa" && "x".regexReplace("a", "$0") == "x""#,
+        ),
+        concat!(
+            r#""ab".regexReplace("(?P<x>a)(b)", "${x}$$$2$3-$x_") == "a$b-" && "#,
+            r#""".regexReplace("^", "a") == "a""#,
+        ),
         r#""h\u00e9y".regexReplace(".y", "$0!") == "h\u00e9y!""#,
     ]);
     all_err(&[r#""a".regexReplace("(" + "", "b") == "a""#, r#""a".matches("a{300}{300}" + "")"#]);
@@ -367,15 +422,18 @@ fn literals_that_can_never_do_are_told_at_load() {
         ),
         (
             r#"request.path.format([1]) == """#,
-            "line 1, column 1: `format` takes a literal: what is put together at a request could be as large as the caller likes",
+            "line 1, column 1: `format` takes a literal: what is put together at a request could \
+             be as large as the caller likes",
         ),
         (
             "request.path.split(1) == []",
-            "line 1, column 1: no `string.split(int)`: expected `string.split(string)`, `string.split(string, int)`, `headers.split()`",
+            "line 1, column 1: no `string.split(int)`: expected `string.split(string)`, \
+             `string.split(string, int)`, `headers.split()`",
         ),
         (
             "sha256.encode(1) == ''",
-            "line 1, column 1: no `sha256.encode(int)`: expected `sha256.encode(string)`, `sha256.encode(bytes)`",
+            "line 1, column 1: no `sha256.encode(int)`: expected `sha256.encode(string)`, \
+             `sha256.encode(bytes)`",
         ),
         (
             "sha265.encode('') == ''",
@@ -391,7 +449,8 @@ fn literals_that_can_never_do_are_told_at_load() {
         ),
         (
             "response.headers.raw().a == ['b']",
-            "line 1, column 1: `response` is not there yet when this is evaluated: only a response transformation can read it",
+            "line 1, column 1: `response` is not there yet when this is evaluated: only a response \
+             transformation can read it",
         ),
         ("uuid('a') == ''", "line 1, column 1: no `uuid(string)`: expected `uuid()`"),
         (

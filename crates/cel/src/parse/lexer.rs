@@ -164,7 +164,8 @@ impl<'s> Lexer<'s> {
         if name.is_empty() || !self.rest().starts_with('`') {
             return Err(Fault::new(
                 start,
-                "a name in backticks holds letters, digits, `_`, `.`, `-`, `/` and spaces, and ends with a backtick",
+                "a name in backticks holds letters, digits, `_`, `.`, `-`, `/` and spaces, and \
+                 ends with a backtick",
             ));
         }
         self.take(1);

@@ -103,7 +103,10 @@ enum Macro {
 impl Macro {
     /// The macro that a call is, by its name, what it is called on and how many arguments it has.
     fn of(name: &str, target: Option<&IdedExpr>, count: usize) -> Option<Macro> {
-        let on = |namespace: &str| matches!(target.map(|target| &target.expr), Some(Expr::Ident(name)) if name == namespace);
+        let on = |namespace: &str| match target.map(|target| &target.expr) {
+            Some(Expr::Ident(name)) => name == namespace,
+            _ => false,
+        };
         Some(match (name, target.is_some(), count) {
             ("has", false, 1) => Macro::Has,
             ("default", false, 2) | ("coalesce", false, 1..) => Macro::FirstOf,
@@ -139,7 +142,7 @@ impl Macro {
     }
 }
 
-/// What a loop goes over, and the names it gives.
+/// What a loop goes over, and the names of its variables.
 struct Over {
     range: IdedExpr,
     key: String,
@@ -304,7 +307,10 @@ fn extreme(
         Expr::List(_) | Expr::Map(_) | Expr::Struct(_) => false,
         _ => true,
     };
-    let numbers = |node: &IdedExpr| matches!(&node.expr, Expr::List(list) if !list.elements.is_empty() && list.elements.iter().all(number));
+    let numbers = |node: &IdedExpr| {
+        let Expr::List(list) = &node.expr else { return false };
+        !list.elements.is_empty() && list.elements.iter().all(number)
+    };
     match args.as_slice() {
         [] => {
             return Err(make.fault(format!("`math.{name}` expects numbers, and gets no arguments")));

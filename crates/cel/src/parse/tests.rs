@@ -78,7 +78,8 @@ fn messages_name_the_place_and_the_mend() {
         ("`a-b` == 1", "1:1 a name in backticks stands behind a `.` only, as in `x.`a-b``"),
         (
             "a.`b",
-            "1:3 a name in backticks holds letters, digits, `_`, `.`, `-`, `/` and spaces, and ends with a backtick",
+            "1:3 a name in backticks holds letters, digits, `_`, `.`, `-`, `/` and spaces, and \
+             ends with a backtick",
         ),
         ("has(a)", "1:5 `has` expects a field, as in `has(request.headers.host)`"),
         ("a.all(1, true)", "1:7 `all` expects the name of a variable here"),
@@ -177,7 +178,8 @@ fn comments_and_spaces_are_nothing() {
 /// What slices a source, or counts in it, meets every length and every character there is.
 #[test]
 fn no_cut_or_garbled_source_panics() {
-    let source = r#"a.?b[?0].all(x, x in [1.5e3, 0x1Fu, -2]) && has(a.`b c`) ? 'é\u00e9\x41\101' : b"\xff" + r'\' + """é😀""" // é
+    let source = r#"a.?b[?0].all(x, x in [1.5e3, 0x1Fu, -2]) && has(a.`b c`) ? 'é\u00e9\x41\101'
+        : b"\xff" + r'\' + """é😀""" // é
         || {1: M{a: ,}, ?2: [3,]} "#;
     let chars: Vec<char> = source.chars().collect();
     for start in 0..chars.len() {

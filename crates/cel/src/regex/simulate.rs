@@ -267,7 +267,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
         }
     }
 
-    /// Adds the threads of a match that starts here; gives whether one of them is at its end, if no
+    /// Adds the threads of a match that starts here; returns whether one of them is at its end, if no
     /// groups are asked for.
     fn begin(&mut self, at: usize) -> Result<bool, Exceeded> {
         if NOTING {

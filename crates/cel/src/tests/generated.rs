@@ -12,6 +12,7 @@ use proptest::sample::select;
 use super::Phase;
 use super::message::Scene;
 
+const COMPARISONS: &[&str] = &["==", "!=", "<", "<=", ">", ">="];
 /// Literals: what the generated requests hold, and what they do not.
 const TEXTS: &[&str] = &[
     "\"\"",
@@ -111,9 +112,11 @@ pub(crate) fn text(phase: Phase) -> BoxedStrategy<String> {
         ];
         prop_oneof![
             2 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} + {b})")),
-            1 => (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("{a} + {b} + ({c})")),
+            1 => (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(a, b, c)| format!("{a} + {b} + ({c})")),
             2 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("default({a}, {b})")),
-            2 => (condition, inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+            2 => (condition, inner.clone(), inner.clone())
+                .prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
             1 => inner.clone().prop_map(|a| format!("string({a})")),
             1 => number(phase).prop_map(|a| format!("string({a})")),
             // Stay with the interpreter, whole.
@@ -144,22 +147,28 @@ pub(crate) fn rule() -> BoxedStrategy<String> {
         |least| proptest::collection::vec(select(TEXTS), least..5).prop_map(|list| list.join(", "));
     let leaf = prop_oneof![
         2 => select(TESTS).prop_map(str::to_owned),
-        4 => (text(), select(&["==", "!="][..]), text()).prop_map(|(a, op, b)| format!("{a} {op} {b}")),
-        2 => (number(Phase::Request), select(&["==", "!=", "<", "<=", ">", ">="][..]), number(Phase::Request))
+        4 => (text(), select(&["==", "!="][..]), text())
             .prop_map(|(a, op, b)| format!("{a} {op} {b}")),
-        3 => (text(), select(&["startsWith", "endsWith", "contains"][..]), text()).prop_map(|(a, f, b)| format!("({a}).{f}({b})")),
+        2 => (number(Phase::Request), select(COMPARISONS), number(Phase::Request))
+            .prop_map(|(a, op, b)| format!("{a} {op} {b}")),
+        3 => (text(), select(&["startsWith", "endsWith", "contains"][..]), text())
+            .prop_map(|(a, f, b)| format!("({a}).{f}({b})")),
         2 => (text(), list(0)).prop_map(|(a, list)| format!("{a} in [{list}]")),
         1 => (text(), list(1)).prop_map(|(a, list)| format!("!({a} in [{list}, {a}])")),
-        2 => (text(), select(PATTERNS)).prop_map(|(a, pattern)| format!("({a}).matches(\"{pattern}\")")),
-        1 => (text(), select(PATTERNS)).prop_map(|(a, pattern)| format!("matches({a}, '{pattern}')")),
+        2 => (text(), select(PATTERNS))
+            .prop_map(|(a, pattern)| format!("({a}).matches(\"{pattern}\")")),
+        1 => (text(), select(PATTERNS))
+            .prop_map(|(a, pattern)| format!("matches({a}, '{pattern}')")),
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             3 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} && {b})")),
             3 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
-            1 => (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("({a} && {b} || {c})")),
+            1 => (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(a, b, c)| format!("({a} && {b} || {c})")),
             2 => inner.clone().prop_map(|a| format!("!({a})")),
-            2 => (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+            2 => (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
             2 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("default({a}, {b})")),
             1 => (inner.clone(), inner).prop_map(|(a, b)| format!("(({a}) == ({b}))")),
         ]

@@ -58,16 +58,25 @@ fn attributes_are_what_came() {
         r#"source.identity.namespace == "team-a" && source.identity.serviceAccount == "reader""#,
         r#"source.spiffeId == "spiffe://cluster.local/ns/team-a/sa/reader""#,
         r#"source.address == "10.0.0.7" && source.port == 41000"#,
-        r#"destination.address == "240.240.0.1" && destination.port == 80 && destination.hostname == "api.github.com""#,
+        concat!(
+            r#"destination.address == "240.240.0.1" && destination.port == 80 && "#,
+            r#"destination.hostname == "api.github.com""#,
+        ),
         r#"request.method == "GET" && request.scheme == "http" && request.version == "HTTP/1.1""#,
         r#"request.host == "api.github.com""#,
         r#"request.path == "/repos/a" && request.pathAndQuery == "/repos/a?x=1""#,
         r#"request.id == "42""#,
-        r#"request.headers["x-team"] == "a" && request.headers["X-Team"] == "a" && request.headers.host == "API.GitHub.com.:80""#,
+        concat!(
+            r#"request.headers["x-team"] == "a" && request.headers["X-Team"] == "a" && "#,
+            r#"request.headers.host == "API.GitHub.com.:80""#,
+        ),
         r#"request["path"] == "/repos/a""#,
         r#""x-team" in request.headers && !("x-none" in request.headers)"#,
         "has(request.headers.host) && !has(request.headers.none) && has(source.identity)",
-        r#"request.headers.exists(name, name == "x-list" && request.headers[name].contains("two"))"#,
+        concat!(
+            r#"request.headers.exists(name, name == "x-list" && "#,
+            r#"request.headers[name].contains("two"))"#,
+        ),
         r#"size(request.headers) == 5 && request.headers.all(name, name != ":path")"#,
     ] {
         assert_eq!(rule(source), Ok(true), "{source}");
@@ -77,7 +86,10 @@ fn attributes_are_what_came() {
 #[test]
 fn functions_and_macros_work() {
     for source in [
-        r#"request.path.startsWith("/repos/") && request.path.endsWith("a") && request.path.contains("pos")"#,
+        concat!(
+            r#"request.path.startsWith("/repos/") && request.path.endsWith("a") && "#,
+            r#"request.path.contains("pos")"#,
+        ),
         r#"request.path.matches("^/repos/[a-z]+$") && matches(request.path, "rep")"#,
         r#"request.path.matches("^/" + "repos")"#,
         r#"request.method in ["GET", "HEAD"]"#,
@@ -118,10 +130,13 @@ fn macros_give_values_to_names() {
 fn the_first_that_neither_errs_nor_is_null_is_taken() {
     for source in [
         "coalesce(request.headers.none, request.headers['x-team'], 'c') == 'a'",
-        "coalesce(null, 'b') == 'b' && coalesce('a', null) == 'a' && coalesce(null, null) == null && coalesce('a') == 'a'",
+        "coalesce(null, 'b') == 'b' && coalesce('a', null) == 'a' && coalesce(null, null) == null \
+         && coalesce('a') == 'a'",
         "coalesce(request.headers.none, null, 'c') == 'c' && coalesce(1 / 0, 2, 3) == 2",
-        "default(null, 'b') == 'b' && default({'a': null}.a, 'b') == 'b' && default(request.headers.none, 'b') == 'b'",
-        "default([1][3], 2) == 2 && default([], [1]) == [] && default(request.headers, {}).host == request.headers.host",
+        "default(null, 'b') == 'b' && default({'a': null}.a, 'b') == 'b' && \
+         default(request.headers.none, 'b') == 'b'",
+        "default([1][3], 2) == 2 && default([], [1]) == [] && default(request.headers, {}).host == \
+         request.headers.host",
     ] {
         assert_eq!(rule(source), Ok(true), "{source}");
     }
@@ -136,22 +151,31 @@ fn the_first_that_neither_errs_nor_is_null_is_taken() {
 fn maps_are_made_of_keys_and_values() {
     for source in [
         "{'a': 1, 'b': 2}.mapValues(v, v * 10) == {'a': 10, 'b': 20} && {}.mapValues(v, v) == {}",
-        "{'a': 1, 'b': 2}.filterKeys(k, k == 'a') == {'a': 1} && {'a': 1, 'b': 2}.removeKeys(k, k == 'a') == {'b': 2}",
-        "request.headers.filterKeys(k, k != 'x-bytes').mapValues(v, v + '!')['x-list'] == 'one,two!'",
+        "{'a': 1, 'b': 2}.filterKeys(k, k == 'a') == {'a': 1} && {'a': 1, 'b': 2}.removeKeys(k, k \
+         == 'a') == {'b': 2}",
+        "request.headers.filterKeys(k, k != 'x-bytes').mapValues(v, v + '!')['x-list'] == \
+         'one,two!'",
         "request.headers.filterKeys(k, k.startsWith('x-t')) == {'x-team': 'a'}",
         "{'x': {'y': 1}}.mapValues(m, m.mapValues(n, n + 1)) == {'x': {'y': 2}}",
-        "{'x': {'y': 1}}.filterKeys(k, {'x': 1}.filterKeys(k, k == 'x').size() == 1 && k == 'x').size() == 1",
-        "{'a': 1}.transformMap(k, v, v + size(k)) == {'a': 2} && {'a': 1, 'b': 2}.transformMap(k, v, v > 1, k) == {'b': 'b'}",
+        "{'x': {'y': 1}}.filterKeys(k, {'x': 1}.filterKeys(k, k == 'x').size() == 1 && k == \
+         'x').size() == 1",
+        "{'a': 1}.transformMap(k, v, v + size(k)) == {'a': 2} && {'a': 1, 'b': 2}.transformMap(k, \
+         v, v > 1, k) == {'b': 'b'}",
         "['a', 'b'].transformMap(i, v, v + string(i)) == {0: 'a0', 1: 'b1'}",
-        "['a', 'b'].transformList(i, v, string(i) + v) == ['0a', '1b'] && [1, 2].transformList(i, v, v > 1, i) == [1]",
-        "{'a': 'b'}.transformMapEntry(k, v, {v: k}) == {'b': 'a'} && ['x'].transformMapEntry(i, v, v == 'y', {v: i}) == {}",
+        "['a', 'b'].transformList(i, v, string(i) + v) == ['0a', '1b'] && [1, 2].transformList(i, \
+         v, v > 1, i) == [1]",
+        "{'a': 'b'}.transformMapEntry(k, v, {v: k}) == {'b': 'a'} && ['x'].transformMapEntry(i, v, \
+         v == 'y', {v: i}) == {}",
         "['a', 'b'].all(i, v, i < 2 && v != 'c') && ['a', 'b'].exists(i, v, i == 1 && v == 'b')",
         "['a', 'b'].existsOne(i, v, i == 0) && ['a', 'a'].exists_one(i, v, v == 'a') == false",
         "request.headers.exists(name, value, name == 'x-team' && value == 'a')",
         "[[1], [2, 3]].exists(i, inner, inner.exists(j, v, i == 1 && j == 1 && v == 3))",
-        "[[1]].all(v, inner, inner.all(w, v, v == 1)) && {'v': 1}.all(k, v, [2].all(v, v == 2) && v == 1)",
-        "[10].all(i, v, [1].all(j, w, v == 10 && w == 1)) && [1].transformList(i, v, 'a'.with(v, v)) == ['a']",
-        "[1, 2].transformList(i, v, v.with(w, w + i)) == [1, 3] && [3].transformList(i, v, [v].map(v, v + 1)) == [[4]]",
+        "[[1]].all(v, inner, inner.all(w, v, v == 1)) && {'v': 1}.all(k, v, [2].all(v, v == 2) && \
+         v == 1)",
+        "[10].all(i, v, [1].all(j, w, v == 10 && w == 1)) && [1].transformList(i, v, 'a'.with(v, \
+         v)) == ['a']",
+        "[1, 2].transformList(i, v, v.with(w, w + i)) == [1, 3] && [3].transformList(i, v, \
+         [v].map(v, v + 1)) == [[4]]",
     ] {
         assert_eq!(rule(source), Ok(true), "{source}");
     }
@@ -226,12 +250,17 @@ fn what_macros_make_has_its_type() {
 #[test]
 fn bounded_functions_do_what_the_extension_does() {
     for source in [
-        "'a,b,c'.split(',') == ['a', 'b', 'c'] && 'a,b,c'.split(',', 2) == ['a', 'b,c'] && 'a,b'.split(',', -1) == ['a', 'b']",
-        "'a,b'.split(',', 0) == [] && 'a,b'.split(',', 1) == ['a,b'] && ''.split(',') == [''] && ''.split('') == []",
-        "'h\u{e9}y'.split('') == ['h', '\u{e9}', 'y'] && 'abc'.split('', 2) == ['a', 'bc'] && ',a,'.split(',') == ['', 'a', '']",
-        "'banana'.replace('an', 'o') == 'booa' && 'banana'.replace('a', 'o', 2) == 'bonona' && 'a'.replace('a', 'b', 0) == 'a'",
+        "'a,b,c'.split(',') == ['a', 'b', 'c'] && 'a,b,c'.split(',', 2) == ['a', 'b,c'] && \
+         'a,b'.split(',', -1) == ['a', 'b']",
+        "'a,b'.split(',', 0) == [] && 'a,b'.split(',', 1) == ['a,b'] && ''.split(',') == [''] && \
+         ''.split('') == []",
+        "'h\u{e9}y'.split('') == ['h', '\u{e9}', 'y'] && 'abc'.split('', 2) == ['a', 'bc'] && \
+         ',a,'.split(',') == ['', 'a', '']",
+        "'banana'.replace('an', 'o') == 'booa' && 'banana'.replace('a', 'o', 2) == 'bonona' && \
+         'a'.replace('a', 'b', 0) == 'a'",
         "'ab'.replace('', '-') == '-a-b-' && 'ab'.replace('a', '', -1) == 'b'",
-        "['a', 'b'].join() == 'ab' && ['a', 'b'].join(', ') == 'a, b' && [].join(',') == '' && ['', 'b'].join('-') == '-b'",
+        "['a', 'b'].join() == 'ab' && ['a', 'b'].join(', ') == 'a, b' && [].join(',') == '' && \
+         ['', 'b'].join('-') == '-b'",
     ] {
         assert_eq!(rule(source), Ok(true), "{source}");
     }
@@ -262,7 +291,8 @@ fn inner_loops_do_not_take_the_names_of_outer_ones() {
         "{'a': {'x': 1}}.mapValues(v, v.mapValues(w, v.x + w)) == {'a': {'x': 2}}",
         "{'a': 1}.all(k, v, cel.bind(k, 'z', v == 1 && k == 'z'))",
         "{'a': 1}.all(k, v, k == 'a' && ['q'].all(i, w, w == 'q' && i == 0 && k == 'a' && v == 1))",
-        "['p', 'q'].exists(i, v, i == 1 && v == 'q') && ['p'].transformList(i, v, {v: i}) == [{'p': 0}]",
+        "['p', 'q'].exists(i, v, i == 1 && v == 'q') && ['p'].transformList(i, v, {v: i}) == \
+         [{'p': 0}]",
     ] {
         assert_eq!(rule(source), Ok(true), "{source}");
     }
@@ -351,11 +381,14 @@ fn mistakes_are_found_when_it_loads() {
     for (source, message) in [
         (
             r#"source.identty.namespace == "a""#,
-            "line 1, column 1: unknown attribute `source.identty` (did you mean `source.identity`?)",
+            "line 1, column 1: unknown attribute `source.identty` (did you mean \
+             `source.identity`?)",
         ),
         (
             r#"true && source.identity.name == "a""#,
-            "line 1, column 9: unknown attribute `source.identity.name`: expected one of `source.identity.trustDomain`, `source.identity.namespace`, `source.identity.serviceAccount`",
+            "line 1, column 9: unknown attribute `source.identity.name`: expected one of \
+             `source.identity.trustDomain`, `source.identity.namespace`, \
+             `source.identity.serviceAccount`",
         ),
         (
             "true &&\n  requst.path == \"a\"",
@@ -364,7 +397,8 @@ fn mistakes_are_found_when_it_loads() {
         (r#"jwt.sub == "a""#, "line 1, column 1: unknown attribute `jwt`"),
         (
             "response.code == 200",
-            "line 1, column 1: `response` is not there yet when this is evaluated: only a response transformation can read it",
+            "line 1, column 1: `response` is not there yet when this is evaluated: only a response \
+             transformation can read it",
         ),
         (
             r#"request.path.startWith("/")"#,
@@ -372,7 +406,8 @@ fn mistakes_are_found_when_it_loads() {
         ),
         (
             r#"startsWith(request.path, "/")"#,
-            "line 1, column 1: unknown function `startsWith`: it is called on a value, `x.startsWith(...)`",
+            "line 1, column 1: unknown function `startsWith`: it is called on a value, \
+             `x.startsWith(...)`",
         ),
         (
             "request.path.startsWith(1)",
@@ -396,7 +431,8 @@ fn mistakes_are_found_when_it_loads() {
         (r#"request.path.matches("(")"#, "line 1, column 22: invalid pattern: unclosed group"),
         (
             r#"request.path.matches("a(?=b)")"#,
-            "line 1, column 22: invalid pattern: look-around, including look-ahead and look-behind, is not supported",
+            "line 1, column 22: invalid pattern: look-around, including look-ahead and \
+             look-behind, is not supported",
         ),
         (
             r#"request.headers == {"a": "b"}"#,
@@ -408,7 +444,8 @@ fn mistakes_are_found_when_it_loads() {
         ),
         (
             r#""a" + 1 == "a1""#,
-            "line 1, column 1: `+` does not take string and int: put `string(...)` around the latter",
+            "line 1, column 1: `+` does not take string and int: put `string(...)` around the \
+             latter",
         ),
         (
             "Msg{f: 1} == 1",
@@ -424,14 +461,17 @@ fn mistakes_are_found_when_it_loads() {
         ),
         (
             r#"default(request.nope, "x") == "x""#,
-            "line 1, column 9: unknown attribute `request.nope`: expected one of `request.method`, `request.scheme`, `request.host`, `request.path`, `request.pathAndQuery`, `request.version`, `request.headers`, `request.id`",
+            "line 1, column 9: unknown attribute `request.nope`: expected one of `request.method`, \
+             `request.scheme`, `request.host`, `request.path`, `request.pathAndQuery`, \
+             `request.version`, `request.headers`, `request.id`",
         ),
     ] {
         assert_eq!(refused(source, Expected::Rule), message, "{source}");
     }
     assert_eq!(
         refused("source.port", Expected::Header),
-        "line 1, column 1: a header's value is a string or bytes, this gives int: put `string(...)` around it"
+        "line 1, column 1: a header's value is a string or bytes, this gives int: put \
+         `string(...)` around it"
     );
 }
 
@@ -496,6 +536,19 @@ fn nested_defaults_do_not_double_without_end() {
     let chained =
         format!("{}'x'{} == '/repos/a'", "default(request.path, ".repeat(20), ")".repeat(20));
     assert_eq!(rule(&chained), Ok(true), "the second argument may nest");
+}
+
+#[test]
+fn an_optional_header_that_cannot_be_read_is_not_none() {
+    for source in [
+        "request.headers[?'x-bytes'].orValue('') == ''",
+        "!request.headers[?'x-bytes'].hasValue()",
+        "request.with(r, r.headers[?'x-bytes'].orValue('') == '')",
+        "[request].exists(r, r.headers[?'x-bytes'].orValue('') == '')",
+    ] {
+        assert!(rule(source).is_err(), "{source}: {:?}", rule(source));
+    }
+    assert_eq!(rule("request.with(r, r.headers[?'none'].orValue('') == '')"), Ok(true));
 }
 
 #[test]

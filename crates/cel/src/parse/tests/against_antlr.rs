@@ -22,6 +22,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::limits;
 
+const MACROS: &[&str] =
+    &["all", "exists", "exists_one", "existsOne", "map", "filter", "optMap", "optFlatMap"];
+const OPENINGS: &[&str] = &["{", "{?", "{1: 2, ", "{,"];
+const BRACKETS: &[&str] =
+    &["[]", "{}", "[,]", "{,}", "M{}", "M{,}", "()", "{1}", "M{1: 2}", "M{?a: 1, `b-c`: 2,}"];
 const LITERALS: &[&str] = &[
     "0",
     "1",
@@ -108,40 +113,70 @@ const NAMES: &[&str] = &[
 ];
 
 fn expression() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![3 => select(LITERALS).prop_map(str::to_owned), 5 => select(NAMES).prop_map(str::to_owned)];
+    let leaf = prop_oneof![
+        3 => select(LITERALS).prop_map(str::to_owned),
+        5 => select(NAMES).prop_map(str::to_owned),
+    ];
     leaf.prop_recursive(4, 24, 3, |inner| {
         let two = (inner.clone(), inner.clone());
         let three = (inner.clone(), inner.clone(), inner.clone());
         let list = proptest::collection::vec(inner.clone(), 0..4);
         let operators = [
-            "||", "&&", "==", "!=", "<", "<=", ">", ">=", " in ", "+", "-", "*", "/", "%", " || ", " && ", " - ", " // c\n+ ", "\t*\r\n", "\x0c==",
+            "||",
+            "&&",
+            "==",
+            "!=",
+            "<",
+            "<=",
+            ">",
+            ">=",
+            " in ",
+            "+",
+            "-",
+            "*",
+            "/",
+            "%",
+            " || ",
+            " && ",
+            " - ",
+            " // c\n+ ",
+            "\t*\r\n",
+            "\x0c==",
         ];
         let signs = select(&["!", "!!", "!!!", "-", "--", "---", "- ", "!-", "-!", "! "][..]);
         prop_oneof![
-            4 => (two.clone(), select(operators.to_vec())).prop_map(|((a, b), op)| format!("{a}{op}{b}")),
+            4 => (two.clone(), select(operators.to_vec()))
+                .prop_map(|((a, b), op)| format!("{a}{op}{b}")),
             2 => inner.clone().prop_map(|a| format!("({a})")),
             2 => (signs, inner.clone()).prop_map(|(sign, a)| format!("{sign}{a}")),
             2 => three.clone().prop_map(|(a, b, c)| format!("{a} ? {b} : {c}")),
             2 => (inner.clone(), select(NAMES)).prop_map(|(a, name)| format!("{a}.{name}")),
             1 => (inner.clone(), select(NAMES)).prop_map(|(a, name)| format!("{a}.?{name}")),
-            1 => (inner.clone(), select(&["a", "a-b", "a.b/c d", "", "\u{e9}"][..])).prop_map(|(a, name)| format!("{a}.`{name}`")),
+            1 => (inner.clone(), select(&["a", "a-b", "a.b/c d", "", "\u{e9}"][..]))
+                .prop_map(|(a, name)| format!("{a}.`{name}`")),
             2 => two.clone().prop_map(|(a, b)| format!("{a}[{b}]")),
             1 => two.clone().prop_map(|(a, b)| format!("{a}[?{b}]")),
             1 => select(NAMES).prop_map(|name| format!(".{name}")),
-            1 => (select(&["f", ".f", "has", "size"][..]), list.clone()).prop_map(|(f, list)| format!("{f}({})", list.join(", "))),
-            1 => (inner.clone(), select(&["f", "if", "all"][..]), list.clone()).prop_map(|(a, f, list)| format!("{a}.{f}({})", list.join(","))),
-            2 => (inner.clone(), select(&["all", "exists", "exists_one", "existsOne", "map", "filter", "optMap", "optFlatMap"][..]), inner.clone())
+            1 => (select(&["f", ".f", "has", "size"][..]), list.clone())
+                .prop_map(|(f, list)| format!("{f}({})", list.join(", "))),
+            1 => (inner.clone(), select(&["f", "if", "all"][..]), list.clone())
+                .prop_map(|(a, f, list)| format!("{a}.{f}({})", list.join(","))),
+            2 => (inner.clone(), select(MACROS), inner.clone())
                 .prop_map(|(a, name, b)| format!("{a}.{name}(x, {b})")),
             1 => three.clone().prop_map(|(a, b, c)| format!("{a}.map(x, {b}, {c})")),
             1 => two.clone().prop_map(|(a, b)| format!("{a}.all({b}, true)")),
             1 => (inner.clone(), select(NAMES)).prop_map(|(a, name)| format!("has({a}.{name})")),
-            1 => (select(&["greatest", "least"][..]), list.clone()).prop_map(|(f, list)| format!("math.{f}({})", list.join(", "))),
-            1 => (list.clone(), select(&["", ",", "?"][..])).prop_map(|(list, end)| format!("[{}{end}]", list.join(", "))),
+            1 => (select(&["greatest", "least"][..]), list.clone())
+                .prop_map(|(f, list)| format!("math.{f}({})", list.join(", "))),
+            1 => (list.clone(), select(&["", ",", "?"][..]))
+                .prop_map(|(list, end)| format!("[{}{end}]", list.join(", "))),
             1 => list.clone().prop_map(|list| format!("[?{}]", list.join(", ?"))),
-            1 => (two.clone(), select(&["{", "{?", "{1: 2, ", "{,"][..]), select(&["}", ",}", ""][..]))
+            1 => (two.clone(), select(OPENINGS), select(&["}", ",}", ""][..]))
                 .prop_map(|((a, b), open, close)| format!("{open}{a}: {b}{close}")),
-            1 => (select(&["Msg", "a.Msg", ".a.b.Msg", "a.?b", "(a)", "f()"][..]), inner.clone()).prop_map(|(name, a)| format!("{name}{{f: {a}}}")),
-            1 => select(&["[]", "{}", "[,]", "{,}", "M{}", "M{,}", "()", "{1}", "M{1: 2}", "M{?a: 1, `b-c`: 2,}"][..]).prop_map(str::to_owned),
+            1 => (select(&["Msg", "a.Msg", ".a.b.Msg", "a.?b", "(a)", "f()"][..]), inner.clone())
+                .prop_map(|(name, a)| format!("{name}{{f: {a}}}")),
+            1 => select(BRACKETS)
+                .prop_map(str::to_owned),
         ]
     })
 }

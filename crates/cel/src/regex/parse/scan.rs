@@ -74,7 +74,8 @@ impl<'p> Scanner<'p> {
             '0'..='7' => self.octal(next)?,
             'p' | 'P' => {
                 return Err(
-                    "classes of Unicode characters (`\\p`) are not supported: write the ranges, as in `[a-z]`",
+                    "classes of Unicode characters (`\\p`) are not supported: write the ranges, as \
+                     in `[a-z]`",
                 );
             }
             'C' => return Err("`\\C` is not supported: a pattern matches characters"),

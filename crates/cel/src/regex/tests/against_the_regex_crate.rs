@@ -215,7 +215,10 @@ proptest! {
     #![proptest_config(cases(20_000))]
 
     #[test]
-    fn matches_and_groups_are_the_regex_crates(pattern in pattern(), texts in prop::collection::vec(text(), 3)) {
+    fn matches_and_groups_are_the_regex_crates(
+        pattern in pattern(),
+        texts in prop::collection::vec(text(), 3),
+    ) {
         agree(&pattern, &texts);
     }
 }
@@ -224,7 +227,10 @@ proptest! {
     #![proptest_config(cases(10_000))]
 
     #[test]
-    fn what_is_a_pattern_is_what_the_regex_crate_takes(pattern in scrap(), texts in prop::collection::vec(text(), 1)) {
+    fn what_is_a_pattern_is_what_the_regex_crate_takes(
+        pattern in scrap(),
+        texts in prop::collection::vec(text(), 1),
+    ) {
         agree(&pattern, &texts);
     }
 }
