@@ -34,9 +34,7 @@ impl<'a> ObjectValue<'a> {
                 return Ok(Box::new(HeadersValue::new(view.request_headers())));
             }
             (Object::Response, "headers") => {
-                return Ok(Box::new(HeadersValue::new(
-                    view.response_headers().ok_or_else(absent)?,
-                )));
+                return Ok(Box::new(HeadersValue::new(view.response_headers().ok_or_else(absent)?)));
             }
             _ => {}
         }
