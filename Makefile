@@ -10,11 +10,6 @@ trapping := target/wasm32-wasip1/trapping/egress_filter.wasm
 CARGO   = $(or $(shell $(setup)/cargo),$(error no cargo: see above))
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
-# Callbacks that the SDK exports and the filter has no use for: Envoy would call each of them all the same.
-unused_callbacks := $(addprefix proxy_on_,log done queue_ready request_body response_body \
-	new_connection downstream_data downstream_connection_close upstream_data upstream_connection_close \
-	http_call_response foreign_function grpc_receive grpc_receive_initial_metadata grpc_receive_trailing_metadata grpc_close)
-
 .PHONY: help
 help: ## this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,23 +23,25 @@ demo: build-wasm ## the egress workshop in a real Envoy, left running for your o
 test: test-native test-fuzz test-wasm test-e2e test-image ## every test: the engine natively, fuzzed, and as wasm in Node, the filter in an emulated host and in a real Envoy, its image in a registry
 
 .PHONY: test-native
-test-native: ## the engine's and egressctl's tests, natively
-	$(CARGO) test -p egress-filter -p egressctl
+test-native: ## the engine's, its language's and egressctl's tests, natively
+	$(CARGO) test -p egress-reading -p egress-cel -p egress-filter -p egressctl
 	$(CARGO) test -p schema-agreement
 
 .PHONY: test-wasm
 test-wasm: ## the engine's tests as wasm, in Node's V8
 	@runner=$$($(setup)/wasm-bindgen-runner); \
-	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$$runner $(setup)/cargo-wasm test -p egress-filter --lib --target wasm32-unknown-unknown
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$$runner $(setup)/cargo-wasm test \
+		-p egress-reading -p egress-cel -p egress-filter --lib --target wasm32-unknown-unknown
 
 .PHONY: test-e2e e2e
 test-e2e: build-wasm build-trapping ## the compiled filter, in an emulated host and in a real Envoy
-	@envoy=$$($(setup)/envoy); ENVOY=$$envoy $(CARGO) test -p e2e $(ARGS)
+	@envoy=$$($(setup)/envoy); ENVOY=$$envoy $(CARGO) test -p e2e -p proxy-wasm-host -p bench $(ARGS)
 e2e: test-e2e
 
 .PHONY: differential
-differential: ## the engine against the `cel` crate's interpreter, on CASES generated cases (1000000)
-	EGRESS_DIFFERENTIAL_CASES=$(or $(CASES),1000000) $(CARGO) test --profile differential -p egress-filter --lib differential -- --nocapture
+differential: ## the language against the `cel` crate's interpreter and the `regex` crate, on CASES generated cases (1000000)
+	EGRESS_DIFFERENTIAL_CASES=$(or $(CASES),1000000) $(CARGO) test --profile differential -p egress-cel --lib -- --nocapture \
+		tests::lowering against_the_regex_crate
 
 # Coverage counters as a stable compiler has them, in everything but what the compiler itself runs.
 fuzz_coverage := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
@@ -73,13 +70,11 @@ wasm: build-wasm ## builds the filter, and prints its path and size
 .PHONY: build-wasm
 build-wasm:
 	@$(setup)/cargo-wasm build --release --target wasm32-wasip1 -p egress-filter
-	@$(setup)/drop-exports $(wasm) $(unused_callbacks)
 
 # The filter that traps on demand, for tests only; the shipped file above is not touched.
 .PHONY: build-trapping
 build-trapping:
 	@$(setup)/cargo-wasm build --profile trapping --features trap-for-tests --target wasm32-wasip1 -p egress-filter
-	@$(setup)/drop-exports $(trapping) $(unused_callbacks)
 
 .PHONY: egressctl
 egressctl: ## builds egressctl, which checks, tests, explains and converts policies
@@ -101,7 +96,7 @@ test-image: build-wasm ## the image, read as Istio's agent reads it, and pushed 
 .PHONY: bench
 bench: build-wasm ## what the filter costs, beside no filter, one by hand, Envoy's RBAC and Lua: target/bench/report.md (ARGS=--quick: a trial)
 	@envoy=$$($(setup)/envoy); \
-	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p e2e --bin bench -- $(ARGS)
+	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p bench -- $(ARGS)
 
 .PHONY: attack
 attack: build-wasm ## hostile requests of pods for SECONDS (60), or REQUESTS of them, of a SEED: fails if one comes to an origin that a rule forbids
@@ -114,7 +109,7 @@ lint: ## formatting and lints, for the host and for wasm
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@if $(setup)/cargo-wasm clippy --version >/dev/null 2>&1; then \
-		$(setup)/cargo-wasm clippy -p egress-filter --features trap-for-tests --target wasm32-wasip1 -- -D warnings; \
+		$(setup)/cargo-wasm clippy -p egress-reading -p egress-cel -p egress-filter --features egress-filter/trap-for-tests --target wasm32-wasip1 -- -D warnings; \
 	else echo 'no clippy for the wasm target here: the filter glue was not linted'; fi
 
 .PHONY: fix

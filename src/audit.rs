@@ -2,13 +2,15 @@
 
 pub(crate) mod load;
 
+pub use load::load_record;
+
 use std::borrow::Cow;
 
 use serde::Serialize;
 
 use crate::printable;
 
-/// The longest text of a record that comes from the request, in bytes; what is longer is cut, and
+/// The longest text of a record that comes from the request, in bytes. A longer one is cut, and
 /// ends in `...`.
 const MAX_TEXT: usize = 1024;
 
@@ -39,7 +41,7 @@ pub(crate) struct Record<'a> {
     pub(crate) request_id: Option<Cow<'a, str>>,
 }
 
-/// An expression that erred.
+/// An expression that failed.
 #[derive(Debug, Serialize)]
 pub(crate) struct EvaluationError<'a> {
     pub(crate) policy: &'a str,
@@ -48,14 +50,14 @@ pub(crate) struct EvaluationError<'a> {
 
 impl Record<'_> {
     pub(crate) fn to_line(&self) -> String {
-        // Serializing strings into a string cannot fail; were it to, the decision is logged without
-        // its facts.
+        // Serializing strings into a string cannot fail. If it did, the decision would be logged
+        // without its details.
         printable::json_line(self)
             .unwrap_or_else(|| format!(r#"{{"event":"egress","verdict":"{}"}}"#, self.verdict))
     }
 }
 
-/// A part of the request as text, cut where it is very long.
+/// A part of the request as text, cut if it is longer than [`MAX_TEXT`].
 pub(crate) fn text(bytes: Option<&[u8]>) -> Option<Cow<'_, str>> {
     let bytes = bytes?;
     match bytes.split_at_checked(MAX_TEXT) {

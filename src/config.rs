@@ -1,7 +1,7 @@
 //! The configuration as the operator writes it: `WasmPlugin.spec.pluginConfig`, as JSON.
 //!
-//! [`Config::parse`] checks its shape: fields, types, names, limits. What the expressions in it say
-//! is checked when the engine compiles them. All errors are told at once.
+//! [`Config::parse`] checks its shape: fields, types, names, limits. The expressions in it are
+//! checked when the engine compiles them. All errors are reported at once.
 
 mod decode;
 mod error;
@@ -20,6 +20,7 @@ pub(crate) use totals::check_size;
 pub use crate::header_name::Direction;
 #[cfg(not(target_arch = "wasm32"))]
 pub use crate::header_name::unchangeable;
+pub use crate::identity::IdentitySource;
 
 use crate::path::PathSafety;
 
@@ -39,10 +40,10 @@ pub const MAX_POLICY_NAME: usize = 253;
 
 /// The longest configuration, in bytes of JSON.
 pub const MAX_BYTES: usize = 16 << 20;
-/// The most JSON values that a configuration may have: texts, numbers, lists, objects and so on,
-/// each field's and each entry's.
+/// The most JSON values that a configuration may have. Each field and each entry of a list counts,
+/// whatever its type.
 pub const MAX_VALUES: usize = 1_000_000;
-/// The most expressions of all policies together, those of header values included.
+/// The most expressions that all policies together may have, those of header values included.
 pub const MAX_ALL_EXPRESSIONS: usize = 100_000;
 /// The most bytes that all expressions together may have.
 pub const MAX_ALL_SOURCES: usize = 6 << 20;
@@ -50,21 +51,22 @@ pub const MAX_ALL_SOURCES: usize = 6 << 20;
 pub const MAX_ALL_HOSTS: usize = 100_000;
 /// The most bytes that all literal patterns together may take once compiled.
 pub const MAX_ALL_PATTERNS: usize = 16 << 20;
-/// So many errors are told of a configuration; beyond, only that there are more.
+/// The most errors that are reported of a configuration; one more says that there are others.
 pub const MAX_ERRORS: usize = 10_000;
 
 /// A configuration of the right shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where the caller's identity comes from, and whose is believed.
+    /// Where the caller's identity comes from, and which trust domains are accepted.
     pub identity: IdentityConfig,
-    /// Which paths are refused before any rule is looked at.
+    /// Which paths are refused before any rule is evaluated.
     pub path_safety: PathSafety,
-    /// Whether a request must be for the service it was sent to.
+    /// Whether a request's `Host` must be the service that the caller dialled.
     pub host_binding: HostBinding,
     /// Which decisions are logged.
     pub audit: AuditLog,
-    /// `audit.accessLog`: whether the proxy's access log is told of each decision, in filter state.
+    /// `audit.accessLog`: whether each decision is put into filter state, for the proxy's access
+    /// log.
     pub access_log: bool,
     /// The policies, in the order they apply.
     pub policies: Vec<PolicyConfig>,
@@ -88,25 +90,13 @@ impl Default for IdentityConfig {
     }
 }
 
-/// One place to look for the caller's SPIFFE ID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IdentitySource {
-    /// Filter state `io.istio.peer_principal`, which a waypoint's HBONE listener writes.
-    FilterState,
-    /// The URI SAN of the peer's certificate, where this filter's own listener ends mTLS.
-    PeerCertificate,
-    /// The `x-forwarded-client-cert` header, which any caller can write unless the proxy in front
-    /// removes it.
-    ForwardedClientCert,
-}
-
 /// `hostBinding`: whether `Host` must name the service that the caller dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HostBinding {
-    /// A request for another host than the service's is refused.
+    /// A request for a host other than the dialled service is refused.
     #[default]
     Strict,
-    /// `Host` may say anything.
+    /// `Host` may be anything.
     Off,
 }
 
@@ -118,7 +108,7 @@ pub enum AuditLog {
     /// Denials, and what a shadow policy would have denied.
     #[default]
     Denied,
-    /// None.
+    /// No decision.
     None,
 }
 
@@ -133,7 +123,7 @@ pub struct PolicyConfig {
     pub hosts: Vec<HostPattern>,
     /// Whether it is enforced.
     pub mode: Mode,
-    /// The path safety of its hosts, if not the configuration's.
+    /// The path safety of its hosts, where it differs from that of the configuration.
     pub path_safety: Option<PathSafety>,
     /// `traffic.authorization`.
     pub authorization: Option<AuthorizationConfig>,
@@ -169,21 +159,21 @@ impl HostPattern {
 /// `mode`: whether a policy is enforced or only reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// It decides.
+    /// The policy decides.
     #[default]
     Enforce,
-    /// It is evaluated, and what it would have denied is reported.
+    /// The policy is evaluated, and what it would have denied is reported.
     Shadow,
 }
 
 /// `traffic.authorization`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorizationConfig {
-    /// What a match means.
+    /// What happens to a request that matches.
     pub action: Action,
     /// How several expressions combine.
     pub combine: Combine,
-    /// What an expression that errors means.
+    /// What it means if an expression fails.
     pub on_error: OnError,
     /// The expressions, each with its JSON path.
     pub expressions: Vec<Expr>,
@@ -192,11 +182,11 @@ pub struct AuthorizationConfig {
 /// `traffic.authorization.action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Any matching one lets the request through, where no Deny matches and every Require does.
+    /// Any match lets the request through, if no Deny matches and every Require does.
     Allow,
-    /// Any matching one denies the request.
+    /// Any match denies the request.
     Deny,
-    /// Every one must match.
+    /// The request must match every one of these.
     Require,
 }
 
@@ -209,17 +199,17 @@ pub enum Combine {
     Any,
 }
 
-/// `traffic.authorization.onError`: what an expression that errors means.
+/// `traffic.authorization.onError`: what it means if an expression fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnError {
-    /// The cautious reading: a Deny denies, an Allow or Require does not match.
+    /// A Deny denies; an Allow or Require does not match.
     #[default]
     Deny,
-    /// The expression does not match, of a Deny too.
+    /// The expression does not match, in a Deny as well.
     Ignore,
 }
 
-/// A CEL expression and where it stands.
+/// A CEL expression and its place in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expr {
     /// The JSON path, for messages.
@@ -228,10 +218,10 @@ pub struct Expr {
     pub source: String,
 }
 
-/// `set`, `add` and `remove` of one direction.
+/// `set`, `add` and `remove`, of requests or of responses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeaderRulesConfig {
-    /// Headers that get one value, whatever they had.
+    /// Headers that get this one value, whatever they had before.
     pub set: Vec<HeaderValueConfig>,
     /// Headers that get one more value.
     pub add: Vec<HeaderValueConfig>,

@@ -1,14 +1,26 @@
 //! Why a request is decided as it is: each policy in scope, each part of its expressions, each
 //! header that it changes.
 //!
-//! The decision is that of [`Engine::decide`]; what explains it is found by asking the same rules
-//! once more, and the tests hold the two together.
+//! The decision, and which rules were asked on the way to it, is what the trace of the exchange
+//! says; what the parts of expressions come to is found by evaluating them once more, and the tests
+//! hold the two together.
+
+#[cfg(test)]
+mod agreement;
+mod header_rules;
+mod lines;
+mod rules;
+mod run;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 
+pub use crate::cel::explain::{Step, Value, Variable};
 use crate::config::{Action, Combine, Config, ConfigError, Mode};
 use crate::path::PathSafety;
 use crate::policy::Engine;
+pub use crate::policy::rule::Answer;
 use crate::trial::Trial;
 
 /// An engine, and the sources that its policies were compiled from.
@@ -44,7 +56,7 @@ impl Explainer {
     /// Decides about a request, and says why.
     #[must_use]
     pub fn explain(&self, trial: &Trial) -> Explanation {
-        self.engine.explain(&self.config, trial)
+        run::explain(&self.engine, &self.config, trial)
     }
 }
 
@@ -97,7 +109,7 @@ pub struct Verdict {
     pub status: Option<u16>,
     /// The body that a denied request is answered with.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<&'static str>,
+    pub body: Option<String>,
 }
 
 /// Who is calling.
@@ -183,20 +195,6 @@ pub struct Rule {
     pub expressions: Vec<Expression>,
 }
 
-/// What a rule or an expression says of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Answer {
-    /// It matches.
-    Matches,
-    /// It does not.
-    DoesNotMatch,
-    /// It erred.
-    Errs,
-    /// The request passes a limit, which nothing catches.
-    PassesLimit,
-}
-
 /// One of a rule's expressions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -220,50 +218,6 @@ pub struct Choice {
     /// The expression.
     #[serde(flatten)]
     pub step: Step,
-}
-
-/// A name and what it stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Variable {
-    /// The name.
-    pub name: String,
-    /// The value, as CEL writes it.
-    pub value: String,
-}
-
-/// A part of an expression and what it is for a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Step {
-    /// The part as it is written.
-    pub source: String,
-    /// What the variables of the macro around it are.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub variables: Vec<Variable>,
-    /// What it is.
-    #[serde(flatten)]
-    pub value: Value,
-    /// Its parts, of those that are not literals. Of a loop, its turns.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<Step>,
-    /// How many of a loop's turns are left out between the first and the last.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub omitted: usize,
-}
-
-/// What a part of an expression is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", content = "value", rename_all = "camelCase")]
-pub enum Value {
-    /// This value, as CEL writes it; where it is very long, its start and `...`.
-    Known(String),
-    /// No value: what is wrong.
-    Error(String),
-    /// What else there is settles the whole.
-    NotNeeded,
-    /// Something else each time, as it is made at random.
-    Varies,
 }
 
 /// A header that a policy changes.
@@ -341,10 +295,6 @@ pub struct Erred {
     pub policy: String,
     /// What is wrong.
     pub message: String,
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 // As the configuration spells them.

@@ -1,10 +1,12 @@
 //! The door for `e2e/fuzz`: what it feeds, and what must hold then. Not part of any other build.
 
-use crate::cel::agreement::{self, Agreement, Scene};
+use crate::attributes::TABLE;
+use crate::cel::tests::both_ways::{self, BothWays};
 use crate::cel::{Expected, Phase};
 use crate::policy::{Engine, load_record};
+use crate::tests::message::Scene;
 
-/// Loads a configuration, whatever it is; gives whether it was one.
+/// Loads a configuration, whatever it is; returns whether it was one.
 #[must_use]
 pub fn load(json: &[u8]) -> bool {
     let outcome = Engine::load(json);
@@ -13,7 +15,7 @@ pub fn load(json: &[u8]) -> bool {
 }
 
 /// Compiles an expression, and evaluates it for a request with and without what it is lowered to;
-/// gives how often it was evaluated.
+/// returns how often it was evaluated.
 ///
 /// A request is lines of a header's name, a blank and its value. `@caller`, `@service`, `@source`,
 /// `@destination`, `@version` stand for what is known beside the headers, `@line` for which line of
@@ -29,10 +31,10 @@ pub fn agree(source: &str, request: &[u8]) -> Result<usize, String> {
         (Phase::Request, Expected::Header),
         (Phase::Response, Expected::Header),
     ] {
-        let Ok(both) = Agreement::of(source, phase, expected) else { continue };
+        let Ok(both) = BothWays::of(&TABLE, source, phase, expected) else { continue };
         let (ours, theirs) = scene.view(phase, |view| (both.ours(view), both.theirs(view)));
         evaluated = evaluated.saturating_add(1);
-        if !agreement::agree(&ours, &theirs) && !Agreement::may_differ(source, &theirs) {
+        if !both_ways::agree(&ours, &theirs) && !BothWays::may_differ(source, &theirs) {
             return Err(format!(
                 "{source:?}, {expected:?}: {ours:?} against {theirs:?} for {scene:?}"
             ));

@@ -1,7 +1,7 @@
 //! Which headers a transformation may touch, and which bytes a header may hold (RFC 9110 section
 //! 5).
 
-/// Whose headers.
+/// Whether headers are those of a request or of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// The request's.
@@ -21,7 +21,7 @@ impl Direction {
     }
 }
 
-/// What is set as `:authority`.
+/// `Host`, which is set as `:authority`.
 const HOST: &str = "host";
 
 /// The headers besides pseudo-headers that no policy may change, lower-case.
@@ -30,8 +30,8 @@ pub fn unchangeable() -> impl Iterator<Item = &'static str> {
     std::iter::once(HOST).chain(FRAMING.iter().copied())
 }
 
-/// Headers that say how the message is framed or whose connection it is on: changing one
-/// desynchronises the two sides.
+/// Headers that belong to the framing of the message or to the connection. If one of them changed,
+/// the two sides would disagree on where a message ends.
 const FRAMING: &[&str] = &[
     "connection",
     "content-length",
@@ -43,8 +43,8 @@ const FRAMING: &[&str] = &[
     "upgrade",
 ];
 
-/// Checks the lower-case `name` of a header to be changed; `pseudo` says whether `:path` and its
-/// like may be.
+/// Checks the lower-case `name` of a header that is to be changed. `pseudo` says whether
+/// pseudo-headers such as `:path` are accepted.
 pub(crate) fn check(name: &str, direction: Direction, pseudo: bool) -> Result<(), String> {
     let settable = direction.settable();
     if name.starts_with(':') {
@@ -76,7 +76,7 @@ pub(crate) fn check(name: &str, direction: Direction, pseudo: bool) -> Result<()
     Ok(())
 }
 
-/// Whether these bytes are a `token` (RFC 9110 section 5.6.2), which a header's name is.
+/// Whether these bytes are a `token` (RFC 9110 section 5.6.2), as a header's name must be.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty()
         && bytes
@@ -84,8 +84,8 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
-/// Whether these bytes can stand as a header's value (RFC 9110 section 5.5): no control byte but
-/// tab, no space around.
+/// Whether these bytes can be a header's value (RFC 9110 section 5.5): no control byte except tab,
+/// and no white space at either end.
 pub(crate) fn is_value(bytes: &[u8]) -> bool {
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     bytes.iter().all(|&byte| (byte >= b' ' && byte != 0x7f) || byte == b'\t')

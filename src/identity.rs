@@ -6,12 +6,24 @@ mod tests;
 
 use thiserror::Error;
 
+/// One place to look for the caller's SPIFFE ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentitySource {
+    /// Filter state `io.istio.peer_principal`, which a waypoint's HBONE listener writes.
+    FilterState,
+    /// The URI SAN of the peer's certificate, where this filter's own listener ends mTLS.
+    PeerCertificate,
+    /// The `x-forwarded-client-cert` header, which any caller can write unless the proxy in front
+    /// removes it.
+    ForwardedClientCert,
+}
+
 /// The longest SPIFFE ID (SPIFFE-ID section 2.3).
 const MAX_ID: usize = 2048;
 /// The longest trust domain, in bytes (SPIFFE-ID section 2.1).
 pub const MAX_TRUST_DOMAIN: usize = 255;
 
-/// A SPIFFE ID (SPIFFE-ID section 2), and what it says where it has the form that Istio gives
+/// A SPIFFE ID (SPIFFE-ID section 2), with the workload if it has the form that Istio gives
 /// workloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpiffeId<'a> {
@@ -30,21 +42,21 @@ pub struct Workload<'a> {
     pub service_account: &'a str,
 }
 
-/// Why a text is no SPIFFE ID.
+/// Why a text is not a SPIFFE ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SpiffeIdError {
     /// Longer than 2048 bytes.
     #[error("longer than {MAX_ID} bytes")]
     TooLong,
-    /// The scheme is another.
+    /// The scheme is not `spiffe`.
     #[error("does not start with `spiffe://`")]
     Scheme,
-    /// The trust domain is empty, too long, or holds a character that it may not.
+    /// The trust domain is empty, too long, or has an illegal character.
     #[error(
         "the trust domain is not 1 to {MAX_TRUST_DOMAIN} lower-case letters, digits, `.`, `-` and `_`"
     )]
     TrustDomain,
-    /// A path segment is empty, `.`, `..`, or holds a character that it may not.
+    /// A path segment is empty, `.`, `..`, or has an illegal character.
     #[error(
         "a path segment is empty, `.` or `..`, or holds something but letters, digits, `.`, `-` and `_`"
     )]
@@ -52,11 +64,11 @@ pub enum SpiffeIdError {
 }
 
 impl<'a> SpiffeId<'a> {
-    /// Parses a SPIFFE ID: nothing is normalised, nothing is forgiven.
+    /// Parses a SPIFFE ID strictly, without normalising anything.
     ///
     /// # Errors
-    /// Where it is not one, by SPIFFE-ID section 2: user information, ports, percent signs, queries
-    /// and fragments too.
+    /// If it is not one by SPIFFE-ID section 2. User information, ports, percent signs, queries and
+    /// fragments are errors.
     pub fn parse(uri: &'a str) -> Result<Self, SpiffeIdError> {
         if uri.len() > MAX_ID {
             return Err(SpiffeIdError::TooLong);
@@ -104,7 +116,7 @@ fn workload(path: &str) -> Option<Workload<'_>> {
     }
 }
 
-/// Whether this is a trust domain's name (SPIFFE-ID section 2.1).
+/// Whether this is the name of a trust domain (SPIFFE-ID section 2.1).
 pub(crate) fn is_trust_domain(name: &str) -> bool {
     let legal = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
@@ -112,7 +124,7 @@ pub(crate) fn is_trust_domain(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_TRUST_DOMAIN && name.bytes().all(legal)
 }
 
-/// Whether this can stand between two slashes of a SPIFFE ID's path (SPIFFE-ID section 2.2).
+/// Whether this can be a segment of a SPIFFE ID's path (SPIFFE-ID section 2.2).
 pub(crate) fn is_segment(segment: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     !matches!(segment, "" | "." | "..") && segment.bytes().all(legal)

@@ -5,52 +5,61 @@
 //!
 //! # The life of a request
 //!
-//! 1. `filter` (only in wasm) reads the request's headers from Envoy in one call; whatever else is
-//!    read of a request ([`request::Source`]) is read when something asks for it, once.
-//! 2. [`policy::Engine::decide`] decides: what host is it for ([`request::host`]), is the path safe
-//!    ([`path`]), is the host that of the service dialled ([`request::destination`]), who is
-//!    calling ([`identity`]), which policies can match at all (`policy::index`), do their rules let
-//!    it through (`authorization`, over [`cel`] expressions), and what changes in its headers
-//!    (`transform`).
-//! 3. The filter does what the [`outcome::Outcome`] says: it answers, or changes headers; it
-//!    counts, and logs the audit record (`audit`).
-//! 4. The response's headers are changed ([`policy::Engine::respond`]), and from the trailers of
-//!    both goes what must not be there ([`policy::Engine::trailers`]).
+//! 1. `host` (only in wasm) reads the request's headers from Envoy in one call, and gives them to an
+//!    [`exchange::Exchange`]; whatever else is read of a request ([`request::Source`]) is read when
+//!    something first asks for it.
+//! 2. The exchange runs the stages in the order that `stage::ORDER` has:
+//!    `admission` (what host is it for, is the path safe, is the host that of the service dialled),
+//!    `authorization` (what do the rules of the policies in scope say, over [`cel`] expressions),
+//!    `transformation` (what changes in its headers). A stage that asks a service makes the exchange
+//!    wait for the answer.
+//! 3. `host` carries out the [`exchange::Step`] that comes of it: it writes the changed headers and
+//!    lets the request go on, answers it, or makes a call; then it counts and logs what the
+//!    [`exchange::Report`] says.
+//! 4. The response's headers, and the trailers of both, are events of the same exchange.
 //!
-//! Everything but `filter` is data in, data out, and knows nothing of proxy-wasm: it compiles and
-//! is tested natively.
+//! Everything but `host` is data in, data out, and knows nothing of proxy-wasm: it compiles and is
+//! tested natively.
 //!
 //! # The life of a configuration
 //!
-//! [`config`] reads it, [`policy::Engine::load`] compiles it; all errors are told at once, each
+//! [`config`] reads it, [`policy::Engine::load`] compiles it; all errors are reported at once, each
 //! with its place.
 //!
 //! # For tools
 //!
-//! `trial` is a request as data, tried on an engine; `explain` says why it is decided as it is.
+//! [`trial`] is a request as data, tried on an engine; [`explain`] says why it is decided as it is;
+//! [`coverage`] says what each policy had to do with it. They read the [`trace`] that the exchange
+//! writes.
 
-mod audit;
-mod authorization;
-pub mod cel;
+pub use egress_cel as cel;
+pub use egress_cel::suggest;
+use egress_reading::{hash, mends};
+
+pub mod attributes;
+pub mod audit;
+pub mod call;
 pub mod config;
-#[cfg(not(target_arch = "wasm32"))]
+pub mod counters;
+pub mod coverage;
+pub mod decision;
+pub mod exchange;
 pub mod explain;
-#[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
-mod filter;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod hash;
 mod header_name;
+#[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
+mod host;
 pub mod identity;
-mod mends;
-pub mod outcome;
+mod lint;
 pub mod path;
 pub mod policy;
 pub mod printable;
 mod reading;
 pub mod request;
-pub mod suggest;
-mod transform;
-#[cfg(not(target_arch = "wasm32"))]
+mod stage;
+#[cfg(any(test, feature = "fuzzing"))]
+mod tests;
+pub mod trace;
 pub mod trial;

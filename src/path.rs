@@ -1,19 +1,22 @@
 //! Path safety: which paths an origin could read differently from the rules here.
 
+pub use egress_reading::path::without_query;
+use egress_reading::path::{decode, escape};
+
 /// How much ambiguity a path may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub enum PathSafety {
-    /// Anything goes.
+    /// Every path is accepted.
     Off,
-    /// Nothing that walks out of a prefix.
+    /// Paths that lead out of a prefix are refused.
     Lenient,
-    /// Nothing that two readers could read in two ways.
+    /// Paths that two readers could read in different ways are refused.
     #[default]
     Strict,
 }
 
 impl PathSafety {
-    /// What is unsafe about a path as it came (with its query), or nothing.
+    /// What is unsafe about a path as it was sent, with its query; `None` for a safe path.
     #[must_use]
     pub fn objection(self, path_and_query: &[u8]) -> Option<&'static str> {
         let path = without_query(path_and_query);
@@ -23,13 +26,6 @@ impl PathSafety {
             PathSafety::Strict => strict(path, path_and_query),
         }
     }
-}
-
-/// The path without its query.
-#[must_use]
-pub fn without_query(path_and_query: &[u8]) -> &[u8] {
-    let end = path_and_query.iter().position(|byte| *byte == b'?').unwrap_or(path_and_query.len());
-    path_and_query.get(..end).unwrap_or_default()
 }
 
 fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
@@ -59,13 +55,13 @@ fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
                     b' ' if before == b'/' => return Some("blank around a segment"),
                     b'/' | b'\\' | b'.' | b'%' | b';' => return Some("escaped delimiter"),
                     0..b' ' | 0x7f => return Some("escaped control byte"),
-                    // The same to every reader that decodes (RFC 3986 section 6.2.2.2), and not to
-                    // a rule's `startsWith`.
+                    // Every reader that decodes reads the character itself (RFC 3986 section
+                    // 6.2.2.2); the `startsWith` of a rule does not.
                     b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => {
                         return Some("escaped plain character");
                     }
-                    // Decoders that do not mind read these as `/`, `.` and the like (RFC 3629
-                    // section 3); five and six bytes are an older form (RFC 2279 section 2).
+                    // Lax decoders read these as `/`, `.` and the like (RFC 3629 section 3). The
+                    // forms of five and six bytes are from RFC 2279 section 2.
                     0xc0 | 0xc1 | 0xf5..=0xff => return Some("overlong escape"),
                     0x80..0xa0 if escaped == 0xe0 => return Some("overlong escape"),
                     0x80..0x90 if escaped == 0xf0 => return Some("overlong escape"),
@@ -87,7 +83,8 @@ fn strict(path: &[u8], path_and_query: &[u8]) -> Option<&'static str> {
     (dots && has_dot_segment(path)).then_some("dot segment")
 }
 
-/// A byte and up to two more that follow it in escapes, as one number: `0xefbc8f` for `%EF%BC%8F`.
+/// A decoded byte and up to two more that follow it as escapes, as one number: `0xefbc8f` for
+/// `%EF%BC%8F`.
 fn rest_of_escapes(first: u8, behind: &[u8]) -> u32 {
     let (mut number, mut rest) = (u32::from(first), behind);
     for _ in 0..if first < 0xe0 { 1 } else { 2 } {
@@ -97,10 +94,10 @@ fn rest_of_escapes(first: u8, behind: &[u8]) -> u32 {
     number
 }
 
-/// Whether a character in UTF-8 becomes one that parts or names segments (a letter, a digit, or one
-/// of `/ \ . % ; - _`) where an origin maps what looks alike to ASCII: by Unicode's compatibility
-/// forms (UAX #15: small and fullwidth forms, dot leaders) or by the "best fit" of Windows' code
-/// pages (slashes, backslashes, the yen and won signs).
+/// Whether an origin that maps look-alikes to ASCII would make a letter, a digit, or one of
+/// `/ \ . % ; - _` of this character, given in UTF-8. Origins map by Unicode's compatibility forms
+/// (UAX #15: small and fullwidth forms, dot leaders) or by the "best fit" of Windows' code pages
+/// (slashes, backslashes, the yen and won signs).
 fn is_compatible(utf8: u32) -> bool {
     matches!(utf8,
         // U+00A5, U+2024, U+2025, U+2044, U+20A9, U+2215, U+2216, U+29F5, U+29F8, U+29F9
@@ -131,42 +128,14 @@ fn lenient(path: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// Whether a segment is `.` or `..`, what a reader may cut off behind it not counted: a parameter
-/// (`..;x`, as servlet containers do), a fragment, and of a decoded path a query.
+/// Whether a segment is `.` or `..`, also with a part after it that a reader may cut off: a
+/// parameter (`..;x`, as servlet containers do), a fragment, or, in a decoded path, a query.
 fn has_dot_segment(path: &[u8]) -> bool {
     path.split(|byte| matches!(byte, b'/' | b'\\')).any(|segment| {
         let name =
             segment.split(|byte| matches!(byte, b';' | b'#' | b'?')).next().unwrap_or_default();
         matches!(name, b"." | b"..")
     })
-}
-
-/// The byte that two hex digits at the start of `bytes` stand for, and what follows them.
-pub(crate) fn escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let (digits, rest) = bytes.split_at_checked(2)?;
-    let [high, low] = digits else { return None };
-    let high = u8::try_from(char::from(*high).to_digit(16)?).ok()?;
-    let low = u8::try_from(char::from(*low).to_digit(16)?).ok()?;
-    Some(((high << 4) | low, rest))
-}
-
-/// Percent-decodes once; what is no escape stays as it is.
-pub(crate) fn decode(bytes: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&byte, after)) = rest.split_first() {
-        match escape(after).filter(|_| byte == b'%') {
-            Some((byte, after)) => {
-                decoded.push(byte);
-                rest = after;
-            }
-            None => {
-                decoded.push(byte);
-                rest = after;
-            }
-        }
-    }
-    decoded
 }
 
 #[cfg(test)]
@@ -287,16 +256,5 @@ mod tests {
         ] {
             assert!(PathSafety::Lenient.objection(path.as_bytes()).is_some(), "{path}");
         }
-    }
-
-    #[test]
-    fn decoding_leaves_what_is_no_escape() {
-        assert_eq!(decode(b"%41%4a%zz%4%"), b"AJ%zz%4%");
-    }
-
-    #[test]
-    fn the_query_is_not_the_path() {
-        assert_eq!(without_query(b"/a?b?c"), b"/a");
-        assert_eq!(without_query(b"/a"), b"/a");
     }
 }

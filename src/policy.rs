@@ -1,42 +1,29 @@
-//! Policies, compiled: what they say of a request.
-//!
-//! [`Engine::load`] compiles a configuration once; [`Engine::decide`] decides about a request,
-//! looking only at the policies that can matter to it.
+//! Policies, compiled: [`Engine::load`] compiles a configuration once, for all requests.
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod agreement;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod coverage;
-#[cfg(not(target_arch = "wasm32"))]
-mod explain;
-mod index;
-mod refusal;
+pub(crate) mod header_rules;
+pub(crate) mod index;
+#[cfg(any(test, feature = "trap-for-tests"))]
+pub(crate) mod probe;
+pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
-mod trailers;
 mod warnings;
 
-use std::borrow::Cow;
 use std::sync::Mutex;
 
-pub use crate::audit::load::load_record;
-use crate::audit::{self, Record};
-use crate::authorization::{self, Judgement, Rule};
-use crate::cel::view::View;
-use crate::cel::{Expression, Phase, meter};
+use crate::cel::Phase;
 use crate::config::{
     self, AuditLog, Config, ConfigError, HostBinding, MAX_ALL_PATTERNS, MAX_ERRORS, Mode,
     PolicyConfig, Spot,
 };
 use crate::identity::peer::{Caller, Callers};
-use crate::outcome::{Denial, Outcome, Reason, ResponseOutcome};
-use crate::path::{self, PathSafety};
-use crate::reading;
-use crate::request::headers::Headers;
-use crate::request::{Facts, Reads, destination, host};
-use crate::transform::HeaderRules;
-use index::{Groups, Index};
-pub use refusal::refuse_unconfigured;
+use crate::path::PathSafety;
+use crate::request::Facts;
+use header_rules::HeaderRules;
+use index::Index;
+use rule::Rule;
 pub use warnings::ConfigWarning;
 use warnings::Warnings;
 
@@ -46,23 +33,26 @@ pub(crate) struct Policy {
     pub(crate) name: String,
     pub(crate) mode: Mode,
     pub(crate) rule: Option<Rule>,
-    request: HeaderRules,
-    response: HeaderRules,
+    pub(crate) request: HeaderRules,
+    pub(crate) response: HeaderRules,
 }
 
 /// A compiled configuration.
 #[derive(Debug)]
 pub struct Engine {
-    callers: Callers,
-    path_safety: PathSafety,
-    host_binding: HostBinding,
-    audit: AuditLog,
-    access_log: bool,
-    policies: Vec<Policy>,
-    index: Index,
+    pub(crate) callers: Callers,
+    pub(crate) path_safety: PathSafety,
+    pub(crate) host_binding: HostBinding,
+    pub(crate) audit: AuditLog,
+    pub(crate) access_log: bool,
+    pub(crate) policies: Vec<Policy>,
+    pub(crate) index: Index,
     /// Room for the candidates of one request, kept for the next.
     candidates: Mutex<Vec<u32>>,
     warnings: Warnings,
+    /// The service that the stage for tests asks.
+    #[cfg(any(test, feature = "trap-for-tests"))]
+    pub(crate) probe: Option<probe::Probe>,
 }
 
 impl Engine {
@@ -85,7 +75,7 @@ impl Engine {
         let index = Index::new(&entries);
         let warnings = Warnings::of(&config, &policies);
         Ok(Engine {
-            callers: Callers::new(config.identity),
+            callers: Callers::new(config.identity.sources, config.identity.trust_domains),
             path_safety: config.path_safety,
             host_binding: config.host_binding,
             audit: config.audit,
@@ -94,6 +84,8 @@ impl Engine {
             index,
             candidates: Mutex::default(),
             warnings,
+            #[cfg(any(test, feature = "trap-for-tests"))]
+            probe: None,
         })
     }
 
@@ -140,193 +132,27 @@ impl Engine {
         facts.caller(&self.callers)
     }
 
-    /// Decides about a request.
-    #[must_use]
-    pub fn decide<'a>(&'a self, facts: &'a Facts<'a>) -> Outcome<'a> {
-        meter::begin_request();
-        let host = request_host(&facts.headers);
-        let mut outcome = match self.admit(facts, &host) {
-            Ok(admitted) => self.judge(facts, &admitted),
-            Err(denial) => Outcome::denied(denial, None),
-        };
-        if meter::is_request_exhausted() {
-            let denied = Outcome::denied(Denial::forbidden(Reason::LimitExceeded), None);
-            outcome = Outcome { errors: outcome.errors, ..denied };
-        }
-        if facts.failed() {
-            outcome = Outcome::internal_error("host call failed");
-        }
-        let worth_telling = outcome.denial.is_some() || !outcome.shadow.is_empty();
-        if self.audit == AuditLog::All || (self.audit == AuditLog::Denied && worth_telling) {
-            let status = outcome.denial.as_ref().map(|denial| denial.status);
-            outcome.audit = Some(self.record(facts, host.as_deref().ok(), &outcome, status));
-        }
-        outcome
-    }
-
-    /// What to change of the response to a request that went on, by what was
-    /// [applied](Outcome::applied) to it; the facts are the request's as it came.
-    #[must_use]
-    pub fn respond<'a>(
-        &'a self,
-        applied: &[u32],
-        facts: &'a Facts<'a>,
-        response: &Headers<'a>,
-    ) -> ResponseOutcome<'a> {
-        meter::begin_request();
-        let mut headers = response.clone();
-        let mut outcome = ResponseOutcome::default();
-        for (index, policy) in self.policies_at(applied) {
-            let value_of = |headers: &Headers<'a>, value: &Expression| {
-                value.header_value(&View::new(facts, &self.callers).with_response(headers))
-            };
-            let applied = policy.response.apply(&mut headers, &mut outcome.changes, value_of);
-            outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
-        }
-        outcome.exhausted = meter::is_request_exhausted();
-        outcome
-    }
-
-    fn policies_at(&self, indices: &[u32]) -> impl Iterator<Item = (usize, &Policy)> {
+    /// The policies at these indices.
+    pub(crate) fn policies_at(&self, indices: &[u32]) -> impl Iterator<Item = (usize, &Policy)> {
         indices.iter().filter_map(|index| {
             let index = usize::try_from(*index).ok()?;
             Some((index, self.policies.get(index)?))
         })
     }
 
-    /// Refuses what is refused whatever the rules say; else gives the request's host, and the
-    /// groups of policies for it.
-    fn admit<'h>(
-        &self,
-        facts: &Facts<'_>,
-        host: &'h Result<Cow<'_, str>, &'static str>,
-    ) -> Result<Admitted<'h, '_>, Denial> {
-        let host = match host {
-            Ok(host) => &**host,
-            Err(why) => return Err(Denial::bad_request(Reason::BadHost, why)),
-        };
-        let groups = self.index.groups(host);
-        let path = facts.headers.first(b":path").unwrap_or_default();
-        if let Some(why) = groups.path_safety().unwrap_or(self.path_safety).objection(path) {
-            return Err(Denial::bad_request(Reason::PathUnsafe, why));
+    /// Room for the candidates of one request.
+    pub(crate) fn spare_candidates(&self) -> Vec<u32> {
+        match self.candidates.try_lock() {
+            Ok(mut kept) => std::mem::take(&mut *kept),
+            Err(_) => Vec::new(),
         }
-        if let Some((reason, why)) = reading::objection(&facts.headers) {
-            return Err(Denial::bad_request(reason, why));
-        }
-        if self.host_binding == HostBinding::Strict
-            && facts
-                .destination()
-                .is_some_and(|destination| !destination::serves(destination, host))
-        {
-            return Err(Denial::forbidden(Reason::HostMismatch));
-        }
-        Ok(Admitted { host, groups, path_has_escapes: path.contains(&b'%') })
     }
 
-    /// What the policies say of a request, and do to it.
-    fn judge<'a>(&'a self, facts: &'a Facts<'a>, admitted: &Admitted<'_, '_>) -> Outcome<'a> {
-        let Admitted { host, groups, path_has_escapes } = admitted;
-        let view = View::new(facts, &self.callers).with_host(host, *path_has_escapes);
-        let mut candidates = self
-            .candidates
-            .try_lock()
-            .map_or_else(|_| Vec::new(), |mut kept| std::mem::take(&mut *kept));
-        self.index.candidates(groups, &view, &mut candidates);
-        let Judgement { denial, policy, reason, shadow, errors } =
-            authorization::judge(&self.policies, &candidates, groups.allows(), &view);
-        let mut outcome = match denial {
-            Some(denial) => Outcome::denied(denial, policy),
-            None => Outcome::allowed(reason, policy),
-        };
-        outcome.shadow = shadow;
-        outcome.errors = errors;
-        if outcome.denial.is_none() {
-            outcome = self.transform(&candidates, facts, outcome);
-        }
+    /// Keeps that room for the next request.
+    pub(crate) fn keep_candidates(&self, candidates: Vec<u32>) {
         if let Ok(mut kept) = self.candidates.try_lock() {
             *kept = candidates;
         }
-        outcome
-    }
-
-    /// Changes the headers of a request that goes on; denies it after all where its request line
-    /// would be the wrong one.
-    fn transform<'a>(
-        &'a self,
-        candidates: &[u32],
-        facts: &'a Facts<'a>,
-        mut outcome: Outcome<'a>,
-    ) -> Outcome<'a> {
-        let transforms =
-            |(_, policy): &(usize, &Policy)| policy.mode == Mode::Enforce && policy.transforms();
-        let mut headers = None;
-        let mut reads = Reads::default();
-        for (index, policy) in self.policies_at(candidates).filter(transforms) {
-            if outcome.applied.is_empty() {
-                outcome.applied = Vec::with_capacity(4);
-            }
-            outcome.applied.extend(u32::try_from(index));
-            if !policy.response.is_empty() {
-                outcome.responds = true;
-                reads = reads.or(policy.response.reads());
-            }
-            if policy.request.is_empty() {
-                continue;
-            }
-            let headers = headers.get_or_insert_with(|| {
-                outcome.changes.reserve(8);
-                facts.headers.clone()
-            });
-            let value_of = |headers: &Headers<'a>, value: &Expression| {
-                value.header_value(&View::new(facts, &self.callers).with_request(headers))
-            };
-            let applied = policy.request.apply(headers, &mut outcome.changes, value_of);
-            outcome.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
-            if applied.unusable {
-                let denied = Outcome::denied(Denial::forbidden(Reason::RewriteError), Some(index));
-                return Outcome { errors: outcome.errors, ..denied };
-            }
-        }
-        // When the response comes, the proxy no longer tells what it knows of the request.
-        if outcome.responds {
-            facts.prefetch(reads, &self.callers);
-        }
-        outcome
-    }
-
-    fn record(
-        &self,
-        facts: &Facts<'_>,
-        host: Option<&str>,
-        outcome: &Outcome<'_>,
-        status: Option<u16>,
-    ) -> String {
-        let caller = self.caller(facts);
-        let shadow = outcome.shadow.iter().filter_map(|index| self.policy_name(*index));
-        let errors = outcome.errors.iter().filter_map(|(index, message)| {
-            let policy = self.policy_name(*index)?;
-            Some(audit::EvaluationError { policy, message })
-        });
-        Record {
-            event: "egress",
-            verdict: if outcome.denial.is_some() { "deny" } else { "allow" },
-            policy: outcome.policy.and_then(|index| self.policy_name(index)),
-            reason: outcome.reason.as_str(),
-            detail: outcome.denial.as_ref().and_then(|denial| denial.detail),
-            shadow: shadow.take(audit::MAX_LIST).collect(),
-            errors: errors.take(audit::MAX_LIST).collect(),
-            caller: caller.spiffe_id(),
-            rejected_caller: caller.rejected(),
-            method: audit::text(facts.headers.first(b":method")),
-            host: host
-                .map(Cow::Borrowed)
-                .or_else(|| audit::text(facts.headers.first(b":authority"))),
-            path: audit::text(facts.headers.first(b":path").map(path::without_query)),
-            destination: facts.destination(),
-            status,
-            request_id: audit::text(facts.headers.first(b"x-request-id")),
-        }
-        .to_line()
     }
 }
 
@@ -359,15 +185,6 @@ fn too_large_patterns(config: &PolicyConfig, bytes: usize) -> ConfigError {
     }
 }
 
-/// What is known of a request that is not refused whatever the rules say.
-#[derive(Debug)]
-struct Admitted<'h, 'g> {
-    host: &'h str,
-    /// The groups of policies for the host.
-    groups: Groups<'g>,
-    path_has_escapes: bool,
-}
-
 impl Policy {
     /// How many bytes its literal patterns take.
     fn pattern_bytes(&self) -> usize {
@@ -396,31 +213,17 @@ impl Policy {
     /// What the index needs to know of it.
     fn entry<'c>(&self, config: &'c PolicyConfig) -> index::Entry<'c> {
         let enforced = self.mode == Mode::Enforce;
-        let is_allow = self.rule.as_ref().is_some_and(Rule::is_allow);
-        // Headers change whatever the rule says; and what shadow Allows would do together needs all
-        // of them.
-        let findable =
-            self.request.is_empty() && self.response.is_empty() && (enforced || !is_allow);
-        let guards = self.rule.as_ref().filter(|_| findable).map_or_else(Vec::new, Rule::guards);
+        let rule = self.rule.as_ref().map(|rule| index::RuleEntry {
+            // What shadow Allows would do together needs all of them.
+            guards: if enforced || !rule.is_allow() { rule.guards() } else { Vec::new() },
+            is_allow: rule.is_allow(),
+        });
         index::Entry {
             hosts: &config.hosts,
-            guards,
-            is_allow,
+            rule,
+            transforms: enforced && self.transforms(),
             enforced,
             path_safety: config.path_safety,
         }
     }
-}
-
-/// The one host that a request names.
-fn request_host<'h>(headers: &'h Headers<'_>) -> Result<Cow<'h, str>, &'static str> {
-    let mut authorities = headers.values(b":authority");
-    let host = host::canonical(authorities.next().unwrap_or_default())?;
-    // Two hosts, however they came: which one counts would be the origin's guess.
-    if authorities.next().is_some()
-        || headers.values(b"host").any(|other| host::canonical(other).as_deref() != Ok(&*host))
-    {
-        return Err("more than one host");
-    }
-    Ok(host)
 }

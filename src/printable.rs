@@ -1,4 +1,4 @@
-//! Text of requests and configurations, in a form that can neither drive a terminal nor split a
+//! Text of requests and configurations, in a form that can neither control a terminal nor split a
 //! line.
 
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use serde::Serialize;
 /// Serializes a value as one line of JSON in printable ASCII: every other character is written as
 /// `\uXXXX`, those beyond the BMP as a surrogate pair (RFC 8259 section 7).
 ///
-/// Gives nothing for a value that JSON cannot hold.
+/// Returns `None` for a value that JSON cannot hold.
 #[must_use]
 pub fn json_line<T: Serialize>(value: &T) -> Option<String> {
     let json = serde_json::to_string(value).ok()?;
@@ -18,7 +18,7 @@ pub fn json_line<T: Serialize>(value: &T) -> Option<String> {
     let mut escaped = String::with_capacity(json.len().saturating_mul(2));
     for letter in json.chars() {
         match letter {
-            // Whatever is outside of this range can stand in strings only.
+            // Characters outside of this range occur in strings only, so an escape is legal.
             ' '..='~' => escaped.push(letter),
             _ => {
                 for unit in letter.encode_utf16(&mut [0; 2]) {
@@ -34,8 +34,8 @@ pub fn json_line<T: Serialize>(value: &T) -> Option<String> {
     Some(escaped)
 }
 
-/// A text in which control and format characters, line breaks and whatever else is not printable
-/// are written as Rust writes them: `\n`, `\u{9b}`.
+/// A text in which line breaks, control and format characters, and anything else unprintable are
+/// escaped as in Rust: `\n`, `\u{9b}`.
 #[must_use]
 pub fn text(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
@@ -45,22 +45,24 @@ pub fn text(text: &str) -> Cow<'_, str> {
     for letter in text.chars() {
         match letter {
             ' '..='~' => shown.push(letter),
-            // Letters of any script are left as they are.
+            // Letters of every script stay as they are.
             _ => shown.extend(letter.escape_debug()),
         }
     }
     Cow::Owned(shown)
 }
 
-/// Whether JSON has no byte outside of ASCII, and no DEL: other control characters it escapes.
-/// Looks at eight bytes at a time, as nearly every line is plain.
+/// Whether a line of JSON is printable ASCII: it has no byte outside of ASCII and no DEL (JSON
+/// itself escapes the other control characters). It looks at eight bytes at a time, because nearly
+/// every line is plain.
 fn is_plain(json: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     let mut rest = json;
     while let Some((word, after)) = rest.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(*word);
-        // One more than DEL has the high bit; without a high bit there is no carry.
+        // DEL plus one has the high bit. Where no byte has the high bit, adding one to each carries
+        // nothing into the next.
         if (word | word.wrapping_add(ONES)) & HIGHS != 0 {
             return false;
         }

@@ -1,26 +1,23 @@
-//! How a request is read: the one place that says so, for every attribute, function and look-up.
+//! Requests that origins read in several ways.
 //!
 //! A rule is worth something only where the origin reads the request as the rule does. Origins do
-//! not agree with each other, so there are two answers. Where a request can be read in several ways
-//! and no honest one is sent like that, it is refused before any rule is asked ([`objection`], and
-//! [`crate::path`] for paths). Where honest requests are sent like that, a rule is asked about each
-//! reading: a Deny denies if it matches one of them, an Allow or Require holds only if it matches
-//! all (`authorization::lines`). `docs/reading.md` has the table, with the origins that read each
-//! thing in each way.
+//! not agree with each other (`egress_reading` has their ways), so there are two answers. Where no
+//! honest client sends a request that can be read in several ways, it is refused before any rule is
+//! asked ([`objection`], and [`crate::path`] for paths). Where honest clients do, a rule is asked
+//! about each reading: a Deny denies if it matches one of them, an Allow or Require holds only if
+//! it matches all (`authorization::lines`). `docs/reading.md` has the table, with the origins that
+//! read each thing in each way.
 
-pub(crate) mod connection;
-pub(crate) mod cookie;
-pub(crate) mod method;
-pub(crate) mod name;
-pub(crate) mod path;
-pub(crate) mod query;
-pub(crate) mod value;
+mod connection;
+mod method;
 
+pub(crate) use egress_reading::{cookie, name, value};
+
+use crate::decision::Reason;
 use crate::mends::{self, Mend};
-use crate::outcome::Reason;
 use crate::request::headers::Headers;
 
-/// Why a request is refused whatever the rules say, were it only for its method and headers.
+/// Why a request is refused whatever the rules say, for its method and headers alone.
 pub(crate) fn objection(headers: &Headers<'_>) -> Option<(Reason, &'static str)> {
     if let Some(why) = method::objection(headers.first(b":method").unwrap_or_default()) {
         return Some((Reason::MethodUnsafe, why));

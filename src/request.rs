@@ -4,117 +4,15 @@ pub mod destination;
 pub mod headers;
 pub mod host;
 pub mod inline;
+mod property;
 
 use std::sync::{Arc, OnceLock};
 
-use crate::identity::peer::{Caller, Callers};
+use crate::identity::peer::{Caller, Callers, Presented};
 use headers::Headers;
+pub use property::{Given, Property, Source};
 
-/// What a proxy knows of a request beside its headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Property {
-    /// Filter state `io.istio.peer_principal`.
-    PeerPrincipal,
-    /// The URI SAN of the peer's certificate on this very connection.
-    PeerCertificate,
-    /// Envoy's name of the filter chain that the request came to, such as
-    /// `inbound-vip|80|http|api.github.com`.
-    FilterChainName,
-    /// Envoy's name of the cluster that the request goes to.
-    ClusterName,
-    /// `HTTP/1.1`, `HTTP/2` or `HTTP/3`.
-    Protocol,
-    /// The IP address of the peer, as the connection has it, whatever headers say.
-    SourceAddress,
-    /// Its port: eight bytes, little-endian.
-    SourcePort,
-    /// The version of TLS on this very connection; nothing where there is none.
-    TlsVersion,
-    /// Filter state `io.istio.local_principal`: the waypoint's own SPIFFE ID.
-    LocalPrincipal,
-    /// The URI SAN of the proxy's own certificate on this very connection.
-    LocalCertificate,
-    /// The address that the caller dialled, with its port.
-    DestinationAddress,
-}
-
-impl Property {
-    /// All of them, in order.
-    pub const ALL: [Property; 11] = [
-        Property::PeerPrincipal,
-        Property::PeerCertificate,
-        Property::FilterChainName,
-        Property::ClusterName,
-        Property::Protocol,
-        Property::SourceAddress,
-        Property::SourcePort,
-        Property::TlsVersion,
-        Property::LocalPrincipal,
-        Property::LocalCertificate,
-        Property::DestinationAddress,
-    ];
-}
-
-/// Where properties come from. They are asked for when something reads them, and may be asked for
-/// again.
-pub trait Source: std::fmt::Debug + Sync {
-    /// The property's value, empty where there is none.
-    fn property(&self, property: Property) -> &[u8];
-
-    /// Whether a property could not be read, so that what was decided on its absence does not hold.
-    fn failed(&self) -> bool;
-}
-
-/// Properties that are given.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Given<'a> {
-    /// [`Property::PeerPrincipal`]
-    pub peer_principal: &'a [u8],
-    /// [`Property::PeerCertificate`]
-    pub peer_certificate: &'a [u8],
-    /// [`Property::FilterChainName`]
-    pub filter_chain_name: &'a [u8],
-    /// [`Property::ClusterName`]
-    pub cluster_name: &'a [u8],
-    /// [`Property::Protocol`]
-    pub protocol: &'a [u8],
-    /// [`Property::SourceAddress`]
-    pub source_address: &'a [u8],
-    /// [`Property::SourcePort`]
-    pub source_port: &'a [u8],
-    /// [`Property::TlsVersion`]
-    pub tls_version: &'a [u8],
-    /// [`Property::LocalPrincipal`]
-    pub local_principal: &'a [u8],
-    /// [`Property::LocalCertificate`]
-    pub local_certificate: &'a [u8],
-    /// [`Property::DestinationAddress`]
-    pub destination_address: &'a [u8],
-}
-
-impl Source for Given<'_> {
-    fn property(&self, property: Property) -> &[u8] {
-        match property {
-            Property::PeerPrincipal => self.peer_principal,
-            Property::PeerCertificate => self.peer_certificate,
-            Property::FilterChainName => self.filter_chain_name,
-            Property::ClusterName => self.cluster_name,
-            Property::Protocol => self.protocol,
-            Property::SourceAddress => self.source_address,
-            Property::SourcePort => self.source_port,
-            Property::TlsVersion => self.tls_version,
-            Property::LocalPrincipal => self.local_principal,
-            Property::LocalCertificate => self.local_certificate,
-            Property::DestinationAddress => self.destination_address,
-        }
-    }
-
-    fn failed(&self) -> bool {
-        false
-    }
-}
-
-/// The facts of one request: its headers as they came, and where the rest is to be had.
+/// The facts of one request: its headers as they came, and the source of its properties.
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// The request's headers.
@@ -149,60 +47,27 @@ impl<'a> Facts<'a> {
         let of = |property| destination::hostname(self.property(property));
         of(Property::FilterChainName).or_else(|| of(Property::ClusterName))
     }
+}
 
-    /// Asks for what will be read later, when the proxy may no longer know.
-    pub(crate) fn prefetch(&self, reads: Reads, callers: &Callers) {
-        if reads.caller {
-            self.caller(callers);
-        }
-        if reads.destination {
-            self.destination();
-        }
-        let properties: [(bool, Property); 5] = [
-            (reads.version, Property::Protocol),
-            (reads.source_address, Property::SourceAddress),
-            (reads.source_port, Property::SourcePort),
-            (reads.scheme, Property::TlsVersion),
-            (reads.destination_address, Property::DestinationAddress),
-        ];
-        for (_, property) in properties.into_iter().filter(|(read, _)| *read) {
-            self.property(property);
-        }
+impl Presented for Facts<'_> {
+    fn peer_principal(&self) -> &[u8] {
+        self.property(Property::PeerPrincipal)
     }
-}
 
-/// The facts that an expression reads, beside headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Reads {
-    /// `source.identity` or `source.spiffeId`.
-    pub caller: bool,
-    /// `request.version`.
-    pub version: bool,
-    /// `request.scheme`.
-    pub scheme: bool,
-    /// `source.address`.
-    pub source_address: bool,
-    /// `source.port`.
-    pub source_port: bool,
-    /// `destination.address` or `destination.port`.
-    pub destination_address: bool,
-    /// `destination.hostname`.
-    pub destination: bool,
-}
+    fn peer_certificate(&self) -> &[u8] {
+        self.property(Property::PeerCertificate)
+    }
 
-impl Reads {
-    /// What either reads.
-    #[must_use]
-    pub fn or(self, other: Reads) -> Reads {
-        Reads {
-            caller: self.caller || other.caller,
-            version: self.version || other.version,
-            scheme: self.scheme || other.scheme,
-            source_address: self.source_address || other.source_address,
-            source_port: self.source_port || other.source_port,
-            destination_address: self.destination_address || other.destination_address,
-            destination: self.destination || other.destination,
-        }
+    fn forwarded_client_cert(&self) -> &[u8] {
+        self.headers.values(b"x-forwarded-client-cert").last().unwrap_or_default()
+    }
+
+    fn local_principal(&self) -> &[u8] {
+        self.property(Property::LocalPrincipal)
+    }
+
+    fn local_certificate(&self) -> &[u8] {
+        self.property(Property::LocalCertificate)
     }
 }
 

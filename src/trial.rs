@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Direction, IdentityConfig, IdentitySource};
-use crate::outcome::{Change, Denial, Outcome, PolicyOf, Reason, ResponseOutcome};
+use crate::counters::{Count, PolicyOf};
+use crate::decision::{Change, Reason, Reply};
+use crate::exchange::{Event, Exchange, Pairs, Report, Step};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
-use crate::request::{Facts, Given, address_and_port, inline};
+use crate::request::{Facts, Given, Source, address_and_port, inline};
 
 /// The name of the plugin in the names of counters: a trial has none.
 const PLUGIN: &str = "";
@@ -59,7 +61,9 @@ pub struct Response {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
     /// The answer that it got instead of being forwarded, if it was denied.
-    pub denial: Option<Denial>,
+    pub denial: Option<Reply>,
+    /// What exactly was wrong with a request that is refused.
+    pub detail: Option<&'static str>,
     /// The policy that decided, where one did.
     pub policy: Option<String>,
     /// Why.
@@ -125,16 +129,39 @@ impl Trial {
     /// Tries it.
     #[must_use]
     pub fn run(&self, engine: &Engine) -> Tried {
-        self.with_facts(|facts| {
-            let outcome = engine.decide(facts);
-            let response = self.response_headers();
-            let respond = || (engine.respond(&outcome.applied, facts, &response), &response);
-            Tried::of(engine, facts, &outcome, outcome.denial.is_none().then(respond))
+        self.with_source(|source| {
+            let (request, response) = (self.request_headers(), self.response_headers());
+            let mut exchange = Exchange::default();
+            let mut tried = Tried::new();
+            let event = Event::RequestHeaders(request.to_pairs());
+            match exchange.on(engine, source, event) {
+                Step::Forward(changes) => {
+                    tried.upstream = Some(changed(Direction::Request, &request, &changes));
+                }
+                Step::Reply(reply) => tried.denial = Some(reply),
+                // No stage of an engine that is tried makes calls.
+                Step::Call(_) | Step::Hold | Step::Reset | Step::Ignore => {}
+            }
+            tried.note(engine, exchange.take_report());
+            if tried.upstream.is_some() {
+                let (bytes, count) = (response.to_pairs(), response.lines().count());
+                let event = Event::ResponseHeaders(Pairs { bytes: &bytes, count });
+                if let Step::Forward(changes) = exchange.on(engine, source, event) {
+                    tried.downstream = Some(changed(Direction::Response, &response, &changes));
+                }
+                tried.note(engine, exchange.take_report());
+            }
+            tried
         })
     }
 
-    /// Does something with the request's facts, as an engine gets them.
+    /// Does something with the request's facts, as stages get them.
     pub fn with_facts<T>(&self, f: impl FnOnce(&Facts<'_>) -> T) -> T {
+        self.with_source(|source| f(&Facts::new(self.request_headers(), source)))
+    }
+
+    /// Does something with what a proxy would know of the request beside its headers.
+    pub fn with_source<T>(&self, f: impl FnOnce(&dyn Source) -> T) -> T {
         let chain = self.service.as_ref().map(|service| format!("inbound-vip|80|http|{service}"));
         let (address, port) = address_and_port(self.source_address.as_bytes()).unwrap_or_default();
         let port = i64::from(port).to_le_bytes();
@@ -150,7 +177,7 @@ impl Trial {
             destination_address: self.destination_address.as_bytes(),
             ..Given::default()
         };
-        f(&Facts::new(self.request_headers(), &source))
+        f(&source)
     }
 
     /// The request's headers as the filter gets them of Envoy.
@@ -219,50 +246,53 @@ fn headers(lines: &Lines) -> Headers<'static> {
 }
 
 impl Tried {
-    fn of(
-        engine: &Engine,
-        facts: &Facts<'_>,
-        outcome: &Outcome<'_>,
-        responded: Option<(ResponseOutcome<'_>, &Headers<'_>)>,
-    ) -> Tried {
-        let name = |index: usize| engine.policy_name(index).map(str::to_owned);
-        let named = |errors: &[(usize, String)]| {
-            errors
-                .iter()
-                .filter_map(|(index, message)| Some((name(*index)?, message.clone())))
-                .collect::<Vec<_>>()
-        };
-        let mut counters = BTreeMap::new();
-        let mut count = |count: crate::outcome::Count| {
-            let counter = count.counter.name(count.policy.and_then(|index| {
-                Some(PolicyOf { policy: engine.policy_name(index)?, plugin: PLUGIN })
-            }));
-            let value: &mut u64 = counters.entry(counter).or_insert(0);
-            *value = value.saturating_add(1);
-        };
-        outcome.count(&mut count);
-        if let Some((responded, _)) = &responded {
-            responded.count(&mut count);
-        }
-        let mut errors = named(&outcome.errors);
-        errors.extend(responded.iter().flat_map(|(responded, _)| named(&responded.errors)));
+    /// Nothing came of it yet.
+    fn new() -> Tried {
         Tried {
-            denial: outcome.denial,
-            policy: outcome.policy.and_then(name),
-            reason: outcome.reason,
-            shadow: outcome.shadow.iter().filter_map(|index| name(*index)).collect(),
-            errors,
-            upstream: outcome
-                .denial
-                .is_none()
-                .then(|| changed(Direction::Request, &facts.headers, &outcome.changes)),
-            downstream: responded.map(|(responded, headers)| {
-                changed(Direction::Response, headers, &responded.changes)
-            }),
-            audit: outcome.audit.clone(),
-            counters,
+            denial: None,
+            detail: None,
+            policy: None,
+            reason: Reason::Gone,
+            shadow: Vec::new(),
+            errors: Vec::new(),
+            upstream: None,
+            downstream: None,
+            audit: None,
+            counters: BTreeMap::new(),
         }
     }
+
+    /// Notes what is reported.
+    fn note(&mut self, engine: &Engine, report: Option<Report>) {
+        let Some(report) = report else { return };
+        let name = |index: usize| engine.policy_name(index).map(str::to_owned);
+        report.count(|count: Count| {
+            let of = count.policy.and_then(|index| {
+                Some(PolicyOf { policy: engine.policy_name(index)?, plugin: PLUGIN })
+            });
+            let value: &mut u64 = self.counters.entry(count.counter.name(of)).or_insert(0);
+            *value = value.saturating_add(1);
+        });
+        let of_request = report.decision.iter().flat_map(|decision| &decision.errors);
+        for (index, message) in of_request.chain(&report.errors) {
+            self.errors.extend(name(*index).map(|name| (name, message.clone())));
+        }
+        self.audit = self.audit.take().or(report.audit);
+        if let Some(decision) = report.decision {
+            self.detail = decision.detail;
+            self.policy = decision.policy.and_then(name);
+            self.reason = decision.reason;
+            self.shadow = decision.shadow.iter().filter_map(|index| name(*index)).collect();
+        }
+    }
+}
+
+/// Has an engine decide about a request with these headers.
+#[must_use]
+pub fn allows(engine: &Engine, headers: &Headers<'_>, source: &dyn Source) -> bool {
+    let mut exchange = Exchange::default();
+    let step = exchange.on(engine, source, Event::RequestHeaders(headers.to_pairs()));
+    matches!(step, Step::Forward(_))
 }
 
 /// Headers after changes, made as the host makes them on the filter's calls.

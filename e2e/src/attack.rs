@@ -48,29 +48,29 @@ use stage::Stage;
 pub use record::Finding;
 pub use report::Report;
 
-/// The pods, as the filter calls them to origins.
+/// The pods, by the names under which the filter announces them to origins.
 const CALLERS: [&str; 2] = ["team-a/team-a", "team-b/team-b"];
 
-/// So many blocks are under way at once: Envoy takes a second to close what is broken, in which
-/// others go on.
+/// How many blocks are under way at once. Envoy takes a second to close a broken connection, and
+/// the others go on meanwhile.
 const TASKS: u64 = 192;
 
-/// How often it is told how far a run is.
+/// How often progress is reported.
 const TICK: Duration = Duration::from_secs(1);
 
 /// When an attack ends, if nothing is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// After so many requests.
+    /// After this many requests.
     Requests(u64),
-    /// After so long.
+    /// After this long.
     Elapsed(Duration),
 }
 
 /// An attack.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What decides all requests.
+    /// The seed of all requests.
     pub seed: u64,
     /// When it ends.
     pub until: Until,
@@ -80,7 +80,7 @@ pub struct Options {
     pub unmended: Vec<u8>,
     /// Whether it goes on when something has been found.
     pub goes_on: bool,
-    /// Whether it tells each second how far it is.
+    /// Whether progress is reported every second.
     pub tells: bool,
 }
 
@@ -104,7 +104,7 @@ pub enum AttackError {
     /// The waypoint could not be started.
     #[error(transparent)]
     Mesh(#[from] Box<MeshError>),
-    /// Something of the system's failed.
+    /// A file or a socket failed.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// A pod could not reach the waypoint.
@@ -120,7 +120,7 @@ fn address(rule: usize, to_http2: bool) -> String {
 /// Makes an attack.
 ///
 /// # Errors
-/// When the waypoint does not start or is gone; what is found is no error but in the report.
+/// When the waypoint does not start or is gone. A finding is not an error; it is in the report.
 pub async fn run(options: &Options) -> Result<Report, AttackError> {
     let pki = Arc::new(Pki::new());
     let record = Arc::new(Record::new(options.seed));
@@ -164,14 +164,15 @@ pub async fn run(options: &Options) -> Result<Report, AttackError> {
             },
             _ = tick.tick() => {
                 let process = stage.mesh.process();
-                report.look(&record, progress(options.until, &record, begun), process.resident_bytes()?);
+                let progress = progress(options.until, &record, begun);
+                report.look(&record, progress, process.resident_bytes()?);
                 if options.tells {
                     eprintln!("attack: {}", report.progress(&record, begun.elapsed()));
                 }
             }
         }
     }
-    // What arrived last may still be with its judge.
+    // The requests that arrived last may not have been judged yet.
     tokio::time::sleep(Duration::from_millis(100)).await;
     report.finish(&record, begun.elapsed(), stage.mesh.process())?;
     Ok(report)

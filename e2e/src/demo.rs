@@ -30,7 +30,8 @@ pub struct Options {
 pub enum DemoError {
     /// The fixed ports of the demo are in use.
     #[error(
-        "taken on 127.0.0.1: {0}; the demo needs these ports, so end what listens there (another demo?) and try again"
+        "taken on 127.0.0.1: {0}; the demo needs these ports, so end what listens there (another \
+         demo?) and try again"
     )]
     PortsTaken(
         /// The ports, each with what it is for.
@@ -54,15 +55,15 @@ pub enum DemoError {
     /// The files of `filter-config/` were not understood, or Envoy did not take what came of them.
     #[error(transparent)]
     Mesh(#[from] MeshError),
-    /// A file, a port or a signal could not be had.
+    /// A file, a port or a signal handler could not be obtained.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// Runs the demo; the answer is whether every step went as expected.
+/// Runs the demo and returns whether every step went as expected.
 ///
 /// # Errors
-/// When the waypoint could not be set up, or ended under way.
+/// When the waypoint could not be set up, or ended meanwhile.
 pub async fn run(options: Options) -> Result<bool, DemoError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -12,13 +12,14 @@ use crate::envoy::{Configuration, ConfigurationError, workspace_root};
 /// namespace and name.
 pub const PLUGIN: &str = "extensions.istio.io/wasmplugin/egress-direct.egress-filter";
 
-/// The name of the filter, which is also that of the resource, and the plugin's own in its
-/// configuration, as Istio makes them: of a `WasmPlugin` before 1.30, of one since, and of a
-/// `TrafficExtension`.
+/// Pairs of names that Istio gives: the filter's, which is also its resource's, and the plugin's
+/// own. The first pair is for a `WasmPlugin` before Istio 1.30, the second for one since, the third
+/// for a `TrafficExtension`.
 pub const NAMES: [(&str, &str); 3] = [
     (PLUGIN, "egress-direct.egress-filter"),
     (
-        "extensions.istio.io/trafficextension/egress-direct.egress-filter~istio-translated-wasmplugin",
+        "extensions.istio.io/trafficextension/\
+         egress-direct.egress-filter~istio-translated-wasmplugin",
         "egress-direct.egress-filter~istio-translated-wasmplugin",
     ),
     (
@@ -27,7 +28,7 @@ pub const NAMES: [(&str, &str); 3] = [
     ),
 ];
 
-/// A plugin in a file that Envoy watches; it is gone when this is dropped.
+/// A plugin in a file that Envoy watches; the file is removed on drop.
 #[derive(Debug)]
 pub struct PluginFile {
     path: PathBuf,
@@ -67,8 +68,8 @@ impl PluginFile {
         })
     }
 
-    /// Says what Envoy is to do when a VM dies, such as `FAIL_CLOSED`; `envoy.yaml`'s policy holds
-    /// otherwise.
+    /// Sets what Envoy does when a VM fails, such as `FAIL_CLOSED`, in place of `envoy.yaml`'s
+    /// policy.
     #[must_use]
     pub fn failure_policy(mut self, policy: &str) -> Self {
         self.plugin["config"]["failure_policy"] = json!(policy);
@@ -129,7 +130,11 @@ impl PluginFile {
         json!({
             "name": self.filter,
             "config_discovery": {
-                "config_source": {"path_config_source": {"path": self.path}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"},
+                "config_source": {
+                    "path_config_source": {"path": self.path},
+                    "initial_fetch_timeout": "0s",
+                    "resource_api_version": "V3",
+                },
                 "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
             },
         })

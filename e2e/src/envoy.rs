@@ -8,7 +8,7 @@ mod usage;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use crate::http1::{Connection, Request, Response};
 use crate::pki::{Credentials, Pki};
 use crate::ports;
 
+pub use crate::checkout::{filter_wasm, trapping_wasm, workspace_root};
 pub use configuration::{Configuration, ConfigurationError, Pod, Ports};
 pub use process::{EnvoyProcess, Launch, StartError};
 
@@ -30,32 +31,9 @@ const SERVICES: [&str; 2] = ["api.github.com", "httpbingo.org"];
 /// How many times other ports are tried when some were taken between their choice and their use.
 const ATTEMPTS: usize = 5;
 
-/// The workspace's root, where `envoy.yaml` is.
-pub fn workspace_root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
-}
-
-/// The compiled filter: `$EGRESS_FILTER_WASM`, or where `make wasm` puts it.
-pub fn filter_wasm() -> PathBuf {
-    std::env::var_os("EGRESS_FILTER_WASM").map_or_else(
-        || workspace_root().join("target/wasm32-wasip1/release/egress_filter.wasm"),
-        PathBuf::from,
-    )
-}
-
-/// The filter that traps on demand: `$EGRESS_TRAPPING_WASM`, or where `make build-trapping` puts
-/// it.
-pub fn trapping_wasm() -> PathBuf {
-    std::env::var_os("EGRESS_TRAPPING_WASM").map_or_else(
-        || workspace_root().join("target/wasm32-wasip1/trapping/egress_filter.wasm"),
-        PathBuf::from,
-    )
-}
-
 type Edit = Box<dyn FnOnce(&mut Value) + Send>;
 
-/// What a waypoint is to be like; all that is not said is as in `envoy.yaml`.
+/// How a waypoint differs from `envoy.yaml`.
 pub struct WaypointOptions {
     pki: Arc<Pki>,
     origin_port: u16,
@@ -182,7 +160,8 @@ impl Waypoint {
             configuration.remove_filter()?;
         }
         configuration.set_normalize_path(options.normalize_path)?;
-        // Ports come last but for the free edits, so that a second attempt needs only them anew.
+        // Ports are set after everything but the free edits, so that a second attempt only chooses
+        // ports again.
         let mut edits = Some(options.edits);
         let mut edited = None;
         for attempt in 1.. {
@@ -314,7 +293,7 @@ impl Waypoint {
     /// Waits until an entry of the access log matches, since Envoy writes it a moment after the
     /// response.
     ///
-    /// Gives nothing when none came within five seconds.
+    /// Returns `None` when none came within five seconds.
     pub fn await_access_log(&self, matches: impl Fn(&Value) -> bool) -> Option<Value> {
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
@@ -328,7 +307,7 @@ impl Waypoint {
         }
     }
 
-    /// All counters and gauges whose name begins so.
+    /// All counters and gauges whose names begin with the prefix.
     ///
     /// # Errors
     /// When Envoy's admin interface does not answer.

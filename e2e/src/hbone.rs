@@ -220,8 +220,8 @@ pub struct HboneConnection {
 }
 
 impl HboneConnection {
-    /// Opens a tunnel to a virtual address, such as `240.240.0.1:80`, and gives this handle up to
-    /// it; the connection lives as long as any of its handles and tunnels, so that a clone can open
+    /// Opens a tunnel to a virtual address, such as `240.240.0.1:80`, which takes over this handle;
+    /// the connection lives as long as any of its handles and tunnels, so that a clone can open
     /// more of them on it, as ztunnel does.
     ///
     /// # Errors

@@ -4,12 +4,13 @@
 //!
 //! ```text
 //! resources.rs   what has been applied, as `kubectl apply` leaves it
-//! spec.rs        the fields of these resources that are understood; any other is an error, never passed over
-//! derive.rs      Resources -> Derived: the waypoint, its callers, services and plugins, and what comes to nothing
+//! spec.rs        the fields of these resources that are understood; any other is an error
+//! derive.rs      Resources -> Derived: the waypoint, its callers, services and plugins, and what
+//!                has no effect
 //! derive/*       one kind of resource each
-//! envoy.rs       Derived -> Envoy's listeners, clusters and extensions, in istiod's names and order
-//! local.rs       all that differs here from a cluster: addresses, ports, certificates, the module's file
-//! mesh.rs        the running Envoy: files in, updates out (LDS, CDS and ECDS), requests of the pods
+//! envoy.rs       Derived -> Envoy's listeners, clusters and extensions, named as istiod does
+//! local.rs       what differs here from a cluster: addresses, ports, certificates, the module
+//! mesh.rs        the running Envoy: files in, updates (LDS, CDS, ECDS) out, requests of the pods
 //! ```
 
 mod derive;

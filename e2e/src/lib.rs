@@ -2,14 +2,13 @@
 //! it, and an emulated proxy-wasm host.
 
 pub mod attack;
-pub mod bench;
 pub mod cases;
-pub mod cost;
+pub mod checkout;
 pub mod demo;
 pub mod ecds;
 pub mod envoy;
 pub mod hbone;
-pub mod host;
+pub use proxy_wasm_host as host;
 pub mod http1;
 pub mod istio;
 pub mod manifests;

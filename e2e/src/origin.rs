@@ -46,8 +46,8 @@ pub struct Script {
     pub body: String,
     /// The lines of its trailers, which only HTTP/2 has here.
     pub trailers: Vec<(String, String)>,
-    /// What goes before the answer, word for word: heads of interim responses, which only HTTP/1.1
-    /// has here.
+    /// What is sent before the answer, word for word: heads of interim responses, which only
+    /// HTTP/1.1 has here.
     pub interim: String,
 }
 
@@ -267,8 +267,8 @@ async fn serve(
         );
         let head = received.method == "HEAD";
         let hangs = mode == Mode::Echo && received.target == "/hang";
-        // A place at the gate comes before the record, so that who saw the record can open the
-        // gate.
+        // The request takes its place at the gate before it is recorded, so that a test that has
+        // seen the record can open the gate.
         let held =
             (mode == Mode::Echo && received.target.starts_with("/held")).then(|| gate.subscribe());
         log.lock().unwrap_or_else(PoisonError::into_inner).push(received);
@@ -276,7 +276,7 @@ async fn serve(
             return std::future::pending().await;
         }
         if let Some(mut held) = held {
-            // The other end is in this very function: it cannot be gone.
+            // The other end is held in this function, so it cannot be gone.
             let _ = held.changed().await;
         }
         let interim = match mode {

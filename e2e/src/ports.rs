@@ -15,8 +15,8 @@ const DEMO_HBONE: u16 = 15_008;
 
 /// Finds different ports of 127.0.0.1 that nobody listens on at this moment.
 ///
-/// Another process may take one before it is used, so who uses them tries again with others when
-/// that happens.
+/// Another process may take one before it is used, so callers try again with other ports when that
+/// happens.
 ///
 /// # Errors
 /// When a thousand random ports did not hold enough free ones.

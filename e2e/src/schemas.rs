@@ -1,8 +1,8 @@
 //! The resources' schemas, vendored in `e2e/schemas/`, and what a manifest says against them.
 //!
 //! Strict, as `kubectl apply` is with `--validate=strict`: an unknown field is a fault. A keyword
-//! that is not checked here, and a rule that cannot be evaluated, is a panic: a schema says nothing
-//! that goes unheard.
+//! that is not checked here, and a rule that cannot be evaluated, is a panic: so that no part of a
+//! schema is ignored.
 
 mod check;
 pub mod rules;

@@ -118,8 +118,7 @@ impl Step {
         };
         let audit = await_audit(mesh, audited, !self.policies.is_empty()).await;
         let (mut passed, mut got) = request.judge(&response, origin);
-        // Every decision must be on record and name its caller; with no policy loaded there is none
-        // to decide by.
+        // Every decision must be recorded with its caller; without policies there is no decision.
         if !self.policies.is_empty()
             && !audit.as_ref().is_some_and(|record| record.contains(request.caller))
         {
@@ -149,7 +148,7 @@ impl Request {
         match self.expected {
             Expected::Allowed => "200".to_owned(),
             Expected::Denied => format!("403  {DENIAL}"),
-            // What reached a real api.github.com nobody tells.
+            // A real api.github.com does not report what reached it.
             Expected::Headers(_) if !stand_in && !self.is_echo() => "200".to_owned(),
             Expected::Headers(headers) => {
                 let lines = headers.iter().map(|(name, values)| header_line(name, values));
@@ -192,7 +191,7 @@ impl Request {
     }
 
     /// The headers at the origin: as the echo tells, or as the stand-in recorded them; a real
-    /// api.github.com tells nothing.
+    /// api.github.com reports nothing.
     fn headers_at_origin(&self, body: &str, origin: Option<&Origin>) -> Option<Headers> {
         if !self.is_echo() {
             return Some(
@@ -222,7 +221,7 @@ fn header_line(name: &str, values: &[impl AsRef<str>]) -> String {
     }
 }
 
-/// A body on one line of bearable length.
+/// A body on one line, cut to a readable length.
 fn in_brief(body: &str) -> String {
     let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(100) {

@@ -1,5 +1,5 @@
-//! Hostile requests in a real Envoy: nothing that a rule forbids comes to an origin, and were a
-//! mend taken out, that would be found.
+//! Hostile requests in a real Envoy: nothing that a rule forbids comes to an origin, and a mend
+//! that is taken out is noticed.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use e2e::envoy::trapping_wasm;
 /// The same requests each time.
 const SEED: u64 = 20_261_127;
 
-/// So many requests are tried before a mend that is taken out counts as one that nobody would miss.
+/// How many requests are tried before a missing mend counts as unnoticed.
 const SEARCH: u64 = 60_000;
 
 async fn attacked(options: &Options) -> Report {
@@ -36,7 +36,7 @@ fn is_of(number: u8, finding: &Finding) -> bool {
             ["by name", "list", "CGI"].contains(&finding.reader)
                 && !["changes", "cookie", "path", "query"].contains(&finding.rule)
         }
-        // What is there and cannot be read is taken for what is not there.
+        // A value that cannot be read is taken for a missing one.
         2 => !["changes", "method", "path", "address"].contains(&finding.rule),
         // `Connection` takes off what the filter has set.
         6 => (finding.rule, finding.reader) == ("changes", "httpd"),
@@ -64,7 +64,7 @@ async fn found_without(number: u8) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_mend_that_is_taken_out_is_missed() {
-    // One after the other: each has an Envoy of its own, with two workers.
+    // They run one after the other, since each has an Envoy of its own, with two workers.
     for number in [1, 2, 6, 7, 8] {
         found_without(number).await;
     }

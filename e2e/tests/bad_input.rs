@@ -17,8 +17,12 @@ mod log_text;
 mod messages;
 #[path = "bad_input/random.rs"]
 mod random;
+#[path = "bad_input/refusals.rs"]
+mod refusals;
 #[path = "bad_input/requests.rs"]
 mod requests;
+#[path = "bad_input/targets.rs"]
+mod targets;
 #[path = "bad_input/trailers.rs"]
 mod trailers;
 
@@ -36,22 +40,31 @@ const GITHUB: &str = "api.github.com";
 const POLICIES: &str = r#"{
   "identity": {"trustDomains": ["cluster.local"]},
   "policies": [
-    {"name": "callers", "traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [
+    {"name": "callers", "traffic": {"authorization": {
+      "action": "Allow", "policy": {"matchExpressions": [
       "source.identity.namespace == 'team-a' && source.identity.serviceAccount == 'team-a'"]}}}},
-    {"name": "paths", "traffic": {"authorization": {"action": "Deny", "policy": {"matchExpressions": [
+    {"name": "paths", "traffic": {"authorization": {
+      "action": "Deny", "policy": {"matchExpressions": [
       "request.path.startsWith('/users/') || request.pathAndQuery.contains('forbidden')"]}}}},
-    {"name": "tokens", "traffic": {"authorization": {"action": "Deny", "policy": {"matchExpressions": [
+    {"name": "tokens", "traffic": {"authorization": {
+      "action": "Deny", "policy": {"matchExpressions": [
       "'x-token' in request.headers && request.headers['x-token'].matches('^bad')"]}}}},
     {"name": "headers", "traffic": {"transformation": {
       "request": {
         "set": [
-          {"name": "X-Caller-Identity", "value": "source.identity.namespace + '/' + source.identity.serviceAccount"},
+          {
+              "name": "X-Caller-Identity",
+              "value": "source.identity.namespace + '/' + source.identity.serviceAccount"
+          },
           {"name": "X-Seen-Path", "value": "request.pathAndQuery"},
           {"name": "X-Copy", "value": "request.headers['x-in']"}],
         "add": [{"name": "X-Forwarded-By", "value": "'egress'"}],
         "remove": ["X-Internal-Debug"]},
       "response": {
-        "set": [{"name": "X-Egress-Method", "value": "request.method"}, {"name": "X-Egress-In", "value": "request.headers['x-in']"}],
+        "set": [
+            {"name": "X-Egress-Method", "value": "request.method"},
+            {"name": "X-Egress-In", "value": "request.headers['x-in']"}
+        ],
         "add": [{"name": "X-Origin-Repeat", "value": "string(response.code)"}],
         "remove": ["X-Origin-Mode"]}}}}
   ],
@@ -84,8 +97,7 @@ impl Setting {
         self.waypoint.vip(GITHUB)
     }
 
-    /// The worker has come through all that was sent to it: no trap, nothing reloaded, and it
-    /// serves.
+    /// The worker has survived everything that was sent to it: no trap, no reload, and it serves.
     async fn assert_unharmed(&self) {
         let response = self
             .team_a()
@@ -125,7 +137,7 @@ impl Setting {
     }
 }
 
-/// What Envoy normalises is left as it comes: the filter sees every trick.
+/// Envoy's path normalization is off, so that the filter sees every trick.
 static RAW: LazyLock<Setting> = LazyLock::new(|| Setting::start(false));
 
 /// Who answered, and how.

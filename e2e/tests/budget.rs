@@ -67,13 +67,13 @@ fn rules(name: usize, expressions: &[String]) -> Value {
     json!({"name": format!("p{name}"), "traffic": {"authorization": authorization}})
 }
 
-/// So many expressions, in policies of as many as they may have.
+/// This many expressions, in policies with as many as one may have.
 fn expressions(count: usize, of: impl Fn(usize) -> String) -> String {
     let all: Vec<String> = (0..count).map(of).collect();
     policies(all.chunks(64).enumerate().map(|(name, chunk)| rules(name, chunk)).collect())
 }
 
-/// An expression of as many bytes as it may have.
+/// An expression of the largest size that is allowed.
 fn filled(begin: &str, part: impl Fn(usize) -> String, end: &str) -> String {
     let mut source = begin.to_owned();
     for number in 0.. {
@@ -93,12 +93,21 @@ fn ordinary(count: usize) -> String {
             "name": format!("team-{team}-{number}"),
             "hosts": [host],
             "traffic": {
-                "authorization": {"action": "Allow", "match": "All", "policy": {"matchExpressions": [
-                    format!(r#"source.identity.namespace == "team-{team}" && source.identity.serviceAccount in ["a-{number}", "b"]"#),
-                    r#"request.method in ["GET", "HEAD"] || request.path.startsWith("/v1/")"#,
-                ]}},
+                "authorization": {
+                    "action": "Allow",
+                    "match": "All",
+                    "policy": {"matchExpressions": [
+                        format!("source.identity.namespace == \"team-{team}\" && \
+                                 source.identity.serviceAccount in [\"a-{number}\", \"b\"]"),
+                        r#"request.method in ["GET", "HEAD"] || request.path.startsWith("/v1/")"#,
+                    ]},
+                },
                 "transformation": {"request": {
-                    "set": [{"name": "x-caller-identity", "value": r#"source.identity.namespace + "/" + source.identity.serviceAccount"#}],
+                    "set": [{
+                        "name": "x-caller-identity",
+                        "value": "source.identity.namespace + \"/\" + \
+                                  source.identity.serviceAccount",
+                    }],
                     "remove": ["x-internal-debug"],
                 }},
             },

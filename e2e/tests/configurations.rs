@@ -36,12 +36,25 @@ impl Case {
             self.text.clone(),
             self.config.as_ref().map(Value::to_string),
             self.policy.clone().map(policy),
-            self.rule
-                .as_ref()
-                .map(|rule| policy(json!({"traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [rule]}}}}))),
-            self.value
-                .as_ref()
-                .map(|value| policy(json!({"traffic": {"transformation": {"request": {"set": [{"name": "x-a", "value": value}]}}}}))),
+            self.rule.as_ref().map(|rule| {
+                policy(json!({
+                    "traffic": {
+                        "authorization": {
+                            "action": "Allow",
+                            "policy": {"matchExpressions": [rule]},
+                        },
+                    },
+                }))
+            }),
+            self.value.as_ref().map(|value| {
+                policy(json!({
+                    "traffic": {
+                        "transformation": {
+                            "request": {"set": [{"name": "x-a", "value": value}]},
+                        },
+                    },
+                }))
+            }),
         ];
         let mut ways = ways.into_iter().flatten();
         match (ways.next(), ways.next()) {
@@ -63,7 +76,7 @@ static MODULE: LazyLock<Module> = LazyLock::new(|| {
         .unwrap_or_else(|error| panic!("{error}: run `make wasm` first"))
 });
 
-/// What the filter says before each of its errors.
+/// The text that the filter logs before each of its errors.
 const PREFIX: &str = "egress filter: configuration error: ";
 
 #[test]
@@ -95,7 +108,8 @@ fn the_emulated_host_logs_every_error_and_serves_nothing() {
         let mut expected: Vec<String> =
             case.errors.iter().map(|error| format!("{PREFIX}{error}")).collect();
         expected.push(format!(
-            "egress filter: configuration refused, errors: {}; every request is refused until a good one comes",
+            "egress filter: configuration refused, errors: {}; every request is refused until a \
+             good one comes",
             case.errors.len()
         ));
         let logged: Vec<_> = configured
@@ -146,7 +160,13 @@ fn what_cannot_be_meant_is_warned_of_and_loaded() {
         .expect("the filter starts");
     let policy = |index: usize| {
         let rule = r#"request.host == "b.com""#;
-        json!({"name": format!("p{index}"), "hosts": ["a.com"], "traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [rule]}}}})
+        json!({
+            "name": format!("p{index}"),
+            "hosts": ["a.com"],
+            "traffic": {
+                "authorization": {"action": "Allow", "policy": {"matchExpressions": [rule]}},
+            },
+        })
     };
     let configured =
         vm.configure(json!({"policies": (0..25).map(policy).collect::<Vec<_>>()}).to_string());
@@ -160,7 +180,9 @@ fn what_cannot_be_meant_is_warned_of_and_loaded() {
     assert_eq!(warned.len(), 21, "{warned:#?}");
     assert_eq!(
         warned[0],
-        "egress filter: configuration warning: policy `p0`: policies[0].traffic.authorization.policy.matchExpressions[0]: line 1, column 1: `request.host` is never `b.com`: the policy's `hosts` do not have it"
+        "egress filter: configuration warning: policy `p0`: \
+         policies[0].traffic.authorization.policy.matchExpressions[0]: line 1, column 1: \
+         `request.host` is never `b.com`: the policy's `hosts` do not have it"
     );
     assert_eq!(warned[20], "egress filter: configuration warnings: 25, of which 20 are shown");
     let records = |logs: &[e2e::host::Log]| -> Vec<Value> {

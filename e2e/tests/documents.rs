@@ -1,8 +1,10 @@
-//! What the documents say is true: every configuration in them loads, and says what the others say.
+//! Every configuration in the documents and in `filter-config/` loads, and those that describe the
+//! same policies are the same. (`tests/documents` of the filter has what needs no YAML.)
 
 use e2e::envoy::workspace_root;
 use e2e::manifests;
-use egress_filter::policy::{Engine, load_record};
+use e2e::workshop::STEPS;
+use egress_filter::policy::Engine;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -37,79 +39,36 @@ fn blocks(markdown: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
+/// The README and the pages of `docs/`.
+fn pages() -> Vec<String> {
+    let entries = std::fs::read_dir(workspace_root().join("docs")).expect("docs/");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let pages = names
+        .map(|name| format!("docs/{}", name.to_string_lossy()))
+        .filter(|name| name.ends_with(".md"));
+    std::iter::once("README.md".to_owned()).chain(pages).collect()
+}
+
+/// The configurations alone, and those of cases.
 #[test]
-fn every_configuration_of_the_readme_loads() {
-    let documents =
-        blocks(&read("README.md"), "yaml").into_iter().flat_map(|block| yaml_documents(&block));
-    let found: Vec<Value> = documents.filter(|document| document["policies"].is_array()).collect();
-    assert!(!found.is_empty(), "the README has no configuration");
-    for configuration in found {
-        assert_loads("README.md", &configuration);
+fn every_configuration_of_the_documents_loads_without_a_warning() {
+    let mut count = 0;
+    for page in pages() {
+        for document in
+            blocks(&read(&page), "yaml").into_iter().flat_map(|block| yaml_documents(&block))
+        {
+            let configuration = document.get("config").unwrap_or(&document);
+            if !configuration["policies"].is_array() {
+                continue;
+            }
+            count += 1;
+            assert_loads(&page, configuration);
+            let engine =
+                Engine::load(configuration.to_string().as_bytes()).expect("it has just loaded");
+            assert!(engine.warnings().is_empty(), "{page}: {:?}", engine.warnings());
+        }
     }
-}
-
-#[test]
-fn the_readmes_example_of_an_error_is_what_one_says() {
-    let shown = blocks(&read("README.md"), "text")
-        .into_iter()
-        .find(|block| block.starts_with("policy `"))
-        .expect("an example of an error");
-    let configuration = serde_json::json!({"policies": [{"name": "github-api-rbac", "traffic": {"authorization": {
-        "action": "Allow", "policy": {"matchExpressions": ["source.identty.namespace == \"team-a\""]},
-    }}}]});
-    let errors =
-        Engine::load(configuration.to_string().as_bytes()).expect_err("a misspelt attribute");
-    assert_eq!(errors.iter().map(ToString::to_string).collect::<Vec<_>>(), [shown]);
-}
-
-#[test]
-fn the_readmes_example_of_a_warning_is_what_one_says() {
-    let shown = blocks(&read("README.md"), "text")
-        .into_iter()
-        .find(|block| block.contains("egress-configuration"))
-        .expect("an example");
-    let configuration = serde_json::json!({"policies": [{"name": "p", "traffic": {"authorization": {
-        "action": "Allow",
-        "policy": {"matchExpressions": ["source.identity.namespace == \"a\" && source.identity.namespace == \"b\""]},
-    }}}]});
-    let engine = Engine::load(configuration.to_string().as_bytes()).expect("a legal configuration");
-    let [warning] = engine.warnings() else { panic!("{:?}", engine.warnings()) };
-    let record = load_record(Ok(&engine))
-        .replace(&warning.place, "policies[0]...")
-        .replace(&warning.message.replace('"', "\\\""), "...");
-    assert_eq!(shown, format!("{warning}\n{record}"));
-}
-
-#[test]
-fn the_readme_tells_the_limits_that_are_kept() {
-    use egress_filter::{cel::limits, config};
-    let readme = read("README.md").replace('\n', " ").replace(',', "");
-    for told in [
-        format!("{} policies;", config::MAX_POLICIES),
-        format!(
-            "{} hosts {} expressions and {} headers a list",
-            config::MAX_HOSTS,
-            config::MAX_MATCH_EXPRESSIONS,
-            config::MAX_TRANSFORMATIONS
-        ),
-        format!("{} bytes {} levels", limits::MAX_SOURCE, limits::MAX_DEPTH),
-        format!("{} parts in the first argument of `default`", limits::MAX_DOUBLED),
-        format!("has {} steps for a request", limits::MAX_STEPS),
-        format!("{} MiB of JSON with {} values;", config::MAX_BYTES >> 20, config::MAX_VALUES),
-        format!(
-            "{} expressions those of headers included with {} MiB;",
-            config::MAX_ALL_EXPRESSIONS,
-            config::MAX_ALL_SOURCES >> 20
-        ),
-        format!(
-            "{} hosts; {} MiB of compiled patterns",
-            config::MAX_ALL_HOSTS,
-            config::MAX_ALL_PATTERNS >> 20
-        ),
-    ] {
-        assert!(readme.contains(&told), "the README does not say `{told}`");
-    }
-    assert_eq!(limits::MAX_COMPREHENSIONS, 2, "the README says two");
+    assert!(count >= 10, "only {count} configurations were found");
 }
 
 fn plugin_configurations() -> Vec<(String, Value)> {
@@ -172,5 +131,22 @@ fn collect_configurations(value: &Value, found: &mut Vec<String>) {
         }
         Value::Array(items) => items.iter().for_each(|value| collect_configurations(value, found)),
         _ => {}
+    }
+}
+
+#[test]
+fn the_readme_shows_a_step_of_the_demo_as_it_is() {
+    let shown = blocks(&read("README.md"), "text");
+    let [shown] = &shown[..] else { panic!("one block of output") };
+    let step = &STEPS[2];
+    let policies = step.policies.join(", ");
+    let request = &step.requests[1];
+    for line in [
+        format!("Step 3. {}", step.title),
+        format!("  {}", step.note),
+        format!("  applied: filter-config/{}; policies in force: {policies}", step.file),
+        format!("  {}: curl http://{}{}", request.caller, request.host, request.path),
+    ] {
+        assert!(shown.lines().any(|other| other == line), "the README does not show\n{line}");
     }
 }

@@ -15,7 +15,7 @@ use e2e::http1::Request;
 use e2e::manifests;
 use e2e::origin::{Mode, Origin};
 use e2e::pki::Pki;
-use egress_filter::outcome::{Counter, PLUGIN_TAG, POLICY_TAG};
+use egress_filter::counters::{Counter, PLUGIN_TAG, POLICY_TAG};
 use regex_lite::Regex;
 use serde_json::{Value, json};
 

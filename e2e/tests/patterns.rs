@@ -22,7 +22,10 @@ fn cost(rule: &str, value: &str) -> u64 {
     let options = HostOptions { canary: false, fuel: 1 << 60, ..HostOptions::default() };
     let vm = Vm::new(&MODULE, options).expect("the filter starts");
     let authorization = json!({"action": "Deny", "policy": {"matchExpressions": [rule]}});
-    let configuration = json!({"audit": {"log": "None"}, "policies": [{"name": "p", "traffic": {"authorization": authorization}}]});
+    let configuration = json!({
+        "audit": {"log": "None"},
+        "policies": [{"name": "p", "traffic": {"authorization": authorization}}],
+    });
     let configured = vm.configure(configuration.to_string());
     assert!(configured.accepted, "{rule}: {:?}", configured.logs);
     let run = || {
@@ -102,7 +105,8 @@ fn the_worst_patterns_cost_no_more_than_a_rules_steps() {
         (wide, "a"),
         (
             format!(
-                r#"request.headers.exists(k, request.headers.exists(j, {A}.matches("[a-z]{{0,200}}0")))"#
+                "request.headers.exists(k, request.headers.exists(j, \
+                 {A}.matches(\"[a-z]{{0,200}}0\")))"
             ),
             "a",
         ),

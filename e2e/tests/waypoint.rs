@@ -1,5 +1,5 @@
 //! The waypoint itself, without the filter but for its part in the access log: who gets in, where
-//! they get, what the origin must show, and what is told of it.
+//! they get to, what the origin must show, and what the log says.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -218,7 +218,12 @@ async fn a_tunnel_serves_one_request_after_another() {
     let post = Request::new("POST", "/kept/post").header("Host", GITHUB).body(&body);
     assert_eq!(tunnel.request(&post).await.expect("POST").status, 200);
     assert_eq!(reached("/kept/post")[0].body_length, body.len());
-    let raw = tunnel.send_raw(b"GET /kept/raw HTTP/1.1\r\nhost: api.github.com\r\nX-Twice: 1\r\nx-twice: \xff2\r\n\r\n").await;
+    let raw = tunnel
+        .send_raw(
+            b"GET /kept/raw HTTP/1.1\r\nhost: api.github.com\r\nX-Twice: \
+                                1\r\nx-twice: \xff2\r\n\r\n",
+        )
+        .await;
     assert_eq!(raw.expect("raw").status, 200);
     let twice: Vec<Vec<u8>> =
         reached("/kept/raw")[0].headers.all("x-twice").map(<[u8]>::to_vec).collect();
@@ -337,7 +342,8 @@ async fn the_access_log_is_told_of_decisions_where_it_is_asked_for() {
     let rule = r#"source.identity.namespace == \"team-a\""#;
     for tells in [true, false] {
         let configuration = format!(
-            r#"{{"policies": [{{"name": "callers", "traffic": {{"authorization": {{"action": "Allow", "policy": {{"matchExpressions": ["{rule}"]}}}}}}}}],
+            r#"{{"policies": [{{"name": "callers", "traffic": {{"authorization": {{
+                "action": "Allow", "policy": {{"matchExpressions": ["{rule}"]}}}}}}}}],
             "audit": {{"accessLog": {tells}}}}}"#
         );
         let options = WaypointOptions::new(&SETTING.pki, SETTING.origin.port())

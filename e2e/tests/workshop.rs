@@ -57,7 +57,7 @@ fn updates(mesh: &Mesh) -> (u64, u64) {
     (stats["listener_manager.lds.update_success"], plugins.map(|(_, count)| count).sum())
 }
 
-/// One Envoy takes the steps one after the other; then an earlier one again, and none.
+/// One Envoy takes the steps one after the other, then an earlier one again, and then none.
 async fn play(release: Release, api: Api, filter: &str) {
     let (mut mesh, origin) = start_of(release, &[STEPS[0].path(api)]);
     let mut taken = Vec::new();
@@ -102,7 +102,8 @@ async fn the_steps_give_the_workshops_results() {
 
 #[tokio::test]
 async fn the_steps_give_the_same_since_istio_1_30() {
-    let filter = "extensions.istio.io/trafficextension/egress-direct.egress-filter~istio-translated-wasmplugin";
+    let filter = "extensions.istio.io/trafficextension/\
+                  egress-direct.egress-filter~istio-translated-wasmplugin";
     play(Release::V1_30, Api::WasmPlugin, filter).await;
 }
 
@@ -116,7 +117,7 @@ async fn the_steps_give_the_same_as_traffic_extensions() {
     .await;
 }
 
-/// Applies a step's file with one text in it replaced; the answer is what is found wrong.
+/// Applies a step's file with one text in it replaced; returns what is found wrong.
 fn apply_changed(mesh: &mut Mesh, step: &Step, from: &str, to: &str) -> Vec<String> {
     let text = std::fs::read_to_string(step.path(Api::WasmPlugin)).expect("a step's file");
     assert!(text.contains(from), "{} has no `{from}`", step.file);
@@ -170,7 +171,8 @@ async fn a_mistake_in_a_file_is_found_and_does_what_the_finding_says() {
     apply_changed(&mut mesh, policies, targets, selector);
     let found = apply_changed(&mut mesh, egress, "", "");
     assert!(
-        matches!(&found[..], [only] if only.contains("attached nowhere") && only.contains("`selector`")),
+        matches!(&found[..], [only]
+            if only.contains("attached nowhere") && only.contains("`selector`")),
         "{found:?}"
     );
     assert_eq!(status(&mesh, "team-b", "/users/torvalds").await, 200);
@@ -212,7 +214,7 @@ async fn the_origins_certificate_may_name_it_by_a_wildcard_and_must_name_it() {
         assert!(failures(why) > before, "{wrong:?}");
     }
     assert_eq!(origin.requests(), []);
-    // No connection has come to be that could be used now.
+    // No connection has been opened that could be used now.
     origin.present(GITHUB, Presented::Wildcard);
     assert_eq!(status(&mesh, "team-a", "/zen").await, 200);
 }
@@ -274,8 +276,10 @@ async fn the_folder_applied_at_once_holds_and_a_broken_update_does_not_replace_i
 
     // A third team is let in by neither: the plugin answers first, and where there is none, Istio's
     // own authorization.
-    let third = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team-c, labels: {istio.io/dataplane-mode: ambient}}\n---\n\
-                 apiVersion: v1\nkind: Pod\nmetadata: {name: client, namespace: team-c}\nspec: {}\n";
+    let third = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team-c, labels: \
+                 {istio.io/dataplane-mode: ambient}}\n---\n\
+                 apiVersion: v1\nkind: Pod\nmetadata: {name: client, namespace: team-c}\nspec: \
+                 {}\n";
     mesh.apply_text(third, "a third team").unwrap_or_else(|error| panic!("{error}"));
     for (answer, team_b) in [("authorization failed", 403), ("RBAC: access denied", 200)] {
         let response = mesh

@@ -1,4 +1,4 @@
-//! The record of a configuration's load: one line of JSON, whether it was loaded or refused.
+//! The record of a configuration that was loaded or refused: one line of JSON.
 
 use serde::Serialize;
 
@@ -6,16 +6,17 @@ use crate::config::ConfigError;
 use crate::policy::Engine;
 use crate::printable;
 
-/// The most warnings, and the most errors, that a record holds; of the others, only their number.
+/// The most warnings, and the most errors, that a record lists. Of any others it has the number.
 pub(crate) const MAX_LISTED: usize = 20;
 
-/// What is logged where memory runs out while a configuration is loaded: nothing can be made then.
+/// What is logged if memory runs out while a configuration is loaded. It is constant, because no
+/// text can be allocated then.
 #[cfg(any(test, all(target_arch = "wasm32", target_os = "wasi")))]
 #[derive(Debug)]
 pub(crate) struct OutOfMemory {
-    /// The record, as any refusal has one.
+    /// The record, in the form of any other refusal.
     pub(crate) record: &'static str,
-    /// The line for people.
+    /// The line for human readers.
     pub(crate) error: &'static str,
 }
 
@@ -70,7 +71,8 @@ fn note<'a>(policy: Option<&'a str>, place: &'a str, message: &str) -> Note<'a> 
     }
 }
 
-/// The record of a load: `loaded` with its policies and the warnings, or `refused` with the errors.
+/// The record of a load: `loaded` with the number of policies and the warnings, or `refused` with
+/// the errors.
 #[must_use]
 pub fn load_record(outcome: Result<&Engine, &[ConfigError]>) -> String {
     let record = match outcome {

@@ -18,12 +18,12 @@ pub(super) struct Errors {
     pub(super) totals: Totals,
 }
 
-/// The most fields of an object that are looked at; no object has as many.
+/// The most fields of an object that are read; no valid object has as many.
 const MAX_FIELDS: usize = 64;
-/// The most characters that a message repeats of what is wrong.
+/// The most characters of a wrong value that a message repeats.
 const MAX_SHOWN: usize = 300;
 
-/// A text as a message shows it.
+/// A text as a message shows it: escaped, and cut where it is long.
 pub(super) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
     if text.chars().nth(MAX_SHOWN).is_some() {
@@ -54,7 +54,7 @@ impl Errors {
     }
 }
 
-/// A value and its place.
+/// A value, and its place in the configuration.
 #[derive(Debug, Clone)]
 pub(super) struct Node<'j> {
     pub(super) place: String,
@@ -108,7 +108,7 @@ impl<'j> Node<'j> {
             .collect()
     }
 
-    /// One of a set of words.
+    /// The value that one of a set of words stands for.
     pub(super) fn word<T: Copy>(&self, words: &[Word<T>], errors: &mut Errors) -> Option<T> {
         let off = words.iter().find(|word| word.word == OFF);
         if let (Json::Bool(false), Some(off)) = (self.json, off) {
@@ -127,9 +127,9 @@ impl<'j> Node<'j> {
         found
     }
 
-    /// The fields of an object: none but those of its shape, none twice, none null (an empty
-    /// `hosts:` in YAML is null, and read as left out it would mean every host), and all that it
-    /// must have.
+    /// The fields of an object. It must have all required fields, no field that its shape does not
+    /// have, and none twice. No field may be null: an empty `hosts:` in YAML is null, and would
+    /// mean every host if it were taken as left out.
     pub(super) fn object(&self, shape: &[Field], errors: &mut Errors) -> Option<Object<'j>> {
         let Json::Object(fields) = self.json else {
             self.wrong("an object", errors);
@@ -179,7 +179,7 @@ impl<'j> Node<'j> {
     }
 }
 
-/// An object and its place.
+/// An object, and its place in the configuration.
 #[derive(Debug)]
 pub(super) struct Object<'j> {
     pub(super) place: String,

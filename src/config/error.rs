@@ -6,26 +6,26 @@ use std::fmt;
 use super::{Expr, MAX_ERRORS};
 use crate::cel::ExprError;
 
-/// One error of a configuration: the policy and the place it is in, and the mend.
+/// One error of a configuration: its policy, its place, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The policy's name, where the error is in a policy that has one.
+    /// The policy's name, if the error is in a policy that has a name.
     pub policy: Option<String>,
     /// The JSON path, such as `policies[2].traffic.authorization.action`; empty for the
     /// configuration as a whole.
     pub place: String,
-    /// What of the value there the error is about.
+    /// The part of the value at that place that the error is about.
     pub spot: Spot,
     /// What is wrong and what was expected, in lower case, without a full stop.
     pub message: String,
 }
 
-/// What of a value an error or a warning is about.
+/// The part of a value that an error or a warning is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spot {
-    /// All of it.
+    /// The whole value.
     Whole,
-    /// The field of this name, of an object.
+    /// The object's field of this name.
     Field(String),
     /// A point in an expression's source.
     Source {
@@ -49,10 +49,10 @@ impl Spot {
 }
 
 impl ConfigError {
-    /// What is wrong with an expression of a policy.
+    /// An error in an expression of a policy.
     pub(crate) fn of_expression(policy: &str, expr: &Expr, error: ExprError) -> ConfigError {
         ConfigError {
-            // A policy whose name is missing has an empty one here.
+            // A policy without a name has an empty one here.
             policy: (!policy.is_empty()).then(|| policy.to_owned()),
             place: expr.place.clone(),
             spot: Spot::Source { line: error.line, column: error.column },
@@ -67,7 +67,7 @@ impl ConfigError {
     }
 }
 
-/// The errors that are told, and whether there are more.
+/// The errors that are reported; if there are more than the limit, the last one says so.
 pub(crate) fn bounded(mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
     if errors.len() > MAX_ERRORS {
         errors.truncate(MAX_ERRORS);

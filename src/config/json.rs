@@ -1,5 +1,5 @@
-//! JSON as it was written: what `serde_json::Value` would lose (a field given twice) is an error
-//! here, not a surprise.
+//! JSON as it was written. `serde_json::Value` would keep one of two fields of the same name; here
+//! both are kept, so that the reader can refuse them.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -19,7 +19,7 @@ pub(super) enum Json<'j> {
 }
 
 impl Json<'_> {
-    /// What this is, for "expected ..., got ...".
+    /// The kind of this value, for "expected ..., got ...".
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Json::Null => "null",
@@ -32,8 +32,8 @@ impl Json<'_> {
     }
 }
 
-/// Reads a text of JSON, and keeps at most so many of its values; gives what it kept, and how many
-/// values there are.
+/// Parses JSON, keeping at most `limit` of its values. Returns what was kept, and the number of
+/// values in all.
 pub(super) fn read(json: &[u8], limit: usize) -> Result<(Json<'_>, usize), serde_json::Error> {
     let values = Cell::new(0);
     let mut deserializer = serde_json::Deserializer::from_slice(json);
@@ -45,7 +45,7 @@ pub(super) fn read(json: &[u8], limit: usize) -> Result<(Json<'_>, usize), serde
 /// Reads one value.
 #[derive(Clone, Copy)]
 struct Reader<'r> {
-    /// How many values were read so far.
+    /// The number of values read so far.
     values: &'r Cell<usize>,
     limit: usize,
 }
@@ -96,7 +96,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         Ok(Json::String(Cow::Borrowed(value)))
     }
 
-    /// What holds an escape is not in the input as it is.
+    /// A string with an escape cannot be borrowed from the input.
     fn visit_str<E>(self, value: &str) -> Result<Json<'de>, E> {
         Ok(Json::String(Cow::Owned(value.to_owned())))
     }
@@ -123,7 +123,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
-/// The name of a field, which `Cow` alone would copy.
+/// The name of a field. Deserializing a `Cow` directly would always copy it.
 struct Name<'j>(Cow<'j, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {

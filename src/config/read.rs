@@ -17,14 +17,14 @@ impl Config {
     /// Reads a configuration.
     ///
     /// # Errors
-    /// All that is wrong with its shape: JSON, fields, types, names, limits.
+    /// Every error of its shape: JSON, fields, types, names, limits.
     pub fn parse(json: &[u8]) -> Result<Config, Vec<ConfigError>> {
         let (config, errors) = Config::parse_all(json);
         if errors.is_empty() { Ok(config) } else { Err(bounded(errors)) }
     }
 
-    /// Reads what can be read of a configuration, with all that is wrong with its shape, so that
-    /// the expressions of a configuration with another error are still checked in the same go.
+    /// Reads what can be read of a configuration, and returns it with every error of its shape.
+    /// So the expressions of a configuration with another error are still checked in the same run.
     pub(crate) fn parse_all(json: &[u8]) -> (Config, Vec<ConfigError>) {
         let mut errors = Errors::default();
         let mut config = Config {
@@ -62,7 +62,7 @@ impl Config {
         }
         let totals = std::mem::take(&mut errors.totals);
         if totals.tell(&mut errors) {
-            // What would take too long to compile is not compiled.
+            // Policies that would take too long to compile are not compiled.
             config.policies = Vec::new();
         }
         (config, errors.found)
@@ -167,7 +167,7 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
             );
         }
     }
-    // Without it, the policy is still there for those after it to be told from.
+    // A policy without `traffic` is kept: its name still counts for the check for duplicates.
     if let Some(traffic) =
         fields.get("traffic").and_then(|node| node.object(shape::TRAFFIC, errors))
     {
@@ -199,7 +199,8 @@ fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Er
     }
 }
 
-/// The name, or what of an illegal one is shown: the policy's other errors are told with it.
+/// The policy's name. An illegal one is returned as well, cut to a legal length, because the
+/// policy's other errors are reported with it.
 fn read_name(node: &Node<'_>, errors: &mut Errors) -> Option<String> {
     let name = node.string(errors)?;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
@@ -253,11 +254,12 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
     })
 }
 
-/// Reads a rule. One of which another part is wrong is not used, but its expressions are still
-/// checked.
+/// Reads a rule. If another part of a rule is wrong, the rule is not used, but its expressions are
+/// still checked.
 fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<AuthorizationConfig> {
     let fields = node.object(shape::AUTHORIZATION, errors)?;
-    // Left out it is AgentGateway's default; a wrong word has been told, and the rule is not used.
+    // If it is left out, AgentGateway's default holds. If it is a wrong word, that has been
+    // reported, and the rule is not used.
     let action =
         fields.get("action").map_or(Some(Action::Allow), |node| node.word(shape::ACTION, errors));
     let combine = fields.get("match").and_then(|node| node.word(shape::COMBINE, errors));
@@ -327,7 +329,7 @@ fn read_header_value(
     let name =
         fields.get("name").and_then(|node| read_header_name(&node, direction, pseudo, errors));
     let value = fields.get("value").and_then(|node| read_expression(&node, errors));
-    // The expression is checked even where the name is wrong: all errors are told at once.
+    // The expression is checked even if the name is wrong: all errors are reported at once.
     Some(HeaderValueConfig { name: name.unwrap_or_default(), value: value? })
 }
 

@@ -1,7 +1,7 @@
-//! The shape of a configuration, in one table: what the reader holds it to, and what an editor's
-//! schema says.
+//! The shape of a configuration, in one table. The reader checks a configuration against it, and
+//! the JSON Schema and the documents' table of fields are made from it.
 //!
-//! What only the schema needs is dropped when the filter is compiled to wasm.
+//! Parts that only the schema needs are left out when the filter is compiled to wasm.
 
 use super::{
     Action, AuditLog, Combine, Direction, HostBinding, IdentitySource, MAX_HOSTS,
@@ -9,31 +9,31 @@ use super::{
 };
 use crate::path::PathSafety;
 
-/// The word that may have come as `false`: kubectl reads YAML 1.1, where `Off` without quotes is
-/// that.
+/// The word for which `false` is accepted as well: kubectl reads YAML 1.1, where `Off` without
+/// quotes is `false`.
 pub const OFF: &str = "Off";
 
 /// A field of an object.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
-    /// Its name.
+    /// The field's name.
     pub name: &'static str,
-    /// Whether it must be there.
+    /// Whether it is required.
     pub required: bool,
-    /// What its value is.
+    /// The kind of its value.
     #[cfg(not(target_arch = "wasm32"))]
     pub kind: Kind,
-    /// What it is for, in a sentence or two.
+    /// What the field is for, in a sentence or two.
     #[cfg(not(target_arch = "wasm32"))]
     pub about: &'static str,
 }
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
-    /// An object of these fields, and what else it must be.
+    /// An object with these fields, and the further conditions on it.
     Object(&'static [Field], &'static [Condition]),
-    /// A list, and what its entries are.
+    /// A list, and the kind of its entries.
     List(Bounds, &'static Kind),
     /// One of a set of words.
     Words(Listed),
@@ -43,15 +43,15 @@ pub enum Kind {
     Text(Text),
 }
 
-/// What an object must be besides having its fields.
+/// A condition on an object, besides having its fields.
 #[derive(Debug, Clone, Copy)]
 pub enum Condition {
-    /// The first field is there only with the second.
+    /// The first field may be there only if the second is.
     Needs(&'static str, &'static str),
-    /// Where a list of the first field's object (the second) has several entries, the third field
-    /// is there.
+    /// If a list in the first field's object (the second name) has several entries, the third field
+    /// must be there.
     Several(&'static str, &'static str, &'static str),
-    /// The first field's object has a field of its own, or the second field is there.
+    /// The first field's object may be empty only if the second field is there.
     NotEmptyUnless(&'static str, &'static str),
 }
 
@@ -60,19 +60,19 @@ pub enum Condition {
 pub struct Bounds {
     /// The most entries.
     pub limit: usize,
-    /// What to do instead of leaving it empty, where it may not be.
+    /// If the list may not be empty: what to do instead.
     pub if_empty: Option<&'static str>,
 }
 
 /// A set of words, each with what it means.
 pub type Listed = fn() -> Vec<(&'static str, &'static str)>;
 
-/// What a text is.
+/// The kind of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Text {
     /// The name of a policy.
     PolicyName,
-    /// A host, or all under one.
+    /// A host, or `*.` and a host.
     Host,
     /// A trust domain.
     TrustDomain,
@@ -80,7 +80,7 @@ pub enum Text {
     Expression,
     /// The name of a header that may be changed in this direction.
     Header {
-        /// Whose header it is.
+        /// Whether it is a header of requests or of responses.
         of: Direction,
         /// Whether it may be a pseudo-header such as `:path`.
         pseudo: bool,
@@ -143,27 +143,27 @@ pub const CONFIGURATION: &[Field] = &[
     field(
         "identity",
         Kind::Object(IDENTITY, &[]),
-        "Where the caller's identity comes from, and whose is believed.",
+        "Where the caller's identity comes from, and whose is accepted.",
     ),
     required(
         "policies",
         Kind::List(POLICIES, &Kind::Object(POLICY, POLICY_IS)),
-        "The policies, in order. Any matching Deny denies; else every Require must match; else any matching Allow allows; else a request is allowed only if no Allow is in scope. An empty list allows everything.",
+        "The policies, in order. Any matching Deny denies; else every Require must match; else \
+         any matching Allow allows; else a request is allowed only if no Allow is in scope. An \
+         empty list allows everything.",
     ),
-    field(
-        "audit",
-        Kind::Object(AUDIT, &[]),
-        "Which decisions are logged, and to whom they are told.",
-    ),
+    field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and where."),
     field(
         "pathSafety",
         Kind::Words(|| listed(PATH_SAFETY)),
-        "Which paths are refused with 400 before any rule, because an origin could read them in another way. Strict where it is left out.",
+        "Which paths are refused with 400 before any rule, because an origin could read them in \
+         another way. Strict where it is left out.",
     ),
     field(
         "hostBinding",
         Kind::Words(|| listed(HOST_BINDING)),
-        "Whether a request's `Host` must be the service that the caller dialled; if not, it is refused with 403. Strict where it is left out.",
+        "Whether a request's `Host` must be the service that the caller dialled; if not, it is \
+         refused with 403. Strict where it is left out.",
     ),
 ];
 
@@ -172,12 +172,14 @@ pub(super) const IDENTITY: &[Field] = &[
     field(
         "sources",
         Kind::List(SOURCES, &Kind::Words(|| listed(IDENTITY_SOURCES))),
-        "Where the caller's SPIFFE ID is looked for: the first source that says anything decides. [filterState, peerCertificate] where it is left out.",
+        "Where the caller's SPIFFE ID is looked up: the first source that holds anything \
+         decides. [filterState, peerCertificate] where it is left out.",
     ),
     field(
         "trustDomains",
         Kind::List(TRUST_DOMAINS, &Kind::Text(Text::TrustDomain)),
-        "The trust domains whose callers have an identity; any that TLS let in where it is left out.",
+        "The trust domains whose callers have an identity. The waypoint's own where it is left \
+         out; any that TLS let in where the proxy does not reveal its own.",
     ),
 ];
 
@@ -201,7 +203,9 @@ pub(super) const AUDIT: &[Field] = &[
     field(
         "accessLog",
         Kind::Boolean,
-        "Whether Envoy's access log can tell each decision, as `%FILTER_STATE(wasm.egress_decision:PLAIN)%`; costs three more host calls a request. false where it is left out.",
+        "Whether Envoy's access log can show each decision, as \
+         `%FILTER_STATE(wasm.egress_decision:PLAIN)%`. This costs three more host calls a \
+         request. false where it is left out.",
     ),
 ];
 
@@ -217,7 +221,8 @@ pub(super) const POLICY: &[Field] = &[
     field(
         "hosts",
         Kind::List(HOSTS, &Kind::Text(Text::Host)),
-        "The hosts that the policy is for: exact names, or all under one with a leading `*.`. Every host where it is left out.",
+        "The hosts that the policy is for: exact names, or all under one with a leading `*.`. \
+         Every host where it is left out.",
     ),
     field(
         "mode",
@@ -227,7 +232,8 @@ pub(super) const POLICY: &[Field] = &[
     field(
         "pathSafety",
         Kind::Words(|| listed(PATH_SAFETY)),
-        "The path safety of this policy's `hosts`, which must be there. That of the whole configuration where it is left out.",
+        "The path safety of this policy's `hosts`, which must be there. That of the whole \
+         configuration where it is left out.",
     ),
     required(
         "traffic",
@@ -249,12 +255,12 @@ pub(super) const TRAFFIC: &[Field] = &[
     field(
         "authorization",
         Kind::Object(AUTHORIZATION, AUTHORIZATION_IS),
-        "A rule that says whether a request goes on.",
+        "A rule that allows or denies requests.",
     ),
     field(
         "transformation",
         Kind::Object(TRANSFORMATION, &[]),
-        "What changes in the headers of requests that go on, and of their responses.",
+        "Changes to the headers of allowed requests, and of their responses.",
     ),
 ];
 
@@ -263,18 +269,20 @@ pub(super) const AUTHORIZATION: &[Field] = &[
     field(
         "action",
         Kind::Words(|| listed(ACTION)),
-        "What it means for a request to match; left out, Allow.",
+        "What it means for a request to match. Allow where it is left out.",
     ),
     required("policy", Kind::Object(RULE, &[]), "The rule's expressions."),
     field(
         "match",
         Kind::Words(|| listed(COMBINE)),
-        "How several expressions combine; needed where there are several. AgentGateway's documentation says all; its controller does any, for Require all.",
+        "How several expressions combine; required where there are several. AgentGateway's \
+         documentation says all; its controller does any, except for Require.",
     ),
     field(
         "onError",
         Kind::Words(|| listed(ON_ERROR)),
-        "What an expression that errs means, such as one that reads a header which is not there. Deny where it is left out.",
+        "What it means if an expression fails, for example because it reads a header that is \
+         not there. Deny where it is left out.",
     ),
 ];
 
@@ -284,7 +292,7 @@ const AUTHORIZATION_IS: &[Condition] = &[Condition::Several("policy", "matchExpr
 pub(super) const RULE: &[Field] = &[required(
     "matchExpressions",
     Kind::List(MATCH_EXPRESSIONS, &Kind::Text(Text::Expression)),
-    "CEL expressions that give a bool, over `source`, `request` and `destination`.",
+    "CEL expressions that return a bool, over `source`, `request` and `destination`.",
 )];
 
 pub(super) const MATCH_EXPRESSIONS: Bounds = Bounds {
@@ -306,8 +314,10 @@ pub(super) const TRANSFORMATION: &[Field] = &[
     ),
 ];
 
-const SET: &str = "Headers that get one value, whatever they had. Where the value errs, the header is left out, the caller's own too.";
-const ADD: &str = "Headers that get one more value. Where the value errs, it is left out.";
+const SET: &str = "Headers that get this one value, whatever they had before. If the value's \
+    expression fails, the header is left out, the caller's own as well.";
+const ADD: &str =
+    "Headers that get one more value. If the value's expression fails, it is left out.";
 const REMOVE: &str = "Headers that lose all their values.";
 
 /// `traffic.transformation.request`
@@ -362,7 +372,7 @@ pub(super) const fn header_value(of: Direction, pseudo: bool) -> [Field; 2] {
         required(
             "value",
             Kind::Text(Text::Expression),
-            "A CEL expression that gives a string or bytes; a fixed text is `'\"text\"'`.",
+            "A CEL expression that returns a string or bytes; a fixed text is `'\"text\"'`.",
         ),
     ]
 }
@@ -371,12 +381,12 @@ pub(super) const PATH_SAFETY: &[Word<PathSafety>] = &[
     word(
         "Strict",
         PathSafety::Strict,
-        "Refuses every path that two readers could read in two ways.",
+        "Refuses every path that two readers could read in different ways.",
     ),
     word(
         "Lenient",
         PathSafety::Lenient,
-        "Refuses only paths that walk out of a prefix: dot segments, backslashes, control bytes.",
+        "Refuses only paths that lead out of a prefix: dot segments, backslashes, control bytes.",
     ),
     word(OFF, PathSafety::Off, "Refuses no path."),
 ];
@@ -385,12 +395,13 @@ pub(super) const HOST_BINDING: &[Word<HostBinding>] = &[
     word(
         "Strict",
         HostBinding::Strict,
-        "A request for another host than the dialled service's is refused.",
+        "A request for a host other than the dialled service is refused.",
     ),
     word(
         OFF,
         HostBinding::Off,
-        "`Host` may say anything, so a rule on `request.host` can be dodged by dialling another service.",
+        "`Host` may be anything, so a caller can get around a rule on `request.host` by \
+         dialling another service.",
     ),
 ];
 
@@ -398,7 +409,7 @@ pub(super) const IDENTITY_SOURCES: &[Word<IdentitySource>] = &[
     word(
         "filterState",
         IdentitySource::FilterState,
-        "What a waypoint's HBONE listener wrote of the caller's certificate.",
+        "What the waypoint's HBONE listener recorded of the caller's certificate.",
     ),
     word(
         "peerCertificate",
@@ -408,7 +419,8 @@ pub(super) const IDENTITY_SOURCES: &[Word<IdentitySource>] = &[
     word(
         "forwardedClientCert",
         IdentitySource::ForwardedClientCert,
-        "The `x-forwarded-client-cert` header, which any caller can forge unless the proxy in front removes it.",
+        "The `x-forwarded-client-cert` header, which any caller can forge unless the proxy in \
+         front removes it.",
     ),
 ];
 
@@ -443,10 +455,6 @@ pub(super) const COMBINE: &[Word<Combine>] = &[
 ];
 
 pub(super) const ON_ERROR: &[Word<OnError>] = &[
-    word(
-        "Deny",
-        OnError::Deny,
-        "The cautious reading: a Deny denies, an Allow or Require does not match.",
-    ),
-    word("Ignore", OnError::Ignore, "The expression does not match, of a Deny too."),
+    word("Deny", OnError::Deny, "A Deny denies; an Allow or Require does not match."),
+    word("Ignore", OnError::Ignore, "The expression does not match, in a Deny as well."),
 ];

@@ -1,5 +1,5 @@
-//! What a configuration holds in all. Each list has a limit of its own, and so has the whole:
-//! memory and the time that loading takes are bounded by these.
+//! What a configuration holds in all. Besides the limits of each list there are limits of the
+//! whole, which bound the memory and the time that loading takes.
 
 use super::decode::Errors;
 use super::error::{ConfigError, Spot};
@@ -47,7 +47,7 @@ impl Default for Totals {
 }
 
 impl Total {
-    /// Whether there was room for so much more.
+    /// Adds an amount, and returns whether the total is still within its limit.
     fn take(&mut self, amount: usize, place: &str) -> bool {
         self.found = self.found.saturating_add(amount);
         let within = self.found <= self.limit;
@@ -68,19 +68,20 @@ impl Total {
 }
 
 impl Totals {
-    /// Counts an expression; whether there was room for it.
+    /// Counts an expression, and returns whether it is within the limits.
     pub(super) fn expression(&mut self, source: &str, place: &str) -> bool {
-        // Both are counted, whichever is passed.
+        // Both totals are counted, even if one of them has passed its limit.
         let counted = self.expressions.take(1, place);
         self.sources.take(source.len(), place) && counted
     }
 
-    /// Counts an entry of `hosts`; whether there was room for it.
+    /// Counts an entry of `hosts`, and returns whether it is within the limit.
     pub(super) fn host(&mut self, place: &str) -> bool {
         self.hosts.take(1, place)
     }
 
-    /// Puts what passes a limit before all other errors; whether anything does.
+    /// Puts an error for each limit that was passed before all other errors, and returns whether
+    /// there is any.
     pub(super) fn tell(&self, errors: &mut Errors) -> bool {
         let passed: Vec<ConfigError> = [&self.expressions, &self.sources, &self.hosts]
             .into_iter()
@@ -92,10 +93,10 @@ impl Totals {
     }
 }
 
-/// Whether a configuration of so many bytes is read at all.
+/// Checks the size of a configuration, in bytes, before it is read.
 ///
 /// # Errors
-/// When it is too long.
+/// If it is over the limit.
 pub(crate) fn check_size(bytes: usize) -> Result<(), ConfigError> {
     if bytes <= MAX_BYTES {
         return Ok(());
@@ -104,7 +105,7 @@ pub(crate) fn check_size(bytes: usize) -> Result<(), ConfigError> {
     Err(ConfigError { policy: None, place: String::new(), spot: Spot::Whole, message })
 }
 
-/// What is wrong with a configuration of so many values.
+/// The error message for a configuration with too many values.
 pub(super) fn too_many_values(values: usize) -> String {
     format!(
         "the configuration has {values} JSON values (texts, numbers, lists, objects), the limit is {MAX_VALUES}: {SPLIT}"

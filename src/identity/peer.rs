@@ -1,19 +1,34 @@
-//! Which of the things a proxy knows about its peer is the caller's identity.
+//! The caller's identity, found among the things that a proxy knows about its peer.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::SpiffeId;
-use crate::config::{IdentityConfig, IdentitySource};
+use super::{IdentitySource, SpiffeId};
 use crate::hash;
-use crate::request::{Facts, Property};
 
-/// Who calls: what the proxy presented, and what may be believed of it.
+/// What a proxy knows about the peer of a request, and about itself; empty where it knows nothing.
+pub(crate) trait Presented {
+    /// Filter state `io.istio.peer_principal`.
+    fn peer_principal(&self) -> &[u8];
+
+    /// The URI SAN of the peer's certificate on this very connection.
+    fn peer_certificate(&self) -> &[u8];
+
+    /// The last line of the header `x-forwarded-client-cert`.
+    fn forwarded_client_cert(&self) -> &[u8];
+
+    /// The proxy's own SPIFFE ID, in filter state `io.istio.local_principal`.
+    fn local_principal(&self) -> &[u8];
+
+    /// The URI SAN of the proxy's own certificate on this very connection.
+    fn local_certificate(&self) -> &[u8];
+}
+
+/// A caller: what the proxy presented, and what of it is accepted as an identity.
 #[derive(Debug, Default)]
 pub struct Caller {
     presented: Box<[u8]>,
-    /// The SPIFFE ID, where it is one.
+    /// The SPIFFE ID, if what was presented is one.
     id: Option<Id>,
     believed: bool,
 }
@@ -21,8 +36,9 @@ pub struct Caller {
 #[derive(Debug)]
 struct Id {
     uri: Box<str>,
-    trust_domain: Range<usize>,
-    workload: Option<[Range<usize>; 2]>,
+    trust_domain: Box<str>,
+    /// Namespace and service account.
+    workload: Option<[Box<str>; 2]>,
 }
 
 impl Caller {
@@ -39,13 +55,13 @@ impl Caller {
         self.id.as_ref().filter(|_| self.believed)
     }
 
-    /// The SPIFFE ID, where it is one and its trust domain is believed.
+    /// The SPIFFE ID, if it is one and its trust domain is accepted.
     #[must_use]
     pub fn spiffe_id(&self) -> Option<&str> {
         self.known().map(|id| &*id.uri)
     }
 
-    /// A SPIFFE ID that was presented and is not believed, for the audit record.
+    /// A SPIFFE ID that was presented but not accepted, for the audit record.
     #[must_use]
     pub fn rejected(&self) -> Option<&str> {
         self.id.as_ref().filter(|_| !self.believed).map(|id| &*id.uri)
@@ -60,41 +76,32 @@ impl Caller {
     /// The trust domain of a workload.
     #[must_use]
     pub fn trust_domain(&self) -> Option<&str> {
-        let id = self.known().filter(|id| id.workload.is_some())?;
-        id.uri.get(id.trust_domain.clone())
+        self.known().filter(|id| id.workload.is_some()).map(|id| &*id.trust_domain)
     }
 
     /// The Kubernetes namespace of a workload.
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
-        let id = self.known()?;
-        let [namespace, _] = id.workload.as_ref()?;
-        id.uri.get(namespace.clone())
+        let [namespace, _] = self.known()?.workload.as_ref()?;
+        Some(namespace)
     }
 
     /// The Kubernetes service account of a workload.
     #[must_use]
     pub fn service_account(&self) -> Option<&str> {
-        let id = self.known()?;
-        let [_, service_account] = id.workload.as_ref()?;
-        id.uri.get(service_account.clone())
+        let [_, service_account] = self.known()?.workload.as_ref()?;
+        Some(service_account)
     }
 }
 
 impl Id {
     fn new(id: &SpiffeId<'_>) -> Id {
-        // What `parse` gives are parts of the text it was given.
-        let uri = id.as_str();
-        let place = |part: &str| {
-            let start = part.as_ptr().addr().saturating_sub(uri.as_ptr().addr());
-            start..start.saturating_add(part.len())
-        };
+        let workload = id.workload();
         Id {
-            uri: uri.into(),
-            trust_domain: place(id.trust_domain()),
-            workload: id
-                .workload()
-                .map(|workload| [place(workload.namespace), place(workload.service_account)]),
+            uri: id.as_str().into(),
+            trust_domain: id.trust_domain().into(),
+            workload: workload
+                .map(|workload| [workload.namespace.into(), workload.service_account.into()]),
         }
     }
 }
@@ -103,16 +110,19 @@ fn parse(presented: &[u8]) -> Option<SpiffeId<'_>> {
     SpiffeId::parse(std::str::from_utf8(presented).ok()?).ok()
 }
 
-/// The callers seen lately, so that one who comes again is not parsed again.
+/// The callers seen lately, so that a known caller need not be parsed again.
 #[derive(Debug)]
 pub(crate) struct Callers {
-    config: IdentityConfig,
+    /// The sources of an identity, in the order they are tried.
+    sources: Vec<IdentitySource>,
+    /// The trust domains whose callers are believed; where there are none, the proxy's own.
+    trust_domains: Vec<String>,
     /// The trust domain of the proxy itself, which counts where the configuration names none. It is
     /// the same for every request, so that it is asked for until it is known, and never again.
     own_trust_domain: OnceLock<Box<str>>,
-    /// Each caller has one slot, which the next caller with the same hash takes over.
+    /// Each caller has one slot. Another caller with the same hash replaces it.
     slots: Mutex<Vec<Option<Arc<Caller>>>>,
-    /// A caller was believed whose trust domain could be compared with nothing.
+    /// Whether a caller was accepted whose trust domain could not be compared with any.
     believed_blindly: AtomicBool,
 }
 
@@ -120,30 +130,30 @@ pub(crate) struct Callers {
 const SLOTS: usize = 256;
 
 impl Callers {
-    pub(crate) fn new(config: IdentityConfig) -> Self {
+    pub(crate) fn new(sources: Vec<IdentitySource>, trust_domains: Vec<String>) -> Self {
         Callers {
-            config,
+            sources,
+            trust_domains,
             own_trust_domain: OnceLock::new(),
             slots: Mutex::new(Vec::new()),
             believed_blindly: AtomicBool::new(false),
         }
     }
 
-    /// Whether a caller of any trust domain has been believed, because neither the configuration
-    /// nor the proxy says which one is to be.
+    /// Whether a caller of some trust domain has been accepted unchecked, because neither the
+    /// configuration nor the proxy names the right one.
     pub(crate) fn believe_blindly(&self) -> bool {
         self.believed_blindly.load(Ordering::Relaxed)
     }
 
     /// Whether a caller of this trust domain is believed: one that the configuration names, else
     /// the proxy's own.
-    fn believes(&self, trust_domain: &str, facts: &Facts<'_>) -> bool {
-        if !self.config.trust_domains.is_empty() {
-            return self.config.trust_domains.iter().any(|believed| believed == trust_domain);
+    fn believes(&self, trust_domain: &str, presented: &impl Presented) -> bool {
+        if !self.trust_domains.is_empty() {
+            return self.trust_domains.iter().any(|believed| believed == trust_domain);
         }
         if self.own_trust_domain.get().is_none() {
-            let own = [Property::LocalPrincipal, Property::LocalCertificate]
-                .map(|property| facts.property(property));
+            let own = [presented.local_principal(), presented.local_certificate()];
             if let Some(own) = own.into_iter().find(|value| says_something(value)).and_then(parse) {
                 let _ = self.own_trust_domain.set(own.trust_domain().into());
             }
@@ -159,49 +169,46 @@ impl Callers {
 
     /// The caller of a request. The first source that says anything decides: where it says
     /// something wrong, no later source is asked.
-    pub(crate) fn of(&self, facts: &Facts<'_>) -> Arc<Caller> {
-        let said = self.config.sources.iter().map(|source| match source {
-            IdentitySource::FilterState => facts.property(Property::PeerPrincipal),
-            IdentitySource::PeerCertificate => facts.property(Property::PeerCertificate),
-            IdentitySource::ForwardedClientCert => forwarded_uri(
-                facts.headers.values(b"x-forwarded-client-cert").last().unwrap_or_default(),
-            ),
+    pub(crate) fn of(&self, presented: &impl Presented) -> Arc<Caller> {
+        let mut said = self.sources.iter().map(|source| match source {
+            IdentitySource::FilterState => presented.peer_principal(),
+            IdentitySource::PeerCertificate => presented.peer_certificate(),
+            IdentitySource::ForwardedClientCert => forwarded_uri(presented.forwarded_client_cert()),
         });
-        self.find(said.into_iter().find(|value| says_something(value)).unwrap_or_default(), facts)
+        self.find(said.find(|value| says_something(value)).unwrap_or_default(), presented)
     }
 
-    fn find(&self, presented: &[u8], facts: &Facts<'_>) -> Arc<Caller> {
-        let make =
-            || Arc::new(Caller::new(presented, |id| self.believes(id.trust_domain(), facts)));
+    fn find(&self, uri: &[u8], presented: &impl Presented) -> Arc<Caller> {
+        let make = || Arc::new(Caller::new(uri, |id| self.believes(id.trust_domain(), presented)));
         // Longer is no SPIFFE ID, and is not worth the room.
-        if presented.len() > super::MAX_ID {
+        if uri.len() > super::MAX_ID {
             return make();
         }
         let Ok(mut slots) = self.slots.try_lock() else { return make() };
         // Who is believed blindly is asked for again: the next request may know better.
-        if self.config.trust_domains.is_empty() && self.own_trust_domain.get().is_none() {
+        if self.trust_domains.is_empty() && self.own_trust_domain.get().is_none() {
             return make();
         }
         if slots.is_empty() {
             slots.resize(SLOTS, None);
         }
-        let position = usize::try_from(hash::bytes(presented) & 0xff).unwrap_or(0);
+        let position = usize::try_from(hash::bytes(uri) & 0xff).unwrap_or(0);
         let Some(slot) = slots.get_mut(position) else { return make() };
         match slot {
-            Some(caller) if hash::same(&caller.presented, presented) => Arc::clone(caller),
+            Some(caller) if hash::same(&caller.presented, uri) => Arc::clone(caller),
             other => Arc::clone(other.insert(make())),
         }
     }
 }
 
-/// Whether a source's value is more than Envoy's way to write "nothing".
+/// Whether a source has a value. Envoy writes `-` for none.
 fn says_something(value: &[u8]) -> bool {
     !matches!(value, b"" | b"-")
 }
 
-/// The URI of the nearest client in an `x-forwarded-client-cert` value (Envoy's documentation of
-/// the header): that of the last element, which the proxy in front of us wrote. Several URIs in it,
-/// like several SANs, are no identity.
+/// The URI of the nearest client in an `x-forwarded-client-cert` value (described in Envoy's
+/// documentation). It is in the last element, which the proxy in front of this one wrote. If that
+/// has several URIs, there is no identity, as with several SANs.
 fn forwarded_uri(value: &[u8]) -> &[u8] {
     let Some(element) = split_unquoted(value, b',').and_then(|elements| elements.last().copied())
     else {
@@ -219,10 +226,10 @@ fn forwarded_uri(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Says something, and is no SPIFFE ID.
+/// Stands for a value that is there and is no SPIFFE ID.
 const UNREADABLE: &[u8] = b"?";
 
-/// Splits at a separator that stands outside of double quotes; nothing where a quote is left open.
+/// Splits at separators outside of double quotes; `None` if a quote is left open.
 fn split_unquoted(value: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
     let (mut quoted, mut escaped) = (false, false);
     let parts = value.split(|byte| {
@@ -248,7 +255,8 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
-    use crate::request::Given;
+    use crate::config::IdentityConfig;
+    use crate::request::{Facts, Given};
 
     const A: &[u8] = b"spiffe://cluster.local/ns/team-a/sa/team-a";
     const B: &[u8] = b"spiffe://cluster.local/ns/team-b/sa/team-b";
@@ -257,14 +265,18 @@ mod tests {
         IdentityConfig { sources: sources.to_vec(), trust_domains: Vec::new() }
     }
 
+    fn callers(config: IdentityConfig) -> Callers {
+        Callers::new(config.sources, config.trust_domains)
+    }
+
     #[derive(Clone, Copy, Default)]
-    struct Presented {
+    struct Peer {
         filter_state: &'static [u8],
         peer_certificate: &'static [u8],
         forwarded_client_cert: &'static [u8],
     }
 
-    fn caller(config: &IdentityConfig, presented: Presented) -> Arc<Caller> {
+    fn caller(config: &IdentityConfig, presented: Peer) -> Arc<Caller> {
         let source = Given {
             peer_principal: presented.filter_state,
             peer_certificate: presented.peer_certificate,
@@ -273,16 +285,16 @@ mod tests {
         let headers = [(&b"x-forwarded-client-cert"[..], presented.forwarded_client_cert)]
             .into_iter()
             .collect();
-        Callers::new(config.clone()).of(&Facts::new(headers, &source))
+        callers(config.clone()).of(&Facts::new(headers, &source))
     }
 
-    fn id(config: &IdentityConfig, presented: Presented) -> Option<Vec<u8>> {
+    fn id(config: &IdentityConfig, presented: Peer) -> Option<Vec<u8>> {
         caller(config, presented).spiffe_id().map(|id| id.as_bytes().to_vec())
     }
 
     #[test]
     fn sources_are_tried_in_order() {
-        let both = Presented { filter_state: A, peer_certificate: B, forwarded_client_cert: b"" };
+        let both = Peer { filter_state: A, peer_certificate: B, forwarded_client_cert: b"" };
         assert_eq!(id(&IdentityConfig::default(), both), Some(A.to_vec()));
         assert_eq!(
             id(&config(&[IdentitySource::PeerCertificate, IdentitySource::FilterState]), both),
@@ -290,7 +302,7 @@ mod tests {
         );
         for nothing in [&b""[..], b"-"] {
             assert_eq!(
-                id(&IdentityConfig::default(), Presented { filter_state: nothing, ..both }),
+                id(&IdentityConfig::default(), Peer { filter_state: nothing, ..both }),
                 Some(B.to_vec()),
                 "{nothing:?}"
             );
@@ -301,16 +313,16 @@ mod tests {
     fn a_source_that_speaks_wrongly_is_not_mended_by_the_next() {
         for wrong in [&b"spiffe://a/ns/x/sa/y,spiffe://a/ns/z/sa/y"[..], b"garbage", b"\xff\xfe"] {
             let presented =
-                Presented { filter_state: wrong, peer_certificate: B, forwarded_client_cert: b"" };
+                Peer { filter_state: wrong, peer_certificate: B, forwarded_client_cert: b"" };
             assert_eq!(id(&IdentityConfig::default(), presented), None, "{wrong:?}");
         }
     }
 
     #[test]
     fn the_forwarded_header_is_believed_only_where_it_is_listed() {
-        let presented = Presented {
+        let presented = Peer {
             forwarded_client_cert: b"By=x;URI=spiffe://cluster.local/ns/team-a/sa/team-a",
-            ..Presented::default()
+            ..Peer::default()
         };
         assert_eq!(id(&IdentityConfig::default(), presented), None);
         assert_eq!(
@@ -336,7 +348,7 @@ mod tests {
             (b"By=x", None),
             (b",", None),
         ] {
-            assert_eq!(id(&sources, Presented { forwarded_client_cert: value, ..Presented::default() }), expected, "{value:?}");
+            assert_eq!(id(&sources, Peer { forwarded_client_cert: value, ..Peer::default() }), expected, "{value:?}");
         }
     }
 
@@ -346,19 +358,13 @@ mod tests {
             trust_domains: vec!["cluster.local".to_owned()],
             ..IdentityConfig::default()
         };
-        let other = Presented {
-            filter_state: b"spiffe://other/ns/team-a/sa/team-a",
-            ..Presented::default()
-        };
+        let other = Peer { filter_state: b"spiffe://other/ns/team-a/sa/team-a", ..Peer::default() };
         let other = caller(&config, other);
         assert_eq!(
             (other.spiffe_id(), other.namespace(), other.rejected()),
             (None, None, Some("spiffe://other/ns/team-a/sa/team-a"))
         );
-        assert_eq!(
-            id(&config, Presented { filter_state: A, ..Presented::default() }),
-            Some(A.to_vec())
-        );
+        assert_eq!(id(&config, Peer { filter_state: A, ..Peer::default() }), Some(A.to_vec()));
     }
 
     #[test]
@@ -378,7 +384,7 @@ mod tests {
                 ..Given::default()
             },
         ] {
-            let callers = Callers::new(IdentityConfig::default());
+            let callers = callers(IdentityConfig::default());
             assert_eq!(own(&Given { peer_principal: other, ..known }, &callers), None);
             assert!(own(&Given { peer_principal: A, ..known }, &callers).is_some());
             // Once known, it is the proxy's for good.
@@ -386,7 +392,7 @@ mod tests {
             assert!(!callers.believe_blindly());
         }
         for unknown in [&b""[..], b"-", b"garbage"] {
-            let callers = Callers::new(IdentityConfig::default());
+            let callers = callers(IdentityConfig::default());
             let unknown = Given { local_principal: unknown, ..Given::default() };
             assert!(own(&Given { peer_principal: other, ..unknown }, &callers).is_some());
             assert!(callers.believe_blindly());
@@ -398,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_caller_who_comes_again_is_not_parsed_again_and_never_taken_for_another() {
-        let callers = Callers::new(IdentityConfig::default());
+        let callers = callers(IdentityConfig::default());
         let source = Given { local_principal: A, ..Given::default() };
         let facts = Facts::new(crate::request::headers::Headers::default(), &source);
         let first = callers.find(A, &facts);

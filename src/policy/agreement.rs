@@ -9,7 +9,10 @@ use proptest::test_runner::{Config as Cases, TestRunner};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::attributes::view::View;
+use crate::exchange::tests::driven::Driven;
 use crate::request::Given;
+use crate::request::headers::Headers;
 
 /// What is compared with; few of each, so that rules and requests meet.
 const CONDITIONS: &[&str] = &[
@@ -135,8 +138,10 @@ fn the_index_finds_what_looking_at_every_policy_finds() {
                 headers.add(b"h", value.as_bytes());
             }
             let source = Given { peer_principal: caller, ..Given::default() };
-            let facts = Facts::new(headers, &source);
-            let (ours, theirs) = (indexed.decide(&facts), plain.decide(&facts));
+            let [ours, theirs] = [&indexed, &plain].map(|engine| {
+                let driven = Driven::decide(engine, &headers, &source);
+                (driven.decision, driven.reply, driven.changes, driven.audit)
+            });
             prop_assert_eq!(ours, theirs, "{} {} {} {:?} {:?}", config, host, method, path, caller);
         }
         Ok(())
@@ -156,7 +161,7 @@ impl Engine {
             .map(|(config, policy)| policy.entry(config))
             .collect();
         for entry in &mut entries {
-            entry.guards.clear();
+            entry.rule.iter_mut().for_each(|rule| rule.guards.clear());
         }
         self.index = Index::new(&entries);
     }
@@ -164,7 +169,13 @@ impl Engine {
 
 #[test]
 fn a_request_pays_for_its_candidates_only() {
-    let rule = |n: usize, action: &str, expression: String| json!({"name": format!("p{n}"), "traffic": {"authorization": {"action": action, "policy": {"matchExpressions": [expression]}}}});
+    let rule = |n: usize, action: &str, expression: String| {
+        json!({"name": format!("p{n}"), "traffic": {
+            "authorization": {"action": action, "policy": {"matchExpressions": [expression]}},
+            // What changes headers is found apart from the rules.
+            "transformation": {"request": {"remove": ["x-internal"]}},
+        }})
+    };
     type Shape = fn(usize) -> String;
     let shapes: &[(&str, Shape)] = &[
         ("Allow", |n| {

@@ -1,13 +1,16 @@
 //! Which policies can matter to a request, found without looking at the others.
 //!
-//! A policy's `hosts` put it into groups, one for each host. Within a group, a rule that says
-//! nothing unless an attribute has one of certain values ([`Guard`]) is found by that value; every
-//! other policy of the group is a candidate. What is found is evaluated like any rule, so that a
-//! collision of hashes costs an evaluation and changes nothing.
+//! A policy's `hosts` put it into groups, one for each host. A group has an entry for each stage in
+//! which a policy has a part. Within a group, a rule that says nothing unless an attribute has one
+//! of certain values ([`Guard`]) is found by that value; every other rule of the group is a
+//! candidate. What is found is evaluated like any rule, so that a collision of hashes costs an
+//! evaluation and changes nothing. Header rules hold for all of a policy's scope, whatever its rule
+//! says.
 
-use crate::cel::attribute::TextAttribute;
+use crate::attributes::PATH;
+use crate::attributes::view::View;
+use crate::cel::attributes::{Attributes, Id};
 use crate::cel::guard::{Guard, Wanted};
-use crate::cel::view::View;
 use crate::config::HostPattern;
 use crate::hash::{self, Map};
 use crate::path::PathSafety;
@@ -24,16 +27,31 @@ pub(crate) const MAX_UNREADABLE: usize = 16;
 #[derive(Debug)]
 pub(super) struct Entry<'c> {
     pub(super) hosts: &'c [HostPattern],
-    /// Any of which its rule may be found by; none where it is always a candidate.
-    pub(super) guards: Vec<Guard>,
-    pub(super) is_allow: bool,
+    /// Its authorization rule, if it has one.
+    pub(super) rule: Option<RuleEntry>,
+    /// Whether it changes headers of the messages in its scope.
+    pub(super) transforms: bool,
     pub(super) enforced: bool,
     pub(super) path_safety: Option<PathSafety>,
 }
 
+/// An authorization rule as the index sees it.
+#[derive(Debug)]
+pub(super) struct RuleEntry {
+    /// Any of which the rule may be found by; none where it is always a candidate.
+    pub(super) guards: Vec<Guard>,
+    pub(super) is_allow: bool,
+}
+
+impl Entry<'_> {
+    fn guards(&self) -> &[Guard] {
+        self.rule.as_ref().map_or(&[], |rule| &rule.guards)
+    }
+}
+
 /// The policies by what they are for, as indices into the configuration's list.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(crate) struct Index {
     everywhere: Group,
     /// By host.
     exact: Map<Box<str>, Group>,
@@ -47,7 +65,12 @@ pub(super) struct Index {
 #[derive(Debug, Default)]
 struct Group {
     number: u64,
+    /// Policies whose rules are always candidates.
     always: Vec<u32>,
+    /// Policies that change headers.
+    transforming: Vec<u32>,
+    /// Policies that have a part in no stage.
+    idle: Vec<u32>,
     keys: Vec<KeyedBy>,
     /// Bit n is set where a prefix of n bytes is looked up.
     prefixes: u64,
@@ -61,7 +84,7 @@ struct Group {
 /// cannot be read, each errs.
 #[derive(Debug)]
 struct KeyedBy {
-    attribute: TextAttribute,
+    attribute: Id,
     allows: Vec<u32>,
     others: Vec<u32>,
 }
@@ -98,7 +121,7 @@ fn push_once(all: &mut Vec<u32>, position: u32) {
 
 /// The groups that a host is in.
 #[derive(Debug)]
-pub(super) struct Groups<'i> {
+pub(crate) struct Groups<'i> {
     everywhere: &'i Group,
     exact: Option<&'i Group>,
     under: Vec<&'i Group>,
@@ -110,22 +133,22 @@ impl Groups<'_> {
     }
 
     /// Whether an enforced Allow is in scope, be it a candidate or not.
-    pub(super) fn allows(&self) -> bool {
+    pub(crate) fn allows(&self) -> bool {
         self.iter().any(|group| group.allows)
     }
 
     /// The strictest path safety that an enforced policy in scope sets.
-    pub(super) fn path_safety(&self) -> Option<PathSafety> {
+    pub(crate) fn path_safety(&self) -> Option<PathSafety> {
         self.iter().filter_map(|group| group.path_safety).max()
     }
 
     /// All policies in scope, candidates or not, in configuration order.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(super) fn everyone(&self) -> Vec<u32> {
+    pub(crate) fn everyone(&self) -> Vec<u32> {
         let mut found = Vec::new();
         for group in self.iter() {
             let keyed = group.keys.iter().flat_map(|key| [&key.allows, &key.others]);
-            std::iter::once(&group.always).chain(keyed).for_each(|more| merge(&mut found, more));
+            let all = [&group.always, &group.transforming, &group.idle].into_iter().chain(keyed);
+            all.for_each(|more| merge(&mut found, more));
         }
         found
     }
@@ -138,7 +161,7 @@ impl Index {
         let mut groups: u64 = 0;
         for (position, entry) in entries.iter().enumerate() {
             let Ok(position) = u32::try_from(position) else { continue };
-            let guard = popularity.best(&entry.guards).filter(|_| entries.len() >= FEW);
+            let guard = popularity.best(entry.guards()).filter(|_| entries.len() >= FEW);
             if entry.hosts.is_empty() {
                 index.everywhere.add(position, entry, guard, &mut index.keyed);
             }
@@ -158,7 +181,7 @@ impl Index {
     }
 
     /// The groups of a canonical host.
-    pub(super) fn groups(&self, host: &str) -> Groups<'_> {
+    pub(crate) fn groups(&self, host: &str) -> Groups<'_> {
         let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };
         let mut under = Vec::new();
         if !self.under.is_empty() {
@@ -170,17 +193,25 @@ impl Index {
         Groups { everywhere: &self.everywhere, exact, under }
     }
 
-    /// Finds the policies in scope that can matter to a request, in configuration order.
-    pub(super) fn candidates(&self, groups: &Groups<'_>, view: &View<'_>, found: &mut Vec<u32>) {
+    /// Finds the policies in scope that change headers, in configuration order.
+    pub(crate) fn transforming(&self, groups: &Groups<'_>, found: &mut Vec<u32>) {
+        found.clear();
+        for group in groups.iter().filter(|group| !group.transforming.is_empty()) {
+            merge(found, &group.transforming);
+        }
+    }
+
+    /// Finds the policies in scope whose rules can matter to a request, in configuration order.
+    pub(crate) fn candidates(&self, groups: &Groups<'_>, view: &View<'_>, found: &mut Vec<u32>) {
         found.clear();
         let other_path = view.other_path();
         for group in groups.iter() {
             merge(found, &group.always);
             for key in &group.keys {
-                match key.attribute.read(view) {
+                match view.text(key.attribute) {
                     Ok(value) => {
                         self.look_up(group, key.attribute, value, found);
-                        if let (TextAttribute::Path, Some(other)) = (key.attribute, other_path) {
+                        if let (PATH, Some(other)) = (key.attribute, other_path) {
                             self.look_up(group, key.attribute, without_query(other), found);
                         }
                     }
@@ -193,14 +224,14 @@ impl Index {
         }
     }
 
-    fn look_up(&self, group: &Group, attribute: TextAttribute, value: &str, found: &mut Vec<u32>) {
+    fn look_up(&self, group: &Group, attribute: Id, value: &str, found: &mut Vec<u32>) {
         let mut add = |kind: u64, value: &[u8]| {
             if let Some(postings) = self.keyed.get(&key(group.number, attribute, kind, value)) {
                 merge(found, postings.as_slice());
             }
         };
         add(EXACT, value.as_bytes());
-        if attribute != TextAttribute::Path {
+        if attribute != PATH {
             return;
         }
         let mut lengths = group.prefixes;
@@ -224,8 +255,8 @@ fn without_query(path: &str) -> &str {
 const EXACT: u64 = 0;
 const PREFIX: u64 = 1;
 
-fn key(group: u64, attribute: TextAttribute, kind: u64, value: &[u8]) -> u64 {
-    let place = group.wrapping_shl(8) | (kind << 7) | u64::from(attribute as u8);
+fn key(group: u64, attribute: Id, kind: u64, value: &[u8]) -> u64 {
+    let place = group.wrapping_shl(8) | (kind << 7) | u64::from(attribute.position());
     hash::mix(hash::bytes(value), place)
 }
 
@@ -247,10 +278,19 @@ impl Group {
         guard: Option<&Guard>,
         keyed: &mut Map<u64, Postings>,
     ) {
-        self.allows |= entry.is_allow && entry.enforced;
         if entry.enforced {
             self.path_safety = self.path_safety.max(entry.path_safety);
         }
+        if entry.transforms {
+            push_once(&mut self.transforming, position);
+        }
+        let Some(rule) = &entry.rule else {
+            if !entry.transforms {
+                push_once(&mut self.idle, position);
+            }
+            return;
+        };
+        self.allows |= rule.is_allow && entry.enforced;
         let Some(guard) = guard else {
             push_once(&mut self.always, position);
             return;
@@ -276,7 +316,7 @@ impl Group {
             });
         }
         if let Some(key) = self.keys.iter_mut().find(|key| key.attribute == guard.attribute) {
-            push_once(if entry.is_allow { &mut key.allows } else { &mut key.others }, position);
+            push_once(if rule.is_allow { &mut key.allows } else { &mut key.others }, position);
         }
     }
 }
@@ -288,7 +328,7 @@ struct Popularity(Map<u64, u32>);
 impl Popularity {
     fn new(entries: &[Entry<'_>]) -> Self {
         let mut counts: Map<u64, u32> = Map::default();
-        for guard in entries.iter().flat_map(|entry| &entry.guards) {
+        for guard in entries.iter().flat_map(Entry::guards) {
             for wanted in &guard.values {
                 let count = counts.entry(Self::key(guard.attribute, wanted)).or_default();
                 *count = count.saturating_add(1);
@@ -297,7 +337,7 @@ impl Popularity {
         Popularity(counts)
     }
 
-    fn key(attribute: TextAttribute, wanted: &Wanted) -> u64 {
+    fn key(attribute: Id, wanted: &Wanted) -> u64 {
         let (kind, value) = place(wanted);
         key(0, attribute, kind, value)
     }

@@ -5,7 +5,10 @@ mod changes;
 mod dodges;
 
 use super::*;
-use crate::outcome::{Change, Count, Counter};
+use crate::counters::{Count, Counter};
+use crate::decision::{Change, Reason, Reply};
+use crate::exchange::tests::driven::Driven;
+use crate::request::headers::Headers;
 use crate::request::{Given, Property, Source};
 use serde_json::{Value, json};
 
@@ -29,7 +32,8 @@ fn rule(name: &str, action: &str, expression: &str) -> Value {
 /// What was decided, with names in place of numbers.
 #[derive(Debug)]
 struct Decided {
-    denial: Option<Denial>,
+    denial: Option<Reply>,
+    detail: Option<&'static str>,
     policy_name: Option<String>,
     reason: Reason,
     shadow: Vec<usize>,
@@ -37,15 +41,6 @@ struct Decided {
     changes: Vec<Change<'static>>,
     counts: Vec<Count>,
     audit: Option<String>,
-}
-
-fn owned(change: &Change<'_>) -> Change<'static> {
-    let name = |name: &str| &*name.to_owned().leak();
-    match change {
-        Change::Add(of, value) => Change::Add(name(of), value.to_vec().into()),
-        Change::Replace(of, value) => Change::Replace(name(of), value.to_vec().into()),
-        Change::Remove(of) => Change::Remove(of.to_string().into()),
-    }
 }
 
 fn decide(policies: &[Value], request: &Request<'_>) -> Decided {
@@ -75,19 +70,18 @@ fn decide_with(config: Value, request: &Request<'_>) -> Decided {
         filter_chain_name: b"inbound-vip|80|http|api.github.com",
         ..Given::default()
     };
-    let facts = Facts::new(headers, &source);
-    let outcome = engine.decide(&facts);
-    let mut counts = Vec::new();
-    outcome.count(|count| counts.push(count));
+    let Driven { decision, reply, changes, audit, counts, .. } =
+        Driven::decide(&engine, &headers, &source);
     Decided {
-        policy_name: outcome.policy.and_then(|index| engine.policy_name(index)).map(str::to_owned),
-        changes: outcome.changes.iter().map(owned).collect(),
+        policy_name: decision.policy.and_then(|index| engine.policy_name(index)).map(str::to_owned),
+        changes,
         counts,
-        denial: outcome.denial,
-        reason: outcome.reason,
-        shadow: outcome.shadow,
-        errors: outcome.errors,
-        audit: outcome.audit,
+        denial: reply,
+        detail: decision.detail,
+        reason: decision.reason,
+        shadow: decision.shadow,
+        errors: decision.errors,
+        audit,
     }
 }
 
@@ -272,16 +266,17 @@ fn no_other_name_of_a_service_walks_round_its_policies() {
             filter_chain_name: b"inbound-vip|80|http|a.ns.svc.cluster.local",
             ..Given::default()
         };
-        assert!(engine.decide(&Facts::new(headers, &source)).denial.is_some(), "{host}");
+        assert!(!Driven::decide(&engine, &headers, &source).decision.allows(), "{host}");
     }
 }
 
 #[test]
 fn a_policy_loosens_path_safety_for_its_hosts() {
     let path = Request { path: "/a%2Fb", ..ZEN };
+    let decided = decide(&[], &path);
     assert_eq!(
-        decide(&[], &path).denial.map(|denial| (denial.status, denial.detail)),
-        Some((400, Some("escaped delimiter")))
+        (decided.denial.map(|denial| denial.status), decided.detail),
+        (Some(400), Some("escaped delimiter"))
     );
     let mut policy = rule("p", "Allow", "true");
     policy["hosts"] = json!(["api.github.com"]);
@@ -396,9 +391,8 @@ fn only_what_something_reads_is_asked_for() {
         let headers =
             [(&b":authority"[..], host.as_bytes()), (b":path", b"/"), (b":method", b"GET")];
         let source = Noting::default();
-        let facts = Facts::new(headers.into_iter().collect(), &source);
-        let outcome = engine.decide(&facts);
-        assert_ne!(outcome.reason, Reason::InternalError);
+        let driven = Driven::decide(&engine, &headers.into_iter().collect(), &source);
+        assert_ne!(driven.decision.reason, Reason::InternalError);
         assert_eq!(*source.asked.lock().unwrap(), asked, "{config} {host}");
     }
 }
@@ -417,10 +411,9 @@ fn a_fact_that_cannot_be_read_refuses_the_request() {
         let source = Noting { given, failing: Some(failing), ..Noting::default() };
         let headers =
             [(&b":authority"[..], &b"api.github.com"[..]), (b":path", b"/"), (b":method", b"GET")];
-        let facts = Facts::new(headers.into_iter().collect(), &source);
-        let outcome = engine.decide(&facts);
+        let outcome = Driven::decide(&engine, &headers.into_iter().collect(), &source);
         assert_eq!(
-            (outcome.reason, outcome.denial.map(|denial| denial.status)),
+            (outcome.decision.reason, outcome.reply.map(|reply| reply.status)),
             (Reason::InternalError, Some(403)),
             "{failing:?}"
         );

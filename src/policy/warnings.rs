@@ -8,12 +8,13 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 
 use super::Policy;
-use crate::cel::contradiction::{self, Known, Settled, Work};
+
 use crate::config::{
     Action, AuthorizationConfig, Config, Expr, HostPattern, Mode, OnError, PolicyConfig, Spot,
 };
+use crate::counters::{PLUGIN_TAG, POLICY_TAG};
 use crate::hash::Map;
-use crate::outcome::{PLUGIN_TAG, POLICY_TAG};
+use crate::lint::{self, Known, Settled, Work};
 use crate::path::PathSafety;
 
 /// The most warnings that are kept; of the others, only their number.
@@ -73,8 +74,7 @@ impl Warnings {
                 trust_domains: &config.identity.trust_domains,
                 strict_paths: loose.are_strict_for(config_of, config.path_safety),
             };
-            let found =
-                contradiction::examine(rule.expressions(), authorization.combine, known, &mut work);
+            let found = lint::examine(rule.expressions(), authorization.combine, known, &mut work);
             let expr = |position: usize| authorization.expressions.get(position);
             let of = |expr: Option<&Expr>, spot: Spot, message: String| {
                 let place = expr.map_or_else(
@@ -86,7 +86,7 @@ impl Warnings {
             for (position, message) in found.parts {
                 warnings.add(|| {
                     let point = expr(position)
-                        .and_then(|expr| contradiction::point_of(&expr.source, &message, known));
+                        .and_then(|expr| lint::point_of(&expr.source, &message, known));
                     of(
                         expr(position),
                         point.map_or(Spot::Whole, |(line, column)| Spot::Source { line, column }),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::reading::{name, value};
+use egress_reading::{name, value};
 
 /// One header line: its name and its value.
 pub type Line<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
@@ -81,6 +81,22 @@ impl<'a> Headers<'a> {
             lines.push((Cow::Borrowed(name), Cow::Borrowed(value)));
         }
         Some(Headers { lines, kinds, blank_ends })
+    }
+
+    /// The form that [`from_pairs`](Self::from_pairs) reads.
+    #[must_use]
+    pub fn to_pairs(&self) -> Vec<u8> {
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let mut pairs = u32::try_from(self.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+        for (name, value) in self.lines() {
+            pairs.extend(length(name));
+            pairs.extend(length(value));
+        }
+        for part in self.lines().flat_map(|(name, value)| [name, value]) {
+            pairs.extend(part);
+            pairs.push(0);
+        }
+        pairs
     }
 
     /// How many lines there are.

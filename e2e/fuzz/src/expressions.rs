@@ -1,5 +1,5 @@
 //! Feeds expressions with requests, and whole configurations, to the engine: nothing may panic,
-//! overflow a stack of a megabyte or take all memory, and what is lowered must agree with the
+//! overflow a stack of a megabyte or take all memory, and a lowered expression must agree with the
 //! interpreter.
 //!
 //! An input is an expression, a line `---`, and the request (see `egress_filter::fuzzing`; where

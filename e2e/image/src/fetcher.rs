@@ -1,6 +1,6 @@
 //! What Istio's agent makes of an image: its rules (`pkg/wasm/imagefetcher.go` and `cache.go` in
-//! istio/istio, with the client of google/go-containerregistry), read there and written anew here,
-//! so that an image can be tried without a cluster.
+//! istio/istio, with the client of google/go-containerregistry), reimplemented so that an image can
+//! be tried without a cluster.
 
 use std::io::{self, Read};
 
@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use crate::oci::sha256;
 
-// Written out here, so that what the image is made with does not make its reader agree.
+// Written out here, so that the reader does not agree with the image only because both use the same
+// constants.
 /// The media type of an OCI index, from which an image is picked.
 pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// The one layer type that is taken of an image with an OCI manifest.
@@ -53,10 +54,10 @@ pub struct Fetched {
 /// Why the agent gets no module of an image.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The registry did not answer, or not with this.
+    /// The registry did not answer, or not with what was asked.
     #[error("cannot be fetched: {0}")]
     Fetch(#[from] io::Error),
-    /// A manifest is no JSON, or lacks what every manifest has.
+    /// A manifest is not JSON, or lacks a required field.
     #[error("has a manifest that cannot be read: {0}")]
     Manifest(#[from] serde_json::Error),
     /// The index has no image for the agent's client.
@@ -64,28 +65,28 @@ pub enum Error {
         "is an index without a linux/amd64 image, the one that is picked from it on every machine"
     )]
     NoPlatform,
-    /// The bytes are not those that the manifest names.
+    /// The bytes do not have the digest that the manifest names.
     #[error("has a blob that is not what its descriptor says ({0})")]
     Blob(String),
-    /// `sha256` is that of another manifest.
+    /// `sha256` belongs to another manifest.
     #[error("has the digest {found}, not {expected}")]
     Digest {
-        /// What the WasmPlugin says.
+        /// The WasmPlugin's `sha256`.
         expected: String,
-        /// The manifest's own.
+        /// The manifest's digest.
         found: String,
     },
-    /// The manifest is docker's, and its last layer is not.
+    /// The manifest is docker's, and its last layer is not of docker's type.
     #[error("is a docker image that has no module: {0}")]
     Docker(NoModule),
-    /// The manifest is of none of the kinds that are taken.
+    /// The manifest is of no kind that the agent takes.
     #[error(
         "is in no format that is taken: not as an image ({image}), not as an artifact ({artifact})"
     )]
     Oci {
-        /// Why it is none of the "compat" variant.
+        /// Why it is not of the "compat" variant.
         image: NoModule,
-        /// Why it is none of the "oci" variant.
+        /// Why it is not of the "oci" variant.
         artifact: NoModule,
     },
     /// What was found is no WebAssembly module.

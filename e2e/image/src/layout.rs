@@ -16,7 +16,7 @@ use crate::fetcher::Source;
 use crate::oci::{Descriptor, INDEX, Image, PLATFORM, archive_of};
 use crate::reference::Reference;
 
-/// Why an image is not on disk.
+/// Why an image could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be written.
@@ -24,7 +24,7 @@ pub enum Error {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// JSON could not be written.
@@ -111,7 +111,7 @@ pub fn write_tarball(file: &Path, image: &Image, reference: &Reference) -> Resul
     write(file, &archive)
 }
 
-/// Makes a folder anew.
+/// Makes an empty folder, in place of what was there.
 ///
 /// # Errors
 /// Where what was there cannot be removed, or the folder not be made.

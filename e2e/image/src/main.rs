@@ -17,7 +17,8 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let [module, name, filter_config, target] = arguments.as_slice() else {
         eprintln!(
-            "usage: image MODULE IMAGE FILTER_CONFIG TARGET, as in `make image IMAGE=registry/repository:tag`"
+            "usage: image MODULE IMAGE FILTER_CONFIG TARGET, as in `make image \
+             IMAGE=registry/repository:tag`"
         );
         return ExitCode::from(2);
     };
@@ -98,7 +99,8 @@ Push it in one of these ways, which keep the digest:
 (to a registry without TLS: skopeo copy --dest-tls-verify=false, crane push --insecure), then
   kubectl apply -f {with_image}/
 
-docker load and docker push, crane push of the tarball, and skopeo copy of it as docker-archive: write a manifest of their
+docker load and docker push, crane push of the tarball, and skopeo copy of it as docker-archive: \
+write a manifest of their
 own. Istio takes that too, but `sha256` must then be the digest that the registry says:
   skopeo inspect --format '{{{{.Digest}}}}' docker://{reference}
 

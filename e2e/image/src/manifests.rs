@@ -16,7 +16,7 @@ pub const PLACEHOLDER: &str = "registry.example.com/platform/egress-filter:0.1.0
 /// The digest that they name.
 pub const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// Why there are no files with the image in them.
+/// Why the files could not be written with the image in them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be read.
@@ -24,13 +24,13 @@ pub enum Error {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] layout::Error),
-    /// A file is no YAML.
+    /// A file is not YAML.
     #[error("`{}`: {source}", path.display())]
     Yaml {
         /// The file.
@@ -39,7 +39,8 @@ pub enum Error {
         source: serde_yaml_ng::Error,
     },
     /// A resource would be applied with another image or digest than those that were made.
-    #[error("`{}`: {resource}: `{field}` is {found}: write `{placeholder}` there, which `make image` replaces", path.display())]
+    #[error("`{}`: {resource}: `{field}` is {found}: write `{placeholder}` there, which `make \
+             image` replaces", path.display())]
     Field {
         /// The file.
         path: PathBuf,
@@ -47,13 +48,14 @@ pub enum Error {
         resource: String,
         /// The field within the resource.
         field: &'static str,
-        /// What it says.
+        /// Its value.
         found: String,
         /// What `make image` looks for.
         placeholder: String,
     },
     /// Nothing in the folder names an image.
-    #[error("`{}` has no WasmPlugin and no TrafficExtension with `spec.wasm`: it is to be the folder `filter-config`", .0.display())]
+    #[error("`{}` has no WasmPlugin and no TrafficExtension with `spec.wasm`: it is to be the \
+             folder `filter-config`", .0.display())]
     NoPlugin(PathBuf),
 }
 

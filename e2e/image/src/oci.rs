@@ -32,7 +32,7 @@ pub const PLATFORM: Platform = Platform { architecture: "amd64", os: "linux" };
 /// There is no time in an image that is to be the same whenever it is made.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
 
-/// What cannot be made into an image.
+/// Why an image could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file does not begin as a WebAssembly module does.
@@ -156,7 +156,7 @@ fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// What the image says of itself, in its manifest and, as labels, in its configuration.
+/// The image's annotations, which are labels in its configuration.
 fn annotations() -> BTreeMap<&'static str, &'static str> {
     BTreeMap::from([
         ("org.opencontainers.image.title", "egress-filter"),
@@ -179,7 +179,7 @@ pub struct Descriptor {
     pub digest: String,
     /// How many bytes.
     pub size: usize,
-    /// What else is said of them.
+    /// The annotations.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<&'static str, String>,
     /// Of a manifest in an index: where the image runs.

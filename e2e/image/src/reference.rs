@@ -2,7 +2,7 @@
 //!
 //! The grammar is that of the distribution project, less what cannot serve here: the registry is
 //! always named, since `oci://egress-filter:dev` would be a host and a port, and a digest is never
-//! given, since it is what is made.
+//! given, since making the image determines it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,10 +15,11 @@ pub struct Reference {
     tag: String,
 }
 
-/// Why a text is no such name.
+/// Why a text is not such a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "IMAGE `{text}`: {reason}; write registry/repository:tag, such as `registry.example.com/platform/egress-filter:0.1.0`"
+    "IMAGE `{text}`: {reason}; write registry/repository:tag, such as \
+     `registry.example.com/platform/egress-filter:0.1.0`"
 )]
 pub struct Error {
     text: String,
@@ -75,12 +76,14 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
     let (repository, tag) = rest.split_once(':').ok_or("has no tag")?;
     if !(2..=255).contains(&repository.len()) || !repository.split('/').all(is_path_part) {
         return Err(
-            "has a repository that is not lower-case letters and digits, separated by `.`, `_`, `-` and `/`",
+            "has a repository that is not lower-case letters and digits, separated by `.`, `_`, \
+             `-` and `/`",
         );
     }
     if !is_tag(tag) {
         return Err(
-            "has a tag that is not up to 128 letters, digits, `_`, `.` and `-`, the first no `.` or `-`",
+            "has a tag that is not up to 128 letters, digits, `_`, `.` and `-`, the first no `.` \
+             or `-`",
         );
     }
     Ok(Reference {

@@ -3,7 +3,7 @@
 //!
 //! What a schema cannot say, and so accepts: a name that two policies have, a field that is given
 //! twice, a host of 254 or 255 bytes, an expression of more bytes than characters that is too long.
-//! What an expression says is `egressctl check`'s part.
+//! Expressions are left to `egressctl check`.
 
 #[path = "agreement/cases.rs"]
 mod cases;
@@ -16,7 +16,7 @@ use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    std::fs::canonicalize("../..").expect("tests run in the folder of their package")
 }
 
 fn read(path: &Path) -> String {
@@ -38,7 +38,7 @@ fn schema() -> Validator {
     jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Every configuration in the repository: of the resources, the cases, the README and those
+/// Every configuration in the repository: of the resources, the cases, the documents and those
 /// that must not load.
 fn configurations() -> Vec<Value> {
     let mut found = Vec::new();
@@ -54,7 +54,9 @@ fn configurations() -> Vec<Value> {
             }
         }
     }
-    for block in read(&root().join("README.md")).split("```yaml\n").skip(1) {
+    let documents_text =
+        read(&root().join("README.md")) + &read(&root().join("docs/configuration.md"));
+    for block in documents_text.split("```yaml\n").skip(1) {
         found.extend(
             documents(block.split("\n```").next().unwrap_or_default())
                 .into_iter()
@@ -119,7 +121,7 @@ fn others() -> Vec<Value> {
         json!({"x": 1}),
         json!([[]]),
     ];
-    // Words and texts that are right in one place and wrong in the next.
+    // Words and texts that are right in one place and wrong in another.
     others.extend(
         [
             "x",

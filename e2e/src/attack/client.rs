@@ -20,14 +20,14 @@ use crate::http1::{Connection, Response};
 /// How long an answer may take; what takes longer is counted, and its tunnel given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// So many requests are under way at once in a tunnel of HTTP/2: one that ends the connection takes
-/// the others along.
+/// How many requests are under way at once in an HTTP/2 tunnel. One that ends the connection takes
+/// the others with it.
 const STREAMS: usize = 8;
 
-/// So many are sent at once in one of HTTP/1.1.
+/// How many requests are sent at once in an HTTP/1.1 tunnel.
 const PIPELINED: usize = 3;
 
-/// A tunnel ends in a connection that Envoy is tired of after so many others.
+/// How many tunnels a connection carries; Envoy refuses more after some thousands.
 const TUNNELS: usize = 2_000;
 
 /// The pods' ends of HBONE, one for each pod, and the record of what they do.
@@ -117,8 +117,8 @@ impl Pods {
                 }
                 open &= !response.closes;
             }
-            // Envoy closes a connection that has more behind a denial: that is sent again by
-            // itself.
+            // Envoy closes a connection on which more follows a denied request; the rest is sent
+            // again on its own.
             alone = answered > 0 && answered < count;
             left = if alone { &left[answered..] } else { behind };
             tunnel = open.then_some(connection);
@@ -164,7 +164,7 @@ impl Pods {
                 Some(open) => open,
                 None => {
                     let mut stream = self.tunnel(block).await?;
-                    // A tunnel that is gone already is told by the first read.
+                    // The first read reports a tunnel that is already gone.
                     let _ = stream.write_all(&frames::preface()).await;
                     (stream, 1)
                 }
@@ -187,7 +187,7 @@ impl Pods {
         Ok(())
     }
 
-    /// Reads until so many streams have ended.
+    /// Reads until this many streams have ended.
     async fn ended(&self, stream: &mut TunnelStream, waiting: &mut usize) -> std::io::Result<()> {
         while *waiting > 0 {
             let Frame { kind, flags, stream: id, payload } = frames::read(stream).await?;
@@ -216,7 +216,7 @@ impl Pods {
         Ok(())
     }
 
-    /// What a library agrees to send is as hostile as it can be; answers are read in full, with
+    /// Sends requests that are as hostile as a library permits, and reads the answers in full, with
     /// their trailers.
     async fn send_by_library(&mut self, block: &Block, numbers: &[u64]) -> Result<(), HboneError> {
         let tunnel = self.tunnel(block).await?;

@@ -8,7 +8,8 @@ use super::random::Random;
 use super::request::{Field, Hostile, NUMBER};
 use super::rules::{CALLER, DEBUG, Lure, RULES, Rule};
 
-/// So many requests in a row are of one pod, for one policy, in one tunnel where it lasts.
+/// How many requests in a row come from one pod and are for one policy, in one tunnel while it
+/// lasts.
 pub(super) const BLOCK: u64 = 32;
 
 /// What the requests of a block have in common.
@@ -39,7 +40,8 @@ impl Block {
     /// The block that a request belongs to.
     pub(super) fn of(seed: u64, number: u64) -> Self {
         let mut random = Random::of(!seed, number / BLOCK);
-        // The last, with what is set and removed, has most to be tried, and its turn twice.
+        // The last policy, which sets and removes headers, offers the most to try and so gets two
+        // turns.
         let rule = random.below(RULES.len() + 1).min(RULES.len() - 1);
         let spoken = match random.below(100) {
             // Answers are only of interest where something is to be taken out of them.
@@ -98,7 +100,7 @@ pub(super) fn request(seed: u64, number: u64) -> Hostile {
     request.fields.insert(place, (NUMBER.into(), number.to_string().into_bytes()));
     if http2 {
         for (name, _) in request.fields.iter_mut().chain(&mut request.trailers) {
-            // A capital ends the whole connection, so that is tried seldom.
+            // An upper-case letter ends the whole connection, so it is tried seldom.
             if random.below(1000) > 0 {
                 name.make_ascii_lowercase();
             }
@@ -123,7 +125,7 @@ fn changes(random: &mut Random, request: &mut Hostile, http2: bool) {
     }
 }
 
-/// What may stand beside any attack.
+/// Headers that may accompany any attack.
 fn besides(random: &mut Random, request: &mut Hostile, http2: bool) {
     match random.below(40) {
         0 => request.host = targets::host(random, &String::from_utf8_lossy(&request.host)),

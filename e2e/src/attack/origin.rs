@@ -78,7 +78,7 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, record: Arc<Record>) {
     }
 }
 
-/// HTTP/1.1 as bytes: what no parser would take is to be seen too.
+/// HTTP/1.1 as bytes: so that requests that no parser accepts are seen too.
 async fn http1(mut stream: TlsStream<TcpStream>, service: &str, record: &Record) -> io::Result<()> {
     let mut buffer = Vec::new();
     loop {
@@ -169,7 +169,8 @@ async fn take(
     Ok(())
 }
 
-/// What comes up to and with an end; nothing where the connection was closed before anything of it.
+/// Reads up to and including a terminator; `None` where the connection was closed before anything
+/// came.
 async fn until(
     stream: &mut TlsStream<TcpStream>,
     buffer: &mut Vec<u8>,
@@ -191,7 +192,8 @@ async fn until(
     }
 }
 
-/// HTTP/2 by a library: what it does not take, no origin that uses one of its kind sees either.
+/// HTTP/2 by a library. A request that it refuses is not seen by origins that use such a library
+/// either.
 async fn http2(
     stream: TlsStream<TcpStream>,
     service: &str,

@@ -5,7 +5,7 @@
 pub(super) struct Random(u64);
 
 impl Random {
-    /// The numbers of one request: those of its neighbours have nothing in common with them.
+    /// The numbers of one request, unrelated to those of its neighbours.
     pub(super) fn of(seed: u64, number: u64) -> Self {
         let mut mixed = Self(seed);
         let first = mixed.next();
@@ -25,12 +25,12 @@ impl Random {
         (self.next() % end as u64) as usize
     }
 
-    /// True in so many of a hundred cases.
+    /// True in this many of a hundred cases.
     pub(super) fn percent(&mut self, share: usize) -> bool {
         self.below(100) < share
     }
 
-    /// One of these.
+    /// One of the items, each as likely as the others.
     pub(super) fn one<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }

@@ -3,7 +3,7 @@
 //!
 //! | reader | what it does |
 //! |---|---|
-//! | by name | names in any case; blanks around a value are no part of it; each line may be the one |
+//! | by name | names in any case; blanks around a value do not count; any line may be the one |
 //! | CGI | bytes of a name that are no letters or digits are one character, as in `HTTP_X_ROLE` |
 //! | replacing, dropping | bytes that are no UTF-8 become U+FFFD, or go |
 //! | list | a value is split at commas, as proxies join lines |
@@ -11,8 +11,8 @@
 //! | Node | a cookie's quotes go, then percent escapes are decoded |
 //! | httpd | what `Connection` names is not for the application |
 //! | queries | `&`, or `&` and `;`, between fields; escapes in names and values; `q[]` is `q` |
-//! | paths | decoded never, once or twice; overlong UTF-8, fullwidth forms, blanks, `;x`, dot segments |
-//! | JSON | trailing commas, NaN, `1e999`, lone surrogates and a byte order mark are no reason to stop |
+//! | paths | decoded 0 to 2 times; overlong UTF-8, fullwidth forms, blanks, `;x`, dot segments |
+//! | JSON | trailing commas, NaN, `1e999`, lone surrogates and a byte order mark are accepted |
 
 mod cookies;
 mod headers;
@@ -64,7 +64,7 @@ fn replaced(reader: &'static str, bytes: &[u8]) -> Reading {
     Reading::new(reader, String::from_utf8_lossy(bytes))
 }
 
-/// Percent escapes decoded; what is none stands as it is.
+/// Decodes percent escapes; anything else stays as it is.
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! What has been sent, what has come of it, and what should not have.
+//! What was sent, what came of it, and what should not have come.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,4 +1,4 @@
-//! What is told of a run.
+//! The report of a run.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -49,7 +49,7 @@ pub struct Report {
     pub memory: (u64, u64),
     /// What Envoy counts of failures of the filter's VM, where that is more than none.
     pub failures: Vec<String>,
-    /// The processor time that Envoy has used, its start among it.
+    /// The processor time that Envoy has used, including its start.
     pub processor: Duration,
     /// How long it took.
     pub elapsed: Duration,
@@ -128,7 +128,7 @@ impl Report {
         if !self.failures.is_empty() {
             faults.push(format!("the filter's VM has failed: {}", self.failures.join(", ")));
         }
-        // Were nothing to arrive, nothing could be found.
+        // If nothing arrived, nothing could be found.
         if self.arrived.iter().sum::<u64>() * 10 < self.requests() {
             faults.push("hardly a request has come to an origin".to_owned());
         }

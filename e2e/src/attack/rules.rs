@@ -65,7 +65,7 @@ const fn deny(
     Rule { name, action: "Deny", expression, lure, judge }
 }
 
-/// All of them.
+/// All policies.
 pub(super) static RULES: [Rule; 19] = [
     deny("role", r#"default(request.headers["x-role"], "") == "admin""#, ROLE, admin),
     deny("list", r#"default(request.headers["x-role"], "") in ["admin", "root"]"#, ROLE, admin),
@@ -158,7 +158,7 @@ pub(super) static RULES: [Rule; 19] = [
     Rule {
         name: "address",
         action: "Allow",
-        // Every pod here calls from 127.0.0.1, so that nothing may arrive.
+        // Every pod here calls from 127.0.0.1, so nothing may arrive.
         expression: r#"cidr("10.0.0.0/8").containsIP(source.address)"#,
         lure: Lure::Address,
         judge: |_, _| {
@@ -176,7 +176,8 @@ fn admin(arrived: &Arrived, _: Option<&str>) -> Option<Reading> {
     first(readers::header(&arrived.fields, "x-role"), |text| text == "admin")
 }
 
-/// What is removed is nowhere, and what is set is the caller's for every reader.
+/// No reader may find the removed header, and every reader must find the caller in the one that is
+/// set.
 fn changes(arrived: &Arrived, caller: Option<&str>) -> Option<Reading> {
     let found = |reader, text: String| Some(Reading { reader, text });
     for (name, value) in &arrived.trailers {
@@ -211,13 +212,21 @@ impl Rule {
         let traffic = if self.lure == Lure::Changes {
             json!({"transformation": {
                 "request": {
-                    "set": [{"name": CALLER, "value": "source.identity.namespace + '/' + source.identity.serviceAccount"}],
+                    "set": [{
+                        "name": CALLER,
+                        "value": "source.identity.namespace + '/' + source.identity.serviceAccount",
+                    }],
                     "remove": [DEBUG],
                 },
                 "response": {"remove": [SECRET]},
             }})
         } else {
-            json!({"authorization": {"action": self.action, "policy": {"matchExpressions": [self.expression]}}})
+            json!({
+                "authorization": {
+                    "action": self.action,
+                    "policy": {"matchExpressions": [self.expression]},
+                },
+            })
         };
         json!({"name": self.name, "hosts": [self.host()], "traffic": traffic})
     }

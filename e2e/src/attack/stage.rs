@@ -56,7 +56,14 @@ fn resources(options: &Options) -> String {
     let mut documents = Vec::new();
     for rule in &RULES {
         let host = rule.host();
-        let port = |number: u16, protocol: &str| json!({"number": number, "name": protocol.to_lowercase(), "protocol": protocol, "targetPort": 443});
+        let port = |number: u16, protocol: &str| {
+            json!({
+                "number": number,
+                "name": protocol.to_lowercase(),
+                "protocol": protocol,
+                "targetPort": 443,
+            })
+        };
         let labels = json!({"istio.io/use-waypoint": "egress"});
         let metadata = json!({"name": rule.name, "namespace": "egress-direct", "labels": labels});
         documents.push(json!({
@@ -76,7 +83,12 @@ fn resources(options: &Options) -> String {
             "metadata": metadata,
             // A server name of its own: the origin is told which service it plays, whatever `Host`
             // says.
-            "spec": {"host": host, "trafficPolicy": {"tls": {"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}}},
+            "spec": {
+                "host": host,
+                "trafficPolicy": {
+                    "tls": {"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]},
+                },
+            },
         }));
     }
     documents.push(plugin(options));
@@ -85,7 +97,10 @@ fn resources(options: &Options) -> String {
 
 fn plugin(options: &Options) -> Value {
     let mut configuration = json!({
-        "identity": {"sources": ["filterState", "peerCertificate"], "trustDomains": ["cluster.local"]},
+        "identity": {
+            "sources": ["filterState", "peerCertificate"],
+            "trustDomains": ["cluster.local"],
+        },
         "audit": {"log": "None"},
         "policies": RULES.iter().map(super::rules::Rule::policy).collect::<Value>(),
     });
@@ -97,7 +112,11 @@ fn plugin(options: &Options) -> Value {
         "kind": "WasmPlugin",
         "metadata": {"name": "egress-filter", "namespace": "egress-direct"},
         "spec": {
-            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "egress"}],
+            "targetRefs": [{
+                "group": "gateway.networking.k8s.io",
+                "kind": "Gateway",
+                "name": "egress",
+            }],
             "url": "oci://registry.example.com/platform/egress-filter:0.1.0",
             "phase": "AUTHZ",
             "failStrategy": "FAIL_RELOAD",

@@ -4,15 +4,18 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use e2e::attack::{self, Options, Until};
+use e2e::checkout;
 
 const USAGE: &str = "\
 usage: attack [--seconds S] [--requests N] [--seed X] [--wasm FILE] [--unmended 1,2,...] [--go-on]
-  --seconds S    for so long (60)
-  --requests N   so many instead
-  --seed X       what decides all requests; another each time unless given
-  --wasm FILE    the compiled filter
-  --unmended L   with the mends of these findings taken out, for a module with `trap-for-tests`
-  --go-on        does not end at the first finding";
+              [--checkout FOLDER]
+  --seconds S        attack for this long (60)
+  --requests N       send this many requests instead
+  --seed X           the seed of all requests; a new one each time unless given
+  --wasm FILE        the compiled filter
+  --unmended L       without the mends of these findings, for a module with `trap-for-tests`
+  --go-on            do not end at the first finding
+  --checkout FOLDER  the checkout to work on; else the one that holds the working directory";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -48,7 +51,12 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Some(options) = options(std::env::args().skip(1)) else {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Err(error) = checkout::choose_from(&mut arguments) {
+        eprintln!("attack: {error}");
+        return ExitCode::from(2);
+    }
+    let Some(options) = options(arguments.into_iter()) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };

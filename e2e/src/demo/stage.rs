@@ -1,4 +1,4 @@
-//! What the demo happens on: certificates, the stand-in origin, and an Envoy that takes each step's
+//! What the demo runs on: certificates, the stand-in origin, and an Envoy that takes each step's
 //! file as an update.
 
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ impl Stage {
         check_ports(real)?;
         let pki = Arc::new(Pki::new());
         remove_old(&folder.join("access.log"))?;
-        // Those of `envoy.yaml`, so that the one can be tried after the other.
+        // The ports of `envoy.yaml`, so that one can be tried after the other.
         let fixed = FixedPorts::of_envoy_yaml();
         let origin =
             if real { None } else { Some(Origin::start(&pki, Mode::Workshop, fixed.origin)?) };
@@ -104,7 +104,7 @@ impl Stage {
         step.ask(self.mesh(), self.origin.as_ref(), request).await
     }
 
-    /// Shows the HBONE port a pod's certificate, one of another mesh, and none.
+    /// Opens HBONE with a pod's certificate, with one of another mesh, and with none.
     pub(super) async fn handshakes(&self) -> Vec<Handshake> {
         let cases = [
             ("team-a's certificate", Some(self.pki.caller(TEAM_A_SPIFFE_ID)), true),
@@ -140,7 +140,8 @@ impl Stage {
         for caller in &derived.callers {
             let name = &caller.name;
             let mut text = format!(
-                "# curl -K target/demo/{name}.curlrc http://api.github.com/zen  is a request of {name}.\n"
+                "# curl -K target/demo/{name}.curlrc http://api.github.com/zen  is a request of \
+                 {name}.\n"
             );
             text.push_str(
                 "silent\nshow-error\nnoproxy = \"*\"\nwrite-out = \" [%{http_code}]\\n\"\n",

@@ -107,13 +107,17 @@ impl Terminal {
             "curl -K target/demo/team-a.curlrc http://api.github.com/zen",
             "curl -K target/demo/team-b.curlrc http://api.github.com/zen",
             "curl -K target/demo/team-a.curlrc http://api.github.com/users/torvalds",
-            "curl -K target/demo/team-a.curlrc -H 'X-Internal-Debug: secret' http://httpbingo.org/headers",
+            "curl -K target/demo/team-a.curlrc -H 'X-Internal-Debug: secret' \
+             http://httpbingo.org/headers",
         ] {
             self.line(&format!("  {command}"));
         }
         self.line(&format!(
             "Origins: {origins}. Envoy's log with the audit records: target/demo/envoy.log;"
         ));
-        self.line("its access log: target/demo/access.log; its admin interface: http://127.0.0.1:9901. Ctrl-C ends it.");
+        self.line(
+            "its access log: target/demo/access.log; its admin interface: \
+                   http://127.0.0.1:9901. Ctrl-C ends it.",
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Envoy's admin interface, blocking: it is asked from tests of any runtime, and between them from
+//! Envoy's admin interface, by blocking calls, which work in tests with any asynchronous runtime or
 //! none.
 
 use std::io::{self, Read, Write};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Gets a path and gives its status and body.
+/// Gets a path and returns its status and body.
 pub(super) fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;

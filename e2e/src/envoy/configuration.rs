@@ -1,10 +1,17 @@
 //! `envoy.yaml` as data: read once, changed where a test or the demo needs it otherwise, written as
 //! JSON.
 
+mod tree;
+
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+
+use tree::{
+    append_copy, append_copy_of, each_value, http_filters, http_manager, is_wasm, named, no_filter,
+    renamed,
+};
 
 /// Why `envoy.yaml` could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -14,20 +21,21 @@ pub enum ConfigurationError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// The file is no YAML.
+    /// The file is not YAML.
     #[error("`{path}`: {source}")]
     Yaml {
         /// The file.
         path: PathBuf,
-        /// What the parser said.
+        /// The parser's error.
         source: serde_yaml_ng::Error,
     },
-    /// A part that is to be changed is not there.
+    /// A part that is to be changed is missing.
     #[error(
-        "`envoy.yaml` has no {0}: has it been renamed? then change `e2e/src/envoy/configuration.rs` with it"
+        "`envoy.yaml` has no {0}: has it been renamed? then change \
+         `e2e/src/envoy/configuration.rs` with it"
     )]
     Missing(
         /// What was looked for.
@@ -213,7 +221,8 @@ impl Configuration {
                 append_copy(&mut listener["filter_chains"], "pod filter chain", renamed)?;
             }
             let internal = self.listener("main_internal")?;
-            let matcher = &mut internal["filter_chain_matcher"]["matcher_tree"]["custom_match"]["typed_config"];
+            let tree = &mut internal["filter_chain_matcher"]["matcher_tree"];
+            let matcher = &mut tree["custom_match"]["typed_config"];
             append_copy(&mut matcher["range_matchers"], "range matcher", renamed)?;
             // The filters are the same in every chain: the policies' own host names must not be
             // renamed.
@@ -288,8 +297,8 @@ impl Configuration {
         Ok(())
     }
 
-    /// Leads each service to the real host on port 443, its certificate checked against these
-    /// authorities.
+    /// Sends each service's requests to the real host on port 443, whose certificate is checked
+    /// against these authorities.
     ///
     /// # Errors
     /// When there is no service's cluster.
@@ -301,8 +310,8 @@ impl Configuration {
             let Some(host) = name.strip_prefix("inbound-vip|80|http|") else { continue };
             found = true;
             cluster["dns_lookup_family"] = json!("V4_PREFERRED");
-            let tls = &mut cluster["transport_socket"]["typed_config"]["common_tls_context"]["validation_context"];
-            tls["trusted_ca"]["filename"] = json!(authorities);
+            let tls = &mut cluster["transport_socket"]["typed_config"]["common_tls_context"];
+            tls["validation_context"]["trusted_ca"]["filename"] = json!(authorities);
             let endpoint =
                 &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
             endpoint["address"]["socket_address"] = json!({ "address": host, "port_value": 443 });
@@ -338,84 +347,6 @@ impl Configuration {
             change(&mut filter["typed_config"]["config"]);
         }
         Ok(())
-    }
-}
-
-fn no_filter() -> ConfigurationError {
-    ConfigurationError::Missing("wasm filter in every chain of `main_internal`".to_owned())
-}
-
-fn is_wasm(filter: &Value) -> bool {
-    filter["typed_config"]["@type"].as_str().is_some_and(|kind| kind.ends_with(".wasm.v3.Wasm"))
-}
-
-fn http_manager(chain: &mut Value) -> &mut Value {
-    &mut chain["filters"][0]["typed_config"]
-}
-
-fn http_filters(chain: &mut Value) -> &mut Value {
-    &mut http_manager(chain)["http_filters"]
-}
-
-fn named<'a>(list: &'a mut Value, name: &str) -> Result<&'a mut Value, ConfigurationError> {
-    let items = list.as_array_mut().into_iter().flatten();
-    items
-        .into_iter()
-        .find(|item| item["name"] == name)
-        .ok_or_else(|| ConfigurationError::Missing(format!("`{name}`")))
-}
-
-/// Appends a changed copy of a list's first item.
-fn append_copy(
-    list: &mut Value,
-    what: &str,
-    change: impl Fn(&Value) -> Value,
-) -> Result<(), ConfigurationError> {
-    let missing = || ConfigurationError::Missing(what.to_owned());
-    let items = list.as_array_mut().ok_or_else(missing)?;
-    let copy = change(items.first().ok_or_else(missing)?);
-    items.push(copy);
-    Ok(())
-}
-
-fn append_copy_of(
-    list: &mut Value,
-    name: &str,
-    change: impl Fn(&Value) -> Value,
-) -> Result<(), ConfigurationError> {
-    let copy = change(named(list, name)?);
-    list.as_array_mut().ok_or_else(|| ConfigurationError::Missing(format!("`{name}`")))?.push(copy);
-    Ok(())
-}
-
-/// A copy in which every text has these parts replaced.
-fn renamed(model: &Value, parts: &[(&str, &str)]) -> Value {
-    let mut copy = model.clone();
-    each_value(&mut copy, &mut |_, value| {
-        if let Value::String(text) = value {
-            *text =
-                parts.iter().fold(std::mem::take(text), |text, (from, to)| text.replace(from, to));
-        }
-    });
-    copy
-}
-
-/// Visits every value in the tree with the key under which it stands (empty in a list).
-fn each_value(value: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                visit(key, value);
-                each_value(value, visit);
-            }
-        }
-        Value::Array(items) => {
-            for value in items {
-                visit("", value);
-                each_value(value, visit);
-            }
-        }
-        _ => {}
     }
 }
 

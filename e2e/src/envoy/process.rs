@@ -28,7 +28,8 @@ pub enum StartError {
     Io(#[from] io::Error),
     /// There is no Envoy to start.
     #[error(
-        "cannot run Envoy as `{program}`: {source}; set `ENVOY` to the path of an Envoy of 1.36 or later"
+        "cannot run Envoy as `{program}`: {source}; set `ENVOY` to the path of an Envoy of 1.36 \
+         or later"
     )]
     NoEnvoy {
         /// What was to be run.
@@ -67,7 +68,7 @@ impl StartError {
     }
 }
 
-/// The last lines that warn of something, or the last of all where nothing does.
+/// The last lines with a warning, or the last lines of all where there is none.
 fn tail(log: &str) -> String {
     let warns = |line: &&str| {
         !line.contains("[info]") && !line.contains("work-in-progress") && !line.trim().is_empty()
@@ -131,7 +132,8 @@ impl EnvoyProcess {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
-            // A group of its own: Ctrl-C on a terminal is for us, who then end it in order.
+            // In a process group of its own: Ctrl-C on a terminal is meant for this program, which
+            // then ends Envoy in order.
             .process_group(0)
             .spawn()
             .map_err(|source| StartError::NoEnvoy { program, source })?;
@@ -180,7 +182,7 @@ impl EnvoyProcess {
         self.log_text().lines().map(str::to_owned).collect()
     }
 
-    /// The last lines of Envoy's log that warn of something, or the last of all where nothing does.
+    /// The last lines of Envoy's log with a warning, or the last lines of all where there is none.
     pub fn log_tail(&self) -> String {
         tail(&self.log_text())
     }
@@ -196,7 +198,7 @@ impl EnvoyProcess {
         self.log_text().lines().filter_map(audit_record).map(|(_, record)| record).collect()
     }
 
-    /// All counters and gauges whose name begins so.
+    /// All counters and gauges whose names begin with the prefix.
     ///
     /// # Errors
     /// When the admin interface does not answer.
@@ -254,13 +256,13 @@ fn audit_record(line: &str) -> Option<(&str, Value)> {
     let (_, message) = line.split_once("wasm log")?;
     let text = message.get(message.find('{')?..)?.trim_end();
     let record: Value = serde_json::from_str(text).ok()?;
-    // What was loaded is recorded too; that is about no request.
+    // Loading a configuration is recorded as well, but concerns no request.
     (record.is_object() && record["event"] != "egress-configuration").then_some((text, record))
 }
 
 /// Ends Envoy when this process ends without having done so: killed, aborted, or with the waypoint
-/// in a `static`, which is never dropped. A shell waits on a pipe whose other end only we hold; its
-/// closing without a word is the sign.
+/// in a `static`, which is never dropped. A shell waits on a pipe whose other end only this process
+/// holds. When the pipe closes without a line, this process is gone.
 #[derive(Debug)]
 struct Guard {
     shell: Child,
@@ -297,7 +299,8 @@ mod tests {
 
     #[test]
     fn an_audit_record_is_a_json_object_behind_envoys_prefix() {
-        let line = r#"[2026-11-23 01:00:00.000][7][info][wasm] [source/x.cc:1] wasm log plugin: {"verdict":"deny"}"#;
+        let line = "[2026-11-23 01:00:00.000][7][info][wasm] [source/x.cc:1] wasm log plugin: \
+                    {\"verdict\":\"deny\"}";
         assert_eq!(
             audit_record(line),
             Some((r#"{"verdict":"deny"}"#, serde_json::json!({ "verdict": "deny" })))
@@ -306,7 +309,8 @@ mod tests {
 
     #[test]
     fn the_end_of_a_log_is_what_warns() {
-        let log = "[1][info] a\n[1][warning] marked as work-in-progress\n[1][error] b\n[1][info] exiting\nc\n";
+        let log = "[1][info] a\n[1][warning] marked as work-in-progress\n[1][error] b\n[1][info] \
+                   exiting\nc\n";
         assert_eq!(tail(log), "[1][error] b\nc");
         assert_eq!(tail("[1][info] a\n[1][info] b"), "[1][info] a\n[1][info] b");
     }

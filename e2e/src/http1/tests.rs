@@ -17,13 +17,32 @@ fn said(bytes: &'static [u8]) -> Connection<tokio::io::DuplexStream> {
 async fn each_framing_of_a_body_is_read() {
     let cases: [(&[u8], bool, u16, &str, bool); 9] = [
         (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcREST", false, 200, "abc", false),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc", false, 200, "abc", true),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\na: b\r\n\r\n", false, 200, "abcde", false),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc",
+            false,
+            200,
+            "abc",
+            true,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: \
+           chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\na: b\r\n\r\n",
+            false,
+            200,
+            "abcde",
+            false,
+        ),
         (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", false, 200, "until the end", true),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n", true, 200, "", false),
         (b"HTTP/1.1 204 No Content\r\n\r\nREST", false, 204, "", false),
         (b"HTTP/1.1 304 Not Modified\r\ncontent-length: 3\r\n\r\n", false, 304, "", false),
-        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\ncontent-length: 1\r\n\r\nx", false, 403, "x", false),
+        (
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\ncontent-length: 1\r\n\r\nx",
+            false,
+            403,
+            "x",
+            false,
+        ),
         (b"HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\nx", false, 200, "x", true),
     ];
     for (bytes, head, status, body, closes) in cases {

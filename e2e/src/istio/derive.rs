@@ -1,8 +1,8 @@
 //! From resources to a waypoint, by istiod's rules (Istio 1.27 and later).
 //!
-//! istiod reports next to nothing: a plugin that is attached nowhere or a service that stays
-//! outside is an Envoy without it. Here each of these is a [`Finding`]. What istiod understands and
-//! this derivation does not is an error.
+//! istiod reports next to nothing: a plugin that is attached nowhere, or a service that stays
+//! outside, is simply missing in Envoy. Here each of these is a [`Finding`]. What istiod
+//! understands and this derivation does not is an error.
 
 mod authorization;
 mod callers;
@@ -56,7 +56,7 @@ pub enum DeriveError {
     },
 }
 
-/// Something that was applied and has not the effect that it seems to have.
+/// Something that was applied and does not have the effect that it appears to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The resource.

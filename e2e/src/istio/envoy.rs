@@ -39,7 +39,10 @@ pub(super) fn bootstrap(derived: &Derived, local: &Local) -> Value {
         "admin": {"address": socket_address("127.0.0.1", local.ports.admin)},
         "bootstrap_extensions": [{
             "name": "envoy.bootstrap.internal_listener",
-            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener"},
+            "typed_config": {
+                "@type": "type.googleapis.com/\
+                          envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
+            },
         }],
         "stats_config": stats_config(derived),
         "dynamic_resources": {
@@ -56,7 +59,7 @@ pub(crate) fn stats_config(derived: &Derived) -> Value {
     json!({"stats_tags": derived.stat_tags.iter().map(tag).collect::<Vec<_>>()})
 }
 
-/// A plugin's configuration; of the image only the place differs here.
+/// A plugin's configuration; only the place of the module differs here.
 fn wasm(plugin: &Plugin, local: &Local) -> Value {
     let failure_policy = match plugin.failure_policy {
         FailurePolicy::Open => "FAIL_OPEN",
@@ -66,7 +69,10 @@ fn wasm(plugin: &Plugin, local: &Local) -> Value {
     let mut config = json!({
         "name": plugin.name,
         "failure_policy": failure_policy,
-        "vm_config": {"runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": local.wasm}}},
+        "vm_config": {
+            "runtime": "envoy.wasm.runtime.v8",
+            "code": {"local": {"filename": local.wasm}},
+        },
     });
     if !plugin.root_id.is_empty() {
         config["root_id"] = json!(plugin.root_id);

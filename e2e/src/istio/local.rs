@@ -1,22 +1,29 @@
 //! All that differs between the Envoy that runs here and the one that istiod would configure in a
 //! cluster.
 //!
-//! | in a cluster | here |
-//! |---|---|
-//! | the mesh's certificates, from istiod | files below [`Local::folder`] |
-//! | the authorities that the system trusts | the stand-in origin's, or the system's with [`Origins::Real`] |
-//! | pods, and ztunnel on their nodes | a listener for each pod and service, which plays ztunnel |
-//! | addresses that istiod gives to services | 240.240.0.1 and so on |
-//! | the waypoint's port 15008 on all addresses | a port of 127.0.0.1 |
-//! | the origins' addresses from DNS | the stand-in's port on 127.0.0.1, or DNS with [`Origins::Real`] |
-//! | the module that the agent fetches from `url` | the file [`Local::wasm`] |
-//! | updates over ADS from istiod | updates from files in [`Local::folder`] |
-//! | access log as Telemetry says | on, to a file, with the filter's own fields, unless [`Local::logs_requests`] says no |
-//! | principals in filter state as `istio.hashable_string` (since Istio 1.29.2) | as `envoy.string`, which any Envoy has |
-//! | the chains `direct-http` and `direct-tcp`, for pods' own addresses | none: such an address is refused |
-//! | filters for Istio's statistics and for the peers' metadata | none |
-//! | Istio's own tags of statistics, and its list of prefixes | of the tags those that the Gateway names, and all statistics |
-//! | a worker for each core | [`Local::workers`]: mostly one, so that an update is in force everywhere or nowhere |
+//! In a cluster, and here:
+//!
+//! - the mesh's certificates, from istiod: files below [`Local::folder`].
+//! - the authorities that the system trusts: the stand-in origin's, or the system's with
+//!   [`Origins::Real`].
+//! - pods, and ztunnel on their nodes: a listener for each pod and service, which plays ztunnel.
+//! - addresses that istiod gives to services: 240.240.0.1 and so on.
+//! - the waypoint's port 15008 on all addresses: a port of 127.0.0.1.
+//! - the origins' addresses from DNS: the stand-in's port on 127.0.0.1, or DNS with
+//!   [`Origins::Real`].
+//! - the module that the agent fetches from `url`: the file [`Local::wasm`].
+//! - updates over ADS from istiod: updates from files in [`Local::folder`].
+//! - access log as Telemetry says: on, to a file, with the filter's own fields, unless
+//!   [`Local::logs_requests`] says no.
+//! - principals in filter state as `istio.hashable_string` (since Istio 1.29.2): as `envoy.string`,
+//!   which any Envoy has.
+//! - the chains `direct-http` and `direct-tcp`, for pods' own addresses: none: such an address is
+//!   refused.
+//! - filters for Istio's statistics and for the peers' metadata: none.
+//! - Istio's own tags of statistics, and its list of prefixes: of the tags those that the Gateway
+//!   names, and all statistics.
+//! - a worker for each core: [`Local::workers`]: mostly one, so that an update is in force
+//!   everywhere or nowhere.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -28,7 +35,8 @@ use serde_json::{Value, json};
 pub enum LocalError {
     /// No stand-in listens on a port of an origin.
     #[error(
-        "no stand-in plays port {port} of `{host}`: the stand-ins speak TLS as port 443; has `targetPort: 443` been left out?"
+        "no stand-in plays port {port} of `{host}`: the stand-ins speak TLS as port 443; has \
+         `targetPort: 443` been left out?"
     )]
     NoStandIn {
         /// The origin.
@@ -141,7 +149,8 @@ impl Local {
         json!([{
             "name": "envoy.access_loggers.file",
             "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                "@type": "type.googleapis.com/\
+                          envoy.extensions.access_loggers.file.v3.FileAccessLog",
                 "path": self.access_log_file(),
                 "log_format": {"json_format": {
                     "method": "%REQ(:METHOD)%",
@@ -180,5 +189,9 @@ pub(super) fn socket_address(address: &str, port: u16) -> Value {
 /// A subscription to a file, which Envoy reads anew when another is moved into its place.
 pub(super) fn subscription(file: &Path) -> Value {
     // Istio too lets a listener wait for its plugins for as long as it takes.
-    json!({"path_config_source": {"path": file}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"})
+    json!({
+        "path_config_source": {"path": file},
+        "initial_fetch_timeout": "0s",
+        "resource_api_version": "V3",
+    })
 }

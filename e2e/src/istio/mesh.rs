@@ -277,7 +277,7 @@ impl Mesh {
         )
     }
 
-    /// Where a pod reaches port 80 of a service; nothing where there is no such pod or port.
+    /// Where a pod reaches port 80 of a service; `None` where there is no such pod or port.
     pub fn address(&self, caller: &str, host: &str) -> Option<SocketAddr> {
         let caller = self.derived.callers.iter().position(|known| known.name == caller)?;
         let route = self
@@ -314,7 +314,7 @@ impl Mesh {
     }
 }
 
-/// Lets go of the ports on which Envoy is about to listen.
+/// Releases the ports on which Envoy is about to listen.
 fn let_go(
     reserved: &mut Vec<(u16, TcpListener)>,
     derived: &Derived,

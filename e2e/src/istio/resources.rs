@@ -15,10 +15,10 @@ pub enum ResourceError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// A document is no YAML, or no Kubernetes resource.
+    /// A document is not YAML, or not a Kubernetes resource.
     #[error("{place}: {message}")]
     Document {
         /// The file and the number of the document in it.
@@ -36,7 +36,8 @@ pub enum ResourceError {
     },
     /// A resource has a field that is not understood here, or lacks one that is needed.
     #[error(
-        "{object}: `spec`: {message}; the derivation must know each field: see `e2e/src/istio/spec.rs`"
+        "{object}: `spec`: {message}; the derivation must know each field: see \
+         `e2e/src/istio/spec.rs`"
     )]
     Spec {
         /// The resource.
@@ -192,7 +193,7 @@ impl Resources {
         Ok(())
     }
 
-    /// Deletes a resource, as `kubectl delete` does; the answer is whether it was there.
+    /// Deletes a resource, as `kubectl delete` does; returns whether it was there.
     pub fn delete(&mut self, kind: &str, namespace: &str, name: &str) -> bool {
         let before = self.0.len();
         self.0.retain(|object| {

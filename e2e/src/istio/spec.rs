@@ -159,7 +159,7 @@ pub(in crate::istio) struct TrafficSelector {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::istio) struct Wasm {
     pub(in crate::istio) url: String,
-    /// The agent's: it compares what it fetched.
+    /// For the agent, which compares it with what it fetched.
     #[serde(rename = "sha256", default)]
     _sha256: String,
     #[serde(rename = "imagePullPolicy", default)]

@@ -85,7 +85,11 @@ fn github(request: &Received) -> Answer {
         ["", "repos", owner, repository] if !owner.is_empty() && !repository.is_empty() => {
             Answer::json(
                 200,
-                &json!({ "name": repository, "full_name": format!("{owner}/{repository}"), "owner": { "login": owner } }),
+                &json!({
+                    "name": repository,
+                    "full_name": format!("{owner}/{repository}"),
+                    "owner": { "login": owner },
+                }),
             )
         }
         ["", "repos", ..] => Answer::json(200, &json!({ "path": path })),
@@ -105,7 +109,12 @@ fn httpbingo(request: &Received) -> Answer {
         return Answer::json(200, &json!({ "headers": headers }));
     }
     let url = format!("https://{}{}", request.host, request.target);
-    let seen = json!({ "args": arguments(&request.target), "headers": headers, "method": request.method, "url": url });
+    let seen = json!({
+        "args": arguments(&request.target),
+        "headers": headers,
+        "method": request.method,
+        "url": url,
+    });
     if path == "/get" && matches!(request.method.as_str(), "GET" | "HEAD")
         || is_under(path, "/anything")
     {

@@ -27,7 +27,7 @@ pub(super) async fn serve(
             let script = script.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let answer = answers::answer(mode, &received, &script);
             log.lock().unwrap_or_else(PoisonError::into_inner).push(received);
-            // Whoever asked may be gone.
+            // The client may be gone.
             let _ = send(respond, answer, &script.trailers);
         });
     }

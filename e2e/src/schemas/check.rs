@@ -54,10 +54,18 @@ impl<'a> Check<'a> {
         };
         match (keyword, value) {
             ("$ref", _) => self.value(self.definitions.named(wanted), value, place),
-            ("type", _) => self.require(is_of(wanted, value), place, || format!("{value} is no {wanted}")),
-            ("enum", _) => self.require(list(wanted).contains(value), place, || format!("{value} is none of {wanted}")),
+            ("type", _) => {
+let message = || format!("{value} is no {wanted}");
+self.require(is_of(wanted, value), place, message);
+}
+            ("enum", _) => {
+let message = || format!("{value} is none of {wanted}");
+self.require(list(wanted).contains(value), place, message);
+}
             ("properties", Value::Object(fields)) => self.properties(wanted, fields, place),
-            ("additionalProperties", Value::Object(fields)) => self.others(schema, wanted, fields, place),
+            ("additionalProperties", Value::Object(fields)) => {
+self.others(schema, wanted, fields, place);
+}
             ("required", Value::Object(fields)) => {
                 for name in list(wanted).iter().filter_map(Value::as_str) {
                     self.require(fields.contains_key(name), place, || format!("lacks `{name}`"));
@@ -68,35 +76,65 @@ impl<'a> Check<'a> {
                     self.value(wanted, item, &format!("{place}[{index}]"));
                 }
             }
-            ("minimum", Value::Number(_)) => self.require(number(value) >= number(wanted), place, || format!("{value} is less than {wanted}")),
-            ("maximum", Value::Number(_)) => self.require(number(value) <= number(wanted), place, || format!("{value} is more than {wanted}")),
+            ("minimum", Value::Number(_)) => {
+let message = || format!("{value} is less than {wanted}");
+self.require(number(value) >= number(wanted), place, message);
+}
+            ("maximum", Value::Number(_)) => {
+let message = || format!("{value} is more than {wanted}");
+self.require(number(value) <= number(wanted), place, message);
+}
             ("minLength", Value::String(_)) | ("minItems", Value::Array(_)) => {
                 self.require(length >= limit(), place, || format!("is shorter than {wanted}"));
             }
-            ("maxLength", Value::String(_)) | ("maxItems", Value::Array(_)) | ("maxProperties", Value::Object(_)) => {
+            ("maxLength", Value::String(_))
+| ("maxItems", Value::Array(_))
+| ("maxProperties", Value::Object(_)) => {
                 self.require(length <= limit(), place, || format!("is longer than {wanted}"));
             }
             ("pattern", Value::String(text)) => {
-                let pattern = Regex::new(wanted.as_str().unwrap_or_default()).unwrap_or_else(|error| panic!("{place}: {error}"));
-                self.require(pattern.is_match(text), place, || format!("`{text}` does not match {wanted}"));
+                let pattern = Regex::new(wanted.as_str().unwrap_or_default())
+.unwrap_or_else(|error| panic!("{place}: {error}"));
+                let message = || format!("`{text}` does not match {wanted}");
+self.require(pattern.is_match(text), place, message);
             }
-            ("format", Value::String(text)) => self.require(has_form(wanted, text), place, || format!("`{text}` is no {wanted}")),
+            ("format", Value::String(text)) => {
+let message = || format!("`{text}` is no {wanted}");
+self.require(has_form(wanted, text), place, message);
+}
             ("oneOf", _) => {
                 let held = list(wanted).iter().filter(|schema| self.holds(schema, value)).count();
-                self.require(held == 1, place, || format!("{held} of `oneOf` hold, not one: {wanted}"));
+                let message = || format!("{held} of `oneOf` hold, not one: {wanted}");
+self.require(held == 1, place, message);
             }
-            ("anyOf", _) => self.require(list(wanted).iter().any(|schema| self.holds(schema, value)), place, || format!("none of {wanted}")),
+            ("anyOf", _) => {
+let holds = list(wanted).iter().any(|schema| self.holds(schema, value));
+self.require(holds, place, || format!("none of {wanted}"));
+}
             ("allOf", _) => list(wanted).iter().for_each(|schema| self.value(schema, value, place)),
-            ("not", _) => self.require(!self.holds(wanted, value), place, || format!("must not be as {wanted}")),
-            ("x-kubernetes-list-map-keys", Value::Array(items)) => self.unique(wanted, items, place),
+            ("not", _) => {
+let message = || format!("must not be as {wanted}");
+self.require(!self.holds(wanted, value), place, message);
+}
+            ("x-kubernetes-list-map-keys", Value::Array(items)) => {
+self.unique(wanted, items, place);
+}
             // These say nothing about a value of another type.
             (
-                "properties" | "additionalProperties" | "required" | "items" | "minimum" | "maximum" | "minLength" | "maxLength" | "minItems"
-                | "maxItems" | "maxProperties" | "pattern" | "format" | "x-kubernetes-list-map-keys",
+                "properties"
+| "additionalProperties" | "required" | "items" | "minimum" | "maximum"
+| "minLength" | "maxLength" | "minItems"
+                | "maxItems" | "maxProperties" | "pattern" | "format"
+                | "x-kubernetes-list-map-keys",
                 _,
             )
             // And these are for `rules`, or allow what nothing here forbids.
-            | ("default" | "x-kubernetes-validations" | "x-kubernetes-preserve-unknown-fields", _) => {}
+            | (
+"default"
+| "x-kubernetes-validations"
+| "x-kubernetes-preserve-unknown-fields",
+_,
+) => {}
             _ => panic!("{place}: the schema's keyword `{keyword}` is not checked"),
         }
     }

@@ -147,9 +147,9 @@ fn value_of(expression: &str, context: &Context<'_, '_>) -> cel::Value {
 
 /// Functions of Kubernetes' CEL that the `cel` crate lacks, or has in a feature only.
 ///
-/// An `authorizer` is here the one thing that it allows, as a path:
-/// `networking.istio.io/serviceentries/default/create`. Each question takes its part off, and what
-/// is asked is allowed if nothing is left.
+/// Here an `authorizer` is the one thing that it allows, as a path:
+/// `networking.istio.io/serviceentries/default/create`. Each call removes its part, and the request
+/// is allowed if nothing remains.
 fn add_functions(context: &mut Context<'_, '_>) -> Result<(), DeclarationError> {
     context.add_function("duration", |text: Arc<String>| {
         nanoseconds(&text).ok_or_else(|| failed("duration", &text))

@@ -37,7 +37,8 @@ pub const STEPS: [Step; 6] = [
     },
     Step {
         title: "Wire the direct egress to api.github.com",
-        note: "The pods speak plain HTTP; the waypoint opens TLS to the origin and verifies its certificate.",
+        note: "The pods speak plain HTTP; the waypoint opens TLS to the origin and verifies its \
+               certificate.",
         file: "02-egress-direct.yaml",
         plugin: false,
         policies: &[],
@@ -66,7 +67,8 @@ pub const STEPS: [Step; 6] = [
     },
     Step {
         title: "Header injection and stripping, with values from the SPIFFE ID",
-        note: "Set X-Caller-Identity (a forged one is overwritten), add X-Forwarded-By, remove X-Internal-Debug.",
+        note: "Set X-Caller-Identity (a forged one is overwritten), add X-Forwarded-By, remove \
+               X-Internal-Debug.",
         file: "05-policy-headers.yaml",
         plugin: true,
         policies: &[RBAC, PATHS, HEADERS],
@@ -80,7 +82,8 @@ pub const STEPS: [Step; 6] = [
     },
     Step {
         title: "Verify at httpbingo.org, which echoes the headers that reached it",
-        note: "The path allow-list speaks of api.github.com only; the other policies hold for every host.",
+        note: "The path allow-list speaks of api.github.com only; the other policies hold for \
+               every host.",
         file: "06-verify-headers.yaml",
         plugin: false,
         policies: &[RBAC, PATHS, HEADERS],

@@ -96,7 +96,9 @@ fn configuration(rules: &[String], values: &[String]) -> Value {
     let policies = rules.iter().zip(values).enumerate().map(|(index, (rule, value))| {
         json!({"name": format!("p{index}"), "traffic": {
             "authorization": {"action": "Require", "policy": {"matchExpressions": [rule]}},
-            "transformation": {"request": {"set": [{"name": format!("x-p{index}"), "value": value}]}},
+            "transformation": {
+                "request": {"set": [{"name": format!("x-p{index}"), "value": value}]},
+            },
         }})
     });
     json!({"hostBinding": "Off", "policies": policies.collect::<Vec<_>>()})

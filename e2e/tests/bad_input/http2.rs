@@ -63,7 +63,7 @@ async fn the_rules_are_the_same() {
         ),
         ("an empty segment", get(GITHUB, "//zen").body(()), &bad),
         ("a dot segment", get(GITHUB, "/repos/../users/x").body(()), &bad),
-        // Envoy's HTTP/2 codec resets what has no legal authority.
+        // Envoy's HTTP/2 codec resets a request without a legal authority.
         ("user information", get("user@api.github.com", "/zen").body(()), &None),
     ] {
         assert_eq!(ask(request.expect(name)).await, *expected, "{name}");

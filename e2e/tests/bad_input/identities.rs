@@ -5,7 +5,7 @@ use e2e::pki::{San, TEAM_A_SPIFFE_ID, TEAM_B_SPIFFE_ID};
 
 use super::{Answer, GITHUB, RAW};
 
-/// Certificates that the mesh's authority signed and whose holder is nobody.
+/// Certificates that the mesh's authority signed and that name no workload.
 fn nobodies() -> Vec<(String, Vec<San>)> {
     let uri = |text: &str| San::Uri(text.to_owned());
     let one = |text: &str| (text.chars().take(80).collect::<String>(), vec![uri(text)]);

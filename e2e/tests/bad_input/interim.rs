@@ -17,15 +17,18 @@ struct Setting {
 }
 
 impl Setting {
-    /// An Envoy as Istio's is by default or not, and an origin that says two things before its
-    /// answer, both with a header that the policies remove.
+    /// An Envoy with Istio's default or without it, and an origin that sends two interim responses,
+    /// both with a header that the policies remove.
     fn start(proxies_interim: bool) -> Self {
         let pki = Arc::new(Pki::new());
         let origin = Origin::start(&pki, Mode::Scripted, 0).expect("the origin starts");
         let secret = "x-origin-mode: secret\r\n";
         origin.script(Script {
             headers: vec![("x-origin-mode".to_owned(), "secret".to_owned())],
-            interim: format!("HTTP/1.1 100 Continue\r\n{secret}\r\nHTTP/1.1 103 Early Hints\r\n{secret}link: </a>\r\n\r\n"),
+            interim: format!(
+                "HTTP/1.1 100 Continue\r\n{secret}\r\nHTTP/1.1 103 Early \
+                              Hints\r\n{secret}link: </a>\r\n\r\n"
+            ),
             ..Script::default()
         });
         let options = WaypointOptions::new(&pki, origin.port()).plugin_configuration(POLICIES);
@@ -95,15 +98,15 @@ async fn no_interim_response_reaches_the_caller_where_envoy_keeps_them() {
     assert!(text.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403"), "{text}");
 }
 
-/// This is what the filter cannot help, as Envoy asks no wasm filter about interim responses: the
-/// documents say how istiod is told not to let them pass. Where this test fails, they are to be
-/// mended.
+/// The filter cannot prevent this, since Envoy shows no wasm filter an interim response; the
+/// documents say how istiod is told not to let them pass. When this test fails, correct the
+/// documents.
 #[tokio::test]
 async fn an_interim_response_passes_beside_the_filter_by_istios_default() {
     let text = PROXYING.ask(TEAM_A_SPIFFE_ID, "").await;
     let (interim, last) = text.split_once("HTTP/1.1 200").expect("two responses");
     assert!(interim.contains("x-origin-mode: secret") && !last.contains("secret"), "{text}");
-    // Nobody but the origin says 100 then.
+    // Then only the origin sends a 100.
     let text = PROXYING.ask(TEAM_B_SPIFFE_ID, "Expect: 100-continue\r\n").await;
     assert!(text.starts_with("HTTP/1.1 403"), "{text}");
 }

@@ -16,7 +16,7 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
-/// What a caller has written ends up in the record, escaped, and means what the caller sent.
+/// What a caller wrote is in the record, escaped, and decodes to what the caller sent.
 #[tokio::test]
 async fn audit_records_are_printable_ascii() {
     let id = format!("id-{HOSTILE}");
@@ -62,7 +62,12 @@ fn what_is_logged_of_a_configuration_is_one_harmless_line_each() {
     let warned = json!({"policies": [rule("a", format!("request.path == 'x{HOSTILE}\u{7f}'"))]});
     assert!(vm.configure(warned.to_string()).accepted, "{:?}", vm.logs());
     for refused in [
-        json!({"policies": [rule(&format!("a{HOSTILE}\n"), format!("request.path == '\n{HOSTILE}' + 1"))]}).to_string(),
+        json!({
+            "policies": [
+                rule(&format!("a{HOSTILE}\n"), format!("request.path == '\n{HOSTILE}' + 1")),
+            ],
+        })
+        .to_string(),
         json!({format!("x{HOSTILE}\r\n"): 1}).to_string(),
         format!("{{{HOSTILE}\n"),
     ] {

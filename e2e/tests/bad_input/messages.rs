@@ -1,4 +1,4 @@
-//! What reaches the origin and what comes back, for messages that are unusual and right.
+//! What reaches the origin and what comes back, for messages that are unusual but valid.
 
 use e2e::http1::{Connection, Request};
 use e2e::origin::Received;
@@ -73,7 +73,8 @@ async fn a_response_is_changed_and_a_denial_is_not() {
 #[tokio::test]
 async fn bodies_in_chunks_and_heads_without_bodies() {
     let mut tunnel = RAW.team_a().tunnel(&RAW.vip()).await.expect("a tunnel");
-    let chunked = b"POST /chunked HTTP/1.1\r\nhost: api.github.com\r\ntransfer-encoding: chunked\r\ntrailer: x-end\r\n\r\n\
+    let chunked = b"POST /chunked HTTP/1.1\r\nhost: api.github.com\r\ntransfer-encoding: \
+                    chunked\r\ntrailer: x-end\r\n\r\n\
         5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nx-end: \xff\r\n\r\n";
     assert_eq!(Answer::of(&tunnel.send_raw(chunked).await.expect("chunks")), Answer::Origin(200));
     assert_eq!(reached("/chunked").body_length, 11);

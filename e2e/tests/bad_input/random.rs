@@ -242,7 +242,7 @@ async fn client(setting: &Setting, seed: u64) -> BTreeMap<String, u64> {
             Ok(Err(error)) if whole => panic!("{}: no answer: {error}", shown()),
             Ok(Err(_)) => "closed".to_owned(),
             Err(_) if whole => panic!("{}: hung for {LIMIT:?}", shown()),
-            // Envoy waits for the rest; without it, it has to let go.
+            // Envoy waits for the rest, and must give up when it does not come.
             Err(_) => {
                 let mut stream = stream.into_inner();
                 let ended = async {
@@ -261,7 +261,7 @@ async fn client(setting: &Setting, seed: u64) -> BTreeMap<String, u64> {
     seen
 }
 
-/// What an answer is counted as; nothing for one that must not be.
+/// The group that an answer is counted in; `None` for one that must not occur.
 fn judge(response: &Response, request: &[u8]) -> Option<String> {
     let answer = Answer::of(response);
     // Envoy's own: 400 for what is no HTTP, 403 for an upgrade that is none to WebSocket, 404 for
@@ -304,7 +304,7 @@ async fn ten_thousand_random_requests_do_no_harm() {
     }
     println!("{seen:?}");
     assert_eq!(seen.values().sum::<u64>(), REQUESTS);
-    // Were all refused at the door, the filter would not have been tried.
+    // If Envoy refused all of them, the filter would not have been tested.
     for (outcome, least) in [
         ("Origin(200)", 1_000),
         ("Filter(403)", 800),

@@ -35,15 +35,21 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
     let mut policies: serde_json::Value = serde_json::from_str(POLICIES).expect("it is JSON");
     let elsewhere =
         json!({"request": {"remove": ["x-mine"]}, "response": {"remove": ["x-origins"]}});
-    let elsewhere = json!({"name": "elsewhere", "hosts": ["httpbingo.org"], "traffic": {"transformation": elsewhere}});
+    let elsewhere = json!({
+        "name": "elsewhere",
+        "hosts": ["httpbingo.org"],
+        "traffic": {"transformation": elsewhere},
+    });
     policies["policies"].as_array_mut().expect("policies").push(elsewhere);
-    let options = WaypointOptions::new(&pki, origin.port()).plugin_configuration(policies.to_string()).edit(|envoy| {
+    let options = WaypointOptions::new(&pki, origin.port());
+    let options = options.plugin_configuration(policies.to_string()).edit(|envoy| {
         for cluster in envoy["static_resources"]["clusters"].as_array_mut().into_iter().flatten() {
             if cluster["name"].as_str().is_some_and(|name| name.starts_with("inbound-vip")) {
                 let options = &mut cluster["typed_extension_protocol_options"];
-                options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]["explicit_http_config"] =
-                    json!({"http2_protocol_options": {}});
-                cluster["transport_socket"]["typed_config"]["common_tls_context"]["alpn_protocols"] = json!(["h2"]);
+                let http = &mut options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+                http["explicit_http_config"] = json!({"http2_protocol_options": {}});
+                let tls = &mut cluster["transport_socket"]["typed_config"]["common_tls_context"];
+                tls["alpn_protocols"] = json!(["h2"]);
             }
         }
     });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use e2e::cases::{EngineRunner, EnvoyRunner, Runner, WasmRunner, run};
 use e2e::envoy::filter_wasm;
 use e2e::host::Module;
-use egress_filter::outcome::Reason;
+use egress_filter::decision::Reason;
 use egressctl::cases::{AuditExpectation, Case, Step, Suite, Values, Verdict};
 use serde_json::json;
 

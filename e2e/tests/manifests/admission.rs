@@ -171,7 +171,12 @@ fn pods_that_have_the_kubelet_call_another_host_are_refused() {
                 }
             }
             for handler in [
-                json!({"httpGet": {"port": 80, "httpHeaders": [{"name": "Host", "value": "example.com"}]}}),
+                json!({
+                    "httpGet": {
+                        "port": 80,
+                        "httpHeaders": [{"name": "Host", "value": "example.com"}],
+                    },
+                }),
                 json!({"tcpSocket": {"port": 80}}),
                 json!({"exec": {"command": ["true"]}}),
             ] {

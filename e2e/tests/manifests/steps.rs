@@ -81,7 +81,11 @@ fn what_targets_a_gateway_targets_the_waypoint_in_its_own_namespace() {
         let mut found = Vec::new();
         all_of(&manifest.value["spec"], "targetRefs", &mut found);
         for target in found {
-            let wanted = json!([{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway.name()}]);
+            let wanted = json!([{
+                "group": "gateway.networking.k8s.io",
+                "kind": "Gateway",
+                "name": gateway.name(),
+            }]);
             assert_eq!(*target, wanted, "{}", manifest.file);
             assert_eq!(manifest.namespace(), gateway.namespace(), "{}", manifest.file);
             kinds.insert(manifest.kind().to_owned());
@@ -104,7 +108,10 @@ fn each_service_entry_goes_through_the_waypoint_and_has_its_tls() {
         let labels = &entry.value["metadata"]["labels"];
         assert_eq!(
             *labels,
-            json!({"istio.io/use-waypoint": "egress", "istio.io/use-waypoint-namespace": "egress-direct"})
+            json!({
+                "istio.io/use-waypoint": "egress",
+                "istio.io/use-waypoint-namespace": "egress-direct",
+            })
         );
         let [host] = &entry.value["spec"]["hosts"].as_array().expect("hosts")[..] else {
             panic!("{}: one host", entry.name())

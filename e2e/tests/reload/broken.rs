@@ -22,8 +22,10 @@ const BROKEN: [Broken; 4] = [
     (
         "two wrong policies",
         r#"{"policies": [
-            {"name": "p", "traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": ["nope"]}}}},
-            {"name": "q", "traffic": {"authorization": {"action": "Permit", "policy": {"matchExpressions": ["true"]}}}}
+            {"name": "p", "traffic": {"authorization": {
+                "action": "Allow", "policy": {"matchExpressions": ["nope"]}}}},
+            {"name": "q", "traffic": {"authorization": {
+                "action": "Permit", "policy": {"matchExpressions": ["true"]}}}}
         ]}"#,
         &[
             (
@@ -73,8 +75,16 @@ fn assert_told(setting: &Setting, (what, _, errors): Broken, consequence: &str, 
     let line =
         format!("egress filter: configuration refused, errors: {}; {consequence}", errors.len());
     assert!(setting.logged(&line) >= 1, "{what}: `{line}`\n{}", setting.log());
-    let expected: Vec<Value> =
-        errors.iter().map(|(policy, place, message)| json!({"policy": policy, "place": place, "message": message})).collect();
+    let expected: Vec<Value> = errors
+        .iter()
+        .map(|(policy, place, message)| {
+            json!({
+                "policy": policy,
+                "place": place,
+                "message": message,
+            })
+        })
+        .collect();
     let recorded =
         refusals(setting).into_iter().filter(|record| record["errors"] == json!(expected)).count();
     assert_eq!(recorded, count, "{what}: {:?}", refusals(setting));
@@ -113,8 +123,15 @@ async fn a_broken_update_leaves_the_last_good_policies_in_force_and_is_told() {
     setting.plugin.replace("{").expect("a file");
     setting.until("half a file", |setting| setting.updates("update_failure") == 1).await;
     load.rounds(&setting, 40).await;
-    let unknown = json!({"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm", "nonsense": 1});
-    let resource = json!({"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig", "name": PLUGIN, "typed_config": unknown});
+    let unknown = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "nonsense": 1,
+    });
+    let resource = json!({
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": PLUGIN,
+        "typed_config": unknown,
+    });
     for (what, resources) in [("no plugin at all", vec![]), ("an unknown field", vec![resource])] {
         setting.plugin.publish_resources(&resources).expect("a file");
         rejected += 1;

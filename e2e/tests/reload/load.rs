@@ -12,8 +12,8 @@ use crate::callers::{Callers, Line};
 use crate::setting::{HOST, PATIENCE, Setting, WORKERS};
 use crate::versions::{Verdict, read};
 
-/// Between an answer and the next request on a connection: the load is to be steady, not all that
-/// two cores can bear.
+/// The pause between an answer and the next request on a connection: the load should be steady, not
+/// the most that two cores can bear.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// What is known of the policies while the load runs.
@@ -158,12 +158,12 @@ impl Load {
         load
     }
 
-    /// To be called before the policies of this number are published.
+    /// Call this before the policies of this number are published.
     pub(crate) fn expect(&self, number: u64) {
         self.shared.published.store(number, Ordering::SeqCst);
     }
 
-    /// Says whether 503 is in order on a worker from now on.
+    /// Sets whether 503 is acceptable on a worker from now on.
     pub(crate) fn may_fail(&self, worker: usize, may: bool) {
         self.shared.may_fail[worker].store(may, Ordering::SeqCst);
     }
@@ -181,7 +181,7 @@ impl Load {
         self.until(setting, &format!("policies {number} in force everywhere"), everywhere).await;
     }
 
-    /// Waits until the filter has decided about so many more requests on each worker.
+    /// Waits until the filter has decided about this many more requests on each worker.
     pub(crate) async fn rounds(&self, setting: &Setting, count: usize) {
         let before = self.counts().decided;
         let answered =
@@ -189,20 +189,20 @@ impl Load {
         self.until(setting, "answers", answered).await;
     }
 
-    /// Waits until so many more requests on this worker have got 503.
+    /// Waits until this many more requests on this worker have got 503.
     pub(crate) async fn until_refused(&self, setting: &Setting, worker: usize, count: usize) {
         let before = self.counts().unavailable[worker];
         self.until(setting, "refusals", || self.counts().unavailable[worker] >= before + count)
             .await;
     }
 
-    /// Waits until the filter has decided about so many more requests on this worker.
+    /// Waits until the filter has decided about this many more requests on this worker.
     pub(crate) async fn until_decided(&self, setting: &Setting, worker: usize, count: usize) {
         let before = self.counts().decided[worker];
         self.until(setting, "decisions", || self.counts().decided[worker] >= before + count).await;
     }
 
-    /// Waits until something is so.
+    /// Waits until a condition holds.
     pub(crate) async fn until(&self, setting: &Setting, what: &str, is_so: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_so() {

@@ -1,4 +1,4 @@
-//! What updates leave behind: nothing that grows.
+//! Updates leave nothing behind that grows.
 
 use e2e::envoy::filter_wasm;
 use e2e::host::{HostOptions, Module, Request, Response, Stream, Vm};
@@ -23,9 +23,15 @@ fn amid(number: u64, others: u64) -> String {
     let mut configuration = policies(number);
     let other = |index: u64| {
         let rule = format!(
-            "source.identity.namespace == 'n{index}' && request.path.startsWith('/v{number}/p{index}/')"
+            "source.identity.namespace == 'n{index}' && \
+             request.path.startsWith('/v{number}/p{index}/')"
         );
-        json!({"name": format!("other-{index}"), "traffic": {"authorization": {"action": "Deny", "policy": {"matchExpressions": [rule]}}}})
+        json!({
+            "name": format!("other-{index}"),
+            "traffic": {
+                "authorization": {"action": "Deny", "policy": {"matchExpressions": [rule]}},
+            },
+        })
     };
     let Value::Array(list) = &mut configuration["policies"] else { panic!("a list of policies") };
     list.extend((0..others).map(other));
@@ -69,7 +75,8 @@ fn the_guests_memory_does_not_grow_with_updates() {
         }
         let pages = vm.usage().memory / PAGE;
         println!(
-            "{others} other policies, after update 20 and after update {updates}: {} and {pages} pages",
+            "{others} other policies, after update 20 and after update {updates}: {} and {pages} \
+             pages",
             early / PAGE
         );
         assert_eq!(pages, early / PAGE, "with {others} other policies");
@@ -116,7 +123,8 @@ async fn envoys_memory_does_not_grow_with_updates() {
             [("resident", early[0], late[0]), ("allocated", early[1], late[1])]
         {
             println!(
-                "{others} other policies, {what} after update 20 and after update 120: {} and {} KB",
+                "{others} other policies, {what} after update 20 and after update 120: {} and {} \
+                 KB",
                 early >> 10,
                 late >> 10
             );

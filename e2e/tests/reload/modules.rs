@@ -10,8 +10,8 @@ use crate::setting::{HOST, Setting, built};
 use crate::trap::HEADER;
 use crate::versions::{Verdict, read, version};
 
-/// How many updates there are; each brings the other module than the one before, the last one that
-/// which traps on demand.
+/// How many updates there are; each brings the other module than the one before, and the last
+/// brings the one that traps on demand.
 const UPDATES: u64 = 5;
 
 /// How many VMs there are.
@@ -34,7 +34,7 @@ async fn hold(setting: &Setting, lines: Vec<Line>) -> Vec<JoinHandle<(Pod, Respo
     tasks
 }
 
-/// What comes of a request at which one of the two modules traps.
+/// The outcome of a request at which one of the two modules traps.
 async fn tell_apart(setting: &Setting, callers: &Callers) -> Verdict {
     let mut line = callers.on(setting, 0, Pod::TeamA).await;
     let response = line.send(&Request::get(HOST, "/trap").header(HEADER, "request")).await;
@@ -90,7 +90,8 @@ async fn another_module_takes_over_without_a_failed_request_and_the_old_one_goes
     setting.until("no VM of another module", |setting| vms(setting) == of_one_module).await;
     let (requests, median, longest) = load.take_times();
     println!(
-        "{UPDATES} updates of the module: {requests} requests, an answer took {median:.1?} in the median, {longest:.1?} at most"
+        "{UPDATES} updates of the module: {requests} requests, an answer took {median:.1?} in the \
+         median, {longest:.1?} at most"
     );
     load.stop(&setting).await;
     assert_eq!(tell_apart(&setting, &callers).await, Verdict::Unavailable);

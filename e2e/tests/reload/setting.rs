@@ -16,8 +16,8 @@ pub(crate) const HOST: &str = "api.github.com";
 /// Envoy's worker threads; each has a VM of its own.
 pub(crate) const WORKERS: usize = 2;
 
-/// How long anything may take on the slowest machine; what is waited for is asked again and again
-/// until then.
+/// How long anything may take on the slowest machine; a condition is checked again and again until
+/// then.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A waypoint with two workers, the origin behind it, and the file with its plugin.
@@ -73,7 +73,7 @@ impl Setting {
         self.waypoint.log_lines().iter().filter(|line| line.contains(part)).count()
     }
 
-    /// The log without what every start says.
+    /// The log without the lines of every start.
     pub(crate) fn log(&self) -> String {
         let lines = self.waypoint.log_lines().into_iter();
         let telling = |line: &String| {
@@ -85,7 +85,7 @@ impl Setting {
             .join("\n")
     }
 
-    /// Waits until something is so.
+    /// Waits until a condition holds.
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(self) {
@@ -95,7 +95,7 @@ impl Setting {
     }
 }
 
-/// The module, where it was built.
+/// The module, if it has been built.
 pub(crate) fn built(path: &Path, how: &str) -> PluginFile {
     assert!(path.exists(), "`{}` is not there: run `{how}` first", path.display());
     PluginFile::new(path).expect("a plugin")
@@ -103,7 +103,12 @@ pub(crate) fn built(path: &Path, how: &str) -> PluginFile {
 
 /// Puts into each answer which policy decided, and into an answer of Envoy's own why it gave it.
 fn tell_decisions(envoy: &mut Value) {
-    let told = |name: &str, value: &str| json!({"header": {"key": name, "value": value}, "keep_empty_value": true});
+    let told = |name: &str, value: &str| {
+        json!({
+            "header": {"key": name, "value": value},
+            "keep_empty_value": true,
+        })
+    };
     let policy = told("x-decided-by", "%FILTER_STATE(wasm.egress_policy:PLAIN)%");
     let listeners = envoy["static_resources"]["listeners"].as_array_mut().into_iter().flatten();
     let internal = listeners
@@ -115,7 +120,14 @@ fn tell_decisions(envoy: &mut Value) {
         manager["route_config"]["virtual_hosts"][0]["routes"][0]["response_headers_to_add"] =
             json!([policy]);
         manager["local_reply_config"] = json!({"mappers": [{
-            "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": {"default_value": 400, "runtime_key": "none"}}}},
+            "filter": {
+                "status_code_filter": {
+                    "comparison": {
+                        "op": "GE",
+                        "value": {"default_value": 400, "runtime_key": "none"},
+                    },
+                },
+            },
             "headers_to_add": [policy, told("x-details", "%RESPONSE_CODE_DETAILS%")],
         }]});
     }

@@ -82,14 +82,14 @@ async fn a_dead_vm_comes_back_and_decides_as_before_while_the_other_worker_serve
         let held = Held::start(&setting, &callers).await;
         let mut victim = callers.on(&setting, VICTIM, Pod::TeamA).await;
         let load = Load::start(&setting, number).await;
-        // A broken update before it: what comes back is the last good configuration.
+        // A broken update comes before it; the new VM gets the last good configuration.
         setting.publish("{");
         setting.until("the refusal", |setting| setting.updates("update_rejected") == round).await;
         load.may_fail(VICTIM, true);
         kill(&mut victim, phase).await;
         held.assert_ends(&setting, number).await;
         load.until(&setting, "a reload", || reloads(&setting, "success") == round).await;
-        // Denied is denied: the load checks that every answer is 503 or these policies' own.
+        // The load checks that every answer is a 503 or these policies' own.
         load.until_decided(&setting, VICTIM, 40).await;
         load.may_fail(VICTIM, false);
         load.rounds(&setting, 40).await;

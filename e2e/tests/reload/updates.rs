@@ -12,12 +12,13 @@ use crate::versions::{Verdict, policies, read, version};
 /// How many updates there are.
 const UPDATES: u64 = 100;
 
-/// Tells what the answers since the last time took.
+/// Reports how long the answers since the last report took.
 fn tell(what: &str, begin: Instant, load: &Load) {
     let (requests, median, longest) = load.take_times();
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     println!(
-        "{what}: {requests} requests in {:.1} s; an answer took {:.1} ms in the median, {:.1} ms at most",
+        "{what}: {requests} requests in {:.1} s; an answer took {:.1} ms in the median, {:.1} ms \
+         at most",
         begin.elapsed().as_secs_f64(),
         milliseconds(median),
         milliseconds(longest),
@@ -25,8 +26,7 @@ fn tell(what: &str, begin: Instant, load: &Load) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_fails_and_each_is_decided_by_one_whole_set_of_policies_through_a_hundred_updates()
- {
+async fn through_a_hundred_updates_each_request_is_decided_by_one_whole_set_of_policies() {
     let mut setting = Setting::start(&version(0));
     let load = Load::start(&setting, 0).await;
 
@@ -75,7 +75,7 @@ async fn of_updates_that_come_faster_than_they_load_the_last_holds() {
             setting.publish(&version(number));
         }
         load.until_in_force(&setting, last).await;
-        // The same again changes nothing.
+        // The same configuration again changes nothing.
         setting.publish(&version(last));
         load.rounds(&setting, 40).await;
     }
@@ -99,7 +99,7 @@ async fn a_request_in_flight_ends_under_the_policies_that_it_began_with() {
             setting.origin.requests_where(|request| request.target == "/held").len() == count
         })
         .await;
-    // By the last of these team-b would be denied.
+    // The last of these would deny team-b.
     for number in 3..=9 {
         load.expect(number);
         setting.publish(&version(number));
@@ -130,7 +130,12 @@ async fn a_policy_in_the_middle_and_the_last_policy_can_be_changed_and_removed()
     };
     let denying = |team: &str| {
         let rule = format!("source.identity.namespace == '{team}'");
-        json!({"name": "middle", "traffic": {"authorization": {"action": "Deny", "policy": {"matchExpressions": [rule]}}}})
+        json!({
+            "name": "middle",
+            "traffic": {
+                "authorization": {"action": "Deny", "policy": {"matchExpressions": [rule]}},
+            },
+        })
     };
     let mut setting = Setting::start(&with(&[denying("team-b")]));
     let mut lines = Callers::new(&setting.waypoint).everywhere(&setting, 1).await;

@@ -1,4 +1,4 @@
-//! Policies by number: each answer tells which number decided about it, in three ways.
+//! Numbered policies: each answer shows in three ways which number decided about it.
 
 use e2e::envoy::Pod;
 use e2e::http1::Response;
@@ -14,12 +14,28 @@ pub(crate) fn version(number: u64) -> String {
 pub(crate) fn policies(number: u64) -> Value {
     let marked = |name: &str| json!([{"name": name, "value": format!("'{number}'")}]);
     let refused = if number.is_multiple_of(2) { "team-c" } else { "team-b" };
-    let rule = |action: &str, rule: String| json!({"authorization": {"action": action, "policy": {"matchExpressions": [rule]}}});
+    let rule = |action: &str, rule: String| {
+        json!({
+            "authorization": {"action": action, "policy": {"matchExpressions": [rule]}},
+        })
+    };
     json!({
         "policies": [
-            {"name": "first", "traffic": {"transformation": {"request": {"set": marked("x-request-version")}}}},
-            {"name": format!("allow-{number}"), "traffic": rule("Allow", "source.identity.namespace.startsWith('team-')".to_owned())},
-            {"name": format!("deny-{number}"), "traffic": rule("Deny", format!("source.identity.namespace == '{refused}'"))},
+            {
+                "name": "first",
+                "traffic": {"transformation": {"request": {"set": marked("x-request-version")}}},
+            },
+            {
+                "name": format!("allow-{number}"),
+                "traffic": rule(
+                    "Allow",
+                    "source.identity.namespace.startsWith('team-')".to_owned(),
+                ),
+            },
+            {
+                "name": format!("deny-{number}"),
+                "traffic": rule("Deny", format!("source.identity.namespace == '{refused}'")),
+            },
             {"name": "last", "traffic": {"transformation": {
                 "request": {"set": marked("x-request-version-too")},
                 "response": {"set": marked("x-response-version"), "remove": ["x-origin-mode"]},
@@ -34,7 +50,7 @@ pub(crate) fn allows(number: u64, team: Pod) -> bool {
     team == Pod::TeamA || number.is_multiple_of(2)
 }
 
-/// What an answer says.
+/// Which policies an answer shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The policies of this number decided, in every phase, and as they should.

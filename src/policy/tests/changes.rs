@@ -129,13 +129,11 @@ fn a_response_is_changed_by_what_it_says() {
     let response: Headers<'_> =
         [(&b":status"[..], &b"201"[..]), (b"server", b"x"), (b"x-o", b"o")].into_iter().collect();
     let source = Given::default();
-    let facts = Facts::new(request, &source);
-    let outcome = engine.decide(&facts);
-    assert_eq!((&outcome.applied[..], outcome.responds), (&[0][..], true));
-    let response = engine.respond(&outcome.applied, &facts, &response);
+    let mut driven = Driven::decide(&engine, &request, &source);
+    let (changes, errors) = driven.respond(&response);
     assert_eq!(
-        response.changes,
+        changes,
         [Change::Replace("x-code", b"201GETo".into()), Change::Remove("server".into())]
     );
-    assert_eq!(response.errors, []);
+    assert_eq!(errors, []);
 }

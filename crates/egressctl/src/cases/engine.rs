@@ -52,7 +52,7 @@ impl Step {
 #[must_use]
 pub fn observed(step: &Step, tried: &Tried) -> Observed {
     let answer = tried.denial.as_ref().map(|denial| {
-        let body = denial.body.as_bytes().to_vec();
+        let body = denial.body.to_vec();
         let headers = vec![
             ("content-type".to_owned(), b"text/plain".to_vec()),
             ("content-length".to_owned(), body.len().to_string().into_bytes()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use egress_filter::outcome::Reason;
+use egress_filter::decision::Reason;
 use serde_json::{Map, Value};
 
 /// What a request is expected to meet. What is left out is not compared.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use egress_filter::outcome::{POLICY_TAG, Reason};
+use egress_filter::counters::POLICY_TAG;
+use egress_filter::decision::Reason;
 
 use super::expect::Verdict;
 

@@ -8,8 +8,9 @@ mod scope;
 
 use clap::Parser;
 use egress_filter::policy::Engine;
+use egress_filter::request::Given;
 use egress_filter::request::headers::Headers;
-use egress_filter::request::{Facts, Given};
+use egress_filter::trial;
 
 use super::note::{Effect, Note};
 use super::{Args, Converted, convert};
@@ -125,7 +126,6 @@ impl Request {
             destination_address: destination.as_bytes(),
             ..Given::default()
         };
-        let facts = Facts::new(headers, &given);
-        engine.decide(&facts).denial.is_none()
+        trial::allows(engine, &headers, &given)
     }
 }

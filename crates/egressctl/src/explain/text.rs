@@ -115,7 +115,7 @@ fn verdict(explanation: &Explanation) -> (Style, String) {
         "limit-exceeded" => "its rules cost more than one request gets".to_owned(),
         _ => detail.to_owned(),
     };
-    match (verdict.status, verdict.body) {
+    match (verdict.status, &verdict.body) {
         (Some(status), Some(body)) => {
             (BAD, format!("denied, {status} \"{body}\": {why} ({})", verdict.reason))
         }
@@ -244,7 +244,7 @@ impl Page {
             (Some(Answer::DoesNotMatch), _) => {
                 (Style::new(), "false: each line must match".to_owned())
             }
-            (Some(Answer::Errs), _) => (ODD, "error".to_owned()),
+            (Some(Answer::Fails), _) => (ODD, "error".to_owned()),
             (Some(Answer::PassesLimit), _) => (ODD, "passes a limit".to_owned()),
             (None, _) => (FAINT, "not needed".to_owned()),
         };
@@ -374,7 +374,7 @@ fn said(policy: &Policy, allowed: bool) -> (Style, String) {
     let answer = policy.rule.as_ref().and_then(|rule| rule.answer).map(|answer| match answer {
         Answer::Matches => "matches",
         Answer::DoesNotMatch => "does not match",
-        Answer::Errs => "errs",
+        Answer::Fails => "errs",
         Answer::PassesLimit => "passes a limit",
     });
     match (policy.effect, answer) {

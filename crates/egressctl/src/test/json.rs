@@ -58,7 +58,7 @@ fn case(ran: &Ran<'_>) -> Value {
             "verdict": run::verdict(tried).as_str(),
             "policy": tried.policy,
             "reason": tried.reason.as_str(),
-            "detail": tried.denial.and_then(|denial| denial.detail),
+            "detail": tried.detail,
             "status": ran.status,
             "shadow": tried.shadow,
             "errors": errors,

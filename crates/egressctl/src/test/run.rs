@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use egress_filter::config::{Config, IdentityConfig};
+use egress_filter::coverage::{self, Answer, Part};
 use egress_filter::policy::Engine;
-use egress_filter::policy::coverage::{Part, Said};
 use egress_filter::suggest::did_you_mean;
 use egress_filter::trial::{Trial, Tried};
 
@@ -145,7 +145,7 @@ impl<'f> Running<'f> {
             let trial = step.trial(identity);
             let tried = trial.run(engine);
             let took = began.elapsed();
-            let parts = trial.with_facts(|facts| engine.parts(facts, &trial.response_headers()));
+            let parts = coverage::parts(engine, &trial);
             let configuration = update.is_none().then_some(self.index);
             if let Some(coverage) = configuration.and_then(|i| results.coverage.get_mut(i)) {
                 coverage.count(&parts, &tried);
@@ -201,15 +201,14 @@ fn notes(
 ) -> Vec<String> {
     let mut notes = Vec::new();
     let names = || (0..engine.policy_count()).filter_map(|index| engine.policy_name(index));
-    if tried.reason == egress_filter::outcome::Reason::NoAllowMatched {
-        let allows: Vec<&str> = engine
-            .outlines()
+    if tried.reason == egress_filter::decision::Reason::NoAllowMatched {
+        let allows: Vec<&str> = coverage::outlines(engine)
             .enumerate()
             .filter(|(index, outline)| {
                 outline.enforces_allow()
                     && parts
                         .iter()
-                        .any(|part| part.policy == *index && part.rule != Some(Said::Matched))
+                        .any(|part| part.policy == *index && part.rule != Some(Answer::Matches))
             })
             .map(|(_, outline)| outline.name)
             .collect();
@@ -238,11 +237,11 @@ fn notes(
         )),
         _ => {}
     }
-    if tried.reason == egress_filter::outcome::Reason::HostMismatch {
+    if tried.reason == egress_filter::decision::Reason::HostMismatch {
         let service = trial.service.as_deref().unwrap_or_default();
         notes.push(format!("the caller dialled `{service}` and named `{}`", trial.authority));
     }
-    if let Some(detail) = tried.denial.and_then(|denial| denial.detail) {
+    if let Some(detail) = tried.detail {
         notes.push(detail.to_owned());
     }
     notes.extend(
@@ -272,7 +271,7 @@ pub(crate) fn verdict(tried: &Tried) -> Verdict {
 
 /// The decision in one line: `denied with 403 by `github-api-paths`: deny-matched`.
 pub(crate) fn decision(tried: &Tried) -> String {
-    let verdict = match tried.denial {
+    let verdict = match &tried.denial {
         Some(denial) => format!("denied with {}", denial.status),
         None => "allowed".to_owned(),
     };

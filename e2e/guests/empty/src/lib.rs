@@ -1,28 +1,24 @@
-//! A filter that does nothing.
+//! A filter that does nothing: its one callback for requests lets them go on.
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+#[unsafe(no_mangle)]
+extern "C" fn proxy_abi_version_0_2_1() {}
 
-proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Box::new(Root));
-}}
+#[unsafe(no_mangle)]
+extern "C" fn _initialize() {}
 
-struct Root;
-
-impl Context for Root {}
-
-impl RootContext for Root {
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
+/// Gives the host memory to write into, which is never freed: nothing asks the host for anything.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
+    Box::into_raw(vec![0_u8; size].into_boxed_slice()).cast()
 }
 
-struct Stream;
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_context_create(_context_id: u32, _root_context_id: u32) {}
 
-impl Context for Stream {}
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_headers(_context_id: u32, _count: usize, _is_end: bool) -> u32 {
+    0
+}
 
-impl HttpContext for Stream {}
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_delete(_context_id: u32) {}

@@ -1,5 +1,4 @@
-//! What the policy looks at of a request's headers, found in one pass over the form that the host
-//! gives them in.
+//! The headers that the policy looks at, found in one pass over the serialised form.
 
 use crate::authority;
 use crate::bytes::same;

@@ -1,4 +1,4 @@
-//! The host's calls (proxy-wasm ABI 0.2.1), and the memory that it writes what it gives into.
+//! The host's calls (proxy-wasm ABI 0.2.1), and the memory that the host writes values into.
 
 use core::cell::UnsafeCell;
 use core::ptr::null_mut;
@@ -46,7 +46,7 @@ const NOT_FOUND: u32 = 1;
 /// need far less than the rest.
 const SIZE: usize = 160 * 1024;
 
-/// What the host gives while it handles one request.
+/// What the host hands over for one request.
 struct Memory {
     bytes: UnsafeCell<[u8; SIZE]>,
     used: UnsafeCell<usize>,
@@ -57,14 +57,14 @@ unsafe impl Sync for Memory {}
 
 static MEMORY: Memory = Memory { bytes: UnsafeCell::new([0; SIZE]), used: UnsafeCell::new(0) };
 
-/// Makes room for a request: what an earlier one was given is gone.
+/// Makes room for a request; the values of an earlier one are gone.
 pub(crate) fn forget_everything() {
     // SAFETY: one thread, and no reference to it is ever made.
     unsafe { *MEMORY.used.get() = 0 }
 }
 
-/// Where the host may write `size` bytes; nothing is said where there is no room, and the host's
-/// call fails then.
+/// Where the host may write `size` bytes; null where there is no room, and the host's call fails
+/// then.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     // SAFETY: one thread; `start` and what follows it lie within the buffer.
@@ -78,7 +78,7 @@ extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     }
 }
 
-/// Runs a call that gives bytes; an empty value where there is none.
+/// Runs a call that hands over bytes; returns an empty value where there is none.
 fn bytes(run: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<&'static [u8]> {
     let (mut data, mut size) = (null_mut(), 0);
     match run(&raw mut data, &raw mut size) {

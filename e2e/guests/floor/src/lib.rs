@@ -79,7 +79,7 @@ fn is_listed(path: &[u8]) -> bool {
     same(path, b"/zen") || path.starts_with(b"/repos/")
 }
 
-/// The first source that says anything decides.
+/// The first source that has a value decides.
 fn caller() -> Option<&'static [u8]> {
     let peer = host::property(b"filter_state\0io.istio.peer_principal")?;
     if peer.is_empty() || peer == b"-" {

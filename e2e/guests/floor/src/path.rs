@@ -1,4 +1,4 @@
-//! Path safety, in one pass: no path that an origin could read otherwise than the rules.
+//! Path safety, in one pass: no path passes that an origin could read differently from the rules.
 
 pub(crate) fn without_query(path: &[u8]) -> &[u8] {
     match path.iter().position(|byte| *byte == b'?') {
@@ -28,7 +28,7 @@ pub(crate) fn is_safe(path: &[u8]) -> bool {
                 (length, dots, escaped) = (0, true, 0);
                 continue;
             }
-            // Of the query only a fragment matters.
+            // In the query only a fragment matters.
             b'?' => return segment_ends_well(length, dots) && bytes.all(|byte| byte != b'#'),
             b'.' => escaped = 0,
             b'%' => {

@@ -97,10 +97,12 @@ fn what_is_told_is_what_was_made() {
     let target = target.display();
     for line in [
         format!(
-            "skopeo copy --preserve-digests oci:{target}/image/oci docker://localhost:5001/team/filter:v2"
+            "skopeo copy --preserve-digests oci:{target}/image/oci \
+             docker://localhost:5001/team/filter:v2"
         ),
         format!(
-            "skopeo copy --preserve-digests oci-archive:{target}/image/egress-filter.tar docker://localhost:5001/team/filter:v2"
+            "skopeo copy --preserve-digests oci-archive:{target}/image/egress-filter.tar \
+             docker://localhost:5001/team/filter:v2"
         ),
         format!("crane push {target}/image/oci localhost:5001/team/filter:v2"),
         format!("kubectl apply -f {target}/filter-config/"),
@@ -152,12 +154,14 @@ fn what_cannot_be_is_an_error_with_the_mend() {
         (
             built_path(),
             "egress-filter",
-            "image: IMAGE `egress-filter`: names no registry; write registry/repository:tag, such as",
+            "image: IMAGE `egress-filter`: names no registry; write registry/repository:tag, such \
+             as",
         ),
         (
             text,
             NAME,
-            "it.txt` is no WebAssembly module: it does not begin with `\\0asm`; `make wasm` builds one",
+            "it.txt` is no WebAssembly module: it does not begin with `\\0asm`; `make wasm` \
+             builds one",
         ),
         (folder.path().join("none"), NAME, "; `make wasm` builds it"),
     ] {

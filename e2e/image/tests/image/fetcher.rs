@@ -1,4 +1,4 @@
-//! Istio's rules, with images of all kinds, so that reading our own back says something.
+//! Istio's rules with images of all kinds, so that reading our own image back proves something.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -138,7 +138,7 @@ fn a_manifest_that_says_no_type_is_an_oci_manifest() {
     let mut registry = Registry::default();
     registry.image(MANIFEST, "", &[(OCI_LAYER, &plugin())]);
     registry.gives_the_module();
-    // What the manifest says of itself counts, not what the registry calls it.
+    // The type that the manifest states counts, not the one that the registry reports.
     registry.image(DOCKER_MANIFEST, MANIFEST, &[(OCI_LAYER, &plugin())]);
     registry.gives_the_module();
     registry.image(MANIFEST, DOCKER_MANIFEST, &[(OCI_LAYER, &plugin())]);

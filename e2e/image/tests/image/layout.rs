@@ -67,7 +67,13 @@ fn the_layout_is_an_index_of_one_manifest_with_one_layer_of_one_file() {
         (&manifest["schemaVersion"], &manifest["mediaType"]),
         (&json!(2), &json!(oci::MANIFEST))
     );
-    let descriptor = |media_type: &str, bytes: &[u8]| json!({"mediaType": media_type, "digest": format!("sha256:{}", sha256(bytes)), "size": bytes.len()});
+    let descriptor = |media_type: &str, bytes: &[u8]| {
+        json!({
+            "mediaType": media_type,
+            "digest": format!("sha256:{}", sha256(bytes)),
+            "size": bytes.len(),
+        })
+    };
     assert_eq!(
         manifest["config"],
         descriptor("application/vnd.oci.image.config.v1+json", read(&image.config.sha256))
@@ -164,7 +170,7 @@ fn a_module_has_one_image_whatever_it_is_called_and_another_module_another() {
     }
 }
 
-/// A digest that others can come to takes a module that is the same wherever it is built:
+/// A reproducible digest needs a module that is the same wherever it is built:
 /// `e2e/setup/cargo-wasm` sees to that.
 #[test]
 fn the_built_module_names_no_folder_of_the_machine_that_built_it() {

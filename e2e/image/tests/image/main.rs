@@ -15,7 +15,7 @@ use image::reference::Reference;
 
 /// The workspace's root.
 fn workspace_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    std::fs::canonicalize("../..").expect("tests run in the folder of their package")
 }
 
 /// The compiled filter: `$EGRESS_FILTER_WASM`, or where `make wasm` puts it.

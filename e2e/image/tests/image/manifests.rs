@@ -104,7 +104,9 @@ fn a_resource_that_would_be_applied_with_another_image_is_an_error_with_the_mend
     for (text, expected) in [
         (
             elsewhere("egress-filter:0.1.0", "egress-filter:0.2.0"),
-            "WasmPlugin `egress-filter`: `spec.url` is `oci://registry.example.com/platform/egress-filter:0.2.0`: write `oci://registry.example.com/platform/egress-filter:0.1.0` there",
+            "WasmPlugin `egress-filter`: `spec.url` is \
+             `oci://registry.example.com/platform/egress-filter:0.2.0`: write \
+             `oci://registry.example.com/platform/egress-filter:0.1.0` there",
         ),
         (
             elsewhere("oci://", "https://"),
@@ -112,7 +114,8 @@ fn a_resource_that_would_be_applied_with_another_image_is_an_error_with_the_mend
         ),
         (
             elsewhere("  sha256:", "  # sha256:"),
-            "`spec.sha256` is not there: write `0000000000000000000000000000000000000000000000000000000000000000` there",
+            "`spec.sha256` is not there: write \
+             `0000000000000000000000000000000000000000000000000000000000000000` there",
         ),
         (elsewhere("\"000", "\"100"), "`spec.sha256` is `100"),
         // Without quotes, a digest of digits alone is a number.
@@ -140,7 +143,9 @@ fn a_folder_without_a_plugin_is_an_error() {
     let (_folder, said) = written(&[("a.yaml", "kind: Gateway\n"), ("b.txt", PLUGIN)]);
     assert_eq!(
         said,
-        Err("`/from` has no WasmPlugin and no TrafficExtension with `spec.wasm`: it is to be the folder `filter-config`".to_owned())
+        Err("`/from` has no WasmPlugin and no TrafficExtension with `spec.wasm`: it is to be the \
+             folder `filter-config`"
+            .to_owned())
     );
     let (_folder, said) = written(&[("a.yaml", "kind: [")]);
     assert!(said.as_ref().is_err_and(|error| error.starts_with("`/from/a.yaml`: ")), "{said:?}");

@@ -31,7 +31,8 @@ impl Registry {
         let config = data.path().join("config.yml");
         let root = data.path().join("data");
         let text = format!(
-            "version: 0.1\nlog: {{level: info, formatter: json}}\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}\nhttp: {{addr: '127.0.0.1:0'}}\n",
+            "version: 0.1\nlog: {{level: info, formatter: json}}\nstorage: {{filesystem: \
+             {{rootdirectory: '{}'}}}}\nhttp: {{addr: '127.0.0.1:0'}}\n",
             root.display()
         );
         std::fs::write(&config, text).expect("written");
@@ -53,7 +54,7 @@ impl Registry {
             said.push('\n');
             address
         });
-        // Read on, so that the registry never waits for somebody to read its log.
+        // The log is read to its end, so that the registry never blocks on writing it.
         std::thread::spawn(move || log.for_each(drop));
         let Some(address) = address else {
             let _ = process.kill();
@@ -83,7 +84,7 @@ struct Repository<'a> {
 impl Repository<'_> {
     fn get(&self, what: &str, accept: &str) -> io::Result<(String, Option<String>, Vec<u8>)> {
         let url = format!("http://{}/v2/{}/{what}", self.registry.address, self.name);
-        // Loopback is not to be asked through a proxy.
+        // Requests to loopback must not go through a proxy.
         let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().proxy(None).build());
         let mut response =
             agent.get(&url).header("accept", accept).call().map_err(io::Error::other)?;
@@ -187,8 +188,7 @@ fn pushed_as_oci_the_image_keeps_its_digest_and_istio_s_agent_gets_the_module() 
 }
 
 #[test]
-fn pushed_as_docker_archive_the_image_has_another_digest_and_istio_s_agent_gets_the_module_all_the_same()
- {
+fn as_a_docker_archive_the_image_has_another_digest_and_the_agent_gets_the_same_module() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, tarball) = written(folder.path());
     let from = format!("docker-archive:{tarball}");

@@ -1,4 +1,4 @@
-//! Cookies, JSON and tokens: what has a grammar of its own, and is often read without it.
+//! Cookies, JSON and tokens: values with a grammar of their own, which origins often ignore.
 
 use crate::attack::random::Random;
 use crate::attack::request::Field;
@@ -57,7 +57,7 @@ pub(super) fn cookies(random: &mut Random, fields: &mut Vec<Field>) {
     }
 }
 
-/// What is to come through.
+/// A value that must get through.
 const HARMLESS: &[u8] = br#"{"user":"ann","n":1}"#;
 
 /// An object whose field `user` is `root` to many a parser.

@@ -23,7 +23,7 @@ const AROUND: &[&[u8]] = &[
     b"%20",
 ];
 
-/// What Envoy ends a whole connection for, and what is worth its while all the same.
+/// Bytes for which Envoy ends the whole connection, and which are worth trying all the same.
 const FORBIDDEN: &[&[u8]] = &[b"\0", b"\x0b", b"\x1f", b"\x7f", b"\r"];
 
 /// A name as somebody may write it.
@@ -79,14 +79,14 @@ pub(super) fn lines(random: &mut Random, fields: &mut Vec<Field>, known: &str, b
         0 => fields.extend([(name(random, known), random.one(good).to_vec()), hostile]),
         1 => fields.extend([hostile, (name(random, known), random.one(good).to_vec())]),
         2 => fields.extend([(name(random, known), value(random, bad)), hostile]),
-        // What is to come through, so that its way is known to be open.
+        // A value that must get through, which shows that the way is open.
         3 => fields
             .push((name(random, known), random.one(&[&b"safe"[..], b"safe", b"good"]).to_vec())),
         _ => fields.push(hostile),
     }
 }
 
-/// What says where a request comes from, and need not be true.
+/// Headers that claim where a request comes from.
 pub(super) fn addresses(random: &mut Random, fields: &mut Vec<Field>) {
     let names = [
         ("x-forwarded-for", "10.1.2.3"),

@@ -2,7 +2,7 @@
 
 use super::{Reading, trimmed};
 
-/// What nobody nests deeper.
+/// The deepest nesting that is read.
 const DEPTH: usize = 64;
 
 /// Every text that an origin may take for a field of an object, be it given twice.
@@ -65,7 +65,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The text that stands here; of any other value that there is one.
+    /// The text at this place; for any other value, that there is one.
     fn value(&mut self, depth: usize) -> Option<Option<String>> {
         if depth > DEPTH {
             return None;

@@ -42,8 +42,8 @@ pub(in crate::attack) fn paths(target: &[u8]) -> Vec<Reading> {
     readings
 }
 
-/// UTF-8 read by one who checks nothing: overlong forms are what they stand for, fullwidth forms
-/// what they look like.
+/// UTF-8 as a decoder reads it that checks nothing: an overlong form stands for its character, a
+/// fullwidth form for the one that it looks like.
 fn folded(bytes: &[u8]) -> String {
     let mut text = String::new();
     let mut rest = bytes;

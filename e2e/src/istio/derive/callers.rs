@@ -11,14 +11,19 @@ pub(super) fn derive(
     let mut callers = Vec::new();
     for pod in resources.of_kind("", "Pod") {
         if resources.label(pod, "istio.io/dataplane-mode") != Some("ambient") {
-            let message = "not in the ambient mesh, so its connections go past the waypoint: label it or its namespace \
+            let message = "not in the ambient mesh, so its connections go past the waypoint: \
+                           label it or its namespace \
                            `istio.io/dataplane-mode: ambient`";
             findings.push(finding(pod, message));
             continue;
         }
         let spec: spec::Pod = pod.spec()?;
         if spec.host_network {
-            findings.push(finding(pod, "in its node's network, so ztunnel never meets its connections; they go past the waypoint"));
+            findings.push(finding(
+                pod,
+                "in its node's network, so ztunnel never meets its \
+                                        connections; they go past the waypoint",
+            ));
             continue;
         }
         let account = spec.service_account_name;

@@ -18,9 +18,9 @@ const ATTACHMENT: [&str; 5] = ["selector", "targetRefs", "phase", "priority", "m
 /// Where a plugin runs.
 enum Place {
     Everywhere,
-    /// In the chains of these hosts.
+    /// Only in the chains of these hosts.
     At(Vec<String>),
-    /// For this reason.
+    /// Not at all, for this reason.
     Nowhere(&'static str),
 }
 
@@ -33,7 +33,7 @@ pub(super) fn derive(
 ) -> Result<Vec<Plugin>, DeriveError> {
     let mut plugins = Vec::new();
     let mut images = BTreeMap::new();
-    // Of two, what was applied first is the older.
+    // Of two resources, the one that was applied first is the older.
     let objects = resources.all().iter().filter(|object| object.group == EXTENSIONS);
     for object in objects {
         let (attachment, wasm) = read(object)?;
@@ -108,14 +108,15 @@ fn place(
             None => "a waypoint wants `targetRefs`; name the Gateway there",
         }));
     }
-    // Of a waypoint's listener Istio knows neither a client's side nor a port.
+    // For a waypoint's listener Istio knows neither a client side nor a port.
     let matches = attachment.traffic.iter().any(|selector| {
         let mode = selector.mode.as_deref().unwrap_or("UNDEFINED");
         ["UNDEFINED", "SERVER", "CLIENT_AND_SERVER"].contains(&mode) && selector.ports.is_empty()
     });
     if !attachment.traffic.is_empty() && !matches {
         return Ok(Place::Nowhere(
-            "on a waypoint no `match` with `mode: CLIENT` or with `ports` ever matches; leave `match` out",
+            "on a waypoint no `match` with `mode: CLIENT` or with `ports` ever matches; leave \
+             `match` out",
         ));
     }
     let targets = |group: &str, kind: &str, name: &str| {

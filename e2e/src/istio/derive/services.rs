@@ -101,13 +101,15 @@ fn derive_port(
         "HTTP" | "HTTP2" => Protocol::Http,
         known if TCP.contains(&known) => {
             let message = format!(
-                "port {number} is `{known}`: its chain only passes bytes on, no plugin runs; declare `protocol: HTTP`"
+                "port {number} is `{known}`: its chain only passes bytes on, no plugin runs; \
+                 declare `protocol: HTTP`"
             );
             findings.push(finding(entry, message));
             Protocol::Tcp
         }
         "" => {
-            let message = "has no protocol: Istio guesses from the first bytes and leads what is no HTTP past all plugins";
+            let message = "has no protocol: Istio guesses from the first bytes and leads what is \
+                           no HTTP past all plugins";
             return Err(unknown(
                 entry,
                 format!("port {number} {message}; declare `protocol: HTTP`"),
@@ -125,10 +127,20 @@ fn derive_port(
     match &tls {
         None => findings.push(finding(
             entry,
-            format!("port {target} of `{host}` is spoken to in plain text: no DestinationRule for that host has `tls.mode: SIMPLE`"),
+            format!(
+                "port {target} of `{host}` is spoken to in plain text: no DestinationRule for \
+                     that host has `tls.mode: SIMPLE`"
+            ),
         )),
-        Some(tls) if !tls.verified || (!tls.auto_san && tls.subject_alt_names.is_empty()) => findings
-            .push(finding(entry, format!("the certificate of `{host}` need not be its own: leave `sni` out or give `subjectAltNames`"))),
+        Some(tls) if !tls.verified || (!tls.auto_san && tls.subject_alt_names.is_empty()) => {
+            findings.push(finding(
+                entry,
+                format!(
+                    "the certificate of `{host}` need not be its own: leave \
+                                          `sni` out or give `subjectAltNames`"
+                ),
+            ))
+        }
         Some(_) => {}
     }
     Ok(Port { number, target, protocol, http2: named == "HTTP2", tls })
@@ -143,8 +155,8 @@ fn upstream_tls(
     host: &str,
     number: u16,
 ) -> Result<Option<UpstreamTls>, DeriveError> {
-    // istiod takes these one after the other: any rule for the host in an earlier one hides those
-    // in the later.
+    // istiod looks in these namespaces one after the other: any rule for the host in an earlier one
+    // hides those in the later ones.
     let namespaces = [gateway.namespace.as_str(), entry.namespace.as_str(), ROOT_NAMESPACE];
     let mut found = None;
     for namespace in namespaces {
@@ -187,7 +199,8 @@ fn closest_rule<'a>(
             return Err(unknown(
                 object,
                 format!(
-                    "a second rule for `{}` in its namespace: istiod merges the two, which is not derived",
+                    "a second rule for `{}` in its namespace: istiod merges the two, which is not \
+                     derived",
                     rule.host
                 ),
             ));

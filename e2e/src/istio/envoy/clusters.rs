@@ -14,7 +14,10 @@ pub(super) fn waypoint(derived: &Derived, local: &Local) -> Result<Vec<Value>, L
         let mut cluster = json!({
             "name": name,
             "type": "STRICT_DNS",
-            "load_assignment": load_assignment(&name, &json!({"address": local.origin_address(&service.host, port.target)?})),
+            "load_assignment": load_assignment(
+                &name,
+                &json!({"address": local.origin_address(&service.host, port.target)?}),
+            ),
         });
         if matches!(local.origins, Origins::Real(_)) {
             cluster["dns_lookup_family"] = json!("V4_PREFERRED");
@@ -41,15 +44,27 @@ fn main_internal() -> Value {
         "transport_socket": {
             "name": "envoy.transport_sockets.internal_upstream",
             "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
+                "@type": "type.googleapis.com/\
+                          envoy.extensions.transport_sockets.internal_upstream.v3.\
+                          InternalUpstreamTransport",
                 "transport_socket": {
                     "name": "envoy.transport_sockets.raw_buffer",
-                    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
+                    "typed_config": {
+                        "@type": "type.googleapis.com/\
+                                  envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
+                    },
                 },
             },
         },
         "load_assignment":
-            load_assignment("main_internal", &json!({"address": {"envoy_internal_address": {"server_listener_name": "main_internal"}}})),
+            load_assignment(
+                "main_internal",
+                &json!({
+                    "address": {
+                        "envoy_internal_address": {"server_listener_name": "main_internal"},
+                    },
+                }),
+            ),
     })
 }
 

@@ -27,7 +27,7 @@ fn connect_terminate(local: &Local) -> Value {
     json!({
         "name": "connect_terminate",
         "enable_reuse_port": false,
-        // ztunnel's connections are few and long: each worker is to have as many.
+        // ztunnel's connections are few and long-lived, so they are spread evenly over the workers.
         "connection_balance_config": {"exact_balance": {}},
         "address": socket_address("127.0.0.1", local.ports.hbone),
         "filter_chains": [{
@@ -35,13 +35,16 @@ fn connect_terminate(local: &Local) -> Value {
             "transport_socket": {
                 "name": "envoy.transport_sockets.tls",
                 "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                    "@type": "type.googleapis.com/\
+                              envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
                     "require_client_certificate": true,
                     "common_tls_context": {
                         "alpn_protocols": ["h2"],
                         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
                         "tls_certificates": [local.certificate("waypoint")],
-                        "validation_context": {"trusted_ca": {"filename": local.pki("mesh-ca.pem")}},
+                        "validation_context": {
+                            "trusted_ca": {"filename": local.pki("mesh-ca.pem")},
+                        },
                     },
                 },
             },
@@ -55,14 +58,21 @@ fn connect_terminate(local: &Local) -> Value {
                 },
                 "upgrade_configs": [{"upgrade_type": "CONNECT"}],
                 "stream_idle_timeout": "0s",
-                "route_config": {"name": "default", "virtual_hosts": [{"name": "default", "domains": ["*"], "routes": [{
-                    "match": {"connect_matcher": {}},
-                    "route": {
-                        "cluster": "main_internal",
-                        "timeout": "0s",
-                        "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}],
-                    },
-                }]}]},
+                "route_config": {"name": "default", "virtual_hosts": [{
+                    "name": "default",
+                    "domains": ["*"],
+                    "routes": [{
+                        "match": {"connect_matcher": {}},
+                        "route": {
+                            "cluster": "main_internal",
+                            "timeout": "0s",
+                            "upgrade_configs": [{
+                                "upgrade_type": "CONNECT",
+                                "connect_config": {},
+                            }],
+                        },
+                    }],
+                }]},
                 "http_filters": [connect_authority(), router()],
             }))],
         }],
@@ -108,23 +118,38 @@ fn main_internal(derived: &Derived, local: &Local) -> Value {
         derived.services.iter().enumerate().map(|(index, service)| range(index, service)).collect();
     let chains: Vec<Value> = derived
         .routes()
-        .map(|(index, service, port)| json!({"name": port.chain(&service.host), "filters": [network_filter(derived, local, index, service, port)]}))
+        .map(|(index, service, port)| {
+            json!({
+                "name": port.chain(&service.host),
+                "filters": [network_filter(derived, local, index, service, port)],
+            })
+        })
         .collect();
     json!({
         "name": "main_internal",
         "internal_listener": {},
         "listener_filters": [{
             "name": "envoy.filters.listener.original_dst",
-            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst"},
+            "typed_config": {
+                "@type": "type.googleapis.com/\
+                          envoy.extensions.filters.listener.original_dst.v3.OriginalDst",
+            },
         }],
         "filter_chain_matcher": {"matcher_tree": {
             "input": {
                 "name": "destination-ip",
-                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.DestinationIPInput"},
+                "typed_config": {
+                    "@type": "type.googleapis.com/\
+                              envoy.extensions.matching.common_inputs.network.v3.\
+                              DestinationIPInput",
+                },
             },
             "custom_match": {
                 "name": "ip",
-                "typed_config": {"@type": "type.googleapis.com/xds.type.matcher.v3.IPMatcher", "range_matchers": ranges},
+                "typed_config": {
+                    "@type": "type.googleapis.com/xds.type.matcher.v3.IPMatcher",
+                    "range_matchers": ranges,
+                },
             },
         }},
         "filter_chains": chains,
@@ -147,7 +172,11 @@ fn range(index: usize, service: &Service) -> Value {
         "on_match": {"matcher": {"matcher_tree": {
             "input": {
                 "name": "destination-port",
-                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.DestinationPortInput"},
+                "typed_config": {
+                    "@type": "type.googleapis.com/\
+                              envoy.extensions.matching.common_inputs.network.v3.\
+                              DestinationPortInput",
+                },
             },
             "exact_match_map": {"map": ports},
         }}},
@@ -167,7 +196,8 @@ fn network_filter(
         return json!({
             "name": "envoy.filters.network.tcp_proxy",
             "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                "@type": "type.googleapis.com/\
+                          envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
                 "stat_prefix": stat_prefix,
                 "cluster": chain,
             },
@@ -184,8 +214,8 @@ fn network_filter(
                 "routes": [{"name": "default", "match": {"prefix": "/"}, "route": {
                     "cluster": chain,
                     "timeout": "0s",
-                    // Istio's default: where the origin's connection was gone before any of the
-                    // request was sent.
+                    // Istio's default: a retry where the connection to the origin was gone before
+                    // any of the request was sent.
                     "retry_policy": {"retry_on": "reset-before-request", "num_retries": 2},
                 }}],
             }],
@@ -223,7 +253,11 @@ fn http_filters(derived: &Derived, local: &Local, service: &Service) -> Vec<Valu
         let kind = if name == "fault" { "HTTPFault" } else { "Cors" };
         filters.push(json!({
             "name": format!("envoy.filters.http.{name}"),
-            "typed_config": {"@type": format!("type.googleapis.com/envoy.extensions.filters.http.{name}.v3.{kind}")},
+            "typed_config": {
+                "@type": format!(
+                    "type.googleapis.com/envoy.extensions.filters.http.{name}.v3.{kind}",
+                ),
+            },
         }));
     }
     filters.extend(plugins(Phase::Stats, Phase::Unspecified));
@@ -243,7 +277,12 @@ fn authorization(derived: &Derived, denies: bool) -> Option<Value> {
                 .iter()
                 .map(|namespace| {
                     let regex = format!(".*/ns/{namespace}/.*");
-                    json!({"filter_state": {"key": "io.istio.peer_principal", "string_match": {"safe_regex": {"regex": regex}}}})
+                    json!({
+                        "filter_state": {
+                            "key": "io.istio.peer_principal",
+                            "string_match": {"safe_regex": {"regex": regex}},
+                        },
+                    })
                 })
                 .collect();
             let policy = json!({"permissions": [{"any": true}], "principals": principals});
@@ -252,7 +291,12 @@ fn authorization(derived: &Derived, denies: bool) -> Option<Value> {
     }
     let action = if denies { "DENY" } else { "ALLOW" };
     let rules = json!({"action": action, "policies": policies});
-    (!policies.is_empty()).then(|| json!({"name": "envoy.filters.http.rbac", "typed_config": {"@type": RBAC, "rules": rules}}))
+    (!policies.is_empty()).then(|| {
+        json!({
+            "name": "envoy.filters.http.rbac",
+            "typed_config": {"@type": RBAC, "rules": rules},
+        })
+    })
 }
 
 fn http_filter(plugin: &Plugin, local: &Local) -> Value {
@@ -268,7 +312,8 @@ fn http_filter(plugin: &Plugin, local: &Local) -> Value {
 fn manager(config: &Value) -> Value {
     let mut typed = config.clone();
     typed["@type"] = json!(
-        "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+        "type.googleapis.com/\
+         envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
     );
     json!({"name": MANAGER, "typed_config": typed})
 }
@@ -276,6 +321,8 @@ fn manager(config: &Value) -> Value {
 fn router() -> Value {
     json!({
         "name": "envoy.filters.http.router",
-        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+        },
     })
 }

@@ -24,13 +24,19 @@ pub(super) fn listeners(derived: &Derived, local: &Local) -> Result<Vec<Value>, 
                 "filter_chains": [{"filters": [{
                     "name": "envoy.filters.network.tcp_proxy",
                     "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                        "@type": "type.googleapis.com/\
+                                  envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
                         "stat_prefix": format!("pod-{}", caller.name),
                         "cluster": hbone(caller),
                         "tunneling_config": {
                             "hostname": format!("{}:{}", vip(place), port.number),
                             "headers_to_add": [
-                                {"header": {"key": "baggage", "value": format!("k8s.namespace.name={}", caller.namespace)}},
+                                {
+                                    "header": {
+                                        "key": "baggage",
+                                        "value": format!("k8s.namespace.name={}", caller.namespace),
+                                    },
+                                },
                                 {"header": {"key": "forwarded", "value": forwarded}},
                             ],
                         },
@@ -52,23 +58,39 @@ pub(super) fn clusters(derived: &Derived, local: &Local) -> Vec<Value> {
                 "name": hbone(caller),
                 "type": "STATIC",
                 "typed_extension_protocol_options":
-                    http_options(&json!({"explicit_http_config": {"http2_protocol_options": {"allow_connect": true}}})),
+                    http_options(
+                        &json!({
+                            "explicit_http_config": {
+                                "http2_protocol_options": {"allow_connect": true},
+                            },
+                        }),
+                    ),
                 "transport_socket": {
                     "name": "envoy.transport_sockets.tls",
                     "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                        "@type": "type.googleapis.com/\
+                                  envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
                         "common_tls_context": {
                             "alpn_protocols": ["h2"],
-                            "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
+                            "tls_params": {
+                                "tls_minimum_protocol_version": "TLSv1_3",
+                                "tls_maximum_protocol_version": "TLSv1_3",
+                            },
                             "tls_certificates": [local.certificate(&caller.name)],
                             "validation_context": {
                                 "trusted_ca": {"filename": local.pki("mesh-ca.pem")},
-                                "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": derived.spiffe_id}}],
+                                "match_typed_subject_alt_names": [{
+                                    "san_type": "URI",
+                                    "matcher": {"exact": derived.spiffe_id},
+                                }],
                             },
                         },
                     },
                 },
-                "load_assignment": load_assignment("hbone", &json!({"address": socket_address("127.0.0.1", local.ports.hbone)})),
+                "load_assignment": load_assignment(
+                    "hbone",
+                    &json!({"address": socket_address("127.0.0.1", local.ports.hbone)}),
+                ),
             })
         })
         .collect()

@@ -1,4 +1,4 @@
-use egress_filter::outcome::{PLUGIN_TAG, POLICY_TAG};
+use egress_filter::counters::{PLUGIN_TAG, POLICY_TAG};
 
 use super::*;
 use crate::envoy::{Ports as FixedPorts, workspace_root};
@@ -109,7 +109,8 @@ fn plugins_stand_around_istios_own_filters() {
 apiVersion: extensions.istio.io/v1alpha1
 kind: TrafficExtension
 metadata: {name: last, namespace: egress-direct}
-spec: {targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: httpbingo}], wasm: {url: last}}
+spec: {targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: httpbingo}], wasm: \
+{url: last}}
 ---
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -131,7 +132,8 @@ spec:
         .map(|chain| http_filters(chain).iter().map(|filter| filter["name"].clone()).collect())
         .collect();
     let [egress, rbac, fault, cors, last, router] = [
-        "extensions.istio.io/trafficextension/egress-direct.egress-filter~istio-translated-wasmplugin",
+        "extensions.istio.io/trafficextension/\
+         egress-direct.egress-filter~istio-translated-wasmplugin",
         "envoy.filters.http.rbac",
         "envoy.filters.http.fault",
         "envoy.filters.http.cors",

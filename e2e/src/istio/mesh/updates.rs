@@ -41,7 +41,7 @@ pub(super) struct Updates {
 
 impl Updates {
     pub(super) fn new(local: &Local) -> io::Result<Self> {
-        // What a former run left would be taken for the first version.
+        // Envoy would take what a former run left for the first version.
         match std::fs::remove_dir_all(local.updates("")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => std::fs::create_dir_all(local.updates(""))?,
@@ -68,7 +68,7 @@ impl Updates {
         process: &EnvoyProcess,
     ) -> Result<(), MeshError> {
         self.before = process.stats("")?;
-        // What an earlier update was refused for is no business of this one.
+        // An earlier update's refusal does not concern this one.
         self.files.values_mut().for_each(|subscription| subscription.pending = false);
         self.write_clusters(resources)?;
         self.await_taken(process)?;
@@ -80,7 +80,7 @@ impl Updates {
         self.write("clusters.json", "cluster_manager.cds", typed(CLUSTER, &resources.clusters))
     }
 
-    /// The plugins with them: Envoy asks for one when a listener names it.
+    /// The plugins go with them, since Envoy asks for one when a listener names it.
     fn write_listeners(&mut self, resources: &Resources) -> io::Result<()> {
         for (filter, name, config) in &resources.extensions {
             let extension = json!({"@type": EXTENSION, "name": filter, "typed_config": config});
@@ -123,7 +123,7 @@ impl Updates {
                         return Ok(());
                     }
                 }
-                // While it compiles a module Envoy answers nobody.
+                // Envoy answers no request while it compiles a module.
                 Err(error)
                     if matches!(
                         error.kind(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use egress_filter::outcome::Reason;
+use egress_filter::decision::Reason;
 
 use super::{draft, headers};
 use crate::cases::expect::{AuditExpectation, Expect, Values, Verdict, verdict_of};

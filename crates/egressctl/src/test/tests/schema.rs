@@ -45,7 +45,7 @@ fn the_schema_is_that_of_what_is_read() {
         ("/$defs/expect/anyOf/1/properties/verdict/enum", expect::VERDICTS.to_vec()),
         (
             "/$defs/expect/anyOf/1/properties/reason/enum",
-            egress_filter::outcome::Reason::ALL.map(|reason| reason.as_str()).to_vec(),
+            egress_filter::decision::Reason::ALL.map(|reason| reason.as_str()).to_vec(),
         ),
         ("/$defs/request/anyOf/1/properties/version/enum", draft::VERSIONS.to_vec()),
     ] {

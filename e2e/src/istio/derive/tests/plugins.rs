@@ -30,7 +30,8 @@ fn a_release_calls_the_plugin_by_its_own_names() {
 
 #[test]
 fn a_plugin_that_is_attached_nowhere_is_found() {
-    let targets = "  targetRefs:\n  - group: gateway.networking.k8s.io\n    kind: Gateway\n    name: egress\n";
+    let targets = "  targetRefs:\n  - group: gateway.networking.k8s.io\n    kind: Gateway\n    \
+                   name: egress\n";
     for plugin in [PLUGIN, SUCCESSOR] {
         for (to, part) in [
             (
@@ -97,10 +98,13 @@ fn a_plugin_on_a_service_entry_is_in_that_services_chains_alone() {
     let derived = applied(&[SETUP, EGRESS, PLUGIN], PLUGIN, from, to).expect("resources");
     assert_eq!(derived.plugins[0].hosts, Some(vec!["api.github.com".to_owned()]));
 
-    let others = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: two, namespace: egress-direct, labels: \
-                  {istio.io/use-waypoint: egress}}\nspec: {hosts: [a.example, b.example], location: MESH_EXTERNAL, resolution: DNS, \
+    let others = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: two, \
+                  namespace: egress-direct, labels: \
+                  {istio.io/use-waypoint: egress}}\nspec: {hosts: [a.example, b.example], \
+                  location: MESH_EXTERNAL, resolution: DNS, \
                   ports: [{number: 80, name: http, protocol: HTTP}]}\n---\n";
-    let plugin = "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: p, namespace: egress-direct}\nspec: {url: p, \
+    let plugin = "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: p, \
+                  namespace: egress-direct}\nspec: {url: p, \
                   targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: github-api}, \
                   {group: networking.istio.io, kind: ServiceEntry, name: two}]}\n";
     let derived = with(&format!("{others}{plugin}")).expect("a waypoint");
@@ -114,7 +118,8 @@ fn a_plugin_on_a_service_entry_is_in_that_services_chains_alone() {
 
 fn in_namespace(namespace: &str, targets: &str) -> String {
     format!(
-        "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: p, namespace: {namespace}}}\n\
+        "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: p, \
+         namespace: {namespace}}}\n\
          spec: {{url: {namespace}, targetRefs: [{targets}]}}\n---\n"
     )
 }
@@ -199,8 +204,10 @@ fn both_apis_at_once_are_found() {
 fn plugins_run_by_phase_then_by_priority_then_by_age() {
     let plugin = |name: &str, fields: &str| {
         format!(
-            "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: {name}, namespace: egress-direct}}\n\
-             spec: {{url: {name}, targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, name: egress}}]{fields}}}\n---\n"
+            "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {{name: \
+             {name}, namespace: egress-direct}}\n\
+             spec: {{url: {name}, targetRefs: [{{group: gateway.networking.k8s.io, kind: Gateway, \
+             name: egress}}]{fields}}}\n---\n"
         )
     };
     let text = [

@@ -1,0 +1,283 @@
+//! The attributes that expressions read: declared in a [`Table`] when they are compiled, and read
+//! through [`Attributes`] when they are evaluated.
+//!
+//! The language knows no attribute by name. Whoever compiles an expression declares which there
+//! are, and whoever evaluates it answers for them by their [`Id`]s.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+
+use egress_reading::cookie;
+
+use crate::types::Type;
+
+/// When an expression is evaluated, and so what it may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Before the request goes on.
+    Request,
+    /// When the response comes.
+    Response,
+}
+
+/// What an attribute holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// An int.
+    Int,
+    /// Headers: a map of strings whose keys ignore letter case.
+    Headers,
+    /// Other attributes, which are there or not together.
+    Object,
+}
+
+/// How a rule that compares an attribute may be looked up by its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup {
+    /// Not at all.
+    None,
+    /// By the whole value.
+    Exact,
+    /// By the whole value, or by what it starts with.
+    Prefix,
+}
+
+/// The declaration of an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its dotted name: `source.identity.namespace`.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// The first phase in which it can be read.
+    pub from: Phase,
+    /// How rules are looked up by it.
+    pub lookup: Lookup,
+}
+
+impl Attribute {
+    /// The last part of its name.
+    pub(crate) fn last_name(&self) -> &'static str {
+        self.name.rsplit('.').next().unwrap_or_default()
+    }
+
+    /// The name without its last part.
+    fn parent(&self) -> &'static str {
+        self.name.rsplit_once('.').map_or("", |(parent, _)| parent)
+    }
+
+    /// Its type, for the check.
+    pub(crate) fn to_type(self) -> Type {
+        match self.kind {
+            Kind::Text => Type::String,
+            Kind::Int => Type::Int,
+            Kind::Headers => Type::Headers,
+            Kind::Object => Type::Object(self.name),
+        }
+    }
+}
+
+/// An attribute of a [`Table`]: its position there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Id(u8);
+
+impl Id {
+    /// The id of the row at a position.
+    #[must_use]
+    pub const fn at(position: u8) -> Id {
+        Id(position)
+    }
+
+    /// The position of the row.
+    #[must_use]
+    pub const fn position(self) -> u8 {
+        self.0
+    }
+}
+
+/// A set of attributes of one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Set(u64);
+
+impl Set {
+    fn bit(id: Id) -> u64 {
+        1_u64.checked_shl(u32::from(id.0)).unwrap_or(0)
+    }
+
+    /// Adds an attribute.
+    pub fn insert(&mut self, id: Id) {
+        self.0 |= Set::bit(id);
+    }
+
+    /// Whether an attribute is in the set.
+    #[must_use]
+    pub fn contains(self, id: Id) -> bool {
+        self.0 & Set::bit(id) != 0
+    }
+
+    /// The attributes of both sets.
+    #[must_use]
+    pub fn or(self, other: Set) -> Set {
+        Set(self.0 | other.0)
+    }
+
+    /// The attributes, in the order of the table.
+    pub fn iter(self) -> impl Iterator<Item = Id> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let id = u8::try_from(rest.trailing_zeros()).ok().map(Id)?;
+            // Without its lowest bit.
+            rest &= rest.checked_sub(1)?;
+            Some(id)
+        })
+    }
+}
+
+/// The attributes that there are: at most 64.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Table {
+    rows: &'static [Attribute],
+}
+
+impl Table {
+    /// A table of these attributes, those of an object next to one another and behind it.
+    #[must_use]
+    pub const fn new(rows: &'static [Attribute]) -> Table {
+        Table { rows }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Id, &'static Attribute)> {
+        (0..=u8::MAX).map(Id).zip(self.rows)
+    }
+
+    /// The declaration of an attribute.
+    #[must_use]
+    pub fn attribute(&self, id: Id) -> Option<&'static Attribute> {
+        self.rows.get(usize::from(id.0))
+    }
+
+    /// The attribute of a dotted name.
+    #[must_use]
+    pub fn id(&self, name: &str) -> Option<Id> {
+        self.iter().find(|(_, attribute)| attribute.name == name).map(|(id, _)| id)
+    }
+
+    /// The attribute of a dotted name, if it holds this.
+    pub(crate) fn id_of(&self, name: &str, kind: Kind) -> Option<Id> {
+        let found = self.iter().find(|(_, row)| row.kind == kind && row.name == name);
+        found.map(|(id, _)| id)
+    }
+
+    /// The attribute `object.name`.
+    pub(crate) fn field(&self, object: &str, name: &str) -> Option<(Id, &'static Attribute)> {
+        self.iter().find(|(_, row)| row.last_name() == name && row.parent() == object)
+    }
+
+    /// The attributes directly below an object.
+    pub(crate) fn fields(&self, object: &str) -> impl Iterator<Item = &'static Attribute> {
+        self.rows.iter().filter(move |row| row.parent() == object)
+    }
+
+    /// All attributes below an object.
+    pub(crate) fn below(&self, object: &str) -> impl Iterator<Item = (Id, &'static Attribute)> {
+        self.iter().filter(move |(_, row)| {
+            row.name.strip_prefix(object).is_some_and(|rest| rest.starts_with('.'))
+        })
+    }
+
+    /// The object of this name at the root of names, such as `source`.
+    pub(crate) fn root(&self, name: &str) -> Option<&'static str> {
+        self.roots().find(|root| *root == name)
+    }
+
+    /// The objects at the root of names, each once.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = &'static str> {
+        let mut last = "";
+        self.rows.iter().filter_map(move |row| {
+            let root = row.name.split('.').next().unwrap_or_default();
+            (std::mem::replace(&mut last, root) != root).then_some(root)
+        })
+    }
+
+    /// The first phase in which anything below an object can be read.
+    pub(crate) fn from(&self, object: &str) -> Phase {
+        self.below(object).map(|(_, row)| row.from).min().unwrap_or(Phase::Request)
+    }
+
+    /// The name that an error gives to an attribute which is not there: that of the object which
+    /// is not there, if one above it is not, else its own.
+    pub(crate) fn missing_name(
+        &self,
+        id: Id,
+        attributes: &(impl Attributes + ?Sized),
+    ) -> &'static str {
+        let Some(attribute) = self.attribute(id) else { return "" };
+        let object = self.id_of(attribute.parent(), Kind::Object);
+        match object.filter(|object| !attributes.is_there(*object)) {
+            Some(object) => self.missing_name(object, attributes),
+            None => attribute.last_name(),
+        }
+    }
+}
+
+/// Why an attribute or header has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not there.
+    Missing,
+    /// It is there, and is not UTF-8: nothing is compared that is not what came.
+    NotUtf8,
+}
+
+/// The attributes of one message, as one reading of it has them.
+///
+/// Every method takes ids of the same table, and an id of another kind than the method's has no
+/// value.
+pub trait Attributes: Debug + Sync {
+    /// The table that the ids belong to.
+    fn table(&self) -> &'static Table;
+
+    /// The value of a string attribute.
+    ///
+    /// # Errors
+    /// Where it has none.
+    fn text(&self, id: Id) -> Result<&str, Fault>;
+
+    /// The value of an int attribute.
+    fn int(&self, id: Id) -> Option<i64>;
+
+    /// Whether an object, or headers, are there.
+    fn is_there(&self, id: Id) -> bool;
+
+    /// The value of a header, whatever the letter case of its name: of several lines, the one that
+    /// is looked at.
+    fn header(&self, of: Id, name: &str) -> Option<&[u8]>;
+
+    /// The values of all lines of a header, in order.
+    fn header_lines(&self, of: Id, name: &str) -> Vec<&[u8]>;
+
+    /// The names of the headers, each once, in the order they first came.
+    fn header_names(&self, of: Id) -> Vec<Cow<'_, str>>;
+
+    /// How many header lines there are.
+    fn header_count(&self, of: Id) -> usize;
+
+    /// How many bytes the header lines' names have, and 8 more for each line.
+    fn header_name_bytes(&self, of: Id) -> usize;
+
+    /// The value of a cookie among the lines of `cookie`.
+    ///
+    /// # Errors
+    /// Where it has none that is certain.
+    fn cookie(&self, of: Id, name: &str) -> Result<String, cookie::Fault>;
+}
+
+/// Bytes as text.
+///
+/// # Errors
+/// Where there are none, or they are not UTF-8.
+pub fn utf8(bytes: Option<&[u8]>) -> Result<&str, Fault> {
+    std::str::from_utf8(bytes.ok_or(Fault::Missing)?).map_err(|_| Fault::NotUtf8)
+}

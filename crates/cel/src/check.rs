@@ -1,0 +1,469 @@
+//! The static check: names, types and phases, before any request comes.
+//!
+//! Stricter than CEL's runtime, which compares a string with an int and says false, and softer than
+//! CEL's own checker: where a type is not known (`dyn`), anything goes.
+
+mod headers;
+mod operators;
+
+use cel::IdedExpr;
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators as op,
+};
+
+use super::attributes::{Id, Kind, Phase, Table};
+use super::functions::{self, Style};
+use super::suggest::{did_you_mean, nearest};
+use super::types::Type;
+use super::{HeadersRead, Uses};
+
+/// One thing that is wrong, and the node it is wrong with.
+#[derive(Debug)]
+pub(crate) struct Mistake {
+    pub(crate) node: u64,
+    pub(crate) message: String,
+}
+
+/// What checking finds out.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) result: Type,
+    pub(crate) uses: Uses,
+    pub(crate) mistakes: Vec<Mistake>,
+}
+
+/// Checks an expression of bounded depth.
+pub(crate) fn check(root: &IdedExpr, phase: Phase, table: &'static Table) -> Checked {
+    let (variables, mistakes) = (Vec::new(), Vec::new());
+    let mut checker = Checker { table, phase, variables, uses: Uses::default(), mistakes };
+    let result = checker.expr(root);
+    Checked { result, uses: checker.uses, mistakes: checker.mistakes }
+}
+
+struct Checker {
+    table: &'static Table,
+    phase: Phase,
+    /// The variables of the comprehensions around, innermost last.
+    variables: Vec<(String, Type)>,
+    uses: Uses,
+    mistakes: Vec<Mistake>,
+}
+
+/// The type names that CEL has as values.
+const TYPE_NAMES: &[&str] =
+    &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
+
+impl Checker {
+    fn mistake(&mut self, node: &IdedExpr, message: impl Into<String>) -> Type {
+        self.mistakes.push(Mistake { node: node.id, message: message.into() });
+        Type::Dyn
+    }
+
+    fn expr(&mut self, node: &IdedExpr) -> Type {
+        match &node.expr {
+            Expr::Literal(literal) => literal_type(literal),
+            Expr::Ident(name) => {
+                let known = self.ident(node, name);
+                // As a whole it can go where its type is not known, `dyn(request).headers`, and
+                // what is read of it there too.
+                if let Type::Object(object) = known {
+                    self.read_whole(object);
+                }
+                known
+            }
+            Expr::Select(select) => self.select(node, select),
+            Expr::Call(call) => self.call(node, call),
+            Expr::List(list) => {
+                let element =
+                    list.elements.iter().map(|element| self.expr(element)).reduce(Type::join);
+                Type::list(if list.optional_indices.is_empty() {
+                    element.unwrap_or(Type::Dyn)
+                } else {
+                    Type::Dyn
+                })
+            }
+            Expr::Map(map) => {
+                let mut types: Option<(Type, Type)> = None;
+                for entry in &map.entries {
+                    let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
+                    let (key, mut value) = (self.expr(&entry.key), self.expr(&entry.value));
+                    if entry.optional {
+                        value = Type::Dyn;
+                    }
+                    types = Some(match types {
+                        None => (key, value),
+                        Some((keys, values)) => (keys.join(key), values.join(value)),
+                    });
+                }
+                let (key, value) = types.unwrap_or((Type::Dyn, Type::Dyn));
+                Type::Map(Box::new(key), Box::new(value))
+            }
+            Expr::Struct(made) => self.mistake(
+                node,
+                format!(
+                    "no message can be made here: `{}` is no type of this filter",
+                    made.type_name
+                ),
+            ),
+            Expr::Comprehension(comprehension) => self.comprehension(comprehension),
+            Expr::Unspecified => self.mistake(node, "an expression is missing"),
+        }
+    }
+
+    /// The type of what an attribute or element is taken of.
+    fn operand(&mut self, node: &IdedExpr) -> Type {
+        match &node.expr {
+            Expr::Ident(name) => self.ident(node, name),
+            _ => self.expr(node),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Option<Type> {
+        self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, known)| known.clone())
+    }
+
+    fn ident(&mut self, node: &IdedExpr, name: &str) -> Type {
+        if let Some(known) = self.variable(name) {
+            return known;
+        }
+        let plain = name.strip_prefix('.').unwrap_or(name);
+        match self.table.root(plain) {
+            Some(object) if self.table.from(object) > self.phase => self.not_yet(node, object),
+            Some(object) => Type::Object(object),
+            None if TYPE_NAMES.contains(&plain) => Type::Meta,
+            None => {
+                let variables = self.variables.iter().map(|(name, _)| name.as_str());
+                let roots = self.table.roots().map(|root: &str| root);
+                let hint = did_you_mean(plain, roots.chain(variables));
+                self.mistake(node, format!("unknown attribute `{plain}`{hint}"))
+            }
+        }
+    }
+
+    fn not_yet(&mut self, node: &IdedExpr, name: &str) -> Type {
+        self.mistake(
+            node,
+            format!(
+                "`{name}` is not there yet when this is evaluated: only a response transformation \
+                 can read it"
+            ),
+        )
+    }
+
+    fn select(&mut self, node: &IdedExpr, select: &SelectExpr) -> Type {
+        if let Some(headers) = self.headers_operand(&select.operand) {
+            if !select.test {
+                self.read_header(headers, Some(&select.field));
+            }
+            return if select.test { Type::Bool } else { headers.value() };
+        }
+        let operand = self.operand(&select.operand);
+        let field = self.field(node, &operand, &select.field, &select.operand);
+        if select.test { Type::Bool } else { field }
+    }
+
+    /// The type of `operand.field`.
+    fn field(&mut self, node: &IdedExpr, operand: &Type, field: &str, written: &IdedExpr) -> Type {
+        match operand {
+            Type::Object(object) => {
+                let Some((id, attribute)) = self.table.field(object, field) else {
+                    let names = || self.table.fields(object).map(|attribute| attribute.last_name());
+                    let hint = match nearest(field, names()) {
+                        Some(meant) => format!(" (did you mean `{object}.{meant}`?)"),
+                        None => format!(
+                            ": expected one of `{object}.{}`",
+                            names().collect::<Vec<_>>().join(&format!("`, `{object}."))
+                        ),
+                    };
+                    return self
+                        .mistake(node, format!("unknown attribute `{object}.{field}`{hint}"));
+                };
+                if attribute.from > self.phase {
+                    return self.not_yet(node, attribute.name);
+                }
+                self.read_attribute(id);
+                attribute.to_type()
+            }
+            Type::Map(key, value) => {
+                if Type::String.fits(key) {
+                    (**value).clone()
+                } else {
+                    self.mistake(node, format!("{operand} has no field `{field}`"))
+                }
+            }
+            Type::Headers => Type::String,
+            Type::HeaderLists => Type::list(Type::String),
+            Type::Optional(inner) => {
+                let inner = self.field(node, inner, field, written);
+                Type::Optional(Box::new(inner))
+            }
+            Type::Dyn => Type::Dyn,
+            other => {
+                let what = spelled(written).map_or_else(
+                    || other.to_string(),
+                    |name| format!("`{name}` is {other}, which"),
+                );
+                self.mistake(node, format!("{what} has no field `{field}`"))
+            }
+        }
+    }
+
+    fn call(&mut self, node: &IdedExpr, call: &CallExpr) -> Type {
+        if let Some(result) = self.operator(node, call) {
+            return result;
+        }
+        let Some(target) = &call.target else {
+            if let ("size", [counted]) = (call.func_name.as_str(), call.args.as_slice())
+                && self.headers_operand(counted).is_some()
+            {
+                return Type::Int;
+            }
+            let arguments: Vec<Type> =
+                call.args.iter().map(|argument| self.expr(argument)).collect();
+            return self.function(node, Style::Global, &call.func_name, &arguments);
+        };
+        // `math.abs(x)` is a function of that name, unless `math` is a variable.
+        if let Some(namespace) = spelled(target) {
+            let root = namespace.split('.').next().unwrap_or_default();
+            if self.variable(root).is_none() && self.table.root(root).is_none() {
+                let arguments: Vec<Type> =
+                    call.args.iter().map(|argument| self.expr(argument)).collect();
+                return self.function(
+                    node,
+                    Style::Global,
+                    &format!("{namespace}.{}", call.func_name),
+                    &arguments,
+                );
+            }
+        }
+        if let Some(headers) = self.headers_operand(node) {
+            self.read_header(headers, None);
+            return headers.view();
+        }
+        if call.func_name == "size"
+            && call.args.is_empty()
+            && self.headers_operand(target).is_some()
+        {
+            return Type::Int;
+        }
+        if call.func_name == "cookie" {
+            self.uses.cookies = true;
+            match (call.args.first().and_then(string_literal), &mut self.uses.cookie_names) {
+                (Some(name), Some(names)) => {
+                    if !names.iter().any(|known| known == name) {
+                        names.push(name.to_owned());
+                    }
+                }
+                (_, names) => *names = None,
+            }
+        }
+        let headers = if call.func_name == "cookie" { self.headers_operand(target) } else { None };
+        // A cookie is looked for on every line.
+        let mut arguments =
+            vec![headers.map_or_else(|| self.expr(target), |headers| headers.view())];
+        arguments.extend(call.args.iter().map(|argument| self.expr(argument)));
+        self.function(node, Style::Member, &call.func_name, &arguments)
+    }
+
+    fn function(&mut self, node: &IdedExpr, style: Style, name: &str, arguments: &[Type]) -> Type {
+        if !functions::exists(style, name) {
+            let other = match style {
+                Style::Global if functions::exists(Style::Member, name) => {
+                    format!(": it is called on a value, `x.{name}(...)`")
+                }
+                Style::Member if functions::exists(Style::Global, name) => {
+                    format!(": it is called as `{name}(...)`")
+                }
+                _ if functions::MACROS.contains(&name) => {
+                    ": it is a macro, called with other arguments".to_owned()
+                }
+                _ => did_you_mean(
+                    name,
+                    functions::names(style).chain(functions::MACROS.iter().copied()),
+                ),
+            };
+            return self.mistake(node, format!("unknown function `{name}`{other}"));
+        }
+        if let Some(result) = functions::result(style, name, arguments) {
+            return result;
+        }
+        let given: Vec<String> = arguments.iter().map(Type::to_string).collect();
+        let given = match (style, given.split_first()) {
+            (Style::Member, Some((target, rest))) => {
+                format!("{target}.{name}({})", rest.join(", "))
+            }
+            _ => format!("{name}({})", given.join(", ")),
+        };
+        self.mistake(node, format!("no `{given}`: expected {}", functions::signatures(style, name)))
+    }
+
+    fn comprehension(&mut self, comprehension: &ComprehensionExpr) -> Type {
+        // A loop over the names of headers alone does not depend on which of their lines are looked
+        // at.
+        let names = if comprehension.iter_var2.is_none() {
+            self.headers_operand(&comprehension.iter_range)
+        } else {
+            None
+        };
+        let range =
+            names.map_or_else(|| self.expr(&comprehension.iter_range), headers::Named::view);
+        let (first, second) = match range {
+            Type::List(element) if comprehension.iter_var2.is_some() => (Type::Int, *element),
+            Type::List(element) => (*element, Type::Dyn),
+            Type::Map(key, value) => (*key, *value),
+            Type::Headers => (Type::String, Type::String),
+            Type::HeaderLists => (Type::String, Type::list(Type::String)),
+            Type::Dyn => (Type::Dyn, Type::Dyn),
+            other => {
+                self.mistake(
+                    &comprehension.iter_range,
+                    format!("{other} has no elements: expected a list or a map"),
+                );
+                (Type::Dyn, Type::Dyn)
+            }
+        };
+        let init = self.expr(&comprehension.accu_init);
+        let before = self.variables.len();
+        self.variables.push((comprehension.accu_var.clone(), init));
+        self.variables.push((comprehension.iter_var.clone(), first));
+        if let Some(name) = &comprehension.iter_var2 {
+            self.variables.push((name.clone(), second));
+        }
+        self.expr(&comprehension.loop_cond);
+        let step = self.step(&comprehension.loop_step, &comprehension.accu_var);
+        // The result sees what was collected, and no variable of the loop.
+        self.variables.truncate(before);
+        self.variables.push((comprehension.accu_var.clone(), step));
+        let result = self.expr(&comprehension.result);
+        self.variables.truncate(before);
+        result
+    }
+
+    /// The type of what a loop has after a turn: a list is known by what is added to it.
+    fn step(&mut self, step: &IdedExpr, accumulator: &str) -> Type {
+        let is_accumulator =
+            |node: &IdedExpr| matches!(&node.expr, Expr::Ident(name) if name == accumulator);
+        if let Expr::Call(call) = &step.expr {
+            match (call.func_name.as_str(), call.args.as_slice()) {
+                (op::ADD, [so_far, added])
+                    if is_accumulator(so_far) && matches!(added.expr, Expr::List(_)) =>
+                {
+                    return self.expr(added);
+                }
+                (op::CONDITIONAL, [condition, added, so_far]) if is_accumulator(so_far) => {
+                    self.expect_condition(condition);
+                    return self.step(added, accumulator);
+                }
+                (op::LOGICAL_AND | op::LOGICAL_OR, [so_far, condition])
+                    if is_accumulator(so_far) =>
+                {
+                    self.expect_condition(condition);
+                    return Type::Bool;
+                }
+                _ => {}
+            }
+        }
+        self.expr(step)
+    }
+
+    fn expect_condition(&mut self, condition: &IdedExpr) {
+        let found = self.expr(condition);
+        if !found.fits(&Type::Bool) {
+            self.mistake(
+                condition,
+                format!("a macro's condition gives a bool, this gives {found}"),
+            );
+        }
+    }
+
+    /// The type of the map that a macro makes of the maps that a loop collects.
+    pub(super) fn map_of(&mut self, collected: &IdedExpr) -> Type {
+        match self.expr(collected) {
+            Type::List(element) if matches!(*element, Type::Map(..)) => *element,
+            Type::List(element) if *element != Type::Dyn => {
+                self.mistake(collected, format!("`transformMapEntry` expects a map of each entry, as `{{key: value}}`, not {element}"))
+            }
+            _ => Type::Map(Box::new(Type::Dyn), Box::new(Type::Dyn)),
+        }
+    }
+}
+
+/// The dotted name that a node spells, if it does.
+fn spelled(node: &IdedExpr) -> Option<String> {
+    match &node.expr {
+        Expr::Ident(name) => Some(name.clone()),
+        Expr::Select(select) if !select.test => {
+            Some(format!("{}.{}", spelled(&select.operand)?, select.field))
+        }
+        _ => None,
+    }
+}
+
+/// The text of a string literal.
+pub(crate) fn string_literal(node: &IdedExpr) -> Option<&str> {
+    match &node.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        _ => None,
+    }
+}
+
+fn literal_type(literal: &LiteralValue) -> Type {
+    match literal {
+        LiteralValue::Boolean(_) => Type::Bool,
+        LiteralValue::Bytes(_) => Type::Bytes,
+        LiteralValue::Double(_) => Type::Double,
+        LiteralValue::Int(_) => Type::Int,
+        LiteralValue::Null => Type::Null,
+        LiteralValue::String(_) => Type::String,
+        LiteralValue::UInt(_) => Type::Uint,
+    }
+}
+
+impl Checker {
+    /// Notes that a header is read, or with no name that any may be.
+    fn read_header_of(&mut self, headers: Id, name: Option<&str>) {
+        let from = self.table.attribute(headers).map(|attribute| attribute.from);
+        match (from, name) {
+            // A response is never judged line by line.
+            (Some(Phase::Response) | None, _) => {}
+            (Some(Phase::Request), Some(name)) => self.uses.request_headers.name(name),
+            (Some(Phase::Request), None) => self.uses.request_headers = HeadersRead::All,
+        }
+    }
+
+    fn read_whole(&mut self, object: &str) {
+        for (id, _) in self.table.below(object) {
+            self.read_attribute(id);
+        }
+    }
+
+    fn read_attribute(&mut self, id: Id) {
+        self.uses.attributes.insert(id);
+        if self.table.attribute(id).is_some_and(|attribute| attribute.kind == Kind::Headers) {
+            self.read_header_of(id, None);
+        }
+    }
+}
+
+/// The operators that are calls in the tree, and how the source has them.
+fn symbol(operator: &str) -> &str {
+    match operator {
+        op::CONDITIONAL => "? :",
+        op::LOGICAL_AND => "&&",
+        op::LOGICAL_OR => "||",
+        op::LOGICAL_NOT => "!",
+        op::ADD => "+",
+        op::SUBSTRACT | op::NEGATE => "-",
+        op::MULTIPLY => "*",
+        op::DIVIDE => "/",
+        op::MODULO => "%",
+        op::EQUALS => "==",
+        op::NOT_EQUALS => "!=",
+        op::LESS => "<",
+        op::LESS_EQUALS => "<=",
+        op::GREATER => ">",
+        op::GREATER_EQUALS => ">=",
+        op::IN => "in",
+        other => other,
+    }
+}

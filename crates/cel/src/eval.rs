@@ -1,0 +1,142 @@
+//! Evaluation, by the `cel` crate's interpreter over values that are resolved when they are asked
+//! for.
+
+use std::sync::Arc;
+
+use cel::common::ast::Expr;
+use cel::common::types::{CelBool, CelBytes, CelString};
+use cel::common::value::CowVal;
+use cel::context::VariableResolver;
+use cel::{Context, Env, ExecutionError, IdedExpr, Value};
+
+use super::attributes::Attributes;
+use super::bridge;
+use super::check::string_literal;
+use super::limits::children;
+use super::meter::Allowance;
+use super::regex::Compiled;
+use super::values::{self, NOT_UTF8};
+
+/// Resolves the names in an expression.
+pub(super) struct Names<'a> {
+    attributes: &'a dyn Attributes,
+    patterns: &'a [Compiled],
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(attributes: &'a dyn Attributes, patterns: &'a [Compiled]) -> Self {
+        Names { attributes, patterns }
+    }
+}
+
+impl VariableResolver for Names<'_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        if let Some(index) = name.strip_prefix(super::PATTERN) {
+            let compiled = self.patterns.get(index.parse::<usize>().ok()?)?;
+            return Some(CowVal::Borrowed(compiled));
+        }
+        // The interpreter asks for `request.path` before it asks for `request`: answering saves it
+        // the steps. What is not there is left to those steps, which end in an error that says what
+        // is missing.
+        values::named(self.attributes, name.trim_start_matches('.')).map(CowVal::Owned)
+    }
+}
+
+/// Why an evaluation was cut short.
+pub(super) const EXCEEDED: &str =
+    "the expression takes too many steps, or makes too much, for this request";
+
+/// The interpreter, over the attributes of one message.
+pub(super) struct Interpreter<'a> {
+    pub(super) env: &'a Arc<Env>,
+    pub(super) attributes: &'a dyn Attributes,
+    pub(super) patterns: &'a [Compiled],
+}
+
+impl Interpreter<'_> {
+    fn evaluate<T>(
+        &self,
+        root: &IdedExpr,
+        allowance: &Allowance,
+        read: impl FnOnce(&CowVal<'_, '_>) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let names = Names::new(self.attributes, self.patterns);
+        let mut context = Context::with_env(Arc::clone(self.env));
+        context.set_variable_resolver(&names);
+
+        let outcome = bridge::lend(allowance, || Value::resolve_val(root, &context));
+        // Whatever came of it: what was cut short may have been caught, and then something else is
+        // the value.
+        if allowance.is_exceeded() {
+            return Err(EXCEEDED.to_owned());
+        }
+        match outcome {
+            Ok(value) => read(&value),
+            Err(error) => Err(describe(&error, root)),
+        }
+    }
+
+    /// Evaluates a rule.
+    pub(super) fn rule(&self, root: &IdedExpr, allowance: &Allowance) -> Result<bool, String> {
+        self.evaluate(root, allowance, |value| match value.downcast_ref::<CelBool>() {
+            Some(found) => Ok(*found.inner()),
+            None => {
+                allowance.unreadable();
+                Err(format!("the result is {}, not a bool", value.get_type().name()))
+            }
+        })
+    }
+
+    /// Evaluates the value of a header.
+    pub(super) fn header(&self, root: &IdedExpr, allowance: &Allowance) -> Result<Vec<u8>, String> {
+        self.evaluate(root, allowance, |value| {
+            if let Some(text) = value.downcast_ref::<CelString<'_>>() {
+                Ok(text.inner().as_bytes().to_vec())
+            } else if let Some(bytes) = value.downcast_ref::<CelBytes<'_>>() {
+                Ok(bytes.inner().to_vec())
+            } else {
+                Err(format!("the result is {}, not a string or bytes", value.get_type().name()))
+            }
+        })
+    }
+}
+
+/// What went wrong, without the values it went wrong with: a header's value has no place in a log,
+/// nor has a key that came from one.
+pub(super) fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
+    match error {
+        ExecutionError::NoSuchKey(name) if spells(root, name) => format!("no such key: {name}"),
+        ExecutionError::NoSuchKey(_) => "no such key".to_owned(),
+        ExecutionError::NoSuchOverload(error) => error.to_string(),
+        ExecutionError::UndeclaredReference(name) => format!("unknown name: {name}"),
+        ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
+        ExecutionError::RemainderByZero(_) => "remainder by zero".to_owned(),
+        ExecutionError::Overflow(operator, ..) => format!("overflow in `{operator}`"),
+        ExecutionError::IndexOutOfBounds(_) => "index out of bounds".to_owned(),
+        ExecutionError::FunctionError { function, message }
+            if message == NOT_UTF8 && !spells(root, function) =>
+        {
+            NOT_UTF8.to_owned()
+        }
+        ExecutionError::FunctionError { function, message }
+            if function == "fail" && spells(root, message) =>
+        {
+            format!("error in `fail`: {message}")
+        }
+        ExecutionError::FunctionError { function, .. } => format!("error in `{function}`"),
+        ExecutionError::UnexpectedType { got, want } => format!("got {got}, expected {want}"),
+        ExecutionError::InvalidArgumentCount { expected, actual } => {
+            format!("expected {expected} arguments, got {actual}")
+        }
+        _ => "evaluation failed".to_owned(),
+    }
+}
+
+/// Whether a name stands in the expression itself, as a field or as a string.
+fn spells(node: &IdedExpr, name: &str) -> bool {
+    let here = match &node.expr {
+        Expr::Select(select) => select.field == name,
+        _ => string_literal(node) == Some(name),
+    };
+    here || children(node).into_iter().any(|child| spells(child, name))
+}

@@ -1,0 +1,348 @@
+//! An expression as it is written: its parts, each ready to be evaluated by itself.
+
+use cel::IdedExpr;
+use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
+
+use crate::attributes::Table;
+use crate::limits::children;
+use crate::parse::{Call, Spelling};
+use crate::regex::Compiled;
+use crate::{budget, prepare};
+
+/// Functions that give something else each time.
+const VARYING: &[&str] = &["uuid", "random"];
+
+/// A part of an expression.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// As it is written.
+    pub(super) text: String,
+    /// As it is evaluated.
+    pub(super) node: IdedExpr,
+    pub(super) shape: Shape,
+    /// It says nothing that its text does not say: a literal, or a variable by its name.
+    pub(super) plain: bool,
+    /// It gives something else each time.
+    pub(super) varies: bool,
+}
+
+/// Which of a part's parts are needed.
+#[derive(Debug)]
+pub(super) enum Shape {
+    /// There are none.
+    Whole,
+    /// All.
+    All(Vec<Part>),
+    /// All up to the first that is this.
+    Until(bool, Vec<Part>),
+    /// The first, and the second if it is true, else the third.
+    If(Box<[Part; 3]>),
+    /// All up to the first that neither errs nor is null.
+    FirstOf(Vec<Part>),
+    /// The body, for what is in the range.
+    Loop(Box<Loop>),
+    /// The body, a variable being the value.
+    Bound(Box<Bound>),
+}
+
+/// A macro that looks at each element.
+#[derive(Debug)]
+pub(super) struct Loop {
+    pub(super) range: Part,
+    pub(super) variables: Vec<String>,
+    pub(super) over: Over,
+    pub(super) condition: Option<Part>,
+    pub(super) body: Part,
+    /// It ends with the first body that is this.
+    pub(super) until: Option<bool>,
+}
+
+/// What a loop's variables are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    /// A list's elements, or a map's keys.
+    Elements,
+    /// Each key or index, and its value.
+    Pairs,
+    /// A map's values.
+    Values,
+}
+
+/// A macro that gives a value a name.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) variable: String,
+    pub(super) value: Part,
+    /// The variable is what the value, an optional, has; the body is needed only where it has
+    /// something.
+    pub(super) optional: bool,
+    pub(super) body: Part,
+}
+
+/// Makes the parts of one source.
+#[derive(Debug)]
+pub(super) struct Planner<'s> {
+    source: &'s str,
+    spelling: &'s Spelling,
+    table: &'static Table,
+    /// The variables of the macros around.
+    variables: Vec<String>,
+    pub(super) patterns: Vec<Compiled>,
+}
+
+impl<'s> Planner<'s> {
+    pub(super) fn new(source: &'s str, spelling: &'s Spelling, table: &'static Table) -> Self {
+        Planner { source, spelling, table, variables: Vec::new(), patterns: Vec::new() }
+    }
+
+    pub(super) fn part(&mut self, node: &IdedExpr) -> Part {
+        let shape = self.shape(node);
+        let mut ready = node.clone();
+        // The whole is checked, so that its parts have no mistakes.
+        prepare(&mut ready, self.table, &mut self.patterns, &mut Vec::new());
+        budget::guard(&mut ready, self.table);
+        Part {
+            text: self.spelling.text(self.source, node.id).to_owned(),
+            node: ready,
+            shape,
+            plain: self.is_plain(node),
+            varies: varies(node),
+        }
+    }
+
+    fn parts<'n>(&mut self, nodes: impl IntoIterator<Item = &'n IdedExpr>) -> Vec<Part> {
+        nodes.into_iter().map(|node| self.part(node)).collect()
+    }
+
+    fn all<'n>(&mut self, nodes: impl IntoIterator<Item = &'n IdedExpr>) -> Shape {
+        Shape::All(self.parts(nodes))
+    }
+
+    fn shape(&mut self, node: &IdedExpr) -> Shape {
+        if is_access(node) {
+            return Shape::Whole;
+        }
+        let spelling = self.spelling;
+        if let Some(call) = spelling.call(node.id) {
+            return self.written(call);
+        }
+        match &node.expr {
+            Expr::Call(call) => self.call(call),
+            Expr::Select(select) => self.all([&*select.operand]),
+            Expr::List(list) => self.all(&list.elements),
+            Expr::Map(map) => self.all(map.entries.iter().flat_map(|entry| match &entry.expr {
+                EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
+                EntryExpr::StructField(field) => vec![&field.value],
+            })),
+            // A loop is a macro's, and was written as a call.
+            Expr::Unspecified
+            | Expr::Ident(_)
+            | Expr::Literal(_)
+            | Expr::Struct(_)
+            | Expr::Comprehension(_) => Shape::Whole,
+        }
+    }
+
+    fn call(&mut self, call: &CallExpr) -> Shape {
+        match (call.func_name.as_str(), call.args.as_slice()) {
+            (name @ (op::LOGICAL_AND | op::LOGICAL_OR), [left, right]) => {
+                let mut operands = Vec::new();
+                flatten(name, left, &mut operands);
+                flatten(name, right, &mut operands);
+                Shape::Until(name == op::LOGICAL_OR, self.parts(operands))
+            }
+            // Of `a + b + c` nobody wonders what `a + b` is.
+            (op::ADD, [left, right]) => {
+                let mut operands = Vec::new();
+                sum(left, &mut operands);
+                operands.push(right);
+                self.all(operands)
+            }
+            (op::CONDITIONAL, [condition, yes, no]) => {
+                Shape::If(Box::new([self.part(condition), self.part(yes), self.part(no)]))
+            }
+            // All headers are no help beside the one that is looked up.
+            (op::INDEX | op::OPT_INDEX | op::OPT_SELECT, [from, key]) if is_access(from) => {
+                self.all([key])
+            }
+            (_, args) => self.all(call.target.as_deref().into_iter().chain(args)),
+        }
+    }
+
+    /// A macro, as it is written.
+    fn written(&mut self, call: &Call) -> Shape {
+        let (target, args) = (call.target.as_ref(), call.args.as_slice());
+        match (call.name.as_str(), target, args) {
+            ("has", None, [tested]) => match &tested.expr {
+                Expr::Select(select) if !is_access(&select.operand) => self.all([&*select.operand]),
+                _ => Shape::Whole,
+            },
+            ("default" | "coalesce", None, args) => Shape::FirstOf(self.parts(args)),
+            ("with", Some(value), [variable, body])
+            | ("bind", Some(_), [variable, value, body]) => {
+                self.bound(value, variable, body, false)
+            }
+            ("optMap" | "optFlatMap", Some(value), [variable, body]) => {
+                self.bound(value, variable, body, true)
+            }
+            ("greatest" | "least", _, args) => self.all(args),
+            (name, Some(range), args) => self.turns(name, range, args),
+            (_, None, args) => self.all(args),
+        }
+    }
+
+    fn bound(
+        &mut self,
+        value: &IdedExpr,
+        variable: &IdedExpr,
+        body: &IdedExpr,
+        optional: bool,
+    ) -> Shape {
+        let (value, variable) = (self.part(value), name(variable));
+        let body =
+            self.with_variables(std::slice::from_ref(&variable), |planner| planner.part(body));
+        Shape::Bound(Box::new(Bound { variable, value, optional, body }))
+    }
+
+    fn turns(&mut self, name: &str, range: &IdedExpr, args: &[IdedExpr]) -> Shape {
+        let count = match name {
+            "all" | "exists" | "exists_one" | "existsOne" => args.len().saturating_sub(1),
+            "transformList" | "transformMap" | "transformMapEntry" => 2,
+            _ => 1,
+        };
+        let over = match (name, count) {
+            ("mapValues", _) => Over::Values,
+            (_, 2) => Over::Pairs,
+            _ => Over::Elements,
+        };
+        let until = match name {
+            "all" => Some(false),
+            "exists" => Some(true),
+            _ => None,
+        };
+        let (names, rest) = args.split_at_checked(count).unwrap_or((args, &[]));
+        let (condition, body) = match rest {
+            [body] => (None, body),
+            [condition, body] => (Some(condition), body),
+            _ => return self.all(args),
+        };
+        let range = self.part(range);
+        let variables: Vec<String> = names.iter().map(self::name).collect();
+        let (condition, body) = self.with_variables(&variables, |planner| {
+            (condition.map(|condition| planner.part(condition)), planner.part(body))
+        });
+        Shape::Loop(Box::new(Loop { range, variables, over, condition, body, until }))
+    }
+
+    fn with_variables<T>(&mut self, names: &[String], plan: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.variables.len();
+        self.variables.extend_from_slice(names);
+        let planned = plan(self);
+        self.variables.truncate(before);
+        planned
+    }
+
+    fn is_variable(&self, name: &str) -> bool {
+        self.variables.iter().any(|variable| variable == name)
+    }
+
+    /// Whether a node says nothing that its text does not say: a literal, a variable by its name,
+    /// the name of a namespace.
+    fn is_plain(&self, node: &IdedExpr) -> bool {
+        match &node.expr {
+            Expr::Literal(_) => true,
+            Expr::Ident(name) => {
+                self.is_variable(name) || self.table.root(name.trim_start_matches('.')).is_none()
+            }
+            Expr::Select(select) => {
+                !select.test
+                    && !self.is_variable(root(node))
+                    && is_name(node)
+                    && self.is_plain(&select.operand)
+            }
+            Expr::List(list) => list.elements.iter().all(|element| self.is_plain(element)),
+            Expr::Map(_) => children(node).into_iter().all(|part| self.is_plain(part)),
+            Expr::Call(call) => {
+                let of_literals = call.target.is_none()
+                    && call.args.iter().all(|arg| matches!(arg.expr, Expr::Literal(_)));
+                matches!(call.func_name.as_str(), "ip" | "cidr") && of_literals
+            }
+            Expr::Unspecified | Expr::Struct(_) | Expr::Comprehension(_) => false,
+        }
+    }
+}
+
+/// The name that a dotted name begins with.
+fn root(node: &IdedExpr) -> &str {
+    match &node.expr {
+        Expr::Ident(name) => name,
+        Expr::Select(select) => root(&select.operand),
+        _ => "",
+    }
+}
+
+fn is_name(node: &IdedExpr) -> bool {
+    match &node.expr {
+        Expr::Ident(_) => true,
+        Expr::Select(select) => !select.test && is_name(&select.operand),
+        _ => false,
+    }
+}
+
+fn varies_here(node: &IdedExpr) -> bool {
+    matches!(&node.expr, Expr::Call(call) if call.target.is_none() && VARYING.contains(&call.func_name.as_str()))
+}
+
+fn varies(node: &IdedExpr) -> bool {
+    varies_here(node) || children(node).into_iter().any(varies)
+}
+
+fn name(node: &IdedExpr) -> String {
+    match &node.expr {
+        Expr::Ident(name) => name.clone(),
+        _ => String::new(),
+    }
+}
+
+/// Whether this is a name, or a place under one that only literals lead to:
+/// `request.headers["x-role"]`.
+fn is_access(node: &IdedExpr) -> bool {
+    match &node.expr {
+        Expr::Ident(_) => true,
+        Expr::Select(select) => !select.test && is_access(&select.operand),
+        Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
+            (op::INDEX | op::OPT_INDEX | op::OPT_SELECT, [from, key]) => {
+                matches!(key.expr, Expr::Literal(_)) && is_access(from)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The operands of a chain of `+`, from the left; what brackets hold together stays.
+fn sum<'n>(node: &'n IdedExpr, operands: &mut Vec<&'n IdedExpr>) {
+    match &node.expr {
+        Expr::Call(call) if call.func_name == op::ADD && call.args.len() == 2 => {
+            if let [left, right] = call.args.as_slice() {
+                sum(left, operands);
+                operands.push(right);
+            }
+        }
+        _ => operands.push(node),
+    }
+}
+
+/// The operands of a chain of one operator, which the parser nests.
+fn flatten<'n>(operator: &str, node: &'n IdedExpr, operands: &mut Vec<&'n IdedExpr>) {
+    match &node.expr {
+        Expr::Call(call)
+            if call.func_name == operator && call.target.is_none() && call.args.len() == 2 =>
+        {
+            for operand in &call.args {
+                flatten(operator, operand, operands);
+            }
+        }
+        _ => operands.push(node),
+    }
+}

@@ -1,0 +1,440 @@
+//! The policies' expressions: compiled once, when the configuration loads, and evaluated for each
+//! message.
+//!
+//! The language is the Common Expression Language (CEL, langdef), with the functions that
+//! `functions` declares and the attributes of a [`attributes::Table`]. Compiling parses a source
+//! (`parse`), checks its names and types (`check`), and lowers what it can ([`lowered`]). What is
+//! lowered is evaluated over the message's own bytes (`run`), the rest by the `cel` crate's
+//! interpreter (`eval`). Whatever is evaluated spends from a [`meter::Allowance`].
+//!
+//! The crate knows nothing of requests but what [`attributes::Attributes`] tells it.
+
+pub mod attributes;
+mod bounded;
+mod bridge;
+mod budget;
+mod check;
+mod env;
+mod eval;
+pub mod explain;
+mod functions;
+pub mod guard;
+mod library;
+pub mod limits;
+mod literals;
+mod loops;
+mod lower;
+pub mod lowered;
+pub mod meter;
+mod parse;
+mod regex;
+mod run;
+mod search;
+pub mod suggest;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod tests;
+mod types;
+mod values;
+
+use std::fmt;
+use std::sync::Arc;
+
+use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
+use cel::{Env, IdedExpr};
+
+pub use self::attributes::Phase;
+use self::attributes::{Attributes, Kind, Set, Table};
+use self::eval::Interpreter;
+use self::guard::{Guard, Guards};
+use self::lower::Lowering;
+use self::lowered::{Test, Text};
+use self::meter::Allowance;
+use self::parse::Places;
+use self::regex::Compiled;
+use self::types::Type;
+
+/// The prefix of the names that stand where literal patterns stood. No source can spell one.
+const PATTERN: &str = "@pattern";
+
+/// What an expression must return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// A bool, for a rule.
+    Rule,
+    /// A string or bytes, for a header's value.
+    Header,
+}
+
+/// What is wrong with an expression, and where in its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExprError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for ExprError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
+/// The headers that an expression reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeadersRead {
+    /// Those of these names, in lower case.
+    Names(Vec<String>),
+    /// Perhaps any.
+    All,
+}
+
+impl HeadersRead {
+    fn name(&mut self, name: &str) {
+        if let HeadersRead::Names(names) = self {
+            let name = name.to_ascii_lowercase();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+}
+
+/// What an expression reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uses {
+    /// The attributes, and the objects on the way to them.
+    pub attributes: Set,
+    /// The headers of the request.
+    pub request_headers: HeadersRead,
+    /// Whether it reads a cookie by its name.
+    pub cookies: bool,
+    /// The names of these cookies; none where they are known only at a request.
+    pub cookie_names: Option<Vec<String>>,
+    /// Whether it may name an escape, so that it speaks of the path as it came.
+    pub escapes: bool,
+}
+
+impl Default for Uses {
+    fn default() -> Self {
+        Uses {
+            attributes: Set::default(),
+            request_headers: HeadersRead::Names(Vec::new()),
+            cookies: false,
+            cookie_names: Some(Vec::new()),
+            escapes: false,
+        }
+    }
+}
+
+/// A compiled expression.
+pub struct Expression {
+    table: &'static Table,
+    code: Code,
+    patterns: Vec<Compiled>,
+    env: Arc<Env>,
+    uses: Uses,
+    /// What asking it costs, where nothing that it reads is large.
+    weight: u64,
+}
+
+/// How an expression is evaluated.
+enum Code {
+    /// A rule.
+    Rule(Test),
+    /// A header's value, of a common shape.
+    Value(Text),
+    /// A header's value of any other.
+    Interpreted(IdedExpr),
+}
+
+impl Code {
+    /// Whether any of it is left to the interpreter.
+    fn is_interpreted(&self) -> bool {
+        match self {
+            Code::Rule(test) => test.is_interpreted(),
+            Code::Value(text) => text.is_interpreted(),
+            Code::Interpreted(_) => true,
+        }
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expression").field("uses", &self.uses).finish_non_exhaustive()
+    }
+}
+
+impl Expression {
+    /// Parses and checks a source, which may read the attributes of a table.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with its place.
+    pub fn compile(
+        table: &'static Table,
+        source: &str,
+        phase: Phase,
+        expected: Expected,
+    ) -> Result<Expression, Vec<ExprError>> {
+        let whole = |message: String| vec![ExprError { line: 1, column: 1, message }];
+        let (mut root, places) = parse(source)?;
+        limits::check_depth(&root).map_err(whole)?;
+        let env = env::shared().map_err(whole)?;
+        let checked = check::check(&root, phase, table);
+        let mut mistakes = checked.mistakes;
+        let mut patterns = Vec::new();
+        prepare(&mut root, table, &mut patterns, &mut mistakes);
+        if mistakes.is_empty() {
+            mistakes.extend(wrong_result(&root, &checked.result, expected));
+        }
+        if mistakes.is_empty() {
+            let lowering = Lowering { table };
+            let code = match expected {
+                Expected::Rule => Code::Rule(lowering.test(&root)),
+                Expected::Header => lowering.text(&root).map_or_else(
+                    || {
+                        let mut guarded = root.clone();
+                        budget::guard(&mut guarded, table);
+                        Code::Interpreted(guarded)
+                    },
+                    Code::Value,
+                ),
+            };
+            let weight = budget::weight(&root, code.is_interpreted());
+            let uses = Uses { escapes: names_escape(&root), ..checked.uses };
+            return Ok(Expression { table, code, patterns, env, uses, weight });
+        }
+        let mut errors: Vec<ExprError> = mistakes
+            .into_iter()
+            .map(|mistake| {
+                let (line, column) = places.of(source, mistake.node);
+                ExprError { line, column, message: mistake.message }
+            })
+            .collect();
+        // `default(a, b)` has `a` twice in the tree, and so its mistakes.
+        errors.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
+        errors.dedup();
+        Err(errors)
+    }
+
+    /// What it reads.
+    #[must_use]
+    pub fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
+    /// How many bytes its literal patterns take.
+    #[must_use]
+    pub fn pattern_bytes(&self) -> usize {
+        self.patterns.iter().fold(0, |sum, pattern| sum.saturating_add(pattern.size()))
+    }
+
+    /// What an attribute must be for the rule not to return `settled`; any of these may be used.
+    #[must_use]
+    pub fn guards(&self, settled: bool) -> Vec<Guard> {
+        let guards = Guards { table: self.table };
+        self.rule().map_or_else(Vec::new, |test| guards.of(test, settled))
+    }
+
+    /// The lowered form of a rule.
+    #[must_use]
+    pub fn rule(&self) -> Option<&Test> {
+        match &self.code {
+            Code::Rule(test) => Some(test),
+            Code::Value(_) | Code::Interpreted(_) => None,
+        }
+    }
+
+    /// The header's value, where it is the same for every request.
+    #[must_use]
+    pub fn constant(&self) -> Option<&str> {
+        match &self.code {
+            Code::Value(Text::Literal(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Evaluates a rule. Whatever it returns, the allowance may have met a breach.
+    ///
+    /// # Errors
+    /// What is wrong with the message's data, without repeating that data.
+    pub fn matches<A: Attributes>(
+        &self,
+        attributes: &A,
+        allowance: &Allowance,
+    ) -> Result<bool, String> {
+        if !allowance.spend(self.weight) {
+            return Err(eval::EXCEEDED.to_owned());
+        }
+        match &self.code {
+            Code::Rule(test) => {
+                self.run(attributes, allowance).test(test).map_err(|failure| failure.to_string())
+            }
+            Code::Value(_) | Code::Interpreted(_) => Err("not a rule".to_owned()),
+        }
+    }
+
+    /// Evaluates a header's value. Whatever it returns, the allowance may have met a breach.
+    ///
+    /// # Errors
+    /// What is wrong with the message's data, without repeating that data.
+    pub fn header_value<A: Attributes>(
+        &self,
+        attributes: &A,
+        allowance: &Allowance,
+    ) -> Result<Vec<u8>, String> {
+        if !allowance.spend(self.weight) {
+            return Err(eval::EXCEEDED.to_owned());
+        }
+        match &self.code {
+            Code::Value(text) => self
+                .run(attributes, allowance)
+                .text(text)
+                .map(|value| value.into_owned().into_bytes())
+                .map_err(|failure| failure.to_string()),
+            Code::Interpreted(root) => {
+                let (env, patterns) = (&self.env, self.patterns.as_slice());
+                Interpreter { env, attributes, patterns }.header(root, allowance)
+            }
+            Code::Rule(_) => Err("not a header's value".to_owned()),
+        }
+    }
+
+    fn run<'p, A>(&'p self, attributes: &'p A, allowance: &'p Allowance) -> run::Run<'p, A> {
+        run::Run { patterns: &self.patterns, env: &self.env, attributes, allowance }
+    }
+}
+
+/// Whether a text in an expression has an escape that a path's other reading undoes.
+fn names_escape(node: &IdedExpr) -> bool {
+    check::string_literal(node)
+        .is_some_and(|text| egress_reading::path::plain(text.as_bytes()).is_some())
+        || limits::children(node).into_iter().any(names_escape)
+}
+
+fn parse(source: &str) -> Result<(IdedExpr, Places), Vec<ExprError>> {
+    parse::parse(source).map_err(|fault| {
+        let (line, column) = parse::line_and_column(source, fault.at);
+        vec![ExprError { line, column, message: fault.message }]
+    })
+}
+
+fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<check::Mistake> {
+    let message = match expected {
+        Expected::Rule if !result.fits(&Type::Bool) => {
+            format!("a rule gives a bool, this gives {result}")
+        }
+        Expected::Header if !result.fits(&Type::String) && !result.fits(&Type::Bytes) => {
+            format!(
+                "a header's value is a string or bytes, this gives {result}: put `string(...)` around it"
+            )
+        }
+        _ => return None,
+    };
+    Some(check::Mistake { node: root.id, message })
+}
+
+/// What `x.headers[?"name"]` and `x.headers.?name` are evaluated as:
+/// `"name" in x.headers ? optional.of(x.headers["name"]) : optional.none()`. The interpreter takes
+/// every error there for "none", so that a header which cannot be read would be none.
+fn optional_header(node: &IdedExpr, table: &Table) -> Option<IdedExpr> {
+    let Expr::Call(call) = &node.expr else { return None };
+    let (op::OPT_INDEX | op::OPT_SELECT, [headers, name]) =
+        (call.func_name.as_str(), call.args.as_slice())
+    else {
+        return None;
+    };
+    check::string_literal(name)?;
+    match &headers.expr {
+        Expr::Select(select)
+            if !select.test
+                && matches!(&select.operand.expr, Expr::Ident(object)
+                    if table.field(object.trim_start_matches('.'), &select.field)
+                        .is_some_and(|(_, row)| row.kind == Kind::Headers)) => {}
+        _ => return None,
+    }
+    let made = |expr| IdedExpr { id: node.id, expr };
+    let call = |name: &str, args| {
+        made(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }))
+    };
+    let optional = |name: &str, args| {
+        let target = Some(Box::new(made(Expr::Ident("optional".to_owned()))));
+        made(Expr::Call(CallExpr { func_name: name.to_owned(), target, args }))
+    };
+    let there = call(op::IN, vec![name.clone(), headers.clone()]);
+    let value = call(op::INDEX, vec![headers.clone(), name.clone()]);
+    Some(call(
+        op::CONDITIONAL,
+        vec![there, optional("of", vec![value]), optional("none", Vec::new())],
+    ))
+}
+
+/// Compiles the literal patterns of `matches`, and puts names that resolve to them in their stead;
+/// calls the bounded functions by their own names.
+fn prepare(
+    node: &mut IdedExpr,
+    table: &Table,
+    patterns: &mut Vec<Compiled>,
+    mistakes: &mut Vec<check::Mistake>,
+) {
+    if let Some(plain) = optional_header(node, table) {
+        *node = plain;
+    }
+    if let Expr::Call(call) = &mut node.expr {
+        if let (Some(bounded), true) = (bounded::name_of(&call.func_name), call.target.is_some()) {
+            bounded.clone_into(&mut call.func_name);
+        }
+        mistakes.extend(literals::mistake(call));
+        let target = usize::from(call.target.is_some());
+        if let Some(position) = regex::pattern_argument(&call.func_name, call.target.is_some())
+            && let Some(argument) = call.args.get_mut(position.saturating_sub(target))
+            && let Some(pattern) = check::string_literal(argument)
+        {
+            match Compiled::new(pattern) {
+                Ok(compiled) => {
+                    argument.expr = Expr::Ident(format!("{PATTERN}{}", patterns.len()));
+                    patterns.push(compiled);
+                }
+                Err(message) => mistakes.push(check::Mistake { node: argument.id, message }),
+            }
+        }
+    }
+    match &mut node.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+        Expr::Call(call) => {
+            for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
+                prepare(part, table, patterns, mistakes);
+            }
+        }
+        Expr::Comprehension(c) => {
+            loops::simplify(c, node.id);
+            for part in [
+                &mut c.iter_range,
+                &mut c.accu_init,
+                &mut c.loop_cond,
+                &mut c.loop_step,
+                &mut c.result,
+            ] {
+                prepare(part, table, patterns, mistakes);
+            }
+        }
+        Expr::List(list) => {
+            for part in &mut list.elements {
+                prepare(part, table, patterns, mistakes);
+            }
+        }
+        Expr::Select(select) => prepare(&mut select.operand, table, patterns, mistakes),
+        Expr::Map(map) => {
+            for entry in &mut map.entries {
+                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
+                    prepare(&mut entry.key, table, patterns, mistakes);
+                    prepare(&mut entry.value, table, patterns, mistakes);
+                }
+            }
+        }
+        // Refused by the check.
+        Expr::Struct(_) => {}
+    }
+}

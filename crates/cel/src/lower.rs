@@ -1,0 +1,241 @@
+//! Lowering: which expressions become [`Test`]s and [`Text`]s, and how.
+//!
+//! Comparisons of attributes, headers and literals, `startsWith` and its like, `in` a list of
+//! literals, `matches` with a literal pattern, `has`, boolean logic, conditionals, `default` and
+//! concatenation are lowered; every other subexpression stays with the `cel` crate's interpreter.
+//! Both give the same value or both an error (`tests/lowering.rs` compares them): what is lowered
+//! is a shortcut, and never a language of its own.
+
+use cel::IdedExpr;
+use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
+
+use super::attributes::{Id, Kind, Table};
+use super::budget;
+use super::check::string_literal;
+use super::lowered::{Comparison, Interpreted, Number, Test, Text};
+
+/// Lowers the expressions of one table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lowering {
+    pub(super) table: &'static Table,
+}
+
+impl Lowering {
+    /// Lowers an expression that gives a bool, as far as may be; what is left to the interpreter is
+    /// guarded.
+    pub(super) fn test(self, node: &IdedExpr) -> Test {
+        self.lowered_test(node).unwrap_or_else(|| {
+            let mut left = node.clone();
+            budget::guard(&mut left, self.table);
+            Test::Interpreted(Interpreted(Box::new(left)))
+        })
+    }
+
+    fn lowered_test(self, node: &IdedExpr) -> Option<Test> {
+        match &node.expr {
+            Expr::Literal(LiteralValue::Boolean(value)) => Some(Test::Literal(*value.inner())),
+            Expr::Select(select) if select.test => {
+                if let Some(headers) = self.headers(&select.operand) {
+                    return Some(Test::HasHeader(headers, select.field.as_str().into()));
+                }
+                let operand = spelled(&select.operand)?;
+                // `has(source.identity.namespace)` errs where there is no identity: left to the
+                // interpreter.
+                self.table.root(&operand)?;
+                let (id, attribute) = self.table.field(&operand, &select.field)?;
+                match attribute.kind {
+                    Kind::Text => Some(Test::HasText(id)),
+                    Kind::Object => Some(Test::HasObject(id)),
+                    Kind::Int | Kind::Headers => None,
+                }
+            }
+            Expr::Call(call) => self.lowered_call(call),
+            _ => None,
+        }
+    }
+
+    fn lowered_call(self, call: &CallExpr) -> Option<Test> {
+        let member = call.target.as_deref();
+        Some(match (call.func_name.as_str(), member, call.args.as_slice()) {
+            (op::LOGICAL_NOT, None, [operand]) => Test::Not(Box::new(self.test(operand))),
+            (name @ (op::LOGICAL_AND | op::LOGICAL_OR), None, [left, right]) => {
+                let mut parts = Vec::new();
+                self.flatten(name, left, &mut parts);
+                self.flatten(name, right, &mut parts);
+                if name == op::LOGICAL_AND { Test::All(parts) } else { Test::Any(parts) }
+            }
+            (op::CONDITIONAL, None, [condition, yes, no]) => match defaulted(condition, no) {
+                Some(value) => {
+                    Test::Default(Box::new([self.lowered_test(value)?, self.lowered_test(yes)?]))
+                }
+                None => Test::If(Box::new([
+                    self.test(condition),
+                    self.lowered_test(yes)?,
+                    self.lowered_test(no)?,
+                ])),
+            },
+            (op::EQUALS, None, [left, right]) => match (self.text(left), self.text(right)) {
+                (Some(left), Some(right)) => Test::Equal(left, right),
+                _ => Test::Number(Comparison::Equal, self.number(left)?, self.number(right)?),
+            },
+            (op::NOT_EQUALS, None, [left, right]) => match (self.text(left), self.text(right)) {
+                (Some(left), Some(right)) => Test::NotEqual(left, right),
+                _ => Test::Number(Comparison::NotEqual, self.number(left)?, self.number(right)?),
+            },
+            (op::LESS, None, [left, right]) => {
+                Test::Number(Comparison::Less, self.number(left)?, self.number(right)?)
+            }
+            (op::LESS_EQUALS, None, [left, right]) => {
+                Test::Number(Comparison::LessOrEqual, self.number(left)?, self.number(right)?)
+            }
+            (op::GREATER, None, [left, right]) => {
+                Test::Number(Comparison::Greater, self.number(left)?, self.number(right)?)
+            }
+            (op::GREATER_EQUALS, None, [left, right]) => {
+                Test::Number(Comparison::GreaterOrEqual, self.number(left)?, self.number(right)?)
+            }
+            (op::IN, None, [element, container]) => match self.headers(container) {
+                Some(headers) => Test::HeaderIsIn(headers, string_literal(element)?.into()),
+                None => Test::In(self.text(element)?, literals(container)?),
+            },
+            ("startsWith", Some(target), [argument]) => {
+                Test::StartsWith(self.text(target)?, self.text(argument)?)
+            }
+            ("endsWith", Some(target), [argument]) => {
+                Test::EndsWith(self.text(target)?, self.text(argument)?)
+            }
+            ("@contains", Some(target), [argument]) => {
+                Test::Contains(self.text(target)?, self.text(argument)?)
+            }
+            ("matches", Some(target), [pattern]) | ("matches", None, [target, pattern]) => {
+                Test::Matches(self.text(target)?, pattern_index(pattern)?)
+            }
+            _ => return None,
+        })
+    }
+
+    /// The operands of a chain of one operator, which the parser nests.
+    fn flatten(self, operator: &str, node: &IdedExpr, parts: &mut Vec<Test>) {
+        match &node.expr {
+            Expr::Call(call)
+                if call.func_name == operator && call.target.is_none() && call.args.len() == 2 =>
+            {
+                for part in &call.args {
+                    self.flatten(operator, part, parts);
+                }
+            }
+            _ => parts.push(self.test(node)),
+        }
+    }
+
+    /// Lowers an expression that gives a string.
+    pub(super) fn text(self, node: &IdedExpr) -> Option<Text> {
+        if let Some(literal) = string_literal(node) {
+            return Some(Text::Literal(literal.into()));
+        }
+        match &node.expr {
+            Expr::Select(select) if !select.test => match self.headers(&select.operand) {
+                Some(headers) => Some(Text::Header(headers, select.field.as_str().into())),
+                None => self.attribute(node, Kind::Text).map(Text::Attribute),
+            },
+            Expr::Call(call) if call.target.is_none() => {
+                match (call.func_name.as_str(), call.args.as_slice()) {
+                    (op::INDEX, [container, index]) => {
+                        Some(Text::Header(self.headers(container)?, string_literal(index)?.into()))
+                    }
+                    (op::ADD, [left, right]) => {
+                        let mut parts = match self.text(left)? {
+                            Text::Concat(parts) => parts,
+                            part => vec![part],
+                        };
+                        parts.push(self.text(right)?);
+                        Some(Text::Concat(parts))
+                    }
+                    (op::CONDITIONAL, [condition, yes, no]) => match defaulted(condition, no) {
+                        Some(value) => {
+                            Some(Text::Default(Box::new([self.text(value)?, self.text(yes)?])))
+                        }
+                        None => Some(Text::If(Box::new((
+                            self.test(condition),
+                            self.text(yes)?,
+                            self.text(no)?,
+                        )))),
+                    },
+                    ("string", [argument]) => {
+                        self.text(argument).or_else(|| self.number(argument).map(Text::FromNumber))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn number(self, node: &IdedExpr) -> Option<Number> {
+        match &node.expr {
+            Expr::Literal(LiteralValue::Int(value)) => Some(Number::Literal(*value.inner())),
+            Expr::Select(select) if !select.test => {
+                self.attribute(node, Kind::Int).map(Number::Attribute)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whose headers these are, where a node is `request.headers` or `response.headers`.
+    fn headers(self, node: &IdedExpr) -> Option<Id> {
+        self.attribute(node, Kind::Headers)
+    }
+
+    fn attribute(self, node: &IdedExpr, kind: Kind) -> Option<Id> {
+        self.table.id_of(&spelled(node)?, kind)
+    }
+}
+
+/// What `default(a, b)` expands to is `@not_strictly_false(a == null) ? b : a`: gives `a` for that
+/// condition and last operand. What is lowered is never null.
+fn defaulted<'e>(condition: &'e IdedExpr, value: &IdedExpr) -> Option<&'e IdedExpr> {
+    let Expr::Call(catch) = &condition.expr else { return None };
+    let (op::NOT_STRICTLY_FALSE, [equal]) = (catch.func_name.as_str(), catch.args.as_slice())
+    else {
+        return None;
+    };
+    let Expr::Call(equal) = &equal.expr else { return None };
+    let (op::EQUALS, [probed, null]) = (equal.func_name.as_str(), equal.args.as_slice()) else {
+        return None;
+    };
+    (matches!(null.expr, Expr::Literal(LiteralValue::Null)) && probed == value).then_some(probed)
+}
+
+/// A list of string literals, sorted.
+fn literals(node: &IdedExpr) -> Option<Vec<Box<str>>> {
+    let Expr::List(list) = &node.expr else { return None };
+    if !list.optional_indices.is_empty() {
+        return None;
+    }
+    let mut literals = list
+        .elements
+        .iter()
+        .map(|element| string_literal(element).map(Box::from))
+        .collect::<Option<Vec<Box<str>>>>()?;
+    literals.sort_unstable();
+    Some(literals)
+}
+
+fn pattern_index(node: &IdedExpr) -> Option<usize> {
+    match &node.expr {
+        Expr::Ident(name) => name.strip_prefix(super::PATTERN)?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The dotted name that a node spells. Lowering never goes into a comprehension, so no variable
+/// hides an attribute.
+fn spelled(node: &IdedExpr) -> Option<String> {
+    match &node.expr {
+        Expr::Ident(name) => Some(name.strip_prefix('.').unwrap_or(name).to_owned()),
+        Expr::Select(select) if !select.test => {
+            Some(format!("{}.{}", spelled(&select.operand)?, select.field))
+        }
+        _ => None,
+    }
+}

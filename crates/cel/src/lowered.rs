@@ -1,0 +1,141 @@
+//! The form that common expressions are lowered to: evaluated over the request's own bytes, without
+//! allocating, and open to whoever examines rules, such as an index or a linter.
+
+mod position;
+
+use cel::IdedExpr;
+
+pub use self::position::position_of;
+use super::attributes::Id;
+
+/// An expression that gives a bool.
+#[derive(Debug, Clone)]
+pub enum Test {
+    /// `true` or `false`.
+    Literal(bool),
+    /// `!` of it.
+    Not(Box<Test>),
+    /// `&&` of all.
+    All(Vec<Test>),
+    /// `||` of all.
+    Any(Vec<Test>),
+    /// The second if the first is true, else the third.
+    If(Box<[Test; 3]>),
+    /// The first, or the second where the first errs.
+    Default(Box<[Test; 2]>),
+    /// `==` of strings.
+    Equal(Text, Text),
+    /// `!=` of strings.
+    NotEqual(Text, Text),
+    /// A comparison of ints.
+    Number(Comparison, Number, Number),
+    /// `a.startsWith(b)`
+    StartsWith(Text, Text),
+    /// `a.endsWith(b)`
+    EndsWith(Text, Text),
+    /// `a.contains(b)`
+    Contains(Text, Text),
+    /// `in` a list of these, which are sorted.
+    In(Text, Vec<Box<str>>),
+    /// `matches` the expression's pattern of this index.
+    Matches(Text, usize),
+    /// `"name" in request.headers`
+    HeaderIsIn(Id, Box<str>),
+    /// `has(request.headers.name)`
+    HasHeader(Id, Box<str>),
+    /// `has(request.path)`
+    HasText(Id),
+    /// `has(source.identity)`
+    HasObject(Id),
+    /// Anything else.
+    Interpreted(Interpreted),
+}
+
+/// An expression that gives a string.
+#[derive(Debug, Clone)]
+pub enum Text {
+    /// A literal.
+    Literal(Box<str>),
+    /// A string attribute.
+    Attribute(Id),
+    /// A header's value: whose, and its name.
+    Header(Id, Box<str>),
+    /// `+` of all.
+    Concat(Vec<Text>),
+    /// The first, or the second where the first errs.
+    Default(Box<[Text; 2]>),
+    /// The first string if the test is true, else the second.
+    If(Box<(Test, Text, Text)>),
+    /// `string(...)` of a number.
+    FromNumber(Number),
+}
+
+/// An expression that gives an int.
+#[derive(Debug, Clone, Copy)]
+pub enum Number {
+    /// A literal.
+    Literal(i64),
+    /// An int attribute.
+    Attribute(Id),
+}
+
+/// A part of a rule that is left to the interpreter, whose tree nothing else looks at.
+#[derive(Debug, Clone)]
+pub struct Interpreted(pub(super) Box<IdedExpr>);
+
+/// How two numbers are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+}
+
+impl Test {
+    /// Whether any of it is left to the interpreter.
+    pub(super) fn is_interpreted(&self) -> bool {
+        match self {
+            Test::Interpreted(_) => true,
+            Test::Not(part) => part.is_interpreted(),
+            Test::All(parts) | Test::Any(parts) => parts.iter().any(Test::is_interpreted),
+            Test::If(parts) => parts.iter().any(Test::is_interpreted),
+            Test::Default(parts) => parts.iter().any(Test::is_interpreted),
+            Test::Equal(left, right)
+            | Test::NotEqual(left, right)
+            | Test::StartsWith(left, right)
+            | Test::EndsWith(left, right)
+            | Test::Contains(left, right) => left.is_interpreted() || right.is_interpreted(),
+            Test::In(text, _) | Test::Matches(text, _) => text.is_interpreted(),
+            Test::Literal(_)
+            | Test::Number(..)
+            | Test::HeaderIsIn(..)
+            | Test::HasHeader(..)
+            | Test::HasText(_)
+            | Test::HasObject(_) => false,
+        }
+    }
+}
+
+impl Text {
+    /// Whether any of it, which is a condition then, is left to the interpreter.
+    pub(super) fn is_interpreted(&self) -> bool {
+        match self {
+            Text::Concat(parts) => parts.iter().any(Text::is_interpreted),
+            Text::Default(parts) => parts.iter().any(Text::is_interpreted),
+            Text::If(parts) => {
+                let (condition, yes, no) = &**parts;
+                condition.is_interpreted() || yes.is_interpreted() || no.is_interpreted()
+            }
+            Text::Literal(_) | Text::Attribute(_) | Text::Header(..) | Text::FromNumber(_) => false,
+        }
+    }
+}

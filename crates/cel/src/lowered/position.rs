@@ -1,0 +1,70 @@
+//! Where in an expression's source a lowered part was written.
+
+use cel::IdedExpr;
+use cel::common::ast::{EntryExpr, Expr, operators as op};
+
+use super::{Test, Text};
+use crate::attributes::Table;
+use crate::check::string_literal;
+use crate::lower::Lowering;
+use crate::parse;
+
+/// Line and column, from 1 and in characters, of the first and innermost part of a source that
+/// `is_meant`: of a comparison its start, of `in` the item of the list, which is shown as an
+/// [`Test::Equal`] of its own.
+///
+/// What is evaluated does not know where it was written, so the source is parsed once more.
+#[must_use]
+pub fn position_of(
+    table: &'static Table,
+    source: &str,
+    is_meant: impl Fn(&Test) -> bool,
+) -> Option<(usize, usize)> {
+    let (root, places) = parse(source).ok()?;
+    let search = Search { lowering: Lowering { table }, is_meant };
+    search.find(&root).map(|node| places.of(source, node))
+}
+
+struct Search<F> {
+    lowering: Lowering,
+    is_meant: F,
+}
+
+impl<F: Fn(&Test) -> bool> Search<F> {
+    /// The id of the innermost node that is meant.
+    fn find(&self, node: &IdedExpr) -> Option<u64> {
+        let below = |part: &IdedExpr| self.find(part);
+        match &node.expr {
+            Expr::Call(call) => {
+                let below = call.target.as_deref().into_iter().chain(&call.args).find_map(below);
+                below.or_else(|| match (call.func_name.as_str(), call.args.as_slice()) {
+                    (op::IN, [text, list]) => self.item(text, list),
+                    _ => (self.is_meant)(&self.lowering.test(node)).then_some(node.id),
+                })
+            }
+            Expr::List(list) => list.elements.iter().find_map(below),
+            Expr::Map(map) => map.entries.iter().find_map(|entry| match &entry.expr {
+                EntryExpr::MapEntry(entry) => below(&entry.key).or_else(|| below(&entry.value)),
+                EntryExpr::StructField(field) => below(&field.value),
+            }),
+            Expr::Select(select) => below(&select.operand),
+            // What is in a loop is not lowered.
+            Expr::Comprehension(_)
+            | Expr::Struct(_)
+            | Expr::Literal(_)
+            | Expr::Ident(_)
+            | Expr::Unspecified => None,
+        }
+    }
+
+    /// The item of a list for which an `in` is meant.
+    fn item(&self, text: &IdedExpr, list: &IdedExpr) -> Option<u64> {
+        let (text, Expr::List(list)) = (self.lowering.text(text)?, &list.expr) else { return None };
+        let meant = |item: &&IdedExpr| {
+            string_literal(item).is_some_and(|literal| {
+                (self.is_meant)(&Test::Equal(text.clone(), Text::Literal(literal.into())))
+            })
+        };
+        list.elements.iter().find(meant).map(|item| item.id)
+    }
+}

@@ -1,0 +1,202 @@
+//! What a message may cost, what it has cost so far, and whether it passed a limit or held
+//! something unreadable on the way.
+//!
+//! Everything that is evaluated spends steps, by what it reads and by what it does with it: a step
+//! stands for about eight hundred instructions of the module. A [`Meter`] belongs to one message, a
+//! request or the response to one, and holds [`MAX_REQUEST_STEPS`]. Each rule, and each header's
+//! value, spends from an [`Allowance`] of [`MAX_STEPS`], or of what the message has left.
+//!
+//! An expression may catch its own errors: by `default`, by `||`, by an optional, by a policy's
+//! `onError: Ignore`. What a caller brings about by sending more than a limit allows, or what
+//! cannot be read, must not be caught, or a Deny is dodged by sending it. That is a breach: the
+//! allowance remembers it, and whoever evaluates the rule asks for it afterwards, whatever the
+//! expression made of it.
+
+use std::cell::Cell;
+
+use egress_reading::mends::{self, Mend};
+
+use super::limits::{MAX_REQUEST_STEPS, MAX_STEPS};
+
+/// What is said of an evaluation that passed a limit, where nothing else is.
+const PASSED: &str = "the request passes a limit";
+/// What is said of one that came upon what cannot be read.
+pub(crate) const UNREADABLE: &str = "the request cannot be read";
+
+/// How many bytes that are read, copied or compared cost a step.
+pub(super) const BYTES_A_STEP: usize = 64;
+/// What asking one rule costs, whatever is in it.
+const RULE: u64 = 2;
+
+/// The steps that one message has left for its rules and header values.
+///
+/// What is shadow, reported and not enforced, is evaluated with a meter of its own: it must not use
+/// up the steps of what is enforced.
+#[derive(Debug)]
+pub struct Meter {
+    left: Cell<u64>,
+}
+
+impl Default for Meter {
+    fn default() -> Meter {
+        Meter::new()
+    }
+}
+
+impl Meter {
+    /// The meter of a message of which nothing has been evaluated yet.
+    #[must_use]
+    pub const fn new() -> Meter {
+        Meter { left: Cell::new(MAX_REQUEST_STEPS) }
+    }
+
+    /// Runs one rule, or makes one header's value, with an allowance that the message pays for.
+    #[inline]
+    pub fn rule<T>(&self, run: impl FnOnce(&Allowance) -> T) -> T {
+        let left = self.left.get();
+        let allowance = Allowance::of(left.min(MAX_STEPS));
+        let result = run(&allowance);
+        self.left.set(left.saturating_sub(allowance.spent.get()));
+        result
+    }
+
+    /// Spends what work beside rules costs, such as looking through so many bytes of header lines.
+    pub fn spend_on(&self, bytes: usize, bytes_a_step: usize) {
+        let steps = units(bytes, bytes_a_step).saturating_add(RULE);
+        self.left.set(self.left.get().saturating_sub(steps));
+    }
+
+    /// Whether the message has nothing left for another rule.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.left.get() == 0
+    }
+}
+
+/// The steps that one rule, or one header's value, may spend, and whether it met a breach.
+#[derive(Debug)]
+pub struct Allowance {
+    limit: Cell<u64>,
+    /// More than the limit once something was asked for that the limit did not allow.
+    spent: Cell<u64>,
+    breach: Cell<Option<&'static str>>,
+}
+
+impl Allowance {
+    /// The allowance of a rule that is evaluated by itself, for no message.
+    #[must_use]
+    pub const fn whole() -> Allowance {
+        Allowance::of(MAX_STEPS)
+    }
+
+    /// An allowance that allows nothing.
+    pub(super) const fn empty() -> Allowance {
+        Allowance::of(0)
+    }
+
+    const fn of(limit: u64) -> Allowance {
+        Allowance { limit: Cell::new(limit), spent: Cell::new(RULE), breach: Cell::new(None) }
+    }
+
+    /// Exchanges what two allowances hold.
+    pub(super) fn swap(&self, other: &Allowance) {
+        self.limit.swap(&other.limit);
+        self.spent.swap(&other.spent);
+        self.breach.swap(&other.breach);
+    }
+
+    /// Spends some steps; returns whether they were there to be spent.
+    #[inline]
+    pub fn spend(&self, steps: u64) -> bool {
+        let (spent, limit) = (self.spent.get().saturating_add(steps), self.limit.get());
+        if spent <= limit {
+            self.spent.set(spent);
+            return true;
+        }
+        // No rule pays more than its own limit: where the message has more left, other rules may
+        // still be asked.
+        self.spent.set(limit.saturating_add(1));
+        self.breach();
+        false
+    }
+
+    /// Spends what reading so many bytes costs; returns whether that was there to be spent.
+    #[inline]
+    pub fn spend_on(&self, bytes: usize, bytes_a_step: usize) -> bool {
+        bytes < bytes_a_step || self.spend(units(bytes, bytes_a_step))
+    }
+
+    /// Whether more was asked for than the limit allows.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.spent.get() > self.limit.get()
+    }
+
+    /// Notes that the message passes a limit.
+    pub fn breach(&self) {
+        self.breach.set(Some(PASSED));
+    }
+
+    /// Notes that something is there which cannot be read, so that nothing takes it for something
+    /// that is not there.
+    #[cold]
+    pub fn unreadable(&self) {
+        if mends::is_on(Mend::Unreadable) && self.breach.get().is_none() {
+            self.breach.set(Some(UNREADABLE));
+        }
+    }
+
+    /// What is wrong with the message, where it passed a limit or held something unreadable.
+    #[must_use]
+    pub fn breached(&self) -> Option<&'static str> {
+        self.breach.get()
+    }
+
+    /// How many steps were spent.
+    #[cfg(test)]
+    pub(crate) fn spent(&self) -> u64 {
+        self.spent.get()
+    }
+}
+
+/// How many steps some bytes cost.
+pub(super) fn units(bytes: usize, bytes_a_step: usize) -> u64 {
+    bytes.checked_div(bytes_a_step).and_then(|units| u64::try_from(units).ok()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_message_pays_for_its_rules_until_it_has_nothing_left() {
+        let meter = Meter::new();
+        let mut rules = 0_u64;
+        while !meter.is_exhausted() {
+            meter.rule(|allowance| {
+                assert!(allowance.spend(1_000));
+                assert!(!allowance.spend(MAX_STEPS), "more than the rule may spend");
+                assert_eq!(allowance.breached(), Some(PASSED));
+            });
+            rules = rules.saturating_add(1);
+        }
+        assert_eq!(rules, MAX_REQUEST_STEPS.div_euclid(MAX_STEPS));
+        assert!(!meter.rule(|allowance| allowance.spend(0)), "there is nothing left");
+    }
+
+    #[test]
+    fn a_breach_is_of_its_rule_alone() {
+        let meter = Meter::new();
+        meter.rule(Allowance::unreadable);
+        assert_eq!(meter.rule(Allowance::breached), None);
+        meter.rule(|allowance| {
+            allowance.unreadable();
+            assert_eq!(allowance.breached(), Some(UNREADABLE));
+            allowance.breach();
+            allowance.unreadable();
+            assert_eq!(allowance.breached(), Some(PASSED), "a limit counts for more");
+        });
+    }
+}

@@ -1,0 +1,183 @@
+//! Regular expressions in RE2's syntax, bounded in size, and charged for the work that they do; as
+//! a CEL value, so that a compiled one can stand where its pattern was.
+//!
+//! `parse` reads a pattern, `program` compiles it, `simulate` runs it over a text. That is done
+//! here, and not with the `regex` crate, because a caller chooses the text: what a match takes must
+//! be counted while it goes on, and what a pattern made at a request takes to compile must be
+//! bounded by its size.
+
+mod fold;
+mod parse;
+mod program;
+mod replacement;
+mod set;
+mod simulate;
+#[cfg(test)]
+mod tests;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use cel::common::types::{BYTES_TYPE, Type};
+use cel::common::value::{StaticVal, Val};
+
+use self::program::Program;
+pub(crate) use self::replacement::{Part, parts};
+use super::meter::Allowance;
+
+/// The longest literal pattern, in bytes.
+const MAX_PATTERN: usize = 2048;
+/// The most memory that a compiled literal pattern may take, in bytes.
+const MAX_COMPILED: usize = 1 << 18;
+/// The longest pattern that is made of a request, in bytes.
+const MAX_PATTERN_AT_A_REQUEST: usize = 256;
+/// The most memory that it may take once compiled, in bytes.
+const MAX_COMPILED_AT_A_REQUEST: usize = 1 << 14;
+
+/// The CEL type of a compiled pattern. No expression can name it or make one, it stands only where
+/// a literal was.
+pub(crate) const TYPE: Type = Type::new_unspecified_type("regex");
+
+/// A compiled pattern.
+#[derive(Debug, Clone)]
+pub(crate) struct Compiled(Arc<Program>);
+
+/// Of what a pattern takes once compiled, so many bytes cost a step, where it is compiled at a
+/// request.
+const COMPILED_A_STEP: usize = 128;
+/// So many bytes taken to find other cases of characters cost a step then. Each four bytes of the
+/// pattern cost one, too.
+const FOLDED_A_STEP: usize = 16;
+
+/// The steps that there were for the rule are spent, so there is no answer; the allowance says
+/// that the request passes a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exceeded;
+
+/// What the groups of a match hold.
+#[derive(Debug)]
+pub(crate) struct Groups<'t> {
+    text: &'t str,
+    slots: Vec<u32>,
+    program: Arc<Program>,
+}
+
+impl<'t> Groups<'t> {
+    /// Where the group of that number begins and ends, in bytes; the whole match has the number 0.
+    fn range(&self, group: usize) -> Option<(usize, usize)> {
+        let slot = group.checked_mul(2)?;
+        let at = |slot: usize| self.slots.get(slot).filter(|at| **at != simulate::NOWHERE);
+        let (begin, end) = (at(slot)?, at(slot.checked_add(1)?)?);
+        Some((usize::try_from(*begin).ok()?, usize::try_from(*end).ok()?))
+    }
+
+    /// What the group of that number holds, or nothing if it is not in the match.
+    pub(crate) fn get(&self, group: usize) -> Option<&'t str> {
+        let (begin, end) = self.range(group)?;
+        self.text.get(begin..end)
+    }
+
+    /// What the group of that name holds.
+    pub(crate) fn named(&self, name: &str) -> Option<&'t str> {
+        let (_, group) = self.program.names.iter().find(|(known, _)| **known == *name)?;
+        self.get(*group)
+    }
+
+    /// What stands before the match, and what behind it.
+    pub(crate) fn around(&self) -> (&'t str, &'t str) {
+        let (begin, end) = self.range(0).unwrap_or_default();
+        (self.text.get(..begin).unwrap_or_default(), self.text.get(end..).unwrap_or_default())
+    }
+}
+
+impl Compiled {
+    /// Compiles a literal pattern, when the policy loads.
+    pub(crate) fn new(pattern: &str) -> Result<Self, String> {
+        Compiled::within(pattern, MAX_PATTERN, MAX_COMPILED)
+    }
+
+    /// Compiles a pattern that is made at a request: its cost is paid each time, and may be the
+    /// caller's to choose.
+    pub(crate) fn at_a_request(pattern: &str, allowance: &Allowance) -> Result<Self, String> {
+        let compiled =
+            Compiled::within(pattern, MAX_PATTERN_AT_A_REQUEST, MAX_COMPILED_AT_A_REQUEST)?;
+        let steps = (compiled.size() / COMPILED_A_STEP)
+            .saturating_add(compiled.0.folded / FOLDED_A_STEP)
+            .saturating_add(pattern.len() / 4);
+        if allowance.spend(u64::try_from(steps).unwrap_or(u64::MAX)) {
+            Ok(compiled)
+        } else {
+            Err("too much is compiled".to_owned())
+        }
+    }
+
+    fn within(pattern: &str, longest: usize, compiled: usize) -> Result<Self, String> {
+        if pattern.len() > longest {
+            return Err(format!("the pattern has {} bytes, the limit is {longest}", pattern.len()));
+        }
+        let read = parse::parse(pattern, compiled)
+            .map_err(|message| format!("invalid pattern: {message}"))?;
+        let program = Program::of(read, compiled);
+        let program = program.map_err(|program::TooLarge| {
+            format!("the pattern takes more than {compiled} bytes once compiled")
+        })?;
+        Ok(Compiled(Arc::new(program)))
+    }
+
+    /// How many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.0.size()
+    }
+
+    /// Whether it matches anywhere in the text.
+    pub(crate) fn is_match(&self, text: &str, allowance: &Allowance) -> Result<bool, Exceeded> {
+        simulate::is_match(&self.0, text, allowance)
+    }
+
+    /// What the groups of the first match hold.
+    pub(crate) fn captures<'t>(
+        &self,
+        text: &'t str,
+        allowance: &Allowance,
+    ) -> Result<Option<Groups<'t>>, Exceeded> {
+        let slots = simulate::slots(&self.0, text, allowance)?;
+        Ok(slots.map(|slots| Groups { text, slots, program: Arc::clone(&self.0) }))
+    }
+}
+
+/// Which argument of a function is a pattern, where the target is counted as the first.
+pub(crate) fn pattern_argument(function: &str, member: bool) -> Option<usize> {
+    match (function, member) {
+        ("matches", _) | ("regexReplace", true) => Some(1),
+        _ => None,
+    }
+}
+
+impl Val for Compiled {
+    fn get_type(&self) -> &Type {
+        static THE_TYPE: Type = TYPE;
+        &THE_TYPE
+    }
+
+    fn cel_type() -> &'static Type {
+        // Only asked by macros that this type is not used with.
+        &BYTES_TYPE
+    }
+
+    fn equals(&self, _other: &dyn Val) -> bool {
+        false
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
+    where
+        Self: 'v,
+    {
+        Box::new(self.clone())
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+}
+
+impl StaticVal for Compiled {}

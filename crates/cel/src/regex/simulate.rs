@@ -1,0 +1,401 @@
+//! Runs a program over a text: all its threads at once, a character at a time (Pike's way), so that
+//! the time taken is at most the product of the two sizes; and what it takes is spent as it goes.
+
+use std::cell::Cell;
+
+use super::Exceeded;
+use super::parse::Place;
+use super::program::{Instruction, Program, Start};
+use crate::meter::Allowance;
+
+/// How many instructions of a program cost a step.
+const VISITS_A_STEP: u32 = 8;
+/// How many of them are visited before what they cost is spent.
+const BATCH: u32 = 2048;
+/// How many bytes that are passed over cost as much as an instruction.
+const PASSED_A_VISIT: usize = 4;
+/// What it costs to copy a thread's slots: so many instructions, and one for each two slots.
+const COPYING: u32 = 16;
+/// The most slots that room is kept for from one match to the next.
+const MAX_KEPT: usize = 1 << 14;
+/// The length from which on a text is not matched: places in it are numbers of 32 bits.
+const MAX_LENGTH: usize = 1 << 30;
+/// The number of a place from which on a match begins with new marks; a text has fewer places than
+/// there are numbers behind it.
+const LAST_BEFORE_NEW_MARKS: u32 = 1 << 31;
+
+/// What a slot holds in which nothing was noted.
+pub(super) const NOWHERE: u32 = u32::MAX;
+
+thread_local! {
+    /// Kept from one match to the next.
+    static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
+}
+
+/// Room for threads.
+#[derive(Default)]
+struct Room {
+    /// For each instruction, the number of the last place at which a thread came to it.
+    marks: Vec<u32>,
+    /// The number of the place at hand, which no place had before.
+    place: u32,
+    now: Threads,
+    next: Threads,
+    /// Instructions that threads split off to.
+    todo: Vec<u32>,
+    /// What the thread at hand has noted.
+    slots: Vec<u32>,
+}
+
+/// Threads, the preferred ones first.
+#[derive(Default)]
+struct Threads {
+    at: Vec<u32>,
+    /// What each has noted, one after the other.
+    slots: Vec<u32>,
+}
+
+/// Marks what is to be put back, among the instructions that are to do: the slot, with what it held
+/// before it. No program has as many instructions.
+const PUT_BACK: u32 = 1 << 31;
+
+/// Whether the program matches anywhere in the text.
+pub(super) fn is_match(
+    program: &Program,
+    text: &str,
+    allowance: &Allowance,
+) -> Result<bool, Exceeded> {
+    run::<false>(program, text, &mut Vec::new(), allowance)
+}
+
+/// What the program notes at its first match, which is where each group begins and ends.
+pub(super) fn slots(
+    program: &Program,
+    text: &str,
+    allowance: &Allowance,
+) -> Result<Option<Vec<u32>>, Exceeded> {
+    let mut noted = Vec::new();
+    let found = run::<true>(program, text, &mut noted, allowance)?;
+    Ok(found.then_some(noted))
+}
+
+/// With `NOTING`, threads note where they are; without it, nobody asks what the groups hold.
+fn run<const NOTING: bool>(
+    program: &Program,
+    text: &str,
+    noted: &mut Vec<u32>,
+    allowance: &Allowance,
+) -> Result<bool, Exceeded> {
+    if text.len() >= MAX_LENGTH {
+        allowance.breach();
+        return Err(Exceeded);
+    }
+    let mut room = ROOM.take().unwrap_or_default();
+    room.prepare(program.code.len());
+    let width = if NOTING { program.slots } else { 0 };
+    let copying = COPYING.saturating_add(u32::try_from(width / 2).unwrap_or(u32::MAX));
+    let mut run =
+        Run::<NOTING> { program, text, allowance, width, copying, room: &mut room, visits: 0 };
+    let found = run.over(noted);
+    let spent = spend(allowance, run.visits);
+    ROOM.set(Some(room));
+    spent.and(found)
+}
+
+impl Threads {
+    fn clear(&mut self) {
+        self.at.clear();
+        self.slots.clear();
+    }
+
+    /// What the thread of that index has noted.
+    fn noted(&self, index: usize, width: usize) -> &[u32] {
+        let from = index.wrapping_mul(width);
+        self.slots.get(from..from.wrapping_add(width)).unwrap_or_default()
+    }
+}
+
+impl Room {
+    fn prepare(&mut self, instructions: usize) {
+        if self.marks.len() < instructions {
+            self.marks.resize(instructions, 0);
+        }
+        if self.place > LAST_BEFORE_NEW_MARKS {
+            self.marks.fill(0);
+            self.place = 0;
+        }
+        for threads in [&mut self.now, &mut self.next] {
+            threads.clear();
+            threads.slots.shrink_to(MAX_KEPT);
+        }
+        self.todo.clear();
+        self.new_place();
+    }
+
+    fn new_place(&mut self) {
+        self.place = self.place.wrapping_add(1);
+    }
+}
+
+/// A program at work.
+struct Run<'r, const NOTING: bool> {
+    program: &'r Program,
+    text: &'r str,
+    allowance: &'r Allowance,
+    /// How many slots each thread has.
+    width: usize,
+    /// What it costs to copy them.
+    copying: u32,
+    room: &'r mut Room,
+    /// Instructions that were not spent yet.
+    visits: u32,
+}
+
+impl<const NOTING: bool> Run<'_, NOTING> {
+    fn count(&mut self, visits: usize) -> Result<(), Exceeded> {
+        self.visits = self.visits.saturating_add(u32::try_from(visits).unwrap_or(u32::MAX));
+        if self.visits < BATCH {
+            Ok(())
+        } else {
+            spend(self.allowance, std::mem::take(&mut self.visits))
+        }
+    }
+
+    /// Looks for the first match, and leaves what it noted in `noted`.
+    fn over(&mut self, noted: &mut Vec<u32>) -> Result<bool, Exceeded> {
+        let (mut at, mut matched) = (0, false);
+        loop {
+            if self.room.next.at.is_empty() {
+                let start = if matched { None } else { self.next_start(at)? };
+                let Some(start) = start else { return Ok(matched) };
+                at = start;
+                self.room.new_place();
+            }
+            let character = self.character(at);
+            if !matched && self.may_start(at, character) && self.begin(at)? {
+                return Ok(true);
+            }
+            let room = &mut *self.room;
+            std::mem::swap(&mut room.now, &mut room.next);
+            room.next.clear();
+            room.new_place();
+            let next = at.wrapping_add(character.map_or(0, char::len_utf8));
+            for index in 0..self.room.now.at.len() {
+                let Some(instruction) = self.instruction(index) else { break };
+                if instruction == Instruction::Found {
+                    matched = true;
+                    if NOTING {
+                        self.room.now.noted(index, self.width).clone_into(noted);
+                        note(noted, 1, at);
+                    }
+                    // The threads behind this one are of less preference.
+                    break;
+                }
+                if let Some(character) = character
+                    && self.takes(instruction, character)
+                    && self.go_on(index, next)?
+                {
+                    return Ok(true);
+                }
+            }
+            if character.is_none() {
+                return Ok(matched);
+            }
+            let threads = self.room.now.at.len();
+            self.count(threads)?;
+            at = next;
+        }
+    }
+
+    fn character(&self, at: usize) -> Option<char> {
+        let byte = *self.text.as_bytes().get(at)?;
+        if byte.is_ascii() { Some(char::from(byte)) } else { self.text.get(at..)?.chars().next() }
+    }
+
+    /// The first place from this one on where a match may start, given that no thread is left.
+    fn next_start(&mut self, at: usize) -> Result<Option<usize>, Exceeded> {
+        match self.program.start {
+            Start::OfText => Ok((at == 0).then_some(at)),
+            Start::Anywhere => Ok(Some(at)),
+            Start::At(ascii, others) => {
+                let rest = self.text.as_bytes().get(at..).unwrap_or_default();
+                // Bytes from 0xc0 on begin a character, those from 0x80 on go on with it.
+                let starts = |byte: &u8| {
+                    if byte.is_ascii() {
+                        ascii.contains(u32::from(*byte))
+                    } else {
+                        others && *byte >= 0xc0
+                    }
+                };
+                let found = rest.iter().position(starts);
+                self.count(found.unwrap_or(rest.len()).checked_div(PASSED_A_VISIT).unwrap_or(0))?;
+                Ok(found.map(|passed| at.wrapping_add(passed)))
+            }
+        }
+    }
+
+    fn may_start(&self, at: usize, character: Option<char>) -> bool {
+        match self.program.start {
+            Start::OfText => at == 0,
+            Start::Anywhere => true,
+            Start::At(ascii, others) => character.is_some_and(|character| {
+                if character.is_ascii() { ascii.contains(u32::from(character)) } else { others }
+            }),
+        }
+    }
+
+    fn instruction(&self, thread: usize) -> Option<Instruction> {
+        let at = usize::try_from(*self.room.now.at.get(thread)?).ok()?;
+        self.program.code.get(at).copied()
+    }
+
+    fn takes(&mut self, instruction: Instruction, character: char) -> bool {
+        match instruction {
+            Instruction::Literal(literal) => literal == character,
+            Instruction::Set(index) => {
+                let set =
+                    usize::try_from(index).ok().and_then(|index| self.program.sets.get(index));
+                let Some(set) = set else { return false };
+                if !character.is_ascii() {
+                    // The range is searched for.
+                    self.visits =
+                        self.visits.saturating_add(set.ranges().len().checked_ilog2().unwrap_or(0));
+                }
+                set.contains(character)
+            }
+            _ => false,
+        }
+    }
+
+    /// Adds the threads of a match that starts here; gives whether one of them is at its end, if no
+    /// groups are asked for.
+    fn begin(&mut self, at: usize) -> Result<bool, Exceeded> {
+        if NOTING {
+            self.room.slots.clear();
+            self.room.slots.resize(self.width, NOWHERE);
+            note(&mut self.room.slots, 0, at);
+        }
+        self.add(0, at)
+    }
+
+    /// Adds what becomes of a thread that took a character.
+    fn go_on(&mut self, thread: usize, at: usize) -> Result<bool, Exceeded> {
+        let room = &mut *self.room;
+        if NOTING {
+            room.now.noted(thread, self.width).clone_into(&mut room.slots);
+        }
+        let Some(from) = room.now.at.get(thread).copied() else { return Ok(false) };
+        self.add(from.wrapping_add(1), at)
+    }
+
+    /// Adds a thread at this instruction, or all that it splits into before one takes a character.
+    fn add(&mut self, instruction: u32, at: usize) -> Result<bool, Exceeded> {
+        let Room { marks, place, next, todo, slots, .. } = &mut *self.room;
+        let code = self.program.code.as_slice();
+        let mut visits: u32 = 0;
+        let mut from = instruction;
+        let found = loop {
+            visits = visits.wrapping_add(1);
+            let Ok(index) = usize::try_from(from) else { break false };
+            let (Some(mark), Some(instruction)) = (marks.get_mut(index), code.get(index)) else {
+                break false;
+            };
+            if *mark != *place {
+                *mark = *place;
+                match *instruction {
+                    Instruction::Jump(to) => {
+                        from = to;
+                        continue;
+                    }
+                    Instruction::Split(first, second) => {
+                        todo.push(second);
+                        from = first;
+                        continue;
+                    }
+                    Instruction::Slot(slot) => {
+                        if NOTING
+                            && let Some(place) =
+                                usize::try_from(slot).ok().and_then(|slot| slots.get_mut(slot))
+                        {
+                            todo.extend([*place, slot | PUT_BACK]);
+                            *place = u32::try_from(at).unwrap_or(NOWHERE);
+                        }
+                        from = from.wrapping_add(1);
+                        continue;
+                    }
+                    Instruction::Place(place) => {
+                        if holds(place, self.text.as_bytes(), at) {
+                            from = from.wrapping_add(1);
+                            continue;
+                        }
+                    }
+                    Instruction::Found if !NOTING => break true,
+                    Instruction::Found | Instruction::Literal(_) | Instruction::Set(_) => {
+                        next.at.push(from);
+                        if NOTING {
+                            next.slots.extend_from_slice(slots);
+                            visits = visits.wrapping_add(self.copying);
+                            // Of many groups, much is noted at one place.
+                            if visits >= BATCH {
+                                spend(self.allowance, std::mem::take(&mut visits))?;
+                            }
+                        }
+                    }
+                }
+            }
+            // The thread waits, or is lost: on with what was split off.
+            match next_to_do::<NOTING>(todo, slots) {
+                Some(other) => from = other,
+                None => break false,
+            }
+        };
+        self.visits = self.visits.wrapping_add(visits);
+        Ok(found)
+    }
+}
+
+/// The next instruction that is to do; what was to be put back before it is.
+#[inline]
+fn next_to_do<const NOTING: bool>(todo: &mut Vec<u32>, slots: &mut [u32]) -> Option<u32> {
+    loop {
+        let next = todo.pop()?;
+        if !NOTING || next & PUT_BACK == 0 {
+            return Some(next);
+        }
+        put(slots, usize::try_from(next ^ PUT_BACK).unwrap_or(usize::MAX), todo.pop()?);
+    }
+}
+
+/// Spends what so many instructions cost.
+#[cold]
+fn spend(allowance: &Allowance, visits: u32) -> Result<(), Exceeded> {
+    let steps = visits.div_ceil(VISITS_A_STEP);
+    if allowance.spend(u64::from(steps)) { Ok(()) } else { Err(Exceeded) }
+}
+
+fn note(slots: &mut [u32], slot: usize, at: usize) {
+    put(slots, slot, u32::try_from(at).unwrap_or(NOWHERE));
+}
+
+fn put(slots: &mut [u32], slot: usize, value: u32) {
+    if let Some(place) = slots.get_mut(slot) {
+        *place = value;
+    }
+}
+
+/// Whether this is such a place. Words are of ASCII's letters, digits and the underscore.
+fn holds(place: Place, text: &[u8], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|before| text.get(before));
+    let behind = text.get(at);
+    let is_word =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let is_feed = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == b'\n');
+    match place {
+        Place::TextStart => before.is_none(),
+        Place::TextEnd => behind.is_none(),
+        Place::LineStart => is_feed(before),
+        Place::LineEnd => is_feed(behind),
+        Place::WordEdge => is_word(before) != is_word(behind),
+        Place::NoWordEdge => is_word(before) == is_word(behind),
+    }
+}

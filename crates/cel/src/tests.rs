@@ -1,0 +1,21 @@
+//! Tests of the language as a whole; those of one part of it are beside that part.
+
+pub mod both_ways;
+#[cfg(test)]
+mod functions_page;
+#[cfg(test)]
+pub(crate) mod generated;
+#[cfg(test)]
+mod language;
+#[cfg(test)]
+mod lowering;
+#[cfg(test)]
+pub(crate) mod message;
+#[cfg(test)]
+mod standard_functions;
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+use crate::Phase;
+
+#[cfg(test)]
+pub(crate) use self::language::{refused, rule, value};

@@ -1,0 +1,82 @@
+//! An expression evaluated in both ways: as it is for a message, and by the interpreter alone. For
+//! tests, and for fuzzing.
+
+use cel::IdedExpr;
+
+use crate::attributes::{Attributes, Table};
+use crate::eval::Interpreter;
+use crate::meter::Allowance;
+use crate::{Expected, ExprError, Expression, Phase, budget, parse, prepare};
+
+/// An expression and its unlowered form.
+#[derive(Debug)]
+pub struct BothWays {
+    expression: Expression,
+    root: IdedExpr,
+    expected: Expected,
+}
+
+impl BothWays {
+    /// Compiles a source.
+    pub fn of(
+        table: &'static Table,
+        source: &str,
+        phase: Phase,
+        expected: Expected,
+    ) -> Result<Self, Vec<ExprError>> {
+        let expression = Expression::compile(table, source, phase, expected)?;
+        let (mut root, _) = parse(source)?;
+        prepare(&mut root, table, &mut Vec::new(), &mut Vec::new());
+        budget::guard(&mut root, table);
+        Ok(BothWays { expression, root, expected })
+    }
+
+    /// What the lowered form gives.
+    pub fn ours<A: Attributes>(&self, attributes: &A) -> Result<Vec<u8>, String> {
+        let allowance = Allowance::whole();
+        let value = match self.expected {
+            Expected::Rule => {
+                self.expression.matches(attributes, &allowance).map(|value| vec![u8::from(value)])
+            }
+            Expected::Header => self.expression.header_value(attributes, &allowance),
+        };
+        held(value, &allowance)
+    }
+
+    /// What the interpreter gives.
+    pub fn theirs<A: Attributes>(&self, attributes: &A) -> Result<Vec<u8>, String> {
+        let Expression { env, patterns, .. } = &self.expression;
+        let interpreter = Interpreter { env, attributes, patterns };
+        let allowance = Allowance::whole();
+        let value = match self.expected {
+            Expected::Rule => {
+                interpreter.rule(&self.root, &allowance).map(|value| vec![u8::from(value)])
+            }
+            Expected::Header => interpreter.header(&self.root, &allowance),
+        };
+        held(value, &allowance)
+    }
+}
+
+/// Whether the lowered form's answer is the interpreter's: both have the same value, or none.
+pub fn agree(ours: &Result<Vec<u8>, String>, theirs: &Result<Vec<u8>, String>) -> bool {
+    ours.as_ref().ok() == theirs.as_ref().ok()
+}
+
+/// What holds of a value: none does, where the request passed a limit or cannot be read.
+fn held(value: Result<Vec<u8>, String>, allowance: &Allowance) -> Result<Vec<u8>, String> {
+    match allowance.breached() {
+        Some(breach) => value.and(Err(breach.to_owned())),
+        None => value,
+    }
+}
+
+#[cfg(feature = "fuzzing")]
+impl BothWays {
+    /// Whether an interpreter's answer may be another than that of the lowered form: what differs
+    /// each time it is asked, and a budget that short cuts do not use up.
+    pub fn may_differ(source: &str, theirs: &Result<Vec<u8>, String>) -> bool {
+        ["uuid", "random"].iter().any(|function| source.contains(function))
+            || matches!(theirs, Err(message) if message == crate::eval::EXCEEDED)
+    }
+}

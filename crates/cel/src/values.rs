@@ -1,0 +1,129 @@
+//! The attributes of a request as CEL values, resolved when an expression asks for them.
+
+mod headers;
+
+use cel::ExecutionError;
+use cel::common::traits::Indexer;
+use cel::common::types::{CelInt, CelString, MAP_TYPE, Type};
+use cel::common::value::{CowVal, Val};
+
+use self::headers::HeadersValue;
+use super::attributes::{Attributes, Fault, Id, Kind};
+use super::bridge;
+
+/// An attribute that has attributes: `source`, `request` and their like.
+#[derive(Debug, Clone)]
+struct ObjectValue<'a> {
+    name: &'static str,
+    attributes: &'a dyn Attributes,
+}
+
+/// The value of a dotted name, if it is an attribute's and the attribute is there.
+pub(crate) fn named<'a>(attributes: &'a dyn Attributes, name: &str) -> Option<Box<dyn Val + 'a>> {
+    let table = attributes.table();
+    if let Some(name) = table.root(name) {
+        return Some(Box::new(ObjectValue { name, attributes }));
+    }
+    value(attributes, table.id(name)?).ok()
+}
+
+/// The value of an attribute.
+fn value<'a>(attributes: &'a dyn Attributes, id: Id) -> Result<Box<dyn Val + 'a>, ExecutionError> {
+    let Some(attribute) = attributes.table().attribute(id) else {
+        return Err(ExecutionError::no_such_key(""));
+    };
+    let absent = || ExecutionError::no_such_key(attribute.last_name());
+    match attribute.kind {
+        Kind::Object if attributes.is_there(id) => {
+            Ok(Box::new(ObjectValue { name: attribute.name, attributes }))
+        }
+        Kind::Headers if attributes.is_there(id) => Ok(Box::new(HeadersValue::new(attributes, id))),
+        Kind::Object | Kind::Headers => Err(absent()),
+        Kind::Text => {
+            let text = attributes.text(id).map_err(|fault| error(fault, attribute.last_name()))?;
+            bridge::read(text.len())?;
+            Ok(Box::new(CelString::from(text)))
+        }
+        Kind::Int => Ok(Box::new(CelInt::from(attributes.int(id).ok_or_else(absent)?))),
+    }
+}
+
+impl<'a> ObjectValue<'a> {
+    /// The attribute `name` of this one.
+    fn attribute(&self, name: &str) -> Result<Box<dyn Val + 'a>, ExecutionError> {
+        let found = self.attributes.table().field(self.name, name);
+        let (id, _) = found.ok_or_else(|| ExecutionError::no_such_key(name))?;
+        value(self.attributes, id)
+    }
+}
+
+/// What is wrong with a value that is no text.
+pub(crate) const NOT_UTF8: &str = "not UTF-8";
+
+fn error(fault: Fault, name: &str) -> ExecutionError {
+    match fault {
+        Fault::Missing => ExecutionError::no_such_key(name),
+        Fault::NotUtf8 => unreadable(name),
+    }
+}
+
+/// Says that something is there and cannot be read: no part of an expression may take that for
+/// something that is not there.
+pub(crate) fn unreadable(name: &str) -> ExecutionError {
+    bridge::unreadable();
+    ExecutionError::function_error(name, NOT_UTF8)
+}
+
+fn field_name(key: &dyn Val) -> Result<&str, ExecutionError> {
+    match key.downcast_ref::<CelString<'_>>() {
+        Some(name) => Ok(name.inner()),
+        None => Err(ExecutionError::function_error("_[_]", "expected a string")),
+    }
+}
+
+impl Val for ObjectValue<'_> {
+    fn get_type(&self) -> &Type {
+        &MAP_TYPE
+    }
+
+    fn cel_type() -> &'static Type {
+        &MAP_TYPE
+    }
+
+    fn as_indexer<'b, 'v>(&'b self) -> Option<&'b (dyn Indexer + 'v)>
+    where
+        Self: 'v,
+    {
+        Some(self)
+    }
+
+    fn into_indexer<'v>(self: Box<Self>) -> Option<Box<dyn Indexer + 'v>>
+    where
+        Self: 'v,
+    {
+        Some(self)
+    }
+
+    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
+    where
+        Self: 'v,
+    {
+        Box::new(self.clone())
+    }
+}
+
+impl Indexer for ObjectValue<'_> {
+    fn get<'b, 'v>(&'b self, key: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        self.attribute(field_name(key)?).map(CowVal::Owned)
+    }
+
+    fn steal<'v>(self: Box<Self>, key: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
+    where
+        Self: 'v,
+    {
+        self.attribute(field_name(key)?)
+    }
+}

@@ -1,0 +1,215 @@
+//! What the filter costs, beside no filter, an empty one, the workshop's policy written by hand,
+//! and what Envoy brings.
+//!
+//! Two kinds of figures: of the emulated host, the same in every run (instructions, host calls,
+//! bytes, memory); and of real Envoys that are alive at once and asked in turn, round after round,
+//! so that a disturbance of the machine affects all alike.
+
+mod bars;
+mod chart;
+pub mod cost;
+mod emulated;
+mod envoys;
+mod guests;
+mod load;
+mod loading;
+mod peers;
+mod policies;
+mod report;
+mod rounds;
+mod statistics;
+mod subject;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use e2e::envoy::{StartError, filter_wasm, workspace_root};
+use proxy_wasm_host::HostError;
+
+pub use emulated::{Emulated, of_the_workshop};
+pub use guests::Guests;
+pub use subject::{Asked, Subject};
+
+/// How to measure.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many rounds.
+    pub rounds: usize,
+    /// How long each Envoy is asked in a round.
+    pub round: Duration,
+    /// How many requests the guest's memory is watched over.
+    pub endurance: u64,
+    /// How many policies for others there are in the largest configuration.
+    pub most: usize,
+    /// Whether to write the figures into the documents too: `docs/benchmarks.md`.
+    pub document: bool,
+}
+
+impl Options {
+    /// Few rounds, few requests, few policies: to see whether it works.
+    #[must_use]
+    pub fn quick() -> Self {
+        Self {
+            rounds: 5,
+            round: Duration::from_millis(150),
+            endurance: 10_000,
+            most: 1_000,
+            document: false,
+        }
+    }
+
+    /// The numbers of policies for others, of which none is for the request.
+    fn others(&self) -> Vec<usize> {
+        [1, 10, 100, 1_000, 10_000].into_iter().filter(|others| *others <= self.most).collect()
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rounds: 25,
+            round: Duration::from_millis(600),
+            endurance: 100_000,
+            most: 10_000,
+            document: false,
+        }
+    }
+}
+
+/// Why nothing could be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// An Envoy did not start.
+    #[error("`{name}`: {source}")]
+    Start {
+        /// The name of the Envoy.
+        name: String,
+        /// The reason.
+        source: StartError,
+    },
+    /// A file, a process or a connection failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A filter does not run in the emulated host.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A guest could not be built.
+    #[error("a filter to compare with does not build: `{0}` failed")]
+    Build(String),
+    /// A contestant does not do what it must, so its figures would be of something else.
+    #[error("`{name}`: {what}: expected {expected}, got {got}")]
+    Wrong {
+        /// Which contestant.
+        name: String,
+        /// What was looked at.
+        what: String,
+        /// What is expected.
+        expected: String,
+        /// What was seen.
+        got: String,
+    },
+    /// Another step failed.
+    #[error("{what}: {why}")]
+    Other {
+        /// What was tried.
+        what: String,
+        /// What went wrong.
+        why: String,
+    },
+}
+
+impl BenchError {
+    fn other(what: &str, why: impl std::fmt::Display) -> Self {
+        Self::Other { what: what.to_owned(), why: why.to_string() }
+    }
+
+    /// Checks what a contestant did.
+    fn check<T: PartialEq + std::fmt::Debug>(
+        name: &str,
+        what: &str,
+        expected: &T,
+        got: &T,
+    ) -> Result<(), Self> {
+        if expected == got {
+            return Ok(());
+        }
+        Err(Self::Wrong {
+            name: name.to_owned(),
+            what: what.to_owned(),
+            expected: format!("{expected:?}"),
+            got: format!("{got:?}"),
+        })
+    }
+}
+
+/// Everything that was measured.
+#[derive(Debug)]
+struct Figures {
+    /// The size of the filter's file in bytes.
+    size: u64,
+    emulated: Vec<Emulated>,
+    /// Groups of interleaved Envoys.
+    groups: Vec<rounds::Group>,
+    updates: Vec<loading::Update>,
+    memory: Vec<loading::Memory>,
+}
+
+/// Measures, and returns the report, which is also in `target/bench/report.md`, and the path of
+/// that folder.
+///
+/// # Errors
+/// When an Envoy or a filter is missing, or one of them does not do what it must.
+pub async fn run(options: &Options) -> Result<(String, PathBuf), BenchError> {
+    let guests = Guests::build()?;
+    let contestants = subject::Contestants::new(&guests)?;
+    let size = std::fs::metadata(filter_wasm())?.len();
+    say("in the emulated host");
+    let emulated = emulated::measure(&contestants, options)?;
+    let mut groups = Vec::new();
+    for plan in rounds::plans(options) {
+        groups.push(rounds::run(&contestants, &plan, options).await?);
+    }
+    say("updates");
+    let updates = loading::updates(&contestants, &options.others()).await?;
+    say("memory");
+    let memory = loading::memory(&contestants, options.most).await?;
+    let figures = Figures { size, emulated, groups, updates, memory };
+    let text = report::render(
+        options,
+        &figures,
+        &std::fs::read_to_string(documents().join("notes.md")).unwrap_or_default(),
+    );
+    let pictures = chart::all(&figures);
+    let folder = workspace_root().join("target/bench");
+    write(&folder.join("report.md"), &text, &folder, &pictures)?;
+    if options.document {
+        let text = text.replace("](", "](benchmarks/");
+        write(&workspace_root().join("docs/benchmarks.md"), &text, &documents(), &pictures)?;
+    }
+    Ok((text, folder))
+}
+
+/// Where the documents' charts are, and `notes.md`, which is written by hand and becomes part of
+/// every report.
+fn documents() -> PathBuf {
+    workspace_root().join("docs/benchmarks")
+}
+
+fn write(
+    report: &Path,
+    text: &str,
+    folder: &Path,
+    pictures: &[(&'static str, String)],
+) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (name, picture) in pictures {
+        std::fs::write(folder.join(name), picture)?;
+    }
+    std::fs::write(report, text)
+}
+
+/// Reports progress on the terminal.
+fn say(what: &str) {
+    eprintln!("bench: {what}");
+}

@@ -1,0 +1,404 @@
+//! The attributes that expressions read: one row each.
+//!
+//! From [`ROWS`] come the types that expressions are checked with, the names that messages suggest,
+//! what an expression's evaluation reads, which properties are asked for before the proxy no longer
+//! knows them, and the table of `docs/reading.md`.
+
+#[cfg(test)]
+mod tests;
+pub(crate) mod view;
+
+use self::view::{HeadersView, View};
+use crate::cel::Phase;
+use crate::cel::attributes::{Attribute, Fault, Id, Kind, Lookup, Set, Table, utf8};
+use crate::path::without_query;
+use crate::request::Property;
+
+/// An attribute.
+#[derive(Debug)]
+struct Row {
+    /// Its dotted name.
+    name: &'static str,
+    /// The first phase in which it can be read.
+    from: Phase,
+    /// How policies are looked up by it. What hardly ever tells callers or destinations apart is
+    /// left out.
+    lookup: Lookup,
+    /// The properties of the proxy that it is read from, the first that says something; where there
+    /// are none, it is read from the message's headers.
+    properties: &'static [Property],
+    /// What it is.
+    meaning: &'static str,
+    /// Who can set it, with the listeners that Istio gives a waypoint.
+    set_by: &'static str,
+    /// How it is read.
+    read: Read,
+}
+
+/// How an attribute is read, by what it holds.
+#[derive(Debug, Clone, Copy)]
+enum Read {
+    Text(for<'s, 'v> fn(&'s View<'v>) -> Result<&'s str, Fault>),
+    Int(for<'s, 'v> fn(&'s View<'v>) -> Option<i64>),
+    Headers(for<'s, 'v> fn(&'s View<'v>) -> Option<HeadersView<'v>>),
+    /// Whether it is there.
+    Object(for<'s, 'v> fn(&'s View<'v>) -> bool),
+}
+
+/// Where a caller's identity comes from, with the sources that are the default.
+const CALLER: &[Property] = &[Property::PeerPrincipal, Property::PeerCertificate];
+const DIALLED: &[Property] = &[Property::DestinationAddress];
+const MESH_CA: &str = "the mesh's CA";
+const ZTUNNEL: &str = "ztunnel. Not `x-forwarded-for`, whatever it says";
+const THE_CALLER: &str = "the caller";
+const ADDRESSES: &str = "the caller chooses among the addresses that lead to the waypoint";
+const ORIGIN: &str = "the origin";
+
+/// The attributes, those of an object behind it and next to one another.
+static ROWS: [Row; 20] = [
+    Row {
+        name: "source.identity",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: CALLER,
+        meaning: "the workload that calls; absent where the caller's SPIFFE ID is not of Istio's \
+                  form, or its trust domain is not believed",
+        set_by: MESH_CA,
+        read: Read::Object(|view| view.caller().is_workload()),
+    },
+    Row {
+        name: "source.identity.trustDomain",
+        from: Phase::Request,
+        lookup: Lookup::Exact,
+        properties: CALLER,
+        meaning: "the trust domain of the caller's SPIFFE ID",
+        set_by: MESH_CA,
+        read: Read::Text(|view| view.caller().trust_domain().ok_or(Fault::Missing)),
+    },
+    Row {
+        name: "source.identity.namespace",
+        from: Phase::Request,
+        lookup: Lookup::Exact,
+        properties: CALLER,
+        meaning: "the caller's Kubernetes namespace",
+        set_by: MESH_CA,
+        read: Read::Text(|view| view.caller().namespace().ok_or(Fault::Missing)),
+    },
+    Row {
+        name: "source.identity.serviceAccount",
+        from: Phase::Request,
+        lookup: Lookup::Exact,
+        properties: CALLER,
+        meaning: "the caller's Kubernetes service account",
+        set_by: MESH_CA,
+        read: Read::Text(|view| view.caller().service_account().ok_or(Fault::Missing)),
+    },
+    Row {
+        name: "source.spiffeId",
+        from: Phase::Request,
+        lookup: Lookup::Exact,
+        properties: CALLER,
+        meaning: "the caller's SPIFFE ID as a whole, of whatever form",
+        set_by: MESH_CA,
+        read: Read::Text(|view| view.caller().spiffe_id().ok_or(Fault::Missing)),
+    },
+    Row {
+        name: "source.address",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: &[Property::SourceAddress],
+        meaning: "the caller's IP address, as the tunnel's connection has it",
+        set_by: ZTUNNEL,
+        read: Read::Text(|view| view.source_address().ok_or(Fault::Missing)),
+    },
+    Row {
+        name: "source.port",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: &[Property::SourcePort],
+        meaning: "the caller's port, as the tunnel's connection has it",
+        set_by: ZTUNNEL,
+        read: Read::Int(|view| view.source_port()),
+    },
+    Row {
+        name: "request.method",
+        from: Phase::Request,
+        lookup: Lookup::Exact,
+        properties: &[],
+        meaning: "the method",
+        set_by: THE_CALLER,
+        read: Read::Text(|view| utf8(view.line(b":method"))),
+    },
+    Row {
+        name: "request.scheme",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: &[Property::TlsVersion],
+        meaning: "`https` if this connection has TLS, else `http`; behind HBONE it is `http`",
+        set_by: "nobody. Neither `x-forwarded-proto` nor an absolute `https://` target",
+        read: Read::Text(|view| Ok(view.scheme())),
+    },
+    Row {
+        name: "request.host",
+        from: Phase::Request,
+        lookup: Lookup::Exact,
+        properties: &[],
+        meaning: "the authority, in lower case, without a port and a trailing dot",
+        set_by: "the caller; bound to the service dialled unless `hostBinding: Off`",
+        read: Read::Text(|view| view.host().ok_or(Fault::Missing)),
+    },
+    Row {
+        name: "request.path",
+        from: Phase::Request,
+        lookup: Lookup::Prefix,
+        properties: &[],
+        meaning: "the path without its query, as Envoy normalised it",
+        set_by: THE_CALLER,
+        read: Read::Text(|view| utf8(view.path_and_query().map(without_query))),
+    },
+    Row {
+        name: "request.pathAndQuery",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: &[],
+        meaning: "the path with its query",
+        set_by: THE_CALLER,
+        read: Read::Text(|view| utf8(view.path_and_query())),
+    },
+    Row {
+        name: "request.version",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: &[Property::Protocol],
+        meaning: "`HTTP/1.1`, `HTTP/2` or `HTTP/3`",
+        set_by: THE_CALLER,
+        read: Read::Text(|view| utf8(Some(view.version()).filter(|version| !version.is_empty()))),
+    },
+    Row {
+        name: "request.headers",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: &[],
+        meaning: "the headers, by name whatever its letter case; no pseudo-headers, and `host` is \
+                  the authority",
+        set_by: THE_CALLER,
+        read: Read::Headers(|view| Some(view.request_headers())),
+    },
+    Row {
+        name: "request.id",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: &[],
+        meaning: "the header `x-request-id`",
+        set_by: "Envoy, which keeps one that the caller sends where it is set up to",
+        read: Read::Text(|view| utf8(view.line(b"x-request-id"))),
+    },
+    Row {
+        name: "destination.hostname",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: &[Property::FilterChainName, Property::ClusterName],
+        meaning: "the host of the service dialled, in Istio's name of the filter chain or cluster",
+        set_by: "istiod",
+        read: Read::Text(|view| view.destination().ok_or(Fault::Missing)),
+    },
+    Row {
+        name: "destination.address",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: DIALLED,
+        meaning: "the IP address that the caller dialled",
+        set_by: ADDRESSES,
+        read: Read::Text(|view| view.dialled().map(|(address, _)| address).ok_or(Fault::Missing)),
+    },
+    Row {
+        name: "destination.port",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: DIALLED,
+        meaning: "the port that the caller dialled",
+        set_by: ADDRESSES,
+        read: Read::Int(|view| view.dialled().map(|(_, port)| i64::from(port))),
+    },
+    Row {
+        name: "response.code",
+        from: Phase::Response,
+        lookup: Lookup::None,
+        properties: &[],
+        meaning: "the status of the response",
+        set_by: ORIGIN,
+        read: Read::Int(|view| view.status()),
+    },
+    Row {
+        name: "response.headers",
+        from: Phase::Response,
+        lookup: Lookup::None,
+        properties: &[],
+        meaning: "the headers of the response",
+        set_by: ORIGIN,
+        read: Read::Headers(|view| view.response_headers()),
+    },
+];
+
+/// The attributes, as the language knows them.
+pub(crate) static TABLE: Table = Table::new(&DECLARED);
+
+static DECLARED: [Attribute; ROWS.len()] = {
+    let (name, kind) = ("", Kind::Object);
+    let mut declared =
+        [Attribute { name, kind, from: Phase::Request, lookup: Lookup::None }; ROWS.len()];
+    let (mut rest, mut rows): (&mut [Attribute], &[Row]) = (&mut declared, &ROWS);
+    while let (Some((place, places)), Some((row, more))) =
+        (rest.split_first_mut(), rows.split_first())
+    {
+        let kind = match row.read {
+            Read::Text(_) => Kind::Text,
+            Read::Int(_) => Kind::Int,
+            Read::Headers(_) => Kind::Headers,
+            Read::Object(_) => Kind::Object,
+        };
+        *place = Attribute { name: row.name, kind, from: row.from, lookup: row.lookup };
+        (rest, rows) = (places, more);
+    }
+    declared
+};
+
+/// How each attribute is read, apart from what is only said of it: this is asked at every request.
+static READERS: [Read; ROWS.len()] = {
+    let mut readers = [Read::Int(|_| None); ROWS.len()];
+    let (mut rest, mut rows): (&mut [Read], &[Row]) = (&mut readers, &ROWS);
+    while let (Some((place, places)), Some((row, more))) =
+        (rest.split_first_mut(), rows.split_first())
+    {
+        *place = row.read;
+        (rest, rows) = (places, more);
+    }
+    readers
+};
+
+fn reader(id: Id) -> Option<&'static Read> {
+    READERS.get(usize::from(id.position()))
+}
+
+/// The id of an attribute that the engine itself speaks of; there is a test for each.
+const fn id(name: &str) -> Id {
+    let (mut rows, mut position): (&[Row], u8) = (&ROWS, 0);
+    while let Some((row, more)) = rows.split_first() {
+        if is_same(row.name.as_bytes(), name.as_bytes()) {
+            return Id::at(position);
+        }
+        (rows, position) = (more, position.saturating_add(1));
+    }
+    Id::at(u8::MAX)
+}
+
+const fn is_same(mut a: &[u8], mut b: &[u8]) -> bool {
+    while let (Some((first_a, rest_a)), Some((first_b, rest_b))) =
+        (a.split_first(), b.split_first())
+    {
+        if *first_a != *first_b {
+            return false;
+        }
+        (a, b) = (rest_a, rest_b);
+    }
+    a.is_empty() && b.is_empty()
+}
+
+pub(crate) const IDENTITY: Id = id("source.identity");
+pub(crate) const TRUST_DOMAIN: Id = id("source.identity.trustDomain");
+pub(crate) const NAMESPACE: Id = id("source.identity.namespace");
+pub(crate) const SERVICE_ACCOUNT: Id = id("source.identity.serviceAccount");
+pub(crate) const SPIFFE_ID: Id = id("source.spiffeId");
+pub(crate) const SOURCE_PORT: Id = id("source.port");
+pub(crate) const METHOD: Id = id("request.method");
+pub(crate) const SCHEME: Id = id("request.scheme");
+pub(crate) const HOST: Id = id("request.host");
+pub(crate) const PATH: Id = id("request.path");
+pub(crate) const PATH_AND_QUERY: Id = id("request.pathAndQuery");
+pub(crate) const VERSION: Id = id("request.version");
+pub(crate) const REQUEST_HEADERS: Id = id("request.headers");
+pub(crate) const REQUEST_ID: Id = id("request.id");
+pub(crate) const DESTINATION_PORT: Id = id("destination.port");
+
+fn row(id: Id) -> Option<&'static Row> {
+    ROWS.get(usize::from(id.position()))
+}
+
+/// The dotted name of an attribute.
+pub(crate) fn name(id: Id) -> &'static str {
+    row(id).map_or("", |row| row.name)
+}
+
+/// The value of a string attribute.
+#[inline]
+pub(crate) fn text<'s>(id: Id, view: &'s View<'_>) -> Result<&'s str, Fault> {
+    match reader(id) {
+        Some(Read::Text(read)) => read(view),
+        _ => Err(Fault::Missing),
+    }
+}
+
+/// The value of an int attribute.
+pub(crate) fn int(id: Id, view: &View<'_>) -> Option<i64> {
+    match reader(id) {
+        Some(Read::Int(read)) => read(view),
+        _ => None,
+    }
+}
+
+/// The headers of an attribute, if they are there.
+pub(crate) fn headers<'v>(id: Id, view: &View<'v>) -> Option<HeadersView<'v>> {
+    match reader(id) {
+        Some(Read::Headers(read)) => read(view),
+        _ => None,
+    }
+}
+
+/// Whether an object, or headers, are there.
+pub(crate) fn is_there(id: Id, view: &View<'_>) -> bool {
+    match reader(id) {
+        Some(Read::Object(read)) => read(view),
+        Some(Read::Headers(read)) => read(view).is_some(),
+        _ => false,
+    }
+}
+
+/// Reads what will be read later, when the proxy may no longer know; its source keeps it.
+pub(crate) fn prefetch(read: Set, view: &View<'_>) {
+    for row in read.iter().filter_map(row).filter(|row| !row.properties.is_empty()) {
+        match row.read {
+            Read::Text(read) => _ = read(view),
+            Read::Int(read) => _ = read(view),
+            Read::Object(read) => _ = read(view),
+            Read::Headers(_) => {}
+        }
+    }
+}
+
+/// The attributes as a table in Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut table = "| attribute | type | what it is | read from | who can set it |\n\
+                     |---|---|---|---|---|\n"
+        .to_owned();
+    for (row, declared) in ROWS.iter().zip(&DECLARED) {
+        let kind = match declared.kind {
+            Kind::Text => "string",
+            Kind::Int => "int",
+            Kind::Headers => "headers",
+            Kind::Object => "object",
+        };
+        let properties = row
+            .properties
+            .iter()
+            .map(|property| format!("`{}`", property.path().replace('\0', ".")));
+        let source = match (row.properties, row.from) {
+            ([], Phase::Request) => "the request".to_owned(),
+            ([], Phase::Response) => "the response".to_owned(),
+            _ => properties.collect::<Vec<_>>().join(", else "),
+        };
+        let Row { name, meaning, set_by, .. } = row;
+        table.push_str(&format!("| `{name}` | {kind} | {meaning} | {source} | {set_by} |\n"));
+    }
+    table
+}

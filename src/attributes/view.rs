@@ -1,0 +1,322 @@
+//! A request as expressions see it.
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use egress_reading::name::{same_to_some_origin, usual_spelling};
+use egress_reading::{cookie, path};
+
+use crate::attributes::{self, PATH};
+use crate::cel::attributes::{Attributes, Fault, Id, Table};
+use crate::cel::guard::{Guard, Wanted};
+use crate::identity::peer::{Caller, Callers};
+use crate::request::headers::Headers;
+use crate::request::{Facts, Property, address_and_port, host};
+
+/// Everything that an expression can look at.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    facts: &'a Facts<'a>,
+    callers: &'a Callers,
+    /// The request's headers as they stand: earlier policies may have changed them.
+    request: &'a Headers<'a>,
+    /// The response's, where there is one.
+    response: Option<&'a Headers<'a>>,
+    /// Which line of a header that came on several is looked at.
+    lines: &'a [ChosenLine<'a>],
+    /// How cookies are read.
+    cookies: cookie::Reading,
+    /// Whether the path has escapes at all, of which there may be two readings.
+    path_has_escapes: bool,
+    /// The path and query with the escapes undone that need not be, where that reading is looked
+    /// at.
+    plain_path: Option<&'a str>,
+    /// That reading of a path, made once for all rules.
+    other_path: OnceLock<Option<Arc<str>>>,
+    /// `request.host`, where it is known already.
+    host: Option<&'a str>,
+    parsed_host: OnceLock<Option<String>>,
+}
+
+/// One line of a header that came on several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChosenLine<'a> {
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) value: &'a [u8],
+}
+
+impl<'a> View<'a> {
+    /// A request as it came.
+    pub(crate) fn new(facts: &'a Facts<'a>, callers: &'a Callers) -> Self {
+        let (request, cookies) = (&facts.headers, cookie::Reading::default());
+        View {
+            facts,
+            callers,
+            request,
+            response: None,
+            lines: &[],
+            cookies,
+            path_has_escapes: false,
+            plain_path: None,
+            other_path: OnceLock::new(),
+            host: None,
+            parsed_host: OnceLock::new(),
+        }
+    }
+
+    /// The same, its host being known, and whether its path has escapes.
+    pub(crate) fn with_host(self, host: &'a str, path_has_escapes: bool) -> Self {
+        View { host: Some(host), path_has_escapes, ..self }
+    }
+
+    /// The other reading of the path, where there is one.
+    pub(crate) fn other_path(&self) -> Option<&Arc<str>> {
+        if !self.path_has_escapes {
+            return None;
+        }
+        let plain = || path::plain(self.line(b":path")?).map(Arc::from);
+        self.other_path.get_or_init(plain).as_ref()
+    }
+
+    /// The path with its query, in the reading that is looked at.
+    pub(crate) fn path_and_query(&self) -> Option<&'a [u8]> {
+        self.plain_path.map(str::as_bytes).or_else(|| self.line(b":path"))
+    }
+
+    /// The same with the request's headers as they stand now.
+    pub(crate) fn with_request(self, request: &'a Headers<'a>) -> Self {
+        View { request, host: None, plain_path: None, parsed_host: OnceLock::new(), ..self }
+    }
+
+    pub(crate) fn with_response(self, response: &'a Headers<'a>) -> Self {
+        View { response: Some(response), ..self }
+    }
+
+    /// The same request, other lines of its headers being looked at, or its cookies or path read
+    /// otherwise.
+    pub(crate) fn at<'b>(
+        &'b self,
+        lines: &'b [ChosenLine<'b>],
+        cookies: cookie::Reading,
+        plain_path: Option<&'b str>,
+    ) -> View<'b>
+    where
+        'a: 'b,
+    {
+        let View { facts, callers, request, response, host, path_has_escapes, .. } = *self;
+        let (other_path, parsed_host) = (OnceLock::new(), OnceLock::new());
+        View {
+            facts,
+            callers,
+            request,
+            response,
+            lines,
+            cookies,
+            path_has_escapes,
+            plain_path,
+            other_path,
+            host,
+            parsed_host,
+        }
+    }
+
+    pub(crate) fn caller(&self) -> &'a Caller {
+        self.facts.caller(self.callers)
+    }
+
+    /// The host name of the service that the request came to.
+    pub(crate) fn destination(&self) -> Option<&'a str> {
+        self.facts.destination()
+    }
+
+    pub(crate) fn version(&self) -> &'a [u8] {
+        self.facts.property(Property::Protocol)
+    }
+
+    /// The peer's own address.
+    pub(crate) fn source_address(&self) -> Option<&'a str> {
+        std::str::from_utf8(self.facts.property(Property::SourceAddress))
+            .ok()
+            .filter(|address| !address.is_empty())
+    }
+
+    pub(crate) fn source_port(&self) -> Option<i64> {
+        let port = self.facts.property(Property::SourcePort);
+        port.try_into().ok().map(i64::from_le_bytes).filter(|port| u16::try_from(*port).is_ok())
+    }
+
+    /// The scheme that the caller really used: whether this connection has TLS, which no header
+    /// says.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.facts.property(Property::TlsVersion).is_empty() { "http" } else { "https" }
+    }
+
+    pub(crate) fn dialled(&self) -> Option<(&'a str, u16)> {
+        address_and_port(self.facts.property(Property::DestinationAddress))
+    }
+
+    /// A line of the request's headers by its name, pseudo-headers too.
+    pub(crate) fn line(&self, name: &[u8]) -> Option<&'a [u8]> {
+        self.request.first(name)
+    }
+
+    /// `request.host`, from the authority as it stands.
+    pub(crate) fn host(&self) -> Option<&str> {
+        let parse = || Some(host::canonical(self.line(b":authority")?).ok()?.into_owned());
+        self.host.or_else(|| self.parsed_host.get_or_init(parse).as_deref())
+    }
+
+    /// `response.code`.
+    pub(crate) fn status(&self) -> Option<i64> {
+        std::str::from_utf8(self.response?.first(b":status")?).ok()?.parse().ok()
+    }
+
+    /// Whether one of these guards settles its rule, whatever else the request holds.
+    pub(crate) fn settles(&self, guards: &[Guard]) -> bool {
+        guards.iter().any(|guard| {
+            let fits = |value: &str| {
+                guard.values.iter().any(|wanted| match wanted {
+                    Wanted::Exactly(text) => **text == *value,
+                    Wanted::Prefix(text) => value.starts_with(&**text),
+                })
+            };
+            // In every reading of the path.
+            let other = if guard.attribute == PATH { self.other_path() } else { None };
+            let other_fits =
+                other.is_some_and(|other| fits(other.split('?').next().unwrap_or_default()));
+            self.text(guard.attribute).is_ok_and(|value| !fits(value)) && !other_fits
+        })
+    }
+
+    pub(crate) fn request_headers(&self) -> HeadersView<'a> {
+        HeadersView { headers: self.request, lines: self.lines, cookies: self.cookies }
+    }
+
+    pub(crate) fn response_headers(&self) -> Option<HeadersView<'a>> {
+        self.response.map(|headers| HeadersView {
+            headers,
+            lines: &[],
+            cookies: cookie::Reading::default(),
+        })
+    }
+}
+
+impl Attributes for View<'_> {
+    fn table(&self) -> &'static Table {
+        &attributes::TABLE
+    }
+
+    #[inline]
+    fn text(&self, id: Id) -> Result<&str, Fault> {
+        attributes::text(id, self)
+    }
+
+    fn int(&self, id: Id) -> Option<i64> {
+        attributes::int(id, self)
+    }
+
+    fn is_there(&self, id: Id) -> bool {
+        attributes::is_there(id, self)
+    }
+
+    fn header(&self, of: Id, name: &str) -> Option<&[u8]> {
+        attributes::headers(of, self)?.value(name)
+    }
+
+    fn header_lines(&self, of: Id, name: &str) -> Vec<&[u8]> {
+        attributes::headers(of, self).into_iter().flat_map(|headers| headers.values(name)).collect()
+    }
+
+    fn header_names(&self, of: Id) -> Vec<Cow<'_, str>> {
+        attributes::headers(of, self).map_or_else(Vec::new, |headers| headers.names())
+    }
+
+    fn header_count(&self, of: Id) -> usize {
+        attributes::headers(of, self).map_or(0, |headers| headers.headers.len())
+    }
+
+    fn header_name_bytes(&self, of: Id) -> usize {
+        attributes::headers(of, self).map_or(0, |headers| headers.name_bytes())
+    }
+
+    fn cookie(&self, of: Id, name: &str) -> Result<String, cookie::Fault> {
+        attributes::headers(of, self).ok_or(cookie::Fault::Missing)?.cookie(name)
+    }
+}
+
+/// A request's or response's headers as expressions see them: without pseudo-headers, `host` being
+/// the authority, and `x_role` one more line of `x-role`, as it is to some origins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadersView<'a> {
+    headers: &'a Headers<'a>,
+    lines: &'a [ChosenLine<'a>],
+    cookies: cookie::Reading,
+}
+
+impl<'a> HeadersView<'a> {
+    /// How many bytes the names have, and 8 more for each line.
+    fn name_bytes(&self) -> usize {
+        self.headers
+            .lines()
+            .fold(0_usize, |sum, (name, _)| sum.saturating_add(name.len()).saturating_add(8))
+    }
+
+    /// How many bytes are compared where every line's name is looked for among all others.
+    pub(crate) fn comparing_all_names(&self) -> usize {
+        self.name_bytes().saturating_mul(self.headers.len())
+    }
+
+    /// The header's value: that of the chosen line, else of the first.
+    fn value(&self, name: &str) -> Option<&'a [u8]> {
+        if name.starts_with(':') {
+            return None;
+        }
+        if let Some(chosen) = self
+            .lines
+            .iter()
+            .find(|line| same_to_some_origin(line.name.as_bytes(), name.as_bytes()))
+        {
+            return Some(chosen.value);
+        }
+        self.values(name).next().or_else(|| {
+            self.headers.first(b":authority").filter(|_| name.eq_ignore_ascii_case("host"))
+        })
+    }
+
+    /// The values of a header's lines, whatever line is looked at.
+    pub(crate) fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        let lines = self.headers.may_have(name.as_bytes()).then(|| self.headers.lines());
+        lines
+            .into_iter()
+            .flatten()
+            .filter(move |(line, _)| same_to_some_origin(line, name.as_bytes()))
+            .map(|(_, value)| value)
+    }
+
+    /// The value of a cookie.
+    fn cookie(&self, name: &str) -> Result<String, cookie::Fault> {
+        cookie::find(self.values("cookie"), name, self.cookies)
+    }
+
+    /// The names, each once: as they came, and in their usual spelling where they came in another.
+    pub(crate) fn names(&self) -> Vec<Cow<'a, str>> {
+        let mut names: Vec<Cow<'a, str>> = Vec::new();
+        let mut note = |name: Cow<'a, str>| {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        };
+        for (name, _) in self.headers.lines() {
+            let name = if name == b":authority" { &b"host"[..] } else { name };
+            let Some(name) = std::str::from_utf8(name).ok().filter(|name| !name.starts_with(':'))
+            else {
+                continue;
+            };
+            note(Cow::Borrowed(name));
+            if let Some(usual) = usual_spelling(name) {
+                note(Cow::Owned(usual));
+            }
+        }
+        names
+    }
+}

@@ -1,0 +1,249 @@
+//! Counters: what is counted, the names under which it is published, and a tally that waits to be
+//! published.
+
+/// One event, to be added to a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// The policy whose counter it is; the filter's own if none.
+    pub policy: Option<usize>,
+    /// What is counted.
+    pub counter: Counter,
+}
+
+/// A kind of event that is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counter {
+    /// Requests that went on.
+    Allowed,
+    /// Requests that were denied.
+    Denied,
+    /// Requests that a shadow policy would have denied.
+    ShadowDenied,
+    /// Expressions that failed.
+    EvaluationErrors,
+    /// Requests refused because a host call failed, or another thing that must not.
+    InternalErrors,
+    /// Answers to calls that nobody waits for: late, doubled, or of a request that has gone.
+    IgnoredAnswers,
+}
+
+impl Counter {
+    /// All of them, in order.
+    pub const ALL: [Counter; 6] = [
+        Counter::Allowed,
+        Counter::Denied,
+        Counter::ShadowDenied,
+        Counter::EvaluationErrors,
+        Counter::InternalErrors,
+        Counter::IgnoredAnswers,
+    ];
+
+    /// The counter's name, for the filter or for a policy.
+    ///
+    /// What tells the policies' counters apart stands before the name in the form that Istio's
+    /// bootstrap makes a tag of, where the tag is listed in `proxyConfig.extraStatTags`
+    /// (`<tag>=.=<value>;.;`, tools/packaging/common/envoy_bootstrap.json of istio/istio): see
+    /// [`POLICY_TAG`] and [`PLUGIN_TAG`].
+    #[must_use]
+    pub fn name(self, of: Option<PolicyOf<'_>>) -> String {
+        let what = self.what();
+        match of {
+            None => format!("egress_{what}"),
+            Some(PolicyOf { policy, plugin }) => {
+                let plugin = tag_value(plugin);
+                format!("{POLICY_TAG}=.={policy};.;{PLUGIN_TAG}=.={plugin};.;egress_policy_{what}")
+            }
+        }
+    }
+
+    fn what(self) -> &'static str {
+        match self {
+            Counter::Allowed => "allowed",
+            Counter::Denied => "denied",
+            Counter::ShadowDenied => "shadow_denied",
+            Counter::EvaluationErrors => "evaluation_errors",
+            Counter::InternalErrors => "internal_errors",
+            Counter::IgnoredAnswers => "ignored_answers",
+        }
+    }
+}
+
+/// The tag of a policy's counters that has the policy's name.
+pub const POLICY_TAG: &str = "egress_policy";
+/// The tag of a policy's counters that has the plugin's name.
+pub const PLUGIN_TAG: &str = "egress_plugin";
+
+/// The policy and plugin that a counter belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PolicyOf<'a> {
+    /// The policy's name.
+    pub policy: &'a str,
+    /// The name of the plugin that it is of.
+    pub plugin: &'a str,
+}
+
+/// A plugin's name as the value of a tag, which may not have the mark of its end in it.
+fn tag_value(plugin: &str) -> String {
+    let legal = |letter: char| letter.is_ascii_alphanumeric() || "-._~/:".contains(letter);
+    plugin.chars().map(|letter| if legal(letter) { letter } else { '_' }).collect()
+}
+
+/// How many counters of a policy, or of the filter itself, there are.
+const KINDS: usize = Counter::ALL.len();
+/// How many policies share a page of the tally.
+const POLICIES_A_PAGE: usize = 16;
+
+/// The counters of one configuration: what was counted and not yet published.
+///
+/// A page of counters takes memory only once one of its policies counts something: of 20,000
+/// policies, a worker mostly sees a few.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// The first page begins with the filter's own counters; each policy's follow, in order.
+    pages: Vec<Option<Box<Page>>>,
+    /// The places of counters that have something to publish.
+    waiting: Vec<usize>,
+}
+
+type Page = [Entry; POLICIES_A_PAGE * KINDS];
+
+/// One counter.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    /// The proxy's number for the counter, once it has one.
+    id: Option<u32>,
+    waiting: u32,
+}
+
+impl Tally {
+    /// Counts an event.
+    pub fn count(&mut self, count: Count) {
+        let group = count.policy.map_or(0, |index| index.saturating_add(1));
+        let place = group.saturating_mul(KINDS).saturating_add(count.counter as usize);
+        let Some((number, slot)) = split(place) else { return };
+        if self.pages.len() <= number {
+            self.pages.resize_with(number.saturating_add(1), || None);
+        }
+        let Some(page) = self.pages.get_mut(number) else { return };
+        let page =
+            page.get_or_insert_with(|| Box::new([Entry::default(); POLICIES_A_PAGE * KINDS]));
+        let Some(entry) = page.get_mut(slot) else { return };
+        if entry.waiting == 0 {
+            self.waiting.push(place);
+        }
+        entry.waiting = entry.waiting.saturating_add(1);
+    }
+
+    /// Publishes what waits: `publish` gets a counter, the proxy's number for it if it has one yet,
+    /// and by how much it goes up, and returns the number. What it fails to publish waits on.
+    pub fn publish<E>(
+        &mut self,
+        mut publish: impl FnMut(Count, Option<u32>, u32) -> Result<u32, E>,
+        mut failed: impl FnMut(E),
+    ) {
+        let pages = &mut self.pages;
+        self.waiting.retain(|place| {
+            let entry = split(*place)
+                .and_then(|(number, slot)| pages.get_mut(number)?.as_deref_mut()?.get_mut(slot));
+            let (Some(entry), Some(count)) = (entry, at(*place)) else { return false };
+            match publish(count, entry.id, entry.waiting) {
+                Ok(id) => {
+                    *entry = Entry { id: Some(id), waiting: 0 };
+                    false
+                }
+                Err(error) => {
+                    failed(error);
+                    true
+                }
+            }
+        });
+    }
+
+    /// How many pages have memory.
+    #[cfg(test)]
+    fn page_count(&self) -> usize {
+        self.pages.iter().flatten().count()
+    }
+}
+
+/// A counter's page, and its slot there.
+fn split(place: usize) -> Option<(usize, usize)> {
+    let length = POLICIES_A_PAGE.checked_mul(KINDS)?;
+    Some((place.checked_div(length)?, place.checked_rem(length)?))
+}
+
+/// The counter at a place.
+fn at(place: usize) -> Option<Count> {
+    let counter = *Counter::ALL.get(place.checked_rem(KINDS)?)?;
+    Some(Count { policy: place.checked_div(KINDS)?.checked_sub(1), counter })
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_policys_counter_has_policy_and_plugin_before_its_name() {
+        let name = |policy, plugin| Counter::Denied.name(Some(PolicyOf { policy, plugin }));
+        assert_eq!(
+            name("p.a", "egress-direct.egress-filter~istio-translated-wasmplugin"),
+            "egress_policy=.=p.a;.;\
+             egress_plugin=.=egress-direct.egress-filter~istio-translated-wasmplugin;.;\
+             egress_policy_denied",
+        );
+        assert_eq!(
+            name("p", "a;.;b c\u{9b}"),
+            "egress_policy=.=p;.;egress_plugin=.=a_._b_c_;.;egress_policy_denied"
+        );
+        assert_eq!(name("p", ""), "egress_policy=.=p;.;egress_plugin=.=;.;egress_policy_denied");
+        assert_eq!(Counter::Denied.name(None), "egress_denied");
+    }
+
+    fn published(tally: &mut Tally) -> Vec<(Count, Option<u32>, u32)> {
+        let mut published = Vec::new();
+        let publish = |count: Count, id: Option<u32>, by: u32| -> Result<u32, ()> {
+            published.push((count, id, by));
+            Ok(id.unwrap_or(7))
+        };
+        tally.publish(publish, |()| {});
+        published
+    }
+
+    #[test]
+    fn what_was_counted_is_published_once_and_under_its_number() {
+        let mut tally = Tally::default();
+        let denied = Count { policy: Some(19_999), counter: Counter::Denied };
+        let own = Count { policy: None, counter: Counter::IgnoredAnswers };
+        for count in [denied, own, denied] {
+            tally.count(count);
+        }
+        assert_eq!(published(&mut tally), [(denied, None, 2), (own, None, 1)]);
+        assert_eq!(published(&mut tally), []);
+        tally.count(denied);
+        assert_eq!(published(&mut tally), [(denied, Some(7), 1)]);
+    }
+
+    #[test]
+    fn what_could_not_be_published_waits() {
+        let mut tally = Tally::default();
+        let count = Count { policy: Some(0), counter: Counter::Allowed };
+        tally.count(count);
+        let mut failures = 0;
+        tally.publish(|_, _, _| Err(()), |()| failures += 1);
+        assert_eq!(failures, 1);
+        tally.count(count);
+        assert_eq!(published(&mut tally), [(count, None, 2)]);
+    }
+
+    #[test]
+    fn policies_that_count_nothing_take_no_memory() {
+        let mut tally = Tally::default();
+        for policy in [None, Some(3), Some(10_000), Some(19_999)] {
+            tally.count(Count { policy, counter: Counter::Allowed });
+        }
+        assert_eq!(tally.page_count(), 3);
+    }
+}

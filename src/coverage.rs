@@ -1,0 +1,193 @@
+//! What each policy had to do with a request, whatever decided it: for tools that tell what tests
+//! have tried.
+
+use crate::attributes::view::View;
+use crate::cel::meter::Meter;
+use crate::config::{Action, Direction, Mode};
+use crate::exchange::{Event, Exchange, Pairs, Step};
+use crate::policy::Engine;
+pub use crate::policy::rule::Answer;
+use crate::policy::rule::Rule;
+use crate::request::Facts;
+use crate::stage::{Admitted, Stage};
+use crate::trace::Trace;
+use crate::trial::Trial;
+
+/// What a policy may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outline<'e> {
+    /// Its name.
+    pub name: &'e str,
+    /// Whether it is enforced.
+    pub mode: Mode,
+    /// What its rule does, if it has one.
+    pub action: Option<Action>,
+    /// It has request transformations.
+    pub changes_request: bool,
+    /// It has response transformations.
+    pub changes_response: bool,
+}
+
+impl Outline<'_> {
+    /// Whether it is an Allow that is enforced.
+    #[must_use]
+    pub fn enforces_allow(&self) -> bool {
+        self.mode == Mode::Enforce && self.action == Some(Action::Allow)
+    }
+}
+
+/// What one policy had to do with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Its index in the configuration.
+    pub policy: usize,
+    /// What its rule says of the request, asked or not; none where it has no rule.
+    pub rule: Option<Answer>,
+    /// It changed headers of the request.
+    pub changed_request: bool,
+    /// It changed headers of the response.
+    pub changed_response: bool,
+}
+
+/// What each policy may do, in configuration order.
+pub fn outlines(engine: &Engine) -> impl Iterator<Item = Outline<'_>> {
+    engine.policies.iter().map(|policy| Outline {
+        name: &policy.name,
+        mode: policy.mode,
+        action: policy.rule.as_ref().map(Rule::action),
+        changes_request: !policy.request.is_empty(),
+        changes_response: !policy.response.is_empty(),
+    })
+}
+
+/// What the policies in scope of a request have to do with it, in configuration order; none where
+/// it is refused before any rule. Each rule is asked, also where another has decided before.
+#[must_use]
+pub fn parts(engine: &Engine, trial: &Trial) -> Vec<Part> {
+    trial.with_source(|source| {
+        let request = trial.request_headers();
+        let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
+        let event = Event::RequestHeaders(request.to_pairs());
+        let step = exchange.on_traced(engine, source, event, &mut trace);
+        let is_forwarded = matches!(step, Step::Forward(_));
+        if is_forwarded {
+            let response = trial.response_headers();
+            let (bytes, count) = (response.to_pairs(), response.lines().count());
+            let event = Event::ResponseHeaders(Pairs { bytes: &bytes, count });
+            let _ = exchange.on_traced(engine, source, event, &mut trace);
+        }
+        let facts = Facts::new(request, source);
+        let admitted = Admitted::of(engine, &facts);
+        let (Ok(admitted), true) = (admitted, trace.stages.contains(&Stage::Authorization.name()))
+        else {
+            return Vec::new();
+        };
+        let view =
+            View::new(&facts, &engine.callers).with_host(&admitted.host, admitted.path_has_escapes);
+        let changed = |policy: usize, direction: Direction| {
+            is_forwarded
+                && trace.applied.iter().any(|applied| {
+                    applied.policy == policy && applied.direction == direction && applied.changed
+                })
+        };
+        let in_scope = admitted.groups.everyone();
+        let policies = engine.policies_at(&in_scope);
+        policies
+            .map(|(index, policy)| Part {
+                policy: index,
+                rule: policy
+                    .rule
+                    .as_ref()
+                    .map(|rule| rule.ask(&view, &Meter::new(), &mut Vec::new())),
+                changed_request: changed(index, Direction::Request),
+                changed_response: changed(index, Direction::Response),
+            })
+            .collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engine(policies: &str) -> Engine {
+        Engine::load(format!(r#"{{"policies": [{policies}]}}"#).as_bytes()).unwrap()
+    }
+
+    fn rule(name: &str, action: &str, expression: &str) -> String {
+        format!(
+            r#"{{"name": "{name}", "traffic": {{"authorization": {{"action": "{action}", "policy": {{"matchExpressions": ["{expression}"]}}}}}}}}"#
+        )
+    }
+
+    fn parts(engine: &Engine, path: &str) -> Vec<Part> {
+        let trial =
+            Trial { authority: "a.example".to_owned(), path: path.to_owned(), ..Trial::default() };
+        super::parts(engine, &trial)
+    }
+
+    #[test]
+    fn every_rule_in_scope_is_asked_also_behind_one_that_decided() {
+        let policies = [
+            rule("first", "Deny", "true"),
+            rule("second", "Deny", "request.path == '/x'"),
+            rule("third", "Allow", "request.headers['x-a'] == ''"),
+            r#"{"name": "elsewhere", "hosts": ["b.example"], "traffic": {"transformation": {"request": {"remove": ["x-a"]}}}}"#.to_owned(),
+        ];
+        let engine = engine(&policies.join(","));
+        let said = |path: &str| {
+            parts(&engine, path).iter().map(|part| (part.policy, part.rule)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            said("/x"),
+            [(0, Some(Answer::Matches)), (1, Some(Answer::Matches)), (2, Some(Answer::Fails))]
+        );
+        assert_eq!(said("/y")[1], (1, Some(Answer::DoesNotMatch)));
+        assert_eq!(said("/x/../y"), [], "refused before any rule");
+    }
+
+    /// The index leaves policies out that cannot match; they are in scope all the same.
+    #[test]
+    fn policies_that_the_index_passes_over_are_in_scope() {
+        let policies: Vec<String> = (0..20)
+            .map(|n| rule(&format!("p{n}"), "Allow", &format!("request.path == '/{n}'")))
+            .collect();
+        let parts = parts(&engine(&policies.join(",")), "/7");
+        assert_eq!(
+            parts.iter().map(|part| part.policy).collect::<Vec<_>>(),
+            (0..20).collect::<Vec<_>>()
+        );
+        let matched: Vec<usize> = parts
+            .iter()
+            .filter(|part| part.rule == Some(Answer::Matches))
+            .map(|part| part.policy)
+            .collect();
+        assert_eq!(matched, [7]);
+    }
+
+    #[test]
+    fn a_policy_that_changes_nothing_is_told_from_one_that_does() {
+        let policies = r#"
+            {"name": "a", "traffic": {"transformation": {"request": {"remove": ["x-none"]}}}},
+            {"name": "b", "traffic": {"transformation": {"request": {"set": [{"name": "x-b", "value": "'1'"}]}}}},
+            {"name": "c", "traffic": {"transformation": {"response": {"remove": [":none"]}, "request": {"remove": ["X-B"]}}}},
+            {"name": "d", "mode": "Shadow", "traffic": {"transformation": {"request": {"add": [{"name": "x-d", "value": "'1'"}]}}}}"#;
+        let changed = |policies: &str| {
+            let parts = parts(&engine(policies), "/");
+            parts
+                .iter()
+                .map(|part| (part.changed_request, part.changed_response))
+                .collect::<Vec<_>>()
+        };
+        let policies = policies.replace(":none", "x-none");
+        assert_eq!(
+            changed(&policies),
+            [(false, false), (true, false), (true, false), (false, false)]
+        );
+        let denying = format!("{policies}, {}", rule("no", "Deny", "true"));
+        assert!(
+            changed(&denying).iter().all(|part| *part == (false, false)),
+            "a denied request changes nowhere"
+        );
+    }
+}

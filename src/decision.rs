@@ -1,0 +1,222 @@
+//! What was decided about a request, and what is to be done: two things, since a request that is
+//! answered here need not have been denied.
+
+use std::borrow::Cow;
+
+use crate::counters::{Count, Counter};
+
+/// The body of every denial by policy.
+pub const DENIAL_BODY: &str = "authorization failed";
+/// The body of every refusal of a malformed request.
+pub const BAD_REQUEST_BODY: &str = "bad request";
+
+/// What was decided about a request, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether the request may go on, and why.
+    pub reason: Reason,
+    /// What exactly was wrong with a request that is refused, for the audit record.
+    pub detail: Option<&'static str>,
+    /// The index of the policy that decided, where one did.
+    pub policy: Option<usize>,
+    /// Shadow policies that would have denied the request if they were enforced.
+    pub shadow: Vec<usize>,
+    /// Expressions that failed: the index of their policy, and the message.
+    pub errors: Vec<(usize, String)>,
+}
+
+impl Decision {
+    /// A decision by no policy, of which nothing else is known.
+    pub(crate) fn because(reason: Reason) -> Self {
+        Decision { reason, detail: None, policy: None, shadow: Vec::new(), errors: Vec::new() }
+    }
+
+    /// Something failed that must never fail.
+    pub(crate) fn internal_error(detail: &'static str) -> Self {
+        Decision { detail: Some(detail), ..Decision::because(Reason::InternalError) }
+    }
+
+    /// Whether the request may go on.
+    #[must_use]
+    pub fn allows(&self) -> bool {
+        self.reason.allows()
+    }
+
+    /// The verdict as audit records and access logs spell it: `allow` or `deny`.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
+        if self.allows() { "allow" } else { "deny" }
+    }
+
+    /// Calls `step` for each counter that this decision raises.
+    pub fn count(&self, mut step: impl FnMut(Count)) {
+        let verdict = if self.allows() { Counter::Allowed } else { Counter::Denied };
+        step(Count { policy: None, counter: verdict });
+        if let Some(index) = self.policy {
+            step(Count { policy: Some(index), counter: verdict });
+        }
+        if self.reason == Reason::InternalError {
+            step(Count { policy: None, counter: Counter::InternalErrors });
+        }
+        if !self.shadow.is_empty() {
+            step(Count { policy: None, counter: Counter::ShadowDenied });
+        }
+        for index in &self.shadow {
+            step(Count { policy: Some(*index), counter: Counter::ShadowDenied });
+        }
+        count_errors(&self.errors, step);
+    }
+}
+
+/// Calls `step` for the counters of expressions that failed.
+pub(crate) fn count_errors(errors: &[(usize, String)], mut step: impl FnMut(Count)) {
+    for (index, _) in errors {
+        step(Count { policy: None, counter: Counter::EvaluationErrors });
+        step(Count { policy: Some(*index), counter: Counter::EvaluationErrors });
+    }
+}
+
+/// An answer that the caller gets from the filter, and not from the origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The status for gRPC calls (gRPC's `statuscodes.md`), which get it in place of the HTTP one.
+    pub grpc_status: u8,
+    /// Header lines in order, names in lower case. The proxy adds `content-length`, and
+    /// `content-type: text/plain` where there is a body and no type among these.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body; the message for gRPC calls.
+    pub body: Cow<'static, [u8]>,
+    /// Why, in a word, for the proxy's response code details.
+    pub details: &'static str,
+}
+
+impl Reply {
+    /// The answer to a request that is refused for this reason.
+    #[must_use]
+    pub fn refusing(reason: Reason) -> Reply {
+        let (status, grpc_status, body) = if reason.is_malformed() {
+            // INVALID_ARGUMENT
+            (400, 3, BAD_REQUEST_BODY)
+        } else {
+            // PERMISSION_DENIED
+            (403, 7, DENIAL_BODY)
+        };
+        Reply {
+            status,
+            grpc_status,
+            headers: Vec::new(),
+            body: Cow::Borrowed(body.as_bytes()),
+            details: reason.as_str(),
+        }
+    }
+}
+
+/// A change of a header. Names are lower-case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Appends a line.
+    Add(&'a str, Cow<'a, [u8]>),
+    /// Gives a header that has at most one line this value.
+    Replace(&'a str, Cow<'a, [u8]>),
+    /// Removes every line of this name.
+    Remove(Cow<'a, str>),
+}
+
+/// Why a request was allowed or denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// An Allow matched.
+    AllowMatched,
+    /// Nothing denied it, and no Allow is in scope.
+    NoAllowRule,
+    /// A Deny matched.
+    DenyMatched,
+    /// A Deny erred.
+    DenyError,
+    /// A Require did not match, or erred.
+    RequireNotMatched,
+    /// Allows are in scope, and none matched.
+    NoAllowMatched,
+    /// The path could be read in two ways.
+    PathUnsafe,
+    /// The method could be read in two ways.
+    MethodUnsafe,
+    /// A header could be read in two ways, or takes others off on the way.
+    HeaderUnsafe,
+    /// What its rules would cost is more than one request gets.
+    LimitExceeded,
+    /// The host is not that of the service which the caller dialled.
+    HostMismatch,
+    /// There is no one host.
+    BadHost,
+    /// A rewrite of the request line gave no value.
+    RewriteError,
+    /// A service that had to be asked gave no answer that could be used.
+    NoAnswer,
+    /// The caller left, or the proxy gave the request up, before there was a decision.
+    Gone,
+    /// Something failed that must not.
+    InternalError,
+}
+
+impl Reason {
+    /// All of them, in order.
+    pub const ALL: [Reason; 16] = [
+        Reason::AllowMatched,
+        Reason::NoAllowRule,
+        Reason::DenyMatched,
+        Reason::DenyError,
+        Reason::RequireNotMatched,
+        Reason::NoAllowMatched,
+        Reason::PathUnsafe,
+        Reason::MethodUnsafe,
+        Reason::HeaderUnsafe,
+        Reason::LimitExceeded,
+        Reason::HostMismatch,
+        Reason::BadHost,
+        Reason::RewriteError,
+        Reason::NoAnswer,
+        Reason::Gone,
+        Reason::InternalError,
+    ];
+
+    /// Whether a request goes on for this reason.
+    #[must_use]
+    pub fn allows(self) -> bool {
+        matches!(self, Reason::AllowMatched | Reason::NoAllowRule)
+    }
+
+    /// Whether the request itself is at fault, and not what its caller may do.
+    #[must_use]
+    pub fn is_malformed(self) -> bool {
+        matches!(
+            self,
+            Reason::PathUnsafe | Reason::MethodUnsafe | Reason::HeaderUnsafe | Reason::BadHost
+        )
+    }
+
+    /// The word for audit records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::AllowMatched => "allow-matched",
+            Reason::NoAllowRule => "no-allow-rule",
+            Reason::DenyMatched => "deny-matched",
+            Reason::DenyError => "deny-error",
+            Reason::RequireNotMatched => "require-not-matched",
+            Reason::NoAllowMatched => "no-allow-matched",
+            Reason::PathUnsafe => "path-unsafe",
+            Reason::MethodUnsafe => "method-unsafe",
+            Reason::HeaderUnsafe => "header-unsafe",
+            Reason::LimitExceeded => "limit-exceeded",
+            Reason::HostMismatch => "host-mismatch",
+            Reason::BadHost => "bad-host",
+            Reason::RewriteError => "rewrite-error",
+            Reason::NoAnswer => "no-answer",
+            Reason::Gone => "gone",
+            Reason::InternalError => "internal-error",
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! The life of one request and its response.
+//!
+//! An [`Exchange`] owns what is known of one request, takes events and gives steps. It does no I/O:
+//! whoever drives it (the host part of the filter, a test, `egressctl`) carries out the steps and
+//! tells it what happened. A request for which no service is asked runs through all stages at its
+//! first event; one for which a service is asked waits at that stage until the answer comes.
+//!
+//! What holds, whatever events come in whatever order (`exchange/tests/laws.rs`):
+//!
+//! - A request ends at most once, with one report.
+//! - Nothing goes on while a call is pending.
+//! - A lost answer leads to what the policy that asked has for this case.
+//! - Changes of headers are given out once.
+//! - What a request may cost is bounded.
+
+mod record;
+mod report;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use report::{AccessLog, Report, refuse_unconfigured};
+
+use crate::call::{Answer, Call, CallId};
+use crate::cel::meter::Meter;
+use crate::config::Direction;
+use crate::decision::{Change, Decision, Reason, Reply};
+use crate::mends::{self, Mend};
+use crate::policy::Engine;
+use crate::request::headers::Headers;
+use crate::request::{Facts, Source};
+use crate::stage::{self, Ending, Flow, Found, Turn, response};
+use crate::trace::Trace;
+
+/// Something that happened to a request or its response.
+#[derive(Debug)]
+pub enum Event<'e> {
+    /// The request's headers came, in the form that [`Headers::from_pairs`] reads.
+    RequestHeaders(Vec<u8>),
+    /// A piece of the request's body came.
+    RequestBody,
+    /// The request's trailers came.
+    RequestTrailers(Pairs<'e>),
+    /// There is an answer to a call, or there will be none.
+    Answer(CallId, Answer<'e>),
+    /// The response's headers came.
+    ResponseHeaders(Pairs<'e>),
+    /// The response's trailers came.
+    ResponseTrailers(Pairs<'e>),
+    /// This part could not be read, or its changes could not be written.
+    Failed(Part, &'static str),
+    /// The caller left, or the proxy gave the stream up. Nothing comes after this.
+    Gone,
+}
+
+/// Header lines as a host serializes them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pairs<'e> {
+    /// The form that [`Headers::from_pairs`] reads.
+    pub bytes: &'e [u8],
+    /// How many lines the host says there are. It gives none, and no error, of a map that it does
+    /// not have.
+    pub count: usize,
+}
+
+impl<'e> Pairs<'e> {
+    fn read(self) -> Option<Headers<'e>> {
+        Headers::from_pairs(self.bytes).filter(|headers| headers.len() == self.count)
+    }
+}
+
+/// A part of a request or response that has header lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The request's headers.
+    RequestHeaders,
+    /// The request's trailers.
+    RequestTrailers,
+    /// The response's headers.
+    ResponseHeaders,
+    /// The response's trailers.
+    ResponseTrailers,
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<'s> {
+    /// Make this call, and hold what came.
+    Call(Call),
+    /// Hold what came.
+    Hold,
+    /// Write these changes into what came, and let it go on.
+    Forward(Vec<Change<'s>>),
+    /// Answer the request.
+    Reply(Reply),
+    /// Reset the stream.
+    Reset,
+    /// Nothing: it was an answer that nobody waits for.
+    Ignore,
+}
+
+/// How far a request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Its headers have not come yet.
+    New,
+    /// It waits for the answer to a call.
+    Waiting(Pending),
+    /// It went on.
+    Passing,
+    /// It was answered here, or reset after it went on.
+    Ended { is_reset: bool },
+}
+
+/// The call that an exchange waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pending {
+    call: CallId,
+    /// The index, in the order of stages, of the stage that made it.
+    stage: usize,
+}
+
+/// How many bytes of an answer cost a step.
+const ANSWER_BYTES_A_STEP: usize = 64;
+
+/// One request and its response.
+///
+/// Each event brings the engine and the source of properties with it. They are to be the same for
+/// all events of an exchange: a request, and its response, are decided by one configuration.
+#[derive(Debug)]
+pub struct Exchange {
+    state: State,
+    /// The request's headers as they came; kept as long as something may need them.
+    request: Vec<u8>,
+    meter: Meter,
+    found: Found,
+    /// How many calls were made.
+    calls: u32,
+    report: Option<Report>,
+    /// Whether the report of the decision was taken.
+    is_reported: bool,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Exchange {
+            state: State::New,
+            request: Vec::new(),
+            meter: Meter::new(),
+            found: Found::default(),
+            calls: 0,
+            report: None,
+            is_reported: false,
+        }
+    }
+}
+
+impl Exchange {
+    /// Takes an event, and gives the step that follows.
+    pub fn on<'s>(
+        &'s mut self,
+        engine: &'s Engine,
+        source: &'s dyn Source,
+        event: Event<'s>,
+    ) -> Step<'s> {
+        self.step(engine, source, event, None)
+    }
+
+    /// As [`on`](Self::on), and writes down what happens.
+    pub fn on_traced<'s>(
+        &'s mut self,
+        engine: &'s Engine,
+        source: &'s dyn Source,
+        event: Event<'s>,
+        trace: &'s mut Trace,
+    ) -> Step<'s> {
+        self.step(engine, source, event, Some(trace))
+    }
+
+    /// Whether the lines of this part are looked at. Where they are not, its event may come without
+    /// them.
+    #[must_use]
+    pub fn wants(&self, part: Part) -> bool {
+        match part {
+            Part::RequestHeaders => true,
+            Part::RequestTrailers => self.state == State::Passing && !self.found.applied.is_empty(),
+            Part::ResponseHeaders | Part::ResponseTrailers => {
+                self.state == State::Passing && self.found.responds
+            }
+        }
+    }
+
+    /// Whether the request is held until there is an answer to a call.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting(_))
+    }
+
+    /// What is to be counted and logged about the steps so far: to be taken after a step has been
+    /// carried out. A step that could not be carried out is followed by [`Event::Failed`], which
+    /// puts another report in the place of the one that was not taken.
+    pub fn take_report(&mut self) -> Option<Report> {
+        let report = self.report.take()?;
+        if report.decision.is_some() {
+            self.is_reported = true;
+            if !self.found.responds || self.state != State::Passing {
+                self.request = Vec::new();
+            }
+        }
+        Some(report)
+    }
+
+    fn step<'s>(
+        &'s mut self,
+        engine: &'s Engine,
+        source: &'s dyn Source,
+        event: Event<'s>,
+        trace: Option<&'s mut Trace>,
+    ) -> Step<'s> {
+        match (self.state, event) {
+            (State::New, Event::RequestHeaders(bytes)) => {
+                self.request = bytes;
+                self.run(engine, source, None, trace)
+            }
+            (State::Waiting(pending), Event::Answer(call, answer)) if pending.call == call => {
+                self.run(engine, source, Some((pending, answer)), trace)
+            }
+            (_, Event::Answer(..)) => Step::Ignore,
+            (state, Event::Gone) => {
+                if matches!(state, State::Waiting(_)) {
+                    self.gone(engine, source);
+                }
+                self.state = State::Ended { is_reset: true };
+                Step::Hold
+            }
+            // A stream that was reset, or is gone.
+            (State::Ended { is_reset: true }, _) => Step::Hold,
+            (_, Event::Failed(Part::RequestHeaders, detail)) if !self.is_reported => {
+                self.refuse(engine, source, detail)
+            }
+            (_, Event::Failed(_, detail)) => self.cut_off(engine, source, detail, Vec::new()),
+            (State::Passing, Event::RequestBody) => Step::Forward(Vec::new()),
+            (State::Passing, Event::RequestTrailers(pairs)) => {
+                self.trailers(engine, source, Direction::Request, pairs)
+            }
+            (State::Passing, Event::ResponseTrailers(pairs)) => {
+                self.trailers(engine, source, Direction::Response, pairs)
+            }
+            (State::Passing, Event::ResponseHeaders(pairs)) => {
+                self.respond(engine, source, pairs, trace)
+            }
+            // What the proxy answers in place of the origin, or what was answered here.
+            (_, Event::ResponseHeaders(_) | Event::ResponseTrailers(_)) => {
+                Step::Forward(Vec::new())
+            }
+            // The request is held, or has been answered, and nothing of it goes on.
+            (_, Event::RequestHeaders(_) | Event::RequestBody | Event::RequestTrailers(_)) => {
+                Step::Hold
+            }
+        }
+    }
+
+    /// Runs the stages: from the first, or on from the one that waited for this answer.
+    fn run<'s>(
+        &'s mut self,
+        engine: &'s Engine,
+        source: &'s dyn Source,
+        resume: Option<(Pending, Answer<'_>)>,
+        trace: Option<&'s mut Trace>,
+    ) -> Step<'s> {
+        let Some(headers) = Headers::from_pairs(&self.request) else {
+            // Nothing of what cannot be read is in the record.
+            let facts = Facts::new(Headers::default(), source);
+            let decision = Decision::internal_error("unreadable headers");
+            let reply = Reply::refusing(decision.reason);
+            let status = Some(reply.status);
+            self.report = Some(Report::of_decision(engine, &facts, None, decision, status));
+            self.state = State::Ended { is_reset: false };
+            return Step::Reply(reply);
+        };
+        let facts = Facts::new(headers, source);
+        if resume.is_none() {
+            self.found.candidates = engine.spare_candidates();
+        }
+        let mut turn = Turn {
+            engine,
+            facts: &facts,
+            meter: &self.meter,
+            found: &mut self.found,
+            admitted: None,
+            changes: Vec::new(),
+            trace,
+            next_call: CallId(self.calls),
+        };
+        let (mut at, mut flow) = match resume {
+            None => (None, Flow::Next),
+            Some((pending, answer)) => {
+                turn.readmit();
+                // What a service sends is paid for as what the caller sends.
+                turn.meter.rule(|allowance| {
+                    allowance.spend_on(answer.size(), ANSWER_BYTES_A_STEP);
+                });
+                let flow = match stage::ORDER.get(pending.stage) {
+                    Some(stage) => stage.answered(&mut turn, &answer),
+                    None => Flow::End(Ending::because(Reason::InternalError)),
+                };
+                (Some(pending.stage), flow)
+            }
+        };
+        let ending = loop {
+            match flow {
+                Flow::Next => {
+                    let next = at.map_or(0, |at: usize| at.saturating_add(1));
+                    let Some(stage) = stage::ORDER.get(next) else { break None };
+                    at = Some(next);
+                    flow = stage.enter(&mut turn);
+                }
+                Flow::Wait(call) => {
+                    let stage = at.unwrap_or(stage::ORDER.len());
+                    self.state = State::Waiting(Pending { call: call.id, stage });
+                    self.calls = self.calls.saturating_add(1);
+                    return Step::Call(call);
+                }
+                Flow::End(ending) => break Some(ending),
+            }
+        };
+        let Turn { changes, admitted, .. } = turn;
+        engine.keep_candidates(std::mem::take(&mut self.found.candidates));
+        let is_exhausted = self.meter.is_exhausted();
+        let (decision, reply) = decided(&mut self.found, ending, is_exhausted, facts.failed());
+        let host = admitted.as_ref().map(|admitted| &*admitted.host);
+        let status = reply.as_ref().map(|reply| reply.status);
+        self.report = Some(Report::of_decision(engine, &facts, host, decision, status));
+        match reply {
+            None => {
+                self.state = State::Passing;
+                Step::Forward(changes)
+            }
+            Some(reply) => {
+                self.state = State::Ended { is_reset: false };
+                Step::Reply(reply)
+            }
+        }
+    }
+
+    /// Refuses a request that has not gone on, because something failed that must never fail.
+    fn refuse<'s>(
+        &'s mut self,
+        engine: &Engine,
+        source: &dyn Source,
+        detail: &'static str,
+    ) -> Step<'s> {
+        let headers = Headers::from_pairs(&self.request).unwrap_or_default();
+        let facts = Facts::new(headers, source);
+        let decision = Decision::internal_error(detail);
+        let reply = Reply::refusing(decision.reason);
+        let status = Some(reply.status);
+        self.report = Some(Report::of_decision(engine, &facts, None, decision, status));
+        self.state = State::Ended { is_reset: false };
+        Step::Reply(reply)
+    }
+
+    /// Resets a stream whose request went on, because something failed that must never fail: what
+    /// was to be removed must not pass, so nothing does.
+    fn cut_off<'s>(
+        &mut self,
+        engine: &Engine,
+        source: &dyn Source,
+        detail: &'static str,
+        errors: Vec<(usize, String)>,
+    ) -> Step<'s> {
+        let headers = Headers::from_pairs(&self.request).unwrap_or_default();
+        let facts = Facts::new(headers, source);
+        self.report = Some(Report::of_cut_off(engine, &facts, detail, errors));
+        self.state = State::Ended { is_reset: true };
+        Step::Reset
+    }
+
+    /// Notes that a request has gone before it was decided.
+    fn gone(&mut self, engine: &Engine, source: &dyn Source) {
+        let headers = Headers::from_pairs(&self.request).unwrap_or_default();
+        let facts = Facts::new(headers, source);
+        let decision = Decision::because(Reason::Gone);
+        self.report = Some(Report::of_decision(engine, &facts, None, decision, None));
+    }
+
+    fn respond<'s>(
+        &'s mut self,
+        engine: &'s Engine,
+        source: &'s dyn Source,
+        pairs: Pairs<'s>,
+        trace: Option<&'s mut Trace>,
+    ) -> Step<'s> {
+        if !self.found.responds {
+            return Step::Forward(Vec::new());
+        }
+        let transformed =
+            pairs.read().zip(Headers::from_pairs(&self.request)).map(|(response, request)| {
+                let facts = Facts::new(request, source);
+                response::transform(engine, &self.found.applied, &facts, &response, trace)
+            });
+        match transformed {
+            Some(response) if !response.is_exhausted => {
+                self.report = Report::of_response(response.errors);
+                Step::Forward(response.changes)
+            }
+            Some(response) => self.cut_off(engine, source, RESPONSE_FAILED, response.errors),
+            None => self.cut_off(engine, source, RESPONSE_FAILED, Vec::new()),
+        }
+    }
+
+    fn trailers<'s>(
+        &'s mut self,
+        engine: &'s Engine,
+        source: &'s dyn Source,
+        direction: Direction,
+        pairs: Pairs<'s>,
+    ) -> Step<'s> {
+        let (part, detail) = match direction {
+            Direction::Request => (Part::RequestTrailers, REQUEST_TRAILERS_FAILED),
+            Direction::Response => (Part::ResponseTrailers, RESPONSE_TRAILERS_FAILED),
+        };
+        if !self.wants(part) || !mends::is_on(Mend::Trailers) {
+            return Step::Forward(Vec::new());
+        }
+        let Some(trailers) = pairs.read() else {
+            return self.cut_off(engine, source, detail, Vec::new());
+        };
+        Step::Forward(response::drop_trailers(engine, &self.found.applied, direction, trailers))
+    }
+}
+
+/// What the audit record says where the response's headers could not be changed.
+pub const RESPONSE_FAILED: &str = "response headers could not be changed";
+/// The same of the request's trailers.
+pub const REQUEST_TRAILERS_FAILED: &str = "request trailers could not be changed";
+/// The same of the response's trailers.
+pub const RESPONSE_TRAILERS_FAILED: &str = "response trailers could not be changed";
+
+/// The decision that the stages came to, and the answer of a request that does not go on.
+fn decided(
+    found: &mut Found,
+    ending: Option<Ending>,
+    is_exhausted: bool,
+    failed: bool,
+) -> (Decision, Option<Reply>) {
+    let decision = std::mem::replace(&mut found.decision, Decision::because(Reason::Gone));
+    let refused = |decision: Decision, reply: Option<Reply>| {
+        let reply = reply.unwrap_or_else(|| Reply::refusing(decision.reason));
+        (decision, Some(reply))
+    };
+    // What was decided on the absence of something that could not be read does not hold.
+    if failed {
+        return refused(Decision::internal_error("host call failed"), None);
+    }
+    if is_exhausted {
+        let errors = decision.errors;
+        return refused(Decision { errors, ..Decision::because(Reason::LimitExceeded) }, None);
+    }
+    match ending {
+        None => (decision, None),
+        Some(Ending { reason, detail, policy, reply }) => {
+            let errors = decision.errors;
+            refused(Decision { detail, policy, errors, ..Decision::because(reason) }, reply)
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The audit record of a decision.
+
+use std::borrow::Cow;
+
+use crate::audit::{self, EvaluationError, Record};
+use crate::decision::Decision;
+use crate::path;
+use crate::policy::Engine;
+use crate::request::Facts;
+use crate::request::headers::Headers;
+
+/// The record as a line of JSON. `host` is the request's host where it is known; `status` what the
+/// caller gets of the filter.
+pub(super) fn line(
+    engine: &Engine,
+    facts: &Facts<'_>,
+    host: Option<&str>,
+    decision: &Decision,
+    status: Option<u16>,
+) -> String {
+    let caller = engine.caller(facts);
+    let shadow = decision.shadow.iter().filter_map(|index| engine.policy_name(*index));
+    let errors = decision.errors.iter().filter_map(|(index, message)| {
+        let policy = engine.policy_name(*index)?;
+        Some(EvaluationError { policy, message })
+    });
+    let host = match host {
+        Some(host) => Some(Cow::Borrowed(host)),
+        None => authority(&facts.headers),
+    };
+    Record {
+        policy: decision.policy.and_then(|index| engine.policy_name(index)),
+        shadow: shadow.take(audit::MAX_LIST).collect(),
+        errors: errors.take(audit::MAX_LIST).collect(),
+        caller: caller.spiffe_id(),
+        rejected_caller: caller.rejected(),
+        destination: facts.destination(),
+        ..of_request(&facts.headers, host, decision, status)
+    }
+    .to_line()
+}
+
+/// The record of a request that is refused because there is no configuration.
+pub(super) fn unconfigured(headers: &Headers<'_>, decision: &Decision, status: u16) -> String {
+    of_request(headers, authority(headers), decision, Some(status)).to_line()
+}
+
+/// The authority as it came.
+fn authority<'a>(headers: &'a Headers<'_>) -> Option<Cow<'a, str>> {
+    audit::text(headers.first(b":authority"))
+}
+
+fn of_request<'a>(
+    headers: &'a Headers<'_>,
+    host: Option<Cow<'a, str>>,
+    decision: &Decision,
+    status: Option<u16>,
+) -> Record<'a> {
+    Record {
+        event: "egress",
+        verdict: decision.verdict(),
+        policy: None,
+        reason: decision.reason.as_str(),
+        detail: decision.detail,
+        shadow: Vec::new(),
+        errors: Vec::new(),
+        caller: None,
+        rejected_caller: None,
+        method: audit::text(headers.first(b":method")),
+        host,
+        path: audit::text(headers.first(b":path").map(path::without_query)),
+        destination: None,
+        status,
+        request_id: audit::text(headers.first(b"x-request-id")),
+    }
+}

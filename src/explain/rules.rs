@@ -1,0 +1,143 @@
+//! What a rule says of a request, expression by expression and line by line.
+
+use super::{Choice, Expression, Step, Value, Variable};
+use crate::attributes::TABLE;
+use crate::attributes::view::{ChosenLine, View};
+use crate::cel::explain::Explainable;
+use crate::cel::meter::Allowance;
+use crate::config::AuthorizationConfig;
+use crate::policy::rule::readings::{Reading, Readings};
+use crate::policy::rule::{Answer, Rule, TOO_MANY, ask_once, of_part, of_readings};
+
+/// The answers of an expression that was asked.
+struct Asked<'a> {
+    answer: Answer,
+    /// One for each reading that was asked about: with it, and without lines for the request as it
+    /// is.
+    choices: Vec<(Reading<'a>, Answer, Option<String>)>,
+}
+
+/// Asks a rule as it is asked to decide, and says what each part of it is.
+pub(super) fn explain(rule: &Rule, config: &AuthorizationConfig, view: &View<'_>) -> super::Rule {
+    let allowance = Allowance::whole();
+    let mut asked = Vec::new();
+    let answer = rule.combined(rule.expressions().iter().map(|expression| {
+        let this = ask_each(rule, expression, view, &allowance);
+        let answer = this.answer;
+        asked.push(this);
+        answer
+    }));
+    let answer = rule.settled(answer, view);
+    let mut asked = asked.into_iter();
+    let expressions = config.expressions.iter().map(|expr| {
+        let explainable = Explainable::of(&expr.source, &TABLE);
+        let asked = asked.next();
+        let choices = match (&asked, &explainable) {
+            (Some(asked), Some(explainable)) => asked
+                .choices
+                .iter()
+                .map(|(reading, answer, message)| {
+                    choice(explainable, view, reading, *answer, message)
+                })
+                .collect(),
+            (None, Some(explainable)) => {
+                vec![Choice { lines: Vec::new(), step: explainable.not_needed() }]
+            }
+            (_, None) => Vec::new(),
+        };
+        Expression { place: expr.place.clone(), answer: asked.map(|asked| asked.answer), choices }
+    });
+    let expressions = expressions.collect();
+    super::Rule {
+        action: rule.action(),
+        combine: rule.combine(),
+        answer: Some(answer),
+        expressions,
+    }
+}
+
+/// The rule of a request that was refused before any was asked.
+pub(super) fn unasked(rule: &Rule, config: &AuthorizationConfig) -> super::Rule {
+    let expressions = config.expressions.iter().map(|expr| {
+        let choices = Explainable::of(&expr.source, &TABLE)
+            .map(|whole| Choice { lines: Vec::new(), step: whole.not_needed() });
+        Expression {
+            place: expr.place.clone(),
+            answer: None,
+            choices: choices.into_iter().collect(),
+        }
+    });
+    let expressions = expressions.collect();
+    super::Rule { action: rule.action(), combine: rule.combine(), answer: None, expressions }
+}
+
+/// Asks one of the rule's expressions about each reading, and keeps the answers.
+fn ask_each<'a>(
+    rule: &Rule,
+    expression: &'a crate::cel::Expression,
+    view: &View<'a>,
+    allowance: &Allowance,
+) -> Asked<'a> {
+    let readings = match Readings::of(expression.uses(), rule.action(), view, allowance) {
+        Readings::One => vec![Reading::default()],
+        Readings::TooMany => {
+            let answer = Answer::PassesLimit;
+            return Asked {
+                answer,
+                choices: vec![(Reading::default(), answer, Some(TOO_MANY.to_owned()))],
+            };
+        }
+        Readings::Several(choices) => choices,
+    };
+    let mut choices = Vec::new();
+    let once = |reading: Reading<'a>| {
+        let (answer, message) = ask_once(
+            expression,
+            &view.at(&reading.lines, reading.cookies, reading.path.as_deref()),
+            allowance,
+        );
+        let told = of_part(answer, &reading);
+        choices.push((reading, told, message));
+        told
+    };
+    let answer = if readings.len() == 1 {
+        readings.into_iter().map(once).next().unwrap_or(Answer::PassesLimit)
+    } else {
+        of_readings(rule.action(), readings.into_iter().map(once))
+    };
+    Asked { answer, choices }
+}
+
+fn choice(
+    whole: &Explainable,
+    view: &View<'_>,
+    reading: &Reading<'_>,
+    answer: Answer,
+    message: &Option<String>,
+) -> Choice {
+    let value = match (answer, message) {
+        (Answer::Matches, _) => Value::Known("true".to_owned()),
+        (Answer::DoesNotMatch, _) => Value::Known("false".to_owned()),
+        (Answer::Fails | Answer::PassesLimit, message) => {
+            Value::Error(message.clone().unwrap_or_default())
+        }
+    };
+    let step = match message.as_deref() {
+        Some(TOO_MANY) => Step { value, ..whole.not_needed() },
+        _ => {
+            whole.explain(&view.at(&reading.lines, reading.cookies, reading.path.as_deref()), value)
+        }
+    };
+    let line = |line: &ChosenLine<'_>| Variable {
+        name: line.name.to_string(),
+        value: crate::cel::explain::of_bytes(line.value),
+    };
+    let cookies = reading.cookies.to_string();
+    let cookies =
+        (!cookies.is_empty()).then(|| Variable { name: "cookies".to_owned(), value: cookies });
+    let path = reading.path.as_deref().map(|path| Variable {
+        name: ":path".to_owned(),
+        value: crate::cel::explain::of_bytes(path.as_bytes()),
+    });
+    Choice { lines: reading.lines.iter().map(line).chain(cookies).chain(path).collect(), step }
+}

@@ -1,0 +1,298 @@
+//! The decision about a request, explained from the trace of the exchange that made it.
+
+use super::lines::Lines;
+use super::{Caller, Effect, Erred, Explanation, OutOfScope, Verdict, header_rules, rules};
+use crate::attributes::view::View;
+use crate::cel::Phase;
+use crate::cel::meter::Meter;
+use crate::config::{Config, Direction, HostPattern, PolicyConfig};
+use crate::decision::{Decision, Reply};
+use crate::exchange::{Event, Exchange, Pairs, Step};
+use crate::path::PathSafety;
+use crate::policy::{Engine, Policy};
+use crate::request::headers::Headers;
+use crate::request::{Facts, Source};
+use crate::stage::{Stage, request_host};
+use crate::trace::Trace;
+use crate::trial::Trial;
+
+/// Decides about a request, and says why; the configuration is the one that the engine was loaded
+/// from.
+pub(super) fn explain(engine: &Engine, config: &Config, trial: &Trial) -> Explanation {
+    let response = trial.response_headers();
+    trial.with_source(|source| {
+        let request = trial.request_headers();
+        let run = Run::of(engine, source, &request, &response);
+        let facts = Facts::new(request, source);
+        Explaining { engine, config, facts: &facts, run: &run }.explain(&response)
+    })
+}
+
+/// What came of an exchange, and its trace.
+struct Run {
+    decision: Decision,
+    reply: Option<Reply>,
+    audit: Option<String>,
+    trace: Trace,
+}
+
+impl Run {
+    fn of(
+        engine: &Engine,
+        source: &dyn Source,
+        request: &Headers<'_>,
+        response: &Headers<'_>,
+    ) -> Run {
+        let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
+        let event = Event::RequestHeaders(request.to_pairs());
+        let reply = match exchange.on_traced(engine, source, event, &mut trace) {
+            Step::Reply(reply) => Some(reply),
+            _ => None,
+        };
+        let report = exchange.take_report();
+        if reply.is_none() {
+            let (bytes, count) = (response.to_pairs(), response.lines().count());
+            let event = Event::ResponseHeaders(Pairs { bytes: &bytes, count });
+            let _ = exchange.on_traced(engine, source, event, &mut trace);
+        }
+        let audit = report.as_ref().and_then(|report| report.audit.clone());
+        let undecided = || Decision::internal_error("there is no decision yet");
+        let decision = report.and_then(|report| report.decision).unwrap_or_else(undecided);
+        Run { decision, reply, audit, trace }
+    }
+
+    /// Whether the request was refused whatever the rules say.
+    fn is_refused_before_rules(&self) -> bool {
+        !self.trace.stages.contains(&Stage::Authorization.name())
+    }
+}
+
+/// A decision that is being explained.
+struct Explaining<'a> {
+    engine: &'a Engine,
+    config: &'a Config,
+    facts: &'a Facts<'a>,
+    run: &'a Run,
+}
+
+impl<'a> Explaining<'a> {
+    fn explain(&self, response: &Headers<'a>) -> Explanation {
+        let host = request_host(&self.facts.headers).ok();
+        let in_scope: Vec<usize> = match &host {
+            Some(host) => {
+                (0..self.config.policies.len()).filter(|index| self.is_for(*index, host)).collect()
+            }
+            None => Vec::new(),
+        };
+        let mut policies: Vec<super::Policy> =
+            in_scope.iter().filter_map(|index| self.policy(*index, host.as_deref()?)).collect();
+        self.effects(&in_scope, &mut policies);
+        let mut request_headers = Lines::of(&self.facts.headers);
+        self.transform(&in_scope, &mut policies, &mut request_headers);
+        let response_headers =
+            self.run.reply.is_none().then(|| self.respond(&in_scope, &mut policies, response));
+        let known = host.is_some();
+        let elsewhere = self
+            .config
+            .policies
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| known && !in_scope.contains(index));
+        Explanation {
+            verdict: self.verdict(),
+            caller: self.caller(),
+            destination: self.facts.destination().map(str::to_owned),
+            path_safety: host
+                .as_deref()
+                .map_or(self.config.path_safety, |host| self.path_safety(host)),
+            host: host.map(std::borrow::Cow::into_owned),
+            policies,
+            out_of_scope: elsewhere
+                .map(|(_, policy)| OutOfScope { name: policy.name.clone(), hosts: hosts(policy) })
+                .collect(),
+            shadow: self.run.decision.shadow.iter().filter_map(|index| self.name(*index)).collect(),
+            errors: self.errors(),
+            request_headers: request_headers.0,
+            response_headers: response_headers.map(|lines| lines.0),
+            audit: self.run.audit.clone(),
+        }
+    }
+
+    fn name(&self, index: usize) -> Option<String> {
+        self.engine.policy_name(index).map(str::to_owned)
+    }
+
+    fn is_for(&self, index: usize, host: &str) -> bool {
+        self.config.policies.get(index).is_some_and(|policy| {
+            policy.hosts.is_empty() || policy.hosts.iter().any(|own| own.matches(host))
+        })
+    }
+
+    fn verdict(&self) -> Verdict {
+        let Run { decision, reply, .. } = self.run;
+        Verdict {
+            allowed: decision.allows(),
+            policy: decision.policy.and_then(|index| self.name(index)),
+            reason: decision.reason.as_str(),
+            detail: decision.detail,
+            status: reply.as_ref().map(|reply| reply.status),
+            body: reply.as_ref().map(|reply| String::from_utf8_lossy(&reply.body).into_owned()),
+        }
+    }
+
+    fn caller(&self) -> Caller {
+        let caller = self.engine.caller(self.facts);
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Caller {
+            spiffe_id: owned(caller.spiffe_id()),
+            rejected: owned(caller.rejected()),
+            namespace: owned(caller.namespace()),
+            service_account: owned(caller.service_account()),
+        }
+    }
+
+    fn path_safety(&self, host: &str) -> PathSafety {
+        self.engine.index.groups(host).path_safety().unwrap_or(self.config.path_safety)
+    }
+
+    fn errors(&self) -> Vec<Erred> {
+        let errors = self.run.decision.errors.iter();
+        errors
+            .filter_map(|(index, message)| {
+                Some(Erred { policy: self.name(*index)?, message: message.clone() })
+            })
+            .collect()
+    }
+
+    /// A policy in scope and its rule.
+    fn policy(&self, index: usize, host: &str) -> Option<super::Policy> {
+        let (config, policy) = (self.config.policies.get(index)?, self.engine.policies.get(index)?);
+        let rule =
+            policy.rule.as_ref().zip(config.authorization.as_ref()).map(
+                |(rule, config)| match self.run.is_refused_before_rules() {
+                    true => rules::unasked(rule, config),
+                    false => {
+                        let path = self.facts.headers.first(b":path").unwrap_or_default();
+                        rules::explain(
+                            rule,
+                            config,
+                            &View::new(self.facts, &self.engine.callers)
+                                .with_host(host, path.contains(&b'%')),
+                        )
+                    }
+                },
+            );
+        Some(super::Policy {
+            name: config.name.clone(),
+            mode: config.mode,
+            hosts: hosts(config),
+            effect: Effect::None,
+            rule,
+            request: Vec::new(),
+            response: Vec::new(),
+        })
+    }
+
+    /// What each policy did to the verdict.
+    fn effects(&self, in_scope: &[usize], policies: &mut [super::Policy]) {
+        let Run { decision, trace, .. } = self.run;
+        for (index, policy) in in_scope.iter().zip(policies) {
+            policy.effect = if decision.policy == Some(*index) {
+                if decision.allows() { Effect::Allows } else { Effect::Denies }
+            } else if decision.shadow.contains(index) {
+                Effect::WouldDeny
+            } else {
+                match &policy.rule {
+                    Some(rule) if !trace.reached(*index, policy.mode, rule.action) => {
+                        Effect::NotAsked
+                    }
+                    _ => Effect::None,
+                }
+            };
+        }
+    }
+
+    /// The policies whose header rules were applied to a message, in the order in which they were,
+    /// each with its explanation.
+    fn applied<'e>(
+        &self,
+        direction: Direction,
+        in_scope: &'e [usize],
+        policies: &'e mut [super::Policy],
+    ) -> Vec<(&'a Policy, &'a PolicyConfig, &'e mut super::Policy)> {
+        let (engine, config) = (self.engine, self.config);
+        let applied = self.run.trace.applied.iter();
+        let order: Vec<usize> = applied
+            .filter(|applied| applied.direction == direction)
+            .map(|applied| applied.policy)
+            .collect();
+        let mut found: Vec<_> = in_scope
+            .iter()
+            .zip(policies)
+            .filter_map(|(index, explained)| {
+                let place = order.iter().position(|applied| applied == index)?;
+                let policy = engine.policies.get(*index)?;
+                Some((place, (policy, config.policies.get(*index)?, explained)))
+            })
+            .collect();
+        found.sort_by_key(|(place, _)| *place);
+        found.into_iter().map(|(_, policy)| policy).collect()
+    }
+
+    /// What the policies make of the request's headers, if the rules let it through.
+    fn transform(&self, in_scope: &[usize], policies: &mut [super::Policy], lines: &mut Lines) {
+        let meter = Meter::new();
+        let mut headers = self.facts.headers.clone();
+        for (policy, config, explained) in self.applied(Direction::Request, in_scope, policies) {
+            let mut changes = Vec::new();
+            let of = (self.facts, &self.engine.callers, Phase::Request);
+            let (applied, rules) = header_rules::explain(
+                &policy.request,
+                &config.request,
+                &mut headers,
+                &mut changes,
+                &meter,
+                of,
+            );
+            explained.request = rules;
+            if !applied.unusable && self.run.decision.allows() {
+                lines.change(Direction::Request, &changes, &policy.name);
+            }
+        }
+    }
+
+    /// What the policies make of the response's headers.
+    fn respond(
+        &self,
+        in_scope: &[usize],
+        policies: &mut [super::Policy],
+        response: &Headers<'a>,
+    ) -> Lines {
+        let meter = Meter::new();
+        let mut headers = response.clone();
+        let mut lines = Lines::of(response);
+        for (policy, config, explained) in self.applied(Direction::Response, in_scope, policies) {
+            let mut changes = Vec::new();
+            let of = (self.facts, &self.engine.callers, Phase::Response);
+            let (_, rules) = header_rules::explain(
+                &policy.response,
+                &config.response,
+                &mut headers,
+                &mut changes,
+                &meter,
+                of,
+            );
+            explained.response = rules;
+            lines.change(Direction::Response, &changes, &policy.name);
+        }
+        lines
+    }
+}
+
+fn hosts(policy: &PolicyConfig) -> Vec<String> {
+    let host = |host: &HostPattern| match host {
+        HostPattern::Exact(name) => name.clone(),
+        HostPattern::Under(suffix) => format!("*{suffix}"),
+    };
+    policy.hosts.iter().map(host).collect()
+}

@@ -1,0 +1,186 @@
+//! The allocator of the module: a request makes a dozen small allocations and frees them again, and
+//! the general allocator of a wasm libc takes longer for each than a rule does to evaluate.
+//!
+//! What is freed is kept in a list of its size, and given out again from there. Memory that one
+//! size has had is not another's, so that the whole is bounded by the sum of what each size has
+//! needed at a time. Large blocks are the general allocator's.
+
+#![allow(unsafe_code, reason = "an allocator deals in raw memory")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{abi, sys};
+use crate::audit::load::OUT_OF_MEMORY;
+
+#[global_allocator]
+static ALLOCATOR: Lists = Lists {
+    state: UnsafeCell::new(State { free: [null_mut(); CLASSES], chunk: null_mut(), left: 0 }),
+};
+
+/// Sizes are rounded up to this many bytes; it is also how blocks are aligned.
+const GRAIN: usize = 16;
+/// From this size on, a block is the general allocator's.
+const LARGE: usize = 1024;
+const CLASSES: usize = LARGE / GRAIN;
+/// How much is taken of the general allocator at a time.
+const CHUNK: usize = 32 * 1024;
+
+/// Whether a configuration is being loaded.
+static LOADING: AtomicBool = AtomicBool::new(false);
+
+/// While it lives, a configuration is being loaded.
+#[derive(Debug)]
+pub(super) struct Loading(());
+
+pub(super) fn loading() -> Loading {
+    LOADING.store(true, Ordering::Relaxed);
+    Loading(())
+}
+
+impl Drop for Loading {
+    fn drop(&mut self) {
+        LOADING.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Tells, once, that memory ran out while a configuration was being loaded. The lines are static:
+/// none is left to make them in.
+#[cold]
+#[inline(never)]
+fn ran_out() {
+    if LOADING.swap(false, Ordering::Relaxed) {
+        sys::log(abi::LOG_INFO, OUT_OF_MEMORY.record);
+        sys::log(abi::LOG_ERROR, OUT_OF_MEMORY.error);
+    }
+}
+
+struct Lists {
+    state: UnsafeCell<State>,
+}
+
+struct State {
+    /// The first free block of each size; each has the next one's address in its first bytes.
+    free: [*mut u8; CLASSES],
+    /// What no block was made of yet.
+    chunk: *mut u8,
+    left: usize,
+}
+
+// SAFETY: a wasm VM has one thread.
+unsafe impl Sync for Lists {}
+
+/// The list that blocks of a layout are in.
+fn class(layout: Layout) -> Option<usize> {
+    (layout.size() < LARGE && layout.align() <= GRAIN).then(|| layout.size() / GRAIN)
+}
+
+/// The size of the blocks of a list.
+fn size_of(class: usize) -> usize {
+    class.saturating_add(1).saturating_mul(GRAIN)
+}
+
+impl State {
+    /// Makes a new block, of the rest of the chunk or of a new one.
+    ///
+    /// # Safety
+    /// `size` is a multiple of the grain, and no larger than a chunk.
+    unsafe fn make(&mut self, size: usize) -> *mut u8 {
+        if self.left < size {
+            let Ok(layout) = Layout::from_size_align(CHUNK, GRAIN) else { return null_mut() };
+            // SAFETY: the size is not zero. The rest of the old chunk is less than a block, and is
+            // left.
+            let chunk = unsafe { System.alloc(layout) };
+            if chunk.is_null() {
+                return null_mut();
+            }
+            (self.chunk, self.left) = (chunk, CHUNK);
+        }
+        let block = self.chunk;
+        // SAFETY: `size` bytes are left behind `chunk`.
+        self.chunk = unsafe { block.add(size) };
+        self.left = self.left.saturating_sub(size);
+        block
+    }
+}
+
+impl Lists {
+    /// # Safety
+    /// As for [`GlobalAlloc::alloc`].
+    unsafe fn find(&self, layout: Layout) -> *mut u8 {
+        let Some(class) = class(layout) else {
+            // SAFETY: the caller's promises are what it asks for.
+            return unsafe { System.alloc(layout) };
+        };
+        // SAFETY: one thread, and nothing in here allocates from these lists.
+        let state = unsafe { &mut *self.state.get() };
+        let Some(first) = state.free.get_mut(class) else { return null_mut() };
+        let block = *first;
+        if block.is_null() {
+            // SAFETY: sizes of lists are multiples of the grain, and smaller than a chunk.
+            return unsafe { state.make(size_of(class)) };
+        }
+        // SAFETY: a free block holds the address of the next, and is aligned for it.
+        *first = unsafe { block.cast::<*mut u8>().read() };
+        block
+    }
+}
+
+// SAFETY: a block is given out once until it is freed; blocks of a list are large enough and
+// aligned for every layout of it; a layout's list is the same when it is freed.
+unsafe impl GlobalAlloc for Lists {
+    #[inline(never)]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are what it asks for.
+        let block = unsafe { self.find(layout) };
+        if block.is_null() {
+            ran_out();
+        }
+        block
+    }
+
+    #[inline(never)]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let Some(class) = class(layout) else {
+            // SAFETY: it was the general allocator's.
+            return unsafe { System.dealloc(block, layout) };
+        };
+        // SAFETY: one thread, and nothing in here allocates from these lists.
+        let state = unsafe { &mut *self.state.get() };
+        if let Some(first) = state.free.get_mut(class) {
+            // SAFETY: the block is not in use any more, and has room for an address.
+            unsafe { block.cast::<*mut u8>().write(*first) };
+            *first = block;
+        }
+    }
+
+    #[inline(never)]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let Ok(wanted) = Layout::from_size_align(size, layout.align()) else { return null_mut() };
+        match (class(layout), class(wanted)) {
+            (Some(old), Some(new)) if old == new => block,
+            (None, None) => {
+                // SAFETY: the caller's promises are what it asks for.
+                let moved = unsafe { System.realloc(block, layout, size) };
+                if moved.is_null() {
+                    ran_out();
+                }
+                moved
+            }
+            _ => {
+                // SAFETY: both blocks are valid for the smaller of the two sizes, and are not the
+                // same.
+                unsafe {
+                    let moved = self.alloc(wanted);
+                    if !moved.is_null() {
+                        block.copy_to_nonoverlapping(moved, layout.size().min(size));
+                        self.dealloc(block, layout);
+                    }
+                    moved
+                }
+            }
+        }
+    }
+}

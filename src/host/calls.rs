@@ -1,0 +1,81 @@
+//! Calls that wait for an answer: which stream made the call that a token of the proxy stands for.
+//!
+//! The proxy delivers an answer to the plugin and not to the stream, and delivers it also when the
+//! stream is gone, which does not cancel the call.
+
+use std::cell::RefCell;
+
+use super::abi;
+use super::sys::{self, HostError};
+use crate::call::{Answer, Call, CallId, MAX_BODY};
+use crate::hash::Map;
+use crate::request::headers::Headers;
+
+/// Whose call it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// The context of the stream.
+    pub(super) context_id: u32,
+    /// The call's number in the stream's exchange.
+    pub(super) call: CallId,
+}
+
+thread_local! {
+    /// By token.
+    static WAITING: RefCell<Map<u32, Waiting>> = RefCell::default();
+}
+
+/// Makes a stream's call.
+pub(super) fn dispatch(context_id: u32, call: &Call) -> Result<(), HostError> {
+    let headers: Headers<'_> =
+        call.headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
+    let milliseconds = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX).max(1);
+    let token = sys::http_call(&call.cluster, &headers.to_pairs(), &call.body, milliseconds)?;
+    let waiting = Waiting { context_id, call: call.id };
+    WAITING.with(|all| {
+        if let Ok(mut all) = all.try_borrow_mut() {
+            all.insert(token, waiting);
+        }
+    });
+    Ok(())
+}
+
+/// Whose call this token is; nothing where nobody waits for it, or no longer. Each token is known
+/// once.
+pub(super) fn take(token: u32) -> Option<Waiting> {
+    WAITING.with(|all| all.try_borrow_mut().ok()?.remove(&token))
+}
+
+/// The bytes of an answer.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    headers: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Received {
+    /// Reads the answer that is being delivered; nothing where the call broke off.
+    pub(super) fn read(header_count: usize, body_size: usize) -> Option<Received> {
+        if header_count == 0 {
+            return None;
+        }
+        let read = || -> Result<Received, HostError> {
+            let headers = sys::headers(abi::CALL_RESPONSE_HEADERS)?;
+            let body = match body_size.min(MAX_BODY) {
+                0 => Vec::new(),
+                size => sys::buffer(abi::CALL_RESPONSE_BODY, size)?,
+            };
+            Ok(Received { headers, body })
+        };
+        read().map_err(|error| log::error!("egress filter: an answer was lost: {error}")).ok()
+    }
+
+    /// The answer, as an exchange takes it.
+    pub(super) fn answer(received: Option<&Received>) -> Answer<'_> {
+        let Some(Received { headers, body }) = received else { return Answer::CutOff };
+        match Headers::from_pairs(headers) {
+            Some(headers) => Answer::Response { headers, body },
+            None => Answer::CutOff,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The contexts of a VM: the plugins that are configured in it, and the streams that they serve.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::thread::LocalKey;
+
+use super::calls::{self, Received};
+use super::plugin::{Loaded, Plugin};
+use super::stream::Stream;
+use super::{abi, sys};
+use crate::counters::{Count, Counter};
+use crate::hash::Map;
+
+thread_local! {
+    static PLUGINS: RefCell<Map<u32, Plugin>> = RefCell::default();
+    /// Boxed, since what a map holds is moved when it is put in, taken out, and when the map grows.
+    static STREAMS: RefCell<Map<u32, Box<Stream>>> = RefCell::default();
+}
+
+/// Does something with the contexts of one kind. A host call never calls back into the module, so
+/// that they are never in use already; if one did, its callback would find nothing, which holds the
+/// stream.
+fn with<T, R>(
+    contexts: &'static LocalKey<RefCell<Map<u32, T>>>,
+    run: impl FnOnce(&mut Map<u32, T>) -> R,
+) -> Option<R> {
+    contexts.with(|contexts| contexts.try_borrow_mut().ok().map(|mut contexts| run(&mut contexts)))
+}
+
+/// Makes a context: a plugin's, or that of a stream of the plugin `root_context_id`.
+pub(super) fn create(context_id: u32, root_context_id: u32) {
+    if root_context_id == 0 {
+        with(&PLUGINS, |plugins| plugins.insert(context_id, Plugin::default()));
+    } else {
+        let stream = Box::new(Stream::new(context_id, loaded(root_context_id)));
+        with(&STREAMS, |streams| streams.insert(context_id, stream));
+    }
+}
+
+/// Loads a plugin's configuration; returns whether it is in force.
+pub(super) fn configure(root_context_id: u32, size: usize) -> bool {
+    with(&PLUGINS, |plugins| Some(plugins.get_mut(&root_context_id)?.configure(size)))
+        .flatten()
+        .unwrap_or(false)
+}
+
+/// Publishes a plugin's counters.
+pub(super) fn tick(root_context_id: u32) {
+    with(&PLUGINS, |plugins| {
+        if let Some(plugin) = plugins.get_mut(&root_context_id) {
+            plugin.tick();
+        }
+    });
+}
+
+/// Gives a stream what came of it. A stream that is not known here is held: nothing was decided
+/// about it.
+pub(super) fn stream(context_id: u32, run: impl FnOnce(&mut Stream) -> u32) -> u32 {
+    with(&STREAMS, |streams| streams.get_mut(&context_id).map(|stream| run(stream)))
+        .flatten()
+        .unwrap_or(abi::PAUSE)
+}
+
+/// Gives the stream that made a call the answer. An answer that nobody waits for is counted.
+pub(super) fn answer(root_context_id: u32, token: u32, header_count: usize, body_size: usize) {
+    let Some(waiting) = calls::take(token) else {
+        return ignored(root_context_id);
+    };
+    // The answer can be read only as the plugin's; the stream only as its own.
+    let received = Received::read(header_count, body_size);
+    if let Err(error) = sys::set_effective_context(waiting.context_id) {
+        log::warn!("egress filter: an answer came for a stream that is gone: {error}");
+        return ignored(root_context_id);
+    }
+    let is_taken = with(&STREAMS, |streams| {
+        let answer = Received::answer(received.as_ref());
+        let stream = streams.get_mut(&waiting.context_id)?;
+        Some(stream.on_answer(waiting.call, answer))
+    });
+    if is_taken.flatten() != Some(true) {
+        ignored(root_context_id);
+    }
+}
+
+/// Forgets a context.
+pub(super) fn delete(context_id: u32) {
+    match with(&STREAMS, |streams| streams.remove(&context_id)).flatten() {
+        Some(mut stream) => stream.on_gone(),
+        None => drop(with(&PLUGINS, |plugins| plugins.remove(&context_id))),
+    }
+}
+
+fn loaded(root_context_id: u32) -> Option<Rc<Loaded>> {
+    with(&PLUGINS, |plugins| plugins.get(&root_context_id)?.loaded()).flatten()
+}
+
+fn ignored(root_context_id: u32) {
+    if let Some(loaded) = loaded(root_context_id) {
+        loaded.metrics.count(Count { policy: None, counter: Counter::IgnoredAnswers });
+    }
+}

@@ -1,0 +1,95 @@
+//! The callbacks that the module exports. Envoy calls each of them for every stream, so that one
+//! which is not needed is not in this list.
+//!
+//! Named in proxy-wasm's ABI specification 0.2.1, "Functions exposed by the Wasm module". They
+//! return what that section says: whether all is well, or an action (`CONTINUE` or `PAUSE`).
+
+#![allow(unsafe_code, reason = "symbols that a host looks up by name are not mangled")]
+
+use super::{contexts, logger};
+
+unsafe extern "C" {
+    /// Runs the constructors of the C library and of Rust's standard library.
+    fn __wasm_call_ctors();
+}
+
+/// Marks the module as one of this version of the ABI.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_abi_version_0_2_1() {}
+
+/// Called once, before anything else.
+#[unsafe(no_mangle)]
+extern "C" fn _initialize() {
+    // SAFETY: the linker makes it, and this is the one place that calls it.
+    unsafe { __wasm_call_ctors() };
+    logger::install();
+}
+
+/// Gives the host memory to write a value into; the host call that asked for the value takes it
+/// over.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
+    let block = vec![0_u8; size].into_boxed_slice();
+    Box::into_raw(block).cast()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_context_create(context_id: u32, root_context_id: u32) {
+    contexts::create(context_id, root_context_id);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_configure(root_context_id: u32, size: usize) -> bool {
+    contexts::configure(root_context_id, size)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_tick(root_context_id: u32) {
+    contexts::tick(root_context_id);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_headers(context_id: u32, _count: usize, _is_end: bool) -> u32 {
+    contexts::stream(context_id, |stream| stream.on_request_headers())
+}
+
+/// Only tests have a request whose body comes while it is held: with the settings that Istio gives
+/// a plugin, Envoy keeps the body back until the headers went on.
+#[cfg(feature = "trap-for-tests")]
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_body(context_id: u32, _size: usize, _is_end: bool) -> u32 {
+    contexts::stream(context_id, |stream| stream.on_request_body())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_trailers(context_id: u32, count: usize) -> u32 {
+    contexts::stream(context_id, |stream| stream.on_request_trailers(count))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_headers(context_id: u32, count: usize, _is_end: bool) -> u32 {
+    contexts::stream(context_id, |stream| stream.on_response_headers(count))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_trailers(context_id: u32, count: usize) -> u32 {
+    contexts::stream(context_id, |stream| stream.on_response_trailers(count))
+}
+
+/// An answer to a call, of which the headers and the body can be read until this returns. It comes
+/// to the plugin's context, whatever stream made the call.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_http_call_response(
+    root_context_id: u32,
+    token: u32,
+    header_count: usize,
+    body_size: usize,
+    _trailer_count: usize,
+) {
+    contexts::answer(root_context_id, token, header_count, body_size);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_delete(context_id: u32) {
+    contexts::delete(context_id);
+}

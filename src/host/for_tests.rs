@@ -1,0 +1,54 @@
+//! What only tests need: traps on demand, mends that are switched off, and a service that is asked.
+//! Only in a build with the feature `trap-for-tests`, which nothing ships: whoever may send a
+//! request could kill a worker's VM with it.
+
+#[cfg(not(debug_assertions))]
+compile_error!(
+    "the feature `trap-for-tests` is for the profile `trapping`: leave it out of what is shipped"
+);
+
+use core::arch::wasm32::unreachable;
+
+use serde_json::Value;
+
+use crate::config::ConfigError;
+use crate::policy::Engine;
+use crate::request::headers::Headers;
+
+/// Loads a configuration that may have two fields more: `unmended`, the numbers of findings whose
+/// mends are switched off, so that tests can show that what looks for the gaps finds them; and
+/// `probe`, the service that is asked about requests that say so.
+pub(super) fn load(json: Vec<u8>) -> Result<Engine, Vec<ConfigError>> {
+    let Ok(mut configuration) = serde_json::from_slice::<Value>(&json) else {
+        return Engine::load(&json);
+    };
+    let mut take = |field| configuration.as_object_mut().and_then(|fields| fields.remove(field));
+    let (unmended, probe) = (take("unmended"), take("probe"));
+    let numbers = unmended.as_ref().and_then(Value::as_array).into_iter().flatten();
+    let numbers = numbers.filter_map(Value::as_u64);
+    crate::mends::switch_off(numbers.filter_map(|number| u32::try_from(number).ok()));
+    if unmended.is_none() && probe.is_none() {
+        return Engine::load(&json);
+    }
+    let mut engine = Engine::load(configuration.to_string().as_bytes())?;
+    engine.probe = probe.and_then(|probe| serde_json::from_value(probe).ok());
+    Ok(engine)
+}
+
+/// The request header that asks for a trap: its value is the phase to trap in, `request` or
+/// `response`.
+const HEADER: &[u8] = b"x-trap-for-tests";
+
+/// Traps if the request asks for that; returns whether the response is to trap.
+pub(super) fn trap_in_request(request: &[u8]) -> bool {
+    let headers = Headers::from_pairs(request).unwrap_or_default();
+    match headers.first(HEADER) {
+        Some(b"request") => unreachable(),
+        phase => phase == Some(b"response"),
+    }
+}
+
+/// Traps.
+pub(super) fn trap() {
+    unreachable()
+}

@@ -1,0 +1,72 @@
+//! Counters: counted here, and published by the timer, so that no request pays for it. Each is made
+//! known to the host when it is first published: 20,000 policies have 120,000 counters.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use super::sys::{self, HostError};
+use crate::counters::{Count, Counter, PolicyOf, Tally};
+use crate::policy::Engine;
+
+/// How long a count may wait here. A VM that is torn down in that time takes it along.
+pub(super) const PERIOD: Duration = Duration::from_millis(250);
+
+/// The counters of one configuration.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    /// The plugin's name, which is part of theirs.
+    plugin: String,
+    tally: RefCell<Tally>,
+}
+
+impl Metrics {
+    /// Counters that have counted nothing yet.
+    pub(super) fn of_this_plugin() -> Self {
+        let plugin = sys::property(b"plugin_name").unwrap_or_else(|error| {
+            log::warn!(
+                "egress filter: the policies' counters will lack the plugin's name: {error}"
+            );
+            None
+        });
+        let plugin = String::from_utf8_lossy(&plugin.unwrap_or_default()).into_owned();
+        Metrics { plugin, tally: RefCell::default() }
+    }
+
+    /// Counts an event.
+    pub(super) fn count(&self, count: Count) {
+        if let Ok(mut tally) = self.tally.try_borrow_mut() {
+            tally.count(count);
+        }
+    }
+
+    /// Publishes what was counted. A counter that the host does not take is logged, and published
+    /// with the next.
+    pub(super) fn publish(&self, engine: &Engine) {
+        let Ok(mut tally) = self.tally.try_borrow_mut() else { return };
+        let publish = |count: Count, id: Option<u32>, by: u32| {
+            let id = match id {
+                Some(id) => id,
+                None => sys::define_counter(&self.name(engine, count))?,
+            };
+            sys::increment(id, i64::from(by))?;
+            Ok(id)
+        };
+        tally.publish(publish, |error: HostError| {
+            log::warn!("egress filter: cannot count: {error}");
+        });
+    }
+
+    fn name(&self, engine: &Engine, count: Count) -> String {
+        count.counter.name(count.policy.and_then(|index| {
+            Some(PolicyOf { policy: engine.policy_name(index)?, plugin: &self.plugin })
+        }))
+    }
+}
+
+/// Counts at once what is so rare that it need not wait, and has no configuration to wait in.
+pub(super) fn count_at_once(counter: Counter) {
+    let name = counter.name(None);
+    if let Err(error) = sys::define_counter(&name).and_then(|id| sys::increment(id, 1)) {
+        log::warn!("egress filter: cannot count: {error}");
+    }
+}

@@ -1,0 +1,32 @@
+//! What Envoy knows of a request beside its headers: read when something asks for it, and once.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::sys;
+use crate::request::{Property, Source};
+
+/// The properties of one request, in the buffers that the host filled.
+#[derive(Debug, Default)]
+pub(super) struct Properties {
+    read: [OnceLock<Vec<u8>>; Property::ALL.len()],
+    failed: AtomicBool,
+}
+
+impl Source for Properties {
+    fn property(&self, property: Property) -> &[u8] {
+        let Some(cell) = self.read.get(property as usize) else { return &[] };
+        cell.get_or_init(|| match sys::property(property.path().as_bytes()) {
+            Ok(value) => value.unwrap_or_default(),
+            Err(error) => {
+                log::error!("egress filter: {error}");
+                self.failed.store(true, Ordering::Relaxed);
+                Vec::new()
+            }
+        })
+    }
+
+    fn failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+}

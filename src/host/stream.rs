@@ -1,0 +1,299 @@
+//! One request and its response: carries out the steps of its exchange.
+
+use std::rc::Rc;
+
+use super::plugin::Loaded;
+use super::properties::Properties;
+use super::sys::{self, HostError};
+use super::{abi, calls, metrics};
+use crate::call::{Answer, CallId};
+use crate::decision::{Change, Reason, Reply};
+use crate::exchange::{
+    self, AccessLog, Event, Exchange, Pairs, Part, REQUEST_TRAILERS_FAILED, RESPONSE_FAILED,
+    RESPONSE_TRAILERS_FAILED, Report, Step,
+};
+use crate::request::headers::Headers;
+
+/// The context of one HTTP stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    context_id: u32,
+    /// The configuration that decides about it, whatever is loaded later.
+    loaded: Option<Rc<Loaded>>,
+    exchange: Exchange,
+    properties: Properties,
+    /// The reason of the proxy, where a step could not be carried out.
+    error: Option<HostError>,
+    #[cfg(feature = "trap-for-tests")]
+    traps_in_response: bool,
+}
+
+impl Stream {
+    pub(super) fn new(context_id: u32, loaded: Option<Rc<Loaded>>) -> Self {
+        Stream {
+            context_id,
+            loaded,
+            exchange: Exchange::default(),
+            properties: Properties::default(),
+            error: None,
+            #[cfg(feature = "trap-for-tests")]
+            traps_in_response: false,
+        }
+    }
+
+    pub(super) fn on_request_headers(&mut self) -> u32 {
+        if self.loaded.is_none() {
+            return refuse_unconfigured();
+        }
+        let event = match sys::headers(abi::REQUEST_HEADERS) {
+            Ok(bytes) => {
+                #[cfg(feature = "trap-for-tests")]
+                {
+                    self.traps_in_response = super::for_tests::trap_in_request(&bytes);
+                }
+                Event::RequestHeaders(bytes)
+            }
+            Err(error) => {
+                self.error = Some(error);
+                Event::Failed(Part::RequestHeaders, CALL_FAILED)
+            }
+        };
+        self.drive(Part::RequestHeaders, event)
+    }
+
+    #[cfg(feature = "trap-for-tests")]
+    pub(super) fn on_request_body(&mut self) -> u32 {
+        self.drive(Part::RequestHeaders, Event::RequestBody)
+    }
+
+    pub(super) fn on_request_trailers(&mut self, count: usize) -> u32 {
+        self.lines(Part::RequestTrailers, count)
+    }
+
+    pub(super) fn on_response_headers(&mut self, count: usize) -> u32 {
+        #[cfg(feature = "trap-for-tests")]
+        if self.traps_in_response {
+            super::for_tests::trap();
+        }
+        self.lines(Part::ResponseHeaders, count)
+    }
+
+    pub(super) fn on_response_trailers(&mut self, count: usize) -> u32 {
+        self.lines(Part::ResponseTrailers, count)
+    }
+
+    /// Takes the answer to a call; returns whether the exchange waited for it.
+    pub(super) fn on_answer(&mut self, call: CallId, answer: Answer<'_>) -> bool {
+        let Some(loaded) = self.loaded.clone() else { return false };
+        let step = self.exchange.on(&loaded.engine, &self.properties, Event::Answer(call, answer));
+        if step == Step::Ignore {
+            return false;
+        }
+        let outcome = carry_out(self.context_id, Part::RequestHeaders, step);
+        if self.conclude(&loaded, Part::RequestHeaders, outcome) == abi::CONTINUE
+            && let Err(error) = sys::resume_request()
+        {
+            log::error!("egress filter: a held request cannot go on, so it is reset: {error}");
+            sys::reset();
+        }
+        true
+    }
+
+    pub(super) fn on_gone(&mut self) {
+        if !self.exchange.is_waiting() {
+            return;
+        }
+        let Some(loaded) = self.loaded.clone() else { return };
+        let _ = self.exchange.on(&loaded.engine, &self.properties, Event::Gone);
+        self.report(&loaded);
+    }
+
+    /// Reads a part, if it is looked at, and takes the step that follows.
+    fn lines(&mut self, part: Part, count: usize) -> u32 {
+        if !self.exchange.wants(part) {
+            return self.drive(part, came(part, Pairs::default()));
+        }
+        match sys::headers(map(part)) {
+            Ok(bytes) => self.drive(part, came(part, Pairs { bytes: &bytes, count })),
+            Err(error) => {
+                self.error = Some(error);
+                self.drive(part, Event::Failed(part, failure(part)))
+            }
+        }
+    }
+
+    fn drive(&mut self, part: Part, event: Event<'_>) -> u32 {
+        // Without a configuration, the request was refused, and what comes is the proxy's answer.
+        let Some(loaded) = self.loaded.clone() else {
+            return match part {
+                Part::ResponseHeaders | Part::ResponseTrailers => abi::CONTINUE,
+                Part::RequestHeaders | Part::RequestTrailers => abi::PAUSE,
+            };
+        };
+        let step = self.exchange.on(&loaded.engine, &self.properties, event);
+        let outcome = carry_out(self.context_id, part, step);
+        self.conclude(&loaded, part, outcome)
+    }
+
+    /// Tells the exchange of a step that was not carried out, and carries out the one that follows,
+    /// until one is; then counts and logs.
+    fn conclude(&mut self, loaded: &Loaded, part: Part, mut outcome: Outcome) -> u32 {
+        let action = loop {
+            let event = match outcome {
+                Outcome::Done(action) => break action,
+                Outcome::NotWritten(error) => {
+                    self.error = Some(error);
+                    Event::Failed(part, failure(part))
+                }
+                Outcome::NotSent(call, error) => {
+                    log::error!("egress filter: a call cannot be made: {error}");
+                    Event::Answer(call, Answer::NotSent)
+                }
+            };
+            let step = self.exchange.on(&loaded.engine, &self.properties, event);
+            outcome = carry_out(self.context_id, part, step);
+        };
+        self.report(loaded);
+        action
+    }
+
+    fn report(&mut self, loaded: &Loaded) {
+        let Some(report) = self.exchange.take_report() else { return };
+        self.log_failure(&report);
+        let Report { audit, access_log, .. } = &report;
+        if let Some(line) = audit {
+            sys::log(abi::LOG_INFO, line);
+        }
+        if let Some(Err(error)) = access_log.as_ref().map(publish) {
+            log::warn!("egress filter: the access log will lack the decision: {error}");
+        }
+        report.count(|count| loaded.metrics.count(count));
+    }
+
+    /// Logs what must never fail and did.
+    fn log_failure(&mut self, report: &Report) {
+        let (what, detail) = match (&report.decision, report.cut_off) {
+            (Some(decision), _) if decision.reason == Reason::InternalError => {
+                ("request refused", decision.detail.unwrap_or_default())
+            }
+            (_, Some(detail)) => ("stream reset", detail),
+            _ => return,
+        };
+        match self.error.take() {
+            Some(error) => log::error!("egress filter: {what}: {detail}: {error}"),
+            None => log::error!("egress filter: {what}: {detail}"),
+        }
+    }
+}
+
+/// What the record says of a request whose headers could not be read or changed.
+const CALL_FAILED: &str = "host call failed";
+
+/// What came of a step.
+enum Outcome {
+    /// It was carried out, and the proxy is told this.
+    Done(u32),
+    /// The changes could not be written.
+    NotWritten(HostError),
+    /// The call was not made.
+    NotSent(CallId, HostError),
+}
+
+fn carry_out(context_id: u32, part: Part, step: Step<'_>) -> Outcome {
+    match step {
+        Step::Forward(changes) => match write(map(part), &changes) {
+            Ok(()) => Outcome::Done(abi::CONTINUE),
+            Err(error) => Outcome::NotWritten(error),
+        },
+        Step::Call(call) => match calls::dispatch(context_id, &call) {
+            Ok(()) => Outcome::Done(abi::PAUSE),
+            Err(error) => Outcome::NotSent(call.id, error),
+        },
+        Step::Hold | Step::Ignore => Outcome::Done(abi::PAUSE),
+        Step::Reply(reply) => {
+            send(&reply);
+            Outcome::Done(abi::PAUSE)
+        }
+        Step::Reset => {
+            sys::reset();
+            Outcome::Done(abi::PAUSE)
+        }
+    }
+}
+
+/// That a part came.
+fn came(part: Part, pairs: Pairs<'_>) -> Event<'_> {
+    match part {
+        Part::RequestHeaders => Event::RequestHeaders(pairs.bytes.to_vec()),
+        Part::RequestTrailers => Event::RequestTrailers(pairs),
+        Part::ResponseHeaders => Event::ResponseHeaders(pairs),
+        Part::ResponseTrailers => Event::ResponseTrailers(pairs),
+    }
+}
+
+/// The proxy's number of a part.
+fn map(part: Part) -> u32 {
+    match part {
+        Part::RequestHeaders => abi::REQUEST_HEADERS,
+        Part::RequestTrailers => abi::REQUEST_TRAILERS,
+        Part::ResponseHeaders => abi::RESPONSE_HEADERS,
+        Part::ResponseTrailers => abi::RESPONSE_TRAILERS,
+    }
+}
+
+/// What the record says where a part could not be read or changed.
+fn failure(part: Part) -> &'static str {
+    match part {
+        Part::RequestHeaders => CALL_FAILED,
+        Part::RequestTrailers => REQUEST_TRAILERS_FAILED,
+        Part::ResponseHeaders => RESPONSE_FAILED,
+        Part::ResponseTrailers => RESPONSE_TRAILERS_FAILED,
+    }
+}
+
+fn write(map: u32, changes: &[Change<'_>]) -> Result<(), HostError> {
+    for change in changes {
+        match change {
+            Change::Add(name, value) => sys::add_header(map, name, value)?,
+            Change::Replace(name, value) => sys::replace_header(map, name, value)?,
+            Change::Remove(name) => sys::remove_header(map, name)?,
+        }
+    }
+    Ok(())
+}
+
+/// Answers the request; a request that cannot be answered is reset.
+fn send(reply: &Reply) {
+    let details = ["egress_filter:", reply.details].concat();
+    if let Err(error) = sys::reply(reply, &details) {
+        log::error!("egress filter: cannot answer a denied request, so it is reset: {error}");
+        sys::reset();
+    }
+}
+
+/// Makes the decision visible to Envoy's access log:
+/// `%FILTER_STATE(wasm.egress_caller:PLAIN)%` and its like.
+fn publish(of: &AccessLog) -> Result<(), HostError> {
+    if let Some(caller) = &of.caller {
+        sys::set_filter_state("egress_caller", caller.as_bytes())?;
+    }
+    sys::set_filter_state("egress_decision", of.decision.as_bytes())?;
+    match &of.policy {
+        Some(policy) => sys::set_filter_state("egress_policy", policy.as_bytes()),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a request because there is nothing to decide by.
+fn refuse_unconfigured() -> u32 {
+    log::error!("egress filter: request refused: no configuration is loaded");
+    let bytes = sys::headers(abi::REQUEST_HEADERS).unwrap_or_default();
+    let headers = Headers::from_pairs(&bytes).unwrap_or_default();
+    let (report, reply) = exchange::refuse_unconfigured(&headers);
+    if let Some(line) = &report.audit {
+        sys::log(abi::LOG_INFO, line);
+    }
+    report.count(|count| metrics::count_at_once(count.counter));
+    send(&reply);
+    abi::PAUSE
+}

@@ -1,0 +1,148 @@
+//! Rules that can never match, or always do, found when a configuration loads.
+//!
+//! What is found is true: everything that is not understood (another subexpression, a pattern, an
+//! error) counts as if it could be either way. Whether a rule has several outcomes is tried on
+//! values that stand for all: those which the rule itself names, and for what they leave, one for
+//! each prefix it asks for.
+
+mod formula;
+mod solve;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use crate::attributes::TABLE;
+use crate::cel::Expression;
+use crate::cel::lowered::position_of;
+use crate::config::{Combine, HostPattern};
+use formula::Reader;
+use solve::{ERROR, FALSE, TRUE};
+
+/// What is known of every request that a rule is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'c> {
+    /// The hosts that the policy is for; empty for all.
+    pub(crate) hosts: &'c [HostPattern],
+    /// The trust domains that are believed; empty for all.
+    pub(crate) trust_domains: &'c [String],
+    /// Path safety is strict for all of those hosts.
+    pub(crate) strict_paths: bool,
+}
+
+/// What is found of a rule's expressions.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Findings {
+    /// Of an expression by its position: what its parts say that cannot be.
+    pub(crate) parts: Vec<(usize, String)>,
+    /// Of an expression by its position, where the rule has others that go on.
+    pub(crate) expressions: Vec<(usize, Settled)>,
+    /// Of the rule as a whole.
+    pub(crate) rule: Option<Settled>,
+}
+
+/// The one outcome of a rule or expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settled {
+    /// Whether it matches.
+    pub(crate) matches: bool,
+    /// Whether it may err.
+    pub(crate) may_err: bool,
+    /// The parts that settle it, as they could be written.
+    pub(crate) because: Vec<String>,
+}
+
+/// The work that may be put into one configuration, and how much is left of it.
+#[derive(Debug)]
+pub(crate) struct Work {
+    left: usize,
+}
+
+/// The most evaluations of a part of one rule; beyond that, nothing is found.
+const MAX_WORK: usize = 8_000;
+/// The most of all rules.
+const MAX_TOTAL_WORK: usize = 8_000_000;
+
+impl Default for Work {
+    fn default() -> Self {
+        Work { left: MAX_TOTAL_WORK }
+    }
+}
+
+impl Work {
+    /// What one rule may use.
+    fn share(&mut self) -> usize {
+        self.left.min(MAX_WORK)
+    }
+
+    fn use_up(&mut self, used: usize) {
+        self.left = self.left.saturating_sub(used);
+    }
+}
+
+/// Looks at the expressions of a rule.
+pub(crate) fn examine(
+    expressions: &[Expression],
+    combine: Combine,
+    known: Known<'_>,
+    work: &mut Work,
+) -> Findings {
+    let mut findings = Findings::default();
+    let mut reader = Reader::new(known);
+    let mut formulas = Vec::with_capacity(expressions.len());
+    for (position, expression) in expressions.iter().enumerate() {
+        let Some(test) = expression.rule() else { return findings };
+        formulas.push(reader.read(test));
+        for message in reader.take_objections() {
+            let found = (position, message);
+            if !findings.parts.contains(&found) {
+                findings.parts.push(found);
+            }
+        }
+    }
+    // What is never so in a part is why the whole is settled, if it is: one warning is enough.
+    if !findings.parts.is_empty() {
+        return findings;
+    }
+    let solver = reader.into_solver();
+    let mut settled_by = |parts: &[&formula::Formula<'_>], combine: Combine| {
+        let mut left = work.share();
+        let before = left;
+        let found = solver.settled(parts, combine, &mut left);
+        work.use_up(before.saturating_sub(left));
+        found
+    };
+    if let [only] = formulas.as_slice() {
+        findings.rule = settled_by(&[only], Combine::All);
+        return findings;
+    }
+    for (position, formula) in formulas.iter().enumerate() {
+        if let Some(settled) = settled_by(&[formula], Combine::All) {
+            findings.expressions.push((position, settled));
+        }
+    }
+    if findings.expressions.is_empty() {
+        findings.rule = settled_by(&formulas.iter().collect::<Vec<_>>(), combine);
+    }
+    findings
+}
+
+/// Line and column, from 1 and in characters, of the first part of a source that a message of
+/// [`Findings::parts`] is about.
+pub(crate) fn point_of(source: &str, message: &str, known: Known<'_>) -> Option<(usize, usize)> {
+    position_of(&TABLE, source, |test| {
+        let mut reader = Reader::new(known);
+        reader.read(test);
+        reader.take_objections().iter().any(|found| found == message)
+    })
+}
+
+impl Settled {
+    fn of(outcomes: u8) -> Option<Settled> {
+        let may_err = outcomes & ERROR != 0;
+        match outcomes & (TRUE | FALSE) {
+            TRUE => Some(Settled { matches: true, may_err, because: Vec::new() }),
+            FALSE => Some(Settled { matches: false, may_err, because: Vec::new() }),
+            _ => None,
+        }
+    }
+}

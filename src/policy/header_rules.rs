@@ -1,0 +1,254 @@
+//! `add`, `set` and `remove`, in this order.
+
+use std::borrow::Cow;
+
+use crate::attributes::TABLE;
+use crate::cel::attributes::Set;
+use crate::cel::meter::{Allowance, Meter};
+use crate::cel::{Expected, Expression, Phase};
+use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig, MAX_ERRORS};
+use crate::decision::Change;
+use crate::header_name::{is_token, is_value};
+use crate::path::PathSafety;
+use crate::reading::name::same_to_some_origin;
+use crate::request::headers::Headers;
+use crate::request::host;
+
+/// How many bytes of a value are made, checked and handed over in a step.
+const COPIED_A_STEP: usize = 32;
+/// How many lines are looked at in a step.
+const LINES_A_STEP: usize = 64;
+
+/// What is wrong with a value that the header cannot have.
+pub(crate) const ILLEGAL: &str = "no legal value of this header";
+
+/// The compiled header rules of one policy and direction.
+#[derive(Debug, Default)]
+pub(crate) struct HeaderRules {
+    pub(crate) add: Vec<HeaderValue>,
+    pub(crate) set: Vec<HeaderValue>,
+    pub(crate) remove: Vec<String>,
+}
+
+/// A header that is added or set.
+#[derive(Debug)]
+pub(crate) struct HeaderValue {
+    pub(crate) name: String,
+    pub(crate) value: Expression,
+    /// The value, where it is the same for every request, and legal.
+    pub(crate) constant: Option<String>,
+}
+
+impl HeaderRules {
+    pub(crate) fn compile(
+        policy: &str,
+        config: &HeaderRulesConfig,
+        phase: Phase,
+        errors: &mut Vec<ConfigError>,
+    ) -> HeaderRules {
+        let mut values = |rules: &[HeaderValueConfig]| {
+            let mut compiled = Vec::with_capacity(rules.len());
+            for rule in rules {
+                if errors.len() > MAX_ERRORS {
+                    break;
+                }
+                match Expression::compile(&TABLE, &rule.value.source, phase, Expected::Header) {
+                    Ok(value) => {
+                        let name = rule.name.clone();
+                        let constant = value
+                            .constant()
+                            .filter(|constant| is_legal(&name, constant.as_bytes()))
+                            .map(str::to_owned);
+                        compiled.push(HeaderValue { name, value, constant });
+                    }
+                    Err(found) => errors.extend(
+                        found
+                            .into_iter()
+                            .map(|error| ConfigError::of_expression(policy, &rule.value, error)),
+                    ),
+                }
+            }
+            compiled
+        };
+        HeaderRules {
+            add: values(&config.add),
+            set: values(&config.set),
+            remove: config.remove.clone(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.set.is_empty() && self.remove.is_empty()
+    }
+
+    /// The expressions of the values that are added and set.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Expression> {
+        self.add.iter().chain(&self.set).map(|rule| &rule.value)
+    }
+
+    /// Drops the trailers that some origin may take for a header which is set or removed here.
+    pub(crate) fn drop_trailers<'a>(
+        &'a self,
+        trailers: &mut Headers<'a>,
+        changes: &mut Vec<Change<'a>>,
+    ) {
+        let set = self.set.iter().map(|rule| &rule.name);
+        for name in set.chain(&self.remove) {
+            remove(trailers, changes, name, true);
+        }
+    }
+
+    pub(crate) fn reads(&self) -> Set {
+        self.values().fold(Set::default(), |reads, value| reads.or(value.uses().attributes))
+    }
+
+    /// Applies the rules to `headers`, noting what changed; says what went wrong.
+    ///
+    /// A header whose value errs, or is no legal one, is left out: of an `add` that line, of a
+    /// `set` the caller's lines too.
+    pub(crate) fn apply<'a>(
+        &'a self,
+        headers: &mut Headers<'a>,
+        changes: &mut Vec<Change<'a>>,
+        meter: &Meter,
+        value_of: impl Fn(&Headers<'a>, &Expression, &Allowance) -> Result<Vec<u8>, String>,
+    ) -> Applied {
+        let mut applied = Applied::default();
+        if meter.is_exhausted() {
+            return applied;
+        }
+        // Each rule may go through all lines.
+        let rules = self.add.len().saturating_add(self.set.len()).saturating_add(self.remove.len());
+        meter.spend_on(rules.saturating_mul(headers.len()), LINES_A_STEP);
+        let failed = &mut applied.errors;
+        let evaluate = |headers: &Headers<'a>, rule: &'a HeaderValue| {
+            if let Some(value) = &rule.constant {
+                return Ok(Cow::Borrowed(value.as_bytes()));
+            }
+            let (name, expression) = (&rule.name, &rule.value);
+            meter.rule(|allowance| {
+                let value = value_of(headers, expression, allowance)
+                    .map_err(|error| format!("value of `{name}`: {error}"))?;
+                if let Some(breach) = allowance.breached() {
+                    return Err(format!("value of `{name}`: {breach}"));
+                }
+                allowance.spend_on(value.len(), COPIED_A_STEP);
+                if is_legal(name, &value) {
+                    Ok(Cow::Owned(value))
+                } else {
+                    Err(format!("value of `{name}`: {ILLEGAL}"))
+                }
+            })
+        };
+        for rule in &self.add {
+            let name = &rule.name;
+            match evaluate(headers, rule) {
+                Ok(value) => {
+                    headers.push(name.as_bytes(), value.clone());
+                    changes.push(Change::Add(name, value));
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        for rule in &self.set {
+            let name = &rule.name;
+            let value = evaluate(headers, rule);
+            // A request without its `:path` is no request, so it cannot be left out, and the
+            // caller's own must not stay.
+            if name.starts_with(':') {
+                match value {
+                    Ok(value) => set_pseudo(headers, changes, name, value),
+                    Err(error) => {
+                        failed.push(error);
+                        applied.unusable = true;
+                    }
+                }
+                continue;
+            }
+            let removed = remove(headers, changes, name, value.is_err());
+            match value {
+                Ok(value) => {
+                    headers.push(name.as_bytes(), value.clone());
+                    changes.push(if removed > 1 {
+                        Change::Add(name, value)
+                    } else {
+                        Change::Replace(name, value)
+                    });
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        for name in &self.remove {
+            remove(headers, changes, name, true);
+        }
+        applied
+    }
+}
+
+/// What came of applying header rules.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// What went wrong, header by header.
+    pub(crate) errors: Vec<String>,
+    /// A pseudo-header got no value: the message is not the one that was to be sent.
+    pub(crate) unusable: bool,
+}
+
+fn set_pseudo<'a>(
+    headers: &mut Headers<'a>,
+    changes: &mut Vec<Change<'a>>,
+    name: &'a str,
+    value: Cow<'a, [u8]>,
+) {
+    headers.remove(|line| line == name.as_bytes());
+    headers.push(name.as_bytes(), value.clone());
+    changes.push(Change::Replace(name, value));
+}
+
+/// Removes a header, and whatever some origin would take for it; gives how many lines of its very
+/// name there were. One line is not noted as removed where it is not `going` but to be replaced.
+fn remove<'a>(
+    headers: &mut Headers<'a>,
+    changes: &mut Vec<Change<'a>>,
+    name: &'a str,
+    going: bool,
+) -> usize {
+    let wanted = name.as_bytes();
+    if !headers.may_have(wanted) {
+        return 0;
+    }
+    let (mut own, mut aliases) = (0_usize, Vec::new());
+    headers.remove(|line| {
+        let same = same_to_some_origin(line, wanted);
+        if same && line.eq_ignore_ascii_case(wanted) {
+            own = own.saturating_add(1);
+        } else if same && !aliases.iter().any(|alias: &String| alias.as_bytes() == line) {
+            aliases.push(String::from_utf8_lossy(line).into_owned());
+        }
+        same
+    });
+    changes.extend(aliases.into_iter().map(|alias| Change::Remove(Cow::Owned(alias))));
+    if own > 1 || (going && own > 0) {
+        changes.push(Change::Remove(Cow::Borrowed(name)));
+    }
+    own
+}
+
+/// Whether a header may have this value: the legal bytes, and for a pseudo-header its own form.
+pub(crate) fn is_legal(name: &str, value: &[u8]) -> bool {
+    match name {
+        ":path" => {
+            PathSafety::Lenient.objection(value).is_none()
+                && value.starts_with(b"/")
+                && value.iter().all(|byte| (0x21..0x7f).contains(byte))
+        }
+        ":authority" => host::canonical(value).is_ok(),
+        ":method" => is_token(value),
+        ":status" => {
+            value.len() == 3
+                && value.iter().all(u8::is_ascii_digit)
+                && (b"200".as_slice()..b"600".as_slice()).contains(&value)
+        }
+        _ => is_value(value),
+    }
+}

@@ -1,0 +1,82 @@
+//! What a proxy knows of a request beside its headers: one row each.
+
+/// Declares the properties: the variant, the field of [`Given`], and Envoy's path.
+macro_rules! properties {
+    ($($(#[$doc:meta])* $variant:ident, $field:ident = $path:literal;)*) => {
+        /// What a proxy knows of a request beside its headers.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Property {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Property {
+            /// All of them, in order.
+            pub const ALL: &[Property] = &[$(Property::$variant,)*];
+
+            /// The property's path (Envoy's documentation, "Attributes"); its segments have a NUL
+            /// between them.
+            #[must_use]
+            pub const fn path(self) -> &'static str {
+                match self {
+                    $(Property::$variant => $path,)*
+                }
+            }
+        }
+
+        /// Properties that are given.
+        #[derive(Debug, Clone, Copy, Default)]
+        pub struct Given<'a> {
+            $(#[doc = concat!("[`Property::", stringify!($variant), "`]")] pub $field: &'a [u8],)*
+        }
+
+        impl Source for Given<'_> {
+            fn property(&self, property: Property) -> &[u8] {
+                match property {
+                    $(Property::$variant => self.$field,)*
+                }
+            }
+
+            fn failed(&self) -> bool {
+                false
+            }
+        }
+    };
+}
+
+properties! {
+    /// Filter state `io.istio.peer_principal`.
+    PeerPrincipal, peer_principal = "filter_state\0io.istio.peer_principal";
+    /// The URI SAN of the peer's certificate on this very connection.
+    PeerCertificate, peer_certificate = "connection\0uri_san_peer_certificate";
+    /// Envoy's name of the filter chain that the request came to, such as
+    /// `inbound-vip|80|http|api.github.com`.
+    FilterChainName, filter_chain_name = "xds\0filter_chain_name";
+    /// Envoy's name of the cluster that the request goes to.
+    ClusterName, cluster_name = "xds\0cluster_name";
+    /// `HTTP/1.1`, `HTTP/2` or `HTTP/3`.
+    Protocol, protocol = "request\0protocol";
+    /// The IP address of the peer, as the connection has it. Not `source.address`, which is what
+    /// `x-forwarded-for` says with the settings that Istio gives a waypoint.
+    SourceAddress, source_address =
+        "filter_state\0envoy.filters.listener.original_dst.remote_ip\0ip";
+    /// The port of the peer: eight bytes, little-endian.
+    SourcePort, source_port = "filter_state\0envoy.filters.listener.original_dst.remote_ip\0port";
+    /// The version of TLS on this very connection; nothing where there is none.
+    TlsVersion, tls_version = "connection\0tls_version";
+    /// Filter state `io.istio.local_principal`: the waypoint's own SPIFFE ID.
+    LocalPrincipal, local_principal = "filter_state\0io.istio.local_principal";
+    /// The URI SAN of the proxy's own certificate on this very connection.
+    LocalCertificate, local_certificate = "connection\0uri_san_local_certificate";
+    /// The address that the caller dialled, with its port.
+    DestinationAddress, destination_address = "destination\0address";
+}
+
+/// Where properties come from. They are asked for when something reads them, and may be asked for
+/// again.
+pub trait Source: std::fmt::Debug + Sync {
+    /// The property's value, empty where there is none.
+    fn property(&self, property: Property) -> &[u8];
+
+    /// Whether a property could not be read, so that what was decided on its absence does not hold.
+    fn failed(&self) -> bool;
+}

@@ -1,0 +1,81 @@
+//! Refuses, before any rule, what an origin could read differently from the rules, and what was
+//! sent to another service than the one it names.
+
+use std::borrow::Cow;
+
+use super::{Ending, Flow, Turn};
+use crate::config::HostBinding;
+use crate::decision::Reason;
+use crate::policy::Engine;
+use crate::policy::index::Groups;
+use crate::reading;
+use crate::request::headers::Headers;
+use crate::request::{Facts, destination, host};
+
+/// A request whose host is known.
+#[derive(Debug)]
+pub(crate) struct Admitted<'h, 'g> {
+    /// The host, in its canonical form.
+    pub(crate) host: Cow<'h, str>,
+    /// The groups of policies for the host.
+    pub(crate) groups: Groups<'g>,
+    /// The path and query as they came.
+    path: &'h [u8],
+    /// Whether the path has percent escapes, of which there may be two readings.
+    pub(crate) path_has_escapes: bool,
+}
+
+impl<'h, 'g> Admitted<'h, 'g> {
+    /// What is known of a request by its request line.
+    ///
+    /// # Errors
+    /// Why there is no one host.
+    pub(crate) fn of(engine: &'g Engine, facts: &'h Facts<'_>) -> Result<Self, &'static str> {
+        let host = request_host(&facts.headers)?;
+        let path = facts.headers.first(b":path").unwrap_or_default();
+        let groups = engine.index.groups(&host);
+        Ok(Admitted { host, groups, path, path_has_escapes: path.contains(&b'%') })
+    }
+}
+
+/// Admits a request, or says why not.
+pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
+    let malformed =
+        |reason, detail| Flow::End(Ending { detail: Some(detail), ..Ending::because(reason) });
+    let (engine, facts) = (turn.engine, turn.facts);
+    let admitted = match Admitted::of(engine, facts) {
+        Ok(admitted) => turn.admitted.insert(admitted),
+        Err(why) => return malformed(Reason::BadHost, why),
+    };
+    let path_safety = admitted.groups.path_safety().unwrap_or(engine.path_safety);
+    if let Some(why) = path_safety.objection(admitted.path) {
+        return malformed(Reason::PathUnsafe, why);
+    }
+    if let Some((reason, why)) = reading::objection(&facts.headers) {
+        return malformed(reason, why);
+    }
+    if engine.host_binding == HostBinding::Strict
+        && facts
+            .destination()
+            .is_some_and(|destination| !destination::serves(destination, &admitted.host))
+    {
+        return Flow::End(Ending::because(Reason::HostMismatch));
+    }
+    Flow::Next
+}
+
+/// The one host that a request names.
+///
+/// # Errors
+/// Why there is none, or more than one.
+pub(crate) fn request_host<'h>(headers: &'h Headers<'_>) -> Result<Cow<'h, str>, &'static str> {
+    let mut authorities = headers.values(b":authority");
+    let host = host::canonical(authorities.next().unwrap_or_default())?;
+    // Of two hosts, however they came, the origin would guess which one counts.
+    if authorities.next().is_some()
+        || headers.values(b"host").any(|other| host::canonical(other).as_deref() != Ok(&*host))
+    {
+        return Err("more than one host");
+    }
+    Ok(host)
+}

@@ -1,0 +1,57 @@
+//! A stage that asks a service about each request that says so, for tests of requests that wait.
+//! Not part of a module that is shipped.
+
+use std::time::Duration;
+
+use super::{Ending, Flow, Turn};
+use crate::call::{Answer, Call};
+use crate::decision::{Reason, Reply};
+
+/// The request header that asks for a call; its value is the path that is called.
+const HEADER: &[u8] = b"x-probe";
+
+/// Calls the service, if the request asks for that.
+pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
+    let (Some(probe), Some(path)) = (&turn.engine.probe, turn.facts.headers.first(HEADER)) else {
+        return Flow::Next;
+    };
+    let caller = turn.engine.caller(turn.facts).spiffe_id().unwrap_or_default();
+    let line = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
+    Flow::Wait(Call {
+        id: turn.next_call,
+        cluster: probe.cluster.clone(),
+        headers: vec![
+            line(":method", b"GET"),
+            line(":path", path),
+            line(":authority", b"probe"),
+            line("x-caller", caller.as_bytes()),
+        ],
+        body: Vec::new(),
+        timeout: Duration::from_millis(probe.timeout_milliseconds.max(1)),
+    })
+}
+
+/// Lets the request go on for a 200, relays any other answer, and has the failure mode decide where
+/// there is none. What a proxy answers in the service's place (503, 504) counts as none.
+pub(super) fn answered(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow {
+    let Some(probe) = &turn.engine.probe else {
+        return Flow::End(Ending::because(Reason::InternalError));
+    };
+    match (answer, answer.status()) {
+        (_, Some(200)) => Flow::Next,
+        (Answer::Response { headers, body }, Some(status)) if status < 500 => {
+            let said = headers.first(HEADER).map(|value| ("x-probe".to_owned(), value.to_vec()));
+            Flow::End(Ending {
+                reply: Some(Reply {
+                    status,
+                    headers: said.into_iter().collect(),
+                    body: body.to_vec().into(),
+                    ..Reply::refusing(Reason::DenyMatched)
+                }),
+                ..Ending::because(Reason::DenyMatched)
+            })
+        }
+        _ if probe.fail_open => Flow::Next,
+        _ => Flow::End(Ending::because(Reason::NoAnswer)),
+    }
+}

@@ -1,0 +1,70 @@
+//! A message as expressions read it, made of data.
+
+use crate::attributes::view::{ChosenLine, View};
+use crate::cel::Phase;
+use crate::config::IdentityConfig;
+use crate::identity::peer::Callers;
+use crate::reading::cookie;
+use crate::request::headers::Headers;
+use crate::request::{Facts, Given, address_and_port};
+
+/// A header's name and value.
+pub(crate) type Line<'a> = (&'a [u8], &'a [u8]);
+
+/// What a message is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Scene<'a> {
+    /// The request's headers, pseudo-headers among them.
+    pub(crate) lines: Vec<Line<'a>>,
+    /// The caller's principal.
+    pub(crate) caller: &'a [u8],
+    /// Istio's name of the filter chain.
+    pub(crate) service: &'a [u8],
+    /// The source's address, and the destination's, each with its port.
+    pub(crate) addresses: [&'a [u8]; 2],
+    /// The version of HTTP.
+    pub(crate) version: &'a [u8],
+    /// Which line of a header is looked at.
+    pub(crate) chosen: Option<(&'a str, usize)>,
+    /// What an earlier policy made of one of the request's headers.
+    pub(crate) changed: Option<Line<'a>>,
+    /// The response's headers.
+    pub(crate) response: Vec<Line<'a>>,
+}
+
+impl Scene<'_> {
+    /// Shows it to an expression of a phase.
+    pub(crate) fn view<T>(&self, phase: Phase, run: impl FnOnce(&View<'_>) -> T) -> T {
+        let [source, destination] = self.addresses;
+        let (address, port) = address_and_port(source).unwrap_or_default();
+        let port = i64::from(port).to_le_bytes();
+        let source = Given {
+            peer_principal: self.caller,
+            source_port: if address.is_empty() { &[] } else { &port },
+            filter_chain_name: self.service,
+            protocol: self.version,
+            source_address: address.as_bytes(),
+            destination_address: destination,
+            ..Given::default()
+        };
+        let facts = Facts::new(self.lines.iter().copied().collect(), &source);
+        let IdentityConfig { sources, trust_domains } = IdentityConfig::default();
+        let callers = Callers::new(sources, trust_domains);
+        let mut request = facts.headers.clone();
+        if let Some((name, value)) = self.changed {
+            request.remove(|line| line == name);
+            request.add(name, value);
+        }
+        let response: Headers<'_> = self.response.iter().copied().collect();
+        let plain = View::new(&facts, &callers).with_request(&request);
+        let of =
+            |(name, index): &(&'_ str, usize)| plain.request_headers().values(name).nth(*index);
+        let chosen: Vec<ChosenLine<'_>> = self
+            .chosen
+            .iter()
+            .filter_map(|chosen| Some(ChosenLine { name: chosen.0.into(), value: of(chosen)? }))
+            .collect();
+        let view = plain.at(&chosen, cookie::Reading::default(), None);
+        run(&if phase == Phase::Response { view.with_response(&response) } else { view })
+    }
+}

@@ -1,0 +1,75 @@
+//! What happened to one request, step by step, in the order in which it happened.
+//!
+//! A trace is written by the run that decides: `explain`, coverage and `egressctl test` read it, so
+//! that none of them has to know the order of decision. The filter in a proxy writes none.
+
+use crate::config::{Action, Direction, Mode};
+use crate::policy::rule::Answer;
+
+/// The trace of one exchange.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// The stages that were entered, by name, in order.
+    pub stages: Vec<&'static str>,
+    /// The passes over the rules of one kind, in order.
+    pub passes: Vec<Pass>,
+    /// The policies whose header rules were applied, in order.
+    pub applied: Vec<Applied>,
+}
+
+/// One pass over the rules of one mode and action, in configuration order, until one of them
+/// decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// The mode of the rules.
+    pub mode: Mode,
+    /// The action of the rules.
+    pub action: Action,
+    /// The rules that were asked: the indices of their policies, and the answers.
+    pub asked: Vec<(usize, Answer)>,
+    /// The policy whose rule ended the pass, so that none after it was asked.
+    pub ended_at: Option<usize>,
+}
+
+/// The header rules of one policy, applied to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The index of the policy.
+    pub policy: usize,
+    /// Whether the message is the request or the response.
+    pub direction: Direction,
+    /// Whether anything in the message was changed.
+    pub changed: bool,
+}
+
+impl Trace {
+    /// Begins a pass.
+    pub(crate) fn pass(&mut self, mode: Mode, action: Action) {
+        self.passes.push(Pass { mode, action, asked: Vec::new(), ended_at: None });
+    }
+
+    /// Notes a rule's answer in the current pass.
+    pub(crate) fn asked(&mut self, policy: usize, answer: Answer) {
+        if let Some(pass) = self.passes.last_mut() {
+            pass.asked.push((policy, answer));
+        }
+    }
+
+    /// Notes that the rule of this policy ended the current pass.
+    pub(crate) fn ended_at(&mut self, policy: usize) {
+        if let Some(pass) = self.passes.last_mut() {
+            pass.ended_at = Some(policy);
+        }
+    }
+
+    /// Whether the rule of a policy was asked, or would have been if it could have said anything:
+    /// the index passes over rules that the request cannot match.
+    #[must_use]
+    pub fn reached(&self, policy: usize, mode: Mode, action: Action) -> bool {
+        self.passes.iter().any(|pass| {
+            pass.mode == mode
+                && pass.action == action
+                && pass.ended_at.is_none_or(|last| policy <= last)
+        })
+    }
+}

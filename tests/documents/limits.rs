@@ -1,0 +1,119 @@
+//! The limits that the documents state are the ones that are enforced.
+
+use egress_filter::cel::limits;
+use egress_filter::config;
+
+use crate::fields::grouped;
+use crate::pages::page;
+
+const MIB: usize = 1 << 20;
+
+#[track_caller]
+fn assert_stated(path: &str, rows: &[String]) {
+    let text = page(path).text;
+    for row in rows {
+        assert!(text.contains(row.as_str()), "{path} does not have `{row}`");
+    }
+}
+
+#[test]
+fn the_limits_of_a_configuration_are_stated() {
+    let row = |what: &str, limit: &str| format!("| {what} | {limit} |");
+    let mib = |bytes: usize| format!("{} MiB", bytes / MIB);
+    assert_stated(
+        "docs/configuration.md",
+        &[
+            row("policies", &grouped(config::MAX_POLICIES)),
+            row("hosts of a policy", &grouped(config::MAX_HOSTS)),
+            row("expressions of a policy's authorization", &grouped(config::MAX_MATCH_EXPRESSIONS)),
+            row("headers in one `set`, `add` or `remove`", &grouped(config::MAX_TRANSFORMATIONS)),
+            row(
+                "an expression",
+                &format!(
+                    "{} bytes, {} levels of nesting, loops nested {} deep",
+                    grouped(limits::MAX_SOURCE),
+                    limits::MAX_DEPTH,
+                    limits::MAX_COMPREHENSIONS
+                ),
+            ),
+            row(
+                "the first argument of `default`, which is evaluated twice",
+                &format!("{} parts", limits::MAX_DOUBLED),
+            ),
+            row(
+                "the whole configuration",
+                &format!(
+                    "{} of JSON with {} values",
+                    mib(config::MAX_BYTES),
+                    grouped(config::MAX_VALUES)
+                ),
+            ),
+            row(
+                "all expressions together, header values included",
+                &format!(
+                    "{} expressions with {}",
+                    grouped(config::MAX_ALL_EXPRESSIONS),
+                    mib(config::MAX_ALL_SOURCES)
+                ),
+            ),
+            row("all hosts together", &grouped(config::MAX_ALL_HOSTS)),
+            row(
+                "all patterns together",
+                &format!("{} once compiled", mib(config::MAX_ALL_PATTERNS)),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_steps_of_a_request_are_stated() {
+    let steps = |number: u64| grouped(usize::try_from(number).expect("a small number"));
+    let rule = steps(limits::MAX_STEPS);
+    let request = steps(limits::MAX_REQUEST_STEPS);
+    assert_stated(
+        "docs/reading.md",
+        &[
+            format!(
+                "| one rule or header value, for a request, in all its readings together | {rule} |"
+            ),
+            format!("| all rules and header values of a request together | {request} |"),
+            format!("| all header values of its response together | {request} |"),
+        ],
+    );
+    assert_stated(
+        "docs/expressions.md",
+        &[
+            format!(
+                "| an expression | {} bytes, nested {} deep; loops nested {} deep |",
+                grouped(limits::MAX_SOURCE),
+                limits::MAX_DEPTH,
+                limits::MAX_COMPREHENSIONS
+            ),
+            format!("| everything that one rule or header value does for a request | {rule} steps"),
+            format!(
+                "| everything that all rules and header values do for a request, and again for its \
+                 response | {request} steps |"
+            ),
+        ],
+    );
+    assert_stated(
+        "docs/operations.md",
+        &[format!("loads {} policies", grouped(config::MAX_POLICIES))],
+    );
+}
+
+/// The words are those that a case may expect.
+#[test]
+fn every_reason_of_an_audit_record_is_explained() {
+    let schema = page("filter-config/schema/cases.schema.json").text;
+    let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
+    let reasons = schema
+        .pointer("/$defs/expect/anyOf/1/properties/reason/enum")
+        .and_then(serde_json::Value::as_array)
+        .expect("the reasons");
+    assert!(reasons.len() > 10, "{reasons:?}");
+    let text = page("docs/semantics.md").text + &page("docs/operations.md").text;
+    for reason in reasons.iter().filter_map(serde_json::Value::as_str) {
+        assert!(text.contains(&format!("`{reason}`")), "no page explains `{reason}`");
+    }
+}
