@@ -14,5 +14,5 @@ mod wasm;
 pub use engine::EngineRunner;
 pub use envoy::EnvoyRunner;
 pub use run::{Mismatch, Report, Runner, run};
-pub use services::{Call, Callouts, Script, serve};
+pub use services::{Clusters, CutOff, Delivery, NextDelivery, serve};
 pub use wasm::WasmRunner;

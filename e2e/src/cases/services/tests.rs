@@ -1,91 +1,71 @@
-//! Services answer as their script says.
+//! Each call of a service gets the next of its answers.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use egressctl::cases::{Suite, parse};
 
 use super::*;
 
-/// A request that makes these calls one after another, each with a timeout of a second.
-struct Caller {
-    calls: Vec<&'static str>,
-    token: u32,
-    waited: Duration,
-    events: Vec<String>,
-}
+const FILE: &str = "
+config: {policies: []}
+services:
+  authorization:
+  - {status: 403, headers: {x-a: b}, body: no}
+  - {late: 300ms}
+  - {late: 1s, fault: cutOff}
+  - {fault: never}
+  limits: {status: 429}
+cases: [{name: a, caller: none, request: http://a.example, expect: deny}]
+";
 
-impl Caller {
-    fn new(calls: &[&'static str]) -> Self {
-        Self { calls: calls.to_vec(), token: 1, waited: Duration::ZERO, events: Vec::new() }
-    }
+/// The clusters of a host, by name.
+#[derive(Default)]
+struct Served(RefCell<BTreeMap<String, NextDelivery>>);
 
-    fn end(&mut self, event: String) {
-        self.calls.remove(0);
-        self.token += 1;
-        self.waited = Duration::ZERO;
-        self.events.push(event);
-    }
-}
-
-impl Callouts for Caller {
-    fn pending(&self) -> Vec<Call> {
-        let call = |cluster: &&str| Call { token: self.token, cluster: (*cluster).to_owned() };
-        self.calls.first().map(call).into_iter().collect()
-    }
-
-    fn answer(&mut self, token: u32, answer: &Origin) {
-        assert_eq!(token, self.token);
-        self.end(format!("{} {}", answer.status, answer.body));
-    }
-
-    fn cut_off(&mut self, token: u32) {
-        assert_eq!(token, self.token);
-        self.end("cut off".to_owned());
-    }
-
-    fn advance(&mut self, time: Duration) {
-        self.waited += time;
-        if self.waited >= Duration::from_secs(1) {
-            self.end("timeout".to_owned());
-        }
+impl Clusters for Served {
+    fn serve(&self, cluster: &str, next: NextDelivery) {
+        self.0.borrow_mut().insert(cluster.to_owned(), next);
     }
 }
 
-fn answer(late: u64, outcome: Result<u16, Fault>) -> Answer {
-    let origin = |status| Origin { status, headers: Vec::new(), body: "b".to_owned() };
-    Answer { late: Duration::from_millis(late), outcome: outcome.map(origin) }
+impl Served {
+    fn call(&self, cluster: &str) -> Option<Delivery> {
+        self.0.borrow()[cluster]()
+    }
 }
 
-fn script(answers: &[Answer]) -> Script {
-    Script::new(&[Service { cluster: "a".to_owned(), answers: answers.to_vec() }])
+fn services() -> Vec<Service> {
+    let suites: Vec<Suite> = parse("file.yaml", FILE).unwrap_or_else(|error| panic!("{error}"));
+    suites[0].cases[0].services.clone()
 }
 
 #[test]
 fn each_call_gets_the_next_answer_and_the_last_one_stays() {
-    let mut caller = Caller::new(&["a", "a", "a", "a", "a"]);
-    let mut script = script(&[
-        answer(0, Ok(200)),
-        answer(300, Ok(201)),
-        answer(0, Err(Fault::CutOff)),
-        answer(0, Ok(403)),
-    ]);
-    assert_eq!(serve(&mut caller, &mut script), Ok(()));
-    assert_eq!(caller.events, ["200 b", "201 b", "cut off", "403 b", "403 b"]);
+    let served = Served::default();
+    serve(&services(), &served);
+    let origin = |status, body: &str| Origin { status, headers: Vec::new(), body: body.to_owned() };
+    let refused = Origin { headers: vec![("x-a".to_owned(), "b".to_owned())], ..origin(403, "no") };
+    let milliseconds = Duration::from_millis;
+    let expected = [
+        Some((Duration::ZERO, Ok(refused))),
+        Some((milliseconds(300), Ok(origin(200, "")))),
+        Some((milliseconds(1_000), Err(CutOff))),
+        None,
+        None,
+    ];
+    for (call, expected) in expected.into_iter().enumerate() {
+        assert_eq!(served.call("authorization"), expected, "call {call}");
+        let limited = Some((Duration::ZERO, Ok(origin(429, ""))));
+        assert_eq!(served.call("limits"), limited, "each service counts its own calls");
+    }
 }
 
 #[test]
-fn an_answer_that_comes_after_the_timeout_or_never_is_none() {
-    let mut caller = Caller::new(&["a", "a", "a"]);
-    let mut script =
-        script(&[answer(1_000, Ok(200)), answer(0, Err(Fault::Never)), answer(0, Ok(200))]);
-    assert_eq!(serve(&mut caller, &mut script), Ok(()));
-    assert_eq!(caller.events, ["timeout", "timeout", "200 b"]);
-}
-
-#[test]
-fn a_request_that_calls_what_is_not_there_or_without_end_is_reported() {
-    let mut caller = Caller::new(&["b"]);
-    let wrong = serve(&mut caller, &mut script(&[answer(0, Ok(200))])).expect_err("no service");
-    assert_eq!(wrong, "the cluster `b` is called, and has no service");
-    let mut caller = Caller::new(&["a"; MAX_CALLS + 1]);
-    let wrong = serve(&mut caller, &mut script(&[answer(0, Ok(200))])).expect_err("no end");
-    assert_eq!(wrong, "the request has made 100 calls, and makes more");
-    let clusters: Vec<String> = script(&[]).clusters().map(str::to_owned).collect();
-    assert_eq!(clusters, ["a"]);
+fn a_case_begins_with_services_that_were_not_called() {
+    let served = Served::default();
+    serve(&services(), &served);
+    assert!(served.call("authorization").is_some_and(|(late, _)| late.is_zero()));
+    serve(&services(), &served);
+    assert!(served.call("authorization").is_some_and(|(late, _)| late.is_zero()));
 }
