@@ -9,43 +9,75 @@ use egressctl::cases::{
 };
 
 use super::run::Runner;
+use super::services::{self, CutOff, NextDelivery};
 use crate::host::{
-    Headers, HostOptions, LogLevel, Module, Request, Response, Shared, StreamResult, Vm,
+    Answer, Clusters, Headers, Host, HostOptions, LogLevel, Module, Request, Response, Stream,
+    StreamResult, Worker,
 };
 
 /// The filter state that holds the caller's own address.
 const REMOTE_IP: &str = "envoy.filters.listener.original_dst.remote_ip";
-/// The most times that a filter's timer runs while the clock moves forward.
-const MAX_TICKS: u128 = 10_000;
+/// How far the clock moves at a time while a request waits for an answer.
+const MOMENT: Duration = Duration::from_millis(10);
+/// No request waits longer than this in all: its calls' timeouts have passed before.
+const MAX_WAIT: Duration = Duration::from_secs(600);
 
 /// Runs cases in the emulated host, with a VM for each worker.
 #[derive(Debug)]
 pub struct WasmRunner {
     module: Module,
-    workers: Vec<Vm>,
-    shared: Shared,
-    /// The time in all VMs, since the Unix epoch.
-    now: Duration,
+    running: Option<Running>,
+}
+
+/// A host with the filter of one suite.
+#[derive(Debug)]
+struct Running {
+    host: Host,
+    workers: Vec<Worker>,
+    /// The case whose services the clusters are.
+    case: Option<String>,
 }
 
 impl WasmRunner {
     /// A runner of this module.
     #[must_use]
     pub fn new(module: Module) -> Self {
-        Self { module, workers: Vec::new(), shared: Shared::default(), now: Duration::ZERO }
+        Self { module, running: None }
     }
 
-    /// Gives every worker a configuration. Inside, what the workers that refuse it have logged.
-    fn configure(&self, config: &str) -> Result<(), Vec<String>> {
-        let refusals: Vec<String> = self
-            .workers
-            .iter()
-            .map(|vm| vm.configure(config))
-            .filter(|configured| !configured.accepted)
-            .flat_map(|configured| configured.logs)
-            .map(|log| log.text)
-            .collect();
-        if refusals.is_empty() { Ok(()) } else { Err(refusals) }
+    fn running(&mut self) -> Result<&mut Running, String> {
+        self.running.as_mut().ok_or_else(|| "no configuration is in force".to_owned())
+    }
+}
+
+/// Gives every worker a configuration. Inside, what the workers that refuse it have logged.
+fn configure(host: &Host, config: &str) -> Result<(), Vec<String>> {
+    let configured = host.configure(config).into_iter();
+    let refusals: Vec<String> = configured
+        .filter(|configured| !configured.accepted)
+        .flat_map(|configured| configured.logs)
+        .map(|log| log.text)
+        .collect();
+    if refusals.is_empty() { Ok(()) } else { Err(refusals) }
+}
+
+impl services::Clusters for Clusters {
+    fn serve(&self, cluster: &str, next: NextDelivery) {
+        Clusters::serve(self, cluster, move |_| {
+            let (late, delivered) = next()?;
+            let answer = match delivered {
+                Err(CutOff) => Answer::CutOff,
+                Ok(origin) => {
+                    let headers = origin.headers.iter();
+                    headers
+                        .fold(Answer::http(origin.status), |answer, (name, value)| {
+                            answer.header(name, value)
+                        })
+                        .body(&origin.body)
+                }
+            };
+            Some((late, answer))
+        });
     }
 }
 
@@ -54,46 +86,46 @@ impl Runner for WasmRunner {
         Layer::Wasm
     }
 
-    fn start(&mut self, suite: &Suite, cases: &[&Case]) -> Result<(), String> {
-        if cases.iter().any(|case| !case.services.is_empty()) {
-            return Err("this host delivers no answers of services: leave out `wasm`".to_owned());
-        }
-        self.shared = Shared::default();
-        let mut options = HostOptions { shared: self.shared.clone(), ..HostOptions::default() };
+    fn start(&mut self, suite: &Suite, _cases: &[&Case]) -> Result<(), String> {
+        let mut options = HostOptions::default();
         if let Some(clock) = suite.clock {
-            options.now = nanoseconds(clock);
+            options.now = u64::try_from(clock.as_nanos()).unwrap_or(u64::MAX);
         }
-        self.now = Duration::from_nanos(options.now);
-        let worker = |_| Vm::new(&self.module, options.clone()).map_err(|error| error.to_string());
-        self.workers = (0..suite.workers).map(worker).collect::<Result<_, _>>()?;
-        self.configure(&suite.config.to_string())
-            .map_err(|logs| format!("the configuration is refused: {}", logs.join(" | ")))
+        let host = Host::new(&self.module, options);
+        let worker = |_| host.worker().map_err(|error| error.to_string());
+        let workers = (0..suite.workers).map(worker).collect::<Result<_, _>>()?;
+        let configured = configure(&host, &suite.config.to_string());
+        self.running = Some(Running { host, workers, case: None });
+        configured.map_err(|logs| format!("the configuration is refused: {}", logs.join(" | ")))
     }
 
     fn update(&mut self, update: &Update) -> Result<bool, String> {
-        Ok(self.configure(&update.config.to_string()).is_ok())
+        Ok(configure(&self.running()?.host, &update.config.to_string()).is_ok())
     }
 
     fn advance(&mut self, time: Duration) -> Result<(), String> {
-        self.now += time;
-        for vm in &self.workers {
-            vm.set_time(nanoseconds(self.now));
-            let period = u128::from(vm.tick_period().unwrap_or(0));
-            let ticks = time.as_millis().checked_div(period).unwrap_or(0);
-            (0..ticks.min(MAX_TICKS)).for_each(|_| vm.tick());
-        }
+        self.running()?.host.advance(time);
         Ok(())
     }
 
-    fn run(&mut self, suite: &Suite, _case: &Case, step: &Step) -> Result<Observed, String> {
-        let vm = self.workers.get(step.worker).ok_or("no configuration is in force")?;
-        let before = self.shared.counters();
-        let now = i64::try_from(nanoseconds(self.now)).unwrap_or(i64::MAX);
+    fn run(&mut self, suite: &Suite, case: &Case, step: &Step) -> Result<Observed, String> {
+        let Running { host, workers, case: current } = self.running()?;
+        if current.as_ref() != Some(&case.name) {
+            services::serve(&case.services, host.clusters());
+            *current = Some(case.name.clone());
+        }
+        let worker = workers.get(step.worker).ok_or("there is no such worker")?;
+        let before = host.shared().counters();
+        let now = i64::try_from(worker.vm().time()).unwrap_or(i64::MAX);
         let request = request(suite, step)?.property(&["request", "time"], now);
-        let result = vm.stream(request).run(response(step));
+        let mut stream = worker.request(request);
+        await_answers(host, &stream)?;
+        stream.on_response(response(step));
+        await_answers(host, &stream)?;
+        let result = stream.finish();
         // The filter tells its counters by its timer.
-        vm.tick();
-        let grown = self.shared.counters().into_iter().map(|(name, value)| {
+        worker.vm().tick();
+        let grown = host.shared().counters().into_iter().map(|(name, value)| {
             let earlier = before.get(&name).copied().unwrap_or(0);
             (short_counter(&name), value - earlier)
         });
@@ -104,8 +136,17 @@ impl Runner for WasmRunner {
     }
 }
 
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+/// Lets time pass until the request waits for no answer.
+fn await_answers(host: &Host, stream: &Stream) -> Result<(), String> {
+    let mut waited = Duration::ZERO;
+    while !stream.calls().is_empty() {
+        if waited >= MAX_WAIT {
+            return Err(format!("the request still waits for an answer after {MAX_WAIT:?}"));
+        }
+        host.advance(MOMENT);
+        waited += MOMENT;
+    }
+    Ok(())
 }
 
 fn request(suite: &Suite, step: &Step) -> Result<Request, String> {

@@ -1,7 +1,8 @@
 //! The cases and their runner.
 
 use e2e::cases::{WasmRunner, run};
-use egressctl::cases::{Layer, Suite, Verdict, load_dir};
+use e2e::host::Module;
+use egressctl::cases::{Layer, Suite, Verdict, load_dir, parse};
 
 use crate::probe::{Probe, module};
 
@@ -55,4 +56,56 @@ fn a_filter_that_lets_all_pass_and_one_that_denies_all_fail_the_cases() {
             }
         }
     }
+}
+
+/// A filter that asks the cluster `authz` for every request, and refuses it where the answer has no
+/// body.
+fn asking() -> Module {
+    let text = include_str!("../../proxy-wasm-host/tests/authz.wat");
+    let import = "(memory (export \"memory\") 2)";
+    let goes_on = "(drop (call $continue (i32.const 0)))";
+    assert!(text.contains(import) && text.contains(goes_on));
+    let refuse = "(import \"env\" \"proxy_send_local_response\" (func $refuse
+        (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))";
+    let refuses = "(if (i32.eqz (local.get 3))
+        (then (drop (call $refuse (i32.const 403) (i32.const 0) (i32.const 0) (i32.const 0)
+            (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1))))
+        (else (drop (call $continue (i32.const 0)))))";
+    let text = text.replace(import, &format!("{refuse}\n{import}")).replace(goes_on, refuses);
+    Module::from_bytes(text.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+const SERVICES: &str = "
+config: {policies: []}
+services:
+  authz: [{body: yes}, {status: 403}, {late: 150ms, body: yes}, {fault: cutOff}, {fault: never}]
+cases:
+- name: the services of the suite
+  caller: none
+  request: http://a.example
+  steps:
+  - {expect: {verdict: allow, status: 200}}
+  - {expect: {verdict: deny, status: 403}}
+  - {expect: {verdict: allow, status: 200}}
+  - {expect: {verdict: deny, status: 403}}
+  # The timeout's answer is Envoy's own, and has a body.
+  - {expect: {verdict: allow, status: 200}}
+  - {expect: {verdict: allow, status: 200}}
+- name: a service of its own
+  caller: none
+  request: http://a.example
+  services: {authz: {status: 403}}
+  expect: {verdict: deny, status: 403}
+- name: the services of the suite, from the first answer again
+  caller: none
+  request: http://a.example
+  expect: {verdict: allow, status: 200}
+";
+
+#[test]
+fn services_answer_the_calls_of_a_filter() {
+    let suites = parse("services.yaml", SERVICES).unwrap_or_else(|error| panic!("{error}"));
+    let report = run(&suites, &mut WasmRunner::new(asking()));
+    report.assert_ok();
+    assert_eq!(report.cases, 3);
 }
