@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::sys::{self, HostError};
 use crate::counters::{Count, Counter, PolicyOf, Tally};
+use crate::exchange::Report;
 use crate::policy::Engine;
 
 /// How long a count may wait here. A VM that is torn down in that time takes it along.
@@ -36,6 +37,13 @@ impl Metrics {
     pub(super) fn count(&self, count: Count) {
         if let Ok(mut tally) = self.tally.try_borrow_mut() {
             tally.count(count);
+        }
+    }
+
+    /// Counts what a report says.
+    pub(super) fn count_report(&self, report: &Report<'_>) {
+        if let Ok(mut tally) = self.tally.try_borrow_mut() {
+            report.count(|count| tally.count(count));
         }
     }
 
