@@ -125,21 +125,34 @@ pub(crate) struct Groups<'i> {
     everywhere: &'i Group,
     exact: Option<&'i Group>,
     under: Vec<&'i Group>,
+    allows: bool,
+    path_safety: Option<PathSafety>,
 }
 
-impl Groups<'_> {
+impl<'i> Groups<'i> {
+    fn new(everywhere: &'i Group) -> Groups<'i> {
+        let Group { allows, path_safety, .. } = *everywhere;
+        Groups { everywhere, exact: None, under: Vec::new(), allows, path_safety }
+    }
+
+    /// Notes what the policies of one more group say for all of them.
+    fn add(&mut self, group: &Group) {
+        self.allows |= group.allows;
+        self.path_safety = self.path_safety.max(group.path_safety);
+    }
+
     fn iter(&self) -> impl Iterator<Item = &Group> {
         std::iter::once(self.everywhere).chain(self.exact).chain(self.under.iter().copied())
     }
 
     /// Whether an enforced Allow is in scope, be it a candidate or not.
     pub(crate) fn allows(&self) -> bool {
-        self.iter().any(|group| group.allows)
+        self.allows
     }
 
     /// The strictest path safety that an enforced policy in scope sets.
     pub(crate) fn path_safety(&self) -> Option<PathSafety> {
-        self.iter().filter_map(|group| group.path_safety).max()
+        self.path_safety
     }
 
     /// All policies in scope, candidates or not, in configuration order.
@@ -182,15 +195,23 @@ impl Index {
 
     /// The groups of a canonical host.
     pub(crate) fn groups(&self, host: &str) -> Groups<'_> {
-        let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };
-        let mut under = Vec::new();
+        let mut groups = Groups::new(&self.everywhere);
+        if !self.exact.is_empty()
+            && let Some(group) = self.exact.get(host)
+        {
+            groups.add(group);
+            groups.exact = Some(group);
+        }
         if !self.under.is_empty() {
             // A host is never under itself, so its own first label is not asked for.
             let dots =
                 host.bytes().enumerate().filter(|(position, byte)| *byte == b'.' && *position > 0);
-            under.extend(dots.filter_map(|(position, _)| self.under.get(host.get(position..)?)));
+            for group in dots.filter_map(|(position, _)| self.under.get(host.get(position..)?)) {
+                groups.add(group);
+                groups.under.push(group);
+            }
         }
-        Groups { everywhere: &self.everywhere, exact, under }
+        groups
     }
 
     /// Finds the policies in scope that change headers, in configuration order.
