@@ -116,7 +116,8 @@ mod tests {
 
     fn rule(name: &str, action: &str, expression: &str) -> String {
         format!(
-            r#"{{"name": "{name}", "traffic": {{"authorization": {{"action": "{action}", "policy": {{"matchExpressions": ["{expression}"]}}}}}}}}"#
+            r#"{{"name": "{name}", "traffic": {{"authorization": {{"action": "{action}",
+                "policy": {{"matchExpressions": ["{expression}"]}}}}}}}}"#
         )
     }
 
@@ -132,7 +133,9 @@ mod tests {
             rule("first", "Deny", "true"),
             rule("second", "Deny", "request.path == '/x'"),
             rule("third", "Allow", "request.headers['x-a'] == ''"),
-            r#"{"name": "elsewhere", "hosts": ["b.example"], "traffic": {"transformation": {"request": {"remove": ["x-a"]}}}}"#.to_owned(),
+            r#"{"name": "elsewhere", "hosts": ["b.example"], "traffic": {"transformation":
+                {"request": {"remove": ["x-a"]}}}}"#
+                .to_owned(),
         ];
         let engine = engine(&policies.join(","));
         let said = |path: &str| {
@@ -169,9 +172,12 @@ mod tests {
     fn a_policy_that_changes_nothing_is_told_from_one_that_does() {
         let policies = r#"
             {"name": "a", "traffic": {"transformation": {"request": {"remove": ["x-none"]}}}},
-            {"name": "b", "traffic": {"transformation": {"request": {"set": [{"name": "x-b", "value": "'1'"}]}}}},
-            {"name": "c", "traffic": {"transformation": {"response": {"remove": [":none"]}, "request": {"remove": ["X-B"]}}}},
-            {"name": "d", "mode": "Shadow", "traffic": {"transformation": {"request": {"add": [{"name": "x-d", "value": "'1'"}]}}}}"#;
+            {"name": "b", "traffic": {"transformation": {"request": {"set": [
+                {"name": "x-b", "value": "'1'"}]}}}},
+            {"name": "c", "traffic": {"transformation": {"response": {"remove": [":none"]},
+                "request": {"remove": ["X-B"]}}}},
+            {"name": "d", "mode": "Shadow", "traffic": {"transformation": {"request": {"add": [
+                {"name": "x-d", "value": "'1'"}]}}}}"#;
         let changed = |policies: &str| {
             let parts = parts(&engine(policies), "/");
             parts

@@ -188,8 +188,8 @@ impl Exchange {
         self.step(engine, source, event, Some(trace))
     }
 
-    /// What a part of the message is for, once it has come: whether its lines are looked at, and
-    /// where they are not, what becomes of it. Only where they are does the exchange need its event.
+    /// What becomes of a part of the message that has come. Only a part whose lines are to be read
+    /// needs an event.
     #[must_use]
     pub fn expects(&self, part: Part) -> Expectation {
         let is_request = matches!(part, Part::RequestHeaders | Part::RequestTrailers);

@@ -5,17 +5,20 @@
 //!
 //! # The life of a request
 //!
-//! 1. `host` (only in wasm) reads the request's headers from Envoy in one call, and gives them to an
-//!    [`exchange::Exchange`]; whatever else is read of a request ([`request::Source`]) is read when
-//!    something first asks for it.
-//! 2. The exchange runs the stages in the order that `stage::ORDER` has:
-//!    `admission` (what host is it for, is the path safe, is the host that of the service dialled),
-//!    `authorization` (what do the rules of the policies in scope say, over [`cel`] expressions),
-//!    `transformation` (what changes in its headers). A stage that asks a service makes the exchange
-//!    wait for the answer.
-//! 3. `host` carries out the [`exchange::Step`] that comes of it: it writes the changed headers and
-//!    lets the request go on, answers it, or makes a call; then it counts and logs what the
-//!    [`exchange::Report`] says.
+//! 1. `host` (only in wasm) reads the request's headers from Envoy in one call and passes them to
+//!    an [`exchange::Exchange`]. The properties of the request ([`request::Source`]) are read when
+//!    something first needs them.
+//! 2. The exchange runs the stages in the order of `stage::ORDER`. If a stage calls a service, the
+//!    exchange waits for the answer before it goes on.
+//!
+//!    | stage | question |
+//!    |---|---|
+//!    | `admission` | Which host is the request for? Is the path safe? Was that host dialled? |
+//!    | `authorization` | What do the policies' rules, written in [`cel`], say? |
+//!    | `transformation` | Which of its headers change? |
+//! 3. `host` carries out the [`exchange::Step`] that results: it writes the changed headers and
+//!    lets the request go on, answers it, or makes a call. Then it counts and logs what the
+//!    [`exchange::Report`] contains.
 //! 4. The response's headers, and the trailers of both, are events of the same exchange.
 //!
 //! Everything but `host` is data in, data out, and knows nothing of proxy-wasm: it compiles and is

@@ -175,7 +175,9 @@ fn compile(configs: &[PolicyConfig], errors: &mut Vec<ConfigError>) -> Vec<Polic
 
 fn too_large_patterns(config: &PolicyConfig, bytes: usize) -> ConfigError {
     let message = format!(
-        "the patterns of the policies up to this one take {bytes} bytes once compiled, the limit is {MAX_ALL_PATTERNS}: ask for less with `{{n,m}}`, or leave out the policies of hosts that this waypoint does not serve"
+        "the patterns of the policies up to this one take {bytes} bytes once compiled, the limit \
+         is {MAX_ALL_PATTERNS}: ask for less with `{{n,m}}`, or leave out the policies of hosts \
+         that this waypoint does not serve"
     );
     ConfigError {
         policy: Some(config.name.clone()),

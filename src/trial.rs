@@ -383,7 +383,8 @@ mod tests {
         const ID: &str = "spiffe://cluster.local/ns/a/sa/b";
         let engine = |sources: &str| {
             let config = format!(
-                r#"{{"identity": {{"sources": {sources}}}, "policies": [{{"name": "a", "traffic": {{"authorization": {{"action": "Allow",
+                r#"{{"identity": {{"sources": {sources}}}, "policies": [{{"name": "a",
+                "traffic": {{"authorization": {{"action": "Allow",
                 "policy": {{"matchExpressions": ["source.identity.namespace == 'a'"]}}}}}}}}]}}"#
             );
             (
@@ -426,7 +427,8 @@ mod tests {
     #[test]
     fn what_a_policy_adds_is_joined_too() {
         let config = br#"{"policies": [{"name": "a", "traffic": {"transformation": {
-            "request": {"add": [{"name": "User-Agent", "value": "'x'"}, {"name": "x-a", "value": "'x'"}]},
+            "request": {"add": [
+                {"name": "User-Agent", "value": "'x'"}, {"name": "x-a", "value": "'x'"}]},
             "response": {"add": [{"name": "vary", "value": "'x'"}]}}}}]}"#;
         let trial = Trial {
             authority: "a.example".to_owned(),

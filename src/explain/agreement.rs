@@ -45,7 +45,8 @@ fn policy() -> impl Strategy<Value = Value> {
     let hosts: &[&[&str]] =
         &[&[], &[], &["x.example"], &["*.example"], &["y.example", "*.x.example"]];
     let rule = prop_oneof![3 => select(RULES).prop_map(str::to_owned), 1 => generated::rule()];
-    let value = prop_oneof![3 => select(VALUES).prop_map(str::to_owned), 1 => generated::text(Phase::Request)];
+    let value = prop_oneof![3 => select(VALUES).prop_map(str::to_owned),
+        1 => generated::text(Phase::Request)];
     let authorization = (
         select(&["Allow", "Allow", "Deny", "Require"][..]),
         select(&["All", "Any"][..]),
@@ -53,7 +54,8 @@ fn policy() -> impl Strategy<Value = Value> {
         proptest::collection::vec(rule, 1..3),
     )
         .prop_map(|(action, combine, on_error, rules)| {
-            json!({"action": action, "match": combine, "onError": on_error, "policy": {"matchExpressions": rules}})
+            json!({"action": action, "match": combine, "onError": on_error,
+                "policy": {"matchExpressions": rules}})
         });
     let named = |names: &'static [&'static str]| {
         (select(names), value.clone())
@@ -64,12 +66,17 @@ fn policy() -> impl Strategy<Value = Value> {
         named(&["x-set", "x-role", "user-agent"]),
         named(&["x-set", "x-role", "x-role", ":path", ":authority"]),
     );
-    let changes = (proptest::collection::vec(add, 0..2), proptest::option::of(set), select(removed)).prop_map(|(add, set, remove)| {
-        let set: Vec<Value> = set.into_iter().collect();
-        let request = json!({"add": add, "set": set, "remove": remove});
-        let response = json!({"set": [{"name": "x-code", "value": "string(response.code)"}], "remove": remove});
-        json!({"request": request, "response": response})
-    });
+    let changes =
+        (proptest::collection::vec(add, 0..2), proptest::option::of(set), select(removed))
+            .prop_map(|(add, set, remove)| {
+                let set: Vec<Value> = set.into_iter().collect();
+                let request = json!({"add": add, "set": set, "remove": remove});
+                let response = json!({
+                    "set": [{"name": "x-code", "value": "string(response.code)"}],
+                    "remove": remove,
+                });
+                json!({"request": request, "response": response})
+            });
     let traffic =
         (proptest::option::weighted(0.6, authorization), proptest::option::weighted(0.5, changes));
     let mode = select(&["Enforce", "Enforce", "Enforce", "Shadow"][..]);
@@ -375,13 +382,16 @@ fn what_is_explained_gives_what_was_decided() {
         for (position, policy) in policies.iter_mut().enumerate() {
             policy["name"] = json!(format!("p{position}"));
         }
-        let config = json!({"policies": policies, "hostBinding": binding, "pathSafety": "Lenient", "audit": {"log": "All"}});
+        let config = json!({"policies": policies, "hostBinding": binding, "pathSafety": "Lenient",
+            "audit": {"log": "All"}});
         let explainer = match Explainer::load(config.to_string().as_bytes()) {
             Ok(explainer) => explainer,
             // Of the generated expressions some are no rules or values.
             Err(_) => return Err(TestCaseError::reject("the check refuses it")),
         };
-        trials.iter().try_for_each(|trial| agree(&explainer, &policies, trial, &mut met.borrow_mut()))
+        trials
+            .iter()
+            .try_for_each(|trial| agree(&explainer, &policies, trial, &mut met.borrow_mut()))
     });
     if let Err(failure) = outcome {
         panic!("{failure}");

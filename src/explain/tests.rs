@@ -4,7 +4,8 @@ use crate::explain::{Answer, Effect, Explainer, Explanation, Fate, Operation, Va
 use crate::trial::Trial;
 
 fn rule(name: &str, action: &str, expression: &str) -> Value {
-    json!({"name": name, "traffic": {"authorization": {"action": action, "policy": {"matchExpressions": [expression]}}}})
+    json!({"name": name, "traffic": {"authorization": {"action": action,
+        "policy": {"matchExpressions": [expression]}}}})
 }
 
 fn request() -> Trial {
@@ -241,14 +242,18 @@ fn each_line_of_a_repeated_header_is_shown_up_to_the_one_that_settles_it() {
 
 #[test]
 fn values_see_the_headers_as_earlier_policies_left_them() {
-    let changes = |name: &str, request: Value| json!({"name": name, "traffic": {"transformation": {"request": request}}});
+    let changes = |name: &str, request: Value| {
+        let transformation = json!({"request": request});
+        json!({"name": name, "traffic": {"transformation": transformation}})
+    };
     let first = changes(
         "first",
         json!({"set": [{"name": "x-a", "value": r#""1""#}], "remove": ["x-gone"]}),
     );
     let second = changes(
         "second",
-        json!({"add": [{"name": "x-b", "value": r#"request.headers["x-a"] + "2""#}], "set": [{"name": "x-a", "value": r#"request.headers["x-gone"]"#}]}),
+        json!({"add": [{"name": "x-b", "value": r#"request.headers["x-a"] + "2""#}],
+            "set": [{"name": "x-a", "value": r#"request.headers["x-gone"]"#}]}),
     );
     let lines = [("x-a", "client"), ("x-a", "again"), ("x-gone", "secret"), ("x-kept", "k")];
     let trial = Trial {

@@ -96,7 +96,8 @@ impl Plugin {
                 }
                 if engine.warning_count() > MAX_WARNINGS {
                     log::warn!(
-                        "egress filter: configuration warnings: {}, of which {MAX_WARNINGS} are shown",
+                        "egress filter: configuration warnings: {}, of which {MAX_WARNINGS} are \
+                         shown",
                         engine.warning_count()
                     );
                 }
@@ -154,8 +155,9 @@ impl Plugin {
         {
             self.warned = true;
             log::warn!(
-                "egress filter: callers of any trust domain are believed: `identity.trustDomains` is left out, and the proxy does not \
-                 know its own (no io.istio.local_principal); name the trust domains that are to be believed"
+                "egress filter: callers of any trust domain are believed: `identity.trustDomains` \
+                 is left out, and the proxy does not know its own (no \
+                 io.istio.local_principal); name the trust domains that are to be believed"
             );
         }
     }

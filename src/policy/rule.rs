@@ -200,7 +200,8 @@ fn ask(
     )
 }
 
-/// Asks an expression about one reading of a request; where there is no answer, the message says why.
+/// Asks an expression about one reading of a request. The error is the message of an expression
+/// that fails.
 pub(crate) fn ask_once(
     expression: &Expression,
     view: &View<'_>,

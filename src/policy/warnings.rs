@@ -130,8 +130,9 @@ impl Warnings {
                     place: format!("{}.name", policy.place),
                     spot: Spot::Whole,
                     message: format!(
-                        "where Prometheus does not get the tags `{POLICY_TAG}` and `{PLUGIN_TAG}`, its metrics are \
-                         those of policy `{}` too: both are `{}` there",
+                        "where Prometheus does not get the tags `{POLICY_TAG}` and \
+                         `{PLUGIN_TAG}`, its metrics are those of policy `{}` too: both are `{}` \
+                         there",
                         entry.get(),
                         entry.key(),
                     ),

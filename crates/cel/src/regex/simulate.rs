@@ -267,8 +267,8 @@ impl<const NOTING: bool> Run<'_, NOTING> {
         }
     }
 
-    /// Adds the threads of a match that starts here; returns whether one of them is at its end, if no
-    /// groups are asked for.
+    /// Adds the threads of a match that starts here. Returns whether one of them has already
+    /// matched, where no groups are asked for.
     fn begin(&mut self, at: usize) -> Result<bool, Exceeded> {
         if NOTING {
             self.room.slots.clear();
