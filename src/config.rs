@@ -18,7 +18,6 @@ pub use error::{ConfigError, Spot};
 pub(crate) use totals::check_size;
 
 pub use crate::header_name::Direction;
-#[cfg(not(target_arch = "wasm32"))]
 pub use crate::header_name::unchangeable;
 pub use crate::identity::IdentitySource;
 
