@@ -1,7 +1,8 @@
 //! Egress control by caller identity, for Istio ambient waypoints.
 //!
-//! A pod calls plain `http://api.github.com/zen`; ztunnel wraps it in HBONE mTLS; the waypoint ends
-//! HBONE and runs this filter on the request; Envoy opens a fresh TLS connection to the origin.
+//! A pod calls plain `http://api.github.com/zen`. ztunnel wraps the call in HBONE mTLS. The
+//! waypoint terminates HBONE and runs this filter on the request. Envoy then opens a new TLS
+//! connection to the origin.
 //!
 //! # The life of a request
 //!
@@ -31,9 +32,9 @@
 //!
 //! # For tools
 //!
-//! [`trial`] is a request as data, tried on an engine; [`explain`] says why it is decided as it is;
-//! [`coverage`] says what each policy had to do with it. They read the [`trace`] that the exchange
-//! writes.
+//! [`trial`] runs an engine on a request that is given as data. [`explain`] shows why it is decided
+//! as it is, and [`coverage`] what each policy had to do with it. Both read the [`trace`] that the
+//! exchange writes.
 
 pub use egress_cel as cel;
 pub use egress_cel::suggest;

@@ -1,4 +1,4 @@
-//! A request as data, tried on an engine: for tools and tests, which have no proxy.
+//! Runs an engine on a request that is given as data, for tools and tests without a proxy.
 
 #[cfg(test)]
 mod tests;
@@ -19,19 +19,18 @@ const PLUGIN: &str = "";
 /// Header lines in order, names in lower case.
 pub type Lines = Vec<(String, Vec<u8>)>;
 
-/// A request, its connection, and what the origin would answer.
+/// A request, its connection, and the origin's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trial {
     /// What Istio's filter chain writes as the peer's principal: a SPIFFE ID, several joined with
     /// commas, `-` or nothing.
     pub principal: String,
-    /// The URI SAN of the peer's certificate on this very connection, where the filter's own
-    /// listener ends mTLS.
+    /// The URI SAN of the peer's certificate, where the filter's own listener terminates mTLS.
     pub peer_certificate: String,
-    /// The waypoint's own SPIFFE ID, whose trust domain counts where the configuration names none.
+    /// The waypoint's own SPIFFE ID. Its trust domain counts if the configuration names none.
     pub local_principal: String,
-    /// The service that the caller dialled; its name for the waypoint is made of it. None where the
-    /// waypoint has no name for it.
+    /// The destination that the caller dialled, from which the name of the filter chain is made.
+    /// None if the waypoint has no name for it.
     pub service: Option<String>,
     /// The method.
     pub method: String,
@@ -47,11 +46,11 @@ pub struct Trial {
     pub source_address: String,
     /// The address that the caller dialled, with its port.
     pub destination_address: String,
-    /// What the origin answers.
+    /// The origin's response.
     pub response: Response,
 }
 
-/// What an origin answers.
+/// An origin's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status.
@@ -60,7 +59,7 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
 }
 
-/// What came of a request.
+/// What happened to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
     /// The answer that it got instead of being forwarded, if it was denied.
@@ -69,11 +68,11 @@ pub struct Tried {
     pub detail: Option<&'static str>,
     /// The policy that decided, where one did.
     pub policy: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// Shadow policies that would have denied it.
     pub shadow: Vec<String>,
-    /// Expressions that erred: the policy and the message.
+    /// Expressions that failed: the policy and the message.
     pub errors: Vec<(String, String)>,
     /// The headers that the origin gets, the pseudo-headers among them; none for a denied request.
     pub upstream: Option<Lines>,
@@ -82,13 +81,13 @@ pub struct Tried {
     pub downstream: Option<Lines>,
     /// The line of the audit log.
     pub audit: Option<String>,
-    /// By how much counters went up, by their names.
+    /// The counters that went up: by name, the amount.
     pub counters: BTreeMap<String, u64>,
 }
 
 impl Default for Trial {
-    /// `GET /` over HTTP/1.1, of a caller without a certificate, for a host that is yet to be
-    /// named, answered with 200.
+    /// `GET /` over HTTP/1.1, from a caller without a certificate, for a host that must still be
+    /// set, answered with 200.
     fn default() -> Self {
         Trial {
             principal: String::new(),
@@ -108,10 +107,10 @@ impl Default for Trial {
 }
 
 impl Trial {
-    /// Presents the caller where a configuration looks for it: the principal alone is what a
-    /// waypoint has, and is left as it is where `filterState` is a source. Otherwise it is what the
-    /// peer's certificate says, or the proxy in front writes to `x-forwarded-client-cert` (Istio's
-    /// gateways append an element of this form).
+    /// Moves the caller's principal to where the configuration looks for it. If `filterState` is a
+    /// source, it stays where it is, as in a waypoint. Otherwise it goes into the peer's
+    /// certificate, or into `x-forwarded-client-cert` in the form in which Istio's gateways append
+    /// it.
     pub fn present(&mut self, identity: &IdentityConfig) {
         let reads = |source| identity.sources.contains(&source);
         if self.principal.is_empty() || reads(IdentitySource::FilterState) {
@@ -129,7 +128,7 @@ impl Trial {
         }
     }
 
-    /// Tries it.
+    /// Runs the engine on it.
     #[must_use]
     pub fn run(&self, engine: &Engine) -> Tried {
         self.with_source(|source| {
@@ -142,7 +141,7 @@ impl Trial {
                     tried.upstream = Some(changed(Direction::Request, &request, &changes));
                 }
                 Step::Reply(reply) => tried.denial = Some(reply),
-                // No stage of an engine that is tried makes calls.
+                // The stages of this build make no calls.
                 Step::Call(_) | Step::Hold | Step::Reset | Step::Ignore => {}
             }
             tried.note(engine, exchange.take_report());
@@ -158,12 +157,12 @@ impl Trial {
         })
     }
 
-    /// Does something with the request's facts, as stages get them.
+    /// Runs a function on the request's facts, as stages get them.
     pub fn with_facts<T>(&self, f: impl FnOnce(&Facts<'_>) -> T) -> T {
         self.with_source(|source| f(&Facts::new(self.request_headers(), source)))
     }
 
-    /// Does something with what a proxy would know of the request beside its headers.
+    /// Runs a function on what a proxy would know of the request besides its headers.
     pub fn with_source<T>(&self, f: impl FnOnce(&dyn Source) -> T) -> T {
         let chain = self.service.as_ref().map(|service| format!("inbound-vip|80|http|{service}"));
         let (address, port) = address_and_port(self.source_address.as_bytes()).unwrap_or_default();
@@ -183,7 +182,7 @@ impl Trial {
         f(&source)
     }
 
-    /// The request's headers as the filter gets them of Envoy.
+    /// The request's headers as the filter gets them from Envoy.
     #[must_use]
     pub fn request_headers(&self) -> Headers<'static> {
         let mut lines: Lines = Vec::with_capacity(self.headers.len().saturating_add(5));
@@ -223,7 +222,7 @@ impl Trial {
     }
 }
 
-/// Adds a line as Envoy does: to the one that there is, of headers that it keeps on one.
+/// Adds a line as Envoy does: a header that it keeps on one line is appended to that line.
 fn add(lines: &mut Lines, direction: Direction, name: &str, value: &[u8]) {
     let name = name.to_ascii_lowercase();
     // Envoy has one entry for both.
@@ -249,7 +248,7 @@ fn headers(lines: &Lines) -> Headers<'static> {
 }
 
 impl Tried {
-    /// Nothing came of it yet.
+    /// The state before anything has happened.
     fn new() -> Tried {
         Tried {
             denial: None,
@@ -265,7 +264,7 @@ impl Tried {
         }
     }
 
-    /// Notes what is reported.
+    /// Takes over a report.
     fn note(&mut self, engine: &Engine, report: Option<Report<'_>>) {
         let Some(report) = report else { return };
         let name = |index: usize| engine.policy_name(index).map(str::to_owned);
@@ -290,7 +289,7 @@ impl Tried {
     }
 }
 
-/// Has an engine decide about a request with these headers.
+/// Runs an engine on a request with these headers.
 #[must_use]
 pub fn allows(engine: &Engine, headers: &Headers<'_>, source: &dyn Source) -> bool {
     let mut exchange = Exchange::default();
@@ -298,7 +297,7 @@ pub fn allows(engine: &Engine, headers: &Headers<'_>, source: &dyn Source) -> bo
     matches!(step, Step::Forward(_))
 }
 
-/// Headers after changes, made as the host makes them on the filter's calls.
+/// Headers after changes, made as the host makes them when the filter calls it.
 #[must_use]
 pub fn changed(direction: Direction, headers: &Headers<'_>, changes: &[Change<'_>]) -> Lines {
     let mut lines = lines(headers);

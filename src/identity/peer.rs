@@ -118,10 +118,11 @@ fn parse(presented: &[u8]) -> Option<SpiffeId<'_>> {
 pub(crate) struct Callers {
     /// The sources of an identity, in the order they are tried.
     sources: Vec<IdentitySource>,
-    /// The trust domains whose callers are believed; where there are none, the proxy's own.
+    /// The trust domains whose callers are accepted; if none is configured, that of the proxy
+    /// itself.
     trust_domains: Vec<String>,
-    /// The trust domain of the proxy itself, which counts where the configuration names none. It is
-    /// the same for every request: it is asked for until it is known, and never again.
+    /// The trust domain of the proxy itself, which counts if the configuration names none. It is
+    /// the same for every request, so it is read until it is known, and then never again.
     own_trust_domain: OnceLock<Box<str>>,
     /// Each caller has one slot. Another caller with the same hash replaces it.
     slots: Mutex<Vec<Option<Arc<Caller>>>>,
@@ -149,8 +150,8 @@ impl Callers {
         self.believed_blindly.load(Ordering::Relaxed)
     }
 
-    /// Whether a caller of this trust domain is believed: one that the configuration names, else
-    /// the proxy's own.
+    /// Whether callers of this trust domain are accepted: it must be one that the configuration
+    /// names, or without any there, the proxy's own.
     fn believes(&self, trust_domain: &str, presented: &impl Presented) -> bool {
         if !self.trust_domains.is_empty() {
             return self.trust_domains.iter().any(|believed| believed == trust_domain);
@@ -170,8 +171,8 @@ impl Callers {
         }
     }
 
-    /// The caller of a request. The first source that says anything decides: where it says
-    /// something wrong, no later source is asked.
+    /// The caller of a request. The first source that has a value decides. If that value is
+    /// invalid, the later sources are not consulted.
     pub(crate) fn of(&self, presented: &impl Presented) -> Arc<Caller> {
         let mut said = self.sources.iter().map(|source| match source {
             IdentitySource::FilterState => presented.peer_principal(),
@@ -183,12 +184,13 @@ impl Callers {
 
     fn find(&self, uri: &[u8], presented: &impl Presented) -> Arc<Caller> {
         let make = || Arc::new(Caller::new(uri, |id| self.believes(id.trust_domain(), presented)));
-        // Longer is no SPIFFE ID, and is not worth the room.
+        // Anything longer is no SPIFFE ID, and not worth remembering.
         if uri.len() > super::MAX_ID {
             return make();
         }
         let Ok(mut slots) = self.slots.try_lock() else { return make() };
-        // Who is believed blindly is asked for again: the next request may know better.
+        // A caller whose trust domain could not be compared is not remembered: the next request may
+        // come with the proxy's own.
         if self.trust_domains.is_empty() && self.own_trust_domain.get().is_none() {
             return make();
         }
@@ -229,7 +231,7 @@ fn forwarded_uri(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Stands for a value that is there and is no SPIFFE ID.
+/// Stands for a value that is present but no SPIFFE ID.
 const UNREADABLE: &[u8] = b"?";
 
 /// Splits at separators outside of double quotes; `None` if a quote is left open.

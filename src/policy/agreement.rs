@@ -1,4 +1,5 @@
-//! The index agrees with looking at every policy, on generated configurations and requests.
+//! The index gives the same decisions as evaluating every policy, on generated configurations and
+//! requests.
 //!
 //! `EGRESS_DIFFERENTIAL_CASES` sets how many configurations there are; each decides about 20
 //! requests.
@@ -14,7 +15,7 @@ use crate::exchange::tests::driven::Driven;
 use crate::request::Given;
 use crate::request::headers::Headers;
 
-/// What is compared with; few of each, so that rules and requests meet.
+/// Conditions of rules. There are few values of each kind, so that rules and requests often match.
 const CONDITIONS: &[&str] = &[
     r#"source.identity.namespace == "a""#,
     r#"source.identity.namespace == "b""#,
@@ -172,7 +173,7 @@ fn the_index_finds_what_looking_at_every_policy_finds() {
 }
 
 impl Engine {
-    /// Has every policy of a host be a candidate.
+    /// Makes every policy of a host a candidate.
     fn look_at_every_policy(&mut self, config: &Config) {
         let mut entries: Vec<_> = config
             .policies

@@ -117,7 +117,7 @@ fn names_behind<'t>(
 fn group<'t>(tokens: &'t [Token], uses: &mut BTreeSet<String>) -> &'t [Token] {
     let mut depth = 1_usize;
     let mut is_first = true;
-    for (place, token) in tokens.iter().enumerate() {
+    for (index, token) in tokens.iter().enumerate() {
         match token {
             Token::Mark('{') => depth = depth.saturating_add(1),
             Token::Mark('}') => depth = depth.saturating_sub(1),
@@ -129,7 +129,7 @@ fn group<'t>(tokens: &'t [Token], uses: &mut BTreeSet<String>) -> &'t [Token] {
             _ => {}
         }
         if depth == 0 {
-            return tokens.get(place.saturating_add(1)..).unwrap_or_default();
+            return tokens.get(index.saturating_add(1)..).unwrap_or_default();
         }
     }
     &[]

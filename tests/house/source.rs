@@ -72,7 +72,7 @@ fn is_for_tests(attribute: &[Token]) -> bool {
 /// What follows an item: a declaration, or an entry of a list.
 fn behind_item(tokens: &[Token]) -> &[Token] {
     let mut depth = 0_usize;
-    for (place, token) in tokens.iter().enumerate() {
+    for (index, token) in tokens.iter().enumerate() {
         let Token::Mark(mark) = token else { continue };
         match mark {
             '(' | '[' | '{' => depth = depth.saturating_add(1),
@@ -80,7 +80,7 @@ fn behind_item(tokens: &[Token]) -> &[Token] {
             _ => {}
         }
         if depth == 0 && matches!(mark, '}' | ';' | ',') {
-            return tokens.get(place.saturating_add(1)..).unwrap_or_default();
+            return tokens.get(index.saturating_add(1)..).unwrap_or_default();
         }
     }
     &[]

@@ -26,7 +26,7 @@ use self::lexer::{Lexer, Token};
 pub(super) use self::macros::MAP_OF;
 pub(super) use self::places::{Places, line_and_column};
 use self::spelling::Written;
-pub(super) use self::spelling::{Call, Spelling, parse_spelled};
+pub(super) use self::spelling::{Spelling, WrittenCall, parse_spelled};
 use super::limits::{self, MAX_DEPTH};
 
 /// Parses a source.

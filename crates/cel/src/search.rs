@@ -4,9 +4,9 @@
 use super::meter::{self, Allowance};
 use egress_reading::hash;
 
-/// How many places are looked at in a step.
-const PLACES_A_STEP: usize = 32;
-/// How many bytes are compared, where a place looks promising, for what looking at a place costs.
+/// How many positions are looked at in a step.
+const POSITIONS_A_STEP: usize = 32;
+/// How many bytes are compared, where a position looks promising, for what looking at a position costs.
 const COMPARED_A_PLACE: usize = 8;
 
 /// Whether the text has the part in it; nothing where finding out passes the limit.
@@ -14,20 +14,20 @@ pub(super) fn contains(text: &str, part: &str, allowance: &Allowance) -> Option<
     let (text, part) = (text.as_bytes(), part.as_bytes());
     let (Some(first), Some(last)) = (part.first(), part.last()) else { return Some(true) };
     let comparing = part.len().div_ceil(COMPARED_A_PLACE);
-    let mut places = 0_usize;
+    let mut positions = 0_usize;
     for window in text.windows(part.len()) {
-        places = places.wrapping_add(1);
+        positions = positions.wrapping_add(1);
         if window.first() == Some(first) && window.last() == Some(last) {
-            places = places.saturating_add(comparing);
+            positions = positions.saturating_add(comparing);
             if hash::same(window, part) {
-                return allowance.spend_on(places, PLACES_A_STEP).then_some(true);
+                return allowance.spend_on(positions, POSITIONS_A_STEP).then_some(true);
             }
         }
-        if places >= PLACES_A_STEP {
-            if !allowance.spend(meter::units(places, PLACES_A_STEP)) {
+        if positions >= POSITIONS_A_STEP {
+            if !allowance.spend(meter::units(positions, POSITIONS_A_STEP)) {
                 return None;
             }
-            places = 0;
+            positions = 0;
         }
     }
     Some(false)

@@ -5,7 +5,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
 
 use crate::attributes::Table;
 use crate::limits::children;
-use crate::parse::{Call, Spelling};
+use crate::parse::{Spelling, WrittenCall};
 use crate::regex::Compiled;
 use crate::{budget, prepare};
 
@@ -170,7 +170,7 @@ impl<'s> Planner<'s> {
     }
 
     /// A macro, as it is written.
-    fn written(&mut self, call: &Call) -> Shape {
+    fn written(&mut self, call: &WrittenCall) -> Shape {
         let (target, args) = (call.target.as_ref(), call.args.as_slice());
         match (call.name.as_str(), target, args) {
             ("has", None, [tested]) => match &tested.expr {

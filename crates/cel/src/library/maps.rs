@@ -48,8 +48,8 @@ pub(super) fn sorted_keys<'a, 'v>(
         let name = scalar(key).ok_or_else(|| failed(function, "a key of another type"))?;
         // Of as few as there may be, and without the kilobytes that the library's sorting takes of
         // the file.
-        let place = sorted.partition_point(|(before, _)| *before <= name);
-        sorted.insert(place, (name, key));
+        let position = sorted.partition_point(|(before, _)| *before <= name);
+        sorted.insert(position, (name, key));
     }
     Ok(sorted)
 }

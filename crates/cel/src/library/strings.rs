@@ -2,7 +2,7 @@
 //! text and not with its square.
 //!
 //! The latter two do what cel-go's `strings` extension says; the `cel` crate's compare at every
-//! place.
+//! position.
 
 use cel::ExecutionError;
 use cel::common::types::CelInt;
@@ -22,11 +22,11 @@ pub(super) const FUNCTIONS: &[Overload] = &[
 ];
 
 fn index_of<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
-    place("indexOf", arguments, first)
+    position("indexOf", arguments, first)
 }
 
 fn last_index_of<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
-    place("lastIndexOf", arguments, last)
+    position("lastIndexOf", arguments, last)
 }
 
 fn strip_prefix<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
@@ -43,7 +43,7 @@ fn strip_suffix<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 type Search = fn(target: &str, part: &str, offset: Option<usize>) -> Option<usize>;
 
 #[inline(never)]
-fn place<'b, 'v>(
+fn position<'b, 'v>(
     function: &str,
     arguments: &[CowVal<'b, 'v>],
     search: Search,
@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    /// What the extension says, by trying every place.
+    /// What the extension says, by trying every position.
     fn by_hand(target: &str, part: &str, offset: usize, forwards: bool) -> Option<usize> {
         let starts: Vec<usize> =
             target.char_indices().map(|(byte, _)| byte).chain([target.len()]).collect();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_those_that_trying_each_finds() {
+    fn positions_are_those_that_trying_each_finds() {
         for target in
             ["", "a", "abcabc", "aaaa", "h\u{e9}llo \u{e9}\u{1f389}h\u{e9}", "\u{1f389}\u{1f389}"]
         {

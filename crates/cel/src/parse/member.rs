@@ -8,7 +8,7 @@ use super::{Node, Parsed, Parser, Written, literal, parts};
 use crate::limits::{self, MAX_DEPTH};
 
 /// Names that CEL keeps for languages that embed it (langdef, "Syntax").
-const RESERVED: &[&str] = &[
+pub(super) const RESERVED: &[&str] = &[
     "as",
     "break",
     "const",

@@ -16,12 +16,12 @@ pub(crate) struct Spelling {
     /// The byte behind the node of an ID; IDs count from 1.
     ends: Vec<u32>,
     /// The macro that the node of an ID was made by.
-    calls: HashMap<u64, Call>,
+    calls: HashMap<u64, WrittenCall>,
 }
 
 /// A macro's call as it is written.
 #[derive(Debug, Clone)]
-pub(crate) struct Call {
+pub(crate) struct WrittenCall {
     pub(crate) name: String,
     pub(crate) target: Option<IdedExpr>,
     pub(crate) args: Vec<IdedExpr>,
@@ -45,7 +45,7 @@ impl Spelling {
     }
 
     /// The macro that the node of an ID was made by.
-    pub(crate) fn call(&self, id: u64) -> Option<&Call> {
+    pub(crate) fn call(&self, id: u64) -> Option<&WrittenCall> {
         self.calls.get(&id)
     }
 
@@ -70,12 +70,17 @@ pub(super) trait Written {
     fn ends(&mut self, _id: u64) {}
 
     /// A call that may be a macro's.
-    fn call(&self, _name: &str, _target: Option<&IdedExpr>, _args: &[IdedExpr]) -> Option<Call> {
+    fn call(
+        &self,
+        _name: &str,
+        _target: Option<&IdedExpr>,
+        _args: &[IdedExpr],
+    ) -> Option<WrittenCall> {
         None
     }
 
     /// A macro's call made the node of this ID.
-    fn made(&mut self, _id: u64, _call: Option<Call>) {}
+    fn made(&mut self, _id: u64, _call: Option<WrittenCall>) {}
 }
 
 /// Nothing is kept.
@@ -90,11 +95,16 @@ impl Written for Spelling {
         self.end(id);
     }
 
-    fn call(&self, name: &str, target: Option<&IdedExpr>, args: &[IdedExpr]) -> Option<Call> {
-        Some(Call { name: name.to_owned(), target: target.cloned(), args: args.to_vec() })
+    fn call(
+        &self,
+        name: &str,
+        target: Option<&IdedExpr>,
+        args: &[IdedExpr],
+    ) -> Option<WrittenCall> {
+        Some(WrittenCall { name: name.to_owned(), target: target.cloned(), args: args.to_vec() })
     }
 
-    fn made(&mut self, id: u64, call: Option<Call>) {
+    fn made(&mut self, id: u64, call: Option<WrittenCall>) {
         // `default(a)` is `a`, which has its own place.
         let Some(call) = call.filter(|call| !call.args.iter().any(|arg| arg.id == id)) else {
             return;

@@ -44,7 +44,7 @@ pub(super) enum Kind {
     Literal(char),
     /// A character of the set of this number.
     Set(usize),
-    Place(Place),
+    Anchor(Anchor),
     /// A group that is captured, by its number.
     Group(usize, Box<Node>),
     /// One after the other.
@@ -64,9 +64,9 @@ pub(super) struct Repetition {
     pub(super) lazy: bool,
 }
 
-/// A place between two characters.
+/// A condition on a position between two characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Anchor {
     TextStart,
     TextEnd,
     LineStart,
@@ -96,7 +96,7 @@ struct Level {
     last: Last,
 }
 
-/// What stands before the place that was read up to.
+/// What stands before the position that was read up to.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Last {
     #[default]
@@ -158,10 +158,10 @@ impl Parser<'_> {
                 self.set(if negated { set.negated() } else { set })
             }
             '\\' => self.escape(),
-            '^' if self.flags.many_lines => self.place(Place::LineStart),
-            '^' => self.place(Place::TextStart),
-            '$' if self.flags.many_lines => self.place(Place::LineEnd),
-            '$' => self.place(Place::TextEnd),
+            '^' if self.flags.many_lines => self.anchor(Anchor::LineStart),
+            '^' => self.anchor(Anchor::TextStart),
+            '$' if self.flags.many_lines => self.anchor(Anchor::LineEnd),
+            '$' => self.anchor(Anchor::TextEnd),
             '.' if self.flags.dot_is_any => self.set(Set::default().negated()),
             '.' => self.set(Set::of(vec![(10, 10)]).negated()),
             literal => self.literal(literal),
@@ -174,8 +174,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn place(&mut self, place: Place) -> Result<(), Wrong> {
-        self.push(Kind::Place(place), true)
+    fn anchor(&mut self, anchor: Anchor) -> Result<(), Wrong> {
+        self.push(Kind::Anchor(anchor), true)
     }
 
     fn literal(&mut self, literal: char) -> Result<(), Wrong> {
@@ -235,11 +235,11 @@ impl Parser<'_> {
     /// What follows a backslash, outside of a class.
     fn escape(&mut self) -> Result<(), Wrong> {
         let mut behind = Scanner { rest: self.scanner.rest };
-        let place = match behind.take() {
-            Some('A') => Place::TextStart,
-            Some('z') => Place::TextEnd,
-            Some('b') => Place::WordEdge,
-            Some('B') => Place::NoWordEdge,
+        let anchor = match behind.take() {
+            Some('A') => Anchor::TextStart,
+            Some('z') => Anchor::TextEnd,
+            Some('b') => Anchor::WordEdge,
+            Some('B') => Anchor::NoWordEdge,
             Some('Q') => {
                 let (quoted, after) = behind.rest.split_once("\\E").unwrap_or((behind.rest, ""));
                 self.scanner.rest = after;
@@ -256,7 +256,7 @@ impl Parser<'_> {
             }
         };
         self.scanner = behind;
-        self.place(place)
+        self.anchor(anchor)
     }
 }
 

@@ -1,9 +1,9 @@
 //! A pattern as a program: Thompson's automaton, over characters.
 
-use super::parse::{Kind, Node, Pattern, Place, Repetition};
+use super::parse::{Anchor, Kind, Node, Pattern, Repetition};
 use super::set::{Ascii, Set};
 
-/// What a thread does at its place in the program. Unless it says otherwise, it goes on with the
+/// What a thread does at an instruction. Unless it says otherwise, it goes on with the
 /// next instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Instruction {
@@ -11,8 +11,8 @@ pub(super) enum Instruction {
     Literal(char),
     /// Takes a character of the set of this number.
     Set(u32),
-    /// Goes on only at such a place.
-    Place(Place),
+    /// Goes on only where this holds.
+    Anchor(Anchor),
     /// Notes where it is.
     Slot(u32),
     /// Goes on at both, and prefers the first.
@@ -136,7 +136,7 @@ impl Compiler {
             Kind::Set(index) => {
                 self.emit(Instruction::Set(u32::try_from(*index).unwrap_or(u32::MAX)))
             }
-            Kind::Place(place) => self.emit(Instruction::Place(*place)),
+            Kind::Anchor(anchor) => self.emit(Instruction::Anchor(*anchor)),
             Kind::Group(number, inside) => {
                 let slot = u32::try_from(number.saturating_mul(2)).unwrap_or(u32::MAX);
                 self.emit(Instruction::Slot(slot))?;
@@ -265,8 +265,8 @@ fn beginnings(code: &[Instruction], at_start: bool) -> Vec<Instruction> {
             Instruction::Literal(_) | Instruction::Set(_) | Instruction::Found => {
                 found.push(*instruction)
             }
-            Instruction::Place(Place::TextStart) if !at_start => {}
-            Instruction::Place(_) | Instruction::Slot(_) => todo.push(at.saturating_add(1)),
+            Instruction::Anchor(Anchor::TextStart) if !at_start => {}
+            Instruction::Anchor(_) | Instruction::Slot(_) => todo.push(at.saturating_add(1)),
             Instruction::Split(first, second) => todo.extend([first, second]),
             Instruction::Jump(to) => todo.push(to),
         }

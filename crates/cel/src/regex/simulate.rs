@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use super::Exceeded;
-use super::parse::Place;
+use super::parse::Anchor;
 use super::program::{Instruction, Program, Start};
 use crate::meter::Allowance;
 
@@ -18,9 +18,9 @@ const PASSED_A_VISIT: usize = 4;
 const COPYING: u32 = 16;
 /// The most slots that room is kept for from one match to the next.
 const MAX_KEPT: usize = 1 << 14;
-/// The length from which on a text is not matched: places in it are numbers of 32 bits.
+/// The length from which on a text is not matched: positions in it are numbers of 32 bits.
 const MAX_LENGTH: usize = 1 << 30;
-/// The number of a place from which on a match begins with new marks; a text has fewer places than
+/// The number of a position from which on a match begins with new marks; a text has fewer positions than
 /// there are numbers behind it.
 const LAST_BEFORE_NEW_MARKS: u32 = 1 << 31;
 
@@ -35,10 +35,10 @@ thread_local! {
 /// Room for threads.
 #[derive(Default)]
 struct Room {
-    /// For each instruction, the number of the last place at which a thread came to it.
+    /// For each instruction, the number of the last position at which a thread came to it.
     marks: Vec<u32>,
-    /// The number of the place at hand, which no place had before.
-    place: u32,
+    /// The number of the position at hand, which no position had before.
+    position: u32,
     now: Threads,
     next: Threads,
     /// Instructions that threads split off to.
@@ -120,20 +120,20 @@ impl Room {
         if self.marks.len() < instructions {
             self.marks.resize(instructions, 0);
         }
-        if self.place > LAST_BEFORE_NEW_MARKS {
+        if self.position > LAST_BEFORE_NEW_MARKS {
             self.marks.fill(0);
-            self.place = 0;
+            self.position = 0;
         }
         for threads in [&mut self.now, &mut self.next] {
             threads.clear();
             threads.slots.shrink_to(MAX_KEPT);
         }
         self.todo.clear();
-        self.new_place();
+        self.new_position();
     }
 
-    fn new_place(&mut self) {
-        self.place = self.place.wrapping_add(1);
+    fn new_position(&mut self) {
+        self.position = self.position.wrapping_add(1);
     }
 }
 
@@ -169,7 +169,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                 let start = if matched { None } else { self.next_start(at)? };
                 let Some(start) = start else { return Ok(matched) };
                 at = start;
-                self.room.new_place();
+                self.room.new_position();
             }
             let character = self.character(at);
             if !matched && self.may_start(at, character) && self.begin(at)? {
@@ -178,7 +178,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
             let room = &mut *self.room;
             std::mem::swap(&mut room.now, &mut room.next);
             room.next.clear();
-            room.new_place();
+            room.new_position();
             let next = at.wrapping_add(character.map_or(0, char::len_utf8));
             for index in 0..self.room.now.at.len() {
                 let Some(instruction) = self.instruction(index) else { break };
@@ -212,7 +212,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
         if byte.is_ascii() { Some(char::from(byte)) } else { self.text.get(at..)?.chars().next() }
     }
 
-    /// The first place from this one on where a match may start, given that no thread is left.
+    /// The first position from this one on where a match may start, given that no thread is left.
     fn next_start(&mut self, at: usize) -> Result<Option<usize>, Exceeded> {
         match self.program.start {
             Start::OfText => Ok((at == 0).then_some(at)),
@@ -290,7 +290,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
 
     /// Adds a thread at this instruction, or all that it splits into before one takes a character.
     fn add(&mut self, instruction: u32, at: usize) -> Result<bool, Exceeded> {
-        let Room { marks, place, next, todo, slots, .. } = &mut *self.room;
+        let Room { marks, position, next, todo, slots, .. } = &mut *self.room;
         let code = self.program.code.as_slice();
         let mut visits: u32 = 0;
         let mut from = instruction;
@@ -300,8 +300,8 @@ impl<const NOTING: bool> Run<'_, NOTING> {
             let (Some(mark), Some(instruction)) = (marks.get_mut(index), code.get(index)) else {
                 break false;
             };
-            if *mark != *place {
-                *mark = *place;
+            if *mark != *position {
+                *mark = *position;
                 match *instruction {
                     Instruction::Jump(to) => {
                         from = to;
@@ -314,17 +314,17 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                     }
                     Instruction::Slot(slot) => {
                         if NOTING
-                            && let Some(place) =
+                            && let Some(position) =
                                 usize::try_from(slot).ok().and_then(|slot| slots.get_mut(slot))
                         {
-                            todo.extend([*place, slot | PUT_BACK]);
-                            *place = u32::try_from(at).unwrap_or(NOWHERE);
+                            todo.extend([*position, slot | PUT_BACK]);
+                            *position = u32::try_from(at).unwrap_or(NOWHERE);
                         }
                         from = from.wrapping_add(1);
                         continue;
                     }
-                    Instruction::Place(place) => {
-                        if holds(place, self.text.as_bytes(), at) {
+                    Instruction::Anchor(anchor) => {
+                        if holds(anchor, self.text.as_bytes(), at) {
                             from = from.wrapping_add(1);
                             continue;
                         }
@@ -335,7 +335,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                         if NOTING {
                             next.slots.extend_from_slice(slots);
                             visits = visits.wrapping_add(self.copying);
-                            // Of many groups, much is noted at one place.
+                            // Of many groups, much is noted at one position.
                             if visits >= BATCH {
                                 spend(self.allowance, std::mem::take(&mut visits))?;
                             }
@@ -378,24 +378,24 @@ fn note(slots: &mut [u32], slot: usize, at: usize) {
 }
 
 fn put(slots: &mut [u32], slot: usize, value: u32) {
-    if let Some(place) = slots.get_mut(slot) {
-        *place = value;
+    if let Some(position) = slots.get_mut(slot) {
+        *position = value;
     }
 }
 
-/// Whether this is such a place. Words are of ASCII's letters, digits and the underscore.
-fn holds(place: Place, text: &[u8], at: usize) -> bool {
+/// Whether an anchor holds at a position. Words are of ASCII's letters, digits and the underscore.
+fn holds(anchor: Anchor, text: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|before| text.get(before));
     let behind = text.get(at);
     let is_word =
         |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     let is_feed = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == b'\n');
-    match place {
-        Place::TextStart => before.is_none(),
-        Place::TextEnd => behind.is_none(),
-        Place::LineStart => is_feed(before),
-        Place::LineEnd => is_feed(behind),
-        Place::WordEdge => is_word(before) != is_word(behind),
-        Place::NoWordEdge => is_word(before) == is_word(behind),
+    match anchor {
+        Anchor::TextStart => before.is_none(),
+        Anchor::TextEnd => behind.is_none(),
+        Anchor::LineStart => is_feed(before),
+        Anchor::LineEnd => is_feed(behind),
+        Anchor::WordEdge => is_word(before) != is_word(behind),
+        Anchor::NoWordEdge => is_word(before) == is_word(behind),
     }
 }

@@ -7,8 +7,8 @@ use std::io;
 use anstyle::Style;
 use egress_filter::config::{Action, Config, IdentitySource, Mode};
 use egress_filter::explain::{
-    Answer, Choice, Effect, Explanation, Expression, Fate, Header, HeaderRule, Operation, Policy,
-    Rule, Step, Value, Variable,
+    Choice, Effect, Explanation, Expression, Fate, Header, HeaderRule, Operation, Policy, Rule,
+    RuleResult, Step, Value, Variable,
 };
 
 use super::request::Request;
@@ -193,18 +193,18 @@ impl Page {
             [first, ..] => (first, &expression.choices),
         };
         let (style, said) = match (expression.answer, rule.action) {
-            (Some(Answer::Matches), Action::Deny) => {
+            (Some(RuleResult::Matches), Action::Deny) => {
                 (Style::new(), "true: one line is enough".to_owned())
             }
-            (Some(Answer::Matches), _) => (Style::new(), "true: for each line".to_owned()),
-            (Some(Answer::DoesNotMatch), Action::Deny) => {
+            (Some(RuleResult::Matches), _) => (Style::new(), "true: for each line".to_owned()),
+            (Some(RuleResult::DoesNotMatch), Action::Deny) => {
                 (Style::new(), "false: for each line".to_owned())
             }
-            (Some(Answer::DoesNotMatch), _) => {
+            (Some(RuleResult::DoesNotMatch), _) => {
                 (Style::new(), "false: each line must match".to_owned())
             }
-            (Some(Answer::Fails), _) => (ODD, "error".to_owned()),
-            (Some(Answer::PassesLimit), _) => (ODD, "passes a limit".to_owned()),
+            (Some(RuleResult::Fails), _) => (ODD, "error".to_owned()),
+            (Some(RuleResult::PassesLimit), _) => (ODD, "passes a limit".to_owned()),
             (None, _) => (FAINT, "not needed".to_owned()),
         };
         self.row(1, clean(&first.step.source), said, style);
@@ -287,10 +287,10 @@ impl Page {
 /// What a policy said, and did.
 fn said(policy: &Policy, allowed: bool) -> (Style, String) {
     let answer = policy.rule.as_ref().and_then(|rule| rule.answer).map(|answer| match answer {
-        Answer::Matches => "matches",
-        Answer::DoesNotMatch => "does not match",
-        Answer::Fails => "errs",
-        Answer::PassesLimit => "passes a limit",
+        RuleResult::Matches => "matches",
+        RuleResult::DoesNotMatch => "does not match",
+        RuleResult::Fails => "errs",
+        RuleResult::PassesLimit => "passes a limit",
     });
     match (policy.effect, answer) {
         (Effect::Denies, _)
