@@ -1,12 +1,11 @@
 //! From the source of an expression to its tree (langdef, "Syntax").
 //!
-//! A parser of this filter's own, that makes the `cel` crate's tree. The crate's own is a quarter
-//! of the file that has it, takes more than ten times as long, overflows the stack on a long chain
-//! of operators, and cannot be given a limit for that. What one accepts the other does, with the
-//! same tree, but for what `parse/tests/against_antlr.rs` lists.
+//! This is the filter's own parser, which builds the `cel` crate's tree. The parser of that crate
+//! would be a quarter of the module, takes more than ten times as long, overflows the stack on a
+//! long chain of operators, and has no limit for that. Both accept the same sources with the same
+//! trees, except for what `parse/tests/against_antlr.rs` lists.
 //!
-//! The parser stops at the first thing that is wrong. Its depth is bounded while it parses, not
-//! before.
+//! The parser stops at the first error. It checks the depth while it parses.
 
 mod brackets;
 mod lexer;
@@ -41,26 +40,26 @@ struct Node {
     expr: IdedExpr,
     /// Where it begins, in bytes.
     start: u32,
-    /// How deep its tree is, a macro counted as the call it is written as.
+    /// The depth of its tree. A macro counts as the call that was written.
     depth: usize,
 }
 
 struct Parser<'s, W> {
     lexer: Lexer<'s>,
-    /// The token that is looked at, and where it begins.
+    /// The current token, and where it begins.
     token: Token<'s>,
     at: u32,
     places: Places,
     /// How many brackets and conditionals are open.
     nesting: usize,
-    /// What is kept of how the source spells the tree: nothing where nobody asks.
+    /// Records how the source spells the tree, if a tool needs that.
     written: W,
 }
 
 type Parsed<T = Node> = Result<T, Fault>;
 
-/// The operators between two operands: how they are written, what the tree has for them, how
-/// tightly they bind.
+/// The operators between two operands: their symbols, their names in the tree, and how tightly they
+/// bind.
 const OPERATORS: &[(&str, &str, u8)] = &[
     ("||", op::LOGICAL_OR, 1),
     ("&&", op::LOGICAL_AND, 2),
@@ -123,7 +122,7 @@ impl<'s, W: Written> Parser<'s, W> {
         if self.eat(symbol)? { Ok(()) } else { Err(self.expected(&format!("`{symbol}`"))) }
     }
 
-    /// What is wrong where something else was expected.
+    /// The error for another token than was expected.
     fn expected(&self, expected: &str) -> Fault {
         let found = match &self.token {
             Token::End => "the end of the expression".to_owned(),
@@ -154,7 +153,7 @@ impl<'s, W: Written> Parser<'s, W> {
         Ok(Node { expr, start, depth })
     }
 
-    /// What a call of this name is: of an operator, which is no macro's name.
+    /// The call of an operator, whose name is never that of a macro.
     fn operation(&mut self, start: u32, name: &str, operands: Vec<Node>) -> Parsed {
         let (args, depth) = parts(operands);
         self.node(
@@ -216,8 +215,7 @@ impl<'s, W: Written> Parser<'s, W> {
         Ok(left)
     }
 
-    /// A chain of `&&` or `||` as a tree that is as flat as can be: their order among themselves
-    /// means nothing.
+    /// A chain of `&&` or `||` as a tree that is as flat as possible. The grouping has no meaning.
     fn balanced(&mut self, name: &str, mut operands: Vec<Node>) -> Parsed {
         let right = operands.split_off(operands.len().div_ceil(2));
         let half = |parser: &mut Self, mut half: Vec<Node>| match half.len() {
@@ -237,7 +235,7 @@ impl<'s, W: Written> Parser<'s, W> {
         while self.eat(sign)? {
             signs = signs.saturating_add(1);
         }
-        // A single minus before a number is the number's.
+        // A single minus before a number belongs to the number.
         if name == op::NEGATE && signs == 1 && self.is_number() {
             return self.member(start, true);
         }
@@ -259,7 +257,7 @@ impl<'s, W: Written> Parser<'s, W> {
     }
 }
 
-/// The trees of several nodes, and how deep a node over them is.
+/// The trees of several nodes, and the depth of a node above them.
 fn parts(nodes: Vec<Node>) -> (Vec<IdedExpr>, usize) {
     let depth = nodes.iter().map(|node| node.depth).max().unwrap_or(0).saturating_add(1);
     (nodes.into_iter().map(|node| node.expr).collect(), depth)

@@ -1,15 +1,15 @@
-//! Whether a text has another in it, charged for by what looking for it takes: the library's own
-//! search reads each byte of an adversary's text dozens of times.
+//! A substring search that charges for its actual work. The standard library's search may read each
+//! byte of a hostile text dozens of times.
 
 use super::meter::{self, Allowance};
 use egress_reading::hash;
 
-/// How many positions are looked at in a step.
+/// How many positions are examined for one step.
 const POSITIONS_A_STEP: usize = 32;
-/// How many bytes are compared, where a position looks promising, for what looking at a position costs.
+/// How many bytes are compared at a promising position for the cost of one position.
 const COMPARED_A_PLACE: usize = 8;
 
-/// Whether the text has the part in it; nothing where finding out passes the limit.
+/// Whether the text contains the part; nothing if the steps do not suffice to find out.
 pub(super) fn contains(text: &str, part: &str, allowance: &Allowance) -> Option<bool> {
     let (text, part) = (text.as_bytes(), part.as_bytes());
     let (Some(first), Some(last)) = (part.first(), part.last()) else { return Some(true) };

@@ -2,8 +2,8 @@
 //!
 //! CEL's own, those of its extensions `bindings`, `math`, `optional` and `comprehensions`, and
 //! AgentGateway's `default`, `with`, `mapValues` and their like. A loop over keys and values is a
-//! comprehension of two variables in the tree; what the interpreter, which knows loops of one only,
-//! makes of it is [`super::super::loops`]' matter.
+//! comprehension with two variables in the tree. The interpreter has only loops with one, so
+//! [`super::super::loops`] turns it into such a loop.
 
 mod maker;
 
@@ -18,9 +18,9 @@ use maker::{KEY, Over, VALUE};
 
 /// What a call becomes.
 pub(super) enum Expanded {
-    /// It is a macro's.
+    /// The expansion of a macro.
     Made(IdedExpr),
-    /// It is no macro's, and stays: its target and arguments.
+    /// It is no macro, and remains a call with this target and these arguments.
     Call(Option<IdedExpr>, Vec<IdedExpr>),
 }
 
@@ -50,7 +50,7 @@ enum Macro {
 }
 
 impl Macro {
-    /// The macro that a call is, by its name, what it is called on and how many arguments it has.
+    /// The macro of a call, by its name, target and number of arguments.
     fn of(name: &str, target: Option<&IdedExpr>, count: usize) -> Option<Macro> {
         let on = |namespace: &str| match target.map(|target| &target.expr) {
             Some(Expr::Ident(name)) => name == namespace,
@@ -80,7 +80,7 @@ impl Macro {
         })
     }
 
-    /// How many of a number of arguments name a variable.
+    /// How many of the arguments are names of variables.
     fn variables(self, count: usize) -> usize {
         match self {
             Macro::Has | Macro::FirstOf | Macro::Extreme(_) => 0,
@@ -91,7 +91,7 @@ impl Macro {
     }
 }
 
-/// Expands a call, if it is a macro's.
+/// Expands a call, if it is that of a macro.
 pub(super) fn expand(
     make: &mut Maker<'_>,
     name: &str,
@@ -114,7 +114,7 @@ pub(super) fn expand(
         return Err(make.fault(format!("`{name}` has two variables, and both are named `{first}`")));
     }
     let mut body: Vec<IdedExpr> = args.collect();
-    // INVARIANT: the table above lets a call have one argument at the least behind its variables.
+    // INVARIANT: by the table above, a call has at least one argument behind its variables.
     let last = match found {
         Macro::Extreme(_) | Macro::FirstOf => None,
         _ => body.pop(),
@@ -201,12 +201,12 @@ fn has(make: &mut Maker<'_>, tested: IdedExpr) -> Result<IdedExpr, Fault> {
     }
 }
 
-/// The first that neither errs nor is null; the last, whatever it is, where none is.
+/// The first that neither fails nor is null; if there is none, the last, whatever it is.
 ///
-/// CEL has one place where an error becomes a value: `@not_strictly_false`, which the macros `all`
-/// and `exists` are made with, is true for one. So `default(a, b)` is
-/// `@not_strictly_false(a == null) ? b : a`. That doubles `a`, and `default(default(...), ...)`
-/// doubles it at each level: its size is bounded before it is copied.
+/// CEL turns an error into a value in only one function: `@not_strictly_false`, which the macros
+/// `all` and `exists` use, is true for an error. So `default(a, b)` is `@not_strictly_false(a ==
+/// null) ? b : a`. That doubles `a`, and `default(default(...), ...)` doubles it at each level: its
+/// size is bounded before it is copied.
 fn first_of(
     make: &mut Maker<'_>,
     name: &str,

@@ -1,4 +1,5 @@
-//! Names, literals, calls and brackets, and what is taken of them: fields, methods, elements.
+//! Primary expressions (names, literals, calls, brackets), and what is selected from them: fields,
+//! methods, elements.
 
 use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, operators as op};
 
@@ -29,9 +30,10 @@ pub(super) const RESERVED: &[&str] = &[
 ];
 
 impl<W: Written> Parser<'_, W> {
-    /// A primary, and what is taken of it: `a.b`, `a.?b`, `a.f(b)`, `a[b]`, `a[?b]`.
+    /// A primary expression, and what is selected from it: `a.b`, `a.?b`, `a.f(b)`, `a[b]`,
+    /// `a[?b]`.
     pub(super) fn member(&mut self, start: u32, negative: bool) -> Parsed {
-        // Whether it is a dotted name so far, which may be a message's.
+        // Whether it is a dotted name so far, which may be the type of a message.
         let mut dotted = matches!(self.token, Token::Name(_) | Token::Symbol("."));
         let mut node = self.primary(start, negative)?;
         dotted &= matches!(node.expr.expr, Expr::Ident(_));
@@ -56,7 +58,7 @@ impl<W: Written> Parser<'_, W> {
         }
     }
 
-    /// What stands behind a dot.
+    /// The selection behind a dot.
     fn selected(&mut self, of: Node) -> Parsed {
         let (start, depth) = (of.start, of.depth.saturating_add(1));
         let optional = self.eat("?")?;

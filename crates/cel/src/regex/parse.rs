@@ -1,5 +1,5 @@
-//! RE2's syntax, as its documentation has it (the page "Syntax", which cel-go follows): each
-//! construct is read exactly or refused.
+//! Parses RE2's syntax (the page "Syntax" of its documentation, which cel-go follows). A construct
+//! is either supported exactly or refused.
 
 mod class;
 mod group;
@@ -9,7 +9,7 @@ use scan::Scanner;
 
 use super::set::Set;
 
-/// What is wrong with a pattern.
+/// An error in a pattern.
 pub(super) type Wrong = &'static str;
 
 /// The deepest nesting of groups.
@@ -19,7 +19,7 @@ const MAX_GROUPS_DEEP: usize = 250;
 #[derive(Debug)]
 pub(super) struct Pattern {
     pub(super) root: Node,
-    /// The sets of characters that the nodes name by number.
+    /// The sets of characters, which nodes refer to by number.
     pub(super) sets: Vec<Set>,
     /// The names of groups, with their numbers.
     pub(super) names: Vec<(Box<str>, usize)>,
@@ -54,11 +54,11 @@ pub(super) enum Kind {
     Repeat(Box<Node>, Repetition),
 }
 
-/// How often a part may come.
+/// How often a part is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Repetition {
     pub(super) least: u32,
-    /// None for any number.
+    /// None if there is no upper limit.
     pub(super) most: Option<u32>,
     /// Whether fewer are preferred.
     pub(super) lazy: bool,
@@ -84,19 +84,19 @@ struct Flags {
     swap_greed: bool,
 }
 
-/// A group, or the whole, while it is read.
+/// A group, or the whole pattern, while it is parsed.
 #[derive(Debug, Default)]
 struct Level {
     alternatives: Vec<Node>,
     parts: Vec<Node>,
-    /// What holds again behind it.
+    /// The flags that apply again after it.
     flags: Flags,
-    /// Its number, where it is captured.
+    /// Its number, if it is captured.
     number: Option<usize>,
     last: Last,
 }
 
-/// What stands before the position that was read up to.
+/// The kind of token before the current position.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Last {
     #[default]
@@ -115,7 +115,7 @@ struct Parser<'p> {
     pattern: Pattern,
 }
 
-/// Reads a pattern that may take so many bytes once compiled.
+/// Parses a pattern that may take so many bytes once compiled.
 pub(super) fn parse(pattern: &str, limit: usize) -> Result<Pattern, Wrong> {
     let root = Node { kind: Kind::Empty, may_be_empty: true };
     let mut parser = Parser {

@@ -1,5 +1,5 @@
-//! Runs a program over a text: all its threads at once, a character at a time (Pike's way), so that
-//! the time taken is at most the product of the two sizes; and what it takes is spent as it goes.
+//! Runs a program over a text with Pike's algorithm: all threads at once, one character at a time.
+//! The time is at most the product of the two sizes, and steps are spent while it runs.
 
 use std::cell::Cell;
 
@@ -10,40 +10,40 @@ use crate::meter::Allowance;
 
 /// How many instructions of a program cost a step.
 const VISITS_A_STEP: u32 = 8;
-/// How many of them are visited before what they cost is spent.
+/// How many instructions are visited before their cost is spent.
 const BATCH: u32 = 2048;
-/// How many bytes that are passed over cost as much as an instruction.
+/// How many skipped bytes cost as much as an instruction.
 const PASSED_A_VISIT: usize = 4;
-/// What it costs to copy a thread's slots: so many instructions, and one for each two slots.
+/// The cost of copying a thread's slots, in instructions; one for each two slots is added.
 const COPYING: u32 = 16;
-/// The most slots that room is kept for from one match to the next.
+/// The most slots for which the allocation is kept from one match to the next.
 const MAX_KEPT: usize = 1 << 14;
-/// The length from which on a text is not matched: positions in it are numbers of 32 bits.
+/// Texts of this length or more are not matched, because positions are numbers of 32 bits.
 const MAX_LENGTH: usize = 1 << 30;
-/// The number of a position from which on a match begins with new marks; a text has fewer positions than
-/// there are numbers behind it.
+/// From this number on, a match begins with new marks. A text has fewer positions than there are
+/// numbers above it.
 const LAST_BEFORE_NEW_MARKS: u32 = 1 << 31;
 
-/// What a slot holds in which nothing was noted.
+/// The content of a slot that was not set.
 pub(super) const NOWHERE: u32 = u32::MAX;
 
 thread_local! {
-    /// Kept from one match to the next.
+    /// The allocations that are kept from one match to the next.
     static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
 }
 
-/// Room for threads.
+/// The allocations for threads.
 #[derive(Default)]
 struct Room {
-    /// For each instruction, the number of the last position at which a thread came to it.
+    /// For each instruction, the number of the last position at which a thread reached it.
     marks: Vec<u32>,
-    /// The number of the position at hand, which no position had before.
+    /// The number of the current position, which is never used twice.
     position: u32,
     now: Threads,
     next: Threads,
     /// Instructions that threads split off to.
     todo: Vec<u32>,
-    /// What the thread at hand has noted.
+    /// The slots of the current thread.
     slots: Vec<u32>,
 }
 
@@ -51,12 +51,12 @@ struct Room {
 #[derive(Default)]
 struct Threads {
     at: Vec<u32>,
-    /// What each has noted, one after the other.
+    /// The slots of all threads, one after the other.
     slots: Vec<u32>,
 }
 
-/// Marks what is to be put back, among the instructions that are to do: the slot, with what it held
-/// before it. No program has as many instructions.
+/// Marks, among the pending instructions, a slot to be restored; its former content comes before
+/// it. No program has as many instructions.
 const PUT_BACK: u32 = 1 << 31;
 
 /// Whether the program matches anywhere in the text.
@@ -68,7 +68,7 @@ pub(super) fn is_match(
     run::<false>(program, text, &mut Vec::new(), allowance)
 }
 
-/// What the program notes at its first match, which is where each group begins and ends.
+/// The slots at the first match, which are where each group begins and ends.
 pub(super) fn slots(
     program: &Program,
     text: &str,
@@ -79,7 +79,7 @@ pub(super) fn slots(
     Ok(found.then_some(noted))
 }
 
-/// With `NOTING`, threads note where they are; without it, nobody asks what the groups hold.
+/// With `NOTING`, threads set slots. Without it, the groups are not needed.
 fn run<const NOTING: bool>(
     program: &Program,
     text: &str,
@@ -108,7 +108,7 @@ impl Threads {
         self.slots.clear();
     }
 
-    /// What the thread of that index has noted.
+    /// The slots of the thread of that index.
     fn noted(&self, index: usize, width: usize) -> &[u32] {
         let from = index.wrapping_mul(width);
         self.slots.get(from..from.wrapping_add(width)).unwrap_or_default()
@@ -144,7 +144,7 @@ struct Run<'r, const NOTING: bool> {
     allowance: &'r Allowance,
     /// How many slots each thread has.
     width: usize,
-    /// What it costs to copy them.
+    /// The cost of copying them.
     copying: u32,
     room: &'r mut Room,
     /// Instructions that were not spent yet.
@@ -161,7 +161,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
         }
     }
 
-    /// Looks for the first match, and leaves what it noted in `noted`.
+    /// Finds the first match, and leaves its slots in `noted`.
     fn over(&mut self, noted: &mut Vec<u32>) -> Result<bool, Exceeded> {
         let (mut at, mut matched) = (0, false);
         loop {
@@ -188,7 +188,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                         self.room.now.noted(index, self.width).clone_into(noted);
                         note(noted, 1, at);
                     }
-                    // The threads behind this one are of less preference.
+                    // The threads behind this one have lower preference.
                     break;
                 }
                 if let Some(character) = character
@@ -219,7 +219,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
             Start::Anywhere => Ok(Some(at)),
             Start::At(ascii, others) => {
                 let rest = self.text.as_bytes().get(at..).unwrap_or_default();
-                // Bytes from 0xc0 on begin a character, those from 0x80 on go on with it.
+                // Bytes of 0xc0 and above begin a character, those from 0x80 to 0xbf continue it.
                 let starts = |byte: &u8| {
                     if byte.is_ascii() {
                         ascii.contains(u32::from(*byte))
@@ -278,7 +278,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
         self.add(0, at)
     }
 
-    /// Adds what becomes of a thread that took a character.
+    /// Adds the threads that follow from one that took a character.
     fn go_on(&mut self, thread: usize, at: usize) -> Result<bool, Exceeded> {
         let room = &mut *self.room;
         if NOTING {
@@ -335,7 +335,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                         if NOTING {
                             next.slots.extend_from_slice(slots);
                             visits = visits.wrapping_add(self.copying);
-                            // Of many groups, much is noted at one position.
+                            // With many groups, many slots are set at one position.
                             if visits >= BATCH {
                                 spend(self.allowance, std::mem::take(&mut visits))?;
                             }
@@ -343,7 +343,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                     }
                 }
             }
-            // The thread waits, or is lost: on with what was split off.
+            // The thread waits or has ended. The next one that was split off follows.
             match next_to_do::<NOTING>(todo, slots) {
                 Some(other) => from = other,
                 None => break false,
@@ -354,7 +354,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
     }
 }
 
-/// The next instruction that is to do; what was to be put back before it is.
+/// The next pending instruction. Slots that must be restored before it are.
 #[inline]
 fn next_to_do<const NOTING: bool>(todo: &mut Vec<u32>, slots: &mut [u32]) -> Option<u32> {
     loop {
@@ -366,7 +366,7 @@ fn next_to_do<const NOTING: bool>(todo: &mut Vec<u32>, slots: &mut [u32]) -> Opt
     }
 }
 
-/// Spends what so many instructions cost.
+/// Spends the steps for so many instructions.
 #[cold]
 fn spend(allowance: &Allowance, visits: u32) -> Result<(), Exceeded> {
     let steps = visits.div_ceil(VISITS_A_STEP);

@@ -1,4 +1,4 @@
-//! Makes the trees that macros stand for.
+//! Builds the trees that macros expand to.
 
 use cel::IdedExpr;
 use cel::common::ast::{
@@ -9,22 +9,22 @@ use cel::common::ast::{
 use crate::parse::Places;
 use crate::parse::lexer::Fault;
 
-/// The variable that a loop collects in. No source can spell it.
+/// The accumulator of a loop. No source can spell this name.
 const RESULT: &str = "@result";
-/// The keys and values of a loop that names only one of them.
+/// The names for keys and values in a loop that names only one of them.
 pub(super) const KEY: &str = "@key";
 pub(super) const VALUE: &str = "@value";
-/// What makes one map of a list of maps.
+/// The function that merges a list of maps into one.
 pub(crate) const MAP_OF: &str = "@map_of";
 
-/// What a loop goes over, and the names of its variables.
+/// The range of a loop, and the names of its variables.
 pub(super) struct Over {
     pub(super) range: IdedExpr,
     pub(super) key: String,
     pub(super) value: Option<String>,
 }
 
-/// How a loop collects.
+/// How a loop accumulates its result.
 struct Fold {
     init: IdedExpr,
     goes_on: IdedExpr,
@@ -32,7 +32,7 @@ struct Fold {
     result: IdedExpr,
 }
 
-/// Makes the nodes of a macro, all at the place of its call.
+/// Builds the nodes of a macro, all at the position of its call.
 pub(in crate::parse) struct Maker<'p> {
     pub(super) places: &'p mut Places,
     start: u32,
@@ -136,7 +136,7 @@ impl Maker<'_> {
         self.comprehension(over, fold)
     }
 
-    /// The list of what a loop's turns give, of those for which the condition holds.
+    /// The list of a loop's elements, in the turns in which the condition holds.
     pub(super) fn collected(
         &mut self,
         over: Over,
@@ -159,7 +159,7 @@ impl Maker<'_> {
         self.comprehension(over, fold)
     }
 
-    /// The map of what a loop's turns give.
+    /// The map of a loop's entries.
     pub(super) fn map_of(
         &mut self,
         over: Over,
@@ -175,8 +175,8 @@ impl Maker<'_> {
         self.call(MAP_OF, vec![entries])
     }
 
-    /// An expression in which a variable has a value: a loop over nothing, that only ever has its
-    /// first value.
+    /// An expression in which a variable has a value: a loop over an empty list, whose accumulator
+    /// is the variable and keeps its first value.
     pub(super) fn bound(&mut self, variable: &str, value: IdedExpr, result: IdedExpr) -> IdedExpr {
         let bound = ComprehensionExpr {
             iter_range: self.list(Vec::new()),
