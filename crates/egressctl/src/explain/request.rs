@@ -1,4 +1,4 @@
-//! The request of a command line, in curl's words where curl has them.
+//! The request of a command line, with curl's options where curl has them.
 
 use egress_filter::config::{Config, IdentityConfig};
 use egress_filter::request::host;

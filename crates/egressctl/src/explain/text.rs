@@ -1,4 +1,4 @@
-//! An explanation for people: what is asked on the left, what it is on the right.
+//! An explanation for people: the parts of rules on the left, their values on the right.
 
 mod page;
 
@@ -284,7 +284,7 @@ impl Page {
     }
 }
 
-/// What a policy said, and did.
+/// The result of a policy's rule, and its effect.
 fn said(policy: &Policy, allowed: bool) -> (Style, String) {
     let answer = policy.rule.as_ref().and_then(|rule| rule.answer).map(|answer| match answer {
         RuleResult::Matches => "matches",

@@ -18,7 +18,7 @@ pub(crate) struct Coverage {
     pub(crate) policies: Vec<Seen>,
 }
 
-/// How the cases exercise a policy: in how many of them it did what.
+/// How the cases exercise a policy: the number of cases for each effect.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) name: String,
@@ -113,7 +113,7 @@ impl Seen {
         self.gaps().is_empty() && self.missed != Some(false)
     }
 
-    /// A remark where the rule did the same in every case, so that no case shows its limits.
+    /// A remark if the rule had the same result in every case, so that no case shows its limits.
     pub(crate) fn one_way(&self) -> Option<String> {
         if self.in_scope == 0 {
             return None;

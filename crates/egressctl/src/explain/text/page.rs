@@ -9,7 +9,7 @@ use crate::terminal::{STRONG, painted};
 /// The right column begins behind the longest left one, as long as that is not longer than this.
 const MAX_COLUMN: usize = 72;
 
-/// Something on the left, and what it is on the right.
+/// One row: an item on the left, its value on the right.
 struct Row {
     indent: usize,
     left: String,
