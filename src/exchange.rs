@@ -196,6 +196,8 @@ impl Exchange {
         match self.state {
             State::New if part == Part::RequestHeaders => Expectation::Read,
             State::Passing => match part {
+                // They came before; a request has them once.
+                Part::RequestHeaders => Expectation::Hold,
                 Part::RequestTrailers if !self.found.applied.is_empty() => Expectation::Read,
                 Part::ResponseHeaders | Part::ResponseTrailers if self.found.responds => {
                     Expectation::Read
@@ -255,10 +257,18 @@ impl Exchange {
             }
             // A stream that was reset, or is gone.
             (State::Ended { is_reset: true }, _) => Step::Hold,
-            (_, Event::Failed(Part::RequestHeaders, detail)) if !self.is_reported => {
+            // A request that was answered has ended.
+            (State::Ended { is_reset: false }, Event::Failed(..)) => Step::Hold,
+            (State::New | State::Waiting(_), Event::Failed(_, detail)) => {
                 self.refuse(engine, source, detail)
             }
-            (_, Event::Failed(_, detail)) => self.cut_off(engine, source, detail, Vec::new()),
+            // Its headers could not be written, so that it did not go on.
+            (State::Passing, Event::Failed(Part::RequestHeaders, detail)) if !self.is_reported => {
+                self.refuse(engine, source, detail)
+            }
+            (State::Passing, Event::Failed(_, detail)) => {
+                self.cut_off(engine, source, detail, Vec::new())
+            }
             (State::Passing, Event::RequestBody) => Step::Forward(Vec::new()),
             (State::New | State::Waiting(_) | State::Ended { .. }, Event::RequestBody) => {
                 Step::Hold

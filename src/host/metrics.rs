@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::sys::{self, HostError};
 use crate::counters::{Count, Counter, PolicyOf, Tally};
+use crate::exchange::Report;
 use crate::policy::Engine;
 
 /// How long a count may wait to be published. If the VM ends before, the count is lost.
@@ -37,6 +38,13 @@ impl Metrics {
     pub(super) fn count(&self, count: Count) {
         if let Ok(mut tally) = self.tally.try_borrow_mut() {
             tally.count(count);
+        }
+    }
+
+    /// Counts the events of a report.
+    pub(super) fn count_report(&self, report: &Report<'_>) {
+        if let Ok(mut tally) = self.tally.try_borrow_mut() {
+            report.count(|count| tally.count(count));
         }
     }
 

@@ -164,7 +164,7 @@ impl Stream {
         if let Some(Err(error)) = report.access_log.map(publish) {
             log::warn!("egress filter: the access log will lack the decision: {error}");
         }
-        report.count(|count| loaded.metrics.count(count));
+        loaded.metrics.count_report(&report);
     }
 }
 

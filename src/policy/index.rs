@@ -126,31 +126,48 @@ pub(crate) struct Groups<'i> {
     everywhere: &'i Group,
     exact: Option<&'i Group>,
     under: Vec<&'i Group>,
+    allows: bool,
+    path_safety: Option<PathSafety>,
 }
 
-impl Groups<'_> {
-    fn iter(&self) -> impl Iterator<Item = &Group> {
-        std::iter::once(self.everywhere).chain(self.exact).chain(self.under.iter().copied())
+impl<'i> Groups<'i> {
+    fn new(everywhere: &'i Group) -> Groups<'i> {
+        let Group { allows, path_safety, .. } = *everywhere;
+        Groups { everywhere, exact: None, under: Vec::new(), allows, path_safety }
+    }
+
+    /// Notes what the policies of one more group say for all of them.
+    fn add(&mut self, group: &Group) {
+        self.allows |= group.allows;
+        self.path_safety = self.path_safety.max(group.path_safety);
+    }
+
+    /// Does something with each group; a loop over chained iterators costs more than what is done.
+    #[inline(always)]
+    fn for_each(&self, mut run: impl FnMut(&'i Group)) {
+        run(self.everywhere);
+        self.exact.into_iter().for_each(&mut run);
+        self.under.iter().for_each(|group| run(group));
     }
 
     /// Whether an enforced Allow is in scope, also if it is no candidate.
     pub(crate) fn allows(&self) -> bool {
-        self.iter().any(|group| group.allows)
+        self.allows
     }
 
     /// The strictest path safety that an enforced policy in scope sets.
     pub(crate) fn path_safety(&self) -> Option<PathSafety> {
-        self.iter().filter_map(|group| group.path_safety).max()
+        self.path_safety
     }
 
     /// All policies in scope, candidates or not, in configuration order.
     pub(crate) fn everyone(&self) -> Vec<u32> {
         let mut found = Vec::new();
-        for group in self.iter() {
+        self.for_each(|group| {
             let keyed = group.keys.iter().flat_map(|key| [&key.allows, &key.others]);
             let all = [&group.always, &group.transforming, &group.idle].into_iter().chain(keyed);
             all.for_each(|more| merge(&mut found, more));
-        }
+        });
         found
     }
 }
@@ -183,30 +200,36 @@ impl Index {
 
     /// The groups of a canonical host.
     pub(crate) fn groups(&self, host: &str) -> Groups<'_> {
-        let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };
-        let mut under = Vec::new();
+        let mut groups = Groups::new(&self.everywhere);
+        if !self.exact.is_empty()
+            && let Some(group) = self.exact.get(host)
+        {
+            groups.add(group);
+            groups.exact = Some(group);
+        }
         if !self.under.is_empty() {
             // A host is not under itself, so the look-up begins behind its first label.
             let dots =
                 host.bytes().enumerate().filter(|(position, byte)| *byte == b'.' && *position > 0);
-            under.extend(dots.filter_map(|(position, _)| self.under.get(host.get(position..)?)));
+            for group in dots.filter_map(|(position, _)| self.under.get(host.get(position..)?)) {
+                groups.add(group);
+                groups.under.push(group);
+            }
         }
-        Groups { everywhere: &self.everywhere, exact, under }
+        groups
     }
 
     /// Finds the policies in scope that change headers, in configuration order.
     pub(crate) fn transforming(&self, groups: &Groups<'_>, found: &mut Vec<u32>) {
         found.clear();
-        for group in groups.iter().filter(|group| !group.transforming.is_empty()) {
-            merge(found, &group.transforming);
-        }
+        groups.for_each(|group| merge(found, &group.transforming));
     }
 
     /// Finds the policies in scope whose rules can matter to a request, in configuration order.
     pub(crate) fn candidates(&self, groups: &Groups<'_>, view: &View<'_>, found: &mut Vec<u32>) {
         found.clear();
         let other_path = view.other_path();
-        for group in groups.iter() {
+        groups.for_each(|group| {
             merge(found, &group.always);
             for key in &group.keys {
                 match view.text(key.attribute) {
@@ -222,7 +245,7 @@ impl Index {
                     }
                 }
             }
-        }
+        });
     }
 
     fn look_up(&self, group: &Group, attribute: Id, value: &str, found: &mut Vec<u32>) {
