@@ -13,102 +13,28 @@
 //! - Changes of headers are returned once.
 //! - What a request may cost is bounded.
 
+mod event;
 mod record;
 mod report;
+mod step;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use event::{Event, Pairs, Part};
 pub use report::{AccessLog, Report, Unconfigured, refuse_unconfigured};
 use report::{Notes, Subject};
+pub use step::{Expectation, Step};
 
-use crate::call::{Answer, Call, CallId};
+use crate::call::{Answer, CallId};
 use crate::cel::meter::Meter;
 use crate::config::Direction;
-use crate::decision::{Change, Decision, Reason, Reply};
+use crate::decision::{Decision, Reason, Reply};
 use crate::mends::{self, Mend};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Source};
 use crate::stage::{self, Ending, Flow, Found, Turn, response};
 use crate::trace::Trace;
-
-/// Something that happened to a request or its response.
-#[derive(Debug)]
-pub enum Event<'e> {
-    /// The request's headers have arrived, in the form that [`Headers::from_pairs`] reads.
-    RequestHeaders(Vec<u8>),
-    /// A piece of the request's body has arrived.
-    RequestBody,
-    /// The request's trailers have arrived.
-    RequestTrailers(Pairs<'e>),
-    /// A call was answered, or will never be.
-    Answer(CallId, Answer<'e>),
-    /// The response's headers have arrived.
-    ResponseHeaders(Pairs<'e>),
-    /// The response's trailers have arrived.
-    ResponseTrailers(Pairs<'e>),
-    /// This part could not be read, or its changes could not be written.
-    Failed(Part, &'static str),
-    /// The caller left, or the proxy gave the stream up. Nothing comes after this.
-    Gone,
-}
-
-/// Header lines as a host serializes them.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Pairs<'e> {
-    /// The form that [`Headers::from_pairs`] reads.
-    pub bytes: &'e [u8],
-    /// The number of lines that the host announced. For a map that it does not have, the host
-    /// returns no bytes and no error: the number shows that something is missing.
-    pub count: usize,
-}
-
-impl<'e> Pairs<'e> {
-    fn read(self) -> Option<Headers<'e>> {
-        Headers::from_pairs(self.bytes).filter(|headers| headers.len() == self.count)
-    }
-}
-
-/// A part of a request or response that has header lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The request's headers.
-    RequestHeaders,
-    /// The request's trailers.
-    RequestTrailers,
-    /// The response's headers.
-    ResponseHeaders,
-    /// The response's trailers.
-    ResponseTrailers,
-}
-
-/// What becomes of a part of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expectation {
-    /// Its lines are read.
-    Read,
-    /// It goes on, whatever is in it.
-    Pass,
-    /// It is held, whatever is in it.
-    Hold,
-}
-
-/// What is to be done next.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Step<'s> {
-    /// Make this call, and hold what has arrived.
-    Call(Call),
-    /// Hold what has arrived.
-    Hold,
-    /// Write these changes into what has arrived, and let it go on.
-    Forward(Vec<Change<'s>>),
-    /// Answer the request.
-    Reply(Reply),
-    /// Reset the stream.
-    Reset,
-    /// Do nothing: nobody waits for this answer.
-    Ignore,
-}
 
 /// How far a request has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

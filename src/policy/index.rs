@@ -136,13 +136,14 @@ impl<'i> Groups<'i> {
         Groups { everywhere, exact: None, under: Vec::new(), allows, path_safety }
     }
 
-    /// Notes what the policies of one more group say for all of them.
+    /// Adds the properties of one more group to those of all groups together.
     fn add(&mut self, group: &Group) {
         self.allows |= group.allows;
         self.path_safety = self.path_safety.max(group.path_safety);
     }
 
-    /// Does something with each group; a loop over chained iterators costs more than what is done.
+    /// Runs a function on each group. A loop over chained iterators would cost more than the
+    /// function.
     #[inline(always)]
     fn for_each(&self, mut run: impl FnMut(&'i Group)) {
         run(self.everywhere);
