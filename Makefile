@@ -1,4 +1,5 @@
-# `make` prints what there is. Every target sets up what it needs; nothing is to be installed by hand first.
+# `make` prints what there is. Every target sets up what it needs; nothing is to be installed by
+# hand first.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,15 +13,15 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 .PHONY: help
 help: ## this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build-wasm ## the egress workshop in a real Envoy, left running for your own curl (ARGS=--once: exits after it; ORIGIN=real: the real hosts)
+demo: build-wasm ## the workshop in a real Envoy (ARGS=--once: then ends; ORIGIN=real: real hosts)
 	@envoy=$$($(setup)/envoy); $(CARGO) build -p e2e --bin demo; \
 	ENVOY=$$envoy exec target/debug/demo $(ARGS)
 
 .PHONY: test
-test: test-native test-fuzz test-wasm test-e2e test-image ## every test: the engine natively, fuzzed, and as wasm in Node, the filter in an emulated host and in a real Envoy, its image in a registry
+test: test-native test-fuzz test-wasm test-e2e test-image ## every test there is
 
 .PHONY: test-native
 test-native: ## the engine's, its language's and egressctl's tests, natively
@@ -39,28 +40,35 @@ test-e2e: build-wasm build-trapping ## the compiled filter, in an emulated host 
 e2e: test-e2e
 
 .PHONY: differential
-differential: ## the language against the `cel` crate's interpreter and the `regex` crate, on CASES generated cases (1000000)
-	EGRESS_DIFFERENTIAL_CASES=$(or $(CASES),1000000) $(CARGO) test --profile differential -p egress-cel --lib -- --nocapture \
+differential: ## the language against the crates `cel` and `regex`, on CASES cases (1000000)
+	EGRESS_DIFFERENTIAL_CASES=$(or $(CASES),1000000) \
+		$(CARGO) test --profile differential -p egress-cel --lib -- --nocapture \
 		tests::lowering against_the_regex_crate
 
 # Coverage counters as a stable compiler has them, in everything but what the compiler itself runs.
-fuzz_coverage := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
+fuzz_coverage := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-, \
+	level=4 inline-8bit-counters pc-table trace-compares)
 fuzz_host     = $(shell $(CARGO) -vV | sed -n 's/^host: //p')
 fuzz          = target/fuzz/$(fuzz_host)/release/expressions
-fuzz_limits  := -max_len=4096 -timeout=20 -rss_limit_mb=1024 -dict=e2e/fuzz/words.dict -artifact_prefix=target/fuzz/
+fuzz_limits  := -max_len=4096 -timeout=20 -rss_limit_mb=1024 -dict=e2e/fuzz/words.dict \
+	-artifact_prefix=target/fuzz/
 
 .PHONY: build-fuzz
 build-fuzz:
-	@RUSTFLAGS='$(fuzz_coverage)' $(CARGO) build --release --manifest-path e2e/fuzz/Cargo.toml --target-dir target/fuzz --target $(fuzz_host)
-	@rm -rf target/fuzz/seeds; mkdir -p target/fuzz/seeds target/fuzz/corpus; split -a 3 -l 1 e2e/fuzz/seeds.txt target/fuzz/seeds/
+	@RUSTFLAGS='$(fuzz_coverage)' $(CARGO) build --release --manifest-path e2e/fuzz/Cargo.toml \
+		--target-dir target/fuzz --target $(fuzz_host)
+	@rm -rf target/fuzz/seeds; mkdir -p target/fuzz/seeds target/fuzz/corpus
+	@split -a 3 -l 1 e2e/fuzz/seeds.txt target/fuzz/seeds/
 
 .PHONY: fuzz
-fuzz: build-fuzz ## feeds the engine mutated expressions, requests and configurations for SECONDS (60); what fails is in target/fuzz
-	@ulimit -s 1024; $(fuzz) target/fuzz/corpus target/fuzz/seeds $(fuzz_limits) -max_total_time=$(or $(SECONDS),60)
+fuzz: build-fuzz ## feeds the engine mutated input for SECONDS (60); target/fuzz gets what fails
+	@ulimit -s 1024; \
+	$(fuzz) target/fuzz/corpus target/fuzz/seeds $(fuzz_limits) -max_total_time=$(or $(SECONDS),60)
 
 .PHONY: test-fuzz
 test-fuzz: build-fuzz ## a few seconds of that, the same each time
-	@ulimit -s 1024; $(fuzz) target/fuzz/seeds $(fuzz_limits) -seed=1 -runs=10000 >target/fuzz/log 2>&1 || { tail -n 40 target/fuzz/log; exit 1; }; \
+	@ulimit -s 1024; $(fuzz) target/fuzz/seeds $(fuzz_limits) -seed=1 -runs=10000 \
+		>target/fuzz/log 2>&1 || { tail -n 40 target/fuzz/log; exit 1; }; \
 	tail -n 1 target/fuzz/log
 
 .PHONY: wasm
@@ -74,43 +82,51 @@ build-wasm:
 # The filter that traps on demand, for tests only; the shipped file above is not touched.
 .PHONY: build-trapping
 build-trapping:
-	@$(setup)/cargo-wasm build --profile trapping --features trap-for-tests --target wasm32-wasip1 -p egress-filter
+	@$(setup)/cargo-wasm build --profile trapping --features trap-for-tests \
+		--target wasm32-wasip1 -p egress-filter
 
 .PHONY: egressctl
 egressctl: ## builds egressctl, which checks, tests, explains and converts policies
 	@$(CARGO) build --release -p egressctl
 	@printf '%s\n' target/release/egressctl
 
-# Where the image is to be pushed; the files of filter-config/ name this one, in which nobody can push.
+# Where the image is to be pushed. The files of filter-config/ name this one, which nobody can push.
 IMAGE = registry.example.com/platform/egress-filter:0.1.0
 
 .PHONY: image
-image: build-wasm ## an OCI image of the filter, and filter-config/ with its digest, in target/ (IMAGE=registry/repository:tag)
+image: build-wasm ## an OCI image, and filter-config/ with its digest, in target/ (IMAGE=name:tag)
 	@$(CARGO) run --quiet -p image -- $(wasm) '$(IMAGE)' filter-config target
 
 .PHONY: test-image
-test-image: build-wasm ## the image, read as Istio's agent reads it, and pushed to a registry and back
+test-image: build-wasm ## the image, as Istio's agent reads it, and pushed and pulled
 	@skopeo=$$($(setup)/skopeo); registry=$$($(setup)/registry); \
 	SKOPEO=$$skopeo REGISTRY=$$registry $(CARGO) test -p image
 
 .PHONY: bench
-bench: build-wasm ## what the filter costs, beside no filter, one by hand, Envoy's RBAC and Lua: target/bench/report.md (ARGS=--quick: a trial)
+bench: build-wasm ## what the filter costs, into target/bench/report.md (ARGS=--quick: a trial)
 	@envoy=$$($(setup)/envoy); \
 	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p bench -- $(ARGS)
 
 .PHONY: attack
-attack: build-wasm ## hostile requests of pods for SECONDS (60), or REQUESTS of them, of a SEED: fails if one comes to an origin that a rule forbids
+attack: build-wasm ## sends hostile requests for SECONDS (60); fails if a forbidden one gets by
 	@envoy=$$($(setup)/envoy); \
 	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p e2e --bin attack -- \
-		--seconds $(or $(SECONDS),60) $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+		--seconds $(or $(SECONDS),60) $(if $(REQUESTS),--requests $(REQUESTS)) \
+		$(if $(SEED),--seed $(SEED)) $(ARGS)
 
 .PHONY: lint
 lint: ## formatting and lints, for the host and for wasm
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@if $(setup)/cargo-wasm clippy --version >/dev/null 2>&1; then \
-		$(setup)/cargo-wasm clippy -p egress-reading -p egress-cel -p egress-filter --features egress-filter/trap-for-tests --target wasm32-wasip1 -- -D warnings; \
+		$(setup)/cargo-wasm clippy -p egress-reading -p egress-cel -p egress-filter \
+			--features egress-filter/trap-for-tests --target wasm32-wasip1 -- -D warnings; \
 	else echo 'no clippy for the wasm target here: the filter glue was not linted'; fi
+
+.PHONY: modules
+modules: ## prints the modules and crates, each behind those that it uses
+	@$(CARGO) test --quiet -p egress-filter --test house -- --nocapture \
+		no_module_and_no_crate_is_in_a_circle | sed '/^\.*$$/d; /^running/d; /^test result/d'
 
 .PHONY: fix
 fix: ## formats, and applies what clippy can mend by itself

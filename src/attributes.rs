@@ -1,8 +1,8 @@
 //! The attributes that expressions read: one row each.
 //!
-//! From [`ROWS`] come the types that expressions are checked with, the names that messages suggest,
-//! what an expression's evaluation reads, which properties are asked for before the proxy no longer
-//! knows them, and the table of `docs/reading.md`.
+//! Everything that is known of an attribute comes from [`ROWS`]: the type that expressions are
+//! checked with, the name that messages suggest, how its value is read, which properties must be
+//! read before the proxy forgets them, and the table of `docs/reading.md`.
 
 #[cfg(test)]
 mod tests;
@@ -21,13 +21,13 @@ struct Row {
     name: &'static str,
     /// The first phase in which it can be read.
     from: Phase,
-    /// How policies are looked up by it. What hardly ever tells callers or destinations apart is
-    /// left out.
+    /// How policies are looked up by it. An attribute that has nearly the same value for all
+    /// requests is not worth looking up by.
     lookup: Lookup,
-    /// The properties of the proxy that it is read from, the first that says something; where there
-    /// are none, it is read from the message's headers.
+    /// The properties of the proxy that it is read from: the first that has a value counts. An
+    /// attribute without properties is read from the message's headers.
     properties: &'static [Property],
-    /// What it is.
+    /// What it is, for the documents.
     meaning: &'static str,
     /// Who can set it, with the listeners that Istio gives a waypoint.
     set_by: &'static str,
@@ -45,7 +45,7 @@ enum Read {
     Object(for<'s, 'v> fn(&'s View<'v>) -> bool),
 }
 
-/// Where a caller's identity comes from, with the sources that are the default.
+/// Where a caller's identity comes from when `identity.sources` is left out.
 const CALLER: &[Property] = &[Property::PeerPrincipal, Property::PeerCertificate];
 const DIALLED: &[Property] = &[Property::DestinationAddress];
 const MESH_CA: &str = "the mesh's CA";
@@ -54,7 +54,7 @@ const THE_CALLER: &str = "the caller";
 const ADDRESSES: &str = "the caller chooses among the addresses that lead to the waypoint";
 const ORIGIN: &str = "the origin";
 
-/// The attributes, those of an object behind it and next to one another.
+/// The attributes. Those of an object follow it without a gap.
 static ROWS: &[Row] = &[
     Row {
         name: "source.identity",
@@ -248,7 +248,7 @@ static DECLARED: [Attribute; ROWS.len()] = {
     let mut declared =
         [Attribute { name, kind, from: Phase::Request, lookup: Lookup::None }; ROWS.len()];
     let (mut rest, mut rows): (&mut [Attribute], &[Row]) = (&mut declared, ROWS);
-    while let (Some((place, places)), Some((row, more))) =
+    while let (Some((slot, slots)), Some((row, more))) =
         (rest.split_first_mut(), rows.split_first())
     {
         let kind = match row.read {
@@ -257,21 +257,22 @@ static DECLARED: [Attribute; ROWS.len()] = {
             Read::Headers(_) => Kind::Headers,
             Read::Object(_) => Kind::Object,
         };
-        *place = Attribute { name: row.name, kind, from: row.from, lookup: row.lookup };
-        (rest, rows) = (places, more);
+        *slot = Attribute { name: row.name, kind, from: row.from, lookup: row.lookup };
+        (rest, rows) = (slots, more);
     }
     declared
 };
 
-/// How each attribute is read, apart from what is only said of it: this is asked at every request.
+/// How each attribute is read. It is apart from the rows because every request uses it, and they
+/// are only for documents and messages.
 static READERS: [Read; ROWS.len()] = {
     let mut readers = [Read::Int(|_| None); ROWS.len()];
     let (mut rest, mut rows): (&mut [Read], &[Row]) = (&mut readers, ROWS);
-    while let (Some((place, places)), Some((row, more))) =
+    while let (Some((slot, slots)), Some((row, more))) =
         (rest.split_first_mut(), rows.split_first())
     {
-        *place = row.read;
-        (rest, rows) = (places, more);
+        *slot = row.read;
+        (rest, rows) = (slots, more);
     }
     readers
 };
@@ -280,7 +281,7 @@ fn reader(id: Id) -> Option<&'static Read> {
     READERS.get(usize::from(id.position()))
 }
 
-/// The id of an attribute that the engine itself speaks of; there is a test for each.
+/// The id of an attribute that the engine itself uses. A test holds each to its name.
 const fn id(name: &str) -> Id {
     let (mut rows, mut position): (&[Row], u8) = (ROWS, 0);
     while let Some((row, more)) = rows.split_first() {
@@ -363,7 +364,8 @@ pub(crate) fn is_there(id: Id, view: &View<'_>) -> bool {
     }
 }
 
-/// Reads what will be read later, when the proxy may no longer know; its source keeps it.
+/// Reads attributes that will be needed later, when the proxy may no longer have them. Their source
+/// keeps the values.
 pub(crate) fn prefetch(read: Set, view: &View<'_>) {
     for row in read.iter().filter_map(row).filter(|row| !row.properties.is_empty()) {
         match row.read {

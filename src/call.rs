@@ -1,4 +1,4 @@
-//! Calls to services beside the origin: what a stage asks, and what comes back.
+//! Calls to services other than the origin: what a stage sends, and what comes back.
 
 use std::time::Duration;
 
@@ -24,11 +24,11 @@ pub struct Call {
     pub timeout: Duration,
 }
 
-/// What came of a call.
+/// How a call ended.
 #[derive(Debug)]
 pub enum Answer<'a> {
-    /// An answer: of the service, or one that the proxy made in its place (504 for a timeout, 503
-    /// for a refused connection), which cannot be told apart from the service's own.
+    /// An answer of the service, or one that the proxy made in its place (504 for a timeout, 503
+    /// for a refused connection). The two cannot be told apart.
     Response {
         /// The headers, `:status` among them.
         headers: Headers<'a>,

@@ -18,7 +18,6 @@ pub use error::{ConfigError, Spot};
 pub(crate) use totals::check_size;
 
 pub use crate::header_name::Direction;
-#[cfg(not(target_arch = "wasm32"))]
 pub use crate::header_name::unchangeable;
 pub use crate::identity::IdentitySource;
 
@@ -61,7 +60,7 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// Which paths are refused before any rule is evaluated.
     pub path_safety: PathSafety,
-    /// Whether a request's `Host` must be the service that the caller dialled.
+    /// Whether a request's `Host` must name the destination that the caller dialled.
     pub host_binding: HostBinding,
     /// Which decisions are logged.
     pub audit: AuditLog,
@@ -90,10 +89,10 @@ impl Default for IdentityConfig {
     }
 }
 
-/// `hostBinding`: whether `Host` must name the service that the caller dialled.
+/// `hostBinding`: whether `Host` must name the destination that the caller dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HostBinding {
-    /// A request for a host other than the dialled service is refused.
+    /// A request for a host other than the destination that was dialled is refused.
     #[default]
     Strict,
     /// `Host` may be anything.

@@ -21,7 +21,7 @@ pub enum Counter {
     ShadowDenied,
     /// Expressions that failed.
     EvaluationErrors,
-    /// Requests refused because a host call failed, or another thing that must not.
+    /// Requests refused because a host call failed, or something else that must never fail.
     InternalErrors,
     /// Answers to calls that nobody waits for: late, doubled, or of a request that has gone.
     IgnoredAnswers,
@@ -40,10 +40,10 @@ impl Counter {
 
     /// The counter's name, for the filter or for a policy.
     ///
-    /// What tells the policies' counters apart stands before the name in the form that Istio's
-    /// bootstrap makes a tag of, where the tag is listed in `proxyConfig.extraStatTags`
-    /// (`<tag>=.=<value>;.;`, tools/packaging/common/envoy_bootstrap.json of istio/istio): see
-    /// [`POLICY_TAG`] and [`PLUGIN_TAG`].
+    /// A policy's counter has the policy and the plugin before its name, each in the form
+    /// `<tag>=.=<value>;.;`. Istio's bootstrap (tools/packaging/common/envoy_bootstrap.json of
+    /// istio/istio) makes a tag of it if `proxyConfig.extraStatTags` lists [`POLICY_TAG`] and
+    /// [`PLUGIN_TAG`].
     #[must_use]
     pub fn name(self, of: Option<PolicyOf<'_>>) -> String {
         let what = self.what();
@@ -78,19 +78,19 @@ pub const PLUGIN_TAG: &str = "egress_plugin";
 pub struct PolicyOf<'a> {
     /// The policy's name.
     pub policy: &'a str,
-    /// The name of the plugin that it is of.
+    /// The name of the plugin that the policy belongs to.
     pub plugin: &'a str,
 }
 
-/// A plugin's name as the value of a tag, which may not have the mark of its end in it.
+/// A plugin's name as the value of a tag. It must not contain the characters that end a tag.
 fn tag_value(plugin: &str) -> String {
     let legal = |letter: char| letter.is_ascii_alphanumeric() || "-._~/:".contains(letter);
     plugin.chars().map(|letter| if legal(letter) { letter } else { '_' }).collect()
 }
 
-/// How many places the counters of a policy, or of the filter itself, have: a power of two.
+/// How many indices the counters of a policy, or of the filter itself, have: a power of two.
 const STRIDE: usize = Counter::ALL.len().next_power_of_two();
-/// How many places a page of the tally has: those of sixteen policies.
+/// How many counters a page of the tally has: those of sixteen policies.
 const PAGE: usize = STRIDE * 16;
 
 /// The counters of one configuration: what was counted and not yet published.
@@ -101,7 +101,7 @@ const PAGE: usize = STRIDE * 16;
 pub struct Tally {
     /// The first page begins with the filter's own counters; each policy's follow, in order.
     pages: Vec<Option<Box<Page>>>,
-    /// The places of counters that have something to publish.
+    /// The indices of the counters that have something to publish.
     waiting: Vec<usize>,
 }
 
@@ -119,8 +119,8 @@ impl Tally {
     /// Counts an event.
     pub fn count(&mut self, count: Count) {
         let group = count.policy.map_or(0, |index| index.saturating_add(1));
-        let place = group.saturating_mul(STRIDE).saturating_add(count.counter as usize);
-        let (number, slot) = split(place);
+        let index = group.saturating_mul(STRIDE).saturating_add(count.counter as usize);
+        let (number, slot) = split(index);
         if self.pages.len() <= number {
             self.pages.resize_with(number.saturating_add(1), || None);
         }
@@ -128,24 +128,25 @@ impl Tally {
         let page = page.get_or_insert_with(|| Box::new([Entry::default(); PAGE]));
         let Some(entry) = page.get_mut(slot) else { return };
         if entry.waiting == 0 {
-            self.waiting.push(place);
+            self.waiting.push(index);
         }
         entry.waiting = entry.waiting.saturating_add(1);
     }
 
-    /// Publishes what waits: `publish` gets a counter, the proxy's number for it if it has one yet,
-    /// and by how much it goes up, and returns the number. What it fails to publish waits on.
+    /// Publishes what was counted. For each counter, `publish` gets the proxy's number for it, if
+    /// it has one already, and the amount to add; it returns the number. What it fails to publish
+    /// is tried again the next time.
     pub fn publish<E>(
         &mut self,
         mut publish: impl FnMut(Count, Option<u32>, u32) -> Result<u32, E>,
         mut failed: impl FnMut(E),
     ) {
         let pages = &mut self.pages;
-        self.waiting.retain(|place| {
-            let (number, slot) = split(*place);
+        self.waiting.retain(|index| {
+            let (number, slot) = split(*index);
             let page = pages.get_mut(number).and_then(Option::as_deref_mut);
             let entry = page.and_then(|page| page.get_mut(slot));
-            let (Some(entry), Some(count)) = (entry, at(*place)) else { return false };
+            let (Some(entry), Some(count)) = (entry, at(*index)) else { return false };
             match publish(count, entry.id, entry.waiting) {
                 Ok(id) => {
                     *entry = Entry { id: Some(id), waiting: 0 };
@@ -167,14 +168,14 @@ impl Tally {
 }
 
 /// A counter's page, and its slot there.
-fn split(place: usize) -> (usize, usize) {
-    (place / PAGE, place % PAGE)
+fn split(index: usize) -> (usize, usize) {
+    (index / PAGE, index % PAGE)
 }
 
-/// The counter at a place.
-fn at(place: usize) -> Option<Count> {
-    let counter = *Counter::ALL.get(place % STRIDE)?;
-    Some(Count { policy: (place / STRIDE).checked_sub(1), counter })
+/// The counter with this index.
+fn at(index: usize) -> Option<Count> {
+    let counter = *Counter::ALL.get(index % STRIDE)?;
+    Some(Count { policy: (index / STRIDE).checked_sub(1), counter })
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! What each policy had to do with a request, whatever decided it: for tools that tell what tests
-//! have tried.
+//! What each policy had to do with a request, whichever policy decided it: for tools that measure
+//! what tests cover.
 
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
 use crate::config::{Action, Direction, Mode};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::policy::Engine;
-pub use crate::policy::rule::Answer;
 use crate::policy::rule::Rule;
+pub use crate::policy::rule::RuleResult;
 use crate::request::Facts;
 use crate::stage::{Admitted, Stage};
 use crate::trace::Trace;
@@ -41,8 +41,8 @@ impl Outline<'_> {
 pub struct Part {
     /// Its index in the configuration.
     pub policy: usize,
-    /// What its rule says of the request, asked or not; none where it has no rule.
-    pub rule: Option<Answer>,
+    /// The result of its rule, also if the decision did not need it; none if it has no rule.
+    pub rule: Option<RuleResult>,
     /// It changed headers of the request.
     pub changed_request: bool,
     /// It changed headers of the response.
@@ -60,8 +60,8 @@ pub fn outlines(engine: &Engine) -> impl Iterator<Item = Outline<'_>> {
     })
 }
 
-/// What the policies in scope of a request have to do with it, in configuration order; none where
-/// it is refused before any rule. Each rule is asked, also where another has decided before.
+/// What the policies in scope had to do with a request, in configuration order; empty if the
+/// request was refused before any rule. Every rule is evaluated, also after another has decided.
 #[must_use]
 pub fn parts(engine: &Engine, trial: &Trial) -> Vec<Part> {
     trial.with_source(|source| {
@@ -116,7 +116,8 @@ mod tests {
 
     fn rule(name: &str, action: &str, expression: &str) -> String {
         format!(
-            r#"{{"name": "{name}", "traffic": {{"authorization": {{"action": "{action}", "policy": {{"matchExpressions": ["{expression}"]}}}}}}}}"#
+            r#"{{"name": "{name}", "traffic": {{"authorization": {{"action": "{action}",
+                "policy": {{"matchExpressions": ["{expression}"]}}}}}}}}"#
         )
     }
 
@@ -132,7 +133,9 @@ mod tests {
             rule("first", "Deny", "true"),
             rule("second", "Deny", "request.path == '/x'"),
             rule("third", "Allow", "request.headers['x-a'] == ''"),
-            r#"{"name": "elsewhere", "hosts": ["b.example"], "traffic": {"transformation": {"request": {"remove": ["x-a"]}}}}"#.to_owned(),
+            r#"{"name": "elsewhere", "hosts": ["b.example"], "traffic": {"transformation":
+                {"request": {"remove": ["x-a"]}}}}"#
+                .to_owned(),
         ];
         let engine = engine(&policies.join(","));
         let said = |path: &str| {
@@ -140,13 +143,17 @@ mod tests {
         };
         assert_eq!(
             said("/x"),
-            [(0, Some(Answer::Matches)), (1, Some(Answer::Matches)), (2, Some(Answer::Fails))]
+            [
+                (0, Some(RuleResult::Matches)),
+                (1, Some(RuleResult::Matches)),
+                (2, Some(RuleResult::Fails))
+            ]
         );
-        assert_eq!(said("/y")[1], (1, Some(Answer::DoesNotMatch)));
+        assert_eq!(said("/y")[1], (1, Some(RuleResult::DoesNotMatch)));
         assert_eq!(said("/x/../y"), [], "refused before any rule");
     }
 
-    /// The index leaves policies out that cannot match; they are in scope all the same.
+    /// The index leaves out policies that cannot match. They are in scope all the same.
     #[test]
     fn policies_that_the_index_passes_over_are_in_scope() {
         let policies: Vec<String> = (0..20)
@@ -159,7 +166,7 @@ mod tests {
         );
         let matched: Vec<usize> = parts
             .iter()
-            .filter(|part| part.rule == Some(Answer::Matches))
+            .filter(|part| part.rule == Some(RuleResult::Matches))
             .map(|part| part.policy)
             .collect();
         assert_eq!(matched, [7]);
@@ -169,9 +176,12 @@ mod tests {
     fn a_policy_that_changes_nothing_is_told_from_one_that_does() {
         let policies = r#"
             {"name": "a", "traffic": {"transformation": {"request": {"remove": ["x-none"]}}}},
-            {"name": "b", "traffic": {"transformation": {"request": {"set": [{"name": "x-b", "value": "'1'"}]}}}},
-            {"name": "c", "traffic": {"transformation": {"response": {"remove": [":none"]}, "request": {"remove": ["X-B"]}}}},
-            {"name": "d", "mode": "Shadow", "traffic": {"transformation": {"request": {"add": [{"name": "x-d", "value": "'1'"}]}}}}"#;
+            {"name": "b", "traffic": {"transformation": {"request": {"set": [
+                {"name": "x-b", "value": "'1'"}]}}}},
+            {"name": "c", "traffic": {"transformation": {"response": {"remove": [":none"]},
+                "request": {"remove": ["X-B"]}}}},
+            {"name": "d", "mode": "Shadow", "traffic": {"transformation": {"request": {"add": [
+                {"name": "x-d", "value": "'1'"}]}}}}"#;
         let changed = |policies: &str| {
             let parts = parts(&engine(policies), "/");
             parts

@@ -1,5 +1,5 @@
-//! What was decided about a request, and what is to be done: two things, since a request that is
-//! answered here need not have been denied.
+//! What was decided about a request, and what is to be done with it. The two are apart because a
+//! request that is answered here need not have been denied.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// A decision by no policy, of which nothing else is known.
+    /// A decision for this reason, without a policy or details.
     pub(crate) fn because(reason: Reason) -> Self {
         Decision { reason, detail: None, policy: None, shadow: Vec::new(), errors: Vec::new() }
     }
@@ -133,9 +133,9 @@ pub enum Reason {
     NoAllowRule,
     /// A Deny matched.
     DenyMatched,
-    /// A Deny erred.
+    /// A Deny failed.
     DenyError,
-    /// A Require did not match, or erred.
+    /// A Require did not match, or failed.
     RequireNotMatched,
     /// Allows are in scope, and none matched.
     NoAllowMatched,
@@ -143,13 +143,13 @@ pub enum Reason {
     PathUnsafe,
     /// The method could be read in two ways.
     MethodUnsafe,
-    /// A header could be read in two ways, or takes others off on the way.
+    /// A header could be read in two ways, or has a proxy behind this one remove other headers.
     HeaderUnsafe,
-    /// What its rules would cost is more than one request gets.
+    /// Evaluating its rules would take more steps than one request gets.
     LimitExceeded,
-    /// The host is not that of the service which the caller dialled.
+    /// The host is not that of the destination which the caller dialled.
     HostMismatch,
-    /// There is no one host.
+    /// The request names no host, or several.
     BadHost,
     /// A rewrite of the request line gave no value.
     RewriteError,
@@ -157,12 +157,12 @@ pub enum Reason {
     NoAnswer,
     /// The caller left, or the proxy gave the request up, before there was a decision.
     Gone,
-    /// Something failed that must not.
+    /// Something failed that must never fail.
     InternalError,
 }
 
 impl Reason {
-    /// All of them, in order.
+    /// All reasons, in the order in which they are declared.
     pub const ALL: [Reason; 16] = [
         Reason::AllowMatched,
         Reason::NoAllowRule,

@@ -1,30 +1,34 @@
 //! The life of one request and its response.
 //!
-//! An [`Exchange`] owns what is known of one request, takes events and gives steps. It does no I/O:
-//! whoever drives it (the host part of the filter, a test, `egressctl`) carries out the steps and
-//! tells it what happened. A request for which no service is asked runs through all stages at its
-//! first event; one for which a service is asked waits at that stage until the answer comes.
+//! An [`Exchange`] owns all that is known of one request. It takes events and returns steps, and
+//! does no I/O: its driver (the host part of the filter, a test, `egressctl`) carries out the steps
+//! and reports what happened. A request that needs no call to a service runs through all stages at
+//! its first event. At a stage that calls a service, it waits for the answer.
 //!
-//! What holds, whatever events come in whatever order (`exchange/tests/laws.rs`):
+//! These laws hold for all events in any order (`exchange/tests/laws.rs`):
 //!
 //! - A request ends at most once, with one report.
 //! - Nothing goes on while a call is pending.
-//! - A lost answer leads to what the policy that asked has for this case.
-//! - Changes of headers are given out once.
+//! - A lost answer leads to the failure mode of the policy that made the call.
+//! - Changes of headers are returned once.
 //! - What a request may cost is bounded.
 
+mod event;
 mod record;
 mod report;
+mod step;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use event::{Event, Pairs, Part};
 pub use report::{AccessLog, Report, Unconfigured, refuse_unconfigured};
 use report::{Notes, Subject};
+pub use step::{Expectation, Step};
 
-use crate::call::{Answer, Call, CallId};
+use crate::call::{Answer, CallId};
 use crate::cel::meter::Meter;
 use crate::config::Direction;
-use crate::decision::{Change, Decision, Reason, Reply};
+use crate::decision::{Decision, Reason, Reply};
 use crate::mends::{self, Mend};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
@@ -32,94 +36,16 @@ use crate::request::{Facts, Source};
 use crate::stage::{self, Ending, Flow, Found, Turn, response};
 use crate::trace::Trace;
 
-/// Something that happened to a request or its response.
-#[derive(Debug)]
-pub enum Event<'e> {
-    /// The request's headers came, in the form that [`Headers::from_pairs`] reads.
-    RequestHeaders(Vec<u8>),
-    /// A piece of the request's body came.
-    RequestBody,
-    /// The request's trailers came.
-    RequestTrailers(Pairs<'e>),
-    /// There is an answer to a call, or there will be none.
-    Answer(CallId, Answer<'e>),
-    /// The response's headers came.
-    ResponseHeaders(Pairs<'e>),
-    /// The response's trailers came.
-    ResponseTrailers(Pairs<'e>),
-    /// This part could not be read, or its changes could not be written.
-    Failed(Part, &'static str),
-    /// The caller left, or the proxy gave the stream up. Nothing comes after this.
-    Gone,
-}
-
-/// Header lines as a host serializes them.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Pairs<'e> {
-    /// The form that [`Headers::from_pairs`] reads.
-    pub bytes: &'e [u8],
-    /// How many lines the host says there are. It gives none, and no error, of a map that it does
-    /// not have.
-    pub count: usize,
-}
-
-impl<'e> Pairs<'e> {
-    fn read(self) -> Option<Headers<'e>> {
-        Headers::from_pairs(self.bytes).filter(|headers| headers.len() == self.count)
-    }
-}
-
-/// A part of a request or response that has header lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The request's headers.
-    RequestHeaders,
-    /// The request's trailers.
-    RequestTrailers,
-    /// The response's headers.
-    ResponseHeaders,
-    /// The response's trailers.
-    ResponseTrailers,
-}
-
-/// What becomes of a part of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expectation {
-    /// Its lines are looked at.
-    Read,
-    /// It goes on, whatever it holds.
-    Pass,
-    /// It is held, whatever it holds.
-    Hold,
-}
-
-/// What is to be done next.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Step<'s> {
-    /// Make this call, and hold what came.
-    Call(Call),
-    /// Hold what came.
-    Hold,
-    /// Write these changes into what came, and let it go on.
-    Forward(Vec<Change<'s>>),
-    /// Answer the request.
-    Reply(Reply),
-    /// Reset the stream.
-    Reset,
-    /// Nothing: it was an answer that nobody waits for.
-    Ignore,
-}
-
-/// How far a request has come.
+/// How far a request has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Its headers have not come yet.
+    /// Its headers have not arrived yet.
     New,
     /// It waits for the answer to a call.
     Waiting(Pending),
     /// It went on.
     Passing,
-    /// It was answered here, or reset after it went on.
+    /// It was answered here, or reset, or is gone.
     Ended { is_reset: bool },
 }
 
@@ -136,8 +62,8 @@ const ANSWER_BYTES_A_STEP: usize = 64;
 
 /// One request and its response.
 ///
-/// Each event brings the engine and the source of properties with it. They are to be the same for
-/// all events of an exchange: a request, and its response, are decided by one configuration.
+/// The engine and the source of properties come with each event. They must be the same for all
+/// events of an exchange, because one configuration decides a request and its response.
 #[derive(Debug)]
 pub struct Exchange {
     state: State,
@@ -167,7 +93,7 @@ impl Default for Exchange {
 }
 
 impl Exchange {
-    /// Takes an event, and gives the step that follows.
+    /// Takes an event, and returns the step that follows.
     pub fn on<'s>(
         &'s mut self,
         engine: &'s Engine,
@@ -177,7 +103,7 @@ impl Exchange {
         self.step(engine, source, event, None)
     }
 
-    /// As [`on`](Self::on), and writes down what happens.
+    /// Does what [`on`](Self::on) does, and records it in a trace.
     pub fn on_traced<'s>(
         &'s mut self,
         engine: &'s Engine,
@@ -188,8 +114,8 @@ impl Exchange {
         self.step(engine, source, event, Some(trace))
     }
 
-    /// What a part of the message is for, once it has come: whether its lines are looked at, and
-    /// where they are not, what becomes of it. Only where they are does the exchange need its event.
+    /// What becomes of a part of the message that has come. Only a part whose lines are to be read
+    /// needs an event.
     #[must_use]
     pub fn expects(&self, part: Part) -> Expectation {
         let is_request = matches!(part, Part::RequestHeaders | Part::RequestTrailers);
@@ -204,8 +130,8 @@ impl Exchange {
                 }
                 _ => Expectation::Pass,
             },
-            // The request is held, or has been answered, and nothing of it goes on; what comes as
-            // a response is the proxy's own, or what was answered here.
+            // The request is held, or has been answered, so nothing of it goes on. A response that
+            // arrives now is the proxy's own, or the filter's answer.
             State::New | State::Waiting(_) | State::Ended { is_reset: false } if !is_request => {
                 Expectation::Pass
             }
@@ -219,9 +145,9 @@ impl Exchange {
         matches!(self.state, State::Waiting(_))
     }
 
-    /// What is to be counted and logged about the steps so far: to be taken after a step has been
-    /// carried out. A step that could not be carried out is followed by [`Event::Failed`], which
-    /// puts another report in the place of the one that was not taken.
+    /// What is to be counted and logged about the steps so far. Take it after a step has been
+    /// carried out. For a step that could not be carried out, [`Event::Failed`] comes first, which
+    /// replaces the report.
     pub fn take_report(&mut self) -> Option<Report<'_>> {
         if self.notes.subject == Some(Subject::Decision) {
             self.is_reported = true;
@@ -284,7 +210,7 @@ impl Exchange {
         }
     }
 
-    /// The step for a part whose lines are not looked at.
+    /// The step for a part whose lines are not read.
     fn without<'s>(&self, part: Part) -> Step<'s> {
         match self.expects(part) {
             Expectation::Pass => Step::Forward(Vec::new()),
@@ -292,7 +218,7 @@ impl Exchange {
         }
     }
 
-    /// Runs the stages: from the first, or on from the one that waited for this answer.
+    /// Runs the stages, from the first or from the one that waited for this answer.
     fn run<'s>(
         &'s mut self,
         engine: &'s Engine,
@@ -301,7 +227,7 @@ impl Exchange {
         trace: Option<&'s mut Trace>,
     ) -> Step<'s> {
         let Some(headers) = Headers::from_pairs(&self.request) else {
-            // Nothing of what cannot be read is in the record.
+            // Headers that cannot be read do not go into the record.
             let facts = Facts::new(Headers::default(), source);
             self.state = State::Ended { is_reset: false };
             let decision = &mut self.found.decision;
@@ -393,7 +319,7 @@ impl Exchange {
         Step::Reset
     }
 
-    /// Notes that a request has gone before it was decided.
+    /// Notes that a request was gone before it was decided.
     fn gone(&mut self, engine: &Engine, source: &dyn Source) {
         let headers = Headers::from_pairs(&self.request).unwrap_or_default();
         let facts = Facts::new(headers, source);
@@ -450,20 +376,20 @@ impl Exchange {
     }
 }
 
-/// What the audit record says where something of a request could not be read, or its headers not be
+/// The audit record's detail for a request that could not be read, or whose headers could not be
 /// changed.
 pub const CALL_FAILED: &str = "host call failed";
-/// What the audit record says where the response's headers could not be changed.
+/// The audit record's detail for a response whose headers could not be changed.
 pub const RESPONSE_FAILED: &str = "response headers could not be changed";
-/// The same of the request's trailers.
+/// The same for the request's trailers.
 pub const REQUEST_TRAILERS_FAILED: &str = "request trailers could not be changed";
-/// The same of the response's trailers.
+/// The same for the response's trailers.
 pub const RESPONSE_TRAILERS_FAILED: &str = "response trailers could not be changed";
 
 /// Gives the stage that waits the answer to its call.
 fn answered(turn: &mut Turn<'_, '_, '_>, pending: Pending, answer: &Answer<'_>) -> Flow {
     turn.readmit();
-    // What a service sends is paid for as what the caller sends.
+    // Reading what a service sends takes steps, as reading what the caller sends does.
     turn.meter.rule(|allowance| {
         allowance.spend_on(answer.size(), ANSWER_BYTES_A_STEP);
     });
@@ -473,15 +399,15 @@ fn answered(turn: &mut Turn<'_, '_, '_>, pending: Pending, answer: &Answer<'_>) 
     }
 }
 
-/// Makes the decision of what the stages came to; returns the answer of a request that does not go
-/// on.
+/// Completes the decision from the way in which the stages ended. Returns the answer to a request
+/// that does not go on.
 fn decided(
     decision: &mut Decision,
     ending: Option<Ending>,
     is_exhausted: bool,
     failed: bool,
 ) -> Option<Reply> {
-    // What was decided on the absence of something that could not be read does not hold.
+    // The decision may rest on the absence of something that could not be read.
     if failed {
         *decision = Decision::internal_error(CALL_FAILED);
         return Some(Reply::refusing(decision.reason));

@@ -1,14 +1,14 @@
 //! Why a request is decided as it is: each policy in scope, each part of its expressions, each
 //! header that it changes.
 //!
-//! The decision, and which rules were asked on the way to it, is what the trace of the exchange
-//! says; what the parts of expressions come to is found by evaluating them once more, and the tests
-//! hold the two together.
+//! The decision, and which rules were evaluated for it, come from the trace of the exchange. The
+//! values of the parts of expressions are found by evaluating the rules once more. Tests hold the
+//! two together.
 
 #[cfg(test)]
 mod agreement;
+mod header_history;
 mod header_rules;
-mod lines;
 mod rules;
 mod run;
 #[cfg(test)]
@@ -20,7 +20,7 @@ pub use crate::cel::explain::{Step, Value, Variable};
 use crate::config::{Action, Combine, Config, ConfigError, Mode};
 use crate::path::PathSafety;
 use crate::policy::Engine;
-pub use crate::policy::rule::Answer;
+pub use crate::policy::rule::RuleResult;
 use crate::trial::Trial;
 
 /// An engine, and the sources that its policies were compiled from.
@@ -65,14 +65,14 @@ impl Explainer {
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// What was decided.
-    pub verdict: Verdict,
+    pub verdict: Decided,
     /// Who is calling.
     pub caller: Caller,
     /// The host that the policies in scope are for; none where the request names no one host.
     pub host: Option<String>,
-    /// The service that the caller dialled, where the waypoint has a name for it.
+    /// The destination that the caller dialled, if the waypoint has a name for it.
     pub destination: Option<String>,
-    /// How strict the path is read for this host.
+    /// The path safety for this host.
     #[serde(serialize_with = "lenience")]
     pub path_safety: PathSafety,
     /// The policies in scope, in configuration order.
@@ -81,7 +81,7 @@ pub struct Explanation {
     pub out_of_scope: Vec<OutOfScope>,
     /// Shadow policies that would have denied the request.
     pub shadow: Vec<String>,
-    /// What erred, as the audit record has it.
+    /// Expressions that failed, as in the audit record.
     pub errors: Vec<Erred>,
     /// The request's headers, before and after; of a request that is denied, as they came.
     pub request_headers: Vec<Header>,
@@ -94,14 +94,14 @@ pub struct Explanation {
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Verdict {
+pub struct Decided {
     /// Whether the request goes on.
     pub allowed: bool,
     /// The policy that decided, where one did.
     pub policy: Option<String>,
-    /// Why: the word of the audit record.
+    /// The reason, as in the audit record.
     pub reason: &'static str,
-    /// What exactly.
+    /// What exactly was wrong with a request that is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
     /// The status that a denied request is answered with.
@@ -118,7 +118,7 @@ pub struct Verdict {
 pub struct Caller {
     /// `source.spiffeId`.
     pub spiffe_id: Option<String>,
-    /// A SPIFFE ID that was presented, of a trust domain that is not believed.
+    /// A SPIFFE ID that was presented, but whose trust domain is not accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,
     /// `source.identity.namespace`.
@@ -162,9 +162,9 @@ pub enum Effect {
     Denies,
     /// It would have denied the request, were it enforced.
     WouldDeny,
-    /// Nothing to the verdict.
+    /// It had no effect on the verdict.
     None,
-    /// Its rule was not asked, because the request was decided already.
+    /// Its rule was not evaluated, because the request was decided already.
     NotAsked,
 }
 
@@ -178,7 +178,7 @@ pub struct OutOfScope {
     pub hosts: Vec<String>,
 }
 
-/// What a rule says of a request.
+/// A rule, and its result for a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
@@ -188,9 +188,9 @@ pub struct Rule {
     /// How its expressions combine.
     #[serde(rename = "match", serialize_with = "combine")]
     pub combine: Combine,
-    /// What they come to; of a rule that was not asked, what it would have said. None where the
-    /// request was refused before any rule.
-    pub answer: Option<Answer>,
+    /// The result of the rule, also if the decision did not need it. None if the request was
+    /// refused before any rule.
+    pub answer: Option<RuleResult>,
     /// The expressions.
     pub expressions: Vec<Expression>,
 }
@@ -201,10 +201,10 @@ pub struct Rule {
 pub struct Expression {
     /// Where it stands in the configuration.
     pub place: String,
-    /// What it says; none where the other expressions settle the rule.
-    pub answer: Option<Answer>,
-    /// Its values: one, or where it reads a header that came on several lines, one for each choice
-    /// of lines that was asked.
+    /// Its result; none if the other expressions settle the rule.
+    pub answer: Option<RuleResult>,
+    /// Its values: one, or if it reads a header that came on several lines, one for each choice of
+    /// lines that was evaluated.
     pub choices: Vec<Choice>,
 }
 
@@ -212,7 +212,7 @@ pub struct Expression {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Choice {
-    /// The lines that were looked at.
+    /// The lines that were chosen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<Variable>,
     /// The expression.
@@ -224,7 +224,7 @@ pub struct Choice {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HeaderRule {
-    /// What is done.
+    /// Whether it is added, set or removed.
     pub operation: Operation,
     /// The header's name, lower-case.
     pub name: String,
@@ -269,13 +269,13 @@ pub struct Header {
 pub enum Fate {
     /// It is there before and after.
     Kept,
-    /// A policy took it away.
+    /// A policy removed it.
     Removed,
-    /// A policy took it away, and put another in its stead.
+    /// A policy replaced it.
     Replaced,
-    /// A policy put it there.
+    /// A policy added it.
     Added,
-    /// A policy put it in the stead of those that it replaced.
+    /// A policy put it in place of others.
     Replacement,
 }
 
@@ -287,13 +287,13 @@ impl Fate {
     }
 }
 
-/// An expression that erred.
+/// An expression that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Erred {
     /// The policy.
     pub policy: String,
-    /// What is wrong.
+    /// Why it failed.
     pub message: String,
 }
 

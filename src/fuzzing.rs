@@ -1,4 +1,5 @@
-//! The door for `e2e/fuzz`: what it feeds, and what must hold then. Not part of any other build.
+//! What `e2e/fuzz` calls: each function takes input, and returns an error if a law does not hold
+//! for it. Not part of any other build.
 
 use crate::attributes::TABLE;
 use crate::cel::tests::both_ways::{self, BothWays};
@@ -6,7 +7,7 @@ use crate::cel::{Expected, Phase};
 use crate::policy::{Engine, load_record};
 use crate::tests::message::Scene;
 
-/// Loads a configuration, whatever it is; returns whether it was one.
+/// Loads any bytes as a configuration, and returns whether they are one.
 #[must_use]
 pub fn load(json: &[u8]) -> bool {
     let outcome = Engine::load(json);
@@ -14,15 +15,15 @@ pub fn load(json: &[u8]) -> bool {
     outcome.is_ok() && !record.is_empty()
 }
 
-/// Compiles an expression, and evaluates it for a request with and without what it is lowered to;
-/// returns how often it was evaluated.
+/// Compiles an expression and evaluates it for a request, both in its lowered form and by the
+/// interpreter. Returns how often it was evaluated.
 ///
 /// A request is lines of a header's name, a blank and its value. `@caller`, `@service`, `@source`,
-/// `@destination`, `@version` stand for what is known beside the headers, `@line` for which line of
-/// a header (`@line x-a 1`) is looked at, and `<` before a name for the response's.
+/// `@destination`, `@version` stand for what the proxy knows besides the headers; `@line x-a 1`
+/// chooses one line of a repeated header; `<` before a name makes it a header of the response.
 ///
 /// # Errors
-/// Where the two differ.
+/// If the two results differ.
 pub fn agree(source: &str, request: &[u8]) -> Result<usize, String> {
     let scene = scene(request);
     let mut evaluated = 0_usize;

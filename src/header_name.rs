@@ -25,7 +25,6 @@ impl Direction {
 const HOST: &str = "host";
 
 /// The headers besides pseudo-headers that no policy may change, lower-case.
-#[cfg(not(target_arch = "wasm32"))]
 pub fn unchangeable() -> impl Iterator<Item = &'static str> {
     std::iter::once(HOST).chain(FRAMING.iter().copied())
 }

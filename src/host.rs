@@ -1,8 +1,8 @@
 //! The host part: moves bytes between the proxy (proxy-wasm ABI 0.2.1) and exchanges.
 //!
-//! [`exports`] lists the callbacks that the proxy calls; [`contexts`] finds the plugin or stream
-//! that a callback is for; [`stream`] drives one exchange; [`calls`] knows whose call a token is;
-//! [`sys`] has every call to the proxy. Nothing in here decides anything.
+//! [`exports`] lists the callbacks that the proxy calls, [`contexts`] finds the plugin or stream
+//! that a callback is for, [`stream`] drives one exchange, [`calls`] maps the proxy's tokens to
+//! pending calls, and [`sys`] has every call to the proxy. Nothing in here decides about a request.
 
 mod abi;
 mod allocator;

@@ -1,21 +1,25 @@
 //! Egress control by caller identity, for Istio ambient waypoints.
 //!
-//! A pod calls plain `http://api.github.com/zen`; ztunnel wraps it in HBONE mTLS; the waypoint ends
-//! HBONE and runs this filter on the request; Envoy opens a fresh TLS connection to the origin.
+//! A pod calls plain `http://api.github.com/zen`. ztunnel wraps the call in HBONE mTLS. The
+//! waypoint terminates HBONE and runs this filter on the request. Envoy then opens a new TLS
+//! connection to the origin.
 //!
 //! # The life of a request
 //!
-//! 1. `host` (only in wasm) reads the request's headers from Envoy in one call, and gives them to an
-//!    [`exchange::Exchange`]; whatever else is read of a request ([`request::Source`]) is read when
-//!    something first asks for it.
-//! 2. The exchange runs the stages in the order that `stage::ORDER` has:
-//!    `admission` (what host is it for, is the path safe, is the host that of the service dialled),
-//!    `authorization` (what do the rules of the policies in scope say, over [`cel`] expressions),
-//!    `transformation` (what changes in its headers). A stage that asks a service makes the exchange
-//!    wait for the answer.
-//! 3. `host` carries out the [`exchange::Step`] that comes of it: it writes the changed headers and
-//!    lets the request go on, answers it, or makes a call; then it counts and logs what the
-//!    [`exchange::Report`] says.
+//! 1. `host` (only in wasm) reads the request's headers from Envoy in one call and passes them to
+//!    an [`exchange::Exchange`]. The properties of the request ([`request::Source`]) are read when
+//!    something first needs them.
+//! 2. The exchange runs the stages in the order of `stage::ORDER`. If a stage calls a service, the
+//!    exchange waits for the answer before it goes on.
+//!
+//!    | stage | question |
+//!    |---|---|
+//!    | `admission` | Which host is the request for? Is the path safe? Was that host dialled? |
+//!    | `authorization` | What do the policies' rules, written in [`cel`], say? |
+//!    | `transformation` | Which of its headers change? |
+//! 3. `host` carries out the [`exchange::Step`] that results: it writes the changed headers and
+//!    lets the request go on, answers it, or makes a call. Then it counts and logs what the
+//!    [`exchange::Report`] contains.
 //! 4. The response's headers, and the trailers of both, are events of the same exchange.
 //!
 //! Everything but `host` is data in, data out, and knows nothing of proxy-wasm: it compiles and is
@@ -28,9 +32,9 @@
 //!
 //! # For tools
 //!
-//! [`trial`] is a request as data, tried on an engine; [`explain`] says why it is decided as it is;
-//! [`coverage`] says what each policy had to do with it. They read the [`trace`] that the exchange
-//! writes.
+//! [`trial`] runs an engine on a request that is given as data. [`explain`] shows why it is decided
+//! as it is, and [`coverage`] what each policy had to do with it. Both read the [`trace`] that the
+//! exchange writes.
 
 pub use egress_cel as cel;
 pub use egress_cel::suggest;

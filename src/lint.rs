@@ -1,9 +1,9 @@
-//! Rules that can never match, or always do, found when a configuration loads.
+//! Finds, when a configuration loads, rules that can never match or always do.
 //!
-//! What is found is true: everything that is not understood (another subexpression, a pattern, an
-//! error) counts as if it could be either way. Whether a rule has several outcomes is tried on
-//! values that stand for all: those which the rule itself names, and for what they leave, one for
-//! each prefix it asks for.
+//! The findings are proofs: everything that is not understood (another subexpression, a pattern, an
+//! error) counts as if it could have any outcome. Whether a rule has several outcomes is tried on
+//! values that stand for all: those that the rule itself names, and for the rest, one for each
+//! prefix that it tests.
 
 mod formula;
 mod solve;
@@ -18,25 +18,26 @@ use crate::config::{Combine, HostPattern};
 use formula::Reader;
 use solve::{ERROR, FALSE, TRUE};
 
-/// What is known of every request that a rule is asked about.
+/// What is known of every request for which a rule is evaluated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'c> {
     /// The hosts that the policy is for; empty for all.
     pub(crate) hosts: &'c [HostPattern],
-    /// The trust domains that are believed; empty for all.
+    /// The trust domains that are accepted; empty for all.
     pub(crate) trust_domains: &'c [String],
     /// Path safety is strict for all of those hosts.
     pub(crate) strict_paths: bool,
 }
 
-/// What is found of a rule's expressions.
+/// The findings about a rule's expressions.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
-    /// Of an expression by its position: what its parts say that cannot be.
+    /// By the position of an expression: what is impossible in its parts.
     pub(crate) parts: Vec<(usize, String)>,
-    /// Of an expression by its position, where the rule has others that go on.
+    /// By the position of an expression: its one outcome, where other expressions still decide the
+    /// rule.
     pub(crate) expressions: Vec<(usize, Settled)>,
-    /// Of the rule as a whole.
+    /// The one outcome of the rule as a whole.
     pub(crate) rule: Option<Settled>,
 }
 
@@ -45,13 +46,13 @@ pub(crate) struct Findings {
 pub(crate) struct Settled {
     /// Whether it matches.
     pub(crate) matches: bool,
-    /// Whether it may err.
+    /// Whether it may fail instead.
     pub(crate) may_err: bool,
-    /// The parts that settle it, as they could be written.
+    /// The parts that settle it, in the form in which they could be written.
     pub(crate) because: Vec<String>,
 }
 
-/// The work that may be put into one configuration, and how much is left of it.
+/// The evaluations that one configuration may take, and how many are left.
 #[derive(Debug)]
 pub(crate) struct Work {
     left: usize,
@@ -59,7 +60,7 @@ pub(crate) struct Work {
 
 /// The most evaluations of a part of one rule; beyond that, nothing is found.
 const MAX_WORK: usize = 8_000;
-/// The most of all rules.
+/// The most evaluations for all rules together.
 const MAX_TOTAL_WORK: usize = 8_000_000;
 
 impl Default for Work {
@@ -69,7 +70,7 @@ impl Default for Work {
 }
 
 impl Work {
-    /// What one rule may use.
+    /// How many evaluations the next rule may take.
     fn share(&mut self) -> usize {
         self.left.min(MAX_WORK)
     }
@@ -79,7 +80,7 @@ impl Work {
     }
 }
 
-/// Looks at the expressions of a rule.
+/// Analyses the expressions of a rule.
 pub(crate) fn examine(
     expressions: &[Expression],
     combine: Combine,
@@ -99,7 +100,8 @@ pub(crate) fn examine(
             }
         }
     }
-    // What is never so in a part is why the whole is settled, if it is: one warning is enough.
+    // If a part is impossible and the whole is settled, the one causes the other: one warning is
+    // enough.
     if !findings.parts.is_empty() {
         return findings;
     }

@@ -47,10 +47,10 @@ pub struct Engine {
     pub(crate) access_log: bool,
     pub(crate) policies: Vec<Policy>,
     pub(crate) index: Index,
-    /// Room for the candidates of one request, kept for the next.
+    /// The allocation for the candidates of a request, kept for the next one.
     candidates: Mutex<Vec<u32>>,
     warnings: Warnings,
-    /// The service that the stage for tests asks.
+    /// The service that the stage for tests calls.
     #[cfg(any(test, feature = "trap-for-tests"))]
     pub(crate) probe: Option<probe::Probe>,
 }
@@ -89,7 +89,7 @@ impl Engine {
         })
     }
 
-    /// What in the configuration is legal and cannot be meant: the first hundred warnings.
+    /// Warnings of what is legal in the configuration but can hardly be meant: the first hundred.
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings.kept
@@ -113,14 +113,14 @@ impl Engine {
         self.policies.get(index).map(|policy| policy.name.as_str())
     }
 
-    /// Whether the proxy's access log is to be told of each decision.
+    /// Whether each decision goes into the proxy's access log.
     #[must_use]
     pub fn tells_access_log(&self) -> bool {
         self.access_log
     }
 
-    /// Whether a caller of any trust domain has been believed, because neither the configuration
-    /// nor the proxy says which one is to be.
+    /// Whether a caller of any trust domain has been accepted, because neither the configuration
+    /// nor the proxy names the right one.
     #[must_use]
     pub fn believes_blindly(&self) -> bool {
         self.callers.believe_blindly()
@@ -140,7 +140,7 @@ impl Engine {
         })
     }
 
-    /// Room for the candidates of one request.
+    /// The allocation for the candidates of a request.
     pub(crate) fn spare_candidates(&self) -> Vec<u32> {
         match self.candidates.try_lock() {
             Ok(mut kept) => std::mem::take(&mut *kept),
@@ -148,7 +148,7 @@ impl Engine {
         }
     }
 
-    /// Keeps that room for the next request.
+    /// Keeps that allocation for the next request.
     pub(crate) fn keep_candidates(&self, candidates: Vec<u32>) {
         if let Ok(mut kept) = self.candidates.try_lock() {
             *kept = candidates;
@@ -156,7 +156,7 @@ impl Engine {
     }
 }
 
-/// Compiles policies, until their patterns or what is wrong with them pass a limit.
+/// Compiles policies, until their patterns or their errors exceed a limit.
 fn compile(configs: &[PolicyConfig], errors: &mut Vec<ConfigError>) -> Vec<Policy> {
     let (mut policies, mut patterns) = (Vec::with_capacity(configs.len()), 0_usize);
     for config in configs {
@@ -175,7 +175,9 @@ fn compile(configs: &[PolicyConfig], errors: &mut Vec<ConfigError>) -> Vec<Polic
 
 fn too_large_patterns(config: &PolicyConfig, bytes: usize) -> ConfigError {
     let message = format!(
-        "the patterns of the policies up to this one take {bytes} bytes once compiled, the limit is {MAX_ALL_PATTERNS}: ask for less with `{{n,m}}`, or leave out the policies of hosts that this waypoint does not serve"
+        "the patterns of the policies up to this one take {bytes} bytes once compiled, the limit \
+         is {MAX_ALL_PATTERNS}: ask for less with `{{n,m}}`, or leave out the policies of hosts \
+         that this waypoint does not serve"
     );
     ConfigError {
         policy: Some(config.name.clone()),
@@ -193,7 +195,7 @@ impl Policy {
         rule.chain(values).fold(0, |sum, expression| sum.saturating_add(expression.pattern_bytes()))
     }
 
-    /// Compiles a policy; where that fails, the errors say why and what is returned is not used.
+    /// Compiles a policy. If that fails, `errors` gets the reasons, and the policy is not used.
     fn compile(config: &PolicyConfig, errors: &mut Vec<ConfigError>) -> Policy {
         let rule = config
             .authorization
@@ -214,7 +216,7 @@ impl Policy {
     fn entry<'c>(&self, config: &'c PolicyConfig) -> index::Entry<'c> {
         let enforced = self.mode == Mode::Enforce;
         let rule = self.rule.as_ref().map(|rule| index::RuleEntry {
-            // What shadow Allows would do together needs all of them.
+            // Shadow Allows would deny together, so all of them must be evaluated.
             guards: if enforced || !rule.is_allow() { rule.guards() } else { Vec::new() },
             is_allow: rule.is_allow(),
         });

@@ -78,7 +78,8 @@ mod tests {
 
     use super::*;
 
-    /// What drives terminals, breaks lines or turns the direction of writing; and plain letters.
+    /// Characters that control terminals, break lines or change the direction of writing; and plain
+    /// letters.
     const HOSTILE: [char; 14] = [
         '\u{1b}',
         '\u{7f}',

@@ -1,12 +1,12 @@
 //! Requests that origins read in several ways.
 //!
-//! A rule is worth something only where the origin reads the request as the rule does. Origins do
-//! not agree with each other (`egress_reading` has their ways), so there are two answers. Where no
-//! honest client sends a request that can be read in several ways, it is refused before any rule is
-//! asked ([`objection`], and [`crate::path`] for paths). Where honest clients do, a rule is asked
-//! about each reading: a Deny denies if it matches one of them, an Allow or Require holds only if
-//! it matches all (`authorization::lines`). `docs/reading.md` has the table, with the origins that
-//! read each thing in each way.
+//! A rule protects an origin only if the origin reads the request as the rule does. Origins do not
+//! agree with each other (`egress_reading` has their ways). A request that can be read in several
+//! ways is therefore handled in one of two ways. If no honest client sends it, it is refused before
+//! any rule ([`objection`], and [`crate::path`] for paths). If honest clients do, a rule is
+//! evaluated for each reading: a Deny denies if it matches one of them, an Allow or Require matches
+//! only if it matches all ([`crate::policy::rule`]). `docs/reading.md` has the table, with the
+//! origins that read each thing in each way.
 
 mod connection;
 mod method;
@@ -17,7 +17,7 @@ use crate::decision::Reason;
 use crate::mends::{self, Mend};
 use crate::request::headers::Headers;
 
-/// Why a request is refused whatever the rules say, for its method and headers alone.
+/// Why a request is refused before any rule because of its method or headers, if it is.
 pub(crate) fn objection(headers: &Headers<'_>) -> Option<(Reason, &'static str)> {
     if let Some(why) = method::objection(headers.first(b":method").unwrap_or_default()) {
         return Some((Reason::MethodUnsafe, why));

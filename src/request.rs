@@ -1,4 +1,4 @@
-//! What a decision may look at: a request and its connection, as bytes and data.
+//! The data of a decision: a request and its connection.
 
 pub mod destination;
 pub mod headers;
@@ -42,7 +42,7 @@ impl<'a> Facts<'a> {
         self.caller.get_or_init(|| callers.of(self))
     }
 
-    /// The host name of the service that the request came to.
+    /// The host name of the destination that was dialled.
     pub(crate) fn destination(&self) -> Option<&'a str> {
         let of = |property| destination::hostname(self.property(property));
         of(Property::FilterChainName).or_else(|| of(Property::ClusterName))
@@ -71,7 +71,7 @@ impl Presented for Facts<'_> {
     }
 }
 
-/// Splits Envoy's way to write an address (`10.0.0.1:80`, `[::1]:80`) into address and port.
+/// Splits an address as Envoy writes it (`10.0.0.1:80`, `[::1]:80`) into IP address and port.
 pub(crate) fn address_and_port(text: &[u8]) -> Option<(&str, u16)> {
     let (address, port) = std::str::from_utf8(text).ok()?.rsplit_once(':')?;
     let address =

@@ -1,8 +1,8 @@
-//! The stages of a decision: what each looks at, and the one order in which they come.
+//! The stages of a decision, and their order.
 //!
-//! A stage looks at what is known of a request, and lets it go to the next stage, ends it, or asks
-//! a service and waits. Who the caller is has no stage of its own: the identity is read when a
-//! stage first asks for it, so that requests which are decided without it do not pay for it.
+//! A stage looks at a request, and passes it to the next stage, ends it, or calls a service and
+//! waits. The caller's identity has no stage: it is read when a stage first needs it, so that
+//! requests which are decided without it do not pay for it.
 
 mod admission;
 mod authorization;
@@ -25,16 +25,16 @@ use crate::trace::Trace;
 pub(crate) enum Stage {
     /// Refuses what no origin should get, whatever the rules say.
     Admission,
-    /// Asks the Deny, Require and Allow rules.
+    /// Evaluates the Deny, Require and Allow rules.
     Authorization,
-    /// Asks a service: for tests of requests that wait.
+    /// Calls a service, for tests of requests that wait.
     #[cfg(any(test, feature = "trap-for-tests"))]
     Probe,
     /// Computes the changes of the request's headers.
     Transformation,
 }
 
-/// The order of the stages. It is written here, and nowhere else.
+/// The order of the stages. It is written down only here; tests hold the documents to it.
 pub(crate) const ORDER: &[Stage] = &[
     Stage::Admission,
     Stage::Authorization,
@@ -43,18 +43,18 @@ pub(crate) const ORDER: &[Stage] = &[
     Stage::Transformation,
 ];
 
-/// What comes after a stage.
+/// What follows a stage.
 #[derive(Debug)]
 pub(crate) enum Flow {
-    /// The next stage.
+    /// The next stage follows.
     Next,
-    /// An answer to this call; until then, nothing.
+    /// This call is made, and the request waits for the answer.
     #[cfg_attr(
         not(any(test, feature = "trap-for-tests")),
         expect(dead_code, reason = "no stage of the shipped filter asks a service yet")
     )]
     Wait(Call),
-    /// Nothing: the request ends here.
+    /// The request ends here.
     End(Ending),
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct Ending {
     pub(crate) detail: Option<&'static str>,
     /// The policy that decided, where one did.
     pub(crate) policy: Option<usize>,
-    /// The answer, where it is not the one that the reason implies.
+    /// The answer, if it is another than the reason implies.
     pub(crate) reply: Option<Reply>,
 }
 
@@ -76,15 +76,15 @@ impl Ending {
     }
 }
 
-/// What stages found out about a request, kept while it waits.
+/// What stages found out about a request. It is kept while the request waits.
 #[derive(Debug)]
 pub(crate) struct Found {
     /// What is decided so far.
     pub(crate) decision: Decision,
     /// The policies whose rules can matter to the request.
     pub(crate) candidates: Vec<u32>,
-    /// The policies whose header rules hold for the request, its response, and the trailers of
-    /// either.
+    /// The policies whose header rules apply to the request, its response, and the trailers of
+    /// both.
     pub(crate) applied: Vec<u32>,
     /// Whether any of them has rules for the response.
     pub(crate) responds: bool,
@@ -108,7 +108,7 @@ pub(crate) struct Turn<'a, 'f, 't> {
     pub(crate) facts: &'f Facts<'a>,
     pub(crate) meter: &'t Meter,
     pub(crate) found: &'t mut Found,
-    /// What admission made of the request line.
+    /// What admission found in the request line.
     pub(crate) admitted: Option<Admitted<'f, 'a>>,
     /// What to change of the request's headers, in order.
     pub(crate) changes: Vec<Change<'a>>,
@@ -122,7 +122,7 @@ pub(crate) struct Turn<'a, 'f, 't> {
 }
 
 impl Turn<'_, '_, '_> {
-    /// Finds out again what admission made of the request line, after a wait.
+    /// Finds out again, after a wait, what admission found in the request line.
     pub(crate) fn readmit(&mut self) {
         self.admitted = Admitted::of(self.engine, self.facts).ok();
     }
@@ -154,8 +154,8 @@ impl Stage {
         }
     }
 
-    /// Goes on with the answer to the call that the stage waits for. A stage that makes no calls
-    /// has no business with answers, and lets nothing through because of one.
+    /// Continues with the answer to the call that the stage made. A stage that makes no calls can
+    /// never get one, so the request is refused.
     pub(crate) fn answered(self, turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow {
         match self {
             #[cfg(any(test, feature = "trap-for-tests"))]

@@ -1,10 +1,10 @@
 //! What happened to one request, step by step, in the order in which it happened.
 //!
-//! A trace is written by the run that decides: `explain`, coverage and `egressctl test` read it, so
-//! that none of them has to know the order of decision. The filter in a proxy writes none.
+//! The run that decides writes the trace. `explain`, coverage and `egressctl test` read it, so none
+//! of them needs to know the order of decision. In a proxy, the filter writes none.
 
 use crate::config::{Action, Direction, Mode};
-use crate::policy::rule::Answer;
+use crate::policy::rule::RuleResult;
 
 /// The trace of one exchange.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,9 +25,9 @@ pub struct Pass {
     pub mode: Mode,
     /// The action of the rules.
     pub action: Action,
-    /// The rules that were asked: the indices of their policies, and the answers.
-    pub asked: Vec<(usize, Answer)>,
-    /// The policy whose rule ended the pass, so that none after it was asked.
+    /// The rules that were evaluated: the indices of their policies, and the results.
+    pub asked: Vec<(usize, RuleResult)>,
+    /// The policy whose rule ended the pass, so that none after it was evaluated.
     pub ended_at: Option<usize>,
 }
 
@@ -48,8 +48,8 @@ impl Trace {
         self.passes.push(Pass { mode, action, asked: Vec::new(), ended_at: None });
     }
 
-    /// Notes a rule's answer in the current pass.
-    pub(crate) fn asked(&mut self, policy: usize, answer: Answer) {
+    /// Notes a rule's result in the current pass.
+    pub(crate) fn asked(&mut self, policy: usize, answer: RuleResult) {
         if let Some(pass) = self.passes.last_mut() {
             pass.asked.push((policy, answer));
         }
@@ -62,8 +62,8 @@ impl Trace {
         }
     }
 
-    /// Whether the rule of a policy was asked, or would have been if it could have said anything:
-    /// the index passes over rules that the request cannot match.
+    /// Whether the pass came as far as the rule of this policy. The rule need not have been
+    /// evaluated, because the index leaves out rules that cannot match.
     #[must_use]
     pub fn reached(&self, policy: usize, mode: Mode, action: Action) -> bool {
         self.passes.iter().any(|pass| {

@@ -1,4 +1,7 @@
-//! A request as data, tried on an engine: for tools and tests, which have no proxy.
+//! Runs an engine on a request that is given as data, for tools and tests without a proxy.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -16,19 +19,18 @@ const PLUGIN: &str = "";
 /// Header lines in order, names in lower case.
 pub type Lines = Vec<(String, Vec<u8>)>;
 
-/// A request, its connection, and what the origin would answer.
+/// A request, its connection, and the origin's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trial {
     /// What Istio's filter chain writes as the peer's principal: a SPIFFE ID, several joined with
     /// commas, `-` or nothing.
     pub principal: String,
-    /// The URI SAN of the peer's certificate on this very connection, where the filter's own
-    /// listener ends mTLS.
+    /// The URI SAN of the peer's certificate, where the filter's own listener terminates mTLS.
     pub peer_certificate: String,
-    /// The waypoint's own SPIFFE ID, whose trust domain counts where the configuration names none.
+    /// The waypoint's own SPIFFE ID. Its trust domain counts if the configuration names none.
     pub local_principal: String,
-    /// The service that the caller dialled; its name for the waypoint is made of it. None where the
-    /// waypoint has no name for it.
+    /// The destination that the caller dialled, from which the name of the filter chain is made.
+    /// None if the waypoint has no name for it.
     pub service: Option<String>,
     /// The method.
     pub method: String,
@@ -44,11 +46,11 @@ pub struct Trial {
     pub source_address: String,
     /// The address that the caller dialled, with its port.
     pub destination_address: String,
-    /// What the origin answers.
+    /// The origin's response.
     pub response: Response,
 }
 
-/// What an origin answers.
+/// An origin's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status.
@@ -57,7 +59,7 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
 }
 
-/// What came of a request.
+/// What happened to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
     /// The answer that it got instead of being forwarded, if it was denied.
@@ -66,11 +68,11 @@ pub struct Tried {
     pub detail: Option<&'static str>,
     /// The policy that decided, where one did.
     pub policy: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// Shadow policies that would have denied it.
     pub shadow: Vec<String>,
-    /// Expressions that erred: the policy and the message.
+    /// Expressions that failed: the policy and the message.
     pub errors: Vec<(String, String)>,
     /// The headers that the origin gets, the pseudo-headers among them; none for a denied request.
     pub upstream: Option<Lines>,
@@ -79,13 +81,13 @@ pub struct Tried {
     pub downstream: Option<Lines>,
     /// The line of the audit log.
     pub audit: Option<String>,
-    /// By how much counters went up, by their names.
+    /// The counters that went up: by name, the amount.
     pub counters: BTreeMap<String, u64>,
 }
 
 impl Default for Trial {
-    /// `GET /` over HTTP/1.1, of a caller without a certificate, for a host that is yet to be
-    /// named, answered with 200.
+    /// `GET /` over HTTP/1.1, from a caller without a certificate, for a host that must still be
+    /// set, answered with 200.
     fn default() -> Self {
         Trial {
             principal: String::new(),
@@ -105,10 +107,10 @@ impl Default for Trial {
 }
 
 impl Trial {
-    /// Presents the caller where a configuration looks for it: the principal alone is what a
-    /// waypoint has, and is left as it is where `filterState` is a source. Otherwise it is what the
-    /// peer's certificate says, or the proxy in front writes to `x-forwarded-client-cert` (Istio's
-    /// gateways append an element of this form).
+    /// Moves the caller's principal to where the configuration looks for it. If `filterState` is a
+    /// source, it stays where it is, as in a waypoint. Otherwise it goes into the peer's
+    /// certificate, or into `x-forwarded-client-cert` in the form in which Istio's gateways append
+    /// it.
     pub fn present(&mut self, identity: &IdentityConfig) {
         let reads = |source| identity.sources.contains(&source);
         if self.principal.is_empty() || reads(IdentitySource::FilterState) {
@@ -126,7 +128,7 @@ impl Trial {
         }
     }
 
-    /// Tries it.
+    /// Runs the engine on it.
     #[must_use]
     pub fn run(&self, engine: &Engine) -> Tried {
         self.with_source(|source| {
@@ -139,7 +141,7 @@ impl Trial {
                     tried.upstream = Some(changed(Direction::Request, &request, &changes));
                 }
                 Step::Reply(reply) => tried.denial = Some(reply),
-                // No stage of an engine that is tried makes calls.
+                // The stages of this build make no calls.
                 Step::Call(_) | Step::Hold | Step::Reset | Step::Ignore => {}
             }
             tried.note(engine, exchange.take_report());
@@ -155,12 +157,12 @@ impl Trial {
         })
     }
 
-    /// Does something with the request's facts, as stages get them.
+    /// Runs a function on the request's facts, as stages get them.
     pub fn with_facts<T>(&self, f: impl FnOnce(&Facts<'_>) -> T) -> T {
         self.with_source(|source| f(&Facts::new(self.request_headers(), source)))
     }
 
-    /// Does something with what a proxy would know of the request beside its headers.
+    /// Runs a function on what a proxy would know of the request besides its headers.
     pub fn with_source<T>(&self, f: impl FnOnce(&dyn Source) -> T) -> T {
         let chain = self.service.as_ref().map(|service| format!("inbound-vip|80|http|{service}"));
         let (address, port) = address_and_port(self.source_address.as_bytes()).unwrap_or_default();
@@ -180,7 +182,7 @@ impl Trial {
         f(&source)
     }
 
-    /// The request's headers as the filter gets them of Envoy.
+    /// The request's headers as the filter gets them from Envoy.
     #[must_use]
     pub fn request_headers(&self) -> Headers<'static> {
         let mut lines: Lines = Vec::with_capacity(self.headers.len().saturating_add(5));
@@ -220,7 +222,7 @@ impl Trial {
     }
 }
 
-/// Adds a line as Envoy does: to the one that there is, of headers that it keeps on one.
+/// Adds a line as Envoy does: a header that it keeps on one line is appended to that line.
 fn add(lines: &mut Lines, direction: Direction, name: &str, value: &[u8]) {
     let name = name.to_ascii_lowercase();
     // Envoy has one entry for both.
@@ -246,7 +248,7 @@ fn headers(lines: &Lines) -> Headers<'static> {
 }
 
 impl Tried {
-    /// Nothing came of it yet.
+    /// The state before anything has happened.
     fn new() -> Tried {
         Tried {
             denial: None,
@@ -262,7 +264,7 @@ impl Tried {
         }
     }
 
-    /// Notes what is reported.
+    /// Takes over a report.
     fn note(&mut self, engine: &Engine, report: Option<Report<'_>>) {
         let Some(report) = report else { return };
         let name = |index: usize| engine.policy_name(index).map(str::to_owned);
@@ -287,7 +289,7 @@ impl Tried {
     }
 }
 
-/// Has an engine decide about a request with these headers.
+/// Runs an engine on a request with these headers.
 #[must_use]
 pub fn allows(engine: &Engine, headers: &Headers<'_>, source: &dyn Source) -> bool {
     let mut exchange = Exchange::default();
@@ -295,7 +297,7 @@ pub fn allows(engine: &Engine, headers: &Headers<'_>, source: &dyn Source) -> bo
     matches!(step, Step::Forward(_))
 }
 
-/// Headers after changes, made as the host makes them on the filter's calls.
+/// Headers after changes, made as the host makes them when the filter calls it.
 #[must_use]
 pub fn changed(direction: Direction, headers: &Headers<'_>, changes: &[Change<'_>]) -> Lines {
     let mut lines = lines(headers);
@@ -319,125 +321,4 @@ pub fn lines(headers: &Headers<'_>) -> Lines {
         .lines()
         .map(|(name, value)| (String::from_utf8_lossy(name).to_lowercase(), value.to_vec()))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn owned(lines: &[(&str, &str)]) -> Vec<(String, String)> {
-        lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
-
-    fn shown(lines: &Lines) -> Vec<String> {
-        lines
-            .iter()
-            .map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value)))
-            .collect()
-    }
-
-    #[test]
-    fn lines_of_headers_that_envoy_keeps_on_one_are_joined() {
-        let trial = Trial {
-            authority: "a.example".to_owned(),
-            headers: owned(&[
-                ("User-Agent", "a"),
-                ("x-a", "1"),
-                ("user-agent", ""),
-                ("user-agent", "b"),
-                ("X-A", "2"),
-                ("Host", "b.example"),
-            ]),
-            response: Response {
-                status: 200,
-                headers: owned(&[
-                    ("vary", "a"),
-                    ("user-agent", "a"),
-                    ("Vary", "b"),
-                    ("user-agent", "b"),
-                ]),
-            },
-            ..Trial::default()
-        };
-        let request = shown(&lines(&trial.request_headers()));
-        let id = "x-request-id=00000000-0000-4000-8000-000000000000";
-        assert_eq!(
-            request,
-            [
-                ":method=GET",
-                ":scheme=http",
-                ":authority=a.example,b.example",
-                ":path=/",
-                "user-agent=a,b",
-                "x-a=1",
-                "x-a=2",
-                id
-            ]
-        );
-        let response = shown(&lines(&trial.response_headers()));
-        assert_eq!(response, [":status=200", "vary=a,b", "user-agent=a", "user-agent=b"]);
-    }
-
-    #[test]
-    fn a_caller_is_presented_where_the_configuration_looks() {
-        const ID: &str = "spiffe://cluster.local/ns/a/sa/b";
-        let engine = |sources: &str| {
-            let config = format!(
-                r#"{{"identity": {{"sources": {sources}}}, "policies": [{{"name": "a", "traffic": {{"authorization": {{"action": "Allow",
-                "policy": {{"matchExpressions": ["source.identity.namespace == 'a'"]}}}}}}}}]}}"#
-            );
-            (
-                Engine::load(config.as_bytes()).unwrap(),
-                crate::config::Config::parse(config.as_bytes()).unwrap().identity,
-            )
-        };
-        for sources in [
-            r#"["filterState"]"#,
-            r#"["peerCertificate"]"#,
-            r#"["forwardedClientCert"]"#,
-            r#"["forwardedClientCert", "peerCertificate"]"#,
-            r#"["peerCertificate", "filterState"]"#,
-        ] {
-            let (engine, identity) = engine(sources);
-            for (principal, allowed) in
-                [(ID, true), ("spiffe://cluster.local/ns/b/sa/b", false), ("", false), ("-", false)]
-            {
-                let mut trial = Trial {
-                    principal: principal.to_owned(),
-                    authority: "a.example".to_owned(),
-                    ..Trial::default()
-                };
-                trial.present(&identity);
-                assert_eq!(trial.run(&engine).denial.is_none(), allowed, "{sources} {principal}");
-            }
-        }
-        let (engine, identity) = engine(r#"["forwardedClientCert"]"#);
-        let forged = ("x-forwarded-client-cert".to_owned(), format!("URI={ID}"));
-        let mut trial = Trial {
-            principal: "spiffe://cluster.local/ns/b/sa/b".to_owned(),
-            authority: "a.example".to_owned(),
-            ..Trial::default()
-        };
-        trial.headers.push(forged);
-        trial.present(&identity);
-        assert!(trial.run(&engine).denial.is_some(), "what the proxy in front appends counts");
-    }
-
-    #[test]
-    fn what_a_policy_adds_is_joined_too() {
-        let config = br#"{"policies": [{"name": "a", "traffic": {"transformation": {
-            "request": {"add": [{"name": "User-Agent", "value": "'x'"}, {"name": "x-a", "value": "'x'"}]},
-            "response": {"add": [{"name": "vary", "value": "'x'"}]}}}}]}"#;
-        let trial = Trial {
-            authority: "a.example".to_owned(),
-            headers: owned(&[("user-agent", "a"), ("x-a", "1")]),
-            response: Response { status: 200, headers: owned(&[("vary", "a")]) },
-            ..Trial::default()
-        };
-        let tried = trial.run(&Engine::load(config).unwrap());
-        let lines = [shown(&tried.upstream.unwrap()), shown(&tried.downstream.unwrap())].concat();
-        for expected in ["user-agent=a,x", "x-a=1", "x-a=x", "vary=a,x"] {
-            assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?}");
-        }
-    }
 }

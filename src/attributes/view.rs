@@ -22,16 +22,15 @@ pub(crate) struct View<'a> {
     request: &'a Headers<'a>,
     /// The response's, where there is one.
     response: Option<&'a Headers<'a>>,
-    /// Which line of a header that came on several is looked at.
+    /// The one line that each of these repeated headers has in this reading.
     lines: &'a [ChosenLine<'a>],
     /// How cookies are read.
-    cookies: cookie::Reading,
-    /// Whether the path has escapes at all, of which there may be two readings.
+    cookies: cookie::Dialect,
+    /// Whether the path has percent escapes: only such a path can have two readings.
     path_has_escapes: bool,
-    /// The path and query with the escapes undone that need not be, where that reading is looked
-    /// at.
+    /// The path and query with unneeded escapes decoded, if this is the view of that reading.
     plain_path: Option<&'a str>,
-    /// That reading of a path, made once for all rules.
+    /// That reading of the path, decoded once for all rules.
     other_path: OnceLock<Option<Arc<str>>>,
     /// `request.host`, where it is known already.
     host: Option<&'a str>,
@@ -48,7 +47,7 @@ pub(crate) struct ChosenLine<'a> {
 impl<'a> View<'a> {
     /// A request as it came.
     pub(crate) fn new(facts: &'a Facts<'a>, callers: &'a Callers) -> Self {
-        let (request, cookies) = (&facts.headers, cookie::Reading::default());
+        let (request, cookies) = (&facts.headers, cookie::Dialect::default());
         View {
             facts,
             callers,
@@ -64,7 +63,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The same, its host being known, and whether its path has escapes.
+    /// The same view, of a request whose host is known and of whose path it is known whether it has
+    /// escapes.
     pub(crate) fn with_host(self, host: &'a str, path_has_escapes: bool) -> Self {
         View { host: Some(host), path_has_escapes, ..self }
     }
@@ -78,7 +78,7 @@ impl<'a> View<'a> {
         self.other_path.get_or_init(plain).as_ref()
     }
 
-    /// The path with its query, in the reading that is looked at.
+    /// The path with its query, in this view's reading.
     pub(crate) fn path_and_query(&self) -> Option<&'a [u8]> {
         self.plain_path.map(str::as_bytes).or_else(|| self.line(b":path"))
     }
@@ -92,12 +92,12 @@ impl<'a> View<'a> {
         View { response: Some(response), ..self }
     }
 
-    /// The same request, other lines of its headers being looked at, or its cookies or path read
-    /// otherwise.
+    /// Another reading of the same request: with these lines of its repeated headers, and with its
+    /// cookies and path read in these ways.
     pub(crate) fn at<'b>(
         &'b self,
         lines: &'b [ChosenLine<'b>],
-        cookies: cookie::Reading,
+        cookies: cookie::Dialect,
         plain_path: Option<&'b str>,
     ) -> View<'b>
     where
@@ -170,7 +170,8 @@ impl<'a> View<'a> {
         std::str::from_utf8(self.response?.first(b":status")?).ok()?.parse().ok()
     }
 
-    /// Whether one of these guards settles its rule, whatever else the request holds.
+    /// Whether one of these guards settles the result of its rule, whatever else the request
+    /// contains.
     pub(crate) fn settles(&self, guards: &[Guard]) -> bool {
         guards.iter().any(|guard| {
             let fits = |value: &str| {
@@ -195,7 +196,7 @@ impl<'a> View<'a> {
         self.response.map(|headers| HeadersView {
             headers,
             lines: &[],
-            cookies: cookie::Reading::default(),
+            cookies: cookie::Dialect::default(),
         })
     }
 }
@@ -243,24 +244,24 @@ impl Attributes for View<'_> {
     }
 }
 
-/// A request's or response's headers as expressions see them: without pseudo-headers, `host` being
-/// the authority, and `x_role` one more line of `x-role`, as it is to some origins.
+/// A request's or response's headers as expressions see them: there are no pseudo-headers, `host`
+/// is the authority, and `x_role` is one more line of `x-role`, as it is to some origins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeadersView<'a> {
     headers: &'a Headers<'a>,
     lines: &'a [ChosenLine<'a>],
-    cookies: cookie::Reading,
+    cookies: cookie::Dialect,
 }
 
 impl<'a> HeadersView<'a> {
-    /// How many bytes the names have, and 8 more for each line.
+    /// The size of all names in bytes, with 8 more for each line: what listing them costs.
     fn name_bytes(&self) -> usize {
         self.headers
             .lines()
             .fold(0_usize, |sum, (name, _)| sum.saturating_add(name.len()).saturating_add(8))
     }
 
-    /// How many bytes are compared where every line's name is looked for among all others.
+    /// How many bytes are compared when each line's name is compared with all the others.
     pub(crate) fn comparing_all_names(&self) -> usize {
         self.name_bytes().saturating_mul(self.headers.len())
     }
@@ -282,7 +283,7 @@ impl<'a> HeadersView<'a> {
         })
     }
 
-    /// The values of a header's lines, whatever line is looked at.
+    /// The values of all of a header's lines, whichever of them this reading has.
     pub(crate) fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let lines = self.headers.may_have(name.as_bytes()).then(|| self.headers.lines());
         lines
@@ -297,7 +298,7 @@ impl<'a> HeadersView<'a> {
         cookie::find(self.values("cookie"), name, self.cookies)
     }
 
-    /// The names, each once: as they came, and in their usual spelling where they came in another.
+    /// Each name once: as it came, and also in its usual spelling if it came in another.
     pub(crate) fn names(&self) -> Vec<Cow<'a, str>> {
         let mut names: Vec<Cow<'a, str>> = Vec::new();
         let mut note = |name: Cow<'a, str>| {

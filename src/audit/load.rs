@@ -23,14 +23,16 @@ pub(crate) struct OutOfMemory {
 #[cfg(any(test, all(target_arch = "wasm32", target_os = "wasi")))]
 macro_rules! ran_out {
     () => {
-        "memory ran out while the configuration was loaded: leave out the policies of hosts that this waypoint does not serve"
+        "memory ran out while the configuration was loaded: leave out the policies of hosts that \
+         this waypoint does not serve"
     };
 }
 
 #[cfg(any(test, all(target_arch = "wasm32", target_os = "wasi")))]
 pub(crate) const OUT_OF_MEMORY: OutOfMemory = OutOfMemory {
     record: concat!(
-        r#"{"event":"egress-configuration","verdict":"refused","policies":null,"warnings":[],"errors":[{"policy":null,"place":"","message":""#,
+        r#"{"event":"egress-configuration","verdict":"refused","policies":null,"warnings":[],"#,
+        r#""errors":[{"policy":null,"place":"","message":""#,
         ran_out!(),
         r#""}]}"#
     ),
@@ -125,7 +127,8 @@ mod tests {
     }
 
     fn rule(name: &str, expression: &str) -> Value {
-        json!({"name": name, "traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [expression]}}}})
+        json!({"name": name, "traffic": {"authorization": {"action": "Allow",
+            "policy": {"matchExpressions": [expression]}}}})
     }
 
     #[test]
@@ -137,7 +140,8 @@ mod tests {
                 "warnings": [{
                     "policy": "b",
                     "place": "policies[1].traffic.authorization.policy.matchExpressions[0]",
-                    "message": "line 1, column 1: `request.path` is never `x`: paths start with `/`",
+                    "message": "line 1, column 1: `request.path` is never `x`: \
+                        paths start with `/`",
                 }],
             })
         );
@@ -148,9 +152,14 @@ mod tests {
         assert_eq!(
             record(&json!({"policies": [rule("a", "1")], "audit": 1})),
             json!({
-                "event": "egress-configuration", "verdict": "refused", "policies": null, "warnings": [],
+                "event": "egress-configuration", "verdict": "refused", "policies": null,
+                "warnings": [],
                 "errors": [
-                    {"policy": null, "place": "audit", "message": "expected an object, got a number"},
+                    {
+                        "policy": null,
+                        "place": "audit",
+                        "message": "expected an object, got a number",
+                    },
                     {
                         "policy": "a",
                         "place": "policies[0].traffic.authorization.policy.matchExpressions[0]",

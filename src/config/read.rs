@@ -163,7 +163,8 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         if fields.get("hosts").is_none() {
             errors.add(
                 &node.place,
-                "`pathSafety` needs `hosts`: without them it would be every host's; set `pathSafety` at the top level for that",
+                "`pathSafety` needs `hosts`: without them it would be every host's; set \
+                 `pathSafety` at the top level for that",
             );
         }
     }
@@ -207,7 +208,8 @@ fn read_name(node: &Node<'_>, errors: &mut Errors) -> Option<String> {
     let shown: String = name.chars().take(MAX_POLICY_NAME).collect();
     if name.is_empty() || name.len() > MAX_POLICY_NAME || !name.bytes().all(legal) {
         let message = format!(
-            "`{}` is no policy name: expected 1 to {MAX_POLICY_NAME} letters, digits, `-`, `_` and `.` (it becomes part of a metric's name)",
+            "`{}` is no policy name: expected 1 to {MAX_POLICY_NAME} letters, digits, `-`, `_` \
+             and `.` (it becomes part of a metric's name)",
             shown.escape_debug()
         );
         errors.add(&node.place, message);
@@ -241,7 +243,8 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
     };
     if !is_host_name(name) {
         let message = format!(
-            "`{}` is no host: expected a name such as `api.example.com`, or one leading wildcard such as `*.example.com`; no port, scheme or trailing dot",
+            "`{}` is no host: expected a name such as `api.example.com`, or one leading wildcard \
+             such as `*.example.com`; no port, scheme or trailing dot",
             shown(text)
         );
         errors.add(&node.place, message);
@@ -273,7 +276,9 @@ fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<Authorizat
         errors.add(
             &fields.place,
             format!(
-                "field `match` is missing: say whether the {} expressions must match `All` or `Any` (AgentGateway's documentation says all; its controller does any, for Require all)",
+                "field `match` is missing: say whether the {} expressions must match `All` or \
+                 `Any` (AgentGateway's documentation says all; its controller does any, for \
+                 Require all)",
                 items.len()
             ),
         );

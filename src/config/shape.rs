@@ -1,17 +1,17 @@
 //! The shape of a configuration, in one table. The reader checks a configuration against it, and
 //! the JSON Schema and the documents' table of fields are made from it.
-//!
-//! Parts that only the schema needs are left out when the filter is compiled to wasm.
+
+mod words;
 
 use super::{
-    Action, AuditLog, Combine, Direction, HostBinding, IdentitySource, MAX_HOSTS,
-    MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS, MAX_TRUST_DOMAINS, Mode, OnError,
+    Direction, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
+    MAX_TRUST_DOMAINS,
 };
-use crate::path::PathSafety;
-
-/// The word for which `false` is accepted as well: kubectl reads YAML 1.1, where `Off` without
-/// quotes is `false`.
-pub const OFF: &str = "Off";
+pub use words::OFF;
+use words::listed;
+pub(super) use words::{
+    ACTION, AUDIT_LOG, COMBINE, HOST_BINDING, IDENTITY_SOURCES, MODE, ON_ERROR, PATH_SAFETY, Word,
+};
 
 /// A field of an object.
 #[derive(Debug, Clone, Copy)]
@@ -21,10 +21,8 @@ pub struct Field {
     /// Whether it is required.
     pub required: bool,
     /// The kind of its value.
-    #[cfg(not(target_arch = "wasm32"))]
     pub kind: Kind,
     /// What the field is for, in a sentence or two.
-    #[cfg(not(target_arch = "wasm32"))]
     pub about: &'static str,
 }
 
@@ -87,55 +85,12 @@ pub enum Text {
     },
 }
 
-/// A word that stands for a value.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Word<T> {
-    pub(super) word: &'static str,
-    pub(super) value: T,
-    #[cfg(not(target_arch = "wasm32"))]
-    about: &'static str,
-}
-
-#[cfg_attr(
-    target_arch = "wasm32",
-    expect(unused_variables, reason = "only a schema says what fields are for")
-)]
 const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field {
-        name,
-        required: false,
-        #[cfg(not(target_arch = "wasm32"))]
-        kind,
-        #[cfg(not(target_arch = "wasm32"))]
-        about,
-    }
+    Field { name, required: false, kind, about }
 }
 
 const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { required: true, ..field(name, kind, about) }
-}
-
-#[cfg_attr(
-    target_arch = "wasm32",
-    expect(unused_variables, reason = "only a schema says what words mean")
-)]
-const fn word<T: Copy>(word: &'static str, value: T, about: &'static str) -> Word<T> {
-    Word {
-        word,
-        value,
-        #[cfg(not(target_arch = "wasm32"))]
-        about,
-    }
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn listed<T>(words: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
-    words.iter().map(|word| (word.word, word.about)).collect()
-}
-
-#[cfg(target_arch = "wasm32")]
-fn listed<T>(_: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
-    Vec::new()
 }
 
 /// The configuration: `WasmPlugin.spec.pluginConfig`.
@@ -376,85 +331,3 @@ pub(super) const fn header_value(of: Direction, pseudo: bool) -> [Field; 2] {
         ),
     ]
 }
-
-pub(super) const PATH_SAFETY: &[Word<PathSafety>] = &[
-    word(
-        "Strict",
-        PathSafety::Strict,
-        "Refuses every path that two readers could read in different ways.",
-    ),
-    word(
-        "Lenient",
-        PathSafety::Lenient,
-        "Refuses only paths that lead out of a prefix: dot segments, backslashes, control bytes.",
-    ),
-    word(OFF, PathSafety::Off, "Refuses no path."),
-];
-
-pub(super) const HOST_BINDING: &[Word<HostBinding>] = &[
-    word(
-        "Strict",
-        HostBinding::Strict,
-        "A request for a host other than the dialled service is refused.",
-    ),
-    word(
-        OFF,
-        HostBinding::Off,
-        "`Host` may be anything, so a caller can get around a rule on `request.host` by \
-         dialling another service.",
-    ),
-];
-
-pub(super) const IDENTITY_SOURCES: &[Word<IdentitySource>] = &[
-    word(
-        "filterState",
-        IdentitySource::FilterState,
-        "What the waypoint's HBONE listener recorded of the caller's certificate.",
-    ),
-    word(
-        "peerCertificate",
-        IdentitySource::PeerCertificate,
-        "The URI SAN of the peer's certificate, where the filter's own listener ends mTLS.",
-    ),
-    word(
-        "forwardedClientCert",
-        IdentitySource::ForwardedClientCert,
-        "The `x-forwarded-client-cert` header, which any caller can forge unless the proxy in \
-         front removes it.",
-    ),
-];
-
-pub(super) const AUDIT_LOG: &[Word<AuditLog>] = &[
-    word("All", AuditLog::All, "Every decision."),
-    word("Denied", AuditLog::Denied, "Denials, and what a shadow policy would have denied."),
-    word("None", AuditLog::None, "No decision."),
-];
-
-pub(super) const MODE: &[Word<Mode>] = &[
-    word("Enforce", Mode::Enforce, "The policy decides."),
-    word(
-        "Shadow",
-        Mode::Shadow,
-        "The policy is evaluated, and what it would have denied is reported; it changes nothing.",
-    ),
-];
-
-pub(super) const ACTION: &[Word<Action>] = &[
-    word(
-        "Allow",
-        Action::Allow,
-        "A match lets the request through, where no Deny matches and every Require does.",
-    ),
-    word("Deny", Action::Deny, "A match denies the request, whatever else allows it."),
-    word("Require", Action::Require, "A request that does not match is denied."),
-];
-
-pub(super) const COMBINE: &[Word<Combine>] = &[
-    word("All", Combine::All, "The rule matches when all its expressions do."),
-    word("Any", Combine::Any, "The rule matches when one of its expressions does."),
-];
-
-pub(super) const ON_ERROR: &[Word<OnError>] = &[
-    word("Deny", OnError::Deny, "A Deny denies; an Allow or Require does not match."),
-    word("Ignore", OnError::Ignore, "The expression does not match, in a Deny as well."),
-];

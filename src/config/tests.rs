@@ -11,7 +11,8 @@ fn policy(fields: &str) -> String {
     format!(r#"{{"policies": [{{"name": "p", {fields}}}]}}"#)
 }
 
-const RULE: &str = r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": ["true"]}}}"#;
+const RULE: &str = r#""traffic": {"authorization": {"action": "Allow", "policy":
+    {"matchExpressions": ["true"]}}}"#;
 
 #[test]
 fn a_whole_configuration_is_read() {
@@ -19,11 +20,14 @@ fn a_whole_configuration_is_read() {
         "identity": {"sources": ["peerCertificate"], "trustDomains": ["cluster.local"]},
         "pathSafety": "Lenient", "hostBinding": "Off", "audit": {"log": "All"},
         "policies": [{
-            "name": "a", "hosts": ["API.github.com", "*.example.com"], "mode": "Shadow", "pathSafety": "Off",
+            "name": "a", "hosts": ["API.github.com", "*.example.com"], "mode": "Shadow",
+            "pathSafety": "Off",
             "traffic": {
-                "authorization": {"action": "Deny", "match": "Any", "onError": "Ignore", "policy": {"matchExpressions": ["true", "false"]}},
+                "authorization": {"action": "Deny", "match": "Any", "onError": "Ignore",
+                    "policy": {"matchExpressions": ["true", "false"]}},
                 "transformation": {
-                    "request": {"set": [{"name": "X-A", "value": "'a'"}], "add": [{"name": "x-b", "value": "'b'"}], "remove": ["X-C"]},
+                    "request": {"set": [{"name": "X-A", "value": "'a'"}], 
+                        "add": [{"name": "x-b", "value": "'b'"}], "remove": ["X-C"]},
                     "response": {"remove": ["server"]}
                 }
             }
@@ -106,7 +110,8 @@ fn every_error_names_its_place_and_the_mend() {
         ),
         (
             r#"{"policies": [], "polices": []}"#.to_owned(),
-            "unknown field `polices` (did you mean `policies`?): expected `identity`, `policies`, `audit`, `pathSafety`, `hostBinding`",
+            "unknown field `polices` (did you mean `policies`?): expected `identity`, `policies`, \
+             `audit`, `pathSafety`, `hostBinding`",
         ),
         (
             r#"{"policies": [], "policies": []}"#.to_owned(),
@@ -118,90 +123,117 @@ fn every_error_names_its_place_and_the_mend() {
         ),
         (
             r#"{"policies": [], "pathSafety": "strict"}"#.to_owned(),
-            "pathSafety: unknown value `strict` (did you mean `Strict`?): expected `Strict`, `Lenient`, `Off`",
+            "pathSafety: unknown value `strict` (did you mean `Strict`?): expected `Strict`, \
+             `Lenient`, `Off`",
         ),
         (
             r#"{"policies": [], "identity": {"trustDomains": []}}"#.to_owned(),
-            "identity.trustDomains: `trustDomains` is empty: name a trust domain, or leave the field out to believe any that TLS let in",
+            "identity.trustDomains: `trustDomains` is empty: name a trust domain, or leave the \
+             field out to believe any that TLS let in",
         ),
         (
             r#"{"policies": [], "identity": {"trustDomains": ["Cluster.local"]}}"#.to_owned(),
-            "identity.trustDomains[0]: `Cluster.local` is no trust domain: expected lower-case letters, digits, `.`, `-`, `_`",
+            "identity.trustDomains[0]: `Cluster.local` is no trust domain: expected lower-case \
+             letters, digits, `.`, `-`, `_`",
         ),
         (
             r#"{"policies": [], "identity": {"sources": ["xfcc"]}}"#.to_owned(),
-            "identity.sources[0]: unknown value `xfcc`: expected `filterState`, `peerCertificate`, `forwardedClientCert`",
+            "identity.sources[0]: unknown value `xfcc`: expected `filterState`, \
+             `peerCertificate`, `forwardedClientCert`",
         ),
         (r#"{"policies": [{"traffic": {}}]}"#.to_owned(), "policies[0]: field `name` is missing"),
         (
             policy(r#""traffic": {}"#),
-            "policy `p`: policies[0].traffic: `traffic` is empty: give `authorization`, `transformation` or both",
+            "policy `p`: policies[0].traffic: `traffic` is empty: give `authorization`, \
+             `transformation` or both",
         ),
         (
             policy(
-                r#""traffic": {"extAuth": {}, "authorization": {"action": "Allow", "policy": {"matchExpressions": ["true"]}}}"#,
+                r#""traffic": {"extAuth": {}, "authorization": {"action": "Allow", "policy":
+                    {"matchExpressions": ["true"]}}}"#,
             ),
-            "policy `p`: policies[0].traffic: unknown field `extAuth`: expected `authorization`, `transformation`",
+            "policy `p`: policies[0].traffic: unknown field `extAuth`: expected `authorization`, \
+             `transformation`",
         ),
         (
             policy(
-                r#""traffic": {"authorization": {"action": "allow", "policy": {"matchExpressions": ["true"]}}}"#,
+                r#""traffic": {"authorization": {"action": "allow", "policy":
+                    {"matchExpressions": ["true"]}}}"#,
             ),
-            "policy `p`: policies[0].traffic.authorization.action: unknown value `allow` (did you mean `Allow`?): expected `Allow`, `Deny`, `Require`",
+            "policy `p`: policies[0].traffic.authorization.action: unknown value `allow` (did you \
+             mean `Allow`?): expected `Allow`, `Deny`, `Require`",
         ),
         (
             policy(
-                r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": []}}}"#,
+                r#""traffic": {"authorization": {"action": "Allow", "policy":
+                    {"matchExpressions": []}}}"#,
             ),
-            "policy `p`: policies[0].traffic.authorization.policy.matchExpressions: `matchExpressions` is empty: give an expression (`true` for one that always matches)",
+            "policy `p`: policies[0].traffic.authorization.policy.matchExpressions: \
+             `matchExpressions` is empty: give an expression (`true` for one that always matches)",
         ),
         (
             policy(
-                r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": ["true", "false"]}}}"#,
+                r#""traffic": {"authorization": {"action": "Allow", "policy":
+                    {"matchExpressions": ["true", "false"]}}}"#,
             ),
-            "policy `p`: policies[0].traffic.authorization: field `match` is missing: say whether the 2 expressions must match `All` or `Any` (AgentGateway's documentation says all; its controller does any, for Require all)",
+            "policy `p`: policies[0].traffic.authorization: field `match` is missing: say whether \
+             the 2 expressions must match `All` or `Any` (AgentGateway's documentation says all; \
+             its controller does any, for Require all)",
         ),
         (
             policy(
-                r#""traffic": {"authorization": {"action": "Allow", "policy": {"matchExpressions": [true]}}}"#,
+                r#""traffic": {"authorization": {"action": "Allow", "policy":
+                    {"matchExpressions": [true]}}}"#,
             ),
-            "policy `p`: policies[0].traffic.authorization.policy.matchExpressions[0]: expected a string, got a boolean",
+            "policy `p`: policies[0].traffic.authorization.policy.matchExpressions[0]: expected a \
+             string, got a boolean",
         ),
         (
             policy(&format!(r#""hosts": ["https://a"], {RULE}"#)),
-            "policy `p`: policies[0].hosts[0]: `https://a` is no host: expected a name such as `api.example.com`, or one leading wildcard such as `*.example.com`; no port, scheme or trailing dot",
+            "policy `p`: policies[0].hosts[0]: `https://a` is no host: expected a name such as \
+             `api.example.com`, or one leading wildcard such as `*.example.com`; no port, scheme \
+             or trailing dot",
         ),
         (
             policy(&format!(r#""hosts": [], {RULE}"#)),
-            "policy `p`: policies[0].hosts: `hosts` is empty: name a host, or leave the field out for a policy of all hosts",
+            "policy `p`: policies[0].hosts: `hosts` is empty: name a host, or leave the field out \
+             for a policy of all hosts",
         ),
         (
             policy(&format!(r#""pathSafety": "Off", {RULE}"#)),
-            "policy `p`: policies[0].pathSafety: `pathSafety` needs `hosts`: without them it would be every host's; set `pathSafety` at the top level for that",
+            "policy `p`: policies[0].pathSafety: `pathSafety` needs `hosts`: without them it \
+             would be every host's; set `pathSafety` at the top level for that",
         ),
         (
             policy(r#""traffic": {"transformation": {"request": {"remove": ["Host"]}}}"#),
-            "policy `p`: policies[0].traffic.transformation.request.remove[0]: `host` cannot be changed: `set` `:authority`",
+            "policy `p`: policies[0].traffic.transformation.request.remove[0]: `host` cannot be \
+             changed: `set` `:authority`",
         ),
         (
             policy(
-                r#""traffic": {"transformation": {"request": {"add": [{"name": ":path", "value": "'/'"}]}}}"#,
+                r#""traffic": {"transformation": {"request": {"add": [{"name": ":path",
+                    "value": "'/'"}]}}}"#,
             ),
-            "policy `p`: policies[0].traffic.transformation.request.add[0].name: `:path` has one value: `set` it",
+            "policy `p`: policies[0].traffic.transformation.request.add[0].name: `:path` has one \
+             value: `set` it",
         ),
         (
             policy(
-                r#""traffic": {"transformation": {"response": {"set": [{"name": "x y", "value": "'/'"}]}}}"#,
+                r#""traffic": {"transformation": {"response": {"set": [{"name": "x y",
+                    "value": "'/'"}]}}}"#,
             ),
-            "policy `p`: policies[0].traffic.transformation.response.set[0].name: `x y` is no header name: expected letters, digits and `!#$%&'*+-.^_`|~`",
+            "policy `p`: policies[0].traffic.transformation.response.set[0].name: `x y` is no \
+             header name: expected letters, digits and `!#$%&'*+-.^_`|~`",
         ),
         (
             r#"{"policies": [{"name": "a b", "traffic": {}}]}"#.to_owned(),
-            "policy `a b`: policies[0].name: `a b` is no policy name: expected 1 to 253 letters, digits, `-`, `_` and `.` (it becomes part of a metric's name)",
+            "policy `a b`: policies[0].name: `a b` is no policy name: expected 1 to 253 letters, \
+             digits, `-`, `_` and `.` (it becomes part of a metric's name)",
         ),
         (
             format!(r#"{{"policies": [{{"name": "a", {RULE}}}, {{"name": "a", {RULE}}}]}}"#),
-            "policy `a`: policies[1].name: the name is taken by policies[0]: give each policy its own",
+            "policy `a`: policies[1].name: the name is taken by policies[0]: give each policy its \
+             own",
         ),
     ] {
         assert!(
@@ -214,7 +246,9 @@ fn every_error_names_its_place_and_the_mend() {
 
 #[test]
 fn all_errors_are_told_at_once() {
-    let json = r#"{"audit": {"log": 1}, "hostBinding": "On", "policies": [{"nam": "a"}, 7, {"name": "b", "mode": "Dry", "traffic": {"transformation": {"request": {"set": [{"name": "host"}]}}}}]}"#;
+    let json = r#"{"audit": {"log": 1}, "hostBinding": "On", "policies": [{"nam": "a"}, 7,
+        {"name": "b", "mode": "Dry", "traffic": {"transformation": {"request": {"set": [
+        {"name": "host"}]}}}}]}"#;
     let errors = errors(json);
     assert_eq!(errors.len(), 9, "{errors:#?}");
 }
@@ -229,7 +263,8 @@ fn limits_are_kept() {
         ),
         (
             policy(&format!(
-                r#""traffic": {{"authorization": {{"action": "Allow", "match": "Any", "policy": {{"matchExpressions": [{}]}}}}}}"#,
+                r#""traffic": {{"authorization": {{"action": "Allow", "match": "Any",
+                    "policy": {{"matchExpressions": [{}]}}}}}}"#,
                 many(65, "\"true\"")
             )),
             "has 65 entries, the limit is 64",
@@ -266,7 +301,8 @@ fn of_policies(count: usize, each: usize, field: impl Fn(&str) -> String, entry:
 
 fn rule_of(entries: &str) -> String {
     format!(
-        r#""traffic": {{"authorization": {{"action": "Deny", "match": "Any", "policy": {{"matchExpressions": [{entries}]}}}}}}"#
+        r#""traffic": {{"authorization": {{"action": "Deny", "match": "Any",
+            "policy": {{"matchExpressions": [{entries}]}}}}}}"#
     )
 }
 
@@ -288,12 +324,14 @@ fn the_whole_configuration_is_bounded() {
         (
             "expressions",
             of_policies(1563, 64, rule_of, "true"),
-            "policies[1562].traffic.authorization.policy.matchExpressions[32]: the policies have 100032 expressions in all, the limit is 100000, and is passed here: use `in [...]`",
+            "policies[1562].traffic.authorization.policy.matchExpressions[32]: the policies have \
+             100032 expressions in all, the limit is 100000, and is passed here: use `in [...]`",
         ),
         (
             "sources",
             of_policies(25, 64, rule_of, &long),
-            "policies[24].traffic.authorization.policy.matchExpressions[0]: the policies have 6553600 bytes of expressions in all, the limit is 6291456",
+            "policies[24].traffic.authorization.policy.matchExpressions[0]: the policies have \
+             6553600 bytes of expressions in all, the limit is 6291456",
         ),
         (
             "hosts",

@@ -30,12 +30,14 @@ impl Default for Totals {
             expressions: total(
                 MAX_ALL_EXPRESSIONS,
                 "expressions",
-                "use `in [...]` where several differ in one text only, or leave out the policies of hosts that this waypoint does not serve",
+                "use `in [...]` where several differ in one text only, or leave out the policies \
+                 of hosts that this waypoint does not serve",
             ),
             sources: total(
                 MAX_ALL_SOURCES,
                 "bytes of expressions",
-                "shorten them, or leave out the policies of hosts that this waypoint does not serve",
+                "shorten them, or leave out the policies of hosts that this waypoint does not \
+                 serve",
             ),
             hosts: total(
                 MAX_ALL_HOSTS,
@@ -61,7 +63,8 @@ impl Total {
         let Total { found, limit, what, mend, passed_at } = self;
         let place = passed_at.clone()?;
         let message = format!(
-            "the policies have {found} {what} in all, the limit is {limit}, and is passed here: {mend}"
+            "the policies have {found} {what} in all, the limit is {limit}, and is passed here: \
+             {mend}"
         );
         Some(ConfigError { policy: None, place, spot: Spot::Whole, message })
     }
@@ -108,7 +111,8 @@ pub(crate) fn check_size(bytes: usize) -> Result<(), ConfigError> {
 /// The error message for a configuration with too many values.
 pub(super) fn too_many_values(values: usize) -> String {
     format!(
-        "the configuration has {values} JSON values (texts, numbers, lists, objects), the limit is {MAX_VALUES}: {SPLIT}"
+        "the configuration has {values} JSON values (texts, numbers, lists, objects), the limit \
+         is {MAX_VALUES}: {SPLIT}"
     )
 }
 

@@ -9,8 +9,8 @@ use crate::policy::Engine;
 use crate::request::Facts;
 use crate::request::headers::Headers;
 
-/// The record as a line of JSON. `host` is the request's host where it is known; `status` what the
-/// caller gets of the filter.
+/// The record as a line of JSON. `host` is the request's host, if it is known; `status` is that of
+/// the filter's own answer, if it answers.
 pub(super) fn line(
     engine: &Engine,
     facts: &Facts<'_>,

@@ -8,22 +8,22 @@ use crate::policy::Engine;
 use crate::request::Facts;
 use crate::request::headers::Headers;
 
-/// What is to be counted and logged, once the step that came with it has been carried out.
+/// What is to be counted and logged, once the step that belongs to it has been carried out.
 #[derive(Debug, Clone, Copy)]
 pub struct Report<'x> {
-    /// What was decided about the request; none where the report is about what came after.
+    /// What was decided about the request; none if the report is about something later.
     pub decision: Option<&'x Decision>,
     /// Expressions for the response that failed: the index of their policy, and the message.
     pub errors: &'x [(usize, String)],
-    /// What failed, where the stream is reset although its request went on.
+    /// What failed, if the stream is reset after its request went on.
     pub cut_off: Option<&'static str>,
     /// The line for the audit log, if this is logged.
     pub audit: Option<&'x str>,
-    /// What the proxy's access log is to know, if it is to know anything.
+    /// What goes into the proxy's access log, if the configuration asks for that.
     pub access_log: Option<&'x AccessLog>,
 }
 
-/// What the proxy's access log is to know of a decision.
+/// What goes into the proxy's access log about a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessLog {
     /// The caller's SPIFFE ID.
@@ -42,7 +42,7 @@ pub(super) enum Subject {
     CutOff(&'static str),
 }
 
-/// What is to be reported, kept by the exchange until it is taken.
+/// The next report, which the exchange keeps until it is taken.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) subject: Option<Subject>,
@@ -52,7 +52,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Notes a decision; `status` is what the caller gets of the filter.
+    /// Notes a decision. `status` is that of the filter's own answer, if it answers.
     pub(super) fn decided(
         &mut self,
         engine: &Engine,
@@ -103,7 +103,7 @@ impl Notes {
         }
     }
 
-    /// Gives what is noted and was not taken yet.
+    /// Takes the report, if there is one.
     pub(super) fn take<'x>(&'x mut self, decision: &'x Decision) -> Option<Report<'x>> {
         let subject = self.subject.take()?;
         let is_decision = subject == Subject::Decision;
@@ -134,14 +134,15 @@ impl Report<'_> {
     }
 }
 
-/// What becomes of a request that comes while there is no configuration, and so no engine.
+/// What becomes of a request that arrives while no configuration is loaded, so that there is no
+/// engine.
 #[derive(Debug)]
 pub struct Unconfigured {
     /// The decision, which refuses it.
     pub decision: Decision,
     /// The answer.
     pub reply: Reply,
-    /// The line for the audit log: written whatever a configuration would say of it.
+    /// The line for the audit log. It is always written, because no configuration says otherwise.
     pub audit: String,
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cel::Phase;
 use crate::config::{Action, Combine, Mode};
-use crate::explain::{Answer, Effect, Explainer, Explanation, Header, Rule, Value as Shown};
+use crate::explain::{Effect, Explainer, Explanation, Header, Rule, RuleResult, Value as Shown};
 use crate::tests::generated;
 use crate::trial::{Lines, Response, Trial};
 
@@ -45,7 +45,8 @@ fn policy() -> impl Strategy<Value = Value> {
     let hosts: &[&[&str]] =
         &[&[], &[], &["x.example"], &["*.example"], &["y.example", "*.x.example"]];
     let rule = prop_oneof![3 => select(RULES).prop_map(str::to_owned), 1 => generated::rule()];
-    let value = prop_oneof![3 => select(VALUES).prop_map(str::to_owned), 1 => generated::text(Phase::Request)];
+    let value = prop_oneof![3 => select(VALUES).prop_map(str::to_owned),
+        1 => generated::text(Phase::Request)];
     let authorization = (
         select(&["Allow", "Allow", "Deny", "Require"][..]),
         select(&["All", "Any"][..]),
@@ -53,7 +54,8 @@ fn policy() -> impl Strategy<Value = Value> {
         proptest::collection::vec(rule, 1..3),
     )
         .prop_map(|(action, combine, on_error, rules)| {
-            json!({"action": action, "match": combine, "onError": on_error, "policy": {"matchExpressions": rules}})
+            json!({"action": action, "match": combine, "onError": on_error,
+                "policy": {"matchExpressions": rules}})
         });
     let named = |names: &'static [&'static str]| {
         (select(names), value.clone())
@@ -64,12 +66,17 @@ fn policy() -> impl Strategy<Value = Value> {
         named(&["x-set", "x-role", "user-agent"]),
         named(&["x-set", "x-role", "x-role", ":path", ":authority"]),
     );
-    let changes = (proptest::collection::vec(add, 0..2), proptest::option::of(set), select(removed)).prop_map(|(add, set, remove)| {
-        let set: Vec<Value> = set.into_iter().collect();
-        let request = json!({"add": add, "set": set, "remove": remove});
-        let response = json!({"set": [{"name": "x-code", "value": "string(response.code)"}], "remove": remove});
-        json!({"request": request, "response": response})
-    });
+    let changes =
+        (proptest::collection::vec(add, 0..2), proptest::option::of(set), select(removed))
+            .prop_map(|(add, set, remove)| {
+                let set: Vec<Value> = set.into_iter().collect();
+                let request = json!({"add": add, "set": set, "remove": remove});
+                let response = json!({
+                    "set": [{"name": "x-code", "value": "string(response.code)"}],
+                    "remove": remove,
+                });
+                json!({"request": request, "response": response})
+            });
     let traffic =
         (proptest::option::weighted(0.6, authorization), proptest::option::weighted(0.5, changes));
     let mode = select(&["Enforce", "Enforce", "Enforce", "Shadow"][..]);
@@ -151,39 +158,39 @@ fn trial() -> impl Strategy<Value = Trial> {
 /// Several answers, of which one settles it: by an error where none does and one errs, by a limit
 /// as soon as one passes it.
 fn combined(
-    decisive: Answer,
-    otherwise: Answer,
-    answers: impl IntoIterator<Item = Option<Answer>>,
-) -> Answer {
+    decisive: RuleResult,
+    otherwise: RuleResult,
+    answers: impl IntoIterator<Item = Option<RuleResult>>,
+) -> RuleResult {
     let mut found = otherwise;
     for answer in answers.into_iter().flatten() {
-        if answer == decisive || answer == Answer::PassesLimit {
+        if answer == decisive || answer == RuleResult::PassesLimit {
             return answer;
         }
-        found = if answer == Answer::Fails { answer } else { found };
+        found = if answer == RuleResult::Fails { answer } else { found };
     }
     found
 }
 
-fn all(answers: impl IntoIterator<Item = Option<Answer>>) -> Answer {
-    combined(Answer::DoesNotMatch, Answer::Matches, answers)
+fn all(answers: impl IntoIterator<Item = Option<RuleResult>>) -> RuleResult {
+    combined(RuleResult::DoesNotMatch, RuleResult::Matches, answers)
 }
 
-fn any(answers: impl IntoIterator<Item = Option<Answer>>) -> Answer {
-    combined(Answer::Matches, Answer::DoesNotMatch, answers)
+fn any(answers: impl IntoIterator<Item = Option<RuleResult>>) -> RuleResult {
+    combined(RuleResult::Matches, RuleResult::DoesNotMatch, answers)
 }
 
 /// What a rule's values make it say; nothing where it was not asked.
-fn of_values(rule: &Rule) -> Option<Answer> {
+fn of_values(rule: &Rule) -> Option<RuleResult> {
     let expressions = rule.expressions.iter().map(|expression| {
         let choices = expression.choices.iter().map(|choice| match &choice.step.value {
             Shown::Known(value) => {
-                Some(if value == "true" { Answer::Matches } else { Answer::DoesNotMatch })
+                Some(if value == "true" { RuleResult::Matches } else { RuleResult::DoesNotMatch })
             }
-            Shown::Error(_) if expression.answer == Some(Answer::PassesLimit) => {
-                Some(Answer::PassesLimit)
+            Shown::Error(_) if expression.answer == Some(RuleResult::PassesLimit) => {
+                Some(RuleResult::PassesLimit)
             }
-            Shown::Error(_) => Some(Answer::Fails),
+            Shown::Error(_) => Some(RuleResult::Fails),
             Shown::NotNeeded | Shown::Varies => None,
         });
         let choices: Vec<_> = choices.collect();
@@ -211,21 +218,21 @@ fn verdict(
     };
     for (name, answer) in enforced(Action::Deny) {
         match answer {
-            Answer::Matches => return ("deny-matched", Some(name)),
-            Answer::Fails if ignores(&name) => {}
-            Answer::Fails | Answer::PassesLimit => return ("deny-error", Some(name)),
-            Answer::DoesNotMatch => {}
+            RuleResult::Matches => return ("deny-matched", Some(name)),
+            RuleResult::Fails if ignores(&name) => {}
+            RuleResult::Fails | RuleResult::PassesLimit => return ("deny-error", Some(name)),
+            RuleResult::DoesNotMatch => {}
         }
     }
     if let Some((name, _)) =
-        enforced(Action::Require).find(|(_, answer)| *answer != Answer::Matches)
+        enforced(Action::Require).find(|(_, answer)| *answer != RuleResult::Matches)
     {
         return ("require-not-matched", Some(name));
     }
     if enforced(Action::Allow).next().is_none() {
         return ("no-allow-rule", None);
     }
-    match enforced(Action::Allow).find(|(_, answer)| *answer == Answer::Matches) {
+    match enforced(Action::Allow).find(|(_, answer)| *answer == RuleResult::Matches) {
         Some((name, _)) => ("allow-matched", Some(name)),
         None => ("no-allow-matched", None),
     }
@@ -311,14 +318,14 @@ fn agree(
         let Some(rule) = &policy.rule else { continue };
         match of_values(rule) {
             // What else the rule says may have settled it.
-            Some(Answer::PassesLimit) => {
+            Some(RuleResult::PassesLimit) => {
                 let settled = if rule.action == Action::Require {
-                    Answer::Matches
+                    RuleResult::Matches
                 } else {
-                    Answer::DoesNotMatch
+                    RuleResult::DoesNotMatch
                 };
                 prop_assert!(
-                    [Some(Answer::PassesLimit), Some(settled)].contains(&rule.answer),
+                    [Some(RuleResult::PassesLimit), Some(settled)].contains(&rule.answer),
                     "{}: {}",
                     &policy.name,
                     about()
@@ -375,13 +382,16 @@ fn what_is_explained_gives_what_was_decided() {
         for (position, policy) in policies.iter_mut().enumerate() {
             policy["name"] = json!(format!("p{position}"));
         }
-        let config = json!({"policies": policies, "hostBinding": binding, "pathSafety": "Lenient", "audit": {"log": "All"}});
+        let config = json!({"policies": policies, "hostBinding": binding, "pathSafety": "Lenient",
+            "audit": {"log": "All"}});
         let explainer = match Explainer::load(config.to_string().as_bytes()) {
             Ok(explainer) => explainer,
             // Of the generated expressions some are no rules or values.
             Err(_) => return Err(TestCaseError::reject("the check refuses it")),
         };
-        trials.iter().try_for_each(|trial| agree(&explainer, &policies, trial, &mut met.borrow_mut()))
+        trials
+            .iter()
+            .try_for_each(|trial| agree(&explainer, &policies, trial, &mut met.borrow_mut()))
     });
     if let Err(failure) = outcome {
         panic!("{failure}");

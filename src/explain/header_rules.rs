@@ -15,14 +15,15 @@ use crate::policy::header_rules::{Applied, HeaderRules, HeaderValue, ILLEGAL, is
 use crate::request::Facts;
 use crate::request::headers::Headers;
 
-/// What an evaluation gave, and what its parts are.
+/// The value of an expression, and the values of its parts.
 struct Evaluated<'e> {
     expression: &'e Expression,
     value: Step,
     error: Option<String>,
 }
 
-/// Applies header rules as [`HeaderRules::apply`] does, and says what each part of their values is.
+/// Applies header rules as [`HeaderRules::apply`] does, and returns the values of all parts of
+/// their expressions.
 pub(super) fn explain<'a>(
     rules: &'a HeaderRules,
     config: &HeaderRulesConfig,

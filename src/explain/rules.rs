@@ -1,4 +1,4 @@
-//! What a rule says of a request, expression by expression and line by line.
+//! The result of a rule for a request, expression by expression and line by line.
 
 use super::{Choice, Expression, Step, Value, Variable};
 use crate::attributes::TABLE;
@@ -7,17 +7,17 @@ use crate::cel::explain::Explainable;
 use crate::cel::meter::Allowance;
 use crate::config::AuthorizationConfig;
 use crate::policy::rule::readings::{Reading, Readings};
-use crate::policy::rule::{Answer, Rule, TOO_MANY, ask_once, of_part, of_readings};
+use crate::policy::rule::{Rule, RuleResult, TOO_MANY, ask_once, of_part, of_readings};
 
-/// The answers of an expression that was asked.
+/// The results of an expression that was evaluated.
 struct Asked<'a> {
-    answer: Answer,
-    /// One for each reading that was asked about: with it, and without lines for the request as it
-    /// is.
-    choices: Vec<(Reading<'a>, Answer, Option<String>)>,
+    answer: RuleResult,
+    /// One for each reading of the request that was evaluated. The request as it is has no chosen
+    /// lines.
+    choices: Vec<(Reading<'a>, RuleResult, Option<String>)>,
 }
 
-/// Asks a rule as it is asked to decide, and says what each part of it is.
+/// Evaluates a rule as for the decision, and returns the values of its parts.
 pub(super) fn explain(rule: &Rule, config: &AuthorizationConfig, view: &View<'_>) -> super::Rule {
     let allowance = Allowance::whole();
     let mut asked = Vec::new();
@@ -56,7 +56,7 @@ pub(super) fn explain(rule: &Rule, config: &AuthorizationConfig, view: &View<'_>
     }
 }
 
-/// The rule of a request that was refused before any was asked.
+/// A rule for a request that was refused before any rule was evaluated.
 pub(super) fn unasked(rule: &Rule, config: &AuthorizationConfig) -> super::Rule {
     let expressions = config.expressions.iter().map(|expr| {
         let choices = Explainable::of(&expr.source, &TABLE)
@@ -71,7 +71,7 @@ pub(super) fn unasked(rule: &Rule, config: &AuthorizationConfig) -> super::Rule 
     super::Rule { action: rule.action(), combine: rule.combine(), answer: None, expressions }
 }
 
-/// Asks one of the rule's expressions about each reading, and keeps the answers.
+/// Evaluates one of the rule's expressions for each reading, and keeps the results.
 fn ask_each<'a>(
     rule: &Rule,
     expression: &'a crate::cel::Expression,
@@ -81,7 +81,7 @@ fn ask_each<'a>(
     let readings = match Readings::of(expression.uses(), rule.action(), view, allowance) {
         Readings::One => vec![Reading::default()],
         Readings::TooMany => {
-            let answer = Answer::PassesLimit;
+            let answer = RuleResult::PassesLimit;
             return Asked {
                 answer,
                 choices: vec![(Reading::default(), answer, Some(TOO_MANY.to_owned()))],
@@ -101,7 +101,7 @@ fn ask_each<'a>(
         told
     };
     let answer = if readings.len() == 1 {
-        readings.into_iter().map(once).next().unwrap_or(Answer::PassesLimit)
+        readings.into_iter().map(once).next().unwrap_or(RuleResult::PassesLimit)
     } else {
         of_readings(rule.action(), readings.into_iter().map(once))
     };
@@ -112,13 +112,13 @@ fn choice(
     whole: &Explainable,
     view: &View<'_>,
     reading: &Reading<'_>,
-    answer: Answer,
+    answer: RuleResult,
     message: &Option<String>,
 ) -> Choice {
     let value = match (answer, message) {
-        (Answer::Matches, _) => Value::Known("true".to_owned()),
-        (Answer::DoesNotMatch, _) => Value::Known("false".to_owned()),
-        (Answer::Fails | Answer::PassesLimit, message) => {
+        (RuleResult::Matches, _) => Value::Known("true".to_owned()),
+        (RuleResult::DoesNotMatch, _) => Value::Known("false".to_owned()),
+        (RuleResult::Fails | RuleResult::PassesLimit, message) => {
             Value::Error(message.clone().unwrap_or_default())
         }
     };

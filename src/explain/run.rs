@@ -1,7 +1,7 @@
 //! The decision about a request, explained from the trace of the exchange that made it.
 
-use super::lines::Lines;
-use super::{Caller, Effect, Erred, Explanation, OutOfScope, Verdict, header_rules, rules};
+use super::header_history::HeaderHistory;
+use super::{Caller, Decided, Effect, Erred, Explanation, OutOfScope, header_rules, rules};
 use crate::attributes::view::View;
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
@@ -16,8 +16,8 @@ use crate::stage::{Stage, request_host};
 use crate::trace::Trace;
 use crate::trial::Trial;
 
-/// Decides about a request, and says why; the configuration is the one that the engine was loaded
-/// from.
+/// Decides about a request, and explains the decision. The configuration is the one that the engine
+/// was loaded from.
 pub(super) fn explain(engine: &Engine, config: &Config, trial: &Trial) -> Explanation {
     let response = trial.response_headers();
     trial.with_source(|source| {
@@ -28,7 +28,7 @@ pub(super) fn explain(engine: &Engine, config: &Config, trial: &Trial) -> Explan
     })
 }
 
-/// What came of an exchange, and its trace.
+/// The outcome of an exchange, and its trace.
 struct Run {
     decision: Decision,
     reply: Option<Reply>,
@@ -87,7 +87,7 @@ impl<'a> Explaining<'a> {
         let mut policies: Vec<super::Policy> =
             in_scope.iter().filter_map(|index| self.policy(*index, host.as_deref()?)).collect();
         self.effects(&in_scope, &mut policies);
-        let mut request_headers = Lines::of(&self.facts.headers);
+        let mut request_headers = HeaderHistory::of(&self.facts.headers);
         self.transform(&in_scope, &mut policies, &mut request_headers);
         let response_headers =
             self.run.reply.is_none().then(|| self.respond(&in_scope, &mut policies, response));
@@ -128,9 +128,9 @@ impl<'a> Explaining<'a> {
         })
     }
 
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self) -> Decided {
         let Run { decision, reply, .. } = self.run;
-        Verdict {
+        Decided {
             allowed: decision.allows(),
             policy: decision.policy.and_then(|index| self.name(index)),
             reason: decision.reason.as_str(),
@@ -193,7 +193,7 @@ impl<'a> Explaining<'a> {
         })
     }
 
-    /// What each policy did to the verdict.
+    /// The effect of each policy on the verdict.
     fn effects(&self, in_scope: &[usize], policies: &mut [super::Policy]) {
         let Run { decision, trace, .. } = self.run;
         for (index, policy) in in_scope.iter().zip(policies) {
@@ -212,8 +212,8 @@ impl<'a> Explaining<'a> {
         }
     }
 
-    /// The policies whose header rules were applied to a message, in the order in which they were,
-    /// each with its explanation.
+    /// The policies whose header rules were applied to a message, in the order of application, each
+    /// with its explanation.
     fn applied<'e>(
         &self,
         direction: Direction,
@@ -230,17 +230,22 @@ impl<'a> Explaining<'a> {
             .iter()
             .zip(policies)
             .filter_map(|(index, explained)| {
-                let place = order.iter().position(|applied| applied == index)?;
+                let position = order.iter().position(|applied| applied == index)?;
                 let policy = engine.policies.get(*index)?;
-                Some((place, (policy, config.policies.get(*index)?, explained)))
+                Some((position, (policy, config.policies.get(*index)?, explained)))
             })
             .collect();
-        found.sort_by_key(|(place, _)| *place);
+        found.sort_by_key(|(position, _)| *position);
         found.into_iter().map(|(_, policy)| policy).collect()
     }
 
-    /// What the policies make of the request's headers, if the rules let it through.
-    fn transform(&self, in_scope: &[usize], policies: &mut [super::Policy], lines: &mut Lines) {
+    /// Applies the policies to the request's headers, if the rules let the request through.
+    fn transform(
+        &self,
+        in_scope: &[usize],
+        policies: &mut [super::Policy],
+        lines: &mut HeaderHistory,
+    ) {
         let meter = Meter::new();
         let mut headers = self.facts.headers.clone();
         for (policy, config, explained) in self.applied(Direction::Request, in_scope, policies) {
@@ -261,16 +266,16 @@ impl<'a> Explaining<'a> {
         }
     }
 
-    /// What the policies make of the response's headers.
+    /// Applies the policies to the response's headers.
     fn respond(
         &self,
         in_scope: &[usize],
         policies: &mut [super::Policy],
         response: &Headers<'a>,
-    ) -> Lines {
+    ) -> HeaderHistory {
         let meter = Meter::new();
         let mut headers = response.clone();
-        let mut lines = Lines::of(response);
+        let mut lines = HeaderHistory::of(response);
         for (policy, config, explained) in self.applied(Direction::Response, in_scope, policies) {
             let mut changes = Vec::new();
             let of = (self.facts, &self.engine.callers, Phase::Response);

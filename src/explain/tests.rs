@@ -1,10 +1,11 @@
 use serde_json::{Value, json};
 
-use crate::explain::{Answer, Effect, Explainer, Explanation, Fate, Operation, Value as Shown};
+use crate::explain::{Effect, Explainer, Explanation, Fate, Operation, RuleResult, Value as Shown};
 use crate::trial::Trial;
 
 fn rule(name: &str, action: &str, expression: &str) -> Value {
-    json!({"name": name, "traffic": {"authorization": {"action": action, "policy": {"matchExpressions": [expression]}}}})
+    json!({"name": name, "traffic": {"authorization": {"action": action,
+        "policy": {"matchExpressions": [expression]}}}})
 }
 
 fn request() -> Trial {
@@ -24,7 +25,7 @@ fn explain(policies: Value, trial: &Trial) -> Explanation {
 }
 
 /// The policies in scope with what each did and said.
-fn effects(explanation: &Explanation) -> Vec<(&str, Effect, Option<Answer>)> {
+fn effects(explanation: &Explanation) -> Vec<(&str, Effect, Option<RuleResult>)> {
     let said = |policy: &crate::explain::Policy| policy.rule.as_ref().and_then(|rule| rule.answer);
     explanation
         .policies
@@ -35,7 +36,7 @@ fn effects(explanation: &Explanation) -> Vec<(&str, Effect, Option<Answer>)> {
 
 #[test]
 fn denies_are_asked_first_then_requires_then_allows() {
-    let (yes, no) = (Some(Answer::Matches), Some(Answer::DoesNotMatch));
+    let (yes, no) = (Some(RuleResult::Matches), Some(RuleResult::DoesNotMatch));
     let policies = |deny: &str, require: &str| {
         json!([
             rule("allow", "Allow", "true"),
@@ -92,7 +93,7 @@ fn denies_are_asked_first_then_requires_then_allows() {
 #[test]
 fn an_error_is_what_its_action_makes_of_it() {
     let error = r#"request.headers["x-none"] == """#;
-    let erred = Some(Answer::Fails);
+    let erred = Some(RuleResult::Fails);
     let mut ignored = rule("ignored", "Deny", error);
     ignored["traffic"]["authorization"]["onError"] = json!("Ignore");
     let explanation = explain(json!([ignored, rule("deny", "Deny", error)]), &request());
@@ -119,7 +120,7 @@ fn shadow_policies_are_told_apart() {
     let mut shadow = rule("shadow", "Deny", "true");
     shadow["mode"] = json!("Shadow");
     let explanation = explain(json!([shadow, rule("allow", "Allow", "true")]), &request());
-    let yes = Some(Answer::Matches);
+    let yes = Some(RuleResult::Matches);
     assert_eq!(
         effects(&explanation),
         [("shadow", Effect::WouldDeny, yes), ("allow", Effect::Allows, yes)]
@@ -139,7 +140,7 @@ fn of_policies_for_other_hosts_the_hosts_are_told() {
     let mut here = rule("here", "Allow", "true");
     here["hosts"] = json!(["*.example"]);
     let explanation = explain(json!([elsewhere, here]), &request());
-    assert_eq!(effects(&explanation), [("here", Effect::Allows, Some(Answer::Matches))]);
+    assert_eq!(effects(&explanation), [("here", Effect::Allows, Some(RuleResult::Matches))]);
     assert_eq!(explanation.out_of_scope[0].name, "elsewhere");
     assert_eq!(explanation.out_of_scope[0].hosts, ["y.example", "*.x.example"]);
 }
@@ -176,7 +177,7 @@ fn a_request_line_without_a_value_is_denied_by_the_policy_that_sets_it() {
         json!([rule("allow", "Allow", "true"), rule("late", "Allow", "true"), rewriting, behind]),
         &request(),
     );
-    let yes = Some(Answer::Matches);
+    let yes = Some(RuleResult::Matches);
     let expected = [
         ("allow", Effect::None, yes),
         ("late", Effect::NotAsked, yes),
@@ -232,7 +233,7 @@ fn each_line_of_a_repeated_header_is_shown_up_to_the_one_that_settles_it() {
     let explanation =
         explain(json!([rule("p", "Deny", r#"request.headers["x-role"] == "admin""#)]), &many);
     let expression = &explanation.policies[0].rule.as_ref().unwrap().expressions[0];
-    assert_eq!(expression.answer, Some(Answer::PassesLimit));
+    assert_eq!(expression.answer, Some(RuleResult::PassesLimit));
     assert_eq!(
         expression.choices[0].step.value,
         Shown::Error("headers that the rule reads are repeated too often".to_owned())
@@ -241,14 +242,18 @@ fn each_line_of_a_repeated_header_is_shown_up_to_the_one_that_settles_it() {
 
 #[test]
 fn values_see_the_headers_as_earlier_policies_left_them() {
-    let changes = |name: &str, request: Value| json!({"name": name, "traffic": {"transformation": {"request": request}}});
+    let changes = |name: &str, request: Value| {
+        let transformation = json!({"request": request});
+        json!({"name": name, "traffic": {"transformation": transformation}})
+    };
     let first = changes(
         "first",
         json!({"set": [{"name": "x-a", "value": r#""1""#}], "remove": ["x-gone"]}),
     );
     let second = changes(
         "second",
-        json!({"add": [{"name": "x-b", "value": r#"request.headers["x-a"] + "2""#}], "set": [{"name": "x-a", "value": r#"request.headers["x-gone"]"#}]}),
+        json!({"add": [{"name": "x-b", "value": r#"request.headers["x-a"] + "2""#}],
+            "set": [{"name": "x-a", "value": r#"request.headers["x-gone"]"#}]}),
     );
     let lines = [("x-a", "client"), ("x-a", "again"), ("x-gone", "secret"), ("x-kept", "k")];
     let trial = Trial {

@@ -1,9 +1,9 @@
 //! The allocator of the module: a request makes a dozen small allocations and frees them again, and
 //! the general allocator of a wasm libc takes longer for each than a rule does to evaluate.
 //!
-//! What is freed is kept in a list of its size, and given out again from there. Memory that one
-//! size has had is not another's, so that the whole is bounded by the sum of what each size has
-//! needed at a time. Large blocks are the general allocator's.
+//! A freed block goes into the list for its size, and is allocated again from there. Memory never
+//! moves from one size to another, so the total is bounded by the sum of the peaks of all sizes.
+//! Large blocks come from the general allocator.
 
 #![allow(unsafe_code, reason = "an allocator deals in raw memory")]
 
@@ -20,12 +20,12 @@ static ALLOCATOR: Lists = Lists {
     state: UnsafeCell::new(State { free: [null_mut(); CLASSES], chunk: null_mut(), left: 0 }),
 };
 
-/// Sizes are rounded up to this many bytes; it is also how blocks are aligned.
+/// Sizes are rounded up to a multiple of this many bytes. It is also the alignment of blocks.
 const GRAIN: usize = 16;
-/// From this size on, a block is the general allocator's.
+/// From this size on, a block comes from the general allocator.
 const LARGE: usize = 1024;
 const CLASSES: usize = LARGE / GRAIN;
-/// How much is taken of the general allocator at a time.
+/// How many bytes are taken from the general allocator at a time.
 const CHUNK: usize = 32 * 1024;
 
 /// Whether a configuration is being loaded.
@@ -46,8 +46,8 @@ impl Drop for Loading {
     }
 }
 
-/// Tells, once, that memory ran out while a configuration was being loaded. The lines are static:
-/// none is left to make them in.
+/// Logs, once, that memory ran out while a configuration was being loaded. The lines are static,
+/// because there is no memory left to build them in.
 #[cold]
 #[inline(never)]
 fn ran_out() {
@@ -62,9 +62,10 @@ struct Lists {
 }
 
 struct State {
-    /// The first free block of each size; each has the next one's address in its first bytes.
+    /// The first free block of each size. Each block holds the address of the next one in its first
+    /// bytes.
     free: [*mut u8; CLASSES],
-    /// What no block was made of yet.
+    /// The rest of the current chunk, of which no block was made yet.
     chunk: *mut u8,
     left: usize,
 }
@@ -83,7 +84,7 @@ fn size_of(class: usize) -> usize {
 }
 
 impl State {
-    /// Makes a new block, of the rest of the chunk or of a new one.
+    /// Makes a new block from the rest of the chunk, or from a new chunk.
     ///
     /// # Safety
     /// `size` is a multiple of the grain, and no larger than a chunk.

@@ -1,7 +1,7 @@
-//! Calls that wait for an answer: which stream made the call that a token of the proxy stands for.
+//! Pending calls: which stream made the call that a token of the proxy stands for.
 //!
-//! The proxy delivers an answer to the plugin and not to the stream, and delivers it also when the
-//! stream is gone, which does not cancel the call.
+//! The proxy delivers an answer to the plugin, not to the stream. It does so even if the stream is
+//! gone, because that does not cancel the call.
 
 use std::cell::RefCell;
 use std::hash::BuildHasherDefault;
@@ -12,7 +12,7 @@ use crate::call::{Answer, Call, CallId, MAX_BODY};
 use crate::hash::Map;
 use crate::request::headers::Headers;
 
-/// Whose call it is.
+/// The call that a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Waiting {
     /// The context of the stream.
@@ -22,7 +22,7 @@ pub(super) struct Waiting {
 }
 
 thread_local! {
-    /// By token.
+    /// The pending calls, by token.
     static WAITING: RefCell<Map<u32, Waiting>> =
         const { RefCell::new(Map::with_hasher(BuildHasherDefault::new())) };
 }
@@ -42,8 +42,8 @@ pub(super) fn dispatch(context_id: u32, call: &Call) -> Result<(), HostError> {
     Ok(())
 }
 
-/// Whose call this token is; nothing where nobody waits for it, or no longer. Each token is known
-/// once.
+/// Takes the pending call of a token; `None` if no call, or no longer one, is pending under it. So
+/// a second answer to a call finds nothing.
 pub(super) fn take(token: u32) -> Option<Waiting> {
     WAITING.with(|all| all.try_borrow_mut().ok()?.remove(&token))
 }
@@ -56,7 +56,7 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// Reads the answer that is being delivered; nothing where the call broke off.
+    /// Reads the answer that is being delivered; `None` if the call broke off.
     pub(super) fn read(header_count: usize, body_size: usize) -> Option<Received> {
         if header_count == 0 {
             return None;

@@ -15,14 +15,14 @@ use crate::hash::Map;
 thread_local! {
     static PLUGINS: RefCell<Map<u32, Plugin>> =
         const { RefCell::new(Map::with_hasher(BuildHasherDefault::new())) };
-    /// Boxed, since what a map holds is moved when it is put in, taken out, and when the map grows.
+    /// Boxed, because a map moves its values when it grows, and a stream is large.
     static STREAMS: RefCell<Map<u32, Box<Stream>>> =
         const { RefCell::new(Map::with_hasher(BuildHasherDefault::new())) };
 }
 
-/// Does something with the contexts of one kind. A host call never calls back into the module, so
-/// that they are never in use already; if one did, its callback would find nothing, which holds the
-/// stream.
+/// Runs a function on the contexts of one kind. They are never in use already, because a host call
+/// does not call back into the module. If one did, its callback would find no context, and the
+/// stream would be held.
 fn with<T, R>(
     contexts: &'static LocalKey<RefCell<Map<u32, T>>>,
     run: impl FnOnce(&mut Map<u32, T>) -> R,
@@ -56,20 +56,21 @@ pub(super) fn tick(root_context_id: u32) {
     });
 }
 
-/// Gives a stream what came of it. A stream that is not known here is held: nothing was decided
-/// about it.
+/// Runs a callback on its stream. A stream that is not known here is held, because nothing was
+/// decided about it.
 pub(super) fn stream(context_id: u32, run: impl FnOnce(&mut Stream) -> u32) -> u32 {
     with(&STREAMS, |streams| streams.get_mut(&context_id).map(|stream| run(stream)))
         .flatten()
         .unwrap_or(abi::PAUSE)
 }
 
-/// Gives the stream that made a call the answer. An answer that nobody waits for is counted.
+/// Passes an answer to the stream that made the call. An answer that nobody waits for is counted.
 pub(super) fn answer(root_context_id: u32, token: u32, header_count: usize, body_size: usize) {
     let Some(waiting) = calls::take(token) else {
         return ignored(root_context_id);
     };
-    // The answer can be read only as the plugin's; the stream only as its own.
+    // The answer can be read only in the plugin's context, and the request changed only in the
+    // stream's.
     let received = Received::read(header_count, body_size);
     if let Err(error) = sys::set_effective_context(waiting.context_id) {
         log::warn!("egress filter: an answer came for a stream that is gone: {error}");

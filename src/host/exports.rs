@@ -1,5 +1,5 @@
-//! The callbacks that the module exports. Envoy calls each of them for every stream, so that one
-//! which is not needed is not in this list.
+//! The callbacks that the module exports. Envoy calls each of them for every stream, so only those
+//! that are needed are here.
 //!
 //! Named in proxy-wasm's ABI specification 0.2.1, "Functions exposed by the Wasm module". They
 //! return what that section says: whether all is well, or an action (`CONTINUE` or `PAUSE`).
@@ -13,20 +13,20 @@ unsafe extern "C" {
     fn __wasm_call_ctors();
 }
 
-/// Marks the module as one of this version of the ABI.
+/// Declares which version of the ABI the module has.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_abi_version_0_2_1() {}
 
 /// Called once, before anything else.
 #[unsafe(no_mangle)]
 extern "C" fn _initialize() {
-    // SAFETY: the linker makes it, and this is the one place that calls it.
+    // SAFETY: the linker defines it, and nothing else calls it.
     unsafe { __wasm_call_ctors() };
     logger::install();
 }
 
-/// Gives the host memory to write a value into; the host call that asked for the value takes it
-/// over.
+/// Allocates memory for the host to write a value into. The host call that asked for the value
+/// frees it.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     let block = vec![0_u8; size].into_boxed_slice();
@@ -53,8 +53,8 @@ extern "C" fn proxy_on_request_headers(context_id: u32, _count: usize, _is_end: 
     contexts::stream(context_id, |stream| stream.on_request_headers())
 }
 
-/// Only tests have a request whose body comes while it is held: with the settings that Istio gives
-/// a plugin, Envoy keeps the body back until the headers went on.
+/// Only tests have a request whose body arrives while it is held: with the settings that Istio
+/// gives a plugin, Envoy keeps the body back until the headers have gone on.
 #[cfg(feature = "trap-for-tests")]
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_body(context_id: u32, _size: usize, _is_end: bool) -> u32 {
@@ -76,8 +76,8 @@ extern "C" fn proxy_on_response_trailers(context_id: u32, count: usize) -> u32 {
     contexts::stream(context_id, |stream| stream.on_response_trailers(count))
 }
 
-/// An answer to a call, of which the headers and the body can be read until this returns. It comes
-/// to the plugin's context, whatever stream made the call.
+/// An answer to a call. Its headers and body can be read until this returns. It comes to the
+/// plugin's context, whichever stream made the call.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_http_call_response(
     root_context_id: u32,

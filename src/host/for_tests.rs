@@ -1,6 +1,6 @@
-//! What only tests need: traps on demand, mends that are switched off, and a service that is asked.
-//! Only in a build with the feature `trap-for-tests`, which nothing ships: whoever may send a
-//! request could kill a worker's VM with it.
+//! What only tests need: traps on demand, defences that are switched off, and a service to call. It
+//! exists only with the feature `trap-for-tests`, which is never shipped, because any caller could
+//! kill a worker's VM with it.
 
 #[cfg(not(debug_assertions))]
 compile_error!(
@@ -15,9 +15,9 @@ use crate::config::ConfigError;
 use crate::policy::Engine;
 use crate::request::headers::Headers;
 
-/// Loads a configuration that may have two fields more: `unmended`, the numbers of findings whose
-/// mends are switched off, so that tests can show that what looks for the gaps finds them; and
-/// `probe`, the service that is asked about requests that say so.
+/// Loads a configuration that may have two more fields: `unmended`, the numbers of findings whose
+/// defences are switched off, so that tests can show that the search for gaps finds them; and
+/// `probe`, the service that is called for requests that ask for it.
 pub(super) fn load(json: Vec<u8>) -> Result<Engine, Vec<ConfigError>> {
     let Ok(mut configuration) = serde_json::from_slice::<Value>(&json) else {
         return Engine::load(&json);
@@ -35,7 +35,7 @@ pub(super) fn load(json: Vec<u8>) -> Result<Engine, Vec<ConfigError>> {
     Ok(engine)
 }
 
-/// The request header that asks for a trap: its value is the phase to trap in, `request` or
+/// The request header that asks for a trap. Its value is the phase to trap in, `request` or
 /// `response`.
 const HEADER: &[u8] = b"x-trap-for-tests";
 

@@ -1,5 +1,6 @@
-//! Counters: counted here, and published by the timer, so that no request pays for it. Each is made
-//! known to the host when it is first published: 20,000 policies have 120,000 counters.
+//! Counters. They are counted here and published by a timer, so no request pays for that. Each is
+//! defined at the host when it is first published, because 20,000 policies would have 120,000
+//! counters.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -9,13 +10,13 @@ use crate::counters::{Count, Counter, PolicyOf, Tally};
 use crate::exchange::Report;
 use crate::policy::Engine;
 
-/// How long a count may wait here. A VM that is torn down in that time takes it along.
+/// How long a count may wait to be published. If the VM ends before, the count is lost.
 pub(super) const PERIOD: Duration = Duration::from_millis(250);
 
 /// The counters of one configuration.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    /// The plugin's name, which is part of theirs.
+    /// The plugin's name, which is part of the names of the policies' counters.
     plugin: String,
     tally: RefCell<Tally>,
 }
@@ -40,15 +41,15 @@ impl Metrics {
         }
     }
 
-    /// Counts what a report says.
+    /// Counts the events of a report.
     pub(super) fn count_report(&self, report: &Report<'_>) {
         if let Ok(mut tally) = self.tally.try_borrow_mut() {
             report.count(|count| tally.count(count));
         }
     }
 
-    /// Publishes what was counted. A counter that the host does not take is logged, and published
-    /// with the next.
+    /// Publishes what was counted. If the host rejects a counter, that is logged, and the count is
+    /// published the next time.
     pub(super) fn publish(&self, engine: &Engine) {
         let Ok(mut tally) = self.tally.try_borrow_mut() else { return };
         let publish = |count: Count, id: Option<u32>, by: u32| {
@@ -71,7 +72,7 @@ impl Metrics {
     }
 }
 
-/// Counts at once what is so rare that it need not wait, and has no configuration to wait in.
+/// Counts and publishes at once, for events without a configuration.
 pub(super) fn count_at_once(counter: Counter) {
     let name = counter.name(None);
     if let Err(error) = sys::define_counter(&name).and_then(|id| sys::increment(id, 1)) {

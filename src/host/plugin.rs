@@ -9,7 +9,7 @@ use crate::audit::load_record;
 use crate::config::{ConfigError, Spot, check_size};
 use crate::policy::Engine;
 
-/// What one configuration's streams share.
+/// A configuration that was loaded, and what its streams share.
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) engine: Engine,
@@ -20,7 +20,7 @@ pub(super) struct Loaded {
 #[derive(Debug, Default)]
 pub(super) struct Plugin {
     loaded: Option<Rc<Loaded>>,
-    /// That it was warned of callers of any trust domain.
+    /// Whether the warning about callers of any trust domain was logged.
     warned: bool,
 }
 
@@ -40,26 +40,26 @@ impl Drop for Plugin {
     }
 }
 
-/// The most warnings that are logged; of the others, only their number.
+/// The most warnings that are logged. Of the others, only the number is.
 const MAX_WARNINGS: usize = 20;
 /// The most errors that are logged.
 const MAX_ERRORS: usize = 100;
 
 /// Why there is no configuration to load.
 enum Unread {
-    /// It is not even read: that alone would take too much memory.
+    /// It is too long to be read: that alone would take too much memory.
     TooLong(ConfigError),
     Failed(HostError),
 }
 
-/// The configuration, of which the host says how many bytes it has.
+/// Reads the configuration, which has this many bytes.
 fn read(size: usize) -> Result<Vec<u8>, Unread> {
     check_size(size).map_err(Unread::TooLong)?;
     sys::configuration().map_err(Unread::Failed)
 }
 
 impl Plugin {
-    /// What the streams that begin now share; nothing while no configuration is loaded.
+    /// The configuration for streams that begin now; `None` while none is loaded.
     pub(super) fn loaded(&self) -> Option<Rc<Loaded>> {
         self.loaded.clone()
     }
@@ -96,7 +96,8 @@ impl Plugin {
                 }
                 if engine.warning_count() > MAX_WARNINGS {
                     log::warn!(
-                        "egress filter: configuration warnings: {}, of which {MAX_WARNINGS} are shown",
+                        "egress filter: configuration warnings: {}, of which {MAX_WARNINGS} are \
+                         shown",
                         engine.warning_count()
                     );
                 }
@@ -154,8 +155,9 @@ impl Plugin {
         {
             self.warned = true;
             log::warn!(
-                "egress filter: callers of any trust domain are believed: `identity.trustDomains` is left out, and the proxy does not \
-                 know its own (no io.istio.local_principal); name the trust domains that are to be believed"
+                "egress filter: callers of any trust domain are believed: `identity.trustDomains` \
+                 is left out, and the proxy does not know its own (no \
+                 io.istio.local_principal); name the trust domains that are to be believed"
             );
         }
     }

@@ -1,4 +1,5 @@
-//! What Envoy knows of a request beside its headers: read when something asks for it, and once.
+//! What Envoy knows of a request besides its headers. Each property is read when it is first
+//! needed, and only once.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,11 +1,11 @@
 //! Data that all VMs of the process share.
 //!
-//! Istio leaves the name of a plugin's VM empty, so that all plugins of a proxy share one name
-//! space: every key begins with the filter's name.
+//! Istio leaves the VM's name of a plugin empty, so all plugins of a proxy share one name space.
+//! Therefore every key begins with the filter's name.
 
 use super::sys::{self, HostError};
 
-/// What came of setting a value.
+/// The outcome of setting a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Update {
     /// It is set.
@@ -14,7 +14,7 @@ pub(super) enum Update {
     Lost,
 }
 
-/// That a configuration of this plugin has been loaded, with the plugin's name behind it.
+/// The key that says that a configuration was loaded. The plugin's name follows it.
 const LOADED_KEY: &[u8] = b"egress_filter.loaded.";
 
 fn loaded_key() -> Vec<u8> {
@@ -22,8 +22,8 @@ fn loaded_key() -> Vec<u8> {
     [LOADED_KEY, &name].concat()
 }
 
-/// Whether a configuration of this plugin was loaded before, in whatever VM: each configuration is
-/// first tried in a VM of its own, so that nothing in that VM's memory could tell.
+/// Whether a configuration of this plugin was loaded before, in any VM. The VM's own memory cannot
+/// tell, because Envoy first tries each configuration in a new VM.
 pub(super) fn was_loaded() -> bool {
     matches!(sys::shared_data(&loaded_key()), Ok(Some(_)))
 }
@@ -35,6 +35,6 @@ pub(super) fn note_loaded() -> Result<(), HostError> {
         Some((_, cas)) => cas,
         None => 0,
     };
-    // Where another VM was faster, it has noted the same.
+    // If another VM was faster, it has noted the same.
     sys::set_shared_data(&key, b"1", cas).map(|(Update::Set | Update::Lost)| ())
 }

@@ -18,11 +18,11 @@ use crate::request::headers::Headers;
 #[derive(Debug)]
 pub(super) struct Stream {
     context_id: u32,
-    /// The configuration that decides about it, whatever is loaded later.
+    /// The configuration that was in force when the stream began; it stays with the stream.
     loaded: Option<Rc<Loaded>>,
     exchange: Exchange,
     properties: Properties,
-    /// The reason of the proxy, where a step could not be carried out.
+    /// Why the proxy did not carry out a step.
     error: Option<HostError>,
     #[cfg(feature = "trap-for-tests")]
     traps_in_response: bool,
@@ -82,7 +82,7 @@ impl Stream {
         self.lines(Part::ResponseTrailers, count)
     }
 
-    /// Takes the answer to a call; returns whether the exchange waited for it.
+    /// Takes the answer to a call, and returns whether the exchange waited for it.
     pub(super) fn on_answer(&mut self, call: CallId, answer: Answer<'_>) -> bool {
         let Some(loaded) = self.loaded.clone() else { return false };
         let step = self.exchange.on(&loaded.engine, &self.properties, Event::Answer(call, answer));
@@ -108,7 +108,8 @@ impl Stream {
         self.report(&loaded);
     }
 
-    /// Reads a part, if it is looked at, and takes the step that follows.
+    /// Reads a part of the message, if the exchange wants to, and carries out the step that
+    /// follows.
     fn lines(&mut self, part: Part, count: usize) -> u32 {
         match self.exchange.expects(part) {
             Expectation::Pass => return abi::CONTINUE,
@@ -132,8 +133,8 @@ impl Stream {
         self.conclude(&loaded, part, outcome)
     }
 
-    /// Tells the exchange of a step that was not carried out, and carries out the one that follows,
-    /// until one is; then counts and logs.
+    /// If a step could not be carried out, reports that to the exchange and carries out the step
+    /// that follows, until one succeeds. Then counts and logs.
     fn conclude(&mut self, loaded: &Loaded, part: Part, mut outcome: Outcome) -> u32 {
         let action = loop {
             let event = match outcome {
@@ -167,7 +168,7 @@ impl Stream {
     }
 }
 
-/// Logs what must never fail and did, and why the proxy says that it did.
+/// Logs an internal error, with the status that the proxy returned.
 fn log_failure(report: &Report<'_>, error: Option<HostError>) {
     let (what, detail) = match (report.decision, report.cut_off) {
         (Some(decision), _) if decision.reason == Reason::InternalError => {
@@ -182,9 +183,9 @@ fn log_failure(report: &Report<'_>, error: Option<HostError>) {
     }
 }
 
-/// What came of a step.
+/// The outcome of a step.
 enum Outcome {
-    /// It was carried out, and the proxy is told this.
+    /// It was carried out, and this action is returned to the proxy.
     Done(u32),
     /// The changes could not be written.
     NotWritten(HostError),
@@ -214,7 +215,7 @@ fn carry_out(context_id: u32, part: Part, step: Step<'_>) -> Outcome {
     }
 }
 
-/// That a part came.
+/// The event of a part that has arrived.
 fn came(part: Part, pairs: Pairs<'_>) -> Event<'_> {
     match part {
         Part::RequestHeaders => Event::RequestHeaders(pairs.bytes.to_vec()),
@@ -234,7 +235,7 @@ fn map(part: Part) -> u32 {
     }
 }
 
-/// What the record says where a part could not be read or changed.
+/// The audit record's detail for a part that could not be read or changed.
 fn failure(part: Part) -> &'static str {
     match part {
         Part::RequestHeaders => CALL_FAILED,
@@ -277,7 +278,7 @@ fn publish(of: &AccessLog) -> Result<(), HostError> {
     }
 }
 
-/// Refuses a request because there is nothing to decide by.
+/// Refuses a request because no configuration is loaded.
 fn refuse_unconfigured() -> u32 {
     log::error!("egress filter: request refused: no configuration is loaded");
     let bytes = sys::headers(abi::REQUEST_HEADERS).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Calls to the host (proxy-wasm ABI 0.2.1), in bytes and without a panicking path.
 //!
-//! The SDK's wrappers panic on a header byte of 0x80 and above and on any status they do not
-//! expect, and a panic here takes a worker's every request down. These take and give bytes, and a
-//! status other than OK is a [`HostError`].
+//! The SDK's wrappers panic on a header byte of 0x80 and above, and on any status that they do not
+//! expect. A panic ends the VM and every request in it. The functions here take and return bytes,
+//! and turn a status other than OK into a [`HostError`].
 
 #![allow(
     unsafe_code,
@@ -115,7 +115,7 @@ mod raw {
     }
 }
 
-/// A host call that failed: its name and the status it gave.
+/// A host call that failed: its name and its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HostError {
     call: &'static str,
@@ -132,8 +132,8 @@ fn checked(call: &'static str, status: u32) -> Result<(), HostError> {
     if status == abi::OK { Ok(()) } else { Err(HostError { call, status }) }
 }
 
-/// Runs a call that gives bytes, which the host put where `proxy_on_memory_allocate` told it to;
-/// nothing where it is not found.
+/// Runs a call that returns bytes, which the host has written into memory from
+/// `proxy_on_memory_allocate`; `None` if the host does not have them.
 fn bytes(
     call: &'static str,
     run: impl FnOnce(*mut *mut u8, *mut usize) -> u32,
@@ -232,8 +232,8 @@ pub(super) fn buffer(buffer: u32, size: usize) -> Result<Vec<u8>, HostError> {
     Ok(found.unwrap_or_default())
 }
 
-/// Answers the request. A gRPC call gets the reply's gRPC status with the body as its message, in
-/// place of the HTTP status.
+/// Answers the request. A gRPC call gets the reply's gRPC status, with the body as its message,
+/// instead of the HTTP status.
 pub(super) fn reply(reply: &Reply, details: &str) -> Result<(), HostError> {
     let lines: Headers<'_> =
         reply.headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
@@ -254,7 +254,8 @@ pub(super) fn reply(reply: &Reply, details: &str) -> Result<(), HostError> {
     checked("proxy_send_local_response", status)
 }
 
-/// Makes an HTTP call to a cluster of the proxy; returns the token under which the answer comes.
+/// Makes an HTTP call to a cluster of the proxy, and returns the token under which the answer will
+/// come.
 pub(super) fn http_call(
     cluster: &str,
     headers: &[u8],
@@ -281,14 +282,14 @@ pub(super) fn http_call(
     checked("proxy_http_call", status).map(|()| token)
 }
 
-/// Has the host calls that follow be about this context.
+/// Makes the following host calls act on this context.
 pub(super) fn set_effective_context(context_id: u32) -> Result<(), HostError> {
     // SAFETY: takes no pointer.
     let status = unsafe { raw::proxy_set_effective_context(context_id) };
     checked("proxy_set_effective_context", status)
 }
 
-/// Lets a request go on that is held.
+/// Lets a held request go on.
 pub(super) fn resume_request() -> Result<(), HostError> {
     // SAFETY: takes no pointer.
     let status = unsafe { raw::proxy_continue_stream(abi::HTTP_REQUEST) };
@@ -301,7 +302,7 @@ pub(super) fn reset() {
     let _ = unsafe { raw::proxy_close_stream(abi::HTTP_REQUEST) };
 }
 
-/// Makes a counter known, and gives its number.
+/// Defines a counter, and returns its number.
 pub(super) fn define_counter(name: &str) -> Result<u32, HostError> {
     let mut id = 0;
     // SAFETY: the pointers are of live values.
@@ -310,13 +311,13 @@ pub(super) fn define_counter(name: &str) -> Result<u32, HostError> {
     checked("proxy_define_metric", status).map(|()| id)
 }
 
-/// Counts so many more.
+/// Adds to a counter.
 pub(super) fn increment(id: u32, by: i64) -> Result<(), HostError> {
     // SAFETY: takes no pointer.
     checked("proxy_increment_metric", unsafe { raw::proxy_increment_metric(id, by) })
 }
 
-/// Has the root context's `on_tick` called again and again.
+/// Sets how often the host calls the plugin's `proxy_on_tick`.
 pub(super) fn set_tick_period(period: Duration) -> Result<(), HostError> {
     let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
     // SAFETY: takes no pointer.
@@ -335,8 +336,8 @@ pub(super) fn shared_data(key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, HostErro
     Ok(found.map(|value| (value, cas)))
 }
 
-/// Sets a value that all VMs of the process share, if it still has this version; 0 for whatever
-/// version it has. A value that is not there is set whatever version is asked for.
+/// Sets a value that all VMs of the process share, if it still has this version. 0 stands for any
+/// version; a value that does not exist is always set.
 pub(super) fn set_shared_data(key: &[u8], value: &[u8], cas: u32) -> Result<Update, HostError> {
     // SAFETY: the pointers and sizes are of live values.
     let status = unsafe {

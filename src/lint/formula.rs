@@ -10,22 +10,23 @@ use crate::cel::attributes::Id;
 use crate::cel::lowered::{Comparison, Number, Test, Text};
 use egress_reading::name::same_to_some_origin;
 
-/// The most values that one rule is followed on; what it compares beyond them counts as free.
+/// The most values of one rule that are tracked. Comparisons of others count as if they could have
+/// any outcome.
 const MAX_SUBJECTS: usize = 32;
-/// The most warnings of one expression's parts, give or take those of one list.
+/// The most warnings about the parts of one expression; those of one list may exceed it.
 const MAX_OBJECTIONS: usize = 8;
 
-/// What has a value.
+/// Something with a value that a rule compares.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Subject<'t> {
     Attribute(Id),
     Header(&'t str),
     Number(Id),
-    /// `source.identity`, which is there or not.
+    /// `source.identity`, which is present or not.
     Identity,
 }
 
-/// What is asked of a text.
+/// A test of a text.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Relation<'t> {
     Equal(&'t str),
@@ -33,7 +34,7 @@ pub(super) enum Relation<'t> {
     StartsWith(&'t str),
     EndsWith(&'t str),
     Contains(&'t str),
-    /// Something that every text is or is not.
+    /// A test that has the same result for every text.
     Other,
 }
 
@@ -48,7 +49,7 @@ pub(super) enum Formula<'t> {
     Default(Box<[Formula<'t>; 2]>),
     Text {
         subject: usize,
-        /// The text where there is none.
+        /// The text that stands in if there is none.
         fallback: Option<&'t str>,
         relation: Relation<'t>,
     },
@@ -105,7 +106,7 @@ impl<'t> Reader<'t> {
         Reader { known, subjects: Vec::new(), objections: Vec::new() }
     }
 
-    /// What was found to be never so, since it was last asked.
+    /// The impossible comparisons that were found since this was last taken.
     pub(super) fn take_objections(&mut self) -> Vec<String> {
         std::mem::take(&mut self.objections)
     }
@@ -214,7 +215,7 @@ impl<'t> Reader<'t> {
         self.subject(subject).map_or(Formula::Outcomes(ALL), formula)
     }
 
-    /// The position of a subject, where there is room for it.
+    /// The position of a subject, if there is room for it.
     fn subject(&mut self, subject: Subject<'t>) -> Option<usize> {
         let found = self.subjects.iter().position(|(known, _)| *known == subject);
         found.or_else(|| {

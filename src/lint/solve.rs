@@ -1,5 +1,5 @@
-//! Which outcomes a formula can have: its parts are evaluated to the set of outcomes that they may
-//! have, value by value for what several of them look at.
+//! Which outcomes a formula can have. Its parts are evaluated to the set of outcomes that they may
+//! have. If several parts look at one value, the values that it may have are tried one by one.
 
 use super::formula::{Formula, Relation, Subject, quoted};
 use super::{Known, Settled, values};
@@ -11,11 +11,11 @@ use crate::config::Combine;
 pub(super) const TRUE: u8 = 1;
 /// It may be false.
 pub(super) const FALSE: u8 = 2;
-/// It may err.
+/// It may fail.
 pub(super) const ERROR: u8 = 4;
-/// Anything may come of it.
+/// It may have any outcome.
 pub(super) const ALL: u8 = TRUE | FALSE | ERROR;
-/// The most parts among which those that settle a rule are looked for.
+/// The most parts of a rule in which a search is made for those that settle it.
 const MAX_PARTS: usize = 12;
 
 /// What a rule compares a value with.
@@ -26,14 +26,14 @@ pub(super) struct Domain<'t> {
     pub(super) numbers: Vec<i64>,
 }
 
-/// A value, or values of which the rule cannot tell one from the other.
+/// A value, or a set of values that the rule cannot tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State<'t> {
     Missing,
     NotUtf8,
     Exactly(&'t str),
-    /// A text that is none of the literals, starts with this and no longer prefix that is asked
-    /// for, and ends with that.
+    /// A text that equals none of the literals, starts with this prefix and with no longer one that
+    /// the rule tests, and ends with this suffix.
     Other {
         prefix: &'t str,
         suffix: &'t str,
@@ -55,8 +55,8 @@ impl<'t> Solver<'t> {
         Solver { subjects: subjects.into_iter().map(of).collect(), identity }
     }
 
-    /// What the formulas together always give, if they do; nothing where that takes more than is
-    /// `left` of the work.
+    /// The one outcome that the formulas have together, if there is one; nothing if finding it
+    /// takes more evaluations than are `left`.
     pub(super) fn settled(
         &self,
         formulas: &[&Formula<'t>],
@@ -67,7 +67,7 @@ impl<'t> Solver<'t> {
             Settled::of(self.outcomes(parts, combine, left)?)
         };
         let mut settled = decided(formulas, combine, left)?;
-        // A rule that says nothing but `true` or `false` is meant to.
+        // A rule that is just `true` or `false` is meant to be.
         if formulas.iter().all(|formula| matches!(formula, Formula::Outcomes(_))) {
             return None;
         }
@@ -117,7 +117,7 @@ impl<'t> Solver<'t> {
         Some(found)
     }
 
-    /// What is to be tried value by value: what several parts look at.
+    /// The subjects whose values are tried one by one: those that several parts look at.
     fn order(&self, formulas: &[&Formula<'t>]) -> Vec<usize> {
         let mut asked = vec![0_usize; self.subjects.len()];
         formulas.iter().for_each(|formula| count(formula, &mut asked));
@@ -139,7 +139,7 @@ impl<'t> Solver<'t> {
         )
     }
 
-    /// A part as it could be written, where it is simple.
+    /// A part in the form in which it could be written, if it is simple.
     fn written(&self, formula: &Formula<'t>) -> Option<String> {
         let name =
             |index: &usize| self.subjects.get(*index).map(|(subject, _)| subject.to_string());
@@ -208,7 +208,7 @@ fn count(formula: &Formula<'_>, asked: &mut [usize]) {
     }
 }
 
-/// A way through the values.
+/// A search through the values.
 struct Search<'s, 't> {
     solver: &'s Solver<'t>,
     formulas: &'s [&'s Formula<'t>],
@@ -218,8 +218,8 @@ struct Search<'s, 't> {
 }
 
 impl<'t> Search<'_, 't> {
-    /// Adds to the outcomes found those that are possible from here; nothing where the work is used
-    /// up.
+    /// Adds the outcomes that are possible from here to those found; nothing if the evaluations are
+    /// used up.
     fn go(&mut self, depth: usize, found: &mut u8, left: &mut usize) -> Option<()> {
         let each = self.formulas.iter().map(|formula| self.outcomes(formula, left));
         let here = match self.combine {
@@ -341,8 +341,8 @@ impl<'t> Search<'_, 't> {
     }
 }
 
-/// `&&`, where `decisive` is false, and `||`, where it is true: one decisive operand settles it,
-/// whatever the others are; else one error makes it an error.
+/// `&&` if `decisive` is false, `||` if it is true. One decisive operand settles the result,
+/// whatever the others are; without one, an error makes it an error.
 fn all(parts: impl Iterator<Item = u8>, decisive: u8, otherwise: u8) -> u8 {
     let (mut settled, mut erring, mut none) = (0, 0, otherwise);
     for part in parts {
@@ -351,7 +351,7 @@ fn all(parts: impl Iterator<Item = u8>, decisive: u8, otherwise: u8) -> u8 {
         if part & otherwise == 0 {
             none = 0;
         }
-        // Where one operand is always decisive, nothing else comes of it.
+        // If one operand is always decisive, there is no other outcome.
         if part == decisive {
             return decisive;
         }

@@ -1,4 +1,4 @@
-//! What the values of attributes can be.
+//! The values that attributes can have.
 
 use super::Known;
 use super::formula::{Relation, Subject, quoted};
@@ -14,7 +14,7 @@ use crate::identity::{SpiffeId, is_segment, is_trust_domain};
 use crate::path::PathSafety;
 use crate::request::host;
 
-/// The most kinds of hosts that are told apart by both their ends.
+/// The most kinds of hosts that are distinguished by prefix and suffix together.
 const MAX_HOST_KINDS: usize = 64;
 const PORTS: std::ops::RangeInclusive<i64> = 0..=65_535;
 const SPIFFE: &str = "spiffe://";
@@ -32,7 +32,7 @@ pub(super) fn states<'t>(
     let (absent, garbled) = match subject {
         Subject::Identity => return vec![State::Missing, State::Other { prefix: "", suffix: "" }],
         Subject::Header(name) if name.starts_with(':') => return vec![State::Missing],
-        // A request whose host is not known is refused before.
+        // A request without a known host is refused before any rule.
         Subject::Attribute(HOST) => (false, false),
         Subject::Attribute(PATH | PATH_AND_QUERY) => (!strict, !strict),
         Subject::Attribute(METHOD | SCHEME | VERSION | REQUEST_ID) | Subject::Header(_) => {
@@ -109,7 +109,7 @@ fn hosts<'t>(states: &mut Vec<State<'t>>, domain: &Domain<'t>, patterns: &'t [Ho
     }
 }
 
-/// What a comparison asks for that is never so, for a warning.
+/// Why a comparison can never be true, for a warning.
 pub(super) fn objections(
     subject: Subject<'_>,
     fallback: Option<&str>,
@@ -138,7 +138,7 @@ pub(super) fn objections(
                 (Relation::Equal(literal), "is never")
             }
         };
-        // What is written for `default` to give is never the attribute's own.
+        // The fallback of `default` is not a value of the attribute.
         let from_fallback = fallback
             .is_some_and(|fallback| matches!(one, Relation::Equal(text) if text == fallback));
         if from_fallback {
@@ -161,10 +161,10 @@ pub(super) fn objections(
     found
 }
 
-/// The most values of one list that are objected to.
+/// The most values of one list for which there is a warning.
 const MAX_OBJECTIONS: usize = 4;
 
-/// The standard method that only letter case tells from what is compared.
+/// The standard method that differs only in letter case from the compared text.
 fn miswritten(subject: Subject<'_>, relation: Relation<'_>) -> Option<&'static str> {
     match (subject, relation) {
         (Subject::Attribute(METHOD), Relation::Equal(text)) => METHODS
@@ -175,7 +175,7 @@ fn miswritten(subject: Subject<'_>, relation: Relation<'_>) -> Option<&'static s
     }
 }
 
-/// What a number is compared with that it never is.
+/// Why a number never has the compared value.
 pub(super) fn number_objection(
     attribute: Id,
     comparison: Comparison,
@@ -191,7 +191,7 @@ fn is_port(attribute: Id) -> bool {
     matches!(attribute, SOURCE_PORT | DESTINATION_PORT)
 }
 
-/// Why no value of a subject is so related to a text. Nothing where one may be.
+/// Why no value of a subject can have this relation to a text; nothing if one can.
 fn wrong(subject: Subject<'_>, relation: Relation<'_>, known: Known<'_>) -> Option<String> {
     let attribute = match subject {
         Subject::Attribute(attribute) => attribute,
@@ -282,7 +282,7 @@ fn wrong_start(relation: Relation<'_>, strict: bool) -> Option<String> {
     let begins = text.starts_with('/')
         || text == "*"
         || (text.is_empty() && matches!(relation, Relation::StartsWith(_)));
-    // `*` has nothing behind it but, as far as it is checked, a query.
+    // Only a query can follow `*`.
     let asterisk = text.starts_with("*?");
     (strict && !begins && !asterisk).then(|| "paths start with `/`".to_owned())
 }

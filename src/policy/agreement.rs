@@ -1,4 +1,5 @@
-//! The index agrees with looking at every policy, on generated configurations and requests.
+//! The index gives the same decisions as evaluating every policy, on generated configurations and
+//! requests.
 //!
 //! `EGRESS_DIFFERENTIAL_CASES` sets how many configurations there are; each decides about 20
 //! requests.
@@ -14,7 +15,7 @@ use crate::exchange::tests::driven::Driven;
 use crate::request::Given;
 use crate::request::headers::Headers;
 
-/// What is compared with; few of each, so that rules and requests meet.
+/// Conditions of rules. There are few values of each kind, so that rules and requests often match.
 const CONDITIONS: &[&str] = &[
     r#"source.identity.namespace == "a""#,
     r#"source.identity.namespace == "b""#,
@@ -35,7 +36,10 @@ const CONDITIONS: &[&str] = &[
     r#"request.path != "/zen""#,
     r#"request.path.startsWith("/repos/")"#,
     r#"request.path.startsWith("/repos/a")"#,
-    r#"request.path.startsWith("/a-prefix-that-is-a-good-deal-longer-than-what-the-index-looks-up-at-all")"#,
+    concat!(
+        r#"request.path.startsWith("/a-prefix-that-is-a-good-deal-longer-"#,
+        r#"than-what-the-index-looks-up-at-all")"#,
+    ),
     r#"request.headers["h"] == "1""#,
     r#"has(source.identity)"#,
     r#"request.path.endsWith("n")"#,
@@ -73,15 +77,24 @@ fn policy() -> impl Strategy<Value = Value> {
         select(&["Deny", "Ignore"][..]),
         select(&["Enforce", "Enforce", "Shadow"][..]),
     );
-    (shape, proptest::collection::vec(rule(), 1..3), 0..8).prop_map(|((hosts, action, combine, on_error, mode), rules, changing)| {
-        let authorization = json!({"action": action, "match": combine, "onError": on_error, "policy": {"matchExpressions": rules}});
-        let transformation = json!({"request": {"add": [{"name": "x-n", "value": "request.host"}]}});
-        let traffic = match changing {
-            0 => json!({"authorization": authorization, "transformation": transformation}),
-            _ => json!({"authorization": authorization}),
-        };
-        if hosts.is_empty() { json!({"mode": mode, "traffic": traffic}) } else { json!({"mode": mode, "traffic": traffic, "hosts": hosts}) }
-    })
+    (shape, proptest::collection::vec(rule(), 1..3), 0..8).prop_map(
+        |((hosts, action, combine, on_error, mode), rules, changing)| {
+            let authorization = json!({"action": action, "match": combine, "onError": on_error,
+                "policy": {"matchExpressions": rules}});
+            let transformation = json!({"request": {"add": [
+                {"name": "x-n", "value": "request.host"},
+            ]}});
+            let traffic = match changing {
+                0 => json!({"authorization": authorization, "transformation": transformation}),
+                _ => json!({"authorization": authorization}),
+            };
+            if hosts.is_empty() {
+                json!({"mode": mode, "traffic": traffic})
+            } else {
+                json!({"mode": mode, "traffic": traffic, "hosts": hosts})
+            }
+        },
+    )
 }
 
 type Request = (&'static [u8], &'static str, &'static str, &'static [u8], Option<&'static str>);
@@ -127,13 +140,21 @@ fn the_index_finds_what_looking_at_every_policy_finds() {
         for (position, policy) in policies.iter_mut().enumerate() {
             policy["name"] = json!(format!("p{position}"));
         }
-        let config = json!({"policies": policies, "hostBinding": "Off", "pathSafety": "Off", "audit": {"log": "All"}});
-        let indexed = Engine::load(config.to_string().as_bytes()).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
-        let mut plain = Engine::load(config.to_string().as_bytes()).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
+        let config = json!({"policies": policies, "hostBinding": "Off", "pathSafety": "Off",
+            "audit": {"log": "All"}});
+        let indexed = Engine::load(config.to_string().as_bytes())
+            .map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
+        let mut plain = Engine::load(config.to_string().as_bytes())
+            .map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
         plain.look_at_every_policy(&Config::parse(config.to_string().as_bytes()).unwrap());
         for (caller, host, method, path, header) in requests {
-            let mut headers: Headers<'_> =
-                [(&b":authority"[..], host.as_bytes()), (b":path", path), (b":method", method.as_bytes())].into_iter().collect();
+            let mut headers: Headers<'_> = [
+                (&b":authority"[..], host.as_bytes()),
+                (b":path", path),
+                (b":method", method.as_bytes()),
+            ]
+            .into_iter()
+            .collect();
             if let Some(value) = header {
                 headers.add(b"h", value.as_bytes());
             }
@@ -152,7 +173,7 @@ fn the_index_finds_what_looking_at_every_policy_finds() {
 }
 
 impl Engine {
-    /// Has every policy of a host be a candidate.
+    /// Makes every policy of a host a candidate.
     fn look_at_every_policy(&mut self, config: &Config) {
         let mut entries: Vec<_> = config
             .policies
@@ -183,7 +204,8 @@ fn a_request_pays_for_its_candidates_only() {
         }),
         ("Deny", |n| {
             format!(
-                r#"request.host == "h{n}.example" && !(request.path == "/zen" || request.path.startsWith("/repos/"))"#
+                r#"request.host == "h{n}.example"
+                    && !(request.path == "/zen" || request.path.startsWith("/repos/"))"#
             )
         }),
         ("Require", |n| {
@@ -191,13 +213,15 @@ fn a_request_pays_for_its_candidates_only() {
         }),
         ("Allow", |n| {
             format!(
-                r#"source.identity.serviceAccount == "default" && request.path.startsWith("/v{n}/")"#
+                r#"source.identity.serviceAccount == "default"
+                    && request.path.startsWith("/v{n}/")"#
             )
         }),
         ("Deny", |n| format!(r#"request.method == "GET" && request.path == "/p{n}""#)),
         ("Allow", |n| {
             format!(
-                r#"source.spiffeId in ["spiffe://t/ns/n{n}/sa/a", "spiffe://t/ns/n{n}/sa/b"] && request.method == "GET""#
+                r#"source.spiffeId in ["spiffe://t/ns/n{n}/sa/a", "spiffe://t/ns/n{n}/sa/b"]
+                    && request.method == "GET""#
             )
         }),
     ];

@@ -14,12 +14,12 @@ use crate::reading::name::same_to_some_origin;
 use crate::request::headers::Headers;
 use crate::request::host;
 
-/// How many bytes of a value are made, checked and handed over in a step.
+/// How many bytes of a value can be made, checked and written for one step.
 const COPIED_A_STEP: usize = 32;
-/// How many lines are looked at in a step.
+/// How many lines can be examined for one step.
 const LINES_A_STEP: usize = 64;
 
-/// What is wrong with a value that the header cannot have.
+/// The message for a value that is not legal for the header.
 pub(crate) const ILLEGAL: &str = "no legal value of this header";
 
 /// The compiled header rules of one policy and direction.
@@ -35,7 +35,7 @@ pub(crate) struct HeaderRules {
 pub(crate) struct HeaderValue {
     pub(crate) name: String,
     pub(crate) value: Expression,
-    /// The value, where it is the same for every request, and legal.
+    /// The value, if it is legal and the same for every request.
     pub(crate) constant: Option<String>,
 }
 
@@ -102,10 +102,10 @@ impl HeaderRules {
         self.values().fold(Set::default(), |reads, value| reads.or(value.uses().attributes))
     }
 
-    /// Applies the rules to `headers`, noting what changed; says what went wrong.
+    /// Applies the rules to `headers`, and notes the changes. Returns what went wrong.
     ///
-    /// A header whose value errs, or is no legal one, is left out: of an `add` that line, of a
-    /// `set` the caller's lines too.
+    /// If a value's expression fails, or the value is not legal, the header is left out: an `add`
+    /// then adds no line, and a `set` still removes the caller's lines.
     pub(crate) fn apply<'a>(
         &'a self,
         headers: &mut Headers<'a>,
@@ -117,7 +117,7 @@ impl HeaderRules {
         if meter.is_exhausted() {
             return applied;
         }
-        // Each rule may go through all lines.
+        // Each rule may examine all lines.
         let rules = self.add.len().saturating_add(self.set.len()).saturating_add(self.remove.len());
         meter.spend_on(rules.saturating_mul(headers.len()), LINES_A_STEP);
         let failed = &mut applied.errors;
@@ -185,12 +185,12 @@ impl HeaderRules {
     }
 }
 
-/// What came of applying header rules.
+/// The outcome of applying header rules.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
     /// What went wrong, header by header.
     pub(crate) errors: Vec<String>,
-    /// A pseudo-header got no value: the message is not the one that was to be sent.
+    /// A pseudo-header got no value, so the message must not be sent.
     pub(crate) unusable: bool,
 }
 
@@ -205,8 +205,9 @@ fn set_pseudo<'a>(
     changes.push(Change::Replace(name, value));
 }
 
-/// Removes a header, and whatever some origin would take for it; gives how many lines of its very
-/// name there were. One line is not noted as removed where it is not `going` but to be replaced.
+/// Removes a header, and every header that some origin would take for it. Returns how many lines
+/// had exactly this name. If the header is to be replaced, and not `going`, its one line is not
+/// noted as removed.
 fn remove<'a>(
     headers: &mut Headers<'a>,
     changes: &mut Vec<Change<'a>>,

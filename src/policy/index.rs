@@ -1,11 +1,11 @@
 //! Which policies can matter to a request, found without looking at the others.
 //!
 //! A policy's `hosts` put it into groups, one for each host. A group has an entry for each stage in
-//! which a policy has a part. Within a group, a rule that says nothing unless an attribute has one
-//! of certain values ([`Guard`]) is found by that value; every other rule of the group is a
-//! candidate. What is found is evaluated like any rule, so that a collision of hashes costs an
-//! evaluation and changes nothing. Header rules hold for all of a policy's scope, whatever its rule
-//! says.
+//! which a policy takes part. Within a group, a rule that can matter only if an attribute has one
+//! of certain values ([`Guard`]) is found by that value; every other rule of the group is always a
+//! candidate. Candidates are evaluated like any rule, so a collision of hashes costs an evaluation
+//! and changes no result. Header rules apply to all of a policy's scope, whatever the result of its
+//! rule.
 
 use crate::attributes::PATH;
 use crate::attributes::view::View;
@@ -15,12 +15,13 @@ use crate::config::HostPattern;
 use crate::hash::{self, Map};
 use crate::path::PathSafety;
 
-/// Fewer policies than this are all candidates: looking them up would cost more than asking them.
+/// With fewer policies than this, all are candidates: a look-up would cost more than evaluating
+/// them.
 const FEW: usize = 8;
-/// The longest prefix that is looked up; of a longer one, its start is.
+/// The longest prefix that is looked up. Of a longer one, only its start is.
 const MAX_PREFIX: usize = 63;
-/// Of the Allows that read an attribute which a request does not have, as many are evaluated, so
-/// that its audit record says why they do not match. None of them can.
+/// How many Allows are evaluated that read an attribute which the request does not have. None of
+/// them can match; they are evaluated so that the audit record shows why.
 pub(crate) const MAX_UNREADABLE: usize = 16;
 
 /// A policy as the index sees it.
@@ -38,7 +39,7 @@ pub(super) struct Entry<'c> {
 /// An authorization rule as the index sees it.
 #[derive(Debug)]
 pub(super) struct RuleEntry {
-    /// Any of which the rule may be found by; none where it is always a candidate.
+    /// The guards by any of which the rule may be found; none if it is always a candidate.
     pub(super) guards: Vec<Guard>,
     pub(super) is_allow: bool,
 }
@@ -55,7 +56,7 @@ pub(crate) struct Index {
     everywhere: Group,
     /// By host.
     exact: Map<Box<str>, Group>,
-    /// By what a host must end in, its leading dot included.
+    /// By the suffix of the host, with its leading dot.
     under: Map<Box<str>, Group>,
     /// By group, attribute and value.
     keyed: Map<u64, Postings>,
@@ -69,19 +70,19 @@ struct Group {
     always: Vec<u32>,
     /// Policies that change headers.
     transforming: Vec<u32>,
-    /// Policies that have a part in no stage.
+    /// Policies that take part in no stage.
     idle: Vec<u32>,
     keys: Vec<KeyedBy>,
-    /// Bit n is set where a prefix of n bytes is looked up.
+    /// Bit n is set if prefixes of n bytes are looked up.
     prefixes: u64,
-    /// An enforced Allow is among them.
+    /// Whether an enforced Allow is among the policies.
     allows: bool,
-    /// The strictest that an enforced policy sets.
+    /// The strictest path safety that an enforced policy sets.
     path_safety: Option<PathSafety>,
 }
 
-/// An attribute that policies of a group are found by, and those policies: where the attribute
-/// cannot be read, each errs.
+/// An attribute by which policies of a group are found, and those policies. If the attribute cannot
+/// be read, each of them fails.
 #[derive(Debug)]
 struct KeyedBy {
     attribute: Id,
@@ -89,7 +90,7 @@ struct KeyedBy {
     others: Vec<u32>,
 }
 
-/// Policies in order.
+/// Indices of policies, in order.
 #[derive(Debug)]
 enum Postings {
     One(u32),
@@ -135,13 +136,14 @@ impl<'i> Groups<'i> {
         Groups { everywhere, exact: None, under: Vec::new(), allows, path_safety }
     }
 
-    /// Notes what the policies of one more group say for all of them.
+    /// Adds the properties of one more group to those of all groups together.
     fn add(&mut self, group: &Group) {
         self.allows |= group.allows;
         self.path_safety = self.path_safety.max(group.path_safety);
     }
 
-    /// Does something with each group; a loop over chained iterators costs more than what is done.
+    /// Runs a function on each group. A loop over chained iterators would cost more than the
+    /// function.
     #[inline(always)]
     fn for_each(&self, mut run: impl FnMut(&'i Group)) {
         run(self.everywhere);
@@ -149,7 +151,7 @@ impl<'i> Groups<'i> {
         self.under.iter().for_each(|group| run(group));
     }
 
-    /// Whether an enforced Allow is in scope, be it a candidate or not.
+    /// Whether an enforced Allow is in scope, also if it is no candidate.
     pub(crate) fn allows(&self) -> bool {
         self.allows
     }
@@ -207,7 +209,7 @@ impl Index {
             groups.exact = Some(group);
         }
         if !self.under.is_empty() {
-            // A host is never under itself, so its own first label is not asked for.
+            // A host is not under itself, so the look-up begins behind its first label.
             let dots =
                 host.bytes().enumerate().filter(|(position, byte)| *byte == b'.' && *position > 0);
             for group in dots.filter_map(|(position, _)| self.under.get(host.get(position..)?)) {
@@ -279,12 +281,12 @@ const EXACT: u64 = 0;
 const PREFIX: u64 = 1;
 
 fn key(group: u64, attribute: Id, kind: u64, value: &[u8]) -> u64 {
-    let place = group.wrapping_shl(8) | (kind << 7) | u64::from(attribute.position());
-    hash::mix(hash::bytes(value), place)
+    let key = group.wrapping_shl(8) | (kind << 7) | u64::from(attribute.position());
+    hash::mix(hash::bytes(value), key)
 }
 
-/// A value's place in the index: its kind and bytes.
-fn place(wanted: &Wanted) -> (u64, &[u8]) {
+/// What a value is looked up by: a number for its kind, and its bytes.
+fn kind_and_bytes(wanted: &Wanted) -> (u64, &[u8]) {
     match wanted {
         Wanted::Exactly(text) => (EXACT, text.as_bytes()),
         Wanted::Prefix(text) => {
@@ -319,7 +321,7 @@ impl Group {
             return;
         };
         for wanted in &guard.values {
-            let (kind, value) = place(wanted);
+            let (kind, value) = kind_and_bytes(wanted);
             if kind == PREFIX {
                 self.prefixes |= u32::try_from(value.len())
                     .ok()
@@ -344,8 +346,8 @@ impl Group {
     }
 }
 
-/// How many policies each value would find: of a rule's guards, the one that finds the fewest
-/// others is taken.
+/// How many policies each value would find. Of a rule's guards, the one that finds the fewest other
+/// policies is used.
 struct Popularity(Map<u64, u32>);
 
 impl Popularity {
@@ -361,7 +363,7 @@ impl Popularity {
     }
 
     fn key(attribute: Id, wanted: &Wanted) -> u64 {
-        let (kind, value) = place(wanted);
+        let (kind, value) = kind_and_bytes(wanted);
         key(0, attribute, kind, value)
     }
 
@@ -377,7 +379,7 @@ impl Popularity {
     }
 }
 
-/// Adds what is not there yet; both are in order, and so is the result.
+/// Adds the indices that are not there yet. Both lists are sorted, and so is the result.
 fn merge(found: &mut Vec<u32>, more: &[u32]) {
     let Some(first) = more.first() else { return };
     if found.last().is_none_or(|last| last < first) {
@@ -385,8 +387,8 @@ fn merge(found: &mut Vec<u32>, more: &[u32]) {
         return;
     }
     if let [one] = more {
-        if let Err(place) = found.binary_search(one) {
-            found.insert(place, *one);
+        if let Err(position) = found.binary_search(one) {
+            found.insert(position, *one);
         }
         return;
     }

@@ -1,16 +1,16 @@
-//! The service that the stage for tests asks. Not part of a module that is shipped.
+//! The service that the stage for tests calls. It is not part of a module that is shipped.
 
 use serde::Deserialize;
 
-/// The service that is asked.
+/// The service that is called.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Probe {
     /// The proxy's name of its cluster.
     pub(crate) cluster: String,
-    /// How long its answer is waited for.
+    /// How long to wait for its answer.
     pub(crate) timeout_milliseconds: u64,
-    /// Whether a request goes on where there is no answer that could be used.
+    /// Whether a request goes on if there is no usable answer.
     #[serde(default)]
     pub(crate) fail_open: bool,
 }

@@ -1,4 +1,4 @@
-//! A policy's authorization rule: its expressions, and what they say together of a request.
+//! A policy's authorization rule: its expressions, and their result for a request.
 
 pub(crate) mod readings;
 
@@ -21,10 +21,10 @@ pub(crate) struct Rule {
     expressions: Vec<Expression>,
 }
 
-/// What a rule, or one of its expressions, says of a request.
+/// The result of a rule, or of one of its expressions, for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Answer {
+pub enum RuleResult {
     /// It matches.
     Matches,
     /// It does not match.
@@ -32,33 +32,33 @@ pub enum Answer {
     /// An expression failed, and the others do not settle the rule.
     #[serde(rename = "errs")]
     Fails,
-    /// The request passes a limit, or holds something that cannot be read, so that what an
-    /// expression said, or would say, does not count.
+    /// The request exceeds a limit, or contains something that cannot be read, so the value of an
+    /// expression does not count.
     PassesLimit,
 }
 
-impl Answer {
-    /// What all of them come to: one that does not match settles it.
-    fn all(answers: impl Iterator<Item = Answer>) -> Answer {
-        Answer::settled_by(Answer::DoesNotMatch, Answer::Matches, answers)
+impl RuleResult {
+    /// The result of all of them together: one that does not match settles it.
+    fn all(answers: impl Iterator<Item = RuleResult>) -> RuleResult {
+        RuleResult::settled_by(RuleResult::DoesNotMatch, RuleResult::Matches, answers)
     }
 
-    /// What any of them come to: one that matches settles it.
-    fn any(answers: impl Iterator<Item = Answer>) -> Answer {
-        Answer::settled_by(Answer::Matches, Answer::DoesNotMatch, answers)
+    /// The result of any of them: one that matches settles it.
+    fn any(answers: impl Iterator<Item = RuleResult>) -> RuleResult {
+        RuleResult::settled_by(RuleResult::Matches, RuleResult::DoesNotMatch, answers)
     }
 
     fn settled_by(
-        decisive: Answer,
-        otherwise: Answer,
-        answers: impl Iterator<Item = Answer>,
-    ) -> Answer {
+        decisive: RuleResult,
+        otherwise: RuleResult,
+        answers: impl Iterator<Item = RuleResult>,
+    ) -> RuleResult {
         let mut result = otherwise;
         for answer in answers {
-            if answer == decisive || answer == Answer::PassesLimit {
+            if answer == decisive || answer == RuleResult::PassesLimit {
                 return answer;
             }
-            if answer == Answer::Fails {
+            if answer == RuleResult::Fails {
                 result = answer;
             }
         }
@@ -109,8 +109,8 @@ impl Rule {
         self.action == Action::Allow
     }
 
-    /// What an attribute must be for the rule to matter; any of these may be used. A Deny or Allow
-    /// does not matter where it does not match, a Require where it does.
+    /// Conditions on attributes without which the rule cannot matter; any one of them may be used.
+    /// A Deny or Allow that does not match does not matter, nor does a Require that matches.
     pub(crate) fn guards(&self) -> Vec<Guard> {
         let settled = self.action == Action::Require;
         let each = self.expressions.iter().map(|expression| expression.guards(settled));
@@ -126,12 +126,17 @@ impl Rule {
         &self.expressions
     }
 
-    /// Asks the rule about a request. Where the answer is that it fails, or that the request passes
-    /// a limit, `errors` gets the reasons; what the other expressions, or other lines of a header,
-    /// have settled is no error of the rule.
-    pub(crate) fn ask(&self, view: &View<'_>, meter: &Meter, errors: &mut Vec<String>) -> Answer {
+    /// Evaluates the rule for a request. If the result is that it fails, or that the request
+    /// exceeds a limit, `errors` gets the reasons. A failure does not count if other expressions,
+    /// or other lines of a header, settle the rule.
+    pub(crate) fn ask(
+        &self,
+        view: &View<'_>,
+        meter: &Meter,
+        errors: &mut Vec<String>,
+    ) -> RuleResult {
         if meter.is_exhausted() {
-            return Answer::PassesLimit;
+            return RuleResult::PassesLimit;
         }
         let answer = meter.rule(|allowance| {
             let each = self.expressions.iter();
@@ -139,45 +144,49 @@ impl Rule {
                 each.map(|expression| ask(expression, self.action, view, allowance, errors));
             self.settled(self.combined(answers), view)
         });
-        if matches!(answer, Answer::Matches | Answer::DoesNotMatch) {
+        if matches!(answer, RuleResult::Matches | RuleResult::DoesNotMatch) {
             errors.clear();
         }
         answer
     }
 
-    /// What the expressions' answers come to.
-    pub(crate) fn combined(&self, answers: impl Iterator<Item = Answer>) -> Answer {
+    /// Combines the results of the expressions.
+    pub(crate) fn combined(&self, answers: impl Iterator<Item = RuleResult>) -> RuleResult {
         match self.combine {
-            Combine::All => Answer::all(answers),
-            Combine::Any => Answer::any(answers),
+            Combine::All => RuleResult::all(answers),
+            Combine::Any => RuleResult::any(answers),
         }
     }
 
-    /// What the rule says where a limit left it without an answer: what else it says may have
-    /// settled it before the limit counts.
-    pub(crate) fn settled(&self, answer: Answer, view: &View<'_>) -> Answer {
+    /// The result of a rule that a limit left without one: other parts of the rule may settle it
+    /// before the limit counts.
+    pub(crate) fn settled(&self, answer: RuleResult, view: &View<'_>) -> RuleResult {
         match answer {
-            Answer::PassesLimit if view.settles(&self.guards()) => {
-                if self.action == Action::Require { Answer::Matches } else { Answer::DoesNotMatch }
+            RuleResult::PassesLimit if view.settles(&self.guards()) => {
+                if self.action == Action::Require {
+                    RuleResult::Matches
+                } else {
+                    RuleResult::DoesNotMatch
+                }
             }
             answer => answer,
         }
     }
 }
 
-/// Why nothing is asked about a request that repeats headers too often.
+/// The message for a request that repeats headers too often to be evaluated.
 pub(crate) const TOO_MANY: &str = "headers that the rule reads are repeated too often";
 
-/// Asks an expression about each line of the headers that it reads: a Deny matches if it does for
-/// any of them, an Allow or Require only if for all, so that no rule is dodged by sending a header
-/// twice.
+/// Evaluates an expression for each line of the headers that it reads. A Deny matches if it does
+/// for any line, an Allow or Require only if it does for all. So no rule can be evaded by sending a
+/// header twice.
 fn ask(
     expression: &Expression,
     action: Action,
     view: &View<'_>,
     allowance: &Allowance,
     errors: &mut Vec<String>,
-) -> Answer {
+) -> RuleResult {
     let mut once = |view: &View<'_>| {
         let (answer, message) = ask_once(expression, view, allowance);
         errors.extend(message.filter(|message| !errors.contains(message)));
@@ -187,7 +196,7 @@ fn ask(
         Readings::One => return once(view),
         Readings::TooMany => {
             errors.push(TOO_MANY.to_owned());
-            return Answer::PassesLimit;
+            return RuleResult::PassesLimit;
         }
         Readings::Several(readings) => readings,
     };
@@ -200,34 +209,35 @@ fn ask(
     )
 }
 
-/// Asks an expression about one reading of a request; where there is no answer, the message says why.
+/// Evaluates an expression for one reading of a request. The message is that of an expression that
+/// fails.
 pub(crate) fn ask_once(
     expression: &Expression,
     view: &View<'_>,
     allowance: &Allowance,
-) -> (Answer, Option<String>) {
+) -> (RuleResult, Option<String>) {
     let (answer, message) = match expression.matches(view, allowance) {
-        Ok(true) => (Answer::Matches, None),
-        Ok(false) => (Answer::DoesNotMatch, None),
-        Err(message) => (Answer::Fails, Some(message)),
+        Ok(true) => (RuleResult::Matches, None),
+        Ok(false) => (RuleResult::DoesNotMatch, None),
+        Err(message) => (RuleResult::Fails, Some(message)),
     };
-    // Whatever the expression made of it.
+    // A breach counts, whatever the value of the expression.
     match allowance.breached() {
-        Some(breach) => (Answer::PassesLimit, message.or_else(|| Some(breach.to_owned()))),
+        Some(breach) => (RuleResult::PassesLimit, message.or_else(|| Some(breach.to_owned()))),
         None => (answer, message),
     }
 }
 
-/// What is missing in a part of a line is missing because of where it was cut: that is no error of
-/// the rule.
-pub(crate) fn of_part(answer: Answer, reading: &readings::Reading<'_>) -> Answer {
-    if answer == Answer::Fails && reading.is_part { Answer::DoesNotMatch } else { answer }
+/// The result for a part of a line. What is missing in a part is missing because of the cut, so
+/// that is no failure of the rule.
+pub(crate) fn of_part(answer: RuleResult, reading: &readings::Reading<'_>) -> RuleResult {
+    if answer == RuleResult::Fails && reading.is_part { RuleResult::DoesNotMatch } else { answer }
 }
 
-/// What the answers about each reading come to.
-pub(crate) fn of_readings(action: Action, answers: impl Iterator<Item = Answer>) -> Answer {
+/// Combines the results for all readings.
+pub(crate) fn of_readings(action: Action, answers: impl Iterator<Item = RuleResult>) -> RuleResult {
     match action {
-        Action::Deny => Answer::any(answers),
-        Action::Allow | Action::Require => Answer::all(answers),
+        Action::Deny => RuleResult::any(answers),
+        Action::Allow | Action::Require => RuleResult::all(answers),
     }
 }

@@ -26,7 +26,8 @@ const ZEN: Request<'static> =
     Request { caller: TEAM_A, host: "api.github.com", path: "/zen", headers: &[] };
 
 fn rule(name: &str, action: &str, expression: &str) -> Value {
-    json!({"name": name, "traffic": {"authorization": {"action": action, "policy": {"matchExpressions": [expression]}}}})
+    json!({"name": name, "traffic": {"authorization": {"action": action,
+        "policy": {"matchExpressions": [expression]}}}})
 }
 
 /// What was decided, with names in place of numbers.
@@ -171,7 +172,8 @@ fn several_expressions_combine_as_the_policy_says() {
         ("Require", "Any", ["false", "true"], "no-allow-rule"),
         ("Require", "All", ["false", "true"], "require-not-matched"),
     ] {
-        let policy = json!({"name": "p", "traffic": {"authorization": {"action": action, "match": combine, "policy": {"matchExpressions": expressions}}}});
+        let policy = json!({"name": "p", "traffic": {"authorization": {"action": action,
+            "match": combine, "policy": {"matchExpressions": expressions}}}});
         assert_eq!(
             decide(&[policy], &ZEN).reason.as_str(),
             reason,
@@ -301,8 +303,10 @@ fn the_audit_names_caller_and_policy_and_cannot_be_forged() {
     assert_eq!(line.lines().count(), 1, "{line}");
     let record: Value = serde_json::from_str(&line).unwrap();
     let expected = json!({
-        "event": "egress", "verdict": "deny", "policy": "p", "reason": "deny-matched", "shadow": [], "caller": "spiffe://cluster.local/ns/team-a/sa/team-a",
-        "method": "GET", "host": "api.github.com", "path": "/a\"}\n{\"verdict\":\"allow\"", "destination": "api.github.com", "status": 403, "requestId": "7",
+        "event": "egress", "verdict": "deny", "policy": "p", "reason": "deny-matched",
+        "shadow": [], "caller": "spiffe://cluster.local/ns/team-a/sa/team-a",
+        "method": "GET", "host": "api.github.com", "path": "/a\"}\n{\"verdict\":\"allow\"",
+        "destination": "api.github.com", "status": 403, "requestId": "7",
     });
     assert_eq!(record, expected);
 }
@@ -348,11 +352,15 @@ impl Source for Noting<'_> {
 
 #[test]
 fn only_what_something_reads_is_asked_for() {
-    let unbound = |policies: Value, log: &str| json!({"policies": policies, "hostBinding": "Off", "audit": {"log": log}});
+    let unbound = |policies: Value, log: &str| {
+        let audit = json!({"log": log});
+        json!({"policies": policies, "hostBinding": "Off", "audit": audit})
+    };
     let mut scoped = rule("p", "Deny", "source.port == 1");
     scoped["hosts"] = json!(["api.github.com"]);
     let namespace = rule("p", "Deny", "source.identity.namespace == 'x'");
-    let version = json!({"name": "p", "traffic": {"transformation": {"response": {"set": [{"name": "x", "value": "request.version"}]}}}});
+    let set = json!([{"name": "x", "value": "request.version"}]);
+    let version = json!({"name": "p", "traffic": {"transformation": {"response": {"set": set}}}});
     let service = [Property::FilterChainName, Property::ClusterName];
     let caller = [Property::PeerPrincipal, Property::PeerCertificate];
     for (config, host, asked) in [
@@ -399,9 +407,8 @@ fn only_what_something_reads_is_asked_for() {
 
 #[test]
 fn a_fact_that_cannot_be_read_refuses_the_request() {
-    let engine = load(
-        &json!({"policies": [rule("p", "Allow", "source.identity.namespace == 'team-a'")], "audit": {"log": "All"}}),
-    );
+    let rule = rule("p", "Allow", "source.identity.namespace == 'team-a'");
+    let engine = load(&json!({"policies": [rule], "audit": {"log": "All"}}));
     for failing in [Property::PeerPrincipal, Property::FilterChainName] {
         let given = Given {
             peer_principal: TEAM_A,
@@ -432,9 +439,10 @@ fn all_errors_of_a_configuration_are_told_with_their_places() {
         .map(ToString::to_string)
         .collect();
     assert!(
-        errors
-            .iter()
-            .any(|error| error.starts_with("policy `a`: policies[0].traffic.authorization.policy.matchExpressions[0]: line 1, column")),
+        errors.iter().any(|error| error.starts_with(
+            "policy `a`: \
+             policies[0].traffic.authorization.policy.matchExpressions[0]: line 1, column"
+        )),
         "{errors:#?}"
     );
     assert!(
@@ -442,7 +450,8 @@ fn all_errors_of_a_configuration_are_told_with_their_places() {
             .starts_with("policy `b`: policies[1]: unknown field `mod` (did you mean `mode`?)")),
         "{errors:#?}"
     );
-    let expected = "policy `b`: policies[1].traffic.authorization.policy.matchExpressions[0]: line 1, column 1: unknown attribute `source.identty` (did you mean `source.identity`?)";
+    let expected = "policy `b`: policies[1].traffic.authorization.policy.matchExpressions[0]: \
+        line 1, column 1: unknown attribute `source.identty` (did you mean `source.identity`?)";
     assert!(errors.iter().any(|error| error == expected), "{errors:#?}");
 }
 
@@ -457,6 +466,7 @@ fn patterns_of_all_policies_together_are_bounded() {
     assert!(load(400).is_ok());
     let errors = load(500).unwrap_err();
     assert_eq!(errors.len(), 1);
-    let expected = "policy `p464`: policies[464]: the patterns of the policies up to this one take 16801380 bytes once compiled, the limit is 16777216";
+    let expected = "policy `p464`: policies[464]: the patterns of the policies up to this one \
+        take 16801380 bytes once compiled, the limit is 16777216";
     assert!(errors[0].to_string().starts_with(expected), "{}", errors[0]);
 }

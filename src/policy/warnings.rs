@@ -1,4 +1,4 @@
-//! What is legal and cannot be meant: rules that never match, or always do.
+//! Warnings of what is legal but can hardly be meant: rules that never match, or always do.
 
 #[cfg(test)]
 mod tests;
@@ -17,9 +17,9 @@ use crate::hash::Map;
 use crate::lint::{self, Known, Settled, Work};
 use crate::path::PathSafety;
 
-/// The most warnings that are kept; of the others, only their number.
+/// The most warnings that are kept. Of the others, only the number is.
 const MAX_WARNINGS: usize = 100;
-/// The most hosts of looser path safety for which it is looked up whose they are.
+/// The most hosts with looser path safety that are compared with the hosts of each policy.
 const MAX_LOOSE_HOSTS: usize = 64;
 
 /// Something in a configuration that can hardly be meant; it is loaded all the same.
@@ -29,9 +29,9 @@ pub struct ConfigWarning {
     pub policy: String,
     /// The JSON path, such as `policies[2].traffic.authorization.policy.matchExpressions[0]`.
     pub place: String,
-    /// What of the value there the warning is about.
+    /// The part of the value at that place that the warning is about.
     pub spot: Spot,
-    /// What is odd, in lower case, without a full stop.
+    /// The message, in lower case, without a full stop.
     pub message: String,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Warnings {
 }
 
 impl Warnings {
-    /// Looks for what a compiled configuration's rules cannot mean.
+    /// Looks for rules of a compiled configuration that can hardly be meant.
     pub(super) fn of(config: &Config, policies: &[Policy]) -> Warnings {
         let mut warnings = Warnings::default();
         warnings.add_names(config);
@@ -115,7 +115,8 @@ impl Warnings {
         warnings
     }
 
-    /// Warns of policies whose counters Prometheus takes for one where it is not told of the tags.
+    /// Warns of policies whose counters are one and the same in Prometheus if the tags are not
+    /// configured.
     fn add_names(&mut self, config: &Config) {
         let mut first: Map<String, &str> = Map::default();
         for policy in &config.policies {
@@ -130,8 +131,9 @@ impl Warnings {
                     place: format!("{}.name", policy.place),
                     spot: Spot::Whole,
                     message: format!(
-                        "where Prometheus does not get the tags `{POLICY_TAG}` and `{PLUGIN_TAG}`, its metrics are \
-                         those of policy `{}` too: both are `{}` there",
+                        "where Prometheus does not get the tags `{POLICY_TAG}` and \
+                         `{PLUGIN_TAG}`, its metrics are those of policy `{}` too: both are `{}` \
+                         there",
                         entry.get(),
                         entry.key(),
                     ),
@@ -140,8 +142,8 @@ impl Warnings {
         }
     }
 
-    /// Counts a warning; it is made only while there is room, as finding its place parses the
-    /// expression again.
+    /// Counts a warning. It is made only while there is room for it, because finding its place
+    /// parses the expression again.
     fn add(&mut self, warning: impl FnOnce() -> ConfigWarning) {
         self.count = self.count.saturating_add(1);
         if self.kept.len() < MAX_WARNINGS {
@@ -174,7 +176,7 @@ fn list(parts: &[String]) -> String {
     }
 }
 
-/// What comes of a rule that always gives the same.
+/// The consequence of a rule that always has the same result.
 fn effect(settled: &Settled, authorization: &AuthorizationConfig) -> &'static str {
     let denies_errors = authorization.on_error == OnError::Deny;
     match (authorization.action, settled.matches, settled.may_err) {
@@ -194,7 +196,7 @@ fn effect(settled: &Settled, authorization: &AuthorizationConfig) -> &'static st
 /// The hosts whose path safety a policy loosens.
 #[derive(Debug)]
 struct LooseHosts<'c> {
-    /// None where they are too many to look through.
+    /// None if there are too many to compare.
     patterns: Option<Vec<&'c HostPattern>>,
 }
 
@@ -214,7 +216,7 @@ impl<'c> LooseHosts<'c> {
         LooseHosts { patterns: (patterns.len() <= MAX_LOOSE_HOSTS).then_some(patterns) }
     }
 
-    /// Whether path safety is strict for every request that a policy is asked about.
+    /// Whether path safety is strict for every request in the policy's scope.
     fn are_strict_for(&self, policy: &PolicyConfig, default: PathSafety) -> bool {
         // Of several policies that each set it, the strictest counts.
         if policy.mode == Mode::Enforce && policy.path_safety == Some(PathSafety::Strict) {
@@ -231,7 +233,7 @@ impl<'c> LooseHosts<'c> {
     }
 }
 
-/// Whether a host may be one of both.
+/// Whether some host may belong to both.
 fn meet(a: &HostPattern, b: &HostPattern) -> bool {
     match (a, b) {
         (HostPattern::Exact(name), other) | (other, HostPattern::Exact(name)) => {

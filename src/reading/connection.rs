@@ -1,6 +1,6 @@
-//! What a request says of its connection beside its content.
+//! The `Connection` header.
 
-/// The header, in lower case.
+/// The header's name, in lower case.
 pub(crate) const NAME: &[u8] = b"connection";
 
 /// What `Connection` may name (RFC 9110 section 7.6.1).
@@ -8,9 +8,9 @@ const OPTIONS: [&[u8]; 3] = [b"upgrade", b"keep-alive", b"close"];
 
 /// What is wrong with a `Connection` line.
 ///
-/// Envoy removes the header, unless the request asks for an upgrade: then it reaches the origin as
-/// it is, and with it what it names. A proxy in front of the origin's application takes every
-/// header named there off, be it one that a policy has set.
+/// Envoy removes the header, unless the request asks for an upgrade: then the header reaches the
+/// origin. A proxy in front of the origin's application removes every header that it names, even
+/// one that a policy has set.
 pub(crate) fn objection(value: &[u8]) -> Option<&'static str> {
     let known = |option: &[u8]| {
         option.is_empty() || OPTIONS.iter().any(|known| known.eq_ignore_ascii_case(option))

@@ -1,4 +1,4 @@
-//! The method.
+//! The request's method.
 
 use crate::header_name::is_token;
 

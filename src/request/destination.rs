@@ -1,5 +1,4 @@
-//! The service that a waypoint chose for a request, and whether the request's host is that
-//! service's.
+//! The destination that was dialled, and whether a request's host belongs to it.
 
 /// The host name in Istio's name of a filter chain or cluster:
 /// `inbound-vip|80|http|api.github.com`, `outbound|80||api.github.com`.
@@ -9,7 +8,7 @@ pub fn hostname(service: &[u8]) -> Option<&str> {
         .into_iter()
         .find(|direction| service.starts_with(direction))?;
     let rest = service.get(direction.len()..)?;
-    // Port and subset; then the host, in which there is no bar.
+    // Port and subset come first, then the host, which contains no bar.
     let (_port, rest) = split_once(rest)?;
     let (_subset, host) = split_once(rest)?;
     if host.is_empty() || split_once(host).is_some() {
@@ -23,9 +22,9 @@ fn split_once(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((bytes.get(..bar)?, bytes.get(bar.checked_add(1)?..)?))
 }
 
-/// Whether a request for `host` belongs to the service `destination`: the same name, or one under a
-/// wildcard. The short names of a Kubernetes service (`a` for `a.ns.svc.cluster.local`) do not: a
-/// policy's `hosts` and `request.host` would not know them for the service's.
+/// Whether `host` belongs to the service `destination`: it is the same name, or one under a
+/// wildcard. The short names of a Kubernetes service (`a` for `a.ns.svc.cluster.local`) do not
+/// belong to it, because a policy's `hosts` and `request.host` would not recognise them.
 #[must_use]
 pub fn serves(destination: &str, host: &str) -> bool {
     if crate::hash::same(destination.as_bytes(), host.as_bytes())

@@ -11,9 +11,10 @@ pub type Line<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 #[derive(Debug, Default)]
 pub struct Headers<'a> {
     lines: Vec<Line<'a>>,
-    /// Which kinds of names are among them, or were: most names that are asked for are not there.
+    /// The kinds of names that are, or were, among the lines. Most look-ups are for names that are
+    /// not there, and end here.
     kinds: Kinds,
-    /// Whether a value came with blanks around it.
+    /// Whether a value has, or had, blanks around it.
     blank_ends: bool,
 }
 
@@ -21,7 +22,7 @@ pub struct Headers<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 struct Kinds {
     seen: u64,
-    /// Those that were seen more than once.
+    /// The kinds that were seen more than once.
     repeated: u64,
 }
 
@@ -34,7 +35,7 @@ impl Kinds {
     }
 }
 
-/// A name's kind, as a bit: the same for all names that an origin may take for one another.
+/// A name's kind, as a bit. Names that an origin may take for one another have the same kind.
 #[inline(always)]
 pub(crate) fn kind(name: &[u8]) -> u64 {
     let fold = |byte: &u8| name::fold(*byte);
@@ -44,7 +45,7 @@ pub(crate) fn kind(name: &[u8]) -> u64 {
     1_u64.wrapping_shl(u32::from(ends.wrapping_add(length.wrapping_mul(11))))
 }
 
-/// Whether two names are one header's, letter case aside. Most names of one length differ in their
+/// Whether two names are equal apart from letter case. Most names of one length differ in their
 /// last letter already.
 fn same_name(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len()
@@ -54,7 +55,7 @@ fn same_name(a: &[u8], b: &[u8]) -> bool {
 
 impl Clone for Headers<'_> {
     fn clone(&self) -> Self {
-        // A copy is made to be added to.
+        // A copy is made in order to add lines.
         let mut lines = Vec::with_capacity(self.lines.len().saturating_add(8));
         lines.extend(self.lines.iter().cloned());
         Headers { lines, kinds: self.kinds, blank_ends: self.blank_ends }
@@ -70,19 +71,19 @@ impl PartialEq for Headers<'_> {
 impl Eq for Headers<'_> {}
 
 impl<'a> Headers<'a> {
-    /// Reads the serialized form that hosts give headers in (proxy-wasm ABI 0.2.1,
+    /// Reads the serialized form in which hosts pass headers (proxy-wasm ABI 0.2.1,
     /// `proxy_get_header_map_pairs`): a little-endian `u32` count, as many pairs of `u32` lengths,
     /// then each name and value with a NUL behind it.
     ///
-    /// Returns nothing where the bytes are not of that form.
+    /// Returns `None` if the bytes do not have that form.
     #[must_use]
     pub fn from_pairs(bytes: &'a [u8]) -> Option<Self> {
         if bytes.is_empty() {
             return Some(Headers::default());
         }
         let (count, rest) = take_u32(bytes)?;
-        // Each pair has eight bytes of lengths, so a count past that is a lie, and reserves
-        // nothing.
+        // Each pair has eight bytes of lengths. A count that does not fit in the bytes is false,
+        // and reserves no memory.
         let sizes_len = count.checked_mul(8)?;
         let (mut sizes, mut data) = rest.split_at_checked(sizes_len)?;
         let (mut lines, mut kinds, mut blank_ends) =
@@ -127,7 +128,7 @@ impl<'a> Headers<'a> {
         self.lines.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
-    /// The values of a header, letter case of the name aside, in order.
+    /// The values of a header in order, whatever the letter case of its name.
     pub fn values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = &'s [u8]> {
         let lines = if self.may_have(name) { self.lines.as_slice() } else { &[] };
         lines.iter().filter(move |(line, _)| same_name(line, name)).map(|(_, value)| value.as_ref())
@@ -139,17 +140,17 @@ impl<'a> Headers<'a> {
         self.lines().find(|(line, _)| same_name(line, name)).map(|(_, value)| value)
     }
 
-    /// Whether there may be several lines that some origin takes for ones of this name.
+    /// Whether there may be several lines that some origin takes for this header.
     pub(crate) fn may_repeat(&self, name: &[u8]) -> bool {
         self.kinds.repeated & kind(name) != 0
     }
 
-    /// Whether there may be a line that some origin takes for one of this name.
+    /// Whether there may be a line that some origin takes for this header.
     pub(crate) fn may_have(&self, name: &[u8]) -> bool {
         self.kinds.seen & kind(name) != 0
     }
 
-    /// Whether a value came with blanks around it, or was added with them.
+    /// Whether a value has, or had, blanks around it.
     pub(crate) fn has_blank_ends(&self) -> bool {
         self.blank_ends
     }
@@ -161,13 +162,13 @@ impl<'a> Headers<'a> {
         self.lines.push((Cow::Owned(name.to_ascii_lowercase()), Cow::Owned(value.to_vec())));
     }
 
-    /// Appends a line that is borrowed where it can be.
+    /// Appends a line, borrowed if possible.
     pub(crate) fn push(&mut self, name: &'a [u8], value: Cow<'a, [u8]>) {
         self.kinds.add(name);
         self.lines.push((Cow::Borrowed(name), value));
     }
 
-    /// Removes the lines whose name fits, and says how many there were.
+    /// Removes the lines whose name fits, and returns how many there were.
     pub fn remove(&mut self, mut fits: impl FnMut(&[u8]) -> bool) -> usize {
         let before = self.lines.len();
         self.lines.retain(|(name, _)| !fits(name));
@@ -193,7 +194,7 @@ fn take_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((usize::try_from(u32::from_le_bytes(*number)).ok()?, rest))
 }
 
-/// A text of this length and the NUL behind it.
+/// Takes a text of this length, and the NUL that follows it.
 fn take_text(bytes: &[u8], len: usize) -> Option<(&[u8], &[u8])> {
     let (text, rest) = bytes.split_at_checked(len)?;
     match rest.split_first() {

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 /// The authority as `request.host`: lower-case, without port and trailing dot.
 ///
 /// # Errors
-/// Says what is wrong with it, where it is no host with an optional port (RFC 3986 section 3.2,
-/// without user information, which HTTP forbids: RFC 9110 section 4.2.4).
+/// If it is not a host with an optional port (RFC 3986 section 3.2, without user information, which
+/// HTTP forbids: RFC 9110 section 4.2.4).
 pub fn canonical(authority: &[u8]) -> Result<Cow<'_, str>, &'static str> {
     let text = std::str::from_utf8(authority).map_err(|_| "not ASCII")?;
     if is_canonical(authority) {
@@ -34,7 +34,7 @@ pub fn canonical(authority: &[u8]) -> Result<Cow<'_, str>, &'static str> {
     Ok(Cow::Owned(name.to_ascii_lowercase()))
 }
 
-/// Whether this is a host's name in the form that [`canonical`] returns, found in one pass.
+/// Whether this is a host name in the form that [`canonical`] returns. It takes one pass.
 fn is_canonical(authority: &[u8]) -> bool {
     let mut label = 0_usize;
     for byte in authority {
@@ -66,10 +66,10 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), &'static str> {
     })
 }
 
-/// The longest name of a host, in bytes (RFC 1035 section 2.3.4).
+/// The longest host name, in bytes (RFC 1035 section 2.3.4).
 pub const MAX_HOST: usize = 253;
 
-/// Whether this is a host's name: labels of letters, digits, `-` and `_`, with single dots between
+/// Whether this is a host name: labels of letters, digits, `-` and `_`, with single dots between
 /// them.
 pub(crate) fn is_host_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

@@ -1,16 +1,16 @@
-//! What a proxy knows of a request beside its headers: one row each.
+//! What a proxy knows of a request besides its headers, one row for each property.
 
 /// Declares the properties: the variant, the field of [`Given`], and Envoy's path.
 macro_rules! properties {
     ($($(#[$doc:meta])* $variant:ident, $field:ident = $path:literal;)*) => {
-        /// What a proxy knows of a request beside its headers.
+        /// Something that a proxy knows of a request besides its headers.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Property {
             $($(#[$doc])* $variant,)*
         }
 
         impl Property {
-            /// All of them, in order.
+            /// All properties, in the order of the rows.
             pub const ALL: &[Property] = &[$(Property::$variant,)*];
 
             /// The property's path (Envoy's documentation, "Attributes"); its segments have a NUL
@@ -23,7 +23,7 @@ macro_rules! properties {
             }
         }
 
-        /// Properties that are given.
+        /// Properties as data, for tests and tools.
         #[derive(Debug, Clone, Copy, Default)]
         pub struct Given<'a> {
             $(#[doc = concat!("[`Property::", stringify!($variant), "`]")] pub $field: &'a [u8],)*
@@ -46,9 +46,9 @@ macro_rules! properties {
 properties! {
     /// Filter state `io.istio.peer_principal`.
     PeerPrincipal, peer_principal = "filter_state\0io.istio.peer_principal";
-    /// The URI SAN of the peer's certificate on this very connection.
+    /// The URI SAN of the peer's certificate on this connection, not on the tunnel around it.
     PeerCertificate, peer_certificate = "connection\0uri_san_peer_certificate";
-    /// Envoy's name of the filter chain that the request came to, such as
+    /// Envoy's name of the filter chain that the request came through, such as
     /// `inbound-vip|80|http|api.github.com`.
     FilterChainName, filter_chain_name = "xds\0filter_chain_name";
     /// Envoy's name of the cluster that the request goes to.
@@ -61,22 +61,23 @@ properties! {
         "filter_state\0envoy.filters.listener.original_dst.remote_ip\0ip";
     /// The port of the peer: eight bytes, little-endian.
     SourcePort, source_port = "filter_state\0envoy.filters.listener.original_dst.remote_ip\0port";
-    /// The version of TLS on this very connection; nothing where there is none.
+    /// The version of TLS on this connection; empty if it has none.
     TlsVersion, tls_version = "connection\0tls_version";
     /// Filter state `io.istio.local_principal`: the waypoint's own SPIFFE ID.
     LocalPrincipal, local_principal = "filter_state\0io.istio.local_principal";
-    /// The URI SAN of the proxy's own certificate on this very connection.
+    /// The URI SAN of the proxy's own certificate on this connection.
     LocalCertificate, local_certificate = "connection\0uri_san_local_certificate";
     /// The address that the caller dialled, with its port.
     DestinationAddress, destination_address = "destination\0address";
 }
 
-/// Where properties come from. They are asked for when something reads them, and may be asked for
-/// again.
+/// Where properties come from. A property is asked for when something reads it, possibly more than
+/// once.
 pub trait Source: std::fmt::Debug + Sync {
     /// The property's value, empty where there is none.
     fn property(&self, property: Property) -> &[u8];
 
-    /// Whether a property could not be read, so that what was decided on its absence does not hold.
+    /// Whether a property could not be read. A decision that was made on its absence is then not
+    /// valid.
     fn failed(&self) -> bool;
 }

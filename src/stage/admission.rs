@@ -1,5 +1,5 @@
-//! Refuses, before any rule, what an origin could read differently from the rules, and what was
-//! sent to another service than the one it names.
+//! Refuses, before any rule, a request that an origin could read differently from the rules, and
+//! one whose host is not the destination that was dialled.
 
 use std::borrow::Cow;
 
@@ -26,10 +26,10 @@ pub(crate) struct Admitted<'h, 'g> {
 }
 
 impl<'h, 'g> Admitted<'h, 'g> {
-    /// What is known of a request by its request line.
+    /// Finds the host of a request, and the policies for it.
     ///
     /// # Errors
-    /// Why there is no one host.
+    /// If the request names no host, or several.
     pub(crate) fn of(engine: &'g Engine, facts: &'h Facts<'_>) -> Result<Self, &'static str> {
         let host = request_host(&facts.headers)?;
         let path = facts.headers.first(b":path").unwrap_or_default();
@@ -38,7 +38,7 @@ impl<'h, 'g> Admitted<'h, 'g> {
     }
 }
 
-/// Admits a request, or says why not.
+/// Admits or refuses a request.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let malformed =
         |reason, detail| Flow::End(Ending { detail: Some(detail), ..Ending::because(reason) });
@@ -67,10 +67,10 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
 /// The one host that a request names.
 ///
 /// # Errors
-/// Why there is none, or more than one.
+/// If there is none, or more than one.
 pub(crate) fn request_host<'h>(headers: &'h Headers<'_>) -> Result<Cow<'h, str>, &'static str> {
     let host = host::canonical(headers.first(b":authority").unwrap_or_default())?;
-    // Of two hosts, however they came, the origin would guess which one counts.
+    // Origins do not agree on which of two hosts counts.
     if (headers.may_repeat(b":authority") && headers.values(b":authority").count() > 1)
         || headers.values(b"host").any(|other| host::canonical(other).as_deref() != Ok(&*host))
     {

@@ -1,5 +1,5 @@
-//! Asks the rules: any matching Deny denies; else every Require must match; else any matching
-//! Allow allows; else a request goes on only where no Allow is in scope.
+//! Evaluates the rules: any matching Deny denies; else every Require must match; else any matching
+//! Allow allows; else a request goes on only if no Allow is in scope.
 
 use super::{Ending, Flow, Turn};
 use crate::attributes::view::View;
@@ -7,10 +7,10 @@ use crate::cel::meter::Meter;
 use crate::config::{Action, Mode};
 use crate::decision::Reason;
 use crate::policy::Policy;
-use crate::policy::rule::{Answer, Rule};
+use crate::policy::rule::{Rule, RuleResult};
 use crate::trace::Trace;
 
-/// Asks the rules that can matter to the request.
+/// Evaluates the rules that can matter to the request.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let Some(admitted) = &turn.admitted else {
         return Flow::End(Ending::because(Reason::InternalError));
@@ -61,7 +61,7 @@ impl<'p> Rules<'p> {
     }
 }
 
-/// The rules being asked about one request.
+/// The evaluation of rules for one request.
 struct Asking<'p, 't> {
     rules: Rules<'p>,
     view: &'t View<'t>,
@@ -71,22 +71,22 @@ struct Asking<'p, 't> {
 }
 
 impl Asking<'_, '_> {
-    /// What the enforced rules say, and the policy that decides; `has_allows` tells whether an
-    /// enforced Allow is in scope, be it among the candidates or not.
+    /// The decision of the enforced rules, and the policy that decides. `has_allows` is whether an
+    /// enforced Allow is in scope, also if the index left it out.
     fn enforced(&mut self, has_allows: bool) -> (Reason, Option<usize>) {
         self.begin(Mode::Enforce, Action::Deny);
         for (index, rule) in self.rules.of(Mode::Enforce, Action::Deny) {
             let reason = match self.ask(index, rule) {
-                Answer::DoesNotMatch => continue,
-                Answer::Fails if rule.ignores_errors() => continue,
-                Answer::Matches => Reason::DenyMatched,
-                Answer::Fails | Answer::PassesLimit => Reason::DenyError,
+                RuleResult::DoesNotMatch => continue,
+                RuleResult::Fails if rule.ignores_errors() => continue,
+                RuleResult::Matches => Reason::DenyMatched,
+                RuleResult::Fails | RuleResult::PassesLimit => Reason::DenyError,
             };
             return self.ended(reason, index);
         }
         self.begin(Mode::Enforce, Action::Require);
         for (index, rule) in self.rules.of(Mode::Enforce, Action::Require) {
-            if self.ask(index, rule) != Answer::Matches {
+            if self.ask(index, rule) != RuleResult::Matches {
                 return self.ended(Reason::RequireNotMatched, index);
             }
         }
@@ -95,7 +95,7 @@ impl Asking<'_, '_> {
             return (Reason::NoAllowRule, None);
         }
         for (index, rule) in self.rules.of(Mode::Enforce, Action::Allow) {
-            if self.ask(index, rule) == Answer::Matches {
+            if self.ask(index, rule) == RuleResult::Matches {
                 return self.ended(Reason::AllowMatched, index);
             }
         }
@@ -120,24 +120,26 @@ impl Asking<'_, '_> {
         asking.begin(Mode::Shadow, Action::Deny);
         for (index, rule) in asking.rules.of(Mode::Shadow, Action::Deny) {
             match asking.ask(index, rule) {
-                Answer::DoesNotMatch => {}
-                Answer::Fails if rule.ignores_errors() => {}
-                Answer::Matches | Answer::Fails | Answer::PassesLimit => denying.push(index),
+                RuleResult::DoesNotMatch => {}
+                RuleResult::Fails if rule.ignores_errors() => {}
+                RuleResult::Matches | RuleResult::Fails | RuleResult::PassesLimit => {
+                    denying.push(index)
+                }
             }
         }
         asking.begin(Mode::Shadow, Action::Require);
         for (index, rule) in asking.rules.of(Mode::Shadow, Action::Require) {
-            if asking.ask(index, rule) != Answer::Matches {
+            if asking.ask(index, rule) != RuleResult::Matches {
                 denying.push(index);
             }
         }
-        // Shadow Allows would deny together: where they are the first Allows in scope, and none of
-        // them matches.
+        // Shadow Allows would deny together: if no enforced Allow is in scope, and none of them
+        // matches.
         if reason == Reason::NoAllowRule {
             asking.begin(Mode::Shadow, Action::Allow);
             let rules = asking.rules;
             let mut allows = rules.of(Mode::Shadow, Action::Allow);
-            if !allows.any(|(index, rule)| asking.ask(index, rule) == Answer::Matches) {
+            if !allows.any(|(index, rule)| asking.ask(index, rule) == RuleResult::Matches) {
                 denying.extend(rules.of(Mode::Shadow, Action::Allow).map(|(index, _)| index));
             }
         }
@@ -158,7 +160,7 @@ impl Asking<'_, '_> {
         (reason, Some(policy))
     }
 
-    fn ask(&mut self, index: usize, rule: &Rule) -> Answer {
+    fn ask(&mut self, index: usize, rule: &Rule) -> RuleResult {
         let mut messages = Vec::new();
         let answer = rule.ask(self.view, self.meter, &mut messages);
         self.errors.extend(messages.into_iter().map(|message| (index, message)));

@@ -1,5 +1,5 @@
-//! A stage that asks a service about each request that says so, for tests of requests that wait.
-//! Not part of a module that is shipped.
+//! A stage that calls a service if a request header asks for it, for tests of requests that wait.
+//! It is not part of a module that is shipped.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::{Ending, Flow, Turn};
 use crate::call::{Answer, Call};
 use crate::decision::{Reason, Reply};
 
-/// The request header that asks for a call; its value is the path that is called.
+/// The request header that asks for a call. Its value is the path of the call.
 const HEADER: &[u8] = b"x-probe";
 
 /// Calls the service, if the request asks for that.
@@ -31,8 +31,9 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     })
 }
 
-/// Lets the request go on for a 200, relays any other answer, and has the failure mode decide where
-/// there is none. What a proxy answers in the service's place (503, 504) counts as none.
+/// Lets the request go on if the answer is 200, and relays any other answer. Without an answer, the
+/// failure mode decides; so it does for an answer that the proxy makes in the service's place (503,
+/// 504).
 pub(super) fn answered(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow {
     let Some(probe) = &turn.engine.probe else {
         return Flow::End(Ending::because(Reason::InternalError));

@@ -16,8 +16,8 @@ pub(crate) struct Response<'a> {
     pub(crate) changes: Vec<Change<'a>>,
     /// Expressions that failed: the index of their policy, and the message.
     pub(crate) errors: Vec<(usize, String)>,
-    /// The rules cost more than one response gets, so that some were not applied: the response must
-    /// not pass.
+    /// The rules took more steps than one response gets, so some were not applied. The response
+    /// must not pass.
     pub(crate) is_exhausted: bool,
 }
 
@@ -51,8 +51,8 @@ pub(crate) fn transform<'a>(
     result
 }
 
-/// Drops trailers that some origin, or caller, may take for a header which these policies set or
-/// remove: it must not come in behind the body.
+/// Drops trailers that an origin, or caller, may take for a header which these policies set or
+/// remove, so that such a header cannot be sent behind the body.
 pub(crate) fn drop_trailers<'a>(
     engine: &'a Engine,
     policies: &[u32],

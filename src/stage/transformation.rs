@@ -50,7 +50,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
             return Flow::End(Ending { policy, ..Ending::because(Reason::RewriteError) });
         }
     }
-    // When the response comes, the proxy no longer says what it knows of the request.
+    // When the response arrives, the proxy no longer has all properties of the request.
     if found.responds {
         attributes::prefetch(reads, &View::new(facts, &engine.callers));
     }

@@ -64,7 +64,7 @@ impl Scene<'_> {
             .iter()
             .filter_map(|chosen| Some(ChosenLine { name: chosen.0.into(), value: of(chosen)? }))
             .collect();
-        let view = plain.at(&chosen, cookie::Reading::default(), None);
+        let view = plain.at(&chosen, cookie::Dialect::default(), None);
         run(&if phase == Phase::Response { view.with_response(&response) } else { view })
     }
 }

@@ -8,3 +8,4 @@ mod fields;
 mod limits;
 mod links;
 mod pages;
+mod stages;

@@ -87,7 +87,7 @@ fn anchor(heading: &str) -> String {
 
 /// A line with its inline code blanked out.
 pub(crate) fn without_code(text: &str) -> String {
-    let outside = |(place, part)| if place % 2 == 0 { part } else { "" };
+    let outside = |(index, part)| if index % 2 == 0 { part } else { "" };
     text.split('`').enumerate().map(outside).collect()
 }
 

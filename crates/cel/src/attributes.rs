@@ -1,8 +1,8 @@
 //! The attributes that expressions read: declared in a [`Table`] when they are compiled, and read
 //! through [`Attributes`] when they are evaluated.
 //!
-//! The language knows no attribute by name. Whoever compiles an expression declares which there
-//! are, and whoever evaluates it answers for them by their [`Id`]s.
+//! The language knows no attribute by name. The caller that compiles an expression declares the
+//! attributes, and the one that evaluates it provides their values by [`Id`].
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -11,16 +11,16 @@ use egress_reading::cookie;
 
 use crate::types::Type;
 
-/// When an expression is evaluated, and so what it may read.
+/// When an expression is evaluated, which determines what it may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// Before the request goes on.
     Request,
-    /// When the response comes.
+    /// When the response arrives.
     Response,
 }
 
-/// What an attribute holds.
+/// The kind of an attribute's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A string.
@@ -29,7 +29,7 @@ pub enum Kind {
     Int,
     /// Headers: a map of strings whose keys ignore letter case.
     Headers,
-    /// Other attributes, which are there or not together.
+    /// Other attributes, which are present or missing together.
     Object,
 }
 
@@ -71,7 +71,7 @@ impl Attribute {
     /// The rest of the name behind `object.`, if it begins with that.
     #[inline]
     fn below(&self, object: &str) -> Option<&'static str> {
-        // Asked for each name in a configuration, and most rows are told apart by one byte.
+        // This runs for each name in a configuration, and most rows differ in this one byte.
         if self.name.as_bytes().get(object.len()) != Some(&b'.') {
             return None;
         }
@@ -152,7 +152,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table of these attributes, those of an object next to one another and behind it.
+    /// A table of these attributes. Those of an object must follow it without a gap.
     #[must_use]
     pub const fn new(rows: &'static [Attribute]) -> Table {
         Table { rows }
@@ -174,7 +174,7 @@ impl Table {
         self.iter().find(|(_, attribute)| attribute.name == name).map(|(id, _)| id)
     }
 
-    /// The attribute that holds this, and whose name `is_it`.
+    /// The attribute in this object for whose name `is_it` holds.
     pub(crate) fn find(&self, kind: Kind, is_it: impl Fn(&str) -> bool) -> Option<Id> {
         self.iter().find(|(_, row)| row.kind == kind && is_it(row.name)).map(|(id, _)| id)
     }
@@ -184,7 +184,7 @@ impl Table {
         self.iter().find(|(_, row)| row.below(object) == Some(name))
     }
 
-    /// Whether headers are an attribute of this name in some object.
+    /// Whether some object has headers as an attribute of this name.
     pub(crate) fn names_headers(&self, name: &str) -> bool {
         self.rows.iter().any(|row| row.kind == Kind::Headers && row.last_name() == name)
     }
@@ -204,7 +204,7 @@ impl Table {
     /// The object of this name at the root of names, such as `source`.
     pub(crate) fn root(&self, name: &str) -> Option<&'static str> {
         let row = self.rows.iter().find(|row| row.below(name).is_some())?;
-        // `source.identity` is no root.
+        // `source.identity` is in an object itself.
         row.name.get(..name.len()).filter(|_| !name.contains('.'))
     }
 
@@ -222,8 +222,8 @@ impl Table {
         self.below(object).map(|(_, row)| row.from).min().unwrap_or(Phase::Request)
     }
 
-    /// The name that an error gives to an attribute which is not there: that of the object which
-    /// is not there, if one above it is not, else its own.
+    /// The name of a missing attribute in an error: that of the outermost object that is missing,
+    /// if one is, else its own.
     pub(crate) fn missing_name(
         &self,
         id: Id,
@@ -243,14 +243,13 @@ impl Table {
 pub enum Fault {
     /// It is not there.
     Missing,
-    /// It is there, and is not UTF-8: nothing is compared that is not what came.
+    /// It is there, but is not UTF-8. Nothing is compared in another form than it was sent in.
     NotUtf8,
 }
 
-/// The attributes of one message, as one reading of it has them.
+/// The attributes of one message, in one reading of it.
 ///
-/// Every method takes ids of the same table, and an id of another kind than the method's has no
-/// value.
+/// All methods take ids of the same table. An id of another kind than the method's has no value.
 pub trait Attributes: Debug + Sync {
     /// The table that the ids belong to.
     fn table(&self) -> &'static Table;
@@ -258,7 +257,7 @@ pub trait Attributes: Debug + Sync {
     /// The value of a string attribute.
     ///
     /// # Errors
-    /// Where it has none.
+    /// If it has none.
     fn text(&self, id: Id) -> Result<&str, Fault>;
 
     /// The value of an int attribute.
@@ -267,8 +266,8 @@ pub trait Attributes: Debug + Sync {
     /// Whether an object, or headers, are there.
     fn is_there(&self, id: Id) -> bool;
 
-    /// The value of a header, whatever the letter case of its name: of several lines, the one that
-    /// is looked at.
+    /// The value of a header, whatever the letter case of its name. Of several lines, it is the one
+    /// that this reading has.
     fn header(&self, of: Id, name: &str) -> Option<&[u8]>;
 
     /// The values of all lines of a header, in order.
@@ -280,20 +279,20 @@ pub trait Attributes: Debug + Sync {
     /// How many header lines there are.
     fn header_count(&self, of: Id) -> usize;
 
-    /// How many bytes the header lines' names have, and 8 more for each line.
+    /// The size of all header names in bytes, with 8 more for each line: what listing them costs.
     fn header_name_bytes(&self, of: Id) -> usize;
 
     /// The value of a cookie among the lines of `cookie`.
     ///
     /// # Errors
-    /// Where it has none that is certain.
+    /// If it has none, or none that is certain.
     fn cookie(&self, of: Id, name: &str) -> Result<String, cookie::Fault>;
 }
 
 /// Bytes as text.
 ///
 /// # Errors
-/// Where there are none, or they are not UTF-8.
+/// If there are none, or they are not UTF-8.
 pub fn utf8(bytes: Option<&[u8]>) -> Result<&str, Fault> {
     std::str::from_utf8(bytes.ok_or(Fault::Missing)?).map_err(|_| Fault::NotUtf8)
 }

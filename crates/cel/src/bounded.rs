@@ -1,9 +1,8 @@
-//! `replace`, `split` and `join` with bounded results: what they make of a request's data would
-//! else be as large as the caller likes, and memory that runs out takes a worker's every request
-//! down.
+//! `replace`, `split` and `join` with bounded results. Otherwise a caller could make their results
+//! as large as it likes, and when memory runs out, every request of the worker fails.
 //!
-//! They are declared under names of their own, which calls are given once they are checked. What
-//! they do within the bounds is what cel-go's `strings` extension says.
+//! They are declared under names of their own, to which calls are renamed once they are checked.
+//! Within the bounds they do what cel-go's `strings` extension says.
 
 use cel::common::types::{CelBool, CelInt, CelList, CelString, INT_TYPE, LIST_TYPE, STRING_TYPE};
 use cel::common::value::{CowVal, Val};
@@ -11,9 +10,9 @@ use cel::{DeclarationError, Env, ExecutionError};
 
 use super::{bridge, search};
 
-/// The longest string that `replace` and `join` make, in bytes.
+/// The longest string that `replace` and `join` return, in bytes.
 pub(super) const MAX_TEXT: usize = 64 * 1024;
-/// The most parts that `split` makes.
+/// The most parts that `split` returns.
 pub(super) const MAX_PARTS: usize = 64;
 
 /// The name under which a function is declared here, if it is one of these.
@@ -74,7 +73,7 @@ fn text<'a>(function: &str, value: &'a (dyn Val + '_)) -> Result<&'a str, Execut
     })
 }
 
-/// A count that may be left out; one below zero is no bound.
+/// A count that may be left out. A negative one is no bound.
 fn count(value: Option<&CowVal<'_, '_>>) -> Option<usize> {
     value.and_then(|value| usize::try_from(*value.downcast_ref::<CelInt>()?.inner()).ok())
 }
@@ -137,8 +136,8 @@ fn split<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     Ok(CowVal::owned(CelList::from(parts)))
 }
 
-/// What stands before the first separator and what after it; with an empty separator, the first
-/// code point and the rest.
+/// The text before and after the first separator. With an empty separator, it is the first code
+/// point and the rest.
 fn cut<'t>(target: &'t str, separator: &str) -> Option<(&'t str, &'t str)> {
     if !separator.is_empty() {
         return target.split_once(separator);

@@ -1,21 +1,21 @@
 //! The allowance of the evaluation that the interpreter is running.
 //!
 //! The interpreter calls functions and values that have no argument for the allowance they spend
-//! from, and values must be `Sync`, so that none can hold a reference to it. So [`lend`] puts what
-//! the allowance holds here for the time of one interpretation, and puts it back afterwards; only
-//! what the interpreter calls spends from here, and everything else is passed its [`Allowance`].
+//! from, and values must be `Sync`, so that none can hold a reference to it. So [`lend`] moves the
+//! contents of the allowance here while the interpreter runs, and moves them back afterwards. Only
+//! what the interpreter calls spends from here; everything else is passed its [`Allowance`].
 
 use cel::ExecutionError;
 
 use super::meter::{Allowance, BYTES_A_STEP};
 
 thread_local! {
-    /// What is lent now; where nothing is, nothing can be spent.
+    /// The allowance that is lent now. While none is, nothing can be spent.
     static LENT: Allowance = const { Allowance::empty() };
 }
 
-/// Lends an allowance to the interpreter while `run` runs. What was lent before, by an evaluation
-/// that this one is a part of, is lent again afterwards.
+/// Lends an allowance to the interpreter while `run` runs. If this evaluation is part of another,
+/// that one's allowance is lent again afterwards.
 pub(super) fn lend<T>(allowance: &Allowance, run: impl FnOnce() -> T) -> T {
     let returning = Returning { allowance };
     LENT.with(|lent| lent.swap(allowance));
@@ -24,7 +24,7 @@ pub(super) fn lend<T>(allowance: &Allowance, run: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Takes back what was lent, also where a test's assertion fails meanwhile.
+/// Takes back what was lent, even if a test's assertion fails meanwhile.
 struct Returning<'a> {
     allowance: &'a Allowance,
 }
@@ -35,18 +35,18 @@ impl Drop for Returning<'_> {
     }
 }
 
-/// Runs what takes an allowance with the one that is lent.
+/// Runs a function with the allowance that is lent.
 pub(super) fn lent<T>(run: impl FnOnce(&Allowance) -> T) -> T {
     LENT.with(run)
 }
 
-/// [`Allowance::spend`] of what is lent.
+/// [`Allowance::spend`], for the allowance that is lent.
 #[inline]
 pub(super) fn spend(steps: u64) -> Result<(), ExecutionError> {
     if lent(|allowance| allowance.spend(steps)) { Ok(()) } else { Err(exceeded()) }
 }
 
-/// [`Allowance::spend_on`] of what is lent.
+/// [`Allowance::spend_on`], for the allowance that is lent.
 #[inline]
 pub(super) fn spend_on(bytes: usize, bytes_a_step: usize) -> Result<(), ExecutionError> {
     if lent(|allowance| allowance.spend_on(bytes, bytes_a_step)) { Ok(()) } else { Err(exceeded()) }
@@ -57,18 +57,18 @@ pub(super) fn read(bytes: usize) -> Result<(), ExecutionError> {
     spend_on(bytes, BYTES_A_STEP)
 }
 
-/// [`Allowance::breach`] of what is lent.
+/// [`Allowance::breach`], for the allowance that is lent.
 pub(super) fn breach() {
     lent(Allowance::breach);
 }
 
-/// [`Allowance::unreadable`] of what is lent.
+/// [`Allowance::unreadable`], for the allowance that is lent.
 #[cold]
 pub(super) fn unreadable() {
     lent(Allowance::unreadable);
 }
 
-/// The error of a function that had less to spend than it needed.
+/// The error of a function for which too few steps were left.
 #[cold]
 pub(super) fn exceeded() -> ExecutionError {
     ExecutionError::function_error("@budget", "exceeded")

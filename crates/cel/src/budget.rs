@@ -1,13 +1,13 @@
-//! What an expression is charged for, put into its tree once it is checked.
+//! Charges for an expression: puts calls that spend steps into its tree, once it is checked.
 //!
-//! The length of a policy's expression bounds what is evaluated once; what a loop or a function
-//! makes of it depends on the request, whose sender could otherwise use up memory and time:
-//! `request.headers.map(a, request.headers.map(b, request.path + "x"))` copies a path for each pair
-//! of headers. So [`guard`] puts calls into the tree that spend from what is lent to the evaluation
-//! (`bridge`): `@range(n, x)` around what a loop goes over, `@made(x)` around what a loop's body
-//! makes, `@read(n, x)` around what a function reads, and `@add(a, b)` for `a + b`.
+//! The length of an expression bounds what is evaluated once. What a loop or a function does
+//! depends on the request as well, so a caller could use up memory and time:
+//! `request.headers.map(a, request.headers.map(b, request.path + "x"))` copies the path for each
+//! pair of headers. So [`guard`] puts calls into the tree that spend from the allowance of the
+//! evaluation (`bridge`): `@range(n, x)` around the range of a loop, `@made(x)` around the value of
+//! a loop's body, `@read(n, x)` around what a function reads, and `@add(a, b)` for `a + b`.
 //!
-//! It also puts calls there that tell what cannot be read from what is not there (`strict`).
+//! It also puts calls there that distinguish what cannot be read from what is missing (`strict`).
 
 mod strict;
 #[cfg(test)]
@@ -27,17 +27,17 @@ use super::bounded::MAX_TEXT;
 use super::meter::{BYTES_A_STEP, units};
 use super::{PATTERN, bridge, functions};
 
-/// What evaluating one part of an expression costs, where it is left to the interpreter.
+/// The steps for one part of an expression that the interpreter evaluates.
 const PART: i64 = 3;
-/// How many parts of what is lowered are evaluated in a step.
+/// How many lowered parts are evaluated for one step.
 const LOWERED_A_STEP: u64 = 16;
-/// What a turn of a loop costs beside its parts.
+/// The steps for a turn of a loop, besides those for its parts.
 const TURN: i64 = 6;
-/// What an element of a list or map counts for beside its content, in bytes: where it is read or
-/// copied, and where it is compared.
+/// What an element of a list or map counts besides its content, in bytes: when it is read or
+/// copied, and when it is compared.
 const ELEMENT: usize = 32;
 const COMPARED_ELEMENT: usize = 192;
-/// How deep a value's size is counted; none that an expression makes is as deep.
+/// To which depth a value's size is counted. No value of an expression is as deep.
 const MAX_NESTING: usize = 256;
 
 /// `+`, bounded.
@@ -46,10 +46,11 @@ const MADE: &str = "@made";
 const RANGE: &str = "@range";
 const READ: &str = "@read";
 const COMPARED: &str = "@compared";
-/// Stands among the accumulators where nothing is accumulated. No name is this.
+/// Stands among the accumulators for a loop that accumulates nothing. No name is equal to it.
 const BOUND: &str = "@bound";
 
-/// How many bytes of its arguments a function reads for a step: by what it does with each byte.
+/// How many bytes of its arguments a function reads for one step, which depends on its work for
+/// each byte.
 fn bytes_a_step(function: &str) -> i64 {
     match function {
         "startsWith" | "endsWith" | "size" | "matches" | "@contains" => 64,
@@ -60,13 +61,13 @@ fn bytes_a_step(function: &str) -> i64 {
     }
 }
 
-/// Puts the guards into an expression that is checked, and of bounded depth.
+/// Puts the guards into an expression that has been checked and whose depth is bounded.
 pub(super) fn guard(root: &mut IdedExpr, table: &'static Table) {
     Guard { table, accumulators: Vec::new() }.expr(root);
 }
 
-/// The number of parts of an expression, without those of the loops in it, whose turns are charged
-/// for them.
+/// The number of parts of an expression, without those of its loops, which are charged for by each
+/// turn.
 fn parts(node: &IdedExpr) -> i64 {
     let below = match &node.expr {
         Expr::Comprehension(c) => parts(&c.iter_range)
@@ -79,8 +80,7 @@ fn parts(node: &IdedExpr) -> i64 {
     below.saturating_add(1)
 }
 
-/// What evaluating an expression costs, where nothing is large: some steps a part where it is left
-/// to the interpreter.
+/// The steps for evaluating an expression as long as no value is large.
 pub(super) fn weight(root: &IdedExpr, is_interpreted: bool) -> u64 {
     let parts = u64::try_from(parts(root)).unwrap_or(u64::MAX);
     if is_interpreted {
@@ -132,11 +132,12 @@ impl Guard {
         }
     }
 
-    /// Guards a call whose parts are guarded; says whether what it makes is to be charged, too.
+    /// Guards a call whose parts are guarded already. Returns whether its result must be charged
+    /// for, too.
     fn call(&mut self, call: &mut CallExpr) -> bool {
         if call.func_name == op::ADD && call.args.len() == 2 {
-            // The interpreter appends to the list that a `map` or `filter` makes where it sees its
-            // own `+`.
+            // The interpreter appends in place to the list of a `map` or `filter` only if it sees
+            // its own `+`.
             if !self.accumulates(&call.args) {
                 ADD.clone_into(&mut call.func_name);
             }
@@ -144,7 +145,7 @@ impl Guard {
         }
         let looped = !self.accumulators.is_empty();
         if is_operator(&call.func_name) {
-            // What operators compare may be large.
+            // Operators may compare large values.
             if matches!(call.func_name.as_str(), op::EQUALS | op::NOT_EQUALS | op::IN) {
                 call.args
                     .iter_mut()
@@ -168,7 +169,7 @@ impl Guard {
         looped || matches!(call.func_name.as_str(), "quote" | "strings.quote")
     }
 
-    /// What a list or map keeps, which is a copy of what was a variable's.
+    /// The elements of a list or map, which are copies of the values of variables.
     fn kept(&self, node: &mut IdedExpr) {
         let copied = match &node.expr {
             Expr::Ident(name) => !name.starts_with(PATTERN),
@@ -195,8 +196,8 @@ impl Guard {
         self.expr(&mut comprehension.loop_cond);
         self.expr(&mut comprehension.loop_step);
         self.accumulators.pop();
-        // What is bound can be used again and again, as what a loop goes over can: in the result,
-        // copies of it are charged.
+        // A bound value can be used repeatedly, like the range of a loop. Its copies in the result
+        // are charged for.
         self.accumulators.push(BOUND.to_owned());
         self.expr(&mut comprehension.result);
         self.accumulators.pop();
@@ -210,7 +211,7 @@ impl Guard {
     }
 }
 
-/// Whether a part may have a large value, which has not been charged to whoever reads it.
+/// Whether a part may have a large value, for which its reader has not been charged.
 fn may_be_large(node: &IdedExpr) -> bool {
     match &node.expr {
         Expr::Ident(name) => !name.starts_with('@'),
@@ -242,8 +243,8 @@ fn wrap(node: &mut IdedExpr, function: &str, number: Option<i64>) {
     };
 }
 
-/// Whether a call is an operator's, which makes nothing large. Their names are of no letters, or
-/// those of the macros' inner workings.
+/// Whether a call is that of an operator, whose result is never large. The names of operators have
+/// no letters, except for those that macros use internally.
 fn is_operator(name: &str) -> bool {
     name == op::NOT_STRICTLY_FALSE
         || name == op::IN
@@ -318,7 +319,7 @@ fn taken<'b, 'v, const N: usize>(
         .map_err(|given: Vec<_>| ExecutionError::invalid_argument_count(N, given.len()))
 }
 
-/// About how many bytes a value takes; a text that is borrowed counts as if it were copied.
+/// Roughly how many bytes a value takes. A borrowed text counts as if it were copied.
 fn size(value: &(dyn Val + '_), nesting: usize) -> usize {
     sized(value, nesting, ELEMENT)
 }
@@ -340,7 +341,7 @@ fn sized(value: &(dyn Val + '_), nesting: usize, node: usize) -> usize {
             .fold(node, all);
     }
     if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
-        // Two maps are compared by looking for each key among all keys.
+        // Comparing two maps compares each key with all the keys of the other.
         let pairs = if node == COMPARED_ELEMENT {
             map.inner().len().saturating_mul(map.inner().len())
         } else {

@@ -1,7 +1,8 @@
-//! The static check: names, types and phases, before any request comes.
+//! The static check of names, types and phases, when the configuration loads.
 //!
-//! Stricter than CEL's runtime, which compares a string with an int and says false, and softer than
-//! CEL's own checker: where a type is not known (`dyn`), anything goes.
+//! It is stricter than CEL's runtime, which compares a string with an int and returns false. It is
+//! more lenient than CEL's own checker: a part whose type is not known (`dyn`) may be used as any
+//! type.
 
 mod headers;
 mod loops;
@@ -16,7 +17,7 @@ use super::suggest::{did_you_mean, nearest};
 use super::types::Type;
 use super::{HeadersRead, Uses};
 
-/// One thing that is wrong, and the node it is wrong with.
+/// An error, and the node that it is about.
 #[derive(Debug)]
 pub(crate) struct Mistake {
     pub(crate) node: u64,
@@ -109,7 +110,7 @@ impl Checker {
         }
     }
 
-    /// The type of what an attribute or element is taken of.
+    /// The type of the operand of a selection or index.
     fn operand(&mut self, node: &IdedExpr) -> Type {
         match &node.expr {
             Expr::Ident(name) => self.ident(node, name),
@@ -257,7 +258,7 @@ impl Checker {
             }
         }
         let headers = if call.func_name == "cookie" { self.headers_operand(target) } else { None };
-        // A cookie is looked for on every line.
+        // A cookie may be on any line.
         let mut arguments =
             vec![headers.map_or_else(|| self.expr(target), |headers| headers.view())];
         arguments.extend(call.args.iter().map(|argument| self.expr(argument)));
@@ -329,11 +330,11 @@ fn literal_type(literal: &LiteralValue) -> Type {
 }
 
 impl Checker {
-    /// Notes that a header is read, or with no name that any may be.
+    /// Notes that the header of this name is read, or without a name that any header may be.
     fn read_header_of(&mut self, headers: Id, name: Option<&str>) {
         let from = self.table.attribute(headers).map(|attribute| attribute.from);
         match (from, name) {
-            // A response is never judged line by line.
+            // A response is not evaluated line by line.
             (Some(Phase::Response) | None, _) => {}
             (Some(Phase::Request), Some(name)) => self.uses.request_headers.name(name),
             (Some(Phase::Request), None) => self.uses.request_headers = HeadersRead::All,

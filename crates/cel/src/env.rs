@@ -12,14 +12,14 @@ use super::loops;
 /// The environment.
 ///
 /// # Errors
-/// Where two of the declarations collide, which no input can bring about.
+/// If two of the declarations collide, which does not depend on any input.
 pub(crate) fn shared() -> Result<Arc<Env>, String> {
     static ENV: OnceLock<Result<Arc<Env>, String>> = OnceLock::new();
     ENV.get_or_init(|| build().map(Arc::new).map_err(|error| error.to_string())).clone()
 }
 
 fn build() -> Result<Env, cel::DeclarationError> {
-    // Without macros, which are the parser's.
+    // The parser expands macros, so the environment has none.
     let mut env = Env::default().with_stdlib();
     env.add_extension(extensions::strings)?;
     env.add_extension(extensions::math)?;

@@ -1,5 +1,4 @@
-//! Evaluation, by the `cel` crate's interpreter over values that are resolved when they are asked
-//! for.
+//! Evaluation by the `cel` crate's interpreter, over values that are resolved when they are needed.
 
 use std::sync::Arc;
 
@@ -35,9 +34,9 @@ impl VariableResolver for Names<'_> {
             let compiled = self.patterns.get(index.parse::<usize>().ok()?)?;
             return Some(CowVal::Borrowed(compiled));
         }
-        // The interpreter asks for `request.path` before it asks for `request`: answering saves it
-        // the steps. What is not there is left to those steps, which end in an error that says what
-        // is missing.
+        // The interpreter looks up `request.path` before `request`, and a value saves it the
+        // selection. A missing attribute is left to the selection, whose error says what is
+        // missing.
         values::named(self.attributes, name.trim_start_matches('.')).map(CowVal::Owned)
     }
 }
@@ -65,8 +64,8 @@ impl Interpreter<'_> {
         context.set_variable_resolver(&names);
 
         let outcome = bridge::lend(allowance, || Value::resolve_val(root, &context));
-        // Whatever came of it: what was cut short may have been caught, and then something else is
-        // the value.
+        // This counts whatever the value: an expression may have caught the error and returned
+        // something else.
         if allowance.is_exceeded() {
             return Err(EXCEEDED.to_owned());
         }
@@ -101,8 +100,8 @@ impl Interpreter<'_> {
     }
 }
 
-/// What went wrong, without the values it went wrong with: a header's value has no place in a log,
-/// nor has a key that came from one.
+/// The message of an error without the values that caused it: neither a header's value nor a key
+/// that came from one may get into a log.
 pub(super) fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
     match error {
         ExecutionError::NoSuchKey(name) if spells(root, name) => format!("no such key: {name}"),
@@ -132,7 +131,7 @@ pub(super) fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
     }
 }
 
-/// Whether a name stands in the expression itself, as a field or as a string.
+/// Whether the expression itself contains a name, as a field or as a string.
 fn spells(node: &IdedExpr, name: &str) -> bool {
     let here = match &node.expr {
         Expr::Select(select) => select.field == name,

@@ -1,7 +1,7 @@
-//! What each part of an expression is for a request.
+//! The value of each part of an expression for a request.
 //!
-//! Each part that somebody wrote is evaluated by itself, by the interpreter. The value of the whole
-//! is not found here: it is the engine's, which evaluates the whole as it does for a request.
+//! The interpreter evaluates each part of the source by itself. The value of the whole does not
+//! come from here, but from the engine, which evaluates it as for any request.
 
 mod literal;
 mod plan;
@@ -26,9 +26,9 @@ use super::meter::Allowance;
 use super::regex::Compiled;
 use super::{bridge, env, parse};
 
-/// Of a loop, as many turns are shown, and the last.
+/// How many turns of a loop are shown, besides the last.
 const MAX_TURNS: usize = 8;
-/// Of a loop that one turn may end, as many more are evaluated to find that one.
+/// How many more turns are evaluated to find the one that ends the loop.
 const MAX_EVALUATED: usize = 1_000;
 
 /// An expression that can be explained.
@@ -41,7 +41,7 @@ pub struct Explainable {
 /// A variable's name and value.
 type Binding<'v> = (String, Box<dyn Val + 'v>);
 
-/// What came of a part, as far as what else is needed depends on it.
+/// The outcome of a part, as far as it determines which other parts are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     Bool(bool),
@@ -57,19 +57,19 @@ impl fmt::Debug for Explainable {
 }
 
 impl Explainable {
-    /// Reads a source that was compiled; nothing where it cannot be.
+    /// Reads a source that was compiled; `None` if that fails.
     #[must_use]
     pub fn of(source: &str, table: &'static Table) -> Option<Explainable> {
         let (root, spelling) = parse::parse_spelled(source).ok()?;
         let mut planner = Planner::new(source, &spelling, table);
         let mut root = planner.part(&root);
-        // With the brackets and the remarks around it.
+        // The text includes the brackets and comments around it.
         source.trim().clone_into(&mut root.text);
         Some(Explainable { root, patterns: planner.patterns, env: env::shared().ok()? })
     }
 
-    /// The whole, whose value is told, with its parts. Each is evaluated with an allowance of its
-    /// own.
+    /// The whole, whose value is given, with its parts. Each part is evaluated with an allowance of
+    /// its own.
     #[must_use]
     pub fn explain<A: Attributes>(&self, attributes: &A, value: Value) -> Step {
         let value = if self.root.varies && matches!(value, Value::Known(_)) {
@@ -91,7 +91,7 @@ impl Explainable {
 }
 
 impl Step {
-    /// Not needed, unless something else is found.
+    /// Not needed, unless it turns out otherwise.
     fn of(part: &Part) -> Step {
         Step {
             source: part.text.clone(),
@@ -113,7 +113,7 @@ fn walk(part: &Part, context: &Context<'_, '_>) -> (Step, Found) {
     (with_parts(Step { value, ..Step::of(part) }, part, context), found)
 }
 
-/// Evaluates a part and looks at what came of it, with an allowance of the part's own.
+/// Evaluates a part with an allowance of its own, and returns its outcome.
 fn evaluate<'c, 'v, T>(
     part: &'c Part,
     context: &'c Context<'_, 'v>,
@@ -127,7 +127,7 @@ fn evaluate<'c, 'v, T>(
         (Ok(_), Some(breach)) => Err(breach.to_owned()),
         (Ok(value), None) => Ok(value),
     };
-    // Some values find out what they hold when they are asked.
+    // Some values are resolved only when they are read.
     bridge::lend(&allowance, || look(value))
 }
 
@@ -185,7 +185,7 @@ impl<'v> Parts<'_, '_, 'v> {
         }
     }
 
-    /// A part that is evaluated; it is shown if that tells anything.
+    /// Evaluates a part, and shows it if it is worth showing.
     fn needed(&mut self, part: &Part) -> Found {
         let (step, found) = walk(part, self.context);
         if !part.plain {
@@ -239,7 +239,7 @@ impl<'v> Parts<'_, '_, 'v> {
             self.not_needed(&turns.body);
             return;
         };
-        // What is made of the names alone is in the value of the whole.
+        // The value of the whole already shows what is made from names alone.
         if turns.body.plain && turns.condition.is_none() {
             return;
         }
@@ -249,7 +249,7 @@ impl<'v> Parts<'_, '_, 'v> {
             let (step, found) = self.turn(variables, turns.condition.as_ref(), &turns.body);
             self.steps.push(step);
             if Some(found) == decisive {
-                // The turns behind it are not needed.
+                // The later turns are not needed.
                 return;
             }
         }
@@ -269,7 +269,7 @@ impl<'v> Parts<'_, '_, 'v> {
         }
     }
 
-    /// Where variables have values.
+    /// A scope in which variables have values.
     fn scope(&self, variables: Vec<Binding<'v>>) -> Context<'_, 'v> {
         let mut inner = self.context.new_inner_scope();
         for (name, value) in variables {
@@ -278,7 +278,7 @@ impl<'v> Parts<'_, '_, 'v> {
         inner
     }
 
-    /// A macro's body, its variables having values.
+    /// A macro's body, with values for its variables.
     fn turn(
         &self,
         variables: Vec<Binding<'v>>,
@@ -305,7 +305,7 @@ impl<'v> Parts<'_, '_, 'v> {
     }
 }
 
-/// What the variables of a loop are, turn by turn.
+/// The values of a loop's variables, turn by turn.
 fn elements<'v>(range: &(dyn Val + 'v), turns: &Loop) -> Vec<Vec<Binding<'v>>> {
     let Some(iterable) = range.as_iterable() else { return Vec::new() };
     let is_list = range.get_type().kind() == Kind::List;

@@ -1,5 +1,5 @@
-//! The functions that expressions may call: names and signatures, for checking. What they do is the
-//! environment's.
+//! The functions that expressions may call: names and signatures, for checking. The environment has
+//! their implementations.
 //!
 //! Names and signatures: CEL's specification (langdef, "List of Standard Definitions"), cel-go's
 //! extensions `strings`, `math` and `encoders`, Kubernetes' IP and CIDR libraries, and
@@ -65,7 +65,7 @@ impl Sig {
         }
     }
 
-    /// The names that values' own types have.
+    /// The names of the types of values.
     fn kinds(self) -> &'static str {
         match self {
             Sig::Any => "",
@@ -87,7 +87,7 @@ impl Sig {
 
 type Overload = (&'static str, &'static [Sig], Sig);
 
-/// The macros, which look like functions and are gone once parsed.
+/// The macros, which look like functions and are expanded by the parser.
 pub(crate) const MACROS: &[&str] = &[
     "has",
     "all",
@@ -158,7 +158,7 @@ pub(crate) fn is_namespace(target: &IdedExpr, name: &str) -> bool {
 
 /// The overloads that a call may be of: its style, with the function's whole name.
 fn called<'n>(target: Option<&IdedExpr>, name: &'n str) -> (Style, Cow<'n, str>) {
-    // Some are called by names of their own once they are checked.
+    // Calls of some functions are renamed once they are checked.
     let name = name.strip_prefix('@').unwrap_or(name);
     match target {
         None => (Style::Global, Cow::Borrowed(name)),
@@ -169,8 +169,9 @@ fn called<'n>(target: Option<&IdedExpr>, name: &'n str) -> (Style, Cow<'n, str>)
     }
 }
 
-/// The types that a function takes in each place (a member's target first), as values have them,
-/// with blanks between them; empty where it takes any. Nothing where there is no such function.
+/// The types that a function takes for each argument (the target of a member first), by the names
+/// that values' types have, separated by blanks; empty if it takes any. Nothing if there is no such
+/// function.
 pub(crate) fn kinds(
     target: Option<&IdedExpr>,
     name: &str,

@@ -1,5 +1,5 @@
-//! What an attribute must be for a rule to matter: read off a lowered rule, for the index of
-//! policies.
+//! Conditions on attributes without which a rule cannot matter, found in a lowered rule. The index
+//! of policies uses them.
 
 use super::attributes::{Id, Lookup, Table};
 use super::lowered::{Test, Text};
@@ -7,8 +7,8 @@ use super::lowered::{Test, Text};
 /// The most values that a guard may name; a rule with more is not looked up by them.
 const MAX_VALUES: usize = 128;
 
-/// Where the attribute has a value that is none of these, the rule's answer is settled, whatever
-/// else the request holds.
+/// If the attribute's value is none of these, the rule's result is settled, whatever else is in the
+/// request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guard {
     /// The attribute.
@@ -20,13 +20,13 @@ pub struct Guard {
 /// What an attribute's value is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// The whole value is this.
+    /// The whole value equals this.
     Exactly(Box<str>),
     /// The value starts with this.
     Prefix(Box<str>),
 }
 
-/// Reads the guards off the rules of one table.
+/// Finds the guards of rules that use one table of attributes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Guards {
     pub(super) table: &'static Table,
@@ -61,8 +61,7 @@ impl Guards {
             (Test::All(parts), true) | (Test::Any(parts), false) => {
                 all_of(parts.iter().map(|part| self.of(part, settled)))
             }
-            // Of `default(a, b)` nothing is used: where the attribute cannot be read, `b` may
-            // match.
+            // `default(a, b)` has no guards: if the attribute cannot be read, `b` may match.
             _ => Vec::new(),
         }
     }
@@ -93,7 +92,8 @@ pub fn any_of(parts: impl Iterator<Item = Vec<Guard>>) -> Vec<Guard> {
     parts.flatten().collect()
 }
 
-/// The guards of parts that settle the whole together: those on an attribute that each has one on.
+/// The guards of parts that settle the whole together: one for each attribute on which every part
+/// has a guard.
 #[must_use]
 pub fn all_of(mut parts: impl Iterator<Item = Vec<Guard>>) -> Vec<Guard> {
     let mut common = parts.next().unwrap_or_default();

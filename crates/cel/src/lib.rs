@@ -3,11 +3,11 @@
 //!
 //! The language is the Common Expression Language (CEL, langdef), with the functions that
 //! `functions` declares and the attributes of a [`attributes::Table`]. Compiling parses a source
-//! (`parse`), checks its names and types (`check`), and lowers what it can ([`lowered`]). What is
-//! lowered is evaluated over the message's own bytes (`run`), the rest by the `cel` crate's
-//! interpreter (`eval`). Whatever is evaluated spends from a [`meter::Allowance`].
+//! (`parse`), checks its names and types (`check`), and lowers as much of it as possible
+//! ([`lowered`]). The lowered parts are evaluated over the message's own bytes (`run`), the rest by
+//! the `cel` crate's interpreter (`eval`). Every evaluation spends from a [`meter::Allowance`].
 //!
-//! The crate knows nothing of requests but what [`attributes::Attributes`] tells it.
+//! All that the crate knows of requests comes through [`attributes::Attributes`].
 
 pub mod attributes;
 mod bounded;
@@ -63,14 +63,14 @@ pub enum Expected {
     Header,
 }
 
-/// What is wrong with an expression, and where in its source.
+/// An error in an expression, and where it is in the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExprError {
     /// The line, from 1.
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// What is wrong.
+    /// The message.
     pub message: String,
 }
 
@@ -103,15 +103,15 @@ impl HeadersRead {
 /// What an expression reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uses {
-    /// The attributes, and the objects on the way to them.
+    /// The attributes, and the objects that contain them.
     pub attributes: Set,
     /// The headers of the request.
     pub request_headers: HeadersRead,
     /// Whether it reads a cookie by its name.
     pub cookies: bool,
-    /// The names of these cookies; none where they are known only at a request.
+    /// The names of these cookies; none if they are known only at a request.
     pub cookie_names: Option<Vec<String>>,
-    /// Whether it may name an escape, so that it speaks of the path as it came.
+    /// Whether it may contain an escape, so that it is about the path as it was sent.
     pub escapes: bool,
 }
 
@@ -134,7 +134,7 @@ pub struct Expression {
     patterns: Vec<Compiled>,
     env: Arc<Env>,
     uses: Uses,
-    /// What asking it costs, where nothing that it reads is large.
+    /// The steps for evaluating it as long as nothing that it reads is large.
     weight: u64,
 }
 
@@ -142,9 +142,9 @@ pub struct Expression {
 enum Code {
     /// A rule.
     Rule(Test),
-    /// A header's value, of a common shape.
+    /// A header's value in lowered form.
     Value(Text),
-    /// A header's value of any other.
+    /// A header's value that the interpreter evaluates.
     Interpreted(IdedExpr),
 }
 
@@ -169,7 +169,7 @@ impl Expression {
     /// Parses and checks a source, which may read the attributes of a table.
     ///
     /// # Errors
-    /// Everything that is wrong with it, each with its place.
+    /// All errors in it, each with its position.
     pub fn compile(
         table: &'static Table,
         source: &str,
@@ -211,7 +211,7 @@ impl Expression {
                 ExprError { line, column, message: mistake.message }
             })
             .collect();
-        // `default(a, b)` has `a` twice in the tree, and so its mistakes.
+        // `default(a, b)` has `a` twice in the tree, and every error in `a` as well.
         errors.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
         errors.dedup();
         Err(errors)
@@ -229,7 +229,8 @@ impl Expression {
         self.patterns.iter().fold(0, |sum, pattern| sum.saturating_add(pattern.size()))
     }
 
-    /// What an attribute must be for the rule not to return `settled`; any of these may be used.
+    /// Conditions on attributes without which the rule returns `settled`; any one of them may be
+    /// used.
     #[must_use]
     pub fn guards(&self, settled: bool) -> Vec<Guard> {
         let guards = Guards { table: self.table };
@@ -245,7 +246,7 @@ impl Expression {
         }
     }
 
-    /// The header's value, where it is the same for every request.
+    /// The header's value, if it is the same for every request.
     #[must_use]
     pub fn constant(&self) -> Option<&str> {
         match &self.code {
@@ -254,7 +255,7 @@ impl Expression {
         }
     }
 
-    /// Evaluates a rule. Whatever it returns, the allowance may have met a breach.
+    /// Evaluates a rule. The allowance may have met a breach, whatever this returns.
     ///
     /// # Errors
     /// What is wrong with the message's data, without repeating that data.
@@ -274,7 +275,7 @@ impl Expression {
         }
     }
 
-    /// Evaluates a header's value. Whatever it returns, the allowance may have met a breach.
+    /// Evaluates a header's value. The allowance may have met a breach, whatever this returns.
     ///
     /// # Errors
     /// What is wrong with the message's data, without repeating that data.
@@ -305,7 +306,7 @@ impl Expression {
     }
 }
 
-/// Whether a text in an expression has an escape that a path's other reading undoes.
+/// Whether a text in an expression has an escape that is decoded in the other reading of a path.
 fn names_escape(node: &IdedExpr) -> bool {
     check::string_literal(node)
         .is_some_and(|text| egress_reading::path::plain(text.as_bytes()).is_some())

@@ -1,8 +1,7 @@
-//! What the functions do that the `cel` crate has not: AgentGateway's, and Kubernetes' for IP
-//! addresses.
+//! The functions that the `cel` crate lacks: AgentGateway's, and Kubernetes' for IP addresses.
 //!
-//! Each is bounded: what it makes of a request's data has at most [`MAX_TEXT`] bytes or
-//! [`MAX_PARTS`] parts, and an error beyond; and no error repeats that data.
+//! Each is bounded: its result has at most [`MAX_TEXT`] bytes or [`MAX_PARTS`] parts, and anything
+//! larger is an error. No error contains data of the request.
 
 mod encoding;
 mod hash;
@@ -31,7 +30,8 @@ pub(super) use super::bounded::{MAX_PARTS, MAX_TEXT};
 /// A function's result.
 type Evaluated<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
-/// An overload: the function's name, its parameters (a member's target first), and what it does.
+/// An overload: the function's name, its parameters (a member's target first), and its
+/// implementation.
 struct Overload(&'static str, Style, &'static [Parameter], Function);
 
 /// How an overload is called.
@@ -71,7 +71,7 @@ impl Parameter {
     }
 }
 
-/// Declares all of them.
+/// Declares all functions.
 pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
     let tables = [
         encoding::FUNCTIONS,
@@ -99,7 +99,8 @@ pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
     Ok(())
 }
 
-/// Runs what a function does; apart, so that each function has no more of its own than that.
+/// Runs a function. It is apart from the closures of the functions so that its code is in the
+/// module once.
 #[inline(never)]
 fn run<'b, 'v>(
     arguments: Vec<CowVal<'b, 'v>>,
@@ -108,8 +109,8 @@ fn run<'b, 'v>(
     function(&arguments)
 }
 
-/// What a function got cannot be read: that is not the same as what is not there, so nothing
-/// catches the error.
+/// The error of a function that cannot read its argument. Nothing may catch it, because that is not
+/// the same as a missing argument.
 #[cold]
 #[inline(never)]
 fn failed(function: &str, message: &str) -> ExecutionError {
@@ -117,7 +118,8 @@ fn failed(function: &str, message: &str) -> ExecutionError {
     ExecutionError::function_error(function, message)
 }
 
-/// The request passes a limit: whatever the expression makes of the error, its rule does not stand.
+/// The error of a function that reached a limit. Its rule has no result, even if the expression
+/// catches the error.
 #[cold]
 fn passes_limit(function: &str, message: &str) -> ExecutionError {
     super::bridge::breach();
@@ -135,8 +137,8 @@ fn argument<'a, 'v, T: FromVal<'a, 'v>>(
     arguments: &'a [CowVal<'_, 'v>],
     index: usize,
 ) -> Result<&'a T, ExecutionError> {
-    // Which overload is called says what the arguments are; that one is of another type says
-    // nothing of the request.
+    // The overload determines the types of the arguments, so this is an error of the program, not
+    // of the request.
     let other = |message| ExecutionError::function_error(function, message);
     let value = arguments.get(index).ok_or_else(|| other("an argument is missing"))?;
     value.as_ref().downcast_ref::<T>().ok_or_else(|| other("an argument of another type"))
@@ -178,7 +180,7 @@ fn strings<'b, 'v>(texts: impl IntoIterator<Item = String>) -> CowVal<'b, 'v> {
     CowVal::owned(CelList::from(list))
 }
 
-/// A text that is being made, and may not pass the limit.
+/// A text under construction, up to the limit.
 struct Made {
     function: &'static str,
     text: String,

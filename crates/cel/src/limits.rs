@@ -1,8 +1,8 @@
 //! Bounds on an expression's size, checked when the configuration loads.
 //!
 //! The parser, the checker and the interpreter all recurse with the depth of the expression, on a
-//! wasm stack of about a megabyte. The parser bounds the depth of what is written while it reads
-//! it; what macros make of that is bounded here.
+//! wasm stack of about a megabyte. The parser bounds the depth of the source while it reads it. The
+//! depth of what macros expand to is bounded here.
 
 use cel::IdedExpr;
 use cel::common::ast::{EntryExpr, Expr, MapExpr, StructExpr};
@@ -36,7 +36,7 @@ pub(crate) fn check_depth(root: &IdedExpr) -> Result<(), String> {
                  {MAX_COMPREHENSIONS}"
             ));
         }
-        // What macros expand to is some levels deeper than what was written.
+        // The expansion of a macro is some levels deeper than its call.
         if depth > MAX_DEPTH.saturating_mul(3) {
             return Err(format!(
                 "the macros of the expression make it nested {depth} deep, the limit is {}",
@@ -48,7 +48,8 @@ pub(crate) fn check_depth(root: &IdedExpr) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a node is a loop. One over an empty list, as macros bind a variable with, is none.
+/// Whether a node is a loop. A comprehension over an empty list, with which macros bind a variable,
+/// is none.
 fn loops(node: &IdedExpr) -> bool {
     match &node.expr {
         Expr::Comprehension(c) => {
@@ -93,7 +94,7 @@ pub(crate) fn children(node: &IdedExpr) -> Vec<&IdedExpr> {
     children
 }
 
-/// Shows the parts of an expression, in the order they are written or made.
+/// Visits the parts of an expression, in the order of the tree.
 fn each_child<'e>(node: &'e IdedExpr, show: &mut impl FnMut(&'e IdedExpr)) {
     match &node.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}

@@ -1,4 +1,4 @@
-//! Literal arguments that no request could make right: told when the configuration loads.
+//! Errors in literal arguments, reported when the configuration loads.
 
 use cel::common::ast::CallExpr;
 
@@ -9,7 +9,7 @@ use super::library::net::{Cidr, Ip};
 /// caller likes.
 const MAX_CLAUSES: usize = 16;
 
-/// What is wrong with a call's literals, where something is.
+/// The error in the literals of a call, if there is one.
 pub(super) fn mistake(call: &CallExpr) -> Option<Mistake> {
     let name = call.func_name.as_str();
     if let ("format", Some(target)) = (name, &call.target) {

@@ -1,8 +1,8 @@
-//! Loops over keys and values, for an interpreter that knows loops over keys alone.
+//! Loops over keys and values, for an interpreter that has only loops over keys.
 //!
-//! The tree has them as comprehensions of two variables, which is what the check looks at. Before
-//! it is evaluated, `range.all(k, v, p)` becomes a loop over the keys of a range that is evaluated
-//! once, in which `v` is `range[k]`.
+//! In the tree they are comprehensions with two variables, and so the check sees them. Before
+//! evaluation, `range.all(k, v, p)` becomes a loop over the keys of the range, in which `v` is
+//! replaced by `range[k]`; the range is evaluated once.
 
 use std::collections::HashMap;
 
@@ -18,17 +18,17 @@ use super::parse::MAP_OF;
 /// Returns the keys of a map, or the indices of a list.
 const KEYS: &str = "@keys";
 
-/// Makes a loop of two variables one of one.
+/// Turns a loop with two variables into a loop with one.
 pub(super) fn simplify(comprehension: &mut ComprehensionExpr, id: u64) {
     let Some(value) = comprehension.iter_var2.take() else { return };
     let node = |expr| IdedExpr { id, expr };
     let call = |name: &str, args| {
         node(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }))
     };
-    // Of this loop alone, since an inner one may read its value.
+    // The name is that of this loop alone, because an inner loop may read its value.
     let range = format!("@range{id}");
-    // The same of its key: an inner loop may have given that name to another by the time the value
-    // is read.
+    // The same goes for its key: where the value is read, an inner loop may use the key's name for
+    // another variable.
     let key = format!("@key{id}");
     let element =
         call(op::INDEX, vec![node(Expr::Ident(range.clone())), node(Expr::Ident(key.clone()))]);
@@ -94,7 +94,7 @@ fn substitute(node: &mut IdedExpr, variable: &str, by: &IdedExpr) {
     }
 }
 
-/// Declares what these loops and the macros that make maps call.
+/// Declares the functions that these loops, and macros that make maps, call.
 pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload(KEYS, "keys_of_list", vec![LIST_TYPE], indices)?;
     env.add_overload(KEYS, "keys_of_map", vec![MAP_TYPE], one)?;

@@ -3,8 +3,8 @@
 //! Comparisons of attributes, headers and literals, `startsWith` and its like, `in` a list of
 //! literals, `matches` with a literal pattern, `has`, boolean logic, conditionals, `default` and
 //! concatenation are lowered; every other subexpression stays with the `cel` crate's interpreter.
-//! Both give the same value or both an error (`tests/lowering.rs` compares them): what is lowered
-//! is a shortcut, and never a language of its own.
+//! Both return the same value, or both an error (`tests/lowering.rs` compares them): lowering is a
+//! shortcut, and no language of its own.
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
@@ -21,8 +21,8 @@ pub(super) struct Lowering {
 }
 
 impl Lowering {
-    /// Lowers an expression whose value is a bool, as far as it can be; what is left to the
-    /// interpreter is guarded.
+    /// Lowers an expression whose value is a bool, as far as possible. Guards are put into what is
+    /// left to the interpreter.
     pub(super) fn test(self, node: &IdedExpr) -> Test {
         self.lowered_test(node).unwrap_or_else(|| {
             let mut left = node.clone();
@@ -38,8 +38,8 @@ impl Lowering {
                 if let Some(headers) = self.headers(&select.operand) {
                     return Some(Test::HasHeader(headers, select.field.as_str().into()));
                 }
-                // `has(source.identity.namespace)` errs where there is no identity: left to the
-                // interpreter.
+                // `has(source.identity.namespace)` fails if there is no identity, so it is left to
+                // the interpreter.
                 let Expr::Ident(object) = &select.operand.expr else { return None };
                 let object = object.strip_prefix('.').unwrap_or(object);
                 let (id, attribute) = self.table.field(object, &select.field)?;
@@ -194,8 +194,8 @@ impl Lowering {
     }
 }
 
-/// `default(a, b)` expands to `@not_strictly_false(a == null) ? b : a`. Returns `a` where the
-/// condition and the last operand of a conditional are those. What is lowered is never null.
+/// `default(a, b)` expands to `@not_strictly_false(a == null) ? b : a`. Returns `a` if the
+/// condition and the last operand of a conditional have that form. A lowered part is never null.
 fn defaulted<'e>(condition: &'e IdedExpr, value: &IdedExpr) -> Option<&'e IdedExpr> {
     let Expr::Call(catch) = &condition.expr else { return None };
     let (op::NOT_STRICTLY_FALSE, [equal]) = (catch.func_name.as_str(), catch.args.as_slice())

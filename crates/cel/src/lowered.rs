@@ -1,5 +1,5 @@
-//! The form that common expressions are lowered to: evaluated over the request's own bytes, without
-//! allocating, and open to whoever examines rules, such as an index or a linter.
+//! The form that common expressions are lowered to. It is evaluated over the request's own bytes,
+//! without allocation, and the index and the linter can examine it.
 
 mod position;
 
@@ -79,7 +79,7 @@ pub enum Number {
     Attribute(Id),
 }
 
-/// A part of a rule that is left to the interpreter, whose tree nothing else looks at.
+/// A part of a rule that is left to the interpreter. Nothing else looks into it.
 #[derive(Debug, Clone)]
 pub struct Interpreted(pub(super) Box<IdedExpr>);
 

@@ -1,16 +1,16 @@
-//! What a message may cost, what it has cost so far, and whether it passed a limit or held
-//! something unreadable on the way.
+//! What a message may cost, what it has cost so far, and whether it exceeded a limit or contained
+//! something unreadable.
 //!
-//! Everything that is evaluated spends steps, by what it reads and by what it does with it: a step
-//! stands for about eight hundred instructions of the module. A [`Meter`] belongs to one message, a
-//! request or the response to one, and holds [`MAX_REQUEST_STEPS`]. Each rule, and each header's
-//! value, spends from an [`Allowance`] of [`MAX_STEPS`], or of what the message has left.
+//! Every evaluation spends steps, according to what it reads and does. A step stands for about
+//! eight hundred instructions of the module. A [`Meter`] belongs to one message, a request or the
+//! response to one, and holds [`MAX_REQUEST_STEPS`]. Each rule, and each header's value, spends
+//! from an [`Allowance`] of [`MAX_STEPS`], or of what the message has left.
 //!
 //! An expression may catch its own errors: by `default`, by `||`, by an optional, by a policy's
-//! `onError: Ignore`. What a caller brings about by sending more than a limit allows, or what
-//! cannot be read, must not be caught, or a Deny is dodged by sending it. That is a breach: the
-//! allowance remembers it, and whoever evaluates the rule asks for it afterwards, whatever the
-//! expression made of it.
+//! `onError: Ignore`. But an error that a caller causes by exceeding a limit, or by sending what
+//! cannot be read, must not be caught: otherwise the caller could evade a Deny with it. Such an
+//! error is a breach. The allowance remembers it, and the code that evaluates the rule checks for
+//! it afterwards, whatever the expression returned.
 
 use std::cell::Cell;
 
@@ -18,20 +18,20 @@ use egress_reading::mends::{self, Mend};
 
 use super::limits::{MAX_REQUEST_STEPS, MAX_STEPS};
 
-/// What is said of an evaluation that passed a limit, where nothing else is.
+/// The message for an evaluation that exceeded a limit, if there is no other.
 const PASSED: &str = "the request passes a limit";
-/// What is said of one that came upon what cannot be read.
+/// The message for one that met something unreadable, if there is no other.
 pub(crate) const UNREADABLE: &str = "the request cannot be read";
 
 /// How many bytes that are read, copied or compared cost a step.
 pub(super) const BYTES_A_STEP: usize = 64;
-/// What asking one rule costs, whatever is in it.
+/// The steps for evaluating any rule, whatever is in it.
 const RULE: u64 = 2;
 
 /// The steps that one message has left for its rules and header values.
 ///
-/// What is shadow, reported and not enforced, is evaluated with a meter of its own: it must not use
-/// up the steps of what is enforced.
+/// Shadow policies are evaluated with a meter of their own, because they must not use up the steps
+/// of those that are enforced.
 #[derive(Debug)]
 pub struct Meter {
     left: Cell<u64>,
@@ -44,13 +44,13 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// The meter of a message of which nothing has been evaluated yet.
+    /// The meter of a message for which nothing has been evaluated yet.
     #[must_use]
     pub const fn new() -> Meter {
         Meter { left: Cell::new(MAX_REQUEST_STEPS) }
     }
 
-    /// Runs one rule, or makes one header's value, with an allowance that the message pays for.
+    /// Evaluates one rule, or one header's value, with an allowance from the message's steps.
     #[inline]
     pub fn rule<T>(&self, run: impl FnOnce(&Allowance) -> T) -> T {
         let left = self.left.get();
@@ -60,13 +60,13 @@ impl Meter {
         result
     }
 
-    /// Spends what work beside rules costs, such as looking through so many bytes of header lines.
+    /// Spends steps for work outside of rules, such as searching header lines of so many bytes.
     pub fn spend_on(&self, bytes: usize, bytes_a_step: usize) {
         let steps = units(bytes, bytes_a_step).saturating_add(RULE);
         self.left.set(self.left.get().saturating_sub(steps));
     }
 
-    /// Whether the message has nothing left for another rule.
+    /// Whether the message has no steps left for another rule.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
         self.left.get() == 0
@@ -77,19 +77,19 @@ impl Meter {
 #[derive(Debug)]
 pub struct Allowance {
     limit: Cell<u64>,
-    /// More than the limit once something was asked for that the limit did not allow.
+    /// The steps spent so far; more than the limit once something could not be paid for.
     spent: Cell<u64>,
     breach: Cell<Option<&'static str>>,
 }
 
 impl Allowance {
-    /// The allowance of a rule that is evaluated by itself, for no message.
+    /// An allowance for a rule that is evaluated outside of a message.
     #[must_use]
     pub const fn whole() -> Allowance {
         Allowance::of(MAX_STEPS)
     }
 
-    /// An allowance that allows nothing.
+    /// An allowance without any steps.
     pub(super) const fn empty() -> Allowance {
         Allowance::of(0)
     }
@@ -98,14 +98,14 @@ impl Allowance {
         Allowance { limit: Cell::new(limit), spent: Cell::new(RULE), breach: Cell::new(None) }
     }
 
-    /// Exchanges what two allowances hold.
+    /// Swaps the contents of two allowances.
     pub(super) fn swap(&self, other: &Allowance) {
         self.limit.swap(&other.limit);
         self.spent.swap(&other.spent);
         self.breach.swap(&other.breach);
     }
 
-    /// Spends some steps; returns whether they were there to be spent.
+    /// Spends some steps, and returns whether there were enough.
     #[inline]
     pub fn spend(&self, steps: u64) -> bool {
         let (spent, limit) = (self.spent.get().saturating_add(steps), self.limit.get());
@@ -113,31 +113,30 @@ impl Allowance {
             self.spent.set(spent);
             return true;
         }
-        // No rule pays more than its own limit: where the message has more left, other rules may
-        // still be asked.
+        // A rule pays at most its own limit. If the message has more steps left, other rules can
+        // still be evaluated.
         self.spent.set(limit.saturating_add(1));
         self.breach();
         false
     }
 
-    /// Spends what reading so many bytes costs; returns whether that was there to be spent.
+    /// Spends the steps for reading so many bytes, and returns whether there were enough.
     #[inline]
     pub fn spend_on(&self, bytes: usize, bytes_a_step: usize) -> bool {
         bytes < bytes_a_step || self.spend(units(bytes, bytes_a_step))
     }
 
-    /// Whether more was asked for than the limit allows.
+    /// Whether the steps did not suffice.
     pub(super) fn is_exceeded(&self) -> bool {
         self.spent.get() > self.limit.get()
     }
 
-    /// Notes that the message passes a limit.
+    /// Notes that the message exceeds a limit.
     pub fn breach(&self) {
         self.breach.set(Some(PASSED));
     }
 
-    /// Notes that something is there which cannot be read, so that nothing takes it for something
-    /// that is not there.
+    /// Notes that something is present that cannot be read, so that it is never treated as missing.
     #[cold]
     pub fn unreadable(&self) {
         if mends::is_on(Mend::Unreadable) && self.breach.get().is_none() {
@@ -145,7 +144,7 @@ impl Allowance {
         }
     }
 
-    /// What is wrong with the message, where it passed a limit or held something unreadable.
+    /// The breach, if the message exceeded a limit or contained something unreadable.
     #[must_use]
     pub fn breached(&self) -> Option<&'static str> {
         self.breach.get()

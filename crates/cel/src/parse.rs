@@ -1,32 +1,31 @@
 //! From the source of an expression to its tree (langdef, "Syntax").
 //!
-//! A parser of this filter's own, that makes the `cel` crate's tree. The crate's own is a quarter
-//! of the file that has it, takes more than ten times as long, overflows the stack on a long chain
-//! of operators, and cannot be given a limit for that. What one accepts the other does, with the
-//! same tree, but for what `parse/tests/against_antlr.rs` lists.
+//! This is the filter's own parser, which builds the `cel` crate's tree. The parser of that crate
+//! would be a quarter of the module, takes more than ten times as long, overflows the stack on a
+//! long chain of operators, and has no limit for that. Both accept the same sources with the same
+//! trees, except for what `parse/tests/against_antlr.rs` lists.
 //!
-//! The parser stops at the first thing that is wrong. Its depth is bounded while it parses, not
-//! before.
+//! The parser stops at the first error. It checks the depth while it parses.
 
 mod brackets;
 mod lexer;
 mod literal;
 mod macros;
+mod member;
 mod places;
 mod spelling;
 #[cfg(test)]
 mod tests;
 
 use cel::IdedExpr;
-use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, operators as op};
+use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
 
 pub(super) use self::lexer::Fault;
 use self::lexer::{Lexer, Token};
 pub(super) use self::macros::MAP_OF;
-use self::macros::{Expanded, Maker};
 pub(super) use self::places::{Places, line_and_column};
 use self::spelling::Written;
-pub(super) use self::spelling::{Call, Spelling, parse_spelled};
+pub(super) use self::spelling::{Spelling, WrittenCall, parse_spelled};
 use super::limits::{self, MAX_DEPTH};
 
 /// Parses a source.
@@ -41,26 +40,26 @@ struct Node {
     expr: IdedExpr,
     /// Where it begins, in bytes.
     start: u32,
-    /// How deep its tree is, a macro counted as the call it is written as.
+    /// The depth of its tree. A macro counts as the call that was written.
     depth: usize,
 }
 
 struct Parser<'s, W> {
     lexer: Lexer<'s>,
-    /// The token that is looked at, and where it begins.
+    /// The current token, and where it begins.
     token: Token<'s>,
     at: u32,
     places: Places,
     /// How many brackets and conditionals are open.
     nesting: usize,
-    /// What is kept of how the source spells the tree: nothing where nobody asks.
+    /// Records how the source spells the tree, if a tool needs that.
     written: W,
 }
 
 type Parsed<T = Node> = Result<T, Fault>;
 
-/// The operators between two operands: how they are written, what the tree has for them, how
-/// tightly they bind.
+/// The operators between two operands: their symbols, their names in the tree, and how tightly they
+/// bind.
 const OPERATORS: &[(&str, &str, u8)] = &[
     ("||", op::LOGICAL_OR, 1),
     ("&&", op::LOGICAL_AND, 2),
@@ -76,27 +75,6 @@ const OPERATORS: &[(&str, &str, u8)] = &[
     ("*", op::MULTIPLY, 5),
     ("/", op::DIVIDE, 5),
     ("%", op::MODULO, 5),
-];
-
-/// Names that CEL keeps for languages that embed it (langdef, "Syntax").
-const RESERVED: &[&str] = &[
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
 ];
 
 impl<'s, W: Written> Parser<'s, W> {
@@ -144,7 +122,7 @@ impl<'s, W: Written> Parser<'s, W> {
         if self.eat(symbol)? { Ok(()) } else { Err(self.expected(&format!("`{symbol}`"))) }
     }
 
-    /// What is wrong where something else was expected.
+    /// The error for another token than was expected.
     fn expected(&self, expected: &str) -> Fault {
         let found = match &self.token {
             Token::End => "the end of the expression".to_owned(),
@@ -175,7 +153,7 @@ impl<'s, W: Written> Parser<'s, W> {
         Ok(Node { expr, start, depth })
     }
 
-    /// What a call of this name is: of an operator, which is no macro's name.
+    /// The call of an operator, whose name is never that of a macro.
     fn operation(&mut self, start: u32, name: &str, operands: Vec<Node>) -> Parsed {
         let (args, depth) = parts(operands);
         self.node(
@@ -237,8 +215,7 @@ impl<'s, W: Written> Parser<'s, W> {
         Ok(left)
     }
 
-    /// A chain of `&&` or `||` as a tree that is as flat as can be: their order among themselves
-    /// means nothing.
+    /// A chain of `&&` or `||` as a tree that is as flat as possible. The grouping has no meaning.
     fn balanced(&mut self, name: &str, mut operands: Vec<Node>) -> Parsed {
         let right = operands.split_off(operands.len().div_ceil(2));
         let half = |parser: &mut Self, mut half: Vec<Node>| match half.len() {
@@ -258,7 +235,7 @@ impl<'s, W: Written> Parser<'s, W> {
         while self.eat(sign)? {
             signs = signs.saturating_add(1);
         }
-        // A single minus before a number is the number's.
+        // A single minus before a number belongs to the number.
         if name == op::NEGATE && signs == 1 && self.is_number() {
             return self.member(start, true);
         }
@@ -278,168 +255,9 @@ impl<'s, W: Written> Parser<'s, W> {
     fn is_number(&self) -> bool {
         matches!(self.token, Token::Int(_) | Token::Double(_))
     }
-
-    /// A primary, and what is taken of it: `a.b`, `a.?b`, `a.f(b)`, `a[b]`, `a[?b]`.
-    fn member(&mut self, start: u32, negative: bool) -> Parsed {
-        // Whether it is a dotted name so far, which may be a message's.
-        let mut dotted = matches!(self.token, Token::Name(_) | Token::Symbol("."));
-        let mut node = self.primary(start, negative)?;
-        dotted &= matches!(node.expr.expr, Expr::Ident(_));
-        loop {
-            let start = node.start;
-            if self.eat("[")? {
-                let name = if self.eat("?")? { op::OPT_INDEX } else { op::INDEX };
-                let index = self.expression()?;
-                self.expect("]")?;
-                node = self.operation(start, name, vec![node, index])?;
-            } else if self.eat(".")? {
-                node = self.selected(node)?;
-                if matches!(&node.expr.expr, Expr::Select(select) if !select.test) {
-                    continue;
-                }
-            } else if dotted && self.is("{") {
-                node = self.message(node)?;
-            } else {
-                return Ok(node);
-            }
-            dotted = false;
-        }
-    }
-
-    /// What stands behind a dot.
-    fn selected(&mut self, of: Node) -> Parsed {
-        let (start, depth) = (of.start, of.depth.saturating_add(1));
-        let optional = self.eat("?")?;
-        let (field, callable) = match self.token {
-            Token::Name(name) => (name, !optional),
-            Token::Quoted(name) => (name, false),
-            _ => return Err(self.expected("a name behind the `.`")),
-        };
-        self.advance()?;
-        if callable && self.is("(") {
-            return self.call(start, field, Some(of));
-        }
-        if optional {
-            let literal =
-                self.node(start, 1, Expr::Literal(LiteralValue::String(field.to_owned().into())))?;
-            return self.operation(start, op::OPT_SELECT, vec![of, literal]);
-        }
-        self.node(
-            start,
-            depth,
-            Expr::Select(SelectExpr {
-                operand: Box::new(of.expr),
-                field: field.to_owned(),
-                test: false,
-            }),
-        )
-    }
-
-    /// A call or macro, from its opening bracket on.
-    fn call(&mut self, start: u32, name: &str, target: Option<Node>) -> Parsed {
-        self.expect("(")?;
-        let mut arguments = Vec::new();
-        if !self.is(")") {
-            loop {
-                arguments.push(self.expression()?);
-                if !self.eat(",")? {
-                    break;
-                }
-            }
-        }
-        if !self.is(")") {
-            return Err(self.expected("`,` or `)`"));
-        }
-        self.advance()?;
-        let (args, below) = parts(arguments);
-        let (target, depth) = target.map_or((None, below), |node| {
-            (Some(node.expr), below.max(node.depth.saturating_add(1)))
-        });
-        let call = self.written.call(name, target.as_ref(), &args);
-        let mut maker = Maker::new(&mut self.places, start);
-        match macros::expand(&mut maker, name, target, args)? {
-            Expanded::Made(expr) if depth <= MAX_DEPTH => {
-                self.written.made(expr.id, call);
-                Ok(Node { expr, start, depth })
-            }
-            Expanded::Made(_) => Err(Fault::new(start, limits::too_deep())),
-            Expanded::Call(target, args) => self.node(
-                start,
-                depth,
-                Expr::Call(CallExpr {
-                    func_name: name.to_owned(),
-                    target: target.map(Box::new),
-                    args,
-                }),
-            ),
-        }
-    }
-
-    fn primary(&mut self, start: u32, negative: bool) -> Parsed {
-        if self.eat("(")? {
-            let inner = self.expression()?;
-            self.expect(")")?;
-            return Ok(Node { start, ..inner });
-        }
-        if self.eat("[")? {
-            return self.list(start);
-        }
-        if self.eat("{")? {
-            return self.map(start);
-        }
-        let rooted = self.eat(".")?;
-        if let Token::Name(name) = self.token {
-            let at = self.at;
-            self.advance()?;
-            return self.name(start, at, rooted, name);
-        }
-        if rooted {
-            return Err(self.expected("a name behind the `.`"));
-        }
-        let too_large = |written, what| {
-            let sign = if negative { "-" } else { "" };
-            Fault::new(start, format!("`{sign}{written}` is too large for {what}"))
-        };
-        let literal = match &self.token {
-            Token::Literal(_) => match self.advance()? {
-                Token::Literal(literal) => return self.node(start, 1, Expr::Literal(literal)),
-                _ => return Err(self.expected("a literal")),
-            },
-            Token::Int(written) => {
-                literal::int(written, negative).ok_or_else(|| too_large(written, "an int"))?
-            }
-            Token::Double(written) => {
-                literal::double(written, negative).ok_or_else(|| too_large(written, "a double"))?
-            }
-            Token::Quoted(name) => {
-                return Err(Fault::new(
-                    self.at,
-                    format!("a name in backticks stands behind a `.` only, as in `x.`{name}``"),
-                ));
-            }
-            Token::Name(_) | Token::Symbol(_) | Token::End => {
-                return Err(self.expected("an expression"));
-            }
-        };
-        self.advance()?;
-        self.node(start, 1, Expr::Literal(literal))
-    }
-
-    /// A name that begins an expression, read already: of a variable or of a function.
-    fn name(&mut self, start: u32, at: u32, rooted: bool, name: &str) -> Parsed {
-        if RESERVED.contains(&name) {
-            return Err(Fault::new(at, format!("`{name}` is a reserved word of CEL, and no name")));
-        }
-        let name = if rooted { format!(".{name}") } else { name.to_owned() };
-        if self.is("(") {
-            self.call(start, &name, None)
-        } else {
-            self.node(start, 1, Expr::Ident(name))
-        }
-    }
 }
 
-/// The trees of several nodes, and how deep a node over them is.
+/// The trees of several nodes, and the depth of a node above them.
 fn parts(nodes: Vec<Node>) -> (Vec<IdedExpr>, usize) {
     let depth = nodes.iter().map(|node| node.depth).max().unwrap_or(0).saturating_add(1);
     (nodes.into_iter().map(|node| node.expr).collect(), depth)

@@ -1,4 +1,4 @@
-//! What is done to a tree once it is checked, and before it is lowered or interpreted.
+//! Rewrites a tree once it is checked, before it is lowered or interpreted.
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
@@ -7,13 +7,13 @@ use super::attributes::Table;
 use super::regex::{self, Compiled};
 use super::{bounded, check, literals, loops};
 
-/// The prefix of the names that stand where literal patterns stood. No source can spell one.
+/// The prefix of the names that replace literal patterns. No source can spell one.
 pub(crate) const PATTERN: &str = "@pattern";
 
-/// What `x.headers[?"name"]` and `x.headers.?name` are evaluated as:
-/// `"name" in x.headers ? optional.of(x.headers["name"]) : optional.none()`. The interpreter takes
-/// every error there for "none", so that a header which cannot be read would be none. `x` may be a
-/// variable that is `request`.
+/// What `x.headers[?"name"]` and `x.headers.?name` are evaluated as: `"name" in x.headers ?
+/// optional.of(x.headers["name"]) : optional.none()`. The interpreter would turn every error there
+/// into "none", even that of a header which cannot be read. `x` may be a variable whose value is
+/// `request`.
 fn optional_header(node: &IdedExpr, table: &Table) -> Option<IdedExpr> {
     let Expr::Call(call) = &node.expr else { return None };
     let (op::OPT_INDEX | op::OPT_SELECT, [headers, name]) =

@@ -1,10 +1,9 @@
-//! Regular expressions in RE2's syntax, bounded in size, and charged for the work that they do; as
-//! a CEL value, so that a compiled one can stand where its pattern was.
+//! Regular expressions in RE2's syntax, bounded in size, whose work is charged for. A compiled one
+//! is a CEL value, so that it can replace its pattern in the tree.
 //!
-//! `parse` reads a pattern, `program` compiles it, `simulate` runs it over a text. That is done
-//! here, and not with the `regex` crate, because a caller chooses the text: what a match takes must
-//! be counted while it goes on, and what a pattern made at a request takes to compile must be
-//! bounded by its size.
+//! `parse` reads a pattern, `program` compiles it, `simulate` runs it over a text. This is not left
+//! to the `regex` crate, because a caller chooses the text: the work of a match must be counted
+//! while it runs, and the work of compiling a pattern at a request must be bounded by its size.
 
 mod fold;
 mod parse;
@@ -29,7 +28,7 @@ use super::meter::Allowance;
 const MAX_PATTERN: usize = 2048;
 /// The most memory that a compiled literal pattern may take, in bytes.
 const MAX_COMPILED: usize = 1 << 18;
-/// The longest pattern that is made of a request, in bytes.
+/// The longest pattern that is computed at a request, in bytes.
 const MAX_PATTERN_AT_A_REQUEST: usize = 256;
 /// The most memory that it may take once compiled, in bytes.
 const MAX_COMPILED_AT_A_REQUEST: usize = 1 << 14;
@@ -42,19 +41,18 @@ pub(crate) const TYPE: Type = Type::new_unspecified_type("regex");
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled(Arc<Program>);
 
-/// Of what a pattern takes once compiled, so many bytes cost a step, where it is compiled at a
-/// request.
+/// How many bytes of a compiled pattern cost one step, if it is compiled at a request.
 const COMPILED_A_STEP: usize = 128;
-/// So many bytes taken to find other cases of characters cost a step then. Each four bytes of the
-/// pattern cost one, too.
+/// How many bytes of work on letter case cost one step then. Every four bytes of the pattern cost
+/// one, too.
 const FOLDED_A_STEP: usize = 16;
 
-/// The steps that there were for the rule are spent, so there is no answer; the allowance says
-/// that the request passes a limit.
+/// The rule's steps are spent, so there is no result. The allowance notes that the request exceeds
+/// a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Exceeded;
 
-/// What the groups of a match hold.
+/// The groups of a match.
 #[derive(Debug)]
 pub(crate) struct Groups<'t> {
     text: &'t str,
@@ -71,19 +69,19 @@ impl<'t> Groups<'t> {
         Some((usize::try_from(*begin).ok()?, usize::try_from(*end).ok()?))
     }
 
-    /// What the group of that number holds, or nothing if it is not in the match.
+    /// The text of the group of that number, or nothing if it is not in the match.
     pub(crate) fn get(&self, group: usize) -> Option<&'t str> {
         let (begin, end) = self.range(group)?;
         self.text.get(begin..end)
     }
 
-    /// What the group of that name holds.
+    /// The text of the group of that name.
     pub(crate) fn named(&self, name: &str) -> Option<&'t str> {
         let (_, group) = self.program.names.iter().find(|(known, _)| **known == *name)?;
         self.get(*group)
     }
 
-    /// What stands before the match, and what behind it.
+    /// The text before the match, and the text behind it.
     pub(crate) fn around(&self) -> (&'t str, &'t str) {
         let (begin, end) = self.range(0).unwrap_or_default();
         (self.text.get(..begin).unwrap_or_default(), self.text.get(end..).unwrap_or_default())
@@ -96,8 +94,8 @@ impl Compiled {
         Compiled::within(pattern, MAX_PATTERN, MAX_COMPILED)
     }
 
-    /// Compiles a pattern that is made at a request: its cost is paid each time, and may be the
-    /// caller's to choose.
+    /// Compiles a pattern that is computed at a request. The cost arises each time, and the caller
+    /// may influence it.
     pub(crate) fn at_a_request(pattern: &str, allowance: &Allowance) -> Result<Self, String> {
         let compiled =
             Compiled::within(pattern, MAX_PATTERN_AT_A_REQUEST, MAX_COMPILED_AT_A_REQUEST)?;
@@ -134,7 +132,7 @@ impl Compiled {
         simulate::is_match(&self.0, text, allowance)
     }
 
-    /// What the groups of the first match hold.
+    /// The groups of the first match.
     pub(crate) fn captures<'t>(
         &self,
         text: &'t str,
@@ -145,7 +143,7 @@ impl Compiled {
     }
 }
 
-/// Which argument of a function is a pattern, where the target is counted as the first.
+/// Which argument of a function is a pattern, counting the target as the first.
 pub(crate) fn pattern_argument(function: &str, member: bool) -> Option<usize> {
     match (function, member) {
         ("matches", _) | ("regexReplace", true) => Some(1),
@@ -160,7 +158,7 @@ impl Val for Compiled {
     }
 
     fn cel_type() -> &'static Type {
-        // Only asked by macros that this type is not used with.
+        // Only macros call this, and none of them is used with this type.
         &BYTES_TYPE
     }
 

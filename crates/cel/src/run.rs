@@ -1,4 +1,4 @@
-//! Evaluation of what was lowered.
+//! Evaluates lowered expressions.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) enum Failure<'p> {
     Missing(&'p str),
     /// It is not UTF-8.
     NotUtf8(&'p str),
-    /// What the interpreter says.
+    /// The interpreter failed with this message.
     Interpreted(String),
 }
 
@@ -125,8 +125,8 @@ impl<'p, A: Attributes> Run<'p, A> {
         if let (Text::Attribute(left), Text::Literal(right)) = (left, right) {
             return Ok(holds(self.attribute(*left)?, right));
         }
-        // One after the other, as the interpreter does: where the left one fails, the right one is
-        // not looked at, and what it holds is no breach.
+        // In the interpreter's order: if the left operand fails, the right one is not evaluated,
+        // and cannot cause a breach.
         let left = self.text(left)?;
         let right = self.text(right)?;
         Ok(holds(&left, &right))
@@ -207,8 +207,8 @@ impl<'p, A: Attributes> Run<'p, A> {
         Interpreter { env: self.env, attributes: self.attributes, patterns: self.patterns }
     }
 
-    /// A text of the request, which is charged for. One that cannot be read is there all the same,
-    /// so nothing may take it for one that is not.
+    /// A text of the request, which is charged for. One that cannot be read is a breach, because it
+    /// must not be treated as missing.
     #[inline]
     fn read(
         &self,
@@ -231,7 +231,7 @@ fn same(a: &str, b: &str) -> bool {
     egress_reading::hash::same(a.as_bytes(), b.as_bytes())
 }
 
-/// What `has` says: reading what cannot be read is an error, as it is in any other place.
+/// The value of `has`. An attribute that cannot be read is an error here, too.
 fn there<'p>(found: Evaluated<'p, &'p str>) -> Evaluated<'p, bool> {
     match found {
         Ok(_) => Ok(true),
@@ -240,8 +240,8 @@ fn there<'p>(found: Evaluated<'p, &'p str>) -> Evaluated<'p, bool> {
     }
 }
 
-/// `&&` and `||`: one decisive operand settles it, whatever the others are; else one error makes it
-/// an error.
+/// `&&` and `||`. One decisive operand settles the result, whatever the others are; without one, an
+/// error makes it an error.
 fn settled<'p>(
     parts: impl Iterator<Item = Evaluated<'p, bool>>,
     decisive: bool,

@@ -1,33 +1,33 @@
-//! Whether a text has another in it, charged for by what looking for it takes: the library's own
-//! search reads each byte of an adversary's text dozens of times.
+//! A substring search that charges for its actual work. The standard library's search may read each
+//! byte of a hostile text dozens of times.
 
 use super::meter::{self, Allowance};
 use egress_reading::hash;
 
-/// How many places are looked at in a step.
-const PLACES_A_STEP: usize = 32;
-/// How many bytes are compared, where a place looks promising, for what looking at a place costs.
+/// How many positions are examined for one step.
+const POSITIONS_A_STEP: usize = 32;
+/// How many bytes are compared at a promising position for the cost of one position.
 const COMPARED_A_PLACE: usize = 8;
 
-/// Whether the text has the part in it; nothing where finding out passes the limit.
+/// Whether the text contains the part; nothing if the steps do not suffice to find out.
 pub(super) fn contains(text: &str, part: &str, allowance: &Allowance) -> Option<bool> {
     let (text, part) = (text.as_bytes(), part.as_bytes());
     let (Some(first), Some(last)) = (part.first(), part.last()) else { return Some(true) };
     let comparing = part.len().div_ceil(COMPARED_A_PLACE);
-    let mut places = 0_usize;
+    let mut positions = 0_usize;
     for window in text.windows(part.len()) {
-        places = places.wrapping_add(1);
+        positions = positions.wrapping_add(1);
         if window.first() == Some(first) && window.last() == Some(last) {
-            places = places.saturating_add(comparing);
+            positions = positions.saturating_add(comparing);
             if hash::same(window, part) {
-                return allowance.spend_on(places, PLACES_A_STEP).then_some(true);
+                return allowance.spend_on(positions, POSITIONS_A_STEP).then_some(true);
             }
         }
-        if places >= PLACES_A_STEP {
-            if !allowance.spend(meter::units(places, PLACES_A_STEP)) {
+        if positions >= POSITIONS_A_STEP {
+            if !allowance.spend(meter::units(positions, POSITIONS_A_STEP)) {
                 return None;
             }
-            places = 0;
+            positions = 0;
         }
     }
     Some(false)

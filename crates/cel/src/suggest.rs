@@ -1,6 +1,6 @@
 //! The nearest known name to one that is not known, for error messages.
 
-/// The longest name that another is looked for, in bytes: none that is meant is longer.
+/// The longest name for which a similar one is searched, in bytes. No known name is longer.
 const MAX_NAME: usize = 256;
 
 /// The candidate nearest to `name`, if one is near enough to be what was meant.

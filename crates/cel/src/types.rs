@@ -5,7 +5,7 @@ use std::fmt;
 /// A CEL type, as far as checking needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Type {
-    /// Known only when the request comes.
+    /// Known only at the request.
     Dyn,
     Bool,
     Int,
@@ -27,7 +27,7 @@ pub(crate) enum Type {
     Ip,
     /// A range of IP addresses.
     Cidr,
-    /// The attribute of this name, which has attributes.
+    /// The object of this name, which has attributes.
     Object(&'static str),
 }
 
@@ -50,7 +50,7 @@ impl Type {
             (Type::HeaderLists, Type::Map(key, value)) => {
                 Type::String.fits(key) && Type::list(Type::String).fits(value)
             }
-            // What a function of headers takes, it takes in any view.
+            // A function that takes headers takes any view of them.
             (Type::HeaderLists, Type::Headers) => true,
             (a, b) => a == b,
         }

@@ -1,4 +1,4 @@
-//! The attributes of a request as CEL values, resolved when an expression asks for them.
+//! The attributes of a request as CEL values, which are resolved when an expression reads them.
 
 mod headers;
 
@@ -18,7 +18,7 @@ struct ObjectValue<'a> {
     attributes: &'a dyn Attributes,
 }
 
-/// The value of a dotted name, if it is an attribute's and the attribute is there.
+/// The value of a dotted name, if it is that of an attribute which is present.
 pub(crate) fn named<'a>(attributes: &'a dyn Attributes, name: &str) -> Option<Box<dyn Val + 'a>> {
     let table = attributes.table();
     if let Some(name) = table.root(name) {
@@ -57,7 +57,7 @@ impl<'a> ObjectValue<'a> {
     }
 }
 
-/// What is wrong with a value that is no text.
+/// The message for a value that is not UTF-8.
 pub(crate) const NOT_UTF8: &str = "not UTF-8";
 
 fn error(fault: Fault, name: &str) -> ExecutionError {
@@ -67,8 +67,7 @@ fn error(fault: Fault, name: &str) -> ExecutionError {
     }
 }
 
-/// Says that something is there and cannot be read: no part of an expression may take that for
-/// something that is not there.
+/// Notes that something is present but cannot be read, so that it is never treated as missing.
 pub(crate) fn unreadable(name: &str) -> ExecutionError {
     bridge::unreadable();
     ExecutionError::function_error(name, NOT_UTF8)

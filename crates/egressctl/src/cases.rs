@@ -1,4 +1,4 @@
-//! Files of cases: requests under some policies, and what each is expected to meet.
+//! Files of cases: requests under some policies, and the expected outcome of each.
 //!
 //! The same files are run by `egressctl test` on the engine, and by this repository's own tests on
 //! the engine, on the compiled filter in an emulated host, and in a real Envoy. [`load_dir`] reads

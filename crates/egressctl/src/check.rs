@@ -153,7 +153,7 @@ fn is_ours(plugin: Plugin<'_>, input: &Input) -> bool {
     }
 }
 
-/// Warns of a resource, which is for a waypoint, that looks for callers where a waypoint has none.
+/// Warns if a resource for a waypoint has identity sources that are empty in a waypoint.
 fn sources(source: &Source, plugin: Plugin<'_>, config: &Node, found: &mut Vec<Diagnostic>) {
     let Some(node) = config.at("identity.sources").filter(|_| plugin.kind != Kind::PluginConfig)
     else {
@@ -171,7 +171,7 @@ fn sources(source: &Source, plugin: Plugin<'_>, config: &Node, found: &mut Vec<D
     }
 }
 
-/// Loads a configuration as the waypoint would; the answer is how many policies it has.
+/// Loads a configuration as the waypoint would, and returns the number of its policies.
 fn check_configuration(source: &Source, plugin: Plugin<'_>, found: &mut Vec<Diagnostic>) -> usize {
     let config = match choice::configuration(source, plugin) {
         Ok(config) => config,

@@ -1,4 +1,4 @@
-//! The one configuration that is meant among files, and what it is loaded from.
+//! Chooses the configuration that is meant among several files.
 
 use egress_filter::config::ConfigError;
 

@@ -315,8 +315,8 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
     })
 }
 
-/// AgentGateway's Allows and Istio's are asked one after the other, and both must allow; in one
-/// list any of them would do.
+/// AgentGateway's Allows and Istio's are evaluated one after the other, and both must allow. In one
+/// list, either would suffice.
 fn check_mixture<'d>(allows: &[(&At<'d>, bool)], notes: &mut Notes<'d>) {
     let first_of = |istio: bool| {
         allows.iter().find(|(_, is_istio)| *is_istio == istio).map(|(document, _)| *document)

@@ -1,4 +1,4 @@
-//! What is wrong in a file, shown with the line it is on and a caret, or as JSON.
+//! Findings in a file, shown with their line and a caret, or as JSON.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -122,7 +122,7 @@ fn join(prefix: &str, place: &str) -> String {
     }
 }
 
-/// What of the file an error or a warning of the engine is about.
+/// The part of the file that an error or a warning of the engine is about.
 fn span_of(source: &Source, plugin: Plugin<'_>, place: &str, spot: &Spot) -> Range<usize> {
     let node = nearest(plugin, place);
     let whole = || match &node.value {
@@ -256,11 +256,11 @@ fn cut(line: &str, span: &Range<usize>) -> Option<(Cow<'static, str>, Range<usiz
     Some((Cow::Owned(part), moved(span.start)..moved(end)))
 }
 
-/// The most that is shown of what was found; JSON has all of it.
+/// The most findings that are shown to people. JSON has all of them.
 const MAX_SHOWN: usize = 1_000;
 
-/// Writes what was found, for people: each with its line and a caret. Of very much, how much more
-/// there is.
+/// Writes findings for people, each with its line and a caret. If there are very many, it writes
+/// how many more there are.
 pub(crate) fn write_all<'d>(
     out: &mut impl Write,
     found: impl IntoIterator<Item = (&'d Source, &'d Diagnostic)>,

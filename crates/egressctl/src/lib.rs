@@ -81,7 +81,7 @@ pub(crate) enum Failure {
     /// The output cannot be written.
     #[error("cannot write: {0}")]
     Write(#[from] std::io::Error),
-    /// Anything else that the user has to mend.
+    /// Any other error of the user's.
     #[error("{0}")]
     Usage(String),
 }

@@ -1,4 +1,4 @@
-//! What a request on its way to the waypoint can be: the same for `explain` and `test`.
+//! Which requests can reach the waypoint: the same rules for `explain` and `test`.
 
 use egress_filter::config::IdentityConfig;
 use egress_filter::identity::SpiffeId;

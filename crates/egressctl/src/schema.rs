@@ -1,5 +1,5 @@
-//! `egressctl schema`: JSON Schema for editors, made of the tables that the reader itself holds a
-//! configuration to.
+//! `egressctl schema`: JSON Schema for editors, made from the table that the reader checks a
+//! configuration against.
 
 mod json;
 mod resource;

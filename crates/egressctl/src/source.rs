@@ -1,4 +1,4 @@
-//! Files as they were given, and places in them.
+//! Files as they were given, and positions in them.
 
 use std::ops::Range;
 
@@ -15,8 +15,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// A text with a name. Lines end with a line feed alone in what is kept, so that places are the
-    /// same for every editor's files.
+    /// A text with a name. It is kept with a line feed alone at the end of each line, so that
+    /// positions do not depend on the editor.
     pub(crate) fn new(name: String, text: &str) -> Source {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
         let after = text.match_indices('\n').map(|(at, _)| at.saturating_add(1));
@@ -58,7 +58,7 @@ impl Source {
         (index.saturating_add(1), start, text)
     }
 
-    /// The range cut down to the line it begins on, and to what is there.
+    /// The range, limited to the line on which it begins, and to the text.
     pub(crate) fn first_line(&self, range: Range<usize>) -> Range<usize> {
         let text = self.text.get(range.clone()).unwrap_or_default();
         let line = text.split('\n').next().unwrap_or_default().trim_end();

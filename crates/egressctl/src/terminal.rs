@@ -1,4 +1,4 @@
-//! Where output goes, and in what colours.
+//! The destinations and colours of output.
 
 mod safe;
 
@@ -42,8 +42,8 @@ pub(crate) const STRONG: Style = Style::new().bold();
 /// Dim, for what matters less.
 pub(crate) const FAINT: Style = Style::new().dimmed();
 
-/// Standard output. Whoever reads it may go, as `head` does, and what the command has found stays
-/// what it is: the rest is written to nobody.
+/// Standard output. Its reader may close it early, as `head` does. That does not change the result
+/// of the command; the rest of the output is dropped.
 pub(crate) struct Output {
     stream: AutoStream<io::Stdout>,
     is_closed: bool,
@@ -78,11 +78,11 @@ impl io::Write for Output {
     }
 }
 
-/// Standard output and error, which leave out the colours where they are not wanted.
+/// Standard output and error, without colours where they are not wanted.
 pub(crate) struct Terminal {
-    /// What the command is asked for.
+    /// The result that the command was asked for.
     pub(crate) out: Safe<Output>,
-    /// What else there is to say.
+    /// Everything else, such as notes and summaries.
     pub(crate) err: Safe<AutoStream<io::Stderr>>,
 }
 
@@ -103,8 +103,7 @@ impl Terminal {
         Terminal { out: Safe::new(out), err: Safe::new(AutoStream::new(io::stderr(), choice)) }
     }
 
-    /// Writes what programs read to standard output, where it is to come out as it is; not so on a
-    /// terminal.
+    /// Writes output for programs to standard output, unchanged unless it is a terminal.
     pub(crate) fn write_data(&mut self, data: &str) -> io::Result<()> {
         if io::stdout().is_terminal() {
             return self.out.write_all(data.as_bytes());
@@ -112,9 +111,9 @@ impl Terminal {
         self.out.inner().write_all(data.as_bytes())
     }
 
-    /// Tells why the command could not be done.
+    /// Reports why the command could not be carried out.
     pub(crate) fn fail(&mut self, failure: &dyn Display) {
-        // There is nobody left to report this failure to.
+        // This failure itself cannot be reported any more.
         let _ = writeln!(self.err, "{} {failure}", painted(BAD, "error:"));
     }
 }

@@ -229,7 +229,7 @@ fn is_well(args: &Args, results: &Results<'_>) -> bool {
         && (!args.require_coverage || exercised())
 }
 
-/// Reports what is wrong with files of cases, so that none is run.
+/// Reports errors in files of cases. No case is run then.
 fn cannot_run(
     args: &Args,
     wrong: &[(&Source, &Diagnostic)],

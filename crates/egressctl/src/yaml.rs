@@ -1,8 +1,8 @@
 //! YAML with the place of every value, read as Kubernetes reads it.
 //!
 //! `kubectl` and Helm turn YAML into JSON by the rules of YAML 1.1 (sigs.k8s.io/yaml, over go-yaml
-//! 2): `Off` and `no` without quotes are booleans. What a policy is checked with must be what the
-//! cluster would get, so the same is done here.
+//! 2): `Off` and `no` without quotes are booleans. A policy must be checked as the cluster would
+//! get it, so the same is done here.
 
 mod merge;
 mod scalar;
@@ -20,7 +20,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 /// The deepest nesting that is read.
 const MAX_DEPTH: usize = 64;
-/// The most values that aliases may make of one file.
+/// The most values to which the aliases of one file may expand.
 const MAX_NODES: usize = 2_000_000;
 
 /// A value, and where it stands in the source.
@@ -31,7 +31,7 @@ pub(crate) struct Node {
     pub(crate) value: Value,
 }
 
-/// What a value is, after Kubernetes' conversion to JSON.
+/// A value after Kubernetes' conversion to JSON.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
     Null,
@@ -223,7 +223,7 @@ impl<'t> Reader<'t> {
     /// The end of a list or an object whose last entry ends at this byte. It is the closing bracket
     /// or the last entry, since the parser reads on to the next token.
     fn end_of(&self, start: &Range<usize>, last: Option<usize>, end: usize) -> usize {
-        // Without brackets what begins it is nothing, and what follows may be one.
+        // Without brackets, no character begins it, and a bracket may follow it.
         let bracket = match self.text.get(start.clone()) {
             Some("{") => '}',
             Some("[") => ']',
@@ -295,7 +295,7 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<V
 }
 
 impl Node {
-    /// What this is, for "expected ..., got ...".
+    /// The kind of this value, for "expected ..., got ...".
     pub(crate) fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "null",
@@ -341,8 +341,8 @@ impl Node {
         self.field(name).map(|(_, value)| value)
     }
 
-    /// What is at a path such as `policies[2].traffic.authorization`; this very node for the empty
-    /// path.
+    /// The node at a path such as `policies[2].traffic.authorization`; this node itself for the
+    /// empty path.
     pub(crate) fn at(&self, path: &str) -> Option<&Node> {
         let mut node = self;
         for step in path.split(['.', '[']).filter(|step| !step.is_empty()) {

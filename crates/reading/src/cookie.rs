@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// What an origin does beside splitting `Cookie` at each `;`.
+/// What an origin does besides splitting `Cookie` at each `;`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Reading {
+pub struct Dialect {
     /// Splits at commas too (RFC 2109 section 4.4, and Java servers to this day).
     commas: bool,
     /// Takes the quotes off a value that begins with one, and what they escape with `\` (Werkzeug,
@@ -21,14 +21,14 @@ pub struct Reading {
     pluses: bool,
 }
 
-impl Reading {
-    /// The readings that may differ for cookies of these names (of any, where none are given) in
-    /// these `Cookie` lines; the plain one first.
+impl Dialect {
+    /// The dialects that may give different values for cookies of these names in these `Cookie`
+    /// lines, the plain one first. Without names, all cookies count.
     pub fn all<'a>(
         lines: impl Iterator<Item = &'a [u8]>,
         names: Option<&[String]>,
-    ) -> Vec<Reading> {
-        let mut all = vec![Reading::default()];
+    ) -> Vec<Dialect> {
+        let mut all = vec![Dialect::default()];
         let mut has = [false; 6];
         let is_asked = |pair: &[u8]| {
             let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
@@ -37,7 +37,7 @@ impl Reading {
         for pair in lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii)
         {
             let parting = |byte: &u8| matches!(byte, b',' | b' ' | b'\t');
-            // What stands behind a comma or a blank may be a cookie of its own.
+            // What follows a comma or a blank may be a cookie of its own.
             let asked =
                 is_asked(pair) || (pair.iter().any(parting) && pair.split(parting).any(is_asked));
             if !asked {
@@ -59,16 +59,16 @@ impl Reading {
                 *has |= found;
             }
         }
-        let changes: [fn(Reading) -> Reading; 6] = [
-            |reading| Reading { commas: true, ..reading },
-            |reading| Reading { quotes: true, ..reading },
-            |reading| Reading { escapes: true, ..reading },
-            |reading| Reading { json: true, ..reading },
-            |reading| Reading { pluses: true, ..reading },
-            |reading| Reading { blanks: true, ..reading },
+        let changes: [fn(Dialect) -> Dialect; 6] = [
+            |dialect| Dialect { commas: true, ..dialect },
+            |dialect| Dialect { quotes: true, ..dialect },
+            |dialect| Dialect { escapes: true, ..dialect },
+            |dialect| Dialect { json: true, ..dialect },
+            |dialect| Dialect { pluses: true, ..dialect },
+            |dialect| Dialect { blanks: true, ..dialect },
         ];
         for (_, change) in has.into_iter().zip(changes).filter(|(has, _)| *has) {
-            let changed: Vec<Reading> = all.iter().copied().map(change).collect();
+            let changed: Vec<Dialect> = all.iter().copied().map(change).collect();
             all.extend(changed);
         }
         all
@@ -94,16 +94,16 @@ impl Reading {
         {
             match serde_json::from_slice::<String>(json) {
                 Ok(text) => value = Cow::Owned(text.into_bytes()),
-                // An object or a list is no text to anybody.
+                // No origin reads an object or a list as a text.
                 Err(_) => return std::str::from_utf8(&value).ok().map(str::to_owned),
             }
         }
-        // White space beyond ASCII's is taken off by origins that decode first (Python).
+        // Origins that decode first (Python) trim white space other than ASCII's, too.
         std::str::from_utf8(&value).ok().map(|value| value.trim().to_owned())
     }
 }
 
-impl fmt::Display for Reading {
+impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
             (self.commas, "split at commas"),
@@ -126,9 +126,9 @@ pub enum Fault {
     Missing,
     /// Its value is not UTF-8.
     NotUtf8,
-    /// It is there twice, with two values: each origin has its own way to choose.
+    /// It is there twice, with two values. Origins differ in which they choose.
     TwoValues,
-    /// It is there under a name that only some origins take for the one asked for.
+    /// It is there only under a name that some origins take for this one.
     OtherName,
 }
 
@@ -136,13 +136,13 @@ pub enum Fault {
 pub fn find<'a>(
     lines: impl Iterator<Item = &'a [u8]>,
     name: &str,
-    reading: Reading,
+    dialect: Dialect,
 ) -> Result<String, Fault> {
     let mut found: Option<String> = None;
     let ends = |byte: &u8| {
         *byte == b';'
-            || (reading.commas && *byte == b',')
-            || (reading.blanks && matches!(*byte, b' ' | b'\t'))
+            || (dialect.commas && *byte == b',')
+            || (dialect.blanks && matches!(*byte, b' ' | b'\t'))
     };
     for pair in lines.flat_map(|line| line.split(ends)) {
         let Some(equals) = pair.iter().position(|byte| *byte == b'=') else { continue };
@@ -153,7 +153,7 @@ pub fn find<'a>(
             Some(true) => {}
         }
         let value =
-            reading.value(value.strip_prefix(b"=").unwrap_or(value)).ok_or(Fault::NotUtf8)?;
+            dialect.value(value.strip_prefix(b"=").unwrap_or(value)).ok_or(Fault::NotUtf8)?;
         if found.replace(value.clone()).is_some_and(|before| before != value) {
             return Err(Fault::TwoValues);
         }
@@ -170,7 +170,7 @@ fn is_named(written: &[u8], name: &str) -> Option<bool> {
     if written.len() == name.len() && written.iter().map(php).eq(name.iter().map(php)) {
         return Some(true);
     }
-    // Most names differ in what they start with.
+    // Most names differ at their start.
     let starts = |byte: Option<&u8>| byte.map(u8::to_ascii_lowercase);
     if !written.contains(&b'%') && starts(written.first()) != starts(name.first()) {
         return None;
@@ -212,10 +212,10 @@ mod tests {
     /// Each reading's value of the cookie `role`.
     fn read(cookies: &[u8]) -> Vec<Result<String, Fault>> {
         let names = ["role".to_owned()];
-        let readings = Reading::all(std::iter::once(cookies), Some(&names));
-        readings
+        let dialects = Dialect::all(std::iter::once(cookies), Some(&names));
+        dialects
             .into_iter()
-            .map(|reading| find(std::iter::once(cookies), "role", reading))
+            .map(|dialect| find(std::iter::once(cookies), "role", dialect))
             .collect()
     }
 
@@ -277,7 +277,7 @@ mod tests {
     fn names_are_read_as_php_reads_them() {
         for written in ["user.role", "user role", "user_role", "user[role"] {
             let line = format!("{written}=admin");
-            let found = find(std::iter::once(line.as_bytes()), "user_role", Reading::default());
+            let found = find(std::iter::once(line.as_bytes()), "user_role", Dialect::default());
             assert_eq!(found.as_deref(), Ok("admin"), "{written}");
         }
     }

@@ -1,9 +1,9 @@
-//! A fast hash for keys that come from the configuration, or that only choose a slot: where two
-//! collide, time is lost and nothing else.
+//! A fast hash for keys that come from the configuration, or that only choose a slot. A collision
+//! costs time and has no other effect.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// A map by keys of the configuration.
+/// A map whose keys come from the configuration.
 pub type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<Fast>>;
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;

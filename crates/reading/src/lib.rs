@@ -1,9 +1,9 @@
-//! How a request is read: what the policies' language and the filter must both know of it.
+//! How origins read a request. The expression language and the filter both need to know it.
 //!
-//! A rule is worth something only where the origin reads the request as the rule does, and origins
-//! do not agree with each other. So each module says which readings there are: of header names
-//! ([`name`]), values ([`value`]), cookies ([`cookie`]), paths ([`path`]) and queries ([`query`]),
-//! and which header lines Envoy itself joins before any filter sees them ([`inline`]).
+//! A rule protects an origin only if the origin reads the request as the rule does, and origins do
+//! not agree with each other. Each module therefore lists the readings that there are: of header
+//! names ([`name`]), values ([`value`]), cookies ([`cookie`]), paths ([`path`]) and queries
+//! ([`query`]), and which header lines Envoy itself joins before any filter sees them ([`inline`]).
 //! `docs/reading.md` names the origins that read each thing in each way.
 //!
 //! [`hash`] compares and hashes bytes quickly; [`mends`] switches single protections off in tests.

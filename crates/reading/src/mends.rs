@@ -1,18 +1,19 @@
 //! Protections that tests can switch off one by one, to show that `make attack` finds the gap which
 //! each of them closes. That works only in a build with the feature `trap-for-tests`, which is
-//! never shipped; in every other build each mend is on, and the compiler removes the question.
+//! never shipped. In every other build each protection is on, and the compiler removes the check.
 
 #[cfg(feature = "trap-for-tests")]
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What an attacker could do before it was mended; the value is the number of the finding.
+/// A protection, named by what an attacker could misuse without it. The value is the number of the
+/// finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mend {
     /// Blanks around a header's value.
     Blanks = 1,
-    /// What cannot be read is never taken for what is not there.
+    /// What cannot be read is never treated as missing.
     Unreadable = 2,
-    /// What `Connection` may name beside an upgrade.
+    /// What `Connection` may name besides an upgrade.
     Connection = 6,
     /// Trailers of names that a policy sets or removes.
     Trailers = 7,
@@ -23,7 +24,7 @@ pub enum Mend {
 #[cfg(feature = "trap-for-tests")]
 static OFF: AtomicU32 = AtomicU32::new(0);
 
-/// Whether a mend is on.
+/// Whether a protection is on.
 #[inline(always)]
 #[must_use]
 pub fn is_on(mend: Mend) -> bool {
@@ -36,7 +37,7 @@ pub fn is_on(mend: Mend) -> bool {
     }
 }
 
-/// Switches these findings' mends off, and all others on.
+/// Switches the protections of these findings off, and all others on.
 #[cfg(feature = "trap-for-tests")]
 pub fn switch_off(findings: impl IntoIterator<Item = u32>) {
     let bits = findings

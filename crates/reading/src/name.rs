@@ -12,18 +12,18 @@ pub fn fold(byte: u8) -> u8 {
     if !mends::is_on(Mend::Separators) && !matches!(byte, b'-' | b'_') {
         return byte.to_ascii_lowercase();
     }
-    // There is a place for every byte.
+    // The table has an entry for every byte.
     FOLDED.get(usize::from(byte)).copied().unwrap_or(byte)
 }
 
-/// Looked up, since this is asked of every header.
+/// It is a look-up because it runs for every header.
 static FOLDED: [u8; 256] = {
     let mut table = [b'-'; 256];
     let mut rest: &mut [u8] = &mut table;
     let mut byte = 0_u8;
-    while let Some((place, after)) = rest.split_first_mut() {
+    while let Some((slot, after)) = rest.split_first_mut() {
         if byte.is_ascii_alphanumeric() || byte == b':' {
-            *place = byte.to_ascii_lowercase();
+            *slot = byte.to_ascii_lowercase();
         }
         byte = byte.wrapping_add(1);
         rest = after;

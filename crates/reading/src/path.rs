@@ -1,11 +1,11 @@
 //! The path of a request, and percent escapes (RFC 3986 section 2.1).
 
-/// The characters that a segment may hold as they are (RFC 3986 section 3.3, `pchar`, and what
-/// Envoy lets pass beside), and that clients escape nonetheless: Amazon's write `%3A` in a path,
+/// The characters that need no escape in a segment (RFC 3986 section 3.3, `pchar`, and others that
+/// Envoy accepts), and that clients escape nonetheless: Amazon's clients write `%3A` in a path,
 /// Debian's `%7e`. Most origins decode them before they look for a route.
 const PLAIN: &[u8] = b":@!$&'()*+,=~|[]{}\"<>^`";
 
-/// The path and query with such escapes in the path undone; nothing where there are none.
+/// The path and query with such escapes in the path decoded; `None` if there are none.
 pub fn plain(path_and_query: &[u8]) -> Option<String> {
     let path = without_query(path_and_query);
     let query = path_and_query.get(path.len()..).unwrap_or_default();
@@ -46,7 +46,7 @@ pub fn escape(bytes: &[u8]) -> Option<(u8, &[u8])> {
     Some(((high << 4) | low, rest))
 }
 
-/// Percent-decodes once; what is no escape stays as it is.
+/// Percent-decodes once. Anything that is no escape stays as it is.
 pub fn decode(bytes: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut rest = bytes;

@@ -3,18 +3,18 @@
 
 use crate::path::decode;
 
-/// Why a query has no certain values of a name.
+/// Why it is not certain which values a name has in a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// A value is not UTF-8.
     NotUtf8,
     /// Origins do not agree on which values the name has.
     Ambiguous,
-    /// There are more than were asked for.
+    /// There are more values than the limit.
     TooMany,
 }
 
-/// The values of a name in a query, decoded, in order; at most so many.
+/// The values of a name in a query, decoded and in order. More than `most` values are an error.
 pub fn values(query: &[u8], name: &str, most: usize) -> Result<Vec<String>, Fault> {
     let mut found = Vec::new();
     for pair in query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
@@ -23,7 +23,7 @@ pub fn values(query: &[u8], name: &str, most: usize) -> Result<Vec<String>, Faul
         if !is_it && !is_of(pair, name) {
             continue;
         }
-        // `q[]`, `Q` and what stands behind a `;` are `q` to some; the same pair can't be both.
+        // `q[]`, `Q` and what follows a `;` are `q` to some origins, and not to others.
         if !is_it || pair.contains(&b';') || has_wide_escape(value) {
             return Err(Fault::Ambiguous);
         }
@@ -35,11 +35,11 @@ pub fn values(query: &[u8], name: &str, most: usize) -> Result<Vec<String>, Faul
     Ok(found)
 }
 
-/// Whether some origin finds the name in a pair as it is written.
+/// Whether some origin finds the name in this pair, given as it was sent.
 ///
-/// `;` parts pairs to older readers (HTML 4.01, appendix B.2.2; Perl's CGI, Rack before 3). PHP
-/// takes `q[]` and `q[x]` for `q`, ends a name at a NUL, and makes `_` of `.` and blanks; Node's
-/// `qs` takes `[q]` for it; ASP.NET does not mind the case of letters, and reads `%u0071` as `q`.
+/// `;` separates pairs for older readers (HTML 4.01, appendix B.2.2; Perl's CGI, Rack before 3).
+/// PHP takes `q[]` and `q[x]` for `q`, ends a name at a NUL, and makes `_` of `.` and blanks;
+/// Node's `qs` takes `[q]` for it; ASP.NET ignores letter case, and reads `%u0071` as `q`.
 pub fn is_of(pair: &[u8], name: &str) -> bool {
     pair.split(|byte| *byte == b';').any(|part| {
         let written = halves(part).0;
@@ -73,7 +73,7 @@ fn has_wide_escape(text: &[u8]) -> bool {
     })
 }
 
-/// The text with such escapes of ASCII's characters in the usual form.
+/// The text with such escapes of ASCII characters in the usual form.
 fn narrowed(text: &[u8]) -> Vec<u8> {
     let mut narrow = Vec::with_capacity(text.len());
     let mut rest = text;

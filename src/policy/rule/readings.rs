@@ -1,5 +1,5 @@
-//! In which readings of a request a rule is asked about it: with each line of a repeated header,
-//! and with cookies as each origin reads them, so that no rule is dodged by sending what the origin
+//! The readings of a request for which a rule is evaluated: with each line of a repeated header,
+//! and with cookies as each origin reads them. So no rule can be evaded by sending what the origin
 //! reads in another way.
 
 use std::borrow::Cow;
@@ -14,14 +14,14 @@ use crate::reading::name::same_to_some_origin;
 use crate::reading::{cookie, value};
 use crate::request::inline;
 
-/// The most readings that a rule is asked about; a request with more errs. Each costs what asking
-/// the rule costs.
+/// The most readings for which a rule is evaluated; for a request with more, it fails. Each costs
+/// as much as evaluating the rule once.
 pub(crate) const MAX_READINGS: usize = 512;
-/// How many bytes of a line are parted at commas in a step.
+/// How many bytes of a line can be split at commas for one step.
 const PARTED_A_STEP: usize = 16;
-/// How many bytes of cookies are looked through in a step.
+/// How many bytes of cookies can be examined for one step.
 const COOKIES_A_STEP: usize = 4;
-/// How many bytes of names are compared in a step.
+/// How many bytes of names can be compared for one step.
 const COMPARED_A_STEP: usize = 96;
 
 /// One way to read a request.
@@ -29,26 +29,26 @@ const COMPARED_A_STEP: usize = 96;
 pub(crate) struct Reading<'a> {
     /// One line of each repeated header.
     pub(crate) lines: Vec<ChosenLine<'a>>,
-    pub(crate) cookies: cookie::Reading,
-    /// Whether a line is a part of one that came, which the origin may not part.
+    pub(crate) cookies: cookie::Dialect,
+    /// Whether a line is only a part of one that was sent, which the origin may not split.
     pub(crate) is_part: bool,
-    /// The path and query in another reading than as they came.
+    /// The path and query in another reading than as they were sent.
     pub(crate) path: Option<Arc<str>>,
 }
 
-/// What a rule is asked about.
+/// The readings for which a rule is evaluated.
 #[derive(Debug)]
 pub(crate) enum Readings<'a> {
     /// The request as it is.
     One,
     /// The request in each of these readings.
     Several(Vec<Reading<'a>>),
-    /// More than there is time for.
+    /// There are more readings than the steps allow.
     TooMany,
 }
 
 impl<'a> Readings<'a> {
-    /// The readings among what an expression reads.
+    /// The readings of what an expression reads.
     pub(crate) fn of(
         uses: &'a Uses,
         action: Action,
@@ -56,7 +56,8 @@ impl<'a> Readings<'a> {
         allowance: &Allowance,
     ) -> Readings<'a> {
         let read = &uses.request_headers;
-        // An Allow that names `%3A` means what came, and would not hold of the other reading.
+        // An Allow that contains `%3A` means the path as it was sent, and would not match the other
+        // reading.
         let reads_path = uses.attributes.contains(PATH) || uses.attributes.contains(PATH_AND_QUERY);
         let both = reads_path && (action != Action::Allow || !uses.escapes);
         let path = if both { view.other_path() } else { None };
@@ -75,8 +76,8 @@ impl<'a> Readings<'a> {
                 return;
             }
             let lines: Vec<&'a [u8]> = headers.values(&name).collect();
-            // Envoy may have joined them, and what it joined the origin may split: a Deny looks at
-            // the parts as well.
+            // Envoy may have joined the lines, and the origin may split them again: a Deny is
+            // evaluated for the parts as well.
             let joined = action == Action::Deny
                 && lines.iter().any(|line| line.contains(&b','))
                 && inline::is_of_request(&name);
@@ -100,7 +101,7 @@ impl<'a> Readings<'a> {
                 names.iter().for_each(|name| consider(Cow::Borrowed(name)))
             }
             HeadersRead::All => {
-                // Once to find the names, and once more to find their lines.
+                // The names are compared once to find them, and once more to find their lines.
                 if !allowance
                     .spend_on(headers.comparing_all_names().saturating_mul(2), COMPARED_A_STEP)
                 {
@@ -117,7 +118,7 @@ impl<'a> Readings<'a> {
             if !allowance.spend_on(length.saturating_mul(names), COOKIES_A_STEP) {
                 return Readings::TooMany;
             }
-            cookies = cookie::Reading::all(headers.values("cookie"), uses.cookie_names.as_deref());
+            cookies = cookie::Dialect::all(headers.values("cookie"), uses.cookie_names.as_deref());
         }
         if repeated.is_empty() && cookies.len() < 2 && path.is_none() {
             return Readings::One;
@@ -141,9 +142,9 @@ impl<'a> Readings<'a> {
                 let lines = std::iter::once(line).chain(chosen.lines.iter().cloned()).collect();
                 Reading { lines, is_part: is_part || chosen.is_part, ..chosen.clone() }
             };
-        // Where any header may be read, parts are looked at in one header at a time, beside the
-        // whole lines of the others: a browser's headers have so many that all ways to choose would
-        // be hundreds.
+        // If a rule may read any header, it is evaluated for the parts of one header at a time,
+        // with the whole lines of the others. A browser's headers have so many parts that there
+        // would be hundreds of combinations.
         let alone = *read == HeadersRead::All;
         let afford = |count: usize| {
             count <= MAX_READINGS && allowance.spend(u64::try_from(count).unwrap_or(u64::MAX))
@@ -189,11 +190,11 @@ impl<'a> Readings<'a> {
     }
 }
 
-/// A header that came on several lines, or on one that may have been joined of several.
+/// A header that was sent on several lines, or on one that may have been joined from several.
 #[derive(Debug)]
 struct Repeated<'a> {
     name: Cow<'a, str>,
     lines: Vec<&'a [u8]>,
-    /// What the lines may have been joined of.
+    /// The parts that the lines may have been joined from.
     parts: Vec<&'a [u8]>,
 }

@@ -74,7 +74,8 @@ fn pseudo_headers_are_set_to_legal_values_only() {
         let (changes, errors) = changed(set(name, value), &[]);
         assert_eq!((changes.len(), errors), if legal { (1, 0) } else { (0, 1) }, "{name} {value}");
     }
-    let policy = json!({"name": "p", "traffic": {"transformation": {"request": set(":path", "request.headers['none']")}}});
+    let request = set(":path", "request.headers['none']");
+    let policy = json!({"name": "p", "traffic": {"transformation": {"request": request}}});
     let outcome = decide(&[policy], &ZEN);
     assert_eq!(
         (outcome.reason.as_str(), outcome.policy_name.as_deref()),
@@ -85,7 +86,10 @@ fn pseudo_headers_are_set_to_legal_values_only() {
 
 #[test]
 fn later_policies_see_what_earlier_ones_left() {
-    let set = |name: &str, header: &str, value: &str| json!({"name": name, "traffic": {"transformation": {"request": {"set": [{"name": header, "value": value}]}}}});
+    let set = |name: &str, header: &str, value: &str| {
+        let transformation = json!({"request": {"set": [{"name": header, "value": value}]}});
+        json!({"name": name, "traffic": {"transformation": transformation}})
+    };
     let outcome = decide(
         &[
             set("a", "x-a", "'1'"),
@@ -119,8 +123,10 @@ fn a_denied_request_is_not_changed() {
 
 #[test]
 fn a_response_is_changed_by_what_it_says() {
-    let set = json!([{"name": "x-code", "value": "string(response.code) + request.method + response.headers['x-o']"}]);
-    let config = json!({"policies": [{"name": "p", "traffic": {"transformation": {"response": {"set": set, "remove": ["server"]}}}}]});
+    let set = json!([{"name": "x-code",
+        "value": "string(response.code) + request.method + response.headers['x-o']"}]);
+    let config = json!({"policies": [{"name": "p", "traffic": {"transformation":
+        {"response": {"set": set, "remove": ["server"]}}}}]});
     let engine = load(&config);
     let request: Headers<'_> =
         [(&b":method"[..], &b"GET"[..]), (b":authority", b"api.github.com"), (b":path", b"/zen")]

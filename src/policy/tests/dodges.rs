@@ -144,7 +144,8 @@ fn a_limit_that_is_passed_is_caught_by_nothing() {
         (0..90).map(|n| (format!("x-{n}"), vec![b'v'; 600])).collect();
     let many: Vec<(&str, &[u8])> =
         many.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
-    let twice = "request.headers.exists(a, request.headers.exists(b, a != b && request.headers[a] + '1' == request.headers[b]))";
+    let twice = "request.headers.exists(a, request.headers.exists(b, a != b && request.headers[a] \
+        + '1' == request.headers[b]))";
     let json = format!("[{}\"bad\"]", "0,".repeat(1100));
     for (expression, path, headers) in [
         (

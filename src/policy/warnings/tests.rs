@@ -14,7 +14,8 @@ fn warnings(config: &Value) -> Vec<String> {
 }
 
 fn policy(action: &str, hosts: &[&str], expressions: &[&str]) -> Value {
-    let mut policy = json!({"name": "p", "traffic": {"authorization": {"action": action, "policy": {"matchExpressions": expressions}}}});
+    let mut policy = json!({"name": "p", "traffic": {"authorization": {"action": action,
+        "policy": {"matchExpressions": expressions}}}});
     if !hosts.is_empty() {
         policy["hosts"] = json!(hosts);
     }
@@ -33,7 +34,10 @@ fn what_can_be_meant_gives_no_warning() {
         (&[], "false"),
         (
             &[],
-            r#"source.identity.namespace == "team-a" && source.identity.serviceAccount == "team-a""#,
+            concat!(
+                r#"source.identity.namespace == "team-a" && source.identity.serviceAccount "#,
+                r#"== "team-a""#,
+            ),
         ),
         (&[], r#"source.identity.namespace == "team-a" || source.identity.namespace == "team-b""#),
         (&[], r#"source.identity.namespace != "team-a" && source.identity.namespace != "team-b""#),
@@ -45,7 +49,10 @@ fn what_can_be_meant_gives_no_warning() {
         (&[], r#"request.host in ["a.com", "10.0.0.1", "[::1]"]"#),
         (
             &[],
-            r#"request.path.startsWith("/a") && request.path != "/a" && !request.path.startsWith("/a/")"#,
+            concat!(
+                r#"request.path.startsWith("/a") && request.path != "/a" && "#,
+                r#"!request.path.startsWith("/a/")"#,
+            ),
         ),
         (&[], r#"request.path == "/" || request.path == "*""#),
         (&[], r#"request.path.startsWith("") && request.method == "GET""#),
@@ -63,7 +70,10 @@ fn what_can_be_meant_gives_no_warning() {
         (&[], r#"request.headers["x-a"] == "b" && request.headers["x-b"] == "c""#),
         (
             &[],
-            r#"(source.identity.namespace == "a" ? request.method == "GET" : request.method == "POST")"#,
+            concat!(
+                r#"(source.identity.namespace == "a" ? request.method == "GET" : "#,
+                r#"request.method == "POST")"#,
+            ),
         ),
     ] {
         assert_eq!(of(hosts, expression), [""; 0], "{hosts:?} {expression}");
@@ -76,12 +86,21 @@ fn what_never_matches_is_told() {
         (
             &[][..],
             r#"source.identity.namespace == "a" && source.identity.namespace == "b""#,
-            r#"`source.identity.namespace == "a"` and `source.identity.namespace == "b"` are never true together"#,
+            concat!(
+                r#"`source.identity.namespace == "a"` and `source.identity.namespace == "b"` "#,
+                r#"are never true together"#,
+            ),
         ),
         (
             &[],
-            r#"request.method == "GET" && source.identity.namespace == "a" && request.path == "/" && source.identity.namespace in ["b", "c"]"#,
-            r#"`source.identity.namespace == "a"` and `source.identity.namespace in [...]` are never true together"#,
+            concat!(
+                r#"request.method == "GET" && source.identity.namespace == "a" && "#,
+                r#"request.path == "/" && source.identity.namespace in ["b", "c"]"#,
+            ),
+            concat!(
+                r#"`source.identity.namespace == "a"` and `source.identity.namespace in "#,
+                r#"[...]` are never true together"#,
+            ),
         ),
         (
             &[],
@@ -188,17 +207,27 @@ fn what_always_matches_is_told() {
         (
             &[][..],
             r#"request.method == "GET" || request.method != "GET""#,
-            r#"always matches, where it does not err: one of `request.method == "GET"` and `request.method != "GET"` is always true, so this Allow lets every other request through"#,
+            concat!(
+                r#"always matches, where it does not err: one of `request.method == "GET"` "#,
+                r#"and `request.method != "GET"` is always true, so this Allow lets every "#,
+                r#"other request through"#,
+            ),
         ),
         (
             &["a.com"],
             r#"request.host == "a.com""#,
-            r#"always matches: `request.host == "a.com"` is always true for the policy's `hosts`, so this Allow lets every request through"#,
+            concat!(
+                r#"always matches: `request.host == "a.com"` is always true for the policy's "#,
+                r#"`hosts`, so this Allow lets every request through"#,
+            ),
         ),
         (
             &["*.b.com"],
             r#"request.host.endsWith("b.com")"#,
-            r#"always matches: `request.host.endsWith("b.com")` is always true for the policy's `hosts`, so this Allow lets every request through"#,
+            concat!(
+                r#"always matches: `request.host.endsWith("b.com")` is always true for the "#,
+                r#"policy's `hosts`, so this Allow lets every request through"#,
+            ),
         ),
         (
             &[],
@@ -213,7 +242,11 @@ fn what_always_matches_is_told() {
         (
             &[],
             r#"request.path != "/a" || !request.path.startsWith("/b")"#,
-            r#"always matches: one of `request.path != "/a"` and `!request.path.startsWith("/b")` is always true, so this Allow lets every request through"#,
+            concat!(
+                r#"always matches: one of `request.path != "/a"` and "#,
+                r#"`!request.path.startsWith("/b")` is always true, so this Allow lets every "#,
+                r#"request through"#,
+            ),
         ),
     ] {
         assert_eq!(of(hosts, expression), [message], "{hosts:?} {expression}");
@@ -226,12 +259,14 @@ fn a_value_that_never_comes_is_told() {
         (
             &[][..],
             r#"request.host == "API.github.com""#,
-            "`request.host` is never `API.github.com`: it is lower-case, with no port and no trailing dot, so `api.github.com`",
+            "`request.host` is never `API.github.com`: it is lower-case, with no port and no \
+             trailing dot, so `api.github.com`",
         ),
         (
             &[],
             r#"request.method == "GET" || request.host != "a.com:443""#,
-            "`request.host` is never `a.com:443`: it is lower-case, with no port and no trailing dot, so `a.com`",
+            "`request.host` is never `a.com:443`: it is lower-case, with no port and no trailing \
+             dot, so `a.com`",
         ),
         (
             &[],
@@ -286,17 +321,22 @@ fn a_value_that_never_comes_is_told() {
         (
             &[],
             r#"request.method == "get""#,
-            r#"`request.method` is compared with "get": methods are case-sensitive, and `GET` is the standard one"#,
+            concat!(
+                r#"`request.method` is compared with "get": methods are case-sensitive, and "#,
+                r#"`GET` is the standard one"#,
+            ),
         ),
         (
             &[],
             r#"source.identity.namespace == "team a""#,
-            "`source.identity.namespace` is never `team a`: it is letters, digits, `.`, `-` and `_`",
+            "`source.identity.namespace` is never `team a`: it is letters, digits, `.`, `-` and \
+             `_`",
         ),
         (
             &[],
             r#"source.spiffeId == "cluster.local/ns/a/sa/b""#,
-            "`source.spiffeId` is never `cluster.local/ns/a/sa/b`: that is no SPIFFE ID: does not start with `spiffe://`",
+            "`source.spiffeId` is never `cluster.local/ns/a/sa/b`: that is no SPIFFE ID: does not \
+             start with `spiffe://`",
         ),
         (
             &[],
@@ -320,15 +360,20 @@ fn a_value_that_never_comes_is_told() {
     for (expression, message) in [
         (
             r#"source.identity.trustDomain == "other""#,
-            "`source.identity.trustDomain` is never `other`: `identity.trustDomains` do not have it",
+            "`source.identity.trustDomain` is never `other`: `identity.trustDomains` do not have \
+             it",
         ),
         (
             r#"source.spiffeId == "spiffe://other/ns/a/sa/b""#,
-            "`source.spiffeId` is never `spiffe://other/ns/a/sa/b`: `identity.trustDomains` do not have its trust domain",
+            "`source.spiffeId` is never `spiffe://other/ns/a/sa/b`: `identity.trustDomains` do \
+             not have its trust domain",
         ),
         (
             r#"source.identity.trustDomain.contains("other")"#,
-            r#"never matches: `source.identity.trustDomain.contains("other")` is never true, so this Allow lets no request through"#,
+            concat!(
+                r#"never matches: `source.identity.trustDomain.contains("other")` is never "#,
+                r#"true, so this Allow lets no request through"#,
+            ),
         ),
     ] {
         config["policies"] = json!([policy("Allow", &[], &[expression])]);
@@ -397,21 +442,27 @@ fn expressions_of_one_policy_are_looked_at_together() {
             "All",
             [a, not_a],
             Some(
-                "never matches: `source.identity.namespace == \"a\"` and `source.identity.namespace != \"a\"` are never true together, so this Allow lets no request through",
+                "never matches: `source.identity.namespace == \"a\"` and \
+                 `source.identity.namespace != \"a\"` are never true together, so this Allow lets \
+                 no request through",
             ),
         ),
         (
             "All",
             [a, b],
             Some(
-                "never matches: `source.identity.namespace == \"a\"` and `source.identity.namespace == \"b\"` are never true together, so this Allow lets no request through",
+                "never matches: `source.identity.namespace == \"a\"` and \
+                 `source.identity.namespace == \"b\"` are never true together, so this Allow lets \
+                 no request through",
             ),
         ),
         (
             "Any",
             [a, not_a],
             Some(
-                "always matches, where it does not err: one of `source.identity.namespace == \"a\"` and `source.identity.namespace != \"a\"` is always true, so this Allow lets every other request through",
+                "always matches, where it does not err: one of `source.identity.namespace == \
+                 \"a\"` and `source.identity.namespace != \"a\"` is always true, so this Allow \
+                 lets every other request through",
             ),
         ),
     ] {
@@ -435,7 +486,11 @@ fn expressions_of_one_policy_are_looked_at_together() {
     let [warning] = engine.warnings() else { panic!("{:?}", engine.warnings()) };
     assert_eq!(
         warning.to_string(),
-        r#"policy `p`: policies[0].traffic.authorization.policy.matchExpressions[1]: never matches: `source.identity.namespace == "a"` and `source.identity.namespace != "a"` are never true together"#
+        concat!(
+            "policy `p`: policies[0].traffic.authorization.policy.matchExpressions[1]: ",
+            r#"never matches: `source.identity.namespace == "a"` and "#,
+            r#"`source.identity.namespace != "a"` are never true together"#,
+        )
     );
 }
 
@@ -458,7 +513,8 @@ fn what_takes_too_long_to_look_at_is_left() {
     let each: Vec<String> = (0..24)
         .map(|index| {
             format!(
-                r#"(request.headers["h{index}"] == "a" ? request.headers["h{}"] == "a" : request.headers["h{index}"] == "b")"#,
+                r#"(request.headers["h{index}"] == "a" ? request.headers["h{}"] == "a"
+                    : request.headers["h{index}"] == "b")"#,
                 (index + 1) % 24
             )
         })
@@ -544,8 +600,9 @@ fn names_that_prometheus_takes_for_one_give_a_warning_each() {
     let found: Vec<String> = engine.warnings().iter().map(ToString::to_string).collect();
     let of = |name: &str, place: &str| {
         format!(
-            "policy `{name}`: {place}.name: where Prometheus does not get the tags `egress_policy` and `egress_plugin`, \
-             its metrics are those of policy `p.a` too: both are `p_a` there"
+            "policy `{name}`: {place}.name: where Prometheus does not get the tags \
+             `egress_policy` and `egress_plugin`, its metrics are those of policy `p.a` too: \
+             both are `p_a` there"
         )
     };
     assert_eq!(found, [of("p-a", "policies[2]"), of("p_a", "policies[3]")]);

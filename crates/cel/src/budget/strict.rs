@@ -1,11 +1,11 @@
-//! What is there and cannot be read, as the rule reads it, is not what is not there.
+//! Keeps values that are present but cannot be read from being treated as missing.
 //!
-//! `default(json(h).user, "")` is to catch that there is no user, and not that the caller sent half
-//! a document; nor may `default(json(h).age > 18, false)` be dodged by an age in quotes, or by one
-//! that no int holds. So what makes a function or an operator fail for the value it got, and not
-//! for one that is missing, is a breach. The functions of our own see to that themselves; for those
-//! of the `cel` crate, and its operators, calls are put into the tree: `@is("string", x)` where the
-//! type of a value is known only at the request, and checked forms of conversions and of operators.
+//! `default(json(h).user, "")` is meant to catch that there is no user, not that the caller sent
+//! half a document; and `default(json(h).age > 18, false)` must not be evaded with an age in
+//! quotes, or one too large for an int. So it is a breach if a function or an operator fails
+//! because of a value that it got. Our own functions see to that themselves. For the functions and
+//! operators of the `cel` crate, calls are put into the tree: `@is("string", x)` if the type of a
+//! value is known only at the request, and checked forms of conversions and operators.
 
 use std::cmp::Ordering;
 
@@ -25,22 +25,22 @@ const ORDER: &str = "@order";
 const EQUAL: &str = "@equal";
 /// Not `@in`, which is the name of the operator itself.
 const IN: &str = "@is_in";
-/// The same, where the list or map is the request's.
+/// The same for a list or map that comes from the request.
 const IN_DATA: &str = "@is_in_data";
 const CALCULATE: &str = "@calculate";
 const NEGATE: &str = "@negate";
 
-/// The functions that read a value as one of another type.
+/// The functions that convert a value to another type.
 const CONVERSIONS: &[&str] = &["int", "uint", "double", "bool", "string"];
 
-/// An error of a value that is there: nothing catches it.
+/// Marks the error of a value that is present: nothing may catch it.
 #[cold]
 pub(super) fn unreadable(error: ExecutionError) -> ExecutionError {
     bridge::unreadable();
     error
 }
 
-/// A value that is of another type than what is done with it takes.
+/// The error for a value of a type that an operation does not take.
 #[cold]
 pub(super) fn unfit(name: &str) -> ExecutionError {
     unreadable(ExecutionError::function_error(name, "a value of another type"))
@@ -63,8 +63,7 @@ pub(super) fn operator(call: &mut CallExpr, table: &Table) {
                 form.clone_into(&mut call.func_name);
             }
         }
-        // Of two values of unknown types the language itself says that they differ where their
-        // types do.
+        // The language itself says that two values of unknown types differ if their types do.
         (op::EQUALS | op::NOT_EQUALS, [left, right])
             if may_be_any(left, table) != may_be_any(right, table) =>
         {
@@ -90,12 +89,12 @@ pub(super) fn operator(call: &mut CallExpr, table: &Table) {
     }
 }
 
-/// Guards what a field is taken of. Nothing is there in what is null.
+/// Guards the operand of a field selection. Null has no fields.
 pub(super) fn select(select: &mut SelectExpr, table: &Table) {
     expect(&mut select.operand, ".", FIELDS, table);
 }
 
-/// Guards what a loop goes over.
+/// Guards the range of a loop.
 pub(super) fn range(range: &mut IdedExpr, table: &Table) {
     expect(range, "loop", "list map", table);
 }
@@ -129,7 +128,7 @@ fn text(text: &str) -> IdedExpr {
     IdedExpr { id: 0, expr: Expr::Literal(LiteralValue::String(text.to_owned().into())) }
 }
 
-/// Sees to it that a part has one of these types, where that is not certain.
+/// Makes sure that a part has one of these types, if that is not certain.
 fn expect(node: &mut IdedExpr, name: &str, kinds: &str, table: &Table) {
     if kinds.is_empty() || !may_be_any(node, table) {
         return;
@@ -142,14 +141,14 @@ fn expect(node: &mut IdedExpr, name: &str, kinds: &str, table: &Table) {
     };
 }
 
-/// Whether a part's type is known only when the request comes. What the source does not show counts
-/// as such.
+/// Whether a part's type is known only at the request. So is any type that the source does not
+/// show.
 fn may_be_any(node: &IdedExpr, table: &Table) -> bool {
     match &node.expr {
         Expr::Literal(_) | Expr::List(_) | Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {
             false
         }
-        // What a loop collects is a bool or a list; all other variables may be anything.
+        // The accumulator of a loop is a bool or a list. All other variables may have any type.
         Expr::Ident(name) => {
             !name.starts_with('@') && table.root(name.trim_start_matches('.')).is_none()
         }
@@ -235,8 +234,9 @@ fn order<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     Ok(CowVal::owned(CelBool::from(holds)))
 }
 
-/// Whether two values can be compared: a caller who sends `"7"` for a 7, or a list of one, has sent
-/// what the rule cannot read, and an origin may. Anything may be asked whether it is null.
+/// Whether two values can be compared. A caller who sends `"7"` instead of 7, or a list of one
+/// number, has sent what the rule cannot read but an origin may. Any value can be compared with
+/// null.
 fn are_comparable(left: &dyn Val, right: &dyn Val) -> bool {
     let kind = |value: &dyn Val| match value.get_type().name() {
         "int" | "uint" | "double" => "number".to_owned(),
@@ -256,16 +256,16 @@ fn equal<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     Ok(CowVal::owned(CelBool::from((left == right) == (name(&operator) == op::EQUALS))))
 }
 
-/// Whether a value of the request is in a list or map of the rule's: one that can be compared with
-/// none of what is there cannot be read.
+/// Whether a value of the request is in a list or map of the rule. A value that cannot be compared
+/// with any element cannot be read.
 fn is_in<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [element, container] = taken(arguments)?;
     let others = comparable(element.as_ref(), container.as_ref());
     find(&element, &container, others.all == 0 || others.comparable > 0)
 }
 
-/// Whether a value is in a list or map of the request's: where it is not found, and something there
-/// cannot be compared with it, an origin may read that as the value.
+/// Whether a value is in a list or map of the request. If it is not found, but some element cannot
+/// be compared with it, an origin may read that element as the value.
 fn is_in_data<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [element, container] = taken(arguments)?;
     let others = comparable(element.as_ref(), container.as_ref());
@@ -285,8 +285,8 @@ fn find<'b, 'v>(
     }
 }
 
-/// How many elements of a list, or keys of a map, there are, and with how many of them a value can
-/// be compared.
+/// The number of elements of a list, or keys of a map, and of those with which a value can be
+/// compared.
 struct Comparable {
     all: usize,
     comparable: usize,

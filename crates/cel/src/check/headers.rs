@@ -14,9 +14,9 @@ pub(super) struct Named {
     of: Id,
     /// Whether the values are lists.
     lists: bool,
-    /// Whether a value is made of every line, and so does not depend on which of them is looked at.
+    /// Whether a value is made from all lines, so that it does not depend on the choice of one.
     every_line: bool,
-    /// Whether the values are the lines as they came, which Envoy may have joined.
+    /// Whether the values are the lines as they were received, which Envoy may have joined.
     raw: bool,
 }
 
@@ -72,7 +72,7 @@ impl Checker {
         }
     }
 
-    /// Notes that a header is read, or with no name that any may be.
+    /// Notes that the header of this name is read, or without a name that any header may be.
     pub(super) fn read_header(&mut self, named: Named, name: Option<&str>) {
         let may_be_joined = named.raw && name.is_none_or(inline::is_of_request);
         if !named.every_line || may_be_joined {

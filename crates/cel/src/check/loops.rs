@@ -49,7 +49,8 @@ impl Checker {
         result
     }
 
-    /// The type of what a loop has after a turn: a list is known by what is added to it.
+    /// The type of a loop's accumulator after a turn. The type of a list is found from what is
+    /// added to it.
     fn step(&mut self, step: &IdedExpr, accumulator: &str) -> Type {
         let is_accumulator =
             |node: &IdedExpr| matches!(&node.expr, Expr::Ident(name) if name == accumulator);

@@ -75,7 +75,7 @@ impl Checker {
         let sign = symbol(name);
         let headers = |known: &Type| matches!(known, Type::Headers | Type::HeaderLists);
         if a == Type::Null || b == Type::Null {
-            // Anything may be asked whether it is null.
+            // Any value can be compared with null.
         } else if headers(&a) || headers(&b) {
             self.mistake(
                 node,

@@ -9,7 +9,8 @@ use cel::common::value::Val;
 
 use crate::library::net::{Cidr, Ip};
 
-/// The longest text of a value, in bytes; of a longer one the start is shown.
+/// The longest text of a value that is shown whole, in bytes. Of a longer one, only the start is
+/// shown.
 const MAX_TEXT: usize = 400;
 /// How deep lists and maps are shown.
 const MAX_NESTING: usize = 8;
@@ -22,7 +23,7 @@ pub(super) fn literal(value: &(dyn Val + '_)) -> String {
     text
 }
 
-/// What a header's value is: text where it can be, else bytes.
+/// A header's value: as text if it is UTF-8, else as bytes.
 #[must_use]
 pub fn of_bytes(value: &[u8]) -> String {
     let mut text = String::new();
@@ -105,10 +106,10 @@ fn list(value: &(dyn Val + '_), nesting: usize, text: &mut String) {
     text.push(']');
 }
 
-/// A map, its keys in order: those of a map that an expression makes come in any.
+/// A map with its keys sorted, because a map that an expression makes has no order.
 fn map(value: &(dyn Val + '_), nesting: usize, text: &mut String) {
     let (Some(keys), Some(values)) = (value.as_iterable(), value.as_indexer()) else {
-        // An attribute that has attributes: each is shown where it is read.
+        // An object's attributes are shown where they are read.
         text.push_str("{...}");
         return;
     };
@@ -138,7 +139,7 @@ fn quote(value: &str, text: &mut String) {
             '\n' => text.push_str("\\n"),
             '\r' => text.push_str("\\r"),
             '\t' => text.push_str("\\t"),
-            // What a terminal would obey, or show as something else.
+            // Characters that control a terminal, or that it shows as something else.
             c if c.is_control() || is_invisible(c) => {
                 push(text, format_args!("\\U{:08x}", u32::from(c)))
             }
@@ -148,7 +149,7 @@ fn quote(value: &str, text: &mut String) {
     text.push('"');
 }
 
-/// Spaces of no width, marks that turn the direction of writing, and their like.
+/// Zero-width spaces, marks that change the direction of writing, and the like.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}'

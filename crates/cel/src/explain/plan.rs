@@ -5,7 +5,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
 
 use crate::attributes::Table;
 use crate::limits::children;
-use crate::parse::{Call, Spelling};
+use crate::parse::{Spelling, WrittenCall};
 use crate::regex::Compiled;
 use crate::{budget, prepare};
 
@@ -15,14 +15,14 @@ const VARYING: &[&str] = &["uuid", "random"];
 /// A part of an expression.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// As it is written.
+    /// Its source.
     pub(super) text: String,
-    /// As it is evaluated.
+    /// Its tree, ready to be evaluated.
     pub(super) node: IdedExpr,
     pub(super) shape: Shape,
-    /// Its value is plain from its text: a literal, or a variable by its name.
+    /// Whether its text shows its value: a literal, or a variable.
     pub(super) plain: bool,
-    /// Its value differs from one evaluation to the next.
+    /// Whether its value differs from one evaluation to the next.
     pub(super) varies: bool,
 }
 
@@ -33,19 +33,19 @@ pub(super) enum Shape {
     Whole,
     /// All.
     All(Vec<Part>),
-    /// All up to the first that is this.
+    /// All up to the first that has this value.
     Until(bool, Vec<Part>),
     /// The first, and the second if it is true, else the third.
     If(Box<[Part; 3]>),
-    /// All up to the first that neither errs nor is null.
+    /// All up to the first that neither fails nor is null.
     FirstOf(Vec<Part>),
-    /// The body, for what is in the range.
+    /// The body, for each element of the range.
     Loop(Box<Loop>),
-    /// The body, a variable being the value.
+    /// The body, with a variable that has the value.
     Bound(Box<Bound>),
 }
 
-/// A macro that looks at each element.
+/// A macro that evaluates its body for each element.
 #[derive(Debug)]
 pub(super) struct Loop {
     pub(super) range: Part,
@@ -53,11 +53,11 @@ pub(super) struct Loop {
     pub(super) over: Over,
     pub(super) condition: Option<Part>,
     pub(super) body: Part,
-    /// It ends with the first body that is this.
+    /// It ends when the body has this value.
     pub(super) until: Option<bool>,
 }
 
-/// What a loop's variables are.
+/// The values of a loop's variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Over {
     /// A list's elements, or a map's keys.
@@ -73,8 +73,8 @@ pub(super) enum Over {
 pub(super) struct Bound {
     pub(super) variable: String,
     pub(super) value: Part,
-    /// The variable is what the value, an optional, has; the body is needed only where it has
-    /// something.
+    /// The value is an optional, and the variable is its content. The body is needed only if there
+    /// is one.
     pub(super) optional: bool,
     pub(super) body: Part,
 }
@@ -98,7 +98,7 @@ impl<'s> Planner<'s> {
     pub(super) fn part(&mut self, node: &IdedExpr) -> Part {
         let shape = self.shape(node);
         let mut ready = node.clone();
-        // The whole is checked, so that its parts have no mistakes.
+        // The whole has been checked, so its parts have no errors.
         prepare(&mut ready, self.table, &mut self.patterns, &mut Vec::new());
         budget::guard(&mut ready, self.table);
         Part {
@@ -134,7 +134,7 @@ impl<'s> Planner<'s> {
                 EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
                 EntryExpr::StructField(field) => vec![&field.value],
             })),
-            // A loop is a macro's, and was written as a call.
+            // A loop comes from a macro, and was written as a call.
             Expr::Unspecified
             | Expr::Ident(_)
             | Expr::Literal(_)
@@ -161,7 +161,7 @@ impl<'s> Planner<'s> {
             (op::CONDITIONAL, [condition, yes, no]) => {
                 Shape::If(Box::new([self.part(condition), self.part(yes), self.part(no)]))
             }
-            // All headers are no help beside the one that is looked up.
+            // Showing all headers beside the one that is looked up would be of no use.
             (op::INDEX | op::OPT_INDEX | op::OPT_SELECT, [from, key]) if is_access(from) => {
                 self.all([key])
             }
@@ -170,7 +170,7 @@ impl<'s> Planner<'s> {
     }
 
     /// A macro, as it is written.
-    fn written(&mut self, call: &Call) -> Shape {
+    fn written(&mut self, call: &WrittenCall) -> Shape {
         let (target, args) = (call.target.as_ref(), call.args.as_slice());
         match (call.name.as_str(), target, args) {
             ("has", None, [tested]) => match &tested.expr {
@@ -246,8 +246,7 @@ impl<'s> Planner<'s> {
         self.variables.iter().any(|variable| variable == name)
     }
 
-    /// Whether a node says nothing that its text does not say: a literal, a variable by its name,
-    /// the name of a namespace.
+    /// Whether a node's text shows its value: a literal, a variable, the name of a namespace.
     fn is_plain(&self, node: &IdedExpr) -> bool {
         match &node.expr {
             Expr::Literal(_) => true,
@@ -305,8 +304,7 @@ fn name(node: &IdedExpr) -> String {
     }
 }
 
-/// Whether this is a name, or a place under one that only literals lead to:
-/// `request.headers["x-role"]`.
+/// Whether this is a name, or is reached from one by literals only: `request.headers["x-role"]`.
 fn is_access(node: &IdedExpr) -> bool {
     match &node.expr {
         Expr::Ident(_) => true,
@@ -321,7 +319,7 @@ fn is_access(node: &IdedExpr) -> bool {
     }
 }
 
-/// The operands of a chain of `+`, from the left; what brackets hold together stays.
+/// The operands of a chain of `+`, from the left. An operand in brackets stays whole.
 fn sum<'n>(node: &'n IdedExpr, operands: &mut Vec<&'n IdedExpr>) {
     match &node.expr {
         Expr::Call(call) if call.func_name == op::ADD && call.args.len() == 2 => {

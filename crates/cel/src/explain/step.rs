@@ -1,8 +1,8 @@
-//! What an explanation of an expression is made of.
+//! The steps of an explanation.
 
 use serde::Serialize;
 
-/// A name and what it stands for.
+/// A variable and its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Variable {
@@ -12,19 +12,19 @@ pub struct Variable {
     pub value: String,
 }
 
-/// A part of an expression and what it is for a request.
+/// A part of an expression, and its value for a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// The part as it is written.
     pub source: String,
-    /// What the variables of the macro around it are.
+    /// The values of the variables of the macro around it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<Variable>,
-    /// What it is.
+    /// Its value.
     #[serde(flatten)]
     pub value: Value,
-    /// Its parts, of those that are not literals. Of a loop, its turns.
+    /// Its parts without literals; the turns of a loop.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Step>,
     /// How many of a loop's turns are left out between the first and the last.
@@ -32,17 +32,17 @@ pub struct Step {
     pub omitted: usize,
 }
 
-/// What a part of an expression is.
+/// The value of a part of an expression.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", content = "value", rename_all = "camelCase")]
 pub enum Value {
-    /// This value, as CEL writes it; where it is very long, its start and `...`.
+    /// This value, as CEL writes it. Of a very long one, it is the start and `...`.
     Known(String),
-    /// No value: what is wrong.
+    /// It has no value, for this reason.
     Error(String),
-    /// What else there is settles the whole.
+    /// It was not evaluated, because other parts settle the whole.
     NotNeeded,
-    /// Something else each time, as it is made at random.
+    /// It is random, so it differs each time.
     Varies,
 }
 

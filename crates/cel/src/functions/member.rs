@@ -43,7 +43,7 @@ pub(super) const MEMBER: &[Overload] = &[
     ("join", &[Headers], Headers),
     ("raw", &[Headers], HeaderLists),
     ("split", &[Headers], HeaderLists),
-    // Of what it was called on; the check follows `request.headers` itself.
+    // The result has the type of the target; the check itself follows `request.headers`.
     ("redacted", &[Headers], Any),
     ("cookie", &[Headers, Str], Str),
     ("merge", &[Map, Map], Map),

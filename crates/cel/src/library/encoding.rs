@@ -16,14 +16,13 @@ use super::{
     Evaluated, MAX_PARTS, MAX_TEXT, Made, Overload, bytes, failed, maps, run, string, too_large,
 };
 
-/// As lenient as cel-go's: padding may be left out, and bits that stand for nothing are not looked
-/// at.
+/// As lenient as cel-go's: padding is optional, and unused bits are ignored.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
 /// The standard alphabet.
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
-/// The alphabet of URLs and tokens, strict about bits that stand for nothing: one token has one
+/// The alphabet of URLs and tokens. Unused bits must be zero, so that a token has only one
 /// spelling.
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::URL_SAFE,
@@ -49,7 +48,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(bytes)
 }
 
-/// What URL-safe base64 stands for, padded or not.
+/// Decodes URL-safe base64, padded or not.
 pub(super) fn from_base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE.decode(text).ok()
 }
@@ -80,8 +79,8 @@ fn url_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     String::from_utf8(decoded).map(string).map_err(|_| failed("url.decode", "not UTF-8"))
 }
 
-/// A map of what the form holds: a string for a name that came once, a list for one that came
-/// again.
+/// The fields of a form as a map: the value of a name is a string, or a list if the name occurs
+/// several times.
 fn form_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     let decode = |part| {
         String::from_utf8(urlencoded::decode(part, Space::Plus))

@@ -1,7 +1,7 @@
 //! `sha256.encode`, `sha1.encode` and `md5.encode`: digests as lower-case hex.
 //!
-//! SHA-1 and MD5 are for what was agreed with others, a cache key or a signature's old form;
-//! neither resists a collision.
+//! SHA-1 and MD5 are for existing protocols, such as a cache key or an old form of signature.
+//! Neither resists collisions.
 
 use cel::common::value::CowVal;
 use md5::Md5;

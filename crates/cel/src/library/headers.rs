@@ -1,7 +1,7 @@
 //! `join`, `raw`, `split`, `redacted` and `cookie`, of `request.headers` and `response.headers`.
 //!
-//! Headers borrow the request, and the `cel` crate gives no way to recover such a value's own type.
-//! What is asked of one is asked with an index that no expression can make.
+//! Headers borrow the request, and the `cel` crate has no way to recover the Rust type of such a
+//! value. So these functions index it with a value that no expression can make.
 
 use std::any::Any;
 
@@ -12,14 +12,14 @@ use super::Parameter::{Map, Text};
 use super::Style::Member;
 use super::{Evaluated, Overload, failed, run, text};
 
-/// What is asked of headers.
+/// What a function wants from headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ask {
     /// The view whose values are all lines, with commas between them.
     Join,
     /// The view whose values are lists of the lines.
     Raw,
-    /// The view whose values are lists of what commas part in the lines.
+    /// The view whose values are lists of the parts between commas in the lines.
     Split,
     /// The view without what is secret.
     Redacted,
@@ -34,7 +34,7 @@ impl Val for Ask {
     }
 
     fn cel_type() -> &'static Type {
-        // Only asked by macros that this type is not used with.
+        // Only macros call this, and none of them is used with this type.
         &BYTES_TYPE
     }
 

@@ -49,8 +49,8 @@ fn to_json<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     Ok(string(text))
 }
 
-/// The claims of a JSON Web Token (RFC 7519): of the compact form, the second part. Its signature
-/// is not looked at.
+/// The claims of a JSON Web Token (RFC 7519), which are the second part of its compact form. The
+/// signature is not verified.
 fn unvalidated_jwt_payload<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     const FUNCTION: &str = "unvalidatedJwtPayload";
     let token = text(FUNCTION, arguments, 0)?;

@@ -10,13 +10,13 @@ use super::Parameter::Map;
 use super::Style::Member;
 use super::{Evaluated, Overload, failed, run, too_large};
 
-/// The most entries that a map made of others may have.
+/// The most entries of a map that is made from others.
 pub(super) const MAX_ENTRIES: usize = 1024;
 
 pub(super) const FUNCTIONS: &[Overload] =
     &[Overload("merge", Member, &[Map, Map], |arguments| run(arguments, merge))];
 
-/// Both maps' entries; those of the second win.
+/// The entries of both maps. Those of the second take precedence.
 fn merge<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     let mut merged: HashMap<CelMapKey<'v>, Box<dyn Val + 'v>> = HashMap::new();
     for map in arguments {
@@ -46,10 +46,10 @@ pub(super) fn sorted_keys<'a, 'v>(
     let mut sorted: Vec<(String, &'a (dyn Val + 'v))> = Vec::new();
     while let Some(key) = keys.next() {
         let name = scalar(key).ok_or_else(|| failed(function, "a key of another type"))?;
-        // Of as few as there may be, and without the kilobytes that the library's sorting takes of
-        // the file.
-        let place = sorted.partition_point(|(before, _)| *before <= name);
-        sorted.insert(place, (name, key));
+        // An insertion sort suffices for so few, and the library's sort would add kilobytes to the
+        // module.
+        let position = sorted.partition_point(|(before, _)| *before <= name);
+        sorted.insert(position, (name, key));
     }
     Ok(sorted)
 }

@@ -1,7 +1,7 @@
 //! `ip`, `isIP`, `cidr`, `isCIDR` and their methods (Kubernetes' IP and CIDR libraries).
 //!
-//! An IPv4 address in IPv6's clothes, `::ffff:10.0.0.1`, is the IPv4 address: a rule about
-//! `10.0.0.0/8` is not dodged by the other spelling.
+//! An IPv4 address mapped into IPv6, `::ffff:10.0.0.1`, counts as the IPv4 address, so that a rule
+//! about `10.0.0.0/8` cannot be evaded by the other spelling.
 
 mod values;
 

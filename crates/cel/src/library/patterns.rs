@@ -56,8 +56,8 @@ fn matches<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     Ok(CowVal::owned(CelBool::from(found.map_err(exceeded(FUNCTION))?)))
 }
 
-/// The text with its first match replaced; `$1`, `$name` and `${name}` in the replacement are what
-/// that group matched.
+/// The text with its first match replaced. `$1`, `$name` and `${name}` in the replacement stand for
+/// what that group matched.
 fn regex_replace<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     const FUNCTION: &str = "regexReplace";
     let (target, replacement) = (text(FUNCTION, arguments, 0)?, text(FUNCTION, arguments, 2)?);

@@ -23,7 +23,7 @@ fn set_query<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     with_query("setQuery", arguments, Some(text("setQuery", arguments, 1)?))
 }
 
-/// What stands before the `?`, the query if there is one, and the fragment with its `#`.
+/// The part before the `?`, the query if there is one, and the fragment with its `#`.
 fn parts(url: &str) -> (&str, Option<&str>, &str) {
     let at = url.find('#').unwrap_or(url.len());
     let (url, fragment) = url.split_at_checked(at).unwrap_or((url, ""));
@@ -46,8 +46,8 @@ fn query<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     if found.is_empty() { Err(ExecutionError::no_such_key(name)) } else { Ok(strings(found)) }
 }
 
-/// The URL with its pairs, but for those in which some origin finds the name that is removed, and
-/// the new one behind them.
+/// The URL without the pairs in which some origin finds the removed name, and with the new pair at
+/// the end.
 fn with_query<'b, 'v>(
     function: &'static str,
     arguments: &[CowVal<'_, '_>],

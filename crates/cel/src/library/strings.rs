@@ -1,8 +1,7 @@
-//! `stripPrefix` and `stripSuffix`, and `indexOf` and `lastIndexOf` in time that grows with the
-//! text and not with its square.
+//! `stripPrefix` and `stripSuffix`, and `indexOf` and `lastIndexOf` in linear time.
 //!
-//! The latter two do what cel-go's `strings` extension says; the `cel` crate's compare at every
-//! place.
+//! The latter two do what cel-go's `strings` extension says. Those of the `cel` crate take
+//! quadratic time.
 
 use cel::ExecutionError;
 use cel::common::types::CelInt;
@@ -22,11 +21,11 @@ pub(super) const FUNCTIONS: &[Overload] = &[
 ];
 
 fn index_of<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
-    place("indexOf", arguments, first)
+    position("indexOf", arguments, first)
 }
 
 fn last_index_of<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
-    place("lastIndexOf", arguments, last)
+    position("lastIndexOf", arguments, last)
 }
 
 fn strip_prefix<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
@@ -43,7 +42,7 @@ fn strip_suffix<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 type Search = fn(target: &str, part: &str, offset: Option<usize>) -> Option<usize>;
 
 #[inline(never)]
-fn place<'b, 'v>(
+fn position<'b, 'v>(
     function: &str,
     arguments: &[CowVal<'b, 'v>],
     search: Search,
@@ -68,7 +67,7 @@ fn offset(
     match given {
         Ok(given) if given < length => Ok(given),
         Ok(_) if part.is_empty() => Ok(length),
-        // There is nothing there, which is not the same as something that cannot be read.
+        // There is nothing at that offset, which may be caught.
         _ => Err(ExecutionError::function_error(function, "index out of range")),
     }
 }
@@ -88,8 +87,8 @@ fn last(target: &str, part: &str, offset: Option<usize>) -> Option<usize> {
     let end = offset.map_or(target.len(), |offset| {
         byte_at(target, offset).saturating_add(part.len()).min(target.len())
     });
-    // One that ends here starts early enough; and the end of the part cuts no code point of the
-    // target where it fits.
+    // An occurrence that ends here starts early enough. The part ends between two code points of
+    // the target wherever it occurs.
     let end = (0..=end).rev().find(|end| target.is_char_boundary(*end))?;
     target.get(..end)?.rfind(part)
 }
@@ -101,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// What the extension says, by trying every place.
+    /// The specification of the extension: it tries every position.
     fn by_hand(target: &str, part: &str, offset: usize, forwards: bool) -> Option<usize> {
         let starts: Vec<usize> =
             target.char_indices().map(|(byte, _)| byte).chain([target.len()]).collect();
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_those_that_trying_each_finds() {
+    fn positions_are_those_that_trying_each_finds() {
         for target in
             ["", "a", "abcabc", "aaaa", "h\u{e9}llo \u{e9}\u{1f389}h\u{e9}", "\u{1f389}\u{1f389}"]
         {

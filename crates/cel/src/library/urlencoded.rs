@@ -4,7 +4,7 @@
 /// How spaces are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Space {
-    /// As `%20`, and a `+` is a `+`.
+    /// As `%20`; a `+` stands for itself.
     Escaped,
     /// As `+`.
     Plus,
@@ -12,8 +12,7 @@ pub(super) enum Space {
 
 /// Percent-encodes all but the unreserved characters.
 ///
-/// A form's own rules would leave `*` as it is and encode `~`; each side reads either form as the
-/// same.
+/// The rules for forms would leave `*` as it is and encode `~`. Decoders accept either.
 pub(super) fn encode(bytes: &[u8], space: Space) -> String {
     let mut text = String::with_capacity(bytes.len());
     for &byte in bytes {
@@ -36,7 +35,7 @@ pub(super) fn encode(bytes: &[u8], space: Space) -> String {
     text
 }
 
-/// Undoes it; an escape that is none stands for itself.
+/// Percent-decodes. An invalid escape stands for itself.
 pub(super) fn decode(text: &[u8], space: Space) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -55,7 +54,7 @@ pub(super) fn decode(text: &[u8], space: Space) -> Vec<u8> {
     bytes
 }
 
-/// The pairs of a form, as they are written.
+/// The pairs of a form, still encoded.
 pub(super) fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());

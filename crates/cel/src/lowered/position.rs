@@ -9,11 +9,11 @@ use crate::check::string_literal;
 use crate::lower::Lowering;
 use crate::parse;
 
-/// Line and column, from 1 and in characters, of the first and innermost part of a source that
-/// `is_meant`: of a comparison its start, of `in` the item of the list, which is shown as an
-/// [`Test::Equal`] of its own.
+/// Line and column, from 1 and in characters, of the first and innermost part of a source for which
+/// `is_meant` holds. For a comparison it is the start; for `in` it is the item of the list, which
+/// is passed as a [`Test::Equal`] of its own.
 ///
-/// What is evaluated does not know where it was written, so the source is parsed once more.
+/// The lowered form does not contain positions, so the source is parsed once more.
 #[must_use]
 pub fn position_of(
     table: &'static Table,
@@ -48,7 +48,7 @@ impl<F: Fn(&Test) -> bool> Search<F> {
                 EntryExpr::StructField(field) => below(&field.value),
             }),
             Expr::Select(select) => below(&select.operand),
-            // What is in a loop is not lowered.
+            // Loops are not lowered.
             Expr::Comprehension(_)
             | Expr::Struct(_)
             | Expr::Literal(_)

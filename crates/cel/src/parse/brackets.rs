@@ -76,12 +76,12 @@ impl<W: Written> Parser<'_, W> {
         self.node(name.start, depth, Expr::Struct(StructExpr { type_name, entries }))
     }
 
-    /// Goes on behind a comma; says whether there is another entry behind it.
+    /// Takes a comma, and returns whether another entry follows.
     fn separated(&mut self, closing: &str) -> Parsed<bool> {
         Ok(self.eat(",")? && !self.is(closing))
     }
 
-    /// The closing bracket of a list, map or message: one that is empty may hold a comma.
+    /// Takes the closing bracket of a list, map or message. An empty one may contain a comma.
     fn closed(&mut self, closing: &str, empty: bool) -> Parsed<()> {
         if empty {
             self.eat(",")?;

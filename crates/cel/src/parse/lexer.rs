@@ -5,7 +5,7 @@ use cel::common::ast::LiteralValue;
 use super::literal;
 use crate::limits::MAX_SOURCE;
 
-/// What is wrong at a place of a source.
+/// An error, and where it is in the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     /// Where, in bytes.
@@ -19,10 +19,10 @@ impl Fault {
     }
 }
 
-/// The smallest part of a source that means something.
+/// A token.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token<'s> {
-    /// An int as it is written, without its sign: only with that is its range known.
+    /// An int as it is written, without its sign. Its range is known only with the sign.
     Int(&'s str),
     /// A double, likewise.
     Double(&'s str),
@@ -40,7 +40,7 @@ pub(super) enum Token<'s> {
 #[derive(Debug)]
 pub(super) struct Lexer<'s> {
     source: &'s str,
-    /// Where the next token is looked for, in bytes; always between two characters.
+    /// The offset behind the last token, in bytes; always between two characters.
     at: usize,
 }
 
@@ -51,7 +51,7 @@ const SYMBOLS: &[&str] = &[
 ];
 
 impl<'s> Lexer<'s> {
-    /// A source longer than the limit has no tokens: offsets would not fit.
+    /// The tokens of a source. One above the limit is refused, because offsets in it would not fit.
     pub(super) fn new(source: &'s str) -> Result<Lexer<'s>, Fault> {
         if source.len() > MAX_SOURCE {
             return Err(Fault::new(
@@ -84,7 +84,7 @@ impl<'s> Lexer<'s> {
         self.source.get(self.at..).unwrap_or_default()
     }
 
-    /// Where the next token is looked for: behind the last one.
+    /// The offset behind the last token, in bytes.
     pub(super) fn offset(&self) -> u32 {
         u32::try_from(self.at).unwrap_or(u32::MAX)
     }

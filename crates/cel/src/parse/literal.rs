@@ -8,7 +8,7 @@ pub(super) fn uint(written: &str) -> Option<LiteralValue> {
     Some(LiteralValue::UInt(u64::from_str_radix(digits, radix).ok()?.into()))
 }
 
-/// An int, if it is in range: what is too large without its sign may fit with it.
+/// An int, if it is in range. The sign matters for the smallest int.
 pub(super) fn int(written: &str, negative: bool) -> Option<LiteralValue> {
     let (digits, radix) = written.strip_prefix("0x").map_or((written, 10), |digits| (digits, 16));
     let magnitude = i128::from(u64::from_str_radix(digits, radix).ok()?);
@@ -22,7 +22,7 @@ pub(super) fn double(written: &str, negative: bool) -> Option<LiteralValue> {
     value.is_finite().then(|| LiteralValue::Double(if negative { -value } else { value }.into()))
 }
 
-/// What is wrong, and how many bytes into the literal.
+/// An error, and its offset in the literal, in bytes.
 type Wrong = (usize, &'static str);
 
 /// The string or bytes that `source` begins with, and its length, given that of its prefix.
@@ -57,7 +57,7 @@ pub(super) fn text(source: &str, prefix: usize) -> Result<(LiteralValue, usize),
                     "a string is not closed on its line: one of several lines is in `\"\"\"`",
                 ));
             }
-            // The end of a line is one character, whatever wrote the file.
+            // A line end counts as one character, however the file has it.
             '\r' => {
                 text.skip(if text.rest.starts_with("\r\n") { 2 } else { 1 });
                 text.made.push(b'\n');
@@ -116,7 +116,7 @@ impl Text<'_> {
     /// The code point, in bytes the byte, that a number of digits names.
     fn code_point(&mut self, before: usize, digits: usize, radix: u32) -> Result<(), &'static str> {
         let written = self.rest.get(before..before.saturating_add(digits)).ok_or(BAD_ESCAPE)?;
-        // What parses a number takes a sign too.
+        // The library's parser of numbers would accept a sign, too.
         if !written.chars().all(|digit| digit.is_digit(radix)) {
             return Err(BAD_ESCAPE);
         }

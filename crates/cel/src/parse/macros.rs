@@ -2,77 +2,26 @@
 //!
 //! CEL's own, those of its extensions `bindings`, `math`, `optional` and `comprehensions`, and
 //! AgentGateway's `default`, `with`, `mapValues` and their like. A loop over keys and values is a
-//! comprehension of two variables in the tree; what the interpreter, which knows loops of one only,
-//! makes of it is [`super::super::loops`]' matter.
+//! comprehension with two variables in the tree. The interpreter has only loops with one, so
+//! [`super::super::loops`] turns it into such a loop.
+
+mod maker;
 
 use cel::IdedExpr;
-use cel::common::ast::{
-    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, ListExpr, LiteralValue,
-    MapEntryExpr, MapExpr, operators as op,
-};
+use cel::common::ast::{Expr, LiteralValue, operators as op};
 
-use super::Places;
 use super::lexer::Fault;
 use crate::limits;
-
-/// The variable that a loop collects in. No source can spell it.
-const RESULT: &str = "@result";
-/// The keys and values of a loop that names only one of them.
-const KEY: &str = "@key";
-const VALUE: &str = "@value";
-/// What makes one map of a list of maps.
-pub(crate) const MAP_OF: &str = "@map_of";
+pub(crate) use maker::MAP_OF;
+pub(super) use maker::Maker;
+use maker::{KEY, Over, VALUE};
 
 /// What a call becomes.
 pub(super) enum Expanded {
-    /// It is a macro's.
+    /// The expansion of a macro.
     Made(IdedExpr),
-    /// It is no macro's, and stays: its target and arguments.
+    /// It is no macro, and remains a call with this target and these arguments.
     Call(Option<IdedExpr>, Vec<IdedExpr>),
-}
-
-/// Makes the nodes of a macro, all at the place of its call.
-pub(super) struct Maker<'p> {
-    places: &'p mut Places,
-    start: u32,
-}
-
-impl<'p> Maker<'p> {
-    pub(super) fn new(places: &'p mut Places, start: u32) -> Self {
-        Maker { places, start }
-    }
-
-    fn node(&mut self, expr: Expr) -> IdedExpr {
-        IdedExpr { id: self.places.add(self.start), expr }
-    }
-
-    fn name(&mut self, name: &str) -> IdedExpr {
-        self.node(Expr::Ident(name.to_owned()))
-    }
-
-    fn bool(&mut self, value: bool) -> IdedExpr {
-        self.node(Expr::Literal(LiteralValue::Boolean(value.into())))
-    }
-
-    fn int(&mut self, value: i64) -> IdedExpr {
-        self.node(Expr::Literal(LiteralValue::Int(value.into())))
-    }
-
-    fn list(&mut self, elements: Vec<IdedExpr>) -> IdedExpr {
-        self.node(Expr::List(ListExpr { elements, optional_indices: Vec::new() }))
-    }
-
-    fn call(&mut self, name: &str, args: Vec<IdedExpr>) -> IdedExpr {
-        self.node(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }))
-    }
-
-    fn method(&mut self, target: IdedExpr, name: &str, args: Vec<IdedExpr>) -> IdedExpr {
-        self.node(Expr::Call(CallExpr {
-            func_name: name.to_owned(),
-            target: Some(Box::new(target)),
-            args,
-        }))
-    }
 }
 
 /// The macros.
@@ -101,7 +50,7 @@ enum Macro {
 }
 
 impl Macro {
-    /// The macro that a call is, by its name, what it is called on and how many arguments it has.
+    /// The macro of a call, by its name, target and number of arguments.
     fn of(name: &str, target: Option<&IdedExpr>, count: usize) -> Option<Macro> {
         let on = |namespace: &str| match target.map(|target| &target.expr) {
             Some(Expr::Ident(name)) => name == namespace,
@@ -131,7 +80,7 @@ impl Macro {
         })
     }
 
-    /// How many of a number of arguments name a variable.
+    /// How many of the arguments are names of variables.
     fn variables(self, count: usize) -> usize {
         match self {
             Macro::Has | Macro::FirstOf | Macro::Extreme(_) => 0,
@@ -142,22 +91,7 @@ impl Macro {
     }
 }
 
-/// What a loop goes over, and the names of its variables.
-struct Over {
-    range: IdedExpr,
-    key: String,
-    value: Option<String>,
-}
-
-/// How a loop collects.
-struct Fold {
-    init: IdedExpr,
-    goes_on: IdedExpr,
-    step: IdedExpr,
-    result: IdedExpr,
-}
-
-/// Expands a call, if it is a macro's.
+/// Expands a call, if it is that of a macro.
 pub(super) fn expand(
     make: &mut Maker<'_>,
     name: &str,
@@ -180,7 +114,7 @@ pub(super) fn expand(
         return Err(make.fault(format!("`{name}` has two variables, and both are named `{first}`")));
     }
     let mut body: Vec<IdedExpr> = args.collect();
-    // INVARIANT: the table above lets a call have one argument at the least behind its variables.
+    // INVARIANT: by the table above, a call has at least one argument behind its variables.
     let last = match found {
         Macro::Extreme(_) | Macro::FirstOf => None,
         _ => body.pop(),
@@ -267,12 +201,12 @@ fn has(make: &mut Maker<'_>, tested: IdedExpr) -> Result<IdedExpr, Fault> {
     }
 }
 
-/// The first that neither errs nor is null; the last, whatever it is, where none is.
+/// The first that neither fails nor is null; if there is none, the last, whatever it is.
 ///
-/// CEL has one place where an error becomes a value: `@not_strictly_false`, which the macros `all`
-/// and `exists` are made with, is true for one. So `default(a, b)` is
-/// `@not_strictly_false(a == null) ? b : a`. That doubles `a`, and `default(default(...), ...)`
-/// doubles it at each level: its size is bounded before it is copied.
+/// CEL turns an error into a value in only one function: `@not_strictly_false`, which the macros
+/// `all` and `exists` use, is true for an error. So `default(a, b)` is `@not_strictly_false(a ==
+/// null) ? b : a`. That doubles `a`, and `default(default(...), ...)` doubles it at each level: its
+/// size is bounded before it is copied.
 fn first_of(
     make: &mut Maker<'_>,
     name: &str,
@@ -327,150 +261,4 @@ fn extreme(
     }
     let args = if args.len() > 2 { vec![make.list(args)] } else { args };
     Ok(make.call(function, args))
-}
-
-impl Maker<'_> {
-    fn fault(&self, message: String) -> Fault {
-        Fault::new(self.start, message)
-    }
-
-    fn comprehension(&mut self, over: Over, fold: Fold) -> IdedExpr {
-        self.node(Expr::Comprehension(Box::new(ComprehensionExpr {
-            iter_range: over.range,
-            iter_var: over.key,
-            iter_var2: over.value,
-            accu_var: RESULT.to_owned(),
-            accu_init: fold.init,
-            loop_cond: fold.goes_on,
-            loop_step: fold.step,
-            result: fold.result,
-        })))
-    }
-
-    fn all(&mut self, over: Over, predicate: IdedExpr) -> IdedExpr {
-        let so_far = self.name(RESULT);
-        let goes_on = self.call(op::NOT_STRICTLY_FALSE, vec![so_far]);
-        let so_far = self.name(RESULT);
-        let fold = Fold {
-            init: self.bool(true),
-            goes_on,
-            step: self.call(op::LOGICAL_AND, vec![so_far, predicate]),
-            result: self.name(RESULT),
-        };
-        self.comprehension(over, fold)
-    }
-
-    fn exists(&mut self, over: Over, predicate: IdedExpr) -> IdedExpr {
-        let so_far = self.name(RESULT);
-        let none_yet = self.call(op::LOGICAL_NOT, vec![so_far]);
-        let goes_on = self.call(op::NOT_STRICTLY_FALSE, vec![none_yet]);
-        let so_far = self.name(RESULT);
-        let fold = Fold {
-            init: self.bool(false),
-            goes_on,
-            step: self.call(op::LOGICAL_OR, vec![so_far, predicate]),
-            result: self.name(RESULT),
-        };
-        self.comprehension(over, fold)
-    }
-
-    fn exists_one(&mut self, over: Over, predicate: IdedExpr) -> IdedExpr {
-        let one_more = vec![self.name(RESULT), self.int(1)];
-        let one_more = self.call(op::ADD, one_more);
-        let so_far = self.name(RESULT);
-        let step = self.call(op::CONDITIONAL, vec![predicate, one_more, so_far]);
-        let counted = vec![self.name(RESULT), self.int(1)];
-        let fold = Fold {
-            init: self.int(0),
-            goes_on: self.bool(true),
-            step,
-            result: self.call(op::EQUALS, counted),
-        };
-        self.comprehension(over, fold)
-    }
-
-    /// The list of what a loop's turns give, of those for which the condition holds.
-    fn collected(
-        &mut self,
-        over: Over,
-        condition: Option<IdedExpr>,
-        element: IdedExpr,
-    ) -> IdedExpr {
-        let so_far = self.name(RESULT);
-        let element = self.list(vec![element]);
-        let mut step = self.call(op::ADD, vec![so_far, element]);
-        if let Some(condition) = condition {
-            let so_far = self.name(RESULT);
-            step = self.call(op::CONDITIONAL, vec![condition, step, so_far]);
-        }
-        let fold = Fold {
-            init: self.list(Vec::new()),
-            goes_on: self.bool(true),
-            step,
-            result: self.name(RESULT),
-        };
-        self.comprehension(over, fold)
-    }
-
-    /// The map of what a loop's turns give.
-    fn map_of(
-        &mut self,
-        over: Over,
-        condition: Option<IdedExpr>,
-        key: IdedExpr,
-        value: IdedExpr,
-    ) -> IdedExpr {
-        let entry = MapEntryExpr { key, value, optional: false };
-        let entry =
-            IdedEntryExpr { id: self.places.add(self.start), expr: EntryExpr::MapEntry(entry) };
-        let entry = self.node(Expr::Map(MapExpr { entries: vec![entry] }));
-        let entries = self.collected(over, condition, entry);
-        self.call(MAP_OF, vec![entries])
-    }
-
-    /// An expression in which a variable has a value: a loop over nothing, that only ever has its
-    /// first value.
-    fn bound(&mut self, variable: &str, value: IdedExpr, result: IdedExpr) -> IdedExpr {
-        let bound = ComprehensionExpr {
-            iter_range: self.list(Vec::new()),
-            iter_var: "#unused".to_owned(),
-            iter_var2: None,
-            accu_var: variable.to_owned(),
-            accu_init: value,
-            loop_cond: self.bool(false),
-            loop_step: self.name(variable),
-            result,
-        };
-        self.node(Expr::Comprehension(Box::new(bound)))
-    }
-
-    /// `o.optMap(v, e)`: `o.hasValue() ? optional.of(e where v is o.value()) : optional.none()`,
-    /// `o` evaluated once; `optFlatMap` is the same without `optional.of`.
-    fn opt_map(
-        &mut self,
-        target: IdedExpr,
-        variable: &str,
-        mapped: IdedExpr,
-        wrapped: bool,
-    ) -> IdedExpr {
-        let (name, bound) = match &target.expr {
-            Expr::Ident(name) => (name.clone(), None),
-            _ => ("@target".to_owned(), Some(target)),
-        };
-        let (target, optional) = (self.name(&name), self.name("optional"));
-        let there = self.method(target, "hasValue", Vec::new());
-        let target = self.name(&name);
-        let value = self.method(target, "value", Vec::new());
-        let mut mapped = self.bound(variable, value, mapped);
-        if wrapped {
-            let optional = self.name("optional");
-            mapped = self.method(optional, "of", vec![mapped]);
-        }
-        let none = self.method(optional, "none", Vec::new());
-        let result = self.call(op::CONDITIONAL, vec![there, mapped, none]);
-        match bound {
-            Some(target) => self.bound("@target", target, result),
-            None => result,
-        }
-    }
 }

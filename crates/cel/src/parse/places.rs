@@ -1,14 +1,14 @@
-//! Where things stand in a source.
+//! Positions in a source.
 
-/// Where in the source the nodes of a tree stand.
+/// The positions of the nodes of a tree.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    /// The first byte of what the node of an ID spells, its operands included; IDs count from 1.
+    /// By ID: where the text of a node begins, with its operands. IDs count from 1.
     starts: Vec<u32>,
 }
 
 impl Places {
-    /// None yet, with room for those of a source.
+    /// No positions yet, with room for those of a source.
     pub(super) fn of_source(source: &str) -> Places {
         Places { starts: Vec::with_capacity(source.len() / 4) }
     }

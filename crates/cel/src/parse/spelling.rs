@@ -1,5 +1,5 @@
-//! How a source spells what is in its tree: where nodes end, and macros as they were called. For
-//! tools that show it.
+//! How a source spells its tree: where nodes end, and the calls that macros were. It is for tools
+//! that show expressions.
 
 use std::collections::HashMap;
 
@@ -15,19 +15,19 @@ pub(crate) struct Spelling {
     passed: u32,
     /// The byte behind the node of an ID; IDs count from 1.
     ends: Vec<u32>,
-    /// The macro that the node of an ID was made by.
-    calls: HashMap<u64, Call>,
+    /// The call of the macro whose expansion is the node of this ID.
+    calls: HashMap<u64, WrittenCall>,
 }
 
 /// A macro's call as it is written.
 #[derive(Debug, Clone)]
-pub(crate) struct Call {
+pub(crate) struct WrittenCall {
     pub(crate) name: String,
     pub(crate) target: Option<IdedExpr>,
     pub(crate) args: Vec<IdedExpr>,
 }
 
-/// Parses a source, and tells how it spells its nodes.
+/// Parses a source, and returns how it spells its nodes.
 pub(crate) fn parse_spelled(source: &str) -> Result<(IdedExpr, Spelling), Fault> {
     let mut parser = Parser::new(source, Spelling::default())?;
     let root = parser.whole()?;
@@ -35,8 +35,8 @@ pub(crate) fn parse_spelled(source: &str) -> Result<(IdedExpr, Spelling), Fault>
 }
 
 impl Spelling {
-    /// The part of the source that the node of an ID was made of. Of a half of a long chain of `&&`
-    /// or `||`, which is no part that anybody wrote, it is more than that half.
+    /// The part of the source that the node of an ID comes from. Half of a long chain of `&&` or
+    /// `||`, which is no part of the source, has more text than that half.
     pub(crate) fn text<'s>(&self, source: &'s str, id: u64) -> &'s str {
         let index = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
         let end = index.and_then(|index| self.ends.get(index)).copied().unwrap_or(0);
@@ -44,8 +44,8 @@ impl Spelling {
         source.get(byte(self.places.start(id))..byte(end)).unwrap_or_default()
     }
 
-    /// The macro that the node of an ID was made by.
-    pub(crate) fn call(&self, id: u64) -> Option<&Call> {
+    /// The call of the macro whose expansion is the node of this ID.
+    pub(crate) fn call(&self, id: u64) -> Option<&WrittenCall> {
         self.calls.get(&id)
     }
 
@@ -61,7 +61,7 @@ impl Spelling {
     }
 }
 
-/// What a parser tells of how the source spells the tree that it makes.
+/// What a parser reports about how the source spells the tree.
 pub(super) trait Written {
     /// A token was taken, which ends at this byte.
     fn passed(&mut self, _end: u32) {}
@@ -70,12 +70,17 @@ pub(super) trait Written {
     fn ends(&mut self, _id: u64) {}
 
     /// A call that may be a macro's.
-    fn call(&self, _name: &str, _target: Option<&IdedExpr>, _args: &[IdedExpr]) -> Option<Call> {
+    fn call(
+        &self,
+        _name: &str,
+        _target: Option<&IdedExpr>,
+        _args: &[IdedExpr],
+    ) -> Option<WrittenCall> {
         None
     }
 
     /// A macro's call made the node of this ID.
-    fn made(&mut self, _id: u64, _call: Option<Call>) {}
+    fn made(&mut self, _id: u64, _call: Option<WrittenCall>) {}
 }
 
 /// Nothing is kept.
@@ -90,11 +95,16 @@ impl Written for Spelling {
         self.end(id);
     }
 
-    fn call(&self, name: &str, target: Option<&IdedExpr>, args: &[IdedExpr]) -> Option<Call> {
-        Some(Call { name: name.to_owned(), target: target.cloned(), args: args.to_vec() })
+    fn call(
+        &self,
+        name: &str,
+        target: Option<&IdedExpr>,
+        args: &[IdedExpr],
+    ) -> Option<WrittenCall> {
+        Some(WrittenCall { name: name.to_owned(), target: target.cloned(), args: args.to_vec() })
     }
 
-    fn made(&mut self, id: u64, call: Option<Call>) {
+    fn made(&mut self, id: u64, call: Option<WrittenCall>) {
         // `default(a)` is `a`, which has its own place.
         let Some(call) = call.filter(|call| !call.args.iter().any(|arg| arg.id == id)) else {
             return;

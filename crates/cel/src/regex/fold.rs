@@ -1,4 +1,4 @@
-//! Letters in their other cases, as `(?i)` matches them.
+//! Letters in other cases, for `(?i)`.
 
 mod table;
 #[cfg(test)]
@@ -32,7 +32,7 @@ fn next_cases(&(first, last): &(u32, u32)) -> impl Iterator<Item = (u32, u32)> +
         if *distance != 0 {
             return (first.saturating_add_signed(*distance), last.saturating_add_signed(*distance));
         }
-        // Both of each pair.
+        // The run is of pairs: both of each pair are added.
         let (first, last) = (first.wrapping_sub(*start), last.wrapping_sub(*start));
         (start.saturating_add(first & !1), start.saturating_add(last | 1))
     })

@@ -1,5 +1,5 @@
-//! RE2's syntax, as its documentation has it (the page "Syntax", which cel-go follows): each
-//! construct is read exactly or refused.
+//! Parses RE2's syntax (the page "Syntax" of its documentation, which cel-go follows). A construct
+//! is either supported exactly or refused.
 
 mod class;
 mod group;
@@ -9,7 +9,7 @@ use scan::Scanner;
 
 use super::set::Set;
 
-/// What is wrong with a pattern.
+/// An error in a pattern.
 pub(super) type Wrong = &'static str;
 
 /// The deepest nesting of groups.
@@ -19,7 +19,7 @@ const MAX_GROUPS_DEEP: usize = 250;
 #[derive(Debug)]
 pub(super) struct Pattern {
     pub(super) root: Node,
-    /// The sets of characters that the nodes name by number.
+    /// The sets of characters, which nodes refer to by number.
     pub(super) sets: Vec<Set>,
     /// The names of groups, with their numbers.
     pub(super) names: Vec<(Box<str>, usize)>,
@@ -44,7 +44,7 @@ pub(super) enum Kind {
     Literal(char),
     /// A character of the set of this number.
     Set(usize),
-    Place(Place),
+    Anchor(Anchor),
     /// A group that is captured, by its number.
     Group(usize, Box<Node>),
     /// One after the other.
@@ -54,19 +54,19 @@ pub(super) enum Kind {
     Repeat(Box<Node>, Repetition),
 }
 
-/// How often a part may come.
+/// How often a part is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Repetition {
     pub(super) least: u32,
-    /// None for any number.
+    /// None if there is no upper limit.
     pub(super) most: Option<u32>,
     /// Whether fewer are preferred.
     pub(super) lazy: bool,
 }
 
-/// A place between two characters.
+/// A condition on a position between two characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Anchor {
     TextStart,
     TextEnd,
     LineStart,
@@ -84,19 +84,19 @@ struct Flags {
     swap_greed: bool,
 }
 
-/// A group, or the whole, while it is read.
+/// A group, or the whole pattern, while it is parsed.
 #[derive(Debug, Default)]
 struct Level {
     alternatives: Vec<Node>,
     parts: Vec<Node>,
-    /// What holds again behind it.
+    /// The flags that apply again after it.
     flags: Flags,
-    /// Its number, where it is captured.
+    /// Its number, if it is captured.
     number: Option<usize>,
     last: Last,
 }
 
-/// What stands before the place that was read up to.
+/// The kind of token before the current position.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Last {
     #[default]
@@ -115,7 +115,7 @@ struct Parser<'p> {
     pattern: Pattern,
 }
 
-/// Reads a pattern that may take so many bytes once compiled.
+/// Parses a pattern that may take so many bytes once compiled.
 pub(super) fn parse(pattern: &str, limit: usize) -> Result<Pattern, Wrong> {
     let root = Node { kind: Kind::Empty, may_be_empty: true };
     let mut parser = Parser {
@@ -158,10 +158,10 @@ impl Parser<'_> {
                 self.set(if negated { set.negated() } else { set })
             }
             '\\' => self.escape(),
-            '^' if self.flags.many_lines => self.place(Place::LineStart),
-            '^' => self.place(Place::TextStart),
-            '$' if self.flags.many_lines => self.place(Place::LineEnd),
-            '$' => self.place(Place::TextEnd),
+            '^' if self.flags.many_lines => self.anchor(Anchor::LineStart),
+            '^' => self.anchor(Anchor::TextStart),
+            '$' if self.flags.many_lines => self.anchor(Anchor::LineEnd),
+            '$' => self.anchor(Anchor::TextEnd),
             '.' if self.flags.dot_is_any => self.set(Set::default().negated()),
             '.' => self.set(Set::of(vec![(10, 10)]).negated()),
             literal => self.literal(literal),
@@ -174,8 +174,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn place(&mut self, place: Place) -> Result<(), Wrong> {
-        self.push(Kind::Place(place), true)
+    fn anchor(&mut self, anchor: Anchor) -> Result<(), Wrong> {
+        self.push(Kind::Anchor(anchor), true)
     }
 
     fn literal(&mut self, literal: char) -> Result<(), Wrong> {
@@ -235,11 +235,11 @@ impl Parser<'_> {
     /// What follows a backslash, outside of a class.
     fn escape(&mut self) -> Result<(), Wrong> {
         let mut behind = Scanner { rest: self.scanner.rest };
-        let place = match behind.take() {
-            Some('A') => Place::TextStart,
-            Some('z') => Place::TextEnd,
-            Some('b') => Place::WordEdge,
-            Some('B') => Place::NoWordEdge,
+        let anchor = match behind.take() {
+            Some('A') => Anchor::TextStart,
+            Some('z') => Anchor::TextEnd,
+            Some('b') => Anchor::WordEdge,
+            Some('B') => Anchor::NoWordEdge,
             Some('Q') => {
                 let (quoted, after) = behind.rest.split_once("\\E").unwrap_or((behind.rest, ""));
                 self.scanner.rest = after;
@@ -256,7 +256,7 @@ impl Parser<'_> {
             }
         };
         self.scanner = behind;
-        self.place(place)
+        self.anchor(anchor)
     }
 }
 

@@ -1,9 +1,9 @@
 //! A pattern as a program: Thompson's automaton, over characters.
 
-use super::parse::{Kind, Node, Pattern, Place, Repetition};
+use super::parse::{Anchor, Kind, Node, Pattern, Repetition};
 use super::set::{Ascii, Set};
 
-/// What a thread does at its place in the program. Unless it says otherwise, it goes on with the
+/// What a thread does at an instruction. Unless it says otherwise, it goes on with the
 /// next instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Instruction {
@@ -11,11 +11,11 @@ pub(super) enum Instruction {
     Literal(char),
     /// Takes a character of the set of this number.
     Set(u32),
-    /// Goes on only at such a place.
-    Place(Place),
-    /// Notes where it is.
+    /// Goes on only where this holds.
+    Anchor(Anchor),
+    /// Stores the current position in a slot.
     Slot(u32),
-    /// Goes on at both, and prefers the first.
+    /// Goes on at both, preferring the first.
     Split(u32, u32),
     /// Goes on there.
     Jump(u32),
@@ -39,20 +39,21 @@ pub(super) struct Program {
 /// Where a match can start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
-    /// Only where the text does.
+    /// Only at the start of the text.
     OfText,
-    /// At one of these ASCII characters, or, if so said, at any other character.
+    /// At one of these ASCII characters, or, if the flag is set, at any character that is not
+    /// ASCII.
     At(Ascii, bool),
     /// Anywhere: it may be empty.
     Anywhere,
 }
 
-/// A pattern passes the limit.
+/// A pattern exceeds the limit.
 #[derive(Debug)]
 pub(super) struct TooLarge;
 
-/// What an instruction, a set of characters and each range of one count, in bytes: the same
-/// wherever it is asked, so that a pattern that egressctl takes is one that the filter takes.
+/// What an instruction, a set of characters and each of its ranges count, in bytes. The numbers do
+/// not depend on the machine, so that egressctl and the filter accept the same patterns.
 const INSTRUCTION: usize = 12;
 const SET: usize = 32;
 const RANGE: usize = 8;
@@ -72,7 +73,7 @@ impl Program {
         Ok(Program { code, sets, names, folded, slots: groups.saturating_mul(2), start })
     }
 
-    /// How many bytes it takes, and took while it was compiled.
+    /// How many bytes it takes, and took during compilation.
     pub(super) fn size(&self) -> usize {
         sets_size(&self.sets)
             .saturating_add(self.code.len().saturating_mul(INSTRUCTION))
@@ -114,7 +115,8 @@ impl Compiler {
         Ok(at)
     }
 
-    /// The second way of the split or the jump at `at` goes on here.
+    /// Sets the second way of the split, or the target of the jump, at `at` to the next
+    /// instruction.
     fn land(&mut self, at: usize, lazy: bool) {
         let here = self.here();
         match self.code.get_mut(at) {
@@ -136,7 +138,7 @@ impl Compiler {
             Kind::Set(index) => {
                 self.emit(Instruction::Set(u32::try_from(*index).unwrap_or(u32::MAX)))
             }
-            Kind::Place(place) => self.emit(Instruction::Place(*place)),
+            Kind::Anchor(anchor) => self.emit(Instruction::Anchor(*anchor)),
             Kind::Group(number, inside) => {
                 let slot = u32::try_from(number.saturating_mul(2)).unwrap_or(u32::MAX);
                 self.emit(Instruction::Slot(slot))?;
@@ -180,8 +182,8 @@ impl Compiler {
                 self.times(inside, least.saturating_sub(1))?;
                 self.once_or_more(inside, lazy)
             }
-            // What may be empty must come before it is asked whether there is another, or a way
-            // of less preference that takes characters is lost behind one that takes none.
+            // A part that may be empty must run before the split that repeats it. Otherwise a way
+            // of lower preference that takes characters is lost behind one that takes none.
             None if inside.may_be_empty => {
                 let split = self.split()?;
                 self.once_or_more(inside, lazy)?;
@@ -204,7 +206,7 @@ impl Compiler {
             let before = self.code.len();
             self.node(inside)?;
             if self.code.len() == before {
-                // Nothing, however often.
+                // Repeating an empty part is an empty part.
                 break;
             }
         }
@@ -249,7 +251,7 @@ fn start(code: &[Instruction], sets: &[Set]) -> Start {
 }
 
 /// The instructions that a match can begin with: those that take a character, and the last one.
-/// Places are taken to hold, but for the start of the text where that is not to.
+/// Anchors count as satisfied, except the start of the text unless `at_start`.
 fn beginnings(code: &[Instruction], at_start: bool) -> Vec<Instruction> {
     let mut seen = vec![false; code.len()];
     let (mut todo, mut found) = (vec![0_u32], Vec::new());
@@ -265,8 +267,8 @@ fn beginnings(code: &[Instruction], at_start: bool) -> Vec<Instruction> {
             Instruction::Literal(_) | Instruction::Set(_) | Instruction::Found => {
                 found.push(*instruction)
             }
-            Instruction::Place(Place::TextStart) if !at_start => {}
-            Instruction::Place(_) | Instruction::Slot(_) => todo.push(at.saturating_add(1)),
+            Instruction::Anchor(Anchor::TextStart) if !at_start => {}
+            Instruction::Anchor(_) | Instruction::Slot(_) => todo.push(at.saturating_add(1)),
             Instruction::Split(first, second) => todo.extend([first, second]),
             Instruction::Jump(to) => todo.push(to),
         }

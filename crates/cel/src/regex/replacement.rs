@@ -3,7 +3,7 @@
 /// A part of a replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part<'t> {
-    /// Stands for itself.
+    /// Literal text.
     Text(&'t str),
     /// What the group of this number matched.
     Group(usize),
@@ -11,8 +11,8 @@ pub(crate) enum Part<'t> {
     Named(&'t str),
 }
 
-/// The parts of a replacement: `$1`, `$name` (as many letters, digits and underscores as there are)
-/// and `${name}` are groups, `$$` is a dollar, and a dollar before anything else is one too.
+/// The parts of a replacement. `$1`, `$name` (with as many letters, digits and underscores as
+/// follow) and `${name}` are groups. `$$` is a dollar, and so is a dollar before anything else.
 pub(crate) fn parts(replacement: &str) -> impl Iterator<Item = Part<'_>> {
     let mut rest = replacement;
     std::iter::from_fn(move || {

@@ -14,14 +14,14 @@ pub(super) struct Set {
 pub(super) struct Ascii([u32; 4]);
 
 impl Ascii {
-    /// Whether this character is one of them; only of an ASCII character it can be.
+    /// Whether this character is one of them; false for a character that is not ASCII.
     #[inline]
     pub(super) fn contains(self, code: u32) -> bool {
         let word = usize::try_from(code >> 5).ok().and_then(|word| self.0.get(word));
         word.is_some_and(|word| word.wrapping_shr(code) & 1 == 1)
     }
 
-    /// With those of the other.
+    /// The union with another set.
     pub(super) fn or(self, other: Ascii) -> Ascii {
         let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
         Ascii([a | e, b | f, c | g, d | h])
@@ -54,7 +54,7 @@ impl Set {
         Set { ranges: tidy, ascii }
     }
 
-    /// All characters that are not in it.
+    /// The complement.
     pub(super) fn negated(&self) -> Set {
         let mut ranges = Vec::with_capacity(self.ranges.len().saturating_add(1));
         let mut next = 0;
@@ -71,7 +71,7 @@ impl Set {
         Set::of(ranges)
     }
 
-    /// With the other cases of its letters, and how many bytes it took to find them.
+    /// The set with the other cases of its letters, and how many bytes of work that took.
     pub(super) fn with_other_cases(&self) -> (Set, usize) {
         let ranges = fold::with_other_cases(&self.ranges);
         let bytes = size_of_val(ranges.as_slice());
@@ -91,7 +91,7 @@ impl Set {
         self.ascii
     }
 
-    /// Whether there are others in it.
+    /// Whether it has characters that are not ASCII.
     pub(super) fn is_beyond_ascii(&self) -> bool {
         self.ranges.last().is_some_and(|(_, last)| *last > 127)
     }

@@ -1,49 +1,49 @@
-//! Runs a program over a text: all its threads at once, a character at a time (Pike's way), so that
-//! the time taken is at most the product of the two sizes; and what it takes is spent as it goes.
+//! Runs a program over a text with Pike's algorithm: all threads at once, one character at a time.
+//! The time is at most the product of the two sizes, and steps are spent while it runs.
 
 use std::cell::Cell;
 
 use super::Exceeded;
-use super::parse::Place;
+use super::parse::Anchor;
 use super::program::{Instruction, Program, Start};
 use crate::meter::Allowance;
 
 /// How many instructions of a program cost a step.
 const VISITS_A_STEP: u32 = 8;
-/// How many of them are visited before what they cost is spent.
+/// How many instructions are visited before their cost is spent.
 const BATCH: u32 = 2048;
-/// How many bytes that are passed over cost as much as an instruction.
+/// How many skipped bytes cost as much as an instruction.
 const PASSED_A_VISIT: usize = 4;
-/// What it costs to copy a thread's slots: so many instructions, and one for each two slots.
+/// The cost of copying a thread's slots, in instructions; one for each two slots is added.
 const COPYING: u32 = 16;
-/// The most slots that room is kept for from one match to the next.
+/// The most slots for which the allocation is kept from one match to the next.
 const MAX_KEPT: usize = 1 << 14;
-/// The length from which on a text is not matched: places in it are numbers of 32 bits.
+/// Texts of this length or more are not matched, because positions are numbers of 32 bits.
 const MAX_LENGTH: usize = 1 << 30;
-/// The number of a place from which on a match begins with new marks; a text has fewer places than
-/// there are numbers behind it.
+/// From this number on, a match begins with new marks. A text has fewer positions than there are
+/// numbers above it.
 const LAST_BEFORE_NEW_MARKS: u32 = 1 << 31;
 
-/// What a slot holds in which nothing was noted.
+/// The content of a slot that was not set.
 pub(super) const NOWHERE: u32 = u32::MAX;
 
 thread_local! {
-    /// Kept from one match to the next.
+    /// The allocations that are kept from one match to the next.
     static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
 }
 
-/// Room for threads.
+/// The allocations for threads.
 #[derive(Default)]
 struct Room {
-    /// For each instruction, the number of the last place at which a thread came to it.
+    /// For each instruction, the number of the last position at which a thread reached it.
     marks: Vec<u32>,
-    /// The number of the place at hand, which no place had before.
-    place: u32,
+    /// The number of the current position, which is never used twice.
+    position: u32,
     now: Threads,
     next: Threads,
     /// Instructions that threads split off to.
     todo: Vec<u32>,
-    /// What the thread at hand has noted.
+    /// The slots of the current thread.
     slots: Vec<u32>,
 }
 
@@ -51,12 +51,12 @@ struct Room {
 #[derive(Default)]
 struct Threads {
     at: Vec<u32>,
-    /// What each has noted, one after the other.
+    /// The slots of all threads, one after the other.
     slots: Vec<u32>,
 }
 
-/// Marks what is to be put back, among the instructions that are to do: the slot, with what it held
-/// before it. No program has as many instructions.
+/// Marks, among the pending instructions, a slot to be restored; its former content comes before
+/// it. No program has as many instructions.
 const PUT_BACK: u32 = 1 << 31;
 
 /// Whether the program matches anywhere in the text.
@@ -68,7 +68,7 @@ pub(super) fn is_match(
     run::<false>(program, text, &mut Vec::new(), allowance)
 }
 
-/// What the program notes at its first match, which is where each group begins and ends.
+/// The slots at the first match, which are where each group begins and ends.
 pub(super) fn slots(
     program: &Program,
     text: &str,
@@ -79,7 +79,7 @@ pub(super) fn slots(
     Ok(found.then_some(noted))
 }
 
-/// With `NOTING`, threads note where they are; without it, nobody asks what the groups hold.
+/// With `NOTING`, threads set slots. Without it, the groups are not needed.
 fn run<const NOTING: bool>(
     program: &Program,
     text: &str,
@@ -108,7 +108,7 @@ impl Threads {
         self.slots.clear();
     }
 
-    /// What the thread of that index has noted.
+    /// The slots of the thread of that index.
     fn noted(&self, index: usize, width: usize) -> &[u32] {
         let from = index.wrapping_mul(width);
         self.slots.get(from..from.wrapping_add(width)).unwrap_or_default()
@@ -120,20 +120,20 @@ impl Room {
         if self.marks.len() < instructions {
             self.marks.resize(instructions, 0);
         }
-        if self.place > LAST_BEFORE_NEW_MARKS {
+        if self.position > LAST_BEFORE_NEW_MARKS {
             self.marks.fill(0);
-            self.place = 0;
+            self.position = 0;
         }
         for threads in [&mut self.now, &mut self.next] {
             threads.clear();
             threads.slots.shrink_to(MAX_KEPT);
         }
         self.todo.clear();
-        self.new_place();
+        self.new_position();
     }
 
-    fn new_place(&mut self) {
-        self.place = self.place.wrapping_add(1);
+    fn new_position(&mut self) {
+        self.position = self.position.wrapping_add(1);
     }
 }
 
@@ -144,7 +144,7 @@ struct Run<'r, const NOTING: bool> {
     allowance: &'r Allowance,
     /// How many slots each thread has.
     width: usize,
-    /// What it costs to copy them.
+    /// The cost of copying them.
     copying: u32,
     room: &'r mut Room,
     /// Instructions that were not spent yet.
@@ -161,7 +161,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
         }
     }
 
-    /// Looks for the first match, and leaves what it noted in `noted`.
+    /// Finds the first match, and leaves its slots in `noted`.
     fn over(&mut self, noted: &mut Vec<u32>) -> Result<bool, Exceeded> {
         let (mut at, mut matched) = (0, false);
         loop {
@@ -169,7 +169,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                 let start = if matched { None } else { self.next_start(at)? };
                 let Some(start) = start else { return Ok(matched) };
                 at = start;
-                self.room.new_place();
+                self.room.new_position();
             }
             let character = self.character(at);
             if !matched && self.may_start(at, character) && self.begin(at)? {
@@ -178,7 +178,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
             let room = &mut *self.room;
             std::mem::swap(&mut room.now, &mut room.next);
             room.next.clear();
-            room.new_place();
+            room.new_position();
             let next = at.wrapping_add(character.map_or(0, char::len_utf8));
             for index in 0..self.room.now.at.len() {
                 let Some(instruction) = self.instruction(index) else { break };
@@ -188,7 +188,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                         self.room.now.noted(index, self.width).clone_into(noted);
                         note(noted, 1, at);
                     }
-                    // The threads behind this one are of less preference.
+                    // The threads behind this one have lower preference.
                     break;
                 }
                 if let Some(character) = character
@@ -212,14 +212,14 @@ impl<const NOTING: bool> Run<'_, NOTING> {
         if byte.is_ascii() { Some(char::from(byte)) } else { self.text.get(at..)?.chars().next() }
     }
 
-    /// The first place from this one on where a match may start, given that no thread is left.
+    /// The first position from this one on where a match may start, given that no thread is left.
     fn next_start(&mut self, at: usize) -> Result<Option<usize>, Exceeded> {
         match self.program.start {
             Start::OfText => Ok((at == 0).then_some(at)),
             Start::Anywhere => Ok(Some(at)),
             Start::At(ascii, others) => {
                 let rest = self.text.as_bytes().get(at..).unwrap_or_default();
-                // Bytes from 0xc0 on begin a character, those from 0x80 on go on with it.
+                // Bytes of 0xc0 and above begin a character, those from 0x80 to 0xbf continue it.
                 let starts = |byte: &u8| {
                     if byte.is_ascii() {
                         ascii.contains(u32::from(*byte))
@@ -267,8 +267,8 @@ impl<const NOTING: bool> Run<'_, NOTING> {
         }
     }
 
-    /// Adds the threads of a match that starts here; returns whether one of them is at its end, if no
-    /// groups are asked for.
+    /// Adds the threads of a match that starts here. Returns whether one of them has already
+    /// matched, where no groups are asked for.
     fn begin(&mut self, at: usize) -> Result<bool, Exceeded> {
         if NOTING {
             self.room.slots.clear();
@@ -278,7 +278,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
         self.add(0, at)
     }
 
-    /// Adds what becomes of a thread that took a character.
+    /// Adds the threads that follow from one that took a character.
     fn go_on(&mut self, thread: usize, at: usize) -> Result<bool, Exceeded> {
         let room = &mut *self.room;
         if NOTING {
@@ -290,7 +290,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
 
     /// Adds a thread at this instruction, or all that it splits into before one takes a character.
     fn add(&mut self, instruction: u32, at: usize) -> Result<bool, Exceeded> {
-        let Room { marks, place, next, todo, slots, .. } = &mut *self.room;
+        let Room { marks, position, next, todo, slots, .. } = &mut *self.room;
         let code = self.program.code.as_slice();
         let mut visits: u32 = 0;
         let mut from = instruction;
@@ -300,8 +300,8 @@ impl<const NOTING: bool> Run<'_, NOTING> {
             let (Some(mark), Some(instruction)) = (marks.get_mut(index), code.get(index)) else {
                 break false;
             };
-            if *mark != *place {
-                *mark = *place;
+            if *mark != *position {
+                *mark = *position;
                 match *instruction {
                     Instruction::Jump(to) => {
                         from = to;
@@ -314,17 +314,17 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                     }
                     Instruction::Slot(slot) => {
                         if NOTING
-                            && let Some(place) =
+                            && let Some(position) =
                                 usize::try_from(slot).ok().and_then(|slot| slots.get_mut(slot))
                         {
-                            todo.extend([*place, slot | PUT_BACK]);
-                            *place = u32::try_from(at).unwrap_or(NOWHERE);
+                            todo.extend([*position, slot | PUT_BACK]);
+                            *position = u32::try_from(at).unwrap_or(NOWHERE);
                         }
                         from = from.wrapping_add(1);
                         continue;
                     }
-                    Instruction::Place(place) => {
-                        if holds(place, self.text.as_bytes(), at) {
+                    Instruction::Anchor(anchor) => {
+                        if holds(anchor, self.text.as_bytes(), at) {
                             from = from.wrapping_add(1);
                             continue;
                         }
@@ -335,7 +335,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                         if NOTING {
                             next.slots.extend_from_slice(slots);
                             visits = visits.wrapping_add(self.copying);
-                            // Of many groups, much is noted at one place.
+                            // With many groups, many slots are set at one position.
                             if visits >= BATCH {
                                 spend(self.allowance, std::mem::take(&mut visits))?;
                             }
@@ -343,7 +343,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
                     }
                 }
             }
-            // The thread waits, or is lost: on with what was split off.
+            // The thread waits or has ended. The next one that was split off follows.
             match next_to_do::<NOTING>(todo, slots) {
                 Some(other) => from = other,
                 None => break false,
@@ -354,7 +354,7 @@ impl<const NOTING: bool> Run<'_, NOTING> {
     }
 }
 
-/// The next instruction that is to do; what was to be put back before it is.
+/// The next pending instruction. Slots that must be restored before it are.
 #[inline]
 fn next_to_do<const NOTING: bool>(todo: &mut Vec<u32>, slots: &mut [u32]) -> Option<u32> {
     loop {
@@ -366,7 +366,7 @@ fn next_to_do<const NOTING: bool>(todo: &mut Vec<u32>, slots: &mut [u32]) -> Opt
     }
 }
 
-/// Spends what so many instructions cost.
+/// Spends the steps for so many instructions.
 #[cold]
 fn spend(allowance: &Allowance, visits: u32) -> Result<(), Exceeded> {
     let steps = visits.div_ceil(VISITS_A_STEP);
@@ -378,24 +378,24 @@ fn note(slots: &mut [u32], slot: usize, at: usize) {
 }
 
 fn put(slots: &mut [u32], slot: usize, value: u32) {
-    if let Some(place) = slots.get_mut(slot) {
-        *place = value;
+    if let Some(position) = slots.get_mut(slot) {
+        *position = value;
     }
 }
 
-/// Whether this is such a place. Words are of ASCII's letters, digits and the underscore.
-fn holds(place: Place, text: &[u8], at: usize) -> bool {
+/// Whether an anchor holds at a position. Words are of ASCII's letters, digits and the underscore.
+fn holds(anchor: Anchor, text: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|before| text.get(before));
     let behind = text.get(at);
     let is_word =
         |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     let is_feed = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == b'\n');
-    match place {
-        Place::TextStart => before.is_none(),
-        Place::TextEnd => behind.is_none(),
-        Place::LineStart => is_feed(before),
-        Place::LineEnd => is_feed(behind),
-        Place::WordEdge => is_word(before) != is_word(behind),
-        Place::NoWordEdge => is_word(before) == is_word(behind),
+    match anchor {
+        Anchor::TextStart => before.is_none(),
+        Anchor::TextEnd => behind.is_none(),
+        Anchor::LineStart => is_feed(before),
+        Anchor::LineEnd => is_feed(behind),
+        Anchor::WordEdge => is_word(before) != is_word(behind),
+        Anchor::NoWordEdge => is_word(before) == is_word(behind),
     }
 }

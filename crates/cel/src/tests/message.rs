@@ -259,6 +259,6 @@ impl Attributes for View<'_> {
     }
 
     fn cookie(&self, of: Id, name: &str) -> Result<String, cookie::Fault> {
-        cookie::find(lines_of(self.headers(of), "cookie"), name, cookie::Reading::default())
+        cookie::find(lines_of(self.headers(of), "cookie"), name, cookie::Dialect::default())
     }
 }

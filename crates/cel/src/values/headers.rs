@@ -22,7 +22,7 @@ const COOKIES_A_STEP: usize = 2;
 /// How many bytes of names are compared in a step.
 const COMPARED_A_STEP: usize = 96;
 
-/// What stands for a value that is a secret.
+/// The text that replaces a secret value.
 const REDACTED: &str = "<redacted>";
 
 /// Whether a header's values are secrets, by its lower-case name with hyphens.
@@ -41,16 +41,16 @@ fn is_secret(name: &str) -> bool {
     )
 }
 
-/// What the values of headers are.
+/// The kind of a view's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Values {
-    /// The line that is looked at.
+    /// The line of this reading.
     Chosen,
     /// All lines, with commas between them.
     Joined,
     /// A list of the lines.
     Lines,
-    /// A list of what commas part in the lines.
+    /// A list of the parts between commas in the lines.
     Parts,
 }
 
@@ -70,7 +70,7 @@ impl<'a> HeadersValue<'a> {
         HeadersValue { attributes, of, values, redacted: false, names }
     }
 
-    /// The value at a header's name, or what a function asks.
+    /// The value of a header by name, or the result for a function's index.
     fn at(&self, key: &dyn Val) -> Result<Box<dyn Val + 'a>, ExecutionError> {
         let view =
             |values| Ok(Box::new(HeadersValue { values, ..self.clone() }) as Box<dyn Val + 'a>);
@@ -115,7 +115,7 @@ impl<'a> HeadersValue<'a> {
         let parts = lines.into_iter().flat_map(|line| {
             if split { Parts::Split(line.split(',')) } else { Parts::Whole(Some(line)) }
         });
-        // One more than may be tells that there are too many.
+        // One more than the limit shows that there are too many.
         let list: Vec<Box<dyn Val + 'a>> = parts
             .take(MAX_PARTS.saturating_add(1))
             .map(|part| Box::new(CelString::from(part)) as Box<dyn Val + 'a>)
@@ -123,7 +123,7 @@ impl<'a> HeadersValue<'a> {
         if list.len() > MAX_PARTS { Err(too_large()) } else { Ok(Box::new(CelList::from(list))) }
     }
 
-    /// Charges for going through the lines once, each of which may have a name that is nearly this
+    /// Charges for one pass through the lines, each of which may have a name that is nearly this
     /// one.
     fn look_up(&self, name: &str) -> Result<(), ExecutionError> {
         let compared =
@@ -131,14 +131,14 @@ impl<'a> HeadersValue<'a> {
         bridge::spend_on(compared, COMPARED_A_STEP)
     }
 
-    /// A line as text. One that cannot be read is there, so nothing may take it for one that is
-    /// not.
+    /// A line as text. One that cannot be read is a breach, because it must not be treated as
+    /// missing.
     fn text(&self, name: &str, line: &'a [u8]) -> Result<&'a str, ExecutionError> {
         bridge::read(line.len())?;
         std::str::from_utf8(line).map_err(|_| unreadable(name))
     }
 
-    /// All lines of a header, which are not none.
+    /// All lines of a header, at least one.
     #[inline(never)]
     fn lines(&self, name: &str) -> Result<Vec<&'a str>, ExecutionError> {
         let Some(looked_at) = self.looked_at(name) else {
@@ -146,7 +146,7 @@ impl<'a> HeadersValue<'a> {
         };
         let hidden = self.hides(name);
         let text = |line| if hidden { Ok(REDACTED) } else { self.text(name, line) };
-        // Of a line that Envoy may have joined, the part that is looked at.
+        // For a line that Envoy may have joined, this is the part of this reading.
         let lines = self.attributes.header_lines(self.of, name);
         let is_part = || inline::is_of_request(name) && !lines.contains(&looked_at);
         if self.values == Values::Lines && is_part() {
@@ -160,12 +160,12 @@ impl<'a> HeadersValue<'a> {
         Ok(lines)
     }
 
-    /// The line of a header that is looked at.
+    /// The line of a header in this reading.
     fn looked_at(&self, name: &str) -> Option<&'a [u8]> {
         self.attributes.header(self.of, name)
     }
 
-    /// How many bytes are compared where every line's name is looked for among all others.
+    /// How many bytes are compared when each line's name is compared with all the others.
     fn comparing_all_names(&self) -> usize {
         let bytes = self.attributes.header_name_bytes(self.of);
         bytes.saturating_mul(self.attributes.header_count(self.of))
@@ -175,9 +175,9 @@ impl<'a> HeadersValue<'a> {
         self.redacted && is_secret(&usual_spelling(name).unwrap_or_else(|| name.to_owned()))
     }
 
-    /// The value of a cookie. What cannot be read, and a cookie sent twice with two values, is an
-    /// error that nothing catches: which one counts is for each origin to say, and so no rule is
-    /// dodged by sending another first.
+    /// The value of a cookie. A cookie that cannot be read, or was sent twice with two values, is
+    /// an error that nothing catches: origins differ in which one counts, so otherwise a rule could
+    /// be evaded by sending another cookie first.
     fn cookie(&self, name: &str) -> Result<CelString<'a>, ExecutionError> {
         let lines = self.attributes.header_lines(self.of, "cookie");
         let length = lines.iter().fold(0, |sum: usize, line| line.len().saturating_add(sum));
@@ -199,8 +199,8 @@ impl<'a> HeadersValue<'a> {
     /// The names, each once, in the order they first came.
     fn names(&self) -> &[CelString<'a>] {
         self.names.get_or_init(|| {
-            // Each is looked for among those before it. The caller cannot be told that there is not
-            // enough to be spent; the allowance remembers it.
+            // Each name is compared with those before it. This function cannot return an error if
+            // the steps do not suffice, but the allowance remembers it.
             let _ = bridge::spend_on(self.comparing_all_names(), COMPARED_A_STEP);
             self.attributes.header_names(self.of).into_iter().map(CelString::from).collect()
         })

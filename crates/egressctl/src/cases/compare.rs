@@ -1,4 +1,4 @@
-//! What a case expects against what a layer observed.
+//! Compares what a case expects with what a layer observed.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use super::expect::{AuditExpectation, Verdict};
 use super::model::Step;
 use super::observed::{Observed, values};
 
-/// One thing that a case expects, and what was observed of it.
+/// One fact that a case expects, and what was observed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
-    /// The field of `expect`: `verdict`, or `headers` where a header is meant.
+    /// The field of `expect`: `verdict`, or `headers` for a header.
     pub field: &'static str,
     /// The name within the field: of a header, an audit field, a counter.
     pub name: Option<String>,
@@ -19,7 +19,7 @@ pub struct Fact {
     pub expected: Value,
     /// What was observed.
     pub got: Value,
-    /// Whether that is as expected.
+    /// Whether the two agree.
     pub holds: bool,
 }
 
@@ -45,7 +45,7 @@ impl Fact {
     }
 }
 
-/// Everything that a step expects, with what was observed of it. What the layer cannot see is left
+/// Everything that a step expects, with what was observed. Facts that the layer cannot see are left
 /// out.
 #[must_use]
 pub fn compare(step: &Step, seen: &Observed) -> Vec<Fact> {
@@ -81,8 +81,8 @@ pub fn compare(step: &Step, seen: &Observed) -> Vec<Fact> {
     facts
 }
 
-/// A request that reached the origin was let through, whatever the audit record says, and the
-/// record of a request must say what became of it.
+/// A request that reached the origin counts as let through, whatever the audit record says; and the
+/// record must agree with that.
 fn verdict(expected: Verdict, seen: &Observed) -> Fact {
     let mut said: Vec<Value> = Vec::new();
     said.extend(seen.decision.as_ref().map(|decision| Value::from(decision.verdict.as_str())));
@@ -98,14 +98,14 @@ fn verdict(expected: Verdict, seen: &Observed) -> Fact {
     Fact::new("verdict", expected, got)
 }
 
-/// What the audit record says in a field; nothing for one that it leaves out.
+/// The value of a field of the audit record; nothing if the record does not have it.
 fn fields<'s>(seen: &'s Observed, name: &'s str) -> impl Iterator<Item = Value> + 's {
     let records = seen.audit.iter().flatten();
     records.map(move |record| record.get(name).cloned().unwrap_or(Value::Null))
 }
 
-/// What the engine decided and the audit record says. Where the engine cannot be asked, there must
-/// be exactly one record.
+/// The decision by the engine, and by the audit record. If the layer has no engine, there must be
+/// exactly one record.
 fn recorded(
     field: &'static str,
     expected: Value,
@@ -148,7 +148,7 @@ fn headers(step: &Step, seen: &Observed) -> Vec<Fact> {
     let mut facts = Vec::new();
     for (name, expected) in &expect.headers {
         let expected = of_header(expected.clone());
-        // Nothing is absent at an origin that was not reached.
+        // A header counts as absent only at an origin that was reached.
         let fact = match &seen.upstream {
             Some(reached) => Fact::new("headers", expected, of_header(reached.values(name))),
             None => Fact { holds: false, ..Fact::new("headers", expected, DENIED) },
@@ -181,7 +181,7 @@ fn audit(expected: &AuditExpectation, records: &[Value], facts: &mut Vec<Fact>) 
         }
         (AuditExpectation::Record(fields), [record]) => {
             for (name, expected) in fields {
-                // A field that is missing is not one that is null.
+                // A missing field is not the same as a null.
                 let got = record.get(name).cloned().unwrap_or_else(|| "(no such field)".into());
                 facts.push(Fact::new("audit", expected.clone(), got).named(name));
             }

@@ -5,7 +5,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::compare::Fact;
 
-/// What was expected, or what came, as an object in the form of `expect`.
+/// What was expected, or observed, as an object in the form of `expect`.
 pub(crate) fn object(facts: &[Fact], side: impl Fn(&Fact) -> &Value) -> Value {
     let mut object = Map::new();
     for fact in facts {
@@ -24,12 +24,12 @@ pub(crate) fn object(facts: &[Fact], side: impl Fn(&Fact) -> &Value) -> Value {
     Value::Object(object)
 }
 
-/// A line of a diff, and whether it is of what was expected, of what came, or of both.
+/// A line of a diff, and whether it belongs to what was expected, to what was observed, or to both.
 pub(crate) type Line = (ChangeTag, String);
 
 /// The difference, as lines of YAML that could stand in `expect`.
 pub(crate) fn diff(facts: &[Fact]) -> Vec<Line> {
-    // What holds is shown as it came: of several statuses, the one.
+    // A fact that holds is shown as observed: of several expected statuses, only the one.
     let expected = yaml(facts, |fact| if fact.holds { &fact.got } else { &fact.expected });
     let got = yaml(facts, |fact| &fact.got);
     let diff = TextDiff::from_lines(&expected, &got);

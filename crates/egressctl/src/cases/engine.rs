@@ -37,7 +37,7 @@ impl Step {
         trial
     }
 
-    /// Gives the caller the trust domain of the configuration, where the file leaves it open.
+    /// Gives the caller the trust domain of the configuration, if the file leaves it open.
     pub(crate) fn meet(&mut self, identity: &IdentityConfig) {
         let short = self.short_caller.take();
         let principal =
@@ -48,7 +48,7 @@ impl Step {
     }
 }
 
-/// What came of a step's request in the engine, in the terms of all layers.
+/// Runs a step's request in the engine, and returns the outcome in the form that all layers share.
 #[must_use]
 pub fn observed(step: &Step, tried: &Tried) -> Observed {
     let answer = tried.denial.as_ref().map(|denial| {

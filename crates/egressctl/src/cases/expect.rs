@@ -1,11 +1,11 @@
-//! What a request is expected to meet, as data.
+//! The expected outcome of a request, as data.
 
 use std::collections::BTreeMap;
 
 use egress_filter::decision::Reason;
 use serde_json::{Map, Value};
 
-/// What a request is expected to meet. What is left out is not compared.
+/// The expected outcome of a request. What is left out is not compared.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Expect {
     /// Whether the request is let through.

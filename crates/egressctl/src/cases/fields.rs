@@ -1,4 +1,4 @@
-//! Reads the fields of a YAML document of a known form, and collects what is wrong with it.
+//! Reads the fields of a YAML document of a known form, and collects its errors.
 
 use std::ops::Range;
 
@@ -13,8 +13,8 @@ use crate::yaml::{Key, Node, Value};
 pub(crate) struct Fields<'s> {
     pub(crate) source: &'s Source,
     pub(crate) found: Vec<Diagnostic>,
-    /// Whether what is read may be a request that Envoy itself refuses: of a case that says where
-    /// it is run.
+    /// Whether the request may be one that Envoy itself refuses. It may in a case that names its
+    /// layers.
     pub(crate) any_request: bool,
 }
 
@@ -53,7 +53,7 @@ impl<'s> Fields<'s> {
         Fields { source, found: Vec::new(), any_request: false }
     }
 
-    /// Reports a part of a request that no request has by the time it reaches the filter.
+    /// Reports a part of a request with which no request reaches the filter.
     pub(crate) fn impossible(&mut self, span: &Range<usize>, message: impl Into<String>) {
         if !self.any_request {
             self.error(span, message);

@@ -34,7 +34,7 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// What came of loading the configuration that is in one of these sources.
+    /// The outcome of loading the configuration that is in one of these sources.
     fn new(
         label: String,
         loaded: Result<Engaged, Vec<Diagnostic>>,
@@ -141,7 +141,7 @@ impl Configurations {
         }
         match of_files(&names, plugin) {
             Ok(loaded) => Ok(Ok(self.add(key, || loaded))),
-            // The file is not to blame for what the command line names.
+            // An error in what the command line names is not the file's.
             Err((_, failure)) if !instead.is_empty() => Err(failure),
             Err((index, failure)) => {
                 let span = named.get(index).map_or(0..0, |(_, span)| span.clone());
@@ -158,7 +158,7 @@ impl Configurations {
     }
 }
 
-/// Why files of cases cannot be used: everything that is wrong, a line each.
+/// All errors in files of cases, one line each.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct LoadError(String);
@@ -221,7 +221,7 @@ fn loaded(mut files: Vec<File>) -> Result<Vec<Suite>, LoadError> {
     Ok(files.into_iter().flat_map(|file| file.suites).collect())
 }
 
-/// All that is wrong with a file.
+/// All errors in a file.
 fn whole(source: &Source, found: &[Diagnostic]) -> LoadError {
     let lines: Vec<String> = found.iter().map(|found| plain(source, found)).collect();
     LoadError(lines.join("\n"))
@@ -287,7 +287,7 @@ fn of_files(names: &[&str], plugin: Option<&str>) -> Result<Loaded, (usize, Fail
     Err((0, Failure::Usage(format!("{}: {message}", label(names)))))
 }
 
-/// What the waypoint would load of a configuration.
+/// The part of a configuration that the waypoint would load.
 #[derive(Debug)]
 struct Engaged {
     engine: Engine,

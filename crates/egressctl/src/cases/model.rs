@@ -36,7 +36,7 @@ pub struct Suite {
     /// The cases, in the order of the file.
     pub cases: Vec<Case>,
     pub(crate) policies: Policies,
-    /// The name of the plugin that is meant, where the files have several.
+    /// The name of the plugin to use, if the files have several.
     pub(crate) plugin: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum Policies {
     Unsaid(Range<usize>),
 }
 
-/// One or several requests, and what they are expected to meet.
+/// One or several requests, and the expected outcome of each.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// The rule that the case shows, unique in its suite.
@@ -107,7 +107,7 @@ pub struct Step {
     pub update: Option<Update>,
     /// Who calls.
     pub caller: Caller,
-    /// The service that the caller dialled; `None` where the waypoint has no name for it.
+    /// The destination that the caller dialled; `None` if the waypoint has no name for it.
     pub destination: Option<String>,
     /// The caller's address with its port; `None` for any.
     pub source_address: Option<String>,
@@ -117,7 +117,7 @@ pub struct Step {
     pub request: Request,
     /// What the origin answers.
     pub origin: Origin,
-    /// What the request is expected to meet.
+    /// The expected outcome of the request.
     pub expect: Expect,
     /// The caller as `namespace/serviceAccount`, where the file leaves the trust domain to the
     /// configuration.
@@ -225,7 +225,7 @@ pub struct Answer {
     pub outcome: Result<Origin, Fault>,
 }
 
-/// What happens in place of an answer.
+/// What happens instead of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// No answer comes.

@@ -41,7 +41,7 @@ pub(crate) const MAX_WORKERS: usize = 16;
 /// A file that is not one of cases, and what is wrong with it.
 pub(crate) type Wrong = (Source, Vec<Diagnostic>);
 
-/// What cases take from their suite where they do not say it themselves.
+/// The defaults that cases take from their suite.
 #[derive(Debug, Default)]
 pub(super) struct Defaults {
     draft: Draft,

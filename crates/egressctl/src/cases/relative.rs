@@ -2,8 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-/// A file that is named relative to the one that names it; from where the command runs, and without
-/// detours.
+/// The path of a file that another names relative to itself, as seen from the working folder and
+/// without detours.
 pub(crate) fn beside(file: &str, named: &str) -> String {
     let whole = Path::new(file).parent().unwrap_or(Path::new("")).join(named);
     let plain = plain(&whole);

@@ -1,8 +1,9 @@
-//! Whether a resource puts the filter on a waypoint, and what comes of requests where it fails.
+//! Whether a resource attaches the filter to a waypoint, and what happens to requests if the filter
+//! fails.
 //!
-//! Istio tells nobody of a plugin that it attaches nowhere. An error is what is not enforced as it
-//! is written; a warning, what is enforced and will not be for long, or can hardly be meant; a
-//! note, what is worth knowing.
+//! Istio does not report a plugin that it attaches nowhere. An error is for what is not enforced as
+//! written; a warning, for what is enforced but not for long, or can hardly be meant; a note, for
+//! what is worth knowing.
 
 mod image;
 mod target;
@@ -28,7 +29,7 @@ struct Place<'d> {
     path: &'d str,
 }
 
-/// What is found of one resource.
+/// The findings about one resource.
 #[derive(Debug)]
 struct Lints<'s> {
     source: &'s Source,
@@ -59,7 +60,7 @@ impl Lints<'_> {
     }
 }
 
-/// Looks at a resource around its configuration.
+/// Checks a resource apart from its configuration.
 pub(super) fn lint(source: &Source, plugin: Plugin<'_>) -> Vec<Diagnostic> {
     let mut lints = Lints { source, found: Vec::new() };
     let resource = plugin.resource;
@@ -110,7 +111,7 @@ fn name_or_first_line(object: &Node, name: &str) -> Range<usize> {
     object.field(name).map_or_else(|| object.span.clone(), |(key, _)| key.span.clone())
 }
 
-/// The value of a field that is there and not null, which to the API server is as if it were not.
+/// The value of a field, unless it is null, which the API server treats as missing.
 fn present<'d>(object: &'d Node, name: &str) -> Option<&'d Node> {
     object.get(name).filter(|value| !matches!(value.value, Value::Null))
 }
@@ -119,8 +120,8 @@ fn word<'d>(object: &'d Node, name: &str) -> Option<&'d str> {
     present(object, name).and_then(Node::as_str)
 }
 
-/// No field but those that are known, none twice, each of its kind: the API server refuses or drops
-/// what is not.
+/// Checks that all fields are known, none is there twice, and each has the right type. The API
+/// server refuses or drops all others.
 fn known_fields(place: Place<'_>, known: &[Known], lints: &mut Lints<'_>) {
     let Some(fields) = place.node.fields() else {
         let path = place.path.to_owned();

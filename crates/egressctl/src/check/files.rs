@@ -1,10 +1,10 @@
-//! The files to look at: as they are given, and all in a folder.
+//! The files to check: those that are named, and all in a folder.
 
 use std::path::{Path, PathBuf};
 
 use crate::Failure;
 
-/// A file to look at.
+/// A file to check.
 #[derive(Debug)]
 pub(super) struct Input {
     /// Its name; `-` for standard input.

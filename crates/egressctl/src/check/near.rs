@@ -1,5 +1,4 @@
-//! What was meant for this filter and is not read as such: a kind, a group or a field that is
-//! misspelt.
+//! Finds what was meant for this filter but is misspelt: a kind, a group or a field.
 
 use egress_filter::config::shape::CONFIGURATION;
 use egress_filter::suggest::nearest;
@@ -18,8 +17,8 @@ pub(super) fn is_of_configuration(name: &str) -> bool {
     nearest(name, CONFIGURATION.iter().map(|field| field.name)).is_some()
 }
 
-/// What is wrong with a document, or the items of a list, that would be a plugin were it spelt
-/// right.
+/// The errors in a document, or the items of a list, that would be a plugin if it were spelt
+/// correctly.
 pub(super) fn misspelt(source: &Source, document: &Node, found: &mut Vec<Diagnostic>) {
     let (version, kind) = (document.field("apiVersion"), document.field("kind"));
     let text = |field: Option<(&Key, &Node)>| {
@@ -90,8 +89,8 @@ fn is_nearly_the_group(group: &str) -> bool {
         && group.split('.').zip(GROUP.split('.')).all(near)
 }
 
-/// Tells of a resource that is left out as another filter's: a warning where its configuration may
-/// be missing by mistake.
+/// Reports a resource that is left out because it belongs to another filter, with a warning if its
+/// configuration may be missing by mistake.
 pub(super) fn left_out(source: &Source, plugin: Plugin<'_>) -> Diagnostic {
     let title = plugin.title();
     let is_empty = |config: &Node| {
@@ -134,8 +133,8 @@ pub(super) fn is_configuration(document: &Node) -> bool {
         || (all_ours && fields.iter().any(|(key, _)| nearest(&key.name, ["policies"]).is_some()))
 }
 
-/// Warns of what is `false` and is read as `Off`, but was not written so: kubectl makes `false` of
-/// an unquoted `Off`.
+/// Warns of a `false` that is read as `Off` but was not written so. kubectl turns an unquoted `Off`
+/// into `false`.
 pub(super) fn written_false(
     source: &Source,
     plugin: Plugin<'_>,

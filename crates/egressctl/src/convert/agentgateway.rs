@@ -1,5 +1,5 @@
-//! `AgentgatewayPolicy` and `EnterpriseAgentgatewayPolicy`: what of `spec.traffic` this filter has
-//! is taken over word by word.
+//! `AgentgatewayPolicy` and `EnterpriseAgentgatewayPolicy`: the parts of `spec.traffic` that this
+//! filter has are taken over verbatim.
 
 mod elsewhere;
 mod headers;
@@ -244,7 +244,7 @@ fn underscored_header(source: &str) -> Option<&str> {
     names.into_iter().next()
 }
 
-/// What an expression means here that it does not in AgentGateway: what it reads, the topic, and
+/// Where an expression has another meaning here than in AgentGateway: what it reads, the topic, and
 /// the note.
 const DIFFERENCES: &[(&str, &str, &str)] = &[
     (
@@ -274,7 +274,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Tells once what an expression means here that it does not there.
+/// Notes once where an expression has another meaning here than there.
 fn differences<'d>(item: &At<'d>, source: &str, action: &str, notes: &mut Notes<'d>) {
     if action == "Deny" {
         let message = "a Deny whose expression errs, by a missing header or identity, denies; \
@@ -288,8 +288,8 @@ fn differences<'d>(item: &At<'d>, source: &str, action: &str, notes: &mut Notes<
     }
 }
 
-/// Tells where AgentGateway would apply one of several policies' header rules, and this filter
-/// applies them all.
+/// Notes where AgentGateway would apply the header rules of one of several policies, and this
+/// filter applies them all.
 pub(super) fn check_transformations<'d>(sources: &[At<'d>], notes: &mut Notes<'d>) {
     for name in ["transformation", "headerModifiers"] {
         let mut having =

@@ -21,7 +21,7 @@ pub(super) enum Position {
     Header(&'static str, &'static str),
 }
 
-/// What the engine has against a rule or header.
+/// The engine's errors in a rule or header.
 pub(super) fn errors(position: Position, at: &At<'_>) -> Vec<Diagnostic> {
     let made = Made { span: at.node.span.clone() };
     // A configuration that has only this expression or header, where its source has it.
@@ -79,7 +79,7 @@ fn load_policy(policy: &serde_json::Value) -> Result<(), String> {
     }
 }
 
-/// Makes nodes that stand at one place.
+/// Makes nodes that all have one position.
 struct Made {
     span: Range<usize>,
 }

@@ -1,9 +1,8 @@
-//! Resources that are no policies, and have to do with them.
+//! Resources that are not policies but related to them.
 
 use super::note::{At, Effect, Notes};
 
-/// Tells which of the resources that are passed over have a counterpart elsewhere, once for each
-/// kind.
+/// Notes, once for each kind, which of the skipped resources have a counterpart elsewhere.
 pub(super) fn tell<'d>(resources: &[At<'d>], notes: &mut Notes<'d>) {
     for resource in resources {
         let group = resource

@@ -2,7 +2,8 @@
 //!
 //! A rule matches when one of its `from`, one of its `to` and all of its `when` do; a field of them
 //! when one of its values does, a `not` field when none does. What has no counterpart is left out
-//! on the safe side: of an ALLOW the alternative that needs it, of a DENY the condition alone.
+//! in the stricter way: an ALLOW loses the alternative that needs it, a DENY loses only the
+//! condition.
 
 mod condition;
 mod expression;

@@ -83,7 +83,7 @@ pub(super) fn origin(document: &At<'_>) -> String {
     }
 }
 
-/// Tells what of a document beside `spec` is left out.
+/// Notes the fields besides `spec` that are left out.
 pub(super) fn metadata<'d>(document: &At<'d>, is_istio: bool, notes: &mut Notes<'d>) {
     for field in document.fields() {
         match field.name() {

@@ -35,7 +35,7 @@ impl Effect {
 /// A value, its file, and its position there.
 #[derive(Debug, Clone)]
 pub(super) struct At<'d> {
-    /// The place of the file on the command line.
+    /// The position of the file on the command line.
     pub(super) file: usize,
     pub(super) source: &'d Source,
     pub(super) node: &'d Node,
@@ -124,19 +124,19 @@ pub(super) struct Notes<'d> {
 }
 
 impl<'d> Notes<'d> {
-    /// Says which policy the next notes are about.
+    /// Sets the policy that the next notes are about.
     pub(super) fn of_policy(&mut self, policy: Option<String>) {
         self.policy = policy;
     }
 
-    /// Tells something about a value.
+    /// Adds a note about a value.
     pub(super) fn add(&mut self, at: &At<'d>, effect: Effect, message: impl Into<String>) {
         let diagnostic =
             Diagnostic::new(effect.severity(), at.source, at.node.span.clone(), message.into());
         self.push(at, effect, diagnostic.at(at.path.clone()));
     }
 
-    /// Tells something about a field, whatever its value.
+    /// Adds a note about a field, whatever its value.
     pub(super) fn field(&mut self, at: &At<'d>, effect: Effect, message: impl Into<String>) {
         let span = at.key.map_or_else(|| at.node.span.clone(), |key| key.span.clone());
         let diagnostic = Diagnostic::new(effect.severity(), at.source, span, message.into());
@@ -150,7 +150,7 @@ impl<'d> Notes<'d> {
         }
     }
 
-    /// Tells what was found elsewhere, such as by the engine.
+    /// Adds a note about a finding of another part, such as the engine.
     pub(super) fn push(&mut self, at: &At<'d>, effect: Effect, diagnostic: Diagnostic) {
         let diagnostic =
             Diagnostic { severity: effect.severity(), ..diagnostic }.of_policy(self.policy.clone());
@@ -202,7 +202,7 @@ impl<'d> Notes<'d> {
         );
     }
 
-    /// Tells each field that is given twice, on every level: only the first is read.
+    /// Notes each field that is given twice, on every level. Only the first is read.
     pub(super) fn duplicates(&mut self, at: &At<'d>) {
         self.duplicate_fields(at);
         for below in at.fields().iter().chain(&at.items()) {
@@ -210,7 +210,7 @@ impl<'d> Notes<'d> {
         }
     }
 
-    /// Tells each field that is given twice, on this level.
+    /// Notes each field that is given twice, on this level.
     pub(super) fn duplicate_fields(&mut self, at: &At<'d>) {
         let fields = at.fields();
         for (index, field) in fields.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The resource, and what is said about it.
+//! Writes the resource and the notes about it.
 
 use egress_filter::policy::Engine;
 use serde::Serialize;
@@ -173,7 +173,7 @@ fn title(target: &Target) -> String {
     }
 }
 
-/// Loads the result in the engine: what it has against the whole that the parts did not show.
+/// Loads the result in the engine, which may find errors in the whole that the parts did not show.
 pub(super) fn check_engine<'d>(policies: &[Policy], sources: &[At<'d>], notes: &mut Notes<'d>) {
     let Some(source) = sources.first() else { return };
     let config =
@@ -186,7 +186,7 @@ pub(super) fn check_engine<'d>(policies: &[Policy], sources: &[At<'d>], notes: &
     }
 }
 
-/// A note for people: what is not as it was with its line, what is only worth knowing in short.
+/// A note for people: with its line if something changes, and in short if it is only worth knowing.
 pub(super) fn shown(note: &Note<'_>) -> String {
     let Diagnostic { file, line, column, policy, path, message, .. } = &note.diagnostic;
     if note.effect != Effect::Hint {

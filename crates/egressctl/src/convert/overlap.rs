@@ -44,8 +44,8 @@ fn is_within(host: &str, wide: &str) -> bool {
 /// Gateway.
 pub(super) type Allows<'a, 'd> = (&'a At<'d>, Vec<Part>);
 
-/// Tells where the Allows of one service or route would let requests to another one through, for
-/// which others count. `known` are those that no policy need be for.
+/// Notes where the Allows of one service or route would let requests to another one through, to
+/// which other policies apply. `known` are those that count even without a policy.
 pub(super) fn check<'d>(allows: &[Allows<'_, 'd>], known: &[Part], notes: &mut Notes<'d>) {
     let is_of = |parts: &[Part], part: &Part| parts.iter().any(|own| own.is(part));
     for (index, (document, parts)) in allows.iter().enumerate() {

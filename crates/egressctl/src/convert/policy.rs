@@ -6,7 +6,7 @@ use super::emit::{Item, Tree};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Policy {
     pub(super) name: String,
-    /// Where it is from, and what of it is not as it was there.
+    /// Where it comes from, and what is different in it.
     pub(super) comment: Vec<String>,
     pub(super) hosts: Vec<String>,
     pub(super) shadow: bool,
@@ -19,7 +19,7 @@ pub(super) struct Policy {
 #[derive(Debug, Clone)]
 pub(super) struct Authorization {
     pub(super) action: &'static str,
-    /// Of which any matches; of a Require, all.
+    /// Any of them must match; of a Require, all.
     pub(super) expressions: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Which requests a policy is for: what its targets say, as `hosts` and as the Gateway that the
-//! plugin attaches to.
+//! Which requests a policy is for, by its targets: as `hosts`, and as the Gateway that the plugin
+//! attaches to.
 
 mod route;
 
@@ -37,7 +37,7 @@ pub(super) struct Scope {
     pub(super) hosts: Vec<String>,
     /// What the policy, or what it targets, is attached to.
     pub(super) attached: Vec<Target>,
-    /// What of its targets is in the result only as their hosts.
+    /// The targets that appear in the result only as their hosts.
     pub(super) because: Vec<String>,
     /// The services and routes that it is for; none where it is for the whole Gateway.
     pub(super) parts: Vec<Part>,
@@ -111,7 +111,7 @@ impl<'d> Library<'d> {
         self.resources.iter().filter_map(part).collect()
     }
 
-    /// Tells what of the resources is not sure to be read as a cluster would.
+    /// Notes the resources that a cluster might read differently.
     pub(super) fn check(&self, notes: &mut Notes<'d>) {
         for resource in &self.resources {
             match resource.text_at("kind") {

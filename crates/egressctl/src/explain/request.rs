@@ -1,4 +1,4 @@
-//! The request of a command line, in curl's words where curl has them.
+//! The request of a command line, with curl's options where curl has them.
 
 use egress_filter::config::{Config, IdentityConfig};
 use egress_filter::request::host;
@@ -65,12 +65,12 @@ pub(crate) struct Request {
     destination_address: String,
     headers: Vec<(String, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<Answer>,
+    response: Option<OriginResponse>,
 }
 
 /// What the origin answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Answer {
+struct OriginResponse {
     status: u16,
     headers: Vec<(String, String)>,
 }
@@ -106,9 +106,11 @@ impl Flags {
             .filter_map(|header| self::header(header).transpose())
             .collect::<Result<Vec<_>, _>>()?;
         let response =
-            (self.response_status.is_some() || !response_headers.is_empty()).then(|| Answer {
-                status: self.response_status.unwrap_or(200),
-                headers: response_headers,
+            (self.response_status.is_some() || !response_headers.is_empty()).then(|| {
+                OriginResponse {
+                    status: self.response_status.unwrap_or(200),
+                    headers: response_headers,
+                }
             });
         let path = self.request_target.clone().unwrap_or(url.target);
         request::method(&self.method)?;
@@ -156,7 +158,8 @@ impl Flags {
 impl Request {
     /// The request, of a caller that is presented where the configuration looks.
     pub(crate) fn trial(&self, identity: &IdentityConfig) -> Trial {
-        let response = self.response.clone().unwrap_or(Answer { status: 200, headers: Vec::new() });
+        let response =
+            self.response.clone().unwrap_or(OriginResponse { status: 200, headers: Vec::new() });
         let mut trial = Trial {
             principal: self.principal.clone(),
             local_principal: request::waypoint(request::trust_domain(identity)),

@@ -1,19 +1,20 @@
-//! An explanation for people: what is asked on the left, what it is on the right.
+//! An explanation for people: the parts of rules on the left, their values on the right.
+
+mod page;
 
 use std::io;
 
 use anstyle::Style;
 use egress_filter::config::{Action, Config, IdentitySource, Mode};
 use egress_filter::explain::{
-    Answer, Choice, Effect, Explanation, Expression, Fate, Header, HeaderRule, Operation, Policy,
-    Rule, Step, Value, Variable,
+    Choice, Effect, Explanation, Expression, Fate, Header, HeaderRule, Operation, Policy, Rule,
+    RuleResult, Step, Value, Variable,
 };
 
 use super::request::Request;
 use crate::terminal::{BAD, FAINT, GOOD, ODD, STRONG, painted};
+use page::Page;
 
-/// The right column begins behind the longest left one, as long as that is not longer than this.
-const MAX_COLUMN: usize = 72;
 /// The most of a value that is shown, in characters.
 const MAX_VALUE: usize = 120;
 /// The most choices of a repeated header's lines that are shown, and the last.
@@ -152,49 +153,7 @@ fn out_of_scope(out: &mut impl io::Write, explanation: &Explanation) -> io::Resu
     }
 }
 
-/// Something on the left, and what it is on the right.
-struct Row {
-    indent: usize,
-    left: String,
-    left_style: Style,
-    right: String,
-    right_style: Style,
-}
-
-/// Rows, with an empty one before each group.
-#[derive(Default)]
-struct Page {
-    rows: Vec<Option<Row>>,
-}
-
 impl Page {
-    fn row(
-        &mut self,
-        indent: usize,
-        left: impl Into<String>,
-        right: impl Into<String>,
-        right_style: Style,
-    ) {
-        self.rows.push(Some(Row {
-            indent,
-            left: left.into(),
-            left_style: Style::new(),
-            right: right.into(),
-            right_style,
-        }));
-    }
-
-    fn title(&mut self, left: impl Into<String>, right: impl Into<String>, right_style: Style) {
-        self.rows.push(None);
-        self.rows.push(Some(Row {
-            indent: 0,
-            left: left.into(),
-            left_style: STRONG,
-            right: right.into(),
-            right_style,
-        }));
-    }
-
     fn policy(&mut self, policy: &Policy, allowed: bool) {
         let mut about: Vec<String> = Vec::new();
         if let Some(rule) = &policy.rule {
@@ -234,18 +193,18 @@ impl Page {
             [first, ..] => (first, &expression.choices),
         };
         let (style, said) = match (expression.answer, rule.action) {
-            (Some(Answer::Matches), Action::Deny) => {
+            (Some(RuleResult::Matches), Action::Deny) => {
                 (Style::new(), "true: one line is enough".to_owned())
             }
-            (Some(Answer::Matches), _) => (Style::new(), "true: for each line".to_owned()),
-            (Some(Answer::DoesNotMatch), Action::Deny) => {
+            (Some(RuleResult::Matches), _) => (Style::new(), "true: for each line".to_owned()),
+            (Some(RuleResult::DoesNotMatch), Action::Deny) => {
                 (Style::new(), "false: for each line".to_owned())
             }
-            (Some(Answer::DoesNotMatch), _) => {
+            (Some(RuleResult::DoesNotMatch), _) => {
                 (Style::new(), "false: each line must match".to_owned())
             }
-            (Some(Answer::Fails), _) => (ODD, "error".to_owned()),
-            (Some(Answer::PassesLimit), _) => (ODD, "passes a limit".to_owned()),
+            (Some(RuleResult::Fails), _) => (ODD, "error".to_owned()),
+            (Some(RuleResult::PassesLimit), _) => (ODD, "passes a limit".to_owned()),
             (None, _) => (FAINT, "not needed".to_owned()),
         };
         self.row(1, clean(&first.step.source), said, style);
@@ -319,63 +278,19 @@ impl Page {
                 Fate::Added | Fate::Replacement => ('+', GOOD),
             };
             let policy = line.policy.clone().unwrap_or_default();
-            self.rows.push(Some(Row {
-                indent: 1,
-                left: format!("{sign} {}: {}", line.name, clean(&line.value)),
-                left_style: style,
-                right: policy,
-                right_style: FAINT,
-            }));
+            let left = format!("{sign} {}: {}", line.name, clean(&line.value));
+            self.painted_row(1, (left, style), (policy, FAINT));
         }
-    }
-
-    fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
-        let rows = || self.rows.iter().flatten().filter(|row| !row.right.is_empty());
-        let column = rows().map(Row::width).filter(|width| *width <= MAX_COLUMN).max().unwrap_or(0);
-        for row in &self.rows {
-            match row {
-                Some(row) => row.write(out, column)?,
-                None => writeln!(out)?,
-            }
-        }
-        Ok(())
     }
 }
 
-impl Row {
-    fn margin(&self) -> usize {
-        self.indent.saturating_mul(2)
-    }
-
-    /// The width of the last line, beside which the right column stands.
-    fn width(&self) -> usize {
-        self.left.lines().last().unwrap_or_default().chars().count().saturating_add(self.margin())
-    }
-
-    fn write(&self, out: &mut impl io::Write, column: usize) -> io::Result<()> {
-        let margin = " ".repeat(self.margin());
-        let mut lines = self.left.lines().peekable();
-        while let Some(line) = lines.next() {
-            write!(out, "{margin}{}", painted(self.left_style, line))?;
-            if lines.peek().is_some() {
-                writeln!(out)?;
-            }
-        }
-        if self.right.is_empty() {
-            return writeln!(out);
-        }
-        let gap = " ".repeat(column.saturating_sub(self.width()).saturating_add(2));
-        writeln!(out, "{gap}{}", painted(self.right_style, &self.right))
-    }
-}
-
-/// What a policy said, and did.
+/// The result of a policy's rule, and its effect.
 fn said(policy: &Policy, allowed: bool) -> (Style, String) {
     let answer = policy.rule.as_ref().and_then(|rule| rule.answer).map(|answer| match answer {
-        Answer::Matches => "matches",
-        Answer::DoesNotMatch => "does not match",
-        Answer::Fails => "errs",
-        Answer::PassesLimit => "passes a limit",
+        RuleResult::Matches => "matches",
+        RuleResult::DoesNotMatch => "does not match",
+        RuleResult::Fails => "errs",
+        RuleResult::PassesLimit => "passes a limit",
     });
     match (policy.effect, answer) {
         (Effect::Denies, _)

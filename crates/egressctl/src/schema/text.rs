@@ -1,4 +1,5 @@
-//! What the texts of a configuration may be, as patterns of ECMA-262, which JSON Schema has.
+//! The constraints on the texts of a configuration, as patterns of ECMA-262, which JSON Schema
+//! uses.
 
 use egress_filter::cel::limits::MAX_SOURCE;
 use egress_filter::config::shape::Text;

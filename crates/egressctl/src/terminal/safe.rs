@@ -1,8 +1,8 @@
-//! Output in which what was read from files and requests cannot drive the terminal.
+//! Output in which text from files and requests cannot control the terminal.
 
 use std::io;
 
-/// What [`Safe`] lets through of the codes for colours: none that hides text.
+/// The codes for colours that [`Safe`] lets through. None of them hides text.
 const STYLES: [&str; 16] =
     ["", "0", "1", "2", "4", "31", "32", "33", "34", "35", "36", "91", "92", "93", "94", "96"];
 
@@ -20,7 +20,7 @@ impl<W> Safe<W> {
         Safe { inner }
     }
 
-    /// What is below, for data that must come out as it is.
+    /// The writer below, for data that must be written unchanged.
     pub(super) fn inner(&mut self) -> &mut W {
         &mut self.inner
     }

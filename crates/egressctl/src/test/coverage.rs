@@ -1,7 +1,7 @@
 //! Which policies the cases exercise.
 
 use egress_filter::config::{Action, Mode};
-use egress_filter::coverage::{Answer, Part, outlines};
+use egress_filter::coverage::{Part, RuleResult, outlines};
 use egress_filter::trial::Tried;
 
 use crate::cases::load::Loaded;
@@ -18,7 +18,7 @@ pub(crate) struct Coverage {
     pub(crate) policies: Vec<Seen>,
 }
 
-/// How the cases exercise a policy: in how many of them it did what.
+/// How the cases exercise a policy: the number of cases for each effect.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) name: String,
@@ -66,9 +66,12 @@ impl Coverage {
         for part in parts {
             let Some(seen) = self.policies.get_mut(part.policy) else { continue };
             add(&mut seen.in_scope, true);
-            add(&mut seen.matched, part.rule == Some(Answer::Matches));
-            add(&mut seen.not_matched, part.rule == Some(Answer::DoesNotMatch));
-            add(&mut seen.erred, matches!(part.rule, Some(Answer::Fails | Answer::PassesLimit)));
+            add(&mut seen.matched, part.rule == Some(RuleResult::Matches));
+            add(&mut seen.not_matched, part.rule == Some(RuleResult::DoesNotMatch));
+            add(
+                &mut seen.erred,
+                matches!(part.rule, Some(RuleResult::Fails | RuleResult::PassesLimit)),
+            );
             add(&mut seen.decided, tried.policy.as_ref() == Some(&seen.name));
             add(&mut seen.changed_request, part.changed_request);
             add(&mut seen.changed_response, part.changed_response);
@@ -110,7 +113,7 @@ impl Seen {
         self.gaps().is_empty() && self.missed != Some(false)
     }
 
-    /// A remark where the rule did the same in every case, so that no case shows its limits.
+    /// A remark if the rule had the same result in every case, so that no case shows its limits.
     pub(crate) fn one_way(&self) -> Option<String> {
         if self.in_scope == 0 {
             return None;

@@ -1,4 +1,4 @@
-//! Finds policies that no case needs: the cases are run without each of them in turn.
+//! Finds policies that no case needs, by running the cases without each of them in turn.
 
 use std::collections::BTreeMap;
 

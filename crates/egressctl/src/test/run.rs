@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use egress_filter::config::{Config, IdentityConfig};
-use egress_filter::coverage::{self, Answer, Part};
+use egress_filter::coverage::{self, Part, RuleResult};
 use egress_filter::policy::Engine;
 use egress_filter::suggest::did_you_mean;
 use egress_filter::trial::{Trial, Tried};
@@ -208,7 +208,7 @@ fn notes(
                 outline.enforces_allow()
                     && parts
                         .iter()
-                        .any(|part| part.policy == *index && part.rule != Some(Answer::Matches))
+                        .any(|part| part.policy == *index && part.rule != Some(RuleResult::Matches))
             })
             .map(|(_, outline)| outline.name)
             .collect();

@@ -1,4 +1,4 @@
-//! The names of fields, and what `<<` puts beside them.
+//! The names of fields, and the fields that `<<` adds.
 
 use super::{Key, Node, Value};
 

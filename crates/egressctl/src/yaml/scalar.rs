@@ -1,4 +1,4 @@
-//! What a scalar without quotes is, by the rules of go-yaml 2 (YAML 1.1).
+//! The value of a scalar without quotes, by the rules of go-yaml 2 (YAML 1.1).
 
 use saphyr_parser::ScalarStyle;
 use serde_json::Number;
@@ -38,7 +38,7 @@ fn number(text: &str) -> Option<Number> {
         Some(rest) => (true, rest),
         None => (false, digits.strip_prefix('+').unwrap_or(&digits)),
     };
-    // A second sign, which the number parsers would take.
+    // The number parsers would accept a second sign.
     if magnitude.starts_with(['+', '-']) {
         return None;
     }

@@ -1,11 +1,12 @@
-//! Finds the position in the source of a character of a text, in each of YAML's ways to write one.
+//! Finds the position in the source of a character of a text, for each style of scalar that YAML
+//! has.
 
 use std::ops::Range;
 
 use saphyr_parser::ScalarStyle;
 
-/// The byte of the source at which a character of the value is written; `None` where value and
-/// source do not go together.
+/// The byte of the source at which a character of the value is written; `None` if value and source
+/// do not match.
 pub(super) fn byte_of(
     source: &str,
     span: Range<usize>,
@@ -64,8 +65,8 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// Skips a line end that means nothing: an escaped one, and the first of several in a folded
-    /// block.
+    /// Skips a line end that is not part of the text: an escaped one, and the first of several in a
+    /// folded block.
     fn skip_folded(&mut self, wanted: Option<char>) {
         if self.style == ScalarStyle::DoubleQuoted
             && let Some(after) = self.rest().strip_prefix("\\\n")
@@ -82,7 +83,7 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// Goes past what is written for one character of the value.
+    /// Skips the source of one character of the value.
     fn step(&mut self, wanted: char) -> Option<()> {
         self.skip_indent();
         self.skip_folded(Some(wanted));

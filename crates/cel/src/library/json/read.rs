@@ -1,6 +1,7 @@
 //! JSON into values, bounded as it is read.
 //!
-//! An object that has a field twice is refused: what reads it behind us might take the other one.
+//! An object that has a field twice is refused, because a reader behind the filter might take the
+//! other one.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -27,7 +28,7 @@ pub(super) fn value(text: &[u8]) -> serde_json::Result<Box<dyn Val>> {
 #[derive(Clone, Copy)]
 struct Reader<'c> {
     depth: usize,
-    /// How many values there may yet be.
+    /// How many more values are allowed.
     left: &'c Cell<usize>,
 }
 
@@ -100,7 +101,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Box<dyn Val>, A::Error> {
         let inside = self.inside()?;
         let mut map: HashMap<CelMapKey<'static>, Box<dyn Val>> = HashMap::new();
-        // Some readers (Go's, .NET's) do not mind the case of a field's name.
+        // Some readers (Go's, .NET's) ignore the letter case of a field's name.
         let mut folded: HashSet<String> = HashSet::new();
         while let Some(name) = fields.next_key::<String>()? {
             let first = folded.insert(name.to_uppercase().to_lowercase());

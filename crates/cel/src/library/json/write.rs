@@ -8,14 +8,14 @@ use cel::common::value::Val;
 use super::super::{MAX_TEXT, encoding, maps, net};
 use super::MAX_DEPTH;
 
-/// Writes one value; nothing where it has no JSON or more than the limit.
+/// Writes one value; nothing if it has no JSON form, or one above the limit.
 pub(super) fn text(value: &dyn Val) -> Option<String> {
     let mut text = String::new();
     write(value, 0, &mut text)?;
     Some(text)
 }
 
-/// Writes a value at this depth behind what is written.
+/// Appends a value, which is at this depth.
 fn write(value: &dyn Val, depth: usize, out: &mut String) -> Option<()> {
     if depth > MAX_DEPTH || out.len() > MAX_TEXT {
         crate::bridge::breach();
@@ -36,7 +36,7 @@ fn write(value: &dyn Val, depth: usize, out: &mut String) -> Option<()> {
     } else if let Some(value) = value.downcast_ref::<CelBool>() {
         write!(out, "{}", value.inner()).ok()?;
     } else if let Some(number) = value.downcast_ref::<CelDouble>() {
-        // As Rust writes it for debugging it has a fraction or an exponent, and is JSON.
+        // Rust's debug format of a number has a fraction or an exponent, and is JSON.
         write!(out, "{:?}", Some(number.inner()).filter(|number| number.is_finite())?).ok()?;
     } else {
         elements(value, depth.checked_add(1)?, out)?;

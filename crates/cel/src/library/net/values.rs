@@ -53,7 +53,7 @@ impl Ip {
         }
     }
 
-    /// One that is none of those above, of private networks too, as Go's `net/netip` has it.
+    /// An address that is none of those above; private ones count, as in Go's `net/netip`.
     pub(super) fn is_global_unicast(self) -> bool {
         let broadcast = matches!(self.0, IpAddr::V4(address) if address.is_broadcast());
         let special = self.0.is_unspecified()
@@ -63,7 +63,7 @@ impl Ip {
         !broadcast && !special
     }
 
-    /// The number that it is, in the highest bits, and how many bits it has.
+    /// The address as a number, in the highest bits, and its number of bits.
     fn number(self) -> (u128, u8) {
         match self.0 {
             IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, 32),
@@ -82,7 +82,8 @@ impl Cidr {
             && bits.bytes().all(|byte| byte.is_ascii_digit())
             && (bits == "0" || !bits.starts_with('0'));
         let bits = bits.parse::<u8>().ok().filter(|bits| digits && *bits <= address.number().1)?;
-        // A mapped address has bits of IPv6, which a range of IPv4 addresses has no place for.
+        // A mapped address would have IPv6's number of bits, which does not fit a range of IPv4
+        // addresses.
         (written == address.0).then_some(Cidr { address, bits })
     }
 

@@ -304,7 +304,7 @@ fn differs(node: &IdedExpr) -> bool {
                 && call.args.len() == 3
         }
         Expr::Struct(made) => {
-            made.type_name.split('.').any(|part| super::super::RESERVED.contains(&part))
+            made.type_name.split('.').any(|part| super::super::member::RESERVED.contains(&part))
         }
         _ => false,
     };

@@ -1,4 +1,4 @@
-//! Character classes: `[...]`, and what RE2 calls Perl's, which are of ASCII.
+//! Character classes: `[...]`, and Perl's (`\d`, `\s`, `\w`), which are ASCII only in RE2.
 
 use super::scan::Scanner;
 use super::{Parser, Wrong};
@@ -53,8 +53,7 @@ impl Parser<'_> {
         self.inner(members, letter.is_ascii_uppercase())
     }
 
-    /// What follows a square bracket that opens, and whether its characters are those that are not
-    /// to match.
+    /// A class behind its opening bracket, and whether it is negated.
     pub(super) fn class(&mut self) -> Result<(Set, bool), Wrong> {
         let negated = self.scanner.take_if("^");
         let mut found: Vec<(u32, u32)> = Vec::new();

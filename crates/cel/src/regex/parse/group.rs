@@ -3,7 +3,7 @@
 use super::{Flags, Kind, Level, MAX_GROUPS_DEEP, Node, Parser, Wrong};
 
 impl Parser<'_> {
-    /// What follows a round bracket that opens.
+    /// A group behind its opening bracket.
     pub(super) fn open(&mut self) -> Result<(), Wrong> {
         if !self.scanner.take_if("?") {
             let number = self.number();
@@ -65,7 +65,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// What a round bracket that closes ends.
+    /// Ends the group of a closing bracket.
     pub(super) fn close(&mut self) -> Result<(), Wrong> {
         let around = self.around.pop().ok_or("unopened group")?;
         let level = std::mem::replace(&mut self.level, around);
@@ -84,7 +84,7 @@ impl Parser<'_> {
 }
 
 impl Flags {
-    /// With what `i-s` and the like change.
+    /// The flags after changes such as `i-s`.
     fn changed(mut self, spelt: &str) -> Result<Flags, Wrong> {
         let (on, off) = match spelt.split_once('-') {
             Some((_, "")) => return Err("a group has a `-` with no flag behind it"),

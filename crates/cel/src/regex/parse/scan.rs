@@ -1,11 +1,11 @@
-//! What is left of a pattern, and the shortest things that are read of it.
+//! The unread rest of a pattern, and the smallest constructs that are read from it.
 
 use super::Wrong;
 
-/// The most repetitions that `{n,m}` may ask for, RE2's own limit.
+/// The most repetitions of `{n,m}`, which is RE2's limit.
 const MAX_REPEAT: u32 = 1000;
 
-/// What is left of a pattern.
+/// The unread rest of a pattern.
 pub(in crate::regex) struct Scanner<'p> {
     pub(in crate::regex) rest: &'p str,
 }
@@ -48,7 +48,7 @@ impl<'p> Scanner<'p> {
         if !is_number(least) || !most.is_none_or(is_number) {
             return Ok(None);
         }
-        // No number that is too large for its type is within the limit.
+        // A number that is too large for its type is above the limit, too.
         let number = |digits: &str| digits.parse().ok().filter(|number| *number <= MAX_REPEAT);
         let passed = "a repetition passes the limit of 1000";
         let least = number(least).ok_or(passed)?;
@@ -107,7 +107,7 @@ impl<'p> Scanner<'p> {
         u32::from_str_radix(digits, 16).map_err(|_| wrong())
     }
 
-    /// Up to three octal digits; a single one but zero would refer back to a group.
+    /// Up to three octal digits. A single digit other than zero would be a back reference.
     fn octal(&mut self, first: char) -> Result<u32, Wrong> {
         let mut code = first.to_digit(8).unwrap_or_default();
         for taken in 0..2 {

@@ -16,7 +16,7 @@ pub(crate) const UPDATE: [&str; 2] = ["config", "accepted"];
 /// The most cases that one `for` makes.
 const MAX_VARIANTS: usize = 10_000;
 
-/// A step, as far as it says something itself.
+/// A step, without defaults.
 #[derive(Debug)]
 struct DraftStep {
     draft: Draft,
@@ -63,8 +63,8 @@ pub(super) fn read(
     fields.any_request = false;
 }
 
-/// What a case says of its request, its steps, what it expects of them together, and the ways in
-/// which it varies.
+/// The parts of a case: its request, its steps, what it expects of all steps together, and the ways
+/// in which it varies.
 type Parts = (Draft, Vec<DraftStep>, Expect, Vec<Variant>);
 
 fn parts(
@@ -217,7 +217,7 @@ fn vary(
             [] => case.name.clone(),
             values => format!("{} [{}]", case.name, values.join(", ")),
         };
-        // What is wrong with one variant is so with most.
+        // An error in one variant is mostly an error in all of them.
         if fields.found.len() > errors || finished.len() < steps.len() {
             return;
         }

@@ -24,7 +24,7 @@ pub(crate) const CERTIFICATE: [&str; 2] = ["uris", "dns"];
 const BODY: &str = "Keep it logically awesome.";
 pub(crate) const VERSIONS: [&str; 4] = ["HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3"];
 
-/// A request, as far as the file says it.
+/// A request, as far as the file defines it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Draft {
     caller: Option<(Written, Range<usize>)>,
@@ -44,7 +44,7 @@ pub(crate) struct Draft {
     broken: bool,
 }
 
-/// What an origin answers, as far as the file says it.
+/// An origin's response, as far as the file defines it.
 #[derive(Debug, Clone, Default)]
 struct DraftOrigin {
     status: Option<u16>,
@@ -195,7 +195,7 @@ impl Draft {
             .then(|| caller.clone())
     }
 
-    /// What this draft says, completed by the defaults.
+    /// This draft, completed by the defaults.
     pub(crate) fn over(self, defaults: &Draft) -> Draft {
         Draft {
             caller: self.caller.or_else(|| defaults.caller.clone()),
@@ -215,7 +215,7 @@ impl Draft {
         }
     }
 
-    /// The step with its request and caller, where nothing is missing; without what is expected.
+    /// The step with its request and caller but without expectations, if nothing is missing.
     pub(crate) fn finish(
         self,
         fields: &mut Fields<'_>,

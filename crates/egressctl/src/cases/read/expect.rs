@@ -1,4 +1,4 @@
-//! Reads what a request is expected to meet.
+//! Reads the expected outcome of a request.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Whether the image is one, always the same, and the one that was meant.
+//! Whether the image is valid, pinned, and the one that was meant.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use crate::yaml::Node;
 
 const DIGITS: usize = 64;
 
-/// What a `url` says.
+/// The parts of a `url`.
 #[derive(Debug, PartialEq, Eq)]
 struct Image<'u> {
     scheme: Option<&'u str>,
@@ -92,7 +92,7 @@ fn checksum(module: Place<'_>, image: &Image<'_>, lints: &mut Lints<'_>) {
     let span =
         value.map_or_else(|| name_or_first_line(module.node, "url"), |value| value.span.clone());
     match value.map(Node::as_str) {
-        // Told of as no string.
+        // The value that is not a string has been reported.
         Some(None) => {}
         Some(Some(digest)) if !digest.is_empty() => {
             if let Some(objection) = objection(digest) {

@@ -1,11 +1,12 @@
-//! The fields of AgentGateway's policies that this filter has nothing for, and where Istio has it.
+//! The fields of AgentGateway's policies without a counterpart in this filter, and what Istio has
+//! for them.
 //!
 //! Fields as of agentgateway's `controller/api/v1alpha1/agentgateway/agentgateway_policy_types.go`
 //! (2026-08), and those that Solo's documentation and the workshop show of the Enterprise resource.
 
 use crate::convert::note::{At, Effect, Notes};
 
-/// What a field is about.
+/// The subject of a field.
 type Field = (&'static str, Effect, &'static str);
 
 const TRAFFIC: &[Field] = &[
@@ -181,7 +182,7 @@ const FRONTEND: &[Field] = &[
     ),
 ];
 
-/// Tells of each field of `backend` or `frontend`.
+/// Notes each field of `backend` or `frontend`.
 pub(super) fn tell<'d>(section: &At<'d>, name: &str, notes: &mut Notes<'d>) {
     let table = if name == "backend" { BACKEND } else { FRONTEND };
     if section.node.fields().is_none() {
@@ -192,7 +193,7 @@ pub(super) fn tell<'d>(section: &At<'d>, name: &str, notes: &mut Notes<'d>) {
     }
 }
 
-/// Tells of a field of `traffic` that has no counterpart.
+/// Notes a field of `traffic` that has no counterpart.
 pub(super) fn tell_traffic<'d>(field: &At<'d>, notes: &mut Notes<'d>) {
     tell_of(field, TRAFFIC, notes);
 }

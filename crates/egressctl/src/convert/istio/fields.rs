@@ -10,7 +10,7 @@ use super::condition::{Condition, Term};
 use super::rule::{All, Rule};
 use values::Subject;
 
-/// What of the mesh a policy depends on.
+/// What a policy depends on in the mesh.
 #[derive(Debug, Clone)]
 pub(in crate::convert) struct Mesh {
     /// Its trust domain, and its aliases.
@@ -37,7 +37,7 @@ pub(super) struct Sense {
     pub(super) sure: bool,
 }
 
-/// What has no counterpart, and so leaves out what needs it.
+/// A value without a counterpart, so that what needs it is left out.
 #[derive(Debug)]
 struct Lost;
 
@@ -303,8 +303,8 @@ impl<'r> Reader<'r> {
         )
     }
 
-    /// Tells what has no counterpart. An ALLOW loses what needs it; a DENY goes without it, and
-    /// denies the more.
+    /// Notes what has no counterpart. An ALLOW loses what needs it. A DENY loses the condition, and
+    /// denies more.
     fn lost<'d>(
         &self,
         at: &At<'d>,

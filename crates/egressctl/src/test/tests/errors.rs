@@ -141,8 +141,8 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
             "1:69: `reason` is `allow-matched`, `no-allow-rule`, `deny-matched`, `deny-error`, \
              `require-not-matched`, `no-allow-matched`, \
              `path-unsafe`, `method-unsafe`, `header-unsafe`, `limit-exceeded`, `host-mismatch`, \
-             `bad-host`, `rewrite-error`, `no-answer`, `gone` or `internal-error`, not `allow-match` (did you mean \
-             `allow-matched`?)",
+             `bad-host`, `rewrite-error`, `no-answer`, `gone` or `internal-error`, \
+             not `allow-match` (did you mean `allow-matched`?)",
         ),
         (
             "cases: [{name: a, caller: none, request: http://a, \

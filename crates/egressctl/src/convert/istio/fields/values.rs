@@ -186,7 +186,7 @@ impl Subject {
         })
     }
 
-    /// Tells once what means something else here than in Istio.
+    /// Notes once what has another meaning here than in Istio.
     pub(super) fn hint<'d>(&self, list: &At<'d>, sense: Sense, notes: &mut Notes<'d>) {
         match self {
             Subject::Principal => {

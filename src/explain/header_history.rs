@@ -9,17 +9,17 @@ use crate::trial;
 
 /// A message's header lines, before and after.
 #[derive(Debug)]
-pub(super) struct Lines(pub(super) Vec<Header>);
+pub(super) struct HeaderHistory(pub(super) Vec<Header>);
 
-impl Lines {
-    pub(super) fn of(headers: &Headers<'_>) -> Lines {
+impl HeaderHistory {
+    pub(super) fn of(headers: &Headers<'_>) -> HeaderHistory {
         let line = |(name, value): (String, Vec<u8>)| Header {
             name,
             value: text(&value),
             fate: Fate::Kept,
             policy: None,
         };
-        Lines(trial::lines(headers).into_iter().map(line).collect())
+        HeaderHistory(trial::lines(headers).into_iter().map(line).collect())
     }
 
     /// Notes what a policy changes, as [`trial::changed`] makes it.
@@ -54,7 +54,7 @@ impl Lines {
         });
     }
 
-    /// Adds to the line that there is, as Envoy does where it keeps one.
+    /// Appends to the line that is there, as Envoy does for a header that it keeps on one line.
     fn join(&mut self, name: &str, value: &[u8], policy: &str) {
         let found =
             self.0.iter_mut().enumerate().find(|(_, line)| line.name == name && line.fate.stays());
@@ -78,8 +78,8 @@ impl Lines {
         }
     }
 
-    /// Takes the lines of a name away; gives whether there were any. What an earlier policy put
-    /// there is as if it had not.
+    /// Marks the lines of a name as gone, and returns whether there were any. Lines that an earlier
+    /// policy added vanish altogether.
     fn take(&mut self, name: &str, fate: Fate, policy: &str) -> bool {
         let mut found = false;
         self.0.retain_mut(|line| {

@@ -1,0 +1,107 @@
+//! The words that fields accept, each with the value that it stands for and what it means.
+
+use crate::config::{Action, AuditLog, Combine, HostBinding, IdentitySource, Mode, OnError};
+use crate::path::PathSafety;
+
+/// The word for which `false` is accepted as well: kubectl reads YAML 1.1, where `Off` without
+/// quotes is `false`.
+pub const OFF: &str = "Off";
+
+/// A word that stands for a value.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct Word<T> {
+    pub(in crate::config) word: &'static str,
+    pub(in crate::config) value: T,
+    about: &'static str,
+}
+
+const fn word<T: Copy>(word: &'static str, value: T, about: &'static str) -> Word<T> {
+    Word { word, value, about }
+}
+
+/// The words, each with what it means.
+pub(super) fn listed<T>(words: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
+    words.iter().map(|word| (word.word, word.about)).collect()
+}
+
+pub(in crate::config) const PATH_SAFETY: &[Word<PathSafety>] = &[
+    word(
+        "Strict",
+        PathSafety::Strict,
+        "Refuses every path that two readers could read in different ways.",
+    ),
+    word(
+        "Lenient",
+        PathSafety::Lenient,
+        "Refuses only paths that lead out of a prefix: dot segments, backslashes, control bytes.",
+    ),
+    word(OFF, PathSafety::Off, "Refuses no path."),
+];
+
+pub(in crate::config) const HOST_BINDING: &[Word<HostBinding>] = &[
+    word(
+        "Strict",
+        HostBinding::Strict,
+        "A request for a host other than the dialled service is refused.",
+    ),
+    word(
+        OFF,
+        HostBinding::Off,
+        "`Host` may be anything, so a caller can get around a rule on `request.host` by \
+         dialling another service.",
+    ),
+];
+
+pub(in crate::config) const IDENTITY_SOURCES: &[Word<IdentitySource>] = &[
+    word(
+        "filterState",
+        IdentitySource::FilterState,
+        "What the waypoint's HBONE listener recorded of the caller's certificate.",
+    ),
+    word(
+        "peerCertificate",
+        IdentitySource::PeerCertificate,
+        "The URI SAN of the peer's certificate, where the filter's own listener ends mTLS.",
+    ),
+    word(
+        "forwardedClientCert",
+        IdentitySource::ForwardedClientCert,
+        "The `x-forwarded-client-cert` header, which any caller can forge unless the proxy in \
+         front removes it.",
+    ),
+];
+
+pub(in crate::config) const AUDIT_LOG: &[Word<AuditLog>] = &[
+    word("All", AuditLog::All, "Every decision."),
+    word("Denied", AuditLog::Denied, "Denials, and what a shadow policy would have denied."),
+    word("None", AuditLog::None, "No decision."),
+];
+
+pub(in crate::config) const MODE: &[Word<Mode>] = &[
+    word("Enforce", Mode::Enforce, "The policy decides."),
+    word(
+        "Shadow",
+        Mode::Shadow,
+        "The policy is evaluated, and what it would have denied is reported; it changes nothing.",
+    ),
+];
+
+pub(in crate::config) const ACTION: &[Word<Action>] = &[
+    word(
+        "Allow",
+        Action::Allow,
+        "A match lets the request through, where no Deny matches and every Require does.",
+    ),
+    word("Deny", Action::Deny, "A match denies the request, whatever else allows it."),
+    word("Require", Action::Require, "A request that does not match is denied."),
+];
+
+pub(in crate::config) const COMBINE: &[Word<Combine>] = &[
+    word("All", Combine::All, "The rule matches when all its expressions do."),
+    word("Any", Combine::Any, "The rule matches when one of its expressions does."),
+];
+
+pub(in crate::config) const ON_ERROR: &[Word<OnError>] = &[
+    word("Deny", OnError::Deny, "A Deny denies; an Allow or Require does not match."),
+    word("Ignore", OnError::Ignore, "The expression does not match, in a Deny as well."),
+];

@@ -1,0 +1,32 @@
+//! What the driver of an exchange is to do.
+
+use crate::call::Call;
+use crate::decision::{Change, Reply};
+
+/// What becomes of a part of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expectation {
+    /// Its lines are read.
+    Read,
+    /// It goes on, whatever is in it.
+    Pass,
+    /// It is held, whatever is in it.
+    Hold,
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<'s> {
+    /// Make this call, and hold what has arrived.
+    Call(Call),
+    /// Hold what has arrived.
+    Hold,
+    /// Write these changes into what has arrived, and let it go on.
+    Forward(Vec<Change<'s>>),
+    /// Answer the request.
+    Reply(Reply),
+    /// Reset the stream.
+    Reset,
+    /// Do nothing: nobody waits for this answer.
+    Ignore,
+}
