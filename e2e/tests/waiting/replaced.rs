@@ -10,6 +10,7 @@ use e2e::hbone::HboneClient;
 use e2e::http1::{Request, Response};
 use e2e::origin::{Mode, Origin, Received, Service};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
+use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::policies::asking;
@@ -59,7 +60,7 @@ impl Setting {
     async fn hold(&self, id: &str) -> JoinHandle<Response> {
         let before = self.held();
         let (client, vip) = (self.client(), self.waypoint.vip(HOST));
-        let request = get(HOST, "/zen", "/held").header("x-request-id", id);
+        let request = get(HOST, "/slow", "/held").header("x-request-id", id);
         let held = tokio::spawn(async move {
             client.request(&vip, &request).await.unwrap_or_else(|error| panic!("{error}"))
         });
@@ -151,8 +152,8 @@ async fn a_request_that_is_held_when_its_vm_dies_never_goes_on_and_later_ones_ar
 
     assert!(!held.is_finished(), "{:?}", held.await);
     held.abort();
-    let left = |entry: &serde_json::Value| entry["response_code"] == 0;
-    assert!(setting.waypoint.await_access_log(left).is_some(), "its end is known to Envoy");
+    let is_over = |entry: &Value| entry["path"] == "/slow" && entry["response_code"] == 0;
+    setting.until("its end", |setting| setting.waypoint.access_log().iter().any(is_over)).await;
     assert_eq!(setting.arrived("held"), [], "nothing of it went on");
     let records = setting.waypoint.audit_records();
     assert!(!records.iter().any(|record| record["requestId"] == "held"), "{records:#?}");
