@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 /// How long an answer is waited for.
-pub(crate) const TIMEOUT: Duration = Duration::from_millis(200);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asks the service of a cluster, within the given time. Lets every caller through whose path is
 /// not denied, and marks what goes on.

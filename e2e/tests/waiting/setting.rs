@@ -44,7 +44,7 @@ pub(crate) fn react(call: &ReceivedRequest) -> Reaction {
     let text = |status, body: &str| Reaction::answer(status, &[], body);
     let part = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n";
     match call.target.as_str() {
-        "/late" => text(200, "").after(Wait::For(TIMEOUT / 2)),
+        "/late" => text(200, "").after(Wait::For(TIMEOUT / 4)),
         "/never" => Reaction::never(),
         "/cut-in-headers" => Reaction::cut_off(part),
         "/cut-in-body" => Reaction::cut_off(format!("{part}\r\nbegin")),
