@@ -50,12 +50,17 @@ fn held(stream: &Stream) -> Call {
 /// The status of the filter's own response, and the record's reason.
 fn refused(result: &StreamResult) -> (u16, String) {
     let reply = result.local_response.as_ref().unwrap_or_else(|| panic!("{result:#?}"));
+    (reply.status, reason(result))
+}
+
+/// The reason in the record of a request, empty where there is no record.
+fn reason(result: &StreamResult) -> String {
     let mut records = result.logs.iter().filter_map(|log| {
         let record = log.text.get(log.text.find('{')?..)?;
         serde_json::from_str::<serde_json::Value>(record).ok()
     });
     let reason = records.find_map(|record| Some(record["reason"].as_str()?.to_owned()));
-    (reply.status, reason.unwrap_or_default())
+    reason.unwrap_or_default()
 }
 
 fn mark(stream: &Stream) -> Option<String> {
@@ -116,13 +121,19 @@ fn a_refusal_of_the_service_is_the_callers_answer() {
 #[test]
 fn without_an_answer_the_failure_mode_decides() {
     type Fault = fn(&Host, &Worker, &mut Stream);
-    let faults: [(&str, Fault); 4] = [
+    let faults: [(&str, Fault); 6] = [
         ("never", |host, _, _| host.advance(TIMEOUT)),
         ("cut off", |_, worker, stream| {
             assert!(worker.answer(&held(stream), Answer::CutOff));
         }),
         ("refused", |_, worker, stream| {
             assert!(worker.answer(&held(stream), Answer::refused(Protocol::Http)));
+        }),
+        ("closed", |_, worker, stream| {
+            assert!(worker.answer(&held(stream), Answer::closed()));
+        }),
+        ("malformed", |_, worker, stream| {
+            assert!(worker.answer(&held(stream), Answer::malformed()));
         }),
         ("an error", |_, worker, stream| {
             assert!(worker.answer(&held(stream), Answer::http(500)));
@@ -175,7 +186,7 @@ fn answers_that_nobody_waits_for_are_counted_and_change_nothing() {
     let gone = worker.request(request("/zen"));
     let late = held(&gone);
     let result = gone.gone();
-    assert_eq!(result.failure, None);
+    assert_eq!((&result.failure, &*reason(&result)), (&None, "gone"));
     assert!(worker.answer(&late, Answer::http(200)));
     worker.vm().misdeliver(Protocol::Http, 4_000, Answer::http(200));
     assert_eq!(stream.step(), Step::Paused);
@@ -204,7 +215,7 @@ fn a_request_ends_under_the_configuration_that_it_waited_under() {
 }
 
 #[test]
-fn a_vm_that_dies_takes_its_waiting_requests_along_and_the_next_one_serves() {
+fn a_request_that_is_held_when_its_vm_dies_never_goes_on_and_later_ones_are_asked_about() {
     let (_host, worker) = host(false);
     let waiting = worker.request(request("/zen"));
     let call = held(&waiting);
@@ -213,7 +224,8 @@ fn a_vm_that_dies_takes_its_waiting_requests_along_and_the_next_one_serves() {
     assert!(worker.vm().failure().is_some());
     worker.answer(&call, Answer::http(200));
     let result = waiting.gone();
-    assert_eq!((result.step, result.to_origin.headers), (Step::Paused, None));
+    assert_eq!((result.step, &result.to_origin.headers), (Step::Paused, &None));
+    assert_eq!(reason(&result), "", "its VM cannot tell");
     worker.reload().expect("it starts again");
     let mut stream = worker.request(request("/zen"));
     let call = held(&stream);
