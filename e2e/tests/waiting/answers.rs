@@ -42,10 +42,11 @@ async fn the_answer_decides_and_where_there_is_none_the_failure_mode() {
     for (name, probe, outcomes) in TABLE {
         for (end, outcome) in ["closed", "open"].into_iter().zip(outcomes) {
             let host = format!("{name}-{end}.example");
-            let id = format!("{host}{probe}");
-            let request = get(&host, "/zen", probe).body("abcdef");
+            let id = format!("{name}-{end}{probe}");
+            let request = get(&host, &format!("/{id}"), probe).body("abcdef");
             let response = setting.ask(&host, &id, request).await;
             let record = setting.record(&id).await;
+            let entry = setting.logged_access(&format!("/{id}")).await;
             let told = [&record["verdict"], &record["reason"]].map(|told| told.as_str());
             let arrived = setting.arrived(&id);
             let (status, body, verdict, reason) = match outcome {
@@ -56,6 +57,8 @@ async fn the_answer_decides_and_where_there_is_none_the_failure_mode() {
             assert_eq!((response.status, &*response.text()), (status, body), "{id}");
             assert_eq!(told, [Some(verdict), Some(reason)], "{id}: {record}");
             assert_eq!(record["caller"], TEAM_A_SPIFFE_ID, "{id}");
+            let access = [&entry["egress_decision"], &entry["egress_caller"]];
+            assert_eq!(access, [verdict, TEAM_A_SPIFFE_ID], "{id}: {entry}");
             if outcome == GoesOn {
                 assert_eq!(arrived.len(), 1, "{id}");
                 assert_eq!(arrived[0].values("x-mark"), ["audited"], "{id}");

@@ -146,6 +146,13 @@ impl Setting {
         record.clone()
     }
 
+    /// The entry of Envoy's access log for the request of this path.
+    pub(crate) async fn logged_access(&self, path: &str) -> Value {
+        let find = || self.waypoint.access_log().into_iter().find(|entry| entry["path"] == path);
+        self.until(&format!("the access log's entry of {path}"), |_| find().is_some()).await;
+        find().unwrap_or_default()
+    }
+
     /// A counter of the filter's, as it stands in Envoy; 0 where it was never told.
     pub(crate) fn counter(&self, name: &str) -> u64 {
         let name = format!("wasmcustom.{name}");
