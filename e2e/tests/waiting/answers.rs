@@ -70,9 +70,7 @@ async fn the_answer_decides_and_where_there_is_none_the_failure_mode() {
             expected[usize::from(outcome != GoesOn)] += 1;
         }
     }
-    let after = setting.settled(&names).await;
-    let grown: Vec<u64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
-    assert_eq!(grown, expected);
+    setting.assert_grown(&names, &before, &expected).await;
     let callers: Vec<_> = setting.calls("/ok").iter().map(|call| call.headers.clone()).collect();
     let is_named = |headers: &e2e::http1::Headers| {
         headers.get("x-caller") == Some(TEAM_A_SPIFFE_ID.as_bytes())

@@ -135,7 +135,7 @@ async fn a_held_request_ends_under_the_configuration_that_it_was_held_under() {
 
 /// Envoy answers a request of a dead VM when the filter is next to be called about it. There is
 /// nothing to call it about while the request is held: neither the answer of the service nor the
-/// body reaches the filter. So the request waits until its caller leaves, and nothing of it goes on.
+/// body reaches the filter. So the request waits until its caller leaves, and none of it goes on.
 #[tokio::test]
 async fn a_request_that_is_held_when_its_vm_dies_never_goes_on_and_later_ones_are_asked_about() {
     let setting = Setting::start();

@@ -17,6 +17,8 @@ use crate::policies::{TIMEOUT, asking};
 /// How long anything may take on the slowest machine; a condition is checked again and again until
 /// then.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// A little more than the period in which the filter tells its counters.
+const TOLD: Duration = Duration::from_millis(350);
 /// Longer than any test holds a request.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -159,11 +161,29 @@ impl Setting {
         self.waypoint.stats(&name).expect("statistics").get(&name).copied().unwrap_or(0)
     }
 
-    /// Waits until the filter has told its counters.
+    /// Counters of the filter's, once it has told what it counted.
     pub(crate) async fn settled(&self, names: &[&str]) -> Vec<u64> {
-        // A little more than the period in which it tells them.
-        tokio::time::sleep(Duration::from_millis(350)).await;
-        names.iter().map(|name| self.counter(name)).collect()
+        let read = || names.iter().map(|name| self.counter(name)).collect::<Vec<u64>>();
+        let mut last = read();
+        loop {
+            tokio::time::sleep(TOLD).await;
+            let now = read();
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+    }
+
+    /// Checks by how much counters have gone up since they were read.
+    pub(crate) async fn assert_grown(&self, names: &[&str], before: &[u64], expected: &[u64]) {
+        let grown = |setting: &Self| -> Vec<u64> {
+            names.iter().zip(before).map(|(name, before)| setting.counter(name) - before).collect()
+        };
+        let what = format!("{names:?} go up by {expected:?}");
+        self.until(&what, |setting| grown(setting) == expected).await;
+        self.settled(names).await;
+        assert_eq!(grown(self), expected, "{names:?}");
     }
 
     /// Waits until a condition holds.
