@@ -133,12 +133,12 @@ impl Tally {
         entry.waiting = entry.waiting.saturating_add(1);
     }
 
-    /// Publishes what was counted. For each counter, `publish` gets the proxy's number for it, if
-    /// it has one already, and the amount to add; it returns the number. What it fails to publish
-    /// is tried again the next time.
+    /// Publishes what waits. `publish` gets a counter, the place of the proxy's number for it, which
+    /// it fills in when the proxy gives one, and the amount to add. What it fails to publish waits
+    /// for the next time.
     pub fn publish<E>(
         &mut self,
-        mut publish: impl FnMut(Count, Option<u32>, u32) -> Result<u32, E>,
+        mut publish: impl FnMut(Count, &mut Option<u32>, u32) -> Result<(), E>,
         mut failed: impl FnMut(E),
     ) {
         let pages = &mut self.pages;
@@ -147,9 +147,9 @@ impl Tally {
             let page = pages.get_mut(number).and_then(Option::as_deref_mut);
             let entry = page.and_then(|page| page.get_mut(slot));
             let (Some(entry), Some(count)) = (entry, at(*index)) else { return false };
-            match publish(count, entry.id, entry.waiting) {
-                Ok(id) => {
-                    *entry = Entry { id: Some(id), waiting: 0 };
+            match publish(count, &mut entry.id, entry.waiting) {
+                Ok(()) => {
+                    entry.waiting = 0;
                     false
                 }
                 Err(error) => {
@@ -204,9 +204,9 @@ mod tests {
 
     fn published(tally: &mut Tally) -> Vec<(Count, Option<u32>, u32)> {
         let mut published = Vec::new();
-        let publish = |count: Count, id: Option<u32>, by: u32| -> Result<u32, ()> {
-            published.push((count, id, by));
-            Ok(id.unwrap_or(7))
+        let publish = |count: Count, id: &mut Option<u32>, by: u32| -> Result<(), ()> {
+            published.push((count, id.replace(7), by));
+            Ok(())
         };
         tally.publish(publish, |()| {});
         published

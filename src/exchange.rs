@@ -158,6 +158,11 @@ impl Exchange {
         self.notes.take(&self.found.decision)
     }
 
+    /// Frees what a report has taken, once it has been used. A stream may last for hours.
+    pub fn forget_report(&mut self) {
+        self.notes.forget();
+    }
+
     fn step<'s>(
         &'s mut self,
         engine: &'s Engine,
@@ -193,7 +198,7 @@ impl Exchange {
                 self.refuse(engine, source, detail)
             }
             (State::Passing, Event::Failed(_, detail)) => {
-                self.cut_off(engine, source, detail, Vec::new())
+                self.cut_off(engine, source, (detail, None), Vec::new())
             }
             (State::Passing, Event::RequestBody) => Step::Forward(Vec::new()),
             (State::New | State::Waiting(_) | State::Ended { .. }, Event::RequestBody) => {
@@ -309,12 +314,12 @@ impl Exchange {
         &mut self,
         engine: &Engine,
         source: &dyn Source,
-        detail: &'static str,
+        failure: (&'static str, Option<&'static str>),
         errors: Vec<(usize, String)>,
     ) -> Step<'s> {
         let headers = Headers::from_pairs(&self.request).unwrap_or_default();
         let facts = Facts::new(headers, source);
-        self.notes.cut_off(engine, &facts, detail, errors);
+        self.notes.cut_off(engine, &facts, failure, errors);
         self.state = State::Ended { is_reset: true };
         Step::Reset
     }
@@ -347,8 +352,14 @@ impl Exchange {
                 self.notes.response(response.errors);
                 Step::Forward(response.changes)
             }
-            Some(response) => self.cut_off(engine, source, RESPONSE_FAILED, response.errors),
-            None => self.cut_off(engine, source, RESPONSE_FAILED, Vec::new()),
+            Some(response) => {
+                let failure = (RESPONSE_FAILED, Some(OUT_OF_STEPS));
+                self.cut_off(engine, source, failure, response.errors)
+            }
+            None => {
+                let failure = (RESPONSE_FAILED, Some(UNREADABLE));
+                self.cut_off(engine, source, failure, Vec::new())
+            }
         }
     }
 
@@ -370,11 +381,16 @@ impl Exchange {
             return Step::Forward(Vec::new());
         }
         let Some(trailers) = pairs.read() else {
-            return self.cut_off(engine, source, detail, Vec::new());
+            return self.cut_off(engine, source, (detail, Some(UNREADABLE)), Vec::new());
         };
         Step::Forward(response::drop_trailers(engine, &self.found.applied, direction, trailers))
     }
 }
+
+/// The cause where the proxy's header lines do not have the form, or the number, that it says.
+const UNREADABLE: &str = "the proxy's header lines cannot be read";
+/// The cause where a response's rules take more steps than a response has.
+const OUT_OF_STEPS: &str = "its rules take too many steps";
 
 /// The audit record's detail for a request that could not be read, or whose headers could not be
 /// changed.

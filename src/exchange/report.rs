@@ -16,7 +16,8 @@ pub struct Report<'x> {
     /// Expressions for the response that failed: the index of their policy, and the message.
     pub errors: &'x [(usize, String)],
     /// What failed, if the stream is reset after its request went on.
-    pub cut_off: Option<&'static str>,
+    /// Beside it, the cause, where the proxy's status does not tell it.
+    pub cut_off: Option<(&'static str, Option<&'static str>)>,
     /// The line for the audit log, if this is logged.
     pub audit: Option<&'x str>,
     /// What goes into the proxy's access log, if the configuration asks for that.
@@ -39,7 +40,7 @@ pub struct AccessLog {
 pub(super) enum Subject {
     Decision,
     Response,
-    CutOff(&'static str),
+    CutOff { detail: &'static str, cause: Option<&'static str> },
 }
 
 /// The next report, which the exchange keeps until it is taken.
@@ -84,7 +85,7 @@ impl Notes {
         &mut self,
         engine: &Engine,
         facts: &Facts<'_>,
-        detail: &'static str,
+        (detail, cause): (&'static str, Option<&'static str>),
         errors: Vec<(usize, String)>,
     ) {
         let decision = Decision::internal_error(detail);
@@ -95,7 +96,7 @@ impl Notes {
             self.errors.clear();
         }
         self.errors.extend(errors);
-        self.subject = Some(Subject::CutOff(detail));
+        self.subject = Some(Subject::CutOff { detail, cause });
     }
 
     /// Notes what failed for a response.
@@ -107,6 +108,13 @@ impl Notes {
         }
     }
 
+    /// Forgets what has been reported.
+    pub(super) fn forget(&mut self) {
+        if self.subject.is_none() {
+            (self.errors, self.audit, self.access_log) = (Vec::new(), None, None);
+        }
+    }
+
     /// Takes the report, if there is one.
     pub(super) fn take<'x>(&'x mut self, decision: &'x Decision) -> Option<Report<'x>> {
         let subject = self.subject.take()?;
@@ -115,7 +123,7 @@ impl Notes {
             decision: is_decision.then_some(decision),
             errors: &self.errors,
             cut_off: match subject {
-                Subject::CutOff(detail) => Some(detail),
+                Subject::CutOff { detail, cause } => Some((detail, cause)),
                 Subject::Decision | Subject::Response => None,
             },
             audit: self.audit.as_deref(),

@@ -32,6 +32,8 @@ pub(super) fn explain(engine: &Engine, config: &Config, trial: &Trial) -> Explan
 struct Run {
     decision: Decision,
     reply: Option<Reply>,
+    /// Whether the response passes.
+    responds: bool,
     audit: Option<String>,
     trace: Trace,
 }
@@ -53,12 +55,14 @@ impl Run {
         let audit = report.and_then(|report| report.audit).map(str::to_owned);
         let undecided = || Decision::internal_error("there is no decision yet");
         let decision = report.and_then(|report| report.decision.cloned()).unwrap_or_else(undecided);
+        let mut responds = false;
         if reply.is_none() {
             let (bytes, count) = (response.to_pairs(), response.lines().count());
             let event = Event::ResponseHeaders(Pairs { bytes: &bytes, count });
-            let _ = exchange.on_traced(engine, source, event, &mut trace);
+            let step = exchange.on_traced(engine, source, event, &mut trace);
+            responds = matches!(step, Step::Forward(_));
         }
-        Run { decision, reply, audit, trace }
+        Run { decision, reply, responds, audit, trace }
     }
 
     /// Whether the request was refused whatever the rules say.
@@ -90,7 +94,7 @@ impl<'a> Explaining<'a> {
         let mut request_headers = HeaderHistory::of(&self.facts.headers);
         self.transform(&in_scope, &mut policies, &mut request_headers);
         let response_headers =
-            self.run.reply.is_none().then(|| self.respond(&in_scope, &mut policies, response));
+            self.run.responds.then(|| self.respond(&in_scope, &mut policies, response));
         let known = host.is_some();
         let elsewhere = self
             .config

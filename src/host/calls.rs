@@ -48,6 +48,15 @@ pub(super) fn take(token: u32) -> Option<Waiting> {
     WAITING.with(|all| all.try_borrow_mut().ok()?.remove(&token))
 }
 
+/// Forgets the calls of a stream.
+pub(super) fn forget(context_id: u32) {
+    WAITING.with(|all| {
+        if let Ok(mut all) = all.try_borrow_mut() {
+            all.retain(|_, waiting| waiting.context_id != context_id);
+        }
+    });
+}
+
 /// The bytes of an answer.
 #[derive(Debug, Default)]
 pub(super) struct Received {

@@ -52,13 +52,12 @@ impl Metrics {
     /// published the next time.
     pub(super) fn publish(&self, engine: &Engine) {
         let Ok(mut tally) = self.tally.try_borrow_mut() else { return };
-        let publish = |count: Count, id: Option<u32>, by: u32| {
-            let id = match id {
+        let publish = |count: Count, id: &mut Option<u32>, by: u32| {
+            let id = match *id {
                 Some(id) => id,
-                None => sys::define_counter(&self.name(engine, count))?,
+                None => *id.insert(sys::define_counter(&self.name(engine, count))?),
             };
-            sys::increment(id, i64::from(by))?;
-            Ok(id)
+            sys::increment(id, i64::from(by))
         };
         tally.publish(publish, |error: HostError| {
             log::warn!("egress filter: cannot count: {error}");

@@ -104,6 +104,8 @@ impl Stream {
             return;
         }
         let Some(loaded) = self.loaded.clone() else { return };
+        // The proxy may never answer the call, if the plugin goes too.
+        calls::forget(self.context_id);
         let _ = self.exchange.on(&loaded.engine, &self.properties, Event::Gone);
         self.report(&loaded);
     }
@@ -158,6 +160,7 @@ impl Stream {
     fn report(&mut self, loaded: &Loaded) {
         let Some(report) = self.exchange.take_report() else { return };
         log_failure(&report, self.error.take());
+        let is_logged = report.audit.is_some();
         if let Some(line) = report.audit {
             sys::log(abi::LOG_INFO, line);
         }
@@ -165,21 +168,25 @@ impl Stream {
             log::warn!("egress filter: the access log will lack the decision: {error}");
         }
         loaded.metrics.count_report(&report);
+        if is_logged {
+            self.exchange.forget_report();
+        }
     }
 }
 
 /// Logs an internal error, with the status that the proxy returned.
 fn log_failure(report: &Report<'_>, error: Option<HostError>) {
-    let (what, detail) = match (report.decision, report.cut_off) {
+    let (what, detail, cause) = match (report.decision, report.cut_off) {
         (Some(decision), _) if decision.reason == Reason::InternalError => {
-            ("request refused", decision.detail.unwrap_or_default())
+            ("request refused", decision.detail.unwrap_or_default(), None)
         }
-        (_, Some(detail)) => ("stream reset", detail),
+        (_, Some((detail, cause))) => ("stream reset", detail, cause),
         _ => return,
     };
-    match error {
-        Some(error) => log::error!("egress filter: {what}: {detail}: {error}"),
-        None => log::error!("egress filter: {what}: {detail}"),
+    match (error, cause) {
+        (Some(error), _) => log::error!("egress filter: {what}: {detail}: {error}"),
+        (None, Some(cause)) => log::error!("egress filter: {what}: {detail}: {cause}"),
+        (None, None) => log::error!("egress filter: {what}: {detail}"),
     }
 }
 
