@@ -133,9 +133,9 @@ impl Tally {
         entry.waiting = entry.waiting.saturating_add(1);
     }
 
-    /// Publishes what waits. `publish` gets a counter, the place of the proxy's number for it, which
-    /// it fills in when the proxy gives one, and the amount to add. What it fails to publish waits
-    /// for the next time.
+    /// Publishes what was counted. `publish` gets a counter, the place of the proxy's number for it
+    /// (which it fills in once the proxy has given one), and the amount to add. What it fails to
+    /// publish is tried again the next time.
     pub fn publish<E>(
         &mut self,
         mut publish: impl FnMut(Count, &mut Option<u32>, u32) -> Result<(), E>,

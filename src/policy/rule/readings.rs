@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::attributes::view::{ChosenLine, View};
+use crate::attributes::view::{ChosenLine, HeadersView, View};
 use crate::attributes::{PATH, PATH_AND_QUERY};
 use crate::cel::meter::Allowance;
 use crate::cel::{HeadersRead, Uses};
@@ -68,63 +68,17 @@ impl<'a> Readings<'a> {
             return Readings::One;
         }
         let headers = view.request_headers();
-        let mut repeated: Vec<Repeated<'a>> = Vec::new();
-        let mut consider = |name: Cow<'a, str>| {
-            let counted =
-                |known: &Repeated<'_>| same_to_some_origin(known.name.as_bytes(), name.as_bytes());
-            if repeated.iter().any(counted) {
-                return;
-            }
-            let lines: Vec<&'a [u8]> = headers.values(&name).collect();
-            // Envoy may have joined the lines, and the origin may split them again: a Deny is
-            // evaluated for the parts as well.
-            let joined = action == Action::Deny
-                && lines.iter().any(|line| line.contains(&b','))
-                && inline::is_of_request(&name);
-            let parts: Vec<&[u8]> = if joined {
-                lines.iter().copied().flat_map(value::joined_parts).collect()
-            } else {
-                Vec::new()
-            };
-            if joined {
-                allowance.spend_on(
-                    lines.iter().fold(0, |sum, line| line.len().saturating_add(sum)),
-                    PARTED_A_STEP,
-                );
-            }
-            if lines.len() > 1 || !parts.is_empty() {
-                repeated.push(Repeated { name, lines, parts });
-            }
-        };
-        match read {
-            HeadersRead::Names(names) => {
-                names.iter().for_each(|name| consider(Cow::Borrowed(name)))
-            }
-            HeadersRead::All => {
-                // The names are compared once to find them, and once more to find their lines.
-                if !allowance
-                    .spend_on(headers.comparing_all_names().saturating_mul(2), COMPARED_A_STEP)
-                {
-                    return Readings::TooMany;
-                }
-                headers.names().into_iter().for_each(consider);
-            }
-        }
-        let mut cookies = Vec::new();
-        if uses.cookies {
-            let length =
-                headers.values("cookie").fold(0_usize, |sum, line| sum.saturating_add(line.len()));
-            let names = uses.cookie_names.as_ref().map_or(1, Vec::len);
-            if !allowance.spend_on(length.saturating_mul(names), COOKIES_A_STEP) {
-                return Readings::TooMany;
-            }
-            cookies = cookie::Dialect::all(headers.values("cookie"), uses.cookie_names.as_deref());
-        }
+        let found = Repeated::all(read, headers, action, allowance).zip(if uses.cookies {
+            cookie_dialects(uses, headers, allowance)
+        } else {
+            Some(Vec::new())
+        });
+        let Some((repeated, cookies)) = found else { return Readings::TooMany };
         if repeated.is_empty() && cookies.len() < 2 && path.is_none() {
             return Readings::One;
         }
-        let reading = |cookies| Reading { cookies, ..Reading::default() };
-        let mut readings: Vec<Reading<'a>> = cookies.into_iter().map(reading).collect();
+        let mut readings: Vec<Reading<'a>> =
+            cookies.into_iter().map(|cookies| Reading { cookies, ..Reading::default() }).collect();
         if readings.is_empty() {
             readings.push(Reading::default());
         }
@@ -135,58 +89,102 @@ impl<'a> Readings<'a> {
                 .collect();
             readings.extend(others);
         }
-        let together =
-            |chosen: &Reading<'a>, name: &Cow<'a, str>, value: &'a [u8], is_part: bool| {
-                let line = ChosenLine { name: name.clone(), value };
-                // The first line of a name is the one that counts.
-                let lines = std::iter::once(line).chain(chosen.lines.iter().cloned()).collect();
-                Reading { lines, is_part: is_part || chosen.is_part, ..chosen.clone() }
-            };
-        // If a rule may read any header, it is evaluated for the parts of one header at a time,
-        // with the whole lines of the others. A browser's headers have so many parts that there
-        // would be hundreds of combinations.
-        let alone = *read == HeadersRead::All;
-        let afford = |count: usize| {
-            count <= MAX_READINGS && allowance.spend(u64::try_from(count).unwrap_or(u64::MAX))
+        let combined = match read {
+            HeadersRead::Names(_) => with_parts(readings, &repeated, allowance),
+            HeadersRead::All => with_parts_one_at_a_time(readings, &repeated, allowance),
         };
-        for Repeated { name, lines, parts } in &repeated {
-            let parts = if alone { &[][..] } else { parts.as_slice() };
-            let each = lines.len().saturating_add(parts.len());
-            if each < 2 {
-                continue;
-            }
-            if !afford(readings.len().saturating_mul(each)) {
-                return Readings::TooMany;
-            }
-            let lines = || {
-                lines.iter().map(|line| (line, false)).chain(parts.iter().map(|part| (part, true)))
-            };
-            readings = readings
+        combined.map_or(Readings::TooMany, Readings::Several)
+    }
+}
+
+/// The ways in which origins read the cookies that an expression reads; none where looking through
+/// them takes more steps than there are.
+fn cookie_dialects(
+    uses: &Uses,
+    headers: HeadersView<'_>,
+    allowance: &Allowance,
+) -> Option<Vec<cookie::Dialect>> {
+    let length = headers.values("cookie").fold(0_usize, |sum, line| sum.saturating_add(line.len()));
+    let names = uses.cookie_names.as_ref().map_or(1, Vec::len);
+    let afforded = allowance.spend_on(length.saturating_mul(names), COOKIES_A_STEP);
+    let all = || cookie::Dialect::all(headers.values("cookie"), uses.cookie_names.as_deref());
+    afforded.then(all)
+}
+
+/// Spends the steps of so many readings; whether they may be made.
+fn afford(count: usize, allowance: &Allowance) -> bool {
+    count <= MAX_READINGS && allowance.spend(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+/// Each reading with each line, and each part of a line, of every header; none where there would be
+/// more than the steps allow.
+fn with_parts<'a>(
+    mut readings: Vec<Reading<'a>>,
+    repeated: &[Repeated<'a>],
+    allowance: &Allowance,
+) -> Option<Vec<Reading<'a>>> {
+    for Repeated { name, lines, parts } in repeated {
+        readings = with_each(readings, name, lines, parts, allowance)?;
+    }
+    Some(readings)
+}
+
+/// Each reading with each line of every header, and with each part of one header at a time beside
+/// the whole lines of the others. A browser's headers have so many parts that there would be
+/// hundreds of combinations.
+fn with_parts_one_at_a_time<'a>(
+    mut readings: Vec<Reading<'a>>,
+    repeated: &[Repeated<'a>],
+    allowance: &Allowance,
+) -> Option<Vec<Reading<'a>>> {
+    for Repeated { name, lines, .. } in repeated {
+        readings = with_each(readings, name, lines, &[], allowance)?;
+    }
+    let mut of_parts: Vec<Reading<'a>> = Vec::new();
+    for Repeated { name, parts, .. } in repeated {
+        let all = readings.len().saturating_mul(parts.len()).saturating_add(readings.len());
+        if !afford(all.saturating_add(of_parts.len()), allowance) {
+            return None;
+        }
+        of_parts.extend(
+            readings
                 .iter()
-                .flat_map(|reading| {
-                    lines().map(|(line, is_part)| together(reading, name, line, is_part))
-                })
-                .collect();
-        }
-        let mut of_one: Vec<Reading<'a>> = Vec::new();
-        for Repeated { name, parts, .. } in repeated.iter().filter(|_| alone) {
-            if !afford(
-                readings
-                    .len()
-                    .saturating_mul(parts.len())
-                    .saturating_add(readings.len())
-                    .saturating_add(of_one.len()),
-            ) {
-                return Readings::TooMany;
-            }
-            of_one.extend(
-                readings.iter().flat_map(|reading| {
-                    parts.iter().map(|part| together(reading, name, part, true))
-                }),
-            );
-        }
-        readings.extend(of_one);
-        Readings::Several(readings)
+                .flat_map(|reading| parts.iter().map(|part| reading.with(name, part, true))),
+        );
+    }
+    readings.extend(of_parts);
+    Some(readings)
+}
+
+/// Each reading with each of these lines and parts of one header.
+fn with_each<'a>(
+    readings: Vec<Reading<'a>>,
+    name: &Cow<'a, str>,
+    lines: &[&'a [u8]],
+    parts: &[&'a [u8]],
+    allowance: &Allowance,
+) -> Option<Vec<Reading<'a>>> {
+    let each = lines.len().saturating_add(parts.len());
+    if each < 2 {
+        return Some(readings);
+    }
+    if !afford(readings.len().saturating_mul(each), allowance) {
+        return None;
+    }
+    let with_each_line = |reading: &Reading<'a>| {
+        let whole = lines.iter().map(|line| reading.with(name, line, false));
+        whole.chain(parts.iter().map(|part| reading.with(name, part, true))).collect::<Vec<_>>()
+    };
+    Some(readings.iter().flat_map(with_each_line).collect())
+}
+
+impl<'a> Reading<'a> {
+    /// The same with one line of a header chosen.
+    fn with(&self, name: &Cow<'a, str>, value: &'a [u8], is_part: bool) -> Reading<'a> {
+        let line = ChosenLine { name: name.clone(), value };
+        // The first line of a name is the one that counts.
+        let lines = std::iter::once(line).chain(self.lines.iter().cloned()).collect();
+        Reading { lines, is_part: is_part || self.is_part, ..self.clone() }
     }
 }
 
@@ -197,4 +195,58 @@ struct Repeated<'a> {
     lines: Vec<&'a [u8]>,
     /// The parts that the lines may have been joined from.
     parts: Vec<&'a [u8]>,
+}
+
+impl<'a> Repeated<'a> {
+    /// Those of the headers that an expression reads; none where finding them takes more steps than
+    /// there are.
+    fn all(
+        read: &'a HeadersRead,
+        headers: HeadersView<'a>,
+        action: Action,
+        allowance: &Allowance,
+    ) -> Option<Vec<Repeated<'a>>> {
+        let names: Vec<Cow<'a, str>> = match read {
+            HeadersRead::Names(names) => names.iter().map(|name| Cow::Borrowed(&**name)).collect(),
+            HeadersRead::All => {
+                // The names are compared once to find them, and once more to find their lines.
+                let bytes = headers.comparing_all_names().saturating_mul(2);
+                if !allowance.spend_on(bytes, COMPARED_A_STEP) {
+                    return None;
+                }
+                headers.names()
+            }
+        };
+        let mut repeated: Vec<Repeated<'a>> = Vec::new();
+        for name in names {
+            let is_same =
+                |known: &Repeated<'_>| same_to_some_origin(known.name.as_bytes(), name.as_bytes());
+            if !repeated.iter().any(is_same) {
+                repeated.extend(Repeated::of(name, headers, action, allowance));
+            }
+        }
+        Some(repeated)
+    }
+
+    /// A header, if it is one of these.
+    fn of(
+        name: Cow<'a, str>,
+        headers: HeadersView<'a>,
+        action: Action,
+        allowance: &Allowance,
+    ) -> Option<Repeated<'a>> {
+        let lines: Vec<&'a [u8]> = headers.values(&name).collect();
+        // Envoy may have joined the lines, and the origin may split them again: a Deny is evaluated
+        // for the parts as well.
+        let is_joined = action == Action::Deny
+            && lines.iter().any(|line| line.contains(&b','))
+            && inline::is_of_request(&name);
+        let mut parts: Vec<&[u8]> = Vec::new();
+        if is_joined {
+            parts.extend(lines.iter().copied().flat_map(value::joined_parts));
+            let length = lines.iter().fold(0, |sum, line| line.len().saturating_add(sum));
+            allowance.spend_on(length, PARTED_A_STEP);
+        }
+        (lines.len() > 1 || !parts.is_empty()).then_some(Repeated { name, lines, parts })
+    }
 }
