@@ -93,18 +93,19 @@ fn the_module_exports_only_callbacks_that_do_something() {
     let mut exports: Vec<String> =
         module().exports().into_iter().filter(|name| name.starts_with("proxy_on_")).collect();
     exports.sort();
-    // Envoy calls those for trailers only where there are any.
+    // Envoy calls those for trailers only where there are any, and the one for a call's answer only
+    // where a call was made.
     let expected = [
         "configure",
         "context_create",
         "delete",
+        "http_call_response",
         "memory_allocate",
         "request_headers",
         "request_trailers",
         "response_headers",
         "response_trailers",
         "tick",
-        "vm_start",
     ];
     assert_eq!(exports, expected.map(|name| format!("proxy_on_{name}")));
 }
