@@ -249,18 +249,7 @@ impl Exchange {
         };
         let (mut at, mut flow) = match resume {
             None => (None, Flow::Next),
-            Some((pending, answer)) => {
-                turn.readmit();
-                // Reading what a service sends takes steps, as reading what the caller sends does.
-                turn.meter.rule(|allowance| {
-                    allowance.spend_on(answer.size(), ANSWER_BYTES_A_STEP);
-                });
-                let flow = match stage::ORDER.get(pending.stage) {
-                    Some(stage) => stage.answered(&mut turn, &answer),
-                    None => Flow::End(Ending::because(Reason::InternalError)),
-                };
-                (Some(pending.stage), flow)
-            }
+            Some((pending, answer)) => (Some(pending.stage), answered(&mut turn, pending, &answer)),
         };
         let ending = loop {
             match flow {
@@ -270,6 +259,8 @@ impl Exchange {
                     at = Some(next);
                     flow = stage.enter(&mut turn);
                 }
+                // A request that will be denied costs no call.
+                Flow::Wait(_) if turn.meter.is_exhausted() || facts.failed() => break None,
                 Flow::Wait(call) => {
                     let stage = at.unwrap_or(stage::ORDER.len());
                     self.state = State::Waiting(Pending { call: call.id, stage });
@@ -394,6 +385,19 @@ pub const RESPONSE_FAILED: &str = "response headers could not be changed";
 pub const REQUEST_TRAILERS_FAILED: &str = "request trailers could not be changed";
 /// The same for the response's trailers.
 pub const RESPONSE_TRAILERS_FAILED: &str = "response trailers could not be changed";
+
+/// Gives the stage that waits the answer to its call.
+fn answered(turn: &mut Turn<'_, '_, '_>, pending: Pending, answer: &Answer<'_>) -> Flow {
+    turn.readmit();
+    // Reading what a service sends takes steps, as reading what the caller sends does.
+    turn.meter.rule(|allowance| {
+        allowance.spend_on(answer.size(), ANSWER_BYTES_A_STEP);
+    });
+    match stage::ORDER.get(pending.stage) {
+        Some(stage) => stage.answered(turn, answer),
+        None => Flow::End(Ending::because(Reason::InternalError)),
+    }
+}
 
 /// Completes the decision from the way in which the stages ended. Returns the answer to a request
 /// that does not go on.

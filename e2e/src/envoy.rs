@@ -122,6 +122,18 @@ impl WaypointOptions {
         self
     }
 
+    /// Adds the cluster of a service that the filter calls, in plain HTTP/1.1 on 127.0.0.1; without
+    /// a port, one that has no endpoint.
+    #[must_use]
+    pub fn cluster(self, name: &str, port: Option<u16>) -> Self {
+        let cluster = configuration::service_cluster(name, port);
+        self.edit(move |envoy| {
+            if let Some(clusters) = envoy["static_resources"]["clusters"].as_array_mut() {
+                clusters.push(cluster);
+            }
+        })
+    }
+
     /// Changes Envoy's configuration in any other way, as the last step before it is written.
     #[must_use]
     pub fn edit(mut self, edit: impl FnOnce(&mut Value) + Send + 'static) -> Self {

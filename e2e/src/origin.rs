@@ -4,14 +4,14 @@
 mod answers;
 pub(crate) mod certificates;
 mod http2;
+mod server;
+mod service;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::http1::{Connection, Headers};
@@ -19,6 +19,8 @@ use crate::pki::Pki;
 
 pub use certificates::Presented;
 use certificates::Resolver;
+use server::Server;
+pub use service::{Reaction, Service, Wait};
 
 /// How the origin answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,13 +98,11 @@ type SharedScript = Arc<Mutex<Script>>;
 /// ends when dropped.
 #[derive(Debug)]
 pub struct Origin {
-    address: SocketAddr,
+    server: Server,
     received: Log,
     script: SharedScript,
     resolver: Arc<Resolver>,
     gate: watch::Sender<()>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Origin {
@@ -123,41 +123,22 @@ impl Origin {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(tls));
 
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let received = Log::default();
-        let (stop, stopped) = oneshot::channel();
         let log = Arc::clone(&received);
         let script = SharedScript::default();
         let scripted = Arc::clone(&script);
         let gate = watch::Sender::new(());
         let gates = gate.clone();
-        let thread = std::thread::Builder::new().name("origin".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                let listener =
-                    TcpListener::from_std(listener).expect("a listener that does not block");
-                tokio::select! {
-                    () = accept(&listener, &acceptor, mode, &log, &scripted, &gates) => {}
-                    _ = stopped => {}
-                }
-            });
+        let server = Server::start("origin", port, move |stream| {
+            let (acceptor, gate) = (acceptor.clone(), gates.clone());
+            serve(stream, acceptor, mode, Arc::clone(&log), Arc::clone(&scripted), gate)
         })?;
-        Ok(Self {
-            address,
-            received,
-            script,
-            resolver,
-            gate,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { server, received, script, resolver, gate })
     }
 
     /// The port that it listens on.
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.server.port()
     }
 
     /// Chooses the certificate that new connections for a host name are shown; the right one unless
@@ -189,42 +170,6 @@ impl Origin {
     /// All requests that reached the origin since the last time this was asked.
     pub fn take_requests(&self) -> Vec<Received> {
         std::mem::take(&mut *self.received.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Drop for Origin {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of that thread has been printed already, and there is nobody to hand it to.
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    acceptor: &TlsAcceptor,
-    mode: Mode,
-    log: &Log,
-    script: &SharedScript,
-    gate: &watch::Sender<()>,
-) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(serve(
-                    stream,
-                    acceptor.clone(),
-                    mode,
-                    Arc::clone(log),
-                    Arc::clone(script),
-                    gate.clone(),
-                ));
-            }
-            // Out of file descriptors, or a client that went away: later ones may still be served.
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
-        }
     }
 }
 

@@ -6,13 +6,47 @@ mod breaking;
 use std::path::Path;
 
 use e2e::cases::{EngineRunner, EnvoyRunner, Report, Runner, WasmRunner, run};
-use e2e::envoy::filter_wasm;
+use e2e::envoy::{filter_wasm, trapping_wasm};
 use e2e::host::Module;
 use egressctl::cases::{Suite, load_dir};
+use serde_json::json;
 
+fn all() -> impl Iterator<Item = Suite> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    load_dir(folder).unwrap_or_else(|error| panic!("{error}")).into_iter()
+}
+
+fn calls_services(suite: &Suite) -> bool {
+    suite.cases.iter().any(|case| !case.services.is_empty())
+}
+
+/// The suites of the filter as it is shipped.
 fn suites() -> Vec<Suite> {
-    load_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("cases"))
-        .unwrap_or_else(|error| panic!("{error}"))
+    all().filter(|suite| !calls_services(suite)).collect()
+}
+
+/// The suites of the build for tests, whose configurations have a field that the filter as it is
+/// shipped refuses: the service that is asked about each request with the header `x-probe`.
+fn waiting_suites() -> Vec<Suite> {
+    let probe = json!({"cluster": "probe", "timeoutMilliseconds": 1000});
+    let mut suites: Vec<Suite> = all().filter(calls_services).collect();
+    for suite in &mut suites {
+        suite.config["probe"] = probe.clone();
+        let steps = suite.cases.iter_mut().flat_map(|case| &mut case.steps);
+        for update in steps.filter_map(|step| step.update.as_mut()) {
+            update.config["probe"] = probe.clone();
+        }
+    }
+    suites
+}
+
+fn module() -> Module {
+    Module::load(filter_wasm()).unwrap_or_else(|error| panic!("{error}: run `make wasm` first"))
+}
+
+fn module_for_tests() -> Module {
+    Module::load(trapping_wasm())
+        .unwrap_or_else(|error| panic!("{error}: run `make build-trapping` first"))
 }
 
 fn show(report: &Report, runner: &dyn Runner) {
@@ -28,18 +62,36 @@ fn cases_hold_in_the_engine() {
 
 #[test]
 fn cases_hold_in_the_compiled_wasm() {
-    let module = Module::load(filter_wasm())
-        .unwrap_or_else(|error| panic!("{error}: run `make wasm` first"));
-    let mut runner = WasmRunner::new(module);
+    let mut runner = WasmRunner::new(module());
     show(&run(&suites(), &mut runner), &runner);
 }
 
 #[test]
+fn cases_with_services_hold_in_the_compiled_wasm() {
+    let mut runner = WasmRunner::new(module_for_tests());
+    show(&run(&waiting_suites(), &mut runner), &runner);
+}
+
+#[test]
+fn cases_with_services_hold_in_a_real_envoy() {
+    let mut runner = EnvoyRunner::new(trapping_wasm()).expect("an origin on a free port");
+    show(&run(&waiting_suites(), &mut runner), &runner);
+}
+
+#[test]
+fn cases_with_services_are_refused_by_the_engine() {
+    for suite in waiting_suites() {
+        let cases: Vec<_> = suite.cases.iter().collect();
+        let refused = EngineRunner::default().start(&suite, &cases);
+        let why = refused.expect_err("it has no stage that calls services");
+        assert!(why.contains("only one in the build for tests"), "{why}");
+    }
+}
+
+#[test]
 fn the_module_exports_only_callbacks_that_do_something() {
-    let module = Module::load(filter_wasm())
-        .unwrap_or_else(|error| panic!("{error}: run `make wasm` first"));
     let mut exports: Vec<String> =
-        module.exports().into_iter().filter(|name| name.starts_with("proxy_on_")).collect();
+        module().exports().into_iter().filter(|name| name.starts_with("proxy_on_")).collect();
     exports.sort();
     // Envoy calls those for trailers only where there are any.
     let expected = [
@@ -59,7 +111,7 @@ fn the_module_exports_only_callbacks_that_do_something() {
 
 /// Each half in a thread of its own: most of the time goes into starting Envoys.
 fn cases_hold_in_envoy(half: usize) {
-    let mut runner = EnvoyRunner::new().expect("an origin on a free port");
+    let mut runner = EnvoyRunner::new(filter_wasm()).expect("an origin on a free port");
     let mine: Vec<Suite> = suites()
         .into_iter()
         .enumerate()

@@ -45,7 +45,8 @@ pub struct Call {
 /// What comes back for a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// An HTTP response.
+    /// An HTTP response, as it is delivered: to a service's own, Envoy adds the header
+    /// `x-envoy-upstream-service-time`.
     Http {
         /// The headers, `:status` first.
         headers: Headers,
@@ -63,8 +64,8 @@ pub enum Answer {
         /// The text that came with it.
         message: String,
     },
-    /// The connection broke before the answer was whole. The guest of an HTTP call is called with
-    /// no headers at all, that of a gRPC call with the status 13.
+    /// The connection broke after the answer's headers, and before the answer was whole. The guest
+    /// of an HTTP call is called with no headers at all, that of a gRPC call with the status 13.
     CutOff,
 }
 
@@ -129,9 +130,19 @@ impl Answer {
     /// What Envoy says for a service that it cannot connect to.
     #[must_use]
     pub fn refused(protocol: Protocol) -> Self {
-        let text = "upstream connect error or disconnect/reset before headers. \
-                    reset reason: remote connection failure";
-        Self::of_envoy(protocol, 503, text)
+        Self::of_envoy(protocol, 503, &reset("remote connection failure"))
+    }
+
+    /// What Envoy says to an HTTP call for a service that closes the connection without a word.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self::of_envoy(Protocol::Http, 503, &reset("connection termination"))
+    }
+
+    /// What Envoy says to an HTTP call for a service whose answer's head is no HTTP, or not whole.
+    #[must_use]
+    pub fn malformed() -> Self {
+        Self::of_envoy(Protocol::Http, 502, &reset("protocol error"))
     }
 
     /// An answer of Envoy's own: to gRPC every such status is `UNAVAILABLE`.
@@ -144,6 +155,11 @@ impl Answer {
             Protocol::Grpc => Self::GrpcStatus { code: UNAVAILABLE, message: text.to_owned() },
         }
     }
+}
+
+/// Envoy's text for a call that got no head of an answer.
+fn reset(reason: &str) -> String {
+    format!("upstream connect error or disconnect/reset before headers. reset reason: {reason}")
 }
 
 /// gRPC's status for a service that cannot be reached.

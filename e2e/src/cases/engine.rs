@@ -8,6 +8,10 @@ use egressctl::cases::{Case, Layer, Observed, Step, Suite, Update, observed};
 
 use super::run::Runner;
 
+/// Why cases with services are not for this layer.
+const NO_CALLS: &str = "no stage of the engine calls services, only one in the build for tests \
+    of the compiled filter: leave out `engine`";
+
 /// Runs cases on the engine, one for each worker.
 #[derive(Debug, Default)]
 pub struct EngineRunner {
@@ -32,7 +36,7 @@ impl Runner for EngineRunner {
 
     fn start(&mut self, suite: &Suite, cases: &[&Case]) -> Result<(), String> {
         if cases.iter().any(|case| !case.services.is_empty()) {
-            return Err("the engine makes no calls of services: leave out `engine`".to_owned());
+            return Err(NO_CALLS.to_owned());
         }
         (self.workers, self.identity) = load(&suite.config.to_string(), suite.workers)?;
         Ok(())

@@ -1,6 +1,7 @@
 //! The outermost layer: the compiled filter in a real Envoy, with requests over HBONE.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,11 @@ use egressctl::cases::{
 };
 
 use super::run::Runner;
+use super::services::{self, CutOff, NextDelivery};
 use crate::ecds::{PLUGIN, PluginFile};
-use crate::envoy::{Waypoint, WaypointOptions, filter_wasm};
+use crate::envoy::{Waypoint, WaypointOptions};
 use crate::http1::{Headers, Request, Response};
-use crate::origin::{Mode, Origin, Script};
+use crate::origin::{Mode, Origin, Reaction, Script, Service, Wait};
 use crate::pki::{Pki, San};
 
 /// What Envoy puts before the names of the filter's metrics.
@@ -24,16 +26,23 @@ const TOLD: Duration = Duration::from_millis(350);
 const SPREAD: Duration = Duration::from_millis(500);
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The beginning of an answer.
+const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n.";
 /// The longest that a case may wait in real time.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// Runs cases in Envoys of their own, with an origin that answers as the case says.
 #[derive(Debug)]
 pub struct EnvoyRunner {
+    module: PathBuf,
     pki: Arc<Pki>,
     origin: Origin,
     runtime: tokio::runtime::Runtime,
     waypoint: Option<Waypoint>,
+    /// The services that the waypoint's cases name, by their clusters.
+    services: BTreeMap<String, Service>,
+    /// The case whose answers the services give.
+    case: Option<String>,
     /// Where the waypoint reads its configuration, in cases that update it.
     plugin: Option<PluginFile>,
     logged: usize,
@@ -42,15 +51,26 @@ pub struct EnvoyRunner {
 }
 
 impl EnvoyRunner {
-    /// A runner with an origin of its own.
+    /// A runner of this module, with an origin of its own.
     ///
     /// # Errors
     /// If the origin cannot listen.
-    pub fn new() -> std::io::Result<Self> {
+    pub fn new(module: impl Into<PathBuf>) -> std::io::Result<Self> {
         let pki = Arc::new(Pki::new());
         let origin = Origin::start(&pki, Mode::Scripted, 0)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { pki, origin, runtime, waypoint: None, plugin: None, logged: 0, sent: 0 })
+        Ok(Self {
+            module: module.into(),
+            pki,
+            origin,
+            runtime,
+            waypoint: None,
+            services: BTreeMap::new(),
+            case: None,
+            plugin: None,
+            logged: 0,
+            sent: 0,
+        })
     }
 
     fn counters(waypoint: &Waypoint) -> Result<BTreeMap<String, u64>, String> {
@@ -93,9 +113,6 @@ fn unsupported(suite: &Suite, case: &Case) -> Option<&'static str> {
     if suite.clock.is_some() {
         return Some("a real Envoy has the machine's clock");
     }
-    if !case.services.is_empty() {
-        return Some("this waypoint has no clusters of services");
-    }
     if any(|step| step.destination.is_none()) {
         return Some("every address of this waypoint is one of a service");
     }
@@ -103,6 +120,22 @@ fn unsupported(suite: &Suite, case: &Case) -> Option<&'static str> {
         return Some("the addresses are those of the machine");
     }
     any(|step| step.request.version != "HTTP/1.1").then_some("the client speaks HTTP/1.1")
+}
+
+/// A running service for each cluster.
+struct Running<'s>(&'s BTreeMap<String, Service>);
+
+impl services::Clusters for Running<'_> {
+    fn serve(&self, cluster: &str, next: NextDelivery) {
+        let Some(service) = self.0.get(cluster) else { return };
+        service.react(move |_| match next() {
+            None => Reaction::never(),
+            Some((late, Err(CutOff))) => Reaction::cut_off(HALF).after(Wait::For(late)),
+            Some((late, Ok(answer))) => {
+                Reaction::answer(answer.status, &answer.headers, answer.body).after(Wait::For(late))
+            }
+        });
+    }
 }
 
 impl Runner for EnvoyRunner {
@@ -113,21 +146,33 @@ impl Runner for EnvoyRunner {
     fn start(&mut self, suite: &Suite, cases: &[&Case]) -> Result<(), String> {
         self.waypoint = None;
         self.plugin = None;
+        self.services.clear();
+        self.case = None;
         self.logged = 0;
         if let Some(what) = cases.iter().find_map(|case| unsupported(suite, case)) {
             return Err(format!("{what}: leave out `envoy`"));
         }
         let workers = u32::try_from(suite.workers).map_err(|error| error.to_string())?;
         let mut options = WaypointOptions::new(&self.pki, self.origin.port())
+            .wasm(&self.module)
             .normalize_path(suite.normalize_path)
             .workers(workers);
         let steps = || cases.iter().flat_map(|case| &case.steps);
         for destination in steps().filter_map(|step| step.destination.as_deref()) {
             options = options.service(destination);
         }
+        for service in cases.iter().flat_map(|case| &case.services) {
+            let name = &service.cluster;
+            if !self.services.contains_key(name) {
+                let running = Service::start(|_| Reaction::never());
+                let running = running.map_err(|error| error.to_string())?;
+                options = options.cluster(name, Some(running.port()));
+                self.services.insert(name.clone(), running);
+            }
+        }
         let config = suite.config.to_string();
         if steps().any(|step| step.update.is_some()) {
-            let mut plugin = PluginFile::new(&filter_wasm()).map_err(|error| error.to_string())?;
+            let mut plugin = PluginFile::new(&self.module).map_err(|error| error.to_string())?;
             plugin.publish(&config).map_err(|error| error.to_string())?;
             options = options.edit(plugin.attach());
             self.plugin = Some(plugin);
@@ -168,6 +213,10 @@ impl Runner for EnvoyRunner {
             ..Script::default()
         });
         self.origin.take_requests();
+        if self.case.as_ref() != Some(&case.name) {
+            services::serve(&case.services, &Running(&self.services));
+            self.case = Some(case.name.clone());
+        }
         let counting = !step.expect.counters.is_empty() || !case.counters.is_empty();
         if counting {
             std::thread::sleep(TOLD);

@@ -110,6 +110,21 @@ pub(super) fn vip(index: usize) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(Ipv4Addr::new(240, 240, 0, 0)).saturating_add(offset))
 }
 
+/// The cluster of a service on this port of 127.0.0.1, or of one that has no endpoint.
+pub(super) fn service_cluster(name: &str, port: Option<u16>) -> Value {
+    let endpoint = |port| {
+        let address = json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
+        json!({"endpoint": {"address": address}})
+    };
+    let endpoints: Vec<Value> = port.into_iter().map(endpoint).collect();
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+    })
+}
+
 /// Envoy's configuration, for changing.
 #[derive(Debug, Clone)]
 pub struct Configuration(Value);

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use e2e::cases::{EngineRunner, EnvoyRunner, Runner, WasmRunner, run};
 use e2e::envoy::filter_wasm;
-use e2e::host::Module;
 use egress_filter::decision::Reason;
 use egressctl::cases::{AuditExpectation, Case, Step, Suite, Values, Verdict};
 use serde_json::json;
 
-use crate::suites;
+use crate::{module, module_for_tests, suites, waiting_suites};
 
 /// What a case can expect that every layer observes.
 const KINDS: [&str; 11] = [
@@ -136,8 +135,8 @@ fn broken(case: &Case) -> Vec<Broken> {
 }
 
 /// Breaks the expectations of the suites' cases, or of each suite only the first of each field, and
-/// checks that each is reported.
-fn each_is_reported(suites: Vec<Suite>, runner: &mut dyn Runner, all: bool) {
+/// checks that each is reported. Returns what was expected.
+fn each_is_reported(suites: Vec<Suite>, runner: &mut dyn Runner, all: bool) -> BTreeSet<String> {
     let layer = runner.layer();
     let mut kinds = BTreeSet::new();
     let mut count = 0;
@@ -161,19 +160,31 @@ fn each_is_reported(suites: Vec<Suite>, runner: &mut dyn Runner, all: bool) {
         }
     }
     println!("{count} broken expectations were reported in the layer {layer:?}");
-    assert_eq!(kinds.iter().collect::<Vec<_>>(), KINDS.iter().collect::<Vec<_>>());
+    kinds
+}
+
+/// Every kind of expectation that there is.
+fn kinds() -> BTreeSet<String> {
+    KINDS.map(str::to_owned).into()
 }
 
 #[test]
 fn a_broken_expectation_is_reported_by_the_engine() {
-    each_is_reported(suites(), &mut EngineRunner::default(), true);
+    assert_eq!(each_is_reported(suites(), &mut EngineRunner::default(), true), kinds());
 }
 
 #[test]
 fn a_broken_expectation_is_reported_by_the_compiled_wasm() {
-    let module = Module::load(filter_wasm())
-        .unwrap_or_else(|error| panic!("{error}: run `make wasm` first"));
-    each_is_reported(suites(), &mut WasmRunner::new(module), true);
+    assert_eq!(each_is_reported(suites(), &mut WasmRunner::new(module()), true), kinds());
+}
+
+#[test]
+fn a_broken_expectation_of_a_request_that_waits_is_reported() {
+    let mut runner = WasmRunner::new(module_for_tests());
+    let kinds = each_is_reported(waiting_suites(), &mut runner, true);
+    for kind in ["audit", "body", "counters", "headers", "reason", "status", "verdict"] {
+        assert!(kinds.contains(kind), "{kind}");
+    }
 }
 
 /// In a few suites that have all kinds of expectations, for each starts an Envoy.
@@ -183,6 +194,6 @@ fn a_broken_expectation_is_reported_in_a_real_envoy() {
     let mut few = suites();
     few.retain(|suite| of.iter().any(|name| suite.file.ends_with(name)));
     assert_eq!(few.len(), of.len());
-    let mut runner = EnvoyRunner::new().expect("an origin on a free port");
-    each_is_reported(few, &mut runner, false);
+    let mut runner = EnvoyRunner::new(filter_wasm()).expect("an origin on a free port");
+    assert_eq!(each_is_reported(few, &mut runner, false), kinds());
 }

@@ -10,8 +10,8 @@ use super::laws::{engine, request};
 use crate::call::{Answer, Call, CallId};
 use crate::decision::{Reason, Reply};
 use crate::policy::Engine;
-use crate::request::Given;
 use crate::request::headers::Headers;
+use crate::request::{Given, Property, Source};
 
 /// A request that is held, and the call that it waits for.
 fn held<'e>(engine: &'e Engine, source: &'e Given<'e>) -> (Exchange, Call) {
@@ -46,6 +46,28 @@ fn a_request_that_will_be_denied_asks_nobody() {
     let mut exchange = Exchange::default();
     let step = exchange.on(&engine, &source, Event::RequestHeaders(request("/denied")));
     assert_eq!(step, Step::Reply(Reply::refusing(Reason::DenyMatched)));
+}
+
+/// A property of the connection that cannot be read.
+#[derive(Debug)]
+struct Unreadable;
+
+impl Source for Unreadable {
+    fn property(&self, _property: Property) -> &[u8] {
+        &[]
+    }
+
+    fn failed(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_request_that_is_refused_at_the_end_asks_nobody_either() {
+    let engine = engine(true);
+    let mut exchange = Exchange::default();
+    let step = exchange.on(&engine, &Unreadable, Event::RequestHeaders(request("/")));
+    assert_eq!(step, Step::Reply(Reply::refusing(Reason::InternalError)));
 }
 
 #[test]

@@ -167,7 +167,7 @@ impl Probe {
         format!("(i32.const {})", given.map_or(otherwise, |(_, result)| *result))
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = "(module\n".to_owned();
         for (name, params) in IMPORTS {
             let params = params.replace('i', " i32").replace('l', " i64");
