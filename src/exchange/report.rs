@@ -78,7 +78,8 @@ impl Notes {
         }
     }
 
-    /// Notes that a stream is reset after its request went on.
+    /// Notes that a stream is reset after its request went on. What failed for a response whose
+    /// changes could not be written is reported with it.
     pub(super) fn cut_off(
         &mut self,
         engine: &Engine,
@@ -90,8 +91,11 @@ impl Notes {
         // The record has no status, as the caller gets none of the filter's.
         let is_logged = engine.audit != AuditLog::None;
         self.audit = is_logged.then(|| record::line(engine, facts, None, &decision, None));
+        if self.subject != Some(Subject::Response) {
+            self.errors.clear();
+        }
+        self.errors.extend(errors);
         self.subject = Some(Subject::CutOff(detail));
-        self.errors = errors;
     }
 
     /// Notes what failed for a response.

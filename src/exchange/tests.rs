@@ -2,5 +2,6 @@
 
 pub(crate) mod driven;
 mod laws;
+mod reports;
 mod trailers;
 mod waiting;

@@ -179,9 +179,10 @@ impl Table {
         self.iter().find(|(_, row)| row.kind == kind && is_it(row.name)).map(|(id, _)| id)
     }
 
-    /// The attribute `object.name`.
+    /// The attribute `object.name`, where `name` is one name: `source["identity.namespace"]` is not
+    /// `source.identity.namespace`.
     pub(crate) fn field(&self, object: &str, name: &str) -> Option<(Id, &'static Attribute)> {
-        self.iter().find(|(_, row)| row.below(object) == Some(name))
+        self.iter().find(|(_, row)| row.below(object) == Some(name)).filter(|_| !name.contains('.'))
     }
 
     /// Whether some object has headers as an attribute of this name.

@@ -385,6 +385,11 @@ fn mistakes_are_found_when_it_loads() {
              `source.identity`?)",
         ),
         (
+            r#"source["identity.namespace"] == "a""#,
+            "line 1, column 1: unknown attribute `source.identity.namespace`: expected one of \
+             `source.identity`, `source.spiffeId`, `source.address`, `source.port`",
+        ),
+        (
             r#"true && source.identity.name == "a""#,
             "line 1, column 9: unknown attribute `source.identity.name`: expected one of \
              `source.identity.trustDomain`, `source.identity.namespace`, \
