@@ -144,7 +144,7 @@ static ROWS: &[Row] = &[
         lookup: Lookup::Exact,
         properties: &[],
         meaning: "the authority, in lower case, without a port and a trailing dot",
-        set_by: "the caller; bound to the service dialled unless `hostBinding: Off`",
+        set_by: "the caller; bound to the destination unless `hostBinding: Off`",
         read: Read::Text(|view| view.host().ok_or(Fault::Missing)),
     },
     Row {
@@ -198,7 +198,7 @@ static ROWS: &[Row] = &[
         from: Phase::Request,
         lookup: Lookup::None,
         properties: &[Property::FilterChainName, Property::ClusterName],
-        meaning: "the host of the service dialled, in Istio's name of the filter chain or cluster",
+        meaning: "the host of the destination, in Istio's name of the filter chain or cluster",
         set_by: "istiod",
         read: Read::Text(|view| view.destination().ok_or(Fault::Missing)),
     },

@@ -8,7 +8,7 @@ use crate::request::headers::Headers;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CallId(pub(crate) u32);
 
-/// An HTTP call to a service, to be made by whoever drives the exchange.
+/// An HTTP call to a service, to be made by the driver of the exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// The number under which the answer is to come back.

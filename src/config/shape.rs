@@ -117,8 +117,8 @@ pub const CONFIGURATION: &[Field] = &[
     field(
         "hostBinding",
         Kind::Words(|| listed(HOST_BINDING)),
-        "Whether a request's `Host` must be the service that the caller dialled; if not, it is \
-         refused with 403. Strict where it is left out.",
+        "Whether a request's `Host` must name the destination that the caller dialled; if not, \
+         it is refused with 403. Strict where it is left out.",
     ),
 ];
 

@@ -1,4 +1,4 @@
-//! What is explained gives what was decided, on generated configurations and requests.
+//! Explanations agree with decisions, on generated configurations and requests.
 
 #![expect(clippy::arithmetic_side_effects, reason = "what a test counts stays small")]
 
@@ -155,8 +155,8 @@ fn trial() -> impl Strategy<Value = Trial> {
     )
 }
 
-/// Several answers, of which one settles it: by an error where none does and one errs, by a limit
-/// as soon as one passes it.
+/// Combines several results: one decisive result settles the whole; without one, a failure makes it
+/// a failure. A breach settles it as soon as it occurs.
 fn combined(
     decisive: RuleResult,
     otherwise: RuleResult,

@@ -21,7 +21,7 @@ pub enum Test {
     Any(Vec<Test>),
     /// The second if the first is true, else the third.
     If(Box<[Test; 3]>),
-    /// The first, or the second where the first errs.
+    /// The first, or the second if the first fails.
     Default(Box<[Test; 2]>),
     /// `==` of strings.
     Equal(Text, Text),
@@ -62,7 +62,7 @@ pub enum Text {
     Header(Id, Box<str>),
     /// `+` of all.
     Concat(Vec<Text>),
-    /// The first, or the second where the first errs.
+    /// The first, or the second if the first fails.
     Default(Box<[Text; 2]>),
     /// The first string if the test is true, else the second.
     If(Box<(Test, Text, Text)>),

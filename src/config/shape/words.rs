@@ -42,7 +42,7 @@ pub(in crate::config) const HOST_BINDING: &[Word<HostBinding>] = &[
     word(
         "Strict",
         HostBinding::Strict,
-        "A request for a host other than the dialled service is refused.",
+        "A request for a host other than the destination is refused.",
     ),
     word(
         OFF,

@@ -3,6 +3,8 @@
 //!
 //! `EGRESS_EVENT_ORDERS` sets how many events the longest orders have (5).
 
+#![expect(clippy::arithmetic_side_effects, reason = "what a test counts stays small")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::json;

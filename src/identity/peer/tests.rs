@@ -145,7 +145,7 @@ fn without_a_list_the_proxys_own_trust_domain_counts() {
         let unknown = Given { local_principal: unknown, ..Given::default() };
         assert!(own(&Given { peer_principal: other, ..unknown }, &callers).is_some());
         assert!(callers.believe_blindly());
-        // As soon as it is known, nobody is believed because of before.
+        // As soon as it is known, a caller that was accepted before is no longer.
         let known = Given { local_principal: A, peer_principal: other, ..Given::default() };
         assert_eq!(own(&known, &callers), None);
     }

@@ -31,7 +31,7 @@ impl BothWays {
         Ok(BothWays { expression, root, expected })
     }
 
-    /// What the lowered form gives.
+    /// The result of the lowered form.
     pub fn ours<A: Attributes>(&self, attributes: &A) -> Result<Vec<u8>, String> {
         let allowance = Allowance::whole();
         let value = match self.expected {
@@ -43,7 +43,7 @@ impl BothWays {
         held(value, &allowance)
     }
 
-    /// What the interpreter gives.
+    /// The result of the interpreter.
     pub fn theirs<A: Attributes>(&self, attributes: &A) -> Result<Vec<u8>, String> {
         let Expression { env, patterns, .. } = &self.expression;
         let interpreter = Interpreter { env, attributes, patterns };

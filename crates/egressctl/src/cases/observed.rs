@@ -21,7 +21,7 @@ pub struct Observed {
     pub headers: HeaderLines,
     /// What reached the origin, if anything did.
     pub upstream: Option<Reached>,
-    /// What the engine decided, where the layer can ask it; otherwise the audit record tells.
+    /// What the engine decided, if the layer has the engine; otherwise the audit record is read.
     pub decision: Option<Decision>,
     /// The policies whose expressions failed; `None` where the layer cannot see them.
     pub errors: Option<Vec<String>>,

@@ -1,4 +1,4 @@
-//! What is shown of an expression's parts gives what the engine says of the whole, on generated
+//! The values shown for an expression's parts lead to the engine's value of the whole, on generated
 //! expressions and requests.
 
 #![expect(clippy::arithmetic_side_effects, reason = "what a test counts stays small")]
@@ -102,7 +102,7 @@ fn follows(part: &Part, step: &Step) -> Option<Found> {
     }
 }
 
-/// Holds each part to its parts; gives how many there were that follow from them.
+/// Checks each part against its own parts, and returns how many follow from them.
 fn hold(part: &Part, step: &Step) -> Result<u32, String> {
     let mut held = 0;
     if let (Some(shown), Some(followed)) = (said(&step.value), follows(part, step)) {
@@ -138,8 +138,8 @@ fn hold(part: &Part, step: &Step) -> Result<u32, String> {
     Ok(held)
 }
 
-/// What is shown of the parts gives what the engine says of the whole, on generated expressions and
-/// requests.
+/// The values shown for the parts lead to the engine's value of the whole, on generated expressions
+/// and requests.
 fn the_parts_give_the_whole(expected: Expected, sources: impl Strategy<Value = String>) {
     let cases = std::env::var("EGRESS_DIFFERENTIAL_CASES")
         .ok()

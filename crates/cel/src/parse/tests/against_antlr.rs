@@ -335,7 +335,7 @@ fn cases(default: u32) -> u32 {
         .unwrap_or(default)
 }
 
-/// Compares on generated sources; gives how many were accepted.
+/// Compares the parsers on generated sources, and returns how many were accepted.
 fn compare(cases: u32, sources: impl Strategy<Value = String>) -> u32 {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let accepted = AtomicU32::new(0);
