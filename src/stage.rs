@@ -9,6 +9,8 @@ mod authorization;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
 pub(crate) mod response;
+#[cfg(test)]
+pub(crate) mod tests;
 mod transformation;
 
 pub(crate) use admission::{Admitted, request_host};

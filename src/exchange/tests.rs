@@ -2,6 +2,7 @@
 
 pub(crate) mod driven;
 mod laws;
+mod records;
 mod reports;
 mod trailers;
 mod waiting;
