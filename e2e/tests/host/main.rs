@@ -1,4 +1,4 @@
-//! The runner of the scenarios, with small modules in the filter's place.
+//! The runner of the cases, with small modules in place of the filter.
 
 mod callouts;
 #[path = "../../proxy-wasm-host/tests/host/calls.rs"]
