@@ -2,9 +2,10 @@
 //! for it. Not part of any other build.
 
 use crate::attributes::TABLE;
+use crate::audit::load_record;
 use crate::cel::tests::both_ways::{self, BothWays};
 use crate::cel::{Expected, Phase};
-use crate::policy::{Engine, load_record};
+use crate::policy::Engine;
 use crate::tests::message::Scene;
 
 /// Loads any bytes as a configuration, and returns whether they are one.
