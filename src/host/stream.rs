@@ -89,13 +89,15 @@ impl Stream {
         if step == Step::Ignore {
             return false;
         }
-        let outcome = carry_out(self.context_id, Part::RequestHeaders, step);
-        if self.conclude(&loaded, Part::RequestHeaders, outcome) == abi::CONTINUE
-            && let Err(error) = sys::resume_request()
-        {
-            log::error!("egress filter: a held request cannot go on, so it is reset: {error}");
-            sys::reset();
-        }
+        // A request that Envoy does not let go on has not gone on, whatever was decided.
+        let outcome = match carry_out(self.context_id, Part::RequestHeaders, step) {
+            Outcome::Done(abi::CONTINUE) => match sys::resume_request() {
+                Ok(()) => Outcome::Done(abi::CONTINUE),
+                Err(error) => Outcome::NotWritten(error),
+            },
+            outcome => outcome,
+        };
+        self.conclude(&loaded, Part::RequestHeaders, outcome);
         true
     }
 

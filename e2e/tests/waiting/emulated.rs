@@ -178,6 +178,20 @@ fn a_call_that_cannot_be_made_is_one_without_an_answer() {
     }
 }
 
+/// Envoy has the last word on whether a held request goes on.
+#[test]
+fn a_request_that_cannot_go_on_is_refused_and_not_recorded_as_allowed() {
+    let (_host, worker) = host(true);
+    let failure = Failure::always("proxy_continue_stream", Status::InternalFailure);
+    worker.vm().fail_calls([failure]);
+    let stream = worker.request(request("/zen"));
+    let call = held(&stream);
+    assert!(worker.answer(&call, Answer::http(200)));
+    assert_eq!(stream.step(), Step::Replied);
+    assert_eq!(stream.to_origin().headers, None, "nothing has gone on");
+    assert_eq!(refused(&stream.finish()), (403, "internal-error".to_owned()));
+}
+
 #[test]
 fn answers_that_nobody_waits_for_are_counted_and_change_nothing() {
     let (host, worker) = host(false);
