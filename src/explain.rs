@@ -5,7 +5,7 @@
 //! values of the parts of expressions are found by evaluating the rules once more. Tests hold the
 //! two together.
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod agreement;
 mod header_history;
 mod header_rules;

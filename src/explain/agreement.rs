@@ -1,5 +1,6 @@
 //! Explanations agree with decisions, on generated configurations and requests.
 
+#![cfg(not(target_arch = "wasm32"))]
 #![expect(clippy::arithmetic_side_effects, reason = "what a test counts stays small")]
 
 use proptest::prelude::*;
