@@ -12,6 +12,8 @@ mod lowering;
 #[cfg(test)]
 pub(crate) mod message;
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod standard_functions;
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
