@@ -5,8 +5,6 @@
 //! values of the parts of expressions are found by evaluating the rules once more. Tests hold the
 //! two together.
 
-#[cfg(test)]
-mod agreement;
 mod header_history;
 mod header_rules;
 mod rules;

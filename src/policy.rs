@@ -1,7 +1,5 @@
 //! Policies, compiled: [`Engine::load`] compiles a configuration once, for all requests.
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
-mod agreement;
 pub(crate) mod header_rules;
 pub(crate) mod index;
 #[cfg(any(test, feature = "trap-for-tests"))]

@@ -1,3 +1,7 @@
+//! Explanations of single requests.
+
+mod decisions;
+
 use serde_json::{Value, json};
 
 use crate::explain::{Effect, Explainer, Explanation, Fate, Operation, RuleResult, Value as Shown};

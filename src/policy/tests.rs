@@ -3,6 +3,8 @@
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod index;
+
 use serde_json::{Value, json};
 
 use super::Engine;

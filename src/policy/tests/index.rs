@@ -4,12 +4,14 @@
 //! `EGRESS_DIFFERENTIAL_CASES` sets how many configurations there are; each decides about 20
 //! requests.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config as Cases, TestRunner};
 use serde_json::{Value, json};
 
-use super::*;
+use super::super::*;
 use crate::attributes::view::View;
 use crate::exchange::tests::driven::Driven;
 use crate::request::Given;
