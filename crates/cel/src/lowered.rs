@@ -3,10 +3,13 @@
 
 mod position;
 
+use std::sync::Arc;
+
 use cel::IdedExpr;
 
 pub use self::position::position_of;
 use super::attributes::Id;
+use super::variables::Variable;
 
 /// An expression whose value is a bool.
 #[derive(Debug, Clone)]
@@ -36,7 +39,7 @@ pub enum Test {
     /// `a.contains(b)`
     Contains(Text, Text),
     /// `in` a list of these, which are sorted.
-    In(Text, Vec<Box<str>>),
+    In(Text, Arc<[Box<str>]>),
     /// `matches` the expression's pattern of this index.
     Matches(Text, usize),
     /// `"name" in request.headers`
@@ -47,6 +50,8 @@ pub enum Test {
     HasText(Id),
     /// `has(source.identity)`
     HasObject(Id),
+    /// A variable whose value is a bool.
+    Variable(Arc<Variable>),
     /// Anything else.
     Interpreted(Interpreted),
 }
@@ -68,6 +73,8 @@ pub enum Text {
     If(Box<(Test, Text, Text)>),
     /// `string(...)` of a number.
     FromNumber(Number),
+    /// A variable whose value is a string.
+    Variable(Arc<Variable>),
 }
 
 /// An expression whose value is an int.
@@ -120,7 +127,9 @@ impl Test {
             | Test::HeaderIsIn(..)
             | Test::HasHeader(..)
             | Test::HasText(_)
-            | Test::HasObject(_) => false,
+            | Test::HasObject(_)
+            // It pays for itself.
+            | Test::Variable(_) => false,
         }
     }
 }
@@ -135,7 +144,22 @@ impl Text {
                 let (condition, yes, no) = &**parts;
                 condition.is_interpreted() || yes.is_interpreted() || no.is_interpreted()
             }
-            Text::Literal(_) | Text::Attribute(_) | Text::Header(..) | Text::FromNumber(_) => false,
+            Text::Literal(_)
+            | Text::Attribute(_)
+            | Text::Header(..)
+            | Text::FromNumber(_)
+            | Text::Variable(_) => false,
         }
+    }
+
+    /// The text itself, or if it is a variable, the lowered form of the variable's expression.
+    #[must_use]
+    pub fn written_out(&self) -> &Text {
+        let mut text = self;
+        while let Text::Variable(variable) = text {
+            let Some(inner) = variable.text() else { break };
+            text = inner;
+        }
+        text
     }
 }
