@@ -54,10 +54,9 @@ pub(super) fn check(form: Text, text: &str) -> Result<(), String> {
                  bytes; no query, escapes, `//` and dot segments"
             ),
         ),
-        Text::Duration if milliseconds(text).is_none() => no(
-            "duration",
-            "numbers with a unit, such as `500ms`, `10s` or `1m30s`",
-        ),
+        Text::Duration if milliseconds(text).is_none() => {
+            no("duration", "numbers with a unit, such as `500ms`, `10s` or `1m30s`")
+        }
         _ => Ok(()),
     }
 }
