@@ -12,6 +12,7 @@ pub mod shape;
 mod tests;
 mod text;
 mod totals;
+mod variables;
 
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
@@ -22,6 +23,8 @@ pub(crate) use totals::check_size;
 pub use crate::header_name::Direction;
 pub use crate::header_name::unchangeable;
 pub use crate::identity::IdentitySource;
+
+pub use crate::cel::variables::MAX_VARIABLES;
 
 use crate::path::PathSafety;
 
@@ -69,6 +72,8 @@ pub struct Config {
     /// `audit.accessLog`: whether each decision is put into filter state, for the proxy's access
     /// log.
     pub access_log: bool,
+    /// The variables, in the order they are declared.
+    pub variables: Vec<VariableConfig>,
     /// The policies, in the order they apply.
     pub policies: Vec<PolicyConfig>,
 }
@@ -111,6 +116,17 @@ pub enum AuditLog {
     Denied,
     /// No decision.
     None,
+}
+
+/// One of `variables`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableConfig {
+    /// The name by which expressions read it, as `variables.name`.
+    pub name: String,
+    /// The JSON path of the variable, for messages.
+    pub place: String,
+    /// What it stands for.
+    pub expression: Expr,
 }
 
 /// One of `policies`.

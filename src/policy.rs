@@ -7,11 +7,13 @@ pub(crate) mod probe;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod warnings;
 
 use std::sync::Mutex;
 
-use crate::cel::Phase;
+use crate::attributes::TABLE;
+use crate::cel::{Phase, Scope, Variables};
 use crate::config::{
     self, AuditLog, Config, ConfigError, HostBinding, MAX_ALL_PATTERNS, MAX_ERRORS, Mode,
     PolicyConfig, Spot,
@@ -45,6 +47,7 @@ pub struct Engine {
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
     pub(crate) policies: Vec<Policy>,
+    variables: Variables,
     pub(crate) index: Index,
     /// The stages that a request passes.
     pub(crate) order: Vec<Stage>,
@@ -63,7 +66,9 @@ impl Engine {
     /// Everything that is wrong with it: its shape, and each expression in it.
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
-        let policies = compile(&config.policies, &mut errors);
+        let variables = variables::compile(&config.variables, &mut errors);
+        let scope = Scope { table: &TABLE, variables: &variables };
+        let policies = compile(&config.policies, scope, &mut errors);
         if !errors.is_empty() {
             return Err(config::bounded(errors));
         }
@@ -74,7 +79,7 @@ impl Engine {
             .map(|(config, policy)| policy.entry(config))
             .collect();
         let index = Index::new(&entries);
-        let warnings = Warnings::of(&config, &policies);
+        let warnings = Warnings::of(&config, &policies, scope);
         Ok(Engine {
             callers: Callers::new(config.identity.sources, config.identity.trust_domains),
             path_safety: config.path_safety,
@@ -83,12 +88,18 @@ impl Engine {
             access_log: config.access_log,
             order: order_for(&policies),
             policies,
+            variables,
             index,
             candidates: Mutex::default(),
             warnings,
             #[cfg(any(test, feature = "trap-for-tests"))]
             probe: None,
         })
+    }
+
+    /// What the expressions of the configuration may name.
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope { table: &TABLE, variables: &self.variables }
     }
 
     /// Warnings of what is legal in the configuration but can hardly be meant: the first hundred.
@@ -166,10 +177,15 @@ fn order_for(policies: &[Policy]) -> Vec<Stage> {
 }
 
 /// Compiles policies, until their patterns or their errors exceed a limit.
-fn compile(configs: &[PolicyConfig], errors: &mut Vec<ConfigError>) -> Vec<Policy> {
-    let (mut policies, mut patterns) = (Vec::with_capacity(configs.len()), 0_usize);
+fn compile(
+    configs: &[PolicyConfig],
+    scope: Scope<'_>,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<Policy> {
+    let mut policies = Vec::with_capacity(configs.len());
+    let mut patterns = scope.variables.pattern_bytes();
     for config in configs {
-        let policy = Policy::compile(config, errors);
+        let policy = Policy::compile(config, scope, errors);
         patterns = patterns.saturating_add(policy.pattern_bytes());
         policies.push(policy);
         if patterns > MAX_ALL_PATTERNS {
@@ -205,14 +221,15 @@ impl Policy {
     }
 
     /// Compiles a policy. If that fails, `errors` gets the reasons, and the policy is not used.
-    fn compile(config: &PolicyConfig, errors: &mut Vec<ConfigError>) -> Policy {
+    fn compile(config: &PolicyConfig, scope: Scope<'_>, errors: &mut Vec<ConfigError>) -> Policy {
         let rule = config
             .authorization
             .as_ref()
-            .map(|authorization| Rule::compile(&config.name, authorization, errors));
-        let request = HeaderRules::compile(&config.name, &config.request, Phase::Request, errors);
+            .map(|authorization| Rule::compile(&config.name, authorization, scope, errors));
+        let request =
+            HeaderRules::compile(&config.name, &config.request, Phase::Request, scope, errors);
         let response =
-            HeaderRules::compile(&config.name, &config.response, Phase::Response, errors);
+            HeaderRules::compile(&config.name, &config.response, Phase::Response, scope, errors);
         Policy { name: config.name.clone(), mode: config.mode, rule, request, response }
     }
 

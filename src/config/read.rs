@@ -3,6 +3,7 @@
 use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
 use super::shape::{self, Field};
+use super::variables;
 use super::{
     Action, AuditLog, AuthorizationConfig, Combine, Config, ConfigError, Expr, HeaderRulesConfig,
     HeaderValueConfig, HostBinding, HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode,
@@ -33,6 +34,7 @@ impl Config {
             host_binding: HostBinding::default(),
             audit: AuditLog::default(),
             access_log: false,
+            variables: Vec::new(),
             policies: Vec::new(),
         };
         if let Err(error) = totals::check_size(json.len()) {
@@ -63,6 +65,7 @@ impl Config {
         let totals = std::mem::take(&mut errors.totals);
         if totals.tell(&mut errors) {
             // Policies that would take too long to compile are not compiled.
+            config.variables = Vec::new();
             config.policies = Vec::new();
         }
         (config, errors.found)
@@ -86,6 +89,9 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
         if let Some(node) = audit.get("accessLog") {
             config.access_log = node.boolean(errors).unwrap_or_default();
         }
+    }
+    if let Some(node) = root.get("variables") {
+        config.variables = variables::read(&node, errors);
     }
     if let Some(node) = root.get("policies") {
         config.policies = node
@@ -291,7 +297,7 @@ fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<Authorizat
     })
 }
 
-fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
+pub(super) fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
     let source = node.string(errors)?;
     if !errors.totals.expression(source, &node.place) {
         return None;

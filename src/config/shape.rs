@@ -5,7 +5,7 @@ mod words;
 
 use super::{
     Direction, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
-    MAX_TRUST_DOMAINS,
+    MAX_TRUST_DOMAINS, MAX_VARIABLES,
 };
 pub use words::OFF;
 use words::listed;
@@ -136,6 +136,11 @@ pub const CONFIGURATION: &[Field] = &[
          any matching Allow allows; else a request is allowed only if no Allow is in scope. An \
          empty list allows everything.",
     ),
+    field(
+        "variables",
+        Kind::List(VARIABLES, &Kind::Object(VARIABLE, &[])),
+        "Expressions with names, which all expressions can read as `variables.name`.",
+    ),
     field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and where."),
     field(
         "pathSafety",
@@ -176,6 +181,24 @@ pub(super) const TRUST_DOMAINS: Bounds = Bounds {
     limit: MAX_TRUST_DOMAINS,
     if_empty: Some("name a trust domain, or leave the field out to believe any that TLS let in"),
 };
+
+/// `variables`
+pub(super) const VARIABLES: Bounds = Bounds { limit: MAX_VARIABLES, if_empty: None };
+
+/// One of `variables`.
+pub(super) const VARIABLE: &[Field] = &[
+    required(
+        "name",
+        Kind::Text(Text::Variable),
+        "The variable's name, unique among the variables.",
+    ),
+    required(
+        "expression",
+        Kind::Text(Text::Expression),
+        "A CEL expression of any type, over the request as it came. It can read the variables \
+         before it.",
+    ),
+];
 
 /// `audit`
 pub(super) const AUDIT: &[Field] = &[

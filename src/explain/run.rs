@@ -175,12 +175,13 @@ impl<'a> Explaining<'a> {
         let rule =
             policy.rule.as_ref().zip(config.authorization.as_ref()).map(
                 |(rule, config)| match self.run.is_refused_before_rules() {
-                    true => rules::unasked(rule, config),
+                    true => rules::unasked(rule, config, self.engine.scope()),
                     false => {
                         let path = self.facts.headers.first(b":path").unwrap_or_default();
                         rules::explain(
                             rule,
                             config,
+                            self.engine.scope(),
                             &View::new(self.facts, &self.engine.callers)
                                 .with_host(host, path.contains(&b'%')),
                         )
@@ -255,7 +256,7 @@ impl<'a> Explaining<'a> {
         let mut headers = self.facts.headers.clone();
         for (policy, config, explained) in self.applied(Direction::Request, in_scope, policies) {
             let mut changes = Vec::new();
-            let of = (self.facts, &self.engine.callers, Phase::Request);
+            let of = (self.facts, &self.engine.callers, Phase::Request, self.engine.scope());
             let (applied, rules) = header_rules::explain(
                 &policy.request,
                 &config.request,
@@ -283,7 +284,7 @@ impl<'a> Explaining<'a> {
         let mut lines = HeaderHistory::of(response);
         for (policy, config, explained) in self.applied(Direction::Response, in_scope, policies) {
             let mut changes = Vec::new();
-            let of = (self.facts, &self.engine.callers, Phase::Response);
+            let of = (self.facts, &self.engine.callers, Phase::Response, self.engine.scope());
             let (_, rules) = header_rules::explain(
                 &policy.response,
                 &config.response,

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::attributes::TABLE;
 use crate::cel::attributes::Set;
 use crate::cel::meter::{Allowance, Meter};
-use crate::cel::{Expected, Expression, Phase};
+use crate::cel::{Expected, Expression, Phase, Scope};
 use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig, MAX_ERRORS};
 use crate::decision::Change;
 use crate::header_name::{is_token, is_value};
@@ -44,6 +43,7 @@ impl HeaderRules {
         policy: &str,
         config: &HeaderRulesConfig,
         phase: Phase,
+        scope: Scope<'_>,
         errors: &mut Vec<ConfigError>,
     ) -> HeaderRules {
         let mut values = |rules: &[HeaderValueConfig]| {
@@ -52,7 +52,7 @@ impl HeaderRules {
                 if errors.len() > MAX_ERRORS {
                     break;
                 }
-                match Expression::compile(&TABLE, &rule.value.source, phase, Expected::Header) {
+                match Expression::compile(scope, &rule.value.source, phase, Expected::Header) {
                     Ok(value) => {
                         let name = rule.name.clone();
                         let constant = value

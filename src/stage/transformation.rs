@@ -21,6 +21,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let found = &mut *turn.found;
     engine.index.acting(&admitted.groups, &mut found.applied);
     let mut reads = Set::default();
+    let came = View::new(facts, &engine.callers);
     for (index, policy) in engine.policies_at(&found.applied) {
         if !policy.response.is_empty() {
             found.responds = true;
@@ -34,7 +35,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
             facts.headers.clone()
         });
         let value_of = |headers: &Headers<'_>, value: &Expression, allowance: &Allowance| {
-            value.header_value(&View::new(facts, &engine.callers).with_request(headers), allowance)
+            value.header_value(&came.with_request(headers), allowance)
         };
         let before = turn.changes.len();
         let applied = policy.request.apply(headers, &mut turn.changes, turn.meter, value_of);
@@ -51,7 +52,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     }
     // When the response arrives, the proxy no longer has all properties of the request.
     if found.responds {
-        attributes::prefetch(reads, &View::new(facts, &engine.callers));
+        attributes::prefetch(reads, &came);
     }
     Flow::Next
 }

@@ -20,12 +20,12 @@ const PARTS_WORTH_IT: usize = 8;
 ///
 /// They are in a chain, in the order in which they were found. There are few, and until the first
 /// one nothing is allocated.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Memo {
     first: OnceLock<Box<Link>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Link {
     position: u8,
     kept: Kept,
