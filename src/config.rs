@@ -7,6 +7,7 @@ mod decode;
 mod error;
 mod json;
 mod read;
+mod reply;
 pub mod shape;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod totals;
 
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
+pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
 pub use text::{MAX_NAME, MAX_PATH};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;

@@ -4,6 +4,7 @@ pub(crate) mod header_rules;
 pub(crate) mod index;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
+pub(crate) mod reply_rules;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;

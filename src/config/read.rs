@@ -291,7 +291,7 @@ fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<Authorizat
     })
 }
 
-fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
+pub(super) fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
     let source = node.string(errors)?;
     if !errors.totals.expression(source, &node.place) {
         return None;
@@ -324,7 +324,7 @@ fn read_header_rules(
     HeaderRulesConfig { set, add, remove }
 }
 
-fn read_header_value(
+pub(super) fn read_header_value(
     node: &Node<'_>,
     direction: Direction,
     pseudo: bool,
