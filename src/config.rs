@@ -66,6 +66,10 @@ pub struct Config {
     pub path_safety: PathSafety,
     /// Whether a request's `Host` must name the destination that the caller dialled.
     pub host_binding: HostBinding,
+    /// What becomes of a request that no Allow is for.
+    pub default_action: DefaultAction,
+    /// The answer to requests that the rules deny, where no policy has one of its own.
+    pub denial: Option<ReplyConfig>,
     /// Which decisions are logged.
     pub audit: AuditLog,
     /// `audit.accessLog`: whether each decision is put into filter state, for the proxy's access
@@ -103,6 +107,16 @@ pub enum HostBinding {
     Off,
 }
 
+/// `defaultAction`: what becomes of a request that no Allow is for, if nothing denies it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum DefaultAction {
+    /// It goes on, unless an Allow is in scope.
+    #[default]
+    Allow,
+    /// It is denied.
+    Deny,
+}
+
 /// `audit.log`: which decisions are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AuditLog {
@@ -128,6 +142,10 @@ pub struct PolicyConfig {
     pub mode: Mode,
     /// The path safety of its hosts, where it differs from that of the configuration.
     pub path_safety: Option<PathSafety>,
+    /// The default action of its hosts, where it differs from that of the configuration.
+    pub default_action: Option<DefaultAction>,
+    /// The answer to requests that it denies.
+    pub denial: Option<ReplyConfig>,
     /// `traffic.authorization`.
     pub authorization: Option<AuthorizationConfig>,
     /// `traffic.transformation.request`.

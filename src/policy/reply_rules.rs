@@ -5,7 +5,6 @@ use std::borrow::Cow;
 
 use super::header_rules::{COPIED_A_STEP, HeaderValue, ILLEGAL, compile_value, is_legal};
 use crate::attributes::TABLE;
-use crate::cel::attributes::Set;
 use crate::cel::meter::{Allowance, Meter};
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{ConfigError, MAX_REPLY_BODY, ReplyBody, ReplyConfig};
@@ -64,11 +63,6 @@ impl ReplyRules {
             Some(Body::Text(_)) | None => None,
         };
         body.into_iter().chain(self.headers.iter().map(|rule| &rule.value))
-    }
-
-    /// The attributes that these read.
-    pub(crate) fn reads(&self) -> Set {
-        self.expressions().fold(Set::default(), |reads, value| reads.or(value.uses().attributes))
     }
 
     /// Composes the answer to a request. `value_of` evaluates an expression for it.
