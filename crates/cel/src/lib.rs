@@ -34,6 +34,7 @@ mod search;
 pub mod suggest;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod tests;
+pub mod time;
 mod types;
 mod values;
 
