@@ -3,21 +3,34 @@
 //! [`Config::parse`] checks its shape: fields, types, names, limits. The expressions in it are
 //! checked when the engine compiles them. All errors are reported at once.
 
+mod answer;
+mod conditional;
 mod decode;
+mod elsewhere;
 mod error;
+mod fixed_headers;
 mod json;
 mod read;
 mod reply;
+mod rewrite;
 pub mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
 mod totals;
+mod transformation;
 
+pub use answer::{DirectResponseConfig, RedirectConfig, Scheme};
+pub use conditional::{ConditionalConfig, EntryConfig, MAX_CONDITIONAL};
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
 pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
+pub use fixed_headers::{
+    FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
+};
+pub use rewrite::{HostRewrite, PathChange, UrlRewriteConfig};
 pub use text::{MAX_NAME, MAX_PATH};
+pub use transformation::TransformationConfig;
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
 
@@ -130,10 +143,18 @@ pub struct PolicyConfig {
     pub path_safety: Option<PathSafety>,
     /// `traffic.authorization`.
     pub authorization: Option<AuthorizationConfig>,
-    /// `traffic.transformation.request`.
-    pub request: HeaderRulesConfig,
-    /// `traffic.transformation.response`.
-    pub response: HeaderRulesConfig,
+    /// `traffic.transformation`.
+    pub transformation: ConditionalConfig<TransformationConfig>,
+    /// `traffic.headerModifiers`.
+    pub header_modifiers: HeaderModifiersConfig,
+    /// `traffic.urlRewrite`.
+    pub url_rewrite: Option<ConditionalConfig<UrlRewriteConfig>>,
+    /// `traffic.hostRewrite`.
+    pub host_rewrite: Option<HostRewrite>,
+    /// `traffic.requestRedirect`.
+    pub redirect: Option<ConditionalConfig<RedirectConfig>>,
+    /// `traffic.directResponse`.
+    pub direct_response: Option<ConditionalConfig<DirectResponseConfig>>,
 }
 
 /// A host, or all hosts under one.
