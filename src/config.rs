@@ -3,23 +3,36 @@
 //! [`Config::parse`] checks its shape: fields, types, names, limits. The expressions in it are
 //! checked when the engine compiles them. All errors are reported at once.
 
+mod answer;
+mod conditional;
 mod decode;
+mod elsewhere;
 mod error;
+mod fixed_headers;
 mod json;
 mod read;
 mod reply;
+mod rewrite;
 pub mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
 mod totals;
+mod transformation;
 
+pub use answer::{DirectResponseConfig, RedirectConfig, Scheme};
+pub use conditional::{ConditionalConfig, EntryConfig, MAX_CONDITIONAL};
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
+pub use fixed_headers::{
+    FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
+};
 pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
+pub use rewrite::{HostRewrite, PathChange, UrlRewriteConfig};
 pub use text::{MAX_NAME, MAX_PATH};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
+pub use transformation::TransformationConfig;
 
 pub use crate::header_name::Direction;
 pub use crate::header_name::unchangeable;
@@ -148,10 +161,18 @@ pub struct PolicyConfig {
     pub denial: Option<ReplyConfig>,
     /// `traffic.authorization`.
     pub authorization: Option<AuthorizationConfig>,
-    /// `traffic.transformation.request`.
-    pub request: HeaderRulesConfig,
-    /// `traffic.transformation.response`.
-    pub response: HeaderRulesConfig,
+    /// `traffic.transformation`.
+    pub transformation: ConditionalConfig<TransformationConfig>,
+    /// `traffic.headerModifiers`.
+    pub header_modifiers: HeaderModifiersConfig,
+    /// `traffic.urlRewrite`.
+    pub url_rewrite: Option<ConditionalConfig<UrlRewriteConfig>>,
+    /// `traffic.hostRewrite`.
+    pub host_rewrite: Option<HostRewrite>,
+    /// `traffic.requestRedirect`.
+    pub redirect: Option<ConditionalConfig<RedirectConfig>>,
+    /// `traffic.directResponse`.
+    pub direct_response: Option<ConditionalConfig<DirectResponseConfig>>,
 }
 
 /// A host, or all hosts under one.

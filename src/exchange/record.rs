@@ -61,7 +61,7 @@ fn of_request<'a>(
 ) -> Record<'a> {
     Record {
         event: "egress",
-        verdict: decision.verdict(),
+        verdict: decision.verdict().as_str(),
         policy: None,
         reason: decision.reason.as_str(),
         detail: decision.detail,
