@@ -156,7 +156,7 @@ impl Warnings {
                 place: variable.place.clone(),
                 spot: Spot::Field("name".to_owned()),
                 message: format!(
-                    "no policy reads `variables.{}`: leave it out, or read it",
+                    "no expression reads `variables.{}`: leave it out, or read it",
                     variable.name
                 ),
             });

@@ -7,7 +7,7 @@ use cel::{Env, IdedExpr};
 use super::check::{self, Mistake};
 use super::limits::{self, Size};
 use super::lower::Lowering;
-use super::lowered::Number;
+use super::lowered::{Number, Time};
 use super::prepare::prepare;
 use super::regex::Compiled;
 use super::types::Type;
@@ -114,8 +114,10 @@ pub(super) struct OfVariable {
     pub(super) result: Type,
     pub(super) root: IdedExpr,
     pub(super) size: Size,
-    /// The int attribute that it is.
+    /// The int that it is, in lowered form.
     pub(super) number: Option<Number>,
+    /// The timestamp that it is, in lowered form.
+    pub(super) time: Option<Time>,
     /// The variables that it reads, and those that these read: a bit each.
     pub(super) reads: u64,
 }
@@ -132,7 +134,7 @@ pub(super) fn variable(scope: Scope<'_>, source: &str) -> Result<OfVariable, Vec
         }
         _ => Code::Interpreted(ready.guarded()),
     };
-    let number = lowering.number(&root);
+    let (number, time) = (lowering.number(&root), lowering.time(&root));
     let reads = ready.read().fold(0, |bits, read| bits | read.bits());
-    Ok(OfVariable { expression: ready.expression(code), result, root, size, number, reads })
+    Ok(OfVariable { expression: ready.expression(code), result, root, size, number, time, reads })
 }

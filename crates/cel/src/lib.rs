@@ -35,6 +35,7 @@ mod search;
 pub mod suggest;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod tests;
+pub mod time;
 mod types;
 mod values;
 pub mod variables;
@@ -65,6 +66,8 @@ pub enum Expected {
     Rule,
     /// A string or bytes, for a header's value.
     Header,
+    /// A string or bytes, for the body of an answer.
+    Body,
 }
 
 /// An error in an expression, and where it is in the source.
@@ -175,9 +178,9 @@ pub struct Expression {
 enum Code {
     /// A rule.
     Rule(Test),
-    /// A header's value in lowered form.
+    /// A header's value, or a body, in lowered form.
     Value(Text),
-    /// A header's value that the interpreter evaluates.
+    /// A header's value, or a body, that the interpreter evaluates.
     Interpreted(IdedExpr),
 }
 
@@ -215,7 +218,7 @@ impl Expression {
         let lowering = ready.lowering();
         let code = match expected {
             Expected::Rule => Code::Rule(lowering.test(&ready.root)),
-            Expected::Header => lowering
+            Expected::Header | Expected::Body => lowering
                 .text(&ready.root)
                 .map_or_else(|| Code::Interpreted(ready.guarded()), Code::Value),
         };
@@ -251,7 +254,7 @@ impl Expression {
         }
     }
 
-    /// The header's value, if it is the same for every request.
+    /// The header's value, or the body, if it is the same for every request.
     #[must_use]
     pub fn constant(&self) -> Option<&str> {
         match &self.code {
@@ -280,7 +283,7 @@ impl Expression {
         }
     }
 
-    /// Evaluates a header's value. The allowance may have met a breach, whatever this returns.
+    /// Evaluates a header's value, or a body. The allowance may have met a breach, whatever this returns.
     ///
     /// # Errors
     /// What is wrong with the message's data, without repeating that data.
@@ -331,10 +334,12 @@ fn wrong_result(result: &Type, expected: Expected) -> Option<String> {
         Expected::Rule if !result.fits(&Type::Bool) => {
             Some(format!("a rule gives a bool, this gives {result}"))
         }
-        Expected::Header if !result.fits(&Type::String) && !result.fits(&Type::Bytes) => {
+        Expected::Header | Expected::Body
+            if !result.fits(&Type::String) && !result.fits(&Type::Bytes) =>
+        {
+            let what = if expected == Expected::Body { "a body" } else { "a header's value" };
             Some(format!(
-                "a header's value is a string or bytes, this gives {result}: put `string(...)` \
-                 around it"
+                "{what} is a string or bytes, this gives {result}: put `string(...)` around it"
             ))
         }
         _ => None,

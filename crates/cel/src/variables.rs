@@ -36,7 +36,7 @@ pub(crate) use self::tree::{
 use super::attributes::{Phase, Table};
 use super::compile::{self, OfVariable};
 use super::limits::Size;
-use super::lowered::{Number, Test, Text};
+use super::lowered::{Number, Test, Text, Time};
 use super::suggest::did_you_mean;
 use super::types::Type;
 use super::{Code, ExprError, Expression, Uses, budget};
@@ -113,8 +113,10 @@ pub struct Variable {
     constant: Option<IdedExpr>,
     /// The texts of a constant list of them, sorted.
     texts: Option<Arc<[Box<str>]>>,
-    /// The int attribute that it stands for, which no policy changes.
+    /// The int that it stands for, in lowered form. No policy changes the attributes that are ints.
     number: Option<Number>,
+    /// The timestamp that it stands for, in the same way.
+    time: Option<Time>,
     /// Its size with the expressions of other variables in their place.
     size: Size,
     /// Whether its outcome is kept.
@@ -266,7 +268,7 @@ impl Variable {
         source: &str,
     ) -> Result<Variable, Vec<ExprError>> {
         let compiled = compile::variable(scope, source)?;
-        let OfVariable { expression, result, root, size, number, reads } = compiled;
+        let OfVariable { expression, result, root, size, number, time, reads } = compiled;
         let constant = tree::is_constant(&root).then(|| root.clone());
         let mut tree = root;
         budget::guard(&mut tree, scope.table);
@@ -277,6 +279,7 @@ impl Variable {
             result,
             is_kept: constant.is_none() && memo::is_worth_it(&expression),
             number,
+            time,
             tree_weight: budget::weight(&tree, true),
             may_be_any: budget::may_be_any(&tree, scope.table),
             texts: constant.as_ref().and_then(texts),
@@ -332,8 +335,13 @@ impl Variable {
     }
 
     /// Its number, if it stands for one that needs no evaluation.
-    pub(crate) fn number(&self) -> Option<Number> {
-        self.number
+    pub(crate) fn number(&self) -> Option<&Number> {
+        self.number.as_ref()
+    }
+
+    /// Its timestamp, if it stands for one that needs no evaluation.
+    pub(crate) fn time(&self) -> Option<Time> {
+        self.time
     }
 
     pub(crate) fn is_constant(&self) -> bool {

@@ -94,7 +94,7 @@ fn a_variable_that_nothing_reads_is_warned_of() {
     let warnings: Vec<String> = engine.warnings().iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
-        ["variables[2]: no policy reads `variables.unused`: leave it out, or read it"]
+        ["variables[2]: no expression reads `variables.unused`: leave it out, or read it"]
     );
 }
 

@@ -102,7 +102,11 @@ fn work_of_test(test: &Test) -> usize {
             work_of_text(left).saturating_add(work_of_text(right)).saturating_add(1)
         }
         Test::In(text, _) => work_of_text(text).saturating_add(2),
-        Test::Number(..) | Test::HasText(_) | Test::HasObject(_) => 1,
+        Test::Number(..)
+        | Test::NumberIn(..)
+        | Test::Time(..)
+        | Test::HasText(_)
+        | Test::HasObject(_) => 1,
         Test::HeaderIsIn(..) | Test::HasHeader(..) => HEADER,
         // These read the whole text.
         Test::Contains(..) | Test::Matches(..) | Test::Interpreted(_) => PARTS_WORTH_IT,
@@ -121,7 +125,7 @@ fn work_of_text(text: &Text) -> usize {
             work_of_test(condition).saturating_add(work_of_text(yes).max(work_of_text(no)))
         }
         // These allocate.
-        Text::Concat(_) | Text::FromNumber(_) => PARTS_WORTH_IT,
+        Text::Concat(_) | Text::FromNumber(_) | Text::FromTime(_) => PARTS_WORTH_IT,
     }
 }
 

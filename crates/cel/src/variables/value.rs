@@ -17,6 +17,7 @@ use crate::eval::{self, Names};
 use crate::library::net::{Cidr, Ip};
 use crate::meter::{Allowance, BYTES_A_STEP, units};
 use crate::run::{Evaluated, Failure, Run};
+use crate::time::{Span, Timestamp};
 use crate::{Code, bridge, budget};
 
 /// To which depth a value is copied. No value of an expression is as deep.
@@ -219,6 +220,8 @@ fn held(value: &dyn Val, nesting: usize) -> Option<Box<dyn Val>> {
         .or_else(|| plain::<CelNull>(value))
         .or_else(|| plain::<Ip>(value))
         .or_else(|| plain::<Cidr>(value))
+        .or_else(|| plain::<Timestamp>(value))
+        .or_else(|| plain::<Span>(value))
 }
 
 /// A copy of a value of a type that borrows nothing.
