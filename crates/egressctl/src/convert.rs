@@ -265,9 +265,8 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
     let gateways: Vec<Target> = attached.iter().map(|(_, target)| target.clone()).collect();
     let routes = routes::convert(&library, &gateways, &mut names, &mut notes);
     let read = sources.len().saturating_add(routes.len());
-    let is_route = |resource: &At<'d>| {
-        routes.iter().any(|(route, _)| std::ptr::eq(route.node, resource.node))
-    };
+    let is_route =
+        |resource: &At<'d>| routes.iter().any(|(route, _)| std::ptr::eq(route.node, resource.node));
     let others: Vec<At<'d>> = library
         .resources
         .iter()
@@ -275,6 +274,7 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
         .cloned()
         .collect();
     made.extend(routes);
+    agentgateway::guard(&mut made, &mut names, &mut notes);
     elsewhere::tell(&others, &mut notes);
     agentgateway::check_together(&sources, &made, &mut notes);
     configuration.policies = made.into_iter().map(|(_, policy)| policy).collect();

@@ -18,6 +18,7 @@ use super::note::{At, Effect, Notes};
 use super::policy::{Directions, Headers, Policy};
 use super::scope::{self, Library, Scope};
 use crate::diagnostic::Diagnostic;
+pub(super) use backend::guard;
 pub(super) use headers::of_modifiers;
 pub(super) use together::check_together;
 
@@ -98,7 +99,7 @@ pub(super) fn convert<'d>(
         of_traffic(&traffic, &mut policy, notes);
     }
     if let Some(backend) = backend {
-        backend::of_backend(&backend, namespace, context.environment, &mut policy, notes);
+        backend::of_backend(&backend, namespace, context, &mut policy, notes);
     }
     if let Some(frontend) = frontend {
         of_frontend(&frontend, context.access_log, notes);

@@ -93,9 +93,18 @@ impl Position {
                 return (config, "audit.filter".to_owned());
             }
         };
-        let hosts = list(made.text("host.example"));
-        let policy = made.map([("name", made.text("policy")), ("hosts", hosts), section]);
-        (made.map([("policies", list(policy))]), format!("policies[0].{path}"))
+        let hosts = || list(made.text("host.example"));
+        let policy = made.map([("name", made.text("policy")), ("hosts", hosts()), section]);
+        let mut policies = vec![policy];
+        if matches!(self, Position::Location) {
+            // A credential needs an Allow.
+            let rule = made.map([("matchExpressions", list(made.text("true")))]);
+            let traffic = made.map([("authorization", made.map([("policy", rule)]))]);
+            let allow = [("name", made.text("allow")), ("hosts", hosts()), ("traffic", traffic)];
+            policies.push(made.map(allow));
+        }
+        let policies = made.node(Value::List(policies));
+        (made.map([("policies", policies)]), format!("policies[0].{path}"))
     }
 }
 

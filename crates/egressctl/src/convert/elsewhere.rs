@@ -68,7 +68,10 @@ pub(super) fn tell<'d>(resources: &[At<'d>], notes: &mut Notes<'d>) {
 /// Whether it is the parameters of an AgentGateway, with settings of its log.
 pub(super) fn has_logging(resource: &At<'_>) -> bool {
     matches!(
-        (resource.text_at("apiVersion").and_then(|version| version.split_once('/')), resource.text_at("kind")),
+        (
+            resource.text_at("apiVersion").and_then(|version| version.split_once('/')),
+            resource.text_at("kind")
+        ),
         (Some(("agentgateway.dev", _)), Some("AgentgatewayParameters"))
             | (
                 Some(("enterpriseagentgateway.solo.io", _)),

@@ -179,7 +179,11 @@ fn title(target: &Target) -> String {
 }
 
 /// Loads the result in the engine, which may find errors in the whole that the parts did not show.
-pub(super) fn check_engine<'d>(configuration: &Configuration, sources: &[At<'d>], notes: &mut Notes<'d>) {
+pub(super) fn check_engine<'d>(
+    configuration: &Configuration,
+    sources: &[At<'d>],
+    notes: &mut Notes<'d>,
+) {
     let Some(source) = sources.first() else { return };
     let json = serde_json::to_string(&configuration.tree()).unwrap_or_default();
     if let Err(errors) = Engine::load(json.as_bytes()) {

@@ -28,11 +28,8 @@ pub(super) fn convert<'d>(
             && matches!(resource.text_at("kind"), Some("HTTPRoute" | "GRPCRoute"))
     };
     let routes: Vec<&At<'d>> = library.resources.iter().filter(is_route).collect();
-    let ours: Vec<&At<'d>> = routes
-        .iter()
-        .copied()
-        .filter(|route| is_of(route, gateways, library))
-        .collect();
+    let ours: Vec<&At<'d>> =
+        routes.iter().copied().filter(|route| is_of(route, gateways, library)).collect();
     let mut made = Vec::new();
     for route in routes.iter().copied().filter(|route| does_something(route)) {
         if !ours.iter().any(|own| std::ptr::eq(own.node, route.node)) {
@@ -87,9 +84,9 @@ fn is_of(route: &At<'_>, gateways: &[Target], library: &Library<'_>) -> bool {
 /// Whether a rule of a route does more than to choose a backend.
 fn does_something(route: &At<'_>) -> bool {
     let rules = route.at("spec.rules").map(|rules| rules.items()).unwrap_or_default();
-    rules.iter().any(|rule| {
-        ["filters", "timeouts", "retry"].iter().any(|name| rule.get(name).is_some())
-    })
+    rules
+        .iter()
+        .any(|rule| ["filters", "timeouts", "retry"].iter().any(|name| rule.get(name).is_some()))
 }
 
 fn hosts_of(route: &At<'_>) -> Vec<String> {
@@ -109,9 +106,7 @@ fn of_route<'d>(
         !std::ptr::eq(other.node, route.node)
             && (hosts.is_empty()
                 || others.is_empty()
-                || hosts.iter().any(|a| {
-                    others.iter().any(|b| is_within(a, b) || is_within(b, a))
-                }))
+                || hosts.iter().any(|a| others.iter().any(|b| is_within(a, b) || is_within(b, a))))
     };
     if let Some(other) = ours.iter().find(shares) {
         let message = format!(
@@ -132,8 +127,7 @@ fn of_route<'d>(
         let message = "requests that no rule is for get 404 in AgentGateway; here a Require \
             refuses them, with 403";
         notes.add(route.at("spec.rules").as_ref().unwrap_or(route), Effect::Hint, message);
-        policy.authorization =
-            Some(Authorization { action: "Require", expressions: vec![any] });
+        policy.authorization = Some(Authorization { action: "Require", expressions: vec![any] });
     }
     let conditions = matches.conditions();
     headers(&mut policy, &filters, &conditions, is_every);

@@ -3,7 +3,10 @@
 use super::*;
 use crate::convert::policy::Authorization;
 
-pub(super) fn of_authorization<'d>(authorization: &At<'d>, notes: &mut Notes<'d>) -> Option<Authorization> {
+pub(super) fn of_authorization<'d>(
+    authorization: &At<'d>,
+    notes: &mut Notes<'d>,
+) -> Option<Authorization> {
     let mut action = None;
     let mut expressions = None;
     for field in notes.object(authorization, &["action", "policy"]) {

@@ -5,6 +5,9 @@
 
 use super::*;
 use crate::convert::environment::Entry;
+use crate::convert::names::Names;
+use crate::convert::overlap;
+use crate::convert::policy::Authorization;
 
 /// The kinds of credentials that are not converted, and what to do instead.
 const KINDS: &[(&str, &str)] = &[
@@ -45,18 +48,25 @@ const KINDS: &[(&str, &str)] = &[
 pub(super) fn of_backend<'d>(
     backend: &At<'d>,
     namespace: Option<&str>,
-    environment: &mut Environment,
+    context: &mut Context<'_, 'd>,
     policy: &mut Policy,
     notes: &mut Notes<'d>,
 ) {
     if backend.node.fields().is_none() {
         notes.wrong(backend, "an object");
     }
+    let has_tls = context.library.originates_tls(&policy.hosts);
+    let environment = &mut *context.environment;
     let mut reader = Reader { namespace, environment, policy, listed: Vec::new() };
     for field in backend.fields() {
         match field.name() {
             "auth" => reader.auth(&field, notes),
             "credentials" => reader.credentials(&field, notes),
+            "tls" if has_tls => {
+                let message = "left out: a DestinationRule has TLS for the hosts; see that it \
+                    says the same";
+                notes.field(&field, Effect::Hint, message);
+            }
             _ => elsewhere::tell_backend(&field, notes),
         }
     }
@@ -64,6 +74,47 @@ pub(super) fn of_backend<'d>(
     if !listed.is_empty() {
         policy.backend.push(("credentials", Tree::list(listed)));
     }
+}
+
+/// Gives each host of a credential an Allow if it has none, since a credential without one is
+/// refused: in the source every caller may use it.
+pub(in crate::convert) fn guard<'d>(
+    made: &mut Vec<(At<'d>, Policy)>,
+    names: &mut Names,
+    notes: &mut Notes<'d>,
+) {
+    let mut guards = Vec::new();
+    for (document, policy) in made.iter().filter(|(_, policy)| !policy.backend.is_empty()) {
+        let is_open = |host: &&String| {
+            !made.iter().chain(&guards).any(|(_, other)| {
+                let is_allow = |rule: &Authorization| rule.action == "Allow";
+                let is_for = other.hosts.is_empty()
+                    || other.hosts.iter().any(|wide| overlap::is_within(host, wide));
+                !other.shadow && other.authorization.as_ref().is_some_and(is_allow) && is_for
+            })
+        };
+        let open: Vec<String> = policy.hosts.iter().filter(is_open).cloned().collect();
+        if open.is_empty() {
+            continue;
+        }
+        let message = format!(
+            "no Allow says who may use the credential for {}, so that every caller may, there and \
+             here: an Allow of `true` is written, since one must say so; better say who may",
+            open.iter().map(|host| format!("`{host}`")).collect::<Vec<_>>().join(", ")
+        );
+        let at = document.at("spec.backend").unwrap_or_else(|| document.clone());
+        notes.field(&at, Effect::Hint, message);
+        let rule = Authorization { action: "Allow", expressions: vec!["true".to_owned()] };
+        let guard = Policy {
+            name: names.unique(&format!("{}-callers", policy.name)),
+            comment: vec!["every caller may use the credential; better say who may".to_owned()],
+            hosts: open,
+            authorization: Some(rule),
+            ..Policy::default()
+        };
+        guards.push((document.clone(), guard));
+    }
+    made.extend(guards);
 }
 
 struct Reader<'a> {
@@ -95,7 +146,8 @@ impl Reader<'_> {
                     continue;
                 }
                 _ if seen => {
-                    let message = "a second kind of credential, of which a policy has one: left out";
+                    let message =
+                        "a second kind of credential, of which a policy has one: left out";
                     notes.field(field, Effect::Looser, message);
                 }
                 "secretRef" => {

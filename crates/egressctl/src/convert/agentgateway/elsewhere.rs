@@ -43,11 +43,7 @@ const TRAFFIC: &[Field] = &[
         "no counterpart in this filter: Envoy's buffer filter, by an EnvoyFilter; without it the \
          bodies that are too long go on",
     ),
-    (
-        "delay",
-        Effect::Lost,
-        "no counterpart in this filter: `fault.delay` of a VirtualService",
-    ),
+    ("delay", Effect::Lost, "no counterpart in this filter: `fault.delay` of a VirtualService"),
     (
         "cors",
         Effect::Lost,

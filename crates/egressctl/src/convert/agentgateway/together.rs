@@ -157,9 +157,8 @@ fn changed(source: &At<'_>) -> Vec<Changed> {
     for headers in directions {
         for list in ["set", "add", "remove"].iter().filter_map(|name| headers.get(name)) {
             let items = list.items();
-            let names = items
-                .iter()
-                .filter_map(|item| item.text_at("name").or_else(|| item.node.as_str()));
+            let names =
+                items.iter().filter_map(|item| item.text_at("name").or_else(|| item.node.as_str()));
             found.extend(names.map(Changed::of_header));
         }
     }
@@ -221,5 +220,7 @@ fn meet(one: &Policy, other: &Policy) -> bool {
 fn is_within(hosts: &[String], wide: &[String]) -> bool {
     wide.is_empty()
         || (!hosts.is_empty()
-            && hosts.iter().all(|host| wide.iter().any(|pattern| overlap::is_within(host, pattern))))
+            && hosts
+                .iter()
+                .all(|host| wide.iter().any(|pattern| overlap::is_within(host, pattern))))
 }

@@ -1,7 +1,7 @@
 //! How the request to the origin is made: `hostRewrite`, `timeouts`, `retry`.
 
 use super::*;
-use crate::yaml::{Node, Value};
+use crate::yaml::Node;
 
 /// `hostRewrite`
 pub(super) fn host_rewrite<'d>(at: &At<'d>, notes: &mut Notes<'d>) -> Feature {
@@ -37,8 +37,7 @@ pub(in crate::convert) fn timeouts_of<'d>(
 pub(in crate::convert) fn retry<'d>(at: &At<'d>, notes: &mut Notes<'d>) -> Feature {
     let mut kept = Vec::new();
     let known = ["attempts", "backoff", "codes", "precondition", "condition"];
-    let fields = notes.object(at, &known);
-    for field in &fields {
+    for field in &notes.object(at, &known) {
         match field.name() {
             "backoff" => {
                 let message = "`backoff` has no counterpart: Envoy takes none from a filter, and \
@@ -50,20 +49,11 @@ pub(in crate::convert) fn retry<'d>(at: &At<'d>, notes: &mut Notes<'d>) -> Featu
                     `codes` and failures of the connection are what it retries";
                 notes.field(field, Effect::Lost, message);
             }
-            // No attempts is one.
-            "attempts" if is_zero(field) => kept.push(("attempts", compile::number(field, 1))),
             name => kept.push((name, field.node.clone())),
         }
     }
-    if !fields.iter().any(|field| field.name() == "attempts") {
-        kept.insert(0, ("attempts", compile::number(at, 1)));
-    }
     let node = compile::fields(at, kept);
     checked(at, "retry", node, "there are no retries", notes)
-}
-
-fn is_zero(at: &At<'_>) -> bool {
-    matches!(&at.node.value, Value::Number(number) if number.as_u64() == Some(0))
 }
 
 /// A feature, if the engine takes it. Without it nothing more is let through.
@@ -77,8 +67,7 @@ fn checked<'d>(
     let errors = compile::errors_of(Position::Traffic(name), at, node.clone());
     let known = errors.is_empty();
     for error in errors {
-        let message =
-            format!("{}: `{name}` is not in the result: {consequence}", error.message);
+        let message = format!("{}: `{name}` is not in the result: {consequence}", error.message);
         notes.push(at, Effect::Lost, Diagnostic { message, ..error });
     }
     known.then(|| (name, Tree::of(&node)))

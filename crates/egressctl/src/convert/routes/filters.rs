@@ -57,9 +57,7 @@ impl<'d> Filters<'d> {
     fn filter(&mut self, filter: &At<'d>, notes: &mut Notes<'d>) {
         let kind = filter.text_at("type").unwrap_or_default();
         let (own, is_new) = match kind {
-            "RequestHeaderModifier" => {
-                ("requestHeaderModifier", self.modifiers.request.is_empty())
-            }
+            "RequestHeaderModifier" => ("requestHeaderModifier", self.modifiers.request.is_empty()),
             "ResponseHeaderModifier" => {
                 ("responseHeaderModifier", self.modifiers.response.is_empty())
             }
@@ -77,9 +75,8 @@ impl<'d> Filters<'d> {
             notes.field(&at, Effect::Looser, message);
             return;
         }
-        let headers = |direction, notes: &mut Notes<'d>| -> Headers {
-            of_modifiers(&at, direction, notes)
-        };
+        let headers =
+            |direction, notes: &mut Notes<'d>| -> Headers { of_modifiers(&at, direction, notes) };
         match kind {
             "RequestHeaderModifier" => self.modifiers.request = headers("request", notes),
             "ResponseHeaderModifier" => self.modifiers.response = headers("response", notes),
@@ -130,20 +127,25 @@ fn conditional<'d>(at: &At<'d>, name: &str, notes: &mut Notes<'d>) {
 /// Notes a filter that is not converted.
 fn tell<'d>(filter: &At<'d>, kind: &str, notes: &mut Notes<'d>) {
     let (effect, message) = match kind {
-        "RequestMirror" => (Effect::Lost, "no counterpart in this filter: `mirrors` of a \
-             VirtualService"),
+        "RequestMirror" => (
+            Effect::Lost,
+            "no counterpart in this filter: `mirrors` of a \
+             VirtualService",
+        ),
         "CORS" => (Effect::Lost, "no counterpart in this filter: `corsPolicy` of a VirtualService"),
         "ExternalAuth" => (
             Effect::Looser,
             "no counterpart in this filter: an AuthorizationPolicy with `action: CUSTOM` and an \
              extension provider",
         ),
-        "ExtensionRef" => (
+        "ExtensionRef" => {
+            (Effect::Looser, "what it refers to, which may restrict requests, is not known here")
+        }
+        _ => (
             Effect::Looser,
-            "what it refers to, which may restrict requests, is not known here",
+            "unknown filter: what it does, which may be to restrict, is not in \
+             the result",
         ),
-        _ => (Effect::Looser, "unknown filter: what it does, which may be to restrict, is not in \
-             the result"),
     };
     notes.add(filter, effect, format!("filter `{}`: {message}", kind.escape_debug()));
 }
@@ -175,7 +177,8 @@ pub(super) fn of_match<'d>(
     };
     let mut fields = Vec::new();
     for field in notes.object(at, known) {
-        let node = if field.name() == "path" { path(&field, one, notes)? } else { field.node.clone() };
+        let node =
+            if field.name() == "path" { path(&field, one, notes)? } else { field.node.clone() };
         fields.push((field.name(), node));
     }
     let node = compile::fields(at, fields);

@@ -54,9 +54,7 @@ impl Match {
         );
         for (name, value) in &self.headers {
             let (name, value) = (literal(name), literal(value));
-            parts.push(format!(
-                "{name} in request.headers && request.headers[{name}] == {value}"
-            ));
+            parts.push(format!("{name} in request.headers && request.headers[{name}] == {value}"));
         }
         (!parts.is_empty()).then(|| parts.join(" && "))
     }
