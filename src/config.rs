@@ -7,6 +7,8 @@ mod decode;
 mod error;
 mod json;
 mod read;
+mod record;
+mod router;
 pub mod shape;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,8 @@ mod totals;
 
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
+pub use record::{MAX_RECORD_FIELDS, RecordConfig, RecordFieldConfig};
+pub use router::{MAX_ATTEMPTS, MAX_RETRY_CODES, RetryConfig};
 pub use text::{MAX_NAME, MAX_PATH};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
@@ -69,6 +73,8 @@ pub struct Config {
     /// `audit.accessLog`: whether each decision is put into filter state, for the proxy's access
     /// log.
     pub access_log: bool,
+    /// `audit.filter` and `audit.fields`: what decisions are logged, and with which values.
+    pub record: RecordConfig,
     /// The policies, in the order they apply.
     pub policies: Vec<PolicyConfig>,
 }
@@ -132,6 +138,10 @@ pub struct PolicyConfig {
     pub request: HeaderRulesConfig,
     /// `traffic.transformation.response`.
     pub response: HeaderRulesConfig,
+    /// `traffic.timeouts.request`, in milliseconds.
+    pub request_timeout: Option<u64>,
+    /// `traffic.retry`.
+    pub retry: Option<RetryConfig>,
 }
 
 /// A host, or all hosts under one.

@@ -13,6 +13,8 @@ pub(crate) enum Stage {
     /// Computes the changes of the request's headers, and finds the policies that the stages
     /// behind it apply.
     Transformation,
+    /// Tells Envoy's router of timeouts and retries.
+    RouterHeaders,
 }
 
 /// The order of the stages. It is written down only here; tests hold the documents to it.
@@ -22,6 +24,7 @@ pub(crate) const ORDER: &[Stage] = &[
     #[cfg(any(test, feature = "trap-for-tests"))]
     Stage::Probe,
     Stage::Transformation,
+    Stage::RouterHeaders,
 ];
 
 impl Stage {
@@ -33,6 +36,7 @@ impl Stage {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => "probe",
             Stage::Transformation => "transformation",
+            Stage::RouterHeaders => "router-headers",
         }
     }
 
@@ -42,7 +46,7 @@ impl Stage {
             Stage::Admission | Stage::Authorization => true,
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => true,
-            Stage::Transformation => false,
+            Stage::Transformation | Stage::RouterHeaders => false,
         }
     }
 }

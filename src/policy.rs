@@ -4,6 +4,8 @@ pub(crate) mod header_rules;
 pub(crate) mod index;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
+mod recording;
+pub(crate) mod router;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,9 @@ use crate::path::PathSafety;
 use crate::request::Facts;
 use header_rules::HeaderRules;
 use index::Index;
+pub use recording::FieldValue;
+pub(crate) use recording::Recording;
+use router::Router;
 use rule::Rule;
 pub use warnings::ConfigWarning;
 use warnings::Warnings;
@@ -34,6 +39,8 @@ pub(crate) struct Policy {
     pub(crate) rule: Option<Rule>,
     pub(crate) request: HeaderRules,
     pub(crate) response: HeaderRules,
+    /// What it tells Envoy's router, if anything.
+    pub(crate) router: Option<Box<Router>>,
 }
 
 /// A compiled configuration.
@@ -44,6 +51,8 @@ pub struct Engine {
     pub(crate) host_binding: HostBinding,
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
+    /// What is evaluated for audit records, if anything is.
+    pub(crate) recording: Option<Box<Recording>>,
     pub(crate) policies: Vec<Policy>,
     pub(crate) index: Index,
     /// The stages that a request passes.
@@ -63,6 +72,7 @@ impl Engine {
     /// Everything that is wrong with it: its shape, and each expression in it.
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
+        let recording = Recording::compile(&config.record, &mut errors);
         let policies = compile(&config.policies, &mut errors);
         if !errors.is_empty() {
             return Err(config::bounded(errors));
@@ -81,6 +91,7 @@ impl Engine {
             host_binding: config.host_binding,
             audit: config.audit,
             access_log: config.access_log,
+            recording,
             order: order_for(&policies),
             policies,
             index,
@@ -213,18 +224,20 @@ impl Policy {
         let request = HeaderRules::compile(&config.name, &config.request, Phase::Request, errors);
         let response =
             HeaderRules::compile(&config.name, &config.response, Phase::Response, errors);
-        Policy { name: config.name.clone(), mode: config.mode, rule, request, response }
+        let router = Router::compile(config, errors);
+        Policy { name: config.name.clone(), mode: config.mode, rule, request, response, router }
     }
 
     /// Whether it does anything with a request, or its response, beside deciding about it.
     pub(crate) fn acts(&self) -> bool {
-        !self.request.is_empty() || !self.response.is_empty()
+        !self.request.is_empty() || !self.response.is_empty() || self.router.is_some()
     }
 
     /// Whether a request must pass this stage because of the policy.
     fn needs(&self, stage: Stage) -> bool {
         match stage {
             Stage::Transformation => self.mode == Mode::Enforce && self.acts(),
+            Stage::RouterHeaders => self.mode == Mode::Enforce && self.router.is_some(),
             _ => false,
         }
     }

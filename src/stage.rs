@@ -9,6 +9,7 @@ mod authorization;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
 pub(crate) mod response;
+mod router_headers;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transformation;
@@ -135,6 +136,7 @@ impl Stage {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => probe::enter(turn),
             Stage::Transformation => transformation::enter(turn),
+            Stage::RouterHeaders => router_headers::enter(turn),
         }
     }
 
@@ -144,7 +146,10 @@ impl Stage {
         match self {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => probe::answered(turn, answer),
-            Stage::Admission | Stage::Authorization | Stage::Transformation => {
+            Stage::Admission
+            | Stage::Authorization
+            | Stage::Transformation
+            | Stage::RouterHeaders => {
                 let _ = (turn, answer);
                 Flow::End(Ending::because(Reason::InternalError))
             }

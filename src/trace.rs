@@ -21,6 +21,9 @@ pub struct Trace {
     pub passes: Vec<Pass>,
     /// The policies whose header rules were applied, in order.
     pub applied: Vec<Applied>,
+    /// The headers for Envoy's router that were set and removed, in order: the index of the policy,
+    /// the name, and the value that was set.
+    pub router_headers: Vec<(usize, String, Option<Vec<u8>>)>,
 }
 
 /// One pass over the rules of one mode and action, in configuration order, until one of them

@@ -6,8 +6,9 @@ use super::shape::{self, Field};
 use super::{
     Action, AuditLog, AuthorizationConfig, Combine, Config, ConfigError, Expr, HeaderRulesConfig,
     HeaderValueConfig, HostBinding, HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode,
-    PolicyConfig, bounded, totals,
+    PolicyConfig, RecordConfig, bounded, totals,
 };
+use super::{record, router};
 use crate::header_name::{self, Direction};
 use crate::identity::is_trust_domain;
 use crate::path::PathSafety;
@@ -33,6 +34,7 @@ impl Config {
             host_binding: HostBinding::default(),
             audit: AuditLog::default(),
             access_log: false,
+            record: RecordConfig::default(),
             policies: Vec::new(),
         };
         if let Err(error) = totals::check_size(json.len()) {
@@ -86,6 +88,7 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
         if let Some(node) = audit.get("accessLog") {
             config.access_log = node.boolean(errors).unwrap_or_default();
         }
+        config.record = record::read(&audit, errors);
     }
     if let Some(node) = root.get("policies") {
         config.policies = node
@@ -150,6 +153,8 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         authorization: None,
         request: HeaderRulesConfig::default(),
         response: HeaderRulesConfig::default(),
+        request_timeout: None,
+        retry: None,
     };
     if let Some(node) = fields.get("hosts") {
         let items = node.list(shape::HOSTS, errors);
@@ -180,12 +185,18 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
 fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Errors) {
     let authorization = traffic.get("authorization");
     let transformation = traffic.get("transformation");
-    if authorization.is_none() && transformation.is_none() && policy.path_safety.is_none() {
+    let is_empty = traffic.get("timeouts").is_none() && traffic.get("retry").is_none();
+    if is_empty
+        && authorization.is_none()
+        && transformation.is_none()
+        && policy.path_safety.is_none()
+    {
         errors.add(
             &traffic.place,
             "`traffic` is empty: give `authorization`, `transformation` or both",
         );
     }
+    router::read(traffic, policy, errors);
     policy.authorization = authorization.and_then(|node| read_authorization(&node, errors));
     if let Some(directions) =
         transformation.and_then(|node| node.object(shape::TRANSFORMATION, errors))
@@ -291,7 +302,7 @@ fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<Authorizat
     })
 }
 
-fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
+pub(super) fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
     let source = node.string(errors)?;
     if !errors.totals.expression(source, &node.place) {
         return None;

@@ -1,12 +1,14 @@
 //! The decision about a request, explained from the trace of the exchange that made it.
 
+use std::borrow::Cow;
+
 use super::header_history::HeaderHistory;
 use super::{Caller, Decided, Effect, Erred, Explanation, OutOfScope, header_rules, rules};
 use crate::attributes::view::View;
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
 use crate::config::{Config, Direction, HostPattern, PolicyConfig};
-use crate::decision::{Decision, Reply};
+use crate::decision::{Change, Decision, Reply};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::order::Stage;
 use crate::path::PathSafety;
@@ -267,6 +269,16 @@ impl<'a> Explaining<'a> {
             explained.request = rules;
             if !applied.unusable && self.run.decision.allows() {
                 lines.change(Direction::Request, &changes, &policy.name);
+            }
+        }
+        for (policy, name, value) in &self.run.trace.router_headers {
+            let change = match value {
+                Some(value) => Change::Replace(name, Cow::Borrowed(value)),
+                None => Change::Remove(Cow::Borrowed(name)),
+            };
+            let policy = self.engine.policy_name(*policy).unwrap_or_default();
+            if self.run.decision.allows() {
+                lines.change(Direction::Request, &[change], policy);
             }
         }
     }
