@@ -11,8 +11,10 @@ mod error;
 mod fixed_headers;
 mod json;
 mod read;
+mod record;
 mod reply;
 mod rewrite;
+mod router;
 pub mod shape;
 #[cfg(test)]
 mod tests;
@@ -27,8 +29,10 @@ pub use error::{ConfigError, Spot};
 pub use fixed_headers::{
     FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
 };
+pub use record::{MAX_RECORD_FIELDS, RecordConfig, RecordFieldConfig};
 pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
 pub use rewrite::{HostRewrite, PathChange, UrlRewriteConfig};
+pub use router::{MAX_ATTEMPTS, MAX_RETRY_CODES, RetryConfig};
 pub use text::{MAX_NAME, MAX_PATH};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
@@ -88,6 +92,8 @@ pub struct Config {
     /// `audit.accessLog`: whether each decision is put into filter state, for the proxy's access
     /// log.
     pub access_log: bool,
+    /// `audit.filter` and `audit.fields`: what decisions are logged, and with which values.
+    pub record: RecordConfig,
     /// The policies, in the order they apply.
     pub policies: Vec<PolicyConfig>,
 }
@@ -173,6 +179,10 @@ pub struct PolicyConfig {
     pub redirect: Option<ConditionalConfig<RedirectConfig>>,
     /// `traffic.directResponse`.
     pub direct_response: Option<ConditionalConfig<DirectResponseConfig>>,
+    /// `traffic.timeouts.request`, in milliseconds.
+    pub request_timeout: Option<u64>,
+    /// `traffic.retry`.
+    pub retry: Option<RetryConfig>,
 }
 
 /// A host, or all hosts under one.

@@ -17,6 +17,8 @@ pub(crate) enum Stage {
     HeaderModifiers,
     /// Changes the request's path and authority.
     Rewrite,
+    /// Tells Envoy's router of timeouts and retries.
+    RouterHeaders,
     /// Answers with a redirect.
     Redirect,
     /// Answers with a direct response.
@@ -32,6 +34,7 @@ pub(crate) const ORDER: &[Stage] = &[
     Stage::Transformation,
     Stage::HeaderModifiers,
     Stage::Rewrite,
+    Stage::RouterHeaders,
     Stage::Redirect,
     Stage::DirectResponse,
 ];
@@ -47,6 +50,7 @@ impl Stage {
             Stage::Transformation => "transformation",
             Stage::HeaderModifiers => "header-modifiers",
             Stage::Rewrite => "rewrite",
+            Stage::RouterHeaders => "router-headers",
             Stage::Redirect => "redirect",
             Stage::DirectResponse => "direct-response",
         }
@@ -62,6 +66,7 @@ impl Stage {
             | Stage::HeaderModifiers
             | Stage::Rewrite
             | Stage::Redirect
+            | Stage::RouterHeaders
             | Stage::DirectResponse => false,
         }
     }

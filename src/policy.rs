@@ -9,7 +9,9 @@ pub(crate) mod index;
 mod path_change;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
+mod recording;
 pub(crate) mod reply_rules;
+pub(crate) mod router;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,10 @@ use conditional::Conditional;
 use fixed_headers::FixedHeaders;
 use header_rules::HeaderRules;
 use index::{Groups, Index};
+pub use recording::FieldValue;
+pub(crate) use recording::Recording;
 use reply_rules::ReplyRules;
+use router::Router;
 use rule::Rule;
 pub use warnings::ConfigWarning;
 use warnings::Warnings;
@@ -54,6 +59,8 @@ pub(crate) struct Policy {
     pub(crate) host_rewrite: Option<HostRewrite>,
     pub(crate) redirect: Option<Box<Conditional<RedirectConfig>>>,
     pub(crate) direct_response: Option<Box<Conditional<DirectResponse>>>,
+    /// What it tells Envoy's router, if anything.
+    pub(crate) router: Option<Box<Router>>,
 }
 
 /// The compiled header rules of both directions.
@@ -81,6 +88,8 @@ pub struct Engine {
     pub(crate) denial: Option<ReplyRules>,
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
+    /// What is evaluated for audit records, if anything is.
+    pub(crate) recording: Option<Box<Recording>>,
     pub(crate) policies: Vec<Policy>,
     pub(crate) index: Index,
     /// The stages that a request passes.
@@ -100,6 +109,7 @@ impl Engine {
     /// Everything that is wrong with it: its shape, and each expression in it.
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
+        let recording = Recording::compile(&config.record, &mut errors);
         let policies = compile(&config.policies, &mut errors);
         let denial = config.denial.as_ref();
         let denial = denial.map(|denial| ReplyRules::compile("", denial, &mut errors));
@@ -122,6 +132,7 @@ impl Engine {
             denial,
             audit: config.audit,
             access_log: config.access_log,
+            recording,
             order: order_for(&policies),
             policies,
             index,
@@ -349,6 +360,7 @@ impl Policy {
             host_rewrite: config.host_rewrite,
             redirect,
             direct_response,
+            router: Router::compile(config, errors),
         }
     }
 
@@ -359,6 +371,7 @@ impl Policy {
             || self.rewrites()
             || self.redirect.is_some()
             || self.direct_response.is_some()
+            || self.router.is_some()
     }
 
     fn rewrites(&self) -> bool {
@@ -375,6 +388,7 @@ impl Policy {
             Stage::Rewrite => self.rewrites(),
             Stage::Redirect => self.redirect.is_some(),
             Stage::DirectResponse => self.direct_response.is_some(),
+            Stage::RouterHeaders => self.router.is_some(),
             _ => false,
         };
         has && self.mode == Mode::Enforce

@@ -14,6 +14,7 @@ pub(crate) mod probe;
 mod redirect;
 pub(crate) mod response;
 mod rewrite;
+mod router_headers;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transformation;
@@ -185,6 +186,7 @@ impl Stage {
             Stage::Transformation => transformation::enter(turn),
             Stage::HeaderModifiers => header_modifiers::enter(turn),
             Stage::Rewrite => rewrite::enter(turn),
+            Stage::RouterHeaders => router_headers::enter(turn),
             Stage::Redirect => redirect::enter(turn),
             Stage::DirectResponse => direct_response::enter(turn),
         }
@@ -202,6 +204,7 @@ impl Stage {
             | Stage::HeaderModifiers
             | Stage::Rewrite
             | Stage::Redirect
+            | Stage::RouterHeaders
             | Stage::DirectResponse => {
                 let _ = (turn, answer);
                 Flow::End(Ending::because(Reason::InternalError))

@@ -7,9 +7,10 @@ use super::shape::{self, Field};
 use super::{
     Action, AuditLog, AuthorizationConfig, Combine, ConditionalConfig, Config, ConfigError,
     DefaultAction, Expr, HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig, HostBinding,
-    HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, answer, bounded,
-    fixed_headers, rewrite, totals, transformation,
+    HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, RecordConfig,
+    answer, bounded, fixed_headers, rewrite, totals, transformation,
 };
+use super::{record, router};
 use crate::header_name::{self, Direction};
 use crate::identity::is_trust_domain;
 use crate::path::PathSafety;
@@ -37,6 +38,7 @@ impl Config {
             denial: None,
             audit: AuditLog::default(),
             access_log: false,
+            record: RecordConfig::default(),
             policies: Vec::new(),
         };
         if let Err(error) = totals::check_size(json.len()) {
@@ -94,6 +96,7 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
         if let Some(node) = audit.get("accessLog") {
             config.access_log = node.boolean(errors).unwrap_or_default();
         }
+        config.record = record::read(&audit, errors);
     }
     if let Some(node) = root.get("policies") {
         config.policies = node
@@ -164,6 +167,8 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         host_rewrite: None,
         redirect: None,
         direct_response: None,
+        request_timeout: None,
+        retry: None,
     };
     if let Some(node) = fields.get("hosts") {
         let items = node.list(shape::HOSTS, errors);
@@ -212,6 +217,7 @@ fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Er
              `transformation`",
         );
     }
+    router::read(traffic, policy, errors);
     policy.authorization =
         traffic.get("authorization").and_then(|node| read_authorization(&node, errors));
     if let Some(node) = traffic.get("transformation") {

@@ -1,6 +1,8 @@
 //! The shape of a configuration, in one table. The reader checks a configuration against it, and
 //! the JSON Schema and the documents' table of fields are made from it.
 
+mod record;
+mod router;
 mod words;
 
 use super::answer::{DIRECT_RESPONSE, REDIRECT};
@@ -12,6 +14,8 @@ use super::{
     Direction, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
     MAX_TRUST_DOMAINS,
 };
+pub(super) use record::{ADDED, ADDED_FIELDS, RECORD_FIELDS};
+pub(super) use router::{RETRIED, RETRY_CODES, TIMES};
 pub use words::OFF;
 pub(super) use words::{
     ACTION, AUDIT_LOG, COMBINE, DEFAULT_ACTION, HOST_BINDING, HOST_REWRITE, IDENTITY_SOURCES, MODE,
@@ -212,8 +216,10 @@ pub(super) const AUDIT: &[Field] = &[
         Kind::Boolean,
         "Whether Envoy's access log can show each decision, as \
          `%FILTER_STATE(wasm.egress_decision:PLAIN)%`. This costs three more host calls a \
-         request. false where it is left out.",
+         request, and one more for each of `fields`. false where it is left out.",
     ),
+    record::FILTER,
+    record::FIELDS,
 ];
 
 pub(super) const POLICIES: Bounds = Bounds { limit: MAX_POLICIES, if_empty: None };
@@ -311,6 +317,8 @@ pub(super) const TRAFFIC: &[Field] = &[
         Kind::Object(DIRECT_RESPONSE.whole, DIRECT_RESPONSE.whole_is),
         "Answers allowed requests in the origin's place.",
     ),
+    router::TIMEOUTS,
+    router::RETRY,
 ];
 
 /// `traffic.authorization`

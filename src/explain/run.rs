@@ -1,5 +1,7 @@
 //! The decision about a request, explained from the trace of the exchange that made it.
 
+use std::borrow::Cow;
+
 use super::header_history::HeaderHistory;
 use super::{Caller, Decided, Effect, Erred, Explanation, OutOfScope, header_rules, rules};
 use crate::attributes::view::View;
@@ -275,6 +277,16 @@ impl<'a> Explaining<'a> {
         }
         if self.run.decision.allows() {
             self.change(Direction::Request, lines);
+        }
+        for (policy, name, value) in &self.run.trace.router_headers {
+            let change = match value {
+                Some(value) => Change::Replace(name, Cow::Borrowed(value)),
+                None => Change::Remove(Cow::Borrowed(name)),
+            };
+            let policy = self.engine.policy_name(*policy).unwrap_or_default();
+            if self.run.decision.allows() {
+                lines.change(Direction::Request, &[change], policy);
+            }
         }
     }
 
