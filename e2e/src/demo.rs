@@ -1,6 +1,7 @@
 //! The egress workshop as something to watch: each step with its request, what is expected and what
 //! came.
 
+pub mod playground;
 mod stage;
 mod terminal;
 

@@ -185,7 +185,8 @@ fn remove_old(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn authorities() -> Result<PathBuf, DemoError> {
+/// The system's file of trusted authorities.
+pub(super) fn authorities() -> Result<PathBuf, DemoError> {
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     named
         .into_iter()
