@@ -10,10 +10,12 @@ mod read;
 pub mod shape;
 #[cfg(test)]
 mod tests;
+mod text;
 mod totals;
 
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
+pub use text::{MAX_NAME, MAX_PATH};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
 

@@ -5,11 +5,12 @@ use crate::attributes::view::View;
 use crate::cel::meter::Meter;
 use crate::config::{Action, Direction, Mode};
 use crate::exchange::{Event, Exchange, Pairs, Step};
+use crate::order::Stage;
 use crate::policy::Engine;
 use crate::policy::rule::Rule;
 pub use crate::policy::rule::RuleResult;
 use crate::request::Facts;
-use crate::stage::{Admitted, Stage};
+use crate::stage::Admitted;
 use crate::trace::Trace;
 use crate::trial::Trial;
 

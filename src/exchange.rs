@@ -33,7 +33,7 @@ use crate::mends::{self, Mend};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Source};
-use crate::stage::{self, Ending, Flow, Found, Turn, response};
+use crate::stage::{Ending, Flow, Found, Turn, response};
 use crate::trace::Trace;
 
 /// How far a request has got.
@@ -248,6 +248,7 @@ impl Exchange {
             meter: &self.meter,
             found: &mut self.found,
             admitted: None,
+            headers: None,
             changes: Vec::new(),
             trace,
             next_call: CallId(self.calls),
@@ -260,14 +261,14 @@ impl Exchange {
             match flow {
                 Flow::Next => {
                     let next = at.map_or(0, |at: usize| at.saturating_add(1));
-                    let Some(stage) = stage::ORDER.get(next) else { break None };
+                    let Some(stage) = engine.order.get(next) else { break None };
                     at = Some(next);
                     flow = stage.enter(&mut turn);
                 }
                 // A request that will be denied costs no call.
                 Flow::Wait(_) if turn.meter.is_exhausted() || facts.failed() => break None,
                 Flow::Wait(call) => {
-                    let stage = at.unwrap_or(stage::ORDER.len());
+                    let stage = at.unwrap_or(engine.order.len());
                     self.state = State::Waiting(Pending { call: call.id, stage });
                     self.calls = self.calls.saturating_add(1);
                     return Step::Call(call);
@@ -409,7 +410,7 @@ fn answered(turn: &mut Turn<'_, '_, '_>, pending: Pending, answer: &Answer<'_>) 
     turn.meter.rule(|allowance| {
         allowance.spend_on(answer.size(), ANSWER_BYTES_A_STEP);
     });
-    match stage::ORDER.get(pending.stage) {
+    match turn.engine.order.get(pending.stage) {
         Some(stage) => stage.answered(turn, answer),
         None => Flow::End(Ending::because(Reason::InternalError)),
     }

@@ -17,6 +17,7 @@ use crate::config::{
     PolicyConfig, Spot,
 };
 use crate::identity::peer::{Caller, Callers};
+use crate::order::{ORDER, Stage};
 use crate::path::PathSafety;
 use crate::request::Facts;
 use header_rules::HeaderRules;
@@ -45,6 +46,8 @@ pub struct Engine {
     pub(crate) access_log: bool,
     pub(crate) policies: Vec<Policy>,
     pub(crate) index: Index,
+    /// The stages that a request passes.
+    pub(crate) order: Vec<Stage>,
     /// The allocation for the candidates of a request, kept for the next one.
     candidates: Mutex<Vec<u32>>,
     warnings: Warnings,
@@ -78,6 +81,7 @@ impl Engine {
             host_binding: config.host_binding,
             audit: config.audit,
             access_log: config.access_log,
+            order: order_for(&policies),
             policies,
             index,
             candidates: Mutex::default(),
@@ -154,6 +158,13 @@ impl Engine {
     }
 }
 
+/// The stages that these policies need, in order: a stage that none of them uses costs nothing.
+fn order_for(policies: &[Policy]) -> Vec<Stage> {
+    let is_needed =
+        |stage: &Stage| stage.is_for_all() || policies.iter().any(|policy| policy.needs(*stage));
+    ORDER.iter().copied().filter(is_needed).collect()
+}
+
 /// Compiles policies, until their patterns or their errors exceed a limit.
 fn compile(configs: &[PolicyConfig], errors: &mut Vec<ConfigError>) -> Vec<Policy> {
     let (mut policies, mut patterns) = (Vec::with_capacity(configs.len()), 0_usize);
@@ -205,9 +216,17 @@ impl Policy {
         Policy { name: config.name.clone(), mode: config.mode, rule, request, response }
     }
 
-    /// Whether it changes headers at all.
-    fn transforms(&self) -> bool {
+    /// Whether it does anything with a request, or its response, beside deciding about it.
+    pub(crate) fn acts(&self) -> bool {
         !self.request.is_empty() || !self.response.is_empty()
+    }
+
+    /// Whether a request must pass this stage because of the policy.
+    fn needs(&self, stage: Stage) -> bool {
+        match stage {
+            Stage::Transformation => self.mode == Mode::Enforce && self.acts(),
+            _ => false,
+        }
     }
 
     /// What the index needs to know of it.
@@ -221,7 +240,7 @@ impl Policy {
         index::Entry {
             hosts: &config.hosts,
             rule,
-            transforms: enforced && self.transforms(),
+            acts: enforced && self.acts(),
             enforced,
             path_safety: config.path_safety,
         }

@@ -4,7 +4,13 @@
 //! of them needs to know the order of decision. In a proxy, the filter writes none.
 
 use crate::config::{Action, Direction, Mode};
+use crate::order::{ORDER, Stage};
 use crate::policy::rule::RuleResult;
+
+/// The names of all stages, in order. A request runs through those that some policy needs.
+pub fn stages() -> impl Iterator<Item = &'static str> {
+    ORDER.iter().copied().map(Stage::name)
+}
 
 /// The trace of one exchange.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

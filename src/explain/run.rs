@@ -8,11 +8,12 @@ use crate::cel::meter::Meter;
 use crate::config::{Config, Direction, HostPattern, PolicyConfig};
 use crate::decision::{Decision, Reply};
 use crate::exchange::{Event, Exchange, Pairs, Step};
+use crate::order::Stage;
 use crate::path::PathSafety;
 use crate::policy::{Engine, Policy};
 use crate::request::headers::Headers;
 use crate::request::{Facts, Source};
-use crate::stage::{Stage, request_host};
+use crate::stage::request_host;
 use crate::trace::Trace;
 use crate::trial::Trial;
 
