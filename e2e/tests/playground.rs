@@ -8,6 +8,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use e2e::envoy::workspace_root;
+use e2e::pki::Pki;
 
 /// How long anything may take: Envoy compiles the filter meanwhile.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -26,16 +27,19 @@ impl Demo {
     }
 
     fn start_in(folder: &Path, policy: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_demo"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+        command
             .arg("--checkout")
             .arg(workspace_root())
             .args(["--port", "0", "--policy"])
             .arg(policy)
             .current_dir(folder)
-            .env_remove("ORIGIN")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the demo starts");
+            .env_remove("ORIGIN");
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the demo starts");
         let out = child.stdout.take().expect("its output");
         let (tell, lines) = mpsc::channel();
         std::thread::spawn(move || {
@@ -222,6 +226,29 @@ fn a_folder_with_a_plugin_is_played_with_callers_of_its_trust_domain() {
     assert_eq!(status, 200);
     let record = demo.await_line(r#""event":"egress""#);
     assert!(record.contains("spiffe://prod.example/ns/team-a/sa/team-a"), "{record}");
+    demo.end();
+}
+
+/// RFC 6761: a name below `invalid` never resolves.
+#[test]
+fn a_real_origin_that_does_not_resolve_is_told_as_that() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, authorities) = (folder.path().join("mine.yaml"), folder.path().join("ca.pem"));
+    std::fs::write(&file, policy("payments").replace("api.stripe.com", "api.invalid"))
+        .expect("a file");
+    std::fs::write(&authorities, Pki::new().origins.certificate_pem()).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+    command
+        .args(["--port", "0", "--policy"])
+        .arg(&file)
+        .current_dir(workspace_root())
+        .env("ORIGIN", "real")
+        .env("SSL_CERT_FILE", authorities);
+    let mut demo = Demo::of(command);
+    demo.await_waypoint();
+    let (status, body) = demo.call(PAYMENTS, "GET http://api.invalid/", &header("api.invalid"));
+    assert!(status == 502 && body.contains("`api.invalid` does not resolve"), "{status} {body}");
+    demo.await_line("no response: `api.invalid` does not resolve");
     demo.end();
 }
 

@@ -89,7 +89,7 @@ async fn play(options: &Options, terminal: &Terminal) -> Result<(), DemoError> {
         tokio::select! {
             Some(message) = told.recv() => match message {
                 Message::Dials(dialled, answer) => {
-                    let route = waypoint.route(&dialled);
+                    let route = waypoint.route(&dialled).await;
                     if let Ok(route) = &route && route.is_new {
                         terminal.added(&dialled.host);
                     }

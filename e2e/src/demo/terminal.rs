@@ -37,18 +37,15 @@ impl Terminal {
         if passed { self.paint(GREEN, "pass") } else { self.paint(RED, "FAIL") }
     }
 
-    pub(super) fn step(&self, number: usize, step: &Step) {
-        self.line(&format!("\n{}", self.paint(BOLD, &format!("Step {number}. {}", step.title))));
+    pub(super) fn step(&self, number: &str, step: &Step) {
+        self.line(&format!("\n{}", self.paint(BOLD, &format!("{number} {}", step.title))));
         self.line(&format!("  {}", step.note));
     }
 
-    pub(super) fn applied(&self, step: &Step, derived: &Derived) {
+    pub(super) fn applied(&self, folder: &str, step: &Step, derived: &Derived) {
         let policies: Vec<&str> = derived.plugins.iter().flat_map(Plugin::policies).collect();
         let policies = if policies.is_empty() { "none".to_owned() } else { policies.join(", ") };
-        self.line(&format!(
-            "  applied: filter-config/{}; policies in force: {policies}",
-            step.file
-        ));
+        self.line(&format!("  applied: {folder}/{}; policies in force: {policies}", step.file));
         for finding in &derived.findings {
             self.line(&format!("  {}", self.paint(RED, &finding.to_string())));
         }
@@ -100,7 +97,7 @@ impl Terminal {
             "\n{}",
             self.paint(
                 BOLD,
-                "The waypoint runs on, with all policies. Try it from another terminal:"
+                "The waypoint runs on, with the workshop's policies. Try it from another terminal:"
             )
         ));
         for command in [

@@ -7,6 +7,8 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
+use crate::workshop::stand_in;
+
 /// The policies that a file has, as the waypoint is given them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Policy {
@@ -51,6 +53,11 @@ impl Policy {
     pub(super) fn trust_domain(&self) -> &str {
         self.configuration["identity"]["trustDomains"][0].as_str().unwrap_or("cluster.local")
     }
+}
+
+/// What an environment variable of the waypoint holds: what it holds here, or a stand-in.
+pub(super) fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| stand_in(name))
 }
 
 /// A file's name, time and length: what tells that it was saved.

@@ -7,6 +7,7 @@ use super::examples;
 use super::file::Policy;
 use super::pods::Call;
 use crate::demo::terminal::{BOLD, CYAN, DIM, GREEN, RED, Terminal};
+use crate::workshop::{stand_in, variables};
 
 impl Terminal {
     /// The policies that are in force now, and the hosts that have an origin.
@@ -21,6 +22,13 @@ impl Terminal {
         let (_, wildcards) = policy.hosts();
         let hosts: Vec<&str> = served.iter().map(String::as_str).chain(wildcards).collect();
         self.line(&format!("  hosts: {}; any other as soon as it is called", listed(&hosts)));
+        for name in variables(&policy.configuration) {
+            let origin = match std::env::var_os(&name) {
+                Some(_) => "as it is set here".to_owned(),
+                None => format!("not set here, so it is `{}`", stand_in(&name)),
+            };
+            self.line(&format!("  environment variable {name}: {origin}"));
+        }
         if let Some(logs) = &policy.logs {
             self.line(&format!("  every decision is logged here, not only those of `{logs}`"));
         }

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use super::file::Policy;
+use super::file::{self, Policy};
 use super::pods::Dialled;
 use super::{Options, examples};
-use crate::demo::{DemoError, stage};
+use crate::demo::{DemoError, Unreachable, reach, stage};
 use crate::envoy::{filter_wasm, workspace_root};
 use crate::hbone::HboneClient;
 use crate::istio::{Local, Mesh, MeshError, Origins, Ports, Release};
 use crate::origin::{Mode, Origin};
 use crate::pki::{Credentials, Pki};
-use crate::ports;
+use crate::{ports, workshop};
 
 /// How many times other ports are tried when some were taken between their choice and their use.
 const ATTEMPTS: usize = 5;
@@ -47,6 +47,8 @@ pub(super) enum NoRoute {
         "{MAX_CALLED} hosts have been added because they were called, which is the limit for one run"
     )]
     Full,
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
     #[error(transparent)]
     Mesh(#[from] MeshError),
 }
@@ -145,10 +147,11 @@ impl Waypoint {
     }
 
     /// The way of a caller to a host, which is added where it is not there yet.
-    pub(super) fn route(&mut self, dialled: &Dialled) -> Result<Route, NoRoute> {
-        if let Some(origin) = &self.origin {
-            // Nobody looks at them.
-            origin.take_requests();
+    pub(super) async fn route(&mut self, dialled: &Dialled) -> Result<Route, NoRoute> {
+        match &self.origin {
+            // Nobody looks at what it remembers.
+            Some(origin) => drop(origin.take_requests()),
+            None => reach::origin(&dialled.host).await?,
         }
         let host = &dialled.host;
         let is_new = self.mesh.vip(host).is_none();
@@ -186,15 +189,12 @@ fn filter_config(file: &str) -> PathBuf {
     workspace_root().join("filter-config").join(file)
 }
 
-fn documents(file: &str) -> std::io::Result<Vec<Value>> {
-    let text = std::fs::read_to_string(filter_config(file))?;
-    let documents = serde_yaml_ng::Deserializer::from_str(&text).map(Value::deserialize);
-    documents.collect::<Result<_, _>>().map_err(std::io::Error::other)
-}
-
 /// The ServiceEntry and the DestinationRule of step 2 of the workshop, for each of these hosts.
 fn services(hosts: &[&str]) -> std::io::Result<String> {
-    let documents = documents("02-egress-direct.yaml")?;
+    let step = std::fs::read_to_string(filter_config("02-egress-direct.yaml"))?;
+    let documents = serde_yaml_ng::Deserializer::from_str(&step).map(Value::deserialize);
+    let documents: Vec<Value> =
+        documents.collect::<Result<_, _>>().map_err(std::io::Error::other)?;
     let mut text = String::new();
     for (host, document) in hosts.iter().flat_map(|host| documents.iter().map(move |d| (host, d))) {
         let mut document = document.clone();
@@ -211,12 +211,10 @@ fn services(hosts: &[&str]) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// The plugin of step 3 of the workshop with this policy.
+/// The plugin of step 3 of the workshop with this policy. Its environment is this program's, or has
+/// a stand-in.
 fn plugin(policy: &Policy) -> std::io::Result<String> {
-    let [mut plugin] = <[Value; 1]>::try_from(documents("03-policy-rbac.yaml")?)
-        .unwrap_or_else(|other| panic!("step 3 is one plugin, not {other:?}"));
-    plugin["spec"]["pluginConfig"] = policy.configuration.clone();
-    Ok(format!("---\n{plugin}\n"))
+    Ok(format!("---\n{}\n", workshop::plugin(&policy.configuration, file::variable)?))
 }
 
 #[cfg(test)]
