@@ -7,6 +7,7 @@ mod decode;
 mod error;
 mod json;
 mod read;
+mod reply;
 pub mod shape;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod totals;
 
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
+pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
 pub use text::{MAX_NAME, MAX_PATH};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
@@ -64,6 +66,10 @@ pub struct Config {
     pub path_safety: PathSafety,
     /// Whether a request's `Host` must name the destination that the caller dialled.
     pub host_binding: HostBinding,
+    /// What becomes of a request that no Allow is for.
+    pub default_action: DefaultAction,
+    /// The answer to requests that the rules deny, where no policy has one of its own.
+    pub denial: Option<ReplyConfig>,
     /// Which decisions are logged.
     pub audit: AuditLog,
     /// `audit.accessLog`: whether each decision is put into filter state, for the proxy's access
@@ -101,6 +107,16 @@ pub enum HostBinding {
     Off,
 }
 
+/// `defaultAction`: what becomes of a request that no Allow is for, if nothing denies it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum DefaultAction {
+    /// It goes on, unless an Allow is in scope.
+    #[default]
+    Allow,
+    /// It is denied.
+    Deny,
+}
+
 /// `audit.log`: which decisions are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AuditLog {
@@ -126,6 +142,10 @@ pub struct PolicyConfig {
     pub mode: Mode,
     /// The path safety of its hosts, where it differs from that of the configuration.
     pub path_safety: Option<PathSafety>,
+    /// The default action of its hosts, where it differs from that of the configuration.
+    pub default_action: Option<DefaultAction>,
+    /// The answer to requests that it denies.
+    pub denial: Option<ReplyConfig>,
     /// `traffic.authorization`.
     pub authorization: Option<AuthorizationConfig>,
     /// `traffic.transformation.request`.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::counters::{Count, Counter};
 
-/// The body of every denial by policy.
+/// The body of a denial by policy, unless the author has composed another.
 pub const DENIAL_BODY: &str = "authorization failed";
 /// The body of every refusal of a malformed request.
 pub const BAD_REQUEST_BODY: &str = "bad request";
@@ -23,12 +23,21 @@ pub struct Decision {
     pub shadow: Vec<usize>,
     /// Expressions that failed: the index of their policy, and the message.
     pub errors: Vec<(usize, String)>,
+    /// Expressions of the configuration as a whole that failed, such as those of its `denial`.
+    pub own_errors: Vec<String>,
 }
 
 impl Decision {
     /// A decision for this reason, without a policy or details.
     pub(crate) fn because(reason: Reason) -> Self {
-        Decision { reason, detail: None, policy: None, shadow: Vec::new(), errors: Vec::new() }
+        Decision {
+            reason,
+            detail: None,
+            policy: None,
+            shadow: Vec::new(),
+            errors: Vec::new(),
+            own_errors: Vec::new(),
+        }
     }
 
     /// Something failed that must never fail.
@@ -63,6 +72,9 @@ impl Decision {
         }
         for index in &self.shadow {
             step(Count { policy: Some(*index), counter: Counter::ShadowDenied });
+        }
+        for _ in &self.own_errors {
+            step(Count { policy: None, counter: Counter::EvaluationErrors });
         }
         count_errors(&self.errors, step);
     }
@@ -139,6 +151,8 @@ pub enum Reason {
     RequireNotMatched,
     /// Allows are in scope, and none matched.
     NoAllowMatched,
+    /// No Allow is in scope, and the default action is Deny.
+    DefaultDeny,
     /// The path could be read in two ways.
     PathUnsafe,
     /// The method could be read in two ways.
@@ -163,13 +177,14 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order in which they are declared.
-    pub const ALL: [Reason; 16] = [
+    pub const ALL: [Reason; 17] = [
         Reason::AllowMatched,
         Reason::NoAllowRule,
         Reason::DenyMatched,
         Reason::DenyError,
         Reason::RequireNotMatched,
         Reason::NoAllowMatched,
+        Reason::DefaultDeny,
         Reason::PathUnsafe,
         Reason::MethodUnsafe,
         Reason::HeaderUnsafe,
@@ -207,6 +222,7 @@ impl Reason {
             Reason::DenyError => "deny-error",
             Reason::RequireNotMatched => "require-not-matched",
             Reason::NoAllowMatched => "no-allow-matched",
+            Reason::DefaultDeny => "default-deny",
             Reason::PathUnsafe => "path-unsafe",
             Reason::MethodUnsafe => "method-unsafe",
             Reason::HeaderUnsafe => "header-unsafe",

@@ -1,9 +1,11 @@
 //! Policies, compiled: [`Engine::load`] compiles a configuration once, for all requests.
 
+pub(crate) mod denial;
 pub(crate) mod header_rules;
 pub(crate) mod index;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
+pub(crate) mod reply_rules;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
@@ -13,15 +15,16 @@ use std::sync::Mutex;
 
 use crate::cel::Phase;
 use crate::config::{
-    self, AuditLog, Config, ConfigError, HostBinding, MAX_ALL_PATTERNS, MAX_ERRORS, Mode,
-    PolicyConfig, Spot,
+    self, AuditLog, Config, ConfigError, DefaultAction, HostBinding, MAX_ALL_PATTERNS, MAX_ERRORS,
+    Mode, PolicyConfig, Spot,
 };
 use crate::identity::peer::{Caller, Callers};
 use crate::order::{ORDER, Stage};
 use crate::path::PathSafety;
 use crate::request::Facts;
 use header_rules::HeaderRules;
-use index::Index;
+use index::{Groups, Index};
+use reply_rules::ReplyRules;
 use rule::Rule;
 pub use warnings::ConfigWarning;
 use warnings::Warnings;
@@ -34,6 +37,10 @@ pub(crate) struct Policy {
     pub(crate) rule: Option<Rule>,
     pub(crate) request: HeaderRules,
     pub(crate) response: HeaderRules,
+    /// The default action that it sets for its hosts.
+    pub(crate) default_action: Option<DefaultAction>,
+    /// The answer to requests that it denies.
+    pub(crate) denial: Option<ReplyRules>,
 }
 
 /// A compiled configuration.
@@ -42,6 +49,9 @@ pub struct Engine {
     pub(crate) callers: Callers,
     pub(crate) path_safety: PathSafety,
     pub(crate) host_binding: HostBinding,
+    default_action: DefaultAction,
+    /// The answer to requests that the rules deny, where no policy has one of its own.
+    pub(crate) denial: Option<ReplyRules>,
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
     pub(crate) policies: Vec<Policy>,
@@ -64,6 +74,8 @@ impl Engine {
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
         let policies = compile(&config.policies, &mut errors);
+        let denial = config.denial.as_ref();
+        let denial = denial.map(|denial| ReplyRules::compile("", denial, &mut errors));
         if !errors.is_empty() {
             return Err(config::bounded(errors));
         }
@@ -79,6 +91,8 @@ impl Engine {
             callers: Callers::new(config.identity.sources, config.identity.trust_domains),
             path_safety: config.path_safety,
             host_binding: config.host_binding,
+            default_action: config.default_action,
+            denial,
             audit: config.audit,
             access_log: config.access_log,
             order: order_for(&policies),
@@ -113,6 +127,28 @@ impl Engine {
     #[must_use]
     pub fn policy_name(&self, index: usize) -> Option<&str> {
         self.policies.get(index).map(|policy| policy.name.as_str())
+    }
+
+    /// What becomes of a request to a host of these groups that nothing denies and no Allow is for;
+    /// and the policy that says so, unless it is the configuration as a whole.
+    pub(crate) fn default_action(&self, groups: &Groups<'_>) -> (DefaultAction, Option<usize>) {
+        match groups.default_action() {
+            None => (self.default_action, None),
+            Some(set) => (set.action, usize::try_from(set.policy).ok()),
+        }
+    }
+
+    /// What becomes of a request to this host (lower-case, no port) that nothing denies and no
+    /// Allow is for.
+    #[must_use]
+    pub fn default_action_for(&self, host: &str) -> DefaultAction {
+        self.default_action(&self.index.groups(host)).0
+    }
+
+    /// The default action of hosts for which no policy sets one.
+    #[must_use]
+    pub fn default_action_of_all(&self) -> DefaultAction {
+        self.default_action
     }
 
     /// Whether each decision goes into the proxy's access log.
@@ -201,7 +237,10 @@ impl Policy {
     fn pattern_bytes(&self) -> usize {
         let rule = self.rule.iter().flat_map(Rule::expressions);
         let values = self.request.values().chain(self.response.values());
-        rule.chain(values).fold(0, |sum, expression| sum.saturating_add(expression.pattern_bytes()))
+        let denial = self.denial.iter().flat_map(ReplyRules::expressions);
+        rule.chain(values)
+            .chain(denial)
+            .fold(0, |sum, expression| sum.saturating_add(expression.pattern_bytes()))
     }
 
     /// Compiles a policy. If that fails, `errors` gets the reasons, and the policy is not used.
@@ -213,7 +252,17 @@ impl Policy {
         let request = HeaderRules::compile(&config.name, &config.request, Phase::Request, errors);
         let response =
             HeaderRules::compile(&config.name, &config.response, Phase::Response, errors);
-        Policy { name: config.name.clone(), mode: config.mode, rule, request, response }
+        let denial =
+            config.denial.as_ref().map(|denial| ReplyRules::compile(&config.name, denial, errors));
+        Policy {
+            name: config.name.clone(),
+            mode: config.mode,
+            rule,
+            request,
+            response,
+            default_action: config.default_action,
+            denial,
+        }
     }
 
     /// Whether it does anything with a request, or its response, beside deciding about it.
@@ -243,6 +292,8 @@ impl Policy {
             acts: enforced && self.acts(),
             enforced,
             path_safety: config.path_safety,
+            default_action: self.default_action,
+            has_denial: self.denial.is_some(),
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
+use super::reply::read_denial;
 use super::shape::{self, Field};
 use super::{
-    Action, AuditLog, AuthorizationConfig, Combine, Config, ConfigError, Expr, HeaderRulesConfig,
-    HeaderValueConfig, HostBinding, HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode,
-    PolicyConfig, bounded, totals,
+    Action, AuditLog, AuthorizationConfig, Combine, Config, ConfigError, DefaultAction, Expr,
+    HeaderRulesConfig, HeaderValueConfig, HostBinding, HostPattern, IdentityConfig,
+    MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, bounded, totals,
 };
 use crate::header_name::{self, Direction};
 use crate::identity::is_trust_domain;
@@ -31,6 +32,8 @@ impl Config {
             identity: IdentityConfig::default(),
             path_safety: PathSafety::default(),
             host_binding: HostBinding::default(),
+            default_action: DefaultAction::default(),
+            denial: None,
             audit: AuditLog::default(),
             access_log: false,
             policies: Vec::new(),
@@ -79,6 +82,10 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
     if let Some(node) = root.get("hostBinding") {
         config.host_binding = node.word(shape::HOST_BINDING, errors).unwrap_or_default();
     }
+    if let Some(node) = root.get("defaultAction") {
+        config.default_action = node.word(shape::DEFAULT_ACTION, errors).unwrap_or_default();
+    }
+    config.denial = root.get("denial").and_then(|node| read_denial(&node, errors));
     if let Some(audit) = root.get("audit").and_then(|node| node.object(shape::AUDIT, errors)) {
         if let Some(node) = audit.get("log") {
             config.audit = node.word(shape::AUDIT_LOG, errors).unwrap_or_default();
@@ -147,6 +154,8 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         hosts: Vec::new(),
         mode: Mode::default(),
         path_safety: None,
+        default_action: None,
+        denial: None,
         authorization: None,
         request: HeaderRulesConfig::default(),
         response: HeaderRulesConfig::default(),
@@ -168,6 +177,18 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
             );
         }
     }
+    if let Some(node) = fields.get("defaultAction") {
+        policy.default_action = node.word(shape::DEFAULT_ACTION, errors);
+        if fields.get("hosts").is_none() {
+            errors.add(
+                &node.place,
+                "`defaultAction` needs `hosts`: without them it would be every host's; set \
+                 `defaultAction` at the top level for that",
+            );
+        }
+    }
+    policy.denial = fields.get("denial").and_then(|node| read_denial(&node, errors));
+    fields.check(shape::POLICY_IS, errors);
     // A policy without `traffic` is kept: its name still counts for the check for duplicates.
     if let Some(traffic) =
         fields.get("traffic").and_then(|node| node.object(shape::TRAFFIC, errors))
@@ -291,7 +312,7 @@ fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<Authorizat
     })
 }
 
-fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
+pub(super) fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
     let source = node.string(errors)?;
     if !errors.totals.expression(source, &node.place) {
         return None;
@@ -324,7 +345,7 @@ fn read_header_rules(
     HeaderRulesConfig { set, add, remove }
 }
 
-fn read_header_value(
+pub(super) fn read_header_value(
     node: &Node<'_>,
     direction: Direction,
     pseudo: bool,

@@ -3,6 +3,7 @@
 
 mod words;
 
+use super::reply::{DENIAL, DENIAL_IS};
 use super::{
     Direction, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
     MAX_TRUST_DOMAINS,
@@ -10,7 +11,8 @@ use super::{
 pub use words::OFF;
 use words::listed;
 pub(super) use words::{
-    ACTION, AUDIT_LOG, COMBINE, HOST_BINDING, IDENTITY_SOURCES, MODE, ON_ERROR, PATH_SAFETY, Word,
+    ACTION, AUDIT_LOG, COMBINE, DEFAULT_ACTION, HOST_BINDING, IDENTITY_SOURCES, MODE, ON_ERROR,
+    PATH_SAFETY, Word,
 };
 
 /// A field of an object.
@@ -114,11 +116,11 @@ pub enum Text {
     Duration,
 }
 
-const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
+pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, required: false, kind, about }
 }
 
-const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {
+pub(super) const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { required: true, ..field(name, kind, about) }
 }
 
@@ -133,8 +135,20 @@ pub const CONFIGURATION: &[Field] = &[
         "policies",
         Kind::List(POLICIES, &Kind::Object(POLICY, POLICY_IS)),
         "The policies, in order. Any matching Deny denies; else every Require must match; else \
-         any matching Allow allows; else a request is allowed only if no Allow is in scope. An \
-         empty list allows everything.",
+         any matching Allow allows; else a request is allowed only if no Allow is in scope and \
+         the default action is Allow.",
+    ),
+    field(
+        "defaultAction",
+        Kind::Words(|| listed(DEFAULT_ACTION)),
+        "What becomes of a request that nothing denies and no Allow is for. Allow where it is \
+         left out, so that a host which no policy names is open.",
+    ),
+    field(
+        "denial",
+        Kind::Object(DENIAL, DENIAL_IS),
+        "The body, and headers, of the 403 for a request that the rules deny, where no policy's \
+         own `denial` is used.",
     ),
     field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and where."),
     field(
@@ -219,15 +233,31 @@ pub(super) const POLICY: &[Field] = &[
         "The path safety of this policy's `hosts`, which must be there. That of the whole \
          configuration where it is left out.",
     ),
-    required(
+    field(
+        "defaultAction",
+        Kind::Words(|| listed(DEFAULT_ACTION)),
+        "The default action of this policy's `hosts`, which must be there. Of several policies, \
+         Deny counts. That of the whole configuration where it is left out.",
+    ),
+    field(
+        "denial",
+        Kind::Object(DENIAL, DENIAL_IS),
+        "The body, and headers, of the 403 for a request that this policy denies; and for one \
+         that no Allow matches, if this is the first policy in scope that has a `denial`.",
+    ),
+    field(
         "traffic",
         Kind::Object(TRAFFIC, &[]),
         "What the policy does, in the fields of AgentGateway's `spec.traffic`.",
     ),
 ];
 
-const POLICY_IS: &[Condition] =
-    &[Condition::Needs("pathSafety", "hosts"), Condition::NotEmptyUnless("traffic", "pathSafety")];
+pub(super) const POLICY_IS: &[Condition] = &[
+    Condition::Needs("pathSafety", "hosts"),
+    Condition::Needs("defaultAction", "hosts"),
+    Condition::NotEmptyUnless("traffic", "pathSafety"),
+    Condition::AnyOf(&["traffic", "pathSafety", "defaultAction", "denial"]),
+];
 
 pub(super) const HOSTS: Bounds = Bounds {
     limit: MAX_HOSTS,

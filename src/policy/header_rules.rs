@@ -15,7 +15,7 @@ use crate::request::headers::Headers;
 use crate::request::host;
 
 /// How many bytes of a value can be made, checked and written for one step.
-const COPIED_A_STEP: usize = 32;
+pub(super) const COPIED_A_STEP: usize = 32;
 /// How many lines can be examined for one step.
 const LINES_A_STEP: usize = 64;
 
@@ -46,29 +46,8 @@ impl HeaderRules {
         phase: Phase,
         errors: &mut Vec<ConfigError>,
     ) -> HeaderRules {
-        let mut values = |rules: &[HeaderValueConfig]| {
-            let mut compiled = Vec::with_capacity(rules.len());
-            for rule in rules {
-                if errors.len() > MAX_ERRORS {
-                    break;
-                }
-                match Expression::compile(&TABLE, &rule.value.source, phase, Expected::Header) {
-                    Ok(value) => {
-                        let name = rule.name.clone();
-                        let constant = value
-                            .constant()
-                            .filter(|constant| is_legal(&name, constant.as_bytes()))
-                            .map(str::to_owned);
-                        compiled.push(HeaderValue { name, value, constant });
-                    }
-                    Err(found) => errors.extend(
-                        found
-                            .into_iter()
-                            .map(|error| ConfigError::of_expression(policy, &rule.value, error)),
-                    ),
-                }
-            }
-            compiled
+        let mut values = |rules: &[HeaderValueConfig]| -> Vec<HeaderValue> {
+            rules.iter().filter_map(|rule| compile_value(policy, rule, phase, errors)).collect()
         };
         HeaderRules {
             add: values(&config.add),
@@ -182,6 +161,33 @@ impl HeaderRules {
             remove(headers, changes, name, true);
         }
         applied
+    }
+}
+
+/// Compiles the value of a header. If that fails, `errors` gets the reasons.
+pub(super) fn compile_value(
+    policy: &str,
+    rule: &HeaderValueConfig,
+    phase: Phase,
+    errors: &mut Vec<ConfigError>,
+) -> Option<HeaderValue> {
+    if errors.len() > MAX_ERRORS {
+        return None;
+    }
+    match Expression::compile(&TABLE, &rule.value.source, phase, Expected::Header) {
+        Ok(value) => {
+            let name = rule.name.clone();
+            let constant = value
+                .constant()
+                .filter(|constant| is_legal(&name, constant.as_bytes()))
+                .map(str::to_owned);
+            Some(HeaderValue { name, value, constant })
+        }
+        Err(found) => {
+            let of = |error| ConfigError::of_expression(policy, &rule.value, error);
+            errors.extend(found.into_iter().map(of));
+            None
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The words that fields accept, each with the value that it stands for and what it means.
 
-use crate::config::{Action, AuditLog, Combine, HostBinding, IdentitySource, Mode, OnError};
+use crate::config::{
+    Action, AuditLog, Combine, DefaultAction, HostBinding, IdentitySource, Mode, OnError,
+};
 use crate::path::PathSafety;
 
 /// The word for which `false` is accepted as well: kubectl reads YAML 1.1, where `Off` without
@@ -94,6 +96,15 @@ pub(in crate::config) const ACTION: &[Word<Action>] = &[
     ),
     word("Deny", Action::Deny, "A match denies the request, whatever else allows it."),
     word("Require", Action::Require, "A request that does not match is denied."),
+];
+
+pub(in crate::config) const DEFAULT_ACTION: &[Word<DefaultAction>] = &[
+    word(
+        "Allow",
+        DefaultAction::Allow,
+        "It goes on, unless an Allow is in scope that does not match.",
+    ),
+    word("Deny", DefaultAction::Deny, "It is denied: only what an Allow matches goes on."),
 ];
 
 pub(in crate::config) const COMBINE: &[Word<Combine>] = &[
