@@ -411,7 +411,7 @@ fn answered(turn: &mut Turn<'_, '_, '_>, pending: Pending, answer: &Answer<'_>) 
     });
     match stage::ORDER.get(pending.stage) {
         Some(stage) => stage.answered(turn, answer),
-        None => Flow::End(Ending::because(Reason::InternalError)),
+        None => Flow::End(Ending::internal_error("an answer for a stage that does not exist")),
     }
 }
 

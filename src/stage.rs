@@ -60,6 +60,9 @@ pub(crate) enum Flow {
     End(Ending),
 }
 
+/// The detail where a stage runs whose request was not admitted.
+const NOT_ADMITTED: &str = "a stage before admission";
+
 /// How a stage ends a request.
 #[derive(Debug)]
 pub(crate) struct Ending {
@@ -75,6 +78,11 @@ pub(crate) struct Ending {
 impl Ending {
     pub(crate) fn because(reason: Reason) -> Ending {
         Ending { reason, detail: None, policy: None, reply: None }
+    }
+
+    /// The filter itself is at fault: `detail` says what should never happen.
+    pub(crate) fn internal_error(detail: &'static str) -> Ending {
+        Ending { detail: Some(detail), ..Ending::because(Reason::InternalError) }
     }
 }
 
@@ -164,7 +172,7 @@ impl Stage {
             Stage::Probe => probe::answered(turn, answer),
             Stage::Admission | Stage::Authorization | Stage::Transformation => {
                 let _ = (turn, answer);
-                Flow::End(Ending::because(Reason::InternalError))
+                Flow::End(Ending::internal_error("an answer for a stage that makes no calls"))
             }
         }
     }

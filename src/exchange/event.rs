@@ -35,7 +35,8 @@ pub struct Pairs<'e> {
 }
 
 impl<'e> Pairs<'e> {
-    pub(super) fn read(self) -> Option<Headers<'e>> {
+    /// The lines; `None` if the bytes do not have that form, or another number of lines.
+    pub(crate) fn read(self) -> Option<Headers<'e>> {
         Headers::from_pairs(self.bytes).filter(|headers| headers.len() == self.count)
     }
 }

@@ -84,8 +84,8 @@ impl Plugin {
                     message: error.to_string(),
                 };
                 log::info!("{}", load_record(Err(&[unread])));
-                log::error!("egress filter: configuration refused: {error}");
-                return false;
+                log::error!("egress filter: the configuration cannot be read: {error}");
+                return refused(1);
             }
         };
         log::info!("{}", load_record(outcome.as_ref().map_err(Vec::as_slice)));
@@ -125,24 +125,7 @@ impl Plugin {
                         errors.len()
                     );
                 }
-                let earlier = shared::was_loaded();
-                let (metric, consequence) = if earlier {
-                    ("egress_config_refused_update", "the last good configuration stays in force")
-                } else {
-                    (
-                        "egress_config_refused_first_load",
-                        "every request is refused until a good one comes",
-                    )
-                };
-                log::error!(
-                    "egress filter: configuration refused, errors: {}; {consequence}",
-                    errors.len()
-                );
-                if let Err(error) = sys::define_counter(metric).and_then(|id| sys::increment(id, 1))
-                {
-                    log::warn!("egress filter: cannot count: {error}");
-                }
-                false
+                refused(errors.len())
             }
         }
     }
@@ -161,4 +144,22 @@ impl Plugin {
             );
         }
     }
+}
+
+/// Logs and counts that a configuration with so many errors is refused; returns that it is not in
+/// force.
+fn refused(errors: usize) -> bool {
+    let (metric, consequence) = if shared::was_loaded() {
+        ("egress_config_refused_update", "the last good configuration stays in force")
+    } else {
+        (
+            "egress_config_refused_first_load",
+            "every request is refused until a good one comes",
+        )
+    };
+    log::error!("egress filter: configuration refused, errors: {errors}; {consequence}");
+    if let Err(error) = sys::define_counter(metric).and_then(|id| sys::increment(id, 1)) {
+        log::warn!("egress filter: cannot count: {error}");
+    }
+    false
 }

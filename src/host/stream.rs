@@ -89,15 +89,8 @@ impl Stream {
         if step == Step::Ignore {
             return false;
         }
-        // A request that Envoy does not let go on has not gone on, whatever was decided.
-        let outcome = match carry_out(self.context_id, Part::RequestHeaders, step) {
-            Outcome::Done(abi::CONTINUE) => match sys::resume_request() {
-                Ok(()) => Outcome::Done(abi::CONTINUE),
-                Err(error) => Outcome::NotWritten(error),
-            },
-            outcome => outcome,
-        };
-        self.conclude(&loaded, Part::RequestHeaders, outcome);
+        let outcome = carry_out(self.context_id, Part::RequestHeaders, step, Held::Yes);
+        self.conclude(&loaded, Part::RequestHeaders, outcome, Held::Yes);
         true
     }
 
@@ -133,13 +126,19 @@ impl Stream {
         // Without a configuration, the request was refused, and nothing of it goes on.
         let Some(loaded) = self.loaded.clone() else { return abi::PAUSE };
         let step = self.exchange.on(&loaded.engine, &self.properties, event);
-        let outcome = carry_out(self.context_id, part, step);
-        self.conclude(&loaded, part, outcome)
+        let outcome = carry_out(self.context_id, part, step, Held::No);
+        self.conclude(&loaded, part, outcome, Held::No)
     }
 
     /// If a step could not be carried out, reports that to the exchange and carries out the step
     /// that follows, until one succeeds. Then counts and logs.
-    fn conclude(&mut self, loaded: &Loaded, part: Part, mut outcome: Outcome) -> u32 {
+    fn conclude(
+        &mut self,
+        loaded: &Loaded,
+        part: Part,
+        mut outcome: Outcome,
+        held: Held,
+    ) -> u32 {
         let action = loop {
             let event = match outcome {
                 Outcome::Done(action) => break action,
@@ -153,7 +152,7 @@ impl Stream {
                 }
             };
             let step = self.exchange.on(&loaded.engine, &self.properties, event);
-            outcome = carry_out(self.context_id, part, step);
+            outcome = carry_out(self.context_id, part, step, held);
         };
         self.report(loaded);
         action
@@ -202,9 +201,21 @@ enum Outcome {
     NotSent(CallId, HostError),
 }
 
-fn carry_out(context_id: u32, part: Part, step: Step<'_>) -> Outcome {
+/// Whether Envoy holds the request already. If it does, what a callback returns does not let the
+/// request go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    No,
+    Yes,
+}
+
+fn carry_out(context_id: u32, part: Part, step: Step<'_>, held: Held) -> Outcome {
     match step {
-        Step::Forward(changes) => match write(map(part), &changes) {
+        // A request that Envoy does not let go on has not gone on, whatever was decided.
+        Step::Forward(changes) => match write(map(part), &changes).and_then(|()| match held {
+            Held::Yes => sys::resume_request(),
+            Held::No => Ok(()),
+        }) {
             Ok(()) => Outcome::Done(abi::CONTINUE),
             Err(error) => Outcome::NotWritten(error),
         },

@@ -217,19 +217,22 @@ pub(super) fn remove_header(map: u32, name: &str) -> Result<(), HostError> {
     checked("proxy_remove_header_map_value", status)
 }
 
-/// The plugin's configuration.
+/// The plugin's configuration. The host says "not found" of one that is not there.
 pub(super) fn configuration() -> Result<Vec<u8>, HostError> {
-    buffer(abi::PLUGIN_CONFIGURATION, usize::MAX)
+    Ok(find_buffer(abi::PLUGIN_CONFIGURATION, usize::MAX)?.unwrap_or_default())
 }
 
 /// The first bytes of a buffer, at most this many.
 pub(super) fn buffer(buffer: u32, size: usize) -> Result<Vec<u8>, HostError> {
+    let found = find_buffer(buffer, size)?;
+    found.ok_or(HostError { call: "proxy_get_buffer_bytes", status: abi::NOT_FOUND })
+}
+
+fn find_buffer(buffer: u32, size: usize) -> Result<Option<Vec<u8>>, HostError> {
     // SAFETY: the pointers are of live values.
-    let found = bytes("proxy_get_buffer_bytes", |value, value_size| unsafe {
+    bytes("proxy_get_buffer_bytes", |value, value_size| unsafe {
         raw::proxy_get_buffer_bytes(buffer, 0, size, value, value_size)
-    })?;
-    // The host says "not found" of a configuration that is not there.
-    Ok(found.unwrap_or_default())
+    })
 }
 
 /// Answers the request. A gRPC call gets the reply's gRPC status, with the body as its message,

@@ -1,7 +1,7 @@
 //! Evaluates the rules: any matching Deny denies; else every Require must match; else any matching
 //! Allow allows; else a request goes on only if no Allow is in scope.
 
-use super::{Ending, Flow, Turn};
+use super::{Ending, Flow, NOT_ADMITTED, Turn};
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
 use crate::config::{Action, Mode};
@@ -13,7 +13,7 @@ use crate::trace::Trace;
 /// Evaluates the rules that can matter to the request.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let Some(admitted) = &turn.admitted else {
-        return Flow::End(Ending::because(Reason::InternalError));
+        return Flow::End(Ending::internal_error(NOT_ADMITTED));
     };
     let engine = turn.engine;
     let view =

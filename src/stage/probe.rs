@@ -36,7 +36,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
 /// 504).
 pub(super) fn answered(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow {
     let Some(probe) = &turn.engine.probe else {
-        return Flow::End(Ending::because(Reason::InternalError));
+        return Flow::End(Ending::internal_error("a probe without a service"));
     };
     match (answer, answer.status()) {
         (_, Some(200)) => Flow::Next,

@@ -1,7 +1,7 @@
 //! Computes how the header rules of the policies in scope change the request, on a copy of its
 //! headers: the changes are written once, when the request goes on.
 
-use super::{Ending, Flow, Turn};
+use super::{Ending, Flow, NOT_ADMITTED, Turn};
 use crate::attributes;
 use crate::attributes::view::View;
 use crate::cel::Expression;
@@ -15,7 +15,7 @@ use crate::trace::Applied;
 /// Applies the header rules of each policy, in configuration order.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let Some(admitted) = &turn.admitted else {
-        return Flow::End(Ending::because(Reason::InternalError));
+        return Flow::End(Ending::internal_error(NOT_ADMITTED));
     };
     let (engine, facts) = (turn.engine, turn.facts);
     let found = &mut *turn.found;
