@@ -8,12 +8,14 @@ mod error;
 mod json;
 mod read;
 pub mod shape;
+mod text;
 #[cfg(test)]
 mod tests;
 mod totals;
 
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
+pub use text::{MAX_NAME, MAX_PATH};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
 

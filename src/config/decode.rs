@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use super::MAX_ERRORS;
 use super::error::{ConfigError, Spot};
 use super::json::Json;
-use super::shape::{Bounds, Field, OFF, Word};
+use super::shape::{Bounds, Condition, Field, OFF, Text, Word};
+use super::text;
 use super::totals::Totals;
 use crate::suggest::did_you_mean;
 
@@ -84,6 +85,76 @@ impl<'j> Node<'j> {
                 None
             }
         }
+    }
+
+    /// A whole number in these bounds.
+    pub(super) fn integer(&self, least: u64, most: u64, errors: &mut Errors) -> Option<u64> {
+        let expected = || format!("a whole number from {least} to {most}");
+        match self.json {
+            Json::Number(Some(number)) if (least..=most).contains(number) => Some(*number),
+            Json::Number(Some(number)) => {
+                errors.add(&self.place, format!("expected {}, got {number}", expected()));
+                None
+            }
+            _ => {
+                self.wrong(&expected(), errors);
+                None
+            }
+        }
+    }
+
+    /// A text of one of the forms that [`text::check`] knows.
+    pub(super) fn text(&self, form: Text, errors: &mut Errors) -> Option<&'j str> {
+        let text = self.string(errors)?;
+        match text::check(form, text) {
+            Ok(()) => Some(text),
+            Err(message) => {
+                errors.add(&self.place, message);
+                None
+            }
+        }
+    }
+
+    /// The fields of an object whose names are of the author's choice, those with illegal names
+    /// left out.
+    pub(super) fn map(
+        &self,
+        bounds: Bounds,
+        names: Text,
+        errors: &mut Errors,
+    ) -> Vec<(&'j str, Node<'j>)> {
+        let Json::Object(fields) = self.json else {
+            self.wrong("an object", errors);
+            return Vec::new();
+        };
+        let name = self.place.rsplit('.').next().unwrap_or_default();
+        if fields.len() > bounds.limit {
+            errors.add(
+                &self.place,
+                format!("`{name}` has {} fields, the limit is {}", fields.len(), bounds.limit),
+            );
+        }
+        if let (true, Some(mend)) = (fields.is_empty(), bounds.if_empty) {
+            errors.add(&self.place, format!("`{name}` is empty: {mend}"));
+        }
+        let mut found: Vec<(&'j str, Node<'j>)> = Vec::new();
+        for (name, json) in fields.iter().take(bounds.limit) {
+            let name: &'j str = name;
+            let wrong = match text::check(names, name) {
+                Err(message) => Some(message),
+                Ok(()) if found.iter().any(|(earlier, _)| *earlier == name) => {
+                    Some(format!("field `{name}` is given twice: leave one out"))
+                }
+                Ok(()) => None,
+            };
+            match wrong {
+                Some(message) => errors.add_of_field(&self.place, name, message),
+                None => {
+                    found.push((name, Node { place: format!("{}.{name}", self.place), json }));
+                }
+            }
+        }
+        found
     }
 
     /// The items of a list.
@@ -192,6 +263,45 @@ impl<'j> Object<'j> {
         let (_, json) =
             self.fields.iter().find(|(field, json)| field == name && *json != Json::Null)?;
         Some(Node { place: self.place_of(name), json })
+    }
+
+    /// Adds an error for each of these conditions that the object does not meet.
+    pub(super) fn check(&self, conditions: &[Condition], errors: &mut Errors) {
+        let has = |name: &str| self.get(name).is_some();
+        let listed = |names: &[&str]| -> String {
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        };
+        for condition in conditions {
+            let message = match *condition {
+                Condition::OneOf(names) | Condition::AnyOf(names)
+                    if !names.iter().any(|name| has(name)) =>
+                {
+                    let which = if matches!(condition, Condition::OneOf(_)) { "one" } else { "some" };
+                    format!("{which} of {} must be there", listed(names))
+                }
+                Condition::OneOf(names) | Condition::AtMostOne(names) => {
+                    let given: Vec<&str> = names.iter().copied().filter(|name| has(name)).collect();
+                    if given.len() < 2 {
+                        continue;
+                    }
+                    format!("only one of {} may be there: leave the others out", listed(&given))
+                }
+                Condition::Alone(name) if has(name) && self.fields.len() > 1 => {
+                    format!("beside `{name}` no other field may be there: put them into it")
+                }
+                Condition::RequiredUnless(name, other) if !has(name) && !has(other) => {
+                    format!("field `{name}` is missing")
+                }
+                Condition::AnyOf(_)
+                | Condition::Alone(_)
+                | Condition::RequiredUnless(..)
+                // The reader of their objects has its own messages for these.
+                | Condition::Needs(..)
+                | Condition::Several(..)
+                | Condition::NotEmptyUnless(..) => continue,
+            };
+            errors.add(&self.place, message);
+        }
     }
 
     fn place_of(&self, name: &str) -> String {

@@ -12,7 +12,8 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess
 pub(super) enum Json<'j> {
     Null,
     Bool(bool),
-    Number,
+    /// The number, if it is whole, not negative, and fits.
+    Number(Option<u64>),
     String(Cow<'j, str>),
     Array(Vec<Json<'j>>),
     Object(Vec<(Cow<'j, str>, Json<'j>)>),
@@ -24,7 +25,7 @@ impl Json<'_> {
         match self {
             Json::Null => "null",
             Json::Bool(_) => "a boolean",
-            Json::Number => "a number",
+            Json::Number(_) => "a number",
             Json::String(_) => "a string",
             Json::Array(_) => "a list",
             Json::Object(_) => "an object",
@@ -41,6 +42,9 @@ pub(super) fn read(json: &[u8], limit: usize) -> Result<(Json<'_>, usize), serde
     deserializer.end()?;
     Ok((read, values.get()))
 }
+
+/// Up to here, every whole number is one of a 64-bit float's.
+const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// Reads one value.
 #[derive(Clone, Copy)]
@@ -80,16 +84,19 @@ impl<'de> Visitor<'de> for Reader<'_> {
         Ok(Json::Bool(value))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Json<'de>, E> {
-        Ok(Json::Number)
+    fn visit_i64<E>(self, number: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(u64::try_from(number).ok()))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Json<'de>, E> {
-        Ok(Json::Number)
+    fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(Some(number)))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json<'de>, E> {
-        Ok(Json::Number)
+    /// `5.0` is a whole number in JSON Schema, and in YAML's and protobuf's readers as well.
+    fn visit_f64<E>(self, number: f64) -> Result<Json<'de>, E> {
+        let is_whole = number.fract() == 0.0 && (0.0..=MAX_WHOLE).contains(&number);
+        // The text of a whole number has no fraction, and Rust has no checked conversion.
+        Ok(Json::Number(is_whole.then(|| format!("{number:.0}").parse().ok()).flatten()))
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json<'de>, E> {

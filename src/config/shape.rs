@@ -37,6 +37,11 @@ pub enum Kind {
     Words(Listed),
     /// `true` or `false`.
     Boolean,
+    /// A whole number, from the first to the second.
+    Integer(u64, u64),
+    /// An object whose fields have names of the author's choice: how many there may be, what their
+    /// names are, and the kind of their values.
+    Map(Bounds, Text, &'static Kind),
     /// A text.
     Text(Text),
 }
@@ -51,6 +56,16 @@ pub enum Condition {
     Several(&'static str, &'static str, &'static str),
     /// The first field's object may be empty only if the second field is there.
     NotEmptyUnless(&'static str, &'static str),
+    /// One of these fields must be there, and no second one.
+    OneOf(&'static [&'static str]),
+    /// Of these fields, at most one may be there.
+    AtMostOne(&'static [&'static str]),
+    /// At least one of these fields must be there.
+    AnyOf(&'static [&'static str]),
+    /// Beside this field, no other may be there.
+    Alone(&'static str),
+    /// The first field must be there, unless the second is.
+    RequiredUnless(&'static str, &'static str),
 }
 
 /// How many entries a list may have.
@@ -83,6 +98,20 @@ pub enum Text {
         /// Whether it may be a pseudo-header such as `:path`.
         pseudo: bool,
     },
+    /// Any text that is not empty, of at most so many characters.
+    Free(usize),
+    /// The name of a variable: a CEL identifier.
+    Variable,
+    /// The name of a field of an audit record.
+    RecordField,
+    /// The name of an environment variable.
+    Environment,
+    /// A host, and no wildcard.
+    HostName,
+    /// An absolute path, without a query.
+    Path,
+    /// A duration of the Gateway API: `1h30m`, `250ms`.
+    Duration,
 }
 
 const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {

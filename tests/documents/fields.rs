@@ -1,6 +1,7 @@
 //! The table of fields in `docs/configuration.md` is made from the table that the reader of a
 //! configuration uses. `BLESS=1` writes it anew.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use egress_filter::config::shape::{CONFIGURATION, Field, Kind, Text};
@@ -42,19 +43,33 @@ fn described(kind: &Kind) -> (String, String) {
             ("word".to_owned(), words)
         }
         Kind::Boolean => ("`true` or `false`".to_owned(), String::new()),
-        Kind::Text(text) => (of_text(*text).to_owned(), String::new()),
+        Kind::Integer(least, most) => (format!("number from {least} to {most}"), String::new()),
+        Kind::Map(bounds, names, values) => {
+            let (value, words) = described(values);
+            let (names, most) = (of_text(*names), grouped(bounds.limit));
+            (format!("object of at most {most}: {names}, and its {value}"), words)
+        }
+        Kind::Text(text) => (of_text(*text).into_owned(), String::new()),
     }
 }
 
-fn of_text(text: Text) -> &'static str {
-    match text {
+fn of_text(text: Text) -> Cow<'static, str> {
+    let name = match text {
+        Text::Free(most) => return format!("text of at most {} characters", grouped(most)).into(),
         Text::PolicyName => "name",
         Text::Host => "host, or `*.` and a host",
         Text::TrustDomain => "trust domain",
         Text::Expression => "CEL expression",
         Text::Header { pseudo: true, .. } => "header name, or a pseudo-header",
         Text::Header { pseudo: false, .. } => "header name",
-    }
+        Text::Variable => "name of a variable",
+        Text::RecordField => "name of a field",
+        Text::Environment => "name of an environment variable",
+        Text::HostName => "host",
+        Text::Path => "path",
+        Text::Duration => "duration",
+    };
+    name.into()
 }
 
 /// A number with commas between its thousands.

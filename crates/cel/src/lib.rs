@@ -50,6 +50,7 @@ use self::lower::Lowering;
 use self::lowered::{Test, Text};
 use self::meter::Allowance;
 use self::parse::Places;
+pub use self::parse::{is_identifier, reserved_words};
 use self::prepare::{PATTERN, prepare};
 use self::regex::Compiled;
 use self::types::Type;

@@ -22,11 +22,27 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
 
 pub(super) use self::lexer::Fault;
 use self::lexer::{Lexer, Token};
+use self::member::RESERVED;
 pub(super) use self::macros::MAP_OF;
 pub(super) use self::places::{Places, line_and_column};
 use self::spelling::Written;
 pub(super) use self::spelling::{Spelling, WrittenCall, parse_spelled};
 use super::limits::{self, MAX_DEPTH};
+
+/// The words of CEL that are no names (langdef, "Syntax").
+#[must_use]
+pub fn reserved_words() -> Vec<&'static str> {
+    RESERVED.iter().copied().chain(["false", "in", "null", "true"]).collect()
+}
+
+/// Whether a text is an identifier of CEL (langdef, "Syntax").
+#[must_use]
+pub fn is_identifier(text: &str) -> bool {
+    let starts = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    starts
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !reserved_words().contains(&text)
+}
 
 /// Parses a source.
 pub(super) fn parse(source: &str) -> Result<(IdedExpr, Places), Fault> {

@@ -89,7 +89,15 @@ fn object(fields: &[Field], conditions: &[Condition]) -> Json {
     schema
         .add_list("required", fields.iter().filter(|field| field.required).map(|field| field.name));
     schema.add("additionalProperties", false);
-    conditions.iter().fold(schema, |schema, condition| schema.and(condition_of(*condition)))
+    match conditions {
+        [] => schema,
+        [condition] => schema.and(condition_of(*condition)),
+        // Two conditions may use the same words of JSON Schema.
+        several => {
+            let all = several.iter().map(|condition| condition_of(*condition)).collect();
+            schema.and_field("allOf", Json::List(all))
+        }
+    }
 }
 
 fn value(kind: &Kind) -> Json {
@@ -98,6 +106,11 @@ fn value(kind: &Kind) -> Json {
         Kind::List(bounds, entries) => list(*bounds, entries),
         Kind::Words(words) => self::words(&words()),
         Kind::Boolean => Json::object().and_field("type", "boolean"),
+        Kind::Integer(least, most) => Json::object()
+            .and_field("type", "integer")
+            .and_field("minimum", *least)
+            .and_field("maximum", *most),
+        Kind::Map(bounds, names, values) => map(*bounds, *names, values),
         Kind::Text(text) => text::schema(*text),
     }
 }
@@ -109,6 +122,18 @@ fn list(bounds: Bounds, entries: &Kind) -> Json {
         schema.add("minItems", 1_usize);
     }
     schema.and_field("maxItems", bounds.limit)
+}
+
+fn map(bounds: Bounds, names: Text, values: &Kind) -> Json {
+    let mut schema = Json::object();
+    schema
+        .add("type", "object")
+        .add("propertyNames", text::schema(names))
+        .add("additionalProperties", value(values));
+    if bounds.if_empty.is_some() {
+        schema.add("minProperties", 1_usize);
+    }
+    schema.and_field("maxProperties", bounds.limit)
 }
 
 fn words(words: &[(&'static str, &'static str)]) -> Json {
@@ -155,5 +180,30 @@ fn condition_of(condition: Condition) -> Json {
                 .and_field("if", Json::object().and_field("not", requires(other)))
                 .and_field("then", full)
         }
+        Condition::OneOf(names) => {
+            let one = names.iter().map(|name| requires(name)).collect();
+            Json::object().and_field("oneOf", Json::List(one))
+        }
+        Condition::AtMostOne(names) => {
+            // No two of them.
+            let pairs = names.iter().enumerate().flat_map(|(index, name)| {
+                let others = names.get(index.saturating_add(1)..).unwrap_or_default();
+                others.iter().map(|other| Json::object().and_list("required", [*name, *other]))
+            });
+            Json::object().and_field(
+                "not",
+                Json::object().and_field("anyOf", Json::List(pairs.collect())),
+            )
+        }
+        Condition::AnyOf(names) => {
+            let any = names.iter().map(|name| requires(name)).collect();
+            Json::object().and_field("anyOf", Json::List(any))
+        }
+        Condition::Alone(name) => Json::object()
+            .and_field("if", requires(name))
+            .and_field("then", Json::object().and_field("maxProperties", 1_usize)),
+        Condition::RequiredUnless(name, other) => Json::object()
+            .and_field("if", Json::object().and_field("not", requires(other)))
+            .and_field("then", requires(name)),
     }
 }

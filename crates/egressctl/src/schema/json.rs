@@ -7,7 +7,7 @@ use serde::ser::{Serialize, Serializer};
 #[derive(Debug, Clone)]
 pub(super) enum Json {
     Bool(bool),
-    Number(usize),
+    Number(u64),
     Text(String),
     List(Vec<Json>),
     Object(Vec<(&'static str, Json)>),
@@ -76,6 +76,12 @@ impl From<String> for Json {
 
 impl From<usize> for Json {
     fn from(number: usize) -> Json {
+        Json::Number(u64::try_from(number).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<u64> for Json {
+    fn from(number: u64) -> Json {
         Json::Number(number)
     }
 }

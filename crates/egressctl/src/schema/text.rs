@@ -2,8 +2,9 @@
 //! uses.
 
 use egress_filter::cel::limits::MAX_SOURCE;
+use egress_filter::cel::reserved_words;
 use egress_filter::config::shape::Text;
-use egress_filter::config::{Direction, MAX_POLICY_NAME, unchangeable};
+use egress_filter::config::{Direction, MAX_NAME, MAX_PATH, MAX_POLICY_NAME, unchangeable};
 use egress_filter::identity::MAX_TRUST_DOMAIN;
 use egress_filter::request::host::MAX_HOST;
 
@@ -44,8 +45,44 @@ pub(super) fn schema(text: Text) -> Json {
                 &format!("expected {}; not {}", may.join(", "), refused.join(", ")),
             )
         }
+        Text::Free(most) => Json::object()
+            .and_field("type", "string")
+            .and_field("minLength", 1_usize)
+            .and_field("maxLength", most),
+        Text::Variable => {
+            let reserved = reserved_words().join("|");
+            of(
+                &format!("^(?!({reserved})$)[A-Za-z_][A-Za-z0-9_]*$"),
+                "expected letters, digits and `_`, no digit first, and no word of CEL's own",
+            )
+            .and_field("maxLength", MAX_NAME)
+        }
+        Text::RecordField => of(
+            "^[A-Za-z_][A-Za-z0-9_.-]*$",
+            "expected letters, digits, `_`, `.` and `-`, a letter or `_` first",
+        )
+        .and_field("maxLength", MAX_NAME),
+        Text::Environment => {
+            of("^[A-Za-z_][A-Za-z0-9_]*$", "expected letters, digits and `_`, no digit first")
+                .and_field("maxLength", MAX_NAME)
+        }
+        Text::HostName => {
+            let otherwise = "expected a name such as `api.example.com`; no wildcard, port, scheme \
+                or trailing dot";
+            of(r"^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$", otherwise)
+                .and_field("maxLength", MAX_HOST)
+        }
+        Text::Path => of(PATH, "expected `/` and segments without escapes; no query, `//` and dot segments")
+            .and_field("maxLength", MAX_PATH),
+        Text::Duration => of(
+            "^([0-9]{1,5}(h|m|s|ms)){1,4}$",
+            "expected numbers with a unit, such as `500ms`, `10s` or `1m30s`",
+        ),
     }
 }
+
+/// The pattern of paths that are written in a configuration.
+const PATH: &str = r"^/((?!\.+(/|$))[A-Za-z0-9_.~!$&'()*+,=:@-]+(/(?!\.+(/|$))[A-Za-z0-9_.~!$&'()*+,=:@-]+)*/?)?$";
 
 /// The pattern of the names of headers that may be changed.
 fn header(direction: Direction, pseudo: bool) -> String {
