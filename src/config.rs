@@ -3,6 +3,7 @@
 //! [`Config::parse`] checks its shape: fields, types, names, limits. The expressions in it are
 //! checked when the engine compiles them. All errors are reported at once.
 
+mod backend;
 mod decode;
 mod error;
 mod json;
@@ -13,9 +14,14 @@ mod text;
 mod tests;
 mod totals;
 
+pub use backend::{
+    ClientAuth, ClientCredentials, CredentialConfig, CredentialValue, Location, MAX_CLIENT_ID,
+    MAX_CLUSTER, MAX_CREDENTIALS, MAX_PREFIX, MAX_SCOPES, MAX_TOKEN_TIMEOUT, ReferenceKind,
+    Variable,
+};
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
-pub use text::{MAX_NAME, MAX_PATH};
+pub use text::{MAX_NAME, MAX_PATH, MAX_SCOPE, MAX_USER_NAME};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
 
@@ -132,6 +138,8 @@ pub struct PolicyConfig {
     pub request: HeaderRulesConfig,
     /// `traffic.transformation.response`.
     pub response: HeaderRulesConfig,
+    /// `backend.auth` and `backend.credentials`, in this order.
+    pub credentials: Vec<CredentialConfig>,
 }
 
 /// A host, or all hosts under one.

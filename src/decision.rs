@@ -4,9 +4,12 @@
 use std::borrow::Cow;
 
 use crate::counters::{Count, Counter};
+use crate::credential::Secret;
 
 /// The body of every denial by policy.
 pub const DENIAL_BODY: &str = "authorization failed";
+/// The body where a request's credential cannot be had.
+pub const UNAVAILABLE_BODY: &str = "backend authentication failed";
 /// The body of every refusal of a malformed request.
 pub const BAD_REQUEST_BODY: &str = "bad request";
 
@@ -23,12 +26,21 @@ pub struct Decision {
     pub shadow: Vec<usize>,
     /// Expressions that failed: the index of their policy, and the message.
     pub errors: Vec<(usize, String)>,
+    /// The policies whose credentials the request got.
+    pub credentials: Vec<usize>,
 }
 
 impl Decision {
     /// A decision for this reason, without a policy or details.
     pub(crate) fn because(reason: Reason) -> Self {
-        Decision { reason, detail: None, policy: None, shadow: Vec::new(), errors: Vec::new() }
+        Decision {
+            reason,
+            detail: None,
+            policy: None,
+            shadow: Vec::new(),
+            errors: Vec::new(),
+            credentials: Vec::new(),
+        }
     }
 
     /// Something failed that must never fail.
@@ -99,6 +111,9 @@ impl Reply {
         let (status, grpc_status, body) = if reason.is_malformed() {
             // INVALID_ARGUMENT
             (400, 3, BAD_REQUEST_BODY)
+        } else if reason == Reason::CredentialUnavailable {
+            // UNAVAILABLE
+            (500, 14, UNAVAILABLE_BODY)
         } else {
             // PERMISSION_DENIED
             (403, 7, DENIAL_BODY)
@@ -122,6 +137,8 @@ pub enum Change<'a> {
     Replace(&'a str, Cow<'a, [u8]>),
     /// Removes every line of this name.
     Remove(Cow<'a, str>),
+    /// Gives a header that has at most one line this value, which holds a credential.
+    Inject(&'a str, Cow<'a, Secret>),
 }
 
 /// Why a request was allowed or denied.
@@ -153,6 +170,10 @@ pub enum Reason {
     BadHost,
     /// A rewrite of the request line gave no value.
     RewriteError,
+    /// The request must not get the credential that its host gets.
+    CredentialRefused,
+    /// The request's credential cannot be had.
+    CredentialUnavailable,
     /// A service that had to be asked gave no answer that could be used.
     NoAnswer,
     /// The caller left, or the proxy gave the request up, before there was a decision.
@@ -163,7 +184,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order in which they are declared.
-    pub const ALL: [Reason; 16] = [
+    pub const ALL: [Reason; 18] = [
         Reason::AllowMatched,
         Reason::NoAllowRule,
         Reason::DenyMatched,
@@ -177,6 +198,8 @@ impl Reason {
         Reason::HostMismatch,
         Reason::BadHost,
         Reason::RewriteError,
+        Reason::CredentialRefused,
+        Reason::CredentialUnavailable,
         Reason::NoAnswer,
         Reason::Gone,
         Reason::InternalError,
@@ -214,6 +237,8 @@ impl Reason {
             Reason::HostMismatch => "host-mismatch",
             Reason::BadHost => "bad-host",
             Reason::RewriteError => "rewrite-error",
+            Reason::CredentialRefused => "credential-refused",
+            Reason::CredentialUnavailable => "credential-unavailable",
             Reason::NoAnswer => "no-answer",
             Reason::Gone => "gone",
             Reason::InternalError => "internal-error",

@@ -10,12 +10,16 @@ mod tests;
 mod warnings;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
+use crate::call::{Answer, Call};
 use crate::cel::Phase;
 use crate::config::{
     self, AuditLog, Config, ConfigError, HostBinding, MAX_ALL_PATTERNS, MAX_ERRORS, Mode,
     PolicyConfig, Spot,
 };
+use crate::credential::token::{Ended, Fetch};
+use crate::credential::{self, Credentials, Environment, NamesOnly};
 use crate::identity::peer::{Caller, Callers};
 use crate::path::PathSafety;
 use crate::request::Facts;
@@ -44,6 +48,7 @@ pub struct Engine {
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
     pub(crate) policies: Vec<Policy>,
+    pub(crate) credentials: Credentials,
     pub(crate) index: Index,
     /// The allocation for the candidates of a request, kept for the next one.
     candidates: Mutex<Vec<u32>>,
@@ -54,13 +59,27 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Compiles a configuration.
+    /// Compiles a configuration without its secrets, as tools do: `<redacted>` stands for the value
+    /// of every environment variable.
     ///
     /// # Errors
     /// Everything that is wrong with it: its shape, and each expression in it.
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
+        Engine::load_with(json, &NamesOnly)
+    }
+
+    /// Compiles a configuration. Credentials come from this environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it: its shape, each expression in it, and each environment
+    /// variable that is not there or has no value that can be used.
+    pub fn load_with(
+        json: &[u8],
+        environment: &dyn Environment,
+    ) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
         let policies = compile(&config.policies, &mut errors);
+        let credentials = credential::compile(&config, environment, &mut errors);
         if !errors.is_empty() {
             return Err(config::bounded(errors));
         }
@@ -79,6 +98,7 @@ impl Engine {
             audit: config.audit,
             access_log: config.access_log,
             policies,
+            credentials,
             index,
             candidates: Mutex::default(),
             warnings,
@@ -128,6 +148,35 @@ impl Engine {
     #[must_use]
     pub fn caller<'f>(&self, facts: &'f Facts<'_>) -> &'f Caller {
         facts.caller(&self.callers)
+    }
+
+    /// Whether there are credentials that must be fetched, so that calls may become due.
+    #[must_use]
+    pub fn fetches_tokens(&self) -> bool {
+        self.credentials.has_tokens()
+    }
+
+    /// A call that fetches a token, to be made now; each is returned once. Its answer goes to
+    /// [`end_fetch`](Self::end_fetch).
+    #[must_use]
+    pub fn due_fetch(&self) -> Option<(Fetch, Call)> {
+        let all = self.credentials.all.iter().enumerate();
+        all.filter_map(|(index, _)| self.credentials.tokens(index)?.due(index)).next()
+    }
+
+    /// Takes the answer to a call that fetches a token. Unless it is ignored, every exchange that
+    /// waits for the credential is to get [`Event::Fetched`](crate::exchange::Event::Fetched).
+    pub fn end_fetch(&self, fetch: Fetch, answer: &Answer<'_>, now: Duration) -> Ended {
+        let tokens = self.credentials.tokens(fetch.credential);
+        tokens.map_or(Ended::Ignored, |tokens| tokens.end(fetch.number, answer, now))
+    }
+
+    /// The policy that a token is fetched for, and Envoy's name of the cluster that is called.
+    #[must_use]
+    pub fn fetched_from(&self, fetch: Fetch) -> Option<(&str, &str)> {
+        let credential = self.credentials.all.get(fetch.credential)?;
+        let cluster = self.credentials.tokens(fetch.credential)?.cluster();
+        Some((self.policy_name(credential.policy)?, cluster))
     }
 
     /// The policies at these indices.

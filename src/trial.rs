@@ -309,6 +309,10 @@ pub fn changed(direction: Direction, headers: &Headers<'_>, changes: &[Change<'_
                 lines.push(((*name).to_owned(), value.to_vec()));
             }
             Change::Remove(name) => lines.retain(|(line, _)| line != &**name),
+            Change::Inject(name, value) => {
+                lines.retain(|(line, _)| line != name);
+                lines.push(((*name).to_owned(), value.expose().to_vec()));
+            }
         }
     }
     lines

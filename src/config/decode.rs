@@ -202,6 +202,17 @@ impl<'j> Node<'j> {
     /// have, and none twice. No field may be null: an empty `hosts:` in YAML is null, and would
     /// mean every host if it were taken as left out.
     pub(super) fn object(&self, shape: &[Field], errors: &mut Errors) -> Option<Object<'j>> {
+        self.object_without(shape, &[], errors)
+    }
+
+    /// The same of an object in which users of AgentGateway may expect further fields: each is
+    /// refused with what to do instead.
+    pub(super) fn object_without(
+        &self,
+        shape: &[Field],
+        elsewhere: &[(&str, &str)],
+        errors: &mut Errors,
+    ) -> Option<Object<'j>> {
         let Json::Object(fields) = self.json else {
             self.wrong("an object", errors);
             return None;
@@ -218,7 +229,10 @@ impl<'j> Node<'j> {
         }
         for (index, (name, value)) in fields.iter().take(MAX_FIELDS).enumerate() {
             let shown = || shown(name);
-            if !shape.iter().any(|field| field.name == name) {
+            if let Some((_, instead)) = elsewhere.iter().find(|(field, _)| field == name) {
+                let message = format!("field `{}` is not supported: {instead}", shown());
+                errors.add_of_field(&self.place, name, message);
+            } else if !shape.iter().any(|field| field.name == name) {
                 let hint = did_you_mean(name, shape.iter().map(|field| field.name));
                 let expected: Vec<String> =
                     shape.iter().map(|field| format!("`{}`", field.name)).collect();
@@ -291,6 +305,20 @@ impl<'j> Object<'j> {
                 }
                 Condition::RequiredUnless(name, other) if !has(name) && !has(other) => {
                     format!("field `{name}` is missing")
+                }
+                Condition::UnlessWord(name, other, word) => {
+                    let given = self.get(other);
+                    let is_word = matches!(given.map(|node| node.json),
+                        Some(Json::String(text)) if text == word);
+                    match (has(name), is_word) {
+                        (false, false) => {
+                            format!("field `{name}` is missing, unless `{other}` is `{word}`")
+                        }
+                        (true, true) => {
+                            format!("`{name}` has no meaning with `{other}: {word}`: leave it out")
+                        }
+                        _ => continue,
+                    }
                 }
                 Condition::AnyOf(_)
                 | Condition::Alone(_)

@@ -1,16 +1,22 @@
 //! The shape of a configuration, in one table. The reader checks a configuration against it, and
 //! the JSON Schema and the documents' table of fields are made from it.
 
+mod backend;
 mod words;
 
 use super::{
     Direction, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
     MAX_TRUST_DOMAINS,
 };
+pub(super) use backend::{
+    AUTH, AUTH_IS, BACKEND, BACKEND_IS, BASIC, CLIENT_CREDENTIALS, CLIENT_CREDENTIALS_ARE, COOKIE, CREDENTIAL,
+    CREDENTIALS, HEADER, LOCATION, LOCATION_IS, PARAMETER, REFERENCE, REFERENCE_IS, SCOPES,
+};
 pub use words::OFF;
 use words::listed;
 pub(super) use words::{
-    ACTION, AUDIT_LOG, COMBINE, HOST_BINDING, IDENTITY_SOURCES, MODE, ON_ERROR, PATH_SAFETY, Word,
+    ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, HOST_BINDING, IDENTITY_SOURCES, MODE, ON_ERROR,
+    PATH_SAFETY, REFERENCE_KIND, Word,
 };
 
 /// A field of an object.
@@ -66,6 +72,8 @@ pub enum Condition {
     Alone(&'static str),
     /// The first field must be there, unless the second is.
     RequiredUnless(&'static str, &'static str),
+    /// The first field must be there, unless the second is this word; then it must not.
+    UnlessWord(&'static str, &'static str, &'static str),
 }
 
 /// How many entries a list may have.
@@ -112,6 +120,12 @@ pub enum Text {
     Path,
     /// A duration of the Gateway API: `1h30m`, `250ms`.
     Duration,
+    /// A `token` of RFC 9110 section 5.6.2: the name of a cookie, or of a parameter.
+    Token,
+    /// A scope of OAuth 2 (RFC 6749 section 3.3).
+    Scope,
+    /// A user name of RFC 7617, which has no colon and no control character.
+    UserName,
 }
 
 const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
@@ -219,15 +233,26 @@ pub(super) const POLICY: &[Field] = &[
         "The path safety of this policy's `hosts`, which must be there. That of the whole \
          configuration where it is left out.",
     ),
-    required(
+    field(
         "traffic",
         Kind::Object(TRAFFIC, &[]),
-        "What the policy does, in the fields of AgentGateway's `spec.traffic`.",
+        "What the policy does, in the fields of AgentGateway's `spec.traffic`. Required unless \
+         `backend` is there.",
+    ),
+    field(
+        "backend",
+        Kind::Object(BACKEND, BACKEND_IS),
+        "What the origin gets from the waypoint, in the fields of AgentGateway's `spec.backend`. \
+         It needs `hosts`, all of them exact names.",
     ),
 ];
 
-const POLICY_IS: &[Condition] =
-    &[Condition::Needs("pathSafety", "hosts"), Condition::NotEmptyUnless("traffic", "pathSafety")];
+pub(super) const POLICY_IS: &[Condition] = &[
+    Condition::Needs("pathSafety", "hosts"),
+    Condition::Needs("backend", "hosts"),
+    Condition::NotEmptyUnless("traffic", "pathSafety"),
+    Condition::RequiredUnless("traffic", "backend"),
+];
 
 pub(super) const HOSTS: Bounds = Bounds {
     limit: MAX_HOSTS,

@@ -14,6 +14,8 @@ pub enum Event<'e> {
     RequestTrailers(Pairs<'e>),
     /// A call was answered, or will never be.
     Answer(CallId, Answer<'e>),
+    /// A fetch of the token of this credential has ended.
+    Fetched(usize),
     /// The response's headers have arrived.
     ResponseHeaders(Pairs<'e>),
     /// The response's trailers have arrived.

@@ -24,6 +24,7 @@ pub(super) fn line(
         let policy = engine.policy_name(*index)?;
         Some(EvaluationError { policy, message })
     });
+    let credentials = decision.credentials.iter().filter_map(|index| engine.policy_name(*index));
     let host = match host {
         Some(host) => Some(Cow::Borrowed(host)),
         None => authority(&facts.headers),
@@ -32,6 +33,7 @@ pub(super) fn line(
         policy: decision.policy.and_then(|index| engine.policy_name(index)),
         shadow: shadow.take(audit::MAX_LIST).collect(),
         errors: errors.take(audit::MAX_LIST).collect(),
+        credentials: credentials.take(audit::MAX_LIST).collect(),
         caller: caller.spiffe_id(),
         rejected_caller: caller.rejected(),
         destination: facts.destination(),
@@ -64,6 +66,7 @@ fn of_request<'a>(
         detail: decision.detail,
         shadow: Vec::new(),
         errors: Vec::new(),
+        credentials: Vec::new(),
         caller: None,
         rejected_caller: None,
         method: audit::text(headers.first(b":method")),

@@ -29,12 +29,16 @@ thread_local! {
         const { RefCell::new(Map::with_hasher(BuildHasherDefault::new())) };
 }
 
-/// Makes a stream's call.
-pub(super) fn dispatch(context_id: u32, call: &Call) -> Result<(), HostError> {
+/// Makes a call, and returns the token under which its answer will come.
+pub(super) fn send(call: &Call) -> Result<u32, HostError> {
     let headers: Headers<'_> =
         call.headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
-    let timeout = milliseconds(call.timeout);
-    let token = sys::http_call(&call.cluster, &headers.to_pairs(), &call.body, timeout)?;
+    sys::http_call(&call.cluster, &headers.to_pairs(), &call.body, milliseconds(call.timeout))
+}
+
+/// Makes a stream's call.
+pub(super) fn dispatch(context_id: u32, call: &Call) -> Result<(), HostError> {
+    let token = send(call)?;
     let waiting = Waiting { context_id, call: call.id };
     WAITING.with(|all| {
         if let Ok(mut all) = all.try_borrow_mut() {

@@ -2,6 +2,9 @@
 
 use std::rc::Rc;
 
+#[cfg(not(feature = "trap-for-tests"))]
+use super::environment::OfVm;
+use super::fetches::Waiters;
 use super::metrics::{self, Metrics};
 use super::sys::{self, HostError};
 use super::{allocator, shared};
@@ -14,6 +17,8 @@ use crate::policy::Engine;
 pub(super) struct Loaded {
     pub(super) engine: Engine,
     pub(super) metrics: Metrics,
+    /// The streams that wait for a token.
+    pub(super) waiters: Waiters,
 }
 
 /// A plugin: one per worker and configuration.
@@ -72,7 +77,7 @@ impl Plugin {
                 #[cfg(feature = "trap-for-tests")]
                 let loaded = super::for_tests::load(json);
                 #[cfg(not(feature = "trap-for-tests"))]
-                let loaded = Engine::load(&json);
+                let loaded = Engine::load_with(&json, &OfVm);
                 loaded
             }
             Err(Unread::TooLong(error)) => Err(vec![error]),
@@ -112,7 +117,11 @@ impl Plugin {
                     log::warn!("egress filter: there will be no counters: {error}");
                 }
                 self.publish();
-                self.loaded = Some(Rc::new(Loaded { engine, metrics: Metrics::of_this_plugin() }));
+                self.loaded = Some(Rc::new(Loaded {
+                    engine,
+                    metrics: Metrics::of_this_plugin(),
+                    waiters: Waiters::default(),
+                }));
                 true
             }
             Err(errors) => {

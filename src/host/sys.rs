@@ -115,6 +115,15 @@ mod raw {
     }
 }
 
+mod wasi {
+    #[link(wasm_import_module = "wasi_snapshot_preview1")]
+    unsafe extern "C" {
+        pub(super) fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
+    }
+    /// The clock that only goes forward.
+    pub(super) const MONOTONIC: u32 = 1;
+}
+
 /// A host call that failed: its name and its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HostError {
@@ -327,6 +336,14 @@ pub(super) fn set_tick_period(period: Duration) -> Result<(), HostError> {
     checked("proxy_set_tick_period_milliseconds", unsafe {
         raw::proxy_set_tick_period_milliseconds(milliseconds)
     })
+}
+
+/// The time on a clock that only goes forward.
+pub(super) fn now() -> Result<Duration, HostError> {
+    let mut nanoseconds = 0_u64;
+    // SAFETY: the pointer is of a live value.
+    let status = unsafe { wasi::clock_time_get(wasi::MONOTONIC, 1, &raw mut nanoseconds) };
+    checked("clock_time_get", status).map(|()| Duration::from_nanos(nanoseconds))
 }
 
 /// A value that all VMs of the process share, and the number of its version (`cas`, never 0).

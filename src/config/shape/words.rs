@@ -1,6 +1,8 @@
 //! The words that fields accept, each with the value that it stands for and what it means.
 
-use crate::config::{Action, AuditLog, Combine, HostBinding, IdentitySource, Mode, OnError};
+use crate::config::{
+    Action, AuditLog, ClientAuth, Combine, HostBinding, IdentitySource, Mode, OnError, ReferenceKind,
+};
 use crate::path::PathSafety;
 
 /// The word for which `false` is accepted as well: kubectl reads YAML 1.1, where `Off` without
@@ -104,4 +106,26 @@ pub(in crate::config) const COMBINE: &[Word<Combine>] = &[
 pub(in crate::config) const ON_ERROR: &[Word<OnError>] = &[
     word("Deny", OnError::Deny, "A Deny denies; an Allow or Require does not match."),
     word("Ignore", OnError::Ignore, "The expression does not match, in a Deny as well."),
+];
+
+pub(in crate::config) const CLIENT_AUTH: &[Word<ClientAuth>] = &[
+    word(
+        "ClientSecretBasic",
+        ClientAuth::Basic,
+        "In the header `Authorization` (RFC 6749 section 2.3.1).",
+    ),
+    word("ClientSecretPost", ClientAuth::Post, "In the body of the request."),
+];
+
+pub(in crate::config) const REFERENCE_KIND: &[Word<ReferenceKind>] = &[
+    word(
+        "Service",
+        ReferenceKind::Service,
+        "A Kubernetes Service, in a cluster whose domain is `cluster.local`.",
+    ),
+    word(
+        "Hostname",
+        ReferenceKind::Hostname,
+        "The host name of a ServiceEntry, or the full name of a Service.",
+    ),
 ];
