@@ -9,9 +9,9 @@ mod error;
 mod json;
 mod read;
 pub mod shape;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 mod totals;
 
 pub use backend::{

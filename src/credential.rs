@@ -2,7 +2,8 @@
 //!
 //! A value comes from the waypoint's environment ([`environment`]), or is a token that is fetched
 //! with one ([`token`]). [`compile`] checks when the configuration loads that a credential can only
-//! go where it is meant to go; [`place`] puts it into a request in place of the caller's own.
+//! go where it is meant to go; [`place`] knows what can be where. The stage `credentials` puts them
+//! into requests.
 
 mod compile;
 pub(crate) mod environment;
@@ -10,14 +11,13 @@ pub(crate) mod place;
 mod secret;
 #[cfg(test)]
 mod tests;
-pub(crate) mod token;
+pub mod token;
 
 pub(crate) use compile::compile;
 pub use environment::{Environment, NamesOnly, Value};
 pub use secret::Secret;
 
 use crate::config::Location;
-use crate::hash::Map;
 use token::Tokens;
 
 /// The credentials of a configuration.
@@ -25,8 +25,6 @@ use token::Tokens;
 pub(crate) struct Credentials {
     /// All of them, in the order of the configuration.
     pub(crate) all: Vec<Credential>,
-    /// The indices of those for each host.
-    by_host: Map<String, Vec<usize>>,
     /// Whether any of them is a token that is fetched.
     has_tokens: bool,
 }
@@ -50,20 +48,9 @@ pub(crate) enum Origin {
 }
 
 impl Credentials {
-    /// Whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
     /// Whether any of them is a token that is fetched.
     pub(crate) fn has_tokens(&self) -> bool {
         self.has_tokens
-    }
-
-    /// The credentials for a host, each with its index.
-    pub(crate) fn of(&self, host: &str) -> impl Iterator<Item = (usize, &Credential)> {
-        let indices = self.by_host.get(host).map(Vec::as_slice).unwrap_or_default();
-        indices.iter().filter_map(|index| Some((*index, self.all.get(*index)?)))
     }
 
     /// The tokens of a credential.

@@ -9,8 +9,8 @@
 //! 1. `host` (only in wasm) reads the request's headers from Envoy in one call and passes them to
 //!    an [`exchange::Exchange`]. The properties of the request ([`request::Source`]) are read when
 //!    something first needs them.
-//! 2. The exchange runs the stages in the order of `stage::ORDER`. If a stage calls a service, the
-//!    exchange waits for the answer before it goes on.
+//! 2. The exchange runs the stages that the policies need, in the order of `order::ORDER`. If a
+//!    stage calls a service, the exchange waits for the answer before it goes on.
 //!
 //!    | stage | question |
 //!    |---|---|
@@ -58,6 +58,7 @@ mod header_name;
 mod host;
 pub mod identity;
 mod lint;
+mod order;
 pub mod path;
 pub mod policy;
 pub mod printable;

@@ -21,6 +21,7 @@ use crate::config::{
 use crate::credential::token::{Ended, Fetch};
 use crate::credential::{self, Credentials, Environment, NamesOnly};
 use crate::identity::peer::{Caller, Callers};
+use crate::order::{ORDER, Stage};
 use crate::path::PathSafety;
 use crate::request::Facts;
 use header_rules::HeaderRules;
@@ -37,6 +38,8 @@ pub(crate) struct Policy {
     pub(crate) rule: Option<Rule>,
     pub(crate) request: HeaderRules,
     pub(crate) response: HeaderRules,
+    /// The indices of its credentials, among all of the configuration.
+    pub(crate) credentials: Vec<usize>,
 }
 
 /// A compiled configuration.
@@ -50,6 +53,8 @@ pub struct Engine {
     pub(crate) policies: Vec<Policy>,
     pub(crate) credentials: Credentials,
     pub(crate) index: Index,
+    /// The stages that a request passes.
+    pub(crate) order: Vec<Stage>,
     /// The allocation for the candidates of a request, kept for the next one.
     candidates: Mutex<Vec<u32>>,
     warnings: Warnings,
@@ -78,8 +83,13 @@ impl Engine {
         environment: &dyn Environment,
     ) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
-        let policies = compile(&config.policies, &mut errors);
+        let mut policies = compile(&config.policies, &mut errors);
         let credentials = credential::compile(&config, environment, &mut errors);
+        for (index, credential) in credentials.all.iter().enumerate() {
+            if let Some(policy) = policies.get_mut(credential.policy) {
+                policy.credentials.push(index);
+            }
+        }
         if !errors.is_empty() {
             return Err(config::bounded(errors));
         }
@@ -97,6 +107,7 @@ impl Engine {
             host_binding: config.host_binding,
             audit: config.audit,
             access_log: config.access_log,
+            order: order_for(&policies),
             policies,
             credentials,
             index,
@@ -203,6 +214,13 @@ impl Engine {
     }
 }
 
+/// The stages that these policies need, in order: a stage that none of them uses costs nothing.
+fn order_for(policies: &[Policy]) -> Vec<Stage> {
+    let is_needed =
+        |stage: &Stage| stage.is_for_all() || policies.iter().any(|policy| policy.needs(*stage));
+    ORDER.iter().copied().filter(is_needed).collect()
+}
+
 /// Compiles policies, until their patterns or their errors exceed a limit.
 fn compile(configs: &[PolicyConfig], errors: &mut Vec<ConfigError>) -> Vec<Policy> {
     let (mut policies, mut patterns) = (Vec::with_capacity(configs.len()), 0_usize);
@@ -251,12 +269,28 @@ impl Policy {
         let request = HeaderRules::compile(&config.name, &config.request, Phase::Request, errors);
         let response =
             HeaderRules::compile(&config.name, &config.response, Phase::Response, errors);
-        Policy { name: config.name.clone(), mode: config.mode, rule, request, response }
+        Policy {
+            name: config.name.clone(),
+            mode: config.mode,
+            rule,
+            request,
+            response,
+            credentials: Vec::new(),
+        }
     }
 
-    /// Whether it changes headers at all.
-    fn transforms(&self) -> bool {
-        !self.request.is_empty() || !self.response.is_empty()
+    /// Whether it does anything with a request, or its response, beside deciding about it.
+    pub(crate) fn acts(&self) -> bool {
+        !self.request.is_empty() || !self.response.is_empty() || !self.credentials.is_empty()
+    }
+
+    /// Whether a request must pass this stage because of the policy.
+    fn needs(&self, stage: Stage) -> bool {
+        match stage {
+            Stage::Transformation => self.mode == Mode::Enforce && self.acts(),
+            Stage::Credentials => !self.credentials.is_empty(),
+            _ => false,
+        }
     }
 
     /// What the index needs to know of it.
@@ -270,7 +304,7 @@ impl Policy {
         index::Entry {
             hosts: &config.hosts,
             rule,
-            transforms: enforced && self.transforms(),
+            acts: enforced && self.acts(),
             enforced,
             path_safety: config.path_safety,
         }

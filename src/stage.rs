@@ -1,4 +1,4 @@
-//! The stages of a decision, and their order.
+//! The stages of a decision. Their order is that of `crate::order`.
 //!
 //! A stage looks at a request, and passes it to the next stage, ends it, or calls a service and
 //! waits. The caller's identity has no stage: it is read when a stage first needs it, so that
@@ -6,6 +6,7 @@
 
 mod admission;
 mod authorization;
+mod credentials;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
 pub(crate) mod response;
@@ -18,32 +19,11 @@ pub(crate) use admission::{Admitted, request_host};
 use crate::call::{Answer, Call, CallId};
 use crate::cel::meter::Meter;
 use crate::decision::{Change, Decision, Reason, Reply};
+use crate::order::Stage;
 use crate::policy::Engine;
 use crate::request::Facts;
+use crate::request::headers::Headers;
 use crate::trace::Trace;
-
-/// A stage of the decision about a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// Refuses what no origin should get, whatever the rules say.
-    Admission,
-    /// Evaluates the Deny, Require and Allow rules.
-    Authorization,
-    /// Calls a service, for tests of requests that wait.
-    #[cfg(any(test, feature = "trap-for-tests"))]
-    Probe,
-    /// Computes the changes of the request's headers.
-    Transformation,
-}
-
-/// The order of the stages. It is written down only here; tests hold the documents to it.
-pub(crate) const ORDER: &[Stage] = &[
-    Stage::Admission,
-    Stage::Authorization,
-    #[cfg(any(test, feature = "trap-for-tests"))]
-    Stage::Probe,
-    Stage::Transformation,
-];
 
 /// What follows a stage.
 #[derive(Debug)]
@@ -56,6 +36,8 @@ pub(crate) enum Flow {
         expect(dead_code, reason = "no stage of the shipped filter asks a service yet")
     )]
     Wait(Call),
+    /// The request waits until a fetch of the token of this credential ends.
+    Await(usize),
     /// The request ends here.
     End(Ending),
 }
@@ -120,6 +102,9 @@ pub(crate) struct Turn<'a, 'f, 't> {
     pub(crate) found: &'t mut Found,
     /// What admission found in the request line.
     pub(crate) admitted: Option<Admitted<'f, 'a>>,
+    /// The request's headers as the stages so far have changed them; none while they are as they
+    /// came.
+    pub(crate) headers: Option<Headers<'a>>,
     /// What to change of the request's headers, in order.
     pub(crate) changes: Vec<Change<'a>>,
     pub(crate) trace: Option<&'t mut Trace>,
@@ -131,7 +116,18 @@ pub(crate) struct Turn<'a, 'f, 't> {
     pub(crate) next_call: CallId,
 }
 
-impl Turn<'_, '_, '_> {
+impl<'a> Turn<'a, '_, '_> {
+    /// The request's headers, to be changed, and the list of the changes.
+    pub(crate) fn to_change(&mut self) -> (&mut Headers<'a>, &mut Vec<Change<'a>>) {
+        let facts = self.facts;
+        let changes = &mut self.changes;
+        let headers = self.headers.get_or_insert_with(|| {
+            changes.reserve(8);
+            facts.headers.clone()
+        });
+        (headers, changes)
+    }
+
     /// Finds out again, after a wait, what admission found in the request line.
     pub(crate) fn readmit(&mut self) {
         self.admitted = Admitted::of(self.engine, self.facts).ok();
@@ -139,17 +135,6 @@ impl Turn<'_, '_, '_> {
 }
 
 impl Stage {
-    /// The stage's name, in traces and documents.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Stage::Admission => "admission",
-            Stage::Authorization => "authorization",
-            #[cfg(any(test, feature = "trap-for-tests"))]
-            Stage::Probe => "probe",
-            Stage::Transformation => "transformation",
-        }
-    }
-
     /// Runs the stage.
     pub(crate) fn enter(self, turn: &mut Turn<'_, '_, '_>) -> Flow {
         if let Some(trace) = turn.trace.as_deref_mut() {
@@ -161,6 +146,7 @@ impl Stage {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => probe::enter(turn),
             Stage::Transformation => transformation::enter(turn),
+            Stage::Credentials => credentials::enter(turn),
         }
     }
 
@@ -170,10 +156,21 @@ impl Stage {
         match self {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => probe::answered(turn, answer),
-            Stage::Admission | Stage::Authorization | Stage::Transformation => {
+            Stage::Admission
+            | Stage::Authorization
+            | Stage::Transformation
+            | Stage::Credentials => {
                 let _ = (turn, answer);
                 Flow::End(Ending::internal_error("an answer for a stage that makes no calls"))
             }
+        }
+    }
+
+    /// Continues after the token that the stage waits for was fetched, or could not be.
+    pub(crate) fn fetched(self, turn: &mut Turn<'_, '_, '_>) -> Flow {
+        match self {
+            Stage::Credentials => credentials::fetched(turn),
+            _ => Flow::End(Ending::internal_error("a token for a stage that needs none")),
         }
     }
 }

@@ -3,8 +3,14 @@
 //! The run that decides writes the trace. `explain`, coverage and `egressctl test` read it, so none
 //! of them needs to know the order of decision. In a proxy, the filter writes none.
 
-use crate::config::{Action, Direction, Mode};
+use crate::config::{Action, Direction, Location, Mode};
+use crate::order::{ORDER, Stage};
 use crate::policy::rule::RuleResult;
+
+/// The names of all stages, in order. A request runs through those that some policy needs.
+pub fn stages() -> impl Iterator<Item = &'static str> {
+    ORDER.iter().copied().map(Stage::name)
+}
 
 /// The trace of one exchange.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +21,8 @@ pub struct Trace {
     pub passes: Vec<Pass>,
     /// The policies whose header rules were applied, in order.
     pub applied: Vec<Applied>,
+    /// The credentials that the request got, in order.
+    pub injected: Vec<Injected>,
 }
 
 /// One pass over the rules of one mode and action, in configuration order, until one of them
@@ -40,6 +48,15 @@ pub struct Applied {
     pub direction: Direction,
     /// Whether anything in the message was changed.
     pub changed: bool,
+}
+
+/// A credential that a request got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Injected {
+    /// The index of the policy.
+    pub policy: usize,
+    /// Where the credential went.
+    pub location: Location,
 }
 
 impl Trace {

@@ -290,7 +290,8 @@ impl<'j> Object<'j> {
                 Condition::OneOf(names) | Condition::AnyOf(names)
                     if !names.iter().any(|name| has(name)) =>
                 {
-                    let which = if matches!(condition, Condition::OneOf(_)) { "one" } else { "some" };
+                    let is_one = matches!(condition, Condition::OneOf(_));
+                    let which = if is_one { "one" } else { "some" };
                     format!("{which} of {} must be there", listed(names))
                 }
                 Condition::OneOf(names) | Condition::AtMostOne(names) => {

@@ -59,10 +59,6 @@ pub(super) fn check(form: Text, text: &str) -> Result<(), String> {
                  bytes; no query, escapes, `//` and dot segments"
             ),
         ),
-        Text::Duration if milliseconds(text).is_none() => no(
-            "duration",
-            "numbers with a unit, such as `500ms`, `10s` or `1m30s`",
-        ),
         Text::Token if text.len() > MAX_NAME || !is_token(text.as_bytes()) => no(
             "name",
             &format!("1 to {MAX_NAME} letters, digits and `!#$%&'*+-.^_`|~`"),
@@ -75,6 +71,9 @@ pub(super) fn check(form: Text, text: &str) -> Result<(), String> {
             "user name",
             &format!("1 to {MAX_USER_NAME} characters without `:` and control characters"),
         ),
+        Text::Duration if milliseconds(text).is_none() => {
+            no("duration", "numbers with a unit, such as `500ms`, `10s` or `1m30s`")
+        }
         _ => Ok(()),
     }
 }

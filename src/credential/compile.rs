@@ -1,5 +1,7 @@
 //! Compiles credentials, and checks that each can only go where it is meant to go.
 
+use std::collections::HashMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -13,7 +15,7 @@ use crate::config::{
 };
 
 /// The longest value of an environment variable that is used, in bytes.
-pub const MAX_VALUE: usize = 8 * 1024;
+const MAX_VALUE: usize = 8 * 1024;
 
 /// Compiles the credentials of a configuration. `errors` gets everything that is wrong with them.
 pub(crate) fn compile(
@@ -22,6 +24,7 @@ pub(crate) fn compile(
     errors: &mut Vec<ConfigError>,
 ) -> Credentials {
     let mut credentials = Credentials::default();
+    let mut by_host: HashMap<&str, Vec<usize>> = HashMap::new();
     let mut compiling = Compiling { config, environment, errors };
     for (index, policy) in config.policies.iter().enumerate() {
         if policy.credentials.is_empty() || compiling.errors.len() > MAX_ERRORS {
@@ -30,27 +33,23 @@ pub(crate) fn compile(
         compiling.check_policy(policy);
         for configured in &policy.credentials {
             let Some(source) = compiling.source(policy, configured) else { continue };
-            let number = credentials.all.len();
-            let location = configured.location.clone();
+            let location = &configured.location;
+            // A shadow policy's are checked, and never sent.
             if policy.mode == Mode::Shadow {
                 continue;
             }
+            let number = credentials.all.len();
             for host in exact(policy) {
-                let taken = credentials.of(host).find(|(_, other)| place::same(&other.location, &location));
-                if let Some((_, other)) = taken {
-                    let other = config.policies.get(other.policy).map_or("", |other| &other.name);
-                    let message = format!(
-                        "policy `{other}` puts a credential into the same place for `{host}`: \
-                         leave one of them out, or give it another `location`"
-                    );
-                    compiling.add(policy, &configured.place, message);
+                let own = by_host.entry(host).or_default();
+                let mut others = own.iter().filter_map(|index| credentials.all.get(*index));
+                let taken = others.find(|other| place::same(&other.location, location));
+                if let Some(other) = taken {
+                    compiling.add_taken(policy, configured, host, other.policy);
                 }
-                let own = credentials.by_host.entry(host.to_owned()).or_default();
-                if own.last() != Some(&number) {
-                    own.push(number);
-                }
+                own.push(number);
             }
             credentials.has_tokens |= matches!(source, Origin::Fetched(_));
+            let location = location.clone();
             credentials.all.push(Credential { policy: index, location, source });
         }
     }
@@ -89,6 +88,21 @@ impl Compiling<'_> {
             spot: Spot::Whole,
             message: message.into(),
         });
+    }
+
+    fn add_taken(
+        &mut self,
+        policy: &PolicyConfig,
+        configured: &CredentialConfig,
+        host: &str,
+        other: usize,
+    ) {
+        let other = self.config.policies.get(other).map_or("", |other| &other.name);
+        let message = format!(
+            "policy `{other}` puts a credential into the same place for `{host}`: leave one of \
+             them out, or give it another `location`"
+        );
+        self.add(policy, &configured.place, message);
     }
 
     /// Whom a credential is for, and who can have it sent.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// What stands for a secret wherever a secret would be shown.
-pub const REDACTED: &str = "<redacted>";
+pub(super) const REDACTED: &str = "<redacted>";
 
 /// A secret value. It cannot be displayed or serialized, and its debug output is a fixed text.
 #[derive(Clone, PartialEq, Eq)]

@@ -130,9 +130,13 @@ impl Tokens {
         Tokens { client, location, state: Mutex::default() }
     }
 
-    /// The token for a request at this time; begins to fetch one if that is due.
-    pub(crate) fn take(&self, now: Duration) -> Taken {
+    /// The token for a request at this time; begins to fetch one if that is due. A request that
+    /// `has_waited` gets what was fetched for it, however soon that expires.
+    pub(crate) fn take(&self, now: Duration, has_waited: bool) -> Taken {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (true, Some(held), None) = (has_waited, &state.token, state.failed) {
+            return Taken::Token(held.value.clone());
+        }
         let lost = self.client.timeout.saturating_add(LOST);
         let is_lost = |fetching: &Fetching| now.saturating_sub(fetching.began) > lost;
         if state.fetching.as_ref().is_some_and(is_lost) {
@@ -149,17 +153,6 @@ impl Tokens {
             (Some(held), _) if now < held.expires_at => Taken::Token(held.value.clone()),
             (_, Some(failed)) if state.fetching.is_none() => Taken::Failed(failed.why),
             _ => Taken::Wait,
-        }
-    }
-
-    /// What a request gets that has waited for a fetch which has ended: the token is its, however
-    /// soon it expires.
-    pub(crate) fn fetched(&self, now: Duration) -> Taken {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&state.token, state.failed) {
-            (Some(held), None) => Taken::Token(held.value.clone()),
-            (Some(held), _) if now < held.expires_at => Taken::Token(held.value.clone()),
-            (_, failed) => Taken::Failed(failed.map_or(Failure::CutOff, |failed| failed.why)),
         }
     }
 

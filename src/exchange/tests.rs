@@ -4,5 +4,6 @@ pub(crate) mod driven;
 mod laws;
 mod records;
 mod reports;
+mod shared;
 mod trailers;
 mod waiting;

@@ -8,13 +8,14 @@ use crate::cel::meter::Meter;
 use crate::config::{Config, Direction, HostPattern, PolicyConfig};
 use crate::decision::{Decision, Reply};
 use crate::exchange::{Event, Exchange, Pairs, Step};
+use crate::order::Stage;
 use crate::path::PathSafety;
 use crate::policy::{Engine, Policy};
 use crate::request::headers::Headers;
 use crate::request::{Facts, Source};
-use crate::stage::{Stage, request_host};
+use crate::stage::request_host;
 use crate::trace::Trace;
-use crate::trial::Trial;
+use crate::trial::{Trial, serve_tokens};
 
 /// Decides about a request, and explains the decision. The configuration is the one that the engine
 /// was loaded from.
@@ -46,10 +47,16 @@ impl Run {
         response: &Headers<'_>,
     ) -> Run {
         let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
-        let event = Event::RequestHeaders(request.to_pairs());
-        let reply = match exchange.on_traced(engine, source, event, &mut trace) {
-            Step::Reply(reply) => Some(reply),
-            _ => None,
+        let mut event = Event::RequestHeaders(request.to_pairs());
+        let reply = loop {
+            match exchange.on_traced(engine, source, event, &mut trace) {
+                Step::Reply(reply) => break Some(reply),
+                Step::Await(credential) => {
+                    serve_tokens(engine);
+                    event = Event::Fetched(credential);
+                }
+                _ => break None,
+            }
         };
         let report = exchange.take_report();
         let audit = report.and_then(|report| report.audit).map(str::to_owned);

@@ -32,7 +32,7 @@ pub(super) struct Plugin {
 impl Plugin {
     /// Publishes what was counted.
     fn publish(&self) {
-        if let Some(Loaded { engine, metrics }) = self.loaded.as_deref() {
+        if let Some(Loaded { engine, metrics, .. }) = self.loaded.as_deref() {
             metrics.publish(engine);
         }
     }

@@ -30,8 +30,8 @@ pub(super) struct Entry<'c> {
     pub(super) hosts: &'c [HostPattern],
     /// Its authorization rule, if it has one.
     pub(super) rule: Option<RuleEntry>,
-    /// Whether it changes headers of the messages in its scope.
-    pub(super) transforms: bool,
+    /// Whether it does anything with the messages in its scope beside deciding about them.
+    pub(super) acts: bool,
     pub(super) enforced: bool,
     pub(super) path_safety: Option<PathSafety>,
 }
@@ -68,8 +68,8 @@ struct Group {
     number: u64,
     /// Policies whose rules are always candidates.
     always: Vec<u32>,
-    /// Policies that change headers.
-    transforming: Vec<u32>,
+    /// Policies that do anything beside deciding.
+    acting: Vec<u32>,
     /// Policies that take part in no stage.
     idle: Vec<u32>,
     keys: Vec<KeyedBy>,
@@ -166,7 +166,7 @@ impl<'i> Groups<'i> {
         let mut found = Vec::new();
         self.for_each(|group| {
             let keyed = group.keys.iter().flat_map(|key| [&key.allows, &key.others]);
-            let all = [&group.always, &group.transforming, &group.idle].into_iter().chain(keyed);
+            let all = [&group.always, &group.acting, &group.idle].into_iter().chain(keyed);
             all.for_each(|more| merge(&mut found, more));
         });
         found
@@ -220,10 +220,10 @@ impl Index {
         groups
     }
 
-    /// Finds the policies in scope that change headers, in configuration order.
-    pub(crate) fn transforming(&self, groups: &Groups<'_>, found: &mut Vec<u32>) {
+    /// Finds the policies in scope that do anything beside deciding, in configuration order.
+    pub(crate) fn acting(&self, groups: &Groups<'_>, found: &mut Vec<u32>) {
         found.clear();
-        groups.for_each(|group| merge(found, &group.transforming));
+        groups.for_each(|group| merge(found, &group.acting));
     }
 
     /// Finds the policies in scope whose rules can matter to a request, in configuration order.
@@ -306,11 +306,11 @@ impl Group {
         if entry.enforced {
             self.path_safety = self.path_safety.max(entry.path_safety);
         }
-        if entry.transforms {
-            push_once(&mut self.transforming, position);
+        if entry.acts {
+            push_once(&mut self.acting, position);
         }
         let Some(rule) = &entry.rule else {
-            if !entry.transforms {
+            if !entry.acts {
                 push_once(&mut self.idle, position);
             }
             return;

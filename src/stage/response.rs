@@ -5,7 +5,9 @@ use crate::cel::Expression;
 use crate::cel::meter::{Allowance, Meter};
 use crate::config::Direction;
 use crate::decision::Change;
+use crate::credential::place;
 use crate::policy::Engine;
+use crate::policy::header_rules;
 use crate::request::Facts;
 use crate::request::headers::Headers;
 use crate::trace::{Applied, Trace};
@@ -66,6 +68,12 @@ pub(crate) fn drop_trailers<'a>(
             Direction::Response => &policy.response,
         };
         rules.drop_trailers(&mut trailers, &mut changes);
+        if direction == Direction::Request {
+            let own = policy.credentials.iter().filter_map(|own| engine.credentials.all.get(*own));
+            for name in own.filter_map(|credential| place::header_of(&credential.location)) {
+                header_rules::remove(&mut trailers, &mut changes, name, true);
+            }
+        }
     }
     changes
 }

@@ -19,8 +19,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     };
     let (engine, facts) = (turn.engine, turn.facts);
     let found = &mut *turn.found;
-    engine.index.transforming(&admitted.groups, &mut found.applied);
-    let mut headers: Option<Headers<'_>> = None;
+    engine.index.acting(&admitted.groups, &mut found.applied);
     let mut reads = Set::default();
     for (index, policy) in engine.policies_at(&found.applied) {
         if !policy.response.is_empty() {
@@ -30,7 +29,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         if policy.request.is_empty() {
             continue;
         }
-        let headers = headers.get_or_insert_with(|| {
+        let headers = turn.headers.get_or_insert_with(|| {
             turn.changes.reserve(8);
             facts.headers.clone()
         });

@@ -22,8 +22,8 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
 
 pub(super) use self::lexer::Fault;
 use self::lexer::{Lexer, Token};
-use self::member::RESERVED;
 pub(super) use self::macros::MAP_OF;
+use self::member::RESERVED;
 pub(super) use self::places::{Places, line_and_column};
 use self::spelling::Written;
 pub(super) use self::spelling::{Spelling, WrittenCall, parse_spelled};

@@ -8,7 +8,7 @@ mod text;
 use std::io::Write as _;
 
 use clap::ValueEnum;
-use egress_filter::config::shape::{Bounds, CONFIGURATION, Condition, Field, Kind, OFF};
+use egress_filter::config::shape::{Bounds, CONFIGURATION, Condition, Field, Kind, OFF, Text};
 
 use crate::terminal::Terminal;
 use crate::{Exit, Failure, manifest};
@@ -190,10 +190,8 @@ fn condition_of(condition: Condition) -> Json {
                 let others = names.get(index.saturating_add(1)..).unwrap_or_default();
                 others.iter().map(|other| Json::object().and_list("required", [*name, *other]))
             });
-            Json::object().and_field(
-                "not",
-                Json::object().and_field("anyOf", Json::List(pairs.collect())),
-            )
+            Json::object()
+                .and_field("not", Json::object().and_field("anyOf", Json::List(pairs.collect())))
         }
         Condition::AnyOf(names) => {
             let any = names.iter().map(|name| requires(name)).collect();

@@ -72,8 +72,10 @@ pub(super) fn schema(text: Text) -> Json {
             of(r"^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$", otherwise)
                 .and_field("maxLength", MAX_HOST)
         }
-        Text::Path => of(PATH, "expected `/` and segments without escapes; no query, `//` and dot segments")
-            .and_field("maxLength", MAX_PATH),
+        Text::Path => {
+            of(PATH, "expected `/` and segments without escapes; no query, `//` and dot segments")
+                .and_field("maxLength", MAX_PATH)
+        }
         Text::Duration => of(
             "^([0-9]{1,5}(h|m|s|ms)){1,4}$",
             "expected numbers with a unit, such as `500ms`, `10s` or `1m30s`",
@@ -97,7 +99,8 @@ pub(super) fn schema(text: Text) -> Json {
 }
 
 /// The pattern of paths that are written in a configuration.
-const PATH: &str = r"^/((?!\.+(/|$))[A-Za-z0-9_.~!$&'()*+,=:@-]+(/(?!\.+(/|$))[A-Za-z0-9_.~!$&'()*+,=:@-]+)*/?)?$";
+const PATH: &str =
+    r"^/((?!\.+(/|$))[A-Za-z0-9_.~!$&'()*+,=:@-]+(/(?!\.+(/|$))[A-Za-z0-9_.~!$&'()*+,=:@-]+)*/?)?$";
 
 /// The pattern of the names of headers that may be changed.
 fn header(direction: Direction, pseudo: bool) -> String {

@@ -1,0 +1,52 @@
+//! The order in which a request passes the stages of its decision.
+
+/// A stage of the decision about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Refuses what no origin should get, whatever the rules say.
+    Admission,
+    /// Evaluates the Deny, Require and Allow rules.
+    Authorization,
+    /// Calls a service, for tests of requests that wait.
+    #[cfg(any(test, feature = "trap-for-tests"))]
+    Probe,
+    /// Computes the changes of the request's headers, and finds the policies that the stages
+    /// behind it apply.
+    Transformation,
+    /// Puts credentials into the request.
+    Credentials,
+}
+
+/// The order of the stages. It is written down only here; tests hold the documents to it.
+pub(crate) const ORDER: &[Stage] = &[
+    Stage::Admission,
+    Stage::Authorization,
+    #[cfg(any(test, feature = "trap-for-tests"))]
+    Stage::Probe,
+    Stage::Transformation,
+    Stage::Credentials,
+];
+
+impl Stage {
+    /// The stage's name, in traces and documents.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Stage::Admission => "admission",
+            Stage::Authorization => "authorization",
+            #[cfg(any(test, feature = "trap-for-tests"))]
+            Stage::Probe => "probe",
+            Stage::Transformation => "transformation",
+            Stage::Credentials => "credentials",
+        }
+    }
+
+    /// Whether every request passes it, whatever the policies are.
+    pub(crate) fn is_for_all(self) -> bool {
+        match self {
+            Stage::Admission | Stage::Authorization => true,
+            #[cfg(any(test, feature = "trap-for-tests"))]
+            Stage::Probe => true,
+            Stage::Transformation | Stage::Credentials => false,
+        }
+    }
+}
