@@ -6,7 +6,7 @@
 mod backend;
 mod decode;
 mod error;
-mod json;
+pub(crate) mod json;
 mod read;
 pub mod shape;
 #[cfg(test)]

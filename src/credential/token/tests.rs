@@ -16,7 +16,7 @@ fn client(client_auth: ClientAuth) -> Client {
         client_secret,
         scopes: vec!["repo:read".to_owned(), "x".to_owned()],
         client_auth,
-        timeout: Duration::from_secs(2),
+        timeout: Duration::from_secs(10),
     };
     Client::new(&config, b"s3cr&t")
 }
@@ -184,6 +184,10 @@ fn each_way_to_fail_has_its_words() {
             Failure::Unreadable,
         ),
         (
+            answer("200", r#"{"access_token":"a","token_type":"bearer","expires_in":1.5}"#),
+            Failure::Unreadable,
+        ),
+        (
             answer("200", r#"{"access_token":"a","token_type":"bearer","expires_in":"soon"}"#),
             Failure::Unreadable,
         ),
@@ -201,7 +205,6 @@ fn lifetimes_are_numbers_of_seconds_and_bounded() {
     for (expires_in, last) in [
         ("3600", 3_594),
         ("\"3600\"", 3_594),
-        ("3600.5", 3_594),
         ("null", 294),
         ("99999999999999", 86_394),
         ("1e300", 0),
@@ -226,11 +229,11 @@ fn a_fetch_whose_answer_never_comes_is_given_up_for_lost() {
     let tokens = tokens();
     tokens.take(seconds(1), false);
     let (lost, _) = tokens.due(0).unwrap();
-    tokens.take(seconds(13), false);
+    tokens.take(seconds(21), false);
     assert!(tokens.due(0).is_none());
-    tokens.take(seconds(14), false);
+    tokens.take(seconds(22), false);
     let (next, _) = tokens.due(0).expect("another one");
     let good = answer("200", r#"{"access_token":"t","token_type":"bearer"}"#);
-    assert_eq!(tokens.end(lost.number, &good, seconds(14)), Ended::Ignored);
-    assert_eq!(tokens.end(next.number, &good, seconds(14)), Ended::Fetched);
+    assert_eq!(tokens.end(lost.number, &good, seconds(22)), Ended::Ignored);
+    assert_eq!(tokens.end(next.number, &good, seconds(22)), Ended::Fetched);
 }
