@@ -4,7 +4,7 @@
 use crate::attributes::TABLE;
 use crate::audit::load_record;
 use crate::cel::tests::both_ways::{self, BothWays};
-use crate::cel::{Expected, Phase};
+use crate::cel::{Expected, Phase, Scope};
 use crate::policy::Engine;
 use crate::tests::message::Scene;
 
@@ -33,7 +33,7 @@ pub fn agree(source: &str, request: &[u8]) -> Result<usize, String> {
         (Phase::Request, Expected::Header),
         (Phase::Response, Expected::Header),
     ] {
-        let Ok(both) = BothWays::of(&TABLE, source, phase, expected) else { continue };
+        let Ok(both) = BothWays::of(Scope::of(&TABLE), source, phase, expected) else { continue };
         let (ours, theirs) = scene.view(phase, |view| (both.ours(view), both.theirs(view)));
         evaluated = evaluated.saturating_add(1);
         if !both_ways::agree(&ours, &theirs) && !BothWays::may_differ(source, &theirs) {

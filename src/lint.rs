@@ -11,9 +11,8 @@ mod solve;
 mod tests;
 mod values;
 
-use crate::attributes::TABLE;
-use crate::cel::Expression;
 use crate::cel::lowered::position_of;
+use crate::cel::{Expression, Scope};
 use crate::config::{Combine, HostPattern};
 use formula::Reader;
 use solve::{ERROR, FALSE, TRUE};
@@ -130,8 +129,13 @@ pub(crate) fn examine(
 
 /// Line and column, from 1 and in characters, of the first part of a source that a message of
 /// [`Findings::parts`] is about.
-pub(crate) fn point_of(source: &str, message: &str, known: Known<'_>) -> Option<(usize, usize)> {
-    position_of(&TABLE, source, |test| {
+pub(crate) fn point_of(
+    scope: Scope<'_>,
+    source: &str,
+    message: &str,
+    known: Known<'_>,
+) -> Option<(usize, usize)> {
+    position_of(scope, source, |test| {
         let mut reader = Reader::new(known);
         reader.read(test);
         reader.take_objections().iter().any(|found| found == message)

@@ -5,6 +5,7 @@ use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
 use super::reply::read_denial;
 use super::shape::{self, Field};
+use super::variables;
 use super::{
     Action, AuditLog, AuthorizationConfig, Combine, ConditionalConfig, Config, ConfigError,
     DefaultAction, Expr, HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig, HostBinding,
@@ -40,6 +41,7 @@ impl Config {
             audit: AuditLog::default(),
             access_log: false,
             record: RecordConfig::default(),
+            variables: Vec::new(),
             policies: Vec::new(),
         };
         if let Err(error) = totals::check_size(json.len()) {
@@ -70,6 +72,7 @@ impl Config {
         let totals = std::mem::take(&mut errors.totals);
         if totals.tell(&mut errors) {
             // Policies that would take too long to compile are not compiled.
+            config.variables = Vec::new();
             config.policies = Vec::new();
         }
         (config, errors.found)
@@ -98,6 +101,9 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
             config.access_log = node.boolean(errors).unwrap_or_default();
         }
         config.record = record::read(&audit, errors);
+    }
+    if let Some(node) = root.get("variables") {
+        config.variables = variables::read(&node, errors);
     }
     if let Some(node) = root.get("policies") {
         config.policies = node

@@ -183,12 +183,13 @@ impl<'a> Explaining<'a> {
         let rule =
             policy.rule.as_ref().zip(config.authorization.as_ref()).map(
                 |(rule, config)| match self.run.is_refused_before_rules() {
-                    true => rules::unasked(rule, config),
+                    true => rules::unasked(rule, config, self.engine.scope()),
                     false => {
                         let path = self.facts.headers.first(b":path").unwrap_or_default();
                         rules::explain(
                             rule,
                             config,
+                            self.engine.scope(),
                             &View::new(self.facts, &self.engine.callers)
                                 .with_host(host, path.contains(&b'%')),
                         )
@@ -267,7 +268,7 @@ impl<'a> Explaining<'a> {
         {
             let Some((form, config)) = self.form(index, policy, config) else { continue };
             let mut changes = Vec::new();
-            let of = (self.facts, &self.engine.callers, Phase::Request);
+            let of = (self.facts, &self.engine.callers, Phase::Request, self.engine.scope());
             let (applied, rules) = header_rules::explain(
                 &form.request,
                 &config.request,
@@ -345,7 +346,7 @@ impl<'a> Explaining<'a> {
         {
             let Some((form, config)) = self.form(index, policy, config) else { continue };
             let mut changes = Vec::new();
-            let of = (self.facts, &self.engine.callers, Phase::Response);
+            let of = (self.facts, &self.engine.callers, Phase::Response, self.engine.scope());
             let (_, rules) = header_rules::explain(
                 &form.response,
                 &config.response,

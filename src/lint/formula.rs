@@ -128,15 +128,9 @@ impl<'t> Reader<'t> {
             Test::Equal(left, right) => self.equal(left, right),
             Test::NotEqual(left, right) => Formula::Not(Box::new(self.equal(left, right))),
             Test::In(text, list) => self.text(text, Relation::In(list)),
-            Test::StartsWith(text, Text::Literal(literal)) => {
-                self.text(text, Relation::StartsWith(literal))
-            }
-            Test::EndsWith(text, Text::Literal(literal)) => {
-                self.text(text, Relation::EndsWith(literal))
-            }
-            Test::Contains(text, Text::Literal(literal)) => {
-                self.text(text, Relation::Contains(literal))
-            }
+            Test::StartsWith(text, part) => self.about_part(text, part, Relation::StartsWith),
+            Test::EndsWith(text, part) => self.about_part(text, part, Relation::EndsWith),
+            Test::Contains(text, part) => self.about_part(text, part, Relation::Contains),
             Test::Matches(text, _) => self.text(text, Relation::Other),
             Test::Number(comparison, Number::Attribute(attribute), Number::Literal(literal)) => {
                 self.number(*attribute, *comparison, *literal)
@@ -152,12 +146,28 @@ impl<'t> Reader<'t> {
             }
             Test::HasText(attribute) => self.about(Subject::Attribute(*attribute), Formula::Has),
             Test::HasObject(IDENTITY) => self.about(Subject::Identity, Formula::Has),
+            Test::Variable(variable) => {
+                variable.test().map_or(Formula::Outcomes(ALL), |test| self.read(test))
+            }
+            _ => Formula::Outcomes(ALL),
+        }
+    }
+
+    /// A test of a text for a part of it.
+    fn about_part(
+        &mut self,
+        text: &'t Text,
+        part: &'t Text,
+        relation: impl Fn(&'t str) -> Relation<'t>,
+    ) -> Formula<'t> {
+        match part.written_out() {
+            Text::Literal(literal) => self.text(text, relation(literal)),
             _ => Formula::Outcomes(ALL),
         }
     }
 
     fn equal(&mut self, left: &'t Text, right: &'t Text) -> Formula<'t> {
-        match (left, right) {
+        match (left.written_out(), right.written_out()) {
             (Text::Literal(left), Text::Literal(right)) => {
                 Formula::Outcomes(if left == right { TRUE } else { FALSE })
             }
@@ -169,8 +179,8 @@ impl<'t> Reader<'t> {
     }
 
     fn text(&mut self, text: &'t Text, relation: Relation<'t>) -> Formula<'t> {
-        let (text, fallback) = match text {
-            Text::Default(parts) => match &**parts {
+        let (text, fallback) = match text.written_out() {
+            Text::Default(parts) => match parts.each_ref().map(Text::written_out) {
                 [text, Text::Literal(fallback)] => (text, Some(&**fallback)),
                 _ => return Formula::Outcomes(ALL),
             },

@@ -420,7 +420,7 @@ fn a_warning_points_at_the_part_that_it_is_about() {
 fn what_is_only_counted_is_not_made() {
     let mut warnings = Warnings::default();
     let warning = || ConfigWarning {
-        policy: String::new(),
+        policy: None,
         place: String::new(),
         spot: Spot::Whole,
         message: String::new(),

@@ -7,7 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::message::{Scene, TABLE, View};
 use crate::functions::{MACROS, Style, names, signatures};
 use crate::meter::Allowance;
-use crate::{Expected, ExprError, Expression, Phase};
+use crate::{Expected, ExprError, Expression, Phase, Scope};
 
 const PAGE: &str = include_str!("../../../../docs/functions.md");
 
@@ -69,7 +69,7 @@ fn compiled(source: &str) -> Expression {
     let told = |errors: &Vec<ExprError>| {
         errors.iter().map(ExprError::to_string).collect::<Vec<_>>().join("; ")
     };
-    Expression::compile(&TABLE, source, Phase::Request, Expected::Rule)
+    Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule)
         .unwrap_or_else(|errors| panic!("{source}: {}", told(&errors)))
 }
 
