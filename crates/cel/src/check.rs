@@ -50,11 +50,23 @@ struct Checker {
 }
 
 /// The type names that CEL has as values.
-const TYPE_NAMES: &[&str] =
-    &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
+const TYPE_NAMES: &[&str] = &[
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "optional_type",
+    "string",
+    "type",
+    "uint",
+];
 
-/// Those with dots in them.
-const QUALIFIED_TYPE_NAMES: &[&str] = &["google.protobuf.Timestamp", "google.protobuf.Duration"];
+/// Those with dots in them, which no variable hides.
+const QUALIFIED_TYPE_NAMES: &[&str] =
+    &["google.protobuf.Timestamp", "google.protobuf.Duration", "net.IP", "net.CIDR"];
 
 impl Checker {
     fn mistake(&mut self, node: &IdedExpr, message: impl Into<String>) -> Type {
@@ -143,13 +155,6 @@ impl Checker {
         }
     }
 
-    /// Whether a node spells the name of a type that has dots in it.
-    fn names_type(&self, node: &IdedExpr) -> bool {
-        let Some(name) = spelled(node) else { return false };
-        let name = name.strip_prefix('.').unwrap_or(&name);
-        QUALIFIED_TYPE_NAMES.contains(&name) && self.variable("google").is_none()
-    }
-
     fn not_yet(&mut self, node: &IdedExpr, name: &str) -> Type {
         self.mistake(
             node,
@@ -161,7 +166,7 @@ impl Checker {
     }
 
     fn select(&mut self, node: &IdedExpr, select: &SelectExpr) -> Type {
-        if self.names_type(node) {
+        if qualified_type(node).is_some() {
             return Type::Meta;
         }
         if let Some(headers) = self.headers_operand(&select.operand) {
@@ -320,6 +325,16 @@ fn spelled(node: &IdedExpr) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The name of a type with dots in it, if a node spells one.
+pub(crate) fn qualified_type(node: &IdedExpr) -> Option<&'static str> {
+    let Expr::Select(select) = &node.expr else { return None };
+    let names = QUALIFIED_TYPE_NAMES.iter().copied();
+    let mut of_field = names.filter(|name| name.ends_with(select.field.as_str())).peekable();
+    of_field.peek()?;
+    let spelled = spelled(node)?;
+    of_field.find(|name| *name == spelled.trim_start_matches('.'))
 }
 
 /// The text of a string literal.

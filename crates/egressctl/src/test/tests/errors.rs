@@ -165,7 +165,7 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
         ),
         (
             "cases: [{name: a, for: {user: [x]}, caller: none, request: http://a, expect: allow}]",
-            "1:25: `for` has no field `user`: it has `caller`, `destination`, `request`, \
+            "1:25: `for` has no field `user`: it has `time`, `caller`, `destination`, `request`, \
              `method`, `host` or `path`",
         ),
         (
