@@ -7,10 +7,13 @@
 mod headers;
 mod loops;
 mod operators;
+mod type_names;
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators as op};
 
+use self::type_names::TYPE_NAMES;
+pub(crate) use self::type_names::qualified_type;
 use super::attributes::{Id, Kind, Phase, Table};
 use super::functions::{self, Style};
 use super::suggest::{did_you_mean, nearest};
@@ -48,25 +51,6 @@ struct Checker {
     uses: Uses,
     mistakes: Vec<Mistake>,
 }
-
-/// The type names that CEL has as values.
-const TYPE_NAMES: &[&str] = &[
-    "bool",
-    "bytes",
-    "double",
-    "int",
-    "list",
-    "map",
-    "null_type",
-    "optional_type",
-    "string",
-    "type",
-    "uint",
-];
-
-/// Those with dots in them, which no variable hides.
-const QUALIFIED_TYPE_NAMES: &[&str] =
-    &["google.protobuf.Timestamp", "google.protobuf.Duration", "net.IP", "net.CIDR"];
 
 impl Checker {
     fn mistake(&mut self, node: &IdedExpr, message: impl Into<String>) -> Type {
@@ -325,16 +309,6 @@ fn spelled(node: &IdedExpr) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// The name of a type with dots in it, if a node spells one.
-pub(crate) fn qualified_type(node: &IdedExpr) -> Option<&'static str> {
-    let Expr::Select(select) = &node.expr else { return None };
-    let names = QUALIFIED_TYPE_NAMES.iter().copied();
-    let mut of_field = names.filter(|name| name.ends_with(select.field.as_str())).peekable();
-    of_field.peek()?;
-    let spelled = spelled(node)?;
-    of_field.find(|name| *name == spelled.trim_start_matches('.'))
 }
 
 /// The text of a string literal.

@@ -183,7 +183,8 @@ impl Lowering {
         }
     }
 
-    fn number(self, node: &IdedExpr) -> Option<Number> {
+    /// Lowers an expression whose value is an int, if it can be.
+    pub(super) fn number(self, node: &IdedExpr) -> Option<Number> {
         if let Some(number) = int_literal(node) {
             return Some(Number::Literal(number));
         }

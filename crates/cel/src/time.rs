@@ -72,6 +72,28 @@ impl Field {
         ("getMilliseconds", Field::Milliseconds),
     ];
 
+    /// The name of the function that returns it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Field::ALL.iter().find(|(_, field)| *field == self).map_or("", |(name, _)| name)
+    }
+
+    /// Its least and its greatest value; nothing for the year.
+    #[must_use]
+    pub fn range(self) -> Option<(i64, i64)> {
+        Some(match self {
+            Field::FullYear => return None,
+            Field::Month => (0, 11),
+            Field::Date => (1, 31),
+            Field::DayOfMonth => (0, 30),
+            Field::DayOfYear => (0, 365),
+            Field::DayOfWeek => (0, 6),
+            Field::Hours => (0, 23),
+            Field::Minutes | Field::Seconds => (0, 59),
+            Field::Milliseconds => (0, 999),
+        })
+    }
+
     /// The field that a function returns.
     pub(crate) fn of(function: &str) -> Option<Field> {
         Field::ALL.into_iter().find(|(name, _)| *name == function).map(|(_, field)| field)
