@@ -9,6 +9,7 @@ mod formula;
 mod solve;
 #[cfg(test)]
 mod tests;
+mod times;
 mod values;
 
 use crate::cel::lowered::position_of;

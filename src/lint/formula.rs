@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Known;
 use super::solve::{ALL, Domain, FALSE, Solver, TRUE};
-use super::values;
+use super::{times, values};
 use crate::attributes::{self, IDENTITY, REQUEST_HEADERS};
 use crate::cel::attributes::Id;
 use crate::cel::lowered::{Comparison, Number, Test, Text};
@@ -136,7 +136,11 @@ impl<'t> Reader<'t> {
                 self.number(*attribute, *comparison, *literal)
             }
             Test::Number(comparison, Number::Literal(literal), Number::Attribute(attribute)) => {
-                self.number(*attribute, flipped(*comparison), *literal)
+                self.number(*attribute, comparison.flipped(), *literal)
+            }
+            Test::Number(..) | Test::NumberIn(..) => {
+                self.objections.extend(times::objections(test));
+                Formula::Outcomes(ALL)
             }
             Test::HasHeader(REQUEST_HEADERS, name) => {
                 self.about(Subject::Header(name), Formula::Has)
@@ -235,16 +239,5 @@ impl<'t> Reader<'t> {
                 position
             })
         })
-    }
-}
-
-/// The comparison with its operands the other way round.
-fn flipped(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-        same @ (Comparison::Equal | Comparison::NotEqual) => same,
     }
 }

@@ -165,8 +165,13 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
         ),
         (
             "cases: [{name: a, for: {user: [x]}, caller: none, request: http://a, expect: allow}]",
-            "1:25: `for` has no field `user`: it has `caller`, `destination`, `request`, \
+            "1:25: `for` has no field `user`: it has `time`, `caller`, `destination`, `request`, \
              `method`, `host` or `path`",
+        ),
+        (
+            "cases: [{name: a, time: noon, caller: none, request: http://a, expect: allow}]",
+            "1:25: `time` is when the request comes, such as `2026-01-31T12:00:00Z` or \
+             `2026-01-31T13:00:00+01:00`, not `noon`",
         ),
         (
             "cases: [{name: a, for: {path: []}, caller: none, request: http://a, expect: allow}]",
