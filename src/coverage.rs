@@ -3,7 +3,7 @@
 
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
-use crate::config::{Action, Direction, Mode};
+use crate::config::{Action, DefaultAction, Direction, Mode};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::order::Stage;
 use crate::policy::Engine;
@@ -27,6 +27,8 @@ pub struct Outline<'e> {
     pub changes_request: bool,
     /// It has response transformations.
     pub changes_response: bool,
+    /// The default action that it sets for its hosts.
+    pub default_action: Option<DefaultAction>,
 }
 
 impl Outline<'_> {
@@ -58,6 +60,7 @@ pub fn outlines(engine: &Engine) -> impl Iterator<Item = Outline<'_>> {
         action: policy.rule.as_ref().map(Rule::action),
         changes_request: !policy.request.is_empty(),
         changes_response: !policy.response.is_empty(),
+        default_action: policy.default_action,
     })
 }
 

@@ -52,9 +52,10 @@ impl Step {
 /// Runs a step's request in the engine, and returns the outcome in the form that all layers share.
 #[must_use]
 pub fn observed(step: &Step, tried: &Tried) -> Observed {
-    let answer = tried.denial.as_ref().map(|denial| {
-        (Some(denial.status), answer_headers(denial), denial.body.to_vec())
-    });
+    let answer = tried
+        .denial
+        .as_ref()
+        .map(|denial| (Some(denial.status), answer_headers(denial), denial.body.to_vec()));
     let of_origin = || {
         let lines = tried.downstream.as_ref()?;
         let status = values(lines, ":status").first()?.parse().ok();
