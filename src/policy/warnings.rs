@@ -1,5 +1,6 @@
 //! Warnings of what is legal but can hardly be meant: rules that never match, or always do.
 
+mod dead;
 #[cfg(test)]
 mod tests;
 
@@ -112,6 +113,7 @@ impl Warnings {
                 });
             }
         }
+        dead::add(&mut warnings, config, policies, &loose, &mut work);
         warnings
     }
 
