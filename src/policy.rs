@@ -221,6 +221,14 @@ impl Engine {
         self.default_action(&self.index.groups(host)).0
     }
 
+    /// Whether a request to this host (lower-case, no port) goes on unless something denies it: no
+    /// enforced Allow is for the host, and the default action is Allow.
+    #[must_use]
+    pub fn leaves_open(&self, host: &str) -> bool {
+        let groups = self.index.groups(host);
+        !groups.allows() && self.default_action(&groups).0 == DefaultAction::Allow
+    }
+
     /// The default action of hosts for which no policy sets one.
     #[must_use]
     pub fn default_action_of_all(&self) -> DefaultAction {

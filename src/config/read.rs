@@ -294,6 +294,10 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
         Some(name) => (true, name),
         None => (false, lower.as_str()),
     };
+    if text == "*" {
+        errors.add(&node.place, "`*` is no host: leave `hosts` out for a policy of all hosts");
+        return None;
+    }
     if !is_host_name(name) {
         let message = format!(
             "`{}` is no host: expected a name such as `api.example.com`, or one leading wildcard \

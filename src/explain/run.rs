@@ -7,7 +7,9 @@ use super::{Caller, Decided, Effect, Erred, Explanation, OutOfScope, header_rule
 use crate::attributes::view::View;
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
-use crate::config::{Config, Direction, HostPattern, PolicyConfig, TransformationConfig};
+use crate::config::{
+    Config, DefaultAction, Direction, HostPattern, PolicyConfig, TransformationConfig,
+};
 use crate::decision::{Change, Decision, Reply};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::order::Stage;
@@ -118,6 +120,7 @@ impl<'a> Explaining<'a> {
             path_safety: host
                 .as_deref()
                 .map_or(self.config.path_safety, |host| self.path_safety(host)),
+            default_action: self.default_action(host.as_deref()),
             host: host.map(std::borrow::Cow::into_owned),
             policies,
             out_of_scope: elsewhere
@@ -168,6 +171,19 @@ impl<'a> Explaining<'a> {
         self.engine.index.groups(host).path_safety().unwrap_or(self.config.path_safety)
     }
 
+    /// The default action for a host, and where it is set; for no host, that of all.
+    fn default_action(&self, host: Option<&str>) -> super::HostDefault {
+        let of_all = (self.config.default_action, None);
+        let (action, policy) =
+            host.map_or(of_all, |host| self.engine.default_action(&self.engine.index.groups(host)));
+        let setting = policy.and_then(|index| self.config.policies.get(index));
+        let place = match setting {
+            Some(policy) => Some(format!("{}.defaultAction", policy.place)),
+            None => (action == DefaultAction::Deny).then(|| "defaultAction".to_owned()),
+        };
+        super::HostDefault { action, policy: setting.map(|policy| policy.name.clone()), place }
+    }
+
     fn errors(&self) -> Vec<Erred> {
         let errors = self.run.decision.errors.iter();
         errors
@@ -200,6 +216,7 @@ impl<'a> Explaining<'a> {
             name: config.name.clone(),
             mode: config.mode,
             hosts: hosts(config),
+            default_action: config.default_action,
             effect: Effect::None,
             rule,
             request: Vec::new(),

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::Known;
 use super::solve::{ALL, Domain, FALSE, Solver, TRUE};
-use super::{times, values};
+use super::{Known, Side, times, values};
 use crate::attributes::{self, IDENTITY, REQUEST_HEADERS};
 use crate::cel::attributes::Id;
 use crate::cel::lowered::{Comparison, Number, Test, Text};
+use crate::config::Combine;
 use egress_reading::name::same_to_some_origin;
 
 /// The most values of one rule that are tracked. Comparisons of others count as if they could have
@@ -113,6 +113,16 @@ impl<'t> Reader<'t> {
 
     pub(super) fn into_solver(self) -> Solver<'t> {
         Solver::new(self.subjects, self.known)
+    }
+
+    /// All expressions of a rule as one formula; none if one of them is no rule.
+    pub(super) fn whole(&mut self, rule: Side<'t>) -> Option<Formula<'t>> {
+        let parts = rule.expressions.iter().map(|part| Some(self.read(part.rule()?)));
+        let parts = parts.collect::<Option<_>>()?;
+        Some(match rule.combine {
+            Combine::All => Formula::All(parts),
+            Combine::Any => Formula::Any(parts),
+        })
     }
 
     pub(super) fn read(&mut self, test: &'t Test) -> Formula<'t> {

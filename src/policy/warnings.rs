@@ -1,5 +1,6 @@
 //! Warnings of what is legal but can hardly be meant: rules that never match, or always do.
 
+mod dead;
 #[cfg(test)]
 mod tests;
 
@@ -117,6 +118,7 @@ impl Warnings {
                 });
             }
         }
+        dead::add(&mut warnings, config, policies, &loose, &mut work);
         warnings
     }
 

@@ -105,7 +105,8 @@ Editors complete and check files that begin with
 
 A policy is exercised where its rule did in some case what it is for (an
 Allow or Deny matched, a Require did not), whoever decided that case, and
-its transformations changed a header. Stricter is --removals: a policy is
+its transformations changed a header. A defaultAction is exercised where it
+decided a case. Stricter is --removals: a policy is
 missed where some case fails without it. --filter leaves both out.
 
 Exit codes: 0 all cases passed; 1 a case failed, policies do not load, or
@@ -220,13 +221,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
 
 /// Whether the exit code reports success.
 fn is_well(args: &Args, results: &Results<'_>) -> bool {
-    let exercised = || {
-        results
-            .coverage
-            .iter()
-            .flat_map(|coverage| &coverage.policies)
-            .all(coverage::Seen::is_covered)
-    };
+    let exercised = || results.coverage.iter().all(coverage::Coverage::is_whole);
     results.failed().next().is_none()
         && results.not_run.is_empty()
         && (!args.require_coverage || exercised())

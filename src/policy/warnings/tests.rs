@@ -1,6 +1,7 @@
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod dead;
 mod values;
 
 use serde_json::{Value, json};

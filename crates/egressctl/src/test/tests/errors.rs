@@ -139,7 +139,7 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
         (
             "cases: [{name: a, caller: none, request: http://a, expect: {reason: allow-match}}]",
             "1:69: `reason` is `allow-matched`, `no-allow-rule`, `deny-matched`, `deny-error`, \
-             `require-not-matched`, `no-allow-matched`, \
+             `require-not-matched`, `no-allow-matched`, `default-deny`, \
              `path-unsafe`, `method-unsafe`, `header-unsafe`, `limit-exceeded`, `host-mismatch`, \
              `bad-host`, `rewrite-error`, `no-answer`, `gone` or `internal-error`, \
              not `allow-match` (did you mean `allow-matched`?)",
