@@ -5,9 +5,10 @@ mod page;
 use std::io;
 
 use anstyle::Style;
+use egress_filter::decision::Verdict;
 use egress_filter::config::{Action, Config, IdentitySource, Mode};
 use egress_filter::explain::{
-    Choice, Effect, Explanation, Expression, Fate, Header, HeaderRule, Operation, Policy, Rule,
+    Choice, Decided, Effect, Explanation, Expression, Fate, Feature, Header, HeaderRule, Operation, Policy, Rule,
     RuleResult, Step, Value, Variable,
 };
 
@@ -48,7 +49,10 @@ pub(super) fn write(
     writeln!(out, "verdict  {}", painted(style, verdict))?;
     let mut page = Page::default();
     for policy in &explanation.policies {
-        page.policy(policy, explanation.verdict.allowed);
+        page.policy(policy, explanation.verdict.is);
+    }
+    if explanation.verdict.answered {
+        page.answer(&explanation.verdict);
     }
     if explanation.verdict.allowed {
         page.headers("request headers", &explanation.request_headers);
@@ -112,11 +116,23 @@ fn verdict(explanation: &Explanation) -> (Style, String) {
             )
         }
         "bad-host" => format!("there is no one host: {detail}"),
-        "rewrite-error" => format!("`{name}` has no value for the request line"),
+        "rewrite-error" if detail.is_empty() => {
+            format!("`{name}` has no value for the request line")
+        }
+        "rewrite-error" => format!("`{name}` gives an unsafe request line: {detail}"),
+        "condition-error" => format!("a condition of `{name}` errs"),
+        "answer-error" => format!("the body of `{name}` errs"),
+        "direct-response" => format!("`{name}` answers it"),
+        "redirect" => format!("`{name}` redirects it"),
         "limit-exceeded" => "its rules cost more than one request gets".to_owned(),
         _ => detail.to_owned(),
     };
     match (verdict.status, &verdict.body) {
+        (Some(status), _) if verdict.answered => {
+            let location = verdict.headers.iter().find(|(name, _)| name == "location");
+            let to = location.map(|(_, url)| format!(" to {}", clean(url))).unwrap_or_default();
+            (ODD, format!("answered, {status}{to}: {why} ({})", verdict.reason))
+        }
         (Some(status), Some(body)) => {
             (BAD, format!("denied, {status} \"{body}\": {why} ({})", verdict.reason))
         }
@@ -154,7 +170,7 @@ fn out_of_scope(out: &mut impl io::Write, explanation: &Explanation) -> io::Resu
 }
 
 impl Page {
-    fn policy(&mut self, policy: &Policy, allowed: bool) {
+    fn policy(&mut self, policy: &Policy, verdict: Verdict) {
         let mut about: Vec<String> = Vec::new();
         if let Some(rule) = &policy.rule {
             about.push(format!("{:?}", rule.action));
@@ -172,7 +188,7 @@ impl Page {
         } else {
             format!(" for {}", policy.hosts.join(", "))
         };
-        let (style, said) = said(policy, allowed);
+        let (style, said) = said(policy, verdict);
         self.title(format!("policy {}{about}{hosts}", policy.name), said, style);
         if let Some(rule) = &policy.rule {
             for expression in &rule.expressions {
@@ -183,6 +199,9 @@ impl Page {
             for rule in rules {
                 self.header_rule(rule, of);
             }
+        }
+        for feature in &policy.features {
+            self.feature(feature);
         }
     }
 
@@ -269,6 +288,36 @@ impl Page {
         self.parts(2, value);
     }
 
+    /// A feature: the conditions that were asked, and what they chose.
+    fn feature(&mut self, feature: &Feature) {
+        let left = match feature.entry {
+            Some(entry) if !feature.conditions.is_empty() || entry > 0 => {
+                format!("{}.conditional[{entry}]", feature.name)
+            }
+            _ => feature.name.to_owned(),
+        };
+        let (said, style) = match (feature.used, feature.entry) {
+            (true, _) => ("applies", GOOD),
+            (false, None) if !feature.conditions.is_empty() => ("no condition is true", FAINT),
+            (false, _) => ("not for this path", FAINT),
+        };
+        self.row(1, left, said, style);
+        for condition in &feature.conditions {
+            self.step(2, condition);
+        }
+    }
+
+    /// The answer in the origin's place.
+    fn answer(&mut self, verdict: &Decided) {
+        self.title("answer", "", Style::new());
+        for (name, value) in &verdict.headers {
+            self.row(1, format!("{name}: {}", clean(value)), "", Style::new());
+        }
+        if let Some(body) = verdict.body.as_ref().filter(|body| !body.is_empty()) {
+            self.row(1, clean(body), "", Style::new());
+        }
+    }
+
     fn headers(&mut self, title: &str, lines: &[Header]) {
         self.title(title, "", Style::new());
         for line in lines {
@@ -285,7 +334,7 @@ impl Page {
 }
 
 /// The result of a policy's rule, and its effect.
-fn said(policy: &Policy, allowed: bool) -> (Style, String) {
+fn said(policy: &Policy, verdict: Verdict) -> (Style, String) {
     let answer = policy.rule.as_ref().and_then(|rule| rule.answer).map(|answer| match answer {
         RuleResult::Matches => "matches",
         RuleResult::DoesNotMatch => "does not match",
@@ -303,6 +352,7 @@ fn said(policy: &Policy, allowed: bool) -> (Style, String) {
         }
         (Effect::Denies, answer) => (BAD, format!("{}: denies", answer.unwrap_or_default())),
         (Effect::Allows, answer) => (GOOD, format!("{}: allows", answer.unwrap_or_default())),
+        (Effect::Answers, _) => (ODD, "answers".to_owned()),
         (Effect::WouldDeny, answer) => (ODD, format!("{}: would deny", answer.unwrap_or_default())),
         (Effect::NotAsked, None) => (FAINT, "not asked".to_owned()),
         (Effect::NotAsked, Some(answer)) => (FAINT, format!("{answer} (not asked)")),
@@ -315,8 +365,9 @@ fn said(policy: &Policy, allowed: bool) -> (Style, String) {
         (Effect::None, None) if policy.mode == Mode::Shadow => {
             (FAINT, "shadow: changes nothing".to_owned())
         }
-        (Effect::None, None) if !allowed => {
-            (FAINT, "changes nothing: the request is denied".to_owned())
+        (Effect::None, None) if verdict != Verdict::Allow => {
+            let what = if verdict == Verdict::Deny { "denied" } else { "answered" };
+            (FAINT, format!("changes nothing: the request is {what}"))
         }
         (Effect::None, None) => (Style::new(), String::new()),
     }

@@ -94,6 +94,11 @@ fn policy(coverage: &Coverage, seen: &Seen) -> Value {
         "decided": seen.decided,
         "changedRequest": seen.changed_request,
         "changedResponse": seen.changed_response,
+        "used": seen
+            .forms
+            .iter()
+            .map(|(form, count)| (form.to_string(), (*count).into()))
+            .collect::<serde_json::Map<_, _>>(),
         "missed": seen.missed,
         "exercised": seen.gaps().is_empty(),
         "gaps": seen.gaps(),
