@@ -63,7 +63,7 @@ pub struct Response {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
     /// The answer that it got instead of being forwarded.
-    pub reply: Option<Reply>,
+    pub denial: Option<Reply>,
     /// What exactly was wrong with a request that is refused.
     pub detail: Option<&'static str>,
     /// The policy that decided, where one did.
@@ -140,7 +140,7 @@ impl Trial {
                 Step::Forward(changes) => {
                     tried.upstream = Some(changed(Direction::Request, &request, &changes));
                 }
-                Step::Reply(reply) => tried.reply = Some(reply),
+                Step::Reply(reply) => tried.denial = Some(reply),
                 // The stages of this build make no calls.
                 Step::Call(_) | Step::Hold | Step::Reset | Step::Ignore => {}
             }
@@ -251,7 +251,7 @@ impl Tried {
     /// The state before anything has happened.
     fn new() -> Tried {
         Tried {
-            reply: None,
+            denial: None,
             detail: None,
             policy: None,
             reason: Reason::Gone,

@@ -278,7 +278,7 @@ fn agree(
     let decided = &explanation.verdict;
     prop_assert_eq!(
         (decided.allowed, &decided.policy, decided.reason),
-        (tried.reply.is_none(), &tried.policy, tried.reason.as_str())
+        (tried.denial.is_none(), &tried.policy, tried.reason.as_str())
     );
     match decided.reason {
         "bad-host" | "method-unsafe" | "header-unsafe" | "path-unsafe" | "host-mismatch" => {

@@ -51,7 +51,7 @@ impl Step {
 /// Runs a step's request in the engine, and returns the outcome in the form that all layers share.
 #[must_use]
 pub fn observed(step: &Step, tried: &Tried) -> Observed {
-    let answer = tried.reply.as_ref().map(|reply| answer(step, reply));
+    let answer = tried.denial.as_ref().map(|reply| answer(step, reply));
     let of_origin = || {
         let lines = tried.downstream.as_ref()?;
         let status = values(lines, ":status").first()?.parse().ok();

@@ -271,7 +271,7 @@ pub(crate) fn verdict(tried: &Tried) -> Verdict {
 
 /// The decision in one line: `denied with 403 by `github-api-paths`: deny-matched`.
 pub(crate) fn decision(tried: &Tried) -> String {
-    let verdict = match (&tried.reply, tried.reason.verdict()) {
+    let verdict = match (&tried.denial, tried.reason.verdict()) {
         (Some(reply), Verdict::Answer) => format!("answered with {}", reply.status),
         (Some(reply), _) => format!("denied with {}", reply.status),
         (None, _) => "allowed".to_owned(),
