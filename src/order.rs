@@ -13,8 +13,16 @@ pub(crate) enum Stage {
     /// Computes the changes of the request's headers, and finds the policies that the stages
     /// behind it apply.
     Transformation,
+    /// Gives headers of the request fixed values.
+    HeaderModifiers,
+    /// Changes the request's path and authority.
+    Rewrite,
     /// Tells Envoy's router of timeouts and retries.
     RouterHeaders,
+    /// Answers with a redirect.
+    Redirect,
+    /// Answers with a direct response.
+    DirectResponse,
 }
 
 /// The order of the stages. It is written down only here; tests hold the documents to it.
@@ -24,7 +32,11 @@ pub(crate) const ORDER: &[Stage] = &[
     #[cfg(any(test, feature = "trap-for-tests"))]
     Stage::Probe,
     Stage::Transformation,
+    Stage::HeaderModifiers,
+    Stage::Rewrite,
     Stage::RouterHeaders,
+    Stage::Redirect,
+    Stage::DirectResponse,
 ];
 
 impl Stage {
@@ -36,7 +48,11 @@ impl Stage {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => "probe",
             Stage::Transformation => "transformation",
+            Stage::HeaderModifiers => "header-modifiers",
+            Stage::Rewrite => "rewrite",
             Stage::RouterHeaders => "router-headers",
+            Stage::Redirect => "redirect",
+            Stage::DirectResponse => "direct-response",
         }
     }
 
@@ -46,7 +62,12 @@ impl Stage {
             Stage::Admission | Stage::Authorization => true,
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => true,
-            Stage::Transformation | Stage::RouterHeaders => false,
+            Stage::Transformation
+            | Stage::HeaderModifiers
+            | Stage::Rewrite
+            | Stage::Redirect
+            | Stage::RouterHeaders
+            | Stage::DirectResponse => false,
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::MAX_ERRORS;
+use super::elsewhere;
 use super::error::{ConfigError, Spot};
 use super::json::Json;
 use super::shape::{Bounds, Condition, Field, OFF, Text, Word};
@@ -98,6 +99,23 @@ impl<'j> Node<'j> {
             }
             _ => {
                 self.wrong(&expected(), errors);
+                None
+            }
+        }
+    }
+
+    /// One of these whole numbers.
+    pub(super) fn choice(&self, choices: &[u64], errors: &mut Errors) -> Option<u64> {
+        let listed: Vec<String> = choices.iter().map(u64::to_string).collect();
+        let expected = format!("one of {}", listed.join(", "));
+        match self.json {
+            Json::Number(Some(number)) if choices.contains(number) => Some(*number),
+            Json::Number(Some(number)) => {
+                errors.add(&self.place, format!("expected {expected}, got {number}"));
+                None
+            }
+            _ => {
+                self.wrong(&expected, errors);
                 None
             }
         }
@@ -218,7 +236,10 @@ impl<'j> Node<'j> {
         }
         for (index, (name, value)) in fields.iter().take(MAX_FIELDS).enumerate() {
             let shown = || shown(name);
-            if !shape.iter().any(|field| field.name == name) {
+            if let Some(advice) = elsewhere::advice(&self.place, name, shape) {
+                let message = format!("there is no `{}` here: {advice}", shown());
+                errors.add_of_field(&self.place, name, message);
+            } else if !shape.iter().any(|field| field.name == name) {
                 let hint = did_you_mean(name, shape.iter().map(|field| field.name));
                 let expected: Vec<String> =
                     shape.iter().map(|field| format!("`{}`", field.name)).collect();
@@ -293,7 +314,13 @@ impl<'j> Object<'j> {
                 Condition::RequiredUnless(name, other) if !has(name) && !has(other) => {
                     format!("field `{name}` is missing")
                 }
+                Condition::Names(field, word, other)
+                    if self.is_word(field, word) && !has(other) =>
+                {
+                    format!("`{field}` is `{word}`: say by which with `{other}`")
+                }
                 Condition::AnyOf(_)
+                | Condition::Names(..)
                 | Condition::Alone(_)
                 | Condition::RequiredUnless(..)
                 // The reader of their objects has its own messages for these.
@@ -303,6 +330,11 @@ impl<'j> Object<'j> {
             };
             errors.add(&self.place, message);
         }
+    }
+
+    fn is_word(&self, field: &str, word: &str) -> bool {
+        let value = self.get(field);
+        value.is_some_and(|node| matches!(node.json, Json::String(text) if text == word))
     }
 
     fn place_of(&self, name: &str) -> String {

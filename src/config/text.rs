@@ -1,6 +1,7 @@
 //! The forms of texts in a configuration.
 
 use super::decode::shown;
+use super::fixed_headers;
 use super::shape::Text;
 use crate::cel::is_identifier;
 use crate::request::host::is_host_name;
@@ -29,6 +30,7 @@ pub(super) fn check(form: Text, text: &str) -> Result<(), String> {
             }
             _ => Ok(()),
         },
+        Text::HeaderValue => fixed_headers::check(text),
         Text::Variable if text.len() > MAX_NAME || !is_identifier(text) => no(
             "name of a variable",
             &format!(

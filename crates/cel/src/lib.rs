@@ -35,6 +35,7 @@ mod search;
 pub mod suggest;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod tests;
+pub mod time;
 mod types;
 mod values;
 
@@ -64,6 +65,8 @@ pub enum Expected {
     Rule,
     /// A string or bytes, for a header's value.
     Header,
+    /// A string or bytes, for the body of an answer.
+    Body,
     /// A value of any type, for a record.
     Any,
 }
@@ -147,7 +150,7 @@ pub struct Expression {
 enum Code {
     /// A rule.
     Rule(Test),
-    /// A header's or a record's value in lowered form.
+    /// A header's value, a body or a record's value, in lowered form.
     Value(Text),
     /// One that the interpreter evaluates.
     Interpreted(IdedExpr),
@@ -196,14 +199,16 @@ impl Expression {
             let lowering = Lowering { table };
             let code = match expected {
                 Expected::Rule => Code::Rule(lowering.test(&root)),
-                Expected::Header | Expected::Any => lowering.text(&root).map_or_else(
-                    || {
-                        let mut guarded = root.clone();
-                        budget::guard(&mut guarded, table);
-                        Code::Interpreted(guarded)
-                    },
-                    Code::Value,
-                ),
+                Expected::Header | Expected::Body | Expected::Any => {
+                    lowering.text(&root).map_or_else(
+                        || {
+                            let mut guarded = root.clone();
+                            budget::guard(&mut guarded, table);
+                            Code::Interpreted(guarded)
+                        },
+                        Code::Value,
+                    )
+                }
             };
             let weight = budget::weight(&root, code.is_interpreted());
             let uses = Uses { escapes: names_escape(&root), ..checked.uses };
@@ -251,7 +256,7 @@ impl Expression {
         }
     }
 
-    /// The header's value, if it is the same for every request.
+    /// The header's value, or the body, if it is the same for every request.
     #[must_use]
     pub fn constant(&self) -> Option<&str> {
         match &self.code {
@@ -280,7 +285,7 @@ impl Expression {
         }
     }
 
-    /// Evaluates a header's value. The allowance may have met a breach, whatever this returns.
+    /// Evaluates a header's value, or a body. The allowance may have met a breach, whatever this returns.
     ///
     /// # Errors
     /// What is wrong with the message's data, without repeating that data.
@@ -359,11 +364,11 @@ fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<ch
         Expected::Rule if !result.fits(&Type::Bool) => {
             format!("a rule gives a bool, this gives {result}")
         }
-        Expected::Header if !result.fits(&Type::String) && !result.fits(&Type::Bytes) => {
-            format!(
-                "a header's value is a string or bytes, this gives {result}: put `string(...)` \
-                 around it"
-            )
+        Expected::Header | Expected::Body
+            if !result.fits(&Type::String) && !result.fits(&Type::Bytes) =>
+        {
+            let what = if expected == Expected::Body { "a body" } else { "a header's value" };
+            format!("{what} is a string or bytes, this gives {result}: put `string(...)` around it")
         }
         Expected::Any if *result == Type::Meta => {
             "a type has no form in a record: put `string(...)` around a value".to_owned()

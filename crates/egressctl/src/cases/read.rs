@@ -86,6 +86,17 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
         );
         return None;
     }
+    if let Some((key, policies)) = document.field("policies")
+        && document.get("cases").is_none()
+        && policies.items().is_some_and(|items| items.iter().all(|item| item.fields().is_some()))
+    {
+        fields.error(
+            &key.span,
+            "these are policies, not cases: run `egressctl check` on this file, or name it as \
+             the `policies` of a file that has cases",
+        );
+        return None;
+    }
     let object = fields.object(document, "a file of cases", &SUITE)?;
     let name = object.get("name").and_then(|node| fields.full_text(node, "`name`"));
     let description =
