@@ -13,6 +13,18 @@ pub(crate) enum Stage {
     /// Computes the changes of the request's headers, and finds the policies that the stages
     /// behind it apply.
     Transformation,
+    /// Gives headers of the request fixed values.
+    HeaderModifiers,
+    /// Changes the request's path and authority.
+    Rewrite,
+    /// Tells Envoy's router of timeouts and retries.
+    RouterHeaders,
+    /// Answers with a redirect.
+    Redirect,
+    /// Answers with a direct response.
+    DirectResponse,
+    /// Puts credentials into the request.
+    Credentials,
 }
 
 /// The order of the stages. It is written down only here; tests hold the documents to it.
@@ -22,6 +34,12 @@ pub(crate) const ORDER: &[Stage] = &[
     #[cfg(any(test, feature = "trap-for-tests"))]
     Stage::Probe,
     Stage::Transformation,
+    Stage::HeaderModifiers,
+    Stage::Rewrite,
+    Stage::RouterHeaders,
+    Stage::Redirect,
+    Stage::DirectResponse,
+    Stage::Credentials,
 ];
 
 impl Stage {
@@ -33,6 +51,12 @@ impl Stage {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => "probe",
             Stage::Transformation => "transformation",
+            Stage::HeaderModifiers => "header-modifiers",
+            Stage::Rewrite => "rewrite",
+            Stage::RouterHeaders => "router-headers",
+            Stage::Redirect => "redirect",
+            Stage::DirectResponse => "direct-response",
+            Stage::Credentials => "credentials",
         }
     }
 
@@ -42,7 +66,13 @@ impl Stage {
             Stage::Admission | Stage::Authorization => true,
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => true,
-            Stage::Transformation => false,
+            Stage::Transformation
+            | Stage::HeaderModifiers
+            | Stage::Rewrite
+            | Stage::Redirect
+            | Stage::RouterHeaders
+            | Stage::DirectResponse
+            | Stage::Credentials => false,
         }
     }
 }

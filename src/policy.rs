@@ -1,30 +1,47 @@
 //! Policies, compiled: [`Engine::load`] compiles a configuration once, for all requests.
 
+pub(crate) mod answers;
+pub(crate) mod conditional;
 pub(crate) mod denial;
+pub(crate) mod fixed_headers;
 pub(crate) mod header_rules;
 pub(crate) mod index;
+mod path_change;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
+mod recording;
 pub(crate) mod reply_rules;
+pub(crate) mod router;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
 mod warnings;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
-use crate::cel::Phase;
+use crate::call::{Answer, Call};
+use crate::cel::{Expression, Phase};
 use crate::config::{
-    self, AuditLog, Config, ConfigError, DefaultAction, HostBinding, MAX_ALL_PATTERNS, MAX_ERRORS,
-    Mode, PolicyConfig, Spot,
+    self, AuditLog, Config, ConfigError, DefaultAction, HeaderModifiersConfig, HostBinding,
+    HostRewrite, MAX_ALL_PATTERNS, MAX_ERRORS, Mode, PolicyConfig, RedirectConfig, Spot,
+    TransformationConfig, UrlRewriteConfig,
 };
+use crate::credential::token::{Ended, Fetch};
+use crate::credential::{self, Credentials, Environment, NamesOnly};
 use crate::identity::peer::{Caller, Callers};
 use crate::order::{ORDER, Stage};
 use crate::path::PathSafety;
 use crate::request::Facts;
+use answers::DirectResponse;
+use conditional::Conditional;
+use fixed_headers::FixedHeaders;
 use header_rules::HeaderRules;
 use index::{Groups, Index};
+pub use recording::FieldValue;
+pub(crate) use recording::Recording;
 use reply_rules::ReplyRules;
+use router::Router;
 use rule::Rule;
 pub use warnings::ConfigWarning;
 use warnings::Warnings;
@@ -35,12 +52,35 @@ pub(crate) struct Policy {
     pub(crate) name: String,
     pub(crate) mode: Mode,
     pub(crate) rule: Option<Rule>,
-    pub(crate) request: HeaderRules,
-    pub(crate) response: HeaderRules,
     /// The default action that it sets for its hosts.
     pub(crate) default_action: Option<DefaultAction>,
     /// The answer to requests that it denies.
     pub(crate) denial: Option<ReplyRules>,
+    pub(crate) transformation: Conditional<Transformation>,
+    /// None where the policy has none, as with the features below.
+    pub(crate) header_modifiers: Option<Box<HeaderModifiers>>,
+    pub(crate) url_rewrite: Option<Box<Conditional<UrlRewriteConfig>>>,
+    pub(crate) host_rewrite: Option<HostRewrite>,
+    pub(crate) redirect: Option<Box<Conditional<RedirectConfig>>>,
+    pub(crate) direct_response: Option<Box<Conditional<DirectResponse>>>,
+    /// What it tells Envoy's router, if anything.
+    pub(crate) router: Option<Box<Router>>,
+    /// The indices of its credentials, among all of the configuration.
+    pub(crate) credentials: Vec<usize>,
+}
+
+/// The compiled header rules of both directions.
+#[derive(Debug, Default)]
+pub(crate) struct Transformation {
+    pub(crate) request: HeaderRules,
+    pub(crate) response: HeaderRules,
+}
+
+/// The fixed changes of headers of both directions.
+#[derive(Debug)]
+pub(crate) struct HeaderModifiers {
+    pub(crate) request: FixedHeaders,
+    pub(crate) response: FixedHeaders,
 }
 
 /// A compiled configuration.
@@ -54,7 +94,10 @@ pub struct Engine {
     pub(crate) denial: Option<ReplyRules>,
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
+    /// What is evaluated for audit records, if anything is.
+    pub(crate) recording: Option<Box<Recording>>,
     pub(crate) policies: Vec<Policy>,
+    pub(crate) credentials: Credentials,
     pub(crate) index: Index,
     /// The stages that a request passes.
     pub(crate) order: Vec<Stage>,
@@ -67,15 +110,35 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Compiles a configuration.
+    /// Compiles a configuration without its secrets, as tools do: `<redacted>` stands for the value
+    /// of every environment variable.
     ///
     /// # Errors
     /// Everything that is wrong with it: its shape, and each expression in it.
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
+        Engine::load_with(json, &NamesOnly)
+    }
+
+    /// Compiles a configuration. Credentials come from this environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it: its shape, each expression in it, and each environment
+    /// variable that is not there or has no value that can be used.
+    pub fn load_with(
+        json: &[u8],
+        environment: &dyn Environment,
+    ) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
-        let policies = compile(&config.policies, &mut errors);
+        let recording = Recording::compile(&config.record, &mut errors);
+        let mut policies = compile(&config.policies, &mut errors);
         let denial = config.denial.as_ref();
         let denial = denial.map(|denial| ReplyRules::compile("", denial, &mut errors));
+        let credentials = credential::compile(&config, environment, &mut errors);
+        for (index, credential) in credentials.all.iter().enumerate() {
+            if let Some(policy) = policies.get_mut(credential.policy) {
+                policy.credentials.push(index);
+            }
+        }
         if !errors.is_empty() {
             return Err(config::bounded(errors));
         }
@@ -95,8 +158,10 @@ impl Engine {
             denial,
             audit: config.audit,
             access_log: config.access_log,
+            recording,
             order: order_for(&policies),
             policies,
+            credentials,
             index,
             candidates: Mutex::default(),
             warnings,
@@ -170,6 +235,35 @@ impl Engine {
         facts.caller(&self.callers)
     }
 
+    /// Whether there are credentials that must be fetched, so that calls may become due.
+    #[must_use]
+    pub fn fetches_tokens(&self) -> bool {
+        self.credentials.has_tokens()
+    }
+
+    /// A call that fetches a token, to be made now; each is returned once. Its answer goes to
+    /// [`end_fetch`](Self::end_fetch).
+    #[must_use]
+    pub fn due_fetch(&self) -> Option<(Fetch, Call)> {
+        let all = self.credentials.all.iter().enumerate();
+        all.filter_map(|(index, _)| self.credentials.tokens(index)?.due(index)).next()
+    }
+
+    /// Takes the answer to a call that fetches a token. Unless it is ignored, every exchange that
+    /// waits for the credential is to get [`Event::Fetched`](crate::exchange::Event::Fetched).
+    pub fn end_fetch(&self, fetch: Fetch, answer: &Answer<'_>, now: Duration) -> Ended {
+        let tokens = self.credentials.tokens(fetch.credential);
+        tokens.map_or(Ended::Ignored, |tokens| tokens.end(fetch.number, answer, now))
+    }
+
+    /// The policy that a token is fetched for, and Envoy's name of the cluster that is called.
+    #[must_use]
+    pub fn fetched_from(&self, fetch: Fetch) -> Option<(&str, &str)> {
+        let credential = self.credentials.all.get(fetch.credential)?;
+        let cluster = self.credentials.tokens(fetch.credential)?.cluster();
+        Some((self.policy_name(credential.policy)?, cluster))
+    }
+
     /// The policies at these indices.
     pub(crate) fn policies_at(&self, indices: &[u32]) -> impl Iterator<Item = (usize, &Policy)> {
         indices.iter().filter_map(|index| {
@@ -232,15 +326,59 @@ fn too_large_patterns(config: &PolicyConfig, bytes: usize) -> ConfigError {
     }
 }
 
+impl Transformation {
+    fn compile(
+        policy: &str,
+        config: &TransformationConfig,
+        errors: &mut Vec<ConfigError>,
+    ) -> Transformation {
+        Transformation {
+            request: HeaderRules::compile(policy, &config.request, Phase::Request, errors),
+            response: HeaderRules::compile(policy, &config.response, Phase::Response, errors),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.request.is_empty() && self.response.is_empty()
+    }
+}
+
+impl HeaderModifiers {
+    /// None if they change nothing.
+    fn new(config: &HeaderModifiersConfig) -> Option<HeaderModifiers> {
+        let request = FixedHeaders::new(&config.request);
+        let response = FixedHeaders::new(&config.response);
+        let is_empty = request.is_empty() && response.is_empty();
+        (!is_empty).then_some(HeaderModifiers { request, response })
+    }
+}
+
 impl Policy {
     /// How many bytes its literal patterns take.
     fn pattern_bytes(&self) -> usize {
+        self.expressions().fold(0, |sum, expression| sum.saturating_add(expression.pattern_bytes()))
+    }
+
+    /// All its expressions.
+    fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let rule = self.rule.iter().flat_map(Rule::expressions);
-        let values = self.request.values().chain(self.response.values());
-        let denial = self.denial.iter().flat_map(ReplyRules::expressions);
+        let transformation = self.transformation.forms();
+        let values =
+            transformation.flat_map(|form| form.request.values().chain(form.response.values()));
+        let answers = self.direct_response.iter().flat_map(|answer| answer.forms());
         rule.chain(values)
-            .chain(denial)
-            .fold(0, |sum, expression| sum.saturating_add(expression.pattern_bytes()))
+            .chain(answers.flat_map(|answer| answer.reply.expressions()))
+            .chain(self.denial.iter().flat_map(ReplyRules::expressions))
+            .chain(self.conditions().flatten())
+    }
+
+    /// The conditions of its features.
+    fn conditions(&self) -> impl Iterator<Item = Option<&Expression>> {
+        let transformation = self.transformation.conditions();
+        transformation
+            .chain(self.url_rewrite.iter().flat_map(|rewrite| rewrite.conditions()))
+            .chain(self.redirect.iter().flat_map(|redirect| redirect.conditions()))
+            .chain(self.direct_response.iter().flat_map(|answer| answer.conditions()))
     }
 
     /// Compiles a policy. If that fails, `errors` gets the reasons, and the policy is not used.
@@ -249,33 +387,70 @@ impl Policy {
             .authorization
             .as_ref()
             .map(|authorization| Rule::compile(&config.name, authorization, errors));
-        let request = HeaderRules::compile(&config.name, &config.request, Phase::Request, errors);
-        let response =
-            HeaderRules::compile(&config.name, &config.response, Phase::Response, errors);
         let denial =
             config.denial.as_ref().map(|denial| ReplyRules::compile(&config.name, denial, errors));
+        let name = config.name.as_str();
+        let transformation =
+            Conditional::compile(name, &config.transformation, errors, |form, errors| {
+                Transformation::compile(name, form, errors)
+            });
+        let url_rewrite = config.url_rewrite.as_ref().map(|rewrite| {
+            Conditional::compile(name, rewrite, errors, |rewrite, _| rewrite.clone()).into()
+        });
+        let redirect = config.redirect.as_ref().map(|redirect| {
+            Conditional::compile(name, redirect, errors, |redirect, _| redirect.clone()).into()
+        });
+        let direct_response = config.direct_response.as_ref().map(|answer| {
+            let form = |answer: &_, errors: &mut _| DirectResponse::compile(name, answer, errors);
+            Conditional::compile(name, answer, errors, form).into()
+        });
         Policy {
             name: config.name.clone(),
             mode: config.mode,
             rule,
-            request,
-            response,
             default_action: config.default_action,
             denial,
+            transformation,
+            header_modifiers: HeaderModifiers::new(&config.header_modifiers).map(Box::new),
+            url_rewrite,
+            host_rewrite: config.host_rewrite,
+            redirect,
+            direct_response,
+            router: Router::compile(config, errors),
+            credentials: Vec::new(),
         }
     }
 
     /// Whether it does anything with a request, or its response, beside deciding about it.
     pub(crate) fn acts(&self) -> bool {
-        !self.request.is_empty() || !self.response.is_empty()
+        self.transformation.forms().any(|form| !form.is_empty())
+            || self.header_modifiers.is_some()
+            || self.rewrites()
+            || self.redirect.is_some()
+            || self.direct_response.is_some()
+            || self.router.is_some()
+            || !self.credentials.is_empty()
+    }
+
+    fn rewrites(&self) -> bool {
+        self.url_rewrite.is_some() || self.host_rewrite.is_some()
     }
 
     /// Whether a request must pass this stage because of the policy.
     fn needs(&self, stage: Stage) -> bool {
-        match stage {
-            Stage::Transformation => self.mode == Mode::Enforce && self.acts(),
+        let has = match stage {
+            Stage::Transformation => self.acts(),
+            Stage::HeaderModifiers => {
+                self.header_modifiers.as_ref().is_some_and(|both| !both.request.is_empty())
+            }
+            Stage::Rewrite => self.rewrites(),
+            Stage::Redirect => self.redirect.is_some(),
+            Stage::DirectResponse => self.direct_response.is_some(),
+            Stage::RouterHeaders => self.router.is_some(),
+            Stage::Credentials => !self.credentials.is_empty(),
             _ => false,
-        }
+        };
+        has && self.mode == Mode::Enforce
     }
 
     /// What the index needs to know of it.

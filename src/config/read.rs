@@ -1,14 +1,17 @@
 //! From JSON to [`Config`].
 
+use super::backend;
 use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
 use super::reply::read_denial;
 use super::shape::{self, Field};
 use super::{
-    Action, AuditLog, AuthorizationConfig, Combine, Config, ConfigError, DefaultAction, Expr,
-    HeaderRulesConfig, HeaderValueConfig, HostBinding, HostPattern, IdentityConfig,
-    MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, bounded, totals,
+    Action, AuditLog, AuthorizationConfig, Combine, ConditionalConfig, Config, ConfigError,
+    DefaultAction, Expr, HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig, HostBinding,
+    HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, RecordConfig,
+    answer, bounded, fixed_headers, rewrite, totals, transformation,
 };
+use super::{record, router};
 use crate::header_name::{self, Direction};
 use crate::identity::is_trust_domain;
 use crate::path::PathSafety;
@@ -36,6 +39,7 @@ impl Config {
             denial: None,
             audit: AuditLog::default(),
             access_log: false,
+            record: RecordConfig::default(),
             policies: Vec::new(),
         };
         if let Err(error) = totals::check_size(json.len()) {
@@ -93,6 +97,7 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
         if let Some(node) = audit.get("accessLog") {
             config.access_log = node.boolean(errors).unwrap_or_default();
         }
+        config.record = record::read(&audit, errors);
     }
     if let Some(node) = root.get("policies") {
         config.policies = node
@@ -157,9 +162,17 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         default_action: None,
         denial: None,
         authorization: None,
-        request: HeaderRulesConfig::default(),
-        response: HeaderRulesConfig::default(),
+        transformation: ConditionalConfig::default(),
+        header_modifiers: HeaderModifiersConfig::default(),
+        url_rewrite: None,
+        host_rewrite: None,
+        redirect: None,
+        direct_response: None,
+        request_timeout: None,
+        retry: None,
+        credentials: Vec::new(),
     };
+    fields.check(shape::POLICY_IS, errors);
     if let Some(node) = fields.get("hosts") {
         let items = node.list(shape::HOSTS, errors);
         policy.hosts = items.iter().filter_map(|item| read_host(item, errors)).collect();
@@ -195,30 +208,43 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
     {
         read_traffic(&traffic, &mut policy, errors);
     }
+    if let Some(node) = fields.get("backend") {
+        policy.credentials = backend::read(&node, errors);
+        if fields.get("hosts").is_none() {
+            errors.add(
+                &node.place,
+                "`backend` needs `hosts`: a credential goes only to hosts that are named",
+            );
+        }
+    }
     Some(policy)
 }
 
 fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Errors) {
-    let authorization = traffic.get("authorization");
-    let transformation = traffic.get("transformation");
-    if authorization.is_none() && transformation.is_none() && policy.path_safety.is_none() {
+    let path_safety_alone = policy.path_safety.is_some();
+    if shape::TRAFFIC.iter().all(|field| traffic.get(field.name).is_none()) && !path_safety_alone {
         errors.add(
             &traffic.place,
-            "`traffic` is empty: give `authorization`, `transformation` or both",
+            "`traffic` is empty: say what the policy does, such as `authorization` or \
+             `transformation`",
         );
     }
-    policy.authorization = authorization.and_then(|node| read_authorization(&node, errors));
-    if let Some(directions) =
-        transformation.and_then(|node| node.object(shape::TRANSFORMATION, errors))
-    {
-        if let Some(node) = directions.get("request") {
-            policy.request = read_header_rules(&node, Direction::Request, shape::REQUEST, errors);
-        }
-        if let Some(node) = directions.get("response") {
-            policy.response =
-                read_header_rules(&node, Direction::Response, shape::RESPONSE, errors);
-        }
+    router::read(traffic, policy, errors);
+    policy.authorization =
+        traffic.get("authorization").and_then(|node| read_authorization(&node, errors));
+    if let Some(node) = traffic.get("transformation") {
+        policy.transformation = transformation::read(&node, errors).unwrap_or_default();
     }
+    if let Some(node) = traffic.get("headerModifiers") {
+        policy.header_modifiers = fixed_headers::read(&node, errors);
+    }
+    policy.url_rewrite = traffic.get("urlRewrite").and_then(|node| rewrite::read(&node, errors));
+    policy.host_rewrite =
+        traffic.get("hostRewrite").and_then(|node| rewrite::read_host(&node, errors));
+    policy.redirect =
+        traffic.get("requestRedirect").and_then(|node| answer::read_redirect(&node, errors));
+    policy.direct_response =
+        traffic.get("directResponse").and_then(|node| answer::read_direct_response(&node, errors));
 }
 
 /// The policy's name. An illegal one is returned as well, cut to a legal length, because the
@@ -320,7 +346,7 @@ pub(super) fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Ex
     Some(Expr { place: node.place.clone(), source: source.to_owned() })
 }
 
-fn read_header_rules(
+pub(super) fn read_header_rules(
     node: &Node<'_>,
     direction: Direction,
     shape: &[Field],
@@ -359,7 +385,7 @@ pub(super) fn read_header_value(
     Some(HeaderValueConfig { name: name.unwrap_or_default(), value: value? })
 }
 
-fn read_header_name(
+pub(super) fn read_header_name(
     node: &Node<'_>,
     direction: Direction,
     pseudo: bool,

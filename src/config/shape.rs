@@ -1,18 +1,32 @@
 //! The shape of a configuration, in one table. The reader checks a configuration against it, and
 //! the JSON Schema and the documents' table of fields are made from it.
 
+mod backend;
+mod record;
+mod router;
 mod words;
 
+use super::answer::{DIRECT_RESPONSE, REDIRECT};
+use super::fixed_headers::HEADER_MODIFIERS;
 use super::reply::{DENIAL, DENIAL_IS};
+use super::rewrite::{HOST_REWRITE_FIELDS, URL_REWRITE};
+use super::transformation::TRANSFORMATION;
 use super::{
     Direction, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
     MAX_TRUST_DOMAINS,
 };
+pub(super) use backend::{
+    AUTH, AUTH_IS, BACKEND, BACKEND_IS, BASIC, CLIENT_CREDENTIALS, CLIENT_CREDENTIALS_ARE, COOKIE,
+    CREDENTIAL, CREDENTIALS, HEADER, LOCATION, LOCATION_IS, PARAMETER, REFERENCE, REFERENCE_IS,
+    SCOPES,
+};
+pub(super) use record::{ADDED, ADDED_FIELDS, RECORD_FIELDS};
+pub(super) use router::{RETRIED, RETRY_CODES, TIMES};
 pub use words::OFF;
-use words::listed;
 pub(super) use words::{
-    ACTION, AUDIT_LOG, COMBINE, DEFAULT_ACTION, HOST_BINDING, IDENTITY_SOURCES, MODE, ON_ERROR,
-    PATH_SAFETY, Word,
+    ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, DEFAULT_ACTION, HOST_BINDING, HOST_REWRITE,
+    IDENTITY_SOURCES, MODE, ON_ERROR, PATH_CHANGE, PATH_SAFETY, REFERENCE_KIND, SCHEME, Word,
+    listed,
 };
 
 /// A field of an object.
@@ -41,6 +55,8 @@ pub enum Kind {
     Boolean,
     /// A whole number, from the first to the second.
     Integer(u64, u64),
+    /// One of these whole numbers.
+    Choice(&'static [u64]),
     /// An object whose fields have names of the author's choice: how many there may be, what their
     /// names are, and the kind of their values.
     Map(Bounds, Text, &'static Kind),
@@ -68,6 +84,10 @@ pub enum Condition {
     Alone(&'static str),
     /// The first field must be there, unless the second is.
     RequiredUnless(&'static str, &'static str),
+    /// Where the first field has this word (the second name), the third field must be there.
+    Names(&'static str, &'static str, &'static str),
+    /// The first field must be there, unless the second is this word; then it must not.
+    UnlessWord(&'static str, &'static str, &'static str),
 }
 
 /// How many entries a list may have.
@@ -100,6 +120,8 @@ pub enum Text {
         /// Whether it may be a pseudo-header such as `:path`.
         pseudo: bool,
     },
+    /// The value of a header, as it is.
+    HeaderValue,
     /// Any text that is not empty, of at most so many characters.
     Free(usize),
     /// The name of a variable: a CEL identifier.
@@ -114,6 +136,12 @@ pub enum Text {
     Path,
     /// A duration of the Gateway API: `1h30m`, `250ms`.
     Duration,
+    /// A `token` of RFC 9110 section 5.6.2: the name of a cookie, or of a parameter.
+    Token,
+    /// A scope of OAuth 2 (RFC 6749 section 3.3).
+    Scope,
+    /// A user name of RFC 7617, which has no colon and no control character.
+    UserName,
 }
 
 pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
@@ -203,8 +231,10 @@ pub(super) const AUDIT: &[Field] = &[
         Kind::Boolean,
         "Whether Envoy's access log can show each decision, as \
          `%FILTER_STATE(wasm.egress_decision:PLAIN)%`. This costs three more host calls a \
-         request. false where it is left out.",
+         request, and one more for each of `fields`. false where it is left out.",
     ),
+    record::FILTER,
+    record::FIELDS,
 ];
 
 pub(super) const POLICIES: Bounds = Bounds { limit: MAX_POLICIES, if_empty: None };
@@ -248,15 +278,23 @@ pub(super) const POLICY: &[Field] = &[
     field(
         "traffic",
         Kind::Object(TRAFFIC, &[]),
-        "What the policy does, in the fields of AgentGateway's `spec.traffic`.",
+        "What the policy does, in the fields of AgentGateway's `spec.traffic`. Required unless \
+         `backend` is there.",
+    ),
+    field(
+        "backend",
+        Kind::Object(BACKEND, BACKEND_IS),
+        "What the origin gets from the waypoint, in the fields of AgentGateway's `spec.backend`. \
+         It needs `hosts`, all of them exact names.",
     ),
 ];
 
 pub(super) const POLICY_IS: &[Condition] = &[
     Condition::Needs("pathSafety", "hosts"),
     Condition::Needs("defaultAction", "hosts"),
+    Condition::Needs("backend", "hosts"),
     Condition::NotEmptyUnless("traffic", "pathSafety"),
-    Condition::AnyOf(&["traffic", "pathSafety", "defaultAction", "denial"]),
+    Condition::AnyOf(&["traffic", "backend", "pathSafety", "defaultAction", "denial"]),
 ];
 
 pub(super) const HOSTS: Bounds = Bounds {
@@ -273,9 +311,37 @@ pub(super) const TRAFFIC: &[Field] = &[
     ),
     field(
         "transformation",
-        Kind::Object(TRANSFORMATION, &[]),
+        Kind::Object(TRANSFORMATION.whole, TRANSFORMATION.whole_is),
         "Changes to the headers of allowed requests, and of their responses.",
     ),
+    field(
+        "headerModifiers",
+        Kind::Object(HEADER_MODIFIERS, &[]),
+        "Headers of allowed requests, and of their responses, that get fixed values.",
+    ),
+    field(
+        "urlRewrite",
+        Kind::Object(URL_REWRITE.whole, URL_REWRITE.whole_is),
+        "Changes to the authority and the path of allowed requests, as HTTPRoute's URLRewrite. \
+         The rules see the request as it came, the origin the new one.",
+    ),
+    field(
+        "hostRewrite",
+        Kind::Object(HOST_REWRITE_FIELDS, &[]),
+        "Whether the origin gets the name of the destination as `:authority`.",
+    ),
+    field(
+        "requestRedirect",
+        Kind::Object(REDIRECT.whole, REDIRECT.whole_is),
+        "Answers allowed requests with a redirect, as HTTPRoute's RequestRedirect.",
+    ),
+    field(
+        "directResponse",
+        Kind::Object(DIRECT_RESPONSE.whole, DIRECT_RESPONSE.whole_is),
+        "Answers allowed requests in the origin's place.",
+    ),
+    router::TIMEOUTS,
+    router::RETRY,
 ];
 
 /// `traffic.authorization`
@@ -313,20 +379,6 @@ pub(super) const MATCH_EXPRESSIONS: Bounds = Bounds {
     limit: MAX_MATCH_EXPRESSIONS,
     if_empty: Some("give an expression (`true` for one that always matches)"),
 };
-
-/// `traffic.transformation`
-pub(super) const TRANSFORMATION: &[Field] = &[
-    field(
-        "request",
-        Kind::Object(REQUEST, &[]),
-        "Changes to the request's headers, in the order add, set, remove.",
-    ),
-    field(
-        "response",
-        Kind::Object(RESPONSE, &[]),
-        "Changes to the response's headers, in the order add, set, remove.",
-    ),
-];
 
 const SET: &str = "Headers that get this one value, whatever they had before. If the value's \
     expression fails, the header is left out, the caller's own as well.";

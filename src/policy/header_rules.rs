@@ -17,7 +17,7 @@ use crate::request::host;
 /// How many bytes of a value can be made, checked and written for one step.
 pub(super) const COPIED_A_STEP: usize = 32;
 /// How many lines can be examined for one step.
-const LINES_A_STEP: usize = 64;
+pub(super) const LINES_A_STEP: usize = 64;
 
 /// The message for a value that is not legal for the header.
 pub(crate) const ILLEGAL: &str = "no legal value of this header";
@@ -144,17 +144,12 @@ impl HeaderRules {
                 }
                 continue;
             }
-            let removed = remove(headers, changes, name, value.is_err());
             match value {
-                Ok(value) => {
-                    headers.push(name.as_bytes(), value.clone());
-                    changes.push(if removed > 1 {
-                        Change::Add(name, value)
-                    } else {
-                        Change::Replace(name, value)
-                    });
+                Ok(value) => replace(headers, changes, name, value),
+                Err(error) => {
+                    remove(headers, changes, name, true);
+                    failed.push(error);
                 }
-                Err(error) => failed.push(error),
             }
         }
         for name in &self.remove {
@@ -200,7 +195,20 @@ pub(crate) struct Applied {
     pub(crate) unusable: bool,
 }
 
-fn set_pseudo<'a>(
+/// Gives a header this one value.
+pub(super) fn replace<'a>(
+    headers: &mut Headers<'a>,
+    changes: &mut Vec<Change<'a>>,
+    name: &'a str,
+    value: Cow<'a, [u8]>,
+) {
+    let removed = remove(headers, changes, name, false);
+    headers.push(name.as_bytes(), value.clone());
+    changes.push(if removed > 1 { Change::Add(name, value) } else { Change::Replace(name, value) });
+}
+
+/// Gives a pseudo-header this value.
+pub(crate) fn set_pseudo<'a>(
     headers: &mut Headers<'a>,
     changes: &mut Vec<Change<'a>>,
     name: &'a str,
@@ -214,7 +222,7 @@ fn set_pseudo<'a>(
 /// Removes a header, and every header that some origin would take for it. Returns how many lines
 /// had exactly this name. If the header is to be replaced, and not `going`, its one line is not
 /// noted as removed.
-fn remove<'a>(
+pub(crate) fn remove<'a>(
     headers: &mut Headers<'a>,
     changes: &mut Vec<Change<'a>>,
     name: &'a str,

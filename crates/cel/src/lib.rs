@@ -28,6 +28,7 @@ pub mod lowered;
 pub mod meter;
 mod parse;
 mod prepare;
+mod recorded;
 mod regex;
 mod run;
 mod search;
@@ -53,6 +54,7 @@ use self::meter::Allowance;
 use self::parse::Places;
 pub use self::parse::{is_identifier, reserved_words};
 use self::prepare::{PATTERN, prepare};
+pub use self::recorded::{MAX_RECORDED, MAX_RECORDED_TEXT, Recorded};
 use self::regex::Compiled;
 use self::types::Type;
 
@@ -65,6 +67,8 @@ pub enum Expected {
     Header,
     /// A string or bytes, for the body of an answer.
     Body,
+    /// A value of any type, for a record.
+    Any,
 }
 
 /// An error in an expression, and where it is in the source.
@@ -146,9 +150,9 @@ pub struct Expression {
 enum Code {
     /// A rule.
     Rule(Test),
-    /// A header's value, or a body, in lowered form.
+    /// A header's value, a body or a record's value, in lowered form.
     Value(Text),
-    /// A header's value, or a body, that the interpreter evaluates.
+    /// One that the interpreter evaluates.
     Interpreted(IdedExpr),
 }
 
@@ -195,14 +199,16 @@ impl Expression {
             let lowering = Lowering { table };
             let code = match expected {
                 Expected::Rule => Code::Rule(lowering.test(&root)),
-                Expected::Header | Expected::Body => lowering.text(&root).map_or_else(
-                    || {
-                        let mut guarded = root.clone();
-                        budget::guard(&mut guarded, table);
-                        Code::Interpreted(guarded)
-                    },
-                    Code::Value,
-                ),
+                Expected::Header | Expected::Body | Expected::Any => {
+                    lowering.text(&root).map_or_else(
+                        || {
+                            let mut guarded = root.clone();
+                            budget::guard(&mut guarded, table);
+                            Code::Interpreted(guarded)
+                        },
+                        Code::Value,
+                    )
+                }
             };
             let weight = budget::weight(&root, code.is_interpreted());
             let uses = Uses { escapes: names_escape(&root), ..checked.uses };
@@ -305,6 +311,35 @@ impl Expression {
         }
     }
 
+    /// Evaluates a value for a record; none for an optional that has none.
+    ///
+    /// # Errors
+    /// What is wrong with the message's data, without repeating that data.
+    pub fn recorded<A: Attributes>(
+        &self,
+        attributes: &A,
+        allowance: &Allowance,
+    ) -> Result<Option<Recorded>, String> {
+        if !allowance.spend(self.weight) {
+            return Err(eval::EXCEEDED.to_owned());
+        }
+        match &self.code {
+            Code::Value(text) => self
+                .run(attributes, allowance)
+                .text(text)
+                .map_err(|failure| failure.to_string())
+                .and_then(|value| match allowance.breached() {
+                    None => Ok(Some(Recorded::of_text(&value))),
+                    Some(breach) => Err(breach.to_owned()),
+                }),
+            Code::Interpreted(root) => {
+                let (env, patterns) = (&self.env, self.patterns.as_slice());
+                Interpreter { env, attributes, patterns }.recorded(root, allowance)
+            }
+            Code::Rule(_) => Err("not a value".to_owned()),
+        }
+    }
+
     fn run<'p, A>(&'p self, attributes: &'p A, allowance: &'p Allowance) -> run::Run<'p, A> {
         run::Run { patterns: &self.patterns, env: &self.env, attributes, allowance }
     }
@@ -334,6 +369,9 @@ fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<ch
         {
             let what = if expected == Expected::Body { "a body" } else { "a header's value" };
             format!("{what} is a string or bytes, this gives {result}: put `string(...)` around it")
+        }
+        Expected::Any if *result == Type::Meta => {
+            "a type has no form in a record: put `string(...)` around a value".to_owned()
         }
         _ => return None,
     };

@@ -27,6 +27,8 @@ use cel::common::value::{CowVal, FromVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
 pub(super) use self::headers::Ask;
+pub(super) use self::json::{json_text, quote};
+pub(super) use self::maps::sorted_keys;
 pub(super) use super::bounded::{MAX_PARTS, MAX_TEXT};
 
 /// A function's result.

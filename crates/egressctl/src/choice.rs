@@ -74,6 +74,12 @@ pub(crate) fn configuration<'m>(
     source: &Source,
     plugin: Plugin<'m>,
 ) -> Result<&'m Node, Vec<Diagnostic>> {
+    if let Some((key, _)) = plugin.config.and_then(|config| config.field("cases"))
+        && plugin.kind == Kind::PluginConfig
+    {
+        let message = "these are cases, not policies: run `egressctl test` on this file";
+        return Err(vec![Diagnostic::error(source, key.span.clone(), message.to_owned())]);
+    }
     plugin.config.filter(|config| !matches!(config.value, Value::Null)).ok_or_else(|| {
         let message = format!(
             "`{}` is missing: without a configuration the filter refuses every request",

@@ -1,7 +1,9 @@
 //! The words that fields accept, each with the value that it stands for and what it means.
 
+use crate::config::rewrite::PathChangeType;
 use crate::config::{
-    Action, AuditLog, Combine, DefaultAction, HostBinding, IdentitySource, Mode, OnError,
+    Action, AuditLog, ClientAuth, Combine, DefaultAction, HostBinding, HostRewrite, IdentitySource,
+    Mode, OnError, ReferenceKind, Scheme,
 };
 use crate::path::PathSafety;
 
@@ -22,7 +24,7 @@ const fn word<T: Copy>(word: &'static str, value: T, about: &'static str) -> Wor
 }
 
 /// The words, each with what it means.
-pub(super) fn listed<T>(words: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
+pub(in crate::config) fn listed<T>(words: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
     words.iter().map(|word| (word.word, word.about)).collect()
 }
 
@@ -115,4 +117,43 @@ pub(in crate::config) const COMBINE: &[Word<Combine>] = &[
 pub(in crate::config) const ON_ERROR: &[Word<OnError>] = &[
     word("Deny", OnError::Deny, "A Deny denies; an Allow or Require does not match."),
     word("Ignore", OnError::Ignore, "The expression does not match, in a Deny as well."),
+];
+
+pub(in crate::config) const PATH_CHANGE: &[Word<PathChangeType>] = &[
+    word("ReplaceFullPath", PathChangeType::Full, "The whole path."),
+    word("ReplacePrefixMatch", PathChangeType::Prefix, "The `prefix`."),
+];
+
+pub(in crate::config) const HOST_REWRITE: &[Word<HostRewrite>] = &[
+    word(
+        "Auto",
+        HostRewrite::Auto,
+        "The name of the destination that was dialled, where it is known and no wildcard.",
+    ),
+    word("None", HostRewrite::None, "The authority stays as it is."),
+];
+
+pub(in crate::config) const SCHEME: &[Word<Scheme>] =
+    &[word("http", Scheme::Http, "Plain HTTP."), word("https", Scheme::Https, "HTTP over TLS.")];
+
+pub(in crate::config) const CLIENT_AUTH: &[Word<ClientAuth>] = &[
+    word(
+        "ClientSecretBasic",
+        ClientAuth::Basic,
+        "In the header `Authorization` (RFC 6749 section 2.3.1).",
+    ),
+    word("ClientSecretPost", ClientAuth::Post, "In the body of the request."),
+];
+
+pub(in crate::config) const REFERENCE_KIND: &[Word<ReferenceKind>] = &[
+    word(
+        "Service",
+        ReferenceKind::Service,
+        "A Kubernetes Service, in a cluster whose domain is `cluster.local`.",
+    ),
+    word(
+        "Hostname",
+        ReferenceKind::Hostname,
+        "The host name of a ServiceEntry, or the full name of a Service.",
+    ),
 ];

@@ -6,7 +6,7 @@ use cel::IdedExpr;
 use crate::attributes::{Attributes, Table};
 use crate::eval::Interpreter;
 use crate::meter::Allowance;
-use crate::{Expected, ExprError, Expression, Phase, budget, parse, prepare};
+use crate::{Expected, ExprError, Expression, Phase, Recorded, budget, parse, prepare};
 
 /// An expression and its unlowered form.
 #[derive(Debug)]
@@ -41,6 +41,7 @@ impl BothWays {
             Expected::Header | Expected::Body => {
                 self.expression.header_value(attributes, &allowance)
             }
+            Expected::Any => self.expression.recorded(attributes, &allowance).map(bytes_of),
         };
         held(value, &allowance)
     }
@@ -55,9 +56,14 @@ impl BothWays {
                 interpreter.rule(&self.root, &allowance).map(|value| vec![u8::from(value)])
             }
             Expected::Header | Expected::Body => interpreter.header(&self.root, &allowance),
+            Expected::Any => interpreter.recorded(&self.root, &allowance).map(bytes_of),
         };
         held(value, &allowance)
     }
+}
+
+fn bytes_of(recorded: Option<Recorded>) -> Vec<u8> {
+    recorded.map_or_else(Vec::new, |recorded| recorded.json.into_bytes())
 }
 
 /// Whether the lowered form's answer is the interpreter's: both have the same value, or none.
