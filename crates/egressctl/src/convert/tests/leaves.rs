@@ -59,7 +59,7 @@ fn is_in(result: &str, value: &str) -> bool {
 }
 
 /// The values that are neither in the result nor in a note.
-fn silent(text: &str) -> Vec<String> {
+pub(super) fn silent(text: &str) -> Vec<String> {
     let file = manifest(text);
     converted(text, &["--gateway", "egress", "--allow-lossy"], |converted| {
         let yaml = converted.resource.to_yaml().to_lowercase();
@@ -96,6 +96,11 @@ fn silent(text: &str) -> Vec<String> {
                     _ if value == "{}" => is_in(&result, "true"),
                     field if field.to_lowercase().contains("serviceaccounts") => {
                         value.split('/').all(|part| is_in(&result, part))
+                    }
+                    // The variable of a Secret's entry is named after both.
+                    "name" | "key" if path.contains("secretRef") => {
+                        let legal = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+                        is_in(&result, &value.chars().map(legal).collect::<String>())
                     }
                     "key" => is_in(&result, attribute(&value)),
                     _ => is_in(&result, &value),
