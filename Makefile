@@ -16,9 +16,9 @@ help: ## this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build-wasm ## the workshop in a real Envoy (ARGS=--once: then ends; ORIGIN=real: real hosts)
+demo: build-wasm ## the workshop in a real Envoy, or POLICY=mine.yaml (ARGS=--once, ORIGIN=real)
 	@envoy=$$($(setup)/envoy); $(CARGO) build -p e2e --bin demo; \
-	ENVOY=$$envoy exec target/debug/demo $(ARGS)
+	ENVOY=$$envoy exec target/debug/demo $(if $(POLICY),--policy '$(POLICY)') $(ARGS)
 
 .PHONY: test
 test: test-native test-fuzz test-wasm test-e2e test-image ## every test there is

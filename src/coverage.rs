@@ -15,7 +15,7 @@ use crate::request::Facts;
 use crate::stage::Admitted;
 pub use crate::trace::Feature;
 use crate::trace::Trace;
-use crate::trial::Trial;
+use crate::trial::{Trial, serve_tokens};
 
 /// What a policy may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,9 +121,16 @@ pub fn parts(engine: &Engine, trial: &Trial) -> Vec<Part> {
     trial.with_source(|source| {
         let request = trial.request_headers();
         let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
-        let event = Event::RequestHeaders(request.to_pairs());
-        let step = exchange.on_traced(engine, source, event, &mut trace);
-        let is_forwarded = matches!(step, Step::Forward(_));
+        let mut event = Event::RequestHeaders(request.to_pairs());
+        let is_forwarded = loop {
+            match exchange.on_traced(engine, source, event, &mut trace) {
+                Step::Await(credential) => {
+                    serve_tokens(engine);
+                    event = Event::Fetched(credential);
+                }
+                step => break matches!(step, Step::Forward(_)),
+            }
+        };
         if is_forwarded {
             let response = trial.response_headers();
             let (bytes, count) = (response.to_pairs(), response.lines().count());

@@ -18,13 +18,17 @@ mod tests;
 mod warnings;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
+use crate::call::{Answer, Call};
 use crate::cel::{Expression, Phase};
 use crate::config::{
     self, AuditLog, Config, ConfigError, DefaultAction, HeaderModifiersConfig, HostBinding,
     HostRewrite, MAX_ALL_PATTERNS, MAX_ERRORS, Mode, PolicyConfig, RedirectConfig, Spot,
     TransformationConfig, UrlRewriteConfig,
 };
+use crate::credential::token::{Ended, Fetch};
+use crate::credential::{self, Credentials, Environment, NamesOnly};
 use crate::identity::peer::{Caller, Callers};
 use crate::order::{ORDER, Stage};
 use crate::path::PathSafety;
@@ -61,6 +65,8 @@ pub(crate) struct Policy {
     pub(crate) direct_response: Option<Box<Conditional<DirectResponse>>>,
     /// What it tells Envoy's router, if anything.
     pub(crate) router: Option<Box<Router>>,
+    /// The indices of its credentials, among all of the configuration.
+    pub(crate) credentials: Vec<usize>,
 }
 
 /// The compiled header rules of both directions.
@@ -91,6 +97,7 @@ pub struct Engine {
     /// What is evaluated for audit records, if anything is.
     pub(crate) recording: Option<Box<Recording>>,
     pub(crate) policies: Vec<Policy>,
+    pub(crate) credentials: Credentials,
     pub(crate) index: Index,
     /// The stages that a request passes.
     pub(crate) order: Vec<Stage>,
@@ -103,16 +110,35 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Compiles a configuration.
+    /// Compiles a configuration without its secrets, as tools do: `<redacted>` stands for the value
+    /// of every environment variable.
     ///
     /// # Errors
     /// Everything that is wrong with it: its shape, and each expression in it.
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
+        Engine::load_with(json, &NamesOnly)
+    }
+
+    /// Compiles a configuration. Credentials come from this environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it: its shape, each expression in it, and each environment
+    /// variable that is not there or has no value that can be used.
+    pub fn load_with(
+        json: &[u8],
+        environment: &dyn Environment,
+    ) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
         let recording = Recording::compile(&config.record, &mut errors);
-        let policies = compile(&config.policies, &mut errors);
+        let mut policies = compile(&config.policies, &mut errors);
         let denial = config.denial.as_ref();
         let denial = denial.map(|denial| ReplyRules::compile("", denial, &mut errors));
+        let credentials = credential::compile(&config, environment, &mut errors);
+        for (index, credential) in credentials.all.iter().enumerate() {
+            if let Some(policy) = policies.get_mut(credential.policy) {
+                policy.credentials.push(index);
+            }
+        }
         if !errors.is_empty() {
             return Err(config::bounded(errors));
         }
@@ -135,6 +161,7 @@ impl Engine {
             recording,
             order: order_for(&policies),
             policies,
+            credentials,
             index,
             candidates: Mutex::default(),
             warnings,
@@ -206,6 +233,35 @@ impl Engine {
     #[must_use]
     pub fn caller<'f>(&self, facts: &'f Facts<'_>) -> &'f Caller {
         facts.caller(&self.callers)
+    }
+
+    /// Whether there are credentials that must be fetched, so that calls may become due.
+    #[must_use]
+    pub fn fetches_tokens(&self) -> bool {
+        self.credentials.has_tokens()
+    }
+
+    /// A call that fetches a token, to be made now; each is returned once. Its answer goes to
+    /// [`end_fetch`](Self::end_fetch).
+    #[must_use]
+    pub fn due_fetch(&self) -> Option<(Fetch, Call)> {
+        let all = self.credentials.all.iter().enumerate();
+        all.filter_map(|(index, _)| self.credentials.tokens(index)?.due(index)).next()
+    }
+
+    /// Takes the answer to a call that fetches a token. Unless it is ignored, every exchange that
+    /// waits for the credential is to get [`Event::Fetched`](crate::exchange::Event::Fetched).
+    pub fn end_fetch(&self, fetch: Fetch, answer: &Answer<'_>, now: Duration) -> Ended {
+        let tokens = self.credentials.tokens(fetch.credential);
+        tokens.map_or(Ended::Ignored, |tokens| tokens.end(fetch.number, answer, now))
+    }
+
+    /// The policy that a token is fetched for, and Envoy's name of the cluster that is called.
+    #[must_use]
+    pub fn fetched_from(&self, fetch: Fetch) -> Option<(&str, &str)> {
+        let credential = self.credentials.all.get(fetch.credential)?;
+        let cluster = self.credentials.tokens(fetch.credential)?.cluster();
+        Some((self.policy_name(credential.policy)?, cluster))
     }
 
     /// The policies at these indices.
@@ -361,6 +417,7 @@ impl Policy {
             redirect,
             direct_response,
             router: Router::compile(config, errors),
+            credentials: Vec::new(),
         }
     }
 
@@ -372,6 +429,7 @@ impl Policy {
             || self.redirect.is_some()
             || self.direct_response.is_some()
             || self.router.is_some()
+            || !self.credentials.is_empty()
     }
 
     fn rewrites(&self) -> bool {
@@ -389,6 +447,7 @@ impl Policy {
             Stage::Redirect => self.redirect.is_some(),
             Stage::DirectResponse => self.direct_response.is_some(),
             Stage::RouterHeaders => self.router.is_some(),
+            Stage::Credentials => !self.credentials.is_empty(),
             _ => false,
         };
         has && self.mode == Mode::Enforce

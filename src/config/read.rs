@@ -1,5 +1,6 @@
 //! From JSON to [`Config`].
 
+use super::backend;
 use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
 use super::reply::read_denial;
@@ -169,7 +170,9 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         direct_response: None,
         request_timeout: None,
         retry: None,
+        credentials: Vec::new(),
     };
+    fields.check(shape::POLICY_IS, errors);
     if let Some(node) = fields.get("hosts") {
         let items = node.list(shape::HOSTS, errors);
         policy.hosts = items.iter().filter_map(|item| read_host(item, errors)).collect();
@@ -204,6 +207,15 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         fields.get("traffic").and_then(|node| node.object(shape::TRAFFIC, errors))
     {
         read_traffic(&traffic, &mut policy, errors);
+    }
+    if let Some(node) = fields.get("backend") {
+        policy.credentials = backend::read(&node, errors);
+        if fields.get("hosts").is_none() {
+            errors.add(
+                &node.place,
+                "`backend` needs `hosts`: a credential goes only to hosts that are named",
+            );
+        }
     }
     Some(policy)
 }

@@ -17,7 +17,7 @@ use crate::request::headers::Headers;
 use crate::request::{Facts, Source};
 use crate::stage::request_host;
 use crate::trace::{Feature, Line, Trace};
-use crate::trial::Trial;
+use crate::trial::{Trial, serve_tokens};
 
 /// Decides about a request, and explains the decision. The configuration is the one that the engine
 /// was loaded from.
@@ -49,10 +49,16 @@ impl Run {
         response: &Headers<'_>,
     ) -> Run {
         let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
-        let event = Event::RequestHeaders(request.to_pairs());
-        let reply = match exchange.on_traced(engine, source, event, &mut trace) {
-            Step::Reply(reply) => Some(reply),
-            _ => None,
+        let mut event = Event::RequestHeaders(request.to_pairs());
+        let reply = loop {
+            match exchange.on_traced(engine, source, event, &mut trace) {
+                Step::Reply(reply) => break Some(reply),
+                Step::Await(credential) => {
+                    serve_tokens(engine);
+                    event = Event::Fetched(credential);
+                }
+                _ => break None,
+            }
         };
         let report = exchange.take_report();
         let audit = report.and_then(|report| report.audit).map(str::to_owned);

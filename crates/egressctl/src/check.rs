@@ -15,7 +15,7 @@ use crate::terminal::Terminal;
 use crate::yaml::Node;
 use crate::{Exit, Failure};
 use attachment::Attached;
-use files::Input;
+pub(crate) use files::Input;
 use report::Format;
 
 /// Validates pluginConfig, WasmPlugin and TrafficExtension: all errors and warnings, with file,
@@ -51,6 +51,18 @@ pub(crate) struct Args {
     /// Exit with 1 for warnings too.
     #[arg(long)]
     deny_warnings: bool,
+}
+
+impl Args {
+    /// A file or folder to check, with every option left out.
+    pub(crate) fn of(name: &str) -> Args {
+        Args { files: vec![name.to_owned()], output: Format::Text, deny_warnings: false }
+    }
+}
+
+/// The files that are checked under a name.
+pub(crate) fn inputs(name: &str) -> Result<Vec<Input>, Failure> {
+    files::below(name)
 }
 
 /// What there is in a file.
@@ -131,7 +143,7 @@ fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
 }
 
 /// Whether a configuration is this filter's. In doubt it is: what is left out is not checked.
-fn is_ours(plugin: Plugin<'_>, input: &Input) -> bool {
+pub(crate) fn is_ours(plugin: Plugin<'_>, input: &Input) -> bool {
     match plugin.kind {
         // A folder has other files without a kind, such as Helm's values, and the cases of
         // `egressctl test`.

@@ -27,15 +27,24 @@ pub(crate) fn choose<'m>(
     manifests: &'m [Manifest],
     wanted: Option<&str>,
 ) -> Result<Chosen<'m>, Unchosen<'m>> {
+    let plugins = manifests.iter().enumerate().flat_map(|(index, manifest)| {
+        manifest.plugins().into_iter().map(move |plugin| (index, plugin))
+    });
+    choose_among(plugins, wanted)
+}
+
+/// The one configuration that is meant among these, which count as [`choose`] says.
+pub(crate) fn choose_among<'m>(
+    all: impl IntoIterator<Item = Chosen<'m>>,
+    wanted: Option<&str>,
+) -> Result<Chosen<'m>, Unchosen<'m>> {
     let mut plugins: Vec<Chosen<'m>> = Vec::new();
-    for (index, manifest) in manifests.iter().enumerate() {
-        for plugin in manifest.plugins() {
-            let same = |other: &Plugin<'_>| {
-                other.kind != Kind::PluginConfig && other.title() == plugin.title()
-            };
-            plugins.retain(|(_, other)| !same(other));
-            plugins.push((index, plugin));
-        }
+    for (index, plugin) in all {
+        let same = |other: &Plugin<'_>| {
+            other.kind != Kind::PluginConfig && other.title() == plugin.title()
+        };
+        plugins.retain(|(_, other)| !same(other));
+        plugins.push((index, plugin));
     }
     if plugins.is_empty() {
         return Err(Unchosen::Nothing);

@@ -157,6 +157,9 @@ impl Runner for EnvoyRunner {
             .wasm(&self.module)
             .normalize_path(suite.normalize_path)
             .workers(workers);
+        for (name, value) in &suite.environment {
+            options = options.environment(name, value);
+        }
         let steps = || cases.iter().flat_map(|case| &case.steps);
         for destination in steps().filter_map(|step| step.destination.as_deref()) {
             options = options.service(destination);
@@ -173,6 +176,7 @@ impl Runner for EnvoyRunner {
         let config = suite.config.to_string();
         if steps().any(|step| step.update.is_some()) {
             let mut plugin = PluginFile::new(&self.module).map_err(|error| error.to_string())?;
+            plugin.set_environment(suite.environment.keys());
             plugin.publish(&config).map_err(|error| error.to_string())?;
             options = options.edit(plugin.attach());
             self.plugin = Some(plugin);

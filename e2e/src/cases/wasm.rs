@@ -87,7 +87,8 @@ impl Runner for WasmRunner {
     }
 
     fn start(&mut self, suite: &Suite, _cases: &[&Case]) -> Result<(), String> {
-        let mut options = HostOptions::default();
+        let env = suite.environment.clone().into_iter().collect();
+        let mut options = HostOptions { env, ..HostOptions::default() };
         if let Some(clock) = suite.clock {
             options.now = u64::try_from(clock.as_nanos()).unwrap_or(u64::MAX);
         }

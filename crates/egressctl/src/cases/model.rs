@@ -33,6 +33,9 @@ pub struct Suite {
     /// The time at which each case begins, since the Unix epoch; the machine's own where this is
     /// `None`.
     pub clock: Option<Duration>,
+    /// The environment variables of the proxy, from which credentials come. Where none are given,
+    /// every variable is there with the value `<redacted>`.
+    pub environment: BTreeMap<String, String>,
     /// The cases, in the order of the file.
     pub cases: Vec<Case>,
     pub(crate) policies: Policies,

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use egress_filter::policy::Engine;
 use serde_json::Value;
 
 use super::run::{Ran, Results};
 use crate::cases;
-use crate::cases::load::{Configurations, Loaded};
+use crate::cases::load::{Configurations, Loaded, engine};
 
 /// Notes in the results' coverage which policies some case needs: it passes with the policy and
 /// fails without it.
@@ -40,7 +39,7 @@ fn is_missed(loaded: &Loaded, index: usize, cases: &[&Ran<'_>]) -> bool {
     {
         policies.remove(index);
     }
-    let Ok(engine) = Engine::load(config.to_string().as_bytes()) else { return false };
+    let Ok(engine) = engine(&config.to_string(), &loaded.environment) else { return false };
     let fails = |ran: &&Ran<'_>| {
         let tried = ran.step.trial(&loaded.identity).run(&engine);
         let seen = cases::observed(ran.step, &tried);
