@@ -63,9 +63,9 @@ fn secrets_become_variables_of_the_waypoint() {
         assert_eq!(
             resource.pointer(place),
             Some(&json!({"env": [
-                variable("GITHUB_TOKEN_AUTHORIZATION"),
                 variable("DATADOG_APP_KEY"),
                 variable("DATADOG_API_KEY"),
+                variable("GITHUB_TOKEN_AUTHORIZATION"),
             ]})),
             "{resource:#}"
         );
