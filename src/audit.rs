@@ -46,7 +46,9 @@ pub(crate) struct Record<'a> {
 /// An expression that failed.
 #[derive(Debug, Serialize)]
 pub(crate) struct EvaluationError<'a> {
-    pub(crate) policy: &'a str,
+    /// The policy; none for an expression of the configuration as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<&'a str>,
     pub(crate) message: &'a str,
 }
 

@@ -3,27 +3,42 @@
 //! [`Config::parse`] checks its shape: fields, types, names, limits. The expressions in it are
 //! checked when the engine compiles them. All errors are reported at once.
 
+mod answer;
 mod backend;
+mod conditional;
 mod decode;
+mod elsewhere;
 mod error;
+mod fixed_headers;
 pub(crate) mod json;
 mod read;
+mod reply;
+mod rewrite;
 pub mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
 mod totals;
+mod transformation;
 
+pub use answer::{DirectResponseConfig, RedirectConfig, Scheme};
 pub use backend::{
     ClientAuth, ClientCredentials, CredentialConfig, CredentialValue, Location, MAX_CLIENT_ID,
     MAX_CLUSTER, MAX_CREDENTIALS, MAX_PREFIX, MAX_SCOPES, MAX_TOKEN_TIMEOUT, ReferenceKind,
     Variable,
 };
+pub use conditional::{ConditionalConfig, EntryConfig, MAX_CONDITIONAL};
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
+pub use fixed_headers::{
+    FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
+};
+pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
+pub use rewrite::{HostRewrite, PathChange, UrlRewriteConfig};
 pub use text::{MAX_NAME, MAX_PATH, MAX_SCOPE, MAX_USER_NAME};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
+pub use transformation::TransformationConfig;
 
 pub use crate::header_name::Direction;
 pub use crate::header_name::unchangeable;
@@ -70,6 +85,10 @@ pub struct Config {
     pub path_safety: PathSafety,
     /// Whether a request's `Host` must name the destination that the caller dialled.
     pub host_binding: HostBinding,
+    /// What becomes of a request that no Allow is for.
+    pub default_action: DefaultAction,
+    /// The answer to requests that the rules deny, where no policy has one of its own.
+    pub denial: Option<ReplyConfig>,
     /// Which decisions are logged.
     pub audit: AuditLog,
     /// `audit.accessLog`: whether each decision is put into filter state, for the proxy's access
@@ -107,6 +126,16 @@ pub enum HostBinding {
     Off,
 }
 
+/// `defaultAction`: what becomes of a request that no Allow is for, if nothing denies it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum DefaultAction {
+    /// It goes on, unless an Allow is in scope.
+    #[default]
+    Allow,
+    /// It is denied.
+    Deny,
+}
+
 /// `audit.log`: which decisions are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AuditLog {
@@ -132,12 +161,24 @@ pub struct PolicyConfig {
     pub mode: Mode,
     /// The path safety of its hosts, where it differs from that of the configuration.
     pub path_safety: Option<PathSafety>,
+    /// The default action of its hosts, where it differs from that of the configuration.
+    pub default_action: Option<DefaultAction>,
+    /// The answer to requests that it denies.
+    pub denial: Option<ReplyConfig>,
     /// `traffic.authorization`.
     pub authorization: Option<AuthorizationConfig>,
-    /// `traffic.transformation.request`.
-    pub request: HeaderRulesConfig,
-    /// `traffic.transformation.response`.
-    pub response: HeaderRulesConfig,
+    /// `traffic.transformation`.
+    pub transformation: ConditionalConfig<TransformationConfig>,
+    /// `traffic.headerModifiers`.
+    pub header_modifiers: HeaderModifiersConfig,
+    /// `traffic.urlRewrite`.
+    pub url_rewrite: Option<ConditionalConfig<UrlRewriteConfig>>,
+    /// `traffic.hostRewrite`.
+    pub host_rewrite: Option<HostRewrite>,
+    /// `traffic.requestRedirect`.
+    pub redirect: Option<ConditionalConfig<RedirectConfig>>,
+    /// `traffic.directResponse`.
+    pub direct_response: Option<ConditionalConfig<DirectResponseConfig>>,
     /// `backend.auth` and `backend.credentials`, in this order.
     pub credentials: Vec<CredentialConfig>,
 }

@@ -17,6 +17,8 @@ pub enum Counter {
     Allowed,
     /// Requests that were denied.
     Denied,
+    /// Requests that a policy answered in the origin's place.
+    Answered,
     /// Requests that a shadow policy would have denied.
     ShadowDenied,
     /// Expressions that failed.
@@ -29,9 +31,10 @@ pub enum Counter {
 
 impl Counter {
     /// All of them, in order.
-    pub const ALL: [Counter; 6] = [
+    pub const ALL: [Counter; 7] = [
         Counter::Allowed,
         Counter::Denied,
+        Counter::Answered,
         Counter::ShadowDenied,
         Counter::EvaluationErrors,
         Counter::InternalErrors,
@@ -60,6 +63,7 @@ impl Counter {
         match self {
             Counter::Allowed => "allowed",
             Counter::Denied => "denied",
+            Counter::Answered => "answered",
             Counter::ShadowDenied => "shadow_denied",
             Counter::EvaluationErrors => "evaluation_errors",
             Counter::InternalErrors => "internal_errors",

@@ -1,21 +1,24 @@
 //! What each policy had to do with a request, whichever policy decided it: for tools that measure
 //! what tests cover.
 
+use std::fmt;
+
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
-use crate::config::{Action, Direction, Mode};
+use crate::config::{Action, Direction, HostRewrite, Mode};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::order::Stage;
-use crate::policy::Engine;
 use crate::policy::rule::Rule;
 pub use crate::policy::rule::RuleResult;
+use crate::policy::{Engine, Policy};
 use crate::request::Facts;
 use crate::stage::Admitted;
+pub use crate::trace::Feature;
 use crate::trace::Trace;
 use crate::trial::{Trial, serve_tokens};
 
 /// What a policy may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outline<'e> {
     /// Its name.
     pub name: &'e str,
@@ -23,10 +26,30 @@ pub struct Outline<'e> {
     pub mode: Mode,
     /// What its rule does, if it has one.
     pub action: Option<Action>,
-    /// It has request transformations.
+    /// It changes headers of requests.
     pub changes_request: bool,
-    /// It has response transformations.
+    /// It changes headers of responses.
     pub changes_response: bool,
+    /// The forms of its features of which a request gets one at most.
+    pub forms: Vec<Form>,
+}
+
+/// One form of a feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    /// The feature.
+    pub feature: Feature,
+    /// Its index in `conditional`; none where the feature has no conditions.
+    pub entry: Option<usize>,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.entry {
+            None => f.write_str(self.feature.field()),
+            Some(entry) => write!(f, "{}.conditional[{entry}]", self.feature.field()),
+        }
+    }
 }
 
 impl Outline<'_> {
@@ -38,7 +61,7 @@ impl Outline<'_> {
 }
 
 /// What one policy had to do with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// Its index in the configuration.
     pub policy: usize,
@@ -48,6 +71,8 @@ pub struct Part {
     pub changed_request: bool,
     /// It changed headers of the response.
     pub changed_response: bool,
+    /// The features that the request got, each with the index of its form.
+    pub used: Vec<(Feature, usize)>,
 }
 
 /// What each policy may do, in configuration order.
@@ -56,9 +81,37 @@ pub fn outlines(engine: &Engine) -> impl Iterator<Item = Outline<'_>> {
         name: &policy.name,
         mode: policy.mode,
         action: policy.rule.as_ref().map(Rule::action),
-        changes_request: !policy.request.is_empty(),
-        changes_response: !policy.response.is_empty(),
+        changes_request: policy.transformation.forms().any(|form| !form.request.is_empty())
+            || policy.header_modifiers.as_ref().is_some_and(|both| !both.request.is_empty()),
+        changes_response: policy.transformation.forms().any(|form| !form.response.is_empty())
+            || policy.header_modifiers.as_ref().is_some_and(|both| !both.response.is_empty()),
+        forms: forms(policy),
     })
+}
+
+/// The forms of a policy's features of which a request gets one at most.
+fn forms(policy: &Policy) -> Vec<Form> {
+    let mut forms = Vec::new();
+    let mut add = |feature, conditions: usize, count: usize| {
+        let entry = |entry| if conditions == 0 { None } else { Some(entry) };
+        forms.extend((0..count).map(|index| Form { feature, entry: entry(index) }));
+    };
+    // Of one without conditions, the headers that it changes are covered.
+    let conditions = policy.transformation.conditions().count();
+    add(Feature::Transformation, conditions, conditions);
+    if let Some(rewrite) = &policy.url_rewrite {
+        add(Feature::UrlRewrite, rewrite.conditions().count(), rewrite.forms().count());
+    }
+    if policy.host_rewrite == Some(HostRewrite::Auto) {
+        add(Feature::HostRewrite, 0, 1);
+    }
+    if let Some(redirect) = &policy.redirect {
+        add(Feature::RequestRedirect, redirect.conditions().count(), redirect.forms().count());
+    }
+    if let Some(answer) = &policy.direct_response {
+        add(Feature::DirectResponse, answer.conditions().count(), answer.forms().count());
+    }
+    forms
 }
 
 /// What the policies in scope had to do with a request, in configuration order; empty if the
@@ -93,10 +146,21 @@ pub fn parts(engine: &Engine, trial: &Trial) -> Vec<Part> {
         let view =
             View::new(&facts, &engine.callers).with_host(&admitted.host, admitted.path_has_escapes);
         let changed = |policy: usize, direction: Direction| {
-            is_forwarded
-                && trace.applied.iter().any(|applied| {
-                    applied.policy == policy && applied.direction == direction && applied.changed
-                })
+            let transformed = trace.applied.iter().any(|applied| {
+                applied.policy == policy && applied.direction == direction && applied.changed
+            });
+            let modified = trace.changed.iter().any(|changed| {
+                changed.policy == policy
+                    && changed.direction == direction
+                    && changed.feature == Feature::HeaderModifiers
+                    && !changed.changes.is_empty()
+            });
+            is_forwarded && (transformed || modified)
+        };
+        let used = |policy: usize| {
+            let chosen = trace.chosen.iter();
+            let chosen = chosen.filter(|chosen| chosen.policy == policy && chosen.is_used);
+            chosen.map(|chosen| (chosen.feature, chosen.entry)).collect()
         };
         let in_scope = admitted.groups.everyone();
         let policies = engine.policies_at(&in_scope);
@@ -109,6 +173,7 @@ pub fn parts(engine: &Engine, trial: &Trial) -> Vec<Part> {
                     .map(|rule| rule.ask(&view, &Meter::new(), &mut Vec::new())),
                 changed_request: changed(index, Direction::Request),
                 changed_response: changed(index, Direction::Response),
+                used: used(index),
             })
             .collect()
     })

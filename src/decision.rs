@@ -6,12 +6,37 @@ use std::borrow::Cow;
 use crate::counters::{Count, Counter};
 use crate::credential::Secret;
 
-/// The body of every denial by policy.
+/// The body of a denial by policy, unless the author has composed another.
 pub const DENIAL_BODY: &str = "authorization failed";
+/// The body of the refusal of a request whose answer could not be composed.
+pub const ANSWER_ERROR_BODY: &str = "failed to apply filters";
 /// The body where a request's credential cannot be had.
 pub const UNAVAILABLE_BODY: &str = "backend authentication failed";
 /// The body of every refusal of a malformed request.
 pub const BAD_REQUEST_BODY: &str = "bad request";
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on to the origin.
+    Allow,
+    /// It may go on, and a policy answers it in the origin's place.
+    Answer,
+    /// It is refused.
+    Deny,
+}
+
+impl Verdict {
+    /// The word for it, in audit records and access logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Allow => "allow",
+            Verdict::Answer => "answer",
+            Verdict::Deny => "deny",
+        }
+    }
+}
 
 /// What was decided about a request, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +51,8 @@ pub struct Decision {
     pub shadow: Vec<usize>,
     /// Expressions that failed: the index of their policy, and the message.
     pub errors: Vec<(usize, String)>,
+    /// Expressions of the configuration as a whole that failed, such as those of its `denial`.
+    pub own_errors: Vec<String>,
     /// The policies whose credentials the request got.
     pub credentials: Vec<usize>,
 }
@@ -39,6 +66,7 @@ impl Decision {
             policy: None,
             shadow: Vec::new(),
             errors: Vec::new(),
+            own_errors: Vec::new(),
             credentials: Vec::new(),
         }
     }
@@ -54,15 +82,19 @@ impl Decision {
         self.reason.allows()
     }
 
-    /// The verdict as audit records and access logs spell it: `allow` or `deny`.
+    /// What becomes of the request.
     #[must_use]
-    pub fn verdict(&self) -> &'static str {
-        if self.allows() { "allow" } else { "deny" }
+    pub fn verdict(&self) -> Verdict {
+        self.reason.verdict()
     }
 
     /// Calls `step` for each counter that this decision raises.
     pub fn count(&self, mut step: impl FnMut(Count)) {
-        let verdict = if self.allows() { Counter::Allowed } else { Counter::Denied };
+        let verdict = match self.verdict() {
+            Verdict::Allow => Counter::Allowed,
+            Verdict::Answer => Counter::Answered,
+            Verdict::Deny => Counter::Denied,
+        };
         step(Count { policy: None, counter: verdict });
         if let Some(index) = self.policy {
             step(Count { policy: Some(index), counter: verdict });
@@ -75,6 +107,9 @@ impl Decision {
         }
         for index in &self.shadow {
             step(Count { policy: Some(*index), counter: Counter::ShadowDenied });
+        }
+        for _ in &self.own_errors {
+            step(Count { policy: None, counter: Counter::EvaluationErrors });
         }
         count_errors(&self.errors, step);
     }
@@ -105,6 +140,17 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// An answer with this status, which a policy gives in the origin's place.
+    pub(crate) fn in_place(reason: Reason, status: u16) -> Reply {
+        Reply {
+            status,
+            grpc_status: grpc_status(status),
+            headers: Vec::new(),
+            body: Cow::Borrowed(&[]),
+            details: reason.as_str(),
+        }
+    }
+
     /// The answer to a request that is refused for this reason.
     #[must_use]
     pub fn refusing(reason: Reason) -> Reply {
@@ -114,6 +160,9 @@ impl Reply {
         } else if reason == Reason::CredentialUnavailable {
             // UNAVAILABLE
             (500, 14, UNAVAILABLE_BODY)
+        } else if reason == Reason::AnswerError {
+            // INTERNAL
+            (500, 13, ANSWER_ERROR_BODY)
         } else {
             // PERMISSION_DENIED
             (403, 7, DENIAL_BODY)
@@ -125,6 +174,25 @@ impl Reply {
             body: Cow::Borrowed(body.as_bytes()),
             details: reason.as_str(),
         }
+    }
+}
+
+/// The status that a gRPC caller takes from an answer of HTTP (gRPC's
+/// `http-grpc-status-mapping.md`): an answer without messages is no success, even with 200.
+fn grpc_status(http: u16) -> u8 {
+    match http {
+        // INTERNAL
+        400 => 13,
+        // UNAUTHENTICATED
+        401 | 407 => 16,
+        // PERMISSION_DENIED
+        403 => 7,
+        // UNIMPLEMENTED
+        404 => 12,
+        // UNAVAILABLE
+        429 | 502..=504 => 14,
+        // UNKNOWN
+        _ => 2,
     }
 }
 
@@ -156,6 +224,8 @@ pub enum Reason {
     RequireNotMatched,
     /// Allows are in scope, and none matched.
     NoAllowMatched,
+    /// No Allow is in scope, and the default action is Deny.
+    DefaultDeny,
     /// The path could be read in two ways.
     PathUnsafe,
     /// The method could be read in two ways.
@@ -168,8 +238,16 @@ pub enum Reason {
     HostMismatch,
     /// The request names no host, or several.
     BadHost,
-    /// A rewrite of the request line gave no value.
+    /// A policy answered it with a redirect.
+    Redirect,
+    /// A policy answered it with a direct response.
+    DirectResponse,
+    /// A rewrite of the request line gave no value, or an unsafe one.
     RewriteError,
+    /// A condition of a policy's feature failed.
+    ConditionError,
+    /// The body of a direct response could not be computed.
+    AnswerError,
     /// The request must not get the credential that its host gets.
     CredentialRefused,
     /// The request's credential cannot be had.
@@ -184,20 +262,25 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order in which they are declared.
-    pub const ALL: [Reason; 18] = [
+    pub const ALL: [Reason; 23] = [
         Reason::AllowMatched,
         Reason::NoAllowRule,
         Reason::DenyMatched,
         Reason::DenyError,
         Reason::RequireNotMatched,
         Reason::NoAllowMatched,
+        Reason::DefaultDeny,
         Reason::PathUnsafe,
         Reason::MethodUnsafe,
         Reason::HeaderUnsafe,
         Reason::LimitExceeded,
         Reason::HostMismatch,
         Reason::BadHost,
+        Reason::Redirect,
+        Reason::DirectResponse,
         Reason::RewriteError,
+        Reason::ConditionError,
+        Reason::AnswerError,
         Reason::CredentialRefused,
         Reason::CredentialUnavailable,
         Reason::NoAnswer,
@@ -208,7 +291,17 @@ impl Reason {
     /// Whether a request goes on for this reason.
     #[must_use]
     pub fn allows(self) -> bool {
-        matches!(self, Reason::AllowMatched | Reason::NoAllowRule)
+        self.verdict() == Verdict::Allow
+    }
+
+    /// What becomes of a request for this reason.
+    #[must_use]
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Reason::AllowMatched | Reason::NoAllowRule => Verdict::Allow,
+            Reason::Redirect | Reason::DirectResponse => Verdict::Answer,
+            _ => Verdict::Deny,
+        }
     }
 
     /// Whether the request itself is at fault, and not what its caller may do.
@@ -230,13 +323,18 @@ impl Reason {
             Reason::DenyError => "deny-error",
             Reason::RequireNotMatched => "require-not-matched",
             Reason::NoAllowMatched => "no-allow-matched",
+            Reason::DefaultDeny => "default-deny",
             Reason::PathUnsafe => "path-unsafe",
             Reason::MethodUnsafe => "method-unsafe",
             Reason::HeaderUnsafe => "header-unsafe",
             Reason::LimitExceeded => "limit-exceeded",
             Reason::HostMismatch => "host-mismatch",
             Reason::BadHost => "bad-host",
+            Reason::Redirect => "redirect",
+            Reason::DirectResponse => "direct-response",
             Reason::RewriteError => "rewrite-error",
+            Reason::ConditionError => "condition-error",
+            Reason::AnswerError => "answer-error",
             Reason::CredentialRefused => "credential-refused",
             Reason::CredentialUnavailable => "credential-unavailable",
             Reason::NoAnswer => "no-answer",

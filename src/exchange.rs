@@ -23,8 +23,8 @@ pub(crate) mod tests;
 mod waiting;
 
 pub use event::{Event, Pairs, Part};
-pub use report::{AccessLog, Report, Unconfigured, refuse_unconfigured};
 use kept::Kept;
+pub use report::{AccessLog, Report, Unconfigured, refuse_unconfigured};
 use report::{Notes, Subject};
 pub use step::{Expectation, Step};
 use waiting::{On, Pending, Resumed};
@@ -32,7 +32,7 @@ use waiting::{On, Pending, Resumed};
 use crate::call::CallId;
 use crate::cel::meter::Meter;
 use crate::config::Direction;
-use crate::decision::{Decision, Reason, Reply};
+use crate::decision::{Decision, Reason, Reply, Verdict};
 use crate::mends::{self, Mend};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
@@ -364,7 +364,7 @@ impl Exchange {
         let transformed =
             pairs.read().zip(Headers::from_pairs(&self.request)).map(|(response, request)| {
                 let facts = Facts::new(request, source);
-                response::transform(engine, &self.found.applied, &facts, &response, trace)
+                response::transform(engine, &self.found, &facts, &response, trace)
             });
         match transformed {
             Some(response) if !response.is_exhausted => {
@@ -402,7 +402,7 @@ impl Exchange {
         let Some(trailers) = pairs.read() else {
             return self.cut_off(engine, source, (detail, Some(UNREADABLE)), Vec::new());
         };
-        Step::Forward(response::drop_trailers(engine, &self.found.applied, direction, trailers))
+        Step::Forward(response::drop_trailers(engine, &self.found, direction, trailers))
     }
 }
 
@@ -437,8 +437,10 @@ fn decided(
     let ending = if is_exhausted { Some(Ending::because(Reason::LimitExceeded)) } else { ending };
     let Ending { reason, detail, policy, reply } = ending?;
     (decision.reason, decision.detail, decision.policy) = (reason, detail, policy);
-    decision.shadow.clear();
     decision.credentials.clear();
+    if reason.verdict() == Verdict::Deny {
+        decision.shadow.clear();
+    }
     Some(reply.unwrap_or_else(|| Reply::refusing(reason)))
 }
 

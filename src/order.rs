@@ -13,6 +13,14 @@ pub(crate) enum Stage {
     /// Computes the changes of the request's headers, and finds the policies that the stages
     /// behind it apply.
     Transformation,
+    /// Gives headers of the request fixed values.
+    HeaderModifiers,
+    /// Changes the request's path and authority.
+    Rewrite,
+    /// Answers with a redirect.
+    Redirect,
+    /// Answers with a direct response.
+    DirectResponse,
     /// Puts credentials into the request.
     Credentials,
 }
@@ -24,6 +32,10 @@ pub(crate) const ORDER: &[Stage] = &[
     #[cfg(any(test, feature = "trap-for-tests"))]
     Stage::Probe,
     Stage::Transformation,
+    Stage::HeaderModifiers,
+    Stage::Rewrite,
+    Stage::Redirect,
+    Stage::DirectResponse,
     Stage::Credentials,
 ];
 
@@ -36,6 +48,10 @@ impl Stage {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => "probe",
             Stage::Transformation => "transformation",
+            Stage::HeaderModifiers => "header-modifiers",
+            Stage::Rewrite => "rewrite",
+            Stage::Redirect => "redirect",
+            Stage::DirectResponse => "direct-response",
             Stage::Credentials => "credentials",
         }
     }
@@ -46,7 +62,12 @@ impl Stage {
             Stage::Admission | Stage::Authorization => true,
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => true,
-            Stage::Transformation | Stage::Credentials => false,
+            Stage::Transformation
+            | Stage::HeaderModifiers
+            | Stage::Rewrite
+            | Stage::Redirect
+            | Stage::DirectResponse
+            | Stage::Credentials => false,
         }
     }
 }

@@ -1,9 +1,15 @@
 //! Policies, compiled: [`Engine::load`] compiles a configuration once, for all requests.
 
+pub(crate) mod answers;
+pub(crate) mod conditional;
+pub(crate) mod denial;
+pub(crate) mod fixed_headers;
 pub(crate) mod header_rules;
 pub(crate) mod index;
+mod path_change;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
+pub(crate) mod reply_rules;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
@@ -13,10 +19,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::call::{Answer, Call};
-use crate::cel::Phase;
+use crate::cel::{Expression, Phase};
 use crate::config::{
-    self, AuditLog, Config, ConfigError, HostBinding, MAX_ALL_PATTERNS, MAX_ERRORS, Mode,
-    PolicyConfig, Spot,
+    self, AuditLog, Config, ConfigError, DefaultAction, HeaderModifiersConfig, HostBinding,
+    HostRewrite, MAX_ALL_PATTERNS, MAX_ERRORS, Mode, PolicyConfig, RedirectConfig, Spot,
+    TransformationConfig, UrlRewriteConfig,
 };
 use crate::credential::token::{Ended, Fetch};
 use crate::credential::{self, Credentials, Environment, NamesOnly};
@@ -24,8 +31,12 @@ use crate::identity::peer::{Caller, Callers};
 use crate::order::{ORDER, Stage};
 use crate::path::PathSafety;
 use crate::request::Facts;
+use answers::DirectResponse;
+use conditional::Conditional;
+use fixed_headers::FixedHeaders;
 use header_rules::HeaderRules;
-use index::Index;
+use index::{Groups, Index};
+use reply_rules::ReplyRules;
 use rule::Rule;
 pub use warnings::ConfigWarning;
 use warnings::Warnings;
@@ -36,10 +47,33 @@ pub(crate) struct Policy {
     pub(crate) name: String,
     pub(crate) mode: Mode,
     pub(crate) rule: Option<Rule>,
-    pub(crate) request: HeaderRules,
-    pub(crate) response: HeaderRules,
+    /// The default action that it sets for its hosts.
+    pub(crate) default_action: Option<DefaultAction>,
+    /// The answer to requests that it denies.
+    pub(crate) denial: Option<ReplyRules>,
+    pub(crate) transformation: Conditional<Transformation>,
+    /// None where the policy has none, as with the features below.
+    pub(crate) header_modifiers: Option<Box<HeaderModifiers>>,
+    pub(crate) url_rewrite: Option<Box<Conditional<UrlRewriteConfig>>>,
+    pub(crate) host_rewrite: Option<HostRewrite>,
+    pub(crate) redirect: Option<Box<Conditional<RedirectConfig>>>,
+    pub(crate) direct_response: Option<Box<Conditional<DirectResponse>>>,
     /// The indices of its credentials, among all of the configuration.
     pub(crate) credentials: Vec<usize>,
+}
+
+/// The compiled header rules of both directions.
+#[derive(Debug, Default)]
+pub(crate) struct Transformation {
+    pub(crate) request: HeaderRules,
+    pub(crate) response: HeaderRules,
+}
+
+/// The fixed changes of headers of both directions.
+#[derive(Debug)]
+pub(crate) struct HeaderModifiers {
+    pub(crate) request: FixedHeaders,
+    pub(crate) response: FixedHeaders,
 }
 
 /// A compiled configuration.
@@ -48,6 +82,9 @@ pub struct Engine {
     pub(crate) callers: Callers,
     pub(crate) path_safety: PathSafety,
     pub(crate) host_binding: HostBinding,
+    default_action: DefaultAction,
+    /// The answer to requests that the rules deny, where no policy has one of its own.
+    pub(crate) denial: Option<ReplyRules>,
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
     pub(crate) policies: Vec<Policy>,
@@ -90,6 +127,8 @@ impl Engine {
                 policy.credentials.push(index);
             }
         }
+        let denial = config.denial.as_ref();
+        let denial = denial.map(|denial| ReplyRules::compile("", denial, &mut errors));
         if !errors.is_empty() {
             return Err(config::bounded(errors));
         }
@@ -105,6 +144,8 @@ impl Engine {
             callers: Callers::new(config.identity.sources, config.identity.trust_domains),
             path_safety: config.path_safety,
             host_binding: config.host_binding,
+            default_action: config.default_action,
+            denial,
             audit: config.audit,
             access_log: config.access_log,
             order: order_for(&policies),
@@ -140,6 +181,28 @@ impl Engine {
     #[must_use]
     pub fn policy_name(&self, index: usize) -> Option<&str> {
         self.policies.get(index).map(|policy| policy.name.as_str())
+    }
+
+    /// What becomes of a request to a host of these groups that nothing denies and no Allow is for;
+    /// and the policy that says so, unless it is the configuration as a whole.
+    pub(crate) fn default_action(&self, groups: &Groups<'_>) -> (DefaultAction, Option<usize>) {
+        match groups.default_action() {
+            None => (self.default_action, None),
+            Some(set) => (set.action, usize::try_from(set.policy).ok()),
+        }
+    }
+
+    /// What becomes of a request to this host (lower-case, no port) that nothing denies and no
+    /// Allow is for.
+    #[must_use]
+    pub fn default_action_for(&self, host: &str) -> DefaultAction {
+        self.default_action(&self.index.groups(host)).0
+    }
+
+    /// The default action of hosts for which no policy sets one.
+    #[must_use]
+    pub fn default_action_of_all(&self) -> DefaultAction {
+        self.default_action
     }
 
     /// Whether each decision goes into the proxy's access log.
@@ -252,12 +315,59 @@ fn too_large_patterns(config: &PolicyConfig, bytes: usize) -> ConfigError {
     }
 }
 
+impl Transformation {
+    fn compile(
+        policy: &str,
+        config: &TransformationConfig,
+        errors: &mut Vec<ConfigError>,
+    ) -> Transformation {
+        Transformation {
+            request: HeaderRules::compile(policy, &config.request, Phase::Request, errors),
+            response: HeaderRules::compile(policy, &config.response, Phase::Response, errors),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.request.is_empty() && self.response.is_empty()
+    }
+}
+
+impl HeaderModifiers {
+    /// None if they change nothing.
+    fn new(config: &HeaderModifiersConfig) -> Option<HeaderModifiers> {
+        let request = FixedHeaders::new(&config.request);
+        let response = FixedHeaders::new(&config.response);
+        let is_empty = request.is_empty() && response.is_empty();
+        (!is_empty).then_some(HeaderModifiers { request, response })
+    }
+}
+
 impl Policy {
     /// How many bytes its literal patterns take.
     fn pattern_bytes(&self) -> usize {
+        self.expressions().fold(0, |sum, expression| sum.saturating_add(expression.pattern_bytes()))
+    }
+
+    /// All its expressions.
+    fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let rule = self.rule.iter().flat_map(Rule::expressions);
-        let values = self.request.values().chain(self.response.values());
-        rule.chain(values).fold(0, |sum, expression| sum.saturating_add(expression.pattern_bytes()))
+        let transformation = self.transformation.forms();
+        let values =
+            transformation.flat_map(|form| form.request.values().chain(form.response.values()));
+        let answers = self.direct_response.iter().flat_map(|answer| answer.forms());
+        rule.chain(values)
+            .chain(answers.flat_map(|answer| answer.reply.expressions()))
+            .chain(self.denial.iter().flat_map(ReplyRules::expressions))
+            .chain(self.conditions().flatten())
+    }
+
+    /// The conditions of its features.
+    fn conditions(&self) -> impl Iterator<Item = Option<&Expression>> {
+        let transformation = self.transformation.conditions();
+        transformation
+            .chain(self.url_rewrite.iter().flat_map(|rewrite| rewrite.conditions()))
+            .chain(self.redirect.iter().flat_map(|redirect| redirect.conditions()))
+            .chain(self.direct_response.iter().flat_map(|answer| answer.conditions()))
     }
 
     /// Compiles a policy. If that fails, `errors` gets the reasons, and the policy is not used.
@@ -266,31 +376,67 @@ impl Policy {
             .authorization
             .as_ref()
             .map(|authorization| Rule::compile(&config.name, authorization, errors));
-        let request = HeaderRules::compile(&config.name, &config.request, Phase::Request, errors);
-        let response =
-            HeaderRules::compile(&config.name, &config.response, Phase::Response, errors);
+        let denial =
+            config.denial.as_ref().map(|denial| ReplyRules::compile(&config.name, denial, errors));
+        let name = config.name.as_str();
+        let transformation =
+            Conditional::compile(name, &config.transformation, errors, |form, errors| {
+                Transformation::compile(name, form, errors)
+            });
+        let url_rewrite = config.url_rewrite.as_ref().map(|rewrite| {
+            Conditional::compile(name, rewrite, errors, |rewrite, _| rewrite.clone()).into()
+        });
+        let redirect = config.redirect.as_ref().map(|redirect| {
+            Conditional::compile(name, redirect, errors, |redirect, _| redirect.clone()).into()
+        });
+        let direct_response = config.direct_response.as_ref().map(|answer| {
+            let form = |answer: &_, errors: &mut _| DirectResponse::compile(name, answer, errors);
+            Conditional::compile(name, answer, errors, form).into()
+        });
         Policy {
             name: config.name.clone(),
             mode: config.mode,
             rule,
-            request,
-            response,
             credentials: Vec::new(),
+            default_action: config.default_action,
+            denial,
+            transformation,
+            header_modifiers: HeaderModifiers::new(&config.header_modifiers).map(Box::new),
+            url_rewrite,
+            host_rewrite: config.host_rewrite,
+            redirect,
+            direct_response,
         }
     }
 
     /// Whether it does anything with a request, or its response, beside deciding about it.
     pub(crate) fn acts(&self) -> bool {
-        !self.request.is_empty() || !self.response.is_empty() || !self.credentials.is_empty()
+        self.transformation.forms().any(|form| !form.is_empty())
+            || self.header_modifiers.is_some()
+            || self.rewrites()
+            || self.redirect.is_some()
+            || self.direct_response.is_some()
+            || !self.credentials.is_empty()
+    }
+
+    fn rewrites(&self) -> bool {
+        self.url_rewrite.is_some() || self.host_rewrite.is_some()
     }
 
     /// Whether a request must pass this stage because of the policy.
     fn needs(&self, stage: Stage) -> bool {
-        match stage {
-            Stage::Transformation => self.mode == Mode::Enforce && self.acts(),
+        let has = match stage {
+            Stage::Transformation => self.acts(),
+            Stage::HeaderModifiers => {
+                self.header_modifiers.as_ref().is_some_and(|both| !both.request.is_empty())
+            }
+            Stage::Rewrite => self.rewrites(),
+            Stage::Redirect => self.redirect.is_some(),
+            Stage::DirectResponse => self.direct_response.is_some(),
             Stage::Credentials => !self.credentials.is_empty(),
             _ => false,
-        }
+        };
+        has && self.mode == Mode::Enforce
     }
 
     /// What the index needs to know of it.
@@ -307,6 +453,8 @@ impl Policy {
             acts: enforced && self.acts(),
             enforced,
             path_safety: config.path_safety,
+            default_action: self.default_action,
+            has_denial: self.denial.is_some(),
         }
     }
 }

@@ -6,10 +6,15 @@
 
 mod admission;
 mod authorization;
+mod choose;
 mod credentials;
+mod direct_response;
+mod header_modifiers;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
+mod redirect;
 pub(crate) mod response;
+mod rewrite;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transformation;
@@ -18,12 +23,15 @@ pub(crate) use admission::{Admitted, request_host};
 
 use crate::call::{Answer, Call, CallId};
 use crate::cel::meter::Meter;
+use crate::config::Direction;
 use crate::decision::{Change, Decision, Reason, Reply};
 use crate::order::Stage;
-use crate::policy::Engine;
+use crate::path::PathSafety;
+use crate::policy::conditional::Conditional;
+use crate::policy::{Engine, Policy, Transformation};
 use crate::request::Facts;
 use crate::request::headers::Headers;
-use crate::trace::Trace;
+use crate::trace::{Feature, Trace};
 
 /// What follows a stage.
 #[derive(Debug)]
@@ -75,9 +83,12 @@ pub(crate) struct Found {
     pub(crate) decision: Decision,
     /// The policies whose rules can matter to the request.
     pub(crate) candidates: Vec<u32>,
-    /// The policies whose header rules apply to the request, its response, and the trailers of
-    /// both.
+    /// The policies that do anything with the request, its response, and the trailers of both,
+    /// beside deciding.
     pub(crate) applied: Vec<u32>,
+    /// Of these, those whose transformation has conditions, and the index of the form that was
+    /// chosen. Those of which none was chosen are not here.
+    pub(crate) chosen: Vec<(usize, usize)>,
     /// Whether any of them has rules for the response.
     pub(crate) responds: bool,
 }
@@ -88,6 +99,7 @@ impl Default for Found {
             decision: Decision::because(Reason::NoAllowRule),
             candidates: Vec::new(),
             applied: Vec::new(),
+            chosen: Vec::new(),
             responds: false,
         }
     }
@@ -128,9 +140,45 @@ impl<'a> Turn<'a, '_, '_> {
         (headers, changes)
     }
 
+    /// The request's headers as the stages so far have changed them.
+    pub(crate) fn current(&self) -> &Headers<'a> {
+        self.headers.as_ref().unwrap_or(&self.facts.headers)
+    }
+
+    /// The path safety for the request's host.
+    pub(crate) fn path_safety(&self) -> PathSafety {
+        let of_host = self.admitted.as_ref().and_then(|admitted| admitted.groups.path_safety());
+        of_host.unwrap_or(self.engine.path_safety)
+    }
+
+    /// Records what a policy has changed: the changes from this index on.
+    pub(crate) fn trace_changes(&mut self, policy: usize, feature: Feature, from: usize) {
+        if let Some(trace) = self.trace.as_deref_mut() {
+            let changes = self.changes.get(from..).unwrap_or_default();
+            trace.changed(policy, feature, Direction::Request, changes);
+        }
+    }
+
     /// Finds out again, after a wait, what admission found in the request line.
     pub(crate) fn readmit(&mut self) {
         self.admitted = Admitted::of(self.engine, self.facts).ok();
+    }
+}
+
+impl Found {
+    /// The form of a policy's transformation that was chosen for the request.
+    pub(crate) fn transformation<'p>(
+        &self,
+        index: usize,
+        policy: &'p Policy,
+    ) -> Option<&'p Transformation> {
+        match &policy.transformation {
+            Conditional::Always(form) => Some(form),
+            several @ Conditional::FirstTrue(_) => {
+                let (_, entry) = self.chosen.iter().find(|(chosen, _)| *chosen == index)?;
+                several.get(*entry)
+            }
+        }
     }
 }
 
@@ -146,6 +194,10 @@ impl Stage {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => probe::enter(turn),
             Stage::Transformation => transformation::enter(turn),
+            Stage::HeaderModifiers => header_modifiers::enter(turn),
+            Stage::Rewrite => rewrite::enter(turn),
+            Stage::Redirect => redirect::enter(turn),
+            Stage::DirectResponse => direct_response::enter(turn),
             Stage::Credentials => credentials::enter(turn),
         }
     }
@@ -159,6 +211,10 @@ impl Stage {
             Stage::Admission
             | Stage::Authorization
             | Stage::Transformation
+            | Stage::HeaderModifiers
+            | Stage::Rewrite
+            | Stage::Redirect
+            | Stage::DirectResponse
             | Stage::Credentials => {
                 let _ = (turn, answer);
                 Flow::End(Ending::internal_error("an answer for a stage that makes no calls"))

@@ -3,7 +3,10 @@
 //! The run that decides writes the trace. `explain`, coverage and `egressctl test` read it, so none
 //! of them needs to know the order of decision. In a proxy, the filter writes none.
 
+use std::borrow::Cow;
+
 use crate::config::{Action, Direction, Location, Mode};
+use crate::decision::Change;
 use crate::order::{ORDER, Stage};
 use crate::policy::rule::RuleResult;
 
@@ -21,8 +24,102 @@ pub struct Trace {
     pub passes: Vec<Pass>,
     /// The policies whose header rules were applied, in order.
     pub applied: Vec<Applied>,
+    /// The features that were chosen, in order.
+    pub chosen: Vec<Chosen>,
+    /// What features other than transformation have changed, in order.
+    pub changed: Vec<Changed>,
     /// The credentials that the request got, in order.
     pub injected: Vec<Injected>,
+}
+
+/// A feature of a policy beside its rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feature {
+    /// `transformation`
+    Transformation,
+    /// `headerModifiers`
+    HeaderModifiers,
+    /// `urlRewrite`
+    UrlRewrite,
+    /// `hostRewrite`
+    HostRewrite,
+    /// `requestRedirect`
+    RequestRedirect,
+    /// `directResponse`
+    DirectResponse,
+}
+
+impl Feature {
+    /// The field of `traffic` that has it.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Feature::Transformation => "transformation",
+            Feature::HeaderModifiers => "headerModifiers",
+            Feature::UrlRewrite => "urlRewrite",
+            Feature::HostRewrite => "hostRewrite",
+            Feature::RequestRedirect => "requestRedirect",
+            Feature::DirectResponse => "directResponse",
+        }
+    }
+}
+
+/// A feature of a policy that has a form for the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// The index of the policy.
+    pub policy: usize,
+    /// The feature.
+    pub feature: Feature,
+    /// The index of the form: of an entry of `conditional`, or 0.
+    pub entry: usize,
+    /// Whether it was used. It was not if the path is not below its prefix.
+    pub is_used: bool,
+}
+
+/// What a policy has changed, beside its transformation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The index of the policy.
+    pub policy: usize,
+    /// The feature.
+    pub feature: Feature,
+    /// Whether the message is the request or the response.
+    pub direction: Direction,
+    /// The changes, in order.
+    pub changes: Vec<Line>,
+}
+
+/// A change of a header's line; names are lower-case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A line was appended.
+    Added(String, Vec<u8>),
+    /// The header got this one value.
+    Replaced(String, Vec<u8>),
+    /// All lines were removed.
+    Removed(String),
+}
+
+impl Line {
+    fn of(change: &Change<'_>) -> Line {
+        match change {
+            Change::Add(name, value) => Line::Added((*name).to_owned(), value.to_vec()),
+            Change::Replace(name, value) => Line::Replaced((*name).to_owned(), value.to_vec()),
+            Change::Remove(name) => Line::Removed(name.to_string()),
+            Change::Inject(name, _) => Line::Replaced((*name).to_owned(), b"<redacted>".to_vec()),
+        }
+    }
+
+    /// The same as a change to be made.
+    #[must_use]
+    pub fn as_change(&self) -> Change<'_> {
+        match self {
+            Line::Added(name, value) => Change::Add(name, Cow::Borrowed(value)),
+            Line::Replaced(name, value) => Change::Replace(name, Cow::Borrowed(value)),
+            Line::Removed(name) => Change::Remove(Cow::Borrowed(name)),
+        }
+    }
 }
 
 /// One pass over the rules of one mode and action, in configuration order, until one of them
@@ -60,6 +157,23 @@ pub struct Injected {
 }
 
 impl Trace {
+    /// Notes a feature that was chosen for the request.
+    pub(crate) fn chose(&mut self, policy: usize, feature: Feature, entry: usize, is_used: bool) {
+        self.chosen.push(Chosen { policy, feature, entry, is_used });
+    }
+
+    /// Notes what a feature of a policy changed of a message.
+    pub(crate) fn changed(
+        &mut self,
+        policy: usize,
+        feature: Feature,
+        direction: Direction,
+        changes: &[Change<'_>],
+    ) {
+        let changes = changes.iter().map(Line::of).collect();
+        self.changed.push(Changed { policy, feature, direction, changes });
+    }
+
     /// Begins a pass.
     pub(crate) fn pass(&mut self, mode: Mode, action: Action) {
         self.passes.push(Pass { mode, action, asked: Vec::new(), ended_at: None });

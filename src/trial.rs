@@ -18,6 +18,9 @@ use crate::request::{Facts, Given, Source, address_and_port, inline};
 /// The name of the plugin in the names of counters: a trial has none.
 const PLUGIN: &str = "";
 
+/// When a request comes whose time does not matter: 2026-01-01T12:00:00Z.
+const NOON: i64 = 1_767_268_800_000_000_000;
+
 /// Header lines in order, names in lower case.
 pub type Lines = Vec<(String, Vec<u8>)>;
 
@@ -48,6 +51,8 @@ pub struct Trial {
     pub source_address: String,
     /// The address that the caller dialled, with its port.
     pub destination_address: String,
+    /// When the request comes, in nanoseconds since 1970.
+    pub time: i64,
     /// The origin's response.
     pub response: Response,
 }
@@ -88,7 +93,7 @@ pub struct Tried {
 }
 
 impl Default for Trial {
-    /// `GET /` over HTTP/1.1, from a caller without a certificate, for a host that must still be
+    /// `GET /` over HTTP/1.1 at noon, from a caller without a certificate, for a host that must still be
     /// set, answered with 200.
     fn default() -> Self {
         Trial {
@@ -103,6 +108,7 @@ impl Default for Trial {
             headers: Vec::new(),
             source_address: "127.0.0.1:40000".to_owned(),
             destination_address: "240.240.0.1:80".to_owned(),
+            time: NOON,
             response: Response { status: 200, headers: Vec::new() },
         }
     }
@@ -177,7 +183,9 @@ impl Trial {
         let chain = self.service.as_ref().map(|service| format!("inbound-vip|80|http|{service}"));
         let (address, port) = address_and_port(self.source_address.as_bytes()).unwrap_or_default();
         let port = i64::from(port).to_le_bytes();
+        let time = self.time.to_le_bytes();
         let source = Given {
+            time: &time,
             peer_principal: self.principal.as_bytes(),
             local_principal: self.local_principal.as_bytes(),
             tls_version: if self.peer_certificate.is_empty() { b"" } else { b"TLSv1.3" },

@@ -9,6 +9,7 @@ use egress_reading::{cookie, path};
 use crate::attributes::{self, PATH};
 use crate::cel::attributes::{Attributes, Fault, Id, Table};
 use crate::cel::guard::{Guard, Wanted};
+use crate::cel::time::Timestamp;
 use crate::identity::peer::{Caller, Callers};
 use crate::request::headers::Headers;
 use crate::request::{Facts, Property, address_and_port, host};
@@ -144,6 +145,12 @@ impl<'a> View<'a> {
         port.try_into().ok().map(i64::from_le_bytes).filter(|port| u16::try_from(*port).is_ok())
     }
 
+    /// When the request came.
+    pub(crate) fn start_time(&self) -> Option<Timestamp> {
+        let nanos = self.property(Property::Time)?.try_into().ok().map(i64::from_le_bytes)?;
+        Some(Timestamp::of_nanos(nanos))
+    }
+
     /// The scheme that the caller really used: whether this connection has TLS, which no header
     /// says.
     pub(crate) fn scheme(&self) -> &'static str {
@@ -213,6 +220,10 @@ impl Attributes for View<'_> {
 
     fn int(&self, id: Id) -> Option<i64> {
         attributes::int(id, self)
+    }
+
+    fn time(&self, id: Id) -> Option<Timestamp> {
+        attributes::time(id, self)
     }
 
     fn is_there(&self, id: Id) -> bool {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::MAX_ERRORS;
+use super::elsewhere;
 use super::error::{ConfigError, Spot};
 use super::json::Json;
 use super::shape::{Bounds, Condition, Field, OFF, Text, Word};
@@ -98,6 +99,23 @@ impl<'j> Node<'j> {
             }
             _ => {
                 self.wrong(&expected(), errors);
+                None
+            }
+        }
+    }
+
+    /// One of these whole numbers.
+    pub(super) fn choice(&self, choices: &[u64], errors: &mut Errors) -> Option<u64> {
+        let listed: Vec<String> = choices.iter().map(u64::to_string).collect();
+        let expected = format!("one of {}", listed.join(", "));
+        match self.json {
+            Json::Number(Some(number)) if choices.contains(number) => Some(*number),
+            Json::Number(Some(number)) => {
+                errors.add(&self.place, format!("expected {expected}, got {number}"));
+                None
+            }
+            _ => {
+                self.wrong(&expected, errors);
                 None
             }
         }
@@ -202,17 +220,6 @@ impl<'j> Node<'j> {
     /// have, and none twice. No field may be null: an empty `hosts:` in YAML is null, and would
     /// mean every host if it were taken as left out.
     pub(super) fn object(&self, shape: &[Field], errors: &mut Errors) -> Option<Object<'j>> {
-        self.object_without(shape, &[], errors)
-    }
-
-    /// The same of an object in which users of AgentGateway may expect further fields: each is
-    /// refused with what to do instead.
-    pub(super) fn object_without(
-        &self,
-        shape: &[Field],
-        elsewhere: &[(&str, &str)],
-        errors: &mut Errors,
-    ) -> Option<Object<'j>> {
         let Json::Object(fields) = self.json else {
             self.wrong("an object", errors);
             return None;
@@ -229,8 +236,8 @@ impl<'j> Node<'j> {
         }
         for (index, (name, value)) in fields.iter().take(MAX_FIELDS).enumerate() {
             let shown = || shown(name);
-            if let Some((_, instead)) = elsewhere.iter().find(|(field, _)| field == name) {
-                let message = format!("field `{}` is not supported: {instead}", shown());
+            if let Some(advice) = elsewhere::advice(&self.place, name, shape) {
+                let message = format!("there is no `{}` here: {advice}", shown());
                 errors.add_of_field(&self.place, name, message);
             } else if !shape.iter().any(|field| field.name == name) {
                 let hint = did_you_mean(name, shape.iter().map(|field| field.name));
@@ -307,11 +314,13 @@ impl<'j> Object<'j> {
                 Condition::RequiredUnless(name, other) if !has(name) && !has(other) => {
                     format!("field `{name}` is missing")
                 }
+                Condition::Names(field, word, other)
+                    if self.is_word(field, word) && !has(other) =>
+                {
+                    format!("`{field}` is `{word}`: say by which with `{other}`")
+                }
                 Condition::UnlessWord(name, other, word) => {
-                    let given = self.get(other);
-                    let is_word = matches!(given.map(|node| node.json),
-                        Some(Json::String(text)) if text == word);
-                    match (has(name), is_word) {
+                    match (has(name), self.is_word(other, word)) {
                         (false, false) => {
                             format!("field `{name}` is missing, unless `{other}` is `{word}`")
                         }
@@ -322,6 +331,7 @@ impl<'j> Object<'j> {
                     }
                 }
                 Condition::AnyOf(_)
+                | Condition::Names(..)
                 | Condition::Alone(_)
                 | Condition::RequiredUnless(..)
                 // The reader of their objects has its own messages for these.
@@ -331,6 +341,11 @@ impl<'j> Object<'j> {
             };
             errors.add(&self.place, message);
         }
+    }
+
+    fn is_word(&self, field: &str, word: &str) -> bool {
+        let value = self.get(field);
+        value.is_some_and(|node| matches!(node.json, Json::String(text) if text == word))
     }
 
     fn place_of(&self, name: &str) -> String {

@@ -3,11 +3,13 @@
 use super::backend;
 use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
+use super::reply::read_denial;
 use super::shape::{self, Field};
 use super::{
-    Action, AuditLog, AuthorizationConfig, Combine, Config, ConfigError, Expr, HeaderRulesConfig,
-    HeaderValueConfig, HostBinding, HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode,
-    PolicyConfig, bounded, totals,
+    Action, AuditLog, AuthorizationConfig, Combine, ConditionalConfig, Config, ConfigError,
+    DefaultAction, Expr, HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig, HostBinding,
+    HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, answer, bounded,
+    fixed_headers, rewrite, totals, transformation,
 };
 use crate::header_name::{self, Direction};
 use crate::identity::is_trust_domain;
@@ -32,6 +34,8 @@ impl Config {
             identity: IdentityConfig::default(),
             path_safety: PathSafety::default(),
             host_binding: HostBinding::default(),
+            default_action: DefaultAction::default(),
+            denial: None,
             audit: AuditLog::default(),
             access_log: false,
             policies: Vec::new(),
@@ -80,6 +84,10 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
     if let Some(node) = root.get("hostBinding") {
         config.host_binding = node.word(shape::HOST_BINDING, errors).unwrap_or_default();
     }
+    if let Some(node) = root.get("defaultAction") {
+        config.default_action = node.word(shape::DEFAULT_ACTION, errors).unwrap_or_default();
+    }
+    config.denial = root.get("denial").and_then(|node| read_denial(&node, errors));
     if let Some(audit) = root.get("audit").and_then(|node| node.object(shape::AUDIT, errors)) {
         if let Some(node) = audit.get("log") {
             config.audit = node.word(shape::AUDIT_LOG, errors).unwrap_or_default();
@@ -148,9 +156,15 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         hosts: Vec::new(),
         mode: Mode::default(),
         path_safety: None,
+        default_action: None,
+        denial: None,
         authorization: None,
-        request: HeaderRulesConfig::default(),
-        response: HeaderRulesConfig::default(),
+        transformation: ConditionalConfig::default(),
+        header_modifiers: HeaderModifiersConfig::default(),
+        url_rewrite: None,
+        host_rewrite: None,
+        redirect: None,
+        direct_response: None,
         credentials: Vec::new(),
     };
     fields.check(shape::POLICY_IS, errors);
@@ -171,6 +185,18 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
             );
         }
     }
+    if let Some(node) = fields.get("defaultAction") {
+        policy.default_action = node.word(shape::DEFAULT_ACTION, errors);
+        if fields.get("hosts").is_none() {
+            errors.add(
+                &node.place,
+                "`defaultAction` needs `hosts`: without them it would be every host's; set \
+                 `defaultAction` at the top level for that",
+            );
+        }
+    }
+    policy.denial = fields.get("denial").and_then(|node| read_denial(&node, errors));
+    fields.check(shape::POLICY_IS, errors);
     // A policy without `traffic` is kept: its name still counts for the check for duplicates.
     if let Some(traffic) =
         fields.get("traffic").and_then(|node| node.object(shape::TRAFFIC, errors))
@@ -190,26 +216,29 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
 }
 
 fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Errors) {
-    let authorization = traffic.get("authorization");
-    let transformation = traffic.get("transformation");
-    if authorization.is_none() && transformation.is_none() && policy.path_safety.is_none() {
+    let path_safety_alone = policy.path_safety.is_some();
+    if shape::TRAFFIC.iter().all(|field| traffic.get(field.name).is_none()) && !path_safety_alone {
         errors.add(
             &traffic.place,
-            "`traffic` is empty: give `authorization`, `transformation` or both",
+            "`traffic` is empty: say what the policy does, such as `authorization` or \
+             `transformation`",
         );
     }
-    policy.authorization = authorization.and_then(|node| read_authorization(&node, errors));
-    if let Some(directions) =
-        transformation.and_then(|node| node.object(shape::TRANSFORMATION, errors))
-    {
-        if let Some(node) = directions.get("request") {
-            policy.request = read_header_rules(&node, Direction::Request, shape::REQUEST, errors);
-        }
-        if let Some(node) = directions.get("response") {
-            policy.response =
-                read_header_rules(&node, Direction::Response, shape::RESPONSE, errors);
-        }
+    policy.authorization =
+        traffic.get("authorization").and_then(|node| read_authorization(&node, errors));
+    if let Some(node) = traffic.get("transformation") {
+        policy.transformation = transformation::read(&node, errors).unwrap_or_default();
     }
+    if let Some(node) = traffic.get("headerModifiers") {
+        policy.header_modifiers = fixed_headers::read(&node, errors);
+    }
+    policy.url_rewrite = traffic.get("urlRewrite").and_then(|node| rewrite::read(&node, errors));
+    policy.host_rewrite =
+        traffic.get("hostRewrite").and_then(|node| rewrite::read_host(&node, errors));
+    policy.redirect =
+        traffic.get("requestRedirect").and_then(|node| answer::read_redirect(&node, errors));
+    policy.direct_response =
+        traffic.get("directResponse").and_then(|node| answer::read_direct_response(&node, errors));
 }
 
 /// The policy's name. An illegal one is returned as well, cut to a legal length, because the
@@ -303,7 +332,7 @@ fn read_authorization(node: &Node<'_>, errors: &mut Errors) -> Option<Authorizat
     })
 }
 
-fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
+pub(super) fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
     let source = node.string(errors)?;
     if !errors.totals.expression(source, &node.place) {
         return None;
@@ -311,7 +340,7 @@ fn read_expression(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
     Some(Expr { place: node.place.clone(), source: source.to_owned() })
 }
 
-fn read_header_rules(
+pub(super) fn read_header_rules(
     node: &Node<'_>,
     direction: Direction,
     shape: &[Field],
@@ -336,7 +365,7 @@ fn read_header_rules(
     HeaderRulesConfig { set, add, remove }
 }
 
-fn read_header_value(
+pub(super) fn read_header_value(
     node: &Node<'_>,
     direction: Direction,
     pseudo: bool,

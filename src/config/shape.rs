@@ -4,19 +4,25 @@
 mod backend;
 mod words;
 
+use super::answer::{DIRECT_RESPONSE, REDIRECT};
+use super::fixed_headers::HEADER_MODIFIERS;
+use super::reply::{DENIAL, DENIAL_IS};
+use super::rewrite::{HOST_REWRITE_FIELDS, URL_REWRITE};
+use super::transformation::TRANSFORMATION;
 use super::{
     Direction, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
     MAX_TRUST_DOMAINS,
 };
 pub(super) use backend::{
-    AUTH, AUTH_IS, BACKEND, BACKEND_IS, BASIC, CLIENT_CREDENTIALS, CLIENT_CREDENTIALS_ARE, COOKIE, CREDENTIAL,
-    CREDENTIALS, HEADER, LOCATION, LOCATION_IS, PARAMETER, REFERENCE, REFERENCE_IS, SCOPES,
+    AUTH, AUTH_IS, BACKEND, BACKEND_IS, BASIC, CLIENT_CREDENTIALS, CLIENT_CREDENTIALS_ARE, COOKIE,
+    CREDENTIAL, CREDENTIALS, HEADER, LOCATION, LOCATION_IS, PARAMETER, REFERENCE, REFERENCE_IS,
+    SCOPES,
 };
 pub use words::OFF;
-use words::listed;
 pub(super) use words::{
-    ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, HOST_BINDING, IDENTITY_SOURCES, MODE, ON_ERROR,
-    PATH_SAFETY, REFERENCE_KIND, Word,
+    ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, DEFAULT_ACTION, HOST_BINDING, HOST_REWRITE,
+    IDENTITY_SOURCES, MODE, ON_ERROR, PATH_CHANGE, PATH_SAFETY, REFERENCE_KIND, SCHEME, Word,
+    listed,
 };
 
 /// A field of an object.
@@ -45,6 +51,8 @@ pub enum Kind {
     Boolean,
     /// A whole number, from the first to the second.
     Integer(u64, u64),
+    /// One of these whole numbers.
+    Choice(&'static [u64]),
     /// An object whose fields have names of the author's choice: how many there may be, what their
     /// names are, and the kind of their values.
     Map(Bounds, Text, &'static Kind),
@@ -74,6 +82,8 @@ pub enum Condition {
     RequiredUnless(&'static str, &'static str),
     /// The first field must be there, unless the second is this word; then it must not.
     UnlessWord(&'static str, &'static str, &'static str),
+    /// Where the first field has this word (the second name), the third field must be there.
+    Names(&'static str, &'static str, &'static str),
 }
 
 /// How many entries a list may have.
@@ -106,6 +116,8 @@ pub enum Text {
         /// Whether it may be a pseudo-header such as `:path`.
         pseudo: bool,
     },
+    /// The value of a header, as it is.
+    HeaderValue,
     /// Any text that is not empty, of at most so many characters.
     Free(usize),
     /// The name of a variable: a CEL identifier.
@@ -128,11 +140,11 @@ pub enum Text {
     UserName,
 }
 
-const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
+pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, required: false, kind, about }
 }
 
-const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {
+pub(super) const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { required: true, ..field(name, kind, about) }
 }
 
@@ -147,8 +159,20 @@ pub const CONFIGURATION: &[Field] = &[
         "policies",
         Kind::List(POLICIES, &Kind::Object(POLICY, POLICY_IS)),
         "The policies, in order. Any matching Deny denies; else every Require must match; else \
-         any matching Allow allows; else a request is allowed only if no Allow is in scope. An \
-         empty list allows everything.",
+         any matching Allow allows; else a request is allowed only if no Allow is in scope and \
+         the default action is Allow.",
+    ),
+    field(
+        "defaultAction",
+        Kind::Words(|| listed(DEFAULT_ACTION)),
+        "What becomes of a request that nothing denies and no Allow is for. Allow where it is \
+         left out, so that a host which no policy names is open.",
+    ),
+    field(
+        "denial",
+        Kind::Object(DENIAL, DENIAL_IS),
+        "The body, and headers, of the 403 for a request that the rules deny, where no policy's \
+         own `denial` is used.",
     ),
     field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and where."),
     field(
@@ -234,6 +258,18 @@ pub(super) const POLICY: &[Field] = &[
          configuration where it is left out.",
     ),
     field(
+        "defaultAction",
+        Kind::Words(|| listed(DEFAULT_ACTION)),
+        "The default action of this policy's `hosts`, which must be there. Of several policies, \
+         Deny counts. That of the whole configuration where it is left out.",
+    ),
+    field(
+        "denial",
+        Kind::Object(DENIAL, DENIAL_IS),
+        "The body, and headers, of the 403 for a request that this policy denies; and for one \
+         that no Allow matches, if this is the first policy in scope that has a `denial`.",
+    ),
+    field(
         "traffic",
         Kind::Object(TRAFFIC, &[]),
         "What the policy does, in the fields of AgentGateway's `spec.traffic`. Required unless \
@@ -249,9 +285,10 @@ pub(super) const POLICY: &[Field] = &[
 
 pub(super) const POLICY_IS: &[Condition] = &[
     Condition::Needs("pathSafety", "hosts"),
+    Condition::Needs("defaultAction", "hosts"),
     Condition::Needs("backend", "hosts"),
     Condition::NotEmptyUnless("traffic", "pathSafety"),
-    Condition::RequiredUnless("traffic", "backend"),
+    Condition::AnyOf(&["traffic", "backend", "pathSafety", "defaultAction", "denial"]),
 ];
 
 pub(super) const HOSTS: Bounds = Bounds {
@@ -268,8 +305,34 @@ pub(super) const TRAFFIC: &[Field] = &[
     ),
     field(
         "transformation",
-        Kind::Object(TRANSFORMATION, &[]),
+        Kind::Object(TRANSFORMATION.whole, TRANSFORMATION.whole_is),
         "Changes to the headers of allowed requests, and of their responses.",
+    ),
+    field(
+        "headerModifiers",
+        Kind::Object(HEADER_MODIFIERS, &[]),
+        "Headers of allowed requests, and of their responses, that get fixed values.",
+    ),
+    field(
+        "urlRewrite",
+        Kind::Object(URL_REWRITE.whole, URL_REWRITE.whole_is),
+        "Changes to the authority and the path of allowed requests, as HTTPRoute's URLRewrite. \
+         The rules see the request as it came, the origin the new one.",
+    ),
+    field(
+        "hostRewrite",
+        Kind::Object(HOST_REWRITE_FIELDS, &[]),
+        "Whether the origin gets the name of the destination as `:authority`.",
+    ),
+    field(
+        "requestRedirect",
+        Kind::Object(REDIRECT.whole, REDIRECT.whole_is),
+        "Answers allowed requests with a redirect, as HTTPRoute's RequestRedirect.",
+    ),
+    field(
+        "directResponse",
+        Kind::Object(DIRECT_RESPONSE.whole, DIRECT_RESPONSE.whole_is),
+        "Answers allowed requests in the origin's place.",
     ),
 ];
 
@@ -308,20 +371,6 @@ pub(super) const MATCH_EXPRESSIONS: Bounds = Bounds {
     limit: MAX_MATCH_EXPRESSIONS,
     if_empty: Some("give an expression (`true` for one that always matches)"),
 };
-
-/// `traffic.transformation`
-pub(super) const TRANSFORMATION: &[Field] = &[
-    field(
-        "request",
-        Kind::Object(REQUEST, &[]),
-        "Changes to the request's headers, in the order add, set, remove.",
-    ),
-    field(
-        "response",
-        Kind::Object(RESPONSE, &[]),
-        "Changes to the response's headers, in the order add, set, remove.",
-    ),
-];
 
 const SET: &str = "Headers that get this one value, whatever they had before. If the value's \
     expression fails, the header is left out, the caller's own as well.";

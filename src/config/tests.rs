@@ -50,13 +50,14 @@ fn a_whole_configuration_is_read() {
         (rule.action, rule.combine, rule.on_error, rule.expressions.len()),
         (Action::Deny, Combine::Any, OnError::Ignore, 2)
     );
-    assert_eq!(policy.request.set[0].name, "x-a");
+    let headers = policy.transformation.get(0).unwrap();
+    assert_eq!(headers.request.set[0].name, "x-a");
     assert_eq!(
-        policy.request.set[0].value.place,
+        headers.request.set[0].value.place,
         "policies[0].traffic.transformation.request.set[0].value"
     );
     assert_eq!(
-        (policy.request.remove[0].as_str(), policy.response.remove[0].as_str()),
+        (headers.request.remove[0].as_str(), headers.response.remove[0].as_str()),
         ("x-c", "server")
     );
 }

@@ -1,6 +1,7 @@
 //! The forms of texts in a configuration.
 
 use super::decode::shown;
+use super::fixed_headers;
 use super::shape::Text;
 use crate::cel::is_identifier;
 use crate::header_name::is_token;
@@ -34,6 +35,7 @@ pub(super) fn check(form: Text, text: &str) -> Result<(), String> {
             }
             _ => Ok(()),
         },
+        Text::HeaderValue => fixed_headers::check(text),
         Text::Variable if text.len() > MAX_NAME || !is_identifier(text) => no(
             "name of a variable",
             &format!(
@@ -59,10 +61,9 @@ pub(super) fn check(form: Text, text: &str) -> Result<(), String> {
                  bytes; no query, escapes, `//` and dot segments"
             ),
         ),
-        Text::Token if text.len() > MAX_NAME || !is_token(text.as_bytes()) => no(
-            "name",
-            &format!("1 to {MAX_NAME} letters, digits and `!#$%&'*+-.^_`|~`"),
-        ),
+        Text::Token if text.len() > MAX_NAME || !is_token(text.as_bytes()) => {
+            no("name", &format!("1 to {MAX_NAME} letters, digits and `!#$%&'*+-.^_`|~`"))
+        }
         Text::Scope if text.len() > MAX_SCOPE || !is_scope(text) => no(
             "scope",
             &format!("1 to {MAX_SCOPE} printable ASCII characters without blank, `\"` and `\\`"),

@@ -35,7 +35,10 @@ impl Kept {
                 Owned::Inject((*name).to_owned(), value.clone().into_owned())
             }
         };
-        Kept { headers: headers.map(Headers::to_pairs), changes: changes.iter().map(owned).collect() }
+        Kept {
+            headers: headers.map(Headers::to_pairs),
+            changes: changes.iter().map(owned).collect(),
+        }
     }
 
     pub(super) fn headers(&self) -> Option<Headers<'_>> {
@@ -45,10 +48,10 @@ impl Kept {
     pub(super) fn changes(&self) -> Vec<Change<'_>> {
         fn borrowed(change: &Owned) -> Change<'_> {
             match change {
-            Owned::Add(name, value) => Change::Add(name, Cow::Borrowed(value)),
-            Owned::Replace(name, value) => Change::Replace(name, Cow::Borrowed(value)),
-            Owned::Remove(name) => Change::Remove(Cow::Borrowed(name)),
-            Owned::Inject(name, value) => Change::Inject(name, Cow::Borrowed(value)),
+                Owned::Add(name, value) => Change::Add(name, Cow::Borrowed(value)),
+                Owned::Replace(name, value) => Change::Replace(name, Cow::Borrowed(value)),
+                Owned::Remove(name) => Change::Remove(Cow::Borrowed(name)),
+                Owned::Inject(name, value) => Change::Inject(name, Cow::Borrowed(value)),
             }
         }
         self.changes.iter().map(borrowed).collect()

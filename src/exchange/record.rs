@@ -21,9 +21,12 @@ pub(super) fn line(
     let caller = engine.caller(facts);
     let shadow = decision.shadow.iter().filter_map(|index| engine.policy_name(*index));
     let errors = decision.errors.iter().filter_map(|(index, message)| {
-        let policy = engine.policy_name(*index)?;
+        let policy = Some(engine.policy_name(*index)?);
         Some(EvaluationError { policy, message })
     });
+    let own_errors = decision.own_errors.iter();
+    let own_errors = own_errors.map(|message| EvaluationError { policy: None, message });
+    let errors = own_errors.chain(errors);
     let credentials = decision.credentials.iter().filter_map(|index| engine.policy_name(*index));
     let host = match host {
         Some(host) => Some(Cow::Borrowed(host)),
@@ -60,7 +63,7 @@ fn of_request<'a>(
 ) -> Record<'a> {
     Record {
         event: "egress",
-        verdict: decision.verdict(),
+        verdict: decision.verdict().as_str(),
         policy: None,
         reason: decision.reason.as_str(),
         detail: decision.detail,

@@ -3,7 +3,7 @@
 use super::record;
 use crate::config::AuditLog;
 use crate::counters::{Count, Counter};
-use crate::decision::{Decision, Reply, count_errors};
+use crate::decision::{Decision, Reply, Verdict, count_errors};
 use crate::policy::Engine;
 use crate::request::Facts;
 use crate::request::headers::Headers;
@@ -29,7 +29,7 @@ pub struct Report<'x> {
 pub struct AccessLog {
     /// The caller's SPIFFE ID.
     pub caller: Option<String>,
-    /// The verdict: `allow` or `deny`.
+    /// The verdict: `allow`, `answer` or `deny`.
     pub decision: &'static str,
     /// The name of the policy that decided.
     pub policy: Option<String>,
@@ -64,7 +64,7 @@ impl Notes {
     ) {
         let is_logged = match engine.audit {
             AuditLog::All => true,
-            AuditLog::Denied => !decision.allows() || !decision.shadow.is_empty(),
+            AuditLog::Denied => decision.verdict() == Verdict::Deny || !decision.shadow.is_empty(),
             AuditLog::None => false,
         };
         self.subject = Some(Subject::Decision);
@@ -73,7 +73,7 @@ impl Notes {
             let policy = decision.policy.and_then(|index| engine.policy_name(index));
             self.access_log = Some(Box::new(AccessLog {
                 caller: engine.caller(facts).spiffe_id().map(str::to_owned),
-                decision: decision.verdict(),
+                decision: decision.verdict().as_str(),
                 policy: policy.map(str::to_owned),
             }));
         }

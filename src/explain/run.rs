@@ -5,16 +5,16 @@ use super::{Caller, Decided, Effect, Erred, Explanation, OutOfScope, header_rule
 use crate::attributes::view::View;
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
-use crate::config::{Config, Direction, HostPattern, PolicyConfig};
-use crate::decision::{Decision, Reply};
+use crate::config::{Config, Direction, HostPattern, PolicyConfig, TransformationConfig};
+use crate::decision::{Change, Decision, Reply};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::order::Stage;
 use crate::path::PathSafety;
-use crate::policy::{Engine, Policy};
+use crate::policy::{Engine, Policy, Transformation};
 use crate::request::headers::Headers;
 use crate::request::{Facts, Source};
 use crate::stage::request_host;
-use crate::trace::Trace;
+use crate::trace::{Feature, Line, Trace};
 use crate::trial::{Trial, serve_tokens};
 
 /// Decides about a request, and explains the decision. The configuration is the one that the engine
@@ -230,7 +230,7 @@ impl<'a> Explaining<'a> {
         direction: Direction,
         in_scope: &'e [usize],
         policies: &'e mut [super::Policy],
-    ) -> Vec<(&'a Policy, &'a PolicyConfig, &'e mut super::Policy)> {
+    ) -> Vec<(usize, &'a Policy, &'a PolicyConfig, &'e mut super::Policy)> {
         let (engine, config) = (self.engine, self.config);
         let applied = self.run.trace.applied.iter();
         let order: Vec<usize> = applied
@@ -243,7 +243,8 @@ impl<'a> Explaining<'a> {
             .filter_map(|(index, explained)| {
                 let position = order.iter().position(|applied| applied == index)?;
                 let policy = engine.policies.get(*index)?;
-                Some((position, (policy, config.policies.get(*index)?, explained)))
+                let config = config.policies.get(*index)?;
+                Some((position, (*index, policy, config, explained)))
             })
             .collect();
         found.sort_by_key(|(position, _)| *position);
@@ -259,11 +260,14 @@ impl<'a> Explaining<'a> {
     ) {
         let meter = Meter::new();
         let mut headers = self.facts.headers.clone();
-        for (policy, config, explained) in self.applied(Direction::Request, in_scope, policies) {
+        for (index, policy, config, explained) in
+            self.applied(Direction::Request, in_scope, policies)
+        {
+            let Some((form, config)) = self.form(index, policy, config) else { continue };
             let mut changes = Vec::new();
             let of = (self.facts, &self.engine.callers, Phase::Request);
             let (applied, rules) = header_rules::explain(
-                &policy.request,
+                &form.request,
                 &config.request,
                 &mut headers,
                 &mut changes,
@@ -275,6 +279,32 @@ impl<'a> Explaining<'a> {
                 lines.change(Direction::Request, &changes, &policy.name);
             }
         }
+        if self.run.decision.allows() {
+            self.change(Direction::Request, lines);
+        }
+    }
+
+    /// Notes what features other than transformation changed.
+    fn change(&self, direction: Direction, lines: &mut HeaderHistory) {
+        let changed = self.run.trace.changed.iter();
+        for changed in changed.filter(|changed| changed.direction == direction) {
+            let changes: Vec<Change<'_>> = changed.changes.iter().map(Line::as_change).collect();
+            lines.change(direction, &changes, &self.name(changed.policy).unwrap_or_default());
+        }
+    }
+
+    /// The form of a policy's transformation that was applied, and its source.
+    fn form(
+        &self,
+        index: usize,
+        policy: &'a Policy,
+        config: &'a PolicyConfig,
+    ) -> Option<(&'a Transformation, &'a TransformationConfig)> {
+        let mut chosen = self.run.trace.chosen.iter();
+        let chosen = chosen
+            .find(|chosen| chosen.policy == index && chosen.feature == Feature::Transformation);
+        let entry = chosen.map_or(0, |chosen| chosen.entry);
+        policy.transformation.get(entry).zip(config.transformation.get(entry))
     }
 
     /// Applies the policies to the response's headers.
@@ -287,11 +317,25 @@ impl<'a> Explaining<'a> {
         let meter = Meter::new();
         let mut headers = response.clone();
         let mut lines = HeaderHistory::of(response);
-        for (policy, config, explained) in self.applied(Direction::Response, in_scope, policies) {
+        self.change(Direction::Response, &mut lines);
+        for policy in self.engine.policies.iter().enumerate().filter_map(|(index, policy)| {
+            let mut changed = self.run.trace.changed.iter();
+            changed
+                .any(|one| one.policy == index && one.direction == Direction::Response)
+                .then_some(policy)
+        }) {
+            if let Some(modifiers) = &policy.header_modifiers {
+                modifiers.response.apply(&mut headers, &mut Vec::new(), &meter);
+            }
+        }
+        for (index, policy, config, explained) in
+            self.applied(Direction::Response, in_scope, policies)
+        {
+            let Some((form, config)) = self.form(index, policy, config) else { continue };
             let mut changes = Vec::new();
             let of = (self.facts, &self.engine.callers, Phase::Response);
             let (_, rules) = header_rules::explain(
-                &policy.response,
+                &form.response,
                 &config.response,
                 &mut headers,
                 &mut changes,

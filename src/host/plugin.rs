@@ -161,10 +161,7 @@ fn refused(errors: usize) -> bool {
     let (metric, consequence) = if shared::was_loaded() {
         ("egress_config_refused_update", "the last good configuration stays in force")
     } else {
-        (
-            "egress_config_refused_first_load",
-            "every request is refused until a good one comes",
-        )
+        ("egress_config_refused_first_load", "every request is refused until a good one comes")
     };
     log::error!("egress filter: configuration refused, errors: {errors}; {consequence}");
     if let Err(error) = sys::define_counter(metric).and_then(|id| sys::increment(id, 1)) {

@@ -15,9 +15,9 @@ use crate::request::headers::Headers;
 use crate::request::host;
 
 /// How many bytes of a value can be made, checked and written for one step.
-const COPIED_A_STEP: usize = 32;
+pub(super) const COPIED_A_STEP: usize = 32;
 /// How many lines can be examined for one step.
-const LINES_A_STEP: usize = 64;
+pub(super) const LINES_A_STEP: usize = 64;
 
 /// The message for a value that is not legal for the header.
 pub(crate) const ILLEGAL: &str = "no legal value of this header";
@@ -46,29 +46,8 @@ impl HeaderRules {
         phase: Phase,
         errors: &mut Vec<ConfigError>,
     ) -> HeaderRules {
-        let mut values = |rules: &[HeaderValueConfig]| {
-            let mut compiled = Vec::with_capacity(rules.len());
-            for rule in rules {
-                if errors.len() > MAX_ERRORS {
-                    break;
-                }
-                match Expression::compile(&TABLE, &rule.value.source, phase, Expected::Header) {
-                    Ok(value) => {
-                        let name = rule.name.clone();
-                        let constant = value
-                            .constant()
-                            .filter(|constant| is_legal(&name, constant.as_bytes()))
-                            .map(str::to_owned);
-                        compiled.push(HeaderValue { name, value, constant });
-                    }
-                    Err(found) => errors.extend(
-                        found
-                            .into_iter()
-                            .map(|error| ConfigError::of_expression(policy, &rule.value, error)),
-                    ),
-                }
-            }
-            compiled
+        let mut values = |rules: &[HeaderValueConfig]| -> Vec<HeaderValue> {
+            rules.iter().filter_map(|rule| compile_value(policy, rule, phase, errors)).collect()
         };
         HeaderRules {
             add: values(&config.add),
@@ -165,23 +144,45 @@ impl HeaderRules {
                 }
                 continue;
             }
-            let removed = remove(headers, changes, name, value.is_err());
             match value {
-                Ok(value) => {
-                    headers.push(name.as_bytes(), value.clone());
-                    changes.push(if removed > 1 {
-                        Change::Add(name, value)
-                    } else {
-                        Change::Replace(name, value)
-                    });
+                Ok(value) => replace(headers, changes, name, value),
+                Err(error) => {
+                    remove(headers, changes, name, true);
+                    failed.push(error);
                 }
-                Err(error) => failed.push(error),
             }
         }
         for name in &self.remove {
             remove(headers, changes, name, true);
         }
         applied
+    }
+}
+
+/// Compiles the value of a header. If that fails, `errors` gets the reasons.
+pub(super) fn compile_value(
+    policy: &str,
+    rule: &HeaderValueConfig,
+    phase: Phase,
+    errors: &mut Vec<ConfigError>,
+) -> Option<HeaderValue> {
+    if errors.len() > MAX_ERRORS {
+        return None;
+    }
+    match Expression::compile(&TABLE, &rule.value.source, phase, Expected::Header) {
+        Ok(value) => {
+            let name = rule.name.clone();
+            let constant = value
+                .constant()
+                .filter(|constant| is_legal(&name, constant.as_bytes()))
+                .map(str::to_owned);
+            Some(HeaderValue { name, value, constant })
+        }
+        Err(found) => {
+            let of = |error| ConfigError::of_expression(policy, &rule.value, error);
+            errors.extend(found.into_iter().map(of));
+            None
+        }
     }
 }
 
@@ -194,7 +195,20 @@ pub(crate) struct Applied {
     pub(crate) unusable: bool,
 }
 
-fn set_pseudo<'a>(
+/// Gives a header this one value.
+pub(super) fn replace<'a>(
+    headers: &mut Headers<'a>,
+    changes: &mut Vec<Change<'a>>,
+    name: &'a str,
+    value: Cow<'a, [u8]>,
+) {
+    let removed = remove(headers, changes, name, false);
+    headers.push(name.as_bytes(), value.clone());
+    changes.push(if removed > 1 { Change::Add(name, value) } else { Change::Replace(name, value) });
+}
+
+/// Gives a pseudo-header this value.
+pub(crate) fn set_pseudo<'a>(
     headers: &mut Headers<'a>,
     changes: &mut Vec<Change<'a>>,
     name: &'a str,

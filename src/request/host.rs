@@ -34,6 +34,11 @@ pub fn canonical(authority: &[u8]) -> Result<Cow<'_, str>, &'static str> {
     Ok(Cow::Owned(name.to_ascii_lowercase()))
 }
 
+/// The port of an authority, where it has a legal one.
+pub(crate) fn port(authority: &[u8]) -> Option<u16> {
+    split_port(std::str::from_utf8(authority).ok()?).ok()?.1?.parse().ok()
+}
+
 /// Whether this is a host name in the form that [`canonical`] returns. It takes one pass.
 fn is_canonical(authority: &[u8]) -> bool {
     let mut label = 0_usize;

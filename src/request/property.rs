@@ -61,6 +61,8 @@ properties! {
     FilterChainName, filter_chain_name = "xds\0filter_chain_name";
     /// Envoy's name of the cluster that the request goes to.
     ClusterName, cluster_name = "xds\0cluster_name";
+    /// When the request came: eight bytes, little-endian, nanoseconds since 1970.
+    Time, time = "request\0time";
     /// `HTTP/1.1`, `HTTP/2` or `HTTP/3`.
     Protocol, protocol = "request\0protocol";
     /// The IP address of the peer, as the connection has it. Not `source.address`, which is what

@@ -1,16 +1,17 @@
 //! What happens to the response of a request that went on, and to the trailers of both.
 
+use super::Found;
 use crate::attributes::view::View;
 use crate::cel::Expression;
 use crate::cel::meter::{Allowance, Meter};
 use crate::config::Direction;
-use crate::decision::Change;
 use crate::credential::place;
+use crate::decision::Change;
 use crate::policy::Engine;
 use crate::policy::header_rules;
 use crate::request::Facts;
 use crate::request::headers::Headers;
-use crate::trace::{Applied, Trace};
+use crate::trace::{Applied, Feature, Trace};
 
 /// The changes of a response's headers.
 #[derive(Debug, Default)]
@@ -23,10 +24,11 @@ pub(crate) struct Response<'a> {
     pub(crate) is_exhausted: bool,
 }
 
-/// Applies the response's header rules of these policies.
+/// Applies the response's header modifiers, then its header rules, of the policies that were found
+/// for the request.
 pub(crate) fn transform<'a>(
     engine: &'a Engine,
-    policies: &[u32],
+    found: &Found,
     facts: &Facts<'_>,
     response: &Headers<'a>,
     mut trace: Option<&mut Trace>,
@@ -34,15 +36,25 @@ pub(crate) fn transform<'a>(
     let meter = Meter::new();
     let mut headers = response.clone();
     let mut result = Response::default();
-    for (index, policy) in engine.policies_at(policies) {
-        if policy.response.is_empty() {
+    for (index, policy) in engine.policies_at(&found.applied) {
+        let Some(modifiers) = &policy.header_modifiers else { continue };
+        let before = result.changes.len();
+        modifiers.response.apply(&mut headers, &mut result.changes, &meter);
+        if let Some(trace) = trace.as_deref_mut() {
+            let changes = result.changes.get(before..).unwrap_or_default();
+            trace.changed(index, Feature::HeaderModifiers, Direction::Response, changes);
+        }
+    }
+    for (index, policy) in engine.policies_at(&found.applied) {
+        let Some(form) = found.transformation(index, policy) else { continue };
+        if form.response.is_empty() {
             continue;
         }
         let value_of = |headers: &Headers<'a>, value: &Expression, allowance: &Allowance| {
             value.header_value(&View::new(facts, &engine.callers).with_response(headers), allowance)
         };
         let before = result.changes.len();
-        let applied = policy.response.apply(&mut headers, &mut result.changes, &meter, value_of);
+        let applied = form.response.apply(&mut headers, &mut result.changes, &meter, value_of);
         result.errors.extend(applied.errors.into_iter().map(|message| (index, message)));
         if let Some(trace) = trace.as_deref_mut() {
             let changed = result.changes.len() > before;
@@ -57,17 +69,26 @@ pub(crate) fn transform<'a>(
 /// remove, so that such a header cannot be sent behind the body.
 pub(crate) fn drop_trailers<'a>(
     engine: &'a Engine,
-    policies: &[u32],
+    found: &Found,
     direction: Direction,
     mut trailers: Headers<'a>,
 ) -> Vec<Change<'a>> {
     let mut changes = Vec::new();
-    for (_, policy) in engine.policies_at(policies) {
-        let rules = match direction {
-            Direction::Request => &policy.request,
-            Direction::Response => &policy.response,
-        };
-        rules.drop_trailers(&mut trailers, &mut changes);
+    for (index, policy) in engine.policies_at(&found.applied) {
+        if let Some(form) = found.transformation(index, policy) {
+            let rules = match direction {
+                Direction::Request => &form.request,
+                Direction::Response => &form.response,
+            };
+            rules.drop_trailers(&mut trailers, &mut changes);
+        }
+        if let Some(modifiers) = &policy.header_modifiers {
+            let fixed = match direction {
+                Direction::Request => &modifiers.request,
+                Direction::Response => &modifiers.response,
+            };
+            fixed.drop_trailers(&mut trailers, &mut changes);
+        }
         if direction == Direction::Request {
             let own = policy.credentials.iter().filter_map(|own| engine.credentials.all.get(*own));
             for name in own.filter_map(|credential| place::header_of(&credential.location)) {

@@ -1,7 +1,8 @@
 //! Computes how the header rules of the policies in scope change the request, on a copy of its
 //! headers: the changes are written once, when the request goes on.
 
-use super::{Ending, Flow, NOT_ADMITTED, Turn};
+use super::choose::{failed, original};
+use super::{Ending, Flow, Found, NOT_ADMITTED, Turn};
 use crate::attributes;
 use crate::attributes::view::View;
 use crate::cel::Expression;
@@ -9,8 +10,9 @@ use crate::cel::attributes::Set;
 use crate::cel::meter::Allowance;
 use crate::config::Direction;
 use crate::decision::Reason;
+use crate::policy::conditional::Conditional;
 use crate::request::headers::Headers;
-use crate::trace::Applied;
+use crate::trace::{Applied, Feature};
 
 /// Applies the header rules of each policy, in configuration order.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
@@ -18,15 +20,39 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         return Flow::End(Ending::internal_error(NOT_ADMITTED));
     };
     let (engine, facts) = (turn.engine, turn.facts);
-    let found = &mut *turn.found;
-    engine.index.acting(&admitted.groups, &mut found.applied);
+    let Found { applied, chosen, responds, decision, .. } = &mut *turn.found;
+    engine.index.acting(&admitted.groups, applied);
     let mut reads = Set::default();
-    for (index, policy) in engine.policies_at(&found.applied) {
-        if !policy.response.is_empty() {
-            found.responds = true;
-            reads = reads.or(policy.response.reads());
+    for (index, policy) in engine.policies_at(applied) {
+        let form = match &policy.transformation {
+            Conditional::Always(form) => Some(form),
+            several @ Conditional::FirstTrue(_) => {
+                let view = original(engine, facts, Some(admitted));
+                match several.choose(&view, turn.meter) {
+                    Ok(None) => None,
+                    Ok(Some((entry, form))) => {
+                        chosen.push((index, entry));
+                        if let Some(trace) = turn.trace.as_deref_mut() {
+                            trace.chose(index, Feature::Transformation, entry, true);
+                        }
+                        Some(form)
+                    }
+                    Err(error) => {
+                        decision.errors.push((index, error));
+                        return Flow::End(failed(index));
+                    }
+                }
+            }
+        };
+        if policy.header_modifiers.as_ref().is_some_and(|both| !both.response.is_empty()) {
+            *responds = true;
         }
-        if policy.request.is_empty() {
+        let Some(form) = form else { continue };
+        if !form.response.is_empty() {
+            *responds = true;
+            reads = reads.or(form.response.reads());
+        }
+        if form.request.is_empty() {
             continue;
         }
         let headers = turn.headers.get_or_insert_with(|| {
@@ -37,9 +63,9 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
             value.header_value(&View::new(facts, &engine.callers).with_request(headers), allowance)
         };
         let before = turn.changes.len();
-        let applied = policy.request.apply(headers, &mut turn.changes, turn.meter, value_of);
+        let applied = form.request.apply(headers, &mut turn.changes, turn.meter, value_of);
         let errors = applied.errors.into_iter().map(|message| (index, message));
-        found.decision.errors.extend(errors);
+        decision.errors.extend(errors);
         if let Some(trace) = turn.trace.as_deref_mut() {
             let changed = turn.changes.len() > before;
             trace.applied.push(Applied { policy: index, direction: Direction::Request, changed });
@@ -50,7 +76,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         }
     }
     // When the response arrives, the proxy no longer has all properties of the request.
-    if found.responds {
+    if *responds {
         attributes::prefetch(reads, &View::new(facts, &engine.callers));
     }
     Flow::Next

@@ -24,6 +24,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) addresses: [&'a [u8]; 2],
     /// The version of HTTP.
     pub(crate) version: &'a [u8],
+    /// When it came, in nanoseconds since 1970.
+    pub(crate) time: Option<i64>,
     /// Which line of a header is looked at.
     pub(crate) chosen: Option<(&'a str, usize)>,
     /// What an earlier policy made of one of the request's headers.
@@ -38,8 +40,10 @@ impl Scene<'_> {
         let [source, destination] = self.addresses;
         let (address, port) = address_and_port(source).unwrap_or_default();
         let port = i64::from(port).to_le_bytes();
+        let time = self.time.map(i64::to_le_bytes);
         let source = Given {
             peer_principal: self.caller,
+            time: time.as_ref().map_or(&[], |time| time),
             source_port: if address.is_empty() { &[] } else { &port },
             filter_chain_name: self.service,
             protocol: self.version,

@@ -44,6 +44,10 @@ fn described(kind: &Kind) -> (String, String) {
         }
         Kind::Boolean => ("`true` or `false`".to_owned(), String::new()),
         Kind::Integer(least, most) => (format!("number from {least} to {most}"), String::new()),
+        Kind::Choice(choices) => {
+            let listed: Vec<String> = choices.iter().map(u64::to_string).collect();
+            (listed.join(", "), String::new())
+        }
         Kind::Map(bounds, names, values) => {
             let (value, words) = described(values);
             let (names, most) = (of_text(*names), grouped(bounds.limit));
@@ -57,6 +61,7 @@ fn of_text(text: Text) -> Cow<'static, str> {
     let name = match text {
         Text::Free(most) => return format!("text of at most {} characters", grouped(most)).into(),
         Text::PolicyName => "name",
+        Text::HeaderValue => "header value",
         Text::Host => "host, or `*.` and a host",
         Text::TrustDomain => "trust domain",
         Text::Expression => "CEL expression",

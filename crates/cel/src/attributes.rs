@@ -9,6 +9,7 @@ use std::fmt::Debug;
 
 use egress_reading::cookie;
 
+use crate::time::Timestamp;
 use crate::types::Type;
 
 /// When an expression is evaluated, which determines what it may read.
@@ -27,6 +28,8 @@ pub enum Kind {
     Text,
     /// An int.
     Int,
+    /// A timestamp.
+    Time,
     /// Headers: a map of strings whose keys ignore letter case.
     Headers,
     /// Other attributes, which are present or missing together.
@@ -83,6 +86,7 @@ impl Attribute {
         match self.kind {
             Kind::Text => Type::String,
             Kind::Int => Type::Int,
+            Kind::Time => Type::Timestamp,
             Kind::Headers => Type::Headers,
             Kind::Object => Type::Object(self.name),
         }
@@ -263,6 +267,9 @@ pub trait Attributes: Debug + Sync {
 
     /// The value of an int attribute.
     fn int(&self, id: Id) -> Option<i64>;
+
+    /// The value of a timestamp attribute.
+    fn time(&self, id: Id) -> Option<Timestamp>;
 
     /// Whether an object, or headers, are there.
     fn is_there(&self, id: Id) -> bool;

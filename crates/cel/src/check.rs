@@ -53,6 +53,9 @@ struct Checker {
 const TYPE_NAMES: &[&str] =
     &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 
+/// Those with dots in them.
+const QUALIFIED_TYPE_NAMES: &[&str] = &["google.protobuf.Timestamp", "google.protobuf.Duration"];
+
 impl Checker {
     fn mistake(&mut self, node: &IdedExpr, message: impl Into<String>) -> Type {
         self.mistakes.push(Mistake { node: node.id, message: message.into() });
@@ -140,6 +143,13 @@ impl Checker {
         }
     }
 
+    /// Whether a node spells the name of a type that has dots in it.
+    fn names_type(&self, node: &IdedExpr) -> bool {
+        let Some(name) = spelled(node) else { return false };
+        let name = name.strip_prefix('.').unwrap_or(&name);
+        QUALIFIED_TYPE_NAMES.contains(&name) && self.variable("google").is_none()
+    }
+
     fn not_yet(&mut self, node: &IdedExpr, name: &str) -> Type {
         self.mistake(
             node,
@@ -151,6 +161,9 @@ impl Checker {
     }
 
     fn select(&mut self, node: &IdedExpr, select: &SelectExpr) -> Type {
+        if self.names_type(node) {
+            return Type::Meta;
+        }
         if let Some(headers) = self.headers_operand(&select.operand) {
             if !select.test {
                 self.read_header(headers, Some(&select.field));

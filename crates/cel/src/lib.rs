@@ -34,6 +34,7 @@ mod search;
 pub mod suggest;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod tests;
+pub mod time;
 mod types;
 mod values;
 
@@ -62,6 +63,8 @@ pub enum Expected {
     Rule,
     /// A string or bytes, for a header's value.
     Header,
+    /// A string or bytes, for the body of an answer.
+    Body,
 }
 
 /// An error in an expression, and where it is in the source.
@@ -143,9 +146,9 @@ pub struct Expression {
 enum Code {
     /// A rule.
     Rule(Test),
-    /// A header's value in lowered form.
+    /// A header's value, or a body, in lowered form.
     Value(Text),
-    /// A header's value that the interpreter evaluates.
+    /// A header's value, or a body, that the interpreter evaluates.
     Interpreted(IdedExpr),
 }
 
@@ -192,7 +195,7 @@ impl Expression {
             let lowering = Lowering { table };
             let code = match expected {
                 Expected::Rule => Code::Rule(lowering.test(&root)),
-                Expected::Header => lowering.text(&root).map_or_else(
+                Expected::Header | Expected::Body => lowering.text(&root).map_or_else(
                     || {
                         let mut guarded = root.clone();
                         budget::guard(&mut guarded, table);
@@ -247,7 +250,7 @@ impl Expression {
         }
     }
 
-    /// The header's value, if it is the same for every request.
+    /// The header's value, or the body, if it is the same for every request.
     #[must_use]
     pub fn constant(&self) -> Option<&str> {
         match &self.code {
@@ -276,7 +279,7 @@ impl Expression {
         }
     }
 
-    /// Evaluates a header's value. The allowance may have met a breach, whatever this returns.
+    /// Evaluates a header's value, or a body. The allowance may have met a breach, whatever this returns.
     ///
     /// # Errors
     /// What is wrong with the message's data, without repeating that data.
@@ -326,11 +329,11 @@ fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<ch
         Expected::Rule if !result.fits(&Type::Bool) => {
             format!("a rule gives a bool, this gives {result}")
         }
-        Expected::Header if !result.fits(&Type::String) && !result.fits(&Type::Bytes) => {
-            format!(
-                "a header's value is a string or bytes, this gives {result}: put `string(...)` \
-                 around it"
-            )
+        Expected::Header | Expected::Body
+            if !result.fits(&Type::String) && !result.fits(&Type::Bytes) =>
+        {
+            let what = if expected == Expected::Body { "a body" } else { "a header's value" };
+            format!("{what} is a string or bytes, this gives {result}: put `string(...)` around it")
         }
         _ => return None,
     };

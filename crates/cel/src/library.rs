@@ -1,4 +1,5 @@
-//! The functions that the `cel` crate lacks: AgentGateway's, and Kubernetes' for IP addresses.
+//! The functions that the `cel` crate lacks: AgentGateway's, Kubernetes' for IP addresses, and
+//! CEL's for timestamps and durations.
 //!
 //! Each is bounded: its result has at most [`MAX_TEXT`] bytes or [`MAX_PARTS`] parts, and anything
 //! larger is an error. No error contains data of the request.
@@ -15,6 +16,7 @@ mod random;
 mod strings;
 #[cfg(test)]
 mod tests;
+pub(super) mod time;
 mod urlencoded;
 
 use cel::common::functions::Function;
@@ -54,6 +56,8 @@ enum Parameter {
     Pattern,
     Ip,
     Cidr,
+    Timestamp,
+    Duration,
 }
 
 impl Parameter {
@@ -67,12 +71,16 @@ impl Parameter {
             Parameter::Pattern => super::regex::TYPE,
             Parameter::Ip => net::IP,
             Parameter::Cidr => net::CIDR,
+            Parameter::Timestamp => time::TIMESTAMP,
+            Parameter::Duration => time::DURATION,
         }
     }
 }
 
 /// Declares all functions.
 pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
+    env.add_type(time::TIMESTAMP)?;
+    env.add_type(time::DURATION)?;
     let tables = [
         encoding::FUNCTIONS,
         hash::FUNCTIONS,
@@ -84,6 +92,7 @@ pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
         query::FUNCTIONS,
         random::FUNCTIONS,
         strings::FUNCTIONS,
+        time::FUNCTIONS,
     ];
     for Overload(name, style, parameters, function) in tables.into_iter().flatten() {
         let id = format!("{name}{style:?}{parameters:?}");

@@ -3,10 +3,13 @@
 
 mod position;
 
+use std::cmp::Ordering;
+
 use cel::IdedExpr;
 
 pub use self::position::position_of;
 use super::attributes::Id;
+use super::time::{Field, Timestamp, Zone};
 
 /// An expression whose value is a bool.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub enum Test {
     NotEqual(Text, Text),
     /// A comparison of ints.
     Number(Comparison, Number, Number),
+    /// A comparison of timestamps.
+    Time(Comparison, Box<[Time; 2]>),
     /// `a.startsWith(b)`
     StartsWith(Text, Text),
     /// `a.endsWith(b)`
@@ -37,6 +42,8 @@ pub enum Test {
     Contains(Text, Text),
     /// `in` a list of these, which are sorted.
     In(Text, Vec<Box<str>>),
+    /// `in` a list of these ints, which are sorted.
+    NumberIn(Number, Vec<i64>),
     /// `matches` the expression's pattern of this index.
     Matches(Text, usize),
     /// `"name" in request.headers`
@@ -68,14 +75,27 @@ pub enum Text {
     If(Box<(Test, Text, Text)>),
     /// `string(...)` of a number.
     FromNumber(Number),
+    /// `string(...)` of a timestamp attribute.
+    FromTime(Id),
 }
 
 /// An expression whose value is an int.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Number {
     /// A literal.
     Literal(i64),
     /// An int attribute.
+    Attribute(Id),
+    /// A field of a timestamp attribute, in a time zone.
+    Field(Box<(Id, Field, Zone)>),
+}
+
+/// An expression whose value is a timestamp.
+#[derive(Debug, Clone, Copy)]
+pub enum Time {
+    /// `timestamp(...)` of a literal.
+    Literal(Timestamp),
+    /// A timestamp attribute.
     Attribute(Id),
 }
 
@@ -100,6 +120,20 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
+impl Comparison {
+    /// Whether it holds of operands in this order.
+    pub(super) fn holds(self, order: Ordering) -> bool {
+        match self {
+            Comparison::Equal => order.is_eq(),
+            Comparison::NotEqual => order.is_ne(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+        }
+    }
+}
+
 impl Test {
     /// Whether any of it is left to the interpreter.
     pub(super) fn is_interpreted(&self) -> bool {
@@ -117,6 +151,8 @@ impl Test {
             Test::In(text, _) | Test::Matches(text, _) => text.is_interpreted(),
             Test::Literal(_)
             | Test::Number(..)
+            | Test::Time(..)
+            | Test::NumberIn(..)
             | Test::HeaderIsIn(..)
             | Test::HasHeader(..)
             | Test::HasText(_)
@@ -135,7 +171,11 @@ impl Text {
                 let (condition, yes, no) = &**parts;
                 condition.is_interpreted() || yes.is_interpreted() || no.is_interpreted()
             }
-            Text::Literal(_) | Text::Attribute(_) | Text::Header(..) | Text::FromNumber(_) => false,
+            Text::Literal(_)
+            | Text::Attribute(_)
+            | Text::Header(..)
+            | Text::FromNumber(_)
+            | Text::FromTime(_) => false,
         }
     }
 }

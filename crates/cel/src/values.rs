@@ -45,6 +45,7 @@ fn value<'a>(attributes: &'a dyn Attributes, id: Id) -> Result<Box<dyn Val + 'a>
             Ok(Box::new(CelString::from(text)))
         }
         Kind::Int => Ok(Box::new(CelInt::from(attributes.int(id).ok_or_else(absent)?))),
+        Kind::Time => Ok(Box::new(attributes.time(id).ok_or_else(absent)?)),
     }
 }
 

@@ -110,6 +110,8 @@ fn value(kind: &Kind) -> Json {
             .and_field("type", "integer")
             .and_field("minimum", *least)
             .and_field("maximum", *most),
+        Kind::Choice(choices) => Json::object()
+            .and_field("enum", Json::List(choices.iter().map(|choice| (*choice).into()).collect())),
         Kind::Map(bounds, names, values) => map(*bounds, *names, values),
         Kind::Text(text) => text::schema(*text),
     }
@@ -200,6 +202,12 @@ fn condition_of(condition: Condition) -> Json {
         Condition::Alone(name) => Json::object()
             .and_field("if", requires(name))
             .and_field("then", Json::object().and_field("maxProperties", 1_usize)),
+        Condition::Names(field, word, other) => {
+            let is_word = named(field, Json::object().and_field("const", word));
+            Json::object()
+                .and_field("if", is_word.and_list("required", [field]))
+                .and_field("then", requires(other))
+        }
         Condition::RequiredUnless(name, other) => Json::object()
             .and_field("if", Json::object().and_field("not", requires(other)))
             .and_field("then", requires(name)),

@@ -21,12 +21,11 @@ pub(in crate::config) const BACKEND: &[Field] = &[
     ),
 ];
 
-pub(in crate::config) const BACKEND_IS: &[Condition] = &[Condition::AnyOf(&["auth", "credentials"])];
+pub(in crate::config) const BACKEND_IS: &[Condition] =
+    &[Condition::AnyOf(&["auth", "credentials"])];
 
-pub(in crate::config) const CREDENTIALS: Bounds = Bounds {
-    limit: MAX_CREDENTIALS,
-    if_empty: Some("give a credential, or leave the field out"),
-};
+pub(in crate::config) const CREDENTIALS: Bounds =
+    Bounds { limit: MAX_CREDENTIALS, if_empty: Some("give a credential, or leave the field out") };
 
 const ENV: Field = field(
     "env",
@@ -66,11 +65,7 @@ pub(in crate::config) const AUTH_IS: &[Condition] =
 /// One of `backend.credentials`.
 pub(in crate::config) const CREDENTIAL: &[Field] = &[
     Field { required: true, ..ENV },
-    required(
-        "location",
-        Kind::Object(LOCATION, LOCATION_IS),
-        "Where the origin looks for it.",
-    ),
+    required("location", Kind::Object(LOCATION, LOCATION_IS), "Where the origin looks for it."),
 ];
 
 /// `backend.auth.basic`

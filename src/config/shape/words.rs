@@ -1,7 +1,9 @@
 //! The words that fields accept, each with the value that it stands for and what it means.
 
+use crate::config::rewrite::PathChangeType;
 use crate::config::{
-    Action, AuditLog, ClientAuth, Combine, HostBinding, IdentitySource, Mode, OnError, ReferenceKind,
+    Action, AuditLog, ClientAuth, Combine, DefaultAction, HostBinding, HostRewrite, IdentitySource,
+    Mode, OnError, ReferenceKind, Scheme,
 };
 use crate::path::PathSafety;
 
@@ -22,7 +24,7 @@ const fn word<T: Copy>(word: &'static str, value: T, about: &'static str) -> Wor
 }
 
 /// The words, each with what it means.
-pub(super) fn listed<T>(words: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
+pub(in crate::config) fn listed<T>(words: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
     words.iter().map(|word| (word.word, word.about)).collect()
 }
 
@@ -98,6 +100,15 @@ pub(in crate::config) const ACTION: &[Word<Action>] = &[
     word("Require", Action::Require, "A request that does not match is denied."),
 ];
 
+pub(in crate::config) const DEFAULT_ACTION: &[Word<DefaultAction>] = &[
+    word(
+        "Allow",
+        DefaultAction::Allow,
+        "It goes on, unless an Allow is in scope that does not match.",
+    ),
+    word("Deny", DefaultAction::Deny, "It is denied: only what an Allow matches goes on."),
+];
+
 pub(in crate::config) const COMBINE: &[Word<Combine>] = &[
     word("All", Combine::All, "The rule matches when all its expressions do."),
     word("Any", Combine::Any, "The rule matches when one of its expressions does."),
@@ -107,6 +118,23 @@ pub(in crate::config) const ON_ERROR: &[Word<OnError>] = &[
     word("Deny", OnError::Deny, "A Deny denies; an Allow or Require does not match."),
     word("Ignore", OnError::Ignore, "The expression does not match, in a Deny as well."),
 ];
+
+pub(in crate::config) const PATH_CHANGE: &[Word<PathChangeType>] = &[
+    word("ReplaceFullPath", PathChangeType::Full, "The whole path."),
+    word("ReplacePrefixMatch", PathChangeType::Prefix, "The `prefix`."),
+];
+
+pub(in crate::config) const HOST_REWRITE: &[Word<HostRewrite>] = &[
+    word(
+        "Auto",
+        HostRewrite::Auto,
+        "The name of the destination that was dialled, where it is known and no wildcard.",
+    ),
+    word("None", HostRewrite::None, "The authority stays as it is."),
+];
+
+pub(in crate::config) const SCHEME: &[Word<Scheme>] =
+    &[word("http", Scheme::Http, "Plain HTTP."), word("https", Scheme::Https, "HTTP over TLS.")];
 
 pub(in crate::config) const CLIENT_AUTH: &[Word<ClientAuth>] = &[
     word(

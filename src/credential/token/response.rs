@@ -39,8 +39,8 @@ pub(super) fn read(answer: &Answer<'_>) -> Result<(Secret, Option<Duration>), Fa
     };
     let token = text("access_token")?;
     // RFC 6750 section 2.1 has a narrower form; nothing that a line can hold is refused for it.
-    let is_token = (1..=MAX_TOKEN).contains(&token.len())
-        && token.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_token =
+        (1..=MAX_TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_token || !text("token_type")?.eq_ignore_ascii_case("bearer") {
         return Err(Failure::Unreadable);
     }

@@ -6,8 +6,7 @@ use crate::config::{ClientAuth, ClientCredentials, Variable};
 use crate::request::headers::Headers;
 
 fn client(client_auth: ClientAuth) -> Client {
-    let client_secret =
-        Variable { place: String::new(), name: "SECRET".to_owned() };
+    let client_secret = Variable { place: String::new(), name: "SECRET".to_owned() };
     let config = ClientCredentials {
         cluster: "outbound|443||sts.example".to_owned(),
         host: "sts.example".to_owned(),
@@ -173,7 +172,10 @@ fn each_way_to_fail_has_its_words() {
         (answer("200", r#"{"access_token":"t","token_type":"mac"}"#), Failure::Unreadable),
         (answer("200", r#"{"access_token":"","token_type":"bearer"}"#), Failure::Unreadable),
         (answer("200", r#"{"access_token":"a b","token_type":"bearer"}"#), Failure::Unreadable),
-        (answer("200", r#"{"access_token":"a\r\nx: y","token_type":"bearer"}"#), Failure::Unreadable),
+        (
+            answer("200", r#"{"access_token":"a\r\nx: y","token_type":"bearer"}"#),
+            Failure::Unreadable,
+        ),
         (answer("200", r#"{"access_token":1,"token_type":"bearer"}"#), Failure::Unreadable),
         (
             answer("200", r#"{"access_token":"a","access_token":"b","token_type":"bearer"}"#),

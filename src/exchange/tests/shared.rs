@@ -40,8 +40,7 @@ enum Happening {
 use Happening::*;
 
 /// The requests are alike, so that it is enough if one of them goes, and is told of other fetches.
-const ALL: [Happening; 7] =
-    [Headers(0), Headers(1), Gone(0), Token, Refusal, Stray(0), Later];
+const ALL: [Happening; 7] = [Headers(0), Headers(1), Gone(0), Token, Refusal, Stray(0), Later];
 
 /// An engine that gives every request for `a.example` a token, and changes its headers before.
 fn engine() -> Engine {
@@ -190,7 +189,10 @@ impl<'e> Proxy<'e> {
                 assert!(**secret == token, "the newest token");
             }
             for status in &held.replies {
-                assert_eq!((*status, &held.decided[..]), (500, &[Reason::CredentialUnavailable][..]));
+                assert_eq!(
+                    (*status, &held.decided[..]),
+                    (500, &[Reason::CredentialUnavailable][..])
+                );
             }
         }
     }

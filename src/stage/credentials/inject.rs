@@ -88,10 +88,7 @@ fn with_parameters(path: &[u8], parameters: &[(&str, &Secret)]) -> Option<Secret
 
 /// A `Cookie` line with these cookies before those of other names. They come first, so that no
 /// quote which the caller leaves open can swallow them.
-fn with_cookies<'h>(
-    lines: impl Iterator<Item = &'h [u8]>,
-    cookies: &[(&str, &Secret)],
-) -> Secret {
+fn with_cookies<'h>(lines: impl Iterator<Item = &'h [u8]>, cookies: &[(&str, &Secret)]) -> Secret {
     let is_ours = |part: &[u8]| cookies.iter().any(|(name, _)| cookie::may_be(part, name));
     let mut whole = Vec::new();
     for (name, value) in cookies {

@@ -264,7 +264,8 @@ impl<'s> Planner<'s> {
             Expr::Call(call) => {
                 let of_literals = call.target.is_none()
                     && call.args.iter().all(|arg| matches!(arg.expr, Expr::Literal(_)));
-                matches!(call.func_name.as_str(), "ip" | "cidr") && of_literals
+                matches!(call.func_name.as_str(), "ip" | "cidr" | "timestamp" | "duration")
+                    && of_literals
             }
             Expr::Unspecified | Expr::Struct(_) | Expr::Comprehension(_) => false,
         }

@@ -37,7 +37,7 @@ fn explained(source: &str, phase: Phase) -> Step {
             Expected::Rule => {
                 compiled.matches(view, &Allowance::whole()).map(|value| value.to_string())
             }
-            Expected::Header => {
+            Expected::Header | Expected::Body => {
                 compiled.header_value(view, &Allowance::whole()).map(|value| of_bytes(&value))
             }
         };

@@ -38,7 +38,9 @@ impl BothWays {
             Expected::Rule => {
                 self.expression.matches(attributes, &allowance).map(|value| vec![u8::from(value)])
             }
-            Expected::Header => self.expression.header_value(attributes, &allowance),
+            Expected::Header | Expected::Body => {
+                self.expression.header_value(attributes, &allowance)
+            }
         };
         held(value, &allowance)
     }
@@ -52,7 +54,7 @@ impl BothWays {
             Expected::Rule => {
                 interpreter.rule(&self.root, &allowance).map(|value| vec![u8::from(value)])
             }
-            Expected::Header => interpreter.header(&self.root, &allowance),
+            Expected::Header | Expected::Body => interpreter.header(&self.root, &allowance),
         };
         held(value, &allowance)
     }

@@ -7,6 +7,7 @@ use egress_reading::name::{same_to_some_origin, usual_spelling};
 use egress_reading::path::without_query;
 
 use crate::attributes::{Attribute, Attributes, Fault, Id, Kind, Lookup, Phase, Table, utf8};
+use crate::time::Timestamp;
 
 const fn row(name: &'static str, kind: Kind) -> Attribute {
     Attribute { name, kind, from: Phase::Request, lookup: Lookup::None }
@@ -37,6 +38,7 @@ pub(crate) static TABLE: Table = Table::new(&[
     row("request.version", Kind::Text),
     row("request.headers", Kind::Headers),
     row("request.id", Kind::Text),
+    row("request.startTime", Kind::Time),
     row("destination.hostname", Kind::Text),
     row("destination.address", Kind::Text),
     row("destination.port", Kind::Int),
@@ -60,6 +62,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) addresses: [&'a [u8]; 2],
     /// The version of HTTP.
     pub(crate) version: &'a [u8],
+    /// When it came, in nanoseconds since 1970.
+    pub(crate) time: Option<i64>,
     /// Which line of a header is looked at.
     pub(crate) chosen: Option<(&'a str, usize)>,
     /// What an earlier policy made of one of the request's headers.
@@ -205,6 +209,11 @@ impl Attributes for View<'_> {
             }
             _ => None,
         }
+    }
+
+    fn time(&self, id: Id) -> Option<Timestamp> {
+        let is_named = View::name(id) == "request.startTime";
+        self.scene.time.filter(|_| is_named).map(Timestamp::of_nanos)
     }
 
     fn is_there(&self, id: Id) -> bool {

@@ -1,6 +1,7 @@
 //! Cases on the engine, natively.
 
 use egress_filter::config::IdentityConfig;
+use egress_filter::decision::Reply;
 use egress_filter::trial::{Response, Trial, Tried};
 
 use super::expect::Verdict;
@@ -51,14 +52,10 @@ impl Step {
 /// Runs a step's request in the engine, and returns the outcome in the form that all layers share.
 #[must_use]
 pub fn observed(step: &Step, tried: &Tried) -> Observed {
-    let answer = tried.denial.as_ref().map(|denial| {
-        let body = denial.body.to_vec();
-        let headers = vec![
-            ("content-type".to_owned(), b"text/plain".to_vec()),
-            ("content-length".to_owned(), body.len().to_string().into_bytes()),
-        ];
-        (Some(denial.status), headers, body)
-    });
+    let answer = tried
+        .denial
+        .as_ref()
+        .map(|denial| (Some(denial.status), answer_headers(denial), denial.body.to_vec()));
     let of_origin = || {
         let lines = tried.downstream.as_ref()?;
         let status = values(lines, ":status").first()?.parse().ok();
@@ -83,6 +80,16 @@ pub fn observed(step: &Step, tried: &Tried) -> Observed {
         audit: Some(audit_records(tried.audit.as_deref())),
         counters: Some(counters.collect()),
     }
+}
+
+/// The header lines of the filter's own answer, with those that the proxy adds.
+fn answer_headers(reply: &Reply) -> HeaderLines {
+    let mut lines = reply.headers.clone();
+    if !reply.body.is_empty() && values(&lines, "content-type").is_empty() {
+        lines.push(("content-type".to_owned(), b"text/plain".to_vec()));
+    }
+    lines.push(("content-length".to_owned(), reply.body.len().to_string().into_bytes()));
+    lines
 }
 
 fn reached(lines: &HeaderLines) -> Reached {

@@ -4,7 +4,10 @@
 use egress_filter::cel::limits::MAX_SOURCE;
 use egress_filter::cel::reserved_words;
 use egress_filter::config::shape::Text;
-use egress_filter::config::{Direction, MAX_NAME, MAX_PATH, MAX_POLICY_NAME, MAX_SCOPE, MAX_USER_NAME, unchangeable};
+use egress_filter::config::{
+    Direction, MAX_HEADER_VALUE, MAX_NAME, MAX_PATH, MAX_POLICY_NAME, MAX_SCOPE, MAX_USER_NAME,
+    unchangeable,
+};
 use egress_filter::identity::MAX_TRUST_DOMAIN;
 use egress_filter::request::host::MAX_HOST;
 
@@ -45,6 +48,10 @@ pub(super) fn schema(text: Text) -> Json {
                 &format!("expected {}; not {}", may.join(", "), refused.join(", ")),
             )
         }
+        Text::HeaderValue => {
+            of(HEADER_VALUE, "expected no control characters, and no blanks around the value")
+                .and_field("maxLength", MAX_HEADER_VALUE)
+        }
         Text::Free(most) => Json::object()
             .and_field("type", "string")
             .and_field("minLength", 1_usize)
@@ -80,11 +87,10 @@ pub(super) fn schema(text: Text) -> Json {
             "^([0-9]{1,5}(h|m|s|ms)){1,4}$",
             "expected numbers with a unit, such as `500ms`, `10s` or `1m30s`",
         ),
-        Text::Token => of(
-            "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
-            "expected letters, digits and `!#$%&'*+-.^_`|~`",
-        )
-        .and_field("maxLength", MAX_NAME),
+        Text::Token => {
+            of("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", "expected letters, digits and `!#$%&'*+-.^_`|~`")
+                .and_field("maxLength", MAX_NAME)
+        }
         Text::Scope => of(
             r"^[!#-\[\]-~]+$",
             "expected printable ASCII characters without blank, `\"` and `\\`",
@@ -97,6 +103,9 @@ pub(super) fn schema(text: Text) -> Json {
         .and_field("maxLength", MAX_USER_NAME),
     }
 }
+
+/// The pattern of a header's value: no control byte but tab, and no blank at either end.
+const HEADER_VALUE: &str = r"^[^\x00-\x20\x7f]([^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?$";
 
 /// The pattern of paths that are written in a configuration.
 const PATH: &str =

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use cel::common::types::{CelBool, CelBytes, CelDouble, CelInt, CelNull, CelString, CelUInt, Kind};
 use cel::common::value::Val;
 
-use super::super::{MAX_TEXT, encoding, maps, net};
+use super::super::{MAX_TEXT, encoding, maps, net, time};
 use super::MAX_DEPTH;
 
 /// Writes one value; nothing if it has no JSON form, or one above the limit.
@@ -25,7 +25,7 @@ fn write(value: &dyn Val, depth: usize, out: &mut String) -> Option<()> {
         quote(text.inner(), out);
     } else if let Some(bytes) = value.downcast_ref::<CelBytes<'_>>() {
         quote(&encoding::base64(bytes.inner()), out);
-    } else if let Some(text) = net::text_of(value) {
+    } else if let Some(text) = net::text_of(value).or_else(|| time::text_of(value)) {
         quote(&text, out);
     } else if value.downcast_ref::<CelNull>().is_some() {
         out.push_str("null");

@@ -1,0 +1,112 @@
+//! Fields of AgentGateway's policies that this filter does not have, each with what to use in its
+//! place: what is pasted across gets more than "unknown field".
+
+use super::shape::Field;
+
+/// The object's name, the field's name, and the advice.
+type Row = (&'static str, &'static str, &'static str);
+
+const ROWS: &[Row] = &[
+    ("traffic", "extAuth", EXT_AUTH),
+    ("traffic", "entExtAuth", EXT_AUTH),
+    ("traffic", "rateLimit", RATE_LIMIT),
+    ("traffic", "entRateLimit", RATE_LIMIT),
+    ("traffic", "extProc", "use Envoy's own ext_proc filter, by an EnvoyFilter"),
+    ("traffic", "jwtAuthentication", JWT),
+    ("traffic", "entJWT", JWT),
+    ("traffic", "jwt", JWT),
+    ("traffic", "oidc", JWT),
+    ("traffic", "basicAuthentication", CALLER),
+    ("traffic", "apiKeyAuthentication", CALLER),
+    (
+        "traffic",
+        "cors",
+        "it is for browsers, which do not call through an egress waypoint; HTTPRoute has a CORS \
+         filter",
+    ),
+    (
+        "traffic",
+        "csrf",
+        "it is for browsers, which do not call through an egress waypoint; a Deny can read \
+         `request.headers[\"origin\"]`",
+    ),
+    ("traffic", "buffer", "use Envoy's buffer filter, by an EnvoyFilter"),
+    ("traffic", "delay", "use `fault.delay` of a VirtualService"),
+    (
+        "traffic",
+        "phase",
+        "this filter has one phase, as the waypoint has chosen the service before any filter \
+         runs: leave it out",
+    ),
+    ("traffic", "rewrite", "it is called `urlRewrite`"),
+    ("traffic", "redirect", "it is called `requestRedirect`"),
+    ("transformation.request", "metadata", METADATA),
+    ("transformation.response", "metadata", METADATA),
+    ("transformation.request", "body", BODY),
+    ("transformation.response", "body", BODY),
+    (
+        "backend",
+        "tls",
+        "use `trafficPolicy.tls` of a DestinationRule (`mode: SIMPLE`, or `MUTUAL` with a client \
+         certificate)",
+    ),
+    ("backend", "tcp", CONNECTIONS),
+    ("backend", "http", CONNECTIONS),
+    ("backend", "tunnel", "use `trafficPolicy.tunnel` of a DestinationRule"),
+    ("backend", "health", "use `trafficPolicy.outlierDetection` of a DestinationRule"),
+    ("backend", "ai", "this filter reads no bodies, so it can neither guard nor change prompts"),
+    ("backend", "mcp", "this filter reads no bodies: a rule can be about the request's path"),
+    ("backend", "extAuth", EXT_AUTH),
+    ("backend", "transformation", "put it under `traffic`, with the policy's `hosts`"),
+    ("backend.auth", "secretRef", SECRET),
+    ("backend.credentials", "secretRef", SECRET),
+    (
+        "backend.auth",
+        "key",
+        "in plain text, a key could be read by whoever may read this configuration; put it into a \
+         Secret, mount that into the waypoint's environment, and name the variable with `env`",
+    ),
+    (
+        "backend.auth",
+        "passthrough",
+        "the caller's own `Authorization` passes where no credential takes its place: leave \
+         `auth` out",
+    ),
+    ("backend.auth", "aws", "requests are not signed here: let the caller sign them"),
+    ("backend.auth", "azure", "use `oauthClientCredentials` with the tenant's token endpoint"),
+    ("backend.auth", "gcp", FETCHED),
+    ("backend.auth", "jwtSign", FETCHED),
+    ("backend.auth", "oauthTokenExchange", FETCHED),
+    ("backend.auth", "crossAppAccess", FETCHED),
+    ("backend.credentials", "basic", "a user name and a password go into `auth`"),
+    ("backend.credentials", "oauthClientCredentials", "tokens that are fetched go into `auth`"),
+];
+
+const SECRET: &str = "a plug-in cannot read Secrets: mount the Secret into the waypoint's \
+    environment, and name the variable with `env`";
+const FETCHED: &str = "use `oauthClientCredentials`, or `env` with a token that something else \
+    renews";
+const EXT_AUTH: &str = "use an AuthorizationPolicy with `action: CUSTOM` and an extension \
+    provider, which the waypoint asks before this filter";
+const RATE_LIMIT: &str = "use Envoy's rate limit filters, by an EnvoyFilter";
+const JWT: &str = "use a RequestAuthentication, and an AuthorizationPolicy with \
+    `requestPrincipals`, on the waypoint";
+const CALLER: &str = "the caller is authenticated by its certificate: write a rule over \
+    `source.identity`";
+const METADATA: &str = "`variables` name an expression once, for rules, values and the audit";
+const BODY: &str = "bodies are not read: only headers can be changed";
+const CONNECTIONS: &str = "use `trafficPolicy.connectionPool` of a DestinationRule";
+
+/// What to use in the place of a field that the object at this place does not have.
+pub(super) fn advice(place: &str, field: &str, shape: &[Field]) -> Option<&'static str> {
+    // The entries of a list are objects of its name.
+    let place = match place.strip_suffix(']').and_then(|start| start.rsplit_once('[')) {
+        Some((list, _)) => list,
+        None => place,
+    };
+    let is_of =
+        |object: &str| place.strip_suffix(object).is_some_and(|before| before.ends_with('.'));
+    let found = ROWS.iter().find(|(object, name, _)| *name == field && is_of(object));
+    let is_here = shape.iter().any(|known| known.name == field);
+    found.filter(|_| !is_here).map(|(_, _, advice)| *advice)
+}

@@ -1,0 +1,62 @@
+//! `transformation`: headers whose values are computed.
+
+use super::HeaderRulesConfig;
+use super::conditional::{self, CONDITIONAL, ConditionalConfig, ENTRIES, Shape, entry};
+use super::decode::{Errors, Node};
+use super::read::read_header_rules;
+use super::shape::{Condition, Field, Kind, REQUEST, RESPONSE, field};
+use crate::header_name::Direction;
+
+/// `transformation`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TransformationConfig {
+    /// `request`
+    pub request: HeaderRulesConfig,
+    /// `response`
+    pub response: HeaderRulesConfig,
+}
+
+const OF_REQUEST: Field = field(
+    "request",
+    Kind::Object(REQUEST, &[]),
+    "Changes to the request's headers, in the order add, set, remove.",
+);
+const OF_RESPONSE: Field = field(
+    "response",
+    Kind::Object(RESPONSE, &[]),
+    "Changes to the response's headers, in the order add, set, remove.",
+);
+const FORM: &[Field] = &[OF_REQUEST, OF_RESPONSE];
+
+/// `traffic.transformation`
+pub(super) const TRANSFORMATION: Shape = Shape {
+    whole: &[
+        OF_REQUEST,
+        OF_RESPONSE,
+        field(
+            "conditional",
+            Kind::List(ENTRIES, &Kind::Object(&entry(Kind::Object(FORM, &[])), &[])),
+            CONDITIONAL,
+        ),
+    ],
+    whole_is: &[Condition::Alone("conditional")],
+    form: FORM,
+    form_is: &[],
+};
+
+/// Reads `transformation`.
+pub(super) fn read(
+    node: &Node<'_>,
+    errors: &mut Errors,
+) -> Option<ConditionalConfig<TransformationConfig>> {
+    conditional::read(node, TRANSFORMATION, errors, |fields, errors| {
+        let mut form = TransformationConfig::default();
+        if let Some(node) = fields.get("request") {
+            form.request = read_header_rules(&node, Direction::Request, REQUEST, errors);
+        }
+        if let Some(node) = fields.get("response") {
+            form.response = read_header_rules(&node, Direction::Response, RESPONSE, errors);
+        }
+        Some(form)
+    })
+}
