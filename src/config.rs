@@ -12,14 +12,17 @@ mod error;
 mod fixed_headers;
 pub(crate) mod json;
 mod read;
+mod record;
 mod reply;
 mod rewrite;
+mod router;
 pub mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
 mod totals;
 mod transformation;
+mod variables;
 
 pub use answer::{DirectResponseConfig, RedirectConfig, Scheme};
 pub use backend::{
@@ -33,8 +36,10 @@ pub use error::{ConfigError, Spot};
 pub use fixed_headers::{
     FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
 };
+pub use record::{MAX_RECORD_FIELDS, RecordConfig, RecordFieldConfig};
 pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
 pub use rewrite::{HostRewrite, PathChange, UrlRewriteConfig};
+pub use router::{MAX_ATTEMPTS, MAX_RETRY_CODES, RetryConfig};
 pub use text::{MAX_NAME, MAX_PATH, MAX_SCOPE, MAX_USER_NAME};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
@@ -43,6 +48,8 @@ pub use transformation::TransformationConfig;
 pub use crate::header_name::Direction;
 pub use crate::header_name::unchangeable;
 pub use crate::identity::IdentitySource;
+
+pub use crate::cel::variables::MAX_VARIABLES;
 
 use crate::path::PathSafety;
 
@@ -94,6 +101,10 @@ pub struct Config {
     /// `audit.accessLog`: whether each decision is put into filter state, for the proxy's access
     /// log.
     pub access_log: bool,
+    /// `audit.filter` and `audit.fields`: what decisions are logged, and with which values.
+    pub record: RecordConfig,
+    /// The variables, in the order they are declared.
+    pub variables: Vec<VariableConfig>,
     /// The policies, in the order they apply.
     pub policies: Vec<PolicyConfig>,
 }
@@ -148,6 +159,17 @@ pub enum AuditLog {
     None,
 }
 
+/// One of `variables`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableConfig {
+    /// The name by which expressions read it, as `variables.name`.
+    pub name: String,
+    /// The JSON path of the variable, for messages.
+    pub place: String,
+    /// What it stands for.
+    pub expression: Expr,
+}
+
 /// One of `policies`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyConfig {
@@ -179,6 +201,10 @@ pub struct PolicyConfig {
     pub redirect: Option<ConditionalConfig<RedirectConfig>>,
     /// `traffic.directResponse`.
     pub direct_response: Option<ConditionalConfig<DirectResponseConfig>>,
+    /// `traffic.timeouts.request`, in milliseconds.
+    pub request_timeout: Option<u64>,
+    /// `traffic.retry`.
+    pub retry: Option<RetryConfig>,
     /// `backend.auth` and `backend.credentials`, in this order.
     pub credentials: Vec<CredentialConfig>,
 }

@@ -17,6 +17,8 @@ pub(crate) enum Stage {
     HeaderModifiers,
     /// Changes the request's path and authority.
     Rewrite,
+    /// Tells Envoy's router of timeouts and retries.
+    RouterHeaders,
     /// Answers with a redirect.
     Redirect,
     /// Answers with a direct response.
@@ -34,6 +36,7 @@ pub(crate) const ORDER: &[Stage] = &[
     Stage::Transformation,
     Stage::HeaderModifiers,
     Stage::Rewrite,
+    Stage::RouterHeaders,
     Stage::Redirect,
     Stage::DirectResponse,
     Stage::Credentials,
@@ -50,6 +53,7 @@ impl Stage {
             Stage::Transformation => "transformation",
             Stage::HeaderModifiers => "header-modifiers",
             Stage::Rewrite => "rewrite",
+            Stage::RouterHeaders => "router-headers",
             Stage::Redirect => "redirect",
             Stage::DirectResponse => "direct-response",
             Stage::Credentials => "credentials",
@@ -66,6 +70,7 @@ impl Stage {
             | Stage::HeaderModifiers
             | Stage::Rewrite
             | Stage::Redirect
+            | Stage::RouterHeaders
             | Stage::DirectResponse
             | Stage::Credentials => false,
         }

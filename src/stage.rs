@@ -15,6 +15,7 @@ pub(crate) mod probe;
 mod redirect;
 pub(crate) mod response;
 mod rewrite;
+mod router_headers;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transformation;
@@ -196,6 +197,7 @@ impl Stage {
             Stage::Transformation => transformation::enter(turn),
             Stage::HeaderModifiers => header_modifiers::enter(turn),
             Stage::Rewrite => rewrite::enter(turn),
+            Stage::RouterHeaders => router_headers::enter(turn),
             Stage::Redirect => redirect::enter(turn),
             Stage::DirectResponse => direct_response::enter(turn),
             Stage::Credentials => credentials::enter(turn),
@@ -214,6 +216,7 @@ impl Stage {
             | Stage::HeaderModifiers
             | Stage::Rewrite
             | Stage::Redirect
+            | Stage::RouterHeaders
             | Stage::DirectResponse
             | Stage::Credentials => {
                 let _ = (turn, answer);

@@ -28,6 +28,9 @@ pub struct Trace {
     pub chosen: Vec<Chosen>,
     /// What features other than transformation have changed, in order.
     pub changed: Vec<Changed>,
+    /// The headers for Envoy's router that were set and removed, in order: the index of the policy,
+    /// the name, and the value that was set.
+    pub router_headers: Vec<(usize, String, Option<Vec<u8>>)>,
     /// The credentials that the request got, in order.
     pub injected: Vec<Injected>,
 }

@@ -5,12 +5,14 @@ use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
 use super::reply::read_denial;
 use super::shape::{self, Field};
+use super::variables;
 use super::{
     Action, AuditLog, AuthorizationConfig, Combine, ConditionalConfig, Config, ConfigError,
     DefaultAction, Expr, HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig, HostBinding,
-    HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, answer, bounded,
-    fixed_headers, rewrite, totals, transformation,
+    HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, RecordConfig,
+    answer, bounded, fixed_headers, rewrite, totals, transformation,
 };
+use super::{record, router};
 use crate::header_name::{self, Direction};
 use crate::identity::is_trust_domain;
 use crate::path::PathSafety;
@@ -38,6 +40,8 @@ impl Config {
             denial: None,
             audit: AuditLog::default(),
             access_log: false,
+            record: RecordConfig::default(),
+            variables: Vec::new(),
             policies: Vec::new(),
         };
         if let Err(error) = totals::check_size(json.len()) {
@@ -68,6 +72,7 @@ impl Config {
         let totals = std::mem::take(&mut errors.totals);
         if totals.tell(&mut errors) {
             // Policies that would take too long to compile are not compiled.
+            config.variables = Vec::new();
             config.policies = Vec::new();
         }
         (config, errors.found)
@@ -95,6 +100,10 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
         if let Some(node) = audit.get("accessLog") {
             config.access_log = node.boolean(errors).unwrap_or_default();
         }
+        config.record = record::read(&audit, errors);
+    }
+    if let Some(node) = root.get("variables") {
+        config.variables = variables::read(&node, errors);
     }
     if let Some(node) = root.get("policies") {
         config.policies = node
@@ -165,6 +174,8 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         host_rewrite: None,
         redirect: None,
         direct_response: None,
+        request_timeout: None,
+        retry: None,
         credentials: Vec::new(),
     };
     if let Some(node) = fields.get("hosts") {
@@ -223,6 +234,7 @@ fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Er
              `transformation`",
         );
     }
+    router::read(traffic, policy, errors);
     policy.authorization =
         traffic.get("authorization").and_then(|node| read_authorization(&node, errors));
     if let Some(node) = traffic.get("transformation") {
@@ -281,6 +293,10 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
         Some(name) => (true, name),
         None => (false, lower.as_str()),
     };
+    if text == "*" {
+        errors.add(&node.place, "`*` is no host: leave `hosts` out for a policy of all hosts");
+        return None;
+    }
     if !is_host_name(name) {
         let message = format!(
             "`{}` is no host: expected a name such as `api.example.com`, or one leading wildcard \

@@ -2,6 +2,8 @@
 //! the JSON Schema and the documents' table of fields are made from it.
 
 mod backend;
+mod record;
+mod router;
 mod words;
 
 use super::answer::{DIRECT_RESPONSE, REDIRECT};
@@ -11,13 +13,15 @@ use super::rewrite::{HOST_REWRITE_FIELDS, URL_REWRITE};
 use super::transformation::TRANSFORMATION;
 use super::{
     Direction, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
-    MAX_TRUST_DOMAINS,
+    MAX_TRUST_DOMAINS, MAX_VARIABLES,
 };
 pub(super) use backend::{
     AUTH, AUTH_IS, BACKEND, BACKEND_IS, BASIC, CLIENT_CREDENTIALS, CLIENT_CREDENTIALS_ARE, COOKIE,
     CREDENTIAL, CREDENTIALS, HEADER, LOCATION, LOCATION_IS, PARAMETER, REFERENCE, REFERENCE_IS,
     SCOPES,
 };
+pub(super) use record::{ADDED, ADDED_FIELDS, RECORD_FIELDS};
+pub(super) use router::{RETRIED, RETRY_CODES, TIMES};
 pub use words::OFF;
 pub(super) use words::{
     ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, DEFAULT_ACTION, HOST_BINDING, HOST_REWRITE,
@@ -174,6 +178,11 @@ pub const CONFIGURATION: &[Field] = &[
         "The body, and headers, of the 403 for a request that the rules deny, where no policy's \
          own `denial` is used.",
     ),
+    field(
+        "variables",
+        Kind::List(VARIABLES, &Kind::Object(VARIABLE, &[])),
+        "Expressions with names, which all expressions can read as `variables.name`.",
+    ),
     field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and where."),
     field(
         "pathSafety",
@@ -215,6 +224,24 @@ pub(super) const TRUST_DOMAINS: Bounds = Bounds {
     if_empty: Some("name a trust domain, or leave the field out to believe any that TLS let in"),
 };
 
+/// `variables`
+pub(super) const VARIABLES: Bounds = Bounds { limit: MAX_VARIABLES, if_empty: None };
+
+/// One of `variables`.
+pub(super) const VARIABLE: &[Field] = &[
+    required(
+        "name",
+        Kind::Text(Text::Variable),
+        "The variable's name, unique among the variables.",
+    ),
+    required(
+        "expression",
+        Kind::Text(Text::Expression),
+        "A CEL expression of any type, over the request as it came. It can read the variables \
+         before it.",
+    ),
+];
+
 /// `audit`
 pub(super) const AUDIT: &[Field] = &[
     field(
@@ -227,8 +254,10 @@ pub(super) const AUDIT: &[Field] = &[
         Kind::Boolean,
         "Whether Envoy's access log can show each decision, as \
          `%FILTER_STATE(wasm.egress_decision:PLAIN)%`. This costs three more host calls a \
-         request. false where it is left out.",
+         request, and one more for each of `fields`. false where it is left out.",
     ),
+    record::FILTER,
+    record::FIELDS,
 ];
 
 pub(super) const POLICIES: Bounds = Bounds { limit: MAX_POLICIES, if_empty: None };
@@ -334,6 +363,8 @@ pub(super) const TRAFFIC: &[Field] = &[
         Kind::Object(DIRECT_RESPONSE.whole, DIRECT_RESPONSE.whole_is),
         "Answers allowed requests in the origin's place.",
     ),
+    router::TIMEOUTS,
+    router::RETRY,
 ];
 
 /// `traffic.authorization`

@@ -5,18 +5,19 @@ use std::borrow::Cow;
 use crate::audit::{self, EvaluationError, Record};
 use crate::decision::Decision;
 use crate::path;
-use crate::policy::Engine;
+use crate::policy::{Engine, FieldValue};
 use crate::request::Facts;
 use crate::request::headers::Headers;
 
 /// The record as a line of JSON. `host` is the request's host, if it is known; `status` is that of
-/// the filter's own answer, if it answers.
+/// the filter's own answer, if it answers; `fields` are those that the configuration adds.
 pub(super) fn line(
     engine: &Engine,
     facts: &Facts<'_>,
     host: Option<&str>,
     decision: &Decision,
     status: Option<u16>,
+    fields: &[FieldValue],
 ) -> String {
     let caller = engine.caller(facts);
     let shadow = decision.shadow.iter().filter_map(|index| engine.policy_name(*index));
@@ -40,6 +41,7 @@ pub(super) fn line(
         caller: caller.spiffe_id(),
         rejected_caller: caller.rejected(),
         destination: facts.destination(),
+        fields,
         ..of_request(&facts.headers, host, decision, status)
     }
     .to_line()
@@ -78,5 +80,6 @@ fn of_request<'a>(
         destination: None,
         status,
         request_id: audit::text(headers.first(b"x-request-id")),
+        fields: &[],
     }
 }

@@ -1,6 +1,7 @@
 //! Exchanges, driven as a proxy drives them.
 
 pub(crate) mod driven;
+mod fields;
 mod laws;
 mod records;
 mod reports;

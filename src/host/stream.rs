@@ -184,7 +184,7 @@ impl Stream {
     fn report(&mut self, loaded: &Loaded) {
         let Some(report) = self.exchange.take_report() else { return };
         log_failure(&report, self.error.take());
-        let is_logged = report.audit.is_some();
+        let is_kept = report.audit.is_some() || report.access_log.is_some();
         if let Some(line) = report.audit {
             sys::log(abi::LOG_INFO, line);
         }
@@ -192,7 +192,7 @@ impl Stream {
             log::warn!("egress filter: the access log will lack the decision: {error}");
         }
         loaded.metrics.count_report(&report);
-        if is_logged {
+        if is_kept {
             self.exchange.forget_report();
         }
     }
@@ -319,10 +319,14 @@ fn publish(of: &AccessLog) -> Result<(), HostError> {
         sys::set_filter_state("egress_caller", caller.as_bytes())?;
     }
     sys::set_filter_state("egress_decision", of.decision.as_bytes())?;
-    match &of.policy {
-        Some(policy) => sys::set_filter_state("egress_policy", policy.as_bytes()),
-        None => Ok(()),
+    if let Some(policy) = &of.policy {
+        sys::set_filter_state("egress_policy", policy.as_bytes())?;
     }
+    for field in &of.fields {
+        let name = ["egress_field_", &field.name].concat();
+        sys::set_filter_state(&name, field.text().as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Refuses a request because no configuration is loaded.

@@ -252,7 +252,8 @@ impl Drop for EnvoyProcess {
     }
 }
 
-fn audit_record(line: &str) -> Option<(&str, Value)> {
+/// The audit record in a line of Envoy's log: its text, and what it says.
+pub(crate) fn audit_record(line: &str) -> Option<(&str, Value)> {
     let (_, message) = line.split_once("wasm log")?;
     let text = message.get(message.find('{')?..)?.trim_end();
     let record: Value = serde_json::from_str(text).ok()?;

@@ -9,6 +9,7 @@ mod time;
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
+use std::time::Duration;
 
 use egress_filter::identity::SpiffeId;
 
@@ -49,6 +50,7 @@ pub(super) struct Defaults {
     trust_domain: Option<String>,
     services: Vec<Service>,
     workers: usize,
+    clock: Option<Duration>,
 }
 
 /// Reads a file, or standard input for `-`.
@@ -87,6 +89,17 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
         );
         return None;
     }
+    if let Some((key, policies)) = document.field("policies")
+        && document.get("cases").is_none()
+        && policies.items().is_some_and(|items| items.iter().all(|item| item.fields().is_some()))
+    {
+        fields.error(
+            &key.span,
+            "these are policies, not cases: run `egressctl check` on this file, or name it as \
+             the `policies` of a file that has cases",
+        );
+        return None;
+    }
     let object = fields.object(document, "a file of cases", &SUITE)?;
     let name = object.get("name").and_then(|node| fields.full_text(node, "`name`"));
     let description =
@@ -98,6 +111,7 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
     let mut defaults =
         object.get("defaults").and_then(|node| defaults(fields, node)).unwrap_or_default();
     defaults.workers = object.get("workers").and_then(|node| workers(fields, node)).unwrap_or(1);
+    defaults.clock = clock;
     defaults.services =
         object.get("services").map(|node| service::services(fields, node)).unwrap_or_default();
     let policies = policies(fields, object);
