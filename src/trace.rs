@@ -123,8 +123,7 @@ impl Line {
             Change::Add(name, value) => Line::Added((*name).to_owned(), value.to_vec()),
             Change::Replace(name, value) => Line::Replaced((*name).to_owned(), value.to_vec()),
             Change::Remove(name) => Line::Removed(name.to_string()),
-            // No feature but credentials makes one, and those are not traced as lines.
-            Change::Inject(name, _) => Line::Removed((*name).to_owned()),
+            Change::Inject(name, _) => Line::Replaced((*name).to_owned(), b"<redacted>".to_vec()),
         }
     }
 

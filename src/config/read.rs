@@ -178,7 +178,6 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         retry: None,
         credentials: Vec::new(),
     };
-    fields.check(shape::POLICY_IS, errors);
     if let Some(node) = fields.get("hosts") {
         let items = node.list(shape::HOSTS, errors);
         policy.hosts = items.iter().filter_map(|item| read_host(item, errors)).collect();
