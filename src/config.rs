@@ -4,15 +4,18 @@
 //! checked when the engine compiles them. All errors are reported at once.
 
 mod answer;
+mod backend;
 mod conditional;
 mod decode;
 mod elsewhere;
 mod error;
 mod fixed_headers;
-mod json;
+pub(crate) mod json;
 mod read;
+mod record;
 mod reply;
 mod rewrite;
+mod router;
 pub mod shape;
 #[cfg(test)]
 mod tests;
@@ -22,15 +25,22 @@ mod transformation;
 mod variables;
 
 pub use answer::{DirectResponseConfig, RedirectConfig, Scheme};
+pub use backend::{
+    ClientAuth, ClientCredentials, CredentialConfig, CredentialValue, Location, MAX_CLIENT_ID,
+    MAX_CLUSTER, MAX_CREDENTIALS, MAX_PREFIX, MAX_SCOPES, MAX_TOKEN_TIMEOUT, ReferenceKind,
+    Variable,
+};
 pub use conditional::{ConditionalConfig, EntryConfig, MAX_CONDITIONAL};
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
 pub use fixed_headers::{
     FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
 };
+pub use record::{MAX_RECORD_FIELDS, RecordConfig, RecordFieldConfig};
 pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
 pub use rewrite::{HostRewrite, PathChange, UrlRewriteConfig};
-pub use text::{MAX_NAME, MAX_PATH};
+pub use router::{MAX_ATTEMPTS, MAX_RETRY_CODES, RetryConfig};
+pub use text::{MAX_NAME, MAX_PATH, MAX_SCOPE, MAX_USER_NAME};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
 pub use transformation::TransformationConfig;
@@ -91,6 +101,8 @@ pub struct Config {
     /// `audit.accessLog`: whether each decision is put into filter state, for the proxy's access
     /// log.
     pub access_log: bool,
+    /// `audit.filter` and `audit.fields`: what decisions are logged, and with which values.
+    pub record: RecordConfig,
     /// The variables, in the order they are declared.
     pub variables: Vec<VariableConfig>,
     /// The policies, in the order they apply.
@@ -189,6 +201,12 @@ pub struct PolicyConfig {
     pub redirect: Option<ConditionalConfig<RedirectConfig>>,
     /// `traffic.directResponse`.
     pub direct_response: Option<ConditionalConfig<DirectResponseConfig>>,
+    /// `traffic.timeouts.request`, in milliseconds.
+    pub request_timeout: Option<u64>,
+    /// `traffic.retry`.
+    pub retry: Option<RetryConfig>,
+    /// `backend.auth` and `backend.credentials`, in this order.
+    pub credentials: Vec<CredentialConfig>,
 }
 
 /// A host, or all hosts under one.

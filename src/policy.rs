@@ -9,7 +9,9 @@ pub(crate) mod index;
 mod path_change;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
+mod recording;
 pub(crate) mod reply_rules;
+pub(crate) mod router;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
@@ -17,14 +19,18 @@ mod variables;
 mod warnings;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use crate::attributes::TABLE;
+use crate::call::{Answer, Call};
 use crate::cel::{Expression, Phase, Scope, Variables};
 use crate::config::{
     self, AuditLog, Config, ConfigError, DefaultAction, HeaderModifiersConfig, HostBinding,
     HostRewrite, MAX_ALL_PATTERNS, MAX_ERRORS, Mode, PolicyConfig, RedirectConfig, Spot,
     TransformationConfig, UrlRewriteConfig,
 };
+use crate::credential::token::{Ended, Fetch};
+use crate::credential::{self, Credentials, Environment, NamesOnly};
 use crate::identity::peer::{Caller, Callers};
 use crate::order::{ORDER, Stage};
 use crate::path::PathSafety;
@@ -34,7 +40,10 @@ use conditional::Conditional;
 use fixed_headers::FixedHeaders;
 use header_rules::HeaderRules;
 use index::{Groups, Index};
+pub use recording::FieldValue;
+pub(crate) use recording::Recording;
 use reply_rules::ReplyRules;
+use router::Router;
 use rule::Rule;
 pub use warnings::ConfigWarning;
 use warnings::Warnings;
@@ -56,6 +65,10 @@ pub(crate) struct Policy {
     pub(crate) host_rewrite: Option<HostRewrite>,
     pub(crate) redirect: Option<Box<Conditional<RedirectConfig>>>,
     pub(crate) direct_response: Option<Box<Conditional<DirectResponse>>>,
+    /// What it tells Envoy's router, if anything.
+    pub(crate) router: Option<Box<Router>>,
+    /// The indices of its credentials, among all of the configuration.
+    pub(crate) credentials: Vec<usize>,
 }
 
 /// The compiled header rules of both directions.
@@ -83,7 +96,10 @@ pub struct Engine {
     pub(crate) denial: Option<ReplyRules>,
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
+    /// What is evaluated for audit records, if anything is.
+    pub(crate) recording: Option<Box<Recording>>,
     pub(crate) policies: Vec<Policy>,
+    pub(crate) credentials: Credentials,
     variables: Variables,
     pub(crate) index: Index,
     /// The stages that a request passes.
@@ -97,17 +113,37 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Compiles a configuration.
+    /// Compiles a configuration without its secrets, as tools do: `<redacted>` stands for the value
+    /// of every environment variable.
     ///
     /// # Errors
     /// Everything that is wrong with it: its shape, and each expression in it.
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
+        Engine::load_with(json, &NamesOnly)
+    }
+
+    /// Compiles a configuration. Credentials come from this environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it: its shape, each expression in it, and each environment
+    /// variable that is not there or has no value that can be used.
+    pub fn load_with(
+        json: &[u8],
+        environment: &dyn Environment,
+    ) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
         let variables = variables::compile(&config.variables, &mut errors);
         let scope = Scope { table: &TABLE, variables: &variables };
-        let policies = compile(&config.policies, scope, &mut errors);
+        let recording = Recording::compile(&config.record, scope, &mut errors);
+        let mut policies = compile(&config.policies, scope, &mut errors);
         let denial = config.denial.as_ref();
         let denial = denial.map(|denial| ReplyRules::compile("", denial, scope, &mut errors));
+        let credentials = credential::compile(&config, environment, &mut errors);
+        for (index, credential) in credentials.all.iter().enumerate() {
+            if let Some(policy) = policies.get_mut(credential.policy) {
+                policy.credentials.push(index);
+            }
+        }
         if !errors.is_empty() {
             return Err(config::bounded(errors));
         }
@@ -127,8 +163,10 @@ impl Engine {
             denial,
             audit: config.audit,
             access_log: config.access_log,
+            recording,
             order: order_for(&policies),
             policies,
+            credentials,
             variables,
             index,
             candidates: Mutex::default(),
@@ -183,6 +221,14 @@ impl Engine {
         self.default_action(&self.index.groups(host)).0
     }
 
+    /// Whether a request to this host (lower-case, no port) goes on unless something denies it: no
+    /// enforced Allow is for the host, and the default action is Allow.
+    #[must_use]
+    pub fn leaves_open(&self, host: &str) -> bool {
+        let groups = self.index.groups(host);
+        !groups.allows() && self.default_action(&groups).0 == DefaultAction::Allow
+    }
+
     /// The default action of hosts for which no policy sets one.
     #[must_use]
     pub fn default_action_of_all(&self) -> DefaultAction {
@@ -206,6 +252,35 @@ impl Engine {
     #[must_use]
     pub fn caller<'f>(&self, facts: &'f Facts<'_>) -> &'f Caller {
         facts.caller(&self.callers)
+    }
+
+    /// Whether there are credentials that must be fetched, so that calls may become due.
+    #[must_use]
+    pub fn fetches_tokens(&self) -> bool {
+        self.credentials.has_tokens()
+    }
+
+    /// A call that fetches a token, to be made now; each is returned once. Its answer goes to
+    /// [`end_fetch`](Self::end_fetch).
+    #[must_use]
+    pub fn due_fetch(&self) -> Option<(Fetch, Call)> {
+        let all = self.credentials.all.iter().enumerate();
+        all.filter_map(|(index, _)| self.credentials.tokens(index)?.due(index)).next()
+    }
+
+    /// Takes the answer to a call that fetches a token. Unless it is ignored, every exchange that
+    /// waits for the credential is to get [`Event::Fetched`](crate::exchange::Event::Fetched).
+    pub fn end_fetch(&self, fetch: Fetch, answer: &Answer<'_>, now: Duration) -> Ended {
+        let tokens = self.credentials.tokens(fetch.credential);
+        tokens.map_or(Ended::Ignored, |tokens| tokens.end(fetch.number, answer, now))
+    }
+
+    /// The policy that a token is fetched for, and Envoy's name of the cluster that is called.
+    #[must_use]
+    pub fn fetched_from(&self, fetch: Fetch) -> Option<(&str, &str)> {
+        let credential = self.credentials.all.get(fetch.credential)?;
+        let cluster = self.credentials.tokens(fetch.credential)?.cluster();
+        Some((self.policy_name(credential.policy)?, cluster))
     }
 
     /// The policies at these indices.
@@ -376,6 +451,8 @@ impl Policy {
             host_rewrite: config.host_rewrite,
             redirect,
             direct_response,
+            router: Router::compile(config, scope, errors),
+            credentials: Vec::new(),
         }
     }
 
@@ -386,6 +463,8 @@ impl Policy {
             || self.rewrites()
             || self.redirect.is_some()
             || self.direct_response.is_some()
+            || self.router.is_some()
+            || !self.credentials.is_empty()
     }
 
     fn rewrites(&self) -> bool {
@@ -402,6 +481,8 @@ impl Policy {
             Stage::Rewrite => self.rewrites(),
             Stage::Redirect => self.redirect.is_some(),
             Stage::DirectResponse => self.direct_response.is_some(),
+            Stage::RouterHeaders => self.router.is_some(),
+            Stage::Credentials => !self.credentials.is_empty(),
             _ => false,
         };
         has && self.mode == Mode::Enforce

@@ -7,6 +7,7 @@ pub mod inline;
 mod property;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers, Presented};
@@ -43,6 +44,11 @@ impl<'a> Facts<'a> {
 
     pub(crate) fn failed(&self) -> bool {
         self.source.failed()
+    }
+
+    /// The time, as [`Source::now`] has it.
+    pub(crate) fn now(&self) -> Duration {
+        self.source.now()
     }
 
     /// Who the caller is.

@@ -1,5 +1,6 @@
 //! From JSON to [`Config`].
 
+use super::backend;
 use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
 use super::reply::read_denial;
@@ -8,9 +9,10 @@ use super::variables;
 use super::{
     Action, AuditLog, AuthorizationConfig, Combine, ConditionalConfig, Config, ConfigError,
     DefaultAction, Expr, HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig, HostBinding,
-    HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, answer, bounded,
-    fixed_headers, rewrite, totals, transformation,
+    HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, RecordConfig,
+    answer, bounded, fixed_headers, rewrite, totals, transformation,
 };
+use super::{record, router};
 use crate::header_name::{self, Direction};
 use crate::identity::is_trust_domain;
 use crate::path::PathSafety;
@@ -38,6 +40,7 @@ impl Config {
             denial: None,
             audit: AuditLog::default(),
             access_log: false,
+            record: RecordConfig::default(),
             variables: Vec::new(),
             policies: Vec::new(),
         };
@@ -97,6 +100,7 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
         if let Some(node) = audit.get("accessLog") {
             config.access_log = node.boolean(errors).unwrap_or_default();
         }
+        config.record = record::read(&audit, errors);
     }
     if let Some(node) = root.get("variables") {
         config.variables = variables::read(&node, errors);
@@ -170,6 +174,9 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         host_rewrite: None,
         redirect: None,
         direct_response: None,
+        request_timeout: None,
+        retry: None,
+        credentials: Vec::new(),
     };
     if let Some(node) = fields.get("hosts") {
         let items = node.list(shape::HOSTS, errors);
@@ -206,6 +213,15 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
     {
         read_traffic(&traffic, &mut policy, errors);
     }
+    if let Some(node) = fields.get("backend") {
+        policy.credentials = backend::read(&node, errors);
+        if fields.get("hosts").is_none() {
+            errors.add(
+                &node.place,
+                "`backend` needs `hosts`: a credential goes only to hosts that are named",
+            );
+        }
+    }
     Some(policy)
 }
 
@@ -214,10 +230,10 @@ fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Er
     if shape::TRAFFIC.iter().all(|field| traffic.get(field.name).is_none()) && !path_safety_alone {
         errors.add(
             &traffic.place,
-            "`traffic` is empty: say what the policy does, such as `authorization` or \
-             `transformation`",
+            "`traffic` is empty: give `authorization`, `transformation` or another of its fields",
         );
     }
+    router::read(traffic, policy, errors);
     policy.authorization =
         traffic.get("authorization").and_then(|node| read_authorization(&node, errors));
     if let Some(node) = traffic.get("transformation") {
@@ -276,6 +292,10 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
         Some(name) => (true, name),
         None => (false, lower.as_str()),
     };
+    if text == "*" {
+        errors.add(&node.place, "`*` is no host: leave `hosts` out for a policy of all hosts");
+        return None;
+    }
     if !is_host_name(name) {
         let message = format!(
             "`{}` is no host: expected a name such as `api.example.com`, or one leading wildcard \

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::Known;
 use super::solve::{ALL, Domain, FALSE, Solver, TRUE};
-use super::values;
+use super::{Known, Side, times, values};
 use crate::attributes::{self, IDENTITY, REQUEST_HEADERS};
 use crate::cel::attributes::Id;
 use crate::cel::lowered::{Comparison, Number, Test, Text};
+use crate::config::Combine;
 use egress_reading::name::same_to_some_origin;
 
 /// The most values of one rule that are tracked. Comparisons of others count as if they could have
@@ -115,6 +115,16 @@ impl<'t> Reader<'t> {
         Solver::new(self.subjects, self.known)
     }
 
+    /// All expressions of a rule as one formula; none if one of them is no rule.
+    pub(super) fn whole(&mut self, rule: Side<'t>) -> Option<Formula<'t>> {
+        let parts = rule.expressions.iter().map(|part| Some(self.read(part.rule()?)));
+        let parts = parts.collect::<Option<_>>()?;
+        Some(match rule.combine {
+            Combine::All => Formula::All(parts),
+            Combine::Any => Formula::Any(parts),
+        })
+    }
+
     pub(super) fn read(&mut self, test: &'t Test) -> Formula<'t> {
         match test {
             Test::Literal(value) => Formula::Outcomes(if *value { TRUE } else { FALSE }),
@@ -136,7 +146,11 @@ impl<'t> Reader<'t> {
                 self.number(*attribute, *comparison, *literal)
             }
             Test::Number(comparison, Number::Literal(literal), Number::Attribute(attribute)) => {
-                self.number(*attribute, flipped(*comparison), *literal)
+                self.number(*attribute, comparison.flipped(), *literal)
+            }
+            Test::Number(..) | Test::NumberIn(..) => {
+                self.objections.extend(times::objections(test));
+                Formula::Outcomes(ALL)
             }
             Test::HasHeader(REQUEST_HEADERS, name) => {
                 self.about(Subject::Header(name), Formula::Has)
@@ -235,16 +249,5 @@ impl<'t> Reader<'t> {
                 position
             })
         })
-    }
-}
-
-/// The comparison with its operands the other way round.
-fn flipped(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-        same @ (Comparison::Equal | Comparison::NotEqual) => same,
     }
 }

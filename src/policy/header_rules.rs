@@ -226,7 +226,7 @@ pub(crate) fn set_pseudo<'a>(
 /// Removes a header, and every header that some origin would take for it. Returns how many lines
 /// had exactly this name. If the header is to be replaced, and not `going`, its one line is not
 /// noted as removed.
-pub(super) fn remove<'a>(
+pub(crate) fn remove<'a>(
     headers: &mut Headers<'a>,
     changes: &mut Vec<Change<'a>>,
     name: &'a str,

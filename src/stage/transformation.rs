@@ -2,7 +2,7 @@
 //! headers: the changes are written once, when the request goes on.
 
 use super::choose::{failed, original};
-use super::{Ending, Flow, Found, Turn};
+use super::{Ending, Flow, Found, NOT_ADMITTED, Turn};
 use crate::attributes;
 use crate::attributes::view::View;
 use crate::cel::Expression;
@@ -17,7 +17,7 @@ use crate::trace::{Applied, Feature};
 /// Applies the header rules of each policy, in configuration order.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let Some(admitted) = &turn.admitted else {
-        return Flow::End(Ending::because(Reason::InternalError));
+        return Flow::End(Ending::internal_error(NOT_ADMITTED));
     };
     let (engine, facts) = (turn.engine, turn.facts);
     let Found { applied, chosen, responds, decision, .. } = &mut *turn.found;

@@ -7,6 +7,7 @@
 mod headers;
 mod loops;
 mod operators;
+mod type_names;
 mod variable;
 
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators as op};
 
+use self::type_names::TYPE_NAMES;
+pub(crate) use self::type_names::qualified_type;
 use super::attributes::{Id, Kind, Phase, Table};
 use super::functions::{self, Style};
 use super::suggest::{did_you_mean, nearest};
@@ -66,13 +69,6 @@ struct Checker<'v> {
     uses: Uses,
     mistakes: Vec<Mistake>,
 }
-
-/// The type names that CEL has as values.
-const TYPE_NAMES: &[&str] =
-    &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
-
-/// Those with dots in them.
-const QUALIFIED_TYPE_NAMES: &[&str] = &["google.protobuf.Timestamp", "google.protobuf.Duration"];
 
 impl Checker<'_> {
     fn mistake(&mut self, node: &IdedExpr, message: impl Into<String>) -> Type {
@@ -167,13 +163,6 @@ impl Checker<'_> {
         }
     }
 
-    /// Whether a node spells the name of a type that has dots in it.
-    fn names_type(&self, node: &IdedExpr) -> bool {
-        let Some(name) = spelled(node) else { return false };
-        let name = name.strip_prefix('.').unwrap_or(&name);
-        QUALIFIED_TYPE_NAMES.contains(&name) && self.variable("google").is_none()
-    }
-
     fn not_yet(&mut self, node: &IdedExpr, name: &str) -> Type {
         self.mistake(
             node,
@@ -188,7 +177,7 @@ impl Checker<'_> {
         if self.reads_variable(node) {
             return self.declared(node, select);
         }
-        if self.names_type(node) {
+        if qualified_type(node).is_some() {
             return Type::Meta;
         }
         if let Some(headers) = self.headers_operand(&select.operand) {

@@ -13,6 +13,7 @@ use super::bridge;
 use super::check::string_literal;
 use super::limits::children;
 use super::meter::Allowance;
+use super::recorded::Recorded;
 use super::regex::Compiled;
 use super::values::{self, NOT_UTF8};
 use super::variables::{self, VARIABLE, Variable};
@@ -96,6 +97,26 @@ impl Interpreter<'_> {
                 Err(format!("the result is {}, not a bool", value.get_type().name()))
             }
         })
+    }
+
+    /// Evaluates a value of any type, for a record; none for an optional that has none.
+    pub(super) fn recorded(
+        &self,
+        root: &IdedExpr,
+        allowance: &Allowance,
+    ) -> Result<Option<Recorded>, String> {
+        let names = Names::new(self.env, self.attributes, self.patterns, self.variables);
+        let mut context = Context::with_env(Arc::clone(self.env));
+        context.set_variable_resolver(&names);
+        // The attributes of an object are read while it is written.
+        let recorded = bridge::lend(allowance, || match Value::resolve_val(root, &context) {
+            Ok(value) => match bridge::lent(Allowance::breached) {
+                None => Recorded::of(value.as_ref()),
+                Some(breach) => Err(breach.to_owned()),
+            },
+            Err(error) => Err(describe(&error, root)),
+        });
+        if allowance.is_exceeded() { Err(EXCEEDED.to_owned()) } else { recorded }
     }
 
     /// Evaluates the value of a header.

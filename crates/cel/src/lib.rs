@@ -29,6 +29,7 @@ pub mod lowered;
 pub mod meter;
 mod parse;
 mod prepare;
+mod recorded;
 mod regex;
 mod run;
 mod search;
@@ -54,6 +55,7 @@ use self::meter::Allowance;
 use self::parse::Places;
 pub use self::parse::{is_identifier, reserved_words};
 use self::prepare::PATTERN;
+pub use self::recorded::{MAX_RECORDED, MAX_RECORDED_TEXT, Recorded};
 use self::regex::Compiled;
 use self::types::Type;
 use self::variables::Variable;
@@ -68,6 +70,8 @@ pub enum Expected {
     Header,
     /// A string or bytes, for the body of an answer.
     Body,
+    /// A value of any type, for a record.
+    Any,
 }
 
 /// An error in an expression, and where it is in the source.
@@ -178,9 +182,9 @@ pub struct Expression {
 enum Code {
     /// A rule.
     Rule(Test),
-    /// A header's value, or a body, in lowered form.
+    /// A header's value, a body or a record's value, in lowered form.
     Value(Text),
-    /// A header's value, or a body, that the interpreter evaluates.
+    /// One that the interpreter evaluates.
     Interpreted(IdedExpr),
 }
 
@@ -218,7 +222,7 @@ impl Expression {
         let lowering = ready.lowering();
         let code = match expected {
             Expected::Rule => Code::Rule(lowering.test(&ready.root)),
-            Expected::Header | Expected::Body => lowering
+            Expected::Header | Expected::Body | Expected::Any => lowering
                 .text(&ready.root)
                 .map_or_else(|| Code::Interpreted(ready.guarded()), Code::Value),
         };
@@ -309,6 +313,35 @@ impl Expression {
         }
     }
 
+    /// Evaluates a value for a record; none for an optional that has none.
+    ///
+    /// # Errors
+    /// What is wrong with the message's data, without repeating that data.
+    pub fn recorded<A: Attributes>(
+        &self,
+        attributes: &A,
+        allowance: &Allowance,
+    ) -> Result<Option<Recorded>, String> {
+        if !allowance.spend(self.weight) {
+            return Err(eval::EXCEEDED.to_owned());
+        }
+        match &self.code {
+            Code::Value(text) => self
+                .run(attributes, allowance)
+                .text(text)
+                .map_err(|failure| failure.to_string())
+                .and_then(|value| match allowance.breached() {
+                    None => Ok(Some(Recorded::of_text(&value))),
+                    Some(breach) => Err(breach.to_owned()),
+                }),
+            Code::Interpreted(root) => {
+                let Expression { env, patterns, variables, .. } = self;
+                Interpreter { env, attributes, patterns, variables }.recorded(root, allowance)
+            }
+            Code::Rule(_) => Err("not a value".to_owned()),
+        }
+    }
+
     fn run<'p, A>(&'p self, attributes: &'p A, allowance: &'p Allowance) -> run::Run<'p, A> {
         let Expression { patterns, variables, env, .. } = self;
         run::Run { patterns, variables, env, attributes, allowance }
@@ -341,6 +374,9 @@ fn wrong_result(result: &Type, expected: Expected) -> Option<String> {
             Some(format!(
                 "{what} is a string or bytes, this gives {result}: put `string(...)` around it"
             ))
+        }
+        Expected::Any if *result == Type::Meta => {
+            Some("a type has no form in a record: put `string(...)` around a value".to_owned())
         }
         _ => None,
     }

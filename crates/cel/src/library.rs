@@ -21,12 +21,15 @@ mod urlencoded;
 
 use cel::common::functions::Function;
 use cel::common::types::{
-    BYTES_TYPE, CelBytes, CelList, CelString, DYN_TYPE, INT_TYPE, MAP_TYPE, STRING_TYPE, Type,
+    BYTES_TYPE, CelBytes, CelList, CelString, DYN_TYPE, INT_TYPE, MAP_TYPE, OPTIONAL_TYPE,
+    STRING_TYPE, Type,
 };
 use cel::common::value::{CowVal, FromVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
 pub(super) use self::headers::Ask;
+pub(super) use self::json::{json_text, quote};
+pub(super) use self::maps::sorted_keys;
 pub(super) use super::bounded::{MAX_PARTS, MAX_TEXT};
 
 /// A function's result.
@@ -79,8 +82,9 @@ impl Parameter {
 
 /// Declares all functions.
 pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
-    env.add_type(time::TIMESTAMP)?;
-    env.add_type(time::DURATION)?;
+    for named in [time::TIMESTAMP, time::DURATION, net::IP, net::CIDR, OPTIONAL_TYPE] {
+        env.add_type(named)?;
+    }
     let tables = [
         encoding::FUNCTIONS,
         hash::FUNCTIONS,

@@ -209,6 +209,7 @@ impl Lowering<'_> {
         }
     }
 
+    /// Lowers an expression whose value is an int, if it can be.
     pub(super) fn number(self, node: &IdedExpr) -> Option<Number> {
         if let Some(variable) = self.variable(node) {
             return variable.number().cloned();

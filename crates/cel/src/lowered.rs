@@ -127,8 +127,21 @@ pub enum Comparison {
 }
 
 impl Comparison {
+    /// The comparison with its operands the other way round.
+    #[must_use]
+    pub fn flipped(self) -> Comparison {
+        match self {
+            Comparison::Less => Comparison::Greater,
+            Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+            Comparison::Greater => Comparison::Less,
+            Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+            same @ (Comparison::Equal | Comparison::NotEqual) => same,
+        }
+    }
+
     /// Whether it holds of operands in this order.
-    pub(super) fn holds(self, order: Ordering) -> bool {
+    #[must_use]
+    pub fn holds(self, order: Ordering) -> bool {
         match self {
             Comparison::Equal => order.is_eq(),
             Comparison::NotEqual => order.is_ne(),

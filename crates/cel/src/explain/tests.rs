@@ -38,7 +38,7 @@ fn explained(source: &str, phase: Phase) -> Step {
             Expected::Rule => {
                 compiled.matches(view, &Allowance::whole()).map(|value| value.to_string())
             }
-            Expected::Header | Expected::Body => {
+            Expected::Header | Expected::Body | Expected::Any => {
                 compiled.header_value(view, &Allowance::whole()).map(|value| of_bytes(&value))
             }
         };
@@ -348,6 +348,8 @@ fn values_are_written_as_cel_writes_them() {
         ("dyn([1, -2])", "[1, -2]"),
         ("dyn({'b': 1, 'a': [true]})", r#"{"a": [true], "b": 1}"#),
         ("dyn(ip('10.0.0.1'))", r#"ip("10.0.0.1")"#),
+        ("dyn(timestamp(0))", r#"timestamp("1970-01-01T00:00:00Z")"#),
+        ("[duration('90s')]", r#"[duration("90s")]"#),
         ("dyn(cidr('10.0.0.0/8'))", r#"cidr("10.0.0.0/8")"#),
         ("dyn(type(1))", "int"),
         ("dyn(optional.of('a'))", r#"optional.of("a")"#),

@@ -3,15 +3,16 @@
 use cel::IdedExpr;
 use cel::common::ast::{EntryExpr, Expr, operators as op};
 
-use super::{Test, Text};
+use super::{Comparison, Number, Test, Text};
 use crate::check::string_literal;
+use crate::literals::int_literal;
 use crate::lower::Lowering;
 use crate::parse;
 use crate::variables::{self, Scope};
 
 /// Line and column, from 1 and in characters, of the first and innermost part of a source for which
 /// `is_meant` holds. For a comparison it is the start; for `in` it is the item of the list, which
-/// is passed as a [`Test::Equal`] of its own.
+/// is passed as a [`Test::Equal`] or a comparison of numbers of its own.
 ///
 /// The lowered form does not contain positions, so the source is parsed once more.
 #[must_use]
@@ -62,8 +63,18 @@ impl<F: Fn(&Test) -> bool> Search<'_, F> {
     }
 
     /// The item of a list for which an `in` is meant.
-    fn item(&self, text: &IdedExpr, list: &IdedExpr) -> Option<u64> {
-        let (text, Expr::List(list)) = (self.lowering.text(text)?, &list.expr) else { return None };
+    fn item(&self, element: &IdedExpr, list: &IdedExpr) -> Option<u64> {
+        let Expr::List(list) = &list.expr else { return None };
+        let Some(text) = self.lowering.text(element) else {
+            let number = self.lowering.number(element)?;
+            let meant = |item: &&IdedExpr| {
+                int_literal(item).is_some_and(|literal| {
+                    let literal = Number::Literal(literal);
+                    (self.is_meant)(&Test::Number(Comparison::Equal, number.clone(), literal))
+                })
+            };
+            return list.elements.iter().find(meant).map(|item| item.id);
+        };
         let meant = |item: &&IdedExpr| {
             string_literal(item).is_some_and(|literal| {
                 (self.is_meant)(&Test::Equal(text.clone(), Text::Literal(literal.into())))

@@ -7,7 +7,7 @@ use crate::attributes::Attributes;
 use crate::eval::Interpreter;
 use crate::meter::Allowance;
 use crate::prepare::prepare;
-use crate::{Expected, ExprError, Expression, Phase, Scope, budget, parse, variables};
+use crate::{Expected, ExprError, Expression, Phase, Recorded, Scope, budget, parse, variables};
 
 /// An expression and its unlowered form.
 #[derive(Debug)]
@@ -44,6 +44,7 @@ impl BothWays {
             Expected::Header | Expected::Body => {
                 self.expression.header_value(attributes, &allowance)
             }
+            Expected::Any => self.expression.recorded(attributes, &allowance).map(bytes_of),
         };
         held(value, &allowance)
     }
@@ -58,9 +59,14 @@ impl BothWays {
                 interpreter.rule(&self.root, &allowance).map(|value| vec![u8::from(value)])
             }
             Expected::Header | Expected::Body => interpreter.header(&self.root, &allowance),
+            Expected::Any => interpreter.recorded(&self.root, &allowance).map(bytes_of),
         };
         held(value, &allowance)
     }
+}
+
+fn bytes_of(recorded: Option<Recorded>) -> Vec<u8> {
+    recorded.map_or_else(Vec::new, |recorded| recorded.json.into_bytes())
 }
 
 /// Whether the lowered form's answer is the interpreter's: both have the same value, or none.

@@ -7,6 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::message::{Scene, TABLE, View};
 use crate::functions::{MACROS, Style, names, signatures};
 use crate::meter::Allowance;
+use crate::time::Timestamp;
 use crate::{Expected, ExprError, Expression, Phase, Scope};
 
 const PAGE: &str = include_str!("../../../../docs/functions.md");
@@ -60,6 +61,7 @@ fn on_the_request<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
         caller: b"spiffe://cluster.local/ns/team-a/sa/reader",
         version: start.next().unwrap().as_bytes(),
         addresses: [b"10.0.0.7:41000", b""],
+        time: Timestamp::parse("2026-11-28T09:30:00.25Z").and_then(Timestamp::nanos),
         ..Scene::default()
     };
     scene.view(Phase::Request, run)

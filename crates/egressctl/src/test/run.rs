@@ -10,7 +10,7 @@ use egress_filter::suggest::did_you_mean;
 use egress_filter::trial::{Trial, Tried};
 
 use super::coverage::Coverage;
-use crate::cases::load::{Configurations, Loaded};
+use crate::cases::load::{Configurations, Loaded, engine};
 use crate::cases::{self, Caller, Case, Fact, File, Layer, Step, Suite, Update, Verdict};
 
 /// The results of all cases of the files.
@@ -131,7 +131,7 @@ impl<'f> Running<'f> {
         let mut counters = BTreeMap::new();
         for (number, step) in (1_usize..).zip(&self.case.steps) {
             let accepted = step.update.as_ref().map(|wanted| {
-                let loaded = updated(wanted);
+                let loaded = updated(wanted, self.loaded);
                 let accepted = loaded.is_some();
                 update = loaded.or(update.take());
                 Fact::new("update", wanted.accepted, accepted)
@@ -182,9 +182,9 @@ impl<'f> Running<'f> {
 }
 
 /// The configuration of an update, if it loads.
-fn updated(update: &Update) -> Option<(Engine, IdentityConfig)> {
+fn updated(update: &Update, loaded: &Loaded) -> Option<(Engine, IdentityConfig)> {
     let json = update.config.to_string();
-    let engine = Engine::load(json.as_bytes()).ok()?;
+    let engine = engine(&json, &loaded.environment).ok()?;
     let config = Config::parse(json.as_bytes()).ok()?;
     Some((engine, config.identity))
 }
@@ -266,14 +266,15 @@ fn notes(
 }
 
 pub(crate) fn verdict(tried: &Tried) -> Verdict {
-    if tried.denial.is_some() { Verdict::Deny } else { Verdict::Allow }
+    tried.reason.verdict()
 }
 
 /// The decision in one line: `denied with 403 by `github-api-paths`: deny-matched`.
 pub(crate) fn decision(tried: &Tried) -> String {
-    let verdict = match &tried.denial {
-        Some(denial) => format!("denied with {}", denial.status),
-        None => "allowed".to_owned(),
+    let verdict = match (&tried.denial, tried.reason.verdict()) {
+        (Some(reply), Verdict::Answer) => format!("answered with {}", reply.status),
+        (Some(reply), _) => format!("denied with {}", reply.status),
+        (None, _) => "allowed".to_owned(),
     };
     let by = tried.policy.as_ref().map(|policy| format!(" by `{policy}`")).unwrap_or_default();
     format!("{verdict}{by}: {}", tried.reason.as_str())

@@ -9,7 +9,7 @@ use super::super::{MAX_TEXT, encoding, maps, net, time};
 use super::MAX_DEPTH;
 
 /// Writes one value; nothing if it has no JSON form, or one above the limit.
-pub(super) fn text(value: &dyn Val) -> Option<String> {
+pub(crate) fn text(value: &dyn Val) -> Option<String> {
     let mut text = String::new();
     write(value, 0, &mut text)?;
     Some(text)
@@ -77,7 +77,7 @@ fn elements(value: &dyn Val, depth: usize, out: &mut String) -> Option<()> {
 }
 
 /// Writes a string (RFC 8259, section 7).
-fn quote(text: &str, out: &mut String) {
+pub(crate) fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {
