@@ -117,6 +117,48 @@ fn a_variable_stands_for_its_expression() {
 }
 
 #[test]
+fn a_variable_may_be_of_any_type() {
+    for (source, rule) in [
+        ("timestamp('2026-12-24T00:00:00Z')", "variables.a.getFullYear() == 2026"),
+        ("duration('90m')", "variables.a == duration('1h30m')"),
+        ("ip('10.0.0.7')", "cidr('10.0.0.0/8').containsIP(variables.a)"),
+        ("cidr('10.0.0.0/8')", "variables.a.containsIP(ip('10.0.0.7'))"),
+        ("b'abc'", "variables.a == b'abc'"),
+        ("1.5", "variables.a > 1.0"),
+        ("2u", "variables.a == 2u"),
+        ("null", "variables.a == null"),
+        ("type(1)", "variables.a == int"),
+        ("{'a': [1, {'b': request.method}]}", "variables.a.a[1].b == 'GET'"),
+        ("{1: 'x', true: 'y'}", "variables.a[1] == 'x' && variables.a[true] == 'y'"),
+        ("optional.of('x')", "variables.a.orValue('y') == 'x'"),
+        ("request.headers[?'x-none']", "!variables.a.hasValue()"),
+        ("size(request.path)", "variables.a > 3 && [variables.a][0] < 100"),
+        ("json(request.headers['x-claims'])", "variables.a.roles == ['a', 'b']"),
+    ] {
+        let declared = declared(&[("a", source)]);
+        let rule = compile(&declared, rule, Expected::Rule);
+        scene().view(Phase::Request, |view| {
+            for _ in 0..2 {
+                assert_eq!(rule.matches(view, &Allowance::whole()), Ok(true), "{source}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_value_of_a_record_reads_variables() {
+    let declared = declared(&[CLAIMS, TEAM]);
+    for (source, json) in
+        [("variables.claims.roles", r#"["a","b"]"#), ("variables.team", r#""payments""#)]
+    {
+        let value = compile(&declared, source, Expected::Any);
+        let recorded =
+            scene().view(Phase::Request, |view| value.recorded(view, &Allowance::whole()));
+        assert_eq!(recorded.unwrap().unwrap().json, json);
+    }
+}
+
+#[test]
 fn a_later_variable_reads_earlier_ones() {
     let all = &[
         CI,
