@@ -349,7 +349,7 @@ fn read_header_rules(
     HeaderRulesConfig { set, add, remove }
 }
 
-pub(super) fn read_header_value(
+fn read_header_value(
     node: &Node<'_>,
     direction: Direction,
     pseudo: bool,
