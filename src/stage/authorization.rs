@@ -6,7 +6,7 @@ use super::{Ending, Flow, Turn};
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
 use crate::config::{Action, DefaultAction, Mode};
-use crate::decision::{Decision, Reason, Reply};
+use crate::decision::{Decision, Reason, Reply, WHOLE};
 use crate::policy::denial::Denial;
 use crate::policy::index::Groups;
 use crate::policy::rule::{Rule, RuleResult};
@@ -33,18 +33,15 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         opens_in_shadow: false,
     };
     let groups = &admitted.groups;
-    let (reason, policy) = match asking.enforced(groups.allows()) {
-        (Reason::NoAllowRule, _) => match engine.default_action(groups) {
-            (DefaultAction::Allow, _) => (Reason::NoAllowRule, None),
-            (DefaultAction::Deny, policy) => (Reason::DefaultDeny, policy),
-        },
-        decided => decided,
-    };
+    let mut decided = asking.enforced(groups.allows());
+    if decided.0 == Reason::NoAllowRule {
+        decided = by_default(engine, groups);
+    }
+    let (reason, policy) = decided;
     if !reason.allows() {
-        let denial = Denial::of(engine, reason, policy, groups);
-        let reply = denial.map(|denial| {
-            denial_reply(denial, reason, &turn.facts.headers, &view, &mut turn.found.decision)
-        });
+        let decision = &mut turn.found.decision;
+        let reply = Denial::of(engine, reason, policy, groups)
+            .map(|denial| denial_reply(denial, reason, &turn.facts.headers, &view, decision));
         return Flow::End(Ending { policy, reply, ..Ending::because(reason) });
     }
     let mut shadow = asking.shadow(reason);
@@ -56,7 +53,18 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     Flow::Next
 }
 
+/// The decision about a request that nothing denies and no Allow is for.
+#[inline(never)]
+fn by_default(engine: &Engine, groups: &Groups<'_>) -> (Reason, Option<usize>) {
+    match engine.default_action(groups) {
+        (DefaultAction::Allow, _) => (Reason::NoAllowRule, None),
+        (DefaultAction::Deny, policy) => (Reason::DefaultDeny, policy),
+    }
+}
+
 /// Composes the answer to a request that is denied.
+#[cold]
+#[inline(never)]
 fn denial_reply(
     denial: Denial<'_>,
     reason: Reason,
@@ -70,10 +78,8 @@ fn denial_reply(
         .rules
         .compose(request, &meter, |value, allowance| value.header_value(view, allowance));
     let errors = composed.errors.iter().map(|error| format!("denial: {error}"));
-    match denial.policy {
-        Some(index) => decision.errors.extend(errors.map(|error| (index, error))),
-        None => decision.own_errors.extend(errors),
-    }
+    let of = denial.policy.unwrap_or(WHOLE);
+    decision.errors.extend(errors.map(|error| (of, error)));
     let mut reply = Reply::refusing(reason);
     composed.put_into(&mut reply);
     reply
@@ -81,6 +87,8 @@ fn denial_reply(
 
 /// Adds the shadow policies that would close the host by default. A shadow Allow that matches would
 /// let the request through all the same.
+#[cold]
+#[inline(never)]
 fn close_in_shadow(engine: &Engine, groups: &Groups<'_>, opens: bool, shadow: &mut Vec<usize>) {
     if opens {
         return;

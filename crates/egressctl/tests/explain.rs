@@ -383,8 +383,7 @@ fn a_default_that_denies_is_named_with_its_place() {
     let open = explained(DEFAULTS, &["team-a/team-a", "http://open.example/"]);
     has_lines(
         &open,
-        &[
-            "policy would-close (defaultAction: Deny, shadow) for open.example closed by default: would deny",
-        ],
+        &["policy would-close (defaultAction: Deny, shadow) for open.example closed by \
+             default: would deny"],
     );
 }

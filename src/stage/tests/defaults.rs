@@ -72,13 +72,21 @@ mod generated {
     use super::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None, ..ProptestConfig::default()
+        })]
 
         #[test]
         fn the_default_and_the_denial_are_those_that_the_documents_say(
             all_deny: bool,
             shapes in proptest::collection::vec(
-                (0..PATTERNS.len(), any::<bool>(), any::<Option<bool>>(), any::<bool>(), any::<bool>()),
+                (
+                    0..PATTERNS.len(),
+                    any::<bool>(),
+                    any::<Option<bool>>(),
+                    any::<bool>(),
+                    any::<bool>(),
+                ),
                 0..10,
             ),
         ) {
