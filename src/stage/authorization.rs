@@ -39,13 +39,12 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     }
     let (reason, policy) = decided;
     if !reason.allows() {
-        let decision = &mut turn.found.decision;
-        let reply = Denial::of(engine, reason, policy, groups)
-            .map(|denial| denial_reply(denial, reason, &turn.facts.headers, &view, decision));
-        return Flow::End(Ending { policy, reply, ..Ending::because(reason) });
+        let (request, decision) = (&turn.facts.headers, &mut turn.found.decision);
+        let denying = Denying { engine, groups, request, view: &view };
+        return Flow::End(denying.end(reason, policy, decision));
     }
     let mut shadow = asking.shadow(reason);
-    if reason == Reason::NoAllowRule && groups.closes_in_shadow() {
+    if reason == Reason::NoAllowRule {
         close_in_shadow(engine, groups, asking.opens_in_shadow, &mut shadow);
     }
     let decision = &mut turn.found.decision;
@@ -62,27 +61,39 @@ fn by_default(engine: &Engine, groups: &Groups<'_>) -> (Reason, Option<usize>) {
     }
 }
 
-/// Composes the answer to a request that is denied.
-#[cold]
-#[inline(never)]
-fn denial_reply(
-    denial: Denial<'_>,
-    reason: Reason,
-    request: &Headers<'_>,
-    view: &View<'_>,
-    decision: &mut Decision,
-) -> Reply {
-    // The reason stays what it is, whatever steps the answer takes.
-    let meter = Meter::new();
-    let composed = denial
-        .rules
-        .compose(request, &meter, |value, allowance| value.header_value(view, allowance));
-    let errors = composed.errors.iter().map(|error| format!("denial: {error}"));
-    let of = denial.policy.unwrap_or(WHOLE);
-    decision.errors.extend(errors.map(|error| (of, error)));
-    let mut reply = Reply::refusing(reason);
-    composed.put_into(&mut reply);
-    reply
+/// A request that is being denied.
+#[derive(Debug, Clone, Copy)]
+struct Denying<'r> {
+    engine: &'r Engine,
+    groups: &'r Groups<'r>,
+    request: &'r Headers<'r>,
+    view: &'r View<'r>,
+}
+
+impl Denying<'_> {
+    /// Ends the request, with the answer that the author of the policies has composed, if there is
+    /// one.
+    #[inline(never)]
+    fn end(self, reason: Reason, policy: Option<usize>, decision: &mut Decision) -> Ending {
+        let denial = Denial::of(self.engine, reason, policy, self.groups);
+        let reply = denial.map(|denial| self.reply(denial, reason, decision));
+        Ending { policy, reply, ..Ending::because(reason) }
+    }
+
+    /// Composes the answer.
+    fn reply(self, denial: Denial<'_>, reason: Reason, decision: &mut Decision) -> Reply {
+        // The reason stays what it is, whatever steps the answer takes.
+        let meter = Meter::new();
+        let composed = denial.rules.compose(self.request, &meter, |value, allowance| {
+            value.header_value(self.view, allowance)
+        });
+        let errors = composed.errors.iter().map(|error| format!("denial: {error}"));
+        let of = denial.policy.unwrap_or(WHOLE);
+        decision.errors.extend(errors.map(|error| (of, error)));
+        let mut reply = Reply::refusing(reason);
+        composed.put_into(&mut reply);
+        reply
+    }
 }
 
 /// Adds the shadow policies that would close the host by default. A shadow Allow that matches would
@@ -90,7 +101,7 @@ fn denial_reply(
 #[cold]
 #[inline(never)]
 fn close_in_shadow(engine: &Engine, groups: &Groups<'_>, opens: bool, shadow: &mut Vec<usize>) {
-    if opens {
+    if opens || !groups.closes_in_shadow() {
         return;
     }
     let in_scope = groups.everyone();
