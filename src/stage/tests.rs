@@ -2,6 +2,7 @@
 
 mod admission;
 mod authorization;
+mod defaults;
 mod readings;
 mod transformation;
 

@@ -37,6 +37,14 @@ fn the_limits_of_a_configuration_are_stated() {
                 &grouped(variables::MAX_ALL_PARTS),
             ),
             row(
+                "the body of a `denial`",
+                &format!(
+                    "{0} characters as a text, {0} bytes as the value of an expression",
+                    grouped(config::MAX_REPLY_BODY)
+                ),
+            ),
+            row("headers of a `denial`", &grouped(config::MAX_REPLY_HEADERS)),
+            row(
                 "an expression",
                 &format!(
                     "{} bytes, {} levels of nesting, loops nested {} deep",
