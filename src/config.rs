@@ -24,15 +24,15 @@ pub use answer::{DirectResponseConfig, RedirectConfig, Scheme};
 pub use conditional::{ConditionalConfig, EntryConfig, MAX_CONDITIONAL};
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
-pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
 pub use fixed_headers::{
     FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
 };
+pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
 pub use rewrite::{HostRewrite, PathChange, UrlRewriteConfig};
 pub use text::{MAX_NAME, MAX_PATH};
-pub use transformation::TransformationConfig;
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
+pub use transformation::TransformationConfig;
 
 pub use crate::header_name::Direction;
 pub use crate::header_name::unchangeable;

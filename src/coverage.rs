@@ -8,13 +8,13 @@ use crate::cel::meter::Meter;
 use crate::config::{Action, Direction, HostRewrite, Mode};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::order::Stage;
-use crate::policy::{Engine, Policy};
 use crate::policy::rule::Rule;
 pub use crate::policy::rule::RuleResult;
+use crate::policy::{Engine, Policy};
 use crate::request::Facts;
 use crate::stage::Admitted;
-use crate::trace::Trace;
 pub use crate::trace::Feature;
+use crate::trace::Trace;
 use crate::trial::Trial;
 
 /// What a policy may do.

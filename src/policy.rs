@@ -254,8 +254,7 @@ impl HeaderModifiers {
 impl Policy {
     /// How many bytes its literal patterns take.
     fn pattern_bytes(&self) -> usize {
-        self.expressions()
-            .fold(0, |sum, expression| sum.saturating_add(expression.pattern_bytes()))
+        self.expressions().fold(0, |sum, expression| sum.saturating_add(expression.pattern_bytes()))
     }
 
     /// All its expressions.

@@ -94,12 +94,8 @@ pub(super) const REDIRECT: Shape = Shape {
 };
 
 const STATUS: &str = "The status.";
-const RESPONSE_FORM: &[Field] = &[
-    required("status", Kind::Integer(200, 599), STATUS),
-    BODY,
-    BODY_EXPRESSION,
-    REPLY_HEADERS,
-];
+const RESPONSE_FORM: &[Field] =
+    &[required("status", Kind::Integer(200, 599), STATUS), BODY, BODY_EXPRESSION, REPLY_HEADERS];
 const RESPONSE_FORM_IS: &[Condition] = &[ONE_BODY];
 const RESPONSE_ENTRY: Kind = Kind::Object(RESPONSE_FORM, RESPONSE_FORM_IS);
 
@@ -140,7 +136,9 @@ pub(super) fn read_redirect(
             hostname: fields.get("hostname").and_then(|node| read_hostname(&node, errors)),
             port: fields.get("port").and_then(|node| small(node, errors)),
             path: fields.get("path").and_then(|node| read_path(&node, errors)),
-            status: status.and_then(|status| u16::try_from(status).ok()).unwrap_or(DEFAULT_REDIRECT),
+            status: status
+                .and_then(|status| u16::try_from(status).ok())
+                .unwrap_or(DEFAULT_REDIRECT),
         })
     })
 }

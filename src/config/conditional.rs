@@ -65,10 +65,8 @@ pub(super) struct Shape {
 }
 
 /// `conditional`
-pub(super) const ENTRIES: Bounds = Bounds {
-    limit: MAX_CONDITIONAL,
-    if_empty: Some("give an entry, or leave the field out"),
-};
+pub(super) const ENTRIES: Bounds =
+    Bounds { limit: MAX_CONDITIONAL, if_empty: Some("give an entry, or leave the field out") };
 
 pub(super) const CONDITIONAL: &str = "Instead of the other fields: several forms with conditions. \
     A request gets the first whose condition is true, and none if no condition is. A condition \

@@ -73,9 +73,8 @@ const CONNECTIONS: &str = "use `trafficPolicy.connectionPool` of a DestinationRu
 
 /// What to use in the place of a field that the object at this place does not have.
 pub(super) fn advice(place: &str, field: &str, shape: &[Field]) -> Option<&'static str> {
-    let is_of = |object: &str| {
-        place.strip_suffix(object).is_some_and(|before| before.ends_with('.'))
-    };
+    let is_of =
+        |object: &str| place.strip_suffix(object).is_some_and(|before| before.ends_with('.'));
     let found = ROWS.iter().find(|(object, name, _)| *name == field && is_of(object));
     let is_here = shape.iter().any(|known| known.name == field);
     found.filter(|_| !is_here).map(|(_, _, advice)| *advice)

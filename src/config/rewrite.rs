@@ -92,7 +92,11 @@ pub(super) const URL_REWRITE: Shape = Shape {
     whole: &[
         HOSTNAME,
         REWRITE_PATH,
-        field("conditional", Kind::List(ENTRIES, &Kind::Object(&entry(REWRITE_ENTRY), &[])), CONDITIONAL),
+        field(
+            "conditional",
+            Kind::List(ENTRIES, &Kind::Object(&entry(REWRITE_ENTRY), &[])),
+            CONDITIONAL,
+        ),
     ],
     whole_is: &[
         Condition::AnyOf(&["hostname", "path", "conditional"]),

@@ -64,9 +64,7 @@ impl Notes {
     ) {
         let is_logged = match engine.audit {
             AuditLog::All => true,
-            AuditLog::Denied => {
-                decision.verdict() == Verdict::Deny || !decision.shadow.is_empty()
-            }
+            AuditLog::Denied => decision.verdict() == Verdict::Deny || !decision.shadow.is_empty(),
             AuditLog::None => false,
         };
         self.subject = Some(Subject::Decision);

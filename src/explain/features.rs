@@ -90,12 +90,7 @@ impl Of<'_> {
         let feature = trace::Feature::HeaderModifiers;
         let mut changed = self.trace.changed.iter();
         changed.find(|changed| changed.policy == self.index && changed.feature == feature)?;
-        Some(Feature {
-            name: feature.field(),
-            conditions: Vec::new(),
-            entry: None,
-            used: true,
-        })
+        Some(Feature { name: feature.field(), conditions: Vec::new(), entry: None, used: true })
     }
 
     fn chosen(&self, feature: trace::Feature) -> Option<&trace::Chosen> {

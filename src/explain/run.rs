@@ -1,7 +1,9 @@
 //! The decision about a request, explained from the trace of the exchange that made it.
 
 use super::header_history::HeaderHistory;
-use super::{Caller, Decided, Effect, Erred, Explanation, OutOfScope, features, header_rules, rules};
+use super::{
+    Caller, Decided, Effect, Erred, Explanation, OutOfScope, features, header_rules, rules,
+};
 use crate::attributes::view::View;
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
@@ -298,9 +300,8 @@ impl<'a> Explaining<'a> {
         config: &'a PolicyConfig,
     ) -> Option<(&'a Transformation, &'a TransformationConfig)> {
         let mut chosen = self.run.trace.chosen.iter();
-        let chosen = chosen.find(|chosen| {
-            chosen.policy == index && chosen.feature == Feature::Transformation
-        });
+        let chosen = chosen
+            .find(|chosen| chosen.policy == index && chosen.feature == Feature::Transformation);
         let entry = chosen.map_or(0, |chosen| chosen.entry);
         policy.transformation.get(entry).zip(config.transformation.get(entry))
     }

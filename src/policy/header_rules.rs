@@ -196,6 +196,7 @@ pub(crate) struct Applied {
 }
 
 /// Gives a header this one value.
+#[inline]
 pub(super) fn replace<'a>(
     headers: &mut Headers<'a>,
     changes: &mut Vec<Change<'a>>,
@@ -204,11 +205,7 @@ pub(super) fn replace<'a>(
 ) {
     let removed = remove(headers, changes, name, false);
     headers.push(name.as_bytes(), value.clone());
-    changes.push(if removed > 1 {
-        Change::Add(name, value)
-    } else {
-        Change::Replace(name, value)
-    });
+    changes.push(if removed > 1 { Change::Add(name, value) } else { Change::Replace(name, value) });
 }
 
 /// Gives a pseudo-header this value.

@@ -20,15 +20,13 @@ impl PathChange {
                 }
                 new.as_bytes().to_vec()
             }
-            PathChange::Prefix { prefix, replacement } => {
-                match behind(path, prefix)? {
-                    b"" => replacement.as_bytes().to_vec(),
-                    rest => {
-                        let start = replacement.strip_suffix('/').unwrap_or(replacement);
-                        [start.as_bytes(), b"/", without_slashes(rest)].concat()
-                    }
+            PathChange::Prefix { prefix, replacement } => match behind(path, prefix)? {
+                b"" => replacement.as_bytes().to_vec(),
+                rest => {
+                    let start = replacement.strip_suffix('/').unwrap_or(replacement);
+                    [start.as_bytes(), b"/", without_slashes(rest)].concat()
                 }
-            }
+            },
         };
         Some([changed.as_slice(), query].concat())
     }

@@ -8,12 +8,8 @@ use crate::trace::Feature;
 
 /// Answers with the first direct response in scope that is for the request.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
-    let of_policy = first(
-        turn,
-        Feature::DirectResponse,
-        |policy| policy.direct_response.as_deref(),
-        |_| true,
-    );
+    let of_policy =
+        first(turn, Feature::DirectResponse, |policy| policy.direct_response.as_deref(), |_| true);
     let (index, answer) = match of_policy {
         Ok(Some(found)) => found,
         Ok(None) => return Flow::Next,

@@ -123,7 +123,5 @@ pub(in crate::config) const HOST_REWRITE: &[Word<HostRewrite>] = &[
     word("None", HostRewrite::None, "The authority stays as it is."),
 ];
 
-pub(in crate::config) const SCHEME: &[Word<Scheme>] = &[
-    word("http", Scheme::Http, "Plain HTTP."),
-    word("https", Scheme::Https, "HTTP over TLS."),
-];
+pub(in crate::config) const SCHEME: &[Word<Scheme>] =
+    &[word("http", Scheme::Http, "Plain HTTP."), word("https", Scheme::Https, "HTTP over TLS.")];

@@ -19,7 +19,8 @@ impl Warnings {
         let of = config;
         self.add_list(&of.transformation, &policy.transformation, (of, known), work);
         self.add_fallback(of);
-        if let Some((rewrite, compiled)) = of.url_rewrite.as_ref().zip(policy.url_rewrite.as_ref()) {
+        if let Some((rewrite, compiled)) = of.url_rewrite.as_ref().zip(policy.url_rewrite.as_ref())
+        {
             self.add_list(rewrite, compiled, (of, known), work);
         }
         if let Some((redirect, compiled)) = of.redirect.as_ref().zip(policy.redirect.as_ref()) {
@@ -119,9 +120,11 @@ mod tests {
         let changes = json!({"request": {"remove": ["x-a"]}});
         assert_eq!(
             warnings("transformation", json!([first(changes.clone())])),
-            ["policies[0].traffic.transformation.conditional: the last entry has a condition, so a \
+            [
+                "policies[0].traffic.transformation.conditional: the last entry has a condition, so a \
               request for which none is true keeps its headers as they are: add an entry without \
-              a condition, such as `policy: {}` if that is meant"]
+              a condition, such as `policy: {}` if that is meant"
+            ]
         );
         for last in [json!({"policy": {}}), json!({"condition": "true", "policy": changes})] {
             let found = warnings("transformation", json!([first(changes.clone()), last]));

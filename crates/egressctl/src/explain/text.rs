@@ -5,11 +5,11 @@ mod page;
 use std::io;
 
 use anstyle::Style;
-use egress_filter::decision::Verdict;
 use egress_filter::config::{Action, Config, IdentitySource, Mode};
+use egress_filter::decision::Verdict;
 use egress_filter::explain::{
-    Choice, Decided, Effect, Explanation, Expression, Fate, Feature, Header, HeaderRule, Operation, Policy, Rule,
-    RuleResult, Step, Value, Variable,
+    Choice, Decided, Effect, Explanation, Expression, Fate, Feature, Header, HeaderRule, Operation,
+    Policy, Rule, RuleResult, Step, Value, Variable,
 };
 
 use super::request::Request;

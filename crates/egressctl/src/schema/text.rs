@@ -4,7 +4,9 @@
 use egress_filter::cel::limits::MAX_SOURCE;
 use egress_filter::cel::reserved_words;
 use egress_filter::config::shape::Text;
-use egress_filter::config::{Direction, MAX_HEADER_VALUE, MAX_NAME, MAX_PATH, MAX_POLICY_NAME, unchangeable};
+use egress_filter::config::{
+    Direction, MAX_HEADER_VALUE, MAX_NAME, MAX_PATH, MAX_POLICY_NAME, unchangeable,
+};
 use egress_filter::identity::MAX_TRUST_DOMAIN;
 use egress_filter::request::host::MAX_HOST;
 
