@@ -16,9 +16,9 @@ help: ## this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build-wasm ## the workshop in a real Envoy (ARGS=--once: then ends; ORIGIN=real: real hosts)
+demo: build-wasm ## the workshop in a real Envoy, or POLICY=mine.yaml (ARGS=--once, ORIGIN=real)
 	@envoy=$$($(setup)/envoy); $(CARGO) build -p e2e --bin demo; \
-	ENVOY=$$envoy exec target/debug/demo $(ARGS)
+	ENVOY=$$envoy exec target/debug/demo $(if $(POLICY),--policy '$(POLICY)') $(ARGS)
 
 .PHONY: test
 test: test-native test-fuzz test-wasm test-e2e test-image ## every test there is
@@ -44,6 +44,11 @@ differential: ## the language against the crates `cel` and `regex`, on CASES cas
 	EGRESS_DIFFERENTIAL_CASES=$(or $(CASES),1000000) \
 		$(CARGO) test --profile differential -p egress-cel --lib -- --nocapture \
 		tests::lowering against_the_regex_crate
+
+.PHONY: conformance
+conformance: ## runs cel-spec's cases, given as data: CASES=cases.json; tells what differs and why
+	@$(CARGO) run --quiet -p egress-cel --example conformance -- \
+		'$(or $(CASES),$(error give the file: make conformance CASES=cases.json))'
 
 # Coverage counters as a stable compiler has them, in everything but what the compiler itself runs.
 fuzz_coverage := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-, \

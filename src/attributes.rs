@@ -11,6 +11,7 @@ pub(crate) mod view;
 use self::view::{HeadersView, View};
 use crate::cel::Phase;
 use crate::cel::attributes::{Attribute, Fault, Id, Kind, Lookup, Set, Table, utf8};
+use crate::cel::time::Timestamp;
 use crate::path::without_query;
 use crate::request::Property;
 
@@ -40,6 +41,7 @@ struct Row {
 enum Read {
     Text(for<'s, 'v> fn(&'s View<'v>) -> Result<&'s str, Fault>),
     Int(for<'s, 'v> fn(&'s View<'v>) -> Option<i64>),
+    Time(for<'s, 'v> fn(&'s View<'v>) -> Option<Timestamp>),
     Headers(for<'s, 'v> fn(&'s View<'v>) -> Option<HeadersView<'v>>),
     /// Whether it is there.
     Object(for<'s, 'v> fn(&'s View<'v>) -> bool),
@@ -194,6 +196,15 @@ static ROWS: &[Row] = &[
         read: Read::Text(|view| utf8(view.line(b"x-request-id"))),
     },
     Row {
+        name: "request.startTime",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: &[Property::Time],
+        meaning: "when the request came",
+        set_by: "nobody: the clock of the waypoint's node",
+        read: Read::Time(|view| view.start_time()),
+    },
+    Row {
         name: "destination.hostname",
         from: Phase::Request,
         lookup: Lookup::None,
@@ -254,6 +265,7 @@ static DECLARED: [Attribute; ROWS.len()] = {
         let kind = match row.read {
             Read::Text(_) => Kind::Text,
             Read::Int(_) => Kind::Int,
+            Read::Time(_) => Kind::Time,
             Read::Headers(_) => Kind::Headers,
             Read::Object(_) => Kind::Object,
         };
@@ -347,6 +359,14 @@ pub(crate) fn int(id: Id, view: &View<'_>) -> Option<i64> {
     }
 }
 
+/// The value of a timestamp attribute.
+pub(crate) fn time(id: Id, view: &View<'_>) -> Option<Timestamp> {
+    match reader(id) {
+        Some(Read::Time(read)) => read(view),
+        _ => None,
+    }
+}
+
 /// The headers of an attribute, if they are there.
 pub(crate) fn headers<'v>(id: Id, view: &View<'v>) -> Option<HeadersView<'v>> {
     match reader(id) {
@@ -371,6 +391,7 @@ pub(crate) fn prefetch(read: Set, view: &View<'_>) {
         match row.read {
             Read::Text(read) => _ = read(view),
             Read::Int(read) => _ = read(view),
+            Read::Time(read) => _ = read(view),
             Read::Object(read) => _ = read(view),
             Read::Headers(_) => {}
         }
@@ -387,6 +408,7 @@ pub fn markdown() -> String {
         let kind = match declared.kind {
             Kind::Text => "string",
             Kind::Int => "int",
+            Kind::Time => "timestamp",
             Kind::Headers => "headers",
             Kind::Object => "object",
         };

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::policy::FieldValue;
 use crate::printable;
 
 /// The longest text of a record that comes from the request, in bytes. A longer one is cut, and
@@ -30,6 +31,8 @@ pub(crate) struct Record<'a> {
     pub(crate) shadow: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) errors: Vec<EvaluationError<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) credentials: Vec<&'a str>,
     pub(crate) caller: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rejected_caller: Option<&'a str>,
@@ -39,12 +42,17 @@ pub(crate) struct Record<'a> {
     pub(crate) destination: Option<&'a str>,
     pub(crate) status: Option<u16>,
     pub(crate) request_id: Option<Cow<'a, str>>,
+    /// The fields that the configuration adds.
+    #[serde(skip)]
+    pub(crate) fields: &'a [FieldValue],
 }
 
 /// An expression that failed.
 #[derive(Debug, Serialize)]
 pub(crate) struct EvaluationError<'a> {
-    pub(crate) policy: &'a str,
+    /// The policy; none for an expression of the configuration as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<&'a str>,
     pub(crate) message: &'a str,
 }
 
@@ -52,8 +60,35 @@ impl Record<'_> {
     pub(crate) fn to_line(&self) -> String {
         // Serializing strings into a string cannot fail. If it did, the decision would be logged
         // without its details.
-        printable::json_line(self)
-            .unwrap_or_else(|| format!(r#"{{"event":"egress","verdict":"{}"}}"#, self.verdict))
+        let mut line = printable::json_line(self)
+            .unwrap_or_else(|| format!(r#"{{"event":"egress","verdict":"{}"}}"#, self.verdict));
+        if !self.fields.is_empty() {
+            self.add_fields(&mut line);
+        }
+        line
+    }
+
+    /// Adds the fields, whose values are JSON already.
+    #[cold]
+    fn add_fields(&self, line: &mut String) {
+        line.pop();
+        line.push_str(",\"fields\":{");
+        let mut separator = "";
+        for FieldValue { name, json, .. } in self.fields {
+            // A name consists of letters, digits and `_.-`.
+            for part in [separator, "\"", name, "\":", json] {
+                line.push_str(part);
+            }
+            separator = ",";
+        }
+        line.push('}');
+        let cut = self.fields.iter().filter(|field| field.is_cut).map(|field| &*field.name);
+        let cut: Vec<&str> = cut.collect();
+        if let (false, Some(names)) = (cut.is_empty(), printable::json_line(&cut)) {
+            line.push_str(",\"cutFields\":");
+            line.push_str(&names);
+        }
+        line.push('}');
     }
 }
 

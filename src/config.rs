@@ -4,32 +4,43 @@
 //! checked when the engine compiles them. All errors are reported at once.
 
 mod answer;
+mod backend;
 mod conditional;
 mod decode;
 mod elsewhere;
 mod error;
 mod fixed_headers;
-mod json;
+pub(crate) mod json;
 mod read;
+mod record;
 mod reply;
 mod rewrite;
+mod router;
 pub mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
 mod totals;
 mod transformation;
+mod variables;
 
 pub use answer::{DirectResponseConfig, RedirectConfig, Scheme};
+pub use backend::{
+    ClientAuth, ClientCredentials, CredentialConfig, CredentialValue, Location, MAX_CLIENT_ID,
+    MAX_CLUSTER, MAX_CREDENTIALS, MAX_PREFIX, MAX_SCOPES, MAX_TOKEN_TIMEOUT, ReferenceKind,
+    Variable,
+};
 pub use conditional::{ConditionalConfig, EntryConfig, MAX_CONDITIONAL};
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
 pub use fixed_headers::{
     FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
 };
+pub use record::{MAX_RECORD_FIELDS, RecordConfig, RecordFieldConfig};
 pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
 pub use rewrite::{HostRewrite, PathChange, UrlRewriteConfig};
-pub use text::{MAX_NAME, MAX_PATH};
+pub use router::{MAX_ATTEMPTS, MAX_RETRY_CODES, RetryConfig};
+pub use text::{MAX_NAME, MAX_PATH, MAX_SCOPE, MAX_USER_NAME};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
 pub use transformation::TransformationConfig;
@@ -37,6 +48,8 @@ pub use transformation::TransformationConfig;
 pub use crate::header_name::Direction;
 pub use crate::header_name::unchangeable;
 pub use crate::identity::IdentitySource;
+
+pub use crate::cel::variables::MAX_VARIABLES;
 
 use crate::path::PathSafety;
 
@@ -79,11 +92,19 @@ pub struct Config {
     pub path_safety: PathSafety,
     /// Whether a request's `Host` must name the destination that the caller dialled.
     pub host_binding: HostBinding,
+    /// What becomes of a request that no Allow is for.
+    pub default_action: DefaultAction,
+    /// The answer to requests that the rules deny, where no policy has one of its own.
+    pub denial: Option<ReplyConfig>,
     /// Which decisions are logged.
     pub audit: AuditLog,
     /// `audit.accessLog`: whether each decision is put into filter state, for the proxy's access
     /// log.
     pub access_log: bool,
+    /// `audit.filter` and `audit.fields`: what decisions are logged, and with which values.
+    pub record: RecordConfig,
+    /// The variables, in the order they are declared.
+    pub variables: Vec<VariableConfig>,
     /// The policies, in the order they apply.
     pub policies: Vec<PolicyConfig>,
 }
@@ -116,6 +137,16 @@ pub enum HostBinding {
     Off,
 }
 
+/// `defaultAction`: what becomes of a request that no Allow is for, if nothing denies it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum DefaultAction {
+    /// It goes on, unless an Allow is in scope.
+    #[default]
+    Allow,
+    /// It is denied.
+    Deny,
+}
+
 /// `audit.log`: which decisions are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AuditLog {
@@ -126,6 +157,17 @@ pub enum AuditLog {
     Denied,
     /// No decision.
     None,
+}
+
+/// One of `variables`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableConfig {
+    /// The name by which expressions read it, as `variables.name`.
+    pub name: String,
+    /// The JSON path of the variable, for messages.
+    pub place: String,
+    /// What it stands for.
+    pub expression: Expr,
 }
 
 /// One of `policies`.
@@ -141,6 +183,10 @@ pub struct PolicyConfig {
     pub mode: Mode,
     /// The path safety of its hosts, where it differs from that of the configuration.
     pub path_safety: Option<PathSafety>,
+    /// The default action of its hosts, where it differs from that of the configuration.
+    pub default_action: Option<DefaultAction>,
+    /// The answer to requests that it denies.
+    pub denial: Option<ReplyConfig>,
     /// `traffic.authorization`.
     pub authorization: Option<AuthorizationConfig>,
     /// `traffic.transformation`.
@@ -155,6 +201,12 @@ pub struct PolicyConfig {
     pub redirect: Option<ConditionalConfig<RedirectConfig>>,
     /// `traffic.directResponse`.
     pub direct_response: Option<ConditionalConfig<DirectResponseConfig>>,
+    /// `traffic.timeouts.request`, in milliseconds.
+    pub request_timeout: Option<u64>,
+    /// `traffic.retry`.
+    pub retry: Option<RetryConfig>,
+    /// `backend.auth` and `backend.credentials`, in this order.
+    pub credentials: Vec<CredentialConfig>,
 }
 
 /// A host, or all hosts under one.

@@ -4,11 +4,14 @@
 use std::borrow::Cow;
 
 use crate::counters::{Count, Counter};
+use crate::credential::Secret;
 
-/// The body of every denial by policy.
+/// The body of a denial by policy, unless the author has composed another.
 pub const DENIAL_BODY: &str = "authorization failed";
 /// The body of the refusal of a request whose answer could not be composed.
 pub const ANSWER_ERROR_BODY: &str = "failed to apply filters";
+/// The body where a request's credential cannot be had.
+pub const UNAVAILABLE_BODY: &str = "backend authentication failed";
 /// The body of every refusal of a malformed request.
 pub const BAD_REQUEST_BODY: &str = "bad request";
 
@@ -48,12 +51,24 @@ pub struct Decision {
     pub shadow: Vec<usize>,
     /// Expressions that failed: the index of their policy, and the message.
     pub errors: Vec<(usize, String)>,
+    /// Expressions of the configuration as a whole that failed, such as those of its `denial`.
+    pub own_errors: Vec<String>,
+    /// The policies whose credentials the request got.
+    pub credentials: Vec<usize>,
 }
 
 impl Decision {
     /// A decision for this reason, without a policy or details.
     pub(crate) fn because(reason: Reason) -> Self {
-        Decision { reason, detail: None, policy: None, shadow: Vec::new(), errors: Vec::new() }
+        Decision {
+            reason,
+            detail: None,
+            policy: None,
+            shadow: Vec::new(),
+            errors: Vec::new(),
+            own_errors: Vec::new(),
+            credentials: Vec::new(),
+        }
     }
 
     /// Something failed that must never fail.
@@ -92,6 +107,9 @@ impl Decision {
         }
         for index in &self.shadow {
             step(Count { policy: Some(*index), counter: Counter::ShadowDenied });
+        }
+        for _ in &self.own_errors {
+            step(Count { policy: None, counter: Counter::EvaluationErrors });
         }
         count_errors(&self.errors, step);
     }
@@ -139,6 +157,9 @@ impl Reply {
         let (status, grpc_status, body) = if reason.is_malformed() {
             // INVALID_ARGUMENT
             (400, 3, BAD_REQUEST_BODY)
+        } else if reason == Reason::CredentialUnavailable {
+            // UNAVAILABLE
+            (500, 14, UNAVAILABLE_BODY)
         } else if reason == Reason::AnswerError {
             // INTERNAL
             (500, 13, ANSWER_ERROR_BODY)
@@ -184,6 +205,8 @@ pub enum Change<'a> {
     Replace(&'a str, Cow<'a, [u8]>),
     /// Removes every line of this name.
     Remove(Cow<'a, str>),
+    /// Gives a header that has at most one line this value, which holds a credential.
+    Inject(&'a str, Cow<'a, Secret>),
 }
 
 /// Why a request was allowed or denied.
@@ -201,6 +224,8 @@ pub enum Reason {
     RequireNotMatched,
     /// Allows are in scope, and none matched.
     NoAllowMatched,
+    /// No Allow is in scope, and the default action is Deny.
+    DefaultDeny,
     /// The path could be read in two ways.
     PathUnsafe,
     /// The method could be read in two ways.
@@ -223,6 +248,10 @@ pub enum Reason {
     ConditionError,
     /// The body of a direct response could not be computed.
     AnswerError,
+    /// The request must not get the credential that its host gets.
+    CredentialRefused,
+    /// The request's credential cannot be had.
+    CredentialUnavailable,
     /// A service that had to be asked gave no answer that could be used.
     NoAnswer,
     /// The caller left, or the proxy gave the request up, before there was a decision.
@@ -233,13 +262,14 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order in which they are declared.
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 23] = [
         Reason::AllowMatched,
         Reason::NoAllowRule,
         Reason::DenyMatched,
         Reason::DenyError,
         Reason::RequireNotMatched,
         Reason::NoAllowMatched,
+        Reason::DefaultDeny,
         Reason::PathUnsafe,
         Reason::MethodUnsafe,
         Reason::HeaderUnsafe,
@@ -251,6 +281,8 @@ impl Reason {
         Reason::RewriteError,
         Reason::ConditionError,
         Reason::AnswerError,
+        Reason::CredentialRefused,
+        Reason::CredentialUnavailable,
         Reason::NoAnswer,
         Reason::Gone,
         Reason::InternalError,
@@ -291,6 +323,7 @@ impl Reason {
             Reason::DenyError => "deny-error",
             Reason::RequireNotMatched => "require-not-matched",
             Reason::NoAllowMatched => "no-allow-matched",
+            Reason::DefaultDeny => "default-deny",
             Reason::PathUnsafe => "path-unsafe",
             Reason::MethodUnsafe => "method-unsafe",
             Reason::HeaderUnsafe => "header-unsafe",
@@ -302,6 +335,8 @@ impl Reason {
             Reason::RewriteError => "rewrite-error",
             Reason::ConditionError => "condition-error",
             Reason::AnswerError => "answer-error",
+            Reason::CredentialRefused => "credential-refused",
+            Reason::CredentialUnavailable => "credential-unavailable",
             Reason::NoAnswer => "no-answer",
             Reason::Gone => "gone",
             Reason::InternalError => "internal-error",

@@ -17,10 +17,14 @@ pub(crate) enum Stage {
     HeaderModifiers,
     /// Changes the request's path and authority.
     Rewrite,
+    /// Tells Envoy's router of timeouts and retries.
+    RouterHeaders,
     /// Answers with a redirect.
     Redirect,
     /// Answers with a direct response.
     DirectResponse,
+    /// Puts credentials into the request.
+    Credentials,
 }
 
 /// The order of the stages. It is written down only here; tests hold the documents to it.
@@ -32,8 +36,10 @@ pub(crate) const ORDER: &[Stage] = &[
     Stage::Transformation,
     Stage::HeaderModifiers,
     Stage::Rewrite,
+    Stage::RouterHeaders,
     Stage::Redirect,
     Stage::DirectResponse,
+    Stage::Credentials,
 ];
 
 impl Stage {
@@ -47,8 +53,10 @@ impl Stage {
             Stage::Transformation => "transformation",
             Stage::HeaderModifiers => "header-modifiers",
             Stage::Rewrite => "rewrite",
+            Stage::RouterHeaders => "router-headers",
             Stage::Redirect => "redirect",
             Stage::DirectResponse => "direct-response",
+            Stage::Credentials => "credentials",
         }
     }
 
@@ -62,7 +70,9 @@ impl Stage {
             | Stage::HeaderModifiers
             | Stage::Rewrite
             | Stage::Redirect
-            | Stage::DirectResponse => false,
+            | Stage::RouterHeaders
+            | Stage::DirectResponse
+            | Stage::Credentials => false,
         }
     }
 }

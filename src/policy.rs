@@ -2,26 +2,35 @@
 
 pub(crate) mod answers;
 pub(crate) mod conditional;
+pub(crate) mod denial;
 pub(crate) mod fixed_headers;
 pub(crate) mod header_rules;
 pub(crate) mod index;
 mod path_change;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
+mod recording;
 pub(crate) mod reply_rules;
+pub(crate) mod router;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod warnings;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
-use crate::cel::{Expression, Phase};
+use crate::attributes::TABLE;
+use crate::call::{Answer, Call};
+use crate::cel::{Expression, Phase, Scope, Variables};
 use crate::config::{
-    self, AuditLog, Config, ConfigError, HeaderModifiersConfig, HostBinding, HostRewrite,
-    MAX_ALL_PATTERNS, MAX_ERRORS, Mode, PolicyConfig, RedirectConfig, Spot, TransformationConfig,
-    UrlRewriteConfig,
+    self, AuditLog, Config, ConfigError, DefaultAction, HeaderModifiersConfig, HostBinding,
+    HostRewrite, MAX_ALL_PATTERNS, MAX_ERRORS, Mode, PolicyConfig, RedirectConfig, Spot,
+    TransformationConfig, UrlRewriteConfig,
 };
+use crate::credential::token::{Ended, Fetch};
+use crate::credential::{self, Credentials, Environment, NamesOnly};
 use crate::identity::peer::{Caller, Callers};
 use crate::order::{ORDER, Stage};
 use crate::path::PathSafety;
@@ -30,7 +39,11 @@ use answers::DirectResponse;
 use conditional::Conditional;
 use fixed_headers::FixedHeaders;
 use header_rules::HeaderRules;
-use index::Index;
+use index::{Groups, Index};
+pub use recording::FieldValue;
+pub(crate) use recording::Recording;
+use reply_rules::ReplyRules;
+use router::Router;
 use rule::Rule;
 pub use warnings::ConfigWarning;
 use warnings::Warnings;
@@ -41,6 +54,10 @@ pub(crate) struct Policy {
     pub(crate) name: String,
     pub(crate) mode: Mode,
     pub(crate) rule: Option<Rule>,
+    /// The default action that it sets for its hosts.
+    pub(crate) default_action: Option<DefaultAction>,
+    /// The answer to requests that it denies.
+    pub(crate) denial: Option<ReplyRules>,
     pub(crate) transformation: Conditional<Transformation>,
     /// None where the policy has none, as with the features below.
     pub(crate) header_modifiers: Option<Box<HeaderModifiers>>,
@@ -48,6 +65,10 @@ pub(crate) struct Policy {
     pub(crate) host_rewrite: Option<HostRewrite>,
     pub(crate) redirect: Option<Box<Conditional<RedirectConfig>>>,
     pub(crate) direct_response: Option<Box<Conditional<DirectResponse>>>,
+    /// What it tells Envoy's router, if anything.
+    pub(crate) router: Option<Box<Router>>,
+    /// The indices of its credentials, among all of the configuration.
+    pub(crate) credentials: Vec<usize>,
 }
 
 /// The compiled header rules of both directions.
@@ -70,9 +91,16 @@ pub struct Engine {
     pub(crate) callers: Callers,
     pub(crate) path_safety: PathSafety,
     pub(crate) host_binding: HostBinding,
+    default_action: DefaultAction,
+    /// The answer to requests that the rules deny, where no policy has one of its own.
+    pub(crate) denial: Option<ReplyRules>,
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
+    /// What is evaluated for audit records, if anything is.
+    pub(crate) recording: Option<Box<Recording>>,
     pub(crate) policies: Vec<Policy>,
+    pub(crate) credentials: Credentials,
+    variables: Variables,
     pub(crate) index: Index,
     /// The stages that a request passes.
     pub(crate) order: Vec<Stage>,
@@ -85,13 +113,37 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Compiles a configuration.
+    /// Compiles a configuration without its secrets, as tools do: `<redacted>` stands for the value
+    /// of every environment variable.
     ///
     /// # Errors
     /// Everything that is wrong with it: its shape, and each expression in it.
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
+        Engine::load_with(json, &NamesOnly)
+    }
+
+    /// Compiles a configuration. Credentials come from this environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it: its shape, each expression in it, and each environment
+    /// variable that is not there or has no value that can be used.
+    pub fn load_with(
+        json: &[u8],
+        environment: &dyn Environment,
+    ) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
-        let policies = compile(&config.policies, &mut errors);
+        let variables = variables::compile(&config.variables, &mut errors);
+        let scope = Scope { table: &TABLE, variables: &variables };
+        let recording = Recording::compile(&config.record, scope, &mut errors);
+        let mut policies = compile(&config.policies, scope, &mut errors);
+        let denial = config.denial.as_ref();
+        let denial = denial.map(|denial| ReplyRules::compile("", denial, scope, &mut errors));
+        let credentials = credential::compile(&config, environment, &mut errors);
+        for (index, credential) in credentials.all.iter().enumerate() {
+            if let Some(policy) = policies.get_mut(credential.policy) {
+                policy.credentials.push(index);
+            }
+        }
         if !errors.is_empty() {
             return Err(config::bounded(errors));
         }
@@ -102,21 +154,31 @@ impl Engine {
             .map(|(config, policy)| policy.entry(config))
             .collect();
         let index = Index::new(&entries);
-        let warnings = Warnings::of(&config, &policies);
+        let warnings = Warnings::of(&config, &policies, scope);
         Ok(Engine {
             callers: Callers::new(config.identity.sources, config.identity.trust_domains),
             path_safety: config.path_safety,
             host_binding: config.host_binding,
+            default_action: config.default_action,
+            denial,
             audit: config.audit,
             access_log: config.access_log,
+            recording,
             order: order_for(&policies),
             policies,
+            credentials,
+            variables,
             index,
             candidates: Mutex::default(),
             warnings,
             #[cfg(any(test, feature = "trap-for-tests"))]
             probe: None,
         })
+    }
+
+    /// What the expressions of the configuration may name.
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope { table: &TABLE, variables: &self.variables }
     }
 
     /// Warnings of what is legal in the configuration but can hardly be meant: the first hundred.
@@ -143,6 +205,36 @@ impl Engine {
         self.policies.get(index).map(|policy| policy.name.as_str())
     }
 
+    /// What becomes of a request to a host of these groups that nothing denies and no Allow is for;
+    /// and the policy that says so, unless it is the configuration as a whole.
+    pub(crate) fn default_action(&self, groups: &Groups<'_>) -> (DefaultAction, Option<usize>) {
+        match groups.default_action() {
+            None => (self.default_action, None),
+            Some(set) => (set.action, usize::try_from(set.policy).ok()),
+        }
+    }
+
+    /// What becomes of a request to this host (lower-case, no port) that nothing denies and no
+    /// Allow is for.
+    #[must_use]
+    pub fn default_action_for(&self, host: &str) -> DefaultAction {
+        self.default_action(&self.index.groups(host)).0
+    }
+
+    /// Whether a request to this host (lower-case, no port) goes on unless something denies it: no
+    /// enforced Allow is for the host, and the default action is Allow.
+    #[must_use]
+    pub fn leaves_open(&self, host: &str) -> bool {
+        let groups = self.index.groups(host);
+        !groups.allows() && self.default_action(&groups).0 == DefaultAction::Allow
+    }
+
+    /// The default action of hosts for which no policy sets one.
+    #[must_use]
+    pub fn default_action_of_all(&self) -> DefaultAction {
+        self.default_action
+    }
+
     /// Whether each decision goes into the proxy's access log.
     #[must_use]
     pub fn tells_access_log(&self) -> bool {
@@ -160,6 +252,35 @@ impl Engine {
     #[must_use]
     pub fn caller<'f>(&self, facts: &'f Facts<'_>) -> &'f Caller {
         facts.caller(&self.callers)
+    }
+
+    /// Whether there are credentials that must be fetched, so that calls may become due.
+    #[must_use]
+    pub fn fetches_tokens(&self) -> bool {
+        self.credentials.has_tokens()
+    }
+
+    /// A call that fetches a token, to be made now; each is returned once. Its answer goes to
+    /// [`end_fetch`](Self::end_fetch).
+    #[must_use]
+    pub fn due_fetch(&self) -> Option<(Fetch, Call)> {
+        let all = self.credentials.all.iter().enumerate();
+        all.filter_map(|(index, _)| self.credentials.tokens(index)?.due(index)).next()
+    }
+
+    /// Takes the answer to a call that fetches a token. Unless it is ignored, every exchange that
+    /// waits for the credential is to get [`Event::Fetched`](crate::exchange::Event::Fetched).
+    pub fn end_fetch(&self, fetch: Fetch, answer: &Answer<'_>, now: Duration) -> Ended {
+        let tokens = self.credentials.tokens(fetch.credential);
+        tokens.map_or(Ended::Ignored, |tokens| tokens.end(fetch.number, answer, now))
+    }
+
+    /// The policy that a token is fetched for, and Envoy's name of the cluster that is called.
+    #[must_use]
+    pub fn fetched_from(&self, fetch: Fetch) -> Option<(&str, &str)> {
+        let credential = self.credentials.all.get(fetch.credential)?;
+        let cluster = self.credentials.tokens(fetch.credential)?.cluster();
+        Some((self.policy_name(credential.policy)?, cluster))
     }
 
     /// The policies at these indices.
@@ -194,10 +315,15 @@ fn order_for(policies: &[Policy]) -> Vec<Stage> {
 }
 
 /// Compiles policies, until their patterns or their errors exceed a limit.
-fn compile(configs: &[PolicyConfig], errors: &mut Vec<ConfigError>) -> Vec<Policy> {
-    let (mut policies, mut patterns) = (Vec::with_capacity(configs.len()), 0_usize);
+fn compile(
+    configs: &[PolicyConfig],
+    scope: Scope<'_>,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<Policy> {
+    let mut policies = Vec::with_capacity(configs.len());
+    let mut patterns = scope.variables.pattern_bytes();
     for config in configs {
-        let policy = Policy::compile(config, errors);
+        let policy = Policy::compile(config, scope, errors);
         patterns = patterns.saturating_add(policy.pattern_bytes());
         policies.push(policy);
         if patterns > MAX_ALL_PATTERNS {
@@ -228,11 +354,18 @@ impl Transformation {
     fn compile(
         policy: &str,
         config: &TransformationConfig,
+        scope: Scope<'_>,
         errors: &mut Vec<ConfigError>,
     ) -> Transformation {
         Transformation {
-            request: HeaderRules::compile(policy, &config.request, Phase::Request, errors),
-            response: HeaderRules::compile(policy, &config.response, Phase::Response, errors),
+            request: HeaderRules::compile(policy, &config.request, Phase::Request, scope, errors),
+            response: HeaderRules::compile(
+                policy,
+                &config.response,
+                Phase::Response,
+                scope,
+                errors,
+            ),
         }
     }
 
@@ -266,6 +399,7 @@ impl Policy {
         let answers = self.direct_response.iter().flat_map(|answer| answer.forms());
         rule.chain(values)
             .chain(answers.flat_map(|answer| answer.reply.expressions()))
+            .chain(self.denial.iter().flat_map(ReplyRules::expressions))
             .chain(self.conditions().flatten())
     }
 
@@ -279,36 +413,46 @@ impl Policy {
     }
 
     /// Compiles a policy. If that fails, `errors` gets the reasons, and the policy is not used.
-    fn compile(config: &PolicyConfig, errors: &mut Vec<ConfigError>) -> Policy {
+    fn compile(config: &PolicyConfig, scope: Scope<'_>, errors: &mut Vec<ConfigError>) -> Policy {
         let rule = config
             .authorization
             .as_ref()
-            .map(|authorization| Rule::compile(&config.name, authorization, errors));
+            .map(|authorization| Rule::compile(&config.name, authorization, scope, errors));
+        let denial = config
+            .denial
+            .as_ref()
+            .map(|denial| ReplyRules::compile(&config.name, denial, scope, errors));
         let name = config.name.as_str();
         let transformation =
-            Conditional::compile(name, &config.transformation, errors, |form, errors| {
-                Transformation::compile(name, form, errors)
+            Conditional::compile(name, &config.transformation, scope, errors, |form, errors| {
+                Transformation::compile(name, form, scope, errors)
             });
         let url_rewrite = config.url_rewrite.as_ref().map(|rewrite| {
-            Conditional::compile(name, rewrite, errors, |rewrite, _| rewrite.clone()).into()
+            Conditional::compile(name, rewrite, scope, errors, |rewrite, _| rewrite.clone()).into()
         });
         let redirect = config.redirect.as_ref().map(|redirect| {
-            Conditional::compile(name, redirect, errors, |redirect, _| redirect.clone()).into()
+            Conditional::compile(name, redirect, scope, errors, |redirect, _| redirect.clone())
+                .into()
         });
         let direct_response = config.direct_response.as_ref().map(|answer| {
-            let form = |answer: &_, errors: &mut _| DirectResponse::compile(name, answer, errors);
-            Conditional::compile(name, answer, errors, form).into()
+            let form =
+                |answer: &_, errors: &mut _| DirectResponse::compile(name, answer, scope, errors);
+            Conditional::compile(name, answer, scope, errors, form).into()
         });
         Policy {
             name: config.name.clone(),
             mode: config.mode,
             rule,
+            default_action: config.default_action,
+            denial,
             transformation,
             header_modifiers: HeaderModifiers::new(&config.header_modifiers).map(Box::new),
             url_rewrite,
             host_rewrite: config.host_rewrite,
             redirect,
             direct_response,
+            router: Router::compile(config, scope, errors),
+            credentials: Vec::new(),
         }
     }
 
@@ -319,6 +463,8 @@ impl Policy {
             || self.rewrites()
             || self.redirect.is_some()
             || self.direct_response.is_some()
+            || self.router.is_some()
+            || !self.credentials.is_empty()
     }
 
     fn rewrites(&self) -> bool {
@@ -335,6 +481,8 @@ impl Policy {
             Stage::Rewrite => self.rewrites(),
             Stage::Redirect => self.redirect.is_some(),
             Stage::DirectResponse => self.direct_response.is_some(),
+            Stage::RouterHeaders => self.router.is_some(),
+            Stage::Credentials => !self.credentials.is_empty(),
             _ => false,
         };
         has && self.mode == Mode::Enforce
@@ -354,6 +502,8 @@ impl Policy {
             acts: enforced && self.acts(),
             enforced,
             path_safety: config.path_safety,
+            default_action: self.default_action,
+            has_denial: self.denial.is_some(),
         }
     }
 }

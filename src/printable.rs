@@ -11,9 +11,14 @@ use serde::Serialize;
 /// Returns `None` for a value that JSON cannot hold.
 #[must_use]
 pub fn json_line<T: Serialize>(value: &T) -> Option<String> {
-    let json = serde_json::to_string(value).ok()?;
+    serde_json::to_string(value).ok().map(ascii)
+}
+
+/// A line of JSON in printable ASCII, in which every other character is written as `\uXXXX`.
+#[must_use]
+pub fn ascii(json: String) -> String {
     if is_plain(json.as_bytes()) {
-        return Some(json);
+        return json;
     }
     let mut escaped = String::with_capacity(json.len().saturating_mul(2));
     for letter in json.chars() {
@@ -31,7 +36,7 @@ pub fn json_line<T: Serialize>(value: &T) -> Option<String> {
             }
         }
     }
-    Some(escaped)
+    escaped
 }
 
 /// A text in which line breaks, control and format characters, and anything else unprintable are

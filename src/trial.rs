@@ -4,7 +4,9 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use crate::call::Answer;
 use crate::config::{Direction, IdentityConfig, IdentitySource};
 use crate::counters::{Count, PolicyOf};
 use crate::decision::{Change, Reason, Reply};
@@ -15,6 +17,9 @@ use crate::request::{Facts, Given, Source, address_and_port, inline};
 
 /// The name of the plugin in the names of counters: a trial has none.
 const PLUGIN: &str = "";
+
+/// When a request comes whose time does not matter: 2026-01-01T12:00:00Z.
+const NOON: i64 = 1_767_268_800_000_000_000;
 
 /// Header lines in order, names in lower case.
 pub type Lines = Vec<(String, Vec<u8>)>;
@@ -46,6 +51,8 @@ pub struct Trial {
     pub source_address: String,
     /// The address that the caller dialled, with its port.
     pub destination_address: String,
+    /// When the request comes, in nanoseconds since 1970.
+    pub time: i64,
     /// The origin's response.
     pub response: Response,
 }
@@ -86,7 +93,7 @@ pub struct Tried {
 }
 
 impl Default for Trial {
-    /// `GET /` over HTTP/1.1, from a caller without a certificate, for a host that must still be
+    /// `GET /` over HTTP/1.1 at noon, from a caller without a certificate, for a host that must still be
     /// set, answered with 200.
     fn default() -> Self {
         Trial {
@@ -101,6 +108,7 @@ impl Default for Trial {
             headers: Vec::new(),
             source_address: "127.0.0.1:40000".to_owned(),
             destination_address: "240.240.0.1:80".to_owned(),
+            time: NOON,
             response: Response { status: 200, headers: Vec::new() },
         }
     }
@@ -135,14 +143,22 @@ impl Trial {
             let (request, response) = (self.request_headers(), self.response_headers());
             let mut exchange = Exchange::default();
             let mut tried = Tried::new();
-            let event = Event::RequestHeaders(request.to_pairs());
-            match exchange.on(engine, source, event) {
-                Step::Forward(changes) => {
-                    tried.upstream = Some(changed(Direction::Request, &request, &changes));
+            let mut event = Event::RequestHeaders(request.to_pairs());
+            loop {
+                match exchange.on(engine, source, event) {
+                    Step::Forward(changes) => {
+                        tried.upstream = Some(changed(Direction::Request, &request, &changes));
+                    }
+                    Step::Reply(reply) => tried.denial = Some(reply),
+                    Step::Await(credential) => {
+                        serve_tokens(engine);
+                        event = Event::Fetched(credential);
+                        continue;
+                    }
+                    // The stages of this build make no other calls.
+                    Step::Call(_) | Step::Hold | Step::Reset | Step::Ignore => {}
                 }
-                Step::Reply(reply) => tried.denial = Some(reply),
-                // The stages of this build make no calls.
-                Step::Call(_) | Step::Hold | Step::Reset | Step::Ignore => {}
+                break;
             }
             tried.note(engine, exchange.take_report());
             if tried.upstream.is_some() {
@@ -167,7 +183,9 @@ impl Trial {
         let chain = self.service.as_ref().map(|service| format!("inbound-vip|80|http|{service}"));
         let (address, port) = address_and_port(self.source_address.as_bytes()).unwrap_or_default();
         let port = i64::from(port).to_le_bytes();
+        let time = self.time.to_le_bytes();
         let source = Given {
+            time: &time,
             peer_principal: self.principal.as_bytes(),
             local_principal: self.local_principal.as_bytes(),
             tls_version: if self.peer_certificate.is_empty() { b"" } else { b"TLSv1.3" },
@@ -289,12 +307,22 @@ impl Tried {
     }
 }
 
+/// Answers the calls for tokens in the place of their authorization servers. Where a token would
+/// be, tools show `<redacted>`.
+pub(crate) fn serve_tokens(engine: &Engine) {
+    let body = br#"{"access_token":"<redacted>","token_type":"bearer"}"#;
+    while let Some((fetch, _)) = engine.due_fetch() {
+        let headers = [(&b":status"[..], &b"200"[..])].into_iter().collect();
+        engine.end_fetch(fetch, &Answer::Response { headers, body }, Duration::ZERO);
+    }
+}
+
 /// Runs an engine on a request with these headers.
 #[must_use]
 pub fn allows(engine: &Engine, headers: &Headers<'_>, source: &dyn Source) -> bool {
     let mut exchange = Exchange::default();
     let step = exchange.on(engine, source, Event::RequestHeaders(headers.to_pairs()));
-    matches!(step, Step::Forward(_))
+    matches!(step, Step::Forward(_) | Step::Await(_))
 }
 
 /// Headers after changes, made as the host makes them when the filter calls it.
@@ -309,6 +337,10 @@ pub fn changed(direction: Direction, headers: &Headers<'_>, changes: &[Change<'_
                 lines.push(((*name).to_owned(), value.to_vec()));
             }
             Change::Remove(name) => lines.retain(|(line, _)| line != &**name),
+            Change::Inject(name, value) => {
+                lines.retain(|(line, _)| line != name);
+                lines.push(((*name).to_owned(), value.expose().to_vec()));
+            }
         }
     }
     lines

@@ -1,6 +1,8 @@
 //! The egress workshop as something to watch: each step with its request, what is expected and what
 //! came.
 
+pub mod playground;
+mod reach;
 mod stage;
 mod terminal;
 
@@ -11,8 +13,9 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::istio::MeshError;
-use crate::workshop::STEPS;
+use crate::workshop::{FEATURES, STEPS};
 
+pub use reach::Unreachable;
 use stage::Stage;
 use terminal::Terminal;
 
@@ -46,6 +49,16 @@ pub enum DemoError {
     /// The real origins were asked for and there is nothing to check their certificates with.
     #[error("no file of trusted authorities found on this system: name one in `SSL_CERT_FILE`")]
     NoAuthorities,
+    /// The real origins were asked for and one of them cannot be reached.
+    #[error(
+        "{0}; calling the real origins needs DNS and a direct way out to port 443: leave \
+         `ORIGIN=real` out to play with local stand-ins"
+    )]
+    Unreachable(
+        /// Which, and why.
+        #[from]
+        Unreachable,
+    ),
     /// Envoy ended while the demo was on.
     #[error("envoy has ended; see `{0}`")]
     Ended(
@@ -68,6 +81,19 @@ pub async fn run(options: Options) -> Result<bool, DemoError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let terminal = Terminal::new();
+    if options.real {
+        let mut asked: Vec<&str> = STEPS
+            .iter()
+            .chain(&FEATURES)
+            .flat_map(|step| step.requests)
+            .map(|request| request.host)
+            .collect();
+        asked.sort_unstable();
+        asked.dedup();
+        for host in asked {
+            reach::origin(host).await?;
+        }
+    }
     let mut stage = Stage::set_up(options.real)?;
     let passed = tokio::select! {
         passed = play(&mut stage, &terminal) => passed?,
@@ -99,10 +125,20 @@ async fn watch(stage: &mut Stage) -> DemoError {
 
 async fn play(stage: &mut Stage, terminal: &Terminal) -> Result<bool, DemoError> {
     let (mut passed, mut total) = (0, 0);
-    for (index, step) in STEPS.iter().enumerate() {
-        terminal.step(index + 1, step);
-        stage.apply(step)?;
-        terminal.applied(step, stage.derived());
+    for (index, step) in STEPS.iter().chain(&FEATURES).enumerate() {
+        let folder = match STEPS.get(index) {
+            Some(_) => {
+                terminal.step(&format!("Step {}.", index + 1), step);
+                stage.apply(step)?;
+                "filter-config"
+            }
+            None => {
+                terminal.step("Beyond the workshop:", step);
+                stage.apply_feature(step)?;
+                "e2e/demo"
+            }
+        };
+        terminal.applied(folder, step, stage.derived());
         if index == 0 {
             for handshake in stage.handshakes().await {
                 total += 1;
@@ -114,6 +150,10 @@ async fn play(stage: &mut Stage, terminal: &Terminal) -> Result<bool, DemoError>
             total += 1;
             passed += usize::from(terminal.result(request, &result));
         }
+    }
+    // What runs on is the workshop's.
+    if let Some(last) = STEPS.iter().rfind(|step| step.plugin) {
+        stage.apply(last)?;
     }
     terminal.summary(passed, total);
     Ok(passed == total)

@@ -35,6 +35,9 @@ pub enum Mode {
     Echo,
     /// What [`Origin::script`] said last; an empty `200` until then.
     Scripted,
+    /// `200` to everything, with what arrived as a text, as HTTP/1.1 writes it; of a body its
+    /// length.
+    Mirror,
 }
 
 /// An answer given word for word.

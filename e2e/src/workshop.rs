@@ -1,6 +1,8 @@
 //! The egress workshop as data: its steps, the file that each applies, its requests and what must
 //! come of them; and the asking and judging that the demo and the tests share.
 
+mod features;
+mod plugin;
 mod steps;
 
 use std::path::PathBuf;
@@ -13,6 +15,8 @@ use crate::http1::{self, Headers, Response};
 use crate::istio::Mesh;
 use crate::origin::Origin;
 
+pub use features::FEATURES;
+pub use plugin::{plugin, stand_in, variables};
 pub use steps::STEPS;
 
 /// What the filter answers to a request that it denies.
@@ -25,7 +29,7 @@ pub struct Step {
     pub title: &'static str,
     /// What it shows.
     pub note: &'static str,
-    /// The file of `filter-config/` that is applied.
+    /// The file that is applied: of `filter-config/`, or, of [`FEATURES`], of `e2e/demo/`.
     pub file: &'static str,
     /// Whether that file holds the plugin, so that `filter-config/traffic-extension/` has one of
     /// the same name.
@@ -58,6 +62,10 @@ pub enum Expected {
     Allowed,
     /// The filter's refusal: 403 and its body.
     Denied,
+    /// An answer of the filter's own, with this status and body; the origin gets nothing.
+    Answered(u16, &'static str),
+    /// The origin's answer, and this path with its query at the origin.
+    Target(&'static str),
     /// The origin's answer, and these headers at the origin: the name with all its values, none for
     /// a header that is gone.
     Headers(&'static [(&'static str, &'static [&'static str])]),
@@ -148,6 +156,8 @@ impl Request {
         match self.expected {
             Expected::Allowed => "200".to_owned(),
             Expected::Denied => format!("403  {DENIAL}"),
+            Expected::Answered(status, body) => format!("{status}  {body}"),
+            Expected::Target(target) => format!("200\nat the origin {target}"),
             // A real api.github.com does not report what reached it.
             Expected::Headers(_) if !stand_in && !self.is_echo() => "200".to_owned(),
             Expected::Headers(headers) => {
@@ -163,13 +173,17 @@ impl Request {
         match self.expected {
             Expected::Allowed => (response.status == 200, got),
             Expected::Denied => {
-                let reached = origin.is_some_and(|origin| !origin.take_requests().is_empty());
-                let got = if reached {
-                    format!("{got}; the origin got the request all the same")
-                } else {
-                    got
-                };
-                (response.status == 403 && body == DENIAL && !reached, got)
+                let (stopped, got) = stopped(got, origin);
+                (response.status == 403 && body == DENIAL && stopped, got)
+            }
+            Expected::Answered(status, expected) => {
+                let (stopped, got) = stopped(got, origin);
+                (response.status == status && body == expected && stopped, got)
+            }
+            Expected::Target(target) => {
+                let arrived = target_at_origin(&body, origin);
+                let got = format!("{}\nat the origin {arrived}", response.status);
+                (response.status == 200 && arrived == target, got)
             }
             Expected::Headers(headers) => {
                 if response.status != 200 {
@@ -210,6 +224,25 @@ impl Request {
     fn is_echo(&self) -> bool {
         self.path == "/headers"
     }
+}
+
+/// Whether the origin got nothing, and if it did, that.
+fn stopped(got: String, origin: Option<&Origin>) -> (bool, String) {
+    match origin.is_some_and(|origin| !origin.take_requests().is_empty()) {
+        true => (false, format!("{got}; the origin got the request all the same")),
+        false => (true, got),
+    }
+}
+
+/// The path with its query that arrived: as the stand-in recorded it, or as the echo tells.
+fn target_at_origin(body: &str, origin: Option<&Origin>) -> String {
+    if let Some(origin) = origin {
+        return origin.take_requests().pop().map(|received| received.target).unwrap_or_default();
+    }
+    let echo: Value = serde_json::from_str(body).unwrap_or_default();
+    let url = echo["url"].as_str().unwrap_or_default();
+    let path = url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
+    path.unwrap_or_default().to_owned()
 }
 
 fn header_line(name: &str, values: &[impl AsRef<str>]) -> String {

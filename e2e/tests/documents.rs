@@ -3,7 +3,7 @@
 
 use e2e::envoy::workspace_root;
 use e2e::manifests;
-use e2e::workshop::STEPS;
+use e2e::workshop::{FEATURES, STEPS};
 use egress_filter::policy::Engine;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -148,5 +148,25 @@ fn the_readme_shows_a_step_of_the_demo_as_it_is() {
         format!("  {}: curl http://{}{}", request.caller, request.host, request.path),
     ] {
         assert!(shown.lines().any(|other| other == line), "the README does not show\n{line}");
+    }
+}
+
+#[test]
+fn the_readme_says_how_many_things_the_demo_shows() {
+    // Step 1 has four handshakes.
+    let requests = STEPS.iter().chain(&FEATURES).map(|step| step.requests.len());
+    let total = 4 + requests.sum::<usize>();
+    assert!(read("README.md").contains(&format!("\n{total} of {total} as expected\n")), "{total}");
+}
+
+#[test]
+fn the_demos_features_load_without_a_warning() {
+    for feature in &FEATURES {
+        let text = read(&format!("e2e/demo/{}", feature.file));
+        let configuration = &yaml_documents(&text)[0];
+        assert_loads(feature.file, configuration);
+        let engine =
+            Engine::load(configuration.to_string().as_bytes()).expect("it has just loaded");
+        assert!(engine.warnings().is_empty(), "{}: {:?}", feature.file, engine.warnings());
     }
 }

@@ -8,7 +8,7 @@ use e2e::http1::Request;
 use e2e::istio::{Mesh, MeshError, Plugin, Release};
 use e2e::origin::{Mode, Origin, Presented};
 use e2e::pki::Pki;
-use e2e::workshop::{Api, STEPS, Step};
+use e2e::workshop::{Api, FEATURES, STEPS, Step};
 
 const GITHUB: &str = "api.github.com";
 
@@ -115,6 +115,22 @@ async fn the_steps_give_the_same_as_traffic_extensions() {
         "extensions.istio.io/trafficextension/egress-direct.egress-filter",
     )
     .await;
+}
+
+/// Each in the place of the workshop's plugin, and of the one before.
+#[tokio::test]
+async fn the_features_give_what_the_demo_shows() {
+    let files = [0, 1, 5].map(|step| STEPS[step].path(Api::WasmPlugin));
+    let (mut mesh, origin) = start(&files);
+    for feature in FEATURES.iter().chain(&FEATURES[..1]) {
+        let plugin = feature.feature().expect(feature.file);
+        mesh.apply_text(&plugin, feature.file).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(mesh.derived().findings, [], "{}", feature.file);
+        let policies: Vec<&str> =
+            mesh.derived().plugins.iter().flat_map(Plugin::policies).collect();
+        assert_eq!(policies, feature.policies, "{}", feature.file);
+        ask_all(&mesh, &origin, feature).await;
+    }
 }
 
 /// Applies a step's file with one text in it replaced; returns what is found wrong.

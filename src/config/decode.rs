@@ -319,6 +319,17 @@ impl<'j> Object<'j> {
                 {
                     format!("`{field}` is `{word}`: say by which with `{other}`")
                 }
+                Condition::UnlessWord(name, other, word) => {
+                    match (has(name), self.is_word(other, word)) {
+                        (false, false) => {
+                            format!("field `{name}` is missing, unless `{other}` is `{word}`")
+                        }
+                        (true, true) => {
+                            format!("`{name}` has no meaning with `{other}: {word}`: leave it out")
+                        }
+                        _ => continue,
+                    }
+                }
                 Condition::AnyOf(_)
                 | Condition::Names(..)
                 | Condition::Alone(_)

@@ -1,14 +1,18 @@
 //! From JSON to [`Config`].
 
+use super::backend;
 use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
+use super::reply::read_denial;
 use super::shape::{self, Field};
+use super::variables;
 use super::{
-    Action, AuditLog, AuthorizationConfig, Combine, ConditionalConfig, Config, ConfigError, Expr,
-    HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig, HostBinding, HostPattern,
-    IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, answer, bounded,
-    fixed_headers, rewrite, totals, transformation,
+    Action, AuditLog, AuthorizationConfig, Combine, ConditionalConfig, Config, ConfigError,
+    DefaultAction, Expr, HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig, HostBinding,
+    HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, RecordConfig,
+    answer, bounded, fixed_headers, rewrite, totals, transformation,
 };
+use super::{record, router};
 use crate::header_name::{self, Direction};
 use crate::identity::is_trust_domain;
 use crate::path::PathSafety;
@@ -32,8 +36,12 @@ impl Config {
             identity: IdentityConfig::default(),
             path_safety: PathSafety::default(),
             host_binding: HostBinding::default(),
+            default_action: DefaultAction::default(),
+            denial: None,
             audit: AuditLog::default(),
             access_log: false,
+            record: RecordConfig::default(),
+            variables: Vec::new(),
             policies: Vec::new(),
         };
         if let Err(error) = totals::check_size(json.len()) {
@@ -64,6 +72,7 @@ impl Config {
         let totals = std::mem::take(&mut errors.totals);
         if totals.tell(&mut errors) {
             // Policies that would take too long to compile are not compiled.
+            config.variables = Vec::new();
             config.policies = Vec::new();
         }
         (config, errors.found)
@@ -80,6 +89,10 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
     if let Some(node) = root.get("hostBinding") {
         config.host_binding = node.word(shape::HOST_BINDING, errors).unwrap_or_default();
     }
+    if let Some(node) = root.get("defaultAction") {
+        config.default_action = node.word(shape::DEFAULT_ACTION, errors).unwrap_or_default();
+    }
+    config.denial = root.get("denial").and_then(|node| read_denial(&node, errors));
     if let Some(audit) = root.get("audit").and_then(|node| node.object(shape::AUDIT, errors)) {
         if let Some(node) = audit.get("log") {
             config.audit = node.word(shape::AUDIT_LOG, errors).unwrap_or_default();
@@ -87,6 +100,10 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
         if let Some(node) = audit.get("accessLog") {
             config.access_log = node.boolean(errors).unwrap_or_default();
         }
+        config.record = record::read(&audit, errors);
+    }
+    if let Some(node) = root.get("variables") {
+        config.variables = variables::read(&node, errors);
     }
     if let Some(node) = root.get("policies") {
         config.policies = node
@@ -148,6 +165,8 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         hosts: Vec::new(),
         mode: Mode::default(),
         path_safety: None,
+        default_action: None,
+        denial: None,
         authorization: None,
         transformation: ConditionalConfig::default(),
         header_modifiers: HeaderModifiersConfig::default(),
@@ -155,6 +174,9 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         host_rewrite: None,
         redirect: None,
         direct_response: None,
+        request_timeout: None,
+        retry: None,
+        credentials: Vec::new(),
     };
     if let Some(node) = fields.get("hosts") {
         let items = node.list(shape::HOSTS, errors);
@@ -173,11 +195,32 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
             );
         }
     }
+    if let Some(node) = fields.get("defaultAction") {
+        policy.default_action = node.word(shape::DEFAULT_ACTION, errors);
+        if fields.get("hosts").is_none() {
+            errors.add(
+                &node.place,
+                "`defaultAction` needs `hosts`: without them it would be every host's; set \
+                 `defaultAction` at the top level for that",
+            );
+        }
+    }
+    policy.denial = fields.get("denial").and_then(|node| read_denial(&node, errors));
+    fields.check(shape::POLICY_IS, errors);
     // A policy without `traffic` is kept: its name still counts for the check for duplicates.
     if let Some(traffic) =
         fields.get("traffic").and_then(|node| node.object(shape::TRAFFIC, errors))
     {
         read_traffic(&traffic, &mut policy, errors);
+    }
+    if let Some(node) = fields.get("backend") {
+        policy.credentials = backend::read(&node, errors);
+        if fields.get("hosts").is_none() {
+            errors.add(
+                &node.place,
+                "`backend` needs `hosts`: a credential goes only to hosts that are named",
+            );
+        }
     }
     Some(policy)
 }
@@ -190,6 +233,7 @@ fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Er
             "`traffic` is empty: give `authorization`, `transformation` or another of its fields",
         );
     }
+    router::read(traffic, policy, errors);
     policy.authorization =
         traffic.get("authorization").and_then(|node| read_authorization(&node, errors));
     if let Some(node) = traffic.get("transformation") {
@@ -248,6 +292,10 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
         Some(name) => (true, name),
         None => (false, lower.as_str()),
     };
+    if text == "*" {
+        errors.add(&node.place, "`*` is no host: leave `hosts` out for a policy of all hosts");
+        return None;
+    }
     if !is_host_name(name) {
         let message = format!(
             "`{}` is no host: expected a name such as `api.example.com`, or one leading wildcard \

@@ -5,25 +5,30 @@ use std::borrow::Cow;
 use crate::audit::{self, EvaluationError, Record};
 use crate::decision::Decision;
 use crate::path;
-use crate::policy::Engine;
+use crate::policy::{Engine, FieldValue};
 use crate::request::Facts;
 use crate::request::headers::Headers;
 
 /// The record as a line of JSON. `host` is the request's host, if it is known; `status` is that of
-/// the filter's own answer, if it answers.
+/// the filter's own answer, if it answers; `fields` are those that the configuration adds.
 pub(super) fn line(
     engine: &Engine,
     facts: &Facts<'_>,
     host: Option<&str>,
     decision: &Decision,
     status: Option<u16>,
+    fields: &[FieldValue],
 ) -> String {
     let caller = engine.caller(facts);
     let shadow = decision.shadow.iter().filter_map(|index| engine.policy_name(*index));
     let errors = decision.errors.iter().filter_map(|(index, message)| {
-        let policy = engine.policy_name(*index)?;
+        let policy = Some(engine.policy_name(*index)?);
         Some(EvaluationError { policy, message })
     });
+    let own_errors = decision.own_errors.iter();
+    let own_errors = own_errors.map(|message| EvaluationError { policy: None, message });
+    let errors = own_errors.chain(errors);
+    let credentials = decision.credentials.iter().filter_map(|index| engine.policy_name(*index));
     let host = match host {
         Some(host) => Some(Cow::Borrowed(host)),
         None => authority(&facts.headers),
@@ -32,9 +37,11 @@ pub(super) fn line(
         policy: decision.policy.and_then(|index| engine.policy_name(index)),
         shadow: shadow.take(audit::MAX_LIST).collect(),
         errors: errors.take(audit::MAX_LIST).collect(),
+        credentials: credentials.take(audit::MAX_LIST).collect(),
         caller: caller.spiffe_id(),
         rejected_caller: caller.rejected(),
         destination: facts.destination(),
+        fields,
         ..of_request(&facts.headers, host, decision, status)
     }
     .to_line()
@@ -64,6 +71,7 @@ fn of_request<'a>(
         detail: decision.detail,
         shadow: Vec::new(),
         errors: Vec::new(),
+        credentials: Vec::new(),
         caller: None,
         rejected_caller: None,
         method: audit::text(headers.first(b":method")),
@@ -72,5 +80,6 @@ fn of_request<'a>(
         destination: None,
         status,
         request_id: audit::text(headers.first(b"x-request-id")),
+        fields: &[],
     }
 }

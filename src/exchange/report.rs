@@ -1,10 +1,11 @@
 //! What is to be counted and logged about an exchange.
 
 use super::record;
+use crate::attributes::view::View;
 use crate::config::AuditLog;
 use crate::counters::{Count, Counter};
 use crate::decision::{Decision, Reply, Verdict, count_errors};
-use crate::policy::Engine;
+use crate::policy::{Engine, FieldValue, Recording};
 use crate::request::Facts;
 use crate::request::headers::Headers;
 
@@ -22,6 +23,8 @@ pub struct Report<'x> {
     pub audit: Option<&'x str>,
     /// What goes into the proxy's access log, if the configuration asks for that.
     pub access_log: Option<&'x AccessLog>,
+    /// How many expressions failed of those that are only for records.
+    pub field_errors: u32,
 }
 
 /// What goes into the proxy's access log about a decision.
@@ -33,6 +36,8 @@ pub struct AccessLog {
     pub decision: &'static str,
     /// The name of the policy that decided.
     pub policy: Option<String>,
+    /// The fields that the configuration adds.
+    pub fields: Vec<FieldValue>,
 }
 
 /// What a report is about.
@@ -50,6 +55,8 @@ pub(super) struct Notes {
     errors: Vec<(usize, String)>,
     audit: Option<String>,
     access_log: Option<Box<AccessLog>>,
+    /// How many expressions failed of those that are only for records.
+    field_errors: u32,
 }
 
 impl Notes {
@@ -68,15 +75,41 @@ impl Notes {
             AuditLog::None => false,
         };
         self.subject = Some(Subject::Decision);
-        self.audit = is_logged.then(|| record::line(engine, facts, host, decision, status));
+        let (is_logged, fields) = match &engine.recording {
+            None => (is_logged, Vec::new()),
+            Some(recording) => self.record(recording, engine, facts, is_logged),
+        };
+        self.audit =
+            is_logged.then(|| record::line(engine, facts, host, decision, status, &fields));
         if engine.access_log {
             let policy = decision.policy.and_then(|index| engine.policy_name(index));
             self.access_log = Some(Box::new(AccessLog {
                 caller: engine.caller(facts).spiffe_id().map(str::to_owned),
                 decision: decision.verdict().as_str(),
                 policy: policy.map(str::to_owned),
+                fields,
             }));
         }
+    }
+
+    /// Whether a decision is logged, and the fields that its record, or the access log, gets.
+    #[inline(never)]
+    fn record(
+        &mut self,
+        recording: &Recording,
+        engine: &Engine,
+        facts: &Facts<'_>,
+        is_selected: bool,
+    ) -> (bool, Vec<FieldValue>) {
+        let view = View::new(facts, &engine.callers);
+        self.field_errors = 0;
+        let is_logged = is_selected && recording.selects(&view, &mut self.field_errors);
+        let fields = if is_logged || engine.access_log {
+            recording.fields(&view, &mut self.field_errors)
+        } else {
+            Vec::new()
+        };
+        (is_logged, fields)
     }
 
     /// Notes that a stream is reset after its request went on. What failed for a response whose
@@ -91,7 +124,7 @@ impl Notes {
         let decision = Decision::internal_error(detail);
         // The record has no status, as the caller gets none of the filter's.
         let is_logged = engine.audit != AuditLog::None;
-        self.audit = is_logged.then(|| record::line(engine, facts, None, &decision, None));
+        self.audit = is_logged.then(|| record::line(engine, facts, None, &decision, None, &[]));
         if self.subject != Some(Subject::Response) {
             self.errors.clear();
         }
@@ -128,6 +161,7 @@ impl Notes {
             },
             audit: self.audit.as_deref(),
             access_log: self.access_log.as_deref().filter(|_| is_decision),
+            field_errors: if is_decision { self.field_errors } else { 0 },
         })
     }
 }
@@ -139,6 +173,9 @@ impl Report<'_> {
             decision.count(&mut step);
         }
         count_errors(self.errors, &mut step);
+        for _ in 0..self.field_errors {
+            step(Count { policy: None, counter: Counter::EvaluationErrors });
+        }
         // The request itself was counted when it went on.
         if self.cut_off.is_some() {
             step(Count { policy: None, counter: Counter::InternalErrors });

@@ -2,11 +2,10 @@
 //! the values of the conditions that choose it.
 
 use super::{Feature, Step, Value};
-use crate::attributes::TABLE;
 use crate::attributes::view::View;
-use crate::cel::Expression;
 use crate::cel::explain::Explainable;
 use crate::cel::meter::Allowance;
+use crate::cel::{Expression, Scope};
 use crate::config::{ConditionalConfig, PolicyConfig};
 use crate::policy::Policy;
 use crate::policy::conditional::Conditional;
@@ -18,10 +17,10 @@ pub(super) fn explain(
     policy: &Policy,
     config: &PolicyConfig,
     index: usize,
-    view: &View<'_>,
+    (view, scope): (&View<'_>, Scope<'_>),
     trace: &Trace,
 ) -> Vec<Feature> {
-    let of = Of { index, view, trace };
+    let of = Of { index, view, scope, trace };
     let transformation = &policy.transformation;
     let url_rewrite = policy.url_rewrite.as_deref().zip(config.url_rewrite.as_ref());
     let redirect = policy.redirect.as_deref().zip(config.redirect.as_ref());
@@ -45,6 +44,7 @@ pub(super) fn explain(
 struct Of<'e> {
     index: usize,
     view: &'e View<'e>,
+    scope: Scope<'e>,
     trace: &'e Trace,
 }
 
@@ -66,7 +66,7 @@ impl Of<'_> {
         let mut conditions = Vec::with_capacity(entries.len());
         for (entry, condition) in entries.iter().zip(compiled.conditions()) {
             let (Some(source), Some(condition)) = (&entry.condition, condition) else { break };
-            let (result, step) = evaluated(&source.source, condition, self.view);
+            let (result, step) = evaluated(&source.source, condition, self.view, self.scope);
             conditions.push(step);
             if result != RuleResult::DoesNotMatch {
                 break;
@@ -108,14 +108,19 @@ impl Of<'_> {
 }
 
 /// The result of a condition, and the values of its parts.
-fn evaluated(source: &str, condition: &Expression, view: &View<'_>) -> (RuleResult, Step) {
+fn evaluated(
+    source: &str,
+    condition: &Expression,
+    view: &View<'_>,
+    scope: Scope<'_>,
+) -> (RuleResult, Step) {
     let (result, message) = ask_once(condition, view, &Allowance::whole());
     let value = match result {
         RuleResult::Matches => Value::Known("true".to_owned()),
         RuleResult::DoesNotMatch => Value::Known("false".to_owned()),
         RuleResult::Fails | RuleResult::PassesLimit => Value::Error(message.unwrap_or_default()),
     };
-    let step = Explainable::of(source, &TABLE).map(|whole| whole.explain(view, value.clone()));
+    let step = Explainable::of(source, scope).map(|whole| whole.explain(view, value.clone()));
     let step = step.unwrap_or_else(|| Step {
         source: source.to_owned(),
         variables: Vec::new(),

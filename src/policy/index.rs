@@ -7,13 +7,17 @@
 //! and changes no result. Header rules apply to all of a policy's scope, whatever the result of its
 //! rule.
 
+mod together;
+
 use crate::attributes::PATH;
 use crate::attributes::view::View;
 use crate::cel::attributes::{Attributes, Id};
 use crate::cel::guard::{Guard, Wanted};
-use crate::config::HostPattern;
+use crate::config::{DefaultAction, HostPattern};
 use crate::hash::{self, Map};
 use crate::path::PathSafety;
+pub(crate) use together::SetBy;
+use together::Together;
 
 /// With fewer policies than this, all are candidates: a look-up would cost more than evaluating
 /// them.
@@ -34,6 +38,8 @@ pub(super) struct Entry<'c> {
     pub(super) acts: bool,
     pub(super) enforced: bool,
     pub(super) path_safety: Option<PathSafety>,
+    pub(super) default_action: Option<DefaultAction>,
+    pub(super) has_denial: bool,
 }
 
 /// An authorization rule as the index sees it.
@@ -75,10 +81,7 @@ struct Group {
     keys: Vec<KeyedBy>,
     /// Bit n is set if prefixes of n bytes are looked up.
     prefixes: u64,
-    /// Whether an enforced Allow is among the policies.
-    allows: bool,
-    /// The strictest path safety that an enforced policy sets.
-    path_safety: Option<PathSafety>,
+    together: Together,
 }
 
 /// An attribute by which policies of a group are found, and those policies. If the attribute cannot
@@ -126,20 +129,13 @@ pub(crate) struct Groups<'i> {
     everywhere: &'i Group,
     exact: Option<&'i Group>,
     under: Vec<&'i Group>,
-    allows: bool,
-    path_safety: Option<PathSafety>,
+    together: Together,
 }
 
 impl<'i> Groups<'i> {
     fn new(everywhere: &'i Group) -> Groups<'i> {
-        let Group { allows, path_safety, .. } = *everywhere;
-        Groups { everywhere, exact: None, under: Vec::new(), allows, path_safety }
-    }
-
-    /// Adds the properties of one more group to those of all groups together.
-    fn add(&mut self, group: &Group) {
-        self.allows |= group.allows;
-        self.path_safety = self.path_safety.max(group.path_safety);
+        let together = everywhere.together;
+        Groups { everywhere, exact: None, under: Vec::new(), together }
     }
 
     /// Runs a function on each group. A loop over chained iterators would cost more than the
@@ -153,12 +149,27 @@ impl<'i> Groups<'i> {
 
     /// Whether an enforced Allow is in scope, also if it is no candidate.
     pub(crate) fn allows(&self) -> bool {
-        self.allows
+        self.together.allows
     }
 
     /// The strictest path safety that an enforced policy in scope sets.
     pub(crate) fn path_safety(&self) -> Option<PathSafety> {
-        self.path_safety
+        self.together.path_safety
+    }
+
+    /// The default action that enforced policies in scope set, and the first policy that sets it.
+    pub(crate) fn default_action(&self) -> Option<SetBy> {
+        self.together.default_action
+    }
+
+    /// The first enforced policy in scope that has a denial of its own.
+    pub(crate) fn denial(&self) -> Option<u32> {
+        self.together.denial
+    }
+
+    /// Whether a shadow policy in scope would close the host by default.
+    pub(crate) fn closes_in_shadow(&self) -> bool {
+        self.together.closes_in_shadow
     }
 
     /// All policies in scope, candidates or not, in configuration order.
@@ -205,7 +216,7 @@ impl Index {
         if !self.exact.is_empty()
             && let Some(group) = self.exact.get(host)
         {
-            groups.add(group);
+            groups.together.add(&group.together);
             groups.exact = Some(group);
         }
         if !self.under.is_empty() {
@@ -213,7 +224,7 @@ impl Index {
             let dots =
                 host.bytes().enumerate().filter(|(position, byte)| *byte == b'.' && *position > 0);
             for group in dots.filter_map(|(position, _)| self.under.get(host.get(position..)?)) {
-                groups.add(group);
+                groups.together.add(&group.together);
                 groups.under.push(group);
             }
         }
@@ -303,9 +314,7 @@ impl Group {
         guard: Option<&Guard>,
         keyed: &mut Map<u64, Postings>,
     ) {
-        if entry.enforced {
-            self.path_safety = self.path_safety.max(entry.path_safety);
-        }
+        self.together.add(&Together::of(position, entry));
         if entry.acts {
             push_once(&mut self.acting, position);
         }
@@ -315,7 +324,6 @@ impl Group {
             }
             return;
         };
-        self.allows |= rule.is_allow && entry.enforced;
         let Some(guard) = guard else {
             push_once(&mut self.always, position);
             return;

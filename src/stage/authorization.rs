@@ -1,19 +1,23 @@
 //! Evaluates the rules: any matching Deny denies; else every Require must match; else any matching
-//! Allow allows; else a request goes on only if no Allow is in scope.
+//! Allow allows; else a request goes on only if no Allow is in scope and the default action is
+//! Allow.
 
-use super::{Ending, Flow, Turn};
+use super::{Ending, Flow, NOT_ADMITTED, Turn};
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
-use crate::config::{Action, Mode};
-use crate::decision::Reason;
-use crate::policy::Policy;
+use crate::config::{Action, DefaultAction, Mode};
+use crate::decision::{Decision, Reason, Reply};
+use crate::policy::denial::Denial;
+use crate::policy::index::Groups;
 use crate::policy::rule::{Rule, RuleResult};
+use crate::policy::{Engine, Policy};
+use crate::request::headers::Headers;
 use crate::trace::Trace;
 
 /// Evaluates the rules that can matter to the request.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let Some(admitted) = &turn.admitted else {
-        return Flow::End(Ending::because(Reason::InternalError));
+        return Flow::End(Ending::internal_error(NOT_ADMITTED));
     };
     let engine = turn.engine;
     let view =
@@ -26,15 +30,68 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         meter: turn.meter,
         errors: &mut turn.found.decision.errors,
         trace: turn.trace.as_deref_mut(),
+        opens_in_shadow: false,
     };
-    let (reason, policy) = asking.enforced(admitted.groups.allows());
+    let groups = &admitted.groups;
+    let (reason, policy) = match asking.enforced(groups.allows()) {
+        (Reason::NoAllowRule, _) => match engine.default_action(groups) {
+            (DefaultAction::Allow, _) => (Reason::NoAllowRule, None),
+            (DefaultAction::Deny, policy) => (Reason::DefaultDeny, policy),
+        },
+        decided => decided,
+    };
     if !reason.allows() {
-        return Flow::End(Ending { policy, ..Ending::because(reason) });
+        let denial = Denial::of(engine, reason, policy, groups);
+        let reply = denial.map(|denial| {
+            denial_reply(denial, reason, &turn.facts.headers, &view, &mut turn.found.decision)
+        });
+        return Flow::End(Ending { policy, reply, ..Ending::because(reason) });
     }
-    let shadow = asking.shadow(reason);
+    let mut shadow = asking.shadow(reason);
+    if reason == Reason::NoAllowRule && groups.closes_in_shadow() {
+        close_in_shadow(engine, groups, asking.opens_in_shadow, &mut shadow);
+    }
     let decision = &mut turn.found.decision;
     (decision.reason, decision.policy, decision.shadow) = (reason, policy, shadow);
     Flow::Next
+}
+
+/// Composes the answer to a request that is denied.
+fn denial_reply(
+    denial: Denial<'_>,
+    reason: Reason,
+    request: &Headers<'_>,
+    view: &View<'_>,
+    decision: &mut Decision,
+) -> Reply {
+    // The reason stays what it is, whatever steps the answer takes.
+    let meter = Meter::new();
+    let composed = denial
+        .rules
+        .compose(request, &meter, |value, allowance| value.header_value(view, allowance));
+    let errors = composed.errors.iter().map(|error| format!("denial: {error}"));
+    match denial.policy {
+        Some(index) => decision.errors.extend(errors.map(|error| (index, error))),
+        None => decision.own_errors.extend(errors),
+    }
+    let mut reply = Reply::refusing(reason);
+    composed.put_into(&mut reply);
+    reply
+}
+
+/// Adds the shadow policies that would close the host by default. A shadow Allow that matches would
+/// let the request through all the same.
+fn close_in_shadow(engine: &Engine, groups: &Groups<'_>, opens: bool, shadow: &mut Vec<usize>) {
+    if opens {
+        return;
+    }
+    let in_scope = groups.everyone();
+    let closing = engine.policies_at(&in_scope).filter(|(_, policy)| {
+        policy.mode == Mode::Shadow && policy.default_action == Some(DefaultAction::Deny)
+    });
+    shadow.extend(closing.map(|(index, _)| index));
+    shadow.sort_unstable();
+    shadow.dedup();
 }
 
 /// The rules among the candidates.
@@ -68,6 +125,8 @@ struct Asking<'p, 't> {
     meter: &'t Meter,
     errors: &'t mut Vec<(usize, String)>,
     trace: Option<&'t mut Trace>,
+    /// Whether a shadow Allow matches.
+    opens_in_shadow: bool,
 }
 
 impl Asking<'_, '_> {
@@ -116,6 +175,7 @@ impl Asking<'_, '_> {
             meter: &meter,
             errors: &mut *self.errors,
             trace: self.trace.as_deref_mut(),
+            opens_in_shadow: false,
         };
         asking.begin(Mode::Shadow, Action::Deny);
         for (index, rule) in asking.rules.of(Mode::Shadow, Action::Deny) {
@@ -139,9 +199,11 @@ impl Asking<'_, '_> {
             asking.begin(Mode::Shadow, Action::Allow);
             let rules = asking.rules;
             let mut allows = rules.of(Mode::Shadow, Action::Allow);
-            if !allows.any(|(index, rule)| asking.ask(index, rule) == RuleResult::Matches) {
+            let opens = allows.any(|(index, rule)| asking.ask(index, rule) == RuleResult::Matches);
+            if !opens {
                 denying.extend(rules.of(Mode::Shadow, Action::Allow).map(|(index, _)| index));
             }
+            self.opens_in_shadow = opens;
         }
         denying.sort_unstable();
         denying

@@ -2,6 +2,7 @@
 
 use crate::attributes::view::{ChosenLine, View};
 use crate::cel::Phase;
+use crate::cel::variables::Memo;
 use crate::config::IdentityConfig;
 use crate::identity::peer::Callers;
 use crate::reading::cookie;
@@ -24,6 +25,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) addresses: [&'a [u8]; 2],
     /// The version of HTTP.
     pub(crate) version: &'a [u8],
+    /// When it came, in nanoseconds since 1970.
+    pub(crate) time: Option<i64>,
     /// Which line of a header is looked at.
     pub(crate) chosen: Option<(&'a str, usize)>,
     /// What an earlier policy made of one of the request's headers.
@@ -38,8 +41,10 @@ impl Scene<'_> {
         let [source, destination] = self.addresses;
         let (address, port) = address_and_port(source).unwrap_or_default();
         let port = i64::from(port).to_le_bytes();
+        let time = self.time.map(i64::to_le_bytes);
         let source = Given {
             peer_principal: self.caller,
+            time: time.as_ref().map_or(&[], |time| time),
             source_port: if address.is_empty() { &[] } else { &port },
             filter_chain_name: self.service,
             protocol: self.version,
@@ -56,7 +61,8 @@ impl Scene<'_> {
             request.add(name, value);
         }
         let response: Headers<'_> = self.response.iter().copied().collect();
-        let plain = View::new(&facts, &callers).with_request(&request);
+        let (came, memo) = (View::new(&facts, &callers), Memo::new());
+        let plain = came.with_request(&request);
         let of =
             |(name, index): &(&'_ str, usize)| plain.request_headers().values(name).nth(*index);
         let chosen: Vec<ChosenLine<'_>> = self
@@ -64,7 +70,7 @@ impl Scene<'_> {
             .iter()
             .filter_map(|chosen| Some(ChosenLine { name: chosen.0.into(), value: of(chosen)? }))
             .collect();
-        let view = plain.at(&chosen, cookie::Dialect::default(), None);
+        let view = plain.at(&chosen, cookie::Dialect::default(), None, &memo);
         run(&if phase == Phase::Response { view.with_response(&response) } else { view })
     }
 }

@@ -1,6 +1,6 @@
 //! The limits that the documents state are the ones that are enforced.
 
-use egress_filter::cel::limits;
+use egress_filter::cel::{limits, variables};
 use egress_filter::config;
 
 use crate::fields::grouped;
@@ -43,6 +43,15 @@ fn the_limits_of_a_configuration_are_stated() {
                     config::MAX_REPLY_HEADERS,
                     grouped(config::MAX_REPLY_BODY)
                 ),
+            ),
+            row("variables", &grouped(config::MAX_VARIABLES)),
+            row(
+                "parts of an expression with the expressions of its variables in their place",
+                &grouped(variables::MAX_PARTS),
+            ),
+            row(
+                "the same of all expressions that read variables",
+                &grouped(variables::MAX_ALL_PARTS),
             ),
             row(
                 "an expression",

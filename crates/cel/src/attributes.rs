@@ -9,7 +9,9 @@ use std::fmt::Debug;
 
 use egress_reading::cookie;
 
+use crate::time::Timestamp;
 use crate::types::Type;
+use crate::variables::Memo;
 
 /// When an expression is evaluated, which determines what it may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +29,8 @@ pub enum Kind {
     Text,
     /// An int.
     Int,
+    /// A timestamp.
+    Time,
     /// Headers: a map of strings whose keys ignore letter case.
     Headers,
     /// Other attributes, which are present or missing together.
@@ -83,6 +87,7 @@ impl Attribute {
         match self.kind {
             Kind::Text => Type::String,
             Kind::Int => Type::Int,
+            Kind::Time => Type::Timestamp,
             Kind::Headers => Type::Headers,
             Kind::Object => Type::Object(self.name),
         }
@@ -264,6 +269,9 @@ pub trait Attributes: Debug + Sync {
     /// The value of an int attribute.
     fn int(&self, id: Id) -> Option<i64>;
 
+    /// The value of a timestamp attribute.
+    fn time(&self, id: Id) -> Option<Timestamp>;
+
     /// Whether an object, or headers, are there.
     fn is_there(&self, id: Id) -> bool;
 
@@ -288,6 +296,19 @@ pub trait Attributes: Debug + Sync {
     /// # Errors
     /// If it has none, or none that is certain.
     fn cookie(&self, of: Id, name: &str) -> Result<String, cookie::Fault>;
+
+    /// The message as it came, in the same reading: what variables read.
+    fn as_it_came(&self) -> &Self
+    where
+        Self: Sized;
+
+    /// The same for whoever does not know the type.
+    fn as_it_came_dyn(&self) -> &dyn Attributes;
+
+    /// Where the outcomes of variables are kept for this reading; none if they are not.
+    fn memo(&self) -> Option<&Memo> {
+        None
+    }
 }
 
 /// Bytes as text.

@@ -13,18 +13,27 @@ use super::bridge;
 use super::check::string_literal;
 use super::limits::children;
 use super::meter::Allowance;
+use super::recorded::Recorded;
 use super::regex::Compiled;
 use super::values::{self, NOT_UTF8};
+use super::variables::{self, VARIABLE, Variable};
 
 /// Resolves the names in an expression.
 pub(super) struct Names<'a> {
+    env: &'a Arc<Env>,
     attributes: &'a dyn Attributes,
     patterns: &'a [Compiled],
+    variables: &'a [Arc<Variable>],
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(attributes: &'a dyn Attributes, patterns: &'a [Compiled]) -> Self {
-        Names { attributes, patterns }
+    pub(super) fn new(
+        env: &'a Arc<Env>,
+        attributes: &'a dyn Attributes,
+        patterns: &'a [Compiled],
+        variables: &'a [Arc<Variable>],
+    ) -> Self {
+        Names { env, attributes, patterns, variables }
     }
 }
 
@@ -33,6 +42,9 @@ impl VariableResolver for Names<'_> {
         if let Some(index) = name.strip_prefix(super::PATTERN) {
             let compiled = self.patterns.get(index.parse::<usize>().ok()?)?;
             return Some(CowVal::Borrowed(compiled));
+        }
+        if let Some(index) = variables::index_of(name) {
+            return Some(self.variables.get(index)?.outcome(self.env, self.attributes));
         }
         // The interpreter looks up `request.path` before `request`, and a value saves it the
         // selection. A missing attribute is left to the selection, whose error says what is
@@ -50,6 +62,7 @@ pub(super) struct Interpreter<'a> {
     pub(super) env: &'a Arc<Env>,
     pub(super) attributes: &'a dyn Attributes,
     pub(super) patterns: &'a [Compiled],
+    pub(super) variables: &'a [Arc<Variable>],
 }
 
 impl Interpreter<'_> {
@@ -59,7 +72,7 @@ impl Interpreter<'_> {
         allowance: &Allowance,
         read: impl FnOnce(&CowVal<'_, '_>) -> Result<T, String>,
     ) -> Result<T, String> {
-        let names = Names::new(self.attributes, self.patterns);
+        let names = Names::new(self.env, self.attributes, self.patterns, self.variables);
         let mut context = Context::with_env(Arc::clone(self.env));
         context.set_variable_resolver(&names);
 
@@ -84,6 +97,26 @@ impl Interpreter<'_> {
                 Err(format!("the result is {}, not a bool", value.get_type().name()))
             }
         })
+    }
+
+    /// Evaluates a value of any type, for a record; none for an optional that has none.
+    pub(super) fn recorded(
+        &self,
+        root: &IdedExpr,
+        allowance: &Allowance,
+    ) -> Result<Option<Recorded>, String> {
+        let names = Names::new(self.env, self.attributes, self.patterns, self.variables);
+        let mut context = Context::with_env(Arc::clone(self.env));
+        context.set_variable_resolver(&names);
+        // The attributes of an object are read while it is written.
+        let recorded = bridge::lend(allowance, || match Value::resolve_val(root, &context) {
+            Ok(value) => match bridge::lent(Allowance::breached) {
+                None => Recorded::of(value.as_ref()),
+                Some(breach) => Err(breach.to_owned()),
+            },
+            Err(error) => Err(describe(&error, root)),
+        });
+        if allowance.is_exceeded() { Err(EXCEEDED.to_owned()) } else { recorded }
     }
 
     /// Evaluates the value of a header.
@@ -116,6 +149,10 @@ pub(super) fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
             if message == NOT_UTF8 && !spells(root, function) =>
         {
             NOT_UTF8.to_owned()
+        }
+        // It was made without any values where the variable was evaluated.
+        ExecutionError::FunctionError { function, message } if function == VARIABLE => {
+            message.clone()
         }
         ExecutionError::FunctionError { function, message }
             if function == "fail" && spells(root, message) =>

@@ -40,6 +40,8 @@ enum Sig {
     HeaderLists,
     Ip,
     Cidr,
+    Time,
+    Span,
 }
 
 impl Sig {
@@ -62,6 +64,8 @@ impl Sig {
             Sig::HeaderLists => Type::HeaderLists,
             Sig::Ip => Type::Ip,
             Sig::Cidr => Type::Cidr,
+            Sig::Time => Type::Timestamp,
+            Sig::Span => Type::Duration,
         }
     }
 
@@ -81,6 +85,8 @@ impl Sig {
             Sig::Optional => "optional_type",
             Sig::Ip => "net.IP",
             Sig::Cidr => "net.CIDR",
+            Sig::Time => "google.protobuf.Timestamp",
+            Sig::Span => "google.protobuf.Duration",
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The functions that the `cel` crate lacks: AgentGateway's, and Kubernetes' for IP addresses.
+//! The functions that the `cel` crate lacks: AgentGateway's, Kubernetes' for IP addresses, and
+//! CEL's for timestamps and durations.
 //!
 //! Each is bounded: its result has at most [`MAX_TEXT`] bytes or [`MAX_PARTS`] parts, and anything
 //! larger is an error. No error contains data of the request.
@@ -15,16 +16,20 @@ mod random;
 mod strings;
 #[cfg(test)]
 mod tests;
+pub(super) mod time;
 mod urlencoded;
 
 use cel::common::functions::Function;
 use cel::common::types::{
-    BYTES_TYPE, CelBytes, CelList, CelString, DYN_TYPE, INT_TYPE, MAP_TYPE, STRING_TYPE, Type,
+    BYTES_TYPE, CelBytes, CelList, CelString, DYN_TYPE, INT_TYPE, MAP_TYPE, OPTIONAL_TYPE,
+    STRING_TYPE, Type,
 };
 use cel::common::value::{CowVal, FromVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
 pub(super) use self::headers::Ask;
+pub(super) use self::json::{json_text, quote};
+pub(super) use self::maps::sorted_keys;
 pub(super) use super::bounded::{MAX_PARTS, MAX_TEXT};
 
 /// A function's result.
@@ -54,6 +59,8 @@ enum Parameter {
     Pattern,
     Ip,
     Cidr,
+    Timestamp,
+    Duration,
 }
 
 impl Parameter {
@@ -67,12 +74,17 @@ impl Parameter {
             Parameter::Pattern => super::regex::TYPE,
             Parameter::Ip => net::IP,
             Parameter::Cidr => net::CIDR,
+            Parameter::Timestamp => time::TIMESTAMP,
+            Parameter::Duration => time::DURATION,
         }
     }
 }
 
 /// Declares all functions.
 pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
+    for named in [time::TIMESTAMP, time::DURATION, net::IP, net::CIDR, OPTIONAL_TYPE] {
+        env.add_type(named)?;
+    }
     let tables = [
         encoding::FUNCTIONS,
         hash::FUNCTIONS,
@@ -84,6 +96,7 @@ pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
         query::FUNCTIONS,
         random::FUNCTIONS,
         strings::FUNCTIONS,
+        time::FUNCTIONS,
     ];
     for Overload(name, style, parameters, function) in tables.into_iter().flatten() {
         let id = format!("{name}{style:?}{parameters:?}");

@@ -1,9 +1,11 @@
 //! Errors in literal arguments, reported when the configuration loads.
 
-use cel::common::ast::CallExpr;
+use cel::IdedExpr;
+use cel::common::ast::{CallExpr, Expr, LiteralValue};
 
 use super::check::{Mistake, string_literal};
 use super::library::net::{Cidr, Ip};
+use super::time::{Field, Span, Timestamp, zone_mistake};
 
 /// The most clauses (`%s`, `%d`) of a format: each may repeat an argument that is as long as the
 /// caller likes.
@@ -27,6 +29,15 @@ pub(super) fn mistake(call: &CallExpr) -> Option<Mistake> {
         return Some(Mistake { node: target.id, message });
     }
     let [argument] = call.args.as_slice() else { return None };
+    if let ("timestamp", None, Some(seconds)) = (name, &call.target, int_literal(argument)) {
+        return Timestamp::of_seconds(seconds).is_none().then(|| Mistake {
+            node: argument.id,
+            message: format!(
+                "`{seconds}` is out of range: a timestamp is from year 1 to year 9999, in seconds \
+                 since 1970"
+            ),
+        });
+    }
     let text = string_literal(argument)?;
     let message = match (name, call.target.is_some()) {
         ("ip", false) | ("containsIP", true) if Ip::parse(text).is_none() => {
@@ -38,7 +49,26 @@ pub(super) fn mistake(call: &CallExpr) -> Option<Mistake> {
                 text.escape_debug()
             )
         }
+        ("timestamp", false) if Timestamp::parse(text).is_none() => format!(
+            "`{}` is no timestamp: write it as `2026-01-31T12:00:00Z`, or with an offset as \
+             `2026-01-31T13:00:00+01:00`",
+            text.escape_debug()
+        ),
+        ("duration", false) if Span::parse(text).is_none() => format!(
+            "`{}` is no duration: write numbers with the units `h`, `m`, `s`, `ms`, `us` or `ns`, \
+             such as `1h30m`, up to 292 years",
+            text.escape_debug()
+        ),
+        (_, true) if Field::of(name).is_some() => zone_mistake(text)?,
         _ => return None,
     };
     Some(Mistake { node: argument.id, message })
+}
+
+/// The number of an int literal.
+pub(super) fn int_literal(node: &IdedExpr) -> Option<i64> {
+    match &node.expr {
+        Expr::Literal(LiteralValue::Int(number)) => Some(*number.inner()),
+        _ => None,
+    }
 }

@@ -1,10 +1,12 @@
 //! Lowering: which expressions become [`Test`]s and [`Text`]s, and how.
 //!
 //! Comparisons of attributes, headers and literals, `startsWith` and its like, `in` a list of
-//! literals, `matches` with a literal pattern, `has`, boolean logic, conditionals, `default` and
-//! concatenation are lowered; every other subexpression stays with the `cel` crate's interpreter.
+//! literals, `matches` with a literal pattern, `has`, fields of a timestamp, boolean logic,
+//! conditionals, `default` and concatenation are lowered; every other subexpression stays with the `cel` crate's interpreter.
 //! Both return the same value, or both an error (`tests/lowering.rs` compares them): lowering is a
 //! shortcut, and no language of its own.
+
+use std::sync::Arc;
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
@@ -12,15 +14,22 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
 use super::attributes::{Id, Kind, Table};
 use super::budget;
 use super::check::string_literal;
-use super::lowered::{Comparison, Interpreted, Number, Test, Text};
+use super::literals::int_literal;
+use super::lowered::{Comparison, Interpreted, Number, Test, Text, Time};
+use super::time::{Field, Timestamp, Zone};
+use super::variables::{self, Variable};
 
 /// Lowers the expressions of one table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lowering {
+pub(super) struct Lowering<'v> {
     pub(super) table: &'static Table,
+    /// The variables that the expression reads.
+    pub(super) variables: &'v [Arc<Variable>],
+    /// The nodes that are the literals of variables.
+    pub(super) constants: &'v [(u64, &'v Arc<Variable>)],
 }
 
-impl Lowering {
+impl Lowering<'_> {
     /// Lowers an expression whose value is a bool, as far as possible. Guards are put into what is
     /// left to the interpreter.
     pub(super) fn test(self, node: &IdedExpr) -> Test {
@@ -46,10 +55,13 @@ impl Lowering {
                 match attribute.kind {
                     Kind::Text => Some(Test::HasText(id)),
                     Kind::Object => Some(Test::HasObject(id)),
-                    Kind::Int | Kind::Headers => None,
+                    Kind::Int | Kind::Time | Kind::Headers => None,
                 }
             }
-            Expr::Call(call) => self.lowered_call(call),
+            Expr::Call(call) => match self.variable(node) {
+                Some(variable) => variable.test().map(|_| Test::Variable(Arc::clone(variable))),
+                None => self.lowered_call(call),
+            },
             _ => None,
         }
     }
@@ -76,27 +88,28 @@ impl Lowering {
             },
             (op::EQUALS, None, [left, right]) => match (self.text(left), self.text(right)) {
                 (Some(left), Some(right)) => Test::Equal(left, right),
-                _ => Test::Number(Comparison::Equal, self.number(left)?, self.number(right)?),
+                _ => self.comparison(Comparison::Equal, left, right)?,
             },
             (op::NOT_EQUALS, None, [left, right]) => match (self.text(left), self.text(right)) {
                 (Some(left), Some(right)) => Test::NotEqual(left, right),
-                _ => Test::Number(Comparison::NotEqual, self.number(left)?, self.number(right)?),
+                _ => self.comparison(Comparison::NotEqual, left, right)?,
             },
-            (op::LESS, None, [left, right]) => {
-                Test::Number(Comparison::Less, self.number(left)?, self.number(right)?)
-            }
+            (op::LESS, None, [left, right]) => self.comparison(Comparison::Less, left, right)?,
             (op::LESS_EQUALS, None, [left, right]) => {
-                Test::Number(Comparison::LessOrEqual, self.number(left)?, self.number(right)?)
+                self.comparison(Comparison::LessOrEqual, left, right)?
             }
             (op::GREATER, None, [left, right]) => {
-                Test::Number(Comparison::Greater, self.number(left)?, self.number(right)?)
+                self.comparison(Comparison::Greater, left, right)?
             }
             (op::GREATER_EQUALS, None, [left, right]) => {
-                Test::Number(Comparison::GreaterOrEqual, self.number(left)?, self.number(right)?)
+                self.comparison(Comparison::GreaterOrEqual, left, right)?
             }
             (op::IN, None, [element, container]) => match self.headers(container) {
                 Some(headers) => Test::HeaderIsIn(headers, string_literal(element)?.into()),
-                None => Test::In(self.text(element)?, literals(container)?),
+                None => match self.text(element) {
+                    Some(text) => Test::In(text, self.literals(container)?),
+                    None => Test::NumberIn(self.number(element)?, int_literals(container)?),
+                },
             },
             ("startsWith", Some(target), [argument]) => {
                 Test::StartsWith(self.text(target)?, self.text(argument)?)
@@ -139,6 +152,9 @@ impl Lowering {
                 None => self.attribute(node, Kind::Text).map(Text::Attribute),
             },
             Expr::Call(call) if call.target.is_none() => {
+                if let Some(variable) = self.variable(node) {
+                    return variable.is_text().then(|| Text::Variable(Arc::clone(variable)));
+                }
                 match (call.func_name.as_str(), call.args.as_slice()) {
                     (op::INDEX, [container, index]) => {
                         Some(Text::Header(self.headers(container)?, string_literal(index)?.into()))
@@ -161,9 +177,10 @@ impl Lowering {
                             self.text(no)?,
                         )))),
                     },
-                    ("string", [argument]) => {
-                        self.text(argument).or_else(|| self.number(argument).map(Text::FromNumber))
-                    }
+                    ("string", [argument]) => self
+                        .text(argument)
+                        .or_else(|| self.number(argument).map(Text::FromNumber))
+                        .or_else(|| self.attribute(argument, Kind::Time).map(Text::FromTime)),
                     _ => None,
                 }
             }
@@ -171,11 +188,68 @@ impl Lowering {
         }
     }
 
-    fn number(self, node: &IdedExpr) -> Option<Number> {
+    /// The variable that a node reads.
+    fn variable(&self, node: &IdedExpr) -> Option<&Arc<Variable>> {
+        self.variables.get(variables::referred(node)?)
+    }
+
+    /// A list of string literals, sorted.
+    fn literals(self, node: &IdedExpr) -> Option<Arc<[Box<str>]>> {
+        match self.constants.iter().find(|(id, _)| *id == node.id) {
+            Some((_, variable)) => variable.texts().cloned(),
+            None => variables::texts(node),
+        }
+    }
+
+    /// A comparison of two ints or two timestamps.
+    fn comparison(self, comparison: Comparison, left: &IdedExpr, right: &IdedExpr) -> Option<Test> {
+        match (self.number(left), self.number(right)) {
+            (Some(left), Some(right)) => Some(Test::Number(comparison, left, right)),
+            _ => Some(Test::Time(comparison, Box::new([self.time(left)?, self.time(right)?]))),
+        }
+    }
+
+    /// Lowers an expression whose value is an int, if it can be.
+    pub(super) fn number(self, node: &IdedExpr) -> Option<Number> {
+        if let Some(variable) = self.variable(node) {
+            return variable.number().cloned();
+        }
+        if let Some(number) = int_literal(node) {
+            return Some(Number::Literal(number));
+        }
         match &node.expr {
-            Expr::Literal(LiteralValue::Int(value)) => Some(Number::Literal(*value.inner())),
             Expr::Select(select) if !select.test => {
                 self.attribute(node, Kind::Int).map(Number::Attribute)
+            }
+            Expr::Call(call) => {
+                let field = Field::of(&call.func_name)?;
+                let time = self.attribute(call.target.as_deref()?, Kind::Time)?;
+                let zone = match call.args.as_slice() {
+                    [] => Zone::UTC,
+                    [zone] => Zone::parse(string_literal(zone)?)?,
+                    _ => return None,
+                };
+                Some(Number::Field(Box::new((time, field, zone))))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn time(self, node: &IdedExpr) -> Option<Time> {
+        if let Some(variable) = self.variable(node) {
+            return variable.time();
+        }
+        match &node.expr {
+            Expr::Select(select) if !select.test => {
+                self.attribute(node, Kind::Time).map(Time::Attribute)
+            }
+            Expr::Call(call) if call.func_name == "timestamp" && call.target.is_none() => {
+                let [argument] = call.args.as_slice() else { return None };
+                let found = match int_literal(argument) {
+                    Some(seconds) => Timestamp::of_seconds(seconds),
+                    None => Timestamp::parse(string_literal(argument)?),
+                };
+                found.map(Time::Literal)
             }
             _ => None,
         }
@@ -209,19 +283,15 @@ fn defaulted<'e>(condition: &'e IdedExpr, value: &IdedExpr) -> Option<&'e IdedEx
     (matches!(null.expr, Expr::Literal(LiteralValue::Null)) && probed == value).then_some(probed)
 }
 
-/// A list of string literals, sorted.
-fn literals(node: &IdedExpr) -> Option<Vec<Box<str>>> {
+/// A list of int literals, sorted.
+fn int_literals(node: &IdedExpr) -> Option<Vec<i64>> {
     let Expr::List(list) = &node.expr else { return None };
     if !list.optional_indices.is_empty() {
         return None;
     }
-    let mut literals = list
-        .elements
-        .iter()
-        .map(|element| string_literal(element).map(Box::from))
-        .collect::<Option<Vec<Box<str>>>>()?;
-    literals.sort_unstable();
-    Some(literals)
+    let mut numbers = list.elements.iter().map(int_literal).collect::<Option<Vec<i64>>>()?;
+    numbers.sort_unstable();
+    Some(numbers)
 }
 
 fn pattern_index(node: &IdedExpr) -> Option<usize> {

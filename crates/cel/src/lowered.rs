@@ -3,10 +3,15 @@
 
 mod position;
 
+use std::cmp::Ordering;
+use std::sync::Arc;
+
 use cel::IdedExpr;
 
 pub use self::position::position_of;
 use super::attributes::Id;
+use super::time::{Field, Timestamp, Zone};
+use super::variables::Variable;
 
 /// An expression whose value is a bool.
 #[derive(Debug, Clone)]
@@ -29,6 +34,8 @@ pub enum Test {
     NotEqual(Text, Text),
     /// A comparison of ints.
     Number(Comparison, Number, Number),
+    /// A comparison of timestamps.
+    Time(Comparison, Box<[Time; 2]>),
     /// `a.startsWith(b)`
     StartsWith(Text, Text),
     /// `a.endsWith(b)`
@@ -36,7 +43,9 @@ pub enum Test {
     /// `a.contains(b)`
     Contains(Text, Text),
     /// `in` a list of these, which are sorted.
-    In(Text, Vec<Box<str>>),
+    In(Text, Arc<[Box<str>]>),
+    /// `in` a list of these ints, which are sorted.
+    NumberIn(Number, Vec<i64>),
     /// `matches` the expression's pattern of this index.
     Matches(Text, usize),
     /// `"name" in request.headers`
@@ -47,6 +56,8 @@ pub enum Test {
     HasText(Id),
     /// `has(source.identity)`
     HasObject(Id),
+    /// A variable whose value is a bool.
+    Variable(Arc<Variable>),
     /// Anything else.
     Interpreted(Interpreted),
 }
@@ -68,14 +79,29 @@ pub enum Text {
     If(Box<(Test, Text, Text)>),
     /// `string(...)` of a number.
     FromNumber(Number),
+    /// A variable whose value is a string.
+    Variable(Arc<Variable>),
+    /// `string(...)` of a timestamp attribute.
+    FromTime(Id),
 }
 
 /// An expression whose value is an int.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Number {
     /// A literal.
     Literal(i64),
     /// An int attribute.
+    Attribute(Id),
+    /// A field of a timestamp attribute, in a time zone.
+    Field(Box<(Id, Field, Zone)>),
+}
+
+/// An expression whose value is a timestamp.
+#[derive(Debug, Clone, Copy)]
+pub enum Time {
+    /// `timestamp(...)` of a literal.
+    Literal(Timestamp),
+    /// A timestamp attribute.
     Attribute(Id),
 }
 
@@ -100,6 +126,33 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
+impl Comparison {
+    /// The comparison with its operands the other way round.
+    #[must_use]
+    pub fn flipped(self) -> Comparison {
+        match self {
+            Comparison::Less => Comparison::Greater,
+            Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+            Comparison::Greater => Comparison::Less,
+            Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+            same @ (Comparison::Equal | Comparison::NotEqual) => same,
+        }
+    }
+
+    /// Whether it holds of operands in this order.
+    #[must_use]
+    pub fn holds(self, order: Ordering) -> bool {
+        match self {
+            Comparison::Equal => order.is_eq(),
+            Comparison::NotEqual => order.is_ne(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+        }
+    }
+}
+
 impl Test {
     /// Whether any of it is left to the interpreter.
     pub(super) fn is_interpreted(&self) -> bool {
@@ -117,10 +170,14 @@ impl Test {
             Test::In(text, _) | Test::Matches(text, _) => text.is_interpreted(),
             Test::Literal(_)
             | Test::Number(..)
+            | Test::Time(..)
+            | Test::NumberIn(..)
             | Test::HeaderIsIn(..)
             | Test::HasHeader(..)
             | Test::HasText(_)
-            | Test::HasObject(_) => false,
+            | Test::HasObject(_)
+            // It pays for itself.
+            | Test::Variable(_) => false,
         }
     }
 }
@@ -135,7 +192,23 @@ impl Text {
                 let (condition, yes, no) = &**parts;
                 condition.is_interpreted() || yes.is_interpreted() || no.is_interpreted()
             }
-            Text::Literal(_) | Text::Attribute(_) | Text::Header(..) | Text::FromNumber(_) => false,
+            Text::Literal(_)
+            | Text::Attribute(_)
+            | Text::Header(..)
+            | Text::FromNumber(_)
+            | Text::FromTime(_)
+            | Text::Variable(_) => false,
         }
+    }
+
+    /// The text itself, or if it is a variable, the lowered form of the variable's expression.
+    #[must_use]
+    pub fn written_out(&self) -> &Text {
+        let mut text = self;
+        while let Text::Variable(variable) = text {
+            let Some(inner) = variable.text() else { break };
+            text = inner;
+        }
+        text
     }
 }

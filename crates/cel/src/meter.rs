@@ -50,6 +50,12 @@ impl Meter {
         Meter { left: Cell::new(MAX_REQUEST_STEPS) }
     }
 
+    /// A meter of its own for what is evaluated beside the decision.
+    #[must_use]
+    pub const fn of(steps: u64) -> Meter {
+        Meter { left: Cell::new(steps) }
+    }
+
     /// Evaluates one rule, or one header's value, with an allowance from the message's steps.
     #[inline]
     pub fn rule<T>(&self, run: impl FnOnce(&Allowance) -> T) -> T {

@@ -4,6 +4,7 @@ use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
 
 use super::attributes::Table;
+use super::library::time::FOR_FORMAT;
 use super::regex::{self, Compiled};
 use super::{bounded, check, literals, loops};
 
@@ -45,6 +46,13 @@ fn optional_header(node: &IdedExpr, table: &Table) -> Option<IdedExpr> {
     ))
 }
 
+/// Puts a call around a node.
+fn wrap(node: &mut IdedExpr, function: &str) {
+    let (id, inner) = (node.id, std::mem::take(node));
+    let call = CallExpr { func_name: function.to_owned(), target: None, args: vec![inner] };
+    *node = IdedExpr { id, expr: Expr::Call(call) };
+}
+
 /// Compiles the literal patterns of `matches`, and replaces them by names that resolve to them;
 /// calls the bounded functions by their own names.
 pub(crate) fn prepare(
@@ -56,11 +64,20 @@ pub(crate) fn prepare(
     if let Some(plain) = optional_header(node, table) {
         *node = plain;
     }
+    // As one name, it is not taken for fields of something.
+    if let Some(name) = check::qualified_type(node) {
+        node.expr = Expr::Ident(name.to_owned());
+    }
     if let Expr::Call(call) = &mut node.expr {
         if let (Some(bounded), true) = (bounded::name_of(&call.func_name), call.target.is_some()) {
             bounded.clone_into(&mut call.func_name);
         }
         mistakes.extend(literals::mistake(call));
+        if let ("format", Some(_), [list]) =
+            (call.func_name.as_str(), &call.target, call.args.as_mut_slice())
+        {
+            wrap(list, FOR_FORMAT);
+        }
         let target = usize::from(call.target.is_some());
         if let Some(position) = regex::pattern_argument(&call.func_name, call.target.is_some())
             && let Some(argument) = call.args.get_mut(position.saturating_sub(target))

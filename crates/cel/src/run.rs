@@ -8,9 +8,11 @@ use cel::Env;
 use super::attributes::{Attributes, Fault, Id, utf8};
 use super::bounded::MAX_TEXT;
 use super::eval::Interpreter;
-use super::lowered::{Comparison, Number, Test, Text};
+use super::lowered::{Number, Test, Text, Time};
 use super::meter::{Allowance, BYTES_A_STEP};
 use super::regex::{self, Compiled};
+use super::time::Timestamp;
+use super::variables::Variable;
 use super::{eval, search};
 
 /// Why an evaluation has no value, without the request's data in it.
@@ -37,16 +39,17 @@ impl std::fmt::Display for Failure<'_> {
 impl Failure<'_> {
     /// The allowance is spent.
     #[cold]
-    fn exceeded() -> Self {
+    pub(super) fn exceeded() -> Self {
         Failure::Interpreted(eval::EXCEEDED.to_owned())
     }
 }
 
-type Evaluated<'p, T> = Result<T, Failure<'p>>;
+pub(super) type Evaluated<'p, T> = Result<T, Failure<'p>>;
 
 /// One evaluation of a lowered expression for a request.
 pub(super) struct Run<'p, A> {
     pub(super) patterns: &'p [Compiled],
+    pub(super) variables: &'p [Arc<Variable>],
     pub(super) env: &'p Arc<Env>,
     pub(super) attributes: &'p A,
     pub(super) allowance: &'p Allowance,
@@ -72,15 +75,13 @@ impl<'p, A: Attributes> Run<'p, A> {
             Test::Equal(left, right) => self.compare(left, right, same)?,
             Test::NotEqual(left, right) => !self.compare(left, right, same)?,
             Test::Number(comparison, left, right) => {
-                let (left, right) = (self.number(*left)?, self.number(*right)?);
-                match comparison {
-                    Comparison::Equal => left == right,
-                    Comparison::NotEqual => left != right,
-                    Comparison::Less => left < right,
-                    Comparison::LessOrEqual => left <= right,
-                    Comparison::Greater => left > right,
-                    Comparison::GreaterOrEqual => left >= right,
-                }
+                let left = self.number(left)?;
+                comparison.holds(left.cmp(&self.number(right)?))
+            }
+            Test::Time(comparison, operands) => {
+                let [left, right] = **operands;
+                let left = self.time(left)?;
+                comparison.holds(left.cmp(&self.time(right)?))
             }
             Test::StartsWith(value, prefix) => {
                 self.called(value, prefix, |value, prefix| value.starts_with(prefix))?
@@ -97,6 +98,7 @@ impl<'p, A: Attributes> Run<'p, A> {
                 let value = self.text(value)?;
                 list.binary_search_by(|one| (**one).cmp(&*value)).is_ok()
             }
+            Test::NumberIn(value, list) => list.binary_search(&self.number(value)?).is_ok(),
             Test::Matches(value, index) => {
                 let value = self.text(value)?;
                 let missing = || Failure::Interpreted("error in `matches`".to_owned());
@@ -108,6 +110,9 @@ impl<'p, A: Attributes> Run<'p, A> {
             Test::HasHeader(of, name) => there(self.header(*of, name))?,
             Test::HasText(id) => there(self.attribute(*id))?,
             Test::HasObject(id) => self.attributes.is_there(*id),
+            Test::Variable(variable) => {
+                return variable.is_true(self.env, self.attributes, self.allowance);
+            }
             Test::Interpreted(node) => {
                 let interpreter = self.interpreter();
                 return interpreter.rule(&node.0, self.allowance).map_err(Failure::Interpreted);
@@ -177,17 +182,40 @@ impl<'p, A: Attributes> Run<'p, A> {
                 let (condition, yes, no) = &**parts;
                 self.text(if self.test(condition)? { yes } else { no })
             }
-            Text::FromNumber(value) => Ok(Cow::Owned(self.number(*value)?.to_string())),
+            Text::Variable(variable) => variable.string(self.env, self.attributes, self.allowance),
+            Text::FromNumber(value) => Ok(Cow::Owned(self.number(value)?.to_string())),
+            Text::FromTime(id) => Ok(Cow::Owned(self.moment(*id)?.to_string())),
         }
     }
 
-    fn number(&self, number: Number) -> Evaluated<'p, i64> {
+    fn number(&self, number: &Number) -> Evaluated<'p, i64> {
         match number {
-            Number::Literal(value) => Ok(value),
+            Number::Literal(value) => Ok(*value),
             Number::Attribute(id) => {
-                self.attributes.int(id).ok_or_else(|| Failure::Missing(self.missing_name(id)))
+                self.attributes.int(*id).ok_or_else(|| Failure::Missing(self.missing_name(*id)))
+            }
+            Number::Field(parts) => {
+                let (id, field, zone) = **parts;
+                let time = self.moment(id)?;
+                // Finding a date takes more than a sixteenth of a step.
+                if !self.allowance.spend(1) {
+                    return Err(Failure::exceeded());
+                }
+                Ok(time.field(field, zone))
             }
         }
+    }
+
+    fn time(&self, time: Time) -> Evaluated<'p, Timestamp> {
+        match time {
+            Time::Literal(value) => Ok(value),
+            Time::Attribute(id) => self.moment(id),
+        }
+    }
+
+    /// A timestamp of the request.
+    fn moment(&self, id: Id) -> Evaluated<'p, Timestamp> {
+        self.attributes.time(id).ok_or_else(|| Failure::Missing(self.missing_name(id)))
     }
 
     fn attribute(&self, id: Id) -> Evaluated<'p, &'p str> {
@@ -204,7 +232,12 @@ impl<'p, A: Attributes> Run<'p, A> {
     }
 
     fn interpreter(&self) -> Interpreter<'p> {
-        Interpreter { env: self.env, attributes: self.attributes, patterns: self.patterns }
+        Interpreter {
+            env: self.env,
+            attributes: self.attributes,
+            patterns: self.patterns,
+            variables: self.variables,
+        }
     }
 
     /// A text of the request, which is charged for. One that cannot be read is a breach, because it

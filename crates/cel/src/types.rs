@@ -27,6 +27,8 @@ pub(crate) enum Type {
     Ip,
     /// A range of IP addresses.
     Cidr,
+    Timestamp,
+    Duration,
     /// The object of this name, which has attributes.
     Object(&'static str),
 }
@@ -85,6 +87,8 @@ impl fmt::Display for Type {
             Type::HeaderLists => f.write_str("headers of lists"),
             Type::Ip => f.write_str("ip"),
             Type::Cidr => f.write_str("cidr"),
+            Type::Timestamp => f.write_str("timestamp"),
+            Type::Duration => f.write_str("duration"),
             Type::Object(object) => f.write_str(object),
         }
     }

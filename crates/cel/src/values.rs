@@ -4,12 +4,13 @@ mod headers;
 
 use cel::ExecutionError;
 use cel::common::traits::Indexer;
-use cel::common::types::{CelInt, CelString, MAP_TYPE, Type};
+use cel::common::types::{CelInt, CelList, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 
 use self::headers::HeadersValue;
 use super::attributes::{Attributes, Fault, Id, Kind};
 use super::bridge;
+use super::library::Ask;
 
 /// An attribute that has attributes: `source`, `request` and their like.
 #[derive(Debug, Clone)]
@@ -45,10 +46,23 @@ fn value<'a>(attributes: &'a dyn Attributes, id: Id) -> Result<Box<dyn Val + 'a>
             Ok(Box::new(CelString::from(text)))
         }
         Kind::Int => Ok(Box::new(CelInt::from(attributes.int(id).ok_or_else(absent)?))),
+        Kind::Time => Ok(Box::new(attributes.time(id).ok_or_else(absent)?)),
     }
 }
 
 impl<'a> ObjectValue<'a> {
+    /// The attribute of this key, or the result for a function's index.
+    fn at(&self, key: &dyn Val) -> Result<Box<dyn Val + 'a>, ExecutionError> {
+        if key.downcast_ref::<Ask>() == Some(&Ask::Fields) {
+            let names = self.attributes.table().fields(self.name);
+            let names: Vec<Box<dyn Val + 'a>> = names
+                .map(|field| Box::new(CelString::from(field.last_name())) as Box<dyn Val + 'a>)
+                .collect();
+            return Ok(Box::new(CelList::from(names)));
+        }
+        self.attribute(field_name(key)?)
+    }
+
     /// The attribute `name` of this one.
     fn attribute(&self, name: &str) -> Result<Box<dyn Val + 'a>, ExecutionError> {
         let found = self.attributes.table().field(self.name, name);
@@ -116,13 +130,13 @@ impl Indexer for ObjectValue<'_> {
     where
         Self: 'v,
     {
-        self.attribute(field_name(key)?).map(CowVal::Owned)
+        self.at(key).map(CowVal::Owned)
     }
 
     fn steal<'v>(self: Box<Self>, key: &dyn Val) -> Result<Box<dyn Val + 'v>, ExecutionError>
     where
         Self: 'v,
     {
-        self.attribute(field_name(key)?)
+        self.at(key)
     }
 }

@@ -27,15 +27,24 @@ pub(crate) fn choose<'m>(
     manifests: &'m [Manifest],
     wanted: Option<&str>,
 ) -> Result<Chosen<'m>, Unchosen<'m>> {
+    let plugins = manifests.iter().enumerate().flat_map(|(index, manifest)| {
+        manifest.plugins().into_iter().map(move |plugin| (index, plugin))
+    });
+    choose_among(plugins, wanted)
+}
+
+/// The one configuration that is meant among these, which count as [`choose`] says.
+pub(crate) fn choose_among<'m>(
+    all: impl IntoIterator<Item = Chosen<'m>>,
+    wanted: Option<&str>,
+) -> Result<Chosen<'m>, Unchosen<'m>> {
     let mut plugins: Vec<Chosen<'m>> = Vec::new();
-    for (index, manifest) in manifests.iter().enumerate() {
-        for plugin in manifest.plugins() {
-            let same = |other: &Plugin<'_>| {
-                other.kind != Kind::PluginConfig && other.title() == plugin.title()
-            };
-            plugins.retain(|(_, other)| !same(other));
-            plugins.push((index, plugin));
-        }
+    for (index, plugin) in all {
+        let same = |other: &Plugin<'_>| {
+            other.kind != Kind::PluginConfig && other.title() == plugin.title()
+        };
+        plugins.retain(|(_, other)| !same(other));
+        plugins.push((index, plugin));
     }
     if plugins.is_empty() {
         return Err(Unchosen::Nothing);
@@ -65,6 +74,12 @@ pub(crate) fn configuration<'m>(
     source: &Source,
     plugin: Plugin<'m>,
 ) -> Result<&'m Node, Vec<Diagnostic>> {
+    if let Some((key, _)) = plugin.config.and_then(|config| config.field("cases"))
+        && plugin.kind == Kind::PluginConfig
+    {
+        let message = "these are cases, not policies: run `egressctl test` on this file";
+        return Err(vec![Diagnostic::error(source, key.span.clone(), message.to_owned())]);
+    }
     plugin.config.filter(|config| !matches!(config.value, Value::Null)).ok_or_else(|| {
         let message = format!(
             "`{}` is missing: without a configuration the filter refuses every request",

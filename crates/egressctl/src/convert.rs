@@ -1,15 +1,18 @@
 //! `egressctl convert`: other policies into this filter's configuration.
 
+mod access_log;
 mod agentgateway;
 mod compile;
 mod elsewhere;
 mod emit;
+mod environment;
 mod istio;
 mod names;
 mod note;
 mod output;
 mod overlap;
 mod policy;
+mod routes;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -22,11 +25,13 @@ use crate::manifest::{Kind, Manifest};
 use crate::terminal::Terminal;
 use crate::yaml::Value;
 use crate::{Exit, Failure};
+use access_log::AccessLog;
+use environment::Environment;
 use istio::Mesh;
 use names::Names;
 use note::{At, Effect, Note, Notes};
 use output::Plugin;
-use policy::Policy;
+use policy::{Configuration, Policy};
 use scope::{Library, Target};
 
 /// Converts policies of AgentGateway and Istio into one WasmPlugin, with a note for each field that
@@ -252,14 +257,73 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
     }
     let library = Library { resources: others };
     library.check(&mut notes);
-    let mesh = Mesh { trust_domains: args.trust_domain.clone() };
     let mut names = Names::default();
-    let (mut policies, mut attached): (Vec<Policy>, Vec<(At<'d>, Target)>) =
-        (Vec::new(), Vec::new());
-    let (mut allows, mut overlapping) = (Vec::new(), Vec::new());
+    let gathered = gather_policies(args, &sources, &library, &mut names, &mut notes);
+    let Gathered { mut made, attached, mut configuration, allows, overlapping } = gathered;
+    check_mixture(&allows, &mut notes);
+    overlap::check(&overlapping, &library.parts(), &mut notes);
+    let gateways: Vec<Target> = attached.iter().map(|(_, target)| target.clone()).collect();
+    let routes = routes::convert(&library, &gateways, &mut names, &mut notes);
+    let read = sources.len().saturating_add(routes.len());
+    let is_route =
+        |resource: &At<'d>| routes.iter().any(|(route, _)| std::ptr::eq(route.node, resource.node));
+    let others: Vec<At<'d>> = library
+        .resources
+        .iter()
+        .filter(|resource| !is_route(resource) && !elsewhere::has_logging(resource))
+        .cloned()
+        .collect();
+    made.extend(routes);
+    agentgateway::guard(&mut made, &mut names, &mut notes);
+    elsewhere::tell(&others, &mut notes);
+    agentgateway::check_together(&sources, &made, &mut notes);
+    configuration.policies = made.into_iter().map(|(_, policy)| policy).collect();
+    let plugin = Plugin::new(args, &sources, &attached, &mut notes);
+    let resource = plugin.resource(&configuration);
+    output::check_engine(&configuration, &sources, &mut notes);
+    Ok(Converted {
+        resource,
+        read,
+        policies: configuration.policies,
+        notes: notes.into_sorted(),
+        passed_over: others,
+    })
+}
+
+/// What is read of the policies, before they are looked at together.
+struct Gathered<'s, 'd> {
+    made: Vec<(At<'d>, Policy)>,
+    /// What each policy is attached to.
+    attached: Vec<(At<'d>, Target)>,
+    /// All but the policies.
+    configuration: Configuration,
+    /// The policies with Allows, and whether they are Istio's.
+    allows: Vec<(&'s At<'d>, bool)>,
+    overlapping: Vec<overlap::Allows<'s, 'd>>,
+}
+
+fn gather_policies<'s, 'd>(
+    args: &Args,
+    sources: &'s [At<'d>],
+    library: &Library<'d>,
+    names: &mut Names,
+    notes: &mut Notes<'d>,
+) -> Gathered<'s, 'd> {
+    let mesh = Mesh { trust_domains: args.trust_domain.clone() };
+    let (mut environment, mut access_log) = (Environment::default(), AccessLog::default());
+    let mut gathered = Gathered {
+        made: Vec::new(),
+        attached: Vec::new(),
+        configuration: Configuration::default(),
+        allows: Vec::new(),
+        overlapping: Vec::new(),
+    };
+    for resource in library.resources.iter().filter(|resource| elsewhere::has_logging(resource)) {
+        access_log.of_parameters(resource, notes);
+    }
     for (index, document) in sources.iter().enumerate() {
         let start = notes.len();
-        let name = names.name_of(document, &mut notes);
+        let name = names.name_of(document, notes);
         if is_replaced(document, sources.get(index.saturating_add(1)..).unwrap_or_default()) {
             let message = "a later resource has this kind, namespace and name, and takes its \
                 place in a cluster: left out; leave one of them out of the files";
@@ -273,20 +337,26 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
         }
         let is_istio = source_of(document) == Some(Source::Istio);
         notes.duplicates(document);
-        names::metadata(document, is_istio, &mut notes);
+        names::metadata(document, is_istio, notes);
         let (mut made, scope) = if is_istio {
-            let read = istio::convert(document, &name, &mesh, &library, &mut notes);
+            let read = istio::convert(document, &name, &mesh, library, notes);
+            gathered.configuration.denies_by_default |= read.denies_by_default;
             (read.policies, read.scope)
         } else {
-            let read = agentgateway::convert(document, &name, &library, &mut notes);
+            let mut context = agentgateway::Context {
+                library,
+                environment: &mut environment,
+                access_log: &mut access_log,
+            };
+            let read = agentgateway::convert(document, &name, &mut context, notes);
             (read.policies, read.scope)
         };
         if made.iter().any(|policy| {
             !policy.shadow
                 && policy.authorization.as_ref().is_some_and(|rule| rule.action == "Allow")
         }) {
-            allows.push((document, is_istio));
-            overlapping.push((document, scope.parts.clone()));
+            gathered.allows.push((document, is_istio));
+            gathered.overlapping.push((document, scope.parts.clone()));
         }
         let mut comment = vec![names::origin(document)];
         comment.extend(scope.because.iter().map(|target| format!("hosts: those of {target}")));
@@ -295,24 +365,14 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
             policy.comment = std::mem::take(&mut comment);
             policy.name = names.unique(&policy.name);
         }
-        policies.extend(made);
-        attached.extend(scope.attached.into_iter().map(|target| (document.clone(), target)));
+        gathered.made.extend(made.into_iter().map(|policy| (document.clone(), policy)));
+        let attached = scope.attached.into_iter().map(|target| (document.clone(), target));
+        gathered.attached.extend(attached);
         notes.of_policy(None);
     }
-    check_mixture(&allows, &mut notes);
-    overlap::check(&overlapping, &library.parts(), &mut notes);
-    elsewhere::tell(&library.resources, &mut notes);
-    agentgateway::check_transformations(&sources, &mut notes);
-    let plugin = Plugin::new(args, &sources, &attached, &mut notes);
-    let resource = plugin.resource(&policies);
-    output::check_engine(&policies, &sources, &mut notes);
-    Ok(Converted {
-        resource,
-        read: sources.len(),
-        policies,
-        notes: notes.into_sorted(),
-        passed_over: library.resources,
-    })
+    gathered.configuration.audit = access_log.into_tree();
+    gathered.configuration.environment = environment.names();
+    gathered
 }
 
 /// AgentGateway's Allows and Istio's are evaluated one after the other, and both must allow. In one

@@ -81,6 +81,14 @@ impl Stage {
         Ok(())
     }
 
+    /// Puts the plugin of a feature in the place of the workshop's.
+    pub(super) fn apply_feature(&mut self, step: &Step) -> Result<(), DemoError> {
+        if let Some(mesh) = &mut self.mesh {
+            mesh.apply_text(&step.feature()?, step.file)?;
+        }
+        Ok(())
+    }
+
     fn mesh(&self) -> &Mesh {
         self.mesh.as_ref().unwrap_or_else(|| panic!("the first step has been applied"))
     }
@@ -185,7 +193,8 @@ fn remove_old(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn authorities() -> Result<PathBuf, DemoError> {
+/// The system's file of trusted authorities.
+pub(super) fn authorities() -> Result<PathBuf, DemoError> {
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     named
         .into_iter()

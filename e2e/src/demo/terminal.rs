@@ -11,11 +11,11 @@ pub(super) struct Terminal {
     colour: bool,
 }
 
-const BOLD: &str = "1";
-const DIM: &str = "2";
-const RED: &str = "1;31";
-const GREEN: &str = "32";
-const CYAN: &str = "36";
+pub(super) const BOLD: &str = "1";
+pub(super) const DIM: &str = "2";
+pub(super) const RED: &str = "1;31";
+pub(super) const GREEN: &str = "32";
+pub(super) const CYAN: &str = "36";
 
 impl Terminal {
     pub(super) fn new() -> Self {
@@ -29,7 +29,7 @@ impl Terminal {
         let _ = writeln!(out, "{text}").and_then(|()| out.flush());
     }
 
-    fn paint(&self, style: &str, text: &str) -> String {
+    pub(super) fn paint(&self, style: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
@@ -37,18 +37,15 @@ impl Terminal {
         if passed { self.paint(GREEN, "pass") } else { self.paint(RED, "FAIL") }
     }
 
-    pub(super) fn step(&self, number: usize, step: &Step) {
-        self.line(&format!("\n{}", self.paint(BOLD, &format!("Step {number}. {}", step.title))));
+    pub(super) fn step(&self, number: &str, step: &Step) {
+        self.line(&format!("\n{}", self.paint(BOLD, &format!("{number} {}", step.title))));
         self.line(&format!("  {}", step.note));
     }
 
-    pub(super) fn applied(&self, step: &Step, derived: &Derived) {
+    pub(super) fn applied(&self, folder: &str, step: &Step, derived: &Derived) {
         let policies: Vec<&str> = derived.plugins.iter().flat_map(Plugin::policies).collect();
         let policies = if policies.is_empty() { "none".to_owned() } else { policies.join(", ") };
-        self.line(&format!(
-            "  applied: filter-config/{}; policies in force: {policies}",
-            step.file
-        ));
+        self.line(&format!("  applied: {folder}/{}; policies in force: {policies}", step.file));
         for finding in &derived.findings {
             self.line(&format!("  {}", self.paint(RED, &finding.to_string())));
         }
@@ -100,7 +97,7 @@ impl Terminal {
             "\n{}",
             self.paint(
                 BOLD,
-                "The waypoint runs on, with all policies. Try it from another terminal:"
+                "The waypoint runs on, with the workshop's policies. Try it from another terminal:"
             )
         ));
         for command in [

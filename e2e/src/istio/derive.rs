@@ -186,6 +186,9 @@ pub struct Plugin {
     pub failure_policy: FailurePolicy,
     /// The configuration that it is given.
     pub configuration: Value,
+    /// The environment variables of its VM, each with its value; without one it is that of the
+    /// waypoint's own.
+    pub environment: Vec<(String, Option<String>)>,
     /// The hosts in whose chains alone it runs; none means all.
     pub hosts: Option<Vec<String>>,
 }

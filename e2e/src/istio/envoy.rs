@@ -4,6 +4,8 @@ mod clusters;
 mod listeners;
 mod pods;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::derive::{Derived, FailurePolicy, Plugin};
@@ -81,6 +83,15 @@ fn wasm(plugin: &Plugin, local: &Local) -> Value {
         let value = plugin.configuration.to_string();
         config["configuration"] =
             json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": value});
+    }
+    if !plugin.environment.is_empty() {
+        let given =
+            plugin.environment.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        let from_host = plugin.environment.iter().filter(|(_, value)| value.is_none());
+        config["vm_config"]["environment_variables"] = json!({
+            "key_values": given.collect::<BTreeMap<_, _>>(),
+            "host_env_keys": from_host.map(|(name, _)| name).collect::<Vec<_>>(),
+        });
     }
     json!({"@type": WASM, "config": config})
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::derive::{DeriveError, Derived, Release};
 use super::envoy;
-use super::local::{Local, LocalError, Origins, Ports};
+use super::local::{Local, LocalError, Origins, Ports, vip};
 use super::resources::{ResourceError, Resources};
 use crate::envoy::{EnvoyProcess, Launch, StartError, filter_wasm, plain_request, workspace_root};
 use crate::hbone::HboneClient;
@@ -77,7 +77,8 @@ pub enum MeshError {
 }
 
 impl MeshError {
-    fn is_taken_port(&self) -> bool {
+    /// Whether somebody else had taken a port.
+    pub fn is_taken_port(&self) -> bool {
         match self {
             Self::Start(error) => error.is_taken_port(),
             Self::Refused { log, .. } => log.contains("Address already in use"),
@@ -190,6 +191,8 @@ impl Mesh {
             log: local.folder.join("envoy.log"),
             admin_port: local.ports.admin,
             workers: local.workers,
+            environment: Vec::new(),
+            log_levels: ["--log-level", "info"].map(str::to_owned).to_vec(),
             remove_if_orphaned: None,
         };
         let process = EnvoyProcess::start(&launch)?;
@@ -275,6 +278,16 @@ impl Mesh {
             &self.pki,
             credentials,
         )
+    }
+
+    /// The address, with port 80, that pods dial for a service, as a CONNECT names it; `None` where
+    /// there is no such service or port.
+    pub fn vip(&self, host: &str) -> Option<String> {
+        let (place, ..) = self
+            .derived
+            .routes()
+            .find(|(_, service, port)| service.host == host && port.number == 80)?;
+        Some(format!("{}:80", vip(place)))
     }
 
     /// Where a pod reaches port 80 of a service; `None` where there is no such pod or port.

@@ -174,6 +174,33 @@ pub(in crate::istio) struct Wasm {
     pub(in crate::istio) fail_strategy: Option<String>,
     #[serde(rename = "type", default)]
     pub(in crate::istio) kind: Option<String>,
+    #[serde(default)]
+    pub(in crate::istio) vm_config: VmConfig,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::istio) struct VmConfig {
+    #[serde(default)]
+    pub(in crate::istio) env: Vec<EnvVar>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::istio) struct EnvVar {
+    pub(in crate::istio) name: String,
+    #[serde(default)]
+    pub(in crate::istio) value: String,
+    #[serde(default)]
+    pub(in crate::istio) value_from: EnvValueSource,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(in crate::istio) enum EnvValueSource {
+    #[default]
+    Inline,
+    Host,
 }
 
 #[derive(Debug, Deserialize)]

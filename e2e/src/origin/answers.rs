@@ -64,6 +64,7 @@ pub(super) fn answer(mode: Mode, request: &Received, script: &Script) -> Answer 
             body: script.body.clone().into_bytes(),
         },
         Mode::Echo => echo(request),
+        Mode::Mirror => Answer::text(200, &mirror(request)),
         Mode::Workshop => match request.sni.as_deref() {
             Some("api.github.com") => github(request),
             Some("httpbingo.org") => httpbingo(request),
@@ -149,6 +150,18 @@ fn echo(request: &Received) -> Answer {
         .header("x-origin-mode", "echo")
         .header("x-origin-repeat", "one")
         .header("x-origin-repeat", "two")
+}
+
+fn mirror(request: &Received) -> String {
+    let mut text = format!("{} {} HTTP/1.1\n", request.method, request.target);
+    for (name, value) in &request.headers.0 {
+        let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+        text.push_str(&format!("{name}: {value}\n"));
+    }
+    if request.body_length > 0 {
+        text.push_str(&format!("\n[a body of {} bytes]\n", request.body_length));
+    }
+    text
 }
 
 /// httpbingo's shape: each header's name in MIME capitals, with the list of its values.

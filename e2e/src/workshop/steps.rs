@@ -2,10 +2,10 @@
 
 use super::{Expected, Request, Step};
 
-const TEAM_A: &str = "team-a";
-const TEAM_B: &str = "team-b";
-const GITHUB: &str = "api.github.com";
-const HTTPBINGO: &str = "httpbingo.org";
+pub(super) const TEAM_A: &str = "team-a";
+pub(super) const TEAM_B: &str = "team-b";
+pub(super) const GITHUB: &str = "api.github.com";
+pub(super) const HTTPBINGO: &str = "httpbingo.org";
 
 const RBAC: &str = "github-api-rbac";
 const PATHS: &str = "github-api-paths";

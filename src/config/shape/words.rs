@@ -2,7 +2,8 @@
 
 use crate::config::rewrite::PathChangeType;
 use crate::config::{
-    Action, AuditLog, Combine, HostBinding, HostRewrite, IdentitySource, Mode, OnError, Scheme,
+    Action, AuditLog, ClientAuth, Combine, DefaultAction, HostBinding, HostRewrite, IdentitySource,
+    Mode, OnError, ReferenceKind, Scheme,
 };
 use crate::path::PathSafety;
 
@@ -99,6 +100,15 @@ pub(in crate::config) const ACTION: &[Word<Action>] = &[
     word("Require", Action::Require, "A request that does not match is denied."),
 ];
 
+pub(in crate::config) const DEFAULT_ACTION: &[Word<DefaultAction>] = &[
+    word(
+        "Allow",
+        DefaultAction::Allow,
+        "It goes on, unless an Allow is in scope that does not match.",
+    ),
+    word("Deny", DefaultAction::Deny, "It is denied: only what an Allow matches goes on."),
+];
+
 pub(in crate::config) const COMBINE: &[Word<Combine>] = &[
     word("All", Combine::All, "The rule matches when all its expressions do."),
     word("Any", Combine::Any, "The rule matches when one of its expressions does."),
@@ -125,3 +135,25 @@ pub(in crate::config) const HOST_REWRITE: &[Word<HostRewrite>] = &[
 
 pub(in crate::config) const SCHEME: &[Word<Scheme>] =
     &[word("http", Scheme::Http, "Plain HTTP."), word("https", Scheme::Https, "HTTP over TLS.")];
+
+pub(in crate::config) const CLIENT_AUTH: &[Word<ClientAuth>] = &[
+    word(
+        "ClientSecretBasic",
+        ClientAuth::Basic,
+        "In the header `Authorization` (RFC 6749 section 2.3.1).",
+    ),
+    word("ClientSecretPost", ClientAuth::Post, "In the body of the request."),
+];
+
+pub(in crate::config) const REFERENCE_KIND: &[Word<ReferenceKind>] = &[
+    word(
+        "Service",
+        ReferenceKind::Service,
+        "A Kubernetes Service, in a cluster whose domain is `cluster.local`.",
+    ),
+    word(
+        "Hostname",
+        ReferenceKind::Hostname,
+        "The host name of a ServiceEntry, or the full name of a Service.",
+    ),
+];

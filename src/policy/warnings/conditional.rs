@@ -55,7 +55,7 @@ impl Warnings {
         let last = entries.last().and_then(|entry| entry.condition.as_ref());
         if last.is_some_and(|condition| condition.source.trim() != "true") {
             self.add(|| ConfigWarning {
-                policy: policy.name.clone(),
+                policy: Some(policy.name.clone()),
                 place: place.clone(),
                 spot: Spot::Whole,
                 message: "the last entry has a condition, so a request for which none is true \
@@ -87,7 +87,7 @@ impl Warnings {
         });
         for message in parts.chain(settled) {
             self.add(|| ConfigWarning {
-                policy: policy.name.clone(),
+                policy: Some(policy.name.clone()),
                 place: place.to_owned(),
                 spot: Spot::Whole,
                 message,

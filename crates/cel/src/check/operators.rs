@@ -7,7 +7,7 @@ use super::{Checker, string_literal, symbol};
 use crate::parse::MAP_OF;
 use crate::types::Type;
 
-impl Checker {
+impl Checker<'_> {
     /// The type of an operator's result, or nothing where the call is no operator's.
     pub(super) fn operator(&mut self, node: &IdedExpr, call: &CallExpr) -> Option<Type> {
         let name = call.func_name.as_str();
@@ -97,7 +97,15 @@ impl Checker {
         let (a, b) = (self.expr(left), self.expr(right));
         let ordered = |known: &Type| {
             known.is_number()
-                || matches!(known, Type::Bool | Type::String | Type::Bytes | Type::Dyn)
+                || matches!(
+                    known,
+                    Type::Bool
+                        | Type::String
+                        | Type::Bytes
+                        | Type::Timestamp
+                        | Type::Duration
+                        | Type::Dyn
+                )
         };
         let comparable =
             ordered(&a) && ordered(&b) && (a.fits(&b) || (a.is_number() && b.is_number()));
@@ -115,6 +123,9 @@ impl Checker {
         right: &IdedExpr,
     ) -> Type {
         let (a, b) = (self.expr(left), self.expr(right));
+        if let Some(known) = of_times(name, &a, &b) {
+            return known;
+        }
         let takes = |known: &Type| match name {
             op::ADD => {
                 known.is_number()
@@ -214,4 +225,24 @@ impl Checker {
             other => self.mistake(node, format!("{other} is not indexed by {key}")),
         }
     }
+}
+
+/// The type of a sum or difference of timestamps and durations, if it is one. The other operand may
+/// be known only at the request.
+fn of_times(name: &str, left: &Type, right: &Type) -> Option<Type> {
+    use Type::{Duration, Dyn, Timestamp};
+    Some(match (name, left, right) {
+        (op::ADD, Timestamp, Duration | Dyn)
+        | (op::ADD, Duration | Dyn, Timestamp)
+        | (op::SUBSTRACT, Timestamp, Duration) => Timestamp,
+        (op::ADD | op::SUBSTRACT, Duration, Duration)
+        | (op::SUBSTRACT, Timestamp, Timestamp)
+        | (op::SUBSTRACT, Duration, Dyn) => Duration,
+        // The difference of two, or of one and a duration.
+        (op::ADD, Duration, Dyn)
+        | (op::ADD, Dyn, Duration)
+        | (op::SUBSTRACT, Timestamp, Dyn)
+        | (op::SUBSTRACT, Dyn, Timestamp | Duration) => Dyn,
+        _ => return None,
+    })
 }

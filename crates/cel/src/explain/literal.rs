@@ -8,6 +8,7 @@ use cel::common::types::{
 use cel::common::value::Val;
 
 use crate::library::net::{Cidr, Ip};
+use crate::time::{Span, Timestamp};
 
 /// The longest text of a value that is shown whole, in bytes. Of a longer one, only the start is
 /// shown.
@@ -73,6 +74,10 @@ fn write(value: &(dyn Val + '_), nesting: usize, text: &mut String) {
         push(text, format_args!("ip(\"{value}\")"));
     } else if let Some(value) = value.downcast_ref::<Cidr>() {
         push(text, format_args!("cidr(\"{value}\")"));
+    } else if let Some(value) = value.downcast_ref::<Timestamp>() {
+        push(text, format_args!("timestamp(\"{value}\")"));
+    } else if let Some(value) = value.downcast_ref::<Span>() {
+        push(text, format_args!("duration(\"{value}\")"));
     } else if let Some(value) = value.downcast_ref::<CelType>() {
         text.push_str(value.name());
     } else {

@@ -2,7 +2,7 @@
 
 use super::Overload;
 use super::Sig::{
-    Any, Bool, Bytes as Blob, Cidr, Double, Int, Ip, List, Map, Optional, Str, TextMap,
+    Any, Bool, Bytes as Blob, Cidr, Double, Int, Ip, List, Map, Optional, Span, Str, TextMap, Time,
     Type as TypeOf, Uint,
 };
 
@@ -19,6 +19,7 @@ pub(super) const GLOBAL: &[Overload] = &[
     ("int", &[Uint], Int),
     ("int", &[Double], Int),
     ("int", &[Str], Int),
+    ("int", &[Time], Int),
     ("uint", &[Uint], Uint),
     ("uint", &[Int], Uint),
     ("uint", &[Double], Uint),
@@ -35,8 +36,15 @@ pub(super) const GLOBAL: &[Overload] = &[
     ("string", &[Blob], Str),
     ("string", &[Ip], Str),
     ("string", &[Cidr], Str),
+    ("string", &[Time], Str),
+    ("string", &[Span], Str),
     ("bytes", &[Str], Blob),
     ("bytes", &[Blob], Blob),
+    ("timestamp", &[Str], Time),
+    ("timestamp", &[Int], Time),
+    ("timestamp", &[Time], Time),
+    ("duration", &[Str], Span),
+    ("duration", &[Span], Span),
     ("dyn", &[Any], Any),
     ("type", &[Any], TypeOf),
     ("optional.none", &[], Optional),

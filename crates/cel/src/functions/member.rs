@@ -2,8 +2,8 @@
 
 use super::Overload;
 use super::Sig::{
-    Any, Bool, Bytes as Blob, Cidr, HeaderLists, Headers, Int, Ip, List, Map, Optional, Str,
-    Strings,
+    Any, Bool, Bytes as Blob, Cidr, HeaderLists, Headers, Int, Ip, List, Map, Optional, Span, Str,
+    Strings, Time,
 };
 
 /// Name, parameters, result.
@@ -60,6 +60,30 @@ pub(super) const MEMBER: &[Overload] = &[
     ("ip", &[Cidr], Ip),
     ("masked", &[Cidr], Cidr),
     ("prefixLength", &[Cidr], Int),
+    ("getFullYear", &[Time], Int),
+    ("getFullYear", &[Time, Str], Int),
+    ("getMonth", &[Time], Int),
+    ("getMonth", &[Time, Str], Int),
+    ("getDate", &[Time], Int),
+    ("getDate", &[Time, Str], Int),
+    ("getDayOfMonth", &[Time], Int),
+    ("getDayOfMonth", &[Time, Str], Int),
+    ("getDayOfYear", &[Time], Int),
+    ("getDayOfYear", &[Time, Str], Int),
+    ("getDayOfWeek", &[Time], Int),
+    ("getDayOfWeek", &[Time, Str], Int),
+    ("getHours", &[Time], Int),
+    ("getHours", &[Time, Str], Int),
+    ("getHours", &[Span], Int),
+    ("getMinutes", &[Time], Int),
+    ("getMinutes", &[Time, Str], Int),
+    ("getMinutes", &[Span], Int),
+    ("getSeconds", &[Time], Int),
+    ("getSeconds", &[Time, Str], Int),
+    ("getSeconds", &[Span], Int),
+    ("getMilliseconds", &[Time], Int),
+    ("getMilliseconds", &[Time, Str], Int),
+    ("getMilliseconds", &[Span], Int),
     ("value", &[Optional], Any),
     ("hasValue", &[Optional], Bool),
     ("or", &[Optional, Optional], Optional),

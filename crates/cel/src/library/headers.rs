@@ -23,6 +23,8 @@ pub(crate) enum Ask {
     Split,
     /// The view without what is secret.
     Redacted,
+    /// The names of the attributes that an object has; headers have none of these.
+    Fields,
     /// The value of the cookie of this name.
     Cookie(String),
 }

@@ -3,6 +3,8 @@
 mod read;
 mod write;
 
+pub(crate) use self::write::{quote, text as json_text};
+
 use cel::ExecutionError;
 use cel::common::types::CelMap;
 use cel::common::value::{CowVal, Val};

@@ -38,7 +38,7 @@ fn merge<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 }
 
 /// The keys of a map as text, sorted, and as they are.
-pub(super) fn sorted_keys<'a, 'v>(
+pub(crate) fn sorted_keys<'a, 'v>(
     function: &str,
     map: &'a (dyn Val + 'v),
 ) -> Result<Vec<(String, &'a (dyn Val + 'v))>, ExecutionError> {

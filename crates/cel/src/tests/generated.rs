@@ -55,8 +55,26 @@ const ATTRIBUTES: &[&str] = &[
 ];
 const RESPONSE_TEXTS: &[&str] =
     &["response.headers.a", "response.headers[\"X-B\"]", "response.headers[\"host\"]"];
-const NUMBERS: &[&str] =
-    &["source.port", "destination.port", "80", "0", "-1", "9223372036854775807", "443"];
+const NUMBERS: &[&str] = &[
+    "source.port",
+    "destination.port",
+    "80",
+    "0",
+    "-1",
+    "9223372036854775807",
+    "443",
+    "request.startTime.getHours()",
+    "request.startTime.getDayOfWeek('Europe/Berlin')",
+    "request.startTime.getMilliseconds('-02:30')",
+];
+/// Timestamps, of which the last stays with the interpreter.
+const TIMES: &[&str] = &[
+    "request.startTime",
+    "request.startTime",
+    "timestamp('2026-11-28T09:30:00.25Z')",
+    "timestamp(0)",
+    "(request.startTime + duration('1h'))",
+];
 const PATTERNS: &[&str] = &["^/z", "a$", "", "[a-z]+\\\\d", "(?i)GET", "^(a|b)$", "\\\\.", "caf."];
 const TESTS: &[&str] = &[
     "true",
@@ -81,6 +99,8 @@ const TESTS: &[&str] = &[
     "\":path\" in request.headers",
     "80 in [80, 443]",
     "source.port in [80, 1]",
+    "request.startTime.getHours('Asia/Kolkata') in [15, 3]",
+    "has(request.startTime)",
     "request.path in [request.pathAndQuery, \"a\"]",
     // Stay with the interpreter, whole.
     "request.headers.exists(n, request.headers[n] == \"a\")",
@@ -119,6 +139,7 @@ pub(crate) fn text(phase: Phase) -> BoxedStrategy<String> {
                 .prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
             1 => inner.clone().prop_map(|a| format!("string({a})")),
             1 => number(phase).prop_map(|a| format!("string({a})")),
+            1 => select(TIMES).prop_map(|a| format!("string({a})")),
             // Stay with the interpreter, whole.
             1 => inner.clone().prop_map(|a| format!("({a}).lowerAscii()")),
             1 => inner.prop_map(|a| format!("string(bytes({a}))")),
@@ -150,6 +171,8 @@ pub(crate) fn rule() -> BoxedStrategy<String> {
         4 => (text(), select(&["==", "!="][..]), text())
             .prop_map(|(a, op, b)| format!("{a} {op} {b}")),
         2 => (number(Phase::Request), select(COMPARISONS), number(Phase::Request))
+            .prop_map(|(a, op, b)| format!("{a} {op} {b}")),
+        1 => (select(TIMES), select(COMPARISONS), select(TIMES))
             .prop_map(|(a, op, b)| format!("{a} {op} {b}")),
         3 => (text(), select(&["startsWith", "endsWith", "contains"][..]), text())
             .prop_map(|(a, f, b)| format!("({a}).{f}({b})")),
@@ -217,13 +240,15 @@ pub(crate) fn made() -> impl Strategy<Value = Made> {
     let facts =
         (select(callers), select(services), select(addresses), select(addresses), select(versions));
     let response = (optional(":status", &[b"200", b"404", b"x", b"\xff"]), lines());
+    let times: &[i64] = &[0, 1_795_858_200_250_000_000, i64::MAX];
     let rest = (
+        proptest::option::weighted(0.8, select(times)),
         proptest::option::of((select(NAMES), 0..3_usize)),
         proptest::option::weighted(0.2, line()),
         response,
     );
     (headers, facts, rest).prop_map(
-        |(headers, facts, (chosen, changed, (status, mut response)))| {
+        |(headers, facts, (time, chosen, changed, (status, mut response)))| {
             let (method, scheme, authority, path, id, mut lines) = headers;
             let (caller, service, source, destination, version) = facts;
             lines.extend([method, scheme, authority, path, id].into_iter().flatten());
@@ -234,6 +259,7 @@ pub(crate) fn made() -> impl Strategy<Value = Made> {
                 service,
                 addresses: [source, destination],
                 version,
+                time,
                 chosen,
                 changed,
                 response,

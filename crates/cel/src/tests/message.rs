@@ -7,6 +7,8 @@ use egress_reading::name::{same_to_some_origin, usual_spelling};
 use egress_reading::path::without_query;
 
 use crate::attributes::{Attribute, Attributes, Fault, Id, Kind, Lookup, Phase, Table, utf8};
+use crate::time::Timestamp;
+use crate::variables::Memo;
 
 const fn row(name: &'static str, kind: Kind) -> Attribute {
     Attribute { name, kind, from: Phase::Request, lookup: Lookup::None }
@@ -37,6 +39,7 @@ pub(crate) static TABLE: Table = Table::new(&[
     row("request.version", Kind::Text),
     row("request.headers", Kind::Headers),
     row("request.id", Kind::Text),
+    row("request.startTime", Kind::Time),
     row("destination.hostname", Kind::Text),
     row("destination.address", Kind::Text),
     row("destination.port", Kind::Int),
@@ -60,6 +63,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) addresses: [&'a [u8]; 2],
     /// The version of HTTP.
     pub(crate) version: &'a [u8],
+    /// When it came, in nanoseconds since 1970.
+    pub(crate) time: Option<i64>,
     /// Which line of a header is looked at.
     pub(crate) chosen: Option<(&'a str, usize)>,
     /// What an earlier policy made of one of the request's headers.
@@ -71,14 +76,25 @@ pub(crate) struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// Shows it to an expression of a phase.
     pub(crate) fn view<T>(&self, phase: Phase, run: impl FnOnce(&View<'a>) -> T) -> T {
+        run(&self.seen(phase, self.changed, Some(Memo::new())))
+    }
+
+    /// The same where no outcome of a variable is kept.
+    pub(crate) fn view_without_memo<T>(&self, phase: Phase, run: impl FnOnce(&View<'a>) -> T) -> T {
+        run(&self.seen(phase, self.changed, None))
+    }
+
+    fn seen(&self, phase: Phase, changed: Option<Line<'a>>, memo: Option<Memo>) -> View<'a> {
         let mut request = self.lines.clone();
-        if let Some((name, value)) = self.changed {
+        let came =
+            changed.map(|_| Box::new(self.seen(phase, None, memo.as_ref().map(|_| Memo::new()))));
+        if let Some((name, value)) = changed {
             request.retain(|(line, _)| *line != name);
             request.push((name, value));
         }
         let caller = std::str::from_utf8(self.caller).ok().filter(|id| id.starts_with("spiffe://"));
         let authority = value_of(&request, ":authority").and_then(|line| utf8(Some(line)).ok());
-        run(&View {
+        View {
             scene: self.clone(),
             chosen: self.chosen.and_then(|(name, index)| {
                 lines_of(&request, name).nth(index).map(|value| (name, value))
@@ -87,7 +103,9 @@ impl<'a> Scene<'a> {
             request,
             response: (phase == Phase::Response).then(|| self.response.clone()),
             caller,
-        })
+            came,
+            memo,
+        }
     }
 }
 
@@ -100,6 +118,9 @@ pub(crate) struct View<'a> {
     chosen: Option<(&'a str, &'a [u8])>,
     caller: Option<&'a str>,
     host: Option<String>,
+    /// The same before an earlier policy changed it, if one did.
+    came: Option<Box<View<'a>>>,
+    memo: Option<Memo>,
 }
 
 fn lines_of<'l, 'a>(
@@ -207,6 +228,11 @@ impl Attributes for View<'_> {
         }
     }
 
+    fn time(&self, id: Id) -> Option<Timestamp> {
+        let is_named = View::name(id) == "request.startTime";
+        self.scene.time.filter(|_| is_named).map(Timestamp::of_nanos)
+    }
+
     fn is_there(&self, id: Id) -> bool {
         match View::name(id) {
             "source.identity" => self.workload().is_some(),
@@ -260,5 +286,17 @@ impl Attributes for View<'_> {
 
     fn cookie(&self, of: Id, name: &str) -> Result<String, cookie::Fault> {
         cookie::find(lines_of(self.headers(of), "cookie"), name, cookie::Dialect::default())
+    }
+
+    fn as_it_came(&self) -> &Self {
+        self.came.as_deref().unwrap_or(self)
+    }
+
+    fn as_it_came_dyn(&self) -> &dyn Attributes {
+        self.as_it_came()
+    }
+
+    fn memo(&self) -> Option<&Memo> {
+        self.memo.as_ref()
     }
 }

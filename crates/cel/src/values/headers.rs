@@ -79,6 +79,7 @@ impl<'a> HeadersValue<'a> {
             Some(Ask::Join) => view(Values::Joined),
             Some(Ask::Raw) => view(Values::Lines),
             Some(Ask::Split) => view(Values::Parts),
+            Some(Ask::Fields) => Err(ExecutionError::no_such_key("")),
             Some(Ask::Redacted) => Ok(Box::new(HeadersValue { redacted: true, ..self.clone() })),
             Some(Ask::Cookie(name)) => {
                 self.cookie(name).map(|value| Box::new(value) as Box<dyn Val + 'a>)

@@ -6,11 +6,11 @@ use crate::Failure;
 
 /// A file to check.
 #[derive(Debug)]
-pub(super) struct Input {
+pub(crate) struct Input {
     /// Its name; `-` for standard input.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// It was found in a folder, and may have nothing to check in it.
-    pub(super) in_folder: bool,
+    pub(crate) in_folder: bool,
 }
 
 /// The file of a name, or the YAML and JSON files of a folder and the folders in it, in the order

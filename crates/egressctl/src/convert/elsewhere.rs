@@ -14,6 +14,11 @@ pub(super) fn tell<'d>(resources: &[At<'d>], notes: &mut Notes<'d>) {
         let class = resource.text_at("spec.gatewayClassName").unwrap_or_default();
         match resource.text_at("kind").unwrap_or_default() {
             "AgentgatewayBackend" | "EnterpriseAgentgatewayBackend" if is_agentgateway => {
+                if let Some(policies) = resource.at("spec.policies") {
+                    let message = "policies in a backend are not converted: put them into an \
+                        AgentgatewayPolicy that targets it, under `backend`";
+                    notes.field(&policies, Effect::Looser, message);
+                }
                 let message = "passed over: where the origin is a ServiceEntry says (`targetPort: \
                     443`), and its TLS a DestinationRule (`tls.mode: SIMPLE`)";
                 notes.once("backend", resource, message);
@@ -33,6 +38,11 @@ pub(super) fn tell<'d>(resources: &[At<'d>], notes: &mut Notes<'d>) {
                 Effect::Hint,
                 format!("passed over: `{}` is no policy that is known here", kind.escape_debug()),
             ),
+            "VirtualService" => {
+                let message = "passed over: Istio's waypoint goes on applying it, beside this \
+                    filter";
+                notes.once("virtual service", resource, message);
+            }
             "RequestAuthentication" | "PeerAuthentication" => {
                 notes.once(
                     "authentication",
@@ -53,6 +63,21 @@ pub(super) fn tell<'d>(resources: &[At<'d>], notes: &mut Notes<'d>) {
             _ => {}
         }
     }
+}
+
+/// Whether it is the parameters of an AgentGateway, with settings of its log.
+pub(super) fn has_logging(resource: &At<'_>) -> bool {
+    matches!(
+        (
+            resource.text_at("apiVersion").and_then(|version| version.split_once('/')),
+            resource.text_at("kind")
+        ),
+        (Some(("agentgateway.dev", _)), Some("AgentgatewayParameters"))
+            | (
+                Some(("enterpriseagentgateway.solo.io", _)),
+                Some("EnterpriseAgentgatewayParameters")
+            )
+    ) && resource.at("spec.rawConfig.config.logging").is_some()
 }
 
 fn routes_to_agentgateway(route: &At<'_>) -> bool {

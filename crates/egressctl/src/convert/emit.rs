@@ -3,7 +3,7 @@
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use crate::yaml::{self, Value};
+use crate::yaml::{self, Node, Value};
 
 /// The longest line of a comment.
 const WIDTH: usize = 120;
@@ -12,8 +12,10 @@ const WIDTH: usize = 120;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tree {
     Text(String),
+    Number(serde_json::Number),
+    Bool(bool),
     List(Vec<Item>),
-    Map(Vec<(&'static str, Tree)>),
+    Map(Vec<(String, Tree)>),
 }
 
 /// An item of a list, with the comment above it.
@@ -26,6 +28,27 @@ pub(super) struct Item {
 impl Tree {
     pub(super) fn text(text: impl Into<String>) -> Tree {
         Tree::Text(text.into())
+    }
+
+    /// An object with these fields.
+    pub(super) fn map<N: Into<String>>(fields: impl IntoIterator<Item = (N, Tree)>) -> Tree {
+        Tree::Map(fields.into_iter().map(|(name, tree)| (name.into(), tree)).collect())
+    }
+
+    /// A value of the source as it is there, without the fields that are null: Kubernetes reads
+    /// null as left out.
+    pub(super) fn of(node: &Node) -> Tree {
+        match &node.value {
+            Value::Null => Tree::Map(Vec::new()),
+            Value::Bool(flag) => Tree::Bool(*flag),
+            Value::Number(number) => Tree::Number(number.clone()),
+            Value::String(text, _) => Tree::text(text),
+            Value::List(items) => Tree::list(items.iter().map(Tree::of)),
+            Value::Map(fields) => {
+                let given = fields.iter().filter(|(_, node)| !matches!(node.value, Value::Null));
+                Tree::map(given.map(|(key, node)| (key.name.as_str(), Tree::of(node))))
+            }
+        }
     }
 
     pub(super) fn list(items: impl IntoIterator<Item = Tree>) -> Tree {
@@ -50,6 +73,8 @@ impl Tree {
                 out.push_str(&scalar(text, indent));
                 out.push('\n');
             }
+            Tree::Number(number) => out.push_str(&format!("{number}\n")),
+            Tree::Bool(flag) => out.push_str(&format!("{flag}\n")),
             Tree::List(items) if items.is_empty() => out.push_str("[]\n"),
             Tree::Map(fields) if fields.is_empty() => out.push_str("{}\n"),
             Tree::List(items) => {
@@ -90,7 +115,11 @@ impl Tree {
 }
 
 fn write_field(out: &mut String, name: &str, value: &Tree, indent: usize) {
-    out.push_str(name);
+    if is_plain(name) {
+        out.push_str(name);
+    } else {
+        out.push_str(&quoted(name));
+    }
     out.push(':');
     match value {
         Tree::Map(fields) if !fields.is_empty() => {
@@ -188,6 +217,8 @@ impl Serialize for Tree {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Tree::Text(text) => serializer.serialize_str(text),
+            Tree::Number(number) => number.serialize(serializer),
+            Tree::Bool(flag) => serializer.serialize_bool(*flag),
             Tree::List(items) => serializer.collect_seq(items.iter().map(|item| &item.tree)),
             Tree::Map(fields) => {
                 let mut map = serializer.serialize_map(Some(fields.len()))?;
@@ -240,7 +271,7 @@ mod tests {
             comment: vec!["a\nb: c\r- d ".to_owned() + &"long ".repeat(40)],
             tree: Tree::text("x"),
         };
-        let yaml = Tree::Map(vec![("list", Tree::List(vec![item]))]).to_yaml();
+        let yaml = Tree::map([("list", Tree::List(vec![item]))]).to_yaml();
         assert_eq!(json_of(&yaml), r#"{"list":["x"]}"#, "{yaml}");
         assert!(yaml.lines().all(|line| line.len() <= WIDTH + 8), "{yaml}");
     }
@@ -248,15 +279,16 @@ mod tests {
     fn trees() -> impl Strategy<Value = Tree> {
         let texts =
             prop_oneof!["[ -~]{0,12}", "[a-z0-9:#'\"|>*&!%@`{}, \n\t-]{0,24}", any::<String>()];
-        texts.prop_map(Tree::Text).prop_recursive(3, 24, 4, |inner| {
+        let scalars = prop_oneof![
+            texts.prop_map(Tree::Text),
+            any::<u64>().prop_map(|number| Tree::Number(number.into())),
+            any::<bool>().prop_map(Tree::Bool),
+        ];
+        scalars.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..4).prop_map(Tree::list),
-                proptest::collection::vec(inner, 0..4).prop_map(|values| Tree::Map(
-                    ["a", "b", "policies", "on"]
-                        .into_iter()
-                        .filter(|name| *name != "on")
-                        .zip(values)
-                        .collect()
+                proptest::collection::vec(inner, 0..4).prop_map(|values| Tree::map(
+                    ["a", "on", "policies", "it's: #\n1"].into_iter().zip(values)
                 )),
             ]
         })
@@ -270,7 +302,7 @@ mod tests {
 
         #[test]
         fn what_is_written_is_read_as_it_was(value in trees()) {
-            let tree = Tree::Map(vec![("root", value.clone()), ("list", Tree::list([value]))]);
+            let tree = Tree::map([("root", value.clone()), ("list", Tree::list([value]))]);
             let yaml = tree.to_yaml();
             prop_assert_eq!(json_of(&yaml), serde_json::to_string(&tree).unwrap(), "{}", yaml);
         }

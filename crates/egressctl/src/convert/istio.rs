@@ -21,10 +21,12 @@ pub(super) use fields::Mesh;
 const MAX_EXPRESSIONS: usize = egress_filter::config::MAX_MATCH_EXPRESSIONS;
 
 /// A policy as it was read, before it has a unique name.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Read {
     pub(super) policies: Vec<Policy>,
     pub(super) scope: Scope,
+    /// Whether only what an Allow matches goes on, to any host.
+    pub(super) denies_by_default: bool,
 }
 
 /// What a policy does with a request that a rule matches.
@@ -42,7 +44,7 @@ pub(super) fn convert<'d>(
     library: &Library<'d>,
     notes: &mut Notes<'d>,
 ) -> Read {
-    let mut read = Read { policies: Vec::new(), scope: Scope::default() };
+    let mut read = Read::default();
     let namespace = document.text_at("metadata.namespace");
     let Some(spec) = document.get("spec") else {
         // An empty specification is one: ALLOW without rules.
@@ -121,8 +123,23 @@ pub(super) fn convert<'d>(
         // Without any Allow in scope the requests would be let through.
         expressions.push("false".to_owned());
     }
-    read.policies = split(name, action, expressions, &read.scope, is_dry_run(document, notes));
+    let shadow = is_dry_run(document, notes);
+    read.policies = split(name, action, expressions, &read.scope, shadow);
+    if action == Action::Allow && !shadow {
+        denies_by_default(&mut read);
+        let message = "where an ALLOW applies, what none matches is denied: written as \
+            `defaultAction: Deny`, so that it stays so without the ALLOW";
+        notes.once("default", &spec, message);
+    }
     read
+}
+
+/// Writes out what an ALLOW implies.
+fn denies_by_default(read: &mut Read) {
+    match read.policies.first_mut().filter(|policy| !policy.hosts.is_empty()) {
+        Some(policy) => policy.denies_by_default = true,
+        None => read.denies_by_default = true,
+    }
 }
 
 const NO_TARGET: &str = "a waypoint ignores a policy without `targetRefs`: nothing is converted; \

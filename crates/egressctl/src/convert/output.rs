@@ -9,7 +9,7 @@ use crate::terminal::{BAD, FAINT, GOOD, ODD, STRONG, painted};
 
 use super::emit::Tree;
 use super::note::{At, Effect, Note, Notes};
-use super::policy::Policy;
+use super::policy::Configuration;
 use super::scope::Target;
 use super::{Args, Converted};
 
@@ -123,10 +123,9 @@ impl Plugin {
         }
     }
 
-    /// The resource with these policies.
-    pub(super) fn resource(&self, policies: &[Policy]) -> Tree {
-        let config =
-            Tree::Map(vec![("policies", Tree::List(policies.iter().map(Policy::item).collect()))]);
+    /// The resource with this configuration.
+    pub(super) fn resource(&self, configuration: &Configuration) -> Tree {
+        let config = configuration.tree();
         if self.kind == Kind::PluginConfig {
             return config;
         }
@@ -140,26 +139,32 @@ impl Plugin {
         ];
         let mut spec = vec![(
             "targetRefs",
-            Tree::list([Tree::Map(target.map(|(name, text)| (name, Tree::text(text))).to_vec())]),
+            Tree::list([Tree::map(target.map(|(name, text)| (name, Tree::text(text))).to_vec())]),
         )];
         let mut module = vec![("url", Tree::text(format!("oci://{}", self.image)))];
         if !self.sha256.is_empty() {
             module.push(("sha256", Tree::text(&self.sha256)));
         }
+        if !configuration.environment.is_empty() {
+            let variables = configuration.environment.iter().map(|name| {
+                Tree::map([("name", Tree::text(name)), ("valueFrom", Tree::text("HOST"))])
+            });
+            module.push(("vmConfig", Tree::map([("env", Tree::list(variables))])));
+        }
         let fail = ("failStrategy", Tree::text("FAIL_RELOAD"));
         let phase = ("phase", Tree::text("AUTHZ"));
         if self.kind == Kind::TrafficExtension {
             module.extend([fail, ("pluginConfig", config)]);
-            spec.extend([phase, ("wasm", Tree::Map(module))]);
+            spec.extend([phase, ("wasm", Tree::map(module))]);
         } else {
             spec.extend(module);
             spec.extend([phase, fail, ("pluginConfig", config)]);
         }
-        Tree::Map(vec![
+        Tree::map(vec![
             ("apiVersion", Tree::text("extensions.istio.io/v1alpha1")),
             ("kind", Tree::text(self.kind.to_string())),
-            ("metadata", Tree::Map(metadata)),
-            ("spec", Tree::Map(spec)),
+            ("metadata", Tree::map(metadata)),
+            ("spec", Tree::map(spec)),
         ])
     }
 }
@@ -174,11 +179,13 @@ fn title(target: &Target) -> String {
 }
 
 /// Loads the result in the engine, which may find errors in the whole that the parts did not show.
-pub(super) fn check_engine<'d>(policies: &[Policy], sources: &[At<'d>], notes: &mut Notes<'d>) {
+pub(super) fn check_engine<'d>(
+    configuration: &Configuration,
+    sources: &[At<'d>],
+    notes: &mut Notes<'d>,
+) {
     let Some(source) = sources.first() else { return };
-    let config =
-        Tree::Map(vec![("policies", Tree::List(policies.iter().map(Policy::item).collect()))]);
-    let json = serde_json::to_string(&config).unwrap_or_default();
+    let json = serde_json::to_string(&configuration.tree()).unwrap_or_default();
     if let Err(errors) = Engine::load(json.as_bytes()) {
         for error in errors {
             notes.add(source, Effect::Looser, format!("the result would not load: {error}"));

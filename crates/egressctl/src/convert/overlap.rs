@@ -35,7 +35,7 @@ impl Part {
 }
 
 /// Whether a pattern is the same as another, or narrower.
-fn is_within(host: &str, wide: &str) -> bool {
+pub(super) fn is_within(host: &str, wide: &str) -> bool {
     let (host, wide) = (host.to_ascii_lowercase(), wide.to_ascii_lowercase());
     host == wide || wide.strip_prefix('*').is_some_and(|suffix| host.ends_with(suffix))
 }

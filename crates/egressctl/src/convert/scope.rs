@@ -6,11 +6,12 @@ mod route;
 use crate::yaml::{Node, Value};
 
 use super::note::{At, Effect, Notes};
-use super::overlap::Part;
+use super::overlap::{Part, is_within};
 use route::of_route;
 
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 const ISTIO_NETWORKING: &str = "networking.istio.io";
+const AGENTGATEWAY: &str = "agentgateway.dev";
 
 /// What a plugin may be attached to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,21 @@ impl<'d> Library<'d> {
             notes.add(target, Effect::Looser, message);
         }
         found.last().copied()
+    }
+
+    /// Whether a DestinationRule has TLS for each of some hosts.
+    pub(super) fn originates_tls(&self, hosts: &[String]) -> bool {
+        let is_tls = |at: &At<'_>| matches!(at.text_at("tls.mode"), Some("SIMPLE" | "MUTUAL"));
+        let is_for = |resource: &At<'d>, host: &str| {
+            let policy = resource.at("spec.trafficPolicy");
+            let ports = policy.as_ref().and_then(|policy| policy.get("portLevelSettings"));
+            resource.text_at("kind") == Some("DestinationRule")
+                && resource.text_at("spec.host").is_some_and(|rule| is_within(host, rule))
+                && (policy.as_ref().is_some_and(is_tls)
+                    || ports.is_some_and(|ports| ports.items().iter().any(is_tls)))
+        };
+        !hosts.is_empty()
+            && hosts.iter().all(|host| self.resources.iter().any(|resource| is_for(resource, host)))
     }
 
     /// The services and routes among them that have hosts of their own.
@@ -220,6 +236,15 @@ fn resolve_one<'d>(
         (ISTIO_NETWORKING, "ServiceEntry") => {
             match library.find((ISTIO_NETWORKING, kind), namespace, name, target, notes) {
                 Some(entry) => of_service_entry(entry, scope, notes),
+                None => missing(target, kind, name, notes),
+            }
+        }
+        (AGENTGATEWAY, "AgentgatewayBackend") => {
+            match library.find((AGENTGATEWAY, kind), namespace, name, target, notes) {
+                Some(backend) => match backend.text_at("spec.static.host") {
+                    Some(host) => Covers::Hosts(vec![host.to_owned()]),
+                    None => Covers::Hosts(Vec::new()),
+                },
                 None => missing(target, kind, name, notes),
             }
         }

@@ -196,6 +196,14 @@ fn plugin(
         }
     };
     let name = format!("{}.{}{mark}", object.namespace, object.name);
+    let environment = wasm.vm_config.env.into_iter().map(|variable| {
+        let value = match variable.value_from {
+            spec::EnvValueSource::Inline => Some(variable.value),
+            spec::EnvValueSource::Host => None,
+        };
+        (variable.name, value)
+    });
+    let environment = environment.collect();
     Ok(Plugin {
         filter: format!("extensions.istio.io/{kind}/{name}"),
         name,
@@ -204,6 +212,7 @@ fn plugin(
         priority: attachment.priority,
         failure_policy,
         configuration: Value::Object(wasm.plugin_config),
+        environment,
         hosts,
     })
 }

@@ -154,3 +154,26 @@ fn no_stand_in_plays_another_port_than_443() {
     let real = Local { origins: Origins::Real("authorities.pem".into()), ..local };
     assert_eq!(real.origin_address("a", 80).expect("an address"), socket_address("a", 80));
 }
+
+#[test]
+fn a_plugins_environment_is_what_its_vm_is_given() {
+    let plugin = crate::workshop::plugin(
+        &serde_json::json!({"policies": [
+            {"name": "a", "backend": {"auth": {"env": "TOKEN"}}},
+        ]}),
+        |_| "secret".to_owned(),
+    );
+    let mut plugin = plugin.expect("step 3");
+    plugin["spec"]["vmConfig"]["env"]
+        .as_array_mut()
+        .expect("variables")
+        .push(serde_json::json!({"name": "OTHER", "valueFrom": "HOST"}));
+    let resources = Resources::new(&derived(Release::V1_27, &plugin.to_string()), &local());
+    let (_, _, config) = &resources.expect("local parts").extensions[0];
+    assert_eq!(
+        config["config"]["vm_config"]["environment_variables"],
+        serde_json::json!({"key_values": {"TOKEN": "secret"}, "host_env_keys": ["OTHER"]})
+    );
+    let resources = Resources::new(&derived(Release::V1_27, ""), &local()).expect("local parts");
+    assert_eq!(resources.extensions[0].2["config"]["vm_config"].get("environment_variables"), None);
+}

@@ -5,11 +5,11 @@ use std::fmt::Write;
 use cel::common::types::{CelBool, CelBytes, CelDouble, CelInt, CelNull, CelString, CelUInt, Kind};
 use cel::common::value::Val;
 
-use super::super::{MAX_TEXT, encoding, maps, net};
+use super::super::{MAX_TEXT, encoding, maps, net, time};
 use super::MAX_DEPTH;
 
 /// Writes one value; nothing if it has no JSON form, or one above the limit.
-pub(super) fn text(value: &dyn Val) -> Option<String> {
+pub(crate) fn text(value: &dyn Val) -> Option<String> {
     let mut text = String::new();
     write(value, 0, &mut text)?;
     Some(text)
@@ -25,7 +25,7 @@ fn write(value: &dyn Val, depth: usize, out: &mut String) -> Option<()> {
         quote(text.inner(), out);
     } else if let Some(bytes) = value.downcast_ref::<CelBytes<'_>>() {
         quote(&encoding::base64(bytes.inner()), out);
-    } else if let Some(text) = net::text_of(value) {
+    } else if let Some(text) = net::text_of(value).or_else(|| time::text_of(value)) {
         quote(&text, out);
     } else if value.downcast_ref::<CelNull>().is_some() {
         out.push_str("null");
@@ -77,7 +77,7 @@ fn elements(value: &dyn Val, depth: usize, out: &mut String) -> Option<()> {
 }
 
 /// Writes a string (RFC 8259, section 7).
-fn quote(text: &str, out: &mut String) {
+pub(crate) fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {

@@ -13,7 +13,9 @@ const TRAFFIC: &[Field] = &[
     (
         "phase",
         Effect::Hint,
-        "left out: this filter has one phase, in which its policies apply in the order of the list",
+        "left out: this filter has one phase, after the waypoint chose the service, in which its \
+         policies apply in the order of the list; a path that a policy changes is matched again \
+         by the routes of that service",
     ),
     ("extAuth", Effect::Looser, EXT_AUTH),
     ("entExtAuth", Effect::Looser, EXT_AUTH),
@@ -36,42 +38,18 @@ const TRAFFIC: &[Field] = &[
         "no counterpart: write a Deny over `request.headers[\"origin\"]` and `request.method`",
     ),
     (
+        "buffer",
+        Effect::Looser,
+        "no counterpart in this filter: Envoy's buffer filter, by an EnvoyFilter; without it the \
+         bodies that are too long go on",
+    ),
+    ("delay", Effect::Lost, "no counterpart in this filter: `fault.delay` of a VirtualService"),
+    (
         "cors",
         Effect::Lost,
         "no counterpart in this filter: `corsPolicy` of a VirtualService, or the CORS filter of \
          an HTTPRoute, on the waypoint",
     ),
-    (
-        "directResponse",
-        Effect::Looser,
-        "no counterpart in this filter: `directResponse` of a VirtualService; without it the \
-         requests reach the origin",
-    ),
-    (
-        "hostRewrite",
-        Effect::Lost,
-        "no counterpart: `transformation.request.set` of `:authority` sets the host, or \
-         `rewrite.authority` of a VirtualService",
-    ),
-    (
-        "urlRewrite",
-        Effect::Lost,
-        "no counterpart: `transformation.request.set` of `:path` does it, or the URLRewrite \
-         filter of an HTTPRoute",
-    ),
-    (
-        "requestRedirect",
-        Effect::Lost,
-        "no counterpart in this filter: the RequestRedirect filter of an HTTPRoute; without it \
-         the requests reach the origin",
-    ),
-    (
-        "timeouts",
-        Effect::Lost,
-        "no counterpart in this filter: `timeouts` of an HTTPRoute, or `timeout` of a \
-         VirtualService",
-    ),
-    ("retry", Effect::Lost, "no counterpart in this filter: `retries` of a VirtualService"),
 ];
 
 const EXT_AUTH: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: \
@@ -105,12 +83,6 @@ const BACKEND: &[Field] = &[
         Effect::Lost,
         "no counterpart in this filter: `trafficPolicy.tunnel` of a DestinationRule, where the \
          waypoint supports it",
-    ),
-    (
-        "auth",
-        Effect::Lost,
-        "no counterpart: this filter attaches no credentials; `transformation.request.set` can \
-         only write a header whose value is in the configuration",
     ),
     (
         "ai",
@@ -167,12 +139,6 @@ const FRONTEND: &[Field] = &[
         "no counterpart: a waypoint is called over HBONE, which carries the caller's address",
     ),
     ("connect", Effect::Lost, "no counterpart: a waypoint takes CONNECT for HBONE only"),
-    (
-        "accessLog",
-        Effect::Lost,
-        "no counterpart in this filter: `accessLogging` of a Telemetry resource; \
-         `audit.accessLog: true` lets it name the decision",
-    ),
     ("tracing", Effect::Lost, "no counterpart in this filter: `tracing` of a Telemetry resource"),
     (
         "metrics",
@@ -182,15 +148,14 @@ const FRONTEND: &[Field] = &[
     ),
 ];
 
-/// Notes each field of `backend` or `frontend`.
-pub(super) fn tell<'d>(section: &At<'d>, name: &str, notes: &mut Notes<'d>) {
-    let table = if name == "backend" { BACKEND } else { FRONTEND };
-    if section.node.fields().is_none() {
-        notes.wrong(section, "an object");
-    }
-    for field in section.fields() {
-        tell_of(&field, table, notes);
-    }
+/// Notes a field of `backend` that has no counterpart.
+pub(super) fn tell_backend<'d>(field: &At<'d>, notes: &mut Notes<'d>) {
+    tell_of(field, BACKEND, notes);
+}
+
+/// Notes a field of `frontend` that has no counterpart.
+pub(super) fn tell_frontend<'d>(field: &At<'d>, notes: &mut Notes<'d>) {
+    tell_of(field, FRONTEND, notes);
 }
 
 /// Notes a field of `traffic` that has no counterpart.

@@ -1,6 +1,31 @@
 //! Header rules: `transformation` and `headerModifiers`.
 
 use super::*;
+use crate::convert::policy::Branch;
+use crate::diagnostic::Diagnostic;
+
+/// `transformation`
+pub(super) fn of_transformation<'d>(at: &At<'d>, policy: &mut Policy, notes: &mut Notes<'d>) {
+    let Some(list) = at.get("conditional") else {
+        policy.headers = directions(at, notes, of_headers);
+        return;
+    };
+    conditional::check_alone(at, notes);
+    let entries = conditional::entries(&list, notes, |entry, notes| {
+        Some(directions(entry, notes, of_headers))
+    });
+    match entries {
+        Some(entries) => {
+            let branch = |(condition, headers)| Branch { condition, headers };
+            policy.conditional = entries.into_iter().map(branch).collect();
+        }
+        None => {
+            let message = "the transformation is not in the result: a header that it sets or \
+                removes stays as it came";
+            notes.field(&list, Effect::Looser, message);
+        }
+    }
+}
 
 /// The headers of a transformation.
 pub(super) fn of_headers<'d>(
@@ -30,7 +55,10 @@ pub(super) fn of_headers<'d>(
                     );
                 }
             }
-            "remove" => headers.remove.extend(removed(&field, direction, notes)),
+            "remove" => {
+                let position = Position::Header(direction, "remove");
+                headers.remove.extend(removed(&field, position, notes));
+            }
             "body" => notes.field(
                 &field,
                 Effect::Lost,
@@ -38,8 +66,8 @@ pub(super) fn of_headers<'d>(
                  would have to",
             ),
             _ => {
-                let message = "no counterpart: write the value into the expressions that read \
-                    `metadata`, or bind it there with `cel.bind`";
+                let message = "no counterpart: `variables` of the configuration name an expression \
+                    once, and are read as `variables.NAME` in place of `metadata.NAME`";
                 notes.field(&field, Effect::Lost, message);
             }
         }
@@ -70,7 +98,12 @@ fn header_value<'d>(
     let sets = matches!(position, Position::Header(_, "set"));
     let is_pseudo = name.is_some_and(|name| name.starts_with(':'));
     // What is wrong may be the name itself.
-    let removable = name.is_some_and(|name| compile::is_removable(position, name));
+    let removable = match position {
+        Position::Header(direction, _) => {
+            name.is_some_and(|name| compile::is_removable(direction, name))
+        }
+        _ => false,
+    };
     for error in errors {
         let (effect, consequence) = match (sets, removable) {
             (true, true) => (Effect::Lost, "the header is removed instead"),
@@ -79,7 +112,7 @@ fn header_value<'d>(
             (false, _) => (Effect::Lost, "the header is not added"),
         };
         let message = format!("{}: {consequence}", error.message);
-        notes.push(item, effect, crate::diagnostic::Diagnostic { message, ..error });
+        notes.push(item, effect, Diagnostic { message, ..error });
     }
     match (name, sets && removable) {
         (Some(name), true) => Err(name.to_owned()),
@@ -87,49 +120,50 @@ fn header_value<'d>(
     }
 }
 
-fn removed<'d>(list: &At<'d>, direction: &'static str, notes: &mut Notes<'d>) -> Vec<String> {
+fn removed<'d>(list: &At<'d>, position: Position, notes: &mut Notes<'d>) -> Vec<String> {
     let mut names = Vec::new();
     for item in notes.list(list) {
-        let errors = compile::errors(Position::Header(direction, "remove"), &item);
+        let errors = compile::errors(position, &item);
         if let (true, Some(name)) = (errors.is_empty(), item.node.as_str()) {
             names.push(name.to_owned());
         }
         for error in errors {
             let message = format!("{}: the header stays", error.message);
-            notes.push(&item, Effect::Looser, crate::diagnostic::Diagnostic { message, ..error });
+            notes.push(&item, Effect::Looser, Diagnostic { message, ..error });
         }
     }
     names
 }
 
-/// `headerModifiers`. Its values are plain texts, so they become literals.
-pub(super) fn of_modifiers<'d>(
+/// `headerModifiers`, or a filter of a route that has its shape.
+pub(in crate::convert) fn of_modifiers<'d>(
     modifiers: &At<'d>,
     direction: &'static str,
     notes: &mut Notes<'d>,
 ) -> Headers {
     let mut headers = Headers::default();
     for field in notes.object(modifiers, &["set", "add", "remove"]) {
-        if field.name() == "remove" {
-            headers.remove.extend(removed(&field, direction, notes));
-            continue;
-        }
-        for item in notes.list(&field) {
-            notes.object(&item, &["name", "value"]);
-            let (Some(name), Some(value)) = (item.text_at("name"), item.text_at("value")) else {
-                notes.add(
-                    &item,
-                    Effect::Looser,
-                    "expected `name` and `value`, both strings: the header stays as it came",
-                );
-                continue;
-            };
-            if let Err(message) = compile::check_header(direction, name) {
-                notes.add(&item, Effect::Looser, format!("{message}: the header stays as it came"));
+        let kind = match field.name() {
+            "set" => "set",
+            "add" => "add",
+            _ => {
+                let position = Position::Modifier(direction, "remove");
+                headers.remove.extend(removed(&field, position, notes));
                 continue;
             }
-            let header = (name.to_owned(), literal(value));
-            if field.name() == "set" { headers.set.push(header) } else { headers.add.push(header) }
+        };
+        for item in notes.list(&field) {
+            notes.object(&item, &["name", "value"]);
+            let errors = compile::errors(Position::Modifier(direction, kind), &item);
+            let header = item.text_at("name").zip(item.text_at("value"));
+            if let (true, Some((name, value))) = (errors.is_empty(), header) {
+                let list = if kind == "set" { &mut headers.set } else { &mut headers.add };
+                list.push((name.to_owned(), value.to_owned()));
+            }
+            for error in errors {
+                let message = format!("{}: the header stays as it came", error.message);
+                notes.push(&item, Effect::Looser, Diagnostic { message, ..error });
+            }
         }
     }
     headers
