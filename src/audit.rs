@@ -31,6 +31,8 @@ pub(crate) struct Record<'a> {
     pub(crate) shadow: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) errors: Vec<EvaluationError<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) credentials: Vec<&'a str>,
     pub(crate) caller: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rejected_caller: Option<&'a str>,

@@ -1,5 +1,6 @@
 //! Calls to services other than the origin: what a stage sends, and what comes back.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::request::headers::Headers;
@@ -8,8 +9,9 @@ use crate::request::headers::Headers;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CallId(pub(crate) u32);
 
-/// An HTTP call to a service, to be made by the driver of the exchange.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An HTTP call to a service, to be made by the driver of the exchange. What it says may be secret,
+/// so debug output has only its cluster and timeout.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Call {
     /// The number under which the answer is to come back.
     pub id: CallId,
@@ -22,6 +24,15 @@ pub struct Call {
     pub body: Vec<u8>,
     /// How long the proxy waits for the answer. Never zero, which a proxy takes for "for ever".
     pub timeout: Duration,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Call { id, cluster, headers: _, body: _, timeout } = self;
+        let mut shown = f.debug_struct("Call");
+        shown.field("id", id).field("cluster", cluster).field("timeout", timeout);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// How a call ended.

@@ -4,12 +4,13 @@
 //! checked when the engine compiles them. All errors are reported at once.
 
 mod answer;
+mod backend;
 mod conditional;
 mod decode;
 mod elsewhere;
 mod error;
 mod fixed_headers;
-mod json;
+pub(crate) mod json;
 mod read;
 mod record;
 mod reply;
@@ -21,8 +22,14 @@ mod tests;
 mod text;
 mod totals;
 mod transformation;
+mod variables;
 
 pub use answer::{DirectResponseConfig, RedirectConfig, Scheme};
+pub use backend::{
+    ClientAuth, ClientCredentials, CredentialConfig, CredentialValue, Location, MAX_CLIENT_ID,
+    MAX_CLUSTER, MAX_CREDENTIALS, MAX_PREFIX, MAX_SCOPES, MAX_TOKEN_TIMEOUT, ReferenceKind,
+    Variable,
+};
 pub use conditional::{ConditionalConfig, EntryConfig, MAX_CONDITIONAL};
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
@@ -33,7 +40,7 @@ pub use record::{MAX_RECORD_FIELDS, RecordConfig, RecordFieldConfig};
 pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
 pub use rewrite::{HostRewrite, PathChange, UrlRewriteConfig};
 pub use router::{MAX_ATTEMPTS, MAX_RETRY_CODES, RetryConfig};
-pub use text::{MAX_NAME, MAX_PATH};
+pub use text::{MAX_NAME, MAX_PATH, MAX_SCOPE, MAX_USER_NAME};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
 pub use transformation::TransformationConfig;
@@ -41,6 +48,8 @@ pub use transformation::TransformationConfig;
 pub use crate::header_name::Direction;
 pub use crate::header_name::unchangeable;
 pub use crate::identity::IdentitySource;
+
+pub use crate::cel::variables::MAX_VARIABLES;
 
 use crate::path::PathSafety;
 
@@ -94,6 +103,8 @@ pub struct Config {
     pub access_log: bool,
     /// `audit.filter` and `audit.fields`: what decisions are logged, and with which values.
     pub record: RecordConfig,
+    /// The variables, in the order they are declared.
+    pub variables: Vec<VariableConfig>,
     /// The policies, in the order they apply.
     pub policies: Vec<PolicyConfig>,
 }
@@ -148,6 +159,17 @@ pub enum AuditLog {
     None,
 }
 
+/// One of `variables`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableConfig {
+    /// The name by which expressions read it, as `variables.name`.
+    pub name: String,
+    /// The JSON path of the variable, for messages.
+    pub place: String,
+    /// What it stands for.
+    pub expression: Expr,
+}
+
 /// One of `policies`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyConfig {
@@ -183,6 +205,8 @@ pub struct PolicyConfig {
     pub request_timeout: Option<u64>,
     /// `traffic.retry`.
     pub retry: Option<RetryConfig>,
+    /// `backend.auth` and `backend.credentials`, in this order.
+    pub credentials: Vec<CredentialConfig>,
 }
 
 /// A host, or all hosts under one.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
-use crate::config::{Action, Direction, HostRewrite, Mode};
+use crate::config::{Action, DefaultAction, Direction, HostRewrite, Mode};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::order::Stage;
 use crate::policy::rule::Rule;
@@ -15,7 +15,7 @@ use crate::request::Facts;
 use crate::stage::Admitted;
 pub use crate::trace::Feature;
 use crate::trace::Trace;
-use crate::trial::Trial;
+use crate::trial::{Trial, serve_tokens};
 
 /// What a policy may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Outline<'e> {
     pub changes_response: bool,
     /// The forms of its features of which a request gets one at most.
     pub forms: Vec<Form>,
+    /// The default action that it sets for its hosts.
+    pub default_action: Option<DefaultAction>,
 }
 
 /// One form of a feature.
@@ -86,6 +88,7 @@ pub fn outlines(engine: &Engine) -> impl Iterator<Item = Outline<'_>> {
         changes_response: policy.transformation.forms().any(|form| !form.response.is_empty())
             || policy.header_modifiers.as_ref().is_some_and(|both| !both.response.is_empty()),
         forms: forms(policy),
+        default_action: policy.default_action,
     })
 }
 
@@ -121,9 +124,16 @@ pub fn parts(engine: &Engine, trial: &Trial) -> Vec<Part> {
     trial.with_source(|source| {
         let request = trial.request_headers();
         let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
-        let event = Event::RequestHeaders(request.to_pairs());
-        let step = exchange.on_traced(engine, source, event, &mut trace);
-        let is_forwarded = matches!(step, Step::Forward(_));
+        let mut event = Event::RequestHeaders(request.to_pairs());
+        let is_forwarded = loop {
+            match exchange.on_traced(engine, source, event, &mut trace) {
+                Step::Await(credential) => {
+                    serve_tokens(engine);
+                    event = Event::Fetched(credential);
+                }
+                step => break matches!(step, Step::Forward(_)),
+            }
+        };
         if is_forwarded {
             let response = trial.response_headers();
             let (bytes, count) = (response.to_pairs(), response.lines().count());

@@ -4,11 +4,14 @@
 use std::borrow::Cow;
 
 use crate::counters::{Count, Counter};
+use crate::credential::Secret;
 
 /// The body of a denial by policy, unless the author has composed another.
 pub const DENIAL_BODY: &str = "authorization failed";
 /// The body of the refusal of a request whose answer could not be composed.
 pub const ANSWER_ERROR_BODY: &str = "failed to apply filters";
+/// The body where a request's credential cannot be had.
+pub const UNAVAILABLE_BODY: &str = "backend authentication failed";
 /// The body of every refusal of a malformed request.
 pub const BAD_REQUEST_BODY: &str = "bad request";
 
@@ -50,6 +53,8 @@ pub struct Decision {
     pub errors: Vec<(usize, String)>,
     /// Expressions of the configuration as a whole that failed, such as those of its `denial`.
     pub own_errors: Vec<String>,
+    /// The policies whose credentials the request got.
+    pub credentials: Vec<usize>,
 }
 
 impl Decision {
@@ -62,6 +67,7 @@ impl Decision {
             shadow: Vec::new(),
             errors: Vec::new(),
             own_errors: Vec::new(),
+            credentials: Vec::new(),
         }
     }
 
@@ -154,6 +160,9 @@ impl Reply {
         } else if reason == Reason::AnswerError {
             // INTERNAL
             (500, 13, ANSWER_ERROR_BODY)
+        } else if reason == Reason::CredentialUnavailable {
+            // UNAVAILABLE
+            (500, 14, UNAVAILABLE_BODY)
         } else {
             // PERMISSION_DENIED
             (403, 7, DENIAL_BODY)
@@ -196,6 +205,8 @@ pub enum Change<'a> {
     Replace(&'a str, Cow<'a, [u8]>),
     /// Removes every line of this name.
     Remove(Cow<'a, str>),
+    /// Gives a header that has at most one line this value, which holds a credential.
+    Inject(&'a str, Cow<'a, Secret>),
 }
 
 /// Why a request was allowed or denied.
@@ -237,6 +248,10 @@ pub enum Reason {
     ConditionError,
     /// The body of a direct response could not be computed.
     AnswerError,
+    /// The request must not get the credential that its host gets.
+    CredentialRefused,
+    /// The request's credential cannot be had.
+    CredentialUnavailable,
     /// A service that had to be asked gave no answer that could be used.
     NoAnswer,
     /// The caller left, or the proxy gave the request up, before there was a decision.
@@ -247,7 +262,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order in which they are declared.
-    pub const ALL: [Reason; 21] = [
+    pub const ALL: [Reason; 23] = [
         Reason::AllowMatched,
         Reason::NoAllowRule,
         Reason::DenyMatched,
@@ -266,6 +281,8 @@ impl Reason {
         Reason::RewriteError,
         Reason::ConditionError,
         Reason::AnswerError,
+        Reason::CredentialRefused,
+        Reason::CredentialUnavailable,
         Reason::NoAnswer,
         Reason::Gone,
         Reason::InternalError,
@@ -318,6 +335,8 @@ impl Reason {
             Reason::RewriteError => "rewrite-error",
             Reason::ConditionError => "condition-error",
             Reason::AnswerError => "answer-error",
+            Reason::CredentialRefused => "credential-refused",
+            Reason::CredentialUnavailable => "credential-unavailable",
             Reason::NoAnswer => "no-answer",
             Reason::Gone => "gone",
             Reason::InternalError => "internal-error",

@@ -14,18 +14,22 @@
 //! - What a request may cost is bounded.
 
 mod event;
+mod kept;
 mod record;
 mod report;
 mod step;
 #[cfg(test)]
 pub(crate) mod tests;
+mod waiting;
 
 pub use event::{Event, Pairs, Part};
+use kept::Kept;
 pub use report::{AccessLog, Report, Unconfigured, refuse_unconfigured};
 use report::{Notes, Subject};
 pub use step::{Expectation, Step};
+use waiting::{On, Pending, Resumed};
 
-use crate::call::{Answer, CallId};
+use crate::call::CallId;
 use crate::cel::meter::Meter;
 use crate::config::Direction;
 use crate::decision::{Decision, Reason, Reply, Verdict};
@@ -41,24 +45,13 @@ use crate::trace::Trace;
 enum State {
     /// Its headers have not arrived yet.
     New,
-    /// It waits for the answer to a call.
+    /// It waits for the answer to a call, or for a token.
     Waiting(Pending),
     /// It went on.
     Passing,
     /// It was answered here, or reset, or is gone.
     Ended { is_reset: bool },
 }
-
-/// The call that an exchange waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pending {
-    call: CallId,
-    /// The index, in the order of stages, of the stage that made it.
-    stage: usize,
-}
-
-/// How many bytes of an answer cost a step.
-const ANSWER_BYTES_A_STEP: usize = 64;
 
 /// One request and its response.
 ///
@@ -71,6 +64,8 @@ pub struct Exchange {
     request: Vec<u8>,
     meter: Meter,
     found: Found,
+    /// What the stages have changed, while it waits and when it goes on after that.
+    kept: Option<Kept>,
     /// How many calls were made.
     calls: u32,
     notes: Notes,
@@ -85,6 +80,7 @@ impl Default for Exchange {
             request: Vec::new(),
             meter: Meter::new(),
             found: Found::default(),
+            kept: None,
             calls: 0,
             notes: Notes::default(),
             is_reported: false,
@@ -139,7 +135,7 @@ impl Exchange {
         }
     }
 
-    /// Whether the request is held until there is an answer to a call.
+    /// Whether the request is held until there is an answer to a call, or a token.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         matches!(self.state, State::Waiting(_))
@@ -175,10 +171,17 @@ impl Exchange {
                 self.request = bytes;
                 self.run(engine, source, None, trace)
             }
-            (State::Waiting(pending), Event::Answer(call, answer)) if pending.call == call => {
-                self.run(engine, source, Some((pending, answer)), trace)
+            (State::Waiting(Pending { on, stage }), Event::Answer(call, answer))
+                if on == On::Call(call) =>
+            {
+                self.resume(engine, source, Resumed { stage, answer: Some(answer) }, trace)
             }
-            (_, Event::Answer(..)) => Step::Ignore,
+            (State::Waiting(Pending { on, stage }), Event::Fetched(credential))
+                if on == On::Token(credential) =>
+            {
+                self.resume(engine, source, Resumed { stage, answer: None }, trace)
+            }
+            (_, Event::Answer(..) | Event::Fetched(_)) => Step::Ignore,
             (state, Event::Gone) => {
                 if matches!(state, State::Waiting(_)) {
                     self.gone(engine, source);
@@ -223,12 +226,12 @@ impl Exchange {
         }
     }
 
-    /// Runs the stages, from the first or from the one that waited for this answer.
+    /// Runs the stages, from the first or from the one that has waited.
     fn run<'s>(
         &'s mut self,
         engine: &'s Engine,
         source: &'s dyn Source,
-        resume: Option<(Pending, Answer<'_>)>,
+        resumed: Option<(Resumed<'_>, Option<&'s Kept>)>,
         trace: Option<&'s mut Trace>,
     ) -> Step<'s> {
         let Some(headers) = Headers::from_pairs(&self.request) else {
@@ -239,7 +242,7 @@ impl Exchange {
             return refused(decision, &mut self.notes, engine, &facts, "unreadable headers");
         };
         let facts = Facts::new(headers, source);
-        if resume.is_none() {
+        if resumed.is_none() {
             self.found.candidates = engine.spare_candidates();
         }
         let mut turn = Turn {
@@ -253,27 +256,42 @@ impl Exchange {
             trace,
             next_call: CallId(self.calls),
         };
-        let (mut at, mut flow) = match resume {
+        let (mut at, mut flow) = match resumed {
             None => (None, Flow::Next),
-            Some((pending, answer)) => (Some(pending.stage), answered(&mut turn, pending, &answer)),
+            Some((resumed, kept)) => {
+                turn.headers = kept.and_then(Kept::headers);
+                turn.changes = kept.map(Kept::changes).unwrap_or_default();
+                (Some(resumed.stage), resumed.tell(&mut turn))
+            }
         };
         let ending = loop {
             match flow {
                 Flow::Next => {
                     let next = at.map_or(0, |at: usize| at.saturating_add(1));
-                    let Some(stage) = engine.order.get(next) else { break None };
+                    let Some(stage) = engine.order.get(next) else { break Ok(None) };
                     at = Some(next);
                     flow = stage.enter(&mut turn);
                 }
                 // A request that will be denied costs no call.
-                Flow::Wait(_) if turn.meter.is_exhausted() || facts.failed() => break None,
-                Flow::Wait(call) => {
-                    let stage = at.unwrap_or(engine.order.len());
-                    self.state = State::Waiting(Pending { call: call.id, stage });
-                    self.calls = self.calls.saturating_add(1);
-                    return Step::Call(call);
+                Flow::Wait(_) | Flow::Await(_) if turn.meter.is_exhausted() || facts.failed() => {
+                    break Ok(None);
                 }
-                Flow::End(ending) => break Some(ending),
+                Flow::Wait(call) => break Err((On::Call(call.id), Step::Call(call))),
+                Flow::Await(credential) => {
+                    break Err((On::Token(credential), Step::Await(credential)));
+                }
+                Flow::End(ending) => break Ok(Some(ending)),
+            }
+        };
+        let ending = match ending {
+            Ok(ending) => ending,
+            Err((on, step)) => {
+                let changed = turn.headers.as_ref();
+                self.kept = changed.map(|headers| Kept::of(Some(headers), &turn.changes));
+                let stage = at.unwrap_or(engine.order.len());
+                self.state = State::Waiting(Pending { on, stage });
+                self.calls = self.calls.saturating_add(1);
+                return step;
             }
         };
         let Turn { changes, admitted, .. } = turn;
@@ -403,19 +421,6 @@ pub const REQUEST_TRAILERS_FAILED: &str = "request trailers could not be changed
 /// The same for the response's trailers.
 pub const RESPONSE_TRAILERS_FAILED: &str = "response trailers could not be changed";
 
-/// Gives the stage that waits the answer to its call.
-fn answered(turn: &mut Turn<'_, '_, '_>, pending: Pending, answer: &Answer<'_>) -> Flow {
-    turn.readmit();
-    // Reading what a service sends takes steps, as reading what the caller sends does.
-    turn.meter.rule(|allowance| {
-        allowance.spend_on(answer.size(), ANSWER_BYTES_A_STEP);
-    });
-    match turn.engine.order.get(pending.stage) {
-        Some(stage) => stage.answered(turn, answer),
-        None => Flow::End(Ending::because(Reason::InternalError)),
-    }
-}
-
 /// Completes the decision from the way in which the stages ended. Returns the answer to a request
 /// that does not go on.
 fn decided(
@@ -435,6 +440,7 @@ fn decided(
     if reason.verdict() == Verdict::Deny {
         decision.shadow.clear();
     }
+    decision.credentials.clear();
     Some(reply.unwrap_or_else(|| Reply::refusing(reason)))
 }
 

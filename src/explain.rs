@@ -15,7 +15,7 @@ mod tests;
 use serde::Serialize;
 
 pub use crate::cel::explain::{Step, Value, Variable};
-use crate::config::{Action, Combine, Config, ConfigError, Mode};
+use crate::config::{Action, Combine, Config, ConfigError, DefaultAction, Mode};
 use crate::path::PathSafety;
 use crate::policy::Engine;
 pub use crate::policy::rule::RuleResult;
@@ -73,6 +73,8 @@ pub struct Explanation {
     /// The path safety for this host.
     #[serde(serialize_with = "lenience")]
     pub path_safety: PathSafety,
+    /// What becomes of a request to this host that nothing denies and no Allow is for.
+    pub default_action: HostDefault,
     /// The policies in scope, in configuration order.
     pub policies: Vec<Policy>,
     /// The policies that are for other hosts.
@@ -110,6 +112,19 @@ pub struct Decided {
     pub body: Option<String>,
 }
 
+/// The default action for a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostDefault {
+    /// The action.
+    #[serde(serialize_with = "default_action")]
+    pub action: DefaultAction,
+    /// The policy that sets it; none if it is that of the whole configuration.
+    pub policy: Option<String>,
+    /// Where it is set in the configuration; none if it is nowhere, so that it is Allow.
+    pub place: Option<String>,
+}
+
 /// Who is calling.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -136,6 +151,9 @@ pub struct Policy {
     pub mode: Mode,
     /// The hosts it is for; none for all.
     pub hosts: Vec<String>,
+    /// The default action that it sets for its hosts.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "default_action_set")]
+    pub default_action: Option<DefaultAction>,
     /// What it did.
     pub effect: Effect,
     /// `traffic.authorization`.
@@ -310,4 +328,21 @@ fn combine<S: serde::Serializer>(combine: &Combine, serializer: S) -> Result<S::
 
 fn lenience<S: serde::Serializer>(safety: &PathSafety, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{safety:?}"))
+}
+
+fn default_action<S: serde::Serializer>(
+    action: &DefaultAction,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{action:?}"))
+}
+
+fn default_action_set<S: serde::Serializer>(
+    action: &Option<DefaultAction>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match action {
+        Some(action) => default_action(action, serializer),
+        None => serializer.serialize_none(),
+    }
 }

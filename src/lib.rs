@@ -46,6 +46,7 @@ pub mod call;
 pub mod config;
 pub mod counters;
 pub mod coverage;
+pub mod credential;
 pub mod decision;
 pub mod exchange;
 pub mod explain;

@@ -23,6 +23,8 @@ pub(crate) enum Stage {
     Redirect,
     /// Answers with a direct response.
     DirectResponse,
+    /// Puts credentials into the request.
+    Credentials,
 }
 
 /// The order of the stages. It is written down only here; tests hold the documents to it.
@@ -37,6 +39,7 @@ pub(crate) const ORDER: &[Stage] = &[
     Stage::RouterHeaders,
     Stage::Redirect,
     Stage::DirectResponse,
+    Stage::Credentials,
 ];
 
 impl Stage {
@@ -53,6 +56,7 @@ impl Stage {
             Stage::RouterHeaders => "router-headers",
             Stage::Redirect => "redirect",
             Stage::DirectResponse => "direct-response",
+            Stage::Credentials => "credentials",
         }
     }
 
@@ -67,7 +71,8 @@ impl Stage {
             | Stage::Rewrite
             | Stage::Redirect
             | Stage::RouterHeaders
-            | Stage::DirectResponse => false,
+            | Stage::DirectResponse
+            | Stage::Credentials => false,
         }
     }
 }

@@ -15,16 +15,22 @@ pub(crate) mod router;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod warnings;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
-use crate::cel::{Expression, Phase};
+use crate::attributes::TABLE;
+use crate::call::{Answer, Call};
+use crate::cel::{Expression, Phase, Scope, Variables};
 use crate::config::{
     self, AuditLog, Config, ConfigError, DefaultAction, HeaderModifiersConfig, HostBinding,
     HostRewrite, MAX_ALL_PATTERNS, MAX_ERRORS, Mode, PolicyConfig, RedirectConfig, Spot,
     TransformationConfig, UrlRewriteConfig,
 };
+use crate::credential::token::{Ended, Fetch};
+use crate::credential::{self, Credentials, Environment, NamesOnly};
 use crate::identity::peer::{Caller, Callers};
 use crate::order::{ORDER, Stage};
 use crate::path::PathSafety;
@@ -61,6 +67,8 @@ pub(crate) struct Policy {
     pub(crate) direct_response: Option<Box<Conditional<DirectResponse>>>,
     /// What it tells Envoy's router, if anything.
     pub(crate) router: Option<Box<Router>>,
+    /// The indices of its credentials, among all of the configuration.
+    pub(crate) credentials: Vec<usize>,
 }
 
 /// The compiled header rules of both directions.
@@ -91,6 +99,8 @@ pub struct Engine {
     /// What is evaluated for audit records, if anything is.
     pub(crate) recording: Option<Box<Recording>>,
     pub(crate) policies: Vec<Policy>,
+    pub(crate) credentials: Credentials,
+    variables: Variables,
     pub(crate) index: Index,
     /// The stages that a request passes.
     pub(crate) order: Vec<Stage>,
@@ -103,16 +113,37 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Compiles a configuration.
+    /// Compiles a configuration without its secrets, as tools do: `<redacted>` stands for the value
+    /// of every environment variable.
     ///
     /// # Errors
     /// Everything that is wrong with it: its shape, and each expression in it.
     pub fn load(json: &[u8]) -> Result<Engine, Vec<ConfigError>> {
+        Engine::load_with(json, &NamesOnly)
+    }
+
+    /// Compiles a configuration. Credentials come from this environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it: its shape, each expression in it, and each environment
+    /// variable that is not there or has no value that can be used.
+    pub fn load_with(
+        json: &[u8],
+        environment: &dyn Environment,
+    ) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
-        let recording = Recording::compile(&config.record, &mut errors);
-        let policies = compile(&config.policies, &mut errors);
+        let variables = variables::compile(&config.variables, &mut errors);
+        let scope = Scope { table: &TABLE, variables: &variables };
+        let recording = Recording::compile(&config.record, scope, &mut errors);
+        let mut policies = compile(&config.policies, scope, &mut errors);
         let denial = config.denial.as_ref();
-        let denial = denial.map(|denial| ReplyRules::compile("", denial, &mut errors));
+        let denial = denial.map(|denial| ReplyRules::compile("", denial, scope, &mut errors));
+        let credentials = credential::compile(&config, environment, &mut errors);
+        for (index, credential) in credentials.all.iter().enumerate() {
+            if let Some(policy) = policies.get_mut(credential.policy) {
+                policy.credentials.push(index);
+            }
+        }
         if !errors.is_empty() {
             return Err(config::bounded(errors));
         }
@@ -123,7 +154,7 @@ impl Engine {
             .map(|(config, policy)| policy.entry(config))
             .collect();
         let index = Index::new(&entries);
-        let warnings = Warnings::of(&config, &policies);
+        let warnings = Warnings::of(&config, &policies, scope);
         Ok(Engine {
             callers: Callers::new(config.identity.sources, config.identity.trust_domains),
             path_safety: config.path_safety,
@@ -135,12 +166,19 @@ impl Engine {
             recording,
             order: order_for(&policies),
             policies,
+            credentials,
+            variables,
             index,
             candidates: Mutex::default(),
             warnings,
             #[cfg(any(test, feature = "trap-for-tests"))]
             probe: None,
         })
+    }
+
+    /// What the expressions of the configuration may name.
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope { table: &TABLE, variables: &self.variables }
     }
 
     /// Warnings of what is legal in the configuration but can hardly be meant: the first hundred.
@@ -183,6 +221,14 @@ impl Engine {
         self.default_action(&self.index.groups(host)).0
     }
 
+    /// Whether a request to this host (lower-case, no port) goes on unless something denies it: no
+    /// enforced Allow is for the host, and the default action is Allow.
+    #[must_use]
+    pub fn leaves_open(&self, host: &str) -> bool {
+        let groups = self.index.groups(host);
+        !groups.allows() && self.default_action(&groups).0 == DefaultAction::Allow
+    }
+
     /// The default action of hosts for which no policy sets one.
     #[must_use]
     pub fn default_action_of_all(&self) -> DefaultAction {
@@ -206,6 +252,35 @@ impl Engine {
     #[must_use]
     pub fn caller<'f>(&self, facts: &'f Facts<'_>) -> &'f Caller {
         facts.caller(&self.callers)
+    }
+
+    /// Whether there are credentials that must be fetched, so that calls may become due.
+    #[must_use]
+    pub fn fetches_tokens(&self) -> bool {
+        self.credentials.has_tokens()
+    }
+
+    /// A call that fetches a token, to be made now; each is returned once. Its answer goes to
+    /// [`end_fetch`](Self::end_fetch).
+    #[must_use]
+    pub fn due_fetch(&self) -> Option<(Fetch, Call)> {
+        let all = self.credentials.all.iter().enumerate();
+        all.filter_map(|(index, _)| self.credentials.tokens(index)?.due(index)).next()
+    }
+
+    /// Takes the answer to a call that fetches a token. Unless it is ignored, every exchange that
+    /// waits for the credential is to get [`Event::Fetched`](crate::exchange::Event::Fetched).
+    pub fn end_fetch(&self, fetch: Fetch, answer: &Answer<'_>, now: Duration) -> Ended {
+        let tokens = self.credentials.tokens(fetch.credential);
+        tokens.map_or(Ended::Ignored, |tokens| tokens.end(fetch.number, answer, now))
+    }
+
+    /// The policy that a token is fetched for, and Envoy's name of the cluster that is called.
+    #[must_use]
+    pub fn fetched_from(&self, fetch: Fetch) -> Option<(&str, &str)> {
+        let credential = self.credentials.all.get(fetch.credential)?;
+        let cluster = self.credentials.tokens(fetch.credential)?.cluster();
+        Some((self.policy_name(credential.policy)?, cluster))
     }
 
     /// The policies at these indices.
@@ -240,10 +315,15 @@ fn order_for(policies: &[Policy]) -> Vec<Stage> {
 }
 
 /// Compiles policies, until their patterns or their errors exceed a limit.
-fn compile(configs: &[PolicyConfig], errors: &mut Vec<ConfigError>) -> Vec<Policy> {
-    let (mut policies, mut patterns) = (Vec::with_capacity(configs.len()), 0_usize);
+fn compile(
+    configs: &[PolicyConfig],
+    scope: Scope<'_>,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<Policy> {
+    let mut policies = Vec::with_capacity(configs.len());
+    let mut patterns = scope.variables.pattern_bytes();
     for config in configs {
-        let policy = Policy::compile(config, errors);
+        let policy = Policy::compile(config, scope, errors);
         patterns = patterns.saturating_add(policy.pattern_bytes());
         policies.push(policy);
         if patterns > MAX_ALL_PATTERNS {
@@ -274,11 +354,18 @@ impl Transformation {
     fn compile(
         policy: &str,
         config: &TransformationConfig,
+        scope: Scope<'_>,
         errors: &mut Vec<ConfigError>,
     ) -> Transformation {
         Transformation {
-            request: HeaderRules::compile(policy, &config.request, Phase::Request, errors),
-            response: HeaderRules::compile(policy, &config.response, Phase::Response, errors),
+            request: HeaderRules::compile(policy, &config.request, Phase::Request, scope, errors),
+            response: HeaderRules::compile(
+                policy,
+                &config.response,
+                Phase::Response,
+                scope,
+                errors,
+            ),
         }
     }
 
@@ -326,27 +413,31 @@ impl Policy {
     }
 
     /// Compiles a policy. If that fails, `errors` gets the reasons, and the policy is not used.
-    fn compile(config: &PolicyConfig, errors: &mut Vec<ConfigError>) -> Policy {
+    fn compile(config: &PolicyConfig, scope: Scope<'_>, errors: &mut Vec<ConfigError>) -> Policy {
         let rule = config
             .authorization
             .as_ref()
-            .map(|authorization| Rule::compile(&config.name, authorization, errors));
-        let denial =
-            config.denial.as_ref().map(|denial| ReplyRules::compile(&config.name, denial, errors));
+            .map(|authorization| Rule::compile(&config.name, authorization, scope, errors));
+        let denial = config
+            .denial
+            .as_ref()
+            .map(|denial| ReplyRules::compile(&config.name, denial, scope, errors));
         let name = config.name.as_str();
         let transformation =
-            Conditional::compile(name, &config.transformation, errors, |form, errors| {
-                Transformation::compile(name, form, errors)
+            Conditional::compile(name, &config.transformation, scope, errors, |form, errors| {
+                Transformation::compile(name, form, scope, errors)
             });
         let url_rewrite = config.url_rewrite.as_ref().map(|rewrite| {
-            Conditional::compile(name, rewrite, errors, |rewrite, _| rewrite.clone()).into()
+            Conditional::compile(name, rewrite, scope, errors, |rewrite, _| rewrite.clone()).into()
         });
         let redirect = config.redirect.as_ref().map(|redirect| {
-            Conditional::compile(name, redirect, errors, |redirect, _| redirect.clone()).into()
+            Conditional::compile(name, redirect, scope, errors, |redirect, _| redirect.clone())
+                .into()
         });
         let direct_response = config.direct_response.as_ref().map(|answer| {
-            let form = |answer: &_, errors: &mut _| DirectResponse::compile(name, answer, errors);
-            Conditional::compile(name, answer, errors, form).into()
+            let form =
+                |answer: &_, errors: &mut _| DirectResponse::compile(name, answer, scope, errors);
+            Conditional::compile(name, answer, scope, errors, form).into()
         });
         Policy {
             name: config.name.clone(),
@@ -360,7 +451,8 @@ impl Policy {
             host_rewrite: config.host_rewrite,
             redirect,
             direct_response,
-            router: Router::compile(config, errors),
+            router: Router::compile(config, scope, errors),
+            credentials: Vec::new(),
         }
     }
 
@@ -372,6 +464,7 @@ impl Policy {
             || self.redirect.is_some()
             || self.direct_response.is_some()
             || self.router.is_some()
+            || !self.credentials.is_empty()
     }
 
     fn rewrites(&self) -> bool {
@@ -389,6 +482,7 @@ impl Policy {
             Stage::Redirect => self.redirect.is_some(),
             Stage::DirectResponse => self.direct_response.is_some(),
             Stage::RouterHeaders => self.router.is_some(),
+            Stage::Credentials => !self.credentials.is_empty(),
             _ => false,
         };
         has && self.mode == Mode::Enforce

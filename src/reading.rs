@@ -11,7 +11,7 @@
 mod connection;
 mod method;
 
-pub(crate) use egress_reading::{cookie, name, value};
+pub(crate) use egress_reading::{cookie, name, query, value};
 
 use crate::decision::Reason;
 use crate::mends::{self, Mend};

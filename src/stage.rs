@@ -7,6 +7,7 @@
 mod admission;
 mod authorization;
 mod choose;
+mod credentials;
 mod direct_response;
 mod header_modifiers;
 #[cfg(any(test, feature = "trap-for-tests"))]
@@ -44,9 +45,14 @@ pub(crate) enum Flow {
         expect(dead_code, reason = "no stage of the shipped filter asks a service yet")
     )]
     Wait(Call),
+    /// The request waits until a fetch of the token of this credential ends.
+    Await(usize),
     /// The request ends here.
     End(Ending),
 }
+
+/// The detail where a stage runs whose request was not admitted.
+const NOT_ADMITTED: &str = "a stage before admission";
 
 /// How a stage ends a request.
 #[derive(Debug)]
@@ -63,6 +69,11 @@ pub(crate) struct Ending {
 impl Ending {
     pub(crate) fn because(reason: Reason) -> Ending {
         Ending { reason, detail: None, policy: None, reply: None }
+    }
+
+    /// The filter itself is at fault: `detail` says what should never happen.
+    pub(crate) fn internal_error(detail: &'static str) -> Ending {
+        Ending { detail: Some(detail), ..Ending::because(Reason::InternalError) }
     }
 }
 
@@ -189,6 +200,7 @@ impl Stage {
             Stage::RouterHeaders => router_headers::enter(turn),
             Stage::Redirect => redirect::enter(turn),
             Stage::DirectResponse => direct_response::enter(turn),
+            Stage::Credentials => credentials::enter(turn),
         }
     }
 
@@ -205,10 +217,19 @@ impl Stage {
             | Stage::Rewrite
             | Stage::Redirect
             | Stage::RouterHeaders
-            | Stage::DirectResponse => {
+            | Stage::DirectResponse
+            | Stage::Credentials => {
                 let _ = (turn, answer);
-                Flow::End(Ending::because(Reason::InternalError))
+                Flow::End(Ending::internal_error("an answer for a stage that makes no calls"))
             }
+        }
+    }
+
+    /// Continues after the token that the stage waits for was fetched, or could not be.
+    pub(crate) fn fetched(self, turn: &mut Turn<'_, '_, '_>) -> Flow {
+        match self {
+            Stage::Credentials => credentials::fetched(turn),
+            _ => Flow::End(Ending::internal_error("a token for a stage that needs none")),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::{Action, Direction, Mode};
+use crate::config::{Action, Direction, Location, Mode};
 use crate::decision::Change;
 use crate::order::{ORDER, Stage};
 use crate::policy::rule::RuleResult;
@@ -31,6 +31,8 @@ pub struct Trace {
     /// The headers for Envoy's router that were set and removed, in order: the index of the policy,
     /// the name, and the value that was set.
     pub router_headers: Vec<(usize, String, Option<Vec<u8>>)>,
+    /// The credentials that the request got, in order.
+    pub injected: Vec<Injected>,
 }
 
 /// A feature of a policy beside its rule.
@@ -108,6 +110,8 @@ impl Line {
             Change::Add(name, value) => Line::Added((*name).to_owned(), value.to_vec()),
             Change::Replace(name, value) => Line::Replaced((*name).to_owned(), value.to_vec()),
             Change::Remove(name) => Line::Removed(name.to_string()),
+            // No feature but credentials makes one, and those are not traced as lines.
+            Change::Inject(name, _) => Line::Removed((*name).to_owned()),
         }
     }
 
@@ -145,6 +149,15 @@ pub struct Applied {
     pub direction: Direction,
     /// Whether anything in the message was changed.
     pub changed: bool,
+}
+
+/// A credential that a request got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Injected {
+    /// The index of the policy.
+    pub policy: usize,
+    /// Where the credential went.
+    pub location: Location,
 }
 
 impl Trace {

@@ -4,7 +4,9 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use crate::call::Answer;
 use crate::config::{Direction, IdentityConfig, IdentitySource};
 use crate::counters::{Count, PolicyOf};
 use crate::decision::{Change, Reason, Reply};
@@ -141,14 +143,22 @@ impl Trial {
             let (request, response) = (self.request_headers(), self.response_headers());
             let mut exchange = Exchange::default();
             let mut tried = Tried::new();
-            let event = Event::RequestHeaders(request.to_pairs());
-            match exchange.on(engine, source, event) {
-                Step::Forward(changes) => {
-                    tried.upstream = Some(changed(Direction::Request, &request, &changes));
+            let mut event = Event::RequestHeaders(request.to_pairs());
+            loop {
+                match exchange.on(engine, source, event) {
+                    Step::Forward(changes) => {
+                        tried.upstream = Some(changed(Direction::Request, &request, &changes));
+                    }
+                    Step::Reply(reply) => tried.denial = Some(reply),
+                    Step::Await(credential) => {
+                        serve_tokens(engine);
+                        event = Event::Fetched(credential);
+                        continue;
+                    }
+                    // The stages of this build make no other calls.
+                    Step::Call(_) | Step::Hold | Step::Reset | Step::Ignore => {}
                 }
-                Step::Reply(reply) => tried.denial = Some(reply),
-                // The stages of this build make no calls.
-                Step::Call(_) | Step::Hold | Step::Reset | Step::Ignore => {}
+                break;
             }
             tried.note(engine, exchange.take_report());
             if tried.upstream.is_some() {
@@ -297,12 +307,22 @@ impl Tried {
     }
 }
 
+/// Answers the calls for tokens in the place of their authorization servers. Where a token would
+/// be, tools show `<redacted>`.
+pub(crate) fn serve_tokens(engine: &Engine) {
+    let body = br#"{"access_token":"<redacted>","token_type":"bearer"}"#;
+    while let Some((fetch, _)) = engine.due_fetch() {
+        let headers = [(&b":status"[..], &b"200"[..])].into_iter().collect();
+        engine.end_fetch(fetch, &Answer::Response { headers, body }, Duration::ZERO);
+    }
+}
+
 /// Runs an engine on a request with these headers.
 #[must_use]
 pub fn allows(engine: &Engine, headers: &Headers<'_>, source: &dyn Source) -> bool {
     let mut exchange = Exchange::default();
     let step = exchange.on(engine, source, Event::RequestHeaders(headers.to_pairs()));
-    matches!(step, Step::Forward(_))
+    matches!(step, Step::Forward(_) | Step::Await(_))
 }
 
 /// Headers after changes, made as the host makes them when the filter calls it.
@@ -317,6 +337,10 @@ pub fn changed(direction: Direction, headers: &Headers<'_>, changes: &[Change<'_
                 lines.push(((*name).to_owned(), value.to_vec()));
             }
             Change::Remove(name) => lines.retain(|(line, _)| line != &**name),
+            Change::Inject(name, value) => {
+                lines.retain(|(line, _)| line != name);
+                lines.push(((*name).to_owned(), value.expose().to_vec()));
+            }
         }
     }
     lines

@@ -114,6 +114,13 @@ impl PluginFile {
         self.plugin["config"]["vm_config"]["code"]["local"]["filename"] = json!(module);
     }
 
+    /// Gives the plugin's VM these variables of Envoy's environment from the next publication on.
+    pub fn set_environment<'n>(&mut self, names: impl Iterator<Item = &'n String>) {
+        let names: Vec<&String> = names.collect();
+        self.plugin["config"]["vm_config"]["environment_variables"] =
+            json!({"host_env_keys": names});
+    }
+
     /// Puts any text into the file. Envoy watches for a file that is moved into place.
     ///
     /// # Errors

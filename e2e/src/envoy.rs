@@ -44,6 +44,8 @@ pub struct WaypointOptions {
     normalize_path: bool,
     workers: u32,
     services: Vec<String>,
+    environment: Vec<(String, String)>,
+    log_levels: Vec<String>,
     edits: Vec<Edit>,
 }
 
@@ -74,6 +76,8 @@ impl WaypointOptions {
             normalize_path: true,
             workers: 1,
             services: SERVICES.map(str::to_owned).to_vec(),
+            environment: Vec::new(),
+            log_levels: ["--log-level", "info"].map(str::to_owned).to_vec(),
             edits: Vec::new(),
         }
     }
@@ -110,6 +114,20 @@ impl WaypointOptions {
     #[must_use]
     pub fn workers(mut self, workers: u32) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// Adds a variable to Envoy's environment, and gives it to the filter's VM.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets the levels of Envoy's log, as Envoy's arguments say them.
+    #[must_use]
+    pub fn log_levels(mut self, arguments: &[&str]) -> Self {
+        self.log_levels = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         self
     }
 
@@ -169,6 +187,10 @@ impl Waypoint {
         configuration.move_files("target/demo/", folder.path())?;
         if options.filter {
             configuration.set_wasm(&options.wasm)?;
+            if !options.environment.is_empty() {
+                let names = options.environment.iter().map(|(name, _)| name.as_str());
+                configuration.set_environment(&names.collect::<Vec<_>>())?;
+            }
         } else {
             configuration.remove_filter()?;
         }
@@ -203,6 +225,8 @@ impl Waypoint {
                 log: folder.path().join("envoy.log"),
                 admin_port: ports.admin,
                 workers: options.workers,
+                environment: options.environment.clone(),
+                log_levels: options.log_levels.clone(),
                 remove_if_orphaned: Some(folder.path().to_path_buf()),
             };
             match EnvoyProcess::start(&launch) {

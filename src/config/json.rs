@@ -9,7 +9,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess
 
 /// A JSON value that keeps every field of an object, in order.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Json<'j> {
+pub(crate) enum Json<'j> {
     Null,
     Bool(bool),
     /// The number, if it is whole, not negative, and fits.
@@ -35,7 +35,7 @@ impl Json<'_> {
 
 /// Parses JSON, keeping at most `limit` of its values. Returns what was kept, and the number of
 /// values in all.
-pub(super) fn read(json: &[u8], limit: usize) -> Result<(Json<'_>, usize), serde_json::Error> {
+pub(crate) fn read(json: &[u8], limit: usize) -> Result<(Json<'_>, usize), serde_json::Error> {
     let values = Cell::new(0);
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let read = Reader { values: &values, limit }.deserialize(&mut deserializer)?;

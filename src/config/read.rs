@@ -1,9 +1,11 @@
 //! From JSON to [`Config`].
 
+use super::backend;
 use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
 use super::reply::read_denial;
 use super::shape::{self, Field};
+use super::variables;
 use super::{
     Action, AuditLog, AuthorizationConfig, Combine, ConditionalConfig, Config, ConfigError,
     DefaultAction, Expr, HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig, HostBinding,
@@ -39,6 +41,7 @@ impl Config {
             audit: AuditLog::default(),
             access_log: false,
             record: RecordConfig::default(),
+            variables: Vec::new(),
             policies: Vec::new(),
         };
         if let Err(error) = totals::check_size(json.len()) {
@@ -69,6 +72,7 @@ impl Config {
         let totals = std::mem::take(&mut errors.totals);
         if totals.tell(&mut errors) {
             // Policies that would take too long to compile are not compiled.
+            config.variables = Vec::new();
             config.policies = Vec::new();
         }
         (config, errors.found)
@@ -97,6 +101,9 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
             config.access_log = node.boolean(errors).unwrap_or_default();
         }
         config.record = record::read(&audit, errors);
+    }
+    if let Some(node) = root.get("variables") {
+        config.variables = variables::read(&node, errors);
     }
     if let Some(node) = root.get("policies") {
         config.policies = node
@@ -169,7 +176,9 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         direct_response: None,
         request_timeout: None,
         retry: None,
+        credentials: Vec::new(),
     };
+    fields.check(shape::POLICY_IS, errors);
     if let Some(node) = fields.get("hosts") {
         let items = node.list(shape::HOSTS, errors);
         policy.hosts = items.iter().filter_map(|item| read_host(item, errors)).collect();
@@ -204,6 +213,15 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         fields.get("traffic").and_then(|node| node.object(shape::TRAFFIC, errors))
     {
         read_traffic(&traffic, &mut policy, errors);
+    }
+    if let Some(node) = fields.get("backend") {
+        policy.credentials = backend::read(&node, errors);
+        if fields.get("hosts").is_none() {
+            errors.add(
+                &node.place,
+                "`backend` needs `hosts`: a credential goes only to hosts that are named",
+            );
+        }
     }
     Some(policy)
 }
@@ -276,6 +294,10 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
         Some(name) => (true, name),
         None => (false, lower.as_str()),
     };
+    if text == "*" {
+        errors.add(&node.place, "`*` is no host: leave `hosts` out for a policy of all hosts");
+        return None;
+    }
     if !is_host_name(name) {
         let message = format!(
             "`{}` is no host: expected a name such as `api.example.com`, or one leading wildcard \

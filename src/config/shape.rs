@@ -1,6 +1,7 @@
 //! The shape of a configuration, in one table. The reader checks a configuration against it, and
 //! the JSON Schema and the documents' table of fields are made from it.
 
+mod backend;
 mod record;
 mod router;
 mod words;
@@ -12,14 +13,20 @@ use super::rewrite::{HOST_REWRITE_FIELDS, URL_REWRITE};
 use super::transformation::TRANSFORMATION;
 use super::{
     Direction, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
-    MAX_TRUST_DOMAINS,
+    MAX_TRUST_DOMAINS, MAX_VARIABLES,
+};
+pub(super) use backend::{
+    AUTH, AUTH_IS, BACKEND, BACKEND_IS, BASIC, CLIENT_CREDENTIALS, CLIENT_CREDENTIALS_ARE, COOKIE,
+    CREDENTIAL, CREDENTIALS, HEADER, LOCATION, LOCATION_IS, PARAMETER, REFERENCE, REFERENCE_IS,
+    SCOPES,
 };
 pub(super) use record::{ADDED, ADDED_FIELDS, RECORD_FIELDS};
 pub(super) use router::{RETRIED, RETRY_CODES, TIMES};
 pub use words::OFF;
 pub(super) use words::{
-    ACTION, AUDIT_LOG, COMBINE, DEFAULT_ACTION, HOST_BINDING, HOST_REWRITE, IDENTITY_SOURCES, MODE,
-    ON_ERROR, PATH_CHANGE, PATH_SAFETY, SCHEME, Word, listed,
+    ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, DEFAULT_ACTION, HOST_BINDING, HOST_REWRITE,
+    IDENTITY_SOURCES, MODE, ON_ERROR, PATH_CHANGE, PATH_SAFETY, REFERENCE_KIND, SCHEME, Word,
+    listed,
 };
 
 /// A field of an object.
@@ -79,6 +86,8 @@ pub enum Condition {
     RequiredUnless(&'static str, &'static str),
     /// Where the first field has this word (the second name), the third field must be there.
     Names(&'static str, &'static str, &'static str),
+    /// The first field must be there, unless the second is this word; then it must not.
+    UnlessWord(&'static str, &'static str, &'static str),
 }
 
 /// How many entries a list may have.
@@ -127,6 +136,12 @@ pub enum Text {
     Path,
     /// A duration of the Gateway API: `1h30m`, `250ms`.
     Duration,
+    /// A `token` of RFC 9110 section 5.6.2: the name of a cookie, or of a parameter.
+    Token,
+    /// A scope of OAuth 2 (RFC 6749 section 3.3).
+    Scope,
+    /// A user name of RFC 7617, which has no colon and no control character.
+    UserName,
 }
 
 pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
@@ -162,6 +177,11 @@ pub const CONFIGURATION: &[Field] = &[
         Kind::Object(DENIAL, DENIAL_IS),
         "The body, and headers, of the 403 for a request that the rules deny, where no policy's \
          own `denial` is used.",
+    ),
+    field(
+        "variables",
+        Kind::List(VARIABLES, &Kind::Object(VARIABLE, &[])),
+        "Expressions with names, which all expressions can read as `variables.name`.",
     ),
     field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and where."),
     field(
@@ -203,6 +223,24 @@ pub(super) const TRUST_DOMAINS: Bounds = Bounds {
     limit: MAX_TRUST_DOMAINS,
     if_empty: Some("name a trust domain, or leave the field out to believe any that TLS let in"),
 };
+
+/// `variables`
+pub(super) const VARIABLES: Bounds = Bounds { limit: MAX_VARIABLES, if_empty: None };
+
+/// One of `variables`.
+pub(super) const VARIABLE: &[Field] = &[
+    required(
+        "name",
+        Kind::Text(Text::Variable),
+        "The variable's name, unique among the variables.",
+    ),
+    required(
+        "expression",
+        Kind::Text(Text::Expression),
+        "A CEL expression of any type, over the request as it came. It can read the variables \
+         before it.",
+    ),
+];
 
 /// `audit`
 pub(super) const AUDIT: &[Field] = &[
@@ -263,15 +301,23 @@ pub(super) const POLICY: &[Field] = &[
     field(
         "traffic",
         Kind::Object(TRAFFIC, &[]),
-        "What the policy does, in the fields of AgentGateway's `spec.traffic`.",
+        "What the policy does, in the fields of AgentGateway's `spec.traffic`. Required unless \
+         `backend` is there.",
+    ),
+    field(
+        "backend",
+        Kind::Object(BACKEND, BACKEND_IS),
+        "What the origin gets from the waypoint, in the fields of AgentGateway's `spec.backend`. \
+         It needs `hosts`, all of them exact names.",
     ),
 ];
 
 pub(super) const POLICY_IS: &[Condition] = &[
     Condition::Needs("pathSafety", "hosts"),
     Condition::Needs("defaultAction", "hosts"),
+    Condition::Needs("backend", "hosts"),
     Condition::NotEmptyUnless("traffic", "pathSafety"),
-    Condition::AnyOf(&["traffic", "pathSafety", "defaultAction", "denial"]),
+    Condition::AnyOf(&["traffic", "backend", "pathSafety", "defaultAction", "denial"]),
 ];
 
 pub(super) const HOSTS: Bounds = Bounds {

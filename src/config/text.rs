@@ -4,12 +4,17 @@ use super::decode::shown;
 use super::fixed_headers;
 use super::shape::Text;
 use crate::cel::is_identifier;
+use crate::header_name::is_token;
 use crate::request::host::is_host_name;
 
 /// The longest name of a variable, of a record's field, or of an environment variable, in bytes.
 pub const MAX_NAME: usize = 64;
 /// The longest path of a rewrite, a redirect or a service, in bytes.
 pub const MAX_PATH: usize = 1_024;
+/// The longest scope of OAuth 2, in bytes.
+pub const MAX_SCOPE: usize = 256;
+/// The longest user name, in characters.
+pub const MAX_USER_NAME: usize = 256;
 /// The longest duration, in milliseconds: what four parts of five digits can say.
 const DURATION_PARTS: usize = 4;
 const DURATION_DIGITS: usize = 5;
@@ -56,11 +61,33 @@ pub(super) fn check(form: Text, text: &str) -> Result<(), String> {
                  bytes; no query, escapes, `//` and dot segments"
             ),
         ),
+        Text::Token if text.len() > MAX_NAME || !is_token(text.as_bytes()) => {
+            no("name", &format!("1 to {MAX_NAME} letters, digits and `!#$%&'*+-.^_`|~`"))
+        }
+        Text::Scope if text.len() > MAX_SCOPE || !is_scope(text) => no(
+            "scope",
+            &format!("1 to {MAX_SCOPE} printable ASCII characters without blank, `\"` and `\\`"),
+        ),
+        Text::UserName if !is_user_name(text) => no(
+            "user name",
+            &format!("1 to {MAX_USER_NAME} characters without `:` and control characters"),
+        ),
         Text::Duration if milliseconds(text).is_none() => {
             no("duration", "numbers with a unit, such as `500ms`, `10s` or `1m30s`")
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a text is a `scope-token` (RFC 6749 section 3.3).
+fn is_scope(text: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    !text.is_empty() && text.bytes().all(legal)
+}
+
+fn is_user_name(text: &str) -> bool {
+    let legal = |letter: char| letter != ':' && !letter.is_control();
+    (1..=MAX_USER_NAME).contains(&text.chars().count()) && text.chars().all(legal)
 }
 
 /// Whether a text is a name of legal length: a letter or `_`, then letters, digits and what else
@@ -155,6 +182,9 @@ mod tests {
             (Text::HostName, vec!["a.example"], vec!["*.example", "a.", "a:80", ""]),
             (Text::Path, vec!["/", "/a/b", "/a/", "/.a"], PATHS.to_vec()),
             (Text::Duration, vec!["5s"], vec!["5"]),
+            (Text::Token, vec!["sid", "X-Key", &long], vec!["", "a b", "a=b", "a;b", "ä"]),
+            (Text::Scope, vec!["repo:read", "https://a/.default"], vec!["", "a b", "\"", "\\"]),
+            (Text::UserName, vec!["ada", "ä b"], vec!["", "a:b", "a\n"]),
         ] {
             for text in right {
                 assert_eq!(check(form, text), Ok(()), "{form:?} {text}");

@@ -14,6 +14,8 @@ pub enum Event<'e> {
     RequestTrailers(Pairs<'e>),
     /// A call was answered, or will never be.
     Answer(CallId, Answer<'e>),
+    /// A fetch of the token of this credential has ended.
+    Fetched(usize),
     /// The response's headers have arrived.
     ResponseHeaders(Pairs<'e>),
     /// The response's trailers have arrived.
@@ -35,7 +37,8 @@ pub struct Pairs<'e> {
 }
 
 impl<'e> Pairs<'e> {
-    pub(super) fn read(self) -> Option<Headers<'e>> {
+    /// The lines; `None` if the bytes do not have that form, or another number of lines.
+    pub(crate) fn read(self) -> Option<Headers<'e>> {
         Headers::from_pairs(self.bytes).filter(|headers| headers.len() == self.count)
     }
 }

@@ -28,6 +28,7 @@ pub(super) fn line(
     let own_errors = decision.own_errors.iter();
     let own_errors = own_errors.map(|message| EvaluationError { policy: None, message });
     let errors = own_errors.chain(errors);
+    let credentials = decision.credentials.iter().filter_map(|index| engine.policy_name(*index));
     let host = match host {
         Some(host) => Some(Cow::Borrowed(host)),
         None => authority(&facts.headers),
@@ -36,6 +37,7 @@ pub(super) fn line(
         policy: decision.policy.and_then(|index| engine.policy_name(index)),
         shadow: shadow.take(audit::MAX_LIST).collect(),
         errors: errors.take(audit::MAX_LIST).collect(),
+        credentials: credentials.take(audit::MAX_LIST).collect(),
         caller: caller.spiffe_id(),
         rejected_caller: caller.rejected(),
         destination: facts.destination(),
@@ -69,6 +71,7 @@ fn of_request<'a>(
         detail: decision.detail,
         shadow: Vec::new(),
         errors: Vec::new(),
+        credentials: Vec::new(),
         caller: None,
         rejected_caller: None,
         method: audit::text(headers.first(b":method")),

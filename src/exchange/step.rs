@@ -19,6 +19,9 @@ pub enum Expectation {
 pub enum Step<'s> {
     /// Make this call, and hold what has arrived.
     Call(Call),
+    /// Hold what has arrived until a fetch of the token of this credential ends
+    /// ([`Engine::due_fetch`](crate::policy::Engine::due_fetch)).
+    Await(usize),
     /// Hold what has arrived.
     Hold,
     /// Write these changes into what has arrived, and let it go on.

@@ -5,5 +5,6 @@ mod fields;
 mod laws;
 mod records;
 mod reports;
+mod shared;
 mod trailers;
 mod waiting;

@@ -41,6 +41,11 @@ impl HeaderHistory {
                 Change::Remove(name) => {
                     self.take(name, Fate::Removed, policy);
                 }
+                Change::Inject(name, value) => {
+                    let replaces = self.take(name, Fate::Replaced, policy);
+                    let fate = if replaces { Fate::Replacement } else { Fate::Added };
+                    self.put(name, value.expose(), fate, policy);
+                }
             }
         }
     }

@@ -7,7 +7,9 @@ use super::{Caller, Decided, Effect, Erred, Explanation, OutOfScope, header_rule
 use crate::attributes::view::View;
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
-use crate::config::{Config, Direction, HostPattern, PolicyConfig, TransformationConfig};
+use crate::config::{
+    Config, DefaultAction, Direction, HostPattern, PolicyConfig, TransformationConfig,
+};
 use crate::decision::{Change, Decision, Reply};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::order::Stage;
@@ -17,7 +19,7 @@ use crate::request::headers::Headers;
 use crate::request::{Facts, Source};
 use crate::stage::request_host;
 use crate::trace::{Feature, Line, Trace};
-use crate::trial::Trial;
+use crate::trial::{Trial, serve_tokens};
 
 /// Decides about a request, and explains the decision. The configuration is the one that the engine
 /// was loaded from.
@@ -49,10 +51,16 @@ impl Run {
         response: &Headers<'_>,
     ) -> Run {
         let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
-        let event = Event::RequestHeaders(request.to_pairs());
-        let reply = match exchange.on_traced(engine, source, event, &mut trace) {
-            Step::Reply(reply) => Some(reply),
-            _ => None,
+        let mut event = Event::RequestHeaders(request.to_pairs());
+        let reply = loop {
+            match exchange.on_traced(engine, source, event, &mut trace) {
+                Step::Reply(reply) => break Some(reply),
+                Step::Await(credential) => {
+                    serve_tokens(engine);
+                    event = Event::Fetched(credential);
+                }
+                _ => break None,
+            }
         };
         let report = exchange.take_report();
         let audit = report.and_then(|report| report.audit).map(str::to_owned);
@@ -112,6 +120,7 @@ impl<'a> Explaining<'a> {
             path_safety: host
                 .as_deref()
                 .map_or(self.config.path_safety, |host| self.path_safety(host)),
+            default_action: self.default_action(host.as_deref()),
             host: host.map(std::borrow::Cow::into_owned),
             policies,
             out_of_scope: elsewhere
@@ -162,6 +171,19 @@ impl<'a> Explaining<'a> {
         self.engine.index.groups(host).path_safety().unwrap_or(self.config.path_safety)
     }
 
+    /// The default action for a host, and where it is set; for no host, that of all.
+    fn default_action(&self, host: Option<&str>) -> super::HostDefault {
+        let of_all = (self.config.default_action, None);
+        let (action, policy) =
+            host.map_or(of_all, |host| self.engine.default_action(&self.engine.index.groups(host)));
+        let setting = policy.and_then(|index| self.config.policies.get(index));
+        let place = match setting {
+            Some(policy) => Some(format!("{}.defaultAction", policy.place)),
+            None => (action == DefaultAction::Deny).then(|| "defaultAction".to_owned()),
+        };
+        super::HostDefault { action, policy: setting.map(|policy| policy.name.clone()), place }
+    }
+
     fn errors(&self) -> Vec<Erred> {
         let errors = self.run.decision.errors.iter();
         errors
@@ -177,12 +199,13 @@ impl<'a> Explaining<'a> {
         let rule =
             policy.rule.as_ref().zip(config.authorization.as_ref()).map(
                 |(rule, config)| match self.run.is_refused_before_rules() {
-                    true => rules::unasked(rule, config),
+                    true => rules::unasked(rule, config, self.engine.scope()),
                     false => {
                         let path = self.facts.headers.first(b":path").unwrap_or_default();
                         rules::explain(
                             rule,
                             config,
+                            self.engine.scope(),
                             &View::new(self.facts, &self.engine.callers)
                                 .with_host(host, path.contains(&b'%')),
                         )
@@ -193,6 +216,7 @@ impl<'a> Explaining<'a> {
             name: config.name.clone(),
             mode: config.mode,
             hosts: hosts(config),
+            default_action: config.default_action,
             effect: Effect::None,
             rule,
             request: Vec::new(),
@@ -261,7 +285,7 @@ impl<'a> Explaining<'a> {
         {
             let Some((form, config)) = self.form(index, policy, config) else { continue };
             let mut changes = Vec::new();
-            let of = (self.facts, &self.engine.callers, Phase::Request);
+            let of = (self.facts, &self.engine.callers, Phase::Request, self.engine.scope());
             let (applied, rules) = header_rules::explain(
                 &form.request,
                 &config.request,
@@ -339,7 +363,7 @@ impl<'a> Explaining<'a> {
         {
             let Some((form, config)) = self.form(index, policy, config) else { continue };
             let mut changes = Vec::new();
-            let of = (self.facts, &self.engine.callers, Phase::Response);
+            let of = (self.facts, &self.engine.callers, Phase::Response, self.engine.scope());
             let (_, rules) = header_rules::explain(
                 &form.response,
                 &config.response,

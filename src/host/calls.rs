@@ -5,10 +5,12 @@
 
 use std::cell::RefCell;
 use std::hash::BuildHasherDefault;
+use std::time::Duration;
 
 use super::abi;
 use super::sys::{self, HostError};
 use crate::call::{Answer, Call, CallId, MAX_BODY};
+use crate::exchange::Pairs;
 use crate::hash::Map;
 use crate::request::headers::Headers;
 
@@ -27,12 +29,16 @@ thread_local! {
         const { RefCell::new(Map::with_hasher(BuildHasherDefault::new())) };
 }
 
-/// Makes a stream's call.
-pub(super) fn dispatch(context_id: u32, call: &Call) -> Result<(), HostError> {
+/// Makes a call, and returns the token under which its answer will come.
+pub(super) fn send(call: &Call) -> Result<u32, HostError> {
     let headers: Headers<'_> =
         call.headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
-    let milliseconds = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX).max(1);
-    let token = sys::http_call(&call.cluster, &headers.to_pairs(), &call.body, milliseconds)?;
+    sys::http_call(&call.cluster, &headers.to_pairs(), &call.body, milliseconds(call.timeout))
+}
+
+/// Makes a stream's call.
+pub(super) fn dispatch(context_id: u32, call: &Call) -> Result<(), HostError> {
+    let token = send(call)?;
     let waiting = Waiting { context_id, call: call.id };
     WAITING.with(|all| {
         if let Ok(mut all) = all.try_borrow_mut() {
@@ -40,6 +46,12 @@ pub(super) fn dispatch(context_id: u32, call: &Call) -> Result<(), HostError> {
         }
     });
     Ok(())
+}
+
+/// A timeout as Envoy takes it: as a number with a sign, of which it refuses what is below zero. 0
+/// would be "for ever".
+fn milliseconds(timeout: Duration) -> u32 {
+    u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).clamp(1, i32::MAX.unsigned_abs())
 }
 
 /// Takes the pending call of a token; `None` if no call, or no longer one, is pending under it. So
@@ -61,6 +73,7 @@ pub(super) fn forget(context_id: u32) {
 #[derive(Debug, Default)]
 pub(super) struct Received {
     headers: Vec<u8>,
+    header_count: usize,
     body: Vec<u8>,
 }
 
@@ -76,15 +89,17 @@ impl Received {
                 0 => Vec::new(),
                 size => sys::buffer(abi::CALL_RESPONSE_BODY, size)?,
             };
-            Ok(Received { headers, body })
+            Ok(Received { headers, header_count, body })
         };
         read().map_err(|error| log::error!("egress filter: an answer was lost: {error}")).ok()
     }
 
     /// The answer, as an exchange takes it.
     pub(super) fn answer(received: Option<&Received>) -> Answer<'_> {
-        let Some(Received { headers, body }) = received else { return Answer::CutOff };
-        match Headers::from_pairs(headers) {
+        let Some(Received { headers, header_count, body }) = received else {
+            return Answer::CutOff;
+        };
+        match (Pairs { bytes: headers, count: *header_count }).read() {
             Some(headers) => Answer::Response { headers, body },
             None => Answer::CutOff,
         }

@@ -6,9 +6,11 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 
 use super::calls::{self, Received};
+use super::fetches::{self, Fetching};
 use super::plugin::{Loaded, Plugin};
 use super::stream::Stream;
 use super::{abi, sys};
+use crate::call::Answer;
 use crate::counters::{Count, Counter};
 use crate::hash::Map;
 
@@ -66,6 +68,10 @@ pub(super) fn stream(context_id: u32, run: impl FnOnce(&mut Stream) -> u32) -> u
 
 /// Passes an answer to the stream that made the call. An answer that nobody waits for is counted.
 pub(super) fn answer(root_context_id: u32, token: u32, header_count: usize, body_size: usize) {
+    if let Some(fetching) = fetches::take(token) {
+        let received = Received::read(header_count, body_size);
+        return fetched(root_context_id, &fetching, &Received::answer(received.as_ref()));
+    }
     let Some(waiting) = calls::take(token) else {
         return ignored(root_context_id);
     };
@@ -83,6 +89,24 @@ pub(super) fn answer(root_context_id: u32, token: u32, header_count: usize, body
     });
     if is_taken.flatten() != Some(true) {
         ignored(root_context_id);
+    }
+}
+
+/// Ends a fetch, and lets the streams that wait for it go on.
+fn fetched(root_context_id: u32, Fetching { loaded, fetch }: &Fetching, answer: &Answer<'_>) {
+    if !fetches::end(loaded, *fetch, answer) {
+        return ignored(root_context_id);
+    }
+    for context_id in loaded.waiters.take(fetch.credential) {
+        if let Err(error) = sys::set_effective_context(context_id) {
+            log::warn!("egress filter: a token came for a stream that is gone: {error}");
+            continue;
+        }
+        with(&STREAMS, |streams| {
+            if let Some(stream) = streams.get_mut(&context_id) {
+                stream.on_fetched(fetch.credential);
+            }
+        });
     }
 }
 

@@ -11,6 +11,7 @@ use core::arch::wasm32::unreachable;
 
 use serde_json::Value;
 
+use super::environment::OfVm;
 use crate::config::ConfigError;
 use crate::policy::Engine;
 use crate::request::headers::Headers;
@@ -20,7 +21,7 @@ use crate::request::headers::Headers;
 /// `probe`, the service that is called for requests that ask for it.
 pub(super) fn load(json: Vec<u8>) -> Result<Engine, Vec<ConfigError>> {
     let Ok(mut configuration) = serde_json::from_slice::<Value>(&json) else {
-        return Engine::load(&json);
+        return Engine::load_with(&json, &OfVm);
     };
     let mut take = |field| configuration.as_object_mut().and_then(|fields| fields.remove(field));
     let (unmended, probe) = (take("unmended"), take("probe"));
@@ -28,9 +29,9 @@ pub(super) fn load(json: Vec<u8>) -> Result<Engine, Vec<ConfigError>> {
     let numbers = numbers.filter_map(Value::as_u64);
     crate::mends::switch_off(numbers.filter_map(|number| u32::try_from(number).ok()));
     if unmended.is_none() && probe.is_none() {
-        return Engine::load(&json);
+        return Engine::load_with(&json, &OfVm);
     }
-    let mut engine = Engine::load(configuration.to_string().as_bytes())?;
+    let mut engine = Engine::load_with(configuration.to_string().as_bytes(), &OfVm)?;
     engine.probe = probe.and_then(|probe| serde_json::from_value(probe).ok());
     Ok(engine)
 }

@@ -2,6 +2,9 @@
 
 use std::rc::Rc;
 
+#[cfg(not(feature = "trap-for-tests"))]
+use super::environment::OfVm;
+use super::fetches::Waiters;
 use super::metrics::{self, Metrics};
 use super::sys::{self, HostError};
 use super::{allocator, shared};
@@ -14,6 +17,8 @@ use crate::policy::Engine;
 pub(super) struct Loaded {
     pub(super) engine: Engine,
     pub(super) metrics: Metrics,
+    /// The streams that wait for a token.
+    pub(super) waiters: Waiters,
 }
 
 /// A plugin: one per worker and configuration.
@@ -27,7 +32,7 @@ pub(super) struct Plugin {
 impl Plugin {
     /// Publishes what was counted.
     fn publish(&self) {
-        if let Some(Loaded { engine, metrics }) = self.loaded.as_deref() {
+        if let Some(Loaded { engine, metrics, .. }) = self.loaded.as_deref() {
             metrics.publish(engine);
         }
     }
@@ -72,7 +77,7 @@ impl Plugin {
                 #[cfg(feature = "trap-for-tests")]
                 let loaded = super::for_tests::load(json);
                 #[cfg(not(feature = "trap-for-tests"))]
-                let loaded = Engine::load(&json);
+                let loaded = Engine::load_with(&json, &OfVm);
                 loaded
             }
             Err(Unread::TooLong(error)) => Err(vec![error]),
@@ -84,8 +89,8 @@ impl Plugin {
                     message: error.to_string(),
                 };
                 log::info!("{}", load_record(Err(&[unread])));
-                log::error!("egress filter: configuration refused: {error}");
-                return false;
+                log::error!("egress filter: the configuration cannot be read: {error}");
+                return refused(1);
             }
         };
         log::info!("{}", load_record(outcome.as_ref().map_err(Vec::as_slice)));
@@ -112,7 +117,11 @@ impl Plugin {
                     log::warn!("egress filter: there will be no counters: {error}");
                 }
                 self.publish();
-                self.loaded = Some(Rc::new(Loaded { engine, metrics: Metrics::of_this_plugin() }));
+                self.loaded = Some(Rc::new(Loaded {
+                    engine,
+                    metrics: Metrics::of_this_plugin(),
+                    waiters: Waiters::default(),
+                }));
                 true
             }
             Err(errors) => {
@@ -125,24 +134,7 @@ impl Plugin {
                         errors.len()
                     );
                 }
-                let earlier = shared::was_loaded();
-                let (metric, consequence) = if earlier {
-                    ("egress_config_refused_update", "the last good configuration stays in force")
-                } else {
-                    (
-                        "egress_config_refused_first_load",
-                        "every request is refused until a good one comes",
-                    )
-                };
-                log::error!(
-                    "egress filter: configuration refused, errors: {}; {consequence}",
-                    errors.len()
-                );
-                if let Err(error) = sys::define_counter(metric).and_then(|id| sys::increment(id, 1))
-                {
-                    log::warn!("egress filter: cannot count: {error}");
-                }
-                false
+                refused(errors.len())
             }
         }
     }
@@ -161,4 +153,19 @@ impl Plugin {
             );
         }
     }
+}
+
+/// Logs and counts that a configuration with so many errors is refused; returns that it is not in
+/// force.
+fn refused(errors: usize) -> bool {
+    let (metric, consequence) = if shared::was_loaded() {
+        ("egress_config_refused_update", "the last good configuration stays in force")
+    } else {
+        ("egress_config_refused_first_load", "every request is refused until a good one comes")
+    };
+    log::error!("egress filter: configuration refused, errors: {errors}; {consequence}");
+    if let Err(error) = sys::define_counter(metric).and_then(|id| sys::increment(id, 1)) {
+        log::warn!("egress filter: cannot count: {error}");
+    }
+    false
 }

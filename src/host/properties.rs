@@ -3,8 +3,9 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use super::sys;
+use super::sys::{self, HostError};
 use crate::request::{Property, Source};
 
 /// The properties of one request, in the buffers that the host filled.
@@ -14,14 +15,20 @@ pub(super) struct Properties {
     failed: AtomicBool,
 }
 
+impl Properties {
+    fn fail(&self, error: HostError) {
+        log::error!("egress filter: {error}");
+        self.failed.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Source for Properties {
     fn property(&self, property: Property) -> &[u8] {
         let Some(cell) = self.read.get(property as usize) else { return &[] };
         cell.get_or_init(|| match sys::property(property.path().as_bytes()) {
             Ok(value) => value.unwrap_or_default(),
             Err(error) => {
-                log::error!("egress filter: {error}");
-                self.failed.store(true, Ordering::Relaxed);
+                self.fail(error);
                 Vec::new()
             }
         })
@@ -29,5 +36,12 @@ impl Source for Properties {
 
     fn failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    fn now(&self) -> Duration {
+        sys::now().unwrap_or_else(|error| {
+            self.fail(error);
+            Duration::ZERO
+        })
     }
 }

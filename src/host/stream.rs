@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::plugin::Loaded;
 use super::properties::Properties;
 use super::sys::{self, HostError};
-use super::{abi, calls, metrics};
+use super::{abi, calls, fetches, metrics};
 use crate::call::{Answer, CallId};
 use crate::decision::{Change, Reason, Reply};
 use crate::exchange::{
@@ -89,16 +89,19 @@ impl Stream {
         if step == Step::Ignore {
             return false;
         }
-        // A request that Envoy does not let go on has not gone on, whatever was decided.
-        let outcome = match carry_out(self.context_id, Part::RequestHeaders, step) {
-            Outcome::Done(abi::CONTINUE) => match sys::resume_request() {
-                Ok(()) => Outcome::Done(abi::CONTINUE),
-                Err(error) => Outcome::NotWritten(error),
-            },
-            outcome => outcome,
-        };
-        self.conclude(&loaded, Part::RequestHeaders, outcome);
+        let outcome = carry_out(self.context_id, Part::RequestHeaders, step, Held::Yes);
+        self.conclude(&loaded, Part::RequestHeaders, outcome, Held::Yes);
         true
+    }
+
+    /// Goes on after a fetch of this credential has ended.
+    pub(super) fn on_fetched(&mut self, credential: usize) {
+        let Some(loaded) = self.loaded.clone() else { return };
+        let step = self.exchange.on(&loaded.engine, &self.properties, Event::Fetched(credential));
+        if step != Step::Ignore {
+            let outcome = carry_out(self.context_id, Part::RequestHeaders, step, Held::Yes);
+            self.conclude(&loaded, Part::RequestHeaders, outcome, Held::Yes);
+        }
     }
 
     pub(super) fn on_gone(&mut self) {
@@ -108,6 +111,7 @@ impl Stream {
         let Some(loaded) = self.loaded.clone() else { return };
         // The proxy may never answer the call, if the plugin goes too.
         calls::forget(self.context_id);
+        loaded.waiters.forget(self.context_id);
         let _ = self.exchange.on(&loaded.engine, &self.properties, Event::Gone);
         self.report(&loaded);
     }
@@ -133,13 +137,19 @@ impl Stream {
         // Without a configuration, the request was refused, and nothing of it goes on.
         let Some(loaded) = self.loaded.clone() else { return abi::PAUSE };
         let step = self.exchange.on(&loaded.engine, &self.properties, event);
-        let outcome = carry_out(self.context_id, part, step);
-        self.conclude(&loaded, part, outcome)
+        let outcome = carry_out(self.context_id, part, step, Held::No);
+        self.conclude(&loaded, part, outcome, Held::No)
     }
 
     /// If a step could not be carried out, reports that to the exchange and carries out the step
     /// that follows, until one succeeds. Then counts and logs.
-    fn conclude(&mut self, loaded: &Loaded, part: Part, mut outcome: Outcome) -> u32 {
+    fn conclude(
+        &mut self,
+        loaded: &Rc<Loaded>,
+        part: Part,
+        mut outcome: Outcome,
+        held: Held,
+    ) -> u32 {
         let action = loop {
             let event = match outcome {
                 Outcome::Done(action) => break action,
@@ -151,10 +161,22 @@ impl Stream {
                     log::error!("egress filter: a call cannot be made: {error}");
                     Event::Answer(call, Answer::NotSent)
                 }
+                // If the call cannot be made, the fetch has ended already.
+                Outcome::Awaits(credential) => {
+                    if !fetches::send_due(loaded).contains(&credential) {
+                        loaded.waiters.add(credential, self.context_id);
+                        break abi::PAUSE;
+                    }
+                    Event::Fetched(credential)
+                }
             };
             let step = self.exchange.on(&loaded.engine, &self.properties, event);
-            outcome = carry_out(self.context_id, part, step);
+            outcome = carry_out(self.context_id, part, step, held);
         };
+        // A request that goes on may have found that its token is to be renewed.
+        if loaded.engine.fetches_tokens() {
+            fetches::send_due(loaded);
+        }
         self.report(loaded);
         action
     }
@@ -200,11 +222,25 @@ enum Outcome {
     NotWritten(HostError),
     /// The call was not made.
     NotSent(CallId, HostError),
+    /// The request is held until a fetch of this credential ends.
+    Awaits(usize),
 }
 
-fn carry_out(context_id: u32, part: Part, step: Step<'_>) -> Outcome {
+/// Whether Envoy holds the request already. If it does, what a callback returns does not let the
+/// request go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    No,
+    Yes,
+}
+
+fn carry_out(context_id: u32, part: Part, step: Step<'_>, held: Held) -> Outcome {
     match step {
-        Step::Forward(changes) => match write(map(part), &changes) {
+        // A request that Envoy does not let go on has not gone on, whatever was decided.
+        Step::Forward(changes) => match write(map(part), &changes).and_then(|()| match held {
+            Held::Yes => sys::resume_request(),
+            Held::No => Ok(()),
+        }) {
             Ok(()) => Outcome::Done(abi::CONTINUE),
             Err(error) => Outcome::NotWritten(error),
         },
@@ -212,6 +248,7 @@ fn carry_out(context_id: u32, part: Part, step: Step<'_>) -> Outcome {
             Ok(()) => Outcome::Done(abi::PAUSE),
             Err(error) => Outcome::NotSent(call.id, error),
         },
+        Step::Await(credential) => Outcome::Awaits(credential),
         Step::Hold | Step::Ignore => Outcome::Done(abi::PAUSE),
         Step::Reply(reply) => {
             send(&reply);
@@ -260,6 +297,7 @@ fn write(map: u32, changes: &[Change<'_>]) -> Result<(), HostError> {
             Change::Add(name, value) => sys::add_header(map, name, value)?,
             Change::Replace(name, value) => sys::replace_header(map, name, value)?,
             Change::Remove(name) => sys::remove_header(map, name)?,
+            Change::Inject(name, value) => sys::replace_header(map, name, value.expose())?,
         }
     }
     Ok(())

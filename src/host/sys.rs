@@ -115,6 +115,15 @@ mod raw {
     }
 }
 
+mod wasi {
+    #[link(wasm_import_module = "wasi_snapshot_preview1")]
+    unsafe extern "C" {
+        pub(super) fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
+    }
+    /// The clock that only goes forward.
+    pub(super) const MONOTONIC: u32 = 1;
+}
+
 /// A host call that failed: its name and its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HostError {
@@ -217,19 +226,22 @@ pub(super) fn remove_header(map: u32, name: &str) -> Result<(), HostError> {
     checked("proxy_remove_header_map_value", status)
 }
 
-/// The plugin's configuration.
+/// The plugin's configuration. The host says "not found" of one that is not there.
 pub(super) fn configuration() -> Result<Vec<u8>, HostError> {
-    buffer(abi::PLUGIN_CONFIGURATION, usize::MAX)
+    Ok(find_buffer(abi::PLUGIN_CONFIGURATION, usize::MAX)?.unwrap_or_default())
 }
 
 /// The first bytes of a buffer, at most this many.
 pub(super) fn buffer(buffer: u32, size: usize) -> Result<Vec<u8>, HostError> {
+    let found = find_buffer(buffer, size)?;
+    found.ok_or(HostError { call: "proxy_get_buffer_bytes", status: abi::NOT_FOUND })
+}
+
+fn find_buffer(buffer: u32, size: usize) -> Result<Option<Vec<u8>>, HostError> {
     // SAFETY: the pointers are of live values.
-    let found = bytes("proxy_get_buffer_bytes", |value, value_size| unsafe {
+    bytes("proxy_get_buffer_bytes", |value, value_size| unsafe {
         raw::proxy_get_buffer_bytes(buffer, 0, size, value, value_size)
-    })?;
-    // The host says "not found" of a configuration that is not there.
-    Ok(found.unwrap_or_default())
+    })
 }
 
 /// Answers the request. A gRPC call gets the reply's gRPC status, with the body as its message,
@@ -324,6 +336,14 @@ pub(super) fn set_tick_period(period: Duration) -> Result<(), HostError> {
     checked("proxy_set_tick_period_milliseconds", unsafe {
         raw::proxy_set_tick_period_milliseconds(milliseconds)
     })
+}
+
+/// The time on a clock that only goes forward.
+pub(super) fn now() -> Result<Duration, HostError> {
+    let mut nanoseconds = 0_u64;
+    // SAFETY: the pointer is of a live value.
+    let status = unsafe { wasi::clock_time_get(wasi::MONOTONIC, 1, &raw mut nanoseconds) };
+    checked("clock_time_get", status).map(|()| Duration::from_nanos(nanoseconds))
 }
 
 /// A value that all VMs of the process share, and the number of its version (`cas`, never 0).

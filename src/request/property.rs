@@ -1,5 +1,7 @@
 //! What a proxy knows of a request besides its headers, one row for each property.
 
+use std::time::Duration;
+
 /// Declares the properties: the variant, the field of [`Given`], and Envoy's path.
 macro_rules! properties {
     ($($(#[$doc:meta])* $variant:ident, $field:ident = $path:literal;)*) => {
@@ -27,6 +29,8 @@ macro_rules! properties {
         #[derive(Debug, Clone, Copy, Default)]
         pub struct Given<'a> {
             $(#[doc = concat!("[`Property::", stringify!($variant), "`]")] pub $field: &'a [u8],)*
+            /// The time.
+            pub now: Duration,
         }
 
         impl Source for Given<'_> {
@@ -38,6 +42,10 @@ macro_rules! properties {
 
             fn failed(&self) -> bool {
                 false
+            }
+
+            fn now(&self) -> Duration {
+                self.now
             }
         }
     };
@@ -82,4 +90,9 @@ pub trait Source: std::fmt::Debug + Sync {
     /// Whether a property could not be read. A decision that was made on its absence is then not
     /// valid.
     fn failed(&self) -> bool;
+
+    /// The time since some point in the past, on a clock that only goes forward.
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
 }

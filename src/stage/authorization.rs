@@ -2,7 +2,7 @@
 //! Allow allows; else a request goes on only if no Allow is in scope and the default action is
 //! Allow.
 
-use super::{Ending, Flow, Turn};
+use super::{Ending, Flow, NOT_ADMITTED, Turn};
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
 use crate::config::{Action, DefaultAction, Mode};
@@ -17,7 +17,7 @@ use crate::trace::Trace;
 /// Evaluates the rules that can matter to the request.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let Some(admitted) = &turn.admitted else {
-        return Flow::End(Ending::because(Reason::InternalError));
+        return Flow::End(Ending::internal_error(NOT_ADMITTED));
     };
     let engine = turn.engine;
     let view =

@@ -12,12 +12,16 @@ const HEADER: &[u8] = b"x-probe";
 
 /// Calls the service, if the request asks for that.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
-    let (Some(probe), Some(path)) = (&turn.engine.probe, turn.facts.headers.first(HEADER)) else {
-        return Flow::Next;
-    };
+    let path = turn.facts.headers.first(HEADER);
+    path.and_then(|path| call(turn, path)).map_or(Flow::Next, Flow::Wait)
+}
+
+/// The call of this path.
+fn call(turn: &Turn<'_, '_, '_>, path: &[u8]) -> Option<Call> {
+    let probe = turn.engine.probe.as_ref()?;
     let caller = turn.engine.caller(turn.facts).spiffe_id().unwrap_or_default();
     let line = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
-    Flow::Wait(Call {
+    Some(Call {
         id: turn.next_call,
         cluster: probe.cluster.clone(),
         headers: vec![
@@ -31,15 +35,17 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     })
 }
 
-/// Lets the request go on if the answer is 200, and relays any other answer. Without an answer, the
+/// Lets the request go on if the answer is 200, calls the service again if it is 202, and relays
+/// any other answer. Without an answer, the
 /// failure mode decides; so it does for an answer that the proxy makes in the service's place (503,
 /// 504).
 pub(super) fn answered(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow {
     let Some(probe) = &turn.engine.probe else {
-        return Flow::End(Ending::because(Reason::InternalError));
+        return Flow::End(Ending::internal_error("a probe without a service"));
     };
     match (answer, answer.status()) {
         (_, Some(200)) => Flow::Next,
+        (_, Some(202)) => call(turn, b"/again").map_or(Flow::Next, Flow::Wait),
         (Answer::Response { headers, body }, Some(status)) if status < 500 => {
             let said = headers.first(HEADER).map(|value| ("x-probe".to_owned(), value.to_vec()));
             Flow::End(Ending {

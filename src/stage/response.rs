@@ -5,8 +5,10 @@ use crate::attributes::view::View;
 use crate::cel::Expression;
 use crate::cel::meter::{Allowance, Meter};
 use crate::config::Direction;
+use crate::credential::place;
 use crate::decision::Change;
 use crate::policy::Engine;
+use crate::policy::header_rules;
 use crate::request::Facts;
 use crate::request::headers::Headers;
 use crate::trace::{Applied, Feature, Trace};
@@ -86,6 +88,12 @@ pub(crate) fn drop_trailers<'a>(
                 Direction::Response => &modifiers.response,
             };
             fixed.drop_trailers(&mut trailers, &mut changes);
+        }
+        if direction == Direction::Request {
+            let own = policy.credentials.iter().filter_map(|own| engine.credentials.all.get(*own));
+            for name in own.filter_map(|credential| place::header_of(&credential.location)) {
+                header_rules::remove(&mut trailers, &mut changes, name, true);
+            }
         }
     }
     changes

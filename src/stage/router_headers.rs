@@ -126,6 +126,7 @@ fn note(turn: &mut Turn<'_, '_, '_>, policy: usize, before: usize) {
             Change::Remove(name) => {
                 trace.router_headers.push((policy, name.to_string(), None));
             }
+            Change::Inject(..) => {}
         }
     }
 }

@@ -73,6 +73,9 @@ fn of_text(text: Text) -> Cow<'static, str> {
         Text::HostName => "host",
         Text::Path => "path",
         Text::Duration => "duration",
+        Text::Token => "name",
+        Text::Scope => "scope",
+        Text::UserName => "user name",
     };
     name.into()
 }

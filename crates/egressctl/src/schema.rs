@@ -211,5 +211,13 @@ fn condition_of(condition: Condition) -> Json {
         Condition::RequiredUnless(name, other) => Json::object()
             .and_field("if", Json::object().and_field("not", requires(other)))
             .and_field("then", requires(name)),
+        Condition::UnlessWord(name, other, word) => {
+            let is_word = Json::object().and_field("const", word);
+            let is_word = Json::object().and_field(other, is_word);
+            Json::object()
+                .and_field("if", requires(other).and_field("properties", is_word))
+                .and_field("then", Json::object().and_field("not", requires(name)))
+                .and_field("else", requires(name))
+        }
     }
 }

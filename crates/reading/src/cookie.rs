@@ -161,6 +161,15 @@ pub fn find<'a>(
     found.ok_or(Fault::Missing)
 }
 
+/// Whether some origin may find a cookie of this name in what stands between two `;`.
+pub fn may_be(part: &[u8], name: &str) -> bool {
+    let is_it = |pair: &[u8]| {
+        let written = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        is_named(written, name).is_some()
+    };
+    is_it(part) || part.split(|byte| matches!(byte, b',' | b' ' | b'\t')).any(is_it)
+}
+
 /// Whether a name as it is written is the one asked for: to every origin, or to some alone. PHP
 /// makes `_` of what no variable's name may have, and a list of `role[]`; ASP.NET does not mind the
 /// case of letters; older versions of PHP and Rack decode names.
@@ -271,6 +280,18 @@ mod tests {
             assert_eq!(read(cookies.as_bytes()), [Ok("user".to_owned())], "{cookies}");
         }
         assert!(read(b"x=1\trole=admin").contains(&Ok("admin".to_owned())));
+    }
+
+    #[test]
+    fn a_cookie_may_be_there_in_every_reading() {
+        for part in
+            ["sid=1", " sid=1", "SID=1", "sid", "s%69d=1", "sid[]=1", "a=b, sid=1", "a=\"b sid=1"]
+        {
+            assert!(may_be(part.as_bytes(), "sid"), "{part}");
+        }
+        for part in ["", "sids=1", "a=sid", "xsid=1"] {
+            assert!(!may_be(part.as_bytes(), "sid"), "{part}");
+        }
     }
 
     #[test]

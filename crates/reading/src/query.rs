@@ -1,6 +1,8 @@
 //! The query of a request's path, as a list of pairs (`application/x-www-form-urlencoded`, WHATWG
 //! URL section 5.1).
 
+use std::borrow::Cow;
+
 use crate::path::decode;
 
 /// Why it is not certain which values a name has in a query.
@@ -63,6 +65,41 @@ pub fn is_of(pair: &[u8], name: &str) -> bool {
             // PHP makes `_` of a bracket that is not closed.
             || decoded.iter().map(|byte| unclosed(*byte)).eq(name.bytes().map(unclosed))
     })
+}
+
+/// How often a name may be percent-decoded on its way: by proxies, and by the origin.
+const DECODINGS: usize = 3;
+
+/// Whether some origin may find the name in this pair, also one that stands behind proxies which
+/// decode it once more.
+pub fn may_be(pair: &[u8], name: &str) -> bool {
+    let mut written = Cow::Borrowed(halves(pair).0);
+    for _ in 0..DECODINGS {
+        if is_of(&written, name) {
+            return true;
+        }
+        if !written.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+            return false;
+        }
+        written = Cow::Owned(plus_decoded(&written));
+    }
+    is_of(&written, name)
+}
+
+/// A text as a name or value of a pair: all but unreserved characters (RFC 3986 section 2.3) are
+/// percent-encoded.
+pub fn encoded(text: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |value: u8| DIGITS.get(usize::from(value & 15)).copied().unwrap_or(b'0');
+    let mut encoded = Vec::with_capacity(text.len());
+    for byte in text {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
+            encoded.push(*byte);
+        } else {
+            encoded.extend([b'%', digit(byte >> 4), digit(*byte)]);
+        }
+    }
+    encoded
 }
 
 /// Whether a text has an escape of ASP's older form, `%uXXXX`.
@@ -151,6 +188,36 @@ mod tests {
             let found: Vec<String> = found.iter().map(|value| (*value).to_owned()).collect();
             assert_eq!(values(query.as_bytes(), "q", 64), Ok(found), "{query}");
         }
+    }
+
+    #[test]
+    fn a_name_may_be_there_in_every_decoding() {
+        for pair in [
+            "api_key=1",
+            "API_KEY",
+            "api%5Fkey=1",
+            "api%255Fkey=1",
+            "api%25255Fkey=1",
+            "api.key=1",
+            "api[key=1",
+            "api_key[]=1",
+            "api_key%00x=1",
+            "+api_key=1",
+            "%2561pi_key=1",
+        ] {
+            assert!(may_be(pair.as_bytes(), "api_key"), "{pair}");
+        }
+        for pair in ["", "api_keys=1", "x=api_key", "x=%26api_key=1", "key=1", "%zz=1"] {
+            assert!(!may_be(pair.as_bytes(), "api_key"), "{pair}");
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_to_the_same() {
+        let all: Vec<u8> = (0..=255).collect();
+        let written = encoded(&all);
+        assert_eq!(plus_decoded(&written), all);
+        assert!(written.iter().all(|byte| byte.is_ascii_graphic() && !b"&;=+#".contains(byte)));
     }
 
     #[test]

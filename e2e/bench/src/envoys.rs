@@ -78,6 +78,8 @@ impl Running {
                 log: folder.path().join("envoy.log"),
                 admin_port,
                 workers: setup.workers,
+                environment: Vec::new(),
+                log_levels: ["--log-level", "info"].map(str::to_owned).to_vec(),
                 remove_if_orphaned: Some(folder.path().to_path_buf()),
             };
             let before = Instant::now();

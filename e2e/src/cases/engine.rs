@@ -1,5 +1,6 @@
 //! The innermost layer: the engine itself, natively.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use egress_filter::config::{Config, IdentityConfig};
@@ -17,11 +18,16 @@ const NO_CALLS: &str = "no stage of the engine calls services, only one in the b
 pub struct EngineRunner {
     workers: Vec<Engine>,
     identity: IdentityConfig,
+    environment: BTreeMap<String, String>,
 }
 
 /// The engines of some workers, or why the configuration does not load.
-fn load(config: &str, workers: usize) -> Result<(Vec<Engine>, IdentityConfig), String> {
-    let load = || Engine::load(config.as_bytes());
+fn load(
+    config: &str,
+    workers: usize,
+    environment: &BTreeMap<String, String>,
+) -> Result<(Vec<Engine>, IdentityConfig), String> {
+    let load = || Engine::load_with(config.as_bytes(), environment);
     let engines: Result<Vec<Engine>, _> = (0..workers).map(|_| load()).collect();
     let engines = engines
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | "))?;
@@ -38,12 +44,14 @@ impl Runner for EngineRunner {
         if cases.iter().any(|case| !case.services.is_empty()) {
             return Err(NO_CALLS.to_owned());
         }
-        (self.workers, self.identity) = load(&suite.config.to_string(), suite.workers)?;
+        self.environment.clone_from(&suite.environment);
+        let config = suite.config.to_string();
+        (self.workers, self.identity) = load(&config, suite.workers, &suite.environment)?;
         Ok(())
     }
 
     fn update(&mut self, update: &Update) -> Result<bool, String> {
-        let loaded = load(&update.config.to_string(), self.workers.len());
+        let loaded = load(&update.config.to_string(), self.workers.len(), &self.environment);
         let accepted = loaded.is_ok();
         if let Ok(loaded) = loaded {
             (self.workers, self.identity) = loaded;

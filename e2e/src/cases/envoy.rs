@@ -110,7 +110,7 @@ impl EnvoyRunner {
 /// What a case asks for that this layer does not have.
 fn unsupported(suite: &Suite, case: &Case) -> Option<&'static str> {
     let any = |is: fn(&Step) -> bool| case.steps.iter().any(is);
-    if suite.clock.is_some() {
+    if suite.clock.is_some() || any(|step| step.time.is_some()) {
         return Some("a real Envoy has the machine's clock");
     }
     if any(|step| step.destination.is_none()) {
@@ -157,6 +157,9 @@ impl Runner for EnvoyRunner {
             .wasm(&self.module)
             .normalize_path(suite.normalize_path)
             .workers(workers);
+        for (name, value) in &suite.environment {
+            options = options.environment(name, value);
+        }
         let steps = || cases.iter().flat_map(|case| &case.steps);
         for destination in steps().filter_map(|step| step.destination.as_deref()) {
             options = options.service(destination);
@@ -173,6 +176,7 @@ impl Runner for EnvoyRunner {
         let config = suite.config.to_string();
         if steps().any(|step| step.update.is_some()) {
             let mut plugin = PluginFile::new(&self.module).map_err(|error| error.to_string())?;
+            plugin.set_environment(suite.environment.keys());
             plugin.publish(&config).map_err(|error| error.to_string())?;
             options = options.edit(plugin.attach());
             self.plugin = Some(plugin);

@@ -87,7 +87,8 @@ impl Runner for WasmRunner {
     }
 
     fn start(&mut self, suite: &Suite, _cases: &[&Case]) -> Result<(), String> {
-        let mut options = HostOptions::default();
+        let env = suite.environment.clone().into_iter().collect();
+        let mut options = HostOptions { env, ..HostOptions::default() };
         if let Some(clock) = suite.clock {
             options.now = u64::try_from(clock.as_nanos()).unwrap_or(u64::MAX);
         }
@@ -117,7 +118,8 @@ impl Runner for WasmRunner {
         let worker = workers.get(step.worker).ok_or("there is no such worker")?;
         let before = host.shared().counters();
         let now = i64::try_from(worker.vm().time()).unwrap_or(i64::MAX);
-        let request = request(suite, step)?.property(&["request", "time"], now);
+        let time = step.time.unwrap_or(now);
+        let request = request(suite, step)?.property(&["request", "time"], time);
         let mut stream = worker.request(request);
         await_answers(host, &stream)?;
         stream.on_response(response(step));

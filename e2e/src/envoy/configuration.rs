@@ -301,6 +301,17 @@ impl Configuration {
         self.each_plugin(&mut |plugin| plugin["configuration"]["value"] = json!(text))
     }
 
+    /// Gives the filter's VM these variables of Envoy's environment, as Istio does for `vmConfig.env`
+    /// with `valueFrom: HOST`.
+    ///
+    /// # Errors
+    /// When there is no wasm filter.
+    pub fn set_environment(&mut self, names: &[&str]) -> Result<(), ConfigurationError> {
+        self.each_plugin(&mut |plugin| {
+            plugin["vm_config"]["environment_variables"] = json!({"host_env_keys": names});
+        })
+    }
+
     /// Switches Envoy's path normalization on or off in every chain.
     ///
     /// # Errors

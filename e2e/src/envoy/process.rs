@@ -93,6 +93,10 @@ pub struct Launch {
     pub admin_port: u16,
     /// The number of worker threads.
     pub workers: u32,
+    /// Variables that are added to Envoy's environment.
+    pub environment: Vec<(String, String)>,
+    /// Envoy's arguments for the levels of its log.
+    pub log_levels: Vec<String>,
     /// A folder to remove when this process ends without dropping what it started.
     pub remove_if_orphaned: Option<PathBuf>,
 }
@@ -120,13 +124,9 @@ impl EnvoyProcess {
         let child = Command::new(&program)
             .arg("--config-path")
             .arg(&launch.configuration)
-            .args([
-                "--disable-hot-restart",
-                "--log-level",
-                "info",
-                "--file-flush-interval-msec",
-                "20",
-            ])
+            .args(["--disable-hot-restart", "--file-flush-interval-msec", "20"])
+            .args(&launch.log_levels)
+            .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .args(["--concurrency", &launch.workers.to_string()])
             .current_dir(&launch.working_directory)
             .stdin(Stdio::null())

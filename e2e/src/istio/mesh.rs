@@ -191,6 +191,8 @@ impl Mesh {
             log: local.folder.join("envoy.log"),
             admin_port: local.ports.admin,
             workers: local.workers,
+            environment: Vec::new(),
+            log_levels: ["--log-level", "info"].map(str::to_owned).to_vec(),
             remove_if_orphaned: None,
         };
         let process = EnvoyProcess::start(&launch)?;

@@ -192,6 +192,74 @@ fn a_request_that_cannot_go_on_is_refused_and_not_recorded_as_allowed() {
     assert_eq!(refused(&stream.finish()), (403, "internal-error".to_owned()));
 }
 
+/// A held request is let go on by a call of the filter's, whichever of its steps lets it.
+#[test]
+fn a_request_whose_second_call_cannot_be_made_ends_by_the_failure_mode() {
+    for fail_open in [false, true] {
+        let (host, worker) = host(fail_open);
+        let mut stream = worker.request(request("/zen"));
+        let call = held(&stream);
+        assert_eq!(stream.answer(&call, Answer::http(202)), Step::Paused);
+        let again = held(&stream);
+        assert_eq!(again.headers.text(":path").as_deref(), Some("/again"));
+        host.clusters().remove(CLUSTER);
+        let step = stream.answer(&again, Answer::http(202));
+        if fail_open {
+            assert_eq!(step, Step::Continue);
+            assert_eq!(mark(&stream).as_deref(), Some("audited"));
+            stream.on_response(Response::new(200));
+            assert_eq!(stream.finish().local_response, None);
+        } else {
+            assert_eq!(step, Step::Replied);
+            assert_eq!(refused(&stream.finish()).1, "no-answer");
+        }
+    }
+}
+
+/// Parts of an answer that the host does not hand over are no empty parts.
+#[test]
+fn an_answer_that_cannot_be_read_whole_is_no_answer() {
+    for failure in [
+        Failure::nth("proxy_get_buffer_bytes", 0, Status::NotFound),
+        Failure::nth("proxy_get_buffer_bytes", 0, Status::InternalFailure),
+        Failure::nth("proxy_get_header_map_pairs", 0, Status::NotFound),
+        // It says that all is well, and writes nothing.
+        Failure::nth("proxy_get_header_map_pairs", 0, Status::Ok),
+    ] {
+        let (_host, worker) = host(false);
+        let mut stream = worker.request(request("/zen"));
+        let call = held(&stream);
+        worker.vm().fail_calls([failure.clone()]);
+        let step = stream.answer(&call, Answer::http(200).body("fine"));
+        assert_eq!(step, Step::Replied, "{failure:?}");
+        assert_eq!(refused(&stream.finish()).1, "no-answer", "{failure:?}");
+    }
+}
+
+/// Envoy refuses a call whose timeout is below zero as it reads the number.
+#[test]
+fn the_longest_timeout_is_the_longest_that_envoy_takes() {
+    let (_host, worker) = host(false);
+    for (asked, taken) in [(u64::MAX, 2_147_483_647), (2_147_483_648, 2_147_483_647), (7, 7)] {
+        let configuration = asking(CLUSTER, Duration::from_millis(asked), false, "audited");
+        assert!(worker.configure(configuration).accepted);
+        let call = held(&worker.request(request("/zen")));
+        assert_eq!(call.timeout, Some(Duration::from_millis(taken)), "{asked}");
+    }
+}
+
+/// It counts as any other refusal does.
+#[test]
+fn a_configuration_that_cannot_be_read_is_counted() {
+    let (host, worker) = host(false);
+    let failure = Failure::always("proxy_get_buffer_bytes", Status::InternalFailure);
+    worker.vm().fail_calls([failure]);
+    let configured = worker.configure(configuration(false, "new"));
+    assert!(!configured.accepted);
+    let counter = host.shared().value(MetricKind::Counter, "egress_config_refused_update");
+    assert_eq!(counter, 1, "{:?}", configured.logs);
+}
+
 #[test]
 fn answers_that_nobody_waits_for_are_counted_and_change_nothing() {
     let (host, worker) = host(false);

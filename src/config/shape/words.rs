@@ -2,8 +2,8 @@
 
 use crate::config::rewrite::PathChangeType;
 use crate::config::{
-    Action, AuditLog, Combine, DefaultAction, HostBinding, HostRewrite, IdentitySource, Mode,
-    OnError, Scheme,
+    Action, AuditLog, ClientAuth, Combine, DefaultAction, HostBinding, HostRewrite, IdentitySource,
+    Mode, OnError, ReferenceKind, Scheme,
 };
 use crate::path::PathSafety;
 
@@ -135,3 +135,25 @@ pub(in crate::config) const HOST_REWRITE: &[Word<HostRewrite>] = &[
 
 pub(in crate::config) const SCHEME: &[Word<Scheme>] =
     &[word("http", Scheme::Http, "Plain HTTP."), word("https", Scheme::Https, "HTTP over TLS.")];
+
+pub(in crate::config) const CLIENT_AUTH: &[Word<ClientAuth>] = &[
+    word(
+        "ClientSecretBasic",
+        ClientAuth::Basic,
+        "In the header `Authorization` (RFC 6749 section 2.3.1).",
+    ),
+    word("ClientSecretPost", ClientAuth::Post, "In the body of the request."),
+];
+
+pub(in crate::config) const REFERENCE_KIND: &[Word<ReferenceKind>] = &[
+    word(
+        "Service",
+        ReferenceKind::Service,
+        "A Kubernetes Service, in a cluster whose domain is `cluster.local`.",
+    ),
+    word(
+        "Hostname",
+        ReferenceKind::Hostname,
+        "The host name of a ServiceEntry, or the full name of a Service.",
+    ),
+];

@@ -89,6 +89,9 @@ pub(crate) fn owned(changes: &[Change<'_>]) -> Vec<Change<'static>> {
         Change::Add(of, bytes) => Change::Add(name(of), value(bytes)),
         Change::Replace(of, bytes) => Change::Replace(name(of), value(bytes)),
         Change::Remove(of) => Change::Remove(Cow::Owned(of.to_string())),
+        Change::Inject(of, secret) => {
+            Change::Inject(name(of), Cow::Owned(secret.clone().into_owned()))
+        }
     };
     changes.iter().map(change).collect()
 }

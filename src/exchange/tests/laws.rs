@@ -174,6 +174,7 @@ impl<'e> Proxy<'e> {
                 assert!(!call.timeout.is_zero(), "every call has a timeout");
                 self.waiting = Some(call.id);
             }
+            Step::Await(credential) => panic!("no policy has a credential, got {credential}"),
             Step::Hold | Step::Ignore => {}
             Step::Forward(changes) if of_response => {
                 assert!(self.forwarded > 0 || changes.is_empty(), "nothing is added to an answer");

@@ -31,6 +31,7 @@ impl Step {
                 .destination_address
                 .clone()
                 .unwrap_or_else(|| format!("240.240.0.1:{port}")),
+            time: self.time.unwrap_or(usual.time),
             response: Response { status: self.origin.status, headers: self.origin.headers.clone() },
             ..usual
         };

@@ -1,10 +1,11 @@
 //! Loads the configurations of suites.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 
-use egress_filter::config::{Config, IdentityConfig};
+use egress_filter::config::{Config, ConfigError, IdentityConfig};
+use egress_filter::credential::{Environment, NamesOnly};
 use egress_filter::policy::Engine;
 use serde_json::Value;
 
@@ -28,6 +29,8 @@ pub(crate) struct Loaded {
     pub(crate) config: Value,
     /// Where the filter looks for the caller.
     pub(crate) identity: IdentityConfig,
+    /// The environment that it was loaded with.
+    pub(crate) environment: BTreeMap<String, String>,
     /// Why it does not load, each error with the index of its source.
     pub(crate) errors: Vec<(usize, Diagnostic)>,
     pub(crate) sources: Vec<Source>,
@@ -52,6 +55,7 @@ impl Loaded {
             engine,
             config,
             identity,
+            environment: BTreeMap::new(),
             errors: errors.into_iter().map(|error| (source, error)).collect(),
             sources,
         }
@@ -117,7 +121,7 @@ impl Configurations {
             (Policies::Files(named), true) => named,
             (Policies::Inline(config), true) => {
                 let key = format!("{at:?}");
-                return Ok(Ok(self.add(key, || inline(file, config))));
+                return Ok(Ok(self.add(key, || inline(file, suite, config))));
             }
             (Policies::Unsaid(span), true) => {
                 let message = "which policies? Name the file that has them as `policies`, give \
@@ -135,11 +139,13 @@ impl Configurations {
             std::fs::canonicalize(name)
                 .map_or_else(|_| (*name).to_owned(), |path| path.display().to_string())
         };
-        let key = format!("{:?} {plugin:?}", names.iter().map(real).collect::<Vec<_>>());
+        let environment = &suite.environment;
+        let files = names.iter().map(real).collect::<Vec<_>>();
+        let key = format!("{files:?} {plugin:?} {environment:?}");
         if let Some(index) = self.by_key.get(&key) {
             return Ok(Ok(*index));
         }
-        match of_files(&names, plugin) {
+        match of_files(&names, plugin, environment) {
             Ok(loaded) => Ok(Ok(self.add(key, || loaded))),
             // An error in what the command line names is not the file's.
             Err((_, failure)) if !instead.is_empty() => Err(failure),
@@ -235,18 +241,21 @@ fn label(names: &[&str]) -> String {
         .join(", ")
 }
 
-fn inline(file: &File, config: &Node) -> Loaded {
-    let engine = load(
-        &file.source,
-        Plugin { kind: Kind::PluginConfig, resource: config, config: Some(config) },
-    );
+fn inline(file: &File, suite: &Suite, config: &Node) -> Loaded {
+    let plugin = Plugin { kind: Kind::PluginConfig, resource: config, config: Some(config) };
+    let engine = load(&file.source, plugin, &suite.environment);
     let source = file.source.clone();
-    Loaded::new(file.source.name.clone(), engine, 0, vec![source])
+    let loaded = Loaded::new(file.source.name.clone(), engine, 0, vec![source]);
+    Loaded { environment: suite.environment.clone(), ..loaded }
 }
 
 /// The one configuration that is meant among files, or an error with the index of the file that
 /// causes it.
-fn of_files(names: &[&str], plugin: Option<&str>) -> Result<Loaded, (usize, Failure)> {
+fn of_files(
+    names: &[&str],
+    plugin: Option<&str>,
+    environment: &BTreeMap<String, String>,
+) -> Result<Loaded, (usize, Failure)> {
     let mut manifests = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
         match Manifest::read(name).map_err(|failure| (index, failure))? {
@@ -265,9 +274,10 @@ fn of_files(names: &[&str], plugin: Option<&str>) -> Result<Loaded, (usize, Fail
         Ok((index, plugin)) => {
             let loaded = manifests
                 .get(index)
-                .map_or(Err(Vec::new()), |manifest| load(&manifest.source, plugin));
+                .map_or(Err(Vec::new()), |manifest| load(&manifest.source, plugin, environment));
             let sources = manifests.into_iter().map(|manifest| manifest.source).collect();
-            return Ok(Loaded::new(label(names), loaded, index, sources));
+            let loaded = Loaded::new(label(names), loaded, index, sources);
+            return Ok(Loaded { environment: environment.clone(), ..loaded });
         }
         Err(Unchosen::Nothing) => {
             "there is no pluginConfig, WasmPlugin or TrafficExtension in it".to_owned()
@@ -295,11 +305,26 @@ struct Engaged {
     identity: IdentityConfig,
 }
 
+/// The engine of a configuration, with the environment of its suite. Where that has no variables,
+/// all are there, with a value that is not known.
+pub(crate) fn engine(
+    json: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<Engine, Vec<ConfigError>> {
+    let environment: &dyn Environment =
+        if environment.is_empty() { &NamesOnly } else { environment };
+    Engine::load_with(json.as_bytes(), environment)
+}
+
 /// Loads a configuration as the waypoint would.
-fn load(source: &Source, plugin: Plugin<'_>) -> Result<Engaged, Vec<Diagnostic>> {
+fn load(
+    source: &Source,
+    plugin: Plugin<'_>,
+    environment: &BTreeMap<String, String>,
+) -> Result<Engaged, Vec<Diagnostic>> {
     let config = choice::configuration(source, plugin)?;
     let json = config.to_json();
-    let engine = Engine::load(json.as_bytes())
+    let engine = engine(&json, environment)
         .map_err(|errors| choice::load_errors(source, plugin, &errors))?;
     let identity = Config::parse(json.as_bytes()).map(|config| config.identity).unwrap_or_default();
     Ok(Engaged { engine, config: serde_json::from_str(&json).unwrap_or_default(), identity })

@@ -33,6 +33,9 @@ pub struct Suite {
     /// The time at which each case begins, since the Unix epoch; the machine's own where this is
     /// `None`.
     pub clock: Option<Duration>,
+    /// The environment variables of the proxy, from which credentials come. Where none are given,
+    /// every variable is there with the value `<redacted>`.
+    pub environment: BTreeMap<String, String>,
     /// The cases, in the order of the file.
     pub cases: Vec<Case>,
     pub(crate) policies: Policies,
@@ -105,6 +108,9 @@ pub struct Step {
     pub worker: usize,
     /// The configuration that is delivered before the request.
     pub update: Option<Update>,
+    /// When the request comes, in nanoseconds since the Unix epoch; `None` where neither the case
+    /// nor a clock of the suite says it. A real Envoy has the machine's clock.
+    pub time: Option<i64>,
     /// Who calls.
     pub caller: Caller,
     /// The destination that the caller dialled; `None` if the waypoint has no name for it.

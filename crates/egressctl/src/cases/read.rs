@@ -7,8 +7,9 @@ pub(crate) mod headers;
 pub(crate) mod service;
 mod time;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
+use std::time::Duration;
 
 use egress_filter::identity::SpiffeId;
 
@@ -19,10 +20,10 @@ use crate::Failure;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
 use crate::source::Source;
-use crate::yaml::{Node, Value};
+use crate::yaml::{Key, Node, Value};
 use draft::Draft;
 
-pub(crate) const SUITE: [&str; 11] = [
+pub(crate) const SUITE: [&str; 12] = [
     "name",
     "description",
     "policies",
@@ -31,6 +32,7 @@ pub(crate) const SUITE: [&str; 11] = [
     "normalizePath",
     "workers",
     "clock",
+    "environment",
     "services",
     "defaults",
     "cases",
@@ -48,6 +50,7 @@ pub(super) struct Defaults {
     trust_domain: Option<String>,
     services: Vec<Service>,
     workers: usize,
+    clock: Option<Duration>,
 }
 
 /// Reads a file, or standard input for `-`.
@@ -104,9 +107,11 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
     let plugin = object.get("plugin").and_then(|node| fields.full_text(node, "`plugin`"));
     let normalize_path = object.get("normalizePath").and_then(|node| flag(fields, node));
     let clock = object.get("clock").and_then(|node| time::timestamp(fields, node));
+    let environment = object.get("environment").map(|node| environment(fields, node));
     let mut defaults =
         object.get("defaults").and_then(|node| defaults(fields, node)).unwrap_or_default();
     defaults.workers = object.get("workers").and_then(|node| workers(fields, node)).unwrap_or(1);
+    defaults.clock = clock;
     defaults.services =
         object.get("services").map(|node| service::services(fields, node)).unwrap_or_default();
     let policies = policies(fields, object);
@@ -129,10 +134,21 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
         normalize_path: normalize_path.unwrap_or(true),
         workers: defaults.workers,
         clock,
+        environment: environment.unwrap_or_default(),
         cases,
         policies: policies?,
         plugin,
     })
+}
+
+/// The environment variables of the proxy.
+fn environment(fields: &mut Fields<'_>, node: &Node) -> BTreeMap<String, String> {
+    let Some(object) = fields.any_object(node, "`environment`") else { return BTreeMap::new() };
+    let variable = |(key, value): (&Key, &Node)| {
+        let value = fields.text(value, &format!("the value of `{}`", key.name))?;
+        Some((key.name.clone(), value))
+    };
+    object.iter().filter_map(variable).collect()
 }
 
 /// The list of cases, of which there is at least one.

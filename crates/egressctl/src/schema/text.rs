@@ -5,7 +5,8 @@ use egress_filter::cel::limits::MAX_SOURCE;
 use egress_filter::cel::reserved_words;
 use egress_filter::config::shape::Text;
 use egress_filter::config::{
-    Direction, MAX_HEADER_VALUE, MAX_NAME, MAX_PATH, MAX_POLICY_NAME, unchangeable,
+    Direction, MAX_HEADER_VALUE, MAX_NAME, MAX_PATH, MAX_POLICY_NAME, MAX_SCOPE, MAX_USER_NAME,
+    unchangeable,
 };
 use egress_filter::identity::MAX_TRUST_DOMAIN;
 use egress_filter::request::host::MAX_HOST;
@@ -86,6 +87,20 @@ pub(super) fn schema(text: Text) -> Json {
             "^([0-9]{1,5}(h|m|s|ms)){1,4}$",
             "expected numbers with a unit, such as `500ms`, `10s` or `1m30s`",
         ),
+        Text::Token => {
+            of("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", "expected letters, digits and `!#$%&'*+-.^_`|~`")
+                .and_field("maxLength", MAX_NAME)
+        }
+        Text::Scope => of(
+            r"^[!#-\[\]-~]+$",
+            "expected printable ASCII characters without blank, `\"` and `\\`",
+        )
+        .and_field("maxLength", MAX_SCOPE),
+        Text::UserName => of(
+            r"^[^:\u0000-\u001f\u007f-\u009f]+$",
+            "expected characters without `:` and control characters",
+        )
+        .and_field("maxLength", MAX_USER_NAME),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Which policies the cases exercise.
 
-use egress_filter::config::{Action, Mode};
+use egress_filter::config::{Action, DefaultAction, Mode};
 use egress_filter::coverage::{Part, RuleResult, outlines};
+use egress_filter::decision::Reason;
+use egress_filter::policy::Engine;
 use egress_filter::trial::Tried;
 
 use crate::cases::load::Loaded;
@@ -16,6 +18,30 @@ pub(crate) struct Coverage {
     /// How many cases were run on it.
     pub(crate) cases: usize,
     pub(crate) policies: Vec<Seen>,
+    /// The default action of the whole configuration, if that is Deny.
+    pub(crate) default_deny: Option<DefaultDeny>,
+}
+
+/// How the cases exercise the default action Deny of a whole configuration.
+#[derive(Debug, Default)]
+pub(crate) struct DefaultDeny {
+    /// How many cases it denied.
+    pub(crate) denied: usize,
+    /// Whether some case fails without it; `None` where that was not tried.
+    pub(crate) missed: Option<bool>,
+}
+
+impl DefaultDeny {
+    /// What no case exercises.
+    pub(crate) fn gap(&self) -> Option<String> {
+        (self.denied == 0)
+            .then(|| "Deny has denied no case: none is of a host that no Allow is for".to_owned())
+    }
+
+    /// Whether some case is denied by it and, where that was tried, fails without it.
+    pub(crate) fn is_covered(&self) -> bool {
+        self.gap().is_none() && self.missed != Some(false)
+    }
 }
 
 /// How the cases exercise a policy: the number of cases for each effect.
@@ -33,6 +59,9 @@ pub(crate) struct Seen {
     pub(crate) decided: usize,
     pub(crate) changed_request: usize,
     pub(crate) changed_response: usize,
+    default_action: Option<DefaultAction>,
+    /// Cases that its default action decided.
+    pub(crate) defaulted: usize,
     /// Whether some case fails without the policy; `None` where that was not tried.
     pub(crate) missed: Option<bool>,
 }
@@ -53,9 +82,28 @@ impl Coverage {
             decided: 0,
             changed_request: 0,
             changed_response: 0,
+            default_action: outline.default_action,
+            defaulted: 0,
             missed: None,
         });
-        Coverage { configuration, label: loaded.label.clone(), cases: 0, policies: seen.collect() }
+        let closes = |engine: &Engine| engine.default_action_of_all() == DefaultAction::Deny;
+        Coverage {
+            configuration,
+            label: loaded.label.clone(),
+            cases: 0,
+            policies: seen.collect(),
+            default_deny: loaded
+                .engine
+                .as_ref()
+                .filter(|engine| closes(engine))
+                .map(|_| DefaultDeny::default()),
+        }
+    }
+
+    /// Whether every policy, and the default action, is exercised.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.policies.iter().all(Seen::is_covered)
+            && self.default_deny.as_ref().is_none_or(DefaultDeny::is_covered)
     }
 
     /// Counts what the policies did in a case.
@@ -63,6 +111,10 @@ impl Coverage {
         let add =
             |count: &mut usize, really: bool| *count = count.saturating_add(usize::from(really));
         add(&mut self.cases, true);
+        let by_default = tried.reason == Reason::DefaultDeny;
+        if let Some(default) = &mut self.default_deny {
+            add(&mut default.denied, by_default && tried.policy.is_none());
+        }
         for part in parts {
             let Some(seen) = self.policies.get_mut(part.policy) else { continue };
             add(&mut seen.in_scope, true);
@@ -73,6 +125,13 @@ impl Coverage {
                 matches!(part.rule, Some(RuleResult::Fails | RuleResult::PassesLimit)),
             );
             add(&mut seen.decided, tried.policy.as_ref() == Some(&seen.name));
+            let defaulted = match (seen.default_action, seen.mode) {
+                (Some(DefaultAction::Deny), Mode::Enforce) => by_default,
+                (Some(DefaultAction::Deny), Mode::Shadow) => tried.shadow.contains(&seen.name),
+                (Some(DefaultAction::Allow), _) => tried.reason == Reason::NoAllowRule,
+                (None, _) => false,
+            };
+            add(&mut seen.defaulted, defaulted);
             add(&mut seen.changed_request, part.changed_request);
             add(&mut seen.changed_response, part.changed_response);
         }
@@ -94,6 +153,15 @@ impl Seen {
             }
             Some(Action::Require) if self.matched == self.in_scope => {
                 gaps.push(format!("never refused, in scope of {in_scope}"))
+            }
+            _ => {}
+        }
+        match self.default_action {
+            Some(DefaultAction::Deny) if self.defaulted == 0 => {
+                gaps.push(format!("its defaultAction denied none of {in_scope}"));
+            }
+            Some(DefaultAction::Allow) if self.defaulted == 0 && self.mode == Mode::Enforce => {
+                gaps.push(format!("its defaultAction let none of {in_scope} through"));
             }
             _ => {}
         }
@@ -139,6 +207,9 @@ impl Seen {
             if self.decided > 0 {
                 parts.push(format!("decided {}", self.decided));
             }
+        }
+        if let Some(action) = self.default_action {
+            parts.push(format!("defaultAction {action:?} decided {}", self.defaulted));
         }
         if self.changes_request {
             parts.push(format!(

@@ -10,7 +10,7 @@ use egress_filter::suggest::did_you_mean;
 use egress_filter::trial::{Trial, Tried};
 
 use super::coverage::Coverage;
-use crate::cases::load::{Configurations, Loaded};
+use crate::cases::load::{Configurations, Loaded, engine};
 use crate::cases::{self, Caller, Case, Fact, File, Layer, Step, Suite, Update, Verdict};
 
 /// The results of all cases of the files.
@@ -131,7 +131,7 @@ impl<'f> Running<'f> {
         let mut counters = BTreeMap::new();
         for (number, step) in (1_usize..).zip(&self.case.steps) {
             let accepted = step.update.as_ref().map(|wanted| {
-                let loaded = updated(wanted);
+                let loaded = updated(wanted, self.loaded);
                 let accepted = loaded.is_some();
                 update = loaded.or(update.take());
                 Fact::new("update", wanted.accepted, accepted)
@@ -182,9 +182,9 @@ impl<'f> Running<'f> {
 }
 
 /// The configuration of an update, if it loads.
-fn updated(update: &Update) -> Option<(Engine, IdentityConfig)> {
+fn updated(update: &Update, loaded: &Loaded) -> Option<(Engine, IdentityConfig)> {
     let json = update.config.to_string();
-    let engine = Engine::load(json.as_bytes()).ok()?;
+    let engine = engine(&json, &loaded.environment).ok()?;
     let config = Config::parse(json.as_bytes()).ok()?;
     Some((engine, config.identity))
 }

@@ -1,0 +1,232 @@
+//! Compiles credentials, and checks that each can only go where it is meant to go.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::environment::{Environment, Value};
+use super::secret::REDACTED;
+use super::token::{Client, Tokens};
+use super::{Credential, Credentials, Origin, Secret, place};
+use crate::config::{
+    Action, Config, ConfigError, CredentialConfig, CredentialValue, HostBinding, HostPattern,
+    Location, MAX_ERRORS, Mode, PolicyConfig, Spot, Variable,
+};
+
+/// The longest value of an environment variable that is used, in bytes.
+const MAX_VALUE: usize = 8 * 1024;
+
+/// Compiles the credentials of a configuration. `errors` gets everything that is wrong with them.
+pub(crate) fn compile(
+    config: &Config,
+    environment: &dyn Environment,
+    errors: &mut Vec<ConfigError>,
+) -> Credentials {
+    let mut credentials = Credentials::default();
+    let mut by_host: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut compiling = Compiling { config, environment, errors };
+    for (index, policy) in config.policies.iter().enumerate() {
+        if policy.credentials.is_empty() || compiling.errors.len() > MAX_ERRORS {
+            continue;
+        }
+        compiling.check_policy(policy);
+        for configured in &policy.credentials {
+            let Some(source) = compiling.source(policy, configured) else { continue };
+            let location = &configured.location;
+            // A shadow policy's are checked, and never sent.
+            if policy.mode == Mode::Shadow {
+                continue;
+            }
+            let number = credentials.all.len();
+            for host in exact(policy) {
+                let own = by_host.entry(host).or_default();
+                let mut others = own.iter().filter_map(|index| credentials.all.get(*index));
+                let taken = others.find(|other| place::same(&other.location, location));
+                if let Some(other) = taken {
+                    compiling.add_taken(policy, configured, host, other.policy);
+                }
+                own.push(number);
+            }
+            credentials.has_tokens |= matches!(source, Origin::Fetched(_));
+            let location = location.clone();
+            credentials.all.push(Credential { policy: index, location, source });
+        }
+    }
+    credentials
+}
+
+/// The hosts of a policy that are named exactly.
+fn exact(policy: &PolicyConfig) -> impl Iterator<Item = &str> {
+    policy.hosts.iter().filter_map(|host| match host {
+        HostPattern::Exact(name) => Some(name.as_str()),
+        HostPattern::Under(_) => None,
+    })
+}
+
+/// Whether a request for this host goes on only if an Allow matches.
+fn is_guarded(config: &Config, host: &str) -> bool {
+    config.policies.iter().any(|policy| {
+        let is_allow =
+            policy.authorization.as_ref().is_some_and(|rule| rule.action == Action::Allow);
+        let is_for = policy.hosts.is_empty() || policy.hosts.iter().any(|own| own.matches(host));
+        policy.mode == Mode::Enforce && is_allow && is_for
+    })
+}
+
+/// Credentials that are being compiled.
+struct Compiling<'c> {
+    config: &'c Config,
+    environment: &'c dyn Environment,
+    errors: &'c mut Vec<ConfigError>,
+}
+
+impl Compiling<'_> {
+    fn add(&mut self, policy: &PolicyConfig, place: &str, message: impl Into<String>) {
+        self.errors.push(ConfigError {
+            policy: (!policy.name.is_empty()).then(|| policy.name.clone()),
+            place: place.to_owned(),
+            spot: Spot::Whole,
+            message: message.into(),
+        });
+    }
+
+    fn add_taken(
+        &mut self,
+        policy: &PolicyConfig,
+        configured: &CredentialConfig,
+        host: &str,
+        other: usize,
+    ) {
+        let other = self.config.policies.get(other).map_or("", |other| &other.name);
+        let message = format!(
+            "policy `{other}` puts a credential into the same place for `{host}`: leave one of \
+             them out, or give it another `location`"
+        );
+        self.add(policy, &configured.place, message);
+    }
+
+    /// Whom a credential is for, and who can have it sent.
+    fn check_policy(&mut self, policy: &PolicyConfig) {
+        for (index, host) in policy.hosts.iter().enumerate() {
+            if let HostPattern::Under(suffix) = host {
+                let place = format!("{}.hosts[{index}]", policy.place);
+                let message = format!(
+                    "a credential goes only to hosts that are named exactly: name the hosts under \
+                     `*{suffix}` one by one"
+                );
+                self.add(policy, &place, message);
+            }
+        }
+        let place = format!("{}.backend", policy.place);
+        if self.config.host_binding != HostBinding::Strict {
+            let message = "a credential needs `hostBinding: Strict`: without it, a caller could \
+                have it sent to a destination of its own choice";
+            self.add(policy, &place, message);
+        }
+        let open: Vec<&str> = exact(policy).filter(|host| !is_guarded(self.config, host)).collect();
+        if let Some(host) = open.first() {
+            let message = format!(
+                "every caller could use the credential for `{host}`: no enforced Allow is for this \
+                 host. Add one that says who may call it (with `true`, everybody may)"
+            );
+            self.add(policy, &place, message);
+        }
+    }
+
+    fn source(&mut self, policy: &PolicyConfig, configured: &CredentialConfig) -> Option<Origin> {
+        let location = &configured.location;
+        match &configured.value {
+            CredentialValue::Environment(variable) => {
+                let value = self.value(policy, variable)?;
+                let value = without_scheme(location, value.expose());
+                self.fixed(policy, variable, location, value)
+            }
+            CredentialValue::Basic { username, password } => {
+                let value = self.value(policy, password)?;
+                let encoded = match &value {
+                    Value::Redacted => REDACTED.to_owned(),
+                    Value::Known(secret) if secret.expose().iter().any(u8::is_ascii_control) => {
+                        self.illegal(policy, password, "no control characters");
+                        return None;
+                    }
+                    Value::Known(secret) => {
+                        STANDARD.encode([username.as_bytes(), b":", secret.expose()].concat())
+                    }
+                };
+                self.fixed(policy, password, location, encoded.as_bytes())
+            }
+            CredentialValue::ClientCredentials(client) => {
+                let secret = self.value(policy, &client.client_secret)?;
+                let client = Client::new(client, secret.expose());
+                Some(Origin::Fetched(Box::new(Tokens::new(client, location.clone()))))
+            }
+        }
+    }
+
+    fn fixed(
+        &mut self,
+        policy: &PolicyConfig,
+        variable: &Variable,
+        location: &Location,
+        value: &[u8],
+    ) -> Option<Origin> {
+        match place::prepared(location, value) {
+            Ok(value) => Some(Origin::Fixed(value)),
+            Err(place::Illegal(expected)) => {
+                self.illegal(policy, variable, expected);
+                None
+            }
+        }
+    }
+
+    fn illegal(&mut self, policy: &PolicyConfig, variable: &Variable, expected: &str) {
+        let message = format!(
+            "the value of the environment variable `{}` is not legal in its `location`: expected \
+             {expected}",
+            variable.name
+        );
+        self.add(policy, &variable.place, message);
+    }
+
+    /// The value of a variable, without a newline at its end.
+    fn value(&mut self, policy: &PolicyConfig, variable: &Variable) -> Option<Value> {
+        let name = &variable.name;
+        let wrong = match self.environment.value(name) {
+            None => format!(
+                "the waypoint has no environment variable `{name}`: mount the Secret into the \
+                 waypoint's pod, and list the variable in `vmConfig.env` with `valueFrom: HOST`"
+            ),
+            Some(Value::Redacted) => return Some(Value::Redacted),
+            Some(Value::Known(value)) => {
+                let value = value.expose();
+                let value = value.strip_suffix(b"\n").unwrap_or(value);
+                let value = value.strip_suffix(b"\r").unwrap_or(value);
+                if value.is_empty() {
+                    format!(
+                        "the environment variable `{name}` is empty: give the Secret's key a value"
+                    )
+                } else if value.len() > MAX_VALUE {
+                    format!(
+                        "the environment variable `{name}` has {} bytes, the limit is {MAX_VALUE}",
+                        value.len()
+                    )
+                } else {
+                    return Some(Value::Known(Secret::new(value)));
+                }
+            }
+        };
+        self.add(policy, &variable.place, wrong);
+        None
+    }
+}
+
+/// A value for the default location, without a `Bearer ` that it begins with itself.
+fn without_scheme<'v>(location: &Location, value: &'v [u8]) -> &'v [u8] {
+    match location {
+        Location::Header { is_default: true, .. } => {
+            value.strip_prefix(b"Bearer ").unwrap_or(value)
+        }
+        _ => value,
+    }
+}

@@ -1,0 +1,59 @@
+//! What the stages have made of a request that waits, so that they need not run again.
+
+use std::borrow::Cow;
+
+use crate::credential::Secret;
+use crate::decision::Change;
+use crate::request::headers::Headers;
+
+/// The changes of a request's headers, kept while it waits.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// The headers as changed, in the form that [`Headers::from_pairs`] reads; none where they are
+    /// as they came.
+    headers: Option<Vec<u8>>,
+    changes: Vec<Owned>,
+}
+
+/// A [`Change`] that owns what it consists of.
+#[derive(Debug)]
+enum Owned {
+    Add(String, Vec<u8>),
+    Replace(String, Vec<u8>),
+    Remove(String),
+    Inject(String, Secret),
+}
+
+impl Kept {
+    /// Keeps changed headers, and the changes.
+    pub(super) fn of(headers: Option<&Headers<'_>>, changes: &[Change<'_>]) -> Kept {
+        let owned = |change: &Change<'_>| match change {
+            Change::Add(name, value) => Owned::Add((*name).to_owned(), value.to_vec()),
+            Change::Replace(name, value) => Owned::Replace((*name).to_owned(), value.to_vec()),
+            Change::Remove(name) => Owned::Remove(name.to_string()),
+            Change::Inject(name, value) => {
+                Owned::Inject((*name).to_owned(), value.clone().into_owned())
+            }
+        };
+        Kept {
+            headers: headers.map(Headers::to_pairs),
+            changes: changes.iter().map(owned).collect(),
+        }
+    }
+
+    pub(super) fn headers(&self) -> Option<Headers<'_>> {
+        Headers::from_pairs(self.headers.as_deref()?)
+    }
+
+    pub(super) fn changes(&self) -> Vec<Change<'_>> {
+        fn borrowed(change: &Owned) -> Change<'_> {
+            match change {
+                Owned::Add(name, value) => Change::Add(name, Cow::Borrowed(value)),
+                Owned::Replace(name, value) => Change::Replace(name, Cow::Borrowed(value)),
+                Owned::Remove(name) => Change::Remove(Cow::Borrowed(name)),
+                Owned::Inject(name, value) => Change::Inject(name, Cow::Borrowed(value)),
+            }
+        }
+        self.changes.iter().map(borrowed).collect()
+    }
+}

@@ -1,0 +1,109 @@
+//! Puts the credentials of the policies in scope into the request, last of all: no expression sees
+//! them, and none can overwrite them.
+
+mod inject;
+
+use std::borrow::Cow;
+
+use super::{Ending, Flow, Turn};
+use crate::config::Location;
+use crate::credential::token::Taken;
+use crate::credential::{Origin, Secret};
+use crate::decision::Reason;
+use crate::request::headers::Headers;
+use crate::request::host;
+use crate::trace::Injected;
+
+/// How many header lines can be examined for one step.
+const LINES_A_STEP: usize = 64;
+/// How many bytes of a query or of cookies can be examined for one step.
+const BYTES_A_STEP: usize = 16;
+
+/// Puts the credentials in, or waits for one that is being fetched.
+pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
+    put_in(turn, false)
+}
+
+/// Goes on after a token was fetched, or could not be.
+pub(super) fn fetched(turn: &mut Turn<'_, '_, '_>) -> Flow {
+    put_in(turn, true)
+}
+
+fn put_in(turn: &mut Turn<'_, '_, '_>, has_waited: bool) -> Flow {
+    let engine = turn.engine;
+    let mut sent: Vec<(&Location, Cow<'_, Secret>)> = Vec::new();
+    let mut policies = Vec::new();
+    for (index, policy) in engine.policies_at(&turn.found.applied) {
+        for number in &policy.credentials {
+            let Some(credential) = engine.credentials.all.get(*number) else { continue };
+            if policies.is_empty()
+                && let Some(why) = objection(turn)
+            {
+                return refuse(index, why);
+            }
+            if policies.last() != Some(&index) {
+                policies.push(index);
+            }
+            let value = match &credential.source {
+                Origin::Fixed(value) => Cow::Borrowed(value),
+                Origin::Fetched(tokens) => match tokens.take(turn.facts.now(), has_waited) {
+                    Taken::Token(value) => Cow::Owned(value),
+                    Taken::Wait => return Flow::Await(*number),
+                    Taken::Failed(why) => {
+                        return Flow::End(Ending {
+                            detail: Some(why.as_str()),
+                            policy: Some(index),
+                            ..Ending::because(Reason::CredentialUnavailable)
+                        });
+                    }
+                },
+            };
+            if let Some(trace) = turn.trace.as_deref_mut() {
+                let location = credential.location.clone();
+                trace.injected.push(Injected { policy: index, location });
+            }
+            sent.push((&credential.location, value));
+        }
+    }
+    let Some(first) = policies.first().copied() else { return Flow::Next };
+    let meter = turn.meter;
+    let (headers, changes) = turn.to_change();
+    meter.spend_on(sent.len().saturating_mul(headers.len()), LINES_A_STEP);
+    let read = headers.values(b"cookie").chain(headers.values(b":path"));
+    let bytes = read.fold(0_usize, |sum, value| sum.saturating_add(value.len()));
+    meter.spend_on(sent.len().saturating_mul(bytes), BYTES_A_STEP);
+    if let Err(why) = inject::inject(headers, &sent, changes) {
+        return refuse(first, why);
+    }
+    turn.found.decision.credentials = policies;
+    Flow::Next
+}
+
+fn refuse(policy: usize, why: &'static str) -> Flow {
+    Flow::End(Ending {
+        detail: Some(why),
+        policy: Some(policy),
+        ..Ending::because(Reason::CredentialRefused)
+    })
+}
+
+/// Why a request must not get a credential of its host, if it must not.
+fn objection(turn: &Turn<'_, '_, '_>) -> Option<&'static str> {
+    let headers: &Headers<'_> = turn.headers.as_ref().unwrap_or(&turn.facts.headers);
+    // Host binding has held the host to the destination, where there is one.
+    let Some(destination) = turn.facts.destination() else {
+        return Some("the destination is not known");
+    };
+    // Where the destination is a wildcard, the host that is sent chooses the origin.
+    let sent = host::canonical(headers.first(b":authority").unwrap_or_default());
+    let is_own = turn.admitted.as_ref().is_some_and(|own| sent.as_deref() == Ok(&*own.host));
+    if destination.starts_with('*') && !is_own {
+        return Some("the host was rewritten under a wildcard destination");
+    }
+    // An origin answers it with all that it got.
+    let method = headers.first(b":method").unwrap_or_default();
+    if method.eq_ignore_ascii_case(b"TRACE") || method.eq_ignore_ascii_case(b"TRACK") {
+        return Some("the method would reveal it");
+    }
+    None
+}

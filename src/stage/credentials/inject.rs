@@ -1,0 +1,112 @@
+//! Puts credentials into a request. Nothing that some origin could take for one of them survives of
+//! what the caller sent; all else stays byte for byte.
+
+use std::borrow::Cow;
+
+use crate::config::Location;
+use crate::credential::Secret;
+use crate::decision::Change;
+use crate::policy::header_rules;
+use crate::reading::{cookie, query};
+use crate::request::headers::Headers;
+
+/// The headers that locations other than a header write.
+const PATH: &str = ":path";
+const COOKIE: &str = "cookie";
+
+/// Puts credentials, given as they are sent, into a request with these headers. The credentials
+/// themselves are only in the changes.
+///
+/// # Errors
+/// If the request has no path to which a query can be appended.
+pub(super) fn inject<'a>(
+    headers: &mut Headers<'a>,
+    credentials: &[(&'a Location, Cow<'a, Secret>)],
+    changes: &mut Vec<Change<'a>>,
+) -> Result<(), &'static str> {
+    let (mut parameters, mut cookies) = (Vec::new(), Vec::new());
+    for (location, value) in credentials {
+        match location {
+            Location::Header { name, .. } => {
+                header_rules::remove(headers, changes, name, false);
+                changes.push(Change::Inject(name, value.clone()));
+            }
+            Location::QueryParameter(name) => parameters.push((name.as_str(), &**value)),
+            Location::Cookie(name) => cookies.push((name.as_str(), &**value)),
+        }
+    }
+    if !parameters.is_empty() {
+        let path = headers.first(PATH.as_bytes()).unwrap_or_default();
+        let path = with_parameters(path, &parameters).ok_or("a path that can have no query")?;
+        changes.push(Change::Inject(PATH, Cow::Owned(path)));
+    }
+    if !cookies.is_empty() {
+        let lines = || headers.values(COOKIE.as_bytes());
+        if lines().count() > 1 {
+            changes.push(Change::Remove(Cow::Borrowed(COOKIE)));
+        }
+        changes.push(Change::Inject(COOKIE, Cow::Owned(with_cookies(lines(), &cookies))));
+    }
+    Ok(())
+}
+
+/// A path whose query has these parameters behind those of other names.
+fn with_parameters(path: &[u8], parameters: &[(&str, &Secret)]) -> Option<Secret> {
+    // Where a fragment is passed on, what is appended would be a part of it.
+    if !path.starts_with(b"/") || path.contains(&b'#') {
+        return None;
+    }
+    let end = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
+    let (start, rest) = path.split_at_checked(end)?;
+    let mut whole = start.to_vec();
+    let mut separator = b'?';
+    let mut push = |whole: &mut Vec<u8>, part: &[u8]| {
+        whole.push(separator);
+        whole.extend_from_slice(part);
+        separator = b'&';
+    };
+    if let Some(query) = rest.strip_prefix(b"?").filter(|query| !query.is_empty()) {
+        let is_ours = |part: &[u8]| parameters.iter().any(|(name, _)| query::may_be(part, name));
+        for pair in query.split(|byte| *byte == b'&') {
+            if !pair.split(|byte| *byte == b';').any(is_ours) {
+                push(&mut whole, pair);
+                continue;
+            }
+            let kept: Vec<&[u8]> =
+                pair.split(|byte| *byte == b';').filter(|part| !is_ours(part)).collect();
+            if !kept.is_empty() {
+                push(&mut whole, &kept.join(&b';'));
+            }
+        }
+    }
+    for (name, value) in parameters {
+        let pair = [&query::encoded(name.as_bytes()), &b"="[..], value.expose()].concat();
+        push(&mut whole, &pair);
+    }
+    Some(Secret::new(whole))
+}
+
+/// A `Cookie` line with these cookies before those of other names. They come first, so that no
+/// quote which the caller leaves open can swallow them.
+fn with_cookies<'h>(lines: impl Iterator<Item = &'h [u8]>, cookies: &[(&str, &Secret)]) -> Secret {
+    let is_ours = |part: &[u8]| cookies.iter().any(|(name, _)| cookie::may_be(part, name));
+    let mut whole = Vec::new();
+    for (name, value) in cookies {
+        if !whole.is_empty() {
+            whole.extend_from_slice(b"; ");
+        }
+        whole.extend_from_slice(name.as_bytes());
+        whole.push(b'=');
+        whole.extend_from_slice(value.expose());
+    }
+    for line in lines {
+        let kept: Vec<&[u8]> =
+            line.split(|byte| *byte == b';').filter(|part| !is_ours(part)).collect();
+        let kept = kept.join(&b';');
+        if !kept.trim_ascii().is_empty() {
+            whole.extend_from_slice(b"; ");
+            whole.extend_from_slice(kept.trim_ascii_start());
+        }
+    }
+    Secret::new(whole)
+}
