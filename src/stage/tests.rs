@@ -3,6 +3,7 @@
 mod admission;
 mod authorization;
 mod readings;
+mod router_headers;
 mod transformation;
 
 use crate::counters::{Count, Counter};
