@@ -178,7 +178,6 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         retry: None,
         credentials: Vec::new(),
     };
-    fields.check(shape::POLICY_IS, errors);
     if let Some(node) = fields.get("hosts") {
         let items = node.list(shape::HOSTS, errors);
         policy.hosts = items.iter().filter_map(|item| read_host(item, errors)).collect();
@@ -231,8 +230,7 @@ fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Er
     if shape::TRAFFIC.iter().all(|field| traffic.get(field.name).is_none()) && !path_safety_alone {
         errors.add(
             &traffic.place,
-            "`traffic` is empty: say what the policy does, such as `authorization` or \
-             `transformation`",
+            "`traffic` is empty: give `authorization`, `transformation` or another of its fields",
         );
     }
     router::read(traffic, policy, errors);

@@ -84,10 +84,10 @@ pub enum Condition {
     Alone(&'static str),
     /// The first field must be there, unless the second is.
     RequiredUnless(&'static str, &'static str),
-    /// Where the first field has this word (the second name), the third field must be there.
-    Names(&'static str, &'static str, &'static str),
     /// The first field must be there, unless the second is this word; then it must not.
     UnlessWord(&'static str, &'static str, &'static str),
+    /// Where the first field has this word (the second name), the third field must be there.
+    Names(&'static str, &'static str, &'static str),
 }
 
 /// How many entries a list may have.
