@@ -19,6 +19,7 @@
 //!    | `transformation` | Which of its headers change? |
 //!    | `header-modifiers` | Which of them get fixed values? |
 //!    | `rewrite` | Which path and authority does the origin get? |
+//!    | `router-headers` | How long does Envoy's router wait, and when does it try again? |
 //!    | `redirect` | Is the caller sent elsewhere? |
 //!    | `direct-response` | Does a policy answer in the origin's place? |
 //! 3. `host` carries out the [`exchange::Step`] that results: it writes the changed headers and

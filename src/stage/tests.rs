@@ -4,6 +4,7 @@ mod admission;
 mod authorization;
 mod defaults;
 mod readings;
+mod router_headers;
 mod transformation;
 
 use crate::counters::{Count, Counter};

@@ -91,12 +91,22 @@ fn the_limits_of_a_configuration_are_stated() {
                 ),
             ),
             row("all hosts together", &grouped(config::MAX_ALL_HOSTS)),
+            row("fields of `audit.fields`", &grouped(config::MAX_RECORD_FIELDS)),
+            row("status codes of a `retry`", &grouped(config::MAX_RETRY_CODES)),
             row(
                 "all patterns together",
                 &format!("{} once compiled", mib(config::MAX_ALL_PATTERNS)),
             ),
         ],
     );
+}
+
+#[test]
+fn what_is_cut_in_an_audit_record_is_stated() {
+    let text = grouped(egress_filter::cel::MAX_RECORDED_TEXT);
+    let value = grouped(egress_filter::cel::MAX_RECORDED);
+    let cut = format!("A text is cut at {text} bytes, and a list or map ends once it has {value}.");
+    assert_stated("docs/operations.md", &[cut]);
 }
 
 #[test]
