@@ -17,6 +17,7 @@
 //!    | `admission` | Which host is the request for? Is the path safe? Was that host dialled? |
 //!    | `authorization` | What do the policies' rules, written in [`cel`], say? |
 //!    | `transformation` | Which of its headers change? |
+//!    | `credentials` | What does the origin get of the waypoint's? |
 //! 3. `host` carries out the [`exchange::Step`] that results: it writes the changed headers and
 //!    lets the request go on, answers it, or makes a call. Then it counts and logs what the
 //!    [`exchange::Report`] contains.
