@@ -5,6 +5,7 @@
 //! values of the parts of expressions are found by evaluating the rules once more. Tests hold the
 //! two together.
 
+mod features;
 mod header_history;
 mod header_rules;
 mod rules;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 pub use crate::cel::explain::{Step, Value, Variable};
 use crate::config::{Action, Combine, Config, ConfigError, DefaultAction, Mode};
+use crate::decision::Verdict;
 use crate::path::PathSafety;
 use crate::policy::Engine;
 pub use crate::policy::rule::RuleResult;
@@ -95,8 +97,13 @@ pub struct Explanation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decided {
+    /// What becomes of the request.
+    #[serde(skip)]
+    pub is: Verdict,
     /// Whether the request goes on.
     pub allowed: bool,
+    /// Whether a policy answers it in the origin's place.
+    pub answered: bool,
     /// The policy that decided, where one did.
     pub policy: Option<String>,
     /// The reason, as in the audit record.
@@ -104,10 +111,13 @@ pub struct Decided {
     /// What exactly was wrong with a request that is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
-    /// The status that a denied request is answered with.
+    /// The status of the filter's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The body that a denied request is answered with.
+    /// The header lines of the filter's answer, beside those that the proxy adds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The body of the filter's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
 }
@@ -166,6 +176,26 @@ pub struct Policy {
     /// `traffic.transformation.response`, likewise.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub response: Vec<HeaderRule>,
+    /// Its other features that came into question for the request, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Feature>,
+}
+
+/// A feature of a policy that came into question for a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Feature {
+    /// The field of `traffic` that has it.
+    pub name: &'static str,
+    /// The conditions that were evaluated, in order; none where the feature has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Step>,
+    /// The index of the entry of `conditional` that was chosen; none where no condition is true,
+    /// or the feature has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<usize>,
+    /// Whether the request got the feature.
+    pub used: bool,
 }
 
 /// What a policy did to a request.
@@ -174,6 +204,8 @@ pub struct Policy {
 pub enum Effect {
     /// It let the request through.
     Allows,
+    /// It answered the request in the origin's place.
+    Answers,
     /// It denied the request.
     Denies,
     /// It would have denied the request, were it enforced.

@@ -47,6 +47,13 @@ pub fn agree(source: &str, request: &[u8]) -> Result<usize, String> {
     let rule = serde_json::json!({"matchExpressions": [source]});
     let traffic = serde_json::json!({"authorization": {"action": "Deny", "policy": rule}});
     let policy = serde_json::json!({"name": "p", "hosts": ["a", "*.b"], "traffic": traffic});
+    // And as a variable, in a value that takes any type.
+    let variable = serde_json::json!({"name": "v", "expression": source});
+    let set = serde_json::json!([{"name": "x-v", "value": "toJson(variables.v)"}]);
+    let traffic = serde_json::json!({"transformation": {"request": {"set": set}}});
+    let reading = serde_json::json!({"name": "q", "traffic": traffic});
+    let config = serde_json::json!({"variables": [variable], "policies": [reading]});
+    let _ = load(config.to_string().as_bytes());
     let loaded = load(serde_json::json!({"policies": [policy]}).to_string().as_bytes());
     Ok(evaluated.saturating_add(usize::from(loaded)))
 }

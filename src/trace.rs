@@ -105,6 +105,19 @@ pub enum Line {
     Removed(String),
 }
 
+impl Feature {
+    /// The stage that applies it to requests.
+    pub(crate) fn stage(self) -> Stage {
+        match self {
+            Feature::Transformation => Stage::Transformation,
+            Feature::HeaderModifiers => Stage::HeaderModifiers,
+            Feature::UrlRewrite | Feature::HostRewrite => Stage::Rewrite,
+            Feature::RequestRedirect => Stage::Redirect,
+            Feature::DirectResponse => Stage::DirectResponse,
+        }
+    }
+}
+
 impl Line {
     fn of(change: &Change<'_>) -> Line {
         match change {

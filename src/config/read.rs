@@ -230,8 +230,7 @@ fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Er
     if shape::TRAFFIC.iter().all(|field| traffic.get(field.name).is_none()) && !path_safety_alone {
         errors.add(
             &traffic.place,
-            "`traffic` is empty: say what the policy does, such as `authorization` or \
-             `transformation`",
+            "`traffic` is empty: give `authorization`, `transformation` or another of its fields",
         );
     }
     router::read(traffic, policy, errors);

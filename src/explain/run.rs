@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 
 use super::header_history::HeaderHistory;
-use super::{Caller, Decided, Effect, Erred, Explanation, OutOfScope, header_rules, rules};
+use super::{
+    Caller, Decided, Effect, Erred, Explanation, OutOfScope, features, header_rules, rules,
+};
 use crate::attributes::view::View;
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
 use crate::config::{
     Config, DefaultAction, Direction, HostPattern, PolicyConfig, TransformationConfig,
 };
-use crate::decision::{Change, Decision, Reply};
+use crate::decision::{Change, Decision, Reply, Verdict};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::order::Stage;
 use crate::path::PathSafety;
@@ -147,11 +149,14 @@ impl<'a> Explaining<'a> {
     fn verdict(&self) -> Decided {
         let Run { decision, reply, .. } = self.run;
         Decided {
+            is: decision.verdict(),
             allowed: decision.allows(),
+            answered: decision.verdict() == Verdict::Answer,
             policy: decision.policy.and_then(|index| self.name(index)),
             reason: decision.reason.as_str(),
             detail: decision.detail,
             status: reply.as_ref().map(|reply| reply.status),
+            headers: reply.iter().flat_map(lines_of).collect(),
             body: reply.as_ref().map(|reply| String::from_utf8_lossy(&reply.body).into_owned()),
         }
     }
@@ -196,20 +201,14 @@ impl<'a> Explaining<'a> {
     /// A policy in scope and its rule.
     fn policy(&self, index: usize, host: &str) -> Option<super::Policy> {
         let (config, policy) = (self.config.policies.get(index)?, self.engine.policies.get(index)?);
+        let path = self.facts.headers.first(b":path").unwrap_or_default();
+        let view =
+            View::new(self.facts, &self.engine.callers).with_host(host, path.contains(&b'%'));
         let rule =
             policy.rule.as_ref().zip(config.authorization.as_ref()).map(
                 |(rule, config)| match self.run.is_refused_before_rules() {
                     true => rules::unasked(rule, config, self.engine.scope()),
-                    false => {
-                        let path = self.facts.headers.first(b":path").unwrap_or_default();
-                        rules::explain(
-                            rule,
-                            config,
-                            self.engine.scope(),
-                            &View::new(self.facts, &self.engine.callers)
-                                .with_host(host, path.contains(&b'%')),
-                        )
-                    }
+                    false => rules::explain(rule, config, self.engine.scope(), &view),
                 },
             );
         Some(super::Policy {
@@ -221,6 +220,13 @@ impl<'a> Explaining<'a> {
             rule,
             request: Vec::new(),
             response: Vec::new(),
+            features: features::explain(
+                policy,
+                config,
+                index,
+                (&view, self.engine.scope()),
+                &self.run.trace,
+            ),
         })
     }
 
@@ -229,7 +235,11 @@ impl<'a> Explaining<'a> {
         let Run { decision, trace, .. } = self.run;
         for (index, policy) in in_scope.iter().zip(policies) {
             policy.effect = if decision.policy == Some(*index) {
-                if decision.allows() { Effect::Allows } else { Effect::Denies }
+                match decision.verdict() {
+                    Verdict::Allow => Effect::Allows,
+                    Verdict::Answer => Effect::Answers,
+                    Verdict::Deny => Effect::Denies,
+                }
             } else if decision.shadow.contains(index) {
                 Effect::WouldDeny
             } else {
@@ -377,6 +387,12 @@ impl<'a> Explaining<'a> {
         }
         lines
     }
+}
+
+/// The header lines of an answer.
+fn lines_of(reply: &Reply) -> impl Iterator<Item = (String, String)> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    reply.headers.iter().map(move |(name, value)| (name.clone(), text(value)))
 }
 
 fn hosts(policy: &PolicyConfig) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! Warnings of what is legal but can hardly be meant: rules that never match, or always do.
 
+mod conditional;
 mod dead;
 #[cfg(test)]
 mod tests;
@@ -72,13 +73,14 @@ impl Warnings {
         let mut work = Work::default();
         let loose = LooseHosts::of(config);
         for (config_of, policy) in config.policies.iter().zip(policies) {
-            let (Some(authorization), Some(rule)) = (&config_of.authorization, &policy.rule) else {
-                continue;
-            };
             let known = Known {
                 hosts: &config_of.hosts,
                 trust_domains: &config.identity.trust_domains,
                 strict_paths: loose.are_strict_for(config_of, config.path_safety),
+            };
+            warnings.add_conditional(config_of, policy, known, &mut work);
+            let (Some(authorization), Some(rule)) = (&config_of.authorization, &policy.rule) else {
+                continue;
             };
             let found = lint::examine(rule.expressions(), authorization.combine, known, &mut work);
             let expr = |position: usize| authorization.expressions.get(position);

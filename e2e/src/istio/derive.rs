@@ -341,10 +341,8 @@ fn stat_tags(gateway: &Object) -> Result<Vec<String>, DeriveError> {
 fn refuse_unknown_kinds(resources: &Resources) -> Result<(), DeriveError> {
     for object in resources.all() {
         let known = match object.group.as_str() {
-            "" => {
-                ["Namespace", "Pod", "ServiceAccount", "ConfigMap", "Secret"]
-                    .contains(&object.kind.as_str())
-            }
+            "" => ["Namespace", "Pod", "ServiceAccount", "ConfigMap", "Secret"]
+                .contains(&object.kind.as_str()),
             GATEWAY_API => object.kind == "Gateway",
             NETWORKING => ["ServiceEntry", "DestinationRule"].contains(&object.kind.as_str()),
             EXTENSIONS => ["WasmPlugin", "TrafficExtension"].contains(&object.kind.as_str()),

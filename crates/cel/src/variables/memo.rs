@@ -63,17 +63,14 @@ impl Memo {
     /// Keeps the outcome of the variable at this position, unless there is one.
     pub(super) fn keep(&self, position: u8, kept: Kept) -> &Kept {
         let mut next = &self.first;
-        let mut new = Some(kept);
-        loop {
-            let link = next.get_or_init(|| {
-                let kept = new.take().unwrap_or(Kept::Bool(false));
-                Box::new(Link { position, kept, next: OnceLock::new() })
-            });
+        while let Some(link) = next.get() {
             if link.position == position {
                 return &link.kept;
             }
             next = &link.next;
         }
+        let link = || Box::new(Link { position, kept, next: OnceLock::new() });
+        &next.get_or_init(link).kept
     }
 }
 

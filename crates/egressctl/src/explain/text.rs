@@ -6,9 +6,10 @@ use std::io;
 
 use anstyle::Style;
 use egress_filter::config::{Action, Config, DefaultAction, IdentitySource, Mode};
+use egress_filter::decision::Verdict;
 use egress_filter::explain::{
-    Choice, Decided, Effect, Explanation, Expression, Fate, Header, HeaderRule, Operation, Policy,
-    Rule, RuleResult, Step, Value, Variable,
+    Choice, Decided, Effect, Explanation, Expression, Fate, Feature, Header, HeaderRule, Operation,
+    Policy, Rule, RuleResult, Step, Value, Variable,
 };
 
 use super::request::Request;
@@ -52,6 +53,9 @@ pub(super) fn write(
     let mut page = Page::default();
     for policy in &explanation.policies {
         page.policy(policy, &explanation.verdict);
+    }
+    if explanation.verdict.answered {
+        page.answer(&explanation.verdict);
     }
     if explanation.verdict.allowed {
         page.headers("request headers", &explanation.request_headers);
@@ -125,11 +129,23 @@ fn verdict(explanation: &Explanation) -> (Style, String) {
             )
         }
         "bad-host" => format!("there is no one host: {detail}"),
-        "rewrite-error" => format!("`{name}` has no value for the request line"),
+        "rewrite-error" if detail.is_empty() => {
+            format!("`{name}` has no value for the request line")
+        }
+        "rewrite-error" => format!("`{name}` gives an unsafe request line: {detail}"),
+        "condition-error" => format!("a condition of `{name}` errs"),
+        "answer-error" => format!("the body of `{name}` errs"),
+        "direct-response" => format!("`{name}` answers it"),
+        "redirect" => format!("`{name}` redirects it"),
         "limit-exceeded" => "its rules cost more than one request gets".to_owned(),
         _ => detail.to_owned(),
     };
     match (verdict.status, &verdict.body) {
+        (Some(status), _) if verdict.answered => {
+            let location = verdict.headers.iter().find(|(name, _)| name == "location");
+            let to = location.map(|(_, url)| format!(" to {}", clean(url))).unwrap_or_default();
+            (ODD, format!("answered, {status}{to}: {why} ({})", verdict.reason))
+        }
         (Some(status), Some(body)) => {
             let body = in_one_line(body);
             (BAD, format!("denied, {status} \"{body}\": {why} ({})", verdict.reason))
@@ -200,6 +216,9 @@ impl Page {
             for rule in rules {
                 self.header_rule(rule, of);
             }
+        }
+        for feature in &policy.features {
+            self.feature(feature);
         }
     }
 
@@ -286,6 +305,36 @@ impl Page {
         self.parts(2, value);
     }
 
+    /// A feature: the conditions that were asked, and what they chose.
+    fn feature(&mut self, feature: &Feature) {
+        let left = match feature.entry {
+            Some(entry) if !feature.conditions.is_empty() || entry > 0 => {
+                format!("{}.conditional[{entry}]", feature.name)
+            }
+            _ => feature.name.to_owned(),
+        };
+        let (said, style) = match (feature.used, feature.entry) {
+            (true, _) => ("applies", GOOD),
+            (false, None) if !feature.conditions.is_empty() => ("no condition is true", FAINT),
+            (false, _) => ("not for this path", FAINT),
+        };
+        self.row(1, left, said, style);
+        for condition in &feature.conditions {
+            self.step(2, condition);
+        }
+    }
+
+    /// The answer in the origin's place.
+    fn answer(&mut self, verdict: &Decided) {
+        self.title("answer", "", Style::new());
+        for (name, value) in &verdict.headers {
+            self.row(1, format!("{name}: {}", clean(value)), "", Style::new());
+        }
+        if let Some(body) = verdict.body.as_ref().filter(|body| !body.is_empty()) {
+            self.row(1, clean(body), "", Style::new());
+        }
+    }
+
     fn headers(&mut self, title: &str, lines: &[Header]) {
         self.title(title, "", Style::new());
         for line in lines {
@@ -326,6 +375,7 @@ fn said(policy: &Policy, verdict: &Decided) -> (Style, String) {
         }
         (Effect::Denies, answer) => (BAD, format!("{}: denies", answer.unwrap_or_default())),
         (Effect::Allows, answer) => (GOOD, format!("{}: allows", answer.unwrap_or_default())),
+        (Effect::Answers, _) => (ODD, "answers".to_owned()),
         (Effect::WouldDeny, answer) => (ODD, format!("{}: would deny", answer.unwrap_or_default())),
         (Effect::NotAsked, None) => (FAINT, "not asked".to_owned()),
         (Effect::NotAsked, Some(answer)) => (FAINT, format!("{answer} (not asked)")),
@@ -338,8 +388,9 @@ fn said(policy: &Policy, verdict: &Decided) -> (Style, String) {
         (Effect::None, None) if policy.mode == Mode::Shadow => {
             (FAINT, "shadow: changes nothing".to_owned())
         }
-        (Effect::None, None) if !verdict.allowed => {
-            (FAINT, "changes nothing: the request is denied".to_owned())
+        (Effect::None, None) if verdict.is != Verdict::Allow => {
+            let what = if verdict.is == Verdict::Deny { "denied" } else { "answered" };
+            (FAINT, format!("changes nothing: the request is {what}"))
         }
         (Effect::None, None) => (Style::new(), String::new()),
     }

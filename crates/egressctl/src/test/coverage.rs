@@ -1,7 +1,7 @@
 //! Which policies the cases exercise.
 
 use egress_filter::config::{Action, DefaultAction, Mode};
-use egress_filter::coverage::{Part, RuleResult, outlines};
+use egress_filter::coverage::{Form, Part, RuleResult, outlines};
 use egress_filter::decision::Reason;
 use egress_filter::policy::Engine;
 use egress_filter::trial::Tried;
@@ -52,6 +52,8 @@ pub(crate) struct Seen {
     pub(crate) action: Option<Action>,
     changes_request: bool,
     changes_response: bool,
+    /// The forms of its features, each with the number of cases that got it.
+    pub(crate) forms: Vec<(Form, usize)>,
     pub(crate) in_scope: usize,
     pub(crate) matched: usize,
     pub(crate) not_matched: usize,
@@ -75,6 +77,7 @@ impl Coverage {
             action: outline.action,
             changes_request: outline.changes_request,
             changes_response: outline.changes_response,
+            forms: outline.forms.into_iter().map(|form| (form, 0)).collect(),
             in_scope: 0,
             matched: 0,
             not_matched: 0,
@@ -134,6 +137,10 @@ impl Coverage {
             add(&mut seen.defaulted, defaulted);
             add(&mut seen.changed_request, part.changed_request);
             add(&mut seen.changed_response, part.changed_response);
+            for (form, count) in &mut seen.forms {
+                let used = (form.feature, form.entry.unwrap_or(0));
+                add(count, part.used.contains(&used));
+            }
         }
     }
 }
@@ -172,6 +179,8 @@ impl Seen {
             if self.changes_response && self.changed_response == 0 {
                 gaps.push(format!("never changed a response header, in scope of {in_scope}"));
             }
+            let unused = self.forms.iter().filter(|(_, count)| *count == 0);
+            gaps.extend(unused.map(|(form, _)| format!("no case got `{form}`")));
         }
         gaps
     }
@@ -225,6 +234,8 @@ impl Seen {
                 if self.changed_response == 1 { "" } else { "s" }
             ));
         }
+        let forms = self.forms.iter();
+        parts.extend(forms.map(|(form, count)| format!("`{form}` {count}")));
         parts.join(", ")
     }
 }

@@ -108,6 +108,11 @@ fn policy(coverage: &Coverage, seen: &Seen) -> Value {
         "defaulted": seen.defaulted,
         "changedRequest": seen.changed_request,
         "changedResponse": seen.changed_response,
+        "used": seen
+            .forms
+            .iter()
+            .map(|(form, count)| (form.to_string(), (*count).into()))
+            .collect::<serde_json::Map<_, _>>(),
         "missed": seen.missed,
         "exercised": seen.gaps().is_empty(),
         "gaps": seen.gaps(),

@@ -58,7 +58,8 @@ pub(super) struct Decisions {
     /// The beginning of a line.
     begun: Vec<u8>,
     waiting: Vec<(Instant, Call)>,
-    records: Vec<Record>,
+    /// Those that belong to no call yet: one can be read before its call is told.
+    records: Vec<(Instant, Record)>,
 }
 
 impl Decisions {
@@ -77,17 +78,17 @@ impl Decisions {
     ) -> io::Result<()> {
         self.read_on()?;
         for (since, call) in std::mem::take(&mut self.waiting) {
-            let of_call = |record: &Record| record.value["requestId"] == call.id.as_str();
-            let record = self.records.iter().position(of_call).map(|at| self.records.remove(at));
+            let of_call =
+                |(_, record): &(Instant, Record)| record.value["requestId"] == call.id.as_str();
+            let record = self.records.iter().position(of_call);
+            let record = record.map(|at| self.records.remove(at).1);
             if record.is_some() || call.status.is_err() || since.elapsed() > PATIENCE {
                 show(&call, record.as_ref());
             } else {
                 self.waiting.push((since, call));
             }
         }
-        if self.waiting.is_empty() {
-            self.records.clear();
-        }
+        self.records.retain(|(since, _)| since.elapsed() < PATIENCE);
         Ok(())
     }
 
@@ -99,7 +100,9 @@ impl Decisions {
         let whole: Vec<u8> = self.begun.drain(..end).collect();
         let records = String::from_utf8_lossy(&whole);
         let records = records.lines().filter_map(audit_record);
-        self.records.extend(records.map(|(text, value)| Record { text: text.to_owned(), value }));
+        let now = Instant::now();
+        self.records
+            .extend(records.map(|(text, value)| (now, Record { text: text.to_owned(), value })));
         Ok(())
     }
 }
@@ -144,6 +147,11 @@ mod tests {
         assert_eq!(glance(&mut decisions), []);
         log.write_all(rest.as_bytes()).expect("the rest");
         assert_eq!(glance(&mut decisions), [("1".to_owned(), record("1"))]);
+        // A record may be there before its call is told.
+        log.write_all(line("3").as_bytes()).expect("a line");
+        assert_eq!(glance(&mut decisions), []);
+        decisions.await_record(call("3"));
+        assert_eq!(glance(&mut decisions), [("3".to_owned(), record("3"))]);
     }
 
     #[test]
