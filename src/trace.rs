@@ -114,6 +114,7 @@ impl Feature {
             Feature::UrlRewrite | Feature::HostRewrite => Stage::Rewrite,
             Feature::RequestRedirect => Stage::Redirect,
             Feature::DirectResponse => Stage::DirectResponse,
+            Feature::Credentials => Stage::Credentials,
         }
     }
 }
