@@ -22,6 +22,7 @@
 //!    | `router-headers` | How long does Envoy's router wait, and when does it try again? |
 //!    | `redirect` | Is the caller sent elsewhere? |
 //!    | `direct-response` | Does a policy answer in the origin's place? |
+//!    | `credentials` | What does the origin get of the waypoint's? |
 //! 3. `host` carries out the [`exchange::Step`] that results: it writes the changed headers and
 //!    lets the request go on, answers it, or makes a call. Then it counts and logs what the
 //!    [`exchange::Report`] contains.

@@ -5,6 +5,7 @@
 //! written; a warning, for what is enforced but not for long, or can hardly be meant; a note, for
 //! what is worth knowing.
 
+mod environment;
 mod image;
 mod target;
 
@@ -102,6 +103,7 @@ pub(super) fn lint(source: &Source, plugin: Plugin<'_>) -> Vec<Diagnostic> {
         image::lint(here, &module_name, &mut lints);
         failure(here, &module_name, &mut lints);
         others(here, &mut lints);
+        environment::lint(here, &mut lints);
     }
     lints.found
 }
