@@ -45,6 +45,11 @@ differential: ## the language against the crates `cel` and `regex`, on CASES cas
 		$(CARGO) test --profile differential -p egress-cel --lib -- --nocapture \
 		tests::lowering against_the_regex_crate
 
+.PHONY: conformance
+conformance: ## runs cel-spec's cases, given as data: CASES=cases.json; tells what differs and why
+	@$(CARGO) run --quiet -p egress-cel --example conformance -- \
+		'$(or $(CASES),$(error give the file: make conformance CASES=cases.json))'
+
 # Coverage counters as a stable compiler has them, in everything but what the compiler itself runs.
 fuzz_coverage := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-, \
 	level=4 inline-8bit-counters pc-table trace-compares)

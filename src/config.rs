@@ -22,6 +22,7 @@ mod tests;
 mod text;
 mod totals;
 mod transformation;
+mod variables;
 
 pub use answer::{DirectResponseConfig, RedirectConfig, Scheme};
 pub use backend::{
@@ -47,6 +48,8 @@ pub use transformation::TransformationConfig;
 pub use crate::header_name::Direction;
 pub use crate::header_name::unchangeable;
 pub use crate::identity::IdentitySource;
+
+pub use crate::cel::variables::MAX_VARIABLES;
 
 use crate::path::PathSafety;
 
@@ -100,6 +103,8 @@ pub struct Config {
     pub access_log: bool,
     /// `audit.filter` and `audit.fields`: what decisions are logged, and with which values.
     pub record: RecordConfig,
+    /// The variables, in the order they are declared.
+    pub variables: Vec<VariableConfig>,
     /// The policies, in the order they apply.
     pub policies: Vec<PolicyConfig>,
 }
@@ -152,6 +157,17 @@ pub enum AuditLog {
     Denied,
     /// No decision.
     None,
+}
+
+/// One of `variables`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableConfig {
+    /// The name by which expressions read it, as `variables.name`.
+    pub name: String,
+    /// The JSON path of the variable, for messages.
+    pub place: String,
+    /// What it stands for.
+    pub expression: Expr,
 }
 
 /// One of `policies`.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
-use crate::config::{Action, Direction, HostRewrite, Mode};
+use crate::config::{Action, DefaultAction, Direction, HostRewrite, Mode};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::order::Stage;
 use crate::policy::rule::Rule;
@@ -32,6 +32,8 @@ pub struct Outline<'e> {
     pub changes_response: bool,
     /// The forms of its features of which a request gets one at most.
     pub forms: Vec<Form>,
+    /// The default action that it sets for its hosts.
+    pub default_action: Option<DefaultAction>,
 }
 
 /// One form of a feature.
@@ -86,6 +88,7 @@ pub fn outlines(engine: &Engine) -> impl Iterator<Item = Outline<'_>> {
         changes_response: policy.transformation.forms().any(|form| !form.response.is_empty())
             || policy.header_modifiers.as_ref().is_some_and(|both| !both.response.is_empty()),
         forms: forms(policy),
+        default_action: policy.default_action,
     })
 }
 

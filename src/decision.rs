@@ -157,12 +157,12 @@ impl Reply {
         let (status, grpc_status, body) = if reason.is_malformed() {
             // INVALID_ARGUMENT
             (400, 3, BAD_REQUEST_BODY)
-        } else if reason == Reason::AnswerError {
-            // INTERNAL
-            (500, 13, ANSWER_ERROR_BODY)
         } else if reason == Reason::CredentialUnavailable {
             // UNAVAILABLE
             (500, 14, UNAVAILABLE_BODY)
+        } else if reason == Reason::AnswerError {
+            // INTERNAL
+            (500, 13, ANSWER_ERROR_BODY)
         } else {
             // PERMISSION_DENIED
             (403, 7, DENIAL_BODY)

@@ -437,10 +437,10 @@ fn decided(
     let ending = if is_exhausted { Some(Ending::because(Reason::LimitExceeded)) } else { ending };
     let Ending { reason, detail, policy, reply } = ending?;
     (decision.reason, decision.detail, decision.policy) = (reason, detail, policy);
+    decision.credentials.clear();
     if reason.verdict() == Verdict::Deny {
         decision.shadow.clear();
     }
-    decision.credentials.clear();
     Some(reply.unwrap_or_else(|| Reply::refusing(reason)))
 }
 

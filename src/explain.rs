@@ -5,6 +5,7 @@
 //! values of the parts of expressions are found by evaluating the rules once more. Tests hold the
 //! two together.
 
+mod features;
 mod header_history;
 mod header_rules;
 mod rules;
@@ -15,7 +16,8 @@ mod tests;
 use serde::Serialize;
 
 pub use crate::cel::explain::{Step, Value, Variable};
-use crate::config::{Action, Combine, Config, ConfigError, Mode};
+use crate::config::{Action, Combine, Config, ConfigError, DefaultAction, Mode};
+use crate::decision::Verdict;
 use crate::path::PathSafety;
 use crate::policy::Engine;
 pub use crate::policy::rule::RuleResult;
@@ -73,6 +75,8 @@ pub struct Explanation {
     /// The path safety for this host.
     #[serde(serialize_with = "lenience")]
     pub path_safety: PathSafety,
+    /// What becomes of a request to this host that nothing denies and no Allow is for.
+    pub default_action: HostDefault,
     /// The policies in scope, in configuration order.
     pub policies: Vec<Policy>,
     /// The policies that are for other hosts.
@@ -93,8 +97,13 @@ pub struct Explanation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decided {
+    /// What becomes of the request.
+    #[serde(skip)]
+    pub is: Verdict,
     /// Whether the request goes on.
     pub allowed: bool,
+    /// Whether a policy answers it in the origin's place.
+    pub answered: bool,
     /// The policy that decided, where one did.
     pub policy: Option<String>,
     /// The reason, as in the audit record.
@@ -102,12 +111,28 @@ pub struct Decided {
     /// What exactly was wrong with a request that is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
-    /// The status that a denied request is answered with.
+    /// The status of the filter's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The body that a denied request is answered with.
+    /// The header lines of the filter's answer, beside those that the proxy adds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The body of the filter's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+}
+
+/// The default action for a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostDefault {
+    /// The action.
+    #[serde(serialize_with = "default_action")]
+    pub action: DefaultAction,
+    /// The policy that sets it; none if it is that of the whole configuration.
+    pub policy: Option<String>,
+    /// Where it is set in the configuration; none if it is nowhere, so that it is Allow.
+    pub place: Option<String>,
 }
 
 /// Who is calling.
@@ -136,6 +161,9 @@ pub struct Policy {
     pub mode: Mode,
     /// The hosts it is for; none for all.
     pub hosts: Vec<String>,
+    /// The default action that it sets for its hosts.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "default_action_set")]
+    pub default_action: Option<DefaultAction>,
     /// What it did.
     pub effect: Effect,
     /// `traffic.authorization`.
@@ -148,6 +176,26 @@ pub struct Policy {
     /// `traffic.transformation.response`, likewise.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub response: Vec<HeaderRule>,
+    /// Its other features that came into question for the request, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Feature>,
+}
+
+/// A feature of a policy that came into question for a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Feature {
+    /// The field of `traffic` that has it.
+    pub name: &'static str,
+    /// The conditions that were evaluated, in order; none where the feature has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Step>,
+    /// The index of the entry of `conditional` that was chosen; none where no condition is true,
+    /// or the feature has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<usize>,
+    /// Whether the request got the feature.
+    pub used: bool,
 }
 
 /// What a policy did to a request.
@@ -156,6 +204,8 @@ pub struct Policy {
 pub enum Effect {
     /// It let the request through.
     Allows,
+    /// It answered the request in the origin's place.
+    Answers,
     /// It denied the request.
     Denies,
     /// It would have denied the request, were it enforced.
@@ -310,4 +360,21 @@ fn combine<S: serde::Serializer>(combine: &Combine, serializer: S) -> Result<S::
 
 fn lenience<S: serde::Serializer>(safety: &PathSafety, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{safety:?}"))
+}
+
+fn default_action<S: serde::Serializer>(
+    action: &DefaultAction,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{action:?}"))
+}
+
+fn default_action_set<S: serde::Serializer>(
+    action: &Option<DefaultAction>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match action {
+        Some(action) => default_action(action, serializer),
+        None => serializer.serialize_none(),
+    }
 }

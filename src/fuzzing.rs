@@ -4,7 +4,7 @@
 use crate::attributes::TABLE;
 use crate::audit::load_record;
 use crate::cel::tests::both_ways::{self, BothWays};
-use crate::cel::{Expected, Phase};
+use crate::cel::{Expected, Phase, Scope};
 use crate::policy::Engine;
 use crate::tests::message::Scene;
 
@@ -20,8 +20,9 @@ pub fn load(json: &[u8]) -> bool {
 /// interpreter. Returns how often it was evaluated.
 ///
 /// A request is lines of a header's name, a blank and its value. `@caller`, `@service`, `@source`,
-/// `@destination`, `@version` stand for what the proxy knows besides the headers; `@line x-a 1`
-/// chooses one line of a repeated header; `<` before a name makes it a header of the response.
+/// `@destination`, `@version`, `@time` (in nanoseconds) stand for what the proxy knows besides the
+/// headers; `@line x-a 1` chooses one line of a repeated header; `<` before a name makes it a header
+/// of the response.
 ///
 /// # Errors
 /// If the two results differ.
@@ -33,7 +34,7 @@ pub fn agree(source: &str, request: &[u8]) -> Result<usize, String> {
         (Phase::Request, Expected::Header),
         (Phase::Response, Expected::Header),
     ] {
-        let Ok(both) = BothWays::of(&TABLE, source, phase, expected) else { continue };
+        let Ok(both) = BothWays::of(Scope::of(&TABLE), source, phase, expected) else { continue };
         let (ours, theirs) = scene.view(phase, |view| (both.ours(view), both.theirs(view)));
         evaluated = evaluated.saturating_add(1);
         if !both_ways::agree(&ours, &theirs) && !BothWays::may_differ(source, &theirs) {
@@ -46,6 +47,13 @@ pub fn agree(source: &str, request: &[u8]) -> Result<usize, String> {
     let rule = serde_json::json!({"matchExpressions": [source]});
     let traffic = serde_json::json!({"authorization": {"action": "Deny", "policy": rule}});
     let policy = serde_json::json!({"name": "p", "hosts": ["a", "*.b"], "traffic": traffic});
+    // And as a variable, in a value that takes any type.
+    let variable = serde_json::json!({"name": "v", "expression": source});
+    let set = serde_json::json!([{"name": "x-v", "value": "toJson(variables.v)"}]);
+    let traffic = serde_json::json!({"transformation": {"request": {"set": set}}});
+    let reading = serde_json::json!({"name": "q", "traffic": traffic});
+    let config = serde_json::json!({"variables": [variable], "policies": [reading]});
+    let _ = load(config.to_string().as_bytes());
     let loaded = load(serde_json::json!({"policies": [policy]}).to_string().as_bytes());
     Ok(evaluated.saturating_add(usize::from(loaded)))
 }
@@ -64,6 +72,7 @@ fn scene(request: &[u8]) -> Scene<'_> {
             b"@source" => *source = value,
             b"@destination" => *destination = value,
             b"@version" => scene.version = value,
+            b"@time" => scene.time = std::str::from_utf8(value).ok().and_then(|t| t.parse().ok()),
             b"@line" => {
                 let chosen = std::str::from_utf8(value).ok().and_then(|text| text.split_once(' '));
                 scene.chosen = chosen.and_then(|(name, index)| Some((name, index.parse().ok()?)));

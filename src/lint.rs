@@ -9,11 +9,11 @@ mod formula;
 mod solve;
 #[cfg(test)]
 mod tests;
+mod times;
 mod values;
 
-use crate::attributes::TABLE;
-use crate::cel::Expression;
 use crate::cel::lowered::position_of;
+use crate::cel::{Expression, Scope};
 use crate::config::{Combine, HostPattern};
 use formula::Reader;
 use solve::{ERROR, FALSE, TRUE};
@@ -75,6 +75,16 @@ impl Work {
         self.left.min(MAX_WORK)
     }
 
+    /// Runs a search that is given how many evaluations it may take. It finds nothing if it takes
+    /// more.
+    fn spend(&mut self, search: impl FnOnce(&mut usize) -> Option<bool>) -> bool {
+        let mut left = self.share();
+        let before = left;
+        let found = search(&mut left);
+        self.use_up(before.saturating_sub(left));
+        found.unwrap_or(false)
+    }
+
     fn use_up(&mut self, used: usize) {
         self.left = self.left.saturating_sub(used);
     }
@@ -130,8 +140,13 @@ pub(crate) fn examine(
 
 /// Line and column, from 1 and in characters, of the first part of a source that a message of
 /// [`Findings::parts`] is about.
-pub(crate) fn point_of(source: &str, message: &str, known: Known<'_>) -> Option<(usize, usize)> {
-    position_of(&TABLE, source, |test| {
+pub(crate) fn point_of(
+    scope: Scope<'_>,
+    source: &str,
+    message: &str,
+    known: Known<'_>,
+) -> Option<(usize, usize)> {
+    position_of(scope, source, |test| {
         let mut reader = Reader::new(known);
         reader.read(test);
         reader.take_objections().iter().any(|found| found == message)
@@ -147,4 +162,34 @@ impl Settled {
             _ => None,
         }
     }
+}
+
+/// The expressions of a rule, and how they combine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Side<'e> {
+    pub(crate) expressions: &'e [Expression],
+    pub(crate) combine: Combine,
+}
+
+/// Whether one rule matches every request that another matches, or fails for it. Nothing is known
+/// of a rule that matches nothing by itself.
+pub(crate) fn is_covered(rule: Side<'_>, by: Side<'_>, known: Known<'_>, work: &mut Work) -> bool {
+    let mut reader = Reader::new(known);
+    let (Some(inner), Some(outer)) = (reader.whole(rule), reader.whole(by)) else { return false };
+    let solver = reader.into_solver();
+    let outside = formula::Formula::Not(Box::new(outer));
+    work.spend(|left| {
+        Some(
+            solver.can_be_true(&[&inner], left)?
+                && !solver.can_be_true(&[&inner, &outside], left)?,
+        )
+    })
+}
+
+/// Whether a rule matches every request.
+pub(crate) fn is_always_true(rule: Side<'_>, known: Known<'_>, work: &mut Work) -> bool {
+    let mut reader = Reader::new(known);
+    let Some(formula) = reader.whole(rule) else { return false };
+    let solver = reader.into_solver();
+    work.spend(|left| solver.is_always_true(&formula, left))
 }

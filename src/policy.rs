@@ -15,13 +15,15 @@ pub(crate) mod router;
 pub(crate) mod rule;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod warnings;
 
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::attributes::TABLE;
 use crate::call::{Answer, Call};
-use crate::cel::{Expression, Phase};
+use crate::cel::{Expression, Phase, Scope, Variables};
 use crate::config::{
     self, AuditLog, Config, ConfigError, DefaultAction, HeaderModifiersConfig, HostBinding,
     HostRewrite, MAX_ALL_PATTERNS, MAX_ERRORS, Mode, PolicyConfig, RedirectConfig, Spot,
@@ -98,6 +100,7 @@ pub struct Engine {
     pub(crate) recording: Option<Box<Recording>>,
     pub(crate) policies: Vec<Policy>,
     pub(crate) credentials: Credentials,
+    variables: Variables,
     pub(crate) index: Index,
     /// The stages that a request passes.
     pub(crate) order: Vec<Stage>,
@@ -129,10 +132,12 @@ impl Engine {
         environment: &dyn Environment,
     ) -> Result<Engine, Vec<ConfigError>> {
         let (config, mut errors) = Config::parse_all(json);
-        let recording = Recording::compile(&config.record, &mut errors);
-        let mut policies = compile(&config.policies, &mut errors);
+        let variables = variables::compile(&config.variables, &mut errors);
+        let scope = Scope { table: &TABLE, variables: &variables };
+        let recording = Recording::compile(&config.record, scope, &mut errors);
+        let mut policies = compile(&config.policies, scope, &mut errors);
         let denial = config.denial.as_ref();
-        let denial = denial.map(|denial| ReplyRules::compile("", denial, &mut errors));
+        let denial = denial.map(|denial| ReplyRules::compile("", denial, scope, &mut errors));
         let credentials = credential::compile(&config, environment, &mut errors);
         for (index, credential) in credentials.all.iter().enumerate() {
             if let Some(policy) = policies.get_mut(credential.policy) {
@@ -149,7 +154,7 @@ impl Engine {
             .map(|(config, policy)| policy.entry(config))
             .collect();
         let index = Index::new(&entries);
-        let warnings = Warnings::of(&config, &policies);
+        let warnings = Warnings::of(&config, &policies, scope);
         Ok(Engine {
             callers: Callers::new(config.identity.sources, config.identity.trust_domains),
             path_safety: config.path_safety,
@@ -162,12 +167,18 @@ impl Engine {
             order: order_for(&policies),
             policies,
             credentials,
+            variables,
             index,
             candidates: Mutex::default(),
             warnings,
             #[cfg(any(test, feature = "trap-for-tests"))]
             probe: None,
         })
+    }
+
+    /// What the expressions of the configuration may name.
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope { table: &TABLE, variables: &self.variables }
     }
 
     /// Warnings of what is legal in the configuration but can hardly be meant: the first hundred.
@@ -208,6 +219,14 @@ impl Engine {
     #[must_use]
     pub fn default_action_for(&self, host: &str) -> DefaultAction {
         self.default_action(&self.index.groups(host)).0
+    }
+
+    /// Whether a request to this host (lower-case, no port) goes on unless something denies it: no
+    /// enforced Allow is for the host, and the default action is Allow.
+    #[must_use]
+    pub fn leaves_open(&self, host: &str) -> bool {
+        let groups = self.index.groups(host);
+        !groups.allows() && self.default_action(&groups).0 == DefaultAction::Allow
     }
 
     /// The default action of hosts for which no policy sets one.
@@ -296,10 +315,15 @@ fn order_for(policies: &[Policy]) -> Vec<Stage> {
 }
 
 /// Compiles policies, until their patterns or their errors exceed a limit.
-fn compile(configs: &[PolicyConfig], errors: &mut Vec<ConfigError>) -> Vec<Policy> {
-    let (mut policies, mut patterns) = (Vec::with_capacity(configs.len()), 0_usize);
+fn compile(
+    configs: &[PolicyConfig],
+    scope: Scope<'_>,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<Policy> {
+    let mut policies = Vec::with_capacity(configs.len());
+    let mut patterns = scope.variables.pattern_bytes();
     for config in configs {
-        let policy = Policy::compile(config, errors);
+        let policy = Policy::compile(config, scope, errors);
         patterns = patterns.saturating_add(policy.pattern_bytes());
         policies.push(policy);
         if patterns > MAX_ALL_PATTERNS {
@@ -330,11 +354,18 @@ impl Transformation {
     fn compile(
         policy: &str,
         config: &TransformationConfig,
+        scope: Scope<'_>,
         errors: &mut Vec<ConfigError>,
     ) -> Transformation {
         Transformation {
-            request: HeaderRules::compile(policy, &config.request, Phase::Request, errors),
-            response: HeaderRules::compile(policy, &config.response, Phase::Response, errors),
+            request: HeaderRules::compile(policy, &config.request, Phase::Request, scope, errors),
+            response: HeaderRules::compile(
+                policy,
+                &config.response,
+                Phase::Response,
+                scope,
+                errors,
+            ),
         }
     }
 
@@ -382,27 +413,31 @@ impl Policy {
     }
 
     /// Compiles a policy. If that fails, `errors` gets the reasons, and the policy is not used.
-    fn compile(config: &PolicyConfig, errors: &mut Vec<ConfigError>) -> Policy {
+    fn compile(config: &PolicyConfig, scope: Scope<'_>, errors: &mut Vec<ConfigError>) -> Policy {
         let rule = config
             .authorization
             .as_ref()
-            .map(|authorization| Rule::compile(&config.name, authorization, errors));
-        let denial =
-            config.denial.as_ref().map(|denial| ReplyRules::compile(&config.name, denial, errors));
+            .map(|authorization| Rule::compile(&config.name, authorization, scope, errors));
+        let denial = config
+            .denial
+            .as_ref()
+            .map(|denial| ReplyRules::compile(&config.name, denial, scope, errors));
         let name = config.name.as_str();
         let transformation =
-            Conditional::compile(name, &config.transformation, errors, |form, errors| {
-                Transformation::compile(name, form, errors)
+            Conditional::compile(name, &config.transformation, scope, errors, |form, errors| {
+                Transformation::compile(name, form, scope, errors)
             });
         let url_rewrite = config.url_rewrite.as_ref().map(|rewrite| {
-            Conditional::compile(name, rewrite, errors, |rewrite, _| rewrite.clone()).into()
+            Conditional::compile(name, rewrite, scope, errors, |rewrite, _| rewrite.clone()).into()
         });
         let redirect = config.redirect.as_ref().map(|redirect| {
-            Conditional::compile(name, redirect, errors, |redirect, _| redirect.clone()).into()
+            Conditional::compile(name, redirect, scope, errors, |redirect, _| redirect.clone())
+                .into()
         });
         let direct_response = config.direct_response.as_ref().map(|answer| {
-            let form = |answer: &_, errors: &mut _| DirectResponse::compile(name, answer, errors);
-            Conditional::compile(name, answer, errors, form).into()
+            let form =
+                |answer: &_, errors: &mut _| DirectResponse::compile(name, answer, scope, errors);
+            Conditional::compile(name, answer, scope, errors, form).into()
         });
         Policy {
             name: config.name.clone(),
@@ -416,7 +451,7 @@ impl Policy {
             host_rewrite: config.host_rewrite,
             redirect,
             direct_response,
-            router: Router::compile(config, errors),
+            router: Router::compile(config, scope, errors),
             credentials: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ mod property;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers, Presented};
 use headers::Headers;
 pub use property::{Given, Property, Source};
@@ -20,18 +21,25 @@ pub struct Facts<'a> {
     pub headers: Headers<'a>,
     source: &'a dyn Source,
     caller: OnceLock<Arc<Caller>>,
+    /// The outcomes of variables for the request as it came.
+    memo: Memo,
 }
 
 impl<'a> Facts<'a> {
     /// The facts of a request with these headers.
     #[must_use]
     pub fn new(headers: Headers<'a>, source: &'a dyn Source) -> Self {
-        Facts { headers, source, caller: OnceLock::new() }
+        Facts { headers, source, caller: OnceLock::new(), memo: Memo::new() }
     }
 
     /// A property, empty where there is none.
     pub(crate) fn property(&self, property: Property) -> &'a [u8] {
         self.source.property(property)
+    }
+
+    /// Where the outcomes of variables for the request as it came are kept.
+    pub(crate) fn memo(&self) -> &Memo {
+        &self.memo
     }
 
     pub(crate) fn failed(&self) -> bool {

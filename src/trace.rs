@@ -104,14 +104,26 @@ pub enum Line {
     Removed(String),
 }
 
+impl Feature {
+    /// The stage that applies it to requests.
+    pub(crate) fn stage(self) -> Stage {
+        match self {
+            Feature::Transformation => Stage::Transformation,
+            Feature::HeaderModifiers => Stage::HeaderModifiers,
+            Feature::UrlRewrite | Feature::HostRewrite => Stage::Rewrite,
+            Feature::RequestRedirect => Stage::Redirect,
+            Feature::DirectResponse => Stage::DirectResponse,
+        }
+    }
+}
+
 impl Line {
     fn of(change: &Change<'_>) -> Line {
         match change {
             Change::Add(name, value) => Line::Added((*name).to_owned(), value.to_vec()),
             Change::Replace(name, value) => Line::Replaced((*name).to_owned(), value.to_vec()),
             Change::Remove(name) => Line::Removed(name.to_string()),
-            // No feature but credentials makes one, and those are not traced as lines.
-            Change::Inject(name, _) => Line::Removed((*name).to_owned()),
+            Change::Inject(name, _) => Line::Replaced((*name).to_owned(), b"<redacted>".to_vec()),
         }
     }
 

@@ -69,7 +69,7 @@ pub struct Response {
 /// What happened to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
-    /// The answer that it got instead of being forwarded, if it was denied.
+    /// The answer that it got instead of being forwarded.
     pub denial: Option<Reply>,
     /// What exactly was wrong with a request that is refused.
     pub detail: Option<&'static str>,

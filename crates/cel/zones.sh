@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes src/time/zones.txt anew: the name of each time zone, and the rule for its present and future
-# (the last line of its file, a POSIX TZ string: RFC 9636 section 3.3).
+# (the last line of its file, a POSIX TZ string: RFC 9636 section 3.3). Abbreviations are left out, but
+# for an s where that of summer time was.
 #
 #   crates/cel/zones.sh FOLDER RELEASE > crates/cel/src/time/zones.txt
 #
@@ -13,6 +14,7 @@ echo "# tzdata $2"
 find -L . -type f ! -path './posix/*' ! -path './right/*' ! -name posixrules ! -name localtime \
 	! -name Factory | while read -r file; do
 	if [ "$(head -c 4 "$file")" = TZif ]; then
-		printf '%s %s\n' "${file#./}" "$(tail -n 1 "$file")"
+		rule=$(tail -n 1 "$file" | sed -E 's/^(<[^>]*>|[A-Za-z]+)//; s/^([-+:0-9]+)(<[^>]*>|[A-Za-z]+)/\1s/')
+		printf '%s %s\n' "${file#./}" "$rule"
 	fi
 done 2>/dev/null | sort

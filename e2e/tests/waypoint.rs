@@ -344,23 +344,57 @@ async fn the_access_log_is_told_of_decisions_where_it_is_asked_for() {
         let configuration = format!(
             r#"{{"policies": [{{"name": "callers", "traffic": {{"authorization": {{
                 "action": "Allow", "policy": {{"matchExpressions": ["{rule}"]}}}}}}}}],
-            "audit": {{"accessLog": {tells}}}}}"#
+            "audit": {{"accessLog": {tells}, "fields": {{"add": {{
+                "source": "source", "agent": "request.headers[?'x-agent']"}}}}}}}}"#
         );
         let options = WaypointOptions::new(&SETTING.pki, SETTING.origin.port())
-            .plugin_configuration(configuration);
+            .plugin_configuration(configuration)
+            .edit(|envoy| log_fields(envoy, &["source", "agent"]));
         let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
         for (pod, id, decision, policy) in [
             (Pod::TeamA, TEAM_A_SPIFFE_ID, "allow", Some("callers")),
             (Pod::TeamB, TEAM_B_SPIFFE_ID, "deny", None),
         ] {
             let target = format!("/zen?{decision}");
-            waypoint.pod_request(pod, GITHUB, &Request::get(GITHUB, &target)).await.expect(&target);
+            let request = Request::get(GITHUB, &target).header("x-agent", "a\"\tb");
+            waypoint.pod_request(pod, GITHUB, &request).await.expect(&target);
             let entry =
                 waypoint.await_access_log(|entry| entry["path"] == target.as_str()).expect(&target);
             let told = ["egress_caller", "egress_decision", "egress_policy"]
                 .map(|name| entry[name].as_str().filter(|text| *text != "-"));
             let expected = if tells { [Some(id), Some(decision), policy] } else { [None; 3] };
             assert_eq!(told, expected, "{entry}");
+            let [source, agent] =
+                ["field_source", "field_agent"].map(|name| entry[name].as_str().unwrap_or("-"));
+            if !tells {
+                assert_eq!((source, agent), ("-", "-"), "{entry}");
+                continue;
+            }
+            assert_eq!(agent, r#"a\"\tb"#, "escaped as in JSON");
+            let source: serde_json::Value = serde_json::from_str(source).expect("an object");
+            assert_eq!(source["spiffeId"], id);
+            assert_eq!(source["identity"]["namespace"], pod.name());
+            assert_eq!(source["address"], "127.0.0.1");
+            assert!(source["port"].is_u64(), "{source}");
         }
+    }
+}
+
+/// Adds fields of audit records to the access logs.
+fn log_fields(value: &mut serde_json::Value, names: &[&str]) {
+    match value {
+        serde_json::Value::Object(object) => {
+            if let Some(format) = object.get_mut("json_format") {
+                for name in names {
+                    format[format!("field_{name}")] =
+                        format!("%FILTER_STATE(wasm.egress_field_{name}:PLAIN)%").into();
+                }
+            }
+            object.values_mut().for_each(|value| log_fields(value, names));
+        }
+        serde_json::Value::Array(items) => {
+            items.iter_mut().for_each(|item| log_fields(item, names));
+        }
+        _ => {}
     }
 }

@@ -3,7 +3,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 use crate::cel::meter::Allowance;
-use crate::cel::{Expected, Expression};
+use crate::cel::{Expected, Expression, Scope};
 use crate::tests::message::{Line, Scene};
 
 fn scene() -> Scene<'static> {
@@ -30,7 +30,8 @@ fn scene() -> Scene<'static> {
 }
 
 fn rule(source: &str, scene: &Scene<'_>) -> Result<bool, String> {
-    let rule = Expression::compile(&TABLE, source, Phase::Request, Expected::Rule).unwrap();
+    let rule =
+        Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule).unwrap();
     scene.view(Phase::Request, |view| rule.matches(view, &Allowance::whole()))
 }
 
@@ -58,7 +59,8 @@ fn attributes_are_what_came() {
         assert_eq!(rule(source, &scene()), Ok(true), "{source}");
     }
     let source = r#"response.headers.server + "/" + string(response.code)"#;
-    let value = Expression::compile(&TABLE, source, Phase::Response, Expected::Header).unwrap();
+    let value =
+        Expression::compile(Scope::of(&TABLE), source, Phase::Response, Expected::Header).unwrap();
     let found = scene().view(Phase::Response, |view| value.header_value(view, &Allowance::whole()));
     assert_eq!(found, Ok(b"envoy/404".to_vec()));
 }

@@ -10,6 +10,7 @@ use crate::attributes::{self, PATH};
 use crate::cel::attributes::{Attributes, Fault, Id, Table};
 use crate::cel::guard::{Guard, Wanted};
 use crate::cel::time::Timestamp;
+use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers};
 use crate::request::headers::Headers;
 use crate::request::{Facts, Property, address_and_port, host};
@@ -36,6 +37,10 @@ pub(crate) struct View<'a> {
     /// `request.host`, where it is known already.
     host: Option<&'a str>,
     parsed_host: OnceLock<Option<String>>,
+    /// The outcomes of variables in this reading.
+    memo: &'a Memo,
+    /// The request as it came, if this is one whose headers were changed.
+    came: Option<&'a View<'a>>,
 }
 
 /// One line of a header that came on several.
@@ -61,6 +66,8 @@ impl<'a> View<'a> {
             other_path: OnceLock::new(),
             host: None,
             parsed_host: OnceLock::new(),
+            memo: facts.memo(),
+            came: None,
         }
     }
 
@@ -85,8 +92,26 @@ impl<'a> View<'a> {
     }
 
     /// The same with the request's headers as they stand now.
-    pub(crate) fn with_request(self, request: &'a Headers<'a>) -> Self {
-        View { request, host: None, plain_path: None, parsed_host: OnceLock::new(), ..self }
+    pub(crate) fn with_request<'b>(&'b self, request: &'b Headers<'b>) -> View<'b>
+    where
+        'a: 'b,
+    {
+        let View { facts, callers, response, lines, cookies, path_has_escapes, memo, .. } = *self;
+        View {
+            facts,
+            callers,
+            request,
+            response,
+            lines,
+            cookies,
+            path_has_escapes,
+            plain_path: None,
+            other_path: OnceLock::new(),
+            host: None,
+            parsed_host: OnceLock::new(),
+            memo,
+            came: Some(self),
+        }
     }
 
     pub(crate) fn with_response(self, response: &'a Headers<'a>) -> Self {
@@ -100,11 +125,12 @@ impl<'a> View<'a> {
         lines: &'b [ChosenLine<'b>],
         cookies: cookie::Dialect,
         plain_path: Option<&'b str>,
+        memo: &'b Memo,
     ) -> View<'b>
     where
         'a: 'b,
     {
-        let View { facts, callers, request, response, host, path_has_escapes, .. } = *self;
+        let View { facts, callers, request, response, host, path_has_escapes, came, .. } = *self;
         let (other_path, parsed_host) = (OnceLock::new(), OnceLock::new());
         View {
             facts,
@@ -118,6 +144,8 @@ impl<'a> View<'a> {
             other_path,
             host,
             parsed_host,
+            memo,
+            came,
         }
     }
 
@@ -252,6 +280,18 @@ impl Attributes for View<'_> {
 
     fn cookie(&self, of: Id, name: &str) -> Result<String, cookie::Fault> {
         attributes::headers(of, self).ok_or(cookie::Fault::Missing)?.cookie(name)
+    }
+
+    fn as_it_came(&self) -> &Self {
+        self.came.unwrap_or(self)
+    }
+
+    fn as_it_came_dyn(&self) -> &dyn Attributes {
+        self.as_it_came()
+    }
+
+    fn memo(&self) -> Option<&Memo> {
+        Some(self.memo)
     }
 }
 

@@ -85,7 +85,9 @@ pub fn load_record(outcome: Result<&Engine, &[ConfigError]>) -> String {
                 verdict: "loaded",
                 policies: Some(engine.policy_count()),
                 warnings: listed
-                    .map(|warning| note(Some(&warning.policy), &warning.place, &warning.detail()))
+                    .map(|warning| {
+                        note(warning.policy.as_deref(), &warning.place, &warning.detail())
+                    })
                     .collect(),
                 more_warnings: engine.warning_count().saturating_sub(MAX_LISTED),
                 errors: Vec::new(),

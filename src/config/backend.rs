@@ -118,58 +118,9 @@ pub enum ReferenceKind {
     Hostname,
 }
 
-/// Fields of AgentGateway's `backend.auth` that this filter does not have, and what to do instead.
-const ELSEWHERE: &[(&str, &str)] = &[
-    (
-        "secretRef",
-        "a plug-in cannot read Secrets: mount the Secret into the waypoint's environment, and \
-         name the variable with `env`",
-    ),
-    (
-        "key",
-        "a key in plain text can be read by whoever may read this configuration: put it into a \
-         Secret, mount that into the waypoint's environment, and name the variable with `env`",
-    ),
-    (
-        "passthrough",
-        "the caller's own `Authorization` passes where no credential takes its place: leave \
-         `auth` out",
-    ),
-    ("aws", "requests are not signed here: use a sidecar of the origin's own that signs them"),
-    ("azure", "use `oauthClientCredentials` with the tenant's token endpoint"),
-    ("gcp", "use `oauthClientCredentials`, or `env` with a token that something else renews"),
-    ("jwtSign", "no tokens are signed here: use `oauthClientCredentials`"),
-    ("oauthTokenExchange", "no tokens are exchanged here: use `oauthClientCredentials`"),
-    ("crossAppAccess", "no tokens are exchanged here: use `oauthClientCredentials`"),
-];
-
-/// The same of `credentials`.
-const ELSEWHERE_IN_LIST: &[(&str, &str)] = &[
-    (
-        "secretRef",
-        "a plug-in cannot read Secrets: mount the Secret into the waypoint's \
-         environment, and name the variable with `env`",
-    ),
-    ("basic", "a user name and a password go into `auth`"),
-    ("oauthClientCredentials", "tokens that are fetched go into `auth`"),
-];
-
-/// Fields of AgentGateway's `spec.backend` that this filter does not have.
-const BACKEND_ELSEWHERE: &[(&str, &str)] = &[
-    ("tls", "set it in the host's ServiceEntry and DestinationRule (`trafficPolicy.tls`)"),
-    ("tcp", "set it in the host's DestinationRule (`trafficPolicy.connectionPool.tcp`)"),
-    ("http", "set it in the host's DestinationRule (`trafficPolicy.connectionPool.http`)"),
-    ("tunnel", "there is no tunnelling here: use an HTTPRoute whose backend is the proxy"),
-    ("transformation", "use `traffic.transformation`"),
-    ("health", "set it in the host's DestinationRule (`trafficPolicy.outlierDetection`)"),
-    ("extAuth", "use Istio's AuthorizationPolicy with action CUSTOM"),
-    ("ai", "this filter reads no bodies"),
-    ("mcp", "this filter reads no bodies"),
-];
-
 /// Reads `backend`: `auth` first, then `credentials`.
 pub(super) fn read(node: &Node<'_>, errors: &mut Errors) -> Vec<CredentialConfig> {
-    let Some(backend) = node.object_without(shape::BACKEND, BACKEND_ELSEWHERE, errors) else {
+    let Some(backend) = node.object(shape::BACKEND, errors) else {
         return Vec::new();
     };
     backend.check(shape::BACKEND_IS, errors);
@@ -180,7 +131,7 @@ pub(super) fn read(node: &Node<'_>, errors: &mut Errors) -> Vec<CredentialConfig
 }
 
 fn read_auth(node: &Node<'_>, errors: &mut Errors) -> Option<CredentialConfig> {
-    let auth = node.object_without(shape::AUTH, ELSEWHERE, errors)?;
+    let auth = node.object(shape::AUTH, errors)?;
     auth.check(shape::AUTH_IS, errors);
     let location = auth.get("location");
     let environment = auth
@@ -203,7 +154,7 @@ fn read_auth(node: &Node<'_>, errors: &mut Errors) -> Option<CredentialConfig> {
 }
 
 fn read_listed(node: &Node<'_>, errors: &mut Errors) -> Option<CredentialConfig> {
-    let fields = node.object_without(shape::CREDENTIAL, ELSEWHERE_IN_LIST, errors)?;
+    let fields = node.object(shape::CREDENTIAL, errors)?;
     let variable = fields.get("env").and_then(|node| read_variable(&node, errors));
     let location = fields.get("location").and_then(|node| read_location(&node, false, errors));
     let value = CredentialValue::Environment(variable?);

@@ -220,17 +220,6 @@ impl<'j> Node<'j> {
     /// have, and none twice. No field may be null: an empty `hosts:` in YAML is null, and would
     /// mean every host if it were taken as left out.
     pub(super) fn object(&self, shape: &[Field], errors: &mut Errors) -> Option<Object<'j>> {
-        self.object_without(shape, &[], errors)
-    }
-
-    /// The same of an object in which users of AgentGateway may expect further fields: each is
-    /// refused with what to do instead.
-    pub(super) fn object_without(
-        &self,
-        shape: &[Field],
-        others: &[(&str, &str)],
-        errors: &mut Errors,
-    ) -> Option<Object<'j>> {
         let Json::Object(fields) = self.json else {
             self.wrong("an object", errors);
             return None;
@@ -247,11 +236,7 @@ impl<'j> Node<'j> {
         }
         for (index, (name, value)) in fields.iter().take(MAX_FIELDS).enumerate() {
             let shown = || shown(name);
-            let advice = others.iter().find(|(field, _)| field == name);
-            let advice = advice
-                .map(|(_, advice)| *advice)
-                .or_else(|| elsewhere::advice(&self.place, name, shape));
-            if let Some(advice) = advice {
+            if let Some(advice) = elsewhere::advice(&self.place, name, shape) {
                 let message = format!("there is no `{}` here: {advice}", shown());
                 errors.add_of_field(&self.place, name, message);
             } else if !shape.iter().any(|field| field.name == name) {
@@ -335,10 +320,7 @@ impl<'j> Object<'j> {
                     format!("`{field}` is `{word}`: say by which with `{other}`")
                 }
                 Condition::UnlessWord(name, other, word) => {
-                    let given = self.get(other);
-                    let is_word = matches!(given.map(|node| node.json),
-                        Some(Json::String(text)) if text == word);
-                    match (has(name), is_word) {
+                    match (has(name), self.is_word(other, word)) {
                         (false, false) => {
                             format!("field `{name}` is missing, unless `{other}` is `{word}`")
                         }

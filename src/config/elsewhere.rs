@@ -58,8 +58,34 @@ const ROWS: &[Row] = &[
     ("backend", "mcp", "this filter reads no bodies: a rule can be about the request's path"),
     ("backend", "extAuth", EXT_AUTH),
     ("backend", "transformation", "put it under `traffic`, with the policy's `hosts`"),
+    ("backend.auth", "secretRef", SECRET),
+    ("backend.credentials", "secretRef", SECRET),
+    (
+        "backend.auth",
+        "key",
+        "in plain text, a key could be read by whoever may read this configuration; put it into a \
+         Secret, mount that into the waypoint's environment, and name the variable with `env`",
+    ),
+    (
+        "backend.auth",
+        "passthrough",
+        "the caller's own `Authorization` passes where no credential takes its place: leave \
+         `auth` out",
+    ),
+    ("backend.auth", "aws", "requests are not signed here: let the caller sign them"),
+    ("backend.auth", "azure", "use `oauthClientCredentials` with the tenant's token endpoint"),
+    ("backend.auth", "gcp", FETCHED),
+    ("backend.auth", "jwtSign", FETCHED),
+    ("backend.auth", "oauthTokenExchange", FETCHED),
+    ("backend.auth", "crossAppAccess", FETCHED),
+    ("backend.credentials", "basic", "a user name and a password go into `auth`"),
+    ("backend.credentials", "oauthClientCredentials", "tokens that are fetched go into `auth`"),
 ];
 
+const SECRET: &str = "a plug-in cannot read Secrets: mount the Secret into the waypoint's \
+    environment, and name the variable with `env`";
+const FETCHED: &str = "use `oauthClientCredentials`, or `env` with a token that something else \
+    renews";
 const EXT_AUTH: &str = "use an AuthorizationPolicy with `action: CUSTOM` and an extension \
     provider, which the waypoint asks before this filter";
 const RATE_LIMIT: &str = "use Envoy's rate limit filters, by an EnvoyFilter";
@@ -73,6 +99,11 @@ const CONNECTIONS: &str = "use `trafficPolicy.connectionPool` of a DestinationRu
 
 /// What to use in the place of a field that the object at this place does not have.
 pub(super) fn advice(place: &str, field: &str, shape: &[Field]) -> Option<&'static str> {
+    // The entries of a list are objects of its name.
+    let place = match place.strip_suffix(']').and_then(|start| start.rsplit_once('[')) {
+        Some((list, _)) => list,
+        None => place,
+    };
     let is_of =
         |object: &str| place.strip_suffix(object).is_some_and(|before| before.ends_with('.'));
     let found = ROWS.iter().find(|(object, name, _)| *name == field && is_of(object));

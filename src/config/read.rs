@@ -5,6 +5,7 @@ use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
 use super::reply::read_denial;
 use super::shape::{self, Field};
+use super::variables;
 use super::{
     Action, AuditLog, AuthorizationConfig, Combine, ConditionalConfig, Config, ConfigError,
     DefaultAction, Expr, HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig, HostBinding,
@@ -40,6 +41,7 @@ impl Config {
             audit: AuditLog::default(),
             access_log: false,
             record: RecordConfig::default(),
+            variables: Vec::new(),
             policies: Vec::new(),
         };
         if let Err(error) = totals::check_size(json.len()) {
@@ -70,6 +72,7 @@ impl Config {
         let totals = std::mem::take(&mut errors.totals);
         if totals.tell(&mut errors) {
             // Policies that would take too long to compile are not compiled.
+            config.variables = Vec::new();
             config.policies = Vec::new();
         }
         (config, errors.found)
@@ -98,6 +101,9 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
             config.access_log = node.boolean(errors).unwrap_or_default();
         }
         config.record = record::read(&audit, errors);
+    }
+    if let Some(node) = root.get("variables") {
+        config.variables = variables::read(&node, errors);
     }
     if let Some(node) = root.get("policies") {
         config.policies = node
@@ -172,7 +178,6 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         retry: None,
         credentials: Vec::new(),
     };
-    fields.check(shape::POLICY_IS, errors);
     if let Some(node) = fields.get("hosts") {
         let items = node.list(shape::HOSTS, errors);
         policy.hosts = items.iter().filter_map(|item| read_host(item, errors)).collect();
@@ -225,8 +230,7 @@ fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Er
     if shape::TRAFFIC.iter().all(|field| traffic.get(field.name).is_none()) && !path_safety_alone {
         errors.add(
             &traffic.place,
-            "`traffic` is empty: say what the policy does, such as `authorization` or \
-             `transformation`",
+            "`traffic` is empty: give `authorization`, `transformation` or another of its fields",
         );
     }
     router::read(traffic, policy, errors);
@@ -288,6 +292,10 @@ fn read_host(node: &Node<'_>, errors: &mut Errors) -> Option<HostPattern> {
         Some(name) => (true, name),
         None => (false, lower.as_str()),
     };
+    if text == "*" {
+        errors.add(&node.place, "`*` is no host: leave `hosts` out for a policy of all hosts");
+        return None;
+    }
     if !is_host_name(name) {
         let message = format!(
             "`{}` is no host: expected a name such as `api.example.com`, or one leading wildcard \

@@ -13,7 +13,7 @@ use super::rewrite::{HOST_REWRITE_FIELDS, URL_REWRITE};
 use super::transformation::TRANSFORMATION;
 use super::{
     Direction, MAX_HOSTS, MAX_MATCH_EXPRESSIONS, MAX_POLICIES, MAX_TRANSFORMATIONS,
-    MAX_TRUST_DOMAINS,
+    MAX_TRUST_DOMAINS, MAX_VARIABLES,
 };
 pub(super) use backend::{
     AUTH, AUTH_IS, BACKEND, BACKEND_IS, BASIC, CLIENT_CREDENTIALS, CLIENT_CREDENTIALS_ARE, COOKIE,
@@ -84,10 +84,10 @@ pub enum Condition {
     Alone(&'static str),
     /// The first field must be there, unless the second is.
     RequiredUnless(&'static str, &'static str),
-    /// Where the first field has this word (the second name), the third field must be there.
-    Names(&'static str, &'static str, &'static str),
     /// The first field must be there, unless the second is this word; then it must not.
     UnlessWord(&'static str, &'static str, &'static str),
+    /// Where the first field has this word (the second name), the third field must be there.
+    Names(&'static str, &'static str, &'static str),
 }
 
 /// How many entries a list may have.
@@ -178,6 +178,11 @@ pub const CONFIGURATION: &[Field] = &[
         "The body, and headers, of the 403 for a request that the rules deny, where no policy's \
          own `denial` is used.",
     ),
+    field(
+        "variables",
+        Kind::List(VARIABLES, &Kind::Object(VARIABLE, &[])),
+        "Expressions with names, which all expressions can read as `variables.name`.",
+    ),
     field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and where."),
     field(
         "pathSafety",
@@ -218,6 +223,24 @@ pub(super) const TRUST_DOMAINS: Bounds = Bounds {
     limit: MAX_TRUST_DOMAINS,
     if_empty: Some("name a trust domain, or leave the field out to believe any that TLS let in"),
 };
+
+/// `variables`
+pub(super) const VARIABLES: Bounds = Bounds { limit: MAX_VARIABLES, if_empty: None };
+
+/// One of `variables`.
+pub(super) const VARIABLE: &[Field] = &[
+    required(
+        "name",
+        Kind::Text(Text::Variable),
+        "The variable's name, unique among the variables.",
+    ),
+    required(
+        "expression",
+        Kind::Text(Text::Expression),
+        "A CEL expression of any type, over the request as it came. It can read the variables \
+         before it.",
+    ),
+];
 
 /// `audit`
 pub(super) const AUDIT: &[Field] = &[

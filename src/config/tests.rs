@@ -50,14 +50,14 @@ fn a_whole_configuration_is_read() {
         (rule.action, rule.combine, rule.on_error, rule.expressions.len()),
         (Action::Deny, Combine::Any, OnError::Ignore, 2)
     );
-    let headers = policy.transformation.get(0).unwrap();
-    assert_eq!(headers.request.set[0].name, "x-a");
+    let form = policy.transformation.get(0).unwrap();
+    assert_eq!(form.request.set[0].name, "x-a");
     assert_eq!(
-        headers.request.set[0].value.place,
+        form.request.set[0].value.place,
         "policies[0].traffic.transformation.request.set[0].value"
     );
     assert_eq!(
-        (headers.request.remove[0].as_str(), headers.response.remove[0].as_str()),
+        (form.request.remove[0].as_str(), form.response.remove[0].as_str()),
         ("x-c", "server")
     );
 }
@@ -112,7 +112,7 @@ fn every_error_names_its_place_and_the_mend() {
         (
             r#"{"policies": [], "polices": []}"#.to_owned(),
             "unknown field `polices` (did you mean `policies`?): expected `identity`, `policies`, \
-             `audit`, `pathSafety`, `hostBinding`",
+             `defaultAction`, `denial`, `variables`, `audit`, `pathSafety`, `hostBinding`",
         ),
         (
             r#"{"policies": [], "policies": []}"#.to_owned(),
@@ -146,7 +146,7 @@ fn every_error_names_its_place_and_the_mend() {
         (
             policy(r#""traffic": {}"#),
             "policy `p`: policies[0].traffic: `traffic` is empty: give `authorization`, \
-             `transformation` or both",
+             `transformation` or another of its fields",
         ),
         (
             policy(

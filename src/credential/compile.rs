@@ -10,8 +10,8 @@ use super::secret::REDACTED;
 use super::token::{Client, Tokens};
 use super::{Credential, Credentials, Origin, Secret, place};
 use crate::config::{
-    Action, Config, ConfigError, CredentialConfig, CredentialValue, HostBinding, HostPattern,
-    Location, MAX_ERRORS, Mode, PolicyConfig, Spot, Variable,
+    Action, Config, ConfigError, CredentialConfig, CredentialValue, DefaultAction, HostBinding,
+    HostPattern, Location, MAX_ERRORS, Mode, PolicyConfig, Spot, Variable,
 };
 
 /// The longest value of an environment variable that is used, in bytes.
@@ -64,14 +64,26 @@ fn exact(policy: &PolicyConfig) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a request for this host goes on only if an Allow matches.
+/// Whether a request for this host goes on only if an Allow matches: an enforced one is in scope,
+/// or the default action is Deny.
 fn is_guarded(config: &Config, host: &str) -> bool {
-    config.policies.iter().any(|policy| {
-        let is_allow =
-            policy.authorization.as_ref().is_some_and(|rule| rule.action == Action::Allow);
-        let is_for = policy.hosts.is_empty() || policy.hosts.iter().any(|own| own.matches(host));
-        policy.mode == Mode::Enforce && is_allow && is_for
-    })
+    let is_for = |policy: &PolicyConfig| {
+        policy.hosts.is_empty() || policy.hosts.iter().any(|own| own.matches(host))
+    };
+    let enforced = |policy: &&PolicyConfig| policy.mode == Mode::Enforce && is_for(policy);
+    let in_scope = || config.policies.iter().filter(enforced);
+    let is_allow = |policy: &PolicyConfig| {
+        policy.authorization.as_ref().is_some_and(|rule| rule.action == Action::Allow)
+    };
+    let set: Vec<DefaultAction> = in_scope().filter_map(|policy| policy.default_action).collect();
+    let default = if set.is_empty() {
+        config.default_action
+    } else if set.contains(&DefaultAction::Deny) {
+        DefaultAction::Deny
+    } else {
+        DefaultAction::Allow
+    };
+    default == DefaultAction::Deny || in_scope().any(is_allow)
 }
 
 /// Credentials that are being compiled.
@@ -127,8 +139,9 @@ impl Compiling<'_> {
         let open: Vec<&str> = exact(policy).filter(|host| !is_guarded(self.config, host)).collect();
         if let Some(host) = open.first() {
             let message = format!(
-                "every caller could use the credential for `{host}`: no enforced Allow is for this \
-                 host. Add one that says who may call it (with `true`, everybody may)"
+                "every caller could use the credential for `{host}`: add an Allow for this host \
+                 that says who may call it (with `true`, everybody may), or set `defaultAction: \
+                 Deny`"
             );
             self.add(policy, &place, message);
         }

@@ -3,11 +3,10 @@
 use std::cell::RefCell;
 
 use super::{HeaderRule, Operation, Step, Value};
-use crate::attributes::TABLE;
 use crate::attributes::view::View;
 use crate::cel::explain::{Explainable, of_bytes};
 use crate::cel::meter::Meter;
-use crate::cel::{Expression, Phase};
+use crate::cel::{Expression, Phase, Scope};
 use crate::config::{HeaderRulesConfig, HeaderValueConfig};
 use crate::decision::Change;
 use crate::identity::peer::Callers;
@@ -30,7 +29,7 @@ pub(super) fn explain<'a>(
     headers: &mut Headers<'a>,
     changes: &mut Vec<Change<'a>>,
     meter: &Meter,
-    (facts, callers, phase): (&Facts<'_>, &Callers, Phase),
+    (facts, callers, phase, scope): (&Facts<'_>, &Callers, Phase, Scope<'_>),
 ) -> (Applied, Vec<HeaderRule>) {
     let values = || {
         let add =
@@ -52,7 +51,7 @@ pub(super) fn explain<'a>(
         if let Some((_, rule, config)) =
             values().find(|(_, rule, _)| std::ptr::eq(&rule.value, expression))
         {
-            evaluated.borrow_mut().push(explained(rule, config, &view, &outcome, breached));
+            evaluated.borrow_mut().push(explained(rule, config, scope, &view, &outcome, breached));
         }
         outcome
     });
@@ -64,7 +63,7 @@ pub(super) fn explain<'a>(
             {
                 (Some(found), _) => (Some(found.value), found.error),
                 (None, Some(constant)) => (
-                    Explainable::of(&config.value.source, &TABLE).map(|whole| Step {
+                    Explainable::of(&config.value.source, scope).map(|whole| Step {
                         value: Value::Known(of_bytes(constant.as_bytes())),
                         ..whole.not_needed()
                     }),
@@ -87,6 +86,7 @@ pub(super) fn explain<'a>(
 fn explained<'e>(
     rule: &'e HeaderValue,
     config: &HeaderValueConfig,
+    scope: Scope<'_>,
     view: &View<'_>,
     outcome: &Result<Vec<u8>, String>,
     breached: Option<&'static str>,
@@ -102,7 +102,7 @@ fn explained<'e>(
         (Ok(_), Some(breach)) => Value::Error(breach.to_owned()),
         (Err(message), _) => Value::Error(message.clone()),
     };
-    let step = Explainable::of(&config.value.source, &TABLE)
+    let step = Explainable::of(&config.value.source, scope)
         .map(|whole| whole.explain(view, value.clone()));
     let step = step.unwrap_or_else(|| Step {
         source: config.value.source.clone(),

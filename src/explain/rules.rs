@@ -1,8 +1,8 @@
 //! The result of a rule for a request, expression by expression and line by line.
 
 use super::{Choice, Expression, Step, Value, Variable};
-use crate::attributes::TABLE;
 use crate::attributes::view::{ChosenLine, View};
+use crate::cel::Scope;
 use crate::cel::explain::Explainable;
 use crate::cel::meter::Allowance;
 use crate::config::AuthorizationConfig;
@@ -18,7 +18,12 @@ struct Asked<'a> {
 }
 
 /// Evaluates a rule as for the decision, and returns the values of its parts.
-pub(super) fn explain(rule: &Rule, config: &AuthorizationConfig, view: &View<'_>) -> super::Rule {
+pub(super) fn explain(
+    rule: &Rule,
+    config: &AuthorizationConfig,
+    scope: Scope<'_>,
+    view: &View<'_>,
+) -> super::Rule {
     let allowance = Allowance::whole();
     let mut asked = Vec::new();
     let answer = rule.combined(rule.expressions().iter().map(|expression| {
@@ -30,7 +35,7 @@ pub(super) fn explain(rule: &Rule, config: &AuthorizationConfig, view: &View<'_>
     let answer = rule.settled(answer, view);
     let mut asked = asked.into_iter();
     let expressions = config.expressions.iter().map(|expr| {
-        let explainable = Explainable::of(&expr.source, &TABLE);
+        let explainable = Explainable::of(&expr.source, scope);
         let asked = asked.next();
         let choices = match (&asked, &explainable) {
             (Some(asked), Some(explainable)) => asked
@@ -57,9 +62,9 @@ pub(super) fn explain(rule: &Rule, config: &AuthorizationConfig, view: &View<'_>
 }
 
 /// A rule for a request that was refused before any rule was evaluated.
-pub(super) fn unasked(rule: &Rule, config: &AuthorizationConfig) -> super::Rule {
+pub(super) fn unasked(rule: &Rule, config: &AuthorizationConfig, scope: Scope<'_>) -> super::Rule {
     let expressions = config.expressions.iter().map(|expr| {
-        let choices = Explainable::of(&expr.source, &TABLE)
+        let choices = Explainable::of(&expr.source, scope)
             .map(|whole| Choice { lines: Vec::new(), step: whole.not_needed() });
         Expression {
             place: expr.place.clone(),
@@ -91,11 +96,7 @@ fn ask_each<'a>(
     };
     let mut choices = Vec::new();
     let once = |reading: Reading<'a>| {
-        let (answer, message) = ask_once(
-            expression,
-            &view.at(&reading.lines, reading.cookies, reading.path.as_deref()),
-            allowance,
-        );
+        let (answer, message) = ask_once(expression, &reading.of(view), allowance);
         let told = of_part(answer, &reading);
         choices.push((reading, told, message));
         told
@@ -124,9 +125,7 @@ fn choice(
     };
     let step = match message.as_deref() {
         Some(TOO_MANY) => Step { value, ..whole.not_needed() },
-        _ => {
-            whole.explain(&view.at(&reading.lines, reading.cookies, reading.path.as_deref()), value)
-        }
+        _ => whole.explain(&reading.of(view), value),
     };
     let line = |line: &ChosenLine<'_>| Variable {
         name: line.name.to_string(),

@@ -3,12 +3,16 @@
 use std::borrow::Cow;
 
 use super::header_history::HeaderHistory;
-use super::{Caller, Decided, Effect, Erred, Explanation, OutOfScope, header_rules, rules};
+use super::{
+    Caller, Decided, Effect, Erred, Explanation, OutOfScope, features, header_rules, rules,
+};
 use crate::attributes::view::View;
 use crate::cel::Phase;
 use crate::cel::meter::Meter;
-use crate::config::{Config, Direction, HostPattern, PolicyConfig, TransformationConfig};
-use crate::decision::{Change, Decision, Reply};
+use crate::config::{
+    Config, DefaultAction, Direction, HostPattern, PolicyConfig, TransformationConfig,
+};
+use crate::decision::{Change, Decision, Reply, Verdict};
 use crate::exchange::{Event, Exchange, Pairs, Step};
 use crate::order::Stage;
 use crate::path::PathSafety;
@@ -118,6 +122,7 @@ impl<'a> Explaining<'a> {
             path_safety: host
                 .as_deref()
                 .map_or(self.config.path_safety, |host| self.path_safety(host)),
+            default_action: self.default_action(host.as_deref()),
             host: host.map(std::borrow::Cow::into_owned),
             policies,
             out_of_scope: elsewhere
@@ -144,11 +149,14 @@ impl<'a> Explaining<'a> {
     fn verdict(&self) -> Decided {
         let Run { decision, reply, .. } = self.run;
         Decided {
+            is: decision.verdict(),
             allowed: decision.allows(),
+            answered: decision.verdict() == Verdict::Answer,
             policy: decision.policy.and_then(|index| self.name(index)),
             reason: decision.reason.as_str(),
             detail: decision.detail,
             status: reply.as_ref().map(|reply| reply.status),
+            headers: reply.iter().flat_map(lines_of).collect(),
             body: reply.as_ref().map(|reply| String::from_utf8_lossy(&reply.body).into_owned()),
         }
     }
@@ -168,6 +176,19 @@ impl<'a> Explaining<'a> {
         self.engine.index.groups(host).path_safety().unwrap_or(self.config.path_safety)
     }
 
+    /// The default action for a host, and where it is set; for no host, that of all.
+    fn default_action(&self, host: Option<&str>) -> super::HostDefault {
+        let of_all = (self.config.default_action, None);
+        let (action, policy) =
+            host.map_or(of_all, |host| self.engine.default_action(&self.engine.index.groups(host)));
+        let setting = policy.and_then(|index| self.config.policies.get(index));
+        let place = match setting {
+            Some(policy) => Some(format!("{}.defaultAction", policy.place)),
+            None => (action == DefaultAction::Deny).then(|| "defaultAction".to_owned()),
+        };
+        super::HostDefault { action, policy: setting.map(|policy| policy.name.clone()), place }
+    }
+
     fn errors(&self) -> Vec<Erred> {
         let errors = self.run.decision.errors.iter();
         errors
@@ -180,29 +201,32 @@ impl<'a> Explaining<'a> {
     /// A policy in scope and its rule.
     fn policy(&self, index: usize, host: &str) -> Option<super::Policy> {
         let (config, policy) = (self.config.policies.get(index)?, self.engine.policies.get(index)?);
+        let path = self.facts.headers.first(b":path").unwrap_or_default();
+        let view =
+            View::new(self.facts, &self.engine.callers).with_host(host, path.contains(&b'%'));
         let rule =
             policy.rule.as_ref().zip(config.authorization.as_ref()).map(
                 |(rule, config)| match self.run.is_refused_before_rules() {
-                    true => rules::unasked(rule, config),
-                    false => {
-                        let path = self.facts.headers.first(b":path").unwrap_or_default();
-                        rules::explain(
-                            rule,
-                            config,
-                            &View::new(self.facts, &self.engine.callers)
-                                .with_host(host, path.contains(&b'%')),
-                        )
-                    }
+                    true => rules::unasked(rule, config, self.engine.scope()),
+                    false => rules::explain(rule, config, self.engine.scope(), &view),
                 },
             );
         Some(super::Policy {
             name: config.name.clone(),
             mode: config.mode,
             hosts: hosts(config),
+            default_action: config.default_action,
             effect: Effect::None,
             rule,
             request: Vec::new(),
             response: Vec::new(),
+            features: features::explain(
+                policy,
+                config,
+                index,
+                (&view, self.engine.scope()),
+                &self.run.trace,
+            ),
         })
     }
 
@@ -211,7 +235,11 @@ impl<'a> Explaining<'a> {
         let Run { decision, trace, .. } = self.run;
         for (index, policy) in in_scope.iter().zip(policies) {
             policy.effect = if decision.policy == Some(*index) {
-                if decision.allows() { Effect::Allows } else { Effect::Denies }
+                match decision.verdict() {
+                    Verdict::Allow => Effect::Allows,
+                    Verdict::Answer => Effect::Answers,
+                    Verdict::Deny => Effect::Denies,
+                }
             } else if decision.shadow.contains(index) {
                 Effect::WouldDeny
             } else {
@@ -267,7 +295,7 @@ impl<'a> Explaining<'a> {
         {
             let Some((form, config)) = self.form(index, policy, config) else { continue };
             let mut changes = Vec::new();
-            let of = (self.facts, &self.engine.callers, Phase::Request);
+            let of = (self.facts, &self.engine.callers, Phase::Request, self.engine.scope());
             let (applied, rules) = header_rules::explain(
                 &form.request,
                 &config.request,
@@ -345,7 +373,7 @@ impl<'a> Explaining<'a> {
         {
             let Some((form, config)) = self.form(index, policy, config) else { continue };
             let mut changes = Vec::new();
-            let of = (self.facts, &self.engine.callers, Phase::Response);
+            let of = (self.facts, &self.engine.callers, Phase::Response, self.engine.scope());
             let (_, rules) = header_rules::explain(
                 &form.response,
                 &config.response,
@@ -359,6 +387,12 @@ impl<'a> Explaining<'a> {
         }
         lines
     }
+}
+
+/// The header lines of an answer.
+fn lines_of(reply: &Reply) -> impl Iterator<Item = (String, String)> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    reply.headers.iter().map(move |(name, value)| (name.clone(), text(value)))
 }
 
 fn hosts(policy: &PolicyConfig) -> Vec<String> {

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::Known;
 use super::solve::{ALL, Domain, FALSE, Solver, TRUE};
-use super::values;
+use super::{Known, Side, times, values};
 use crate::attributes::{self, IDENTITY, REQUEST_HEADERS};
 use crate::cel::attributes::Id;
 use crate::cel::lowered::{Comparison, Number, Test, Text};
+use crate::config::Combine;
 use egress_reading::name::same_to_some_origin;
 
 /// The most values of one rule that are tracked. Comparisons of others count as if they could have
@@ -115,6 +115,16 @@ impl<'t> Reader<'t> {
         Solver::new(self.subjects, self.known)
     }
 
+    /// All expressions of a rule as one formula; none if one of them is no rule.
+    pub(super) fn whole(&mut self, rule: Side<'t>) -> Option<Formula<'t>> {
+        let parts = rule.expressions.iter().map(|part| Some(self.read(part.rule()?)));
+        let parts = parts.collect::<Option<_>>()?;
+        Some(match rule.combine {
+            Combine::All => Formula::All(parts),
+            Combine::Any => Formula::Any(parts),
+        })
+    }
+
     pub(super) fn read(&mut self, test: &'t Test) -> Formula<'t> {
         match test {
             Test::Literal(value) => Formula::Outcomes(if *value { TRUE } else { FALSE }),
@@ -128,21 +138,19 @@ impl<'t> Reader<'t> {
             Test::Equal(left, right) => self.equal(left, right),
             Test::NotEqual(left, right) => Formula::Not(Box::new(self.equal(left, right))),
             Test::In(text, list) => self.text(text, Relation::In(list)),
-            Test::StartsWith(text, Text::Literal(literal)) => {
-                self.text(text, Relation::StartsWith(literal))
-            }
-            Test::EndsWith(text, Text::Literal(literal)) => {
-                self.text(text, Relation::EndsWith(literal))
-            }
-            Test::Contains(text, Text::Literal(literal)) => {
-                self.text(text, Relation::Contains(literal))
-            }
+            Test::StartsWith(text, part) => self.about_part(text, part, Relation::StartsWith),
+            Test::EndsWith(text, part) => self.about_part(text, part, Relation::EndsWith),
+            Test::Contains(text, part) => self.about_part(text, part, Relation::Contains),
             Test::Matches(text, _) => self.text(text, Relation::Other),
             Test::Number(comparison, Number::Attribute(attribute), Number::Literal(literal)) => {
                 self.number(*attribute, *comparison, *literal)
             }
             Test::Number(comparison, Number::Literal(literal), Number::Attribute(attribute)) => {
-                self.number(*attribute, flipped(*comparison), *literal)
+                self.number(*attribute, comparison.flipped(), *literal)
+            }
+            Test::Number(..) | Test::NumberIn(..) => {
+                self.objections.extend(times::objections(test));
+                Formula::Outcomes(ALL)
             }
             Test::HasHeader(REQUEST_HEADERS, name) => {
                 self.about(Subject::Header(name), Formula::Has)
@@ -152,12 +160,28 @@ impl<'t> Reader<'t> {
             }
             Test::HasText(attribute) => self.about(Subject::Attribute(*attribute), Formula::Has),
             Test::HasObject(IDENTITY) => self.about(Subject::Identity, Formula::Has),
+            Test::Variable(variable) => {
+                variable.test().map_or(Formula::Outcomes(ALL), |test| self.read(test))
+            }
+            _ => Formula::Outcomes(ALL),
+        }
+    }
+
+    /// A test of a text for a part of it.
+    fn about_part(
+        &mut self,
+        text: &'t Text,
+        part: &'t Text,
+        relation: impl Fn(&'t str) -> Relation<'t>,
+    ) -> Formula<'t> {
+        match part.written_out() {
+            Text::Literal(literal) => self.text(text, relation(literal)),
             _ => Formula::Outcomes(ALL),
         }
     }
 
     fn equal(&mut self, left: &'t Text, right: &'t Text) -> Formula<'t> {
-        match (left, right) {
+        match (left.written_out(), right.written_out()) {
             (Text::Literal(left), Text::Literal(right)) => {
                 Formula::Outcomes(if left == right { TRUE } else { FALSE })
             }
@@ -169,8 +193,8 @@ impl<'t> Reader<'t> {
     }
 
     fn text(&mut self, text: &'t Text, relation: Relation<'t>) -> Formula<'t> {
-        let (text, fallback) = match text {
-            Text::Default(parts) => match &**parts {
+        let (text, fallback) = match text.written_out() {
+            Text::Default(parts) => match parts.each_ref().map(Text::written_out) {
                 [text, Text::Literal(fallback)] => (text, Some(&**fallback)),
                 _ => return Formula::Outcomes(ALL),
             },
@@ -225,16 +249,5 @@ impl<'t> Reader<'t> {
                 position
             })
         })
-    }
-}
-
-/// The comparison with its operands the other way round.
-fn flipped(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-        same @ (Comparison::Equal | Comparison::NotEqual) => same,
     }
 }

@@ -103,6 +103,18 @@ impl<'t> Solver<'t> {
         Some(settled)
     }
 
+    /// Whether all formulas can be true together; nothing if finding it takes more evaluations than
+    /// are `left`.
+    pub(super) fn can_be_true(&self, formulas: &[&Formula<'t>], left: &mut usize) -> Option<bool> {
+        Some(self.outcomes(formulas, Combine::All, left)? & TRUE != 0)
+    }
+
+    /// Whether a formula is true, whatever the values are; nothing if finding it takes more
+    /// evaluations than are `left`.
+    pub(super) fn is_always_true(&self, formula: &Formula<'t>, left: &mut usize) -> Option<bool> {
+        Some(self.outcomes(&[formula], Combine::All, left)? == TRUE)
+    }
+
     /// The outcomes that formulas can have together.
     fn outcomes(
         &self,

@@ -1,6 +1,7 @@
 //! `requestRedirect` and `directResponse`, compiled.
 
 use super::reply_rules::ReplyRules;
+use crate::cel::Scope;
 use crate::config::{ConfigError, DirectResponseConfig};
 
 /// A compiled direct response.
@@ -14,9 +15,10 @@ impl DirectResponse {
     pub(crate) fn compile(
         policy: &str,
         config: &DirectResponseConfig,
+        scope: Scope<'_>,
         errors: &mut Vec<ConfigError>,
     ) -> DirectResponse {
-        let reply = ReplyRules::compile(policy, &config.reply, errors);
+        let reply = ReplyRules::compile(policy, &config.reply, scope, errors);
         DirectResponse { status: config.status, reply }
     }
 }

@@ -2,10 +2,9 @@
 //! true.
 
 use super::rule::{RuleResult, ask_once};
-use crate::attributes::TABLE;
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
-use crate::cel::{Expected, Expression, Phase};
+use crate::cel::{Expected, Expression, Phase, Scope};
 use crate::config::{ConditionalConfig, ConfigError, Expr, MAX_ERRORS};
 
 /// A compiled feature: one form for every request, or several with conditions.
@@ -36,6 +35,7 @@ impl<T> Conditional<T> {
     pub(crate) fn compile<C>(
         policy: &str,
         config: &ConditionalConfig<C>,
+        scope: Scope<'_>,
         errors: &mut Vec<ConfigError>,
         mut form: impl FnMut(&C, &mut Vec<ConfigError>) -> T,
     ) -> Conditional<T> {
@@ -49,7 +49,8 @@ impl<T> Conditional<T> {
                 break;
             }
             let condition = entry.condition.as_ref();
-            let condition = condition.and_then(|expr| compile_condition(policy, expr, errors));
+            let condition =
+                condition.and_then(|expr| compile_condition(policy, expr, scope, errors));
             compiled.push(Entry { condition, value: form(&entry.value, errors) });
         }
         Conditional::FirstTrue(compiled)
@@ -114,9 +115,10 @@ impl<T> Conditional<T> {
 fn compile_condition(
     policy: &str,
     expr: &Expr,
+    scope: Scope<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Option<Expression> {
-    match Expression::compile(&TABLE, &expr.source, Phase::Request, Expected::Rule) {
+    match Expression::compile(scope, &expr.source, Phase::Request, Expected::Rule) {
         Ok(expression) => Some(expression),
         Err(found) => {
             let of = |error| ConfigError::of_expression(policy, expr, error);

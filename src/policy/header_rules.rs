@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::attributes::TABLE;
 use crate::cel::attributes::Set;
 use crate::cel::meter::{Allowance, Meter};
-use crate::cel::{Expected, Expression, Phase};
+use crate::cel::{Expected, Expression, Phase, Scope};
 use crate::config::{ConfigError, HeaderRulesConfig, HeaderValueConfig, MAX_ERRORS};
 use crate::decision::Change;
 use crate::header_name::{is_token, is_value};
@@ -44,10 +43,14 @@ impl HeaderRules {
         policy: &str,
         config: &HeaderRulesConfig,
         phase: Phase,
+        scope: Scope<'_>,
         errors: &mut Vec<ConfigError>,
     ) -> HeaderRules {
         let mut values = |rules: &[HeaderValueConfig]| -> Vec<HeaderValue> {
-            rules.iter().filter_map(|rule| compile_value(policy, rule, phase, errors)).collect()
+            rules
+                .iter()
+                .filter_map(|rule| compile_value(policy, rule, phase, scope, errors))
+                .collect()
         };
         HeaderRules {
             add: values(&config.add),
@@ -164,12 +167,13 @@ pub(super) fn compile_value(
     policy: &str,
     rule: &HeaderValueConfig,
     phase: Phase,
+    scope: Scope<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Option<HeaderValue> {
     if errors.len() > MAX_ERRORS {
         return None;
     }
-    match Expression::compile(&TABLE, &rule.value.source, phase, Expected::Header) {
+    match Expression::compile(scope, &rule.value.source, phase, Expected::Header) {
         Ok(value) => {
             let name = rule.name.clone();
             let constant = value

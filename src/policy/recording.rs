@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use crate::attributes::TABLE;
 use crate::attributes::view::View;
+use crate::cel::Scope;
 use crate::cel::limits::MAX_STEPS;
 use crate::cel::meter::{Allowance, Meter};
 use crate::cel::{Expected, Expression, Phase};
@@ -58,10 +58,11 @@ impl Recording {
     /// Compiles what a configuration has of these; none where it has none, or an error.
     pub(super) fn compile(
         config: &RecordConfig,
+        scope: Scope<'_>,
         errors: &mut Vec<ConfigError>,
     ) -> Option<Box<Recording>> {
         let mut compiled = |expr: &Expr, expected| {
-            Expression::compile(&TABLE, &expr.source, Phase::Request, expected)
+            Expression::compile(scope, &expr.source, Phase::Request, expected)
                 .map_err(|found| {
                     let error = |error| ConfigError::of_expression("", expr, error);
                     errors.extend(found.into_iter().map(error));

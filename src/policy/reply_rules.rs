@@ -4,9 +4,8 @@
 use std::borrow::Cow;
 
 use super::header_rules::{COPIED_A_STEP, HeaderValue, ILLEGAL, compile_value, is_legal};
-use crate::attributes::TABLE;
 use crate::cel::meter::{Allowance, Meter};
-use crate::cel::{Expected, Expression, Phase};
+use crate::cel::{Expected, Expression, Phase, Scope};
 use crate::config::{ConfigError, MAX_REPLY_BODY, ReplyBody, ReplyConfig};
 use crate::decision::Reply;
 use crate::request::headers::Headers;
@@ -45,13 +44,14 @@ impl ReplyRules {
     pub(crate) fn compile(
         policy: &str,
         config: &ReplyConfig,
+        scope: Scope<'_>,
         errors: &mut Vec<ConfigError>,
     ) -> ReplyRules {
-        let body = config.body.as_ref().and_then(|body| Body::compile(policy, body, errors));
+        let body = config.body.as_ref().and_then(|body| Body::compile(policy, body, scope, errors));
         let headers = config
             .headers
             .iter()
-            .filter_map(|rule| compile_value(policy, rule, Phase::Request, errors))
+            .filter_map(|rule| compile_value(policy, rule, Phase::Request, scope, errors))
             .collect();
         ReplyRules { body, headers }
     }
@@ -111,12 +111,17 @@ impl Composed {
 }
 
 impl Body {
-    fn compile(policy: &str, config: &ReplyBody, errors: &mut Vec<ConfigError>) -> Option<Body> {
+    fn compile(
+        policy: &str,
+        config: &ReplyBody,
+        scope: Scope<'_>,
+        errors: &mut Vec<ConfigError>,
+    ) -> Option<Body> {
         let expr = match config {
             ReplyBody::Text(text) => return Some(Body::Text(text.clone().into_bytes())),
             ReplyBody::Expression(expr) => expr,
         };
-        match Expression::compile(&TABLE, &expr.source, Phase::Request, Expected::Body) {
+        match Expression::compile(scope, &expr.source, Phase::Request, Expected::Body) {
             Ok(expression) => match expression.constant() {
                 Some(text) if text.len() > MAX_REPLY_BODY => {
                     errors.push(too_long(policy, expr, text.len()));

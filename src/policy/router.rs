@@ -1,7 +1,7 @@
 //! `traffic.timeouts` and `traffic.retry`, compiled into the values of the headers by which Envoy's
 //! router is told of them (Envoy's documentation, "Router", "HTTP headers (consumed)").
 
-use crate::attributes::TABLE;
+use crate::cel::Scope;
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{ConfigError, PolicyConfig, RetryConfig};
 
@@ -28,21 +28,28 @@ impl Router {
     /// Compiles what a policy has of these; none where it has none.
     pub(super) fn compile(
         config: &PolicyConfig,
+        scope: Scope<'_>,
         errors: &mut Vec<ConfigError>,
     ) -> Option<Box<Router>> {
         if config.request_timeout.is_none() && config.retry.is_none() {
             return None;
         }
         let timeout = config.request_timeout.map(|milliseconds| milliseconds.to_string());
-        let retry = config.retry.as_ref().map(|retry| Retry::compile(&config.name, retry, errors));
+        let retry =
+            config.retry.as_ref().map(|retry| Retry::compile(&config.name, retry, scope, errors));
         Some(Box::new(Router { timeout, retry }))
     }
 }
 
 impl Retry {
-    fn compile(policy: &str, config: &RetryConfig, errors: &mut Vec<ConfigError>) -> Retry {
+    fn compile(
+        policy: &str,
+        config: &RetryConfig,
+        scope: Scope<'_>,
+        errors: &mut Vec<ConfigError>,
+    ) -> Retry {
         let precondition = config.precondition.as_ref().and_then(|expr| {
-            Expression::compile(&TABLE, &expr.source, Phase::Request, Expected::Rule)
+            Expression::compile(scope, &expr.source, Phase::Request, Expected::Rule)
                 .map_err(|found| {
                     let error = |error| ConfigError::of_expression(policy, expr, error);
                     errors.extend(found.into_iter().map(error));

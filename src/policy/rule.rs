@@ -4,11 +4,10 @@ pub(crate) mod readings;
 
 use serde::Serialize;
 
-use crate::attributes::TABLE;
 use crate::attributes::view::View;
 use crate::cel::guard::{self, Guard};
 use crate::cel::meter::{Allowance, Meter};
-use crate::cel::{Expected, Expression, Phase};
+use crate::cel::{Expected, Expression, Phase, Scope};
 use crate::config::{Action, AuthorizationConfig, Combine, ConfigError, MAX_ERRORS, OnError};
 use readings::Readings;
 
@@ -70,6 +69,7 @@ impl Rule {
     pub(crate) fn compile(
         policy: &str,
         config: &AuthorizationConfig,
+        scope: Scope<'_>,
         errors: &mut Vec<ConfigError>,
     ) -> Rule {
         let mut expressions = Vec::with_capacity(config.expressions.len());
@@ -77,7 +77,7 @@ impl Rule {
             if errors.len() > MAX_ERRORS {
                 break;
             }
-            match Expression::compile(&TABLE, &expr.source, Phase::Request, Expected::Rule) {
+            match Expression::compile(scope, &expr.source, Phase::Request, Expected::Rule) {
                 Ok(expression) => expressions.push(expression),
                 Err(found) => errors.extend(
                     found.into_iter().map(|error| ConfigError::of_expression(policy, expr, error)),
@@ -200,13 +200,7 @@ fn ask(
         }
         Readings::Several(readings) => readings,
     };
-    of_readings(
-        action,
-        readings.iter().map(|reading| {
-            let view = view.at(&reading.lines, reading.cookies, reading.path.as_deref());
-            of_part(once(&view), reading)
-        }),
-    )
+    of_readings(action, readings.iter().map(|reading| of_part(once(&reading.of(view)), reading)))
 }
 
 /// Evaluates an expression for one reading of a request. The message is that of an expression that

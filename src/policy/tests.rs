@@ -4,6 +4,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod index;
+mod variables;
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,7 @@
 //! Warnings of what is legal but can hardly be meant: rules that never match, or always do.
 
+mod conditional;
+mod dead;
 #[cfg(test)]
 mod tests;
 
@@ -9,6 +11,7 @@ use std::fmt;
 
 use super::Policy;
 
+use crate::cel::Scope;
 use crate::config::{
     Action, AuthorizationConfig, Config, Expr, HostPattern, Mode, OnError, PolicyConfig, Spot,
 };
@@ -25,8 +28,8 @@ const MAX_LOOSE_HOSTS: usize = 64;
 /// Something in a configuration that can hardly be meant; it is loaded all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigWarning {
-    /// The policy's name.
-    pub policy: String,
+    /// The policy's name, if the warning is about a policy.
+    pub policy: Option<String>,
     /// The JSON path, such as `policies[2].traffic.authorization.policy.matchExpressions[0]`.
     pub place: String,
     /// The part of the value at that place that the warning is about.
@@ -45,7 +48,10 @@ impl ConfigWarning {
 
 impl fmt::Display for ConfigWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "policy `{}`: {}: {}", self.policy, self.place, self.detail())
+        if let Some(policy) = &self.policy {
+            write!(f, "policy `{policy}`: ")?;
+        }
+        write!(f, "{}: {}", self.place, self.detail())
     }
 }
 
@@ -60,19 +66,21 @@ pub(super) struct Warnings {
 
 impl Warnings {
     /// Looks for rules of a compiled configuration that can hardly be meant.
-    pub(super) fn of(config: &Config, policies: &[Policy]) -> Warnings {
+    pub(super) fn of(config: &Config, policies: &[Policy], scope: Scope<'_>) -> Warnings {
         let mut warnings = Warnings::default();
         warnings.add_names(config);
+        warnings.add_unused_variables(config, scope);
         let mut work = Work::default();
         let loose = LooseHosts::of(config);
         for (config_of, policy) in config.policies.iter().zip(policies) {
-            let (Some(authorization), Some(rule)) = (&config_of.authorization, &policy.rule) else {
-                continue;
-            };
             let known = Known {
                 hosts: &config_of.hosts,
                 trust_domains: &config.identity.trust_domains,
                 strict_paths: loose.are_strict_for(config_of, config.path_safety),
+            };
+            warnings.add_conditional(config_of, policy, known, &mut work);
+            let (Some(authorization), Some(rule)) = (&config_of.authorization, &policy.rule) else {
+                continue;
             };
             let found = lint::examine(rule.expressions(), authorization.combine, known, &mut work);
             let expr = |position: usize| authorization.expressions.get(position);
@@ -81,12 +89,12 @@ impl Warnings {
                     || format!("{}.traffic.authorization", config_of.place),
                     |expr| expr.place.clone(),
                 );
-                ConfigWarning { policy: config_of.name.clone(), place, spot, message }
+                ConfigWarning { policy: Some(config_of.name.clone()), place, spot, message }
             };
             for (position, message) in found.parts {
                 warnings.add(|| {
                     let point = expr(position)
-                        .and_then(|expr| lint::point_of(&expr.source, &message, known));
+                        .and_then(|expr| lint::point_of(scope, &expr.source, &message, known));
                     of(
                         expr(position),
                         point.map_or(Spot::Whole, |(line, column)| Spot::Source { line, column }),
@@ -112,6 +120,7 @@ impl Warnings {
                 });
             }
         }
+        dead::add(&mut warnings, config, policies, &loose, &mut work);
         warnings
     }
 
@@ -127,7 +136,7 @@ impl Warnings {
             match first.entry(shown.collect()) {
                 Entry::Vacant(entry) => drop(entry.insert(&policy.name)),
                 Entry::Occupied(entry) => self.add(|| ConfigWarning {
-                    policy: policy.name.clone(),
+                    policy: Some(policy.name.clone()),
                     place: format!("{}.name", policy.place),
                     spot: Spot::Whole,
                     message: format!(
@@ -139,6 +148,22 @@ impl Warnings {
                     ),
                 }),
             }
+        }
+    }
+
+    /// Warns of variables that no expression reads.
+    fn add_unused_variables(&mut self, config: &Config, scope: Scope<'_>) {
+        let unused = scope.variables.unused().into_iter();
+        for variable in unused.filter_map(|position| config.variables.get(position)) {
+            self.add(|| ConfigWarning {
+                policy: None,
+                place: variable.place.clone(),
+                spot: Spot::Field("name".to_owned()),
+                message: format!(
+                    "no expression reads `variables.{}`: leave it out, or read it",
+                    variable.name
+                ),
+            });
         }
     }
 

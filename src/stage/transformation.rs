@@ -23,6 +23,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let Found { applied, chosen, responds, decision, .. } = &mut *turn.found;
     engine.index.acting(&admitted.groups, applied);
     let mut reads = Set::default();
+    let came = View::new(facts, &engine.callers);
     for (index, policy) in engine.policies_at(applied) {
         let form = match &policy.transformation {
             Conditional::Always(form) => Some(form),
@@ -60,7 +61,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
             facts.headers.clone()
         });
         let value_of = |headers: &Headers<'_>, value: &Expression, allowance: &Allowance| {
-            value.header_value(&View::new(facts, &engine.callers).with_request(headers), allowance)
+            value.header_value(&came.with_request(headers), allowance)
         };
         let before = turn.changes.len();
         let applied = form.request.apply(headers, &mut turn.changes, turn.meter, value_of);
@@ -77,7 +78,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     }
     // When the response arrives, the proxy no longer has all properties of the request.
     if *responds {
-        attributes::prefetch(reads, &View::new(facts, &engine.callers));
+        attributes::prefetch(reads, &came);
     }
     Flow::Next
 }

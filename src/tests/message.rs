@@ -2,6 +2,7 @@
 
 use crate::attributes::view::{ChosenLine, View};
 use crate::cel::Phase;
+use crate::cel::variables::Memo;
 use crate::config::IdentityConfig;
 use crate::identity::peer::Callers;
 use crate::reading::cookie;
@@ -60,7 +61,8 @@ impl Scene<'_> {
             request.add(name, value);
         }
         let response: Headers<'_> = self.response.iter().copied().collect();
-        let plain = View::new(&facts, &callers).with_request(&request);
+        let (came, memo) = (View::new(&facts, &callers), Memo::new());
+        let plain = came.with_request(&request);
         let of =
             |(name, index): &(&'_ str, usize)| plain.request_headers().values(name).nth(*index);
         let chosen: Vec<ChosenLine<'_>> = self
@@ -68,7 +70,7 @@ impl Scene<'_> {
             .iter()
             .filter_map(|chosen| Some(ChosenLine { name: chosen.0.into(), value: of(chosen)? }))
             .collect();
-        let view = plain.at(&chosen, cookie::Dialect::default(), None);
+        let view = plain.at(&chosen, cookie::Dialect::default(), None, &memo);
         run(&if phase == Phase::Response { view.with_response(&response) } else { view })
     }
 }

@@ -1,6 +1,6 @@
 //! The limits that the documents state are the ones that are enforced.
 
-use egress_filter::cel::limits;
+use egress_filter::cel::{limits, variables};
 use egress_filter::config;
 
 use crate::fields::grouped;
@@ -27,6 +27,15 @@ fn the_limits_of_a_configuration_are_stated() {
             row("hosts of a policy", &grouped(config::MAX_HOSTS)),
             row("expressions of a policy's authorization", &grouped(config::MAX_MATCH_EXPRESSIONS)),
             row("headers in one `set`, `add` or `remove`", &grouped(config::MAX_TRANSFORMATIONS)),
+            row("variables", &grouped(config::MAX_VARIABLES)),
+            row(
+                "parts of an expression with the expressions of its variables in their place",
+                &grouped(variables::MAX_PARTS),
+            ),
+            row(
+                "the same of all expressions that read variables",
+                &grouped(variables::MAX_ALL_PARTS),
+            ),
             row(
                 "an expression",
                 &format!(

@@ -11,6 +11,7 @@ use egress_reading::cookie;
 
 use crate::time::Timestamp;
 use crate::types::Type;
+use crate::variables::Memo;
 
 /// When an expression is evaluated, which determines what it may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -295,6 +296,19 @@ pub trait Attributes: Debug + Sync {
     /// # Errors
     /// If it has none, or none that is certain.
     fn cookie(&self, of: Id, name: &str) -> Result<String, cookie::Fault>;
+
+    /// The message as it came, in the same reading: what variables read.
+    fn as_it_came(&self) -> &Self
+    where
+        Self: Sized;
+
+    /// The same for whoever does not know the type.
+    fn as_it_came_dyn(&self) -> &dyn Attributes;
+
+    /// Where the outcomes of variables are kept for this reading; none if they are not.
+    fn memo(&self) -> Option<&Memo> {
+        None
+    }
 }
 
 /// Bytes as text.

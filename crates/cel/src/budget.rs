@@ -25,7 +25,9 @@ use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 use super::attributes::Table;
 use super::bounded::MAX_TEXT;
 use super::meter::{BYTES_A_STEP, units};
+use super::variables::ANY_VARIABLE;
 use super::{PATTERN, bridge, functions};
+pub(super) use strict::may_be_any;
 
 /// The steps for one part of an expression that the interpreter evaluates.
 const PART: i64 = 3;
@@ -320,7 +322,7 @@ fn taken<'b, 'v, const N: usize>(
 }
 
 /// Roughly how many bytes a value takes. A borrowed text counts as if it were copied.
-fn size(value: &(dyn Val + '_), nesting: usize) -> usize {
+pub(super) fn size(value: &(dyn Val + '_), nesting: usize) -> usize {
     sized(value, nesting, ELEMENT)
 }
 

@@ -7,14 +7,21 @@
 mod headers;
 mod loops;
 mod operators;
+mod type_names;
+mod variable;
+
+use std::sync::Arc;
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators as op};
 
+use self::type_names::TYPE_NAMES;
+pub(crate) use self::type_names::qualified_type;
 use super::attributes::{Id, Kind, Phase, Table};
 use super::functions::{self, Style};
 use super::suggest::{did_you_mean, nearest};
 use super::types::Type;
+use super::variables::{self, Scope, Variable};
 use super::{HeadersRead, Uses};
 
 /// An error, and the node that it is about.
@@ -30,18 +37,32 @@ pub(crate) struct Checked {
     pub(crate) result: Type,
     pub(crate) uses: Uses,
     pub(crate) mistakes: Vec<Mistake>,
+    /// The variables that the whole is, for a message about it.
+    pub(crate) names: String,
 }
 
 /// Checks an expression of bounded depth.
-pub(crate) fn check(root: &IdedExpr, phase: Phase, table: &'static Table) -> Checked {
-    let (variables, mistakes) = (Vec::new(), Vec::new());
-    let mut checker = Checker { table, phase, variables, uses: Uses::default(), mistakes };
+///
+/// `constants` are the nodes that are the literals of variables.
+pub(crate) fn check(
+    root: &IdedExpr,
+    phase: Phase,
+    scope: Scope<'_>,
+    constants: &[(u64, &Arc<Variable>)],
+) -> Checked {
+    let (variables, mistakes, table) = (Vec::new(), Vec::new(), scope.table);
+    let uses = Uses::default();
+    let mut checker = Checker { table, scope, constants, phase, variables, uses, mistakes };
     let result = checker.expr(root);
-    Checked { result, uses: checker.uses, mistakes: checker.mistakes }
+    let names = checker.names(root, "");
+    Checked { result, uses: checker.uses, mistakes: checker.mistakes, names }
 }
 
-struct Checker {
+struct Checker<'v> {
     table: &'static Table,
+    scope: Scope<'v>,
+    /// The nodes that are the literals of variables.
+    constants: &'v [(u64, &'v Arc<Variable>)],
     phase: Phase,
     /// The variables of the comprehensions around, innermost last.
     variables: Vec<(String, Type)>,
@@ -49,16 +70,11 @@ struct Checker {
     mistakes: Vec<Mistake>,
 }
 
-/// The type names that CEL has as values.
-const TYPE_NAMES: &[&str] =
-    &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
-
-/// Those with dots in them.
-const QUALIFIED_TYPE_NAMES: &[&str] = &["google.protobuf.Timestamp", "google.protobuf.Duration"];
-
-impl Checker {
+impl Checker<'_> {
     fn mistake(&mut self, node: &IdedExpr, message: impl Into<String>) -> Type {
-        self.mistakes.push(Mistake { node: node.id, message: message.into() });
+        let mut message = message.into();
+        message += &self.names(node, &message);
+        self.mistakes.push(Mistake { node: node.id, message });
         Type::Dyn
     }
 
@@ -134,6 +150,10 @@ impl Checker {
             Some(object) if self.table.from(object) > self.phase => self.not_yet(node, object),
             Some(object) => Type::Object(object),
             None if TYPE_NAMES.contains(&plain) => Type::Meta,
+            None if plain == variables::ROOT => self.mistake(
+                node,
+                format!("`{plain}` is no value of its own: read one, as in `{plain}.name`"),
+            ),
             None => {
                 let variables = self.variables.iter().map(|(name, _)| name.as_str());
                 let roots = self.table.roots().map(|root: &str| root);
@@ -141,13 +161,6 @@ impl Checker {
                 self.mistake(node, format!("unknown attribute `{plain}`{hint}"))
             }
         }
-    }
-
-    /// Whether a node spells the name of a type that has dots in it.
-    fn names_type(&self, node: &IdedExpr) -> bool {
-        let Some(name) = spelled(node) else { return false };
-        let name = name.strip_prefix('.').unwrap_or(&name);
-        QUALIFIED_TYPE_NAMES.contains(&name) && self.variable("google").is_none()
     }
 
     fn not_yet(&mut self, node: &IdedExpr, name: &str) -> Type {
@@ -161,7 +174,10 @@ impl Checker {
     }
 
     fn select(&mut self, node: &IdedExpr, select: &SelectExpr) -> Type {
-        if self.names_type(node) {
+        if self.reads_variable(node) {
+            return self.declared(node, select);
+        }
+        if qualified_type(node).is_some() {
             return Type::Meta;
         }
         if let Some(headers) = self.headers_operand(&select.operand) {
@@ -238,7 +254,10 @@ impl Checker {
         // `math.abs(x)` is a function of that name, unless `math` is a variable.
         if let Some(namespace) = spelled(target) {
             let root = namespace.split('.').next().unwrap_or_default();
-            if self.variable(root).is_none() && self.table.root(root).is_none() {
+            if root != variables::ROOT
+                && self.variable(root).is_none()
+                && self.table.root(root).is_none()
+            {
                 let arguments: Vec<Type> =
                     call.args.iter().map(|argument| self.expr(argument)).collect();
                 return self.function(
@@ -342,7 +361,7 @@ fn literal_type(literal: &LiteralValue) -> Type {
     }
 }
 
-impl Checker {
+impl Checker<'_> {
     /// Notes that the header of this name is read, or without a name that any header may be.
     fn read_header_of(&mut self, headers: Id, name: Option<&str>) {
         let from = self.table.attribute(headers).map(|attribute| attribute.from);

@@ -8,6 +8,7 @@ use super::bounded;
 use super::budget;
 use super::library;
 use super::loops;
+use super::variables;
 
 /// The environment.
 ///
@@ -26,6 +27,7 @@ fn build() -> Result<Env, cel::DeclarationError> {
     env.add_extension(bounded::extension)?;
     env.add_extension(budget::extension)?;
     env.add_extension(library::extension)?;
+    env.add_extension(variables::extension)?;
     loops::extension(&mut env)?;
     Ok(env)
 }

@@ -16,16 +16,24 @@ use super::meter::Allowance;
 use super::recorded::Recorded;
 use super::regex::Compiled;
 use super::values::{self, NOT_UTF8};
+use super::variables::{self, VARIABLE, Variable};
 
 /// Resolves the names in an expression.
 pub(super) struct Names<'a> {
+    env: &'a Arc<Env>,
     attributes: &'a dyn Attributes,
     patterns: &'a [Compiled],
+    variables: &'a [Arc<Variable>],
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(attributes: &'a dyn Attributes, patterns: &'a [Compiled]) -> Self {
-        Names { attributes, patterns }
+    pub(super) fn new(
+        env: &'a Arc<Env>,
+        attributes: &'a dyn Attributes,
+        patterns: &'a [Compiled],
+        variables: &'a [Arc<Variable>],
+    ) -> Self {
+        Names { env, attributes, patterns, variables }
     }
 }
 
@@ -34,6 +42,9 @@ impl VariableResolver for Names<'_> {
         if let Some(index) = name.strip_prefix(super::PATTERN) {
             let compiled = self.patterns.get(index.parse::<usize>().ok()?)?;
             return Some(CowVal::Borrowed(compiled));
+        }
+        if let Some(index) = variables::index_of(name) {
+            return Some(self.variables.get(index)?.outcome(self.env, self.attributes));
         }
         // The interpreter looks up `request.path` before `request`, and a value saves it the
         // selection. A missing attribute is left to the selection, whose error says what is
@@ -51,6 +62,7 @@ pub(super) struct Interpreter<'a> {
     pub(super) env: &'a Arc<Env>,
     pub(super) attributes: &'a dyn Attributes,
     pub(super) patterns: &'a [Compiled],
+    pub(super) variables: &'a [Arc<Variable>],
 }
 
 impl Interpreter<'_> {
@@ -60,7 +72,7 @@ impl Interpreter<'_> {
         allowance: &Allowance,
         read: impl FnOnce(&CowVal<'_, '_>) -> Result<T, String>,
     ) -> Result<T, String> {
-        let names = Names::new(self.attributes, self.patterns);
+        let names = Names::new(self.env, self.attributes, self.patterns, self.variables);
         let mut context = Context::with_env(Arc::clone(self.env));
         context.set_variable_resolver(&names);
 
@@ -93,7 +105,7 @@ impl Interpreter<'_> {
         root: &IdedExpr,
         allowance: &Allowance,
     ) -> Result<Option<Recorded>, String> {
-        let names = Names::new(self.attributes, self.patterns);
+        let names = Names::new(self.env, self.attributes, self.patterns, self.variables);
         let mut context = Context::with_env(Arc::clone(self.env));
         context.set_variable_resolver(&names);
         // The attributes of an object are read while it is written.
@@ -137,6 +149,10 @@ pub(super) fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
             if message == NOT_UTF8 && !spells(root, function) =>
         {
             NOT_UTF8.to_owned()
+        }
+        // It was made without any values where the variable was evaluated.
+        ExecutionError::FunctionError { function, message } if function == VARIABLE => {
+            message.clone()
         }
         ExecutionError::FunctionError { function, message }
             if function == "fail" && spells(root, message) =>

@@ -20,10 +20,11 @@ use self::literal::literal;
 pub use self::literal::of_bytes;
 use self::plan::{Bound, Loop, Over, Part, Planner, Shape};
 pub use self::step::{Step, Value, Variable};
-use super::attributes::{Attributes, Table};
+use super::attributes::Attributes;
 use super::eval::{self, Names};
 use super::meter::Allowance;
 use super::regex::Compiled;
+use super::variables::{Scope, Variable as Declared};
 use super::{bridge, env, parse};
 
 /// How many turns of a loop are shown, besides the last.
@@ -35,6 +36,8 @@ const MAX_EVALUATED: usize = 1_000;
 pub struct Explainable {
     root: Part,
     patterns: Vec<Compiled>,
+    /// The variables that are read.
+    variables: Vec<Arc<Declared>>,
     env: Arc<Env>,
 }
 
@@ -59,13 +62,14 @@ impl fmt::Debug for Explainable {
 impl Explainable {
     /// Reads a source that was compiled; `None` if that fails.
     #[must_use]
-    pub fn of(source: &str, table: &'static Table) -> Option<Explainable> {
+    pub fn of(source: &str, scope: Scope<'_>) -> Option<Explainable> {
         let (root, spelling) = parse::parse_spelled(source).ok()?;
-        let mut planner = Planner::new(source, &spelling, table);
+        let mut planner = Planner::new(source, &spelling, scope);
         let mut root = planner.part(&root);
         // The text includes the brackets and comments around it.
         source.trim().clone_into(&mut root.text);
-        Some(Explainable { root, patterns: planner.patterns, env: env::shared().ok()? })
+        let Planner { patterns, read: variables, .. } = planner;
+        Some(Explainable { root, patterns, variables, env: env::shared().ok()? })
     }
 
     /// The whole, whose value is given, with its parts. Each part is evaluated with an allowance of
@@ -77,10 +81,16 @@ impl Explainable {
         } else {
             value
         };
-        let names = Names::new(attributes, &self.patterns);
-        let mut context = Context::with_env(Arc::clone(&self.env));
+        let Explainable { env, patterns, variables, .. } = self;
+        let names = Names::new(env, attributes, patterns, variables);
+        let mut context = Context::with_env(Arc::clone(env));
         context.set_variable_resolver(&names);
-        with_parts(Step { value, ..Step::of(&self.root) }, &self.root, &context)
+        // Variables read the message as it came.
+        let names = Names::new(env, attributes.as_it_came(), patterns, variables);
+        let mut came = Context::with_env(Arc::clone(env));
+        came.set_variable_resolver(&names);
+        let scene = Scene { context: &context, came: &came };
+        with_parts(Step { value, ..Step::of(&self.root) }, &self.root, scene)
     }
 
     /// The whole, which was not evaluated.
@@ -103,14 +113,22 @@ impl Step {
     }
 }
 
+/// What the parts are evaluated over: the message, with the variables of the macros around, and the
+/// message as it came.
+#[derive(Clone, Copy)]
+struct Scene<'c, 'p, 'v> {
+    context: &'c Context<'p, 'v>,
+    came: &'c Context<'p, 'v>,
+}
+
 /// A part and all below it.
-fn walk(part: &Part, context: &Context<'_, '_>) -> (Step, Found) {
-    let (value, found) = evaluate(part, context, |value| match value {
+fn walk(part: &Part, scene: Scene<'_, '_, '_>) -> (Step, Found) {
+    let (value, found) = evaluate(part, scene.context, |value| match value {
         Ok(value) if part.varies => (Value::Varies, Found::of(&*value)),
         Ok(value) => (Value::Known(literal(&*value)), Found::of(&*value)),
         Err(message) => (Value::Error(message), Found::Error),
     });
-    (with_parts(Step { value, ..Step::of(part) }, part, context), found)
+    (with_parts(Step { value, ..Step::of(part) }, part, scene), found)
 }
 
 /// Evaluates a part with an allowance of its own, and returns its outcome.
@@ -141,8 +159,8 @@ impl Found {
     }
 }
 
-fn with_parts(mut step: Step, part: &Part, context: &Context<'_, '_>) -> Step {
-    let mut found = Parts { context, steps: Vec::new(), omitted: 0 };
+fn with_parts(mut step: Step, part: &Part, scene: Scene<'_, '_, '_>) -> Step {
+    let mut found = Parts { scene, steps: Vec::new(), omitted: 0 };
     found.of(&part.shape);
     step.parts = found.steps;
     step.omitted = found.omitted;
@@ -151,7 +169,7 @@ fn with_parts(mut step: Step, part: &Part, context: &Context<'_, '_>) -> Step {
 
 /// The parts of a step, while they are found.
 struct Parts<'c, 'p, 'v> {
-    context: &'c Context<'p, 'v>,
+    scene: Scene<'c, 'p, 'v>,
     steps: Vec<Step>,
     omitted: usize,
 }
@@ -182,12 +200,17 @@ impl<'v> Parts<'_, '_, 'v> {
             }
             Shape::Loop(turns) => self.turns(turns),
             Shape::Bound(bound) => self.bound(bound),
+            Shape::Variable(part) => {
+                let scene = Scene { context: self.scene.came, ..self.scene };
+                let (step, _) = walk(part, scene);
+                self.steps.push(step);
+            }
         }
     }
 
     /// Evaluates a part, and shows it if it is worth showing.
     fn needed(&mut self, part: &Part) -> Found {
-        let (step, found) = walk(part, self.context);
+        let (step, found) = walk(part, self.scene);
         if !part.plain {
             self.steps.push(step);
         }
@@ -213,7 +236,7 @@ impl<'v> Parts<'_, '_, 'v> {
 
     fn bound(&mut self, bound: &Bound) {
         self.needed(&bound.value);
-        let value = evaluate(&bound.value, self.context, |value| match value {
+        let value = evaluate(&bound.value, self.scene.context, |value| match value {
             Ok(value) if bound.optional => value
                 .downcast_ref::<CelOptional<'_>>()
                 .and_then(CelOptional::inner)
@@ -232,7 +255,7 @@ impl<'v> Parts<'_, '_, 'v> {
 
     fn turns(&mut self, turns: &Loop) {
         self.needed(&turns.range);
-        let elements = evaluate(&turns.range, self.context, |range| {
+        let elements = evaluate(&turns.range, self.scene.context, |range| {
             range.ok().map(|range| elements(&*range, turns))
         });
         let Some(mut elements) = elements else {
@@ -271,7 +294,7 @@ impl<'v> Parts<'_, '_, 'v> {
 
     /// A scope in which variables have values.
     fn scope(&self, variables: Vec<Binding<'v>>) -> Context<'_, 'v> {
-        let mut inner = self.context.new_inner_scope();
+        let mut inner = self.scene.context.new_inner_scope();
         for (name, value) in variables {
             inner.add_variable_as_val(name, value);
         }
@@ -290,15 +313,16 @@ impl<'v> Parts<'_, '_, 'v> {
             .map(|(name, value)| Variable { name: name.clone(), value: literal(&**value) })
             .collect();
         let inner = self.scope(variables);
-        let met = condition.map(|condition| walk(condition, &inner));
+        let scene = Scene { context: &inner, came: self.scene.came };
+        let met = condition.map(|condition| walk(condition, scene));
         let (mut step, found) = match met {
             Some((step, found)) if found != Found::Bool(true) => (step, found),
             Some((met, _)) => {
-                let (mut step, found) = walk(body, &inner);
+                let (mut step, found) = walk(body, scene);
                 step.parts.insert(0, met);
                 (step, found)
             }
-            None => walk(body, &inner),
+            None => walk(body, scene),
         };
         step.variables = shown;
         (step, found)

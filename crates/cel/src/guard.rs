@@ -38,19 +38,31 @@ impl Guards {
     pub(super) fn of(self, test: &Test, settled: bool) -> Vec<Guard> {
         match (test, settled) {
             (Test::Equal(left, right), false) | (Test::NotEqual(left, right), true) => {
+                let (left, right) = (left.written_out(), right.written_out());
                 compared(left, right)
                     .or_else(|| compared(right, left))
                     .map_or_else(Vec::new, |(attribute, value)| {
                         self.one(attribute, vec![Wanted::Exactly(value.into())])
                     })
             }
-            (Test::In(Text::Attribute(attribute), list), false) => {
-                self.one(*attribute, list.iter().cloned().map(Wanted::Exactly).collect())
+            (Test::In(text, list), false) => match text.written_out() {
+                Text::Attribute(attribute) => {
+                    self.one(*attribute, list.iter().cloned().map(Wanted::Exactly).collect())
+                }
+                _ => Vec::new(),
+            },
+            (Test::StartsWith(text, prefix), false) => {
+                match (text.written_out(), prefix.written_out()) {
+                    (Text::Attribute(attribute), Text::Literal(prefix))
+                        if self.lookup(*attribute) == Lookup::Prefix =>
+                    {
+                        self.one(*attribute, vec![Wanted::Prefix(prefix.clone())])
+                    }
+                    _ => Vec::new(),
+                }
             }
-            (Test::StartsWith(Text::Attribute(attribute), Text::Literal(prefix)), false)
-                if self.lookup(*attribute) == Lookup::Prefix =>
-            {
-                self.one(*attribute, vec![Wanted::Prefix(prefix.clone())])
+            (Test::Variable(variable), _) => {
+                variable.test().map_or_else(Vec::new, |test| self.of(test, settled))
             }
             (Test::Not(part), _) => self.of(part, !settled),
             // One operand settles it.

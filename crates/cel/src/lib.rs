@@ -14,6 +14,7 @@ mod bounded;
 mod bridge;
 mod budget;
 mod check;
+mod compile;
 mod env;
 mod eval;
 pub mod explain;
@@ -38,6 +39,7 @@ pub mod tests;
 pub mod time;
 mod types;
 mod values;
+pub mod variables;
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,15 +50,16 @@ pub use self::attributes::Phase;
 use self::attributes::{Attributes, Set, Table};
 use self::eval::Interpreter;
 use self::guard::{Guard, Guards};
-use self::lower::Lowering;
 use self::lowered::{Test, Text};
 use self::meter::Allowance;
 use self::parse::Places;
 pub use self::parse::{is_identifier, reserved_words};
-use self::prepare::{PATTERN, prepare};
+use self::prepare::PATTERN;
 pub use self::recorded::{MAX_RECORDED, MAX_RECORDED_TEXT, Recorded};
 use self::regex::Compiled;
 use self::types::Type;
+use self::variables::Variable;
+pub use self::variables::{Scope, Variables};
 
 /// What an expression must return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +101,13 @@ pub enum HeadersRead {
 }
 
 impl HeadersRead {
+    fn merge(&mut self, other: &HeadersRead) {
+        match other {
+            HeadersRead::Names(names) => names.iter().for_each(|name| self.name(name)),
+            HeadersRead::All => *self = HeadersRead::All,
+        }
+    }
+
     fn name(&mut self, name: &str) {
         if let HeadersRead::Names(names) = self {
             let name = name.to_ascii_lowercase();
@@ -123,6 +133,26 @@ pub struct Uses {
     pub escapes: bool,
 }
 
+impl Uses {
+    /// Adds what a variable reads.
+    fn merge(&mut self, other: &Uses) {
+        self.attributes = self.attributes.or(other.attributes);
+        self.request_headers.merge(&other.request_headers);
+        self.cookies |= other.cookies;
+        self.escapes |= other.escapes;
+        match (&mut self.cookie_names, &other.cookie_names) {
+            (Some(names), Some(others)) => {
+                for name in others {
+                    if !names.contains(name) {
+                        names.push(name.clone());
+                    }
+                }
+            }
+            (names, _) => *names = None,
+        }
+    }
+}
+
 impl Default for Uses {
     fn default() -> Self {
         Uses {
@@ -140,6 +170,8 @@ pub struct Expression {
     table: &'static Table,
     code: Code,
     patterns: Vec<Compiled>,
+    /// The variables that it reads, except for those that are literals.
+    variables: Vec<Arc<Variable>>,
     env: Arc<Env>,
     uses: Uses,
     /// The steps for evaluating it as long as nothing that it reads is large.
@@ -174,57 +206,27 @@ impl fmt::Debug for Expression {
 }
 
 impl Expression {
-    /// Parses and checks a source, which may read the attributes of a table.
+    /// Parses and checks a source, which may read the attributes and the variables of a scope.
     ///
     /// # Errors
-    /// All errors in it, each with its position.
+    /// All errors in it, each with its position. There may be none if another expression has
+    /// passed a limit of all, whose error says so.
     pub fn compile(
-        table: &'static Table,
+        scope: Scope<'_>,
         source: &str,
         phase: Phase,
         expected: Expected,
     ) -> Result<Expression, Vec<ExprError>> {
-        let whole = |message: String| vec![ExprError { line: 1, column: 1, message }];
-        let (mut root, places) = parse(source)?;
-        limits::check_depth(&root).map_err(whole)?;
-        let env = env::shared().map_err(whole)?;
-        let checked = check::check(&root, phase, table);
-        let mut mistakes = checked.mistakes;
-        let mut patterns = Vec::new();
-        prepare(&mut root, table, &mut patterns, &mut mistakes);
-        if mistakes.is_empty() {
-            mistakes.extend(wrong_result(&root, &checked.result, expected));
-        }
-        if mistakes.is_empty() {
-            let lowering = Lowering { table };
-            let code = match expected {
-                Expected::Rule => Code::Rule(lowering.test(&root)),
-                Expected::Header | Expected::Body | Expected::Any => {
-                    lowering.text(&root).map_or_else(
-                        || {
-                            let mut guarded = root.clone();
-                            budget::guard(&mut guarded, table);
-                            Code::Interpreted(guarded)
-                        },
-                        Code::Value,
-                    )
-                }
-            };
-            let weight = budget::weight(&root, code.is_interpreted());
-            let uses = Uses { escapes: names_escape(&root), ..checked.uses };
-            return Ok(Expression { table, code, patterns, env, uses, weight });
-        }
-        let mut errors: Vec<ExprError> = mistakes
-            .into_iter()
-            .map(|mistake| {
-                let (line, column) = places.of(source, mistake.node);
-                ExprError { line, column, message: mistake.message }
-            })
-            .collect();
-        // `default(a, b)` has `a` twice in the tree, and every error in `a` as well.
-        errors.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
-        errors.dedup();
-        Err(errors)
+        let ready = compile::ready(scope, source, phase, |result| wrong_result(result, expected))?;
+        ready.note()?;
+        let lowering = ready.lowering();
+        let code = match expected {
+            Expected::Rule => Code::Rule(lowering.test(&ready.root)),
+            Expected::Header | Expected::Body | Expected::Any => lowering
+                .text(&ready.root)
+                .map_or_else(|| Code::Interpreted(ready.guarded()), Code::Value),
+        };
+        Ok(ready.expression(code))
     }
 
     /// What it reads.
@@ -304,8 +306,8 @@ impl Expression {
                 .map(|value| value.into_owned().into_bytes())
                 .map_err(|failure| failure.to_string()),
             Code::Interpreted(root) => {
-                let (env, patterns) = (&self.env, self.patterns.as_slice());
-                Interpreter { env, attributes, patterns }.header(root, allowance)
+                let Expression { env, patterns, variables, .. } = self;
+                Interpreter { env, attributes, patterns, variables }.header(root, allowance)
             }
             Code::Rule(_) => Err("not a header's value".to_owned()),
         }
@@ -333,15 +335,16 @@ impl Expression {
                     Some(breach) => Err(breach.to_owned()),
                 }),
             Code::Interpreted(root) => {
-                let (env, patterns) = (&self.env, self.patterns.as_slice());
-                Interpreter { env, attributes, patterns }.recorded(root, allowance)
+                let Expression { env, patterns, variables, .. } = self;
+                Interpreter { env, attributes, patterns, variables }.recorded(root, allowance)
             }
             Code::Rule(_) => Err("not a value".to_owned()),
         }
     }
 
     fn run<'p, A>(&'p self, attributes: &'p A, allowance: &'p Allowance) -> run::Run<'p, A> {
-        run::Run { patterns: &self.patterns, env: &self.env, attributes, allowance }
+        let Expression { patterns, variables, env, .. } = self;
+        run::Run { patterns, variables, env, attributes, allowance }
     }
 }
 
@@ -359,21 +362,22 @@ fn parse(source: &str) -> Result<(IdedExpr, Places), Vec<ExprError>> {
     })
 }
 
-fn wrong_result(root: &IdedExpr, result: &Type, expected: Expected) -> Option<check::Mistake> {
-    let message = match expected {
+fn wrong_result(result: &Type, expected: Expected) -> Option<String> {
+    match expected {
         Expected::Rule if !result.fits(&Type::Bool) => {
-            format!("a rule gives a bool, this gives {result}")
+            Some(format!("a rule gives a bool, this gives {result}"))
         }
         Expected::Header | Expected::Body
             if !result.fits(&Type::String) && !result.fits(&Type::Bytes) =>
         {
             let what = if expected == Expected::Body { "a body" } else { "a header's value" };
-            format!("{what} is a string or bytes, this gives {result}: put `string(...)` around it")
+            Some(format!(
+                "{what} is a string or bytes, this gives {result}: put `string(...)` around it"
+            ))
         }
         Expected::Any if *result == Type::Meta => {
-            "a type has no form in a record: put `string(...)` around a value".to_owned()
+            Some("a type has no form in a record: put `string(...)` around a value".to_owned())
         }
-        _ => return None,
-    };
-    Some(check::Mistake { node: root.id, message })
+        _ => None,
+    }
 }

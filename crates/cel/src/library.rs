@@ -21,7 +21,8 @@ mod urlencoded;
 
 use cel::common::functions::Function;
 use cel::common::types::{
-    BYTES_TYPE, CelBytes, CelList, CelString, DYN_TYPE, INT_TYPE, MAP_TYPE, STRING_TYPE, Type,
+    BYTES_TYPE, CelBytes, CelList, CelString, DYN_TYPE, INT_TYPE, MAP_TYPE, OPTIONAL_TYPE,
+    STRING_TYPE, Type,
 };
 use cel::common::value::{CowVal, FromVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
@@ -81,8 +82,9 @@ impl Parameter {
 
 /// Declares all functions.
 pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
-    env.add_type(time::TIMESTAMP)?;
-    env.add_type(time::DURATION)?;
+    for named in [time::TIMESTAMP, time::DURATION, net::IP, net::CIDR, OPTIONAL_TYPE] {
+        env.add_type(named)?;
+    }
     let tables = [
         encoding::FUNCTIONS,
         hash::FUNCTIONS,

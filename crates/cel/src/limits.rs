@@ -7,6 +7,8 @@
 use cel::IdedExpr;
 use cel::common::ast::{EntryExpr, Expr, MapExpr, StructExpr};
 
+use super::variables::{self, MAX_PARTS, Scope};
+
 /// The longest source of an expression, in bytes.
 pub const MAX_SOURCE: usize = 4096;
 /// The deepest nesting of an expression: brackets, operators, selections and calls.
@@ -24,28 +26,73 @@ pub const MAX_REQUEST_STEPS: u64 = 500_000;
 /// The most nodes that an argument of `default` and `coalesce` which is evaluated twice may have.
 pub const MAX_DOUBLED: usize = 128;
 
-/// Checks an expression once it is parsed.
-pub(crate) fn check_depth(root: &IdedExpr) -> Result<(), String> {
+/// How many levels of nesting a variable counts, besides those of its expression: it may be
+/// evaluated by an interpreter of its own, which needs more of the stack than a level.
+const VARIABLE_DEPTH: usize = 6;
+
+/// The size of an expression, with the expressions of variables in their place.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Size {
+    /// How many parts there are.
+    pub(crate) parts: usize,
+    /// How deep they are nested.
+    pub(crate) depth: usize,
+    /// How deep loops are nested.
+    pub(crate) loops: usize,
+    /// Whether a variable is among them.
+    pub(crate) has_variables: bool,
+}
+
+/// Checks the size of an expression once it is parsed.
+pub(crate) fn check_size(root: &IdedExpr, scope: Scope<'_>) -> Result<Size, String> {
+    let mut size = Size::default();
     // A loop with a stack of its own: the depth is not known to be safe to recurse over yet.
     let mut todo = vec![(root, 1_usize, 0_usize)];
-    while let Some((node, depth, comprehensions)) = todo.pop() {
-        let comprehensions = comprehensions.saturating_add(usize::from(loops(node)));
-        if comprehensions > MAX_COMPREHENSIONS {
+    while let Some((node, depth, outer)) = todo.pop() {
+        let variable = variables::used_at(node, scope).map(|variable| variable.size());
+        let inner = variable.unwrap_or_default();
+        let own = if variable.is_some() { VARIABLE_DEPTH } else { 0 };
+        let depth = depth.saturating_add(inner.depth).saturating_add(own);
+        let outer = outer.saturating_add(usize::from(loops(node))).saturating_add(inner.loops);
+        size.parts = size.parts.saturating_add(1).saturating_add(inner.parts);
+        size.depth = size.depth.max(depth);
+        size.loops = size.loops.max(outer);
+        size.has_variables |= variable.is_some();
+        if outer > MAX_COMPREHENSIONS {
             return Err(format!(
-                "macros such as `all` and `map` are nested {comprehensions} deep, the limit is \
-                 {MAX_COMPREHENSIONS}"
+                "macros such as `all` and `map` are nested {outer} deep, the limit is \
+                 {MAX_COMPREHENSIONS}{}",
+                with_variables(size)
             ));
         }
         // The expansion of a macro is some levels deeper than its call.
         if depth > MAX_DEPTH.saturating_mul(3) {
+            let limit = MAX_DEPTH.saturating_mul(3);
+            return Err(if size.has_variables {
+                format!(
+                    "the variables and macros of the expression make it nested {depth} deep (a \
+                     variable counts {VARIABLE_DEPTH} levels more), the limit is {limit}"
+                )
+            } else {
+                format!(
+                    "the macros of the expression make it nested {depth} deep, the limit is {limit}"
+                )
+            });
+        }
+        if size.has_variables && size.parts > MAX_PARTS {
             return Err(format!(
-                "the macros of the expression make it nested {depth} deep, the limit is {}",
-                MAX_DEPTH.saturating_mul(3)
+                "the expression has more than {MAX_PARTS} parts{}: shorten the variables, or read \
+                 them less often",
+                with_variables(size)
             ));
         }
-        each_child(node, &mut |child| todo.push((child, depth.saturating_add(1), comprehensions)));
+        each_child(node, &mut |child| todo.push((child, depth.saturating_add(1), outer)));
     }
-    Ok(())
+    Ok(size)
+}
+
+fn with_variables(size: Size) -> &'static str {
+    if size.has_variables { ", with the expressions of its variables in their place" } else { "" }
 }
 
 /// Whether a node is a loop. A comprehension over an empty list, with which macros bind a variable,

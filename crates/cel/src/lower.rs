@@ -6,6 +6,8 @@
 //! Both return the same value, or both an error (`tests/lowering.rs` compares them): lowering is a
 //! shortcut, and no language of its own.
 
+use std::sync::Arc;
+
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
 
@@ -15,14 +17,19 @@ use super::check::string_literal;
 use super::literals::int_literal;
 use super::lowered::{Comparison, Interpreted, Number, Test, Text, Time};
 use super::time::{Field, Timestamp, Zone};
+use super::variables::{self, Variable};
 
 /// Lowers the expressions of one table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lowering {
+pub(super) struct Lowering<'v> {
     pub(super) table: &'static Table,
+    /// The variables that the expression reads.
+    pub(super) variables: &'v [Arc<Variable>],
+    /// The nodes that are the literals of variables.
+    pub(super) constants: &'v [(u64, &'v Arc<Variable>)],
 }
 
-impl Lowering {
+impl Lowering<'_> {
     /// Lowers an expression whose value is a bool, as far as possible. Guards are put into what is
     /// left to the interpreter.
     pub(super) fn test(self, node: &IdedExpr) -> Test {
@@ -51,7 +58,10 @@ impl Lowering {
                     Kind::Int | Kind::Time | Kind::Headers => None,
                 }
             }
-            Expr::Call(call) => self.lowered_call(call),
+            Expr::Call(call) => match self.variable(node) {
+                Some(variable) => variable.test().map(|_| Test::Variable(Arc::clone(variable))),
+                None => self.lowered_call(call),
+            },
             _ => None,
         }
     }
@@ -97,7 +107,7 @@ impl Lowering {
             (op::IN, None, [element, container]) => match self.headers(container) {
                 Some(headers) => Test::HeaderIsIn(headers, string_literal(element)?.into()),
                 None => match self.text(element) {
-                    Some(text) => Test::In(text, literals(container)?),
+                    Some(text) => Test::In(text, self.literals(container)?),
                     None => Test::NumberIn(self.number(element)?, int_literals(container)?),
                 },
             },
@@ -142,6 +152,9 @@ impl Lowering {
                 None => self.attribute(node, Kind::Text).map(Text::Attribute),
             },
             Expr::Call(call) if call.target.is_none() => {
+                if let Some(variable) = self.variable(node) {
+                    return variable.is_text().then(|| Text::Variable(Arc::clone(variable)));
+                }
                 match (call.func_name.as_str(), call.args.as_slice()) {
                     (op::INDEX, [container, index]) => {
                         Some(Text::Header(self.headers(container)?, string_literal(index)?.into()))
@@ -175,6 +188,19 @@ impl Lowering {
         }
     }
 
+    /// The variable that a node reads.
+    fn variable(&self, node: &IdedExpr) -> Option<&Arc<Variable>> {
+        self.variables.get(variables::referred(node)?)
+    }
+
+    /// A list of string literals, sorted.
+    fn literals(self, node: &IdedExpr) -> Option<Arc<[Box<str>]>> {
+        match self.constants.iter().find(|(id, _)| *id == node.id) {
+            Some((_, variable)) => variable.texts().cloned(),
+            None => variables::texts(node),
+        }
+    }
+
     /// A comparison of two ints or two timestamps.
     fn comparison(self, comparison: Comparison, left: &IdedExpr, right: &IdedExpr) -> Option<Test> {
         match (self.number(left), self.number(right)) {
@@ -183,7 +209,11 @@ impl Lowering {
         }
     }
 
-    fn number(self, node: &IdedExpr) -> Option<Number> {
+    /// Lowers an expression whose value is an int, if it can be.
+    pub(super) fn number(self, node: &IdedExpr) -> Option<Number> {
+        if let Some(variable) = self.variable(node) {
+            return variable.number().cloned();
+        }
         if let Some(number) = int_literal(node) {
             return Some(Number::Literal(number));
         }
@@ -205,7 +235,10 @@ impl Lowering {
         }
     }
 
-    fn time(self, node: &IdedExpr) -> Option<Time> {
+    pub(super) fn time(self, node: &IdedExpr) -> Option<Time> {
+        if let Some(variable) = self.variable(node) {
+            return variable.time();
+        }
         match &node.expr {
             Expr::Select(select) if !select.test => {
                 self.attribute(node, Kind::Time).map(Time::Attribute)
@@ -248,21 +281,6 @@ fn defaulted<'e>(condition: &'e IdedExpr, value: &IdedExpr) -> Option<&'e IdedEx
         return None;
     };
     (matches!(null.expr, Expr::Literal(LiteralValue::Null)) && probed == value).then_some(probed)
-}
-
-/// A list of string literals, sorted.
-fn literals(node: &IdedExpr) -> Option<Vec<Box<str>>> {
-    let Expr::List(list) = &node.expr else { return None };
-    if !list.optional_indices.is_empty() {
-        return None;
-    }
-    let mut literals = list
-        .elements
-        .iter()
-        .map(|element| string_literal(element).map(Box::from))
-        .collect::<Option<Vec<Box<str>>>>()?;
-    literals.sort_unstable();
-    Some(literals)
 }
 
 /// A list of int literals, sorted.

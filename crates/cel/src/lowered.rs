@@ -4,12 +4,14 @@
 mod position;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use cel::IdedExpr;
 
 pub use self::position::position_of;
 use super::attributes::Id;
 use super::time::{Field, Timestamp, Zone};
+use super::variables::Variable;
 
 /// An expression whose value is a bool.
 #[derive(Debug, Clone)]
@@ -41,7 +43,7 @@ pub enum Test {
     /// `a.contains(b)`
     Contains(Text, Text),
     /// `in` a list of these, which are sorted.
-    In(Text, Vec<Box<str>>),
+    In(Text, Arc<[Box<str>]>),
     /// `in` a list of these ints, which are sorted.
     NumberIn(Number, Vec<i64>),
     /// `matches` the expression's pattern of this index.
@@ -54,6 +56,8 @@ pub enum Test {
     HasText(Id),
     /// `has(source.identity)`
     HasObject(Id),
+    /// A variable whose value is a bool.
+    Variable(Arc<Variable>),
     /// Anything else.
     Interpreted(Interpreted),
 }
@@ -75,6 +79,8 @@ pub enum Text {
     If(Box<(Test, Text, Text)>),
     /// `string(...)` of a number.
     FromNumber(Number),
+    /// A variable whose value is a string.
+    Variable(Arc<Variable>),
     /// `string(...)` of a timestamp attribute.
     FromTime(Id),
 }
@@ -121,8 +127,21 @@ pub enum Comparison {
 }
 
 impl Comparison {
+    /// The comparison with its operands the other way round.
+    #[must_use]
+    pub fn flipped(self) -> Comparison {
+        match self {
+            Comparison::Less => Comparison::Greater,
+            Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+            Comparison::Greater => Comparison::Less,
+            Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+            same @ (Comparison::Equal | Comparison::NotEqual) => same,
+        }
+    }
+
     /// Whether it holds of operands in this order.
-    pub(super) fn holds(self, order: Ordering) -> bool {
+    #[must_use]
+    pub fn holds(self, order: Ordering) -> bool {
         match self {
             Comparison::Equal => order.is_eq(),
             Comparison::NotEqual => order.is_ne(),
@@ -156,7 +175,9 @@ impl Test {
             | Test::HeaderIsIn(..)
             | Test::HasHeader(..)
             | Test::HasText(_)
-            | Test::HasObject(_) => false,
+            | Test::HasObject(_)
+            // It pays for itself.
+            | Test::Variable(_) => false,
         }
     }
 }
@@ -175,7 +196,19 @@ impl Text {
             | Text::Attribute(_)
             | Text::Header(..)
             | Text::FromNumber(_)
-            | Text::FromTime(_) => false,
+            | Text::FromTime(_)
+            | Text::Variable(_) => false,
         }
+    }
+
+    /// The text itself, or if it is a variable, the lowered form of the variable's expression.
+    #[must_use]
+    pub fn written_out(&self) -> &Text {
+        let mut text = self;
+        while let Text::Variable(variable) = text {
+            let Some(inner) = variable.text() else { break };
+            text = inner;
+        }
+        text
     }
 }

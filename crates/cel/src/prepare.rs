@@ -64,6 +64,10 @@ pub(crate) fn prepare(
     if let Some(plain) = optional_header(node, table) {
         *node = plain;
     }
+    // As one name, it is not taken for fields of something.
+    if let Some(name) = check::qualified_type(node) {
+        node.expr = Expr::Ident(name.to_owned());
+    }
     if let Expr::Call(call) = &mut node.expr {
         if let (Some(bounded), true) = (bounded::name_of(&call.func_name), call.target.is_some()) {
             bounded.clone_into(&mut call.func_name);

@@ -12,6 +12,7 @@ use super::lowered::{Number, Test, Text, Time};
 use super::meter::{Allowance, BYTES_A_STEP};
 use super::regex::{self, Compiled};
 use super::time::Timestamp;
+use super::variables::Variable;
 use super::{eval, search};
 
 /// Why an evaluation has no value, without the request's data in it.
@@ -38,16 +39,17 @@ impl std::fmt::Display for Failure<'_> {
 impl Failure<'_> {
     /// The allowance is spent.
     #[cold]
-    fn exceeded() -> Self {
+    pub(super) fn exceeded() -> Self {
         Failure::Interpreted(eval::EXCEEDED.to_owned())
     }
 }
 
-type Evaluated<'p, T> = Result<T, Failure<'p>>;
+pub(super) type Evaluated<'p, T> = Result<T, Failure<'p>>;
 
 /// One evaluation of a lowered expression for a request.
 pub(super) struct Run<'p, A> {
     pub(super) patterns: &'p [Compiled],
+    pub(super) variables: &'p [Arc<Variable>],
     pub(super) env: &'p Arc<Env>,
     pub(super) attributes: &'p A,
     pub(super) allowance: &'p Allowance,
@@ -108,6 +110,9 @@ impl<'p, A: Attributes> Run<'p, A> {
             Test::HasHeader(of, name) => there(self.header(*of, name))?,
             Test::HasText(id) => there(self.attribute(*id))?,
             Test::HasObject(id) => self.attributes.is_there(*id),
+            Test::Variable(variable) => {
+                return variable.is_true(self.env, self.attributes, self.allowance);
+            }
             Test::Interpreted(node) => {
                 let interpreter = self.interpreter();
                 return interpreter.rule(&node.0, self.allowance).map_err(Failure::Interpreted);
@@ -177,6 +182,7 @@ impl<'p, A: Attributes> Run<'p, A> {
                 let (condition, yes, no) = &**parts;
                 self.text(if self.test(condition)? { yes } else { no })
             }
+            Text::Variable(variable) => variable.string(self.env, self.attributes, self.allowance),
             Text::FromNumber(value) => Ok(Cow::Owned(self.number(value)?.to_string())),
             Text::FromTime(id) => Ok(Cow::Owned(self.moment(*id)?.to_string())),
         }
@@ -226,7 +232,12 @@ impl<'p, A: Attributes> Run<'p, A> {
     }
 
     fn interpreter(&self) -> Interpreter<'p> {
-        Interpreter { env: self.env, attributes: self.attributes, patterns: self.patterns }
+        Interpreter {
+            env: self.env,
+            attributes: self.attributes,
+            patterns: self.patterns,
+            variables: self.variables,
+        }
     }
 
     /// A text of the request, which is charged for. One that cannot be read is a breach, because it

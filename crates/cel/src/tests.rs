@@ -15,6 +15,8 @@ pub(crate) mod message;
 mod mistakes;
 #[cfg(test)]
 mod standard_functions;
+#[cfg(test)]
+mod times;
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 use crate::Phase;

@@ -72,6 +72,28 @@ impl Field {
         ("getMilliseconds", Field::Milliseconds),
     ];
 
+    /// The name of the function that returns it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Field::ALL.iter().find(|(_, field)| *field == self).map_or("", |(name, _)| name)
+    }
+
+    /// Its least and its greatest value; nothing for the year.
+    #[must_use]
+    pub fn range(self) -> Option<(i64, i64)> {
+        Some(match self {
+            Field::FullYear => return None,
+            Field::Month => (0, 11),
+            Field::Date => (1, 31),
+            Field::DayOfMonth => (0, 30),
+            Field::DayOfYear => (0, 365),
+            Field::DayOfWeek => (0, 6),
+            Field::Hours => (0, 23),
+            Field::Minutes | Field::Seconds => (0, 59),
+            Field::Milliseconds => (0, 999),
+        })
+    }
+
     /// The field that a function returns.
     pub(crate) fn of(function: &str) -> Option<Field> {
         Field::ALL.into_iter().find(|(name, _)| *name == function).map(|(_, field)| field)
@@ -84,6 +106,12 @@ impl Timestamp {
     pub fn of_nanos(nanos: i64) -> Timestamp {
         let (seconds, nanos) = (nanos.div_euclid(SECOND), nanos.rem_euclid(SECOND));
         Timestamp { seconds, nanos: u32::try_from(nanos).unwrap_or(0) }
+    }
+
+    /// Nanoseconds since 1970 in UTC, if an int can hold them.
+    #[must_use]
+    pub fn nanos(self) -> Option<i64> {
+        self.since(Timestamp::of_nanos(0)).map(Span::nanos)
     }
 
     /// The timestamp of so many seconds since 1970 in UTC, unless it is out of range.
@@ -105,9 +133,9 @@ impl Timestamp {
         if !date.is_real() || hour > 23 || minute > 59 || second > 59 {
             return None;
         }
-        let of_day = seconds_of(hour, minute).saturating_add(second);
-        let seconds = date.days().saturating_mul(DAY).saturating_add(of_day);
-        let whole = Timestamp::of_seconds(seconds.saturating_sub(offset))?;
+        let of_day = seconds_of(hour, minute).wrapping_add(second);
+        let seconds = date.days().wrapping_mul(DAY).wrapping_add(of_day);
+        let whole = Timestamp::of_seconds(seconds.wrapping_sub(offset))?;
         Some(Timestamp { nanos, ..whole })
     }
 
@@ -150,7 +178,7 @@ impl Timestamp {
 
     /// A field, in a time zone.
     pub(crate) fn field(self, field: Field, zone: Zone) -> i64 {
-        let local = self.seconds.saturating_add(zone.offset(self.seconds));
+        let local = self.seconds.wrapping_add(zone.offset(self.seconds));
         let (days, of_day) = (local.div_euclid(DAY), local.rem_euclid(DAY));
         match field {
             Field::Hours => of_day.div_euclid(3_600),
@@ -158,14 +186,14 @@ impl Timestamp {
             Field::Seconds => of_day.rem_euclid(60),
             Field::Milliseconds => i64::from(self.nanos).div_euclid(1_000_000),
             // The first of January 1970 was a Thursday.
-            Field::DayOfWeek => days.saturating_add(4).rem_euclid(7),
+            Field::DayOfWeek => days.wrapping_add(4).rem_euclid(7),
             Field::FullYear => Date::of(days).year,
-            Field::Month => Date::of(days).month.saturating_sub(1),
+            Field::Month => Date::of(days).month.wrapping_sub(1),
             Field::Date => Date::of(days).day,
-            Field::DayOfMonth => Date::of(days).day.saturating_sub(1),
+            Field::DayOfMonth => Date::of(days).day.wrapping_sub(1),
             Field::DayOfYear => {
                 let year = Date::of(days).year;
-                days.saturating_sub(Date { year, month: 1, day: 1 }.days())
+                days.wrapping_sub(Date { year, month: 1, day: 1 }.days())
             }
         }
     }
@@ -183,14 +211,23 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// INVARIANT: both are below 1,000.
 fn seconds_of(hours: i64, minutes: i64) -> i64 {
-    hours.saturating_mul(3_600).saturating_add(minutes.saturating_mul(60))
+    hours.wrapping_mul(3_600).wrapping_add(minutes.wrapping_mul(60))
 }
 
 /// The rest of a text of digits and separators.
 struct Digits<'t>(&'t [u8]);
 
-impl Digits<'_> {
+impl<'t> Digits<'t> {
+    /// The digits that come next, if any do.
+    fn run(&mut self) -> &'t [u8] {
+        let count = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (digits, rest) = self.0.split_at_checked(count).unwrap_or_default();
+        self.0 = rest;
+        digits
+    }
+
     /// A number of so many digits, and what follows it.
     fn number(&mut self, digits: usize, then: &[u8]) -> Option<i64> {
         let (number, rest) = self.0.split_at_checked(digits)?;
@@ -201,11 +238,10 @@ impl Digits<'_> {
     /// The nanoseconds of a fraction; 0 if there is none.
     fn fraction(&mut self) -> Option<u32> {
         let Some(rest) = self.0.strip_prefix(b".") else { return Some(0) };
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (number, rest) = rest.split_at_checked(digits)?;
         self.0 = rest;
-        let scale = 10_i64.checked_pow(u32::try_from(9_usize.checked_sub(digits)?).ok()?)?;
-        u32::try_from(decimal(number)?.checked_mul(scale)?).ok()
+        let digits = self.run();
+        let missing = u32::try_from(9_usize.checked_sub(digits.len())?).ok()?;
+        u32::try_from(decimal(digits)?.checked_mul(10_i64.checked_pow(missing)?)?).ok()
     }
 
     /// The whole rest as an offset from UTC, in seconds.

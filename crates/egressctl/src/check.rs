@@ -2,6 +2,7 @@
 
 mod attachment;
 mod files;
+mod hosts;
 mod near;
 mod report;
 
@@ -16,6 +17,7 @@ use crate::yaml::Node;
 use crate::{Exit, Failure};
 use attachment::Attached;
 pub(crate) use files::Input;
+use hosts::Hosts;
 use report::Format;
 
 /// Validates pluginConfig, WasmPlugin and TrafficExtension: all errors and warnings, with file,
@@ -76,11 +78,14 @@ struct Checked {
 
 pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let mut checked = Vec::new();
-    let mut attached = Attached::default();
+    let (mut attached, mut hosts) = (Attached::default(), Hosts::default());
     for name in &args.files {
         let before = checked.len();
         for input in files::below(name)? {
-            checked.push(check(&input, &mut attached)?);
+            let file = checked.len();
+            checked.push(check(&input, &mut attached, &mut |manifest, engines| {
+                hosts.add(file, manifest, engines);
+            })?);
         }
         // A configuration alone has its errors reported where they stand in the file.
         let files = checked.get(before..).unwrap_or_default();
@@ -90,6 +95,12 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
             return Err(Failure::Usage(format!(
                 "nothing to check in `{name}`: {NOTHING} in its files"
             )));
+        }
+    }
+    for (file, found) in hosts.lint(|file| checked.get(file).map(|file| &file.source)) {
+        if let Some(checked) = checked.get_mut(file) {
+            checked.found.push(found);
+            checked.found.sort_by_key(|found| found.span.start);
         }
     }
     report::print(&checked, args.output, terminal)?;
@@ -106,7 +117,12 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
 
 const NOTHING: &str = "no pluginConfig, WasmPlugin or TrafficExtension of the egress filter";
 
-fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
+/// Checks a file. `keep` gets its documents, and the configurations in it that load.
+fn check(
+    input: &Input,
+    attached: &mut Attached,
+    keep: &mut dyn FnMut(&Manifest, Vec<(Plugin<'_>, Engine)>),
+) -> Result<Checked, Failure> {
     let manifest = match Manifest::read(&input.name)? {
         Ok(manifest) => manifest,
         Err((source, error)) => {
@@ -115,6 +131,7 @@ fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
     };
     let source = &manifest.source;
     let (mut found, mut plugins, mut policies) = (Vec::new(), 0_usize, 0_usize);
+    let mut loaded = Vec::new();
     for plugin in manifest.plugins() {
         if !is_ours(plugin, input) {
             if plugin.kind != Kind::PluginConfig {
@@ -123,7 +140,9 @@ fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
             continue;
         }
         plugins = plugins.saturating_add(1);
-        policies = policies.saturating_add(check_configuration(source, plugin, &mut found));
+        let (count, engine) = check_configuration(source, plugin, &mut found);
+        policies = policies.saturating_add(count);
+        loaded.extend(engine.map(|engine| (plugin, engine)));
         found.extend(attachment::lint(source, plugin));
         found.extend(attached.add(source, plugin));
     }
@@ -138,6 +157,7 @@ fn check(input: &Input, attached: &mut Attached) -> Result<Checked, Failure> {
             format!("nothing to check: {NOTHING} in this file"),
         ));
     }
+    keep(&manifest, loaded);
     found.sort_by_key(|found| found.span.start);
     Ok(Checked { source: manifest.source, plugins, policies, found })
 }
@@ -183,13 +203,18 @@ fn sources(source: &Source, plugin: Plugin<'_>, config: &Node, found: &mut Vec<D
     }
 }
 
-/// Loads a configuration as the waypoint would, and returns the number of its policies.
-fn check_configuration(source: &Source, plugin: Plugin<'_>, found: &mut Vec<Diagnostic>) -> usize {
+/// Loads a configuration as the waypoint would, and returns the number of its policies and, if it
+/// loads, the engine.
+fn check_configuration(
+    source: &Source,
+    plugin: Plugin<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> (usize, Option<Engine>) {
     let config = match choice::configuration(source, plugin) {
         Ok(config) => config,
         Err(missing) => {
             found.extend(missing);
-            return 0;
+            return (0, None);
         }
     };
     near::written_false(source, plugin, config, found);
@@ -210,11 +235,12 @@ fn check_configuration(source: &Source, plugin: Plugin<'_>, found: &mut Vec<Diag
                         .at(plugin.prefix()),
                 );
             }
-            engine.policy_count()
+            hosts::lint_defaults(source, plugin, config, &engine, found);
+            (engine.policy_count(), Some(engine))
         }
         Err(errors) => {
             found.extend(errors.iter().map(|error| Diagnostic::of_error(source, plugin, error)));
-            config.get("policies").and_then(Node::items).map_or(0, <[_]>::len)
+            (config.get("policies").and_then(Node::items).map_or(0, <[_]>::len), None)
         }
     }
 }

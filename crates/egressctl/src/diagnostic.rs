@@ -109,7 +109,7 @@ impl Diagnostic {
         let path = join(plugin.prefix(), &warning.place);
         Diagnostic::new(Severity::Warning, source, span, warning.message.clone())
             .at(path)
-            .of_policy(Some(warning.policy.clone()))
+            .of_policy(warning.policy.clone())
     }
 }
 

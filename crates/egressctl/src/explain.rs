@@ -6,6 +6,7 @@ mod text;
 use std::io::Write as _;
 
 use clap::ValueEnum;
+use egress_filter::decision::Verdict;
 use egress_filter::explain::{Explainer, Explanation};
 use serde::Serialize;
 
@@ -67,8 +68,20 @@ load, or the verdict is not the expected one; 2 it could not be done.";
 enum Expected {
     /// The request goes on.
     Allow,
+    /// A policy answers it in the origin's place.
+    Answer,
     /// It is denied.
     Deny,
+}
+
+impl From<Verdict> for Expected {
+    fn from(verdict: Verdict) -> Expected {
+        match verdict {
+            Verdict::Allow => Expected::Allow,
+            Verdict::Answer => Expected::Answer,
+            Verdict::Deny => Expected::Deny,
+        }
+    }
 }
 
 /// The JSON document of `--output json`.
@@ -108,7 +121,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
         explanation.response_headers = None;
         explanation.policies.iter_mut().for_each(|policy| policy.response.clear());
     }
-    let found = if explanation.verdict.allowed { Expected::Allow } else { Expected::Deny };
+    let found = Expected::from(explanation.verdict.is);
     let as_expected = args.expect.is_none_or(|expected| expected == found);
     match args.output {
         Format::Json => {
@@ -130,6 +143,9 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
                 }
                 Some(Expected::Allow) => {
                     writeln!(terminal.out, "\n{}", painted(BAD, "expected it to be allowed"))?
+                }
+                Some(Expected::Answer) => {
+                    writeln!(terminal.out, "\n{}", painted(BAD, "expected it to be answered"))?
                 }
                 Some(Expected::Deny) => {
                     writeln!(terminal.out, "\n{}", painted(BAD, "expected it to be denied"))?

@@ -53,6 +53,9 @@ A file of cases is YAML; several documents in it are several suites:
       body: hello
     destination: api.github.com   # the service dialled, unless it is the one
                                   # that the host names; or none
+    time: 2026-11-30T09:00:00+01:00        # when it comes, for
+                                  # request.startTime; noon of 2026-01-01
+                                  # in UTC unless said
     sourceAddress: 10.0.0.7       # optional, as are destinationAddress and
                                   # the request's version (HTTP/1.1)
     origin:                       # what the origin answers
@@ -87,10 +90,10 @@ A file of cases is YAML; several documents in it are several suites:
       expect: {policy: null}
     expect: {counters: {egress_allowed: 2}}     # of all steps together
 
-`for` varies caller, destination, request, method, host, path. Paths are as
-the waypoint passes them to the filter: Istio's have resolved `/a/../b`
-before, cases do not. Lines of a header that Envoy keeps on one, such as
-User-Agent, are joined with a comma, as Envoy joins them.
+`for` varies time, caller, destination, request, method, host, path. Paths
+are as the waypoint passes them to the filter: Istio's have resolved
+`/a/../b` before, cases do not. Lines of a header that Envoy keeps on one,
+such as User-Agent, are joined with a comma, as Envoy joins them.
 
 What needs a proxy is for the filter's own tests, which run the same files:
 `layers` of a case (engine, wasm, envoy), `normalizePath`, `workers`, `clock`
@@ -102,7 +105,8 @@ Editors complete and check files that begin with
 
 A policy is exercised where its rule did in some case what it is for (an
 Allow or Deny matched, a Require did not), whoever decided that case, and
-its transformations changed a header. Stricter is --removals: a policy is
+its transformations changed a header. A defaultAction is exercised where it
+decided a case. Stricter is --removals: a policy is
 missed where some case fails without it. --filter leaves both out.
 
 Exit codes: 0 all cases passed; 1 a case failed, policies do not load, or
@@ -217,13 +221,7 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
 
 /// Whether the exit code reports success.
 fn is_well(args: &Args, results: &Results<'_>) -> bool {
-    let exercised = || {
-        results
-            .coverage
-            .iter()
-            .flat_map(|coverage| &coverage.policies)
-            .all(coverage::Seen::is_covered)
-    };
+    let exercised = || results.coverage.iter().all(coverage::Coverage::is_whole);
     results.failed().next().is_none()
         && results.not_run.is_empty()
         && (!args.require_coverage || exercised())

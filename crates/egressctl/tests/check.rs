@@ -12,6 +12,8 @@
 mod attachment;
 #[path = "check/files.rs"]
 mod files;
+#[path = "check/hosts.rs"]
+mod hosts;
 #[path = "check/run.rs"]
 mod run;
 

@@ -243,6 +243,28 @@ fn who_the_caller_is_and_what_was_dialled_is_told() {
 }
 
 #[test]
+fn a_request_comes_at_the_time_that_is_given_or_now() {
+    const FILE: &str = "crates/egressctl/tests/explain/times.yaml";
+    let at = |time| explained(FILE, &["none", "--time", time, "http://a.example/"]);
+    has_lines(
+        &at("2026-11-30T08:30:00.5+01:00"),
+        &[
+            "request.startTime.getHours(\"Europe/Berlin\") 8",
+            "request.startTime timestamp(\"2026-11-30T07:30:00.5Z\")",
+            "request.startTime - timestamp(\"2026-11-30T00:00:00Z\") duration(\"27000.5s\")",
+            "policy hours (Allow) matches",
+        ],
+    );
+    has_lines(&at("2026-11-30T06:59:59Z"), &["policy hours (Allow) does not match"]);
+    // Whatever the time is, it is one of this century.
+    let now = explained(FILE, &["none", "http://a.example/"]);
+    assert!(now.contains("timestamp(\"20"), "{now}");
+    let wrong = explain(FILE, &["none", "--time", "noon", "http://a.example/"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.stdout);
+    assert!(wrong.stderr.contains("expected a time such as `2026-01-31T13:00:00+01:00`"));
+}
+
+#[test]
 fn json_has_all_of_it() {
     let found = as_json(
         POLICIES,

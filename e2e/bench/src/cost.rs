@@ -8,6 +8,7 @@
 pub mod envoy;
 mod functions;
 pub mod search;
+mod times;
 
 use serde_json::{Value, json};
 
@@ -30,6 +31,9 @@ pub struct Pair {
 const LARGE: usize = 58_000;
 /// How many header lines Envoy lets a request have.
 const LINES: usize = 90;
+
+/// When the requests come, in nanoseconds since 1970: in 2026.
+const NOW: i64 = 1_795_858_200_250_000_000;
 
 fn denying(expressions: &[&str]) -> Value {
     let rule =
@@ -121,6 +125,7 @@ pub fn worst_pairs() -> Vec<Pair> {
         ));
     }
     pairs.extend(functions::of_headers(LINES, LARGE));
+    pairs.extend(times::pairs(LARGE));
     pairs
 }
 
@@ -149,7 +154,8 @@ pub fn try_pair(module: &Module, pair: &Pair) -> Option<Cost> {
     if !vm.configure(pair.configuration.to_string().as_bytes()).accepted {
         return None;
     }
-    let mut request = Request::new("GET", "a.example", &pair.path);
+    let mut request =
+        Request::new("GET", "a.example", &pair.path).property(&["request", "time"], NOW);
     for (name, value) in &pair.headers {
         request = request.header(name, value);
     }

@@ -110,7 +110,7 @@ impl EnvoyRunner {
 /// What a case asks for that this layer does not have.
 fn unsupported(suite: &Suite, case: &Case) -> Option<&'static str> {
     let any = |is: fn(&Step) -> bool| case.steps.iter().any(is);
-    if suite.clock.is_some() {
+    if suite.clock.is_some() || any(|step| step.time.is_some()) {
         return Some("a real Envoy has the machine's clock");
     }
     if any(|step| step.destination.is_none()) {

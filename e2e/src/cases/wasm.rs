@@ -118,7 +118,8 @@ impl Runner for WasmRunner {
         let worker = workers.get(step.worker).ok_or("there is no such worker")?;
         let before = host.shared().counters();
         let now = i64::try_from(worker.vm().time()).unwrap_or(i64::MAX);
-        let request = request(suite, step)?.property(&["request", "time"], now);
+        let time = step.time.unwrap_or(now);
+        let request = request(suite, step)?.property(&["request", "time"], time);
         let mut stream = worker.request(request);
         await_answers(host, &stream)?;
         stream.on_response(response(step));

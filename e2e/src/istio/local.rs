@@ -155,7 +155,7 @@ impl Local {
                 "log_format": {"json_format": {
                     "method": "%REQ(:METHOD)%",
                     "authority": "%REQ(:AUTHORITY)%",
-                    "path": "%REQ(:PATH)%",
+                    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
                     "response_code": "%RESPONSE_CODE%",
                     "response_code_details": "%RESPONSE_CODE_DETAILS%",
                     "peer_principal": filter_state("io.istio.peer_principal"),

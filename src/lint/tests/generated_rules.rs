@@ -9,6 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::super::{Findings, Known, Settled, Work, examine};
 use crate::attributes::TABLE;
+use crate::cel;
 use crate::cel::meter::Allowance;
 use crate::cel::{Expected, Expression, Phase};
 use crate::config::{Combine, HostPattern};
@@ -114,7 +115,8 @@ impl Scope {
             .find(|(name, _)| *name == b":path")
             .map_or(&b""[..], |(_, value)| value);
         let rule = |source: &str| {
-            Expression::compile(&TABLE, source, Phase::Request, Expected::Rule).expect(source)
+            Expression::compile(cel::Scope::of(&TABLE), source, Phase::Request, Expected::Rule)
+                .expect(source)
         };
         let host = self.hosts.iter().map(|pattern| match pattern {
             HostPattern::Exact(name) => format!("request.host == '{name}'"),
@@ -187,7 +189,9 @@ fn holds(
 ) -> Result<(), TestCaseError> {
     let compiled: Result<Vec<Expression>, _> = sources
         .iter()
-        .map(|source| Expression::compile(&TABLE, source, Phase::Request, Expected::Rule))
+        .map(|source| {
+            Expression::compile(cel::Scope::of(&TABLE), source, Phase::Request, Expected::Rule)
+        })
         .collect();
     let Ok(expressions) = compiled else {
         return Err(TestCaseError::reject("the check refuses it"));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::attributes::view::{ChosenLine, HeadersView, View};
 use crate::attributes::{PATH, PATH_AND_QUERY};
 use crate::cel::meter::Allowance;
+use crate::cel::variables::Memo;
 use crate::cel::{HeadersRead, Uses};
 use crate::config::Action;
 use crate::reading::name::same_to_some_origin;
@@ -34,6 +35,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) is_part: bool,
     /// The path and query in another reading than as they were sent.
     pub(crate) path: Option<Arc<str>>,
+    /// The outcomes of variables in this reading.
+    pub(crate) memo: Memo,
 }
 
 /// The readings for which a rule is evaluated.
@@ -179,6 +182,11 @@ fn with_each<'a>(
 }
 
 impl<'a> Reading<'a> {
+    /// The view of a request in this reading.
+    pub(crate) fn of<'b>(&'b self, view: &'b View<'b>) -> View<'b> {
+        view.at(&self.lines, self.cookies, self.path.as_deref(), &self.memo)
+    }
+
     /// The same with one line of a header chosen.
     fn with(&self, name: &Cow<'a, str>, value: &'a [u8], is_part: bool) -> Reading<'a> {
         let line = ChosenLine { name: name.clone(), value };

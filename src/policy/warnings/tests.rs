@@ -1,6 +1,7 @@
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod dead;
 mod values;
 
 use serde_json::{Value, json};
@@ -68,6 +69,9 @@ fn what_can_be_meant_gives_no_warning() {
         (&[], r#"!has(source.identity) || source.identity.namespace == "b""#),
         (&[], "source.port > 1023 && destination.port == 80"),
         (&[], "source.port >= 80 && source.port <= 80"),
+        (&[], "request.startTime.getHours() >= 8 && request.startTime.getHours() < 18"),
+        (&[], "request.startTime.getMonth() in [0, 11] && request.startTime.getDate() == 31"),
+        (&[], "request.startTime.getFullYear() == 2026 || request.startTime > timestamp(0)"),
         (&[], r#"request.headers.exists(h, h == "a") && !request.headers.exists(h, h == "a")"#),
         (&[], r#"request.headers["x-a"] == "b" && request.headers["x-b"] == "c""#),
         (
@@ -420,7 +424,7 @@ fn a_warning_points_at_the_part_that_it_is_about() {
 fn what_is_only_counted_is_not_made() {
     let mut warnings = Warnings::default();
     let warning = || ConfigWarning {
-        policy: String::new(),
+        policy: None,
         place: String::new(),
         spot: Spot::Whole,
         message: String::new(),

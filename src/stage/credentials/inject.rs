@@ -13,6 +13,8 @@ use crate::request::headers::Headers;
 /// The headers that locations other than a header write.
 const PATH: &str = ":path";
 const COOKIE: &str = "cookie";
+/// Where Envoy keeps the path of a request that it rewrites.
+const ORIGINAL_PATH: &str = "x-envoy-original-path";
 
 /// Puts credentials, given as they are sent, into a request with these headers. The credentials
 /// themselves are only in the changes.
@@ -37,7 +39,11 @@ pub(super) fn inject<'a>(
     }
     if !parameters.is_empty() {
         let path = headers.first(PATH.as_bytes()).unwrap_or_default();
-        let path = with_parameters(path, &parameters).ok_or("a path that can have no query")?;
+        let (own, path) =
+            with_parameters(path, &parameters).ok_or("a path that can have no query")?;
+        // What Envoy logs and traces, and Istio's access log, is this path, where it is there.
+        header_rules::remove(headers, changes, ORIGINAL_PATH, false);
+        changes.push(Change::Replace(ORIGINAL_PATH, Cow::Owned(own)));
         changes.push(Change::Inject(PATH, Cow::Owned(path)));
     }
     if !cookies.is_empty() {
@@ -50,8 +56,8 @@ pub(super) fn inject<'a>(
     Ok(())
 }
 
-/// A path whose query has these parameters behind those of other names.
-fn with_parameters(path: &[u8], parameters: &[(&str, &Secret)]) -> Option<Secret> {
+/// A path without any parameters of these names; and the same with these behind the others.
+fn with_parameters(path: &[u8], parameters: &[(&str, &Secret)]) -> Option<(Vec<u8>, Secret)> {
     // Where a fragment is passed on, what is appended would be a part of it.
     if !path.starts_with(b"/") || path.contains(&b'#') {
         return None;
@@ -79,11 +85,12 @@ fn with_parameters(path: &[u8], parameters: &[(&str, &Secret)]) -> Option<Secret
             }
         }
     }
+    let own = whole.clone();
     for (name, value) in parameters {
         let pair = [&query::encoded(name.as_bytes()), &b"="[..], value.expose()].concat();
         push(&mut whole, &pair);
     }
-    Some(Secret::new(whole))
+    Some((own, Secret::new(whole)))
 }
 
 /// A `Cookie` line with these cookies before those of other names. They come first, so that no

@@ -143,7 +143,7 @@ fn expect(node: &mut IdedExpr, name: &str, kinds: &str, table: &Table) {
 
 /// Whether a part's type is known only at the request. So is any type that the source does not
 /// show.
-fn may_be_any(node: &IdedExpr, table: &Table) -> bool {
+pub(crate) fn may_be_any(node: &IdedExpr, table: &Table) -> bool {
     match &node.expr {
         Expr::Literal(_) | Expr::List(_) | Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {
             false
@@ -162,6 +162,7 @@ fn may_be_any(node: &IdedExpr, table: &Table) -> bool {
                 args.last().is_some_and(|part| may_be_any(part, table))
             }
             (IS | ORDER | EQUAL | IN | IN_DATA | CONVERT, _) => false,
+            (super::ANY_VARIABLE, _) => true,
             (name, _) => {
                 !is_operator(name) && functions::may_give_anything(call.target.as_deref(), name)
             }

@@ -5,7 +5,7 @@ use crate::bounded::MAX_TEXT;
 use crate::eval::EXCEEDED;
 use crate::meter::Allowance;
 use crate::tests::message::{Scene, TABLE, View};
-use crate::{Expected, Expression, Phase};
+use crate::{Expected, Expression, Phase, Scope};
 
 /// A request with this many headers, and a path of this many bytes.
 fn with_request<T>(headers: usize, path: usize, run: impl FnOnce(&View<'_>) -> T) -> T {
@@ -18,7 +18,7 @@ fn with_request<T>(headers: usize, path: usize, run: impl FnOnce(&View<'_>) -> T
 }
 
 fn rule(source: &str, view: &View<'_>) -> Result<bool, String> {
-    let compiled = Expression::compile(&TABLE, source, Phase::Request, Expected::Rule)
+    let compiled = Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule)
         .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     compiled.matches(view, &Allowance::whole())
 }

@@ -32,7 +32,7 @@ impl Named {
     }
 }
 
-impl Checker {
+impl Checker<'_> {
     /// Which headers a node names, where it is `request.headers`, `response.headers` or a view of
     /// them.
     pub(super) fn headers_operand(&mut self, node: &IdedExpr) -> Option<Named> {

@@ -6,7 +6,7 @@ use cel::common::ast::{ComprehensionExpr, Expr, operators as op};
 use super::{Checker, headers};
 use crate::types::Type;
 
-impl Checker {
+impl Checker<'_> {
     pub(super) fn comprehension(&mut self, comprehension: &ComprehensionExpr) -> Type {
         // A loop over the names of headers alone does not depend on which of their lines are looked
         // at.
@@ -32,6 +32,11 @@ impl Checker {
                 (Type::Dyn, Type::Dyn)
             }
         };
+        let names = [&comprehension.accu_var, &comprehension.iter_var];
+        self.expect_free_names(
+            &comprehension.iter_range,
+            names.into_iter().chain(&comprehension.iter_var2),
+        );
         let init = self.expr(&comprehension.accu_init);
         let before = self.variables.len();
         self.variables.push((comprehension.accu_var.clone(), init));

@@ -7,7 +7,7 @@ use super::{Checker, string_literal, symbol};
 use crate::parse::MAP_OF;
 use crate::types::Type;
 
-impl Checker {
+impl Checker<'_> {
     /// The type of an operator's result, or nothing where the call is no operator's.
     pub(super) fn operator(&mut self, node: &IdedExpr, call: &CallExpr) -> Option<Type> {
         let name = call.func_name.as_str();

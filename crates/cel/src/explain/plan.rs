@@ -1,13 +1,16 @@
 //! An expression as it is written: its parts, each ready to be evaluated by itself.
 
+use std::sync::Arc;
+
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
 
-use crate::attributes::Table;
 use crate::limits::children;
 use crate::parse::{Spelling, WrittenCall};
+use crate::prepare::prepare;
 use crate::regex::Compiled;
-use crate::{budget, prepare};
+use crate::variables::{self, ROOT, Scope, Variable};
+use crate::{budget, parse};
 
 /// Functions whose result differs from one call to the next.
 const VARYING: &[&str] = &["uuid", "random"];
@@ -43,6 +46,8 @@ pub(super) enum Shape {
     Loop(Box<Loop>),
     /// The body, with a variable that has the value.
     Bound(Box<Bound>),
+    /// The expression of a variable of the configuration.
+    Variable(Box<Part>),
 }
 
 /// A macro that evaluates its body for each element.
@@ -84,29 +89,34 @@ pub(super) struct Bound {
 pub(super) struct Planner<'s> {
     source: &'s str,
     spelling: &'s Spelling,
-    table: &'static Table,
+    scope: Scope<'s>,
     /// The variables of the macros around.
     variables: Vec<String>,
     pub(super) patterns: Vec<Compiled>,
+    /// The variables of the configuration that are read.
+    pub(super) read: Vec<Arc<Variable>>,
 }
 
 impl<'s> Planner<'s> {
-    pub(super) fn new(source: &'s str, spelling: &'s Spelling, table: &'static Table) -> Self {
-        Planner { source, spelling, table, variables: Vec::new(), patterns: Vec::new() }
+    pub(super) fn new(source: &'s str, spelling: &'s Spelling, scope: Scope<'s>) -> Self {
+        let (patterns, read) = (Vec::new(), Vec::new());
+        Planner { source, spelling, scope, variables: Vec::new(), patterns, read }
     }
 
     pub(super) fn part(&mut self, node: &IdedExpr) -> Part {
         let shape = self.shape(node);
         let mut ready = node.clone();
         // The whole has been checked, so its parts have no errors.
-        prepare(&mut ready, self.table, &mut self.patterns, &mut Vec::new());
-        budget::guard(&mut ready, self.table);
+        variables::constants(&mut ready, self.scope);
+        variables::refer(&mut ready, self.scope, &mut self.read);
+        prepare(&mut ready, self.scope.table, &mut self.patterns, &mut Vec::new());
+        budget::guard(&mut ready, self.scope.table);
         Part {
             text: self.spelling.text(self.source, node.id).to_owned(),
             node: ready,
             shape,
             plain: self.is_plain(node),
-            varies: varies(node),
+            varies: self.varies(node),
         }
     }
 
@@ -119,7 +129,10 @@ impl<'s> Planner<'s> {
     }
 
     fn shape(&mut self, node: &IdedExpr) -> Shape {
-        if is_access(node) {
+        if let Some(variable) = variables::used_at(node, self.scope) {
+            return self.declared(variable);
+        }
+        if self.is_access(node) {
             return Shape::Whole;
         }
         let spelling = self.spelling;
@@ -162,11 +175,39 @@ impl<'s> Planner<'s> {
                 Shape::If(Box::new([self.part(condition), self.part(yes), self.part(no)]))
             }
             // Showing all headers beside the one that is looked up would be of no use.
-            (op::INDEX | op::OPT_INDEX | op::OPT_SELECT, [from, key]) if is_access(from) => {
+            (op::INDEX | op::OPT_INDEX | op::OPT_SELECT, [from, key]) if self.is_access(from) => {
                 self.all([key])
             }
             (_, args) => self.all(call.target.as_deref().into_iter().chain(args)),
         }
+    }
+
+    /// A variable of the configuration. The value of one that is a literal shows all.
+    fn declared(&mut self, variable: &Variable) -> Shape {
+        if variable.is_constant() {
+            return Shape::Whole;
+        }
+        let Ok((root, spelling)) = parse::parse_spelled(variable.source()) else {
+            return Shape::Whole;
+        };
+        let mut inner = Planner::new(variable.source(), &spelling, self.scope);
+        std::mem::swap(&mut inner.patterns, &mut self.patterns);
+        std::mem::swap(&mut inner.read, &mut self.read);
+        let mut part = inner.part(&root);
+        variable.source().trim().clone_into(&mut part.text);
+        (self.patterns, self.read) = (inner.patterns, inner.read);
+        Shape::Variable(Box::new(part))
+    }
+
+    /// Whether this is a name, or is reached from one by literals only:
+    /// `request.headers["x-role"]`. A variable of the configuration has parts.
+    fn is_access(&self, node: &IdedExpr) -> bool {
+        is_access(node) && (self.scope.variables.is_empty() || root(node) != ROOT)
+    }
+
+    /// Whether a value differs from one evaluation to the next. That of a variable does not.
+    fn varies(&self, node: &IdedExpr) -> bool {
+        varies_here(node) || children(node).into_iter().any(|part| self.varies(part))
     }
 
     /// A macro, as it is written.
@@ -174,7 +215,9 @@ impl<'s> Planner<'s> {
         let (target, args) = (call.target.as_ref(), call.args.as_slice());
         match (call.name.as_str(), target, args) {
             ("has", None, [tested]) => match &tested.expr {
-                Expr::Select(select) if !is_access(&select.operand) => self.all([&*select.operand]),
+                Expr::Select(select) if !self.is_access(&select.operand) => {
+                    self.all([&*select.operand])
+                }
                 _ => Shape::Whole,
             },
             ("default" | "coalesce", None, args) => Shape::FirstOf(self.parts(args)),
@@ -251,10 +294,12 @@ impl<'s> Planner<'s> {
         match &node.expr {
             Expr::Literal(_) => true,
             Expr::Ident(name) => {
-                self.is_variable(name) || self.table.root(name.trim_start_matches('.')).is_none()
+                self.is_variable(name)
+                    || self.scope.table.root(name.trim_start_matches('.')).is_none()
             }
             Expr::Select(select) => {
                 !select.test
+                    && variables::used_at(node, self.scope).is_none()
                     && !self.is_variable(root(node))
                     && is_name(node)
                     && self.is_plain(&select.operand)
@@ -277,6 +322,7 @@ fn root(node: &IdedExpr) -> &str {
     match &node.expr {
         Expr::Ident(name) => name,
         Expr::Select(select) => root(&select.operand),
+        Expr::Call(call) => call.args.first().map_or("", root),
         _ => "",
     }
 }
@@ -292,10 +338,6 @@ fn is_name(node: &IdedExpr) -> bool {
 fn varies_here(node: &IdedExpr) -> bool {
     let Expr::Call(call) = &node.expr else { return false };
     call.target.is_none() && VARYING.contains(&call.func_name.as_str())
-}
-
-fn varies(node: &IdedExpr) -> bool {
-    varies_here(node) || children(node).into_iter().any(varies)
 }
 
 fn name(node: &IdedExpr) -> String {

@@ -5,7 +5,7 @@ mod parts_give_the_whole;
 
 use super::*;
 use crate::tests::message::{Scene, TABLE};
-use crate::{Expected, Expression, Phase};
+use crate::{Expected, Expression, Phase, Scope};
 
 /// A request of team-b with a header `x-role` on two lines.
 fn scene() -> Scene<'static> {
@@ -24,14 +24,15 @@ fn scene() -> Scene<'static> {
 }
 
 fn explained(source: &str, phase: Phase) -> Step {
-    let expected = if Expression::compile(&TABLE, source, phase, Expected::Header).is_ok() {
-        Expected::Header
-    } else {
-        Expected::Rule
-    };
-    let compiled = Expression::compile(&TABLE, source, phase, expected)
+    let expected =
+        if Expression::compile(Scope::of(&TABLE), source, phase, Expected::Header).is_ok() {
+            Expected::Header
+        } else {
+            Expected::Rule
+        };
+    let compiled = Expression::compile(Scope::of(&TABLE), source, phase, expected)
         .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
-    let explainable = Explainable::of(source, &TABLE).expect(source);
+    let explainable = Explainable::of(source, Scope::of(&TABLE)).expect(source);
     scene().view(phase, |view| {
         let value = match expected {
             Expected::Rule => {
@@ -347,6 +348,8 @@ fn values_are_written_as_cel_writes_them() {
         ("dyn([1, -2])", "[1, -2]"),
         ("dyn({'b': 1, 'a': [true]})", r#"{"a": [true], "b": 1}"#),
         ("dyn(ip('10.0.0.1'))", r#"ip("10.0.0.1")"#),
+        ("dyn(timestamp(0))", r#"timestamp("1970-01-01T00:00:00Z")"#),
+        ("[duration('90s')]", r#"[duration("90s")]"#),
         ("dyn(cidr('10.0.0.0/8'))", r#"cidr("10.0.0.0/8")"#),
         ("dyn(type(1))", "int"),
         ("dyn(optional.of('a'))", r#"optional.of("a")"#),
@@ -379,13 +382,15 @@ fn what_passes_a_limit_is_shown_where_it_does() {
         r#"request.headers.map(a, request.headers.map(b, a.replace("x", b))) == [] || "#,
         r#"request.method == "GET""#,
     );
-    let expression = Expression::compile(&TABLE, source, Phase::Request, Expected::Rule).unwrap();
+    let expression =
+        Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule).unwrap();
     scene.view(Phase::Request, |view| {
         // Caught by `||`, and yet no answer of the rule's.
         let allowance = Allowance::whole();
         assert_eq!(expression.matches(view, &allowance), Ok(true));
         assert!(allowance.breached().is_some());
-        let step = Explainable::of(source, &TABLE).unwrap().explain(view, Value::NotNeeded);
+        let step =
+            Explainable::of(source, Scope::of(&TABLE)).unwrap().explain(view, Value::NotNeeded);
         assert_eq!(step.parts[0].value, Value::Error(eval::EXCEEDED.to_owned()));
     });
 }

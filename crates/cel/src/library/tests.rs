@@ -6,13 +6,13 @@ mod errors;
 use crate::meter::Allowance;
 use crate::tests::message::{Scene, TABLE};
 use crate::tests::{refused, rule, value};
-use crate::{Expected, Expression, HeadersRead, Phase};
+use crate::{Expected, Expression, HeadersRead, Phase, Scope};
 
 /// Evaluates a rule on a request with these headers.
 fn on(lines: &[(&str, &[u8])], source: &str) -> Result<bool, String> {
     let lines = lines.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
     let scene = Scene { lines, ..Scene::default() };
-    let compiled = Expression::compile(&TABLE, source, Phase::Request, Expected::Rule)
+    let compiled = Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule)
         .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     scene.view(Phase::Request, |view| compiled.matches(view, &Allowance::whole()))
 }
@@ -272,7 +272,7 @@ fn headers_are_viewed_in_all_their_lines() {
 #[test]
 fn a_view_of_all_lines_does_not_depend_on_one() {
     let read = |source: &str| {
-        Expression::compile(&TABLE, source, Phase::Request, Expected::Rule)
+        Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule)
             .unwrap()
             .uses()
             .request_headers

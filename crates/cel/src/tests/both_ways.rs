@@ -3,10 +3,11 @@
 
 use cel::IdedExpr;
 
-use crate::attributes::{Attributes, Table};
+use crate::attributes::Attributes;
 use crate::eval::Interpreter;
 use crate::meter::Allowance;
-use crate::{Expected, ExprError, Expression, Phase, Recorded, budget, parse, prepare};
+use crate::prepare::prepare;
+use crate::{Expected, ExprError, Expression, Phase, Recorded, Scope, budget, parse, variables};
 
 /// An expression and its unlowered form.
 #[derive(Debug)]
@@ -19,15 +20,17 @@ pub struct BothWays {
 impl BothWays {
     /// Compiles a source.
     pub fn of(
-        table: &'static Table,
+        scope: Scope<'_>,
         source: &str,
         phase: Phase,
         expected: Expected,
     ) -> Result<Self, Vec<ExprError>> {
-        let expression = Expression::compile(table, source, phase, expected)?;
+        let expression = Expression::compile(scope, source, phase, expected)?;
         let (mut root, _) = parse(source)?;
-        prepare(&mut root, table, &mut Vec::new(), &mut Vec::new());
-        budget::guard(&mut root, table);
+        variables::constants(&mut root, scope);
+        variables::refer(&mut root, scope, &mut Vec::new());
+        prepare(&mut root, scope.table, &mut Vec::new(), &mut Vec::new());
+        budget::guard(&mut root, scope.table);
         Ok(BothWays { expression, root, expected })
     }
 
@@ -48,8 +51,8 @@ impl BothWays {
 
     /// The result of the interpreter.
     pub fn theirs<A: Attributes>(&self, attributes: &A) -> Result<Vec<u8>, String> {
-        let Expression { env, patterns, .. } = &self.expression;
-        let interpreter = Interpreter { env, attributes, patterns };
+        let Expression { env, patterns, variables, .. } = &self.expression;
+        let interpreter = Interpreter { env, attributes, patterns, variables };
         let allowance = Allowance::whole();
         let value = match self.expected {
             Expected::Rule => {

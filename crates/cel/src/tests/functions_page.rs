@@ -7,7 +7,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::message::{Scene, TABLE, View};
 use crate::functions::{MACROS, Style, names, signatures};
 use crate::meter::Allowance;
-use crate::{Expected, ExprError, Expression, Phase};
+use crate::time::Timestamp;
+use crate::{Expected, ExprError, Expression, Phase, Scope};
 
 const PAGE: &str = include_str!("../../../../docs/functions.md");
 
@@ -60,6 +61,7 @@ fn on_the_request<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
         caller: b"spiffe://cluster.local/ns/team-a/sa/reader",
         version: start.next().unwrap().as_bytes(),
         addresses: [b"10.0.0.7:41000", b""],
+        time: Timestamp::parse("2026-11-28T09:30:00.25Z").and_then(Timestamp::nanos),
         ..Scene::default()
     };
     scene.view(Phase::Request, run)
@@ -69,7 +71,7 @@ fn compiled(source: &str) -> Expression {
     let told = |errors: &Vec<ExprError>| {
         errors.iter().map(ExprError::to_string).collect::<Vec<_>>().join("; ")
     };
-    Expression::compile(&TABLE, source, Phase::Request, Expected::Rule)
+    Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule)
         .unwrap_or_else(|errors| panic!("{source}: {}", told(&errors)))
 }
 

@@ -33,19 +33,19 @@ fn with_view<T>(run: impl FnOnce(&View<'_>) -> T) -> T {
 }
 
 pub(crate) fn rule(source: &str) -> Result<bool, String> {
-    let compiled = Expression::compile(&TABLE, source, Phase::Request, Expected::Rule)
+    let compiled = Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule)
         .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     with_view(|view| compiled.matches(view, &Allowance::whole()))
 }
 
 pub(crate) fn value(source: &str) -> Result<Vec<u8>, String> {
-    let compiled = Expression::compile(&TABLE, source, Phase::Request, Expected::Header)
+    let compiled = Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Header)
         .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     with_view(|view| compiled.header_value(view, &Allowance::whole()))
 }
 
 pub(crate) fn refused(source: &str, expected: Expected) -> String {
-    match Expression::compile(&TABLE, source, Phase::Request, expected) {
+    match Expression::compile(Scope::of(&TABLE), source, Phase::Request, expected) {
         Ok(_) => panic!("{source} compiles"),
         Err(errors) => errors.iter().map(ExprError::to_string).collect::<Vec<_>>().join("\n"),
     }
@@ -277,7 +277,8 @@ fn bounded_functions_do_what_the_extension_does() {
         ("request.path.split('/', 64).size() == 64", true),
         ("request.path.replace('/a', '').size() == 0", false),
     ] {
-        let compiled = Expression::compile(&TABLE, source, Phase::Request, Expected::Rule).unwrap();
+        let compiled =
+            Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule).unwrap();
         let found = scene.view(Phase::Request, |view| compiled.matches(view, &Allowance::whole()));
         assert_eq!(found.is_ok(), fits, "{source}");
     }
@@ -392,7 +393,10 @@ fn an_optional_header_that_cannot_be_read_is_not_none() {
 #[test]
 fn what_an_expression_reads_is_known() {
     let uses = |source: &str| {
-        Expression::compile(&TABLE, source, Phase::Request, Expected::Rule).unwrap().uses().clone()
+        Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule)
+            .unwrap()
+            .uses()
+            .clone()
     };
     assert_eq!(
         uses(r#"request.headers["X-A"] == "a" && request.headers.b == "c""#).request_headers,

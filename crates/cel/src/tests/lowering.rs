@@ -17,7 +17,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::both_ways::{self, BothWays};
 use super::generated::{self, Made, made};
 use super::message::TABLE;
-use crate::{Expected, Phase};
+use crate::{Expected, Phase, Scope};
 
 /// How many cases there are, unless the environment says: in each of the three tests a third of
 /// them.
@@ -53,7 +53,7 @@ fn agree(
     requests: &[Made],
     compared: &mut Compared,
 ) -> Result<(), TestCaseError> {
-    let Ok(both) = BothWays::of(&TABLE, source, phase, expected) else {
+    let Ok(both) = BothWays::of(Scope::of(&TABLE), source, phase, expected) else {
         return Err(TestCaseError::reject("the check refuses it"));
     };
     for request in requests {

@@ -8,6 +8,7 @@ use egress_reading::path::without_query;
 
 use crate::attributes::{Attribute, Attributes, Fault, Id, Kind, Lookup, Phase, Table, utf8};
 use crate::time::Timestamp;
+use crate::variables::Memo;
 
 const fn row(name: &'static str, kind: Kind) -> Attribute {
     Attribute { name, kind, from: Phase::Request, lookup: Lookup::None }
@@ -75,14 +76,25 @@ pub(crate) struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// Shows it to an expression of a phase.
     pub(crate) fn view<T>(&self, phase: Phase, run: impl FnOnce(&View<'a>) -> T) -> T {
+        run(&self.seen(phase, self.changed, Some(Memo::new())))
+    }
+
+    /// The same where no outcome of a variable is kept.
+    pub(crate) fn view_without_memo<T>(&self, phase: Phase, run: impl FnOnce(&View<'a>) -> T) -> T {
+        run(&self.seen(phase, self.changed, None))
+    }
+
+    fn seen(&self, phase: Phase, changed: Option<Line<'a>>, memo: Option<Memo>) -> View<'a> {
         let mut request = self.lines.clone();
-        if let Some((name, value)) = self.changed {
+        let came =
+            changed.map(|_| Box::new(self.seen(phase, None, memo.as_ref().map(|_| Memo::new()))));
+        if let Some((name, value)) = changed {
             request.retain(|(line, _)| *line != name);
             request.push((name, value));
         }
         let caller = std::str::from_utf8(self.caller).ok().filter(|id| id.starts_with("spiffe://"));
         let authority = value_of(&request, ":authority").and_then(|line| utf8(Some(line)).ok());
-        run(&View {
+        View {
             scene: self.clone(),
             chosen: self.chosen.and_then(|(name, index)| {
                 lines_of(&request, name).nth(index).map(|value| (name, value))
@@ -91,7 +103,9 @@ impl<'a> Scene<'a> {
             request,
             response: (phase == Phase::Response).then(|| self.response.clone()),
             caller,
-        })
+            came,
+            memo,
+        }
     }
 }
 
@@ -104,6 +118,9 @@ pub(crate) struct View<'a> {
     chosen: Option<(&'a str, &'a [u8])>,
     caller: Option<&'a str>,
     host: Option<String>,
+    /// The same before an earlier policy changed it, if one did.
+    came: Option<Box<View<'a>>>,
+    memo: Option<Memo>,
 }
 
 fn lines_of<'l, 'a>(
@@ -269,5 +286,17 @@ impl Attributes for View<'_> {
 
     fn cookie(&self, of: Id, name: &str) -> Result<String, cookie::Fault> {
         cookie::find(lines_of(self.headers(of), "cookie"), name, cookie::Dialect::default())
+    }
+
+    fn as_it_came(&self) -> &Self {
+        self.came.as_deref().unwrap_or(self)
+    }
+
+    fn as_it_came_dyn(&self) -> &dyn Attributes {
+        self.as_it_came()
+    }
+
+    fn memo(&self) -> Option<&Memo> {
+        self.memo.as_ref()
     }
 }

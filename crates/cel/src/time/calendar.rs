@@ -1,4 +1,7 @@
 //! The Gregorian calendar.
+//!
+//! INVARIANT: years are from 0 to 10,000, so that nothing wraps here and in `zone`. The arithmetic
+//! that would check it is long code in wasm, which has no multiplication to 128 bits.
 
 /// A date: month and day from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,40 +35,40 @@ impl Date {
     /// has 365 days and its leap days, and its first `m` months have `(153 * m + 2) / 5` days.
     pub(super) fn days(self) -> i64 {
         let early = self.month <= 2;
-        let year = self.year.saturating_sub(i64::from(early));
-        let month = self.month.saturating_sub(3).rem_euclid(12);
-        let before = month.saturating_mul(153).saturating_add(2).div_euclid(5);
-        year.saturating_mul(365)
-            .saturating_add(year.div_euclid(4))
-            .saturating_sub(year.div_euclid(100))
-            .saturating_add(year.div_euclid(400))
-            .saturating_add(before)
-            .saturating_add(self.day.saturating_sub(1))
-            .saturating_sub(EPOCH)
+        let year = self.year.wrapping_sub(i64::from(early));
+        let month = self.month.wrapping_sub(3).rem_euclid(12);
+        let before = month.wrapping_mul(153).wrapping_add(2).div_euclid(5);
+        year.wrapping_mul(365)
+            .wrapping_add(year.div_euclid(4))
+            .wrapping_sub(year.div_euclid(100))
+            .wrapping_add(year.div_euclid(400))
+            .wrapping_add(before)
+            .wrapping_add(self.day.wrapping_sub(1))
+            .wrapping_sub(EPOCH)
     }
 
     /// The date so many days from the first of January 1970.
     pub(super) fn of(days: i64) -> Date {
-        let days = days.saturating_add(EPOCH);
+        let days = days.wrapping_add(EPOCH);
         let (era, of_era) = (days.div_euclid(ERA), days.rem_euclid(ERA));
         // Without the leap days before it, a day is in the year of its 365th part.
         let leaps = of_era
             .div_euclid(1_460)
-            .saturating_sub(of_era.div_euclid(36_524))
-            .saturating_add(of_era.div_euclid(146_096));
-        let year = of_era.saturating_sub(leaps).div_euclid(365);
+            .wrapping_sub(of_era.div_euclid(36_524))
+            .wrapping_add(of_era.div_euclid(146_096));
+        let year = of_era.wrapping_sub(leaps).div_euclid(365);
         let before = year
-            .saturating_mul(365)
-            .saturating_add(year.div_euclid(4))
-            .saturating_sub(year.div_euclid(100));
-        let of_year = of_era.saturating_sub(before);
-        let month = of_year.saturating_mul(5).saturating_add(2).div_euclid(153);
-        let before = month.saturating_mul(153).saturating_add(2).div_euclid(5);
+            .wrapping_mul(365)
+            .wrapping_add(year.div_euclid(4))
+            .wrapping_sub(year.div_euclid(100));
+        let of_year = of_era.wrapping_sub(before);
+        let month = of_year.wrapping_mul(5).wrapping_add(2).div_euclid(153);
+        let before = month.wrapping_mul(153).wrapping_add(2).div_euclid(5);
         let late = month >= 10;
         Date {
-            year: era.saturating_mul(400).saturating_add(year).saturating_add(i64::from(late)),
-            month: if late { month.saturating_sub(9) } else { month.saturating_add(3) },
-            day: of_year.saturating_sub(before).saturating_add(1),
+            year: era.wrapping_mul(400).wrapping_add(year).wrapping_add(i64::from(late)),
+            month: if late { month.wrapping_sub(9) } else { month.wrapping_add(3) },
+            day: of_year.wrapping_sub(before).wrapping_add(1),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::SECOND;
+use super::{Digits, SECOND};
 
 /// A duration, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,7 +19,7 @@ const UNITS: [(&str, i64); 8] = [
     ("\u{3bc}s", 1_000),
     ("ns", 1),
 ];
-/// How many digits of a fraction count. Those behind them are less than a nanosecond.
+/// How many digits of a fraction count. Those behind them are far less than a nanosecond.
 const FRACTION: usize = 15;
 
 impl Span {
@@ -46,35 +46,39 @@ impl Span {
     /// Reads numbers with units, as Go's `time.ParseDuration` does: `1h30m`, `-1.5s`, `0`. What is
     /// less than a nanosecond is cut off.
     pub(crate) fn parse(text: &str) -> Option<Span> {
-        let (negative, mut rest) = match text.as_bytes().first()? {
-            b'-' => (true, text.get(1..)?),
-            b'+' => (false, text.get(1..)?),
-            _ => (false, text),
+        let (negative, rest) = match text.as_bytes() {
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] => (false, rest),
+            rest => (false, rest),
         };
-        if rest == "0" {
+        if rest == b"0" {
             return Some(Span(0));
         }
-        let mut sum = 0_i128;
+        let mut rest = Digits(rest);
+        // The sum is negative, because the shortest duration has no positive of the same size.
+        let mut sum = 0_i64;
         loop {
-            let (whole, behind) = digits(rest);
-            let (fraction, behind) = match behind.strip_prefix('.') {
-                Some(behind) => digits(behind),
-                None => ("", behind),
+            let whole = rest.run();
+            let fraction = if let Some(behind) = rest.0.strip_prefix(b".") {
+                rest.0 = behind;
+                rest.run()
+            } else {
+                b""
             };
             if whole.is_empty() && fraction.is_empty() {
                 return None;
             }
-            let end = behind.find(|c: char| c.is_ascii_digit() || c == '.');
-            let (unit, next) = behind.split_at_checked(end.unwrap_or(behind.len()))?;
-            let (_, nanos) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
-            sum = sum.checked_add(size(whole, fraction, nanos)?)?;
-            rest = next;
-            if rest.is_empty() {
+            let end = rest.0.iter().position(|byte| byte.is_ascii_digit() || *byte == b'.');
+            let (unit, next) = rest.0.split_at_checked(end.unwrap_or(rest.0.len()))?;
+            let (_, nanos) = UNITS.into_iter().find(|(name, _)| name.as_bytes() == unit)?;
+            sum = sum.checked_sub(part(fraction, nanos))?;
+            sum = sum.checked_add(negative_of(whole)?.checked_mul(nanos)?)?;
+            rest = Digits(next);
+            if next.is_empty() {
                 break;
             }
         }
-        let signed = if negative { sum.checked_neg()? } else { sum };
-        i64::try_from(signed).ok().map(Span)
+        if negative { Some(Span(sum)) } else { sum.checked_neg().map(Span) }
     }
 
     /// The whole hours, minutes or seconds in it, by their nanoseconds.
@@ -98,21 +102,21 @@ pub(crate) enum Unit {
     Milliseconds,
 }
 
-/// The digits that a text begins with, and the rest.
-fn digits(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    text.split_at_checked(end).unwrap_or((text, ""))
+/// The negative of the number that digits spell; 0 for none.
+fn negative_of(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0_i64, |number, digit| {
+        number.checked_mul(10)?.checked_sub(digit.wrapping_sub(b'0').into())
+    })
 }
 
-/// The nanoseconds of a number of units.
-fn size(whole: &str, fraction: &str, unit: i64) -> Option<i128> {
-    let number = |digits: &str| {
-        let number: u64 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
-        i128::from(number).checked_mul(unit.into())
-    };
-    let fraction = fraction.get(..FRACTION).unwrap_or(fraction);
-    let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    number(whole)?.checked_add(number(fraction)?.checked_div(scale)?)
+/// The nanoseconds of a fraction of a unit, which are summed up as picoseconds.
+fn part(fraction: &[u8], unit: i64) -> i64 {
+    let mut place = unit.wrapping_mul(1_000);
+    let picos = fraction.iter().take(FRACTION).fold(0_i64, |sum, digit| {
+        place /= 10;
+        sum.wrapping_add(i64::from(digit.wrapping_sub(b'0')).wrapping_mul(place))
+    });
+    picos / 1_000
 }
 
 impl fmt::Display for Span {

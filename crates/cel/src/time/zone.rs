@@ -1,7 +1,7 @@
 //! Time zones: offsets from UTC, and the names of the IANA database with the rules now in force.
 //!
-//! The rules are a table of the database's own last lines (`zones.txt`, which `zones.sh` makes): what
-//! holds from the release on. A time before that is read by the same rules.
+//! The rules are a table (`zones.txt`) that `zones.sh` makes of the last line of each of the
+//! database's files: what holds from the release on. A time before that is read by the same rules.
 
 use super::calendar::Date;
 use super::{DAY, Digits, seconds_of};
@@ -65,10 +65,10 @@ impl Zone {
     /// Seconds east of UTC at a time, which is in seconds since 1970 in UTC.
     pub(crate) fn offset(self, seconds: i64) -> i64 {
         let Some(Summer { offset, start, end }) = self.summer else { return self.standard };
-        let days = seconds.saturating_add(self.standard).div_euclid(DAY);
+        let days = seconds.wrapping_add(self.standard).div_euclid(DAY);
         let year = Date::of(days).year;
-        let start = start.local(year).saturating_sub(self.standard);
-        let end = end.local(year).saturating_sub(offset);
+        let start = start.local(year).wrapping_sub(self.standard);
+        let end = end.local(year).wrapping_sub(offset);
         // South of the equator, summer lasts over the end of the year.
         let is_summer = if start < end {
             (start..end).contains(&seconds)
@@ -84,13 +84,13 @@ impl Change {
     fn local(self, year: i64) -> i64 {
         let first = Date { year, month: self.month, day: 1 }.days();
         // The first of January 1970 was a Thursday.
-        let weekday = first.saturating_add(4).rem_euclid(7);
-        let to_first = self.weekday.saturating_sub(weekday).rem_euclid(7);
-        let mut day = self.week.saturating_sub(1).saturating_mul(7).saturating_add(to_first);
-        if !(Date { year, month: self.month, day: day.saturating_add(1) }).is_real() {
-            day = day.saturating_sub(7);
+        let weekday = first.wrapping_add(4).rem_euclid(7);
+        let to_first = self.weekday.wrapping_sub(weekday).rem_euclid(7);
+        let mut day = self.week.wrapping_sub(1).wrapping_mul(7).wrapping_add(to_first);
+        if !(Date { year, month: self.month, day: day.wrapping_add(1) }).is_real() {
+            day = day.wrapping_sub(7);
         }
-        first.saturating_add(day).saturating_mul(DAY).saturating_add(self.time)
+        first.wrapping_add(day).wrapping_mul(DAY).wrapping_add(self.time)
     }
 }
 
@@ -125,7 +125,8 @@ fn named(name: &str) -> Option<&'static str> {
     None
 }
 
-/// Reads a POSIX TZ string (RFC 9636 section 3.3.2): `CET-1CEST,M3.5.0,M10.5.0/3`.
+/// Reads a POSIX TZ string (RFC 9636 section 3.3.2): `CET-1CEST,M3.5.0,M10.5.0/3`, without its
+/// abbreviations `-1s,M3.5.0,M10.5.0/3`.
 fn rule(text: &str) -> Option<Zone> {
     let mut rest = Rule(text.as_bytes());
     rest.abbreviation();
@@ -170,9 +171,9 @@ impl Rule<'_> {
     }
 
     fn number(&mut self) -> Option<i64> {
-        let digits = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let number = super::decimal(self.0.get(..digits)?);
-        self.skip(digits);
+        let mut rest = Digits(self.0);
+        let number = super::decimal(rest.run());
+        self.0 = rest.0;
         number
     }
 

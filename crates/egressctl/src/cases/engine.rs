@@ -4,7 +4,6 @@ use egress_filter::config::IdentityConfig;
 use egress_filter::decision::Reply;
 use egress_filter::trial::{Response, Trial, Tried};
 
-use super::expect::Verdict;
 use super::model::{Caller, Step};
 use super::observed::{
     Decision, HeaderLines, Observed, Reached, audit_records, short_counter, values,
@@ -31,6 +30,7 @@ impl Step {
                 .destination_address
                 .clone()
                 .unwrap_or_else(|| format!("240.240.0.1:{port}")),
+            time: self.time.unwrap_or(usual.time),
             response: Response { status: self.origin.status, headers: self.origin.headers.clone() },
             ..usual
         };
@@ -52,10 +52,7 @@ impl Step {
 /// Runs a step's request in the engine, and returns the outcome in the form that all layers share.
 #[must_use]
 pub fn observed(step: &Step, tried: &Tried) -> Observed {
-    let answer = tried
-        .denial
-        .as_ref()
-        .map(|denial| (Some(denial.status), answer_headers(denial), denial.body.to_vec()));
+    let answer = tried.denial.as_ref().map(|reply| answer(step, reply));
     let of_origin = || {
         let lines = tried.downstream.as_ref()?;
         let status = values(lines, ":status").first()?.parse().ok();
@@ -71,7 +68,7 @@ pub fn observed(step: &Step, tried: &Tried) -> Observed {
         headers,
         upstream: tried.upstream.as_ref().map(reached),
         decision: Some(Decision {
-            verdict: if tried.denial.is_some() { Verdict::Deny } else { Verdict::Allow },
+            verdict: tried.reason.verdict(),
             policy: tried.policy.clone(),
             reason: tried.reason,
             shadow: tried.shadow.clone(),
@@ -82,14 +79,22 @@ pub fn observed(step: &Step, tried: &Tried) -> Observed {
     }
 }
 
-/// The header lines of the filter's own answer, with those that the proxy adds.
-fn answer_headers(reply: &Reply) -> HeaderLines {
-    let mut lines = reply.headers.clone();
-    if !reply.body.is_empty() && values(&lines, "content-type").is_empty() {
-        lines.push(("content-type".to_owned(), b"text/plain".to_vec()));
+/// The filter's answer as Envoy sends it: status, header lines and body.
+fn answer(step: &Step, reply: &Reply) -> (Option<u16>, HeaderLines, Vec<u8>) {
+    let mut headers = reply.headers.clone();
+    // A type of nothing is left out.
+    if reply.body.is_empty() {
+        headers.retain(|(name, _)| name != "content-type");
+    } else {
+        if !headers.iter().any(|(name, _)| name == "content-type") {
+            headers.push(("content-type".to_owned(), b"text/plain".to_vec()));
+        }
+        let length = reply.body.len().to_string().into_bytes();
+        headers.push(("content-length".to_owned(), length));
     }
-    lines.push(("content-length".to_owned(), reply.body.len().to_string().into_bytes()));
-    lines
+    let has_body = step.request.method != "HEAD";
+    let body = if has_body { reply.body.to_vec() } else { Vec::new() };
+    (Some(reply.status), headers, body)
 }
 
 fn reached(lines: &HeaderLines) -> Reached {

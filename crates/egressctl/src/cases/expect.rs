@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use egress_filter::decision::Reason;
+pub use egress_filter::decision::Verdict;
 use serde_json::{Map, Value};
 
 /// The expected outcome of a request. What is left out is not compared.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Expect {
-    /// Whether the request is let through.
+    /// What becomes of the request.
     pub verdict: Option<Verdict>,
     /// The deciding policy; inside, `None` for no policy.
     pub policy: Option<Option<String>>,
@@ -42,28 +43,8 @@ pub enum AuditExpectation {
     Record(Map<String, Value>),
 }
 
-/// Whether a request is let through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It goes on to the origin.
-    Allow,
-    /// It is refused.
-    Deny,
-}
-
 /// The values of one header, a line each; empty where the header is to be absent.
 pub type Values = Vec<String>;
-
-impl Verdict {
-    /// The word for it, in files of cases as in the audit record.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Allow => "allow",
-            Verdict::Deny => "deny",
-        }
-    }
-}
 
 impl Expect {
     /// Whether nothing at all is compared.
@@ -75,15 +56,9 @@ impl Expect {
     /// origin that answers with this status.
     #[must_use]
     pub fn is_refusal(&self, origin_status: u16) -> bool {
-        self.verdict.or(self.reason.map(verdict_of)) == Some(Verdict::Deny)
+        self.verdict
+            .or(self.reason.map(Reason::verdict))
+            .is_some_and(|verdict| verdict != Verdict::Allow)
             || self.status.as_ref().is_some_and(|status| !status.contains(&origin_status))
-    }
-}
-
-/// The verdict that a reason leads to.
-pub(crate) fn verdict_of(reason: Reason) -> Verdict {
-    match reason {
-        Reason::AllowMatched | Reason::NoAllowRule => Verdict::Allow,
-        _ => Verdict::Deny,
     }
 }

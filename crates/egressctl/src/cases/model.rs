@@ -108,6 +108,9 @@ pub struct Step {
     pub worker: usize,
     /// The configuration that is delivered before the request.
     pub update: Option<Update>,
+    /// When the request comes, in nanoseconds since the Unix epoch; `None` where neither the case
+    /// nor a clock of the suite says it. A real Envoy has the machine's clock.
+    pub time: Option<i64>,
     /// Who calls.
     pub caller: Caller,
     /// The destination that the caller dialled; `None` if the waypoint has no name for it.

@@ -35,7 +35,7 @@ pub struct Observed {
 /// What the engine decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// Whether the request was let through.
+    /// What became of the request.
     pub verdict: Verdict,
     /// The policy that decided, where one did.
     pub policy: Option<String>,

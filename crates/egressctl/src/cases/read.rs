@@ -9,6 +9,7 @@ mod time;
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
+use std::time::Duration;
 
 use egress_filter::identity::SpiffeId;
 
@@ -49,6 +50,7 @@ pub(super) struct Defaults {
     trust_domain: Option<String>,
     services: Vec<Service>,
     workers: usize,
+    clock: Option<Duration>,
 }
 
 /// Reads a file, or standard input for `-`.
@@ -109,6 +111,7 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
     let mut defaults =
         object.get("defaults").and_then(|node| defaults(fields, node)).unwrap_or_default();
     defaults.workers = object.get("workers").and_then(|node| workers(fields, node)).unwrap_or(1);
+    defaults.clock = clock;
     defaults.services =
         object.get("services").map(|node| service::services(fields, node)).unwrap_or_default();
     let policies = policies(fields, object);

@@ -104,7 +104,14 @@ pub(super) fn convert<'d>(
     if let Some(frontend) = frontend {
         of_frontend(&frontend, context.access_log, notes);
     }
-    read.policies.extend((!policy.is_empty()).then_some(policy));
+    if policy.is_empty() {
+        if let Some(targets) = spec.get("targetRefs") {
+            let message = "left out: there is no policy in the result that is for it";
+            notes.field(&targets, Effect::Hint, message);
+        }
+    } else {
+        read.policies.push(policy);
+    }
     read
 }
 

@@ -157,6 +157,24 @@ impl<'d> Notes<'d> {
         self.all.push(Note { effect, diagnostic, source: at.source, file: at.file });
     }
 
+    /// Adds notes about a value that the engine refuses as a whole, for what is wrong in it.
+    pub(super) fn refused(
+        &mut self,
+        at: &At<'d>,
+        effect: Effect,
+        errors: Vec<Diagnostic>,
+        consequence: &str,
+    ) {
+        let is_told = errors.iter().any(|error| error.path == at.path);
+        for error in errors {
+            let message = format!("{}: {consequence}", error.message);
+            self.push(at, effect, Diagnostic { message, ..error });
+        }
+        if !is_told {
+            self.field(at, effect, consequence);
+        }
+    }
+
     /// The items of a value that must be a list.
     pub(super) fn list(&mut self, at: &At<'d>) -> Vec<At<'d>> {
         if at.node.items().is_none() {

@@ -143,7 +143,7 @@ fn of_route<'d>(
     for filters in &filters {
         policy.features.extend(filters.of_connection(is_every, notes).into_iter().flatten());
     }
-    Some(policy)
+    (!policy.is_empty()).then_some(policy)
 }
 
 type OfRule = for<'a, 'd> fn(&'a Filters<'d>) -> Option<&'a At<'d>>;

@@ -4,6 +4,7 @@ mod agentgateway;
 mod istio;
 mod leaves;
 mod model;
+mod routes;
 mod scope;
 
 use clap::Parser;
@@ -77,8 +78,15 @@ fn notes_at(text: &str, path: &str) -> Vec<String> {
         .collect()
 }
 
+/// The whole configuration of the result, as JSON.
+fn configuration(text: &str) -> serde_json::Value {
+    converted(text, &["--kind", "pluginConfig"], |converted| {
+        serde_json::to_value(&converted.resource).unwrap()
+    })
+}
+
 fn engine(text: &str) -> Engine {
-    let config = serde_json::json!({"policies": policies(text)}).to_string();
+    let config = configuration(text).to_string();
     Engine::load(config.as_bytes()).unwrap_or_else(|errors| panic!("{config}: {errors:?}"))
 }
 

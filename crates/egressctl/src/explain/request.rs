@@ -1,5 +1,8 @@
 //! The request of a command line, with curl's options where curl has them.
 
+use std::time::SystemTime;
+
+use egress_filter::cel::time::Timestamp;
 use egress_filter::config::{Config, IdentityConfig};
 use egress_filter::request::host;
 use egress_filter::trial::{Response, Trial};
@@ -37,6 +40,10 @@ pub(crate) struct Flags {
     /// URL's.
     #[arg(long, value_name = "ADDRESS")]
     destination_address: Option<String>,
+    /// When the request comes, for `request.startTime`, such as `2026-01-31T13:00:00+01:00`; now
+    /// unless said.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    time: Option<Timestamp>,
     /// What the origin answers: shows what becomes of the response's headers.
     #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(100..1000))]
     response_status: Option<u16>,
@@ -64,6 +71,9 @@ pub(crate) struct Request {
     source_address: String,
     destination_address: String,
     headers: Vec<(String, String)>,
+    /// In nanoseconds since the Unix epoch.
+    #[serde(skip)]
+    time: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<OriginResponse>,
 }
@@ -138,6 +148,7 @@ impl Flags {
                 &port,
             )?,
             headers,
+            time: self.time.and_then(Timestamp::nanos).unwrap_or_else(now),
             response,
         })
     }
@@ -171,6 +182,7 @@ impl Request {
             headers: self.headers.clone(),
             source_address: self.source_address.clone(),
             destination_address: self.destination_address.clone(),
+            time: self.time,
             response: Response { status: response.status, headers: response.headers },
             ..Trial::default()
         };
@@ -181,6 +193,19 @@ impl Request {
     pub(crate) fn asks_for_response(&self) -> bool {
         self.response.is_some()
     }
+}
+
+/// A time that is given.
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text)
+        .filter(|time| time.nanos().is_some())
+        .ok_or_else(|| "expected a time such as `2026-01-31T13:00:00+01:00`".to_owned())
+}
+
+/// The machine's time.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// A header as curl reads it; none where curl would send none (`Name:`).

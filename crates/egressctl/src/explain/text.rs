@@ -5,10 +5,11 @@ mod page;
 use std::io;
 
 use anstyle::Style;
-use egress_filter::config::{Action, Config, IdentitySource, Mode};
+use egress_filter::config::{Action, Config, DefaultAction, IdentitySource, Mode};
+use egress_filter::decision::Verdict;
 use egress_filter::explain::{
-    Choice, Effect, Explanation, Expression, Fate, Header, HeaderRule, Operation, Policy, Rule,
-    RuleResult, Step, Value, Variable,
+    Choice, Decided, Effect, Explanation, Expression, Fate, Feature, Header, HeaderRule, Operation,
+    Policy, Rule, RuleResult, Step, Value, Variable,
 };
 
 use super::request::Request;
@@ -21,6 +22,9 @@ const MAX_VALUE: usize = 120;
 const MAX_CHOICES: usize = 8;
 /// The most policies for other hosts that are named.
 const MAX_OUT_OF_SCOPE: usize = 10;
+
+/// The reason of a request that the default action denies.
+const DEFAULT_DENY: &str = "default-deny";
 
 pub(super) fn write(
     out: &mut impl io::Write,
@@ -48,7 +52,10 @@ pub(super) fn write(
     writeln!(out, "verdict  {}", painted(style, verdict))?;
     let mut page = Page::default();
     for policy in &explanation.policies {
-        page.policy(policy, explanation.verdict.allowed);
+        page.policy(policy, &explanation.verdict);
+    }
+    if explanation.verdict.answered {
+        page.answer(&explanation.verdict);
     }
     if explanation.verdict.allowed {
         page.headers("request headers", &explanation.request_headers);
@@ -97,6 +104,16 @@ fn verdict(explanation: &Explanation) -> (Style, String) {
         "deny-error" => format!("`{name}` errs, and a Deny that errs denies"),
         "require-not-matched" => format!("`{name}` does not match"),
         "no-allow-matched" => "no Allow in scope matches".to_owned(),
+        DEFAULT_DENY => match &explanation.default_action.policy {
+            Some(name) => {
+                format!(
+                    "no Allow is in scope, and `{name}` sets `defaultAction: Deny` for the host"
+                )
+            }
+            None => {
+                "no Allow is in scope, and the configuration sets `defaultAction: Deny`".to_owned()
+            }
+        },
         "method-unsafe" => format!("the method is unsafe: {detail}"),
         "header-unsafe" => format!("the headers are unsafe: {detail}"),
         "path-unsafe" => format!(
@@ -112,12 +129,25 @@ fn verdict(explanation: &Explanation) -> (Style, String) {
             )
         }
         "bad-host" => format!("there is no one host: {detail}"),
-        "rewrite-error" => format!("`{name}` has no value for the request line"),
+        "rewrite-error" if detail.is_empty() => {
+            format!("`{name}` has no value for the request line")
+        }
+        "rewrite-error" => format!("`{name}` gives an unsafe request line: {detail}"),
+        "condition-error" => format!("a condition of `{name}` errs"),
+        "answer-error" => format!("the body of `{name}` errs"),
+        "direct-response" => format!("`{name}` answers it"),
+        "redirect" => format!("`{name}` redirects it"),
         "limit-exceeded" => "its rules cost more than one request gets".to_owned(),
         _ => detail.to_owned(),
     };
     match (verdict.status, &verdict.body) {
+        (Some(status), _) if verdict.answered => {
+            let location = verdict.headers.iter().find(|(name, _)| name == "location");
+            let to = location.map(|(_, url)| format!(" to {}", clean(url))).unwrap_or_default();
+            (ODD, format!("answered, {status}{to}: {why} ({})", verdict.reason))
+        }
         (Some(status), Some(body)) => {
+            let body = in_one_line(body);
             (BAD, format!("denied, {status} \"{body}\": {why} ({})", verdict.reason))
         }
         _ if !explanation.shadow.is_empty() => {
@@ -154,13 +184,16 @@ fn out_of_scope(out: &mut impl io::Write, explanation: &Explanation) -> io::Resu
 }
 
 impl Page {
-    fn policy(&mut self, policy: &Policy, allowed: bool) {
+    fn policy(&mut self, policy: &Policy, verdict: &Decided) {
         let mut about: Vec<String> = Vec::new();
         if let Some(rule) = &policy.rule {
             about.push(format!("{:?}", rule.action));
             if rule.expressions.len() > 1 {
                 about.push(format!("match: {:?}", rule.combine));
             }
+        }
+        if let Some(action) = policy.default_action {
+            about.push(format!("defaultAction: {action:?}"));
         }
         if policy.mode == Mode::Shadow {
             about.push("shadow".to_owned());
@@ -172,7 +205,7 @@ impl Page {
         } else {
             format!(" for {}", policy.hosts.join(", "))
         };
-        let (style, said) = said(policy, allowed);
+        let (style, said) = said(policy, verdict);
         self.title(format!("policy {}{about}{hosts}", policy.name), said, style);
         if let Some(rule) = &policy.rule {
             for expression in &rule.expressions {
@@ -183,6 +216,9 @@ impl Page {
             for rule in rules {
                 self.header_rule(rule, of);
             }
+        }
+        for feature in &policy.features {
+            self.feature(feature);
         }
     }
 
@@ -269,6 +305,36 @@ impl Page {
         self.parts(2, value);
     }
 
+    /// A feature: the conditions that were asked, and what they chose.
+    fn feature(&mut self, feature: &Feature) {
+        let left = match feature.entry {
+            Some(entry) if !feature.conditions.is_empty() || entry > 0 => {
+                format!("{}.conditional[{entry}]", feature.name)
+            }
+            _ => feature.name.to_owned(),
+        };
+        let (said, style) = match (feature.used, feature.entry) {
+            (true, _) => ("applies", GOOD),
+            (false, None) if !feature.conditions.is_empty() => ("no condition is true", FAINT),
+            (false, _) => ("not for this path", FAINT),
+        };
+        self.row(1, left, said, style);
+        for condition in &feature.conditions {
+            self.step(2, condition);
+        }
+    }
+
+    /// The answer in the origin's place.
+    fn answer(&mut self, verdict: &Decided) {
+        self.title("answer", "", Style::new());
+        for (name, value) in &verdict.headers {
+            self.row(1, format!("{name}: {}", clean(value)), "", Style::new());
+        }
+        if let Some(body) = verdict.body.as_ref().filter(|body| !body.is_empty()) {
+            self.row(1, clean(body), "", Style::new());
+        }
+    }
+
     fn headers(&mut self, title: &str, lines: &[Header]) {
         self.title(title, "", Style::new());
         for line in lines {
@@ -285,7 +351,7 @@ impl Page {
 }
 
 /// The result of a policy's rule, and its effect.
-fn said(policy: &Policy, allowed: bool) -> (Style, String) {
+fn said(policy: &Policy, verdict: &Decided) -> (Style, String) {
     let answer = policy.rule.as_ref().and_then(|rule| rule.answer).map(|answer| match answer {
         RuleResult::Matches => "matches",
         RuleResult::DoesNotMatch => "does not match",
@@ -293,6 +359,12 @@ fn said(policy: &Policy, allowed: bool) -> (Style, String) {
         RuleResult::PassesLimit => "passes a limit",
     });
     match (policy.effect, answer) {
+        (Effect::Denies, _) if verdict.reason == DEFAULT_DENY => {
+            (BAD, "closed by default: denies".to_owned())
+        }
+        (Effect::WouldDeny, _) if would_close(policy) => {
+            (ODD, "closed by default: would deny".to_owned())
+        }
         (Effect::Denies, _)
             if policy
                 .request
@@ -303,6 +375,7 @@ fn said(policy: &Policy, allowed: bool) -> (Style, String) {
         }
         (Effect::Denies, answer) => (BAD, format!("{}: denies", answer.unwrap_or_default())),
         (Effect::Allows, answer) => (GOOD, format!("{}: allows", answer.unwrap_or_default())),
+        (Effect::Answers, _) => (ODD, "answers".to_owned()),
         (Effect::WouldDeny, answer) => (ODD, format!("{}: would deny", answer.unwrap_or_default())),
         (Effect::NotAsked, None) => (FAINT, "not asked".to_owned()),
         (Effect::NotAsked, Some(answer)) => (FAINT, format!("{answer} (not asked)")),
@@ -315,11 +388,37 @@ fn said(policy: &Policy, allowed: bool) -> (Style, String) {
         (Effect::None, None) if policy.mode == Mode::Shadow => {
             (FAINT, "shadow: changes nothing".to_owned())
         }
-        (Effect::None, None) if !allowed => {
-            (FAINT, "changes nothing: the request is denied".to_owned())
+        (Effect::None, None) if verdict.is != Verdict::Allow => {
+            let what = if verdict.is == Verdict::Deny { "denied" } else { "answered" };
+            (FAINT, format!("changes nothing: the request is {what}"))
         }
         (Effect::None, None) => (Style::new(), String::new()),
     }
+}
+
+/// Whether a policy in shadow would deny because of its default action, and not by its rule.
+fn would_close(policy: &Policy) -> bool {
+    let by_rule = policy.rule.as_ref().is_some_and(|rule| {
+        let matches = rule.answer == Some(RuleResult::Matches);
+        match rule.action {
+            Action::Deny => rule.answer != Some(RuleResult::DoesNotMatch),
+            Action::Allow | Action::Require => !matches,
+        }
+    });
+    policy.default_action == Some(DefaultAction::Deny) && !by_rule
+}
+
+/// The body of an answer in one line.
+fn in_one_line(body: &str) -> String {
+    let mut line = String::with_capacity(body.len());
+    for character in body.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// Variables and their values.

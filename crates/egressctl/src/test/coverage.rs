@@ -1,7 +1,9 @@
 //! Which policies the cases exercise.
 
-use egress_filter::config::{Action, Mode};
-use egress_filter::coverage::{Part, RuleResult, outlines};
+use egress_filter::config::{Action, DefaultAction, Mode};
+use egress_filter::coverage::{Form, Part, RuleResult, outlines};
+use egress_filter::decision::Reason;
+use egress_filter::policy::Engine;
 use egress_filter::trial::Tried;
 
 use crate::cases::load::Loaded;
@@ -16,6 +18,30 @@ pub(crate) struct Coverage {
     /// How many cases were run on it.
     pub(crate) cases: usize,
     pub(crate) policies: Vec<Seen>,
+    /// The default action of the whole configuration, if that is Deny.
+    pub(crate) default_deny: Option<DefaultDeny>,
+}
+
+/// How the cases exercise the default action Deny of a whole configuration.
+#[derive(Debug, Default)]
+pub(crate) struct DefaultDeny {
+    /// How many cases it denied.
+    pub(crate) denied: usize,
+    /// Whether some case fails without it; `None` where that was not tried.
+    pub(crate) missed: Option<bool>,
+}
+
+impl DefaultDeny {
+    /// What no case exercises.
+    pub(crate) fn gap(&self) -> Option<String> {
+        (self.denied == 0)
+            .then(|| "Deny has denied no case: none is of a host that no Allow is for".to_owned())
+    }
+
+    /// Whether some case is denied by it and, where that was tried, fails without it.
+    pub(crate) fn is_covered(&self) -> bool {
+        self.gap().is_none() && self.missed != Some(false)
+    }
 }
 
 /// How the cases exercise a policy: the number of cases for each effect.
@@ -26,6 +52,8 @@ pub(crate) struct Seen {
     pub(crate) action: Option<Action>,
     changes_request: bool,
     changes_response: bool,
+    /// The forms of its features, each with the number of cases that got it.
+    pub(crate) forms: Vec<(Form, usize)>,
     pub(crate) in_scope: usize,
     pub(crate) matched: usize,
     pub(crate) not_matched: usize,
@@ -33,6 +61,9 @@ pub(crate) struct Seen {
     pub(crate) decided: usize,
     pub(crate) changed_request: usize,
     pub(crate) changed_response: usize,
+    default_action: Option<DefaultAction>,
+    /// Cases that its default action decided.
+    pub(crate) defaulted: usize,
     /// Whether some case fails without the policy; `None` where that was not tried.
     pub(crate) missed: Option<bool>,
 }
@@ -46,6 +77,7 @@ impl Coverage {
             action: outline.action,
             changes_request: outline.changes_request,
             changes_response: outline.changes_response,
+            forms: outline.forms.into_iter().map(|form| (form, 0)).collect(),
             in_scope: 0,
             matched: 0,
             not_matched: 0,
@@ -53,9 +85,28 @@ impl Coverage {
             decided: 0,
             changed_request: 0,
             changed_response: 0,
+            default_action: outline.default_action,
+            defaulted: 0,
             missed: None,
         });
-        Coverage { configuration, label: loaded.label.clone(), cases: 0, policies: seen.collect() }
+        let closes = |engine: &Engine| engine.default_action_of_all() == DefaultAction::Deny;
+        Coverage {
+            configuration,
+            label: loaded.label.clone(),
+            cases: 0,
+            policies: seen.collect(),
+            default_deny: loaded
+                .engine
+                .as_ref()
+                .filter(|engine| closes(engine))
+                .map(|_| DefaultDeny::default()),
+        }
+    }
+
+    /// Whether every policy, and the default action, is exercised.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.policies.iter().all(Seen::is_covered)
+            && self.default_deny.as_ref().is_none_or(DefaultDeny::is_covered)
     }
 
     /// Counts what the policies did in a case.
@@ -63,6 +114,10 @@ impl Coverage {
         let add =
             |count: &mut usize, really: bool| *count = count.saturating_add(usize::from(really));
         add(&mut self.cases, true);
+        let by_default = tried.reason == Reason::DefaultDeny;
+        if let Some(default) = &mut self.default_deny {
+            add(&mut default.denied, by_default && tried.policy.is_none());
+        }
         for part in parts {
             let Some(seen) = self.policies.get_mut(part.policy) else { continue };
             add(&mut seen.in_scope, true);
@@ -73,8 +128,19 @@ impl Coverage {
                 matches!(part.rule, Some(RuleResult::Fails | RuleResult::PassesLimit)),
             );
             add(&mut seen.decided, tried.policy.as_ref() == Some(&seen.name));
+            let defaulted = match (seen.default_action, seen.mode) {
+                (Some(DefaultAction::Deny), Mode::Enforce) => by_default,
+                (Some(DefaultAction::Deny), Mode::Shadow) => tried.shadow.contains(&seen.name),
+                (Some(DefaultAction::Allow), _) => tried.reason == Reason::NoAllowRule,
+                (None, _) => false,
+            };
+            add(&mut seen.defaulted, defaulted);
             add(&mut seen.changed_request, part.changed_request);
             add(&mut seen.changed_response, part.changed_response);
+            for (form, count) in &mut seen.forms {
+                let used = (form.feature, form.entry.unwrap_or(0));
+                add(count, part.used.contains(&used));
+            }
         }
     }
 }
@@ -97,6 +163,15 @@ impl Seen {
             }
             _ => {}
         }
+        match self.default_action {
+            Some(DefaultAction::Deny) if self.defaulted == 0 => {
+                gaps.push(format!("its defaultAction denied none of {in_scope}"));
+            }
+            Some(DefaultAction::Allow) if self.defaulted == 0 && self.mode == Mode::Enforce => {
+                gaps.push(format!("its defaultAction let none of {in_scope} through"));
+            }
+            _ => {}
+        }
         if self.mode == Mode::Enforce {
             if self.changes_request && self.changed_request == 0 {
                 gaps.push(format!("never changed a request header, in scope of {in_scope}"));
@@ -104,6 +179,8 @@ impl Seen {
             if self.changes_response && self.changed_response == 0 {
                 gaps.push(format!("never changed a response header, in scope of {in_scope}"));
             }
+            let unused = self.forms.iter().filter(|(_, count)| *count == 0);
+            gaps.extend(unused.map(|(form, _)| format!("no case got `{form}`")));
         }
         gaps
     }
@@ -140,6 +217,9 @@ impl Seen {
                 parts.push(format!("decided {}", self.decided));
             }
         }
+        if let Some(action) = self.default_action {
+            parts.push(format!("defaultAction {action:?} decided {}", self.defaulted));
+        }
         if self.changes_request {
             parts.push(format!(
                 "changed {} request{}",
@@ -154,6 +234,8 @@ impl Seen {
                 if self.changed_response == 1 { "" } else { "s" }
             ));
         }
+        let forms = self.forms.iter();
+        parts.extend(forms.map(|(form, count)| format!("`{form}` {count}")));
         parts.join(", ")
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn report(args: &Args, configurations: &Configurations, results: &Res
         .iter()
         .flat_map(|of| of.policies.iter().map(|seen| policy(of, seen)))
         .collect();
+    let defaults: Vec<Value> = results.coverage.iter().filter_map(default_deny).collect();
     json!({
         "ok": super::is_well(args, results),
         "passed": results.passed(),
@@ -31,6 +32,7 @@ pub(crate) fn report(args: &Args, configurations: &Configurations, results: &Res
         "seconds": results.took.as_secs_f64(),
         "cases": results.cases.iter().map(case).collect::<Vec<_>>(),
         "policies": policies,
+        "defaultDeny": defaults,
         "diagnostics": diagnostics,
     })
 }
@@ -80,6 +82,17 @@ fn request(step: &Step) -> Value {
     })
 }
 
+/// The default action of a whole configuration, if that is Deny.
+fn default_deny(coverage: &Coverage) -> Option<Value> {
+    let default = coverage.default_deny.as_ref()?;
+    Some(json!({
+        "policies": coverage.label,
+        "denied": default.denied,
+        "missed": default.missed,
+        "exercised": default.gap().is_none(),
+    }))
+}
+
 fn policy(coverage: &Coverage, seen: &Seen) -> Value {
     json!({
         "policies": coverage.label,
@@ -92,8 +105,14 @@ fn policy(coverage: &Coverage, seen: &Seen) -> Value {
         "notMatched": seen.not_matched,
         "erred": seen.erred,
         "decided": seen.decided,
+        "defaulted": seen.defaulted,
         "changedRequest": seen.changed_request,
         "changedResponse": seen.changed_response,
+        "used": seen
+            .forms
+            .iter()
+            .map(|(form, count)| (form.to_string(), (*count).into()))
+            .collect::<serde_json::Map<_, _>>(),
         "missed": seen.missed,
         "exercised": seen.gaps().is_empty(),
         "gaps": seen.gaps(),

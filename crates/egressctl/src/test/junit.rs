@@ -53,22 +53,34 @@ pub(crate) fn report(
             if gaps.is_empty() && !seen.is_covered() {
                 gaps.push("no case would miss it".to_owned());
             }
-            let status = if gaps.is_empty() {
-                TestCaseStatus::success()
-            } else {
-                let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                status.set_message(gaps.join("; ")).set_type("coverage");
-                status
-            };
-            let mut case = TestCase::new(format!("{} is exercised", seen.name), status);
-            case.set_classname(coverage.label.as_str());
-            policies.add_test_case(case);
+            policies.add_test_case(exercised(&seen.name, &coverage.label, &gaps));
+        }
+        if let Some(default) = &coverage.default_deny {
+            let mut gaps: Vec<String> = default.gap().into_iter().collect();
+            if gaps.is_empty() && !default.is_covered() {
+                gaps.push("no case would miss it".to_owned());
+            }
+            policies.add_test_case(exercised("defaultAction", &coverage.label, &gaps));
         }
     }
     if !policies.test_cases.is_empty() {
         report.add_test_suite(policies);
     }
     report.to_string().map_err(|error| error.to_string())
+}
+
+/// Whether something of a configuration is exercised, as a case.
+fn exercised(name: &str, label: &str, gaps: &[String]) -> TestCase {
+    let status = if gaps.is_empty() {
+        TestCaseStatus::success()
+    } else {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_message(gaps.join("; ")).set_type("coverage");
+        status
+    };
+    let mut case = TestCase::new(format!("{name} is exercised"), status);
+    case.set_classname(label);
+    case
 }
 
 fn case(ran: &Ran<'_>) -> TestCase {

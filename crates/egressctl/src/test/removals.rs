@@ -1,4 +1,5 @@
-//! Finds policies that no case needs, by running the cases without each of them in turn.
+//! Finds policies, and default actions, that no case needs, by running the cases without each of
+//! them in turn.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +9,8 @@ use super::run::{Ran, Results};
 use crate::cases;
 use crate::cases::load::{Configurations, Loaded, engine};
 
-/// Notes in the results' coverage which policies some case needs: it passes with the policy and
-/// fails without it.
+/// Notes in the results' coverage which policies, and which default action, some case needs: it
+/// passes with the policy and fails without it.
 ///
 /// A configuration is loaded as often as it has policies in scope of some case.
 pub(crate) fn note(configurations: &Configurations, results: &mut Results<'_>) {
@@ -23,15 +24,21 @@ pub(crate) fn note(configurations: &Configurations, results: &mut Results<'_>) {
         let loaded = configurations.all.get(coverage.configuration);
         let cases = cases.get(&coverage.configuration).map(Vec::as_slice).unwrap_or_default();
         for (index, seen) in coverage.policies.iter_mut().enumerate() {
+            let without = |config: &mut Value| remove_policy(config, index);
             seen.missed = Some(
-                seen.in_scope > 0 && loaded.is_some_and(|loaded| is_missed(loaded, index, cases)),
+                seen.in_scope > 0 && loaded.is_some_and(|loaded| is_missed(loaded, without, cases)),
             );
+        }
+        if let Some(default) = &mut coverage.default_deny {
+            let without = |config: &mut Value| {
+                config.as_object_mut().map(|fields| fields.remove("defaultAction"));
+            };
+            default.missed = Some(loaded.is_some_and(|loaded| is_missed(loaded, without, cases)));
         }
     }
 }
 
-fn is_missed(loaded: &Loaded, index: usize, cases: &[&Ran<'_>]) -> bool {
-    let mut config = loaded.config.clone();
+fn remove_policy(config: &mut Value, index: usize) {
     if let Some(policies) = config
         .get_mut("policies")
         .and_then(Value::as_array_mut)
@@ -39,6 +46,12 @@ fn is_missed(loaded: &Loaded, index: usize, cases: &[&Ran<'_>]) -> bool {
     {
         policies.remove(index);
     }
+}
+
+/// Whether some case fails if this is taken out of the configuration.
+fn is_missed(loaded: &Loaded, without: impl Fn(&mut Value), cases: &[&Ran<'_>]) -> bool {
+    let mut config = loaded.config.clone();
+    without(&mut config);
     let Ok(engine) = engine(&config.to_string(), &loaded.environment) else { return false };
     let fails = |ran: &&Ran<'_>| {
         let tried = ran.step.trial(&loaded.identity).run(&engine);

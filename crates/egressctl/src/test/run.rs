@@ -266,14 +266,15 @@ fn notes(
 }
 
 pub(crate) fn verdict(tried: &Tried) -> Verdict {
-    if tried.denial.is_some() { Verdict::Deny } else { Verdict::Allow }
+    tried.reason.verdict()
 }
 
 /// The decision in one line: `denied with 403 by `github-api-paths`: deny-matched`.
 pub(crate) fn decision(tried: &Tried) -> String {
-    let verdict = match &tried.denial {
-        Some(denial) => format!("denied with {}", denial.status),
-        None => "allowed".to_owned(),
+    let verdict = match (&tried.denial, tried.reason.verdict()) {
+        (Some(reply), Verdict::Answer) => format!("answered with {}", reply.status),
+        (Some(reply), _) => format!("denied with {}", reply.status),
+        (None, _) => "allowed".to_owned(),
     };
     let by = tried.policy.as_ref().map(|policy| format!(" by `{policy}`")).unwrap_or_default();
     format!("{verdict}{by}: {}", tried.reason.as_str())

@@ -126,6 +126,40 @@ fn what_came_can_be_pasted_into_the_case() {
 }
 
 #[test]
+fn a_request_comes_when_its_case_or_the_clock_says() {
+    let text = "
+clock: 2026-01-31T12:00:00Z
+defaults: {caller: none, request: http://a.example}
+cases:
+- {name: clock, expect: deny}
+- {name: own, time: '2026-01-31T13:00:00.5+02:00', expect: deny}
+- name: steps
+  steps: [{after: 1s, expect: deny}, {time: 1970-01-01T00:00:01Z, expect: deny},
+    {after: 1m, expect: deny}]
+- {name: several, for: {time: [1970-01-01T00:00:00Z, 1969-12-31T23:59:59Z]}, expect: deny}
+---
+cases: [{name: neither, caller: none, request: http://a.example, expect: deny}]
+";
+    let file = read_text(text).unwrap();
+    let steps = file.suites.iter().flat_map(|suite| &suite.cases).flat_map(|case| &case.steps);
+    let times: Vec<Option<i64>> = steps.map(|step| step.time).collect();
+    let clock = 1_769_860_800_000_000_000;
+    assert_eq!(
+        times,
+        [
+            Some(clock),
+            Some(clock - 3_599_500_000_000),
+            Some(clock + 1_000_000_000),
+            Some(1_000_000_000),
+            Some(clock + 61_000_000_000),
+            Some(0),
+            Some(-1_000_000_000),
+            None
+        ]
+    );
+}
+
+#[test]
 fn defaults_are_what_a_case_does_not_say() {
     let text = "
 defaults:

@@ -128,6 +128,7 @@ pub(crate) fn details(ran: &Ran<'_>) -> Vec<(Option<ChangeTag>, String)> {
 fn coverage(args: &Args, all: &[Coverage], terminal: &mut Terminal) -> std::io::Result<()> {
     let unexercised = |seen: &Seen| (!seen.gaps().is_empty()).then(|| seen.gaps().join("; "));
     list(all, painted(ODD, "policies that no case has exercised"), unexercised, terminal)?;
+    defaults(all, terminal)?;
     let no_one = |seen: &Seen| {
         (seen.gaps().is_empty() && seen.missed == Some(false))
             .then(|| "without it, all cases pass".to_owned())
@@ -145,6 +146,20 @@ fn coverage(args: &Args, all: &[Coverage], terminal: &mut Terminal) -> std::io::
     )?;
     if args.verbose {
         list(all, painted(STRONG, "policies"), |seen| Some(seen.summary()), terminal)?;
+    }
+    Ok(())
+}
+
+/// The configurations whose default action Deny is not covered.
+fn defaults(all: &[Coverage], terminal: &mut Terminal) -> std::io::Result<()> {
+    for coverage in all {
+        let Some(default) = coverage.default_deny.as_ref().filter(|it| !it.is_covered()) else {
+            continue;
+        };
+        let says = default.gap().unwrap_or_else(|| "without it, all cases pass".to_owned());
+        writeln!(terminal.out, "\n{}", painted(ODD, "the default action is not covered"))?;
+        writeln!(terminal.out, "  {}", painted(FAINT, &coverage.label))?;
+        writeln!(terminal.out, "    defaultAction  {says}")?;
     }
     Ok(())
 }
@@ -215,13 +230,7 @@ fn summary(args: &Args, results: &Results<'_>, terminal: &mut Terminal) -> std::
     }
     let verdict =
         if super::is_well(args, results) { painted(GOOD, "ok") } else { painted(BAD, "FAILED") };
-    let has_gaps = || {
-        results
-            .coverage
-            .iter()
-            .flat_map(|coverage| &coverage.policies)
-            .any(|seen| !seen.is_covered())
-    };
+    let has_gaps = || results.coverage.iter().any(|coverage| !coverage.is_whole());
     let alone =
         args.quiet && failed == 0 && not_run == 0 && (!args.filter.is_empty() || !has_gaps());
     let blank = if alone { "" } else { "\n" };

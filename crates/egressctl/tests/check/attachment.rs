@@ -23,6 +23,7 @@ spec:
   failStrategy: FAIL_RELOAD
   pluginConfig:
     policies: []
+    defaultAction: Allow
 ";
 
 const TRAFFIC_EXTENSION: &str = "\
@@ -43,6 +44,7 @@ spec:
     failStrategy: FAIL_RELOAD
     pluginConfig:
       policies: []
+      defaultAction: Allow
 ";
 
 /// Severity, the part of the text that is pointed at, and the message, of all that is found.
@@ -374,7 +376,9 @@ fn a_resource_without_a_configuration_is_an_error() {
         (TRAFFIC_EXTENSION, "spec.wasm.pluginConfig", "  "),
     ] {
         let message = format!("`{prefix}` is missing");
-        let configuration = format!("  {deeper}pluginConfig:\n    {deeper}policies: []\n");
+        let configuration = format!(
+            "  {deeper}pluginConfig:\n    {deeper}policies: []\n    {deeper}defaultAction: Allow\n"
+        );
         one(resource, &configuration, "", "error", "spec", &message);
         one(
             resource,
@@ -391,7 +395,7 @@ fn a_resource_without_a_configuration_is_an_error() {
 fn another_filters_resource_is_left_out_with_a_note() {
     let other = WASM_PLUGIN
         .replace("egress-filter:0.1.0", "waf:1")
-        .replace("policies: []", "rules: []")
+        .replace("policies: []\n    defaultAction: Allow", "rules: []")
         .replace("AUTHZ", "STATS");
     let found = found(&format!("{WASM_PLUGIN}---\n{other}"));
     let [(severity, marked, message)] = &found[..] else { panic!("{found:#?}") };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::run::{check, check_in, check_stdin};
 
-const GOOD: &str = "policies: []\n";
+const GOOD: &str = "policies: []\ndefaultAction: Allow\n";
 
 /// A folder of its own for a test, with these files.
 fn folder(test: &str, files: &[(&str, &str)]) -> PathBuf {
@@ -73,7 +73,7 @@ fn a_configuration_of_a_folder_is_found_also_where_it_is_broken() {
 #[test]
 fn what_is_misspelt_beside_what_is_good_is_an_error() {
     const SPEC: &str = "metadata: {name: a, namespace: b}\nspec: \
-        {url: oci://r.example.com/a, pluginConfig: {policies: []}}\n";
+        {url: oci://r.example.com/a, pluginConfig: {policies: [], defaultAction: Allow}}\n";
     for (text, message) in [
         (
             format!("kind: WasmPlugin\n{SPEC}"),
@@ -117,7 +117,7 @@ fn what_is_misspelt_beside_what_is_good_is_an_error() {
     }
     let empty = format!(
         "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\n{}",
-        SPEC.replace("{policies: []}", "{}")
+        SPEC.replace("{policies: [], defaultAction: Allow}", "{}")
     );
     let found = check_stdin(&["--deny-warnings", "-"], format!("{GOOD}---\n{empty}").as_bytes());
     assert!(

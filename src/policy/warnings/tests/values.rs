@@ -107,6 +107,27 @@ fn a_value_that_never_comes_is_told() {
             "destination.port == 80443",
             "`destination.port` is never `80443`: ports are 0 to 65535",
         ),
+        (
+            &[],
+            "request.startTime.getMonth() == 12",
+            "`getMonth` is never 12: it is 0 (January) to 11",
+        ),
+        (
+            &[],
+            "request.startTime.getDayOfWeek('Europe/Berlin') in [6, 7]",
+            "`getDayOfWeek` is never 7: it is 0 (Sunday) to 6",
+        ),
+        (&[], "0 != request.startTime.getDate()", "`getDate` is never 0: it is 1 to 31"),
+        (
+            &[],
+            "request.startTime.getHours() < 24",
+            "`getHours` is 0 to 23: comparing it with 24 always has the same result",
+        ),
+        (
+            &[],
+            "24 <= request.startTime.getHours()",
+            "`getHours` is 0 to 23: comparing it with 24 always has the same result",
+        ),
     ] {
         assert_eq!(of(hosts, expression), [message], "{hosts:?} {expression}");
     }

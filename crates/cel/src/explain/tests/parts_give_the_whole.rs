@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use super::super::*;
 use crate::tests::generated;
 use crate::tests::message::TABLE;
-use crate::{Expected, Expression, Phase, meter};
+use crate::{Expected, Expression, Phase, Scope, meter};
 
 /// What a step says that it is; nothing where it was not needed, or says something else each time.
 fn said(value: &Value) -> Option<Found> {
@@ -57,6 +57,7 @@ fn follows(part: &Part, step: &Step) -> Option<Found> {
                 Found::Bool(!decisive)
             })
         }
+        Shape::Variable(part) => next(part),
         Shape::FirstOf(parts) => {
             let mut last = None;
             for part in parts {
@@ -128,6 +129,7 @@ fn hold(part: &Part, step: &Step) -> Result<u32, String> {
             parts.iter().collect()
         }
         Shape::If(parts) => parts.iter().collect(),
+        Shape::Variable(part) => vec![&**part],
         Shape::Whole | Shape::Loop(_) | Shape::Bound(_) => return Ok(held),
     };
     for (part, step) in parts.into_iter().filter(|part| !part.plain).zip(&step.parts) {
@@ -154,10 +156,13 @@ fn the_parts_give_the_whole(expected: Expected, sources: impl Strategy<Value = S
     let held = std::cell::Cell::new(0_u32);
     let requests = proptest::collection::vec(generated::made(), 4);
     let outcome = TestRunner::new(config).run(&(sources, requests), |(source, requests)| {
-        let Ok(compiled) = Expression::compile(&TABLE, &source, Phase::Request, expected) else {
+        let Ok(compiled) =
+            Expression::compile(Scope::of(&TABLE), &source, Phase::Request, expected)
+        else {
             return Err(TestCaseError::reject("the check refuses it"));
         };
-        let explainable = Explainable::of(&source, &TABLE).expect("what compiles is explained");
+        let explainable =
+            Explainable::of(&source, Scope::of(&TABLE)).expect("what compiles is explained");
         for request in &requests {
             let shown = request.view(Phase::Request, |view| {
                 let allowance = Allowance::whole();

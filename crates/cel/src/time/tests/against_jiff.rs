@@ -1,5 +1,7 @@
 //! The crate `jiff` with its own copy of the time zone database, as a second opinion.
 
+#![expect(clippy::arithmetic_side_effects, reason = "the numbers of a test stay small")]
+
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp as Theirs, ToSpan};
 use proptest::prelude::*;

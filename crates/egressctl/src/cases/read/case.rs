@@ -199,11 +199,14 @@ fn vary(
         }
         let errors = fields.found.len();
         let mut finished: Vec<Step> = Vec::with_capacity(steps.len());
+        let mut clock = defaults.clock;
         for step in steps {
+            clock = clock.and_then(|clock| clock.checked_add(step.after));
             let whole = step.draft.clone().over(&draft);
             let domain = defaults.trust_domain.as_deref();
             if let Some(finish) = whole.finish(fields, &case.span, domain) {
                 finished.push(Step {
+                    time: finish.time.or_else(|| i64::try_from(clock?.as_nanos()).ok()),
                     after: step.after,
                     worker: step.worker,
                     update: step.update.clone(),

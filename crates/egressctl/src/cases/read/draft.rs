@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use egress_filter::request::host;
 
-use super::headers;
+use super::{headers, time};
 use crate::cases::expect::{Expect, Values};
 use crate::cases::fields::{Fields, Object};
 use crate::cases::model::{Caller, Certificate, Origin, Request, Step};
@@ -13,10 +13,11 @@ use crate::request::{self, Url};
 use crate::yaml::{Node, Value};
 
 /// The fields of a request and its connection.
-pub(crate) const FIELDS: [&str; 6] =
-    ["caller", "destination", "sourceAddress", "destinationAddress", "request", "origin"];
+pub(crate) const FIELDS: [&str; 7] =
+    ["time", "caller", "destination", "sourceAddress", "destinationAddress", "request", "origin"];
 /// The fields that `for` may vary.
-pub(crate) const VARIED: [&str; 6] = ["caller", "destination", "request", "method", "host", "path"];
+pub(crate) const VARIED: [&str; 7] =
+    ["time", "caller", "destination", "request", "method", "host", "path"];
 pub(crate) const REQUEST: [&str; 6] = ["method", "host", "path", "version", "headers", "body"];
 pub(crate) const ORIGIN: [&str; 3] = ["status", "headers", "body"];
 pub(crate) const CERTIFICATE: [&str; 2] = ["uris", "dns"];
@@ -27,6 +28,7 @@ pub(crate) const VERSIONS: [&str; 4] = ["HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/
 /// A request, as far as the file defines it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Draft {
+    time: Option<i64>,
     caller: Option<(Written, Range<usize>)>,
     /// Inside, `None`: the waypoint has no name for it.
     destination: Option<Option<String>>,
@@ -63,7 +65,9 @@ impl Draft {
     /// Reads the fields of a case, or of `defaults`.
     pub(crate) fn read(fields: &mut Fields<'_>, object: Object<'_>) -> Draft {
         let mut draft = Draft::default();
-        for (name, what) in [("caller", "`caller`"), ("destination", "`destination`")] {
+        for (name, what) in
+            [("time", "`time`"), ("caller", "`caller`"), ("destination", "`destination`")]
+        {
             let Some(node) = object.get(name) else { continue };
             if name == "caller" && node.fields().is_some() {
                 let certificate = certificate(fields, node);
@@ -178,6 +182,7 @@ impl Draft {
     ) {
         possible(fields, name, value, span);
         match name {
+            "time" => self.time = time::time(fields, value, span),
             "caller" => self.caller = Some((Written::Text(value.to_owned()), span.clone())),
             "destination" => self.destination = Some((value != "none").then(|| value.to_owned())),
             "request" => self.read_url(fields, value, span),
@@ -198,6 +203,7 @@ impl Draft {
     /// This draft, completed by the defaults.
     pub(crate) fn over(self, defaults: &Draft) -> Draft {
         Draft {
+            time: self.time.or(defaults.time),
             caller: self.caller.or_else(|| defaults.caller.clone()),
             destination: self.destination.or_else(|| defaults.destination.clone()),
             source_address: self.source_address.or_else(|| defaults.source_address.clone()),
@@ -246,6 +252,7 @@ impl Draft {
             after: Duration::ZERO,
             worker: 0,
             update: None,
+            time: self.time,
             caller,
             destination: self.destination.unwrap_or_else(dialled),
             source_address: self.source_address.map(|given| address(given, "40000")),

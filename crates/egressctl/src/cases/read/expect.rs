@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use egress_filter::decision::Reason;
 
 use super::{draft, headers};
-use crate::cases::expect::{AuditExpectation, Expect, Values, Verdict, verdict_of};
+use crate::cases::expect::{AuditExpectation, Expect, Values, Verdict};
 use crate::cases::fields::{Fields, Object};
 use crate::yaml::{Node, Value};
 
@@ -22,7 +22,7 @@ pub(crate) const EXPECT: [&str; 11] = [
     "audit",
     "counters",
 ];
-pub(crate) const VERDICTS: [&str; 2] = ["allow", "deny"];
+pub(crate) const VERDICTS: [&str; 3] = ["allow", "answer", "deny"];
 
 /// The `expect` of a case or a step, which has one.
 pub(super) fn read(fields: &mut Fields<'_>, case: &Node, object: Object<'_>) -> Option<Expect> {
@@ -86,6 +86,7 @@ fn decision(fields: &mut Fields<'_>, given: Object<'_>, expect: &mut Expect) {
 fn verdict(fields: &mut Fields<'_>, node: &Node) -> Option<Verdict> {
     match fields.word(node, "a verdict", &VERDICTS)? {
         "allow" => Some(Verdict::Allow),
+        "answer" => Some(Verdict::Answer),
         _ => Some(Verdict::Deny),
     }
 }
@@ -122,7 +123,7 @@ pub(super) fn counters(fields: &mut Fields<'_>, node: &Node) -> BTreeMap<String,
 
 /// Reports expectations that nothing can meet.
 fn contradictions(fields: &mut Fields<'_>, given: Object<'_>, expect: &Expect) {
-    let by_reason = expect.reason.map(verdict_of);
+    let by_reason = expect.reason.map(Reason::verdict);
     if let (Some(verdict), Some(by_reason), Some((key, _))) =
         (expect.verdict, by_reason, given.key("reason"))
         && verdict != by_reason
@@ -132,9 +133,13 @@ fn contradictions(fields: &mut Fields<'_>, given: Object<'_>, expect: &Expect) {
             format!("a request with this reason has the verdict `{}`", by_reason.as_str()),
         );
     }
-    let is_denied = expect.verdict == Some(Verdict::Deny) || by_reason == Some(Verdict::Deny);
-    if let (true, Some((key, _))) = (is_denied, given.key("headers")) {
-        fields.error(&key.span, "a denied request reaches no origin, so it has no `headers`");
+    let what = match expect.verdict.or(by_reason) {
+        Some(Verdict::Deny) => "a denied request",
+        Some(Verdict::Answer) => "an answered request",
+        Some(Verdict::Allow) | None => return,
+    };
+    if let Some((key, _)) = given.key("headers") {
+        fields.error(&key.span, format!("{what} reaches no origin, so it has no `headers`"));
     }
 }
 

@@ -1,6 +1,9 @@
 //! Spans of time, and moments.
 
+use std::ops::Range;
 use std::time::Duration;
+
+use egress_filter::cel::time::Timestamp;
 
 use crate::cases::fields::Fields;
 use crate::yaml::Node;
@@ -45,49 +48,25 @@ pub(super) fn timestamp(fields: &mut Fields<'_>, node: &Node) -> Option<Duration
 }
 
 fn parse_timestamp(text: &str) -> Option<Duration> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
-    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let seconds = days(year, month, day)?
-        .checked_mul(24)?
-        .checked_add(hour)?
-        .checked_mul(60)?
-        .checked_add(minute)?
-        .checked_mul(60)?
-        .checked_add(second)?;
-    Some(Duration::from_secs(seconds))
+    let text = Some(text).filter(|text| text.ends_with('Z') && !text.contains('.'))?;
+    let nanos = Timestamp::parse(text)?.nanos()?;
+    u64::try_from(nanos).ok().map(Duration::from_nanos)
 }
 
-/// Numbers of these many digits.
-fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[u64; 3]> {
-    let mut parts = text.split(separator);
-    let mut next = |digits: usize| {
-        let part = parts.next().filter(|part| part.len() == digits)?;
-        part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())?
-    };
-    let [first, second, third] = digits;
-    let numbers = [next(first)?, next(second)?, next(third)?];
-    parts.next().is_none().then_some(numbers)
-}
-
-/// The days from the first of January 1970 to a date of the Gregorian calendar.
-fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    let is_leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let february = if is_leap(year) { 29 } else { 28 };
-    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let before = usize::try_from(month.checked_sub(1)?).ok()?;
-    let length = months.get(before)?;
-    if year < 1970 || !(1..=*length).contains(&day) {
-        return None;
+/// The time at which a request comes, in nanoseconds since the Unix epoch. RFC 3339, with any offset
+/// and fraction.
+pub(super) fn time(fields: &mut Fields<'_>, text: &str, span: &Range<usize>) -> Option<i64> {
+    let time = Timestamp::parse(text).and_then(Timestamp::nanos);
+    if time.is_none() {
+        fields.error(
+            span,
+            format!(
+                "`time` is when the request comes, such as `2026-01-31T12:00:00Z` or \
+                 `2026-01-31T13:00:00+01:00`, not `{text}`"
+            ),
+        );
     }
-    let years: u64 = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
-    let months: u64 = months.iter().take(before).sum();
-    years.checked_add(months)?.checked_add(day.checked_sub(1)?)
+    time
 }
 
 #[cfg(test)]

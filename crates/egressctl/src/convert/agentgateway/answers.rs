@@ -38,12 +38,12 @@ fn response<'d>(at: &At<'d>, notes: &mut Notes<'d>) -> Option<Tree> {
     let status = status.map(|status| ("status", status.node.clone()));
     let form_of_status = compile::fields(at, status.into_iter().collect());
     let errors = compile::errors_of(Position::Traffic("directResponse"), at, form_of_status);
-    let known = errors.is_empty();
-    for error in errors {
-        let message = format!("{}: no answer is in the result, so that {GOES_ON}", error.message);
-        notes.push(at, Effect::Looser, Diagnostic { message, ..error });
+    if errors.is_empty() {
+        return Some(Tree::map(form));
     }
-    known.then(|| Tree::map(form))
+    let consequence = format!("no answer is in the result, so that {GOES_ON}");
+    notes.refused(at, Effect::Looser, errors, &consequence);
+    None
 }
 
 fn body<'d>(at: &At<'d>, name: &'static str, notes: &mut Notes<'d>) -> Option<Tree> {
@@ -95,9 +95,7 @@ pub(super) fn of_filter<'d>(at: &At<'d>, name: &'static str, notes: &mut Notes<'
         "urlRewrite" => "the URL is not rewritten",
         _ => GOES_ON,
     };
-    for error in errors {
-        let message = format!("{}: `{name}` is not in the result: {consequence}", error.message);
-        notes.push(at, Effect::Looser, Diagnostic { message, ..error });
-    }
+    let consequence = format!("`{name}` is not in the result: {consequence}");
+    notes.refused(at, Effect::Looser, errors, &consequence);
     None
 }

@@ -93,6 +93,7 @@ pub(super) fn of_authorization<'d>(
     }
     if kept.is_empty() {
         if action == "Deny" {
+            notes.field(authorization, Effect::Hint, "left out: none of its expressions is left");
             return None;
         }
         // Without any rule the request would be let through.

@@ -57,7 +57,8 @@ pub(super) fn of_backend<'d>(
     }
     let has_tls = context.library.originates_tls(&policy.hosts);
     let environment = &mut *context.environment;
-    let mut reader = Reader { namespace, environment, policy, listed: Vec::new() };
+    let mut reader =
+        Reader { namespace, environment, policy, listed: Vec::new(), places: Vec::new() };
     for field in backend.fields() {
         match field.name() {
             "auth" => reader.auth(&field, notes),
@@ -122,12 +123,16 @@ struct Reader<'a> {
     environment: &'a mut Environment,
     policy: &'a mut Policy,
     listed: Vec<Tree>,
+    /// Where credentials go so far.
+    places: Vec<String>,
 }
 
 /// Where a credential goes.
 struct Location {
     /// The header, unless it goes into the query or a cookie.
     header: Option<String>,
+    /// What tells it from other places.
+    place: String,
     /// As it is in the result; none for the default.
     tree: Option<Tree>,
 }
@@ -172,9 +177,8 @@ impl Reader<'_> {
             }
             seen = true;
         }
-        if let Some(location) = auth.get("location").filter(|_| !seen) {
-            let message = "left out: it says where a credential goes, and there is none";
-            notes.field(&location, Effect::Hint, message);
+        if !self.policy.backend.iter().any(|(name, _)| *name == "auth") {
+            location_left_out(auth.get("location").as_ref(), notes);
         }
     }
 
@@ -185,6 +189,7 @@ impl Reader<'_> {
             match fields.iter().find(|field| field.name() == "secretRef") {
                 Some(secret) => {
                     let Some(mut credential) = self.credential(secret, location, notes) else {
+                        location_left_out(location, notes);
                         continue;
                     };
                     if location.is_none() {
@@ -212,7 +217,7 @@ impl Reader<'_> {
     ) -> Option<Vec<(&'static str, Tree)>> {
         let wanted = header_of(location);
         let location = match location.map(|location| read_location(location, notes)) {
-            None => Location { header: wanted, tree: None },
+            None => Location { header: wanted, place: place_of(None), tree: None },
             Some(Some(location)) => location,
             Some(None) => {
                 self.refuse(secret, wanted, "where it goes is not known", notes);
@@ -244,6 +249,12 @@ impl Reader<'_> {
             self.refuse(secret, location.header, objection, notes);
             return None;
         }
+        if self.places.contains(&location.place) {
+            let message = "a second credential for the same place: left out";
+            notes.field(secret, Effect::Lost, message);
+            return None;
+        }
+        self.places.push(location.place);
         let name = secret.text_at("name").unwrap_or_default();
         let key = secret.text_at("key").unwrap_or("Authorization");
         let (variable, is_known) = self.environment.variable(Entry {
@@ -300,12 +311,32 @@ impl Reader<'_> {
     }
 }
 
+fn location_left_out<'d>(location: Option<&At<'d>>, notes: &mut Notes<'d>) {
+    if let Some(location) = location {
+        let message = "left out: it says where a credential goes, and there is none in the result";
+        notes.field(location, Effect::Hint, message);
+    }
+}
+
 /// The header of a location, or the default one; none where it is no header.
 fn header_of(location: Option<&At<'_>>) -> Option<String> {
     match location {
         None => Some("Authorization".to_owned()),
         Some(location) => location.text_at("header.name").map(str::to_owned),
     }
+}
+
+/// What tells a location from others.
+fn place_of(location: Option<&At<'_>>) -> String {
+    let named = ["header", "queryParameter", "cookie"].iter().find_map(|kind| {
+        let name = location?.at(kind)?.text_at("name")?;
+        let is_header = *kind == "header";
+        Some(format!(
+            "{kind} {}",
+            if is_header { name.to_ascii_lowercase() } else { name.to_owned() }
+        ))
+    });
+    named.unwrap_or_else(|| "header authorization".to_owned())
 }
 
 /// A location, if the engine takes it.
@@ -318,6 +349,7 @@ fn read_location<'d>(at: &At<'d>, notes: &mut Notes<'d>) -> Option<Location> {
     }
     known.then(|| Location {
         header: at.text_at("header.name").map(str::to_owned),
+        place: place_of(Some(at)),
         tree: Some(Tree::of(at.node)),
     })
 }

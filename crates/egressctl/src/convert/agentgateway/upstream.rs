@@ -65,10 +65,10 @@ fn checked<'d>(
     notes: &mut Notes<'d>,
 ) -> Feature {
     let errors = compile::errors_of(Position::Traffic(name), at, node.clone());
-    let known = errors.is_empty();
-    for error in errors {
-        let message = format!("{}: `{name}` is not in the result: {consequence}", error.message);
-        notes.push(at, Effect::Lost, Diagnostic { message, ..error });
+    if errors.is_empty() {
+        return Some((name, Tree::of(&node)));
     }
-    known.then(|| (name, Tree::of(&node)))
+    let consequence = format!("`{name}` is not in the result: {consequence}");
+    notes.refused(at, Effect::Lost, errors, &consequence);
+    None
 }

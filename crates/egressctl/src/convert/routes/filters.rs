@@ -5,7 +5,6 @@ use crate::convert::compile::{self, Position};
 use crate::convert::emit::Tree;
 use crate::convert::note::{At, Effect, Notes};
 use crate::convert::policy::{Directions, Headers};
-use crate::diagnostic::Diagnostic;
 use crate::yaml::Node;
 
 use super::matches::Match;
@@ -183,12 +182,11 @@ pub(super) fn of_match<'d>(
     }
     let node = compile::fields(at, fields);
     let errors = compile::errors_of(Position::Traffic(name), at, node.clone());
-    let is_known = errors.is_empty();
-    for error in errors {
-        let message = format!("{}: the filter is not in the result", error.message);
-        notes.push(at, Effect::Looser, Diagnostic { message, ..error });
+    if errors.is_empty() {
+        return Some(Tree::of(&node));
     }
-    is_known.then(|| Tree::of(&node))
+    notes.refused(at, Effect::Looser, errors, "the filter is not in the result");
+    None
 }
 
 /// `path`, with the prefix that is replaced: this filter does not see the route's match.

@@ -1,5 +1,9 @@
 //! AgentGateway's fields: each is converted or noted.
 
+mod answers;
+mod credentials;
+mod generated;
+mod log;
 mod targets;
 
 use serde_json::json;
@@ -101,32 +105,38 @@ fn several_expressions_match_as_the_controller_has_it() {
 }
 
 #[test]
-fn header_modifiers_become_literals_behind_the_transformation() {
-    let modifiers = r#""headerModifiers": {"request": {"set": [{"name": "X-A",
-      "value": "say \"a\\b\""}], "remove": ["X-B"]}, "response": {"add": [{"name": "X-C",
-        "value": "c"}]}}"#;
-    let alone = with(&format!(r#""traffic": {{{modifiers}}}"#));
-    assert_eq!(losses(&alone), Vec::<String>::new());
-    assert_eq!(
-        policies(&alone),
-        json!([{"name": "p", "traffic": {"transformation": {
-            "request": {"set": [{"name": "X-A", "value": r#""say \"a\\b\"""#}], "remove": ["X-B"]},
-            "response": {"add": [{"name": "X-C", "value": "\"c\""}]},
-        }}}])
+fn header_modifiers_are_taken_as_they_are() {
+    let text = with(
+        r#""traffic": {"headerModifiers": {"request": {"set": [{"name": "X-A",
+          "value": "say \"a\\b\""}], "remove": ["X-B"]}, "response": {"add": [{"name": "X-C",
+            "value": "c"}]}}, "transformation": {"request": {"remove": ["x"]}}}"#,
     );
-    let both = with(&format!(
-        r#""traffic": {{{modifiers}, "transformation": {{"request": {{"remove": ["x"]}}}}}}"#
-    ));
-    let names: Vec<_> =
-        policies(&both).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
-    assert_eq!(names, ["p", "p-header-modifiers"]);
-    // In a response they run first, so what the transformation removes stays removed.
-    let both = with(&format!(
-        r#""traffic": {{{modifiers}, "transformation": {{"response": {{"remove": ["x-c"]}}}}}}"#
-    ));
-    let names: Vec<_> =
-        policies(&both).as_array().unwrap().iter().map(|policy| policy["name"].clone()).collect();
-    assert_eq!(names, ["p-response-modifiers", "p"]);
+    assert_eq!(losses(&text), Vec::<String>::new());
+    assert_eq!(
+        policies(&text),
+        json!([{"name": "p", "traffic": {
+            "transformation": {"request": {"remove": ["x"]}},
+            "headerModifiers": {
+                "request": {"set": [{"name": "X-A", "value": "say \"a\\b\""}],
+                    "remove": ["X-B"]},
+                "response": {"add": [{"name": "X-C", "value": "c"}]},
+            },
+        }}])
+    );
+    // A name that the engine refuses leaves the header as it came.
+    let wrong = with(
+        r#""traffic": {"headerModifiers": {"request": {"set": [{"name": "Connection",
+          "value": "close"}, {"name": "x-a", "value": "b"}], "remove": ["host"]}}}"#,
+    );
+    let told = losses(&wrong);
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(
+        told.iter().all(|told| told.starts_with("Looser spec.traffic.headerModifiers.request"))
+    );
+    assert_eq!(
+        policies(&wrong)[0]["traffic"]["headerModifiers"]["request"],
+        json!({"set": [{"name": "x-a", "value": "b"}]})
+    );
 }
 
 #[test]
@@ -140,7 +150,8 @@ fn what_several_policies_do_in_another_order_is_an_error() {
     for (first, second, expected) in [
         (early.as_str(), allow, Some("here there is one phase")),
         (transform, allow, None),
-        (modify, transform, Some("after all transformations")),
+        // Here as there, modifiers follow all transformations of a request.
+        (modify, transform, None),
         (modify, allow, None),
     ] {
         let told = losses(
@@ -190,17 +201,13 @@ fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
         ("traffic.apiKeyAuthentication", "Looser", "extension provider"),
         ("traffic.csrf", "Looser", "Deny"),
         ("traffic.cors", "Lost", "corsPolicy"),
-        ("traffic.directResponse", "Looser", "VirtualService"),
-        ("traffic.hostRewrite", "Lost", ":authority"),
-        ("traffic.urlRewrite", "Lost", ":path"),
-        ("traffic.requestRedirect", "Lost", "RequestRedirect"),
-        ("traffic.timeouts", "Lost", "HTTPRoute"),
-        ("traffic.retry", "Lost", "VirtualService"),
+        ("traffic.buffer", "Looser", "EnvoyFilter"),
+        ("traffic.delay", "Lost", "fault.delay"),
+        ("strategy", "Looser", "no policy takes another's place"),
         ("traffic.phase", "Hint", "one phase"),
         ("traffic.newThing", "Looser", "unknown field"),
-        ("traffic.transformation.conditional", "Looser", "condition ? a : b"),
         ("traffic.transformation.request.body", "Lost", "bodies"),
-        ("traffic.transformation.request.metadata", "Lost", "metadata"),
+        ("traffic.transformation.request.metadata", "Lost", "`variables.NAME`"),
         ("traffic.transformation.request.newThing", "Looser", "unknown field"),
         ("traffic.authorization.newThing", "Looser", "unknown field"),
         ("traffic.headerModifiers.newThing", "Looser", "unknown field"),
@@ -208,7 +215,6 @@ fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
         ("backend.tcp", "Lost", "DestinationRule"),
         ("backend.http", "Lost", "DestinationRule"),
         ("backend.tunnel", "Lost", "DestinationRule"),
-        ("backend.auth", "Lost", "no credentials"),
         ("backend.ai", "Looser", "no bodies"),
         ("backend.mcp", "Looser", "no bodies"),
         ("backend.transformation", "Looser", "traffic.transformation"),
@@ -221,7 +227,6 @@ fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
         ("frontend.http", "Lost", "no counterpart"),
         ("frontend.proxyProtocol", "Lost", "HBONE"),
         ("frontend.connect", "Lost", "HBONE"),
-        ("frontend.accessLog", "Lost", "Telemetry"),
         ("frontend.tracing", "Lost", "Telemetry"),
         ("frontend.metrics", "Lost", "Telemetry"),
         ("newThing", "Looser", "unknown field"),

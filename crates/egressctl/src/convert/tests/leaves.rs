@@ -59,12 +59,12 @@ fn is_in(result: &str, value: &str) -> bool {
 }
 
 /// The values that are neither in the result nor in a note.
-fn silent(text: &str) -> Vec<String> {
+pub(super) fn silent(text: &str) -> Vec<String> {
     let file = manifest(text);
     converted(text, &["--gateway", "egress", "--allow-lossy"], |converted| {
         let yaml = converted.resource.to_yaml().to_lowercase();
         // Escapes of literals, and the line breaks that keep long expressions readable, aside.
-        let result = yaml.replace('\\', "");
+        let result = yaml.replace('\\', "").replace("''", "'");
         let mut missing = Vec::new();
         for document in &file.documents {
             let mut found = Vec::new();
@@ -97,10 +97,24 @@ fn silent(text: &str) -> Vec<String> {
                     field if field.to_lowercase().contains("serviceaccounts") => {
                         value.split('/').all(|part| is_in(&result, part))
                     }
+                    // The variable of a Secret's entry is named after both.
+                    "name" | "key" if path.contains("secretRef") => {
+                        let legal = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+                        is_in(&result, &value.chars().map(legal).collect::<String>())
+                    }
                     "key" => is_in(&result, attribute(&value)),
                     _ => is_in(&result, &value),
                 };
-                if !there && !told.iter().any(|told| covers(told, &path)) {
+                // What is told of a value is told of the name that it has, and the reverse.
+                let pair = ["name", "value", "expression"];
+                let of_value =
+                    pair.iter().find_map(|name| path.strip_suffix(name)).is_some_and(|item| {
+                        let is_of = |told: &&str| {
+                            told.strip_prefix(item).is_some_and(|rest| pair.contains(&rest))
+                        };
+                        told.iter().any(is_of)
+                    });
+                if !there && !of_value && !told.iter().any(|told| covers(told, &path)) {
                     missing.push(format!("{path}: {value}"));
                 }
             }

@@ -139,7 +139,7 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
         (
             "cases: [{name: a, caller: none, request: http://a, expect: {reason: allow-match}}]",
             "1:69: `reason` is `allow-matched`, `no-allow-rule`, `deny-matched`, `deny-error`, \
-             `require-not-matched`, `no-allow-matched`, \
+             `require-not-matched`, `no-allow-matched`, `default-deny`, \
              `path-unsafe`, `method-unsafe`, `header-unsafe`, `limit-exceeded`, `host-mismatch`, \
              `bad-host`, `rewrite-error`, `no-answer`, `gone` or `internal-error`, \
              not `allow-match` (did you mean `allow-matched`?)",
@@ -165,8 +165,13 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
         ),
         (
             "cases: [{name: a, for: {user: [x]}, caller: none, request: http://a, expect: allow}]",
-            "1:25: `for` has no field `user`: it has `caller`, `destination`, `request`, \
+            "1:25: `for` has no field `user`: it has `time`, `caller`, `destination`, `request`, \
              `method`, `host` or `path`",
+        ),
+        (
+            "cases: [{name: a, time: noon, caller: none, request: http://a, expect: allow}]",
+            "1:25: `time` is when the request comes, such as `2026-01-31T12:00:00Z` or \
+             `2026-01-31T13:00:00+01:00`, not `noon`",
         ),
         (
             "cases: [{name: a, for: {path: []}, caller: none, request: http://a, expect: allow}]",
