@@ -7,7 +7,7 @@ use super::message::{Scene, TABLE};
 use super::{refused, rule, value};
 use crate::meter::Allowance;
 use crate::time::Timestamp;
-use crate::{Expected, Expression, Phase};
+use crate::{Expected, Expression, Phase, Scope};
 
 /// Evaluates a rule for a request that comes at a time and has a header `x`, and returns the value
 /// with the breach that was met.
@@ -17,7 +17,7 @@ fn at(time: Option<&str>, x: &[u8], source: &str) -> (Result<bool, String>, bool
         time: time.map(|time| Timestamp::parse(time).and_then(Timestamp::nanos).unwrap()),
         ..Scene::default()
     };
-    let compiled = Expression::compile(&TABLE, source, Phase::Request, Expected::Rule)
+    let compiled = Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule)
         .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     let allowance = Allowance::whole();
     let value = scene.view(Phase::Request, |view| compiled.matches(view, &allowance));
