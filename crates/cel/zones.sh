@@ -6,7 +6,8 @@
 #   crates/cel/zones.sh FOLDER RELEASE > crates/cel/src/time/zones.txt
 #
 # FOLDER is a compiled time zone database, /usr/share/zoneinfo or the like; RELEASE is its name,
-# such as 2026f. Names that only some systems have (posix/, right/, Factory, localtime) are left out.
+# such as 2026f. Names that only some systems have (posix/, right/, Factory, localtime) are left
+# out.
 set -euo pipefail
 export LC_ALL=C
 name='(<[^>]*>|[A-Za-z]+)'
