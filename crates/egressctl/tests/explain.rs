@@ -252,7 +252,7 @@ fn a_request_comes_at_the_time_that_is_given_or_now() {
             "request.startTime.getHours(\"Europe/Berlin\") 8",
             "request.startTime timestamp(\"2026-11-30T07:30:00.5Z\")",
             "request.startTime - timestamp(\"2026-11-30T00:00:00Z\") duration(\"27000.5s\")",
-            "policy hours (Allow) matches",
+            "policy hours (Allow) matches: allows",
         ],
     );
     has_lines(&at("2026-11-30T06:59:59Z"), &["policy hours (Allow) does not match"]);
