@@ -5,6 +5,7 @@
 //! written; a warning, for what is enforced but not for long, or can hardly be meant; a note, for
 //! what is worth knowing.
 
+mod environment;
 mod image;
 mod target;
 
@@ -102,6 +103,7 @@ pub(super) fn lint(source: &Source, plugin: Plugin<'_>) -> Vec<Diagnostic> {
         image::lint(here, &module_name, &mut lints);
         failure(here, &module_name, &mut lints);
         others(here, &mut lints);
+        environment::lint(here, plugin, &mut lints);
     }
     lints.found
 }
@@ -288,14 +290,6 @@ fn others(module: Place<'_>, lints: &mut Lints<'_>) {
             kind.span.clone(),
             at("type"),
             "the filter is of type `HTTP`: as a `NETWORK` plugin it checks nothing",
-        );
-    }
-    if present(module.node, "vmConfig").and_then(|config| present(config, "env")).is_some() {
-        let span = name_or_first_line(module.node, "vmConfig");
-        lints.note(
-            span,
-            at("vmConfig.env"),
-            "the filter reads no environment variables: configure it in `pluginConfig`",
         );
     }
     if present(module.node, "verificationKey").is_some() {
