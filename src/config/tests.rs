@@ -153,8 +153,9 @@ fn every_error_names_its_place_and_the_mend() {
                 r#""traffic": {"extAuth": {}, "authorization": {"action": "Allow", "policy":
                     {"matchExpressions": ["true"]}}}"#,
             ),
-            "policy `p`: policies[0].traffic: unknown field `extAuth`: expected `authorization`, \
-             `transformation`",
+            "policy `p`: policies[0].traffic: there is no `extAuth` here: use an \
+             AuthorizationPolicy with `action: CUSTOM` and an extension provider, which the \
+             waypoint asks before this filter",
         ),
         (
             policy(
