@@ -391,64 +391,6 @@ fn a_resource_without_a_configuration_is_an_error() {
     }
 }
 
-/// A plugin whose credentials are not there is refused, which Istio reports nowhere.
-#[test]
-fn a_credential_needs_its_variable_in_the_plugin() {
-    let policy = |indent: &str| {
-        let lines = [
-            "policies:",
-            "- name: p",
-            "  hosts: [api.example]",
-            "  traffic: {authorization: {policy: {matchExpressions: ['source.port > 0']}}}",
-            "  backend: {auth: {env: TOKEN}, credentials: [{env: KEY, location: {header: {name: \
-             x-key}}}]}",
-        ];
-        lines.join(&format!("\n{indent}"))
-    };
-    for (resource, indent) in [(WASM_PLUGIN, "    "), (TRAFFIC_EXTENSION, "      ")] {
-        let with = |variables: &str| {
-            resource
-                .replace("policies: []", &policy(indent))
-                .replace(
-                    "failStrategy",
-                    &format!("vmConfig: {{env: [{variables}]}}\nINDENTfailStrategy"),
-                )
-                .replace("INDENT", indent.strip_prefix("  ").unwrap())
-        };
-        let token = "{name: TOKEN, valueFrom: HOST}";
-        let key = "{name: KEY, valueFrom: HOST}";
-        for (variables, expected) in [
-            (format!("{token}, {key}"), vec![]),
-            (token.to_owned(), vec![("error", "`{name: KEY, valueFrom: HOST}`")]),
-            (
-                String::new(),
-                vec![
-                    ("error", "the environment variable `TOKEN`"),
-                    ("error", "the environment variable `KEY`"),
-                ],
-            ),
-            (
-                format!("{token}, {{name: KEY, value: s3cr3t}}"),
-                vec![("warning", "the secret `KEY` can be read")],
-            ),
-            (
-                format!("{token}, {key}, {{name: HOME, valueFrom: HOST}}"),
-                vec![("note", "no credential names `HOME`")],
-            ),
-        ] {
-            let is_about = |(_, _, message): &(String, String, String)| {
-                ["variable", "secret", "names"].iter().any(|word| message.contains(word))
-            };
-            let found: Vec<_> = found(&with(&variables)).into_iter().filter(is_about).collect();
-            assert_eq!(found.len(), expected.len(), "{variables}: {found:#?}");
-            for ((severity, _, told), (expected, message)) in found.iter().zip(expected) {
-                assert_eq!(severity, expected, "{told}");
-                assert!(told.contains(message), "{variables}: {told}");
-            }
-        }
-    }
-}
-
 #[test]
 fn another_filters_resource_is_left_out_with_a_note() {
     let other = WASM_PLUGIN
