@@ -365,3 +365,47 @@ fn an_unexpected_verdict_is_a_finding() {
         assert_eq!((found.code, &report["expected"]), (code, &json!(expect)));
     }
 }
+
+#[test]
+fn a_default_that_denies_is_named_with_its_place() {
+    const DEFAULTS: &str = "crates/egressctl/tests/explain/defaults.yaml";
+    let verdict = |host: &str| {
+        let found = explained(DEFAULTS, &["team-a/team-a", host]);
+        found.lines().find(|line| line.starts_with("verdict")).expect("a verdict").to_owned()
+    };
+    assert_eq!(
+        verdict("http://plain.example/"),
+        "verdict  denied, 403 \"ask\\n#platform\": no Allow is in scope, and the configuration \
+         sets `defaultAction: Deny` (default-deny)"
+    );
+    assert_eq!(
+        verdict("http://closed.example/"),
+        "verdict  denied, 403 \"closed\": no Allow is in scope, and `closes` sets `defaultAction: \
+         Deny` for the host (default-deny)"
+    );
+    let of = |host: &str| as_json(DEFAULTS, &["team-a/team-a", host])["defaultAction"].clone();
+    for (host, action, policy, place) in [
+        ("http://plain.example/", "Deny", Value::Null, "defaultAction".into()),
+        ("http://closed.example/", "Deny", "closes".into(), "policies[0].defaultAction".into()),
+        ("http://open.example/", "Allow", "opens".into(), "policies[1].defaultAction".into()),
+    ] {
+        let place: Value = place;
+        assert_eq!(
+            of(host),
+            serde_json::json!({"action": action, "policy": policy, "place": place}),
+            "{host}"
+        );
+    }
+    let closed = explained(DEFAULTS, &["team-a/team-a", "http://closed.example/"]);
+    has_lines(
+        &closed,
+        &["policy closes (Require, defaultAction: Deny) for closed.example closed by default: \
+             denies"],
+    );
+    let open = explained(DEFAULTS, &["team-a/team-a", "http://open.example/"]);
+    has_lines(
+        &open,
+        &["policy would-close (defaultAction: Deny, shadow) for open.example closed by \
+             default: would deny"],
+    );
+}
