@@ -184,6 +184,8 @@ mod tests {
     use crate::tests::refused;
     use crate::{Expected, Expression, Phase, Scope};
 
+    const ID: &str = "spiffe://cluster.local/ns/team-a/sa/reader";
+
     fn scene() -> Scene<'static> {
         Scene {
             lines: vec![
@@ -194,7 +196,7 @@ mod tests {
                 (b"x-team", b"a\"b"),
                 (b"x-bytes", b"\xff"),
             ],
-            caller: b"spiffe://cluster.local/ns/team-a/sa/reader",
+            caller: ID.as_bytes(),
             addresses: [b"10.0.0.7:41000", b"240.240.0.1:80"],
             ..Scene::default()
         }
@@ -248,7 +250,7 @@ mod tests {
         assert_eq!(
             json("source"),
             format!(
-                r#"{{"address":"10.0.0.7","identity":{identity},"port":41000,"spiffeId":"spiffe://cluster.local/ns/team-a/sa/reader"}}"#
+                r#"{{"address":"10.0.0.7","identity":{identity},"port":41000,"spiffeId":"{ID}"}}"#
             )
         );
         assert_eq!(json("[source.identity]"), format!("[{identity}]"));
