@@ -140,8 +140,8 @@ fn what_is_written_out_is_bounded() {
     assert_eq!(
         errors,
         [
-            "line 1, column 1: the expression has more than 10000 parts, with the expressions of its \
-          variables in their place: shorten the variables, or read them less often"
+            "line 1, column 1: the expression has more than 10000 parts, with the expressions of \
+          its variables in their place: shorten the variables, or read them less often"
         ]
     );
     // As deep as can be, and deeper.
