@@ -139,10 +139,8 @@ fn what_is_written_out_is_bounded() {
     errors.dedup();
     assert_eq!(
         errors,
-        [
-            "line 1, column 1: the expression has more than 10000 parts, with the expressions of \
-          its variables in their place: shorten the variables, or read them less often"
-        ]
+        ["line 1, column 1: the expression has more than 10000 parts, with the expressions of \
+          its variables in their place: shorten the variables, or read them less often"]
     );
     // As deep as can be, and deeper.
     let mut deep = Variables::declare((0..64).map(|index| format!("v{index}")));
