@@ -16,6 +16,12 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
              or give it as --policies",
         ),
         (
+            "defaultAction: Deny\npolicies: [{name: a, hosts: [b], trafic: {}}]",
+            "2:1: these are policies, not cases: run `egressctl check` on this file, or name it as \
+             the `policies` of a file that has cases",
+        ),
+        ("policies: [a.yaml]", "1:1: `cases` is missing: nothing is tested"),
+        (
             "cases: [{name: a, caller: none, request: http://a, expct: allow, expect: allow}]",
             "1:52: a case has no field `expct` (did you mean `expect`?)",
         ),
