@@ -49,7 +49,7 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
         ),
         (
             "cases: [{name: a, caller: none, request: http://a, expect: alow}]",
-            "1:60: a verdict is `allow` or `deny`, not `alow` (did you mean `allow`?)",
+            "1:60: a verdict is `allow`, `answer` or `deny`, not `alow` (did you mean `allow`?)",
         ),
         (
             "cases: [{caller: none, request: http://a, expect: allow}]",
@@ -147,8 +147,9 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
             "1:69: `reason` is `allow-matched`, `no-allow-rule`, `deny-matched`, `deny-error`, \
              `require-not-matched`, `no-allow-matched`, `default-deny`, \
              `path-unsafe`, `method-unsafe`, `header-unsafe`, `limit-exceeded`, `host-mismatch`, \
-             `bad-host`, `rewrite-error`, `no-answer`, `gone` or `internal-error`, \
-             not `allow-match` (did you mean `allow-matched`?)",
+             `bad-host`, `redirect`, `direct-response`, `rewrite-error`, `condition-error`, \
+             `answer-error`, `credential-refused`, `credential-unavailable`, `no-answer`, `gone` \
+             or `internal-error`, not `allow-match` (did you mean `allow-matched`?)",
         ),
         (
             "cases: [{name: a, caller: none, request: http://a, \
