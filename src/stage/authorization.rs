@@ -39,6 +39,9 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     }
     let (reason, policy) = decided;
     if !reason.allows() {
+        if !engine.composes_denials {
+            return Flow::End(Ending { policy, ..Ending::because(reason) });
+        }
         let (request, decision) = (&turn.facts.headers, &mut turn.found.decision);
         let denying = Denying { engine, groups, request, view: &view };
         return Flow::End(denying.end(reason, policy, decision));
