@@ -292,14 +292,6 @@ fn others(module: Place<'_>, lints: &mut Lints<'_>) {
             "the filter is of type `HTTP`: as a `NETWORK` plugin it checks nothing",
         );
     }
-    if present(module.node, "vmConfig").and_then(|config| present(config, "env")).is_some() {
-        let span = name_or_first_line(module.node, "vmConfig");
-        lints.note(
-            span,
-            at("vmConfig.env"),
-            "the filter reads no environment variables: configure it in `pluginConfig`",
-        );
-    }
     if present(module.node, "verificationKey").is_some() {
         let span = name_or_first_line(module.node, "verificationKey");
         lints.warning(
