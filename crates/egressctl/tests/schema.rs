@@ -41,7 +41,9 @@ fn everything_has_a_description() {
                 }
             }
         }
-        for word in schema["oneOf"].as_array().into_iter().flatten() {
+        // One of several fields, or one of several words: the former are described where they are.
+        let words = schema["oneOf"].as_array().into_iter().flatten();
+        for word in words.filter(|word| word.get("required").is_none()) {
             if word["title"].is_null() || word["description"].is_null() {
                 missing.push(format!("{place} {word}"));
             }
@@ -49,8 +51,9 @@ fn everything_has_a_description() {
         match schema {
             // A condition says nothing of its own about the fields that it asks for.
             Value::Object(fields) => {
-                for (name, value) in
-                    fields.iter().filter(|(name, _)| !["if", "then"].contains(&name.as_str()))
+                for (name, value) in fields
+                    .iter()
+                    .filter(|(name, _)| !["if", "then", "else"].contains(&name.as_str()))
                 {
                     look(&format!("{place}/{name}").replace("/properties", ""), value, missing);
                 }
