@@ -147,7 +147,8 @@ impl Exchange {
     pub fn take_report(&mut self) -> Option<Report<'_>> {
         if self.notes.subject == Some(Subject::Decision) {
             self.is_reported = true;
-            if !self.found.responds || self.state != State::Passing {
+            // Where parts of the message are still read, one that cannot be read has a record too.
+            if self.found.applied.is_empty() || self.state != State::Passing {
                 self.request = Vec::new();
             }
         }

@@ -40,6 +40,23 @@ const ROWS: &[Row] = &[
     ),
     ("traffic", "rewrite", "it is called `urlRewrite`"),
     ("traffic", "redirect", "it is called `requestRedirect`"),
+    (
+        "retry",
+        "backoff",
+        "Envoy's router takes none from a request, and waits 25 to 250 ms between tries unless \
+         the route says otherwise: use `retries` of a VirtualService",
+    ),
+    (
+        "retry",
+        "condition",
+        "Envoy's router decides about a response by its status: name these in `codes`",
+    ),
+    (
+        "fields",
+        "remove",
+        "the record's own fields stay, so that whoever reads records can rely on them: leave it \
+         out, and have the collector of the logs drop what you do not keep",
+    ),
     ("transformation.request", "metadata", METADATA),
     ("transformation.response", "metadata", METADATA),
     ("transformation.request", "body", BODY),

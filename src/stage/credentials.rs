@@ -66,7 +66,7 @@ fn put_in(turn: &mut Turn<'_, '_, '_>, has_waited: bool) -> Flow {
     }
     let Some(first) = policies.first().copied() else { return Flow::Next };
     let meter = turn.meter;
-    let (headers, changes) = turn.to_change();
+    let (headers, changes) = turn.changing();
     meter.spend_on(sent.len().saturating_mul(headers.len()), LINES_A_STEP);
     let read = headers.values(b"cookie").chain(headers.values(b":path"));
     let bytes = read.fold(0_usize, |sum, value| sum.saturating_add(value.len()));

@@ -2,7 +2,9 @@
 
 mod admission;
 mod authorization;
+mod defaults;
 mod readings;
+mod router_headers;
 mod transformation;
 
 use crate::counters::{Count, Counter};

@@ -27,6 +27,23 @@ fn the_limits_of_a_configuration_are_stated() {
             row("hosts of a policy", &grouped(config::MAX_HOSTS)),
             row("expressions of a policy's authorization", &grouped(config::MAX_MATCH_EXPRESSIONS)),
             row("headers in one `set`, `add` or `remove`", &grouped(config::MAX_TRANSFORMATIONS)),
+            row("entries of a `conditional`", &grouped(config::MAX_CONDITIONAL)),
+            row(
+                "headers in one list of `headerModifiers`; the value of one",
+                &format!(
+                    "{}; {} characters",
+                    config::MAX_MODIFIERS,
+                    grouped(config::MAX_HEADER_VALUE)
+                ),
+            ),
+            row(
+                "headers of a direct response; its body",
+                &format!(
+                    "{}; {1} characters, or {1} bytes of an expression",
+                    config::MAX_REPLY_HEADERS,
+                    grouped(config::MAX_REPLY_BODY)
+                ),
+            ),
             row("variables", &grouped(config::MAX_VARIABLES)),
             row(
                 "parts of an expression with the expressions of its variables in their place",
@@ -36,6 +53,14 @@ fn the_limits_of_a_configuration_are_stated() {
                 "the same of all expressions that read variables",
                 &grouped(variables::MAX_ALL_PARTS),
             ),
+            row(
+                "the body of a `denial`",
+                &format!(
+                    "{0} characters as a text, {0} bytes as the value of an expression",
+                    grouped(config::MAX_REPLY_BODY)
+                ),
+            ),
+            row("headers of a `denial`", &grouped(config::MAX_REPLY_HEADERS)),
             row(
                 "an expression",
                 &format!(
@@ -66,12 +91,22 @@ fn the_limits_of_a_configuration_are_stated() {
                 ),
             ),
             row("all hosts together", &grouped(config::MAX_ALL_HOSTS)),
+            row("fields of `audit.fields`", &grouped(config::MAX_RECORD_FIELDS)),
+            row("status codes of a `retry`", &grouped(config::MAX_RETRY_CODES)),
             row(
                 "all patterns together",
                 &format!("{} once compiled", mib(config::MAX_ALL_PATTERNS)),
             ),
         ],
     );
+}
+
+#[test]
+fn what_is_cut_in_an_audit_record_is_stated() {
+    let text = grouped(egress_filter::cel::MAX_RECORDED_TEXT);
+    let value = grouped(egress_filter::cel::MAX_RECORDED);
+    let cut = format!("A text is cut at {text} bytes, and a list or map ends once it has {value}.");
+    assert_stated("docs/operations.md", &[cut]);
 }
 
 #[test]
@@ -87,6 +122,9 @@ fn the_steps_of_a_request_are_stated() {
             ),
             format!("| all rules and header values of a request together | {request} |"),
             format!("| all header values of its response together | {request} |"),
+            format!(
+                "| `audit.filter` and all of `audit.fields` together, each the same share | {rule} |"
+            ),
         ],
     );
     assert_stated(

@@ -182,7 +182,9 @@ mod tests {
     use crate::meter::Allowance;
     use crate::tests::message::{Line, Scene, TABLE};
     use crate::tests::refused;
-    use crate::{Expected, Expression, Phase};
+    use crate::{Expected, Expression, Phase, Scope};
+
+    const ID: &str = "spiffe://cluster.local/ns/team-a/sa/reader";
 
     fn scene() -> Scene<'static> {
         Scene {
@@ -194,15 +196,16 @@ mod tests {
                 (b"x-team", b"a\"b"),
                 (b"x-bytes", b"\xff"),
             ],
-            caller: b"spiffe://cluster.local/ns/team-a/sa/reader",
+            caller: ID.as_bytes(),
             addresses: [b"10.0.0.7:41000", b"240.240.0.1:80"],
             ..Scene::default()
         }
     }
 
     fn recorded_of(scene: &Scene<'_>, source: &str) -> Result<Option<Recorded>, String> {
-        let compiled = Expression::compile(&TABLE, source, Phase::Request, Expected::Any)
-            .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+        let compiled =
+            Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Any)
+                .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
         let allowance = Allowance::whole();
         scene.view(Phase::Request, |view| compiled.recorded(view, &allowance))
     }
@@ -247,7 +250,7 @@ mod tests {
         assert_eq!(
             json("source"),
             format!(
-                r#"{{"address":"10.0.0.7","identity":{identity},"port":41000,"spiffeId":"spiffe://cluster.local/ns/team-a/sa/reader"}}"#
+                r#"{{"address":"10.0.0.7","identity":{identity},"port":41000,"spiffeId":"{ID}"}}"#
             )
         );
         assert_eq!(json("[source.identity]"), format!("[{identity}]"));

@@ -41,9 +41,9 @@ fn everything_has_a_description() {
                 }
             }
         }
-        // One of several fields, or one of several words: the former are described where they are.
-        let words = schema["oneOf"].as_array().into_iter().flatten();
-        for word in words.filter(|word| word.get("required").is_none()) {
+        // A condition on the fields of an object says only which of them must be there.
+        let choices = schema["oneOf"].as_array().into_iter().flatten();
+        for word in choices.filter(|choice| choice["required"].is_null()) {
             if word["title"].is_null() || word["description"].is_null() {
                 missing.push(format!("{place} {word}"));
             }

@@ -7,6 +7,7 @@
 
 pub mod envoy;
 mod functions;
+mod records;
 pub mod search;
 mod times;
 
@@ -126,6 +127,7 @@ pub fn worst_pairs() -> Vec<Pair> {
     }
     pairs.extend(functions::of_headers(LINES, LARGE));
     pairs.extend(times::pairs(LARGE));
+    pairs.extend(records::pairs(LARGE));
     pairs
 }
 

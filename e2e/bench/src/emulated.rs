@@ -217,7 +217,7 @@ fn check_caller(vm: &Vm, subject: Subject) -> Result<(), BenchError> {
 
 const SERVICE: &str = "inbound-vip|80|http|api.github.com";
 
-fn plain(path: &str, caller: &str) -> Request {
+pub(super) fn plain(path: &str, caller: &str) -> Request {
     let request = Request::new("GET", "api.github.com", path)
         .property(&["xds", "filter_chain_name"], SERVICE)
         .property(&["xds", "cluster_name"], SERVICE)

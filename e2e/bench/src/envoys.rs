@@ -48,6 +48,8 @@ pub(super) struct Setup<'a> {
     /// The SPIFFE ID that every request comes with.
     pub(super) caller: &'a str,
     pub(super) workers: u32,
+    /// What the route does; it answers 200 where this is left out.
+    pub(super) route: Option<Value>,
 }
 
 /// A running Envoy.
@@ -184,6 +186,10 @@ fn bootstrap(setup: &Setup<'_>, port: u16, admin_port: u16) -> Result<Value, Ben
         },
         {"name": "default", "match": {"prefix": "/"}, "direct_response": answer},
     ]);
+    if let Some(mut route) = setup.route.clone() {
+        route["match"] = json!({"prefix": "/"});
+        manager["route_config"]["virtual_hosts"][0]["routes"] = json!([route]);
+    }
     let identity = json!({
         "name": "connect_authority",
         "typed_config": {
@@ -215,10 +221,17 @@ fn bootstrap(setup: &Setup<'_>, port: u16, admin_port: u16) -> Result<Value, Ben
         "admin": {
             "address": {"socket_address": {"address": "127.0.0.1", "port_value": admin_port}},
         },
-        "static_resources": {"listeners": [{
-            "name": "measured",
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
-            "filter_chains": [chain],
-        }]},
+        "static_resources": {
+            "listeners": [{
+                "name": "measured",
+                "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+                "filter_chains": [chain],
+            }],
+            // For Envoy's own filter of credentials.
+            "secrets": [{
+                "name": "credential",
+                "generic_secret": {"secret": {"inline_string": "the-credential"}},
+            }],
+        },
     }))
 }

@@ -10,6 +10,7 @@ mod chart;
 pub mod cost;
 mod emulated;
 mod envoys;
+pub mod features;
 mod guests;
 mod load;
 mod loading;
@@ -153,6 +154,7 @@ struct Figures {
     groups: Vec<rounds::Group>,
     updates: Vec<loading::Update>,
     memory: Vec<loading::Memory>,
+    features: features::Figures,
 }
 
 /// Measures, and returns the report, which is also in `target/bench/report.md`, and the path of
@@ -174,7 +176,8 @@ pub async fn run(options: &Options) -> Result<(String, PathBuf), BenchError> {
     let updates = loading::updates(&contestants, &options.others()).await?;
     say("memory");
     let memory = loading::memory(&contestants, options.most).await?;
-    let figures = Figures { size, emulated, groups, updates, memory };
+    let features = features::measure(options).await?;
+    let figures = Figures { size, emulated, groups, updates, memory, features };
     let text = report::render(
         options,
         &figures,
@@ -188,6 +191,20 @@ pub async fn run(options: &Options) -> Result<(String, PathBuf), BenchError> {
         write(&workspace_root().join("docs/benchmarks.md"), &text, &documents(), &pictures)?;
     }
     Ok((text, folder))
+}
+
+/// Measures the features alone, and returns their section of the report.
+///
+/// # Errors
+/// When Envoy or the filter is missing, or a feature does not do what it must.
+pub async fn run_features(options: &Options) -> Result<String, BenchError> {
+    let section = features::render(options, &features::measure(options).await?);
+    if options.document {
+        let path = workspace_root().join("docs/benchmarks.md");
+        let page = std::fs::read_to_string(&path)?;
+        std::fs::write(&path, features::documented(&page, &section))?;
+    }
+    Ok(section)
 }
 
 /// Where the documents' charts are, and `notes.md`, which is written by hand and becomes part of

@@ -42,6 +42,7 @@ pub(super) async fn updates(
         filters: vec![filter],
         caller: TEAM_A_SPIFFE_ID,
         workers: WORKERS,
+        route: None,
     })?;
     // The first update of all finds a VM that has never loaded anything but the workshop's, so it
     // is not counted.
@@ -143,6 +144,7 @@ pub(super) async fn memory(
                 filters: contestants.filters(subject)?,
                 caller: TEAM_A_SPIFFE_ID,
                 workers,
+                route: None,
             };
             let envoy = Running::start(&setup)?;
             for _ in 0..4 {

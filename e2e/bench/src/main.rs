@@ -10,10 +10,12 @@ use proxy_wasm_host::Module;
 
 const USAGE: &str = "\
 usage: bench [--quick] [--rounds N] [--seconds S] [--document] [--checkout FOLDER]
+       bench --features [--quick] [--rounds N] [--seconds S] [--document] [--checkout FOLDER]
        bench --worst [--checkout FOLDER]
   --document         write the figures to docs/benchmarks.md too
   --worst            show the most expensive known rules and requests, in the emulated host and in
                      a real Envoy
+  --features         only what each feature costs; with --document its part of the page
   --quick            few rounds, requests and policies, to see whether it works
   --rounds N         how many rounds, each of which asks every Envoy of a group in turn (25)
   --seconds S        how long each Envoy is asked in a round (0.6)
@@ -50,10 +52,24 @@ async fn main() -> ExitCode {
             }
         };
     }
-    let Some(options) = options(arguments.into_iter()) else {
+    let only_features = arguments.first().is_some_and(|argument| argument == "--features");
+    let arguments = arguments.into_iter().skip(usize::from(only_features));
+    let Some(options) = options(arguments) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
+    if only_features {
+        return match bench::run_features(&options).await {
+            Ok(section) => {
+                print!("{section}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("bench: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     match bench::run(&options).await {
         Ok((report, folder)) => {
             print!("{report}");

@@ -18,6 +18,7 @@ pub(super) fn render(options: &Options, figures: &Figures, notes: &str) -> Strin
     if !notes.trim().is_empty() {
         let _ = writeln!(text, "{}\n", notes.trim());
     }
+    text.push_str(&super::features::render(options, &figures.features));
     interleaved(&mut text, options, figures);
     loading(&mut text, figures);
     emulated(&mut text, options, figures);

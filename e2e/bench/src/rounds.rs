@@ -160,13 +160,23 @@ async fn start(contestants: &Contestants, subject: Subject) -> Result<Running, B
     let filters = contestants.filters(subject)?;
     if subject.denies() && subject.others() <= 1 {
         let caller = "spiffe://cluster.local/ns/team-b/sa/team-b";
-        let other =
-            Running::start(&Setup { name: &name, filters: filters.clone(), caller, workers: 1 })?;
+        let other = Running::start(&Setup {
+            name: &name,
+            filters: filters.clone(),
+            caller,
+            workers: 1,
+            route: None,
+        })?;
         let response = load::check(other.address, "/zen").await?;
         BenchError::check(&name, "another caller", &403, &response.status)?;
     }
-    let envoy =
-        Running::start(&Setup { name: &name, filters, caller: TEAM_A_SPIFFE_ID, workers: 1 })?;
+    let envoy = Running::start(&Setup {
+        name: &name,
+        filters,
+        caller: TEAM_A_SPIFFE_ID,
+        workers: 1,
+        route: None,
+    })?;
     for path in [Asked::Allowed.path(), "/repos/x/y", Asked::Denied.path()] {
         let response = load::check(envoy.address, path).await?;
         let asked = if path == Asked::Denied.path() { Asked::Denied } else { Asked::Allowed };

@@ -54,6 +54,28 @@ fn what_failed_for_a_response_that_is_cut_off_is_counted_once() {
 }
 
 #[test]
+fn the_record_of_a_request_that_is_cut_off_at_its_trailers_names_it() {
+    let json = json!({"policies": [
+        {"name": "p", "traffic": {"transformation": {"request": {"remove": ["x-a"]}}}}]});
+    let engine = Engine::load(json.to_string().as_bytes()).unwrap();
+    let source = Given::default();
+    let mut exchange = Exchange::default();
+    let request = pairs(&[(":authority", "a.example"), (":path", "/p?q"), (":method", "POST")]);
+    let _ = exchange.on(&engine, &source, Event::RequestHeaders(request));
+    let _ = counts(&mut exchange);
+    exchange.forget_report();
+    let unreadable = Event::RequestTrailers(Pairs { bytes: &[1], count: 1 });
+    assert_eq!(exchange.on(&engine, &source, unreadable), Step::Reset);
+    let line = exchange.take_report().unwrap().audit.unwrap();
+    let record: serde_json::Value = serde_json::from_str(line).unwrap();
+    let expected = json!(["POST", "a.example", "/p", "internal-error"]);
+    assert_eq!(
+        json!([record["method"], record["host"], record["path"], record["reason"]]),
+        expected
+    );
+}
+
+#[test]
 fn what_failed_for_a_response_is_not_counted_again_with_its_trailers() {
     let rules = json!({
         "set": [{"name": "x-a", "value": "response.headers['x-none']"}], "remove": ["x-b"]});

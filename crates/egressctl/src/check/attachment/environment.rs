@@ -15,7 +15,12 @@ pub(super) fn lint(here: Place<'_>, lints: &mut Lints<'_>) {
     if env.is_some() && named.is_empty() {
         let span = name_or_first_line(here.node, "vmConfig");
         let path = format!("{}.vmConfig.env", here.path);
-        lints.note(span, path, "the policies read no environment variables: leave this out");
+        lints.note(
+            span,
+            path,
+            "no policy has a credential, and without one the filter reads no environment \
+             variables: leave `env` out",
+        );
     }
     for (variable, path) in named {
         variable_is_given(variable, path, listed, lints);
