@@ -44,7 +44,7 @@ pub(crate) enum Flow {
         not(any(test, feature = "trap-for-tests")),
         expect(dead_code, reason = "no stage of the shipped filter asks a service yet")
     )]
-    Wait(Call),
+    Wait(Box<Call>),
     /// The request waits until a fetch of the token of this credential ends.
     Await(usize),
     /// The request ends here.
@@ -63,7 +63,7 @@ pub(crate) struct Ending {
     /// The policy that decided, where one did.
     pub(crate) policy: Option<usize>,
     /// The answer, if it is another than the reason implies.
-    pub(crate) reply: Option<Reply>,
+    pub(crate) reply: Option<Box<Reply>>,
 }
 
 impl Ending {

@@ -79,7 +79,7 @@ impl Denying<'_> {
     #[inline(never)]
     fn end(self, reason: Reason, policy: Option<usize>, decision: &mut Decision) -> Ending {
         let denial = Denial::of(self.engine, reason, policy, self.groups);
-        let reply = denial.map(|denial| self.reply(denial, reason, decision));
+        let reply = denial.map(|denial| Box::new(self.reply(denial, reason, decision)));
         Ending { policy, reply, ..Ending::because(reason) }
     }
 
