@@ -65,7 +65,7 @@ pub struct Exchange {
     meter: Meter,
     found: Found,
     /// What the stages have changed, while it waits and when it goes on after that.
-    kept: Option<Kept>,
+    kept: Option<Box<Kept>>,
     /// How many calls were made.
     calls: u32,
     notes: Notes,
@@ -276,13 +276,13 @@ impl Exchange {
                     break None;
                 }
                 Flow::Wait(call) => {
-                    self.kept = Kept::of_turn(&turn);
+                    self.kept = Kept::of_turn(&turn).map(Box::new);
                     self.state = State::Waiting(Pending::before(next, On::Call(call.id)));
                     self.calls = self.calls.saturating_add(1);
                     return Step::Call(*call);
                 }
                 Flow::Await(credential) => {
-                    self.kept = Kept::of_turn(&turn);
+                    self.kept = Kept::of_turn(&turn).map(Box::new);
                     self.state = State::Waiting(Pending::before(next, On::Token(credential)));
                     return Step::Await(credential);
                 }

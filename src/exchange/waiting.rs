@@ -76,7 +76,7 @@ impl Exchange {
             return self.run(engine, source, Some((resumed, None)), trace);
         };
         let changes = match self.run(engine, source, Some((resumed, Some(&kept))), trace) {
-            Step::Forward(changes) => Kept::of(None, &changes),
+            Step::Forward(changes) => Box::new(Kept::of(None, &changes)),
             // The other steps borrow nothing of what was kept.
             Step::Call(call) => return Step::Call(call),
             Step::Await(credential) => return Step::Await(credential),
