@@ -114,6 +114,9 @@ fn forms(policy: &Policy) -> Vec<Form> {
     if let Some(answer) = &policy.direct_response {
         add(Feature::DirectResponse, answer.conditions().count(), answer.forms().count());
     }
+    if !policy.credentials.is_empty() {
+        add(Feature::Credentials, 0, 1);
+    }
     forms
 }
 

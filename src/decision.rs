@@ -49,13 +49,14 @@ pub struct Decision {
     pub policy: Option<usize>,
     /// Shadow policies that would have denied the request if they were enforced.
     pub shadow: Vec<usize>,
-    /// Expressions that failed: the index of their policy, and the message.
+    /// Expressions that failed: the index of their policy, or [`WHOLE`], and the message.
     pub errors: Vec<(usize, String)>,
-    /// Expressions of the configuration as a whole that failed, such as those of its `denial`.
-    pub own_errors: Vec<String>,
     /// The policies whose credentials the request got.
     pub credentials: Vec<usize>,
 }
+
+/// In place of a policy's index: the configuration as a whole, whose `denial` has expressions too.
+pub const WHOLE: usize = usize::MAX;
 
 impl Decision {
     /// A decision for this reason, without a policy or details.
@@ -66,7 +67,6 @@ impl Decision {
             policy: None,
             shadow: Vec::new(),
             errors: Vec::new(),
-            own_errors: Vec::new(),
             credentials: Vec::new(),
         }
     }
@@ -108,9 +108,6 @@ impl Decision {
         for index in &self.shadow {
             step(Count { policy: Some(*index), counter: Counter::ShadowDenied });
         }
-        for _ in &self.own_errors {
-            step(Count { policy: None, counter: Counter::EvaluationErrors });
-        }
         count_errors(&self.errors, step);
     }
 }
@@ -119,7 +116,9 @@ impl Decision {
 pub(crate) fn count_errors(errors: &[(usize, String)], mut step: impl FnMut(Count)) {
     for (index, _) in errors {
         step(Count { policy: None, counter: Counter::EvaluationErrors });
-        step(Count { policy: Some(*index), counter: Counter::EvaluationErrors });
+        if *index != WHOLE {
+            step(Count { policy: Some(*index), counter: Counter::EvaluationErrors });
+        }
     }
 }
 

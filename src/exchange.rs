@@ -269,30 +269,26 @@ impl Exchange {
             match flow {
                 Flow::Next => {
                     let next = at.map_or(0, |at: usize| at.saturating_add(1));
-                    let Some(stage) = engine.order.get(next) else { break Ok(None) };
+                    let Some(stage) = engine.order.get(next) else { break None };
                     at = Some(next);
                     flow = stage.enter(&mut turn);
                 }
                 // A request that will be denied costs no call.
                 Flow::Wait(_) | Flow::Await(_) if turn.meter.is_exhausted() || facts.failed() => {
-                    break Ok(None);
+                    break None;
                 }
-                Flow::Wait(call) => break Err((On::Call(call.id), Step::Call(call))),
+                Flow::Wait(call) => {
+                    self.kept = Kept::of_turn(&turn);
+                    self.state = State::Waiting(Pending::at(at, On::Call(call.id), engine));
+                    self.calls = self.calls.saturating_add(1);
+                    return Step::Call(call);
+                }
                 Flow::Await(credential) => {
-                    break Err((On::Token(credential), Step::Await(credential)));
+                    self.kept = Kept::of_turn(&turn);
+                    self.state = State::Waiting(Pending::at(at, On::Token(credential), engine));
+                    return Step::Await(credential);
                 }
-                Flow::End(ending) => break Ok(Some(ending)),
-            }
-        };
-        let ending = match ending {
-            Ok(ending) => ending,
-            Err((on, step)) => {
-                let changed = turn.headers.as_ref();
-                self.kept = changed.map(|headers| Kept::of(Some(headers), &turn.changes));
-                let stage = at.unwrap_or(engine.order.len());
-                self.state = State::Waiting(Pending { on, stage });
-                self.calls = self.calls.saturating_add(1);
-                return step;
+                Flow::End(ending) => break Some(ending),
             }
         };
         let Turn { changes, admitted, .. } = turn;

@@ -21,8 +21,8 @@ pub fn load(json: &[u8]) -> bool {
 ///
 /// A request is lines of a header's name, a blank and its value. `@caller`, `@service`, `@source`,
 /// `@destination`, `@version`, `@time` (in nanoseconds) stand for what the proxy knows besides the
-/// headers; `@line x-a 1` chooses one line of a repeated header; `<` before a name makes it a header
-/// of the response.
+/// headers; `@line x-a 1` chooses one line of a repeated header; `<` before a name makes it a
+/// header of the response.
 ///
 /// # Errors
 /// If the two results differ.

@@ -17,7 +17,12 @@
 //!    | `admission` | Which host is the request for? Is the path safe? Was that host dialled? |
 //!    | `authorization` | What do the policies' rules, written in [`cel`], say? |
 //!    | `transformation` | Which of its headers change? |
+//!    | `header-modifiers` | Which of them get fixed values? |
+//!    | `rewrite` | Which path and authority does the origin get? |
 //!    | `router-headers` | How long does Envoy's router wait, and when does it try again? |
+//!    | `redirect` | Is the caller sent elsewhere? |
+//!    | `direct-response` | Does a policy answer in the origin's place? |
+//!    | `credentials` | What does the origin get of the waypoint's? |
 //! 3. `host` carries out the [`exchange::Step`] that results: it writes the changed headers and
 //!    lets the request go on, answers it, or makes a call. Then it counts and logs what the
 //!    [`exchange::Report`] contains.

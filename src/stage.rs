@@ -131,7 +131,7 @@ pub(crate) struct Turn<'a, 'f, 't> {
 
 impl<'a> Turn<'a, '_, '_> {
     /// The request's headers, to be changed, and the list of the changes.
-    pub(crate) fn to_change(&mut self) -> (&mut Headers<'a>, &mut Vec<Change<'a>>) {
+    pub(crate) fn changing(&mut self) -> (&mut Headers<'a>, &mut Vec<Change<'a>>) {
         let facts = self.facts;
         let changes = &mut self.changes;
         let headers = self.headers.get_or_insert_with(|| {

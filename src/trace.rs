@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::{Action, Direction, Location, Mode};
+use crate::config::{Action, Direction, Mode};
 use crate::decision::Change;
 use crate::order::{ORDER, Stage};
 use crate::policy::rule::RuleResult;
@@ -31,8 +31,6 @@ pub struct Trace {
     /// The headers for Envoy's router that were set and removed, in order: the index of the policy,
     /// the name, and the value that was set.
     pub router_headers: Vec<(usize, String, Option<Vec<u8>>)>,
-    /// The credentials that the request got, in order.
-    pub injected: Vec<Injected>,
 }
 
 /// A feature of a policy beside its rule.
@@ -50,10 +48,12 @@ pub enum Feature {
     RequestRedirect,
     /// `directResponse`
     DirectResponse,
+    /// The credentials of `backend`.
+    Credentials,
 }
 
 impl Feature {
-    /// The field of `traffic` that has it.
+    /// The field of `traffic` that has it; for credentials, that of the policy.
     #[must_use]
     pub fn field(self) -> &'static str {
         match self {
@@ -63,6 +63,7 @@ impl Feature {
             Feature::HostRewrite => "hostRewrite",
             Feature::RequestRedirect => "requestRedirect",
             Feature::DirectResponse => "directResponse",
+            Feature::Credentials => "backend",
         }
     }
 }
@@ -113,6 +114,7 @@ impl Feature {
             Feature::UrlRewrite | Feature::HostRewrite => Stage::Rewrite,
             Feature::RequestRedirect => Stage::Redirect,
             Feature::DirectResponse => Stage::DirectResponse,
+            Feature::Credentials => Stage::Credentials,
         }
     }
 }
@@ -161,15 +163,6 @@ pub struct Applied {
     pub direction: Direction,
     /// Whether anything in the message was changed.
     pub changed: bool,
-}
-
-/// A credential that a request got.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Injected {
-    /// The index of the policy.
-    pub policy: usize,
-    /// Where the credential went.
-    pub location: Location,
 }
 
 impl Trace {

@@ -93,8 +93,8 @@ pub struct Tried {
 }
 
 impl Default for Trial {
-    /// `GET /` over HTTP/1.1 at noon, from a caller without a certificate, for a host that must still be
-    /// set, answered with 200.
+    /// `GET /` over HTTP/1.1 at noon, from a caller without a certificate, for a host that must
+    /// still be set, answered with 200.
     fn default() -> Self {
         Trial {
             principal: String::new(),

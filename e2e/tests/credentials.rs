@@ -9,3 +9,5 @@ mod leaks;
 mod policies;
 #[path = "credentials/real.rs"]
 mod real;
+#[path = "credentials/step.rs"]
+mod step;

@@ -39,8 +39,8 @@ pub struct DirectResponseConfig {
     pub reply: ReplyConfig,
 }
 
-/// The statuses that a redirect may have, the default first.
-pub(super) const REDIRECTS: &[u64] = &[302, 301, 303, 307, 308];
+/// The statuses that a redirect may have.
+pub(super) const REDIRECTS: &[u64] = &[301, 302, 303, 307, 308];
 const DEFAULT_REDIRECT: u16 = 302;
 
 /// Statuses whose answers have no body (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5).

@@ -317,7 +317,7 @@ impl<'j> Object<'j> {
                 Condition::Names(field, word, other)
                     if self.is_word(field, word) && !has(other) =>
                 {
-                    format!("`{field}` is `{word}`: say by which with `{other}`")
+                    format!("`{field}` is `{word}`: give `{other}`")
                 }
                 Condition::UnlessWord(name, other, word) => {
                     match (has(name), self.is_word(other, word)) {

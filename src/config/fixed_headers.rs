@@ -1,6 +1,7 @@
 //! `headerModifiers`: headers that get, or lose, values that the configuration states.
 
 use super::decode::{Errors, Node};
+use super::json::Json;
 use super::read::read_header_name;
 use super::shape::{Bounds, Field, Kind, Text, field, required};
 use crate::header_name::{Direction, is_value};
@@ -102,16 +103,28 @@ fn read_lists(node: &Node<'_>, of: Direction, errors: &mut Errors) -> FixedHeade
     };
     let (set, add) = (values("set", errors), values("add", errors));
     let items = fields.get("remove").map(|node| node.list(HEADERS, errors)).unwrap_or_default();
-    let remove =
-        items.iter().filter_map(|item| read_header_name(item, of, false, errors)).collect();
+    let remove = items.iter().filter_map(|item| read_name(item, of, errors)).collect();
     FixedHeadersConfig { set, add, remove }
 }
 
 fn read_value(node: &Node<'_>, of: Direction, errors: &mut Errors) -> Option<(String, String)> {
     let fields = node.object(&value(of), errors)?;
-    let name = fields.get("name").and_then(|node| read_header_name(&node, of, false, errors));
+    let name = fields.get("name").and_then(|node| read_name(&node, of, errors));
     let value = fields.get("value").and_then(|node| node.text(Text::HeaderValue, errors));
     Some((name?, value?.to_owned()))
+}
+
+fn read_name(node: &Node<'_>, of: Direction, errors: &mut Errors) -> Option<String> {
+    let is_of_request_line =
+        |name: &str| name.starts_with(':') || name.eq_ignore_ascii_case("host");
+    if matches!(node.json, Json::String(name) if is_of_request_line(name)) {
+        errors.add(
+            &node.place,
+            "no header to be modified here: use `urlRewrite`, or `set` of a `transformation`",
+        );
+        return None;
+    }
+    read_header_name(node, of, false, errors)
 }
 
 /// Checks a header's value that is stated in the configuration.

@@ -379,7 +379,7 @@ pub(super) fn read_header_rules(
     HeaderRulesConfig { set, add, remove }
 }
 
-pub(super) fn read_header_value(
+fn read_header_value(
     node: &Node<'_>,
     direction: Direction,
     pseudo: bool,

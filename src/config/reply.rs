@@ -1,11 +1,11 @@
 //! Answers that the author of a configuration composes: a body, as it is or by an expression, and
 //! headers.
 
-use super::decode::{Errors, Node, Object};
-use super::read::{read_expression, read_header_value};
+use super::decode::{Errors, Node, Object, shown};
+use super::read::read_expression;
 use super::shape::{Bounds, Condition, Field, Kind, Text, field, header_value};
 use super::{Expr, HeaderValueConfig};
-use crate::header_name::Direction;
+use crate::header_name::{self, Direction};
 
 /// The longest body of an answer: in characters as a text, in bytes as the value of an expression.
 pub const MAX_REPLY_BODY: usize = 4_096;
@@ -80,10 +80,31 @@ pub(super) fn read_reply(fields: &Object<'_>, errors: &mut Errors) -> ReplyConfi
         .map(ReplyBody::Expression)
         .or_else(|| text.map(|text| ReplyBody::Text(text.to_owned())));
     let items = fields.get("headers").map(|node| node.list(LISTED_HEADERS, errors));
-    let headers = items
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|item| read_header_value(item, Direction::Response, false, errors))
-        .collect();
+    let items = items.unwrap_or_default();
+    let headers = items.iter().filter_map(|item| read_header(item, errors)).collect();
     ReplyConfig { body, headers }
+}
+
+fn read_header(item: &Node<'_>, errors: &mut Errors) -> Option<HeaderValueConfig> {
+    let fields = item.object(&header_value(Direction::Response, false), errors)?;
+    let name = fields.get("name").and_then(|node| read_name(&node, errors));
+    let value = fields.get("value").and_then(|node| read_expression(&node, errors));
+    // The expression is checked even if the name is wrong: all errors are reported at once.
+    Some(HeaderValueConfig { name: name.unwrap_or_default(), value: value? })
+}
+
+fn read_name(node: &Node<'_>, errors: &mut Errors) -> Option<String> {
+    let name = node.string(errors)?.to_ascii_lowercase();
+    let checked = if name.starts_with(':') {
+        Err(format!("`{}` is no header: an answer has no pseudo-headers here", shown(&name)))
+    } else {
+        header_name::check(&name, Direction::Response, false)
+    };
+    match checked {
+        Ok(()) => Some(name),
+        Err(message) => {
+            errors.add(&node.place, message);
+            None
+        }
+    }
 }

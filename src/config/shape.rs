@@ -301,8 +301,7 @@ pub(super) const POLICY: &[Field] = &[
     field(
         "traffic",
         Kind::Object(TRAFFIC, &[]),
-        "What the policy does, in the fields of AgentGateway's `spec.traffic`. Required unless \
-         `backend` is there.",
+        "What the policy does, in the fields of AgentGateway's `spec.traffic`.",
     ),
     field(
         "backend",

@@ -207,6 +207,53 @@ fn every_error_names_its_place_and_the_mend() {
              would be every host's; set `pathSafety` at the top level for that",
         ),
         (
+            policy(&format!(r#""defaultAction": "Deny", {RULE}"#)),
+            "policy `p`: policies[0].defaultAction: `defaultAction` needs `hosts`: without them it \
+             would be every host's; set `defaultAction` at the top level for that",
+        ),
+        (
+            r#"{"policies": [], "defaultAction": "deny"}"#.to_owned(),
+            "defaultAction: unknown value `deny` (did you mean `Deny`?): expected `Allow`, `Deny`",
+        ),
+        (
+            policy(
+                r#""hosts": ["*"], "traffic": {"authorization": {"policy":
+                {"matchExpressions": ["true"]}}}"#,
+            ),
+            "policy `p`: policies[0].hosts[0]: `*` is no host: leave `hosts` out for a policy of \
+             all hosts",
+        ),
+        (
+            policy(r#""hosts": ["a.b"]"#),
+            "policy `p`: policies[0]: some of `traffic`, `pathSafety`, `defaultAction`, `denial` \
+             must be there",
+        ),
+        (
+            r#"{"policies": [], "denial": {}}"#.to_owned(),
+            "denial: some of `body`, `bodyExpression`, `headers` must be there",
+        ),
+        (
+            r#"{"policies": [], "denial": {"body": ""}}"#.to_owned(),
+            "denial.body: the text is empty: give one, or leave the field out",
+        ),
+        (
+            r#"{"policies": [], "denial": {"body": "a", "bodyExpression": "'a'"}}"#.to_owned(),
+            "denial: only one of `body`, `bodyExpression` may be there: leave the others out",
+        ),
+        (
+            r#"{"policies": [], "denial": {"headers": [
+                {"name": "Content-Length", "value": "'1'"}]}}"#
+                .to_owned(),
+            "denial.headers[0].name: `content-length` cannot be changed: it frames the message on \
+             the connection",
+        ),
+        (
+            r#"{"policies": [], "denial": {"headers": [
+                {"name": ":status", "value": "'200'"}]}}"#
+                .to_owned(),
+            "denial.headers[0].name: `:status` is no header: an answer has no pseudo-headers here",
+        ),
+        (
             policy(r#""traffic": {"transformation": {"request": {"remove": ["Host"]}}}"#),
             "policy `p`: policies[0].traffic.transformation.request.remove[0]: `host` cannot be \
              changed: `set` `:authority`",

@@ -3,7 +3,7 @@
 use super::secret::Secret;
 use crate::config::Location;
 use crate::header_name::is_value;
-use crate::reading::{cookie, name, query};
+use egress_reading::{cookie, name, query};
 
 /// The header of cookies.
 const COOKIE: &str = "cookie";

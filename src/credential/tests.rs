@@ -180,10 +180,8 @@ fn a_credential_is_for_named_guarded_and_bound_hosts() {
         ),
         (
             |all| all["hostBinding"] = "Off".into(),
-            &[
-                "policy `p`: policies[1].backend: a credential needs `hostBinding: Strict`: without \
-               it, a caller could have it sent to a destination of its own choice",
-            ],
+            &["policy `p`: policies[1].backend: a credential needs `hostBinding: Strict`: \
+                 without it, a caller could have it sent to a destination of its own choice"],
         ),
         (|all| all["policies"][0]["mode"] = "Shadow".into(), &[guard]),
         (|all| all["policies"][0]["hosts"] = json!(["b.example"]), &[guard]),
@@ -285,7 +283,8 @@ fn wrong_shapes_are_errors() {
             "`host` cannot be changed",
         ),
         (
-            json!({"auth": {"env": "TOKEN", "location": {"header": {"name": "a", "prefix": "\n"}}}}),
+            json!({"auth": {"env": "TOKEN", "location": {
+                "header": {"name": "a", "prefix": "\n"}}}}),
             "the prefix has a control character",
         ),
         (

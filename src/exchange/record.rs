@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::audit::{self, EvaluationError, Record};
-use crate::decision::Decision;
+use crate::decision::{Decision, WHOLE};
 use crate::path;
 use crate::policy::{Engine, FieldValue};
 use crate::request::Facts;
@@ -22,12 +22,9 @@ pub(super) fn line(
     let caller = engine.caller(facts);
     let shadow = decision.shadow.iter().filter_map(|index| engine.policy_name(*index));
     let errors = decision.errors.iter().filter_map(|(index, message)| {
-        let policy = Some(engine.policy_name(*index)?);
-        Some(EvaluationError { policy, message })
+        let policy = engine.policy_name(*index);
+        (policy.is_some() || *index == WHOLE).then_some(EvaluationError { policy, message })
     });
-    let own_errors = decision.own_errors.iter();
-    let own_errors = own_errors.map(|message| EvaluationError { policy: None, message });
-    let errors = own_errors.chain(errors);
     let credentials = decision.credentials.iter().filter_map(|index| engine.policy_name(*index));
     let host = match host {
         Some(host) => Some(Cow::Borrowed(host)),

@@ -19,6 +19,13 @@ pub(super) struct Pending {
     pub(super) stage: usize,
 }
 
+impl Pending {
+    /// A wait of the stage at this index.
+    pub(super) fn at(stage: Option<usize>, on: On, engine: &Engine) -> Pending {
+        Pending { on, stage: stage.unwrap_or(engine.order.len()) }
+    }
+}
+
 /// What an exchange can wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum On {

@@ -200,6 +200,7 @@ pub(crate) struct Applied {
 }
 
 /// Gives a header this one value.
+#[inline(always)]
 pub(super) fn replace<'a>(
     headers: &mut Headers<'a>,
     changes: &mut Vec<Change<'a>>,

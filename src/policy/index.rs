@@ -129,13 +129,28 @@ pub(crate) struct Groups<'i> {
     everywhere: &'i Group,
     exact: Option<&'i Group>,
     under: Vec<&'i Group>,
-    together: Together,
+    allows: bool,
+    path_safety: Option<PathSafety>,
 }
 
 impl<'i> Groups<'i> {
     fn new(everywhere: &'i Group) -> Groups<'i> {
-        let together = everywhere.together;
-        Groups { everywhere, exact: None, under: Vec::new(), together }
+        let Together { allows, path_safety, .. } = everywhere.together;
+        Groups { everywhere, exact: None, under: Vec::new(), allows, path_safety }
+    }
+
+    /// Adds what every request needs of one more group to that of all groups together.
+    fn add(&mut self, group: &Group) {
+        self.allows |= group.together.allows;
+        self.path_safety = self.path_safety.max(group.together.path_safety);
+    }
+
+    /// What all groups say together.
+    #[inline(never)]
+    fn together(&self) -> Together {
+        let mut together = Together::default();
+        self.for_each(|group| together.add(&group.together));
+        together
     }
 
     /// Runs a function on each group. A loop over chained iterators would cost more than the
@@ -149,27 +164,27 @@ impl<'i> Groups<'i> {
 
     /// Whether an enforced Allow is in scope, also if it is no candidate.
     pub(crate) fn allows(&self) -> bool {
-        self.together.allows
+        self.allows
     }
 
     /// The strictest path safety that an enforced policy in scope sets.
     pub(crate) fn path_safety(&self) -> Option<PathSafety> {
-        self.together.path_safety
+        self.path_safety
     }
 
     /// The default action that enforced policies in scope set, and the first policy that sets it.
     pub(crate) fn default_action(&self) -> Option<SetBy> {
-        self.together.default_action
+        self.together().default_action
     }
 
     /// The first enforced policy in scope that has a denial of its own.
     pub(crate) fn denial(&self) -> Option<u32> {
-        self.together.denial
+        self.together().denial
     }
 
     /// Whether a shadow policy in scope would close the host by default.
     pub(crate) fn closes_in_shadow(&self) -> bool {
-        self.together.closes_in_shadow
+        self.together().closes_in_shadow
     }
 
     /// All policies in scope, candidates or not, in configuration order.
@@ -216,7 +231,7 @@ impl Index {
         if !self.exact.is_empty()
             && let Some(group) = self.exact.get(host)
         {
-            groups.together.add(&group.together);
+            groups.add(group);
             groups.exact = Some(group);
         }
         if !self.under.is_empty() {
@@ -224,7 +239,7 @@ impl Index {
             let dots =
                 host.bytes().enumerate().filter(|(position, byte)| *byte == b'.' && *position > 0);
             for group in dots.filter_map(|(position, _)| self.under.get(host.get(position..)?)) {
-                groups.together.add(&group.together);
+                groups.add(group);
                 groups.under.push(group);
             }
         }

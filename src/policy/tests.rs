@@ -39,6 +39,31 @@ fn all_errors_of_a_configuration_are_told_with_their_places() {
 }
 
 #[test]
+fn the_expressions_of_denials_are_checked() {
+    let mut policy = rule("p", "Allow", "true");
+    policy["denial"] = json!({"bodyExpression": "request.size", "headers": [
+        {"name": "x-a", "value": "response.status"}]});
+    let long = format!("'{}' + ''", "a".repeat(100));
+    let config = json!({"policies": [policy], "denial": {"bodyExpression": "1",
+        "headers": [{"name": "x-b", "value": long}]}});
+    let errors: Vec<String> = Engine::load(config.to_string().as_bytes())
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    for expected in [
+        "policy `p`: policies[0].denial.bodyExpression: line 1, column 1: unknown attribute \
+         `request.size`",
+        "policy `p`: policies[0].denial.headers[0].value: line 1, column 1: ",
+        "denial.bodyExpression: line 1, column 1: a body is a string or bytes, this gives int: \
+         put `string(...)` around it",
+    ] {
+        assert!(errors.iter().any(|error| error.starts_with(expected)), "{expected}: {errors:#?}");
+    }
+    assert_eq!(errors.len(), 3, "{errors:#?}");
+}
+
+#[test]
 fn patterns_of_all_policies_together_are_bounded() {
     let pattern = r#"request.path.matches("[a-c]{1000}[d-f]{1000}[g-i]{1000}")"#;
     let policies: Vec<Value> =

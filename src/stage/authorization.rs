@@ -6,7 +6,7 @@ use super::{Ending, Flow, NOT_ADMITTED, Turn};
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
 use crate::config::{Action, DefaultAction, Mode};
-use crate::decision::{Decision, Reason, Reply};
+use crate::decision::{Decision, Reason, Reply, WHOLE};
 use crate::policy::denial::Denial;
 use crate::policy::index::Groups;
 use crate::policy::rule::{Rule, RuleResult};
@@ -33,22 +33,18 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         opens_in_shadow: false,
     };
     let groups = &admitted.groups;
-    let (reason, policy) = match asking.enforced(groups.allows()) {
-        (Reason::NoAllowRule, _) => match engine.default_action(groups) {
-            (DefaultAction::Allow, _) => (Reason::NoAllowRule, None),
-            (DefaultAction::Deny, policy) => (Reason::DefaultDeny, policy),
-        },
-        decided => decided,
-    };
+    let mut decided = asking.enforced(groups.allows());
+    if decided.0 == Reason::NoAllowRule {
+        decided = by_default(engine, groups);
+    }
+    let (reason, policy) = decided;
     if !reason.allows() {
-        let denial = Denial::of(engine, reason, policy, groups);
-        let reply = denial.map(|denial| {
-            denial_reply(denial, reason, &turn.facts.headers, &view, &mut turn.found.decision)
-        });
-        return Flow::End(Ending { policy, reply, ..Ending::because(reason) });
+        let (request, decision) = (&turn.facts.headers, &mut turn.found.decision);
+        let denying = Denying { engine, groups, request, view: &view };
+        return Flow::End(denying.end(reason, policy, decision));
     }
     let mut shadow = asking.shadow(reason);
-    if reason == Reason::NoAllowRule && groups.closes_in_shadow() {
+    if reason == Reason::NoAllowRule {
         close_in_shadow(engine, groups, asking.opens_in_shadow, &mut shadow);
     }
     let decision = &mut turn.found.decision;
@@ -56,33 +52,56 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     Flow::Next
 }
 
-/// Composes the answer to a request that is denied.
-fn denial_reply(
-    denial: Denial<'_>,
-    reason: Reason,
-    request: &Headers<'_>,
-    view: &View<'_>,
-    decision: &mut Decision,
-) -> Reply {
-    // The reason stays what it is, whatever steps the answer takes.
-    let meter = Meter::new();
-    let composed = denial
-        .rules
-        .compose(request, &meter, |value, allowance| value.header_value(view, allowance));
-    let errors = composed.errors.iter().map(|error| format!("denial: {error}"));
-    match denial.policy {
-        Some(index) => decision.errors.extend(errors.map(|error| (index, error))),
-        None => decision.own_errors.extend(errors),
+/// The decision about a request that nothing denies and no Allow is for.
+#[inline(never)]
+fn by_default(engine: &Engine, groups: &Groups<'_>) -> (Reason, Option<usize>) {
+    match engine.default_action(groups) {
+        (DefaultAction::Allow, _) => (Reason::NoAllowRule, None),
+        (DefaultAction::Deny, policy) => (Reason::DefaultDeny, policy),
     }
-    let mut reply = Reply::refusing(reason);
-    composed.put_into(&mut reply);
-    reply
+}
+
+/// A request that is being denied.
+#[derive(Debug, Clone, Copy)]
+struct Denying<'r> {
+    engine: &'r Engine,
+    groups: &'r Groups<'r>,
+    request: &'r Headers<'r>,
+    view: &'r View<'r>,
+}
+
+impl Denying<'_> {
+    /// Ends the request, with the answer that the author of the policies has composed, if there is
+    /// one.
+    #[inline(never)]
+    fn end(self, reason: Reason, policy: Option<usize>, decision: &mut Decision) -> Ending {
+        let denial = Denial::of(self.engine, reason, policy, self.groups);
+        let reply = denial.map(|denial| self.reply(denial, reason, decision));
+        Ending { policy, reply, ..Ending::because(reason) }
+    }
+
+    /// Composes the answer.
+    fn reply(self, denial: Denial<'_>, reason: Reason, decision: &mut Decision) -> Reply {
+        // The reason stays what it is, whatever steps the answer takes.
+        let meter = Meter::new();
+        let composed = denial.rules.compose(self.request, &meter, |value, allowance| {
+            value.header_value(self.view, allowance)
+        });
+        let errors = composed.errors.iter().map(|error| format!("denial: {error}"));
+        let of = denial.policy.unwrap_or(WHOLE);
+        decision.errors.extend(errors.map(|error| (of, error)));
+        let mut reply = Reply::refusing(reason);
+        composed.put_into(&mut reply);
+        reply
+    }
 }
 
 /// Adds the shadow policies that would close the host by default. A shadow Allow that matches would
 /// let the request through all the same.
+#[cold]
+#[inline(never)]
 fn close_in_shadow(engine: &Engine, groups: &Groups<'_>, opens: bool, shadow: &mut Vec<usize>) {
-    if opens {
+    if opens || !groups.closes_in_shadow() {
         return;
     }
     let in_scope = groups.everyone();

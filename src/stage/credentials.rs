@@ -6,13 +6,16 @@ mod inject;
 use std::borrow::Cow;
 
 use super::{Ending, Flow, Turn};
-use crate::config::Location;
+use crate::config::{Direction, Location};
 use crate::credential::token::Taken;
 use crate::credential::{Origin, Secret};
-use crate::decision::Reason;
+use crate::decision::{Change, Reason};
 use crate::request::headers::Headers;
 use crate::request::host;
-use crate::trace::Injected;
+use crate::trace::Feature;
+
+/// A credential that is sent: the index of its policy, where it goes, and what is sent.
+type Sent<'a> = (usize, &'a Location, Cow<'a, Secret>);
 
 /// How many header lines can be examined for one step.
 const LINES_A_STEP: usize = 64;
@@ -31,7 +34,7 @@ pub(super) fn fetched(turn: &mut Turn<'_, '_, '_>) -> Flow {
 
 fn put_in(turn: &mut Turn<'_, '_, '_>, has_waited: bool) -> Flow {
     let engine = turn.engine;
-    let mut sent: Vec<(&Location, Cow<'_, Secret>)> = Vec::new();
+    let mut sent: Vec<Sent<'_>> = Vec::new();
     let mut policies = Vec::new();
     for (index, policy) in engine.policies_at(&turn.found.applied) {
         for number in &policy.credentials {
@@ -58,22 +61,28 @@ fn put_in(turn: &mut Turn<'_, '_, '_>, has_waited: bool) -> Flow {
                     }
                 },
             };
-            if let Some(trace) = turn.trace.as_deref_mut() {
-                let location = credential.location.clone();
-                trace.injected.push(Injected { policy: index, location });
-            }
-            sent.push((&credential.location, value));
+            sent.push((index, &credential.location, value));
         }
     }
     let Some(first) = policies.first().copied() else { return Flow::Next };
     let meter = turn.meter;
-    let (headers, changes) = turn.to_change();
+    let (headers, changes) = turn.changing();
     meter.spend_on(sent.len().saturating_mul(headers.len()), LINES_A_STEP);
     let read = headers.values(b"cookie").chain(headers.values(b":path"));
     let bytes = read.fold(0_usize, |sum, value| sum.saturating_add(value.len()));
     meter.spend_on(sent.len().saturating_mul(bytes), BYTES_A_STEP);
+    let before = changes.len();
     if let Err(why) = inject::inject(headers, &sent, changes) {
         return refuse(first, why);
+    }
+    if let Some(trace) = turn.trace.as_deref_mut() {
+        let made = turn.changes.get(before..).unwrap_or_default();
+        for policy in &policies {
+            let own = made.iter().filter(|change| inject::writer(change, &sent) == *policy);
+            let own: Vec<Change<'_>> = own.cloned().collect();
+            trace.chose(*policy, Feature::Credentials, 0, true);
+            trace.changed(*policy, Feature::Credentials, Direction::Request, &own);
+        }
     }
     turn.found.decision.credentials = policies;
     Flow::Next

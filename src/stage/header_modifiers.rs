@@ -12,7 +12,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         let modifiers = policy.header_modifiers.as_ref().map(|both| &both.request);
         let Some(modifiers) = modifiers.filter(|modifiers| !modifiers.is_empty()) else { continue };
         let (meter, before) = (turn.meter, turn.changes.len());
-        let (headers, changes) = turn.to_change();
+        let (headers, changes) = turn.changing();
         modifiers.apply(headers, changes, meter);
         turn.trace_changes(index, Feature::HeaderModifiers, before);
     }

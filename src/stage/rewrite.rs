@@ -38,11 +38,11 @@ fn rewrite_url(turn: &mut Turn<'_, '_, '_>) -> Result<bool, Ending> {
             let (detail, policy) = (Some(why), Some(index));
             return Err(Ending { detail, policy, ..Ending::because(Reason::RewriteError) });
         }
-        let (headers, changes) = turn.to_change();
+        let (headers, changes) = turn.changing();
         set_pseudo(headers, changes, ":path", Cow::Owned(new));
     }
     if let Some(hostname) = &rewrite.hostname {
-        let (headers, changes) = turn.to_change();
+        let (headers, changes) = turn.changing();
         set_pseudo(headers, changes, ":authority", Cow::Borrowed(hostname.as_bytes()));
     }
     turn.trace_changes(index, Feature::UrlRewrite, before);
@@ -65,7 +65,7 @@ fn rewrite_host(turn: &mut Turn<'_, '_, '_>) {
         return;
     }
     let before = turn.changes.len();
-    let (headers, changes) = turn.to_change();
+    let (headers, changes) = turn.changing();
     set_pseudo(headers, changes, ":authority", Cow::Borrowed(destination.as_bytes()));
     turn.trace_changes(index, Feature::HostRewrite, before);
 }

@@ -96,7 +96,7 @@ fn may_retry(turn: &mut Turn<'_, '_, '_>, policy: usize, retry: &Retry) -> bool 
 
 /// Removes the headers that control the router.
 fn remove_controls(turn: &mut Turn<'_, '_, '_>) {
-    let (headers, changes) = turn.to_change();
+    let (headers, changes) = turn.changing();
     for name in CONTROLS {
         if headers.may_have(name.as_bytes())
             && headers.remove(|line| line.eq_ignore_ascii_case(name.as_bytes())) > 0
@@ -107,7 +107,7 @@ fn remove_controls(turn: &mut Turn<'_, '_, '_>) {
 }
 
 fn set<'a>(turn: &mut Turn<'a, '_, '_>, policy: usize, name: &'static str, value: &'a str) {
-    let (headers, changes) = turn.to_change();
+    let (headers, changes) = turn.changing();
     let value = Cow::Borrowed(value.as_bytes());
     let before = changes.len();
     headers.push(name.as_bytes(), value.clone());

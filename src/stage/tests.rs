@@ -2,6 +2,7 @@
 
 mod admission;
 mod authorization;
+mod defaults;
 mod readings;
 mod router_headers;
 mod transformation;

@@ -7,9 +7,10 @@ use crate::attributes;
 use crate::attributes::view::View;
 use crate::cel::Expression;
 use crate::cel::attributes::Set;
-use crate::cel::meter::Allowance;
+use crate::cel::meter::{Allowance, Meter};
 use crate::config::Direction;
 use crate::decision::Reason;
+use crate::policy::Transformation;
 use crate::policy::conditional::Conditional;
 use crate::request::headers::Headers;
 use crate::trace::{Applied, Feature};
@@ -25,18 +26,21 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let mut reads = Set::default();
     let came = View::new(facts, &engine.callers);
     for (index, policy) in engine.policies_at(applied) {
+        if policy.header_modifiers.as_ref().is_some_and(|both| !both.response.is_empty()) {
+            *responds = true;
+        }
         let form = match &policy.transformation {
-            Conditional::Always(form) => Some(form),
-            several @ Conditional::FirstTrue(_) => {
+            Conditional::Always(form) => form,
+            several => {
                 let view = original(engine, facts, Some(admitted));
-                match several.choose(&view, turn.meter) {
-                    Ok(None) => None,
+                match choose(several, &view, turn.meter) {
+                    Ok(None) => continue,
                     Ok(Some((entry, form))) => {
                         chosen.push((index, entry));
                         if let Some(trace) = turn.trace.as_deref_mut() {
                             trace.chose(index, Feature::Transformation, entry, true);
                         }
-                        Some(form)
+                        form
                     }
                     Err(error) => {
                         decision.errors.push((index, error));
@@ -45,10 +49,6 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
                 }
             }
         };
-        if policy.header_modifiers.as_ref().is_some_and(|both| !both.response.is_empty()) {
-            *responds = true;
-        }
-        let Some(form) = form else { continue };
         if !form.response.is_empty() {
             *responds = true;
             reads = reads.or(form.response.reads());
@@ -81,4 +81,16 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         attributes::prefetch(reads, &came);
     }
     Flow::Next
+}
+
+/// Chooses the form of a transformation that has conditions. It is kept apart because inlining it
+/// would cost requests whose transformations have none.
+#[cold]
+#[inline(never)]
+fn choose<'p>(
+    several: &'p Conditional<Transformation>,
+    view: &View<'_>,
+    meter: &Meter,
+) -> Result<Option<(usize, &'p Transformation)>, String> {
+    several.choose(view, meter)
 }

@@ -27,6 +27,23 @@ fn the_limits_of_a_configuration_are_stated() {
             row("hosts of a policy", &grouped(config::MAX_HOSTS)),
             row("expressions of a policy's authorization", &grouped(config::MAX_MATCH_EXPRESSIONS)),
             row("headers in one `set`, `add` or `remove`", &grouped(config::MAX_TRANSFORMATIONS)),
+            row("entries of a `conditional`", &grouped(config::MAX_CONDITIONAL)),
+            row(
+                "headers in one list of `headerModifiers`; the value of one",
+                &format!(
+                    "{}; {} characters",
+                    config::MAX_MODIFIERS,
+                    grouped(config::MAX_HEADER_VALUE)
+                ),
+            ),
+            row(
+                "headers of a direct response; its body",
+                &format!(
+                    "{}; {1} characters, or {1} bytes of an expression",
+                    config::MAX_REPLY_HEADERS,
+                    grouped(config::MAX_REPLY_BODY)
+                ),
+            ),
             row("variables", &grouped(config::MAX_VARIABLES)),
             row(
                 "parts of an expression with the expressions of its variables in their place",
@@ -36,6 +53,14 @@ fn the_limits_of_a_configuration_are_stated() {
                 "the same of all expressions that read variables",
                 &grouped(variables::MAX_ALL_PARTS),
             ),
+            row(
+                "the body of a `denial`",
+                &format!(
+                    "{0} characters as a text, {0} bytes as the value of an expression",
+                    grouped(config::MAX_REPLY_BODY)
+                ),
+            ),
+            row("headers of a `denial`", &grouped(config::MAX_REPLY_HEADERS)),
             row(
                 "an expression",
                 &format!(

@@ -287,7 +287,8 @@ impl Expression {
         }
     }
 
-    /// Evaluates a header's value, or a body. The allowance may have met a breach, whatever this returns.
+    /// Evaluates a header's value, or a body. The allowance may have met a breach, whatever this
+    /// returns.
     ///
     /// # Errors
     /// What is wrong with the message's data, without repeating that data.

@@ -2,7 +2,8 @@
 //!
 //! Comparisons of attributes, headers and literals, `startsWith` and its like, `in` a list of
 //! literals, `matches` with a literal pattern, `has`, fields of a timestamp, boolean logic,
-//! conditionals, `default` and concatenation are lowered; every other subexpression stays with the `cel` crate's interpreter.
+//! conditionals, `default` and concatenation are lowered; every other subexpression stays with the
+//! `cel` crate's interpreter.
 //! Both return the same value, or both an error (`tests/lowering.rs` compares them): lowering is a
 //! shortcut, and no language of its own.
 

@@ -182,7 +182,7 @@ mod tests {
     use crate::meter::Allowance;
     use crate::tests::message::{Line, Scene, TABLE};
     use crate::tests::refused;
-    use crate::{Expected, Expression, Phase};
+    use crate::{Expected, Expression, Phase, Scope};
 
     const ID: &str = "spiffe://cluster.local/ns/team-a/sa/reader";
 
@@ -203,8 +203,9 @@ mod tests {
     }
 
     fn recorded_of(scene: &Scene<'_>, source: &str) -> Result<Option<Recorded>, String> {
-        let compiled = Expression::compile(&TABLE, source, Phase::Request, Expected::Any)
-            .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+        let compiled =
+            Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Any)
+                .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
         let allowance = Allowance::whole();
         scene.view(Phase::Request, |view| compiled.recorded(view, &allowance))
     }

@@ -117,12 +117,11 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
 
 const NOTHING: &str = "no pluginConfig, WasmPlugin or TrafficExtension of the egress filter";
 
+/// Takes a file's documents, and the configurations in it that load.
+type Keep<'k> = dyn FnMut(&Manifest, Vec<(Plugin<'_>, Engine)>) + 'k;
+
 /// Checks a file. `keep` gets its documents, and the configurations in it that load.
-fn check(
-    input: &Input,
-    attached: &mut Attached,
-    keep: &mut dyn FnMut(&Manifest, Vec<(Plugin<'_>, Engine)>),
-) -> Result<Checked, Failure> {
+fn check(input: &Input, attached: &mut Attached, keep: &mut Keep<'_>) -> Result<Checked, Failure> {
     let manifest = match Manifest::read(&input.name)? {
         Ok(manifest) => manifest,
         Err((source, error)) => {

@@ -95,6 +95,10 @@ are as the waypoint passes them to the filter: Istio's have resolved
 `/a/../b` before, cases do not. Lines of a header that Envoy keeps on one,
 such as User-Agent, are joined with a comma, as Envoy joins them.
 
+`environment: {NAME: value}` of a suite gives the waypoint these variables,
+from which credentials come. A suite without it has them all, each with the
+value `<redacted>`; a token that is fetched is `<redacted>` in any case.
+
 What needs a proxy is for the filter's own tests, which run the same files:
 `layers` of a case (engine, wasm, envoy), `normalizePath`, `workers`, `clock`
 and `services` of a suite, `after` and `worker` of a step. Cases that are not

@@ -252,7 +252,7 @@ fn a_request_comes_at_the_time_that_is_given_or_now() {
             "request.startTime.getHours(\"Europe/Berlin\") 8",
             "request.startTime timestamp(\"2026-11-30T07:30:00.5Z\")",
             "request.startTime - timestamp(\"2026-11-30T00:00:00Z\") duration(\"27000.5s\")",
-            "policy hours (Allow) matches",
+            "policy hours (Allow) matches: allows",
         ],
     );
     has_lines(&at("2026-11-30T06:59:59Z"), &["policy hours (Allow) does not match"]);
@@ -364,4 +364,48 @@ fn an_unexpected_verdict_is_a_finding() {
         let report: Value = serde_json::from_str(&found.stdout).expect("JSON");
         assert_eq!((found.code, &report["expected"]), (code, &json!(expect)));
     }
+}
+
+#[test]
+fn a_default_that_denies_is_named_with_its_place() {
+    const DEFAULTS: &str = "crates/egressctl/tests/explain/defaults.yaml";
+    let verdict = |host: &str| {
+        let found = explained(DEFAULTS, &["team-a/team-a", host]);
+        found.lines().find(|line| line.starts_with("verdict")).expect("a verdict").to_owned()
+    };
+    assert_eq!(
+        verdict("http://plain.example/"),
+        "verdict  denied, 403 \"ask\\n#platform\": no Allow is in scope, and the configuration \
+         sets `defaultAction: Deny` (default-deny)"
+    );
+    assert_eq!(
+        verdict("http://closed.example/"),
+        "verdict  denied, 403 \"closed\": no Allow is in scope, and `closes` sets `defaultAction: \
+         Deny` for the host (default-deny)"
+    );
+    let of = |host: &str| as_json(DEFAULTS, &["team-a/team-a", host])["defaultAction"].clone();
+    for (host, action, policy, place) in [
+        ("http://plain.example/", "Deny", Value::Null, "defaultAction".into()),
+        ("http://closed.example/", "Deny", "closes".into(), "policies[0].defaultAction".into()),
+        ("http://open.example/", "Allow", "opens".into(), "policies[1].defaultAction".into()),
+    ] {
+        let place: Value = place;
+        assert_eq!(
+            of(host),
+            serde_json::json!({"action": action, "policy": policy, "place": place}),
+            "{host}"
+        );
+    }
+    let closed = explained(DEFAULTS, &["team-a/team-a", "http://closed.example/"]);
+    has_lines(
+        &closed,
+        &["policy closes (Require, defaultAction: Deny) for closed.example closed by default: \
+             denies"],
+    );
+    let open = explained(DEFAULTS, &["team-a/team-a", "http://open.example/"]);
+    has_lines(
+        &open,
+        &["policy would-close (defaultAction: Deny, shadow) for open.example closed by \
+             default: would deny"],
+    );
 }

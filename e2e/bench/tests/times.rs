@@ -45,7 +45,7 @@ fn a_rule_about_the_time_costs_a_host_call_and_what_the_documents_say() {
         (
             "a loop",
             &["[1, 2, 3, 4, 5].exists(d, request.startTime.getDayOfWeek('Europe/Berlin') == d)"],
-            40_000,
+            60_000,
         ),
     ] {
         let mut all = vec!["request.method == 'GET'"];

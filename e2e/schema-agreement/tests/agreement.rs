@@ -1,7 +1,8 @@
 //! The schema for editors accepts what the filter's reader accepts and refuses what it refuses, for
 //! every configuration of this repository and thousands of slips in each.
 //!
-//! What a schema cannot say, and so accepts: a name that two policies have, a field that is given
+//! What a schema cannot say, and so accepts: an entry of `conditional` other than the last that has
+//! no condition, a body for a status that has none, a name that two policies have, a field that is given
 //! twice, a host of 254 or 255 bytes, an expression of more bytes than characters that is too long.
 //! Expressions are left to `egressctl check`.
 
@@ -83,7 +84,13 @@ fn is_beyond_a_schema(error: &ConfigError) -> bool {
     let long = |host: &str| host.len() > 253 && host.len() <= 255;
     let is_long_host = error.message.contains(" is no host: ")
         && error.message.split('`').nth(1).is_some_and(long);
-    is_long_host || error.message.starts_with("the name is taken by ")
+    let beyond = [
+        "the name is taken by ",
+        "field `condition` is missing: only the last entry ",
+        "an answer with status 20",
+        "an answer with status 304 ",
+    ];
+    is_long_host || beyond.iter().any(|start| error.message.starts_with(start))
 }
 
 /// Why the two disagree about a configuration, if they do.

@@ -6,6 +6,7 @@
 
 mod authorization;
 mod callers;
+mod environment;
 mod plugins;
 mod services;
 
@@ -234,6 +235,8 @@ pub struct Derived {
     pub services: Vec<Service>,
     /// The plugins, in the order in which they run.
     pub plugins: Vec<Plugin>,
+    /// The variables that the waypoint's pods have from Secrets.
+    pub environment: std::collections::BTreeMap<String, String>,
     /// Istio's own authorization, which follows the plugins of phase AUTHZ.
     pub authorizations: Vec<Authorization>,
     /// What was applied to no effect.
@@ -252,6 +255,7 @@ impl Derived {
         let callers = callers::derive(resources, &mut findings)?;
         let services = services::derive(resources, gateway, &mut findings)?;
         let plugins = plugins::derive(resources, release, gateway, &services, &mut findings)?;
+        let environment = environment::derive(resources, gateway)?;
         let authorizations = authorization::derive(resources, gateway, &mut findings)?;
         Ok(Self {
             namespace: gateway.namespace.clone(),
@@ -262,6 +266,7 @@ impl Derived {
             callers,
             services,
             plugins,
+            environment,
             authorizations,
             findings,
         })
@@ -336,9 +341,8 @@ fn stat_tags(gateway: &Object) -> Result<Vec<String>, DeriveError> {
 fn refuse_unknown_kinds(resources: &Resources) -> Result<(), DeriveError> {
     for object in resources.all() {
         let known = match object.group.as_str() {
-            "" => {
-                ["Namespace", "Pod", "ServiceAccount", "ConfigMap"].contains(&object.kind.as_str())
-            }
+            "" => ["Namespace", "Pod", "ServiceAccount", "ConfigMap", "Secret"]
+                .contains(&object.kind.as_str()),
             GATEWAY_API => object.kind == "Gateway",
             NETWORKING => ["ServiceEntry", "DestinationRule"].contains(&object.kind.as_str()),
             EXTENSIONS => ["WasmPlugin", "TrafficExtension"].contains(&object.kind.as_str()),

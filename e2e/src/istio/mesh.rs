@@ -191,7 +191,7 @@ impl Mesh {
             log: local.folder.join("envoy.log"),
             admin_port: local.ports.admin,
             workers: local.workers,
-            environment: Vec::new(),
+            environment: derived.environment.clone().into_iter().collect(),
             log_levels: ["--log-level", "info"].map(str::to_owned).to_vec(),
             remove_if_orphaned: None,
         };

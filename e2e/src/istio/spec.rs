@@ -11,6 +11,14 @@ use serde_json::{Map, Value};
 pub(in crate::istio) struct Gateway {
     pub(in crate::istio) gateway_class_name: String,
     pub(in crate::istio) listeners: Vec<GatewayListener>,
+    #[serde(default)]
+    pub(in crate::istio) infrastructure: Infrastructure,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::istio) struct Infrastructure {
+    pub(in crate::istio) parameters_ref: Option<TargetRef>,
 }
 
 #[derive(Debug, Deserialize)]

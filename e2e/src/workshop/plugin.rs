@@ -1,15 +1,15 @@
 //! A configuration of one's own as the plugin of the workshop's step 3.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
 
+use egress_filter::credential;
+use egress_filter::policy::Engine;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::envoy::workspace_root;
-
-/// The fields that name an environment variable of the waypoint.
-const NAMES: [&str; 3] = ["env", "passwordEnv", "clientSecretEnv"];
 
 /// The `WasmPlugin` of step 3 with another configuration, and with a value for each environment
 /// variable that this configuration names.
@@ -32,29 +32,23 @@ pub fn plugin(configuration: &Value, value: impl Fn(&str) -> String) -> io::Resu
     Ok(plugin)
 }
 
-/// The environment variables that a configuration's credentials are read from.
+/// The environment variables that a configuration's credentials are read from: those that the
+/// filter asks for when it loads the configuration.
 pub fn variables(configuration: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for policy in configuration["policies"].as_array().into_iter().flatten() {
-        collect(&policy["backend"], &mut found);
-    }
-    found
+    let asked = Asked::default();
+    // What is wrong with the configuration is told by whoever puts it in force.
+    drop(Engine::load_with(configuration.to_string().as_bytes(), &asked));
+    asked.0.into_inner()
 }
 
-fn collect(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match value {
-                    Value::String(text) if NAMES.contains(&name.as_str()) => {
-                        found.insert(text.clone());
-                    }
-                    _ => collect(value, found),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-        _ => {}
+/// An environment that has every variable, and notes which were asked for.
+#[derive(Debug, Default)]
+struct Asked(RefCell<BTreeSet<String>>);
+
+impl credential::Environment for Asked {
+    fn value(&self, name: &str) -> Option<credential::Value> {
+        self.0.borrow_mut().insert(name.to_owned());
+        Some(credential::Value::Redacted)
     }
 }
 
@@ -69,12 +63,19 @@ mod tests {
 
     #[test]
     fn a_plugin_has_a_value_for_each_variable_that_its_credentials_name() {
+        let policy = |name: &str, backend: Value| {
+            let hosts = [format!("{name}.example")];
+            let everybody = json!({"authorization": {"policy": {"matchExpressions": ["true"]}}});
+            json!({"name": name, "hosts": hosts, "traffic": everybody, "backend": backend})
+        };
+        let key = json!({"env": "KEY", "location": {"header": {"name": "x-key"}}});
         let configuration = json!({"policies": [
-            {"name": "a", "backend": {"auth": {"env": "TOKEN"}}},
-            {"name": "b", "backend": {"auth": {"basic": {"username": "u", "passwordEnv": "PASS"}}}},
-            {"name": "c", "backend": {"credentials": [{"env": "KEY"}, {"env": "TOKEN"}]}},
-            {"name": "d", "traffic": {"env": "no credential"}},
+            policy("a", json!({"auth": {"env": "TOKEN"}})),
+            policy("b", json!({"auth": {"basic": {"username": "u", "passwordEnv": "PASS"}}})),
+            policy("c", json!({"credentials": [key]})),
         ]});
+        let loaded = Engine::load(configuration.to_string().as_bytes());
+        assert!(loaded.is_ok(), "{:?}", loaded.err());
         let plugin = plugin(&configuration, stand_in).expect("step 3");
         let variable = |name: &str| json!({"name": name, "value": format!("stand-in-for-{name}")});
         assert_eq!(

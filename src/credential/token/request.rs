@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::call::{Call, CallId};
 use crate::config::{ClientAuth, ClientCredentials};
 use crate::credential::Secret;
-use crate::reading::query::encoded;
+use egress_reading::query::encoded;
 
 /// A client of an authorization server, and the request that it sends.
 #[derive(Debug)]

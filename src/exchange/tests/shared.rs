@@ -48,7 +48,8 @@ fn engine() -> Engine {
     let json = json!({"audit": {"log": "All"}, "policies": [
         {"name": "who", "traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}},
         {"name": "token", "hosts": ["a.example"],
-         "traffic": {"transformation": {"request": {"set": [{"name": "x-request", "value": "'1'"}]}}},
+         "traffic": {"transformation": {"request": {
+            "set": [{"name": "x-request", "value": "'1'"}]}}},
          "backend": {"auth": {"oauthClientCredentials": {
             "cluster": "sts", "host": "sts.example", "path": "/token", "clientId": "me",
             "clientSecretEnv": "SECRET"}}}},

@@ -46,8 +46,8 @@ fn all_errors_of_variables_are_told_with_their_places() {
         errors(&config(&variables, &policies)),
         [
             "variables[3].name: the name is taken by variables[2]: give each variable its own",
-            "variables[4].name: `namespace` is no name of a variable: expected 1 to 64 letters, digits and \
-             `_`, no digit first, and no word of CEL's own",
+            "variables[4].name: `namespace` is no name of a variable: expected 1 to 64 letters, \
+             digits and `_`, no digit first, and no word of CEL's own",
             "variables[5]: field `expression` is missing",
             "variables[6]: unknown field `kind`: expected `name`, `expression`",
             "variables[6].expression: expected a string, got a number",

@@ -18,6 +18,7 @@ impl Warnings {
     ) {
         let of = config;
         self.add_list(&of.transformation, &policy.transformation, (of, known), work);
+        self.add_fallback(of);
         if let Some((rewrite, compiled)) = of.url_rewrite.as_ref().zip(policy.url_rewrite.as_ref())
         {
             self.add_list(rewrite, compiled, (of, known), work);
@@ -38,11 +39,19 @@ impl Warnings {
         (policy, known): (&PolicyConfig, Known<'_>),
         work: &mut Work,
     ) {
-        let ConditionalConfig::FirstTrue { place, entries } = config else { return };
+        let ConditionalConfig::FirstTrue { entries, .. } = config else { return };
         for (entry, condition) in entries.iter().zip(compiled.conditions()) {
             let (Some(expr), Some(condition)) = (&entry.condition, condition) else { continue };
             self.add_condition(policy, &expr.place, condition, known, work);
         }
+    }
+
+    /// Warns of transformations that some requests do not get. A rewrite or an answer cannot say
+    /// that it is for nobody else, so a list of these needs no fallback.
+    fn add_fallback(&mut self, policy: &PolicyConfig) {
+        let ConditionalConfig::FirstTrue { place, entries } = &policy.transformation else {
+            return;
+        };
         let last = entries.last().and_then(|entry| entry.condition.as_ref());
         if last.is_some_and(|condition| condition.source.trim() != "true") {
             self.add(|| ConfigWarning {
@@ -50,7 +59,8 @@ impl Warnings {
                 place: place.clone(),
                 spot: Spot::Whole,
                 message: "the last entry has a condition, so a request for which none is true \
-                    gets nothing of this: add an entry without a condition for the others"
+                    keeps its headers as they are: add an entry without a condition, such as \
+                    `policy: {}` if that is meant"
                     .to_owned(),
             });
         }
@@ -95,9 +105,9 @@ mod tests {
 
     use crate::policy::Engine;
 
-    fn warnings(entries: Value) -> Vec<String> {
+    fn warnings(feature: &str, entries: Value) -> Vec<String> {
         let config = json!({"policies": [{"name": "p", "hosts": ["a.com"], "traffic": {
-            "directResponse": {"conditional": entries}}}]});
+            feature: {"conditional": entries}}}]});
         let engine = Engine::load(config.to_string().as_bytes())
             .unwrap_or_else(|errors| panic!("{config}: {errors:?}"));
         let warnings = engine.warnings().iter();
@@ -106,21 +116,22 @@ mod tests {
 
     #[test]
     fn a_list_without_a_fallback_is_warned_about() {
-        let answer = json!({"status": 503});
-        let found =
-            warnings(json!([{"condition": "request.path == '/a'", "policy": answer.clone()}]));
+        let first = |policy: Value| json!({"condition": "request.path == '/a'", "policy": policy});
+        let changes = json!({"request": {"remove": ["x-a"]}});
         assert_eq!(
-            found,
+            warnings("transformation", json!([first(changes.clone())])),
             [
-                "policies[0].traffic.directResponse.conditional: the last entry has a condition, so a \
-              request for which none is true gets nothing of this: add an entry without a \
-              condition for the others"
+                "policies[0].traffic.transformation.conditional: the last entry has a condition, so a \
+              request for which none is true keeps its headers as they are: add an entry without \
+              a condition, such as `policy: {}` if that is meant"
             ]
         );
-        for last in [json!({"policy": answer}), json!({"condition": "true", "policy": answer})] {
-            let first = json!({"condition": "request.path == '/a'", "policy": answer.clone()});
-            assert_eq!(warnings(json!([first, last])), Vec::<String>::new());
+        for last in [json!({"policy": {}}), json!({"condition": "true", "policy": changes})] {
+            let found = warnings("transformation", json!([first(changes.clone()), last]));
+            assert_eq!(found, Vec::<String>::new());
         }
+        let found = warnings("directResponse", json!([first(json!({"status": 503}))]));
+        assert_eq!(found, Vec::<String>::new(), "the others reach the origin");
     }
 
     #[test]
@@ -139,7 +150,7 @@ mod tests {
             ),
         ] {
             let entry = json!({"condition": condition, "policy": {"status": 204}});
-            let found = warnings(json!([entry, fallback.clone()]));
+            let found = warnings("directResponse", json!([entry, fallback.clone()]));
             let place = "policies[0].traffic.directResponse.conditional[0].condition: ";
             assert_eq!(found, [format!("{place}{expected}")], "{condition}");
         }

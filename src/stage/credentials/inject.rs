@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 
+use super::Sent;
 use crate::config::Location;
 use crate::credential::Secret;
 use crate::decision::Change;
 use crate::policy::header_rules;
-use crate::reading::{cookie, query};
+use crate::reading::{cookie, name, query};
 use crate::request::headers::Headers;
 
 /// The headers that locations other than a header write.
@@ -23,11 +24,11 @@ const ORIGINAL_PATH: &str = "x-envoy-original-path";
 /// If the request has no path to which a query can be appended.
 pub(super) fn inject<'a>(
     headers: &mut Headers<'a>,
-    credentials: &[(&'a Location, Cow<'a, Secret>)],
+    credentials: &[Sent<'a>],
     changes: &mut Vec<Change<'a>>,
 ) -> Result<(), &'static str> {
     let (mut parameters, mut cookies) = (Vec::new(), Vec::new());
-    for (location, value) in credentials {
+    for (_, location, value) in credentials {
         match location {
             Location::Header { name, .. } => {
                 header_rules::remove(headers, changes, name, false);
@@ -116,4 +117,19 @@ fn with_cookies<'h>(lines: impl Iterator<Item = &'h [u8]>, cookies: &[(&str, &Se
         }
     }
     Secret::new(whole)
+}
+
+/// The policy of the first credential because of which a change was made.
+pub(super) fn writer(change: &Change<'_>, credentials: &[Sent<'_>]) -> usize {
+    let of = match change {
+        Change::Add(name, _) | Change::Replace(name, _) | Change::Inject(name, _) => *name,
+        Change::Remove(name) => name,
+    };
+    let writes = |location: &Location| match location {
+        Location::Header { name, .. } => name::same_to_some_origin(name.as_bytes(), of.as_bytes()),
+        Location::QueryParameter(_) => matches!(of, PATH | ORIGINAL_PATH),
+        Location::Cookie(_) => of == COOKIE,
+    };
+    let found = credentials.iter().find(|(_, location, _)| writes(location));
+    found.or(credentials.first()).map_or(0, |(policy, ..)| *policy)
 }

@@ -7,7 +7,7 @@ use super::message::{Scene, TABLE};
 use super::{refused, rule, value};
 use crate::meter::Allowance;
 use crate::time::Timestamp;
-use crate::{Expected, Expression, Phase};
+use crate::{Expected, Expression, Phase, Scope};
 
 /// Evaluates a rule for a request that comes at a time and has a header `x`, and returns the value
 /// with the breach that was met.
@@ -17,7 +17,7 @@ fn at(time: Option<&str>, x: &[u8], source: &str) -> (Result<bool, String>, bool
         time: time.map(|time| Timestamp::parse(time).and_then(Timestamp::nanos).unwrap()),
         ..Scene::default()
     };
-    let compiled = Expression::compile(&TABLE, source, Phase::Request, Expected::Rule)
+    let compiled = Expression::compile(Scope::of(&TABLE), source, Phase::Request, Expected::Rule)
         .unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     let allowance = Allowance::whole();
     let value = scene.view(Phase::Request, |view| compiled.matches(view, &allowance));
@@ -35,7 +35,8 @@ fn arithmetic_and_comparisons_are_those_of_langdef() {
         "timestamp(10) - duration('6s') == timestamp(4)",
         "duration('1h') - duration('90m') == duration('-30m')",
         "duration('1h') + duration('-1h') == duration('0')",
-        "timestamp(1) < timestamp(2) && timestamp(2) >= timestamp(2) && timestamp(1) != timestamp(2)",
+        "timestamp(1) < timestamp(2) && timestamp(2) >= timestamp(2)",
+        "timestamp(1) != timestamp(2)",
         "duration('1s') > duration('999ms') && duration('-1s') <= duration('0')",
         "timestamp(1) in [timestamp(0), timestamp(1)] && !(duration('1s') in [duration('2s')])",
         "[timestamp(3), timestamp(1)].exists(t, t + duration('1s') == timestamp(2))",
@@ -123,13 +124,13 @@ fn literals_that_can_never_do_are_told_where_they_are() {
         ),
         (
             "timestamp(253402300800) > request.startTime",
-            "column 11: `253402300800` is out of range: a timestamp is from year 1 to year 9999, in \
-             seconds since 1970",
+            "column 11: `253402300800` is out of range: a timestamp is from year 1 to year 9999, \
+             in seconds since 1970",
         ),
         (
             "request.startTime - timestamp(0) > duration('1d')",
-            "column 45: `1d` is no duration: write numbers with the units `h`, `m`, `s`, `ms`, `us` \
-             or `ns`, such as `1h30m`, up to 292 years",
+            "column 45: `1d` is no duration: write numbers with the units `h`, `m`, `s`, `ms`, \
+             `us` or `ns`, such as `1h30m`, up to 292 years",
         ),
         (
             "request.startTime.getHours('Europe/Berln') < 8",
@@ -151,7 +152,8 @@ fn a_request_has_the_time_at_which_it_came() {
         "request.startTime == timestamp('2026-11-28T12:00:00Z')",
         "request.startTime.getHours() == 12 && request.startTime.getHours('Asia/Tokyo') == 21",
         "request.startTime.getDayOfWeek('Asia/Tokyo') in [0, 6]",
-        "!(request.startTime.getDayOfWeek() in [1, 2, 3, 4, 5]) && !(request.startTime.getDate() in [])",
+        "!(request.startTime.getDayOfWeek() in [1, 2, 3, 4, 5])",
+        "!(request.startTime.getDate() in [])",
         "string(request.startTime) == '2026-11-28T12:00:00Z'",
         "[9, 12].exists(h, request.startTime.getHours() == h)",
         "[1, 2].map(n, request.startTime).all(t, t == request.startTime)",

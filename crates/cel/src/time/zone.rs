@@ -26,8 +26,8 @@ struct Summer {
     end: Change,
 }
 
-/// When the offset changes: on the last such weekday of the month, or on the first, second, third or
-/// fourth.
+/// When the offset changes: on the last such weekday of the month, or on the first, second, third
+/// or fourth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Change {
     month: i64,

@@ -5,6 +5,7 @@
 //! written; a warning, for what is enforced but not for long, or can hardly be meant; a note, for
 //! what is worth knowing.
 
+mod environment;
 mod image;
 mod target;
 
@@ -102,6 +103,7 @@ pub(super) fn lint(source: &Source, plugin: Plugin<'_>) -> Vec<Diagnostic> {
         image::lint(here, &module_name, &mut lints);
         failure(here, &module_name, &mut lints);
         others(here, &mut lints);
+        environment::lint(here, &mut lints);
     }
     lints.found
 }
@@ -290,12 +292,18 @@ fn others(module: Place<'_>, lints: &mut Lints<'_>) {
             "the filter is of type `HTTP`: as a `NETWORK` plugin it checks nothing",
         );
     }
-    if present(module.node, "vmConfig").and_then(|config| present(config, "env")).is_some() {
+    let policies = module.node.at("pluginConfig.policies").and_then(Node::items);
+    let has_credentials =
+        policies.is_some_and(|policies| policies.iter().any(|one| one.get("backend").is_some()));
+    if present(module.node, "vmConfig").and_then(|config| present(config, "env")).is_some()
+        && !has_credentials
+    {
         let span = name_or_first_line(module.node, "vmConfig");
         lints.note(
             span,
             at("vmConfig.env"),
-            "the filter reads no environment variables: configure it in `pluginConfig`",
+            "no policy has a credential, and without one the filter reads no environment \
+             variables: leave `env` out",
         );
     }
     if present(module.node, "verificationKey").is_some() {

@@ -41,7 +41,6 @@ struct Entry {
 #[derive(Debug)]
 struct Loaded {
     file: usize,
-    title: String,
     span: Range<usize>,
     prefix: &'static str,
     engine: Engine,
@@ -74,15 +73,13 @@ impl Hosts {
         manifest.documents.iter().for_each(|document| self.add_document(file, document));
         for (index, (plugin, engine)) in engines.into_iter().enumerate() {
             let Some(config) = plugin.config else { continue };
-            let title = plugin.title();
             // A configuration alone has no name by which another could replace it.
             let key = match plugin.kind {
                 Kind::PluginConfig => format!("{file} {index}"),
-                Kind::WasmPlugin | Kind::TrafficExtension => title.clone(),
+                Kind::WasmPlugin | Kind::TrafficExtension => plugin.title(),
             };
             let loaded = Loaded {
                 file,
-                title,
                 span: plugin.resource.field("spec").map_or_else(
                     || config.field("policies").map_or(0..0, |(key, _)| key.span.clone()),
                     |(key, _)| key.span.clone(),

@@ -1,13 +1,12 @@
 //! AgentGateway's access log, as this filter's audit: `frontend.accessLog` of a policy, and
 //! `logging` of the static configuration in the parameters of a Gateway.
 
+use egress_filter::config::{MAX_NAME, MAX_RECORD_FIELDS};
+
 use super::compile::{self, Position};
 use super::emit::Tree;
 use super::note::{At, Effect, Notes};
 use crate::diagnostic::Diagnostic;
-
-/// The most fields that a record gets.
-const MAX_FIELDS: usize = 32;
 
 /// `audit` of the result.
 #[derive(Debug, Default)]
@@ -136,8 +135,8 @@ impl AccessLog {
             notes.add(at, Effect::Lost, "expected a name and an expression: left out of the log");
             return;
         };
-        if self.fields.len() >= MAX_FIELDS {
-            let message = format!("a record has up to {MAX_FIELDS} fields more: left out");
+        if self.fields.len() >= MAX_RECORD_FIELDS {
+            let message = format!("a record has up to {MAX_RECORD_FIELDS} fields more: left out");
             notes.field(at, Effect::Lost, message);
             return;
         }
@@ -217,6 +216,6 @@ fn legal_name(name: &str) -> String {
     if !legal.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         legal.insert(0, '_');
     }
-    legal.truncate(egress_filter::config::MAX_NAME);
+    legal.truncate(MAX_NAME);
     legal
 }

@@ -79,8 +79,9 @@ pub(super) fn convert<'d>(
                 notes.field(&field, Effect::Hint, "left out: it is the default");
             }
             _ => {
-                let message = "`strategy` has no counterpart: here no policy takes another's place; the rules of all \
-                    in scope decide together, and of features that apply once the first does";
+                let message = "`strategy` has no counterpart: here no policy takes another's \
+                    place; the rules of all in scope decide together, and of features that apply \
+                    once the first does";
                 notes.field(&field, Effect::Looser, message);
             }
         }

@@ -142,3 +142,58 @@ fn a_policy_is_exercised_where_it_does_what_it_is_for() {
         assert_eq!(seen(&policy, cases), (gaps.to_owned(), one_way.to_owned()), "{policy} {cases}");
     }
 }
+
+/// A file of cases for hosts of a configuration whose default action is Deny.
+fn by_default(cases: &[(&str, &str)]) -> String {
+    let cases: Vec<String> = cases
+        .iter()
+        .map(|(host, expect)| {
+            format!("{{name: of {host}, caller: none, request: 'http://{host}', expect: {expect}}}")
+        })
+        .collect();
+    format!(
+        "config:\n  defaultAction: Deny\n  policies:\n  \
+         - {{name: opens, hosts: [open.example], defaultAction: Allow}}\n  \
+         - {{name: closes, hosts: [closed.example], defaultAction: Deny}}\n  \
+         - {{name: would, hosts: [open.example], mode: Shadow, defaultAction: Deny}}\n\
+         cases: [{}]\n",
+        cases.join(", ")
+    )
+}
+
+#[test]
+fn a_default_is_covered_by_a_case_that_it_decides() {
+    let all = [("open.example", "allow"), ("closed.example", "deny"), ("other.example", "deny")];
+    for (cases, missing) in [
+        (&all[..], None),
+        (&all[..2], Some("defaultAction  Deny has denied no case")),
+        (&[all[0], all[2]], Some("closes  never in scope")),
+        (&all[1..], Some("opens  never in scope")),
+    ] {
+        let file = by_default(cases);
+        let (code, out, _) = egressctl(&["--require-coverage", "-"], &file);
+        assert_eq!(code, i32::from(missing.is_some()), "{out}");
+        assert!(missing.is_none_or(|missing| out.contains(missing)), "{missing:?}: {out}");
+    }
+}
+
+#[test]
+fn a_default_is_missed_by_a_case_that_fails_without_it() {
+    let all = |verdict: &str| {
+        by_default(&[
+            ("open.example", "{verdict: allow, shadow: [would]}"),
+            ("closed.example", "{policy: closes}"),
+            ("other.example", verdict),
+        ])
+    };
+    let (code, out, _) = egressctl(&["--removals", "--require-coverage", "-"], &all("deny"));
+    assert_eq!(code, 0, "{out}");
+    let (code, out, _) =
+        egressctl(&["--removals", "--require-coverage", "-"], &all("{status: [200, 403]}"));
+    assert!(code == 1 && out.contains("defaultAction  without it, all cases pass"), "{out}");
+    let (_, out, _) = egressctl(&["--removals", "--output", "json", "-"], &all("deny"));
+    let found: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(found["defaultDeny"][0]["denied"], 1, "{found}");
+    assert_eq!(found["defaultDeny"][0]["missed"], true, "{found}");
+    assert_eq!(found["policies"][1]["defaulted"], 1, "{found}");
+}

@@ -52,6 +52,34 @@ fn a_folder_is_read_with_those_in_it() {
     assert_eq!((places, found.code), (vec!["b/policy.yml:1:11", "c.json:1:14"], 1));
 }
 
+/// One error says what the file is, in place of one for each field that policies do not have.
+#[test]
+fn a_file_of_cases_is_told_to_be_one() {
+    let cases = "policies: a.yaml\ndefaults: {caller: none}\ncases:\n- name: a\n  request: \
+        http://a\n  expect: allow\n";
+    let folder = folder("cases", &[("cases.yaml", cases), ("a.yaml", GOOD)]);
+    for command in [
+        vec!["check", "cases.yaml"],
+        vec!["explain", "-f", "cases.yaml", "http://a"],
+        vec!["test", "--policies", "cases.yaml", "cases.yaml"],
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_egressctl"))
+            .args(&command)
+            .current_dir(&folder)
+            .output()
+            .expect("a command that runs");
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8(text).expect("a text");
+        let errors = text.lines().filter(|line| line.starts_with("error")).count();
+        assert!(
+            text.contains("these are cases, not policies: run `egressctl test` on this file")
+                && text.contains("cases.yaml:3:1")
+                && errors == 1,
+            "{command:?}: {text}"
+        );
+    }
+}
+
 #[test]
 fn a_configuration_of_a_folder_is_found_also_where_it_is_broken() {
     for (text, message) in [

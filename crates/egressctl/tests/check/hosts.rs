@@ -13,8 +13,8 @@ const ROUTED: &str = "{istio.io/use-waypoint: egress}";
 
 fn policy(more: &str, of_policy: &str) -> String {
     format!(
-        "{more}policies:\n- name: p\n  {of_policy}traffic:\n    authorization:\n      policy:\n        \
-         matchExpressions: ['source.identity.namespace == \"a\"']\n---\n"
+        "{more}policies:\n- name: p\n  {of_policy}traffic:\n    authorization:\n      policy: \
+         {{matchExpressions: ['source.identity.namespace == \"a\"']}}\n---\n"
     )
 }
 

@@ -46,7 +46,8 @@ fn every_file_of_cases_of_the_repository_is_accepted() {
 /// A suite with every field there is, so that a slip in each is tried.
 fn whole() -> Value {
     let connection = json!({
-        "time": "2026-01-31T13:00:00.5+01:00", "caller": {"uris": ["spiffe://a/b"], "dns": "d.example"}, "destination": "h.example",
+        "time": "2026-01-31T13:00:00.5+01:00",
+        "caller": {"uris": ["spiffe://a/b"], "dns": "d.example"}, "destination": "h.example",
         "sourceAddress": "10.0.0.7", "destinationAddress": "10.0.0.8",
         "request": {"method": "GET", "host": "h.example", "path": "/", "version": "HTTP/1.1",
             "headers": {"x-a": ["b", "c"]}, "body": "hello"},

@@ -168,8 +168,8 @@ mod tests {
     fn a_record_in_words_names_what_decided() {
         for (value, words) in [
             (
-                serde_json::json!({"verdict": "deny", "reason": "no-allow-matched", "policy": null}),
-                "denied, no-allow-matched",
+                serde_json::json!({"verdict": "deny", "reason": "default-deny", "policy": null}),
+                "denied, default-deny",
             ),
             (
                 serde_json::json!({"verdict": "answer", "reason": "redirect", "policy": "moved"}),

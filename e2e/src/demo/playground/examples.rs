@@ -47,7 +47,10 @@ fn example(policy: &Value, everything: &str) -> Example {
     let hosts = policy["hosts"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let host = hosts.map(|host| host.replacen('*', "www", 1)).next();
     let host = host.or_else(|| self::host(&own)).unwrap_or_else(|| any_host(everything));
-    let path = found(&own, r#"\\"(/[A-Za-z0-9/._-]*)\\""#).unwrap_or_else(|| "/".to_owned());
+    let rewritten =
+        || Some(policy.pointer("/traffic/urlRewrite/path/prefix")?.as_str()?.to_owned());
+    let path = found(&own, r#"\\"(/[A-Za-z0-9/._-]+)\\""#).or_else(rewritten);
+    let path = path.unwrap_or_else(|| "/".to_owned());
     let method = found(&own, r#"method (?:==|in) \[?\\"([A-Z]+)\\""#);
     let method = match method.as_deref() {
         None | Some("GET") => String::new(),
@@ -91,14 +94,18 @@ mod tests {
 
     #[test]
     fn a_policys_own_words_make_a_call() {
+        let rules =
+            |rules: &[&str]| json!({"authorization": {"policy": {"matchExpressions": rules}}});
+        let stripe = rules(&[
+            r#"source.identity.namespace == "payments" && request.method == "POST""#,
+            r#"request.path.startsWith("/v1/charges/")"#,
+        ]);
+        let push = rules(&[r#"source.identity.namespace.startsWith("ci-")"#]);
         let policy = Policy::checked(json!({"policies": [
-            {"name": "stripe", "hosts": ["api.stripe.com"], "traffic": {"authorization": {"policy": {
-                "matchExpressions": [
-                    r#"source.identity.namespace == "payments" && request.method == "POST""#,
-                    r#"request.path.startsWith("/v1/charges/")"#,
-                ]}}}},
-            {"name": "push", "hosts": ["*.github.com"], "traffic": {"authorization": {"policy": {
-                "matchExpressions": [r#"source.identity.namespace.startsWith("ci-")"#]}}}},
+            {"name": "stripe", "hosts": ["api.stripe.com"], "traffic": stripe},
+            {"name": "push", "hosts": ["*.github.com"], "traffic": push},
+            {"name": "moved", "hosts": ["a.example"], "traffic": {"urlRewrite": {"path": {
+                "type": "ReplacePrefixMatch", "prefix": "/old", "replacePrefixMatch": "/new"}}}},
         ]}));
         let calls: Vec<String> = of(&policy)
             .into_iter()
@@ -109,7 +116,8 @@ mod tests {
             [
                 "payments:default -X POST http://api.stripe.com/v1/charges/",
                 "ci-x:default http://www.github.com/",
-                "somebody:else http://www.github.com/",
+                "payments:default http://a.example/old",
+                "somebody:else http://a.example/old",
             ]
         );
     }

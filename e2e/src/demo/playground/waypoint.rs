@@ -44,7 +44,7 @@ pub(super) struct Route {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoRoute {
     #[error(
-        "{MAX_CALLED} hosts have been added because they were called, which is the limit for one run"
+        "{MAX_CALLED} hosts have been added because they were called, and one run adds no more"
     )]
     Full,
     #[error(transparent)]

@@ -159,7 +159,7 @@ fn no_stand_in_plays_another_port_than_443() {
 fn a_plugins_environment_is_what_its_vm_is_given() {
     let plugin = crate::workshop::plugin(
         &serde_json::json!({"policies": [
-            {"name": "a", "backend": {"auth": {"env": "TOKEN"}}},
+            {"name": "a", "hosts": ["a.example"], "backend": {"auth": {"env": "TOKEN"}}},
         ]}),
         |_| "secret".to_owned(),
     );

@@ -134,7 +134,7 @@ fn outcome(
     let allowance = Allowance::whole();
     let value = match expected {
         Expected::Rule => expression.matches(view, &allowance).map(|value| vec![u8::from(value)]),
-        Expected::Header | Expected::Body => expression.header_value(view, &allowance),
+        _ => expression.header_value(view, &allowance),
     };
     match allowance.breached() {
         Some(breach) => Err(Some(breach)),

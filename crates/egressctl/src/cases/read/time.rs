@@ -53,8 +53,8 @@ fn parse_timestamp(text: &str) -> Option<Duration> {
     u64::try_from(nanos).ok().map(Duration::from_nanos)
 }
 
-/// The time at which a request comes, in nanoseconds since the Unix epoch. RFC 3339, with any offset
-/// and fraction.
+/// The time at which a request comes, in nanoseconds since the Unix epoch. It is written as
+/// RFC 3339 has it, with any offset and fraction.
 pub(super) fn time(fields: &mut Fields<'_>, text: &str, span: &Range<usize>) -> Option<i64> {
     let time = Timestamp::parse(text).and_then(Timestamp::nanos);
     if time.is_none() {

@@ -15,6 +15,7 @@ pub(in crate::convert) fn check_together<'d>(
     for feature in FEATURES {
         check_once(feature, made, notes);
     }
+    check_routes(made, notes);
 }
 
 fn has(source: &At<'_>, name: &str) -> bool {
@@ -182,8 +183,8 @@ fn check_once<'d>(feature: &str, made: &[(At<'d>, Policy)], notes: &mut Notes<'d
         let is_answer = !matches!(feature, "timeouts" | "retry");
         let falls_through = first.feature(feature).is_some_and(is_conditional);
         let (effect, message) = match (is_within(&first.hosts, &later.hosts), falls_through) {
-            (false, _) if is_answer => (Effect::Looser, TAKE_TURNS),
-            (false, _) => (Effect::Lost, TAKE_TURNS),
+            (false, _) if is_answer => (Effect::Looser, WIDER_FIRST),
+            (false, _) => (Effect::Lost, WIDER_FIRST),
             (true, true) => (
                 Effect::Lost,
                 "where no condition of an earlier policy is true, this one applies; in \
@@ -202,8 +203,37 @@ fn check_once<'d>(feature: &str, made: &[(At<'d>, Policy)], notes: &mut Notes<'d
     }
 }
 
-const TAKE_TURNS: &str = "an earlier policy with a wider target has it too, and applies; in \
-    AgentGateway this one does. Give the file of the narrower one first";
+const WIDER_FIRST: &str = "an earlier policy with a wider target has it too, and applies; in \
+    AgentGateway this one does. Put the narrower one first";
+
+/// The header modifiers of a route that are for some requests only are a transformation here, and
+/// so at another place in the order.
+fn check_routes<'d>(made: &[(At<'d>, Policy)], notes: &mut Notes<'d>) {
+    for (route, policy) in made {
+        let responds = policy.conditional.iter().any(|entry| !entry.headers.response.is_empty());
+        if policy.conditional.is_empty() || route.text_at("kind") != Some("HTTPRoute") {
+            continue;
+        }
+        let is_before = |(other, earlier): &&(At<'d>, Policy)| {
+            let transforms = !earlier.headers.response.is_empty()
+                || earlier.conditional.iter().any(|entry| !entry.headers.response.is_empty());
+            let is_other = !std::ptr::eq(other.node, route.node);
+            is_other
+                && meet(earlier, policy)
+                && (responds && transforms || !earlier.modifiers.is_empty())
+        };
+        if let Some((_, earlier)) = made.iter().find(is_before) {
+            let message = format!(
+                "the header modifiers of single rules are written as a transformation, which is \
+                 applied behind those of policy `{}` and before its `headerModifiers`; \
+                 AgentGateway applies them all in one step, that of a response before any \
+                 transformation",
+                earlier.name
+            );
+            notes.add(route, Effect::Looser, message);
+        }
+    }
+}
 
 fn is_conditional(feature: &Tree) -> bool {
     matches!(feature, Tree::Map(fields) if fields.iter().any(|(name, _)| name == "conditional"))

@@ -152,6 +152,9 @@ fn tell<'d>(filter: &At<'d>, kind: &str, notes: &mut Notes<'d>) {
 /// Notes what is about single backends.
 fn backends<'d>(list: &At<'d>, notes: &mut Notes<'d>) {
     let items = notes.list(list);
+    let message = "passed over: a waypoint sends requests to the service that was dialled, \
+        whatever the backend of a route is";
+    notes.once("route", list, message);
     for filters in items.iter().filter_map(|backend| backend.get("filters")) {
         let message = "filters of one backend have no counterpart: put them into the rule";
         notes.field(&filters, Effect::Looser, message);

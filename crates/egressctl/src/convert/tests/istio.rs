@@ -1,5 +1,6 @@
 //! AuthorizationPolicies, what becomes of them, and what they then decide.
 
+mod default_action;
 mod losses;
 
 use serde_json::json;

@@ -1,5 +1,7 @@
 //! HTTPRoutes of an AgentGateway.
 
+mod model;
+
 use serde_json::json;
 
 use super::*;
@@ -268,4 +270,27 @@ fn routes_that_go_on_applying_are_left_to_istio() {
     }
     let grpc = text.replace("HTTPRoute", "GRPCRoute");
     assert!(losses(&grpc)[0].contains("of a GRPCRoute are not converted"), "{:?}", losses(&grpc));
+}
+
+/// A modifier with a condition is a transformation, whose place in the order is another.
+#[test]
+fn modifiers_of_single_rules_beside_other_header_rules_are_an_error() {
+    let rules = json!([{
+        "matches": [{"method": "GET"}],
+        "filters": [{"type": "ResponseHeaderModifier",
+            "responseHeaderModifier": {"set": [{"name": "x-a", "value": "b"}]}}],
+    }, {}]);
+    let text = with_rules(&rules);
+    assert_eq!(losses(&text), Vec::<String>::new());
+    let authorization = "authorization: {action: Deny";
+    for (traffic, is_told) in [
+        ("transformation: {response: {remove: [x-a]}}", true),
+        ("transformation: {request: {remove: [x-a]}}", false),
+        ("headerModifiers: {response: {remove: [x-a]}}", true),
+    ] {
+        let told = losses(&text.replace(authorization, &format!("{traffic}, {authorization}")));
+        let expected = "Looser : the header modifiers of single rules";
+        assert_eq!(told.iter().any(|told| told.starts_with(expected)), is_told, "{told:#?}");
+        assert_eq!(told.len(), usize::from(is_told), "{traffic}: {told:#?}");
+    }
 }

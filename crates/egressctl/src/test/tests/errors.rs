@@ -16,6 +16,12 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
              or give it as --policies",
         ),
         (
+            "defaultAction: Deny\npolicies: [{name: a, hosts: [b], trafic: {}}]",
+            "2:1: these are policies, not cases: run `egressctl check` on this file, or name it as \
+             the `policies` of a file that has cases",
+        ),
+        ("policies: [a.yaml]", "1:1: `cases` is missing: nothing is tested"),
+        (
             "cases: [{name: a, caller: none, request: http://a, expct: allow, expect: allow}]",
             "1:52: a case has no field `expct` (did you mean `expect`?)",
         ),
@@ -43,7 +49,7 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
         ),
         (
             "cases: [{name: a, caller: none, request: http://a, expect: alow}]",
-            "1:60: a verdict is `allow` or `deny`, not `alow` (did you mean `allow`?)",
+            "1:60: a verdict is `allow`, `answer` or `deny`, not `alow` (did you mean `allow`?)",
         ),
         (
             "cases: [{caller: none, request: http://a, expect: allow}]",
@@ -141,8 +147,9 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
             "1:69: `reason` is `allow-matched`, `no-allow-rule`, `deny-matched`, `deny-error`, \
              `require-not-matched`, `no-allow-matched`, `default-deny`, \
              `path-unsafe`, `method-unsafe`, `header-unsafe`, `limit-exceeded`, `host-mismatch`, \
-             `bad-host`, `rewrite-error`, `no-answer`, `gone` or `internal-error`, \
-             not `allow-match` (did you mean `allow-matched`?)",
+             `bad-host`, `redirect`, `direct-response`, `rewrite-error`, `condition-error`, \
+             `answer-error`, `credential-refused`, `credential-unavailable`, `no-answer`, `gone` \
+             or `internal-error`, not `allow-match` (did you mean `allow-matched`?)",
         ),
         (
             "cases: [{name: a, caller: none, request: http://a, \

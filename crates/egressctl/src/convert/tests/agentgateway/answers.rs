@@ -190,7 +190,10 @@ fn what_of_a_feature_is_lost_is_told_where_it_stands() {
 
 #[test]
 fn a_condition_on_what_an_earlier_step_changes_is_an_error() {
-    let answer = |condition: &str| json!({"conditional": [{"condition": condition, "policy": {"status": 503}}]});
+    let answer = |condition: &str| {
+        let form = json!({"status": 503});
+        json!({"conditional": [{"condition": condition, "policy": form}]})
+    };
     let modify = |name: &str| json!({"request": {"set": [{"name": name, "value": "v"}]}});
     for (condition, traffic, is_told) in [
         ("request.headers['x-a'] == 'v'", json!({"headerModifiers": modify("X-A")}), true),

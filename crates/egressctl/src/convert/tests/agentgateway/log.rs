@@ -31,14 +31,20 @@ fn the_static_configuration_of_a_gateways_parameters_becomes_audit() {
         ("agentgateway.dev", "AgentgatewayParameters"),
         ("enterpriseagentgateway.solo.io", "EnterpriseAgentgatewayParameters"),
     ] {
-        let parameters = format!(
-            "apiVersion: {group}/v1alpha1\nkind: {kind}\nmetadata: {{name: a}}\nspec:\n  \
-             sharedExtensions: {{ratelimiter: {{enabled: true}}}}\n  rawConfig:\n    config:\n      \
-             logging: {{filter: 'request.path != \"/up\"', level: debug, fields: {{add: \
-             {{caller: source}}, remove: [http.path]}}}}\n      tracing: {{otlpEndpoint: x}}\n---\n"
-        );
+        let logging = json!({
+            "filter": "request.path != \"/up\"", "level": "debug",
+            "fields": {"add": {"caller": "source"}, "remove": ["http.path"]},
+        });
+        let config = json!({"logging": logging, "tracing": {"otlpEndpoint": "x"}});
+        let parameters = json!({
+            "apiVersion": format!("{group}/v1alpha1"), "kind": kind, "metadata": {"name": "a"},
+            "spec": {
+                "sharedExtensions": {"ratelimiter": {"enabled": true}},
+                "rawConfig": {"config": config},
+            },
+        });
         let rule = with_rule("Allow", &["true"]);
-        let text = format!("{parameters}{rule}");
+        let text = format!("{parameters}\n---\n{rule}");
         assert_eq!(
             audit(&text),
             json!({"log": "All", "filter": "request.path != \"/up\"",
