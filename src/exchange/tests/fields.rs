@@ -38,12 +38,14 @@ fn reported(audit: &Value, headers: &[(&str, &str)]) -> Reported {
     let mut exchange = Exchange::default();
     let _ = exchange.on(&engine, &source, Event::RequestHeaders(request));
     let report = exchange.take_report().unwrap();
-    let mut errors = (0, 0);
+    let mut failed: Vec<Option<usize>> = Vec::new();
     report.count(|Count { policy, counter }| {
         if counter == Counter::EvaluationErrors {
-            if policy.is_none() { errors.0 += 1 } else { errors.1 += 1 }
+            failed.push(policy);
         }
     });
+    let of_policies = failed.iter().flatten().count();
+    let of_the_filter = failed.iter().filter(|policy| policy.is_none()).count();
     let fields = report.access_log.map_or(&[][..], |log| log.fields.as_slice());
     Reported {
         line: report.audit.map(str::to_owned),
@@ -54,7 +56,7 @@ fn reported(audit: &Value, headers: &[(&str, &str)]) -> Reported {
             .iter()
             .map(|field| (field.name.to_string(), field.text().to_owned()))
             .collect(),
-        errors,
+        errors: (of_the_filter, of_policies),
     }
 }
 
