@@ -257,20 +257,18 @@ impl Exchange {
             trace,
             next_call: CallId(self.calls),
         };
-        let (mut at, mut flow) = match resumed {
-            None => (None, Flow::Next),
-            Some((resumed, kept)) => {
-                turn.headers = kept.and_then(Kept::headers);
-                turn.changes = kept.map(Kept::changes).unwrap_or_default();
-                (Some(resumed.stage), resumed.tell(&mut turn))
-            }
-        };
+        let (mut next, mut flow) = (0_usize, Flow::Next);
+        if let Some((resumed, kept)) = resumed {
+            turn.headers = kept.and_then(Kept::headers);
+            turn.changes = kept.map(Kept::changes).unwrap_or_default();
+            next = resumed.stage.saturating_add(1);
+            flow = resumed.tell(&mut turn);
+        }
         let ending = loop {
             match flow {
                 Flow::Next => {
-                    let next = at.map_or(0, |at: usize| at.saturating_add(1));
                     let Some(stage) = engine.order.get(next) else { break None };
-                    at = Some(next);
+                    next = next.saturating_add(1);
                     flow = stage.enter(&mut turn);
                 }
                 // A request that will be denied costs no call.
@@ -279,13 +277,13 @@ impl Exchange {
                 }
                 Flow::Wait(call) => {
                     self.kept = Kept::of_turn(&turn);
-                    self.state = State::Waiting(Pending::at(at, On::Call(call.id), engine));
+                    self.state = State::Waiting(Pending::before(next, On::Call(call.id)));
                     self.calls = self.calls.saturating_add(1);
-                    return Step::Call(call);
+                    return Step::Call(*call);
                 }
                 Flow::Await(credential) => {
                     self.kept = Kept::of_turn(&turn);
-                    self.state = State::Waiting(Pending::at(at, On::Token(credential), engine));
+                    self.state = State::Waiting(Pending::before(next, On::Token(credential)));
                     return Step::Await(credential);
                 }
                 Flow::End(ending) => break Some(ending),
@@ -438,7 +436,7 @@ fn decided(
     if reason.verdict() == Verdict::Deny {
         decision.shadow.clear();
     }
-    Some(reply.unwrap_or_else(|| Reply::refusing(reason)))
+    Some(reply.map_or_else(|| Reply::refusing(reason), |reply| *reply))
 }
 
 /// Refuses a request because something failed that must never fail.

@@ -20,9 +20,9 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// A wait of the stage at this index.
-    pub(super) fn at(stage: Option<usize>, on: On, engine: &Engine) -> Pending {
-        Pending { on, stage: stage.unwrap_or(engine.order.len()) }
+    /// A wait of the stage before this index.
+    pub(super) fn before(next: usize, on: On) -> Pending {
+        Pending { on, stage: next.saturating_sub(1) }
     }
 }
 

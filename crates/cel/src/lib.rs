@@ -271,6 +271,7 @@ impl Expression {
     ///
     /// # Errors
     /// What is wrong with the message's data, without repeating that data.
+    #[inline]
     pub fn matches<A: Attributes>(
         &self,
         attributes: &A,
