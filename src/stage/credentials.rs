@@ -22,17 +22,8 @@ const LINES_A_STEP: usize = 64;
 /// How many bytes of a query or of cookies can be examined for one step.
 const BYTES_A_STEP: usize = 16;
 
-/// Puts the credentials in, or waits for one that is being fetched.
+/// Puts the credentials in, or waits for one that is being fetched. After that, it begins again.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
-    put_in(turn, false)
-}
-
-/// Goes on after a token was fetched, or could not be.
-pub(super) fn fetched(turn: &mut Turn<'_, '_, '_>) -> Flow {
-    put_in(turn, true)
-}
-
-fn put_in(turn: &mut Turn<'_, '_, '_>, has_waited: bool) -> Flow {
     let engine = turn.engine;
     let mut sent: Vec<Sent<'_>> = Vec::new();
     let mut policies = Vec::new();
@@ -49,17 +40,25 @@ fn put_in(turn: &mut Turn<'_, '_, '_>, has_waited: bool) -> Flow {
             }
             let value = match &credential.source {
                 Origin::Fixed(value) => Cow::Borrowed(value),
-                Origin::Fetched(tokens) => match tokens.take(turn.facts.now(), has_waited) {
-                    Taken::Token(value) => Cow::Owned(value),
-                    Taken::Wait => return Flow::Await(*number),
-                    Taken::Failed(why) => {
-                        return Flow::End(Ending {
-                            detail: Some(why.as_str()),
-                            policy: Some(index),
-                            ..Ending::because(Reason::CredentialUnavailable)
-                        });
+                Origin::Fetched(tokens) => {
+                    // A request can wait for several. To have waited for one makes no other good
+                    // that has expired.
+                    let has_waited = turn.found.waited.contains(number);
+                    match tokens.take(turn.facts.now(), has_waited) {
+                        Taken::Token(value) => Cow::Owned(value),
+                        Taken::Wait => {
+                            turn.found.waited.push(*number);
+                            return Flow::Await(*number);
+                        }
+                        Taken::Failed(why) => {
+                            return Flow::End(Ending {
+                                detail: Some(why.as_str()),
+                                policy: Some(index),
+                                ..Ending::because(Reason::CredentialUnavailable)
+                            });
+                        }
                     }
-                },
+                }
             };
             sent.push((index, &credential.location, value));
         }
