@@ -103,10 +103,16 @@ fn objection(turn: &Turn<'_, '_, '_>) -> Option<&'static str> {
         return Some("the destination is not known");
     };
     // Where the destination is a wildcard, the host that is sent chooses the origin.
-    let sent = host::canonical(headers.first(b":authority").unwrap_or_default());
+    let authority = headers.first(b":authority").unwrap_or_default();
+    let sent = host::canonical(authority);
     let is_own = turn.admitted.as_ref().is_some_and(|own| sent.as_deref() == Ok(&*own.host));
     if destination.starts_with('*') && !is_own {
         return Some("the host was rewritten under a wildcard destination");
+    }
+    // So does the port that is sent with it.
+    let is_other = |port: u16| turn.facts.destination_port() != Some(port);
+    if destination.starts_with('*') && host::port(authority).is_some_and(is_other) {
+        return Some("another port under a wildcard destination");
     }
     // An origin answers it with all that it got.
     let method = headers.first(b":method").unwrap_or_default();
