@@ -314,3 +314,41 @@ fn wrong_shapes_are_errors() {
         assert!(errors.contains(expected), "{backend}: {errors}");
     }
 }
+
+/// What the check says of a host is what the stage of the rules makes of a request for it.
+#[test]
+fn a_host_is_guarded_where_no_request_goes_on_by_default() {
+    let allow = json!({"authorization": {"policy": {"matchExpressions": ["true"]}}});
+    let of = |more: Value| {
+        let mut policy = json!({"name": "o"});
+        let fields = more.as_object().unwrap().clone();
+        policy.as_object_mut().unwrap().extend(fields);
+        policy
+    };
+    let mut others = vec![of(json!({"traffic": {"transformation": {"request": {"remove": ["x"]}}}}))];
+    for hosts in [json!(["a.example"]), json!(["*.example"]), json!(["*.a.example", "b.example"])] {
+        for mode in ["Enforce", "Shadow"] {
+            others.push(of(json!({"hosts": hosts, "mode": mode, "traffic": allow})));
+            for action in ["Allow", "Deny"] {
+                others.push(of(json!({"hosts": hosts, "mode": mode, "defaultAction": action})));
+            }
+        }
+    }
+    others.push(of(json!({"traffic": allow})));
+    let mut found = [0; 2];
+    for one in &others {
+        for two in &others {
+            for default in ["Allow", "Deny"] {
+                let mut two = two.clone();
+                two["name"] = json!("t");
+                let without = json!({"defaultAction": default, "policies": [one, two]});
+                let is_guarded = !load(&without).unwrap().leaves_open("a.example");
+                let own = policy("p", json!({"auth": {"env": "TOKEN"}}));
+                let with = json!({"defaultAction": default, "policies": [one, two, own]});
+                assert_eq!(load(&with).is_ok(), is_guarded, "{with}");
+                found[usize::from(is_guarded)] += 1;
+            }
+        }
+    }
+    assert!(found.iter().all(|count| *count > 50), "{found:?}");
+}
