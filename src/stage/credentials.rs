@@ -19,8 +19,9 @@ type Sent<'a> = (usize, &'a Location, Cow<'a, Secret>);
 
 /// How many header lines can be examined for one step.
 const LINES_A_STEP: usize = 64;
-/// How many bytes of a query or of cookies can be examined for one step.
-const BYTES_A_STEP: usize = 16;
+/// How many bytes of a query or of cookies can be examined for one step: a name that is escaped is
+/// decoded up to three times.
+const BYTES_A_STEP: usize = 1;
 
 /// Puts the credentials in, or waits for one that is being fetched. After that, it begins again.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
@@ -70,6 +71,10 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let read = headers.values(b"cookie").chain(headers.values(b":path"));
     let bytes = read.fold(0_usize, |sum, value| sum.saturating_add(value.len()));
     meter.spend_on(sent.len().saturating_mul(bytes), BYTES_A_STEP);
+    if meter.is_exhausted() {
+        // The request is refused, so nothing of it need be looked at.
+        return Flow::Next;
+    }
     let before = changes.len();
     if let Err(why) = inject::inject(headers, &sent, changes) {
         return refuse(first, why);
