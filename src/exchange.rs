@@ -65,7 +65,7 @@ pub struct Exchange {
     meter: Meter,
     found: Found,
     /// What the stages have changed, while it waits and when it goes on after that.
-    kept: Option<Kept>,
+    kept: Option<Box<Kept>>,
     /// How many calls were made.
     calls: u32,
     notes: Notes,
@@ -257,42 +257,36 @@ impl Exchange {
             trace,
             next_call: CallId(self.calls),
         };
-        let (mut at, mut flow) = match resumed {
-            None => (None, Flow::Next),
-            Some((resumed, kept)) => {
-                turn.headers = kept.and_then(Kept::headers);
-                turn.changes = kept.map(Kept::changes).unwrap_or_default();
-                (Some(resumed.stage), resumed.tell(&mut turn))
-            }
-        };
+        let (mut next, mut flow) = (0_usize, Flow::Next);
+        if let Some((resumed, kept)) = resumed {
+            turn.headers = kept.and_then(Kept::headers);
+            turn.changes = kept.map(Kept::changes).unwrap_or_default();
+            next = resumed.stage.saturating_add(1);
+            flow = resumed.tell(&mut turn);
+        }
         let ending = loop {
             match flow {
                 Flow::Next => {
-                    let next = at.map_or(0, |at: usize| at.saturating_add(1));
-                    let Some(stage) = engine.order.get(next) else { break Ok(None) };
-                    at = Some(next);
+                    let Some(stage) = engine.order.get(next) else { break None };
+                    next = next.saturating_add(1);
                     flow = stage.enter(&mut turn);
                 }
                 // A request that will be denied costs no call.
                 Flow::Wait(_) | Flow::Await(_) if turn.meter.is_exhausted() || facts.failed() => {
-                    break Ok(None);
+                    break None;
                 }
-                Flow::Wait(call) => break Err((On::Call(call.id), Step::Call(call))),
+                Flow::Wait(call) => {
+                    self.kept = Kept::of_turn(&turn).map(Box::new);
+                    self.state = State::Waiting(Pending::before(next, On::Call(call.id)));
+                    self.calls = self.calls.saturating_add(1);
+                    return Step::Call(*call);
+                }
                 Flow::Await(credential) => {
-                    break Err((On::Token(credential), Step::Await(credential)));
+                    self.kept = Kept::of_turn(&turn).map(Box::new);
+                    self.state = State::Waiting(Pending::before(next, On::Token(credential)));
+                    return Step::Await(credential);
                 }
-                Flow::End(ending) => break Ok(Some(ending)),
-            }
-        };
-        let ending = match ending {
-            Ok(ending) => ending,
-            Err((on, step)) => {
-                let changed = turn.headers.as_ref();
-                self.kept = changed.map(|headers| Kept::of(Some(headers), &turn.changes));
-                let stage = at.unwrap_or(engine.order.len());
-                self.state = State::Waiting(Pending { on, stage });
-                self.calls = self.calls.saturating_add(1);
-                return step;
+                Flow::End(ending) => break Some(ending),
             }
         };
         let Turn { changes, admitted, .. } = turn;
@@ -442,7 +436,7 @@ fn decided(
     if reason.verdict() == Verdict::Deny {
         decision.shadow.clear();
     }
-    Some(reply.unwrap_or_else(|| Reply::refusing(reason)))
+    Some(reply.map_or_else(|| Reply::refusing(reason), |reply| *reply))
 }
 
 /// Refuses a request because something failed that must never fail.

@@ -2,7 +2,8 @@
 //!
 //! [`exports`] lists the callbacks that the proxy calls, [`contexts`] finds the plugin or stream
 //! that a callback is for, [`stream`] drives one exchange, [`calls`] maps the proxy's tokens to
-//! pending calls, [`fetches`] to tokens that are being fetched, and [`sys`] has every call to the proxy. Nothing in here decides about a request.
+//! pending calls, [`fetches`] makes the calls that fetch tokens, and [`sys`] has every call to the
+//! proxy. Nothing in here decides about a request.
 
 mod abi;
 mod allocator;

@@ -94,6 +94,8 @@ pub struct Engine {
     default_action: DefaultAction,
     /// The answer to requests that the rules deny, where no policy has one of its own.
     pub(crate) denial: Option<ReplyRules>,
+    /// Whether there is one at all, of the whole or of a policy.
+    pub(crate) composes_denials: bool,
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
     /// What is evaluated for audit records, if anything is.
@@ -160,6 +162,7 @@ impl Engine {
             path_safety: config.path_safety,
             host_binding: config.host_binding,
             default_action: config.default_action,
+            composes_denials: denial.is_some() || policies.iter().any(Policy::composes_denials),
             denial,
             audit: config.audit,
             access_log: config.access_log,
@@ -454,6 +457,10 @@ impl Policy {
             router: Router::compile(config, scope, errors),
             credentials: Vec::new(),
         }
+    }
+
+    fn composes_denials(&self) -> bool {
+        self.denial.is_some()
     }
 
     /// Whether it does anything with a request, or its response, beside deciding about it.

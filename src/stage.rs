@@ -44,7 +44,7 @@ pub(crate) enum Flow {
         not(any(test, feature = "trap-for-tests")),
         expect(dead_code, reason = "no stage of the shipped filter asks a service yet")
     )]
-    Wait(Call),
+    Wait(Box<Call>),
     /// The request waits until a fetch of the token of this credential ends.
     Await(usize),
     /// The request ends here.
@@ -63,7 +63,7 @@ pub(crate) struct Ending {
     /// The policy that decided, where one did.
     pub(crate) policy: Option<usize>,
     /// The answer, if it is another than the reason implies.
-    pub(crate) reply: Option<Reply>,
+    pub(crate) reply: Option<Box<Reply>>,
 }
 
 impl Ending {
@@ -187,7 +187,9 @@ impl Found {
 }
 
 impl Stage {
-    /// Runs the stage.
+    /// Runs the stage. Those that every request passes are part of the loop over the stages, as a
+    /// [`Flow`] is large.
+    #[inline(always)]
     pub(crate) fn enter(self, turn: &mut Turn<'_, '_, '_>) -> Flow {
         if let Some(trace) = turn.trace.as_deref_mut() {
             trace.stages.push(self.name());
@@ -195,9 +197,19 @@ impl Stage {
         match self {
             Stage::Admission => admission::enter(turn),
             Stage::Authorization => authorization::enter(turn),
+            Stage::Transformation => transformation::enter(turn),
+            _ => self.enter_further(turn),
+        }
+    }
+
+    #[inline(never)]
+    fn enter_further(self, turn: &mut Turn<'_, '_, '_>) -> Flow {
+        match self {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => probe::enter(turn),
-            Stage::Transformation => transformation::enter(turn),
+            Stage::Admission | Stage::Authorization | Stage::Transformation => {
+                Flow::End(Ending::internal_error("a stage of all requests among the further ones"))
+            }
             Stage::HeaderModifiers => header_modifiers::enter(turn),
             Stage::Rewrite => rewrite::enter(turn),
             Stage::RouterHeaders => router_headers::enter(turn),

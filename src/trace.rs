@@ -28,9 +28,6 @@ pub struct Trace {
     pub chosen: Vec<Chosen>,
     /// What features other than transformation have changed, in order.
     pub changed: Vec<Changed>,
-    /// The headers for Envoy's router that were set and removed, in order: the index of the policy,
-    /// the name, and the value that was set.
-    pub router_headers: Vec<(usize, String, Option<Vec<u8>>)>,
 }
 
 /// A feature of a policy beside its rule.
@@ -44,6 +41,10 @@ pub enum Feature {
     UrlRewrite,
     /// `hostRewrite`
     HostRewrite,
+    /// `timeouts`
+    Timeouts,
+    /// `retry`
+    Retry,
     /// `requestRedirect`
     RequestRedirect,
     /// `directResponse`
@@ -61,6 +62,8 @@ impl Feature {
             Feature::HeaderModifiers => "headerModifiers",
             Feature::UrlRewrite => "urlRewrite",
             Feature::HostRewrite => "hostRewrite",
+            Feature::Timeouts => "timeouts",
+            Feature::Retry => "retry",
             Feature::RequestRedirect => "requestRedirect",
             Feature::DirectResponse => "directResponse",
             Feature::Credentials => "backend",
@@ -112,6 +115,7 @@ impl Feature {
             Feature::Transformation => Stage::Transformation,
             Feature::HeaderModifiers => Stage::HeaderModifiers,
             Feature::UrlRewrite | Feature::HostRewrite => Stage::Rewrite,
+            Feature::Timeouts | Feature::Retry => Stage::RouterHeaders,
             Feature::RequestRedirect => Stage::Redirect,
             Feature::DirectResponse => Stage::DirectResponse,
             Feature::Credentials => Stage::Credentials,

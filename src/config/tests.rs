@@ -225,8 +225,8 @@ fn every_error_names_its_place_and_the_mend() {
         ),
         (
             policy(r#""hosts": ["a.b"]"#),
-            "policy `p`: policies[0]: some of `traffic`, `pathSafety`, `defaultAction`, `denial` \
-             must be there",
+            "policy `p`: policies[0]: some of `traffic`, `backend`, `pathSafety`, `defaultAction`, \
+             `denial` must be there",
         ),
         (
             r#"{"policies": [], "denial": {}}"#.to_owned(),

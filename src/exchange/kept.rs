@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::credential::Secret;
 use crate::decision::Change;
 use crate::request::headers::Headers;
+use crate::stage::Turn;
 
 /// The changes of a request's headers, kept while it waits.
 #[derive(Debug)]
@@ -39,6 +40,12 @@ impl Kept {
             headers: headers.map(Headers::to_pairs),
             changes: changes.iter().map(owned).collect(),
         }
+    }
+
+    /// Keeps what stages have changed, if they have changed anything.
+    pub(super) fn of_turn(turn: &Turn<'_, '_, '_>) -> Option<Kept> {
+        let headers = turn.headers.as_ref()?;
+        Some(Kept::of(Some(headers), &turn.changes))
     }
 
     pub(super) fn headers(&self) -> Option<Headers<'_>> {

@@ -75,6 +75,24 @@ impl Notes {
             AuditLog::None => false,
         };
         self.subject = Some(Subject::Decision);
+        if !is_logged && !engine.access_log {
+            (self.audit, self.field_errors) = (None, 0);
+            return;
+        }
+        self.write_down(engine, facts, host, decision, status, is_logged);
+    }
+
+    /// Writes the record, and what goes into the access log.
+    #[inline(never)]
+    fn write_down(
+        &mut self,
+        engine: &Engine,
+        facts: &Facts<'_>,
+        host: Option<&str>,
+        decision: &Decision,
+        status: Option<u16>,
+        is_logged: bool,
+    ) {
         let (is_logged, fields) = match &engine.recording {
             None => (is_logged, Vec::new()),
             Some(recording) => self.record(recording, engine, facts, is_logged),

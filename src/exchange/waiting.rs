@@ -19,6 +19,13 @@ pub(super) struct Pending {
     pub(super) stage: usize,
 }
 
+impl Pending {
+    /// A wait of the stage before this index.
+    pub(super) fn before(next: usize, on: On) -> Pending {
+        Pending { on, stage: next.saturating_sub(1) }
+    }
+}
+
 /// What an exchange can wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum On {
@@ -69,7 +76,7 @@ impl Exchange {
             return self.run(engine, source, Some((resumed, None)), trace);
         };
         let changes = match self.run(engine, source, Some((resumed, Some(&kept))), trace) {
-            Step::Forward(changes) => Kept::of(None, &changes),
+            Step::Forward(changes) => Box::new(Kept::of(None, &changes)),
             // The other steps borrow nothing of what was kept.
             Step::Call(call) => return Step::Call(call),
             Step::Await(credential) => return Step::Await(credential),

@@ -29,9 +29,11 @@ pub(super) fn explain(
         of.feature(trace::Feature::Transformation, transformation, &config.transformation)
             // Without conditions, its headers are told one by one.
             .filter(|feature| !feature.conditions.is_empty()),
-        of.modifiers(),
+        of.that_changed(trace::Feature::HeaderModifiers),
         url_rewrite.and_then(|(a, b)| of.feature(trace::Feature::UrlRewrite, a, b)),
         policy.host_rewrite.and_then(|_| of.without_conditions(trace::Feature::HostRewrite)),
+        of.that_changed(trace::Feature::Timeouts),
+        of.that_changed(trace::Feature::Retry),
         redirect.and_then(|(a, b)| of.feature(trace::Feature::RequestRedirect, a, b)),
         answer.and_then(|(a, b)| of.feature(trace::Feature::DirectResponse, a, b)),
     ]
@@ -86,8 +88,8 @@ impl Of<'_> {
         Some(Feature { name: feature.field(), conditions: Vec::new(), entry: None, used })
     }
 
-    fn modifiers(&self) -> Option<Feature> {
-        let feature = trace::Feature::HeaderModifiers;
+    /// A feature without conditions, if it changed the request.
+    fn that_changed(&self, feature: trace::Feature) -> Option<Feature> {
         let mut changed = self.trace.changed.iter();
         changed.find(|changed| changed.policy == self.index && changed.feature == feature)?;
         Some(Feature { name: feature.field(), conditions: Vec::new(), entry: None, used: true })

@@ -1,7 +1,5 @@
 //! The decision about a request, explained from the trace of the exchange that made it.
 
-use std::borrow::Cow;
-
 use super::header_history::HeaderHistory;
 use super::{
     Caller, Decided, Effect, Erred, Explanation, OutOfScope, features, header_rules, rules,
@@ -311,16 +309,6 @@ impl<'a> Explaining<'a> {
         }
         if self.run.decision.allows() {
             self.change(Direction::Request, lines);
-        }
-        for (policy, name, value) in &self.run.trace.router_headers {
-            let change = match value {
-                Some(value) => Change::Replace(name, Cow::Borrowed(value)),
-                None => Change::Remove(Cow::Borrowed(name)),
-            };
-            let policy = self.engine.policy_name(*policy).unwrap_or_default();
-            if self.run.decision.allows() {
-                lines.change(Direction::Request, &[change], policy);
-            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Explanations of single requests.
 
 mod decisions;
+mod router;
 
 use serde_json::{Value, json};
 

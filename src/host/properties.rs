@@ -8,10 +8,20 @@ use std::time::Duration;
 use super::sys::{self, HostError};
 use crate::request::{Property, Source};
 
-/// The properties of one request, in the buffers that the host filled.
+/// How many properties, the first ones, are read for most requests.
+const COMMON: usize = 4;
+/// How many are read for few.
+const RARE: usize = Property::ALL.len() - COMMON;
+
+/// A property's value, once it is read: the buffer that the host filled.
+type Value = OnceLock<Vec<u8>>;
+
+/// The properties of one request.
 #[derive(Debug, Default)]
 pub(super) struct Properties {
-    read: [OnceLock<Vec<u8>>; Property::ALL.len()],
+    common: [Value; COMMON],
+    /// Apart from the others, so that a request which needs none of them does not pay for the room.
+    rare: OnceLock<Box<[Value; RARE]>>,
     failed: AtomicBool,
 }
 
@@ -24,7 +34,12 @@ impl Properties {
 
 impl Source for Properties {
     fn property(&self, property: Property) -> &[u8] {
-        let Some(cell) = self.read.get(property as usize) else { return &[] };
+        let position = property as usize;
+        let rare = || {
+            let position = position.checked_sub(COMMON)?;
+            self.rare.get_or_init(Box::default).get(position)
+        };
+        let Some(cell) = self.common.get(position).or_else(rare) else { return &[] };
         cell.get_or_init(|| match sys::property(property.path().as_bytes()) {
             Ok(value) => value.unwrap_or_default(),
             Err(error) => {

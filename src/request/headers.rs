@@ -85,13 +85,12 @@ impl<'a> Headers<'a> {
         // Each pair has eight bytes of lengths. A count that does not fit in the bytes is false,
         // and reserves no memory.
         let sizes_len = count.checked_mul(8)?;
-        let (mut sizes, mut data) = rest.split_at_checked(sizes_len)?;
+        let (sizes, mut data) = rest.split_at_checked(sizes_len)?;
         let (mut lines, mut kinds, mut blank_ends) =
             (Vec::with_capacity(count), Kinds::default(), false);
-        for _ in 0..count {
-            let (name_len, after) = take_u32(sizes)?;
-            let (value_len, after) = take_u32(after)?;
-            sizes = after;
+        for pair in sizes.chunks_exact(8) {
+            let (name_len, after) = take_u32(pair)?;
+            let (value_len, _) = take_u32(after)?;
             let (name, after) = take_text(data, name_len)?;
             let (value, after) = take_text(after, value_len)?;
             data = after;
@@ -170,9 +169,16 @@ impl<'a> Headers<'a> {
 
     /// Removes the lines whose name fits, and returns how many there were.
     pub fn remove(&mut self, mut fits: impl FnMut(&[u8]) -> bool) -> usize {
-        let before = self.lines.len();
-        self.lines.retain(|(name, _)| !fits(name));
-        before.saturating_sub(self.lines.len())
+        let (mut from, mut removed) = (0, 0_usize);
+        // Most often there is one such line, or none: then the others are moved at once.
+        while let Some(rest) = self.lines.get(from..)
+            && let Some(position) = rest.iter().position(|(name, _)| fits(name))
+        {
+            from = position.saturating_add(from);
+            self.lines.remove(from);
+            removed = removed.saturating_add(1);
+        }
+        removed
     }
 }
 

@@ -39,6 +39,9 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     }
     let (reason, policy) = decided;
     if !reason.allows() {
+        if !engine.composes_denials {
+            return Flow::End(Ending { policy, ..Ending::because(reason) });
+        }
         let (request, decision) = (&turn.facts.headers, &mut turn.found.decision);
         let denying = Denying { engine, groups, request, view: &view };
         return Flow::End(denying.end(reason, policy, decision));
@@ -76,7 +79,7 @@ impl Denying<'_> {
     #[inline(never)]
     fn end(self, reason: Reason, policy: Option<usize>, decision: &mut Decision) -> Ending {
         let denial = Denial::of(self.engine, reason, policy, self.groups);
-        let reply = denial.map(|denial| self.reply(denial, reason, decision));
+        let reply = denial.map(|denial| Box::new(self.reply(denial, reason, decision)));
         Ending { policy, reply, ..Ending::because(reason) }
     }
 

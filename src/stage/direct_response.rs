@@ -28,5 +28,9 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     }
     let mut reply = Reply::in_place(Reason::DirectResponse, answer.status);
     composed.put_into(&mut reply);
-    Flow::End(Ending { policy, reply: Some(reply), ..Ending::because(Reason::DirectResponse) })
+    Flow::End(Ending {
+        policy,
+        reply: Some(Box::new(reply)),
+        ..Ending::because(Reason::DirectResponse)
+    })
 }

@@ -13,7 +13,7 @@ const HEADER: &[u8] = b"x-probe";
 /// Calls the service, if the request asks for that.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let path = turn.facts.headers.first(HEADER);
-    path.and_then(|path| call(turn, path)).map_or(Flow::Next, Flow::Wait)
+    path.and_then(|path| call(turn, path)).map_or(Flow::Next, |call| Flow::Wait(Box::new(call)))
 }
 
 /// The call of this path.
@@ -45,16 +45,18 @@ pub(super) fn answered(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow
     };
     match (answer, answer.status()) {
         (_, Some(200)) => Flow::Next,
-        (_, Some(202)) => call(turn, b"/again").map_or(Flow::Next, Flow::Wait),
+        (_, Some(202)) => {
+            call(turn, b"/again").map_or(Flow::Next, |call| Flow::Wait(Box::new(call)))
+        }
         (Answer::Response { headers, body }, Some(status)) if status < 500 => {
             let said = headers.first(HEADER).map(|value| ("x-probe".to_owned(), value.to_vec()));
             Flow::End(Ending {
-                reply: Some(Reply {
+                reply: Some(Box::new(Reply {
                     status,
                     headers: said.into_iter().collect(),
                     body: body.to_vec().into(),
                     ..Reply::refusing(Reason::DenyMatched)
-                }),
+                })),
                 ..Ending::because(Reason::DenyMatched)
             })
         }

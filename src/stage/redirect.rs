@@ -35,7 +35,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         headers: vec![("location".to_owned(), location)],
         ..Reply::in_place(Reason::Redirect, redirect.status)
     };
-    Flow::End(Ending { policy, reply: Some(reply), ..Ending::because(Reason::Redirect) })
+    Flow::End(Ending { policy, reply: Some(Box::new(reply)), ..Ending::because(Reason::Redirect) })
 }
 
 /// The URL of a redirect, which is always absolute: a caller who chooses the path cannot choose the

@@ -8,6 +8,7 @@ use crate::attributes::view::View;
 use crate::cel::meter::Allowance;
 use crate::decision::Change;
 use crate::policy::router::Retry;
+use crate::trace::Feature;
 
 const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
 const MAX_RETRIES: &str = "x-envoy-max-retries";
@@ -47,31 +48,29 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
             retry = retry.or(router.retry.as_ref().map(|retry| (index, retry)));
         }
     }
-    let Some(first) = timeout.map(|(index, _)| index).or(retry.map(|(index, _)| index)) else {
-        return Flow::Next;
-    };
     let before = turn.changes.len();
+    let timeouts = timeout.map(|(index, _)| (index, Feature::Timeouts));
+    let retries = retry.map(|(index, _)| (index, Feature::Retry));
+    let Some((first, feature)) = timeouts.or(retries) else { return Flow::Next };
     remove_controls(turn);
-    note(turn, first, before);
-    if let Some((index, value)) = timeout {
-        set(turn, index, TIMEOUT, value);
+    if let Some((_, value)) = timeout {
+        set(turn, TIMEOUT, value);
     }
+    turn.trace_changes(first, feature, before);
     if let Some((index, retry)) = retry {
+        let before = turn.changes.len();
         if may_retry(turn, index, retry) {
-            set(turn, index, MAX_RETRIES, &retry.attempts);
-            set(
-                turn,
-                index,
-                RETRY_ON,
-                if retry.codes.is_some() { BROKEN_OR_CODES } else { BROKEN },
-            );
+            set(turn, MAX_RETRIES, &retry.attempts);
+            let on = if retry.codes.is_some() { BROKEN_OR_CODES } else { BROKEN };
+            set(turn, RETRY_ON, on);
             if let Some(codes) = &retry.codes {
-                set(turn, index, RETRIABLE_CODES, codes);
+                set(turn, RETRIABLE_CODES, codes);
             }
         } else {
             // The route may have retries of its own.
-            set(turn, index, MAX_RETRIES, "0");
+            set(turn, MAX_RETRIES, "0");
         }
+        turn.trace_changes(index, Feature::Retry, before);
     }
     Flow::Next
 }
@@ -106,27 +105,9 @@ fn remove_controls(turn: &mut Turn<'_, '_, '_>) {
     }
 }
 
-fn set<'a>(turn: &mut Turn<'a, '_, '_>, policy: usize, name: &'static str, value: &'a str) {
+fn set<'a>(turn: &mut Turn<'a, '_, '_>, name: &'static str, value: &'a str) {
     let (headers, changes) = turn.changing();
     let value = Cow::Borrowed(value.as_bytes());
-    let before = changes.len();
     headers.push(name.as_bytes(), value.clone());
     changes.push(Change::Replace(name, value));
-    note(turn, policy, before);
-}
-
-/// Notes in the trace what a policy changed.
-fn note(turn: &mut Turn<'_, '_, '_>, policy: usize, before: usize) {
-    let Some(trace) = turn.trace.as_deref_mut() else { return };
-    for change in turn.changes.get(before..).unwrap_or_default() {
-        match change {
-            Change::Replace(name, value) | Change::Add(name, value) => {
-                trace.router_headers.push((policy, (*name).to_owned(), Some(value.to_vec())));
-            }
-            Change::Remove(name) => {
-                trace.router_headers.push((policy, name.to_string(), None));
-            }
-            Change::Inject(..) => {}
-        }
-    }
 }

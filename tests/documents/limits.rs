@@ -123,7 +123,8 @@ fn the_steps_of_a_request_are_stated() {
             format!("| all rules and header values of a request together | {request} |"),
             format!("| all header values of its response together | {request} |"),
             format!(
-                "| `audit.filter` and all of `audit.fields` together, each the same share | {rule} |"
+                "| `audit.filter` and all of `audit.fields` together, each the same share | \
+                 {rule} |"
             ),
         ],
     );

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use egress_cel::attributes::{Attributes, Fault, Id, Table};
 use egress_cel::meter::Allowance;
 use egress_cel::time::Timestamp;
-use egress_cel::{Expected, ExprError, Expression, Phase};
+use egress_cel::{Expected, ExprError, Expression, Phase, Scope};
 use egress_reading::cookie;
 use serde::Deserialize;
 use serde_json::Value;
@@ -127,6 +127,12 @@ impl Attributes for Nothing {
     }
     fn header_name_bytes(&self, _: Id) -> usize {
         0
+    }
+    fn as_it_came(&self) -> &Self {
+        self
+    }
+    fn as_it_came_dyn(&self) -> &dyn Attributes {
+        self
     }
     fn cookie(&self, _: Id, _: &str) -> Result<String, cookie::Fault> {
         Err(cookie::Fault::Missing)
@@ -241,7 +247,8 @@ impl Case {
             None => format!("cel.bind(r_, {source}, true)"),
         };
         let Some(rule) = self.bound(body) else { return not_run("a variable has dots") };
-        let compiled = Expression::compile(&TABLE, &rule, Phase::Request, Expected::Rule);
+        let compiled =
+            Expression::compile(Scope::of(&TABLE), &rule, Phase::Request, Expected::Rule);
         let value = match &compiled {
             Ok(rule) => rule.matches(&Nothing, &Allowance::whole()),
             Err(errors) => Err(told(errors)),

@@ -20,7 +20,6 @@ use super::variables::{self, VARIABLE, Variable};
 
 /// Resolves the names in an expression.
 pub(super) struct Names<'a> {
-    env: &'a Arc<Env>,
     attributes: &'a dyn Attributes,
     patterns: &'a [Compiled],
     variables: &'a [Arc<Variable>],
@@ -28,12 +27,11 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     pub(super) fn new(
-        env: &'a Arc<Env>,
         attributes: &'a dyn Attributes,
         patterns: &'a [Compiled],
         variables: &'a [Arc<Variable>],
     ) -> Self {
-        Names { env, attributes, patterns, variables }
+        Names { attributes, patterns, variables }
     }
 }
 
@@ -44,7 +42,7 @@ impl VariableResolver for Names<'_> {
             return Some(CowVal::Borrowed(compiled));
         }
         if let Some(index) = variables::index_of(name) {
-            return Some(self.variables.get(index)?.outcome(self.env, self.attributes));
+            return Some(self.variables.get(index)?.outcome(self.attributes));
         }
         // The interpreter looks up `request.path` before `request`, and a value saves it the
         // selection. A missing attribute is left to the selection, whose error says what is
@@ -72,7 +70,7 @@ impl Interpreter<'_> {
         allowance: &Allowance,
         read: impl FnOnce(&CowVal<'_, '_>) -> Result<T, String>,
     ) -> Result<T, String> {
-        let names = Names::new(self.env, self.attributes, self.patterns, self.variables);
+        let names = Names::new(self.attributes, self.patterns, self.variables);
         let mut context = Context::with_env(Arc::clone(self.env));
         context.set_variable_resolver(&names);
 
@@ -105,7 +103,7 @@ impl Interpreter<'_> {
         root: &IdedExpr,
         allowance: &Allowance,
     ) -> Result<Option<Recorded>, String> {
-        let names = Names::new(self.env, self.attributes, self.patterns, self.variables);
+        let names = Names::new(self.attributes, self.patterns, self.variables);
         let mut context = Context::with_env(Arc::clone(self.env));
         context.set_variable_resolver(&names);
         // The attributes of an object are read while it is written.

@@ -82,11 +82,11 @@ impl Explainable {
             value
         };
         let Explainable { env, patterns, variables, .. } = self;
-        let names = Names::new(env, attributes, patterns, variables);
+        let names = Names::new(attributes, patterns, variables);
         let mut context = Context::with_env(Arc::clone(env));
         context.set_variable_resolver(&names);
         // Variables read the message as it came.
-        let names = Names::new(env, attributes.as_it_came(), patterns, variables);
+        let names = Names::new(attributes.as_it_came(), patterns, variables);
         let mut came = Context::with_env(Arc::clone(env));
         came.set_variable_resolver(&names);
         let scene = Scene { context: &context, came: &came };

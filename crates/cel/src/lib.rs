@@ -271,6 +271,7 @@ impl Expression {
     ///
     /// # Errors
     /// What is wrong with the message's data, without repeating that data.
+    #[inline(always)]
     pub fn matches<A: Attributes>(
         &self,
         attributes: &A,
@@ -344,8 +345,7 @@ impl Expression {
     }
 
     fn run<'p, A>(&'p self, attributes: &'p A, allowance: &'p Allowance) -> run::Run<'p, A> {
-        let Expression { patterns, variables, env, .. } = self;
-        run::Run { patterns, variables, env, attributes, allowance }
+        run::Run { expression: self, attributes, allowance }
     }
 }
 

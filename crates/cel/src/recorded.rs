@@ -95,8 +95,9 @@ impl Recorded {
         if text.len() <= MAX_RECORDED_TEXT {
             return quote(text, &mut self.json);
         }
-        let (start, _) =
-            text.split_at_checked(text.floor_char_boundary(MAX_RECORDED_TEXT)).unwrap_or_default();
+        // A character has at most four bytes.
+        let cut = (0..=MAX_RECORDED_TEXT).rev().find_map(|at| text.split_at_checked(at));
+        let (start, _) = cut.unwrap_or_default();
         quote(&format!("{start}..."), &mut self.json);
         self.is_cut = true;
     }

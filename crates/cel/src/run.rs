@@ -1,18 +1,15 @@
 //! Evaluates lowered expressions.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use cel::Env;
-
+use super::Expression;
 use super::attributes::{Attributes, Fault, Id, utf8};
 use super::bounded::MAX_TEXT;
 use super::eval::Interpreter;
 use super::lowered::{Number, Test, Text, Time};
 use super::meter::{Allowance, BYTES_A_STEP};
-use super::regex::{self, Compiled};
+use super::regex;
 use super::time::Timestamp;
-use super::variables::Variable;
 use super::{eval, search};
 
 /// Why an evaluation has no value, without the request's data in it.
@@ -48,9 +45,7 @@ pub(super) type Evaluated<'p, T> = Result<T, Failure<'p>>;
 
 /// One evaluation of a lowered expression for a request.
 pub(super) struct Run<'p, A> {
-    pub(super) patterns: &'p [Compiled],
-    pub(super) variables: &'p [Arc<Variable>],
-    pub(super) env: &'p Arc<Env>,
+    pub(super) expression: &'p Expression,
     pub(super) attributes: &'p A,
     pub(super) allowance: &'p Allowance,
 }
@@ -102,7 +97,7 @@ impl<'p, A: Attributes> Run<'p, A> {
             Test::Matches(value, index) => {
                 let value = self.text(value)?;
                 let missing = || Failure::Interpreted("error in `matches`".to_owned());
-                let pattern = self.patterns.get(*index).ok_or_else(missing)?;
+                let pattern = self.expression.patterns.get(*index).ok_or_else(missing)?;
                 let found = pattern.is_match(&value, self.allowance);
                 found.map_err(|regex::Exceeded| Failure::exceeded())?
             }
@@ -111,7 +106,7 @@ impl<'p, A: Attributes> Run<'p, A> {
             Test::HasText(id) => there(self.attribute(*id))?,
             Test::HasObject(id) => self.attributes.is_there(*id),
             Test::Variable(variable) => {
-                return variable.is_true(self.env, self.attributes, self.allowance);
+                return variable.is_true(self.attributes, self.allowance);
             }
             Test::Interpreted(node) => {
                 let interpreter = self.interpreter();
@@ -182,7 +177,7 @@ impl<'p, A: Attributes> Run<'p, A> {
                 let (condition, yes, no) = &**parts;
                 self.text(if self.test(condition)? { yes } else { no })
             }
-            Text::Variable(variable) => variable.string(self.env, self.attributes, self.allowance),
+            Text::Variable(variable) => variable.string(self.attributes, self.allowance),
             Text::FromNumber(value) => Ok(Cow::Owned(self.number(value)?.to_string())),
             Text::FromTime(id) => Ok(Cow::Owned(self.moment(*id)?.to_string())),
         }
@@ -233,10 +228,10 @@ impl<'p, A: Attributes> Run<'p, A> {
 
     fn interpreter(&self) -> Interpreter<'p> {
         Interpreter {
-            env: self.env,
+            env: &self.expression.env,
             attributes: self.attributes,
-            patterns: self.patterns,
-            variables: self.variables,
+            patterns: &self.expression.patterns,
+            variables: &self.expression.variables,
         }
     }
 

@@ -107,9 +107,13 @@ fn ours_makes_as_few_host_calls_as_the_floor() {
 #[test]
 fn the_workshops_requests_cost_no_more_than_before_a_request_could_wait() {
     let (ours, _) = of_the_workshop(&GUESTS).expect("figures");
-    for (asked, fuel, calls) in [(Asked::Allowed, 20_765, 6), (Asked::Denied, 12_765, 3)] {
+    let bars = [(Asked::Allowed, 20_765, 6), (Asked::Denied, 12_765, 3)];
+    for (asked, ..) in bars {
         let usage = ours.request(asked).expect("figures");
         println!("{asked:?}: {} instructions, {} host calls", usage.fuel, usage.total_calls());
+    }
+    for (asked, fuel, calls) in bars {
+        let usage = ours.request(asked).expect("figures");
         assert!(usage.fuel <= fuel, "{asked:?}: {usage:?}");
         assert!(usage.total_calls() <= calls, "{asked:?}: {usage:?}");
     }

@@ -21,8 +21,8 @@ pub(in crate::config) const RECORD_FIELDS: &[Field] = &[required(
     "add",
     Kind::Map(ADDED_FIELDS, ADDED, &Kind::Text(Text::Expression)),
     "Names, and for each a CEL expression that returns a value of any type. In a record they are \
-     under `fields`; with `accessLog: true` they are filter state `wasm.egress_field_<name>` too. A \
-     value whose expression fails is left out.",
+     under `fields`; with `accessLog: true` they are filter state `wasm.egress_field_<name>` too. \
+     A value whose expression fails is left out.",
 )];
 
 /// The names of fields.

@@ -26,7 +26,8 @@ pub(in crate::config) const RETRIED: &[Field] = &[
     field(
         "attempts",
         Kind::Integer(0, MAX_ATTEMPTS),
-        "How many further tries there are at most. 1 where it is left out or 0, as in AgentGateway.",
+        "How many further tries there are at most. 1 where it is left out or 0, as in \
+         AgentGateway.",
     ),
     field(
         "codes",

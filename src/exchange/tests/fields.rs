@@ -3,10 +3,13 @@
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::counters::{Count, Counter};
-use crate::exchange::{Event, Exchange};
+use crate::decision::Change;
+use crate::exchange::{Event, Exchange, Step};
 use crate::policy::Engine;
 use crate::request::Given;
 use crate::request::headers::Headers;
@@ -38,12 +41,14 @@ fn reported(audit: &Value, headers: &[(&str, &str)]) -> Reported {
     let mut exchange = Exchange::default();
     let _ = exchange.on(&engine, &source, Event::RequestHeaders(request));
     let report = exchange.take_report().unwrap();
-    let mut errors = (0, 0);
+    let mut failed: Vec<Option<usize>> = Vec::new();
     report.count(|Count { policy, counter }| {
         if counter == Counter::EvaluationErrors {
-            if policy.is_none() { errors.0 += 1 } else { errors.1 += 1 }
+            failed.push(policy);
         }
     });
+    let of_policies = failed.iter().flatten().count();
+    let of_the_filter = failed.iter().filter(|policy| policy.is_none()).count();
     let fields = report.access_log.map_or(&[][..], |log| log.fields.as_slice());
     Reported {
         line: report.audit.map(str::to_owned),
@@ -54,7 +59,7 @@ fn reported(audit: &Value, headers: &[(&str, &str)]) -> Reported {
             .iter()
             .map(|field| (field.name.to_string(), field.text().to_owned()))
             .collect(),
-        errors,
+        errors: (of_the_filter, of_policies),
     }
 }
 
@@ -208,4 +213,43 @@ fn what_no_record_can_have_is_refused_when_the_configuration_loads() {
         let found = refused(audit);
         assert!(found.contains(expected), "{found}");
     }
+}
+
+#[test]
+fn no_credential_gets_into_a_record_or_the_access_log() {
+    let rule = json!({"authorization": {"policy": {"matchExpressions": ["true"]}}});
+    let config = json!({
+        "policies": [
+            {"name": "all", "hosts": ["a.example"], "traffic": rule},
+            {"name": "token", "hosts": ["a.example"], "backend": {"auth": {"env": "TOKEN"}}},
+        ],
+        "audit": {"log": "All", "accessLog": true, "fields": {"add": {
+            "request": "request",
+            "authorization": "request.headers.authorization",
+            "text": "toJson(request.headers)",
+        }}},
+    });
+    let environment = BTreeMap::from([("TOKEN".to_owned(), "of-the-waypoint".to_owned())]);
+    let engine = Engine::load_with(config.to_string().as_bytes(), &environment).unwrap();
+    let source = Given {
+        peer_principal: b"spiffe://cluster.local/ns/team-a/sa/reader",
+        filter_chain_name: b"inbound-vip|80|http|a.example",
+        ..Given::default()
+    };
+    let lines: [(&[u8], &[u8]); 4] = [
+        (b":authority", b"a.example"),
+        (b":path", b"/"),
+        (b":method", b"GET"),
+        (b"authorization", b"Bearer of-the-caller"),
+    ];
+    let request = lines.into_iter().collect::<Headers<'_>>().to_pairs();
+    let mut exchange = Exchange::default();
+    let step = exchange.on(&engine, &source, Event::RequestHeaders(request));
+    let Step::Forward(changes) = &step else { panic!("{step:?}") };
+    let injects = |change: &Change<'_>| matches!(change, Change::Inject("authorization", _));
+    assert!(changes.iter().any(injects), "{changes:?}");
+    let report = exchange.take_report().unwrap();
+    let told = format!("{} {:?}", report.audit.unwrap(), report.access_log.unwrap());
+    assert!(told.contains("of-the-caller"), "the fields are there: {told}");
+    assert!(!told.contains("of-the-waypoint"), "{told}");
 }

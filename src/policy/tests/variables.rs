@@ -174,7 +174,7 @@ fn the_order_of_policies_that_share_a_variable_does_not_matter() {
     };
     // By itself, and first, the second is beyond its limit, and denies.
     let denies = (Reason::DenyError, Some("heavy".to_owned()));
-    assert_eq!(decided(&[heavy.clone()]), denies);
+    assert_eq!(decided(std::slice::from_ref(&heavy)), denies);
     assert_eq!(decided(&[heavy.clone(), light.clone()]), denies);
     // Behind the first, it finds the variable's value, and says what it would say without a limit.
     assert_eq!(decided(&[light, heavy]), (Reason::NoAllowRule, None));

@@ -120,11 +120,9 @@ mod tests {
         let changes = json!({"request": {"remove": ["x-a"]}});
         assert_eq!(
             warnings("transformation", json!([first(changes.clone())])),
-            [
-                "policies[0].traffic.transformation.conditional: the last entry has a condition, so a \
-              request for which none is true keeps its headers as they are: add an entry without \
-              a condition, such as `policy: {}` if that is meant"
-            ]
+            ["policies[0].traffic.transformation.conditional: the last entry has a condition, so \
+              a request for which none is true keeps its headers as they are: add an entry without \
+              a condition, such as `policy: {}` if that is meant"]
         );
         for last in [json!({"policy": {}}), json!({"condition": "true", "policy": changes})] {
             let found = warnings("transformation", json!([first(changes.clone()), last]));

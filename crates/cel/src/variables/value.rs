@@ -8,7 +8,7 @@ use cel::common::types::{
     CelType, CelUInt,
 };
 use cel::common::value::{CowVal, Val};
-use cel::{Context, Env, Value};
+use cel::{Context, Value};
 
 use super::memo::Kept;
 use super::{Memo, Variable};
@@ -34,7 +34,6 @@ impl Variable {
     /// Its value, if it is a bool.
     pub(crate) fn is_true<'p, A: Attributes>(
         &'p self,
-        env: &'p Arc<Env>,
         attributes: &'p A,
         allowance: &'p Allowance,
     ) -> Evaluated<'p, bool> {
@@ -51,7 +50,7 @@ impl Variable {
             None => {}
         }
         let found = if allowance.spend(self.expression.weight) {
-            self.run(env, attributes, allowance).test(test)
+            self.run(attributes, allowance).test(test)
         } else {
             Err(Failure::exceeded())
         };
@@ -70,7 +69,6 @@ impl Variable {
     /// Its value, if it is a string.
     pub(crate) fn string<'p, A: Attributes>(
         &'p self,
-        env: &'p Arc<Env>,
         attributes: &'p A,
         allowance: &'p Allowance,
     ) -> Evaluated<'p, Cow<'p, str>> {
@@ -82,7 +80,7 @@ impl Variable {
         let kept = match &self.expression.code {
             Code::Value(text) => {
                 let found = if allowance.spend(self.expression.weight) {
-                    self.run(env, attributes, allowance).text(text)
+                    self.run(attributes, allowance).text(text)
                 } else {
                     Err(Failure::exceeded())
                 };
@@ -95,7 +93,7 @@ impl Variable {
                 }
             }
             Code::Interpreted(_) | Code::Rule(_) => {
-                bridge::lend(allowance, || self.interpreted(env, attributes))
+                bridge::lend(allowance, || self.interpreted(attributes))
             }
         };
         match memo.filter(|_| allowance.breached().is_none()) {
@@ -106,28 +104,18 @@ impl Variable {
         }
     }
 
-    fn run<'p, A>(
-        &'p self,
-        env: &'p Arc<Env>,
-        attributes: &'p A,
-        allowance: &'p Allowance,
-    ) -> Run<'p, A> {
-        let super::Expression { patterns, variables, .. } = &self.expression;
-        Run { patterns, variables, env, attributes, allowance }
+    fn run<'p, A>(&'p self, attributes: &'p A, allowance: &'p Allowance) -> Run<'p, A> {
+        Run { expression: &self.expression, attributes, allowance }
     }
 
     /// Its outcome, for an expression that the interpreter is evaluating.
-    pub(crate) fn outcome<'a>(
-        &'a self,
-        env: &Arc<Env>,
-        attributes: &'a dyn Attributes,
-    ) -> CowVal<'a, 'a> {
+    pub(crate) fn outcome<'a>(&'a self, attributes: &'a dyn Attributes) -> CowVal<'a, 'a> {
         let attributes = attributes.as_it_came_dyn();
         let memo = self.memo(attributes.memo());
         if let Some(kept) = memo.and_then(|memo| memo.get(self.position)) {
             return CowVal::Borrowed(kept);
         }
-        let kept = self.interpreted(env, attributes);
+        let kept = self.interpreted(attributes);
         let breached = bridge::lent(|allowance| allowance.breached().is_some());
         match memo.filter(|_| !breached) {
             Some(memo) => CowVal::Borrowed(memo.keep(self.position, kept)),
@@ -136,13 +124,13 @@ impl Variable {
     }
 
     /// Evaluates it by the interpreter, with the allowance that is lent.
-    fn interpreted(&self, env: &Arc<Env>, attributes: &dyn Attributes) -> Kept {
+    fn interpreted(&self, attributes: &dyn Attributes) -> Kept {
         let exceeded = || Kept::Failed(eval::EXCEEDED.to_owned());
         if bridge::spend(self.tree_weight).is_err() {
             return exceeded();
         }
-        let super::Expression { patterns, variables, .. } = &self.expression;
-        let names = Names::new(env, attributes, patterns, variables);
+        let super::Expression { patterns, variables, env, .. } = &self.expression;
+        let names = Names::new(attributes, patterns, variables);
         let mut context = Context::with_env(Arc::clone(env));
         context.set_variable_resolver(&names);
         match Value::resolve_val(&self.tree, &context) {

@@ -292,20 +292,6 @@ fn others(module: Place<'_>, lints: &mut Lints<'_>) {
             "the filter is of type `HTTP`: as a `NETWORK` plugin it checks nothing",
         );
     }
-    let policies = module.node.at("pluginConfig.policies").and_then(Node::items);
-    let has_credentials =
-        policies.is_some_and(|policies| policies.iter().any(|one| one.get("backend").is_some()));
-    if present(module.node, "vmConfig").and_then(|config| present(config, "env")).is_some()
-        && !has_credentials
-    {
-        let span = name_or_first_line(module.node, "vmConfig");
-        lints.note(
-            span,
-            at("vmConfig.env"),
-            "no policy has a credential, and without one the filter reads no environment \
-             variables: leave `env` out",
-        );
-    }
     if present(module.node, "verificationKey").is_some() {
         let span = name_or_first_line(module.node, "verificationKey");
         lints.warning(

@@ -74,7 +74,7 @@ fn usage(module: &Module, feature: &Feature) -> Result<Usage, BenchError> {
         ..HostOptions::default()
     };
     let vm = Vm::new(module, options)?;
-    let configured = vm.configure(&feature.configuration.to_string());
+    let configured = vm.configure(feature.configuration.to_string());
     let logs: Vec<&str> = configured.logs.iter().map(|log| log.text.as_str()).collect();
     let what = format!("whether it takes its configuration ({})", logs.join("; "));
     BenchError::check(feature.name, &what, &true, &configured.accepted)?;

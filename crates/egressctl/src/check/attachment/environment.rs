@@ -1,7 +1,7 @@
 //! Whether the waypoint gives the plugin the variables that its credentials come from. The filter
 //! refuses a configuration that names others.
 
-use super::{Lints, Place, word};
+use super::{Lints, Place, name_or_first_line, word};
 use crate::yaml::Node;
 
 /// Where a credential of `backend.auth` names a variable.
@@ -9,25 +9,40 @@ const OF_AUTH: [&str; 3] = ["env", "basic.passwordEnv", "oauthClientCredentials.
 
 /// Checks the variables that the policies of a module name against those that it lists.
 pub(super) fn lint(here: Place<'_>, lints: &mut Lints<'_>) {
-    let listed = here.node.at("vmConfig.env").and_then(Node::items).unwrap_or_default();
+    let env = here.node.at("vmConfig.env");
+    let listed = env.and_then(Node::items).unwrap_or_default();
+    let named = named(here);
+    if env.is_some() && named.is_empty() {
+        let span = name_or_first_line(here.node, "vmConfig");
+        let path = format!("{}.vmConfig.env", here.path);
+        lints.note(
+            span,
+            path,
+            "no policy has a credential, and without one the filter reads no environment \
+             variables: leave `env` out",
+        );
+    }
+    for (variable, path) in named {
+        variable_is_given(variable, path, listed, lints);
+    }
+}
+
+/// The names of variables in the policies of a module, each with its path.
+fn named<'d>(here: Place<'d>) -> Vec<(&'d Node, String)> {
+    let mut named = Vec::new();
     let policies = here.node.at("pluginConfig.policies").and_then(Node::items).unwrap_or_default();
     for (index, policy) in policies.iter().enumerate() {
         let at = format!("{}.pluginConfig.policies[{index}].backend", here.path);
-        if let Some(auth) = policy.at("backend.auth") {
-            for field in OF_AUTH {
-                if let Some(variable) = auth.at(field) {
-                    variable_is_given(variable, format!("{at}.auth.{field}"), listed, lints);
-                }
-            }
-        }
+        let auth = policy.at("backend.auth");
+        let of_auth = OF_AUTH.iter().filter_map(|field| Some((auth?.at(field)?, field)));
+        named.extend(of_auth.map(|(variable, field)| (variable, format!("{at}.auth.{field}"))));
         let more = policy.at("backend.credentials").and_then(Node::items).unwrap_or_default();
-        for (number, credential) in more.iter().enumerate() {
-            if let Some(variable) = credential.get("env") {
-                let path = format!("{at}.credentials[{number}].env");
-                variable_is_given(variable, path, listed, lints);
-            }
-        }
+        let of_list = more.iter().enumerate().filter_map(|(number, credential)| {
+            Some((credential.get("env")?, format!("{at}.credentials[{number}].env")))
+        });
+        named.extend(of_list);
     }
+    named
 }
 
 fn variable_is_given(variable: &Node, path: String, listed: &[Node], lints: &mut Lints<'_>) {
