@@ -61,6 +61,12 @@ impl<'a> Facts<'a> {
         let of = |property| destination::hostname(self.property(property));
         of(Property::FilterChainName).or_else(|| of(Property::ClusterName))
     }
+
+    /// The port of that destination.
+    pub(crate) fn destination_port(&self) -> Option<u16> {
+        let of = |property| destination::port(self.property(property));
+        of(Property::FilterChainName).or_else(|| of(Property::ClusterName))
+    }
 }
 
 impl Presented for Facts<'_> {

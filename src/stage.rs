@@ -92,6 +92,8 @@ pub(crate) struct Found {
     pub(crate) chosen: Vec<(usize, usize)>,
     /// Whether any of them has rules for the response.
     pub(crate) responds: bool,
+    /// The credentials whose tokens the request has waited for.
+    pub(crate) waited: Vec<usize>,
 }
 
 impl Default for Found {
@@ -102,6 +104,7 @@ impl Default for Found {
             applied: Vec::new(),
             chosen: Vec::new(),
             responds: false,
+            waited: Vec::new(),
         }
     }
 }
@@ -240,7 +243,7 @@ impl Stage {
     /// Continues after the token that the stage waits for was fetched, or could not be.
     pub(crate) fn fetched(self, turn: &mut Turn<'_, '_, '_>) -> Flow {
         match self {
-            Stage::Credentials => credentials::fetched(turn),
+            Stage::Credentials => credentials::enter(turn),
             _ => Flow::End(Ending::internal_error("a token for a stage that needs none")),
         }
     }

@@ -24,8 +24,10 @@ pub(crate) fn compile(
     errors: &mut Vec<ConfigError>,
 ) -> Credentials {
     let mut credentials = Credentials::default();
+    let has_any = config.policies.iter().any(|policy| !policy.credentials.is_empty());
     let mut by_host: HashMap<&str, Vec<usize>> = HashMap::new();
-    let mut compiling = Compiling { config, environment, errors };
+    let guards = if has_any { Guards::of(config) } else { Guards::default() };
+    let mut compiling = Compiling { config, guards, environment, errors };
     for (index, policy) in config.policies.iter().enumerate() {
         if policy.credentials.is_empty() || compiling.errors.len() > MAX_ERRORS {
             continue;
@@ -64,31 +66,66 @@ fn exact(policy: &PolicyConfig) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a request for this host goes on only if an Allow matches: an enforced one is in scope,
-/// or the default action is Deny.
-fn is_guarded(config: &Config, host: &str) -> bool {
-    let is_for = |policy: &PolicyConfig| {
-        policy.hosts.is_empty() || policy.hosts.iter().any(|own| own.matches(host))
-    };
-    let enforced = |policy: &&PolicyConfig| policy.mode == Mode::Enforce && is_for(policy);
-    let in_scope = || config.policies.iter().filter(enforced);
-    let is_allow = |policy: &PolicyConfig| {
-        policy.authorization.as_ref().is_some_and(|rule| rule.action == Action::Allow)
-    };
-    let set: Vec<DefaultAction> = in_scope().filter_map(|policy| policy.default_action).collect();
-    let default = if set.is_empty() {
-        config.default_action
-    } else if set.contains(&DefaultAction::Deny) {
-        DefaultAction::Deny
-    } else {
-        DefaultAction::Allow
-    };
-    default == DefaultAction::Deny || in_scope().any(is_allow)
+/// Which hosts are guarded: a request for them goes on only if an Allow matches, because an enforced
+/// one is in scope, or the default action is Deny.
+#[derive(Default)]
+struct Guards<'c> {
+    everywhere: Says,
+    exact: HashMap<&'c str, Says>,
+    /// By what stands behind the `*`, which begins with a dot.
+    under: HashMap<&'c str, Says>,
+}
+
+/// What enforced policies say of a host.
+#[derive(Debug, Clone, Copy, Default)]
+struct Says {
+    has_allow: bool,
+    default: Option<DefaultAction>,
+}
+
+impl Says {
+    fn add(&mut self, more: Says) {
+        self.has_allow |= more.has_allow;
+        // Deny goes before Allow.
+        self.default = self.default.max(more.default);
+    }
+}
+
+impl<'c> Guards<'c> {
+    fn of(config: &'c Config) -> Guards<'c> {
+        let mut guards = Guards::default();
+        for policy in config.policies.iter().filter(|policy| policy.mode == Mode::Enforce) {
+            let rule = policy.authorization.as_ref();
+            let has_allow = rule.is_some_and(|rule| rule.action == Action::Allow);
+            let says = Says { has_allow, default: policy.default_action };
+            if policy.hosts.is_empty() {
+                guards.everywhere.add(says);
+            }
+            for host in &policy.hosts {
+                match host {
+                    HostPattern::Exact(name) => guards.exact.entry(name).or_default().add(says),
+                    HostPattern::Under(suffix) => {
+                        guards.under.entry(suffix).or_default().add(says);
+                    }
+                }
+            }
+        }
+        guards
+    }
+
+    fn guard(&self, host: &str, default: DefaultAction) -> bool {
+        let mut says = self.everywhere;
+        let dots = host.match_indices('.').filter_map(|(at, _)| host.get(at..));
+        let under = dots.filter_map(|suffix| self.under.get(suffix));
+        self.exact.get(host).into_iter().chain(under).for_each(|more| says.add(*more));
+        says.has_allow || says.default.unwrap_or(default) == DefaultAction::Deny
+    }
 }
 
 /// Credentials that are being compiled.
 struct Compiling<'c> {
     config: &'c Config,
+    guards: Guards<'c>,
     environment: &'c dyn Environment,
     errors: &'c mut Vec<ConfigError>,
 }
@@ -136,8 +173,8 @@ impl Compiling<'_> {
                 have it sent to a destination of its own choice";
             self.add(policy, &place, message);
         }
-        let open: Vec<&str> = exact(policy).filter(|host| !is_guarded(self.config, host)).collect();
-        if let Some(host) = open.first() {
+        let default = self.config.default_action;
+        if let Some(host) = exact(policy).find(|host| !self.guards.guard(host, default)) {
             let message = format!(
                 "every caller could use the credential for `{host}`: add an Allow for this host \
                  that says who may call it (with `true`, everybody may), or set `defaultAction: \

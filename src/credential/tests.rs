@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::decision::Reason;
+use crate::exchange::tests::driven::Driven;
 use crate::policy::Engine;
+use crate::request::Given;
 
 const ALLOW: &str =
     r#"{"name": "who", "traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}}"#;
@@ -312,5 +315,74 @@ fn wrong_shapes_are_errors() {
     ] {
         let errors = errors(backend.clone()).join("\n");
         assert!(errors.contains(expected), "{backend}: {errors}");
+    }
+}
+
+/// What the check says of a host is what the stage of the rules makes of a request for it.
+#[test]
+fn a_host_is_guarded_where_no_request_goes_on_by_default() {
+    let allow = json!({"authorization": {"policy": {"matchExpressions": ["true"]}}});
+    let of = |more: Value| {
+        let mut policy = json!({"name": "o"});
+        let fields = more.as_object().unwrap().clone();
+        policy.as_object_mut().unwrap().extend(fields);
+        policy
+    };
+    let mut others =
+        vec![of(json!({"traffic": {"transformation": {"request": {"remove": ["x"]}}}}))];
+    for hosts in [json!(["a.example"]), json!(["*.example"]), json!(["*.a.example", "b.example"])] {
+        for mode in ["Enforce", "Shadow"] {
+            others.push(of(json!({"hosts": hosts, "mode": mode, "traffic": allow})));
+            for action in ["Allow", "Deny"] {
+                others.push(of(json!({"hosts": hosts, "mode": mode, "defaultAction": action})));
+            }
+        }
+    }
+    others.push(of(json!({"traffic": allow})));
+    let mut found = [0; 2];
+    for one in &others {
+        for two in &others {
+            for default in ["Allow", "Deny"] {
+                let mut two = two.clone();
+                two["name"] = json!("t");
+                let without = json!({"defaultAction": default, "policies": [one, two]});
+                let is_guarded = !load(&without).unwrap().leaves_open("a.example");
+                let own = policy("p", json!({"auth": {"env": "TOKEN"}}));
+                let with = json!({"defaultAction": default, "policies": [one, two, own]});
+                assert_eq!(load(&with).is_ok(), is_guarded, "{with}");
+                found[usize::from(is_guarded)] += 1;
+            }
+        }
+    }
+    assert!(found.iter().all(|count| *count > 50), "{found:?}");
+}
+
+/// The reason of the decision about a request to `a.example` with this path and these cookies, into
+/// one of which nine credentials go.
+fn reason(location: &str, path: &str, cookies: &str) -> Reason {
+    let credential = |number: usize| {
+        let location = json!({location: {"name": format!("key{number}")}});
+        json!({"env": "TOKEN", "location": location})
+    };
+    let listed: Vec<Value> = (1..9).map(credential).collect();
+    let own = policy("p", json!({"auth": credential(0), "credentials": listed}));
+    let allow: Value = serde_json::from_str(ALLOW).unwrap();
+    let engine = load(&json!({"policies": [allow, own]})).unwrap();
+    let filter_chain_name = b"inbound-vip|80|http|a.example";
+    let source = Given { filter_chain_name, ..Given::default() };
+    let lines =
+        [(":method", "GET"), (":authority", "a.example"), (":path", path), ("cookie", cookies)];
+    let headers = lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+    Driven::decide(&engine, &headers, &source).decision.reason
+}
+
+/// Every pair is compared with every credential's name, in up to three decodings.
+#[test]
+fn a_long_query_or_cookie_buys_no_time() {
+    let of = |pair: &str, bytes: usize| pair.repeat(bytes / pair.len());
+    for (bytes, expected) in [(8_000, Reason::AllowMatched), (60_000, Reason::LimitExceeded)] {
+        let path = format!("/?{}", of("%u0061&", bytes));
+        assert_eq!(reason("queryParameter", &path, "a=b"), expected, "{bytes}");
+        assert_eq!(reason("cookie", "/", &of("k;", bytes)), expected, "{bytes}");
     }
 }

@@ -7,4 +7,5 @@ mod records;
 mod reports;
 mod shared;
 mod trailers;
+mod two_tokens;
 mod waiting;

@@ -24,7 +24,9 @@ impl PathChange {
                 b"" => replacement.as_bytes().to_vec(),
                 rest => {
                     let start = replacement.strip_suffix('/').unwrap_or(replacement);
-                    [start.as_bytes(), b"/", without_slashes(rest)].concat()
+                    // Further slashes stay: what rules have let through as `/old//a` must not
+                    // become `/new/a`.
+                    [start.as_bytes(), rest].concat()
                 }
             },
         };
@@ -37,13 +39,6 @@ fn behind<'p>(path: &'p [u8], prefix: &str) -> Option<&'p [u8]> {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     let rest = path.strip_prefix(prefix.as_bytes())?;
     (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
-}
-
-fn without_slashes(mut rest: &[u8]) -> &[u8] {
-    while let Some(fewer) = rest.strip_prefix(b"/") {
-        rest = fewer;
-    }
-    rest
 }
 
 #[cfg(test)]
@@ -82,9 +77,11 @@ mod tests {
             ("/foo/?", "/foo", "/xyz", Some("/xyz/?")),
             ("/foo/a%2Fb%20c", "/foo", "/xyz", Some("/xyz/a%2Fb%20c")),
             ("/%66oo/a", "/foo", "/xyz", None),
-            // Without this, a caller could choose the host of a redirect that is relative.
-            ("/foo//evil.example", "/foo", "/", Some("/evil.example")),
-            ("/foo//a//b", "/foo", "/xyz", Some("/xyz/a//b")),
+            // The rules have seen two slashes. A redirect is absolute, so that its host is safe.
+            ("/foo//evil.example", "/foo", "/", Some("//evil.example")),
+            ("/foo//a//b", "/foo", "/xyz", Some("/xyz//a//b")),
+            ("/foo//a", "/foo/", "/xyz/", Some("/xyz//a")),
+            ("//", "/", "/", Some("//")),
             ("*", "/", "/xyz", None),
             ("", "/", "/xyz", None),
         ] {

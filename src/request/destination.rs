@@ -17,6 +17,13 @@ pub fn hostname(service: &[u8]) -> Option<&str> {
     std::str::from_utf8(host).ok()
 }
 
+/// The port in such a name: the one that was dialled, where it is that of a filter chain.
+pub(crate) fn port(service: &[u8]) -> Option<u16> {
+    hostname(service)?;
+    let port = service.split(|byte| *byte == b'|').nth(1)?;
+    std::str::from_utf8(port).ok()?.parse().ok()
+}
+
 fn split_once(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let bar = bytes.iter().position(|byte| *byte == b'|')?;
     Some((bytes.get(..bar)?, bytes.get(bar.checked_add(1)?..)?))
@@ -45,6 +52,14 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+
+    #[test]
+    fn the_port_is_the_first_part_of_istios_name() {
+        assert_eq!(port(b"inbound-vip|8080|http|*.github.com"), Some(8080));
+        for service in [&b"inbound-vip|x|http|a"[..], b"inbound-vip|80", b"main_internal|80||a"] {
+            assert_eq!(port(service), None, "{service:?}");
+        }
+    }
 
     #[test]
     fn the_host_is_the_last_part_of_istios_name() {

@@ -19,20 +19,12 @@ type Sent<'a> = (usize, &'a Location, Cow<'a, Secret>);
 
 /// How many header lines can be examined for one step.
 const LINES_A_STEP: usize = 64;
-/// How many bytes of a query or of cookies can be examined for one step.
-const BYTES_A_STEP: usize = 16;
+/// How many bytes of a query or of cookies can be examined for one step: a name that is escaped is
+/// decoded up to three times.
+const BYTES_A_STEP: usize = 1;
 
-/// Puts the credentials in, or waits for one that is being fetched.
+/// Puts the credentials in, or waits for one that is being fetched. After that, it begins again.
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
-    put_in(turn, false)
-}
-
-/// Goes on after a token was fetched, or could not be.
-pub(super) fn fetched(turn: &mut Turn<'_, '_, '_>) -> Flow {
-    put_in(turn, true)
-}
-
-fn put_in(turn: &mut Turn<'_, '_, '_>, has_waited: bool) -> Flow {
     let engine = turn.engine;
     let mut sent: Vec<Sent<'_>> = Vec::new();
     let mut policies = Vec::new();
@@ -49,17 +41,25 @@ fn put_in(turn: &mut Turn<'_, '_, '_>, has_waited: bool) -> Flow {
             }
             let value = match &credential.source {
                 Origin::Fixed(value) => Cow::Borrowed(value),
-                Origin::Fetched(tokens) => match tokens.take(turn.facts.now(), has_waited) {
-                    Taken::Token(value) => Cow::Owned(value),
-                    Taken::Wait => return Flow::Await(*number),
-                    Taken::Failed(why) => {
-                        return Flow::End(Ending {
-                            detail: Some(why.as_str()),
-                            policy: Some(index),
-                            ..Ending::because(Reason::CredentialUnavailable)
-                        });
+                Origin::Fetched(tokens) => {
+                    // A request can wait for several. To have waited for one makes no other good
+                    // that has expired.
+                    let has_waited = turn.found.waited.contains(number);
+                    match tokens.take(turn.facts.now(), has_waited) {
+                        Taken::Token(value) => Cow::Owned(value),
+                        Taken::Wait => {
+                            turn.found.waited.push(*number);
+                            return Flow::Await(*number);
+                        }
+                        Taken::Failed(why) => {
+                            return Flow::End(Ending {
+                                detail: Some(why.as_str()),
+                                policy: Some(index),
+                                ..Ending::because(Reason::CredentialUnavailable)
+                            });
+                        }
                     }
-                },
+                }
             };
             sent.push((index, &credential.location, value));
         }
@@ -71,6 +71,10 @@ fn put_in(turn: &mut Turn<'_, '_, '_>, has_waited: bool) -> Flow {
     let read = headers.values(b"cookie").chain(headers.values(b":path"));
     let bytes = read.fold(0_usize, |sum, value| sum.saturating_add(value.len()));
     meter.spend_on(sent.len().saturating_mul(bytes), BYTES_A_STEP);
+    if meter.is_exhausted() {
+        // The request is refused, so nothing of it need be looked at.
+        return Flow::Next;
+    }
     let before = changes.len();
     if let Err(why) = inject::inject(headers, &sent, changes) {
         return refuse(first, why);
@@ -104,10 +108,16 @@ fn objection(turn: &Turn<'_, '_, '_>) -> Option<&'static str> {
         return Some("the destination is not known");
     };
     // Where the destination is a wildcard, the host that is sent chooses the origin.
-    let sent = host::canonical(headers.first(b":authority").unwrap_or_default());
+    let authority = headers.first(b":authority").unwrap_or_default();
+    let sent = host::canonical(authority);
     let is_own = turn.admitted.as_ref().is_some_and(|own| sent.as_deref() == Ok(&*own.host));
     if destination.starts_with('*') && !is_own {
         return Some("the host was rewritten under a wildcard destination");
+    }
+    // So does the port that is sent with it.
+    let is_other = |port: u16| turn.facts.destination_port() != Some(port);
+    if destination.starts_with('*') && host::port(authority).is_some_and(is_other) {
+        return Some("another port under a wildcard destination");
     }
     // An origin answers it with all that it got.
     let method = headers.first(b":method").unwrap_or_default();
