@@ -66,8 +66,8 @@ fn exact(policy: &PolicyConfig) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Which hosts are guarded: a request for them goes on only if an Allow matches, because an enforced
-/// one is in scope, or the default action is Deny.
+/// Which hosts are guarded: a request for them goes on only if an Allow matches, because an
+/// enforced one is in scope, or the default action is Deny.
 #[derive(Default)]
 struct Guards<'c> {
     everywhere: Says,

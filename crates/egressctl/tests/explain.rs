@@ -281,7 +281,7 @@ fn json_has_all_of_it() {
     );
     assert_eq!(
         found["verdict"],
-        json!({"allowed": true, "policy": "teams", "reason": "allow-matched"})
+        json!({"allowed": true, "answered": false, "policy": "teams", "reason": "allow-matched"})
     );
     assert_eq!(
         found["caller"],

@@ -3,8 +3,8 @@
 //!
 //! What a schema cannot say, and so accepts: an entry of `conditional` other than the last that has
 //! no condition, a body for a status that has none, a name that two policies have, a field that is
-//! given twice, a host of 254 or 255 bytes, an expression of more bytes than characters that is too long.
-//! Expressions are left to `egressctl check`.
+//! given twice, a host of 254 or 255 bytes, an expression of more bytes than characters that is too
+//! long. Expressions are left to `egressctl check`.
 
 #[path = "agreement/cases.rs"]
 mod cases;
