@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 
 use super::MeshError;
 use crate::envoy::EnvoyProcess;
-use crate::istio::envoy::Resources;
+use crate::istio::envoy::{Resources, secrets};
 use crate::istio::local::Local;
 
 /// How long Envoy may take for an update: it compiles the filter in one, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
 const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 const EXTENSION: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 
@@ -76,7 +77,12 @@ impl Updates {
         self.await_taken(process)
     }
 
+    /// The Secrets come first, since Envoy asks for one when a cluster names it.
     fn write_clusters(&mut self, resources: &Resources) -> io::Result<()> {
+        for (name, secret) in &resources.secrets {
+            let typed = typed(SECRET, std::slice::from_ref(secret));
+            self.write(&secrets::file(name), &secrets::statistics(name), typed)?;
+        }
         self.write("clusters.json", "cluster_manager.cds", typed(CLUSTER, &resources.clusters))
     }
 
