@@ -3,6 +3,7 @@
 
 mod answers;
 pub(crate) mod certificates;
+mod clients;
 mod http2;
 mod server;
 mod service;
@@ -10,15 +11,16 @@ mod service;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 
 use crate::http1::{Connection, Headers};
 use crate::pki::Pki;
 
 pub use certificates::Presented;
 use certificates::Resolver;
+use clients::Clients;
 use server::Server;
 pub use service::{Reaction, Service, Wait};
 
@@ -79,6 +81,8 @@ pub struct Received {
     pub host: String,
     /// The server name that the TLS client asked for.
     pub sni: Option<String>,
+    /// The certificate of the TLS client, where the origin asked for one and got it.
+    pub client_certificate: Option<CertificateDer<'static>>,
     /// All header lines in order, as bytes.
     pub headers: Headers,
     /// The body's length in bytes.
@@ -105,6 +109,7 @@ pub struct Origin {
     received: Log,
     script: SharedScript,
     resolver: Arc<Resolver>,
+    clients: Arc<Clients>,
     gate: watch::Sender<()>,
 }
 
@@ -115,16 +120,8 @@ impl Origin {
     /// When the port is taken.
     pub fn start(pki: &Arc<Pki>, mode: Mode, port: u16) -> io::Result<Self> {
         let resolver = Arc::new(Resolver::new(Arc::clone(pki)));
-        let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(
-            rustls::crypto::ring::default_provider(),
-        ))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::clone(&resolver) as Arc<dyn rustls::server::ResolvesServerCert>);
-        // To a client that asks for neither it speaks HTTP/1.1.
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let clients = Arc::new(Clients::new(pki, &resolver)?);
+        let acceptor = Arc::clone(&clients);
 
         let received = Log::default();
         let log = Arc::clone(&received);
@@ -133,10 +130,10 @@ impl Origin {
         let gate = watch::Sender::new(());
         let gates = gate.clone();
         let server = Server::start("origin", port, move |stream| {
-            let (acceptor, gate) = (acceptor.clone(), gates.clone());
-            serve(stream, acceptor, mode, Arc::clone(&log), Arc::clone(&scripted), gate)
+            let (clients, gate) = (Arc::clone(&acceptor), gates.clone());
+            serve(stream, clients, mode, Arc::clone(&log), Arc::clone(&scripted), gate)
         })?;
-        Ok(Self { server, received, script, resolver, gate })
+        Ok(Self { server, received, script, resolver, clients, gate })
     }
 
     /// The port that it listens on.
@@ -148,6 +145,12 @@ impl Origin {
     /// chosen otherwise.
     pub fn present(&self, host: &str, presented: Presented) {
         self.resolver.present(host, presented);
+    }
+
+    /// From now on takes new connections for a host name only from clients of [`Pki::clients`]. The
+    /// clients of other names are asked for a certificate too, and need not have one.
+    pub fn insist_on_a_certificate(&self, host: &str) {
+        self.clients.insist(host);
     }
 
     /// Says what [`Mode::Scripted`] answers from now on.
@@ -176,21 +179,24 @@ impl Origin {
     }
 }
 
-/// Serves one connection; a client that refuses the certificate or goes away ends it without a
-/// word.
+/// Serves one connection; a client that refuses the certificate, has not the one that is insisted
+/// on, or goes away ends it without a word.
 async fn serve(
     stream: TcpStream,
-    acceptor: TlsAcceptor,
+    clients: Arc<Clients>,
     mode: Mode,
     log: Log,
     script: SharedScript,
     gate: watch::Sender<()>,
 ) {
     let _ = stream.set_nodelay(true);
-    let Ok(stream) = acceptor.accept(stream).await else { return };
-    let sni = stream.get_ref().1.server_name().map(ToOwned::to_owned);
-    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        return http2::serve(stream, sni, mode, log, script).await;
+    let Ok(stream) = clients.accept(stream).await else { return };
+    let (_, tls) = stream.get_ref();
+    let sni = tls.server_name().map(ToOwned::to_owned);
+    let shown = tls.peer_certificates().and_then(|chain| chain.first());
+    let client_certificate = shown.map(|certificate| certificate.clone().into_owned());
+    if tls.alpn_protocol() == Some(b"h2") {
+        return http2::serve(stream, (sni, client_certificate), mode, log, script).await;
     }
     let mut connection = Connection::new(stream);
     while let Ok(Some(request)) = connection.read_request().await {
@@ -204,6 +210,7 @@ async fn serve(
             target: request.target,
             host,
             sni: sni.clone(),
+            client_certificate: client_certificate.clone(),
             headers: request.headers,
             body_length: request.body.len(),
             trailers: Headers::default(),

@@ -160,6 +160,8 @@ pub struct Pki {
     pub origins: Authority,
     /// Signs origins that the waypoint must not trust.
     pub wrong_origins: Authority,
+    /// Signs the clients that an origin knows, where it insists on a certificate.
+    pub clients: Authority,
     /// The waypoint's certificate, with [`WAYPOINT_SPIFFE_ID`].
     pub waypoint: Credentials,
 }
@@ -181,6 +183,7 @@ impl Pki {
             unknown: Authority::new("another mesh"),
             origins: Authority::new("origins"),
             wrong_origins: Authority::new("untrusted origins"),
+            clients: Authority::new("clients of origins"),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod authorization;
 mod callers;
+mod client_certificates;
 mod environment;
 mod plugins;
 mod services;
@@ -24,6 +25,7 @@ const WAYPOINT_CLASS: &str = "istio-waypoint";
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 const NETWORKING: &str = "networking.istio.io";
 const SECURITY: &str = "security.istio.io";
+const RBAC: &str = "rbac.authorization.k8s.io";
 const EXTENSIONS: &str = "extensions.istio.io";
 
 /// The releases of Istio that call the plugins differently.
@@ -123,6 +125,12 @@ pub struct Port {
 }
 
 impl Port {
+    /// Whether Envoy has all that it needs to call the origin.
+    pub fn is_ready(&self) -> bool {
+        let credential = self.tls.as_ref().and_then(|tls| tls.credential.as_ref());
+        credential.is_none_or(|credential| credential.served.is_some())
+    }
+
     /// What Istio calls the port's filter chain and cluster.
     pub fn chain(&self, host: &str) -> String {
         let protocol = match self.protocol {
@@ -144,6 +152,36 @@ pub struct UpstreamTls {
     pub auto_san: bool,
     /// Whether the certificate is checked at all.
     pub verified: bool,
+    /// The Secret whose client certificate the origin gets, and by whose authorities its own is
+    /// checked; none where the waypoint shows none.
+    pub credential: Option<Credential>,
+}
+
+/// A Secret that a DestinationRule names as `credentialName`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Its name, in the waypoint's namespace.
+    pub name: String,
+    /// What istiod gives the waypoint of it. Without it the cluster never becomes ready, and
+    /// requests get 503.
+    pub served: Option<ClientCertificate>,
+}
+
+/// What is in such a Secret, as PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// `tls.crt`.
+    pub certificate: String,
+    /// `tls.key`.
+    pub key: String,
+    /// `ca.crt`: the authorities that the origin's certificate is checked against.
+    pub authorities: String,
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientCertificate").finish_non_exhaustive()
+    }
 }
 
 /// Where in the chain of HTTP filters a plugin runs, in the order of the chain.
@@ -347,6 +385,7 @@ fn refuse_unknown_kinds(resources: &Resources) -> Result<(), DeriveError> {
             NETWORKING => ["ServiceEntry", "DestinationRule"].contains(&object.kind.as_str()),
             EXTENSIONS => ["WasmPlugin", "TrafficExtension"].contains(&object.kind.as_str()),
             SECURITY => object.kind == "AuthorizationPolicy",
+            RBAC => ["Role", "RoleBinding"].contains(&object.kind.as_str()),
             // They bear on what may be applied, and on connections that do not reach the waypoint.
             "admissionregistration.k8s.io" => {
                 ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]

@@ -3,6 +3,7 @@
 mod clusters;
 mod listeners;
 mod pods;
+pub(super) mod secrets;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ pub(super) struct Resources {
     /// Each plugin's filter, its name, and its configuration.
     pub(super) extensions: Vec<(String, String, Value)>,
     pub(super) listeners: Vec<Value>,
+    /// Each Secret of a client certificate, and of authorities, by its name.
+    pub(super) secrets: BTreeMap<String, Value>,
 }
 
 impl Resources {
@@ -30,7 +33,7 @@ impl Resources {
         let extensions = plugins
             .map(|plugin| (plugin.filter.clone(), plugin.delivered(), wasm(plugin, local)))
             .collect();
-        Ok(Self { clusters, extensions, listeners })
+        Ok(Self { clusters, extensions, listeners, secrets: secrets::all(derived) })
     }
 }
 

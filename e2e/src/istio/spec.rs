@@ -130,6 +130,8 @@ pub(in crate::istio) struct ClientTls {
     pub(in crate::istio) subject_alt_names: Vec<String>,
     #[serde(default)]
     pub(in crate::istio) insecure_skip_verify: bool,
+    #[serde(default)]
+    pub(in crate::istio) credential_name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

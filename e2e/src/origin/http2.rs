@@ -6,24 +6,28 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Log, Mode, Received, SharedScript, answers};
 use crate::http1::Headers;
 
+/// What a connection's client asked for and showed: the server name, and its certificate.
+type Tls = (Option<String>, Option<CertificateDer<'static>>);
+
 /// Serves one connection; a client that goes away ends it without a word.
 pub(super) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    sni: Option<String>,
+    tls: Tls,
     mode: Mode,
     log: Log,
     script: SharedScript,
 ) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
-        let (sni, log, script) = (sni.clone(), log.clone(), script.clone());
+        let (tls, log, script) = (tls.clone(), log.clone(), script.clone());
         tokio::spawn(async move {
-            let received = receive(request, sni).await;
+            let received = receive(request, tls).await;
             let script = script.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let answer = answers::answer(mode, &received, &script);
             log.lock().unwrap_or_else(PoisonError::into_inner).push(received);
@@ -34,7 +38,7 @@ pub(super) async fn serve(
 }
 
 /// Reads a request to its end, or as far as it comes.
-async fn receive(request: Request<RecvStream>, sni: Option<String>) -> Received {
+async fn receive(request: Request<RecvStream>, (sni, client_certificate): Tls) -> Received {
     let (head, mut body) = request.into_parts();
     let mut body_length = 0;
     while let Some(Ok(data)) = body.data().await {
@@ -47,6 +51,7 @@ async fn receive(request: Request<RecvStream>, sni: Option<String>) -> Received 
         target: head.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
         host: head.uri.authority().map(ToString::to_string).unwrap_or_default(),
         sni,
+        client_certificate,
         headers: lines(&head.headers),
         body_length,
         trailers: lines(&trailers),

@@ -129,7 +129,12 @@ fn each_service_entry_goes_through_the_waypoint_and_has_its_tls() {
             (rule.file.as_str(), rule.namespace()),
             (entry.file.as_str(), entry.namespace())
         );
-        let tls = json!({"tls": {"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}});
+        let mut tls = json!({"tls": {"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}});
+        // Step 10 has a client certificate as well, from a Secret of the host's own.
+        if entry.file == "10-client-certificate.yaml" {
+            tls["tls"]["mode"] = json!("MUTUAL");
+            tls["tls"]["credentialName"] = json!(entry.name());
+        }
         assert_eq!(rule.value["spec"]["trafficPolicy"], tls, "{host}");
     }
 }
@@ -169,7 +174,7 @@ fn every_namespace_and_service_account_that_is_named_is_made() {
 fn each_file_begins_with_the_command_that_applies_it() {
     let files: BTreeSet<String> =
         manifests::all().into_iter().map(|manifest| manifest.file).collect();
-    assert_eq!(files.len(), 12, "{files:?}");
+    assert_eq!(files.len(), 13, "{files:?}");
     for file in files {
         let text =
             std::fs::read_to_string(e2e::envoy::workspace_root().join("filter-config").join(&file))

@@ -1,7 +1,8 @@
 //! The services that are reached through the waypoint, and how each origin is spoken to.
 
 use super::{
-    DeriveError, Finding, NETWORKING, Port, Protocol, Service, UpstreamTls, finding, unknown,
+    Credential, DeriveError, Finding, NETWORKING, Port, Protocol, Service, UpstreamTls,
+    client_certificates, finding, unknown,
 };
 use crate::istio::resources::{Object, ROOT_NAMESPACE, Resources};
 use crate::istio::spec::{self, ClientTls};
@@ -124,6 +125,14 @@ fn derive_port(
     };
     let target = port.target_port.unwrap_or(number);
     let tls = upstream_tls(resources, gateway, entry, host, number)?;
+    if let Some(Credential { name, served: None }) =
+        tls.as_ref().and_then(|tls| tls.credential.as_ref())
+    {
+        findings.push(finding(
+            entry,
+            client_certificates::why_not_served(resources, gateway, host, name),
+        ));
+    }
     match &tls {
         None => findings.push(finding(
             entry,
@@ -170,7 +179,22 @@ fn upstream_tls(
         policy.port_level_settings.into_iter().find(|settings| settings.port.number == number);
     let Some(tls) = port.map_or(policy.tls, |settings| settings.tls) else { return Ok(None) };
     match tls.mode.as_str() {
-        "SIMPLE" => Ok(Some(simple(tls))),
+        "SIMPLE" if tls.credential_name.is_empty() => Ok(Some(originated(tls, None))),
+        "SIMPLE" => Err(unknown(
+            object,
+            "`credentialName` with `tls.mode: SIMPLE`, for authorities alone, is not derived",
+        )),
+        // A waypoint's cluster is made without the exception for sidecars, which need a
+        // `workloadSelector` for this (cluster_waypoint.go, buildWaypointTLSContext).
+        "MUTUAL" if !tls.credential_name.is_empty() => {
+            let name = tls.credential_name.clone();
+            let served = client_certificates::served(resources, gateway, &name);
+            Ok(Some(originated(tls, Some(Credential { name, served }))))
+        }
+        "MUTUAL" => Err(unknown(
+            object,
+            "`tls.mode: MUTUAL` is derived with `credentialName` only, not with files of the pod",
+        )),
         // A waypoint takes ISTIO_MUTUAL for no TLS at all.
         "DISABLE" | "ISTIO_MUTUAL" => Ok(None),
         other => Err(unknown(object, format!("`tls.mode: {other}` is not derived"))),
@@ -213,12 +237,13 @@ fn closest_rule<'a>(
     Ok(closest)
 }
 
-fn simple(tls: ClientTls) -> UpstreamTls {
+fn originated(tls: ClientTls, credential: Option<Credential>) -> UpstreamTls {
     let auto = tls.sni.is_empty();
     UpstreamTls {
         auto_san: auto && tls.subject_alt_names.is_empty() && !tls.insecure_skip_verify,
         sni: (!auto).then_some(tls.sni),
         subject_alt_names: tls.subject_alt_names,
         verified: !tls.insecure_skip_verify,
+        credential,
     }
 }

@@ -173,7 +173,8 @@ fn what_is_not_understood_is_refused() {
         (EGRESS, "- api.github.com", "- \"*.github.com\"", "no wildcard"),
         (EGRESS, "- api.github.com", "- api.github.com\n  - api.github.com", "already"),
         (EGRESS, "targetPort: 443", "targetport: 443", "unknown field `targetport`"),
-        (EGRESS, "mode: SIMPLE", "mode: MUTUAL", "`tls.mode: MUTUAL` is not derived"),
+        (EGRESS, "mode: SIMPLE", "mode: MUTUAL", "with `credentialName` only"),
+        (EGRESS, "mode: SIMPLE", "mode: SIMPLE\n      credentialName: a", "for authorities alone"),
         (PLUGIN, "pluginConfig:", "pluginconfig:", "unknown field `pluginconfig`"),
         (PLUGIN, "phase: AUTHZ", "phase: authz", "the phase `authz` is not known"),
         (

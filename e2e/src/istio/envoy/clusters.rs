@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::secrets;
 use crate::istio::derive::{Derived, UpstreamTls};
 use crate::istio::local::{Local, LocalError, Origins};
 
@@ -10,6 +11,10 @@ const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptio
 pub(super) fn waypoint(derived: &Derived, local: &Local) -> Result<Vec<Value>, LocalError> {
     let mut clusters = vec![main_internal()];
     for (_, service, port) in derived.routes() {
+        // Envoy would wait for the Secret before it used the cluster.
+        if !port.is_ready() {
+            continue;
+        }
         let name = port.chain(&service.host);
         let mut cluster = json!({
             "name": name,
@@ -84,15 +89,32 @@ fn transport_socket(tls: &UpstreamTls, http2: bool, local: &Local) -> Value {
     if http2 {
         common["alpn_protocols"] = json!(["h2"]);
     }
+    if let Some(credential) = &tls.credential {
+        common["tls_certificate_sds_secret_configs"] =
+            json!([secrets::reference(&credential.name, local)]);
+    }
     if tls.verified {
-        let mut validation = json!({"trusted_ca": {"filename": local.origin_authorities()}});
+        let mut validation = json!({});
+        if tls.credential.is_none() {
+            validation["trusted_ca"] = json!({"filename": local.origin_authorities()});
+        }
         if !tls.subject_alt_names.is_empty() {
             // Deprecated in Envoy, and what istiod gives: names of any type. A wildcard in the
             // certificate fits an exact DNS name.
             validation["match_subject_alt_names"] =
                 tls.subject_alt_names.iter().map(|name| json!({"exact": name})).collect();
         }
-        common["validation_context"] = validation;
+        match &tls.credential {
+            None => common["validation_context"] = validation,
+            Some(credential) => {
+                let authorities = secrets::authorities(&credential.name);
+                common["combined_validation_context"] = json!({
+                    "default_validation_context": validation,
+                    "validation_context_sds_secret_config":
+                        secrets::reference(&authorities, local),
+                });
+            }
+        }
     }
     let mut context = json!({
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",

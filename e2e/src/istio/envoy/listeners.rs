@@ -203,7 +203,7 @@ fn network_filter(
             },
         });
     }
-    manager(&json!({
+    let mut connection_manager = json!({
         "stat_prefix": stat_prefix,
         "route_config": {
             "name": chain,
@@ -234,7 +234,12 @@ fn network_filter(
         "max_request_headers_kb": 96,
         "access_log": local.access_log(),
         "http_filters": http_filters(derived, local, service),
-    }))
+    });
+    if !port.is_ready() {
+        // Istio has it on every route: one to a cluster that is not there gets 503.
+        connection_manager["route_config"]["validate_clusters"] = json!(false);
+    }
+    manager(&connection_manager)
 }
 
 /// The plugins around Istio's own filters, each in its phase.

@@ -9,15 +9,19 @@ use serde_json::{Value, json};
 
 use super::MeshError;
 use crate::envoy::EnvoyProcess;
-use crate::istio::envoy::Resources;
+use crate::istio::envoy::{Resources, secrets};
 use crate::istio::local::Local;
 
 /// How long Envoy may take for an update: it compiles the filter in one, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
 const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+const SECRET: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 const EXTENSION: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+
+/// What Envoy's statistics of plugins begin with.
+const PLUGINS: &str = "extension_config_discovery.http_filter";
 
 /// One subscription: a file and what is in it.
 #[derive(Debug)]
@@ -76,7 +80,12 @@ impl Updates {
         self.await_taken(process)
     }
 
+    /// The Secrets come first, since Envoy asks for one when a cluster names it.
     fn write_clusters(&mut self, resources: &Resources) -> io::Result<()> {
+        for (name, secret) in &resources.secrets {
+            let typed = typed(SECRET, std::slice::from_ref(secret));
+            self.write(&secrets::file(name), &secrets::statistics(name), typed)?;
+        }
         self.write("clusters.json", "cluster_manager.cds", typed(CLUSTER, &resources.clusters))
     }
 
@@ -84,7 +93,7 @@ impl Updates {
     fn write_listeners(&mut self, resources: &Resources) -> io::Result<()> {
         for (filter, name, config) in &resources.extensions {
             let extension = json!({"@type": EXTENSION, "name": filter, "typed_config": config});
-            let statistics = format!("extension_config_discovery.http_filter.{filter}");
+            let statistics = format!("{PLUGINS}.{filter}");
             self.write(&format!("{name}.json"), &statistics, vec![extension])?;
         }
         self.write("listeners.json", "listener_manager.lds", typed(LISTENER, &resources.listeners))
@@ -166,10 +175,10 @@ impl Updates {
                 });
             }
             // A hash of the version, written once the version is taken; zero before the first. A
-            // plugin's is then still to reach the worker, which is counted as its reload; other
-            // subscriptions have no such counter.
+            // plugin's is then still to reach the worker, which is counted as its reload. That of
+            // clusters is counted only where one was added or changed.
             let taken = value(now, "version") != value(&self.before, "version");
-            let counted = now.contains_key(&format!("{}.config_reload", subscription.statistics));
+            let counted = subscription.statistics.starts_with(PLUGINS);
             subscription.pending =
                 !taken || counted && value(now, "config_reload") < value(now, "update_success");
         }
