@@ -301,8 +301,8 @@ impl Configuration {
         self.each_plugin(&mut |plugin| plugin["configuration"]["value"] = json!(text))
     }
 
-    /// Gives the filter's VM these variables of Envoy's environment, as Istio does for `vmConfig.env`
-    /// with `valueFrom: HOST`.
+    /// Gives the filter's VM these variables of Envoy's environment, as Istio does for
+    /// `vmConfig.env` with `valueFrom: HOST`.
     ///
     /// # Errors
     /// When there is no wasm filter.
