@@ -21,8 +21,8 @@ mod resources;
 mod spec;
 
 pub use derive::{
-    Authorization, Caller, DeriveError, Derived, FailurePolicy, Finding, Phase, Plugin, Port,
-    Protocol, Release, Service, UpstreamTls,
+    Authorization, Caller, ClientCertificate, Credential, DeriveError, Derived, FailurePolicy,
+    Finding, Phase, Plugin, Port, Protocol, Release, Service, UpstreamTls,
 };
 pub use local::{Local, LocalError, Origins, Ports};
 pub use mesh::{Mesh, MeshError};

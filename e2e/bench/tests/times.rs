@@ -40,7 +40,7 @@ fn a_rule_about_the_time_costs_a_host_call_and_what_the_documents_say() {
                 "request.startTime.getHours('Europe/Berlin') >= 8",
                 "request.startTime.getHours('Europe/Berlin') < 18",
             ],
-            3_500,
+            3_700,
         ),
         (
             "a loop",

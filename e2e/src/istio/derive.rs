@@ -16,6 +16,8 @@ use serde_json::Value;
 use super::resources::{Object, ResourceError, Resources};
 use super::spec;
 
+pub use client_certificates::{ClientCertificate, Credential};
+
 /// Istio's default.
 const TRUST_DOMAIN: &str = "cluster.local";
 
@@ -155,33 +157,6 @@ pub struct UpstreamTls {
     /// The Secret whose client certificate the origin gets, and by whose authorities its own is
     /// checked; none where the waypoint shows none.
     pub credential: Option<Credential>,
-}
-
-/// A Secret that a DestinationRule names as `credentialName`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credential {
-    /// Its name, in the waypoint's namespace.
-    pub name: String,
-    /// What istiod gives the waypoint of it. Without it the cluster never becomes ready, and
-    /// requests get 503.
-    pub served: Option<ClientCertificate>,
-}
-
-/// What is in such a Secret, as PEM.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ClientCertificate {
-    /// `tls.crt`.
-    pub certificate: String,
-    /// `tls.key`.
-    pub key: String,
-    /// `ca.crt`: the authorities that the origin's certificate is checked against.
-    pub authorities: String,
-}
-
-impl std::fmt::Debug for ClientCertificate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientCertificate").finish_non_exhaustive()
-    }
 }
 
 /// Where in the chain of HTTP filters a plugin runs, in the order of the chain.

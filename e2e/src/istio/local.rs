@@ -14,7 +14,8 @@
 //! - the module that the agent fetches from `url`: the file [`Local::wasm`].
 //! - updates over ADS from istiod, and Secrets over its SDS: updates from files in
 //!   [`Local::folder`].
-//! - a cluster that waits for a Secret that istiod does not serve: no cluster.
+//! - a cluster that waits for a Secret that istiod does not serve, or the one of before: no
+//!   cluster.
 //! - access log as Telemetry says: on, to a file, with the filter's own fields, unless
 //!   [`Local::logs_requests`] says no.
 //! - principals in filter state as `istio.hashable_string` (since Istio 1.29.2): as `envoy.string`,

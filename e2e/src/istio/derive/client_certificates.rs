@@ -7,8 +7,35 @@
 
 use serde_json::Value;
 
-use super::{ClientCertificate, RBAC};
+use super::RBAC;
 use crate::istio::resources::{Object, Resources};
+
+/// A Secret that a DestinationRule names as `credentialName`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Its name, in the waypoint's namespace.
+    pub name: String,
+    /// What istiod gives the waypoint of it. Without it the cluster never becomes ready, and
+    /// requests get 503.
+    pub served: Option<ClientCertificate>,
+}
+
+/// What is in such a Secret, as PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// `tls.crt`.
+    pub certificate: String,
+    /// `tls.key`.
+    pub key: String,
+    /// `ca.crt`: the authorities that the origin's certificate is checked against.
+    pub authorities: String,
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientCertificate").finish_non_exhaustive()
+    }
+}
 
 /// What istiod gives the waypoint of a Secret, if it gives anything.
 pub(super) fn served(

@@ -1,6 +1,7 @@
 use super::*;
 use crate::envoy::workspace_root;
 
+mod client_certificates;
 mod plugins;
 mod services;
 
