@@ -12,7 +12,7 @@ use e2e::pki::{Credentials, Pki};
 
 const HOST: &str = "client.badssl.com";
 const OTHER: &str = "api.github.com";
-const STEP: &str = "10-client-certificate.yaml";
+const STEP: &str = "with-secrets/10-client-certificate.yaml";
 
 struct Setup {
     pki: Arc<Pki>,

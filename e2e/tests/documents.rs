@@ -87,8 +87,8 @@ fn every_plugin_configuration_of_filter_config_loads_without_a_warning() {
     let steps = ["03-policy-rbac.yaml", "04-policy-path.yaml", "05-policy-headers.yaml"];
     let extensions = steps.map(|step| format!("traffic-extension/{step}"));
     let mut expected: Vec<&str> = steps.to_vec();
-    expected.push("09-credentials.yaml");
     expected.extend(extensions.iter().map(String::as_str));
+    expected.push("with-secrets/09-credentials.yaml");
     assert_eq!(files, expected);
     for (file, configuration) in found {
         assert_loads(&file, &configuration);

@@ -122,7 +122,10 @@ fn configuration() -> Value {
 
 /// Every query of step 8: of the dashboard's panels, and of the alerts.
 fn queries() -> Vec<String> {
-    let files = manifests::all().into_iter().filter(|manifest| manifest.kind() == "ConfigMap");
+    let is_of_the_step = |manifest: &manifests::Manifest| {
+        manifest.kind() == "ConfigMap" && manifest.file.starts_with("08-")
+    };
+    let files = manifests::all().into_iter().filter(is_of_the_step);
     let mut found = Vec::new();
     for manifest in files {
         for (name, text) in manifest.value["data"].as_object().expect("data") {

@@ -62,7 +62,7 @@ A file of cases is YAML; several documents in it are several suites:
       {status: 200, headers: {Server: x}, body: hello}
     expect:                       # what is left out is not compared; in
                                   # short: `expect: allow`
-      verdict: allow              # allow | deny
+      verdict: allow              # allow | answer | deny
       policy: github-api-rbac     # which decides; null: none
       reason: allow-matched       # the audit record's word
       status: 200                 # what the caller sees; of a list, any

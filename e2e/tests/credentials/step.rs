@@ -11,8 +11,12 @@ use e2e::origin::{Mode, Origin};
 use e2e::pki::Pki;
 
 const HOST: &str = "httpbingo.org";
-const FILES: [&str; 4] =
-    ["01-setup.yaml", "02-egress-direct.yaml", "06-verify-headers.yaml", "09-credentials.yaml"];
+const FILES: [&str; 4] = [
+    "01-setup.yaml",
+    "02-egress-direct.yaml",
+    "06-verify-headers.yaml",
+    "with-secrets/09-credentials.yaml",
+];
 
 /// A mesh in which the steps were applied, and before them a Secret with this token.
 fn start(token: &str, folder: &tempfile::TempDir) -> (Mesh, Origin) {

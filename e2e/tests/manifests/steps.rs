@@ -131,7 +131,7 @@ fn each_service_entry_goes_through_the_waypoint_and_has_its_tls() {
         );
         let mut tls = json!({"tls": {"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}});
         // Step 10 has a client certificate as well, from a Secret of the host's own.
-        if entry.file == "10-client-certificate.yaml" {
+        if entry.file == "with-secrets/10-client-certificate.yaml" {
             tls["tls"]["mode"] = json!("MUTUAL");
             tls["tls"]["credentialName"] = json!(entry.name());
         }

@@ -274,9 +274,8 @@ impl Reader<'_> {
             notes.add(secret, Effect::Hint, message);
         }
         if secret.get("key").is_none() {
-            let message = "AgentGateway cuts `Bearer ` off a Secret's `Authorization`, and puts \
-                its own before it; here the value is taken as it is, so it must stand there \
-                without";
+            let message = "the key is taken to be `Authorization`, AgentGateway's default; a \
+                leading `Bearer ` is cut off the value, as there";
             notes.once("bearer", secret, message);
         }
         let mut credential = vec![("env", Tree::text(variable))];

@@ -1,6 +1,6 @@
 use super::*;
 
-const STEP: &str = "10-client-certificate.yaml";
+const STEP: &str = "with-secrets/10-client-certificate.yaml";
 
 const SECRET: &str = r#"{"apiVersion": "v1", "kind": "Secret",
     "metadata": {"name": "client-badssl", "namespace": "egress-direct"},
