@@ -30,7 +30,7 @@ fn its_table_has_every_step() {
     let steps: BTreeSet<String> = manifests::all()
         .into_iter()
         .map(|manifest| manifest.file)
-        .filter(|file| !file.contains('/'))
+        .filter(|file| !file.starts_with("traffic-extension/"))
         .collect();
     assert_eq!(
         links

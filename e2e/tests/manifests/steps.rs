@@ -181,8 +181,9 @@ fn each_file_begins_with_the_command_that_applies_it() {
                 .expect("a file");
         let head: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
         let step = file
-            .trim_start_matches("traffic-extension/")
-            .get(..2)
+            .rsplit('/')
+            .next()
+            .and_then(|name| name.get(..2))
             .and_then(|step| step.parse::<u8>().ok())
             .expect("a number");
         assert!(head[0].starts_with(&format!("# Step {step}: ")), "{file}: {}", head[0]);

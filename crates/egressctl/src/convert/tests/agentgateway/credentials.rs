@@ -52,7 +52,7 @@ fn secrets_become_variables_of_the_waypoint() {
         "{told:?}"
     );
     let told = notes_at(&text, "spec.backend.auth.secretRef");
-    assert!(told.iter().any(|told| told.contains("cuts `Bearer ` off")), "{told:?}");
+    assert!(told.iter().any(|told| told.contains("a leading `Bearer ` is cut off")), "{told:?}");
     for (kind, place) in
         [("WasmPlugin", "/spec/vmConfig"), ("TrafficExtension", "/spec/wasm/vmConfig")]
     {
