@@ -15,6 +15,7 @@ mod bridge;
 mod budget;
 mod check;
 mod compile;
+pub mod data;
 mod env;
 mod eval;
 pub mod explain;
