@@ -15,7 +15,7 @@ use super::limits::children;
 use super::meter::Allowance;
 use super::recorded::Recorded;
 use super::regex::Compiled;
-use super::values::{self, NOT_UTF8};
+use super::values::{self, NOT_UTF8, UNREAD};
 use super::variables::{self, VARIABLE, Variable};
 
 /// Resolves the names in an expression.
@@ -148,8 +148,10 @@ pub(super) fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
         {
             NOT_UTF8.to_owned()
         }
-        // It was made without any values where the variable was evaluated.
-        ExecutionError::FunctionError { function, message } if function == VARIABLE => {
+        // There are no values in it.
+        ExecutionError::FunctionError { function, message }
+            if matches!(function.as_str(), VARIABLE | UNREAD) =>
+        {
             message.clone()
         }
         ExecutionError::FunctionError { function, message }

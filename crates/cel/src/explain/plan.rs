@@ -294,8 +294,7 @@ impl<'s> Planner<'s> {
         match &node.expr {
             Expr::Literal(_) => true,
             Expr::Ident(name) => {
-                self.is_variable(name)
-                    || self.scope.table.root(name.trim_start_matches('.')).is_none()
+                self.is_variable(name) || !self.scope.table.has_root(name.trim_start_matches('.'))
             }
             Expr::Select(select) => {
                 !select.test
