@@ -87,6 +87,11 @@ impl Attribute {
         self.name.strip_prefix(object)?.strip_prefix('.')
     }
 
+    /// Whether it is provided after the request's headers came.
+    fn is_provided(&self) -> bool {
+        matches!(self.kind, Kind::Bytes | Kind::Data)
+    }
+
     /// Its type, for the check.
     pub(crate) fn to_type(self) -> Type {
         match self.kind {
@@ -224,6 +229,11 @@ impl Table {
     /// The attribute of this name that is data of any shape.
     pub(crate) fn data(&self, name: &str) -> Option<(Id, &'static Attribute)> {
         self.iter().find(|(_, row)| row.kind == Kind::Data && row.name == name)
+    }
+
+    /// Whether any of these attributes is bytes or data.
+    pub(crate) fn has_provided(&self, of: Set) -> bool {
+        of.iter().filter_map(|id| self.attribute(id)).any(|row| row.is_provided())
     }
 
     /// Whether names of attributes begin with this one.

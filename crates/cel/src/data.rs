@@ -31,11 +31,29 @@ pub enum Data {
 }
 
 /// What an entry of a list or map counts besides its content, in bytes.
-const ENTRY: usize = 32;
+pub(crate) const ENTRY: usize = 32;
 /// The deepest nesting of lists and maps that expressions read.
 pub const MAX_DEPTH: usize = 32;
 
 impl Data {
+    /// The name of its type, for a message.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Data::Null => "null",
+            Data::Bool(_) => "a bool",
+            Data::Int(_) => "an int",
+            Data::Uint(_) => "a uint",
+            Data::Double(_) => "a double",
+            Data::Text(_) => "a string",
+            Data::Bytes(_) => "bytes",
+            Data::Duration(_) => "a duration",
+            Data::Timestamp(_) => "a timestamp",
+            Data::List(_) => "a list",
+            Data::Map(_) => "a map",
+        }
+    }
+
     /// Roughly how many bytes it takes; none if it is nested deeper than [`MAX_DEPTH`].
     #[must_use]
     pub fn size(&self) -> Option<usize> {

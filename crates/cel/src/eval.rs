@@ -11,10 +11,13 @@ use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 use super::attributes::Attributes;
 use super::bridge;
 use super::check::string_literal;
+use super::data::Data;
 use super::limits::children;
 use super::meter::Allowance;
+use super::presence;
 use super::recorded::Recorded;
 use super::regex::Compiled;
+use super::returned;
 use super::values::{self, NOT_UTF8, UNREAD};
 use super::variables::{self, VARIABLE, Variable};
 
@@ -43,6 +46,9 @@ impl VariableResolver for Names<'_> {
         }
         if let Some(index) = variables::index_of(name) {
             return Some(self.variables.get(index)?.outcome(self.attributes));
+        }
+        if let Some(found) = presence::named(self.attributes, name) {
+            return found.map(CowVal::Owned);
         }
         // The interpreter looks up `request.path` before `request`, and a value saves it the
         // selection. A missing attribute is left to the selection, whose error says what is
@@ -115,6 +121,23 @@ impl Interpreter<'_> {
             Err(error) => Err(describe(&error, root)),
         });
         if allowance.is_exceeded() { Err(EXCEEDED.to_owned()) } else { recorded }
+    }
+
+    /// Evaluates a value as data.
+    pub(super) fn data(&self, root: &IdedExpr, allowance: &Allowance) -> Result<Data, String> {
+        let names = Names::new(self.attributes, self.patterns, self.variables);
+        let mut context = Context::with_env(Arc::clone(self.env));
+        context.set_variable_resolver(&names);
+        // Headers, and the attributes of an object, are read while it is taken.
+        let data = bridge::lend(allowance, || match Value::resolve_val(root, &context) {
+            Ok(value) => returned::data(value.as_ref()),
+            Err(error) => Err(describe(&error, root)),
+        });
+        match allowance.breached() {
+            _ if allowance.is_exceeded() => Err(EXCEEDED.to_owned()),
+            Some(breach) => data.and(Err(breach.to_owned())),
+            None => data,
+        }
     }
 
     /// Evaluates the value of a header.

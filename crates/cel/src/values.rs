@@ -8,6 +8,7 @@ use cel::common::traits::Indexer;
 use cel::common::types::{CelBytes, CelInt, CelList, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 
+pub(crate) use self::data::of_data;
 use self::headers::HeadersValue;
 use super::attributes::{Attributes, Fault, Id, Kind, Unread};
 use super::bridge;
@@ -32,7 +33,7 @@ pub(crate) fn named<'a>(attributes: &'a dyn Attributes, name: &str) -> Option<Bo
     // A field is made into a value without the others.
     let (object, field) = name.split_once('.')?;
     let (id, _) = table.data(object)?;
-    data::value(attributes.data(id)?.get(field)?).ok()
+    of_data(attributes.data(id)?.get(field)?).ok()
 }
 
 /// The value of an attribute.
@@ -57,7 +58,7 @@ fn value<'a>(attributes: &'a dyn Attributes, id: Id) -> Result<Box<dyn Val + 'a>
             bridge::read(bytes.len())?;
             Ok(Box::new(CelBytes::from(bytes)))
         }
-        Kind::Data => data::value(attributes.data(id).ok_or_else(absent)?),
+        Kind::Data => of_data(attributes.data(id).ok_or_else(absent)?),
         Kind::Int => Ok(Box::new(CelInt::from(attributes.int(id).ok_or_else(absent)?))),
         Kind::Time => Ok(Box::new(attributes.time(id).ok_or_else(absent)?)),
     }

@@ -14,7 +14,7 @@ use crate::data::Data;
 use crate::time::{Span, Timestamp};
 
 /// Data as a value, which borrows its texts. It is charged for as if they were copied.
-pub(super) fn value<'a>(data: &'a Data) -> Result<Box<dyn Val + 'a>, ExecutionError> {
+pub(crate) fn of_data<'a>(data: &'a Data) -> Result<Box<dyn Val + 'a>, ExecutionError> {
     let bytes = data.size().ok_or_else(|| {
         bridge::breach();
         ExecutionError::function_error("data", "nested too deep")
