@@ -60,6 +60,7 @@ pub mod credential;
 pub mod decision;
 pub mod exchange;
 pub mod explain;
+pub mod ext_auth;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -72,6 +73,8 @@ mod order;
 pub mod path;
 pub mod policy;
 pub mod printable;
+pub mod protobuf;
+pub mod rate_limit;
 mod reading;
 pub mod request;
 mod stage;
