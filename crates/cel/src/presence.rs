@@ -77,6 +77,7 @@ pub(crate) fn asked_for(name: &str) -> Option<&str> {
 }
 
 /// The value of such a name.
+#[inline(never)]
 pub(crate) fn named<'a>(
     attributes: &'a dyn Attributes,
     name: &str,
