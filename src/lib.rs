@@ -68,6 +68,7 @@ mod order;
 pub mod path;
 pub mod policy;
 pub mod printable;
+mod rate_limit;
 mod reading;
 pub mod request;
 mod stage;

@@ -5,6 +5,7 @@ pub mod headers;
 pub mod host;
 pub mod inline;
 mod property;
+mod shared;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,7 +13,8 @@ use std::time::Duration;
 use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers, Presented};
 use headers::Headers;
-pub use property::{Given, Property, Source};
+pub use property::{Given, Property, Source, Unavailable};
+pub use shared::SharedData;
 
 /// The facts of one request: its headers as they came, and the source of its properties.
 #[derive(Debug)]
@@ -44,6 +46,11 @@ impl<'a> Facts<'a> {
 
     pub(crate) fn failed(&self) -> bool {
         self.source.failed()
+    }
+
+    /// What the proxy knows of the request, and what its workers share.
+    pub(crate) fn source(&self) -> &'a dyn Source {
+        self.source
     }
 
     /// The time, as [`Source::now`] has it.
