@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("RESPONSE_TRAILERS", MapType::HttpResponseTrailers as u32),
         ("CALL_RESPONSE_HEADERS", MapType::HttpCallResponseHeaders as u32),
         ("CALL_RESPONSE_BODY", BufferType::HttpCallResponseBody as u32),
+        ("GRPC_MESSAGE", BufferType::GrpcReceiveBuffer as u32),
         ("PLUGIN_CONFIGURATION", BufferType::PluginConfiguration as u32),
         ("HTTP_REQUEST", StreamType::HttpRequest as u32),
         ("COUNTER", MetricType::Counter as u32),

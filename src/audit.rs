@@ -33,6 +33,8 @@ pub(crate) struct Record<'a> {
     pub(crate) errors: Vec<EvaluationError<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) credentials: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) calls: Vec<CallRecord<'a>>,
     pub(crate) caller: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rejected_caller: Option<&'a str>,
@@ -45,6 +47,25 @@ pub(crate) struct Record<'a> {
     /// The fields that the configuration adds.
     #[serde(skip)]
     pub(crate) fields: &'a [FieldValue],
+}
+
+/// A service that was asked about the request.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CallRecord<'a> {
+    pub(crate) policy: &'a str,
+    pub(crate) service: &'static str,
+    pub(crate) outcome: &'static str,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) cached: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) failed_open: bool,
+    pub(crate) milliseconds: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// An expression that failed.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod backend;
+mod callouts;
 mod conditional;
 mod decode;
 mod elsewhere;
@@ -16,6 +17,7 @@ mod record;
 mod reply;
 mod rewrite;
 mod router;
+mod service;
 pub mod shape;
 #[cfg(test)]
 mod tests;
@@ -27,9 +29,9 @@ mod variables;
 pub use answer::{DirectResponseConfig, RedirectConfig, Scheme};
 pub use backend::{
     ClientAuth, ClientCredentials, CredentialConfig, CredentialValue, Location, MAX_CLIENT_ID,
-    MAX_CLUSTER, MAX_CREDENTIALS, MAX_PREFIX, MAX_SCOPES, MAX_TOKEN_TIMEOUT, ReferenceKind,
-    Variable,
+    MAX_CREDENTIALS, MAX_PREFIX, MAX_SCOPES, MAX_TOKEN_TIMEOUT, Variable,
 };
+pub use callouts::{DEADLINE, FailureMode, MAX_DEADLINE};
 pub use conditional::{ConditionalConfig, EntryConfig, MAX_CONDITIONAL};
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
@@ -40,6 +42,7 @@ pub use record::{MAX_RECORD_FIELDS, RecordConfig, RecordFieldConfig};
 pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
 pub use rewrite::{HostRewrite, PathChange, UrlRewriteConfig};
 pub use router::{MAX_ATTEMPTS, MAX_RETRY_CODES, RetryConfig};
+pub use service::{MAX_CLUSTER, ReferenceKind, ServiceConfig};
 pub use text::{MAX_NAME, MAX_PATH, MAX_SCOPE, MAX_USER_NAME};
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 pub(crate) use totals::check_size;
@@ -50,6 +53,8 @@ pub use crate::header_name::unchangeable;
 pub use crate::identity::IdentitySource;
 
 pub use crate::cel::variables::MAX_VARIABLES;
+
+use std::time::Duration;
 
 use crate::path::PathSafety;
 
@@ -96,6 +101,8 @@ pub struct Config {
     pub default_action: DefaultAction,
     /// The answer to requests that the rules deny, where no policy has one of its own.
     pub denial: Option<ReplyConfig>,
+    /// `callouts.deadline`: the time that all calls about one request may take together.
+    pub deadline: Duration,
     /// Which decisions are logged.
     pub audit: AuditLog,
     /// `audit.accessLog`: whether each decision is put into filter state, for the proxy's access

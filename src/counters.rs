@@ -27,11 +27,23 @@ pub enum Counter {
     InternalErrors,
     /// Answers to calls that nobody waits for: late, doubled, or of a request that has gone.
     IgnoredAnswers,
+    /// Calls to services about requests.
+    Callouts,
+    /// Such calls that gave no answer that could be used.
+    CalloutFailures,
+    /// Such calls that were not answered in time.
+    CalloutTimeouts,
+    /// Requests that were asked about, and whose answer was known already.
+    CachedAnswers,
+    /// Requests that went on although such a call failed.
+    FailedOpen,
+    /// Requests that were refused because there have been too many.
+    RateLimited,
 }
 
 impl Counter {
     /// All of them, in order.
-    pub const ALL: [Counter; 7] = [
+    pub const ALL: [Counter; 13] = [
         Counter::Allowed,
         Counter::Denied,
         Counter::Answered,
@@ -39,6 +51,12 @@ impl Counter {
         Counter::EvaluationErrors,
         Counter::InternalErrors,
         Counter::IgnoredAnswers,
+        Counter::Callouts,
+        Counter::CalloutFailures,
+        Counter::CalloutTimeouts,
+        Counter::CachedAnswers,
+        Counter::FailedOpen,
+        Counter::RateLimited,
     ];
 
     /// The counter's name, for the filter or for a policy.
@@ -68,6 +86,12 @@ impl Counter {
             Counter::EvaluationErrors => "evaluation_errors",
             Counter::InternalErrors => "internal_errors",
             Counter::IgnoredAnswers => "ignored_answers",
+            Counter::Callouts => "callouts",
+            Counter::CalloutFailures => "callout_failures",
+            Counter::CalloutTimeouts => "callout_timeouts",
+            Counter::CachedAnswers => "cached_answers",
+            Counter::FailedOpen => "failed_open",
+            Counter::RateLimited => "rate_limited",
         }
     }
 }

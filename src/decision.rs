@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::call::Failure;
 use crate::counters::{Count, Counter};
 use crate::credential::Secret;
 
@@ -12,6 +13,14 @@ pub const DENIAL_BODY: &str = "authorization failed";
 pub const ANSWER_ERROR_BODY: &str = "failed to apply filters";
 /// The body where a request's credential cannot be had.
 pub const UNAVAILABLE_BODY: &str = "backend authentication failed";
+/// The body of a denial by a service that authorizes requests, unless it has given its own.
+pub const EXTERNAL_BODY: &str = "external authorization failed";
+/// The body where there have been too many requests.
+pub const RATE_LIMITED_BODY: &str = "rate limit exceeded";
+/// The body where a service that counts requests gave no answer.
+pub const RATE_LIMIT_FAILED_BODY: &str = "rate limit failed";
+/// The body where a request's body is too long.
+pub const BODY_TOO_LARGE_BODY: &str = "request body too large";
 /// The body of every refusal of a malformed request.
 pub const BAD_REQUEST_BODY: &str = "bad request";
 
@@ -53,6 +62,68 @@ pub struct Decision {
     pub errors: Vec<(usize, String)>,
     /// The policies whose credentials the request got.
     pub credentials: Vec<usize>,
+    /// The services that were asked about the request, in order.
+    pub calls: Vec<Asked>,
+}
+
+/// What came of asking a service about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// The index of the policy for which it was asked: the first, if it was for several.
+    pub policy: usize,
+    /// What it was asked for.
+    pub service: Service,
+    /// What it said.
+    pub outcome: Outcome,
+    /// Whether the answer was kept from an earlier request, so that no call was made.
+    pub is_cached: bool,
+    /// Whether the request goes on although the call failed.
+    pub fails_open: bool,
+    /// How long the call took.
+    pub milliseconds: u32,
+}
+
+/// What a service is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// `extAuth`: whether the request may go on.
+    Authorization,
+    /// `rateLimit.global`: whether there have been too many.
+    RateLimit,
+}
+
+impl Service {
+    /// The field of `traffic` that has it.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Service::Authorization => "extAuth",
+            Service::RateLimit => "rateLimit.global",
+        }
+    }
+}
+
+/// What a service said about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The request may go on.
+    Allowed,
+    /// It may not.
+    Denied,
+    /// Nothing that can be used.
+    Failed(Failure),
+}
+
+impl Outcome {
+    /// The word for it, in audit records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Allowed => "allowed",
+            Outcome::Denied => "denied",
+            Outcome::Failed(failure) => failure.as_str(),
+        }
+    }
 }
 
 /// In place of a policy's index: the configuration as a whole, whose `denial` has expressions too.
@@ -68,6 +139,7 @@ impl Decision {
             shadow: Vec::new(),
             errors: Vec::new(),
             credentials: Vec::new(),
+            calls: Vec::new(),
         }
     }
 
@@ -99,8 +171,13 @@ impl Decision {
         if let Some(index) = self.policy {
             step(Count { policy: Some(index), counter: verdict });
         }
-        if self.reason == Reason::InternalError {
-            step(Count { policy: None, counter: Counter::InternalErrors });
+        let more = match self.reason {
+            Reason::InternalError => Some(Counter::InternalErrors),
+            Reason::RateLimited => Some(Counter::RateLimited),
+            _ => None,
+        };
+        if let Some(counter) = more {
+            step(Count { policy: None, counter });
         }
         if !self.shadow.is_empty() {
             step(Count { policy: None, counter: Counter::ShadowDenied });
@@ -108,7 +185,36 @@ impl Decision {
         for index in &self.shadow {
             step(Count { policy: Some(*index), counter: Counter::ShadowDenied });
         }
-        count_errors(&self.errors, step);
+        count_errors(&self.errors, &mut step);
+        if !self.calls.is_empty() {
+            self.count_calls(step);
+        }
+    }
+
+    /// Calls `step` for each counter that the calls raise.
+    #[inline(never)]
+    fn count_calls(&self, mut step: impl FnMut(Count)) {
+        for asked in &self.calls {
+            let mut raise = |counter| {
+                step(Count { policy: None, counter });
+                step(Count { policy: Some(asked.policy), counter });
+            };
+            match asked.outcome {
+                _ if asked.is_cached => raise(Counter::CachedAnswers),
+                Outcome::Failed(Failure::Timeout | Failure::Deadline) => {
+                    raise(Counter::Callouts);
+                    raise(Counter::CalloutTimeouts);
+                }
+                Outcome::Failed(_) => {
+                    raise(Counter::Callouts);
+                    raise(Counter::CalloutFailures);
+                }
+                Outcome::Allowed | Outcome::Denied => raise(Counter::Callouts),
+            }
+            if asked.fails_open {
+                raise(Counter::FailedOpen);
+            }
+        }
     }
 }
 
@@ -162,6 +268,16 @@ impl Reply {
         } else if reason == Reason::AnswerError {
             // INTERNAL
             (500, 13, ANSWER_ERROR_BODY)
+        } else if matches!(reason, Reason::ExternalDenied | Reason::NoAnswer | Reason::CalloutError)
+        {
+            // PERMISSION_DENIED
+            (403, 7, EXTERNAL_BODY)
+        } else if reason == Reason::RateLimited {
+            // UNAVAILABLE
+            (429, 14, RATE_LIMITED_BODY)
+        } else if reason == Reason::BodyTooLarge {
+            // RESOURCE_EXHAUSTED
+            (413, 8, BODY_TOO_LARGE_BODY)
         } else {
             // PERMISSION_DENIED
             (403, 7, DENIAL_BODY)
@@ -199,9 +315,9 @@ fn grpc_status(http: u16) -> u8 {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change<'a> {
     /// Appends a line.
-    Add(&'a str, Cow<'a, [u8]>),
+    Add(Cow<'a, str>, Cow<'a, [u8]>),
     /// Gives a header that has at most one line this value.
-    Replace(&'a str, Cow<'a, [u8]>),
+    Replace(Cow<'a, str>, Cow<'a, [u8]>),
     /// Removes every line of this name.
     Remove(Cow<'a, str>),
     /// Gives a header that has at most one line this value, which holds a credential.
@@ -251,6 +367,14 @@ pub enum Reason {
     CredentialRefused,
     /// The request's credential cannot be had.
     CredentialUnavailable,
+    /// A service that authorizes requests denied it.
+    ExternalDenied,
+    /// There have been too many requests.
+    RateLimited,
+    /// An expression failed that a call to a service, or the key of a limit, is made of.
+    CalloutError,
+    /// The request's body is longer than what is read of one.
+    BodyTooLarge,
     /// A service that had to be asked gave no answer that could be used.
     NoAnswer,
     /// The caller left, or the proxy gave the request up, before there was a decision.
@@ -261,7 +385,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order in which they are declared.
-    pub const ALL: [Reason; 23] = [
+    pub const ALL: [Reason; 27] = [
         Reason::AllowMatched,
         Reason::NoAllowRule,
         Reason::DenyMatched,
@@ -282,6 +406,10 @@ impl Reason {
         Reason::AnswerError,
         Reason::CredentialRefused,
         Reason::CredentialUnavailable,
+        Reason::ExternalDenied,
+        Reason::RateLimited,
+        Reason::CalloutError,
+        Reason::BodyTooLarge,
         Reason::NoAnswer,
         Reason::Gone,
         Reason::InternalError,
@@ -336,6 +464,10 @@ impl Reason {
             Reason::AnswerError => "answer-error",
             Reason::CredentialRefused => "credential-refused",
             Reason::CredentialUnavailable => "credential-unavailable",
+            Reason::ExternalDenied => "external-denied",
+            Reason::RateLimited => "rate-limited",
+            Reason::CalloutError => "callout-error",
+            Reason::BodyTooLarge => "body-too-large",
             Reason::NoAnswer => "no-answer",
             Reason::Gone => "gone",
             Reason::InternalError => "internal-error",

@@ -29,6 +29,8 @@ use report::{Notes, Subject};
 pub use step::{Expectation, Step};
 use waiting::{On, Pending, Resumed};
 
+use std::time::Duration;
+
 use crate::call::CallId;
 use crate::cel::meter::Meter;
 use crate::config::Direction;
@@ -37,7 +39,7 @@ use crate::mends::{self, Mend};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Source};
-use crate::stage::{Ending, Flow, Found, Turn, response};
+use crate::stage::{Ending, Flow, Found, Turn, add_to, response};
 use crate::trace::Trace;
 
 /// How far a request has got.
@@ -68,6 +70,8 @@ pub struct Exchange {
     kept: Option<Box<Kept>>,
     /// How many calls were made.
     calls: u32,
+    /// When the wait began that lasts.
+    since: Duration,
     notes: Notes,
     /// Whether the report of the decision was taken.
     is_reported: bool,
@@ -82,6 +86,7 @@ impl Default for Exchange {
             found: Found::default(),
             kept: None,
             calls: 0,
+            since: Duration::ZERO,
             notes: Notes::default(),
             is_reported: false,
         }
@@ -256,11 +261,13 @@ impl Exchange {
             changes: Vec::new(),
             trace,
             next_call: CallId(self.calls),
+            waited: Duration::ZERO,
         };
         let (mut next, mut flow) = (0_usize, Flow::Next);
         if let Some((resumed, kept)) = resumed {
             turn.headers = kept.and_then(Kept::headers);
             turn.changes = kept.map(Kept::changes).unwrap_or_default();
+            turn.waited = facts.now().saturating_sub(self.since);
             next = resumed.stage.saturating_add(1);
             flow = resumed.tell(&mut turn);
         }
@@ -279,6 +286,7 @@ impl Exchange {
                     self.kept = Kept::of_turn(&turn).map(Box::new);
                     self.state = State::Waiting(Pending::before(next, On::Call(call.id)));
                     self.calls = self.calls.saturating_add(1);
+                    self.since = facts.now();
                     return Step::Call(*call);
                 }
                 Flow::Await(credential) => {
@@ -293,7 +301,12 @@ impl Exchange {
         engine.keep_candidates(std::mem::take(&mut self.found.candidates));
         let is_exhausted = self.meter.is_exhausted();
         let decision = &mut self.found.decision;
-        let reply = decided(decision, ending, is_exhausted, facts.failed());
+        let mut reply = decided(decision, ending, is_exhausted, facts.failed());
+        if let Some(reply) = &mut reply
+            && let Some(said) = &self.found.services
+        {
+            add_to(&said.response_headers, reply);
+        }
         let host = admitted.as_ref().map(|admitted| &*admitted.host);
         let status = reply.as_ref().map(|reply| reply.status);
         self.notes.decided(engine, &facts, host, decision, status);
@@ -342,7 +355,8 @@ impl Exchange {
     fn gone(&mut self, engine: &Engine, source: &dyn Source) {
         let headers = Headers::from_pairs(&self.request).unwrap_or_default();
         let facts = Facts::new(headers, source);
-        self.found.decision = Decision::because(Reason::Gone);
+        let calls = std::mem::take(&mut self.found.decision.calls);
+        self.found.decision = Decision { calls, ..Decision::because(Reason::Gone) };
         self.notes.decided(engine, &facts, None, &self.found.decision, None);
     }
 
@@ -430,6 +444,10 @@ fn decided(
         return Some(Reply::refusing(decision.reason));
     }
     let ending = if is_exhausted { Some(Ending::because(Reason::LimitExceeded)) } else { ending };
+    // If rules that were to be evaluated later were not, nothing has let the request through.
+    if ending.is_none() && !decision.allows() {
+        return Some(Reply::refusing(decision.reason));
+    }
     let Ending { reason, detail, policy, reply } = ending?;
     (decision.reason, decision.detail, decision.policy) = (reason, detail, policy);
     decision.credentials.clear();

@@ -10,6 +10,14 @@ pub(crate) enum Stage {
     /// Calls a service, for tests of requests that wait.
     #[cfg(any(test, feature = "trap-for-tests"))]
     Probe,
+    /// Asks the services that authorize requests.
+    ExternalAuthorization,
+    /// Evaluates the rules that read what these services have said.
+    LateAuthorization,
+    /// Takes tokens from the buckets that all workers of the proxy share.
+    LocalRateLimit,
+    /// Asks the services that count requests.
+    GlobalRateLimit,
     /// Computes the changes of the request's headers, and finds the policies that the stages
     /// behind it apply.
     Transformation,
@@ -33,6 +41,10 @@ pub(crate) const ORDER: &[Stage] = &[
     Stage::Authorization,
     #[cfg(any(test, feature = "trap-for-tests"))]
     Stage::Probe,
+    Stage::ExternalAuthorization,
+    Stage::LateAuthorization,
+    Stage::LocalRateLimit,
+    Stage::GlobalRateLimit,
     Stage::Transformation,
     Stage::HeaderModifiers,
     Stage::Rewrite,
@@ -50,6 +62,10 @@ impl Stage {
             Stage::Authorization => "authorization",
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => "probe",
+            Stage::ExternalAuthorization => "external-authorization",
+            Stage::LateAuthorization => "late-authorization",
+            Stage::LocalRateLimit => "local-rate-limit",
+            Stage::GlobalRateLimit => "global-rate-limit",
             Stage::Transformation => "transformation",
             Stage::HeaderModifiers => "header-modifiers",
             Stage::Rewrite => "rewrite",
@@ -66,7 +82,11 @@ impl Stage {
             Stage::Admission | Stage::Authorization => true,
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => true,
-            Stage::Transformation
+            Stage::ExternalAuthorization
+            | Stage::LateAuthorization
+            | Stage::LocalRateLimit
+            | Stage::GlobalRateLimit
+            | Stage::Transformation
             | Stage::HeaderModifiers
             | Stage::Rewrite
             | Stage::Redirect

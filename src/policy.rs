@@ -1,6 +1,7 @@
 //! Policies, compiled: [`Engine::load`] compiles a configuration once, for all requests.
 
 pub(crate) mod answers;
+mod compile;
 pub(crate) mod conditional;
 pub(crate) mod denial;
 pub(crate) mod fixed_headers;
@@ -23,19 +24,19 @@ use std::time::Duration;
 
 use crate::attributes::TABLE;
 use crate::call::{Answer, Call};
-use crate::cel::{Expression, Phase, Scope, Variables};
+use crate::cel::{Scope, Variables};
 use crate::config::{
-    self, AuditLog, Config, ConfigError, DefaultAction, HeaderModifiersConfig, HostBinding,
-    HostRewrite, MAX_ALL_PATTERNS, MAX_ERRORS, Mode, PolicyConfig, RedirectConfig, Spot,
-    TransformationConfig, UrlRewriteConfig,
+    self, AuditLog, Config, ConfigError, DefaultAction, HostBinding, HostRewrite, Mode,
+    RedirectConfig, UrlRewriteConfig,
 };
 use crate::credential::token::{Ended, Fetch};
 use crate::credential::{self, Credentials, Environment, NamesOnly};
 use crate::identity::peer::{Caller, Callers};
-use crate::order::{ORDER, Stage};
+use crate::order::Stage;
 use crate::path::PathSafety;
 use crate::request::Facts;
 use answers::DirectResponse;
+use compile::{compile, order_for};
 use conditional::Conditional;
 use fixed_headers::FixedHeaders;
 use header_rules::HeaderRules;
@@ -44,7 +45,7 @@ pub use recording::FieldValue;
 pub(crate) use recording::Recording;
 use reply_rules::ReplyRules;
 use router::Router;
-use rule::Rule;
+use rule::{Pass, Rule};
 pub use warnings::ConfigWarning;
 use warnings::Warnings;
 
@@ -96,6 +97,10 @@ pub struct Engine {
     pub(crate) denial: Option<ReplyRules>,
     /// Whether there is one at all, of the whole or of a policy.
     pub(crate) composes_denials: bool,
+    /// The time that all calls about one request may take together.
+    pub(crate) deadline: Duration,
+    /// Whether some rules are evaluated after the others, because they need more than headers.
+    pub(crate) has_passes: bool,
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
     /// What is evaluated for audit records, if anything is.
@@ -164,6 +169,8 @@ impl Engine {
             default_action: config.default_action,
             composes_denials: denial.is_some() || policies.iter().any(Policy::composes_denials),
             denial,
+            deadline: config.deadline,
+            has_passes: policies.iter().any(|policy| policy.pass() != Pass::First),
             audit: config.audit,
             access_log: config.access_log,
             recording,
@@ -306,211 +313,6 @@ impl Engine {
     pub(crate) fn keep_candidates(&self, candidates: Vec<u32>) {
         if let Ok(mut kept) = self.candidates.try_lock() {
             *kept = candidates;
-        }
-    }
-}
-
-/// The stages that these policies need, in order: a stage that none of them uses costs nothing.
-fn order_for(policies: &[Policy]) -> Vec<Stage> {
-    let is_needed =
-        |stage: &Stage| stage.is_for_all() || policies.iter().any(|policy| policy.needs(*stage));
-    ORDER.iter().copied().filter(is_needed).collect()
-}
-
-/// Compiles policies, until their patterns or their errors exceed a limit.
-fn compile(
-    configs: &[PolicyConfig],
-    scope: Scope<'_>,
-    errors: &mut Vec<ConfigError>,
-) -> Vec<Policy> {
-    let mut policies = Vec::with_capacity(configs.len());
-    let mut patterns = scope.variables.pattern_bytes();
-    for config in configs {
-        let policy = Policy::compile(config, scope, errors);
-        patterns = patterns.saturating_add(policy.pattern_bytes());
-        policies.push(policy);
-        if patterns > MAX_ALL_PATTERNS {
-            errors.insert(0, too_large_patterns(config, patterns));
-        }
-        if patterns > MAX_ALL_PATTERNS || errors.len() > MAX_ERRORS {
-            break;
-        }
-    }
-    policies
-}
-
-fn too_large_patterns(config: &PolicyConfig, bytes: usize) -> ConfigError {
-    let message = format!(
-        "the patterns of the policies up to this one take {bytes} bytes once compiled, the limit \
-         is {MAX_ALL_PATTERNS}: ask for less with `{{n,m}}`, or leave out the policies of hosts \
-         that this waypoint does not serve"
-    );
-    ConfigError {
-        policy: Some(config.name.clone()),
-        place: config.place.clone(),
-        spot: Spot::Whole,
-        message,
-    }
-}
-
-impl Transformation {
-    fn compile(
-        policy: &str,
-        config: &TransformationConfig,
-        scope: Scope<'_>,
-        errors: &mut Vec<ConfigError>,
-    ) -> Transformation {
-        Transformation {
-            request: HeaderRules::compile(policy, &config.request, Phase::Request, scope, errors),
-            response: HeaderRules::compile(
-                policy,
-                &config.response,
-                Phase::Response,
-                scope,
-                errors,
-            ),
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.request.is_empty() && self.response.is_empty()
-    }
-}
-
-impl HeaderModifiers {
-    /// None if they change nothing.
-    fn new(config: &HeaderModifiersConfig) -> Option<HeaderModifiers> {
-        let request = FixedHeaders::new(&config.request);
-        let response = FixedHeaders::new(&config.response);
-        let is_empty = request.is_empty() && response.is_empty();
-        (!is_empty).then_some(HeaderModifiers { request, response })
-    }
-}
-
-impl Policy {
-    /// How many bytes its literal patterns take.
-    fn pattern_bytes(&self) -> usize {
-        self.expressions().fold(0, |sum, expression| sum.saturating_add(expression.pattern_bytes()))
-    }
-
-    /// All its expressions.
-    fn expressions(&self) -> impl Iterator<Item = &Expression> {
-        let rule = self.rule.iter().flat_map(Rule::expressions);
-        let transformation = self.transformation.forms();
-        let values =
-            transformation.flat_map(|form| form.request.values().chain(form.response.values()));
-        let answers = self.direct_response.iter().flat_map(|answer| answer.forms());
-        rule.chain(values)
-            .chain(answers.flat_map(|answer| answer.reply.expressions()))
-            .chain(self.denial.iter().flat_map(ReplyRules::expressions))
-            .chain(self.conditions().flatten())
-    }
-
-    /// The conditions of its features.
-    fn conditions(&self) -> impl Iterator<Item = Option<&Expression>> {
-        let transformation = self.transformation.conditions();
-        transformation
-            .chain(self.url_rewrite.iter().flat_map(|rewrite| rewrite.conditions()))
-            .chain(self.redirect.iter().flat_map(|redirect| redirect.conditions()))
-            .chain(self.direct_response.iter().flat_map(|answer| answer.conditions()))
-    }
-
-    /// Compiles a policy. If that fails, `errors` gets the reasons, and the policy is not used.
-    fn compile(config: &PolicyConfig, scope: Scope<'_>, errors: &mut Vec<ConfigError>) -> Policy {
-        let rule = config
-            .authorization
-            .as_ref()
-            .map(|authorization| Rule::compile(&config.name, authorization, scope, errors));
-        let denial = config
-            .denial
-            .as_ref()
-            .map(|denial| ReplyRules::compile(&config.name, denial, scope, errors));
-        let name = config.name.as_str();
-        let transformation =
-            Conditional::compile(name, &config.transformation, scope, errors, |form, errors| {
-                Transformation::compile(name, form, scope, errors)
-            });
-        let url_rewrite = config.url_rewrite.as_ref().map(|rewrite| {
-            Conditional::compile(name, rewrite, scope, errors, |rewrite, _| rewrite.clone()).into()
-        });
-        let redirect = config.redirect.as_ref().map(|redirect| {
-            Conditional::compile(name, redirect, scope, errors, |redirect, _| redirect.clone())
-                .into()
-        });
-        let direct_response = config.direct_response.as_ref().map(|answer| {
-            let form =
-                |answer: &_, errors: &mut _| DirectResponse::compile(name, answer, scope, errors);
-            Conditional::compile(name, answer, scope, errors, form).into()
-        });
-        Policy {
-            name: config.name.clone(),
-            mode: config.mode,
-            rule,
-            default_action: config.default_action,
-            denial,
-            transformation,
-            header_modifiers: HeaderModifiers::new(&config.header_modifiers).map(Box::new),
-            url_rewrite,
-            host_rewrite: config.host_rewrite,
-            redirect,
-            direct_response,
-            router: Router::compile(config, scope, errors),
-            credentials: Vec::new(),
-        }
-    }
-
-    fn composes_denials(&self) -> bool {
-        self.denial.is_some()
-    }
-
-    /// Whether it does anything with a request, or its response, beside deciding about it.
-    pub(crate) fn acts(&self) -> bool {
-        self.transformation.forms().any(|form| !form.is_empty())
-            || self.header_modifiers.is_some()
-            || self.rewrites()
-            || self.redirect.is_some()
-            || self.direct_response.is_some()
-            || self.router.is_some()
-            || !self.credentials.is_empty()
-    }
-
-    fn rewrites(&self) -> bool {
-        self.url_rewrite.is_some() || self.host_rewrite.is_some()
-    }
-
-    /// Whether a request must pass this stage because of the policy.
-    fn needs(&self, stage: Stage) -> bool {
-        let has = match stage {
-            Stage::Transformation => self.acts(),
-            Stage::HeaderModifiers => {
-                self.header_modifiers.as_ref().is_some_and(|both| !both.request.is_empty())
-            }
-            Stage::Rewrite => self.rewrites(),
-            Stage::Redirect => self.redirect.is_some(),
-            Stage::DirectResponse => self.direct_response.is_some(),
-            Stage::RouterHeaders => self.router.is_some(),
-            Stage::Credentials => !self.credentials.is_empty(),
-            _ => false,
-        };
-        has && self.mode == Mode::Enforce
-    }
-
-    /// What the index needs to know of it.
-    fn entry<'c>(&self, config: &'c PolicyConfig) -> index::Entry<'c> {
-        let enforced = self.mode == Mode::Enforce;
-        let rule = self.rule.as_ref().map(|rule| index::RuleEntry {
-            // Shadow Allows would deny together, so all of them must be evaluated.
-            guards: if enforced || !rule.is_allow() { rule.guards() } else { Vec::new() },
-            is_allow: rule.is_allow(),
-        });
-        index::Entry {
-            hosts: &config.hosts,
-            rule,
-            acts: enforced && self.acts(),
-            enforced,
-            path_safety: config.path_safety,
-            default_action: self.default_action,
-            has_denial: self.denial.is_some(),
         }
     }
 }

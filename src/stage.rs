@@ -7,9 +7,14 @@
 mod admission;
 mod authorization;
 mod choose;
+mod collected;
 mod credentials;
 mod direct_response;
+mod ext_auth;
+mod global_limit;
 mod header_modifiers;
+mod late_authorization;
+mod local_limit;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
 mod redirect;
@@ -21,8 +26,13 @@ pub(crate) mod tests;
 mod transformation;
 
 pub(crate) use admission::{Admitted, request_host};
+pub(crate) use collected::{Collected, Write, add_to};
 
-use crate::call::{Answer, Call, CallId};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::{Answer, Call, CallId, Failure};
+use crate::cel::data::Data;
 use crate::cel::meter::Meter;
 use crate::config::Direction;
 use crate::decision::{Change, Decision, Reason, Reply};
@@ -40,10 +50,6 @@ pub(crate) enum Flow {
     /// The next stage follows.
     Next,
     /// This call is made, and the request waits for the answer.
-    #[cfg_attr(
-        not(any(test, feature = "trap-for-tests")),
-        expect(dead_code, reason = "no stage of the shipped filter asks a service yet")
-    )]
     Wait(Box<Call>),
     /// The request waits until a fetch of the token of this credential ends.
     Await(usize),
@@ -94,6 +100,21 @@ pub(crate) struct Found {
     pub(crate) responds: bool,
     /// The credentials whose tokens the request has waited for.
     pub(crate) waited: Vec<usize>,
+    /// What waits for services have brought, if there were any.
+    pub(crate) services: Option<Box<Services>>,
+}
+
+/// What services have said about a request. It is apart from the rest because few requests have it.
+#[derive(Debug, Default)]
+pub(crate) struct Services {
+    /// The time that the calls have taken together.
+    pub(crate) spent: Duration,
+    /// How many policies of the stage that calls have been dealt with.
+    pub(crate) asked: usize,
+    /// What the authorization services have said, for expressions.
+    pub(crate) metadata: Option<Arc<Data>>,
+    /// Lines for the response, whoever makes it.
+    pub(crate) response_headers: Vec<Collected>,
 }
 
 impl Default for Found {
@@ -105,6 +126,7 @@ impl Default for Found {
             chosen: Vec::new(),
             responds: false,
             waited: Vec::new(),
+            services: None,
         }
     }
 }
@@ -125,11 +147,9 @@ pub(crate) struct Turn<'a, 'f, 't> {
     pub(crate) changes: Vec<Change<'a>>,
     pub(crate) trace: Option<&'t mut Trace>,
     /// The number of the call that a stage may make.
-    #[cfg_attr(
-        not(any(test, feature = "trap-for-tests")),
-        expect(dead_code, reason = "no stage of the shipped filter asks a service yet")
-    )]
     pub(crate) next_call: CallId,
+    /// How long the wait took that has just ended; zero if none has.
+    pub(crate) waited: Duration,
 }
 
 impl<'a> Turn<'a, '_, '_> {
@@ -160,6 +180,57 @@ impl<'a> Turn<'a, '_, '_> {
         if let Some(trace) = self.trace.as_deref_mut() {
             let changes = self.changes.get(from..).unwrap_or_default();
             trace.changed(policy, feature, Direction::Request, changes);
+        }
+    }
+
+    /// The policies in scope that do anything beside deciding. A stage before transformation that
+    /// needs them finds them so.
+    pub(crate) fn find_acting(&mut self) {
+        if let Some(admitted) = &self.admitted {
+            self.engine.index.acting(&admitted.groups, &mut self.found.applied);
+        }
+    }
+
+    /// What services have said so far.
+    pub(crate) fn services(&mut self) -> &mut Services {
+        self.found.services.get_or_insert_default()
+    }
+
+    /// How long a call may take that may itself take `timeout`: no longer than what is left of the
+    /// time for all calls about the request. None if nothing is left.
+    pub(crate) fn time_for(&self, timeout: Duration) -> Option<Duration> {
+        let spent = self.found.services.as_ref().map_or(Duration::ZERO, |said| said.spent);
+        let left = self.engine.deadline.checked_sub(spent)?;
+        // Proxies count milliseconds.
+        (left.as_millis() > 0).then(|| timeout.min(left))
+    }
+
+    /// Why a call to a service of HTTP or gRPC failed that was to take no longer than `timeout`;
+    /// none if there is an answer to be read.
+    ///
+    /// Envoy answers in the service's place where there is no answer in time (504), and where it
+    /// cannot reach the service (503); for gRPC that is the status 14 (`UNAVAILABLE`) or 4
+    /// (`DEADLINE_EXCEEDED`). How long it took tells a timeout from the service's own answer.
+    pub(crate) fn failure(&self, answer: &Answer<'_>, timeout: Duration) -> Option<Failure> {
+        /// The clocks of Envoy's timer and of this may differ by this much.
+        const SLACK: Duration = Duration::from_millis(2);
+        let is_late = self.waited.saturating_add(SLACK) >= timeout;
+        match answer {
+            Answer::Message(_) => None,
+            Answer::NotSent => Some(Failure::NotSent),
+            Answer::CutOff | Answer::Status(13) => Some(Failure::CutOff),
+            Answer::TooLarge => Some(Failure::TooLarge),
+            Answer::Status(4) => Some(Failure::Timeout),
+            Answer::Status(14) if is_late => Some(Failure::Timeout),
+            Answer::Status(14) => Some(Failure::Unreachable),
+            Answer::Status(_) => Some(Failure::Error),
+            Answer::Response { .. } => match answer.status() {
+                Some(504) if is_late => Some(Failure::Timeout),
+                Some(503) => Some(Failure::Unreachable),
+                Some(500..) => Some(Failure::Error),
+                Some(100..) => None,
+                _ => Some(Failure::Unusable),
+            },
         }
     }
 
@@ -210,6 +281,10 @@ impl Stage {
             Stage::Admission | Stage::Authorization | Stage::Transformation => {
                 Flow::End(Ending::internal_error("a stage of all requests among the further ones"))
             }
+            Stage::ExternalAuthorization => ext_auth::enter(turn),
+            Stage::LateAuthorization => late_authorization::enter(turn),
+            Stage::LocalRateLimit => local_limit::enter(turn),
+            Stage::GlobalRateLimit => global_limit::enter(turn),
             Stage::HeaderModifiers => header_modifiers::enter(turn),
             Stage::Rewrite => rewrite::enter(turn),
             Stage::RouterHeaders => router_headers::enter(turn),
@@ -225,8 +300,12 @@ impl Stage {
         match self {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => probe::answered(turn, answer),
+            Stage::ExternalAuthorization => ext_auth::answered(turn, answer),
+            Stage::GlobalRateLimit => global_limit::answered(turn, answer),
             Stage::Admission
             | Stage::Authorization
+            | Stage::LateAuthorization
+            | Stage::LocalRateLimit
             | Stage::Transformation
             | Stage::HeaderModifiers
             | Stage::Rewrite
@@ -234,7 +313,6 @@ impl Stage {
             | Stage::RouterHeaders
             | Stage::DirectResponse
             | Stage::Credentials => {
-                let _ = (turn, answer);
                 Flow::End(Ending::internal_error("an answer for a stage that makes no calls"))
             }
         }

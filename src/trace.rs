@@ -126,10 +126,10 @@ impl Feature {
 impl Line {
     fn of(change: &Change<'_>) -> Line {
         match change {
-            Change::Add(name, value) => Line::Added((*name).to_owned(), value.to_vec()),
-            Change::Replace(name, value) => Line::Replaced((*name).to_owned(), value.to_vec()),
+            Change::Add(name, value) => Line::Added(name.to_string(), value.to_vec()),
+            Change::Replace(name, value) => Line::Replaced(name.to_string(), value.to_vec()),
             Change::Remove(name) => Line::Removed(name.to_string()),
-            Change::Inject(name, _) => Line::Replaced((*name).to_owned(), b"<redacted>".to_vec()),
+            Change::Inject(name, _) => Line::Replaced(name.to_string(), b"<redacted>".to_vec()),
         }
     }
 
@@ -137,8 +137,10 @@ impl Line {
     #[must_use]
     pub fn as_change(&self) -> Change<'_> {
         match self {
-            Line::Added(name, value) => Change::Add(name, Cow::Borrowed(value)),
-            Line::Replaced(name, value) => Change::Replace(name, Cow::Borrowed(value)),
+            Line::Added(name, value) => Change::Add(Cow::Borrowed(name), Cow::Borrowed(value)),
+            Line::Replaced(name, value) => {
+                Change::Replace(Cow::Borrowed(name), Cow::Borrowed(value))
+            }
             Line::Removed(name) => Change::Remove(Cow::Borrowed(name)),
         }
     }

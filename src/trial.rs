@@ -313,7 +313,7 @@ pub(crate) fn serve_tokens(engine: &Engine) {
     let body = br#"{"access_token":"<redacted>","token_type":"bearer"}"#;
     while let Some((fetch, _)) = engine.due_fetch() {
         let headers = [(&b":status"[..], &b"200"[..])].into_iter().collect();
-        engine.end_fetch(fetch, &Answer::Response { headers, body }, Duration::ZERO);
+        engine.end_fetch(fetch, &Answer::Response { headers, body, is_cut: false }, Duration::ZERO);
     }
 }
 
@@ -334,7 +334,7 @@ pub fn changed(direction: Direction, headers: &Headers<'_>, changes: &[Change<'_
             Change::Add(name, value) => add(&mut lines, direction, name, value),
             Change::Replace(name, value) => {
                 lines.retain(|(line, _)| line != name);
-                lines.push(((*name).to_owned(), value.to_vec()));
+                lines.push((name.to_string(), value.to_vec()));
             }
             Change::Remove(name) => lines.retain(|(line, _)| line != &**name),
             Change::Inject(name, value) => {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::decode::{Errors, Node, Object};
+use super::callouts::read_timeout;
+use super::decode::{Errors, Node};
 use super::read::read_header_name;
+use super::service::{self, ServiceConfig, text_of};
 use super::shape::{self, Text};
-use super::text;
 use crate::header_name::Direction;
 
 /// The most entries of `credentials`.
@@ -16,8 +17,6 @@ pub const MAX_PREFIX: usize = 256;
 pub const MAX_SCOPES: usize = 64;
 /// The longest client ID, in characters.
 pub const MAX_CLIENT_ID: usize = 1_024;
-/// The longest name of a cluster, in characters.
-pub const MAX_CLUSTER: usize = 512;
 /// The longest time that a token endpoint's answer is waited for.
 pub const MAX_TOKEN_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long it is waited for where the configuration does not say.
@@ -80,10 +79,8 @@ pub enum Location {
 /// `oauthClientCredentials`: where tokens come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCredentials {
-    /// Envoy's name of the authorization server's cluster.
-    pub cluster: String,
-    /// The authority of the token request.
-    pub host: String,
+    /// The authorization server.
+    pub service: ServiceConfig,
     /// The path of the token endpoint.
     pub path: String,
     /// The client's ID.
@@ -106,16 +103,6 @@ pub enum ClientAuth {
     Basic,
     /// In the body.
     Post,
-}
-
-/// `backendRef.kind`: what its name is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ReferenceKind {
-    /// The name of a Kubernetes Service.
-    #[default]
-    Service,
-    /// A host name.
-    Hostname,
 }
 
 /// Reads `backend`: `auth` first, then `credentials`.
@@ -173,10 +160,6 @@ fn read_basic(node: &Node<'_>, errors: &mut Errors) -> Option<CredentialValue> {
     Some(CredentialValue::Basic { username: username?, password: password? })
 }
 
-fn text_of(fields: &Object<'_>, name: &str, form: Text, errors: &mut Errors) -> Option<String> {
-    Some(fields.get(name)?.text(form, errors)?.to_owned())
-}
-
 fn read_location(node: &Node<'_>, is_basic: bool, errors: &mut Errors) -> Option<Location> {
     let fields = node.object(shape::LOCATION, errors)?;
     fields.check(shape::LOCATION_IS, errors);
@@ -215,9 +198,7 @@ fn read_header(node: &Node<'_>, is_basic: bool, errors: &mut Errors) -> Option<L
 fn read_client(node: &Node<'_>, errors: &mut Errors) -> Option<CredentialValue> {
     let fields = node.object(shape::CLIENT_CREDENTIALS, errors)?;
     fields.check(shape::CLIENT_CREDENTIALS_ARE, errors);
-    let cluster = text_of(&fields, "cluster", Text::Free(MAX_CLUSTER), errors);
-    let reference = fields.get("backendRef").and_then(|node| read_reference(&node, errors));
-    let host = text_of(&fields, "host", Text::HostName, errors);
+    let service = service::read(&fields, errors);
     let path = text_of(&fields, "path", Text::Path, errors);
     let client_id = text_of(&fields, "clientId", Text::Free(MAX_CLIENT_ID), errors);
     let client_secret = fields.get("clientSecretEnv").and_then(|node| read_variable(&node, errors));
@@ -228,13 +209,11 @@ fn read_client(node: &Node<'_>, errors: &mut Errors) -> Option<CredentialValue> 
     let client_auth =
         fields.get("clientAuth").and_then(|node| node.word(shape::CLIENT_AUTH, errors));
     let timeout = match fields.get("timeout") {
-        Some(node) => read_timeout(&node, errors)?,
+        Some(node) => read_timeout(&node, MAX_TOKEN_TIMEOUT, "`1ms` to `5m`", errors)?,
         None => TOKEN_TIMEOUT,
     };
-    let (named, own_host) = reference.unzip();
     Some(CredentialValue::ClientCredentials(Box::new(ClientCredentials {
-        cluster: named.or(cluster)?,
-        host: host.or(own_host)?,
+        service: service?,
         path: path?,
         client_id: client_id?,
         client_secret: client_secret?,
@@ -242,33 +221,4 @@ fn read_client(node: &Node<'_>, errors: &mut Errors) -> Option<CredentialValue> 
         client_auth: client_auth.unwrap_or_default(),
         timeout,
     })))
-}
-
-fn read_timeout(node: &Node<'_>, errors: &mut Errors) -> Option<Duration> {
-    let timeout =
-        text::milliseconds(node.text(Text::Duration, errors)?).map(Duration::from_millis)?;
-    if timeout.is_zero() || timeout > MAX_TOKEN_TIMEOUT {
-        errors.add(&node.place, "the timeout is out of bounds: expected `1ms` to `5m`");
-        return None;
-    }
-    Some(timeout)
-}
-
-/// The name of the cluster that Istio makes of a service, and the service's host name.
-fn read_reference(node: &Node<'_>, errors: &mut Errors) -> Option<(String, String)> {
-    let fields = node.object(shape::REFERENCE, errors)?;
-    fields.check(shape::REFERENCE_IS, errors);
-    let kind = fields.get("kind").map(|node| node.word(shape::REFERENCE_KIND, errors));
-    let name = text_of(&fields, "name", Text::HostName, errors);
-    let namespace = text_of(&fields, "namespace", Text::HostName, errors);
-    let port = fields.get("port").and_then(|node| node.integer(1, 65_535, errors));
-    let host = match kind {
-        None | Some(Some(ReferenceKind::Service)) => {
-            format!("{}.{}.svc.cluster.local", name?, namespace?)
-        }
-        Some(Some(ReferenceKind::Hostname)) => name?,
-        Some(None) => return None,
-    }
-    .to_ascii_lowercase();
-    Some((format!("outbound|{}||{host}", port?), host))
 }

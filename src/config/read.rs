@@ -1,6 +1,7 @@
 //! From JSON to [`Config`].
 
 use super::backend;
+use super::callouts;
 use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
 use super::reply::read_denial;
@@ -38,6 +39,7 @@ impl Config {
             host_binding: HostBinding::default(),
             default_action: DefaultAction::default(),
             denial: None,
+            deadline: callouts::DEADLINE,
             audit: AuditLog::default(),
             access_log: false,
             record: RecordConfig::default(),
@@ -93,6 +95,9 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
         config.default_action = node.word(shape::DEFAULT_ACTION, errors).unwrap_or_default();
     }
     config.denial = root.get("denial").and_then(|node| read_denial(&node, errors));
+    if let Some(node) = root.get("callouts") {
+        config.deadline = callouts::read(&node, errors);
+    }
     if let Some(audit) = root.get("audit").and_then(|node| node.object(shape::AUDIT, errors)) {
         if let Some(node) = audit.get("log") {
             config.audit = node.word(shape::AUDIT_LOG, errors).unwrap_or_default();

@@ -183,6 +183,11 @@ pub const CONFIGURATION: &[Field] = &[
         Kind::List(VARIABLES, &Kind::Object(VARIABLE, &[])),
         "Expressions with names, which all expressions can read as `variables.name`.",
     ),
+    field(
+        "callouts",
+        Kind::Object(CALLOUTS, &[]),
+        "What the calls to services about one request may take together.",
+    ),
     field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and where."),
     field(
         "pathSafety",
@@ -241,6 +246,14 @@ pub(super) const VARIABLE: &[Field] = &[
          before it.",
     ),
 ];
+
+/// `callouts`
+pub(super) const CALLOUTS: &[Field] = &[field(
+    "deadline",
+    Kind::Text(Text::Duration),
+    "The time that all calls about one request may take together, from `1ms` to `1m`. A call for \
+     which there is no time left has failed. `1s` where it is left out.",
+)];
 
 /// `audit`
 pub(super) const AUDIT: &[Field] = &[

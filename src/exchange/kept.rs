@@ -29,8 +29,8 @@ impl Kept {
     /// Keeps changed headers, and the changes.
     pub(super) fn of(headers: Option<&Headers<'_>>, changes: &[Change<'_>]) -> Kept {
         let owned = |change: &Change<'_>| match change {
-            Change::Add(name, value) => Owned::Add((*name).to_owned(), value.to_vec()),
-            Change::Replace(name, value) => Owned::Replace((*name).to_owned(), value.to_vec()),
+            Change::Add(name, value) => Owned::Add(name.to_string(), value.to_vec()),
+            Change::Replace(name, value) => Owned::Replace(name.to_string(), value.to_vec()),
             Change::Remove(name) => Owned::Remove(name.to_string()),
             Change::Inject(name, value) => {
                 Owned::Inject((*name).to_owned(), value.clone().into_owned())
@@ -55,8 +55,10 @@ impl Kept {
     pub(super) fn changes(&self) -> Vec<Change<'_>> {
         fn borrowed(change: &Owned) -> Change<'_> {
             match change {
-                Owned::Add(name, value) => Change::Add(name, Cow::Borrowed(value)),
-                Owned::Replace(name, value) => Change::Replace(name, Cow::Borrowed(value)),
+                Owned::Add(name, value) => Change::Add(Cow::Borrowed(name), Cow::Borrowed(value)),
+                Owned::Replace(name, value) => {
+                    Change::Replace(Cow::Borrowed(name), Cow::Borrowed(value))
+                }
                 Owned::Remove(name) => Change::Remove(Cow::Borrowed(name)),
                 Owned::Inject(name, value) => Change::Inject(name, Cow::Borrowed(value)),
             }

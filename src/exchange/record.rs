@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::audit::{self, EvaluationError, Record};
+use crate::audit::{self, CallRecord, EvaluationError, Record};
 use crate::decision::{Decision, WHOLE};
 use crate::path;
 use crate::policy::{Engine, FieldValue};
@@ -26,6 +26,16 @@ pub(super) fn line(
         (policy.is_some() || *index == WHOLE).then_some(EvaluationError { policy, message })
     });
     let credentials = decision.credentials.iter().filter_map(|index| engine.policy_name(*index));
+    let calls = decision.calls.iter().filter_map(|asked| {
+        Some(CallRecord {
+            policy: engine.policy_name(asked.policy)?,
+            service: asked.service.field(),
+            outcome: asked.outcome.as_str(),
+            cached: asked.is_cached,
+            failed_open: asked.fails_open,
+            milliseconds: asked.milliseconds,
+        })
+    });
     let host = match host {
         Some(host) => Some(Cow::Borrowed(host)),
         None => authority(&facts.headers),
@@ -35,6 +45,7 @@ pub(super) fn line(
         shadow: shadow.take(audit::MAX_LIST).collect(),
         errors: errors.take(audit::MAX_LIST).collect(),
         credentials: credentials.take(audit::MAX_LIST).collect(),
+        calls: calls.take(audit::MAX_LIST).collect(),
         caller: caller.spiffe_id(),
         rejected_caller: caller.rejected(),
         destination: facts.destination(),
@@ -69,6 +80,7 @@ fn of_request<'a>(
         shadow: Vec::new(),
         errors: Vec::new(),
         credentials: Vec::new(),
+        calls: Vec::new(),
         caller: None,
         rejected_caller: None,
         method: audit::text(headers.first(b":method")),

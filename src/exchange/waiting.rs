@@ -53,6 +53,9 @@ impl Resumed<'_> {
         match &self.answer {
             None => stage.fetched(turn),
             Some(answer) => {
+                let waited = turn.waited;
+                let spent = &mut turn.services().spent;
+                *spent = spent.saturating_add(waited);
                 // Reading what a service sends takes steps, as reading what the caller sends does.
                 turn.meter.rule(|allowance| {
                     allowance.spend_on(answer.size(), ANSWER_BYTES_A_STEP);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::abi;
 use super::sys::{self, HostError};
-use crate::call::{Answer, Call, CallId, MAX_BODY};
+use crate::call::{Answer, Call, CallId, Form, MAX_BODY};
 use crate::exchange::Pairs;
 use crate::hash::Map;
 use crate::request::headers::Headers;
@@ -31,9 +31,42 @@ thread_local! {
 
 /// Makes a call, and returns the token under which its answer will come.
 pub(super) fn send(call: &Call) -> Result<u32, HostError> {
-    let headers: Headers<'_> =
-        call.headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
-    sys::http_call(&call.cluster, &headers.to_pairs(), &call.body, milliseconds(call.timeout))
+    let timeout = milliseconds(call.timeout);
+    match &call.form {
+        Form::Http { headers, body } => {
+            let headers: Headers<'_> =
+                headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
+            sys::http_call(&call.cluster, &headers.to_pairs(), body, timeout)
+        }
+        Form::Grpc { authority, service, method, message } => {
+            let to = grpc_service(&call.cluster, authority);
+            sys::grpc_call(&to, service, method, message, timeout)
+        }
+    }
+}
+
+/// Names a service of gRPC: `envoy.config.core.v3.GrpcService` with an `envoy_grpc` (1) of a
+/// `cluster_name` (1) and an `authority` (2). With the cluster's name alone, that would be the
+/// authority, and servers refuse the `|` in Istio's names.
+fn grpc_service(cluster: &str, authority: &str) -> Vec<u8> {
+    let mut envoy_grpc = Vec::new();
+    put(&mut envoy_grpc, 1, cluster.as_bytes());
+    put(&mut envoy_grpc, 2, authority.as_bytes());
+    let mut service = Vec::new();
+    put(&mut service, 1, &envoy_grpc);
+    service
+}
+
+/// Appends a field of bytes, with a number below 16.
+fn put(message: &mut Vec<u8>, field: u8, bytes: &[u8]) {
+    message.push(field.wrapping_shl(3) | 2);
+    let mut length = bytes.len();
+    while length >= 128 {
+        message.push(u8::try_from(length & 127).unwrap_or_default() | 128);
+        length >>= 7;
+    }
+    message.push(u8::try_from(length).unwrap_or_default());
+    message.extend_from_slice(bytes);
 }
 
 /// Makes a stream's call.
@@ -69,12 +102,13 @@ pub(super) fn forget(context_id: u32) {
     });
 }
 
-/// The bytes of an answer.
+/// The bytes of an answer of HTTP.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     headers: Vec<u8>,
     header_count: usize,
     body: Vec<u8>,
+    is_cut: bool,
 }
 
 impl Received {
@@ -89,19 +123,30 @@ impl Received {
                 0 => Vec::new(),
                 size => sys::buffer(abi::CALL_RESPONSE_BODY, size)?,
             };
-            Ok(Received { headers, header_count, body })
+            // A body that the proxy does not give is not an empty one.
+            let is_cut = body.len() < body_size;
+            Ok(Received { headers, header_count, body, is_cut })
         };
         read().map_err(|error| log::error!("egress filter: an answer was lost: {error}")).ok()
     }
 
     /// The answer, as an exchange takes it.
     pub(super) fn answer(received: Option<&Received>) -> Answer<'_> {
-        let Some(Received { headers, header_count, body }) = received else {
+        let Some(Received { headers, header_count, body, is_cut }) = received else {
             return Answer::CutOff;
         };
         match (Pairs { bytes: headers, count: *header_count }).read() {
-            Some(headers) => Answer::Response { headers, body },
+            Some(headers) => Answer::Response { headers, body, is_cut: *is_cut },
             None => Answer::CutOff,
         }
     }
+}
+
+/// The message of gRPC that is being delivered, of this many bytes.
+pub(super) fn message(size: usize) -> Result<Vec<u8>, HostError> {
+    if size == 0 {
+        return Ok(Vec::new());
+    }
+    let message = sys::buffer(abi::GRPC_MESSAGE, size)?;
+    if message.len() == size { Ok(message) } else { Err(HostError::short("a message of gRPC")) }
 }

@@ -5,12 +5,12 @@ use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 use std::thread::LocalKey;
 
-use super::calls::{self, Received};
+use super::calls::{self, Received, Waiting};
 use super::fetches::{self, Fetching};
 use super::plugin::{Loaded, Plugin};
 use super::stream::Stream;
 use super::{abi, sys};
-use crate::call::Answer;
+use crate::call::{Answer, MAX_BODY};
 use crate::counters::{Count, Counter};
 use crate::hash::Map;
 
@@ -78,12 +78,42 @@ pub(super) fn answer(root_context_id: u32, token: u32, header_count: usize, body
     // The answer can be read only in the plugin's context, and the request changed only in the
     // stream's.
     let received = Received::read(header_count, body_size);
+    deliver(root_context_id, waiting, Received::answer(received.as_ref()));
+}
+
+/// Passes the message with which a call of gRPC succeeded to the stream that made the call.
+pub(super) fn message(root_context_id: u32, token: u32, size: usize) {
+    let Some(waiting) = calls::take(token) else {
+        return ignored(root_context_id);
+    };
+    if size > MAX_BODY {
+        return deliver(root_context_id, waiting, Answer::TooLarge);
+    }
+    match calls::message(size) {
+        Ok(message) => deliver(root_context_id, waiting, Answer::Message(&message)),
+        Err(error) => {
+            log::error!("egress filter: an answer was lost: {error}");
+            deliver(root_context_id, waiting, Answer::CutOff);
+        }
+    }
+}
+
+/// Tells the stream that made a call of gRPC that it failed. The host may say so before it has
+/// returned from making the call; then the token is not known yet, and what the call returns tells
+/// the same.
+pub(super) fn closed(root_context_id: u32, token: u32, status: u32) {
+    if let Some(waiting) = calls::take(token) {
+        deliver(root_context_id, waiting, Answer::Status(status));
+    }
+}
+
+/// Passes an answer to the stream that waits for it.
+fn deliver(root_context_id: u32, waiting: Waiting, answer: Answer<'_>) {
     if let Err(error) = sys::set_effective_context(waiting.context_id) {
         log::warn!("egress filter: an answer came for a stream that is gone: {error}");
         return ignored(root_context_id);
     }
     let is_taken = with(&STREAMS, |streams| {
-        let answer = Received::answer(received.as_ref());
         let stream = streams.get_mut(&waiting.context_id)?;
         Some(stream.on_answer(waiting.call, answer))
     });

@@ -89,6 +89,19 @@ extern "C" fn proxy_on_http_call_response(
     contexts::answer(root_context_id, token, header_count, body_size);
 }
 
+/// The message with which a call of gRPC succeeded. It can be read until this returns. It comes to
+/// the plugin's context, as every answer does.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_receive(root_context_id: u32, token: u32, size: usize) {
+    contexts::message(root_context_id, token, size);
+}
+
+/// A call of gRPC has failed with this status.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_close(root_context_id: u32, token: u32, status: u32) {
+    contexts::closed(root_context_id, token, status);
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_delete(context_id: u32) {
     contexts::delete(context_id);

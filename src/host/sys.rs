@@ -90,6 +90,20 @@ mod raw {
             timeout_milliseconds: u32,
             token: *mut u32,
         ) -> u32;
+        pub(super) fn proxy_grpc_call(
+            service: *const u8,
+            service_size: usize,
+            name: *const u8,
+            name_size: usize,
+            method: *const u8,
+            method_size: usize,
+            metadata: *const u8,
+            metadata_size: usize,
+            message: *const u8,
+            message_size: usize,
+            timeout_milliseconds: u32,
+            token: *mut u32,
+        ) -> u32;
         pub(super) fn proxy_define_metric(
             kind: u32,
             name: *const u8,
@@ -134,6 +148,13 @@ pub(super) struct HostError {
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} gave status {}", self.call, self.status)
+    }
+}
+
+impl HostError {
+    /// A call gave fewer bytes than there are.
+    pub(super) fn short(call: &'static str) -> HostError {
+        HostError { call, status: abi::NOT_FOUND }
     }
 }
 
@@ -292,6 +313,37 @@ pub(super) fn http_call(
         )
     };
     checked("proxy_http_call", status).map(|()| token)
+}
+
+/// Makes a unary call of gRPC, and returns the token under which the answer will come. `to` is a
+/// serialized `envoy.config.core.v3.GrpcService`.
+pub(super) fn grpc_call(
+    to: &[u8],
+    service: &str,
+    method: &str,
+    message: &[u8],
+    timeout_milliseconds: u32,
+) -> Result<u32, HostError> {
+    let metadata = 0_u32.to_le_bytes();
+    let mut token = 0_u32;
+    // SAFETY: the pointers and sizes are of live values.
+    let status = unsafe {
+        raw::proxy_grpc_call(
+            to.as_ptr(),
+            to.len(),
+            service.as_ptr(),
+            service.len(),
+            method.as_ptr(),
+            method.len(),
+            metadata.as_ptr(),
+            metadata.len(),
+            message.as_ptr(),
+            message.len(),
+            timeout_milliseconds,
+            &raw mut token,
+        )
+    };
+    checked("proxy_grpc_call", status).map(|()| token)
 }
 
 /// Makes the following host calls act on this context.

@@ -38,7 +38,7 @@ impl FixedHeaders {
         meter.spend_on(lists.saturating_mul(headers.len()), LINES_A_STEP);
         for (name, value) in &self.add {
             headers.push(name.as_bytes(), Cow::Borrowed(value.as_bytes()));
-            changes.push(Change::Add(name, Cow::Borrowed(value.as_bytes())));
+            changes.push(Change::Add(Cow::Borrowed(name), Cow::Borrowed(value.as_bytes())));
         }
         for (name, value) in &self.set {
             replace(headers, changes, name, Cow::Borrowed(value.as_bytes()));

@@ -127,7 +127,7 @@ impl HeaderRules {
             match evaluate(headers, rule) {
                 Ok(value) => {
                     headers.push(name.as_bytes(), value.clone());
-                    changes.push(Change::Add(name, value));
+                    changes.push(Change::Add(Cow::Borrowed(name), value));
                 }
                 Err(error) => failed.push(error),
             }
@@ -209,7 +209,11 @@ pub(super) fn replace<'a>(
 ) {
     let removed = remove(headers, changes, name, false);
     headers.push(name.as_bytes(), value.clone());
-    changes.push(if removed > 1 { Change::Add(name, value) } else { Change::Replace(name, value) });
+    changes.push(if removed > 1 {
+        Change::Add(Cow::Borrowed(name), value)
+    } else {
+        Change::Replace(Cow::Borrowed(name), value)
+    });
 }
 
 /// Gives a pseudo-header this value.
@@ -221,7 +225,7 @@ pub(crate) fn set_pseudo<'a>(
 ) {
     headers.remove(|line| line == name.as_bytes());
     headers.push(name.as_bytes(), value.clone());
-    changes.push(Change::Replace(name, value));
+    changes.push(Change::Replace(Cow::Borrowed(name), value));
 }
 
 /// Removes a header, and every header that some origin would take for it. Returns how many lines

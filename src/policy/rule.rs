@@ -18,6 +18,20 @@ pub(crate) struct Rule {
     combine: Combine,
     on_error: OnError,
     expressions: Vec<Expression>,
+    /// When it can be evaluated.
+    pub(crate) pass: Pass,
+}
+
+/// When a rule can be evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Pass {
+    /// Once the request's headers are there.
+    #[default]
+    First,
+    /// Once the services that authorize requests have answered.
+    Late,
+    /// Once the request's body is there.
+    Body,
 }
 
 /// The result of a rule, or of one of its expressions, for a request.
@@ -89,6 +103,7 @@ impl Rule {
             combine: config.combine,
             on_error: config.on_error,
             expressions,
+            pass: Pass::First,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::config::{Action, DefaultAction, Mode};
 use crate::decision::{Decision, Reason, Reply, WHOLE};
 use crate::policy::denial::Denial;
 use crate::policy::index::Groups;
-use crate::policy::rule::{Rule, RuleResult};
+use crate::policy::rule::{Pass, Rule, RuleResult};
 use crate::policy::{Engine, Policy};
 use crate::request::headers::Headers;
 use crate::trace::Trace;
@@ -20,6 +20,9 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         return Flow::End(Ending::internal_error(NOT_ADMITTED));
     };
     let engine = turn.engine;
+    if engine.has_passes {
+        return in_passes(turn, Pass::First);
+    }
     let view =
         View::new(turn.facts, &engine.callers).with_host(&admitted.host, admitted.path_has_escapes);
     let candidates = &mut turn.found.candidates;
@@ -52,6 +55,85 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     }
     let decision = &mut turn.found.decision;
     (decision.reason, decision.policy, decision.shadow) = (reason, policy, shadow);
+    Flow::Next
+}
+
+/// Evaluates the rules of one pass that can matter to the request, where some rules need more than
+/// the request's headers. Each pass has its Deny and Require rules. If no Allow of a pass matches,
+/// the next pass may have one that does; nothing lets a request through that then ends without one
+/// (`decided` in `exchange`).
+#[cold]
+#[inline(never)]
+pub(super) fn in_passes(turn: &mut Turn<'_, '_, '_>, pass: Pass) -> Flow {
+    let Some(admitted) = &turn.admitted else {
+        return Flow::End(Ending::internal_error(NOT_ADMITTED));
+    };
+    let (engine, groups) = (turn.engine, &admitted.groups);
+    let came =
+        View::new(turn.facts, &engine.callers).with_host(&admitted.host, admitted.path_has_escapes);
+    // While a request waits, its candidates are kept; they are not once its headers have gone on.
+    if pass != Pass::Late {
+        engine.index.candidates(groups, &came, &mut turn.found.candidates);
+    }
+    let candidates = &turn.found.candidates;
+    let of_pass = |wanted: fn(Pass, Pass) -> bool| {
+        let is_wanted =
+            move |policy: &Policy| policy.rule.as_ref().is_some_and(|rule| wanted(rule.pass, pass));
+        engine.policies_at(candidates).filter(move |(_, policy)| is_wanted(policy))
+    };
+    let own: Vec<u32> = of_pass(|of_rule, pass| of_rule == pass)
+        .filter_map(|(index, _)| index.try_into().ok())
+        .collect();
+    if own.is_empty() && pass != Pass::First {
+        return Flow::Next;
+    }
+    let mut later = of_pass(|of_rule, pass| of_rule > pass).peekable();
+    let is_last = later.peek().is_none();
+    let may_still_allow = later.any(|(_, policy)| {
+        policy.mode == Mode::Enforce && policy.rule.as_ref().is_some_and(Rule::is_allow)
+    });
+    let changed;
+    let view = match &turn.headers {
+        Some(headers) if pass != Pass::First => {
+            changed = came.with_request(headers);
+            &changed
+        }
+        _ => &came,
+    };
+    let decision = &mut turn.found.decision;
+    let mut asking = Asking {
+        rules: Rules { policies: &engine.policies, candidates: &own },
+        view,
+        meter: turn.meter,
+        errors: &mut decision.errors,
+        trace: turn.trace.as_deref_mut(),
+        opens_in_shadow: false,
+    };
+    let (reason, policy) = match asking.refused() {
+        Some(refused) => refused,
+        None if pass != Pass::First && decision.reason == Reason::AllowMatched => {
+            (decision.reason, decision.policy)
+        }
+        None => match asking.allowed(groups.allows()) {
+            (Reason::NoAllowRule, _) => by_default(engine, groups),
+            decided => decided,
+        },
+    };
+    let waits = reason == Reason::NoAllowMatched && may_still_allow;
+    if !reason.allows() && !waits {
+        let request = &turn.facts.headers;
+        let denying = Denying { engine, groups, request, view };
+        return Flow::End(denying.end(reason, policy, decision));
+    }
+    (decision.reason, decision.policy) = (reason, policy);
+    if is_last {
+        asking.rules.candidates = candidates;
+        let mut shadow = asking.shadow(reason);
+        if reason == Reason::NoAllowRule {
+            close_in_shadow(engine, groups, asking.opens_in_shadow, &mut shadow);
+        }
+        decision.shadow = shadow;
+    }
     Flow::Next
 }
 
@@ -154,7 +236,17 @@ struct Asking<'p, 't> {
 impl Asking<'_, '_> {
     /// The decision of the enforced rules, and the policy that decides. `has_allows` is whether an
     /// enforced Allow is in scope, also if the index left it out.
+    #[inline(always)]
     fn enforced(&mut self, has_allows: bool) -> (Reason, Option<usize>) {
+        match self.refused() {
+            Some(refused) => refused,
+            None => self.allowed(has_allows),
+        }
+    }
+
+    /// The Deny that matches, or the Require that does not, if there is one.
+    #[inline(always)]
+    fn refused(&mut self) -> Option<(Reason, Option<usize>)> {
         self.begin(Mode::Enforce, Action::Deny);
         for (index, rule) in self.rules.of(Mode::Enforce, Action::Deny) {
             let reason = match self.ask(index, rule) {
@@ -163,14 +255,20 @@ impl Asking<'_, '_> {
                 RuleResult::Matches => Reason::DenyMatched,
                 RuleResult::Fails | RuleResult::PassesLimit => Reason::DenyError,
             };
-            return self.ended(reason, index);
+            return Some(self.ended(reason, index));
         }
         self.begin(Mode::Enforce, Action::Require);
         for (index, rule) in self.rules.of(Mode::Enforce, Action::Require) {
             if self.ask(index, rule) != RuleResult::Matches {
-                return self.ended(Reason::RequireNotMatched, index);
+                return Some(self.ended(Reason::RequireNotMatched, index));
             }
         }
+        None
+    }
+
+    /// The Allow that matches, or that none does, or that none is in scope.
+    #[inline(always)]
+    fn allowed(&mut self, has_allows: bool) -> (Reason, Option<usize>) {
         self.begin(Mode::Enforce, Action::Allow);
         if !has_allows {
             return (Reason::NoAllowRule, None);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{Ending, Flow, Turn};
-use crate::call::{Answer, Call};
+use crate::call::{Answer, Call, Form};
 use crate::decision::{Reason, Reply};
 
 /// The request header that asks for a call. Its value is the path of the call.
@@ -24,13 +24,15 @@ fn call(turn: &Turn<'_, '_, '_>, path: &[u8]) -> Option<Call> {
     Some(Call {
         id: turn.next_call,
         cluster: probe.cluster.clone(),
-        headers: vec![
-            line(":method", b"GET"),
-            line(":path", path),
-            line(":authority", b"probe"),
-            line("x-caller", caller.as_bytes()),
-        ],
-        body: Vec::new(),
+        form: Form::Http {
+            headers: vec![
+                line(":method", b"GET"),
+                line(":path", path),
+                line(":authority", b"probe"),
+                line("x-caller", caller.as_bytes()),
+            ],
+            body: Vec::new(),
+        },
         timeout: Duration::from_millis(probe.timeout_milliseconds.max(1)),
     })
 }
@@ -48,7 +50,7 @@ pub(super) fn answered(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow
         (_, Some(202)) => {
             call(turn, b"/again").map_or(Flow::Next, |call| Flow::Wait(Box::new(call)))
         }
-        (Answer::Response { headers, body }, Some(status)) if status < 500 => {
+        (Answer::Response { headers, body, .. }, Some(status)) if status < 500 => {
             let said = headers.first(HEADER).map(|value| ("x-probe".to_owned(), value.to_vec()));
             Flow::End(Ending {
                 reply: Some(Box::new(Reply {

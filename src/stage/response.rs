@@ -1,6 +1,6 @@
 //! What happens to the response of a request that went on, and to the trailers of both.
 
-use super::Found;
+use super::{Found, collected};
 use crate::attributes::view::View;
 use crate::cel::Expression;
 use crate::cel::meter::{Allowance, Meter};
@@ -60,6 +60,9 @@ pub(crate) fn transform<'a>(
             let changed = result.changes.len() > before;
             trace.applied.push(Applied { policy: index, direction: Direction::Response, changed });
         }
+    }
+    if let Some(said) = &found.services {
+        collected::write(&said.response_headers, &mut headers, &mut result.changes);
     }
     result.is_exhausted = meter.is_exhausted();
     result

@@ -109,5 +109,5 @@ fn set<'a>(turn: &mut Turn<'a, '_, '_>, name: &'static str, value: &'a str) {
     let (headers, changes) = turn.changing();
     let value = Cow::Borrowed(value.as_bytes());
     headers.push(name.as_bytes(), value.clone());
-    changes.push(Change::Replace(name, value));
+    changes.push(Change::Replace(Cow::Borrowed(name), value));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::call::{Call, CallId};
+use crate::call::{Call, CallId, Form};
 use crate::config::{ClientAuth, ClientCredentials};
 use crate::credential::Secret;
 use egress_reading::query::encoded;
@@ -48,9 +48,9 @@ impl Client {
             }
         };
         Client {
-            cluster: config.cluster.clone(),
+            cluster: config.service.cluster.clone(),
             timeout: config.timeout,
-            host: config.host.clone(),
+            host: config.service.host.clone(),
             path: config.path.clone(),
             authorization,
             body: Secret::new(body),
@@ -72,8 +72,7 @@ impl Client {
         Call {
             id: CallId(0),
             cluster: self.cluster.clone(),
-            headers,
-            body: self.body.expose().to_vec(),
+            form: Form::Http { headers, body: self.body.expose().to_vec() },
             timeout: self.timeout,
         }
     }

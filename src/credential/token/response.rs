@@ -16,7 +16,9 @@ const MAX_VALUES: usize = 1_000;
 pub(super) fn read(answer: &Answer<'_>) -> Result<(Secret, Option<Duration>), Failure> {
     let body = match answer {
         Answer::NotSent => return Err(Failure::NotSent),
-        Answer::CutOff => return Err(Failure::CutOff),
+        Answer::CutOff | Answer::Message(_) | Answer::Status(_) | Answer::TooLarge => {
+            return Err(Failure::CutOff);
+        }
         Answer::Response { body, .. } => body,
     };
     match answer.status() {

@@ -2,14 +2,16 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::config::{ClientAuth, ClientCredentials, Variable};
+use crate::config::{ClientAuth, ClientCredentials, ServiceConfig, Variable};
 use crate::request::headers::Headers;
 
 fn client(client_auth: ClientAuth) -> Client {
     let client_secret = Variable { place: String::new(), name: "SECRET".to_owned() };
     let config = ClientCredentials {
-        cluster: "outbound|443||sts.example".to_owned(),
-        host: "sts.example".to_owned(),
+        service: ServiceConfig {
+            cluster: "outbound|443||sts.example".to_owned(),
+            host: "sts.example".to_owned(),
+        },
         path: "/oauth2/token".to_owned(),
         client_id: "a:b".to_owned(),
         client_secret,
@@ -32,7 +34,7 @@ fn seconds(seconds: u64) -> Duration {
 
 fn answer<'a>(status: &'a str, body: &'a str) -> Answer<'a> {
     let headers: Headers<'a> = [(&b":status"[..], status.as_bytes())].into_iter().collect();
-    Answer::Response { headers, body: body.as_bytes() }
+    Answer::Response { headers, body: body.as_bytes(), is_cut: false }
 }
 
 /// Makes the call that is due, and ends it.
@@ -60,7 +62,7 @@ fn failure(taken: &Taken) -> Option<Failure> {
 fn the_request_says_what_is_asked_for_and_who_asks() {
     let call = client(ClientAuth::Basic).call();
     let header = |name: &str| {
-        let found = call.headers.iter().find(|(line, _)| line == name);
+        let found = call.http().0.iter().find(|(line, _)| line == name);
         found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
     };
     assert_eq!(header(":method").as_deref(), Some("POST"));
@@ -68,12 +70,12 @@ fn the_request_says_what_is_asked_for_and_who_asks() {
     assert_eq!(header(":authority").as_deref(), Some("sts.example"));
     // base64 of `a%3Ab:s3cr%26t`.
     assert_eq!(header("authorization").as_deref(), Some("Basic YSUzQWI6czNjciUyNnQ="));
-    let body = String::from_utf8_lossy(&call.body);
+    let body = String::from_utf8_lossy(call.http().1);
     assert_eq!(body, "grant_type=client_credentials&scope=repo%3Aread%20x");
 
     let call = client(ClientAuth::Post).call();
-    assert!(!call.headers.iter().any(|(name, _)| name == "authorization"));
-    let body = String::from_utf8_lossy(&call.body);
+    assert!(!call.http().0.iter().any(|(name, _)| name == "authorization"));
+    let body = String::from_utf8_lossy(call.http().1);
     assert!(body.ends_with("&client_id=a%3Ab&client_secret=s3cr%26t"), "{body}");
 }
 

@@ -86,8 +86,8 @@ pub(crate) fn owned(changes: &[Change<'_>]) -> Vec<Change<'static>> {
     let name = |name: &str| &*name.to_owned().leak();
     let value = |value: &[u8]| Cow::Owned(value.to_vec());
     let change = |change: &Change<'_>| match change {
-        Change::Add(of, bytes) => Change::Add(name(of), value(bytes)),
-        Change::Replace(of, bytes) => Change::Replace(name(of), value(bytes)),
+        Change::Add(of, bytes) => Change::Add(Cow::Owned(of.to_string()), value(bytes)),
+        Change::Replace(of, bytes) => Change::Replace(Cow::Owned(of.to_string()), value(bytes)),
         Change::Remove(of) => Change::Remove(Cow::Owned(of.to_string())),
         Change::Inject(of, secret) => {
             Change::Inject(name(of), Cow::Owned(secret.clone().into_owned()))

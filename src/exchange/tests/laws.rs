@@ -128,6 +128,7 @@ impl<'e> Proxy<'e> {
         let answer = |bytes: &'e [u8]| Answer::Response {
             headers: Headers::from_pairs(bytes).unwrap(),
             body: b"no",
+            is_cut: false,
         };
         let stray = self.answered.last().copied().unwrap_or(CallId(7));
         let call = self.waiting.unwrap_or(stray);
@@ -218,7 +219,7 @@ impl<'e> Proxy<'e> {
         assert!(self.decided.len() <= 1, "one decision, one record: {:?}", self.decided);
         assert!(self.forwarded <= 1, "it goes on once");
         assert!(self.replies.len() + self.resets <= 1, "it ends once");
-        let expected = [Change::Replace("x-request", b"1".into())];
+        let expected = [Change::Replace("x-request".into(), b"1".into())];
         assert_eq!(self.changes, expected[..self.forwarded], "changes are given out once");
         let is_decided = self.forwarded > 0 || !self.replies.is_empty();
         assert!(!is_decided || self.decided.len() == 1, "what is decided is reported");

@@ -125,7 +125,7 @@ impl<'e> Proxy<'e> {
         let (status, token) = if is_token { ("200", self.tokens + 1) } else { ("401", 0) };
         let body = format!(r#"{{"access_token":"t{token}","token_type":"Bearer"}}"#);
         let headers = [(&b":status"[..], status.as_bytes())].into_iter().collect();
-        let answer = Answer::Response { headers, body: body.as_bytes() };
+        let answer = Answer::Response { headers, body: body.as_bytes(), is_cut: false };
         let ended = self.engine.end_fetch(fetch, &answer, self.now);
         assert_eq!(ended == Ended::Fetched, is_token, "the answer to the one fetch counts");
         self.tokens += usize::from(is_token);
@@ -182,11 +182,12 @@ impl<'e> Proxy<'e> {
         for held in &self.requests {
             assert!(held.decided.len() <= 1, "one decision, one record: {:?}", held.decided);
             for changes in &held.forwarded {
-                let [Change::Replace("x-request", _), Change::Inject("authorization", secret)] =
+                let [Change::Replace(name, _), Change::Inject("authorization", secret)] =
                     &changes[..]
                 else {
                     panic!("what came before the wait, and the token, each once: {changes:?}");
                 };
+                assert_eq!(name, "x-request");
                 let token = Secret::new(format!("Bearer t{}", self.tokens).into_bytes());
                 assert!(**secret == token, "the newest token");
             }

@@ -27,7 +27,7 @@ fn held<'e>(engine: &'e Engine, source: &'e Given<'e>) -> (Exchange, Call) {
 fn answer<'a>(status: &'a str, lines: &[(&'a str, &'a str)], body: &'a [u8]) -> Answer<'a> {
     let lines = [(":status", status)].into_iter().chain(lines.iter().copied());
     let headers = lines.map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-    Answer::Response { headers, body }
+    Answer::Response { headers, body, is_cut: false }
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn the_service_is_told_who_calls() {
     let source = Given { peer_principal: b"spiffe://t/ns/a/sa/b", ..Given::default() };
     let (_, call) = held(&engine, &source);
     assert_eq!((call.cluster.as_str(), call.timeout), ("probe", Duration::from_millis(10)));
-    let caller = call.headers.iter().find(|(name, _)| name == "x-caller");
+    let caller = call.http().0.iter().find(|(name, _)| name == "x-caller");
     assert_eq!(caller.map(|(_, value)| &**value), Some(&b"spiffe://t/ns/a/sa/b"[..]));
 }
 

@@ -44,7 +44,7 @@ pub(super) fn inject<'a>(
             with_parameters(path, &parameters).ok_or("a path that can have no query")?;
         // What Envoy logs and traces, and Istio's access log, is this path, where it is there.
         header_rules::remove(headers, changes, ORIGINAL_PATH, false);
-        changes.push(Change::Replace(ORIGINAL_PATH, Cow::Owned(own)));
+        changes.push(Change::Replace(Cow::Borrowed(ORIGINAL_PATH), Cow::Owned(own)));
         changes.push(Change::Inject(PATH, Cow::Owned(path)));
     }
     if !cookies.is_empty() {
@@ -122,7 +122,8 @@ fn with_cookies<'h>(lines: impl Iterator<Item = &'h [u8]>, cookies: &[(&str, &Se
 /// The policy of the first credential because of which a change was made.
 pub(super) fn writer(change: &Change<'_>, credentials: &[Sent<'_>]) -> usize {
     let of = match change {
-        Change::Add(name, _) | Change::Replace(name, _) | Change::Inject(name, _) => *name,
+        Change::Add(name, _) | Change::Replace(name, _) => &**name,
+        Change::Inject(name, _) => name,
         Change::Remove(name) => name,
     };
     let writes = |location: &Location| match location {

@@ -13,8 +13,8 @@ fn changed(transformation: Value, headers: &[(&str, &[u8])]) -> (Vec<Change<'sta
 
 #[test]
 fn headers_change_in_the_order_add_set_remove() {
-    let add = |value: &str| Change::Add("x-a", value.as_bytes().to_vec().into());
-    let replace = |value: &str| Change::Replace("x-a", value.as_bytes().to_vec().into());
+    let add = |value: &str| Change::Add("x-a".into(), value.as_bytes().to_vec().into());
+    let replace = |value: &str| Change::Replace("x-a".into(), value.as_bytes().to_vec().into());
     let remove = || Change::Remove("x-a".into());
     let one = |value: &str| json!([{"name": "X-A", "value": value}]);
     let client = [("x-a", &b"1"[..])];
@@ -53,7 +53,7 @@ fn a_spoofed_spelling_does_not_survive() {
         changes,
         [
             Change::Remove("x_caller_identity".into()),
-            Change::Replace("x-caller-identity", b"a".into())
+            Change::Replace("x-caller-identity".into(), b"a".into())
         ]
     );
 }
@@ -99,8 +99,9 @@ fn later_policies_see_what_earlier_ones_left() {
         ],
         &ZEN,
     );
-    let replaced =
-        |name: &'static str, value: &str| Change::Replace(name, value.as_bytes().to_vec().into());
+    let replaced = |name: &'static str, value: &str| {
+        Change::Replace(name.into(), value.as_bytes().to_vec().into())
+    };
     assert_eq!(
         outcome.changes,
         [
@@ -139,7 +140,7 @@ fn a_response_is_changed_by_what_it_says() {
     let (changes, errors) = driven.respond(&response);
     assert_eq!(
         changes,
-        [Change::Replace("x-code", b"201GETo".into()), Change::Remove("server".into())]
+        [Change::Replace("x-code".into(), b"201GETo".into()), Change::Remove("server".into())]
     );
     assert_eq!(errors, []);
 }
