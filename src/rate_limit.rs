@@ -9,6 +9,7 @@
 pub(crate) mod bucket;
 mod leases;
 pub(crate) mod limiter;
+pub(crate) mod quota;
 mod slots;
 mod tag;
 #[cfg(test)]

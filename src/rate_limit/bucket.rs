@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::quota::Quota;
+
 /// The parameters of a bucket. Times are in nanoseconds, on a clock that only goes forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bucket {
@@ -14,17 +16,6 @@ pub(crate) struct Bucket {
     interval: u64,
     /// How long it takes until an empty bucket is full.
     span: u64,
-}
-
-/// What a caller is told of a bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
-    /// How many tokens a full bucket has.
-    pub(crate) limit: u64,
-    /// How many it has now.
-    pub(crate) remaining: u64,
-    /// The seconds until it has one more, rounded up. 0 if it is full.
-    pub(crate) reset: u64,
 }
 
 const SECOND: u64 = 1_000_000_000;
@@ -56,12 +47,12 @@ impl Bucket {
     }
 
     /// What a caller is told. `held` tokens were taken already, and are there beside the others.
-    pub(crate) fn standing(&self, full_at: u64, now: u64, held: u64) -> Standing {
+    pub(crate) fn quota(&self, full_at: u64, now: u64, held: u64) -> Quota {
         let level = self.level(full_at, now);
         let next = self.interval.saturating_mul(level.saturating_add(1));
         let missing = full_at.saturating_sub(now);
         let wait = missing.saturating_add(next).saturating_sub(self.span);
-        Standing {
+        Quota {
             limit: self.capacity,
             remaining: level.saturating_add(held).min(self.capacity),
             reset: if missing == 0 { 0 } else { wait.div_ceil(SECOND) },

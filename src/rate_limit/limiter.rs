@@ -2,8 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::bucket::{Bucket, Standing};
+use super::bucket::Bucket;
 use super::leases::{LIFETIME, Lease, Leases, MOST, PART};
+use super::quota::Quota;
 use super::slots::{self, Set};
 use super::tag::{self, Bits};
 use crate::request::{Property, Source, Unavailable};
@@ -40,13 +41,24 @@ pub(crate) enum Owner<'a> {
     Value(u8, &'a [u8]),
 }
 
+impl Owner<'_> {
+    /// How many bytes tell it apart.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Owner::Nobody => 0,
+            Owner::Caller(id) => id.len(),
+            Owner::Value(_, value) => value.len(),
+        }
+    }
+}
+
 /// What came of taking a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcome {
     /// Whether there was one.
     pub(crate) is_admitted: bool,
     /// What the caller is told.
-    pub(crate) standing: Standing,
+    pub(crate) quota: Quota,
     /// Whether the bucket is the one that all keys share for which there is no room.
     pub(crate) is_shared: bool,
 }
@@ -106,8 +118,8 @@ impl Limiter {
                 let is_admitted = lease.tokens > 0;
                 if is_admitted || bucket.level(lease.full_at, now) == 0 {
                     lease.tokens = lease.tokens.saturating_sub(1);
-                    let standing = bucket.standing(lease.full_at, now, lease.tokens);
-                    return Ok(Outcome { is_admitted, standing, is_shared: false });
+                    let quota = bucket.quota(lease.full_at, now, lease.tokens);
+                    return Ok(Outcome { is_admitted, quota, is_shared: false });
                 }
                 wanted = lease.next;
             }
@@ -131,6 +143,13 @@ impl Limiter {
     }
 }
 
+impl Limiter {
+    /// Forgets everything.
+    pub(crate) fn forget(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+    }
+}
+
 impl State {
     /// Keeps what a visit has brought, as far as there is a place for it.
     fn keep(&mut self, tag: Bits, wanted: u64, visited: &Visit) {
@@ -150,16 +169,16 @@ impl State {
 
 impl Visit {
     fn outcome(&self, bucket: &Bucket) -> Outcome {
-        let (is_admitted, standing) = match *self {
+        let (is_admitted, quota) = match *self {
             Visit::Taken { tokens, full_at, now } => {
-                (true, bucket.standing(full_at, now, tokens.saturating_sub(1)))
+                (true, bucket.quota(full_at, now, tokens.saturating_sub(1)))
             }
-            Visit::Empty { full_at, now } => (false, bucket.standing(full_at, now, 0)),
+            Visit::Empty { full_at, now } => (false, bucket.quota(full_at, now, 0)),
             Visit::NoRoom | Visit::Undecided => {
-                (false, Standing { remaining: 0, reset: 1, ..bucket.standing(0, 0, 0) })
+                (false, Quota { remaining: 0, reset: 1, ..bucket.quota(0, 0, 0) })
             }
         };
-        Outcome { is_admitted, standing, is_shared: false }
+        Outcome { is_admitted, quota, is_shared: false }
     }
 }
 

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::world::{Event, World};
-use crate::rate_limit::bucket::{Bucket, Standing};
+use crate::rate_limit::bucket::Bucket;
 use crate::rate_limit::limiter::Owner;
+use crate::rate_limit::quota::Quota;
 use crate::rate_limit::slots::ROOM_OF_ONE;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -22,23 +23,23 @@ fn world(requests: u32, burst: u32) -> World {
 #[test]
 fn a_bucket_is_full_at_first_and_fills_one_by_one() {
     let world = world(6, 2);
-    let standing = |remaining, reset| Standing { limit: 8, remaining, reset };
+    let quota = |remaining, reset| Quota { limit: 8, remaining, reset };
     for left in (0..8).rev() {
         let outcome = world.ask(0, KEY).unwrap();
         assert!(outcome.is_admitted, "{left}");
-        assert_eq!(outcome.standing, standing(left, 10));
+        assert_eq!(outcome.quota, quota(left, 10));
     }
     let refused = world.ask(0, KEY).unwrap();
     assert!(!refused.is_admitted);
-    assert_eq!(refused.standing, standing(0, 10));
+    assert_eq!(refused.quota, quota(0, 10));
     world.happen(Event::Pass(9 * SECOND));
-    assert_eq!(world.ask(1, KEY).unwrap().standing, standing(0, 1));
+    assert_eq!(world.ask(1, KEY).unwrap().quota, quota(0, 1));
     world.happen(Event::Pass(SECOND));
     assert!(world.ask(1, KEY).unwrap().is_admitted);
     assert!(!world.ask(0, KEY).unwrap().is_admitted);
     // It never has more than it can hold.
     world.happen(Event::Pass(3600 * SECOND));
-    assert_eq!(world.ask(0, KEY).unwrap().standing, standing(7, 10));
+    assert_eq!(world.ask(0, KEY).unwrap().quota, quota(7, 10));
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn a_request_costs_a_round_trip_at_most_and_none_with_a_lease() {
 fn a_limit_that_is_seldom_used_is_counted_exactly() {
     let world = world(100, 0);
     for count in 1..=60 {
-        let remaining = world.ask(count % 4, KEY).unwrap().standing.remaining;
+        let remaining = world.ask(count % 4, KEY).unwrap().quota.remaining;
         // Two seconds apart, with more coming back than is used.
         assert_eq!(remaining, 99, "{count}");
         world.happen(Event::Pass(2 * SECOND));
@@ -78,7 +79,7 @@ fn tokens_that_were_not_spent_are_given_back() {
     }
     // The bucket had 6,000, and 100 come back each second.
     world.happen(Event::Pass(SECOND));
-    assert_eq!(world.ask(0, KEY).unwrap().standing.remaining, 6_000 - 200 + 100 - 1);
+    assert_eq!(world.ask(0, KEY).unwrap().quota.remaining, 6_000 - 200 + 100 - 1);
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn a_bucket_that_others_change_all_the_time_admits_nobody() {
     (0..1_000).for_each(|_| world.happen(Event::Lose));
     let outcome = world.ask(1, KEY).unwrap();
     assert!(!outcome.is_admitted);
-    assert_eq!(outcome.standing, Standing { limit: 100, remaining: 0, reset: 1 });
+    assert_eq!(outcome.quota, Quota { limit: 100, remaining: 0, reset: 1 });
     assert!(world.cost().1 <= 20, "the attempts are few");
 }
 
