@@ -2,6 +2,7 @@
 //! the JSON Schema and the documents' table of fields are made from it.
 
 mod backend;
+mod rate_limit;
 mod record;
 mod router;
 mod words;
@@ -20,13 +21,14 @@ pub(super) use backend::{
     CREDENTIAL, CREDENTIALS, HEADER, LOCATION, LOCATION_IS, PARAMETER, REFERENCE, REFERENCE_IS,
     SCOPES,
 };
+pub(super) use rate_limit::{LOCAL_LIMIT, LOCAL_LIMITS, RATE_LIMIT};
 pub(super) use record::{ADDED, ADDED_FIELDS, RECORD_FIELDS};
 pub(super) use router::{RETRIED, RETRY_CODES, TIMES};
 pub use words::OFF;
 pub(super) use words::{
     ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, DEFAULT_ACTION, HOST_BINDING, HOST_REWRITE,
-    IDENTITY_SOURCES, MODE, ON_ERROR, PATH_CHANGE, PATH_SAFETY, REFERENCE_KIND, SCHEME, Word,
-    listed,
+    IDENTITY_SOURCES, LIMIT_UNIT, MODE, ON_ERROR, PATH_CHANGE, PATH_SAFETY, QUOTA_HEADERS,
+    REFERENCE_KIND, SCHEME, Word, listed,
 };
 
 /// A field of an object.
@@ -343,6 +345,11 @@ pub(super) const TRAFFIC: &[Field] = &[
         "authorization",
         Kind::Object(AUTHORIZATION, AUTHORIZATION_IS),
         "A rule that allows or denies requests.",
+    ),
+    field(
+        "rateLimit",
+        Kind::Object(RATE_LIMIT.whole, RATE_LIMIT.whole_is),
+        "How many allowed requests there may be in a time. One over the limit is refused with 429.",
     ),
     field(
         "transformation",
