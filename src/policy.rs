@@ -308,11 +308,6 @@ impl Engine {
         })
     }
 
-    /// Forgets what this engine knows of the local rate limits in shared data, as a new VM would.
-    pub fn forget_limits(&self) {
-        self.limiter.forget();
-    }
-
     /// The allocation for the candidates of a request.
     pub(crate) fn spare_candidates(&self) -> Vec<u32> {
         match self.candidates.try_lock() {

@@ -71,6 +71,8 @@ pub(crate) struct Limiter {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The number of the shared data that the rest is about.
+    of: u64,
     /// The secret of this plugin, once it is known.
     secret: Option<Bits>,
     leases: Leases,
@@ -101,6 +103,10 @@ impl Limiter {
         source: &dyn Source,
     ) -> Result<Outcome, Unavailable> {
         let state = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = source.shared_number();
+        if state.of != of {
+            *state = State { of, ..State::default() };
+        }
         let secret = match state.secret {
             Some(secret) => secret,
             None => *state.secret.insert(read_secret(source)?),
@@ -140,13 +146,6 @@ impl Limiter {
                 Ok(visited.outcome(bucket))
             }
         }
-    }
-}
-
-impl Limiter {
-    /// Forgets everything.
-    pub(crate) fn forget(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 }
 

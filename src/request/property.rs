@@ -57,6 +57,10 @@ macro_rules! properties {
                 Ok(self.shared.ok_or(Unavailable)?.get(key))
             }
 
+            fn shared_number(&self) -> u64 {
+                self.shared.map_or(0, SharedData::number)
+            }
+
             fn set_shared(
                 &self,
                 key: &[u8],
@@ -127,6 +131,11 @@ pub trait Source: std::fmt::Debug + Sync {
     /// It could not be read.
     fn shared(&self, _key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
         Err(Unavailable)
+    }
+
+    /// Which shared data it is. What is remembered of one is not true of another.
+    fn shared_number(&self) -> u64 {
+        0
     }
 
     /// Sets a value that all workers share, if it still has this version or is not there yet.
