@@ -151,7 +151,13 @@ pub enum Text {
 }
 
 pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field { name, required: false, kind, about }
+    Field { name, required: false, kind, about: said(about) }
+}
+
+/// What the schema and the documents say of a field or a word. The module makes neither of them, so
+/// it goes without these texts.
+const fn said(about: &'static str) -> &'static str {
+    if cfg!(all(target_arch = "wasm32", target_os = "wasi")) { "" } else { about }
 }
 
 pub(super) const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {

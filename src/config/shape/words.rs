@@ -20,7 +20,7 @@ pub(in crate::config) struct Word<T> {
 }
 
 const fn word<T: Copy>(word: &'static str, value: T, about: &'static str) -> Word<T> {
-    Word { word, value, about }
+    Word { word, value, about: super::said(about) }
 }
 
 /// The words, each with what it means.
