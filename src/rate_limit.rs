@@ -6,7 +6,7 @@
 //! ([`tag`]). A worker that gets many requests of one key takes several tokens at a time
 //! ([`leases`]). [`limiter`] puts these together.
 //!
-//! A global limit is kept by a service, whose protocol is in [`service`].
+//! A global limit is kept by a service, which is asked about each request ([`service`]).
 
 pub(crate) mod bucket;
 mod leases;

@@ -70,7 +70,7 @@ impl LocalLimit {
         let bucket = Bucket::new(config.requests, config.burst, config.unit.duration());
         let source = config.key.as_ref().map_or("", |key| &key.source);
         let key = config.key.as_ref().and_then(|expr| {
-            Expression::compile(scope, &expr.source, Phase::Request, Expected::Header)
+            Expression::compile(scope, &expr.source, Phase::Request, Expected::Scalar)
                 .map_err(|found| {
                     let error = |error| ConfigError::of_expression(policy, expr, error);
                     errors.extend(found.into_iter().map(error));

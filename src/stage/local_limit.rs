@@ -4,6 +4,7 @@
 use super::choose::{failed, original};
 use super::{Ending, Flow, Found, Turn};
 use crate::attributes::view::View;
+use crate::cel::data::Data;
 use crate::cel::meter::Meter;
 use crate::config::QuotaHeaders;
 use crate::decision::{Reason, Reply};
@@ -17,8 +18,6 @@ use crate::trace::Feature;
 
 /// How many bytes of a key can be hashed for one step.
 const BYTES_A_STEP: usize = 64;
-/// The type of keys that are texts or bytes.
-const TEXT: u8 = 0;
 /// The detail where a request found no room for a bucket of its own.
 const CROWDED: &str = "too many keys of the limit are in use";
 
@@ -107,16 +106,9 @@ fn take(
     let value;
     let owner = match &limit.key {
         Some(key) => {
-            value = meter
-                .rule(|allowance| {
-                    let value = key.header_value(view, allowance)?;
-                    match allowance.breached() {
-                        Some(breach) => Err(breach.to_owned()),
-                        None => Ok(value),
-                    }
-                })
-                .map_err(Undecided::Key)?;
-            Owner::Value(TEXT, &value)
+            let data = meter.rule(|allowance| key.data(view, allowance));
+            value = data.map_err(Undecided::Key).map(told_apart)?;
+            Owner::Value(value.0, &value.1)
         }
         None => engine.caller(facts).spiffe_id().map_or(Owner::Nobody, Owner::Caller),
     };
@@ -126,4 +118,19 @@ fn take(
     }
     let taken = engine.limiter.take(limit.id, &limit.bucket, owner, facts.source());
     taken.map_err(|_| Undecided::Unavailable)
+}
+
+/// What tells a value of a key apart: its type and its bytes. An int and a uint of the same number
+/// are one value. There are no others than these types ([`Expected::Scalar`]).
+///
+/// [`Expected::Scalar`]: crate::cel::Expected::Scalar
+fn told_apart(data: Data) -> (u8, Vec<u8>) {
+    match data {
+        Data::Text(text) => (0, text.into_bytes()),
+        Data::Bytes(bytes) => (1, bytes),
+        Data::Int(number) => (2, number.to_string().into_bytes()),
+        Data::Uint(number) => (2, number.to_string().into_bytes()),
+        Data::Bool(value) => (3, vec![u8::from(value)]),
+        _ => (4, Vec::new()),
+    }
 }
