@@ -123,8 +123,12 @@ impl Interpreter<'_> {
         if allowance.is_exceeded() { Err(EXCEEDED.to_owned()) } else { recorded }
     }
 
-    /// Evaluates a value as data.
-    pub(super) fn data(&self, root: &IdedExpr, allowance: &Allowance) -> Result<Data, String> {
+    /// Evaluates a value as data; none for an optional without a value.
+    pub(super) fn data(
+        &self,
+        root: &IdedExpr,
+        allowance: &Allowance,
+    ) -> Result<Option<Data>, String> {
         let names = Names::new(self.attributes, self.patterns, self.variables);
         let mut context = Context::with_env(Arc::clone(self.env));
         context.set_variable_resolver(&names);
