@@ -33,6 +33,8 @@ pub struct Trace {
 /// A feature of a policy beside its rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
+    /// `extAuth`
+    ExtAuth,
     /// `transformation`
     Transformation,
     /// `headerModifiers`
@@ -58,6 +60,7 @@ impl Feature {
     #[must_use]
     pub fn field(self) -> &'static str {
         match self {
+            Feature::ExtAuth => "extAuth",
             Feature::Transformation => "transformation",
             Feature::HeaderModifiers => "headerModifiers",
             Feature::UrlRewrite => "urlRewrite",
@@ -112,6 +115,7 @@ impl Feature {
     /// The stage that applies it to requests.
     pub(crate) fn stage(self) -> Stage {
         match self {
+            Feature::ExtAuth => Stage::ExternalAuthorization,
             Feature::Transformation => Stage::Transformation,
             Feature::HeaderModifiers => Stage::HeaderModifiers,
             Feature::UrlRewrite | Feature::HostRewrite => Stage::Rewrite,

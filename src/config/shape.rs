@@ -2,6 +2,7 @@
 //! the JSON Schema and the documents' table of fields are made from it.
 
 mod backend;
+mod ext_auth;
 mod record;
 mod router;
 mod words;
@@ -20,13 +21,17 @@ pub(super) use backend::{
     CREDENTIAL, CREDENTIALS, HEADER, LOCATION, LOCATION_IS, PARAMETER, REFERENCE, REFERENCE_IS,
     SCOPES,
 };
+pub(super) use ext_auth::{
+    ADDED_HEADERS, CACHE, CACHE_KEYS, CALL_HEADER, CREDENTIAL_HEADERS, EXT_AUTH, EXTENSION_NAME,
+    EXTENSIONS, GRPC, HEADERS as LISTED_HEADERS, HTTP, METADATA, METADATA_NAME,
+};
 pub(super) use record::{ADDED, ADDED_FIELDS, RECORD_FIELDS};
 pub(super) use router::{RETRIED, RETRY_CODES, TIMES};
 pub use words::OFF;
 pub(super) use words::{
-    ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, DEFAULT_ACTION, HOST_BINDING, HOST_REWRITE,
-    IDENTITY_SOURCES, MODE, ON_ERROR, PATH_CHANGE, PATH_SAFETY, REFERENCE_KIND, SCHEME, Word,
-    listed,
+    ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, DEFAULT_ACTION, FAILURE_MODE, HOST_BINDING,
+    HOST_REWRITE, IDENTITY_SOURCES, MODE, ON_ERROR, PATH_CHANGE, PATH_SAFETY, REFERENCE_KIND,
+    SCHEME, Word, listed,
 };
 
 /// A field of an object.
@@ -343,6 +348,12 @@ pub(super) const TRAFFIC: &[Field] = &[
         "authorization",
         Kind::Object(AUTHORIZATION, AUTHORIZATION_IS),
         "A rule that allows or denies requests.",
+    ),
+    field(
+        "extAuth",
+        Kind::Object(EXT_AUTH.whole, EXT_AUTH.whole_is),
+        "A service that is asked whether a request may go on, once the rules that need no answer \
+         have let it through.",
     ),
     field(
         "transformation",

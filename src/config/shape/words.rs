@@ -2,8 +2,8 @@
 
 use crate::config::rewrite::PathChangeType;
 use crate::config::{
-    Action, AuditLog, ClientAuth, Combine, DefaultAction, HostBinding, HostRewrite, IdentitySource,
-    Mode, OnError, ReferenceKind, Scheme,
+    Action, AuditLog, ClientAuth, Combine, DefaultAction, FailureMode, HostBinding, HostRewrite,
+    IdentitySource, Mode, OnError, ReferenceKind, Scheme,
 };
 use crate::path::PathSafety;
 
@@ -40,6 +40,11 @@ pub(in crate::config) const PATH_SAFETY: &[Word<PathSafety>] = &[
         "Refuses only paths that lead out of a prefix: dot segments, backslashes, control bytes.",
     ),
     word(OFF, PathSafety::Off, "Refuses no path."),
+];
+
+pub(in crate::config) const FAILURE_MODE: &[Word<FailureMode>] = &[
+    word("FailClosed", FailureMode::FailClosed, "It is refused."),
+    word("FailOpen", FailureMode::FailOpen, "It goes on."),
 ];
 
 pub(in crate::config) const HOST_BINDING: &[Word<HostBinding>] = &[
