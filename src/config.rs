@@ -13,6 +13,7 @@ mod error;
 mod ext_auth;
 mod fixed_headers;
 pub(crate) mod json;
+mod rate_limit;
 mod read;
 mod record;
 mod reply;
@@ -42,6 +43,9 @@ pub use ext_auth::{
 };
 pub use fixed_headers::{
     FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
+};
+pub use rate_limit::{
+    LimitUnit, LocalLimitConfig, MAX_LIMIT, MAX_LOCAL_LIMITS, QuotaHeaders, RateLimitConfig,
 };
 pub use record::{MAX_RECORD_FIELDS, RecordConfig, RecordFieldConfig};
 pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
@@ -203,6 +207,8 @@ pub struct PolicyConfig {
     pub authorization: Option<AuthorizationConfig>,
     /// `traffic.extAuth`.
     pub ext_auth: Option<ConditionalConfig<ExtAuthConfig>>,
+    /// `traffic.rateLimit`.
+    pub rate_limit: Option<ConditionalConfig<RateLimitConfig>>,
     /// `traffic.transformation`.
     pub transformation: ConditionalConfig<TransformationConfig>,
     /// `traffic.headerModifiers`.

@@ -102,6 +102,9 @@ fn forms(policy: &Policy) -> Vec<Form> {
     // Of one without conditions, the headers that it changes are covered.
     let conditions = policy.transformation.conditions().count();
     add(Feature::Transformation, conditions, conditions);
+    if let Some(limits) = &policy.rate_limit {
+        add(Feature::LocalRateLimit, limits.conditions().count(), limits.forms().count());
+    }
     if let Some(rewrite) = &policy.url_rewrite {
         add(Feature::UrlRewrite, rewrite.conditions().count(), rewrite.forms().count());
     }

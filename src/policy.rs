@@ -11,6 +11,7 @@ pub(crate) mod index;
 mod path_change;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
+pub(crate) mod rate_limit;
 mod recording;
 pub(crate) mod reply_rules;
 pub(crate) mod router;
@@ -35,6 +36,7 @@ use crate::credential::{self, Credentials, Environment, NamesOnly};
 use crate::identity::peer::{Caller, Callers};
 use crate::order::Stage;
 use crate::path::PathSafety;
+use crate::rate_limit::limiter::Limiter;
 use crate::request::Facts;
 use answers::DirectResponse;
 use compile::{compile, order_for};
@@ -43,6 +45,7 @@ use ext_auth::ExtAuth;
 use fixed_headers::FixedHeaders;
 use header_rules::HeaderRules;
 use index::{Groups, Index};
+use rate_limit::RateLimit;
 pub use recording::FieldValue;
 pub(crate) use recording::Recording;
 use reply_rules::ReplyRules;
@@ -62,6 +65,7 @@ pub(crate) struct Policy {
     /// The answer to requests that it denies.
     pub(crate) denial: Option<ReplyRules>,
     pub(crate) ext_auth: Option<Box<Conditional<ExtAuth>>>,
+    pub(crate) rate_limit: Option<Box<Conditional<RateLimit>>>,
     pub(crate) transformation: Conditional<Transformation>,
     /// None where the policy has none, as with the features below.
     pub(crate) header_modifiers: Option<Box<HeaderModifiers>>,
@@ -110,6 +114,8 @@ pub struct Engine {
     pub(crate) recording: Option<Box<Recording>>,
     pub(crate) policies: Vec<Policy>,
     pub(crate) credentials: Credentials,
+    /// What this worker keeps of all local rate limits.
+    pub(crate) limiter: Limiter,
     variables: Variables,
     pub(crate) index: Index,
     /// The stages that a request passes.
@@ -181,6 +187,7 @@ impl Engine {
             order: order_for(&policies),
             policies,
             credentials,
+            limiter: Limiter::default(),
             variables,
             index,
             candidates: Mutex::default(),

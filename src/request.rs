@@ -7,6 +7,7 @@ pub mod host;
 pub mod inline;
 mod property;
 mod said;
+mod shared;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,8 +17,9 @@ use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers, Presented};
 pub use body::Body;
 use headers::Headers;
-pub use property::{Given, Property, Source};
+pub use property::{Given, Property, Source, Unavailable};
 use said::Said;
+pub use shared::SharedData;
 
 /// The facts of one request: its headers as they came, and the source of its properties.
 #[derive(Debug)]
@@ -91,6 +93,11 @@ impl<'a> Facts<'a> {
 
     pub(crate) fn failed(&self) -> bool {
         self.source.failed()
+    }
+
+    /// What the proxy knows of the request, and what its workers share.
+    pub(crate) fn source(&self) -> &'a dyn Source {
+        self.source
     }
 
     /// The time, as [`Source::now`] has it.

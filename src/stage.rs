@@ -41,6 +41,7 @@ use crate::order::Stage;
 use crate::path::PathSafety;
 use crate::policy::conditional::Conditional;
 use crate::policy::{Engine, Policy, Transformation};
+use crate::rate_limit::quota::Quota;
 use crate::request::Facts;
 use crate::request::headers::Headers;
 use crate::trace::{Feature, Trace};
@@ -123,6 +124,8 @@ pub(crate) struct Services {
     pub(crate) written: Vec<String>,
     /// Lines for the response, whoever makes it.
     pub(crate) response_headers: Vec<Collected>,
+    /// What the caller is told of rate limits with the response, unless the response tells it.
+    pub(crate) quota: Option<Quota>,
 }
 
 impl Default for Found {

@@ -35,6 +35,8 @@ pub struct Trace {
 pub enum Feature {
     /// `extAuth`
     ExtAuth,
+    /// `rateLimit.local`
+    LocalRateLimit,
     /// `transformation`
     Transformation,
     /// `headerModifiers`
@@ -61,6 +63,7 @@ impl Feature {
     pub fn field(self) -> &'static str {
         match self {
             Feature::ExtAuth => "extAuth",
+            Feature::LocalRateLimit => "rateLimit",
             Feature::Transformation => "transformation",
             Feature::HeaderModifiers => "headerModifiers",
             Feature::UrlRewrite => "urlRewrite",
@@ -116,6 +119,7 @@ impl Feature {
     pub(crate) fn stage(self) -> Stage {
         match self {
             Feature::ExtAuth => Stage::ExternalAuthorization,
+            Feature::LocalRateLimit => Stage::LocalRateLimit,
             Feature::Transformation => Stage::Transformation,
             Feature::HeaderModifiers => Stage::HeaderModifiers,
             Feature::UrlRewrite | Feature::HostRewrite => Stage::Rewrite,

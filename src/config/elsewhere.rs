@@ -16,8 +16,12 @@ const ROWS: &[Row] = &[
     ("policy", "url", URL),
     ("extAuth", "forwardBody", FORWARD_BODY),
     ("policy", "forwardBody", FORWARD_BODY),
-    ("traffic", "rateLimit", RATE_LIMIT),
-    ("traffic", "entRateLimit", RATE_LIMIT),
+    ("traffic", "entRateLimit", "it is called `rateLimit`"),
+    (
+        "local",
+        "tokens",
+        "tokens of language models are in bodies, which are not counted here: give `requests`",
+    ),
     ("traffic", "extProc", "use Envoy's own ext_proc filter, by an EnvoyFilter"),
     ("traffic", "jwtAuthentication", JWT),
     ("traffic", "entJWT", JWT),
@@ -113,7 +117,6 @@ const FETCHED: &str = "use `oauthClientCredentials`, or `env` with a token that 
 const URL: &str = "a waypoint calls only services that it has a cluster for: name the service with \
     `backendRef`, one outside the mesh with `kind: Hostname` and its ServiceEntry's host";
 const FORWARD_BODY: &str = "bodies are not sent to authorization services: leave it out";
-const RATE_LIMIT: &str = "use Envoy's rate limit filters, by an EnvoyFilter";
 const JWT: &str = "use a RequestAuthentication, and an AuthorizationPolicy with \
     `requestPrincipals`, on the waypoint";
 const CALLER: &str = "the caller is authenticated by its certificate: write a rule over \

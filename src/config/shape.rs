@@ -3,6 +3,7 @@
 
 mod backend;
 mod ext_auth;
+mod rate_limit;
 mod record;
 mod router;
 mod words;
@@ -25,13 +26,14 @@ pub(super) use ext_auth::{
     ADDED_HEADERS, CACHE, CACHE_KEYS, CALL_HEADER, CREDENTIAL_HEADERS, EXT_AUTH, EXTENSION_NAME,
     EXTENSIONS, GRPC, HEADERS as LISTED_HEADERS, HTTP, METADATA, METADATA_NAME,
 };
+pub(super) use rate_limit::{LOCAL_LIMIT, LOCAL_LIMITS, RATE_LIMIT};
 pub(super) use record::{ADDED, ADDED_FIELDS, RECORD_FIELDS};
 pub(super) use router::{RETRIED, RETRY_CODES, TIMES};
 pub use words::OFF;
 pub(super) use words::{
     ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, DEFAULT_ACTION, FAILURE_MODE, HOST_BINDING,
-    HOST_REWRITE, IDENTITY_SOURCES, MODE, ON_ERROR, PATH_CHANGE, PATH_SAFETY, REFERENCE_KIND,
-    SCHEME, Word, listed,
+    HOST_REWRITE, IDENTITY_SOURCES, LIMIT_UNIT, MODE, ON_ERROR, PATH_CHANGE, PATH_SAFETY,
+    QUOTA_HEADERS, REFERENCE_KIND, SCHEME, Word, listed,
 };
 
 /// A field of an object.
@@ -354,6 +356,11 @@ pub(super) const TRAFFIC: &[Field] = &[
         Kind::Object(EXT_AUTH.whole, EXT_AUTH.whole_is),
         "A service that is asked whether a request may go on, once the rules that need no answer \
          have let it through.",
+    ),
+    field(
+        "rateLimit",
+        Kind::Object(RATE_LIMIT.whole, RATE_LIMIT.whole_is),
+        "How many allowed requests there may be in a time. One over the limit is refused with 429.",
     ),
     field(
         "transformation",

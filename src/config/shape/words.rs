@@ -3,7 +3,7 @@
 use crate::config::rewrite::PathChangeType;
 use crate::config::{
     Action, AuditLog, ClientAuth, Combine, DefaultAction, FailureMode, HostBinding, HostRewrite,
-    IdentitySource, Mode, OnError, ReferenceKind, Scheme,
+    IdentitySource, LimitUnit, Mode, OnError, QuotaHeaders, ReferenceKind, Scheme,
 };
 use crate::path::PathSafety;
 
@@ -140,6 +140,21 @@ pub(in crate::config) const HOST_REWRITE: &[Word<HostRewrite>] = &[
 
 pub(in crate::config) const SCHEME: &[Word<Scheme>] =
     &[word("http", Scheme::Http, "Plain HTTP."), word("https", Scheme::Https, "HTTP over TLS.")];
+
+pub(in crate::config) const LIMIT_UNIT: &[Word<LimitUnit>] = &[
+    word("Seconds", LimitUnit::Seconds, "A second."),
+    word("Minutes", LimitUnit::Minutes, "A minute."),
+    word("Hours", LimitUnit::Hours, "An hour."),
+];
+
+pub(in crate::config) const QUOTA_HEADERS: &[Word<QuotaHeaders>] = &[
+    word(
+        "All",
+        QuotaHeaders::All,
+        "All, unless the origin has set one of these headers. It costs four more host calls a          request.",
+    ),
+    word("Denied", QuotaHeaders::Denied, "The 429 of a request over the limit."),
+];
 
 pub(in crate::config) const CLIENT_AUTH: &[Word<ClientAuth>] = &[
     word(
