@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::cel::data::Data;
 use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers, Presented};
+use body::Bodies;
 pub use body::Body;
 use headers::Headers;
 pub use property::{Given, Property, Source};
@@ -31,29 +32,42 @@ pub struct Facts<'a> {
     memo: Memo,
     /// What external authorization services have said.
     said: Said,
-    body: Body<'a>,
-    response_body: Body<'a>,
+    /// Where one was read, or cannot be: most requests have nothing here.
+    bodies: Option<Box<Bodies<'a>>>,
 }
 
 impl<'a> Facts<'a> {
     /// The facts of a request with these headers.
     #[must_use]
     pub fn new(headers: Headers<'a>, source: &'a dyn Source) -> Self {
-        let (body, response_body) = (Body::UNASKED, Body::UNASKED);
         let (caller, memo, said) = (OnceLock::new(), Memo::new(), Said::new());
-        Facts { headers, source, caller, memo, said, body, response_body }
+        Facts { headers, source, caller, memo, said, bodies: None }
     }
 
     /// The same with the request's body.
     #[must_use]
     pub fn with_body(self, body: Body<'a>) -> Self {
-        Facts { body, memo: Memo::new(), ..self }
+        let bodies = Some(Box::new(Bodies { request: body, ..self.bodies() }));
+        Facts { bodies, memo: Memo::new(), ..self }
     }
 
     /// The same with the response's body.
     #[must_use]
     pub fn with_response_body(self, response_body: Body<'a>) -> Self {
-        Facts { response_body, ..self }
+        let bodies = Some(Box::new(Bodies { response: response_body, ..self.bodies() }));
+        Facts { bodies, ..self }
+    }
+
+    pub(crate) fn body(&self) -> Body<'a> {
+        self.bodies().request
+    }
+
+    pub(crate) fn response_body(&self) -> Body<'a> {
+        self.bodies().response
+    }
+
+    fn bodies(&self) -> Bodies<'a> {
+        self.bodies.as_deref().copied().unwrap_or(Bodies::UNASKED)
     }
 
     /// Sets `extauthz`: what external authorization services have said about the request, which is
@@ -75,14 +89,6 @@ impl<'a> Facts<'a> {
             Some(answer) => (Some(answer), &answer.memo),
             None => (None, &self.memo),
         }
-    }
-
-    pub(crate) fn body(&self) -> Body<'a> {
-        self.body
-    }
-
-    pub(crate) fn response_body(&self) -> Body<'a> {
-        self.response_body
     }
 
     /// A property, empty where there is none.
