@@ -18,7 +18,6 @@ use body::Bodies;
 pub use body::Body;
 use headers::Headers;
 pub use property::{Given, Property, Source};
-pub(crate) use said::Answer;
 use said::Said;
 
 /// The facts of one request: its headers as they came, and the source of its properties.
@@ -28,7 +27,7 @@ pub struct Facts<'a> {
     pub headers: Headers<'a>,
     source: &'a dyn Source,
     caller: OnceLock<Arc<Caller>>,
-    /// The outcomes of variables for the request as it came.
+    /// The outcomes of variables for the request as it came, before any answer.
     memo: Memo,
     /// What external authorization services have said.
     said: Said,
@@ -83,12 +82,15 @@ impl<'a> Facts<'a> {
         self.said.last().map(|answer| Arc::clone(&answer.data))
     }
 
-    /// The last answer, and where the outcomes of variables are kept that may have read it.
-    pub(crate) fn said(&self) -> (Option<&Answer>, &Memo) {
-        match self.said.last() {
-            Some(answer) => (Some(answer), &answer.memo),
-            None => (None, &self.memo),
-        }
+    /// The same, by reference.
+    pub(crate) fn said(&self) -> Option<&Data> {
+        self.said.last().map(|answer| &*answer.data)
+    }
+
+    /// Where the outcomes of variables for the request as it came are kept: since the last answer,
+    /// as they may have read what was said.
+    pub(crate) fn memo(&self) -> &Memo {
+        self.said.last().map_or(&self.memo, |answer| &answer.memo)
     }
 
     /// A property, empty where there is none.
