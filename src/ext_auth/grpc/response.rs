@@ -169,6 +169,7 @@ impl<'a> OkResponse<'a> {
     }
 }
 
+#[inline(never)]
 fn push_option<'a>(
     options: &mut Vec<HeaderOption<'a>>,
     message: Reader<'a>,
@@ -179,6 +180,7 @@ fn push_option<'a>(
     Ok(())
 }
 
+#[inline(never)]
 fn push_name<'a>(
     names: &mut Vec<&'a str>,
     name: &'a str,
