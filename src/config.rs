@@ -11,6 +11,7 @@ mod decode;
 mod elsewhere;
 mod error;
 mod fixed_headers;
+mod global_limit;
 pub(crate) mod json;
 mod rate_limit;
 mod read;
@@ -38,6 +39,9 @@ pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
 pub use fixed_headers::{
     FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
+};
+pub use global_limit::{
+    DescriptorConfig, GlobalLimitConfig, MAX_DESCRIPTORS, MAX_DOMAIN, MAX_ENTRIES, MAX_ENTRY_NAME,
 };
 pub use rate_limit::{
     LimitUnit, LocalLimitConfig, MAX_LIMIT, MAX_LOCAL_LIMITS, QuotaHeaders, RateLimitConfig,

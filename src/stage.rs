@@ -5,6 +5,7 @@
 //! requests which are decided without it do not pay for it.
 
 mod admission;
+mod answer_headers;
 mod authorization;
 mod choose;
 mod collected;
@@ -44,6 +45,7 @@ use crate::rate_limit::quota::Quota;
 use crate::request::Facts;
 use crate::request::headers::Headers;
 use crate::trace::{Feature, Trace};
+use global_limit::LimitCall;
 
 /// What follows a stage.
 #[derive(Debug)]
@@ -114,6 +116,8 @@ pub(crate) struct Services {
     pub(crate) asked: usize,
     /// What the authorization services have said, for expressions.
     pub(crate) metadata: Option<Arc<Data>>,
+    /// The calls to rate limit services that are still to be answered, the next one last.
+    pub(crate) limit_calls: Vec<LimitCall>,
     /// Lines for the response, whoever makes it.
     pub(crate) response_headers: Vec<Collected>,
     /// What the caller is told of rate limits with the response, unless the response tells it.

@@ -35,6 +35,8 @@ pub struct Trace {
 pub enum Feature {
     /// `rateLimit.local`
     LocalRateLimit,
+    /// `rateLimit.global`
+    GlobalRateLimit,
     /// `transformation`
     Transformation,
     /// `headerModifiers`
@@ -61,6 +63,7 @@ impl Feature {
     pub fn field(self) -> &'static str {
         match self {
             Feature::LocalRateLimit => "rateLimit",
+            Feature::GlobalRateLimit => "rateLimit.global",
             Feature::Transformation => "transformation",
             Feature::HeaderModifiers => "headerModifiers",
             Feature::UrlRewrite => "urlRewrite",
@@ -116,6 +119,7 @@ impl Feature {
     pub(crate) fn stage(self) -> Stage {
         match self {
             Feature::LocalRateLimit => Stage::LocalRateLimit,
+            Feature::GlobalRateLimit => Stage::GlobalRateLimit,
             Feature::Transformation => Stage::Transformation,
             Feature::HeaderModifiers => Stage::HeaderModifiers,
             Feature::UrlRewrite | Feature::HostRewrite => Stage::Rewrite,

@@ -208,6 +208,7 @@ impl Policy {
             // Rules that are only reported are evaluated as well.
             Stage::LateAuthorization => return self.pass() == Pass::Late,
             Stage::LocalRateLimit => self.rate_limits().any(|limits| !limits.local.is_empty()),
+            Stage::GlobalRateLimit => self.rate_limits().any(|limits| limits.global.is_some()),
             Stage::Transformation => self.acts(),
             Stage::HeaderModifiers => {
                 self.header_modifiers.as_ref().is_some_and(|both| !both.request.is_empty())
