@@ -10,9 +10,11 @@ use crate::decision::Reason;
 use crate::request::SharedData;
 use crate::trial::{Trial, Tried};
 
-fn limits(hosts: &[&str], local: Value) -> Value {
-    let name = hosts.join("-");
-    json!({"name": name, "hosts": hosts, "traffic": {"rateLimit": {"local": local}}})
+const HOST: &str = "a.example";
+
+fn limits(host: &str, local: Value) -> Value {
+    let name = host.trim_start_matches("*.");
+    json!({"name": name, "hosts": [host], "traffic": {"rateLimit": {"local": local}}})
 }
 
 fn hour(requests: u32, key: &str) -> Value {
@@ -24,7 +26,7 @@ fn ask(policies: &[Value], shared: &SharedData, headers: &[(&str, &str)]) -> Tri
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let trial = Trial {
         principal: "spiffe://cluster.local/ns/team-a/sa/team-a".to_owned(),
-        authority: "a.example".to_owned(),
+        authority: HOST.to_owned(),
         headers: headers.collect(),
         ..Trial::default()
     };
@@ -35,9 +37,9 @@ fn ask(policies: &[Value], shared: &SharedData, headers: &[(&str, &str)]) -> Tri
 fn all_limits_in_scope_must_admit_and_those_of_other_hosts_do_not_count() {
     let shared = SharedData::default();
     let policies = [
-        limits(&["b.example"], json!([hour(1, "'x'")])),
-        limits(&["a.example"], json!([hour(9, "'x'"), hour(2, "'y'")])),
-        limits(&["*.example"], json!([hour(3, "'x'")])),
+        limits("b.example", json!([hour(1, "'x'")])),
+        limits(HOST, json!([hour(9, "'x'"), hour(2, "'y'")])),
+        limits("*.example", json!([hour(3, "'x'")])),
     ];
     let reasons: Vec<_> = (0..4)
         .map(|_| {
@@ -45,7 +47,7 @@ fn all_limits_in_scope_must_admit_and_those_of_other_hosts_do_not_count() {
             (tried.reason, tried.policy)
         })
         .collect();
-    let refused = (Reason::RateLimited, Some("a.example".to_owned()));
+    let refused = (Reason::RateLimited, Some(HOST.to_owned()));
     assert_eq!(reasons[2..], [refused.clone(), refused]);
     assert!(reasons[..2].iter().all(|(reason, _)| reason.allows()), "{reasons:?}");
 }
@@ -54,12 +56,15 @@ fn all_limits_in_scope_must_admit_and_those_of_other_hosts_do_not_count() {
 fn values_of_a_key_are_told_apart_by_type_and_content() {
     let values =
         [r#""1""#, r#"b"1""#, "1", "true", "false", r#""""#, r#""true""#, r#""0""#, "0", "-1"];
+    // One limit, so that only the values differ.
+    let entries = values.iter().enumerate().map(|(at, value)| format!("\"{at}\": {value}"));
+    let entries: Vec<String> = entries.collect();
+    let key = format!("{{{}}}[request.headers[\"x-k\"]]", entries.join(", "));
+    let policies = [limits(HOST, json!([hour(1, &key)]))];
     let shared = SharedData::default();
     for round in 0..2 {
-        for value in values {
-            // One limit, whose key is the same text, so that only the values differ.
-            let key = format!("{{\"v\": {value}}}[request.headers[\"x-k\"]]");
-            let tried = ask(&[limits(&[], json!([hour(1, &key)]))], &shared, &[("x-k", "v")]);
+        for (at, value) in values.iter().enumerate() {
+            let tried = ask(&policies, &shared, &[("x-k", &at.to_string())]);
             assert_eq!(tried.denial.is_none(), round == 0, "{value}: {tried:?}");
         }
     }
@@ -79,7 +84,7 @@ fn a_key_that_fails_or_takes_too_many_steps_admits_nobody() {
         ),
     ] {
         let shared = SharedData::default();
-        let tried = ask(&[limits(&[], json!([hour(9, key)]))], &shared, &headers);
+        let tried = ask(&[limits(HOST, json!([hour(9, key)]))], &shared, &headers);
         assert_eq!(tried.reason, expected, "{key}");
         let reply = tried.denial.expect(key);
         assert_eq!((reply.status, &*reply.body), (500, &b"rate limit failed"[..]), "{key}");
@@ -90,7 +95,7 @@ fn a_key_that_fails_or_takes_too_many_steps_admits_nobody() {
 #[test]
 fn a_long_key_takes_no_more_memory_than_a_short_one() {
     let shared = SharedData::default();
-    let policies = [limits(&[], json!([hour(1, r#"request.headers["x-k"]"#)]))];
+    let policies = [limits(HOST, json!([hour(1, r#"request.headers["x-k"]"#)]))];
     let (long, other) = ("a".repeat(50_000), "a".repeat(50_001));
     assert!(ask(&policies, &shared, &[("x-k", &long)]).denial.is_none());
     assert!(ask(&policies, &shared, &[("x-k", &other)]).denial.is_none());
@@ -99,9 +104,9 @@ fn a_long_key_takes_no_more_memory_than_a_short_one() {
 
 #[test]
 fn nobody_is_admitted_where_nothing_can_be_shared() {
-    let policies = [limits(&[], json!([{"requests": 9, "unit": "Hours"}]))];
+    let policies = [limits(HOST, json!([{"requests": 9, "unit": "Hours"}]))];
     let engine = load(&json!({"policies": policies}));
-    let request = Trial { authority: "a.example".to_owned(), ..Trial::default() };
+    let request = Trial { authority: HOST.to_owned(), ..Trial::default() };
     let source = crate::request::Given::default();
     let allows = crate::trial::allows(&engine, &request.request_headers(), &source);
     assert!(!allows);
@@ -110,7 +115,7 @@ fn nobody_is_admitted_where_nothing_can_be_shared() {
 #[test]
 fn a_limit_counts_nothing_of_a_shadow_policy() {
     let shared = SharedData::default();
-    let mut policy = limits(&[], json!([hour(1, "'x'")]));
+    let mut policy = limits(HOST, json!([hour(1, "'x'")]));
     policy["mode"] = json!("Shadow");
     assert!((0..3).all(|_| ask(&[policy.clone()], &shared, &[]).denial.is_none()));
     assert_eq!(shared.count(), 0);
