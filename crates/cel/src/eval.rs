@@ -165,7 +165,11 @@ pub(super) fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
         ExecutionError::NoSuchKey(name) if spells(root, name) => format!("no such key: {name}"),
         ExecutionError::NoSuchKey(_) => "no such key".to_owned(),
         ExecutionError::NoSuchOverload(error) => error.to_string(),
-        ExecutionError::UndeclaredReference(name) => format!("unknown name: {name}"),
+        // All names are known: what is left is an attribute that is not there.
+        ExecutionError::UndeclaredReference(name) => match presence::asked_for(name) {
+            Some(name) => format!("`{name}` cannot be read"),
+            None => format!("no such key: {name}"),
+        },
         ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
         ExecutionError::RemainderByZero(_) => "remainder by zero".to_owned(),
         ExecutionError::Overflow(operator, ..) => format!("overflow in `{operator}`"),

@@ -146,7 +146,8 @@ pub(in crate::config) const QUOTA_HEADERS: &[Word<QuotaHeaders>] = &[
     word(
         "All",
         QuotaHeaders::All,
-        "All, unless the origin has set one of these headers. It costs four more host calls a          request.",
+        "All, unless the origin has set one of these headers. It costs four more host calls a \
+         request.",
     ),
     word("Denied", QuotaHeaders::Denied, "The 429 of a request over the limit."),
 ];
