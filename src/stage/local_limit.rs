@@ -75,6 +75,12 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
                     });
                 }
             };
+            if outcome.is_shared && engine.limiter.is_news_that_crowded() {
+                log::warn!(
+                    "egress filter: policy {}: {CROWDED}, and others share one",
+                    policy.name
+                );
+            }
             if !outcome.is_admitted {
                 return Flow::End(Ending {
                     detail: outcome.is_shared.then_some(CROWDED),

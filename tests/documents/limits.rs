@@ -44,6 +44,14 @@ fn the_limits_of_a_configuration_are_stated() {
                     grouped(config::MAX_REPLY_BODY)
                 ),
             ),
+            row(
+                "entries of `rateLimit.local`; `requests` and `burst` of one",
+                &format!(
+                    "{}; {}",
+                    config::MAX_LOCAL_LIMITS,
+                    grouped(usize::try_from(config::MAX_LIMIT).expect("it fits"))
+                ),
+            ),
             row("variables", &grouped(config::MAX_VARIABLES)),
             row(
                 "parts of an expression with the expressions of its variables in their place",
