@@ -25,8 +25,6 @@ const TRAFFIC: &[Field] = &[
         "no counterpart: Istio's waypoints have no external processing; what the processor \
          refuses or changes is not",
     ),
-    ("rateLimit", Effect::Looser, RATE_LIMIT),
-    ("entRateLimit", Effect::Looser, RATE_LIMIT),
     ("jwtAuthentication", Effect::Looser, JWT),
     ("entJWT", Effect::Looser, JWT),
     ("jwt", Effect::Looser, JWT),
@@ -54,8 +52,6 @@ const TRAFFIC: &[Field] = &[
 
 const EXT_AUTH: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: \
     CUSTOM` and an extension provider (ext_authz), which the waypoint asks before this filter";
-const RATE_LIMIT: &str = "no counterpart: neither this filter nor Istio's waypoints limit rates; \
-    what is over the limit is let through";
 const JWT: &str = "no counterpart in this filter: RequestAuthentication, and an \
     AuthorizationPolicy with `requestPrincipals`, on the waypoint";
 const CREDENTIALS: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: \

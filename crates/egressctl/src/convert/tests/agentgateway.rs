@@ -3,6 +3,7 @@
 mod answers;
 mod credentials;
 mod generated;
+mod limits;
 mod log;
 mod targets;
 
@@ -194,8 +195,8 @@ fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
         ("traffic.extAuth", "Looser", "action: CUSTOM"),
         ("traffic.entExtAuth", "Looser", "action: CUSTOM"),
         ("traffic.extProc", "Looser", "no counterpart"),
-        ("traffic.rateLimit", "Looser", "no counterpart"),
-        ("traffic.entRateLimit", "Looser", "no counterpart"),
+        ("traffic.rateLimit", "Looser", "what is over the limit is let through"),
+        ("traffic.entRateLimit.global", "Looser", "Run Envoy's rate limit service"),
         ("traffic.jwtAuthentication", "Looser", "RequestAuthentication"),
         ("traffic.basicAuthentication", "Looser", "extension provider"),
         ("traffic.apiKeyAuthentication", "Looser", "extension provider"),
