@@ -12,6 +12,7 @@ mod elsewhere;
 mod error;
 mod ext_auth;
 mod fixed_headers;
+mod global_limit;
 pub(crate) mod json;
 mod rate_limit;
 mod read;
@@ -43,6 +44,9 @@ pub use ext_auth::{
 };
 pub use fixed_headers::{
     FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
+};
+pub use global_limit::{
+    DescriptorConfig, GlobalLimitConfig, MAX_DESCRIPTORS, MAX_DOMAIN, MAX_ENTRIES, MAX_ENTRY_NAME,
 };
 pub use rate_limit::{
     LimitUnit, LocalLimitConfig, MAX_LIMIT, MAX_LOCAL_LIMITS, QuotaHeaders, RateLimitConfig,

@@ -6,6 +6,7 @@ pub(crate) mod conditional;
 pub(crate) mod denial;
 pub(crate) mod ext_auth;
 pub(crate) mod fixed_headers;
+pub(crate) mod global_limit;
 pub(crate) mod header_rules;
 pub(crate) mod index;
 mod path_change;

@@ -18,6 +18,7 @@ use crate::identity::peer::{Caller, Callers, Presented};
 pub use body::Body;
 use headers::Headers;
 pub use property::{Given, Property, Source, Unavailable};
+pub(crate) use said::Answer;
 use said::Said;
 pub use shared::SharedData;
 
@@ -67,13 +68,13 @@ impl<'a> Facts<'a> {
     /// What external authorization services have said; none if none has.
     #[must_use]
     pub fn extauthz(&self) -> Option<Arc<Data>> {
-        self.said.last().map(|(data, _)| Arc::clone(data))
+        self.said.last().map(|answer| Arc::clone(&answer.data))
     }
 
-    /// The same, with the place where the outcomes of variables are kept that may have read it.
-    pub(crate) fn said(&self) -> (Option<&Data>, &Memo) {
+    /// The last answer, and where the outcomes of variables are kept that may have read it.
+    pub(crate) fn said(&self) -> (Option<&Answer>, &Memo) {
         match self.said.last() {
-            Some((data, memo)) => (Some(data), memo),
+            Some(answer) => (Some(answer), &answer.memo),
             None => (None, &self.memo),
         }
     }

@@ -5,6 +5,7 @@
 //! requests which are decided without it do not pay for it.
 
 mod admission;
+mod answer_headers;
 mod authorization;
 mod choose;
 mod collected;
@@ -45,6 +46,7 @@ use crate::rate_limit::quota::Quota;
 use crate::request::Facts;
 use crate::request::headers::Headers;
 use crate::trace::{Feature, Trace};
+use global_limit::LimitCall;
 
 /// What follows a stage.
 #[derive(Debug)]
@@ -115,6 +117,8 @@ pub(crate) struct Services {
     pub(crate) asked: usize,
     /// What the authorization services have said, for expressions.
     pub(crate) metadata: Option<Arc<Data>>,
+    /// The calls to rate limit services that are still to be answered, the next one last.
+    pub(crate) limit_calls: Vec<LimitCall>,
     /// What the pending call to an authorization service is about.
     pub(crate) asking: Option<ext_auth::Asking>,
     /// The credentials that authorization services have given, each with its number among those of

@@ -37,6 +37,8 @@ pub enum Feature {
     ExtAuth,
     /// `rateLimit.local`
     LocalRateLimit,
+    /// `rateLimit.global`
+    GlobalRateLimit,
     /// `transformation`
     Transformation,
     /// `headerModifiers`
@@ -64,6 +66,7 @@ impl Feature {
         match self {
             Feature::ExtAuth => "extAuth",
             Feature::LocalRateLimit => "rateLimit",
+            Feature::GlobalRateLimit => "rateLimit.global",
             Feature::Transformation => "transformation",
             Feature::HeaderModifiers => "headerModifiers",
             Feature::UrlRewrite => "urlRewrite",
@@ -120,6 +123,7 @@ impl Feature {
         match self {
             Feature::ExtAuth => Stage::ExternalAuthorization,
             Feature::LocalRateLimit => Stage::LocalRateLimit,
+            Feature::GlobalRateLimit => Stage::GlobalRateLimit,
             Feature::Transformation => Stage::Transformation,
             Feature::HeaderModifiers => Stage::HeaderModifiers,
             Feature::UrlRewrite | Feature::HostRewrite => Stage::Rewrite,

@@ -22,6 +22,12 @@ const ROWS: &[Row] = &[
         "tokens",
         "tokens of language models are in bodies, which are not counted here: give `requests`",
     ),
+    (
+        "global",
+        "url",
+        "name the service with `backendRef`, with `kind: Hostname` where it is outside the \
+         cluster: a waypoint calls only services that it has a cluster of",
+    ),
     ("traffic", "extProc", "use Envoy's own ext_proc filter, by an EnvoyFilter"),
     ("traffic", "jwtAuthentication", JWT),
     ("traffic", "entJWT", JWT),

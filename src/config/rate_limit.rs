@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::conditional::{self, ConditionalConfig};
 use super::decode::{Errors, Node, Object};
+use super::global_limit::{self, GlobalLimitConfig};
 use super::read::read_expression;
 use super::{Expr, shape};
 
@@ -17,7 +18,9 @@ pub const MAX_LIMIT: u64 = 1_000_000;
 pub struct RateLimitConfig {
     /// `local`: the limits that the waypoint keeps by itself. A request must keep all of them.
     pub local: Vec<LocalLimitConfig>,
-    /// `headers`: which answers tell the caller of the local limits.
+    /// `global`: those that a service keeps.
+    pub global: Option<GlobalLimitConfig>,
+    /// `headers`: which answers tell the caller of the limits.
     pub headers: QuotaHeaders,
 }
 
@@ -79,9 +82,10 @@ pub(super) fn read(
             .iter()
             .filter_map(|item| read_local(&item.object(shape::LOCAL_LIMIT, errors)?, errors))
             .collect();
+        let global = fields.get("global").and_then(|node| global_limit::read(&node, errors));
         let headers =
             fields.get("headers").and_then(|node| node.word(shape::QUOTA_HEADERS, errors));
-        Some(RateLimitConfig { local, headers: headers.unwrap_or_default() })
+        Some(RateLimitConfig { local, global, headers: headers.unwrap_or_default() })
     })
 }
 

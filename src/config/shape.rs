@@ -3,6 +3,7 @@
 
 mod backend;
 mod ext_auth;
+mod global_limit;
 mod rate_limit;
 mod record;
 mod router;
@@ -26,12 +27,15 @@ pub(super) use ext_auth::{
     ADDED_HEADERS, CACHE, CACHE_KEYS, CALL_HEADER, CREDENTIAL_HEADERS, EXT_AUTH, EXTENSION_NAME,
     EXTENSIONS, GRPC, HEADERS as LISTED_HEADERS, HTTP, METADATA, METADATA_NAME,
 };
+pub(super) use global_limit::{
+    DESCRIPTOR, DESCRIPTOR_ENTRIES, DESCRIPTOR_ENTRY, DESCRIPTORS, GLOBAL_LIMIT, GLOBAL_LIMIT_IS,
+};
 pub(super) use rate_limit::{LOCAL_LIMIT, LOCAL_LIMITS, RATE_LIMIT};
 pub(super) use record::{ADDED, ADDED_FIELDS, RECORD_FIELDS};
 pub(super) use router::{RETRIED, RETRY_CODES, TIMES};
 pub use words::OFF;
 pub(super) use words::{
-    ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, DEFAULT_ACTION, FAILURE_MODE, HOST_BINDING,
+    ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, COUNTED, DEFAULT_ACTION, FAILURE_MODE, HOST_BINDING,
     HOST_REWRITE, IDENTITY_SOURCES, LIMIT_UNIT, MODE, ON_ERROR, PATH_CHANGE, PATH_SAFETY,
     QUOTA_HEADERS, REFERENCE_KIND, SCHEME, Word, listed,
 };
@@ -152,7 +156,13 @@ pub enum Text {
 }
 
 pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field { name, required: false, kind, about }
+    Field { name, required: false, kind, about: said(about) }
+}
+
+/// What the schema and the documents say of a field or a word. The module makes neither of them, so
+/// it goes without these texts.
+const fn said(about: &'static str) -> &'static str {
+    if cfg!(all(target_arch = "wasm32", target_os = "wasi")) { "" } else { about }
 }
 
 pub(super) const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {

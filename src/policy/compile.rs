@@ -223,6 +223,7 @@ impl Policy {
             Stage::LateAuthorization => return self.pass() == Pass::Late,
             Stage::ExternalAuthorization => self.ext_auth.is_some(),
             Stage::LocalRateLimit => self.rate_limits().any(|limits| !limits.local.is_empty()),
+            Stage::GlobalRateLimit => self.rate_limits().any(|limits| limits.global.is_some()),
             Stage::Transformation => self.acts(),
             Stage::HeaderModifiers => {
                 self.header_modifiers.as_ref().is_some_and(|both| !both.request.is_empty())

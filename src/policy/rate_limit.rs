@@ -1,6 +1,7 @@
 //! `traffic.rateLimit`, compiled.
 
 use super::conditional::Conditional;
+use super::global_limit::GlobalLimit;
 use crate::cel::{Expected, Expression, Phase, Scope};
 use crate::config::{
     ConditionalConfig, ConfigError, LocalLimitConfig, QuotaHeaders, RateLimitConfig,
@@ -13,6 +14,8 @@ use crate::rate_limit::limiter::LimitId;
 pub(crate) struct RateLimit {
     /// Those that the waypoint keeps by itself.
     pub(crate) local: Vec<LocalLimit>,
+    /// Those that a service keeps.
+    pub(crate) global: Option<Box<GlobalLimit>>,
     /// Which answers tell the caller of them.
     pub(crate) headers: QuotaHeaders,
 }
@@ -43,12 +46,17 @@ impl RateLimit {
                 let place = [entry.to_le_bytes(), number.to_le_bytes()].concat();
                 LocalLimit::compile((policy, &place), limit, scope, errors)
             });
-            RateLimit { local: local.collect(), headers: form.headers }
+            let local = local.collect();
+            let global = form.global.as_ref();
+            let global =
+                global.map(|global| GlobalLimit::compile(policy, global, scope, errors).into());
+            RateLimit { local, global, headers: form.headers }
         })
     }
 
     pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expression> {
-        self.local.iter().filter_map(|limit| limit.key.as_ref())
+        let keys = self.local.iter().filter_map(|limit| limit.key.as_ref());
+        keys.chain(self.global.iter().flat_map(|global| global.expressions()))
     }
 }
 

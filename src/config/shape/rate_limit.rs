@@ -1,5 +1,6 @@
 //! `traffic.rateLimit`.
 
+use super::global_limit::{GLOBAL_LIMIT, GLOBAL_LIMIT_IS};
 use super::words::{LIMIT_UNIT, QUOTA_HEADERS};
 use super::{Bounds, Condition, Field, Kind, Text, field, listed, required};
 use crate::config::conditional::{CONDITIONAL, ENTRIES, Shape, entry};
@@ -11,25 +12,35 @@ const LOCAL: Field = field(
     "Limits that the waypoint keeps by itself. A request must keep all of them. Each replica of \
      the waypoint counts for itself: with three, a caller may get three times as much.",
 );
+const GLOBAL: Field = field(
+    "global",
+    Kind::Object(GLOBAL_LIMIT, GLOBAL_LIMIT_IS),
+    "Limits that a rate limit service keeps, for all waypoints together. It is asked about every \
+     request that the local limits admit.",
+);
 const HEADERS: Field = field(
     "headers",
     Kind::Words(|| listed(QUOTA_HEADERS)),
-    "Which answers tell the caller of the local limits, in `x-ratelimit-limit`, \
+    "Which answers tell the caller of the limits, in `x-ratelimit-limit`, \
      `x-ratelimit-remaining` and `x-ratelimit-reset`. Denied where it is left out.",
 );
 
-const FORM: &[Field] = &[LOCAL, HEADERS];
-const FORM_IS: &[Condition] = &[Condition::AnyOf(&["local"])];
+const FORM: &[Field] = &[LOCAL, GLOBAL, HEADERS];
+const FORM_IS: &[Condition] = &[Condition::AnyOf(&["local", "global"])];
 const ENTRY: Kind = Kind::Object(FORM, FORM_IS);
 
 /// `traffic.rateLimit`
 pub(in crate::config) const RATE_LIMIT: Shape = Shape {
     whole: &[
         LOCAL,
+        GLOBAL,
         HEADERS,
         field("conditional", Kind::List(ENTRIES, &Kind::Object(&entry(ENTRY), &[])), CONDITIONAL),
     ],
-    whole_is: &[Condition::AnyOf(&["local", "conditional"]), Condition::Alone("conditional")],
+    whole_is: &[
+        Condition::AnyOf(&["local", "global", "conditional"]),
+        Condition::Alone("conditional"),
+    ],
     form: FORM,
     form_is: FORM_IS,
 };

@@ -20,7 +20,7 @@ pub(in crate::config) struct Word<T> {
 }
 
 const fn word<T: Copy>(word: &'static str, value: T, about: &'static str) -> Word<T> {
-    Word { word, value, about }
+    Word { word, value, about: super::said(about) }
 }
 
 /// The words, each with what it means.
@@ -40,11 +40,6 @@ pub(in crate::config) const PATH_SAFETY: &[Word<PathSafety>] = &[
         "Refuses only paths that lead out of a prefix: dot segments, backslashes, control bytes.",
     ),
     word(OFF, PathSafety::Off, "Refuses no path."),
-];
-
-pub(in crate::config) const FAILURE_MODE: &[Word<FailureMode>] = &[
-    word("FailClosed", FailureMode::FailClosed, "It is refused."),
-    word("FailOpen", FailureMode::FailOpen, "It goes on."),
 ];
 
 pub(in crate::config) const HOST_BINDING: &[Word<HostBinding>] = &[
@@ -151,10 +146,19 @@ pub(in crate::config) const QUOTA_HEADERS: &[Word<QuotaHeaders>] = &[
     word(
         "All",
         QuotaHeaders::All,
-        "All, unless the origin has set one of these headers. It costs four more host calls a          request.",
+        "All, unless the origin has set one of these headers. It costs four more host calls a \
+         request.",
     ),
     word("Denied", QuotaHeaders::Denied, "The 429 of a request over the limit."),
 ];
+
+pub(in crate::config) const FAILURE_MODE: &[Word<FailureMode>] = &[
+    word("FailClosed", FailureMode::FailClosed, "The request is refused."),
+    word("FailOpen", FailureMode::FailOpen, "The request goes on."),
+];
+
+pub(in crate::config) const COUNTED: &[Word<()>] =
+    &[word("Requests", (), "Each request, or as many as `cost` says.")];
 
 pub(in crate::config) const CLIENT_AUTH: &[Word<ClientAuth>] = &[
     word(
