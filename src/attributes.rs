@@ -10,10 +10,11 @@ pub(crate) mod view;
 
 use self::view::{HeadersView, View};
 use crate::cel::Phase;
-use crate::cel::attributes::{Attribute, Fault, Id, Kind, Lookup, Set, Table, utf8};
+use crate::cel::attributes::{Attribute, Fault, Id, Kind, Lookup, Set, Table, Unread, utf8};
+use crate::cel::data::Data;
 use crate::cel::time::Timestamp;
 use crate::path::without_query;
-use crate::request::Property;
+use crate::request::{Body, Property};
 
 /// An attribute.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ enum Read {
     Text(for<'s, 'v> fn(&'s View<'v>) -> Result<&'s str, Fault>),
     Int(for<'s, 'v> fn(&'s View<'v>) -> Option<i64>),
     Time(for<'s, 'v> fn(&'s View<'v>) -> Option<Timestamp>),
+    Bytes(for<'s, 'v> fn(&'s View<'v>) -> Body<'v>),
+    Data(for<'s, 'v> fn(&'s View<'v>) -> Option<&'v Data>),
     Headers(for<'s, 'v> fn(&'s View<'v>) -> Option<HeadersView<'v>>),
     /// Whether it is there.
     Object(for<'s, 'v> fn(&'s View<'v>) -> bool),
@@ -187,6 +190,15 @@ static ROWS: &[Row] = &[
         read: Read::Headers(|view| Some(view.request_headers())),
     },
     Row {
+        name: "request.body",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: &[],
+        meaning: "the body, where it was read; that of a request without one is empty",
+        set_by: THE_CALLER,
+        read: Read::Bytes(|view| view.body()),
+    },
+    Row {
         name: "request.id",
         from: Phase::Request,
         lookup: Lookup::None,
@@ -249,6 +261,25 @@ static ROWS: &[Row] = &[
         set_by: ORIGIN,
         read: Read::Headers(|view| view.response_headers()),
     },
+    Row {
+        name: "response.body",
+        from: Phase::Response,
+        lookup: Lookup::None,
+        properties: &[],
+        meaning: "the body of the response, where it was read",
+        set_by: ORIGIN,
+        read: Read::Bytes(|view| view.response_body()),
+    },
+    Row {
+        name: "extauthz",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: &[],
+        meaning: "what external authorization services have said about the request; absent while \
+                  none has",
+        set_by: "the authorization services",
+        read: Read::Data(|view| view.extauthz()),
+    },
 ];
 
 /// The attributes, as the language knows them.
@@ -266,6 +297,8 @@ static DECLARED: [Attribute; ROWS.len()] = {
             Read::Text(_) => Kind::Text,
             Read::Int(_) => Kind::Int,
             Read::Time(_) => Kind::Time,
+            Read::Bytes(_) => Kind::Bytes,
+            Read::Data(_) => Kind::Data,
             Read::Headers(_) => Kind::Headers,
             Read::Object(_) => Kind::Object,
         };
@@ -331,6 +364,13 @@ pub(crate) const PATH_AND_QUERY: Id = id("request.pathAndQuery");
 pub(crate) const VERSION: Id = id("request.version");
 pub(crate) const REQUEST_HEADERS: Id = id("request.headers");
 pub(crate) const REQUEST_ID: Id = id("request.id");
+/// `extauthz`: an expression that [uses](crate::cel::Uses) it is about what an external
+/// authorization service says.
+pub const EXTAUTHZ: Id = id("extauthz");
+/// `request.body`: an expression that uses it waits for the request's body.
+pub const REQUEST_BODY: Id = id("request.body");
+/// `response.body`: an expression that uses it waits for the response's body.
+pub const RESPONSE_BODY: Id = id("response.body");
 pub(crate) const DESTINATION_PORT: Id = id("destination.port");
 
 fn row(id: Id) -> Option<&'static Row> {
@@ -367,6 +407,27 @@ pub(crate) fn time(id: Id, view: &View<'_>) -> Option<Timestamp> {
     }
 }
 
+/// The value of an attribute that is bytes.
+pub(crate) fn bytes<'v>(id: Id, view: &View<'v>) -> Result<&'v [u8], Unread> {
+    let body = match reader(id) {
+        Some(Read::Bytes(read)) => read(view),
+        _ => Body::UNASKED,
+    };
+    match body {
+        Body::Read(bytes) => Ok(bytes),
+        Body::Missing(why) => Err(Unread::Missing(why)),
+        Body::Unreadable(why) => Err(Unread::Unreadable(why)),
+    }
+}
+
+/// The value of an attribute that is data.
+pub(crate) fn data<'v>(id: Id, view: &View<'v>) -> Option<&'v Data> {
+    match reader(id) {
+        Some(Read::Data(read)) => read(view),
+        _ => None,
+    }
+}
+
 /// The headers of an attribute, if they are there.
 pub(crate) fn headers<'v>(id: Id, view: &View<'v>) -> Option<HeadersView<'v>> {
     match reader(id) {
@@ -393,7 +454,7 @@ pub(crate) fn prefetch(read: Set, view: &View<'_>) {
             Read::Int(read) => _ = read(view),
             Read::Time(read) => _ = read(view),
             Read::Object(read) => _ = read(view),
-            Read::Headers(_) => {}
+            Read::Bytes(_) | Read::Data(_) | Read::Headers(_) => {}
         }
     }
 }
@@ -409,7 +470,9 @@ pub fn markdown() -> String {
             Kind::Text => "string",
             Kind::Int => "int",
             Kind::Time => "timestamp",
+            Kind::Bytes => "bytes",
             Kind::Headers => "headers",
+            Kind::Data => "map",
             Kind::Object => "object",
         };
         let properties = row

@@ -248,6 +248,7 @@ impl Exchange {
             return refused(decision, &mut self.notes, engine, &facts, "unreadable headers");
         };
         let facts = Facts::new(headers, source);
+        self.found.tell(&facts);
         if resumed.is_none() {
             self.found.candidates = engine.spare_candidates();
         }
@@ -373,6 +374,7 @@ impl Exchange {
         let transformed =
             pairs.read().zip(Headers::from_pairs(&self.request)).map(|(response, request)| {
                 let facts = Facts::new(request, source);
+                self.found.tell(&facts);
                 response::transform(engine, &self.found, &facts, &response, trace)
             });
         match transformed {

@@ -16,6 +16,10 @@
 //!    |---|---|
 //!    | `admission` | Which host is the request for? Is the path safe? Was that host dialled? |
 //!    | `authorization` | What do the policies' rules, written in [`cel`], say? |
+//!    | `external-authorization` | Do the services that are asked let it go on? |
+//!    | `late-authorization` | What do the rules say that read their answers? |
+//!    | `local-rate-limit` | Has the caller called too often, as the proxy counts? |
+//!    | `global-rate-limit` | Has it, as a service counts for all proxies? |
 //!    | `transformation` | Which of its headers change? |
 //!    | `header-modifiers` | Which of them get fixed values? |
 //!    | `rewrite` | Which path and authority does the origin get? |
@@ -56,6 +60,7 @@ pub mod credential;
 pub mod decision;
 pub mod exchange;
 pub mod explain;
+pub mod ext_auth;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -68,6 +73,8 @@ mod order;
 pub mod path;
 pub mod policy;
 pub mod printable;
+pub mod protobuf;
+pub mod rate_limit;
 mod reading;
 pub mod request;
 mod stage;

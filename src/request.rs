@@ -1,18 +1,23 @@
 //! The data of a decision: a request and its connection.
 
+mod body;
 pub mod destination;
 pub mod headers;
 pub mod host;
 pub mod inline;
 mod property;
+mod said;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::cel::data::Data;
 use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers, Presented};
+pub use body::Body;
 use headers::Headers;
 pub use property::{Given, Property, Source};
+use said::Said;
 
 /// The facts of one request: its headers as they came, and the source of its properties.
 #[derive(Debug)]
@@ -23,23 +28,65 @@ pub struct Facts<'a> {
     caller: OnceLock<Arc<Caller>>,
     /// The outcomes of variables for the request as it came.
     memo: Memo,
+    /// What external authorization services have said.
+    said: Said,
+    body: Body<'a>,
+    response_body: Body<'a>,
 }
 
 impl<'a> Facts<'a> {
     /// The facts of a request with these headers.
     #[must_use]
     pub fn new(headers: Headers<'a>, source: &'a dyn Source) -> Self {
-        Facts { headers, source, caller: OnceLock::new(), memo: Memo::new() }
+        let (body, response_body) = (Body::UNASKED, Body::UNASKED);
+        let (caller, memo, said) = (OnceLock::new(), Memo::new(), Said::new());
+        Facts { headers, source, caller, memo, said, body, response_body }
+    }
+
+    /// The same with the request's body.
+    #[must_use]
+    pub fn with_body(self, body: Body<'a>) -> Self {
+        Facts { body, memo: Memo::new(), ..self }
+    }
+
+    /// The same with the response's body.
+    #[must_use]
+    pub fn with_response_body(self, response_body: Body<'a>) -> Self {
+        Facts { response_body, ..self }
+    }
+
+    /// Sets `extauthz`: what external authorization services have said about the request, which is
+    /// a map. Expressions that are evaluated from now on read it, in the place of what was set
+    /// before.
+    pub fn set_extauthz(&self, data: Arc<Data>) {
+        self.said.add(data);
+    }
+
+    /// What external authorization services have said; none if none has.
+    #[must_use]
+    pub fn extauthz(&self) -> Option<Arc<Data>> {
+        self.said.last().map(|(data, _)| Arc::clone(data))
+    }
+
+    /// The same, with the place where the outcomes of variables are kept that may have read it.
+    pub(crate) fn said(&self) -> (Option<&Data>, &Memo) {
+        match self.said.last() {
+            Some((data, memo)) => (Some(data), memo),
+            None => (None, &self.memo),
+        }
+    }
+
+    pub(crate) fn body(&self) -> Body<'a> {
+        self.body
+    }
+
+    pub(crate) fn response_body(&self) -> Body<'a> {
+        self.response_body
     }
 
     /// A property, empty where there is none.
     pub(crate) fn property(&self, property: Property) -> &'a [u8] {
         self.source.property(property)
-    }
-
-    /// Where the outcomes of variables for the request as it came are kept.
-    pub(crate) fn memo(&self) -> &Memo {
-        &self.memo
     }
 
     pub(crate) fn failed(&self) -> bool {

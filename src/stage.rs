@@ -241,6 +241,16 @@ impl<'a> Turn<'a, '_, '_> {
 }
 
 impl Found {
+    /// Tells the facts of the request what services have said about it.
+    #[inline]
+    pub(crate) fn tell(&self, facts: &Facts<'_>) {
+        if let Some(said) = self.services.as_deref()
+            && let Some(metadata) = &said.metadata
+        {
+            facts.set_extauthz(Arc::clone(metadata));
+        }
+    }
+
     /// The form of a policy's transformation that was chosen for the request.
     pub(crate) fn transformation<'p>(
         &self,

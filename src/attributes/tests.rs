@@ -100,6 +100,9 @@ fn the_engines_own_names_are_in_the_table() {
         (REQUEST_HEADERS, "request.headers"),
         (REQUEST_ID, "request.id"),
         (DESTINATION_PORT, "destination.port"),
+        (EXTAUTHZ, "extauthz"),
+        (REQUEST_BODY, "request.body"),
+        (RESPONSE_BODY, "response.body"),
     ] {
         assert_eq!(name(id), expected);
     }

@@ -7,13 +7,14 @@ use egress_reading::name::{same_to_some_origin, usual_spelling};
 use egress_reading::{cookie, path};
 
 use crate::attributes::{self, PATH};
-use crate::cel::attributes::{Attributes, Fault, Id, Table};
+use crate::cel::attributes::{Attributes, Fault, Id, Table, Unread};
+use crate::cel::data::Data;
 use crate::cel::guard::{Guard, Wanted};
 use crate::cel::time::Timestamp;
 use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers};
 use crate::request::headers::Headers;
-use crate::request::{Facts, Property, address_and_port, host};
+use crate::request::{Body, Facts, Property, address_and_port, host};
 
 /// Everything that an expression can look at.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct View<'a> {
     /// `request.host`, where it is known already.
     host: Option<&'a str>,
     parsed_host: OnceLock<Option<String>>,
+    /// What external authorization services had said when this view was made.
+    extauthz: Option<&'a Data>,
     /// The outcomes of variables in this reading.
     memo: &'a Memo,
     /// The request as it came, if this is one whose headers were changed.
@@ -54,6 +57,7 @@ impl<'a> View<'a> {
     /// A request as it came.
     pub(crate) fn new(facts: &'a Facts<'a>, callers: &'a Callers) -> Self {
         let (request, cookies) = (&facts.headers, cookie::Dialect::default());
+        let (extauthz, memo) = facts.said();
         View {
             facts,
             callers,
@@ -66,7 +70,8 @@ impl<'a> View<'a> {
             other_path: OnceLock::new(),
             host: None,
             parsed_host: OnceLock::new(),
-            memo: facts.memo(),
+            extauthz,
+            memo,
             came: None,
         }
     }
@@ -96,7 +101,8 @@ impl<'a> View<'a> {
     where
         'a: 'b,
     {
-        let View { facts, callers, response, lines, cookies, path_has_escapes, memo, .. } = *self;
+        let View { facts, callers, response, lines, cookies, path_has_escapes, .. } = *self;
+        let View { extauthz, memo, .. } = *self;
         View {
             facts,
             callers,
@@ -109,6 +115,7 @@ impl<'a> View<'a> {
             other_path: OnceLock::new(),
             host: None,
             parsed_host: OnceLock::new(),
+            extauthz,
             memo,
             came: Some(self),
         }
@@ -130,7 +137,8 @@ impl<'a> View<'a> {
     where
         'a: 'b,
     {
-        let View { facts, callers, request, response, host, path_has_escapes, came, .. } = *self;
+        let View { facts, callers, request, response, host, path_has_escapes, .. } = *self;
+        let View { extauthz, came, .. } = *self;
         let (other_path, parsed_host) = (OnceLock::new(), OnceLock::new());
         View {
             facts,
@@ -144,6 +152,7 @@ impl<'a> View<'a> {
             other_path,
             host,
             parsed_host,
+            extauthz,
             memo,
             came,
         }
@@ -205,6 +214,21 @@ impl<'a> View<'a> {
         std::str::from_utf8(self.response?.first(b":status")?).ok()?.parse().ok()
     }
 
+    /// What external authorization services have said. It is a map.
+    pub(crate) fn extauthz(&self) -> Option<&'a Data> {
+        self.extauthz.filter(|data| matches!(data, Data::Map(_)))
+    }
+
+    /// `request.body`.
+    pub(crate) fn body(&self) -> Body<'a> {
+        self.facts.body()
+    }
+
+    /// `response.body`.
+    pub(crate) fn response_body(&self) -> Body<'a> {
+        self.facts.response_body()
+    }
+
     /// Whether one of these guards settles the result of its rule, whatever else the request
     /// contains.
     pub(crate) fn settles(&self, guards: &[Guard]) -> bool {
@@ -252,6 +276,14 @@ impl Attributes for View<'_> {
 
     fn time(&self, id: Id) -> Option<Timestamp> {
         attributes::time(id, self)
+    }
+
+    fn bytes(&self, id: Id) -> Result<&[u8], Unread> {
+        attributes::bytes(id, self)
+    }
+
+    fn data(&self, id: Id) -> Option<&Data> {
+        attributes::data(id, self)
     }
 
     fn is_there(&self, id: Id) -> bool {

@@ -42,7 +42,7 @@ pub(super) fn read_timeout(
     let timeout =
         text::milliseconds(node.text(Text::Duration, errors)?).map(Duration::from_millis)?;
     if timeout.is_zero() || timeout > limit {
-        errors.add(&node.place, format!("the time is out of bounds: expected {expected}"));
+        errors.add(&node.place, format!("the timeout is out of bounds: expected {expected}"));
         return None;
     }
     Some(timeout)

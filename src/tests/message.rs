@@ -1,5 +1,8 @@
 //! A message as expressions read it, made of data.
 
+use std::sync::Arc;
+
+use super::json;
 use crate::attributes::view::{ChosenLine, View};
 use crate::cel::Phase;
 use crate::cel::variables::Memo;
@@ -7,7 +10,7 @@ use crate::config::IdentityConfig;
 use crate::identity::peer::Callers;
 use crate::reading::cookie;
 use crate::request::headers::Headers;
-use crate::request::{Facts, Given, address_and_port};
+use crate::request::{Body, Facts, Given, address_and_port};
 
 /// A header's name and value.
 pub(crate) type Line<'a> = (&'a [u8], &'a [u8]);
@@ -33,6 +36,12 @@ pub(crate) struct Scene<'a> {
     pub(crate) changed: Option<Line<'a>>,
     /// The response's headers.
     pub(crate) response: Vec<Line<'a>>,
+    /// The request's body; none where it was not read.
+    pub(crate) body: Option<&'a [u8]>,
+    /// Whether it cannot be read.
+    pub(crate) body_is_unreadable: bool,
+    /// What an external authorization service has said, in JSON.
+    pub(crate) extauthz: Option<&'a str>,
 }
 
 impl Scene<'_> {
@@ -52,7 +61,15 @@ impl Scene<'_> {
             destination_address: destination,
             ..Given::default()
         };
-        let facts = Facts::new(self.lines.iter().copied().collect(), &source);
+        let body = match self.body {
+            _ if self.body_is_unreadable => Body::Unreadable("it is compressed"),
+            Some(body) => Body::Read(body),
+            None => Body::Missing("it has not been read"),
+        };
+        let facts = Facts::new(self.lines.iter().copied().collect(), &source).with_body(body);
+        if let Some(said) = self.extauthz {
+            facts.set_extauthz(Arc::new(json::data(said)));
+        }
         let IdentityConfig { sources, trust_domains } = IdentityConfig::default();
         let callers = Callers::new(sources, trust_domains);
         let mut request = facts.headers.clone();

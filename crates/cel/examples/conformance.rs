@@ -17,7 +17,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use egress_cel::attributes::{Attributes, Fault, Id, Table};
+use egress_cel::attributes::{Attributes, Fault, Id, Table, Unread};
+use egress_cel::data::Data;
 use egress_cel::meter::Allowance;
 use egress_cel::time::Timestamp;
 use egress_cel::{Expected, ExprError, Expression, Phase, Scope};
@@ -108,6 +109,12 @@ impl Attributes for Nothing {
         None
     }
     fn time(&self, _: Id) -> Option<Timestamp> {
+        None
+    }
+    fn bytes(&self, _: Id) -> Result<&[u8], Unread> {
+        Err(Unread::Missing("there are none"))
+    }
+    fn data(&self, _: Id) -> Option<&Data> {
         None
     }
     fn is_there(&self, _: Id) -> bool {

@@ -9,6 +9,7 @@ use std::fmt::Debug;
 
 use egress_reading::cookie;
 
+use crate::data::Data;
 use crate::time::Timestamp;
 use crate::types::Type;
 use crate::variables::Memo;
@@ -31,8 +32,12 @@ pub enum Kind {
     Int,
     /// A timestamp.
     Time,
+    /// Bytes, such as a body. As they may be many, an object that is read as a whole has none.
+    Bytes,
     /// Headers: a map of strings whose keys ignore letter case.
     Headers,
+    /// A map whose fields are known only at a request. Its name has no dot.
+    Data,
     /// Other attributes, which are present or missing together.
     Object,
 }
@@ -82,13 +87,20 @@ impl Attribute {
         self.name.strip_prefix(object)?.strip_prefix('.')
     }
 
+    /// Whether it is provided after the request's headers came.
+    fn is_provided(&self) -> bool {
+        matches!(self.kind, Kind::Bytes | Kind::Data)
+    }
+
     /// Its type, for the check.
     pub(crate) fn to_type(self) -> Type {
         match self.kind {
             Kind::Text => Type::String,
             Kind::Int => Type::Int,
             Kind::Time => Type::Timestamp,
+            Kind::Bytes => Type::Bytes,
             Kind::Headers => Type::Headers,
+            Kind::Data => Type::Map(Box::new(Type::String), Box::new(Type::Dyn)),
             Kind::Object => Type::Object(self.name),
         }
     }
@@ -214,7 +226,22 @@ impl Table {
         row.name.get(..name.len()).filter(|_| !name.contains('.'))
     }
 
-    /// The objects at the root of names, each once.
+    /// The attribute of this name that is data of any shape.
+    pub(crate) fn data(&self, name: &str) -> Option<(Id, &'static Attribute)> {
+        self.iter().find(|(_, row)| row.kind == Kind::Data && row.name == name)
+    }
+
+    /// Whether any of these attributes is bytes or data.
+    pub(crate) fn has_provided(&self, of: Set) -> bool {
+        of.iter().filter_map(|id| self.attribute(id)).any(|row| row.is_provided())
+    }
+
+    /// Whether names of attributes begin with this one.
+    pub(crate) fn has_root(&self, name: &str) -> bool {
+        self.root(name).is_some() || self.data(name).is_some()
+    }
+
+    /// The roots of names, each once.
     pub(crate) fn roots(&self) -> impl Iterator<Item = &'static str> {
         let mut last = "";
         self.rows.iter().filter_map(move |row| {
@@ -253,6 +280,15 @@ pub enum Fault {
     NotUtf8,
 }
 
+/// Why bytes cannot be read, with the cause in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unread {
+    /// They were not asked for, or there are none: `has` is false.
+    Missing(&'static str),
+    /// They are there, but cannot be read: `has` has no value either.
+    Unreadable(&'static str),
+}
+
 /// The attributes of one message, in one reading of it.
 ///
 /// All methods take ids of the same table. An id of another kind than the method's has no value.
@@ -271,6 +307,16 @@ pub trait Attributes: Debug + Sync {
 
     /// The value of a timestamp attribute.
     fn time(&self, id: Id) -> Option<Timestamp>;
+
+    /// The value of an attribute that is bytes.
+    ///
+    /// # Errors
+    /// If they cannot be read. An expression that reads them has no value then, whatever it
+    /// catches.
+    fn bytes(&self, id: Id) -> Result<&[u8], Unread>;
+
+    /// The value of an attribute that is data, if it is there.
+    fn data(&self, id: Id) -> Option<&Data>;
 
     /// Whether an object, or headers, are there.
     fn is_there(&self, id: Id) -> bool;

@@ -149,6 +149,7 @@ impl Checker<'_> {
         match self.table.root(plain) {
             Some(object) if self.table.from(object) > self.phase => self.not_yet(node, object),
             Some(object) => Type::Object(object),
+            None if self.table.data(plain).is_some() => self.data(node, plain),
             None if TYPE_NAMES.contains(&plain) => Type::Meta,
             None if plain == variables::ROOT => self.mistake(
                 node,
@@ -160,6 +161,20 @@ impl Checker<'_> {
                 let hint = did_you_mean(plain, roots.chain(variables));
                 self.mistake(node, format!("unknown attribute `{plain}`{hint}"))
             }
+        }
+    }
+
+    /// The type of an attribute that is data.
+    fn data(&mut self, node: &IdedExpr, name: &str) -> Type {
+        match self.table.data(name) {
+            Some((_, attribute)) if attribute.from > self.phase => {
+                self.not_yet(node, attribute.name)
+            }
+            Some((id, attribute)) => {
+                self.read_attribute(id);
+                attribute.to_type()
+            }
+            None => Type::Dyn,
         }
     }
 
@@ -256,7 +271,7 @@ impl Checker<'_> {
             let root = namespace.split('.').next().unwrap_or_default();
             if root != variables::ROOT
                 && self.variable(root).is_none()
-                && self.table.root(root).is_none()
+                && !self.table.has_root(root)
             {
                 let arguments: Vec<Type> =
                     call.args.iter().map(|argument| self.expr(argument)).collect();
@@ -373,9 +388,12 @@ impl Checker<'_> {
         }
     }
 
+    /// Notes that an object is read as a whole, in which there are no bytes.
     fn read_whole(&mut self, object: &str) {
-        for (id, _) in self.table.below(object) {
-            self.read_attribute(id);
+        for (id, attribute) in self.table.below(object) {
+            if attribute.kind != Kind::Bytes {
+                self.read_attribute(id);
+            }
         }
     }
 

@@ -9,10 +9,11 @@ use super::limits::{self, Size};
 use super::lower::Lowering;
 use super::lowered::{Number, Time};
 use super::prepare::prepare;
+use super::presence;
 use super::regex::Compiled;
 use super::types::Type;
 use super::variables::{self, Scope, Variable};
-use super::{Code, ExprError, Expression, Phase, Uses, budget, env, names_escape, parse};
+use super::{Code, Expected, ExprError, Expression, Phase, Uses, budget, env, names_escape, parse};
 
 /// A tree that is ready, and what is known of it.
 pub(super) struct Ready<'v> {
@@ -49,6 +50,9 @@ pub(super) fn ready<'v>(
     let mut mistakes = checked.mistakes;
     let (mut variables, mut patterns) = (Vec::new(), Vec::new());
     variables::refer(&mut root, scope, &mut variables);
+    if scope.table.has_provided(checked.uses.attributes) {
+        presence::mark(&mut root, scope.table, &mut Vec::new());
+    }
     prepare(&mut root, scope.table, &mut patterns, &mut mistakes);
     if mistakes.is_empty()
         && let Some(message) = wrong(&checked.result)
@@ -101,10 +105,10 @@ impl Ready<'_> {
         noted.map_err(|message| message.map_or_else(Vec::new, whole))
     }
 
-    pub(super) fn expression(self, code: Code) -> Expression {
+    pub(super) fn expression(self, code: Code, expected: Expected) -> Expression {
         let weight = budget::weight(&self.root, code.is_interpreted());
         let Ready { scope, uses, patterns, variables, env, .. } = self;
-        Expression { table: scope.table, code, patterns, variables, env, uses, weight }
+        Expression { table: scope.table, code, expected, patterns, variables, env, uses, weight }
     }
 }
 
@@ -136,5 +140,13 @@ pub(super) fn variable(scope: Scope<'_>, source: &str) -> Result<OfVariable, Vec
     };
     let (number, time) = (lowering.number(&root), lowering.time(&root));
     let reads = ready.read().fold(0, |bits, read| bits | read.bits());
-    Ok(OfVariable { expression: ready.expression(code), result, root, size, number, time, reads })
+    Ok(OfVariable {
+        expression: ready.expression(code, Expected::Any),
+        result,
+        root,
+        size,
+        number,
+        time,
+        reads,
+    })
 }

@@ -30,7 +30,52 @@ pub enum Data {
     Map(Vec<(String, Data)>),
 }
 
+/// What an entry of a list or map counts besides its content, in bytes.
+pub(crate) const ENTRY: usize = 32;
+/// The deepest nesting of lists and maps that expressions read.
+pub const MAX_DEPTH: usize = 32;
+
 impl Data {
+    /// The name of its type, for a message.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Data::Null => "null",
+            Data::Bool(_) => "a bool",
+            Data::Int(_) => "an int",
+            Data::Uint(_) => "a uint",
+            Data::Double(_) => "a double",
+            Data::Text(_) => "a string",
+            Data::Bytes(_) => "bytes",
+            Data::Duration(_) => "a duration",
+            Data::Timestamp(_) => "a timestamp",
+            Data::List(_) => "a list",
+            Data::Map(_) => "a map",
+        }
+    }
+
+    /// Roughly how many bytes it takes; none if it is nested deeper than [`MAX_DEPTH`].
+    #[must_use]
+    pub fn size(&self) -> Option<usize> {
+        self.sized(MAX_DEPTH)
+    }
+
+    fn sized(&self, depth: usize) -> Option<usize> {
+        let inner = depth.checked_sub(1);
+        match self {
+            Data::Text(text) => Some(text.len()),
+            Data::Bytes(bytes) => Some(bytes.len()),
+            Data::List(items) => items.iter().try_fold(ENTRY, |sum, item| {
+                Some(sum.saturating_add(ENTRY).saturating_add(item.sized(inner?)?))
+            }),
+            Data::Map(entries) => entries.iter().try_fold(ENTRY, |sum, (name, value)| {
+                let entry = name.len().saturating_add(value.sized(inner?)?);
+                Some(sum.saturating_add(ENTRY).saturating_add(entry))
+            }),
+            _ => Some(0),
+        }
+    }
+
     /// The value of a key, if this is a map that has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Data> {

@@ -11,11 +11,14 @@ use cel::{Context, Env, ExecutionError, IdedExpr, Value};
 use super::attributes::Attributes;
 use super::bridge;
 use super::check::string_literal;
+use super::data::Data;
 use super::limits::children;
 use super::meter::Allowance;
+use super::presence;
 use super::recorded::Recorded;
 use super::regex::Compiled;
-use super::values::{self, NOT_UTF8};
+use super::returned;
+use super::values::{self, NOT_UTF8, UNREAD};
 use super::variables::{self, VARIABLE, Variable};
 
 /// Resolves the names in an expression.
@@ -43,6 +46,9 @@ impl VariableResolver for Names<'_> {
         }
         if let Some(index) = variables::index_of(name) {
             return Some(self.variables.get(index)?.outcome(self.attributes));
+        }
+        if let Some(found) = presence::named(self.attributes, name) {
+            return found.map(CowVal::Owned);
         }
         // The interpreter looks up `request.path` before `request`, and a value saves it the
         // selection. A missing attribute is left to the selection, whose error says what is
@@ -117,6 +123,23 @@ impl Interpreter<'_> {
         if allowance.is_exceeded() { Err(EXCEEDED.to_owned()) } else { recorded }
     }
 
+    /// Evaluates a value as data.
+    pub(super) fn data(&self, root: &IdedExpr, allowance: &Allowance) -> Result<Data, String> {
+        let names = Names::new(self.attributes, self.patterns, self.variables);
+        let mut context = Context::with_env(Arc::clone(self.env));
+        context.set_variable_resolver(&names);
+        // Headers, and the attributes of an object, are read while it is taken.
+        let data = bridge::lend(allowance, || match Value::resolve_val(root, &context) {
+            Ok(value) => returned::data(value.as_ref()),
+            Err(error) => Err(describe(&error, root)),
+        });
+        match allowance.breached() {
+            _ if allowance.is_exceeded() => Err(EXCEEDED.to_owned()),
+            Some(breach) => data.and(Err(breach.to_owned())),
+            None => data,
+        }
+    }
+
     /// Evaluates the value of a header.
     pub(super) fn header(&self, root: &IdedExpr, allowance: &Allowance) -> Result<Vec<u8>, String> {
         self.evaluate(root, allowance, |value| {
@@ -148,8 +171,10 @@ pub(super) fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
         {
             NOT_UTF8.to_owned()
         }
-        // It was made without any values where the variable was evaluated.
-        ExecutionError::FunctionError { function, message } if function == VARIABLE => {
+        // There are no values in it.
+        ExecutionError::FunctionError { function, message }
+            if matches!(function.as_str(), VARIABLE | UNREAD) =>
+        {
             message.clone()
         }
         ExecutionError::FunctionError { function, message }

@@ -18,6 +18,7 @@ mod compile;
 pub mod data;
 mod env;
 mod eval;
+mod expected;
 pub mod explain;
 mod functions;
 pub mod guard;
@@ -30,8 +31,10 @@ pub mod lowered;
 pub mod meter;
 mod parse;
 mod prepare;
+mod presence;
 mod recorded;
 mod regex;
+mod returned;
 mod run;
 mod search;
 pub mod suggest;
@@ -49,7 +52,9 @@ use cel::{Env, IdedExpr};
 
 pub use self::attributes::Phase;
 use self::attributes::{Attributes, Set, Table};
+use self::data::Data;
 use self::eval::Interpreter;
+pub use self::expected::Expected;
 use self::guard::{Guard, Guards};
 use self::lowered::{Test, Text};
 use self::meter::Allowance;
@@ -58,22 +63,8 @@ pub use self::parse::{is_identifier, reserved_words};
 use self::prepare::PATTERN;
 pub use self::recorded::{MAX_RECORDED, MAX_RECORDED_TEXT, Recorded};
 use self::regex::Compiled;
-use self::types::Type;
 use self::variables::Variable;
 pub use self::variables::{Scope, Variables};
-
-/// What an expression must return.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
-    /// A bool, for a rule.
-    Rule,
-    /// A string or bytes, for a header's value.
-    Header,
-    /// A string or bytes, for the body of an answer.
-    Body,
-    /// A value of any type, for a record.
-    Any,
-}
 
 /// An error in an expression, and where it is in the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +161,7 @@ impl Default for Uses {
 pub struct Expression {
     table: &'static Table,
     code: Code,
+    expected: Expected,
     patterns: Vec<Compiled>,
     /// The variables that it reads, except for those that are literals.
     variables: Vec<Arc<Variable>>,
@@ -218,16 +210,16 @@ impl Expression {
         phase: Phase,
         expected: Expected,
     ) -> Result<Expression, Vec<ExprError>> {
-        let ready = compile::ready(scope, source, phase, |result| wrong_result(result, expected))?;
+        let ready = compile::ready(scope, source, phase, |result| expected.mistake(result))?;
         ready.note()?;
         let lowering = ready.lowering();
         let code = match expected {
             Expected::Rule => Code::Rule(lowering.test(&ready.root)),
-            Expected::Header | Expected::Body | Expected::Any => lowering
+            _ => lowering
                 .text(&ready.root)
                 .map_or_else(|| Code::Interpreted(ready.guarded()), Code::Value),
         };
-        Ok(ready.expression(code))
+        Ok(ready.expression(code, expected))
     }
 
     /// What it reads.
@@ -345,6 +337,35 @@ impl Expression {
         }
     }
 
+    /// Evaluates a value as data, whole. Which kinds it can be of, what was expected says.
+    ///
+    /// A breach is an error here. So is an optional without a value, and what takes more than
+    /// 64 KiB. Headers as a whole are a map of strings, with their secrets.
+    ///
+    /// # Errors
+    /// What is wrong with the message's data, without repeating that data.
+    pub fn data<A: Attributes>(
+        &self,
+        attributes: &A,
+        allowance: &Allowance,
+    ) -> Result<Data, String> {
+        if !allowance.spend(self.weight) {
+            return Err(eval::EXCEEDED.to_owned());
+        }
+        let data = match &self.code {
+            Code::Value(text) => {
+                let text = self.run(attributes, allowance).text(text);
+                returned::text(text.map_err(|failure| failure.to_string())?, allowance)?
+            }
+            Code::Interpreted(root) => {
+                let Expression { env, patterns, variables, .. } = self;
+                Interpreter { env, attributes, patterns, variables }.data(root, allowance)?
+            }
+            Code::Rule(_) => return Err("not a value".to_owned()),
+        };
+        self.expected.fit(data)
+    }
+
     fn run<'p, A>(&'p self, attributes: &'p A, allowance: &'p Allowance) -> run::Run<'p, A> {
         run::Run { expression: self, attributes, allowance }
     }
@@ -362,24 +383,4 @@ fn parse(source: &str) -> Result<(IdedExpr, Places), Vec<ExprError>> {
         let (line, column) = parse::line_and_column(source, fault.at);
         vec![ExprError { line, column, message: fault.message }]
     })
-}
-
-fn wrong_result(result: &Type, expected: Expected) -> Option<String> {
-    match expected {
-        Expected::Rule if !result.fits(&Type::Bool) => {
-            Some(format!("a rule gives a bool, this gives {result}"))
-        }
-        Expected::Header | Expected::Body
-            if !result.fits(&Type::String) && !result.fits(&Type::Bytes) =>
-        {
-            let what = if expected == Expected::Body { "a body" } else { "a header's value" };
-            Some(format!(
-                "{what} is a string or bytes, this gives {result}: put `string(...)` around it"
-            ))
-        }
-        Expected::Any if *result == Type::Meta => {
-            Some("a type has no form in a record: put `string(...)` around a value".to_owned())
-        }
-        _ => None,
-    }
 }

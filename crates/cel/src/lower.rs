@@ -56,7 +56,7 @@ impl Lowering<'_> {
                 match attribute.kind {
                     Kind::Text => Some(Test::HasText(id)),
                     Kind::Object => Some(Test::HasObject(id)),
-                    Kind::Int | Kind::Time | Kind::Headers => None,
+                    Kind::Int | Kind::Time | Kind::Bytes | Kind::Headers | Kind::Data => None,
                 }
             }
             Expr::Call(call) => match self.variable(node) {

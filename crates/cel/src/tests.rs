@@ -6,6 +6,8 @@ mod functions_page;
 #[cfg(test)]
 pub(crate) mod generated;
 #[cfg(test)]
+mod json;
+#[cfg(test)]
 mod language;
 #[cfg(test)]
 mod lowering;
@@ -20,6 +22,8 @@ mod times;
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 use crate::Phase;
+#[cfg(test)]
+use crate::data::Data;
 
 #[cfg(test)]
 pub(crate) use self::language::{refused, rule, value};

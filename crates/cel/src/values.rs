@@ -1,14 +1,16 @@
 //! The attributes of a request as CEL values, which are resolved when an expression reads them.
 
+mod data;
 mod headers;
 
 use cel::ExecutionError;
 use cel::common::traits::Indexer;
-use cel::common::types::{CelInt, CelList, CelString, MAP_TYPE, Type};
+use cel::common::types::{CelBytes, CelInt, CelList, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 
+pub(crate) use self::data::of_data;
 use self::headers::HeadersValue;
-use super::attributes::{Attributes, Fault, Id, Kind};
+use super::attributes::{Attributes, Fault, Id, Kind, Unread};
 use super::bridge;
 use super::library::Ask;
 
@@ -25,7 +27,13 @@ pub(crate) fn named<'a>(attributes: &'a dyn Attributes, name: &str) -> Option<Bo
     if let Some(name) = table.root(name) {
         return Some(Box::new(ObjectValue { name, attributes }));
     }
-    value(attributes, table.id(name)?).ok()
+    if let Some(id) = table.id(name) {
+        return value(attributes, id).ok();
+    }
+    // A field is made into a value without the others.
+    let (object, field) = name.split_once('.')?;
+    let (id, _) = table.data(object)?;
+    of_data(attributes.data(id)?.get(field)?).ok()
 }
 
 /// The value of an attribute.
@@ -45,6 +53,12 @@ fn value<'a>(attributes: &'a dyn Attributes, id: Id) -> Result<Box<dyn Val + 'a>
             bridge::read(text.len())?;
             Ok(Box::new(CelString::from(text)))
         }
+        Kind::Bytes => {
+            let bytes = attributes.bytes(id).map_err(|why| unread(why, attribute.name))?;
+            bridge::read(bytes.len())?;
+            Ok(Box::new(CelBytes::from(bytes)))
+        }
+        Kind::Data => of_data(attributes.data(id).ok_or_else(absent)?),
         Kind::Int => Ok(Box::new(CelInt::from(attributes.int(id).ok_or_else(absent)?))),
         Kind::Time => Ok(Box::new(attributes.time(id).ok_or_else(absent)?)),
     }
@@ -56,6 +70,7 @@ impl<'a> ObjectValue<'a> {
         if key.downcast_ref::<Ask>() == Some(&Ask::Fields) {
             let names = self.attributes.table().fields(self.name);
             let names: Vec<Box<dyn Val + 'a>> = names
+                .filter(|field| field.kind != Kind::Bytes)
                 .map(|field| Box::new(CelString::from(field.last_name())) as Box<dyn Val + 'a>)
                 .collect();
             return Ok(Box::new(CelList::from(names)));
@@ -85,6 +100,23 @@ fn error(fault: Fault, name: &str) -> ExecutionError {
 pub(crate) fn unreadable(name: &str) -> ExecutionError {
     bridge::unreadable();
     ExecutionError::function_error(name, NOT_UTF8)
+}
+
+/// The name of the function in an error about bytes that cannot be read; no source can spell it.
+pub(crate) const UNREAD: &str = "@unread";
+
+/// What is said of bytes that cannot be read.
+pub(crate) fn unread_message(why: Unread, name: &str) -> String {
+    match why {
+        Unread::Missing(why) => format!("`{name}` is not there: {why}"),
+        Unread::Unreadable(why) => format!("`{name}` cannot be read: {why}"),
+    }
+}
+
+/// Nothing may catch that bytes cannot be read: a caller could evade a rule by sending them so.
+fn unread(why: Unread, name: &str) -> ExecutionError {
+    bridge::unreadable();
+    ExecutionError::function_error(UNREAD, unread_message(why, name))
 }
 
 fn field_name(key: &dyn Val) -> Result<&str, ExecutionError> {

@@ -31,7 +31,8 @@ use cel::IdedExpr;
 pub use self::memo::Memo;
 pub(crate) use self::memo::extension;
 pub(crate) use self::tree::{
-    ANY_VARIABLE, ROOT, VARIABLE, constants, index_of, refer, referred, texts, use_in, used_at,
+    ANY_VARIABLE, ROOT, VARIABLE, constants, each_child_mut, index_of, refer, referred, texts,
+    use_in, used_at,
 };
 use super::attributes::{Phase, Table};
 use super::compile::{self, OfVariable};

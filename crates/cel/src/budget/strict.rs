@@ -150,7 +150,7 @@ pub(crate) fn may_be_any(node: &IdedExpr, table: &Table) -> bool {
         }
         // The accumulator of a loop is a bool or a list. All other variables may have any type.
         Expr::Ident(name) => {
-            !name.starts_with('@') && table.root(name.trim_start_matches('.')).is_none()
+            !name.starts_with('@') && !table.has_root(name.trim_start_matches('.'))
         }
         Expr::Select(select) => !select.test && !is_attribute(&select.operand, table),
         Expr::Comprehension(comprehension) => may_be_any(&comprehension.result, table),

@@ -10,7 +10,7 @@ use crate::parse::{Spelling, WrittenCall};
 use crate::prepare::prepare;
 use crate::regex::Compiled;
 use crate::variables::{self, ROOT, Scope, Variable};
-use crate::{budget, parse};
+use crate::{budget, parse, presence};
 
 /// Functions whose result differs from one call to the next.
 const VARYING: &[&str] = &["uuid", "random"];
@@ -109,6 +109,7 @@ impl<'s> Planner<'s> {
         // The whole has been checked, so its parts have no errors.
         variables::constants(&mut ready, self.scope);
         variables::refer(&mut ready, self.scope, &mut self.read);
+        presence::mark(&mut ready, self.scope.table, &mut self.variables.clone());
         prepare(&mut ready, self.scope.table, &mut self.patterns, &mut Vec::new());
         budget::guard(&mut ready, self.scope.table);
         Part {
@@ -294,8 +295,7 @@ impl<'s> Planner<'s> {
         match &node.expr {
             Expr::Literal(_) => true,
             Expr::Ident(name) => {
-                self.is_variable(name)
-                    || self.scope.table.root(name.trim_start_matches('.')).is_none()
+                self.is_variable(name) || !self.scope.table.has_root(name.trim_start_matches('.'))
             }
             Expr::Select(select) => {
                 !select.test

@@ -38,9 +38,7 @@ fn explained(source: &str, phase: Phase) -> Step {
             Expected::Rule => {
                 compiled.matches(view, &Allowance::whole()).map(|value| value.to_string())
             }
-            Expected::Header | Expected::Body | Expected::Any => {
-                compiled.header_value(view, &Allowance::whole()).map(|value| of_bytes(&value))
-            }
+            _ => compiled.header_value(view, &Allowance::whole()).map(|value| of_bytes(&value)),
         };
         explainable.explain(view, value.map_or_else(Value::Error, Value::Known))
     })

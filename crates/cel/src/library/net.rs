@@ -128,7 +128,7 @@ fn cidr(
 }
 
 /// How an address or range is written.
-pub(super) fn text_of(value: &dyn Val) -> Option<String> {
+pub(crate) fn text_of(value: &dyn Val) -> Option<String> {
     let address = value.downcast_ref::<Ip>().map(Ip::to_string);
     address.or_else(|| value.downcast_ref::<Cidr>().map(Cidr::to_string))
 }

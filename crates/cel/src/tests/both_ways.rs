@@ -4,10 +4,13 @@
 use cel::IdedExpr;
 
 use crate::attributes::Attributes;
+use crate::data::Data;
 use crate::eval::Interpreter;
 use crate::meter::Allowance;
 use crate::prepare::prepare;
-use crate::{Expected, ExprError, Expression, Phase, Recorded, Scope, budget, parse, variables};
+use crate::{
+    Expected, ExprError, Expression, Phase, Recorded, Scope, budget, parse, presence, variables,
+};
 
 /// An expression and its unlowered form.
 #[derive(Debug)]
@@ -29,6 +32,7 @@ impl BothWays {
         let (mut root, _) = parse(source)?;
         variables::constants(&mut root, scope);
         variables::refer(&mut root, scope, &mut Vec::new());
+        presence::mark(&mut root, scope.table, &mut Vec::new());
         prepare(&mut root, scope.table, &mut Vec::new(), &mut Vec::new());
         budget::guard(&mut root, scope.table);
         Ok(BothWays { expression, root, expected })
@@ -45,6 +49,7 @@ impl BothWays {
                 self.expression.header_value(attributes, &allowance)
             }
             Expected::Any => self.expression.recorded(attributes, &allowance).map(bytes_of),
+            _ => self.expression.data(attributes, &allowance).map(bytes_of_data),
         };
         held(value, &allowance)
     }
@@ -60,6 +65,10 @@ impl BothWays {
             }
             Expected::Header | Expected::Body => interpreter.header(&self.root, &allowance),
             Expected::Any => interpreter.recorded(&self.root, &allowance).map(bytes_of),
+            expected => {
+                let data = interpreter.data(&self.root, &allowance);
+                data.and_then(|data| expected.fit(data)).map(bytes_of_data)
+            }
         };
         held(value, &allowance)
     }
@@ -67,6 +76,10 @@ impl BothWays {
 
 fn bytes_of(recorded: Option<Recorded>) -> Vec<u8> {
     recorded.map_or_else(Vec::new, |recorded| recorded.json.into_bytes())
+}
+
+fn bytes_of_data(data: Data) -> Vec<u8> {
+    format!("{data:?}").into_bytes()
 }
 
 /// Whether the lowered form's answer is the interpreter's: both have the same value, or none.

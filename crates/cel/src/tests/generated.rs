@@ -241,14 +241,22 @@ pub(crate) fn made() -> impl Strategy<Value = Made> {
         (select(callers), select(services), select(addresses), select(addresses), select(versions));
     let response = (optional(":status", &[b"200", b"404", b"x", b"\xff"]), lines());
     let times: &[i64] = &[0, 1_795_858_200_250_000_000, i64::MAX];
+    let bodies: &[&[u8]] = &[b"", b"a", b"{\"a\": \"b\"}", b"\xff", b"/zen"];
+    let said: &[&str] = &["{}", r#"{"a": "team-a", "n": 80}"#, r#"{"a": ["a"], "b": {"c": true}}"#];
+    let provided = (
+        proptest::option::of(select(bodies)),
+        proptest::bool::weighted(0.1),
+        proptest::option::of(select(said)),
+    );
     let rest = (
         proptest::option::weighted(0.8, select(times)),
         proptest::option::of((select(NAMES), 0..3_usize)),
         proptest::option::weighted(0.2, line()),
         response,
     );
-    (headers, facts, rest).prop_map(
-        |(headers, facts, (time, chosen, changed, (status, mut response)))| {
+    (headers, facts, rest, provided).prop_map(
+        |(headers, facts, (time, chosen, changed, (status, mut response)), provided)| {
+            let (body, body_is_unreadable, extauthz) = provided;
             let (method, scheme, authority, path, id, mut lines) = headers;
             let (caller, service, source, destination, version) = facts;
             lines.extend([method, scheme, authority, path, id].into_iter().flatten());
@@ -263,6 +271,9 @@ pub(crate) fn made() -> impl Strategy<Value = Made> {
                 chosen,
                 changed,
                 response,
+                body,
+                body_is_unreadable,
+                extauthz,
             }
         },
     )

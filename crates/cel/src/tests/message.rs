@@ -6,9 +6,14 @@ use egress_reading::cookie;
 use egress_reading::name::{same_to_some_origin, usual_spelling};
 use egress_reading::path::without_query;
 
-use crate::attributes::{Attribute, Attributes, Fault, Id, Kind, Lookup, Phase, Table, utf8};
+use crate::attributes::{
+    Attribute, Attributes, Fault, Id, Kind, Lookup, Phase, Table, Unread, utf8,
+};
+use crate::data::Data;
 use crate::time::Timestamp;
 use crate::variables::Memo;
+
+use super::json;
 
 const fn row(name: &'static str, kind: Kind) -> Attribute {
     Attribute { name, kind, from: Phase::Request, lookup: Lookup::None }
@@ -38,6 +43,7 @@ pub(crate) static TABLE: Table = Table::new(&[
     row("request.pathAndQuery", Kind::Text),
     row("request.version", Kind::Text),
     row("request.headers", Kind::Headers),
+    row("request.body", Kind::Bytes),
     row("request.id", Kind::Text),
     row("request.startTime", Kind::Time),
     row("destination.hostname", Kind::Text),
@@ -45,6 +51,8 @@ pub(crate) static TABLE: Table = Table::new(&[
     row("destination.port", Kind::Int),
     of_response("response.code", Kind::Int),
     of_response("response.headers", Kind::Headers),
+    of_response("response.body", Kind::Bytes),
+    row("extauthz", Kind::Data),
 ]);
 
 /// A header's name and value.
@@ -71,6 +79,12 @@ pub(crate) struct Scene<'a> {
     pub(crate) changed: Option<Line<'a>>,
     /// The response's headers.
     pub(crate) response: Vec<Line<'a>>,
+    /// The request's body; none where it was not read.
+    pub(crate) body: Option<&'a [u8]>,
+    /// Whether it cannot be read.
+    pub(crate) body_is_unreadable: bool,
+    /// What an external authorization service has said, in JSON.
+    pub(crate) extauthz: Option<&'a str>,
 }
 
 impl<'a> Scene<'a> {
@@ -103,6 +117,7 @@ impl<'a> Scene<'a> {
             request,
             response: (phase == Phase::Response).then(|| self.response.clone()),
             caller,
+            extauthz: self.extauthz.map(json::data),
             came,
             memo,
         }
@@ -118,6 +133,7 @@ pub(crate) struct View<'a> {
     chosen: Option<(&'a str, &'a [u8])>,
     caller: Option<&'a str>,
     host: Option<String>,
+    extauthz: Option<Data>,
     /// The same before an earlier policy changed it, if one did.
     came: Option<Box<View<'a>>>,
     memo: Option<Memo>,
@@ -231,6 +247,18 @@ impl Attributes for View<'_> {
     fn time(&self, id: Id) -> Option<Timestamp> {
         let is_named = View::name(id) == "request.startTime";
         self.scene.time.filter(|_| is_named).map(Timestamp::of_nanos)
+    }
+
+    fn bytes(&self, id: Id) -> Result<&[u8], Unread> {
+        let is_named = View::name(id) == "request.body";
+        if is_named && self.scene.body_is_unreadable {
+            return Err(Unread::Unreadable("it is compressed"));
+        }
+        self.scene.body.filter(|_| is_named).ok_or(Unread::Missing("it has not been read"))
+    }
+
+    fn data(&self, id: Id) -> Option<&Data> {
+        self.extauthz.as_ref().filter(|_| View::name(id) == "extauthz")
     }
 
     fn is_there(&self, id: Id) -> bool {

@@ -128,7 +128,7 @@ pub(crate) fn texts(node: &IdedExpr) -> Option<Arc<[Box<str>]>> {
 }
 
 /// Visits the parts of an expression, in the order of the tree.
-fn each_child_mut(node: &mut IdedExpr, show: &mut impl FnMut(&mut IdedExpr)) {
+pub(crate) fn each_child_mut(node: &mut IdedExpr, show: &mut impl FnMut(&mut IdedExpr)) {
     match &mut node.expr {
         // What makes messages is refused by the check.
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => {}

@@ -1,0 +1,3 @@
+//! Rate limits: the protocol of services that count requests.
+
+pub mod service;

@@ -1,0 +1,47 @@
+//! What external authorization services have said about a request, while it is being decided.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::cel::data::Data;
+use crate::cel::variables::Memo;
+
+/// What was said, answer by answer. The last counts. Those before it stay, because a view of the
+/// request that was made earlier still reads them.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    first: OnceLock<Box<Answer>>,
+}
+
+/// What was said from one answer on.
+#[derive(Debug)]
+struct Answer {
+    data: Arc<Data>,
+    /// The outcomes of variables from then on.
+    memo: Memo,
+    next: OnceLock<Box<Answer>>,
+}
+
+impl Said {
+    /// Nothing yet.
+    pub(super) const fn new() -> Said {
+        Said { first: OnceLock::new() }
+    }
+
+    pub(super) fn add(&self, data: Arc<Data>) {
+        let mut next = &self.first;
+        while let Some(answer) = next.get() {
+            next = &answer.next;
+        }
+        // Nobody else adds an answer meanwhile: a request is decided in one thread.
+        next.get_or_init(|| Box::new(Answer { data, memo: Memo::new(), next: OnceLock::new() }));
+    }
+
+    /// The last answer, with the outcomes of variables since then.
+    pub(super) fn last(&self) -> Option<(&Arc<Data>, &Memo)> {
+        let mut last = self.first.get()?;
+        while let Some(answer) = last.next.get() {
+            last = answer;
+        }
+        Some((&last.data, &last.memo))
+    }
+}
