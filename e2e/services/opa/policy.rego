@@ -36,3 +36,6 @@ allow := {
 } if {
 	request.path == "/legal"
 }
+
+# No decision that the server understands.
+allow := {"allowed": "perhaps"} if request.path == "/broken"

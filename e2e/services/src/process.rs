@@ -32,7 +32,9 @@ impl Process {
     ) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("egress-service-").tempdir()?;
         let log = folder.path().join("log");
-        let mut command = Command::new(program);
+        // Nothing of the environment: all of these servers can be told things by it.
+        let mut command = Command::new(std::path::absolute(program)?);
+        command.env_clear();
         set_up(folder.path(), &mut command)?;
         let output = File::create(&log)?;
         let child = command
