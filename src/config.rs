@@ -10,8 +10,11 @@ mod conditional;
 mod decode;
 mod elsewhere;
 mod error;
+mod ext_auth;
 mod fixed_headers;
+mod global_limit;
 pub(crate) mod json;
+mod rate_limit;
 mod read;
 mod record;
 mod reply;
@@ -35,8 +38,18 @@ pub use callouts::{DEADLINE, FailureMode, MAX_DEADLINE};
 pub use conditional::{ConditionalConfig, EntryConfig, MAX_CONDITIONAL};
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
+pub use ext_auth::{
+    AnswerCacheConfig, ExtAuthConfig, ExtAuthProtocol, GrpcAuthConfig, HttpAuthConfig,
+    MAX_CACHE_ENTRIES, MAX_CACHE_KEYS, MAX_EXTENSION, MAX_METADATA_NAME, MAX_TTL, Ttl,
+};
 pub use fixed_headers::{
     FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
+};
+pub use global_limit::{
+    DescriptorConfig, GlobalLimitConfig, MAX_DESCRIPTORS, MAX_DOMAIN, MAX_ENTRIES, MAX_ENTRY_NAME,
+};
+pub use rate_limit::{
+    LimitUnit, LocalLimitConfig, MAX_LIMIT, MAX_LOCAL_LIMITS, QuotaHeaders, RateLimitConfig,
 };
 pub use record::{MAX_RECORD_FIELDS, RecordConfig, RecordFieldConfig};
 pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
@@ -196,6 +209,10 @@ pub struct PolicyConfig {
     pub denial: Option<ReplyConfig>,
     /// `traffic.authorization`.
     pub authorization: Option<AuthorizationConfig>,
+    /// `traffic.extAuth`.
+    pub ext_auth: Option<ConditionalConfig<ExtAuthConfig>>,
+    /// `traffic.rateLimit`.
+    pub rate_limit: Option<ConditionalConfig<RateLimitConfig>>,
     /// `traffic.transformation`.
     pub transformation: ConditionalConfig<TransformationConfig>,
     /// `traffic.headerModifiers`.
@@ -212,7 +229,7 @@ pub struct PolicyConfig {
     pub request_timeout: Option<u64>,
     /// `traffic.retry`.
     pub retry: Option<RetryConfig>,
-    /// `backend.auth` and `backend.credentials`, in this order.
+    /// Those of `extAuth.credentialHeaders`, then `backend.auth` and `backend.credentials`.
     pub credentials: Vec<CredentialConfig>,
 }
 

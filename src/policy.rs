@@ -4,12 +4,15 @@ pub(crate) mod answers;
 mod compile;
 pub(crate) mod conditional;
 pub(crate) mod denial;
+pub(crate) mod ext_auth;
 pub(crate) mod fixed_headers;
+pub(crate) mod global_limit;
 pub(crate) mod header_rules;
 pub(crate) mod index;
 mod path_change;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
+pub(crate) mod rate_limit;
 mod recording;
 pub(crate) mod reply_rules;
 pub(crate) mod router;
@@ -34,13 +37,16 @@ use crate::credential::{self, Credentials, Environment, NamesOnly};
 use crate::identity::peer::{Caller, Callers};
 use crate::order::Stage;
 use crate::path::PathSafety;
+use crate::rate_limit::limiter::Limiter;
 use crate::request::Facts;
 use answers::DirectResponse;
 use compile::{compile, order_for};
 use conditional::Conditional;
+use ext_auth::ExtAuth;
 use fixed_headers::FixedHeaders;
 use header_rules::HeaderRules;
 use index::{Groups, Index};
+use rate_limit::RateLimit;
 pub use recording::FieldValue;
 pub(crate) use recording::Recording;
 use reply_rules::ReplyRules;
@@ -59,6 +65,8 @@ pub(crate) struct Policy {
     pub(crate) default_action: Option<DefaultAction>,
     /// The answer to requests that it denies.
     pub(crate) denial: Option<ReplyRules>,
+    pub(crate) ext_auth: Option<Box<Conditional<ExtAuth>>>,
+    pub(crate) rate_limit: Option<Box<Conditional<RateLimit>>>,
     pub(crate) transformation: Conditional<Transformation>,
     /// None where the policy has none, as with the features below.
     pub(crate) header_modifiers: Option<Box<HeaderModifiers>>,
@@ -107,6 +115,8 @@ pub struct Engine {
     pub(crate) recording: Option<Box<Recording>>,
     pub(crate) policies: Vec<Policy>,
     pub(crate) credentials: Credentials,
+    /// What this worker keeps of all local rate limits.
+    pub(crate) limiter: Limiter,
     variables: Variables,
     pub(crate) index: Index,
     /// The stages that a request passes.
@@ -143,6 +153,7 @@ impl Engine {
         let scope = Scope { table: &TABLE, variables: &variables };
         let recording = Recording::compile(&config.record, scope, &mut errors);
         let mut policies = compile(&config.policies, scope, &mut errors);
+        ext_auth::assign_passes(&config.policies, &mut policies);
         let denial = config.denial.as_ref();
         let denial = denial.map(|denial| ReplyRules::compile("", denial, scope, &mut errors));
         let credentials = credential::compile(&config, environment, &mut errors);
@@ -177,6 +188,7 @@ impl Engine {
             order: order_for(&policies),
             policies,
             credentials,
+            limiter: Limiter::default(),
             variables,
             index,
             candidates: Mutex::default(),

@@ -2,8 +2,10 @@
 
 use super::answers::DirectResponse;
 use super::conditional::Conditional;
+use super::ext_auth::ExtAuth;
 use super::fixed_headers::FixedHeaders;
 use super::header_rules::HeaderRules;
+use super::rate_limit::RateLimit;
 use super::reply_rules::ReplyRules;
 use super::router::Router;
 use super::rule::{Pass, Rule};
@@ -108,7 +110,19 @@ impl Policy {
         rule.chain(values)
             .chain(answers.flat_map(|answer| answer.reply.expressions()))
             .chain(self.denial.iter().flat_map(ReplyRules::expressions))
+            .chain(self.ext_auths().flat_map(ExtAuth::expressions))
+            .chain(self.rate_limits().flat_map(RateLimit::expressions))
             .chain(self.conditions().flatten())
+    }
+
+    /// The forms of its external authorization.
+    fn ext_auths(&self) -> impl Iterator<Item = &ExtAuth> {
+        self.ext_auth.iter().flat_map(|forms| forms.forms())
+    }
+
+    /// The forms of its rate limits.
+    fn rate_limits(&self) -> impl Iterator<Item = &RateLimit> {
+        self.rate_limit.iter().flat_map(|limits| limits.forms())
     }
 
     /// The conditions of its features.
@@ -118,6 +132,8 @@ impl Policy {
             .chain(self.url_rewrite.iter().flat_map(|rewrite| rewrite.conditions()))
             .chain(self.redirect.iter().flat_map(|redirect| redirect.conditions()))
             .chain(self.direct_response.iter().flat_map(|answer| answer.conditions()))
+            .chain(self.ext_auth.iter().flat_map(|forms| forms.conditions()))
+            .chain(self.rate_limit.iter().flat_map(|limits| limits.conditions()))
     }
 
     /// Compiles a policy. If that fails, `errors` gets the reasons, and the policy is not used.
@@ -147,12 +163,22 @@ impl Policy {
                 |answer: &_, errors: &mut _| DirectResponse::compile(name, answer, scope, errors);
             Conditional::compile(name, answer, scope, errors, form).into()
         });
+        let ext_auth = config
+            .ext_auth
+            .as_ref()
+            .map(|forms| ExtAuth::compile_all(name, forms, scope, errors).into());
+        let rate_limit = config
+            .rate_limit
+            .as_ref()
+            .map(|limits| RateLimit::compile_all(name, limits, scope, errors).into());
         Policy {
             name: config.name.clone(),
             mode: config.mode,
             rule,
             default_action: config.default_action,
             denial,
+            ext_auth,
+            rate_limit,
             transformation,
             header_modifiers: HeaderModifiers::new(&config.header_modifiers).map(Box::new),
             url_rewrite,
@@ -177,6 +203,8 @@ impl Policy {
             || self.direct_response.is_some()
             || self.router.is_some()
             || !self.credentials.is_empty()
+            || self.ext_auth.is_some()
+            || self.rate_limit.is_some()
     }
 
     /// When its rule can be evaluated.
@@ -193,6 +221,9 @@ impl Policy {
         let has = match stage {
             // Rules that are only reported are evaluated as well.
             Stage::LateAuthorization => return self.pass() == Pass::Late,
+            Stage::ExternalAuthorization => self.ext_auth.is_some(),
+            Stage::LocalRateLimit => self.rate_limits().any(|limits| !limits.local.is_empty()),
+            Stage::GlobalRateLimit => self.rate_limits().any(|limits| limits.global.is_some()),
             Stage::Transformation => self.acts(),
             Stage::HeaderModifiers => {
                 self.header_modifiers.as_ref().is_some_and(|both| !both.request.is_empty())
