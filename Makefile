@@ -21,7 +21,7 @@ demo: build-wasm ## the workshop in a real Envoy, or POLICY=mine.yaml (ARGS=--on
 	ENVOY=$$envoy exec target/debug/demo $(if $(POLICY),--policy '$(POLICY)') $(ARGS)
 
 .PHONY: test
-test: test-native test-fuzz test-wasm test-e2e test-image ## every test there is
+test: test-native test-fuzz test-wasm test-e2e test-image ## every test that needs no Go
 
 .PHONY: test-native
 test-native: ## the engine's, its language's and egressctl's tests, natively
@@ -106,6 +106,15 @@ image: build-wasm ## an OCI image, and filter-config/ with its digest, in target
 test-image: build-wasm ## the image, as Istio's agent reads it, and pushed and pulled
 	@skopeo=$$($(setup)/skopeo); registry=$$($(setup)/registry); \
 	SKOPEO=$$skopeo REGISTRY=$$registry $(CARGO) test -p image
+
+# Not part of `make test`, which needs no Go.
+.PHONY: test-services
+test-services: build-wasm ## the filter with OPA, oauth2-proxy, Envoy's rate limits (needs Go)
+	@envoy=$$($(setup)/envoy); redis=$$($(setup)/redis); \
+	ratelimit=$$($(setup)/go-service ratelimit); opa=$$($(setup)/go-service opa); \
+	extauthz=$$($(setup)/go-service extauthz); oauth2=$$($(setup)/go-service oauth2-proxy); \
+	ENVOY=$$envoy REDIS=$$redis RATELIMIT=$$ratelimit OPA=$$opa EXTAUTHZ=$$extauthz \
+		OAUTH2_PROXY=$$oauth2 $(CARGO) test -p services $(ARGS)
 
 .PHONY: bench
 bench: build-wasm ## what the filter costs, into target/bench/report.md (ARGS=--quick: a trial)
