@@ -480,6 +480,7 @@ pub fn markdown() -> String {
             .iter()
             .map(|property| format!("`{}`", property.path().replace('\0', ".")));
         let source = match (row.properties, row.from) {
+            _ if declared.kind == Kind::Data => "the answers of these services".to_owned(),
             ([], Phase::Request) => "the request".to_owned(),
             ([], Phase::Response) => "the response".to_owned(),
             _ => properties.collect::<Vec<_>>().join(", else "),

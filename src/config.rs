@@ -11,7 +11,9 @@ mod decode;
 mod elsewhere;
 mod error;
 mod fixed_headers;
+mod global_limit;
 pub(crate) mod json;
+mod rate_limit;
 mod read;
 mod record;
 mod reply;
@@ -37,6 +39,12 @@ pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
 pub use fixed_headers::{
     FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
+};
+pub use global_limit::{
+    DescriptorConfig, GlobalLimitConfig, MAX_DESCRIPTORS, MAX_DOMAIN, MAX_ENTRIES, MAX_ENTRY_NAME,
+};
+pub use rate_limit::{
+    LimitUnit, LocalLimitConfig, MAX_LIMIT, MAX_LOCAL_LIMITS, QuotaHeaders, RateLimitConfig,
 };
 pub use record::{MAX_RECORD_FIELDS, RecordConfig, RecordFieldConfig};
 pub use reply::{MAX_REPLY_BODY, MAX_REPLY_HEADERS, ReplyBody, ReplyConfig};
@@ -196,6 +204,8 @@ pub struct PolicyConfig {
     pub denial: Option<ReplyConfig>,
     /// `traffic.authorization`.
     pub authorization: Option<AuthorizationConfig>,
+    /// `traffic.rateLimit`.
+    pub rate_limit: Option<ConditionalConfig<RateLimitConfig>>,
     /// `traffic.transformation`.
     pub transformation: ConditionalConfig<TransformationConfig>,
     /// `traffic.headerModifiers`.

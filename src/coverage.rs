@@ -95,6 +95,16 @@ pub fn outlines(engine: &Engine) -> impl Iterator<Item = Outline<'_>> {
 /// The forms of a policy's features of which a request gets one at most.
 fn forms(policy: &Policy) -> Vec<Form> {
     let mut forms = Vec::new();
+    if let Some(limits) = &policy.rate_limit {
+        let is_conditional = limits.conditions().next().is_some();
+        for (index, form) in limits.forms().enumerate() {
+            let entry = is_conditional.then_some(index);
+            let local = (!form.local.is_empty()).then_some(Feature::LocalRateLimit);
+            let global = form.global.as_ref().map(|_| Feature::GlobalRateLimit);
+            let features = local.into_iter().chain(global);
+            forms.extend(features.map(|feature| Form { feature, entry }));
+        }
+    }
     let mut add = |feature, conditions: usize, count: usize| {
         let entry = |entry| if conditions == 0 { None } else { Some(entry) };
         forms.extend((0..count).map(|index| Form { feature, entry: entry(index) }));

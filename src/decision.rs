@@ -305,6 +305,16 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// The answer to a request for which it cannot be said whether there have been too many.
+    pub(crate) fn limit_failed(reason: Reason) -> Reply {
+        Reply {
+            body: Cow::Borrowed(RATE_LIMIT_FAILED_BODY.as_bytes()),
+            ..Reply::in_place(reason, 500)
+        }
+    }
+}
+
 /// The status that a gRPC caller takes from an answer of HTTP (gRPC's
 /// `http-grpc-status-mapping.md`): an answer without messages is no success, even with 200.
 fn grpc_status(http: u16) -> u8 {

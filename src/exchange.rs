@@ -306,7 +306,7 @@ impl Exchange {
         if let Some(reply) = &mut reply
             && let Some(said) = &self.found.services
         {
-            add_to(&said.response_headers, reply);
+            add_to(said, reply);
         }
         let host = admitted.as_ref().map(|admitted| &*admitted.host);
         let status = reply.as_ref().map(|reply| reply.status);

@@ -5,11 +5,13 @@ mod compile;
 pub(crate) mod conditional;
 pub(crate) mod denial;
 pub(crate) mod fixed_headers;
+pub(crate) mod global_limit;
 pub(crate) mod header_rules;
 pub(crate) mod index;
 mod path_change;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
+pub(crate) mod rate_limit;
 mod recording;
 pub(crate) mod reply_rules;
 pub(crate) mod router;
@@ -34,6 +36,7 @@ use crate::credential::{self, Credentials, Environment, NamesOnly};
 use crate::identity::peer::{Caller, Callers};
 use crate::order::Stage;
 use crate::path::PathSafety;
+use crate::rate_limit::limiter::Limiter;
 use crate::request::Facts;
 use answers::DirectResponse;
 use compile::{compile, order_for};
@@ -41,6 +44,7 @@ use conditional::Conditional;
 use fixed_headers::FixedHeaders;
 use header_rules::HeaderRules;
 use index::{Groups, Index};
+use rate_limit::RateLimit;
 pub use recording::FieldValue;
 pub(crate) use recording::Recording;
 use reply_rules::ReplyRules;
@@ -59,6 +63,7 @@ pub(crate) struct Policy {
     pub(crate) default_action: Option<DefaultAction>,
     /// The answer to requests that it denies.
     pub(crate) denial: Option<ReplyRules>,
+    pub(crate) rate_limit: Option<Box<Conditional<RateLimit>>>,
     pub(crate) transformation: Conditional<Transformation>,
     /// None where the policy has none, as with the features below.
     pub(crate) header_modifiers: Option<Box<HeaderModifiers>>,
@@ -107,6 +112,8 @@ pub struct Engine {
     pub(crate) recording: Option<Box<Recording>>,
     pub(crate) policies: Vec<Policy>,
     pub(crate) credentials: Credentials,
+    /// What this worker keeps of all local rate limits.
+    pub(crate) limiter: Limiter,
     variables: Variables,
     pub(crate) index: Index,
     /// The stages that a request passes.
@@ -177,6 +184,7 @@ impl Engine {
             order: order_for(&policies),
             policies,
             credentials,
+            limiter: Limiter::default(),
             variables,
             index,
             candidates: Mutex::default(),

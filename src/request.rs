@@ -7,6 +7,7 @@ pub mod host;
 pub mod inline;
 mod property;
 mod said;
+mod shared;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,8 +17,10 @@ use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers, Presented};
 pub use body::Body;
 use headers::Headers;
-pub use property::{Given, Property, Source};
+pub use property::{Given, Property, Source, Unavailable};
+pub(crate) use said::Answer;
 use said::Said;
+pub use shared::SharedData;
 
 /// The facts of one request: its headers as they came, and the source of its properties.
 #[derive(Debug)]
@@ -65,13 +68,13 @@ impl<'a> Facts<'a> {
     /// What external authorization services have said; none if none has.
     #[must_use]
     pub fn extauthz(&self) -> Option<Arc<Data>> {
-        self.said.last().map(|(data, _)| Arc::clone(data))
+        self.said.last().map(|answer| Arc::clone(&answer.data))
     }
 
-    /// The same, with the place where the outcomes of variables are kept that may have read it.
-    pub(crate) fn said(&self) -> (Option<&Data>, &Memo) {
+    /// The last answer, and where the outcomes of variables are kept that may have read it.
+    pub(crate) fn said(&self) -> (Option<&Answer>, &Memo) {
         match self.said.last() {
-            Some((data, memo)) => (Some(data), memo),
+            Some(answer) => (Some(answer), &answer.memo),
             None => (None, &self.memo),
         }
     }
@@ -91,6 +94,11 @@ impl<'a> Facts<'a> {
 
     pub(crate) fn failed(&self) -> bool {
         self.source.failed()
+    }
+
+    /// What the proxy knows of the request, and what its workers share.
+    pub(crate) fn source(&self) -> &'a dyn Source {
+        self.source
     }
 
     /// The time, as [`Source::now`] has it.

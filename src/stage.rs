@@ -5,6 +5,7 @@
 //! requests which are decided without it do not pay for it.
 
 mod admission;
+mod answer_headers;
 mod authorization;
 mod choose;
 mod collected;
@@ -40,9 +41,11 @@ use crate::order::Stage;
 use crate::path::PathSafety;
 use crate::policy::conditional::Conditional;
 use crate::policy::{Engine, Policy, Transformation};
+use crate::rate_limit::quota::Quota;
 use crate::request::Facts;
 use crate::request::headers::Headers;
 use crate::trace::{Feature, Trace};
+use global_limit::LimitCall;
 
 /// What follows a stage.
 #[derive(Debug)]
@@ -113,8 +116,12 @@ pub(crate) struct Services {
     pub(crate) asked: usize,
     /// What the authorization services have said, for expressions.
     pub(crate) metadata: Option<Arc<Data>>,
+    /// The calls to rate limit services that are still to be answered, the next one last.
+    pub(crate) limit_calls: Vec<LimitCall>,
     /// Lines for the response, whoever makes it.
     pub(crate) response_headers: Vec<Collected>,
+    /// What the caller is told of rate limits with the response, unless the response tells it.
+    pub(crate) quota: Option<Quota>,
 }
 
 impl Default for Found {

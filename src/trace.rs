@@ -33,6 +33,10 @@ pub struct Trace {
 /// A feature of a policy beside its rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
+    /// `rateLimit.local`
+    LocalRateLimit,
+    /// `rateLimit.global`
+    GlobalRateLimit,
     /// `transformation`
     Transformation,
     /// `headerModifiers`
@@ -58,6 +62,8 @@ impl Feature {
     #[must_use]
     pub fn field(self) -> &'static str {
         match self {
+            Feature::LocalRateLimit => "rateLimit",
+            Feature::GlobalRateLimit => "rateLimit.global",
             Feature::Transformation => "transformation",
             Feature::HeaderModifiers => "headerModifiers",
             Feature::UrlRewrite => "urlRewrite",
@@ -112,6 +118,8 @@ impl Feature {
     /// The stage that applies it to requests.
     pub(crate) fn stage(self) -> Stage {
         match self {
+            Feature::LocalRateLimit => Stage::LocalRateLimit,
+            Feature::GlobalRateLimit => Stage::GlobalRateLimit,
             Feature::Transformation => Stage::Transformation,
             Feature::HeaderModifiers => Stage::HeaderModifiers,
             Feature::UrlRewrite | Feature::HostRewrite => Stage::Rewrite,

@@ -13,7 +13,7 @@ use crate::decision::{Change, Reason, Reply};
 use crate::exchange::{Event, Exchange, Pairs, Report, Step};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
-use crate::request::{Facts, Given, Source, address_and_port, inline};
+use crate::request::{Facts, Given, SharedData, Source, address_and_port, inline};
 
 /// The name of the plugin in the names of counters: a trial has none.
 const PLUGIN: &str = "";
@@ -53,6 +53,8 @@ pub struct Trial {
     pub destination_address: String,
     /// When the request comes, in nanoseconds since 1970.
     pub time: i64,
+    /// The time on the clock that only goes forward, for what lasts from request to request.
+    pub now: Duration,
     /// The origin's response.
     pub response: Response,
 }
@@ -109,6 +111,7 @@ impl Default for Trial {
             source_address: "127.0.0.1:40000".to_owned(),
             destination_address: "240.240.0.1:80".to_owned(),
             time: NOON,
+            now: Duration::ZERO,
             response: Response { status: 200, headers: Vec::new() },
         }
     }
@@ -136,10 +139,16 @@ impl Trial {
         }
     }
 
-    /// Runs the engine on it.
+    /// Runs the engine on it, as the first request of all.
     #[must_use]
     pub fn run(&self, engine: &Engine) -> Tried {
-        self.with_source(|source| {
+        self.run_with(engine, &SharedData::default())
+    }
+
+    /// Runs the engine on it, after other requests that shared this data.
+    #[must_use]
+    pub fn run_with(&self, engine: &Engine, shared: &SharedData) -> Tried {
+        self.sharing(shared, |source| {
             let (request, response) = (self.request_headers(), self.response_headers());
             let mut exchange = Exchange::default();
             let mut tried = Tried::new();
@@ -180,6 +189,11 @@ impl Trial {
 
     /// Runs a function on what a proxy would know of the request besides its headers.
     pub fn with_source<T>(&self, f: impl FnOnce(&dyn Source) -> T) -> T {
+        self.sharing(&SharedData::default(), f)
+    }
+
+    /// The same, with data that was shared before.
+    fn sharing<T>(&self, shared: &SharedData, f: impl FnOnce(&dyn Source) -> T) -> T {
         let chain = self.service.as_ref().map(|service| format!("inbound-vip|80|http|{service}"));
         let (address, port) = address_and_port(self.source_address.as_bytes()).unwrap_or_default();
         let port = i64::from(port).to_le_bytes();
@@ -195,6 +209,8 @@ impl Trial {
             source_address: address.as_bytes(),
             source_port: if address.is_empty() { &[] } else { &port },
             destination_address: self.destination_address.as_bytes(),
+            now: self.now,
+            shared: Some(shared),
             ..Given::default()
         };
         f(&source)

@@ -16,4 +16,5 @@ pub mod origin;
 pub mod pki;
 pub mod ports;
 pub mod schemas;
+pub mod stand_ins;
 pub mod workshop;

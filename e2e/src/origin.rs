@@ -5,7 +5,7 @@ mod answers;
 pub(crate) mod certificates;
 mod clients;
 mod http2;
-mod server;
+pub(crate) mod server;
 mod service;
 
 use std::io;

@@ -1,9 +1,15 @@
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::cel::meter::Allowance;
-use crate::cel::{Expected, Expression, Scope};
+use crate::cel::{Expected, Expression, Scope, Variables};
+use crate::identity::peer::Callers;
+use crate::request::headers::Headers;
+use crate::request::{Facts, Given};
+use crate::tests::json;
 use crate::tests::message::{Line, Scene};
 
 fn scene() -> Scene<'static> {
@@ -63,6 +69,63 @@ fn attributes_are_what_came() {
         Expression::compile(Scope::of(&TABLE), source, Phase::Response, Expected::Header).unwrap();
     let found = scene().view(Phase::Response, |view| value.header_value(view, &Allowance::whole()));
     assert_eq!(found, Ok(b"envoy/404".to_vec()));
+}
+
+#[test]
+fn a_view_has_what_was_said_when_it_was_made() {
+    let mut variables = Variables::declare(["team".to_owned()]);
+    // Long enough for its outcome to be kept.
+    variables.define(&TABLE, "extauthz.?team.orValue('none').lowerAscii()").unwrap();
+    let scope = Scope { table: &TABLE, variables: &variables };
+    let value =
+        Expression::compile(scope, "variables.team", Phase::Request, Expected::Header).unwrap();
+    assert!(value.uses().attributes.contains(EXTAUTHZ));
+    let source = Given::default();
+    let facts = Facts::new(Headers::default(), &source);
+    let callers = Callers::new(Vec::new(), Vec::new());
+    let of = |view: &View<'_>| {
+        String::from_utf8(value.header_value(view, &Allowance::whole()).unwrap()).unwrap()
+    };
+    let before = View::new(&facts, &callers);
+    assert_eq!(of(&before), "none");
+    assert_eq!(facts.extauthz(), None);
+    for (said, team) in [(r#"{"team": "A"}"#, "a"), (r#"{"team": "B"}"#, "b"), ("{}", "none")] {
+        facts.set_extauthz(Arc::new(json::data(said)));
+        assert_eq!(facts.extauthz(), Some(Arc::new(json::data(said))));
+        let view = View::new(&facts, &callers);
+        assert_eq!([of(&view), of(&view)], [team, team], "{said}");
+        // Also where headers were changed since.
+        let changed = Headers::default();
+        assert_eq!(of(&view.with_request(&changed)), team, "{said}");
+        assert_eq!(of(&before), "none", "as it was");
+    }
+    facts.set_extauthz(Arc::new(Data::Text("no map".to_owned())));
+    assert_eq!(of(&View::new(&facts, &callers)), "none");
+}
+
+#[test]
+fn a_body_is_what_the_exchange_says_of_it() {
+    let source = Given::default();
+    let callers = Callers::new(Vec::new(), Vec::new());
+    let response = Headers::default();
+    let read = |facts: &Facts<'_>, source: &str| {
+        let value =
+            Expression::compile(Scope::of(&TABLE), source, Phase::Response, Expected::Header);
+        let view = View::new(facts, &callers).with_response(&response);
+        value.unwrap().header_value(&view, &Allowance::whole())
+    };
+    let facts = Facts::new(Headers::default(), &source);
+    let missing = |name: &str| Err(format!("`{name}` is not there: it has not been read"));
+    assert_eq!(read(&facts, "request.body"), missing("request.body"));
+    assert_eq!(read(&facts, "response.body"), missing("response.body"));
+    let facts = facts.with_body(Body::Read(b"a")).with_response_body(Body::Unreadable("it is cut"));
+    assert_eq!(read(&facts, "request.body"), Ok(b"a".to_vec()));
+    assert_eq!(
+        read(&facts, "response.body"),
+        Err("`response.body` cannot be read: it is cut".to_owned())
+    );
+    let facts = facts.with_response_body(Body::Read(b"b"));
+    assert_eq!(read(&facts, "request.body + response.body"), Ok(b"ab".to_vec()));
 }
 
 #[test]

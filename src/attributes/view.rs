@@ -14,7 +14,7 @@ use crate::cel::time::Timestamp;
 use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers};
 use crate::request::headers::Headers;
-use crate::request::{Body, Facts, Property, address_and_port, host};
+use crate::request::{Answer, Body, Facts, Property, address_and_port, host};
 
 /// Everything that an expression can look at.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct View<'a> {
     host: Option<&'a str>,
     parsed_host: OnceLock<Option<String>>,
     /// What external authorization services had said when this view was made.
-    extauthz: Option<&'a Data>,
+    extauthz: Option<&'a Answer>,
     /// The outcomes of variables in this reading.
     memo: &'a Memo,
     /// The request as it came, if this is one whose headers were changed.
@@ -216,7 +216,7 @@ impl<'a> View<'a> {
 
     /// What external authorization services have said. It is a map.
     pub(crate) fn extauthz(&self) -> Option<&'a Data> {
-        self.extauthz.filter(|data| matches!(data, Data::Map(_)))
+        self.extauthz.map(|answer| &*answer.data).filter(|data| matches!(data, Data::Map(_)))
     }
 
     /// `request.body`.

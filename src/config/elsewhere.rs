@@ -9,8 +9,18 @@ type Row = (&'static str, &'static str, &'static str);
 const ROWS: &[Row] = &[
     ("traffic", "extAuth", EXT_AUTH),
     ("traffic", "entExtAuth", EXT_AUTH),
-    ("traffic", "rateLimit", RATE_LIMIT),
-    ("traffic", "entRateLimit", RATE_LIMIT),
+    ("traffic", "entRateLimit", "it is called `rateLimit`"),
+    (
+        "local",
+        "tokens",
+        "tokens of language models are in bodies, which are not counted here: give `requests`",
+    ),
+    (
+        "global",
+        "url",
+        "name the service with `backendRef`, with `kind: Hostname` where it is outside the \
+         cluster: a waypoint calls only services that it has a cluster of",
+    ),
     ("traffic", "extProc", "use Envoy's own ext_proc filter, by an EnvoyFilter"),
     ("traffic", "jwtAuthentication", JWT),
     ("traffic", "entJWT", JWT),
@@ -105,7 +115,6 @@ const FETCHED: &str = "use `oauthClientCredentials`, or `env` with a token that 
     renews";
 const EXT_AUTH: &str = "use an AuthorizationPolicy with `action: CUSTOM` and an extension \
     provider, which the waypoint asks before this filter";
-const RATE_LIMIT: &str = "use Envoy's rate limit filters, by an EnvoyFilter";
 const JWT: &str = "use a RequestAuthentication, and an AuthorizationPolicy with \
     `requestPrincipals`, on the waypoint";
 const CALLER: &str = "the caller is authenticated by its certificate: write a rule over \

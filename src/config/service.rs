@@ -7,7 +7,7 @@ use super::shape::{self, Text};
 pub const MAX_CLUSTER: usize = 512;
 
 /// A service that the filter calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceConfig {
     /// Envoy's name of its cluster.
     pub cluster: String,

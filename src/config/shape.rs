@@ -2,6 +2,8 @@
 //! the JSON Schema and the documents' table of fields are made from it.
 
 mod backend;
+mod global_limit;
+mod rate_limit;
 mod record;
 mod router;
 mod words;
@@ -20,13 +22,17 @@ pub(super) use backend::{
     CREDENTIAL, CREDENTIALS, HEADER, LOCATION, LOCATION_IS, PARAMETER, REFERENCE, REFERENCE_IS,
     SCOPES,
 };
+pub(super) use global_limit::{
+    DESCRIPTOR, DESCRIPTOR_ENTRIES, DESCRIPTOR_ENTRY, DESCRIPTORS, GLOBAL_LIMIT, GLOBAL_LIMIT_IS,
+};
+pub(super) use rate_limit::{LOCAL_LIMIT, LOCAL_LIMITS, RATE_LIMIT};
 pub(super) use record::{ADDED, ADDED_FIELDS, RECORD_FIELDS};
 pub(super) use router::{RETRIED, RETRY_CODES, TIMES};
 pub use words::OFF;
 pub(super) use words::{
-    ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, DEFAULT_ACTION, HOST_BINDING, HOST_REWRITE,
-    IDENTITY_SOURCES, MODE, ON_ERROR, PATH_CHANGE, PATH_SAFETY, REFERENCE_KIND, SCHEME, Word,
-    listed,
+    ACTION, AUDIT_LOG, CLIENT_AUTH, COMBINE, COUNTED, DEFAULT_ACTION, FAILURE_MODE, HOST_BINDING,
+    HOST_REWRITE, IDENTITY_SOURCES, LIMIT_UNIT, MODE, ON_ERROR, PATH_CHANGE, PATH_SAFETY,
+    QUOTA_HEADERS, REFERENCE_KIND, SCHEME, Word, listed,
 };
 
 /// A field of an object.
@@ -145,7 +151,13 @@ pub enum Text {
 }
 
 pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
-    Field { name, required: false, kind, about }
+    Field { name, required: false, kind, about: said(about) }
+}
+
+/// What the schema and the documents say of a field or a word. The module makes neither of them, so
+/// it goes without these texts.
+const fn said(about: &'static str) -> &'static str {
+    if cfg!(all(target_arch = "wasm32", target_os = "wasi")) { "" } else { about }
 }
 
 pub(super) const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {
@@ -343,6 +355,11 @@ pub(super) const TRAFFIC: &[Field] = &[
         "authorization",
         Kind::Object(AUTHORIZATION, AUTHORIZATION_IS),
         "A rule that allows or denies requests.",
+    ),
+    field(
+        "rateLimit",
+        Kind::Object(RATE_LIMIT.whole, RATE_LIMIT.whole_is),
+        "How many allowed requests there may be in a time. One over the limit is refused with 429.",
     ),
     field(
         "transformation",

@@ -22,10 +22,12 @@ pub(super) fn explain(
 ) -> Vec<Feature> {
     let of = Of { index, view, scope, trace };
     let transformation = &policy.transformation;
+    let limits = policy.rate_limit.as_deref().zip(config.rate_limit.as_ref());
     let url_rewrite = policy.url_rewrite.as_deref().zip(config.url_rewrite.as_ref());
     let redirect = policy.redirect.as_deref().zip(config.redirect.as_ref());
     let answer = policy.direct_response.as_deref().zip(config.direct_response.as_ref());
     [
+        limits.and_then(|(a, b)| of.feature(trace::Feature::LocalRateLimit, a, b)),
         of.feature(trace::Feature::Transformation, transformation, &config.transformation)
             // Without conditions, its headers are told one by one.
             .filter(|feature| !feature.conditions.is_empty()),
@@ -102,7 +104,8 @@ impl Of<'_> {
 
     /// Whether the policy's conditions were asked: no policy before it had the feature.
     fn was_reached(&self, feature: trace::Feature) -> bool {
-        let is_for_all = feature == trace::Feature::Transformation;
+        let is_for_all =
+            matches!(feature, trace::Feature::Transformation | trace::Feature::LocalRateLimit);
         let mut used = self.trace.chosen.iter().filter(|one| one.feature == feature && one.is_used);
         self.trace.stages.contains(&feature.stage().name())
             && (is_for_all || used.all(|one| one.policy >= self.index))

@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::shared::Update;
 use super::sys::{self, HostError};
-use crate::request::{Property, Source};
+use crate::request::{Property, Source, Unavailable};
 
 /// How many properties, the first ones, are read for most requests.
 const COMMON: usize = 4;
@@ -26,9 +27,10 @@ pub(super) struct Properties {
 }
 
 impl Properties {
-    fn fail(&self, error: HostError) {
+    fn fail(&self, error: HostError) -> Unavailable {
         log::error!("egress filter: {error}");
         self.failed.store(true, Ordering::Relaxed);
+        Unavailable
     }
 }
 
@@ -43,7 +45,7 @@ impl Source for Properties {
         cell.get_or_init(|| match sys::property(property.path().as_bytes()) {
             Ok(value) => value.unwrap_or_default(),
             Err(error) => {
-                self.fail(error);
+                let Unavailable = self.fail(error);
                 Vec::new()
             }
         })
@@ -55,8 +57,17 @@ impl Source for Properties {
 
     fn now(&self) -> Duration {
         sys::now().unwrap_or_else(|error| {
-            self.fail(error);
+            let Unavailable = self.fail(error);
             Duration::ZERO
         })
+    }
+
+    fn shared(&self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
+        sys::shared_data(key).map_err(|error| self.fail(error))
+    }
+
+    fn set_shared(&self, key: &[u8], value: &[u8], version: u32) -> Result<bool, Unavailable> {
+        let update = sys::set_shared_data(key, value, version).map_err(|error| self.fail(error))?;
+        Ok(update == Update::Set)
     }
 }

@@ -4,6 +4,7 @@ use super::answers::DirectResponse;
 use super::conditional::Conditional;
 use super::fixed_headers::FixedHeaders;
 use super::header_rules::HeaderRules;
+use super::rate_limit::RateLimit;
 use super::reply_rules::ReplyRules;
 use super::router::Router;
 use super::rule::{Pass, Rule};
@@ -108,7 +109,13 @@ impl Policy {
         rule.chain(values)
             .chain(answers.flat_map(|answer| answer.reply.expressions()))
             .chain(self.denial.iter().flat_map(ReplyRules::expressions))
+            .chain(self.rate_limits().flat_map(RateLimit::expressions))
             .chain(self.conditions().flatten())
+    }
+
+    /// The forms of its rate limits.
+    fn rate_limits(&self) -> impl Iterator<Item = &RateLimit> {
+        self.rate_limit.iter().flat_map(|limits| limits.forms())
     }
 
     /// The conditions of its features.
@@ -118,6 +125,7 @@ impl Policy {
             .chain(self.url_rewrite.iter().flat_map(|rewrite| rewrite.conditions()))
             .chain(self.redirect.iter().flat_map(|redirect| redirect.conditions()))
             .chain(self.direct_response.iter().flat_map(|answer| answer.conditions()))
+            .chain(self.rate_limit.iter().flat_map(|limits| limits.conditions()))
     }
 
     /// Compiles a policy. If that fails, `errors` gets the reasons, and the policy is not used.
@@ -147,12 +155,17 @@ impl Policy {
                 |answer: &_, errors: &mut _| DirectResponse::compile(name, answer, scope, errors);
             Conditional::compile(name, answer, scope, errors, form).into()
         });
+        let rate_limit = config
+            .rate_limit
+            .as_ref()
+            .map(|limits| RateLimit::compile_all(name, limits, scope, errors).into());
         Policy {
             name: config.name.clone(),
             mode: config.mode,
             rule,
             default_action: config.default_action,
             denial,
+            rate_limit,
             transformation,
             header_modifiers: HeaderModifiers::new(&config.header_modifiers).map(Box::new),
             url_rewrite,
@@ -177,6 +190,7 @@ impl Policy {
             || self.direct_response.is_some()
             || self.router.is_some()
             || !self.credentials.is_empty()
+            || self.rate_limit.is_some()
     }
 
     /// When its rule can be evaluated.
@@ -193,6 +207,8 @@ impl Policy {
         let has = match stage {
             // Rules that are only reported are evaluated as well.
             Stage::LateAuthorization => return self.pass() == Pass::Late,
+            Stage::LocalRateLimit => self.rate_limits().any(|limits| !limits.local.is_empty()),
+            Stage::GlobalRateLimit => self.rate_limits().any(|limits| limits.global.is_some()),
             Stage::Transformation => self.acts(),
             Stage::HeaderModifiers => {
                 self.header_modifiers.as_ref().is_some_and(|both| !both.request.is_empty())

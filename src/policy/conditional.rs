@@ -66,11 +66,25 @@ impl<T> Conditional<T> {
         view: &View<'_>,
         meter: &Meter,
     ) -> Result<Option<(usize, &T)>, String> {
+        self.choose_of(view, meter, |_| true)
+    }
+
+    /// The same, of the forms for which `counts` is true. The others are passed over, whatever
+    /// their conditions are.
+    pub(crate) fn choose_of(
+        &self,
+        view: &View<'_>,
+        meter: &Meter,
+        counts: impl Fn(&T) -> bool,
+    ) -> Result<Option<(usize, &T)>, String> {
         let entries = match self {
-            Conditional::Always(value) => return Ok(Some((0, value))),
+            Conditional::Always(value) => return Ok(counts(value).then_some((0, value))),
             Conditional::FirstTrue(entries) => entries,
         };
         for (index, Entry { condition, value }) in entries.iter().enumerate() {
+            if !counts(value) {
+                continue;
+            }
             let Some(condition) = condition else { return Ok(Some((index, value))) };
             let (result, message) = meter.rule(|allowance| ask_once(condition, view, allowance));
             match result {

@@ -62,6 +62,19 @@ impl Unit {
         (Unit::Week, 7),
     ];
 
+    /// The unit that can be asked for by this word.
+    pub(crate) fn of_word(word: &str) -> Option<Unit> {
+        Some(match word {
+            "second" => Unit::Second,
+            "minute" => Unit::Minute,
+            "hour" => Unit::Hour,
+            "day" => Unit::Day,
+            "month" => Unit::Month,
+            "year" => Unit::Year,
+            _ => return None,
+        })
+    }
+
     fn number(self) -> u64 {
         Unit::NUMBERS.iter().find(|(unit, _)| *unit == self).map_or(0, |(_, number)| *number)
     }

@@ -1,6 +1,9 @@
-//! What a proxy knows of a request besides its headers, one row for each property.
+//! What a proxy knows of a request besides its headers, one row for each property; and what the
+//! workers of a proxy share.
 
 use std::time::Duration;
+
+use super::SharedData;
 
 /// Declares the properties: the variant, the field of [`Given`], and Envoy's path.
 macro_rules! properties {
@@ -31,6 +34,8 @@ macro_rules! properties {
             $(#[doc = concat!("[`Property::", stringify!($variant), "`]")] pub $field: &'a [u8],)*
             /// The time.
             pub now: Duration,
+            /// What the workers share. Nothing can be shared where there is none.
+            pub shared: Option<&'a SharedData>,
         }
 
         impl Source for Given<'_> {
@@ -46,6 +51,23 @@ macro_rules! properties {
 
             fn now(&self) -> Duration {
                 self.now
+            }
+
+            fn shared(&self, key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
+                Ok(self.shared.ok_or(Unavailable)?.get(key))
+            }
+
+            fn shared_number(&self) -> u64 {
+                self.shared.map_or(0, SharedData::number)
+            }
+
+            fn set_shared(
+                &self,
+                key: &[u8],
+                value: &[u8],
+                version: u32,
+            ) -> Result<bool, Unavailable> {
+                Ok(self.shared.ok_or(Unavailable)?.set(key, value, version))
             }
         }
     };
@@ -79,7 +101,13 @@ properties! {
     LocalCertificate, local_certificate = "connection\0uri_san_local_certificate";
     /// The address that the caller dialled, with its port.
     DestinationAddress, destination_address = "destination\0address";
+    /// The name of this plugin, the same in all workers and after an update.
+    PluginName, plugin_name = "plugin_name";
 }
+
+/// Shared data could not be read or written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unavailable;
 
 /// Where properties come from. A property is asked for when something reads it, possibly more than
 /// once.
@@ -91,8 +119,31 @@ pub trait Source: std::fmt::Debug + Sync {
     /// valid.
     fn failed(&self) -> bool;
 
-    /// The time since some point in the past, on a clock that only goes forward.
+    /// The time since some point in the past, on a clock that only goes forward and is the same for
+    /// all workers.
     fn now(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// A value that all workers share, and its version, which is never 0.
+    ///
+    /// # Errors
+    /// It could not be read.
+    fn shared(&self, _key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, Unavailable> {
+        Err(Unavailable)
+    }
+
+    /// Which shared data it is. What is remembered of one is not true of another.
+    fn shared_number(&self) -> u64 {
+        0
+    }
+
+    /// Sets a value that all workers share, if it still has this version or is not there yet.
+    /// Returns whether it was set.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn set_shared(&self, _key: &[u8], _value: &[u8], _version: u32) -> Result<bool, Unavailable> {
+        Err(Unavailable)
     }
 }

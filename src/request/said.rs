@@ -1,5 +1,6 @@
 //! What external authorization services have said about a request, while it is being decided.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::cel::data::Data;
@@ -13,12 +14,18 @@ pub(super) struct Said {
 }
 
 /// What was said from one answer on.
-#[derive(Debug)]
-struct Answer {
-    data: Arc<Data>,
+pub(crate) struct Answer {
+    pub(crate) data: Arc<Data>,
     /// The outcomes of variables from then on.
-    memo: Memo,
+    pub(crate) memo: Memo,
     next: OnceLock<Box<Answer>>,
+}
+
+/// Without the data, which may be secret, and whose form for debugging would be in the module.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answer")
+    }
 }
 
 impl Said {
@@ -36,12 +43,12 @@ impl Said {
         next.get_or_init(|| Box::new(Answer { data, memo: Memo::new(), next: OnceLock::new() }));
     }
 
-    /// The last answer, with the outcomes of variables since then.
-    pub(super) fn last(&self) -> Option<(&Arc<Data>, &Memo)> {
+    /// The last answer.
+    pub(super) fn last(&self) -> Option<&Answer> {
         let mut last = self.first.get()?;
         while let Some(answer) = last.next.get() {
             last = answer;
         }
-        Some((&last.data, &last.memo))
+        Some(last)
     }
 }

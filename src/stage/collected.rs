@@ -1,7 +1,9 @@
 //! Header lines that stages collect for the response, whoever makes it: the origin, or the filter
 //! itself.
 
+use super::Services;
 use crate::decision::{Change, Reply};
+use crate::rate_limit::quota::NAMES;
 use crate::request::headers::Headers;
 
 /// A line for the response. Its name is lower-case and one that may be changed, and its value is a
@@ -25,11 +27,8 @@ pub(crate) enum Write {
 }
 
 /// Writes the lines into a response of the origin.
-pub(super) fn write<'a>(
-    collected: &[Collected],
-    headers: &mut Headers<'a>,
-    changes: &mut Vec<Change<'a>>,
-) {
+pub(super) fn write<'a>(said: &Services, headers: &mut Headers<'a>, changes: &mut Vec<Change<'a>>) {
+    let collected = &said.response_headers;
     let had: Vec<bool> =
         collected.iter().map(|line| headers.first(line.name.as_bytes()).is_some()).collect();
     for (line, had) in collected.iter().zip(had) {
@@ -42,11 +41,17 @@ pub(super) fn write<'a>(
         }
         changes.push(Change::Add(line.name.clone().into(), line.value.clone().into()));
     }
+    let tells = NAMES.iter().any(|name| headers.first(name.as_bytes()).is_some());
+    if let Some(quota) = said.quota.filter(|_| !tells) {
+        for (name, value) in NAMES.into_iter().zip(quota.values()) {
+            changes.push(Change::Add(name.into(), value.into_bytes().into()));
+        }
+    }
 }
 
 /// Adds the lines to an answer of the filter.
-pub(crate) fn add_to(collected: &[Collected], reply: &mut Reply) {
-    for Collected { name, value, write } in collected {
+pub(crate) fn add_to(said: &Services, reply: &mut Reply) {
+    for Collected { name, value, write } in &said.response_headers {
         let has = reply.headers.iter().any(|(own, _)| own == name);
         match write {
             Write::IfAbsent if has => continue,
@@ -54,5 +59,8 @@ pub(crate) fn add_to(collected: &[Collected], reply: &mut Reply) {
             Write::IfAbsent | Write::Beside => {}
         }
         reply.headers.push((name.clone(), value.clone()));
+    }
+    if let Some(quota) = said.quota {
+        quota.tell(reply);
     }
 }

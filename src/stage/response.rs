@@ -62,7 +62,7 @@ pub(crate) fn transform<'a>(
         }
     }
     if let Some(said) = &found.services {
-        collected::write(&said.response_headers, &mut headers, &mut result.changes);
+        collected::write(said, &mut headers, &mut result.changes);
     }
     result.is_exhausted = meter.is_exhausted();
     result

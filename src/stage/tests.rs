@@ -3,6 +3,7 @@
 mod admission;
 mod authorization;
 mod defaults;
+mod global_limit;
 mod readings;
 mod router_headers;
 mod transformation;

@@ -187,6 +187,7 @@ impl Table {
 
     /// The attribute of a dotted name.
     #[must_use]
+    #[inline(never)]
     pub fn id(&self, name: &str) -> Option<Id> {
         self.iter().find(|(_, attribute)| attribute.name == name).map(|(id, _)| id)
     }
@@ -220,6 +221,7 @@ impl Table {
     }
 
     /// The object of this name at the root of names, such as `source`.
+    #[inline(never)]
     pub(crate) fn root(&self, name: &str) -> Option<&'static str> {
         let row = self.rows.iter().find(|row| row.below(name).is_some())?;
         // `source.identity` is in an object itself.
@@ -227,6 +229,7 @@ impl Table {
     }
 
     /// The attribute of this name that is data of any shape.
+    #[inline(never)]
     pub(crate) fn data(&self, name: &str) -> Option<(Id, &'static Attribute)> {
         self.iter().find(|(_, row)| row.kind == Kind::Data && row.name == name)
     }

@@ -58,7 +58,8 @@ fn bytes_a_step(function: &str) -> i64 {
         "startsWith" | "endsWith" | "size" | "matches" | "@contains" => 64,
         "bytes" | "string" | "stripPrefix" | "stripSuffix" => 32,
         "query" | "setQuery" | "addQuery" | "reverse" | "format" | "quote" | "strings.quote"
-        | "regexReplace" | "form.decode" | "form.encode" | "json" | "toJson" => 2,
+        | "regexReplace" | "form.decode" | "form.encode" | "toJson" => 2,
+        "json" => 4,
         _ => 8,
     }
 }

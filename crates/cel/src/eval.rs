@@ -123,8 +123,12 @@ impl Interpreter<'_> {
         if allowance.is_exceeded() { Err(EXCEEDED.to_owned()) } else { recorded }
     }
 
-    /// Evaluates a value as data.
-    pub(super) fn data(&self, root: &IdedExpr, allowance: &Allowance) -> Result<Data, String> {
+    /// Evaluates a value as data; none for an optional without a value.
+    pub(super) fn data(
+        &self,
+        root: &IdedExpr,
+        allowance: &Allowance,
+    ) -> Result<Option<Data>, String> {
         let names = Names::new(self.attributes, self.patterns, self.variables);
         let mut context = Context::with_env(Arc::clone(self.env));
         context.set_variable_resolver(&names);
@@ -161,7 +165,11 @@ pub(super) fn describe(error: &ExecutionError, root: &IdedExpr) -> String {
         ExecutionError::NoSuchKey(name) if spells(root, name) => format!("no such key: {name}"),
         ExecutionError::NoSuchKey(_) => "no such key".to_owned(),
         ExecutionError::NoSuchOverload(error) => error.to_string(),
-        ExecutionError::UndeclaredReference(name) => format!("unknown name: {name}"),
+        // All names are known: what is left is an attribute that is not there.
+        ExecutionError::UndeclaredReference(name) => match presence::asked_for(name) {
+            Some(name) => format!("`{name}` cannot be read"),
+            None => format!("no such key: {name}"),
+        },
         ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
         ExecutionError::RemainderByZero(_) => "remainder by zero".to_owned(),
         ExecutionError::Overflow(operator, ..) => format!("overflow in `{operator}`"),

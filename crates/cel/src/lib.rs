@@ -349,13 +349,26 @@ impl Expression {
         attributes: &A,
         allowance: &Allowance,
     ) -> Result<Data, String> {
+        self.optional_data(attributes, allowance)?.ok_or_else(|| returned::NO_VALUE.to_owned())
+    }
+
+    /// Does what [`data`](Self::data) does, except that an optional without a value is none, and no
+    /// error.
+    ///
+    /// # Errors
+    /// What is wrong with the message's data, without repeating that data.
+    pub fn optional_data<A: Attributes>(
+        &self,
+        attributes: &A,
+        allowance: &Allowance,
+    ) -> Result<Option<Data>, String> {
         if !allowance.spend(self.weight) {
             return Err(eval::EXCEEDED.to_owned());
         }
         let data = match &self.code {
             Code::Value(text) => {
                 let text = self.run(attributes, allowance).text(text);
-                returned::text(text.map_err(|failure| failure.to_string())?, allowance)?
+                Some(returned::text(text.map_err(|failure| failure.to_string())?, allowance)?)
             }
             Code::Interpreted(root) => {
                 let Expression { env, patterns, variables, .. } = self;
@@ -363,7 +376,7 @@ impl Expression {
             }
             Code::Rule(_) => return Err("not a value".to_owned()),
         };
-        self.expected.fit(data)
+        data.map(|data| self.expected.fit(data)).transpose()
     }
 
     fn run<'p, A>(&'p self, attributes: &'p A, allowance: &'p Allowance) -> run::Run<'p, A> {

@@ -181,7 +181,8 @@ impl Lowering<'_> {
                     ("string", [argument]) => self
                         .text(argument)
                         .or_else(|| self.number(argument).map(Text::FromNumber))
-                        .or_else(|| self.attribute(argument, Kind::Time).map(Text::FromTime)),
+                        .or_else(|| self.attribute(argument, Kind::Time).map(Text::FromTime))
+                        .or_else(|| self.attribute(argument, Kind::Bytes).map(Text::FromBytes)),
                     _ => None,
                 }
             }

@@ -83,6 +83,8 @@ pub enum Text {
     Variable(Arc<Variable>),
     /// `string(...)` of a timestamp attribute.
     FromTime(Id),
+    /// `string(...)` of an attribute that is bytes.
+    FromBytes(Id),
 }
 
 /// An expression whose value is an int.
@@ -197,6 +199,7 @@ impl Text {
             | Text::Header(..)
             | Text::FromNumber(_)
             | Text::FromTime(_)
+            | Text::FromBytes(_)
             | Text::Variable(_) => false,
         }
     }

@@ -71,12 +71,18 @@ fn plain(name: &str) -> &str {
     name.strip_prefix('.').unwrap_or(name)
 }
 
+/// The attribute that such a name asks for.
+pub(crate) fn asked_for(name: &str) -> Option<&str> {
+    name.strip_prefix(PREFIX)
+}
+
 /// The value of such a name.
+#[inline(never)]
 pub(crate) fn named<'a>(
     attributes: &'a dyn Attributes,
     name: &str,
 ) -> Option<Option<Box<dyn Val + 'a>>> {
-    let name = name.strip_prefix(PREFIX)?;
+    let name = asked_for(name)?;
     let table = attributes.table();
     let id = table.id(name)?;
     Some(match table.attribute(id)?.kind {

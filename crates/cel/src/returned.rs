@@ -17,13 +17,17 @@ use super::library::{Ask, net};
 use super::meter::{Allowance, BYTES_A_STEP};
 use super::time::{Span, Timestamp};
 
-/// A value as data. Reading it is charged for.
-pub(super) fn data(value: &dyn Val) -> Result<Data, String> {
+/// A value as data; none if it is an optional without a value. Reading it is charged for.
+pub(super) fn data(value: &dyn Val) -> Result<Option<Data>, String> {
+    let optional = value.downcast_ref::<CelOptional<'_>>();
+    if optional.is_some_and(|optional| optional.inner().is_none()) {
+        return Ok(None);
+    }
     let mut left = Left(MAX_TEXT);
     let data = left.taken(value, MAX_DEPTH)?;
     let bytes = MAX_TEXT.saturating_sub(left.0);
     match bridge::spend_on(bytes, BYTES_A_STEP) {
-        Ok(()) => Ok(data),
+        Ok(()) => Ok(Some(data)),
         Err(_) => Err(super::eval::EXCEEDED.to_owned()),
     }
 }
@@ -36,6 +40,9 @@ pub(super) fn text(text: Cow<'_, str>, allowance: &Allowance) -> Result<Data, St
     Left(MAX_TEXT).take(text.len())?;
     Ok(Data::Text(text.into_owned()))
 }
+
+/// The message where an optional has no value.
+pub(super) const NO_VALUE: &str = "the result, or a part of it, has no value";
 
 /// How many bytes a value may still have.
 struct Left(usize);
@@ -58,7 +65,7 @@ impl Left {
             return Ok(Data::Bytes(bytes.inner().to_vec()));
         }
         if let Some(optional) = value.downcast_ref::<CelOptional<'_>>() {
-            let inner = optional.inner().ok_or("the result, or a part of it, has no value")?;
+            let inner = optional.inner().ok_or(NO_VALUE)?;
             return self.taken(inner, depth);
         }
         if let Some(data) = plain(value)? {

@@ -10,7 +10,7 @@ use super::lowered::{Number, Test, Text, Time};
 use super::meter::{Allowance, BYTES_A_STEP};
 use super::regex;
 use super::time::Timestamp;
-use super::{eval, search};
+use super::{eval, search, values};
 
 /// Why an evaluation has no value, without the request's data in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,6 +180,19 @@ impl<'p, A: Attributes> Run<'p, A> {
             Text::Variable(variable) => variable.string(self.attributes, self.allowance),
             Text::FromNumber(value) => Ok(Cow::Owned(self.number(value)?.to_string())),
             Text::FromTime(id) => Ok(Cow::Owned(self.moment(*id)?.to_string())),
+            Text::FromBytes(id) => self.text_of_bytes(*id).map(Cow::Borrowed),
+        }
+    }
+
+    #[inline(never)]
+    fn text_of_bytes(&self, id: Id) -> Evaluated<'p, &'p str> {
+        let name = || self.attributes.table().attribute(id).map_or("", |attribute| attribute.name);
+        match self.attributes.bytes(id) {
+            Ok(bytes) => self.read(utf8(Some(bytes)), name),
+            Err(why) => {
+                self.allowance.unreadable();
+                Err(Failure::Interpreted(values::unread_message(why, name())))
+            }
         }
     }
 

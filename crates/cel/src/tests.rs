@@ -16,6 +16,10 @@ pub(crate) mod message;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod provided;
+#[cfg(test)]
+mod returned;
+#[cfg(test)]
 mod standard_functions;
 #[cfg(test)]
 mod times;

@@ -106,6 +106,8 @@ pub(crate) fn unreadable(name: &str) -> ExecutionError {
 pub(crate) const UNREAD: &str = "@unread";
 
 /// What is said of bytes that cannot be read.
+#[cold]
+#[inline(never)]
 pub(crate) fn unread_message(why: Unread, name: &str) -> String {
     match why {
         Unread::Missing(why) => format!("`{name}` is not there: {why}"),
@@ -114,6 +116,8 @@ pub(crate) fn unread_message(why: Unread, name: &str) -> String {
 }
 
 /// Nothing may catch that bytes cannot be read: a caller could evade a rule by sending them so.
+#[cold]
+#[inline(never)]
 fn unread(why: Unread, name: &str) -> ExecutionError {
     bridge::unreadable();
     ExecutionError::function_error(UNREAD, unread_message(why, name))

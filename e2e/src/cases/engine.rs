@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use egress_filter::config::{Config, IdentityConfig};
 use egress_filter::policy::Engine;
+use egress_filter::request::SharedData;
+use egress_filter::trial::Trial;
 use egressctl::cases::{Case, Layer, Observed, Step, Suite, Update, observed};
 
 use super::run::Runner;
@@ -19,6 +21,8 @@ pub struct EngineRunner {
     workers: Vec<Engine>,
     identity: IdentityConfig,
     environment: BTreeMap<String, String>,
+    shared: SharedData,
+    now: Duration,
 }
 
 /// The engines of some workers, or why the configuration does not load.
@@ -45,6 +49,7 @@ impl Runner for EngineRunner {
             return Err(NO_CALLS.to_owned());
         }
         self.environment.clone_from(&suite.environment);
+        (self.shared, self.now) = (SharedData::default(), Duration::ZERO);
         let config = suite.config.to_string();
         (self.workers, self.identity) = load(&config, suite.workers, &suite.environment)?;
         Ok(())
@@ -59,14 +64,15 @@ impl Runner for EngineRunner {
         Ok(accepted)
     }
 
-    /// Nothing that the engine decides depends on the time.
-    fn advance(&mut self, _time: Duration) -> Result<(), String> {
+    fn advance(&mut self, time: Duration) -> Result<(), String> {
+        self.now = self.now.saturating_add(time);
         Ok(())
     }
 
     fn run(&mut self, _suite: &Suite, _case: &Case, step: &Step) -> Result<Observed, String> {
         let engine = self.workers.get(step.worker).ok_or("no configuration is in force")?;
-        let tried = step.trial(&self.identity).run(engine);
+        let trial = Trial { now: self.now, ..step.trial(&self.identity) };
+        let tried = trial.run_with(engine, &self.shared);
         // What was decided is to be in the audit record, here as in the outer layers.
         Ok(Observed { decision: None, ..observed(step, &tried) })
     }

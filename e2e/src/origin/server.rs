@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 /// A running server, which ends when it is dropped.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -19,7 +19,7 @@ pub(super) struct Server {
 impl Server {
     /// Listens on 127.0.0.1, on the given port or, for `0`, on a free one, and spawns what `serve`
     /// makes of each connection.
-    pub(super) fn start<F>(
+    pub(crate) fn start<F>(
         name: &str,
         port: u16,
         serve: impl Fn(TcpStream) -> F + Send + 'static,
@@ -45,7 +45,7 @@ impl Server {
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::config::rewrite::PathChangeType;
 use crate::config::{
-    Action, AuditLog, ClientAuth, Combine, DefaultAction, HostBinding, HostRewrite, IdentitySource,
-    Mode, OnError, ReferenceKind, Scheme,
+    Action, AuditLog, ClientAuth, Combine, DefaultAction, FailureMode, HostBinding, HostRewrite,
+    IdentitySource, LimitUnit, Mode, OnError, QuotaHeaders, ReferenceKind, Scheme,
 };
 use crate::path::PathSafety;
 
@@ -20,7 +20,7 @@ pub(in crate::config) struct Word<T> {
 }
 
 const fn word<T: Copy>(word: &'static str, value: T, about: &'static str) -> Word<T> {
-    Word { word, value, about }
+    Word { word, value, about: super::said(about) }
 }
 
 /// The words, each with what it means.
@@ -135,6 +135,29 @@ pub(in crate::config) const HOST_REWRITE: &[Word<HostRewrite>] = &[
 
 pub(in crate::config) const SCHEME: &[Word<Scheme>] =
     &[word("http", Scheme::Http, "Plain HTTP."), word("https", Scheme::Https, "HTTP over TLS.")];
+
+pub(in crate::config) const LIMIT_UNIT: &[Word<LimitUnit>] = &[
+    word("Seconds", LimitUnit::Seconds, "A second."),
+    word("Minutes", LimitUnit::Minutes, "A minute."),
+    word("Hours", LimitUnit::Hours, "An hour."),
+];
+
+pub(in crate::config) const QUOTA_HEADERS: &[Word<QuotaHeaders>] = &[
+    word(
+        "All",
+        QuotaHeaders::All,
+        "All, unless the origin has set one of these headers. It costs four more host calls a          request.",
+    ),
+    word("Denied", QuotaHeaders::Denied, "The 429 of a request over the limit."),
+];
+
+pub(in crate::config) const FAILURE_MODE: &[Word<FailureMode>] = &[
+    word("FailClosed", FailureMode::FailClosed, "The request is refused."),
+    word("FailOpen", FailureMode::FailOpen, "The request goes on."),
+];
+
+pub(in crate::config) const COUNTED: &[Word<()>] =
+    &[word("Requests", (), "Each request, or as many as `cost` says.")];
 
 pub(in crate::config) const CLIENT_AUTH: &[Word<ClientAuth>] = &[
     word(

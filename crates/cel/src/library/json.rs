@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 32;
 /// How many bytes are written in a step.
 const WRITTEN_A_STEP: usize = 2;
 /// The most values in one document.
-const MAX_VALUES: usize = 1024;
+const MAX_VALUES: usize = 4096;
 
 pub(super) const FUNCTIONS: &[Overload] = &[
     Overload("json", Global, &[Text], |arguments| run(arguments, json)),

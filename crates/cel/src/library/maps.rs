@@ -9,9 +9,15 @@ use cel::common::value::{CowVal, Val};
 use super::Parameter::Map;
 use super::Style::Member;
 use super::{Evaluated, Overload, failed, run, too_large};
+use crate::bridge;
+use crate::meter::units;
 
 /// The most entries of a map that is made from others.
 pub(super) const MAX_ENTRIES: usize = 1024;
+
+/// The square of how many keys are sorted for a step: on average, half of those before a key are
+/// moved behind it.
+const MOVED_A_STEP: usize = 512;
 
 pub(super) const FUNCTIONS: &[Overload] =
     &[Overload("merge", Member, &[Map, Map], |arguments| run(arguments, merge))];
@@ -42,6 +48,10 @@ pub(crate) fn sorted_keys<'a, 'v>(
     function: &str,
     map: &'a (dyn Val + 'v),
 ) -> Result<Vec<(String, &'a (dyn Val + 'v))>, ExecutionError> {
+    let count = map.as_sizer().and_then(|sizer| usize::try_from(*sizer.size().inner()).ok());
+    let count = count.unwrap_or(0);
+    let steps = units(count.saturating_mul(count), MOVED_A_STEP).saturating_add(units(count, 4));
+    bridge::spend(steps)?;
     let mut keys = map.as_iterable().ok_or_else(|| failed(function, "expected a map"))?.iter();
     let mut sorted: Vec<(String, &'a (dyn Val + 'v))> = Vec::new();
     while let Some(key) = keys.next() {

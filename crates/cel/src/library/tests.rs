@@ -75,8 +75,8 @@ fn json_is_bounded() {
         (nested(32), true),
         (nested(33), false),
         (nested(30_000), false),
-        (many(1023), true),
-        (many(1024), false),
+        (many(4095), true),
+        (many(4096), false),
         (format!("\"{}\"", "a".repeat(64 * 1024 - 2)), true),
         (format!("\"{}\"", "a".repeat(64 * 1024 - 1)), false),
     ] {

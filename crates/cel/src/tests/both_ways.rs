@@ -49,7 +49,7 @@ impl BothWays {
                 self.expression.header_value(attributes, &allowance)
             }
             Expected::Any => self.expression.recorded(attributes, &allowance).map(bytes_of),
-            _ => self.expression.data(attributes, &allowance).map(bytes_of_data),
+            _ => self.expression.optional_data(attributes, &allowance).map(bytes_of_data),
         };
         held(value, &allowance)
     }
@@ -67,7 +67,8 @@ impl BothWays {
             Expected::Any => interpreter.recorded(&self.root, &allowance).map(bytes_of),
             expected => {
                 let data = interpreter.data(&self.root, &allowance);
-                data.and_then(|data| expected.fit(data)).map(bytes_of_data)
+                data.and_then(|data| data.map(|data| expected.fit(data)).transpose())
+                    .map(bytes_of_data)
             }
         };
         held(value, &allowance)
@@ -78,7 +79,7 @@ fn bytes_of(recorded: Option<Recorded>) -> Vec<u8> {
     recorded.map_or_else(Vec::new, |recorded| recorded.json.into_bytes())
 }
 
-fn bytes_of_data(data: Data) -> Vec<u8> {
+fn bytes_of_data(data: Option<Data>) -> Vec<u8> {
     format!("{data:?}").into_bytes()
 }
 

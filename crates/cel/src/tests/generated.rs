@@ -52,6 +52,8 @@ const ATTRIBUTES: &[&str] = &[
     "request.headers[\"host\"]",
     "request.headers[\":path\"]",
     "request[\"headers\"].a",
+    "string(request.body)",
+    "string(request[\"body\"])",
 ];
 const RESPONSE_TEXTS: &[&str] =
     &["response.headers.a", "response.headers[\"X-B\"]", "response.headers[\"host\"]"];
@@ -113,6 +115,14 @@ const TESTS: &[&str] = &[
     "request.?headers[?\"a\"].orValue(\"b\") == \"b\"",
     "[request.path] == [\"/zen\"]",
     "request.headers[request.method] == \"a\"",
+    "has(request.body)",
+    "request.body == b\"a\"",
+    "json(request.body).a == \"b\"",
+    "has(extauthz.a)",
+    "extauthz.a == \"team-a\"",
+    "extauthz[\"b\"].c",
+    "\"a\" in extauthz",
+    "extauthz.?a == optional.none()",
 ];
 
 /// Expressions that give a string.

@@ -98,7 +98,8 @@ fn mistakes_are_found_when_it_loads() {
             r#"default(request.nope, "x") == "x""#,
             "line 1, column 9: unknown attribute `request.nope`: expected one of `request.method`, \
              `request.scheme`, `request.host`, `request.path`, `request.pathAndQuery`, \
-             `request.version`, `request.headers`, `request.id`, `request.startTime`",
+             `request.version`, `request.headers`, `request.body`, `request.id`, \
+             `request.startTime`",
         ),
     ] {
         assert_eq!(refused(source, Expected::Rule), message, "{source}");

@@ -123,6 +123,8 @@ fn work_of_text(text: &Text) -> usize {
         }
         // These allocate.
         Text::Concat(_) | Text::FromNumber(_) | Text::FromTime(_) => PARTS_WORTH_IT,
+        // This reads the whole body.
+        Text::FromBytes(_) => PARTS_WORTH_IT,
     }
 }
 

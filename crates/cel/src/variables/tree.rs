@@ -127,8 +127,8 @@ pub(crate) fn texts(node: &IdedExpr) -> Option<Arc<[Box<str>]>> {
     Some(texts.into())
 }
 
-/// Visits the parts of an expression, in the order of the tree.
-pub(crate) fn each_child_mut(node: &mut IdedExpr, show: &mut impl FnMut(&mut IdedExpr)) {
+/// Visits the parts of an expression, in the order of the tree. It is in the module once.
+pub(crate) fn each_child_mut(node: &mut IdedExpr, show: &mut dyn FnMut(&mut IdedExpr)) {
     match &mut node.expr {
         // What makes messages is refused by the check.
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => {}

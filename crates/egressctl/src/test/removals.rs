@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use egress_filter::trial::Trial;
 use serde_json::Value;
 
 use super::run::{Ran, Results};
@@ -55,7 +56,8 @@ fn is_missed(loaded: &Loaded, without: impl Fn(&mut Value), cases: &[&Ran<'_>]) 
     // Without what guards a credential, say, the configuration does not load, so no case passes.
     let Ok(engine) = engine(&config.to_string(), &loaded.environment) else { return true };
     let fails = |ran: &&Ran<'_>| {
-        let tried = ran.step.trial(&loaded.identity).run(&engine);
+        let trial = Trial { now: ran.now, ..ran.step.trial(&loaded.identity) };
+        let tried = trial.run_with(&engine, &ran.shared.clone());
         let seen = cases::observed(ran.step, &tried);
         cases::compare(ran.step, &seen).iter().any(|fact| !fact.holds)
     };

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use egress_filter::config::{Config, IdentityConfig};
 use egress_filter::coverage::{self, Part, RuleResult};
 use egress_filter::policy::Engine;
+use egress_filter::request::SharedData;
 use egress_filter::suggest::did_you_mean;
 use egress_filter::trial::{Trial, Tried};
 
@@ -43,6 +44,10 @@ pub(crate) struct Ran<'f> {
     pub(crate) policies: &'f str,
     pub(crate) facts: Vec<Fact>,
     pub(crate) tried: Tried,
+    /// What the requests of the case have shared before.
+    pub(crate) shared: SharedData,
+    /// How much time has passed in the case.
+    pub(crate) now: Duration,
     /// The status that the caller sees.
     pub(crate) status: Option<u16>,
     /// Remarks that help to find the cause.
@@ -129,6 +134,8 @@ impl<'f> Running<'f> {
     fn run(self, results: &mut Results<'f>) {
         let mut update: Option<(Engine, IdentityConfig)> = None;
         let mut counters = BTreeMap::new();
+        // Each case begins with limits that nobody has used.
+        let (shared, mut now) = (SharedData::default(), Duration::ZERO);
         for (number, step) in (1_usize..).zip(&self.case.steps) {
             let accepted = step.update.as_ref().map(|wanted| {
                 let loaded = updated(wanted, self.loaded);
@@ -142,8 +149,10 @@ impl<'f> Running<'f> {
                 (None, None) => return,
             };
             let began = Instant::now();
-            let trial = step.trial(identity);
-            let tried = trial.run(engine);
+            now = now.saturating_add(step.after);
+            let trial = Trial { now, ..step.trial(identity) };
+            let before = shared.clone();
+            let tried = trial.run_with(engine, &shared);
             let took = began.elapsed();
             let parts = coverage::parts(engine, &trial);
             let configuration = update.is_none().then_some(self.index);
@@ -172,6 +181,8 @@ impl<'f> Running<'f> {
                 status: seen.status,
                 notes: notes(engine, step, &trial, &tried, &parts),
                 tried,
+                shared: before,
+                now,
                 took,
             });
         }

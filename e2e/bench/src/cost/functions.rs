@@ -209,6 +209,23 @@ fn of_names(lines: usize, large: usize) -> Vec<Pair> {
          request.headers.exists(h, h in y)))",
         list,
     ));
+    // Each value is little to read and much to make.
+    let objects = format!("[{}1]", "{\"a\":1},".repeat(1_300));
+    let fields = format!(
+        "{{{}\"z\":1}}",
+        (0..4_000).map(|index| format!("\"{index}\":1,")).collect::<String>()
+    );
+    let lists = format!("[{}1]", "[1],".repeat(2_000));
+    for (name, document) in [("objects", objects), ("fields", fields), ("lists", lists)] {
+        let rule = vec!["json(request.headers['x']) == 7"; 60].join(" || ");
+        pairs.push(looped(
+            &format!("a document of many {name}, 60 times"),
+            &rule,
+            document.clone(),
+        ));
+        let rule = vec!["toJson(json(request.headers['x'])) == ''"; 60].join(" || ");
+        pairs.push(looped(&format!("many {name} read and written"), &rule, document));
+    }
     let compared =
         format!("cel.bind(y, json(request.headers['x']), {})", vec!["y != y"; 300].join(" || "));
     pairs.push(looped("a map compared 300 times", &compared, map));

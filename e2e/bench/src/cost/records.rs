@@ -21,6 +21,7 @@ pub(super) fn pairs(large: usize) -> Vec<Pair> {
         .map(|index| (format!("h-{index}"), "\u{e9}".repeat(large / LINES / 2)))
         .collect();
     let nested = format!("[{}1]", "[[1],2],".repeat(200));
+    let fields_of_one: String = (0..4_000).map(|index| format!("\"{index}\":1,")).collect();
     let one = |text: String| vec![("x".to_owned(), text)];
     let pair = |name: &str, value: &str, headers: Vec<(String, String)>| Pair {
         name: format!("32 fields of a record: {name}"),
@@ -28,7 +29,17 @@ pub(super) fn pairs(large: usize) -> Vec<Pair> {
         path: "/".to_owned(),
         headers,
     };
+    let only = Pair {
+        name: "one field of a record: a document of many fields".to_owned(),
+        configuration: json!({
+            "policies": [],
+            "audit": {"log": "All", "fields": {"add": {"f": format!("json({x})")}}},
+        }),
+        path: "/".to_owned(),
+        headers: one(format!("{{{fields_of_one}\"z\":1}}")),
+    };
     vec![
+        only,
         pair("a long text", x, one("a".repeat(large))),
         pair("a long text that is escaped", x, one("\u{1f389}".repeat(large / 4))),
         pair("all headers", "request.headers", spread.clone()),
