@@ -10,6 +10,7 @@ mod conditional;
 mod decode;
 mod elsewhere;
 mod error;
+mod ext_auth;
 mod fixed_headers;
 mod global_limit;
 pub(crate) mod json;
@@ -37,6 +38,10 @@ pub use callouts::{DEADLINE, FailureMode, MAX_DEADLINE};
 pub use conditional::{ConditionalConfig, EntryConfig, MAX_CONDITIONAL};
 pub(crate) use error::bounded;
 pub use error::{ConfigError, Spot};
+pub use ext_auth::{
+    AnswerCacheConfig, ExtAuthConfig, ExtAuthProtocol, GrpcAuthConfig, HttpAuthConfig,
+    MAX_CACHE_ENTRIES, MAX_CACHE_KEYS, MAX_EXTENSION, MAX_METADATA_NAME, MAX_TTL, Ttl,
+};
 pub use fixed_headers::{
     FixedHeadersConfig, HeaderModifiersConfig, MAX_HEADER_VALUE, MAX_MODIFIERS,
 };
@@ -204,6 +209,8 @@ pub struct PolicyConfig {
     pub denial: Option<ReplyConfig>,
     /// `traffic.authorization`.
     pub authorization: Option<AuthorizationConfig>,
+    /// `traffic.extAuth`.
+    pub ext_auth: Option<ConditionalConfig<ExtAuthConfig>>,
     /// `traffic.rateLimit`.
     pub rate_limit: Option<ConditionalConfig<RateLimitConfig>>,
     /// `traffic.transformation`.
@@ -222,7 +229,7 @@ pub struct PolicyConfig {
     pub request_timeout: Option<u64>,
     /// `traffic.retry`.
     pub retry: Option<RetryConfig>,
-    /// `backend.auth` and `backend.credentials`, in this order.
+    /// Those of `extAuth.credentialHeaders`, then `backend.auth` and `backend.credentials`.
     pub credentials: Vec<CredentialConfig>,
 }
 

@@ -11,11 +11,11 @@ use crate::order::Stage;
 use crate::policy::rule::Rule;
 pub use crate::policy::rule::RuleResult;
 use crate::policy::{Engine, Policy};
-use crate::request::Facts;
+use crate::request::{Facts, Source};
 use crate::stage::Admitted;
 pub use crate::trace::Feature;
 use crate::trace::Trace;
-use crate::trial::{Trial, serve_tokens};
+use crate::trial::{Serving, Trial, serve_tokens};
 
 /// What a policy may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +124,9 @@ fn forms(policy: &Policy) -> Vec<Form> {
     if let Some(answer) = &policy.direct_response {
         add(Feature::DirectResponse, answer.conditions().count(), answer.forms().count());
     }
+    if let Some(forms) = &policy.ext_auth {
+        add(Feature::ExtAuth, forms.conditions().count(), forms.forms().count());
+    }
     if !policy.credentials.is_empty() {
         add(Feature::Credentials, 0, 1);
     }
@@ -135,6 +138,8 @@ fn forms(policy: &Policy) -> Vec<Form> {
 #[must_use]
 pub fn parts(engine: &Engine, trial: &Trial) -> Vec<Part> {
     trial.with_source(|source| {
+        let serving = Serving::new(&trial.services, source);
+        let source: &dyn Source = &serving;
         let request = trial.request_headers();
         let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
         let mut event = Event::RequestHeaders(request.to_pairs());
@@ -144,6 +149,7 @@ pub fn parts(engine: &Engine, trial: &Trial) -> Vec<Part> {
                     serve_tokens(engine);
                     event = Event::Fetched(credential);
                 }
+                Step::Call(call) => event = serving.answer(&call),
                 step => break matches!(step, Step::Forward(_)),
             }
         };

@@ -43,6 +43,8 @@ pub(crate) struct Credential {
 pub(crate) enum Origin {
     /// It is the same for as long as the configuration is in force; as it is sent, with its prefix.
     Fixed(Secret),
+    /// An authorization service gives it with its answer about a request.
+    Answered,
     /// It is fetched.
     Fetched(Box<Tokens>),
 }
@@ -57,7 +59,7 @@ impl Credentials {
     pub(crate) fn tokens(&self, credential: usize) -> Option<&Tokens> {
         match &self.all.get(credential)?.source {
             Origin::Fetched(tokens) => Some(tokens),
-            Origin::Fixed(_) => None,
+            Origin::Fixed(_) | Origin::Answered => None,
         }
     }
 }

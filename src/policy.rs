@@ -4,6 +4,7 @@ pub(crate) mod answers;
 mod compile;
 pub(crate) mod conditional;
 pub(crate) mod denial;
+pub(crate) mod ext_auth;
 pub(crate) mod fixed_headers;
 pub(crate) mod global_limit;
 pub(crate) mod header_rules;
@@ -41,6 +42,7 @@ use crate::request::Facts;
 use answers::DirectResponse;
 use compile::{compile, order_for};
 use conditional::Conditional;
+use ext_auth::ExtAuth;
 use fixed_headers::FixedHeaders;
 use header_rules::HeaderRules;
 use index::{Groups, Index};
@@ -63,6 +65,7 @@ pub(crate) struct Policy {
     pub(crate) default_action: Option<DefaultAction>,
     /// The answer to requests that it denies.
     pub(crate) denial: Option<ReplyRules>,
+    pub(crate) ext_auth: Option<Box<Conditional<ExtAuth>>>,
     pub(crate) rate_limit: Option<Box<Conditional<RateLimit>>>,
     pub(crate) transformation: Conditional<Transformation>,
     /// None where the policy has none, as with the features below.
@@ -150,6 +153,7 @@ impl Engine {
         let scope = Scope { table: &TABLE, variables: &variables };
         let recording = Recording::compile(&config.record, scope, &mut errors);
         let mut policies = compile(&config.policies, scope, &mut errors);
+        ext_auth::assign_passes(&config.policies, &mut policies);
         let denial = config.denial.as_ref();
         let denial = denial.map(|denial| ReplyRules::compile("", denial, scope, &mut errors));
         let credentials = credential::compile(&config, environment, &mut errors);

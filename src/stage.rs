@@ -36,6 +36,7 @@ use crate::call::{Answer, Call, CallId, Failure};
 use crate::cel::data::Data;
 use crate::cel::meter::Meter;
 use crate::config::Direction;
+use crate::credential::Secret;
 use crate::decision::{Change, Decision, Reason, Reply};
 use crate::order::Stage;
 use crate::path::PathSafety;
@@ -116,6 +117,13 @@ pub(crate) struct Services {
     pub(crate) asked: usize,
     /// What the authorization services have said, for expressions.
     pub(crate) metadata: Option<Arc<Data>>,
+    /// What the pending call to an authorization service is about.
+    pub(crate) asking: Option<ext_auth::Asking>,
+    /// The credentials that authorization services have given, each with its number among those of
+    /// the configuration.
+    pub(crate) credentials: Vec<(usize, Secret)>,
+    /// The headers of the request that authorization services have set or removed.
+    pub(crate) written: Vec<String>,
     /// The calls to rate limit services that are still to be answered, the next one last.
     pub(crate) limit_calls: Vec<LimitCall>,
     /// Lines for the response, whoever makes it.

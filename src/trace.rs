@@ -33,6 +33,8 @@ pub struct Trace {
 /// A feature of a policy beside its rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feature {
+    /// `extAuth`
+    ExtAuth,
     /// `rateLimit.local`
     LocalRateLimit,
     /// `rateLimit.global`
@@ -62,6 +64,7 @@ impl Feature {
     #[must_use]
     pub fn field(self) -> &'static str {
         match self {
+            Feature::ExtAuth => "extAuth",
             Feature::LocalRateLimit => "rateLimit",
             Feature::GlobalRateLimit => "rateLimit.global",
             Feature::Transformation => "transformation",
@@ -118,6 +121,7 @@ impl Feature {
     /// The stage that applies it to requests.
     pub(crate) fn stage(self) -> Stage {
         match self {
+            Feature::ExtAuth => Stage::ExternalAuthorization,
             Feature::LocalRateLimit => Stage::LocalRateLimit,
             Feature::GlobalRateLimit => Stage::GlobalRateLimit,
             Feature::Transformation => Stage::Transformation,

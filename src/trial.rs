@@ -1,5 +1,6 @@
 //! Runs an engine on a request that is given as data, for tools and tests without a proxy.
 
+mod serving;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,9 @@ use crate::exchange::{Event, Exchange, Pairs, Report, Step};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Given, SharedData, Source, address_and_port, inline};
+
+pub(crate) use serving::Serving;
+pub use serving::{Came, Served, Service};
 
 /// The name of the plugin in the names of counters: a trial has none.
 const PLUGIN: &str = "";
@@ -57,6 +61,8 @@ pub struct Trial {
     pub now: Duration,
     /// The origin's response.
     pub response: Response,
+    /// The services that answer calls about it.
+    pub services: Vec<Service>,
 }
 
 /// An origin's response.
@@ -90,6 +96,10 @@ pub struct Tried {
     pub downstream: Option<Lines>,
     /// The line of the audit log.
     pub audit: Option<String>,
+    /// How long it has waited for services.
+    pub waited: Duration,
+    /// How often each cluster was called about it.
+    pub calls: BTreeMap<String, usize>,
     /// The counters that went up: by name, the amount.
     pub counters: BTreeMap<String, u64>,
 }
@@ -113,6 +123,7 @@ impl Default for Trial {
             time: NOON,
             now: Duration::ZERO,
             response: Response { status: 200, headers: Vec::new() },
+            services: Vec::new(),
         }
     }
 }
@@ -149,6 +160,8 @@ impl Trial {
     #[must_use]
     pub fn run_with(&self, engine: &Engine, shared: &SharedData) -> Tried {
         self.sharing(shared, |source| {
+            let serving = Serving::new(&self.services, source);
+            let source: &dyn Source = &serving;
             let (request, response) = (self.request_headers(), self.response_headers());
             let mut exchange = Exchange::default();
             let mut tried = Tried::new();
@@ -164,8 +177,11 @@ impl Trial {
                         event = Event::Fetched(credential);
                         continue;
                     }
-                    // The stages of this build make no other calls.
-                    Step::Call(_) | Step::Hold | Step::Reset | Step::Ignore => {}
+                    Step::Call(call) => {
+                        event = serving.answer(&call);
+                        continue;
+                    }
+                    Step::Hold | Step::Reset | Step::Ignore => {}
                 }
                 break;
             }
@@ -178,6 +194,7 @@ impl Trial {
                 }
                 tried.note(engine, exchange.take_report());
             }
+            (tried.waited, tried.calls) = (serving.waited(), serving.calls());
             tried
         })
     }
@@ -294,6 +311,8 @@ impl Tried {
             upstream: None,
             downstream: None,
             audit: None,
+            waited: Duration::ZERO,
+            calls: BTreeMap::new(),
             counters: BTreeMap::new(),
         }
     }

@@ -25,6 +25,7 @@ pub(crate) struct View<'a> {
     request: &'a Headers<'a>,
     /// The response's, where there is one.
     response: Option<&'a Headers<'a>>,
+    response_body: Body<'a>,
     /// The one line that each of these repeated headers has in this reading.
     lines: &'a [ChosenLine<'a>],
     /// How cookies are read.
@@ -63,6 +64,7 @@ impl<'a> View<'a> {
             callers,
             request,
             response: None,
+            response_body: facts.response_body(),
             lines: &[],
             cookies,
             path_has_escapes: false,
@@ -102,12 +104,13 @@ impl<'a> View<'a> {
         'a: 'b,
     {
         let View { facts, callers, response, lines, cookies, path_has_escapes, .. } = *self;
-        let View { extauthz, memo, .. } = *self;
+        let View { extauthz, memo, response_body, .. } = *self;
         View {
             facts,
             callers,
             request,
             response,
+            response_body,
             lines,
             cookies,
             path_has_escapes,
@@ -125,6 +128,11 @@ impl<'a> View<'a> {
         View { response: Some(response), ..self }
     }
 
+    /// The same with this body of the response.
+    pub(crate) fn with_response_body(self, response_body: Body<'a>) -> Self {
+        View { response_body, ..self }
+    }
+
     /// Another reading of the same request: with these lines of its repeated headers, and with its
     /// cookies and path read in these ways.
     pub(crate) fn at<'b>(
@@ -138,13 +146,14 @@ impl<'a> View<'a> {
         'a: 'b,
     {
         let View { facts, callers, request, response, host, path_has_escapes, .. } = *self;
-        let View { extauthz, came, .. } = *self;
+        let View { extauthz, came, response_body, .. } = *self;
         let (other_path, parsed_host) = (OnceLock::new(), OnceLock::new());
         View {
             facts,
             callers,
             request,
             response,
+            response_body,
             lines,
             cookies,
             path_has_escapes,
@@ -226,7 +235,7 @@ impl<'a> View<'a> {
 
     /// `response.body`.
     pub(crate) fn response_body(&self) -> Body<'a> {
-        self.facts.response_body()
+        self.response_body
     }
 
     /// Whether one of these guards settles the result of its rule, whatever else the request

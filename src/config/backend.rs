@@ -45,6 +45,8 @@ pub enum CredentialValue {
         /// The variable of the password.
         password: Variable,
     },
+    /// `extAuth.credentialHeaders`: what an authorization service answers about the request.
+    Answered,
     /// `oauthClientCredentials`: a token of an authorization server.
     ClientCredentials(Box<ClientCredentials>),
 }

@@ -7,8 +7,15 @@ use super::shape::Field;
 type Row = (&'static str, &'static str, &'static str);
 
 const ROWS: &[Row] = &[
-    ("traffic", "extAuth", EXT_AUTH),
-    ("traffic", "entExtAuth", EXT_AUTH),
+    (
+        "traffic",
+        "entExtAuth",
+        "its AuthConfig is for Solo's own server: use `extAuth` with a server of yours",
+    ),
+    ("extAuth", "url", URL),
+    ("policy", "url", URL),
+    ("extAuth", "forwardBody", FORWARD_BODY),
+    ("policy", "forwardBody", FORWARD_BODY),
     ("traffic", "entRateLimit", "it is called `rateLimit`"),
     (
         "local",
@@ -83,7 +90,7 @@ const ROWS: &[Row] = &[
     ("backend", "health", "use `trafficPolicy.outlierDetection` of a DestinationRule"),
     ("backend", "ai", "this filter reads no bodies, so it can neither guard nor change prompts"),
     ("backend", "mcp", "this filter reads no bodies: a rule can be about the request's path"),
-    ("backend", "extAuth", EXT_AUTH),
+    ("backend", "extAuth", "put it under `traffic`, with the policy's `hosts`"),
     ("backend", "transformation", "put it under `traffic`, with the policy's `hosts`"),
     ("backend.auth", "secretRef", SECRET),
     ("backend.credentials", "secretRef", SECRET),
@@ -113,8 +120,9 @@ const SECRET: &str = "a plug-in cannot read Secrets: mount the Secret into the w
     environment, and name the variable with `env`";
 const FETCHED: &str = "use `oauthClientCredentials`, or `env` with a token that something else \
     renews";
-const EXT_AUTH: &str = "use an AuthorizationPolicy with `action: CUSTOM` and an extension \
-    provider, which the waypoint asks before this filter";
+const URL: &str = "a waypoint calls only services that it has a cluster for: name the service with \
+    `backendRef`, one outside the mesh with `kind: Hostname` and its ServiceEntry's host";
+const FORWARD_BODY: &str = "bodies are not sent to authorization services: leave it out";
 const JWT: &str = "use a RequestAuthentication, and an AuthorizationPolicy with \
     `requestPrincipals`, on the waypoint";
 const CALLER: &str = "the caller is authenticated by its certificate: write a rule over \

@@ -11,7 +11,7 @@ use super::{
     Action, AuditLog, AuthorizationConfig, Combine, ConditionalConfig, Config, ConfigError,
     DefaultAction, Expr, HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig, HostBinding,
     HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, RecordConfig,
-    answer, bounded, fixed_headers, rate_limit, rewrite, totals, transformation,
+    answer, bounded, ext_auth, fixed_headers, rate_limit, rewrite, totals, transformation,
 };
 use super::{record, router};
 use crate::header_name::{self, Direction};
@@ -173,6 +173,7 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         default_action: None,
         denial: None,
         authorization: None,
+        ext_auth: None,
         rate_limit: None,
         transformation: ConditionalConfig::default(),
         header_modifiers: HeaderModifiersConfig::default(),
@@ -220,7 +221,7 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
         read_traffic(&traffic, &mut policy, errors);
     }
     if let Some(node) = fields.get("backend") {
-        policy.credentials = backend::read(&node, errors);
+        policy.credentials.extend(backend::read(&node, errors));
         if fields.get("hosts").is_none() {
             errors.add(
                 &node.place,
@@ -242,6 +243,8 @@ fn read_traffic(traffic: &Object<'_>, policy: &mut PolicyConfig, errors: &mut Er
     router::read(traffic, policy, errors);
     policy.authorization =
         traffic.get("authorization").and_then(|node| read_authorization(&node, errors));
+    policy.ext_auth = traffic.get("extAuth").and_then(|node| ext_auth::read(&node, errors));
+    policy.credentials = policy.ext_auth.as_ref().map(ext_auth::credentials).unwrap_or_default();
     policy.rate_limit = traffic.get("rateLimit").and_then(|node| rate_limit::read(&node, errors));
     if let Some(node) = traffic.get("transformation") {
         policy.transformation = transformation::read(&node, errors).unwrap_or_default();

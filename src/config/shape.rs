@@ -2,6 +2,7 @@
 //! the JSON Schema and the documents' table of fields are made from it.
 
 mod backend;
+mod ext_auth;
 mod global_limit;
 mod rate_limit;
 mod record;
@@ -24,6 +25,10 @@ pub(super) use backend::{
 };
 pub(super) use global_limit::{
     DESCRIPTOR, DESCRIPTOR_ENTRIES, DESCRIPTOR_ENTRY, DESCRIPTORS, GLOBAL_LIMIT, GLOBAL_LIMIT_IS,
+};
+pub(super) use ext_auth::{
+    ADDED_HEADERS, CACHE, CACHE_KEYS, CALL_HEADER, CREDENTIAL_HEADERS, EXT_AUTH, EXTENSION_NAME,
+    EXTENSIONS, GRPC, HEADERS as LISTED_HEADERS, HTTP, METADATA, METADATA_NAME,
 };
 pub(super) use rate_limit::{LOCAL_LIMIT, LOCAL_LIMITS, RATE_LIMIT};
 pub(super) use record::{ADDED, ADDED_FIELDS, RECORD_FIELDS};
@@ -355,6 +360,12 @@ pub(super) const TRAFFIC: &[Field] = &[
         "authorization",
         Kind::Object(AUTHORIZATION, AUTHORIZATION_IS),
         "A rule that allows or denies requests.",
+    ),
+    field(
+        "extAuth",
+        Kind::Object(EXT_AUTH.whole, EXT_AUTH.whole_is),
+        "A service that is asked whether a request may go on, once the rules that need no answer \
+         have let it through.",
     ),
     field(
         "rateLimit",

@@ -167,11 +167,23 @@ impl Compiling<'_> {
                 self.add(policy, &place, message);
             }
         }
-        let place = format!("{}.backend", policy.place);
+        let is_answered = |own: &CredentialConfig| own.value == CredentialValue::Answered;
+        let all_answered = policy.credentials.iter().all(is_answered);
+        let field = if all_answered { "traffic.extAuth" } else { "backend" };
+        let place = [&policy.place, ".", field].concat();
         if self.config.host_binding != HostBinding::Strict {
             let message = "a credential needs `hostBinding: Strict`: without it, a caller could \
                 have it sent to a destination of its own choice";
             self.add(policy, &place, message);
+        }
+        // What a service gives with its answer goes nowhere without that answer.
+        if all_answered {
+            if policy.hosts.is_empty() {
+                let message = "`credentialHeaders` needs `hosts`: a credential goes only to hosts \
+                    that are named";
+                self.add(policy, &place, message);
+            }
+            return;
         }
         let default = self.config.default_action;
         if let Some(host) = exact(policy).find(|host| !self.guards.guard(host, default)) {
@@ -206,6 +218,7 @@ impl Compiling<'_> {
                 };
                 self.fixed(policy, password, location, encoded.as_bytes())
             }
+            CredentialValue::Answered => Some(Origin::Answered),
             CredentialValue::ClientCredentials(client) => {
                 let secret = self.value(policy, &client.client_secret)?;
                 let client = Client::new(client, secret.expose());

@@ -16,18 +16,19 @@ use crate::order::Stage;
 use crate::path::PathSafety;
 use crate::policy::{Engine, Policy, Transformation};
 use crate::request::headers::Headers;
-use crate::request::{Facts, Source};
+use crate::request::Facts;
 use crate::stage::request_host;
 use crate::trace::{Feature, Line, Trace};
-use crate::trial::{Trial, serve_tokens};
+use crate::trial::{Serving, Trial, serve_tokens};
 
 /// Decides about a request, and explains the decision. The configuration is the one that the engine
 /// was loaded from.
 pub(super) fn explain(engine: &Engine, config: &Config, trial: &Trial) -> Explanation {
     let response = trial.response_headers();
     trial.with_source(|source| {
+        let serving = Serving::new(&trial.services, source);
         let request = trial.request_headers();
-        let run = Run::of(engine, source, &request, &response);
+        let run = Run::of(engine, &serving, &request, &response);
         let facts = Facts::new(request, source);
         Explaining { engine, config, facts: &facts, run: &run }.explain(&response)
     })
@@ -46,7 +47,7 @@ struct Run {
 impl Run {
     fn of(
         engine: &Engine,
-        source: &dyn Source,
+        source: &Serving<'_>,
         request: &Headers<'_>,
         response: &Headers<'_>,
     ) -> Run {
@@ -59,6 +60,7 @@ impl Run {
                     serve_tokens(engine);
                     event = Event::Fetched(credential);
                 }
+                Step::Call(call) => event = source.answer(&call),
                 _ => break None,
             }
         };

@@ -2,6 +2,7 @@
 
 use super::answers::DirectResponse;
 use super::conditional::Conditional;
+use super::ext_auth::ExtAuth;
 use super::fixed_headers::FixedHeaders;
 use super::header_rules::HeaderRules;
 use super::rate_limit::RateLimit;
@@ -109,8 +110,14 @@ impl Policy {
         rule.chain(values)
             .chain(answers.flat_map(|answer| answer.reply.expressions()))
             .chain(self.denial.iter().flat_map(ReplyRules::expressions))
+            .chain(self.ext_auths().flat_map(ExtAuth::expressions))
             .chain(self.rate_limits().flat_map(RateLimit::expressions))
             .chain(self.conditions().flatten())
+    }
+
+    /// The forms of its external authorization.
+    fn ext_auths(&self) -> impl Iterator<Item = &ExtAuth> {
+        self.ext_auth.iter().flat_map(|forms| forms.forms())
     }
 
     /// The forms of its rate limits.
@@ -125,6 +132,7 @@ impl Policy {
             .chain(self.url_rewrite.iter().flat_map(|rewrite| rewrite.conditions()))
             .chain(self.redirect.iter().flat_map(|redirect| redirect.conditions()))
             .chain(self.direct_response.iter().flat_map(|answer| answer.conditions()))
+            .chain(self.ext_auth.iter().flat_map(|forms| forms.conditions()))
             .chain(self.rate_limit.iter().flat_map(|limits| limits.conditions()))
     }
 
@@ -155,6 +163,10 @@ impl Policy {
                 |answer: &_, errors: &mut _| DirectResponse::compile(name, answer, scope, errors);
             Conditional::compile(name, answer, scope, errors, form).into()
         });
+        let ext_auth = config
+            .ext_auth
+            .as_ref()
+            .map(|forms| ExtAuth::compile_all(name, forms, scope, errors).into());
         let rate_limit = config
             .rate_limit
             .as_ref()
@@ -165,6 +177,7 @@ impl Policy {
             rule,
             default_action: config.default_action,
             denial,
+            ext_auth,
             rate_limit,
             transformation,
             header_modifiers: HeaderModifiers::new(&config.header_modifiers).map(Box::new),
@@ -190,6 +203,7 @@ impl Policy {
             || self.direct_response.is_some()
             || self.router.is_some()
             || !self.credentials.is_empty()
+            || self.ext_auth.is_some()
             || self.rate_limit.is_some()
     }
 
@@ -207,6 +221,7 @@ impl Policy {
         let has = match stage {
             // Rules that are only reported are evaluated as well.
             Stage::LateAuthorization => return self.pass() == Pass::Late,
+            Stage::ExternalAuthorization => self.ext_auth.is_some(),
             Stage::LocalRateLimit => self.rate_limits().any(|limits| !limits.local.is_empty()),
             Stage::GlobalRateLimit => self.rate_limits().any(|limits| limits.global.is_some()),
             Stage::Transformation => self.acts(),

@@ -20,6 +20,8 @@ pub(crate) struct Collected {
 pub(crate) enum Write {
     /// They are replaced.
     Over,
+    /// They are replaced; if there are none, the line is left out.
+    OverIfThere,
     /// They stay, and the line is added.
     Beside,
     /// If there are any, they stay, and the line is left out.
@@ -32,10 +34,12 @@ pub(super) fn write<'a>(said: &Services, headers: &mut Headers<'a>, changes: &mu
     let had: Vec<bool> =
         collected.iter().map(|line| headers.first(line.name.as_bytes()).is_some()).collect();
     for (line, had) in collected.iter().zip(had) {
-        if line.write == Write::IfAbsent && had {
-            continue;
+        match line.write {
+            Write::IfAbsent if had => continue,
+            Write::OverIfThere if !had => continue,
+            _ => {}
         }
-        if line.write == Write::Over {
+        if matches!(line.write, Write::Over | Write::OverIfThere) {
             headers.remove(|name| name == line.name.as_bytes());
             changes.push(Change::Remove(line.name.clone().into()));
         }
@@ -55,7 +59,8 @@ pub(crate) fn add_to(said: &Services, reply: &mut Reply) {
         let has = reply.headers.iter().any(|(own, _)| own == name);
         match write {
             Write::IfAbsent if has => continue,
-            Write::Over => reply.headers.retain(|(own, _)| own != name),
+            Write::OverIfThere if !has => continue,
+            Write::Over | Write::OverIfThere => reply.headers.retain(|(own, _)| own != name),
             Write::IfAbsent | Write::Beside => {}
         }
         reply.headers.push((name.clone(), value.clone()));

@@ -31,6 +31,14 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     for (index, policy) in engine.policies_at(&turn.found.applied) {
         for number in &policy.credentials {
             let Some(credential) = engine.credentials.all.get(*number) else { continue };
+            let answered = match credential.source {
+                Origin::Answered => match answered(turn, *number) {
+                    Some(value) => Some(value),
+                    // The service has given none.
+                    None => continue,
+                },
+                _ => None,
+            };
             if policies.is_empty()
                 && let Some(why) = objection(turn)
             {
@@ -41,6 +49,10 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
             }
             let value = match &credential.source {
                 Origin::Fixed(value) => Cow::Borrowed(value),
+                Origin::Answered => match answered {
+                    Some(value) => Cow::Owned(value),
+                    None => continue,
+                },
                 Origin::Fetched(tokens) => {
                     // A request can wait for several. To have waited for one makes no other good
                     // that has expired.
@@ -90,6 +102,13 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     }
     turn.found.decision.credentials = policies;
     Flow::Next
+}
+
+/// The credential of this number that an authorization service has given for the request.
+fn answered(turn: &Turn<'_, '_, '_>, number: usize) -> Option<Secret> {
+    let services = turn.found.services.as_deref()?;
+    let said = services.credentials.iter().rev().find(|(of, _)| *of == number);
+    said.map(|(_, value)| value.clone())
 }
 
 fn refuse(policy: usize, why: &'static str) -> Flow {

@@ -72,7 +72,7 @@ pub(crate) fn transform<'a>(
 /// remove, so that such a header cannot be sent behind the body.
 pub(crate) fn drop_trailers<'a>(
     engine: &'a Engine,
-    found: &Found,
+    found: &'a Found,
     direction: Direction,
     mut trailers: Headers<'a>,
 ) -> Vec<Change<'a>> {
@@ -97,6 +97,16 @@ pub(crate) fn drop_trailers<'a>(
             for name in own.filter_map(|credential| place::header_of(&credential.location)) {
                 header_rules::remove(&mut trailers, &mut changes, name, true);
             }
+        }
+    }
+    if let Some(said) = &found.services {
+        let of_response = said.response_headers.iter().map(|line| &line.name);
+        let (request, response) = match direction {
+            Direction::Request => (Some(&said.written), None),
+            Direction::Response => (None, Some(of_response)),
+        };
+        for name in request.into_iter().flatten().chain(response.into_iter().flatten()) {
+            header_rules::remove(&mut trailers, &mut changes, name, true);
         }
     }
     changes

@@ -42,6 +42,11 @@ pub(in crate::config) const PATH_SAFETY: &[Word<PathSafety>] = &[
     word(OFF, PathSafety::Off, "Refuses no path."),
 ];
 
+pub(in crate::config) const FAILURE_MODE: &[Word<FailureMode>] = &[
+    word("FailClosed", FailureMode::FailClosed, "It is refused."),
+    word("FailOpen", FailureMode::FailOpen, "It goes on."),
+];
+
 pub(in crate::config) const HOST_BINDING: &[Word<HostBinding>] = &[
     word(
         "Strict",
@@ -149,11 +154,6 @@ pub(in crate::config) const QUOTA_HEADERS: &[Word<QuotaHeaders>] = &[
         "All, unless the origin has set one of these headers. It costs four more host calls a          request.",
     ),
     word("Denied", QuotaHeaders::Denied, "The 429 of a request over the limit."),
-];
-
-pub(in crate::config) const FAILURE_MODE: &[Word<FailureMode>] = &[
-    word("FailClosed", FailureMode::FailClosed, "The request is refused."),
-    word("FailOpen", FailureMode::FailOpen, "The request goes on."),
 ];
 
 pub(in crate::config) const COUNTED: &[Word<()>] =
