@@ -14,19 +14,22 @@ const LONG: Duration = Duration::from_secs(60);
 /// A feature that asks, and its protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Column {
-    /// HTTP.
+    /// `extAuth` with `http`.
     Http,
-    /// gRPC.
+    /// `extAuth` with `grpc`.
     Grpc,
+    /// `rateLimit.global`.
+    RateLimit,
 }
 
 impl Column {
-    pub(crate) const ALL: [Column; 2] = [Column::Http, Column::Grpc];
+    pub(crate) const ALL: [Column; 3] = [Column::Http, Column::Grpc, Column::RateLimit];
 
     pub(crate) fn word(self) -> &'static str {
         match self {
             Column::Http => "http",
             Column::Grpc => "grpc",
+            Column::RateLimit => "limit",
         }
     }
 
@@ -38,7 +41,38 @@ impl Column {
     pub(crate) fn refusal(self) -> (u16, &'static str) {
         match self {
             Column::Http | Column::Grpc => (403, "external authorization failed"),
+            Column::RateLimit => (500, "rate limit failed"),
         }
+    }
+
+    /// As the record of a call names it.
+    pub(crate) fn service(self) -> &'static str {
+        match self {
+            Column::Http | Column::Grpc => "extAuth",
+            Column::RateLimit => "rateLimit.global",
+        }
+    }
+
+    /// What a policy has that asks a cluster.
+    pub(crate) fn traffic(self, cluster: &str, fails_open: bool, timeout: Duration) -> Value {
+        let mode = if fails_open { "FailOpen" } else { "FailClosed" };
+        let mut service = json!({
+            "cluster": cluster,
+            "host": "service.example",
+            "failureMode": mode,
+            "timeout": milliseconds(timeout),
+        });
+        match self {
+            Column::Http => service["http"] = json!({}),
+            Column::Grpc => service["grpc"] = json!({}),
+            Column::RateLimit => {
+                service["domain"] = json!("egress");
+                service["descriptors"] =
+                    json!([{"entries": [{"name": "path", "expression": "request.path"}]}]);
+                return json!({"rateLimit": {"global": service}});
+            }
+        }
+        json!({"extAuth": service})
     }
 }
 
@@ -129,18 +163,20 @@ impl Asking {
             Times::Patient => (LONG, LONG),
             Times::Deadline => (LONG, SHORT),
         };
-        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).expect("a short time");
+        let ask = self.column.traffic(&self.cluster.name(self.column), self.fails_open, timeout);
+        let mut policies = vec![json!({"name": "ask", "traffic": ask})];
+        if self.times == Times::Deadline {
+            let slow = Column::Http.traffic(&self.cluster.name(Column::Http), true, timeout);
+            policies.insert(0, json!({"name": "slow", "traffic": slow}));
+        }
         json!({
-            "probe": {
-                "cluster": self.cluster.name(self.column),
-                "timeoutMilliseconds": milliseconds(timeout),
-                "failOpen": self.fails_open,
-                "grpc": self.column.is_grpc(),
-            },
-            "callouts": {"deadline": format!("{}ms", milliseconds(deadline))},
-            "policies": [{"name": "ask", "traffic": {"transformation": {"request": {
-                "set": [{"name": "x-mark", "value": "'audited'"}]}}}}],
+            "callouts": {"deadline": milliseconds(deadline)},
+            "policies": policies,
             "audit": {"log": "All"},
         })
     }
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{}ms", time.as_millis())
 }

@@ -201,8 +201,6 @@ async fn answer(
 /// The message that lets a request go on.
 fn allowing(method: &str) -> &'static [u8] {
     match method {
-        // The test's own service: a status.
-        "/test.Probe/Ask" => b"200",
         // RateLimitResponse: `overall_code` (1) is OK (1).
         "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit" => &[0x08, 1],
         // CheckResponse: `status` (1) has the code OK, which is 0; and `ok_response` (3) is empty.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use e2e::envoy::{Waypoint, WaypointOptions, trapping_wasm};
+use e2e::envoy::{Waypoint, WaypointOptions, filter_wasm};
 use e2e::http1::{Request, Response};
 use e2e::origin::{Mode, Origin, Received, Service};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
@@ -42,8 +42,6 @@ pub(crate) async fn enter() -> (MutexGuard<'static, ()>, &'static Setting) {
 
 impl Setting {
     fn start() -> Self {
-        let module = trapping_wasm();
-        assert!(module.exists(), "run `make build-trapping` first");
         let pki = Arc::new(Pki::new());
         let origin = Origin::start(&pki, Mode::Scripted, 0).expect("the origin starts");
         let http = Service::start(|call| Fault::of_http(call, LATE)).expect("the service starts");
@@ -52,7 +50,7 @@ impl Setting {
         refusing.bind(([127, 0, 0, 1], 0).into()).expect("a port");
         let refusing_port = refusing.local_addr().expect("an address").port();
 
-        let mut options = WaypointOptions::new(&pki, origin.port()).wasm(module);
+        let mut options = WaypointOptions::new(&pki, origin.port()).wasm(filter_wasm());
         for column in [Column::Http, Column::Grpc] {
             let served = if column.is_grpc() { grpc.port() } else { http.port() };
             for (cluster, port) in [
@@ -75,8 +73,7 @@ impl Setting {
     pub(crate) async fn ask(&self, asking: Asking, fault: Fault, id: &str) -> Response {
         let host = asking.host();
         let path = fault.path();
-        let request = Request::get(&host, &path).header("x-probe", &path);
-        let request = request.header("x-request-id", id);
+        let request = Request::get(&host, &path).header("x-request-id", id);
         let client = self.waypoint.caller(TEAM_A_SPIFFE_ID).timeout(PATIENCE);
         let response = client.request(&self.waypoint.vip(&host), &request).await;
         response.unwrap_or_else(|error| panic!("{id}: {error}"))
@@ -118,6 +115,15 @@ impl Setting {
         }
     }
 
+    /// Waits until counters have these values, and checks that they keep them.
+    pub(crate) async fn until_settled(&self, names: &[&str], wanted: &[u64]) {
+        let read = |setting: &Self| -> Vec<u64> {
+            names.iter().map(|name| setting.counter(name)).collect()
+        };
+        self.until(&format!("{names:?} are {wanted:?}"), |setting| read(setting) == wanted).await;
+        assert_eq!(self.settled(names).await, wanted, "{names:?}");
+    }
+
     /// Waits until a condition holds.
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
@@ -146,7 +152,7 @@ fn configure(envoy: &mut Value) {
 }
 
 /// Has the clusters of gRPC spoken to in HTTP/2.
-fn speak_http2(envoy: &mut Value) {
+pub(crate) fn speak_http2(envoy: &mut Value) {
     for cluster in envoy["static_resources"]["clusters"].as_array_mut().into_iter().flatten() {
         if cluster["name"].as_str().is_some_and(|name| name.contains("-grpc.")) {
             let options = &mut cluster["typed_extension_protocol_options"];
