@@ -297,12 +297,13 @@ impl Engine {
         tokens.map_or(Ended::Ignored, |tokens| tokens.end(fetch.number, answer, now))
     }
 
-    /// The policy that a token is fetched for, and Envoy's name of the cluster that is called.
+    /// The index of the policy that a token is fetched for, and Envoy's name of the cluster that is
+    /// called.
     #[must_use]
-    pub fn fetched_from(&self, fetch: Fetch) -> Option<(&str, &str)> {
+    pub fn fetched_from(&self, fetch: Fetch) -> Option<(usize, &str)> {
         let credential = self.credentials.all.get(fetch.credential)?;
         let cluster = self.credentials.tokens(fetch.credential)?.cluster();
-        Some((self.policy_name(credential.policy)?, cluster))
+        Some((credential.policy, cluster))
     }
 
     /// The policies at these indices.

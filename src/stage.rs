@@ -223,12 +223,14 @@ impl<'a> Turn<'a, '_, '_> {
     /// Why a call to a service of HTTP or gRPC failed that was to take no longer than `timeout`;
     /// none if there is an answer to be read.
     ///
-    /// Envoy answers in the service's place where there is no answer in time (504), and where it
-    /// cannot reach the service (503); for gRPC that is the status 14 (`UNAVAILABLE`) or 4
-    /// (`DEADLINE_EXCEEDED`). How long it took tells a timeout from the service's own answer.
+    /// Envoy answers in the service's place where there is no answer in time (504), where it cannot
+    /// reach the service (503), and where what comes is no HTTP (502). To the service's own answers
+    /// it adds a header. For gRPC, all of these are the status 14 (`UNAVAILABLE`), as it can be the
+    /// service's own: how long it took tells a timeout from the others.
     pub(crate) fn failure(&self, answer: &Answer<'_>, timeout: Duration) -> Option<Failure> {
         /// The clocks of Envoy's timer and of this may differ by this much.
         const SLACK: Duration = Duration::from_millis(2);
+        const OF_THE_SERVICE: &[u8] = b"x-envoy-upstream-service-time";
         let is_late = self.waited.saturating_add(SLACK) >= timeout;
         match answer {
             Answer::Message(_) => None,
@@ -239,9 +241,11 @@ impl<'a> Turn<'a, '_, '_> {
             Answer::Status(14) if is_late => Some(Failure::Timeout),
             Answer::Status(14) => Some(Failure::Unreachable),
             Answer::Status(_) => Some(Failure::Error),
-            Answer::Response { .. } => match answer.status() {
-                Some(504) if is_late => Some(Failure::Timeout),
+            Answer::Response { headers, .. } => match answer.status() {
+                Some(500..) if headers.first(OF_THE_SERVICE).is_some() => Some(Failure::Error),
+                Some(502) => Some(Failure::CutOff),
                 Some(503) => Some(Failure::Unreachable),
+                Some(504) => Some(Failure::Timeout),
                 Some(500..) => Some(Failure::Error),
                 Some(100..) => None,
                 _ => Some(Failure::Unusable),

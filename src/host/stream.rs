@@ -6,7 +6,7 @@ use super::plugin::Loaded;
 use super::properties::Properties;
 use super::sys::{self, HostError};
 use super::{abi, calls, fetches, metrics};
-use crate::call::{Answer, CallId};
+use crate::call::{Answer, Call, CallId};
 use crate::decision::{Change, Reason, Reply};
 use crate::exchange::{
     self, AccessLog, CALL_FAILED, Event, Exchange, Expectation, Pairs, Part,
@@ -24,6 +24,8 @@ pub(super) struct Stream {
     properties: Properties,
     /// Why the proxy did not carry out a step.
     error: Option<HostError>,
+    /// The token of the last call.
+    call: u32,
     #[cfg(feature = "trap-for-tests")]
     traps_in_response: bool,
 }
@@ -36,6 +38,7 @@ impl Stream {
             exchange: Exchange::default(),
             properties: Properties::default(),
             error: None,
+            call: 0,
             #[cfg(feature = "trap-for-tests")]
             traps_in_response: false,
         }
@@ -109,8 +112,7 @@ impl Stream {
             return;
         }
         let Some(loaded) = self.loaded.clone() else { return };
-        // The proxy may never answer the call, if the plugin goes too.
-        calls::forget(self.context_id);
+        calls::forget(self.call);
         loaded.waiters.forget(self.context_id);
         let _ = self.exchange.on(&loaded.engine, &self.properties, Event::Gone);
         self.report(&loaded);
@@ -157,9 +159,14 @@ impl Stream {
                     self.error = Some(error);
                     Event::Failed(part, failure(part))
                 }
+                Outcome::Called(token) => {
+                    self.call = token;
+                    break abi::PAUSE;
+                }
                 Outcome::NotSent(call, error) => {
-                    log::error!("egress filter: a call cannot be made: {error}");
-                    Event::Answer(call, Answer::NotSent)
+                    let id = call.id;
+                    loaded.unreached.note(call.cluster, error);
+                    Event::Answer(id, Answer::NotSent)
                 }
                 // If the call cannot be made, the fetch has ended already.
                 Outcome::Awaits(credential) => {
@@ -191,7 +198,7 @@ impl Stream {
         if let Some(Err(error)) = report.access_log.map(publish) {
             log::warn!("egress filter: the access log will lack the decision: {error}");
         }
-        loaded.metrics.count_report(&report);
+        loaded.metrics.count_report(&loaded.engine, &report);
         if is_kept {
             self.exchange.forget_report();
         }
@@ -220,8 +227,10 @@ enum Outcome {
     Done(u32),
     /// The changes could not be written.
     NotWritten(HostError),
+    /// The call was made, under this token.
+    Called(u32),
     /// The call was not made.
-    NotSent(CallId, HostError),
+    NotSent(Box<Call>, HostError),
     /// The request is held until a fetch of this credential ends.
     Awaits(usize),
 }
@@ -245,8 +254,8 @@ fn carry_out(context_id: u32, part: Part, step: Step<'_>, held: Held) -> Outcome
             Err(error) => Outcome::NotWritten(error),
         },
         Step::Call(call) => match calls::dispatch(context_id, &call) {
-            Ok(()) => Outcome::Done(abi::PAUSE),
-            Err(error) => Outcome::NotSent(call.id, error),
+            Ok(token) => Outcome::Called(token),
+            Err(error) => Outcome::NotSent(Box::new(call), error),
         },
         Step::Await(credential) => Outcome::Awaits(credential),
         Step::Hold | Step::Ignore => Outcome::Done(abi::PAUSE),

@@ -66,7 +66,12 @@ pub(super) fn engine(fail_open: bool) -> Engine {
             "request": set("x-request"), "response": set("x-response")}}},
     ]});
     let mut engine = Engine::load(json.to_string().as_bytes()).unwrap();
-    engine.probe = Some(Probe { cluster: "probe".to_owned(), timeout_milliseconds: 10, fail_open });
+    engine.probe = Some(Probe {
+        cluster: "probe".to_owned(),
+        timeout_milliseconds: 10,
+        fail_open,
+        grpc: false,
+    });
     engine
 }
 
