@@ -34,8 +34,8 @@ pub(crate) async fn send(stage: &Stage, caller: &str, host: &str, request: Reque
     stage.send(caller, host, request).await.unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
-/// A configuration of these policies. All calls about a request may take longer than one, and one as
-/// long as the slowest machine needs.
+/// A configuration of these policies. A call may take as long as the slowest machine needs, and all
+/// calls about a request longer.
 pub(crate) fn configuration(policies: &[Value]) -> Value {
     json!({"callouts": {"deadline": "10s"}, "policies": policies, "audit": {"log": "All"}})
 }
