@@ -43,6 +43,11 @@ impl<'a> Facts<'a> {
         Facts { headers, source, caller, memo, said, body, response_body }
     }
 
+    /// The facts of the same request, without its body.
+    pub(crate) fn again(&self) -> Facts<'a> {
+        Facts::new(self.headers.clone(), self.source)
+    }
+
     /// The same with the request's body.
     #[must_use]
     pub fn with_body(self, body: Body<'a>) -> Self {

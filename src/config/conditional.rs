@@ -39,6 +39,15 @@ impl<T: Default> Default for ConditionalConfig<T> {
 }
 
 impl<T> ConditionalConfig<T> {
+    /// All forms, in order.
+    pub fn forms(&self) -> impl Iterator<Item = &T> {
+        let (always, entries) = match self {
+            ConditionalConfig::Always(value) => (Some(value), [].as_slice()),
+            ConditionalConfig::FirstTrue { entries, .. } => (None, entries.as_slice()),
+        };
+        always.into_iter().chain(entries.iter().map(|entry| &entry.value))
+    }
+
     /// The form at an index, which is 0 where there are no conditions.
     #[must_use]
     pub fn get(&self, entry: usize) -> Option<&T> {

@@ -2,6 +2,7 @@
 //! the JSON Schema and the documents' table of fields are made from it.
 
 mod backend;
+mod bodies;
 mod record;
 mod router;
 mod words;
@@ -20,6 +21,7 @@ pub(super) use backend::{
     CREDENTIAL, CREDENTIALS, HEADER, LOCATION, LOCATION_IS, PARAMETER, REFERENCE, REFERENCE_IS,
     SCOPES,
 };
+pub(super) use bodies::{BODIES, CONTENT_TYPES, REQUEST_BODY, RESPONSE_BODY};
 pub(super) use record::{ADDED, ADDED_FIELDS, RECORD_FIELDS};
 pub(super) use router::{RETRIED, RETRY_CODES, TIMES};
 pub use words::OFF;
@@ -57,6 +59,8 @@ pub enum Kind {
     Integer(u64, u64),
     /// One of these whole numbers.
     Choice(&'static [u64]),
+    /// A number of bytes, from 1 to this: a whole number, or one with a unit such as `Ki`.
+    Size(u64),
     /// An object whose fields have names of the author's choice: how many there may be, what their
     /// names are, and the kind of their values.
     Map(Bounds, Text, &'static Kind),
@@ -138,6 +142,8 @@ pub enum Text {
     Duration,
     /// A `token` of RFC 9110 section 5.6.2: the name of a cookie, or of a parameter.
     Token,
+    /// A type and a subtype, with a `*` at most in the subtype.
+    MediaType,
     /// A scope of OAuth 2 (RFC 6749 section 3.3).
     Scope,
     /// A user name of RFC 7617, which has no colon and no control character.
@@ -188,6 +194,7 @@ pub const CONFIGURATION: &[Field] = &[
         Kind::Object(CALLOUTS, &[]),
         "What the calls to services about one request may take together.",
     ),
+    bodies::FIELD,
     field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and where."),
     field(
         "pathSafety",
@@ -438,6 +445,7 @@ pub(super) const REQUEST: &[Field] = &[
         Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Request, pseudo: false })),
         REMOVE,
     ),
+    REQUEST_BODY,
 ];
 
 /// `traffic.transformation.response`
@@ -457,6 +465,7 @@ pub(super) const RESPONSE: &[Field] = &[
         Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Response, pseudo: false })),
         REMOVE,
     ),
+    RESPONSE_BODY,
 ];
 
 /// `set`, `add` and `remove`
