@@ -7,6 +7,7 @@ SHELL := bash
 
 setup  := e2e/setup
 wasm   := target/wasm32-wasip1/release/egress_filter.wasm
+bodies := target/wasm32-wasip1/bodies/egress_filter.wasm
 trapping := target/wasm32-wasip1/trapping/egress_filter.wasm
 CARGO   = $(or $(shell $(setup)/cargo),$(error no cargo: see above))
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
@@ -35,7 +36,7 @@ test-wasm: ## the engine's tests as wasm, in Node's V8
 		-p egress-reading -p egress-cel -p egress-filter --lib --target wasm32-unknown-unknown
 
 .PHONY: test-e2e e2e
-test-e2e: build-wasm build-trapping ## the compiled filter, in an emulated host and in a real Envoy
+test-e2e: build-wasm build-bodies build-trapping ## the compiled filter, in an emulated host and in a real Envoy
 	@envoy=$$($(setup)/envoy); ENVOY=$$envoy $(CARGO) test -p e2e -p proxy-wasm-host -p bench $(ARGS)
 e2e: test-e2e
 
@@ -83,6 +84,13 @@ wasm: build-wasm ## builds the filter, and prints its path and size
 .PHONY: build-wasm
 build-wasm:
 	@$(setup)/cargo-wasm build --release --target wasm32-wasip1 -p egress-filter
+
+# The filter that reads bodies: a module of its own, because Envoy calls every callback that a
+# module exports.
+.PHONY: build-bodies
+build-bodies:
+	@$(setup)/cargo-wasm build --profile bodies --features bodies --target wasm32-wasip1 \
+		-p egress-filter
 
 # The filter that traps on demand, for tests only; the shipped file above is not touched.
 .PHONY: build-trapping

@@ -45,6 +45,11 @@ impl<'a> Facts<'a> {
         Facts { headers, source, caller, memo, said, bodies: None }
     }
 
+    /// The facts of the same request, without its body.
+    pub(crate) fn again(&self) -> Facts<'a> {
+        Facts::new(self.headers.clone(), self.source)
+    }
+
     /// The same with the request's body.
     #[must_use]
     pub fn with_body(self, body: Body<'a>) -> Self {

@@ -7,6 +7,7 @@
 mod admission;
 mod answer_headers;
 mod authorization;
+pub(crate) mod body;
 mod choose;
 mod collected;
 mod credentials;
@@ -106,6 +107,8 @@ pub(crate) struct Found {
     pub(crate) waited: Vec<usize>,
     /// What waits for services have brought, if there were any.
     pub(crate) services: Option<Box<Services>>,
+    /// What stages that need bodies have found, where there are any.
+    pub(crate) body: Option<Box<body::Found>>,
 }
 
 /// What services have said about a request. It is apart from the rest because few requests have it.
@@ -142,6 +145,7 @@ impl Default for Found {
             responds: false,
             waited: Vec::new(),
             services: None,
+            body: None,
         }
     }
 }
@@ -167,7 +171,29 @@ pub(crate) struct Turn<'a, 'f, 't> {
     pub(crate) waited: Duration,
 }
 
-impl<'a> Turn<'a, '_, '_> {
+impl<'a, 'f, 't> Turn<'a, 'f, 't> {
+    /// A turn of a request that has not waited, before it is admitted.
+    pub(crate) fn new(
+        engine: &'a Engine,
+        facts: &'f Facts<'a>,
+        meter: &'t Meter,
+        found: &'t mut Found,
+        trace: Option<&'t mut Trace>,
+    ) -> Self {
+        Turn {
+            engine,
+            facts,
+            meter,
+            found,
+            admitted: None,
+            headers: None,
+            changes: Vec::new(),
+            trace,
+            next_call: CallId(0),
+            waited: Duration::ZERO,
+        }
+    }
+
     /// The request's headers, to be changed, and the list of the changes.
     pub(crate) fn changing(&mut self) -> (&mut Headers<'a>, &mut Vec<Change<'a>>) {
         let facts = self.facts;
@@ -320,6 +346,8 @@ impl Stage {
             Stage::Redirect => redirect::enter(turn),
             Stage::DirectResponse => direct_response::enter(turn),
             Stage::Credentials => credentials::enter(turn),
+            Stage::BodyAuthorization => body::authorize(turn),
+            Stage::BodyTransformation => body::transform(turn),
         }
     }
 
@@ -341,7 +369,9 @@ impl Stage {
             | Stage::Redirect
             | Stage::RouterHeaders
             | Stage::DirectResponse
-            | Stage::Credentials => {
+            | Stage::Credentials
+            | Stage::BodyAuthorization
+            | Stage::BodyTransformation => {
                 Flow::End(Ending::internal_error("an answer for a stage that makes no calls"))
             }
         }

@@ -65,6 +65,14 @@ mod raw {
             value: *mut *mut u8,
             value_size: *mut usize,
         ) -> u32;
+        #[cfg(feature = "bodies")]
+        pub(super) fn proxy_set_buffer_bytes(
+            buffer: u32,
+            start: usize,
+            size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
         pub(super) fn proxy_send_local_response(
             status: u32,
             details: *const u8,
@@ -265,6 +273,17 @@ fn find_buffer(buffer: u32, size: usize) -> Result<Option<Vec<u8>>, HostError> {
     bytes("proxy_get_buffer_bytes", |value, value_size| unsafe {
         raw::proxy_get_buffer_bytes(buffer, 0, size, value, value_size)
     })
+}
+
+/// Replaces all bytes of a buffer.
+#[cfg(feature = "bodies")]
+pub(super) fn replace_buffer(buffer: u32, bytes: &[u8]) -> Result<(), HostError> {
+    // Envoy takes any size that is not below that of the buffer for all of it.
+    let all = i32::MAX.unsigned_abs() as usize;
+    // SAFETY: the pointer and size are of a live value.
+    let status =
+        unsafe { raw::proxy_set_buffer_bytes(buffer, 0, all, bytes.as_ptr(), bytes.len()) };
+    checked("proxy_set_buffer_bytes", status)
 }
 
 /// Answers the request. A gRPC call gets the reply's gRPC status, with the body as its message,

@@ -150,6 +150,7 @@ fn trial() -> impl Strategy<Value = Trial> {
             response: Response {
                 status: 404,
                 headers: vec![("x-role".to_owned(), "of the origin".to_owned())],
+                body: Vec::new(),
             },
             ..Trial::default()
         },
