@@ -129,6 +129,10 @@ fn configuration() -> Value {
         "Enforce",
         r#"request.path == "/repos/a/b" && request.headers["x-none"] == "1""#,
     ));
+    policies.push(json!({"name": "asked-about", "traffic": {"authorization": {
+        "action": "Allow",
+        "policy": {"matchExpressions": ["request.path.matches('^/(un)?asked|^/counted')"]},
+    }}}));
     let asks = |name: &str, cluster: &str, path: &str| {
         json!({"name": name, "traffic": {"extAuth": {"conditional": [{
             "condition": format!("request.path.startsWith('{path}')"),
@@ -240,7 +244,7 @@ async fn assert_queries_name_metrics(names: (&str, &str)) {
     }
     setting.plugin.publish("{}}").expect("a file");
     setting.metrics_with("egress_config_refused_update", "1");
-    let metrics = setting.metrics_with("egress_evaluation_errors", "1");
+    let metrics = setting.metrics_with("egress_callouts", "4");
     let told: BTreeSet<&str> = metrics.iter().map(|(name, _)| name.as_str()).collect();
 
     let pattern = Regex::new(r#"__name__=~"([^"]+)""#).expect("a pattern");

@@ -37,5 +37,10 @@ allow := {
 	request.path == "/legal"
 }
 
+# A credential for the origin.
+allow := {"allowed": true, "headers": {"authorization": "Bearer from OPA"}} if {
+	request.path == "/token"
+}
+
 # No decision that the server understands.
 allow := {"allowed": "perhaps"} if request.path == "/broken"

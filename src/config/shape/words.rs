@@ -152,6 +152,11 @@ pub(in crate::config) const QUOTA_HEADERS: &[Word<QuotaHeaders>] = &[
     word("Denied", QuotaHeaders::Denied, "The 429 of a request over the limit."),
 ];
 
+pub(in crate::config) const FAILURE_MODE: &[Word<FailureMode>] = &[
+    word("FailClosed", FailureMode::FailClosed, "The request is refused."),
+    word("FailOpen", FailureMode::FailOpen, "The request goes on."),
+];
+
 pub(in crate::config) const COUNTED: &[Word<()>] =
     &[word("Requests", (), "Each request, or as many as `cost` says.")];
 

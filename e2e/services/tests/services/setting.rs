@@ -1,6 +1,9 @@
 //! What the tests share: names, and requests.
 
+use std::time::{Duration, Instant};
+
 use e2e::http1::Request;
+use serde_json::{Value, json};
 use services::{Cluster, Seen, Stage};
 
 /// The cluster of OPA, as `backendRef: {name: opa, namespace: default, port: 9191}` names it.
@@ -29,4 +32,24 @@ pub(crate) async fn get(stage: &Stage, caller: &str, host: &str, path: &str) -> 
 pub(crate) async fn send(stage: &Stage, caller: &str, host: &str, request: Request) -> Seen {
     let what = String::from_utf8_lossy(&request.target).into_owned();
     stage.send(caller, host, request).await.unwrap_or_else(|error| panic!("{what}: {error}"))
+}
+
+/// A configuration of these policies. A call may take as long as the slowest machine needs, and all
+/// calls about a request longer.
+pub(crate) fn configuration(policies: &[Value]) -> Value {
+    json!({"callouts": {"deadline": "10s"}, "policies": policies, "audit": {"log": "All"}})
+}
+
+/// The audit record of the request for a path, counted from 0 where there are several.
+pub(crate) async fn record_of(stage: &Stage, path: &str, index: usize) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let records = stage.waypoint().audit_records();
+        let mut those = records.into_iter().filter(|record| record["path"] == path);
+        if let Some(record) = those.nth(index) {
+            return record;
+        }
+        assert!(Instant::now() < deadline, "no record of {path}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
