@@ -2,6 +2,7 @@
 
 mod conditional;
 mod dead;
+mod ext_auth;
 #[cfg(test)]
 mod tests;
 
@@ -120,6 +121,7 @@ impl Warnings {
                 });
             }
         }
+        warnings.add_ext_auth(config, policies);
         dead::add(&mut warnings, config, policies, &loose, &mut work);
         warnings
     }

@@ -26,6 +26,10 @@ impl Warnings {
         if let Some((redirect, compiled)) = of.redirect.as_ref().zip(policy.redirect.as_ref()) {
             self.add_list(redirect, compiled, (of, known), work);
         }
+        let ext_auth = of.ext_auth.as_ref();
+        if let Some((forms, compiled)) = ext_auth.zip(policy.ext_auth.as_ref()) {
+            self.add_list(forms, compiled, (of, known), work);
+        }
         let answer = of.direct_response.as_ref();
         if let Some((answer, compiled)) = answer.zip(policy.direct_response.as_ref()) {
             self.add_list(answer, compiled, (of, known), work);
