@@ -2,6 +2,7 @@
 
 mod conditional;
 mod dead;
+mod limits;
 #[cfg(test)]
 mod tests;
 
@@ -70,6 +71,7 @@ impl Warnings {
         let mut warnings = Warnings::default();
         warnings.add_names(config);
         warnings.add_unused_variables(config, scope);
+        warnings.add_limits(config);
         let mut work = Work::default();
         let loose = LooseHosts::of(config);
         for (config_of, policy) in config.policies.iter().zip(policies) {
