@@ -1,7 +1,7 @@
 //! Warnings about rate limits: those that some requests, or all, do not get.
 
 use super::{ConfigWarning, Warnings};
-use crate::config::{Config, ConditionalConfig, Mode, RateLimitConfig, Spot};
+use crate::config::{ConditionalConfig, Config, Mode, RateLimitConfig, Spot};
 
 impl Warnings {
     /// Looks at the rate limits of all policies.
