@@ -227,8 +227,8 @@ impl<'a> Turn<'a, '_, '_> {
     /// cannot reach the service (503); for gRPC that is the status 14 (`UNAVAILABLE`) or 4
     /// (`DEADLINE_EXCEEDED`). How long it took tells a timeout from the service's own answer.
     pub(crate) fn failure(&self, answer: &Answer<'_>, timeout: Duration) -> Option<Failure> {
-        /// The clocks of Envoy's timer and of this may differ by this much: a timer counts from when
-        /// its worker last looked at the clock.
+        /// The clocks of Envoy's timer and of this may differ by this much: a timer counts from
+        /// when its worker last looked at the clock.
         const SLACK: Duration = Duration::from_millis(10);
         let is_late = self.waited.saturating_add(SLACK) >= timeout;
         match answer {

@@ -92,11 +92,13 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
             "missing" => "nowhere",
             _ => "ratelimit",
         };
-        json!({"name": name, "hosts": [host], "traffic": {"rateLimit": {"headers": "All", "global": {
+        let global = json!({
             "backendRef": {"name": service, "namespace": "infra", "port": 8081},
             "failureMode": mode, "timeout": format!("{}ms", TIMEOUT.as_millis()),
             "domain": domain, "descriptors": descriptors,
-        }}}})
+        });
+        json!({"name": name, "hosts": [host],
+            "traffic": {"rateLimit": {"headers": "All", "global": global}}})
     };
     let mut policies = Vec::new();
     let mut hosts = vec![TWICE.to_owned()];
