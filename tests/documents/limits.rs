@@ -52,6 +52,16 @@ fn the_limits_of_a_configuration_are_stated() {
                     grouped(usize::try_from(config::MAX_LIMIT).expect("it fits"))
                 ),
             ),
+            row(
+                "descriptors of `rateLimit.global`; entries of one; its domain; a name",
+                &format!(
+                    "{}; {}; {} characters; {} characters",
+                    config::MAX_DESCRIPTORS,
+                    config::MAX_ENTRIES,
+                    config::MAX_DOMAIN,
+                    config::MAX_ENTRY_NAME
+                ),
+            ),
             row("variables", &grouped(config::MAX_VARIABLES)),
             row(
                 "parts of an expression with the expressions of its variables in their place",

@@ -17,8 +17,12 @@ const TRAFFIC: &[Field] = &[
          policies apply in the order of the list; a path that a policy changes is matched again \
          by the routes of that service",
     ),
-    ("extAuth", Effect::Looser, EXT_AUTH),
-    ("entExtAuth", Effect::Looser, EXT_AUTH),
+    (
+        "entExtAuth",
+        Effect::Looser,
+        "no counterpart: an AuthConfig is for Solo's own server, which no other can stand in for; \
+         `extAuth` asks a service of yours",
+    ),
     (
         "extProc",
         Effect::Looser,
