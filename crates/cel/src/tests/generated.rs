@@ -119,7 +119,9 @@ const TESTS: &[&str] = &[
 pub(crate) fn text(phase: Phase) -> BoxedStrategy<String> {
     let attributes = match phase {
         Phase::Request | Phase::RequestBody => ATTRIBUTES.to_vec(),
-        Phase::Response | Phase::ResponseBody => [ATTRIBUTES, RESPONSE_TEXTS, RESPONSE_TEXTS, RESPONSE_TEXTS].concat(),
+        Phase::Response | Phase::ResponseBody => {
+            [ATTRIBUTES, RESPONSE_TEXTS, RESPONSE_TEXTS, RESPONSE_TEXTS].concat()
+        }
     };
     let attribute = select(attributes).prop_map(str::to_owned);
     let leaf = prop_oneof![3 => attribute.clone(), 2 => select(TEXTS).prop_map(str::to_owned)];
@@ -152,7 +154,9 @@ pub(crate) fn text(phase: Phase) -> BoxedStrategy<String> {
 fn number(phase: Phase) -> BoxedStrategy<String> {
     let known = match phase {
         Phase::Request | Phase::RequestBody => NUMBERS.to_vec(),
-        Phase::Response | Phase::ResponseBody => [NUMBERS, &["response.code", "200", "response.code"]].concat(),
+        Phase::Response | Phase::ResponseBody => {
+            [NUMBERS, &["response.code", "200", "response.code"]].concat()
+        }
     };
     prop_oneof![
         8 => select(known.clone()).prop_map(str::to_owned),
