@@ -109,6 +109,14 @@ fn the_limits_of_a_configuration_are_stated() {
                 ),
             ),
             row("all hosts together", &grouped(config::MAX_ALL_HOSTS)),
+            row(
+                "`bodies.maxSize`; its `contentTypes`",
+                &format!(
+                    "{} bytes; {}",
+                    grouped(usize::try_from(config::MAX_BODY_SIZE).expect("a size")),
+                    config::MAX_CONTENT_TYPES
+                ),
+            ),
             row("fields of `audit.fields`", &grouped(config::MAX_RECORD_FIELDS)),
             row("status codes of a `retry`", &grouped(config::MAX_RETRY_CODES)),
             row(

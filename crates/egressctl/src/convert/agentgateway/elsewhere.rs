@@ -87,13 +87,13 @@ const BACKEND: &[Field] = &[
     (
         "ai",
         Effect::Looser,
-        "no counterpart: this filter reads no bodies, so prompts are neither guarded nor changed",
+        "no counterpart: rules over `json(request.body)` can guard prompts, in the image for bodies",
     ),
     (
         "mcp",
         Effect::Looser,
-        "no counterpart: this filter reads no bodies, so MCP's methods and tools are not \
-         authorized",
+        "no counterpart: rules over `json(request.body)` can authorize MCP's methods and tools, in \
+         the image for bodies",
     ),
     (
         "transformation",
