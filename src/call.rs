@@ -97,14 +97,14 @@ pub enum Answer<'a> {
     TooLarge,
     /// The call was made, and broke off before there was an answer.
     CutOff,
-    /// The proxy did not make the call: it has no such cluster, or refused the request.
+    /// The proxy did not make the call: it has no such cluster, or that has no endpoint.
     NotSent,
 }
 
 /// Why a call gave no answer that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The proxy did not make it: mostly because it has no such cluster.
+    /// The proxy did not make it: it has no such cluster, or that has no endpoint.
     NotSent,
     /// There was no answer in time.
     Timeout,

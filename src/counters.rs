@@ -35,7 +35,7 @@ pub enum Counter {
     CalloutFailures,
     /// Such calls that were not answered in time.
     CalloutTimeouts,
-    /// Such calls that the proxy did not make, mostly because it has no such cluster.
+    /// Such calls that the proxy did not make: it has no such cluster, or that has no endpoint.
     CalloutsNotSent,
     /// Requests that were asked about, and whose answer was known already.
     CachedAnswers,

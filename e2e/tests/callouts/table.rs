@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use e2e::pki::TEAM_A_SPIFFE_ID;
 use serde_json::json;
 
-use crate::columns::{Column, Times};
+use crate::columns::{Cluster, Column, Times};
+use crate::fault::Fault;
 use crate::rows::ROWS;
 use crate::setting::enter;
 
@@ -28,6 +29,47 @@ fn raised(outcome: &str) -> &'static [&'static str] {
         "timeout" | "deadline" => &["egress_callout_timeouts"],
         "not-sent" => &["egress_callout_failures", "egress_callouts_not_sent"],
         _ => &["egress_callout_failures"],
+    }
+}
+
+/// The name that a policy gives a service is the `:authority` of calls to it: servers of gRPC refuse
+/// the `|` in the name of the cluster.
+#[tokio::test]
+async fn a_service_of_grpc_is_called_by_its_own_name() {
+    let (_turn, setting) = enter().await;
+    for column in [Column::Grpc, Column::RateLimit] {
+        let asking = ROWS[0].asking(column, false);
+        assert_eq!(setting.ask(asking, Fault::None, column.word()).await.status, 200);
+    }
+    let calls = setting.grpc.received(Fault::None);
+    for method in [
+        "/envoy.service.auth.v3.Authorization/Check",
+        "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit",
+    ] {
+        assert!(calls.iter().any(|call| call.method == method), "{calls:?}");
+    }
+    assert!(calls.iter().all(|call| call.authority == "service.example"), "{calls:?}");
+}
+
+/// A caller cannot fill the log: each cluster is named once.
+#[tokio::test]
+async fn a_cluster_that_is_not_there_is_named_once_with_the_ways_to_get_one() {
+    let (_turn, setting) = enter().await;
+    let row = ROWS.iter().find(|row| row.cluster == Cluster::Missing).expect("a row");
+    for column in Column::ALL {
+        let asking = row.asking(column, false);
+        let name = format!("calls to the cluster `{}` cannot be made", asking.cluster.name(column));
+        let mut told = Vec::new();
+        for attempt in 0..3 {
+            let id = format!("missing {column:?} {attempt}");
+            let response = setting.ask(asking, Fault::None, &id).await;
+            assert_eq!(response.status, column.refusal().0);
+            setting.record(&id).await;
+            let lines = setting.waypoint.log_lines().into_iter();
+            told.push(lines.filter(|line| line.contains(&name)).collect::<Vec<_>>());
+        }
+        assert!(told[0].iter().any(|line| line.contains("extensionProviders")), "{told:#?}");
+        assert!(told[0] == told[1] && told[1] == told[2], "{told:#?}");
     }
 }
 
