@@ -36,7 +36,7 @@ test-wasm: ## the engine's tests as wasm, in Node's V8
 		-p egress-reading -p egress-cel -p egress-filter --lib --target wasm32-unknown-unknown
 
 .PHONY: test-e2e e2e
-test-e2e: build-wasm build-bodies build-trapping ## the compiled filter, in an emulated host and in a real Envoy
+test-e2e: build-wasm build-bodies build-trapping ## the filter, in an emulated host and in Envoy
 	@envoy=$$($(setup)/envoy); ENVOY=$$envoy $(CARGO) test -p e2e -p proxy-wasm-host -p bench $(ARGS)
 e2e: test-e2e
 
@@ -107,7 +107,7 @@ egressctl: ## builds egressctl, which checks, tests, explains and converts polic
 IMAGE = registry.example.com/platform/egress-filter:0.1.0
 
 .PHONY: image
-image: build-wasm build-bodies ## two OCI images, and filter-config/ with the digest (IMAGE=name:tag)
+image: build-wasm build-bodies ## two OCI images, and filter-config/ with the digest (IMAGE=...)
 	@$(CARGO) run --quiet -p image -- $(bodies) '$(IMAGE)-bodies' filter-config target/bodies
 	@$(CARGO) run --quiet -p image -- $(wasm) '$(IMAGE)' filter-config target
 

