@@ -63,7 +63,7 @@ static SETTING: LazyLock<Mutex<Setting>> = LazyLock::new(|| {
         {"name": "open", "hosts": [OPEN], "traffic": {"extAuth": ask("FailOpen")}},
         {"name": "empty", "hosts": [EMPTY], "traffic": {"extAuth": empty}},
         {"name": "late", "hosts": [HOST],
-            "traffic": deny(r#"request.headers["x-user"] == "mallory""#)},
+            "traffic": deny(r#""x-user" in request.headers && request.headers["x-user"] == "mallory""#)},
         {"name": "tell", "traffic": {"transformation": {"request": {"set": [
             {"name": "x-role", "value": r#"has(extauthz.role) ? string(extauthz.role) : "none""#},
             {"name": "x-seen", "value": r#"string("authorization" in request.headers)"#},

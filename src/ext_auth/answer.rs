@@ -1,6 +1,9 @@
 //! What an authorization service says about a request. It is read whole, and checked, before any of
 //! it is applied: an answer that asks for what no answer may is of no use at all.
 
+#[cfg(test)]
+mod tests;
+
 use egress_cel::data::Data;
 
 use super::grpc::{CheckResponse, HttpResponse, OkResponse, Reply};
