@@ -80,7 +80,7 @@ impl fmt::Debug for Form {
 #[derive(Debug)]
 pub enum Answer<'a> {
     /// An answer of the service, or one that the proxy made in its place (504 for a timeout, 503
-    /// for a refused connection). The two cannot be told apart.
+    /// for a refused connection). Envoy adds `x-envoy-upstream-service-time` to a service's own.
     Response {
         /// The headers, `:status` among them.
         headers: Headers<'a>,
@@ -97,14 +97,14 @@ pub enum Answer<'a> {
     TooLarge,
     /// The call was made, and broke off before there was an answer.
     CutOff,
-    /// The proxy did not make the call: it has no such cluster, or refused the request.
+    /// The proxy did not make the call: it has no such cluster, or that has no endpoint.
     NotSent,
 }
 
 /// Why a call gave no answer that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The proxy did not make it: mostly because it has no such cluster.
+    /// The proxy did not make it: it has no such cluster, or that has no endpoint.
     NotSent,
     /// There was no answer in time.
     Timeout,

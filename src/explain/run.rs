@@ -11,7 +11,7 @@ use crate::config::{
     Config, DefaultAction, Direction, HostPattern, PolicyConfig, TransformationConfig,
 };
 use crate::decision::{Change, Decision, Reply, Verdict};
-use crate::exchange::{Event, Exchange, Pairs, Step};
+use crate::exchange::{Event, Pairs, Part, Step};
 use crate::order::Stage;
 use crate::path::PathSafety;
 use crate::policy::{Engine, Policy, Transformation};
@@ -28,8 +28,8 @@ pub(super) fn explain(engine: &Engine, config: &Config, trial: &Trial) -> Explan
     trial.with_source(|source| {
         let serving = Serving::new(&trial.services, source);
         let request = trial.request_headers();
-        let run = Run::of(engine, &serving, &request, &response);
-        let facts = Facts::new(request, source);
+        let run = Run::of(engine, &serving, trial, &request, &response);
+        let facts = trial.facts(engine, source);
         Explaining { engine, config, facts: &facts, run: &run }.explain(&response)
     })
 }
@@ -48,12 +48,13 @@ impl Run {
     fn of(
         engine: &Engine,
         source: &Serving<'_>,
+        trial: &Trial,
         request: &Headers<'_>,
         response: &Headers<'_>,
     ) -> Run {
-        let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
+        let (mut exchange, mut trace) = (trial.exchange(), Trace::default());
         let mut event = Event::RequestHeaders(request.to_pairs());
-        let reply = loop {
+        let mut reply = loop {
             match exchange.on_traced(engine, source, event, &mut trace) {
                 Step::Reply(reply) => break Some(reply),
                 Step::Await(credential) => {
@@ -64,6 +65,11 @@ impl Run {
                 _ => break None,
             }
         };
+        let of_body =
+            exchange.bring(engine, source, Part::RequestBody, &trial.body, Some(&mut trace));
+        if let Some(Step::Reply(denial)) = of_body {
+            reply = Some(denial);
+        }
         let report = exchange.take_report();
         let audit = report.and_then(|report| report.audit).map(str::to_owned);
         let undecided = || Decision::internal_error("there is no decision yet");

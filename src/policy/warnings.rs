@@ -3,6 +3,7 @@
 mod conditional;
 mod dead;
 mod ext_auth;
+mod limits;
 #[cfg(test)]
 mod tests;
 
@@ -71,6 +72,7 @@ impl Warnings {
         let mut warnings = Warnings::default();
         warnings.add_names(config);
         warnings.add_unused_variables(config, scope);
+        warnings.add_limits(config);
         let mut work = Work::default();
         let loose = LooseHosts::of(config);
         for (config_of, policy) in config.policies.iter().zip(policies) {

@@ -1,5 +1,6 @@
 //! Takes tokens from the buckets of local limits.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::bucket::Bucket;
@@ -67,6 +68,7 @@ pub(crate) struct Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
     state: Mutex<State>,
+    is_crowded: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -146,6 +148,13 @@ impl Limiter {
                 Ok(visited.outcome(bucket))
             }
         }
+    }
+}
+
+impl Limiter {
+    /// Notes that a limit has no room for another bucket; returns whether it is the first time.
+    pub(crate) fn is_news_that_crowded(&self) -> bool {
+        !self.is_crowded.swap(true, Ordering::Relaxed)
     }
 }
 

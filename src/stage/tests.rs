@@ -4,6 +4,7 @@ mod admission;
 mod authorization;
 mod defaults;
 mod global_limit;
+mod local_limit;
 mod readings;
 mod router_headers;
 mod transformation;

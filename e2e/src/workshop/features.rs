@@ -10,7 +10,7 @@ use super::{Expected, Request, Step, plugin, stand_in};
 use crate::envoy::workspace_root;
 
 /// One step for each feature. They need the services of the workshop's steps.
-pub const FEATURES: [Step; 3] = [
+pub const FEATURES: [Step; 4] = [
     Step {
         title: "A maintenance page",
         note: "A direct response: the waypoint answers, and the origin is not called.",
@@ -43,6 +43,22 @@ pub const FEATURES: [Step; 3] = [
         }],
     },
     Step {
+        title: "Five calls an hour for each caller",
+        note: "A local rate limit: the sixth call is too much, and another caller's first is not.",
+        file: "rate-limit.yaml",
+        plugin: true,
+        policies: &["five-an-hour"],
+        requests: &[
+            zen(TEAM_A, Expected::Allowed),
+            zen(TEAM_A, Expected::Allowed),
+            zen(TEAM_A, Expected::Allowed),
+            zen(TEAM_A, Expected::Allowed),
+            zen(TEAM_A, Expected::Allowed),
+            zen(TEAM_A, Expected::Answered(429, "rate limit exceeded")),
+            zen(TEAM_B, Expected::Allowed),
+        ],
+    },
+    Step {
         title: "A credential that no pod has",
         note: "The token is in the waypoint's environment; a pod's own Authorization does not \
                survive.",
@@ -56,6 +72,10 @@ pub const FEATURES: [Step; 3] = [
         ],
     },
 ];
+
+const fn zen(caller: &'static str, expected: Expected) -> Request {
+    Request { caller, host: GITHUB, path: "/zen", headers: &[], expected }
+}
 
 const TOKEN: &[(&str, &[&str])] = &[("Authorization", &["Bearer stand-in-for-HTTPBINGO_TOKEN"])];
 

@@ -66,7 +66,12 @@ impl Step {
                 .clone()
                 .unwrap_or_else(|| format!("240.240.0.1:{port}")),
             time: self.time.unwrap_or(usual.time),
-            response: Response { status: self.origin.status, headers: self.origin.headers.clone() },
+            body: self.request.body.clone().into_bytes(),
+            response: Response {
+                status: self.origin.status,
+                headers: self.origin.headers.clone(),
+                body: self.origin.body.clone().into_bytes(),
+            },
             ..usual
         };
         trial.present(identity);
@@ -92,7 +97,7 @@ pub fn observed(step: &Step, tried: &Tried) -> Observed {
         let lines = tried.downstream.as_ref()?;
         let status = values(lines, ":status").first()?.parse().ok();
         let is_body = step.request.method != "HEAD";
-        let body = if is_body { step.origin.body.as_bytes().to_vec() } else { Vec::new() };
+        let body = tried.downstream_body.clone().filter(|_| is_body).unwrap_or_default();
         Some((status, without(lines, &[":status"]), body))
     };
     let (status, headers, body) = answer.or_else(of_origin).unwrap_or_default();

@@ -6,7 +6,10 @@ mod authorization;
 mod backend;
 mod conditional;
 mod elsewhere;
+mod ext_auth;
 mod headers;
+mod rate_limit;
+mod service;
 mod together;
 pub(super) mod upstream;
 
@@ -15,11 +18,12 @@ use super::compile::{self, Position};
 use super::emit::Tree;
 use super::environment::Environment;
 use super::note::{At, Effect, Notes};
-use super::policy::{Directions, Headers, Policy};
+use super::policy::{Directions, Headers, Policy, literal};
 use super::scope::{self, Library, Scope};
 use crate::diagnostic::Diagnostic;
 pub(super) use backend::guard;
 pub(super) use headers::of_modifiers;
+use service::Origin;
 pub(super) use together::check_together;
 
 /// What is read with a policy, and what its parts outside the list of policies go into.
@@ -97,7 +101,8 @@ pub(super) fn convert<'d>(
     let hosts = read.scope.hosts.clone();
     let mut policy = Policy { name: name.to_owned(), hosts, ..Policy::default() };
     if let Some(traffic) = traffic {
-        of_traffic(&traffic, &mut policy, notes);
+        let of = Origin { namespace, library: context.library };
+        of_traffic(&traffic, of, &mut policy, notes);
     }
     if let Some(backend) = backend {
         backend::of_backend(&backend, namespace, context, &mut policy, notes);
@@ -105,6 +110,7 @@ pub(super) fn convert<'d>(
     if let Some(frontend) = frontend {
         of_frontend(&frontend, context.access_log, notes);
     }
+    let second = second_limits(&mut policy);
     if policy.is_empty() {
         if let Some(targets) = spec.get("targetRefs") {
             let message = "left out: there is no policy in the result that is for it";
@@ -112,15 +118,36 @@ pub(super) fn convert<'d>(
         }
     } else {
         read.policies.push(policy);
+        read.policies.extend(second);
     }
     read
 }
 
-fn of_traffic<'d>(traffic: &At<'d>, policy: &mut Policy, notes: &mut Notes<'d>) {
+/// A policy of its own for the Enterprise resource's limits, where it has others beside them.
+fn second_limits(policy: &mut Policy) -> Option<Policy> {
+    let is_limit = |feature: &(&str, Tree)| feature.0 == "rateLimit";
+    if policy.features.iter().filter(|feature| is_limit(feature)).count() < 2 {
+        return None;
+    }
+    let last = policy.features.iter().rposition(is_limit)?;
+    let features = vec![policy.features.remove(last)];
+    let (name, hosts) = (format!("{}-limits", policy.name), policy.hosts.clone());
+    Some(Policy { name, hosts, features, ..Policy::default() })
+}
+
+fn of_traffic<'d>(
+    traffic: &At<'d>,
+    of: Origin<'_, 'd>,
+    policy: &mut Policy,
+    notes: &mut Notes<'d>,
+) {
     if traffic.node.fields().is_none() {
         notes.wrong(traffic, "an object");
     }
-    for field in traffic.fields() {
+    let mut fields = traffic.fields();
+    // Behind the other limits, beside which it is a policy of its own.
+    fields.sort_by_key(|field| field.name() == "entRateLimit");
+    for field in fields {
         let feature = match field.name() {
             "authorization" => {
                 policy.authorization = authorization::of_authorization(&field, notes);
@@ -134,6 +161,9 @@ fn of_traffic<'d>(traffic: &At<'d>, policy: &mut Policy, notes: &mut Notes<'d>) 
                 policy.modifiers = directions(&field, notes, of_modifiers);
                 continue;
             }
+            "extAuth" => ext_auth::ext_auth(&field, of, notes),
+            "rateLimit" => rate_limit::rate_limit(&field, of, notes),
+            "entRateLimit" => rate_limit::enterprise(&field, &policy.name, of, notes),
             "hostRewrite" => upstream::host_rewrite(&field, notes),
             "urlRewrite" => answers::of_filter(&field, "urlRewrite", notes),
             "timeouts" => upstream::timeouts(&field, notes),

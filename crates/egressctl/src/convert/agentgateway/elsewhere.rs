@@ -17,16 +17,18 @@ const TRAFFIC: &[Field] = &[
          policies apply in the order of the list; a path that a policy changes is matched again \
          by the routes of that service",
     ),
-    ("extAuth", Effect::Looser, EXT_AUTH),
-    ("entExtAuth", Effect::Looser, EXT_AUTH),
+    (
+        "entExtAuth",
+        Effect::Looser,
+        "no counterpart: an AuthConfig is for Solo's own server, which no other can stand in for; \
+         `extAuth` asks a service of yours",
+    ),
     (
         "extProc",
         Effect::Looser,
         "no counterpart: Istio's waypoints have no external processing; what the processor \
          refuses or changes is not",
     ),
-    ("rateLimit", Effect::Looser, RATE_LIMIT),
-    ("entRateLimit", Effect::Looser, RATE_LIMIT),
     ("jwtAuthentication", Effect::Looser, JWT),
     ("entJWT", Effect::Looser, JWT),
     ("jwt", Effect::Looser, JWT),
@@ -54,8 +56,6 @@ const TRAFFIC: &[Field] = &[
 
 const EXT_AUTH: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: \
     CUSTOM` and an extension provider (ext_authz), which the waypoint asks before this filter";
-const RATE_LIMIT: &str = "no counterpart: neither this filter nor Istio's waypoints limit rates; \
-    what is over the limit is let through";
 const JWT: &str = "no counterpart in this filter: RequestAuthentication, and an \
     AuthorizationPolicy with `requestPrincipals`, on the waypoint";
 const CREDENTIALS: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: \
@@ -87,13 +87,13 @@ const BACKEND: &[Field] = &[
     (
         "ai",
         Effect::Looser,
-        "no counterpart: this filter reads no bodies, so prompts are neither guarded nor changed",
+        "no counterpart: rules over `json(request.body)` can guard prompts, in the image for bodies",
     ),
     (
         "mcp",
         Effect::Looser,
-        "no counterpart: this filter reads no bodies, so MCP's methods and tools are not \
-         authorized",
+        "no counterpart: rules over `json(request.body)` can authorize MCP's methods and tools, in \
+         the image for bodies",
     ),
     (
         "transformation",

@@ -29,7 +29,7 @@ fn is_early(source: &At<'_>) -> bool {
 /// AgentGateway would apply the header rules of one of several policies, this filter applies them
 /// all.
 fn check_headers<'d>(sources: &[At<'d>], notes: &mut Notes<'d>) {
-    for name in ["transformation", "headerModifiers"] {
+    for name in ["transformation", "headerModifiers", "rateLimit"] {
         let mut having =
             sources.iter().filter_map(|source| source.at(&format!("spec.traffic.{name}")));
         if let (Some(_), Some(second)) = (having.next(), having.next()) {

@@ -2,7 +2,9 @@
 
 mod answers;
 mod credentials;
+mod ext_auth;
 mod generated;
+mod limits;
 mod log;
 mod targets;
 
@@ -191,11 +193,11 @@ fn a_header_that_is_another_here_is_an_error() {
 #[test]
 fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
     for (field, effect, instead) in [
-        ("traffic.extAuth", "Looser", "action: CUSTOM"),
-        ("traffic.entExtAuth", "Looser", "action: CUSTOM"),
+        ("traffic.extAuth", "Looser", "no `backendRef` names"),
+        ("traffic.entExtAuth", "Looser", "asks a service of yours"),
         ("traffic.extProc", "Looser", "no counterpart"),
-        ("traffic.rateLimit", "Looser", "no counterpart"),
-        ("traffic.entRateLimit", "Looser", "no counterpart"),
+        ("traffic.rateLimit", "Looser", "what is over the limit is let through"),
+        ("traffic.entRateLimit.global", "Looser", "Run Envoy's rate limit service"),
         ("traffic.jwtAuthentication", "Looser", "RequestAuthentication"),
         ("traffic.basicAuthentication", "Looser", "extension provider"),
         ("traffic.apiKeyAuthentication", "Looser", "extension provider"),
@@ -215,8 +217,8 @@ fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
         ("backend.tcp", "Lost", "DestinationRule"),
         ("backend.http", "Lost", "DestinationRule"),
         ("backend.tunnel", "Lost", "DestinationRule"),
-        ("backend.ai", "Looser", "no bodies"),
-        ("backend.mcp", "Looser", "no bodies"),
+        ("backend.ai", "Looser", "image for bodies"),
+        ("backend.mcp", "Looser", "image for bodies"),
         ("backend.transformation", "Looser", "traffic.transformation"),
         ("backend.health", "Lost", "outlierDetection"),
         ("backend.extAuth", "Looser", "action: CUSTOM"),
