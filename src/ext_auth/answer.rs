@@ -147,8 +147,8 @@ impl Verdict {
         }
     }
 
-    /// Whether the answer may be kept for later requests. A denial because the service is busy, say,
-    /// is about the moment.
+    /// Whether the answer may be kept for later requests. A denial because the service is busy,
+    /// say, is about the moment.
     pub(crate) fn may_be_kept(&self) -> bool {
         match self {
             Verdict::Allowed(_) => true,
