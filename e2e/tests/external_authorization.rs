@@ -29,6 +29,9 @@ const EMPTY: &str = "empty.example";
 /// As Istio names clusters: what `:authority` would be if the filter gave none.
 const CLUSTER: &str = "outbound|9000||auth.default.svc.cluster.local";
 
+const LATE: &str = r#""x-user" in request.headers && request.headers["x-user"] == "mallory""#;
+const ROLE: &str = r#"has(extauthz.role) ? string(extauthz.role) : "none""#;
+
 struct Setting {
     origin: Origin,
     waypoint: Waypoint,
@@ -63,9 +66,9 @@ static SETTING: LazyLock<Mutex<Setting>> = LazyLock::new(|| {
         {"name": "open", "hosts": [OPEN], "traffic": {"extAuth": ask("FailOpen")}},
         {"name": "empty", "hosts": [EMPTY], "traffic": {"extAuth": empty}},
         {"name": "late", "hosts": [HOST],
-            "traffic": deny(r#""x-user" in request.headers && request.headers["x-user"] == "mallory""#)},
+            "traffic": deny(LATE)},
         {"name": "tell", "traffic": {"transformation": {"request": {"set": [
-            {"name": "x-role", "value": r#"has(extauthz.role) ? string(extauthz.role) : "none""#},
+            {"name": "x-role", "value": ROLE},
             {"name": "x-seen", "value": r#"string("authorization" in request.headers)"#},
         ]}}}},
     ], "audit": {"log": "All"}});
