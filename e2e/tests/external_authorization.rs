@@ -59,7 +59,10 @@ static SETTING: LazyLock<Mutex<Setting>> = LazyLock::new(|| {
     closed["credentialHeaders"] = json!(["authorization"]);
     let mut empty = ask("FailClosed");
     empty["backendRef"]["name"] = json!("nobody");
-    let deny = |expression: &str| json!({"authorization": {"action": "Deny", "policy": {"matchExpressions": [expression]}}});
+    let deny = |expression: &str| {
+        let policy = json!({"matchExpressions": [expression]});
+        json!({"authorization": {"action": "Deny", "policy": policy}})
+    };
     let config = json!({"policies": [
         {"name": "denied", "traffic": deny(r#"request.path == "/denied""#)},
         {"name": "ask", "hosts": [HOST], "traffic": {"extAuth": closed}},
