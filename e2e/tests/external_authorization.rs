@@ -29,6 +29,9 @@ const EMPTY: &str = "empty.example";
 /// As Istio names clusters: what `:authority` would be if the filter gave none.
 const CLUSTER: &str = "outbound|9000||auth.default.svc.cluster.local";
 
+const LATE: &str = r#""x-user" in request.headers && request.headers["x-user"] == "mallory""#;
+const ROLE: &str = r#"has(extauthz.role) ? string(extauthz.role) : "none""#;
+
 struct Setting {
     origin: Origin,
     waypoint: Waypoint,
@@ -56,16 +59,19 @@ static SETTING: LazyLock<Mutex<Setting>> = LazyLock::new(|| {
     closed["credentialHeaders"] = json!(["authorization"]);
     let mut empty = ask("FailClosed");
     empty["backendRef"]["name"] = json!("nobody");
-    let deny = |expression: &str| json!({"authorization": {"action": "Deny", "policy": {"matchExpressions": [expression]}}});
+    let deny = |expression: &str| {
+        let policy = json!({"matchExpressions": [expression]});
+        json!({"authorization": {"action": "Deny", "policy": policy}})
+    };
     let config = json!({"policies": [
         {"name": "denied", "traffic": deny(r#"request.path == "/denied""#)},
         {"name": "ask", "hosts": [HOST], "traffic": {"extAuth": closed}},
         {"name": "open", "hosts": [OPEN], "traffic": {"extAuth": ask("FailOpen")}},
         {"name": "empty", "hosts": [EMPTY], "traffic": {"extAuth": empty}},
         {"name": "late", "hosts": [HOST],
-            "traffic": deny(r#"request.headers["x-user"] == "mallory""#)},
+            "traffic": deny(LATE)},
         {"name": "tell", "traffic": {"transformation": {"request": {"set": [
-            {"name": "x-role", "value": r#"has(extauthz.role) ? string(extauthz.role) : "none""#},
+            {"name": "x-role", "value": ROLE},
             {"name": "x-seen", "value": r#"string("authorization" in request.headers)"#},
         ]}}}},
     ], "audit": {"log": "All"}});

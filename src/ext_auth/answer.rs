@@ -1,6 +1,9 @@
 //! What an authorization service says about a request. It is read whole, and checked, before any of
 //! it is applied: an answer that asks for what no answer may is of no use at all.
 
+#[cfg(test)]
+mod tests;
+
 use egress_cel::data::Data;
 
 use super::grpc::{CheckResponse, HttpResponse, OkResponse, Reply};
@@ -144,8 +147,8 @@ impl Verdict {
         }
     }
 
-    /// Whether the answer may be kept for later requests. A denial because the service is busy, say,
-    /// is about the moment.
+    /// Whether the answer may be kept for later requests. A denial because the service is busy,
+    /// say, is about the moment.
     pub(crate) fn may_be_kept(&self) -> bool {
         match self {
             Verdict::Allowed(_) => true,

@@ -296,7 +296,8 @@ impl Concluding<'_, '_, '_, '_> {
     }
 }
 
-/// Tells expressions what a service has said. Of two services that name one thing, the later counts.
+/// Tells expressions what a service has said. Of two services that name one thing, the later one
+/// counts.
 fn tell(turn: &mut Turn<'_, '_, '_>, verdict: &Verdict) {
     let facts: &Facts<'_> = turn.facts;
     let services = turn.services();

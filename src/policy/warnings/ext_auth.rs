@@ -13,8 +13,8 @@ const NO_FALLBACK: &str = "the last entry has a condition, so a request for whic
     not asked about: add an entry without a condition, or leave the condition of the last one out";
 const ONLY_GUARD: &str = "while the service fails, every request goes on, since no Allow is in \
     scope and the default action is Allow: leave `failureMode` out, or add an Allow";
-const SHARED: &str = "the key reads nothing of the caller, so that one caller gets what the service \
-    has said about another: add `source.spiffeId`, unless that is meant";
+const SHARED: &str = "the key reads nothing of the caller, so that one caller gets what the \
+    service has said about another: add `source.spiffeId`, unless that is meant";
 const NEVER_SET: &str = "no `extAuth` is enforced for these hosts, so that `extauthz` is never \
     there: add one, or leave the rule out";
 
