@@ -107,7 +107,8 @@ egressctl: ## builds egressctl, which checks, tests, explains and converts polic
 IMAGE = registry.example.com/platform/egress-filter:0.1.0
 
 .PHONY: image
-image: build-wasm ## an OCI image, and filter-config/ with its digest, in target/ (IMAGE=name:tag)
+image: build-wasm build-bodies ## two OCI images, and filter-config/ with the digest (IMAGE=name:tag)
+	@$(CARGO) run --quiet -p image -- $(bodies) '$(IMAGE)-bodies' filter-config target/bodies
 	@$(CARGO) run --quiet -p image -- $(wasm) '$(IMAGE)' filter-config target
 
 .PHONY: test-image

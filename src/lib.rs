@@ -27,10 +27,13 @@
 //!    | `redirect` | Is the caller sent elsewhere? |
 //!    | `direct-response` | Does a policy answer in the origin's place? |
 //!    | `credentials` | What does the origin get of the waypoint's? |
+//!    | `body-authorization` | What do the rules say that read the body? |
+//!    | `body-transformation` | Which body does the origin get? |
 //! 3. `host` carries out the [`exchange::Step`] that results: it writes the changed headers and
 //!    lets the request go on, answers it, or makes a call. Then it counts and logs what the
 //!    [`exchange::Report`] contains.
-//! 4. The response's headers, and the trailers of both, are events of the same exchange.
+//! 4. A body that some policy reads is held until it is there; then come the stages that need it.
+//! 5. The response's headers, its body where a policy replaces it, and the trailers of both, are events of the same exchange.
 //!
 //! Everything but `host` is data in, data out, and knows nothing of proxy-wasm: it compiles and is
 //! tested natively.

@@ -254,8 +254,9 @@ impl<'a, 'f, 't> Turn<'a, 'f, 't> {
     /// it adds a header. For gRPC, all of these are the status 14 (`UNAVAILABLE`), as it can be the
     /// service's own: how long it took tells a timeout from the others.
     pub(crate) fn failure(&self, answer: &Answer<'_>, timeout: Duration) -> Option<Failure> {
-        /// The clocks of Envoy's timer and of this may differ by this much.
-        const SLACK: Duration = Duration::from_millis(2);
+        /// The clocks of Envoy's timer and of this may differ by this much: a timer counts from
+        /// when its worker last looked at the clock.
+        const SLACK: Duration = Duration::from_millis(10);
         const OF_THE_SERVICE: &[u8] = b"x-envoy-upstream-service-time";
         let is_late = self.waited.saturating_add(SLACK) >= timeout;
         match answer {

@@ -95,6 +95,12 @@ pub fn filter_wasm() -> PathBuf {
     module("EGRESS_FILTER_WASM", "release")
 }
 
+/// The filter that reads bodies: `$EGRESS_BODIES_WASM`, or the file that `make build-bodies`
+/// builds.
+pub fn bodies_wasm() -> PathBuf {
+    module("EGRESS_BODIES_WASM", "bodies")
+}
+
 /// The filter that traps on demand: `$EGRESS_TRAPPING_WASM`, or the file that `make build-trapping`
 /// builds.
 pub fn trapping_wasm() -> PathBuf {

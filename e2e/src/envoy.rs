@@ -20,7 +20,7 @@ use crate::http1::{Connection, Request, Response};
 use crate::pki::{Credentials, Pki};
 use crate::ports;
 
-pub use crate::checkout::{filter_wasm, trapping_wasm, workspace_root};
+pub use crate::checkout::{bodies_wasm, filter_wasm, trapping_wasm, workspace_root};
 pub use configuration::{Configuration, ConfigurationError, Pod, Ports};
 pub(crate) use process::audit_record;
 pub use process::{EnvoyProcess, Guard, Launch, StartError};

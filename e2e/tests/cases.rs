@@ -6,8 +6,9 @@ mod breaking;
 use std::path::Path;
 
 use e2e::cases::{EngineRunner, EnvoyRunner, Report, Runner, WasmRunner, run};
-use e2e::envoy::{filter_wasm, trapping_wasm};
+use e2e::envoy::{bodies_wasm, filter_wasm, trapping_wasm};
 use e2e::host::Module;
+use egress_filter::policy::Engine;
 use egressctl::cases::{Suite, load_dir};
 use serde_json::json;
 
@@ -24,7 +25,18 @@ fn calls_probe(suite: &Suite) -> bool {
 
 /// The suites of the filter as it is shipped.
 fn suites() -> Vec<Suite> {
-    all().filter(|suite| !calls_probe(suite)).collect()
+    all().filter(|suite| !calls_probe(suite) && !reads_bodies(suite)).collect()
+}
+
+/// Whether a suite needs the module that reads bodies.
+fn reads_bodies(suite: &Suite) -> bool {
+    let engine = Engine::load(suite.config.to_string().as_bytes());
+    engine.is_ok_and(|engine| engine.reads_bodies())
+}
+
+/// The suites of the module that reads bodies.
+fn suites_with_bodies() -> Vec<Suite> {
+    all().filter(reads_bodies).collect()
 }
 
 /// The suites of the build for tests, whose configurations have a field that the filter as it is
@@ -66,6 +78,26 @@ fn cases_hold_in_the_engine() {
 fn cases_hold_in_the_compiled_wasm() {
     let mut runner = WasmRunner::new(module());
     show(&run(&suites(), &mut runner), &runner);
+}
+
+#[test]
+fn cases_with_bodies_hold_in_the_engine() {
+    let mut runner = EngineRunner::default();
+    show(&run(&suites_with_bodies(), &mut runner), &runner);
+}
+
+#[test]
+fn cases_with_bodies_hold_in_the_compiled_wasm() {
+    let module = Module::load(bodies_wasm());
+    let module = module.unwrap_or_else(|error| panic!("{error}: run `make build-bodies` first"));
+    let mut runner = WasmRunner::new(module);
+    show(&run(&suites_with_bodies(), &mut runner), &runner);
+}
+
+#[test]
+fn cases_with_bodies_hold_in_a_real_envoy() {
+    let mut runner = EnvoyRunner::new(bodies_wasm()).expect("an origin on a free port");
+    show(&run(&suites_with_bodies(), &mut runner), &runner);
 }
 
 #[test]

@@ -10,7 +10,8 @@ use e2e::origin::{Mode, Origin, Received};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
 use e2e::stand_ins::{RateLimitService, Reaction, admitted, over_limit};
 use envoy_types::pb::envoy::config::core::v3::HeaderValue;
-use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::{RateLimit, Unit};
+use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::RateLimit;
+use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::rate_limit::Unit;
 use envoy_types::pb::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
@@ -91,11 +92,13 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
             "missing" => "nowhere",
             _ => "ratelimit",
         };
-        json!({"name": name, "hosts": [host], "traffic": {"rateLimit": {"headers": "All", "global": {
+        let global = json!({
             "backendRef": {"name": service, "namespace": "infra", "port": 8081},
             "failureMode": mode, "timeout": format!("{}ms", TIMEOUT.as_millis()),
             "domain": domain, "descriptors": descriptors,
-        }}}})
+        });
+        json!({"name": name, "hosts": [host],
+            "traffic": {"rateLimit": {"headers": "All", "global": global}}})
     };
     let mut policies = Vec::new();
     let mut hosts = vec![TWICE.to_owned()];
@@ -162,7 +165,7 @@ impl Setting {
     }
 }
 
-fn value<'r>(response: &'r Response, name: &str) -> Option<&'r str> {
+fn value<'r>(response: &'r Response, name: &'r str) -> Option<&'r str> {
     response.headers.get(name).and_then(|value| std::str::from_utf8(value).ok())
 }
 

@@ -1,5 +1,6 @@
 //! Exchanges, driven as a proxy drives them.
 
+mod bodies;
 pub(crate) mod driven;
 mod fields;
 mod laws;

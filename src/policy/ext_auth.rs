@@ -325,7 +325,7 @@ fn is_late<'p>(rule: &Rule, mut forms: impl Iterator<Item = &'p ExtAuth>) -> boo
 }
 
 /// Whether some host is one of both lists, of which an empty one is for all hosts.
-fn overlap(a: &[HostPattern], b: &[HostPattern]) -> bool {
+pub(super) fn overlap(a: &[HostPattern], b: &[HostPattern]) -> bool {
     let of_one = |a: &HostPattern, b: &HostPattern| match (a, b) {
         (HostPattern::Exact(name), other) | (other, HostPattern::Exact(name)) => {
             other.matches(name)

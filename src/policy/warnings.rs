@@ -2,6 +2,8 @@
 
 mod conditional;
 mod dead;
+mod ext_auth;
+mod limits;
 #[cfg(test)]
 mod tests;
 
@@ -70,6 +72,7 @@ impl Warnings {
         let mut warnings = Warnings::default();
         warnings.add_names(config);
         warnings.add_unused_variables(config, scope);
+        warnings.add_limits(config);
         let mut work = Work::default();
         let loose = LooseHosts::of(config);
         for (config_of, policy) in config.policies.iter().zip(policies) {
@@ -120,6 +123,7 @@ impl Warnings {
                 });
             }
         }
+        warnings.add_ext_auth(config, policies);
         dead::add(&mut warnings, config, policies, &loose, &mut work);
         warnings
     }

@@ -1,6 +1,8 @@
 //! Headers that services ask for in their answers. A service is trusted to choose them, but not to
 //! break the message: it can set what a policy could set, and no pseudo-header.
 
+use std::borrow::Cow;
+
 use super::collected::{Collected, Write};
 use crate::config::Direction;
 use crate::decision::Change;
@@ -24,21 +26,34 @@ pub(super) fn all_legal(headers: &[HeaderValue<'_>], direction: Direction) -> Op
     headers.iter().map(|header| legal(header, direction)).collect()
 }
 
+/// Removes all lines that some origin takes for this header. Returns whether there were any.
+pub(super) fn take_out<'a>(
+    headers: &mut Headers<'a>,
+    changes: &mut Vec<Change<'a>>,
+    name: &str,
+) -> bool {
+    let mut names: Vec<String> = Vec::new();
+    if headers.may_have(name.as_bytes()) {
+        headers.remove(|line| {
+            let is_it = same_to_some_origin(line, name.as_bytes());
+            if is_it && !names.iter().any(|own| own.as_bytes() == line) {
+                names.push(String::from_utf8_lossy(line).into_owned());
+            }
+            is_it
+        });
+    }
+    let had = !names.is_empty();
+    changes.extend(names.into_iter().map(|name| Change::Remove(Cow::Owned(name))));
+    had
+}
+
 /// Gives a request's header this one value. Every header that some origin would take for it goes.
 pub(super) fn overwrite<'a>(
     headers: &mut Headers<'a>,
     changes: &mut Vec<Change<'a>>,
     (name, value): Line,
 ) {
-    let mut gone: Vec<String> = Vec::new();
-    headers.remove(|line| {
-        let is_same = same_to_some_origin(line, name.as_bytes());
-        if is_same && !gone.iter().any(|known| known.as_bytes() == line) {
-            gone.push(String::from_utf8_lossy(line).into_owned());
-        }
-        is_same
-    });
-    changes.extend(gone.into_iter().map(|name| Change::Remove(name.into())));
+    take_out(headers, changes, &name);
     headers.add(name.as_bytes(), &value);
     changes.push(Change::Add(name.into(), value.into()));
 }

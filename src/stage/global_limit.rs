@@ -14,6 +14,7 @@ use crate::config::{Direction, FailureMode, QuotaHeaders};
 use crate::decision::{Asked, Outcome, Reason, Reply, Service};
 use crate::policy::Engine;
 use crate::policy::global_limit::GlobalLimit;
+use crate::policy::reply_rules::is_grpc;
 use crate::rate_limit::quota::Quota;
 use crate::rate_limit::service::{
     Code, Descriptor, DescriptorStatus, RateLimitRequest, RateLimitResponse,
@@ -22,6 +23,10 @@ use crate::trace::Feature;
 
 /// How many bytes of a message can be made for one step.
 const BYTES_A_STEP: usize = 64;
+/// How many lines can be examined for one step.
+const LINES_A_STEP: usize = 64;
+/// The longest body that a caller of gRPC gets: it is sent as a header.
+const MAX_MESSAGE: usize = 1024;
 
 /// A call that is to be made, or whose answer is awaited.
 #[derive(Debug)]
@@ -259,6 +264,11 @@ fn admit(
         return Err(Failure::Unusable);
     };
     if !request.is_empty() {
+        // A trailer of the same name must not follow.
+        let names = request.iter().map(|(name, _)| name.clone());
+        turn.services().written.extend(names);
+        let lines = turn.current().len().saturating_mul(request.len());
+        turn.meter.spend_on(lines, LINES_A_STEP);
         let (headers, changes) = turn.changing();
         let before = changes.len();
         for line in request {
@@ -290,12 +300,16 @@ fn too_many(
         .or_else(|| fewest(&said.statuses, |_| true));
     let (number, status) = reached.unzip();
     let mut reply = Reply::refusing(Reason::RateLimited);
-    if !said.body.is_empty() {
+    let is_grpc = is_grpc(&turn.facts.headers);
+    if !said.body.is_empty() && !(is_grpc && said.body.len() > MAX_MESSAGE) {
         reply.body = said.body.to_vec().into();
     }
-    // A header that it must not set is no reason to let the request through.
+    // A header that it must not set is no reason to let the request through. The proxy itself makes
+    // an answer of gRPC, with these headers.
+    let is_own = |name: &str| is_grpc && (name == "content-type" || name.starts_with("grpc-"));
     let lines = said.response_headers.iter();
-    reply.headers = lines.filter_map(|header| legal(header, Direction::Response)).collect();
+    let lines = lines.filter_map(|header| legal(header, Direction::Response));
+    reply.headers = lines.filter(|(name, _)| !is_own(name)).collect();
     if let Some(quota) = status.and_then(quota) {
         quota.tell(&mut reply);
     }

@@ -52,6 +52,16 @@ fn the_limits_of_a_configuration_are_stated() {
                     grouped(usize::try_from(config::MAX_LIMIT).expect("it fits"))
                 ),
             ),
+            row(
+                "descriptors of `rateLimit.global`; entries of one; its domain; a name",
+                &format!(
+                    "{}; {}; {} characters; {} characters",
+                    config::MAX_DESCRIPTORS,
+                    config::MAX_ENTRIES,
+                    config::MAX_DOMAIN,
+                    config::MAX_ENTRY_NAME
+                ),
+            ),
             row("variables", &grouped(config::MAX_VARIABLES)),
             row(
                 "parts of an expression with the expressions of its variables in their place",
@@ -99,6 +109,14 @@ fn the_limits_of_a_configuration_are_stated() {
                 ),
             ),
             row("all hosts together", &grouped(config::MAX_ALL_HOSTS)),
+            row(
+                "`bodies.maxSize`; its `contentTypes`",
+                &format!(
+                    "{} bytes; {}",
+                    grouped(usize::try_from(config::MAX_BODY_SIZE).expect("a size")),
+                    config::MAX_CONTENT_TYPES
+                ),
+            ),
             row("fields of `audit.fields`", &grouped(config::MAX_RECORD_FIELDS)),
             row("status codes of a `retry`", &grouped(config::MAX_RETRY_CODES)),
             row(

@@ -141,6 +141,9 @@ fn check(input: &Input, attached: &mut Attached, keep: &mut Keep<'_>) -> Result<
         plugins = plugins.saturating_add(1);
         let (count, engine) = check_configuration(source, plugin, &mut found);
         policies = policies.saturating_add(count);
+        if engine.as_ref().is_some_and(Engine::reads_bodies) {
+            found.extend(attachment::bodies(source, plugin));
+        }
         loaded.extend(engine.map(|engine| (plugin, engine)));
         found.extend(attachment::lint(source, plugin));
         found.extend(attached.add(source, plugin));

@@ -26,6 +26,13 @@ impl Warnings {
         if let Some((redirect, compiled)) = of.redirect.as_ref().zip(policy.redirect.as_ref()) {
             self.add_list(redirect, compiled, (of, known), work);
         }
+        let ext_auth = of.ext_auth.as_ref();
+        if let Some((forms, compiled)) = ext_auth.zip(policy.ext_auth.as_ref()) {
+            self.add_list(forms, compiled, (of, known), work);
+        }
+        if let Some((limits, compiled)) = of.rate_limit.as_ref().zip(policy.rate_limit.as_ref()) {
+            self.add_list(limits, compiled, (of, known), work);
+        }
         let answer = of.direct_response.as_ref();
         if let Some((answer, compiled)) = answer.zip(policy.direct_response.as_ref()) {
             self.add_list(answer, compiled, (of, known), work);

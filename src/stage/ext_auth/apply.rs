@@ -16,6 +16,7 @@ use crate::protobuf::header::HeaderAction;
 use crate::reading::name::same_to_some_origin;
 use crate::reading::query;
 use crate::request::headers::Headers;
+use crate::stage::answer_headers::take_out;
 use crate::stage::choose::original;
 use crate::stage::{Collected, Turn, Write};
 use crate::trace::Feature;
@@ -155,23 +156,6 @@ pub(super) fn ttl(data: &Data, now: Option<Duration>) -> Option<Duration> {
         _ => return None,
     };
     (!ttl.is_zero()).then(|| ttl.min(MAX_TTL))
-}
-
-/// Removes all lines that some origin takes for this header. Returns whether there were any.
-fn take_out<'a>(headers: &mut Headers<'a>, changes: &mut Vec<Change<'a>>, name: &str) -> bool {
-    let mut names: Vec<String> = Vec::new();
-    if headers.may_have(name.as_bytes()) {
-        headers.remove(|line| {
-            let is_it = same_to_some_origin(line, name.as_bytes());
-            if is_it && !names.iter().any(|own| own.as_bytes() == line) {
-                names.push(String::from_utf8_lossy(line).into_owned());
-            }
-            is_it
-        });
-    }
-    let had = !names.is_empty();
-    changes.extend(names.into_iter().map(|name| Change::Remove(Cow::Owned(name))));
-    had
 }
 
 /// Gives the request a header. One that is to replace others and has no value only removes them.

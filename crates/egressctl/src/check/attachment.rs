@@ -108,6 +108,25 @@ pub(super) fn lint(source: &Source, plugin: Plugin<'_>) -> Vec<Diagnostic> {
     lints.found
 }
 
+/// Checks that a plugin whose policies read bodies has the image that can.
+pub(super) fn bodies(source: &Source, plugin: Plugin<'_>) -> Option<Diagnostic> {
+    const NEEDS: &str =
+        "the policies read bodies, which takes the image whose tag ends in `-bodies`";
+    let url = plugin.module().and_then(|module| present(module, "url"));
+    let path = if plugin.kind == Kind::TrafficExtension { "spec.wasm.url" } else { "spec.url" };
+    match url.and_then(|node| Some((node, node.as_str()?))) {
+        Some((_, url)) if image::is_for_bodies(url) => None,
+        Some((node, _)) => {
+            let span = node.span.clone();
+            Some(Diagnostic::new(Severity::Warning, source, span, NEEDS.to_owned()).at(path))
+        }
+        None => {
+            let span = name_or_first_line(plugin.resource, "policies");
+            Some(Diagnostic::new(Severity::Note, source, span, NEEDS.to_owned()))
+        }
+    }
+}
+
 /// The position of a field's name, or of the object's first line where the field is missing.
 fn name_or_first_line(object: &Node, name: &str) -> Range<usize> {
     object.field(name).map_or_else(|| object.span.clone(), |(key, _)| key.span.clone())

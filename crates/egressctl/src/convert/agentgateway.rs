@@ -6,8 +6,9 @@ mod authorization;
 mod backend;
 mod conditional;
 mod elsewhere;
+mod ext_auth;
 mod headers;
-pub(super) mod rate_limit;
+mod rate_limit;
 mod service;
 mod together;
 pub(super) mod upstream;
@@ -160,6 +161,7 @@ fn of_traffic<'d>(
                 policy.modifiers = directions(&field, notes, of_modifiers);
                 continue;
             }
+            "extAuth" => ext_auth::ext_auth(&field, of, notes),
             "rateLimit" => rate_limit::rate_limit(&field, of, notes),
             "entRateLimit" => rate_limit::enterprise(&field, &policy.name, of, notes),
             "hostRewrite" => upstream::host_rewrite(&field, notes),

@@ -38,6 +38,11 @@ impl<'u> Image<'u> {
     }
 }
 
+/// Whether a `url` names the image that reads bodies, as far as that can be seen.
+pub(super) fn is_for_bodies(url: &str) -> bool {
+    Image::parse(url).tag.is_none_or(|tag| tag.ends_with("-bodies"))
+}
+
 pub(super) fn lint(module: Place<'_>, module_name: &Range<usize>, lints: &mut Lints<'_>) {
     let path = format!("{}.url", module.path);
     let Some(node) = present(module.node, "url") else {

@@ -17,8 +17,12 @@ const TRAFFIC: &[Field] = &[
          policies apply in the order of the list; a path that a policy changes is matched again \
          by the routes of that service",
     ),
-    ("extAuth", Effect::Looser, EXT_AUTH),
-    ("entExtAuth", Effect::Looser, EXT_AUTH),
+    (
+        "entExtAuth",
+        Effect::Looser,
+        "no counterpart: an AuthConfig is for Solo's own server, which no other can stand in for; \
+         `extAuth` asks a service of yours",
+    ),
     (
         "extProc",
         Effect::Looser,
@@ -83,13 +87,13 @@ const BACKEND: &[Field] = &[
     (
         "ai",
         Effect::Looser,
-        "no counterpart: this filter reads no bodies, so prompts are neither guarded nor changed",
+        "no counterpart: rules over `json(request.body)` can guard prompts, in the image for bodies",
     ),
     (
         "mcp",
         Effect::Looser,
-        "no counterpart: this filter reads no bodies, so MCP's methods and tools are not \
-         authorized",
+        "no counterpart: rules over `json(request.body)` can authorize MCP's methods and tools, in \
+         the image for bodies",
     ),
     (
         "transformation",

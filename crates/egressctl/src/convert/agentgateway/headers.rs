@@ -62,8 +62,8 @@ pub(super) fn of_headers<'d>(
             "body" => notes.field(
                 &field,
                 Effect::Lost,
-                "no counterpart: this filter does not touch bodies; an EnvoyFilter or the origin \
-                 would have to",
+                "not converted: copy it to the result's `transformation`, which then takes the \
+                 image for bodies",
             ),
             _ => {
                 let message = "no counterpart: `variables` of the configuration name an expression \

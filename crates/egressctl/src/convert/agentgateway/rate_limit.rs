@@ -206,7 +206,7 @@ fn of_config<'d>(
 }
 
 /// Whether it is a RateLimitConfig.
-pub(in crate::convert) fn is_config(resource: &At<'_>) -> bool {
+fn is_config(resource: &At<'_>) -> bool {
     let version = resource.text_at("apiVersion").unwrap_or_default();
     version.starts_with("ratelimit.solo.io/") && resource.text_at("kind") == Some("RateLimitConfig")
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod credentials;
+mod ext_auth;
 mod generated;
 mod limits;
 mod log;
@@ -192,8 +193,8 @@ fn a_header_that_is_another_here_is_an_error() {
 #[test]
 fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
     for (field, effect, instead) in [
-        ("traffic.extAuth", "Looser", "action: CUSTOM"),
-        ("traffic.entExtAuth", "Looser", "action: CUSTOM"),
+        ("traffic.extAuth", "Looser", "no `backendRef` names"),
+        ("traffic.entExtAuth", "Looser", "asks a service of yours"),
         ("traffic.extProc", "Looser", "no counterpart"),
         ("traffic.rateLimit", "Looser", "what is over the limit is let through"),
         ("traffic.entRateLimit.global", "Looser", "Run Envoy's rate limit service"),
@@ -216,8 +217,8 @@ fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
         ("backend.tcp", "Lost", "DestinationRule"),
         ("backend.http", "Lost", "DestinationRule"),
         ("backend.tunnel", "Lost", "DestinationRule"),
-        ("backend.ai", "Looser", "no bodies"),
-        ("backend.mcp", "Looser", "no bodies"),
+        ("backend.ai", "Looser", "image for bodies"),
+        ("backend.mcp", "Looser", "image for bodies"),
         ("backend.transformation", "Looser", "traffic.transformation"),
         ("backend.health", "Lost", "outlierDetection"),
         ("backend.extAuth", "Looser", "action: CUSTOM"),
