@@ -47,7 +47,7 @@ impl Setting {
         let mut plugin = PluginFile::new(&filter_wasm()).expect("a plugin").called(names);
         plugin.publish(&configuration.to_string()).expect("a file");
         let service = Service::start(|call| match call.target.as_str() {
-            "/asked/never" => Reaction::never(),
+            "/repos/asked/never" => Reaction::never(),
             _ => Reaction::answer(200, &[], ""),
         })
         .expect("the service starts");
@@ -129,10 +129,6 @@ fn configuration() -> Value {
         "Enforce",
         r#"request.path == "/repos/a/b" && request.headers["x-none"] == "1""#,
     ));
-    policies.push(json!({"name": "asked-about", "traffic": {"authorization": {
-        "action": "Allow",
-        "policy": {"matchExpressions": ["request.path.matches('^/(un)?asked|^/counted')"]},
-    }}}));
     let asks = |name: &str, cluster: &str, path: &str| {
         json!({"name": name, "traffic": {"extAuth": {"conditional": [{
             "condition": format!("request.path.startsWith('{path}')"),
@@ -145,11 +141,11 @@ fn configuration() -> Value {
             },
         }]}}})
     };
-    policies.push(asks("asks", ASKED, "/asked"));
-    policies.push(asks("asks-nobody", "outbound|8080||nobody.example", "/unasked"));
+    policies.push(asks("asks", ASKED, "/repos/asked"));
+    policies.push(asks("asks-nobody", "outbound|8080||nobody.example", "/repos/unasked"));
     // The service speaks no gRPC, so that this call fails.
     policies.push(json!({"name": "counts", "traffic": {"rateLimit": {"conditional": [{
-        "condition": "request.path == '/counted'",
+        "condition": "request.path == '/repos/counted'",
         "policy": {"global": {
             "cluster": ASKED,
             "host": "limits.example",
@@ -239,7 +235,9 @@ async fn assert_queries_name_metrics(names: (&str, &str)) {
     assert_eq!(setting.status(Pod::TeamA, "/zen").await, 200);
     assert_eq!(setting.status(Pod::TeamA, "/users/x").await, 403);
     assert_eq!(setting.status(Pod::TeamA, "/repos/a/b").await, 403);
-    for path in ["/asked", "/asked", "/asked/never", "/unasked", "/counted"] {
+    for path in
+        ["/repos/asked", "/repos/asked", "/repos/asked/never", "/repos/unasked", "/repos/counted"]
+    {
         setting.status(Pod::TeamA, path).await;
     }
     setting.plugin.publish("{}}").expect("a file");

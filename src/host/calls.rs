@@ -116,8 +116,8 @@ impl Unreached {
         let Ok(mut all) = self.0.try_borrow_mut() else { return };
         if !all.contains(&cluster) {
             log::error!(
-                "egress filter: calls to the cluster `{cluster}` cannot be made, as it has no endpoint \
-                 or is not there: {error}{WAYS}"
+                "egress filter: calls to the cluster `{cluster}` cannot be made, as it has no \
+                 endpoint or is not there: {error}{WAYS}"
             );
             all.push(cluster);
         }

@@ -32,8 +32,8 @@ fn raised(outcome: &str) -> &'static [&'static str] {
     }
 }
 
-/// The name that a policy gives a service is the `:authority` of calls to it: servers of gRPC refuse
-/// the `|` in the name of the cluster.
+/// The name that a policy gives a service is the `:authority` of calls to it: servers of gRPC
+/// refuse the `|` in the name of the cluster.
 #[tokio::test]
 async fn a_service_of_grpc_is_called_by_its_own_name() {
     let (_turn, setting) = enter().await;
