@@ -7,6 +7,7 @@ SHELL := bash
 
 setup  := e2e/setup
 wasm   := target/wasm32-wasip1/release/egress_filter.wasm
+bodies := target/wasm32-wasip1/bodies/egress_filter.wasm
 trapping := target/wasm32-wasip1/trapping/egress_filter.wasm
 CARGO   = $(or $(shell $(setup)/cargo),$(error no cargo: see above))
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
@@ -21,7 +22,7 @@ demo: build-wasm ## the workshop in a real Envoy, or POLICY=mine.yaml (ARGS=--on
 	ENVOY=$$envoy exec target/debug/demo $(if $(POLICY),--policy '$(POLICY)') $(ARGS)
 
 .PHONY: test
-test: test-native test-fuzz test-wasm test-e2e test-image ## every test there is
+test: test-native test-fuzz test-wasm test-e2e test-image ## every test that needs no Go
 
 .PHONY: test-native
 test-native: ## the engine's, its language's and egressctl's tests, natively
@@ -35,7 +36,7 @@ test-wasm: ## the engine's tests as wasm, in Node's V8
 		-p egress-reading -p egress-cel -p egress-filter --lib --target wasm32-unknown-unknown
 
 .PHONY: test-e2e e2e
-test-e2e: build-wasm build-trapping ## the compiled filter, in an emulated host and in a real Envoy
+test-e2e: build-wasm build-bodies build-trapping ## the compiled filter, in an emulated host and in a real Envoy
 	@envoy=$$($(setup)/envoy); ENVOY=$$envoy $(CARGO) test -p e2e -p proxy-wasm-host -p bench $(ARGS)
 e2e: test-e2e
 
@@ -84,6 +85,13 @@ wasm: build-wasm ## builds the filter, and prints its path and size
 build-wasm:
 	@$(setup)/cargo-wasm build --release --target wasm32-wasip1 -p egress-filter
 
+# The filter that reads bodies: a module of its own, because Envoy calls every callback that a
+# module exports.
+.PHONY: build-bodies
+build-bodies:
+	@$(setup)/cargo-wasm build --profile bodies --features bodies --target wasm32-wasip1 \
+		-p egress-filter
+
 # The filter that traps on demand, for tests only; the shipped file above is not touched.
 .PHONY: build-trapping
 build-trapping:
@@ -106,6 +114,15 @@ image: build-wasm ## an OCI image, and filter-config/ with its digest, in target
 test-image: build-wasm ## the image, as Istio's agent reads it, and pushed and pulled
 	@skopeo=$$($(setup)/skopeo); registry=$$($(setup)/registry); \
 	SKOPEO=$$skopeo REGISTRY=$$registry $(CARGO) test -p image
+
+# Not part of `make test`, which needs no Go.
+.PHONY: test-services
+test-services: build-wasm ## the filter with OPA, oauth2-proxy, Envoy's rate limits (needs Go)
+	@envoy=$$($(setup)/envoy); redis=$$($(setup)/redis); \
+	ratelimit=$$($(setup)/go-service ratelimit); opa=$$($(setup)/go-service opa); \
+	extauthz=$$($(setup)/go-service extauthz); oauth2=$$($(setup)/go-service oauth2-proxy); \
+	ENVOY=$$envoy REDIS=$$redis RATELIMIT=$$ratelimit OPA=$$opa EXTAUTHZ=$$extauthz \
+		OAUTH2_PROXY=$$oauth2 $(CARGO) test -p services $(ARGS)
 
 .PHONY: bench
 bench: build-wasm ## what the filter costs, into target/bench/report.md (ARGS=--quick: a trial)

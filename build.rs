@@ -33,9 +33,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("PLUGIN_CONFIGURATION", BufferType::PluginConfiguration as u32),
         ("HTTP_REQUEST", StreamType::HttpRequest as u32),
         ("COUNTER", MetricType::Counter as u32),
+        ("HISTOGRAM", MetricType::Histogram as u32),
     ];
+    let of_bodies = [
+        ("REQUEST_BODY", BufferType::HttpRequestBody as u32),
+        ("RESPONSE_BODY", BufferType::HttpResponseBody as u32),
+    ];
+    let of_bodies = of_bodies.into_iter().filter(|_| cfg!(feature = "bodies"));
     let line = |(name, number): (&str, u32)| format!("pub(super) const {name}: u32 = {number};\n");
     let out = env::var("OUT_DIR")?;
-    fs::write(Path::new(&out).join("abi.rs"), numbers.map(line).concat())?;
+    fs::write(
+        Path::new(&out).join("abi.rs"),
+        numbers.into_iter().chain(of_bodies).map(line).collect::<String>(),
+    )?;
     Ok(())
 }

@@ -191,7 +191,7 @@ static ROWS: &[Row] = &[
     },
     Row {
         name: "request.body",
-        from: Phase::Request,
+        from: Phase::RequestBody,
         lookup: Lookup::None,
         properties: &[],
         meaning: "the body, where it was read; that of a request without one is empty",
@@ -263,7 +263,7 @@ static ROWS: &[Row] = &[
     },
     Row {
         name: "response.body",
-        from: Phase::Response,
+        from: Phase::ResponseBody,
         lookup: Lookup::None,
         properties: &[],
         meaning: "the body of the response, where it was read",
@@ -481,8 +481,8 @@ pub fn markdown() -> String {
             .map(|property| format!("`{}`", property.path().replace('\0', ".")));
         let source = match (row.properties, row.from) {
             _ if declared.kind == Kind::Data => "the answers of these services".to_owned(),
-            ([], Phase::Request) => "the request".to_owned(),
-            ([], Phase::Response) => "the response".to_owned(),
+            ([], Phase::Request | Phase::RequestBody) => "the request".to_owned(),
+            ([], Phase::Response | Phase::ResponseBody) => "the response".to_owned(),
             _ => properties.collect::<Vec<_>>().join(", else "),
         };
         let Row { name, meaning, set_by, .. } = row;

@@ -80,7 +80,7 @@ impl fmt::Debug for Form {
 #[derive(Debug)]
 pub enum Answer<'a> {
     /// An answer of the service, or one that the proxy made in its place (504 for a timeout, 503
-    /// for a refused connection). The two cannot be told apart.
+    /// for a refused connection). Envoy adds `x-envoy-upstream-service-time` to a service's own.
     Response {
         /// The headers, `:status` among them.
         headers: Headers<'a>,

@@ -5,6 +5,7 @@
 
 mod answer;
 mod backend;
+mod bodies;
 mod callouts;
 mod conditional;
 mod decode;
@@ -33,6 +34,9 @@ pub use answer::{DirectResponseConfig, RedirectConfig, Scheme};
 pub use backend::{
     ClientAuth, ClientCredentials, CredentialConfig, CredentialValue, Location, MAX_CLIENT_ID,
     MAX_CREDENTIALS, MAX_PREFIX, MAX_SCOPES, MAX_TOKEN_TIMEOUT, Variable,
+};
+pub use bodies::{
+    BODY_SIZE, BodiesConfig, CONTENT_TYPES, MAX_BODY_SIZE, MAX_CONTENT_TYPES, MAX_MEDIA_TYPE,
 };
 pub use callouts::{DEADLINE, FailureMode, MAX_DEADLINE};
 pub use conditional::{ConditionalConfig, EntryConfig, MAX_CONDITIONAL};
@@ -116,6 +120,8 @@ pub struct Config {
     pub denial: Option<ReplyConfig>,
     /// `callouts.deadline`: the time that all calls about one request may take together.
     pub deadline: Duration,
+    /// `bodies`: which bodies are read, where something reads bodies.
+    pub bodies: BodiesConfig,
     /// Which decisions are logged.
     pub audit: AuditLog,
     /// `audit.accessLog`: whether each decision is put into filter state, for the proxy's access

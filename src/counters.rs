@@ -1,5 +1,7 @@
 //! Counters: what is counted, the names under which it is published, and a tally that waits to be
-//! published.
+//! published. The names of histograms are here too.
+
+use crate::decision::Service;
 
 /// One event, to be added to a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,17 +35,23 @@ pub enum Counter {
     CalloutFailures,
     /// Such calls that were not answered in time.
     CalloutTimeouts,
+    /// Such calls that the proxy did not make, mostly because it has no such cluster.
+    CalloutsNotSent,
     /// Requests that were asked about, and whose answer was known already.
     CachedAnswers,
     /// Requests that went on although such a call failed.
     FailedOpen,
     /// Requests that were refused because there have been too many.
     RateLimited,
+    /// Calls that fetched the token of a credential, or were to.
+    TokenFetches,
+    /// Such calls that brought no token.
+    TokenFetchFailures,
 }
 
 impl Counter {
     /// All of them, in order.
-    pub const ALL: [Counter; 13] = [
+    pub const ALL: [Counter; 16] = [
         Counter::Allowed,
         Counter::Denied,
         Counter::Answered,
@@ -54,9 +62,12 @@ impl Counter {
         Counter::Callouts,
         Counter::CalloutFailures,
         Counter::CalloutTimeouts,
+        Counter::CalloutsNotSent,
         Counter::CachedAnswers,
         Counter::FailedOpen,
         Counter::RateLimited,
+        Counter::TokenFetches,
+        Counter::TokenFetchFailures,
     ];
 
     /// The counter's name, for the filter or for a policy.
@@ -70,10 +81,7 @@ impl Counter {
         let what = self.what();
         match of {
             None => format!("egress_{what}"),
-            Some(PolicyOf { policy, plugin }) => {
-                let plugin = tag_value(plugin);
-                format!("{POLICY_TAG}=.={policy};.;{PLUGIN_TAG}=.={plugin};.;egress_policy_{what}")
-            }
+            Some(of) => of.tagged(&["policy_", what]),
         }
     }
 
@@ -89,9 +97,12 @@ impl Counter {
             Counter::Callouts => "callouts",
             Counter::CalloutFailures => "callout_failures",
             Counter::CalloutTimeouts => "callout_timeouts",
+            Counter::CalloutsNotSent => "callouts_not_sent",
             Counter::CachedAnswers => "cached_answers",
             Counter::FailedOpen => "failed_open",
             Counter::RateLimited => "rate_limited",
+            Counter::TokenFetches => "token_fetches",
+            Counter::TokenFetchFailures => "token_fetch_failures",
         }
     }
 }
@@ -108,6 +119,24 @@ pub struct PolicyOf<'a> {
     pub policy: &'a str,
     /// The name of the plugin that the policy belongs to.
     pub plugin: &'a str,
+}
+
+impl PolicyOf<'_> {
+    /// The name of the histogram of how many milliseconds such a service took to answer, with the
+    /// tags of a policy's counters.
+    #[must_use]
+    pub fn histogram(self, service: Service) -> String {
+        self.tagged(&[match service {
+            Service::Authorization => "ext_auth_milliseconds",
+            Service::RateLimit => "rate_limit_milliseconds",
+        }])
+    }
+
+    fn tagged(self, what: &[&str]) -> String {
+        let PolicyOf { policy, plugin } = self;
+        let (plugin, what) = (tag_value(plugin), what.concat());
+        format!("{POLICY_TAG}=.={policy};.;{PLUGIN_TAG}=.={plugin};.;egress_{what}")
+    }
 }
 
 /// A plugin's name as the value of a tag. It must not contain the characters that end a tag.

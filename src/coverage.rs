@@ -6,16 +6,16 @@ use std::fmt;
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
 use crate::config::{Action, DefaultAction, Direction, HostRewrite, Mode};
-use crate::exchange::{Event, Exchange, Pairs, Step};
+use crate::exchange::{self, Event, Pairs, Step};
 use crate::order::Stage;
 use crate::policy::rule::Rule;
 pub use crate::policy::rule::RuleResult;
 use crate::policy::{Engine, Policy};
-use crate::request::Facts;
+use crate::request::Source;
 use crate::stage::Admitted;
 pub use crate::trace::Feature;
 use crate::trace::Trace;
-use crate::trial::{Trial, serve_tokens};
+use crate::trial::{Serving, Trial, serve_tokens};
 
 /// What a policy may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,9 +83,15 @@ pub fn outlines(engine: &Engine) -> impl Iterator<Item = Outline<'_>> {
         name: &policy.name,
         mode: policy.mode,
         action: policy.rule.as_ref().map(Rule::action),
-        changes_request: policy.transformation.forms().any(|form| !form.request.is_empty())
+        changes_request: policy
+            .transformation
+            .forms()
+            .any(|form| !form.request.is_empty() || form.request_body.is_some())
             || policy.header_modifiers.as_ref().is_some_and(|both| !both.request.is_empty()),
-        changes_response: policy.transformation.forms().any(|form| !form.response.is_empty())
+        changes_response: policy
+            .transformation
+            .forms()
+            .any(|form| !form.response.is_empty() || form.response_body.is_some())
             || policy.header_modifiers.as_ref().is_some_and(|both| !both.response.is_empty()),
         forms: forms(policy),
         default_action: policy.default_action,
@@ -124,6 +130,9 @@ fn forms(policy: &Policy) -> Vec<Form> {
     if let Some(answer) = &policy.direct_response {
         add(Feature::DirectResponse, answer.conditions().count(), answer.forms().count());
     }
+    if let Some(forms) = &policy.ext_auth {
+        add(Feature::ExtAuth, forms.conditions().count(), forms.forms().count());
+    }
     if !policy.credentials.is_empty() {
         add(Feature::Credentials, 0, 1);
     }
@@ -135,25 +144,31 @@ fn forms(policy: &Policy) -> Vec<Form> {
 #[must_use]
 pub fn parts(engine: &Engine, trial: &Trial) -> Vec<Part> {
     trial.with_source(|source| {
+        let serving = Serving::new(&trial.services, source);
+        let source: &dyn Source = &serving;
         let request = trial.request_headers();
-        let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
+        let (mut running, mut trace) = (trial.exchange(), Trace::default());
         let mut event = Event::RequestHeaders(request.to_pairs());
-        let is_forwarded = loop {
-            match exchange.on_traced(engine, source, event, &mut trace) {
+        let mut is_forwarded = loop {
+            match running.on_traced(engine, source, event, &mut trace) {
                 Step::Await(credential) => {
                     serve_tokens(engine);
                     event = Event::Fetched(credential);
                 }
+                Step::Call(call) => event = serving.answer(&call),
                 step => break matches!(step, Step::Forward(_)),
             }
         };
+        let (part, body) = (exchange::Part::RequestBody, trial.body.as_slice());
+        let of_body = running.bring(engine, source, part, body, Some(&mut trace));
+        is_forwarded &= !matches!(of_body, Some(Step::Reply(_)));
         if is_forwarded {
             let response = trial.response_headers();
             let (bytes, count) = (response.to_pairs(), response.lines().count());
             let event = Event::ResponseHeaders(Pairs { bytes: &bytes, count });
-            let _ = exchange.on_traced(engine, source, event, &mut trace);
+            let _ = running.on_traced(engine, source, event, &mut trace);
         }
-        let facts = Facts::new(request, source);
+        let facts = trial.facts(engine, source);
         let admitted = Admitted::of(engine, &facts);
         let (Ok(admitted), true) = (admitted, trace.stages.contains(&Stage::Authorization.name()))
         else {

@@ -83,6 +83,16 @@ pub struct Asked {
     pub milliseconds: u32,
 }
 
+impl Asked {
+    /// Whether a call was made.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        let is_unsent =
+            matches!(self.outcome, Outcome::Failed(Failure::NotSent | Failure::Deadline));
+        !self.is_cached && !is_unsent
+    }
+}
+
 /// What a service is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
@@ -205,9 +215,12 @@ impl Decision {
                     raise(Counter::Callouts);
                     raise(Counter::CalloutTimeouts);
                 }
-                Outcome::Failed(_) => {
+                Outcome::Failed(failure) => {
                     raise(Counter::Callouts);
                     raise(Counter::CalloutFailures);
+                    if failure == Failure::NotSent {
+                        raise(Counter::CalloutsNotSent);
+                    }
                 }
                 Outcome::Allowed | Outcome::Denied => raise(Counter::Callouts),
             }

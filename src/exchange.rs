@@ -13,6 +13,7 @@
 //! - Changes of headers are returned once.
 //! - What a request may cost is bounded.
 
+mod body;
 mod event;
 mod kept;
 mod record;
@@ -22,6 +23,8 @@ mod step;
 pub(crate) mod tests;
 mod waiting;
 
+pub use body::Received;
+use body::{Answering, Next, Receiving};
 pub use event::{Event, Pairs, Part};
 use kept::Kept;
 pub use report::{AccessLog, Report, Unconfigured, refuse_unconfigured};
@@ -36,19 +39,23 @@ use crate::cel::meter::Meter;
 use crate::config::Direction;
 use crate::decision::{Decision, Reason, Reply, Verdict};
 use crate::mends::{self, Mend};
+use crate::order::Stage;
 use crate::policy::Engine;
+use crate::policy::bodies::READS_BODIES;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Source};
-use crate::stage::{Ending, Flow, Found, Turn, add_to, response};
+use crate::stage::{self, Ending, Flow, Found, Turn, add_to, response};
 use crate::trace::Trace;
 
 /// How far a request has got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum State {
     /// Its headers have not arrived yet.
     New,
     /// It waits for the answer to a call, or for a token.
     Waiting(Pending),
+    /// Its headers went on, and its body is held until all of it is there.
+    Receiving(Receiving),
     /// It went on.
     Passing,
     /// It was answered here, or reset, or is gone.
@@ -73,6 +80,11 @@ pub struct Exchange {
     /// When the wait began that lasts.
     since: Duration,
     notes: Notes,
+    /// Whether the request's headers end it, and the response's end that.
+    ends_request: bool,
+    ends_response: bool,
+    /// The response whose body is held.
+    answering: Option<Box<Answering>>,
     /// Whether the report of the decision was taken.
     is_reported: bool,
 }
@@ -88,6 +100,9 @@ impl Default for Exchange {
             calls: 0,
             since: Duration::ZERO,
             notes: Notes::default(),
+            ends_request: false,
+            ends_response: false,
+            answering: None,
             is_reported: false,
         }
     }
@@ -119,10 +134,11 @@ impl Exchange {
     /// needs an event.
     #[must_use]
     pub fn expects(&self, part: Part) -> Expectation {
-        let is_request = matches!(part, Part::RequestHeaders | Part::RequestTrailers);
+        let is_request =
+            matches!(part, Part::RequestHeaders | Part::RequestBody | Part::RequestTrailers);
         match self.state {
             State::New if part == Part::RequestHeaders => Expectation::Read,
-            State::Passing => match part {
+            State::Passing | State::Receiving(_) => match part {
                 // They came before; a request has them once.
                 Part::RequestHeaders => Expectation::Hold,
                 Part::RequestTrailers if !self.found.applied.is_empty() => Expectation::Read,
@@ -140,10 +156,45 @@ impl Exchange {
         }
     }
 
-    /// Whether the request is held until there is an answer to a call, or a token.
+    /// Whether the request is held until there is an answer to a call, or a token, or all of its
+    /// body.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Waiting(_))
+        matches!(self.state, State::Waiting(_) | State::Receiving(_))
+    }
+
+    /// Notes that nothing of the message follows these headers. It must be noted before they come.
+    pub fn note_end(&mut self, part: Part) {
+        match part {
+            Part::RequestHeaders => self.ends_request = true,
+            Part::ResponseHeaders => self.ends_response = true,
+            _ => {}
+        }
+    }
+
+    /// Whether this body is held until all of it is there.
+    #[must_use]
+    pub fn is_receiving(&self, part: Part) -> bool {
+        self.receiving(part).is_some()
+    }
+
+    fn receiving(&self, part: Part) -> Option<Receiving> {
+        match (self.state, part) {
+            (State::Receiving(receiving), Part::RequestBody) => Some(receiving),
+            (_, Part::ResponseBody) => self.answering.as_ref().map(|answering| answering.body),
+            _ => None,
+        }
+    }
+
+    /// What becomes of a body of which so many bytes are there. Only one that is to be read needs
+    /// an event: [`Received::TooLarge`] where this returns its limit.
+    #[must_use]
+    pub fn expects_body(&self, part: Part, size: usize, is_end: bool) -> (Expectation, usize) {
+        match self.receiving(part) {
+            Some(body) if is_end || size > body.limit => (Expectation::Read, body.limit),
+            Some(body) => (Expectation::Hold, body.limit),
+            None => (self.expects(part), 0),
+        }
     }
 
     /// What is to be counted and logged about the steps so far. Take it after a step has been
@@ -153,7 +204,7 @@ impl Exchange {
         if self.notes.subject == Some(Subject::Decision) {
             self.is_reported = true;
             // Where parts of the message are still read, one that cannot be read has a record too.
-            if self.found.applied.is_empty() || self.state != State::Passing {
+            if self.found.applied.is_empty() || !matches!(self.state, State::Passing) {
                 self.request = Vec::new();
             }
         }
@@ -189,7 +240,7 @@ impl Exchange {
             }
             (_, Event::Answer(..) | Event::Fetched(_)) => Step::Ignore,
             (state, Event::Gone) => {
-                if matches!(state, State::Waiting(_)) {
+                if matches!(state, State::Waiting(_) | State::Receiving(_)) {
                     self.gone(engine, source);
                 }
                 self.state = State::Ended { is_reset: true };
@@ -199,7 +250,7 @@ impl Exchange {
             (State::Ended { is_reset: true }, _) => Step::Hold,
             // A request that was answered has ended.
             (State::Ended { is_reset: false }, Event::Failed(..)) => Step::Hold,
-            (State::New | State::Waiting(_), Event::Failed(_, detail)) => {
+            (State::New | State::Waiting(_) | State::Receiving(_), Event::Failed(_, detail)) => {
                 self.refuse(engine, source, detail)
             }
             // Its headers could not be written, so that it did not go on.
@@ -209,10 +260,14 @@ impl Exchange {
             (State::Passing, Event::Failed(_, detail)) => {
                 self.cut_off(engine, source, (detail, None), Vec::new())
             }
-            (State::Passing, Event::RequestBody) => Step::Forward(Vec::new()),
-            (State::New | State::Waiting(_) | State::Ended { .. }, Event::RequestBody) => {
-                Step::Hold
+            (State::Receiving(receiving), Event::RequestBody(received)) if READS_BODIES => {
+                self.receive(engine, source, receiving, received, trace)
             }
+            (_, Event::RequestBody(_)) => self.without(Part::RequestBody),
+            (_, Event::ResponseBody(received)) if READS_BODIES => {
+                self.answer(engine, source, received)
+            }
+            (_, Event::ResponseBody(_)) => self.without(Part::ResponseBody),
             (_, Event::RequestHeaders(_)) => self.without(Part::RequestHeaders),
             (_, Event::RequestTrailers(pairs)) => {
                 self.trailers(engine, source, Direction::Request, pairs)
@@ -238,7 +293,7 @@ impl Exchange {
         engine: &'s Engine,
         source: &'s dyn Source,
         resumed: Option<(Resumed<'_>, Option<&'s Kept>)>,
-        trace: Option<&'s mut Trace>,
+        mut trace: Option<&'s mut Trace>,
     ) -> Step<'s> {
         let Some(headers) = Headers::from_pairs(&self.request) else {
             // Headers that cannot be read do not go into the record.
@@ -260,7 +315,7 @@ impl Exchange {
             admitted: None,
             headers: None,
             changes: Vec::new(),
-            trace,
+            trace: trace.as_deref_mut(),
             next_call: CallId(self.calls),
             waited: Duration::ZERO,
         };
@@ -298,20 +353,36 @@ impl Exchange {
                 Flow::End(ending) => break Some(ending),
             }
         };
-        let Turn { changes, admitted, .. } = turn;
+        let Turn { mut changes, admitted, headers: changed, .. } = turn;
+        let mut ending = ending;
+        if let Some(bodies) = engine.bodies().filter(|_| ending.is_none())
+            && !self.meter.is_exhausted()
+            && !facts.failed()
+        {
+            let found = &mut self.found;
+            match body::next(bodies, engine, found, &facts.headers, !self.ends_request) {
+                Next::Pass => {}
+                Next::End(end) => ending = Some(end),
+                Next::Judge(body) => {
+                    keep_judged(engine, changed.as_ref(), found);
+                    let facts = facts.again().with_body(body);
+                    found.tell(&facts);
+                    ending = body::judge(engine, found, &self.meter, &facts, trace);
+                }
+                Next::Receive(receiving) => {
+                    keep_judged(engine, changed.as_ref(), found);
+                    body::drop_length(found, engine, &mut changes);
+                    engine.keep_candidates(std::mem::take(&mut found.candidates));
+                    self.state = State::Receiving(receiving);
+                    return Step::Forward(changes);
+                }
+            }
+        }
         engine.keep_candidates(std::mem::take(&mut self.found.candidates));
         let is_exhausted = self.meter.is_exhausted();
-        let decision = &mut self.found.decision;
-        let mut reply = decided(decision, ending, is_exhausted, facts.failed());
-        if let Some(reply) = &mut reply
-            && let Some(said) = &self.found.services
-        {
-            add_to(said, reply);
-        }
         let host = admitted.as_ref().map(|admitted| &*admitted.host);
-        let status = reply.as_ref().map(|reply| reply.status);
-        self.notes.decided(engine, &facts, host, decision, status);
-        match reply {
+        let (found, notes) = (&mut self.found, &mut self.notes);
+        match close(found, notes, engine, &facts, host, ending, is_exhausted) {
             None => {
                 self.state = State::Passing;
                 Step::Forward(changes)
@@ -325,7 +396,7 @@ impl Exchange {
 
     /// Refuses a request that has not gone on, because something failed that must never fail.
     fn refuse<'s>(
-        &'s mut self,
+        &mut self,
         engine: &Engine,
         source: &dyn Source,
         detail: &'static str,
@@ -345,6 +416,10 @@ impl Exchange {
         failure: (&'static str, Option<&'static str>),
         errors: Vec<(usize, String)>,
     ) -> Step<'s> {
+        // Nothing of its body has gone on, so that it can still be refused.
+        if matches!(self.state, State::Receiving(_)) {
+            return self.refuse(engine, source, failure.0);
+        }
         let headers = Headers::from_pairs(&self.request).unwrap_or_default();
         let facts = Facts::new(headers, source);
         self.notes.cut_off(engine, &facts, failure, errors);
@@ -379,8 +454,12 @@ impl Exchange {
             });
         match transformed {
             Some(response) if !response.is_exhausted => {
-                self.notes.response(response.errors);
-                Step::Forward(response.changes)
+                let response::Response { mut changes, headers, errors, .. } = response;
+                self.notes.response(errors);
+                if READS_BODIES {
+                    self.expect_response(engine, &headers, &mut changes);
+                }
+                Step::Forward(changes)
             }
             Some(response) => {
                 let failure = (RESPONSE_FAILED, Some(OUT_OF_STEPS));
@@ -427,10 +506,45 @@ const OUT_OF_STEPS: &str = "its rules take too many steps";
 pub const CALL_FAILED: &str = "host call failed";
 /// The audit record's detail for a response whose headers could not be changed.
 pub const RESPONSE_FAILED: &str = "response headers could not be changed";
+/// The same for the request's body.
+pub const REQUEST_BODY_FAILED: &str = "request body could not be read or changed";
+/// The same for the response's body.
+pub const RESPONSE_BODY_FAILED: &str = "response body could not be read or changed";
 /// The same for the request's trailers.
 pub const REQUEST_TRAILERS_FAILED: &str = "request trailers could not be changed";
 /// The same for the response's trailers.
 pub const RESPONSE_TRAILERS_FAILED: &str = "response trailers could not be changed";
+
+/// Keeps the headers that rules read once the body is there, where no stage has done so.
+#[cold]
+fn keep_judged(engine: &Engine, headers: Option<&Headers<'_>>, found: &mut Found) {
+    if !engine.order.contains(&Stage::Transformation) {
+        stage::body::keep_judged(headers, &mut found.body);
+    }
+}
+
+/// Completes the decision, and notes it. Returns the answer to a request that does not go on.
+#[inline(always)]
+fn close(
+    found: &mut Found,
+    notes: &mut Notes,
+    engine: &Engine,
+    facts: &Facts<'_>,
+    host: Option<&str>,
+    ending: Option<Ending>,
+    is_exhausted: bool,
+) -> Option<Reply> {
+    let decision = &mut found.decision;
+    let mut reply = decided(decision, ending, is_exhausted, facts.failed());
+    if let Some(reply) = &mut reply
+        && let Some(said) = &found.services
+    {
+        add_to(said, reply);
+    }
+    let status = reply.as_ref().map(|reply| reply.status);
+    notes.decided(engine, facts, host, decision, status);
+    reply
+}
 
 /// Completes the decision from the way in which the stages ended. Returns the answer to a request
 /// that does not go on.
@@ -451,6 +565,10 @@ fn decided(
         return Some(Reply::refusing(decision.reason));
     }
     let Ending { reason, detail, policy, reply } = ending?;
+    // An Allow that waits for the body has not matched, so nothing answers the request either.
+    if reason.verdict() == Verdict::Answer && !decision.allows() {
+        return Some(Reply::refusing(decision.reason));
+    }
     (decision.reason, decision.detail, decision.policy) = (reason, detail, policy);
     decision.credentials.clear();
     if reason.verdict() == Verdict::Deny {

@@ -7,6 +7,8 @@
 
 mod abi;
 mod allocator;
+#[cfg(feature = "bodies")]
+mod bodies;
 mod calls;
 mod contexts;
 mod environment;

@@ -33,6 +33,10 @@ pub(crate) enum Stage {
     DirectResponse,
     /// Puts credentials into the request.
     Credentials,
+    /// Evaluates the rules that read the request's body.
+    BodyAuthorization,
+    /// Replaces the request's body.
+    BodyTransformation,
 }
 
 /// The order of the stages. It is written down only here; tests hold the documents to it.
@@ -54,6 +58,10 @@ pub(crate) const ORDER: &[Stage] = &[
     Stage::Credentials,
 ];
 
+/// The order of the stages that need the request's body. They follow the others, once the body is
+/// there.
+pub(crate) const BODY_ORDER: &[Stage] = &[Stage::BodyAuthorization, Stage::BodyTransformation];
+
 impl Stage {
     /// The stage's name, in traces and documents.
     pub(crate) fn name(self) -> &'static str {
@@ -73,6 +81,8 @@ impl Stage {
             Stage::Redirect => "redirect",
             Stage::DirectResponse => "direct-response",
             Stage::Credentials => "credentials",
+            Stage::BodyAuthorization => "body-authorization",
+            Stage::BodyTransformation => "body-transformation",
         }
     }
 
@@ -92,7 +102,9 @@ impl Stage {
             | Stage::Redirect
             | Stage::RouterHeaders
             | Stage::DirectResponse
-            | Stage::Credentials => false,
+            | Stage::Credentials
+            | Stage::BodyAuthorization
+            | Stage::BodyTransformation => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Policies, compiled: [`Engine::load`] compiles a configuration once, for all requests.
 
 pub(crate) mod answers;
+pub(crate) mod bodies;
 mod compile;
 pub(crate) mod conditional;
 pub(crate) mod denial;
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use crate::attributes::TABLE;
 use crate::call::{Answer, Call};
-use crate::cel::{Scope, Variables};
+use crate::cel::{Expression, Scope, Variables};
 use crate::config::{
     self, AuditLog, Config, ConfigError, DefaultAction, HostBinding, HostRewrite, Mode,
     RedirectConfig, UrlRewriteConfig,
@@ -35,11 +36,12 @@ use crate::config::{
 use crate::credential::token::{Ended, Fetch};
 use crate::credential::{self, Credentials, Environment, NamesOnly};
 use crate::identity::peer::{Caller, Callers};
-use crate::order::Stage;
+use crate::order::{BODY_ORDER, ORDER, Stage};
 use crate::path::PathSafety;
 use crate::rate_limit::limiter::Limiter;
 use crate::request::Facts;
 use answers::DirectResponse;
+use bodies::{Bodies, READS_BODIES};
 use compile::{compile, order_for};
 use conditional::Conditional;
 use ext_auth::ExtAuth;
@@ -85,6 +87,10 @@ pub(crate) struct Policy {
 pub(crate) struct Transformation {
     pub(crate) request: HeaderRules,
     pub(crate) response: HeaderRules,
+    /// What replaces the request's body.
+    pub(crate) request_body: Option<Expression>,
+    /// What replaces the response's body.
+    pub(crate) response_body: Option<Expression>,
 }
 
 /// The fixed changes of headers of both directions.
@@ -107,6 +113,7 @@ pub struct Engine {
     pub(crate) composes_denials: bool,
     /// The time that all calls about one request may take together.
     pub(crate) deadline: Duration,
+    bodies: Option<Bodies>,
     /// Whether some rules are evaluated after the others, because they need more than headers.
     pub(crate) has_passes: bool,
     pub(crate) audit: AuditLog,
@@ -121,6 +128,8 @@ pub struct Engine {
     pub(crate) index: Index,
     /// The stages that a request passes.
     pub(crate) order: Vec<Stage>,
+    /// Those that it passes once its body is there.
+    pub(crate) body_order: Vec<Stage>,
     /// The allocation for the candidates of a request, kept for the next one.
     candidates: Mutex<Vec<u32>>,
     warnings: Warnings,
@@ -162,6 +171,7 @@ impl Engine {
                 policy.credentials.push(index);
             }
         }
+        let bodies = Bodies::compile(&config.bodies, &config.policies, &policies, &mut errors);
         if !errors.is_empty() {
             return Err(config::bounded(errors));
         }
@@ -181,11 +191,13 @@ impl Engine {
             composes_denials: denial.is_some() || policies.iter().any(Policy::composes_denials),
             denial,
             deadline: config.deadline,
+            bodies,
             has_passes: policies.iter().any(|policy| policy.pass() != Pass::First),
             audit: config.audit,
             access_log: config.access_log,
             recording,
-            order: order_for(&policies),
+            order: order_for(ORDER, &policies),
+            body_order: order_for(BODY_ORDER, &policies),
             policies,
             credentials,
             limiter: Limiter::default(),
@@ -196,6 +208,17 @@ impl Engine {
             #[cfg(any(test, feature = "trap-for-tests"))]
             probe: None,
         })
+    }
+
+    /// The bodies that are read; none where no policy reads any.
+    pub(crate) fn bodies(&self) -> Option<&Bodies> {
+        if READS_BODIES { self.bodies.as_ref() } else { None }
+    }
+
+    /// Whether some policy reads bodies, which only the module for bodies can.
+    #[must_use]
+    pub fn reads_bodies(&self) -> bool {
+        self.bodies().is_some()
     }
 
     /// What the expressions of the configuration may name.
@@ -297,12 +320,13 @@ impl Engine {
         tokens.map_or(Ended::Ignored, |tokens| tokens.end(fetch.number, answer, now))
     }
 
-    /// The policy that a token is fetched for, and Envoy's name of the cluster that is called.
+    /// The index of the policy that a token is fetched for, and Envoy's name of the cluster that is
+    /// called.
     #[must_use]
-    pub fn fetched_from(&self, fetch: Fetch) -> Option<(&str, &str)> {
+    pub fn fetched_from(&self, fetch: Fetch) -> Option<(usize, &str)> {
         let credential = self.credentials.all.get(fetch.credential)?;
         let cluster = self.credentials.tokens(fetch.credential)?.cluster();
-        Some((self.policy_name(credential.policy)?, cluster))
+        Some((credential.policy, cluster))
     }
 
     /// The policies at these indices.

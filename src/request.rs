@@ -15,10 +15,10 @@ use std::time::Duration;
 use crate::cel::data::Data;
 use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers, Presented};
+use body::Bodies;
 pub use body::Body;
 use headers::Headers;
 pub use property::{Given, Property, Source, Unavailable};
-pub(crate) use said::Answer;
 use said::Said;
 pub use shared::SharedData;
 
@@ -29,33 +29,51 @@ pub struct Facts<'a> {
     pub headers: Headers<'a>,
     source: &'a dyn Source,
     caller: OnceLock<Arc<Caller>>,
-    /// The outcomes of variables for the request as it came.
+    /// The outcomes of variables for the request as it came, before any answer.
     memo: Memo,
     /// What external authorization services have said.
     said: Said,
-    body: Body<'a>,
-    response_body: Body<'a>,
+    /// Where one was read, or cannot be: most requests have nothing here.
+    bodies: Option<Box<Bodies<'a>>>,
 }
 
 impl<'a> Facts<'a> {
     /// The facts of a request with these headers.
     #[must_use]
     pub fn new(headers: Headers<'a>, source: &'a dyn Source) -> Self {
-        let (body, response_body) = (Body::UNASKED, Body::UNASKED);
         let (caller, memo, said) = (OnceLock::new(), Memo::new(), Said::new());
-        Facts { headers, source, caller, memo, said, body, response_body }
+        Facts { headers, source, caller, memo, said, bodies: None }
+    }
+
+    /// The facts of the same request, without its body.
+    pub(crate) fn again(&self) -> Facts<'a> {
+        Facts::new(self.headers.clone(), self.source)
     }
 
     /// The same with the request's body.
     #[must_use]
     pub fn with_body(self, body: Body<'a>) -> Self {
-        Facts { body, memo: Memo::new(), ..self }
+        let bodies = Some(Box::new(Bodies { request: body, ..self.bodies() }));
+        Facts { bodies, memo: Memo::new(), ..self }
     }
 
     /// The same with the response's body.
     #[must_use]
     pub fn with_response_body(self, response_body: Body<'a>) -> Self {
-        Facts { response_body, ..self }
+        let bodies = Some(Box::new(Bodies { response: response_body, ..self.bodies() }));
+        Facts { bodies, ..self }
+    }
+
+    pub(crate) fn body(&self) -> Body<'a> {
+        self.bodies().request
+    }
+
+    pub(crate) fn response_body(&self) -> Body<'a> {
+        self.bodies().response
+    }
+
+    fn bodies(&self) -> Bodies<'a> {
+        self.bodies.as_deref().copied().unwrap_or(Bodies::UNASKED)
     }
 
     /// Sets `extauthz`: what external authorization services have said about the request, which is
@@ -71,20 +89,15 @@ impl<'a> Facts<'a> {
         self.said.last().map(|answer| Arc::clone(&answer.data))
     }
 
-    /// The last answer, and where the outcomes of variables are kept that may have read it.
-    pub(crate) fn said(&self) -> (Option<&Answer>, &Memo) {
-        match self.said.last() {
-            Some(answer) => (Some(answer), &answer.memo),
-            None => (None, &self.memo),
-        }
+    /// The same, by reference.
+    pub(crate) fn said(&self) -> Option<&Data> {
+        self.said.last().map(|answer| &*answer.data)
     }
 
-    pub(crate) fn body(&self) -> Body<'a> {
-        self.body
-    }
-
-    pub(crate) fn response_body(&self) -> Body<'a> {
-        self.response_body
+    /// Where the outcomes of variables for the request as it came are kept: since the last answer,
+    /// as they may have read what was said.
+    pub(crate) fn memo(&self) -> &Memo {
+        self.said.last().map_or(&self.memo, |answer| &answer.memo)
     }
 
     /// A property, empty where there is none.

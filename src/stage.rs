@@ -7,6 +7,7 @@
 mod admission;
 mod answer_headers;
 mod authorization;
+pub(crate) mod body;
 mod choose;
 mod collected;
 mod credentials;
@@ -106,6 +107,8 @@ pub(crate) struct Found {
     pub(crate) waited: Vec<usize>,
     /// What waits for services have brought, if there were any.
     pub(crate) services: Option<Box<Services>>,
+    /// What stages that need bodies have found, where there are any.
+    pub(crate) body: Option<Box<body::Found>>,
 }
 
 /// What services have said about a request. It is apart from the rest because few requests have it.
@@ -142,6 +145,7 @@ impl Default for Found {
             responds: false,
             waited: Vec::new(),
             services: None,
+            body: None,
         }
     }
 }
@@ -167,7 +171,29 @@ pub(crate) struct Turn<'a, 'f, 't> {
     pub(crate) waited: Duration,
 }
 
-impl<'a> Turn<'a, '_, '_> {
+impl<'a, 'f, 't> Turn<'a, 'f, 't> {
+    /// A turn of a request that has not waited, before it is admitted.
+    pub(crate) fn new(
+        engine: &'a Engine,
+        facts: &'f Facts<'a>,
+        meter: &'t Meter,
+        found: &'t mut Found,
+        trace: Option<&'t mut Trace>,
+    ) -> Self {
+        Turn {
+            engine,
+            facts,
+            meter,
+            found,
+            admitted: None,
+            headers: None,
+            changes: Vec::new(),
+            trace,
+            next_call: CallId(0),
+            waited: Duration::ZERO,
+        }
+    }
+
     /// The request's headers, to be changed, and the list of the changes.
     pub(crate) fn changing(&mut self) -> (&mut Headers<'a>, &mut Vec<Change<'a>>) {
         let facts = self.facts;
@@ -223,13 +249,15 @@ impl<'a> Turn<'a, '_, '_> {
     /// Why a call to a service of HTTP or gRPC failed that was to take no longer than `timeout`;
     /// none if there is an answer to be read.
     ///
-    /// Envoy answers in the service's place where there is no answer in time (504), and where it
-    /// cannot reach the service (503); for gRPC that is the status 14 (`UNAVAILABLE`) or 4
-    /// (`DEADLINE_EXCEEDED`). How long it took tells a timeout from the service's own answer.
+    /// Envoy answers in the service's place where there is no answer in time (504), where it cannot
+    /// reach the service (503), and where what comes is no HTTP (502). To the service's own answers
+    /// it adds a header. For gRPC, all of these are the status 14 (`UNAVAILABLE`), as it can be the
+    /// service's own: how long it took tells a timeout from the others.
     pub(crate) fn failure(&self, answer: &Answer<'_>, timeout: Duration) -> Option<Failure> {
         /// The clocks of Envoy's timer and of this may differ by this much: a timer counts from
         /// when its worker last looked at the clock.
         const SLACK: Duration = Duration::from_millis(10);
+        const OF_THE_SERVICE: &[u8] = b"x-envoy-upstream-service-time";
         let is_late = self.waited.saturating_add(SLACK) >= timeout;
         match answer {
             Answer::Message(_) => None,
@@ -240,9 +268,11 @@ impl<'a> Turn<'a, '_, '_> {
             Answer::Status(14) if is_late => Some(Failure::Timeout),
             Answer::Status(14) => Some(Failure::Unreachable),
             Answer::Status(_) => Some(Failure::Error),
-            Answer::Response { .. } => match answer.status() {
-                Some(504) if is_late => Some(Failure::Timeout),
+            Answer::Response { headers, .. } => match answer.status() {
+                Some(500..) if headers.first(OF_THE_SERVICE).is_some() => Some(Failure::Error),
+                Some(502) => Some(Failure::CutOff),
                 Some(503) => Some(Failure::Unreachable),
+                Some(504) => Some(Failure::Timeout),
                 Some(500..) => Some(Failure::Error),
                 Some(100..) => None,
                 _ => Some(Failure::Unusable),
@@ -317,6 +347,8 @@ impl Stage {
             Stage::Redirect => redirect::enter(turn),
             Stage::DirectResponse => direct_response::enter(turn),
             Stage::Credentials => credentials::enter(turn),
+            Stage::BodyAuthorization => body::authorize(turn),
+            Stage::BodyTransformation => body::transform(turn),
         }
     }
 
@@ -338,7 +370,9 @@ impl Stage {
             | Stage::Redirect
             | Stage::RouterHeaders
             | Stage::DirectResponse
-            | Stage::Credentials => {
+            | Stage::Credentials
+            | Stage::BodyAuthorization
+            | Stage::BodyTransformation => {
                 Flow::End(Ending::internal_error("an answer for a stage that makes no calls"))
             }
         }

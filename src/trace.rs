@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use crate::config::{Action, Direction, Mode};
 use crate::decision::Change;
-use crate::order::{ORDER, Stage};
+use crate::order::{BODY_ORDER, ORDER, Stage};
 use crate::policy::rule::RuleResult;
 
 /// The names of all stages, in order. A request runs through those that some policy needs.
 pub fn stages() -> impl Iterator<Item = &'static str> {
-    ORDER.iter().copied().map(Stage::name)
+    ORDER.iter().chain(BODY_ORDER).copied().map(Stage::name)
 }
 
 /// The trace of one exchange.
@@ -172,7 +172,7 @@ pub struct Pass {
     pub ended_at: Option<usize>,
 }
 
-/// The header rules of one policy, applied to a message.
+/// The transformation of one policy, applied to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     /// The index of the policy.
@@ -199,6 +199,15 @@ impl Trace {
     ) {
         let changes = changes.iter().map(Line::of).collect();
         self.changed.push(Changed { policy, feature, direction, changes });
+    }
+
+    /// Notes that a policy replaces the body of a message.
+    pub(crate) fn replaced_body(&mut self, policy: usize, direction: Direction) {
+        let mut applied = self.applied.iter_mut();
+        match applied.find(|one| one.policy == policy && one.direction == direction) {
+            Some(applied) => applied.changed = true,
+            None => self.applied.push(Applied { policy, direction, changed: true }),
+        }
     }
 
     /// Begins a pass.

@@ -1,5 +1,6 @@
 //! Runs an engine on a request that is given as data, for tools and tests without a proxy.
 
+mod serving;
 #[cfg(test)]
 mod tests;
 
@@ -10,10 +11,13 @@ use crate::call::Answer;
 use crate::config::{Direction, IdentityConfig, IdentitySource};
 use crate::counters::{Count, PolicyOf};
 use crate::decision::{Change, Reason, Reply};
-use crate::exchange::{Event, Exchange, Pairs, Report, Step};
+use crate::exchange::{Event, Exchange, Pairs, Part, Report, Step};
 use crate::policy::Engine;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Given, SharedData, Source, address_and_port, inline};
+
+pub(crate) use serving::Serving;
+pub use serving::{Came, Served, Service};
 
 /// The name of the plugin in the names of counters: a trial has none.
 const PLUGIN: &str = "";
@@ -47,6 +51,8 @@ pub struct Trial {
     pub protocol: String,
     /// Header lines in order, beside those of the request line.
     pub headers: Vec<(String, String)>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
     /// The caller's address with its port.
     pub source_address: String,
     /// The address that the caller dialled, with its port.
@@ -57,6 +63,8 @@ pub struct Trial {
     pub now: Duration,
     /// The origin's response.
     pub response: Response,
+    /// The services that answer calls about it.
+    pub services: Vec<Service>,
 }
 
 /// An origin's response.
@@ -66,6 +74,8 @@ pub struct Response {
     pub status: u16,
     /// Header lines in order.
     pub headers: Vec<(String, String)>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
 }
 
 /// What happened to a request.
@@ -85,11 +95,19 @@ pub struct Tried {
     pub errors: Vec<(String, String)>,
     /// The headers that the origin gets, the pseudo-headers among them; none for a denied request.
     pub upstream: Option<Lines>,
+    /// The body that the origin gets; none for a denied request.
+    pub upstream_body: Option<Vec<u8>>,
     /// The headers that the caller gets of the origin's answer, `:status` among them; none for a
     /// denied request.
     pub downstream: Option<Lines>,
+    /// The body that the caller gets of the origin's answer; none if it is cut off.
+    pub downstream_body: Option<Vec<u8>>,
     /// The line of the audit log.
     pub audit: Option<String>,
+    /// How long it has waited for services.
+    pub waited: Duration,
+    /// How often each cluster was called about it.
+    pub calls: BTreeMap<String, usize>,
     /// The counters that went up: by name, the amount.
     pub counters: BTreeMap<String, u64>,
 }
@@ -108,11 +126,13 @@ impl Default for Trial {
             path: "/".to_owned(),
             protocol: "HTTP/1.1".to_owned(),
             headers: Vec::new(),
+            body: Vec::new(),
             source_address: "127.0.0.1:40000".to_owned(),
             destination_address: "240.240.0.1:80".to_owned(),
             time: NOON,
             now: Duration::ZERO,
-            response: Response { status: 200, headers: Vec::new() },
+            response: Response { status: 200, headers: Vec::new(), body: Vec::new() },
+            services: Vec::new(),
         }
     }
 }
@@ -149,8 +169,10 @@ impl Trial {
     #[must_use]
     pub fn run_with(&self, engine: &Engine, shared: &SharedData) -> Tried {
         self.sharing(shared, |source| {
+            let serving = Serving::new(&self.services, source);
+            let source: &dyn Source = &serving;
             let (request, response) = (self.request_headers(), self.response_headers());
-            let mut exchange = Exchange::default();
+            let mut exchange = self.exchange();
             let mut tried = Tried::new();
             let mut event = Event::RequestHeaders(request.to_pairs());
             loop {
@@ -164,10 +186,26 @@ impl Trial {
                         event = Event::Fetched(credential);
                         continue;
                     }
-                    // The stages of this build make no other calls.
-                    Step::Call(_) | Step::Hold | Step::Reset | Step::Ignore => {}
+                    Step::Call(call) => {
+                        event = serving.answer(&call);
+                        continue;
+                    }
+                    Step::Hold | Step::Replace(_) | Step::Reset | Step::Ignore => {}
                 }
                 break;
+            }
+            if tried.upstream.is_some() {
+                let (part, body) = (Part::RequestBody, self.body.as_slice());
+                match exchange.bring(engine, source, part, body, None) {
+                    None | Some(Step::Forward(_)) => tried.upstream_body = Some(body.to_vec()),
+                    Some(Step::Replace(new)) => tried.upstream_body = Some(new),
+                    Some(Step::Reply(reply)) => tried.denial = Some(reply),
+                    Some(_) => {}
+                }
+            }
+            // Of a request that its body denies, the origin sees the headers alone.
+            if tried.upstream_body.is_none() {
+                tried.upstream = None;
             }
             tried.note(engine, exchange.take_report());
             if tried.upstream.is_some() {
@@ -176,15 +214,43 @@ impl Trial {
                 if let Step::Forward(changes) = exchange.on(engine, source, event) {
                     tried.downstream = Some(changed(Direction::Response, &response, &changes));
                 }
+                let (part, body) = (Part::ResponseBody, self.response.body.as_slice());
+                tried.downstream_body = match exchange.bring(engine, source, part, body, None) {
+                    None | Some(Step::Forward(_)) => Some(body.to_vec()),
+                    Some(Step::Replace(new)) => Some(new),
+                    Some(_) => None,
+                };
                 tried.note(engine, exchange.take_report());
             }
+            (tried.waited, tried.calls) = (serving.waited(), serving.calls());
             tried
         })
+    }
+
+    /// An exchange for the request.
+    pub(crate) fn exchange(&self) -> Exchange {
+        let mut exchange = Exchange::default();
+        if self.body.is_empty() {
+            exchange.note_end(Part::RequestHeaders);
+        }
+        if self.response.body.is_empty() {
+            exchange.note_end(Part::ResponseHeaders);
+        }
+        exchange
     }
 
     /// Runs a function on the request's facts, as stages get them.
     pub fn with_facts<T>(&self, f: impl FnOnce(&Facts<'_>) -> T) -> T {
         self.with_source(|source| f(&Facts::new(self.request_headers(), source)))
+    }
+
+    /// The request's facts, with its body if the engine reads bodies.
+    pub(crate) fn facts<'a>(&'a self, engine: &Engine, source: &'a dyn Source) -> Facts<'a> {
+        let headers = self.request_headers();
+        match engine.bodies().map(|bodies| bodies.read(&headers, &self.body)) {
+            Some(body) => Facts::new(headers, source).with_body(body),
+            None => Facts::new(headers, source),
+        }
     }
 
     /// Runs a function on what a proxy would know of the request besides its headers.
@@ -292,8 +358,12 @@ impl Tried {
             shadow: Vec::new(),
             errors: Vec::new(),
             upstream: None,
+            upstream_body: None,
             downstream: None,
+            downstream_body: None,
             audit: None,
+            waited: Duration::ZERO,
+            calls: BTreeMap::new(),
             counters: BTreeMap::new(),
         }
     }

@@ -23,7 +23,7 @@ use crate::ports;
 pub use crate::checkout::{filter_wasm, trapping_wasm, workspace_root};
 pub use configuration::{Configuration, ConfigurationError, Pod, Ports};
 pub(crate) use process::audit_record;
-pub use process::{EnvoyProcess, Launch, StartError};
+pub use process::{EnvoyProcess, Guard, Launch, StartError};
 
 /// The services of `envoy.yaml`, each with its virtual address; further ones get the addresses that
 /// follow.

@@ -13,7 +13,7 @@ use e2e::ecds::{NAMES, PluginFile};
 use e2e::envoy::{Pod, Waypoint, WaypointOptions, filter_wasm};
 use e2e::http1::Request;
 use e2e::manifests;
-use e2e::origin::{Mode, Origin};
+use e2e::origin::{Mode, Origin, Reaction, Service};
 use e2e::pki::Pki;
 use egress_filter::counters::{Counter, PLUGIN_TAG, POLICY_TAG};
 use regex_lite::Regex;
@@ -28,10 +28,14 @@ const ISTIOS_OWN: [&str; 4] = [
     "istio_agent_wasm_config_conversion_count",
 ];
 
+/// The cluster of a service that is asked about requests.
+const ASKED: &str = "outbound|8080||authz.platform.svc.cluster.local";
+
 /// A waypoint that takes the plugin's configuration from a file, as Istio's takes it from the
 /// agent.
 struct Setting {
     _origin: Origin,
+    _service: Service,
     waypoint: Waypoint,
     plugin: PluginFile,
 }
@@ -42,12 +46,19 @@ impl Setting {
         let origin = Origin::start(&pki, Mode::Echo, 0).expect("the origin starts");
         let mut plugin = PluginFile::new(&filter_wasm()).expect("a plugin").called(names);
         plugin.publish(&configuration.to_string()).expect("a file");
-        let options =
-            WaypointOptions::new(&pki, origin.port()).edit(plugin.attach()).edit(|envoy| {
+        let service = Service::start(|call| match call.target.as_str() {
+            "/asked/never" => Reaction::never(),
+            _ => Reaction::answer(200, &[], ""),
+        })
+        .expect("the service starts");
+        let options = WaypointOptions::new(&pki, origin.port())
+            .cluster(ASKED, Some(service.port()))
+            .edit(plugin.attach())
+            .edit(|envoy| {
                 envoy["stats_config"]["stats_matcher"]["inclusion_list"]["patterns"] = included();
             });
         let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
-        Setting { _origin: origin, waypoint, plugin }
+        Setting { _origin: origin, _service: service, waypoint, plugin }
     }
 
     async fn status(&self, pod: Pod, target: &str) -> u16 {
@@ -99,7 +110,8 @@ fn included() -> Value {
     always.into_iter().chain(added.split(',')).map(|prefix| json!({"prefix": prefix})).collect()
 }
 
-/// The policies of the last step, with one more that is on trial and one that errs.
+/// The policies of the last step, with one more that is on trial, one that errs, one that asks a
+/// service, and one that would ask one which is not there.
 fn configuration() -> Value {
     let step = manifests::all()
         .into_iter()
@@ -117,6 +129,35 @@ fn configuration() -> Value {
         "Enforce",
         r#"request.path == "/repos/a/b" && request.headers["x-none"] == "1""#,
     ));
+    policies.push(json!({"name": "asked-about", "traffic": {"authorization": {
+        "action": "Allow",
+        "policy": {"matchExpressions": ["request.path.matches('^/(un)?asked|^/counted')"]},
+    }}}));
+    let asks = |name: &str, cluster: &str, path: &str| {
+        json!({"name": name, "traffic": {"extAuth": {"conditional": [{
+            "condition": format!("request.path.startsWith('{path}')"),
+            "policy": {
+                "cluster": cluster,
+                "host": "authz.example",
+                "failureMode": "FailOpen",
+                "http": {},
+                "cache": {"key": ["request.path"], "ttl": "1m"},
+            },
+        }]}}})
+    };
+    policies.push(asks("asks", ASKED, "/asked"));
+    policies.push(asks("asks-nobody", "outbound|8080||nobody.example", "/unasked"));
+    // The service speaks no gRPC, so that this call fails.
+    policies.push(json!({"name": "counts", "traffic": {"rateLimit": {"conditional": [{
+        "condition": "request.path == '/counted'",
+        "policy": {"global": {
+            "cluster": ASKED,
+            "host": "limits.example",
+            "failureMode": "FailOpen",
+            "domain": "egress",
+            "descriptors": [{"entries": [{"name": "path", "expression": "request.path"}]}],
+        }},
+    }]}}}));
     configuration
 }
 
@@ -198,9 +239,12 @@ async fn assert_queries_name_metrics(names: (&str, &str)) {
     assert_eq!(setting.status(Pod::TeamA, "/zen").await, 200);
     assert_eq!(setting.status(Pod::TeamA, "/users/x").await, 403);
     assert_eq!(setting.status(Pod::TeamA, "/repos/a/b").await, 403);
+    for path in ["/asked", "/asked", "/asked/never", "/unasked", "/counted"] {
+        setting.status(Pod::TeamA, path).await;
+    }
     setting.plugin.publish("{}}").expect("a file");
     setting.metrics_with("egress_config_refused_update", "1");
-    let metrics = setting.metrics_with("egress_evaluation_errors", "1");
+    let metrics = setting.metrics_with("egress_callouts", "4");
     let told: BTreeSet<&str> = metrics.iter().map(|(name, _)| name.as_str()).collect();
 
     let pattern = Regex::new(r#"__name__=~"([^"]+)""#).expect("a pattern");
@@ -223,8 +267,15 @@ async fn assert_queries_name_metrics(names: (&str, &str)) {
         PLUGIN_TAG,
     ];
     // What nothing in this waypoint brings forth.
-    let never = [Counter::InternalErrors, Counter::IgnoredAnswers, Counter::Answered]
-        .map(|never| never.name(None));
+    let never = [
+        Counter::InternalErrors,
+        Counter::IgnoredAnswers,
+        Counter::Answered,
+        Counter::RateLimited,
+        Counter::TokenFetches,
+        Counter::TokenFetchFailures,
+    ]
+    .map(|never| never.name(None));
     let mut asked = BTreeSet::new();
     for query in queries() {
         let mut names = BTreeSet::new();

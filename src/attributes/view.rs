@@ -14,7 +14,7 @@ use crate::cel::time::Timestamp;
 use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers};
 use crate::request::headers::Headers;
-use crate::request::{Answer, Body, Facts, Property, address_and_port, host};
+use crate::request::{Body, Facts, Property, address_and_port, host};
 
 /// Everything that an expression can look at.
 #[derive(Debug)]
@@ -39,8 +39,6 @@ pub(crate) struct View<'a> {
     /// `request.host`, where it is known already.
     host: Option<&'a str>,
     parsed_host: OnceLock<Option<String>>,
-    /// What external authorization services had said when this view was made.
-    extauthz: Option<&'a Answer>,
     /// The outcomes of variables in this reading.
     memo: &'a Memo,
     /// The request as it came, if this is one whose headers were changed.
@@ -58,7 +56,6 @@ impl<'a> View<'a> {
     /// A request as it came.
     pub(crate) fn new(facts: &'a Facts<'a>, callers: &'a Callers) -> Self {
         let (request, cookies) = (&facts.headers, cookie::Dialect::default());
-        let (extauthz, memo) = facts.said();
         View {
             facts,
             callers,
@@ -72,8 +69,7 @@ impl<'a> View<'a> {
             other_path: OnceLock::new(),
             host: None,
             parsed_host: OnceLock::new(),
-            extauthz,
-            memo,
+            memo: facts.memo(),
             came: None,
         }
     }
@@ -103,8 +99,17 @@ impl<'a> View<'a> {
     where
         'a: 'b,
     {
-        let View { facts, callers, response, lines, cookies, path_has_escapes, .. } = *self;
-        let View { extauthz, memo, response_body, .. } = *self;
+        let View {
+            facts,
+            callers,
+            response,
+            lines,
+            cookies,
+            path_has_escapes,
+            memo,
+            response_body,
+            ..
+        } = *self;
         View {
             facts,
             callers,
@@ -118,7 +123,6 @@ impl<'a> View<'a> {
             other_path: OnceLock::new(),
             host: None,
             parsed_host: OnceLock::new(),
-            extauthz,
             memo,
             came: Some(self),
         }
@@ -145,8 +149,17 @@ impl<'a> View<'a> {
     where
         'a: 'b,
     {
-        let View { facts, callers, request, response, host, path_has_escapes, .. } = *self;
-        let View { extauthz, came, response_body, .. } = *self;
+        let View {
+            facts,
+            callers,
+            request,
+            response,
+            host,
+            path_has_escapes,
+            came,
+            response_body,
+            ..
+        } = *self;
         let (other_path, parsed_host) = (OnceLock::new(), OnceLock::new());
         View {
             facts,
@@ -161,7 +174,6 @@ impl<'a> View<'a> {
             other_path,
             host,
             parsed_host,
-            extauthz,
             memo,
             came,
         }
@@ -225,7 +237,7 @@ impl<'a> View<'a> {
 
     /// What external authorization services have said. It is a map.
     pub(crate) fn extauthz(&self) -> Option<&'a Data> {
-        self.extauthz.map(|answer| &*answer.data).filter(|data| matches!(data, Data::Map(_)))
+        self.facts.said().filter(|data| matches!(data, Data::Map(_)))
     }
 
     /// `request.body`.

@@ -76,8 +76,6 @@ const ROWS: &[Row] = &[
     ),
     ("transformation.request", "metadata", METADATA),
     ("transformation.response", "metadata", METADATA),
-    ("transformation.request", "body", BODY),
-    ("transformation.response", "body", BODY),
     (
         "backend",
         "tls",
@@ -88,8 +86,17 @@ const ROWS: &[Row] = &[
     ("backend", "http", CONNECTIONS),
     ("backend", "tunnel", "use `trafficPolicy.tunnel` of a DestinationRule"),
     ("backend", "health", "use `trafficPolicy.outlierDetection` of a DestinationRule"),
-    ("backend", "ai", "this filter reads no bodies, so it can neither guard nor change prompts"),
-    ("backend", "mcp", "this filter reads no bodies: a rule can be about the request's path"),
+    (
+        "backend",
+        "ai",
+        "write rules over `json(request.body)`, and change prompts with \
+         `transformation.request.body`",
+    ),
+    (
+        "backend",
+        "mcp",
+        "write rules over `json(request.body)`, which has the method and its parameters",
+    ),
     ("backend", "extAuth", "put it under `traffic`, with the policy's `hosts`"),
     ("backend", "transformation", "put it under `traffic`, with the policy's `hosts`"),
     ("backend.auth", "secretRef", SECRET),
@@ -128,7 +135,6 @@ const JWT: &str = "use a RequestAuthentication, and an AuthorizationPolicy with 
 const CALLER: &str = "the caller is authenticated by its certificate: write a rule over \
     `source.identity`";
 const METADATA: &str = "`variables` name an expression once, for rules, values and the audit";
-const BODY: &str = "bodies are not read: only headers can be changed";
 const CONNECTIONS: &str = "use `trafficPolicy.connectionPool` of a DestinationRule";
 
 /// What to use in the place of a field that the object at this place does not have.

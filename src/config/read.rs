@@ -1,6 +1,7 @@
 //! From JSON to [`Config`].
 
 use super::backend;
+use super::bodies;
 use super::callouts;
 use super::decode::{Errors, Node, Object, shown};
 use super::json::{self, Json};
@@ -8,10 +9,11 @@ use super::reply::read_denial;
 use super::shape::{self, Field};
 use super::variables;
 use super::{
-    Action, AuditLog, AuthorizationConfig, Combine, ConditionalConfig, Config, ConfigError,
-    DefaultAction, Expr, HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig, HostBinding,
-    HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig, RecordConfig,
-    answer, bounded, ext_auth, fixed_headers, rate_limit, rewrite, totals, transformation,
+    Action, AuditLog, AuthorizationConfig, BodiesConfig, Combine, ConditionalConfig, Config,
+    ConfigError, DefaultAction, Expr, HeaderModifiersConfig, HeaderRulesConfig, HeaderValueConfig,
+    HostBinding, HostPattern, IdentityConfig, MAX_POLICY_NAME, MAX_VALUES, Mode, PolicyConfig,
+    RecordConfig, answer, bounded, ext_auth, fixed_headers, rate_limit, rewrite, totals,
+    transformation,
 };
 use super::{record, router};
 use crate::header_name::{self, Direction};
@@ -40,6 +42,7 @@ impl Config {
             default_action: DefaultAction::default(),
             denial: None,
             deadline: callouts::DEADLINE,
+            bodies: BodiesConfig::default(),
             audit: AuditLog::default(),
             access_log: false,
             record: RecordConfig::default(),
@@ -97,6 +100,9 @@ fn read_root(root: &Object<'_>, config: &mut Config, errors: &mut Errors) {
     config.denial = root.get("denial").and_then(|node| read_denial(&node, errors));
     if let Some(node) = root.get("callouts") {
         config.deadline = callouts::read(&node, errors);
+    }
+    if let Some(node) = root.get("bodies") {
+        config.bodies = bodies::read(&node, errors);
     }
     if let Some(audit) = root.get("audit").and_then(|node| node.object(shape::AUDIT, errors)) {
         if let Some(node) = audit.get("log") {

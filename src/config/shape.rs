@@ -2,6 +2,7 @@
 //! the JSON Schema and the documents' table of fields are made from it.
 
 mod backend;
+mod bodies;
 mod ext_auth;
 mod global_limit;
 mod rate_limit;
@@ -23,6 +24,7 @@ pub(super) use backend::{
     CREDENTIAL, CREDENTIALS, HEADER, LOCATION, LOCATION_IS, PARAMETER, REFERENCE, REFERENCE_IS,
     SCOPES,
 };
+pub(super) use bodies::{BODIES, CONTENT_TYPES, REQUEST_BODY, RESPONSE_BODY};
 pub(super) use ext_auth::{
     ADDED_HEADERS, CACHE, CACHE_KEYS, CALL_HEADER, CREDENTIAL_HEADERS, EXT_AUTH, EXTENSION_NAME,
     EXTENSIONS, GRPC, HEADERS as LISTED_HEADERS, HTTP, METADATA, METADATA_NAME,
@@ -68,6 +70,8 @@ pub enum Kind {
     Integer(u64, u64),
     /// One of these whole numbers.
     Choice(&'static [u64]),
+    /// A number of bytes, from 1 to this: a whole number, or one with a unit such as `Ki`.
+    Size(u64),
     /// An object whose fields have names of the author's choice: how many there may be, what their
     /// names are, and the kind of their values.
     Map(Bounds, Text, &'static Kind),
@@ -149,6 +153,8 @@ pub enum Text {
     Duration,
     /// A `token` of RFC 9110 section 5.6.2: the name of a cookie, or of a parameter.
     Token,
+    /// A type and a subtype, with a `*` at most in the subtype.
+    MediaType,
     /// A scope of OAuth 2 (RFC 6749 section 3.3).
     Scope,
     /// A user name of RFC 7617, which has no colon and no control character.
@@ -205,6 +211,7 @@ pub const CONFIGURATION: &[Field] = &[
         Kind::Object(CALLOUTS, &[]),
         "What the calls to services about one request may take together.",
     ),
+    bodies::FIELD,
     field("audit", Kind::Object(AUDIT, &[]), "Which decisions are logged, and where."),
     field(
         "pathSafety",
@@ -466,6 +473,7 @@ pub(super) const REQUEST: &[Field] = &[
         Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Request, pseudo: false })),
         REMOVE,
     ),
+    REQUEST_BODY,
 ];
 
 /// `traffic.transformation.response`
@@ -485,6 +493,7 @@ pub(super) const RESPONSE: &[Field] = &[
         Kind::List(HEADERS, &Kind::Text(Text::Header { of: Direction::Response, pseudo: false })),
         REMOVE,
     ),
+    RESPONSE_BODY,
 ];
 
 /// `set`, `add` and `remove`

@@ -112,7 +112,7 @@ fn every_error_names_its_place_and_the_mend() {
         (
             r#"{"policies": [], "polices": []}"#.to_owned(),
             "unknown field `polices` (did you mean `policies`?): expected `identity`, `policies`, \
-             `defaultAction`, `denial`, `variables`, `callouts`, `audit`, `pathSafety`, `hostBinding`",
+             `defaultAction`, `denial`, `variables`, `callouts`, `bodies`, `audit`, `pathSafety`, `hostBinding`",
         ),
         (
             r#"{"policies": [], "policies": []}"#.to_owned(),
@@ -150,12 +150,11 @@ fn every_error_names_its_place_and_the_mend() {
         ),
         (
             policy(
-                r#""traffic": {"extAuth": {}, "authorization": {"action": "Allow", "policy":
+                r#""traffic": {"extProc": {}, "authorization": {"action": "Allow", "policy":
                     {"matchExpressions": ["true"]}}}"#,
             ),
-            "policy `p`: policies[0].traffic: there is no `extAuth` here: use an \
-             AuthorizationPolicy with `action: CUSTOM` and an extension provider, which the \
-             waypoint asks before this filter",
+            "policy `p`: policies[0].traffic: there is no `extProc` here: use Envoy's own \
+             ext_proc filter, by an EnvoyFilter",
         ),
         (
             policy(

@@ -1,5 +1,6 @@
 //! The forms of texts in a configuration.
 
+use super::bodies;
 use super::decode::shown;
 use super::fixed_headers;
 use super::shape::Text;
@@ -63,6 +64,9 @@ pub(super) fn check(form: Text, text: &str) -> Result<(), String> {
         ),
         Text::Token if text.len() > MAX_NAME || !is_token(text.as_bytes()) => {
             no("name", &format!("1 to {MAX_NAME} letters, digits and `!#$%&'*+-.^_`|~`"))
+        }
+        Text::MediaType if !bodies::is_media_type(text) => {
+            no("content type", "one such as `application/json`, `application/*+json` or `text/*`")
         }
         Text::Scope if text.len() > MAX_SCOPE || !is_scope(text) => no(
             "scope",

@@ -1,10 +1,11 @@
 //! `transformation`: headers whose values are computed.
 
-use super::HeaderRulesConfig;
 use super::conditional::{self, CONDITIONAL, ConditionalConfig, ENTRIES, Shape, entry};
 use super::decode::{Errors, Node};
-use super::read::read_header_rules;
+use super::json::Json;
+use super::read::{read_expression, read_header_rules};
 use super::shape::{Condition, Field, Kind, REQUEST, RESPONSE, field};
+use super::{Expr, HeaderRulesConfig};
 use crate::header_name::Direction;
 
 /// `transformation`
@@ -12,19 +13,23 @@ use crate::header_name::Direction;
 pub struct TransformationConfig {
     /// `request`
     pub request: HeaderRulesConfig,
+    /// `request.body`
+    pub request_body: Option<Expr>,
     /// `response`
     pub response: HeaderRulesConfig,
+    /// `response.body`
+    pub response_body: Option<Expr>,
 }
 
 const OF_REQUEST: Field = field(
     "request",
     Kind::Object(REQUEST, &[]),
-    "Changes to the request's headers, in the order add, set, remove.",
+    "Changes to the request's headers, in the order add, set, remove, and to its body.",
 );
 const OF_RESPONSE: Field = field(
     "response",
     Kind::Object(RESPONSE, &[]),
-    "Changes to the response's headers, in the order add, set, remove.",
+    "Changes to the response's headers, in the order add, set, remove, and to its body.",
 );
 const FORM: &[Field] = &[OF_REQUEST, OF_RESPONSE];
 
@@ -53,10 +58,19 @@ pub(super) fn read(
         let mut form = TransformationConfig::default();
         if let Some(node) = fields.get("request") {
             form.request = read_header_rules(&node, Direction::Request, REQUEST, errors);
+            form.request_body = read_body(&node, errors);
         }
         if let Some(node) = fields.get("response") {
             form.response = read_header_rules(&node, Direction::Response, RESPONSE, errors);
+            form.response_body = read_body(&node, errors);
         }
         Some(form)
     })
+}
+
+/// Reads `body`, of `request` or `response`, whose fields have been checked.
+fn read_body(node: &Node<'_>, errors: &mut Errors) -> Option<Expr> {
+    let Json::Object(fields) = node.json else { return None };
+    let (_, json) = fields.iter().find(|(name, json)| name == "body" && *json != Json::Null)?;
+    read_expression(&Node { place: [&node.place, ".body"].concat(), json }, errors)
 }

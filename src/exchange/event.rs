@@ -1,5 +1,6 @@
 //! What happens to a request and its response.
 
+use super::body::Received;
 use crate::call::{Answer, CallId};
 use crate::request::headers::Headers;
 
@@ -8,8 +9,8 @@ use crate::request::headers::Headers;
 pub enum Event<'e> {
     /// The request's headers have arrived, in the form that [`Headers::from_pairs`] reads.
     RequestHeaders(Vec<u8>),
-    /// A piece of the request's body has arrived.
-    RequestBody,
+    /// The request's body has arrived, or more of it than is read.
+    RequestBody(Received<'e>),
     /// The request's trailers have arrived.
     RequestTrailers(Pairs<'e>),
     /// A call was answered, or will never be.
@@ -18,6 +19,8 @@ pub enum Event<'e> {
     Fetched(usize),
     /// The response's headers have arrived.
     ResponseHeaders(Pairs<'e>),
+    /// The response's body has arrived, or more of it than is read.
+    ResponseBody(Received<'e>),
     /// The response's trailers have arrived.
     ResponseTrailers(Pairs<'e>),
     /// This part could not be read, or its changes could not be written.
@@ -43,15 +46,19 @@ impl<'e> Pairs<'e> {
     }
 }
 
-/// A part of a request or response that has header lines.
+/// A part of a request or response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The request's headers.
     RequestHeaders,
+    /// The request's body.
+    RequestBody,
     /// The request's trailers.
     RequestTrailers,
     /// The response's headers.
     ResponseHeaders,
+    /// The response's body.
+    ResponseBody,
     /// The response's trailers.
     ResponseTrailers,
 }

@@ -26,6 +26,8 @@ pub enum Step<'s> {
     Hold,
     /// Write these changes into what has arrived, and let it go on.
     Forward(Vec<Change<'s>>),
+    /// Replace the body that is held by this one, and let it go on.
+    Replace(Vec<u8>),
     /// Answer the request.
     Reply(Reply),
     /// Reset the stream.

@@ -84,6 +84,7 @@ impl Exchange {
             Step::Call(call) => return Step::Call(call),
             Step::Await(credential) => return Step::Await(credential),
             Step::Hold => return Step::Hold,
+            Step::Replace(new) => return Step::Replace(new),
             Step::Reply(reply) => return Step::Reply(reply),
             Step::Reset => return Step::Reset,
             Step::Ignore => return Step::Ignore,

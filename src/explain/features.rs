@@ -26,7 +26,9 @@ pub(super) fn explain(
     let url_rewrite = policy.url_rewrite.as_deref().zip(config.url_rewrite.as_ref());
     let redirect = policy.redirect.as_deref().zip(config.redirect.as_ref());
     let answer = policy.direct_response.as_deref().zip(config.direct_response.as_ref());
+    let ext_auth = policy.ext_auth.as_deref().zip(config.ext_auth.as_ref());
     [
+        ext_auth.and_then(|(a, b)| of.feature(trace::Feature::ExtAuth, a, b)),
         limits.and_then(|(a, b)| of.feature(trace::Feature::LocalRateLimit, a, b)),
         of.feature(trace::Feature::Transformation, transformation, &config.transformation)
             // Without conditions, its headers are told one by one.

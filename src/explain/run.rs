@@ -11,24 +11,25 @@ use crate::config::{
     Config, DefaultAction, Direction, HostPattern, PolicyConfig, TransformationConfig,
 };
 use crate::decision::{Change, Decision, Reply, Verdict};
-use crate::exchange::{Event, Exchange, Pairs, Step};
+use crate::exchange::{Event, Pairs, Part, Step};
 use crate::order::Stage;
 use crate::path::PathSafety;
 use crate::policy::{Engine, Policy, Transformation};
+use crate::request::Facts;
 use crate::request::headers::Headers;
-use crate::request::{Facts, Source};
 use crate::stage::request_host;
 use crate::trace::{Feature, Line, Trace};
-use crate::trial::{Trial, serve_tokens};
+use crate::trial::{Serving, Trial, serve_tokens};
 
 /// Decides about a request, and explains the decision. The configuration is the one that the engine
 /// was loaded from.
 pub(super) fn explain(engine: &Engine, config: &Config, trial: &Trial) -> Explanation {
     let response = trial.response_headers();
     trial.with_source(|source| {
+        let serving = Serving::new(&trial.services, source);
         let request = trial.request_headers();
-        let run = Run::of(engine, source, &request, &response);
-        let facts = Facts::new(request, source);
+        let run = Run::of(engine, &serving, trial, &request, &response);
+        let facts = trial.facts(engine, source);
         Explaining { engine, config, facts: &facts, run: &run }.explain(&response)
     })
 }
@@ -46,22 +47,29 @@ struct Run {
 impl Run {
     fn of(
         engine: &Engine,
-        source: &dyn Source,
+        source: &Serving<'_>,
+        trial: &Trial,
         request: &Headers<'_>,
         response: &Headers<'_>,
     ) -> Run {
-        let (mut exchange, mut trace) = (Exchange::default(), Trace::default());
+        let (mut exchange, mut trace) = (trial.exchange(), Trace::default());
         let mut event = Event::RequestHeaders(request.to_pairs());
-        let reply = loop {
+        let mut reply = loop {
             match exchange.on_traced(engine, source, event, &mut trace) {
                 Step::Reply(reply) => break Some(reply),
                 Step::Await(credential) => {
                     serve_tokens(engine);
                     event = Event::Fetched(credential);
                 }
+                Step::Call(call) => event = source.answer(&call),
                 _ => break None,
             }
         };
+        let of_body =
+            exchange.bring(engine, source, Part::RequestBody, &trial.body, Some(&mut trace));
+        if let Some(Step::Reply(denial)) = of_body {
+            reply = Some(denial);
+        }
         let report = exchange.take_report();
         let audit = report.and_then(|report| report.audit).map(str::to_owned);
         let undecided = || Decision::internal_error("there is no decision yet");

@@ -1,7 +1,7 @@
 //! Pending calls: which stream made the call that a token of the proxy stands for.
 //!
 //! The proxy delivers an answer to the plugin, not to the stream. It does so even if the stream is
-//! gone, because that does not cancel the call.
+//! gone, because that does not cancel the call. A call of gRPC can be canceled, one of HTTP cannot.
 
 use std::cell::RefCell;
 use std::hash::BuildHasherDefault;
@@ -21,10 +21,12 @@ pub(super) struct Waiting {
     pub(super) context_id: u32,
     /// The call's number in the stream's exchange.
     pub(super) call: CallId,
+    is_grpc: bool,
 }
 
 thread_local! {
-    /// The pending calls, by token.
+    /// The pending calls, by token. Calls of HTTP and of gRPC have no token in common: Envoy keeps
+    /// the kind of a call in the lowest two bits.
     static WAITING: RefCell<Map<u32, Waiting>> =
         const { RefCell::new(Map::with_hasher(BuildHasherDefault::new())) };
 }
@@ -69,16 +71,17 @@ fn put(message: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     message.extend_from_slice(bytes);
 }
 
-/// Makes a stream's call.
-pub(super) fn dispatch(context_id: u32, call: &Call) -> Result<(), HostError> {
+/// Makes a stream's call, and returns its token.
+pub(super) fn dispatch(context_id: u32, call: &Call) -> Result<u32, HostError> {
     let token = send(call)?;
-    let waiting = Waiting { context_id, call: call.id };
+    let is_grpc = matches!(call.form, Form::Grpc { .. });
+    let waiting = Waiting { context_id, call: call.id, is_grpc };
     WAITING.with(|all| {
         if let Ok(mut all) = all.try_borrow_mut() {
             all.insert(token, waiting);
         }
     });
-    Ok(())
+    Ok(token)
 }
 
 /// A timeout as Envoy takes it: as a number with a sign, of which it refuses what is below zero. 0
@@ -93,14 +96,38 @@ pub(super) fn take(token: u32) -> Option<Waiting> {
     WAITING.with(|all| all.try_borrow_mut().ok()?.remove(&token))
 }
 
-/// Forgets the calls of a stream.
-pub(super) fn forget(context_id: u32) {
-    WAITING.with(|all| {
-        if let Ok(mut all) = all.try_borrow_mut() {
-            all.retain(|_, waiting| waiting.context_id != context_id);
-        }
-    });
+/// Gives up the pending call of a token, whose stream is gone. The proxy may never answer it, if
+/// the plugin goes too. An answer of HTTP that comes still is ignored.
+pub(super) fn forget(token: u32) {
+    let is_grpc = take(token).is_some_and(|waiting| waiting.is_grpc);
+    if is_grpc && let Err(error) = sys::cancel_grpc_call(token) {
+        log::warn!("egress filter: a call is not canceled: {error}");
+    }
 }
+
+/// The clusters of a configuration to which a call could not be made.
+#[derive(Debug, Default)]
+pub(super) struct Unreached(RefCell<Vec<String>>);
+
+impl Unreached {
+    /// Logs that a call cannot be made, once for each cluster: a caller could otherwise fill the
+    /// log.
+    pub(super) fn note(&self, cluster: String, error: HostError) {
+        let Ok(mut all) = self.0.try_borrow_mut() else { return };
+        if !all.contains(&cluster) {
+            log::error!(
+                "egress filter: calls to the cluster `{cluster}` cannot be made: {error}{WAYS}"
+            );
+            all.push(cluster);
+        }
+    }
+}
+
+/// How a waypoint gets the cluster of a service.
+pub(super) const WAYS: &str = "; a waypoint has the cluster of a service if MeshConfig's \
+     `extensionProviders` name the service (no policy need use the provider), if a route of one of \
+     the waypoint's services refers to it, if it is the host of a `jwksUri`, or if an \
+     EnvoyFilter's annotation `envoyfilter.istio.io/referenced-services` names it";
 
 /// The bytes of an answer of HTTP.
 #[derive(Debug, Default)]

@@ -49,8 +49,11 @@ pub(super) fn configure(root_context_id: u32, size: usize) -> bool {
         .unwrap_or(false)
 }
 
-/// Publishes a plugin's counters.
+/// Publishes a plugin's counters, and wakes streams that wait for a fetch which could not be made.
 pub(super) fn tick(root_context_id: u32) {
+    for (loaded, credential) in fetches::take_unsent() {
+        wake(&loaded, credential);
+    }
     with(&PLUGINS, |plugins| {
         if let Some(plugin) = plugins.get_mut(&root_context_id) {
             plugin.tick();
@@ -98,9 +101,9 @@ pub(super) fn message(root_context_id: u32, token: u32, size: usize) {
     }
 }
 
-/// Tells the stream that made a call of gRPC that it failed. The host may say so before it has
-/// returned from making the call; then the token is not known yet, and what the call returns tells
-/// the same.
+/// Tells the stream that made a call of gRPC that it failed. Envoy says so of a call that it did
+/// not make, too, after the callback that tried to. Such a call has no token here, and the exchange
+/// has heard of it from what the call returned.
 pub(super) fn closed(root_context_id: u32, token: u32, status: u32) {
     if let Some(waiting) = calls::take(token) {
         deliver(root_context_id, waiting, Answer::Status(status));
@@ -127,14 +130,19 @@ fn fetched(root_context_id: u32, Fetching { loaded, fetch }: &Fetching, answer: 
     if !fetches::end(loaded, *fetch, answer) {
         return ignored(root_context_id);
     }
-    for context_id in loaded.waiters.take(fetch.credential) {
+    wake(loaded, fetch.credential);
+}
+
+/// Lets the streams go on that wait for the token of a credential.
+fn wake(loaded: &Loaded, credential: usize) {
+    for context_id in loaded.waiters.take(credential) {
         if let Err(error) = sys::set_effective_context(context_id) {
             log::warn!("egress filter: a token came for a stream that is gone: {error}");
             continue;
         }
         with(&STREAMS, |streams| {
             if let Some(stream) = streams.get_mut(&context_id) {
-                stream.on_fetched(fetch.credential);
+                stream.on_fetched(credential);
             }
         });
     }

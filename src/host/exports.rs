@@ -7,6 +7,7 @@
 #![allow(unsafe_code, reason = "symbols that a host looks up by name are not mangled")]
 
 use super::{contexts, logger};
+use crate::exchange::Part;
 
 unsafe extern "C" {
     /// Runs the constructors of the C library and of Rust's standard library.
@@ -49,16 +50,25 @@ extern "C" fn proxy_on_tick(root_context_id: u32) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(context_id: u32, _count: usize, _is_end: bool) -> u32 {
-    contexts::stream(context_id, |stream| stream.on_request_headers())
+extern "C" fn proxy_on_request_headers(context_id: u32, _count: usize, is_end: bool) -> u32 {
+    contexts::stream(context_id, |stream| {
+        stream.note_end(Part::RequestHeaders, is_end);
+        stream.on_request_headers()
+    })
 }
 
-/// Only tests have a request whose body arrives while it is held: with the settings that Istio
-/// gives a plugin, Envoy keeps the body back until the headers have gone on.
-#[cfg(feature = "trap-for-tests")]
+/// A piece of the request's body has arrived, of which `size` bytes are held with it.
+#[cfg(feature = "bodies")]
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_body(context_id: u32, _size: usize, _is_end: bool) -> u32 {
-    contexts::stream(context_id, |stream| stream.on_request_body())
+extern "C" fn proxy_on_request_body(context_id: u32, size: usize, is_end: bool) -> u32 {
+    contexts::stream(context_id, |stream| stream.on_body(Part::RequestBody, size, is_end))
+}
+
+/// The same for the response's.
+#[cfg(feature = "bodies")]
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_body(context_id: u32, size: usize, is_end: bool) -> u32 {
+    contexts::stream(context_id, |stream| stream.on_body(Part::ResponseBody, size, is_end))
 }
 
 #[unsafe(no_mangle)]
@@ -67,8 +77,11 @@ extern "C" fn proxy_on_request_trailers(context_id: u32, count: usize) -> u32 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_response_headers(context_id: u32, count: usize, _is_end: bool) -> u32 {
-    contexts::stream(context_id, |stream| stream.on_response_headers(count))
+extern "C" fn proxy_on_response_headers(context_id: u32, count: usize, is_end: bool) -> u32 {
+    contexts::stream(context_id, |stream| {
+        stream.note_end(Part::ResponseHeaders, is_end);
+        stream.on_response_headers(count)
+    })
 }
 
 #[unsafe(no_mangle)]

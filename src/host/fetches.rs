@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::plugin::Loaded;
 use super::{calls, sys};
 use crate::call::Answer;
+use crate::counters::{Count, Counter};
 use crate::credential::token::{Ended, Failure, Fetch};
 use crate::hash::Map;
 
@@ -23,6 +24,16 @@ thread_local! {
     /// The pending fetches, by token of the proxy's.
     static FETCHING: RefCell<Map<u32, Fetching>> =
         const { RefCell::new(Map::with_hasher(BuildHasherDefault::new())) };
+    /// The credentials whose fetch could not be made while streams waited for an earlier one that
+    /// was taken for lost. They cannot be woken while another stream runs.
+    static UNSENT: RefCell<Vec<(Rc<Loaded>, usize)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes the credentials whose waiting streams are to be woken.
+pub(super) fn take_unsent() -> Vec<(Rc<Loaded>, usize)> {
+    UNSENT
+        .with(|all| all.try_borrow_mut().map(|mut all| std::mem::take(&mut *all)))
+        .unwrap_or_default()
 }
 
 /// The streams that wait for the tokens of a configuration.
@@ -42,6 +53,11 @@ impl Waiters {
         if let Ok(mut all) = self.0.try_borrow_mut() {
             all.retain(|(_, waiting)| *waiting != context_id);
         }
+    }
+
+    /// Whether there are streams that wait for a credential.
+    fn are_for(&self, credential: usize) -> bool {
+        self.0.try_borrow().is_ok_and(|all| all.iter().any(|(wanted, _)| *wanted == credential))
     }
 
     /// Takes the streams that wait for a credential.
@@ -64,10 +80,16 @@ pub(super) fn send_due(loaded: &Rc<Loaded>) -> Vec<usize> {
                     all.insert(token, Fetching { loaded: Rc::clone(loaded), fetch });
                 }
             }),
-            Err(error) => {
-                log::error!("egress filter: a call cannot be made: {error}");
+            Err(_) => {
                 end(loaded, fetch, &Answer::NotSent);
                 ended.push(fetch.credential);
+                if loaded.waiters.are_for(fetch.credential) {
+                    UNSENT.with(|all| {
+                        if let Ok(mut all) = all.try_borrow_mut() {
+                            all.push((Rc::clone(loaded), fetch.credential));
+                        }
+                    });
+                }
             }
         }
     }
@@ -82,27 +104,30 @@ pub(super) fn take(token: u32) -> Option<Fetching> {
 /// Ends a fetch; returns whether it was still wanted.
 pub(super) fn end(loaded: &Loaded, fetch: Fetch, answer: &Answer<'_>) -> bool {
     let now = sys::now().unwrap_or_default();
-    match loaded.engine.end_fetch(fetch, answer, now) {
-        Ended::Ignored => false,
-        Ended::Fetched => true,
-        Ended::Failed { why, is_news } => {
-            if let (true, Some((policy, cluster))) = (is_news, loaded.engine.fetched_from(fetch)) {
-                log_failure(policy, cluster, why, answer.status());
-            }
-            true
+    let ended = loaded.engine.end_fetch(fetch, answer, now);
+    let (true, Some((policy, cluster))) =
+        (ended != Ended::Ignored, loaded.engine.fetched_from(fetch))
+    else {
+        return false;
+    };
+    let count = |counter| {
+        loaded.metrics.count(Count { policy: None, counter });
+        loaded.metrics.count(Count { policy: Some(policy), counter });
+    };
+    count(Counter::TokenFetches);
+    if let Ended::Failed { why, is_news } = ended {
+        count(Counter::TokenFetchFailures);
+        if let (true, Some(policy)) = (is_news, loaded.engine.policy_name(policy)) {
+            log_failure(policy, cluster, why, answer.status());
         }
     }
+    true
 }
 
 fn log_failure(policy: &str, cluster: &str, why: Failure, status: Option<u16>) {
     let status = status.map(|status| format!(", status {status}")).unwrap_or_default();
     let ways = match why {
-        Failure::NotSent => {
-            "; a waypoint has the cluster of a service if MeshConfig's `extensionProviders` name \
-             the service (no policy need use the provider), if a route of one of the waypoint's \
-             services refers to it, if it is the host of a `jwksUri`, or if an EnvoyFilter's \
-             annotation `envoyfilter.istio.io/referenced-services` names it"
-        }
+        Failure::NotSent => calls::WAYS,
         _ => "",
     };
     log::error!(

@@ -1,13 +1,16 @@
-//! Counters. They are counted here and published by a timer, so no request pays for that. Each is
-//! defined at the host when it is first published, because 20,000 policies would have 120,000
-//! counters.
+//! Counters, and histograms of how long calls to services took. Counters are counted here and
+//! published by a timer, so no request pays for that. Each is defined at the host when it is first
+//! published, because 20,000 policies would have 120,000 counters. A histogram is told at once:
+//! only requests that were asked about have something for it.
 
 use std::cell::RefCell;
 use std::time::Duration;
 
 use super::sys::{self, HostError};
 use crate::counters::{Count, Counter, PolicyOf, Tally};
+use crate::decision::{Asked, Service};
 use crate::exchange::Report;
+use crate::hash::Map;
 use crate::policy::Engine;
 
 /// How long a count may wait to be published. If the VM ends before, the count is lost.
@@ -19,6 +22,8 @@ pub(super) struct Metrics {
     /// The plugin's name, which is part of the names of the policies' counters.
     plugin: String,
     tally: RefCell<Tally>,
+    /// The host's numbers of the histograms, by policy and service.
+    histograms: RefCell<Map<(usize, bool), u32>>,
 }
 
 impl Metrics {
@@ -31,7 +36,7 @@ impl Metrics {
             None
         });
         let plugin = String::from_utf8_lossy(&plugin.unwrap_or_default()).into_owned();
-        Metrics { plugin, tally: RefCell::default() }
+        Metrics { plugin, tally: RefCell::default(), histograms: RefCell::default() }
     }
 
     /// Counts an event.
@@ -42,9 +47,34 @@ impl Metrics {
     }
 
     /// Counts the events of a report.
-    pub(super) fn count_report(&self, report: &Report<'_>) {
+    pub(super) fn count_report(&self, engine: &Engine, report: &Report<'_>) {
         if let Ok(mut tally) = self.tally.try_borrow_mut() {
             report.count(|count| tally.count(count));
+        }
+        if let Some(decision) = report.decision.filter(|decision| !decision.calls.is_empty()) {
+            self.record_calls(engine, &decision.calls);
+        }
+    }
+
+    /// Adds how long calls took to the histograms.
+    #[inline(never)]
+    fn record_calls(&self, engine: &Engine, calls: &[Asked]) {
+        let Ok(mut histograms) = self.histograms.try_borrow_mut() else { return };
+        for asked in calls.iter().filter(|asked| asked.was_sent()) {
+            let Some(policy) = engine.policy_name(asked.policy) else { continue };
+            let key = (asked.policy, asked.service == Service::Authorization);
+            let id = histograms.get(&key).copied().map_or_else(
+                || {
+                    let of = PolicyOf { policy, plugin: &self.plugin };
+                    let id = sys::define_histogram(&of.histogram(asked.service))?;
+                    histograms.insert(key, id);
+                    Ok(id)
+                },
+                Ok,
+            );
+            if let Err(error) = id.and_then(|id| sys::record(id, u64::from(asked.milliseconds))) {
+                log::warn!("egress filter: cannot tell how long a call took: {error}");
+            }
         }
     }
 

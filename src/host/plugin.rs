@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::calls::Unreached;
 #[cfg(not(feature = "trap-for-tests"))]
 use super::environment::OfVm;
 use super::fetches::Waiters;
@@ -19,6 +20,7 @@ pub(super) struct Loaded {
     pub(super) metrics: Metrics,
     /// The streams that wait for a token.
     pub(super) waiters: Waiters,
+    pub(super) unreached: Unreached,
 }
 
 /// A plugin: one per worker and configuration.
@@ -121,6 +123,7 @@ impl Plugin {
                     engine,
                     metrics: Metrics::of_this_plugin(),
                     waiters: Waiters::default(),
+                    unreached: Unreached::default(),
                 }));
                 true
             }

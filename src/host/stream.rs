@@ -6,12 +6,14 @@ use super::plugin::Loaded;
 use super::properties::Properties;
 use super::sys::{self, HostError};
 use super::{abi, calls, fetches, metrics};
-use crate::call::{Answer, CallId};
+use crate::call::{Answer, Call, CallId};
 use crate::decision::{Change, Reason, Reply};
 use crate::exchange::{
-    self, AccessLog, CALL_FAILED, Event, Exchange, Expectation, Pairs, Part,
-    REQUEST_TRAILERS_FAILED, RESPONSE_FAILED, RESPONSE_TRAILERS_FAILED, Report, Step, Unconfigured,
+    self, AccessLog, CALL_FAILED, Event, Exchange, Expectation, Pairs, Part, REQUEST_BODY_FAILED,
+    REQUEST_TRAILERS_FAILED, RESPONSE_BODY_FAILED, RESPONSE_FAILED, RESPONSE_TRAILERS_FAILED,
+    Report, Step, Unconfigured,
 };
+use crate::policy::bodies::READS_BODIES;
 use crate::request::headers::Headers;
 
 /// The context of one HTTP stream.
@@ -20,10 +22,14 @@ pub(super) struct Stream {
     context_id: u32,
     /// The configuration that was in force when the stream began; it stays with the stream.
     loaded: Option<Rc<Loaded>>,
-    exchange: Exchange,
+    pub(super) exchange: Exchange,
+    #[cfg(feature = "bodies")]
+    pub(super) held: super::bodies::Held,
     properties: Properties,
     /// Why the proxy did not carry out a step.
     error: Option<HostError>,
+    /// The token of the last call.
+    call: u32,
     #[cfg(feature = "trap-for-tests")]
     traps_in_response: bool,
 }
@@ -34,8 +40,11 @@ impl Stream {
             context_id,
             loaded,
             exchange: Exchange::default(),
+            #[cfg(feature = "bodies")]
+            held: super::bodies::Held::default(),
             properties: Properties::default(),
             error: None,
+            call: 0,
             #[cfg(feature = "trap-for-tests")]
             traps_in_response: false,
         }
@@ -61,13 +70,18 @@ impl Stream {
         self.drive(Part::RequestHeaders, event)
     }
 
-    #[cfg(feature = "trap-for-tests")]
-    pub(super) fn on_request_body(&mut self) -> u32 {
-        self.drive(Part::RequestHeaders, Event::RequestBody)
+    /// Notes whether these headers end their message, which matters only where bodies are read.
+    pub(super) fn note_end(&mut self, part: Part, is_end: bool) {
+        if READS_BODIES && is_end {
+            self.exchange.note_end(part);
+        }
     }
 
     pub(super) fn on_request_trailers(&mut self, count: usize) -> u32 {
-        self.lines(Part::RequestTrailers, count)
+        let action = self.lines(Part::RequestTrailers, count);
+        #[cfg(feature = "bodies")]
+        let action = self.end_body(Part::RequestBody, action);
+        action
     }
 
     pub(super) fn on_response_headers(&mut self, count: usize) -> u32 {
@@ -79,7 +93,17 @@ impl Stream {
     }
 
     pub(super) fn on_response_trailers(&mut self, count: usize) -> u32 {
-        self.lines(Part::ResponseTrailers, count)
+        let action = self.lines(Part::ResponseTrailers, count);
+        #[cfg(feature = "bodies")]
+        let action = self.end_body(Part::ResponseBody, action);
+        action
+    }
+
+    /// Tells the exchange that a part cannot be read.
+    #[cfg(feature = "bodies")]
+    pub(super) fn unreadable(&mut self, part: Part, error: HostError) -> u32 {
+        self.error = Some(error);
+        self.drive(part, Event::Failed(part, failure(part)))
     }
 
     /// Takes the answer to a call, and returns whether the exchange waited for it.
@@ -109,8 +133,7 @@ impl Stream {
             return;
         }
         let Some(loaded) = self.loaded.clone() else { return };
-        // The proxy may never answer the call, if the plugin goes too.
-        calls::forget(self.context_id);
+        calls::forget(self.call);
         loaded.waiters.forget(self.context_id);
         let _ = self.exchange.on(&loaded.engine, &self.properties, Event::Gone);
         self.report(&loaded);
@@ -133,7 +156,7 @@ impl Stream {
         }
     }
 
-    fn drive(&mut self, part: Part, event: Event<'_>) -> u32 {
+    pub(super) fn drive(&mut self, part: Part, event: Event<'_>) -> u32 {
         // Without a configuration, the request was refused, and nothing of it goes on.
         let Some(loaded) = self.loaded.clone() else { return abi::PAUSE };
         let step = self.exchange.on(&loaded.engine, &self.properties, event);
@@ -157,9 +180,14 @@ impl Stream {
                     self.error = Some(error);
                     Event::Failed(part, failure(part))
                 }
+                Outcome::Called(token) => {
+                    self.call = token;
+                    break abi::PAUSE;
+                }
                 Outcome::NotSent(call, error) => {
-                    log::error!("egress filter: a call cannot be made: {error}");
-                    Event::Answer(call, Answer::NotSent)
+                    let id = call.id;
+                    loaded.unreached.note(call.cluster, error);
+                    Event::Answer(id, Answer::NotSent)
                 }
                 // If the call cannot be made, the fetch has ended already.
                 Outcome::Awaits(credential) => {
@@ -191,7 +219,7 @@ impl Stream {
         if let Some(Err(error)) = report.access_log.map(publish) {
             log::warn!("egress filter: the access log will lack the decision: {error}");
         }
-        loaded.metrics.count_report(&report);
+        loaded.metrics.count_report(&loaded.engine, &report);
         if is_kept {
             self.exchange.forget_report();
         }
@@ -220,8 +248,10 @@ enum Outcome {
     Done(u32),
     /// The changes could not be written.
     NotWritten(HostError),
+    /// The call was made, under this token.
+    Called(u32),
     /// The call was not made.
-    NotSent(CallId, HostError),
+    NotSent(Box<Call>, HostError),
     /// The request is held until a fetch of this credential ends.
     Awaits(usize),
 }
@@ -245,11 +275,19 @@ fn carry_out(context_id: u32, part: Part, step: Step<'_>, held: Held) -> Outcome
             Err(error) => Outcome::NotWritten(error),
         },
         Step::Call(call) => match calls::dispatch(context_id, &call) {
-            Ok(()) => Outcome::Done(abi::PAUSE),
-            Err(error) => Outcome::NotSent(call.id, error),
+            Ok(token) => Outcome::Called(token),
+            Err(error) => Outcome::NotSent(Box::new(call), error),
         },
         Step::Await(credential) => Outcome::Awaits(credential),
         Step::Hold | Step::Ignore => Outcome::Done(abi::PAUSE),
+        #[cfg(feature = "bodies")]
+        Step::Replace(body) => match sys::replace_buffer(super::bodies::buffer(part), &body) {
+            Ok(()) => Outcome::Done(abi::CONTINUE),
+            Err(error) => Outcome::NotWritten(error),
+        },
+        // Only the module for bodies gets this step.
+        #[cfg(not(feature = "bodies"))]
+        Step::Replace(_) => Outcome::Done(abi::PAUSE),
         Step::Reply(reply) => {
             send(&reply);
             Outcome::Done(abi::PAUSE)
@@ -267,16 +305,18 @@ fn came(part: Part, pairs: Pairs<'_>) -> Event<'_> {
         Part::RequestHeaders => Event::RequestHeaders(pairs.bytes.to_vec()),
         Part::RequestTrailers => Event::RequestTrailers(pairs),
         Part::ResponseHeaders => Event::ResponseHeaders(pairs),
+        // Bodies have no lines.
+        Part::RequestBody | Part::ResponseBody => Event::Failed(part, failure(part)),
         Part::ResponseTrailers => Event::ResponseTrailers(pairs),
     }
 }
 
-/// The proxy's number of a part.
+/// The proxy's number of a part's header lines. Of a body, those of its headers.
 fn map(part: Part) -> u32 {
     match part {
-        Part::RequestHeaders => abi::REQUEST_HEADERS,
+        Part::RequestHeaders | Part::RequestBody => abi::REQUEST_HEADERS,
         Part::RequestTrailers => abi::REQUEST_TRAILERS,
-        Part::ResponseHeaders => abi::RESPONSE_HEADERS,
+        Part::ResponseHeaders | Part::ResponseBody => abi::RESPONSE_HEADERS,
         Part::ResponseTrailers => abi::RESPONSE_TRAILERS,
     }
 }
@@ -285,7 +325,9 @@ fn map(part: Part) -> u32 {
 fn failure(part: Part) -> &'static str {
     match part {
         Part::RequestHeaders => CALL_FAILED,
+        Part::RequestBody => REQUEST_BODY_FAILED,
         Part::RequestTrailers => REQUEST_TRAILERS_FAILED,
+        Part::ResponseBody => RESPONSE_BODY_FAILED,
         Part::ResponseHeaders => RESPONSE_FAILED,
         Part::ResponseTrailers => RESPONSE_TRAILERS_FAILED,
     }

@@ -65,6 +65,14 @@ mod raw {
             value: *mut *mut u8,
             value_size: *mut usize,
         ) -> u32;
+        #[cfg(feature = "bodies")]
+        pub(super) fn proxy_set_buffer_bytes(
+            buffer: u32,
+            start: usize,
+            size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
         pub(super) fn proxy_send_local_response(
             status: u32,
             details: *const u8,
@@ -104,6 +112,7 @@ mod raw {
             timeout_milliseconds: u32,
             token: *mut u32,
         ) -> u32;
+        pub(super) fn proxy_grpc_cancel(token: u32) -> u32;
         pub(super) fn proxy_define_metric(
             kind: u32,
             name: *const u8,
@@ -111,6 +120,7 @@ mod raw {
             id: *mut u32,
         ) -> u32;
         pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+        pub(super) fn proxy_record_metric(id: u32, value: u64) -> u32;
         pub(super) fn proxy_set_tick_period_milliseconds(milliseconds: u32) -> u32;
         pub(super) fn proxy_get_shared_data(
             key: *const u8,
@@ -265,6 +275,17 @@ fn find_buffer(buffer: u32, size: usize) -> Result<Option<Vec<u8>>, HostError> {
     })
 }
 
+/// Replaces all bytes of a buffer.
+#[cfg(feature = "bodies")]
+pub(super) fn replace_buffer(buffer: u32, bytes: &[u8]) -> Result<(), HostError> {
+    // Envoy takes any size that is not below that of the buffer for all of it.
+    let all = i32::MAX.unsigned_abs() as usize;
+    // SAFETY: the pointer and size are of a live value.
+    let status =
+        unsafe { raw::proxy_set_buffer_bytes(buffer, 0, all, bytes.as_ptr(), bytes.len()) };
+    checked("proxy_set_buffer_bytes", status)
+}
+
 /// Answers the request. A gRPC call gets the reply's gRPC status, with the body as its message,
 /// instead of the HTTP status.
 pub(super) fn reply(reply: &Reply, details: &str) -> Result<(), HostError> {
@@ -346,6 +367,12 @@ pub(super) fn grpc_call(
     checked("proxy_grpc_call", status).map(|()| token)
 }
 
+/// Gives a call of gRPC up, so that it is not answered.
+pub(super) fn cancel_grpc_call(token: u32) -> Result<(), HostError> {
+    // SAFETY: takes no pointer.
+    checked("proxy_grpc_cancel", unsafe { raw::proxy_grpc_cancel(token) })
+}
+
 /// Makes the following host calls act on this context.
 pub(super) fn set_effective_context(context_id: u32) -> Result<(), HostError> {
     // SAFETY: takes no pointer.
@@ -368,11 +395,25 @@ pub(super) fn reset() {
 
 /// Defines a counter, and returns its number.
 pub(super) fn define_counter(name: &str) -> Result<u32, HostError> {
+    define(abi::COUNTER, name)
+}
+
+/// Defines a histogram, and returns its number.
+pub(super) fn define_histogram(name: &str) -> Result<u32, HostError> {
+    define(abi::HISTOGRAM, name)
+}
+
+fn define(kind: u32, name: &str) -> Result<u32, HostError> {
     let mut id = 0;
     // SAFETY: the pointers are of live values.
-    let status =
-        unsafe { raw::proxy_define_metric(abi::COUNTER, name.as_ptr(), name.len(), &raw mut id) };
+    let status = unsafe { raw::proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) };
     checked("proxy_define_metric", status).map(|()| id)
+}
+
+/// Adds a value to a histogram.
+pub(super) fn record(id: u32, value: u64) -> Result<(), HostError> {
+    // SAFETY: takes no pointer.
+    checked("proxy_record_metric", unsafe { raw::proxy_record_metric(id, value) })
 }
 
 /// Adds to a counter.

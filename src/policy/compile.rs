@@ -15,13 +15,13 @@ use crate::config::{
     ConfigError, HeaderModifiersConfig, MAX_ALL_PATTERNS, MAX_ERRORS, Mode, PolicyConfig, Spot,
     TransformationConfig,
 };
-use crate::order::{ORDER, Stage};
+use crate::order::Stage;
 
-/// The stages that these policies need, in order: a stage that none of them uses costs nothing.
-pub(super) fn order_for(policies: &[Policy]) -> Vec<Stage> {
+/// The stages of an order that these policies need: a stage that none of them uses costs nothing.
+pub(super) fn order_for(order: &[Stage], policies: &[Policy]) -> Vec<Stage> {
     let is_needed =
         |stage: &Stage| stage.is_for_all() || policies.iter().any(|policy| policy.needs(*stage));
-    ORDER.iter().copied().filter(is_needed).collect()
+    order.iter().copied().filter(is_needed).collect()
 }
 
 /// Compiles policies, until their patterns or their errors exceed a limit.
@@ -76,11 +76,28 @@ impl Transformation {
                 scope,
                 errors,
             ),
+            request_body: Transformation::compile_body(
+                policy,
+                config.request_body.as_ref(),
+                Phase::RequestBody,
+                scope,
+                errors,
+            ),
+            response_body: Transformation::compile_body(
+                policy,
+                config.response_body.as_ref(),
+                Phase::ResponseBody,
+                scope,
+                errors,
+            ),
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.request.is_empty() && self.response.is_empty()
+        self.request.is_empty()
+            && self.response.is_empty()
+            && self.request_body.is_none()
+            && self.response_body.is_none()
     }
 }
 
@@ -106,8 +123,11 @@ impl Policy {
         let transformation = self.transformation.forms();
         let values =
             transformation.flat_map(|form| form.request.values().chain(form.response.values()));
+        let forms = self.transformation.forms();
+        let bodies = forms.flat_map(|form| form.request_body.iter().chain(&form.response_body));
         let answers = self.direct_response.iter().flat_map(|answer| answer.forms());
         rule.chain(values)
+            .chain(bodies)
             .chain(answers.flat_map(|answer| answer.reply.expressions()))
             .chain(self.denial.iter().flat_map(ReplyRules::expressions))
             .chain(self.ext_auths().flat_map(ExtAuth::expressions))
@@ -224,6 +244,10 @@ impl Policy {
             Stage::ExternalAuthorization => self.ext_auth.is_some(),
             Stage::LocalRateLimit => self.rate_limits().any(|limits| !limits.local.is_empty()),
             Stage::GlobalRateLimit => self.rate_limits().any(|limits| limits.global.is_some()),
+            Stage::BodyAuthorization => return self.pass() == Pass::Body,
+            Stage::BodyTransformation => {
+                self.transformation.forms().any(|form| form.request_body.is_some())
+            }
             Stage::Transformation => self.acts(),
             Stage::HeaderModifiers => {
                 self.header_modifiers.as_ref().is_some_and(|both| !both.request.is_empty())

@@ -14,7 +14,7 @@ use crate::request::headers::Headers;
 use crate::request::host;
 
 /// How many bytes of a value can be made, checked and written for one step.
-pub(super) const COPIED_A_STEP: usize = 32;
+pub(crate) const COPIED_A_STEP: usize = 32;
 /// How many lines can be examined for one step.
 pub(super) const LINES_A_STEP: usize = 64;
 

@@ -13,4 +13,7 @@ pub(crate) struct Probe {
     /// Whether a request goes on if there is no usable answer.
     #[serde(default)]
     pub(crate) fail_open: bool,
+    /// Whether it is called by gRPC.
+    #[serde(default)]
+    pub(crate) grpc: bool,
 }

@@ -4,6 +4,7 @@ pub(crate) mod readings;
 
 use serde::Serialize;
 
+use super::bodies::reads_body;
 use crate::attributes::view::View;
 use crate::cel::guard::{self, Guard};
 use crate::cel::meter::{Allowance, Meter};
@@ -91,19 +92,20 @@ impl Rule {
             if errors.len() > MAX_ERRORS {
                 break;
             }
-            match Expression::compile(scope, &expr.source, Phase::Request, Expected::Rule) {
+            match Expression::compile(scope, &expr.source, Phase::RequestBody, Expected::Rule) {
                 Ok(expression) => expressions.push(expression),
                 Err(found) => errors.extend(
                     found.into_iter().map(|error| ConfigError::of_expression(policy, expr, error)),
                 ),
             }
         }
+        let pass = if expressions.iter().any(reads_body) { Pass::Body } else { Pass::First };
         Rule {
             action: config.action,
             combine: config.combine,
             on_error: config.on_error,
             expressions,
-            pass: Pass::First,
+            pass,
         }
     }
 

@@ -32,6 +32,7 @@ impl<'a> HeaderValue<'a> {
         Ok(header)
     }
 
+    #[inline(never)]
     fn merge(&mut self, mut message: Reader<'a>) -> Result<(), Malformed> {
         while let Some(field) = message.field()? {
             match field.number {
@@ -77,6 +78,7 @@ impl<'a> HeaderOption<'a> {
     ///
     /// # Errors
     /// If it is malformed, or `append_action` is unknown.
+    #[inline(never)]
     pub fn read(mut message: Reader<'a>) -> Result<Self, Malformed> {
         let (mut header, mut append, mut append_action) = (HeaderValue::default(), None, 0);
         while let Some(field) = message.field()? {

@@ -36,6 +36,8 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// If the bytes that follow are no field.
+    // Not in each of its callers: they are many, and none is in a hurry.
+    #[inline(never)]
     pub fn field(&mut self) -> Result<Option<Field<'a>>, Malformed> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -63,6 +65,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Seven bits a byte, the lowest first; the last byte has its highest bit clear.
+    #[inline(never)]
     fn varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
@@ -148,6 +151,7 @@ impl<'a> Field<'a> {
     ///
     /// # Errors
     /// If the field has another wire type, or is not UTF-8.
+    #[inline(never)]
     pub fn text(&self) -> Result<&'a str, Malformed> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Malformed::Text)
     }

@@ -85,10 +85,11 @@ fn fields_of_all_wire_types_are_read_and_groups_refused() {
     {
         assert_eq!(field(key), Err(Malformed::Key), "{key:?}");
     }
-    for end in [2, 5, 11, 12, 15, 18] {
+    let ends = [2, 11, 14];
+    for end in 1..bytes.len() {
         let mut reader = Reader::new(&bytes[..end]);
         let error = std::iter::from_fn(|| reader.field().transpose()).find_map(Result::err);
-        assert_eq!(error, (end != 2).then_some(Malformed::Truncated), "{end}");
+        assert_eq!(error, (!ends.contains(&end)).then_some(Malformed::Truncated), "{end}");
     }
     // A length beyond every message, and one beyond what a `usize` of wasm holds.
     for length in [&[0xff, 0x7f][..], &[0xff, 0xff, 0xff, 0xff, 0xff, 1]] {

@@ -6,6 +6,8 @@ use super::wire_type::{FIXED64, LENGTH_DELIMITED, VARINT};
 ///
 /// A method that does not say otherwise writes the field whatever its value is. Callers leave out a
 /// scalar that has its default value, unless it is in a list or in a `oneof`.
+///
+/// Methods are not inlined into their callers, which are many, so that the module stays small.
 #[derive(Debug, Default)]
 pub struct Writer {
     bytes: Vec<u8>,
@@ -25,6 +27,7 @@ impl Writer {
     }
 
     /// Writes a `uint32`, `uint64`, `bool` or `enum`; of an `int64`, its two's complement.
+    #[inline(never)]
     pub fn varint(&mut self, field: u32, value: u64) {
         self.key(field, VARINT);
         self.raw_varint(value);
@@ -44,6 +47,7 @@ impl Writer {
     }
 
     /// Writes `bytes`, or a `string` that is known to be UTF-8.
+    #[inline(never)]
     pub fn bytes(&mut self, field: u32, value: &[u8]) {
         self.key(field, LENGTH_DELIMITED);
         self.raw_varint(u64::try_from(value.len()).unwrap_or(u64::MAX));
@@ -51,6 +55,7 @@ impl Writer {
     }
 
     /// Writes a `string`, unless it is empty. What is not UTF-8 is replaced by U+FFFD.
+    #[inline(never)]
     pub fn text(&mut self, field: u32, value: &[u8]) {
         if !value.is_empty() {
             self.bytes(field, String::from_utf8_lossy(value).as_bytes());
@@ -68,6 +73,7 @@ impl Writer {
     }
 
     /// Writes an entry of a `map<string, string>`.
+    #[inline(never)]
     pub fn entry(&mut self, field: u32, key: &[u8], value: &[u8]) {
         self.message(field, |entry| {
             entry.text(1, key);
@@ -76,6 +82,7 @@ impl Writer {
     }
 
     /// Puts the length of what follows `start` in front of it.
+    #[inline(never)]
     fn put_length(&mut self, start: usize) {
         let length = self.bytes.len().saturating_sub(start);
         self.raw_varint(u64::try_from(length).unwrap_or(u64::MAX));
@@ -84,10 +91,12 @@ impl Writer {
         }
     }
 
+    #[inline(never)]
     fn key(&mut self, field: u32, wire_type: u8) {
         self.raw_varint(u64::from(field.wrapping_shl(3) | u32::from(wire_type)));
     }
 
+    #[inline(never)]
     fn raw_varint(&mut self, mut value: u64) {
         loop {
             let [low, ..] = value.to_le_bytes();

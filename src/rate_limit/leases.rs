@@ -14,7 +14,7 @@ pub(super) const PART: u64 = 16;
 /// How long tokens are kept, in nanoseconds. Those that are left go back with the next visit.
 pub(super) const LIFETIME: u64 = 1_000_000_000;
 /// How many keys a worker keeps something for.
-const ROOM: usize = 256;
+const ROOM: u64 = 256;
 
 /// What a worker knows of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +39,9 @@ pub(super) struct Leases {
 impl Leases {
     fn place(&mut self, tag: Bits) -> Option<&mut Option<Lease>> {
         if self.places.is_empty() {
-            self.places.resize(ROOM, None);
+            self.places.resize(usize::try_from(ROOM).ok()?, None);
         }
-        let place = usize::try_from(tag[1] % (ROOM as u64)).ok()?;
+        let place = usize::try_from(tag[1] % ROOM).ok()?;
         self.places.get_mut(place)
     }
 

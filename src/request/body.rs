@@ -18,3 +18,16 @@ impl Body<'_> {
     /// The body of a message of which none has been asked for.
     pub(crate) const UNASKED: Body<'static> = Body::Missing("it has not been read");
 }
+
+/// The bodies of a request and its response.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bodies<'a> {
+    pub(super) request: Body<'a>,
+    pub(super) response: Body<'a>,
+}
+
+impl Bodies<'_> {
+    /// Neither has been asked for.
+    pub(super) const UNASKED: Bodies<'static> =
+        Bodies { request: Body::UNASKED, response: Body::UNASKED };
+}

@@ -6,18 +6,18 @@ use std::sync::{Arc, OnceLock};
 use crate::cel::data::Data;
 use crate::cel::variables::Memo;
 
-/// What was said, answer by answer. The last counts. Those before it stay, because a view of the
-/// request that was made earlier still reads them.
+/// What was said, answer by answer. The last counts. Those before it stay, because an expression
+/// may still borrow from them.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     first: OnceLock<Box<Answer>>,
 }
 
 /// What was said from one answer on.
-pub(crate) struct Answer {
-    pub(crate) data: Arc<Data>,
+pub(super) struct Answer {
+    pub(super) data: Arc<Data>,
     /// The outcomes of variables from then on.
-    pub(crate) memo: Memo,
+    pub(super) memo: Memo,
     next: OnceLock<Box<Answer>>,
 }
 
@@ -44,6 +44,7 @@ impl Said {
     }
 
     /// The last answer.
+    #[inline]
     pub(super) fn last(&self) -> Option<&Answer> {
         let mut last = self.first.get()?;
         while let Some(answer) = last.next.get() {

@@ -8,7 +8,6 @@ use crate::cel::data::Data;
 use crate::cel::meter::Meter;
 use crate::config::QuotaHeaders;
 use crate::decision::{Reason, Reply};
-use crate::exchange::CALL_FAILED;
 use crate::policy::Engine;
 use crate::policy::rate_limit::LocalLimit;
 use crate::rate_limit::limiter::{Outcome, Owner};
@@ -18,6 +17,8 @@ use crate::trace::Feature;
 
 /// How many bytes of a key can be hashed for one step.
 const BYTES_A_STEP: usize = 64;
+/// The detail where shared data could not be read or written.
+const NOT_SHARED: &str = "shared data could not be read or written";
 /// The detail where a request found no room for a bucket of its own.
 const CROWDED: &str = "too many keys of the limit are in use";
 
@@ -64,7 +65,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
                 Ok(outcome) => outcome,
                 Err(Undecided::Unreadable) => return Flow::Next,
                 Err(Undecided::Unavailable) => {
-                    return Flow::End(Ending::internal_error(CALL_FAILED));
+                    return Flow::End(Ending::internal_error(NOT_SHARED));
                 }
                 Err(Undecided::Key(error)) => {
                     decision.errors.push((index, ["key of `rateLimit`: ", &error].concat()));

@@ -1,5 +1,6 @@
 //! What happens to the response of a request that went on, and to the trailers of both.
 
+use super::body::new_body;
 use super::{Found, collected};
 use crate::attributes::view::View;
 use crate::cel::Expression;
@@ -9,8 +10,8 @@ use crate::credential::place;
 use crate::decision::Change;
 use crate::policy::Engine;
 use crate::policy::header_rules;
-use crate::request::Facts;
 use crate::request::headers::Headers;
+use crate::request::{Body, Facts};
 use crate::trace::{Applied, Feature, Trace};
 
 /// The changes of a response's headers.
@@ -22,6 +23,8 @@ pub(crate) struct Response<'a> {
     /// The rules took more steps than one response gets, so some were not applied. The response
     /// must not pass.
     pub(crate) is_exhausted: bool,
+    /// The headers, changed.
+    pub(crate) headers: Headers<'a>,
 }
 
 /// Applies the response's header modifiers, then its header rules, of the policies that were found
@@ -47,6 +50,9 @@ pub(crate) fn transform<'a>(
     }
     for (index, policy) in engine.policies_at(&found.applied) {
         let Some(form) = found.transformation(index, policy) else { continue };
+        if let (Some(trace), Some(_)) = (trace.as_deref_mut(), &form.response_body) {
+            trace.replaced_body(index, Direction::Response);
+        }
         if form.response.is_empty() {
             continue;
         }
@@ -65,7 +71,33 @@ pub(crate) fn transform<'a>(
         collected::write(said, &mut headers, &mut result.changes);
     }
     result.is_exhausted = meter.is_exhausted();
+    result.headers = headers;
     result
+}
+
+/// Computes the new body of a response with these headers, policy by policy. Each sees what the one
+/// before has made.
+///
+/// # Errors
+/// The policy whose expression fails, and the message.
+pub(crate) fn replace_body(
+    engine: &Engine,
+    found: &Found,
+    facts: &Facts<'_>,
+    headers: &Headers<'_>,
+    body: Body<'_>,
+    meter: &Meter,
+) -> Result<Vec<u8>, (usize, String)> {
+    let mut new: Option<Vec<u8>> = None;
+    for (index, policy) in engine.policies_at(&found.applied) {
+        let form = found.transformation(index, policy);
+        let Some(expression) = form.and_then(|form| form.response_body.as_ref()) else { continue };
+        let now = facts.again().with_response_body(new.as_deref().map_or(body, Body::Read));
+        found.tell(&now);
+        let view = View::new(&now, &engine.callers).with_response(headers);
+        new = Some(new_body(expression, &view, meter).map_err(|message| (index, message))?);
+    }
+    Ok(new.unwrap_or_default())
 }
 
 /// Drops trailers that an origin, or caller, may take for a header which these policies set or

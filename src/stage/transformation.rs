@@ -2,7 +2,7 @@
 //! headers: the changes are written once, when the request goes on.
 
 use super::choose::{failed, original};
-use super::{Ending, Flow, Found, NOT_ADMITTED, Turn};
+use super::{Ending, Flow, Found, NOT_ADMITTED, Turn, body};
 use crate::attributes;
 use crate::attributes::view::View;
 use crate::cel::Expression;
@@ -21,6 +21,9 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         return Flow::End(Ending::internal_error(NOT_ADMITTED));
     };
     let (engine, facts) = (turn.engine, turn.facts);
+    if engine.bodies().is_some() {
+        body::keep_judged(turn.headers.as_ref(), &mut turn.found.body);
+    }
     let Found { applied, chosen, responds, decision, .. } = &mut *turn.found;
     engine.index.acting(&admitted.groups, applied);
     let mut reads = Set::default();
@@ -49,6 +52,9 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
                 }
             }
         };
+        if form.response_body.is_some() {
+            *responds = true;
+        }
         if !form.response.is_empty() {
             *responds = true;
             reads = reads.or(form.response.reads());

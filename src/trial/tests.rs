@@ -28,6 +28,7 @@ fn lines_of_headers_that_envoy_keeps_on_one_are_joined() {
                 ("Vary", "b"),
                 ("user-agent", "b"),
             ]),
+            body: Vec::new(),
         },
         ..Trial::default()
     };
@@ -105,7 +106,7 @@ fn what_a_policy_adds_is_joined_too() {
     let trial = Trial {
         authority: "a.example".to_owned(),
         headers: owned(&[("user-agent", "a"), ("x-a", "1")]),
-        response: Response { status: 200, headers: owned(&[("vary", "a")]) },
+        response: Response { status: 200, headers: owned(&[("vary", "a")]), body: Vec::new() },
         ..Trial::default()
     };
     let tried = trial.run(&Engine::load(config).unwrap());

@@ -53,6 +53,10 @@ fn described(kind: &Kind) -> (String, String) {
             let (names, most) = (of_text(*names), grouped(bounds.limit));
             (format!("object of at most {most}: {names}, and its {value}"), words)
         }
+        Kind::Size(most) => {
+            let most = grouped(usize::try_from(*most).expect("a size fits"));
+            (format!("number of bytes, at most {most}"), String::new())
+        }
         Kind::Text(text) => (of_text(*text).into_owned(), String::new()),
     }
 }
@@ -74,6 +78,7 @@ fn of_text(text: Text) -> Cow<'static, str> {
         Text::Path => "path",
         Text::Duration => "duration",
         Text::Token => "name",
+        Text::MediaType => "content type",
         Text::Scope => "scope",
         Text::UserName => "user name",
     };

@@ -17,10 +17,35 @@ use crate::variables::Memo;
 /// When an expression is evaluated, which determines what it may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Before the request goes on.
+    /// Before the request's headers go on.
     Request,
-    /// When the response arrives.
+    /// Once the request's body is there. Its headers have gone on.
+    RequestBody,
+    /// When the response's headers arrive.
     Response,
+    /// Once the response's body is there.
+    ResponseBody,
+}
+
+impl Phase {
+    /// Whether what is there from a phase on can be read in this one. Bodies are not kept.
+    pub(crate) fn has(self, from: Phase) -> bool {
+        match from {
+            Phase::Request => true,
+            Phase::RequestBody | Phase::ResponseBody => self == from,
+            Phase::Response => matches!(self, Phase::Response | Phase::ResponseBody),
+        }
+    }
+
+    /// What can read that which is there from this phase on.
+    pub(crate) fn readers(self) -> &'static str {
+        match self {
+            Phase::Request => "any expression",
+            Phase::RequestBody => "`authorization` and `transformation.request.body`",
+            Phase::Response => "a response transformation",
+            Phase::ResponseBody => "`transformation.response.body`",
+        }
+    }
 }
 
 /// The kind of an attribute's value.

@@ -147,7 +147,9 @@ impl Checker<'_> {
         }
         let plain = name.strip_prefix('.').unwrap_or(name);
         match self.table.root(plain) {
-            Some(object) if self.table.from(object) > self.phase => self.not_yet(node, object),
+            Some(object) if !self.phase.has(self.table.from(object)) => {
+                self.not_yet(node, object, self.table.from(object))
+            }
             Some(object) => Type::Object(object),
             None if self.table.data(plain).is_some() => self.data(node, plain),
             None if TYPE_NAMES.contains(&plain) => Type::Meta,
@@ -167,8 +169,8 @@ impl Checker<'_> {
     /// The type of an attribute that is data.
     fn data(&mut self, node: &IdedExpr, name: &str) -> Type {
         match self.table.data(name) {
-            Some((_, attribute)) if attribute.from > self.phase => {
-                self.not_yet(node, attribute.name)
+            Some((_, attribute)) if !self.phase.has(attribute.from) => {
+                self.not_yet(node, attribute.name, attribute.from)
             }
             Some((id, attribute)) => {
                 self.read_attribute(id);
@@ -178,12 +180,16 @@ impl Checker<'_> {
         }
     }
 
-    fn not_yet(&mut self, node: &IdedExpr, name: &str) -> Type {
+    fn not_yet(&mut self, node: &IdedExpr, name: &str, from: Phase) -> Type {
+        let readers = from.readers();
+        let why = match from {
+            Phase::RequestBody | Phase::ResponseBody => ", because headers go on before the body",
+            Phase::Request | Phase::Response => "",
+        };
         self.mistake(
             node,
             format!(
-                "`{name}` is not there yet when this is evaluated: only a response transformation \
-                 can read it"
+                "`{name}` is not there yet when this is evaluated: only {readers} can read it{why}"
             ),
         )
     }
@@ -222,8 +228,8 @@ impl Checker<'_> {
                     return self
                         .mistake(node, format!("unknown attribute `{object}.{field}`{hint}"));
                 };
-                if attribute.from > self.phase {
-                    return self.not_yet(node, attribute.name);
+                if !self.phase.has(attribute.from) {
+                    return self.not_yet(node, attribute.name, attribute.from);
                 }
                 self.read_attribute(id);
                 attribute.to_type()
@@ -382,9 +388,9 @@ impl Checker<'_> {
         let from = self.table.attribute(headers).map(|attribute| attribute.from);
         match (from, name) {
             // A response is not evaluated line by line.
-            (Some(Phase::Response) | None, _) => {}
-            (Some(Phase::Request), Some(name)) => self.uses.request_headers.name(name),
-            (Some(Phase::Request), None) => self.uses.request_headers = HeadersRead::All,
+            (Some(Phase::Response | Phase::ResponseBody) | None, _) => {}
+            (Some(_), Some(name)) => self.uses.request_headers.name(name),
+            (Some(_), None) => self.uses.request_headers = HeadersRead::All,
         }
     }
 

@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use super::library::json_text;
+use super::values::made;
+
 /// A value that owns what it consists of.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Data {
@@ -74,6 +77,12 @@ impl Data {
             }),
             _ => Some(0),
         }
+    }
+
+    /// The same as JSON, as `toJson` writes it; none of what JSON cannot have.
+    #[must_use]
+    pub fn json(&self) -> Option<String> {
+        json_text(made(self).as_ref())
     }
 
     /// The value of a key, if this is a map that has it.

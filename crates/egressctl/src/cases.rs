@@ -18,7 +18,7 @@ mod relative;
 
 pub use compare::{Fact, compare, compare_counters};
 pub(crate) use diff::{diff, object};
-pub use engine::observed;
+pub use engine::{add_calls, observed};
 pub use expect::{AuditExpectation, Expect, Values, Verdict};
 pub use load::{LoadError, load_dir, parse};
 pub(crate) use model::File;

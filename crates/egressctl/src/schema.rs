@@ -112,9 +112,23 @@ fn value(kind: &Kind) -> Json {
             .and_field("maximum", *most),
         Kind::Choice(choices) => Json::object()
             .and_field("enum", Json::List(choices.iter().map(|choice| (*choice).into()).collect())),
+        Kind::Size(most) => size(*most),
         Kind::Map(bounds, names, values) => map(*bounds, *names, values),
         Kind::Text(text) => text::schema(*text),
     }
+}
+
+/// A number of bytes. That one with a unit is not too large is checked by `egressctl check`.
+fn size(most: u64) -> Json {
+    let number = Json::object()
+        .and_field("type", "integer")
+        .and_field("minimum", 1_u64)
+        .and_field("maximum", most);
+    let quantity = Json::object()
+        .and_field("type", "string")
+        .and_field("pattern", "^0*[1-9][0-9]{0,6}(k|Ki|M|Mi)?$")
+        .and_field("patternErrorMessage", "expected a number of bytes, such as `8Ki`");
+    Json::object().and_field("anyOf", Json::List(vec![number, quantity]))
 }
 
 fn list(bounds: Bounds, entries: &Kind) -> Json {

@@ -18,6 +18,9 @@ const WAYPOINT: &str = "spiffe://cluster.local/ns/egress-direct/sa/egress";
 /// The name here of an Envoy's first thread, which loads configurations before the workers do.
 pub(super) const MAIN: &str = "main thread";
 
+/// The cluster of the service that filters may ask.
+pub(super) const SERVICE: &str = "service";
+
 /// How many times other ports are tried.
 const ATTEMPTS: usize = 5;
 
@@ -50,6 +53,8 @@ pub(super) struct Setup<'a> {
     pub(super) workers: u32,
     /// What the route does; it answers 200 where this is left out.
     pub(super) route: Option<Value>,
+    /// The port of a service that filters may ask, as the cluster [`SERVICE`].
+    pub(super) service: Option<u16>,
 }
 
 /// A running Envoy.
@@ -216,12 +221,23 @@ fn bootstrap(setup: &Setup<'_>, port: u16, admin_port: u16) -> Result<Value, Ben
     filters.extend(setup.filters.iter().cloned());
     filters.push(router);
     manager["http_filters"] = Value::Array(filters);
+    let cluster = |port: u16| {
+        let address = json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
+        let endpoints = json!([{"lb_endpoints": [{"endpoint": {"address": address}}]}]);
+        json!({
+            "name": SERVICE,
+            "type": "STATIC",
+            "load_assignment": {"cluster_name": SERVICE, "endpoints": endpoints},
+        })
+    };
+    let clusters: Vec<Value> = setup.service.into_iter().map(cluster).collect();
     Ok(json!({
         "node": {"id": "bench", "cluster": "bench"},
         "admin": {
             "address": {"socket_address": {"address": "127.0.0.1", "port_value": admin_port}},
         },
         "static_resources": {
+            "clusters": clusters,
             "listeners": [{
                 "name": "measured",
                 "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},

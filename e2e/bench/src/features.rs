@@ -6,6 +6,8 @@ mod report;
 
 use serde_json::{Value, json};
 
+use crate::envoys::SERVICE;
+
 pub use measure::{Cost, Figures, costs, measure};
 pub use report::{documented, render};
 
@@ -20,6 +22,8 @@ pub struct Feature {
     compared: Option<Value>,
     /// The status of the answer.
     status: u16,
+    /// How many host calls it may make.
+    pub calls: u64,
     /// A header that shows that the feature is there.
     shows: Shows,
     /// What Envoy brings.
@@ -46,6 +50,12 @@ struct Native {
     /// What the route does; it answers 200 where this is left out.
     route: Option<Value>,
 }
+
+/// A limit that no measurement reaches.
+const PLENTY: u32 = 1_000_000;
+
+/// The feature that is held to its bar: what it may add to what Envoy's own adds, in microseconds.
+pub(super) const ASKED: (&str, f64) = ("`extAuth` of HTTP that answers at once", 40.0);
 
 /// The environment of the filter.
 const ENVIRONMENT: (&str, &str) = ("TOKEN", "the-credential");
@@ -87,7 +97,7 @@ fn merge(into: &mut Value, fields: Value) {
 }
 
 fn feature(name: &'static str, configuration: Value, shows: Shows) -> Feature {
-    Feature { name, configuration, compared: None, status: 200, shows, native: None }
+    Feature { name, configuration, compared: None, status: 200, calls: 5, shows, native: None }
 }
 
 /// One of Envoy's own HTTP filters.
@@ -111,6 +121,20 @@ fn credential_injector() -> Vec<Value> {
         "credential": {"name": "credential"}, "header": "x-caller-identity"}});
     let config = json!({"credential": credential, "overwrite": true});
     vec![filter("credential_injector", "credential_injector.v3.CredentialInjector", config)]
+}
+
+fn ext_authz() -> Vec<Value> {
+    let uri = json!({"uri": "http://service.example", "cluster": SERVICE, "timeout": "1s"});
+    let config = json!({"http_service": {"server_uri": uri}});
+    vec![filter("ext_authz", "ext_authz.v3.ExtAuthz", config)]
+}
+
+fn local_ratelimit() -> Vec<Value> {
+    let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
+    let bucket = json!({"max_tokens": PLENTY, "tokens_per_fill": PLENTY, "fill_interval": "1s"});
+    let config = json!({"stat_prefix": "limit", "token_bucket": bucket,
+        "filter_enabled": always, "filter_enforced": always});
+    vec![filter("local_ratelimit", "local_ratelimit.v3.LocalRateLimit", config)]
 }
 
 /// Envoy's RBAC, which allows one namespace.
@@ -249,6 +273,28 @@ pub fn all() -> Vec<Feature> {
                 with(json!({"backend": {"auth": {"env": ENVIRONMENT.0,
                     "location": {"header": {"name": "X-Caller-Identity"}}}}})),
                 Shows::Request("x-caller-identity", ENVIRONMENT.1),
+            )
+        },
+        Feature {
+            // The call, the answer's head, the stream's context and its going on, the time that it
+            // took by the clock and in the histogram.
+            calls: 8,
+            native: native("ext_authz", ext_authz(), None),
+            ..feature(
+                ASKED.0,
+                traffic(json!({"extAuth": {"cluster": SERVICE, "host": "service.example",
+                    "timeout": "1s", "http": {}}})),
+                Shows::Nothing,
+            )
+        },
+        Feature {
+            calls: 2,
+            native: native("local_ratelimit", local_ratelimit(), None),
+            ..feature(
+                "`rateLimit.local`, whose answers have no headers of it",
+                traffic(json!({"rateLimit": {"headers": "Denied",
+                    "local": [{"requests": PLENTY, "unit": "Seconds"}]}})),
+                Shows::Nothing,
             )
         },
         feature("every decision logged", logged(json!({})), Shows::Nothing),

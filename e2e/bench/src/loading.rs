@@ -43,6 +43,7 @@ pub(super) async fn updates(
         caller: TEAM_A_SPIFFE_ID,
         workers: WORKERS,
         route: None,
+        service: None,
     })?;
     // The first update of all finds a VM that has never loaded anything but the workshop's, so it
     // is not counted.
@@ -145,6 +146,7 @@ pub(super) async fn memory(
                 caller: TEAM_A_SPIFFE_ID,
                 workers,
                 route: None,
+                service: None,
             };
             let envoy = Running::start(&setup)?;
             for _ in 0..4 {

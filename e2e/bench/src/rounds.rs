@@ -166,6 +166,7 @@ async fn start(contestants: &Contestants, subject: Subject) -> Result<Running, B
             caller,
             workers: 1,
             route: None,
+            service: None,
         })?;
         let response = load::check(other.address, "/zen").await?;
         BenchError::check(&name, "another caller", &403, &response.status)?;
@@ -176,6 +177,7 @@ async fn start(contestants: &Contestants, subject: Subject) -> Result<Running, B
         caller: TEAM_A_SPIFFE_ID,
         workers: 1,
         route: None,
+        service: None,
     })?;
     for path in [Asked::Allowed.path(), "/repos/x/y", Asked::Denied.path()] {
         let response = load::check(envoy.address, path).await?;

@@ -8,9 +8,9 @@ use bench::features::{all, costs};
 fn each_feature_is_measured_and_makes_no_host_call_too_many() {
     let costs = costs().unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(costs.len(), all().len());
-    for cost in &costs {
+    for (cost, feature) in costs.iter().zip(all()) {
         let (with, without) = (cost.with.total_calls(), cost.without.total_calls());
         println!("{:>7} {:>7} {with} {without} {}", cost.with.fuel, cost.without.fuel, cost.name);
-        assert!(with <= without + 5, "{}: {:?}", cost.name, cost.with.calls);
+        assert!(with <= without + feature.calls, "{}: {:?}", cost.name, cost.with.calls);
     }
 }

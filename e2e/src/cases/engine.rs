@@ -7,13 +7,9 @@ use egress_filter::config::{Config, IdentityConfig};
 use egress_filter::policy::Engine;
 use egress_filter::request::SharedData;
 use egress_filter::trial::Trial;
-use egressctl::cases::{Case, Layer, Observed, Step, Suite, Update, observed};
+use egressctl::cases::{Case, Layer, Observed, Step, Suite, Update, add_calls, observed};
 
 use super::run::Runner;
-
-/// Why cases with services are not for this layer.
-const NO_CALLS: &str = "no stage of the engine calls services, only one in the build for tests \
-    of the compiled filter: leave out `engine`";
 
 /// Runs cases on the engine, one for each worker.
 #[derive(Debug, Default)]
@@ -23,6 +19,9 @@ pub struct EngineRunner {
     environment: BTreeMap<String, String>,
     shared: SharedData,
     now: Duration,
+    /// The case whose services are called, and how often each of their clusters was.
+    case: Option<String>,
+    calls: BTreeMap<String, usize>,
 }
 
 /// The engines of some workers, or why the configuration does not load.
@@ -44,10 +43,8 @@ impl Runner for EngineRunner {
         Layer::Engine
     }
 
-    fn start(&mut self, suite: &Suite, cases: &[&Case]) -> Result<(), String> {
-        if cases.iter().any(|case| !case.services.is_empty()) {
-            return Err(NO_CALLS.to_owned());
-        }
+    fn start(&mut self, suite: &Suite, _cases: &[&Case]) -> Result<(), String> {
+        (self.case, self.calls) = (None, BTreeMap::new());
         self.environment.clone_from(&suite.environment);
         (self.shared, self.now) = (SharedData::default(), Duration::ZERO);
         let config = suite.config.to_string();
@@ -69,10 +66,16 @@ impl Runner for EngineRunner {
         Ok(())
     }
 
-    fn run(&mut self, _suite: &Suite, _case: &Case, step: &Step) -> Result<Observed, String> {
+    fn run(&mut self, _suite: &Suite, case: &Case, step: &Step) -> Result<Observed, String> {
         let engine = self.workers.get(step.worker).ok_or("no configuration is in force")?;
-        let trial = Trial { now: self.now, ..step.trial(&self.identity) };
+        if self.case.as_ref() != Some(&case.name) {
+            (self.case, self.calls) = (Some(case.name.clone()), BTreeMap::new());
+        }
+        let services = case.services_after(&self.calls);
+        let trial = Trial { now: self.now, services, ..step.trial(&self.identity) };
         let tried = trial.run_with(engine, &self.shared);
+        add_calls(&mut self.calls, &tried.calls);
+        self.now = self.now.saturating_add(tried.waited);
         // What was decided is to be in the audit record, here as in the outer layers.
         Ok(Observed { decision: None, ..observed(step, &tried) })
     }

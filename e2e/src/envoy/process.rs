@@ -261,17 +261,21 @@ pub(crate) fn audit_record(line: &str) -> Option<(&str, Value)> {
     (record.is_object() && record["event"] != "egress-configuration").then_some((text, record))
 }
 
-/// Ends Envoy when this process ends without having done so: killed, aborted, or with the waypoint
-/// in a `static`, which is never dropped. A shell waits on a pipe whose other end only this process
-/// holds. When the pipe closes without a line, this process is gone.
+/// Ends Envoy, or another server, when this process ends without having done so: killed, aborted, or
+/// with the waypoint in a `static`, which is never dropped. A shell waits on a pipe whose other end
+/// only this process holds. When the pipe closes without a line, this process is gone.
 #[derive(Debug)]
-struct Guard {
+pub struct Guard {
     shell: Child,
     pipe: ChildStdin,
 }
 
 impl Guard {
-    fn new(pid: u32, remove: Option<&Path>) -> io::Result<Self> {
+    /// Guards a process; with it goes the folder, if one is named.
+    ///
+    /// # Errors
+    /// When the shell does not start.
+    pub fn new(pid: u32, remove: Option<&Path>) -> io::Result<Self> {
         let script = r#"read -r word || { kill -9 "$1"; [ -z "$2" ] || rm -rf "$2"; }"#;
         let mut shell = Command::new("/bin/sh")
             .args(["-c", script, "guard", &pid.to_string()])
@@ -285,8 +289,8 @@ impl Guard {
         Ok(Self { shell, pipe })
     }
 
-    /// Lets the shell end without doing anything; Envoy's id may belong to another process by now.
-    fn dismiss(mut self) {
+    /// Lets the shell end without doing anything; the id may belong to another process by now.
+    pub fn dismiss(mut self) {
         if io::Write::write_all(&mut self.pipe, b"dismissed\n").is_err() {
             let _ = self.shell.kill();
         }

@@ -119,13 +119,14 @@ fn a_bucket_that_cannot_be_written_admits_nobody() {
 /// Only those who ask for it pay for telling the caller of a limit with each answer.
 #[test]
 fn telling_the_caller_costs_host_calls_only_where_it_is_asked_for() {
-    let limits = |headers: Value| json!({"local": [{"requests": 6_000, "unit": "Hours"}], "headers": headers});
+    let local = json!([{"requests": 6_000, "unit": "Hours"}]);
+    let limits = |headers: &str| json!({"local": local, "headers": headers});
     let cost = |vm: &Vm| {
         ask(vm);
         let usage = ask(vm).usage;
         calls(&usage) - usage.calls_of(READ) - usage.calls_of(WRITE)
     };
     let base = cost(&vm(None));
-    assert_eq!(cost(&vm(Some(limits(json!("Denied"))))), base);
-    assert_eq!(cost(&vm(Some(limits(json!("All"))))), base + 4);
+    assert_eq!(cost(&vm(Some(limits("Denied")))), base);
+    assert_eq!(cost(&vm(Some(limits("All")))), base + 4);
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::driven::owned;
 use crate::call::{Answer, CallId};
 use crate::decision::{Change, Reason};
-use crate::exchange::{Event, Exchange, Pairs, Part, Step};
+use crate::exchange::{Event, Exchange, Pairs, Part, Received, Step};
 use crate::policy::Engine;
 use crate::policy::probe::Probe;
 use crate::request::Given;
@@ -66,7 +66,12 @@ pub(super) fn engine(fail_open: bool) -> Engine {
             "request": set("x-request"), "response": set("x-response")}}},
     ]});
     let mut engine = Engine::load(json.to_string().as_bytes()).unwrap();
-    engine.probe = Some(Probe { cluster: "probe".to_owned(), timeout_milliseconds: 10, fail_open });
+    engine.probe = Some(Probe {
+        cluster: "probe".to_owned(),
+        timeout_milliseconds: 10,
+        fail_open,
+        grpc: false,
+    });
     engine
 }
 
@@ -134,7 +139,7 @@ impl<'e> Proxy<'e> {
         let call = self.waiting.unwrap_or(stray);
         match happening {
             Headers => Event::RequestHeaders(request("/")),
-            Body => Event::RequestBody,
+            Body => Event::RequestBody(Received::Whole(b"body")),
             Trailers => Event::RequestTrailers(Pairs { bytes: &self.bytes.trailers, count: 1 }),
             Agreed => Event::Answer(call, answer(&self.bytes.agreed)),
             Refused => Event::Answer(call, answer(&self.bytes.refused)),
@@ -177,6 +182,7 @@ impl<'e> Proxy<'e> {
             }
             Step::Await(credential) => panic!("no policy has a credential, got {credential}"),
             Step::Hold | Step::Ignore => {}
+            Step::Replace(_) => panic!("no policy replaces a body"),
             Step::Forward(changes) if of_response => {
                 assert!(self.forwarded > 0 || changes.is_empty(), "nothing is added to an answer");
             }

@@ -5,7 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use std::time::Duration;
 
-use super::super::{Event, Exchange, Pairs, Part, Step};
+use super::super::{Event, Exchange, Pairs, Part, Received, Step};
 use super::laws::{engine, request};
 use crate::call::{Answer, Call, CallId};
 use crate::decision::{Reason, Reply};
@@ -118,18 +118,22 @@ fn an_answer_counts_once_and_only_for_its_own_call() {
     assert_eq!(exchange.on(&engine, &source, agreed()), Step::Ignore);
 }
 
+fn body() -> Event<'static> {
+    Event::RequestBody(Received::Whole(b"body"))
+}
+
 #[test]
 fn body_and_trailers_wait_with_the_headers() {
     let (engine, source) = (engine(false), Given::default());
     let (mut exchange, call) = held(&engine, &source);
-    assert_eq!(exchange.on(&engine, &source, Event::RequestBody), Step::Hold);
+    assert_eq!(exchange.on(&engine, &source, body()), Step::Hold);
     let trailers: Headers<'_> = [(&b"x-t"[..], &b"1"[..])].into_iter().collect();
     let (bytes, count) = (trailers.to_pairs(), 1);
     let pairs = Pairs { bytes: &bytes, count };
     assert_eq!(exchange.on(&engine, &source, Event::RequestTrailers(pairs)), Step::Hold);
     let agreed = Event::Answer(call.id, answer("200", &[], b""));
     assert!(matches!(exchange.on(&engine, &source, agreed), Step::Forward(_)));
-    assert_eq!(exchange.on(&engine, &source, Event::RequestBody), Step::Forward(Vec::new()));
+    assert_eq!(exchange.on(&engine, &source, body()), Step::Forward(Vec::new()));
 }
 
 /// Where the changes of a request that is let through cannot be written, it is refused, and that is

@@ -150,6 +150,7 @@ fn trial() -> impl Strategy<Value = Trial> {
             response: Response {
                 status: 404,
                 headers: vec![("x-role".to_owned(), "of the origin".to_owned())],
+                body: Vec::new(),
             },
             ..Trial::default()
         },
@@ -385,6 +386,12 @@ fn what_is_explained_gives_what_was_decided() {
         }
         let config = json!({"policies": policies, "hostBinding": binding, "pathSafety": "Lenient",
             "audit": {"log": "All"}});
+        // Rules that read what services say are evaluated after the others, so a request may be
+        // denied before them for another reason than this model has.
+        let later = ["extauthz", "body"];
+        if later.iter().any(|name| config.to_string().contains(name)) {
+            return Err(TestCaseError::reject("rules of a later pass"));
+        }
         let explainer = match Explainer::load(config.to_string().as_bytes()) {
             Ok(explainer) => explainer,
             // Of the generated expressions some are no rules or values.

@@ -108,6 +108,7 @@ impl CheckRequest<'_> {
 }
 
 impl Peer<'_> {
+    #[inline(never)]
     fn write(&self, out: &mut Writer) {
         if !self.address.is_empty() {
             out.message(1, |out| {

@@ -73,7 +73,8 @@ impl<'a> CheckResponse<'a> {
                     merge_status(code, field.message()?)?;
                 }
                 2 | 5 => {
-                    // A message that comes in parts is their sum, unless another kind comes between.
+                    // A message that comes in parts is their sum, unless another kind comes
+                    // between.
                     let mut reply = match (std::mem::take(&mut answer.response), field.number) {
                         (HttpResponse::Denied(reply), 2) | (HttpResponse::Error(reply), 5) => reply,
                         _ => Reply::default(),
@@ -169,6 +170,7 @@ impl<'a> OkResponse<'a> {
     }
 }
 
+#[inline(never)]
 fn push_option<'a>(
     options: &mut Vec<HeaderOption<'a>>,
     message: Reader<'a>,
@@ -179,6 +181,7 @@ fn push_option<'a>(
     Ok(())
 }
 
+#[inline(never)]
 fn push_name<'a>(
     names: &mut Vec<&'a str>,
     name: &'a str,

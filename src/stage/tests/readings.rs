@@ -146,7 +146,7 @@ fn a_limit_that_is_passed_is_caught_by_nothing() {
         many.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
     let twice = "request.headers.exists(a, request.headers.exists(b, a != b && request.headers[a] \
         + '1' == request.headers[b]))";
-    let json = format!("[{}\"bad\"]", "0,".repeat(1100));
+    let json = format!("[{}\"bad\"]", "0,".repeat(4200));
     for (expression, path, headers) in [
         (
             r#"default("1" in request.pathAndQuery.query("debug"), false)"#.to_owned(),

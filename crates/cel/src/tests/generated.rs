@@ -128,8 +128,10 @@ const TESTS: &[&str] = &[
 /// Expressions that give a string.
 pub(crate) fn text(phase: Phase) -> BoxedStrategy<String> {
     let attributes = match phase {
-        Phase::Request => ATTRIBUTES.to_vec(),
-        Phase::Response => [ATTRIBUTES, RESPONSE_TEXTS, RESPONSE_TEXTS, RESPONSE_TEXTS].concat(),
+        Phase::Request | Phase::RequestBody => ATTRIBUTES.to_vec(),
+        Phase::Response | Phase::ResponseBody => {
+            [ATTRIBUTES, RESPONSE_TEXTS, RESPONSE_TEXTS, RESPONSE_TEXTS].concat()
+        }
     };
     let attribute = select(attributes).prop_map(str::to_owned);
     let leaf = prop_oneof![3 => attribute.clone(), 2 => select(TEXTS).prop_map(str::to_owned)];
@@ -161,8 +163,10 @@ pub(crate) fn text(phase: Phase) -> BoxedStrategy<String> {
 
 fn number(phase: Phase) -> BoxedStrategy<String> {
     let known = match phase {
-        Phase::Request => NUMBERS.to_vec(),
-        Phase::Response => [NUMBERS, &["response.code", "200", "response.code"]].concat(),
+        Phase::Request | Phase::RequestBody => NUMBERS.to_vec(),
+        Phase::Response | Phase::ResponseBody => {
+            [NUMBERS, &["response.code", "200", "response.code"]].concat()
+        }
     };
     prop_oneof![
         8 => select(known.clone()).prop_map(str::to_owned),

@@ -1,14 +1,49 @@
 //! Cases on the engine, natively.
 
+use std::collections::BTreeMap;
+
 use egress_filter::config::IdentityConfig;
 use egress_filter::decision::Reply;
-use egress_filter::trial::{Response, Trial, Tried};
+use egress_filter::trial::{self, Came, Response, Served, Trial, Tried};
 
-use super::model::{Caller, Step};
+use super::model::{Answer, Caller, Case, Fault, Origin, Service, Step};
 use super::observed::{
     Decision, HeaderLines, Observed, Reached, audit_records, short_counter, values,
 };
 use crate::request;
+
+impl Case {
+    /// The services as the engine calls them, once each cluster was called so often.
+    #[must_use]
+    pub fn services_after(&self, calls: &BTreeMap<String, usize>) -> Vec<trial::Service> {
+        let service = |service: &Service| {
+            let made = calls.get(&service.cluster).copied().unwrap_or(0);
+            let last = service.answers.len().saturating_sub(1);
+            let answers = service.answers.iter().skip(made.min(last)).map(served);
+            trial::Service { cluster: service.cluster.clone(), answers: answers.collect() }
+        };
+        self.services.iter().map(service).collect()
+    }
+}
+
+fn served(answer: &Answer) -> Served {
+    let outcome = match &answer.outcome {
+        Err(Fault::Never) => Came::Nothing,
+        Err(Fault::CutOff) => Came::CutOff,
+        Ok(Origin { status, headers, body }) => {
+            Came::Answer { status: *status, headers: headers.clone(), body: body.clone() }
+        }
+    };
+    Served { late: answer.late, outcome }
+}
+
+/// Adds the calls that were made about a request.
+pub fn add_calls(sum: &mut BTreeMap<String, usize>, more: &BTreeMap<String, usize>) {
+    for (cluster, count) in more {
+        let calls: &mut usize = sum.entry(cluster.clone()).or_insert(0);
+        *calls = calls.saturating_add(*count);
+    }
+}
 
 impl Step {
     /// The request as the engine takes it, under a configuration of this identity.
@@ -31,7 +66,12 @@ impl Step {
                 .clone()
                 .unwrap_or_else(|| format!("240.240.0.1:{port}")),
             time: self.time.unwrap_or(usual.time),
-            response: Response { status: self.origin.status, headers: self.origin.headers.clone() },
+            body: self.request.body.clone().into_bytes(),
+            response: Response {
+                status: self.origin.status,
+                headers: self.origin.headers.clone(),
+                body: self.origin.body.clone().into_bytes(),
+            },
             ..usual
         };
         trial.present(identity);
@@ -57,7 +97,7 @@ pub fn observed(step: &Step, tried: &Tried) -> Observed {
         let lines = tried.downstream.as_ref()?;
         let status = values(lines, ":status").first()?.parse().ok();
         let is_body = step.request.method != "HEAD";
-        let body = if is_body { step.origin.body.as_bytes().to_vec() } else { Vec::new() };
+        let body = tried.downstream_body.clone().filter(|_| is_body).unwrap_or_default();
         Some((status, without(lines, &[":status"]), body))
     };
     let (status, headers, body) = answer.or_else(of_origin).unwrap_or_default();

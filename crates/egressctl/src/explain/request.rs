@@ -23,6 +23,9 @@ pub(crate) struct Flags {
     /// A header; `Name;` for one without a value. `Host` is the authority.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// The body. `content-type` is not set by it.
+    #[arg(short = 'd', long = "data", value_name = "BODY", default_value = "")]
+    body: String,
     /// The path and query to send in the URL's stead.
     #[arg(long, value_name = "PATH")]
     request_target: Option<String>,
@@ -71,6 +74,8 @@ pub(crate) struct Request {
     source_address: String,
     destination_address: String,
     headers: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    body: String,
     /// In nanoseconds since the Unix epoch.
     #[serde(skip)]
     time: i64,
@@ -148,6 +153,7 @@ impl Flags {
                 &port,
             )?,
             headers,
+            body: self.body.clone(),
             time: self.time.and_then(Timestamp::nanos).unwrap_or_else(now),
             response,
         })
@@ -183,7 +189,12 @@ impl Request {
             source_address: self.source_address.clone(),
             destination_address: self.destination_address.clone(),
             time: self.time,
-            response: Response { status: response.status, headers: response.headers },
+            body: self.body.clone().into_bytes(),
+            response: Response {
+                status: response.status,
+                headers: response.headers,
+                body: Vec::new(),
+            },
             ..Trial::default()
         };
         trial.present(identity);

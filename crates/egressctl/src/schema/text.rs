@@ -5,8 +5,8 @@ use egress_filter::cel::limits::MAX_SOURCE;
 use egress_filter::cel::reserved_words;
 use egress_filter::config::shape::Text;
 use egress_filter::config::{
-    Direction, MAX_HEADER_VALUE, MAX_NAME, MAX_PATH, MAX_POLICY_NAME, MAX_SCOPE, MAX_USER_NAME,
-    unchangeable,
+    Direction, MAX_HEADER_VALUE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PATH, MAX_POLICY_NAME, MAX_SCOPE,
+    MAX_USER_NAME, unchangeable,
 };
 use egress_filter::identity::MAX_TRUST_DOMAIN;
 use egress_filter::request::host::MAX_HOST;
@@ -90,6 +90,12 @@ pub(super) fn schema(text: Text) -> Json {
         Text::Token => {
             of("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", "expected letters, digits and `!#$%&'*+-.^_`|~`")
                 .and_field("maxLength", MAX_NAME)
+        }
+        Text::MediaType => {
+            let name = "[A-Za-z0-9!#$&^_.+-]+";
+            let otherwise = "expected `application/json`, `application/*+json`, `text/*`, ...";
+            of(&format!(r"^(\*/\*|{name}/(\*|\*\+{name}|{name}))$"), otherwise)
+                .and_field("maxLength", MAX_MEDIA_TYPE)
         }
         Text::Scope => of(
             r"^[!#-\[\]-~]+$",

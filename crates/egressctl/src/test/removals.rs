@@ -56,7 +56,8 @@ fn is_missed(loaded: &Loaded, without: impl Fn(&mut Value), cases: &[&Ran<'_>]) 
     // Without what guards a credential, say, the configuration does not load, so no case passes.
     let Ok(engine) = engine(&config.to_string(), &loaded.environment) else { return true };
     let fails = |ran: &&Ran<'_>| {
-        let trial = Trial { now: ran.now, ..ran.step.trial(&loaded.identity) };
+        let (now, services) = (ran.now, ran.services.clone());
+        let trial = Trial { now, services, ..ran.step.trial(&loaded.identity) };
         let tried = trial.run_with(&engine, &ran.shared.clone());
         let seen = cases::observed(ran.step, &tried);
         cases::compare(ran.step, &seen).iter().any(|fact| !fact.holds)

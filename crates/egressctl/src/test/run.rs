@@ -8,7 +8,7 @@ use egress_filter::coverage::{self, Part, RuleResult};
 use egress_filter::policy::Engine;
 use egress_filter::request::SharedData;
 use egress_filter::suggest::did_you_mean;
-use egress_filter::trial::{Trial, Tried};
+use egress_filter::trial::{Service, Trial, Tried};
 
 use super::coverage::Coverage;
 use crate::cases::load::{Configurations, Loaded, engine};
@@ -48,6 +48,8 @@ pub(crate) struct Ran<'f> {
     pub(crate) shared: SharedData,
     /// How much time has passed in the case.
     pub(crate) now: Duration,
+    /// The services as they were when the request came.
+    pub(crate) services: Vec<Service>,
     /// The status that the caller sees.
     pub(crate) status: Option<u16>,
     /// Remarks that help to find the cause.
@@ -99,9 +101,7 @@ pub(crate) fn run<'f>(
             let chosen: Vec<&Case> = suite.cases.iter().filter(is_wanted).collect();
             let left_out = suite.cases.len().saturating_sub(chosen.len());
             results.left_out = results.left_out.saturating_add(left_out);
-            // The engine makes no calls of services.
-            let is_here =
-                |case: &&Case| case.layers.contains(&Layer::Engine) && case.services.is_empty();
+            let is_here = |case: &&Case| case.layers.contains(&Layer::Engine);
             let (here, elsewhere): (Vec<&Case>, Vec<&Case>) = chosen.into_iter().partition(is_here);
             results.behind_proxy = results.behind_proxy.saturating_add(elsewhere.len());
             if loaded.engine.is_some() {
@@ -136,6 +136,7 @@ impl<'f> Running<'f> {
         let mut counters = BTreeMap::new();
         // Each case begins with limits that nobody has used.
         let (shared, mut now) = (SharedData::default(), Duration::ZERO);
+        let mut calls = BTreeMap::new();
         for (number, step) in (1_usize..).zip(&self.case.steps) {
             let accepted = step.update.as_ref().map(|wanted| {
                 let loaded = updated(wanted, self.loaded);
@@ -150,10 +151,12 @@ impl<'f> Running<'f> {
             };
             let began = Instant::now();
             now = now.saturating_add(step.after);
-            let trial = Trial { now, ..step.trial(identity) };
+            let services = self.case.services_after(&calls);
+            let trial = Trial { now, services, ..step.trial(identity) };
             let before = shared.clone();
             let tried = trial.run_with(engine, &shared);
             let took = began.elapsed();
+            cases::add_calls(&mut calls, &tried.calls);
             let parts = coverage::parts(engine, &trial);
             let configuration = update.is_none().then_some(self.index);
             if let Some(coverage) = configuration.and_then(|i| results.coverage.get_mut(i)) {
@@ -183,6 +186,7 @@ impl<'f> Running<'f> {
                 tried,
                 shared: before,
                 now,
+                services: trial.services.clone(),
                 took,
             });
         }

@@ -1,14 +1,17 @@
 //! The measurements: in the emulated host, and in real Envoys that are asked in turn.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{ENVIRONMENT, Feature, Shows, all, base};
 use crate::emulated::plain;
-use crate::envoys::{Plugin, Running, Setup};
+use crate::envoys::{Plugin, Running, SERVICE, Setup};
 use crate::{BenchError, Options, load, say};
 use e2e::envoy::filter_wasm;
+use e2e::origin::{Reaction, Service};
 use e2e::pki::TEAM_A_SPIFFE_ID;
-use proxy_wasm_host::{HostOptions, Module, Response, StreamResult, Usage, Vm};
+use proxy_wasm_host::{Answer, HostOptions, Module, Response, StreamResult, Usage, Vm};
 
 /// How many requests come before the measured one.
 const WARM_UP: usize = 32;
@@ -54,6 +57,7 @@ pub fn costs() -> Result<Vec<Cost>, BenchError> {
             shows: Shows::Nothing,
             compared: None,
             native: None,
+            calls: 0,
             name: feature.name,
         };
         Ok(Cost {
@@ -73,6 +77,7 @@ fn usage(module: &Module, feature: &Feature) -> Result<Usage, BenchError> {
         env: vec![(name.to_owned(), value.to_owned())],
         ..HostOptions::default()
     };
+    options.clusters.serve(SERVICE, |_| Some((Duration::ZERO, Answer::http(200))));
     let vm = Vm::new(module, options)?;
     let configured = vm.configure(feature.configuration.to_string());
     let logs: Vec<&str> = configured.logs.iter().map(|log| log.text.as_str()).collect();
@@ -148,6 +153,7 @@ pub async fn measure(options: &Options) -> Result<Figures, BenchError> {
     let costs = costs()?;
     let contestants = contestants()?;
     say(&format!("features: {} Envoys", contestants.len()));
+    let service = Service::start(|_| Reaction::answer(200, &[], ""))?;
     let mut envoys = Vec::new();
     for contestant in contestants {
         let setup = Setup {
@@ -156,6 +162,7 @@ pub async fn measure(options: &Options) -> Result<Figures, BenchError> {
             caller: TEAM_A_SPIFFE_ID,
             workers: 1,
             route: contestant.route,
+            service: Some(service.port()),
         };
         let envoy = Running::start(&setup)?;
         let response = load::check(envoy.address, PATH).await?;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::measure::Figures;
-use super::{Feature, all};
+use super::{ASKED, Feature, all};
 use crate::Options;
 use crate::statistics::{median, quartiles};
 
@@ -54,7 +54,23 @@ pub fn render(options: &Options, figures: &Figures) -> String {
         "Times what Envoy's own adds, round by round: {}.\n",
         with_native.join("; ")
     );
+    let _ = writeln!(text, "{}\n", asked(figures));
     text
+}
+
+/// Whether a service that answers at once is asked as cheaply as the bar has it.
+fn asked(figures: &Figures) -> String {
+    let (name, most) = ASKED;
+    let of = |wanted: &str| all().into_iter().find(|feature| feature.name == wanted);
+    let native = of(name).and_then(|feature| Some(feature.native?.name)).unwrap_or_default();
+    let (ours, theirs) = (differences(figures, name), differences(figures, native));
+    let more: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours - theirs).collect();
+    let [low, middle, high] = quartiles(&more);
+    let verdict = if middle <= most { "met" } else { "missed" };
+    format!(
+        "{name} takes {middle:.1} us ({low:.1} to {high:.1}) more than Envoy's {native}, round by \
+         round; it may take {most:.0}: {verdict}."
+    )
 }
 
 /// What an Envoy adds to the one without a filter in each round.
