@@ -5,7 +5,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::attributes::REQUEST_BODY;
 use crate::attributes::view::View;
 use crate::cel::data::Data;
 use crate::cel::meter::Meter;
@@ -177,14 +176,9 @@ fn override_of(limit: &Data) -> Result<(u32, Unit), String> {
     }
 }
 
-/// What is wrong with an expression beside its type: it reads what is not there yet, or it has the
-/// same value for every request, and that is no legal one.
+/// What is wrong with an expression beside its type: it has the same value for every request, and
+/// that is no legal one.
 fn mistake(expression: &Expression, expected: Expected) -> Option<String> {
-    if expression.uses().attributes.contains(REQUEST_BODY) {
-        let message = "requests are counted before their bodies come, so `request.body` is not \
-            there yet";
-        return Some(message.to_owned());
-    }
     if expected == Expected::Scalar || *expression.uses() != Uses::default() {
         return None;
     }
