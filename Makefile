@@ -83,14 +83,13 @@ wasm: build-wasm ## builds the filter, and prints its path and size
 
 .PHONY: build-wasm
 build-wasm:
-	@$(setup)/cargo-wasm build --release --target wasm32-wasip1 -p egress-filter
+	@$(setup)/module release
 
 # The filter that reads bodies: a module of its own, because Envoy calls every callback that a
 # module exports.
 .PHONY: build-bodies
 build-bodies:
-	@$(setup)/cargo-wasm build --profile bodies --features bodies --target wasm32-wasip1 \
-		-p egress-filter
+	@$(setup)/module bodies --features bodies
 
 # The filter that traps on demand, for tests only; the shipped file above is not touched.
 .PHONY: build-trapping
