@@ -101,6 +101,26 @@ pub enum Answer<'a> {
     NotSent,
 }
 
+/// What a service is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// `extAuth`: whether the request may go on.
+    Authorization,
+    /// `rateLimit.global`: whether there have been too many.
+    RateLimit,
+}
+
+impl Service {
+    /// The field of `traffic` that has it.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Service::Authorization => "extAuth",
+            Service::RateLimit => "rateLimit.global",
+        }
+    }
+}
+
 /// Why a call gave no answer that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {

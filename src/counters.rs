@@ -1,7 +1,7 @@
 //! Counters: what is counted, the names under which it is published, and a tally that waits to be
 //! published. The names of histograms are here too.
 
-use crate::decision::Service;
+use crate::call::Service;
 
 /// One event, to be added to a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

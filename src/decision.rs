@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::call::Failure;
+pub use crate::call::Service;
 use crate::counters::{Count, Counter};
 use crate::credential::Secret;
 
@@ -90,26 +91,6 @@ impl Asked {
         let is_unsent =
             matches!(self.outcome, Outcome::Failed(Failure::NotSent | Failure::Deadline));
         !self.is_cached && !is_unsent
-    }
-}
-
-/// What a service is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
-    /// `extAuth`: whether the request may go on.
-    Authorization,
-    /// `rateLimit.global`: whether there have been too many.
-    RateLimit,
-}
-
-impl Service {
-    /// The field of `traffic` that has it.
-    #[must_use]
-    pub fn field(self) -> &'static str {
-        match self {
-            Service::Authorization => "extAuth",
-            Service::RateLimit => "rateLimit.global",
-        }
     }
 }
 

@@ -33,7 +33,8 @@
 //!    lets the request go on, answers it, or makes a call. Then it counts and logs what the
 //!    [`exchange::Report`] contains.
 //! 4. A body that some policy reads is held until it is there; then come the stages that need it.
-//! 5. The response's headers, its body where a policy replaces it, and the trailers of both, are events of the same exchange.
+//! 5. The response's headers, its body where a policy replaces it, and the trailers of both, are
+//!    events of the same exchange.
 //!
 //! Everything but `host` is data in, data out, and knows nothing of proxy-wasm: it compiles and is
 //! tested natively.

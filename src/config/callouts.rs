@@ -12,8 +12,8 @@ pub const DEADLINE: Duration = Duration::from_secs(1);
 /// The longest such time.
 pub const MAX_DEADLINE: Duration = Duration::from_secs(60);
 
-/// `failureMode`: what becomes of a request if a service that is asked about it gives no answer that
-/// can be used.
+/// `failureMode`: what becomes of a request if a service that is asked about it gives no answer
+/// that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FailureMode {
     /// It is refused.

@@ -11,7 +11,7 @@ use super::service::{self, ServiceConfig};
 use super::shape::{self, Bounds, Text};
 use super::{Expr, HeaderValueConfig, text};
 use crate::header_name::{self, Direction};
-use crate::reading::name::same_to_some_origin;
+use egress_reading::name::same_to_some_origin;
 
 /// The most expressions of a cache's key.
 pub const MAX_CACHE_KEYS: usize = 16;

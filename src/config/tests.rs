@@ -112,7 +112,8 @@ fn every_error_names_its_place_and_the_mend() {
         (
             r#"{"policies": [], "polices": []}"#.to_owned(),
             "unknown field `polices` (did you mean `policies`?): expected `identity`, `policies`, \
-             `defaultAction`, `denial`, `variables`, `callouts`, `bodies`, `audit`, `pathSafety`, `hostBinding`",
+             `defaultAction`, `denial`, `variables`, `callouts`, `bodies`, `audit`, \
+             `pathSafety`, `hostBinding`",
         ),
         (
             r#"{"policies": [], "policies": []}"#.to_owned(),

@@ -196,7 +196,7 @@ impl Compiling<'_> {
             request_headers: config.request_headers.clone(),
             added,
             response_headers: config.response_headers.clone(),
-            metadata: self.metadata(&config.metadata, Phase::Response, Expected::Value),
+            metadata: self.metadata(&config.metadata, Phase::ResponseBody, Expected::Value),
         }
     }
 

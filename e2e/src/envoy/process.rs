@@ -261,9 +261,9 @@ pub(crate) fn audit_record(line: &str) -> Option<(&str, Value)> {
     (record.is_object() && record["event"] != "egress-configuration").then_some((text, record))
 }
 
-/// Ends Envoy, or another server, when this process ends without having done so: killed, aborted, or
-/// with the waypoint in a `static`, which is never dropped. A shell waits on a pipe whose other end
-/// only this process holds. When the pipe closes without a line, this process is gone.
+/// Ends Envoy, or another server, when this process ends without having done so: killed, aborted,
+/// or with the waypoint in a `static`, which is never dropped. A shell waits on a pipe whose other
+/// end only this process holds. When the pipe closes without a line, this process is gone.
 #[derive(Debug)]
 pub struct Guard {
     shell: Child,

@@ -87,8 +87,8 @@ fn serve(mut stream: TcpStream, index: usize, all: &Mutex<Vec<Arrived>>) {
                     all[index].bytes.clone()
                 };
                 if is_whole(&bytes) {
-                    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\n\
-                                  the secret";
+                    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\
+                                  connection: close\r\n\r\nthe secret";
                     let _ = stream.write_all(answer.as_bytes());
                     return;
                 }
@@ -167,8 +167,8 @@ fn speak_plainly(envoy: &mut Value, port: u16) {
         let cluster = cluster.expect("its cluster").as_object_mut().expect("an object");
         cluster.remove("transport_socket");
         cluster.remove("typed_extension_protocol_options");
-        cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
-            ["port_value"] = json!(port);
+        let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0];
+        endpoint["endpoint"]["address"]["socket_address"]["port_value"] = json!(port);
     }
 }
 
@@ -180,14 +180,17 @@ fn add_buffer(value: &mut Value) {
             if let Some(Value::Array(filters)) = object.get_mut("http_filters") {
                 let is_wasm = |filter: &Value| filter.to_string().contains("http.wasm.v3.Wasm");
                 if let Some(at) = filters.iter().position(is_wasm) {
-                    filters.insert(at + 1, json!({
-                        "name": "envoy.filters.http.buffer",
-                        "typed_config": {
-                            "@type":
-                                "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
-                            "max_request_bytes": 1_048_576,
-                        },
-                    }));
+                    let kind = "envoy.extensions.filters.http.buffer.v3.Buffer";
+                    filters.insert(
+                        at + 1,
+                        json!({
+                            "name": "envoy.filters.http.buffer",
+                            "typed_config": {
+                                "@type": format!("type.googleapis.com/{kind}"),
+                                "max_request_bytes": 1_048_576,
+                            },
+                        }),
+                    );
                 }
             }
             object.values_mut().for_each(add_buffer);

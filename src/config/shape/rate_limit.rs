@@ -67,7 +67,7 @@ pub(in crate::config) const LOCAL_LIMIT: &[Field] = &[
         "key",
         Kind::Text(Text::Expression),
         "A CEL expression that returns a string, bytes, a bool, an int or a uint: each of its \
-         values is counted for itself. If it fails, the request is refused. `source.spiffeId` where it is left out, and \
-         callers without one are counted together.",
+         values is counted for itself. If it fails, the request is refused. `source.spiffeId` \
+         where it is left out, and callers without one are counted together.",
     ),
 ];

@@ -149,7 +149,8 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
              `path-unsafe`, `method-unsafe`, `header-unsafe`, `limit-exceeded`, `host-mismatch`, \
              `bad-host`, `redirect`, `direct-response`, `rewrite-error`, `condition-error`, \
              `answer-error`, `credential-refused`, `credential-unavailable`, `external-denied`, \
-             `rate-limited`, `callout-error`, `body-too-large`, `no-answer`, `gone` or `internal-error`, not `allow-match` (did you mean `allow-matched`?)",
+             `rate-limited`, `callout-error`, `body-too-large`, `no-answer`, `gone` or \
+             `internal-error`, not `allow-match` (did you mean `allow-matched`?)",
         ),
         (
             "cases: [{name: a, caller: none, request: http://a, \
