@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn after(seconds: u64) -> Duration {
-        NOW + Duration::from_secs(seconds)
+        NOW.saturating_add(Duration::from_secs(seconds))
     }
 
     #[test]

@@ -301,7 +301,8 @@ fn too_many(
     let (number, status) = reached.unzip();
     let mut reply = Reply::refusing(Reason::RateLimited);
     let is_grpc = is_grpc(&turn.facts.headers);
-    if !said.body.is_empty() && !(is_grpc && said.body.len() > MAX_MESSAGE) {
+    let is_too_long = is_grpc && said.body.len() > MAX_MESSAGE;
+    if !said.body.is_empty() && !is_too_long {
         reply.body = said.body.to_vec().into();
     }
     // A header that it must not set is no reason to let the request through. The proxy itself makes

@@ -152,13 +152,13 @@ fn what_is_looser_is_written_only_where_that_is_asked_for() {
     let policy = "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: \
         {name: p, namespace: ns}\nspec:\n  targetRefs: \
         [{group: gateway.networking.k8s.io, kind: Gateway, name: egress}]\n  traffic:\n    \
-        extAuth: {backendRef: {name: authz}}\n    authorization: {policy: {matchExpressions: \
+        extProc: {backendRef: {name: authz}}\n    authorization: {policy: {matchExpressions: \
         ['request.method == \"GET\"']}}\n";
     let refused = egressctl(&["convert", "-"], policy);
     assert_eq!((refused.status.code(), text(&refused.stdout)), (Some(1), ""));
     let notes = text(&refused.stderr);
     assert!(
-        notes.contains("error: policy `p`: `extAuth`: no counterpart")
+        notes.contains("error: policy `p`: `extProc`: no counterpart")
             && notes.contains("--> <stdin>:7:5"),
         "{notes}"
     );
@@ -183,14 +183,14 @@ fn what_is_looser_is_written_only_where_that_is_asked_for() {
     );
     assert_eq!(
         (&note["path"], &note["policy"]),
-        (&Value::from("spec.traffic.extAuth"), &Value::from("p"))
+        (&Value::from("spec.traffic.extProc"), &Value::from("p"))
     );
 
     let forced = egressctl(&["convert", "--allow-lossy", "-"], policy);
     assert_eq!(forced.status.code(), Some(1));
     let yaml = text(&forced.stdout);
     assert!(
-        yaml.contains("# not as in the source: spec.traffic.extAuth: ")
+        yaml.contains("# not as in the source: spec.traffic.extProc: ")
             && yaml.contains("request.method"),
         "{yaml}"
     );

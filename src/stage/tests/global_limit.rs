@@ -46,7 +46,7 @@ impl Said<'_> {
                 out.number(3, *remaining);
                 out.message(4, |out| {
                     out.number(1, reset / 1000);
-                    out.number(2, reset % 1000 * 1_000_000);
+                    out.number(2, (reset % 1000).saturating_mul(1_000_000));
                 });
             });
         }
@@ -110,7 +110,7 @@ fn run(
     for (took, answer) in answers {
         let id = waiting.id;
         calls.push(waiting);
-        source.now += Duration::from_millis(*took);
+        source.now = source.now.saturating_add(Duration::from_millis(*took));
         let answer = match answer {
             Answer::Message(message) => Answer::Message(message),
             Answer::Status(status) => Answer::Status(*status),
@@ -335,7 +335,7 @@ fn policies_that_differ_in_more_than_descriptors_ask_one_after_another() {
     let (calls, done) = run(&three, &[], &answers);
     let own = plain(&[("ns", "team-a")]);
     let messages: Vec<&[u8]> = calls.iter().map(message).collect();
-    let once = asked("egress", &[own.clone()]);
+    let once = asked("egress", std::slice::from_ref(&own));
     assert_eq!(messages, [&once, &asked("other", &[own.clone(), own]), &once]);
     assert!(done.reply.is_none());
     let last = done.decision.calls[2];
@@ -352,7 +352,8 @@ fn without_an_answer_the_failure_mode_decides() {
     let framing = Said { response_headers: &[("content-length", "3")], ..OK }.message();
     let unknown = Said { code: 0, ..OK }.message();
     let later = Said { code: 3, ..OK }.message();
-    let answers: [(u64, fn() -> Answer<'static>, Failure); 6] = [
+    type Made = fn() -> Answer<'static>;
+    let answers: [(u64, Made, Failure); 6] = [
         (1, || Answer::NotSent, Failure::NotSent),
         (1, || Answer::CutOff, Failure::CutOff),
         (1, || Answer::TooLarge, Failure::TooLarge),

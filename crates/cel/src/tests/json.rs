@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::Data;
 
-/// A document as data.
+/// A document as data; null if it is none.
 pub(crate) fn data(json: &str) -> Data {
-    of(&serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}")))
+    serde_json::from_str(json).map_or(Data::Null, |value| of(&value))
 }
 
 fn of(value: &Value) -> Data {
