@@ -137,7 +137,6 @@ fn ok(response: OkHttpResponse) -> CheckResponse {
 
 fn with(action: HeaderAppendAction, name: &str, value: &str) -> HeaderValueOption {
     let mut option = header(name, value);
-    option.append = None;
     option.append_action = action.into();
     option
 }
