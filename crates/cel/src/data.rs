@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::library::json_text;
+use super::library::{json_text, quote};
 use super::values::made;
 
 /// A value that owns what it consists of.
@@ -82,7 +82,38 @@ impl Data {
     /// The same as JSON, as `toJson` writes it; none of what JSON cannot have.
     #[must_use]
     pub fn json(&self) -> Option<String> {
-        json_text(made(self).as_ref())
+        let mut json = String::new();
+        self.write_json(&mut json)?;
+        Some(json)
+    }
+
+    /// Appends it as JSON. This takes no steps, as the value has taken steps for all that it has.
+    fn write_json(&self, out: &mut String) -> Option<()> {
+        let mut separator = "";
+        match self {
+            Data::List(items) => {
+                out.push('[');
+                for item in items {
+                    out.push_str(separator);
+                    separator = ",";
+                    item.write_json(out)?;
+                }
+                out.push(']');
+            }
+            Data::Map(entries) => {
+                out.push('{');
+                for (name, value) in entries {
+                    out.push_str(separator);
+                    separator = ",";
+                    quote(name, out);
+                    out.push(':');
+                    value.write_json(out)?;
+                }
+                out.push('}');
+            }
+            single => out.push_str(&json_text(made(single).as_ref())?),
+        }
+        Some(())
     }
 
     /// The value of a key, if this is a map that has it.
