@@ -51,7 +51,8 @@ fn react(request: &RateLimitRequest) -> Reaction<RateLimitResponse> {
             ..over_limit(&limit("strict", 3))
         },
         "mute" => return Reaction::never(),
-        "error" => return Reaction::status(Code::Internal),
+        // `INTERNAL` is what Envoy says of an answer that is cut off.
+        "error" => return Reaction::status(Code::ResourceExhausted),
         "cut-off" => return Reaction::cut_off(ok, 40),
         "unknown" => RateLimitResponse { overall_code: 0, ..ok },
         "unusable" => {
