@@ -113,12 +113,12 @@ fn cases_with_services_hold_in_a_real_envoy() {
 }
 
 #[test]
-fn cases_with_services_are_refused_by_the_engine() {
+fn cases_of_the_build_for_tests_are_refused_by_the_engine() {
     for suite in waiting_suites() {
         let cases: Vec<_> = suite.cases.iter().collect();
         let refused = EngineRunner::default().start(&suite, &cases);
-        let why = refused.expect_err("it has no stage that calls services");
-        assert!(why.contains("only one in the build for tests"), "{why}");
+        let why = refused.expect_err("it has no stage `probe`");
+        assert!(why.contains("unknown field `probe`"), "{why}");
     }
 }
 
@@ -127,12 +127,14 @@ fn the_module_exports_only_callbacks_that_do_something() {
     let mut exports: Vec<String> =
         module().exports().into_iter().filter(|name| name.starts_with("proxy_on_")).collect();
     exports.sort();
-    // Envoy calls those for trailers only where there are any, and the one for a call's answer only
+    // Envoy calls those for trailers only where there are any, and those for a call's answer only
     // where a call was made.
     let expected = [
         "configure",
         "context_create",
         "delete",
+        "grpc_close",
+        "grpc_receive",
         "http_call_response",
         "memory_allocate",
         "request_headers",

@@ -240,7 +240,7 @@ async fn without_an_answer_that_can_be_used_the_failure_mode_decides() {
     for (domain, outcome) in [
         ("mute", "timeout"),
         ("error", "error"),
-        ("cut-off", "unreachable"),
+        ("cut-off", "cut-off"),
         ("unknown", "unusable"),
         ("unusable", "unusable"),
         ("refusing", "unreachable"),

@@ -109,6 +109,9 @@ fn httpbingo(request: &Received) -> Answer {
     if path == "/headers" {
         return Answer::json(200, &json!({ "headers": headers }));
     }
+    if path == "/bearer" {
+        return Answer::text(if headers.contains_key("Authorization") { 200 } else { 401 }, "");
+    }
     let url = format!("https://{}{}", request.host, request.target);
     let seen = json!({
         "args": arguments(&request.target),

@@ -10,7 +10,7 @@ use super::{Expected, Request, Step, plugin, stand_in};
 use crate::envoy::workspace_root;
 
 /// One step for each feature. They need the services of the workshop's steps.
-pub const FEATURES: [Step; 4] = [
+pub const FEATURES: [Step; 5] = [
     Step {
         title: "A maintenance page",
         note: "A direct response: the waypoint answers, and the origin is not called.",
@@ -41,6 +41,24 @@ pub const FEATURES: [Step; 4] = [
             headers: &[],
             expected: Expected::Target("/anything/v2/orders/7?open=true"),
         }],
+    },
+    Step {
+        title: "A service that must be asked",
+        note: "External authorization: a service denies a call without a ticket, and its answer is \
+               relayed.",
+        file: "external-authorizer.yaml",
+        plugin: true,
+        policies: &["ask-first"],
+        requests: &[
+            zen(TEAM_A, Expected::Answered(401, "")),
+            Request {
+                caller: TEAM_A,
+                host: GITHUB,
+                path: "/zen",
+                headers: &[("Authorization", "Bearer ticket-42")],
+                expected: Expected::Allowed,
+            },
+        ],
     },
     Step {
         title: "Five calls an hour for each caller",

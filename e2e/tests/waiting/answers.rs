@@ -97,7 +97,7 @@ async fn a_request_that_is_denied_or_asks_for_nothing_makes_no_call() {
     let (_turn, setting) = enter().await;
     let host = "served-closed.example";
     let denied = setting.ask(host, "denied", get(host, "/denied", "/for-denied")).await;
-    assert_eq!((denied.status, &*denied.text()), (403, "external authorization failed"));
+    assert_eq!((denied.status, &*denied.text()), (403, "authorization failed"));
     let record = setting.record("denied").await;
     assert_eq!((&record["reason"], &record["policy"]), (&"deny-matched".into(), &"denied".into()));
     let before = setting.service.calls_where(|_| true).len();

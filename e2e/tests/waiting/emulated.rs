@@ -236,11 +236,12 @@ fn an_answer_that_cannot_be_read_whole_is_no_answer() {
     }
 }
 
-/// Envoy refuses a call whose timeout is below zero as it reads the number.
+/// Envoy refuses a call whose timeout is below zero as it reads the number, which a long one would
+/// be.
 #[test]
-fn the_longest_timeout_is_the_longest_that_envoy_takes() {
+fn a_call_takes_no_longer_than_all_calls_may_together() {
     let (_host, worker) = host(false);
-    for (asked, taken) in [(u64::MAX, 2_147_483_647), (2_147_483_648, 2_147_483_647), (7, 7)] {
+    for (asked, taken) in [(u64::MAX, 1_000), (2_147_483_648, 1_000), (7, 7)] {
         let configuration = asking(CLUSTER, Duration::from_millis(asked), false, "audited");
         assert!(worker.configure(configuration).accepted);
         let call = held(&worker.request(request("/zen")));
