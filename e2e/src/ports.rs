@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Mutex, PoisonError};
 
 /// Below the ports that Linux, macOS and Windows hand out for outgoing connections: a port from
 /// there could be taken by a parallel test's own connection between this check and its use.
@@ -31,7 +32,7 @@ pub fn free(count: usize) -> io::Result<Vec<u16>> {
         hasher.write_u32(attempt);
         let offset = hasher.finish() % u64::from(LAST - FIRST);
         let port = FIRST + u16::try_from(offset).unwrap_or_default();
-        if port != DEMO_HBONE && is_free(port) {
+        if port != DEMO_HBONE && is_free(port) && hand_out(port) {
             found.insert(port);
         }
     }
@@ -42,6 +43,13 @@ pub fn free(count: usize) -> io::Result<Vec<u16>> {
         ));
     }
     Ok(found.into_iter().collect())
+}
+
+/// Notes that a port is taken, and returns whether it was not before: what runs in parallel in this
+/// process must not get the same one before either listens on it.
+fn hand_out(port: u16) -> bool {
+    static HANDED_OUT: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner).insert(port)
 }
 
 /// Whether nobody listens on this port of 127.0.0.1.
