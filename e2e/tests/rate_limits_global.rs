@@ -258,7 +258,9 @@ async fn without_an_answer_that_can_be_used_the_failure_mode_decides() {
             let record = setting.record(&id).await;
             assert_eq!(record["reason"], reason, "{id}: {record}");
             let call = &record["calls"][0];
-            assert_eq!(call["outcome"], outcome, "{id}: {record}");
+            // Envoy may see that the connection is gone before it has read the answer's head.
+            let is_cut = domain == "cut-off" && call["outcome"] == "unreachable";
+            assert!(is_cut || call["outcome"] == outcome, "{id}: {record}");
             let arrived = setting.arrived(&id);
             if end == "closed" {
                 assert_eq!(response.text(), "rate limit failed", "{id}");

@@ -89,6 +89,8 @@ fn is_beyond_a_schema(error: &ConfigError) -> bool {
         "field `condition` is missing: only the last entry ",
         "an answer with status 20",
         "an answer with status 304 ",
+        "the timeout is out of bounds: ",
+        "expected a number of bytes from 1 to ",
     ];
     is_long_host || beyond.iter().any(|start| error.message.starts_with(start))
 }
