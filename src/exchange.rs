@@ -138,6 +138,12 @@ impl Exchange {
             matches!(part, Part::RequestHeaders | Part::RequestBody | Part::RequestTrailers);
         match self.state {
             State::New if part == Part::RequestHeaders => Expectation::Read,
+            // A response that arrives before the body was judged must not pass: a caller that keeps its
+            // body back would get it, whatever the rules over the body say.
+            State::Receiving(Receiving { is_enforced: true, .. }) if !is_request => match part {
+                Part::ResponseHeaders => Expectation::Read,
+                _ => Expectation::Hold,
+            },
             State::Passing | State::Receiving(_) => match part {
                 // They came before; a request has them once.
                 Part::RequestHeaders => Expectation::Hold,
@@ -420,6 +426,17 @@ impl Exchange {
         if matches!(self.state, State::Receiving(_)) {
             return self.refuse(engine, source, failure.0);
         }
+        self.reset(engine, source, failure, errors)
+    }
+
+    /// Resets a stream, and notes why.
+    fn reset<'s>(
+        &mut self,
+        engine: &Engine,
+        source: &dyn Source,
+        failure: (&'static str, Option<&'static str>),
+        errors: Vec<(usize, String)>,
+    ) -> Step<'s> {
         let headers = Headers::from_pairs(&self.request).unwrap_or_default();
         let facts = Facts::new(headers, source);
         self.notes.cut_off(engine, &facts, failure, errors);
@@ -445,6 +462,9 @@ impl Exchange {
     ) -> Step<'s> {
         if self.expects(Part::ResponseHeaders) != Expectation::Read {
             return self.without(Part::ResponseHeaders);
+        }
+        if let State::Receiving(Receiving { is_enforced: true, .. }) = self.state {
+            return self.reset(engine, source, (RESPONSE_FAILED, Some(UNJUDGED)), Vec::new());
         }
         let transformed =
             pairs.read().zip(Headers::from_pairs(&self.request)).map(|(response, request)| {
@@ -498,6 +518,8 @@ impl Exchange {
 
 /// The cause where the proxy's header lines do not have the form, or the number, that it says.
 const UNREADABLE: &str = "the proxy's header lines cannot be read";
+/// The cause where a response comes before the request's body, which rules are to judge.
+const UNJUDGED: &str = "it came before the request's body was judged";
 /// The cause where a response's rules take more steps than a response has.
 const OUT_OF_STEPS: &str = "its rules take too many steps";
 

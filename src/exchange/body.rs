@@ -37,7 +37,7 @@ pub(super) struct Receiving {
     /// Why expressions cannot read it, if its headers show that.
     objection: Option<&'static str>,
     /// Whether the request must not go on without it.
-    is_enforced: bool,
+    pub(super) is_enforced: bool,
 }
 
 /// A response whose body is held.

@@ -89,7 +89,8 @@ impl Bodies {
         let is_foreign = |parameter: &str| {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let value = value.trim().trim_matches('"');
-            name.trim() == "charset" && !matches!(value, "utf-8" | "utf8" | "us-ascii")
+            // Also `charset*` and `charset*0` (RFC 8187, RFC 2231), which some origins decode.
+            name.trim().starts_with("charset") && !matches!(value, "utf-8" | "utf8" | "us-ascii")
         };
         parameters.split(';').any(is_foreign).then_some(CHARSET)
     }

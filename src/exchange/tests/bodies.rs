@@ -114,7 +114,7 @@ fn what_fails_while_a_body_is_awaited_refuses_the_request() {
 }
 
 #[test]
-fn trailers_are_read_and_a_response_passes_before_the_body_is_there() {
+fn trailers_are_read_and_no_response_passes_before_the_body_was_judged() {
     let (engine, source) = (engine(), Given::default());
     let mut exchange = begun(&engine, &[]);
     let lines: Headers<'_> = [(&b"x-gone"[..], &b"1"[..])].into_iter().collect();
@@ -127,12 +127,15 @@ fn trailers_are_read_and_a_response_passes_before_the_body_is_there() {
     let lines: Headers<'_> = [(&b":status"[..], &b"401"[..])].into_iter().collect();
     let bytes = lines.to_pairs();
     let response = Event::ResponseHeaders(Pairs { bytes: &bytes, count: 1 });
-    match exchange.on(&engine, &source, response) {
-        Step::Forward(changes) => assert_eq!(changes.len(), 1, "its header is set"),
-        step => panic!("{step:?}"),
-    }
-    assert!(exchange.is_receiving(Part::RequestBody), "it is awaited still");
-    assert!(matches!(exchange.on(&engine, &source, whole(b"bad")), Step::Reply(_)));
+    // A caller that keeps its body back would get it otherwise.
+    assert_eq!(exchange.expects(Part::ResponseHeaders), Expectation::Read);
+    assert_eq!(exchange.expects(Part::ResponseBody), Expectation::Hold);
+    assert_eq!(exchange.expects(Part::ResponseTrailers), Expectation::Hold);
+    assert_eq!(exchange.on(&engine, &source, response), Step::Reset);
+    let report = exchange.take_report().expect("a report");
+    assert!(report.cut_off.is_some() && report.audit.is_some());
+    assert_eq!(exchange.on(&engine, &source, whole(b"good")), Step::Hold);
+    assert_eq!(exchange.expects(Part::ResponseBody), Expectation::Hold);
 }
 
 #[test]

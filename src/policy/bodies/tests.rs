@@ -29,6 +29,8 @@ fn a_body_is_read_by_its_content_type() {
         ("text/plain; charset=iso-8859-1", Some(CHARSET)),
         ("text/plain; charset=utf-8; charset=utf-7", Some(CHARSET)),
         ("text/plain; charset", Some(CHARSET)),
+        ("text/plain; charset*=UTF-8''utf-7", Some(CHARSET)),
+        ("text/plain; charset*0=utf-; charset*1=7", Some(CHARSET)),
         ("text/plain; charset=", Some(CHARSET)),
         ("text/plain; a=\"; charset=utf-16\"", Some(CHARSET)),
         ("application/octet-stream", Some(TYPE)),
