@@ -138,8 +138,8 @@ impl Exchange {
             matches!(part, Part::RequestHeaders | Part::RequestBody | Part::RequestTrailers);
         match self.state {
             State::New if part == Part::RequestHeaders => Expectation::Read,
-            // A response that arrives before the body was judged must not pass: a caller that keeps its
-            // body back would get it, whatever the rules over the body say.
+            // A response that arrives before the body was judged must not pass: a caller that keeps
+            // its body back would get it, whatever the rules over the body say.
             State::Receiving(Receiving { is_enforced: true, .. }) if !is_request => match part {
                 Part::ResponseHeaders => Expectation::Read,
                 _ => Expectation::Hold,

@@ -100,13 +100,21 @@ fn ask<'a>(
         return Some(Flow::Next);
     }
     let view = original(turn.engine, turn.facts, turn.admitted.as_ref());
-    let (entry, form) = match forms.choose(&view, turn.meter) {
-        Ok(chosen) => chosen?,
+    let chosen = match forms.choose(&view, turn.meter) {
+        Ok(chosen) => chosen,
         Err(error) => {
             turn.found.decision.errors.push((index, error));
             return Some(Flow::End(failed(index)));
         }
     };
+    // What another form's service would set does not come from the caller either.
+    let of_request = chosen.map(|(entry, _)| entry);
+    for (entry, other) in forms.forms().enumerate() {
+        if Some(entry) != of_request {
+            apply::remove_named(turn, index, other);
+        }
+    }
+    let (entry, form) = chosen?;
     if let Some(trace) = turn.trace.as_deref_mut() {
         trace.chose(index, Feature::ExtAuth, entry, true);
     }

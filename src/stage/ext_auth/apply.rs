@@ -98,10 +98,14 @@ pub(super) fn remove_named(turn: &mut Turn<'_, '_, '_>, index: usize, form: &Ext
         Protocol::Http(http) => http.response_headers.as_slice(),
         Protocol::Grpc(_) => &[],
     };
-    let nothing = Allowed {
-        removed: of_http.iter().chain(&form.credential_headers).cloned().collect(),
-        ..Allowed::default()
-    };
+    // Where a service has set or removed one, the caller's copy is gone already.
+    let written = turn.found.services.as_ref().map_or(&[][..], |said| &said.written);
+    let names = of_http.iter().chain(&form.credential_headers);
+    let removed: Vec<_> = names.filter(|name| !written.contains(name)).cloned().collect();
+    if removed.is_empty() {
+        return;
+    }
+    let nothing = Allowed { removed, ..Allowed::default() };
     // Without a new path, nothing can be wrong.
     let _ = allowed(turn, index, form, &nothing);
 }
