@@ -15,6 +15,8 @@ pub(super) struct Arrived {
     pub(super) target: Vec<u8>,
     /// The header lines; `host` is among them also where it came as `:authority`.
     pub(super) fields: Vec<Field>,
+    /// The body, or what has come of it, in HTTP/1.1.
+    pub(super) body: Vec<u8>,
     /// The trailers.
     pub(super) trailers: Vec<Field>,
 }
