@@ -246,6 +246,9 @@ impl Attack for Answers {
         {
             found("success", format!("{status} for a request that was not allowed"));
         }
+        if matches!(answer, Answered::Hung) {
+            found("no answer", "nothing".to_owned());
+        }
         let Answered::Response(response) = answer else { return };
         if let Some(reading) = touched(&response.headers.0) {
             found("untouchable, in an answer", reading.text);

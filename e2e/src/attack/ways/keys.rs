@@ -11,7 +11,7 @@ use super::{Answered, Attack, Sent, Tally, finding, numbered};
 use crate::attack::arrived::{Arrived, escaped};
 use crate::attack::frames;
 use crate::attack::random::Random;
-use crate::attack::readers::header;
+use crate::attack::readers::{header, listed};
 use crate::attack::record::Finding;
 use crate::attack::request::Field;
 
@@ -172,25 +172,40 @@ fn endless(random: &mut Random, number: u64) -> Vec<u8> {
     }
 }
 
-/// What is counted together on a host, by a plain reading of a request's headers; none where none
-/// of the readings is plain.
-fn key(host: &'static str, fields: &[Field], pod: usize) -> Option<Key> {
+/// What may be counted together on a host, by each reading of a request's headers.
+fn keys(host: &'static str, fields: &[Field], pod: usize) -> Vec<Key> {
     if host == CALLER {
-        return Some((host, pod.to_string().into_bytes()));
+        return vec![(host, pod.to_string().into_bytes())];
     }
-    let value = |name: &str| {
-        let readings = header(fields, name);
-        match &readings[..] {
-            [] => Some(Vec::new()),
-            [only] if only.reader == "by name" => Some(only.text.clone().into_bytes()),
-            _ => None,
+    let values = |name: &str| {
+        let mut texts: Vec<String> =
+            listed(fields, name).into_iter().map(|reading| reading.text).collect();
+        if texts.is_empty() {
+            texts.push(String::new());
         }
+        texts
     };
-    let tenant = value("x-tenant")?;
+    let tenants = values("x-tenant");
     if host != PAIR {
-        return Some((host, tenant));
+        return tenants.into_iter().map(|tenant| (host, tenant.into_bytes())).collect();
     }
-    Some((host, [&tenant[..], b"|", &value("x-team")?].concat()))
+    let teams = values("x-team");
+    let pairs = tenants.iter().flat_map(|tenant| {
+        teams.iter().map(move |team| (host, format!("{tenant}|{team}").into_bytes()))
+    });
+    pairs.collect()
+}
+
+/// What is counted together, where there is one way to read it: each header has one line at most,
+/// under its own name.
+fn key(host: &'static str, fields: &[Field], pod: usize) -> Option<Key> {
+    let is_plain = |name: &str| match &header(fields, name)[..] {
+        [] => true,
+        [only] => only.reader == "by name" && !only.text.contains(','),
+        _ => false,
+    };
+    let is_counted = host == CALLER || is_plain("x-tenant") && is_plain("x-team");
+    is_counted.then(|| keys(host, fields, pod).pop())?
 }
 
 impl Attack for Keys {
@@ -241,15 +256,17 @@ impl Attack for Keys {
 
     fn judge_answer(&self, _: &Tally, number: u64, answer: &Answered) {
         let case = Case::of(self.seed, number);
-        let Some(key) = key(case.host, &case.fields, case.pod) else { return };
         let status = answer.status();
-        // Whatever ended in another way may have taken a token.
-        let is_refused = status == Some(429);
-        let is_objected = status.is_some_and(|status| status >= 400);
-        self.note(key, |seen| {
-            seen.refused += u64::from(is_refused);
-            seen.admitted += u64::from(!is_refused && !is_objected);
-        });
+        if status == Some(429) {
+            if let Some(key) = key(case.host, &case.fields, case.pod) {
+                self.note(key, |seen| seen.refused += 1);
+            }
+        } else if status.is_none_or(|status| status < 400) {
+            // What was not refused may have taken a token of any of its readings.
+            for key in keys(case.host, &case.fields, case.pod) {
+                self.note(key, |seen| seen.admitted += 1);
+            }
+        }
     }
 
     fn judge_end(&self, tally: &Tally) {
@@ -257,7 +274,7 @@ impl Attack for Keys {
         for ((host, key), seen) in seen.iter() {
             let full = if *host == CALLER { OF_CALLER } else { LIMIT };
             // In the crowd, keys for which there is no room share a bucket.
-            if *host != CROWD && seen.refused > 0 && seen.admitted.max(seen.arrived) < full {
+            if *host != CROWD && seen.refused > 0 && seen.admitted < full {
                 let reads = format!("`{}` refused after {} of {full}", escaped(key), seen.admitted);
                 tally.finds(finding("refused before the limit", host, reads, None));
             }

@@ -32,7 +32,6 @@ const NAMES: &[&str] = &[
     "x.user",
     "set-cookie",
     "x-envoy-upstream-service-time",
-    "x-injected",
     "host",
     "Host",
     ":path",
@@ -212,7 +211,11 @@ pub(super) fn of_http(seed: u64, number: u64) -> (Vec<u8>, Said) {
         if name.starts_with(':') && random.percent(80) {
             continue;
         }
-        value.retain(|byte| *byte != 0 || random.percent(20));
+        // Here, a line's end in a value would make another line and not a value that holds it.
+        if name.contains('\n') {
+            continue;
+        }
+        value.retain(|byte| *byte != b'\n' && (*byte != 0 || random.percent(20)));
         bytes.extend([name.as_bytes(), b": ", &value, b"\r\n"].concat());
     }
     let length = random.one(&[0, 2, 2, 2, 500, 70_000]);
