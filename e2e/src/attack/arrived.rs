@@ -2,6 +2,9 @@
 
 use super::request::{Field, NUMBER};
 
+/// How much of a body is shown.
+const SHOWN: usize = 200;
+
 /// A request at the origin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Arrived {
@@ -38,7 +41,12 @@ impl Arrived {
                 bytes.extend_from_slice(&[mark.as_bytes(), name, b": ", value].concat());
             }
         }
-        escaped(&bytes).replace("\\n", "\n")
+        let mut text = escaped(&bytes).replace("\\n", "\n");
+        if !self.body.is_empty() {
+            text.push_str("\nbody ");
+            text.push_str(&escaped(&self.body[..self.body.len().min(SHOWN)]));
+        }
+        text
     }
 }
 
