@@ -15,20 +15,24 @@ use crate::attack::random::Random;
 use crate::attack::readers::{self, Reading, same_variable};
 use crate::attack::record::Finding;
 use crate::attack::request::{Field, NUMBER};
+use crate::attack::rules::SECRET;
 use crate::envoy::WaypointOptions;
 use crate::origin::{self, Service};
 use crate::stand_ins::{self, AuthorizationService};
 
 use generate::{Said, of_grpc, of_http};
 
-/// Whose service speaks gRPC, and whose HTTP.
+/// Whose service speaks gRPC, whose HTTP, and whose HTTP under `FailOpen`.
 const GRPC: &str = "grpc.attack.example";
 const HTTP: &str = "http.attack.example";
+const OPEN: &str = "open.attack.example";
+const HOSTS: [&str; 3] = [GRPC, HTTP, OPEN];
 const GRPC_CLUSTER: &str = "attack-grpc";
 const HTTP_CLUSTER: &str = "attack-http";
 
-/// The header that answers of HTTP may set, and the one that holds a credential.
+/// The headers that answers of HTTP may set, and the one that holds a credential.
 const USER: &str = "x-user";
+const ROLE: &str = "x-role";
 const TOKEN: &str = "x-token";
 /// The value of the caller's own copies.
 const FORGED: &[u8] = b"forged";
@@ -58,16 +62,21 @@ impl Answers {
         Ok(Self { seed, grpc, http })
     }
 
-    /// What the service says about a request.
-    fn said(&self, number: u64) -> Said {
-        match host(self.seed, number) {
+    /// Whether a request may go on, by what the service says about it.
+    fn is_forbidden(&self, number: u64) -> bool {
+        let said = match host(number) {
             GRPC => of_grpc(self.seed, number).1,
             _ => of_http(self.seed, number).1,
+        };
+        match said {
+            Said::Allowed => false,
+            Said::Denied => true,
+            Said::Unclear => host(number) != OPEN,
         }
     }
 
     fn found(&self, tally: &Tally, number: u64, law: &'static str, reads: String, arrived: String) {
-        let rule = host(self.seed, number);
+        let rule = host(number);
         let said = match rule {
             GRPC => format!("{:?}", of_grpc(self.seed, number).0),
             _ => escaped(&of_http(self.seed, number).0),
@@ -80,9 +89,8 @@ impl Answers {
     }
 }
 
-fn host(seed: u64, number: u64) -> &'static str {
-    let _ = seed;
-    if number.is_multiple_of(2) { GRPC } else { HTTP }
+fn host(number: u64) -> &'static str {
+    HOSTS[(number % 3) as usize]
 }
 
 /// Names of one connection, and of what a request or response is.
@@ -116,7 +124,7 @@ fn touched(fields: &[Field]) -> Option<Reading> {
 
 impl Attack for Answers {
     fn hosts(&self) -> &'static [&'static str] {
-        &[GRPC, HTTP]
+        &HOSTS
     }
 
     fn configuration(&self) -> Value {
@@ -126,17 +134,20 @@ impl Attack for Answers {
             form["credentialHeaders"] = json!([TOKEN]);
             json!({"name": name, "hosts": [host], "traffic": {"extAuth": form}})
         };
-        let metadata = json!({"whole": "response.body"});
+        let of_http = |mode: &str| {
+            json!({"cluster": HTTP_CLUSTER, "failureMode": mode, "http": {
+                "allowedRequestHeaders": [NUMBER],
+                "allowedResponseHeaders": [USER, ROLE],
+                "responseMetadata": {"whole": "response.body"},
+            }})
+        };
         json!({
             "audit": {"log": "None"},
             "callouts": {"deadline": "4s"},
             "policies": [
                 ask("grpc", GRPC, json!({"cluster": GRPC_CLUSTER, "grpc": {}})),
-                ask("http", HTTP, json!({"cluster": HTTP_CLUSTER, "http": {
-                    "allowedRequestHeaders": [NUMBER],
-                    "allowedResponseHeaders": [USER, "x-role"],
-                    "responseMetadata": metadata,
-                }})),
+                ask("http", HTTP, of_http("FailClosed")),
+                ask("open", OPEN, of_http("FailOpen")),
                 {"name": "late", "traffic": {"authorization": {
                     "action": "Deny",
                     "policy": {"matchExpressions": [
@@ -170,9 +181,9 @@ impl Attack for Answers {
     fn request(&self, number: u64) -> Sent {
         let mut random = Random::of(self.seed ^ 0x5e4d, number);
         let random = &mut random;
-        let (host, http2) = (host(self.seed, number), random.percent(40));
+        let (host, http2) = (host(number), random.percent(40));
         let mut fields = vec![numbered(number)];
-        for name in [USER, TOKEN] {
+        for name in [USER, ROLE, TOKEN] {
             for _ in 0..random.below(3) {
                 let name = match random.below(4) {
                     0 => name.replace('-', random.one(&["_", ".", "~", "__", "+", "!"])),
@@ -209,30 +220,30 @@ impl Attack for Answers {
             return;
         };
         let found = |law, reads| self.found(tally, number, law, reads, arrived.shown());
-        if self.said(number) != Said::Allowed {
+        if self.is_forbidden(number) {
             found("denied", "a request that the service has not allowed".to_owned());
         }
         if let Some(reading) = touched(&arrived.fields) {
             found(reading.reader, reading.text);
         }
         let hosts: Vec<_> = readers::header(&arrived.fields, "host");
-        if hosts.len() != 1 || hosts[0].text != host(self.seed, number) {
+        if hosts.len() != 1 || hosts[0].text != host(number) {
             found("another host", format!("{hosts:?}"));
         }
         let path = arrived.target.split(|byte| *byte == b'?').next().unwrap_or_default();
         if arrived.method != b"GET" || !matches!(path, b"/zen" | b"/a%20b") {
             found("another target", arrived.shown());
         }
-        // Answers of gRPC may set any header, so the caller's `x-user` is not theirs alone.
-        let of_service = [TOKEN, USER];
-        let count = if host(self.seed, number) == GRPC { 1 } else { 2 };
+        // Answers of gRPC may set any header, so only the credential is theirs alone.
+        let of_service = [TOKEN, USER, ROLE];
+        let count = if host(number) == GRPC { 1 } else { 3 };
         for (name, value) in arrived.fields.iter().chain(&arrived.trailers) {
-            let is_own = |own: &&str| same_variable(name, own.as_bytes());
-            if of_service.iter().take(count).any(|own| is_own(&own)) && value.ends_with(FORGED) {
+            let is_own = |own: &str| same_variable(name, own.as_bytes());
+            if of_service.iter().take(count).any(|own| is_own(own)) && value.ends_with(FORGED) {
                 found("the caller's own copy", format!("{}: {}", escaped(name), escaped(value)));
             }
         }
-        for reading in readers::header(&arrived.fields, "x-role") {
+        for reading in readers::header(&arrived.fields, ROLE) {
             if reading.text == "admin" {
                 found("a rule about what was said", reading.text);
             }
@@ -241,7 +252,7 @@ impl Attack for Answers {
 
     fn judge_answer(&self, tally: &Tally, number: u64, answer: &Answered) {
         let found = |law, reads| self.found(tally, number, law, reads, "the pod".to_owned());
-        if self.said(number) != Said::Allowed
+        if self.is_forbidden(number)
             && let Some(status @ 200..300) = answer.status()
         {
             found("success", format!("{status} for a request that was not allowed"));
@@ -253,10 +264,12 @@ impl Attack for Answers {
         if let Some(reading) = touched(&response.headers.0) {
             found("untouchable, in an answer", reading.text);
         }
-        // The service's own cookies and its hints to Envoy are not for callers.
+        if response.headers.get(SECRET).is_some() {
+            return;
+        }
+        // A denial has neither the cookies of a service of HTTP, nor hints to Envoys.
         let is_private = |name: &[u8]| {
-            name.starts_with(b"x-envoy-")
-                || host(self.seed, number) == HTTP && name == b"set-cookie"
+            name.starts_with(b"x-envoy-") || host(number) != GRPC && name == b"set-cookie"
         };
         for (name, value) in &response.headers.0 {
             if is_private(&name.to_ascii_lowercase()) && has_evil(value) {

@@ -110,8 +110,11 @@ impl Case {
         };
         let mut pieces = vec![bytes];
         for chunk in self.chunks(size) {
-            let line =
-                format!("{:x}{}\r\n", chunk.len(), if number % 7 == 0 { ";x=y" } else { "" });
+            let line = format!(
+                "{:x}{}\r\n",
+                chunk.len(),
+                if number.is_multiple_of(7) { ";x=y" } else { "" }
+            );
             pieces.push([line.as_bytes(), chunk, b"\r\n"].concat());
         }
         if !self.withholds {

@@ -10,7 +10,7 @@ use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{ListValue, NullValue, Struct, Value};
 use envoy_types::pb::google::rpc::Status;
 
-use super::{EVIL, TOKEN, USER};
+use super::{EVIL, ROLE, TOKEN, USER};
 use crate::attack::random::Random;
 
 /// What an answer says in plain words.
@@ -18,15 +18,17 @@ use crate::attack::random::Random;
 pub(super) enum Said {
     /// The request may go on.
     Allowed,
-    /// It may not, or there was no answer that allows it.
+    /// It may not.
     Denied,
+    /// Neither: it is a failure, or may be taken for one.
+    Unclear,
 }
 
 /// Names that answers try to set, with values that are looked for where they must not be.
 const NAMES: &[&str] = &[
     USER,
     TOKEN,
-    "x-role",
+    ROLE,
     "X-Role",
     "x_role",
     "x.user",
@@ -55,9 +57,12 @@ const NAMES: &[&str] = &[
     "x:y",
 ];
 
+/// How many of them anybody may set; the first of these have values of all kinds.
+const HARMLESS: usize = 7;
+
 fn name(random: &mut Random) -> &'static str {
-    // The first are harmless, so that most answers can be used.
-    if random.percent(70) { NAMES[random.below(7)] } else { random.one(NAMES) }
+    // Most answers can be used.
+    if random.percent(70) { NAMES[random.below(HARMLESS)] } else { random.one(NAMES) }
 }
 
 fn value(random: &mut Random, name: &str) -> Vec<u8> {
@@ -178,12 +183,8 @@ pub(super) fn of_grpc(seed: u64, number: u64) -> (CheckResponse, Said) {
         None if is_ok && status.is_some() => Said::Allowed,
         _ => Said::Denied,
     };
-    let answer = CheckResponse {
-        status,
-        http_response: response,
-        dynamic_metadata: metadata(random),
-        ..CheckResponse::default()
-    };
+    let answer =
+        CheckResponse { status, http_response: response, dynamic_metadata: metadata(random) };
     (answer, said)
 }
 
@@ -195,11 +196,14 @@ pub(super) fn of_http(seed: u64, number: u64) -> (Vec<u8>, Said) {
         0..=5 => random.one(&[200, 200, 200, 201, 204, 299]),
         _ => random.one(&[100, 101, 103, 199, 300, 302, 304, 401, 403, 407, 429, 500, 503, 599]),
     };
-    let mut bytes = if random.percent(5) {
+    let hints = random.percent(5);
+    let mut bytes = if hints {
         b"HTTP/1.1 103 Early Hints\r\nx-role: admin\r\n\r\n".to_vec()
     } else {
         Vec::new()
     };
+    // Whether nothing is in it for which an Envoy could take it for a failure.
+    let mut is_plain = !hints;
     bytes.extend(format!("HTTP/1.1 {status} Said\r\n").into_bytes());
     for _ in 0..random.below(5) {
         let name = name(random);
@@ -216,6 +220,7 @@ pub(super) fn of_http(seed: u64, number: u64) -> (Vec<u8>, Said) {
             continue;
         }
         value.retain(|byte| *byte != b'\n' && (*byte != 0 || random.percent(20)));
+        is_plain &= NAMES[..HARMLESS].contains(&name) && !value.iter().any(u8::is_ascii_control);
         bytes.extend([name.as_bytes(), b": ", &value, b"\r\n"].concat());
     }
     let length = random.one(&[0, 2, 2, 2, 500, 70_000]);
@@ -223,10 +228,17 @@ pub(super) fn of_http(seed: u64, number: u64) -> (Vec<u8>, Said) {
     let length = if has_body { length } else { 0 };
     if has_body {
         // Some promise more than comes.
-        let stated = length + usize::from(random.percent(4));
+        let is_cut = random.percent(4);
+        is_plain &= !is_cut;
+        let stated = length + usize::from(is_cut);
         bytes.extend(format!("content-length: {stated}\r\n").into_bytes());
     }
     bytes.extend(b"\r\n");
     bytes.extend(vec![b'b'; length]);
-    (bytes, if (200..300).contains(&status) { Said::Allowed } else { Said::Denied })
+    let said = match status {
+        200..300 => Said::Allowed,
+        300..500 if is_plain => Said::Denied,
+        _ => Said::Unclear,
+    };
+    (bytes, said)
 }
