@@ -21,8 +21,8 @@ const NOT_EVERYWHERE: &str = "some of these hosts have no `extAuth` that sets th
     rule reads, so that there it is the caller's: give both policies the same hosts, or read \
     `extauthz`";
 const OPEN_TO_FORGERY: &str = "while the service fails, the rule reads headers as the caller sent \
-    them, since what a service of gRPC would set is known from its answer alone: read `extauthz`, or \
-    leave `failureMode` out";
+    them, since what a service of gRPC would set is known from its answer alone: read `extauthz`, \
+    or leave `failureMode` out";
 
 impl Warnings {
     pub(super) fn add_ext_auth(&mut self, config: &Config, policies: &[Policy]) {
