@@ -119,9 +119,8 @@ impl<'a> Headers<'a> {
 
     /// The same headers, in memory of their own.
     pub(crate) fn owned(&self) -> Headers<'static> {
-        let own = |(name, value): (&[u8], &[u8])| {
-            (Cow::Owned(name.to_vec()), Cow::Owned(value.to_vec()))
-        };
+        let own =
+            |(name, value): (&[u8], &[u8])| (Cow::Owned(name.to_vec()), Cow::Owned(value.to_vec()));
         let lines = self.lines().map(own).collect();
         Headers { lines, kinds: self.kinds, blank_ends: self.blank_ends }
     }
