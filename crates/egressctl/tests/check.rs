@@ -10,6 +10,8 @@
 
 #[path = "check/attachment.rs"]
 mod attachment;
+#[path = "check/doubts.rs"]
+mod doubts;
 #[path = "check/environment.rs"]
 mod environment;
 #[path = "check/files.rs"]
