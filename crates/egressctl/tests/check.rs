@@ -140,6 +140,20 @@ fn what_is_no_yaml_is_told_with_its_place() {
     }
 }
 
+#[test]
+fn what_yaml_takes_for_a_sign_of_its_own_needs_quotes() {
+    for (value, sign) in [
+        ("hosts: [*.github.com]", "*"),
+        ("hosts: *.github.com", "*"),
+        ("mode: !has(request.headers.foo)", "!"),
+        ("hosts:\n  - !has(request.headers.foo)", "!"),
+    ] {
+        let found = check_stdin(&["-"], format!("policies:\n- name: p\n  {value}\n").as_bytes());
+        let mend = format!(": a value that begins with `{sign}` needs quotes around it\n");
+        assert!(found.stdout.contains(&mend) && found.code == 1, "{value}: {}", found.stdout);
+    }
+}
+
 /// Who reads the output may have seen enough before its end, and what was found is what it is.
 #[test]
 fn a_reader_who_goes_changes_no_exit_code() {

@@ -68,7 +68,7 @@ fn trust_domain(value: &str, caller: &str) -> bool {
     values.iter().any(|value| match value.split_once('*') {
         None => *value == domain,
         Some((start, end)) => {
-            let fits = domain.len() >= start.len() + end.len();
+            let fits = domain.len() >= start.len().saturating_add(end.len());
             fits && domain.starts_with(start) && domain.ends_with(end)
         }
     })
