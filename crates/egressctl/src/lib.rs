@@ -5,11 +5,13 @@
 //! something was found (an error in a policy, a failed case), 2 when the command itself could not
 //! be done (usage, an unreadable file).
 
+pub mod audit;
 pub mod cases;
 mod check;
 mod choice;
 mod convert;
 mod diagnostic;
+mod emit;
 mod explain;
 mod manifest;
 pub mod policy;
@@ -41,6 +43,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Audit(audit::Args),
     Check(check::Args),
     Convert(convert::Args),
     Test(test::Args),
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut terminal = Terminal::new(cli.color);
     let outcome = match &cli.command {
+        Command::Audit(args) => audit::run(args, &mut terminal),
         Command::Check(args) => check::run(args, &mut terminal),
         Command::Convert(args) => convert::run(args, &mut terminal),
         Command::Test(args) => test::run(args, &mut terminal),
