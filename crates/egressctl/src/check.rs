@@ -14,7 +14,7 @@ use crate::manifest::{Kind, Manifest, Plugin};
 use crate::source::Source;
 use crate::terminal::Terminal;
 use crate::yaml::Node;
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, bundle};
 use attachment::Attached;
 pub(crate) use files::Input;
 use hosts::Hosts;
@@ -83,6 +83,17 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
         let before = checked.len();
         for input in files::below(name)? {
             let file = checked.len();
+            if bundle::is_folder(&input.name)
+                && let Err(errors) = bundle::of_folder(&input.name)?
+            {
+                checked.extend(errors.into_iter().map(|(source, found)| Checked {
+                    source,
+                    plugins: 1,
+                    policies: 0,
+                    found,
+                }));
+                continue;
+            }
             checked.push(check(&input, &mut attached, &mut |manifest, engines| {
                 hosts.add(file, manifest, engines);
             })?);
@@ -146,6 +157,7 @@ fn check(input: &Input, attached: &mut Attached, keep: &mut Keep<'_>) -> Result<
         }
         loaded.extend(engine.map(|engine| (plugin, engine)));
         found.extend(attachment::lint(source, plugin));
+        found.extend(attachment::size(source, plugin));
         found.extend(attached.add(source, plugin));
     }
     manifest.documents.iter().for_each(|document| near::misspelt(source, document, &mut found));

@@ -6,6 +6,7 @@
 //! be done (usage, an unreadable file).
 
 pub mod audit;
+mod bundle;
 pub mod cases;
 mod check;
 mod choice;
@@ -18,6 +19,7 @@ pub mod policy;
 mod request;
 mod resource;
 mod schema;
+mod sizes;
 mod source;
 mod terminal;
 mod test;
@@ -44,6 +46,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Audit(audit::Args),
+    Bundle(bundle::Args),
     Check(check::Args),
     Convert(convert::Args),
     Test(test::Args),
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
     let mut terminal = Terminal::new(cli.color);
     let outcome = match &cli.command {
         Command::Audit(args) => audit::run(args, &mut terminal),
+        Command::Bundle(args) => bundle::run(args, &mut terminal),
         Command::Check(args) => check::run(args, &mut terminal),
         Command::Convert(args) => convert::run(args, &mut terminal),
         Command::Test(args) => test::run(args, &mut terminal),

@@ -186,7 +186,8 @@ mod tests {
 
     fn record(caller: &str, host: &str, path: &str, rest: &str) -> String {
         format!(
-            r#"{{"event":"egress",{rest},"caller":"{caller}","method":"GET","host":"{host}","path":"{path}"}}"#
+            r#"{{"event":"egress",{rest},"caller":"{caller}","method":"GET","host":"{host}",{}}}"#,
+            format_args!("\"path\":\"{path}\"")
         )
     }
 

@@ -10,6 +10,9 @@ use crate::request;
 /// 4,096.
 const MAX_TEXT: usize = 1_500;
 
+/// The longest list that is written on one line.
+const WIDTH: usize = 80;
+
 /// Which requests an expression is to let through.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rule {
@@ -99,7 +102,14 @@ fn one_of(subject: &str, texts: &BTreeSet<String>) -> String {
     let literals: Vec<String> = texts.iter().map(|text| literal(text)).collect();
     match literals.as_slice() {
         [one] => format!("{subject} == {one}"),
-        all => format!("{subject} in [{}]", all.join(", ")),
+        all => {
+            let line = format!("{subject} in [{}]", all.join(", "));
+            if line.len() <= WIDTH {
+                line
+            } else {
+                format!("{subject} in [\n  {}\n]", all.join(",\n  "))
+            }
+        }
     }
 }
 

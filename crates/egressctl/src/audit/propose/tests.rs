@@ -98,7 +98,10 @@ fn callers_that_do_the_same_and_hosts_that_get_the_same_share_a_rule() {
       policy:
         matchExpressions:
         - |-
-          source.spiffeId in ["spiffe://cluster.local/ns/a/sa/web", "spiffe://cluster.local/ns/b/sa/job"] &&
+          source.spiffeId in [
+            "spiffe://cluster.local/ns/a/sa/web",
+            "spiffe://cluster.local/ns/b/sa/job"
+          ] &&
           request.method == "GET" &&
           request.path == "/simple/x/"
 "#
@@ -243,7 +246,8 @@ proptest! {
         prop_assert_eq!(&proposal.left_out, &vec![]);
         prop_assert_eq!(proposal.check(manner, None), Ok(vec![]));
         let engine = engine(&proposal);
-        let callers: BTreeSet<_> = seen.iter().map(|seen| seen.0).chain(["spiffe://q/ns/a/sa/b"]).collect();
+        let others = ["spiffe://q/ns/a/sa/b"];
+        let callers: BTreeSet<_> = seen.iter().map(|seen| seen.0).chain(others).collect();
         let hosts: BTreeSet<_> = seen.iter().map(|seen| seen.1).chain(["d.example"]).collect();
         let methods: BTreeSet<_> = seen.iter().map(|seen| seen.2).chain(["PUT"]).collect();
         let paths: BTreeSet<_> = seen.iter().map(|seen| seen.3).chain(["/n", "/a/n"]).collect();
