@@ -301,7 +301,7 @@ fn written() -> impl Strategy<Value = Written> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 100,
+        cases: 40,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
