@@ -1,5 +1,6 @@
 //! `egressctl check`: validates configurations, alone or in their resources.
 
+mod allow;
 mod attachment;
 mod files;
 mod hosts;
@@ -15,6 +16,7 @@ use crate::source::Source;
 use crate::terminal::Terminal;
 use crate::yaml::Node;
 use crate::{Exit, Failure, bundle};
+pub(crate) use allow::names_in;
 use attachment::Attached;
 pub(crate) use files::Input;
 use hosts::Hosts;
@@ -114,6 +116,9 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
             checked.found.sort_by_key(|found| found.span.start);
         }
     }
+    for file in &mut checked {
+        allow::apply(&file.source, &mut file.found);
+    }
     report::print(&checked, args.output, terminal)?;
     let is_bad = |found: &Diagnostic| {
         found.severity == Severity::Error
@@ -211,7 +216,7 @@ fn sources(source: &Source, plugin: Plugin<'_>, config: &Node, found: &mut Vec<D
             is what the caller's certificate says";
         let path = format!("{}.identity.sources", plugin.prefix());
         found.push(
-            Diagnostic::new(Severity::Warning, source, node.span.clone(), message.to_owned())
+            Diagnostic::warning("no-filter-state", source, node.span.clone(), message.to_owned())
                 .at(path),
         );
     }

@@ -11,6 +11,7 @@ use super::commented;
 use super::guard::guarded;
 use super::platform::{Platform, Team};
 use super::put::field;
+use crate::check;
 use crate::diagnostic::Diagnostic;
 use crate::emit::{Item, Tree};
 use crate::manifest::{Kind, Manifest, Plugin};
@@ -81,10 +82,26 @@ pub(super) fn held(
         trees.push(guard(team, node, config));
     }
     if holder.found.is_empty() {
-        Ok(commented(&manifest.source.name, trees))
+        let mut items = commented(&manifest.source.name, trees);
+        for (item, node) in items.iter_mut().zip(nodes) {
+            item.comment.extend(allowed(&manifest.source, node));
+        }
+        Ok(items)
     } else {
         Err(holder.found)
     }
+}
+
+/// The comment that silences for a policy what comments in it silence.
+fn allowed(source: &Source, node: &Node) -> Option<String> {
+    // The line above it, too.
+    let (_, start, _) = source.line(node.span.start);
+    let (_, start, above) = source.line(start.saturating_sub(1));
+    let start = if above.trim_start().starts_with('#') { start } else { node.span.start };
+    let (_, last, line) = source.line(node.span.end);
+    let text = source.text.get(start..last.saturating_add(line.len())).unwrap_or_default();
+    let names = check::names_in(text);
+    (!names.is_empty()).then(|| format!("egressctl: allow({})", names.join(", ")))
 }
 
 /// Loads the file's policies in the place of the plugin's own, so that they can read its variables.
