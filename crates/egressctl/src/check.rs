@@ -15,10 +15,10 @@ use crate::manifest::{Kind, Manifest, Plugin};
 use crate::source::Source;
 use crate::terminal::Terminal;
 use crate::yaml::Node;
-use crate::{Exit, Failure, bundle};
+use crate::{Exit, Failure, bundle, watch};
 pub(crate) use allow::names_in;
 use attachment::Attached;
-pub(crate) use files::Input;
+pub(crate) use files::{Input, is_hidden};
 use hosts::Hosts;
 use report::Format;
 
@@ -55,12 +55,20 @@ pub(crate) struct Args {
     /// Exit with 1 for warnings too.
     #[arg(long)]
     deny_warnings: bool,
+    /// Check again whenever a file changes, until it is ended.
+    #[arg(long)]
+    watch: bool,
 }
 
 impl Args {
     /// A file or folder to check, with every option left out.
     pub(crate) fn of(name: &str) -> Args {
-        Args { files: vec![name.to_owned()], output: Format::Text, deny_warnings: false }
+        Args {
+            files: vec![name.to_owned()],
+            output: Format::Text,
+            deny_warnings: false,
+            watch: false,
+        }
     }
 }
 
@@ -79,6 +87,13 @@ struct Checked {
 }
 
 pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    if args.watch {
+        return watch::repeat(&|| args.files.clone(), terminal, &|terminal| once(args, terminal));
+    }
+    once(args, terminal)
+}
+
+fn once(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let mut checked = Vec::new();
     let (mut attached, mut hosts) = (Attached::default(), Hosts::default());
     for name in &args.files {

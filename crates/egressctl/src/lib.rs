@@ -15,6 +15,7 @@ mod diagnostic;
 mod emit;
 mod explain;
 mod manifest;
+mod new;
 pub mod policy;
 mod request;
 mod resource;
@@ -23,6 +24,7 @@ mod sizes;
 mod source;
 mod terminal;
 mod test;
+mod watch;
 mod yaml;
 
 use std::process::ExitCode;
@@ -49,6 +51,7 @@ enum Command {
     Bundle(bundle::Args),
     Check(check::Args),
     Convert(convert::Args),
+    New(new::Args),
     Test(test::Args),
     Explain(Box<explain::Args>),
     Schema(schema::Args),
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Bundle(args) => bundle::run(args, &mut terminal),
         Command::Check(args) => check::run(args, &mut terminal),
         Command::Convert(args) => convert::run(args, &mut terminal),
+        Command::New(args) => new::run(args, &mut terminal),
         Command::Test(args) => test::run(args, &mut terminal),
         Command::Explain(args) => explain::run(args, &mut terminal),
         Command::Schema(args) => schema::run(args, &mut terminal),

@@ -13,6 +13,11 @@ pub(crate) struct Input {
     pub(crate) in_folder: bool,
 }
 
+/// Whether a file or folder is left out.
+pub(crate) fn is_hidden(name: &std::ffi::OsStr) -> bool {
+    name.to_string_lossy().starts_with('.')
+}
+
 /// The file of a name, or the YAML and JSON files of a folder and the folders in it, in the order
 /// of their names. What begins with a dot is left out. A folder of teams counts as one file, which
 /// has the plugin that is made of it.
@@ -26,7 +31,7 @@ pub(super) fn below(name: &str) -> Result<Vec<Input>, Failure> {
         for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let path = entry.path();
-            let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
+            let is_hidden = is_hidden(&entry.file_name());
             // A link to a folder is not followed: it could lead back here.
             if entry.file_type().map_err(unreadable)?.is_dir() {
                 let is_bundle = bundle::is_folder(&path.to_string_lossy());
