@@ -17,7 +17,7 @@ use crate::choice::{self, Unchosen};
 use crate::diagnostic::write_all;
 use crate::manifest::Manifest;
 use crate::terminal::{BAD, Format, GOOD, ODD, Terminal, painted};
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, bundle};
 use propose::{Base, Manner, Proposal};
 use summary::{Group, Key, Summary};
 
@@ -168,7 +168,7 @@ fn read(logs: &[String]) -> Result<Summary, Failure> {
 
 /// The policies in force; none where they do not load, which is told.
 fn base(name: &str, terminal: &mut Terminal) -> Result<Option<Base>, Failure> {
-    let manifests = [Manifest::read_whole(name)?];
+    let manifests = [bundle::read_whole(name)?];
     let [Manifest { source, .. }] = &manifests;
     let (_, plugin) = choice::choose(&manifests, None).map_err(|unchosen| {
         Failure::Usage(match unchosen {

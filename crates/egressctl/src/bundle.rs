@@ -131,10 +131,18 @@ pub(crate) fn of_folder(folder: &str) -> Result<Result<Bundle, Errors>, Failure>
     of_teams(&Path::new(folder).join(PLATFORM).display().to_string(), None)
 }
 
-/// A folder of teams as one file, for commands that read files of policies.
-pub(crate) fn read_folder(folder: &str) -> Result<Source, Failure> {
-    match of_folder(folder)? {
-        Ok(bundle) => Ok(Source::new(format!("{folder} (bundled)"), &bundle.to_yaml())),
+/// Reads a file of policies, or standard input for `-`; of a folder of teams, the plugin that is
+/// made of it.
+///
+/// # Errors
+/// In the inner result, what is wrong with its YAML. What is wrong with a folder's files is the
+/// failure.
+pub(crate) fn read(name: &str) -> Result<Result<Manifest, (Source, Diagnostic)>, Failure> {
+    if !is_folder(name) {
+        return Manifest::read(name);
+    }
+    match of_folder(name)? {
+        Ok(bundle) => Manifest::of(Source::new(format!("{name} (bundled)"), &bundle.to_yaml())),
         Err(errors) => {
             let lines = errors.iter().flat_map(|(source, found)| {
                 found.iter().map(move |diagnostic| plain(source, diagnostic))
@@ -142,6 +150,12 @@ pub(crate) fn read_folder(folder: &str) -> Result<Source, Failure> {
             Err(Failure::Usage(lines.collect::<Vec<_>>().join("\n")))
         }
     }
+}
+
+/// The same, where the file must be whole for the command to be done: what is wrong with it is the
+/// failure.
+pub(crate) fn read_whole(name: &str) -> Result<Manifest, Failure> {
+    read(name)?.map_err(|(source, diagnostic)| Failure::Usage(plain(&source, &diagnostic)))
 }
 
 /// Reads a file; one that is no YAML is an error of its own.

@@ -1,6 +1,5 @@
 //! `egressctl check`: validates configurations, alone or in their resources.
 
-mod allow;
 mod attachment;
 mod files;
 mod hosts;
@@ -15,10 +14,9 @@ use crate::manifest::{Kind, Manifest, Plugin};
 use crate::source::Source;
 use crate::terminal::Terminal;
 use crate::yaml::Node;
-use crate::{Exit, Failure, bundle, watch};
-pub(crate) use allow::names_in;
+use crate::{Exit, Failure, allow, bundle, watch};
 use attachment::Attached;
-pub(crate) use files::{Input, is_hidden};
+pub(crate) use files::Input;
 use hosts::Hosts;
 use report::Format;
 
@@ -153,7 +151,7 @@ type Keep<'k> = dyn FnMut(&Manifest, Vec<(Plugin<'_>, Engine)>) + 'k;
 
 /// Checks a file. `keep` gets its documents, and the configurations in it that load.
 fn check(input: &Input, attached: &mut Attached, keep: &mut Keep<'_>) -> Result<Checked, Failure> {
-    let manifest = match Manifest::read(&input.name)? {
+    let manifest = match bundle::read(&input.name)? {
         Ok(manifest) => manifest,
         Err((source, error)) => {
             return Ok(Checked { source, plugins: 0, policies: 0, found: vec![error] });

@@ -5,6 +5,7 @@
 //! something was found (an error in a policy, a failed case), 2 when the command itself could not
 //! be done (usage, an unreadable file).
 
+mod allow;
 pub mod audit;
 mod bundle;
 pub mod cases;

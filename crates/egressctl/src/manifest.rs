@@ -6,7 +6,7 @@ use std::fmt;
 use crate::diagnostic::Diagnostic;
 use crate::source::Source;
 use crate::yaml::{self, Node};
-use crate::{Failure, bundle, diagnostic};
+use crate::{Failure, diagnostic};
 
 /// What a configuration is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,14 +125,19 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
-    /// Reads a file, or standard input for `-`; of a folder of teams, the plugin that `egressctl
-    /// bundle` makes of it.
+    /// Reads a file, or standard input for `-`.
     ///
     /// # Errors
     /// In the inner result, what is wrong with its YAML.
     pub(crate) fn read(name: &str) -> Result<Result<Manifest, (Source, Diagnostic)>, Failure> {
-        let source =
-            if bundle::is_folder(name) { bundle::read_folder(name)? } else { Source::read(name)? };
+        Manifest::of(Source::read(name)?)
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// In the inner result, what is wrong with its YAML.
+    pub(crate) fn of(source: Source) -> Result<Result<Manifest, (Source, Diagnostic)>, Failure> {
         Ok(match yaml::parse(&source.text) {
             Ok(documents) => Ok(Manifest { source, documents }),
             Err(error) => {

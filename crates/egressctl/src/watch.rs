@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::terminal::{FAINT, Terminal, painted};
-use crate::{Exit, Failure, check};
+use crate::{Exit, Failure};
 
 /// How often it is looked whether something has changed.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -63,7 +63,8 @@ fn below(path: &Path, depth: usize) -> Vec<PathBuf> {
     let mut files = vec![path.to_owned()];
     if path.is_dir() && depth < DEEPEST {
         let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        for entry in entries.filter(|entry| !check::is_hidden(&entry.file_name())) {
+        let is_shown = |name: std::ffi::OsString| !name.to_string_lossy().starts_with('.');
+        for entry in entries.filter(|entry| is_shown(entry.file_name())) {
             files.extend(below(&entry.path(), depth.saturating_add(1)));
         }
     }

@@ -13,9 +13,9 @@ use crate::reference::Reference;
 
 /// The image that the files in `filter-config/` name.
 pub const PLACEHOLDER: &str = "registry.example.com/platform/egress-filter:0.1.0";
-/// The digest that they name.
-/// The comment above it, by which `egressctl check` lets it pass.
+/// The comment above the digest that they name, by which `egressctl check` lets it pass.
 const ALLOWED: &str = "# egressctl: allow(placeholder-digest)";
+/// The digest that they name.
 pub const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Why the files could not be written with the image in them.

@@ -6,8 +6,8 @@ use crate::manifest::Plugin;
 /// The resource of a plugin with other policies.
 pub(super) fn replace_policies(plugin: Plugin<'_>, policies: Vec<Item>) -> Tree {
     let mut resource = Tree::of(plugin.resource);
-    let path = plugin.prefix().split('.').filter(|name| !name.is_empty()).chain(["policies"]);
-    if let Some(place) = path.fold(Some(&mut resource), |tree, name| field(tree?, name)) {
+    let mut path = plugin.prefix().split('.').filter(|name| !name.is_empty()).chain(["policies"]);
+    if let Some(place) = path.try_fold(&mut resource, |tree, name| field(tree, name)) {
         *place = Tree::List(policies);
     }
     resource

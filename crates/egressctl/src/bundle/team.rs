@@ -11,7 +11,7 @@ use super::commented;
 use super::guard::guarded;
 use super::platform::{Platform, Team};
 use super::put::field;
-use crate::check;
+use crate::allow;
 use crate::diagnostic::Diagnostic;
 use crate::emit::{Item, Tree};
 use crate::manifest::{Kind, Manifest, Plugin};
@@ -100,7 +100,7 @@ fn allowed(source: &Source, node: &Node) -> Option<String> {
     let start = if above.trim_start().starts_with('#') { start } else { node.span.start };
     let (_, last, line) = source.line(node.span.end);
     let text = source.text.get(start..last.saturating_add(line.len())).unwrap_or_default();
-    let names = check::names_in(text);
+    let names = allow::names_in(text);
     (!names.is_empty()).then(|| format!("egressctl: allow({})", names.join(", ")))
 }
 
@@ -263,7 +263,7 @@ fn guard(team: &Team, node: &Node, config: &PolicyConfig) -> Tree {
         *name = Tree::text(format!("{}.{}", team.name, config.name));
     }
     let path = ["traffic", "authorization", "policy", "matchExpressions"];
-    let list = path.into_iter().fold(Some(&mut tree), |tree, name| field(tree?, name));
+    let list = path.into_iter().try_fold(&mut tree, |tree, name| field(tree, name));
     if let (Some(rule), Some(Tree::List(items))) = (&config.authorization, list) {
         for (item, expression) in items.iter_mut().zip(&rule.expressions) {
             let guarded = guarded(rule.action, &team.namespaces, &expression.source);

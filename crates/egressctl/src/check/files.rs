@@ -14,7 +14,7 @@ pub(crate) struct Input {
 }
 
 /// Whether a file or folder is left out.
-pub(crate) fn is_hidden(name: &std::ffi::OsStr) -> bool {
+fn is_hidden(name: &std::ffi::OsStr) -> bool {
     name.to_string_lossy().starts_with('.')
 }
 
