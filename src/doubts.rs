@@ -65,6 +65,7 @@ impl Found {
         message: String,
     ) {
         let warning = ConfigWarning {
+            name,
             policy: Some(policy.name.clone()),
             place: place.to_owned(),
             spot,

@@ -140,7 +140,8 @@ fn random_requests_are_decided_alike_by_the_tools_and_by_a_real_envoy() {
             };
             let (here, there) = (of(&mut engine), of(&mut envoy));
             // Envoy itself refuses an escaped NUL, whatever the path safety.
-            let is_envoys = step.request.path.split('?').next().is_some_and(|it| it.contains("%00"));
+            let is_envoys =
+                step.request.path.split('?').next().is_some_and(|it| it.contains("%00"));
             if is_envoys && there.0 == Some(400) {
                 continue;
             }

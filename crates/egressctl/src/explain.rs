@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, write_all};
 use crate::manifest::{Manifest, Plugin};
 use crate::source::Source;
 use crate::terminal::{BAD, Format, GOOD, Terminal, painted};
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, bundle};
 
 /// Explains the decision about one request: each policy in scope with the value of each part of its
 /// expressions, the verdict, and the headers before and after.
@@ -105,7 +105,7 @@ struct Errors<'a> {
 pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let mut manifests = Vec::with_capacity(args.files.len());
     for name in &args.files {
-        match Manifest::read(name)? {
+        match bundle::read(name)? {
             Ok(manifest) => manifests.push(manifest),
             Err((source, error)) => return tell_errors(args, &source, &[error], terminal),
         }

@@ -40,8 +40,7 @@ pub fn normalized(target: &str, normalization: Normalization) -> Option<String> 
         _ => path.to_owned(),
     };
     let mut path = canonical(&without_parameters(&decoded))?;
-    if matches!(normalization, Normalization::MergeSlashes | Normalization::DecodeAndMergeSlashes)
-    {
+    if matches!(normalization, Normalization::MergeSlashes | Normalization::DecodeAndMergeSlashes) {
         path = merged(&path);
     }
     if let Some(query) = query {
@@ -144,7 +143,8 @@ fn keep_bare(found: &mut String, bare: usize, rest: &str) {
         Some(two) if two.len() == 2 => format!("%{two}"),
         _ => return,
     };
-    if escaped(digits.as_bytes()).is_some() && found.get(bare..).is_some_and(|it| it.starts_with('%'))
+    if escaped(digits.as_bytes()).is_some()
+        && found.get(bare..).is_some_and(|it| it.starts_with('%'))
     {
         found.insert_str(bare.saturating_add(1), "25");
     }

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "check/allow.rs"]
+mod allow;
 #[path = "check/attachment.rs"]
 mod attachment;
 #[path = "check/doubts.rs"]
@@ -100,13 +102,14 @@ fn github_gets_annotations() {
         [
             "::warning file=odd.yaml,line=10,col=11,endColumn=43,title=policy `never`::never \
              matches: `source.identity.namespace == \"a\"` and `source.identity.namespace == \
-             \"b\"` are never true together, so this Allow lets no request through",
+             \"b\"` are never true together, so this Allow lets no request through \
+             [constant-rule]",
             "::warning file=odd.yaml,line=23,col=16,endColumn=28,title=policy \
              `elsewhere`::`request.host` is never `API.github.com`: it is lower-case, with no \
-             port and no trailing dot, so `api.github.com`",
+             port and no trailing dot, so `api.github.com` [odd-comparison]",
             "::warning file=odd.yaml,line=24,col=38,endColumn=43,title=policy \
              `elsewhere`::`request.method` is compared with \"get\": methods are case-sensitive, \
-             and `GET` is the standard one",
+             and `GET` is the standard one [odd-comparison]",
             "3 warnings: 1 configuration, 2 policies",
         ]
     );

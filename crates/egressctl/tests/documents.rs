@@ -92,7 +92,7 @@ fn the_commands_of_the_documents_print_what_is_shown() {
             );
         }
     }
-    assert_eq!(commands, ["check", "test", "explain", "convert"]);
+    assert_eq!(commands, ["check", "test", "explain", "convert", "audit", "bundle"]);
 }
 
 /// The README has a row for each command, with an example that works.

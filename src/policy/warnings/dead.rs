@@ -90,6 +90,7 @@ fn same(a: &Of<'_>, b: &Of<'_>) -> bool {
 
 fn at_rule(policy: &PolicyConfig, message: String) -> ConfigWarning {
     ConfigWarning {
+        name: "dead-allow",
         policy: Some(policy.name.clone()),
         place: format!("{}.traffic.authorization", policy.place),
         spot: Spot::Whole,

@@ -3,7 +3,7 @@
 
 use saphyr_parser::ScalarStyle;
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::manifest::Plugin;
 use crate::source::Source;
 use crate::yaml::{Node, Value};
@@ -40,7 +40,7 @@ fn look(source: &Source, node: &Node, path: &str, found: &mut Vec<Diagnostic>) {
                     text as a block with `|`";
                 let span = at..at.saturating_add(2);
                 found.push(
-                    Diagnostic::new(Severity::Warning, source, span, message.to_owned())
+                    Diagnostic::warning("folded-comment", source, span, message.to_owned())
                         .at(path.to_owned()),
                 );
             }
