@@ -1,0 +1,7 @@
+//! `filter-config/` on Kubernetes' own API server and Istio's own control plane, and what istiod
+//! makes of it in a real Envoy.
+
+mod admission;
+mod image;
+mod setting;
+mod workshop;
