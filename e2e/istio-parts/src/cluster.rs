@@ -24,9 +24,15 @@ const SERVICES: &str = "10.96.0.0/16";
 
 /// The controllers: those that make pods of a Gateway's Deployment, endpoints of pods, and a service
 /// account for each namespace; and those that clear what belongs to nothing any more.
-const CONTROLLERS: &str = "deployment-controller,replicaset-controller,endpointslice-controller,\
-                           serviceaccount-controller,namespace-controller,disruption-controller,\
-                           garbage-collector-controller";
+const CONTROLLERS: [&str; 7] = [
+    "deployment-controller",
+    "replicaset-controller",
+    "endpointslice-controller",
+    "serviceaccount-controller",
+    "namespace-controller",
+    "disruption-controller",
+    "garbage-collector-controller",
+];
 
 /// A running cluster; it ends when it is dropped.
 #[derive(Debug)]
@@ -259,7 +265,7 @@ fn controllers(files: &Path) -> io::Result<Process> {
         command.args([
             "--secure-port=0",
             "--leader-elect=false",
-            &format!("--controllers={CONTROLLERS}"),
+            &format!("--controllers={}", CONTROLLERS.join(",")),
             &format!("--kubeconfig={}", files.join("kubeconfig").display()),
         ]);
         Ok(())

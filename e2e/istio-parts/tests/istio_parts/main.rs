@@ -3,5 +3,6 @@
 
 mod admission;
 mod image;
+mod recorded;
 mod setting;
 mod workshop;

@@ -1,9 +1,18 @@
 //! The workshop, step by step: kubectl applies, istiod configures, and requests go through.
 
+use std::collections::BTreeMap;
+
+use e2e::http1;
+use e2e::pki::TEAM_A_SPIFFE_ID;
 use e2e::workshop::{STEPS, Step};
 use istio_parts::{Agent, Waypoint};
+use serde_json::Value;
 
+use crate::recorded::Recorded;
 use crate::setting::{Setting, policies, service_entry};
+
+/// What the access log of docs/operations.md asks the filter for.
+const CALLER: &str = "wasm.egress_caller";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_steps_are_applied_and_istiods_configuration_decides() {
@@ -13,6 +22,7 @@ async fn the_steps_are_applied_and_istiods_configuration_decides() {
     let agent = setting.agent();
     assert_gateway_is_programmed(&setting);
 
+    let mut recorded = Recorded::new();
     let mut waypoint: Option<Waypoint> = None;
     for step in steps {
         setting.apply(step.file);
@@ -26,6 +36,7 @@ async fn the_steps_are_applied_and_istiods_configuration_decides() {
             Some(waypoint) => waypoint,
         };
         in_force(waypoint, &agent, step);
+        recorded.hold(step.file, waypoint);
         for (request, address) in step.requests.iter().zip(&addresses) {
             setting.origin.take_requests();
             let caller = format!("spiffe://cluster.local/ns/{0}/sa/{0}", request.caller);
@@ -38,7 +49,17 @@ async fn the_steps_are_applied_and_istiods_configuration_decides() {
             assert!(passed, "{} {} {}: {got}", step.file, request.caller, request.path);
         }
     }
-    let waypoint = waypoint.expect("a waypoint");
+    let mut waypoint = waypoint.expect("a waypoint");
+    for (file, mark) in [("07-no-bypass.yaml", "teams-only"), ("08-observability.yaml", CALLER)] {
+        setting.apply(file);
+        let logged = |now: &BTreeMap<_, Value>| now["listeners"].to_string().contains(mark);
+        waypoint.update(&agent, file, logged).unwrap_or_else(|error| panic!("{file}: {error}"));
+        recorded.hold(file, &waypoint);
+        let client = waypoint.caller(TEAM_A_SPIFFE_ID);
+        let zen = http1::Request::get("api.github.com", "/zen");
+        let response = client.request(&setting.vip("github-api"), &zen).await;
+        assert_eq!(response.expect("an answer").status, 200, "{file}");
+    }
     let stats = waypoint.process().stats("").expect("statistics");
     assert!(
         stats.keys().any(|name| name.contains("egress_policy=.=github-api-paths;.;")),
