@@ -102,4 +102,6 @@ fn wasm(plugin: &Plugin, local: &Local) -> Value {
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod tests;
