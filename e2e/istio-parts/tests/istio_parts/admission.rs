@@ -139,6 +139,18 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
             "without the label istio.io/use-waypoint: egress pods go past the waypoint",
         ),
         (
+            "a ServiceEntry through another namespace's waypoint",
+            service_entry("egress-direct", label("istio.io/use-waypoint-namespace", "team-a")),
+            "another namespace's waypoint has no policies of this one: remove the label \
+             istio.io/use-waypoint-namespace",
+        ),
+        (
+            "a ServiceEntry with a second waypoint",
+            service_entry("egress-direct", label("istio.io/use-waypoint-canary", "other")),
+            "a share of the calls would go to another waypoint: remove the label \
+             istio.io/use-waypoint-canary",
+        ),
+        (
             "a ServiceEntry of bytes",
             service_entry("egress-direct", |entry| {
                 entry["spec"]["ports"][0]["protocol"] = json!("TLS");

@@ -3,6 +3,7 @@
 
 mod admission;
 mod image;
+mod install;
 mod recorded;
 mod setting;
 mod workshop;

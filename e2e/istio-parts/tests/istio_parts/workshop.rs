@@ -60,6 +60,7 @@ async fn the_steps_are_applied_and_istiods_configuration_decides() {
         let response = client.request(&setting.vip("github-api"), &zen).await;
         assert_eq!(response.expect("an answer").status, 200, "{file}");
     }
+    the_fingerprint_is_that_of_the_file(&setting, &waypoint);
     let stats = waypoint.process().stats("").expect("statistics");
     assert!(
         stats.keys().any(|name| name.contains("egress_policy=.=github-api-paths;.;")),
@@ -98,4 +99,18 @@ fn in_force(waypoint: &mut Waypoint, agent: &Agent, step: &Step) {
             && policies(&now["extensions"]) == step.policies
     });
     updated.unwrap_or_else(|error| panic!("{}: {error}\n{}", step.file, agent.log()));
+}
+
+/// As `egressctl check` prints it: istiod changes the order of fields, and the form of numbers.
+fn the_fingerprint_is_that_of_the_file(setting: &Setting, waypoint: &Waypoint) {
+    let text = std::fs::read_to_string(setting.file("05-policy-headers.yaml")).expect("a file");
+    let file: Value = serde_yaml_ng::from_str(&text).expect("YAML");
+    let configuration = file["spec"]["pluginConfig"].to_string();
+    let engine = egress_filter::policy::Engine::load(configuration.as_bytes()).expect("it loads");
+    let expected = engine.fingerprint();
+    let log = waypoint.process().log_lines().join("\n");
+    assert!(log.contains(&format!(r#""fingerprint":"{expected:012x}""#)), "{expected:012x}\n{log}");
+    let gauges = waypoint.process().stats("").expect("statistics");
+    let gauge = gauges.iter().find(|(name, _)| name.ends_with(";.;egress_configuration"));
+    assert_eq!(gauge.map(|(_, value)| *value), Some(expected));
 }
