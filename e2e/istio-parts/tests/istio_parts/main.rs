@@ -2,8 +2,10 @@
 //! makes of it in a real Envoy.
 
 mod admission;
+mod documents;
 mod image;
 mod install;
 mod recorded;
 mod setting;
+mod sizes;
 mod workshop;

@@ -60,6 +60,7 @@ async fn the_steps_are_applied_and_istiods_configuration_decides() {
         let response = client.request(&setting.vip("github-api"), &zen).await;
         assert_eq!(response.expect("an answer").status, 200, "{file}");
     }
+    the_statuses_are_those_that_the_documents_name(&setting);
     the_fingerprint_is_that_of_the_file(&setting, &waypoint);
     let stats = waypoint.process().stats("").expect("statistics");
     assert!(
@@ -113,4 +114,17 @@ fn the_fingerprint_is_that_of_the_file(setting: &Setting, waypoint: &Waypoint) {
     let gauges = waypoint.process().stats("").expect("statistics");
     let gauge = gauges.iter().find(|(name, _)| name.ends_with(";.;egress_configuration"));
     assert_eq!(gauge.map(|(_, value)| *value), Some(expected));
+}
+
+fn the_statuses_are_those_that_the_documents_name(setting: &Setting) {
+    let cluster = &setting.cluster;
+    let entry = cluster.get("egress-direct", "serviceentry", "github-api").expect("it is there");
+    let bound = |condition: &Value| {
+        condition["type"] == "istio.io/WaypointBound" && condition["status"] == "True"
+    };
+    let conditions = entry["status"]["conditions"].as_array().map_or(&[][..], Vec::as_slice);
+    assert!(conditions.iter().any(bound), "{entry:#}");
+    // "Istio has no status for a plugin."
+    let plugin = cluster.get("egress-direct", "wasmplugin", "egress-filter").expect("it is there");
+    assert!(plugin["status"].is_null(), "{:#}", plugin["status"]);
 }
