@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Every name with a prefix, and where it was looked up: the package that defines it, or the
 /// release that introduced it.
-const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 13] = [
     (
         "ambient.istio.io/dns-capture",
         "Istio 1.25.0, change notes; istio-cni reads it with Go's `strconv.ParseBool`",
