@@ -12,22 +12,24 @@ use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
 use serde_json::{Value, json};
 
 /// How long anything may take on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// `bodies.maxSize`, where it is left out.
 const LIMIT: usize = 64 * 1024;
 
-const HOST: &str = "guarded.example";
+pub(crate) const HOST: &str = "guarded.example";
+/// Where the paths begin of requests that the origin answers before their bodies are there.
+pub(crate) const EARLY: &str = "/early";
 const REWRITTEN: &str = "rewritten.example";
 
 /// What one connection to the origin has brought, byte for byte.
 #[derive(Debug, Default, Clone)]
-struct Arrived {
-    bytes: Vec<u8>,
-    is_closed: bool,
+pub(crate) struct Arrived {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) is_closed: bool,
 }
 
 /// An origin that keeps what comes, and answers a request once it is whole.
-struct RawOrigin {
+pub(crate) struct RawOrigin {
     port: u16,
     connections: Arc<Mutex<Vec<Arrived>>>,
 }
@@ -57,13 +59,13 @@ impl RawOrigin {
     }
 
     /// What has come of the requests with this mark in their path.
-    fn of(&self, mark: &str) -> Vec<Arrived> {
+    pub(crate) fn of(&self, mark: &str) -> Vec<Arrived> {
         let all = locked(&self.connections);
         all.iter().filter(|one| contains(&one.bytes, mark.as_bytes())).cloned().collect()
     }
 
     /// The same, once it is so.
-    fn once(&self, mark: &str, holds: impl Fn(&[Arrived]) -> bool) -> Vec<Arrived> {
+    pub(crate) fn once(&self, mark: &str, holds: impl Fn(&[Arrived]) -> bool) -> Vec<Arrived> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let found = self.of(mark);
@@ -78,6 +80,7 @@ impl RawOrigin {
 /// Serves one request; its connection is then closed, so that no two share one.
 fn serve(mut stream: TcpStream, index: usize, all: &Mutex<Vec<Arrived>>) {
     let mut buffer = [0; 16_384];
+    let mut is_answered = false;
     loop {
         match stream.read(&mut buffer) {
             Ok(size) if size > 0 => {
@@ -86,11 +89,16 @@ fn serve(mut stream: TcpStream, index: usize, all: &Mutex<Vec<Arrived>>) {
                     all[index].bytes.extend_from_slice(&buffer[..size]);
                     all[index].bytes.clone()
                 };
-                if is_whole(&bytes) {
+                let is_early = contains(&bytes, EARLY.as_bytes()) && split(&bytes).is_some();
+                if !is_answered && (is_early || is_whole(&bytes)) {
                     let answer = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\
                                   connection: close\r\n\r\nthe secret";
                     let _ = stream.write_all(answer.as_bytes());
-                    return;
+                    if !is_early {
+                        return;
+                    }
+                    // What comes of the body all the same is kept.
+                    is_answered = true;
                 }
             }
             _ => {
@@ -101,12 +109,12 @@ fn serve(mut stream: TcpStream, index: usize, all: &Mutex<Vec<Arrived>>) {
     }
 }
 
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
+pub(crate) fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
 /// Splits a message into its head, in lower case, and what is behind it.
-fn split(bytes: &[u8]) -> Option<(String, &[u8])> {
+pub(crate) fn split(bytes: &[u8]) -> Option<(String, &[u8])> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     Some((String::from_utf8_lossy(&bytes[..end]).to_lowercase(), &bytes[end..]))
 }
@@ -120,10 +128,10 @@ fn is_whole(bytes: &[u8]) -> bool {
     body.len() >= length.map_or(0, |length| length.trim().parse().expect("a length"))
 }
 
-struct Setting {
-    origin: RawOrigin,
-    waypoint: Waypoint,
-    runtime: tokio::runtime::Runtime,
+pub(crate) struct Setting {
+    pub(crate) origin: RawOrigin,
+    pub(crate) waypoint: Waypoint,
+    pub(crate) runtime: tokio::runtime::Runtime,
 }
 
 /// A waypoint with the module for bodies, and behind it what there is to be.
@@ -200,8 +208,8 @@ fn add_buffer(value: &mut Value) {
     }
 }
 
-static PLAIN: LazyLock<Setting> = LazyLock::new(|| setting(false));
-static BUFFERED: LazyLock<Setting> = LazyLock::new(|| setting(true));
+pub(crate) static PLAIN: LazyLock<Setting> = LazyLock::new(|| setting(false));
+pub(crate) static BUFFERED: LazyLock<Setting> = LazyLock::new(|| setting(true));
 
 impl Setting {
     /// Sends bytes in the pieces given, and reads the answer.
@@ -229,7 +237,7 @@ impl Setting {
         self.send(host, &[&request.to_bytes()])
     }
 
-    fn reason(&self, mark: &str) -> String {
+    pub(crate) fn reason(&self, mark: &str) -> String {
         let path = format!("/{mark}");
         let deadline = Instant::now() + PATIENCE;
         loop {
