@@ -124,6 +124,24 @@ impl Agent {
     }
 }
 
+/// The agent keeps what it has fetched for a day; nothing here fetches from that registry again.
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let extensions = self.resources("extensions").unwrap_or_default();
+        for extension in extensions["resources"].as_array().into_iter().flatten() {
+            let code = &extension["typed_config"]["config"]["vm_config"]["code"];
+            let file = code["local"]["filename"].as_str().map(Path::new);
+            let folder = file.and_then(Path::parent).filter(|folder| {
+                folder.parent().is_some_and(|parent| parent == Path::new(MODULES))
+            });
+            if let Some(folder) = folder {
+                // What stays is a few megabytes.
+                let _ = fs::remove_dir_all(folder);
+            }
+        }
+    }
+}
+
 /// The pod's, but for where istiod and the registry are, and the ports of the machine.
 fn environment(
     pod: &Value,

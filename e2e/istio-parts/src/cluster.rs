@@ -40,7 +40,7 @@ pub struct Cluster {
     folder: tempfile::TempDir,
     port: u16,
     _controllers: Process,
-    _api_server: Process,
+    api_server: Process,
     _etcd: Process,
 }
 
@@ -104,8 +104,7 @@ impl Cluster {
         write_secrets(folder.path(), port)?;
         let api_server = api_server(folder.path(), store, port)?;
         let controllers = controllers(folder.path())?;
-        let mut cluster =
-            Self { folder, port, _controllers: controllers, _api_server: api_server, _etcd: etcd };
+        let mut cluster = Self { folder, port, _controllers: controllers, api_server, _etcd: etcd };
         cluster.await_ready()?;
         Ok(cluster)
     }
@@ -118,7 +117,7 @@ impl Cluster {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                let log = self._api_server.log();
+                let log = self.api_server.log();
                 return Err(io::Error::other(format!("not ready: {}\n{log}", said.err)));
             }
             std::thread::sleep(Duration::from_millis(100));

@@ -127,7 +127,15 @@ impl Waypoint {
                 .filter(|version| !is_taken(&dump, version))
                 .map(|(section, version)| format!("{section} {version}"))
                 .collect();
+            // A plugin is taken before it has reached the worker, which is counted as its reload.
+            let reaching = stats.iter().any(|(name, taken)| {
+                let plugin = name.strip_suffix(".update_success");
+                plugin
+                    .filter(|plugin| plugin.starts_with("extension_config_discovery."))
+                    .is_some_and(|plugin| value(&format!("{plugin}.config_reload")) < *taken)
+            });
             if missing.is_empty()
+                && !reaching
                 && value("listener_manager.total_listeners_warming") == 0
                 && value("cluster_manager.warming_clusters") == 0
             {
