@@ -124,6 +124,12 @@ test-services: build-wasm ## the filter with OPA, oauth2-proxy, Envoy's rate lim
 	ENVOY=$$envoy REDIS=$$redis RATELIMIT=$$ratelimit OPA=$$opa EXTAUTHZ=$$extauthz \
 		OAUTH2_PROXY=$$oauth2 $(CARGO) test -p services $(ARGS)
 
+.PHONY: test-istio
+test-istio: build-wasm ## filter-config/ on a real API server and a real istiod (needs Go)
+	@parts=$$($(setup)/istio-parts); envoy=$$($(setup)/envoy); registry=$$($(setup)/registry); \
+	skopeo=$$($(setup)/skopeo); ISTIO_PARTS=$$parts ENVOY=$$envoy REGISTRY=$$registry \
+		SKOPEO=$$skopeo $(CARGO) test -p istio-parts $(ARGS) -- --test-threads=1
+
 .PHONY: bench
 bench: build-wasm ## what the filter costs, into target/bench/report.md (ARGS=--quick: a trial)
 	@envoy=$$($(setup)/envoy); \

@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("PLUGIN_CONFIGURATION", BufferType::PluginConfiguration as u32),
         ("HTTP_REQUEST", StreamType::HttpRequest as u32),
         ("COUNTER", MetricType::Counter as u32),
+        ("GAUGE", MetricType::Gauge as u32),
         ("HISTOGRAM", MetricType::Histogram as u32),
     ];
     let of_bodies = [

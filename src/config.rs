@@ -12,6 +12,7 @@ mod decode;
 mod elsewhere;
 mod error;
 mod ext_auth;
+mod fingerprint;
 mod fixed_headers;
 mod global_limit;
 pub(crate) mod json;
@@ -133,6 +134,8 @@ pub struct Config {
     pub variables: Vec<VariableConfig>,
     /// The policies, in the order they apply.
     pub policies: Vec<PolicyConfig>,
+    /// Which configuration it is, whatever the order of its fields.
+    pub(crate) fingerprint: u64,
 }
 
 /// `identity`: where the caller's identity comes from.

@@ -139,6 +139,13 @@ impl PolicyOf<'_> {
     }
 }
 
+/// The name of the gauge that is set to the fingerprint of a plugin's configuration.
+#[must_use]
+pub fn fingerprint_gauge(plugin: &str) -> String {
+    let plugin = tag_value(plugin);
+    format!("{PLUGIN_TAG}=.={plugin};.;egress_configuration")
+}
+
 /// A plugin's name as the value of a tag. It must not contain the characters that end a tag.
 fn tag_value(plugin: &str) -> String {
     let legal = |letter: char| letter.is_ascii_alphanumeric() || "-._~/:".contains(letter);

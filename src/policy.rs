@@ -105,6 +105,7 @@ pub(crate) struct HeaderModifiers {
 /// A compiled configuration.
 #[derive(Debug)]
 pub struct Engine {
+    fingerprint: u64,
     pub(crate) callers: Callers,
     pub(crate) path_safety: PathSafety,
     pub(crate) host_binding: HostBinding,
@@ -205,6 +206,7 @@ impl Engine {
         let index = Index::new(&entries);
         let warnings = Warnings::of(&config, &policies, scope);
         Ok(Engine {
+            fingerprint: config.fingerprint,
             callers: Callers::new(config.identity.sources, config.identity.trust_domains),
             path_safety: config.path_safety,
             host_binding: config.host_binding,
@@ -257,6 +259,14 @@ impl Engine {
     #[must_use]
     pub fn warning_count(&self) -> usize {
         self.warnings.count
+    }
+
+    /// Which configuration it is: a number of 48 bits that is the same wherever the same settings
+    /// are written, whatever the order of their fields. Load records have it as 12 hexadecimal
+    /// digits.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
     }
 
     /// How many policies there are.

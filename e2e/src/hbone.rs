@@ -95,7 +95,7 @@ impl HboneClient {
         let headers = vec![
             ("baggage", "k8s.cluster.name=Kubernetes,k8s.namespace.name=default".to_owned()),
             ("forwarded", "for=\"127.0.0.1:49688\";host=api.github.com".to_owned()),
-            ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+            ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00".to_owned()),
         ];
         Self {
             address,
@@ -143,6 +143,8 @@ impl HboneClient {
             .initial_window_size(4 << 20)
             .initial_connection_window_size(16 << 20)
             .max_frame_size(1 << 20)
+            .enable_push(false)
+            .max_header_list_size(16 << 10)
             .handshake::<_, Bytes>(alert::AlertFirst(tls))
             .await
             .map_err(refused)?;

@@ -15,6 +15,7 @@ pub mod manifests;
 pub mod origin;
 pub mod pki;
 pub mod ports;
+pub mod process;
 pub mod schemas;
 pub mod stand_ins;
 pub mod workshop;

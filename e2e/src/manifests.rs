@@ -48,7 +48,8 @@ impl Manifest {
 }
 
 /// Every resource of `filter-config/` and its sub-folders, in the order of the files' names; but
-/// `tests`, which has cases for `egressctl test`.
+/// `tests`, which has cases for `egressctl test`, and `install`, which kustomize builds of them:
+/// `make test-istio` applies that.
 #[must_use]
 pub fn all() -> Vec<Manifest> {
     let root = workspace_root().join("filter-config");
@@ -60,7 +61,8 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries =
         std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("a folder's entry").path()).collect();
-    paths.retain(|path| !path.ends_with("filter-config/tests"));
+    let others = ["filter-config/tests", "filter-config/install"];
+    paths.retain(|path| !others.iter().any(|other| path.ends_with(other)));
     paths.sort();
     let below =
         |path: &std::path::PathBuf| if path.is_dir() { files(path) } else { vec![path.clone()] };

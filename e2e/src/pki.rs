@@ -139,6 +139,11 @@ impl Authority {
         self.certificate.pem()
     }
 
+    /// The authority's private key as PEM, in PKCS#8, for who else signs with it.
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     /// The authority's own certificate as DER.
     pub fn certificate_der(&self) -> CertificateDer<'static> {
         self.certificate.der().clone()

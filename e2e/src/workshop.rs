@@ -107,12 +107,7 @@ impl Step {
     /// Sends a request of this step as its pod does and judges what came; with a stand-in for the
     /// origins, also what arrived there.
     pub async fn ask(&self, mesh: &Mesh, origin: Option<&Origin>, request: &Request) -> Asked {
-        let mut message = http1::Request::get(request.host, request.path)
-            .header("User-Agent", "egress-demo")
-            .header("Accept", "*/*");
-        for (name, value) in request.headers {
-            message = message.header(name, value);
-        }
+        let message = request.message();
         if let Some(origin) = origin {
             origin.take_requests();
         }
@@ -152,6 +147,16 @@ async fn await_audit(mesh: &Mesh, seen: usize, expected: bool) -> Option<String>
 }
 
 impl Request {
+    /// What is sent.
+    pub fn message(&self) -> http1::Request {
+        let message = http1::Request::get(self.host, self.path)
+            .header("User-Agent", "egress-demo")
+            .header("Accept", "*/*");
+        let add =
+            |message: http1::Request, (name, value): &(&str, &str)| message.header(name, value);
+        self.headers.iter().fold(message, add)
+    }
+
     fn expectation(&self, stand_in: bool) -> String {
         match self.expected {
             Expected::Allowed => "200".to_owned(),
@@ -167,7 +172,9 @@ impl Request {
         }
     }
 
-    fn judge(&self, response: &Response, origin: Option<&Origin>) -> (bool, String) {
+    /// Whether a response, and with a stand-in for the origins what arrived there, is as expected;
+    /// and what came, in words.
+    pub fn judge(&self, response: &Response, origin: Option<&Origin>) -> (bool, String) {
         let body = response.text();
         let got = format!("{}  {}", response.status, in_brief(&body));
         match self.expected {

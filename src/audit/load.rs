@@ -44,6 +44,8 @@ pub(crate) const OUT_OF_MEMORY: OutOfMemory = OutOfMemory {
 struct Record<'a> {
     event: &'static str,
     verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
     policies: Option<usize>,
     warnings: Vec<Note<'a>>,
     #[serde(skip_serializing_if = "is_none")]
@@ -83,6 +85,7 @@ pub fn load_record(outcome: Result<&Engine, &[ConfigError]>) -> String {
             Record {
                 event: "egress-configuration",
                 verdict: "loaded",
+                fingerprint: Some(format!("{:012x}", engine.fingerprint())),
                 policies: Some(engine.policy_count()),
                 warnings: listed
                     .map(|warning| {
@@ -97,6 +100,7 @@ pub fn load_record(outcome: Result<&Engine, &[ConfigError]>) -> String {
         Err(errors) => Record {
             event: "egress-configuration",
             verdict: "refused",
+            fingerprint: None,
             policies: None,
             warnings: Vec::new(),
             more_warnings: 0,
@@ -138,7 +142,8 @@ mod tests {
         assert_eq!(
             record(&json!({"policies": [rule("a", "true"), rule("b", "request.path == 'x'")]})),
             json!({
-                "event": "egress-configuration", "verdict": "loaded", "policies": 2, "errors": [],
+                "event": "egress-configuration", "verdict": "loaded",
+                "fingerprint": "aa2fbffe79ba", "policies": 2, "errors": [],
                 "warnings": [{
                     "policy": "b",
                     "place": "policies[1].traffic.authorization.policy.matchExpressions[0]",

@@ -4,6 +4,7 @@ use super::backend;
 use super::bodies;
 use super::callouts;
 use super::decode::{Errors, Node, Object, shown};
+use super::fingerprint;
 use super::json::{self, Json};
 use super::reply::read_denial;
 use super::shape::{self, Field};
@@ -48,6 +49,7 @@ impl Config {
             record: RecordConfig::default(),
             variables: Vec::new(),
             policies: Vec::new(),
+            fingerprint: 0,
         };
         if let Err(error) = totals::check_size(json.len()) {
             return (config, vec![error]);
@@ -70,6 +72,7 @@ impl Config {
                 return (config, errors.found);
             }
         };
+        config.fingerprint = fingerprint::of(&json);
         let root = Node { place: String::new(), json: &json };
         if let Some(root) = root.object(shape::CONFIGURATION, &mut errors) {
             read_root(&root, &mut config, &mut errors);

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::sys::{self, HostError};
-use crate::counters::{Count, Counter, PolicyOf, Tally};
+use crate::counters::{Count, Counter, PolicyOf, Tally, fingerprint_gauge};
 use crate::decision::{Asked, Service};
 use crate::exchange::Report;
 use crate::hash::Map;
@@ -37,6 +37,14 @@ impl Metrics {
         });
         let plugin = String::from_utf8_lossy(&plugin.unwrap_or_default()).into_owned();
         Metrics { plugin, tally: RefCell::default(), histograms: RefCell::default() }
+    }
+
+    /// Sets the gauge that says which configuration is in force.
+    pub(super) fn tell_fingerprint(&self, engine: &Engine) {
+        let gauge = sys::define_gauge(&fingerprint_gauge(&self.plugin));
+        if let Err(error) = gauge.and_then(|id| sys::record(id, engine.fingerprint())) {
+            log::warn!("egress filter: cannot count: {error}");
+        }
     }
 
     /// Counts an event.

@@ -119,9 +119,11 @@ impl Plugin {
                     log::warn!("egress filter: there will be no counters: {error}");
                 }
                 self.publish();
+                let metrics = Metrics::of_this_plugin();
+                metrics.tell_fingerprint(&engine);
                 self.loaded = Some(Rc::new(Loaded {
                     engine,
-                    metrics: Metrics::of_this_plugin(),
+                    metrics,
                     waiters: Waiters::default(),
                     unreached: Unreached::default(),
                 }));

@@ -398,6 +398,11 @@ pub(super) fn define_counter(name: &str) -> Result<u32, HostError> {
     define(abi::COUNTER, name)
 }
 
+/// Defines a gauge, and returns its number.
+pub(super) fn define_gauge(name: &str) -> Result<u32, HostError> {
+    define(abi::GAUGE, name)
+}
+
 /// Defines a histogram, and returns its number.
 pub(super) fn define_histogram(name: &str) -> Result<u32, HostError> {
     define(abi::HISTOGRAM, name)
@@ -410,7 +415,7 @@ fn define(kind: u32, name: &str) -> Result<u32, HostError> {
     checked("proxy_define_metric", status).map(|()| id)
 }
 
-/// Adds a value to a histogram.
+/// Adds a value to a histogram, or sets a gauge to it.
 pub(super) fn record(id: u32, value: u64) -> Result<(), HostError> {
     // SAFETY: takes no pointer.
     checked("proxy_record_metric", unsafe { raw::proxy_record_metric(id, value) })

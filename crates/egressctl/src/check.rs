@@ -82,6 +82,8 @@ struct Checked {
     source: Source,
     plugins: usize,
     policies: usize,
+    /// Of each configuration that loads, as load records have it.
+    fingerprints: Vec<String>,
     found: Vec<Diagnostic>,
 }
 
@@ -106,6 +108,7 @@ fn once(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
                     source,
                     plugins: 1,
                     policies: 0,
+                    fingerprints: Vec::new(),
                     found,
                 }));
                 continue;
@@ -155,7 +158,8 @@ fn check(input: &Input, attached: &mut Attached, keep: &mut Keep<'_>) -> Result<
     let manifest = match bundle::read(&input.name)? {
         Ok(manifest) => manifest,
         Err((source, error)) => {
-            return Ok(Checked { source, plugins: 0, policies: 0, found: vec![error] });
+            let (fingerprints, found) = (Vec::new(), vec![error]);
+            return Ok(Checked { source, plugins: 0, policies: 0, fingerprints, found });
         }
     };
     let source = &manifest.source;
@@ -190,9 +194,11 @@ fn check(input: &Input, attached: &mut Attached, keep: &mut Keep<'_>) -> Result<
             format!("nothing to check: {NOTHING} in this file"),
         ));
     }
+    let fingerprint = |(_, engine): &(_, Engine)| format!("{:012x}", engine.fingerprint());
+    let fingerprints = loaded.iter().map(fingerprint).collect();
     keep(&manifest, loaded);
     found.sort_by_key(|found| found.span.start);
-    Ok(Checked { source: manifest.source, plugins, policies, found })
+    Ok(Checked { source: manifest.source, plugins, policies, fingerprints, found })
 }
 
 /// Whether a configuration is this filter's. In doubt it is: what is left out is not checked.

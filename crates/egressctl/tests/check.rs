@@ -73,6 +73,7 @@ fn json_has_what_the_text_has() {
     let counts =
         ["plugins", "policies", "errors", "warnings", "notes"].map(|name| report[name].as_u64());
     assert_eq!(counts, [2, 6, 15, 3, 0].map(Some));
+    assert_eq!(report["fingerprints"], serde_json::json!(["7a58841dc7b9"]));
     let text = format!("{}{}", include_str!("check/broken.txt"), include_str!("check/odd.txt"));
     let diagnostics = report["diagnostics"].as_array().expect("a list");
     assert_eq!(diagnostics.len(), 18);
@@ -110,7 +111,7 @@ fn github_gets_annotations() {
             "::warning file=odd.yaml,line=24,col=38,endColumn=43,title=policy \
              `elsewhere`::`request.method` is compared with \"get\": methods are case-sensitive, \
              and `GET` is the standard one [odd-comparison]",
-            "3 warnings: 1 configuration, 2 policies",
+            "3 warnings: 1 configuration, 2 policies, fingerprint 7a58841dc7b9",
         ]
     );
     let found = check_stdin(
@@ -230,5 +231,48 @@ fn many_policies_are_all_looked_at() {
     );
     let found = check_stdin(&["-"], many("request.path == \"a\"").as_bytes());
     assert!(found.stdout.contains("note: 400 more warnings are not shown\n"));
-    assert!(found.stdout.ends_with("\n100 warnings, 1 note: 1 configuration, 500 policies\n"));
+    let summary = "\n100 warnings, 1 note: 1 configuration, 500 policies, fingerprint ";
+    assert!(found.stdout.contains(summary));
+}
+
+#[test]
+fn a_resource_that_kubernetes_would_not_take_is_told() {
+    let sized = |count: usize| {
+        let policies: Vec<_> = (0..count)
+            .map(|index| {
+                serde_json::json!({"name": format!("p{index}"), "hosts": ["a.example"], "traffic": {
+                    "authorization": {"policy": {"matchExpressions": [
+                        format!("request.path == '/{}'", "x".repeat(1_000)),
+                    ]}},
+                }})
+            })
+            .collect();
+        serde_json::json!({
+            "apiVersion": "extensions.istio.io/v1alpha1",
+            "kind": "WasmPlugin",
+            "metadata": {"name": "egress-filter", "namespace": "egress-direct"},
+            "spec": {
+                "targetRefs": [
+                    {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "egress"},
+                ],
+                "url": "oci://registry.example.org/egress-filter:1",
+                "phase": "AUTHZ",
+                "failStrategy": "FAIL_RELOAD",
+                "pluginConfig": {"policies": policies},
+            },
+        })
+        .to_string()
+    };
+    for (count, severity, words) in [
+        (200, "", ""),
+        (240, "warning: ", "use `kubectl apply --server-side`"),
+        (1_400, "warning: ", "etcd takes 1572864 in one request"),
+        (1_500, "error: ", "etcd takes 1572864 in one request"),
+    ] {
+        let found = check_stdin(&["-"], sized(count).as_bytes());
+        let line = found.stdout.lines().find(|line| line.contains("bytes as JSON"));
+        let line = line.unwrap_or_default();
+        assert!(line.starts_with(severity) && line.contains(words), "{count}: {line}");
+        assert_eq!(line.is_empty(), words.is_empty(), "{count}: {line}");
+    }
 }

@@ -5,9 +5,9 @@ use std::io;
 use std::process::Command;
 
 use e2e::envoy::workspace_root;
+use e2e::process::Process;
 use serde_json::Value;
 
-use crate::process::Process;
 use crate::program;
 
 /// The Open Policy Agent, with the policy of `e2e/services/opa`.

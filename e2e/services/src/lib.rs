@@ -4,7 +4,6 @@
 
 mod authorization;
 mod native;
-mod process;
 mod rate_limit;
 mod stage;
 

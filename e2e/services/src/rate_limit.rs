@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 
 use e2e::envoy::workspace_root;
+use e2e::process::Process;
 
-use crate::process::Process;
 use crate::program;
 
 /// How many times other ports are tried when some were taken between their choice and their use.

@@ -19,7 +19,7 @@ use super::spec;
 pub use client_certificates::{ClientCertificate, Credential};
 
 /// Istio's default.
-const TRUST_DOMAIN: &str = "cluster.local";
+pub(super) const TRUST_DOMAIN: &str = "cluster.local";
 
 /// The class of waypoints that are Envoys.
 const WAYPOINT_CLASS: &str = "istio-waypoint";
@@ -30,12 +30,14 @@ const SECURITY: &str = "security.istio.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 const EXTENSIONS: &str = "extensions.istio.io";
 
-/// The releases of Istio that call the plugins differently.
+/// The releases of Istio that configure a waypoint differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Release {
     /// Istio 1.27 to 1.29.
     V1_27,
-    /// Istio 1.30 and later, which knows TrafficExtension and makes one of each WasmPlugin.
+    /// Istio 1.30.3 and later, which knows TrafficExtension and makes one of each WasmPlugin, keeps
+    /// connections to origins apart by the caller, accepts callers of its own trust domain only,
+    /// and retries where no answer has begun.
     V1_30,
 }
 
@@ -234,6 +236,8 @@ pub struct Authorization {
 /// A waypoint with what belongs to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Derived {
+    /// The release of Istio.
+    pub release: Release,
     /// The namespace of the Gateway.
     pub namespace: String,
     /// The name of the Gateway.
@@ -271,6 +275,7 @@ impl Derived {
         let environment = environment::derive(resources, gateway)?;
         let authorizations = authorization::derive(resources, gateway, &mut findings)?;
         Ok(Self {
+            release,
             namespace: gateway.namespace.clone(),
             name: gateway.name.clone(),
             // Istio runs a waypoint under a service account of the Gateway's name.

@@ -50,6 +50,10 @@ pub(super) fn bootstrap(derived: &Derived, local: &Local) -> Value {
             },
         }],
         "stats_config": stats_config(derived),
+        // As Istio's bootstrap has it: a fragment is cut off, where Envoy by itself refuses it.
+        "layered_runtime": {"layers": [{"name": "global config", "static_layer": {
+            "envoy.reloadable_features.http_reject_path_with_fragment": false,
+        }}]},
         "dynamic_resources": {
             "lds_config": subscription(&local.updates("listeners.json")),
             "cds_config": subscription(&local.updates("clusters.json")),
@@ -101,5 +105,7 @@ fn wasm(plugin: &Plugin, local: &Local) -> Value {
 
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod tests;

@@ -18,8 +18,9 @@
 //!   cluster.
 //! - access log as Telemetry says: on, to a file, with the filter's own fields, unless
 //!   [`Local::logs_requests`] says no.
-//! - principals in filter state as `istio.hashable_string` (since Istio 1.29.2): as `envoy.string`,
-//!   which any Envoy has.
+//! - principals in filter state as `istio.hashable_string` (since Istio 1.29.2): as
+//!   `envoy.hashable_string`, which is the same, or for a release before as `envoy.string`.
+//! - headers of at most 60 KiB: 96, so that requests with more than Istio lets in are tried too.
 //! - the chains `direct-http` and `direct-tcp`, for pods' own addresses: none: such an address is
 //!   refused.
 //! - filters for Istio's statistics and for the peers' metadata: none.

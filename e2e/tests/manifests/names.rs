@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Every name with a prefix, and where it was looked up: the package that defines it, or the
 /// release that introduced it.
-const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 13] = [
     (
         "ambient.istio.io/dns-capture",
         "Istio 1.25.0, change notes; istio-cni reads it with Go's `strconv.ParseBool`",
@@ -17,6 +17,7 @@ const NAMES: [(&str, &str); 12] = [
     ("gateway.networking.k8s.io/gateway-name", "istio.io/api v1.27.1, package `label`"),
     ("istio.io/dataplane-mode", "istio.io/api v1.27.1, package `label`"),
     ("istio.io/use-waypoint", "istio.io/api v1.27.1, package `label`"),
+    ("istio.io/use-waypoint-canary", "istio.io/api v1.31.0-rc.0, package `label`"),
     ("istio.io/use-waypoint-namespace", "istio.io/api v1.27.1, package `label`"),
     ("istio.io/waypoint-for", "istio.io/api v1.27.1, package `label`"),
     (

@@ -7,6 +7,7 @@
 
 mod environment;
 mod image;
+mod size;
 mod target;
 
 use std::ops::Range;
@@ -91,6 +92,7 @@ pub(super) fn lint(source: &Source, plugin: Plugin<'_>) -> Vec<Diagnostic> {
             "field `name` is missing",
         );
     }
+    size::lint(resource, &mut lints);
     // The missing configuration has been reported already.
     let Some(spec) = resource.get("spec").filter(|spec| spec.fields().is_some()) else {
         return lints.found;

@@ -29,6 +29,7 @@ struct Report<'a> {
     errors: usize,
     warnings: usize,
     notes: usize,
+    fingerprints: Vec<&'a str>,
     diagnostics: Vec<&'a Diagnostic>,
 }
 
@@ -43,6 +44,10 @@ impl<'a> Report<'a> {
             errors: count(Severity::Error),
             warnings: count(Severity::Warning),
             notes: count(Severity::Note),
+            fingerprints: files
+                .iter()
+                .flat_map(|file| file.fingerprints.iter().map(String::as_str))
+                .collect(),
             diagnostics,
         }
     }
@@ -70,11 +75,12 @@ impl<'a> Report<'a> {
             found.join(", ")
         };
         let plugins = of(self.plugins, "configuration", "configurations");
-        format!(
-            "{}: {plugins}, {}",
-            painted(style, verdict),
-            of(self.policies, "policy", "policies")
-        )
+        let policies = of(self.policies, "policy", "policies");
+        let fingerprint = match self.fingerprints[..] {
+            [one] if self.plugins == 1 => format!(", fingerprint {one}"),
+            _ => String::new(),
+        };
+        format!("{}: {plugins}, {policies}{fingerprint}", painted(style, verdict))
     }
 }
 

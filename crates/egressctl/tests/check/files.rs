@@ -141,7 +141,8 @@ fn what_is_misspelt_beside_what_is_good_is_an_error() {
         "apiVersion: v1\nkind: Service\n",
     ] {
         let found = check_stdin(&["-"], format!("{GOOD}---\n{text}").as_bytes());
-        assert_eq!((found.stdout.as_str(), found.code), ("ok: 1 configuration, 0 policies\n", 0));
+        let summary = "ok: 1 configuration, 0 policies, fingerprint 996c4b2c9855\n";
+        assert_eq!((found.stdout.as_str(), found.code), (summary, 0));
     }
     let empty = format!(
         "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\n{}",

@@ -4,7 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use super::WASM;
-use crate::istio::derive::{Derived, Phase, Plugin, Port, Protocol, Service};
+use crate::istio::derive::{
+    Derived, Phase, Plugin, Port, Protocol, Release, Service, TRUST_DOMAIN,
+};
 use crate::istio::local::{Local, socket_address, subscription, vip};
 
 const MANAGER: &str = "envoy.filters.network.http_connection_manager";
@@ -14,7 +16,7 @@ const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 const RBAC: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
 
 pub(super) fn waypoint(derived: &Derived, local: &Local) -> Vec<Value> {
-    let mut listeners = vec![connect_terminate(local)];
+    let mut listeners = vec![connect_terminate(derived.release, local)];
     // Envoy refuses a listener without chains; Istio's has those for pods' own addresses, which no
     // egress uses.
     if derived.routes().next().is_some() {
@@ -23,8 +25,8 @@ pub(super) fn waypoint(derived: &Derived, local: &Local) -> Vec<Value> {
     listeners
 }
 
-fn connect_terminate(local: &Local) -> Value {
-    json!({
+fn connect_terminate(release: Release, local: &Local) -> Value {
+    let mut listener = json!({
         "name": "connect_terminate",
         "enable_reuse_port": false,
         // ztunnel's connections are few and long-lived, so they are spread evenly over the workers.
@@ -73,14 +75,27 @@ fn connect_terminate(local: &Local) -> Value {
                         },
                     }],
                 }]},
-                "http_filters": [connect_authority(), router()],
+                "http_filters": [connect_authority(release), router()],
             }))],
         }],
-    })
+    });
+    if release >= Release::V1_30 {
+        let tls = &mut listener["filter_chains"][0]["transport_socket"]["typed_config"];
+        let context = &mut tls["common_tls_context"];
+        context["validation_context"]["match_typed_subject_alt_names"] = json!([{
+            "san_type": "URI",
+            "matcher": {"prefix": format!("spiffe://{TRUST_DOMAIN}/")},
+        }]);
+        context["tls_params"] = json!({
+            "tls_minimum_protocol_version": "TLSv1_3",
+            "tls_maximum_protocol_version": "TLSv1_3",
+        });
+    }
+    listener
 }
 
 /// What the certificate and the CONNECT say, handed to the internal connection.
-fn connect_authority() -> Value {
+fn connect_authority(release: Release) -> Value {
     let address = |key: &str, format: &str| {
         json!({
             "object_key": format!("envoy.filters.listener.original_dst.{key}"),
@@ -88,11 +103,13 @@ fn connect_authority() -> Value {
             "shared_with_upstream": "ONCE",
         })
     };
-    // Since Istio 1.29.2 the factory is `istio.hashable_string`, which only Istio's Envoy has.
+    // Since Istio 1.29.2 the factory is `istio.hashable_string`, which only Istio's Envoy has; that
+    // of Envoy is the same.
+    let factory = if release >= Release::V1_30 { "envoy.hashable_string" } else { "envoy.string" };
     let principal = |key: &str, format: &str| {
         json!({
             "object_key": format!("io.istio.{key}"),
-            "factory_key": "envoy.string",
+            "factory_key": factory,
             "format_string": {"text_format_source": {"inline_string": format}},
             "shared_with_upstream": "ONCE",
         })
@@ -214,9 +231,7 @@ fn network_filter(
                 "routes": [{"name": "default", "match": {"prefix": "/"}, "route": {
                     "cluster": chain,
                     "timeout": "0s",
-                    // Istio's default: a retry where the connection to the origin was gone before
-                    // any of the request was sent.
-                    "retry_policy": {"retry_on": "reset-before-request", "num_retries": 2},
+                    "retry_policy": retry_policy(derived.release),
                 }}],
             }],
         },
@@ -311,6 +326,26 @@ fn http_filter(plugin: &Plugin, local: &Local) -> Value {
             "config_source": subscription(&local.updates(&format!("{}.json", plugin.delivered()))),
             "type_urls": [WASM, RBAC],
         },
+    })
+}
+
+/// Istio's default.
+fn retry_policy(release: Release) -> Value {
+    if release < Release::V1_30 {
+        // Where the connection to the origin was gone before any of the request was sent.
+        return json!({"retry_on": "reset-before-request", "num_retries": 2});
+    }
+    json!({
+        "retry_on": "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes",
+        "num_retries": 2,
+        "host_selection_retry_max_attempts": "5",
+        "retry_host_predicate": [{
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {
+                "@type": "type.googleapis.com/\
+                          envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+            },
+        }],
     })
 }
 

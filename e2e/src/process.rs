@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use e2e::envoy::Guard;
+use crate::envoy::Guard;
 
 /// How long a server may take to listen on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long a wait sleeps before it looks again.
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// A running server with a folder of its own, which it and its log are gone with.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     guard: Option<Guard>,
     log: PathBuf,
@@ -26,7 +26,10 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a program in a new folder. `set_up` fills the folder and gives the arguments.
-    pub(crate) fn start(
+    ///
+    /// # Errors
+    /// When the folder cannot be filled or the program not be started.
+    pub fn start(
         program: &Path,
         set_up: impl FnOnce(&Path, &mut Command) -> io::Result<()>,
     ) -> io::Result<Self> {
@@ -51,7 +54,10 @@ impl Process {
     }
 
     /// Waits until something is so, which `look` returns then.
-    pub(crate) fn wait_for<T>(
+    ///
+    /// # Errors
+    /// When it is not so in time, or the program has ended; its log is in the message.
+    pub fn wait_for<T>(
         &mut self,
         what: &str,
         mut look: impl FnMut(&Self) -> Option<T>,
@@ -72,7 +78,10 @@ impl Process {
     }
 
     /// Waits until a port of 127.0.0.1 takes connections.
-    pub(crate) fn wait_for_port(&mut self, port: u16) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// As [`Process::wait_for`].
+    pub fn wait_for_port(&mut self, port: u16) -> io::Result<()> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         self.wait_for("that it listens", |_| {
             TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok().map(drop)
@@ -80,18 +89,18 @@ impl Process {
     }
 
     /// All that it has written.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         let bytes = std::fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Its folder.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Ends it. Its log stays readable.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         // It may have ended by itself; then there is nothing to kill, and waiting reaps it.
         let _ = self.child.kill();
         let _ = self.child.wait();
