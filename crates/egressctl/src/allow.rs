@@ -17,6 +17,7 @@ const BEGINNING: &str = "# egressctl: allow(";
 pub(crate) const NAMES: &[(&str, &str)] = &[
     ("attached-twice", "two plugins with the filter at one Gateway"),
     ("call-in-shadow", "an `extAuth` of a policy in shadow mode, which asks nobody"),
+    ("caller-sets-header", "a rule over a header that a service sets, but not always"),
     ("constant-condition", "a condition that is the same for every request"),
     ("constant-rule", "a rule that matches every request, or none"),
     ("dead-allow", "an Allow that can never matter"),
