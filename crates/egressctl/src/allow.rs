@@ -15,14 +15,19 @@ const BEGINNING: &str = "# egressctl: allow(";
 
 /// The warnings that there are: their names, and what they are about.
 pub(crate) const NAMES: &[(&str, &str)] = &[
+    ("any-of-unlike", "an Allow with `match: Any` in which one part suffices, whoever calls"),
     ("attached-twice", "two plugins with the filter at one Gateway"),
     ("call-in-shadow", "an `extAuth` of a policy in shadow mode, which asks nobody"),
     ("caller-sets-header", "a rule over a header that a service sets, but not always"),
+    ("comment-in-folded-text", "a `//` that takes away the lines behind it"),
     ("constant-condition", "a condition that is the same for every request"),
     ("constant-rule", "a rule that matches every request, or none"),
     ("dead-allow", "an Allow that can never matter"),
+    ("deny-without-header", "a Deny that denies requests without a header, too"),
     ("empty-configuration", "a plugin without a configuration, which may be this filter's"),
     ("false-for-off", "a `false` that is read as `Off`"),
+    ("header-is-never-null", "a comparison of a header with null"),
+    ("host-part", "an Allow that reads a part of the host, which other hosts have"),
     ("idle-match", "an entry of `match` that means nothing on a waypoint"),
     ("late-phase", "a plugin that runs after Istio's AuthorizationPolicy"),
     ("limit-in-shadow", "a rate limit of a policy in shadow mode, which counts nothing"),
@@ -38,16 +43,22 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
     ("odd-comparison", "a comparison that has the same result for every request"),
     ("only-guard", "a service whose failure lets everything through"),
     ("open-host", "a host that goes through the waypoint, and that no policy names"),
+    ("path-without-query", "a `:path` that loses the query"),
+    ("pattern-not-anchored", "a pattern that may match anywhere"),
     ("placeholder-digest", "a digest of zeros"),
     ("plain-secret", "a credential in plain text"),
+    ("prefix-within-segment", "a prefix that ends within a segment of the path"),
     ("root-namespace", "a plugin for a GatewayClass outside of the root namespace"),
     ("same-metric-name", "policies whose metrics have one name"),
+    ("shadow-allow-narrows-nothing", "an Allow in shadow mode within an enforced one"),
     ("shared-answer", "answers of a service that callers share"),
+    ("star-is-literal", "a `*` that is the character itself"),
     ("superseded-field", "a field that has a successor"),
     ("unknown-allow", "a comment that silences a warning which there is not"),
     ("unknown-host", "a host that no ServiceEntry has, spelt nearly as one that one has"),
     ("unused-variable", "a variable that no expression reads"),
     ("unverified-key", "a signature that Istio does not verify"),
+    ("unverified-token", "a rule over a token that nobody has verified"),
 ];
 
 /// Warnings that depend on which files are checked together. A comment that silences one of them is
@@ -225,12 +236,13 @@ policies:
     fn the_table_has_every_name() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         // Where a warning is made, its name comes first.
-        let name = r#"(?:warning|warn|add_about|of|Some|name:)[( ]\s*"([a-z]+(?:-[a-z]+)+)""#;
+        let name = r#"(?:warning\(|warn\(|add_about\(|of\(|Some\(|name:|add\(\w+,|Some\(\(|return Some\(\(|^\s+\()\s*"([a-z]+(?:-[a-z]+)+)""#;
         let name = regex::Regex::new(name).unwrap();
         let mut given = std::collections::BTreeSet::new();
         let folders = [
             "src/policy/warnings.rs",
             "src/policy/warnings",
+            "src/doubts",
             "crates/egressctl/src/check",
             "crates/egressctl/src/check.rs",
             "crates/egressctl/src/allow.rs",

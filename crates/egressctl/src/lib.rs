@@ -17,6 +17,7 @@ mod emit;
 mod explain;
 mod manifest;
 mod new;
+pub mod normalization;
 pub mod policy;
 mod request;
 mod resource;
