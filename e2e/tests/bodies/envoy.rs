@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use e2e::envoy::{Waypoint, WaypointOptions, bodies_wasm};
+use e2e::envoy::{Waypoint, WaypointOptions, bodies_wasm, workspace_root};
 use e2e::http1::{Request, Response};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
 use serde_json::{Value, json};
@@ -180,30 +180,36 @@ fn speak_plainly(envoy: &mut Value, port: u16) {
     }
 }
 
-/// Puts Envoy's buffer filter behind each wasm filter, as the optional step of `filter-config/`
-/// does.
-fn add_buffer(value: &mut Value) {
+/// Puts the filter of `filter-config/with-bodies/11-hold-headers.yaml` where the file says: before
+/// the router of each chain that has the plugin.
+fn add_buffer(envoy: &mut Value) {
+    let path = workspace_root().join("filter-config/with-bodies/11-hold-headers.yaml");
+    let file = std::fs::read_to_string(path).expect("the step");
+    let step: Value = serde_yaml_ng::from_str(&file).expect("the step is YAML");
+    let [patch] = &step["spec"]["configPatches"].as_array().expect("patches")[..] else {
+        panic!("one patch")
+    };
+    assert_eq!(patch["applyTo"], "HTTP_FILTER");
+    assert_eq!(patch["patch"]["operation"], "INSERT_BEFORE");
+    let next = &patch["match"]["listener"]["filterChain"]["filter"]["subFilter"]["name"];
+    insert_before(envoy, next, &patch["patch"]["value"]);
+}
+
+fn insert_before(value: &mut Value, next: &Value, filter: &Value) {
     match value {
         Value::Object(object) => {
             if let Some(Value::Array(filters)) = object.get_mut("http_filters") {
                 let is_wasm = |filter: &Value| filter.to_string().contains("http.wasm.v3.Wasm");
-                if let Some(at) = filters.iter().position(is_wasm) {
-                    let kind = "envoy.extensions.filters.http.buffer.v3.Buffer";
-                    filters.insert(
-                        at + 1,
-                        json!({
-                            "name": "envoy.filters.http.buffer",
-                            "typed_config": {
-                                "@type": format!("type.googleapis.com/{kind}"),
-                                "max_request_bytes": 1_048_576,
-                            },
-                        }),
-                    );
+                if filters.iter().any(is_wasm) {
+                    let at = filters.iter().position(|filter| filter["name"] == *next);
+                    filters.insert(at.expect("a router"), filter.clone());
                 }
             }
-            object.values_mut().for_each(add_buffer);
+            object.values_mut().for_each(|value| insert_before(value, next, filter));
         }
-        Value::Array(items) => items.iter_mut().for_each(add_buffer),
+        Value::Array(items) => {
+            items.iter_mut().for_each(|value| insert_before(value, next, filter));
+        }
         _ => {}
     }
 }
