@@ -236,8 +236,10 @@ policies:
     fn the_table_has_every_name() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         // Where a warning is made, its name comes first.
-        let name = r#"(?:warning\(|warn\(|add_about\(|of\(|Some\(|name:|add\(\w+,|Some\(\(|return Some\(\(|^\s+\()\s*"([a-z]+(?:-[a-z]+)+)""#;
-        let name = regex::Regex::new(name).unwrap();
+        let made = r"(?:warning\(|warn\(|add_about\(|of\(|Some\(\(?|name:|add\(\w+,)";
+        let name = format!(r#"{made}\s*"([a-z]+(?:-[a-z]+)+)""#);
+        let mut sources = String::new();
+        let name = regex::Regex::new(&name).unwrap();
         let mut given = std::collections::BTreeSet::new();
         let folders = [
             "src/policy/warnings.rs",
@@ -245,7 +247,6 @@ policies:
             "src/doubts",
             "crates/egressctl/src/check",
             "crates/egressctl/src/check.rs",
-            "crates/egressctl/src/allow.rs",
         ];
         let mut left: Vec<_> = folders.iter().map(|name| root.join(name)).collect();
         while let Some(path) = left.pop() {
@@ -261,6 +262,7 @@ policies:
             }
             let text = std::fs::read_to_string(path).unwrap();
             let text = text.split("\n#[cfg(test)]\nmod tests {\n").next().unwrap_or_default();
+            sources.push_str(text);
             given.extend(name.captures_iter(text).map(|found| found[1].to_owned()));
         }
         let known: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
@@ -268,8 +270,10 @@ policies:
         let missing: Vec<&String> =
             given.iter().filter(|name| !known.contains(&name.as_str())).collect();
         assert_eq!(missing, Vec::<&String>::new(), "are not in the table");
-        let unused: Vec<&&str> = known.iter().filter(|name| !given.contains(**name)).collect();
-        assert_eq!(unused, Vec::<&&str>::new(), "are not given");
+        let is_given = |name: &&&str| sources.contains(&format!("\"{name}\""));
+        let unused: Vec<&&str> = known.iter().filter(|name| !is_given(name)).collect();
+        // This file's own.
+        assert_eq!(unused, [&"unknown-allow"], "are not given");
     }
 
     /// `BLESS=1` writes the table anew.
