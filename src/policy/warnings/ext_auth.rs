@@ -97,7 +97,7 @@ impl Warnings {
             let hosts = setting.map(|(other, _)| other.hosts.as_slice());
             if hosts.clone().any(|hosts| overlap(&own.hosts, hosts)) && !covered(&own.hosts, hosts)
             {
-                self.add_about("caller-sets-header", own, place(), NOT_EVERYWHERE);
+                self.add_about("set-elsewhere", own, place(), NOT_EVERYWHERE);
             }
             let mut in_scope = asking().filter(|(other, _)| overlap(&own.hosts, &other.hosts));
             if in_scope.any(|(_, forms)| {
@@ -107,7 +107,7 @@ impl Warnings {
                         && reads_header_of(rule, form)
                 })
             }) {
-                self.add_about("caller-sets-header", own, place(), OPEN_TO_FORGERY);
+                self.add_about("open-to-forgery", own, place(), OPEN_TO_FORGERY);
             }
         }
     }

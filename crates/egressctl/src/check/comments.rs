@@ -40,7 +40,7 @@ fn look(source: &Source, node: &Node, path: &str, found: &mut Vec<Diagnostic>) {
                     text as a block with `|`";
                 let span = at..at.saturating_add(2);
                 found.push(
-                    Diagnostic::warning("comment-in-folded-text", source, span, message.to_owned())
+                    Diagnostic::warning("folded-comment", source, span, message.to_owned())
                         .at(path.to_owned()),
                 );
             }
