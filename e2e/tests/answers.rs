@@ -119,7 +119,9 @@ fn policies() -> Value {
         json!({"global": {"backendRef": service(name), "domain": domain, "timeout": "20s",
             "descriptors": [{"entries": [{"name": "all", "expression": "'all'"}]}]}})
     };
-    let rule = |action: &str, rule: &str| json!({"action": action, "policy": {"matchExpressions": [rule]}});
+    let rule = |action: &str, rule: &str| {
+        json!({"action": action, "policy": {"matchExpressions": [rule]}})
+    };
     let policy =
         |host: &str, traffic: Value| json!({"name": host, "hosts": [host], "traffic": traffic});
     json!({"callouts": {"deadline": "20s"}, "policies": [
