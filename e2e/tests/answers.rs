@@ -120,8 +120,8 @@ fn policies() -> Value {
             "descriptors": [{"entries": [{"name": "all", "expression": "'all'"}]}]}})
     };
     let rule = |action: &str, rule: &str| {
-        let policy = json!({"matchExpressions": [rule]});
-        json!({"action": action, "policy": policy})
+        let expressions = json!({"matchExpressions": [rule]});
+        json!({"action": action, "policy": expressions})
     };
     let policy =
         |host: &str, traffic: Value| json!({"name": host, "hosts": [host], "traffic": traffic});

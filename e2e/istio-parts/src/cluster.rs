@@ -22,8 +22,8 @@ const ADMIN: &str = "admin";
 /// The addresses of Services.
 const SERVICES: &str = "10.96.0.0/16";
 
-/// The controllers: those that make pods of a Gateway's Deployment, endpoints of pods, and a service
-/// account for each namespace; and those that clear what belongs to nothing any more.
+/// The controllers: those that make pods of a Gateway's Deployment, endpoints of pods, and a
+/// service account for each namespace; and those that clear what belongs to nothing any more.
 const CONTROLLERS: [&str; 7] = [
     "deployment-controller",
     "replicaset-controller",

@@ -13,8 +13,8 @@ fn forty_ordinary_policies_give_no_warning() {
 #[test]
 fn a_slip_is_shown_where_it_is_written() {
     let text = "policies:\n- name: p\n  hosts: [a.com]\n  traffic:\n    authorization:\n      \
-        policy:\n        matchExpressions:\n        - |\n          \
-        request.method == \"GET\" &&\n          request.path.startsWith(\"/repos/*\")\n";
+        policy:\n        matchExpressions:\n        - |\n          request.method == \"GET\" \
+        &&\n          request.path.startsWith(\"/repos/*\")\n";
     let found = check_stdin(&["--output", "json", "-"], text.as_bytes());
     let report: serde_json::Value = serde_json::from_str(&found.stdout).expect("JSON");
     let shown = report.to_string();
