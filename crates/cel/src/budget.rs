@@ -9,7 +9,7 @@
 //!
 //! It also puts calls there that distinguish what cannot be read from what is missing (`strict`).
 
-mod strict;
+pub(crate) mod strict;
 #[cfg(test)]
 mod tests;
 
@@ -43,11 +43,11 @@ const COMPARED_ELEMENT: usize = 192;
 const MAX_NESTING: usize = 256;
 
 /// `+`, bounded.
-const ADD: &str = "@add";
-const MADE: &str = "@made";
-const RANGE: &str = "@range";
-const READ: &str = "@read";
-const COMPARED: &str = "@compared";
+pub(crate) const ADD: &str = "@add";
+pub(crate) const MADE: &str = "@made";
+pub(crate) const RANGE: &str = "@range";
+pub(crate) const READ: &str = "@read";
+pub(crate) const COMPARED: &str = "@compared";
 /// Stands among the accumulators for a loop that accumulates nothing. No name is equal to it.
 const BOUND: &str = "@bound";
 

@@ -32,7 +32,10 @@ pub mod meter;
 mod parse;
 mod prepare;
 mod presence;
+mod program;
 mod recorded;
+#[cfg(any(test, feature = "fuzzing"))]
+mod reference;
 mod regex;
 mod returned;
 mod run;
@@ -48,12 +51,11 @@ pub mod variables;
 use std::fmt;
 use std::sync::Arc;
 
-use cel::{Env, IdedExpr};
+use cel::IdedExpr;
 
 pub use self::attributes::Phase;
 use self::attributes::{Attributes, Set, Table};
 use self::data::Data;
-use self::eval::Interpreter;
 pub use self::expected::Expected;
 use self::guard::{Guard, Guards};
 use self::lowered::{Test, Text};
@@ -61,6 +63,7 @@ use self::meter::Allowance;
 use self::parse::Places;
 pub use self::parse::{is_identifier, reserved_words};
 use self::prepare::PATTERN;
+use self::program::Program;
 pub use self::recorded::{MAX_RECORDED, MAX_RECORDED_TEXT, Recorded};
 use self::regex::Compiled;
 use self::variables::Variable;
@@ -165,7 +168,6 @@ pub struct Expression {
     patterns: Vec<Compiled>,
     /// The variables that it reads, except for those that are literals.
     variables: Vec<Arc<Variable>>,
-    env: Arc<Env>,
     uses: Uses,
     /// The steps for evaluating it as long as nothing that it reads is large.
     weight: u64,
@@ -177,8 +179,8 @@ enum Code {
     Rule(Test),
     /// A header's value, a body or a record's value, in lowered form.
     Value(Text),
-    /// One that the interpreter evaluates.
-    Interpreted(IdedExpr),
+    /// One that could not be lowered as a whole.
+    Interpreted(Program),
 }
 
 impl Code {
@@ -301,8 +303,8 @@ impl Expression {
                 .map(|value| value.into_owned().into_bytes())
                 .map_err(|failure| failure.to_string()),
             Code::Interpreted(root) => {
-                let Expression { env, patterns, variables, .. } = self;
-                Interpreter { env, attributes, patterns, variables }.header(root, allowance)
+                let scene = self.run(attributes, allowance).scene();
+                root.header(scene).map_err(|failure| failure.to_string())
             }
             Code::Rule(_) => Err("not a header's value".to_owned()),
         }
@@ -330,8 +332,8 @@ impl Expression {
                     Some(breach) => Err(breach.to_owned()),
                 }),
             Code::Interpreted(root) => {
-                let Expression { env, patterns, variables, .. } = self;
-                Interpreter { env, attributes, patterns, variables }.recorded(root, allowance)
+                let scene = self.run(attributes, allowance).scene();
+                root.recorded(scene).map_err(|failure| failure.to_string())
             }
             Code::Rule(_) => Err("not a value".to_owned()),
         }
@@ -371,8 +373,8 @@ impl Expression {
                 Some(returned::text(text.map_err(|failure| failure.to_string())?, allowance)?)
             }
             Code::Interpreted(root) => {
-                let Expression { env, patterns, variables, .. } = self;
-                Interpreter { env, attributes, patterns, variables }.data(root, allowance)?
+                let scene = self.run(attributes, allowance).scene();
+                root.data(scene).map_err(|failure| failure.to_string())?
             }
             Code::Rule(_) => return Err("not a value".to_owned()),
         };

@@ -17,6 +17,7 @@ use super::budget;
 use super::check::string_literal;
 use super::literals::int_literal;
 use super::lowered::{Comparison, Interpreted, Number, Test, Text, Time};
+use super::program::Program;
 use super::time::{Field, Timestamp, Zone};
 use super::variables::{self, Variable};
 
@@ -37,7 +38,7 @@ impl Lowering<'_> {
         self.lowered_test(node).unwrap_or_else(|| {
             let mut left = node.clone();
             budget::guard(&mut left, self.table);
-            Test::Interpreted(Interpreted(Box::new(left)))
+            Test::Interpreted(Interpreted(Box::new(Program::of(&left, self.table))))
         })
     }
 

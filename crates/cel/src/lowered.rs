@@ -6,10 +6,9 @@ mod position;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use cel::IdedExpr;
-
 pub use self::position::position_of;
 use super::attributes::Id;
+use super::program::Program;
 use super::time::{Field, Timestamp, Zone};
 use super::variables::Variable;
 
@@ -109,7 +108,7 @@ pub enum Time {
 
 /// A part of a rule that is left to the interpreter. Nothing else looks into it.
 #[derive(Debug, Clone)]
-pub struct Interpreted(pub(super) Box<IdedExpr>);
+pub struct Interpreted(pub(super) Box<Program>);
 
 /// How two numbers are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
