@@ -242,6 +242,12 @@ impl<'p> Run<'_, 'p> {
             }
             Node::Range(turn, part) => {
                 let value = self.eval(part)?;
+                if let Value::Headers(view) = value {
+                    let names = self.header_names(view)?;
+                    let turns = u64::try_from(names.len()).unwrap_or(u64::MAX);
+                    self.spend(turns.saturating_mul(*turn))?;
+                    return Ok(Value::list(names));
+                }
                 let turns = self.count(&value).unwrap_or(0);
                 self.spend(turns.saturating_mul(*turn))?;
                 self.spend_on(size::of(&value), BYTES_A_STEP)?;
