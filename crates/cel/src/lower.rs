@@ -38,7 +38,7 @@ impl Lowering<'_> {
         self.lowered_test(node).unwrap_or_else(|| {
             let mut left = node.clone();
             budget::guard(&mut left, self.table);
-            Test::Interpreted(Interpreted(Box::new(Program::of(&left, self.table))))
+            Test::Interpreted(Interpreted(Arc::new(Program::of(&left, self.table))))
         })
     }
 

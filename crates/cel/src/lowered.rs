@@ -106,9 +106,9 @@ pub enum Time {
     Attribute(Id),
 }
 
-/// A part of a rule that is left to the interpreter. Nothing else looks into it.
+/// A part of a rule that has no lowered form. Nothing else looks into it.
 #[derive(Debug, Clone)]
-pub struct Interpreted(pub(super) Box<Program>);
+pub struct Interpreted(pub(super) Arc<Program>);
 
 /// How two numbers are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -33,7 +33,7 @@ use super::regex::Compiled;
 use super::variables::Variable;
 
 /// A compiled expression.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Program {
     root: Node,
     /// How many variables its macros have.
@@ -51,7 +51,7 @@ impl Program {
 }
 
 /// A part of a compiled expression.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Node {
     Literal(Value<'static>),
     /// A variable of a loop, by its place.
@@ -126,7 +126,7 @@ enum Node {
 }
 
 /// A loop over the elements of a list or the keys of a map.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Loop {
     range: Node,
     /// The place of the element.
@@ -135,7 +135,7 @@ struct Loop {
 }
 
 /// What a loop does at each turn.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Turn {
     /// `exists`, whose value is decisive if it is true; with `false`, `all`.
     Decide(bool, Node),

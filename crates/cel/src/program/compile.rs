@@ -28,7 +28,14 @@ impl Program {
 /// A name that a macro gives, and what it stands for.
 struct Local {
     name: String,
-    node: Node,
+    is: Is,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy)]
+enum Is {
+    Local(usize),
+    Bound(usize, usize),
 }
 
 struct Compiler {
@@ -46,10 +53,18 @@ impl Compiler {
         place
     }
 
+    #[inline(never)]
     fn boxed(&mut self, node: &IdedExpr) -> Option<Box<Node>> {
         self.node(node).map(Box::new)
     }
 
+    /// What a function is called on, if it is, and its arguments.
+    #[inline(never)]
+    fn all(&mut self, target: Option<&IdedExpr>, arguments: &[IdedExpr]) -> Option<Box<[Node]>> {
+        target.into_iter().chain(arguments).map(|argument| self.node(argument)).collect()
+    }
+
+    #[inline(never)]
     fn two(&mut self, left: &IdedExpr, right: &IdedExpr) -> Option<Box<[Node; 2]>> {
         Some(Box::new([self.node(left)?, self.node(right)?]))
     }
@@ -93,13 +108,17 @@ impl Compiler {
         }
     }
 
-    fn local(&self, name: &str) -> Option<&Node> {
-        self.scope.iter().rev().find(|local| local.name == name).map(|local| &local.node)
+    #[inline(never)]
+    fn local(&self, name: &str) -> Option<Is> {
+        self.scope.iter().rev().find(|local| local.name == name).map(|local| local.is)
     }
 
     fn name(&self, name: &str) -> Option<Node> {
         if let Some(local) = self.local(name) {
-            return Some(local.clone());
+            return Some(match local {
+                Is::Local(place) => Node::Local(place),
+                Is::Bound(place, index) => Node::Bound(place, index),
+            });
         }
         if let Some(index) = name.strip_prefix(PATTERN) {
             return index.parse().ok().map(Node::Pattern);
@@ -224,8 +243,7 @@ impl Compiler {
             (name, arguments) => {
                 let name = name.strip_prefix('.').unwrap_or(name);
                 let function = functions::find(Style::Global, name)?;
-                let arguments = arguments.iter().map(|argument| self.node(argument));
-                Node::Call(function, arguments.collect::<Option<_>>()?)
+                Node::Call(function, self.all(None, arguments)?)
             }
         })
     }
@@ -235,8 +253,7 @@ impl Compiler {
         if let Some(namespace) = spelled(target) {
             let name = format!("{}.{}", namespace.trim_start_matches('.'), call.func_name);
             if let Some(function) = functions::find(Style::Global, &name) {
-                let arguments = call.args.iter().map(|argument| self.node(argument));
-                return Some(Node::Call(function, arguments.collect::<Option<_>>()?));
+                return Some(Node::Call(function, self.all(None, &call.args)?));
             }
         }
         if let ("or" | "orValue", [otherwise]) = (call.func_name.as_str(), call.args.as_slice()) {
@@ -244,8 +261,7 @@ impl Compiler {
             return Some(Node::OrElse(self.two(target, otherwise)?, stays_optional));
         }
         let function = functions::find(Style::Member, &call.func_name)?;
-        let nodes = [target].into_iter().chain(&call.args).map(|argument| self.node(argument));
-        Some(Node::Call(function, nodes.collect::<Option<_>>()?))
+        Some(Node::Call(function, self.all(Some(target), &call.args)?))
     }
 
     fn comprehension(&mut self, of: &ComprehensionExpr) -> Option<Node> {
@@ -255,13 +271,13 @@ impl Compiler {
             let bound = self.node(&of.accu_init)?;
             let index = self.bound.len();
             self.bound.push(bound);
-            self.scope.push(Local { name: of.accu_var.clone(), node: Node::Bound(place, index) });
+            self.scope.push(Local { name: of.accu_var.clone(), is: Is::Bound(place, index) });
             let result = self.node(&of.result);
             self.scope.pop();
             return Some(Node::Within(place, Box::new(result?)));
         }
         let range = self.node(&of.iter_range)?;
-        self.scope.push(Local { name: of.iter_var.clone(), node: Node::Local(place) });
+        self.scope.push(Local { name: of.iter_var.clone(), is: Is::Local(place) });
         let turn = self.turn(of);
         self.scope.pop();
         Some(Node::Loop(Box::new(Loop { range, element: place, turn: turn? })))
@@ -305,6 +321,7 @@ fn is_name(node: &IdedExpr, name: &str) -> bool {
 }
 
 /// The dotted name that a node spells.
+#[inline(never)]
 fn spelled(node: &IdedExpr) -> Option<String> {
     match &node.expr {
         Expr::Ident(name) => Some(name.clone()),
@@ -315,6 +332,7 @@ fn spelled(node: &IdedExpr) -> Option<String> {
     }
 }
 
+#[inline(never)]
 fn comparison(operator: &str) -> Option<Comparison> {
     Some(match operator {
         op::LESS => Comparison::Less,
@@ -326,6 +344,7 @@ fn comparison(operator: &str) -> Option<Comparison> {
 }
 
 /// The value of a literal, or of a list or map of literals.
+#[inline(never)]
 fn literal(node: &IdedExpr) -> Option<Value<'static>> {
     match &node.expr {
         Expr::Literal(literal) => Some(match literal {

@@ -70,6 +70,7 @@ const MEMBER: &[&[Row]] = &[
 ];
 
 /// The function of a name, which may be one that only the tree has.
+#[inline(never)]
 pub(super) fn find(style: Style, name: &str) -> Option<Function> {
     let tables = if style == Style::Global { GLOBAL } else { MEMBER };
     let found = tables.iter().flat_map(|rows| rows.iter()).find(|(known, _)| *known == name);
