@@ -29,7 +29,7 @@ use super::variables::ANY_VARIABLE;
 use super::{PATTERN, bridge, functions};
 pub(super) use strict::may_be_any;
 
-/// The steps for one part of an expression that the interpreter evaluates.
+/// The steps for one part of an expression that is not lowered.
 const PART: i64 = 3;
 /// How many lowered parts are evaluated for one step.
 const LOWERED_A_STEP: u64 = 16;
@@ -139,8 +139,7 @@ impl Guard {
     /// for, too.
     fn call(&mut self, call: &mut CallExpr) -> bool {
         if call.func_name == op::ADD && call.args.len() == 2 {
-            // The interpreter appends in place to the list of a `map` or `filter` only if it sees
-            // its own `+`.
+            // The turns of a `map` or `filter` append to their list with a plain `+`.
             if !self.accumulates(&call.args) {
                 ADD.clone_into(&mut call.func_name);
             }

@@ -4,8 +4,10 @@
 //! The language is the Common Expression Language (CEL, langdef), with the functions that
 //! `functions` declares and the attributes of a [`attributes::Table`]. Compiling parses a source
 //! (`parse`), checks its names and types (`check`), and lowers as much of it as possible
-//! ([`lowered`]). The lowered parts are evaluated over the message's own bytes (`run`), the rest by
-//! the `cel` crate's interpreter (`eval`). Every evaluation spends from a [`meter::Allowance`].
+//! ([`lowered`]); the rest is compiled (`program`). Both are evaluated over the message's own bytes
+//! (`run` and `program`), and every evaluation spends from a [`meter::Allowance`]. The `cel` crate's
+//! interpreter explains expressions in tools (`explain`, `eval`), and is the reference of tests
+//! (`reference`); the module does not contain it.
 //!
 //! All that the crate knows of requests comes through [`attributes::Attributes`].
 
@@ -184,7 +186,7 @@ enum Code {
 }
 
 impl Code {
-    /// Whether any of it is left to the interpreter.
+    /// Whether any of it has no lowered form.
     fn is_interpreted(&self) -> bool {
         match self {
             Code::Rule(test) => test.is_interpreted(),

@@ -1,6 +1,6 @@
 //! Bounds on an expression's size, checked when the configuration loads.
 //!
-//! The parser, the checker and the interpreter all recurse with the depth of the expression, on a
+//! The parser, the checker and the evaluator all recurse with the depth of the expression, on a
 //! wasm stack of about a megabyte. The parser bounds the depth of the source while it reads it. The
 //! depth of what macros expand to is bounded here.
 
@@ -27,7 +27,7 @@ pub const MAX_REQUEST_STEPS: u64 = 500_000;
 pub const MAX_DOUBLED: usize = 128;
 
 /// How many levels of nesting a variable counts, besides those of its expression: it may be
-/// evaluated by an interpreter of its own, which needs more of the stack than a level.
+/// evaluated by an evaluation of its own, which needs more of the stack than a level.
 const VARIABLE_DEPTH: usize = 6;
 
 /// The size of an expression, with the expressions of variables in their place.

@@ -155,7 +155,7 @@ impl Comparison {
 }
 
 impl Test {
-    /// Whether any of it is left to the interpreter.
+    /// Whether any of it has no lowered form.
     pub(super) fn is_interpreted(&self) -> bool {
         match self {
             Test::Interpreted(_) => true,
@@ -184,7 +184,7 @@ impl Test {
 }
 
 impl Text {
-    /// Whether any of it, which is a condition then, is left to the interpreter.
+    /// Whether any of it, which is a condition then, has no lowered form.
     pub(super) fn is_interpreted(&self) -> bool {
         match self {
             Text::Concat(parts) => parts.iter().any(Text::is_interpreted),

@@ -133,7 +133,7 @@ impl<'p, A: Attributes> Run<'p, A> {
         if let (Text::Attribute(left), Text::Literal(right)) = (left, right) {
             return Ok(holds(self.attribute(*left)?, right));
         }
-        // In the interpreter's order: if the left operand fails, the right one is not evaluated,
+        // In the order of the language: if the left operand fails, the right one is not evaluated,
         // and cannot cause a breach.
         let left = self.text(left)?;
         let right = self.text(right)?;
@@ -141,7 +141,7 @@ impl<'p, A: Attributes> Run<'p, A> {
     }
 
     /// Whether something holds of a text and the argument of a function that is called on it. As
-    /// in the interpreter, the argument is evaluated first.
+    /// in `program`, the argument is evaluated first.
     fn called(
         &self,
         value: &'p Text,

@@ -1,6 +1,6 @@
 //! Evaluates what was compiled.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use super::headers::View;
 use super::operators::Membership;
@@ -12,13 +12,16 @@ use crate::run::{Evaluated, Failure};
 use crate::values::{self, NOT_UTF8};
 use crate::variables;
 
+/// The value of a variable of a macro.
+type Local<'p> = RefCell<Option<Evaluated<'p, Value<'p>>>>;
+
 /// One evaluation.
 pub(super) struct Run<'r, 'p> {
     pub(super) scene: Scene<'p>,
     bound: &'p [Node],
     /// The values of variables, by their places; nothing yet for those that are evaluated when
     /// they are first read.
-    locals: &'r [Cell<Option<Evaluated<'p, Value<'p>>>>],
+    locals: &'r [Local<'p>],
 }
 
 impl Program {
@@ -33,12 +36,12 @@ impl Program {
         scene: Scene<'p>,
         read: impl FnOnce(&Run<'_, 'p>, Value<'p>) -> Evaluated<'p, T>,
     ) -> Evaluated<'p, T> {
-        let mut few = [const { Cell::new(None) }; 4];
+        let mut few = [const { RefCell::new(None) }; 4];
         let mut many = Vec::new();
         let locals = match few.get_mut(..self.places) {
             Some(few) => few,
             None => {
-                many.resize_with(self.places, || Cell::new(None));
+                many.resize_with(self.places, || RefCell::new(None));
                 many.as_mut_slice()
             }
         };
@@ -101,16 +104,14 @@ impl<'p> Run<'_, 'p> {
     }
 
     fn set(&self, place: usize, value: Option<Evaluated<'p, Value<'p>>>) {
-        if let Some(local) = self.locals.get(place) {
-            local.set(value);
+        // INVARIANT: it is borrowed nowhere but in these two functions.
+        if let Some(Ok(mut local)) = self.locals.get(place).map(RefCell::try_borrow_mut) {
+            *local = value;
         }
     }
 
     fn get(&self, place: usize) -> Option<Evaluated<'p, Value<'p>>> {
-        let local = self.locals.get(place)?;
-        let value = local.take();
-        local.set(value.clone());
-        value
+        self.locals.get(place)?.try_borrow().ok()?.clone()
     }
 
     pub(super) fn eval(&self, node: &'p Node) -> Evaluated<'p, Value<'p>> {
@@ -550,7 +551,7 @@ impl<'p> Run<'_, 'p> {
         }
     }
 
-    /// Calls a function. As in the interpreter, what it is called on is evaluated last.
+    /// Calls a function. What it is called on is evaluated last.
     fn call(&self, function: super::Function, arguments: &'p [Node]) -> Evaluated<'p, Value<'p>> {
         let mut values = [const { Value::Null }; MAX_ARGUMENTS];
         let (mut places, mut nodes) = (values.iter_mut(), arguments.iter());

@@ -34,7 +34,7 @@ pub(super) enum Membership {
 /// null.
 fn are_comparable(left: &Value<'_>, right: &Value<'_>) -> bool {
     (left.is_number() && right.is_number())
-        || left.type_name() == right.type_name()
+        || left.is_like(right)
         || matches!(left, Value::Null)
         || matches!(right, Value::Null)
 }

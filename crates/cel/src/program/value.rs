@@ -175,6 +175,11 @@ impl<'p> Value<'p> {
         }
     }
 
+    /// Whether another is of the same type.
+    pub(super) fn is_like(&self, other: &Value<'_>) -> bool {
+        self.position() == other.position()
+    }
+
     /// Whether it is of one of these kinds.
     pub(super) fn is_of(&self, kinds: Kinds) -> bool {
         kinds & bit(self.position()) != 0
