@@ -39,9 +39,12 @@ fn instructions(module: &Module, expression: &str) -> u64 {
 fn a_macro_over_eight_items_costs_at_most_the_bar() {
     let module = Module::load(filter_wasm()).expect("a filter: `make wasm` builds ours");
     let plain = instructions(&module, "request.method == \"PUT\"");
+    let day = "request.startTime.getDayOfWeek('Europe/Berlin')";
+    let days = format!("[11, 12, 13, 14, 15].exists(d, {day} == d)");
     let mut over = Vec::new();
     for (expression, most) in [
-        ("[1, 2, 3, 4, 5].exists(d, request.startTime.getDayOfWeek('Europe/Berlin') == d)", 30_000),
+        // The zone is looked up at each turn.
+        (days.as_str(), 56_000),
         (
             "['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].exists(p, request.path.endsWith(p + '-'))",
             21_500,
