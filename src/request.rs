@@ -80,18 +80,30 @@ impl<'a> Facts<'a> {
     /// a map. Expressions that are evaluated from now on read it, in the place of what was set
     /// before.
     pub fn set_extauthz(&self, data: Arc<Data>) {
-        self.said.add(data);
+        self.said.add(Some(data), None);
+    }
+
+    /// Sets what external authorization services have made of the request's headers. Expressions
+    /// that are evaluated from now on take these for the request as it came: what a service has set
+    /// or removed is never what the caller says it is.
+    pub(crate) fn set_provided(&self, headers: Arc<Headers<'static>>) {
+        self.said.add(None, Some(headers));
+    }
+
+    /// The request's headers as they came, with what services have made of them.
+    pub(crate) fn provided(&self) -> &Headers<'a> {
+        self.said.last().and_then(|answer| answer.headers.as_deref()).unwrap_or(&self.headers)
     }
 
     /// What external authorization services have said; none if none has.
     #[must_use]
     pub fn extauthz(&self) -> Option<Arc<Data>> {
-        self.said.last().map(|answer| Arc::clone(&answer.data))
+        self.said.last()?.data.clone()
     }
 
     /// The same, by reference.
     pub(crate) fn said(&self) -> Option<&Data> {
-        self.said.last().map(|answer| &*answer.data)
+        self.said.last()?.data.as_deref()
     }
 
     /// Where the outcomes of variables for the request as it came are kept: since the last answer,

@@ -120,6 +120,8 @@ pub(crate) struct Services {
     pub(crate) asked: usize,
     /// What the authorization services have said, for expressions.
     pub(crate) metadata: Option<Arc<Data>>,
+    /// The request's headers as the services have left them; none while those are as they came.
+    pub(crate) provided: Option<Arc<Headers<'static>>>,
     /// The calls to rate limit services that are still to be answered, the next one last.
     pub(crate) limit_calls: Vec<LimitCall>,
     /// What the pending call to an authorization service is about.
@@ -237,6 +239,14 @@ impl<'a, 'f, 't> Turn<'a, 'f, 't> {
         self.found.services.get_or_insert_default()
     }
 
+    /// Has expressions that are evaluated from now on see the headers as they are now, which a
+    /// service has changed.
+    pub(crate) fn provide(&mut self) {
+        let provided = Arc::new(self.current().owned());
+        self.facts.set_provided(Arc::clone(&provided));
+        self.services().provided = Some(provided);
+    }
+
     /// How long a call may take that may itself take `timeout`: no longer than what is left of the
     /// time for all calls about the request. None if nothing is left.
     pub(crate) fn time_for(&self, timeout: Duration) -> Option<Duration> {
@@ -290,10 +300,12 @@ impl Found {
     /// Tells the facts of the request what services have said about it.
     #[inline]
     pub(crate) fn tell(&self, facts: &Facts<'_>) {
-        if let Some(said) = self.services.as_deref()
-            && let Some(metadata) = &said.metadata
-        {
+        let Some(said) = self.services.as_deref() else { return };
+        if let Some(metadata) = &said.metadata {
             facts.set_extauthz(Arc::clone(metadata));
+        }
+        if let Some(headers) = &said.provided {
+            facts.set_provided(Arc::clone(headers));
         }
     }
 

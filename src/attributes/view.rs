@@ -53,9 +53,9 @@ pub(crate) struct ChosenLine<'a> {
 }
 
 impl<'a> View<'a> {
-    /// A request as it came.
+    /// A request as it came, with what services have made of its headers.
     pub(crate) fn new(facts: &'a Facts<'a>, callers: &'a Callers) -> Self {
-        let (request, cookies) = (&facts.headers, cookie::Dialect::default());
+        let (request, cookies) = (facts.provided(), cookie::Dialect::default());
         View {
             facts,
             callers,

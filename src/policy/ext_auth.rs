@@ -275,7 +275,7 @@ fn refuse_later(
 
 /// Above this many policies with `extAuth`, each counts as one for every host: comparing the hosts
 /// of all policies would take too long.
-const MANY: usize = 64;
+pub(super) const MANY: usize = 64;
 
 /// Finds the rules that can only be evaluated once services have answered: those that read
 /// `extauthz`, or a header that an answer may change.
@@ -309,19 +309,36 @@ pub(super) fn assign_passes(configs: &[PolicyConfig], policies: &mut [Policy]) {
 }
 
 fn is_late<'p>(rule: &Rule, mut forms: impl Iterator<Item = &'p ExtAuth>) -> bool {
-    let reads = || rule.expressions().iter().map(Expression::uses);
-    if reads().any(|uses| uses.attributes.contains(EXTAUTHZ)) {
-        return true;
-    }
-    forms.any(|form| {
-        reads().any(|uses| match &uses.request_headers {
-            HeadersRead::All => form.changes_any(),
-            HeadersRead::Names(names) => {
-                names.iter().any(|name| form.may_change(name))
-                    || (uses.cookies && form.may_change("cookie"))
-            }
-        })
+    let said = |rule: &Expression| rule.uses().attributes.contains(EXTAUTHZ);
+    rule.expressions().iter().any(said) || forms.any(|form| reads_header_of(rule, form))
+}
+
+/// Whether a rule reads a header that an answer may set or remove.
+pub(super) fn reads_header_of(rule: &Rule, form: &ExtAuth) -> bool {
+    rule.expressions().iter().map(Expression::uses).any(|uses| match &uses.request_headers {
+        HeadersRead::All => form.changes_any(),
+        HeadersRead::Names(names) => {
+            names.iter().any(|name| form.may_change(name))
+                || (uses.cookies && form.may_change("cookie"))
+        }
     })
+}
+
+/// Whether every host of the first list is one of the others, of which an empty one is for all
+/// hosts.
+pub(super) fn covered<'p>(
+    hosts: &[HostPattern],
+    others: impl Iterator<Item = &'p [HostPattern]> + Clone,
+) -> bool {
+    let of_one = |own: &HostPattern, other: &HostPattern| match (own, other) {
+        (HostPattern::Exact(name), other) => other.matches(name),
+        (HostPattern::Under(own), HostPattern::Under(other)) => own.ends_with(other),
+        (HostPattern::Under(_), HostPattern::Exact(_)) => false,
+    };
+    let is_one = |own: &HostPattern| {
+        others.clone().any(|other| other.iter().any(|other| of_one(own, other)))
+    };
+    others.clone().any(<[_]>::is_empty) || (!hosts.is_empty() && hosts.iter().all(is_one))
 }
 
 /// Whether some host is one of both lists, of which an empty one is for all hosts.

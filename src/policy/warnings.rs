@@ -7,6 +7,9 @@ mod limits;
 #[cfg(test)]
 mod tests;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use dead::covers;
+
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::fmt;

@@ -117,6 +117,14 @@ impl<'a> Headers<'a> {
         pairs
     }
 
+    /// The same headers, in memory of their own.
+    pub(crate) fn owned(&self) -> Headers<'static> {
+        let own =
+            |(name, value): (&[u8], &[u8])| (Cow::Owned(name.to_vec()), Cow::Owned(value.to_vec()));
+        let lines = self.lines().map(own).collect();
+        Headers { lines, kinds: self.kinds, blank_ends: self.blank_ends }
+    }
+
     /// How many lines there are.
     pub(crate) fn len(&self) -> usize {
         self.lines.len()

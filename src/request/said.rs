@@ -1,10 +1,12 @@
-//! What external authorization services have said about a request, while it is being decided.
+//! What external authorization services have said about a request, and made of its headers, while
+//! it is being decided.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::cel::data::Data;
 use crate::cel::variables::Memo;
+use crate::request::headers::Headers;
 
 /// What was said, answer by answer. The last counts. Those before it stay, because an expression
 /// may still borrow from them.
@@ -15,7 +17,9 @@ pub(super) struct Said {
 
 /// What was said from one answer on.
 pub(super) struct Answer {
-    pub(super) data: Arc<Data>,
+    pub(super) data: Option<Arc<Data>>,
+    /// The request's headers as the services have left them; none while those are as they came.
+    pub(super) headers: Option<Arc<Headers<'static>>>,
     /// The outcomes of variables from then on.
     pub(super) memo: Memo,
     next: OnceLock<Box<Answer>>,
@@ -34,13 +38,15 @@ impl Said {
         Said { first: OnceLock::new() }
     }
 
-    pub(super) fn add(&self, data: Arc<Data>) {
-        let mut next = &self.first;
-        while let Some(answer) = next.get() {
-            next = &answer.next;
-        }
+    /// Adds an answer. What it does not have is as the answers before it have it.
+    pub(super) fn add(&self, data: Option<Arc<Data>>, headers: Option<Arc<Headers<'static>>>) {
+        let last = self.last();
+        let data = data.or_else(|| last?.data.clone());
+        let headers = headers.or_else(|| last?.headers.clone());
+        let next = last.map_or(&self.first, |answer| &answer.next);
+        let (memo, after) = (Memo::new(), OnceLock::new());
         // Nobody else adds an answer meanwhile: a request is decided in one thread.
-        next.get_or_init(|| Box::new(Answer { data, memo: Memo::new(), next: OnceLock::new() }));
+        next.get_or_init(|| Box::new(Answer { data, headers, memo, next: after }));
     }
 
     /// The last answer.

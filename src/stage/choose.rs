@@ -43,7 +43,8 @@ pub(super) fn first<'a, T>(
     Ok(None)
 }
 
-/// The request as it came, which is what conditions see.
+/// The request as it came, with what services have made of its headers, which is what conditions
+/// see.
 pub(super) fn original<'v>(
     engine: &'v Engine,
     facts: &'v Facts<'v>,

@@ -57,9 +57,15 @@ pub(super) fn answered(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow
     }) else {
         return Flow::End(Ending::internal_error("an answer of a service that was not asked"));
     };
+    let errors = turn.found.decision.errors.len();
     let mut asked = Concluding { turn, index: asking.policy, form };
     let ended = match asked.read(answer, asking.timeout) {
-        Ok(verdict) => asked.apply(&Arc::new(verdict), asking.key.as_ref().map(|key| key.expose())),
+        Ok(verdict) => {
+            // What was left out because an expression failed is left out of this request alone.
+            let is_whole = asked.turn.found.decision.errors.len() == errors;
+            let key = asking.key.as_ref().filter(|_| is_whole);
+            asked.apply(&Arc::new(verdict), key.map(|key| key.expose()))
+        }
         Err(Trouble::Failed(failure)) => asked.fail(failure),
         Err(Trouble::Expression) => Some(asked.broken()),
     };

@@ -274,6 +274,7 @@ fn admit(
         for line in request {
             overwrite(headers, changes, line);
         }
+        turn.provide();
         turn.trace_changes(pending.policy, Feature::GlobalRateLimit, before);
     }
     let quota = fewest(&said.statuses, |_| true).and_then(|(_, status)| quota(status));

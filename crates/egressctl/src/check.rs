@@ -1,6 +1,7 @@
 //! `egressctl check`: validates configurations, alone or in their resources.
 
 mod attachment;
+mod comments;
 mod files;
 mod hosts;
 mod near;
@@ -237,6 +238,11 @@ fn check_configuration(
                         .at(plugin.prefix()),
                 );
             }
+            let doubts = egress_filter::doubts::of(config.to_json().as_bytes());
+            found.extend(
+                doubts.iter().map(|doubt| Diagnostic::of_warning(source, plugin, &doubt.warning)),
+            );
+            comments::lint(source, plugin, config, found);
             hosts::lint_defaults(source, plugin, config, &engine, found);
             (engine.policy_count(), Some(engine))
         }

@@ -53,9 +53,9 @@ Examples:
   A Host that is not the service which was dialled:
   egressctl explain -f policy.yaml -H 'Host: evil.example' http://api.github.com/
 
-The path comes to the filter as it is written. A waypoint that normalises
-paths, as Istio's do by default, has resolved `/a/../b` before: give what it
-makes of the path. Sent are the headers that are given, and the x-request-id
+The path is normalised as Istio's waypoints do by default, before the filter
+sees it: `/a/../b` is `/b`. For a mesh that does otherwise, say so with
+`--path-normalization`. Sent are the headers that are given, and the x-request-id
 that Envoy adds; of a header that Envoy keeps on one line, such as User-Agent,
 several lines are joined with a comma.
 

@@ -12,6 +12,7 @@ mod convert;
 mod diagnostic;
 mod explain;
 mod manifest;
+pub mod normalization;
 pub mod policy;
 mod request;
 mod resource;

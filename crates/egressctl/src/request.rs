@@ -3,6 +3,8 @@
 use egress_filter::config::IdentityConfig;
 use egress_filter::identity::SpiffeId;
 
+use crate::normalization::{Normalization, normalized};
+
 /// A URL without its scheme, in parts as they are written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Url<'u> {
@@ -88,6 +90,16 @@ pub(crate) fn path(text: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// The path and query that the filter sees of those that are sent.
+pub(crate) fn seen_path(sent: &str, normalization: Normalization) -> Result<String, String> {
+    normalized(sent, normalization).ok_or_else(|| {
+        format!(
+            "`{}` has an escaped NUL: Envoy refuses the request with 400 before the filter sees it",
+            sent.escape_debug()
+        )
+    })
 }
 
 /// The name of a header.

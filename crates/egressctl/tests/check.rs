@@ -10,6 +10,8 @@
 
 #[path = "check/attachment.rs"]
 mod attachment;
+#[path = "check/doubts.rs"]
+mod doubts;
 #[path = "check/environment.rs"]
 mod environment;
 #[path = "check/files.rs"]
@@ -135,6 +137,20 @@ fn what_is_no_yaml_is_told_with_its_place() {
             "{text}\n{}",
             found.stdout
         );
+    }
+}
+
+#[test]
+fn what_yaml_takes_for_a_sign_of_its_own_needs_quotes() {
+    for (value, sign) in [
+        ("hosts: [*.github.com]", "*"),
+        ("hosts: *.github.com", "*"),
+        ("mode: !has(request.headers.foo)", "!"),
+        ("hosts:\n  - !has(request.headers.foo)", "!"),
+    ] {
+        let found = check_stdin(&["-"], format!("policies:\n- name: p\n  {value}\n").as_bytes());
+        let mend = format!(": a value that begins with `{sign}` needs quotes around it\n");
+        assert!(found.stdout.contains(&mend) && found.code == 1, "{value}: {}", found.stdout);
     }
 }
 

@@ -110,7 +110,7 @@ fn denies_all_of(dead: &[String]) -> String {
 }
 
 /// Whether every host of the other policy is one of this policy's.
-fn covers(policy: &PolicyConfig, other: &PolicyConfig) -> bool {
+pub(crate) fn covers(policy: &PolicyConfig, other: &PolicyConfig) -> bool {
     let within = |host: &HostPattern| {
         policy.hosts.iter().any(|pattern| match (pattern, host) {
             (pattern, HostPattern::Exact(name)) => pattern.matches(name),

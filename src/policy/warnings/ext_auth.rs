@@ -6,7 +6,7 @@ use crate::config::{
     Action, ConditionalConfig, Config, DefaultAction, FailureMode, Mode, PolicyConfig, Spot,
 };
 use crate::policy::Policy;
-use crate::policy::ext_auth::{ExtAuth, overlap};
+use crate::policy::ext_auth::{ExtAuth, MANY, Protocol, covered, overlap, reads_header_of};
 
 const SHADOW: &str = "a policy in mode Shadow asks nobody: enforce it, perhaps for one host first";
 const NO_FALLBACK: &str = "the last entry has a condition, so a request for which none is true is \
@@ -17,6 +17,12 @@ const SHARED: &str = "the key reads nothing of the caller, so that one caller ge
     service has said about another: add `source.spiffeId`, unless that is meant";
 const NEVER_SET: &str = "no `extAuth` is enforced for these hosts, so that `extauthz` is never \
     there: add one, or leave the rule out";
+const NOT_EVERYWHERE: &str = "some of these hosts have no `extAuth` that sets the header that the \
+    rule reads, so that there it is the caller's: give both policies the same hosts, or read \
+    `extauthz`";
+const OPEN_TO_FORGERY: &str = "while the service fails, the rule reads headers as the caller sent \
+    them, since what a service of gRPC would set is known from its answer alone: read `extauthz`, \
+    or leave `failureMode` out";
 
 impl Warnings {
     pub(super) fn add_ext_auth(&mut self, config: &Config, policies: &[Policy]) {
@@ -61,6 +67,42 @@ impl Warnings {
             {
                 let place = format!("{}.traffic.authorization", own.place);
                 self.add_about(own, place, NEVER_SET);
+            }
+        }
+        self.add_headers_of_services(config, policies);
+    }
+
+    /// Warns of rules that read a header of a service where the service may not have set it.
+    fn add_headers_of_services(&mut self, config: &Config, policies: &[Policy]) {
+        let asking = || {
+            let all = config.policies.iter().zip(policies);
+            all.filter(|(own, _)| own.mode == Mode::Enforce)
+                .filter_map(|(own, policy)| Some((own, policy.ext_auth.as_deref()?)))
+        };
+        if asking().count() > MANY {
+            return;
+        }
+        for (own, policy) in config.policies.iter().zip(policies) {
+            let Some(rule) = &policy.rule else { continue };
+            let place = || format!("{}.traffic.authorization", own.place);
+            let of_http = |form: &ExtAuth| matches!(form.protocol, Protocol::Http(_));
+            let setting = asking().filter(|(_, forms)| {
+                forms.forms().any(|form| of_http(form) && reads_header_of(rule, form))
+            });
+            let hosts = setting.map(|(other, _)| other.hosts.as_slice());
+            if hosts.clone().any(|hosts| overlap(&own.hosts, hosts)) && !covered(&own.hosts, hosts)
+            {
+                self.add_about(own, place(), NOT_EVERYWHERE);
+            }
+            let mut in_scope = asking().filter(|(other, _)| overlap(&own.hosts, &other.hosts));
+            if in_scope.any(|(_, forms)| {
+                forms.forms().any(|form| {
+                    !of_http(form)
+                        && form.failure_mode == FailureMode::FailOpen
+                        && reads_header_of(rule, form)
+                })
+            }) {
+                self.add_about(own, place(), OPEN_TO_FORGERY);
             }
         }
     }
@@ -136,12 +178,20 @@ mod tests {
             json!({"name": "late", "hosts": [host], "traffic": {"authorization":
                 {"action": "Require", "policy": {"matchExpressions": ["extauthz.a == 'b'"]}}}})
         };
+        let trusting = |host: &str| {
+            json!({"name": "trust", "hosts": [host], "traffic": {"authorization":
+                {"policy": {"matchExpressions": ["request.headers['x-role'] == 'b'"]}}}})
+        };
+        let naming = asking(with(json!({"http": {"allowedResponseHeaders": ["x-role"]}})));
+        let grpc = |mode: &str| {
+            asking(json!({"cluster": "a", "host": "a.example", "grpc": {}, "failureMode": mode}))
+        };
         let whole = "policies[0].traffic.extAuth";
         let last = json!({"condition": "request.path == '/b'", "policy": with(json!({}))});
         for (policies, expected) in [
             (json!([asking(with(json!({})))]), vec![]),
             (json!([open.clone()]), vec![(whole, ONLY_GUARD)]),
-            (json!([open, allow]), vec![]),
+            (json!([open, allow.clone()]), vec![]),
             (json!([shadow.clone()]), vec![(whole, SHADOW)]),
             (
                 json!([asking(cache("request.path"))]),
@@ -157,6 +207,17 @@ mod tests {
             (
                 json!([asking(with(json!({}))), reading("b.com")]),
                 vec![("policies[1].traffic.authorization", NEVER_SET)],
+            ),
+            (json!([naming.clone(), trusting("a.com")]), vec![]),
+            (
+                json!([naming.clone(), trusting("*.com")]),
+                vec![("policies[1].traffic.authorization", NOT_EVERYWHERE)],
+            ),
+            (json!([naming.clone(), trusting("b.com")]), vec![]),
+            (json!([grpc("FailClosed"), trusting("a.com")]), vec![]),
+            (
+                json!([grpc("FailOpen"), trusting("a.com"), allow]),
+                vec![("policies[1].traffic.authorization", OPEN_TO_FORGERY)],
             ),
             (
                 json!([shadow, reading("a.com")]),

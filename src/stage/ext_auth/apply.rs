@@ -56,6 +56,7 @@ pub(super) fn allowed(
         if let Some(path) = path {
             set_pseudo(headers, changes, ":path", Cow::Owned(path));
         }
+        turn.provide();
     }
     turn.trace_changes(index, Feature::ExtAuth, before);
     let engine = turn.engine;

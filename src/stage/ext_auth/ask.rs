@@ -100,8 +100,8 @@ impl Preparing<'_, '_> {
         self.turn.meter.rule(|allowance| expression.data(self.view, allowance))
     }
 
-    /// The request's host and the values of these expressions, each with its type and length, so
-    /// that no two lists of values are one key.
+    /// The request's authority and the values of these expressions, each with its type and length,
+    /// so that no two lists of values are one key. A service sees the port too.
     fn key(&self, expressions: &[Expression]) -> Result<Secret, String> {
         let mut key = Vec::new();
         let mut push = |kind: u8, bytes: &[u8]| {
@@ -109,7 +109,8 @@ impl Preparing<'_, '_> {
             key.extend_from_slice(&bytes.len().to_le_bytes());
             key.extend_from_slice(bytes);
         };
-        push(0, self.view.host().unwrap_or_default().as_bytes());
+        let authority = self.turn.current().first(b":authority").unwrap_or_default();
+        push(0, &authority.to_ascii_lowercase());
         for expression in expressions {
             match self.data(expression)? {
                 Data::Text(text) => push(1, text.as_bytes()),

@@ -102,6 +102,8 @@ impl Layer {
 /// One request, and what happens before it.
 #[derive(Debug, Clone)]
 pub struct Step {
+    /// Whether the waypoint normalises the path before the filter sees it.
+    pub normalize_path: bool,
     /// How far the clock moves before the request.
     pub after: Duration,
     /// The index of the worker that serves the request. A real Envoy chooses a worker itself.
