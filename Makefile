@@ -44,7 +44,7 @@ e2e: test-e2e
 differential: ## the language against the crates `cel` and `regex`, on CASES cases (1000000)
 	EGRESS_DIFFERENTIAL_CASES=$(or $(CASES),1000000) \
 		$(CARGO) test --profile differential -p egress-cel --lib -- --nocapture \
-		tests::lowering against_the_regex_crate
+		tests::lowering tests::evaluator against_the_regex_crate
 
 .PHONY: conformance
 conformance: ## runs cel-spec's cases, given as data: CASES=cases.json; tells what differs and why

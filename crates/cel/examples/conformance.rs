@@ -251,7 +251,7 @@ impl Case {
             Some((due, kind)) => {
                 format!("cel.bind(r_, {source}, type(r_) == {kind} && dyn(r_) == dyn({due}))")
             }
-            None => format!("cel.bind(r_, {source}, true)"),
+            None => format!("cel.bind(r_, {source}, [r_].size() == 1)"),
         };
         let Some(rule) = self.bound(body) else { return not_run("a variable has dots") };
         let compiled =

@@ -9,7 +9,7 @@
 //!
 //! It also puts calls there that distinguish what cannot be read from what is missing (`strict`).
 
-mod strict;
+pub(crate) mod strict;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +29,7 @@ use super::variables::ANY_VARIABLE;
 use super::{PATTERN, bridge, functions};
 pub(super) use strict::may_be_any;
 
-/// The steps for one part of an expression that the interpreter evaluates.
+/// The steps for one part of an expression that is not lowered.
 const PART: i64 = 3;
 /// How many lowered parts are evaluated for one step.
 const LOWERED_A_STEP: u64 = 16;
@@ -43,11 +43,11 @@ const COMPARED_ELEMENT: usize = 192;
 const MAX_NESTING: usize = 256;
 
 /// `+`, bounded.
-const ADD: &str = "@add";
-const MADE: &str = "@made";
-const RANGE: &str = "@range";
-const READ: &str = "@read";
-const COMPARED: &str = "@compared";
+pub(crate) const ADD: &str = "@add";
+pub(crate) const MADE: &str = "@made";
+pub(crate) const RANGE: &str = "@range";
+pub(crate) const READ: &str = "@read";
+pub(crate) const COMPARED: &str = "@compared";
 /// Stands among the accumulators for a loop that accumulates nothing. No name is equal to it.
 const BOUND: &str = "@bound";
 
@@ -139,8 +139,7 @@ impl Guard {
     /// for, too.
     fn call(&mut self, call: &mut CallExpr) -> bool {
         if call.func_name == op::ADD && call.args.len() == 2 {
-            // The interpreter appends in place to the list of a `map` or `filter` only if it sees
-            // its own `+`.
+            // The turns of a `map` or `filter` append to their list with a plain `+`.
             if !self.accumulates(&call.args) {
                 ADD.clone_into(&mut call.func_name);
             }

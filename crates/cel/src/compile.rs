@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cel::{Env, IdedExpr};
+use cel::IdedExpr;
 
 use super::check::{self, Mistake};
 use super::limits::{self, Size};
@@ -10,10 +10,11 @@ use super::lower::Lowering;
 use super::lowered::{Number, Time};
 use super::prepare::prepare;
 use super::presence;
+use super::program::Program;
 use super::regex::Compiled;
 use super::types::Type;
 use super::variables::{self, Scope, Variable};
-use super::{Code, Expected, ExprError, Expression, Phase, Uses, budget, env, names_escape, parse};
+use super::{Code, Expected, ExprError, Expression, Phase, Uses, budget, names_escape, parse};
 
 /// A tree that is ready, and what is known of it.
 pub(super) struct Ready<'v> {
@@ -26,7 +27,6 @@ pub(super) struct Ready<'v> {
     variables: Vec<Arc<Variable>>,
     /// The nodes that are the literals of variables.
     constants: Vec<(u64, &'v Arc<Variable>)>,
-    env: Arc<Env>,
     size: Size,
 }
 
@@ -44,7 +44,6 @@ pub(super) fn ready<'v>(
 ) -> Result<Ready<'v>, Vec<ExprError>> {
     let (mut root, places) = parse(source)?;
     let size = limits::check_size(&root, scope).map_err(whole)?;
-    let env = env::shared().map_err(whole)?;
     let constants = variables::constants(&mut root, scope);
     let checked = check::check(&root, phase, scope, &constants);
     let mut mistakes = checked.mistakes;
@@ -63,7 +62,7 @@ pub(super) fn ready<'v>(
         let escapes = checked.uses.escapes || names_escape(&root);
         let uses = Uses { escapes, ..checked.uses };
         let result = checked.result;
-        return Ok(Ready { scope, root, result, uses, patterns, variables, constants, env, size });
+        return Ok(Ready { scope, root, result, uses, patterns, variables, constants, size });
     }
     let mut errors: Vec<ExprError> = mistakes
         .into_iter()
@@ -84,11 +83,11 @@ impl Ready<'_> {
         Lowering { table: self.scope.table, variables, constants }
     }
 
-    /// The tree for the interpreter.
-    pub(super) fn guarded(&self) -> IdedExpr {
+    /// The whole, with its guards.
+    pub(super) fn guarded(&self) -> Program {
         let mut guarded = self.root.clone();
         budget::guard(&mut guarded, self.scope.table);
-        guarded
+        Program::of(&guarded, self.scope.table)
     }
 
     /// Every variable that is read.
@@ -107,8 +106,8 @@ impl Ready<'_> {
 
     pub(super) fn expression(self, code: Code, expected: Expected) -> Expression {
         let weight = budget::weight(&self.root, code.is_interpreted());
-        let Ready { scope, uses, patterns, variables, env, .. } = self;
-        Expression { table: scope.table, code, expected, patterns, variables, env, uses, weight }
+        let Ready { scope, uses, patterns, variables, .. } = self;
+        Expression { table: scope.table, code, expected, patterns, variables, uses, weight }
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::library::{json_text, quote};
-use super::values::made;
+use super::library::quote;
+use super::program::{Value, write_single};
 
 /// A value that owns what it consists of.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,7 +111,7 @@ impl Data {
                 }
                 out.push('}');
             }
-            single => out.push_str(&json_text(made(single).as_ref())?),
+            single => write_single(&Value::of_data(single), out)?,
         }
         Some(())
     }

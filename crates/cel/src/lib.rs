@@ -4,8 +4,10 @@
 //! The language is the Common Expression Language (CEL, langdef), with the functions that
 //! `functions` declares and the attributes of a [`attributes::Table`]. Compiling parses a source
 //! (`parse`), checks its names and types (`check`), and lowers as much of it as possible
-//! ([`lowered`]). The lowered parts are evaluated over the message's own bytes (`run`), the rest by
-//! the `cel` crate's interpreter (`eval`). Every evaluation spends from a [`meter::Allowance`].
+//! ([`lowered`]); the rest is compiled (`program`). Both are evaluated over the message's own bytes
+//! (`run` and `program`), and every evaluation spends from a [`meter::Allowance`]. The `cel` crate's
+//! interpreter explains expressions in tools (`explain`, `eval`), and is the reference of tests
+//! (`reference`); the module does not contain it.
 //!
 //! All that the crate knows of requests comes through [`attributes::Attributes`].
 
@@ -32,7 +34,10 @@ pub mod meter;
 mod parse;
 mod prepare;
 mod presence;
+mod program;
 mod recorded;
+#[cfg(any(test, feature = "fuzzing"))]
+mod reference;
 mod regex;
 mod returned;
 mod run;
@@ -49,12 +54,11 @@ mod written;
 use std::fmt;
 use std::sync::Arc;
 
-use cel::{Env, IdedExpr};
+use cel::IdedExpr;
 
 pub use self::attributes::Phase;
 use self::attributes::{Attributes, Set, Table};
 use self::data::Data;
-use self::eval::Interpreter;
 pub use self::expected::Expected;
 use self::guard::{Guard, Guards};
 use self::lowered::{Test, Text};
@@ -62,6 +66,7 @@ use self::meter::Allowance;
 use self::parse::Places;
 pub use self::parse::{is_identifier, reserved_words};
 use self::prepare::PATTERN;
+use self::program::Program;
 pub use self::recorded::{MAX_RECORDED, MAX_RECORDED_TEXT, Recorded};
 use self::regex::Compiled;
 use self::variables::Variable;
@@ -166,7 +171,6 @@ pub struct Expression {
     patterns: Vec<Compiled>,
     /// The variables that it reads, except for those that are literals.
     variables: Vec<Arc<Variable>>,
-    env: Arc<Env>,
     uses: Uses,
     /// The steps for evaluating it as long as nothing that it reads is large.
     weight: u64,
@@ -178,12 +182,12 @@ enum Code {
     Rule(Test),
     /// A header's value, a body or a record's value, in lowered form.
     Value(Text),
-    /// One that the interpreter evaluates.
-    Interpreted(IdedExpr),
+    /// One that could not be lowered as a whole.
+    Interpreted(Program),
 }
 
 impl Code {
-    /// Whether any of it is left to the interpreter.
+    /// Whether any of it has no lowered form.
     fn is_interpreted(&self) -> bool {
         match self {
             Code::Rule(test) => test.is_interpreted(),
@@ -302,8 +306,8 @@ impl Expression {
                 .map(|value| value.into_owned().into_bytes())
                 .map_err(|failure| failure.to_string()),
             Code::Interpreted(root) => {
-                let Expression { env, patterns, variables, .. } = self;
-                Interpreter { env, attributes, patterns, variables }.header(root, allowance)
+                let scene = self.run(attributes, allowance).scene();
+                root.header(scene).map_err(|failure| failure.to_string())
             }
             Code::Rule(_) => Err("not a header's value".to_owned()),
         }
@@ -331,8 +335,8 @@ impl Expression {
                     Some(breach) => Err(breach.to_owned()),
                 }),
             Code::Interpreted(root) => {
-                let Expression { env, patterns, variables, .. } = self;
-                Interpreter { env, attributes, patterns, variables }.recorded(root, allowance)
+                let scene = self.run(attributes, allowance).scene();
+                root.recorded(scene).map_err(|failure| failure.to_string())
             }
             Code::Rule(_) => Err("not a value".to_owned()),
         }
@@ -372,8 +376,8 @@ impl Expression {
                 Some(returned::text(text.map_err(|failure| failure.to_string())?, allowance)?)
             }
             Code::Interpreted(root) => {
-                let Expression { env, patterns, variables, .. } = self;
-                Interpreter { env, attributes, patterns, variables }.data(root, allowance)?
+                let scene = self.run(attributes, allowance).scene();
+                root.data(scene).map_err(|failure| failure.to_string())?
             }
             Code::Rule(_) => return Err("not a value".to_owned()),
         };

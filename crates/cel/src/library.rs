@@ -4,20 +4,20 @@
 //! Each is bounded: its result has at most [`MAX_TEXT`] bytes or [`MAX_PARTS`] parts, and anything
 //! larger is an error. No error contains data of the request.
 
-mod encoding;
-mod hash;
+pub(crate) mod encoding;
+pub(crate) mod hash;
 mod headers;
 mod json;
 mod maps;
 pub(super) mod net;
 mod patterns;
-mod query;
-mod random;
-mod strings;
+pub(crate) mod query;
+pub(crate) mod random;
+pub(crate) mod strings;
 #[cfg(test)]
 mod tests;
 pub(super) mod time;
-mod urlencoded;
+pub(crate) mod urlencoded;
 
 use cel::common::functions::Function;
 use cel::common::types::{
@@ -28,7 +28,10 @@ use cel::common::value::{CowVal, FromVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
 pub(super) use self::headers::Ask;
-pub(super) use self::json::{json_text, quote};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use self::json::json_text;
+pub(super) use self::json::quote;
+#[cfg(any(test, feature = "fuzzing"))]
 pub(super) use self::maps::sorted_keys;
 pub(super) use super::bounded::{MAX_PARTS, MAX_TEXT};
 

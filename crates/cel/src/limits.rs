@@ -1,6 +1,6 @@
 //! Bounds on an expression's size, checked when the configuration loads.
 //!
-//! The parser, the checker and the interpreter all recurse with the depth of the expression, on a
+//! The parser, the checker and the evaluator all recurse with the depth of the expression, on a
 //! wasm stack of about a megabyte. The parser bounds the depth of the source while it reads it. The
 //! depth of what macros expand to is bounded here.
 
@@ -27,7 +27,7 @@ pub const MAX_REQUEST_STEPS: u64 = 500_000;
 pub const MAX_DOUBLED: usize = 128;
 
 /// How many levels of nesting a variable counts, besides those of its expression: it may be
-/// evaluated by an interpreter of its own, which needs more of the stack than a level.
+/// evaluated by an evaluation of its own, which needs more of the stack than a level.
 const VARIABLE_DEPTH: usize = 6;
 
 /// The size of an expression, with the expressions of variables in their place.
@@ -53,6 +53,7 @@ pub(crate) fn check_size(root: &IdedExpr, scope: Scope<'_>) -> Result<Size, Stri
         let inner = variable.unwrap_or_default();
         let own = if variable.is_some() { VARIABLE_DEPTH } else { 0 };
         let depth = depth.saturating_add(inner.depth).saturating_add(own);
+        let around = outer;
         let outer = outer.saturating_add(usize::from(loops(node))).saturating_add(inner.loops);
         size.parts = size.parts.saturating_add(1).saturating_add(inner.parts);
         size.depth = size.depth.max(depth);
@@ -86,7 +87,20 @@ pub(crate) fn check_size(root: &IdedExpr, scope: Scope<'_>) -> Result<Size, Stri
                 with_variables(size)
             ));
         }
-        each_child(node, &mut |child| todo.push((child, depth.saturating_add(1), outer)));
+        let below = depth.saturating_add(1);
+        match &node.expr {
+            // The range, the first value and the result are evaluated once, outside of the loop. So
+            // a loop over what another loop made is not nested in it.
+            Expr::Comprehension(c) => {
+                for once in [&c.iter_range, &c.accu_init, &c.result] {
+                    todo.push((once, below, around));
+                }
+                for each in [&c.loop_cond, &c.loop_step] {
+                    todo.push((each, below, outer));
+                }
+            }
+            _ => each_child(node, &mut |child| todo.push((child, below, outer))),
+        }
     }
     Ok(size)
 }

@@ -1,4 +1,4 @@
-//! Loops over keys and values, for an interpreter that has only loops over keys.
+//! Loops over keys and values, for an evaluator that has only loops over keys.
 //!
 //! In the tree they are comprehensions with two variables, and so the check sees them. Before
 //! evaluation, `range.all(k, v, p)` becomes a loop over the keys of the range, in which `v` is

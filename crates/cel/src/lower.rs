@@ -2,8 +2,8 @@
 //!
 //! Comparisons of attributes, headers and literals, `startsWith` and its like, `in` a list of
 //! literals, `matches` with a literal pattern, `has`, fields of a timestamp, boolean logic,
-//! conditionals, `default` and concatenation are lowered; every other subexpression stays with the
-//! `cel` crate's interpreter.
+//! conditionals, `default` and concatenation are lowered; every other subexpression is compiled
+//! by `program`.
 //! Both return the same value, or both an error (`tests/lowering.rs` compares them): lowering is a
 //! shortcut, and no language of its own.
 
@@ -17,6 +17,7 @@ use super::budget;
 use super::check::string_literal;
 use super::literals::int_literal;
 use super::lowered::{Comparison, Interpreted, Number, Test, Text, Time};
+use super::program::Program;
 use super::time::{Field, Timestamp, Zone};
 use super::variables::{self, Variable};
 
@@ -32,12 +33,12 @@ pub(super) struct Lowering<'v> {
 
 impl Lowering<'_> {
     /// Lowers an expression whose value is a bool, as far as possible. Guards are put into what is
-    /// left to the interpreter.
+    /// left to `program`.
     pub(super) fn test(self, node: &IdedExpr) -> Test {
         self.lowered_test(node).unwrap_or_else(|| {
             let mut left = node.clone();
             budget::guard(&mut left, self.table);
-            Test::Interpreted(Interpreted(Box::new(left)))
+            Test::Interpreted(Interpreted(Arc::new(Program::of(&left, self.table))))
         })
     }
 
@@ -49,7 +50,7 @@ impl Lowering<'_> {
                     return Some(Test::HasHeader(headers, select.field.as_str().into()));
                 }
                 // `has(source.identity.namespace)` fails if there is no identity, so it is left to
-                // the interpreter.
+                // `program`.
                 let Expr::Ident(object) = &select.operand.expr else { return None };
                 let object = object.strip_prefix('.').unwrap_or(object);
                 let (id, attribute) = self.table.field(object, &select.field)?;

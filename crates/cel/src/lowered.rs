@@ -6,10 +6,9 @@ mod position;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use cel::IdedExpr;
-
 pub use self::position::position_of;
 use super::attributes::Id;
+use super::program::Program;
 use super::time::{Field, Timestamp, Zone};
 use super::variables::Variable;
 
@@ -107,9 +106,9 @@ pub enum Time {
     Attribute(Id),
 }
 
-/// A part of a rule that is left to the interpreter. Nothing else looks into it.
+/// A part of a rule that has no lowered form. Nothing else looks into it.
 #[derive(Debug, Clone)]
-pub struct Interpreted(pub(super) Box<IdedExpr>);
+pub struct Interpreted(pub(super) Arc<Program>);
 
 /// How two numbers are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +155,7 @@ impl Comparison {
 }
 
 impl Test {
-    /// Whether any of it is left to the interpreter.
+    /// Whether any of it has no lowered form.
     pub(super) fn is_interpreted(&self) -> bool {
         match self {
             Test::Interpreted(_) => true,
@@ -185,7 +184,7 @@ impl Test {
 }
 
 impl Text {
-    /// Whether any of it, which is a condition then, is left to the interpreter.
+    /// Whether any of it, which is a condition then, has no lowered form.
     pub(super) fn is_interpreted(&self) -> bool {
         match self {
             Text::Concat(parts) => parts.iter().any(Text::is_interpreted),

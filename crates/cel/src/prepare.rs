@@ -12,7 +12,7 @@ use super::{bounded, check, literals, loops};
 pub(crate) const PATTERN: &str = "@pattern";
 
 /// What `x.headers[?"name"]` and `x.headers.?name` are evaluated as: `"name" in x.headers ?
-/// optional.of(x.headers["name"]) : optional.none()`. The interpreter would turn every error there
+/// optional.of(x.headers["name"]) : optional.none()`. An optional index would turn every error there
 /// into "none", even that of a header which cannot be read. `x` may be a variable whose value is
 /// `request`.
 fn optional_header(node: &IdedExpr, table: &Table) -> Option<IdedExpr> {

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use super::Expression;
 use super::attributes::{Attributes, Fault, Id, utf8};
 use super::bounded::MAX_TEXT;
-use super::eval::Interpreter;
 use super::lowered::{Number, Test, Text, Time};
 use super::meter::{Allowance, BYTES_A_STEP};
+use super::program::Scene;
 use super::regex;
 use super::time::Timestamp;
 use super::{eval, search, values};
@@ -19,7 +19,13 @@ pub(super) enum Failure<'p> {
     Missing(&'p str),
     /// It is not UTF-8.
     NotUtf8(&'p str),
-    /// The interpreter failed with this message.
+    /// A key is not there whose name the message gave.
+    NoKey,
+    /// A function or an operator has no result.
+    In(&'p str),
+    /// Something else, which is always said like this.
+    Plain(&'static str),
+    /// Something else.
     Interpreted(String),
 }
 
@@ -28,6 +34,9 @@ impl std::fmt::Display for Failure<'_> {
         match self {
             Failure::Missing(name) => write!(f, "no such key: {name}"),
             Failure::NotUtf8(name) => write!(f, "error in `{name}`: not UTF-8"),
+            Failure::NoKey => f.write_str("no such key"),
+            Failure::In(name) => write!(f, "error in `{name}`"),
+            Failure::Plain(message) => f.write_str(message),
             Failure::Interpreted(message) => f.write_str(message),
         }
     }
@@ -37,7 +46,7 @@ impl Failure<'_> {
     /// The allowance is spent.
     #[cold]
     pub(super) fn exceeded() -> Self {
-        Failure::Interpreted(eval::EXCEEDED.to_owned())
+        Failure::Plain(eval::EXCEEDED)
     }
 }
 
@@ -109,8 +118,7 @@ impl<'p, A: Attributes> Run<'p, A> {
                 return variable.is_true(self.attributes, self.allowance);
             }
             Test::Interpreted(node) => {
-                let interpreter = self.interpreter();
-                return interpreter.rule(&node.0, self.allowance).map_err(Failure::Interpreted);
+                return node.0.rule(self.scene());
             }
         })
     }
@@ -125,7 +133,7 @@ impl<'p, A: Attributes> Run<'p, A> {
         if let (Text::Attribute(left), Text::Literal(right)) = (left, right) {
             return Ok(holds(self.attribute(*left)?, right));
         }
-        // In the interpreter's order: if the left operand fails, the right one is not evaluated,
+        // In the order of the language: if the left operand fails, the right one is not evaluated,
         // and cannot cause a breach.
         let left = self.text(left)?;
         let right = self.text(right)?;
@@ -133,7 +141,7 @@ impl<'p, A: Attributes> Run<'p, A> {
     }
 
     /// Whether something holds of a text and the argument of a function that is called on it. As
-    /// in the interpreter, the argument is evaluated first.
+    /// in `program`, the argument is evaluated first.
     fn called(
         &self,
         value: &'p Text,
@@ -239,10 +247,10 @@ impl<'p, A: Attributes> Run<'p, A> {
         self.read(utf8(self.attributes.header(of, name)), || name)
     }
 
-    fn interpreter(&self) -> Interpreter<'p> {
-        Interpreter {
-            env: &self.expression.env,
+    pub(super) fn scene(&self) -> Scene<'p> {
+        Scene {
             attributes: self.attributes,
+            allowance: self.allowance,
             patterns: &self.expression.patterns,
             variables: &self.expression.variables,
         }

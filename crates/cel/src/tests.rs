@@ -2,6 +2,8 @@
 
 pub mod both_ways;
 #[cfg(test)]
+mod evaluator;
+#[cfg(test)]
 mod functions_page;
 #[cfg(test)]
 pub(crate) mod generated;

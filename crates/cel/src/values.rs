@@ -8,8 +8,9 @@ use cel::common::traits::Indexer;
 use cel::common::types::{CelBytes, CelInt, CelList, CelString, MAP_TYPE, Type};
 use cel::common::value::{CowVal, Val};
 
-pub(crate) use self::data::{made, of_data};
+pub(crate) use self::data::of_data;
 use self::headers::HeadersValue;
+pub(crate) use self::headers::is_secret;
 use super::attributes::{Attributes, Fault, Id, Kind, Unread};
 use super::bridge;
 use super::library::Ask;

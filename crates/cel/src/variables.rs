@@ -17,6 +17,7 @@
 //! the list in its place.
 
 mod memo;
+mod outcome;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -29,7 +30,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use cel::IdedExpr;
 
 pub use self::memo::Memo;
-pub(crate) use self::memo::extension;
+pub(crate) use self::outcome::extension;
 pub(crate) use self::tree::{
     ANY_VARIABLE, ROOT, VARIABLE, constants, each_child_mut, index_of, refer, referred, texts,
     use_in, used_at,
@@ -38,6 +39,7 @@ use super::attributes::{Phase, Table};
 use super::compile::{self, OfVariable};
 use super::limits::Size;
 use super::lowered::{Number, Test, Text, Time};
+use super::program::Program;
 use super::suggest::did_you_mean;
 use super::types::Type;
 use super::{Code, ExprError, Expression, Uses, budget};
@@ -104,7 +106,9 @@ pub struct Variable {
     result: Type,
     /// Its own code, uses, patterns and variables.
     expression: Expression,
-    /// The tree that is evaluated where a part that is left to the interpreter reads it.
+    /// What is evaluated where a part that could not be lowered reads it.
+    program: Program,
+    /// The tree of it.
     tree: IdedExpr,
     /// The steps for that.
     tree_weight: u64,
@@ -286,6 +290,7 @@ impl Variable {
             texts: constant.as_ref().and_then(texts),
             constant,
             expression,
+            program: Program::of(&tree, scope.table),
             tree,
             size,
             reads,

@@ -19,16 +19,16 @@ use crate::attributes::Table;
 use crate::check::string_literal;
 use crate::{bridge, env, functions};
 
-const IS: &str = "@is";
-const CONVERT: &str = "@convert";
-const ORDER: &str = "@order";
-const EQUAL: &str = "@equal";
+pub(crate) const IS: &str = "@is";
+pub(crate) const CONVERT: &str = "@convert";
+pub(crate) const ORDER: &str = "@order";
+pub(crate) const EQUAL: &str = "@equal";
 /// Not `@in`, which is the name of the operator itself.
-const IN: &str = "@is_in";
+pub(crate) const IN: &str = "@is_in";
 /// The same for a list or map that comes from the request.
-const IN_DATA: &str = "@is_in_data";
-const CALCULATE: &str = "@calculate";
-const NEGATE: &str = "@negate";
+pub(crate) const IN_DATA: &str = "@is_in_data";
+pub(crate) const CALCULATE: &str = "@calculate";
+pub(crate) const NEGATE: &str = "@negate";
 
 /// The functions that convert a value to another type.
 const CONVERSIONS: &[&str] = &["int", "uint", "double", "bool", "string"];

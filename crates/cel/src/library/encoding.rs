@@ -44,12 +44,19 @@ pub(super) const FUNCTIONS: &[Overload] = &[
 ];
 
 /// Bytes in standard base64.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(bytes)
 }
 
+/// Decodes standard base64, padded or not. As in cel-go, line breaks are passed over.
+pub(crate) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+    let text: Vec<u8> =
+        text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    STANDARD.decode(text).ok()
+}
+
 /// Decodes URL-safe base64, padded or not.
-pub(super) fn from_base64url(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE.decode(text).ok()
 }
 
@@ -62,11 +69,8 @@ fn base64_encode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 }
 
 fn base64_decode<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
-    let text = bytes("base64.decode", arguments, 0)?;
-    // cel-go passes over line breaks.
-    let text: Vec<u8> =
-        text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
-    let decoded = STANDARD.decode(text).map_err(|_| failed("base64.decode", "not base64"))?;
+    let decoded = from_base64(bytes("base64.decode", arguments, 0)?)
+        .ok_or_else(|| failed("base64.decode", "not base64"))?;
     Ok(CowVal::owned(CelBytes::from(decoded)))
 }
 

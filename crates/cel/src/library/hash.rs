@@ -22,24 +22,35 @@ pub(super) const FUNCTIONS: &[Overload] = &[
 ];
 
 fn sha256<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
-    digest::<Sha256>("sha256.encode", arguments)
+    Ok(string(sha256_hex(bytes("sha256.encode", arguments, 0)?)))
 }
 
 fn sha1<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
-    digest::<Sha1>("sha1.encode", arguments)
+    Ok(string(sha1_hex(bytes("sha1.encode", arguments, 0)?)))
 }
 
 fn md5<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
-    digest::<Md5>("md5.encode", arguments)
+    Ok(string(md5_hex(bytes("md5.encode", arguments, 0)?)))
 }
 
-fn digest<'b, 'v, D: Digest>(function: &str, arguments: &[CowVal<'_, '_>]) -> Evaluated<'b, 'v> {
-    Ok(string(hex(&D::digest(bytes(function, arguments, 0)?))))
+/// The SHA-256 digest of some bytes.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Their SHA-1 digest.
+pub(crate) fn sha1_hex(bytes: &[u8]) -> String {
+    hex(&Sha1::digest(bytes))
+}
+
+/// Their MD5 digest.
+pub(crate) fn md5_hex(bytes: &[u8]) -> String {
+    hex(&Md5::digest(bytes))
 }
 
 /// Bytes as lower-case hex.
 #[inline(never)]
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .flat_map(|byte| [byte >> 4, byte & 0xf])

@@ -3,7 +3,9 @@
 mod read;
 mod write;
 
-pub(crate) use self::write::{quote, text as json_text};
+pub(crate) use self::write::quote;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::write::text as json_text;
 
 use cel::ExecutionError;
 use cel::common::types::CelMap;

@@ -24,7 +24,7 @@ fn set_query<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
 }
 
 /// The part before the `?`, the query if there is one, and the fragment with its `#`.
-fn parts(url: &str) -> (&str, Option<&str>, &str) {
+pub(crate) fn parts(url: &str) -> (&str, Option<&str>, &str) {
     let at = url.find('#').unwrap_or(url.len());
     let (url, fragment) = url.split_at_checked(at).unwrap_or((url, ""));
     match url.split_once('?') {

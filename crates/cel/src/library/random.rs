@@ -20,28 +20,37 @@ fn fail<'b, 'v>(arguments: &[CowVal<'b, 'v>]) -> Evaluated<'b, 'v> {
     Err(ExecutionError::function_error("fail", text("fail", arguments, 0)?))
 }
 
-fn fill(function: &str, bytes: &mut [u8]) -> Result<(), ExecutionError> {
-    getrandom::fill(bytes).map_err(|_| failed(function, "no random bytes to be had"))
-}
+const NO_RANDOM: &str = "no random bytes to be had";
 
 /// A random UUID: version 4, variant 1 (RFC 9562, section 5.4).
 fn uuid<'b, 'v>() -> Evaluated<'b, 'v> {
+    uuid_text().map(string).ok_or_else(|| failed("uuid", NO_RANDOM))
+}
+
+/// The text of a random UUID; none if there are no random bytes to be had.
+pub(crate) fn uuid_text() -> Option<String> {
     let mut bytes = [0; 16];
-    fill("uuid", &mut bytes)?;
+    getrandom::fill(&mut bytes).ok()?;
     let bits = u128::from_be_bytes(bytes) & !(0xf << 76 | 0x3 << 62) | (0x4 << 76 | 0x2 << 62);
     let mut text = hex(&bits.to_be_bytes());
     for at in [20, 16, 12, 8] {
         text.insert(at, '-');
     }
-    Ok(string(text))
+    Some(text)
 }
 
 /// A number from 0 up to, and without, 1.
 fn random<'b, 'v>() -> Evaluated<'b, 'v> {
+    let number = number().ok_or_else(|| failed("random", NO_RANDOM))?;
+    Ok(CowVal::owned(CelDouble::from(number)))
+}
+
+/// A random number from 0 up to, and without, 1; none if there are no random bytes to be had.
+pub(crate) fn number() -> Option<f64> {
     let mut bytes = [0; 4];
-    fill("random", &mut bytes)?;
+    getrandom::fill(&mut bytes).ok()?;
     let steps = f64::from(u32::MAX) + 1.0;
-    Ok(CowVal::owned(CelDouble::from(f64::from(u32::from_le_bytes(bytes)) / steps)))
+    Some(f64::from(u32::from_le_bytes(bytes)) / steps)
 }
 
 #[cfg(test)]

@@ -73,17 +73,17 @@ fn offset(
 }
 
 /// The byte at which a code point starts.
-fn byte_at(target: &str, index: usize) -> usize {
+pub(crate) fn byte_at(target: &str, index: usize) -> usize {
     target.char_indices().nth(index).map_or(target.len(), |(byte, _)| byte)
 }
 
-fn first(target: &str, part: &str, offset: Option<usize>) -> Option<usize> {
+pub(crate) fn first(target: &str, part: &str, offset: Option<usize>) -> Option<usize> {
     let from = byte_at(target, offset.unwrap_or(0));
     target.get(from..)?.find(part)?.checked_add(from)
 }
 
 /// The last one that starts at the offset or before it.
-fn last(target: &str, part: &str, offset: Option<usize>) -> Option<usize> {
+pub(crate) fn last(target: &str, part: &str, offset: Option<usize>) -> Option<usize> {
     let end = offset.map_or(target.len(), |offset| {
         byte_at(target, offset).saturating_add(part.len()).min(target.len())
     });

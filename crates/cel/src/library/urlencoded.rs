@@ -3,7 +3,7 @@
 
 /// How spaces are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Space {
+pub(crate) enum Space {
     /// As `%20`; a `+` stands for itself.
     Escaped,
     /// As `+`.
@@ -13,7 +13,7 @@ pub(super) enum Space {
 /// Percent-encodes all but the unreserved characters.
 ///
 /// The rules for forms would leave `*` as it is and encode `~`. Decoders accept either.
-pub(super) fn encode(bytes: &[u8], space: Space) -> String {
+pub(crate) fn encode(bytes: &[u8], space: Space) -> String {
     let mut text = String::with_capacity(bytes.len());
     for &byte in bytes {
         match byte {
@@ -36,7 +36,7 @@ pub(super) fn encode(bytes: &[u8], space: Space) -> String {
 }
 
 /// Percent-decodes. An invalid escape stands for itself.
-pub(super) fn decode(text: &[u8], space: Space) -> Vec<u8> {
+pub(crate) fn decode(text: &[u8], space: Space) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
@@ -55,7 +55,7 @@ pub(super) fn decode(text: &[u8], space: Space) -> Vec<u8> {
 }
 
 /// The pairs of a form, still encoded.
-pub(super) fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let (name, value) = pair.split_at_checked(equals).unwrap_or((pair, b""));

@@ -2,7 +2,7 @@
 //!
 //! CEL's own, those of its extensions `bindings`, `math`, `optional` and `comprehensions`, and
 //! AgentGateway's `default`, `with`, `mapValues` and their like. A loop over keys and values is a
-//! comprehension with two variables in the tree. The interpreter has only loops with one, so
+//! comprehension with two variables in the tree. The evaluator has only loops with one, so
 //! [`super::super::loops`] turns it into such a loop.
 
 mod maker;

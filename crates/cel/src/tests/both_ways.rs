@@ -5,9 +5,9 @@ use cel::IdedExpr;
 
 use crate::attributes::Attributes;
 use crate::data::Data;
-use crate::eval::Interpreter;
 use crate::meter::Allowance;
 use crate::prepare::prepare;
+use crate::reference::Interpreter;
 use crate::{
     Expected, ExprError, Expression, Phase, Recorded, Scope, budget, parse, presence, variables,
 };
@@ -56,7 +56,8 @@ impl BothWays {
 
     /// The result of the interpreter.
     pub fn theirs<A: Attributes>(&self, attributes: &A) -> Result<Vec<u8>, String> {
-        let Expression { env, patterns, variables, .. } = &self.expression;
+        let env = &crate::env::shared()?;
+        let Expression { patterns, variables, .. } = &self.expression;
         let interpreter = Interpreter { env, attributes, patterns, variables };
         let allowance = Allowance::whole();
         let value = match self.expected {

@@ -52,6 +52,25 @@ pub(crate) fn refused(source: &str, expected: Expected) -> String {
 }
 
 #[test]
+fn what_is_not_read_is_not_evaluated_and_chains_are_not_nested() {
+    for source in [
+        "optional.of(1).orValue(fail('x')) == 1 && optional.of(1).or(fail('x')).hasValue()",
+        "optional.none().orValue(2) == 2 && !optional.none().or(optional.none()).hasValue()",
+        "cel.bind(t, request.headers['x-none'], request.path != '' || t == 'a')",
+        "request.headers['x-none'].with(t, true || t == 'a')",
+        "[1, 2].map(x, cel.bind(y, x * 2, y + y)) == [4, 8]",
+        "'a,,b'.split(',').filter(s, s != '').map(s, s + 'x').exists(s, s == 'bx')",
+        "{'b': 2, 'a': 1, 3: 0, true: 4}.map(k, string(k)) == ['true', '3', 'a', 'b']",
+        "json('{\"z\": 1, \"a\": 2}').map(k, k) == ['a', 'z']",
+    ] {
+        assert_eq!(rule(source), Ok(true), "{source}");
+    }
+    assert!(rule("cel.bind(t, request.headers['x-none'], t == 'a')").is_err());
+    let nested = "[1].exists(a, [1].exists(b, [1].exists(c, a + b == c)))";
+    assert!(refused(nested, Expected::Rule).contains("nested 3 deep"));
+}
+
+#[test]
 fn attributes_are_what_came() {
     for source in [
         r#"source.identity.trustDomain == "cluster.local""#,

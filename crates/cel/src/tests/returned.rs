@@ -9,6 +9,7 @@ use super::message::{Line, Scene, TABLE};
 use super::{json, refused};
 use crate::bounded::MAX_TEXT;
 use crate::data::Data;
+use crate::program::{self, MAX_NESTING, Program, Value};
 use crate::*;
 
 fn of(scene: &Scene<'_>, source: &str, expected: Expected) -> Result<Data, String> {
@@ -221,14 +222,22 @@ fn data_that_no_json_has_is_read_too() {
     let there_and_back = |data: &Data| {
         bridge::lend(&allowance, || {
             let value = of_data(data).map_err(|error| error.to_string())?;
-            returned::data(value.as_ref())
+            crate::reference::returned::data(value.as_ref())
         })
     };
     let Data::List(mut first) = spans.clone() else { panic!("a list") };
     first.pop();
     // The first of two entries counts, as in `Data::get`.
     first.push(Data::Map(vec![("a".to_owned(), Data::Int(1))]));
-    assert_eq!(there_and_back(&spans), Ok(Some(Data::List(first))));
+    assert_eq!(there_and_back(&spans), Ok(Some(Data::List(first.clone()))));
+    let program = Program::literal(Value::of_data(&spans).lasting(MAX_NESTING).unwrap());
+    let ours = scene().view(Phase::Request, |view| {
+        let (attributes, allowance) = (view, &Allowance::whole());
+        program
+            .data(program::Scene { attributes, allowance, patterns: &[], variables: &[] })
+            .map_err(|failure| failure.to_string())
+    });
+    assert_eq!(ours, Ok(Some(Data::List(first))));
     let deep = (0..crate::data::MAX_DEPTH).fold(Data::Null, |inner, _| Data::List(vec![inner]));
     assert!(there_and_back(&deep).is_ok() && allowance.breached().is_none());
     assert!(there_and_back(&Data::List(vec![deep])).is_err());

@@ -24,7 +24,7 @@ pub(crate) fn of_data<'a>(data: &'a Data) -> Result<Box<dyn Val + 'a>, Execution
 }
 
 /// It recurses to a depth that is bounded.
-pub(crate) fn made(data: &Data) -> Box<dyn Val + '_> {
+fn made(data: &Data) -> Box<dyn Val + '_> {
     match data {
         Data::Null => Box::new(CelNull),
         Data::Bool(value) => Box::new(CelBool::from(*value)),

@@ -26,7 +26,7 @@ const COMPARED_A_STEP: usize = 96;
 const REDACTED: &str = "<redacted>";
 
 /// Whether a header's values are secrets, by its lower-case name with hyphens.
-fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     matches!(
         name,
         "authorization"

@@ -1,14 +1,9 @@
 //! The outcomes of variables for one reading of a message.
 
-use std::any::Any;
 use std::sync::OnceLock;
 
-use cel::common::types::{BYTES_TYPE, CelBool, DYN_TYPE, Type};
-use cel::common::value::{CowVal, StaticVal, Val};
-use cel::{DeclarationError, Env, ExecutionError};
-
-use super::tree::{ANY_VARIABLE, VARIABLE};
 use crate::lowered::{Test, Text};
+use crate::program::Value;
 use crate::{Code, Expression};
 
 /// From how many lowered parts on an outcome is kept: finding one takes as long as evaluating some
@@ -35,8 +30,7 @@ struct Link {
 /// The outcome of a variable.
 #[derive(Debug, Clone)]
 pub(crate) enum Kept {
-    Bool(bool),
-    Value(Box<dyn Val>),
+    Value(Value<'static>),
     /// It has no value, for this reason.
     Failed(String),
 }
@@ -130,59 +124,3 @@ fn work_of_text(text: &Text) -> usize {
 
 /// The work of looking a header up, in comparisons of attributes.
 const HEADER: usize = 4;
-
-impl Val for Kept {
-    fn get_type(&self) -> &Type {
-        &DYN_TYPE
-    }
-
-    fn cel_type() -> &'static Type {
-        // Only macros call this, and none of them is used with this type.
-        &BYTES_TYPE
-    }
-
-    fn equals(&self, _other: &dyn Val) -> bool {
-        false
-    }
-
-    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
-    where
-        Self: 'v,
-    {
-        Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
-    }
-}
-
-impl StaticVal for Kept {}
-
-/// Declares the functions that turn an outcome into a value, or into the error that it is.
-pub(crate) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
-    env.add_overload(VARIABLE, "variable", vec![DYN_TYPE], value)?;
-    env.add_overload(ANY_VARIABLE, "variable_of_any_type", vec![DYN_TYPE], value)
-}
-
-fn value<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let outcome = arguments.into_iter().next();
-    match outcome.ok_or_else(|| ExecutionError::invalid_argument_count(1, 0))? {
-        CowVal::Borrowed(outcome) => match outcome.downcast_ref::<Kept>() {
-            Some(Kept::Value(value)) => Ok(CowVal::Borrowed(&**value)),
-            kept => of(kept),
-        },
-        CowVal::Owned(outcome) => of(outcome.downcast_ref::<Kept>()),
-    }
-}
-
-fn of<'b, 'v>(kept: Option<&Kept>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    match kept {
-        Some(Kept::Bool(value)) => Ok(CowVal::owned(CelBool::from(*value))),
-        Some(Kept::Value(value)) => Ok(CowVal::Owned(value.clone())),
-        Some(Kept::Failed(message)) => {
-            Err(ExecutionError::function_error(VARIABLE, message.clone()))
-        }
-        None => Err(ExecutionError::function_error(VARIABLE, "no outcome".to_owned())),
-    }
-}

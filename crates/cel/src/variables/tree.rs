@@ -73,7 +73,7 @@ fn place(node: &mut IdedExpr, id: u64) {
     each_child_mut(node, &mut |child| place(child, id));
 }
 
-/// Replaces the variables in a tree that has been checked by calls that the interpreter knows.
+/// Replaces the variables in a tree that has been checked by calls that the evaluator knows.
 /// Those that are read are put into `read`, each once.
 pub(crate) fn refer(node: &mut IdedExpr, scope: Scope<'_>, read: &mut Vec<Arc<Variable>>) {
     if scope.variables.is_empty() {

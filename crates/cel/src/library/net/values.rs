@@ -14,14 +14,14 @@ pub(in crate::library) const CIDR: Type = Type::new_unspecified_type("net.CIDR")
 
 /// An IP address; never an IPv4 address mapped into IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ip(pub(super) IpAddr);
+pub(crate) struct Ip(pub(crate) IpAddr);
 
 /// A range of addresses, as it was written: `10.0.0.1/8` is that address in that range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cidr {
-    pub(super) address: Ip,
+    pub(crate) address: Ip,
     /// The bits that are the same in all of the range.
-    pub(super) bits: u8,
+    pub(crate) bits: u8,
 }
 
 impl Ip {
@@ -31,12 +31,12 @@ impl Ip {
         text.parse::<IpAddr>().ok().map(|address| Ip(address.to_canonical()))
     }
 
-    pub(super) fn family(self) -> i64 {
+    pub(crate) fn family(self) -> i64 {
         if self.0.is_ipv4() { 4 } else { 6 }
     }
 
     /// `224.0.0.0/24`, or multicast of link-local scope (RFC 4291, section 2.7).
-    pub(super) fn is_link_local_multicast(self) -> bool {
+    pub(crate) fn is_link_local_multicast(self) -> bool {
         match self.0 {
             IpAddr::V4(address) => matches!(address.octets(), [224, 0, 0, _]),
             IpAddr::V6(address) => {
@@ -46,7 +46,7 @@ impl Ip {
     }
 
     /// `169.254.0.0/16` or `fe80::/10`.
-    pub(super) fn is_link_local_unicast(self) -> bool {
+    pub(crate) fn is_link_local_unicast(self) -> bool {
         match self.0 {
             IpAddr::V4(address) => address.is_link_local(),
             IpAddr::V6(address) => address.is_unicast_link_local(),
@@ -54,7 +54,7 @@ impl Ip {
     }
 
     /// An address that is none of those above; private ones count, as in Go's `net/netip`.
-    pub(super) fn is_global_unicast(self) -> bool {
+    pub(crate) fn is_global_unicast(self) -> bool {
         let broadcast = matches!(self.0, IpAddr::V4(address) if address.is_broadcast());
         let special = self.0.is_unspecified()
             || self.0.is_loopback()
@@ -91,17 +91,17 @@ impl Cidr {
         u128::MAX.checked_shl(128_u32.saturating_sub(u32::from(self.bits))).unwrap_or(0)
     }
 
-    pub(super) fn contains(self, ip: Ip) -> bool {
+    pub(crate) fn contains(self, ip: Ip) -> bool {
         let ((own, own_family), (other, family)) = (self.address.number(), ip.number());
         own_family == family && (own ^ other) & self.mask() == 0
     }
 
-    pub(super) fn contains_range(self, other: Cidr) -> bool {
+    pub(crate) fn contains_range(self, other: Cidr) -> bool {
         self.bits <= other.bits && self.contains(other.address)
     }
 
     /// The range with the address that it starts with.
-    pub(super) fn masked(self) -> Cidr {
+    pub(crate) fn masked(self) -> Cidr {
         let start = self.address.number().0 & self.mask();
         let address = match self.address.0 {
             IpAddr::V4(_) => IpAddr::V4(u32::try_from(start >> 96).unwrap_or_default().into()),
