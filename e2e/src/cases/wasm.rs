@@ -109,7 +109,7 @@ impl Runner for WasmRunner {
         Ok(())
     }
 
-    fn run(&mut self, suite: &Suite, case: &Case, step: &Step) -> Result<Observed, String> {
+    fn run(&mut self, _suite: &Suite, case: &Case, step: &Step) -> Result<Observed, String> {
         let Running { host, workers, case: current } = self.running()?;
         if current.as_ref() != Some(&case.name) {
             services::serve(&case.services, host.clusters());
