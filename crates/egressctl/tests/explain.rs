@@ -213,9 +213,9 @@ fn what_is_refused_before_any_rule_says_why() {
              dot segment (path-unsafe)",
         ),
         (
-            &["--request-target", "/zen#f", "http://api.github.com"],
+            &["--request-target", "/repos//x", "http://api.github.com"],
             "verdict  denied, 400 \"bad request\": the path is unsafe under `pathSafety: Strict`: \
-             fragment (path-unsafe)",
+             empty segment (path-unsafe)",
         ),
         (
             &["-H", "Host: evil.example", "http://api.github.com/zen"],
