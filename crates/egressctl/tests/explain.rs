@@ -170,6 +170,31 @@ fn a_repeated_header_is_looked_at_line_by_line() {
 }
 
 #[test]
+fn a_path_is_judged_as_the_waypoint_makes_it() {
+    for (sent, how, seen, verdict) in [
+        ("/repos/../users", "base", "/users", "verdict  denied, 403"),
+        ("/users/../repos/x/%7Eb", "base", "/repos/x/~b", "verdict  allowed"),
+        ("/repos//x", "merge-slashes", "/repos/x", "verdict  allowed"),
+        (
+            "/repos/x%2F..%2F..%2Fusers",
+            "decode-and-merge-slashes",
+            "/users",
+            "verdict  denied, 403",
+        ),
+    ] {
+        let url = format!("http://api.github.com{sent}");
+        let found =
+            explained(WORKSHOP, &["team-a/team-a", "--path-normalization", how, url.as_str()]);
+        let lines: Vec<&str> = found.lines().collect();
+        assert_eq!(lines[0], format!("GET http://api.github.com{seen}"), "{found}");
+        assert_eq!(lines[1], format!("sent as  {sent}, which the waypoint normalises"), "{found}");
+        assert!(lines.iter().any(|line| line.starts_with(verdict)), "{found}");
+    }
+    let found = explain(WORKSHOP, &["team-a/team-a", "http://api.github.com/a%00"]);
+    assert!(found.code == 2 && found.stderr.contains("Envoy refuses"), "{}", found.stderr);
+}
+
+#[test]
 fn what_is_refused_before_any_rule_says_why() {
     let line = |args: &[&str]| {
         let found = explained(WORKSHOP, &[&["team-a/team-a"], args].concat());
@@ -183,7 +208,12 @@ fn what_is_refused_before_any_rule_says_why() {
     };
     for (args, expected) in [
         (
-            &["http://api.github.com/repos//users"][..],
+            &["--path-normalization", "none", "http://api.github.com/repos/../users"][..],
+            "verdict  denied, 400 \"bad request\": the path is unsafe under `pathSafety: Strict`: \
+             dot segment (path-unsafe)",
+        ),
+        (
+            &["--request-target", "/repos//x", "http://api.github.com"],
             "verdict  denied, 400 \"bad request\": the path is unsafe under `pathSafety: Strict`: \
              empty segment (path-unsafe)",
         ),

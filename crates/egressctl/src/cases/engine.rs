@@ -50,8 +50,9 @@ impl Step {
     /// The path and query that the filter sees. Those that Envoy refuses stay as they are.
     #[must_use]
     pub fn seen_path(&self) -> String {
-        let how = if self.normalize_path { Normalization::Base } else { Normalization::None };
-        normalized(&self.request.path, how).unwrap_or_else(|| self.request.path.clone())
+        let sent = &self.request.path;
+        let seen = self.normalize_path.then(|| normalized(sent, Normalization::Base)).flatten();
+        seen.unwrap_or_else(|| sent.clone())
     }
 
     /// The request as the engine takes it, under a configuration of this identity.
