@@ -130,7 +130,7 @@ bench: build-wasm ## what the filter costs, into target/bench/report.md (ARGS=--
 	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p bench -- $(ARGS)
 
 .PHONY: attack
-attack: build-wasm ## sends hostile requests for SECONDS (60); fails if a forbidden one gets by
+attack: build-wasm build-bodies ## hostile requests for SECONDS (60); fails if one gets by
 	@envoy=$$($(setup)/envoy); \
 	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p e2e --bin attack -- \
 		--seconds $(or $(SECONDS),60) $(if $(REQUESTS),--requests $(REQUESTS)) \

@@ -140,10 +140,14 @@ impl Exchange {
             State::New if part == Part::RequestHeaders => Expectation::Read,
             // A response that arrives before the body was judged must not pass: a caller that keeps
             // its body back would get it, whatever the rules over the body say.
-            State::Receiving(Receiving { is_enforced: true, .. }) if !is_request => match part {
-                Part::ResponseHeaders => Expectation::Read,
-                _ => Expectation::Hold,
-            },
+            State::Receiving(Receiving { is_enforced: true, .. })
+                if !is_request && mends::is_on(Mend::EarlyResponse) =>
+            {
+                match part {
+                    Part::ResponseHeaders => Expectation::Read,
+                    _ => Expectation::Hold,
+                }
+            }
             // The call is made once all of the request is there.
             State::Receiving(Receiving { call: Some(_), .. }) if is_request => Expectation::Hold,
             State::Passing | State::Receiving(_) => match part {
@@ -490,7 +494,9 @@ impl Exchange {
         if self.expects(Part::ResponseHeaders) != Expectation::Read {
             return self.without(Part::ResponseHeaders);
         }
-        if let State::Receiving(Receiving { is_enforced: true, .. }) = self.state {
+        if let State::Receiving(Receiving { is_enforced: true, .. }) = self.state
+            && mends::is_on(Mend::EarlyResponse)
+        {
             return self.reset(engine, source, (RESPONSE_FAILED, Some(UNJUDGED)), Vec::new());
         }
         let transformed =

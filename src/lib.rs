@@ -63,6 +63,8 @@ pub mod counters;
 pub mod coverage;
 pub mod credential;
 pub mod decision;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod doubts;
 pub mod exchange;
 pub mod explain;
 pub mod ext_auth;

@@ -56,6 +56,8 @@ use router::Router;
 use rule::{Pass, Rule};
 pub use warnings::ConfigWarning;
 use warnings::Warnings;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use warnings::covers;
 
 /// A compiled policy.
 #[derive(Debug)]
@@ -136,6 +138,25 @@ pub struct Engine {
     /// The service that the stage for tests calls.
     #[cfg(any(test, feature = "trap-for-tests"))]
     pub(crate) probe: Option<probe::Probe>,
+}
+
+/// The variables and policies of a configuration, compiled for tools that look into them; none if
+/// it has an error.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn compile_for_tools(config: &Config) -> Option<(Variables, Vec<Policy>)> {
+    let mut errors = Vec::new();
+    let variables = variables::compile(&config.variables, &mut errors);
+    let scope = Scope { table: &TABLE, variables: &variables };
+    let policies = compile(&config.policies, scope, &mut errors);
+    errors.is_empty().then_some((variables, policies))
+}
+
+impl Policy {
+    /// The expressions of its rule.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn rule_expressions(&self) -> Option<&[Expression]> {
+        self.rule.as_ref().map(Rule::expressions)
+    }
 }
 
 impl Engine {

@@ -14,6 +14,7 @@
 //! readers.rs    how origins read that; not a line of it is the engine's
 //! record.rs     what was found
 //! report.rs     what is told of a run
+//! ways.rs       the other ways in: bodies, keys of limits, answers of services
 //! ```
 
 mod arrived;
@@ -28,6 +29,7 @@ mod report;
 mod request;
 mod rules;
 mod stage;
+mod ways;
 
 use std::io;
 use std::path::PathBuf;
@@ -35,7 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::envoy::filter_wasm;
+use crate::envoy::{StartError, filter_wasm};
 use crate::hbone::HboneError;
 use crate::istio::MeshError;
 use crate::pki::{Pki, San, TEAM_A_SPIFFE_ID, TEAM_B_SPIFFE_ID};
@@ -47,6 +49,7 @@ use stage::Stage;
 
 pub use record::Finding;
 pub use report::Report;
+pub use ways::{Way, WayReport, run_way};
 
 /// The pods, by the names under which the filter announces them to origins.
 const CALLERS: [&str; 2] = ["team-a/team-a", "team-b/team-b"];
@@ -104,6 +107,9 @@ pub enum AttackError {
     /// The waypoint could not be started.
     #[error(transparent)]
     Mesh(#[from] Box<MeshError>),
+    /// Nor could that of another way in.
+    #[error(transparent)]
+    Start(#[from] Box<StartError>),
     /// A file or a socket failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -164,7 +170,7 @@ pub async fn run(options: &Options) -> Result<Report, AttackError> {
             },
             _ = tick.tick() => {
                 let process = stage.mesh.process();
-                let progress = progress(options.until, &record, begun);
+                let progress = progress(options.until, record.sent(), begun);
                 report.look(&record, progress, process.resident_bytes()?);
                 if options.tells {
                     eprintln!("attack: {}", report.progress(&record, begun.elapsed()));
@@ -179,9 +185,9 @@ pub async fn run(options: &Options) -> Result<Report, AttackError> {
 }
 
 /// How much of a run is done, in hundredths.
-fn progress(until: Until, record: &Record, begun: Instant) -> u64 {
+fn progress(until: Until, sent: u64, begun: Instant) -> u64 {
     match until {
-        Until::Requests(count) => record.sent() * 100 / count.max(1),
+        Until::Requests(count) => sent * 100 / count.max(1),
         Until::Elapsed(duration) => {
             (begun.elapsed().as_millis() * 100 / duration.as_millis().max(1)) as u64
         }

@@ -336,6 +336,7 @@ impl<'j> Object<'j> {
                 | Condition::RequiredUnless(..)
                 // The reader of their objects has its own messages for these.
                 | Condition::Needs(..)
+                | Condition::NeedsUnless(..)
                 | Condition::Several(..)
                 | Condition::NotEmptyUnless(..) => continue,
             };

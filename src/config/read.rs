@@ -210,11 +210,12 @@ fn read_policy_fields(node: &Node<'_>, errors: &mut Errors) -> Option<PolicyConf
     }
     if let Some(node) = fields.get("defaultAction") {
         policy.default_action = node.word(shape::DEFAULT_ACTION, errors);
-        if fields.get("hosts").is_none() {
+        // In shadow mode it is how a default of all hosts is tried.
+        if fields.get("hosts").is_none() && policy.mode == Mode::Enforce {
             errors.add(
                 &node.place,
                 "`defaultAction` needs `hosts`: without them it would be every host's; set \
-                 `defaultAction` at the top level for that",
+                 `defaultAction` at the top level for that, or try it with `mode: Shadow`",
             );
         }
     }

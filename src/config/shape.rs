@@ -84,6 +84,8 @@ pub enum Kind {
 pub enum Condition {
     /// The first field may be there only if the second is.
     Needs(&'static str, &'static str),
+    /// The first field may be there only if the second is, or if the third has this word.
+    NeedsUnless(&'static str, &'static str, &'static str, &'static str),
     /// If a list in the first field's object (the second name) has several entries, the third field
     /// must be there.
     Several(&'static str, &'static str, &'static str),
@@ -326,8 +328,9 @@ pub(super) const POLICY: &[Field] = &[
     field(
         "defaultAction",
         Kind::Words(|| listed(DEFAULT_ACTION)),
-        "The default action of this policy's `hosts`, which must be there. Of several policies, \
-         Deny counts. That of the whole configuration where it is left out.",
+        "The default action of this policy's `hosts`, which must be there, except with `mode: \
+         Shadow`. Of several policies, Deny counts. That of the whole configuration where it is \
+         left out.",
     ),
     field(
         "denial",
@@ -350,7 +353,7 @@ pub(super) const POLICY: &[Field] = &[
 
 pub(super) const POLICY_IS: &[Condition] = &[
     Condition::Needs("pathSafety", "hosts"),
-    Condition::Needs("defaultAction", "hosts"),
+    Condition::NeedsUnless("defaultAction", "hosts", "mode", "Shadow"),
     Condition::Needs("backend", "hosts"),
     Condition::NotEmptyUnless("traffic", "pathSafety"),
     Condition::AnyOf(&["traffic", "backend", "pathSafety", "defaultAction", "denial"]),

@@ -209,7 +209,8 @@ fn every_error_names_its_place_and_the_mend() {
         (
             policy(&format!(r#""defaultAction": "Deny", {RULE}"#)),
             "policy `p`: policies[0].defaultAction: `defaultAction` needs `hosts`: without them it \
-             would be every host's; set `defaultAction` at the top level for that",
+             would be every host's; set `defaultAction` at the top level for that, or try it with \
+             `mode: Shadow`",
         ),
         (
             r#"{"policies": [], "defaultAction": "deny"}"#.to_owned(),

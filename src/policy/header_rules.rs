@@ -162,6 +162,12 @@ impl HeaderRules {
     }
 }
 
+/// Whether a source is words, as a text is that lacks the quotes of an expression.
+fn is_plain_text(source: &str) -> bool {
+    source.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_/ ".contains(&byte))
+        && source.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
 /// Compiles the value of a header. If that fails, `errors` gets the reasons.
 pub(super) fn compile_value(
     policy: &str,
@@ -173,7 +179,13 @@ pub(super) fn compile_value(
     if errors.len() > MAX_ERRORS {
         return None;
     }
-    match Expression::compile(scope, &rule.value.source, phase, Expected::Header) {
+    let compile = |source: &str| Expression::compile(scope, source, phase, Expected::Header);
+    let compiled = compile(&rule.value.source).or_else(|errors| match rule.name.as_str() {
+        // A status may be a number too.
+        ":status" => compile(&format!("string(int({}\n))", rule.value.source)).or(Err(errors)),
+        _ => Err(errors),
+    });
+    match compiled {
         Ok(value) => {
             let name = rule.name.clone();
             let constant = value
@@ -182,7 +194,14 @@ pub(super) fn compile_value(
                 .map(str::to_owned);
             Some(HeaderValue { name, value, constant })
         }
-        Err(found) => {
+        Err(mut found) => {
+            let source = rule.value.source.trim();
+            if let Some(first) = found.first_mut()
+                && first.message.starts_with("unknown attribute")
+                && is_plain_text(source)
+            {
+                first.message.push_str(&format!(": if the text is meant, write `'\"{source}\"'`"));
+            }
             let of = |error| ConfigError::of_expression(policy, &rule.value, error);
             errors.extend(found.into_iter().map(of));
             None

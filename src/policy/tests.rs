@@ -64,6 +64,37 @@ fn the_expressions_of_denials_are_checked() {
 }
 
 #[test]
+fn a_value_that_is_no_text_is_told_how_to_be_one() {
+    let refused = |name: &str, value: &str| {
+        let rule = json!({"response": {"set": [{"name": name, "value": value}]}});
+        let config = json!({"policies": [{"name": "p", "traffic": {"transformation": rule}}]});
+        match Engine::load(config.to_string().as_bytes()) {
+            Ok(_) => None,
+            Err(errors) => Some(errors.first().map_or(String::new(), |one| one.message.clone())),
+        }
+    };
+    for (value, mend) in [
+        ("hello", r#"if the text is meant, write `'"hello"'`"#),
+        ("a-b c", "expected"),
+        ("prod-eu", r#"write `'"prod-eu"'`"#),
+        ("[1]", "put `toJson(...)` around it"),
+        (r#"{"a": 1}"#, "put `toJson(...)` around it"),
+        ("request.headers", "put `toJson(...)` around it"),
+        ("null", "leave it out"),
+        ("1", "put `string(...)` around it"),
+    ] {
+        let message = refused("x-a", value);
+        assert!(message.as_ref().is_some_and(|text| text.contains(mend)), "{value}: {message:?}");
+    }
+    assert_eq!(refused("x-a", "toJson([1])"), None);
+    assert_eq!(refused("x-a", "toJson(request.headers)"), None);
+    // A status may be a number.
+    assert_eq!(refused(":status", r#"request.path == "/" ? 401 : 403"#), None);
+    assert_eq!(refused(":status", "404 // not there"), None);
+    assert!(refused(":status", "true").is_some() && refused(":status", "[404]").is_some());
+}
+
+#[test]
 fn patterns_of_all_policies_together_are_bounded() {
     let pattern = r#"request.path.matches("[a-c]{1000}[d-f]{1000}[g-i]{1000}")"#;
     let policies: Vec<Value> =

@@ -7,6 +7,9 @@ mod limits;
 #[cfg(test)]
 mod tests;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use dead::covers;
+
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::fmt;
@@ -30,6 +33,8 @@ const MAX_LOOSE_HOSTS: usize = 64;
 /// Something in a configuration that can hardly be meant; it is loaded all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigWarning {
+    /// The name of its kind, by which tools let it be silenced: words with `-` between them.
+    pub name: &'static str,
     /// The policy's name, if the warning is about a policy.
     pub policy: Option<String>,
     /// The JSON path, such as `policies[2].traffic.authorization.policy.matchExpressions[0]`.
@@ -87,18 +92,19 @@ impl Warnings {
             };
             let found = lint::examine(rule.expressions(), authorization.combine, known, &mut work);
             let expr = |position: usize| authorization.expressions.get(position);
-            let of = |expr: Option<&Expr>, spot: Spot, message: String| {
+            let of = |name: &'static str, expr: Option<&Expr>, spot: Spot, message: String| {
                 let place = expr.map_or_else(
                     || format!("{}.traffic.authorization", config_of.place),
                     |expr| expr.place.clone(),
                 );
-                ConfigWarning { policy: Some(config_of.name.clone()), place, spot, message }
+                ConfigWarning { name, policy: Some(config_of.name.clone()), place, spot, message }
             };
             for (position, message) in found.parts {
                 warnings.add(|| {
                     let point = expr(position)
                         .and_then(|expr| lint::point_of(scope, &expr.source, &message, known));
                     of(
+                        "odd-comparison",
                         expr(position),
                         point.map_or(Spot::Whole, |(line, column)| Spot::Source { line, column }),
                         message,
@@ -106,12 +112,15 @@ impl Warnings {
                 });
             }
             for (position, settled) in found.expressions {
-                warnings.add(|| of(expr(position), Spot::Whole, says(&settled, config_of)));
+                warnings.add(|| {
+                    of("constant-rule", expr(position), Spot::Whole, says(&settled, config_of))
+                });
             }
             if let Some(settled) = found.rule {
                 let only = (authorization.expressions.len() == 1).then_some(0).and_then(expr);
                 warnings.add(|| {
                     of(
+                        "constant-rule",
                         only,
                         Spot::Whole,
                         format!(
@@ -140,6 +149,7 @@ impl Warnings {
             match first.entry(shown.collect()) {
                 Entry::Vacant(entry) => drop(entry.insert(&policy.name)),
                 Entry::Occupied(entry) => self.add(|| ConfigWarning {
+                    name: "same-metric-name",
                     policy: Some(policy.name.clone()),
                     place: format!("{}.name", policy.place),
                     spot: Spot::Whole,
@@ -160,6 +170,7 @@ impl Warnings {
         let unused = scope.variables.unused().into_iter();
         for variable in unused.filter_map(|position| config.variables.get(position)) {
             self.add(|| ConfigWarning {
+                name: "unused-variable",
                 policy: None,
                 place: variable.place.clone(),
                 spot: Spot::Field("name".to_owned()),

@@ -1,5 +1,5 @@
-//! What external authorization services have said about a request, and made of its headers, while it
-//! is being decided.
+//! What external authorization services have said about a request, and made of its headers, while
+//! it is being decided.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

@@ -46,9 +46,14 @@ impl Expected {
                 if !result.fits(&Type::String) && !result.fits(&Type::Bytes) =>
             {
                 let what = if self == Expected::Body { "a body" } else { "a header's value" };
-                Some(format!(
-                    "{what} is a string or bytes, this gives {result}: put `string(...)` around it"
-                ))
+                let mend = match inner {
+                    Type::Null => ": leave it out, or write `\"\"`",
+                    Type::List(_) | Type::Map(..) | Type::Object(_) | Type::Headers => {
+                        ": put `toJson(...)` around it, or name one of its values"
+                    }
+                    _ => ": put `string(...)` around it",
+                };
+                Some(format!("{what} is a string or bytes, this gives {result}{mend}"))
             }
             Expected::Any if *result == Type::Meta => {
                 Some("a type has no form in a record: put `string(...)` around a value".to_owned())

@@ -44,6 +44,7 @@ pub mod time;
 mod types;
 mod values;
 pub mod variables;
+mod written;
 
 use std::fmt;
 use std::sync::Arc;

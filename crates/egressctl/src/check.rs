@@ -1,6 +1,7 @@
 //! `egressctl check`: validates configurations, alone or in their resources.
 
 mod attachment;
+mod comments;
 mod files;
 mod hosts;
 mod near;
@@ -14,7 +15,7 @@ use crate::manifest::{Kind, Manifest, Plugin};
 use crate::source::Source;
 use crate::terminal::Terminal;
 use crate::yaml::Node;
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, allow, bundle, watch};
 use attachment::Attached;
 pub(crate) use files::Input;
 use hosts::Hosts;
@@ -53,12 +54,20 @@ pub(crate) struct Args {
     /// Exit with 1 for warnings too.
     #[arg(long)]
     deny_warnings: bool,
+    /// Check again whenever a file changes, until it is ended.
+    #[arg(long)]
+    watch: bool,
 }
 
 impl Args {
     /// A file or folder to check, with every option left out.
     pub(crate) fn of(name: &str) -> Args {
-        Args { files: vec![name.to_owned()], output: Format::Text, deny_warnings: false }
+        Args {
+            files: vec![name.to_owned()],
+            output: Format::Text,
+            deny_warnings: false,
+            watch: false,
+        }
     }
 }
 
@@ -77,12 +86,30 @@ struct Checked {
 }
 
 pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
+    if args.watch {
+        return watch::repeat(&|| args.files.clone(), terminal, &|terminal| once(args, terminal));
+    }
+    once(args, terminal)
+}
+
+fn once(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let mut checked = Vec::new();
     let (mut attached, mut hosts) = (Attached::default(), Hosts::default());
     for name in &args.files {
         let before = checked.len();
         for input in files::below(name)? {
             let file = checked.len();
+            if bundle::is_folder(&input.name)
+                && let Err(errors) = bundle::of_folder(&input.name)?
+            {
+                checked.extend(errors.into_iter().map(|(source, found)| Checked {
+                    source,
+                    plugins: 1,
+                    policies: 0,
+                    found,
+                }));
+                continue;
+            }
             checked.push(check(&input, &mut attached, &mut |manifest, engines| {
                 hosts.add(file, manifest, engines);
             })?);
@@ -103,6 +130,9 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
             checked.found.sort_by_key(|found| found.span.start);
         }
     }
+    for file in &mut checked {
+        allow::apply(&file.source, &mut file.found);
+    }
     report::print(&checked, args.output, terminal)?;
     let is_bad = |found: &Diagnostic| {
         found.severity == Severity::Error
@@ -122,7 +152,7 @@ type Keep<'k> = dyn FnMut(&Manifest, Vec<(Plugin<'_>, Engine)>) + 'k;
 
 /// Checks a file. `keep` gets its documents, and the configurations in it that load.
 fn check(input: &Input, attached: &mut Attached, keep: &mut Keep<'_>) -> Result<Checked, Failure> {
-    let manifest = match Manifest::read(&input.name)? {
+    let manifest = match bundle::read(&input.name)? {
         Ok(manifest) => manifest,
         Err((source, error)) => {
             return Ok(Checked { source, plugins: 0, policies: 0, found: vec![error] });
@@ -146,6 +176,7 @@ fn check(input: &Input, attached: &mut Attached, keep: &mut Keep<'_>) -> Result<
         }
         loaded.extend(engine.map(|engine| (plugin, engine)));
         found.extend(attachment::lint(source, plugin));
+        found.extend(attachment::size(source, plugin));
         found.extend(attached.add(source, plugin));
     }
     manifest.documents.iter().for_each(|document| near::misspelt(source, document, &mut found));
@@ -199,7 +230,7 @@ fn sources(source: &Source, plugin: Plugin<'_>, config: &Node, found: &mut Vec<D
             is what the caller's certificate says";
         let path = format!("{}.identity.sources", plugin.prefix());
         found.push(
-            Diagnostic::new(Severity::Warning, source, node.span.clone(), message.to_owned())
+            Diagnostic::warning("no-filter-state", source, node.span.clone(), message.to_owned())
                 .at(path),
         );
     }
@@ -237,6 +268,11 @@ fn check_configuration(
                         .at(plugin.prefix()),
                 );
             }
+            let doubts = egress_filter::doubts::of(config.to_json().as_bytes());
+            found.extend(
+                doubts.iter().map(|doubt| Diagnostic::of_warning(source, plugin, &doubt.warning)),
+            );
+            comments::lint(source, plugin, config, found);
             hosts::lint_defaults(source, plugin, config, &engine, found);
             (engine.policy_count(), Some(engine))
         }

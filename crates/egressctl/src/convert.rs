@@ -4,7 +4,6 @@ mod access_log;
 mod agentgateway;
 mod compile;
 mod elsewhere;
-mod emit;
 mod environment;
 mod istio;
 mod names;
@@ -21,6 +20,7 @@ use std::io::Write as _;
 
 use clap::ValueEnum;
 
+use crate::emit;
 use crate::manifest::{Kind, Manifest};
 use crate::terminal::Terminal;
 use crate::yaml::Value;

@@ -32,6 +32,9 @@ pub(crate) enum Severity {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Diagnostic {
     pub(crate) severity: Severity,
+    /// The name of a warning, by which it can be silenced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<&'static str>,
     pub(crate) file: String,
     /// From 1.
     pub(crate) line: usize,
@@ -65,6 +68,7 @@ impl Diagnostic {
         let end_column = column.saturating_add(width);
         Diagnostic {
             severity,
+            name: None,
             file: source.name.clone(),
             line,
             column,
@@ -78,6 +82,16 @@ impl Diagnostic {
 
     pub(crate) fn error(source: &Source, span: Range<usize>, message: String) -> Diagnostic {
         Diagnostic::new(Severity::Error, source, span, message)
+    }
+
+    /// A warning that can be silenced by this name.
+    pub(crate) fn warning(
+        name: &'static str,
+        source: &Source,
+        span: Range<usize>,
+        message: String,
+    ) -> Diagnostic {
+        Diagnostic { name: Some(name), ..Diagnostic::new(Severity::Warning, source, span, message) }
     }
 
     pub(crate) fn at(mut self, path: impl Into<String>) -> Diagnostic {
@@ -107,7 +121,7 @@ impl Diagnostic {
     ) -> Diagnostic {
         let span = span_of(source, plugin, &warning.place, &warning.spot);
         let path = join(plugin.prefix(), &warning.place);
-        Diagnostic::new(Severity::Warning, source, span, warning.message.clone())
+        Diagnostic::warning(warning.name, source, span, warning.message.clone())
             .at(path)
             .of_policy(warning.policy.clone())
     }
@@ -221,6 +235,10 @@ pub(crate) fn render(source: &Source, diagnostic: &Diagnostic) -> String {
     let mut report: Group<'_> = level.primary_title(&title).element(snippet);
     if !diagnostic.path.is_empty() {
         report = report.element(Level::NOTE.with_name("at").message(&diagnostic.path));
+    }
+    if let Some(name) = diagnostic.name {
+        let silence = format!("# egressctl: allow({name})");
+        report = report.element(Level::HELP.with_name("silence").message(silence));
     }
     let shown = Renderer::styled().decor_style(DecorStyle::Ascii).render(&[report]);
     // The renderer counts the columns of what it was given.

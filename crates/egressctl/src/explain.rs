@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, write_all};
 use crate::manifest::{Manifest, Plugin};
 use crate::source::Source;
 use crate::terminal::{BAD, Format, GOOD, Terminal, painted};
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, bundle};
 
 /// Explains the decision about one request: each policy in scope with the value of each part of its
 /// expressions, the verdict, and the headers before and after.
@@ -53,9 +53,9 @@ Examples:
   A Host that is not the service which was dialled:
   egressctl explain -f policy.yaml -H 'Host: evil.example' http://api.github.com/
 
-The path comes to the filter as it is written. A waypoint that normalises
-paths, as Istio's do by default, has resolved `/a/../b` before: give what it
-makes of the path. Sent are the headers that are given, and the x-request-id
+The path is normalised as Istio's waypoints do by default, before the filter
+sees it: `/a/../b` is `/b`. For a mesh that does otherwise, say so with
+`--path-normalization`. Sent are the headers that are given, and the x-request-id
 that Envoy adds; of a header that Envoy keeps on one line, such as User-Agent,
 several lines are joined with a comma.
 
@@ -105,7 +105,7 @@ struct Errors<'a> {
 pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
     let mut manifests = Vec::with_capacity(args.files.len());
     for name in &args.files {
-        match Manifest::read(name)? {
+        match bundle::read(name)? {
             Ok(manifest) => manifests.push(manifest),
             Err((source, error)) => return tell_errors(args, &source, &[error], terminal),
         }

@@ -5,20 +5,28 @@
 //! something was found (an error in a policy, a failed case), 2 when the command itself could not
 //! be done (usage, an unreadable file).
 
+mod allow;
+pub mod audit;
+mod bundle;
 pub mod cases;
 mod check;
 mod choice;
 mod convert;
 mod diagnostic;
+mod emit;
 mod explain;
 mod manifest;
+mod new;
+pub mod normalization;
 pub mod policy;
 mod request;
 mod resource;
 mod schema;
+mod sizes;
 mod source;
 mod terminal;
 mod test;
+mod watch;
 mod yaml;
 
 use std::process::ExitCode;
@@ -41,8 +49,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Audit(audit::Args),
+    Bundle(bundle::Args),
     Check(check::Args),
     Convert(convert::Args),
+    New(new::Args),
     Test(test::Args),
     Explain(Box<explain::Args>),
     Schema(schema::Args),
@@ -93,8 +104,11 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut terminal = Terminal::new(cli.color);
     let outcome = match &cli.command {
+        Command::Audit(args) => audit::run(args, &mut terminal),
+        Command::Bundle(args) => bundle::run(args, &mut terminal),
         Command::Check(args) => check::run(args, &mut terminal),
         Command::Convert(args) => convert::run(args, &mut terminal),
+        Command::New(args) => new::run(args, &mut terminal),
         Command::Test(args) => test::run(args, &mut terminal),
         Command::Explain(args) => explain::run(args, &mut terminal),
         Command::Schema(args) => schema::run(args, &mut terminal),

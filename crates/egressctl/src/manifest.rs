@@ -130,7 +130,14 @@ impl Manifest {
     /// # Errors
     /// In the inner result, what is wrong with its YAML.
     pub(crate) fn read(name: &str) -> Result<Result<Manifest, (Source, Diagnostic)>, Failure> {
-        let source = Source::read(name)?;
+        Manifest::of(Source::read(name)?)
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// In the inner result, what is wrong with its YAML.
+    pub(crate) fn of(source: Source) -> Result<Result<Manifest, (Source, Diagnostic)>, Failure> {
         Ok(match yaml::parse(&source.text) {
             Ok(documents) => Ok(Manifest { source, documents }),
             Err(error) => {

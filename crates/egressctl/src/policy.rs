@@ -8,7 +8,7 @@ use crate::choice::{self, Chosen, Unchosen};
 use crate::manifest::Manifest;
 use crate::terminal::{Color, Terminal};
 use crate::yaml::Node;
-use crate::{Exit, Failure, check};
+use crate::{Exit, Failure, bundle, check};
 
 /// The files that a name stands for: itself, or the YAML and JSON files below a folder.
 ///
@@ -43,7 +43,7 @@ fn checked(name: &str, terminal: &mut Terminal) -> Result<Option<Value>, Failure
     let inputs = check::inputs(name)?;
     let manifests: Vec<Manifest> = inputs
         .iter()
-        .map(|input| Manifest::read_whole(&input.name))
+        .map(|input| bundle::read_whole(&input.name))
         .collect::<Result<_, Failure>>()?;
     let ours = manifests.iter().zip(&inputs).enumerate().flat_map(|(index, (manifest, input))| {
         let plugins = manifest.plugins().into_iter();

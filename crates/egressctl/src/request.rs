@@ -1,7 +1,14 @@
 //! Which requests can reach the waypoint: the same rules for `explain` and `test`.
 
+use std::borrow::Cow;
+
 use egress_filter::config::IdentityConfig;
 use egress_filter::identity::SpiffeId;
+
+use crate::normalization::{Normalization, normalized};
+
+/// The trust domain of a mesh that was not given one.
+const USUAL: &str = "cluster.local";
 
 /// A URL without its scheme, in parts as they are written.
 #[derive(Debug, PartialEq, Eq)]
@@ -90,6 +97,16 @@ pub(crate) fn path(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The path and query that the filter sees of those that are sent.
+pub(crate) fn seen_path(sent: &str, normalization: Normalization) -> Result<String, String> {
+    normalized(sent, normalization).ok_or_else(|| {
+        format!(
+            "`{}` has an escaped NUL: Envoy refuses the request with 400 before the filter sees it",
+            sent.escape_debug()
+        )
+    })
+}
+
 /// The name of a header.
 pub(crate) fn header_name(name: &str) -> Result<(), String> {
     if is_token(name) {
@@ -115,7 +132,6 @@ pub(crate) fn header_value(value: &str) -> Result<&str, String> {
 
 /// The trust domain of callers that are given by namespace and service account alone.
 pub(crate) fn trust_domain(identity: &IdentityConfig) -> &str {
-    const USUAL: &str = "cluster.local";
     let believed = &identity.trust_domains;
     match believed.first() {
         Some(first) if !believed.iter().any(|domain| domain == USUAL) => first,
@@ -136,6 +152,16 @@ pub(crate) fn principal(caller: &str, trust_domain: &str) -> Option<String> {
     let (namespace, account) = caller.split_once('/')?;
     let id = format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}");
     SpiffeId::parse(&id).is_ok_and(|id| id.workload().is_some()).then_some(id)
+}
+
+/// A SPIFFE ID as people write it: `namespace/serviceAccount` in the usual trust domain.
+pub(crate) fn short(id: &str) -> Cow<'_, str> {
+    let usual = || {
+        let id = SpiffeId::parse(id).ok().filter(|id| id.trust_domain() == USUAL)?;
+        let workload = id.workload()?;
+        Some(format!("{}/{}", workload.namespace, workload.service_account))
+    };
+    usual().map_or(Cow::Borrowed(id), Cow::Owned)
 }
 
 /// An address with its port, as Envoy writes them; `port` is added where it is missing.

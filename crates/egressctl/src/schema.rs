@@ -183,6 +183,13 @@ fn condition_of(condition: Condition) -> Json {
         Condition::Needs(field, other) => {
             Json::object().and_field("dependentRequired", Json::object().and_list(field, [other]))
         }
+        Condition::NeedsUnless(field, other, mode, word) => {
+            let is_word = named(mode, Json::object().and_field("const", word));
+            let needs = Json::object().and_list(field, [other]);
+            Json::object()
+                .and_field("if", is_word.and_list("required", [mode]))
+                .and_field("else", Json::object().and_field("dependentRequired", needs))
+        }
         Condition::Several(object, list, field) => {
             let several = named(list, Json::object().and_field("minItems", 2_usize))
                 .and_list("required", [list]);

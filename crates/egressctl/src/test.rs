@@ -16,7 +16,7 @@ use crate::cases::read;
 use crate::diagnostic::{Diagnostic, write_all};
 use crate::source::Source;
 use crate::terminal::{Format, Terminal};
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, watch};
 use run::Results;
 
 const EXAMPLES: &str = "\
@@ -150,6 +150,9 @@ pub(crate) struct Args {
     /// Write the report to this file too, as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<String>,
+    /// Run the cases again whenever a file of cases or policies changes, until it is ended.
+    #[arg(long)]
+    watch: bool,
     /// Print the JSON Schema of files of cases, for editors.
     #[arg(long, exclusive = true)]
     schema: bool,
@@ -163,6 +166,25 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
         terminal.out.write_all(SCHEMA.as_bytes())?;
         return Ok(Exit::Success);
     }
+    if args.watch {
+        return watch::repeat(&|| watched(args), terminal, &|terminal| once(args, terminal));
+    }
+    once(args, terminal)
+}
+
+/// The files that the result depends on: those of cases, and those of policies that they name.
+fn watched(args: &Args) -> Vec<String> {
+    let named = |name: &String| match read::read(name) {
+        Ok(Ok(file)) => file.named_policies(),
+        _ => Vec::new(),
+    };
+    let is_stdin = args.files.iter().any(|name| name == "-");
+    let named: Vec<String> =
+        if is_stdin { Vec::new() } else { args.files.iter().flat_map(named).collect() };
+    args.files.iter().chain(&args.policies).cloned().chain(named).collect()
+}
+
+fn once(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure> {
     if args.files.iter().chain(&args.policies).filter(|name| *name == "-").count() > 1 {
         return Err(Failure::Usage(
             "`-` is given twice: standard input can be read once".to_owned(),

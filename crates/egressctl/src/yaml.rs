@@ -106,10 +106,14 @@ impl<'t> Reader<'t> {
     fn next(&mut self) -> Result<Spanned<'t>, SyntaxError> {
         match self.events.next() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(SyntaxError {
-                at: self.byte(error.marker().index()),
-                message: error.info().to_owned(),
-            }),
+            Some(Err(error)) => {
+                let at = self.byte(error.marker().index());
+                let mut message = error.info().to_owned();
+                if self.text.get(at..).is_some_and(|rest| rest.starts_with('*')) {
+                    message.push_str(": a value that begins with `*` needs quotes around it");
+                }
+                Err(SyntaxError { at, message })
+            }
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
@@ -288,7 +292,9 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<V
             match name.strip_prefix("tag:yaml.org,2002:") {
                 Some("str") => Ok(Value::String(text.into_owned(), style)),
                 Some("bool" | "int" | "float" | "null") => scalar::resolve(&text),
-                _ => Err(format!("unknown tag `{name}`")),
+                _ => Err(format!(
+                    "unknown tag `{name}`: a value that begins with `!` needs quotes around it"
+                )),
             }
         }
     }

@@ -8,8 +8,12 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "check/allow.rs"]
+mod allow;
 #[path = "check/attachment.rs"]
 mod attachment;
+#[path = "check/doubts.rs"]
+mod doubts;
 #[path = "check/environment.rs"]
 mod environment;
 #[path = "check/files.rs"]
@@ -98,13 +102,14 @@ fn github_gets_annotations() {
         [
             "::warning file=odd.yaml,line=10,col=11,endColumn=43,title=policy `never`::never \
              matches: `source.identity.namespace == \"a\"` and `source.identity.namespace == \
-             \"b\"` are never true together, so this Allow lets no request through",
+             \"b\"` are never true together, so this Allow lets no request through \
+             [constant-rule]",
             "::warning file=odd.yaml,line=23,col=16,endColumn=28,title=policy \
              `elsewhere`::`request.host` is never `API.github.com`: it is lower-case, with no \
-             port and no trailing dot, so `api.github.com`",
+             port and no trailing dot, so `api.github.com` [odd-comparison]",
             "::warning file=odd.yaml,line=24,col=38,endColumn=43,title=policy \
              `elsewhere`::`request.method` is compared with \"get\": methods are case-sensitive, \
-             and `GET` is the standard one",
+             and `GET` is the standard one [odd-comparison]",
             "3 warnings: 1 configuration, 2 policies",
         ]
     );
@@ -135,6 +140,20 @@ fn what_is_no_yaml_is_told_with_its_place() {
             "{text}\n{}",
             found.stdout
         );
+    }
+}
+
+#[test]
+fn what_yaml_takes_for_a_sign_of_its_own_needs_quotes() {
+    for (value, sign) in [
+        ("hosts: [*.github.com]", "*"),
+        ("hosts: *.github.com", "*"),
+        ("mode: !has(request.headers.foo)", "!"),
+        ("hosts:\n  - !has(request.headers.foo)", "!"),
+    ] {
+        let found = check_stdin(&["-"], format!("policies:\n- name: p\n  {value}\n").as_bytes());
+        let mend = format!(": a value that begins with `{sign}` needs quotes around it\n");
+        assert!(found.stdout.contains(&mend) && found.code == 1, "{value}: {}", found.stdout);
     }
 }
 

@@ -92,7 +92,7 @@ fn the_commands_of_the_documents_print_what_is_shown() {
             );
         }
     }
-    assert_eq!(commands, ["check", "test", "explain", "convert"]);
+    assert_eq!(commands, ["check", "test", "explain", "convert", "audit", "bundle"]);
 }
 
 /// The README has a row for each command, with an example that works.
@@ -164,4 +164,31 @@ fn the_ci_of_the_documents_uses_options_that_there_are() {
         }
     }
     assert_eq!(count, 4);
+}
+
+/// The configuration in a block: that of a recipe, which has its cases beside it, or the whole.
+fn configuration(block: &str) -> String {
+    let Some((_, below)) = block.split_once("\nconfig:\n") else { return block.to_owned() };
+    let lines = below.lines().take_while(|line| line.is_empty() || line.starts_with("  "));
+    lines.map(|line| line.strip_prefix("  ").unwrap_or(line).to_owned() + "\n").collect()
+}
+
+/// The configurations of the documents have nothing that can hardly be meant.
+#[test]
+fn the_configurations_of_the_documents_give_no_warning() {
+    let mut checked = 0;
+    for (name, page) in pages() {
+        for block in blocks(&page, "yaml").into_iter().chain(blocks(&page, "json")) {
+            let config = configuration(block);
+            let found = run("egressctl check -", &config);
+            let said = String::from_utf8_lossy(&found.stdout).into_owned();
+            // Part of a configuration stands for the whole one.
+            if said.contains("error: ") {
+                continue;
+            }
+            checked += 1;
+            assert!(!said.contains("warning: "), "{name}:\n{block}\n{said}");
+        }
+    }
+    assert!(checked >= 25, "{checked}");
 }

@@ -19,6 +19,8 @@ pub enum Mend {
     Trailers = 7,
     /// Every separator in a header's name is one to some origins, not only `_`.
     Separators = 8,
+    /// No response passes before a request's body was judged.
+    EarlyResponse = 9,
 }
 
 #[cfg(feature = "trap-for-tests")]

@@ -13,6 +13,8 @@ use crate::reference::Reference;
 
 /// The image that the files in `filter-config/` name.
 pub const PLACEHOLDER: &str = "registry.example.com/platform/egress-filter:0.1.0";
+/// The comment above the digest that they name, by which `egressctl check` lets it pass.
+const ALLOWED: &str = "# egressctl: allow(placeholder-digest)";
 /// The digest that they name.
 pub const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -74,7 +76,10 @@ pub fn write(from: &Path, to: &Path, image: &Reference, sha256: &str) -> Result<
         if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
             let text = String::from_utf8_lossy(&bytes)
                 .replace(&url(PLACEHOLDER), &url(image))
-                .replace(ZEROS, sha256);
+                .replace(ZEROS, sha256)
+                .split_inclusive('\n')
+                .filter(|line| line.trim() != ALLOWED)
+                .collect::<String>();
             plugins += plugins_in(&path, &text, image, sha256)?;
             bytes = text.into_bytes();
         }

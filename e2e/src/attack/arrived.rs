@@ -2,6 +2,9 @@
 
 use super::request::{Field, NUMBER};
 
+/// How much of a body is shown.
+const SHOWN: usize = 200;
+
 /// A request at the origin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Arrived {
@@ -15,6 +18,8 @@ pub(super) struct Arrived {
     pub(super) target: Vec<u8>,
     /// The header lines; `host` is among them also where it came as `:authority`.
     pub(super) fields: Vec<Field>,
+    /// The body, or what has come of it, in HTTP/1.1.
+    pub(super) body: Vec<u8>,
     /// The trailers.
     pub(super) trailers: Vec<Field>,
 }
@@ -36,7 +41,12 @@ impl Arrived {
                 bytes.extend_from_slice(&[mark.as_bytes(), name, b": ", value].concat());
             }
         }
-        escaped(&bytes).replace("\\n", "\n")
+        let mut text = escaped(&bytes).replace("\\n", "\n");
+        if !self.body.is_empty() {
+            text.push_str("\nbody ");
+            text.push_str(&escaped(&self.body[..self.body.len().min(SHOWN)]));
+        }
+        text
     }
 }
 

@@ -107,9 +107,32 @@ pub(super) fn status(block: &[u8]) -> Option<u16> {
     let of_table = [200, 204, 206, 304, 400, 404, 500];
     match *block.first()? {
         indexed @ 0x88..=0x8e => of_table.get(usize::from(indexed - 0x88)).copied(),
-        0x08 | 0x18 | 0x48 => std::str::from_utf8(block.get(2..5)?).ok()?.parse().ok(),
+        0x08 | 0x18 | 0x48 => match block.get(1)? {
+            length if length & 0x80 == 0 => {
+                std::str::from_utf8(block.get(2..5)?).ok()?.parse().ok()
+            }
+            length => digits(block.get(2..2 + usize::from(length & 0x7f))?),
+        },
         _ => None,
     }
+}
+
+/// Three digits in the Huffman code (RFC 7541, appendix B): 0 to 2 have five bits, the others six.
+fn digits(coded: &[u8]) -> Option<u16> {
+    let bits = coded.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte));
+    let mut left = coded.len() * 8;
+    let mut number = 0;
+    for _ in 0..3 {
+        left = left.checked_sub(5)?;
+        let mut code = bits >> left & 0x1f;
+        if code > 2 {
+            left = left.checked_sub(1)?;
+            // 3 is 011001.
+            code = (bits >> left & 0x3f).checked_sub(0x19)? + 3;
+        }
+        number = number * 10 + u16::try_from(code).ok()?;
+    }
+    Some(number)
 }
 
 /// Reads one frame.
@@ -139,6 +162,10 @@ mod tests {
     fn a_status_is_found_in_either_form() {
         assert_eq!(status(&[0x20, 0x88]), Some(200));
         assert_eq!(status(b"\x48\x03403"), Some(403));
+        // 3, 0 and 2 in Huffman's code, as 011001 00000 00010.
+        assert_eq!(status(&[0x48, 0x82, 0x64, 0x02]), Some(302));
+        // 5, 9 and 9, as 011011 011111 011111, filled with ones.
+        assert_eq!(status(&[0x48, 0x83, 0x6d, 0xf7, 0xdf]), Some(599));
         assert_eq!(status(&[0xc0]), None);
     }
 }

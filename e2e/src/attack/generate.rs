@@ -4,6 +4,8 @@ mod documents;
 mod headers;
 mod targets;
 
+pub(super) use documents::json;
+
 use super::random::Random;
 use super::request::{Field, Hostile, NUMBER};
 use super::rules::{CALLER, DEBUG, Lure, RULES, Rule};

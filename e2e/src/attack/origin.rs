@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -19,6 +19,9 @@ use crate::origin::certificates::Resolver;
 use crate::pki::Pki;
 
 const MAX_HEAD: usize = 1 << 20;
+
+/// Where the targets begin of requests that are answered before their bodies are there.
+pub(super) const EARLY: &[u8] = b"/early";
 
 /// A running origin, which ends when it is dropped.
 #[derive(Debug)]
@@ -74,12 +77,23 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, record: Arc<Record>) {
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
         let _ = http2(stream, &service, &record).await;
     } else {
-        let _ = http1(stream, &service, &record).await;
+        let judge = |arrived: &Arrived, is_whole| {
+            if is_whole {
+                record.judge(arrived);
+            }
+        };
+        let _ = http1(stream, &service, judge).await;
     }
 }
 
-/// HTTP/1.1 as bytes: so that requests that no parser accepts are seen too.
-async fn http1(mut stream: TlsStream<TcpStream>, service: &str, record: &Record) -> io::Result<()> {
+/// HTTP/1.1 as bytes: so that requests that no parser accepts are seen too. `judge` is told of each
+/// request, and whether its body has come as a whole. A request whose target begins with [`EARLY`]
+/// is answered before its body is there.
+pub(super) async fn http1<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    service: &str,
+    judge: impl Fn(&Arrived, bool),
+) -> io::Result<()> {
     let mut buffer = Vec::new();
     loop {
         let Some(head) = until(&mut stream, &mut buffer, b"\r\n\r\n").await? else { return Ok(()) };
@@ -92,17 +106,24 @@ async fn http1(mut stream: TlsStream<TcpStream>, service: &str, record: &Record)
             .unwrap_or(0);
         let chunked = valued(&arrived.fields, "transfer-encoding").next().is_some();
         let upgrades = valued(&arrived.fields, "upgrade").next().is_some();
-        if chunked {
-            arrived.trailers = chunks(&mut stream, &mut buffer).await?;
-        } else {
-            take(&mut stream, &mut buffer, length).await?;
-        }
-        record.judge(&arrived);
-        let close = if upgrades { "connection: close\r\n" } else { "" };
+        let early = arrived.target.starts_with(EARLY);
+        let close = if upgrades || early { "connection: close\r\n" } else { "" };
         let answer =
             format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{close}{SECRET}: s\r\n\r\nok");
-        stream.write_all(answer.as_bytes()).await?;
-        if upgrades {
+        if early {
+            stream.write_all(answer.as_bytes()).await?;
+        }
+        let read = if chunked {
+            chunks(&mut stream, &mut buffer, &mut arrived).await
+        } else {
+            take(&mut stream, &mut buffer, length, &mut arrived.body).await
+        };
+        judge(&arrived, read.is_ok());
+        read?;
+        if !early {
+            stream.write_all(answer.as_bytes()).await?;
+        }
+        if upgrades || early {
             return stream.shutdown().await;
         }
     }
@@ -133,8 +154,12 @@ fn valued<'a>(fields: &'a [Field], name: &'a str) -> impl Iterator<Item = &'a [u
     named.map(|(_, value)| &value[..])
 }
 
-/// Passes over chunks, and gives the trailers behind them.
-async fn chunks(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> io::Result<Vec<Field>> {
+/// Reads chunks, and the trailers behind them.
+async fn chunks<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    arrived: &mut Arrived,
+) -> io::Result<()> {
     loop {
         let line = until(stream, buffer, b"\r\n").await?.unwrap_or_default();
         let text = String::from_utf8_lossy(&line);
@@ -143,36 +168,43 @@ async fn chunks(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> io::
         if size == 0 {
             break;
         }
-        take(stream, buffer, size + 2).await?;
+        take(stream, buffer, size, &mut arrived.body).await?;
+        take(stream, buffer, 2, &mut Vec::new()).await?;
     }
-    let mut trailers = Vec::new();
     loop {
         let line = until(stream, buffer, b"\r\n").await?.unwrap_or_default();
         match line.strip_suffix(b"\r\n") {
-            None | Some([]) => return Ok(trailers),
-            Some(line) => trailers.extend(field(line)),
+            None | Some([]) => return Ok(()),
+            Some(line) => arrived.trailers.extend(field(line)),
         }
     }
 }
 
-async fn take(
-    stream: &mut TlsStream<TcpStream>,
+/// Moves so many bytes of a body; where they do not all come, those that do.
+async fn take<S: AsyncRead + Unpin>(
+    stream: &mut S,
     buffer: &mut Vec<u8>,
     length: usize,
+    body: &mut Vec<u8>,
 ) -> io::Result<()> {
-    while buffer.len() < length {
+    let mut rest = length;
+    loop {
+        let moved = buffer.len().min(rest);
+        body.extend(buffer.drain(..moved));
+        rest -= moved;
+        if rest == 0 {
+            return Ok(());
+        }
         if stream.read_buf(buffer).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    buffer.drain(..length);
-    Ok(())
 }
 
 /// Reads up to and including a terminator; `None` where the connection was closed before anything
 /// came.
-async fn until(
-    stream: &mut TlsStream<TcpStream>,
+async fn until<S: AsyncRead + Unpin>(
+    stream: &mut S,
     buffer: &mut Vec<u8>,
     end: &[u8],
 ) -> io::Result<Option<Vec<u8>>> {
@@ -223,7 +255,7 @@ async fn answer(
         method: head.method.as_str().as_bytes().to_vec(),
         target: target.as_bytes().to_vec(),
         fields: host.into_iter().chain(fields(&head.headers)).collect(),
-        trailers: Vec::new(),
+        ..Arrived::default()
     };
     while let Some(data) = body.data().await {
         body.flow_control().release_capacity(data?.len())?;

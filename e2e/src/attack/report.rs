@@ -13,7 +13,7 @@ use crate::envoy::EnvoyProcess;
 /// By how much Envoy's resident memory may grow between the first tenth of a run and its end: what
 /// connections and statistics come to meanwhile, which do not depend on how many requests there
 /// were.
-const GROWTH: u64 = 32 << 20;
+pub(super) const GROWTH: u64 = 32 << 20;
 
 /// Requests of one policy.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -119,7 +119,7 @@ impl Runner for WasmRunner {
         let before = host.shared().counters();
         let now = i64::try_from(worker.vm().time()).unwrap_or(i64::MAX);
         let time = step.time.unwrap_or(now);
-        let request = request(suite, step)?.property(&["request", "time"], time);
+        let request = request(step)?.property(&["request", "time"], time);
         let mut stream = worker.request(request);
         await_answers(host, &stream)?;
         stream.on_response(response(step));
@@ -151,22 +151,13 @@ fn await_answers(host: &Host, stream: &Stream) -> Result<(), String> {
     Ok(())
 }
 
-fn request(suite: &Suite, step: &Step) -> Result<Request, String> {
+fn request(step: &Step) -> Result<Request, String> {
     let given = &step.request;
-    let path = given.path.split('?').next().unwrap_or_default();
-    let touched = path.contains(['\\', '%'])
-        || path.split('/').any(|segment| segment == "." || segment == "..");
-    if suite.normalize_path && touched {
-        return Err(
-            "this host does not normalise paths: set `normalizePath: false`, or leave out `wasm`"
-                .to_owned(),
-        );
-    }
     let host = given
         .host
         .as_ref()
         .ok_or("a request without a host ends in Envoy's codec: leave out `wasm`")?;
-    let mut request = Request::new(&given.method, host, &given.path)
+    let mut request = Request::new(&given.method, host, &step.seen_path())
         .body(&given.body)
         .property(&["request", "protocol"], given.version.as_str());
     if let Some(destination) = &step.destination {

@@ -6,28 +6,30 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use e2e::envoy::{Waypoint, WaypointOptions, bodies_wasm};
+use e2e::envoy::{Waypoint, WaypointOptions, bodies_wasm, workspace_root};
 use e2e::http1::{Request, Response};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
 use serde_json::{Value, json};
 
 /// How long anything may take on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// `bodies.maxSize`, where it is left out.
 const LIMIT: usize = 64 * 1024;
 
-const HOST: &str = "guarded.example";
+pub(crate) const HOST: &str = "guarded.example";
+/// Where the paths begin of requests that the origin answers before their bodies are there.
+pub(crate) const EARLY: &str = "/early";
 const REWRITTEN: &str = "rewritten.example";
 
 /// What one connection to the origin has brought, byte for byte.
 #[derive(Debug, Default, Clone)]
-struct Arrived {
-    bytes: Vec<u8>,
-    is_closed: bool,
+pub(crate) struct Arrived {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) is_closed: bool,
 }
 
 /// An origin that keeps what comes, and answers a request once it is whole.
-struct RawOrigin {
+pub(crate) struct RawOrigin {
     port: u16,
     connections: Arc<Mutex<Vec<Arrived>>>,
 }
@@ -57,13 +59,13 @@ impl RawOrigin {
     }
 
     /// What has come of the requests with this mark in their path.
-    fn of(&self, mark: &str) -> Vec<Arrived> {
+    pub(crate) fn of(&self, mark: &str) -> Vec<Arrived> {
         let all = locked(&self.connections);
         all.iter().filter(|one| contains(&one.bytes, mark.as_bytes())).cloned().collect()
     }
 
     /// The same, once it is so.
-    fn once(&self, mark: &str, holds: impl Fn(&[Arrived]) -> bool) -> Vec<Arrived> {
+    pub(crate) fn once(&self, mark: &str, holds: impl Fn(&[Arrived]) -> bool) -> Vec<Arrived> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let found = self.of(mark);
@@ -78,6 +80,7 @@ impl RawOrigin {
 /// Serves one request; its connection is then closed, so that no two share one.
 fn serve(mut stream: TcpStream, index: usize, all: &Mutex<Vec<Arrived>>) {
     let mut buffer = [0; 16_384];
+    let mut is_answered = false;
     loop {
         match stream.read(&mut buffer) {
             Ok(size) if size > 0 => {
@@ -86,11 +89,16 @@ fn serve(mut stream: TcpStream, index: usize, all: &Mutex<Vec<Arrived>>) {
                     all[index].bytes.extend_from_slice(&buffer[..size]);
                     all[index].bytes.clone()
                 };
-                if is_whole(&bytes) {
+                let is_early = contains(&bytes, EARLY.as_bytes()) && split(&bytes).is_some();
+                if !is_answered && (is_early || is_whole(&bytes)) {
                     let answer = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\
                                   connection: close\r\n\r\nthe secret";
                     let _ = stream.write_all(answer.as_bytes());
-                    return;
+                    if !is_early {
+                        return;
+                    }
+                    // What comes of the body all the same is kept.
+                    is_answered = true;
                 }
             }
             _ => {
@@ -101,12 +109,12 @@ fn serve(mut stream: TcpStream, index: usize, all: &Mutex<Vec<Arrived>>) {
     }
 }
 
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
+pub(crate) fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
 /// Splits a message into its head, in lower case, and what is behind it.
-fn split(bytes: &[u8]) -> Option<(String, &[u8])> {
+pub(crate) fn split(bytes: &[u8]) -> Option<(String, &[u8])> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     Some((String::from_utf8_lossy(&bytes[..end]).to_lowercase(), &bytes[end..]))
 }
@@ -120,10 +128,10 @@ fn is_whole(bytes: &[u8]) -> bool {
     body.len() >= length.map_or(0, |length| length.trim().parse().expect("a length"))
 }
 
-struct Setting {
-    origin: RawOrigin,
-    waypoint: Waypoint,
-    runtime: tokio::runtime::Runtime,
+pub(crate) struct Setting {
+    pub(crate) origin: RawOrigin,
+    pub(crate) waypoint: Waypoint,
+    pub(crate) runtime: tokio::runtime::Runtime,
 }
 
 /// A waypoint with the module for bodies, and behind it what there is to be.
@@ -172,36 +180,42 @@ fn speak_plainly(envoy: &mut Value, port: u16) {
     }
 }
 
-/// Puts Envoy's buffer filter behind each wasm filter, as the optional step of `filter-config/`
-/// does.
-fn add_buffer(value: &mut Value) {
+/// Puts the filter of `filter-config/with-bodies/11-hold-headers.yaml` where the file says: before
+/// the router of each chain that has the plugin.
+fn add_buffer(envoy: &mut Value) {
+    let path = workspace_root().join("filter-config/with-bodies/11-hold-headers.yaml");
+    let file = std::fs::read_to_string(path).expect("the step");
+    let step: Value = serde_yaml_ng::from_str(&file).expect("the step is YAML");
+    let [patch] = &step["spec"]["configPatches"].as_array().expect("patches")[..] else {
+        panic!("one patch")
+    };
+    assert_eq!(patch["applyTo"], "HTTP_FILTER");
+    assert_eq!(patch["patch"]["operation"], "INSERT_BEFORE");
+    let next = &patch["match"]["listener"]["filterChain"]["filter"]["subFilter"]["name"];
+    insert_before(envoy, next, &patch["patch"]["value"]);
+}
+
+fn insert_before(value: &mut Value, next: &Value, filter: &Value) {
     match value {
         Value::Object(object) => {
             if let Some(Value::Array(filters)) = object.get_mut("http_filters") {
                 let is_wasm = |filter: &Value| filter.to_string().contains("http.wasm.v3.Wasm");
-                if let Some(at) = filters.iter().position(is_wasm) {
-                    let kind = "envoy.extensions.filters.http.buffer.v3.Buffer";
-                    filters.insert(
-                        at + 1,
-                        json!({
-                            "name": "envoy.filters.http.buffer",
-                            "typed_config": {
-                                "@type": format!("type.googleapis.com/{kind}"),
-                                "max_request_bytes": 1_048_576,
-                            },
-                        }),
-                    );
+                if filters.iter().any(is_wasm) {
+                    let at = filters.iter().position(|filter| filter["name"] == *next);
+                    filters.insert(at.expect("a router"), filter.clone());
                 }
             }
-            object.values_mut().for_each(add_buffer);
+            object.values_mut().for_each(|value| insert_before(value, next, filter));
         }
-        Value::Array(items) => items.iter_mut().for_each(add_buffer),
+        Value::Array(items) => {
+            items.iter_mut().for_each(|value| insert_before(value, next, filter));
+        }
         _ => {}
     }
 }
 
-static PLAIN: LazyLock<Setting> = LazyLock::new(|| setting(false));
-static BUFFERED: LazyLock<Setting> = LazyLock::new(|| setting(true));
+pub(crate) static PLAIN: LazyLock<Setting> = LazyLock::new(|| setting(false));
+pub(crate) static BUFFERED: LazyLock<Setting> = LazyLock::new(|| setting(true));
 
 impl Setting {
     /// Sends bytes in the pieces given, and reads the answer.
@@ -229,7 +243,7 @@ impl Setting {
         self.send(host, &[&request.to_bytes()])
     }
 
-    fn reason(&self, mark: &str) -> String {
+    pub(crate) fn reason(&self, mark: &str) -> String {
         let path = format!("/{mark}");
         let deadline = Instant::now() + PATIENCE;
         loop {

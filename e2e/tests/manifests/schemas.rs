@@ -100,7 +100,8 @@ fn objects(value: &Value, pointer: &str, found: &mut Vec<String>) {
 }
 
 /// Where any name goes.
-const FREE: [&str; 5] = ["/labels", "/annotations", "/matchLabels", "/data", "/pluginConfig"];
+const FREE: [&str; 6] =
+    ["/labels", "/annotations", "/matchLabels", "/data", "/pluginConfig", "/patch/value"];
 
 #[test]
 fn a_misspelt_field_is_refused_wherever_it_is() {

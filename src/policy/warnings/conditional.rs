@@ -62,6 +62,7 @@ impl Warnings {
         let last = entries.last().and_then(|entry| entry.condition.as_ref());
         if last.is_some_and(|condition| condition.source.trim() != "true") {
             self.add(|| ConfigWarning {
+                name: "no-fallback",
                 policy: Some(policy.name.clone()),
                 place: place.clone(),
                 spot: Spot::Whole,
@@ -94,6 +95,7 @@ impl Warnings {
         });
         for message in parts.chain(settled) {
             self.add(|| ConfigWarning {
+                name: "constant-condition",
                 policy: Some(policy.name.clone()),
                 place: place.to_owned(),
                 spot: Spot::Whole,

@@ -90,6 +90,7 @@ fn same(a: &Of<'_>, b: &Of<'_>) -> bool {
 
 fn at_rule(policy: &PolicyConfig, message: String) -> ConfigWarning {
     ConfigWarning {
+        name: "dead-allow",
         policy: Some(policy.name.clone()),
         place: format!("{}.traffic.authorization", policy.place),
         spot: Spot::Whole,
@@ -110,7 +111,7 @@ fn denies_all_of(dead: &[String]) -> String {
 }
 
 /// Whether every host of the other policy is one of this policy's.
-fn covers(policy: &PolicyConfig, other: &PolicyConfig) -> bool {
+pub(crate) fn covers(policy: &PolicyConfig, other: &PolicyConfig) -> bool {
     let within = |host: &HostPattern| {
         policy.hosts.iter().any(|pattern| match (pattern, host) {
             (pattern, HostPattern::Exact(name)) => pattern.matches(name),

@@ -21,8 +21,8 @@ const NOT_EVERYWHERE: &str = "some of these hosts have no `extAuth` that sets th
     rule reads, so that there it is the caller's: give both policies the same hosts, or read \
     `extauthz`";
 const OPEN_TO_FORGERY: &str = "while the service fails, the rule reads headers as the caller sent \
-    them, since what a service of gRPC would set is known from its answer alone: read `extauthz`, or \
-    leave `failureMode` out";
+    them, since what a service of gRPC would set is known from its answer alone: read `extauthz`, \
+    or leave `failureMode` out";
 
 impl Warnings {
     pub(super) fn add_ext_auth(&mut self, config: &Config, policies: &[Policy]) {
@@ -32,12 +32,12 @@ impl Warnings {
             let place = || format!("{}.traffic.extAuth", own.place);
             if let (Some(forms), Some(compiled)) = (&own.ext_auth, &policy.ext_auth) {
                 if own.mode == Mode::Shadow {
-                    self.add_about(own, place(), SHADOW);
+                    self.add_about("call-in-shadow", own, place(), SHADOW);
                 }
                 if let ConditionalConfig::FirstTrue { place, entries } = forms {
                     let last = entries.last().and_then(|entry| entry.condition.as_ref());
                     if last.is_some_and(|condition| condition.source.trim() != "true") {
-                        self.add_about(own, place.clone(), NO_FALLBACK);
+                        self.add_about("no-fallback", own, place.clone(), NO_FALLBACK);
                     }
                 }
                 let opens = |form: &ExtAuth| form.failure_mode == FailureMode::FailOpen;
@@ -45,14 +45,19 @@ impl Warnings {
                     && compiled.forms().any(opens)
                     && !is_guarded(config, own)
                 {
-                    self.add_about(own, place(), ONLY_GUARD);
+                    self.add_about("only-guard", own, place(), ONLY_GUARD);
                 }
                 for (form, compiled) in forms.forms().zip(compiled.forms()) {
                     let cache = form.cache.as_ref().zip(compiled.cache.as_ref());
                     if let Some((cache, compiled)) = cache
                         && !compiled.key.iter().any(reads_caller)
                     {
-                        self.add_about(own, [&cache.place, ".key"].concat(), SHARED);
+                        self.add_about(
+                            "shared-answer",
+                            own,
+                            [&cache.place, ".key"].concat(),
+                            SHARED,
+                        );
                     }
                 }
             }
@@ -66,7 +71,7 @@ impl Warnings {
                     .any(|other| asks(other) && overlap(&own.hosts, &other.hosts))
             {
                 let place = format!("{}.traffic.authorization", own.place);
-                self.add_about(own, place, NEVER_SET);
+                self.add_about("never-set", own, place, NEVER_SET);
             }
         }
         self.add_headers_of_services(config, policies);
@@ -92,7 +97,7 @@ impl Warnings {
             let hosts = setting.map(|(other, _)| other.hosts.as_slice());
             if hosts.clone().any(|hosts| overlap(&own.hosts, hosts)) && !covered(&own.hosts, hosts)
             {
-                self.add_about(own, place(), NOT_EVERYWHERE);
+                self.add_about("set-elsewhere", own, place(), NOT_EVERYWHERE);
             }
             let mut in_scope = asking().filter(|(other, _)| overlap(&own.hosts, &other.hosts));
             if in_scope.any(|(_, forms)| {
@@ -102,13 +107,20 @@ impl Warnings {
                         && reads_header_of(rule, form)
                 })
             }) {
-                self.add_about(own, place(), OPEN_TO_FORGERY);
+                self.add_about("open-to-forgery", own, place(), OPEN_TO_FORGERY);
             }
         }
     }
 
-    fn add_about(&mut self, policy: &PolicyConfig, place: String, message: &str) {
+    fn add_about(
+        &mut self,
+        name: &'static str,
+        policy: &PolicyConfig,
+        place: String,
+        message: &str,
+    ) {
         self.add(|| ConfigWarning {
+            name,
             policy: Some(policy.name.clone()),
             place,
             spot: Spot::Whole,

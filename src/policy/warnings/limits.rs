@@ -8,8 +8,9 @@ impl Warnings {
     pub(super) fn add_limits(&mut self, config: &Config) {
         for policy in &config.policies {
             let Some(limits) = &policy.rate_limit else { continue };
-            let mut warn = |place: String, message: String| {
+            let mut warn = |name: &'static str, place: String, message: String| {
                 self.add(|| ConfigWarning {
+                    name,
                     policy: Some(policy.name.clone()),
                     place,
                     spot: Spot::Whole,
@@ -20,7 +21,11 @@ impl Warnings {
                 let message = "a policy in mode Shadow counts nothing and asks nobody, so what \
                     its limits would refuse is not reported: enforce it, with a limit that is high \
                     enough";
-                warn(format!("{}.traffic.rateLimit", policy.place), message.to_owned());
+                warn(
+                    "limit-in-shadow",
+                    format!("{}.traffic.rateLimit", policy.place),
+                    message.to_owned(),
+                );
             }
             let forms: Vec<&RateLimitConfig> = match limits {
                 ConditionalConfig::Always(form) => vec![form],
@@ -29,7 +34,7 @@ impl Warnings {
                     if last.is_some_and(|condition| condition.source.trim() != "true") {
                         let message = "the last entry has a condition, so a request for which \
                             none is true is not limited: add an entry without a condition";
-                        warn(place.clone(), message.to_owned());
+                        warn("no-fallback", place.clone(), message.to_owned());
                     }
                     entries.iter().map(|entry| &entry.value).collect()
                 }
@@ -41,7 +46,7 @@ impl Warnings {
                          together take {} ms, as `callouts.deadline` says",
                         config.deadline.as_millis()
                     );
-                    warn(format!("{}.timeout", global.place), message);
+                    warn("long-timeout", format!("{}.timeout", global.place), message);
                 }
             }
         }

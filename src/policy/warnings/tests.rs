@@ -424,6 +424,7 @@ fn a_warning_points_at_the_part_that_it_is_about() {
 fn what_is_only_counted_is_not_made() {
     let mut warnings = Warnings::default();
     let warning = || ConfigWarning {
+        name: "",
         policy: None,
         place: String::new(),
         spot: Spot::Whole,

@@ -6,6 +6,7 @@ use cel::common::ast::{CallExpr, operators as op};
 use super::{Checker, string_literal, symbol};
 use crate::parse::MAP_OF;
 use crate::types::Type;
+use crate::written::{dotted, hyphenated};
 
 impl Checker<'_> {
     /// The type of an operator's result, or nothing where the call is no operator's.
@@ -122,6 +123,16 @@ impl Checker<'_> {
         left: &IdedExpr,
         right: &IdedExpr,
     ) -> Type {
+        if let Some((of, meant)) = hyphenated(node).filter(|_| name == op::SUBSTRACT)
+            && let (Some(_), Some(headers)) = (self.headers_operand(of), dotted(of))
+        {
+            let message = format!(
+                "`-` takes something away from `{headers}.{}`: a header whose name has one is \
+                 `{headers}[\"{meant}\"]`",
+                meant.split('-').next().unwrap_or_default()
+            );
+            return self.mistake(node, message);
+        }
         let (a, b) = (self.expr(left), self.expr(right));
         if let Some(known) = of_times(name, &a, &b) {
             return known;

@@ -12,6 +12,7 @@ use cel::common::ast::{Expr, LiteralValue, operators as op};
 
 use super::lexer::Fault;
 use crate::limits;
+use crate::written::dotted;
 pub(crate) use maker::MAP_OF;
 pub(super) use maker::Maker;
 use maker::{KEY, Over, VALUE};
@@ -189,15 +190,29 @@ fn variable(make: &Maker<'_>, function: &str, node: IdedExpr) -> Result<String, 
     }
 }
 
+/// How to ask for the key of `map["key"]`.
+fn key_in(arguments: &[IdedExpr]) -> Option<String> {
+    let [map, IdedExpr { expr: Expr::Literal(LiteralValue::String(key)), .. }] = arguments else {
+        return None;
+    };
+    let (key, map) = (key.inner().escape_debug(), dotted(map)?);
+    Some(format!("`has({map}.name)`; for this key write `\"{key}\" in {map}`"))
+}
+
 fn has(make: &mut Maker<'_>, tested: IdedExpr) -> Result<IdedExpr, Fault> {
     match tested.expr {
         Expr::Select(select) => {
             Ok(make.node(Expr::Select(cel::common::ast::SelectExpr { test: true, ..select })))
         }
-        _ => Err(Fault::new(
-            make.places.start(tested.id),
-            "`has` expects a field, as in `has(request.headers.host)`",
-        )),
+        tested_expr => {
+            let mend = match &tested_expr {
+                Expr::Call(call) if call.func_name == op::INDEX => key_in(&call.args),
+                _ => None,
+            };
+            let mend = mend.unwrap_or_else(|| "`has(request.headers.host)`".to_owned());
+            let message = format!("`has` expects a field, as in {mend}");
+            Err(Fault::new(make.places.start(tested.id), message))
+        }
     }
 }
 

@@ -82,6 +82,12 @@ fn messages_name_the_place_and_the_mend() {
              ends with a backtick",
         ),
         ("has(a)", "1:5 `has` expects a field, as in `has(request.headers.host)`"),
+        (
+            "has(request.headers['x-a'])",
+            "1:5 `has` expects a field, as in `has(request.headers.name)`; for this key write \
+             `\"x-a\" in request.headers`",
+        ),
+        ("has(a()['x'])", "1:5 `has` expects a field, as in `has(request.headers.host)`"),
         ("a.all(1, true)", "1:7 `all` expects the name of a variable here"),
         ("a.all(.x, true)", "1:7 `all` expects the name of a variable here"),
         ("a.b.exists(k, k, true)", "1:1 `exists` has two variables, and both are named `k`"),

@@ -83,6 +83,12 @@ fn mistakes_are_found_when_it_loads() {
              latter",
         ),
         (
+            r#"request.headers.x-team-id == "a""#,
+            "line 1, column 1: `-` takes something away from `request.headers.x`: a header whose \
+             name has one is `request.headers[\"x-team-id\"]`",
+        ),
+        ("source.port - method > 1", "line 1, column 15: unknown attribute `method`"),
+        (
             "Msg{f: 1} == 1",
             "line 1, column 1: no message can be made here: `Msg` is no type of this filter",
         ),

@@ -10,6 +10,7 @@ use super::model::{Answer, Caller, Case, Fault, Origin, Service, Step};
 use super::observed::{
     Decision, HeaderLines, Observed, Reached, audit_records, short_counter, values,
 };
+use crate::normalization::{Normalization, normalized};
 use crate::request;
 
 impl Case {
@@ -46,6 +47,13 @@ pub fn add_calls(sum: &mut BTreeMap<String, usize>, more: &BTreeMap<String, usiz
 }
 
 impl Step {
+    /// The path and query that the filter sees. Those that Envoy refuses stay as they are.
+    #[must_use]
+    pub fn seen_path(&self) -> String {
+        let how = if self.normalize_path { Normalization::Base } else { Normalization::None };
+        normalized(&self.request.path, how).unwrap_or_else(|| self.request.path.clone())
+    }
+
     /// The request as the engine takes it, under a configuration of this identity.
     #[must_use]
     pub fn trial(&self, identity: &IdentityConfig) -> Trial {
@@ -57,7 +65,7 @@ impl Step {
             service: self.destination.clone(),
             method: self.request.method.clone(),
             authority: self.request.host.clone().unwrap_or_default(),
-            path: self.request.path.clone(),
+            path: self.seen_path(),
             protocol: self.request.version.clone(),
             headers: self.request.headers.clone(),
             source_address: self.source_address.clone().unwrap_or(usual.source_address),

@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use super::model::{File, Policies, Suite};
 use super::read;
-use crate::Failure;
 use crate::choice::{self, Chosen, Unchosen};
 use crate::diagnostic::{Diagnostic, plain};
 use crate::manifest::{Kind, Manifest, Plugin};
 use crate::source::Source;
 use crate::yaml::{self, Node};
+use crate::{Failure, bundle};
 
 /// A configuration, loaded once for all suites that name it.
 #[derive(Debug)]
@@ -258,7 +258,7 @@ fn of_files(
 ) -> Result<Loaded, (usize, Failure)> {
     let mut manifests = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
-        match Manifest::read(name).map_err(|failure| (index, failure))? {
+        match bundle::read(name).map_err(|failure| (index, failure))? {
             Ok(manifest) => manifests.push(manifest),
             Err((source, error)) => {
                 return Ok(Loaded::new(label(names), Err(vec![error]), 0, vec![source]));

@@ -15,6 +15,17 @@ pub(crate) struct File {
     pub(crate) suites: Vec<Suite>,
 }
 
+impl File {
+    /// The names of the files of policies that it names, from where the command runs.
+    pub(crate) fn named_policies(&self) -> Vec<String> {
+        let named = |suite: &Suite| match &suite.policies {
+            Policies::Files(named) => named.iter().map(|(name, _)| name.clone()).collect(),
+            Policies::Inline(_) | Policies::Unsaid(_) => Vec::new(),
+        };
+        self.suites.iter().flat_map(named).collect()
+    }
+}
+
 /// A configuration, and the cases that are run under it.
 #[derive(Debug, Clone)]
 pub struct Suite {
@@ -102,6 +113,8 @@ impl Layer {
 /// One request, and what happens before it.
 #[derive(Debug, Clone)]
 pub struct Step {
+    /// Whether the waypoint normalises the path before the filter sees it.
+    pub normalize_path: bool,
     /// How far the clock moves before the request.
     pub after: Duration,
     /// The index of the worker that serves the request. A real Envoy chooses a worker itself.

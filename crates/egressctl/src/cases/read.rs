@@ -14,7 +14,7 @@ use std::time::Duration;
 use egress_filter::identity::SpiffeId;
 
 use super::fields::{Fields, Object};
-use super::model::{File, Policies, Service, Suite};
+use super::model::{Case, File, Policies, Service, Suite};
 use super::relative;
 use crate::Failure;
 use crate::diagnostic::Diagnostic;
@@ -126,12 +126,16 @@ fn suite(fields: &mut Fields<'_>, document: &Node) -> Option<Suite> {
             fields.error(&case.span, format!("two cases are named `{}`", case.name));
         }
     }
+    let normalize_path = normalize_path.unwrap_or(true);
+    for step in cases.iter_mut().flat_map(|case: &mut Case| &mut case.steps) {
+        step.normalize_path = normalize_path;
+    }
     Some(Suite {
         file: fields.source.name.clone(),
         name,
         description,
         config: serde_json::Value::Null,
-        normalize_path: normalize_path.unwrap_or(true),
+        normalize_path,
         workers: defaults.workers,
         clock,
         environment: environment.unwrap_or_default(),

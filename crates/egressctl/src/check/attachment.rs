@@ -16,6 +16,7 @@ use egress_filter::suggest::did_you_mean;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::manifest::{Kind, Plugin};
 use crate::resource::{self, Known, Of};
+use crate::sizes;
 use crate::source::Source;
 use crate::yaml::{Node, Value};
 
@@ -52,8 +53,14 @@ impl Lints<'_> {
         self.add(Severity::Error, span, path, message);
     }
 
-    fn warning(&mut self, span: Range<usize>, path: impl Into<String>, message: impl Into<String>) {
-        self.add(Severity::Warning, span, path, message);
+    fn warning(
+        &mut self,
+        name: &'static str,
+        span: Range<usize>,
+        path: impl Into<String>,
+        message: impl Into<String>,
+    ) {
+        self.found.push(Diagnostic::warning(name, self.source, span, message.into()).at(path));
     }
 
     fn note(&mut self, span: Range<usize>, path: impl Into<String>, message: impl Into<String>) {
@@ -118,13 +125,23 @@ pub(super) fn bodies(source: &Source, plugin: Plugin<'_>) -> Option<Diagnostic> 
         Some((_, url)) if image::is_for_bodies(url) => None,
         Some((node, _)) => {
             let span = node.span.clone();
-            Some(Diagnostic::new(Severity::Warning, source, span, NEEDS.to_owned()).at(path))
+            Some(Diagnostic::warning("no-bodies-image", source, span, NEEDS.to_owned()).at(path))
         }
         None => {
             let span = name_or_first_line(plugin.resource, "policies");
             Some(Diagnostic::new(Severity::Note, source, span, NEEDS.to_owned()))
         }
     }
+}
+
+/// Checks that Kubernetes takes a resource of this size.
+pub(super) fn size(source: &Source, plugin: Plugin<'_>) -> Option<Diagnostic> {
+    if plugin.kind == Kind::PluginConfig {
+        return None;
+    }
+    let (severity, message) = sizes::finding(plugin.resource.to_json().len())?;
+    let span = name_or_first_line(plugin.resource, "spec");
+    Some(Diagnostic::new(severity, source, span, message))
 }
 
 /// The position of a field's name, or of the object's first line where the field is missing.
@@ -235,27 +252,21 @@ fn traffic(spec: &Node, lints: &mut Lints<'_>) {
     // One that matches is enough.
     let attached = entries.iter().any(|entry| !by_mode(entry) && !by_ports(entry));
     for (index, entry) in entries.iter().enumerate() {
-        let (severity, so) = match attached {
-            true => (Severity::Warning, "this entry says nothing"),
-            false => (Severity::Error, "the plugin is attached nowhere; leave `match` out"),
+        let so = match attached {
+            true => "this entry says nothing",
+            false => "the plugin is attached nowhere; leave `match` out",
+        };
+        let mut tell = |span: Range<usize>, path: String, message: String| match attached {
+            true => lints.warning("idle-match", span, path, message),
+            false => lints.error(span, path, message),
         };
         if by_mode(entry) {
             let message = format!("a waypoint has no `CLIENT` traffic, only `SERVER`, so {so}");
-            lints.add(
-                severity,
-                name_or_first_line(entry, "mode"),
-                format!("spec.match[{index}].mode"),
-                message,
-            );
+            tell(name_or_first_line(entry, "mode"), format!("spec.match[{index}].mode"), message);
         }
         if by_ports(entry) {
             let message = format!("on a waypoint no port matches, so {so}");
-            lints.add(
-                severity,
-                name_or_first_line(entry, "ports"),
-                format!("spec.match[{index}].ports"),
-                message,
-            );
+            tell(name_or_first_line(entry, "ports"), format!("spec.match[{index}].ports"), message);
         }
     }
 }
@@ -267,9 +278,13 @@ fn phase(kind: Kind, spec: &Node, spec_name: &Range<usize>, lints: &mut Lints<'_
     let value = present(spec, "phase");
     let span = value.map_or_else(|| spec_name.clone(), |value| value.span.clone());
     match (value, value.and_then(Node::as_str)) {
-        (None, _) => lints.warning(span, "spec", format!("without `phase` the filter {AFTER}")),
+        (None, _) => {
+            let message = format!("without `phase` the filter {AFTER}");
+            lints.warning("late-phase", span, "spec", message);
+        }
         (_, Some(word)) if word == "STATS" || word == unspecified => {
-            lints.warning(span, "spec.phase", format!("with `{word}` the filter {AFTER}"));
+            let message = format!("with `{word}` the filter {AFTER}");
+            lints.warning("late-phase", span, "spec.phase", message);
         }
         (_, Some("AUTHN")) => {
             lints.note(
@@ -290,8 +305,13 @@ fn failure(module: Place<'_>, module_name: &Range<usize>, lints: &mut Lints<'_>)
     let value = present(module.node, "failStrategy");
     let span = value.map_or_else(|| module_name.clone(), |value| value.span.clone());
     match (value, value.and_then(Node::as_str)) {
-        (None, _) => lints.warning(span, module.path, format!("without `failStrategy` {DEAD}")),
-        (_, Some("FAIL_CLOSE")) => lints.warning(span, path, format!("with `FAIL_CLOSE` {DEAD}")),
+        (None, _) => {
+            let message = format!("without `failStrategy` {DEAD}");
+            lints.warning("no-reload", span, module.path, message);
+        }
+        (_, Some("FAIL_CLOSE")) => {
+            lints.warning("no-reload", span, path, format!("with `FAIL_CLOSE` {DEAD}"));
+        }
         (_, Some("FAIL_OPEN")) => {
             let message = "with `FAIL_OPEN` requests go on unchecked where the filter fails or \
                 its image cannot be fetched: use `FAIL_RELOAD`";
@@ -314,6 +334,7 @@ fn others(module: Place<'_>, lints: &mut Lints<'_>) {
     if present(module.node, "verificationKey").is_some() {
         let span = name_or_first_line(module.node, "verificationKey");
         lints.warning(
+            "unverified-key",
             span,
             at("verificationKey"),
             "Istio does not verify signatures yet: pin the image with `sha256`",

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Failure;
+use crate::{Failure, bundle};
 
 /// A file to check.
 #[derive(Debug)]
@@ -13,10 +13,16 @@ pub(crate) struct Input {
     pub(crate) in_folder: bool,
 }
 
+/// Whether a file or folder is left out.
+fn is_hidden(name: &std::ffi::OsStr) -> bool {
+    name.to_string_lossy().starts_with('.')
+}
+
 /// The file of a name, or the YAML and JSON files of a folder and the folders in it, in the order
-/// of their names. What begins with a dot is left out.
+/// of their names. What begins with a dot is left out. A folder of teams counts as one file, which
+/// has the plugin that is made of it.
 pub(super) fn below(name: &str) -> Result<Vec<Input>, Failure> {
-    if name == "-" || !Path::new(name).is_dir() {
+    if name == "-" || !Path::new(name).is_dir() || bundle::is_folder(name) {
         return Ok(vec![Input { name: name.to_owned(), in_folder: false }]);
     }
     let (mut found, mut folders) = (Vec::new(), vec![PathBuf::from(name)]);
@@ -25,10 +31,12 @@ pub(super) fn below(name: &str) -> Result<Vec<Input>, Failure> {
         for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let path = entry.path();
-            let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
+            let is_hidden = is_hidden(&entry.file_name());
             // A link to a folder is not followed: it could lead back here.
             if entry.file_type().map_err(unreadable)?.is_dir() {
-                folders.extend((!is_hidden).then_some(path));
+                let is_bundle = bundle::is_folder(&path.to_string_lossy());
+                let to = if is_bundle { &mut found } else { &mut folders };
+                to.extend((!is_hidden).then_some(path));
             } else if !is_hidden
                 && path.is_file()
                 && path

@@ -130,11 +130,14 @@ impl Hosts {
         source: impl Fn(usize) -> Option<&'s Source>,
     ) -> Vec<(usize, Diagnostic)> {
         let mut found = Vec::new();
-        let mut tell = |severity, at: &Written, policy: Option<&String>, message: String| {
+        let mut tell = |name: Option<_>, at: &Written, policy: Option<&String>, message: String| {
             if let Some(source) = source(at.file) {
-                let diagnostic = Diagnostic::new(severity, source, at.span.clone(), message)
-                    .at(at.path.clone())
-                    .of_policy(policy.cloned());
+                let span = at.span.clone();
+                let diagnostic = match name {
+                    Some(name) => Diagnostic::warning(name, source, span, message),
+                    None => Diagnostic::new(Severity::Note, source, span, message),
+                };
+                let diagnostic = diagnostic.at(at.path.clone()).of_policy(policy.cloned());
                 found.push((at.file, diagnostic));
             }
         };
@@ -151,7 +154,7 @@ impl Hosts {
                 "`{host}` is open to every caller: it goes through the waypoint, and no policy \
                  names it{hint}"
             );
-            tell(Severity::Warning, &entry.written, None, message);
+            tell(Some("open-host"), &entry.written, None, message);
         }
         if !open.is_empty() {
             for loaded in self.loaded.values().filter(|loaded| !loaded.says_default) {
@@ -166,7 +169,7 @@ impl Hosts {
                      `defaultAction: Deny` closes it",
                     listed(&open)
                 );
-                tell(Severity::Note, &at, None, message);
+                tell(None, &at, None, message);
             }
         }
         if self.entries.is_empty() {
@@ -180,13 +183,13 @@ impl Hosts {
             let host = &at.host;
             match nearest(host, known()) {
                 Some(name) => tell(
-                    Severity::Warning,
+                    Some("unknown-host"),
                     at,
                     Some(policy),
                     format!("no ServiceEntry here has `{host}` (did you mean `{name}`?)"),
                 ),
                 None => tell(
-                    Severity::Note,
+                    None,
                     at,
                     Some(policy),
                     format!(
@@ -282,6 +285,6 @@ pub(super) fn lint_defaults(
         prefix => format!("{prefix}.policies"),
     };
     found.push(
-        Diagnostic::new(Severity::Warning, source, key.span.clone(), message.to_owned()).at(path),
+        Diagnostic::warning("no-policies", source, key.span.clone(), message.to_owned()).at(path),
     );
 }

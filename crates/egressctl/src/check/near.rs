@@ -96,20 +96,23 @@ pub(super) fn left_out(source: &Source, plugin: Plugin<'_>) -> Diagnostic {
     let is_empty = |config: &Node| {
         matches!(&config.value, Value::Null) || config.fields().is_some_and(<[_]>::is_empty)
     };
-    let (severity, message) = if plugin.config.is_some_and(is_empty) {
+    let (name, message) = if plugin.config.is_some_and(is_empty) {
         let message = format!(
             "not checked: {title} has an empty `pluginConfig`; if it is the egress filter, that \
              refuses every request"
         );
-        (Severity::Warning, message)
+        (Some("empty-configuration"), message)
     } else {
-        (Severity::Note, format!("not checked: {title} is another filter's, as it has no policies"))
+        (None, format!("not checked: {title} is another filter's, as it has no policies"))
     };
     let span = plugin
         .resource
         .field("kind")
         .map_or_else(|| plugin.resource.span.clone(), |(_, kind)| kind.span.clone());
-    Diagnostic::new(severity, source, span, message)
+    match name {
+        Some(name) => Diagnostic::warning(name, source, span, message),
+        None => Diagnostic::new(Severity::Note, source, span, message),
+    }
 }
 
 /// Whether a field of a resource was meant to be `pluginConfig`.
@@ -162,7 +165,7 @@ pub(super) fn written_false(
                 format!("{}.{place}", plugin.prefix())
             };
             found.push(
-                Diagnostic::new(Severity::Warning, source, node.span.clone(), message).at(path),
+                Diagnostic::warning("false-for-off", source, node.span.clone(), message).at(path),
             );
         }
     }

@@ -125,8 +125,9 @@ fn annotation(found: &Diagnostic) -> String {
     });
     let (line, column, end) = (found.line, found.column, found.end_column);
     format!(
-        "::{level} file={},line={line},col={column},endColumn={end}{title}::{}",
+        "::{level} file={},line={line},col={column},endColumn={end}{title}::{}{}",
         property(&found.file),
-        message(&found.message)
+        message(&found.message),
+        found.name.map_or_else(String::new, |name| format!(" [{name}]"))
     )
 }

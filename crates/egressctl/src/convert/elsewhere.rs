@@ -38,18 +38,6 @@ pub(super) fn tell<'d>(resources: &[At<'d>], notes: &mut Notes<'d>) {
                 Effect::Hint,
                 format!("passed over: `{}` is no policy that is known here", kind.escape_debug()),
             ),
-            "VirtualService" => {
-                let message = "passed over: Istio's waypoint goes on applying it, beside this \
-                    filter";
-                notes.once("virtual service", resource, message);
-            }
-            "RequestAuthentication" | "PeerAuthentication" => {
-                notes.once(
-                    "authentication",
-                    resource,
-                    "passed over: Istio goes on applying it, beside this filter",
-                );
-            }
             kind @ ("AuthorizationPolicy"
             | "AgentgatewayPolicy"
             | "EnterpriseAgentgatewayPolicy") => {
@@ -60,9 +48,68 @@ pub(super) fn tell<'d>(resources: &[At<'d>], notes: &mut Notes<'d>) {
                 );
                 notes.add(resource, Effect::Looser, message);
             }
-            _ => {}
+            kind => {
+                if let Some((effect, message)) = of_others(group, kind) {
+                    notes.add(resource, effect, format!("passed over: {message}"));
+                }
+            }
         }
     }
+}
+
+/// What is said of a resource of another API; nothing of one that is read for others' sake.
+fn of_others(group: &str, kind: &str) -> Option<(Effect, String)> {
+    const ISTIO: &str = "Istio goes on applying it, beside this filter";
+    let shown = kind.escape_debug();
+    let (effect, message) = match (group, kind) {
+        (_, "") => return None,
+        ("networking.istio.io", "ServiceEntry" | "DestinationRule")
+        | ("gateway.networking.k8s.io", "Gateway" | "HTTPRoute" | "GRPCRoute" | "GatewayClass")
+        | ("gateway.networking.k8s.io", "ReferenceGrant")
+        | ("ratelimit.solo.io", "RateLimitConfig")
+        | ("", "Service" | "Namespace") => return None,
+        ("networking.istio.io", "EnvoyFilter") => (
+            Effect::Hint,
+            "Istio goes on applying it; look whether it is for the waypoint, and what it changes \
+             there"
+                .to_owned(),
+        ),
+        (group, _) if group.ends_with(".istio.io") => (Effect::Hint, ISTIO.to_owned()),
+        ("gateway.networking.k8s.io", _) => {
+            (Effect::Hint, format!("a `{shown}` goes on where the waypoint's Istio supports it"))
+        }
+        (group, _) if !group.contains('.') || group.ends_with(".k8s.io") => {
+            (Effect::Hint, format!("a `{shown}` of Kubernetes goes on as it is"))
+        }
+        ("gateway.kgateway.dev", "TrafficPolicy") => (
+            Effect::Looser,
+            "a TrafficPolicy of kgateway is not converted, and what it refuses or changes is not \
+             in the result: `rbac` is `traffic.authorization` of an AgentgatewayPolicy; write it \
+             as one, and convert again"
+                .to_owned(),
+        ),
+        _ if may_restrict(kind) => (
+            Effect::Looser,
+            format!(
+                "`{shown}` of `{}` is not known here: what it refuses or changes is not in the \
+                 result; write it as an AgentgatewayPolicy or AuthorizationPolicy, or leave it \
+                 out of the files",
+                group.escape_debug()
+            ),
+        ),
+        _ => (
+            Effect::Hint,
+            format!("`{shown}` of `{}` is no policy by its name", group.escape_debug()),
+        ),
+    };
+    Some((effect, message))
+}
+
+/// Whether a kind is, by its name, one that refuses requests or changes them.
+fn may_restrict(kind: &str) -> bool {
+    ["Policy", "Policies", "Filter", "Plugin", "Auth", "RateLimit", "Rule", "Rules", "Extension"]
+        .iter()
+        .any(|part| kind.contains(part))
 }
 
 /// Whether it is the parameters of an AgentGateway, with settings of its log.

@@ -18,15 +18,22 @@ pub(super) enum Effect {
     Stricter,
     /// The source does something that the result does not, and that lets nothing more through.
     Lost,
+    /// All of it is converted as it is written, which can hardly be meant.
+    Doubtful,
     /// All of it is converted; this is worth knowing.
     Hint,
 }
 
 impl Effect {
+    /// Whether the result is not as the source is.
+    pub(super) fn is_loss(self) -> bool {
+        !matches!(self, Effect::Doubtful | Effect::Hint)
+    }
+
     pub(super) fn severity(self) -> Severity {
         match self {
             Effect::Looser => Severity::Error,
-            Effect::Stricter | Effect::Lost => Severity::Warning,
+            Effect::Stricter | Effect::Lost | Effect::Doubtful => Severity::Warning,
             Effect::Hint => Severity::Note,
         }
     }
@@ -250,14 +257,14 @@ impl<'d> Notes<'d> {
         self.all.len()
     }
 
-    /// How many notes are no mere hints.
+    /// How many notes are about what is not in the result.
     pub(super) fn losses(&self) -> usize {
-        self.all.iter().filter(|note| note.effect != Effect::Hint).count()
+        self.all.iter().filter(|note| note.effect.is_loss()).count()
     }
 
-    /// The notes from one on that are no mere hints, in a line each, for a comment.
+    /// The notes from one on about what is not in the result, in a line each, for a comment.
     pub(super) fn losses_since(&self, start: usize) -> Vec<String> {
-        let notes = self.all.iter().skip(start).filter(|note| note.effect != Effect::Hint);
+        let notes = self.all.iter().skip(start).filter(|note| note.effect.is_loss());
         notes
             .map(|note| {
                 format!(

@@ -4,6 +4,7 @@ mod agentgateway;
 mod istio;
 mod leaves;
 mod model;
+mod others;
 mod routes;
 mod scope;
 

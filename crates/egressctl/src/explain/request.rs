@@ -9,6 +9,7 @@ use egress_filter::trial::{Response, Trial};
 use serde::Serialize;
 
 use crate::Failure;
+use crate::normalization::Normalization;
 use crate::request::{self, Url};
 
 /// The request.
@@ -29,6 +30,9 @@ pub(crate) struct Flags {
     /// The path and query to send in the URL's stead.
     #[arg(long, value_name = "PATH")]
     request_target: Option<String>,
+    /// What the waypoint makes of the path first: `meshConfig.pathNormalization` of Istio.
+    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    path_normalization: Normalization,
     /// HTTP/2, for `request.version`.
     #[arg(long)]
     http2: bool,
@@ -65,8 +69,11 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// Host, and port if there is one.
     pub(crate) authority: String,
-    /// Path and query.
+    /// Path and query, as the filter sees them.
     pub(crate) path: String,
+    /// As they were sent, where that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sent_path: Option<String>,
     protocol: &'static str,
     /// What the caller's certificate says; empty for none.
     pub(crate) principal: String,
@@ -127,10 +134,12 @@ impl Flags {
                     headers: response_headers,
                 }
             });
-        let path = self.request_target.clone().unwrap_or(url.target);
+        let sent = self.request_target.clone().unwrap_or(url.target);
         request::method(&self.method)?;
         request::authority(&authority)?;
-        request::path(&path)?;
+        request::path(&sent)?;
+        let path = request::seen_path(&sent, self.path_normalization)?;
+        let sent_path = Some(sent).filter(|sent| *sent != path);
         let address =
             |name: &str, address: &Option<String>, usual: &str, port: &str| match address {
                 None => Ok(format!("{usual}:{port}")),
@@ -142,6 +151,7 @@ impl Flags {
             method: self.method.clone(),
             authority,
             path,
+            sent_path,
             protocol: if self.http2 { "HTTP/2" } else { "HTTP/1.1" },
             principal: self.principal(config)?,
             dialed,

@@ -40,6 +40,9 @@ pub(super) fn write(
             format_args!("{} http://{}{}", request.method, request.authority, clean(&request.path))
         )
     )?;
+    if let Some(sent) = &request.sent_path {
+        writeln!(out, "sent as  {}, which the waypoint normalises", clean(sent))?;
+    }
     writeln!(out, "caller   {}", caller(request, config, explanation))?;
     match &explanation.destination {
         None => writeln!(out, "dialled  unknown: nothing is bound to it")?,

@@ -61,7 +61,7 @@ pub(super) fn cookies(random: &mut Random, fields: &mut Vec<Field>) {
 const HARMLESS: &[u8] = br#"{"user":"ann","n":1}"#;
 
 /// An object whose field `user` is `root` to many a parser.
-pub(super) fn json(random: &mut Random) -> Vec<u8> {
+pub(in crate::attack) fn json(random: &mut Random) -> Vec<u8> {
     const USERS: &[&str] = &[
         r#""user":"a""#,
         r#""user":"ann""#,

@@ -249,6 +249,7 @@ impl Draft {
         // A text that is not an address has been reported.
         let address = |given: String, port: &str| request::with_port(&given, port).unwrap_or(given);
         Some(Step {
+            normalize_path: true,
             after: Duration::ZERO,
             worker: 0,
             update: None,

@@ -57,6 +57,7 @@ fn variable_is_given(variable: &Node, path: String, listed: &[Node], lints: &mut
             ),
         ),
         Some(entry) if word(entry, "valueFrom") != Some("HOST") => lints.warning(
+            "plain-secret",
             variable.span.clone(),
             path,
             format!(

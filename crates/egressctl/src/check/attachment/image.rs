@@ -83,7 +83,7 @@ pub(super) fn lint(module: Place<'_>, module_name: &Range<usize>, lints: &mut Li
                 "without a tag the image is `latest`, which is another tomorrow: name a version"
             }
         };
-        lints.warning(span.clone(), path.as_str(), message);
+        lints.warning("moving-tag", span.clone(), path.as_str(), message);
     }
     match image.digest.and_then(objection) {
         Some(objection) => lints.error(span, path, format!("the digest in `url` {objection}")),
@@ -111,7 +111,7 @@ fn checksum(module: Place<'_>, image: &Image<'_>, lints: &mut Lints<'_>) {
             } else if digest.bytes().all(|digit| digit == b'0') {
                 let message = "this digest is a placeholder: `make image \
                     IMAGE=registry/repository:tag` writes the files with your image and its digest";
-                lints.warning(span, path, message);
+                lints.warning("placeholder-digest", span, path, message);
             }
         }
         _ if image.digest.is_some() || image.scheme == Some("file") => {}
@@ -125,7 +125,7 @@ fn checksum(module: Place<'_>, image: &Image<'_>, lints: &mut Lints<'_>) {
                 "without `sha256` whoever can write to where `url` points can replace the filter: \
                  give {what}"
             );
-            lints.warning(span, path, message);
+            lints.warning("no-digest", span, path, message);
         }
     }
 }

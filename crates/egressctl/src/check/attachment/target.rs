@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Lints, Place, name_or_first_line, present, word};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::manifest::Plugin;
 use crate::source::Source;
 use crate::yaml::Node;
@@ -42,7 +42,8 @@ pub(super) fn lint(
     }
     if single.is_some() {
         let message = "`targetRef` is superseded: write a list `targetRefs`";
-        lints.warning(name_or_first_line(spec, "targetRef"), "spec.targetRef", message);
+        let span = name_or_first_line(spec, "targetRef");
+        lints.warning("superseded-field", span, "spec.targetRef", message);
     }
     if targets.len() > MAX_TARGETS {
         let message =
@@ -125,7 +126,7 @@ fn reference(target: Place<'_>, plugin: Plugin<'_>, lints: &mut Lints<'_>) {
                 "a plugin for a GatewayClass counts only in Istio's root namespace, which is \
                  `{ROOT_NAMESPACE}` unless the mesh says otherwise"
             );
-            lints.warning(value_of(node, "kind"), at("kind"), message);
+            lints.warning("root-namespace", value_of(node, "kind"), at("kind"), message);
         }
         "Service" | "ServiceEntry" => {
             let message = format!(
@@ -170,8 +171,8 @@ impl Attached {
                         "the {kind} `{name}` has the filter from {other} too: with both, each \
                          request passes it twice"
                     );
-                    let warning = Diagnostic::new(
-                        Severity::Warning,
+                    let warning = Diagnostic::warning(
+                        "attached-twice",
                         source,
                         value_of(target, "name"),
                         message,

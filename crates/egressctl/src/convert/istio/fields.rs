@@ -1,5 +1,6 @@
 //! The fields of a rule, read into conditions.
 
+mod doubt;
 mod values;
 
 use crate::convert::compile;
@@ -161,6 +162,8 @@ impl<'r> Reader<'r> {
             ("source", "notPrincipals") => (Subject::Principal, true),
             ("source", "namespaces") => (Subject::Namespace, false),
             ("source", "notNamespaces") => (Subject::Namespace, true),
+            ("source", "trustDomains") => (Subject::TrustDomain, false),
+            ("source", "notTrustDomains") => (Subject::TrustDomain, true),
             ("source", "serviceAccounts") => (Subject::ServiceAccount, false),
             ("source", "notServiceAccounts") => (Subject::ServiceAccount, true),
             ("source", "ipBlocks") => (Subject::SourceAddress, false),
@@ -192,6 +195,8 @@ impl<'r> Reader<'r> {
             "source.ip" => Ok(Subject::SourceAddress),
             "source.namespace" => Ok(Subject::Namespace),
             "source.principal" => Ok(Subject::Principal),
+            "source.trustDomain" => Ok(Subject::TrustDomain),
+            "source.serviceAccount" => Ok(Subject::ServiceAccount),
             "destination.ip" => Ok(Subject::DestinationAddress),
             "destination.port" => Ok(Subject::Port),
             "remote.ip" => Err(REMOTE.to_owned()),
@@ -260,7 +265,13 @@ impl<'r> Reader<'r> {
                 None => Err(format!("expected a string, got {}", item.node.kind())),
             };
             match made.and_then(checked) {
-                Ok(made) => terms.extend(made),
+                Ok(made) => {
+                    let doubt = item.node.as_str().and_then(|value| subject.doubt(value, self));
+                    if let Some(doubt) = doubt {
+                        notes.add(item, Effect::Doubtful, doubt);
+                    }
+                    terms.extend(made);
+                }
                 // One value less would match less, or of a `not` more: the whole condition goes.
                 Err(why) => return self.lost(item, why, notes).map(|()| None),
             }

@@ -1,6 +1,7 @@
 //! AuthorizationPolicies, what becomes of them, and what they then decide.
 
 mod default_action;
+mod doubt;
 mod losses;
 
 use serde_json::json;
@@ -53,6 +54,20 @@ fn a_field_of_an_allow_is_written_in_the_plainest_way() {
             "(source.identity.namespace == \"a\" && source.identity.serviceAccount == \"x\")\n|| \
              (source.identity.namespace == \"egress-direct\" && source.identity.serviceAccount == \
              \"z\")",
+        ),
+        (
+            "{from: [{source: {trustDomains: [corp.example]}}]}",
+            r#"source.spiffeId.startsWith("spiffe://corp.example/")"#,
+        ),
+        (
+            "{from: [{source: {trustDomains: ['*.x', 'a*', '*']}}]}",
+            "source.spiffeId.matches(\"^spiffe://[^/]*\\\\.x/\")\n|| \
+             source.spiffeId.matches(\"^spiffe://a[^/]*/\")\n|| \
+             source.spiffeId.startsWith(\"spiffe://\")",
+        ),
+        (
+            "{when: [{key: source.serviceAccount, values: [a/x]}]}",
+            r#"source.identity.namespace == "a" && source.identity.serviceAccount == "x""#,
         ),
         (
             "{from: [{source: {ipBlocks: [10.0.0.0/8, 10.1.2.3, '::1']}}]}",
@@ -121,6 +136,10 @@ fn a_deny_does_not_err_without_an_identity_and_takes_every_form_of_one_that_isti
         (
             "{from: [{source: {namespaces: [a]}}]}",
             r#"default(source.spiffeId, "").contains("/ns/a/")"#,
+        ),
+        (
+            "{from: [{source: {notTrustDomains: [corp.example]}}]}",
+            r#"!default(source.spiffeId, "").startsWith("spiffe://corp.example/")"#,
         ),
         (
             "{from: [{source: {notNamespaces: [a]}}]}",

@@ -58,6 +58,22 @@ fn service_account(value: &str, caller: &str) -> bool {
     full(&format!("spiffe://.+/ns/{namespace}/(.+/|)sa/{name}(/.+)?"), caller)
 }
 
+/// A star of a trust domain is any part of it, and does not reach past its end. One of the mesh's
+/// own stands for all of these.
+fn trust_domain(value: &str, caller: &str) -> bool {
+    let own = TRUST_DOMAINS.contains(&value);
+    let values = if own { TRUST_DOMAINS.to_vec() } else { vec![value] };
+    let Some(caller) = caller.strip_prefix("spiffe://") else { return false };
+    let domain = caller.split('/').next().unwrap();
+    values.iter().any(|value| match value.split_once('*') {
+        None => *value == domain,
+        Some((start, end)) => {
+            let fits = domain.len() >= start.len().saturating_add(end.len());
+            fits && domain.starts_with(start) && domain.ends_with(end)
+        }
+    })
+}
+
 fn address(value: &str, address: &str) -> bool {
     let (network, length) =
         value.split_once('/').unwrap_or((value, if value.contains(':') { "128" } else { "32" }));
@@ -107,7 +123,8 @@ fn value(field: &str, value: &str, request: &Request) -> bool {
         "namespaces" | "source.namespace" => {
             full(&format!(".*/ns/{}/.*", value.replace('*', ".*")), caller)
         }
-        "serviceAccounts" => service_account(value, caller),
+        "serviceAccounts" | "source.serviceAccount" => service_account(value, caller),
+        "trustDomains" | "source.trustDomain" => trust_domain(value, caller),
         "ipBlocks" | "source.ip" => address(value, request.address),
         "hosts" => host(value, request.authority),
         "ports" | "destination.port" => value == request.port.to_string(),
@@ -207,6 +224,7 @@ const PRINCIPALS: &[&str] = &[
     "o*/ns/a/sa/x",
 ];
 const NAMESPACES: &[&str] = &["a", "b", "ab", "a*", "*b", "*", "sa", "a*b", "a.", "(a|ab)", "b|c"];
+const DOMAINS: &[&str] = &["*", "cluster.local", "old", "other", "o*", "*r", "*.local", "c*l", "x"];
 const ACCOUNTS: &[&str] = &["a/x", "b/y", "x", "y", "a/.", "a.", "./x"];
 const ADDRESSES: &[&str] =
     &["10.0.0.0/8", "10.1.2.3", "10.1.2.0/25", "192.168.0.0/16", "fd00::/8", "0.0.0.0/0"];
@@ -257,7 +275,7 @@ proptest! {
         let text = documents.join("\n---\n");
         let arguments = ["--trust-domain", "cluster.local,old", "--kind", "pluginConfig"];
         let (config, losses) = converted(&text, &arguments, |converted| {
-            let losses = converted.notes.iter().filter(|note| note.effect != Effect::Hint);
+            let losses = converted.notes.iter().filter(|note| note.effect.is_loss());
             let losses: Vec<(Effect, String)> = losses
                 .map(|note| (note.effect, note.diagnostic.message.clone())).collect();
             (serde_json::to_string(&converted.resource).unwrap(), losses)

@@ -16,6 +16,7 @@ const SEGMENT: &str = "-a-zA-Z0-9._~%!$&'()+,;:@=";
 pub(super) enum Subject {
     Principal,
     Namespace,
+    TrustDomain,
     ServiceAccount,
     SourceAddress,
     DestinationAddress,
@@ -114,6 +115,11 @@ impl Subject {
                 };
                 reader.mesh.principals(value).iter().map(test).collect()
             }
+            Subject::TrustDomain => {
+                let subject = of("source.spiffeId");
+                let of_one = |domain: &String| trust_domain(domain, &subject);
+                reader.mesh.aliases(value).iter().map(of_one).collect::<Result<_, _>>()?
+            }
             // Istio puts the value into a regular expression as it is; what no namespace has in its
             // name is left to it.
             Subject::Namespace if !value.chars().all(|c| is_literal(c) || c == '*') => {
@@ -195,6 +201,11 @@ impl Subject {
                     `cluster.local`";
                 notes.once("trust domain", list, message);
             }
+            Subject::TrustDomain => {
+                let message = "a trust domain of the mesh's own stands for its aliases too, as in \
+                    Istio: `--trust-domain` says which they are";
+                notes.once("trust domain aliases", list, message);
+            }
             Subject::Host if sense.wide => {
                 let message = "`request.host` has no port and no final dot, so that \
                     `a.example:8080` is refused with `a.example`; in Istio it is not, unless it \
@@ -238,6 +249,23 @@ impl Subject {
             _ => {}
         }
     }
+}
+
+/// A trust domain, with a `*` for any part of it: what an ID has up to its path.
+fn trust_domain(value: &str, subject: &str) -> Result<Term, String> {
+    if value.contains('/') {
+        let value = value.escape_debug();
+        return Err(format!("`{value}` is no trust domain: it has a `/`, which Istio refuses"));
+    }
+    let test = match value.split_once('*') {
+        Some(("", "")) => format!("{subject}.startsWith(\"spiffe://\")"),
+        Some((start, end)) => {
+            let pattern = format!("^spiffe://{}[^/]*{}/", quoted(start), quoted(end));
+            format!("{subject}.matches({})", literal(&pattern))
+        }
+        None => format!("{subject}.startsWith({})", literal(&format!("spiffe://{value}/"))),
+    };
+    Ok(Term::Holds(test))
 }
 
 fn service_account(
@@ -384,6 +412,14 @@ fn quoted(text: &str) -> String {
 }
 
 impl super::Mesh {
+    /// A trust domain, or if it is one of the mesh's own, all of these.
+    fn aliases(&self, domain: &str) -> Vec<String> {
+        match self.trust_domains.iter().any(|own| own == domain) {
+            true => self.trust_domains.clone(),
+            false => vec![domain.to_owned()],
+        }
+    }
+
     /// A principal in every trust domain that it covers: each of the mesh's own, and
     /// `cluster.local`, covers all of them.
     fn principals(&self, principal: &str) -> Vec<String> {

@@ -13,6 +13,7 @@ fn what_has_no_counterpart_makes_the_result_stricter_and_never_looser() {
         ),
         ("from: [{source: {remoteIpBlocks: [10.0.0.0/8]}}]", "from[0].source.remoteIpBlocks"),
         ("from: [{source: {ipBlocks: [10.0.0.0/33]}}]", "from[0].source.ipBlocks[0]"),
+        ("from: [{source: {trustDomains: [a/b]}}]", "from[0].source.trustDomains[0]"),
         ("from: [{source: {newThing: [a]}}]", "from[0].source.newThing"),
         ("from: [{source: {principals: [5]}}]", "from[0].source.principals[0]"),
         ("from: [{source: {principals: ['']}}]", "from[0].source.principals[0]"),

@@ -10,7 +10,7 @@ const WIDTH: usize = 120;
 
 /// A value of the resource that is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Tree {
+pub(crate) enum Tree {
     Text(String),
     Number(serde_json::Number),
     Bool(bool),
@@ -20,24 +20,24 @@ pub(super) enum Tree {
 
 /// An item of a list, with the comment above it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Item {
-    pub(super) comment: Vec<String>,
-    pub(super) tree: Tree,
+pub(crate) struct Item {
+    pub(crate) comment: Vec<String>,
+    pub(crate) tree: Tree,
 }
 
 impl Tree {
-    pub(super) fn text(text: impl Into<String>) -> Tree {
+    pub(crate) fn text(text: impl Into<String>) -> Tree {
         Tree::Text(text.into())
     }
 
     /// An object with these fields.
-    pub(super) fn map<N: Into<String>>(fields: impl IntoIterator<Item = (N, Tree)>) -> Tree {
+    pub(crate) fn map<N: Into<String>>(fields: impl IntoIterator<Item = (N, Tree)>) -> Tree {
         Tree::Map(fields.into_iter().map(|(name, tree)| (name.into(), tree)).collect())
     }
 
     /// A value of the source as it is there, without the fields that are null: Kubernetes reads
     /// null as left out.
-    pub(super) fn of(node: &Node) -> Tree {
+    pub(crate) fn of(node: &Node) -> Tree {
         match &node.value {
             Value::Null => Tree::Map(Vec::new()),
             Value::Bool(flag) => Tree::Bool(*flag),
@@ -51,16 +51,16 @@ impl Tree {
         }
     }
 
-    pub(super) fn list(items: impl IntoIterator<Item = Tree>) -> Tree {
+    pub(crate) fn list(items: impl IntoIterator<Item = Tree>) -> Tree {
         Tree::List(items.into_iter().map(|tree| Item { comment: Vec::new(), tree }).collect())
     }
 
-    pub(super) fn texts(items: impl IntoIterator<Item = String>) -> Tree {
+    pub(crate) fn texts(items: impl IntoIterator<Item = String>) -> Tree {
         Tree::list(items.into_iter().map(Tree::Text))
     }
 
     /// As YAML.
-    pub(super) fn to_yaml(&self) -> String {
+    pub(crate) fn to_yaml(&self) -> String {
         let mut out = String::new();
         self.write(&mut out, 0);
         out

@@ -1,0 +1,60 @@
+//! What can hardly be meant is told, and ordinary policies are not doubted.
+
+use serde_json::json;
+
+use super::run::{check, check_stdin};
+
+#[test]
+fn forty_ordinary_policies_give_no_warning() {
+    let found = check(&["--deny-warnings", "ordinary"]);
+    assert_eq!((found.stdout.as_str(), found.code), ("ok: 5 configurations, 40 policies\n", 0));
+}
+
+#[test]
+fn a_slip_is_shown_where_it_is_written() {
+    let text = "policies:\n- name: p\n  hosts: [a.com]\n  traffic:\n    authorization:\n      \
+        policy:\n        matchExpressions:\n        - |\n          request.method == \"GET\" &&\n          \
+        request.path.startsWith(\"/repos/*\")\n";
+    let found = check_stdin(&["--output", "json", "-"], text.as_bytes());
+    let report: serde_json::Value = serde_json::from_str(&found.stdout).expect("JSON");
+    let shown = report.to_string();
+    assert!(shown.contains("the `*` in `/repos/*`") && shown.contains("\"line\":10"), "{shown}");
+    assert_eq!(found.code, 0);
+    assert_eq!(check_stdin(&["--deny-warnings", "-"], text.as_bytes()).code, 1);
+}
+
+#[test]
+fn a_comment_that_takes_lines_away_is_told() {
+    let rule = |expression: &str| {
+        format!(
+            "policies:\n- name: p\n  hosts: [a.com]\n  traffic:\n    authorization:\n      \
+             policy:\n        matchExpressions:\n        - {expression}\n"
+        )
+    };
+    let folded = ">-\n          request.method == \"GET\" // the job\n          && request.path == \
+        \"/\"";
+    for (expression, is_told) in [
+        (folded.to_owned(), true),
+        (folded.replace(">-", ">"), true),
+        (folded.replace(">-\n          ", ""), true),
+        (format!("'{}'", folded.replace(">-\n          ", "")), true),
+        (folded.replace(">-", "|"), false),
+        // An empty line is a break in a folded text as well.
+        (folded.replace("job\n", "job\n\n"), false),
+        (folded.replace("\n          && request.path == \"/\"", ""), false),
+        (folded.replace(" // the job", ""), false),
+        (folded.replace("\"GET\" // the job", "\"a//b\""), false),
+        ("'request.method == \"GET\" // the job'".to_owned(), false),
+    ] {
+        let found = check_stdin(&["-"], rule(&expression).as_bytes());
+        let told = found.stdout.contains("this comment goes on to the end of the text");
+        assert_eq!((told, found.code), (is_told, 0), "{expression}: {}", found.stdout);
+        if is_told {
+            assert!(found.stdout.contains("// the job"), "{}", found.stdout);
+        }
+    }
+    // What has no expressions has no comments.
+    let text = json!({"policies": [{"name": "p", "hosts": ["a.com"],
+        "traffic": {"directResponse": {"status": 200, "body": "http://a\nb"}}}]});
+    assert_eq!(check_stdin(&["--deny-warnings", "-"], text.to_string().as_bytes()).code, 0);
+}

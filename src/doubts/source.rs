@@ -1,0 +1,217 @@
+//! What can be seen in the source of an expression alone.
+
+use crate::config::Spot;
+
+/// A word, a string or a sign of a source, and the byte at which it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Token<'s> {
+    at: usize,
+    text: &'s str,
+}
+
+/// The tokens of a source that parses; comments and blanks are left out.
+fn tokens(source: &str) -> Vec<Token<'_>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = source.get(at..) {
+        let Some(first) = rest.chars().next() else { break };
+        let length = if first.is_whitespace() {
+            first.len_utf8()
+        } else if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else {
+            let length = token(rest, first);
+            found.extend(rest.get(..length).map(|text| Token { at, text }));
+            length
+        };
+        at = at.saturating_add(length.max(1));
+    }
+    found
+}
+
+/// How long the token is that a source begins with.
+fn token(rest: &str, first: char) -> usize {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let word = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+    let is_prefix =
+        word <= 2 && rest.get(..word).is_some_and(|word| word.chars().all(|c| "rRbB".contains(c)));
+    let quoted = if is_prefix { word } else { 0 };
+    let raw = rest.get(..quoted).is_some_and(|prefix| prefix.contains(['r', 'R']));
+    match rest.get(quoted..).and_then(|text| text.chars().next()) {
+        Some(quote @ ('"' | '\'')) => {
+            quoted.saturating_add(string(rest.get(quoted..).unwrap_or_default(), quote, raw))
+        }
+        _ if word > 0 => word,
+        _ => first.len_utf8(),
+    }
+}
+
+/// How long the string is that a text begins with.
+fn string(text: &str, quote: char, raw: bool) -> usize {
+    let three = quote.to_string().repeat(3);
+    let mark = if text.starts_with(&three) { three } else { quote.to_string() };
+    let mut at = mark.len();
+    while let Some(rest) = text.get(at..) {
+        if rest.starts_with(&mark) {
+            return at.saturating_add(mark.len());
+        }
+        let Some(next) = rest.chars().next() else { break };
+        at = at.saturating_add(next.len_utf8());
+        if next == '\\' && !raw {
+            let escaped = rest.chars().nth(1).map_or(0, char::len_utf8);
+            at = at.saturating_add(escaped);
+        }
+    }
+    text.len()
+}
+
+/// A string's text, where it is written without escapes that would make it another.
+fn text(token: &str) -> Option<String> {
+    let raw = token.starts_with(['r', 'R']);
+    let inner = token.trim_start_matches(['r', 'R']);
+    let quote = inner.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let inner = inner.trim_matches(quote);
+    Some(if raw { inner.to_owned() } else { inner.replace("\\\\", "\\") })
+}
+
+/// The literal patterns of `matches`, each with the name of what it is matched with, and where that
+/// is written.
+pub(super) fn patterns(source: &str) -> Vec<(String, String, Spot)> {
+    let all = tokens(source);
+    let calls = all.windows(3).enumerate().filter_map(|(index, window)| match window {
+        [name, open, pattern] if name.text == "matches" && open.text == "(" => {
+            let (subject, at) = dotted(all.get(..index)?)?;
+            Some((subject, text(pattern.text)?, spot(source, at)))
+        }
+        _ => None,
+    });
+    calls.collect()
+}
+
+/// The name, such as `request.host`, whose field is read behind these tokens.
+fn dotted(before: &[Token<'_>]) -> Option<(String, usize)> {
+    let mut rest = before;
+    let mut parts = Vec::new();
+    while let [head @ .., word, dot] = rest {
+        if dot.text != "." || !word.text.starts_with(|c: char| c.is_alphabetic()) {
+            break;
+        }
+        parts.push(*word);
+        rest = head;
+    }
+    let first = parts.last()?;
+    let names: Vec<&str> = parts.iter().rev().map(|token| token.text).collect();
+    Some((names.join("."), first.at))
+}
+
+/// Slips that can be seen in a rule's source: the name of the kind, where, and the message.
+pub(super) fn slips(source: &str) -> Vec<(&'static str, Spot, String)> {
+    let all = tokens(source);
+    let mut found = Vec::new();
+    for (index, token) in all.iter().enumerate() {
+        if token.text == "unvalidatedJwtPayload" {
+            let message = "nobody has verified this token: its sender writes into it what they \
+                like, so decide nothing by it; what identifies a caller is `source.identity`";
+            found.push(("unverified-token", spot(source, token.at), message.to_owned()));
+        }
+        if token.text == "null"
+            && let Some((at, name)) = compared_header(&all, index)
+        {
+            let message = format!(
+                "a header is never null: reading one that is not there fails; ask `\"{name}\" in \
+                 request.headers`"
+            );
+            found.push(("header-is-never-null", spot(source, at), message));
+        }
+    }
+    found
+}
+
+/// The header that is compared with the `null` of this position, and where it is written.
+fn compared_header(all: &[Token<'_>], null: usize) -> Option<(usize, String)> {
+    let of = |index: usize| all.get(index).map_or("", |token| token.text);
+    let is_sign =
+        |index: usize| of(index) == "=" && matches!(of(index.saturating_sub(1)), "=" | "!");
+    if null.checked_sub(1).is_some_and(is_sign) {
+        let end = null.checked_sub(3)?;
+        let (start, name) = match of(end) {
+            "]" => (end.checked_sub(5)?, text(of(end.checked_sub(1)?))?),
+            name => (end.checked_sub(4)?, name.to_owned()),
+        };
+        return is_headers(all, start).then(|| (all.get(start).map_or(0, |it| it.at), name));
+    }
+    let start = null.checked_add(3)?;
+    if !is_sign(null.checked_add(2)?) || !is_headers(all, start) {
+        return None;
+    }
+    let name = match of(start.checked_add(3)?) {
+        "[" => text(of(start.checked_add(4)?))?,
+        _ => of(start.checked_add(4)?).to_owned(),
+    };
+    Some((all.get(start)?.at, name))
+}
+
+/// Whether `request.headers` is written here.
+fn is_headers(all: &[Token<'_>], start: usize) -> bool {
+    let part = all.get(start..).unwrap_or_default().iter().map(|token| token.text).take(3);
+    part.eq(["request", ".", "headers"])
+}
+
+/// Line and column of a byte.
+fn spot(source: &str, at: usize) -> Spot {
+    let before = source.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count().saturating_add(1);
+    let last = before.rsplit('\n').next().unwrap_or_default();
+    Spot::Source { line, column: last.chars().count().saturating_add(1) }
+}
+
+/// A pattern without the flags that it begins with.
+pub(super) fn without_flags(pattern: &str) -> &str {
+    let is_flags = |flags: &&str| flags.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
+    let flags = pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')'));
+    flags.filter(|(flags, _)| is_flags(flags)).map_or(pattern, |(_, rest)| rest)
+}
+
+/// Whether a pattern is bound to the start and to the end of a text. Of alternatives that are not
+/// in a group, one may be bound and another not.
+pub(super) fn anchors(pattern: &str) -> (bool, bool) {
+    let inner = pattern.trim_start_matches('(').trim_start_matches("?:");
+    let starts = ["^", "\\A", ".*"].iter().any(|anchor| inner.starts_with(anchor));
+    let outer = pattern.trim_end_matches(')');
+    let ends = (outer.ends_with('$') && !outer.ends_with("\\$"))
+        || ["\\z", ".*"].iter().any(|anchor| outer.ends_with(anchor));
+    (starts, ends)
+}
+
+/// Whether a pattern of a host has a dot that stands for any character, one of them.
+pub(super) fn has_bare_dot(pattern: &str) -> bool {
+    let (mut is_escaped, mut is_class) = (false, false);
+    let mut letters = pattern.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let was_escaped = is_escaped;
+        is_escaped = letter == '\\' && !was_escaped;
+        match letter {
+            _ if was_escaped => {}
+            '[' => is_class = true,
+            ']' => is_class = false,
+            '.' if !is_class => {
+                let is_many = letters.peek().is_some_and(|next| "*+?{".contains(*next));
+                if !is_many {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// A source in one line, cut where it is long.
+pub(super) fn shown(source: &str) -> String {
+    const LONGEST: usize = 60;
+    let line = source.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        None => line,
+        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
+    }
+}

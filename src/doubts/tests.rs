@@ -1,0 +1,334 @@
+use serde_json::{Value, json};
+
+use super::of;
+
+/// The kinds and messages of the doubts about a configuration.
+fn doubts(config: &Value) -> Vec<(&'static str, String)> {
+    let text = config.to_string();
+    crate::policy::Engine::load(text.as_bytes())
+        .unwrap_or_else(|errors| panic!("{config}: {errors:?}"));
+    of(text.as_bytes()).into_iter().map(|doubt| (doubt.name, doubt.warning.message)).collect()
+}
+
+fn policy(action: &str, hosts: &[&str], expression: &str) -> Value {
+    let mut policy = json!({"name": "p", "traffic": {"authorization": {"action": action,
+        "policy": {"matchExpressions": [expression]}}}});
+    if !hosts.is_empty() {
+        policy["hosts"] = json!(hosts);
+    }
+    policy
+}
+
+/// The doubts about one rule.
+fn of_rule(action: &str, hosts: &[&str], expression: &str) -> Vec<(&'static str, String)> {
+    doubts(&json!({"policies": [policy(action, hosts, expression)]}))
+}
+
+#[test]
+fn each_slip_is_told_once_with_its_mend() {
+    const HOSTS: &[&str] = &["a.com"];
+    for (action, hosts, expression, name, mend) in [
+        (
+            "Allow",
+            HOSTS,
+            r#"request.path.startsWith("/repos/*")"#,
+            "star-is-literal",
+            r#"request.path.startsWith("/repos/")"#,
+        ),
+        (
+            "Deny",
+            HOSTS,
+            r#"request.path == "/v1/charges/*""#,
+            "star-is-literal",
+            r#"request.path.startsWith("/v1/charges/")"#,
+        ),
+        ("Deny", HOSTS, r#"request.path in ["/a", "/b*c"]"#, "star-is-literal", "matches(...)"),
+        ("Allow", HOSTS, r#"request.path.endsWith("*.git")"#, "star-is-literal", "matches(...)"),
+        ("Allow", HOSTS, r#"request.path.contains("/*/")"#, "star-is-literal", "matches(...)"),
+        (
+            "Allow",
+            HOSTS,
+            r#"source.spiffeId == "spiffe://cluster.local/ns/a/*""#,
+            "star-is-literal",
+            r#"source.spiffeId.startsWith("spiffe://cluster.local/ns/a/")"#,
+        ),
+        (
+            "Allow",
+            HOSTS,
+            r#"request.path.startsWith("/v1/charges")"#,
+            "prefix-within-segment",
+            r#"request.path.startsWith("/v1/charges/")"#,
+        ),
+        (
+            "Require",
+            HOSTS,
+            r#"request.pathAndQuery.startsWith("/v1/charges")"#,
+            "prefix-within-segment",
+            r#"request.pathAndQuery.startsWith("/v1/charges/")"#,
+        ),
+        (
+            "Deny",
+            HOSTS,
+            r#"!request.path.startsWith("/v1/charges")"#,
+            "prefix-within-segment",
+            r#"request.path.startsWith("/v1/charges/")"#,
+        ),
+        ("Allow", &[], r#"request.host.endsWith("github.com")"#, "host-part", ".github.com"),
+        ("Deny", &[], r#"!request.host.endsWith("github.com")"#, "host-part", ".github.com"),
+        ("Allow", &["*.com"], r#"request.host.endsWith("github.com")"#, "host-part", ".github.com"),
+        ("Allow", &[], r#"request.host.contains("github.com")"#, "host-part", "`hosts`"),
+        ("Allow", &[], r#"request.host.startsWith("api.github.com")"#, "host-part", "`hosts`"),
+        ("Allow", &[], r#"request.host.matches("api.github.com")"#, "pattern-not-anchored", "[.]"),
+        (
+            "Allow",
+            &[],
+            r#"request.host.matches("^api[.]github[.]com")"#,
+            "pattern-not-anchored",
+            "`$` behind it",
+        ),
+        (
+            "Allow",
+            &[],
+            r#"request.host.matches("(?i)api[.]github[.]com$")"#,
+            "pattern-not-anchored",
+            "`^` before it",
+        ),
+        (
+            "Allow",
+            HOSTS,
+            r#"request.method == "GET" && request.path.matches("/v1/charges/")"#,
+            "pattern-not-anchored",
+            "`^` before it",
+        ),
+        (
+            "Deny",
+            HOSTS,
+            r#"!request.path.matches('/v1/')"#,
+            "pattern-not-anchored",
+            "`^` before it",
+        ),
+        (
+            "Allow",
+            HOSTS,
+            r#"source.identity.namespace.matches("ci-")"#,
+            "pattern-not-anchored",
+            "`^` before it",
+        ),
+        (
+            "Deny",
+            HOSTS,
+            r#"request.headers["x-org"] == "blocked""#,
+            "deny-without-header",
+            r#"default(request.headers["x-org"], "")"#,
+        ),
+        (
+            "Deny",
+            HOSTS,
+            r#"source.identity.namespace == "a" && request.headers["x-org"].startsWith("b")"#,
+            "deny-without-header",
+            r#"default(request.headers["x-org"], "")"#,
+        ),
+        (
+            "Deny",
+            HOSTS,
+            r#"request.method == "PUT" || request.headers.a in ["b", "c"]"#,
+            "deny-without-header",
+            r#"default(request.headers["a"], "")"#,
+        ),
+        (
+            "Allow",
+            HOSTS,
+            r#"request.headers["x-a"] == null"#,
+            "header-is-never-null",
+            r#""x-a" in request.headers"#,
+        ),
+        (
+            "Allow",
+            HOSTS,
+            "null != request.headers.host",
+            "header-is-never-null",
+            r#""host" in request.headers"#,
+        ),
+        (
+            "Allow",
+            HOSTS,
+            r#"unvalidatedJwtPayload(request.headers.authorization).sub == "x""#,
+            "unverified-token",
+            "`source.identity`",
+        ),
+    ] {
+        let found = of_rule(action, hosts, expression);
+        assert!(
+            found.len() == 1 && found[0].0 == name && found[0].1.contains(mend),
+            "{action} {expression}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_meant_so_is_not_doubted() {
+    for (action, hosts, expression) in [
+        ("Allow", &["a.com"][..], r#"request.path == "*" || request.path == "/""#),
+        ("Allow", &["a.com"], r#"request.path.startsWith("/v1/") || request.path == "/v1""#),
+        ("Allow", &["a.com"], r#"request.path.startsWith("/reports-")"#),
+        ("Deny", &["a.com"], r#"request.path.startsWith("/admin")"#),
+        ("Allow", &["a.com"], r#"!request.path.startsWith("/admin")"#),
+        ("Allow", &["*.github.com"], r#"request.host.endsWith("github.com")"#),
+        ("Deny", &[], r#"request.host.endsWith("github.com")"#),
+        ("Deny", &[], r#"request.host.matches("github")"#),
+        ("Allow", &[], r#"request.host.endsWith(".github.com")"#),
+        ("Allow", &[], r#"request.host.matches("^[a-z]+[.]github\\.com$")"#),
+        ("Allow", &[], r#"request.host.matches(".*[.]github[.]com$")"#),
+        ("Allow", &["a.com"], r#"request.path.matches("^/v1/")"#),
+        ("Allow", &["a.com"], r#"request.headers["accept"] == "*/*""#),
+        ("Allow", &["a.com"], r#"request.headers["x-a"] == "null""#),
+        ("Allow", &["a.com"], r#"request.headers["x-a"] == "b""#),
+        ("Require", &["a.com"], r#"request.headers["x-a"] == "b""#),
+        ("Deny", &["a.com"], r#"request.headers["x-a"] != "b""#),
+        ("Deny", &["a.com"], r#"!(request.headers["x-a"].startsWith("b"))"#),
+        ("Deny", &["a.com"], r#"!request.headers["x-a"].matches("^b$")"#),
+        ("Deny", &["a.com"], r#"request.headers["x-a"].matches("^b$")"#),
+        ("Deny", &["a.com"], r#"default(request.headers["x-a"], "") == "b""#),
+        ("Deny", &["a.com"], r#""x-a" in request.headers && request.headers["x-a"] == "b""#),
+        ("Deny", &["a.com"], r#"has(request.headers.a) && request.headers.a == "b""#),
+        ("Deny", &["a.com"], r#"!("x-a" in request.headers) || request.headers["x-a"] == "b""#),
+        ("Deny", &["a.com"], r#"default(request.headers["x-a"] == "b", false)"#),
+    ] {
+        assert_eq!(of_rule(action, hosts, expression), [], "{action} {hosts:?} {expression}");
+    }
+    let ignoring = json!({"policies": [{"name": "p", "traffic": {"authorization": {
+        "action": "Deny", "onError": "Ignore",
+        "policy": {"matchExpressions": [r#"request.headers["x-a"] == "b""#]}}}}]});
+    assert_eq!(doubts(&ignoring), []);
+}
+
+/// What is said of a Deny that reads a header holds: without it the request is denied, and with
+/// another value it is not. Where nothing is said, both are the same.
+#[test]
+fn a_deny_without_its_header_is_told_where_it_denies() {
+    use crate::request::Given;
+    use crate::request::headers::Headers;
+    let denies = |expression: &str, value: Option<&str>| {
+        let config = json!({"policies": [policy("Deny", &[], expression)]}).to_string();
+        let engine = crate::policy::Engine::load(config.as_bytes()).unwrap();
+        let mut headers = Headers::default();
+        let fixed = [(":method", "GET"), (":authority", "a.com"), (":path", "/")];
+        for (name, value) in fixed.into_iter().chain(value.map(|value| ("x-a", value))) {
+            headers.add(name.as_bytes(), value.as_bytes());
+        }
+        !crate::trial::allows(&engine, &headers, &Given::default())
+    };
+    for expression in [
+        r#"request.headers["x-a"] == "b""#,
+        r#"request.headers["x-a"] != "b""#,
+        r#"request.headers["x-a"].startsWith("b") && request.method == "GET""#,
+        r#"request.headers["x-a"] in ["b"] || request.method == "PUT""#,
+        r#"default(request.headers["x-a"], "") == "b""#,
+        r#"default(request.headers["x-a"], "") != "b""#,
+        r#""x-a" in request.headers && request.headers["x-a"] == "b""#,
+        r#"request.headers["x-a"] + "c" == "bc""#,
+        r#"(request.method == "GET" ? request.headers["x-a"] : "") == "b""#,
+    ] {
+        let differs = denies(expression, None) && !denies(expression, Some(""));
+        let is_told = !of_rule("Deny", &[], expression).is_empty();
+        // What the form of an expression hides is not told.
+        let is_hidden = expression.contains('+') || expression.contains('?');
+        assert!(is_told == differs || (is_hidden && !is_told), "{expression}: {differs}");
+    }
+}
+
+#[test]
+fn any_of_a_caller_and_a_method_is_open_to_all() {
+    let any = |expressions: &[&str]| {
+        let mut config = json!({"policies": [policy("Allow", &["a.com"], "true")]});
+        let rule = &mut config["policies"][0]["traffic"]["authorization"];
+        rule["match"] = json!("Any");
+        rule["policy"]["matchExpressions"] = json!(expressions);
+        doubts(&config).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    let namespace = r#"source.identity.namespace == "a""#;
+    assert_eq!(any(&[namespace, r#"request.method == "POST""#]), ["any-of-unlike"]);
+    let path = r#"request.path == "/healthz""#;
+    assert_eq!(any(&[namespace, path]), [""; 0]);
+    let both = r#"source.identity.namespace == "b" && request.method == "GET""#;
+    assert_eq!(any(&[namespace, both]), [""; 0]);
+}
+
+#[test]
+fn header_rules_that_do_less_than_they_seem_to_are_told() {
+    let of = |traffic: Value| {
+        let found = doubts(&json!({"policies": [{"name": "p", "traffic": traffic}]}));
+        found.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    let remove = json!({"remove": ["x-internal-*", "x-b"]});
+    assert_eq!(of(json!({"transformation": {"request": remove}})), ["star-is-literal"]);
+    assert_eq!(of(json!({"transformation": {"response": remove}})), ["star-is-literal"]);
+    assert_eq!(of(json!({"headerModifiers": {"request": remove}})), ["star-is-literal"]);
+    let entries = json!([{"policy": {"request": remove}}]);
+    assert_eq!(of(json!({"transformation": {"conditional": entries}})), ["star-is-literal"]);
+    let path = |value: &str| {
+        of(json!({"transformation": {"request": {"set": [{"name": ":path", "value": value}]}}}))
+    };
+    assert_eq!(path(r#""/v2" + request.path"#), ["path-without-query"]);
+    assert_eq!(path(r#""/v2" + request.pathAndQuery"#), [""; 0]);
+    assert_eq!(path(r#""/fixed""#), [""; 0]);
+}
+
+#[test]
+fn an_allow_in_shadow_that_narrows_another_is_told_to_be_a_require() {
+    let pair = |narrow: &str, mode: &str| {
+        let mut shadow = policy("Allow", &["a.com"], narrow);
+        shadow["name"] = json!("narrow");
+        shadow["mode"] = json!(mode);
+        let wide = policy("Allow", &["a.com"], r#"source.identity.namespace == "a""#);
+        doubts(&json!({"policies": [wide, shadow]}))
+    };
+    let narrow = r#"source.identity.namespace == "a" && request.method == "GET""#;
+    let found = pair(narrow, "Shadow");
+    assert!(
+        found.len() == 1
+            && found[0].0 == "shadow-allow-narrows-nothing"
+            && found[0].1.starts_with("`p` lets all of this through already"),
+        "{found:?}"
+    );
+    assert_eq!(pair(narrow, "Enforce"), []);
+    assert_eq!(pair(r#"source.identity.namespace == "b""#, "Shadow"), []);
+}
+
+#[test]
+fn a_configuration_with_an_error_has_errors_and_no_doubts() {
+    let config = json!({"policies": [policy("Allow", &[], r#"request.path == "/*" && x"#)]});
+    assert_eq!(of(config.to_string().as_bytes()), []);
+}
+
+#[test]
+fn doubts_are_bounded() {
+    let policies: Vec<Value> = (0..1_100)
+        .map(|index| {
+            let mut policy = policy("Allow", &["a.com"], r#"request.path == "/*""#);
+            policy["name"] = json!(format!("p{index}"));
+            policy
+        })
+        .collect();
+    assert_eq!(doubts(&json!({ "policies": policies })).len(), super::MAX_DOUBTS);
+}
+
+/// Whatever a source is, looking at it ends and does not panic.
+mod any_source {
+    use proptest::prelude::*;
+
+    use super::super::source;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn is_looked_at(text in "[a-z.\"'\\\\rb/ \n=!(\\[\\]ä]{0,60}") {
+            source::slips(&text);
+            source::patterns(&text);
+            source::has_bare_dot(&text);
+            source::anchors(source::without_flags(&text));
+            prop_assert!(source::shown(&text).chars().count() <= 63);
+        }
+    }
+}
