@@ -145,3 +145,79 @@ fn no_way_leads_past_the_service() {
     let step = exchange.on(&engine, &given, Event::RequestHeaders(headers(&[])));
     assert!(matches!(step, Step::Call(_)), "{step:?}");
 }
+
+#[test]
+fn each_service_gets_the_body_in_turn_and_the_smallest_size_holds() {
+    let mut both = config(&json!({}));
+    let second = config(&json!({"forwardBody": {"maxSize": 4}}));
+    let mut second = second["policies"][0].clone();
+    second["name"] = json!("ask-too");
+    both["policies"].as_array_mut().expect("policies").push(second);
+    let engine = Engine::load(both.to_string().as_bytes()).expect("a configuration");
+    let given = Given::default();
+    for (status, passes) in [("200", true), ("403", false)] {
+        let mut exchange = asking(&engine, b"body");
+        assert_eq!(exchange.expects_body(Part::RequestBody, 5, false).0, Expectation::Hold);
+        let lines: Headers<'_> = [(&b":status"[..], &b"200"[..])].into_iter().collect();
+        let answer = Answer::Response { headers: lines, body: b"", is_cut: false };
+        let step = exchange.on(&engine, &given, Event::Answer(CallId(0), answer));
+        let Step::Call(call) = step else { panic!("no second call: {step:?}") };
+        assert_eq!((call.id, call.http().1), (CallId(1), &b"body"[..]));
+        let lines: Headers<'_> = [(&b":status"[..], status.as_bytes())].into_iter().collect();
+        let answer = Answer::Response { headers: lines, body: b"", is_cut: false };
+        let step = exchange.on(&engine, &given, Event::Answer(CallId(1), answer));
+        assert_eq!(matches!(step, Step::Forward(_)), passes, "{status}");
+    }
+    let mut exchange = Exchange::default();
+    let _ = exchange.on(&engine, &given, Event::RequestHeaders(headers(&[])));
+    assert_eq!(exchange.expects_body(Part::RequestBody, 5, false), (Expectation::Read, 4));
+}
+
+#[test]
+fn the_failure_mode_decides_where_no_answer_can_be_used() {
+    let adds_header: &[u8] = b"\x0a\x00\x1a\x0a\x12\x08\x0a\x06\x0a\x01x\x12\x01y";
+    for (mode, passes) in [("FailClosed", false), ("FailOpen", true)] {
+        let mut grpc = config(&json!({"failureMode": mode}));
+        let form = grpc["policies"][0]["traffic"]["extAuth"].as_object_mut().expect("a form");
+        form.remove("http");
+        form.insert("grpc".to_owned(), json!({}));
+        let engine = Engine::load(grpc.to_string().as_bytes()).expect("a configuration");
+        for answer in [
+            Answer::Message(adds_header),
+            Answer::Status(4),
+            Answer::CutOff,
+            Answer::NotSent,
+            Answer::TooLarge,
+        ] {
+            let shown = format!("{mode}: {answer:?}");
+            let given = Given::default();
+            let mut exchange = Exchange::default();
+            let _ = exchange.on(&engine, &given, Event::RequestHeaders(headers(&[])));
+            let body = Event::RequestBody(Received::Whole(b"body"));
+            assert!(matches!(exchange.on(&engine, &given, body), Step::Call(_)));
+            let step = exchange.on(&engine, &given, Event::Answer(CallId(0), answer));
+            assert_eq!(matches!(step, Step::Forward(_)), passes, "{shown}");
+            if !passes {
+                assert_eq!(reason(&mut exchange), Reason::NoAnswer, "{shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_condition_chooses_which_requests_are_asked_about() {
+    let form = config(&json!({}))["policies"][0]["traffic"]["extAuth"].clone();
+    let conditional = json!([{"condition": "'x-ask' in request.headers", "policy": form}]);
+    let all = json!({"hostBinding": "Off", "policies": [
+        {"name": "ask", "traffic": {"extAuth": {"conditional": conditional}}}
+    ]});
+    let engine = Engine::load(all.to_string().as_bytes()).expect("a configuration");
+    let given = Given::default();
+    for (more, holds) in [(&[("x-ask", "1")][..], true), (&[], false)] {
+        let mut exchange = Exchange::default();
+        let step = exchange.on(&engine, &given, Event::RequestHeaders(headers(more)));
+        assert!(matches!(step, Step::Forward(_)), "{step:?}");
+        let held = exchange.expects_body(Part::RequestBody, 4, true).0 == Expectation::Read;
+        assert_eq!(held, holds, "{more:?}");
+    }
+}
