@@ -6,7 +6,7 @@ use std::fmt;
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
 use crate::config::{Action, DefaultAction, Direction, HostRewrite, Mode};
-use crate::exchange::{self, Event, Pairs, Step};
+use crate::exchange::{Event, Pairs, Step};
 use crate::order::Stage;
 use crate::policy::rule::Rule;
 pub use crate::policy::rule::RuleResult;
@@ -15,7 +15,7 @@ use crate::request::Source;
 use crate::stage::Admitted;
 pub use crate::trace::Feature;
 use crate::trace::Trace;
-use crate::trial::{Serving, Trial, serve_tokens};
+use crate::trial::{Brought, Serving, Trial, serve_tokens};
 
 /// What a policy may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,9 +159,8 @@ pub fn parts(engine: &Engine, trial: &Trial) -> Vec<Part> {
                 step => break matches!(step, Step::Forward(_)),
             }
         };
-        let (part, body) = (exchange::Part::RequestBody, trial.body.as_slice());
-        let of_body = running.bring(engine, source, part, body, Some(&mut trace));
-        is_forwarded &= !matches!(of_body, Some(Step::Reply(_)));
+        let of_body = serving.bring(&mut running, engine, &trial.body, Some(&mut trace));
+        is_forwarded &= !matches!(of_body, Some(Brought::Reply(_) | Brought::Ended));
         if is_forwarded {
             let response = trial.response_headers();
             let (bytes, count) = (response.to_pairs(), response.lines().count());

@@ -24,7 +24,7 @@ pub(crate) mod tests;
 mod waiting;
 
 pub use body::Received;
-use body::{Answering, Next, Receiving};
+use body::{Answering, Judged, Next, Receiving};
 pub use event::{Event, Pairs, Part};
 use kept::Kept;
 pub use report::{AccessLog, Report, Unconfigured, refuse_unconfigured};
@@ -148,6 +148,8 @@ impl Exchange {
                     _ => Expectation::Hold,
                 }
             }
+            // The call is made once all of the request is there.
+            State::Receiving(Receiving { call: Some(_), .. }) if is_request => Expectation::Hold,
             State::Passing | State::Receiving(_) => match part {
                 // They came before; a request has them once.
                 Part::RequestHeaders => Expectation::Hold,
@@ -190,7 +192,9 @@ impl Exchange {
 
     fn receiving(&self, part: Part) -> Option<Receiving> {
         match (self.state, part) {
-            (State::Receiving(receiving), Part::RequestBody) => Some(receiving),
+            (State::Receiving(receiving), Part::RequestBody) if receiving.call.is_none() => {
+                Some(receiving)
+            }
             (_, Part::ResponseBody) => self.answering.as_ref().map(|answering| answering.body),
             _ => None,
         }
@@ -248,6 +252,11 @@ impl Exchange {
             {
                 self.resume(engine, source, Resumed { stage, answer: None }, trace)
             }
+            (State::Receiving(receiving), Event::Answer(call, answer))
+                if READS_BODIES && receiving.call.is_some_and(|(own, _)| own == call) =>
+            {
+                self.resume_body(engine, source, receiving, answer, trace)
+            }
             (_, Event::Answer(..) | Event::Fetched(_)) => Step::Ignore,
             (state, Event::Gone) => {
                 if matches!(state, State::Waiting(_) | State::Receiving(_)) {
@@ -270,7 +279,9 @@ impl Exchange {
             (State::Passing, Event::Failed(_, detail)) => {
                 self.cut_off(engine, source, (detail, None), Vec::new())
             }
-            (State::Receiving(receiving), Event::RequestBody(received)) if READS_BODIES => {
+            (State::Receiving(receiving), Event::RequestBody(received))
+                if READS_BODIES && receiving.call.is_none() =>
+            {
                 self.receive(engine, source, receiving, received, trace)
             }
             (_, Event::RequestBody(_)) => self.without(Part::RequestBody),
@@ -314,6 +325,7 @@ impl Exchange {
         };
         let facts = Facts::new(headers, source);
         self.found.tell(&facts);
+        self.found.is_bodiless = self.ends_request;
         if resumed.is_none() {
             self.found.candidates = engine.spare_candidates();
         }
@@ -335,7 +347,7 @@ impl Exchange {
             turn.changes = kept.map(Kept::changes).unwrap_or_default();
             turn.waited = facts.now().saturating_sub(self.since);
             next = resumed.stage.saturating_add(1);
-            flow = resumed.tell(&mut turn);
+            flow = resumed.tell(&mut turn, &engine.order);
         }
         let ending = loop {
             match flow {
@@ -365,6 +377,16 @@ impl Exchange {
         };
         let Turn { mut changes, admitted, headers: changed, .. } = turn;
         let mut ending = ending;
+        let is_unasked =
+            || self.found.services.as_ref().is_some_and(|said| !said.forwards.is_empty());
+        if let Some(ending) = &mut ending
+            && READS_BODIES
+            && ending.reason.verdict() == Verdict::Answer
+            && is_unasked()
+        {
+            // Nothing has let the request through.
+            *ending = Ending { detail: Some(UNASKED), ..Ending::because(Reason::CalloutError) };
+        }
         if let Some(bodies) = engine.bodies().filter(|_| ending.is_none())
             && !self.meter.is_exhausted()
             && !facts.failed()
@@ -377,7 +399,12 @@ impl Exchange {
                     keep_judged(engine, changed.as_ref(), found);
                     let facts = facts.again().with_body(body);
                     found.tell(&facts);
-                    ending = body::judge(engine, found, &self.meter, &facts, trace);
+                    let none = (CallId(self.calls), None);
+                    ending = match body::judge(engine, found, &self.meter, &facts, trace, none) {
+                        Judged::Done(ending) => ending,
+                        // Without a body, the services were asked before.
+                        Judged::Waits(..) => Some(Ending::internal_error("a call without a body")),
+                    };
                 }
                 Next::Receive(receiving) => {
                     keep_judged(engine, changed.as_ref(), found);
@@ -526,6 +553,9 @@ impl Exchange {
 const UNREADABLE: &str = "the proxy's header lines cannot be read";
 /// The cause where a response comes before the request's body, which rules are to judge.
 const UNJUDGED: &str = "it came before the request's body was judged";
+/// The detail where a policy would answer a request about which a service is to be asked once its
+/// body is there.
+const UNASKED: &str = "a policy answers before a service has seen the body";
 /// The cause where a response's rules take more steps than a response has.
 const OUT_OF_STEPS: &str = "its rules take too many steps";
 

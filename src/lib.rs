@@ -28,6 +28,7 @@
 //!    | `direct-response` | Does a policy answer in the origin's place? |
 //!    | `credentials` | What does the origin get of the waypoint's? |
 //!    | `body-authorization` | What do the rules say that read the body? |
+//!    | `body-external-authorization` | Do the services that get the body allow the request? |
 //!    | `body-transformation` | Which body does the origin get? |
 //! 3. `host` carries out the [`exchange::Step`] that results: it writes the changed headers and
 //!    lets the request go on, answers it, or makes a call. Then it counts and logs what the

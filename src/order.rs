@@ -35,6 +35,8 @@ pub(crate) enum Stage {
     Credentials,
     /// Evaluates the rules that read the request's body.
     BodyAuthorization,
+    /// Asks the services that authorize requests by their bodies.
+    BodyExternalAuthorization,
     /// Replaces the request's body.
     BodyTransformation,
 }
@@ -60,7 +62,8 @@ pub(crate) const ORDER: &[Stage] = &[
 
 /// The order of the stages that need the request's body. They follow the others, once the body is
 /// there.
-pub(crate) const BODY_ORDER: &[Stage] = &[Stage::BodyAuthorization, Stage::BodyTransformation];
+pub(crate) const BODY_ORDER: &[Stage] =
+    &[Stage::BodyAuthorization, Stage::BodyExternalAuthorization, Stage::BodyTransformation];
 
 impl Stage {
     /// The stage's name, in traces and documents.
@@ -82,6 +85,7 @@ impl Stage {
             Stage::DirectResponse => "direct-response",
             Stage::Credentials => "credentials",
             Stage::BodyAuthorization => "body-authorization",
+            Stage::BodyExternalAuthorization => "body-external-authorization",
             Stage::BodyTransformation => "body-transformation",
         }
     }
@@ -104,6 +108,7 @@ impl Stage {
             | Stage::DirectResponse
             | Stage::Credentials
             | Stage::BodyAuthorization
+            | Stage::BodyExternalAuthorization
             | Stage::BodyTransformation => false,
         }
     }

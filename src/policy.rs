@@ -184,7 +184,7 @@ impl Engine {
         let scope = Scope { table: &TABLE, variables: &variables };
         let recording = Recording::compile(&config.record, scope, &mut errors);
         let mut policies = compile(&config.policies, scope, &mut errors);
-        ext_auth::assign_passes(&config.policies, &mut policies);
+        ext_auth::assign_passes(&config.policies, &mut policies, &mut errors);
         let denial = config.denial.as_ref();
         let denial = denial.map(|denial| ReplyRules::compile("", denial, scope, &mut errors));
         let credentials = credential::compile(&config, environment, &mut errors);

@@ -107,6 +107,8 @@ pub(crate) struct Found {
     pub(crate) waited: Vec<usize>,
     /// What waits for services have brought, if there were any.
     pub(crate) services: Option<Box<Services>>,
+    /// Whether nothing follows the request's headers.
+    pub(crate) is_bodiless: bool,
     /// What stages that need bodies have found, where there are any.
     pub(crate) body: Option<Box<body::Found>>,
 }
@@ -124,6 +126,9 @@ pub(crate) struct Services {
     pub(crate) provided: Option<Arc<Headers<'static>>>,
     /// The calls to rate limit services that are still to be answered, the next one last.
     pub(crate) limit_calls: Vec<LimitCall>,
+    /// The policies, each with the form that was chosen, whose services get the request's body,
+    /// and are still to be asked; the next one last.
+    pub(crate) forwards: Vec<(usize, usize)>,
     /// What the pending call to an authorization service is about.
     pub(crate) asking: Option<ext_auth::Asking>,
     /// The credentials that authorization services have given, each with its number among those of
@@ -147,6 +152,7 @@ impl Default for Found {
             responds: false,
             waited: Vec::new(),
             services: None,
+            is_bodiless: false,
             body: None,
         }
     }
@@ -360,6 +366,7 @@ impl Stage {
             Stage::DirectResponse => direct_response::enter(turn),
             Stage::Credentials => credentials::enter(turn),
             Stage::BodyAuthorization => body::authorize(turn),
+            Stage::BodyExternalAuthorization => ext_auth::enter_with_body(turn),
             Stage::BodyTransformation => body::transform(turn),
         }
     }
@@ -371,6 +378,7 @@ impl Stage {
             #[cfg(any(test, feature = "trap-for-tests"))]
             Stage::Probe => probe::answered(turn, answer),
             Stage::ExternalAuthorization => ext_auth::answered(turn, answer),
+            Stage::BodyExternalAuthorization => ext_auth::answered_with_body(turn, answer),
             Stage::GlobalRateLimit => global_limit::answered(turn, answer),
             Stage::Admission
             | Stage::Authorization

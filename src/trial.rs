@@ -1,5 +1,6 @@
 //! Runs an engine on a request that is given as data, for tools and tests without a proxy.
 
+mod brought;
 mod serving;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use crate::policy::Engine;
 use crate::request::headers::Headers;
 use crate::request::{Facts, Given, SharedData, Source, address_and_port, inline};
 
+pub(crate) use brought::Brought;
 pub(crate) use serving::Serving;
 pub use serving::{Came, Served, Service};
 
@@ -195,12 +197,11 @@ impl Trial {
                 break;
             }
             if tried.upstream.is_some() {
-                let (part, body) = (Part::RequestBody, self.body.as_slice());
-                match exchange.bring(engine, source, part, body, None) {
-                    None | Some(Step::Forward(_)) => tried.upstream_body = Some(body.to_vec()),
-                    Some(Step::Replace(new)) => tried.upstream_body = Some(new),
-                    Some(Step::Reply(reply)) => tried.denial = Some(reply),
-                    Some(_) => {}
+                match serving.bring(&mut exchange, engine, &self.body, None) {
+                    None | Some(Brought::Forward) => tried.upstream_body = Some(self.body.clone()),
+                    Some(Brought::Replace(new)) => tried.upstream_body = Some(new),
+                    Some(Brought::Reply(reply)) => tried.denial = Some(reply),
+                    Some(Brought::Ended) => {}
                 }
             }
             // Of a request that its body denies, the origin sees the headers alone.

@@ -7,5 +7,7 @@ mod early;
 mod emulated;
 #[path = "bodies/envoy.rs"]
 mod envoy;
+#[path = "bodies/forwarded.rs"]
+mod forwarded;
 #[path = "bodies/http2.rs"]
 mod http2;

@@ -14,8 +14,6 @@ const ROWS: &[Row] = &[
     ),
     ("extAuth", "url", URL),
     ("policy", "url", URL),
-    ("extAuth", "forwardBody", FORWARD_BODY),
-    ("policy", "forwardBody", FORWARD_BODY),
     ("traffic", "entRateLimit", "it is called `rateLimit`"),
     (
         "local",
@@ -129,7 +127,6 @@ const FETCHED: &str = "use `oauthClientCredentials`, or `env` with a token that 
     renews";
 const URL: &str = "a waypoint calls only services that it has a cluster for: name the service with \
     `backendRef`, one outside the mesh with `kind: Hostname` and its ServiceEntry's host";
-const FORWARD_BODY: &str = "bodies are not sent to authorization services: leave it out";
 const JWT: &str = "use a RequestAuthentication, and an AuthorizationPolicy with \
     `requestPrincipals`, on the waypoint";
 const CALLER: &str = "the caller is authenticated by its certificate: write a rule over \

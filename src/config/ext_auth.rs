@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::backend::{CredentialConfig, CredentialValue, Location};
+use super::bodies::{MAX_BODY_SIZE, read_size};
 use super::callouts::{FailureMode, MAX_DEADLINE, read_timeout};
 use super::conditional::{self, ConditionalConfig};
 use super::decode::{Errors, Node, Object, shown};
@@ -44,6 +45,8 @@ pub struct ExtAuthConfig {
     pub credential_headers: Vec<String>,
     /// Which answers are kept.
     pub cache: Option<AnswerCacheConfig>,
+    /// The most bytes of a request's body, which the service gets; none if it gets none.
+    pub forward_body: Option<usize>,
 }
 
 /// How an authorization service is asked.
@@ -160,6 +163,30 @@ fn read_form(fields: &Object<'_>, errors: &mut Errors) -> Option<ExtAuthConfig> 
         }
     }
     let cache = fields.get("cache").map(|node| read_cache(&node, errors));
+    let forward = fields.get("forwardBody");
+    let forward_body = forward.as_ref().and_then(|node| {
+        let fields = node.object(shape::FORWARD_BODY, errors)?;
+        read_size(&fields.get("maxSize")?, MAX_BODY_SIZE, errors)
+    });
+    if let Some(forward) = &forward {
+        let both = [
+            (cache.is_some(), "`cache`: an answer is about one body, so leave `cache` out"),
+            (http.as_ref().is_some_and(|http| http.body.is_some()), "`http.body`: choose one"),
+            (
+                !credential_headers.is_empty(),
+                "`credentialHeaders`: the request's headers have gone on when the service \
+                 answers, so ask for credentials in a policy of their own",
+            ),
+            (
+                http.as_ref().is_some_and(|http| !http.response_headers.is_empty()),
+                "`http.allowedResponseHeaders`: the request's headers have gone on when the \
+                 service answers, so ask for them in a policy of their own",
+            ),
+        ];
+        for (_, message) in both.iter().filter(|(is_there, _)| *is_there) {
+            errors.add(&forward.place, ["`forwardBody` does not go with ", message].concat());
+        }
+    }
     let protocol =
         grpc.map(ExtAuthProtocol::Grpc).or(http.map(|http| ExtAuthProtocol::Http(http.into())));
     Some(ExtAuthConfig {
@@ -171,6 +198,10 @@ fn read_form(fields: &Object<'_>, errors: &mut Errors) -> Option<ExtAuthConfig> 
         credential_headers,
         cache: match cache {
             Some(cache) => Some(cache?),
+            None => None,
+        },
+        forward_body: match forward {
+            Some(_) => Some(forward_body?),
             None => None,
         },
     })

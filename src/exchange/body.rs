@@ -5,8 +5,12 @@
 //! they go on.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
+use super::report::Notes;
+use super::waiting::Resumed;
 use super::{Event, Exchange, Part, RESPONSE_BODY_FAILED, State, Step, close, refused};
+use crate::call::{Answer, Call, CallId};
 use crate::cel::meter::Meter;
 use crate::decision::{Change, Reason};
 use crate::order::Stage;
@@ -38,6 +42,16 @@ pub(super) struct Receiving {
     objection: Option<&'static str>,
     /// Whether the request must not go on without it.
     pub(super) is_enforced: bool,
+    /// The pending call of a stage that needs the body, and the stage's index in their order.
+    pub(super) call: Option<(CallId, usize)>,
+}
+
+/// What the stages that need the body have come to.
+pub(super) enum Judged {
+    /// They have ended the request so, or it goes on.
+    Done(Option<Ending>),
+    /// The stage of this index makes a call.
+    Waits(Box<Call>, usize),
 }
 
 /// A response whose body is held.
@@ -69,11 +83,15 @@ pub(super) fn next(
     has_body: bool,
 ) -> Next {
     let needs = body::needs(engine, found);
-    if !(needs.judges || needs.replaces && has_body) {
+    if !(needs.judges || needs.forwards.is_some() || needs.replaces && has_body) {
         return Next::Pass;
     }
     if bodies::is_upgrade(headers) {
         return match needs.replaces {
+            _ if needs.forwards.is_some() => Next::End(Ending {
+                detail: Some(bodies::UPGRADE),
+                ..Ending::because(Reason::CalloutError)
+            }),
             true => Next::End(Ending::because(Reason::RewriteError)),
             false => Next::Judge(bodies::TUNNEL),
         };
@@ -82,20 +100,26 @@ pub(super) fn next(
         return Next::Judge(Body::Read(&[]));
     }
     let objection = bodies.objection(headers);
-    if !needs.replaces {
+    if !needs.replaces && needs.forwards.is_none() {
         match objection {
             _ if !needs.reads => return Next::Judge(Body::UNASKED),
             Some(objection) => return Next::Judge(Body::Unreadable(objection)),
             None => {}
         }
     }
-    let limit = bodies.max_size;
+    // Each limit holds; that of the rules only where one of them is enforced.
+    let limit = match needs.forwards {
+        Some(most) if needs.enforces => most.min(bodies.max_size),
+        Some(most) => most,
+        None => bodies.max_size,
+    };
+    let enforces = needs.enforces || needs.forwards.is_some();
     match content_length(headers) {
-        Some(length) if length > limit && needs.enforces => {
+        Some(length) if length > limit && enforces => {
             Next::End(Ending::because(Reason::BodyTooLarge))
         }
         Some(length) if length > limit => Next::Judge(Body::Unreadable(TOO_LARGE)),
-        _ => Next::Receive(Receiving { limit, objection, is_enforced: needs.enforces }),
+        _ => Next::Receive(Receiving { limit, objection, is_enforced: enforces, call: None }),
     }
 }
 
@@ -121,8 +145,9 @@ pub(super) fn judge(
     meter: &Meter,
     facts: &Facts<'_>,
     trace: Option<&mut Trace>,
-) -> Option<Ending> {
-    if let Body::Read(bytes) = facts.body() {
+    (next_call, resumed): (CallId, Option<(Resumed<'_>, Duration)>),
+) -> Judged {
+    if let (Body::Read(bytes), None) = (facts.body(), &resumed) {
         meter.rule(|allowance| allowance.spend_on(bytes.len(), BODY_BYTES_A_STEP));
     }
     let judged = found.body.as_deref_mut().and_then(|body| body.judged.take());
@@ -130,21 +155,75 @@ pub(super) fn judge(
         headers: judged.as_deref().and_then(Headers::from_pairs),
         ..Turn::new(engine, facts, meter, found, trace)
     };
+    turn.next_call = next_call;
     turn.readmit();
-    for stage in &engine.body_order {
+    let (mut next, mut flow) = (0_usize, Flow::Next);
+    if let Some((resumed, waited)) = resumed {
+        turn.waited = waited;
+        next = resumed.stage.saturating_add(1);
+        flow = resumed.tell(&mut turn, &engine.body_order);
+    }
+    loop {
+        match flow {
+            Flow::Next => {}
+            Flow::End(ending) => return Judged::Done(Some(ending)),
+            // A request that will be denied costs no call.
+            Flow::Wait(_) if turn.meter.is_exhausted() || facts.failed() || !is_allowed(&turn) => {
+                return Judged::Done(None);
+            }
+            Flow::Wait(call) => {
+                found.body.get_or_insert_default().judged = judged;
+                return Judged::Waits(call, next.saturating_sub(1));
+            }
+            Flow::Await(_) => {
+                return Judged::Done(Some(Ending::internal_error("a wait of a body's stage")));
+            }
+        }
+        let Some(stage) = engine.body_order.get(next) else { return Judged::Done(None) };
+        next = next.saturating_add(1);
         // A request that has no body gets none.
         if *stage == Stage::BodyTransformation && facts.body() == Body::Read(&[]) {
+            flow = Flow::Next;
             continue;
         }
-        match stage.enter(&mut turn) {
-            Flow::Next => {}
-            Flow::End(ending) => return Some(ending),
-            Flow::Wait(_) | Flow::Await(_) => {
-                return Some(Ending::internal_error("a call of a stage that makes none"));
+        // No service gets a body where none is to.
+        if *stage == Stage::BodyExternalAuthorization
+            && turn.found.services.as_ref().is_none_or(|said| said.forwards.is_empty())
+        {
+            flow = Flow::Next;
+            continue;
+        }
+        flow = stage.enter(&mut turn);
+    }
+}
+
+/// Whether no rule is left that must let the request go on.
+fn is_allowed(turn: &Turn<'_, '_, '_>) -> bool {
+    turn.found.decision.allows()
+}
+
+/// Lets a judged request go on, or answers it.
+fn conclude<'s>(
+    state: &mut State,
+    found: &mut Found,
+    notes: &mut Notes,
+    engine: &Engine,
+    facts: &Facts<'_>,
+    (ending, is_exhausted): (Option<Ending>, bool),
+) -> Step<'s> {
+    match close(found, notes, engine, facts, None, ending, is_exhausted) {
+        Some(reply) => {
+            *state = State::Ended { is_reset: false };
+            Step::Reply(reply)
+        }
+        None => {
+            *state = State::Passing;
+            match found.body.take().and_then(|body| body.new) {
+                Some(new) => Step::Replace(new),
+                None => Step::Forward(Vec::new()),
             }
         }
     }
-    None
 }
 
 impl Exchange {
@@ -173,21 +252,73 @@ impl Exchange {
         let ending = if received == Received::TooLarge && receiving.is_enforced {
             Some(Ending::because(Reason::BodyTooLarge))
         } else {
-            judge(engine, &mut self.found, &self.meter, &facts, trace)
+            if let (Received::Whole(bytes), Some(_)) =
+                (received, body::needs(engine, &self.found).forwards)
+            {
+                self.found.body.get_or_insert_default().came = bytes.to_vec();
+            }
+            let none = (CallId(self.calls), None);
+            match judge(engine, &mut self.found, &self.meter, &facts, trace, none) {
+                Judged::Done(ending) => ending,
+                Judged::Waits(call, stage) => {
+                    let now = facts.now();
+                    return self.wait_with_body(receiving, *call, stage, now);
+                }
+            }
         };
         let is_exhausted = self.meter.is_exhausted();
         let (found, notes) = (&mut self.found, &mut self.notes);
-        match close(found, notes, engine, &facts, None, ending, is_exhausted) {
-            Some(reply) => {
-                self.state = State::Ended { is_reset: false };
-                Step::Reply(reply)
+        let ended = (ending, is_exhausted);
+        conclude(&mut self.state, found, notes, engine, &facts, ended)
+    }
+
+    /// Makes the call of a stage that needs the body, which stays held.
+    fn wait_with_body<'s>(
+        &mut self,
+        receiving: Receiving,
+        call: Call,
+        stage: usize,
+        now: Duration,
+    ) -> Step<'s> {
+        self.state = State::Receiving(Receiving { call: Some((call.id, stage)), ..receiving });
+        self.calls = self.calls.saturating_add(1);
+        self.since = now;
+        Step::Call(call)
+    }
+
+    /// Goes on with the answer to the call of a stage that needs the body.
+    pub(super) fn resume_body<'s>(
+        &'s mut self,
+        engine: &'s Engine,
+        source: &dyn Source,
+        receiving: Receiving,
+        answer: Answer<'_>,
+        trace: Option<&mut Trace>,
+    ) -> Step<'s> {
+        let came = self.found.body.as_deref_mut().map(|body| std::mem::take(&mut body.came));
+        let came = came.unwrap_or_default();
+        let headers = Headers::from_pairs(&self.request);
+        let stage = receiving.call.map(|(_, stage)| stage);
+        let (Some(bodies), Some(headers), Some(stage)) = (engine.bodies(), headers, stage) else {
+            return self.refuse(engine, source, "no headers for a body");
+        };
+        let body = bodies.readable(receiving.objection, &came);
+        let facts = Facts::new(headers, source).with_body(body);
+        self.found.tell(&facts);
+        let waited = facts.now().saturating_sub(self.since);
+        let resumed = (Resumed { stage, answer: Some(answer) }, waited);
+        // Another service may get it as well.
+        self.found.body.get_or_insert_default().came.clone_from(&came);
+        let resumed = (CallId(self.calls), Some(resumed));
+        match judge(engine, &mut self.found, &self.meter, &facts, trace, resumed) {
+            Judged::Done(ending) => {
+                let ended = (ending, self.meter.is_exhausted());
+                let (found, notes) = (&mut self.found, &mut self.notes);
+                conclude(&mut self.state, found, notes, engine, &facts, ended)
             }
-            None => {
-                self.state = State::Passing;
-                match self.found.body.take().and_then(|body| body.new) {
-                    Some(new) => Step::Replace(new),
-                    None => Step::Forward(Vec::new()),
-                }
+            Judged::Waits(call, stage) => {
+                let now = facts.now();
+                self.wait_with_body(receiving, *call, stage, now)
             }
         }
     }
@@ -227,7 +358,8 @@ impl Exchange {
         if replaces {
             changes.push(Change::Remove(Cow::Borrowed("content-length")));
             let objection = bodies.objection(headers);
-            let body = Receiving { limit: bodies.max_size, objection, is_enforced: true };
+            let body =
+                Receiving { limit: bodies.max_size, objection, is_enforced: true, call: None };
             self.answering = Some(Box::new(Answering { body, headers: headers.to_pairs() }));
         }
     }

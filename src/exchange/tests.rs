@@ -3,6 +3,7 @@
 mod bodies;
 pub(crate) mod driven;
 mod fields;
+mod forwarded;
 mod laws;
 mod records;
 mod reports;

@@ -3,6 +3,7 @@
 use super::kept::Kept;
 use super::{Exchange, Step};
 use crate::call::{Answer, CallId};
+use crate::order::Stage;
 use crate::policy::Engine;
 use crate::request::Source;
 use crate::stage::{Ending, Flow, Turn};
@@ -45,9 +46,9 @@ pub(super) struct Resumed<'r> {
 
 impl Resumed<'_> {
     /// Tells the stage that has waited.
-    pub(super) fn tell(&self, turn: &mut Turn<'_, '_, '_>) -> Flow {
+    pub(super) fn tell(&self, turn: &mut Turn<'_, '_, '_>, order: &[Stage]) -> Flow {
         turn.readmit();
-        let Some(stage) = turn.engine.order.get(self.stage) else {
+        let Some(stage) = order.get(self.stage) else {
             return Flow::End(Ending::internal_error("an answer for a stage that does not exist"));
         };
         match &self.answer {

@@ -11,7 +11,7 @@ use crate::config::{
     Config, DefaultAction, Direction, HostPattern, PolicyConfig, TransformationConfig,
 };
 use crate::decision::{Change, Decision, Reply, Verdict};
-use crate::exchange::{Event, Pairs, Part, Step};
+use crate::exchange::{Event, Pairs, Step};
 use crate::order::Stage;
 use crate::path::PathSafety;
 use crate::policy::{Engine, Policy, Transformation};
@@ -19,7 +19,7 @@ use crate::request::Facts;
 use crate::request::headers::Headers;
 use crate::stage::request_host;
 use crate::trace::{Feature, Line, Trace};
-use crate::trial::{Serving, Trial, serve_tokens};
+use crate::trial::{Brought, Serving, Trial, serve_tokens};
 
 /// Decides about a request, and explains the decision. The configuration is the one that the engine
 /// was loaded from.
@@ -65,9 +65,8 @@ impl Run {
                 _ => break None,
             }
         };
-        let of_body =
-            exchange.bring(engine, source, Part::RequestBody, &trial.body, Some(&mut trace));
-        if let Some(Step::Reply(denial)) = of_body {
+        let of_body = source.bring(&mut exchange, engine, &trial.body, Some(&mut trace));
+        if let Some(Brought::Reply(denial)) = of_body {
             reply = Some(denial);
         }
         let report = exchange.take_report();

@@ -43,6 +43,17 @@ pub(crate) struct Allowed {
     pub(crate) metadata: Vec<(String, Data)>,
 }
 
+impl Allowed {
+    /// Whether anything of the request's head is to change.
+    pub(crate) fn changes_request(&self) -> bool {
+        !self.removed.is_empty()
+            || !self.headers.is_empty()
+            || !self.credentials.is_empty()
+            || !self.query_to_set.is_empty()
+            || !self.query_to_remove.is_empty()
+    }
+}
+
 /// The answer to the caller of a request that may not go on.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Denied {

@@ -282,6 +282,10 @@ fn carry_out(context_id: u32, part: Part, step: Step<'_>, held: Held) -> Outcome
         Step::Hold | Step::Ignore => Outcome::Done(abi::PAUSE),
         #[cfg(feature = "bodies")]
         Step::Replace(body) => match sys::replace_buffer(super::bodies::buffer(part), &body) {
+            Ok(()) if held == Held::Yes => match sys::resume_request() {
+                Ok(()) => Outcome::Done(abi::CONTINUE),
+                Err(error) => Outcome::NotWritten(error),
+            },
             Ok(()) => Outcome::Done(abi::CONTINUE),
             Err(error) => Outcome::NotWritten(error),
         },

@@ -30,7 +30,7 @@ const TYPES: &str = "it has several content types";
 const CODED: &str = "it has a content coding";
 const CHARSET: &str = "its charset is neither UTF-8 nor US-ASCII";
 const NUL: &str = "it has a NUL byte, as a text in UTF-16 has";
-const UPGRADE: &str = "what follows an upgrade is no body";
+pub(crate) const UPGRADE: &str = "what follows an upgrade is no body";
 
 impl Bodies {
     /// The bodies that these policies need; none if they need none.
@@ -153,6 +153,10 @@ fn place_of_use(config: &PolicyConfig, policy: &Policy) -> Option<String> {
         let mut both = rule.expressions().iter().zip(&config.expressions);
         let reading = both.find(|(expression, _)| reads_body(expression));
         return reading.map(|(_, expr)| expr.place.clone());
+    }
+    let forwards = config.ext_auth.iter().flat_map(|forms| forms.forms());
+    if let Some(form) = forwards.into_iter().find(|form| form.forward_body.is_some()) {
+        return Some([&form.place, ".forwardBody"].concat());
     }
     let mut forms = config.transformation.forms();
     let body = forms.find_map(|form| form.request_body.as_ref().or(form.response_body.as_ref()));

@@ -245,6 +245,10 @@ impl Policy {
             Stage::LocalRateLimit => self.rate_limits().any(|limits| !limits.local.is_empty()),
             Stage::GlobalRateLimit => self.rate_limits().any(|limits| limits.global.is_some()),
             Stage::BodyAuthorization => return self.pass() == Pass::Body,
+            Stage::BodyExternalAuthorization => {
+                let mut forms = self.ext_auth.iter().flat_map(|forms| forms.forms());
+                forms.any(|form| form.forward_body.is_some())
+            }
             Stage::BodyTransformation => {
                 self.transformation.forms().any(|form| form.request_body.is_some())
             }

@@ -28,6 +28,8 @@ pub(crate) struct ExtAuth {
     /// The headers of an answer that are credentials, lower-case.
     pub(crate) credential_headers: Vec<String>,
     pub(crate) cache: Option<Box<Cache>>,
+    /// The most bytes of a request's body, which the service gets; none if it gets none.
+    pub(crate) forward_body: Option<usize>,
 }
 
 /// How a service is asked.
@@ -76,6 +78,9 @@ pub(crate) enum Ttl {
 /// What is wrong with an expression that reads `extauthz` before there is any.
 const NOT_ASKED: &str = "`extauthz` is what the services say, and they are not asked yet where \
     this is evaluated: read `request` or `source`";
+/// What is wrong with a rule that reads `extauthz` where a service gets the body.
+const FORWARDED: &str = "a service with `forwardBody` is asked after this is evaluated, so that no \
+    rule can read what it says: leave out `forwardBody`, or let the service deny";
 /// The same for the request's body.
 const NO_BODY: &str = "the request's body is not there yet where this is evaluated: read \
     `request.headers`";
@@ -126,6 +131,7 @@ impl ExtAuth {
     fn may_change(&self, name: &str) -> bool {
         let same = |own: &String| same_to_some_origin(own.as_bytes(), name.as_bytes());
         match &self.protocol {
+            _ if self.forward_body.is_some() => false,
             Protocol::Grpc(_) => true,
             Protocol::Http(http) => {
                 http.response_headers.iter().chain(&self.credential_headers).any(same)
@@ -136,6 +142,7 @@ impl ExtAuth {
     /// Whether an answer may set or remove any header of the request.
     fn changes_any(&self) -> bool {
         match &self.protocol {
+            _ if self.forward_body.is_some() => false,
             Protocol::Grpc(_) => true,
             Protocol::Http(http) => {
                 !http.response_headers.is_empty() || !self.credential_headers.is_empty()
@@ -163,6 +170,7 @@ impl Compiling<'_> {
             },
             credential_headers: config.credential_headers.clone(),
             cache: config.cache.as_ref().map(|cache| Box::new(self.cache(cache))),
+            forward_body: config.forward_body,
         }
     }
 
@@ -279,7 +287,11 @@ pub(super) const MANY: usize = 64;
 
 /// Finds the rules that can only be evaluated once services have answered: those that read
 /// `extauthz`, or a header that an answer may change.
-pub(super) fn assign_passes(configs: &[PolicyConfig], policies: &mut [Policy]) {
+pub(super) fn assign_passes(
+    configs: &[PolicyConfig],
+    policies: &mut [Policy],
+    errors: &mut Vec<ConfigError>,
+) {
     let asking: Vec<usize> = policies
         .iter()
         .enumerate()
@@ -294,10 +306,25 @@ pub(super) fn assign_passes(configs: &[PolicyConfig], policies: &mut [Policy]) {
             is_many
                 || configs.get(**other).is_some_and(|other| overlap(&config.hosts, &other.hosts))
         });
-        let forms = in_scope
+        let forms: Vec<_> = in_scope
             .filter_map(|index| policies.get(*index)?.ext_auth.as_deref())
-            .flat_map(Conditional::forms);
-        if is_late(rule, forms) {
+            .flat_map(Conditional::forms)
+            .collect();
+        let expressions = rule
+            .expressions()
+            .iter()
+            .zip(config.authorization.iter().flat_map(|config| &config.expressions));
+        let said = |expression: &Expression| expression.uses().attributes.contains(EXTAUTHZ);
+        if forms.iter().any(|form| form.forward_body.is_some()) {
+            for (_, expr) in expressions.filter(|(expression, _)| said(expression)) {
+                if errors.len() <= MAX_ERRORS {
+                    let (line, column, message) = (1, 1, FORWARDED.to_owned());
+                    let error = crate::cel::ExprError { line, column, message };
+                    errors.push(ConfigError::of_expression(&config.name, expr, error));
+                }
+            }
+        }
+        if is_late(rule, forms.into_iter()) {
             late.push(index);
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct Found {
     /// none while they are as they came. Only services have changed them: what policies change,
     /// and the credentials, is not in them.
     pub(crate) judged: Option<Vec<u8>>,
+    /// The body that services get, as it came.
+    pub(crate) came: Vec<u8>,
     /// The new body of the request.
     pub(crate) new: Option<Vec<u8>>,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Needs {
     pub(crate) reads: bool,
     /// Without the body, the request must not go on.
     pub(crate) enforces: bool,
+    /// The most bytes that it may have, if services get it.
+    pub(crate) forwards: Option<usize>,
     /// It is to be replaced.
     pub(crate) replaces: bool,
 }
@@ -68,6 +72,7 @@ pub(crate) fn needs(engine: &Engine, found: &super::Found) -> Needs {
         && engine.policies_at(&found.applied).any(|(index, policy)| {
             found.transformation(index, policy).is_some_and(|form| form.request_body.is_some())
         });
+    needs.forwards = super::ext_auth::forwarded(engine, found);
     needs.enforces |= needs.replaces;
     needs
 }

@@ -14,6 +14,7 @@ use crate::cel::data::Data;
 use crate::config::FailureMode;
 use crate::decision::{Asked, Outcome, Reason, Service};
 use crate::ext_auth::answer::{Allowed, Verdict};
+use crate::policy::Engine;
 use crate::policy::conditional::Conditional;
 use crate::policy::ext_auth::{Cache, ExtAuth, Protocol, Ttl};
 use crate::request::{Body, Facts};
@@ -46,8 +47,50 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     proceed(turn, 0)
 }
 
+/// Asks the services that get the request's body.
+pub(super) fn enter_with_body(turn: &mut Turn<'_, '_, '_>) -> Flow {
+    // The head's stage has chosen the forms: what they are chosen by may have changed since.
+    turn.services().forwards.reverse();
+    proceed_with_body(turn)
+}
+
+/// Continues with the answer of a service that got the request's body.
+pub(super) fn answered_with_body(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow {
+    conclude_call(turn, answer).unwrap_or_else(|| proceed_with_body(turn))
+}
+
+fn proceed_with_body(turn: &mut Turn<'_, '_, '_>) -> Flow {
+    let engine = turn.engine;
+    while let Some((index, entry)) = turn.services().forwards.pop() {
+        let policy = engine.policies.get(index);
+        let Some(form) = policy.and_then(|policy| policy.ext_auth.as_ref()?.get(entry)) else {
+            return Flow::End(Ending::internal_error("a service that does not exist"));
+        };
+        if let Some(flow) = ask_form(turn, index, (entry, form)) {
+            return flow;
+        }
+    }
+    Flow::Next
+}
+
+/// The most bytes that a request's body may have, if services get it.
+pub(super) fn forwarded(engine: &Engine, found: &super::Found) -> Option<usize> {
+    let forwards = &found.services.as_deref()?.forwards;
+    let size = |(index, entry): &(usize, usize)| {
+        engine.policies.get(*index)?.ext_auth.as_ref()?.get(*entry)?.forward_body
+    };
+    // One that does not exist is an error of the filter's own: nothing is short enough.
+    forwards.iter().map(|forward| size(forward).unwrap_or(0)).min()
+}
+
 /// Continues with the answer of a service.
 pub(super) fn answered(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow {
+    let from = turn.services().asked;
+    conclude_call(turn, answer).unwrap_or_else(|| proceed(turn, from))
+}
+
+/// Does what the answer to the pending call says. None if the request goes on.
+fn conclude_call(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Option<Flow> {
     let engine = turn.engine;
     let asking = turn.services().asking.take();
     let Some((asking, form)) = asking.and_then(|asking| {
@@ -55,11 +98,12 @@ pub(super) fn answered(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow
         let form = policy.ext_auth.as_ref()?.get(asking.form)?;
         Some((asking, form))
     }) else {
-        return Flow::End(Ending::internal_error("an answer of a service that was not asked"));
+        let detail = "an answer of a service that was not asked";
+        return Some(Flow::End(Ending::internal_error(detail)));
     };
     let errors = turn.found.decision.errors.len();
     let mut asked = Concluding { turn, index: asking.policy, form };
-    let ended = match asked.read(answer, asking.timeout) {
+    match asked.read(answer, asking.timeout) {
         Ok(verdict) => {
             // What was left out because an expression failed is left out of this request alone.
             let is_whole = asked.turn.found.decision.errors.len() == errors;
@@ -68,9 +112,7 @@ pub(super) fn answered(turn: &mut Turn<'_, '_, '_>, answer: &Answer<'_>) -> Flow
         }
         Err(Trouble::Failed(failure)) => asked.fail(failure),
         Err(Trouble::Expression) => Some(asked.broken()),
-    };
-    let from = turn.services().asked;
-    ended.unwrap_or_else(|| proceed(turn, from))
+    }
 }
 
 /// Asks the services of the policies in scope from this position on.
@@ -123,6 +165,22 @@ fn ask<'a>(
     let (entry, form) = chosen?;
     if let Some(trace) = turn.trace.as_deref_mut() {
         trace.chose(index, Feature::ExtAuth, entry, true);
+    }
+    if form.forward_body.is_some() && !turn.found.is_bodiless {
+        turn.services().forwards.push((index, entry));
+        return None;
+    }
+    ask_form(turn, index, (entry, form))
+}
+
+/// Asks the service of a form, unless the answer is known already.
+fn ask_form<'a>(
+    turn: &mut Turn<'a, '_, '_>,
+    index: usize,
+    (entry, form): (usize, &'a ExtAuth),
+) -> Option<Flow> {
+    if turn.meter.is_exhausted() {
+        return Some(Flow::Next);
     }
     let mut errors = Vec::new();
     let prepared = ask::prepare(turn, form, &mut errors);
@@ -250,6 +308,12 @@ impl Concluding<'_, '_, '_, '_> {
     /// Does what an answer says.
     fn conclude(&mut self, verdict: &Verdict, is_cached: bool) -> Option<Flow> {
         match verdict {
+            // Where services get the body, the request's headers have gone on.
+            Verdict::Allowed(allowed)
+                if self.form.forward_body.is_some() && allowed.changes_request() =>
+            {
+                self.fail(Failure::Unusable)
+            }
             Verdict::Allowed(allowed) => {
                 if let Err(failure) = apply::allowed(self.turn, self.index, self.form, allowed) {
                     return self.fail(failure);

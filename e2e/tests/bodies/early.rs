@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::envoy::{BUFFERED, HOST, PATIENCE, PLAIN, Setting, contains, split};
 
 /// What a caller sends that withholds its body, or the rest of it.
-fn withheld(mark: &str) -> [(String, Vec<u8>); 4] {
+pub(crate) fn withheld(mark: &str) -> [(String, Vec<u8>); 4] {
     let of = |name: &str, method: &str, rest: &str| {
         let mark = format!("early-{mark}-{name}");
         let head = format!("{method} /{mark} HTTP/1.1\r\nHost: {HOST}\r\n{rest}");
@@ -26,7 +26,7 @@ fn withheld(mark: &str) -> [(String, Vec<u8>); 4] {
 
 impl Setting {
     /// Sends this, and reads until the connection is closed, or nothing has come for this long.
-    fn read_after(&self, sent: &[u8], patience: Duration) -> (Vec<u8>, bool) {
+    pub(crate) fn read_after(&self, sent: &[u8], patience: Duration) -> (Vec<u8>, bool) {
         let caller = self.waypoint.caller(TEAM_A_SPIFFE_ID);
         self.runtime.block_on(async {
             let tunnel = caller.tunnel(&self.waypoint.vip(HOST)).await.expect("a tunnel");

@@ -19,7 +19,7 @@ const LIMIT: usize = 64 * 1024;
 pub(crate) const HOST: &str = "guarded.example";
 /// Where the paths begin of requests that the origin answers before their bodies are there.
 pub(crate) const EARLY: &str = "/early";
-const REWRITTEN: &str = "rewritten.example";
+pub(crate) const REWRITTEN: &str = "rewritten.example";
 
 /// What one connection to the origin has brought, byte for byte.
 #[derive(Debug, Default, Clone)]
@@ -30,7 +30,7 @@ pub(crate) struct Arrived {
 
 /// An origin that keeps what comes, and answers a request once it is whole.
 pub(crate) struct RawOrigin {
-    port: u16,
+    pub(crate) port: u16,
     connections: Arc<Mutex<Vec<Arrived>>>,
 }
 
@@ -39,7 +39,7 @@ fn locked(connections: &Mutex<Vec<Arrived>>) -> MutexGuard<'_, Vec<Arrived>> {
 }
 
 impl RawOrigin {
-    fn start() -> RawOrigin {
+    pub(crate) fn start() -> RawOrigin {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         let connections = Arc::new(Mutex::new(Vec::new()));
@@ -167,7 +167,7 @@ fn setting(with_buffer: bool) -> Setting {
 }
 
 /// The origin has no TLS, so that a test sees the bytes.
-fn speak_plainly(envoy: &mut Value, port: u16) {
+pub(crate) fn speak_plainly(envoy: &mut Value, port: u16) {
     let clusters = envoy["static_resources"]["clusters"].as_array_mut().expect("clusters");
     for host in [HOST, REWRITTEN] {
         let name = format!("inbound-vip|80|http|{host}");
@@ -219,7 +219,7 @@ pub(crate) static BUFFERED: LazyLock<Setting> = LazyLock::new(|| setting(true));
 
 impl Setting {
     /// Sends bytes in the pieces given, and reads the answer.
-    fn send(&self, host: &str, pieces: &[&[u8]]) -> Response {
+    pub(crate) fn send(&self, host: &str, pieces: &[&[u8]]) -> Response {
         let vip = self.waypoint.vip(host);
         let caller = self.waypoint.caller(TEAM_A_SPIFFE_ID);
         self.runtime.block_on(async {
@@ -238,7 +238,7 @@ impl Setting {
         })
     }
 
-    fn post(&self, host: &str, mark: &str, body: &[u8]) -> Response {
+    pub(crate) fn post(&self, host: &str, mark: &str, body: &[u8]) -> Response {
         let request = Request::new("POST", format!("/{mark}")).header("Host", host).body(body);
         self.send(host, &[&request.to_bytes()])
     }

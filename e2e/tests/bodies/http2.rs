@@ -7,7 +7,7 @@ use super::envoy::{BUFFERED, HOST, PLAIN, Setting, contains, split};
 
 /// What comes of a request.
 #[derive(Debug, PartialEq, Eq)]
-enum Came {
+pub(crate) enum Came {
     /// An answer: its status and its body.
     Answer(u16, String),
     /// The stream was reset.
@@ -16,14 +16,14 @@ enum Came {
 
 /// How the body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     WithTheLastFrame,
     WithTrailers,
     Never,
 }
 
 impl Setting {
-    fn send_http2(&self, mark: &str, frames: &[&[u8]], end: End) -> Came {
+    pub(crate) fn send_http2(&self, mark: &str, frames: &[&[u8]], end: End) -> Came {
         let caller = self.waypoint.caller(TEAM_A_SPIFFE_ID);
         self.runtime.block_on(async {
             let tunnel = caller.tunnel(&self.waypoint.vip(HOST)).await.expect("a tunnel");

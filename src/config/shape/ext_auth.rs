@@ -4,6 +4,7 @@
 use super::backend::{REFERENCE, REFERENCE_IS};
 use super::words::FAILURE_MODE;
 use super::{Bounds, Condition, Field, Kind, Text, field, listed, required};
+use crate::config::bodies::MAX_BODY_SIZE;
 use crate::config::conditional::{CONDITIONAL, ENTRIES, Shape, entry};
 use crate::config::ext_auth::{
     MAX_CACHE_ENTRIES, MAX_CACHE_KEYS, MAX_EXTENSION, MAX_METADATA_NAME,
@@ -62,6 +63,12 @@ const CACHE_FIELD: Field = field(
     Kind::Object(CACHE, &[]),
     "Answers that are kept, in the memory of each worker, so that the service is not asked again.",
 );
+const FORWARD_FIELD: Field = field(
+    "forwardBody",
+    Kind::Object(FORWARD_BODY, &[]),
+    "The service gets the request's body, and is asked once all of it is there. Its answer can then \
+     change no header of the request, and is not kept.",
+);
 
 const FORM: &[Field] = &[
     BACKEND_REF,
@@ -73,6 +80,7 @@ const FORM: &[Field] = &[
     HTTP_FIELD,
     CREDENTIALS,
     CACHE_FIELD,
+    FORWARD_FIELD,
 ];
 const FORM_IS: &[Condition] = &[
     Condition::OneOf(&["backendRef", "cluster"]),
@@ -92,6 +100,7 @@ pub(in crate::config) const EXT_AUTH: Shape = Shape {
         HTTP_FIELD,
         CREDENTIALS,
         CACHE_FIELD,
+        FORWARD_FIELD,
         field(
             "conditional",
             Kind::List(ENTRIES, &Kind::Object(&entry(Kind::Object(FORM, FORM_IS)), &[])),
@@ -107,6 +116,13 @@ pub(in crate::config) const EXT_AUTH: Shape = Shape {
     form: FORM,
     form_is: FORM_IS,
 };
+
+/// `extAuth.forwardBody`
+pub(in crate::config) const FORWARD_BODY: &[Field] = &[required(
+    "maxSize",
+    Kind::Size(MAX_BODY_SIZE),
+    "The most bytes that the body may have. A request with a longer one gets 413.",
+)];
 
 /// `extAuth.grpc`
 pub(in crate::config) const GRPC: &[Field] = &[

@@ -43,7 +43,8 @@ pub(super) fn prepare(
         None => &came,
     };
     let opens = form.failure_mode == FailureMode::FailOpen;
-    let mut preparing = Preparing { turn, view, opens, errors };
+    let mut preparing =
+        Preparing { turn, view, opens, forwards: form.forward_body.is_some(), errors };
     let key = match &form.cache {
         Some(cache) => {
             let key = preparing.key(&cache.key);
@@ -63,6 +64,8 @@ struct Preparing<'p, 'v> {
     turn: &'p Turn<'p, 'p, 'p>,
     view: &'p View<'v>,
     opens: bool,
+    /// Whether the service gets the request's body.
+    forwards: bool,
     errors: &'p mut Vec<String>,
 }
 
@@ -78,6 +81,14 @@ impl Preparing<'_, '_> {
                 self.opens.then_some(None)
             }
         }
+    }
+
+    /// The body that the service gets.
+    fn body(&self) -> &[u8] {
+        let body = self.turn.found.body.as_deref().filter(|_| self.forwards);
+        let body = body.map(|found| &*found.came).unwrap_or_default();
+        self.turn.meter.spend_on(body.len(), BYTES_A_STEP);
+        body
     }
 
     /// What a call cannot be without.
@@ -134,6 +145,7 @@ impl Preparing<'_, '_> {
             }
         };
         let body = match &http.body {
+            None if self.forwards => self.body().to_vec(),
             None => Vec::new(),
             Some(expression) => {
                 let body = self.text(expression);
@@ -155,6 +167,9 @@ impl Preparing<'_, '_> {
             }
         }
         self.turn.meter.spend_on(size, BYTES_A_STEP);
+        if self.forwards {
+            headers.push(line("x-envoy-auth-partial-body", b"false"));
+        }
         for added in &http.added {
             headers.retain(|(name, _)| *name != added.name);
             let value = self.added(added);
@@ -180,6 +195,7 @@ impl Preparing<'_, '_> {
                 metadata.push((name.clone(), entries));
             }
         }
+        let body = self.body();
         let (view, headers) = (self.view, self.turn.current());
         let (dialled, port) = view.dialled().unwrap_or_default();
         let first = |name: &[u8]| headers.first(name).unwrap_or_default();
@@ -203,8 +219,8 @@ impl Preparing<'_, '_> {
                 host: first(b":authority"),
                 scheme: view.scheme().as_bytes(),
                 protocol: view.property(Property::Protocol).unwrap_or_default(),
-                size: 0,
-                body: b"",
+                size: i64::try_from(body.len()).unwrap_or(i64::MAX),
+                body,
             },
             context_extensions: &grpc.context_extensions,
             metadata: &metadata,

@@ -15,6 +15,7 @@ fn authorization_services_are_taken_as_they_are() {
         json!({"failureMode": "FailOpen", "http": {"path": "'/check'",
             "allowedRequestHeaders": ["x-token"], "allowedResponseHeaders": ["x-user"]}}),
         json!({"grpc": {}, "cache": {"key": ["source.spiffeId"], "ttl": "5m"}}),
+        json!({"grpc": {}, "forwardBody": {"maxSize": "8Ki"}}),
     ] {
         let with_service = |service: serde_json::Value| {
             let mut own = own.clone();
@@ -40,6 +41,12 @@ fn what_cannot_be_asked_is_told_where_it_stands() {
     for (service, place, message) in [
         (json!({"grpc": {}}), "", "no `backendRef` names the authorization service"),
         (json!({"backendRef": reference}), "", "`extAuth` is not in the result"),
+        (
+            json!({"backendRef": reference, "http": {"allowedResponseHeaders": ["x-user"]},
+                "forwardBody": {"maxSize": "8Ki"}}),
+            ".forwardBody",
+            "nobody is asked",
+        ),
         (
             json!({"backendRef": reference, "grpc": {"requestMetadata": {"a": "jwt.sub"}}}),
             ".grpc.requestMetadata.a",
