@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::part;
 
 /// How long something may take to become so on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The token of who may do everything.
 const ADMIN: &str = "admin";
@@ -171,7 +171,7 @@ impl Cluster {
     /// Waits until something is so, which `look` returns then.
     ///
     /// # Errors
-    /// When it is not so in a minute.
+    /// When it is not so in three minutes.
     pub fn wait_for<T>(&self, what: &str, look: impl Fn(&Self) -> Option<T>) -> io::Result<T> {
         let deadline = Instant::now() + PATIENCE;
         loop {

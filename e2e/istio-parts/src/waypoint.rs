@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{Agent, Local};
 
 /// How long an update may take on its way from istiod into Envoy's worker.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The kinds of resource, what is referred to before what refers to it.
 const KINDS: [&str; 3] = ["extensions", "clusters", "listeners"];
