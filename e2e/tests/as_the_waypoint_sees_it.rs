@@ -100,8 +100,11 @@ fn suite(path_safety: &str, requests: usize, random: &mut Random) -> Suite {
     suites.into_iter().next().expect("a suite")
 }
 
+/// The target that reached the origin, and some headers.
+type Reached = (String, Vec<(String, Vec<u8>)>);
+
 /// What both layers must agree on. The origin's answer is the same in both.
-fn outcome(observed: &Observed) -> (Option<u16>, Option<(String, Vec<(String, Vec<u8>)>)>) {
+fn outcome(observed: &Observed) -> (Option<u16>, Option<Reached>) {
     let names = ["x-path", "x-whole", "x-accept", "x-host"];
     let reached = observed.upstream.as_ref().map(|reached| {
         let mut shown: Vec<_> = reached

@@ -5,8 +5,8 @@
 //! `functions` declares and the attributes of a [`attributes::Table`]. Compiling parses a source
 //! (`parse`), checks its names and types (`check`), and lowers as much of it as possible
 //! ([`lowered`]); the rest is compiled (`program`). Both are evaluated over the message's own bytes
-//! (`run` and `program`), and every evaluation spends from a [`meter::Allowance`]. The `cel` crate's
-//! interpreter explains expressions in tools (`explain`, `eval`), and is the reference of tests
+//! (`run` and `program`), and every evaluation spends from a [`meter::Allowance`]. The `cel`
+//! crate's interpreter explains expressions in tools (`explain`, `eval`), and is the reference of tests
 //! (`reference`); the module does not contain it.
 //!
 //! All that the crate knows of requests comes through [`attributes::Attributes`].

@@ -12,9 +12,9 @@ use super::{bounded, check, literals, loops};
 pub(crate) const PATTERN: &str = "@pattern";
 
 /// What `x.headers[?"name"]` and `x.headers.?name` are evaluated as: `"name" in x.headers ?
-/// optional.of(x.headers["name"]) : optional.none()`. An optional index would turn every error there
-/// into "none", even that of a header which cannot be read. `x` may be a variable whose value is
-/// `request`.
+/// optional.of(x.headers["name"]) : optional.none()`. An optional index would turn every error
+/// there into "none", even that of a header which cannot be read. `x` may be a variable whose value
+/// is `request`.
 fn optional_header(node: &IdedExpr, table: &Table) -> Option<IdedExpr> {
     let Expr::Call(call) = &node.expr else { return None };
     let (op::OPT_INDEX | op::OPT_SELECT, [headers, name]) =

@@ -157,7 +157,7 @@ fn request(step: &Step) -> Result<Request, String> {
         .host
         .as_ref()
         .ok_or("a request without a host ends in Envoy's codec: leave out `wasm`")?;
-    let mut request = Request::new(&given.method, host, &step.seen_path())
+    let mut request = Request::new(&given.method, host, step.seen_path())
         .body(&given.body)
         .property(&["request", "protocol"], given.version.as_str());
     if let Some(destination) = &step.destination {

@@ -79,19 +79,19 @@ impl Warnings {
 
     /// Warns of rules that read a header of a service where the service may not have set it.
     fn add_headers_of_services(&mut self, config: &Config, policies: &[Policy]) {
-        let asking = || {
-            let all = config.policies.iter().zip(policies);
-            all.filter(|(own, _)| own.mode == Mode::Enforce)
-                .filter_map(|(own, policy)| Some((own, policy.ext_auth.as_deref()?)))
-        };
-        if asking().count() > MANY {
+        let all = config.policies.iter().zip(policies);
+        let asking: Vec<_> = all
+            .filter(|(own, _)| own.mode == Mode::Enforce)
+            .filter_map(|(own, policy)| Some((own, policy.ext_auth.as_deref()?)))
+            .collect();
+        if asking.is_empty() || asking.len() > MANY {
             return;
         }
         for (own, policy) in config.policies.iter().zip(policies) {
             let Some(rule) = &policy.rule else { continue };
             let place = || format!("{}.traffic.authorization", own.place);
             let of_http = |form: &ExtAuth| matches!(form.protocol, Protocol::Http(_));
-            let setting = asking().filter(|(_, forms)| {
+            let setting = asking.iter().filter(|(_, forms)| {
                 forms.forms().any(|form| of_http(form) && reads_header_of(rule, form))
             });
             let hosts = setting.map(|(other, _)| other.hosts.as_slice());
@@ -99,7 +99,7 @@ impl Warnings {
             {
                 self.add_about("set-elsewhere", own, place(), NOT_EVERYWHERE);
             }
-            let mut in_scope = asking().filter(|(other, _)| overlap(&own.hosts, &other.hosts));
+            let mut in_scope = asking.iter().filter(|(other, _)| overlap(&own.hosts, &other.hosts));
             if in_scope.any(|(_, forms)| {
                 forms.forms().any(|form| {
                     !of_http(form)

@@ -1,5 +1,5 @@
-//! The outcomes of variables for the interpreter, which is the evaluator's reference. It evaluates a
-//! variable wherever it is read.
+//! The outcomes of variables for the interpreter, which is the evaluator's reference. It evaluates
+//! a variable wherever it is read.
 
 use std::any::Any;
 use std::sync::Arc;
