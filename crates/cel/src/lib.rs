@@ -6,8 +6,8 @@
 //! (`parse`), checks its names and types (`check`), and lowers as much of it as possible
 //! ([`lowered`]); the rest is compiled (`program`). Both are evaluated over the message's own bytes
 //! (`run` and `program`), and every evaluation spends from a [`meter::Allowance`]. The `cel`
-//! crate's interpreter explains expressions in tools (`explain`, `eval`), and is the reference of tests
-//! (`reference`); the module does not contain it.
+//! crate's interpreter explains expressions in tools (`explain`, `eval`), and is the reference of
+//! tests (`reference`); the module does not contain it.
 //!
 //! All that the crate knows of requests comes through [`attributes::Attributes`].
 

@@ -66,8 +66,8 @@ const CACHE_FIELD: Field = field(
 const FORWARD_FIELD: Field = field(
     "forwardBody",
     Kind::Object(FORWARD_BODY, &[]),
-    "The service gets the request's body, and is asked once all of it is there. Its answer can then \
-     change no header of the request, and is not kept.",
+    "The service gets the request's body, and is asked once all of it is there. Its answer can \
+     then change no header of the request, and is not kept.",
 );
 
 const FORM: &[Field] = &[
