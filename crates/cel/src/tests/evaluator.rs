@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::both_ways::{self, BothWays};
 use super::generated::made;
@@ -278,24 +278,28 @@ const EXPRESSIONS: usize = 4_000;
 const REQUESTS: usize = 6;
 
 /// What the evaluator does otherwise on purpose: it evaluates what `cel.bind`, `with`, `or` and
-/// `orValue` give or take only where it is read, and `+` takes no list and a map.
+/// `orValue` give or take only where it is read, `+` takes no list and a map, and what cannot be
+/// read is told also where another operand has failed, so that no `default` covers it.
 fn may_differ(source: &str, ours: &Result<Vec<u8>, String>) -> bool {
     match ours {
         Ok(_) => ["bind(", "with(", "or(", "orValue(", "optMap(", "optFlatMap("]
             .iter()
             .any(|form| source.contains(form)),
-        Err(message) => message == "error in `+`",
+        Err(message) => message == "error in `+`" || message == "the request cannot be read",
     }
 }
 
 #[test]
 fn what_is_evaluated_agrees_with_the_interpreter() {
-    let wanted = std::env::var("EGRESS_DIFFERENTIAL_CASES")
-        .ok()
-        .and_then(|text| text.parse::<usize>().ok())
-        .map_or(EXPRESSIONS, |cases| cases / REQUESTS);
+    let cases = std::env::var("EGRESS_DIFFERENTIAL_CASES").ok();
+    let cases = cases.and_then(|text| text.parse::<usize>().ok());
+    let wanted = cases.map_or(EXPRESSIONS, |cases| cases / REQUESTS);
     let config = Config { failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new(config);
+    // `make differential` finds what is new; every other run has the same cases.
+    let mut runner = match cases {
+        Some(_) => TestRunner::new(config),
+        None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+    };
     let (mut compiled, mut values, mut lists) = (0_usize, 0_usize, 0_usize);
     let mut wrong = Vec::new();
     while compiled < wanted && wrong.len() < 20 {
@@ -318,13 +322,19 @@ fn what_is_evaluated_agrees_with_the_interpreter() {
             {
                 continue;
             }
-            // The interpreter's maps have another order each time.
+            // The interpreter's maps have another order each time: it may yet agree.
             let sorted = |value: &Result<Vec<u8>, String>| {
                 let mut bytes = value.clone().unwrap_or_default();
                 bytes.sort_unstable();
                 bytes
             };
-            if ours.is_ok() && theirs.is_ok() && sorted(&ours) == sorted(&theirs) {
+            let again = || request.view(Phase::Request, |view| both.theirs(view));
+            let is_order = ours.is_ok()
+                && theirs.is_ok()
+                && (sorted(&ours) == sorted(&theirs)
+                    || (source.contains('{')
+                        && (0..64).any(|_| both_ways::agree(&ours, &again()))));
+            if is_order {
                 lists += 1;
                 continue;
             }
