@@ -63,9 +63,13 @@ fn the_project_s_own_files_get_the_image_and_stay_the_same_otherwise() {
     let mut lines = 0;
     for ((path, before), (_, after)) in before.iter().zip(&after) {
         let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(after));
-        assert_eq!(before.lines().count(), after.lines().count(), "{}", path.display());
+        // With a digest of its own, a file needs no comment about the placeholder's.
+        let silences = |line: &&str| line.trim() == "# egressctl: allow(placeholder-digest)";
+        assert!(!after.lines().any(|line| silences(&line)), "{}", path.display());
+        let before: Vec<&str> = before.lines().filter(|line| !silences(line)).collect();
+        assert_eq!(before.len(), after.lines().count(), "{}", path.display());
         for (before, after) in
-            before.lines().zip(after.lines()).filter(|(before, after)| before != after)
+            before.into_iter().zip(after.lines()).filter(|(before, after)| before != after)
         {
             let expected =
                 before.replace(PLACEHOLDER, "localhost:5001/team/filter:v2").replace(ZEROS, DIGEST);
