@@ -50,6 +50,20 @@ impl Waypoint {
         self.stats(&name).expect("statistics").get(&name).copied().unwrap_or(0)
     }
 
+    /// How many HBONE connections each worker has accepted so far.
+    ///
+    /// # Panics
+    /// When Envoy does not tell its statistics.
+    pub fn connections(&self, workers: usize) -> Vec<u64> {
+        let stats = self.stats("listener.").expect("statistics");
+        let address = self.hbone_address().to_string().replace(':', "_");
+        let of = |worker| {
+            let name = format!("listener.{address}.worker_{worker}.downstream_cx_total");
+            stats.get(&name).copied().unwrap_or_default()
+        };
+        (0..workers).map(of).collect()
+    }
+
     /// Counters of the filter's, once it has told what it counted.
     pub async fn settled(&self, names: &[&str]) -> Vec<u64> {
         let read = || names.iter().map(|name| self.counter(name)).collect::<Vec<u64>>();
