@@ -57,7 +57,7 @@ pub fn of_the_workshop(module: &Path, asked: Asked) -> Result<Vec<Taken>, BenchE
 /// The module with its counters.
 fn counting(path: &Path) -> Result<Vec<u8>, BenchError> {
     let unreadable = |error: &dyn std::fmt::Display| {
-        BenchError::other("profile", &format!("{}: {error}", path.display()))
+        BenchError::other("profile", format!("{}: {error}", path.display()))
     };
     let mut module = walrus::Module::from_file(path).map_err(|error| unreadable(&error))?;
     let functions: Vec<(FunctionId, String)> = module
