@@ -8,6 +8,7 @@ mod fields;
 mod generated;
 mod limits;
 mod log;
+mod model;
 mod targets;
 
 use serde_json::json;
