@@ -89,7 +89,7 @@ fn take(from: &mut serde_json::Value, pointer: &str) {
         serde_json::Value::Array(items) => {
             items.remove(name.parse().unwrap());
         }
-        _ => unreachable!("{pointer} is in an object or a list"),
+        _ => panic!("{pointer} is in an object or a list"),
     }
 }
 
