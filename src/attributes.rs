@@ -283,7 +283,27 @@ static ROWS: &[Row] = &[
 ];
 
 /// The attributes, as the language knows them.
-pub(crate) static TABLE: Table = Table::new(&DECLARED);
+pub(crate) static TABLE: Table = Table::new(&DECLARED).with_names_elsewhere(ELSEWHERE);
+
+/// What Envoy, Istio, Kuadrant and AgentGateway call an attribute, and its name here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("connection", "source.spiffeId"),
+    ("source.tls", "source.spiffeId"),
+    ("source.principal", "source.spiffeId"),
+    ("source.namespace", "source.identity.namespace"),
+    ("source.ip", "source.address"),
+    ("request.url_path", "request.path"),
+    ("request.url", "request.pathAndQuery"),
+    ("request.uri", "request.pathAndQuery"),
+    ("request.query", "request.pathAndQuery.query(\"name\")"),
+    ("request.time", "request.startTime"),
+    ("request.protocol", "request.version"),
+    ("request.useragent", "request.headers[\"user-agent\"]"),
+    ("request.user_agent", "request.headers[\"user-agent\"]"),
+    ("destination.host", "destination.hostname"),
+    ("destination.ip", "destination.address"),
+    ("response.status", "response.code"),
+];
 
 static DECLARED: [Attribute; ROWS.len()] = {
     let (name, kind) = ("", Kind::Object);

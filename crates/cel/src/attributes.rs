@@ -191,13 +191,30 @@ impl Set {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
     rows: &'static [Attribute],
+    /// The names that other systems have for attributes, and what is written here.
+    elsewhere: &'static [(&'static str, &'static str)],
 }
 
 impl Table {
     /// A table of these attributes. Those of an object must follow it without a gap.
     #[must_use]
     pub const fn new(rows: &'static [Attribute]) -> Table {
-        Table { rows }
+        Table { rows, elsewhere: &[] }
+    }
+
+    /// The table with names that other systems have for its attributes, and what is written here:
+    /// for messages about unknown attributes.
+    #[must_use]
+    pub const fn with_names_elsewhere(
+        self,
+        elsewhere: &'static [(&'static str, &'static str)],
+    ) -> Table {
+        Table { elsewhere, ..self }
+    }
+
+    /// What is written here for a name that another system has.
+    pub(crate) fn of_elsewhere(&self, name: &str) -> Option<&'static str> {
+        self.elsewhere.iter().find(|(known, _)| *known == name).map(|(_, here)| *here)
     }
 
     fn iter(&self) -> impl Iterator<Item = (Id, &'static Attribute)> {

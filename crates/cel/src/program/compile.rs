@@ -13,6 +13,7 @@ use crate::budget::{self, strict as guards};
 use crate::check::string_literal;
 use crate::literals::int_literal;
 use crate::lowered::Comparison;
+use crate::written::dotted;
 use crate::{PATTERN, presence, variables};
 
 impl Program {
@@ -241,7 +242,6 @@ impl Compiler {
                 Node::Fail(string_literal(message)?.into())
             }
             (name, arguments) => {
-                let name = name.strip_prefix('.').unwrap_or(name);
                 let function = functions::find(Style::Global, name)?;
                 Node::Call(function, self.all(None, arguments)?)
             }
@@ -250,8 +250,8 @@ impl Compiler {
 
     /// A call on something, or of a function whose name has dots.
     fn member(&mut self, target: &IdedExpr, call: &CallExpr) -> Option<Node> {
-        if let Some(namespace) = spelled(target) {
-            let name = format!("{}.{}", namespace.trim_start_matches('.'), call.func_name);
+        if let Some(namespace) = dotted(target) {
+            let name = format!("{namespace}.{}", call.func_name);
             if let Some(function) = functions::find(Style::Global, &name) {
                 return Some(Node::Call(function, self.all(None, &call.args)?));
             }
@@ -318,18 +318,6 @@ impl Compiler {
 
 fn is_name(node: &IdedExpr, name: &str) -> bool {
     matches!(&node.expr, Expr::Ident(found) if found == name)
-}
-
-/// The dotted name that a node spells.
-#[inline(never)]
-fn spelled(node: &IdedExpr) -> Option<String> {
-    match &node.expr {
-        Expr::Ident(name) => Some(name.clone()),
-        Expr::Select(select) if !select.test => {
-            Some(format!("{}.{}", spelled(&select.operand)?, select.field))
-        }
-        _ => None,
-    }
 }
 
 #[inline(never)]
