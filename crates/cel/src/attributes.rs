@@ -325,10 +325,10 @@ pub enum Fault {
     NotUtf8,
 }
 
-/// Why bytes cannot be read, with the cause in words.
+/// Why bytes or data cannot be read, with the cause in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unread {
-    /// They were not asked for, or there are none: `has` is false.
+    /// They are not there, or were not asked for: `has` is false.
     Missing(&'static str),
     /// They are there, but cannot be read: `has` has no value either.
     Unreadable(&'static str),
@@ -360,8 +360,12 @@ pub trait Attributes: Debug + Sync {
     /// catches.
     fn bytes(&self, id: Id) -> Result<&[u8], Unread>;
 
-    /// The value of an attribute that is data, if it is there.
-    fn data(&self, id: Id) -> Option<&Data>;
+    /// The value of an attribute that is data.
+    ///
+    /// # Errors
+    /// If it is not there, or cannot be read. An expression that reads what cannot be read has no
+    /// value, whatever it catches.
+    fn data(&self, id: Id) -> Result<&Data, Unread>;
 
     /// Whether an object, or headers, are there.
     fn is_there(&self, id: Id) -> bool;
