@@ -6,6 +6,8 @@
 //! there. Envoy gives the metadata of all filters as one message, because a single claim would come
 //! without its type.
 
+use serde_json::{Map, Value};
+
 use crate::cel::attributes::Unread;
 use crate::cel::data::Data;
 use crate::protobuf::{Malformed, Reader, Writer, value};
@@ -75,16 +77,29 @@ fn whole(data: &mut Data) -> bool {
 ///
 /// # Errors
 /// If the claims are nested too deep.
-pub fn metadata(claims: &[(String, Data)]) -> Result<Vec<u8>, Malformed> {
+pub fn metadata(claims: &Map<String, Value>) -> Result<Vec<u8>, Malformed> {
+    let payload =
+        Data::Map(claims.iter().map(|(name, value)| (name.clone(), of_json(value))).collect());
     let mut out = Writer::default();
     out.message(1, |entry| {
         entry.text(1, FILTER.as_bytes());
-        entry.message(2, |out| {
-            let payload = (KEY.to_owned(), Data::Map(claims.to_vec()));
-            value::write(out, &[payload])
-        })
+        entry.message(2, |out| value::write(out, &[(KEY.to_owned(), payload)]))
     })?;
     Ok(out.finish())
+}
+
+/// JSON as Envoy keeps it: every number is a double.
+fn of_json(value: &Value) -> Data {
+    match value {
+        Value::Null => Data::Null,
+        Value::Bool(value) => Data::Bool(*value),
+        Value::Number(number) => Data::Double(number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => Data::Text(text.clone()),
+        Value::Array(items) => Data::List(items.iter().map(of_json).collect()),
+        Value::Object(fields) => {
+            Data::Map(fields.iter().map(|(name, value)| (name.clone(), of_json(value))).collect())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -96,8 +111,7 @@ mod tests {
     use crate::tests::json;
 
     fn given(claims: &str) -> Vec<u8> {
-        let Data::Map(claims) = json::data(claims) else { panic!("{claims} is no map") };
-        metadata(&claims).unwrap()
+        metadata(&serde_json::from_str(claims).unwrap()).unwrap()
     }
 
     #[test]
@@ -134,11 +148,10 @@ mod tests {
         for end in 1..whole.len() {
             assert!(is_unreadable(&whole[..end]), "{end}");
         }
-        // As Envoy would have it: `{"uid": 9007199254740993}`.
-        let large = Data::Map(vec![("uid".to_owned(), Data::Double(9_007_199_254_740_992.0))]);
-        let large = metadata(&[("list".to_owned(), Data::List(vec![large]))]).unwrap();
-        assert!(is_unreadable(&large));
-        let many: Vec<_> = (0..2_000).map(|n| (n.to_string(), Data::Null)).collect();
+        assert!(is_unreadable(&given(r#"{"list": [{"uid": 9007199254740993}]}"#)));
+        assert!(is_unreadable(&given(r#"{"uid": -1e300}"#)));
+        assert!(claims(&given(r#"{"uid": 9007199254740991}"#)).is_ok());
+        let many: Map<String, Value> = (0..2_000).map(|n| (n.to_string(), Value::Null)).collect();
         assert!(is_unreadable(&metadata(&many).unwrap()));
     }
 }
