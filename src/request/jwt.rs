@@ -151,6 +151,12 @@ mod tests {
         assert!(is_unreadable(&given(r#"{"list": [{"uid": 9007199254740993}]}"#)));
         assert!(is_unreadable(&given(r#"{"uid": -1e300}"#)));
         assert!(claims(&given(r#"{"uid": 9007199254740991}"#)).is_ok());
+        let deep = |levels: usize| {
+            let deep = (0..levels).fold(Value::from(1), |deep, _| Value::Array(vec![deep]));
+            metadata(&Map::from_iter([("deep".to_owned(), deep)]))
+        };
+        assert!(claims(&deep(14).unwrap()).is_ok());
+        assert_eq!(deep(15), Err(Malformed::Depth));
         let many: Map<String, Value> = (0..2_000).map(|n| (n.to_string(), Value::Null)).collect();
         assert!(is_unreadable(&metadata(&many).unwrap()));
     }
