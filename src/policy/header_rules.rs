@@ -27,6 +27,8 @@ pub(crate) struct HeaderRules {
     pub(crate) add: Vec<HeaderValue>,
     pub(crate) set: Vec<HeaderValue>,
     pub(crate) remove: Vec<String>,
+    /// Whether an expression makes the path, perhaps of what the caller wrote.
+    pub(crate) makes_path: bool,
 }
 
 /// A header that is added or set.
@@ -52,11 +54,9 @@ impl HeaderRules {
                 .filter_map(|rule| compile_value(policy, rule, phase, scope, errors))
                 .collect()
         };
-        HeaderRules {
-            add: values(&config.add),
-            set: values(&config.set),
-            remove: config.remove.clone(),
-        }
+        let (add, set) = (values(&config.add), values(&config.set));
+        let makes_path = set.iter().any(|rule| rule.name == ":path" && rule.constant.is_none());
+        HeaderRules { add, set, remove: config.remove.clone(), makes_path }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
