@@ -20,10 +20,36 @@ impl Program {
     /// Compiles a tree with its guards. One that names what there is not, which the check refuses,
     /// would fail at each request.
     pub(crate) fn of(root: &IdedExpr, table: &'static Table) -> Program {
+        Program::within(&[], root, table)
+    }
+
+    /// Compiles a part of a tree that stands within macros that give these names. Their places are
+    /// the first.
+    pub(crate) fn within(names: &[Named], root: &IdedExpr, table: &'static Table) -> Program {
         let mut compiler = Compiler { table, scope: Vec::new(), places: 0, bound: Vec::new() };
+        for Named { name, bound } in names {
+            let place = compiler.place();
+            let bound = bound.as_ref().and_then(|tree| compiler.node(tree));
+            let is = match bound {
+                Some(bound) => {
+                    compiler.bound.push(bound);
+                    Is::Bound(place, compiler.bound.len().saturating_sub(1))
+                }
+                None => Is::Local(place),
+            };
+            compiler.scope.push(Local { name: name.clone(), is });
+        }
         let root = compiler.node(root).unwrap_or_else(|| Node::Fail("no such function".into()));
         Program { root, places: compiler.places, bound: compiler.bound }
     }
+}
+
+/// A name that a macro around a part gives.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    /// What has the name, where it is evaluated when it is first read: a tree with its guards.
+    pub(crate) bound: Option<IdedExpr>,
 }
 
 /// A name that a macro gives, and what it stands for.

@@ -1,5 +1,7 @@
 //! Evaluates what was compiled.
 
+mod part;
+
 use std::cell::RefCell;
 
 use super::headers::View;
@@ -16,7 +18,7 @@ use crate::variables;
 type Local<'p> = RefCell<Option<Evaluated<'p, Value<'p>>>>;
 
 /// One evaluation.
-pub(super) struct Run<'r, 'p> {
+pub(crate) struct Run<'r, 'p> {
     pub(super) scene: Scene<'p>,
     bound: &'p [Node],
     /// The values of variables, by their places; nothing yet for those that are evaluated when
