@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::Failure;
 use crate::cases::Claims;
+use crate::hop_by_hop;
 use crate::normalization::Normalization;
 use crate::request::{self, Url};
 
@@ -145,6 +146,9 @@ impl Flags {
         request::method(&self.method)?;
         request::authority(&authority)?;
         request::path(&sent)?;
+        let protocol = if self.http2 { "HTTP/2" } else { "HTTP/1.1" };
+        request::arrives((&self.method, &sent), &headers, protocol)?;
+        let headers = hop_by_hop::seen(&headers, protocol)?;
         let path = request::seen_path(&sent, self.path_normalization)?;
         let sent_path = Some(sent).filter(|sent| *sent != path);
         let address =
@@ -159,7 +163,7 @@ impl Flags {
             authority,
             path,
             sent_path,
-            protocol: if self.http2 { "HTTP/2" } else { "HTTP/1.1" },
+            protocol,
             principal: self.principal(config)?,
             dialed,
             jwt: self.jwt.clone(),
