@@ -236,8 +236,14 @@ impl<'a> View<'a> {
     }
 
     /// What external authorization services have said. It is a map.
-    pub(crate) fn extauthz(&self) -> Option<&'a Data> {
-        self.facts.said().filter(|data| matches!(data, Data::Map(_)))
+    pub(crate) fn extauthz(&self) -> Result<&'a Data, Unread> {
+        let said = self.facts.said().filter(|data| matches!(data, Data::Map(_)));
+        said.ok_or(Unread::Missing("no service has answered"))
+    }
+
+    /// The claims of the caller's token. They are a map.
+    pub(crate) fn jwt(&self) -> Result<&'a Data, Unread> {
+        self.facts.jwt()
     }
 
     /// `request.body`.
@@ -303,7 +309,7 @@ impl Attributes for View<'_> {
         attributes::bytes(id, self)
     }
 
-    fn data(&self, id: Id) -> Option<&Data> {
+    fn data(&self, id: Id) -> Result<&Data, Unread> {
         attributes::data(id, self)
     }
 
@@ -389,12 +395,7 @@ impl<'a> HeadersView<'a> {
 
     /// The values of all of a header's lines, whichever of them this reading has.
     pub(crate) fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        let lines = self.headers.may_have(name.as_bytes()).then(|| self.headers.lines());
-        lines
-            .into_iter()
-            .flatten()
-            .filter(move |(line, _)| same_to_some_origin(line, name.as_bytes()))
-            .map(|(_, value)| value)
+        self.headers.alike(name.as_bytes())
     }
 
     /// The value of a cookie.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use egress_filter::config::IdentityConfig;
 use egress_filter::decision::Reply;
+use egress_filter::request::jwt;
 use egress_filter::trial::{self, Came, Response, Served, Trial, Tried};
 
 use super::model::{Answer, Caller, Case, Fault, Origin, Service, Step};
@@ -58,6 +59,13 @@ impl Step {
         seen.unwrap_or_else(|| sent.clone())
     }
 
+    /// The dynamic metadata of a request with this token.
+    #[must_use]
+    pub fn metadata(&self) -> Vec<u8> {
+        // Claims that are nested too deep have been reported.
+        self.jwt.as_ref().and_then(|claims| jwt::metadata(claims).ok()).unwrap_or_default()
+    }
+
     /// The headers that the filter sees. Those that Envoy refuses stay as they are.
     fn seen_headers(&self) -> HeaderTexts {
         let sent = &self.request.headers;
@@ -85,6 +93,7 @@ impl Step {
                 .unwrap_or_else(|| format!("240.240.0.1:{port}")),
             time: self.time.unwrap_or(usual.time),
             body: self.request.body.clone().into_bytes(),
+            metadata: self.metadata(),
             response: Response {
                 status: self.origin.status,
                 headers: self.origin.headers.clone(),

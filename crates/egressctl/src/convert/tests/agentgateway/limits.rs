@@ -127,7 +127,7 @@ fn what_of_a_limit_is_lost_is_told_where_it_stands() {
         ),
         (
             json!({"global": {"backendRef": service, "domain": "d", "descriptors": [
-                {"entries": [{"name": "a", "expression": "jwt.sub"}]}]}}),
+                {"entries": [{"name": "a", "expression": "mcp.sub"}]}]}}),
             "global.descriptors[0].entries[0].expression",
             "no limit is in the result",
             false,
@@ -139,7 +139,7 @@ fn what_of_a_limit_is_lost_is_told_where_it_stands() {
             false,
         ),
         (
-            json!({"conditional": [{"condition": "jwt.sub == 'a'", "policy": {"local": [requests]}},
+            json!({"conditional": [{"condition": "mcp.sub == 'a'", "policy": {"local": [requests]}},
                 {"policy": {"local": [requests]}}]}),
             "conditional",
             "the rate limits are not in the result",
