@@ -49,7 +49,7 @@ struct Component<'a> {
     name: &'a str,
     version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
+    description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -124,7 +124,8 @@ fn component<'a>(package: &'a Package, scope: Option<&'static str>) -> Component
         reference: reference(package),
         name: &package.name,
         version: &package.version,
-        description: package.description.as_deref().map(str::trim),
+        // The format wants it in one line.
+        description: package.description.as_deref().map(in_one_line),
         scope,
         hashes: hashes(package.checksum.as_deref()),
         licenses: package
@@ -134,6 +135,10 @@ fn component<'a>(package: &'a Package, scope: Option<&'static str>) -> Component
             .collect(),
         purl: package.source.is_some().then(|| reference(package)),
     }
+}
+
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn hashes(sha256: Option<&str>) -> Vec<Hash<'_>> {
