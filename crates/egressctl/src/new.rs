@@ -13,7 +13,7 @@ use crate::{Exit, Failure};
 const PAGE: &str = include_str!("../../../docs/recipes.md");
 
 /// The recipes: their names here, and their titles there.
-const RECIPES: [(&str, &str); 14] = [
+const RECIPES: [(&str, &str); 16] = [
     ("path", "A team may call one path of one host"),
     ("read-only", "Everybody may read from some hosts"),
     ("git-push", "Build jobs may push to one organisation's repositories"),
@@ -26,6 +26,8 @@ const RECIPES: [(&str, &str); 14] = [
     ("office-hours", "Only in office hours"),
     ("exception", "An exception that ends by itself"),
     ("maintenance", "A maintenance page"),
+    ("moved-path", "A stable path for an API that moved"),
+    ("to-https", "From http to https"),
     ("mock", "A mock for a test environment"),
     ("ticket", "A ticket number for dangerous calls"),
 ];

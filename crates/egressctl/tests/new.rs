@@ -31,7 +31,7 @@ fn folder(name: &str) -> PathBuf {
 fn every_recipe_passes_its_cases_and_has_no_warning() {
     let listed = text(&run(&["new"]).stdout);
     let names: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(names.len(), 14, "{listed}");
+    assert_eq!(names.len(), 16, "{listed}");
     for name in names {
         let folder = folder(name);
         let to = folder.to_str().expect("UTF-8");
