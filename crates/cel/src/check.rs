@@ -159,8 +159,13 @@ impl Checker<'_> {
             ),
             None => {
                 let variables = self.variables.iter().map(|(name, _)| name.as_str());
-                let roots = self.table.roots().map(|root: &str| root);
-                let hint = did_you_mean(plain, roots.chain(variables));
+                let roots =
+                    || self.table.roots().filter(|root| self.phase.has(self.table.from(root)));
+                let mut hint = did_you_mean(plain, roots().map(|root: &str| root).chain(variables));
+                if hint.is_empty() {
+                    let roots = roots().collect::<Vec<_>>().join("`, `");
+                    hint = format!(": expected one of `{roots}`, or a text in quotes");
+                }
                 self.mistake(node, format!("unknown attribute `{plain}`{hint}"))
             }
         }
@@ -218,9 +223,11 @@ impl Checker<'_> {
             Type::Object(object) => {
                 let Some((id, attribute)) = self.table.field(object, field) else {
                     let names = || self.table.fields(object).map(|attribute| attribute.last_name());
-                    let hint = match nearest(field, names()) {
-                        Some(meant) => format!(" (did you mean `{object}.{meant}`?)"),
-                        None => format!(
+                    let deeper = self.table.below(object).find(|(_, row)| row.last_name() == field);
+                    let hint = match (nearest(field, names()), deeper) {
+                        (Some(meant), _) => format!(" (did you mean `{object}.{meant}`?)"),
+                        (None, Some((_, row))) => format!(" (did you mean `{}`?)", row.name),
+                        (None, None) => format!(
                             ": expected one of `{object}.{}`",
                             names().collect::<Vec<_>>().join(&format!("`, `{object}."))
                         ),
