@@ -68,7 +68,11 @@ fn messages_name_the_place_and_the_mend() {
         ),
         (r"'\ud800'", "1:2 an escape names no Unicode character"),
         (r"b'\u0041'", r"1:3 bytes have no `\u`: write `\x` and two digits for each byte"),
-        ("rb'a'", "1:1 `rb` stands before a string as if it were its prefix"),
+        (
+            "rb'a'",
+            "1:1 `rb` stands before a string as if it were its prefix: put a `+` between them, or \
+             the quote into a string of the other kind",
+        ),
         ("a == 9223372036854775808", "1:6 `9223372036854775808` is too large for an int"),
         ("-9223372036854775809", "1:1 `-9223372036854775809` is too large for an int"),
         ("18446744073709551616u", "1:1 `18446744073709551616u` is too large for a uint"),
