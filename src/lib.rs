@@ -78,6 +78,7 @@ pub mod identity;
 mod lint;
 mod order;
 pub mod path;
+mod plain;
 pub mod policy;
 pub mod printable;
 pub mod protobuf;
