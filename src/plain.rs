@@ -86,8 +86,7 @@ const fn table(of_states: bool) -> [u8; 256] {
     let mut index = 0;
     while index < table.len() {
         let byte = index as u8;
-        table[index] =
-            if of_states { next(byte - byte % KINDS, byte % KINDS) } else { kind(byte) };
+        table[index] = if of_states { next(byte - byte % KINDS, byte % KINDS) } else { kind(byte) };
         index += 1;
     }
     table
