@@ -257,8 +257,14 @@ impl<'a> View<'a> {
     }
 
     /// What external authorization services have said. It is a map.
-    pub(crate) fn extauthz(&self) -> Option<&'a Data> {
-        self.facts.said().filter(|data| matches!(data, Data::Map(_)))
+    pub(crate) fn extauthz(&self) -> Result<&'a Data, Unread> {
+        let said = self.facts.said().filter(|data| matches!(data, Data::Map(_)));
+        said.ok_or(Unread::Missing("no service has answered"))
+    }
+
+    /// The claims of the caller's token. They are a map.
+    pub(crate) fn jwt(&self) -> Result<&'a Data, Unread> {
+        self.facts.jwt()
     }
 
     /// `request.body`.
@@ -324,7 +330,7 @@ impl Attributes for View<'_> {
         attributes::bytes(id, self)
     }
 
-    fn data(&self, id: Id) -> Option<&Data> {
+    fn data(&self, id: Id) -> Result<&Data, Unread> {
         attributes::data(id, self)
     }
 

@@ -21,6 +21,8 @@ mod value;
 
 use std::sync::Arc;
 
+pub(crate) use self::compile::Named;
+pub(crate) use self::evaluate::Run;
 use self::functions::Function;
 pub(crate) use self::json::write_single;
 pub(crate) use self::map::Map;

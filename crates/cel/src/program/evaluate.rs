@@ -1,5 +1,7 @@
 //! Evaluates what was compiled.
 
+mod part;
+
 use std::cell::RefCell;
 
 use super::headers::View;
@@ -16,7 +18,7 @@ use crate::variables;
 type Local<'p> = RefCell<Option<Evaluated<'p, Value<'p>>>>;
 
 /// One evaluation.
-pub(super) struct Run<'r, 'p> {
+pub(crate) struct Run<'r, 'p> {
     pub(super) scene: Scene<'p>,
     bound: &'p [Node],
     /// The values of variables, by their places; nothing yet for those that are evaluated when
@@ -132,10 +134,10 @@ impl<'p> Run<'_, 'p> {
             Node::Attribute(id) => self.attribute(*id),
             Node::Object(name) => Ok(Value::Object(name)),
             Node::HasBytes(id) => self.has_bytes(*id),
-            Node::DataOrEmpty(id) => match self.scene.attributes.data(*id) {
-                Some(data) => self.data(data),
-                None => Ok(Value::map(Map::default())),
-            },
+            Node::DataOrEmpty(id) => {
+                let found = self.found_data(*id)?;
+                found.map_or_else(|| Ok(Value::map(Map::default())), |data| self.data(data))
+            }
             Node::DataField(id, name) => self.data_field(*id, name),
             Node::Header(of, name) => {
                 let found = self.header(View::of(*of), name);
@@ -341,7 +343,7 @@ impl<'p> Run<'_, 'p> {
             },
             Kind::Headers => attributes.is_there(id).then(|| Value::Headers(View::of(id))),
             Kind::Object => attributes.is_there(id).then_some(Value::Object(attribute.name)),
-            Kind::Data => match attributes.data(id) {
+            Kind::Data => match self.found_data(id)? {
                 Some(data) => Some(self.data(data)?),
                 None => None,
             },
@@ -353,12 +355,24 @@ impl<'p> Run<'_, 'p> {
         match self.scene.attributes.bytes(id) {
             Ok(_) => Ok(Value::Bool(true)),
             Err(Unread::Missing(_)) => Ok(Value::Bool(false)),
-            Err(Unread::Unreadable(_)) => {
-                attributes_unreadable(self);
-                let attribute = self.scene.attributes.table().attribute(id);
-                let name = attribute.map_or("", |attribute| attribute.name);
-                Err(Failure::Interpreted(format!("`{name}` cannot be read")))
-            }
+            Err(Unread::Unreadable(_)) => Err(self.unreadable(id)),
+        }
+    }
+
+    #[cold]
+    fn unreadable(&self, id: Id) -> Failure<'p> {
+        attributes_unreadable(self);
+        let attribute = self.scene.attributes.table().attribute(id);
+        let name = attribute.map_or("", |attribute| attribute.name);
+        Failure::Interpreted(format!("`{name}` cannot be read"))
+    }
+
+    /// The value of an attribute that is data; none if it is not there.
+    fn found_data(&self, id: Id) -> Evaluated<'p, Option<&'p Data>> {
+        match self.scene.attributes.data(id) {
+            Ok(data) => Ok(Some(data)),
+            Err(Unread::Missing(_)) => Ok(None),
+            Err(Unread::Unreadable(_)) => Err(self.unreadable(id)),
         }
     }
 
@@ -374,7 +388,7 @@ impl<'p> Run<'_, 'p> {
     }
 
     fn data_field(&self, id: Id, name: &'p str) -> Evaluated<'p, Value<'p>> {
-        let data = self.scene.attributes.data(id).ok_or_else(|| self.missing(id))?;
+        let data = self.found_data(id)?.ok_or_else(|| self.missing(id))?;
         self.data(data.get(name).ok_or(Failure::Missing(name))?)
     }
 
