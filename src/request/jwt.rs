@@ -60,12 +60,14 @@ fn payload(metadata: &[u8]) -> Result<Option<Data>, Malformed> {
 /// stand for another number.
 fn whole(data: &mut Data) -> bool {
     match data {
-        Data::Double(number) if !(number.abs() < INEXACT) => return false,
-        Data::Double(number) if number.fract() == 0.0 => {
-            #[expect(clippy::cast_possible_truncation, reason = "it is whole and below 2^53")]
+        Data::Double(number) if number.abs() < INEXACT => {
+            #[expect(clippy::cast_possible_truncation, reason = "it is below 2^53")]
             let int = *number as i64;
-            *data = Data::Int(int);
+            if int as f64 == *number {
+                *data = Data::Int(int);
+            }
         }
+        Data::Double(_) => return false,
         Data::List(items) => return items.iter_mut().all(whole),
         Data::Map(entries) => return entries.iter_mut().all(|(_, value)| whole(value)),
         _ => {}

@@ -23,8 +23,9 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     if engine.has_passes {
         return in_passes(turn, Pass::First);
     }
-    let view =
-        View::new(turn.facts, &engine.callers).with_host(&admitted.host, admitted.path_has_escapes);
+    let view = View::new(turn.facts, &engine.callers)
+        .with_host(&admitted.host, admitted.path_has_escapes)
+        .with_path(admitted.plain_path);
     let candidates = &mut turn.found.candidates;
     engine.index.candidates(&admitted.groups, &view, candidates);
     let mut asking = Asking {

@@ -115,7 +115,7 @@ impl Attributes for Nothing {
         Err(Unread::Missing("there are none"))
     }
     fn data(&self, _: Id) -> Result<&Data, Unread> {
-        Err(Unread::Missing("there are none"))
+        Err(Unread::Missing("there is none"))
     }
     fn is_there(&self, _: Id) -> bool {
         false

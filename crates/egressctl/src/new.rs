@@ -13,7 +13,7 @@ use crate::{Exit, Failure};
 const PAGE: &str = include_str!("../../../docs/recipes.md");
 
 /// The recipes: their names here, and their titles there.
-const RECIPES: [(&str, &str); 17] = [
+const RECIPES: [(&str, &str); 18] = [
     ("path", "A team may call one path of one host"),
     ("read-only", "Everybody may read from some hosts"),
     ("git-push", "Build jobs may push to one organisation's repositories"),
@@ -22,6 +22,7 @@ const RECIPES: [(&str, &str); 17] = [
     ("shadow", "Try a narrower rule before it is enforced"),
     ("headers", "Tell the origin who calls, and send no cookies"),
     ("token", "Use a token that no pod has"),
+    ("user-token", "A user's token beside the workload's certificate"),
     ("addresses", "Only from some addresses"),
     ("office-hours", "Only in office hours"),
     ("exception", "An exception that ends by itself"),

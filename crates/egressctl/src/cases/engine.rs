@@ -59,17 +59,17 @@ impl Step {
         seen.unwrap_or_else(|| sent.clone())
     }
 
-    /// The headers that the filter sees. Those that Envoy refuses stay as they are.
-    fn seen_headers(&self) -> HeaderTexts {
-        let sent = &self.request.headers;
-        hop_by_hop::seen(sent, &self.request.version).unwrap_or_else(|_| sent.clone())
-    }
-
     /// The dynamic metadata of a request with this token.
     #[must_use]
     pub fn metadata(&self) -> Vec<u8> {
         // Claims that are nested too deep have been reported.
         self.jwt.as_ref().and_then(|claims| jwt::metadata(claims).ok()).unwrap_or_default()
+    }
+
+    /// The headers that the filter sees. Those that Envoy refuses stay as they are.
+    fn seen_headers(&self) -> HeaderTexts {
+        let sent = &self.request.headers;
+        hop_by_hop::seen(sent, &self.request.version).unwrap_or_else(|_| sent.clone())
     }
 
     /// The request as the engine takes it, under a configuration of this identity.
