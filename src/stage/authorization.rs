@@ -50,7 +50,8 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         let denying = Denying { engine, groups, request, view: &view };
         return Flow::End(denying.end(reason, policy, decision));
     }
-    let mut shadow = asking.shadow(reason);
+    let asks_shadow = engine.has_shadow || asking.trace.is_some();
+    let mut shadow = if asks_shadow { asking.shadow(reason) } else { Vec::new() };
     if reason == Reason::NoAllowRule {
         close_in_shadow(engine, groups, asking.opens_in_shadow, &mut shadow);
     }
@@ -346,7 +347,9 @@ impl Asking<'_, '_> {
     fn ask(&mut self, index: usize, rule: &Rule) -> RuleResult {
         let mut messages = Vec::new();
         let answer = rule.ask(self.view, self.meter, &mut messages);
-        self.errors.extend(messages.into_iter().map(|message| (index, message)));
+        if !messages.is_empty() {
+            self.errors.extend(messages.into_iter().map(|message| (index, message)));
+        }
         if let Some(trace) = &mut self.trace {
             trace.asked(index, answer);
         }
