@@ -49,6 +49,7 @@ pub struct Credentials {
     certificate: rcgen::Certificate,
     key_pem: String,
     key_der: Vec<u8>,
+    namespace: Option<String>,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -58,6 +59,11 @@ impl std::fmt::Debug for Credentials {
 }
 
 impl Credentials {
+    /// The namespace of the pod, if the first name is a SPIFFE ID as Istio makes them.
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     /// The certificate as PEM.
     pub fn certificate_pem(&self) -> String {
         self.certificate.pem()
@@ -131,7 +137,19 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let certificate =
             params.signed_by(&key, &self.issuer).expect("a certificate from checked names");
-        Credentials { certificate, key_pem: key.serialize_pem(), key_der: key.serialize_der() }
+        let namespace = match names {
+            [San::Uri(id), ..] => {
+                id.split_once("/ns/").and_then(|(_, rest)| rest.split('/').next())
+            }
+            _ => None,
+        };
+        let is_label = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        Credentials {
+            certificate,
+            key_pem: key.serialize_pem(),
+            key_der: key.serialize_der(),
+            namespace: namespace.filter(is_label).map(str::to_owned),
+        }
     }
 
     /// The authority's own certificate as PEM, which is what trusts it.

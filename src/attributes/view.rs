@@ -389,12 +389,7 @@ impl<'a> HeadersView<'a> {
 
     /// The values of all of a header's lines, whichever of them this reading has.
     pub(crate) fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        let lines = self.headers.may_have(name.as_bytes()).then(|| self.headers.lines());
-        lines
-            .into_iter()
-            .flatten()
-            .filter(move |(line, _)| same_to_some_origin(line, name.as_bytes()))
-            .map(|(_, value)| value)
+        self.headers.alike(name.as_bytes())
     }
 
     /// The value of a cookie.

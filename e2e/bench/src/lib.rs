@@ -16,6 +16,7 @@ mod load;
 mod loading;
 mod peers;
 mod policies;
+pub mod profile;
 mod report;
 mod rounds;
 mod statistics;

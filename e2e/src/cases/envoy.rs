@@ -73,6 +73,12 @@ impl EnvoyRunner {
         })
     }
 
+    /// The address that a caller of this destination dials, while a suite is being run.
+    #[must_use]
+    pub fn dialled(&self, destination: &str) -> Option<String> {
+        self.waypoint.as_ref().map(|waypoint| waypoint.vip(destination))
+    }
+
     fn counters(waypoint: &Waypoint) -> Result<BTreeMap<String, u64>, String> {
         let stats = waypoint.stats(PREFIX).map_err(|error| format!("no stats: {error}"))?;
         Ok(stats

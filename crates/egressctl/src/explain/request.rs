@@ -9,6 +9,7 @@ use egress_filter::trial::{Response, Trial};
 use serde::Serialize;
 
 use crate::Failure;
+use crate::hop_by_hop;
 use crate::normalization::Normalization;
 use crate::request::{self, Url};
 
@@ -138,6 +139,9 @@ impl Flags {
         request::method(&self.method)?;
         request::authority(&authority)?;
         request::path(&sent)?;
+        let protocol = if self.http2 { "HTTP/2" } else { "HTTP/1.1" };
+        request::arrives((&self.method, &sent), &headers, protocol)?;
+        let headers = hop_by_hop::seen(&headers, protocol)?;
         let path = request::seen_path(&sent, self.path_normalization)?;
         let sent_path = Some(sent).filter(|sent| *sent != path);
         let address =
@@ -152,7 +156,7 @@ impl Flags {
             authority,
             path,
             sent_path,
-            protocol: if self.http2 { "HTTP/2" } else { "HTTP/1.1" },
+            protocol,
             principal: self.principal(config)?,
             dialed,
             source_address: address("source-address", &self.source_address, "127.0.0.1", "40000")?,

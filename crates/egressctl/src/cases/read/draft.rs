@@ -238,16 +238,28 @@ impl Draft {
             return None;
         };
         let caller = caller?;
-        let named = host.as_deref().unwrap_or_default();
+        let named = host.clone().unwrap_or_default();
         let dialled = || {
             host::canonical(named.as_bytes())
                 .ok()
                 .filter(|host| !host.is_empty())
                 .map(std::borrow::Cow::into_owned)
         };
-        let port = request::port(named).to_string();
+        let port = request::port(&named).to_string();
         // A text that is not an address has been reported.
         let address = |given: String, port: &str| request::with_port(&given, port).unwrap_or(given);
+        let request = Request {
+            method: self.method.unwrap_or_else(|| "GET".to_owned()),
+            path: self.path.unwrap_or_else(|| "/".to_owned()),
+            version: self.version.unwrap_or_else(|| "HTTP/1.1".to_owned()),
+            headers: headers::lines(self.headers),
+            body: self.body.unwrap_or_default(),
+            host,
+        };
+        let line = (request.method.as_str(), request.path.as_str());
+        if let Err(message) = request::arrives(line, &request.headers, &request.version) {
+            fields.impossible(case, message);
+        }
         Some(Step {
             normalize_path: true,
             after: Duration::ZERO,
@@ -258,14 +270,7 @@ impl Draft {
             destination: self.destination.unwrap_or_else(dialled),
             source_address: self.source_address.map(|given| address(given, "40000")),
             destination_address: self.destination_address.map(|given| address(given, &port)),
-            request: Request {
-                method: self.method.unwrap_or_else(|| "GET".to_owned()),
-                path: self.path.unwrap_or_else(|| "/".to_owned()),
-                version: self.version.unwrap_or_else(|| "HTTP/1.1".to_owned()),
-                headers: headers::lines(self.headers),
-                body: self.body.unwrap_or_default(),
-                host,
-            },
+            request,
             origin: self.origin.finish(),
             expect: Expect::default(),
             short_caller,

@@ -1,11 +1,14 @@
 //! AgentGateway's fields: each is converted or noted.
 
 mod answers;
+mod backends;
 mod credentials;
 mod ext_auth;
+mod fields;
 mod generated;
 mod limits;
 mod log;
+mod model;
 mod targets;
 
 use serde_json::json;
@@ -215,13 +218,14 @@ fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
         ("traffic.headerModifiers.newThing", "Looser", "unknown field"),
         ("backend.tls", "Looser", "DestinationRule"),
         ("backend.tcp", "Lost", "DestinationRule"),
-        ("backend.http", "Lost", "DestinationRule"),
+        ("backend.http.version", "Lost", "h2UpgradePolicy"),
+        ("backend.http.newThing", "Looser", "unknown field"),
         ("backend.tunnel", "Lost", "DestinationRule"),
         ("backend.ai", "Looser", "image for bodies"),
         ("backend.mcp", "Looser", "image for bodies"),
-        ("backend.transformation", "Looser", "traffic.transformation"),
+        ("backend.transformation.newThing", "Looser", "unknown field"),
         ("backend.health", "Lost", "outlierDetection"),
-        ("backend.extAuth", "Looser", "action: CUSTOM"),
+        ("backend.extAuth", "Looser", "no `backendRef` names"),
         ("backend.newThing", "Looser", "unknown field"),
         ("frontend.tcp", "Lost", "no counterpart"),
         ("frontend.networkAuthorization", "Looser", "ztunnel"),

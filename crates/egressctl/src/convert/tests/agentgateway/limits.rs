@@ -113,7 +113,7 @@ fn what_of_a_limit_is_lost_is_told_where_it_stands() {
     for (limit, place, message, is_there) in [
         (
             json!({"local": [requests, {"tokens": 5, "unit": "Minutes"}]}),
-            "local[1].tokens",
+            "local[1]",
             "language models",
             true,
         ),
@@ -121,7 +121,7 @@ fn what_of_a_limit_is_lost_is_told_where_it_stands() {
         (
             json!({"global": {"backendRef": service, "domain": "d", "descriptors": [
                 {"entries": entries}, {"entries": entries, "unit": "Tokens"}]}}),
-            "global.descriptors[1].unit",
+            "global.descriptors[1]",
             "language models",
             true,
         ),
