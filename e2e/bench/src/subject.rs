@@ -156,7 +156,7 @@ impl Subject {
 /// What all contestants are made of.
 #[derive(Debug)]
 pub(super) struct Contestants {
-    guests: Guests,
+    pub(super) guests: Guests,
     pub(super) workshop: Workshop,
 }
 
