@@ -184,7 +184,7 @@ pub async fn run(options: &Options) -> Result<(String, PathBuf), BenchError> {
     let updates = loading::updates(&contestants, &options.others()).await?;
     say("memory");
     let memory = loading::memory(&contestants, options.most).await?;
-    let starts = starts::measure(&contestants).await?;
+    let starts = starts::measure(&contestants, options).await?;
     let features = features::measure(options).await?;
     let proxied = proxied::measure(&contestants, options).await?;
     let index = index::measure()?;

@@ -4,11 +4,8 @@ use std::time::Instant;
 
 use super::envoys::{Running, Setup};
 use super::subject::{Asked, Contestants, Subject};
-use super::{BenchError, load, say};
+use super::{BenchError, Options, load, say};
 use e2e::pki::TEAM_A_SPIFFE_ID;
-
-/// How often each Envoy is started.
-const STARTS: usize = 7;
 
 /// The starts of one contestant.
 #[derive(Debug)]
@@ -19,12 +16,16 @@ pub(super) struct Start {
 }
 
 /// Starts Envoys in turn, one at a time.
-pub(super) async fn measure(contestants: &Contestants) -> Result<Vec<Start>, BenchError> {
+pub(super) async fn measure(
+    contestants: &Contestants,
+    options: &Options,
+) -> Result<Vec<Start>, BenchError> {
     say("starts");
     let subjects = [Subject::NoFilter, Subject::Empty, Subject::FloorBinding, Subject::Workshop];
     let mut starts: Vec<Start> =
         subjects.map(|subject| Start { subject, seconds: Vec::new() }).into();
-    for _ in 0..STARTS {
+    // As many starts as take some twenty seconds.
+    for _ in 0..options.rounds.div_ceil(5) {
         for start in &mut starts {
             let name = start.subject.name();
             let setup = Setup {

@@ -58,6 +58,11 @@ impl Limit {
         }
     }
 
+    /// Whether more than one rule or value takes part, so that the bar is that of a request.
+    pub(crate) fn is_of_a_request(self) -> bool {
+        matches!(self, Self::Request | Self::Policy)
+    }
+
     /// The limit that a pair goes up to.
     fn of(pair: &Pair) -> Self {
         let policies = pair.configuration["policies"].as_array();
@@ -94,7 +99,7 @@ pub(super) fn pairs() -> Vec<Pair> {
     let mut headers = vec![("x".to_owned(), "a".repeat(LARGE))];
     headers.extend((0..LINES).map(|index| (format!("h-{index}"), "v".to_owned())));
     let pair = |name: &str, traffic: Value| Pair {
-        name: name.to_owned(),
+        name: format!("whole request: {name}"),
         configuration: json!({"policies": [{"name": "p", "traffic": traffic}]}),
         path: "/".to_owned(),
         headers: headers.clone(),

@@ -12,7 +12,7 @@ Each row is a rule on the request of [`functions.md`](docs:functions.md), and wh
 rule that is `true`: instructions of the module in the emulated host, the same in every run, and
 host calls. It includes reading what the rule reads: the first table has that alone. A rule over
 literals costs nothing, since it is computed when the configuration loads. What two rules read is
-read once. A body is not in this table, but [in the next](#bodies).
+read once. Bodies have [a table of their own](#bodies).
 ";
 
 const BODIES: &str = "\

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use crate::bars::{emulated_cost, macros, over_empty};
-use crate::cost::limits::Limit;
 use crate::features;
 use crate::statistics::median;
 use crate::subject::{Asked, Subject};
@@ -83,8 +82,8 @@ fn requests(options: &Options, figures: &Figures) -> Vec<Row> {
             &among,
         ),
     ];
-    rows.extend(macros(figures).map(|(instructions, _)| {
-        let what = "one rule more with a macro over 8 items".to_owned();
+    rows.extend(macros(figures, false).map(|(_, instructions)| {
+        let what = "one rule more with a macro that tests 8 items".to_owned();
         [what, format!("+{instructions:.0}"), "+0".to_owned(), "-".to_owned(), "-".to_owned()]
     }));
     rows.extend(figures.features.of_envoys().map(|(cost, native)| {
@@ -170,12 +169,11 @@ fn proxy(options: &Options, figures: &Figures) -> Vec<(String, String)> {
             format!("{:.2} s; {:.2} s", update.main.as_secs_f64(), slowest.as_secs_f64()),
         ));
     }
-    let is_whole = |limit: Limit| limit == Limit::Request;
     for (what, whole) in [
-        ("the dearest known request to one policy", false),
-        ("the dearest known request to thousands of policies", true),
+        ("the dearest known request to one rule", false),
+        ("the dearest known request to any configuration", true),
     ] {
-        let of = figures.worst.iter().filter(|worst| is_whole(worst.limit) == whole);
+        let of = figures.worst.iter().filter(|worst| worst.limit.is_of_a_request() == whole);
         let took = of.filter_map(|worst| Some(worst.took.as_ref()?.time)).max();
         let took = took.unwrap_or_default().as_secs_f64() * 1e3;
         rows.push((format!("[{what}](#the-dearest-request)"), format!("{took:.1} ms")));

@@ -8,9 +8,10 @@ const ABOUT: &str = "\
 ## The dearest request
 
 What a pod can make a worker do, if the configuration goes as far as a limit
-([an expression's](docs:expressions.md#limits), [a configuration's](docs:configuration.md#limits),
-[a request's](docs:reading.md#what-a-request-may-cost)) and the request is the worst that is known for
-it: headers of 58 kB, which is what Istio's Envoy takes. For each limit, the dearest of several
+([an expression's](docs:expressions.md#limits),
+[a configuration's](docs:configuration.md#limits),
+[a request's](docs:reading.md#what-a-request-may-cost)) and the request is the worst that is known
+for it: headers of 58 kB, which is what Istio's Envoy takes. For each limit, the dearest of several
 hundred pairs of rule and request: its instructions in the emulated host, and how much longer a real
 Envoy takes for it than for the same request without a rule (the fastest of five). `make bench
 ARGS=--worst` looks for dearer ones.
