@@ -93,7 +93,7 @@ pub(super) fn measure(
         Subject::Workshop,
         Subject::WorkshopDenied,
         Subject::WorkshopAll,
-        Subject::Interpreter,
+        Subject::Macro,
     ];
     for subject in watched {
         figures.push(one(contestants, &mut modules, subject, options.endurance)?);

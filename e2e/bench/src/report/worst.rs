@@ -13,7 +13,7 @@ What a pod can make a worker do, if the configuration goes as far as a limit
 [a request's](docs:reading.md#what-a-request-may-cost)) and the request is the worst that is known
 for it: headers of 58 kB, which is what Istio's Envoy takes. For each limit, the dearest of several
 hundred pairs of rule and request: its instructions in the emulated host, and how much longer a real
-Envoy takes for it than for the same request without a rule (the fastest of five). `make bench
+Envoy takes for it than for the same request without a rule (the fastest of nine). `make bench
 ARGS=--worst` looks for dearer ones.
 ";
 
