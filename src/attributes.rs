@@ -13,7 +13,6 @@ use crate::cel::Phase;
 use crate::cel::attributes::{Attribute, Fault, Id, Kind, Lookup, Set, Table, Unread, utf8};
 use crate::cel::data::Data;
 use crate::cel::time::Timestamp;
-use crate::path::without_query;
 use crate::request::{Body, Property};
 
 /// An attribute.
@@ -159,7 +158,7 @@ static ROWS: &[Row] = &[
         properties: &[],
         meaning: "the path without its query, as Envoy normalised it",
         set_by: THE_CALLER,
-        read: Read::Text(|view| utf8(view.path_and_query().map(without_query))),
+        read: Read::Text(|view| view.path()),
     },
     Row {
         name: "request.pathAndQuery",

@@ -155,6 +155,13 @@ impl<'a> Facts<'a> {
         of(Property::FilterChainName).or_else(|| of(Property::ClusterName))
     }
 
+    /// Whether a request for this host, which is canonical, has come to a destination that does not
+    /// serve it.
+    pub(crate) fn is_astray(&self, host: &str) -> bool {
+        !destination::is_named(self.property(Property::FilterChainName), host)
+            && self.destination().is_some_and(|served| !destination::serves(served, host))
+    }
+
     /// The port of that destination.
     pub(crate) fn destination_port(&self) -> Option<u16> {
         let of = |property| destination::port(self.property(property));

@@ -72,7 +72,13 @@ fn bit(kind: u8) -> u64 {
 /// Whether two names are equal apart from letter case.
 #[inline]
 fn same_name(a: &[u8], b: &[u8]) -> bool {
-    hash::same(a, b) || a.eq_ignore_ascii_case(b)
+    a.len() == b.len() && (hash::same(a, b) || same_in_lower_case(a, b))
+}
+
+/// It is apart, because the proxy writes names in lower case.
+#[inline(never)]
+fn same_in_lower_case(a: &[u8], b: &[u8]) -> bool {
+    a.eq_ignore_ascii_case(b)
 }
 
 impl Clone for Headers<'_> {
@@ -109,19 +115,22 @@ impl<'a> Headers<'a> {
         // and reserves no memory.
         let (sizes, mut data) = rest.split_at_checked(count.checked_mul(8)?)?;
         let (pairs, _) = sizes.as_chunks::<8>();
-        let (mut came, mut kinds, mut blank_ends) =
-            (Vec::with_capacity(pairs.len()), Kinds::default(), false);
-        for pair in pairs {
+        let (mut kinds, mut blank_ends, mut broken) = (Kinds::default(), false, false);
+        // How many lines there will be is known, so that none needs to ask whether there is room.
+        let lines = pairs.iter().map(|pair| {
             let lengths = u64::from_le_bytes(*pair);
-            let (name, after) = take_text(data, lengths & u64::from(u32::MAX))?;
-            let (value, after) = take_text(after, lengths >> 32)?;
+            let Some((name, value, after)) = take_line(data, lengths) else {
+                (broken, data) = (true, &[]);
+                return Came { name: &[], value: &[], kind: 0 };
+            };
             data = after;
             let kind = kind(name);
             kinds.add(kind);
             blank_ends |= value::has_blank_ends(value);
-            came.push(Came { name, value, kind });
-        }
-        Some(Headers { came, added: Vec::new(), kinds, blank_ends })
+            Came { name, value, kind }
+        });
+        let came = lines.collect();
+        (!broken).then_some(Headers { came, added: Vec::new(), kinds, blank_ends })
     }
 
     /// The form that [`from_pairs`](Self::from_pairs) reads.
@@ -263,6 +272,14 @@ impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
         let blank_ends = came.iter().any(|line| value::has_blank_ends(line.value));
         Headers { came, added: Vec::new(), kinds, blank_ends }
     }
+}
+
+/// Takes a name and a value whose lengths are the halves of a word.
+#[inline(always)]
+fn take_line(bytes: &[u8], lengths: u64) -> Option<(&[u8], &[u8], &[u8])> {
+    let (name, after) = take_text(bytes, lengths & u64::from(u32::MAX))?;
+    let (value, after) = take_text(after, lengths >> 32)?;
+    Some((name, value, after))
 }
 
 /// Takes a text of this length, and the NUL that follows it.

@@ -8,12 +8,14 @@
 //!
 //! Tests compare it with the `cel` crate's interpreter, which evaluates the same guarded tree.
 
+mod access;
 mod compile;
 mod evaluate;
 mod functions;
 mod headers;
 mod json;
 mod map;
+mod near;
 mod operators;
 mod results;
 mod size;

@@ -40,6 +40,37 @@ fn an_element_behind_a_question_mark_is_an_optional() {
 }
 
 #[test]
+fn an_optional_access_to_what_has_no_such_part_is_no_empty_optional() {
+    let of = |json: &str, rest: &str| format!("json('{json}'){rest}");
+    let list = r#"{"user": [{"admin": true}]}"#;
+    let accesses = [
+        ".?user.?admin.orValue(false)",
+        ".?user[?'admin'].orValue(false)",
+        ".?user.admin.orValue(false)",
+        "[?'user'].?admin.orValue(false)",
+        ".with(j, has(j.?user.admin))",
+        ".with(j, default(j.?user.?admin.value(), false))",
+        ".with(j, j.?user.?admin.orValue(false) || true)",
+    ];
+    for access in accesses {
+        for json in [list, r#"{"user": "admin"}"#, r#"{"user": 1}"#, r#"{"user": true}"#] {
+            assert!(is_unreadable(&of(json, access)), "{json} {access}");
+        }
+        // A map has it or not, and null has nothing.
+        for json in ["{}", r#"{"user": {}}"#, r#"{"user": {"admin": false}}"#] {
+            assert!(!is_unreadable(&of(json, access)), "{json} {access}");
+        }
+    }
+    let null = of(r#"{"user": null}"#, ".?user.?admin.orValue(false)");
+    assert_eq!(rule(&null), Ok(false));
+    for (rest, value) in [("[?0].orValue(7) == 7", false), ("[?1].orValue(7) == 7", true)] {
+        assert_eq!(rule(&of(r#"{"a": [1]}"#, &format!(".?a{rest}"))), Ok(value), "{rest}");
+    }
+    // A key of a type that a list has no elements by is an error, as it is without the optional.
+    assert!(rule("json('[1]').with(l, l[?request.path].orValue(1) == 1)").is_err());
+}
+
+#[test]
 fn numbers_are_compared_by_value_in_lists_and_maps_too() {
     for source in [
         "[1] == [1.0] && dyn([1]) == [1.0] && [[1u]] == [[1]] && [1] != [2u]",
