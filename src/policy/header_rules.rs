@@ -203,7 +203,7 @@ pub(super) fn compile_value(
                 && first.message.starts_with("unknown attribute")
                 && is_plain_text(source)
             {
-                first.message.push_str(&format!(": if the text is meant, write `'\"{source}\"'`"));
+                first.message.push_str(&format!("; if the text is meant, write `'\"{source}\"'`"));
             }
             let of = |error| ConfigError::of_expression(policy, &rule.value, error);
             errors.extend(found.into_iter().map(of));

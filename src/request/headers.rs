@@ -72,7 +72,13 @@ fn bit(kind: u8) -> u64 {
 /// Whether two names are equal apart from letter case.
 #[inline]
 fn same_name(a: &[u8], b: &[u8]) -> bool {
-    hash::same(a, b) || a.eq_ignore_ascii_case(b)
+    a.len() == b.len() && (hash::same(a, b) || same_in_lower_case(a, b))
+}
+
+/// It is apart, because the proxy writes names in lower case.
+#[inline(never)]
+fn same_in_lower_case(a: &[u8], b: &[u8]) -> bool {
+    a.eq_ignore_ascii_case(b)
 }
 
 impl Clone for Headers<'_> {

@@ -173,10 +173,18 @@ impl Checker<'_> {
             ),
             None => {
                 let variables = self.variables.iter().map(|(name, _)| name.as_str());
-                let roots = self.table.roots().map(|root: &str| root);
+                let roots =
+                    || self.table.roots().filter(|root| self.phase.has(self.table.from(root)));
                 let hint = match self.table.of_elsewhere(plain) {
                     Some(here) => format!(": here it is `{here}`"),
-                    None => did_you_mean(plain, roots.chain(variables)),
+                    None => did_you_mean(plain, roots().map(|root: &str| root).chain(variables)),
+                };
+                let hint = match hint {
+                    none if none.is_empty() => {
+                        let roots = roots().collect::<Vec<_>>().join("`, `");
+                        format!(": expected one of `{roots}`, or a text in quotes")
+                    }
+                    hint => hint,
                 };
                 self.mistake(node, format!("unknown attribute `{plain}`{hint}"))
             }
@@ -239,10 +247,13 @@ impl Checker<'_> {
                 let Some((id, attribute)) = self.table.field(object, field) else {
                     let names = || self.table.fields(object).map(|attribute| attribute.last_name());
                     let name = format!("{object}.{field}");
-                    let hint = match (self.table.of_elsewhere(&name), nearest(field, names())) {
-                        (Some(here), _) => format!(": here it is `{here}`"),
-                        (None, Some(meant)) => format!(" (did you mean `{object}.{meant}`?)"),
-                        (None, None) => format!(
+                    let deeper = self.table.below(object).find(|(_, row)| row.last_name() == field);
+                    let elsewhere = self.table.of_elsewhere(&name);
+                    let hint = match (elsewhere, nearest(field, names()), deeper) {
+                        (Some(here), ..) => format!(": here it is `{here}`"),
+                        (None, Some(meant), _) => format!(" (did you mean `{object}.{meant}`?)"),
+                        (None, None, Some((_, row))) => format!(" (did you mean `{}`?)", row.name),
+                        (None, None, None) => format!(
                             ": expected one of `{object}.{}`",
                             names().collect::<Vec<_>>().join(&format!("`, `{object}."))
                         ),

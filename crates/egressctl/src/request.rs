@@ -25,7 +25,7 @@ impl<'u> Url<'u> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at_checked(end).unwrap_or((rest, ""));
         if authority.is_empty() {
-            return Err(format!("`{}` has no host", text.escape_debug()));
+            return Err(format!("`{}` has no host: write `http://HOST/PATH`", text.escape_debug()));
         }
         if let Some((_, host)) = authority.rsplit_once('@') {
             return Err(format!(

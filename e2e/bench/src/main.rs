@@ -21,8 +21,8 @@ usage: bench [--quick] [--rounds N] [--seconds S] [--document] [--checkout FOLDE
                      requests; the module has kept its names
   --features         only what each feature costs; with --document its part of the page
   --quick            few rounds, requests and policies, to see whether it works
-  --rounds N         how many rounds, each of which asks every Envoy of a group in turn (25)
-  --seconds S        how long each Envoy is asked in a round (0.6)
+  --rounds N         how many rounds, each of which asks every Envoy of a group in turn (30)
+  --seconds S        how long each Envoy is asked in a round (0.25)
   --checkout FOLDER  the checkout to work on; else the one that holds the working directory";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {

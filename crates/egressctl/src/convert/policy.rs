@@ -146,6 +146,19 @@ impl Policy {
         !self.denies_by_default && self.traffic().is_empty() && self.backend.is_empty()
     }
 
+    /// Whether its rule lets nothing through.
+    pub(super) fn is_closed(&self) -> bool {
+        let is_false = |rule: &Authorization| {
+            let mut all = rule.expressions.iter();
+            match rule.action {
+                "Allow" => all.all(|expression| expression == "false"),
+                "Require" => all.any(|expression| expression == "false"),
+                _ => false,
+            }
+        };
+        self.authorization.as_ref().is_some_and(is_false)
+    }
+
     /// Whether it has this field of `traffic`.
     pub(super) fn feature(&self, name: &str) -> Option<&Tree> {
         self.features.iter().find(|(feature, _)| *feature == name).map(|(_, tree)| tree)

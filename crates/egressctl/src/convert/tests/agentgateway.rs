@@ -4,7 +4,7 @@ mod answers;
 mod backends;
 mod credentials;
 mod ext_auth;
-mod fields;
+pub(super) mod fields;
 mod generated;
 mod limits;
 mod log;

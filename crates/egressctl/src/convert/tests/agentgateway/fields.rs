@@ -31,7 +31,11 @@ fn samples() -> Vec<serde_json::Value> {
 }
 
 /// The JSON pointers of all values that have none below them.
-fn leaves(value: &serde_json::Value, pointer: &str, found: &mut Vec<String>) {
+pub(in crate::convert::tests) fn leaves(
+    value: &serde_json::Value,
+    pointer: &str,
+    found: &mut Vec<String>,
+) {
     let below: Vec<(String, &serde_json::Value)> = match value {
         serde_json::Value::Object(fields) => {
             fields.iter().map(|(name, value)| (name.replace('/', "~1"), value)).collect()
@@ -80,7 +84,7 @@ fn outcome(spec: &serde_json::Value) -> (String, Vec<(String, String)>) {
 }
 
 /// Takes a value away.
-fn take(from: &mut serde_json::Value, pointer: &str) {
+pub(in crate::convert::tests) fn take(from: &mut serde_json::Value, pointer: &str) {
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     match from.pointer_mut(parent).unwrap() {
         serde_json::Value::Object(fields) => {
@@ -94,7 +98,7 @@ fn take(from: &mut serde_json::Value, pointer: &str) {
 }
 
 /// A pointer as notes have it: `/a/0/b` is `a[0].b`.
-fn shown(pointer: &str) -> String {
+pub(in crate::convert::tests) fn shown(pointer: &str) -> String {
     pointer.split('/').skip(1).fold("spec".to_owned(), |path, name| match name.parse::<usize>() {
         Ok(index) => format!("{path}[{index}]"),
         Err(_) => format!("{path}.{}", name.replace("~1", "/")),

@@ -236,7 +236,9 @@ proptest! {
             prop_assert!(!here || may, "looser: {:?}\n{}", request, text);
             // A Deny that errs denies here.
             let errs = policies.iter().any(|rules| {
-                rules.action == "Deny" && rules.is_for(&request) && rules.errs(&request, raw(request.authority))
+                rules.action == "Deny"
+                    && rules.is_for(&request)
+                    && rules.errs(&request, raw(request.authority))
             });
             if request.is_plain() && !errs {
                 prop_assert_eq!(here, there, "{:?}\n{}", request, text);
