@@ -40,11 +40,6 @@ impl BothWays {
 
     /// The result of the lowered form.
     pub fn ours<A: Attributes>(&self, attributes: &A) -> Result<Vec<u8>, String> {
-        self.ours_told(attributes).0
-    }
-
-    /// The same, and whether the request passed a limit or cannot be read.
-    pub fn ours_told<A: Attributes>(&self, attributes: &A) -> (Result<Vec<u8>, String>, bool) {
         let allowance = Allowance::whole();
         let value = match self.expected {
             Expected::Rule => {
@@ -56,21 +51,12 @@ impl BothWays {
             Expected::Any => self.expression.recorded(attributes, &allowance).map(bytes_of),
             _ => self.expression.optional_data(attributes, &allowance).map(bytes_of_data),
         };
-        (held(value, &allowance), allowance.breached().is_some())
+        held(value, &allowance)
     }
 
     /// The result of the interpreter.
     pub fn theirs<A: Attributes>(&self, attributes: &A) -> Result<Vec<u8>, String> {
-        self.theirs_told(attributes).0
-    }
-
-    /// The same, and whether the request passed a limit or cannot be read.
-    pub fn theirs_told<A: Attributes>(&self, attributes: &A) -> (Result<Vec<u8>, String>, bool) {
-        let env = match crate::env::shared() {
-            Ok(env) => env,
-            Err(error) => return (Err(error), false),
-        };
-        let env = &env;
+        let env = &crate::env::shared()?;
         let Expression { patterns, variables, .. } = &self.expression;
         let interpreter = Interpreter { env, attributes, patterns, variables };
         let allowance = Allowance::whole();
@@ -86,7 +72,7 @@ impl BothWays {
                     .map(bytes_of_data)
             }
         };
-        (held(value, &allowance), allowance.breached().is_some())
+        held(value, &allowance)
     }
 }
 
