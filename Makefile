@@ -110,10 +110,18 @@ image: build-wasm build-bodies ## two OCI images, and filter-config/ with the di
 	@$(CARGO) run --quiet -p image -- $(bodies) '$(IMAGE)-bodies' filter-config target/bodies
 	@$(CARGO) run --quiet -p image -- $(wasm) '$(IMAGE)' filter-config target
 
+# The check comes first: what follows takes minutes.
+.PHONY: release
+release: ## the files of a release, into target/dist/ (IMAGE=...)
+	@$(CARGO) run --quiet -p release -- check '$(IMAGE)'
+	@$(MAKE) --no-print-directory build-wasm build-bodies
+	@egressctl=$$($(setup)/egressctl); \
+	$(CARGO) run --quiet -p release -- make '$(IMAGE)' $$egressctl
+
 .PHONY: test-image
-test-image: build-wasm ## the image, as Istio's agent reads it, and pushed and pulled
+test-image: build-wasm ## the image and the files of a release, pushed, pulled and checked
 	@skopeo=$$($(setup)/skopeo); registry=$$($(setup)/registry); \
-	SKOPEO=$$skopeo REGISTRY=$$registry $(CARGO) test -p image
+	SKOPEO=$$skopeo REGISTRY=$$registry $(CARGO) test -p image -p release
 
 # Not part of `make test`, which needs no Go.
 .PHONY: test-services

@@ -9,6 +9,13 @@ use crate::printable;
 /// The most warnings, and the most errors, that a record lists. Of any others it has the number.
 pub(crate) const MAX_LISTED: usize = 20;
 
+/// The filter's version, so that a reader of the log can tell what a waypoint runs.
+macro_rules! version {
+    () => {
+        env!("CARGO_PKG_VERSION")
+    };
+}
+
 /// What is logged if memory runs out while a configuration is loaded. It is constant, because no
 /// text can be allocated then.
 #[cfg(any(test, all(target_arch = "wasm32", target_os = "wasi")))]
@@ -31,7 +38,9 @@ macro_rules! ran_out {
 #[cfg(any(test, all(target_arch = "wasm32", target_os = "wasi")))]
 pub(crate) const OUT_OF_MEMORY: OutOfMemory = OutOfMemory {
     record: concat!(
-        r#"{"event":"egress-configuration","verdict":"refused","policies":null,"warnings":[],"#,
+        r#"{"event":"egress-configuration","version":""#,
+        version!(),
+        r#"","verdict":"refused","policies":null,"warnings":[],"#,
         r#""errors":[{"policy":null,"place":"","message":""#,
         ran_out!(),
         r#""}]}"#
@@ -43,6 +52,7 @@ pub(crate) const OUT_OF_MEMORY: OutOfMemory = OutOfMemory {
 #[serde(rename_all = "camelCase")]
 struct Record<'a> {
     event: &'static str,
+    version: &'static str,
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     fingerprint: Option<String>,
@@ -84,6 +94,7 @@ pub fn load_record(outcome: Result<&Engine, &[ConfigError]>) -> String {
             let listed = engine.warnings().iter().take(MAX_LISTED);
             Record {
                 event: "egress-configuration",
+                version: version!(),
                 verdict: "loaded",
                 fingerprint: Some(format!("{:012x}", engine.fingerprint())),
                 policies: Some(engine.policy_count()),
@@ -99,6 +110,7 @@ pub fn load_record(outcome: Result<&Engine, &[ConfigError]>) -> String {
         }
         Err(errors) => Record {
             event: "egress-configuration",
+            version: version!(),
             verdict: "refused",
             fingerprint: None,
             policies: None,
@@ -142,7 +154,8 @@ mod tests {
         assert_eq!(
             record(&json!({"policies": [rule("a", "true"), rule("b", "request.path == 'x'")]})),
             json!({
-                "event": "egress-configuration", "verdict": "loaded",
+                "event": "egress-configuration", "version": version!(),
+                "verdict": "loaded",
                 "fingerprint": "aa2fbffe79ba", "policies": 2, "errors": [],
                 "warnings": [{
                     "policy": "b",
@@ -159,7 +172,8 @@ mod tests {
         assert_eq!(
             record(&json!({"policies": [rule("a", "1")], "audit": 1})),
             json!({
-                "event": "egress-configuration", "verdict": "refused", "policies": null,
+                "event": "egress-configuration", "version": version!(),
+                "verdict": "refused", "policies": null,
                 "warnings": [],
                 "errors": [
                     {

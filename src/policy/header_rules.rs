@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use egress_reading::hash;
+
 use crate::cel::attributes::Set;
 use crate::cel::meter::{Allowance, Meter};
 use crate::cel::{Expected, Expression, Phase, Scope};
@@ -200,7 +202,7 @@ pub(super) fn compile_value(
                 && first.message.starts_with("unknown attribute")
                 && is_plain_text(source)
             {
-                first.message.push_str(&format!(": if the text is meant, write `'\"{source}\"'`"));
+                first.message.push_str(&format!("; if the text is meant, write `'\"{source}\"'`"));
             }
             let of = |error| ConfigError::of_expression(policy, &rule.value, error);
             errors.extend(found.into_iter().map(of));
@@ -242,7 +244,7 @@ pub(crate) fn set_pseudo<'a>(
     name: &'a str,
     value: Cow<'a, [u8]>,
 ) {
-    headers.remove(|line| line == name.as_bytes());
+    headers.remove(name.as_bytes(), |line| line == name.as_bytes());
     headers.push(name.as_bytes(), value.clone());
     changes.push(Change::Replace(Cow::Borrowed(name), value));
 }
@@ -261,7 +263,11 @@ pub(crate) fn remove<'a>(
         return 0;
     }
     let (mut own, mut aliases) = (0_usize, Vec::new());
-    headers.remove(|line| {
+    headers.remove(wanted, |line| {
+        if hash::same(line, wanted) {
+            own = own.saturating_add(1);
+            return true;
+        }
         let same = same_to_some_origin(line, wanted);
         if same && line.eq_ignore_ascii_case(wanted) {
             own = own.saturating_add(1);

@@ -114,7 +114,7 @@ impl Compiled {
             return Err(format!("the pattern has {} bytes, the limit is {longest}", pattern.len()));
         }
         let read = parse::parse(pattern, compiled)
-            .map_err(|message| format!("invalid pattern: {message}"))?;
+            .map_err(|message| format!("the pattern cannot be read: {message}"))?;
         let program = Program::of(read, compiled);
         let program = program.map_err(|program::TooLarge| {
             format!("the pattern takes more than {compiled} bytes once compiled")

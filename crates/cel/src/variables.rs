@@ -225,7 +225,7 @@ impl Variables {
                 let mut later = self.declared.iter().filter(|known| !defined(known));
                 let is_itself = later.next().is_some_and(|first| first.name == name);
                 Found::No(if is_itself {
-                    format!("`{ROOT}.{name}` reads itself")
+                    format!("`{ROOT}.{name}` reads itself: take it out of its own expression")
                 } else {
                     format!(
                         "`{ROOT}.{name}` is declared behind this one: a variable reads only those \

@@ -108,9 +108,13 @@ impl Diagnostic {
     pub(crate) fn of_error(source: &Source, plugin: Plugin<'_>, error: &ConfigError) -> Diagnostic {
         let span = span_of(source, plugin, &error.place, &error.spot);
         let path = join(plugin.prefix(), &error.place);
-        Diagnostic::error(source, span, error.message.clone())
-            .at(path)
-            .of_policy(error.policy.clone())
+        let mut message = error.message.clone();
+        let written = source.text.get(span.clone()).unwrap_or_default();
+        // YAML has made an object of it.
+        if message == "expected a string, got an object" && written.contains(": ") {
+            message.push_str(": a text with `: ` in it needs quotes around the whole");
+        }
+        Diagnostic::error(source, span, message).at(path).of_policy(error.policy.clone())
     }
 
     /// A warning of the engine, where it stands in the file.

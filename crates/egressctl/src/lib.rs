@@ -15,6 +15,7 @@ mod convert;
 mod diagnostic;
 mod emit;
 mod explain;
+pub mod hop_by_hop;
 mod manifest;
 mod new;
 pub mod normalization;
@@ -38,7 +39,7 @@ use terminal::{Color, Terminal};
 /// Checks, tests and explains egress policies before they ship, with the engine that runs in the
 /// waypoint.
 #[derive(Debug, Parser)]
-#[command(name = "egressctl", version, disable_help_subcommand = true)]
+#[command(name = "egressctl", version = env!("EGRESSCTL_VERSION"), disable_help_subcommand = true)]
 struct Cli {
     /// When to use colours.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]

@@ -144,7 +144,7 @@ impl Manifest {
                 let diagnostic = Diagnostic::error(
                     &source,
                     error.at..error.at.saturating_add(1),
-                    format!("not valid YAML: {}", error.message),
+                    error.to_string(),
                 );
                 Err((source, diagnostic))
             }

@@ -6,12 +6,14 @@
 
 mod merge;
 mod scalar;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod text;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 
 use merge::{has, merge, name_of};
@@ -55,6 +57,12 @@ pub(crate) struct SyntaxError {
     /// The byte where it was noticed.
     pub(crate) at: usize,
     pub(crate) message: String,
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not valid YAML: {}", self.message)
+    }
 }
 
 /// Reads all documents of a text; those that are empty are left out.
@@ -108,11 +116,8 @@ impl<'t> Reader<'t> {
             Some(Ok(event)) => Ok(event),
             Some(Err(error)) => {
                 let at = self.byte(error.marker().index());
-                let mut message = error.info().to_owned();
-                if self.text.get(at..).is_some_and(|rest| rest.starts_with('*')) {
-                    message.push_str(": a value that begins with `*` needs quotes around it");
-                }
-                Err(SyntaxError { at, message })
+                let rest = self.text.get(at..).unwrap_or_default();
+                Err(SyntaxError { at, message: syntax::message(error.info(), rest) })
             }
             None => Ok((Event::StreamEnd, Span::default())),
         }

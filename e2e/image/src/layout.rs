@@ -27,6 +27,9 @@ pub enum Error {
         /// The operating system's error.
         source: io::Error,
     },
+    /// The files do not fit into an archive.
+    #[error("the image cannot be put into an archive: {0}")]
+    Archive(io::Error),
     /// JSON could not be written.
     #[error("the image cannot be described: {0}")]
     Json(#[from] serde_json::Error),
@@ -99,6 +102,14 @@ pub fn write_folder(folder: &Path, image: &Image, reference: &Reference) -> Resu
 /// # Errors
 /// Where the file cannot be written.
 pub fn write_tarball(file: &Path, image: &Image, reference: &Reference) -> Result<(), Error> {
+    write(file, &tarball(image, reference)?)
+}
+
+/// Makes the tarball.
+///
+/// # Errors
+/// Where its index cannot be described.
+pub fn tarball(image: &Image, reference: &Reference) -> Result<Vec<u8>, Error> {
     let docker = [DockerImage {
         config: path_of(&image.config.sha256),
         repo_tags: [reference.to_string()],
@@ -106,9 +117,8 @@ pub fn write_tarball(file: &Path, image: &Image, reference: &Reference) -> Resul
     }];
     let mut files = files(image, reference)?;
     files.push(("manifest.json".to_owned(), serde_json::to_vec(&docker)?));
-    let archive = archive_of(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
-        .map_err(|source| Error::Write { path: file.to_owned(), source })?;
-    write(file, &archive)
+    archive_of(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
+        .map_err(Error::Archive)
 }
 
 /// Makes an empty folder, in place of what was there.

@@ -61,14 +61,36 @@ pub enum Error {
     NoPlugin(PathBuf),
 }
 
+/// The files of a folder with an image in the place of the placeholder.
+#[derive(Clone, Debug)]
+pub struct WithImage {
+    /// Each file's path in the folder, in the order of their names, and its bytes.
+    pub files: Vec<(PathBuf, Vec<u8>)>,
+    /// How many resources name the image.
+    pub plugins: usize,
+}
+
 /// Writes the files of a folder into another one, with the image in the place of the placeholder,
 /// and returns how many resources name it.
 ///
 /// # Errors
-/// Where a file cannot be read or written, where a WasmPlugin or TrafficExtension does not have the
-/// placeholders, and where there is neither.
+/// Those of [`with_image`], and where a file cannot be written.
 pub fn write(from: &Path, to: &Path, image: &Reference, sha256: &str) -> Result<usize, Error> {
-    let mut written = Vec::new();
+    let WithImage { files, plugins } = with_image(from, image, sha256)?;
+    layout::replace_folder(to)?;
+    for (path, bytes) in files {
+        layout::write(&to.join(path), &bytes)?;
+    }
+    Ok(plugins)
+}
+
+/// Puts the image in the place of the placeholder.
+///
+/// # Errors
+/// Where a file cannot be read, where a WasmPlugin or TrafficExtension does not have the
+/// placeholders, and where there is neither.
+pub fn with_image(from: &Path, image: &Reference, sha256: &str) -> Result<WithImage, Error> {
+    let mut found = Vec::new();
     let mut plugins = 0;
     for path in files(from)? {
         let mut bytes =
@@ -83,16 +105,12 @@ pub fn write(from: &Path, to: &Path, image: &Reference, sha256: &str) -> Result<
             plugins += plugins_in(&path, &text, image, sha256)?;
             bytes = text.into_bytes();
         }
-        written.push((to.join(path.strip_prefix(from).unwrap_or(&path)), bytes));
+        found.push((path.strip_prefix(from).unwrap_or(&path).to_owned(), bytes));
     }
     if plugins == 0 {
         return Err(Error::NoPlugin(from.to_owned()));
     }
-    layout::replace_folder(to)?;
-    for (path, bytes) in written {
-        layout::write(&path, &bytes)?;
-    }
-    Ok(plugins)
+    Ok(WithImage { files: found, plugins })
 }
 
 fn url(image: impl std::fmt::Display) -> String {

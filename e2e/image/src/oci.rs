@@ -150,7 +150,11 @@ pub fn archive_of<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> i
     archive.into_inner()
 }
 
-fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+/// The bytes compressed, with no time and no name.
+///
+/// # Errors
+/// Where compressing fails.
+pub fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;
     encoder.finish()

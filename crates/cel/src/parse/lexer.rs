@@ -143,7 +143,10 @@ impl<'s> Lexer<'s> {
                 }
                 _ => Err(Fault::new(
                     start,
-                    format!("`{word}` stands before a string as if it were its prefix"),
+                    format!(
+                        "`{word}` stands before a string as if it were its prefix: put a `+` \
+                         between them, or the quote into a string of the other kind"
+                    ),
                 )),
             };
         }

@@ -47,7 +47,7 @@ pub(super) fn text(source: &str, prefix: usize) -> Result<(LiteralValue, usize),
             return Ok((LiteralValue::String(made.into()), len));
         }
         let Some(next) = text.rest.chars().next() else {
-            return Err((0, "a string is not closed"));
+            return Err((0, NOT_CLOSED));
         };
         match next {
             '\\' if !raw => text.escape().map_err(|message| (at, message))?,
@@ -74,8 +74,10 @@ struct Text<'s> {
     made: Vec<u8>,
 }
 
+const NOT_CLOSED: &str = "a string is not closed: it ends with the quote it begins with";
+
 const BAD_ESCAPE: &str =
-    r#"a string has an invalid escape: write `\\` for a backslash, or `r"..."`"#;
+    r#"a string has an escape that is none: write `\\` for a backslash, or `r"..."`"#;
 
 impl Text<'_> {
     fn skip(&mut self, len: usize) {
@@ -89,7 +91,7 @@ impl Text<'_> {
 
     /// An escape sequence, from its backslash on.
     fn escape(&mut self) -> Result<(), &'static str> {
-        let kind = self.rest.as_bytes().get(1).copied().ok_or("a string is not closed")?;
+        let kind = self.rest.as_bytes().get(1).copied().ok_or(NOT_CLOSED)?;
         let plain = match kind {
             b'a' => 0x07,
             b'b' => 0x08,

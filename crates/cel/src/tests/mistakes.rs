@@ -29,7 +29,21 @@ fn mistakes_are_found_when_it_loads() {
             "true &&\n  requst.path == \"a\"",
             "line 2, column 3: unknown attribute `requst` (did you mean `request`?)",
         ),
-        (r#"jwt.sub == "a""#, "line 1, column 1: unknown attribute `jwt`"),
+        (
+            r#"jwt.sub == "a""#,
+            "line 1, column 1: unknown attribute `jwt`: expected one of `source`, `request`, \
+             `destination`, `extauthz`, or a text in quotes",
+        ),
+        (
+            r#"request.method == GET"#,
+            "line 1, column 19: unknown attribute `GET`: expected one of `source`, `request`, \
+             `destination`, `extauthz`, or a text in quotes",
+        ),
+        (
+            r#"source.namespace == "a""#,
+            "line 1, column 1: unknown attribute `source.namespace` (did you mean \
+             `source.identity.namespace`?)",
+        ),
         (
             "response.code == 200",
             "line 1, column 1: `response` is not there yet when this is evaluated: only a response \
@@ -63,10 +77,13 @@ fn mistakes_are_found_when_it_loads() {
             r#"request.path.x == "a""#,
             "line 1, column 1: `request.path` is string, which has no field `x`",
         ),
-        (r#"request.path.matches("(")"#, "line 1, column 22: invalid pattern: unclosed group"),
+        (
+            r#"request.path.matches("(")"#,
+            "line 1, column 22: the pattern cannot be read: unclosed group",
+        ),
         (
             r#"request.path.matches("a(?=b)")"#,
-            "line 1, column 22: invalid pattern: look-around, including look-ahead and \
+            "line 1, column 22: the pattern cannot be read: look-around, including look-ahead and \
              look-behind, is not supported",
         ),
         (
@@ -87,7 +104,11 @@ fn mistakes_are_found_when_it_loads() {
             "line 1, column 1: `-` takes something away from `request.headers.x`: a header whose \
              name has one is `request.headers[\"x-team-id\"]`",
         ),
-        ("source.port - method > 1", "line 1, column 15: unknown attribute `method`"),
+        (
+            "source.port - method > 1",
+            "line 1, column 15: unknown attribute `method`: expected one of `source`, `request`, \
+             `destination`, `extauthz`, or a text in quotes",
+        ),
         (
             "Msg{f: 1} == 1",
             "line 1, column 1: no message can be made here: `Msg` is no type of this filter",

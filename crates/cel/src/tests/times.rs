@@ -102,7 +102,11 @@ fn types_are_checked() {
             "request.startTime == '2026'",
             "`==` compares timestamp with string, which are never equal",
         ),
-        ("google.protobuf.Struct == type(1)", "unknown attribute `google`"),
+        (
+            "google.protobuf.Struct == type(1)",
+            "unknown attribute `google`: expected one of `source`, `request`, `destination`, \
+             `extauthz`, or a text in quotes",
+        ),
     ] {
         let told = refused(source, Expected::Rule);
         assert_eq!(told, format!("line 1, column 1: {message}"), "{source}");

@@ -74,7 +74,11 @@ impl<'s> Fields<'s> {
         let object = self.any_object(node, what)?;
         for (key, _) in object.iter() {
             if !known.contains(&key.name.as_str()) {
-                let meant = did_you_mean(&key.name, known.iter().copied());
+                let meant = match key.name.as_str() {
+                    // As the option of `explain` is called.
+                    "as" if known.contains(&"caller") => " (did you mean `caller`?)".to_owned(),
+                    name => did_you_mean(name, known.iter().copied()),
+                };
                 let meant =
                     if meant.is_empty() { format!(": it has {}", list(known)) } else { meant };
                 self.error(&key.span, format!("{what} has no field `{}`{meant}", key.name));

@@ -202,8 +202,8 @@ pub fn load_dir(folder: impl AsRef<Path>) -> Result<Vec<Suite>, LoadError> {
 /// If it is not a file of cases, or if policies do not load.
 pub fn parse(name: &str, text: &str) -> Result<Vec<Suite>, LoadError> {
     let source = Source::new(name.to_owned(), text);
-    let documents = yaml::parse(&source.text)
-        .map_err(|error| LoadError(format!("{name}: not valid YAML: {}", error.message)))?;
+    let documents =
+        yaml::parse(&source.text).map_err(|error| LoadError(format!("{name}: {error}")))?;
     let file = read::of(Manifest { source, documents });
     loaded(vec![file.map_err(|(source, found)| whole(&source, &found))?])
 }

@@ -23,7 +23,7 @@ fn literals_that_can_never_do_are_told_at_load() {
         ),
         (
             r#"request.path.regexReplace("(", "") == """#,
-            "line 1, column 27: invalid pattern: unclosed group",
+            "line 1, column 27: the pattern cannot be read: unclosed group",
         ),
         (
             r#"request.path.format([1]) == """#,

@@ -177,7 +177,7 @@ fn agree(pattern: &str, texts: &[String]) {
     let (ours, theirs) = match (ours, theirs) {
         (Ok(ours), Some(theirs)) => (ours, theirs),
         (Err(message), None) => {
-            return assert!(message.starts_with("invalid pattern"), "{message}");
+            return assert!(message.starts_with("the pattern cannot be read"), "{message}");
         }
         (ours, theirs) => panic!("{pattern}: {ours:?} here, {theirs:?} there"),
     };

@@ -87,7 +87,10 @@ fn mistakes_name_the_variable_and_its_type() {
 #[test]
 fn a_variable_reads_only_earlier_ones_and_holds_a_value() {
     for (variables, message) in [
-        (&[("a", "variables.a")][..], "line 1, column 1: `variables.a` reads itself"),
+        (
+            &[("a", "variables.a")][..],
+            "line 1, column 1: `variables.a` reads itself: take it out of its own expression",
+        ),
         (
             &[("a", "true && variables.b"), ("b", "true")],
             "line 1, column 9: `variables.b` is declared behind this one: a variable reads only \
@@ -118,7 +121,8 @@ fn a_variable_reads_only_earlier_ones_and_holds_a_value() {
     // What is wrong with a variable is told once.
     assert_eq!(
         refused(&[("a", "nope"), ("b", "variables.a == 1")], "variables.a && variables.b"),
-        "line 1, column 1: unknown attribute `nope`"
+        "line 1, column 1: unknown attribute `nope`: expected one of `source`, `request`, \
+         `destination`, `extauthz`, or a text in quotes"
     );
 }
 

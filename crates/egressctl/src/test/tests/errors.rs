@@ -82,7 +82,7 @@ fn what_is_wrong_with_a_file_is_told_where_it_is() {
         ),
         (
             "cases: [{name: a, caller: none, request: 'http:///a', expect: deny}]",
-            "1:42: `http:///a` has no host",
+            "1:42: `http:///a` has no host: write `http://HOST/PATH`",
         ),
         (
             "cases: [{name: a, caller: none, request: 'g\u{e9}t http://a', expect: deny}]",
