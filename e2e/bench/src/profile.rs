@@ -12,7 +12,7 @@ use walrus::{ConstExpr, FunctionId, FunctionKind, GlobalId, ValType};
 
 use super::emulated::plain;
 use super::subject::Contestants;
-use super::{Asked, BenchError, Guests, Subject};
+use super::{Asked, BenchError, Guests, Options, Subject};
 use e2e::pki::TEAM_A_SPIFFE_ID;
 
 /// What the names of the counters begin with.
