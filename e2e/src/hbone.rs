@@ -92,8 +92,9 @@ impl HboneClient {
     /// A caller with these credentials, or with no certificate at all; it pins the waypoint's
     /// SPIFFE ID as ztunnel does.
     pub fn new(address: SocketAddr, pki: &Pki, credentials: Option<&Credentials>) -> Self {
+        let namespace = credentials.and_then(Credentials::namespace).unwrap_or("default");
         let headers = vec![
-            ("baggage", "k8s.cluster.name=Kubernetes,k8s.namespace.name=default".to_owned()),
+            ("baggage", format!("k8s.cluster.name=Kubernetes,k8s.namespace.name={namespace}")),
             ("forwarded", "for=\"127.0.0.1:49688\";host=api.github.com".to_owned()),
             ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00".to_owned()),
         ];
@@ -139,29 +140,30 @@ impl HboneClient {
         .await?
         .map_err(|error| HboneError::TlsRefused(error.to_string()))?;
 
-        let (sender, mut connection) = h2::client::Builder::new()
+        let (stream, answered) = alert::AlertFirst::new(tls);
+        let (sender, connection) = h2::client::Builder::new()
             .initial_window_size(4 << 20)
             .initial_connection_window_size(16 << 20)
             .max_frame_size(1 << 20)
             .enable_push(false)
             .max_header_list_size(16 << 10)
-            .handshake::<_, Bytes>(alert::AlertFirst(tls))
+            .handshake::<_, Bytes>(stream)
             .await
             .map_err(refused)?;
-        let ping_pong = connection.ping_pong();
         let mut driver = Driver(tokio::spawn(connection));
         // In TLS 1.3 a client believes the handshake done before the server has looked at its
-        // certificate: only an answer in HTTP/2 shows that the server took it.
-        if let Some(mut ping_pong) = ping_pong {
-            let pong =
-                within(self.timeout, "the first HTTP/2 answer", ping_pong.ping(h2::Ping::opaque()))
-                    .await?;
-            if let Err(error) = pong {
-                // The ping only knows that the connection is gone; its driver knows why.
-                let ended =
-                    within(self.timeout, "the end of the HTTP/2 connection", &mut driver.0).await?;
-                return Err(refused(ended.ok().and_then(Result::err).unwrap_or(error)));
+        // certificate: only what it says in HTTP/2, its SETTINGS, shows that it took it. ztunnel
+        // sends no PING before its first CONNECT, so none is sent here to get an answer.
+        let settings = async {
+            tokio::select! {
+                () = answered.notified() => None,
+                ended = &mut driver.0 => ended.ok(),
             }
+        };
+        match within(self.timeout, "the first HTTP/2 answer", settings).await? {
+            None => {}
+            Some(Err(error)) => return Err(refused(error)),
+            Some(Ok(())) => return Err(HboneError::TlsRefused("closed without a word".to_owned())),
         }
         Ok(HboneConnection {
             sender,

@@ -49,6 +49,7 @@ pub struct Credentials {
     certificate: rcgen::Certificate,
     key_pem: String,
     key_der: Vec<u8>,
+    namespace: Option<String>,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -58,6 +59,11 @@ impl std::fmt::Debug for Credentials {
 }
 
 impl Credentials {
+    /// The namespace in the first name that is a workload's SPIFFE ID.
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     /// The certificate as PEM.
     pub fn certificate_pem(&self) -> String {
         self.certificate.pem()
@@ -131,7 +137,18 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let certificate =
             params.signed_by(&key, &self.issuer).expect("a certificate from checked names");
-        Credentials { certificate, key_pem: key.serialize_pem(), key_der: key.serialize_der() }
+        let namespace = names.iter().find_map(|name| match name {
+            San::Uri(id) => {
+                let (_, rest) = id.split_once("/ns/")?;
+                let namespace = rest.split('/').next().unwrap_or_default();
+                // Garbage is tried, too, and no pod is in such a namespace.
+                let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+                namespace.bytes().all(is_name).then(|| namespace.to_owned())
+            }
+            _ => None,
+        });
+        let (key_pem, key_der) = (key.serialize_pem(), key.serialize_der());
+        Credentials { certificate, key_pem, key_der, namespace }
     }
 
     /// The authority's own certificate as PEM, which is what trusts it.
