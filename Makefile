@@ -139,9 +139,17 @@ test-istio: build-wasm ## filter-config/ on a real API server and a real istiod 
 		SKOPEO=$$skopeo $(CARGO) test -p istio-parts $(ARGS) -- --test-threads=1
 
 .PHONY: bench
-bench: build-wasm ## what the filter costs, into target/bench/report.md (ARGS=--quick: a trial)
+bench: build-wasm build-bodies ## what the filter costs, into target/bench/report.md (ARGS=--quick: a trial)
 	@envoy=$$($(setup)/envoy); \
 	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p bench -- $(ARGS)
+
+# The release with its names, into a folder of its own.
+.PHONY: profile
+profile: ## how many instructions each function takes of the workshop's requests
+	@$(setup)/cargo-wasm build --profile release --config profile.release.strip=false \
+		--target wasm32-wasip1 --target-dir target/profile -p egress-filter
+	@$(CARGO) run --quiet -p bench -- --profile \
+		target/profile/wasm32-wasip1/release/egress_filter.wasm
 
 .PHONY: attack
 attack: build-wasm build-bodies ## hostile requests for SECONDS (60); fails if one gets by

@@ -13,7 +13,6 @@ use crate::cel::Phase;
 use crate::cel::attributes::{Attribute, Fault, Id, Kind, Lookup, Set, Table, Unread, utf8};
 use crate::cel::data::Data;
 use crate::cel::time::Timestamp;
-use crate::path::without_query;
 use crate::request::{Body, Property};
 
 /// An attribute.
@@ -44,7 +43,7 @@ enum Read {
     Int(for<'s, 'v> fn(&'s View<'v>) -> Option<i64>),
     Time(for<'s, 'v> fn(&'s View<'v>) -> Option<Timestamp>),
     Bytes(for<'s, 'v> fn(&'s View<'v>) -> Body<'v>),
-    Data(for<'s, 'v> fn(&'s View<'v>) -> Option<&'v Data>),
+    Data(for<'s, 'v> fn(&'s View<'v>) -> Result<&'v Data, Unread>),
     Headers(for<'s, 'v> fn(&'s View<'v>) -> Option<HeadersView<'v>>),
     /// Whether it is there.
     Object(for<'s, 'v> fn(&'s View<'v>) -> bool),
@@ -159,7 +158,7 @@ static ROWS: &[Row] = &[
         properties: &[],
         meaning: "the path without its query, as Envoy normalised it",
         set_by: THE_CALLER,
-        read: Read::Text(|view| utf8(view.path_and_query().map(without_query))),
+        read: Read::Text(|view| view.path()),
     },
     Row {
         name: "request.pathAndQuery",
@@ -280,10 +279,40 @@ static ROWS: &[Row] = &[
         set_by: "the authorization services",
         read: Read::Data(|view| view.extauthz()),
     },
+    Row {
+        name: "jwt",
+        from: Phase::Request,
+        lookup: Lookup::None,
+        properties: &[Property::Metadata],
+        meaning: "the claims of the token that Istio's RequestAuthentication has verified; absent \
+                  where the request has none",
+        set_by: "the issuer of the token, which may have a claim from its user",
+        read: Read::Data(|view| view.jwt()),
+    },
 ];
 
 /// The attributes, as the language knows them.
-pub(crate) static TABLE: Table = Table::new(&DECLARED);
+pub(crate) static TABLE: Table = Table::new(&DECLARED).with_names_elsewhere(ELSEWHERE);
+
+/// What Envoy, Istio, Kuadrant and AgentGateway call an attribute, and its name here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("connection", "source.spiffeId"),
+    ("source.tls", "source.spiffeId"),
+    ("source.principal", "source.spiffeId"),
+    ("source.namespace", "source.identity.namespace"),
+    ("source.ip", "source.address"),
+    ("request.url_path", "request.path"),
+    ("request.url", "request.pathAndQuery"),
+    ("request.uri", "request.pathAndQuery"),
+    ("request.query", "request.pathAndQuery.query(\"name\")"),
+    ("request.time", "request.startTime"),
+    ("request.protocol", "request.version"),
+    ("request.useragent", "request.headers[\"user-agent\"]"),
+    ("request.user_agent", "request.headers[\"user-agent\"]"),
+    ("destination.host", "destination.hostname"),
+    ("destination.ip", "destination.address"),
+    ("response.status", "response.code"),
+];
 
 static DECLARED: [Attribute; ROWS.len()] = {
     let (name, kind) = ("", Kind::Object);
@@ -421,10 +450,10 @@ pub(crate) fn bytes<'v>(id: Id, view: &View<'v>) -> Result<&'v [u8], Unread> {
 }
 
 /// The value of an attribute that is data.
-pub(crate) fn data<'v>(id: Id, view: &View<'v>) -> Option<&'v Data> {
+pub(crate) fn data<'v>(id: Id, view: &View<'v>) -> Result<&'v Data, Unread> {
     match reader(id) {
         Some(Read::Data(read)) => read(view),
-        _ => None,
+        _ => Err(Unread::Missing("it is no data")),
     }
 }
 
@@ -454,7 +483,8 @@ pub(crate) fn prefetch(read: Set, view: &View<'_>) {
             Read::Int(read) => _ = read(view),
             Read::Time(read) => _ = read(view),
             Read::Object(read) => _ = read(view),
-            Read::Bytes(_) | Read::Data(_) | Read::Headers(_) => {}
+            Read::Data(read) => _ = read(view),
+            Read::Bytes(_) | Read::Headers(_) => {}
         }
     }
 }
@@ -480,7 +510,7 @@ pub fn markdown() -> String {
             .iter()
             .map(|property| format!("`{}`", property.path().replace('\0', ".")));
         let source = match (row.properties, row.from) {
-            _ if declared.kind == Kind::Data => "the answers of these services".to_owned(),
+            ([], _) if declared.kind == Kind::Data => "the answers of these services".to_owned(),
             ([], Phase::Request | Phase::RequestBody) => "the request".to_owned(),
             ([], Phase::Response | Phase::ResponseBody) => "the response".to_owned(),
             _ => properties.collect::<Vec<_>>().join(", else "),

@@ -183,18 +183,29 @@ impl Tally {
     /// Counts an event.
     pub fn count(&mut self, count: Count) {
         let group = count.policy.map_or(0, |index| index.saturating_add(1));
-        let index = group.saturating_mul(STRIDE).saturating_add(count.counter as usize);
+        // There are nowhere near as many policies as would make this overflow.
+        let index = group.wrapping_mul(STRIDE) | count.counter as usize;
         let (number, slot) = split(index);
-        if self.pages.len() <= number {
-            self.pages.resize_with(number.saturating_add(1), || None);
+        if !matches!(self.pages.get(number), Some(Some(_))) {
+            self.add_page(number);
         }
-        let Some(page) = self.pages.get_mut(number) else { return };
-        let page = page.get_or_insert_with(|| Box::new([Entry::default(); PAGE]));
+        let Some(Some(page)) = self.pages.get_mut(number) else { return };
         let Some(entry) = page.get_mut(slot) else { return };
         if entry.waiting == 0 {
             self.waiting.push(index);
         }
         entry.waiting = entry.waiting.saturating_add(1);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_page(&mut self, number: usize) {
+        if self.pages.len() <= number {
+            self.pages.resize_with(number.saturating_add(1), || None);
+        }
+        if let Some(page) = self.pages.get_mut(number) {
+            *page = Some(Box::new([Entry::default(); PAGE]));
+        }
     }
 
     /// Publishes what was counted. `publish` gets a counter, the place of the proxy's number for it

@@ -10,10 +10,12 @@ mod shadow;
 mod source;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use crate::attributes::TABLE;
 use crate::cel::Scope;
 use crate::config::{Config, PolicyConfig, Spot};
+use crate::path::PathSafety;
 use crate::policy::{ConfigWarning, compile_for_tools};
 
 /// A doubt about a configuration that loads, with the name of its kind.
@@ -37,7 +39,10 @@ pub fn of(json: &[u8]) -> Vec<Doubt> {
     }
     let Some((variables, policies)) = compile_for_tools(&config) else { return Vec::new() };
     let scope = Scope { table: &TABLE, variables: &variables };
-    let mut found = Found { doubts: Vec::new() };
+    // The most lenient one, as any policy may set it for a host.
+    let own = config.policies.iter().filter_map(|policy| policy.path_safety);
+    let path_safety = own.fold(config.path_safety, Ord::min);
+    let mut found = Found { doubts: Vec::new(), path_safety };
     for (policy, compiled) in config.policies.iter().zip(&policies) {
         rules::examine(policy, compiled, scope, &mut found);
         headers::examine(policy, scope, &mut found);
@@ -54,6 +59,7 @@ pub fn of(json: &[u8]) -> Vec<Doubt> {
 #[derive(Debug)]
 struct Found {
     doubts: Vec<Doubt>,
+    path_safety: PathSafety,
 }
 
 impl Found {

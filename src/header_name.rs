@@ -1,6 +1,8 @@
 //! Which headers a transformation may touch, and which bytes a header may hold (RFC 9110 section
 //! 5).
 
+use egress_reading::words;
+
 /// Whether headers are those of a request or of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -87,7 +89,8 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 /// and no white space at either end.
 pub(crate) fn is_value(bytes: &[u8]) -> bool {
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    bytes.iter().all(|&byte| (byte >= b' ' && byte != 0x7f) || byte == b'\t')
+    let is_legal = |&byte: &u8| (byte >= b' ' && byte != 0x7f) || byte == b'\t';
+    (words::all(bytes, words::has_no_control) || bytes.iter().all(is_legal))
         && !blank(bytes.first())
         && !blank(bytes.last())
 }

@@ -78,12 +78,16 @@ pub mod identity;
 mod lint;
 mod order;
 pub mod path;
+mod plain;
 pub mod policy;
 pub mod printable;
 pub mod protobuf;
 pub mod rate_limit;
 mod reading;
 pub mod request;
+// What the host part keeps its streams in: natively, only tests have a use for it.
+#[cfg(any(test, all(target_arch = "wasm32", target_os = "wasi")))]
+mod slots;
 mod stage;
 #[cfg(any(test, feature = "fuzzing"))]
 mod tests;

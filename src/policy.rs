@@ -119,6 +119,8 @@ pub struct Engine {
     bodies: Option<Bodies>,
     /// Whether some rules are evaluated after the others, because they need more than headers.
     pub(crate) has_passes: bool,
+    /// Whether a policy is only in shadow.
+    pub(crate) has_shadow: bool,
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
     /// What is evaluated for audit records, if anything is.
@@ -215,6 +217,7 @@ impl Engine {
             denial,
             deadline: config.deadline,
             bodies,
+            has_shadow: policies.iter().any(|policy| policy.mode == Mode::Shadow),
             has_passes: policies.iter().any(|policy| policy.pass() != Pass::First),
             audit: config.audit,
             access_log: config.access_log,

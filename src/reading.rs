@@ -25,13 +25,19 @@ pub(crate) fn objection(headers: &Headers<'_>) -> Option<(Reason, &'static str)>
     if headers.has_blank_ends() && mends::is_on(Mend::Blanks) {
         return Some((Reason::HeaderUnsafe, "blank around a value"));
     }
-    if headers.may_have(value::CREDENTIALS)
-        && headers.values(value::CREDENTIALS).any(|value| value.contains(&b'\t'))
-    {
+    if headers.may_have(value::CREDENTIALS) || headers.may_have(connection::NAME) {
+        return objection_to_lines(headers);
+    }
+    None
+}
+
+/// The same because of a header that many requests do not have.
+#[inline(never)]
+fn objection_to_lines(headers: &Headers<'_>) -> Option<(Reason, &'static str)> {
+    if headers.values(value::CREDENTIALS).any(|value| value.contains(&b'\t')) {
         return Some((Reason::HeaderUnsafe, "tab in authorization"));
     }
-    if headers.may_have(connection::NAME)
-        && mends::is_on(Mend::Connection)
+    if mends::is_on(Mend::Connection)
         && let Some(why) = headers.values(connection::NAME).find_map(connection::objection)
     {
         return Some((Reason::HeaderUnsafe, why));

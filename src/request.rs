@@ -5,6 +5,7 @@ pub mod destination;
 pub mod headers;
 pub mod host;
 pub mod inline;
+pub mod jwt;
 mod property;
 mod said;
 mod shared;
@@ -12,6 +13,7 @@ mod shared;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::cel::attributes::Unread;
 use crate::cel::data::Data;
 use crate::cel::variables::Memo;
 use crate::identity::peer::{Caller, Callers, Presented};
@@ -33,6 +35,8 @@ pub struct Facts<'a> {
     memo: Memo,
     /// What external authorization services have said.
     said: Said,
+    /// The claims of the caller's token, once something reads them.
+    claims: OnceLock<Box<jwt::Claims>>,
     /// Where one was read, or cannot be: most requests have nothing here.
     bodies: Option<Box<Bodies<'a>>>,
 }
@@ -42,7 +46,7 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub fn new(headers: Headers<'a>, source: &'a dyn Source) -> Self {
         let (caller, memo, said) = (OnceLock::new(), Memo::new(), Said::new());
-        Facts { headers, source, caller, memo, said, bodies: None }
+        Facts { headers, source, caller, memo, said, claims: OnceLock::new(), bodies: None }
     }
 
     /// The facts of the same request, without its body.
@@ -106,6 +110,15 @@ impl<'a> Facts<'a> {
         self.said.last()?.data.as_deref()
     }
 
+    /// The claims of the caller's token, which are a map.
+    ///
+    /// # Errors
+    /// If it has none that was verified, or they cannot be read.
+    pub(crate) fn jwt(&self) -> Result<&Data, Unread> {
+        let read = || Box::new(jwt::claims(self.property(Property::Metadata)));
+        self.claims.get_or_init(read).as_ref().as_ref().map_err(|unread| *unread)
+    }
+
     /// Where the outcomes of variables for the request as it came are kept: since the last answer,
     /// as they may have read what was said.
     pub(crate) fn memo(&self) -> &Memo {
@@ -140,6 +153,13 @@ impl<'a> Facts<'a> {
     pub(crate) fn destination(&self) -> Option<&'a str> {
         let of = |property| destination::hostname(self.property(property));
         of(Property::FilterChainName).or_else(|| of(Property::ClusterName))
+    }
+
+    /// Whether a request for this host, which is canonical, has come to a destination that does not
+    /// serve it.
+    pub(crate) fn is_astray(&self, host: &str) -> bool {
+        !destination::is_named(self.property(Property::FilterChainName), host)
+            && self.destination().is_some_and(|served| !destination::serves(served, host))
     }
 
     /// The port of that destination.

@@ -55,6 +55,9 @@ pub struct Trial {
     pub headers: Vec<(String, String)>,
     /// The body; empty for none.
     pub body: Vec<u8>,
+    /// What the filters before this one know of it, as [`crate::request::jwt::metadata`] writes
+    /// it; empty for nothing.
+    pub metadata: Vec<u8>,
     /// The caller's address with its port.
     pub source_address: String,
     /// The address that the caller dialled, with its port.
@@ -129,6 +132,7 @@ impl Default for Trial {
             protocol: "HTTP/1.1".to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
+            metadata: Vec::new(),
             source_address: "127.0.0.1:40000".to_owned(),
             destination_address: "240.240.0.1:80".to_owned(),
             time: NOON,
@@ -276,6 +280,7 @@ impl Trial {
             source_address: address.as_bytes(),
             source_port: if address.is_empty() { &[] } else { &port },
             destination_address: self.destination_address.as_bytes(),
+            metadata: &self.metadata,
             now: self.now,
             shared: Some(shared),
             ..Given::default()

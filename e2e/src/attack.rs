@@ -13,7 +13,7 @@
 //! origin.rs     where they come to, if they do; arrived.rs: what has come
 //! readers.rs    how origins read that; not a line of it is the engine's
 //! record.rs     what was found
-//! report.rs     what is told of a run
+//! report.rs     what is told of a run; health.rs: how Envoy fares in it
 //! ways.rs       the other ways in: bodies, keys of limits, answers of services
 //! ```
 
@@ -21,6 +21,7 @@ mod arrived;
 mod client;
 mod frames;
 mod generate;
+mod health;
 mod origin;
 mod random;
 mod readers;
@@ -47,6 +48,7 @@ use generate::BLOCK;
 use record::Record;
 use stage::Stage;
 
+pub use health::Health;
 pub use record::Finding;
 pub use report::Report;
 pub use ways::{Way, WayReport, run_way};
@@ -171,7 +173,7 @@ pub async fn run(options: &Options) -> Result<Report, AttackError> {
             _ = tick.tick() => {
                 let process = stage.mesh.process();
                 let progress = progress(options.until, record.sent(), begun);
-                report.look(&record, progress, process.resident_bytes()?);
+                report.health.look(progress, process)?;
                 if options.tells {
                     eprintln!("attack: {}", report.progress(&record, begun.elapsed()));
                 }

@@ -4,6 +4,7 @@ mod admin;
 mod configuration;
 mod process;
 mod usage;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::hbone::HboneClient;
@@ -21,9 +22,10 @@ use crate::pki::{Credentials, Pki};
 use crate::ports;
 
 pub use crate::checkout::{bodies_wasm, filter_wasm, trapping_wasm, workspace_root};
-pub use configuration::{Configuration, ConfigurationError, Pod, Ports};
+pub use configuration::{Configuration, ConfigurationError, Pod, Ports, speak_http2};
 pub(crate) use process::audit_record;
 pub use process::{EnvoyProcess, Guard, Launch, StartError};
+pub use watch::PATIENCE;
 
 /// The services of `envoy.yaml`, each with its virtual address; further ones get the addresses that
 /// follow.
@@ -145,10 +147,44 @@ impl WaypointOptions {
     /// a port, one that has no endpoint.
     #[must_use]
     pub fn cluster(self, name: &str, port: Option<u16>) -> Self {
-        let cluster = configuration::service_cluster(name, port);
+        self.further_cluster(configuration::service_cluster(name, port))
+    }
+
+    /// The same for a service of gRPC, which is spoken to in HTTP/2.
+    #[must_use]
+    pub fn grpc_cluster(self, name: &str, port: Option<u16>) -> Self {
+        let mut cluster = configuration::service_cluster(name, port);
+        speak_http2(&mut cluster);
+        self.further_cluster(cluster)
+    }
+
+    fn further_cluster(self, cluster: Value) -> Self {
         self.edit(move |envoy| {
             if let Some(clusters) = envoy["static_resources"]["clusters"].as_array_mut() {
                 clusters.push(cluster);
+            }
+        })
+    }
+
+    /// Gives the filter another configuration in the chains of those services for which there is
+    /// one.
+    #[must_use]
+    pub fn configurations(self, of: impl Fn(&str) -> Option<String> + Send + 'static) -> Self {
+        self.edit(move |envoy| configuration::configure_services(envoy, of))
+    }
+
+    /// Has the origins of services of these names spoken to in HTTP/2 over TLS.
+    #[must_use]
+    pub fn http2_origins(self, is_meant: impl Fn(&str) -> bool + Send + 'static) -> Self {
+        self.edit(move |envoy| {
+            for cluster in
+                envoy["static_resources"]["clusters"].as_array_mut().into_iter().flatten()
+            {
+                if cluster["name"].as_str().is_some_and(&is_meant) {
+                    speak_http2(cluster);
+                    let tls = &mut cluster["transport_socket"]["typed_config"];
+                    tls["common_tls_context"]["alpn_protocols"] = json!(["h2"]);
+                }
             }
         })
     }

@@ -1,15 +1,19 @@
 //! An HBONE client that is no Envoy: HTTP/2 CONNECT over mutual TLS, on the wire as ztunnel does
-//! it.
+//! it: the tunnels of one identity share connections, nothing is sent before the first CONNECT, and
+//! the CONNECT says of which namespace the pod is.
 //!
 //! Every step has a deadline: a request that hangs is an error that says so.
 
 mod alert;
+mod driver;
+mod pool;
 mod tls;
 mod tunnel;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +22,9 @@ use tokio_rustls::TlsConnector;
 
 use crate::http1::{Connection, Request, Response};
 use crate::pki::{Credentials, Pki};
+
+use driver::Driver;
+use pool::Pool;
 
 pub use tunnel::TunnelStream;
 
@@ -79,13 +86,15 @@ async fn within<T>(
     tokio::time::timeout(limit, future).await.map_err(|_| HboneError::TimedOut { step, limit })
 }
 
-/// A caller: where the waypoint is and with which certificate to call it.
+/// A caller: where the waypoint is and with which certificate to call it. Clones share their
+/// connections.
 #[derive(Debug, Clone)]
 pub struct HboneClient {
     address: SocketAddr,
     connector: tls::Connector,
     timeout: Duration,
     headers: Vec<(&'static str, String)>,
+    pool: Pool,
 }
 
 impl HboneClient {
@@ -103,6 +112,7 @@ impl HboneClient {
             connector: tls::Connector::new(pki, credentials),
             timeout: TIMEOUT,
             headers,
+            pool: Pool::default(),
         }
     }
 
@@ -113,18 +123,22 @@ impl HboneClient {
         self
     }
 
-    /// Sets a header of the CONNECT requests, such as `baggage`.
+    /// Sets a header of the CONNECT requests, such as `baggage`. Connections of clones that were
+    /// made before are not shared with this one.
     #[must_use]
     pub fn connect_header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value.to_owned()));
+        self.pool = Pool::default();
         self
     }
 
-    /// Opens the HTTP/2 connection and waits until the waypoint has accepted the certificate.
+    /// Opens a connection of its own. Whether the waypoint accepts the certificate is known when it
+    /// answers, since in TLS 1.3 a client believes the handshake done before the server has looked
+    /// at its certificate: the first tunnel on it is refused, or [`HboneConnection::accepted`] asks.
     ///
     /// # Errors
-    /// [`HboneError::TlsRefused`] when either end refuses the other.
+    /// [`HboneError::TlsRefused`] when the waypoint's certificate is refused.
     pub async fn connect(&self) -> Result<HboneConnection, HboneError> {
         let unreachable = |source| HboneError::Unreachable { address: self.address, source };
         let tcp = within(self.timeout, "the TCP connection", TcpStream::connect(self.address))
@@ -140,49 +154,41 @@ impl HboneClient {
         .await?
         .map_err(|error| HboneError::TlsRefused(error.to_string()))?;
 
-        let (stream, answered) = alert::AlertFirst::new(tls);
         let (sender, connection) = h2::client::Builder::new()
             .initial_window_size(4 << 20)
             .initial_connection_window_size(16 << 20)
             .max_frame_size(1 << 20)
             .enable_push(false)
             .max_header_list_size(16 << 10)
-            .handshake::<_, Bytes>(stream)
+            .handshake::<_, Bytes>(alert::AlertFirst(tls))
             .await
             .map_err(refused)?;
-        let mut driver = Driver(tokio::spawn(connection));
-        // In TLS 1.3 a client believes the handshake done before the server has looked at its
-        // certificate: only what it says in HTTP/2, its SETTINGS, shows that it took it. ztunnel
-        // sends no PING before its first CONNECT, so none is sent here to get an answer.
-        let settings = async {
-            tokio::select! {
-                () = answered.notified() => None,
-                ended = &mut driver.0 => ended.ok(),
-            }
-        };
-        match within(self.timeout, "the first HTTP/2 answer", settings).await? {
-            None => {}
-            Some(Err(error)) => return Err(refused(error)),
-            Some(Ok(())) => return Err(HboneError::TlsRefused("closed without a word".to_owned())),
-        }
         Ok(HboneConnection {
             sender,
             timeout: self.timeout,
             headers: self.headers.clone(),
-            driver: Arc::new(driver),
+            driver: Arc::new(Driver::start(connection)),
         })
     }
 
-    /// Opens a connection of its own and on it a tunnel to a virtual address, such as
-    /// `240.240.0.1:80`.
+    /// Opens a tunnel to a virtual address, such as `240.240.0.1:80`, on a connection that this
+    /// client has, or on a new one.
     ///
     /// # Errors
     /// When the certificate or the CONNECT is refused.
     pub async fn tunnel(&self, authority: &str) -> Result<Tunnel, HboneError> {
-        self.connect().await?.tunnel(authority).await
+        let (connection, is_old) = self.pool.connection(self).await?;
+        match connection.within(self.timeout).tunnel(authority).await {
+            // The waypoint may have closed it meanwhile.
+            Err(HboneError::Http2(_)) if is_old => {
+                let (connection, _) = self.pool.connection(self).await?;
+                connection.within(self.timeout).tunnel(authority).await
+            }
+            tunnel => tunnel,
+        }
     }
 
-    /// Sends one request to a virtual address through a connection and a tunnel of its own.
+    /// Sends one request to a virtual address through a tunnel of its own.
     ///
     /// # Errors
     /// When the certificate or the CONNECT is refused, or no response came.
@@ -204,17 +210,7 @@ fn refused(error: h2::Error) -> HboneError {
     }
 }
 
-/// The task that moves the frames of one HTTP/2 connection; it ends with the last handle.
-#[derive(Debug)]
-struct Driver(tokio::task::JoinHandle<Result<(), h2::Error>>);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// An accepted HTTP/2 connection to the waypoint.
+/// An HTTP/2 connection to the waypoint.
 #[derive(Debug, Clone)]
 pub struct HboneConnection {
     sender: h2::client::SendRequest<Bytes>,
@@ -224,15 +220,63 @@ pub struct HboneConnection {
 }
 
 impl HboneConnection {
+    /// Sets how long each step may take.
+    fn within(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// How many tunnels it carries, where one handle is the pool's.
+    fn tunnels(&self) -> usize {
+        Arc::strong_count(&self.driver).saturating_sub(1)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.driver.has_ended()
+    }
+
+    /// Asks the waypoint whether it has accepted the certificate, with a PING, which ztunnel does
+    /// not send.
+    ///
+    /// # Errors
+    /// [`HboneError::TlsRefused`] when it has not.
+    pub async fn accepted(&self) -> Result<(), HboneError> {
+        let ping_pong = self.driver.ping_pong.lock().await.take();
+        let Some(mut ping_pong) = ping_pong else { return Ok(()) };
+        match within(self.timeout, "the PING", ping_pong.ping(h2::Ping::opaque())).await? {
+            Ok(_) => {
+                self.driver.is_accepted.store(true, Relaxed);
+                Ok(())
+            }
+            Err(error) => Err(self.failed(error).await),
+        }
+    }
+
+    /// What a failure of HTTP/2 stands for. Where nothing has been answered yet, it is a refusal.
+    async fn failed(&self, error: h2::Error) -> HboneError {
+        if self.driver.is_accepted.load(Relaxed) {
+            return HboneError::Http2(error);
+        }
+        // A stream only knows that the connection is gone; its driver knows why.
+        match within(self.timeout, "the end of the HTTP/2 connection", self.driver.ended()).await {
+            Ok(ended) => refused(ended.unwrap_or(error)),
+            Err(hung) => hung,
+        }
+    }
+
     /// Opens a tunnel to a virtual address, such as `240.240.0.1:80`, which takes over this handle;
     /// the connection lives as long as any of its handles and tunnels, so that a clone can open
     /// more of them on it, as ztunnel does.
     ///
     /// # Errors
-    /// [`HboneError::ConnectRefused`] when the waypoint knows no such address.
+    /// [`HboneError::ConnectRefused`] when the waypoint knows no such address, and
+    /// [`HboneError::TlsRefused`] when it does not accept the certificate.
     pub async fn tunnel(self, authority: &str) -> Result<Tunnel, HboneError> {
-        let sender = within(self.timeout, "the HTTP/2 connection", self.sender.ready()).await?;
-        let mut sender = sender.map_err(HboneError::Http2)?;
+        let ready = self.sender.clone().ready();
+        let mut sender = match within(self.timeout, "the HTTP/2 connection", ready).await? {
+            Ok(sender) => sender,
+            Err(error) => return Err(self.failed(error).await),
+        };
         let uri = http::Uri::builder().authority(authority).build().unwrap_or_else(|error| {
             panic!("`{authority}` is no address to CONNECT to: {error}");
         });
@@ -242,9 +286,15 @@ impl HboneConnection {
         }
         let connect =
             connect.body(()).unwrap_or_else(|error| panic!("an illegal CONNECT header: {error}"));
-        let (response, send) = sender.send_request(connect, false).map_err(HboneError::Http2)?;
-        let response =
-            within(self.timeout, "the CONNECT", response).await?.map_err(HboneError::Http2)?;
+        let (response, send) = match sender.send_request(connect, false) {
+            Ok(sent) => sent,
+            Err(error) => return Err(self.failed(error).await),
+        };
+        let response = match within(self.timeout, "the CONNECT", response).await? {
+            Ok(response) => response,
+            Err(error) => return Err(self.failed(error).await),
+        };
+        self.driver.is_accepted.store(true, Relaxed);
         if response.status() != http::StatusCode::OK {
             return Err(HboneError::ConnectRefused {
                 authority: authority.to_owned(),

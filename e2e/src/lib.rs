@@ -18,4 +18,5 @@ pub mod ports;
 pub mod process;
 pub mod schemas;
 pub mod stand_ins;
+pub mod tokens;
 pub mod workshop;

@@ -59,7 +59,7 @@ impl std::fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// The namespace in the first name that is a workload's SPIFFE ID.
+    /// The namespace of the pod, if the first name is a SPIFFE ID as Istio makes them.
     pub fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
@@ -137,18 +137,19 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let certificate =
             params.signed_by(&key, &self.issuer).expect("a certificate from checked names");
-        let namespace = names.iter().find_map(|name| match name {
-            San::Uri(id) => {
-                let (_, rest) = id.split_once("/ns/")?;
-                let namespace = rest.split('/').next().unwrap_or_default();
-                // Garbage is tried, too, and no pod is in such a namespace.
-                let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-                namespace.bytes().all(is_name).then(|| namespace.to_owned())
+        let namespace = match names {
+            [San::Uri(id), ..] => {
+                id.split_once("/ns/").and_then(|(_, rest)| rest.split('/').next())
             }
             _ => None,
-        });
-        let (key_pem, key_der) = (key.serialize_pem(), key.serialize_der());
-        Credentials { certificate, key_pem, key_der, namespace }
+        };
+        let is_label = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        Credentials {
+            certificate,
+            key_pem: key.serialize_pem(),
+            key_der: key.serialize_der(),
+            namespace: namespace.filter(is_label).map(str::to_owned),
+        }
     }
 
     /// The authority's own certificate as PEM, which is what trusts it.

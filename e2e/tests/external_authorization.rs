@@ -81,22 +81,8 @@ static SETTING: LazyLock<Mutex<Setting>> = LazyLock::new(|| {
         .service(HOST)
         .service(OPEN)
         .service(EMPTY)
-        .cluster(CLUSTER, Some(port))
-        .cluster("outbound|9000||nobody.default.svc.cluster.local", None)
-        .edit(|envoy| {
-            let clusters = envoy["static_resources"]["clusters"].as_array_mut().expect("clusters");
-            for cluster in clusters {
-                if cluster["name"].as_str().is_some_and(|name| name.starts_with("outbound|9000")) {
-                    cluster["typed_extension_protocol_options"] = json!({
-                        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.\
-                                HttpProtocolOptions",
-                            "explicit_http_config": {"http2_protocol_options": {}},
-                        },
-                    });
-                }
-            }
-        });
+        .grpc_cluster(CLUSTER, Some(port))
+        .grpc_cluster("outbound|9000||nobody.default.svc.cluster.local", None);
     let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
     Mutex::new(Setting { origin, waypoint, service })
 });

@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use e2e::envoy::{Waypoint, WaypointOptions};
+use e2e::envoy::{PATIENCE, Waypoint, WaypointOptions};
 use e2e::http1::{Request, Response};
 use e2e::origin::{Mode, Origin, Received};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
@@ -13,12 +13,10 @@ use envoy_types::pb::envoy::config::core::v3::HeaderValue;
 use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::RateLimit;
 use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::rate_limit::Unit;
 use envoy_types::pb::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpSocket;
 use tonic::Code;
 
-/// How long anything may take on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the filter waits for the service.
 const TIMEOUT: Duration = Duration::from_millis(400);
 
@@ -115,30 +113,15 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
     let configuration = json!({"policies": policies, "audit": {"log": "All"}});
     let mut options = WaypointOptions::new(&pki, origin.port())
         .plugin_configuration(configuration.to_string())
-        .cluster(CLUSTER, Some(service.port()))
-        .cluster(REFUSING, Some(refusing_port));
+        .grpc_cluster(CLUSTER, Some(service.port()))
+        .grpc_cluster(REFUSING, Some(refusing_port));
     for host in &hosts {
         options = options.service(host);
     }
-    let waypoint = Waypoint::start(options.edit(speak_http2));
+    let waypoint = Waypoint::start(options);
     let waypoint = waypoint.unwrap_or_else(|error| panic!("{error}"));
     Setting { waypoint, origin, service, _refusing: refusing }
 });
-
-/// Has the services spoken to in HTTP/2, as gRPC needs.
-fn speak_http2(envoy: &mut Value) {
-    for cluster in envoy["static_resources"]["clusters"].as_array_mut().into_iter().flatten() {
-        if cluster["name"].as_str().is_some_and(|name| name.starts_with("outbound|")) {
-            cluster["typed_extension_protocol_options"] = json!({
-                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                    "@type": "type.googleapis.com/\
-                        envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                    "explicit_http_config": {"http2_protocol_options": {}},
-                },
-            });
-        }
-    }
-}
 
 impl Setting {
     async fn ask(&self, host: &str, id: &str, request: Request) -> Response {
@@ -150,19 +133,6 @@ impl Setting {
 
     fn arrived(&self, id: &str) -> Vec<Received> {
         self.origin.requests_where(|request| request.values("x-request-id") == [id])
-    }
-
-    /// The one record of a request.
-    async fn record(&self, id: &str) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let records = self.waypoint.audit_records();
-            if let Some(record) = records.into_iter().find(|record| record["requestId"] == id) {
-                return record;
-            }
-            assert!(Instant::now() < deadline, "no record of {id}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
     }
 }
 
@@ -217,7 +187,7 @@ async fn a_request_over_the_limit_gets_the_services_answer() {
         assert_eq!(told(&response), [Some("3"), Some("0"), Some("30"), Some("30")], "{end}");
         assert_eq!(value(&response, "x-why"), Some("quota"), "{end}");
         assert_eq!(setting.arrived(&id).len(), 0, "{end}");
-        let record = setting.record(&id).await;
+        let record = setting.waypoint.record(&id).await;
         assert_eq!(record["reason"], "rate-limited", "{record}");
         assert_eq!(record["policy"], id.as_str(), "{record}");
     }
@@ -255,7 +225,7 @@ async fn without_an_answer_that_can_be_used_the_failure_mode_decides() {
             if domain == "mute" {
                 assert!(begin.elapsed() >= TIMEOUT, "{id}");
             }
-            let record = setting.record(&id).await;
+            let record = setting.waypoint.record(&id).await;
             assert_eq!(record["reason"], reason, "{id}: {record}");
             let call = &record["calls"][0];
             // Envoy may see that the connection is gone before it has read the answer's head.

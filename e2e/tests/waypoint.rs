@@ -123,7 +123,8 @@ async fn several_uri_sans_come_joined_and_none_comes_empty() {
 #[tokio::test]
 async fn a_caller_of_an_unknown_authority_is_refused() {
     let client = SETTING.waypoint.client(&SETTING.pki.unknown_caller(TEAM_A_SPIFFE_ID));
-    let error = client.connect().await.expect_err("an unknown authority");
+    let vip = SETTING.waypoint.vip(GITHUB);
+    let error = client.tunnel(&vip).await.expect_err("an unknown authority");
     assert!(
         matches!(&error, HboneError::TlsRefused(alert) if alert.contains("UnknownCA")),
         "{error:?}"
@@ -132,8 +133,9 @@ async fn a_caller_of_an_unknown_authority_is_refused() {
 
 #[tokio::test]
 async fn a_caller_without_a_certificate_is_refused() {
-    let error =
-        SETTING.waypoint.client_without_certificate().connect().await.expect_err("no certificate");
+    let client = SETTING.waypoint.client_without_certificate();
+    let vip = SETTING.waypoint.vip(GITHUB);
+    let error = client.tunnel(&vip).await.expect_err("no certificate");
     assert!(
         matches!(&error, HboneError::TlsRefused(alert) if alert.contains("CertificateRequired")),
         "{error:?}"
@@ -196,6 +198,32 @@ async fn an_origin_with_a_wrong_certificate_is_not_trusted() {
         assert!(details.contains("CERTIFICATE_VERIFY_FAILED"), "{host}: {details}");
         assert_eq!(reached(&target), [], "{host} was sent a request");
     }
+}
+
+/// As ztunnel's do: one connection for all addresses, and another past a hundred streams.
+#[tokio::test]
+async fn the_tunnels_of_one_pod_share_a_connection() {
+    let options = WaypointOptions::new(&SETTING.pki, SETTING.origin.port()).without_filter();
+    let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
+    let client = waypoint.caller(TEAM_A_SPIFFE_ID);
+    let vips = [waypoint.vip(GITHUB), waypoint.vip("httpbingo.org")];
+    let mut tunnels = Vec::new();
+    for (number, connections) in [(100, 1), (101, 2), (200, 2)] {
+        while tunnels.len() < number {
+            let vip = &vips[tunnels.len() % 2];
+            tunnels.push(client.tunnel(vip).await.expect("a tunnel"));
+        }
+        assert_eq!(waypoint.connections(1), [connections], "of {number} tunnels");
+    }
+    // A pod that is gone leaves its connection to the others.
+    tunnels.clear();
+    let target = "/pooled";
+    let answer = client.request(&vips[0], &Request::get(GITHUB, target)).await;
+    assert_eq!(answer.expect("an answer").status, 200);
+    assert_eq!(waypoint.connections(1), [2]);
+    let other = waypoint.caller(TEAM_B_SPIFFE_ID);
+    drop(other.tunnel(&vips[0]).await.expect("a tunnel"));
+    assert_eq!(waypoint.connections(1), [3], "another identity shares none");
 }
 
 #[tokio::test]

@@ -187,3 +187,39 @@ fn the_page_has_the_table() {
     }
     assert_eq!(table, markdown(), "BLESS=1 writes it anew");
 }
+
+#[test]
+fn names_of_other_systems_are_answered_with_those_of_this_one() {
+    for (source, message) in [
+        (
+            "request.url_path == '/'",
+            "unknown attribute `request.url_path`: here it is `request.path`",
+        ),
+        (
+            "request.uri == '/'",
+            "unknown attribute `request.uri`: here it is `request.pathAndQuery`",
+        ),
+        (
+            "source.tls.identity == ''",
+            "unknown attribute `source.tls`: here it is `source.spiffeId`",
+        ),
+        (
+            "connection.uri_san_peer_certificate == ''",
+            "unknown attribute `connection`: here it is `source.spiffeId`",
+        ),
+        (
+            "request.query.contains('a')",
+            "unknown attribute `request.query`: here it is `request.pathAndQuery.query(\"name\")`",
+        ),
+    ] {
+        let scope = Scope::of(&TABLE);
+        let errors =
+            Expression::compile(scope, source, Phase::Request, Expected::Rule).unwrap_err();
+        assert_eq!(errors[0].message, message, "{source}");
+    }
+    for (_, here) in ELSEWHERE {
+        let name = here.split(['[', '(']).next().unwrap_or_default();
+        let name = name.strip_suffix(".query").unwrap_or(name);
+        assert!(TABLE.id(name).is_some(), "{here}");
+    }
+}

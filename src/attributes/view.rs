@@ -7,7 +7,7 @@ use egress_reading::name::{same_to_some_origin, usual_spelling};
 use egress_reading::{cookie, path};
 
 use crate::attributes::{self, PATH};
-use crate::cel::attributes::{Attributes, Fault, Id, Table, Unread};
+use crate::cel::attributes::{Attributes, Fault, Id, Table, Unread, utf8};
 use crate::cel::data::Data;
 use crate::cel::guard::{Guard, Wanted};
 use crate::cel::time::Timestamp;
@@ -32,6 +32,8 @@ pub(crate) struct View<'a> {
     cookies: cookie::Dialect,
     /// Whether the path has percent escapes: only such a path can have two readings.
     path_has_escapes: bool,
+    /// The path without its query, where it is known already and has one reading.
+    path: Option<&'a str>,
     /// The path and query with unneeded escapes decoded, if this is the view of that reading.
     plain_path: Option<&'a str>,
     /// That reading of the path, decoded once for all rules.
@@ -65,6 +67,7 @@ impl<'a> View<'a> {
             lines: &[],
             cookies,
             path_has_escapes: false,
+            path: None,
             plain_path: None,
             other_path: OnceLock::new(),
             host: None,
@@ -78,6 +81,22 @@ impl<'a> View<'a> {
     /// escapes.
     pub(crate) fn with_host(self, host: &'a str, path_has_escapes: bool) -> Self {
         View { host: Some(host), path_has_escapes, ..self }
+    }
+
+    /// The same view, where the path without its query is known of the request as it came, and has
+    /// one reading.
+    pub(crate) fn with_path(self, path: Option<&'a str>) -> Self {
+        // Services may have made another path of it.
+        let is_as_it_came = std::ptr::eq(self.request, &self.facts.headers);
+        View { path: path.filter(|_| is_as_it_came), ..self }
+    }
+
+    /// `request.path`.
+    pub(crate) fn path(&self) -> Result<&'a str, Fault> {
+        match self.path {
+            Some(path) => Ok(path),
+            None => utf8(self.path_and_query().map(path::without_query)),
+        }
     }
 
     /// The other reading of the path, where there is one.
@@ -119,6 +138,7 @@ impl<'a> View<'a> {
             lines,
             cookies,
             path_has_escapes,
+            path: None,
             plain_path: None,
             other_path: OnceLock::new(),
             host: None,
@@ -170,6 +190,7 @@ impl<'a> View<'a> {
             lines,
             cookies,
             path_has_escapes,
+            path: self.path.filter(|_| plain_path.is_none()),
             plain_path,
             other_path,
             host,
@@ -236,8 +257,14 @@ impl<'a> View<'a> {
     }
 
     /// What external authorization services have said. It is a map.
-    pub(crate) fn extauthz(&self) -> Option<&'a Data> {
-        self.facts.said().filter(|data| matches!(data, Data::Map(_)))
+    pub(crate) fn extauthz(&self) -> Result<&'a Data, Unread> {
+        let said = self.facts.said().filter(|data| matches!(data, Data::Map(_)));
+        said.ok_or(Unread::Missing("no service has answered"))
+    }
+
+    /// The claims of the caller's token. They are a map.
+    pub(crate) fn jwt(&self) -> Result<&'a Data, Unread> {
+        self.facts.jwt()
     }
 
     /// `request.body`.
@@ -303,7 +330,7 @@ impl Attributes for View<'_> {
         attributes::bytes(id, self)
     }
 
-    fn data(&self, id: Id) -> Option<&Data> {
+    fn data(&self, id: Id) -> Result<&Data, Unread> {
         attributes::data(id, self)
     }
 
@@ -389,12 +416,7 @@ impl<'a> HeadersView<'a> {
 
     /// The values of all of a header's lines, whichever of them this reading has.
     pub(crate) fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        let lines = self.headers.may_have(name.as_bytes()).then(|| self.headers.lines());
-        lines
-            .into_iter()
-            .flatten()
-            .filter(move |(line, _)| same_to_some_origin(line, name.as_bytes()))
-            .map(|(_, value)| value)
+        self.headers.alike(name.as_bytes())
     }
 
     /// The value of a cookie.

@@ -187,9 +187,9 @@ pub const CONFIGURATION: &[Field] = &[
     required(
         "policies",
         Kind::List(POLICIES, &Kind::Object(POLICY, POLICY_IS)),
-        "The policies, in order. Any matching Deny denies; else every Require must match; else \
-         any matching Allow allows; else a request is allowed only if no Allow is in scope and \
-         the default action is Allow.",
+        "The policies. Their order counts for what they change, not for verdicts: any matching \
+         Deny denies; else every Require must match; else any matching Allow allows; else a \
+         request is allowed only if no Allow is in scope and the default action is Allow.",
     ),
     field(
         "defaultAction",

@@ -89,6 +89,10 @@ fn what_is_left_out_has_the_documented_default() {
     );
     assert_eq!((config.policies[0].mode, config.policies[0].path_safety), (Mode::Enforce, None));
     assert_eq!(Config::parse(br#"{"policies": []}"#).unwrap().policies, []);
+    // As in AgentGateway's CRD.
+    let rule = r#""traffic": {"authorization": {"policy": {"matchExpressions": ["true"]}}}"#;
+    let config = Config::parse(policy(rule).as_bytes()).unwrap();
+    assert_eq!(config.policies[0].authorization.as_ref().unwrap().action, Action::Allow);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Rules whose tests let through, or miss, what their writer did not think of.
 
-use super::{Found, missing, source};
+use super::{Found, missing, source, texts};
 use crate::attributes::{
     HOST, IDENTITY, METHOD, NAMESPACE, PATH, PATH_AND_QUERY, REQUEST_HEADERS, SERVICE_ACCOUNT,
     SPIFFE_ID, TRUST_DOMAIN,
@@ -23,6 +23,15 @@ pub(super) fn examine(
     else {
         return;
     };
+    let path_safety = found.path_safety;
+    let doubt = |test: &Test, opens: bool| {
+        let other = texts::doubt(test, opens, path_safety);
+        // That a path never comes is more than that its prefix ends within a segment.
+        match doubt(test, opens, policy) {
+            Some(("prefix-within-segment", _)) if other.is_some() => other,
+            found => found.or(other),
+        }
+    };
     for (expr, expression) in authorization.expressions.iter().zip(expressions) {
         let Some(test) = expression.rule() else { continue };
         let place = expr.place.as_str();
@@ -33,12 +42,12 @@ pub(super) fn examine(
             if let Test::Matches(text, _) = leaf {
                 matched.extend(subject(text).map(|id| (id, opens)));
             }
-            let Some((name, message)) = doubt(leaf, opens, policy) else { return };
+            let Some((name, message)) = doubt(leaf, opens) else { return };
             if told.contains(&message) {
                 return;
             }
             let spot = spot_of(scope, expr, |test| {
-                doubt(test, opens, policy).is_some_and(|(_, other)| other == message)
+                doubt(test, opens).is_some_and(|(_, other)| other == message)
             });
             told.push(message.clone());
             found.add(policy, name, (place, spot), message);
@@ -52,6 +61,12 @@ pub(super) fn examine(
             {
                 found.add(policy, kind, (place, spot), message);
             }
+        }
+        if authorization.action != Action::Deny
+            && !source::is_grouped(&expr.source)
+            && let Some(message) = and_before_or(test)
+        {
+            found.add(policy, "and-before-or", (place, Spot::Whole), message);
         }
         for (name, at, message) in source::slips(&expr.source) {
             found.add(policy, name, (place, at), message);
@@ -90,7 +105,7 @@ pub(super) fn spot_of(scope: Scope<'_>, expr: &Expr, is_meant: impl Fn(&Test) ->
 }
 
 /// The attribute or header that a text is, behind a `default` too.
-fn subject(text: &Text) -> Option<Id> {
+pub(super) fn subject(text: &Text) -> Option<Id> {
     match text.written_out() {
         Text::Attribute(id) => Some(*id),
         Text::Default(parts) => subject(parts.first()?),
@@ -98,14 +113,15 @@ fn subject(text: &Text) -> Option<Id> {
     }
 }
 
-fn literal(text: &Text) -> Option<&str> {
+pub(super) fn literal(text: &Text) -> Option<&str> {
     match text.written_out() {
         Text::Literal(text) => Some(text),
         _ => None,
     }
 }
 
-type Message = Option<(&'static str, String)>;
+/// The kind of a doubt, and what it is about.
+pub(super) type Message = Option<(&'static str, String)>;
 
 /// What is doubtful about a test. `opens` says whether more requests pass the more it is true.
 fn doubt(test: &Test, opens: bool, policy: &PolicyConfig) -> Message {
@@ -171,7 +187,10 @@ fn prefix(id: Id, written: &str, policy: &PolicyConfig) -> Message {
     match id {
         PATH | PATH_AND_QUERY => {
             let last = written.chars().next_back()?;
-            let ends_inside = last.is_ascii_alphanumeric() && written.len() > 1;
+            // An escape, such as `%2F`, may be what ends the segment.
+            let escape = written.rfind('%').and_then(|at| written.get(at.saturating_add(1)..));
+            let is_escape = escape.is_some_and(|digits| digits.len() == 2);
+            let ends_inside = last.is_ascii_alphanumeric() && written.len() > 1 && !is_escape;
             ends_inside.then(|| {
                 let name = crate::attributes::name(id);
                 let message = format!(
@@ -238,6 +257,27 @@ fn pattern(id: Id, written: &str) -> Message {
     };
     let message = format!("the pattern `{written}` is looked for anywhere in `{name}`: {mend}");
     Some(("pattern-not-anchored", message))
+}
+
+/// `a == "x" || a == "y" && b` without parentheses: the last test is for one of the two alone.
+fn and_before_or(test: &Test) -> Option<String> {
+    let Test::Any(parts) = test else { return None };
+    let compared = |test: &Test| match test {
+        Test::Equal(text, _) | Test::In(text, _) => subject(text),
+        _ => None,
+    };
+    let (last, before) = parts.split_last()?;
+    let Test::All(inner) = last else { return None };
+    let id = compared(inner.first()?)?;
+    let others = inner.get(1..)?;
+    let is_alike = before.iter().all(|part| compared(part) == Some(id));
+    (is_alike && !others.iter().any(|part| compared(part) == Some(id))).then(|| {
+        format!(
+            "`&&` binds more tightly than `||`, so what stands behind `&&` is asked for the last \
+             `{}` alone: put parentheses around what belongs together",
+            crate::attributes::name(id)
+        )
+    })
 }
 
 /// An Allow of which any expression suffices, where one is about who calls and another about the

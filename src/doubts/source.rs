@@ -104,6 +104,37 @@ fn dotted(before: &[Token<'_>]) -> Option<(String, usize)> {
     Some((names.join("."), first.at))
 }
 
+/// Whether a part of an expression stands in parentheses of its own, which are not those of a call.
+pub(super) fn is_grouped(source: &str) -> bool {
+    let all = tokens(source);
+    let is_word = |text: &str| text.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    all.iter().enumerate().any(|(index, token)| {
+        let before = index.checked_sub(1).and_then(|index| all.get(index));
+        token.text == "(" && !before.is_some_and(|before| is_word(before.text))
+    })
+}
+
+/// A literal that is compared with a text in one letter case, and is in the other.
+fn other_case(all: &[Token<'_>], index: usize) -> Option<String> {
+    let of = |offset: usize| index.checked_add(offset).and_then(|at| all.get(at)).map(|it| it.text);
+    let is_lower = match of(0)? {
+        "lowerAscii" => true,
+        "upperAscii" => false,
+        _ => return None,
+    };
+    if (of(1)?, of(2)?) != ("(", ")") {
+        return None;
+    }
+    let written = match (of(3)?, of(4)?) {
+        (".", "startsWith" | "endsWith" | "contains") if of(5)? == "(" => of(6)?,
+        ("=" | "!", "=") => of(5)?,
+        _ => return None,
+    };
+    let written = text(written)?;
+    let is_other = |c: char| if is_lower { c.is_ascii_uppercase() } else { c.is_ascii_lowercase() };
+    written.contains(is_other).then_some(written)
+}
+
 /// Slips that can be seen in a rule's source: the name of the kind, where, and the message.
 pub(super) fn slips(source: &str) -> Vec<(&'static str, Spot, String)> {
     let all = tokens(source);
@@ -113,6 +144,14 @@ pub(super) fn slips(source: &str) -> Vec<(&'static str, Spot, String)> {
             let message = "nobody has verified this token: its sender writes into it what they \
                 like, so decide nothing by it; what identifies a caller is `source.identity`";
             found.push(("unverified-token", spot(source, token.at), message.to_owned()));
+        }
+        if let Some(written) = other_case(&all, index) {
+            let message = format!(
+                "what `{}` returns never has a letter of the other case, and `{written}` has: \
+                 write it so",
+                token.text
+            );
+            found.push(("odd-comparison", spot(source, token.at), message));
         }
         if token.text == "null"
             && let Some((at, name)) = compared_header(&all, index)

@@ -7,9 +7,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::ending::{close, refused};
 use super::report::Notes;
 use super::waiting::Resumed;
-use super::{Event, Exchange, Part, RESPONSE_BODY_FAILED, State, Step, close, refused};
+use super::{Event, Exchange, Part, RESPONSE_BODY_FAILED, State, Step};
 use crate::call::{Answer, Call, CallId};
 use crate::cel::meter::Meter;
 use crate::decision::{Change, Reason};
@@ -380,7 +381,7 @@ impl Exchange {
         };
         let both = Headers::from_pairs(&self.request).zip(Headers::from_pairs(&answering.headers));
         let Some((request, headers)) = both else {
-            return self.cut_off(engine, source, cut_off(super::UNREADABLE), Vec::new());
+            return self.cut_off(engine, source, cut_off(super::respond::UNREADABLE), Vec::new());
         };
         let facts = Facts::new(request, source);
         let body = bodies.readable(answering.body.objection, bytes);

@@ -108,23 +108,38 @@ impl State {
 }
 
 impl Lists {
-    /// # Safety
-    /// As for [`GlobalAlloc::alloc`].
-    unsafe fn find(&self, layout: Layout) -> *mut u8 {
-        let Some(class) = class(layout) else {
-            // SAFETY: the caller's promises are what it asks for.
-            return unsafe { System.alloc(layout) };
-        };
+    /// A block that has been freed before, if there is one.
+    fn find(&self, layout: Layout) -> Option<*mut u8> {
+        let class = class(layout)?;
         // SAFETY: one thread, and nothing in here allocates from these lists.
         let state = unsafe { &mut *self.state.get() };
-        let Some(first) = state.free.get_mut(class) else { return null_mut() };
+        let first = state.free.get_mut(class)?;
         let block = *first;
         if block.is_null() {
-            // SAFETY: sizes of lists are multiples of the grain, and smaller than a chunk.
-            return unsafe { state.make(size_of(class)) };
+            return None;
         }
         // SAFETY: a free block holds the address of the next, and is aligned for it.
         *first = unsafe { block.cast::<*mut u8>().read() };
+        Some(block)
+    }
+
+    /// A new block. It is apart, so that to find one needs no room on the stack.
+    ///
+    /// # Safety
+    /// As for [`GlobalAlloc::alloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn make(&self, layout: Layout) -> *mut u8 {
+        let block = match class(layout) {
+            // SAFETY: the caller's promises are what it asks for.
+            None => unsafe { System.alloc(layout) },
+            // SAFETY: one thread, and nothing in here allocates from these lists. Sizes of lists
+            // are multiples of the grain, and smaller than a chunk.
+            Some(class) => unsafe { (*self.state.get()).make(size_of(class)) },
+        };
+        if block.is_null() {
+            ran_out();
+        }
         block
     }
 }
@@ -134,12 +149,11 @@ impl Lists {
 unsafe impl GlobalAlloc for Lists {
     #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promises are what it asks for.
-        let block = unsafe { self.find(layout) };
-        if block.is_null() {
-            ran_out();
+        match self.find(layout) {
+            Some(block) => block,
+            // SAFETY: the caller's promises are what it asks for.
+            None => unsafe { self.make(layout) },
         }
-        block
     }
 
     #[inline(never)]

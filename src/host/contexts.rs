@@ -1,7 +1,6 @@
 //! The contexts of a VM: the plugins that are configured in it, and the streams that they serve.
 
 use std::cell::RefCell;
-use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 use std::thread::LocalKey;
 
@@ -12,30 +11,31 @@ use super::stream::Stream;
 use super::{abi, sys};
 use crate::call::{Answer, MAX_BODY};
 use crate::counters::{Count, Counter};
-use crate::hash::Map;
+use crate::slots::Slots;
 
 thread_local! {
-    static PLUGINS: RefCell<Map<u32, Plugin>> =
-        const { RefCell::new(Map::with_hasher(BuildHasherDefault::new())) };
-    /// Boxed, because a map moves its values when it grows, and a stream is large.
-    static STREAMS: RefCell<Map<u32, Box<Stream>>> =
-        const { RefCell::new(Map::with_hasher(BuildHasherDefault::new())) };
+    /// With the numbers of their contexts. A VM has one plugin, or a few.
+    static PLUGINS: RefCell<Vec<(u32, Plugin)>> = const { RefCell::new(Vec::new()) };
+    /// Boxed, because a stream is large. Envoy numbers contexts in turn.
+    static STREAMS: RefCell<Slots<Box<Stream>>> = const { RefCell::new(Slots::new()) };
 }
 
 /// Runs a function on the contexts of one kind. They are never in use already, because a host call
 /// does not call back into the module. If one did, its callback would find no context, and the
 /// stream would be held.
-fn with<T, R>(
-    contexts: &'static LocalKey<RefCell<Map<u32, T>>>,
-    run: impl FnOnce(&mut Map<u32, T>) -> R,
-) -> Option<R> {
+fn with<T, R>(contexts: &'static LocalKey<RefCell<T>>, run: impl FnOnce(&mut T) -> R) -> Option<R> {
     contexts.with(|contexts| contexts.try_borrow_mut().ok().map(|mut contexts| run(&mut contexts)))
+}
+
+/// The plugin with this number.
+fn plugin(plugins: &mut [(u32, Plugin)], root_context_id: u32) -> Option<&mut Plugin> {
+    plugins.iter_mut().find(|(own, _)| *own == root_context_id).map(|(_, plugin)| plugin)
 }
 
 /// Makes a context: a plugin's, or that of a stream of the plugin `root_context_id`.
 pub(super) fn create(context_id: u32, root_context_id: u32) {
     if root_context_id == 0 {
-        with(&PLUGINS, |plugins| plugins.insert(context_id, Plugin::default()));
+        with(&PLUGINS, |plugins| plugins.push((context_id, Plugin::default())));
     } else {
         let stream = Box::new(Stream::new(context_id, loaded(root_context_id)));
         with(&STREAMS, |streams| streams.insert(context_id, stream));
@@ -44,7 +44,7 @@ pub(super) fn create(context_id: u32, root_context_id: u32) {
 
 /// Loads a plugin's configuration; returns whether it is in force.
 pub(super) fn configure(root_context_id: u32, size: usize) -> bool {
-    with(&PLUGINS, |plugins| Some(plugins.get_mut(&root_context_id)?.configure(size)))
+    with(&PLUGINS, |plugins| Some(plugin(plugins, root_context_id)?.configure(size)))
         .flatten()
         .unwrap_or(false)
 }
@@ -55,7 +55,7 @@ pub(super) fn tick(root_context_id: u32) {
         wake(&loaded, credential);
     }
     with(&PLUGINS, |plugins| {
-        if let Some(plugin) = plugins.get_mut(&root_context_id) {
+        if let Some(plugin) = plugin(plugins, root_context_id) {
             plugin.tick();
         }
     });
@@ -64,7 +64,7 @@ pub(super) fn tick(root_context_id: u32) {
 /// Runs a callback on its stream. A stream that is not known here is held, because nothing was
 /// decided about it.
 pub(super) fn stream(context_id: u32, run: impl FnOnce(&mut Stream) -> u32) -> u32 {
-    with(&STREAMS, |streams| streams.get_mut(&context_id).map(|stream| run(stream)))
+    with(&STREAMS, |streams| streams.get_mut(context_id).map(|stream| run(stream)))
         .flatten()
         .unwrap_or(abi::PAUSE)
 }
@@ -117,7 +117,7 @@ fn deliver(root_context_id: u32, waiting: Waiting, answer: Answer<'_>) {
         return ignored(root_context_id);
     }
     let is_taken = with(&STREAMS, |streams| {
-        let stream = streams.get_mut(&waiting.context_id)?;
+        let stream = streams.get_mut(waiting.context_id)?;
         Some(stream.on_answer(waiting.call, answer))
     });
     if is_taken.flatten() != Some(true) {
@@ -141,7 +141,7 @@ fn wake(loaded: &Loaded, credential: usize) {
             continue;
         }
         with(&STREAMS, |streams| {
-            if let Some(stream) = streams.get_mut(&context_id) {
+            if let Some(stream) = streams.get_mut(context_id) {
                 stream.on_fetched(credential);
             }
         });
@@ -150,14 +150,16 @@ fn wake(loaded: &Loaded, credential: usize) {
 
 /// Forgets a context.
 pub(super) fn delete(context_id: u32) {
-    match with(&STREAMS, |streams| streams.remove(&context_id)).flatten() {
+    match with(&STREAMS, |streams| streams.remove(context_id)).flatten() {
         Some(mut stream) => stream.on_gone(),
-        None => drop(with(&PLUGINS, |plugins| plugins.remove(&context_id))),
+        None => {
+            with(&PLUGINS, |plugins| plugins.retain(|(own, _)| *own != context_id));
+        }
     }
 }
 
 fn loaded(root_context_id: u32) -> Option<Rc<Loaded>> {
-    with(&PLUGINS, |plugins| plugins.get(&root_context_id)?.loaded()).flatten()
+    with(&PLUGINS, |plugins| plugin(plugins, root_context_id)?.loaded()).flatten()
 }
 
 fn ignored(root_context_id: u32) {

@@ -1,7 +1,9 @@
 //! What Envoy knows of a request besides its headers. Each property is read when it is first
 //! needed, and only once.
 
-use std::sync::OnceLock;
+#![allow(unsafe_code, reason = "a cell that one thread fills needs no lock")]
+
+use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,15 +16,29 @@ const COMMON: usize = 4;
 /// How many are read for few.
 const RARE: usize = Property::ALL.len() - COMMON;
 
+/// What is filled once. To lock it for other threads, which there are not, would take longer than
+/// to fill it.
+#[derive(Debug)]
+struct Once<T>(OnceCell<T>);
+
+// SAFETY: a wasm VM has one thread.
+unsafe impl<T> Sync for Once<T> {}
+
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        Once(OnceCell::new())
+    }
+}
+
 /// A property's value, once it is read: the buffer that the host filled.
-type Value = OnceLock<Vec<u8>>;
+type Value = Once<Vec<u8>>;
 
 /// The properties of one request.
 #[derive(Debug, Default)]
 pub(super) struct Properties {
     common: [Value; COMMON],
     /// Apart from the others, so that a request which needs none of them does not pay for the room.
-    rare: OnceLock<Box<[Value; RARE]>>,
+    rare: Once<Box<[Value; RARE]>>,
     failed: AtomicBool,
 }
 
@@ -39,10 +55,10 @@ impl Source for Properties {
         let position = property as usize;
         let rare = || {
             let position = position.checked_sub(COMMON)?;
-            self.rare.get_or_init(Box::default).get(position)
+            self.rare.0.get_or_init(Box::default).get(position)
         };
         let Some(cell) = self.common.get(position).or_else(rare) else { return &[] };
-        cell.get_or_init(|| match sys::property(property.path().as_bytes()) {
+        cell.0.get_or_init(|| match sys::property(property.path().as_bytes()) {
             Ok(value) => value.unwrap_or_default(),
             Err(error) => {
                 let Unavailable = self.fail(error);

@@ -211,7 +211,12 @@ impl Stream {
 
     fn report(&mut self, loaded: &Loaded) {
         let Some(report) = self.exchange.take_report() else { return };
-        log_failure(&report, self.error.take());
+        let error = self.error.take();
+        let is_refused =
+            report.decision.is_some_and(|decision| decision.reason == Reason::InternalError);
+        if is_refused || report.cut_off.is_some() {
+            log_failure(&report, error);
+        }
         let is_kept = report.audit.is_some() || report.access_log.is_some();
         if let Some(line) = report.audit {
             sys::log(abi::LOG_INFO, line);
@@ -227,6 +232,8 @@ impl Stream {
 }
 
 /// Logs an internal error, with the status that the proxy returned.
+#[cold]
+#[inline(never)]
 fn log_failure(report: &Report<'_>, error: Option<HostError>) {
     let (what, detail, cause) = match (report.decision, report.cut_off) {
         (Some(decision), _) if decision.reason == Reason::InternalError => {
@@ -351,7 +358,10 @@ fn write(map: u32, changes: &[Change<'_>]) -> Result<(), HostError> {
 
 /// Answers the request; a request that cannot be answered is reset.
 fn send(reply: &Reply) {
-    let details = ["egress_filter:", reply.details].concat();
+    const PREFIX: &str = "egress_filter:";
+    let mut details = String::with_capacity(PREFIX.len().saturating_add(reply.details.len()));
+    details.push_str(PREFIX);
+    details.push_str(reply.details);
     if let Err(error) = sys::reply(reply, &details) {
         log::error!("egress filter: cannot answer a denied request, so it is reset: {error}");
         sys::reset();

@@ -9,6 +9,7 @@
     reason = "the host's functions are foreign, and `unsafe` is here and nowhere else"
 )]
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ptr::null_mut;
 use std::time::Duration;
@@ -286,12 +287,20 @@ pub(super) fn replace_buffer(buffer: u32, bytes: &[u8]) -> Result<(), HostError>
     checked("proxy_set_buffer_bytes", status)
 }
 
+/// The lines of a reply in the form that the host reads; most replies have none.
+fn pairs(lines: &[(String, Vec<u8>)]) -> Cow<'static, [u8]> {
+    if lines.is_empty() {
+        return Cow::Borrowed(&[0; 4]);
+    }
+    let lines: Headers<'_> =
+        lines.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
+    Cow::Owned(lines.to_pairs())
+}
+
 /// Answers the request. A gRPC call gets the reply's gRPC status, with the body as its message,
 /// instead of the HTTP status.
 pub(super) fn reply(reply: &Reply, details: &str) -> Result<(), HostError> {
-    let lines: Headers<'_> =
-        reply.headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
-    let headers = lines.to_pairs();
+    let headers = pairs(&reply.headers);
     // SAFETY: the pointers and sizes are of live values.
     let status = unsafe {
         raw::proxy_send_local_response(

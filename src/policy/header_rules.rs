@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use egress_reading::hash;
+
 use crate::cel::attributes::Set;
 use crate::cel::meter::{Allowance, Meter};
 use crate::cel::{Expected, Expression, Phase, Scope};
@@ -27,6 +29,8 @@ pub(crate) struct HeaderRules {
     pub(crate) add: Vec<HeaderValue>,
     pub(crate) set: Vec<HeaderValue>,
     pub(crate) remove: Vec<String>,
+    /// Whether an expression makes the path, perhaps of what the caller wrote.
+    pub(crate) makes_path: bool,
 }
 
 /// A header that is added or set.
@@ -52,11 +56,9 @@ impl HeaderRules {
                 .filter_map(|rule| compile_value(policy, rule, phase, scope, errors))
                 .collect()
         };
-        HeaderRules {
-            add: values(&config.add),
-            set: values(&config.set),
-            remove: config.remove.clone(),
-        }
+        let (add, set) = (values(&config.add), values(&config.set));
+        let makes_path = set.iter().any(|rule| rule.name == ":path" && rule.constant.is_none());
+        HeaderRules { add, set, remove: config.remove.clone(), makes_path }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -242,7 +244,7 @@ pub(crate) fn set_pseudo<'a>(
     name: &'a str,
     value: Cow<'a, [u8]>,
 ) {
-    headers.remove(|line| line == name.as_bytes());
+    headers.remove(name.as_bytes(), |line| line == name.as_bytes());
     headers.push(name.as_bytes(), value.clone());
     changes.push(Change::Replace(Cow::Borrowed(name), value));
 }
@@ -261,7 +263,11 @@ pub(crate) fn remove<'a>(
         return 0;
     }
     let (mut own, mut aliases) = (0_usize, Vec::new());
-    headers.remove(|line| {
+    headers.remove(wanted, |line| {
+        if hash::same(line, wanted) {
+            own = own.saturating_add(1);
+            return true;
+        }
         let same = same_to_some_origin(line, wanted);
         if same && line.eq_ignore_ascii_case(wanted) {
             own = own.saturating_add(1);

@@ -156,12 +156,16 @@ impl Rule {
             return RuleResult::PassesLimit;
         }
         let answer = meter.rule(|allowance| {
-            let each = self.expressions.iter();
-            let answers =
-                each.map(|expression| ask(expression, self.action, view, allowance, errors));
-            self.settled(self.combined(answers), view)
+            let mut one =
+                |expression: &Expression| ask(expression, self.action, view, allowance, errors);
+            // The result of one expression is the rule's, however more would be combined.
+            let answer = match &*self.expressions {
+                [only] => one(only),
+                each => self.combined(each.iter().map(one)),
+            };
+            self.settled(answer, view)
         });
-        if matches!(answer, RuleResult::Matches | RuleResult::DoesNotMatch) {
+        if !errors.is_empty() && matches!(answer, RuleResult::Matches | RuleResult::DoesNotMatch) {
             errors.clear();
         }
         answer
@@ -177,6 +181,7 @@ impl Rule {
 
     /// The result of a rule that a limit left without one: other parts of the rule may settle it
     /// before the limit counts.
+    #[inline]
     pub(crate) fn settled(&self, answer: RuleResult, view: &View<'_>) -> RuleResult {
         match answer {
             RuleResult::PassesLimit if view.settles(&self.guards()) => {
@@ -197,6 +202,7 @@ pub(crate) const TOO_MANY: &str = "headers that the rule reads are repeated too 
 /// Evaluates an expression for each line of the headers that it reads. A Deny matches if it does
 /// for any line, an Allow or Require only if it does for all. So no rule can be evaded by sending a
 /// header twice.
+#[inline(never)]
 fn ask(
     expression: &Expression,
     action: Action,
@@ -204,11 +210,27 @@ fn ask(
     allowance: &Allowance,
     errors: &mut Vec<String>,
 ) -> RuleResult {
-    let mut once = |view: &View<'_>| {
-        let (answer, message) = ask_once(expression, view, allowance);
-        errors.extend(message.filter(|message| !errors.contains(message)));
-        answer
-    };
+    if !Readings::is_one(expression.uses(), action, view) {
+        return ask_of_each(expression, action, view, allowance, errors);
+    }
+    let value = expression.matches(view, allowance);
+    match (&value, allowance.breached()) {
+        (Ok(true), None) => RuleResult::Matches,
+        (Ok(false), None) => RuleResult::DoesNotMatch,
+        _ => noted(result(value, allowance), errors),
+    }
+}
+
+/// Does what [`ask`] does, of a request that may have several readings.
+#[inline(never)]
+fn ask_of_each(
+    expression: &Expression,
+    action: Action,
+    view: &View<'_>,
+    allowance: &Allowance,
+    errors: &mut Vec<String>,
+) -> RuleResult {
+    let mut once = |view: &View<'_>| noted(ask_once(expression, view, allowance), errors);
     let readings = match Readings::of(expression.uses(), action, view, allowance) {
         Readings::One => return once(view),
         Readings::TooMany => {
@@ -220,14 +242,27 @@ fn ask(
     of_readings(action, readings.iter().map(|reading| of_part(once(&reading.of(view)), reading)))
 }
 
+/// A result, whose message is put to the others.
+fn noted((answer, message): (RuleResult, Option<String>), errors: &mut Vec<String>) -> RuleResult {
+    errors.extend(message.filter(|message| !errors.contains(message)));
+    answer
+}
+
 /// Evaluates an expression for one reading of a request. The message is that of an expression that
 /// fails.
+#[inline(never)]
 pub(crate) fn ask_once(
     expression: &Expression,
     view: &View<'_>,
     allowance: &Allowance,
 ) -> (RuleResult, Option<String>) {
-    let (answer, message) = match expression.matches(view, allowance) {
+    result(expression.matches(view, allowance), allowance)
+}
+
+/// The result that an expression's value has.
+#[inline(never)]
+fn result(value: Result<bool, String>, allowance: &Allowance) -> (RuleResult, Option<String>) {
+    let (answer, message) = match value {
         Ok(true) => (RuleResult::Matches, None),
         Ok(false) => (RuleResult::DoesNotMatch, None),
         Err(message) => (RuleResult::Fails, Some(message)),

@@ -11,6 +11,12 @@ pub(crate) fn objection(method: &[u8]) -> Option<&'static str> {
     if !method.is_empty() && method.iter().all(u8::is_ascii_uppercase) {
         return None;
     }
+    objection_to_other(method)
+}
+
+#[cold]
+#[inline(never)]
+fn objection_to_other(method: &[u8]) -> Option<&'static str> {
     if method.iter().any(u8::is_ascii_lowercase) {
         return Some("small letters");
     }

@@ -17,6 +17,21 @@ pub fn hostname(service: &[u8]) -> Option<&str> {
     std::str::from_utf8(host).ok()
 }
 
+/// Whether [`hostname`] finds this canonical host in such a name. Most requests have come to the
+/// destination that they name, and are asked no more than this.
+pub(crate) fn is_named(service: &[u8], host: &str) -> bool {
+    let start = service.len().checked_sub(host.len());
+    let Some((before, name)) = start.and_then(|start| service.split_at_checked(start)) else {
+        return false;
+    };
+    let Some(rest) = before.strip_prefix(b"inbound-vip|").filter(|_| !host.is_empty()) else {
+        return false;
+    };
+    rest.ends_with(b"|")
+        && rest.iter().filter(|byte| **byte == b'|').count() == 2
+        && crate::hash::same(name, host.as_bytes())
+}
+
 /// The port in such a name: the one that was dialled, where it is that of a filter chain.
 pub(crate) fn port(service: &[u8]) -> Option<u16> {
     hostname(service)?;
@@ -76,6 +91,33 @@ mod tests {
             assert_eq!(hostname(service.as_bytes()), expected, "{service}");
         }
         assert_eq!(hostname(b"inbound-vip|80|http|\xff"), None);
+    }
+
+    #[test]
+    fn a_canonical_host_is_named_where_it_is_found() {
+        for host in ["api.github.com", "a", "github.com", "[::1]"] {
+            for service in [
+                "inbound-vip|80|http|api.github.com",
+                "inbound-vip|80||a",
+                "inbound-vip|80||[::1]",
+                "inbound-vip|80|http|x|a",
+                "inbound-vip|80|a",
+                "inbound-vip||a",
+                "inbound-vip|80|http|",
+                "inbound-vip|80|http|api.github.com|",
+                "inbound-vip|80|http|*.github.com",
+                "inbound-vipx|80|http|a",
+                "outbound|80||a",
+                "a",
+                "",
+            ] {
+                let is_found = hostname(service.as_bytes()) == Some(host);
+                let is_inbound = service.starts_with("inbound-vip|");
+                let is_named = is_named(service.as_bytes(), host);
+                assert_eq!(is_named, is_found && is_inbound, "{service} {host}");
+            }
+        }
+        assert!(!is_named(b"inbound-vip|80|http|", ""));
     }
 
     #[test]

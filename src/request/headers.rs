@@ -2,15 +2,34 @@
 
 use std::borrow::Cow;
 
-use egress_reading::{name, value};
+use egress_reading::name::same_to_some_origin;
+use egress_reading::{hash, name, value};
 
-/// One header line: its name and its value.
-pub type Line<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+/// A line as the proxy gave it.
+#[derive(Debug, Clone, Copy)]
+struct Came<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+    kind: u8,
+}
+
+/// A line that was put in since.
+#[derive(Debug, Clone)]
+struct Added<'a> {
+    name: Cow<'a, [u8]>,
+    value: Cow<'a, [u8]>,
+    kind: u8,
+}
 
 /// A request's or response's headers, pseudo-headers among them, in order.
+///
+/// A copy, which is made of every request that is changed, takes over the lines that came at once:
+/// they own nothing.
 #[derive(Debug, Default)]
 pub struct Headers<'a> {
-    lines: Vec<Line<'a>>,
+    came: Vec<Came<'a>>,
+    /// The lines behind these.
+    added: Vec<Added<'a>>,
     /// The kinds of names that are, or were, among the lines. Most look-ups are for names that are
     /// not there, and end here.
     kinds: Kinds,
@@ -28,43 +47,52 @@ struct Kinds {
 
 impl Kinds {
     #[inline(always)]
-    fn add(&mut self, name: &[u8]) {
-        let kind = kind(name);
-        self.repeated |= self.seen & kind;
-        self.seen |= kind;
+    fn add(&mut self, kind: u8) {
+        let bit = bit(kind);
+        self.repeated |= self.seen & bit;
+        self.seen |= bit;
     }
 }
 
-/// A name's kind, as a bit. Names that an origin may take for one another have the same kind.
+/// A name's kind, one of 64. Names that an origin may take for one another have the same kind.
 #[inline(always)]
-pub(crate) fn kind(name: &[u8]) -> u64 {
+fn kind(name: &[u8]) -> u8 {
     let fold = |byte: &u8| name::fold(*byte);
     let ends =
         name.first().map_or(0, fold).wrapping_mul(7) ^ name.last().map_or(0, fold).wrapping_mul(3);
     let length = u8::try_from(name.len() & 0xff).unwrap_or(0);
-    1_u64.wrapping_shl(u32::from(ends.wrapping_add(length.wrapping_mul(11))))
+    ends.wrapping_add(length.wrapping_mul(11)) & 63
 }
 
-/// Whether two names are equal apart from letter case. Most names of one length differ in their
-/// last letter already.
+#[inline(always)]
+fn bit(kind: u8) -> u64 {
+    1_u64.wrapping_shl(u32::from(kind))
+}
+
+/// Whether two names are equal apart from letter case.
+#[inline]
 fn same_name(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len()
-        && a.last().map(u8::to_ascii_lowercase) == b.last().map(u8::to_ascii_lowercase)
-        && a.eq_ignore_ascii_case(b)
+    a.len() == b.len() && (hash::same(a, b) || same_in_lower_case(a, b))
+}
+
+/// It is apart, because the proxy writes names in lower case.
+#[inline(never)]
+fn same_in_lower_case(a: &[u8], b: &[u8]) -> bool {
+    a.eq_ignore_ascii_case(b)
 }
 
 impl Clone for Headers<'_> {
     fn clone(&self) -> Self {
         // A copy is made in order to add lines.
-        let mut lines = Vec::with_capacity(self.lines.len().saturating_add(8));
-        lines.extend(self.lines.iter().cloned());
-        Headers { lines, kinds: self.kinds, blank_ends: self.blank_ends }
+        let mut added = Vec::with_capacity(self.added.len().saturating_add(8));
+        added.extend(self.added.iter().cloned());
+        Headers { came: self.came.clone(), added, kinds: self.kinds, blank_ends: self.blank_ends }
     }
 }
 
 impl PartialEq for Headers<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.lines == other.lines
+        self.lines().eq(other.lines())
     }
 }
 
@@ -81,24 +109,28 @@ impl<'a> Headers<'a> {
         if bytes.is_empty() {
             return Some(Headers::default());
         }
-        let (count, rest) = take_u32(bytes)?;
+        let (count, rest) = bytes.split_first_chunk::<4>()?;
+        let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
         // Each pair has eight bytes of lengths. A count that does not fit in the bytes is false,
         // and reserves no memory.
-        let sizes_len = count.checked_mul(8)?;
-        let (sizes, mut data) = rest.split_at_checked(sizes_len)?;
-        let (mut lines, mut kinds, mut blank_ends) =
-            (Vec::with_capacity(count), Kinds::default(), false);
-        for pair in sizes.chunks_exact(8) {
-            let (name_len, after) = take_u32(pair)?;
-            let (value_len, _) = take_u32(after)?;
-            let (name, after) = take_text(data, name_len)?;
-            let (value, after) = take_text(after, value_len)?;
+        let (sizes, mut data) = rest.split_at_checked(count.checked_mul(8)?)?;
+        let (pairs, _) = sizes.as_chunks::<8>();
+        let (mut kinds, mut blank_ends, mut broken) = (Kinds::default(), false, false);
+        // How many lines there will be is known, so that none needs to ask whether there is room.
+        let lines = pairs.iter().map(|pair| {
+            let lengths = u64::from_le_bytes(*pair);
+            let Some((name, value, after)) = take_line(data, lengths) else {
+                (broken, data) = (true, &[]);
+                return Came { name: &[], value: &[], kind: 0 };
+            };
             data = after;
-            kinds.add(name);
+            let kind = kind(name);
+            kinds.add(kind);
             blank_ends |= value::has_blank_ends(value);
-            lines.push((Cow::Borrowed(name), Cow::Borrowed(value)));
-        }
-        Some(Headers { lines, kinds, blank_ends })
+            Came { name, value, kind }
+        });
+        let came = lines.collect();
+        (!broken).then_some(Headers { came, added: Vec::new(), kinds, blank_ends })
     }
 
     /// The form that [`from_pairs`](Self::from_pairs) reads.
@@ -119,42 +151,66 @@ impl<'a> Headers<'a> {
 
     /// The same headers, in memory of their own.
     pub(crate) fn owned(&self) -> Headers<'static> {
-        let own =
-            |(name, value): (&[u8], &[u8])| (Cow::Owned(name.to_vec()), Cow::Owned(value.to_vec()));
-        let lines = self.lines().map(own).collect();
-        Headers { lines, kinds: self.kinds, blank_ends: self.blank_ends }
+        let own = |(name, value): (&[u8], &[u8])| Added {
+            name: Cow::Owned(name.to_vec()),
+            value: Cow::Owned(value.to_vec()),
+            kind: kind(name),
+        };
+        let added = self.lines().map(own).collect();
+        Headers { came: Vec::new(), added, kinds: self.kinds, blank_ends: self.blank_ends }
     }
 
     /// How many lines there are.
     pub(crate) fn len(&self) -> usize {
-        self.lines.len()
+        self.came.len().saturating_add(self.added.len())
     }
 
     /// All lines, in order.
     pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.lines.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+        let came = self.came.iter().map(|line| (line.name, line.value));
+        came.chain(self.added.iter().map(|line| (&*line.name, &*line.value)))
+    }
+
+    /// The lines of one kind, in order.
+    #[inline]
+    fn of_kind(&self, kind: u8) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let there = self.kinds.seen & bit(kind) != 0;
+        let (came, added) = if there { (&*self.came, &*self.added) } else { (&[][..], &[][..]) };
+        let came = came.iter().filter(move |line| line.kind == kind);
+        let added = added.iter().filter(move |line| line.kind == kind);
+        let came = came.map(|line| (line.name, line.value));
+        came.chain(added.map(|line| (&*line.name, &*line.value)))
     }
 
     /// The values of a header in order, whatever the letter case of its name.
     pub fn values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = &'s [u8]> {
-        let lines = if self.may_have(name) { self.lines.as_slice() } else { &[] };
-        lines.iter().filter(move |(line, _)| same_name(line, name)).map(|(_, value)| value.as_ref())
+        let lines = self.of_kind(kind(name));
+        lines.filter(move |(line, _)| same_name(line, name)).map(|(_, value)| value)
+    }
+
+    /// The values of all lines that some origin takes for this header.
+    pub(crate) fn alike<'s, 'n>(
+        &'s self,
+        name: &'n [u8],
+    ) -> impl Iterator<Item = &'s [u8]> + use<'s, 'n, 'a> {
+        let lines = self.of_kind(kind(name));
+        lines.filter(move |(line, _)| same_to_some_origin(line, name)).map(|(_, value)| value)
     }
 
     /// The first value of a header.
     #[must_use]
     pub fn first(&self, name: &[u8]) -> Option<&[u8]> {
-        self.lines().find(|(line, _)| same_name(line, name)).map(|(_, value)| value)
+        self.of_kind(kind(name)).find(|(line, _)| same_name(line, name)).map(|(_, value)| value)
     }
 
     /// Whether there may be several lines that some origin takes for this header.
     pub(crate) fn may_repeat(&self, name: &[u8]) -> bool {
-        self.kinds.repeated & kind(name) != 0
+        self.kinds.repeated & bit(kind(name)) != 0
     }
 
     /// Whether there may be a line that some origin takes for this header.
     pub(crate) fn may_have(&self, name: &[u8]) -> bool {
-        self.kinds.seen & kind(name) != 0
+        self.kinds.seen & bit(kind(name)) != 0
     }
 
     /// Whether a value has, or had, blanks around it.
@@ -164,53 +220,72 @@ impl<'a> Headers<'a> {
 
     /// Appends a line.
     pub fn add(&mut self, name: &[u8], value: &[u8]) {
-        self.kinds.add(name);
         self.blank_ends |= value::has_blank_ends(value);
-        self.lines.push((Cow::Owned(name.to_ascii_lowercase()), Cow::Owned(value.to_vec())));
+        self.put(Cow::Owned(name.to_ascii_lowercase()), Cow::Owned(value.to_vec()));
     }
 
     /// Appends a line, borrowed if possible.
     pub(crate) fn push(&mut self, name: &'a [u8], value: Cow<'a, [u8]>) {
-        self.kinds.add(name);
-        self.lines.push((Cow::Borrowed(name), value));
+        self.put(Cow::Borrowed(name), value);
     }
 
-    /// Removes the lines whose name fits, and returns how many there were.
-    pub fn remove(&mut self, mut fits: impl FnMut(&[u8]) -> bool) -> usize {
-        let (mut from, mut removed) = (0, 0_usize);
-        // Most often there is one such line, or none: then the others are moved at once.
-        while let Some(rest) = self.lines.get(from..)
-            && let Some(position) = rest.iter().position(|(name, _)| fits(name))
-        {
-            from = position.saturating_add(from);
-            self.lines.remove(from);
-            removed = removed.saturating_add(1);
-        }
-        removed
+    fn put(&mut self, name: Cow<'a, [u8]>, value: Cow<'a, [u8]>) {
+        let kind = kind(&name);
+        self.kinds.add(kind);
+        self.added.push(Added { name, value, kind });
     }
+
+    /// Removes those of the lines which some origin may take for a header whose name fits, and
+    /// returns how many there were.
+    pub fn remove(&mut self, like: &[u8], mut fits: impl FnMut(&[u8]) -> bool) -> usize {
+        let kind = kind(like);
+        if self.kinds.seen & bit(kind) == 0 {
+            return 0;
+        }
+        let came = remove(&mut self.came, |line| line.kind == kind && fits(line.name));
+        let added = remove(&mut self.added, |line| line.kind == kind && fits(&line.name));
+        came.saturating_add(added)
+    }
+}
+
+/// Removes what fits from a list, and returns how many there were.
+fn remove<T>(lines: &mut Vec<T>, mut fits: impl FnMut(&T) -> bool) -> usize {
+    let (mut from, mut removed) = (0, 0_usize);
+    // Most often there is one such line, or none: then the others are moved at once.
+    while let Some(rest) = lines.get(from..)
+        && let Some(position) = rest.iter().position(&mut fits)
+    {
+        from = position.saturating_add(from);
+        lines.remove(from);
+        removed = removed.saturating_add(1);
+    }
+    removed
 }
 
 impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a [u8], &'a [u8])>>(lines: I) -> Self {
-        let lines: Vec<Line<'a>> = lines
-            .into_iter()
-            .map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value)))
-            .collect();
+        let lines = lines.into_iter();
+        let came: Vec<Came<'a>> =
+            lines.map(|(name, value)| Came { name, value, kind: kind(name) }).collect();
         let mut kinds = Kinds::default();
-        lines.iter().for_each(|(name, _)| kinds.add(name));
-        let blank_ends = lines.iter().any(|(_, value)| value::has_blank_ends(value));
-        Headers { lines, kinds, blank_ends }
+        came.iter().for_each(|line| kinds.add(line.kind));
+        let blank_ends = came.iter().any(|line| value::has_blank_ends(line.value));
+        Headers { came, added: Vec::new(), kinds, blank_ends }
     }
 }
 
-fn take_u32(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let (number, rest) = bytes.split_first_chunk::<4>()?;
-    Some((usize::try_from(u32::from_le_bytes(*number)).ok()?, rest))
+/// Takes a name and a value whose lengths are the halves of a word.
+#[inline(always)]
+fn take_line(bytes: &[u8], lengths: u64) -> Option<(&[u8], &[u8], &[u8])> {
+    let (name, after) = take_text(bytes, lengths & u64::from(u32::MAX))?;
+    let (value, after) = take_text(after, lengths >> 32)?;
+    Some((name, value, after))
 }
 
 /// Takes a text of this length, and the NUL that follows it.
-fn take_text(bytes: &[u8], len: usize) -> Option<(&[u8], &[u8])> {
-    let (text, rest) = bytes.split_at_checked(len)?;
+#[inline(always)]
+fn take_text(bytes: &[u8], length: u64) -> Option<(&[u8], &[u8])> {
+    let (text, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
     match rest.split_first() {
         Some((0, rest)) => Some((text, rest)),
         _ => None,
@@ -282,7 +357,7 @@ mod tests {
         let mut headers: Headers<'_> =
             [(&b"a"[..], &b"1"[..]), (b"b", b"2"), (b"a", b"3")].into_iter().collect();
         headers.add(b"B", b"4");
-        assert_eq!(headers.remove(|name| name == b"a"), 2);
+        assert_eq!(headers.remove(b"a", |name| name == b"a"), 2);
         assert_eq!(headers.values(b"b").collect::<Vec<_>>(), [b"2", b"4"]);
     }
 }

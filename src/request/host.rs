@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::plain;
+
 /// The authority as `request.host`: lower-case, without port and trailing dot.
 ///
 /// # Errors
@@ -39,8 +41,12 @@ pub(crate) fn port(authority: &[u8]) -> Option<u16> {
     split_port(std::str::from_utf8(authority).ok()?).ok()?.1?.parse().ok()
 }
 
-/// Whether this is a host name in the form that [`canonical`] returns. It takes one pass.
+/// Whether this is a host name in the form that [`canonical`] returns.
 fn is_canonical(authority: &[u8]) -> bool {
+    plain::is_host(authority) || is_canonical_by_labels(authority)
+}
+
+pub(crate) fn is_canonical_by_labels(authority: &[u8]) -> bool {
     let mut label = 0_usize;
     for byte in authority {
         label = match byte {

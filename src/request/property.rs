@@ -101,6 +101,9 @@ properties! {
     LocalCertificate, local_certificate = "connection\0uri_san_local_certificate";
     /// The address that the caller dialled, with its port.
     DestinationAddress, destination_address = "destination\0address";
+    /// The dynamic metadata that the filters before this one have written for the request:
+    /// `envoy.config.core.v3.Metadata`, in Protocol Buffers' wire format.
+    Metadata, metadata = "metadata";
     /// The name of this plugin, the same in all workers and after an update.
     PluginName, plugin_name = "plugin_name";
 }

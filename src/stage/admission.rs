@@ -6,11 +6,12 @@ use std::borrow::Cow;
 use super::{Ending, Flow, Turn};
 use crate::config::HostBinding;
 use crate::decision::Reason;
+use crate::plain;
 use crate::policy::Engine;
 use crate::policy::index::Groups;
 use crate::reading;
 use crate::request::headers::Headers;
-use crate::request::{Facts, destination, host};
+use crate::request::{Facts, host};
 
 /// A request whose host is known.
 #[derive(Debug)]
@@ -21,8 +22,10 @@ pub(crate) struct Admitted<'h, 'g> {
     pub(crate) groups: Groups<'g>,
     /// The path and query as they came.
     path: &'h [u8],
-    /// Whether the path has percent escapes, of which there may be two readings.
+    /// Whether the path may have percent escapes, of which there may be two readings.
     pub(crate) path_has_escapes: bool,
+    /// The path without its query, where it is plain: without escapes, and safe in every mode.
+    pub(crate) plain_path: Option<&'h str>,
 }
 
 impl<'h, 'g> Admitted<'h, 'g> {
@@ -34,7 +37,9 @@ impl<'h, 'g> Admitted<'h, 'g> {
         let host = request_host(&facts.headers)?;
         let path = facts.headers.first(b":path").unwrap_or_default();
         let groups = engine.index.groups(&host);
-        Ok(Admitted { host, groups, path, path_has_escapes: path.contains(&b'%') })
+        let plain_path = plain::path(path);
+        let path_has_escapes = plain_path.is_none() && path.contains(&b'%');
+        Ok(Admitted { host, groups, path, path_has_escapes, plain_path })
     }
 }
 
@@ -48,17 +53,15 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         Err(why) => return malformed(Reason::BadHost, why),
     };
     let path_safety = admitted.groups.path_safety().unwrap_or(engine.path_safety);
-    if let Some(why) = path_safety.objection(admitted.path) {
+    if admitted.plain_path.is_none()
+        && let Some(why) = path_safety.objection(admitted.path)
+    {
         return malformed(Reason::PathUnsafe, why);
     }
     if let Some((reason, why)) = reading::objection(&facts.headers) {
         return malformed(reason, why);
     }
-    if engine.host_binding == HostBinding::Strict
-        && facts
-            .destination()
-            .is_some_and(|destination| !destination::serves(destination, &admitted.host))
-    {
+    if engine.host_binding == HostBinding::Strict && facts.is_astray(&admitted.host) {
         return Flow::End(Ending::because(Reason::HostMismatch));
     }
     Flow::Next

@@ -34,7 +34,7 @@ pub(super) fn take_out<'a>(
 ) -> bool {
     let mut names: Vec<String> = Vec::new();
     if headers.may_have(name.as_bytes()) {
-        headers.remove(|line| {
+        headers.remove(name.as_bytes(), |line| {
             let is_it = same_to_some_origin(line, name.as_bytes());
             if is_it && !names.iter().any(|own| own.as_bytes() == line) {
                 names.push(String::from_utf8_lossy(line).into_owned());

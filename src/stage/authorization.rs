@@ -23,8 +23,9 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     if engine.has_passes {
         return in_passes(turn, Pass::First);
     }
-    let view =
-        View::new(turn.facts, &engine.callers).with_host(&admitted.host, admitted.path_has_escapes);
+    let view = View::new(turn.facts, &engine.callers)
+        .with_host(&admitted.host, admitted.path_has_escapes)
+        .with_path(admitted.plain_path);
     let candidates = &mut turn.found.candidates;
     engine.index.candidates(&admitted.groups, &view, candidates);
     let mut asking = Asking {
@@ -49,7 +50,8 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         let denying = Denying { engine, groups, request, view: &view };
         return Flow::End(denying.end(reason, policy, decision));
     }
-    let mut shadow = asking.shadow(reason);
+    let asks_shadow = engine.has_shadow || asking.trace.is_some();
+    let mut shadow = if asks_shadow { asking.shadow(reason) } else { Vec::new() };
     if reason == Reason::NoAllowRule {
         close_in_shadow(engine, groups, asking.opens_in_shadow, &mut shadow);
     }
@@ -345,7 +347,9 @@ impl Asking<'_, '_> {
     fn ask(&mut self, index: usize, rule: &Rule) -> RuleResult {
         let mut messages = Vec::new();
         let answer = rule.ask(self.view, self.meter, &mut messages);
-        self.errors.extend(messages.into_iter().map(|message| (index, message)));
+        if !messages.is_empty() {
+            self.errors.extend(messages.into_iter().map(|message| (index, message)));
+        }
         if let Some(trace) = &mut self.trace {
             trace.asked(index, answer);
         }

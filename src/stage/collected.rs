@@ -40,7 +40,7 @@ pub(super) fn write<'a>(said: &Services, headers: &mut Headers<'a>, changes: &mu
             _ => {}
         }
         if matches!(line.write, Write::Over | Write::OverIfThere) {
-            headers.remove(|name| name == line.name.as_bytes());
+            headers.remove(line.name.as_bytes(), |name| name == line.name.as_bytes());
             changes.push(Change::Remove(line.name.clone().into()));
         }
         changes.push(Change::Add(line.name.clone().into(), line.value.clone().into()));

@@ -98,7 +98,8 @@ fn remove_controls(turn: &mut Turn<'_, '_, '_>) {
     let (headers, changes) = turn.changing();
     for name in CONTROLS {
         if headers.may_have(name.as_bytes())
-            && headers.remove(|line| line.eq_ignore_ascii_case(name.as_bytes())) > 0
+            && headers.remove(name.as_bytes(), |line| line.eq_ignore_ascii_case(name.as_bytes()))
+                > 0
         {
             changes.push(Change::Remove(Cow::Borrowed(name)));
         }

@@ -81,6 +81,15 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
             let policy = Some(index);
             return Flow::End(Ending { policy, ..Ending::because(Reason::RewriteError) });
         }
+        if form.request.makes_path {
+            let safety = admitted.groups.path_safety().unwrap_or(engine.path_safety);
+            let path = headers.first(b":path").unwrap_or_default();
+            if let Some(why) = safety.objection(path) {
+                let (detail, policy) = (Some(why), Some(index));
+                let ending = Ending { detail, policy, ..Ending::because(Reason::RewriteError) };
+                return Flow::End(ending);
+            }
+        }
     }
     // When the response arrives, the proxy no longer has all properties of the request.
     if *responds {

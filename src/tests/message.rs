@@ -74,7 +74,7 @@ impl Scene<'_> {
         let callers = Callers::new(sources, trust_domains);
         let mut request = facts.headers.clone();
         if let Some((name, value)) = self.changed {
-            request.remove(|line| line == name);
+            request.remove(name, |line| line == name);
             request.add(name, value);
         }
         let response: Headers<'_> = self.response.iter().copied().collect();

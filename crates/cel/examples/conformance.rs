@@ -114,8 +114,8 @@ impl Attributes for Nothing {
     fn bytes(&self, _: Id) -> Result<&[u8], Unread> {
         Err(Unread::Missing("there are none"))
     }
-    fn data(&self, _: Id) -> Option<&Data> {
-        None
+    fn data(&self, _: Id) -> Result<&Data, Unread> {
+        Err(Unread::Missing("there is none"))
     }
     fn is_there(&self, _: Id) -> bool {
         false

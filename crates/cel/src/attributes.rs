@@ -191,13 +191,30 @@ impl Set {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
     rows: &'static [Attribute],
+    /// The names that other systems have for attributes, and what is written here.
+    elsewhere: &'static [(&'static str, &'static str)],
 }
 
 impl Table {
     /// A table of these attributes. Those of an object must follow it without a gap.
     #[must_use]
     pub const fn new(rows: &'static [Attribute]) -> Table {
-        Table { rows }
+        Table { rows, elsewhere: &[] }
+    }
+
+    /// The table with names that other systems have for its attributes, and what is written here:
+    /// for messages about unknown attributes.
+    #[must_use]
+    pub const fn with_names_elsewhere(
+        self,
+        elsewhere: &'static [(&'static str, &'static str)],
+    ) -> Table {
+        Table { elsewhere, ..self }
+    }
+
+    /// What is written here for a name that another system has.
+    pub(crate) fn of_elsewhere(&self, name: &str) -> Option<&'static str> {
+        self.elsewhere.iter().find(|(known, _)| *known == name).map(|(_, here)| *here)
     }
 
     fn iter(&self) -> impl Iterator<Item = (Id, &'static Attribute)> {
@@ -308,10 +325,10 @@ pub enum Fault {
     NotUtf8,
 }
 
-/// Why bytes cannot be read, with the cause in words.
+/// Why bytes or data cannot be read, with the cause in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unread {
-    /// They were not asked for, or there are none: `has` is false.
+    /// They are not there, or were not asked for: `has` is false.
     Missing(&'static str),
     /// They are there, but cannot be read: `has` has no value either.
     Unreadable(&'static str),
@@ -343,8 +360,12 @@ pub trait Attributes: Debug + Sync {
     /// catches.
     fn bytes(&self, id: Id) -> Result<&[u8], Unread>;
 
-    /// The value of an attribute that is data, if it is there.
-    fn data(&self, id: Id) -> Option<&Data>;
+    /// The value of an attribute that is data.
+    ///
+    /// # Errors
+    /// If it is not there, or cannot be read. An expression that reads what cannot be read has no
+    /// value, whatever it catches.
+    fn data(&self, id: Id) -> Result<&Data, Unread>;
 
     /// Whether an object, or headers, are there.
     fn is_there(&self, id: Id) -> bool;

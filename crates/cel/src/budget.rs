@@ -48,6 +48,8 @@ pub(crate) const MADE: &str = "@made";
 pub(crate) const RANGE: &str = "@range";
 pub(crate) const READ: &str = "@read";
 pub(crate) const COMPARED: &str = "@compared";
+/// What an element behind a `?` is.
+const OPTIONAL: &str = "optional_type";
 /// Stands among the accumulators for a loop that accumulates nothing. No name is equal to it.
 const BOUND: &str = "@bound";
 
@@ -116,18 +118,24 @@ impl Guard {
                 }
             }
             Expr::List(list) => {
-                for element in &mut list.elements {
+                for (index, element) in list.elements.iter_mut().enumerate() {
                     self.expr(element);
+                    if list.optional_indices.contains(&index) {
+                        strict::expect(element, "?", OPTIONAL, self.table);
+                    }
                     self.kept(element);
                 }
             }
             Expr::Map(map) => {
                 for entry in &mut map.entries {
                     if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                        for part in [&mut entry.key, &mut entry.value] {
-                            self.expr(part);
-                            self.kept(part);
+                        self.expr(&mut entry.key);
+                        self.kept(&mut entry.key);
+                        self.expr(&mut entry.value);
+                        if entry.optional {
+                            strict::expect(&mut entry.value, "?", OPTIONAL, self.table);
                         }
+                        self.kept(&mut entry.value);
                     }
                 }
             }

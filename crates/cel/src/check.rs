@@ -22,6 +22,7 @@ use super::functions::{self, Style};
 use super::suggest::{did_you_mean, nearest};
 use super::types::Type;
 use super::variables::{self, Scope, Variable};
+use super::written::dotted;
 use super::{HeadersRead, Uses};
 
 /// An error, and the node that it is about.
@@ -93,22 +94,18 @@ impl Checker<'_> {
             Expr::Select(select) => self.select(node, select),
             Expr::Call(call) => self.call(node, call),
             Expr::List(list) => {
-                let element =
-                    list.elements.iter().map(|element| self.expr(element)).reduce(Type::join);
-                Type::list(if list.optional_indices.is_empty() {
-                    element.unwrap_or(Type::Dyn)
-                } else {
-                    Type::Dyn
-                })
+                let elements = list.elements.iter().enumerate();
+                let element = elements
+                    .map(|(index, part)| self.element(part, list.optional_indices.contains(&index)))
+                    .reduce(Type::join);
+                Type::list(element.unwrap_or(Type::Dyn))
             }
             Expr::Map(map) => {
                 let mut types: Option<(Type, Type)> = None;
                 for entry in &map.entries {
                     let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
-                    let (key, mut value) = (self.expr(&entry.key), self.expr(&entry.value));
-                    if entry.optional {
-                        value = Type::Dyn;
-                    }
+                    let key = self.expr(&entry.key);
+                    let value = self.element(&entry.value, entry.optional);
                     types = Some(match types {
                         None => (key, value),
                         Some((keys, values)) => (keys.join(key), values.join(value)),
@@ -126,6 +123,23 @@ impl Checker<'_> {
             ),
             Expr::Comprehension(comprehension) => self.comprehension(comprehension),
             Expr::Unspecified => self.mistake(node, "an expression is missing"),
+        }
+    }
+
+    /// The type of an element of a list, or of a value of a map. With a `?` before it, it is an
+    /// optional, of which there is the value or nothing.
+    fn element(&mut self, node: &IdedExpr, is_optional: bool) -> Type {
+        match self.expr(node) {
+            known if !is_optional => known,
+            Type::Optional(inner) => *inner,
+            Type::Dyn => Type::Dyn,
+            other => self.mistake(
+                node,
+                format!(
+                    "`?` takes an optional here, not {other}: write `.?name` or `[?\"name\"]` for \
+                     what may be missing, or leave the `?` out"
+                ),
+            ),
         }
     }
 
@@ -161,11 +175,17 @@ impl Checker<'_> {
                 let variables = self.variables.iter().map(|(name, _)| name.as_str());
                 let roots =
                     || self.table.roots().filter(|root| self.phase.has(self.table.from(root)));
-                let mut hint = did_you_mean(plain, roots().map(|root: &str| root).chain(variables));
-                if hint.is_empty() {
-                    let roots = roots().collect::<Vec<_>>().join("`, `");
-                    hint = format!(": expected one of `{roots}`, or a text in quotes");
-                }
+                let hint = match self.table.of_elsewhere(plain) {
+                    Some(here) => format!(": here it is `{here}`"),
+                    None => did_you_mean(plain, roots().map(|root: &str| root).chain(variables)),
+                };
+                let hint = match hint {
+                    none if none.is_empty() => {
+                        let roots = roots().collect::<Vec<_>>().join("`, `");
+                        format!(": expected one of `{roots}`, or a text in quotes")
+                    }
+                    hint => hint,
+                };
                 self.mistake(node, format!("unknown attribute `{plain}`{hint}"))
             }
         }
@@ -213,6 +233,9 @@ impl Checker<'_> {
             return if select.test { Type::Bool } else { headers.value() };
         }
         let operand = self.operand(&select.operand);
+        if select.test && matches!(operand, Type::Map(..)) {
+            return Type::Bool;
+        }
         let field = self.field(node, &operand, &select.field, &select.operand);
         if select.test { Type::Bool } else { field }
     }
@@ -223,17 +246,19 @@ impl Checker<'_> {
             Type::Object(object) => {
                 let Some((id, attribute)) = self.table.field(object, field) else {
                     let names = || self.table.fields(object).map(|attribute| attribute.last_name());
+                    let name = format!("{object}.{field}");
                     let deeper = self.table.below(object).find(|(_, row)| row.last_name() == field);
-                    let hint = match (nearest(field, names()), deeper) {
-                        (Some(meant), _) => format!(" (did you mean `{object}.{meant}`?)"),
-                        (None, Some((_, row))) => format!(" (did you mean `{}`?)", row.name),
-                        (None, None) => format!(
+                    let elsewhere = self.table.of_elsewhere(&name);
+                    let hint = match (elsewhere, nearest(field, names()), deeper) {
+                        (Some(here), ..) => format!(": here it is `{here}`"),
+                        (None, Some(meant), _) => format!(" (did you mean `{object}.{meant}`?)"),
+                        (None, None, Some((_, row))) => format!(" (did you mean `{}`?)", row.name),
+                        (None, None, None) => format!(
                             ": expected one of `{object}.{}`",
                             names().collect::<Vec<_>>().join(&format!("`, `{object}."))
                         ),
                     };
-                    return self
-                        .mistake(node, format!("unknown attribute `{object}.{field}`{hint}"));
+                    return self.mistake(node, format!("unknown attribute `{name}`{hint}"));
                 };
                 if !self.phase.has(attribute.from) {
                     return self.not_yet(node, attribute.name, attribute.from);
@@ -256,7 +281,7 @@ impl Checker<'_> {
             }
             Type::Dyn => Type::Dyn,
             other => {
-                let what = spelled(written).map_or_else(
+                let what = dotted(written).map_or_else(
                     || other.to_string(),
                     |name| format!("`{name}` is {other}, which"),
                 );
@@ -270,30 +295,30 @@ impl Checker<'_> {
             return result;
         }
         let Some(target) = &call.target else {
-            if let ("size", [counted]) = (call.func_name.as_str(), call.args.as_slice())
+            // A leading dot keeps a name from being a macro's.
+            let name = call.func_name.trim_start_matches('.');
+            if let ("size", [counted]) = (name, call.args.as_slice())
                 && self.headers_operand(counted).is_some()
             {
                 return Type::Int;
             }
             let arguments: Vec<Type> =
                 call.args.iter().map(|argument| self.expr(argument)).collect();
-            return self.function(node, Style::Global, &call.func_name, &arguments);
+            return self.function(node, Style::Global, name, &arguments);
         };
-        // `math.abs(x)` is a function of that name, unless `math` is a variable.
-        if let Some(namespace) = spelled(target) {
+        // `math.abs(x)` is the function of that name, whatever `math` is.
+        if let Some(namespace) = dotted(target) {
+            let name = format!("{namespace}.{}", call.func_name);
             let root = namespace.split('.').next().unwrap_or_default();
-            if root != variables::ROOT
-                && self.variable(root).is_none()
-                && !self.table.has_root(root)
-            {
+            let is_value = root == variables::ROOT
+                || self.variable(root).is_some()
+                || self.table.has_root(root)
+                || functions::exists(Style::Member, &call.func_name)
+                    && !functions::has_namespace(root);
+            if functions::exists(Style::Global, &name) || !is_value {
                 let arguments: Vec<Type> =
                     call.args.iter().map(|argument| self.expr(argument)).collect();
-                return self.function(
-                    node,
-                    Style::Global,
-                    &format!("{namespace}.{}", call.func_name),
-                    &arguments,
-                );
+                return self.function(node, Style::Global, &name, &arguments);
             }
         }
         if let Some(headers) = self.headers_operand(node) {
@@ -339,7 +364,9 @@ impl Checker<'_> {
                 }
                 _ => did_you_mean(
                     name,
-                    functions::names(style).chain(functions::MACROS.iter().copied()),
+                    functions::names(style)
+                        .chain(functions::MACROS.iter().copied())
+                        .chain(functions::names(Style::Global)),
                 ),
             };
             return self.mistake(node, format!("unknown function `{name}`{other}"));
@@ -355,17 +382,6 @@ impl Checker<'_> {
             _ => format!("{name}({})", given.join(", ")),
         };
         self.mistake(node, format!("no `{given}`: expected {}", functions::signatures(style, name)))
-    }
-}
-
-/// The dotted name that a node spells, if it does.
-fn spelled(node: &IdedExpr) -> Option<String> {
-    match &node.expr {
-        Expr::Ident(name) => Some(name.clone()),
-        Expr::Select(select) if !select.test => {
-            Some(format!("{}.{}", spelled(&select.operand)?, select.field))
-        }
-        _ => None,
     }
 }
 

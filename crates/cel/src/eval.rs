@@ -1,5 +1,5 @@
-//! The `cel` crate's interpreter over values that are resolved when they are needed: what explains
-//! an expression, and the reference that tests hold the evaluator to. It is not in the module.
+//! The `cel` crate's interpreter over values that are resolved when they are needed: the reference
+//! that tests hold the evaluator to.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! The value of each part of an expression for a request.
 //!
-//! The interpreter evaluates each part of the source by itself. The value of the whole does not
-//! come from here, but from the engine, which evaluates it as for any request.
+//! Each part of the source is compiled by itself, and evaluated by the evaluator that also decides.
+//! The value of the whole does not come from here, but from the engine, which evaluates it as for
+//! any request.
 
 mod literal;
 mod plan;
@@ -12,20 +13,17 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use cel::common::types::{CelBool, CelInt, CelMap, CelNull, CelOptional, Kind};
-use cel::common::value::{CowVal, Val};
-use cel::{Context, Env};
-
 use self::literal::literal;
 pub use self::literal::of_bytes;
 use self::plan::{Bound, Loop, Over, Part, Planner, Shape};
 pub use self::step::{Step, Value, Variable};
 use super::attributes::Attributes;
-use super::eval::{self, Names};
+use super::eval;
 use super::meter::Allowance;
+use super::parse;
+use super::program::{self, Run};
 use super::regex::Compiled;
 use super::variables::{Scope, Variable as Declared};
-use super::{bridge, env, parse};
 
 /// How many turns of a loop are shown, besides the last.
 const MAX_TURNS: usize = 8;
@@ -38,11 +36,11 @@ pub struct Explainable {
     patterns: Vec<Compiled>,
     /// The variables that are read.
     variables: Vec<Arc<Declared>>,
-    env: Arc<Env>,
 }
 
-/// A variable's name and value.
-type Binding<'v> = (String, Box<dyn Val + 'v>);
+/// The values of the names that the macros around give; nothing for those that are evaluated when
+/// they are first read.
+type Given<'p> = Vec<Option<program::Value<'p>>>;
 
 /// The outcome of a part, as far as it determines which other parts are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +67,7 @@ impl Explainable {
         // The text includes the brackets and comments around it.
         source.trim().clone_into(&mut root.text);
         let Planner { patterns, read: variables, .. } = planner;
-        Some(Explainable { root, patterns, variables, env: env::shared().ok()? })
+        Some(Explainable { root, patterns, variables })
     }
 
     /// The whole, whose value is given, with its parts. Each part is evaluated with an allowance of
@@ -81,15 +79,12 @@ impl Explainable {
         } else {
             value
         };
-        let Explainable { env, patterns, variables, .. } = self;
-        let names = Names::new(attributes, patterns, variables);
-        let mut context = Context::with_env(Arc::clone(env));
-        context.set_variable_resolver(&names);
+        let Explainable { patterns, variables, .. } = self;
+        let allowance = &Allowance::whole();
+        let now = program::Scene { attributes, allowance, patterns, variables };
         // Variables read the message as it came.
-        let names = Names::new(attributes.as_it_came(), patterns, variables);
-        let mut came = Context::with_env(Arc::clone(env));
-        came.set_variable_resolver(&names);
-        let scene = Scene { context: &context, came: &came };
+        let came = program::Scene { attributes: attributes.as_it_came(), ..now };
+        let scene = Scene { now, came, given: &[] };
         with_parts(Step { value, ..Step::of(&self.root) }, &self.root, scene)
     }
 
@@ -113,53 +108,55 @@ impl Step {
     }
 }
 
-/// What the parts are evaluated over: the message, with the variables of the macros around, and the
+/// What the parts are evaluated over: the message, with the names of the macros around, and the
 /// message as it came.
 #[derive(Clone, Copy)]
-struct Scene<'c, 'p, 'v> {
-    context: &'c Context<'p, 'v>,
-    came: &'c Context<'p, 'v>,
+struct Scene<'s, 'p> {
+    now: program::Scene<'p>,
+    came: program::Scene<'p>,
+    given: &'s [Option<program::Value<'p>>],
 }
 
 /// A part and all below it.
-fn walk(part: &Part, scene: Scene<'_, '_, '_>) -> (Step, Found) {
-    let (value, found) = evaluate(part, scene.context, |value| match value {
-        Ok(value) if part.varies => (Value::Varies, Found::of(&*value)),
-        Ok(value) => (Value::Known(literal(&*value)), Found::of(&*value)),
+fn walk<'p>(part: &'p Part, scene: Scene<'_, 'p>) -> (Step, Found) {
+    let (value, found) = evaluate(part, scene, |run, value| match value {
+        Ok(value) if part.varies => (Value::Varies, Found::of(&value)),
+        Ok(value) => (Value::Known(literal(run, &value)), Found::of(&value)),
         Err(message) => (Value::Error(message), Found::Error),
     });
     (with_parts(Step { value, ..Step::of(part) }, part, scene), found)
 }
 
-/// Evaluates a part with an allowance of its own, and returns its outcome.
-fn evaluate<'c, 'v, T>(
-    part: &'c Part,
-    context: &'c Context<'_, 'v>,
-    look: impl FnOnce(Result<CowVal<'c, 'v>, String>) -> T,
+/// Evaluates a part with an allowance of its own, and looks at its outcome.
+fn evaluate<'p, T>(
+    part: &'p Part,
+    scene: Scene<'_, 'p>,
+    look: impl FnOnce(&Run<'_, 'p>, Result<program::Value<'p>, String>) -> T,
 ) -> T {
-    let allowance = Allowance::whole();
-    let outcome = bridge::lend(&allowance, || cel::Value::resolve_val(&part.node, context));
-    let value = match (outcome, allowance.breached()) {
-        _ if allowance.is_exceeded() => Err(eval::EXCEEDED.to_owned()),
-        (Err(error), _) => Err(eval::describe(&error, &part.node)),
-        (Ok(_), Some(breach)) => Err(breach.to_owned()),
-        (Ok(value), None) => Ok(value),
-    };
-    // Some values are resolved only when they are read.
-    bridge::lend(&allowance, || look(value))
+    let allowance = scene.now.allowance;
+    allowance.swap(&Allowance::whole());
+    part.program.part(scene.now, scene.given, |run, outcome| {
+        let value = match (outcome, allowance.breached()) {
+            _ if allowance.is_exceeded() => Err(eval::EXCEEDED.to_owned()),
+            (Err(failure), _) => Err(failure.to_string()),
+            (Ok(_), Some(breach)) => Err(breach.to_owned()),
+            (Ok(value), None) => Ok(value),
+        };
+        look(run, value)
+    })
 }
 
 impl Found {
-    fn of(value: &(dyn Val + '_)) -> Found {
-        match value.downcast_ref::<CelBool>() {
-            Some(value) => Found::Bool(*value.inner()),
-            None if value.downcast_ref::<CelNull>().is_some() => Found::Null,
-            None => Found::Other,
+    fn of(value: &program::Value<'_>) -> Found {
+        match value {
+            program::Value::Bool(value) => Found::Bool(*value),
+            program::Value::Null => Found::Null,
+            _ => Found::Other,
         }
     }
 }
 
-fn with_parts(mut step: Step, part: &Part, scene: Scene<'_, '_, '_>) -> Step {
+fn with_parts<'p>(mut step: Step, part: &'p Part, scene: Scene<'_, 'p>) -> Step {
     let mut found = Parts { scene, steps: Vec::new(), omitted: 0 };
     found.of(&part.shape);
     step.parts = found.steps;
@@ -168,14 +165,20 @@ fn with_parts(mut step: Step, part: &Part, scene: Scene<'_, '_, '_>) -> Step {
 }
 
 /// The parts of a step, while they are found.
-struct Parts<'c, 'p, 'v> {
-    scene: Scene<'c, 'p, 'v>,
+struct Parts<'s, 'p> {
+    scene: Scene<'s, 'p>,
     steps: Vec<Step>,
     omitted: usize,
 }
 
-impl<'v> Parts<'_, '_, 'v> {
-    fn of(&mut self, shape: &Shape) {
+/// A turn of a loop, before it is evaluated.
+struct Turn<'p> {
+    given: Given<'p>,
+    shown: Vec<Variable>,
+}
+
+impl<'p> Parts<'_, 'p> {
+    fn of(&mut self, shape: &'p Shape) {
         match shape {
             Shape::Whole => {}
             Shape::All(parts) => parts.iter().for_each(|part| {
@@ -198,10 +201,22 @@ impl<'v> Parts<'_, '_, 'v> {
                     }
                 }
             }
+            Shape::OrElse(parts) => {
+                let [optional, otherwise] = &**parts;
+                self.needed(optional);
+                let is_empty = evaluate(optional, self.scene, |_, value| {
+                    matches!(value, Ok(program::Value::Optional(None)))
+                });
+                if is_empty {
+                    self.needed(otherwise);
+                } else {
+                    self.not_needed(otherwise);
+                }
+            }
             Shape::Loop(turns) => self.turns(turns),
             Shape::Bound(bound) => self.bound(bound),
             Shape::Variable(part) => {
-                let scene = Scene { context: self.scene.came, ..self.scene };
+                let scene = Scene { now: self.scene.came, given: &[], ..self.scene };
                 let (step, _) = walk(part, scene);
                 self.steps.push(step);
             }
@@ -209,7 +224,7 @@ impl<'v> Parts<'_, '_, 'v> {
     }
 
     /// Evaluates a part, and shows it if it is worth showing.
-    fn needed(&mut self, part: &Part) -> Found {
+    fn needed(&mut self, part: &'p Part) -> Found {
         let (step, found) = walk(part, self.scene);
         if !part.plain {
             self.steps.push(step);
@@ -223,7 +238,7 @@ impl<'v> Parts<'_, '_, 'v> {
         }
     }
 
-    fn until(&mut self, parts: &[Part], settles: impl Fn(Found) -> bool) {
+    fn until(&mut self, parts: &'p [Part], settles: impl Fn(Found) -> bool) {
         let mut settled = false;
         for part in parts {
             if settled {
@@ -234,31 +249,45 @@ impl<'v> Parts<'_, '_, 'v> {
         }
     }
 
-    fn bound(&mut self, bound: &Bound) {
+    fn bound(&mut self, bound: &'p Bound) {
+        let place = self.scene.given.len();
+        // A name that nothing reads is not evaluated.
+        let is_read = bound.optional
+            || evaluate(&bound.body, Scene { given: &self.given(vec![None]), ..self.scene }, {
+                |run, _| run.has(place)
+            });
+        if !is_read {
+            self.not_needed(&bound.value);
+            let (step, _) =
+                self.turn(Turn { given: vec![None], shown: Vec::new() }, None, &bound.body);
+            self.steps.push(step);
+            return;
+        }
         self.needed(&bound.value);
-        let value = evaluate(&bound.value, self.scene.context, |value| match value {
-            Ok(value) if bound.optional => value
-                .downcast_ref::<CelOptional<'_>>()
-                .and_then(CelOptional::inner)
-                .map(Val::clone_as_boxed),
-            Ok(value) => Some(value.into_owned()),
-            Err(_) => None,
+        let turn = evaluate(&bound.value, self.scene, |run, value| {
+            let value = match value.ok()? {
+                program::Value::Optional(inner) if bound.optional => (*inner?).clone(),
+                value => value,
+            };
+            let shown = Variable { name: bound.variable.clone(), value: literal(run, &value) };
+            Some(Turn { given: vec![Some(value)], shown: vec![shown] })
         });
-        match value {
-            Some(value) => {
-                let (step, _) = self.turn(vec![(bound.variable.clone(), value)], None, &bound.body);
+        let without = || Turn { given: vec![None], shown: Vec::new() };
+        match turn.or_else(|| (!bound.optional).then(without)) {
+            Some(turn) => {
+                let (step, _) = self.turn(turn, None, &bound.body);
                 self.steps.push(step);
             }
             None => self.not_needed(&bound.body),
         }
     }
 
-    fn turns(&mut self, turns: &Loop) {
+    fn turns(&mut self, turns: &'p Loop) {
         self.needed(&turns.range);
-        let elements = evaluate(&turns.range, self.scene.context, |range| {
-            range.ok().map(|range| elements(&*range, turns))
+        let found = evaluate(&turns.range, self.scene, |run, range| {
+            range.ok().and_then(|range| elements(run, &range, turns))
         });
-        let Some(mut elements) = elements else {
+        let Some(mut found) = found else {
             self.not_needed(&turns.body);
             return;
         };
@@ -266,54 +295,40 @@ impl<'v> Parts<'_, '_, 'v> {
         if turns.body.plain && turns.condition.is_none() {
             return;
         }
-        let rest = elements.split_off(elements.len().min(MAX_TURNS));
+        let rest = found.split_off(found.len().min(MAX_TURNS));
         let decisive = turns.until.map(Found::Bool);
-        for variables in elements {
-            let (step, found) = self.turn(variables, turns.condition.as_ref(), &turns.body);
+        for turn in found {
+            let (step, found) = self.turn(turn, turns.condition.as_ref(), &turns.body);
             self.steps.push(step);
             if Some(found) == decisive {
                 // The later turns are not needed.
                 return;
             }
         }
-        let ends = |variables: &Vec<Binding<'v>>| {
-            let inner = self.scope(variables.clone());
-            evaluate(&turns.body, &inner, |value| {
-                value.is_ok_and(|value| Some(Found::of(&*value)) == decisive)
+        let ends = |turn: &Turn<'p>| {
+            let scene = Scene { given: &self.given(turn.given.clone()), ..self.scene };
+            evaluate(&turns.body, scene, |_, value| {
+                value.is_ok_and(|value| Some(Found::of(&value)) == decisive)
             })
         };
         let last = decisive
             .and_then(|_| rest.iter().take(MAX_EVALUATED).position(ends))
             .or(rest.len().checked_sub(1));
         self.omitted = last.unwrap_or(0);
-        if let Some(variables) = last.and_then(|last| rest.into_iter().nth(last)) {
-            let (step, _) = self.turn(variables, turns.condition.as_ref(), &turns.body);
+        if let Some(turn) = last.and_then(|last| rest.into_iter().nth(last)) {
+            let (step, _) = self.turn(turn, turns.condition.as_ref(), &turns.body);
             self.steps.push(step);
         }
     }
 
-    /// A scope in which variables have values.
-    fn scope(&self, variables: Vec<Binding<'v>>) -> Context<'_, 'v> {
-        let mut inner = self.scene.context.new_inner_scope();
-        for (name, value) in variables {
-            inner.add_variable_as_val(name, value);
-        }
-        inner
+    /// The values of all names, with these of one macro more.
+    fn given(&self, more: Given<'p>) -> Given<'p> {
+        self.scene.given.iter().cloned().chain(more).collect()
     }
 
     /// A macro's body, with values for its variables.
-    fn turn(
-        &self,
-        variables: Vec<Binding<'v>>,
-        condition: Option<&Part>,
-        body: &Part,
-    ) -> (Step, Found) {
-        let shown = variables
-            .iter()
-            .map(|(name, value)| Variable { name: name.clone(), value: literal(&**value) })
-            .collect();
-        let inner = self.scope(variables);
-        let scene = Scene { context: &inner, came: self.scene.came };
+    fn turn(&self, turn: Turn<'p>, condition: Option<&'p Part>, body: &'p Part) -> (Step, Found) {
+        let scene = Scene { given: &self.given(turn.given), ..self.scene };
         let met = condition.map(|condition| walk(condition, scene));
         let (mut step, found) = match met {
             Some((step, found)) if found != Found::Bool(true) => (step, found),
@@ -324,31 +339,41 @@ impl<'v> Parts<'_, '_, 'v> {
             }
             None => walk(body, scene),
         };
-        step.variables = shown;
+        step.variables = turn.shown;
         (step, found)
     }
 }
 
 /// The values of a loop's variables, turn by turn.
-fn elements<'v>(range: &(dyn Val + 'v), turns: &Loop) -> Vec<Vec<Binding<'v>>> {
-    let Some(iterable) = range.as_iterable() else { return Vec::new() };
-    let is_list = range.get_type().kind() == Kind::List;
-    let (mut keys, mut found, mut index) = (iterable.iter(), Vec::new(), 0_i64);
-    while let Some(key) = keys.next() {
-        let position: Box<dyn Val + 'v> = Box::new(CelInt::from(index));
-        index = index.saturating_add(1);
-        let value = || range.as_indexer().and_then(|map| Some(map.get(key).ok()?.into_owned()));
-        let values = match (turns.over, is_list) {
-            (Over::Elements, _) | (Over::Values, true) => vec![key.clone_as_boxed()],
-            (Over::Values, false) => value().into_iter().collect(),
-            (Over::Pairs, true) => vec![position, key.clone_as_boxed()],
-            (Over::Pairs, false) => std::iter::once(key.clone_as_boxed()).chain(value()).collect(),
+fn elements<'p>(
+    run: &Run<'_, 'p>,
+    range: &program::Value<'p>,
+    turns: &Loop,
+) -> Option<Vec<Turn<'p>>> {
+    let is_list = matches!(range, program::Value::List(_));
+    let turn = |(index, key): (usize, program::Value<'p>)| {
+        let index = program::Value::Int(i64::try_from(index).unwrap_or(i64::MAX));
+        let mut shown = Vec::new();
+        let mut names = turns.variables.iter();
+        let mut show = |value: &program::Value<'p>| {
+            let variable =
+                |name: &String| Variable { name: name.clone(), value: literal(run, value) };
+            shown.extend(names.next().map(variable));
         };
-        found.push(turns.variables.iter().cloned().zip(values).collect::<Vec<_>>());
-    }
-    // A map that the expression made has no order of its own.
-    if range.downcast_ref::<CelMap<'_>>().is_some() {
-        found.sort_by_cached_key(|variables| variables.first().map(|(_, value)| literal(&**value)));
-    }
-    found
+        let given = if turns.over == Over::Elements {
+            show(&key);
+            vec![Some(key)]
+        } else {
+            let key = if is_list { index } else { key };
+            if turns.over == Over::Pairs {
+                show(&key);
+            }
+            if let Some(value) = run.found_at(range, &key) {
+                show(&value);
+            }
+            vec![Some(range.clone()), Some(key), None]
+        };
+        Turn { given, shown }
+    };
+    Some(run.visited(range)?.into_iter().enumerate().map(turn).collect())
 }

@@ -11,11 +11,11 @@ mod member;
 use std::borrow::Cow;
 
 use cel::IdedExpr;
-use cel::common::ast::Expr;
 
 use self::global::GLOBAL;
 use self::member::MEMBER;
 use super::types::Type;
+use super::written::dotted;
 
 /// A type in a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +139,12 @@ pub(crate) fn exists(style: Style, name: &str) -> bool {
     table(style).iter().any(|(known, ..)| *known == name)
 }
 
+/// Whether functions have names that begin with this one and a dot.
+pub(crate) fn has_namespace(root: &str) -> bool {
+    let mut names = GLOBAL.iter().map(|(name, ..)| *name).chain(MACROS.iter().copied());
+    names.any(|name| name.split_once('.').is_some_and(|(namespace, _)| namespace == root))
+}
+
 /// All names of a style.
 pub(crate) fn names(style: Style) -> impl Iterator<Item = &'static str> {
     table(style).iter().map(|(name, ..)| *name).filter(|name| !name.contains('@'))
@@ -159,7 +165,7 @@ pub(crate) fn result(style: Style, name: &str, arguments: &[Type]) -> Option<Typ
 
 /// Whether what a call is called on is part of the function's name: `math` in `math.abs(x)`.
 pub(crate) fn is_namespace(target: &IdedExpr, name: &str) -> bool {
-    spelled(target).is_some_and(|namespace| exists(Style::Global, &format!("{namespace}.{name}")))
+    dotted(target).is_some_and(|namespace| exists(Style::Global, &format!("{namespace}.{name}")))
 }
 
 /// The overloads that a call may be of: its style, with the function's whole name.
@@ -169,7 +175,7 @@ fn called<'n>(target: Option<&IdedExpr>, name: &'n str) -> (Style, Cow<'n, str>)
     match target {
         None => (Style::Global, Cow::Borrowed(name)),
         Some(target) if is_namespace(target, name) => {
-            (Style::Global, Cow::Owned(format!("{}.{name}", spelled(target).unwrap_or_default())))
+            (Style::Global, Cow::Owned(format!("{}.{name}", dotted(target).unwrap_or_default())))
         }
         Some(_) => (Style::Member, Cow::Borrowed(name)),
     }
@@ -216,17 +222,6 @@ pub(crate) fn may_give_anything(target: Option<&IdedExpr>, name: &str) -> bool {
         .iter()
         .filter(|(known, ..)| *known == name)
         .any(|(_, _, result)| matches!(result, Sig::Any | Sig::Optional))
-}
-
-/// The dotted name that a node spells, if it does.
-fn spelled(node: &IdedExpr) -> Option<String> {
-    match &node.expr {
-        Expr::Ident(name) => Some(name.clone()),
-        Expr::Select(select) if !select.test => {
-            Some(format!("{}.{}", spelled(&select.operand)?, select.field))
-        }
-        _ => None,
-    }
 }
 
 /// The signatures of a function, for messages: `string.startsWith(string)`.

@@ -5,11 +5,17 @@
 //! `functions` declares and the attributes of a [`attributes::Table`]. Compiling parses a source
 //! (`parse`), checks its names and types (`check`), and lowers as much of it as possible
 //! ([`lowered`]); the rest is compiled (`program`). Both are evaluated over the message's own bytes
-//! (`run` and `program`), and every evaluation spends from a [`meter::Allowance`]. The `cel`
-//! crate's interpreter explains expressions in tools (`explain`, `eval`), and is the reference of
-//! tests (`reference`); the module does not contain it.
+//! (`run` and `program`), and every evaluation spends from a [`meter::Allowance`]. Tools explain
+//! expressions by the same evaluator (`explain`). The `cel` crate's interpreter, with the functions
+//! that it lacks, is the reference of tests (`reference`, `eval`, `env`, and parts of `library`,
+//! `values` and `budget`); nothing else calls it.
 //!
 //! All that the crate knows of requests comes through [`attributes::Attributes`].
+
+#![cfg_attr(
+    not(any(test, feature = "fuzzing")),
+    expect(dead_code, reason = "what only the reference calls stands beside what it is held to")
+)]
 
 pub mod attributes;
 mod bounded;

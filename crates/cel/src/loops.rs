@@ -13,13 +13,21 @@ use cel::common::types::{CelInt, CelList, CelMap, CelMapKey, LIST_TYPE, MAP_TYPE
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 
-use super::parse::MAP_OF;
+use super::attributes::Table;
+use super::budget::strict;
+use super::parse::{KEY, MAP_OF, VALUE};
 
 /// Returns the keys of a map, or the indices of a list.
 const KEYS: &str = "@keys";
 
+/// Whether a loop is that of `mapValues`, `filterKeys` or `removeKeys`, which take no list.
+pub(super) fn is_of_map(comprehension: &ComprehensionExpr) -> bool {
+    comprehension.iter_var == KEY || comprehension.iter_var2.as_deref() == Some(VALUE)
+}
+
 /// Turns a loop with two variables into a loop with one.
-pub(super) fn simplify(comprehension: &mut ComprehensionExpr, id: u64) {
+pub(super) fn simplify(comprehension: &mut ComprehensionExpr, id: u64, table: &Table) {
+    let is_of_map = is_of_map(comprehension);
     let Some(value) = comprehension.iter_var2.take() else { return };
     let node = |expr| IdedExpr { id, expr };
     let call = |name: &str, args| {
@@ -38,7 +46,10 @@ pub(super) fn simplify(comprehension: &mut ComprehensionExpr, id: u64) {
     }
     comprehension.iter_var = key;
     let keys = call(KEYS, vec![node(Expr::Ident(range.clone()))]);
-    let ranged = std::mem::replace(&mut comprehension.iter_range, keys);
+    let mut ranged = std::mem::replace(&mut comprehension.iter_range, keys);
+    if is_of_map {
+        strict::expect(&mut ranged, "loop", "map", table);
+    }
     let bound = ComprehensionExpr {
         iter_range: node(Expr::List(ListExpr::new(Vec::new()))),
         iter_var: "#unused".to_owned(),

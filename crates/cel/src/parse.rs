@@ -22,7 +22,7 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue, operators as op};
 
 pub(super) use self::lexer::Fault;
 use self::lexer::{Lexer, Token};
-pub(super) use self::macros::MAP_OF;
+pub(super) use self::macros::{KEY, MAP_OF, VALUE};
 use self::member::RESERVED;
 pub(super) use self::places::{Places, line_and_column};
 use self::spelling::Written;

@@ -69,6 +69,9 @@ pub(crate) fn prepare(
         node.expr = Expr::Ident(name.to_owned());
     }
     if let Expr::Call(call) = &mut node.expr {
+        if call.func_name.starts_with('.') {
+            call.func_name.remove(0);
+        }
         if let (Some(bounded), true) = (bounded::name_of(&call.func_name), call.target.is_some()) {
             bounded.clone_into(&mut call.func_name);
         }
@@ -100,7 +103,7 @@ pub(crate) fn prepare(
             }
         }
         Expr::Comprehension(c) => {
-            loops::simplify(c, node.id);
+            loops::simplify(c, node.id, table);
             for part in [
                 &mut c.iter_range,
                 &mut c.accu_init,

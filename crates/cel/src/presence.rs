@@ -96,7 +96,8 @@ pub(crate) fn named<'a>(
         },
         _ => {
             static NOTHING: Data = Data::Map(Vec::new());
-            values::of_data(attributes.data(id).unwrap_or(&NOTHING)).ok()
+            let found = values::found_data(attributes, id);
+            found.and_then(|found| values::of_data(found.unwrap_or(&NOTHING))).ok()
         }
     })
 }

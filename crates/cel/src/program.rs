@@ -8,12 +8,14 @@
 //!
 //! Tests compare it with the `cel` crate's interpreter, which evaluates the same guarded tree.
 
+mod access;
 mod compile;
 mod evaluate;
 mod functions;
 mod headers;
 mod json;
 mod map;
+mod near;
 mod operators;
 mod results;
 mod size;
@@ -21,6 +23,8 @@ mod value;
 
 use std::sync::Arc;
 
+pub(crate) use self::compile::Named;
+pub(crate) use self::evaluate::Run;
 use self::functions::Function;
 pub(crate) use self::json::write_single;
 pub(crate) use self::map::Map;

@@ -1,5 +1,7 @@
 //! Tests of the language as a whole; those of one part of it are beside that part.
 
+#[cfg(test)]
+mod asked;
 pub mod both_ways;
 #[cfg(test)]
 mod evaluator;

@@ -58,6 +58,19 @@ impl Type {
         }
     }
 
+    /// Whether values of both types may be equal. Numbers are compared by value.
+    pub(crate) fn may_equal(&self, other: &Type) -> bool {
+        match (self, other) {
+            (Type::List(a), Type::List(b)) | (Type::Optional(a), Type::Optional(b)) => {
+                a.may_equal(b)
+            }
+            (Type::Map(key_a, value_a), Type::Map(key_b, value_b)) => {
+                key_a.may_equal(key_b) && value_a.may_equal(value_b)
+            }
+            (a, b) => a.fits(b) || a.is_number() && b.is_number(),
+        }
+    }
+
     pub(crate) fn is_number(&self) -> bool {
         matches!(self, Type::Int | Type::Uint | Type::Double)
     }

@@ -13,6 +13,7 @@ use self::headers::HeadersValue;
 pub(crate) use self::headers::is_secret;
 use super::attributes::{Attributes, Fault, Id, Kind, Unread};
 use super::bridge;
+use super::data::Data;
 use super::library::Ask;
 
 /// An attribute that has attributes: `source`, `request` and their like.
@@ -34,7 +35,7 @@ pub(crate) fn named<'a>(attributes: &'a dyn Attributes, name: &str) -> Option<Bo
     // A field is made into a value without the others.
     let (object, field) = name.split_once('.')?;
     let (id, _) = table.data(object)?;
-    of_data(attributes.data(id)?.get(field)?).ok()
+    of_data(found_data(attributes, id).ok()??.get(field)?).ok()
 }
 
 /// The value of an attribute.
@@ -59,9 +60,25 @@ fn value<'a>(attributes: &'a dyn Attributes, id: Id) -> Result<Box<dyn Val + 'a>
             bridge::read(bytes.len())?;
             Ok(Box::new(CelBytes::from(bytes)))
         }
-        Kind::Data => of_data(attributes.data(id).ok_or_else(absent)?),
+        Kind::Data => of_data(found_data(attributes, id)?.ok_or_else(absent)?),
         Kind::Int => Ok(Box::new(CelInt::from(attributes.int(id).ok_or_else(absent)?))),
         Kind::Time => Ok(Box::new(attributes.time(id).ok_or_else(absent)?)),
+    }
+}
+
+/// The value of an attribute that is data; none if it is not there.
+pub(crate) fn found_data(
+    attributes: &dyn Attributes,
+    id: Id,
+) -> Result<Option<&Data>, ExecutionError> {
+    match attributes.data(id) {
+        Ok(data) => Ok(Some(data)),
+        Err(Unread::Missing(_)) => Ok(None),
+        Err(Unread::Unreadable(_)) => {
+            bridge::unreadable();
+            let name = attributes.table().attribute(id).map_or("", |attribute| attribute.name);
+            Err(ExecutionError::function_error(UNREAD, format!("`{name}` cannot be read")))
+        }
     }
 }
 

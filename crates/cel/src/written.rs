@@ -3,10 +3,10 @@
 use cel::IdedExpr;
 use cel::common::ast::{Expr, operators as op};
 
-/// A name with its fields, such as `request.headers`.
+/// A name with its fields, such as `request.headers`, without the dot that may lead it.
 pub(crate) fn dotted(node: &IdedExpr) -> Option<String> {
     match &node.expr {
-        Expr::Ident(name) => Some(name.clone()),
+        Expr::Ident(name) => Some(name.strip_prefix('.').unwrap_or(name).to_owned()),
         Expr::Select(select) if !select.test => {
             let mut name = dotted(&select.operand)?;
             name.push('.');

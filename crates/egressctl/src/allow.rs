@@ -15,6 +15,8 @@ const BEGINNING: &str = "# egressctl: allow(";
 
 /// The warnings that there are: their names, and what they are about.
 pub(crate) const NAMES: &[(&str, &str)] = &[
+    ("address-as-text", "an address that is compared as any text is"),
+    ("and-before-or", "`&&` and `||` without the parentheses that say what belongs together"),
     ("any-of-unlike", "`match: Any` over tests of different things, of which one is enough"),
     ("attached-twice", "two plugins with the filter at one Gateway"),
     ("call-in-shadow", "an `extAuth` of a policy in shadow mode, which asks nobody"),
@@ -25,6 +27,7 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
     ("empty-configuration", "a plugin without a configuration, which may be this filter's"),
     ("false-for-off", "a `false` that is read as `Off`"),
     ("folded-comment", "a `//` in an expression that takes the lines below it away"),
+    ("forgeable-header", "a rule over a header that the caller writes about itself"),
     ("header-is-never-null", "a comparison of a header with `null`"),
     ("host-part", "a test of a part of the host that another host passes too"),
     ("idle-match", "an entry of `match` that means nothing on a waypoint"),
@@ -43,11 +46,12 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
     ("only-guard", "a service whose failure lets everything through"),
     ("open-host", "a host that goes through the waypoint, and that no policy names"),
     ("open-to-forgery", "a rule that reads headers of a service that may fail open"),
+    ("path-part", "a test of a part of the path that may stand elsewhere"),
     ("path-without-query", "a path that is set from one without the query"),
     ("pattern-not-anchored", "a pattern that also matches within longer texts"),
     ("placeholder-digest", "a digest of zeros"),
     ("plain-secret", "a credential in plain text"),
-    ("prefix-within-segment", "a prefix of a path that ends within a segment"),
+    ("prefix-within-segment", "a prefix of a path or SPIFFE ID that ends within a segment"),
     ("root-namespace", "a plugin for a GatewayClass outside of the root namespace"),
     ("same-metric-name", "policies whose metrics have one name"),
     ("set-elsewhere", "a rule for more hosts than the service that sets the header it reads"),
@@ -55,6 +59,7 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
     ("shared-answer", "answers of a service that callers share"),
     ("star-is-literal", "a `*` where it is a letter like any other"),
     ("superseded-field", "a field that has a successor"),
+    ("tunnel-scheme", "a rule over the scheme, which is `http` behind HBONE"),
     ("unknown-allow", "a comment that silences a warning which there is not"),
     ("unknown-host", "a host that no ServiceEntry has, spelt nearly as one that one has"),
     ("unused-variable", "a variable that no expression reads"),

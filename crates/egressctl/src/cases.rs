@@ -23,6 +23,7 @@ pub use expect::{AuditExpectation, Expect, Values, Verdict};
 pub use load::{LoadError, load_dir, parse};
 pub(crate) use model::File;
 pub use model::{
-    Answer, Caller, Case, Certificate, Fault, Layer, Origin, Request, Service, Step, Suite, Update,
+    Answer, Caller, Case, Certificate, Claims, Fault, Layer, Origin, Request, Service, Step, Suite,
+    Update,
 };
 pub use observed::{Decision, HeaderLines, Observed, Reached, audit_records, short_counter};

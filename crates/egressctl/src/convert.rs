@@ -250,7 +250,10 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
     let documents = documents(manifests, &mut notes);
     let (sources, others): (Vec<_>, Vec<_>) =
         documents.into_iter().partition(|document| source_of(document).is_some());
-    if sources.is_empty() {
+    let has_policies =
+        |at: &&At<'d>| agentgateway::is_backend(at) && at.at("spec.policies").is_some();
+    let backends = others.iter().filter(has_policies).count();
+    if sources.is_empty() && backends == 0 {
         let message = "nothing to convert: no AgentgatewayPolicy, EnterpriseAgentgatewayPolicy or \
             AuthorizationPolicy in these files";
         return Err(Failure::Usage(message.to_owned()));
@@ -264,16 +267,21 @@ fn convert<'d>(args: &Args, manifests: &'d [Manifest]) -> Result<Converted<'d>, 
     overlap::check(&overlapping, &library.parts(), &mut notes);
     let gateways: Vec<Target> = attached.iter().map(|(_, target)| target.clone()).collect();
     let routes = routes::convert(&library, &gateways, &mut names, &mut notes);
-    let read = sources.len().saturating_add(routes.len());
+    let read = sources.len().saturating_add(routes.len()).saturating_add(backends);
     let is_route =
         |resource: &At<'d>| routes.iter().any(|(route, _)| std::ptr::eq(route.node, resource.node));
     let others: Vec<At<'d>> = library
         .resources
         .iter()
-        .filter(|resource| !is_route(resource) && !elsewhere::has_logging(resource))
+        .filter(|resource| {
+            !is_route(resource) && !elsewhere::has_logging(resource) && !has_policies(resource)
+        })
         .cloned()
         .collect();
     made.extend(routes);
+    made.sort_by_key(|(_, policy)| policy.is_behind);
+    agentgateway::check_behind(&mut made, &mut notes);
+    made.retain(|(_, policy)| !policy.is_empty());
     agentgateway::guard(&mut made, &mut names, &mut notes);
     elsewhere::tell(&others, &mut notes);
     agentgateway::check_together(&sources, &made, &mut notes);
@@ -370,6 +378,12 @@ fn gather_policies<'s, 'd>(
         gathered.attached.extend(attached);
         notes.of_policy(None);
     }
+    let mut context = agentgateway::Context {
+        library,
+        environment: &mut environment,
+        access_log: &mut access_log,
+    };
+    agentgateway::convert_backends(&mut gathered.made, &mut context, names, notes);
     gathered.configuration.audit = access_log.into_tree();
     gathered.configuration.environment = environment.names();
     gathered

@@ -51,6 +51,21 @@ impl Tree {
         }
     }
 
+    /// A field, where it is an object that has it.
+    pub(crate) fn get(&self, name: &str) -> Option<&Tree> {
+        match self {
+            Tree::Map(fields) => fields.iter().find(|(field, _)| field == name).map(|(_, it)| it),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match self {
+            Tree::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     pub(crate) fn list(items: impl IntoIterator<Item = Tree>) -> Tree {
         Tree::List(items.into_iter().map(|tree| Item { comment: Vec::new(), tree }).collect())
     }

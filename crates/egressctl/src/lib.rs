@@ -15,6 +15,7 @@ mod convert;
 mod diagnostic;
 mod emit;
 mod explain;
+pub mod hop_by_hop;
 mod manifest;
 mod new;
 pub mod normalization;

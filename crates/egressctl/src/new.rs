@@ -13,7 +13,7 @@ use crate::{Exit, Failure};
 const PAGE: &str = include_str!("../../../docs/recipes.md");
 
 /// The recipes: their names here, and their titles there.
-const RECIPES: [(&str, &str); 16] = [
+const RECIPES: [(&str, &str); 18] = [
     ("path", "A team may call one path of one host"),
     ("read-only", "Everybody may read from some hosts"),
     ("git-push", "Build jobs may push to one organisation's repositories"),
@@ -22,14 +22,16 @@ const RECIPES: [(&str, &str); 16] = [
     ("shadow", "Try a narrower rule before it is enforced"),
     ("headers", "Tell the origin who calls, and send no cookies"),
     ("token", "Use a token that no pod has"),
+    ("user-token", "A user's token beside the workload's certificate"),
     ("addresses", "Only from some addresses"),
     ("office-hours", "Only in office hours"),
     ("exception", "An exception that ends by itself"),
     ("maintenance", "A maintenance page"),
-    ("moved-path", "A stable path for an API that moved"),
-    ("to-https", "From http to https"),
     ("mock", "A mock for a test environment"),
+    ("moved-path", "A stable path for an API that moved"),
+    ("new-host", "From http to https"),
     ("ticket", "A ticket number for dangerous calls"),
+    ("no-secrets", "No card numbers and no private keys"),
 ];
 
 /// Writes a recipe as a file of policies and a file of cases, to start from; without a name, lists

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use egress_filter::config::IdentityConfig;
 use egress_filter::identity::SpiffeId;
 
+use crate::hop_by_hop;
 use crate::normalization::{Normalization, normalized};
 
 /// The trust domain of a mesh that was not given one.
@@ -65,6 +66,68 @@ pub(crate) fn method(text: &str) -> Result<(), String> {
     } else {
         Err(format!("`{}` is no method: no request has it", text.escape_debug()))
     }
+}
+
+/// The methods that Envoy's parser of HTTP/1.1 takes, beside CONNECT.
+const METHODS: [&str; 33] = [
+    "ACL",
+    "BIND",
+    "CHECKOUT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MOVE",
+    "MSEARCH",
+    "NOTIFY",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SOURCE",
+    "SUBSCRIBE",
+    "TRACE",
+    "UNBIND",
+    "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+];
+
+/// A request that Envoy does not refuse itself for its first line or for its `Connection`.
+pub(crate) fn arrives(
+    (method, path): (&str, &str),
+    headers: &[(String, String)],
+    version: &str,
+) -> Result<(), String> {
+    const REFUSES: &str = "Envoy refuses the request with 400 before the filter sees it";
+    if version == "HTTP/1.1" {
+        if method == "CONNECT" {
+            return Err(format!("`CONNECT`: {REFUSES}, since a waypoint takes it for HBONE alone"));
+        }
+        if !METHODS.contains(&method) && is_token(method) {
+            return Err(format!(
+                "`{}` is no method that Envoy takes over HTTP/1.1, although it does over HTTP/2: \
+                 {REFUSES}",
+                method.escape_debug()
+            ));
+        }
+        if path == "*" && method != "OPTIONS" {
+            return Err(format!("`*` is the path of `OPTIONS` alone: {REFUSES}"));
+        }
+    }
+    hop_by_hop::seen(headers, version).map(|_| ())
 }
 
 /// An authority that Envoy does not refuse itself; an empty one it passes on.

@@ -51,6 +51,9 @@ A file of cases is YAML; several documents in it are several suites:
       path: /zen?x=1              # / unless said
       headers: {X-Internal-Debug: secret, X-Twice: [a, b]}
       body: hello
+    jwt: {sub: ann, groups: [dev]}         # the claims of the token that
+                                  # RequestAuthentication has verified; none
+                                  # unless said
     destination: api.github.com   # the service dialled, unless it is the one
                                   # that the host names; or none
     time: 2026-11-30T09:00:00+01:00        # when it comes, for

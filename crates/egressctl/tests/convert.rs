@@ -147,6 +147,20 @@ fn what_is_stricter_is_written_with_a_warning() {
     );
 }
 
+/// A result that closes everything is not told as any other.
+#[test]
+fn a_policy_that_lets_nothing_through_is_counted() {
+    let closed = authorization("{from: [{source: {requestPrincipals: ['*']}}]}");
+    let converted = egressctl(&["convert", "-"], &closed);
+    let notes = text(&converted.stderr);
+    assert!(
+        notes.contains("1 policy read, 1 policy converted (1 of them lets nothing through)"),
+        "{notes}"
+    );
+    let open = egressctl(&["convert", "-"], &authorization("{}"));
+    assert!(!text(&open.stderr).contains("lets nothing"), "{}", text(&open.stderr));
+}
+
 #[test]
 fn what_is_looser_is_written_only_where_that_is_asked_for() {
     let policy = "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: \

@@ -143,7 +143,7 @@ fn the_cases_of_the_documents_pass_and_exercise_every_policy() {
             );
         }
     }
-    assert_eq!(files, 23);
+    assert_eq!(files, 21);
 }
 
 #[test]

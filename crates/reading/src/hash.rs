@@ -17,30 +17,44 @@ pub fn mix(hash: u64, word: u64) -> u64 {
 /// The hash of some bytes, eight at a time.
 pub fn bytes(bytes: &[u8]) -> u64 {
     let mut hash = u64::try_from(bytes.len()).unwrap_or(0);
-    let mut rest = bytes;
-    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
         hash = mix(hash, u64::from_le_bytes(*word));
-        rest = after;
     }
-    let tail = rest.iter().fold(0_u64, |tail, byte| (tail << 8) | u64::from(*byte));
+    // What is left is read with bytes before it, as the last word is read at once.
+    let tail = match (bytes.last_chunk::<8>(), rest) {
+        (_, []) => return hash,
+        (Some(last), _) => u64::from_le_bytes(*last),
+        (None, _) => rest.iter().fold(0_u64, |tail, byte| (tail << 8) | u64::from(*byte)),
+    };
     mix(hash, tail)
 }
 
-/// Whether two texts are the same, eight bytes at a time: a wasm libc compares byte by byte.
+/// Whether two texts are the same, eight bytes at a time: a wasm libc compares byte by byte. The
+/// ends are compared first, where names and paths differ most often, and may overlap with what is
+/// before them.
 pub fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    let (mut a, mut b) = (a, b);
-    while let (Some((word_a, rest_a)), Some((word_b, rest_b))) =
-        (a.split_first_chunk::<8>(), b.split_first_chunk::<8>())
-    {
-        if u64::from_le_bytes(*word_a) != u64::from_le_bytes(*word_b) {
-            return false;
-        }
-        (a, b) = (rest_a, rest_b);
+    if let (Some(last_a), Some(last_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        return u64::from_le_bytes(*last_a) == u64::from_le_bytes(*last_b)
+            && same_words(a.as_chunks::<8>().0, b.as_chunks::<8>().0);
     }
-    a.iter().zip(b).all(|(a, b)| a == b)
+    if let (Some(last_a), Some(last_b)) = (a.last_chunk::<4>(), b.last_chunk::<4>()) {
+        return last_a == last_b && a.first_chunk::<4>() == b.first_chunk::<4>();
+    }
+    match (a, b) {
+        ([], []) => true,
+        ([a], [b]) => a == b,
+        ([a, c, .., e], [b, d, .., f]) => a == b && c == d && e == f,
+        ([a, c], [b, d]) => a == b && c == d,
+        _ => false,
+    }
+}
+
+fn same_words(a: &[[u8; 8]], b: &[[u8; 8]]) -> bool {
+    a.iter().zip(b).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
 }
 
 /// The hasher of [`Map`].
@@ -87,6 +101,18 @@ mod tests {
             assert_ne!(bytes(text), bytes(&other), "{position}");
             assert!(!same(text, &text[..position]), "{position}");
             assert_ne!(bytes(text), bytes(&text[..position]), "{position}");
+        }
+        // Of every length, at every place.
+        for length in 0..text.len() {
+            let whole = &text[..length];
+            assert!(same(whole, &whole.to_vec()), "{length}");
+            assert_eq!(bytes(whole), bytes(&whole.to_vec()), "{length}");
+            for position in 0..length {
+                let mut other = whole.to_vec();
+                other[position] ^= 0x20;
+                assert!(!same(whole, &other), "{length} {position}");
+                assert_ne!(bytes(whole), bytes(&other), "{length} {position}");
+            }
         }
     }
 }

@@ -8,10 +8,9 @@
 /// `admin`.
 #[inline(always)]
 pub fn has_blank_ends(value: &[u8]) -> bool {
-    match value {
-        [] => false,
-        [only] => *only <= b' ',
-        [first, .., last] => *first <= b' ' || *last <= b' ',
+    match (value.first(), value.last()) {
+        (Some(first), Some(last)) => (*first <= b' ') | (*last <= b' '),
+        _ => false,
     }
 }
 

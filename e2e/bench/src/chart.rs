@@ -84,7 +84,7 @@ fn fuel(figures: &Figures) -> String {
         Subject::Workshop,
         Subject::WorkshopDenied,
         Subject::WorkshopAll,
-        Subject::Interpreter,
+        Subject::Macro,
     ]);
     subjects.extend(
         figures

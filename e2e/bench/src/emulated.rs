@@ -33,7 +33,8 @@ pub struct Emulated {
     pub load_time: Duration,
     /// What a request costs.
     pub requests: Vec<(Asked, Usage)>,
-    /// The size of the guest's linear memory, by how many requests it has seen.
+    /// The size of the guest's linear memory, by how many requests it has seen: none, a tenth of
+    /// those that it is watched over, and all of them.
     pub memory: BTreeMap<u64, u64>,
 }
 
@@ -42,6 +43,11 @@ impl Emulated {
     #[must_use]
     pub fn request(&self, asked: Asked) -> Option<&Usage> {
         self.requests.iter().find(|(known, _)| *known == asked).map(|(_, usage)| usage)
+    }
+
+    /// The size of the guest's memory after a tenth of the requests.
+    pub(super) fn warm(&self) -> Option<u64> {
+        self.memory.values().nth(1).copied()
     }
 }
 
@@ -87,7 +93,7 @@ pub(super) fn measure(
         Subject::Workshop,
         Subject::WorkshopDenied,
         Subject::WorkshopAll,
-        Subject::Interpreter,
+        Subject::Macro,
     ];
     for subject in watched {
         figures.push(one(contestants, &mut modules, subject, options.endurance)?);
@@ -146,7 +152,7 @@ fn one(
         if number % TICK == 0 {
             vm.tick();
         }
-        if number == 1_000 || number == endurance {
+        if number == endurance / 10 || number == endurance {
             memory.insert(number, vm.usage().memory);
         }
     }

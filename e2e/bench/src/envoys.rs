@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::BenchError;
 use e2e::ecds::PLUGIN;
-use e2e::envoy::{Configuration, EnvoyProcess, Launch, workspace_root};
+use e2e::envoy::{Configuration, EnvoyProcess, Launch, speak_http2, workspace_root};
 use e2e::ports;
 
 /// The waypoint's own identity, as Istio's filter chain writes it.
@@ -18,8 +18,12 @@ const WAYPOINT: &str = "spiffe://cluster.local/ns/egress-direct/sa/egress";
 /// The name here of an Envoy's first thread, which loads configurations before the workers do.
 pub(super) const MAIN: &str = "main thread";
 
-/// The cluster of the service that filters may ask.
+/// The cluster of the service that filters may ask over HTTP.
 pub(super) const SERVICE: &str = "service";
+/// The cluster of the authorization service, which speaks gRPC.
+pub(super) const AUTHORIZER: &str = "authorizer";
+/// The cluster of the rate limit service, which speaks gRPC.
+pub(super) const LIMITER: &str = "limiter";
 
 /// How many times other ports are tried.
 const ATTEMPTS: usize = 5;
@@ -53,8 +57,8 @@ pub(super) struct Setup<'a> {
     pub(super) workers: u32,
     /// What the route does; it answers 200 where this is left out.
     pub(super) route: Option<Value>,
-    /// The port of a service that filters may ask, as the cluster [`SERVICE`].
-    pub(super) service: Option<u16>,
+    /// The services that filters may ask: names of clusters, and ports.
+    pub(super) services: &'a [(&'static str, u16)],
 }
 
 /// A running Envoy.
@@ -103,34 +107,14 @@ impl Running {
         }
     }
 
-    /// The processor time of each thread, by the thread's name: to the nanosecond where the kernel
-    /// keeps it. The first thread is [`MAIN`], since others may have no name of their own.
+    /// The processor time of each thread.
     pub(super) fn threads(&self) -> std::io::Result<Vec<(String, Duration)>> {
-        let tasks = format!("/proc/{}/task", self.process.pid());
-        let mut threads = Vec::new();
-        for task in std::fs::read_dir(tasks)? {
-            let task = task?;
-            let main = task.file_name().to_string_lossy() == self.process.pid().to_string();
-            let task = task.path();
-            // A thread that ends meanwhile is skipped.
-            let Ok(name) = std::fs::read_to_string(task.join("comm")) else { continue };
-            let Ok(text) = std::fs::read_to_string(task.join("schedstat")) else { continue };
-            let Some(nanoseconds) =
-                text.split_whitespace().next().and_then(|field| field.parse().ok())
-            else {
-                continue;
-            };
-            let name = if main { MAIN } else { name.trim() };
-            threads.push((name.to_owned(), Duration::from_nanos(nanoseconds)));
-        }
-        Ok(threads)
+        threads(&self.process)
     }
 
     /// The processor time of all threads.
     pub(super) fn processor_time(&self) -> std::io::Result<Duration> {
-        let sum = self.threads()?.iter().map(|(_, time)| *time).sum();
-        // A kernel without scheduler statistics has no such file, or zeros in it.
-        if sum == Duration::ZERO { self.process.cpu_time() } else { Ok(sum) }
+        processor_time(&self.process)
     }
 
     pub(super) fn resident_bytes(&self) -> std::io::Result<u64> {
@@ -140,6 +124,34 @@ impl Running {
     pub(super) fn log_lines(&self) -> Vec<String> {
         self.process.log_lines()
     }
+}
+
+/// The processor time of each thread, by the thread's name: to the nanosecond where the kernel keeps
+/// it. The first thread is [`MAIN`], since others may have no name of their own.
+fn threads(process: &EnvoyProcess) -> std::io::Result<Vec<(String, Duration)>> {
+    let mut threads = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{}/task", process.pid()))? {
+        let task = task?;
+        let main = task.file_name().to_string_lossy() == process.pid().to_string();
+        let task = task.path();
+        // A thread that ends meanwhile is skipped.
+        let Ok(name) = std::fs::read_to_string(task.join("comm")) else { continue };
+        let Ok(text) = std::fs::read_to_string(task.join("schedstat")) else { continue };
+        let Some(nanoseconds) = text.split_whitespace().next().and_then(|field| field.parse().ok())
+        else {
+            continue;
+        };
+        let name = if main { MAIN } else { name.trim() };
+        threads.push((name.to_owned(), Duration::from_nanos(nanoseconds)));
+    }
+    Ok(threads)
+}
+
+/// The processor time of all threads of an Envoy.
+pub(super) fn processor_time(process: &EnvoyProcess) -> std::io::Result<Duration> {
+    let sum = threads(process)?.iter().map(|(_, time)| *time).sum();
+    // A kernel without scheduler statistics has no such file, or zeros in it.
+    if sum == Duration::ZERO { process.cpu_time() } else { Ok(sum) }
 }
 
 /// The filter chain of api.github.com in `envoy.yaml`.
@@ -221,16 +233,20 @@ fn bootstrap(setup: &Setup<'_>, port: u16, admin_port: u16) -> Result<Value, Ben
     filters.extend(setup.filters.iter().cloned());
     filters.push(router);
     manager["http_filters"] = Value::Array(filters);
-    let cluster = |port: u16| {
+    let cluster = |(name, port): &(&str, u16)| {
         let address = json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
         let endpoints = json!([{"lb_endpoints": [{"endpoint": {"address": address}}]}]);
-        json!({
-            "name": SERVICE,
+        let mut cluster = json!({
+            "name": name,
             "type": "STATIC",
-            "load_assignment": {"cluster_name": SERVICE, "endpoints": endpoints},
-        })
+            "load_assignment": {"cluster_name": name, "endpoints": endpoints},
+        });
+        if *name != SERVICE {
+            speak_http2(&mut cluster);
+        }
+        cluster
     };
-    let clusters: Vec<Value> = setup.service.into_iter().map(cluster).collect();
+    let clusters: Vec<Value> = setup.services.iter().map(cluster).collect();
     Ok(json!({
         "node": {"id": "bench", "cluster": "bench"},
         "admin": {

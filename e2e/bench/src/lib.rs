@@ -12,12 +12,16 @@ mod emulated;
 mod envoys;
 pub mod features;
 mod guests;
+pub mod index;
 mod load;
 mod loading;
 mod peers;
 mod policies;
+pub mod profile;
+mod proxied;
 mod report;
 mod rounds;
+mod starts;
 mod statistics;
 mod subject;
 
@@ -26,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use e2e::envoy::{StartError, filter_wasm, workspace_root};
-use proxy_wasm_host::HostError;
+use proxy_wasm_host::{HostError, Module};
 
 pub use emulated::{Emulated, of_the_workshop};
 pub use guests::Guests;
@@ -52,8 +56,8 @@ impl Options {
     #[must_use]
     pub fn quick() -> Self {
         Self {
-            rounds: 5,
-            round: Duration::from_millis(150),
+            rounds: 4,
+            round: Duration::from_millis(100),
             endurance: 10_000,
             most: 1_000,
             document: false,
@@ -69,8 +73,8 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            rounds: 25,
-            round: Duration::from_millis(600),
+            rounds: 30,
+            round: Duration::from_millis(250),
             endurance: 100_000,
             most: 10_000,
             document: false,
@@ -154,7 +158,11 @@ struct Figures {
     groups: Vec<rounds::Group>,
     updates: Vec<loading::Update>,
     memory: Vec<loading::Memory>,
+    starts: Vec<starts::Start>,
     features: features::Figures,
+    index: index::Index,
+    proxied: Vec<proxied::Proxied>,
+    worst: Vec<cost::limits::Worst>,
 }
 
 /// Measures, and returns the report, which is also in `target/bench/report.md`, and the path of
@@ -176,8 +184,23 @@ pub async fn run(options: &Options) -> Result<(String, PathBuf), BenchError> {
     let updates = loading::updates(&contestants, &options.others()).await?;
     say("memory");
     let memory = loading::memory(&contestants, options.most).await?;
+    let starts = starts::measure(&contestants, options).await?;
     let features = features::measure(options).await?;
-    let figures = Figures { size, emulated, groups, updates, memory, features };
+    let proxied = proxied::measure(&contestants, options).await?;
+    let index = index::measure()?;
+    let worst = worst().await?;
+    let figures = Figures {
+        size,
+        emulated,
+        groups,
+        updates,
+        memory,
+        starts,
+        features,
+        index,
+        proxied,
+        worst,
+    };
     let text = report::render(
         options,
         &figures,
@@ -185,12 +208,29 @@ pub async fn run(options: &Options) -> Result<(String, PathBuf), BenchError> {
     );
     let pictures = chart::all(&figures);
     let folder = workspace_root().join("target/bench");
-    write(&folder.join("report.md"), &text, &folder, &pictures)?;
+    let report = linked(&text, "../../docs/", "");
+    write(&folder.join("report.md"), &report, &folder, &pictures)?;
     if options.document {
-        let text = text.replace("](", "](benchmarks/");
+        let text = linked(&text, "", "benchmarks/");
         write(&workspace_root().join("docs/benchmarks.md"), &text, &documents(), &pictures)?;
     }
-    Ok((text, folder))
+    Ok((report, folder))
+}
+
+/// The report with its links to other documents, and to its charts, as they are from its folder.
+fn linked(text: &str, documents: &str, charts: &str) -> String {
+    text.replace(report::DOCUMENT, &format!("]({documents}"))
+        .replace(report::CHART, &format!("]({charts}"))
+}
+
+/// The dearest known requests, on a thread of their own: an Envoy is asked, which blocks.
+async fn worst() -> Result<Vec<cost::limits::Worst>, BenchError> {
+    say("the dearest requests");
+    let module = Module::load(filter_wasm())?;
+    let worst = tokio::task::spawn_blocking(move || cost::limits::worst(&module)).await;
+    worst
+        .map_err(|error| BenchError::other("the dearest requests", error))?
+        .map_err(|error| BenchError::other("the dearest requests", error))
 }
 
 /// Measures the features alone, and returns their section of the report.

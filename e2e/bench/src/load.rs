@@ -22,7 +22,7 @@ pub(super) const HEADERS: [(&str, &str); 6] = [
     ("X-Internal-Debug", "1"),
 ];
 
-fn request(path: &str) -> Request {
+pub(super) fn request(path: &str) -> Request {
     HEADERS.into_iter().fold(Request::get("api.github.com", path), |request, (name, value)| {
         request.header(name, value)
     })

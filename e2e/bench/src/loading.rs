@@ -43,7 +43,7 @@ pub(super) async fn updates(
         caller: TEAM_A_SPIFFE_ID,
         workers: WORKERS,
         route: None,
-        service: None,
+        services: &[],
     })?;
     // The first update of all finds a VM that has never loaded anything but the workshop's, so it
     // is not counted.
@@ -146,7 +146,7 @@ pub(super) async fn memory(
                 caller: TEAM_A_SPIFFE_ID,
                 workers,
                 route: None,
-                service: None,
+                services: &[],
             };
             let envoy = Running::start(&setup)?;
             for _ in 0..4 {

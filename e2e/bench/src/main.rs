@@ -1,10 +1,11 @@
 //! `make bench`: what the filter costs.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bench::cost;
-use bench::{self, Options};
+use bench::{self, Asked, BenchError, Options};
+use bench::{cost, profile};
 use e2e::checkout::{self, filter_wasm};
 use proxy_wasm_host::Module;
 
@@ -12,13 +13,16 @@ const USAGE: &str = "\
 usage: bench [--quick] [--rounds N] [--seconds S] [--document] [--checkout FOLDER]
        bench --features [--quick] [--rounds N] [--seconds S] [--document] [--checkout FOLDER]
        bench --worst [--checkout FOLDER]
+       bench --profile MODULE [--checkout FOLDER]
   --document         write the figures to docs/benchmarks.md too
   --worst            show the most expensive known rules and requests, in the emulated host and in
                      a real Envoy
+  --profile MODULE   how many instructions each function of the module takes of the workshop's
+                     requests; the module has kept its names
   --features         only what each feature costs; with --document its part of the page
   --quick            few rounds, requests and policies, to see whether it works
-  --rounds N         how many rounds, each of which asks every Envoy of a group in turn (25)
-  --seconds S        how long each Envoy is asked in a round (0.6)
+  --rounds N         how many rounds, each of which asks every Envoy of a group in turn (30)
+  --seconds S        how long each Envoy is asked in a round (0.25)
   --checkout FOLDER  the checkout to work on; else the one that holds the working directory";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
@@ -48,6 +52,17 @@ async fn main() -> ExitCode {
             Ok(Ok(())) => ExitCode::SUCCESS,
             outcome => {
                 eprintln!("bench: {outcome:?}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    if let [option, module] = &arguments[..]
+        && option == "--profile"
+    {
+        return match profile(module.as_ref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("bench: {error}");
                 ExitCode::FAILURE
             }
         };
@@ -103,6 +118,19 @@ fn worst() -> Result<(), String> {
     );
     for took in cost::envoy::times(&pairs)?.iter().take(SHOWN) {
         println!("{:>8.1?} {}  {}", took.time, took.status, took.name);
+    }
+    Ok(())
+}
+
+/// Prints what the functions of a module take.
+fn profile(module: &Path) -> Result<(), BenchError> {
+    for asked in [Asked::Allowed, Asked::Denied] {
+        let taken = profile::of_the_workshop(module, asked)?;
+        let all: u64 = taken.iter().map(|(_, count)| count).sum();
+        println!("{asked:?}: {all} instructions in {} functions", taken.len());
+        for (name, count) in taken {
+            println!("{count:>7}  {:>5.1} %  {name}", count as f64 * 100.0 / all as f64);
+        }
     }
     Ok(())
 }

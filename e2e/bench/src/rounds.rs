@@ -8,6 +8,11 @@ use super::subject::{Asked, Contestants, Subject};
 use super::{BenchError, Options, load, say};
 use e2e::pki::TEAM_A_SPIFFE_ID;
 
+/// The group of the workshop's policies.
+pub(super) const WORKSHOP: &str = "workshop";
+/// The group of policies among others.
+pub(super) const NUMBERS: &str = "number of policies";
+
 /// Which Envoys are measured together.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -15,6 +20,7 @@ pub(super) struct Plan {
     /// The first is the one without a filter.
     subjects: Vec<Subject>,
     asked: &'static [Asked],
+    rounds: usize,
 }
 
 /// The groups. What is compared in a bar is in one group, and each has its own Envoy without a
@@ -39,7 +45,8 @@ pub(super) fn plans(options: &Options) -> Vec<Plan> {
     };
     let mut flat = vec![Subject::NoFilter];
     flat.extend(few(Subject::Amid, 1, 10_000));
-    flat.extend(few(Subject::Native, 1, 100).chain(few(Subject::NativeHalfway, 100, 100)));
+    flat.extend(few(Subject::Native, 1, 100));
+    flat.extend([Subject::Native(150), Subject::Native(250), Subject::NativeHalfway(250)]);
     let mut peers = vec![Subject::NoFilter, Subject::Amid(1)];
     peers.extend(few(Subject::Native, 1_000, 10_000).chain(few(
         Subject::NativeHalfway,
@@ -49,9 +56,15 @@ pub(super) fn plans(options: &Options) -> Vec<Plan> {
     peers.extend(few(Subject::Tree, 1, 1).chain(few(Subject::Tree, options.most, options.most)));
     peers.extend(few(Subject::Lua, 1, 1).chain(few(Subject::Lua, 100, 10_000)));
     vec![
-        Plan { name: "workshop", subjects: workshop, asked: both },
-        Plan { name: "number of policies", subjects: flat, asked: &[Asked::Allowed] },
-        Plan { name: "number of policies, peers", subjects: peers, asked: &[Asked::Allowed] },
+        Plan { name: WORKSHOP, subjects: workshop, asked: both, rounds: options.rounds },
+        Plan { name: NUMBERS, subjects: flat, asked: &[Asked::Allowed], rounds: options.rounds },
+        // No bar is about these.
+        Plan {
+            name: "number of policies, peers",
+            subjects: peers,
+            asked: &[Asked::Allowed],
+            rounds: options.rounds.div_ceil(2),
+        },
     ]
 }
 
@@ -60,6 +73,7 @@ pub(super) fn plans(options: &Options) -> Vec<Plan> {
 pub(super) struct Group {
     pub(super) name: &'static str,
     pub(super) rows: Vec<Row>,
+    pub(super) rounds: usize,
 }
 
 /// The measurements of one Envoy with one kind of request.
@@ -118,7 +132,7 @@ pub(super) async fn run(
         }
         envoys.push((*subject, envoy));
     }
-    for round in 0..=options.rounds {
+    for round in 0..=plan.rounds {
         for turn in 0..rows.len() {
             // Rotated, so that no Envoy always runs after the same neighbour.
             let at = (turn + round) % rows.len();
@@ -142,7 +156,7 @@ pub(super) async fn run(
                 row.requests += requests;
             }
         }
-        eprint!("\rbench:   round {round} of {}", options.rounds);
+        eprint!("\rbench:   round {round} of {}", plan.rounds);
     }
     eprintln!();
     for row in &mut rows {
@@ -150,7 +164,7 @@ pub(super) async fn run(
             row.resident = envoy.resident_bytes()?;
         }
     }
-    Ok(Group { name: plan.name, rows })
+    Ok(Group { name: plan.name, rows, rounds: plan.rounds })
 }
 
 /// Starts an Envoy and checks that it does what it must, with a second one for another caller
@@ -166,7 +180,7 @@ async fn start(contestants: &Contestants, subject: Subject) -> Result<Running, B
             caller,
             workers: 1,
             route: None,
-            service: None,
+            services: &[],
         })?;
         let response = load::check(other.address, "/zen").await?;
         BenchError::check(&name, "another caller", &403, &response.status)?;
@@ -177,7 +191,7 @@ async fn start(contestants: &Contestants, subject: Subject) -> Result<Running, B
         caller: TEAM_A_SPIFFE_ID,
         workers: 1,
         route: None,
-        service: None,
+        services: &[],
     })?;
     for path in [Asked::Allowed.path(), "/repos/x/y", Asked::Denied.path()] {
         let response = load::check(envoy.address, path).await?;

@@ -15,7 +15,7 @@ use e2e::envoy::filter_wasm;
 pub enum Subject {
     /// The same chain without a filter.
     NoFilter,
-    /// A wasm filter on the same SDK that does nothing.
+    /// A wasm filter that lets every request go on.
     Empty,
     /// The workshop's policy by hand, in wasm.
     Floor,
@@ -29,8 +29,8 @@ pub enum Subject {
     WorkshopAll,
     /// Ours with the workshop's policies, no decision logged, the host not bound.
     WorkshopUnbound,
-    /// Ours with the workshop's policies, and a rule that the interpreter evaluates.
-    Interpreter,
+    /// Ours with the workshop's policies, and a rule that goes through all headers.
+    Macro,
     /// Ours with the workshop's policies amid so many for other hosts.
     AmidHosts(usize),
     /// The same, the hosts compared in the expressions.
@@ -89,7 +89,7 @@ impl Subject {
             Self::WorkshopDenied => "ours, denials logged".to_owned(),
             Self::WorkshopAll => "ours, all logged".to_owned(),
             Self::WorkshopUnbound => "ours, host not bound".to_owned(),
-            Self::Interpreter => "ours, with a macro".to_owned(),
+            Self::Macro => "ours, with a macro".to_owned(),
             Self::Native(0) => "native RBAC".to_owned(),
             Self::Tree(0) => "native RBAC, matching tree".to_owned(),
             Self::Lua(0) => "Lua".to_owned(),
@@ -156,7 +156,7 @@ impl Subject {
 /// What all contestants are made of.
 #[derive(Debug)]
 pub(super) struct Contestants {
-    guests: Guests,
+    pub(super) guests: Guests,
     pub(super) workshop: Workshop,
 }
 
@@ -187,7 +187,7 @@ impl Contestants {
             Subject::WorkshopDenied => ours(&self.workshop.audit(Audit::Denied)),
             Subject::WorkshopAll => ours(&self.workshop.audit(Audit::All)),
             Subject::WorkshopUnbound => ours(&quiet.unbound()),
-            Subject::Interpreter => {
+            Subject::Macro => {
                 ours(&quiet.denying(
                     "macro",
                     r#"request.headers.exists(name, name.startsWith("x-evil-"))"#,

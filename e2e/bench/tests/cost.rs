@@ -2,14 +2,10 @@
 //! compiled module, the same in every run.
 
 use bench::cost::search::search;
-use bench::cost::{Cost, try_pair, worst_pairs};
+use bench::cost::{Cost, REQUEST, RULE, try_pair, worst_pairs};
 use e2e::envoy::filter_wasm;
 use proxy_wasm_host::Module;
 
-/// About 20 ms of V8: what a rule may cost.
-const RULE: u64 = 200_000_000;
-/// About 100 ms: what a request may cost.
-const REQUEST: u64 = 1_000_000_000;
 /// The most memory that the filter may take, in bytes.
 const MEMORY: u64 = 128 << 20;
 

@@ -69,6 +69,22 @@ impl Inner {
         self.store.data().usage.clone()
     }
 
+    /// The exported globals that are 64-bit integers.
+    pub(crate) fn globals(&mut self) -> Vec<(String, i64)> {
+        let exports = self.instance.exports(&mut self.store);
+        let globals: Vec<_> = exports
+            .filter_map(|export| {
+                let name = export.name().to_owned();
+                Some((name, export.into_global()?))
+            })
+            .collect();
+        let held = globals.into_iter().filter_map(|(name, global)| {
+            let Val::I64(value) = global.get(&mut self.store) else { return None };
+            Some((name, value))
+        });
+        held.collect()
+    }
+
     /// Calls an exported function for a context. `None`: it is not exported, the VM is dead, or it
     /// trapped just now.
     pub(crate) fn call(&mut self, context: u32, name: &str, args: &[u32]) -> Option<u32> {

@@ -141,6 +141,12 @@ impl Vm {
         self.lock().usage()
     }
 
+    /// The exported globals that are 64-bit integers, with what they hold.
+    #[must_use]
+    pub fn globals(&self) -> Vec<(String, i64)> {
+        self.lock().globals()
+    }
+
     /// Statistics, shared data and queues.
     #[must_use]
     pub fn shared(&self) -> Shared {

@@ -6,14 +6,10 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::health::{GROWTH, Health};
 use super::record::{Finding, Record};
 use super::rules::RULES;
 use crate::envoy::EnvoyProcess;
-
-/// By how much Envoy's resident memory may grow between the first tenth of a run and its end: what
-/// connections and statistics come to meanwhile, which do not depend on how many requests there
-/// were.
-pub(super) const GROWTH: u64 = 32 << 20;
 
 /// Requests of one policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +41,8 @@ pub struct Report {
     pub of_rules: Vec<OfRule>,
     /// What was found, the first of each kind.
     pub findings: Vec<Finding>,
-    /// Envoy's resident memory after a tenth of the run, and at its end, in bytes.
-    pub memory: (u64, u64),
-    /// What Envoy counts of failures of the filter's VM, where that is more than none.
-    pub failures: Vec<String>,
+    /// How Envoy has fared.
+    pub health: Health,
     /// The processor time that Envoy has used, including its start.
     pub processor: Duration,
     /// How long it took.
@@ -60,19 +54,11 @@ impl Report {
         Self { seed, ..Self::default() }
     }
 
-    /// Notes what the memory is when a tenth of the run is done.
-    pub(super) fn look(&mut self, _: &Record, done: u64, memory: u64) {
-        if self.memory.0 == 0 && done >= 10 {
-            self.memory.0 = memory;
-        }
-        self.memory.1 = memory;
-    }
-
     pub(super) fn progress(&self, record: &Record, elapsed: Duration) -> String {
         let arrived: u64 = record.arrived.iter().map(|count| count.load(Relaxed)).sum();
         let sent = record.sent();
         let rate = sent as f64 / elapsed.as_secs_f64().max(0.001);
-        let memory = self.memory.1 >> 20;
+        let memory = self.health.memory.1 >> 20;
         format!("{sent} sent, {arrived} at origins, {rate:.0} a second, Envoy has {memory} MB")
     }
 
@@ -97,16 +83,8 @@ impl Report {
                 arrived: arrived.load(Relaxed),
             })
             .collect();
-        self.memory.1 = envoy.resident_bytes()?;
         self.processor = envoy.cpu_time()?;
-        if self.memory.0 == 0 {
-            self.memory.0 = self.memory.1;
-        }
-        let failed = |name: &str| name.contains("vm_reload");
-        let failures =
-            envoy.stats("")?.into_iter().filter(|(name, count)| failed(name) && *count > 0);
-        self.failures = failures.map(|(name, count)| format!("{name}: {count}")).collect();
-        Ok(())
+        self.health.finish(envoy)
     }
 
     /// How many requests were sent.
@@ -117,17 +95,7 @@ impl Report {
     /// What is wrong, each in a line or more; nothing where the filter has held.
     pub fn faults(&self) -> Vec<String> {
         let mut faults: Vec<String> = self.findings.iter().map(ToString::to_string).collect();
-        let grown = self.memory.1.saturating_sub(self.memory.0);
-        if grown > GROWTH {
-            faults.push(format!(
-                "Envoy's memory has grown by {} MB, more than {}",
-                grown >> 20,
-                GROWTH >> 20
-            ));
-        }
-        if !self.failures.is_empty() {
-            faults.push(format!("the filter's VM has failed: {}", self.failures.join(", ")));
-        }
+        faults.extend(self.health.faults());
         // If nothing arrived, nothing could be found.
         if self.arrived.iter().sum::<u64>() * 10 < self.requests() {
             faults.push("hardly a request has come to an origin".to_owned());
@@ -176,7 +144,7 @@ impl std::fmt::Display for Report {
             .map(|rule| format!("{} {}/{}", rule.name, rule.arrived, rule.sent))
             .collect::<Vec<_>>();
         writeln!(f, "came through, of each policy: {}", rules.join(", "))?;
-        let (early, late) = (self.memory.0 >> 20, self.memory.1 >> 20);
+        let (early, late) = (self.health.memory.0 >> 20, self.health.memory.1 >> 20);
         writeln!(
             f,
             "Envoy's memory: {early} MB after a tenth, {late} MB at the end (it may grow by {} MB)",

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::arrived::Arrived;
+use super::health::Health;
 use super::record::Finding;
 use super::request::Field;
 use super::{AttackError, Options, Until, origin, progress};
@@ -170,7 +171,7 @@ pub async fn run_way(way: Way, options: &Options) -> Result<WayReport, AttackErr
             }
         });
     }
-    let mut memory = (0, 0);
+    let mut health = Health::default();
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     loop {
         tokio::select! {
@@ -179,22 +180,16 @@ pub async fn run_way(way: Way, options: &Options) -> Result<WayReport, AttackErr
                 Some(ended) => ended.map_err(io::Error::other)??,
             },
             _ = tick.tick() => {
-                memory.1 = waypoint.resident_bytes()?;
-                if memory.0 == 0 && progress(options.until, tally.sent(), begun) >= 10 {
-                    memory.0 = memory.1;
-                }
+                let percent = progress(options.until, tally.sent(), begun);
+                health.look(percent, waypoint.process())?;
             }
         }
     }
     // The requests that arrived last may not have been judged yet.
     tokio::time::sleep(Duration::from_millis(100)).await;
     attack.judge_end(&tally);
-    let mut report = tally.report(begun.elapsed());
-    report.memory = (if memory.0 == 0 { memory.1 } else { memory.0 }, waypoint.resident_bytes()?);
-    let failed = |(name, count): &(String, u64)| name.contains("vm_reload") && *count > 0;
-    let failures = waypoint.stats("")?.into_iter().filter(failed);
-    report.failures = failures.map(|(name, count)| format!("{name}: {count}")).collect();
-    Ok(report)
+    health.finish(waypoint.process())?;
+    Ok(tally.report(health, begun.elapsed()))
 }
 
 /// Starts an origin without TLS, and gives its port.

@@ -17,6 +17,7 @@ use crate::envoy::{Waypoint, WaypointOptions};
 use crate::http1::{Headers, Request, Response};
 use crate::origin::{Mode, Origin, Reaction, Script, Service, Wait};
 use crate::pki::{Pki, San};
+use crate::tokens;
 
 /// What Envoy puts before the names of the filter's metrics.
 const PREFIX: &str = "wasmcustom.";
@@ -71,6 +72,12 @@ impl EnvoyRunner {
             logged: 0,
             sent: 0,
         })
+    }
+
+    /// The address that a caller of this destination dials, while a suite is being run.
+    #[must_use]
+    pub fn dialled(&self, destination: &str) -> Option<String> {
+        self.waypoint.as_ref().map(|waypoint| waypoint.vip(destination))
     }
 
     fn counters(waypoint: &Waypoint) -> Result<BTreeMap<String, u64>, String> {
@@ -163,6 +170,9 @@ impl Runner for EnvoyRunner {
         let steps = || cases.iter().flat_map(|case| &case.steps);
         for destination in steps().filter_map(|step| step.destination.as_deref()) {
             options = options.service(destination);
+        }
+        if steps().any(|step| step.jwt.is_some()) {
+            options = options.edit(tokens::verify(&[tokens::ANY]));
         }
         for service in cases.iter().flat_map(|case| &case.services) {
             let name = &service.cluster;
@@ -303,6 +313,10 @@ fn request(step: &Step, id: &str) -> Request {
     }
     for (name, value) in &given.headers {
         request = request.header(name, value);
+    }
+    if let Some(claims) = &step.jwt {
+        let token = tokens::ANY.token(claims);
+        request = request.header("authorization", format!("Bearer {token}"));
     }
     if !given.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-request-id")) {
         request = request.header("x-request-id", id);

@@ -175,6 +175,9 @@ fn request(step: &Step) -> Result<Request, String> {
     if let Some(address) = &step.destination_address {
         request = request.property(&["destination", "address"], address.as_str());
     }
+    if step.jwt.is_some() {
+        request = request.property(&["metadata"], step.metadata().as_slice());
+    }
     if let Some(principal) = step.caller.principal() {
         request = request.peer_principal(principal);
     }

@@ -126,9 +126,10 @@ impl Stage {
         ];
         let mut handshakes = Vec::new();
         for (who, credentials, accepted) in cases {
-            let result = self.mesh().client(credentials.as_ref()).connect().await;
+            let client = self.mesh().client(credentials.as_ref());
+            let result = async { client.connect().await?.accepted().await }.await;
             let (passed, got) = match &result {
-                Ok(_) => (accepted, "accepted".to_owned()),
+                Ok(()) => (accepted, "accepted".to_owned()),
                 Err(HboneError::TlsRefused(reason)) => (!accepted, format!("refused: {reason}")),
                 Err(error) => (false, error.to_string()),
             };

@@ -125,6 +125,27 @@ pub(super) fn service_cluster(name: &str, port: Option<u16>) -> Value {
     })
 }
 
+/// Has a cluster spoken to in HTTP/2.
+pub fn speak_http2(cluster: &mut Value) {
+    const KIND: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    let options = &mut cluster["typed_extension_protocol_options"][KIND];
+    options["@type"] = json!(format!("type.googleapis.com/{KIND}"));
+    options["explicit_http_config"] = json!({"http2_protocol_options": {}});
+}
+
+/// Gives the filter, in the chain of each service for which there is one, another configuration.
+pub(super) fn configure_services(envoy: &mut Value, of: impl Fn(&str) -> Option<String>) {
+    let listeners = envoy["static_resources"]["listeners"].as_array_mut().into_iter().flatten();
+    for listener in listeners.filter(|listener| listener["name"] == "main_internal") {
+        for chain in listener["filter_chains"].as_array_mut().into_iter().flatten() {
+            let host = chain["name"].as_str().and_then(|name| name.rsplit('|').next());
+            let Some(text) = host.and_then(&of) else { continue };
+            let filters = &mut chain["filters"][0]["typed_config"]["http_filters"];
+            filters[0]["typed_config"]["config"]["configuration"]["value"] = json!(text);
+        }
+    }
+}
+
 /// Envoy's configuration, for changing.
 #[derive(Debug, Clone)]
 pub struct Configuration(Value);

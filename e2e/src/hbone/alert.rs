@@ -2,36 +2,25 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
 
 /// A TLS stream on which a failed write looks for the alert that came before it.
 ///
 /// In TLS 1.3 a server that refuses the client's certificate does so when the client is already
 /// writing: the write fails with a broken pipe while the alert lies unread.
 #[derive(Debug)]
-pub(super) struct AlertFirst<S> {
-    stream: S,
-    answered: Arc<Notify>,
-}
+pub(super) struct AlertFirst<S>(pub(super) S);
 
 impl<S: AsyncRead + Unpin> AlertFirst<S> {
-    /// The stream, and what is notified when the first bytes have come from the other end.
-    pub(super) fn new(stream: S) -> (Self, Arc<Notify>) {
-        let answered = Arc::new(Notify::new());
-        (Self { stream, answered: answered.clone() }, answered)
-    }
-
     /// Waits for the alert or the end, one of which must come, since a write fails only on a closed
     /// connection.
     fn reason<T>(&mut self, context: &mut Context<'_>, failure: io::Error) -> Poll<io::Result<T>> {
         let mut scratch = [0; 512];
         loop {
             let mut buffer = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+            match Pin::new(&mut self.0).poll_read(context, &mut buffer) {
                 Poll::Ready(Err(alert)) => return Poll::Ready(Err(alert)),
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                     return Poll::Ready(Err(failure));
@@ -49,12 +38,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for AlertFirst<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.answered.notify_one();
-        }
-        polled
+        Pin::new(&mut self.0).poll_read(context, buffer)
     }
 }
 
@@ -64,20 +48,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for AlertFirst<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write(context, bytes) {
+        match Pin::new(&mut self.0).poll_write(context, bytes) {
             Poll::Ready(Err(failure)) => self.reason(context, failure),
             written => written,
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_flush(context) {
+        match Pin::new(&mut self.0).poll_flush(context) {
             Poll::Ready(Err(failure)) => self.reason(context, failure),
             flushed => flushed,
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }

@@ -10,7 +10,7 @@ use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Driver;
+use super::driver::Driver;
 
 /// The bytes of one tunnel: what is written goes out in DATA frames, what is read came in them.
 #[derive(Debug)]

@@ -42,17 +42,9 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| {
     });
     policies["policies"].as_array_mut().expect("policies").push(elsewhere);
     let options = WaypointOptions::new(&pki, origin.port());
-    let options = options.plugin_configuration(policies.to_string()).edit(|envoy| {
-        for cluster in envoy["static_resources"]["clusters"].as_array_mut().into_iter().flatten() {
-            if cluster["name"].as_str().is_some_and(|name| name.starts_with("inbound-vip")) {
-                let options = &mut cluster["typed_extension_protocol_options"];
-                let http = &mut options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
-                http["explicit_http_config"] = json!({"http2_protocol_options": {}});
-                let tls = &mut cluster["transport_socket"]["typed_config"]["common_tls_context"];
-                tls["alpn_protocols"] = json!(["h2"]);
-            }
-        }
-    });
+    let options = options
+        .plugin_configuration(policies.to_string())
+        .http2_origins(|name| name.starts_with("inbound-vip"));
     let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
     Setting { origin, waypoint }
 });

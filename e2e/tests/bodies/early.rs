@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use e2e::envoy::PATIENCE;
 use e2e::http1::Request;
 use e2e::pki::TEAM_A_SPIFFE_ID;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::envoy::{BUFFERED, HOST, PATIENCE, PLAIN, Setting, contains, split};
+use super::envoy::{BUFFERED, HOST, PLAIN, Setting, contains, split};
 
 /// What a caller sends that withholds its body, or the rest of it.
 pub(crate) fn withheld(mark: &str) -> [(String, Vec<u8>); 4] {

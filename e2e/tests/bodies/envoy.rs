@@ -6,13 +6,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use e2e::envoy::{Waypoint, WaypointOptions, bodies_wasm, workspace_root};
+use e2e::envoy::{PATIENCE, Waypoint, WaypointOptions, bodies_wasm, workspace_root};
 use e2e::http1::{Request, Response};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
 use serde_json::{Value, json};
 
-/// How long anything may take on the slowest machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// `bodies.maxSize`, where it is left out.
 const LIMIT: usize = 64 * 1024;
 

@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use e2e::envoy::{Waypoint, WaypointOptions, bodies_wasm};
+use e2e::envoy::{PATIENCE, Waypoint, WaypointOptions, bodies_wasm};
 use e2e::http1::Request;
 use e2e::origin::Wait;
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use super::early::withheld;
-use super::envoy::{HOST, PATIENCE, REWRITTEN, RawOrigin, Setting, contains, speak_plainly, split};
+use super::envoy::{HOST, REWRITTEN, RawOrigin, Setting, contains, speak_plainly, split};
 use super::http2::{Came, End};
 
 const CLUSTER: &str = "outbound|9000||auth.default.svc.cluster.local";
@@ -56,19 +56,8 @@ static FORWARDING: LazyLock<Forwarding> = LazyLock::new(|| {
         .plugin_configuration(config.to_string())
         .service(HOST)
         .service(REWRITTEN)
-        .cluster(CLUSTER, Some(service_port))
-        .edit(move |envoy| {
-            speak_plainly(envoy, port);
-            let clusters = envoy["static_resources"]["clusters"].as_array_mut().expect("clusters");
-            let cluster = clusters.iter_mut().find(|cluster| cluster["name"] == CLUSTER);
-            cluster.expect("its cluster")["typed_extension_protocol_options"] = json!({
-                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.\
-                        HttpProtocolOptions",
-                    "explicit_http_config": {"http2_protocol_options": {}},
-                },
-            });
-        });
+        .grpc_cluster(CLUSTER, Some(service_port))
+        .edit(move |envoy| speak_plainly(envoy, port));
     let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     Forwarding { setting: Setting { origin, waypoint, runtime }, service }

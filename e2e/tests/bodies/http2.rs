@@ -56,7 +56,7 @@ impl Setting {
 }
 
 async fn of_response(response: h2::client::ResponseFuture) -> Came {
-    let limit = super::envoy::PATIENCE;
+    let limit = e2e::envoy::PATIENCE;
     let Ok(response) = tokio::time::timeout(limit, response).await.expect("an end") else {
         return Came::Reset;
     };

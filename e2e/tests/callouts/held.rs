@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use e2e::ecds::PluginFile;
-use e2e::envoy::{Waypoint, WaypointOptions, filter_wasm, trapping_wasm};
+use e2e::envoy::{PATIENCE, Waypoint, WaypointOptions, filter_wasm, trapping_wasm};
 use e2e::http1::{Request, Response};
 use e2e::origin::{Mode, Origin, Service};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::columns::{Asking, Cluster, Column, Times};
 use crate::fault::Fault;
 use crate::grpc::GrpcService;
-use crate::setting::{PATIENCE, enter, speak_http2};
+use crate::setting::enter;
 
 const HOST: &str = "api.github.com";
 
@@ -30,7 +30,7 @@ async fn a_caller_who_leaves_is_recorded_and_a_call_of_grpc_is_given_up() {
     let (_turn, setting) = enter().await;
     let names = ["egress_allowed", "egress_denied", "egress_ignored_answers"];
     for column in Column::ALL {
-        let before = setting.settled(&names).await;
+        let before = setting.waypoint.settled(&names).await;
         let canceled = setting.grpc.canceled();
         let calls = |column: Column| match column {
             Column::Http => setting.http.calls_where(|call| call.target == "/fault/held").len(),
@@ -41,18 +41,21 @@ async fn a_caller_who_leaves_is_recorded_and_a_call_of_grpc_is_given_up() {
         let asked = setting.ask(patient(column), Fault::Held, &id);
         tokio::select! {
             response = asked => panic!("{id}: {response:?}"),
-            () = setting.until("the call", |_| calls(column) > made) => {}
+            () = setting.waypoint.until("the call", || calls(column) > made) => {}
         }
-        let record = setting.record(&id).await;
+        let record = setting.waypoint.record(&id).await;
         assert_eq!((&record["verdict"], &record["reason"]), (&json!("deny"), &json!("gone")));
         if column.is_grpc() {
-            setting.until("the end of the call", |_| setting.grpc.canceled() > canceled).await;
+            setting
+                .waypoint
+                .until("the end of the call", || setting.grpc.canceled() > canceled)
+                .await;
         }
         setting.http.release();
         setting.grpc.release();
         let ignored = u64::from(!column.is_grpc());
         let wanted = [before[0], before[1] + 1, before[2] + ignored];
-        setting.until_settled(&names, &wanted).await;
+        setting.waypoint.until_settled(&names, &wanted).await;
         assert_eq!(setting.arrived(&id), [], "{id}");
     }
 }
@@ -84,10 +87,12 @@ impl Replaceable {
         let mut plugin = PluginFile::new(module).expect("a plugin");
         plugin.publish(&marking(column, "old")).expect("a file");
         let port = if column.is_grpc() { grpc.port() } else { http.port() };
-        let options = WaypointOptions::new(&pki, origin.port())
-            .cluster(&Cluster::Served.name(column), Some(port))
-            .edit(speak_http2)
-            .edit(plugin.attach());
+        let options = WaypointOptions::new(&pki, origin.port()).edit(plugin.attach());
+        let cluster = Cluster::Served.name(column);
+        let options = match column.is_grpc() {
+            true => options.grpc_cluster(&cluster, Some(port)),
+            false => options.cluster(&cluster, Some(port)),
+        };
         let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
         Self { waypoint, origin, http, grpc, plugin }
     }
@@ -105,7 +110,7 @@ impl Replaceable {
     async fn hold(&self, id: &str) -> JoinHandle<Response> {
         let before = self.calls();
         let held = self.send(id, Request::get(HOST, Fault::Held.path()));
-        self.until("the call", || self.calls() > before).await;
+        self.waypoint.until("the call", || self.calls() > before).await;
         held
     }
 
@@ -122,15 +127,6 @@ impl Replaceable {
     fn marks(&self, id: &str) -> Vec<String> {
         let arrived = self.origin.requests_where(|request| request.values("x-request-id") == [id]);
         arrived.iter().flat_map(|request| request.values("x-mark")).collect()
-    }
-
-    async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
-        let deadline = std::time::Instant::now() + PATIENCE;
-        while !is_so() {
-            let log = self.waypoint.process().log_tail();
-            assert!(std::time::Instant::now() < deadline, "not within {PATIENCE:?}: {what}\n{log}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
     }
 
     /// Sends requests until one goes on with this mark.
@@ -195,7 +191,7 @@ async fn a_request_that_is_held_when_its_vm_dies_never_goes_on() {
         let path = Fault::Held.path();
         let is_over = |entry: &Value| entry["path"] == *path && entry["response_code"] == 0;
         let is_logged = || setting.waypoint.access_log().iter().any(is_over);
-        setting.until("the end of the stream", is_logged).await;
+        setting.waypoint.until("the end of the stream", is_logged).await;
         assert_eq!(setting.marks("held"), Vec::<String>::new(), "nothing of it went on");
     }
 }

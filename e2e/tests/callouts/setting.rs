@@ -1,13 +1,12 @@
 //! An Envoy whose filter asks services, and what can be seen of it.
 
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use e2e::envoy::{Waypoint, WaypointOptions, filter_wasm};
+use e2e::envoy::{PATIENCE, Waypoint, WaypointOptions, filter_wasm};
 use e2e::http1::{Request, Response};
 use e2e::origin::{Mode, Origin, Received, Service};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
-use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -15,10 +14,6 @@ use crate::columns::{Asking, Cluster, Column, TIMEOUT};
 use crate::fault::Fault;
 use crate::grpc::GrpcService;
 
-/// How long anything may take on the slowest machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// A little more than the period in which the filter tells its counters.
-const TOLD: Duration = Duration::from_millis(350);
 /// When a late answer comes: once the filter has given up, and while the test still looks.
 const LATE: Duration = TIMEOUT.saturating_mul(2);
 
@@ -58,14 +53,21 @@ impl Setting {
                 (Cluster::Refused, Some(refusing_port)),
                 (Cluster::Empty, None),
             ] {
-                options = options.cluster(&cluster.name(column), port);
+                let name = cluster.name(column);
+                options = match column.is_grpc() {
+                    true => options.grpc_cluster(&name, port),
+                    false => options.cluster(&name, port),
+                };
             }
         }
         for asking in Asking::all() {
             options = options.service(&asking.host());
         }
-        let waypoint = Waypoint::start(options.edit(configure).edit(speak_http2))
-            .unwrap_or_else(|error| panic!("{error}"));
+        let options = options.configurations(|host| {
+            let asking = Asking::all().into_iter().find(|asking| asking.host() == host)?;
+            Some(asking.configuration().to_string())
+        });
+        let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
         Self { waypoint, origin, http, grpc, _refusing: refusing }
     }
 
@@ -82,85 +84,5 @@ impl Setting {
     /// What reached the origin of a request.
     pub(crate) fn arrived(&self, id: &str) -> Vec<Received> {
         self.origin.requests_where(|request| request.values("x-request-id") == [id])
-    }
-
-    /// The one record of a request.
-    pub(crate) async fn record(&self, id: &str) -> Value {
-        let find = || {
-            let records = self.waypoint.audit_records().into_iter();
-            records.filter(|record| record["requestId"] == id).collect::<Vec<_>>()
-        };
-        self.until(&format!("the record of {id}"), |_| !find().is_empty()).await;
-        let [record] = &find()[..] else { panic!("several records of {id}") };
-        record.clone()
-    }
-
-    /// A counter of the filter's, as it stands in Envoy; 0 where it was never told.
-    fn counter(&self, name: &str) -> u64 {
-        let name = format!("wasmcustom.{name}");
-        self.waypoint.stats(&name).expect("statistics").get(&name).copied().unwrap_or(0)
-    }
-
-    /// Counters of the filter's, once it has told what it counted.
-    pub(crate) async fn settled(&self, names: &[&str]) -> Vec<u64> {
-        let read = || names.iter().map(|name| self.counter(name)).collect::<Vec<u64>>();
-        let mut last = read();
-        loop {
-            tokio::time::sleep(TOLD).await;
-            let now = read();
-            if now == last {
-                return now;
-            }
-            last = now;
-        }
-    }
-
-    /// Waits until counters have these values, and checks that they keep them.
-    pub(crate) async fn until_settled(&self, names: &[&str], wanted: &[u64]) {
-        let read = |setting: &Self| -> Vec<u64> {
-            names.iter().map(|name| setting.counter(name)).collect()
-        };
-        self.until(&format!("{names:?} are {wanted:?}"), |setting| read(setting) == wanted).await;
-        assert_eq!(self.settled(names).await, wanted, "{names:?}");
-    }
-
-    /// Waits until a condition holds.
-    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !is_so(self) {
-            let log = self.waypoint.process().log_tail();
-            assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}\n{log}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
-
-/// Gives each chain its own configuration.
-fn configure(envoy: &mut Value) {
-    let listeners = envoy["static_resources"]["listeners"].as_array_mut().into_iter().flatten();
-    for listener in listeners.filter(|listener| listener["name"] == "main_internal") {
-        for chain in listener["filter_chains"].as_array_mut().into_iter().flatten() {
-            let host = chain["name"].as_str().and_then(|name| name.rsplit('|').next());
-            let all = Asking::all();
-            let asking = all.iter().find(|asking| Some(&*asking.host()) == host);
-            let Some(asking) = asking else { continue };
-            let text = asking.configuration().to_string();
-            let filters = &mut chain["filters"][0]["typed_config"]["http_filters"];
-            filters[0]["typed_config"]["config"]["configuration"]["value"] = json!(text);
-        }
-    }
-}
-
-/// Has the clusters of gRPC spoken to in HTTP/2.
-pub(crate) fn speak_http2(envoy: &mut Value) {
-    for cluster in envoy["static_resources"]["clusters"].as_array_mut().into_iter().flatten() {
-        if cluster["name"].as_str().is_some_and(|name| name.contains("-grpc.")) {
-            let options = &mut cluster["typed_extension_protocol_options"];
-            options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"] = json!({
-                "@type": "type.googleapis.com/\
-                          envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": {"http2_protocol_options": {}},
-            });
-        }
     }
 }

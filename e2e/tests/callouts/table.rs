@@ -64,7 +64,7 @@ async fn a_cluster_that_is_not_there_is_named_once_with_the_ways_to_get_one() {
             let id = format!("missing {column:?} {attempt}");
             let response = setting.ask(asking, Fault::None, &id).await;
             assert_eq!(response.status, column.refusal().0);
-            setting.record(&id).await;
+            setting.waypoint.record(&id).await;
             let lines = setting.waypoint.log_lines().into_iter();
             told.push(lines.filter(|line| line.contains(&name)).collect::<Vec<_>>());
         }
@@ -76,7 +76,7 @@ async fn a_cluster_that_is_not_there_is_named_once_with_the_ways_to_get_one() {
 #[tokio::test]
 async fn each_row_is_as_the_document_has_it() {
     let (_turn, setting) = enter().await;
-    let before = setting.settled(&COUNTERS).await;
+    let before = setting.waypoint.settled(&COUNTERS).await;
     let mut expected: BTreeMap<&str, u64> = COUNTERS.iter().map(|name| (*name, 0)).collect();
     let mut wrong = Vec::new();
     for (row, outcomes) in ROWS.iter().map(|row| (row, row.outcomes)) {
@@ -85,7 +85,7 @@ async fn each_row_is_as_the_document_has_it() {
                 let asking = row.asking(column, fails_open);
                 let id = format!("{} {}", asking.host(), row.fault.path());
                 let response = setting.ask(asking, row.fault, &id).await;
-                let record = setting.record(&id).await;
+                let record = setting.waypoint.record(&id).await;
                 let is_failure = outcome != "allowed";
                 let goes_on = fails_open || !is_failure;
                 // Where another call has taken the time, that comes first.
@@ -137,9 +137,9 @@ async fn each_row_is_as_the_document_has_it() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let after = setting.settled(&COUNTERS).await;
+    let after = setting.waypoint.settled(&COUNTERS).await;
     let grown: BTreeMap<&str, u64> =
         COUNTERS.iter().zip(after.iter().zip(&before)).map(|(n, (a, b))| (*n, a - b)).collect();
     assert_eq!(grown, expected);
-    assert_eq!(setting.settled(&["egress_internal_errors"]).await, [0]);
+    assert_eq!(setting.waypoint.settled(&["egress_internal_errors"]).await, [0]);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e2e::ecds::PluginFile;
-use e2e::envoy::{Waypoint, WaypointOptions, filter_wasm};
+use e2e::envoy::{PATIENCE, Waypoint, WaypointOptions, filter_wasm};
 use e2e::http1::{Request, Response};
 use e2e::origin::{Mode, Origin, Reaction, Service};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID, TEAM_B_SPIFFE_ID};
@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use crate::policies::token;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const STS: &str = "outbound|8080||sts.auth.svc.cluster.local";
 
 /// The environment. Every value has this word.

@@ -4,16 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use e2e::envoy::{Waypoint, WaypointOptions};
+use e2e::envoy::{PATIENCE, Waypoint, WaypointOptions};
 use e2e::http1::{Request, Response};
 use e2e::origin::{Mode, Origin, Reaction, Received, Service, Wait};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
-use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::policies::{CLUSTER, HOST, SECRET, fetching, token};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An Envoy, the origin behind it, and the authorization server beside it.
 struct Setting {
@@ -63,25 +60,6 @@ impl Setting {
     fn calls(&self) -> usize {
         self.service.calls_where(|_| true).len()
     }
-
-    async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !is_so(self) {
-            let log = self.waypoint.process().log_tail();
-            assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}\n{log}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    async fn record(&self, id: &str) -> Value {
-        let find = || {
-            let records = self.waypoint.audit_records().into_iter();
-            records.filter(|record| record["requestId"] == id).collect::<Vec<_>>()
-        };
-        self.until(&format!("the record of {id}"), |_| !find().is_empty()).await;
-        let [record] = &find()[..] else { panic!("several records of {id}") };
-        record.clone()
-    }
 }
 
 async fn ended(held: JoinHandle<Response>) -> Response {
@@ -104,7 +82,7 @@ async fn twenty_requests_wait_for_one_token_and_their_bodies_follow() {
             (id, sent)
         })
         .collect();
-    setting.until("the call", |setting| setting.calls() == 1).await;
+    setting.waypoint.until("the call", || setting.calls() == 1).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(held.iter().all(|(id, _)| setting.arrived(id).is_empty()), "nothing goes on");
     setting.service.release();
@@ -118,7 +96,7 @@ async fn twenty_requests_wait_for_one_token_and_their_bodies_follow() {
     }
     assert_eq!(setting.ask("later").await.status, 200);
     assert_eq!((setting.calls(), setting.authorization("later")), (1, vec!["Bearer one".into()]));
-    let record = setting.record("later").await;
+    let record = setting.waypoint.record("later").await;
     assert_eq!(record["credentials"], serde_json::json!(["token"]));
     let call = setting.service.calls_where(|_| true).remove(0);
     assert_eq!((&*call.method, &*call.target), ("POST", "/oauth2/token"));
@@ -146,7 +124,7 @@ async fn a_server_that_refuses_costs_its_callers_500_and_one_that_recovers_nothi
         let response = setting.ask(&id).await;
         assert_eq!(response.status, 500, "{id}");
         assert_eq!(response.body, b"backend authentication failed", "{id}");
-        let record = setting.record(&id).await;
+        let record = setting.waypoint.record(&id).await;
         assert_eq!(record["reason"], "credential-unavailable", "{id}");
         assert_eq!(record["detail"], detail, "{id}");
         assert!(setting.arrived(&id).is_empty(), "{id}");

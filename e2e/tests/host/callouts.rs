@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use e2e::envoy::{Waypoint, WaypointOptions};
+use e2e::envoy::{PATIENCE, Waypoint, WaypointOptions};
 use e2e::host::{Answer, HostOptions, Protocol, Request, Vm};
 use e2e::http1;
 use e2e::origin::{Mode, Origin, Reaction, Service};
@@ -19,7 +19,6 @@ use crate::probe::{Probe, module};
 const CHECK: &[(&str, &str)] =
     &[(":method", "GET"), (":path", "/check"), (":authority", "authz.local")];
 const TIMEOUT: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(30);
 /// The line after all that a filter tells of an answer.
 const END: &str = "end of answer";
 

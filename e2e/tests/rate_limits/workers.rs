@@ -49,17 +49,6 @@ async fn hammer(mut tunnel: Tunnel) -> Seen {
     seen
 }
 
-/// How many connections each worker has taken.
-fn connections(waypoint: &Waypoint) -> Vec<u64> {
-    let stats = waypoint.stats("").expect("Envoy's statistics");
-    let address = waypoint.hbone_address().to_string().replace(':', "_");
-    let of = |worker| {
-        let name = format!("listener.{address}.worker_{worker}.downstream_cx_total");
-        stats.get(&name).copied().unwrap_or_default()
-    };
-    (0..WORKERS).map(of).collect()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_together_admit_what_the_limit_gives_and_no_more() {
     let pki = Arc::new(Pki::new());
@@ -75,9 +64,11 @@ async fn workers_together_admit_what_the_limit_gives_and_no_more() {
     let client = waypoint.caller(TEAM_A_SPIFFE_ID).timeout(PATIENCE);
     let mut tunnels = Vec::new();
     for _ in 0..LINES {
-        tunnels.push(client.tunnel(&waypoint.vip(HOST)).await.expect("a tunnel"));
+        // A connection each, as it is connections that are spread over workers.
+        let connection = client.connect().await.expect("a connection");
+        tunnels.push(connection.tunnel(&waypoint.vip(HOST)).await.expect("a tunnel"));
     }
-    let each = connections(&waypoint);
+    let each = waypoint.connections(WORKERS as usize);
     assert!(each.iter().all(|count| *count > 0), "a worker has no connection: {each:?}");
 
     let began = Instant::now();

@@ -68,12 +68,12 @@ impl Callers {
     /// Opens a tunnel. Nobody else may connect meanwhile: its worker is known by its count of
     /// connections.
     async fn open(&self, setting: &Setting, team: Pod) -> Line {
-        let before = connections(setting);
-        let tunnel = self.clients[team as usize]
-            .tunnel(&self.vip)
+        let before = setting.waypoint.connections(WORKERS);
+        let client = &self.clients[team as usize];
+        let tunnel = async { client.connect().await?.tunnel(&self.vip).await }
             .await
             .unwrap_or_else(|error| panic!("{error}\n{}", setting.log()));
-        let after = connections(setting);
+        let after = setting.waypoint.connections(WORKERS);
         let grown: Vec<usize> =
             (0..WORKERS).filter(|worker| after[*worker] > before[*worker]).collect();
         let [worker] = grown[..] else {
@@ -112,14 +112,4 @@ impl Callers {
         }
         lines
     }
-}
-
-/// How many connections each worker has taken on the HBONE port in its life.
-fn connections(setting: &Setting) -> [u64; WORKERS] {
-    let address = setting.waypoint.hbone_address();
-    std::array::from_fn(|worker| {
-        setting.sum(
-            &format!("listener.{address}.worker_{worker}.downstream_cx_total").replace(':', "_"),
-        )
-    })
 }

@@ -56,11 +56,6 @@ impl Setting {
         stats.into_iter().filter(|(name, _)| name.contains(part)).collect()
     }
 
-    /// The sum of the statistics with this in their names.
-    pub(crate) fn sum(&self, part: &str) -> u64 {
-        self.statistics(part).iter().map(|(_, count)| count).sum()
-    }
-
     /// One of Envoy's own counters of the updates of this filter.
     pub(crate) fn updates(&self, counter: &str) -> u64 {
         let name = format!("extension_config_discovery.http_filter.{PLUGIN}.{counter}");

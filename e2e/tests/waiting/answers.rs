@@ -37,7 +37,7 @@ const TABLE: [(&str, &str, [Outcome; 2]); 12] = [
 async fn the_answer_decides_and_where_there_is_none_the_failure_mode() {
     let (_turn, setting) = enter().await;
     let names = ["egress_allowed", "egress_denied", "egress_ignored_answers"];
-    let before = setting.settled(&names).await;
+    let before = setting.waypoint.settled(&names).await;
     let mut expected = [0; 3];
     for (name, probe, outcomes) in TABLE {
         for (end, outcome) in ["closed", "open"].into_iter().zip(outcomes) {
@@ -45,7 +45,7 @@ async fn the_answer_decides_and_where_there_is_none_the_failure_mode() {
             let id = format!("{name}-{end}{probe}");
             let request = get(&host, &format!("/{id}"), probe).body("abcdef");
             let response = setting.ask(&host, &id, request).await;
-            let record = setting.record(&id).await;
+            let record = setting.waypoint.record(&id).await;
             let entry = setting.logged_access(&format!("/{id}")).await;
             let told = [&record["verdict"], &record["reason"]].map(|told| told.as_str());
             let arrived = setting.arrived(&id);
@@ -98,7 +98,7 @@ async fn a_request_that_is_denied_or_asks_for_nothing_makes_no_call() {
     let host = "served-closed.example";
     let denied = setting.ask(host, "denied", get(host, "/denied", "/for-denied")).await;
     assert_eq!((denied.status, &*denied.text()), (403, "authorization failed"));
-    let record = setting.record("denied").await;
+    let record = setting.waypoint.record("denied").await;
     assert_eq!((&record["reason"], &record["policy"]), (&"deny-matched".into(), &"denied".into()));
     let before = setting.service.calls_where(|_| true).len();
     let plain = setting.ask(host, "plain", Request::get(host, "/zen")).await;

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use e2e::envoy::PATIENCE;
 use e2e::hbone::Tunnel;
 use e2e::pki::TEAM_A_SPIFFE_ID;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Request};
 
-use crate::setting::{HTTP2, PATIENCE, PATIENT, Setting, enter};
+use crate::setting::{HTTP2, PATIENT, Setting, enter};
 
 /// A tunnel of team-a's to a host.
 async fn tunnel(setting: &Setting, host: &str) -> Tunnel {
@@ -90,7 +91,7 @@ async fn the_body_and_the_trailers_of_a_held_request_follow_its_headers() {
         let held = request(HTTP2, id, "/held");
         let (response, stream) = sender.send_request(held, false).expect("sent");
         let sent = tokio::spawn(send(stream, PARTS, size));
-        setting.until("the call", |setting| setting.calls("/held").len() > before.0).await;
+        setting.waypoint.until("the call", || setting.calls("/held").len() > before.0).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(begun(setting, HTTP2), before.1, "{id}: nothing goes on meanwhile");
         setting.service.release();
@@ -111,7 +112,7 @@ async fn the_body_and_the_trailers_of_a_held_request_follow_its_headers() {
 async fn the_answer_for_a_caller_that_has_left_is_ignored() {
     let (_turn, setting) = enter().await;
     let names = ["egress_denied", "egress_ignored_answers"];
-    let before = setting.settled(&names).await;
+    let before = setting.waypoint.settled(&names).await;
     let (calls, sent) = (setting.calls("/held").len(), begun(setting, HTTP2));
     // One resets its stream, the other closes its whole connection.
     let mut sender = http2(setting, HTTP2).await;
@@ -120,14 +121,14 @@ async fn the_answer_for_a_caller_that_has_left_is_ignored() {
     let mut closing = http2(setting, HTTP2).await;
     let held = request(HTTP2, "closed", "/held");
     let (unread, open) = closing.send_request(held, false).expect("sent");
-    setting.until("the calls", |setting| setting.calls("/held").len() == calls + 2).await;
+    setting.waypoint.until("the calls", || setting.calls("/held").len() == calls + 2).await;
     stream.send_reset(h2::Reason::CANCEL);
     drop((response, unread, open, closing));
     for id in ["reset", "closed"] {
         // Envoy writes its access log before it tells the filter that the stream is over.
         let entry = setting.logged_access(&format!("/{id}")).await;
         assert_eq!((&entry["response_code"], &entry["egress_decision"]), (&0.into(), &().into()));
-        let record = setting.record(id).await;
+        let record = setting.waypoint.record(id).await;
         assert_eq!((&record["verdict"], &record["reason"]), (&"deny".into(), &"gone".into()));
         assert_eq!((&record["status"], &record["caller"]), (&().into(), &TEAM_A_SPIFFE_ID.into()));
     }
@@ -144,7 +145,7 @@ async fn two_hundred_held_requests_each_get_their_own_answer() {
     const EACH: usize = 50;
     let (_turn, setting) = enter().await;
     let names = ["egress_allowed", "egress_denied", "egress_ignored_answers"];
-    let before = setting.settled(&names).await;
+    let before = setting.waypoint.settled(&names).await;
     let mut held = Vec::new();
     let mut senders = Vec::new();
     for connection in 0..CONNECTIONS {
@@ -161,7 +162,7 @@ async fn two_hundred_held_requests_each_get_their_own_answer() {
     let called = |setting: &Setting| {
         setting.service.calls_where(|call| call.target.starts_with("/own/")).len()
     };
-    setting.until("the calls", |setting| called(setting) == CONNECTIONS * EACH).await;
+    setting.waypoint.until("the calls", || called(setting) == CONNECTIONS * EACH).await;
     assert!(held.iter().all(|(_, id, _)| setting.arrived(id).is_empty()), "all are held");
     setting.service.release();
     for (number, id, response) in held {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use e2e::ecds::PluginFile;
-use e2e::envoy::{Waypoint, WaypointOptions};
+use e2e::envoy::{PATIENCE, Waypoint, WaypointOptions};
 use e2e::hbone::HboneClient;
 use e2e::http1::{Request, Response};
 use e2e::origin::{Mode, Origin, Received, Service};
@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::policies::asking;
-use crate::setting::{CLUSTER, PATIENCE, built, get, react};
+use crate::setting::{CLUSTER, built, get, react};
 
 const HOST: &str = "api.github.com";
 /// Longer than any test holds a request.
@@ -64,7 +64,7 @@ impl Setting {
         let held = tokio::spawn(async move {
             client.request(&vip, &request).await.unwrap_or_else(|error| panic!("{error}"))
         });
-        self.until("the call", |setting| setting.held() > before).await;
+        self.waypoint.until("the call", || self.held() > before).await;
         held
     }
 
@@ -91,15 +91,6 @@ impl Setting {
             }
             assert!(std::time::Instant::now() < deadline, "{id}: {response:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let deadline = std::time::Instant::now() + PATIENCE;
-        while !is_so(self) {
-            let log = self.waypoint.process().log_tail();
-            assert!(std::time::Instant::now() < deadline, "not within {PATIENCE:?}: {what}\n{log}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -153,7 +144,7 @@ async fn a_request_that_is_held_when_its_vm_dies_never_goes_on_and_later_ones_ar
     assert!(!held.is_finished(), "{:?}", held.await);
     held.abort();
     let is_over = |entry: &Value| entry["path"] == "/slow" && entry["response_code"] == 0;
-    setting.until("its end", |setting| setting.waypoint.access_log().iter().any(is_over)).await;
+    setting.waypoint.until("its end", || setting.waypoint.access_log().iter().any(is_over)).await;
     assert_eq!(setting.arrived("held"), [], "nothing of it went on");
     let records = setting.waypoint.audit_records();
     assert!(!records.iter().any(|record| record["requestId"] == "held"), "{records:#?}");

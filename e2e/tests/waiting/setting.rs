@@ -2,23 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use e2e::envoy::{Waypoint, WaypointOptions, trapping_wasm};
+use e2e::envoy::{PATIENCE, Waypoint, WaypointOptions, trapping_wasm};
 use e2e::http1::{ReceivedRequest, Request, Response};
 use e2e::origin::{Mode, Origin, Reaction, Received, Service, Wait};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpSocket;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::policies::{TIMEOUT, asking};
 
 /// How long anything may take on the slowest machine; a condition is checked again and again until
-/// then.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// A little more than the period in which the filter tells its counters.
-const TOLD: Duration = Duration::from_millis(350);
 /// Longer than any test holds a request.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -113,9 +109,10 @@ impl Setting {
         for host in configurations.keys() {
             options = options.service(host);
         }
-        let options = options.edit(move |envoy| configure(envoy, &configurations));
-        let waypoint =
-            Waypoint::start(options.edit(speak_http2)).unwrap_or_else(|error| panic!("{error}"));
+        let options = options
+            .configurations(move |host| configurations.get(host).cloned())
+            .http2_origins(|name| name.ends_with(HTTP2));
+        let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
         Self { waypoint, origin, service, _refusing: refusing }
     }
 
@@ -137,68 +134,33 @@ impl Setting {
         self.service.calls_where(|call| call.target == target)
     }
 
-    /// The one record of a request.
-    pub(crate) async fn record(&self, id: &str) -> Value {
-        let find = || {
-            let records = self.waypoint.audit_records().into_iter();
-            records.filter(|record| record["requestId"] == id).collect::<Vec<_>>()
-        };
-        self.until(&format!("the record of {id}"), |_| !find().is_empty()).await;
-        let [record] = &find()[..] else { panic!("several records of {id}") };
-        record.clone()
-    }
-
     /// The entry of Envoy's access log for the request of this path.
     pub(crate) async fn logged_access(&self, path: &str) -> Value {
         let find = || self.waypoint.access_log().into_iter().find(|entry| entry["path"] == path);
-        self.until(&format!("the access log's entry of {path}"), |_| find().is_some()).await;
+        self.waypoint
+            .until(&format!("the access log's entry of {path}"), || find().is_some())
+            .await;
         find().unwrap_or_default()
-    }
-
-    /// A counter of the filter's, as it stands in Envoy; 0 where it was never told.
-    pub(crate) fn counter(&self, name: &str) -> u64 {
-        let name = format!("wasmcustom.{name}");
-        self.waypoint.stats(&name).expect("statistics").get(&name).copied().unwrap_or(0)
-    }
-
-    /// Counters of the filter's, once it has told what it counted.
-    pub(crate) async fn settled(&self, names: &[&str]) -> Vec<u64> {
-        let read = || names.iter().map(|name| self.counter(name)).collect::<Vec<u64>>();
-        let mut last = read();
-        loop {
-            tokio::time::sleep(TOLD).await;
-            let now = read();
-            if now == last {
-                return now;
-            }
-            last = now;
-        }
     }
 
     /// Checks by how much counters have gone up since they were read.
     pub(crate) async fn assert_grown(&self, names: &[&str], before: &[u64], expected: &[u64]) {
-        let grown = |setting: &Self| -> Vec<u64> {
-            names.iter().zip(before).map(|(name, before)| setting.counter(name) - before).collect()
+        let grown = || -> Vec<u64> {
+            names
+                .iter()
+                .zip(before)
+                .map(|(name, before)| self.waypoint.counter(name) - before)
+                .collect()
         };
         let what = format!("{names:?} go up by {expected:?}");
-        self.until(&what, |setting| grown(setting) == expected).await;
-        self.settled(names).await;
-        assert_eq!(grown(self), expected, "{names:?}");
-    }
-
-    /// Waits until a condition holds.
-    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !is_so(self) {
-            let log = self.waypoint.process().log_tail();
-            assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}\n{log}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        self.waypoint.until(&what, || grown() == expected).await;
+        self.waypoint.settled(names).await;
+        assert_eq!(grown(), expected, "{names:?}");
     }
 
     /// Checks that no VM died, and that nothing failed that must not.
     pub(crate) async fn assert_unharmed(&self) {
-        assert_eq!(self.settled(&["egress_internal_errors"]).await, [0]);
+        assert_eq!(self.waypoint.settled(&["egress_internal_errors"]).await, [0]);
         let lines = self.waypoint.log_lines();
         let is_bad = |line: &&String| line.contains("RuntimeError") || line.contains("panicked");
         let bad = lines.iter().find(is_bad);
@@ -216,30 +178,4 @@ pub(crate) fn built() -> std::path::PathBuf {
 /// A GET that the service is to be asked about.
 pub(crate) fn get(host: &str, path: &str, probe: &str) -> Request {
     Request::get(host, path).header("x-probe", probe)
-}
-
-/// Gives the chains of these services configurations of their own.
-fn configure(envoy: &mut Value, configurations: &BTreeMap<String, String>) {
-    let listeners = envoy["static_resources"]["listeners"].as_array_mut().into_iter().flatten();
-    for listener in listeners.filter(|listener| listener["name"] == "main_internal") {
-        for chain in listener["filter_chains"].as_array_mut().into_iter().flatten() {
-            let host = chain["name"].as_str().and_then(|name| name.rsplit('|').next());
-            let Some(text) = host.and_then(|host| configurations.get(host)) else { continue };
-            let filters = &mut chain["filters"][0]["typed_config"]["http_filters"];
-            filters[0]["typed_config"]["config"]["configuration"]["value"] = json!(text);
-        }
-    }
-}
-
-/// Has the origin of one host spoken to in HTTP/2.
-fn speak_http2(envoy: &mut Value) {
-    for cluster in envoy["static_resources"]["clusters"].as_array_mut().into_iter().flatten() {
-        if cluster["name"].as_str().is_some_and(|name| name.ends_with(HTTP2)) {
-            let options = &mut cluster["typed_extension_protocol_options"];
-            let http = &mut options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
-            http["explicit_http_config"] = json!({"http2_protocol_options": {}});
-            let tls = &mut cluster["transport_socket"]["typed_config"]["common_tls_context"];
-            tls["alpn_protocols"] = json!(["h2"]);
-        }
-    }
 }

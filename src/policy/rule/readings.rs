@@ -51,6 +51,14 @@ pub(crate) enum Readings<'a> {
 }
 
 impl<'a> Readings<'a> {
+    /// Whether what an expression reads has one reading, whatever the headers are.
+    #[inline]
+    pub(crate) fn is_one(uses: &Uses, action: Action, view: &View<'_>) -> bool {
+        !uses.cookies
+            && matches!(&uses.request_headers, HeadersRead::Names(names) if names.is_empty())
+            && other_path(uses, action, view).is_none()
+    }
+
     /// The readings of what an expression reads.
     pub(crate) fn of(
         uses: &'a Uses,
@@ -58,18 +66,10 @@ impl<'a> Readings<'a> {
         view: &View<'a>,
         allowance: &Allowance,
     ) -> Readings<'a> {
-        let read = &uses.request_headers;
-        // An Allow that contains `%3A` means the path as it was sent, and would not match the other
-        // reading.
-        let reads_path = uses.attributes.contains(PATH) || uses.attributes.contains(PATH_AND_QUERY);
-        let both = reads_path && (action != Action::Allow || !uses.escapes);
-        let path = if both { view.other_path() } else { None };
-        if path.is_none()
-            && !uses.cookies
-            && matches!(read, HeadersRead::Names(names) if names.is_empty())
-        {
+        if Readings::is_one(uses, action, view) {
             return Readings::One;
         }
+        let (read, path) = (&uses.request_headers, other_path(uses, action, view));
         let headers = view.request_headers();
         let found = Repeated::all(read, headers, action, allowance).zip(if uses.cookies {
             cookie_dialects(uses, headers, allowance)
@@ -98,6 +98,16 @@ impl<'a> Readings<'a> {
         };
         combined.map_or(Readings::TooMany, Readings::Several)
     }
+}
+
+/// The other reading of the path, if there is one and the expression is evaluated for it.
+#[inline]
+fn other_path<'v>(uses: &Uses, action: Action, view: &'v View<'_>) -> Option<&'v Arc<str>> {
+    // An Allow that contains `%3A` means the path as it was sent, and would not match the other
+    // reading.
+    let reads_path = uses.attributes.contains(PATH) || uses.attributes.contains(PATH_AND_QUERY);
+    let both = reads_path && (action != Action::Allow || !uses.escapes);
+    if both { view.other_path() } else { None }
 }
 
 /// The ways in which origins read the cookies that an expression reads; none where looking through

@@ -129,7 +129,7 @@ fn text(text: &str) -> IdedExpr {
 }
 
 /// Makes sure that a part has one of these types, if that is not certain.
-fn expect(node: &mut IdedExpr, name: &str, kinds: &str, table: &Table) {
+pub(crate) fn expect(node: &mut IdedExpr, name: &str, kinds: &str, table: &Table) {
     if kinds.is_empty() || !may_be_any(node, table) {
         return;
     }

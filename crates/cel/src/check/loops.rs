@@ -4,6 +4,7 @@ use cel::IdedExpr;
 use cel::common::ast::{ComprehensionExpr, Expr, operators as op};
 
 use super::{Checker, headers};
+use crate::loops;
 use crate::types::Type;
 
 impl Checker<'_> {
@@ -18,6 +19,12 @@ impl Checker<'_> {
         let range =
             names.map_or_else(|| self.expr(&comprehension.iter_range), headers::Named::view);
         let (first, second) = match range {
+            Type::List(_) if loops::is_of_map(comprehension) => {
+                let message =
+                    format!("this macro takes a map, not {range}: write `map` or `filter`");
+                self.mistake(&comprehension.iter_range, message);
+                (Type::Dyn, Type::Dyn)
+            }
             Type::List(element) if comprehension.iter_var2.is_some() => (Type::Int, *element),
             Type::List(element) => (*element, Type::Dyn),
             Type::Map(key, value) => (*key, *value),

@@ -88,8 +88,15 @@ impl Checker<'_> {
                 node,
                 format!("`{sign}` does not compare `{what}` as a whole: compare its attributes"),
             );
-        } else if !(a.fits(&b) || a.is_number() && b.is_number()) {
-            self.mistake(node, format!("`{sign}` compares {a} with {b}, which are never equal"));
+        } else if !a.may_equal(&b) {
+            let unless = match (&a, &b) {
+                (Type::List(_), Type::List(_))
+                | (Type::Map(..), Type::Map(..))
+                | (Type::Optional(_), Type::Optional(_)) => " unless both are empty",
+                _ => "",
+            };
+            let message = format!("`{sign}` compares {a} with {b}, which are never equal{unless}");
+            self.mistake(node, message);
         }
         Type::Bool
     }
@@ -178,8 +185,7 @@ impl Checker<'_> {
         }
         match self.expr(container) {
             Type::Dyn => {}
-            Type::List(inner) | Type::Map(inner, _)
-                if element.fits(&inner) || (element.is_number() && inner.is_number()) => {}
+            Type::List(inner) | Type::Map(inner, _) if element.may_equal(&inner) => {}
             Type::List(inner) => {
                 self.mistake(
                     node,

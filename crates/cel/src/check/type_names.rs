@@ -3,7 +3,7 @@
 use cel::IdedExpr;
 use cel::common::ast::Expr;
 
-use super::spelled;
+use crate::written::dotted;
 
 /// The type names that CEL has as values.
 pub(super) const TYPE_NAMES: &[&str] = &[
@@ -30,6 +30,6 @@ pub(crate) fn qualified_type(node: &IdedExpr) -> Option<&'static str> {
     let names = QUALIFIED_TYPE_NAMES.iter().copied();
     let mut of_field = names.filter(|name| name.ends_with(select.field.as_str())).peekable();
     of_field.peek()?;
-    let spelled = spelled(node)?;
-    of_field.find(|name| *name == spelled.trim_start_matches('.'))
+    let spelled = dotted(node)?;
+    of_field.find(|name| *name == spelled)
 }

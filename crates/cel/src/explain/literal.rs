@@ -2,13 +2,7 @@
 
 use std::fmt::Write as _;
 
-use cel::common::types::{
-    CelBool, CelBytes, CelDouble, CelInt, CelOptional, CelString, CelType, CelUInt, Kind,
-};
-use cel::common::value::Val;
-
-use crate::library::net::{Cidr, Ip};
-use crate::time::{Span, Timestamp};
+use crate::program::{Run, Value};
 
 /// The longest text of a value that is shown whole, in bytes. Of a longer one, only the start is
 /// shown.
@@ -17,9 +11,9 @@ const MAX_TEXT: usize = 400;
 const MAX_NESTING: usize = 8;
 
 /// A value's text.
-pub(super) fn literal(value: &(dyn Val + '_)) -> String {
+pub(super) fn literal<'p>(run: &Run<'_, 'p>, value: &Value<'p>) -> String {
     let mut text = String::new();
-    write(value, MAX_NESTING, &mut text);
+    write(run, value, MAX_NESTING, &mut text);
     cut(&mut text);
     text
 }
@@ -44,49 +38,34 @@ fn cut(text: &mut String) {
     }
 }
 
-fn write(value: &(dyn Val + '_), nesting: usize, text: &mut String) {
+fn write<'p>(run: &Run<'_, 'p>, value: &Value<'p>, nesting: usize, text: &mut String) {
     let Some(nesting) = nesting.checked_sub(1).filter(|_| text.len() <= MAX_TEXT) else {
         text.push_str("...");
         return;
     };
-    if let Some(value) = value.downcast_ref::<CelString<'_>>() {
-        quote(value.inner(), text);
-    } else if let Some(value) = value.downcast_ref::<CelBytes<'_>>() {
-        bytes(value.inner(), text);
-    } else if let Some(value) = value.downcast_ref::<CelBool>() {
-        push(text, value.inner());
-    } else if let Some(value) = value.downcast_ref::<CelInt>() {
-        push(text, value.inner());
-    } else if let Some(value) = value.downcast_ref::<CelUInt>() {
-        push(text, format_args!("{}u", value.inner()));
-    } else if let Some(value) = value.downcast_ref::<CelDouble>() {
-        push(text, format_args!("{:?}", value.inner()));
-    } else if let Some(value) = value.downcast_ref::<CelOptional<'_>>() {
-        match value.inner() {
-            None => text.push_str("optional.none()"),
-            Some(inner) => {
-                text.push_str("optional.of(");
-                write(inner, nesting, text);
-                text.push(')');
-            }
+    match value {
+        Value::Null => text.push_str("null"),
+        Value::Bool(value) => push(text, value),
+        Value::Int(number) => push(text, number),
+        Value::Uint(number) => push(text, format_args!("{number}u")),
+        Value::Double(number) => push(text, format_args!("{number:?}")),
+        Value::Text(value) => quote(value.as_str(), text),
+        Value::Bytes(value) => bytes(value.as_slice(), text),
+        Value::Optional(None) => text.push_str("optional.none()"),
+        Value::Optional(Some(inner)) => {
+            text.push_str("optional.of(");
+            write(run, inner, nesting, text);
+            text.push(')');
         }
-    } else if let Some(value) = value.downcast_ref::<Ip>() {
-        push(text, format_args!("ip(\"{value}\")"));
-    } else if let Some(value) = value.downcast_ref::<Cidr>() {
-        push(text, format_args!("cidr(\"{value}\")"));
-    } else if let Some(value) = value.downcast_ref::<Timestamp>() {
-        push(text, format_args!("timestamp(\"{value}\")"));
-    } else if let Some(value) = value.downcast_ref::<Span>() {
-        push(text, format_args!("duration(\"{value}\")"));
-    } else if let Some(value) = value.downcast_ref::<CelType>() {
-        text.push_str(value.name());
-    } else {
-        match value.get_type().kind() {
-            Kind::NullType => text.push_str("null"),
-            Kind::List => list(value, nesting, text),
-            Kind::Map => map(value, nesting, text),
-            _ => text.push_str(value.get_type().name()),
-        }
+        Value::Ip(value) => push(text, format_args!("ip(\"{value}\")")),
+        Value::Cidr(value) => push(text, format_args!("cidr(\"{value}\")")),
+        Value::Time(value) => push(text, format_args!("timestamp(\"{value}\")")),
+        Value::Span(value) => push(text, format_args!("duration(\"{value}\")")),
+        Value::Type(name) => text.push_str(name),
+        Value::List(_) => list(run, value, nesting, text),
+        Value::Map(_) | Value::Headers(_) => map(run, value, nesting, text),
+        // An object's attributes are shown where they are read.
+        Value::Object(_) | Value::Pattern(_) => text.push_str("{...}"),
     }
 }
 
@@ -95,37 +74,28 @@ fn push(text: &mut String, value: impl std::fmt::Display) {
     let _ = write!(text, "{value}");
 }
 
-fn list(value: &(dyn Val + '_), nesting: usize, text: &mut String) {
+fn list<'p>(run: &Run<'_, 'p>, value: &Value<'p>, nesting: usize, text: &mut String) {
     text.push('[');
-    if let Some(list) = value.as_iterable() {
-        let (mut elements, mut first) = (list.iter(), true);
-        while let Some(element) = elements.next() {
-            text.push_str(if first { "" } else { ", " });
-            first = false;
-            if text.len() > MAX_TEXT {
-                break;
-            }
-            write(element, nesting, text);
+    for (index, element) in run.visited(value).into_iter().flatten().enumerate() {
+        text.push_str(if index == 0 { "" } else { ", " });
+        if text.len() > MAX_TEXT {
+            break;
         }
+        write(run, &element, nesting, text);
     }
     text.push(']');
 }
 
-/// A map with its keys sorted, because a map that an expression makes has no order.
-fn map(value: &(dyn Val + '_), nesting: usize, text: &mut String) {
-    let (Some(keys), Some(values)) = (value.as_iterable(), value.as_indexer()) else {
-        // An object's attributes are shown where they are read.
-        text.push_str("{...}");
-        return;
-    };
-    let (mut entries, mut keys) = (Vec::new(), keys.iter());
-    while let Some(key) = keys.next() {
+/// A map, with its keys sorted as texts.
+fn map<'p>(run: &Run<'_, 'p>, value: &Value<'p>, nesting: usize, text: &mut String) {
+    let mut entries = Vec::new();
+    for key in run.visited(value).into_iter().flatten() {
         let mut entry = String::new();
-        write(key, nesting, &mut entry);
+        write(run, &key, nesting, &mut entry);
         entry.push_str(": ");
-        match values.get(key) {
-            Ok(value) => write(&*value, nesting, &mut entry),
-            Err(_) => entry.push_str("..."),
+        match run.found_at(value, &key) {
+            Some(value) => write(run, &value, nesting, &mut entry),
+            None => entry.push_str("..."),
         }
         entries.push(entry);
     }

@@ -6,8 +6,9 @@ use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, operators as op};
 
 use crate::limits::children;
-use crate::parse::{Spelling, WrittenCall};
+use crate::parse::{KEY, Spelling, WrittenCall};
 use crate::prepare::prepare;
+use crate::program::{Named, Program};
 use crate::regex::Compiled;
 use crate::variables::{self, ROOT, Scope, Variable};
 use crate::{budget, parse, presence};
@@ -20,8 +21,7 @@ const VARYING: &[&str] = &["uuid", "random"];
 pub(super) struct Part {
     /// Its source.
     pub(super) text: String,
-    /// Its tree, ready to be evaluated.
-    pub(super) node: IdedExpr,
+    pub(super) program: Program,
     pub(super) shape: Shape,
     /// Whether its text shows its value: a literal, or a variable.
     pub(super) plain: bool,
@@ -40,6 +40,8 @@ pub(super) enum Shape {
     Until(bool, Vec<Part>),
     /// The first, and the second if it is true, else the third.
     If(Box<[Part; 3]>),
+    /// The first, and the second if the first is an optional without a value.
+    OrElse(Box<[Part; 2]>),
     /// All up to the first that neither fails nor is null.
     FirstOf(Vec<Part>),
     /// The body, for each element of the range.
@@ -73,6 +75,28 @@ pub(super) enum Over {
     Values,
 }
 
+impl Over {
+    /// The names that a turn has: that of the element, or of the range, the key, and the value,
+    /// which is looked up when it is first read, as it is in the whole.
+    fn names(self, variables: &[String]) -> Vec<Named> {
+        let given = |name: &String| Named { name: name.clone(), bound: None };
+        let (key, value) = match (self, variables) {
+            (Over::Pairs, [key, value]) => (key.clone(), value),
+            (Over::Values, [value]) => (KEY.to_owned(), value),
+            _ => return variables.iter().map(given).collect(),
+        };
+        let name = |name: &str| IdedExpr { id: 0, expr: Expr::Ident(name.to_owned()) };
+        let (of, at) = (name(RANGE), name(&key));
+        let call = CallExpr { func_name: op::INDEX.to_owned(), target: None, args: vec![of, at] };
+        let bound = Some(IdedExpr { id: 0, expr: Expr::Call(call) });
+        let value = Named { name: value.clone(), bound };
+        vec![given(&RANGE.to_owned()), given(&key), value]
+    }
+}
+
+/// The name of a loop's range, which no source can spell.
+const RANGE: &str = "@range";
+
 /// A macro that gives a value a name.
 #[derive(Debug)]
 pub(super) struct Bound {
@@ -90,8 +114,8 @@ pub(super) struct Planner<'s> {
     source: &'s str,
     spelling: &'s Spelling,
     scope: Scope<'s>,
-    /// The variables of the macros around.
-    variables: Vec<String>,
+    /// The names that the macros around give.
+    names: Vec<Named>,
     pub(super) patterns: Vec<Compiled>,
     /// The variables of the configuration that are read.
     pub(super) read: Vec<Arc<Variable>>,
@@ -100,25 +124,32 @@ pub(super) struct Planner<'s> {
 impl<'s> Planner<'s> {
     pub(super) fn new(source: &'s str, spelling: &'s Spelling, scope: Scope<'s>) -> Self {
         let (patterns, read) = (Vec::new(), Vec::new());
-        Planner { source, spelling, scope, variables: Vec::new(), patterns, read }
+        Planner { source, spelling, scope, names: Vec::new(), patterns, read }
     }
 
     pub(super) fn part(&mut self, node: &IdedExpr) -> Part {
         let shape = self.shape(node);
-        let mut ready = node.clone();
-        // The whole has been checked, so its parts have no errors.
-        variables::constants(&mut ready, self.scope);
-        variables::refer(&mut ready, self.scope, &mut self.read);
-        presence::mark(&mut ready, self.scope.table, &mut self.variables.clone());
-        prepare(&mut ready, self.scope.table, &mut self.patterns, &mut Vec::new());
-        budget::guard(&mut ready, self.scope.table);
+        let ready = self.ready(node);
         Part {
             text: self.spelling.text(self.source, node.id).to_owned(),
-            node: ready,
+            program: Program::within(&self.names, &ready, self.scope.table),
             shape,
             plain: self.is_plain(node),
             varies: self.varies(node),
         }
+    }
+
+    /// The tree of a part, with its guards.
+    fn ready(&mut self, node: &IdedExpr) -> IdedExpr {
+        let mut ready = node.clone();
+        // The whole has been checked, so its parts have no errors.
+        variables::constants(&mut ready, self.scope);
+        variables::refer(&mut ready, self.scope, &mut self.read);
+        let mut names = self.names.iter().map(|named| named.name.clone()).collect();
+        presence::mark(&mut ready, self.scope.table, &mut names);
+        prepare(&mut ready, self.scope.table, &mut self.patterns, &mut Vec::new());
+        budget::guard(&mut ready, self.scope.table);
+        ready
     }
 
     fn parts<'n>(&mut self, nodes: impl IntoIterator<Item = &'n IdedExpr>) -> Vec<Part> {
@@ -158,6 +189,11 @@ impl<'s> Planner<'s> {
     }
 
     fn call(&mut self, call: &CallExpr) -> Shape {
+        if let ("or" | "orValue", Some(optional), [otherwise]) =
+            (call.func_name.as_str(), call.target.as_deref(), call.args.as_slice())
+        {
+            return Shape::OrElse(Box::new([self.part(optional), self.part(otherwise)]));
+        }
         match (call.func_name.as_str(), call.args.as_slice()) {
             (name @ (op::LOGICAL_AND | op::LOGICAL_OR), [left, right]) => {
                 let mut operands = Vec::new();
@@ -242,9 +278,11 @@ impl<'s> Planner<'s> {
         body: &IdedExpr,
         optional: bool,
     ) -> Shape {
+        // The value of an optional is there before its name is.
+        let bound = if optional { None } else { Some(self.ready(value)) };
         let (value, variable) = (self.part(value), name(variable));
-        let body =
-            self.with_variables(std::slice::from_ref(&variable), |planner| planner.part(body));
+        let named = Named { name: variable.clone(), bound };
+        let body = self.within(vec![named], |planner| planner.part(body));
         Shape::Bound(Box::new(Bound { variable, value, optional, body }))
     }
 
@@ -272,22 +310,22 @@ impl<'s> Planner<'s> {
         };
         let range = self.part(range);
         let variables: Vec<String> = names.iter().map(self::name).collect();
-        let (condition, body) = self.with_variables(&variables, |planner| {
+        let (condition, body) = self.within(over.names(&variables), |planner| {
             (condition.map(|condition| planner.part(condition)), planner.part(body))
         });
         Shape::Loop(Box::new(Loop { range, variables, over, condition, body, until }))
     }
 
-    fn with_variables<T>(&mut self, names: &[String], plan: impl FnOnce(&mut Self) -> T) -> T {
-        let before = self.variables.len();
-        self.variables.extend_from_slice(names);
+    fn within<T>(&mut self, names: Vec<Named>, plan: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.names.len();
+        self.names.extend(names);
         let planned = plan(self);
-        self.variables.truncate(before);
+        self.names.truncate(before);
         planned
     }
 
     fn is_variable(&self, name: &str) -> bool {
-        self.variables.iter().any(|variable| variable == name)
+        self.names.iter().any(|named| named.name == name)
     }
 
     /// Whether a node's text shows its value: a literal, a variable, the name of a namespace.

@@ -392,3 +392,46 @@ fn what_passes_a_limit_is_shown_where_it_does() {
         assert_eq!(step.parts[0].value, Value::Error(eval::EXCEEDED.to_owned()));
     });
 }
+
+#[test]
+fn what_nothing_reads_is_not_evaluated() {
+    shows(
+        r#"cel.bind(t, request.headers["x-none"], request.path == "/zen" || t == "a")"#,
+        &[
+            r#"cel.bind(t, request.headers["x-none"], request.path == "/zen" || t == "a") => true"#,
+            r#".request.headers["x-none"] => not needed"#,
+            r#".request.path == "/zen" || t == "a" => true"#,
+            r#"..request.path == "/zen" => true"#,
+            r#"...request.path => "/zen""#,
+            r#"..t == "a" => not needed"#,
+        ],
+    );
+    // It fails where it is read, and what cannot be read is caught by nothing there either.
+    shows(
+        r#"request.headers["x-odd"].with(t, default(t == "a", true))"#,
+        &[
+            r#"request.headers["x-odd"].with(t, default(t == "a", true)) => true"#,
+            r#".request.headers["x-odd"] => error: error in `x-odd`"#,
+            r#".default(t == "a", true) => error: the request cannot be read"#,
+            r#"..t == "a" => error: error in `x-odd`"#,
+        ],
+    );
+    shows(
+        r#"optional.of(request.path).orValue(request.headers["x-none"]) == "/zen""#,
+        &[
+            r#"optional.of(request.path).orValue(request.headers["x-none"]) == "/zen" => true"#,
+            r#".optional.of(request.path).orValue(request.headers["x-none"]) => "/zen""#,
+            r#"..optional.of(request.path) => optional.of("/zen")"#,
+            r#"...request.path => "/zen""#,
+            r#"..request.headers["x-none"] => not needed"#,
+        ],
+    );
+    shows(
+        r#"request.headers[?"x-none"].orValue(request.path)"#,
+        &[
+            r#"request.headers[?"x-none"].orValue(request.path) => "/zen""#,
+            r#".request.headers[?"x-none"] => optional.none()"#,
+            r#".request.path => "/zen""#,
+        ],
+    );
+}

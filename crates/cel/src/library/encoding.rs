@@ -16,7 +16,7 @@ use super::{
     Evaluated, MAX_PARTS, MAX_TEXT, Made, Overload, bytes, failed, maps, run, string, too_large,
 };
 
-/// As lenient as cel-go's: padding is optional, and unused bits are ignored.
+/// As lenient as cel-go's: there may be no padding, and unused bits are ignored.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
@@ -52,7 +52,9 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 pub(crate) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     let text: Vec<u8> =
         text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
-    STANDARD.decode(text).ok()
+    // Padding that is there is whole.
+    let is_padded = text.last() == Some(&b'=');
+    if is_padded && text.len().rem_euclid(4) != 0 { None } else { STANDARD.decode(text).ok() }
 }
 
 /// Decodes URL-safe base64, padded or not.

@@ -13,9 +13,9 @@ use cel::common::ast::{Expr, LiteralValue, operators as op};
 use super::lexer::Fault;
 use crate::limits;
 use crate::written::dotted;
-pub(crate) use maker::MAP_OF;
 pub(super) use maker::Maker;
-use maker::{KEY, Over, VALUE};
+use maker::Over;
+pub(crate) use maker::{KEY, MAP_OF, VALUE};
 
 /// What a call becomes.
 pub(super) enum Expanded {

@@ -13,16 +13,43 @@ use crate::budget::{self, strict as guards};
 use crate::check::string_literal;
 use crate::literals::int_literal;
 use crate::lowered::Comparison;
+use crate::written::dotted;
 use crate::{PATTERN, presence, variables};
 
 impl Program {
     /// Compiles a tree with its guards. One that names what there is not, which the check refuses,
     /// would fail at each request.
     pub(crate) fn of(root: &IdedExpr, table: &'static Table) -> Program {
+        Program::within(&[], root, table)
+    }
+
+    /// Compiles a part of a tree that stands within macros that give these names. Their places are
+    /// the first.
+    pub(crate) fn within(names: &[Named], root: &IdedExpr, table: &'static Table) -> Program {
         let mut compiler = Compiler { table, scope: Vec::new(), places: 0, bound: Vec::new() };
+        for Named { name, bound } in names {
+            let place = compiler.place();
+            let bound = bound.as_ref().and_then(|tree| compiler.node(tree));
+            let is = match bound {
+                Some(bound) => {
+                    compiler.bound.push(bound);
+                    Is::Bound(place, compiler.bound.len().saturating_sub(1))
+                }
+                None => Is::Local(place),
+            };
+            compiler.scope.push(Local { name: name.clone(), is });
+        }
         let root = compiler.node(root).unwrap_or_else(|| Node::Fail("no such function".into()));
         Program { root, places: compiler.places, bound: compiler.bound }
     }
+}
+
+/// A name that a macro around a part gives.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    /// What has the name, where it is evaluated when it is first read: a tree with its guards.
+    pub(crate) bound: Option<IdedExpr>,
 }
 
 /// A name that a macro gives, and what it stands for.
@@ -241,7 +268,6 @@ impl Compiler {
                 Node::Fail(string_literal(message)?.into())
             }
             (name, arguments) => {
-                let name = name.strip_prefix('.').unwrap_or(name);
                 let function = functions::find(Style::Global, name)?;
                 Node::Call(function, self.all(None, arguments)?)
             }
@@ -250,8 +276,8 @@ impl Compiler {
 
     /// A call on something, or of a function whose name has dots.
     fn member(&mut self, target: &IdedExpr, call: &CallExpr) -> Option<Node> {
-        if let Some(namespace) = spelled(target) {
-            let name = format!("{}.{}", namespace.trim_start_matches('.'), call.func_name);
+        if let Some(namespace) = dotted(target) {
+            let name = format!("{namespace}.{}", call.func_name);
             if let Some(function) = functions::find(Style::Global, &name) {
                 return Some(Node::Call(function, self.all(None, &call.args)?));
             }
@@ -318,18 +344,6 @@ impl Compiler {
 
 fn is_name(node: &IdedExpr, name: &str) -> bool {
     matches!(&node.expr, Expr::Ident(found) if found == name)
-}
-
-/// The dotted name that a node spells.
-#[inline(never)]
-fn spelled(node: &IdedExpr) -> Option<String> {
-    match &node.expr {
-        Expr::Ident(name) => Some(name.clone()),
-        Expr::Select(select) if !select.test => {
-            Some(format!("{}.{}", spelled(&select.operand)?, select.field))
-        }
-        _ => None,
-    }
 }
 
 #[inline(never)]

@@ -1,27 +1,26 @@
 //! Evaluates what was compiled.
 
+mod part;
+
 use std::cell::RefCell;
 
+use super::access::of_name;
 use super::headers::View;
 use super::operators::Membership;
-use super::{Bytes, Loop, Map, Node, Program, Scene, Turn, Value, size};
-use crate::attributes::{Fault, Id, Kind, Unread};
-use crate::data::Data;
+use super::{Loop, Map, Node, Program, Scene, Turn, Value, size};
 use crate::meter::BYTES_A_STEP;
 use crate::run::{Evaluated, Failure};
-use crate::values::{self, NOT_UTF8};
-use crate::variables;
 
 /// The value of a variable of a macro.
 type Local<'p> = RefCell<Option<Evaluated<'p, Value<'p>>>>;
 
 /// One evaluation.
-pub(super) struct Run<'r, 'p> {
+pub(crate) struct Run<'r, 'p> {
     pub(super) scene: Scene<'p>,
     bound: &'p [Node],
     /// The values of variables, by their places; nothing yet for those that are evaluated when
     /// they are first read.
-    locals: &'r [Local<'p>],
+    pub(super) locals: &'r [Local<'p>],
 }
 
 impl Program {
@@ -132,10 +131,10 @@ impl<'p> Run<'_, 'p> {
             Node::Attribute(id) => self.attribute(*id),
             Node::Object(name) => Ok(Value::Object(name)),
             Node::HasBytes(id) => self.has_bytes(*id),
-            Node::DataOrEmpty(id) => match self.scene.attributes.data(*id) {
-                Some(data) => self.data(data),
-                None => Ok(Value::map(Map::default())),
-            },
+            Node::DataOrEmpty(id) => {
+                let found = self.found_data(*id)?;
+                found.map_or_else(|| Ok(Value::map(Map::default())), |data| self.data(data))
+            }
             Node::DataField(id, name) => self.data_field(*id, name),
             Node::Header(of, name) => {
                 let found = self.header(View::of(*of), name);
@@ -143,10 +142,10 @@ impl<'p> Run<'_, 'p> {
             }
             Node::Field(of, name) => match self.eval(of)? {
                 Value::Optional(None) => Ok(Value::NONE),
-                Value::Optional(Some(inner)) if !inner.is_container() => {
-                    Err(Failure::Missing(name))
-                }
-                Value::Optional(Some(inner)) => self.optional(self.field(&inner, name)),
+                Value::Optional(Some(inner)) => match *inner {
+                    Value::Null => Err(Failure::Missing(name)),
+                    _ => self.optional(&inner, &Value::text(name), true),
+                },
                 value => {
                     let found = self.field(&value, name);
                     found.map_err(|failure| of_name(failure, name))?.ok_or(Failure::Missing(name))
@@ -154,12 +153,13 @@ impl<'p> Run<'_, 'p> {
             },
             Node::Has(of, name) => match self.eval(of)? {
                 Value::Optional(None) => Ok(Value::Bool(false)),
-                Value::Optional(Some(inner)) if !inner.is_container() => {
-                    Err(Failure::Missing(name))
-                }
-                Value::Optional(Some(inner)) => {
-                    Ok(Value::Bool(matches!(self.field(&inner, name), Ok(Some(_)))))
-                }
+                Value::Optional(Some(inner)) => match *inner {
+                    Value::Null => Err(Failure::Missing(name)),
+                    _ => {
+                        let found = self.optional(&inner, &Value::text(name), true)?;
+                        Ok(Value::Bool(matches!(found, Value::Optional(Some(_)))))
+                    }
+                },
                 value => self.field(&value, name).map(|found| Value::Bool(found.is_some())),
             },
             Node::Index(parts, optional) => self.indexed(parts, *optional),
@@ -169,17 +169,15 @@ impl<'p> Run<'_, 'p> {
                 let name = self.eval(name)?;
                 match of {
                     Value::Optional(None) => Ok(Value::NONE),
-                    Value::Optional(Some(inner)) => self.optional(self.at(&inner, &name)),
-                    value => self.optional(self.at(&value, &name)),
+                    Value::Optional(Some(inner)) => self.optional(&inner, &name, true),
+                    value => self.optional(&value, &name, true),
                 }
             }
             Node::If(parts) => {
                 let [condition, yes, no] = &**parts;
                 self.eval(if self.test(condition)? { yes } else { no })
             }
-            Node::And(parts) => self.settled(parts, false).map(Value::Bool),
-            Node::Or(parts) => self.settled(parts, true).map(Value::Bool),
-            Node::Not(part) => self.test(part).map(|value| Value::Bool(!value)),
+            Node::And(_) | Node::Or(_) | Node::Not(_) => self.test(node).map(Value::Bool),
             Node::NotStrictlyFalse(part) => Ok(Value::Bool(self.test(part).unwrap_or(true))),
             Node::Equal(parts, negated) => {
                 let (left, right) = self.both(parts)?;
@@ -199,6 +197,9 @@ impl<'p> Run<'_, 'p> {
             }
             Node::In(parts, membership) => self.contained(parts, *membership),
             Node::Add(parts, bounded) => {
+                if let Some(sum) = self.near_and_joined(parts, *bounded) {
+                    return sum;
+                }
                 let (left, right) = self.both(parts)?;
                 self.sum(left, &right, *bounded)
             }
@@ -268,6 +269,17 @@ impl<'p> Run<'_, 'p> {
 
     /// A value that must be a bool.
     fn test(&self, node: &'p Node) -> Evaluated<'p, bool> {
+        match node {
+            Node::Equal(parts, negated) | Node::EqualAny(parts, negated) => {
+                if let Some(equal) = self.near_and_equal(parts) {
+                    return Ok(equal != *negated);
+                }
+            }
+            Node::And(parts) => return self.settled(parts, false),
+            Node::Or(parts) => return self.settled(parts, true),
+            Node::Not(part) => return self.test(part).map(|value| !value),
+            _ => {}
+        }
         match self.eval(node)? {
             Value::Bool(value) => Ok(value),
             _ => Err(Failure::Plain("got another type, expected bool")),
@@ -295,163 +307,6 @@ impl<'p> Run<'_, 'p> {
         let value = self.bound.get(index).map_or(Err(Failure::NoKey), |node| self.eval(node));
         self.set(place, Some(value.clone()));
         value
-    }
-
-    fn variable(&self, index: usize) -> Evaluated<'p, Value<'p>> {
-        match self.scene.variables.get(index) {
-            Some(variable) => variable.value(self.scene.attributes, self.scene.allowance),
-            None => Err(Failure::In(variables::VARIABLE)),
-        }
-    }
-
-    #[cold]
-    fn missing(&self, id: Id) -> Failure<'p> {
-        let attributes = self.scene.attributes;
-        Failure::Missing(attributes.table().missing_name(id, attributes))
-    }
-
-    /// The value of an attribute.
-    pub(super) fn attribute(&self, id: Id) -> Evaluated<'p, Value<'p>> {
-        let attributes = self.scene.attributes;
-        let Some(attribute) = attributes.table().attribute(id) else { return Err(Failure::NoKey) };
-        let found = match attribute.kind {
-            Kind::Text => match attributes.text(id) {
-                Ok(text) => {
-                    self.spend_on(text.len(), BYTES_A_STEP)?;
-                    Some(Value::text(text))
-                }
-                Err(Fault::Missing) => None,
-                Err(Fault::NotUtf8) => {
-                    attributes_unreadable(self);
-                    return Err(Failure::In(attribute.last_name()));
-                }
-            },
-            Kind::Int => attributes.int(id).map(Value::Int),
-            Kind::Time => attributes.time(id).map(Value::Time),
-            Kind::Bytes => match attributes.bytes(id) {
-                Ok(bytes) => {
-                    self.spend_on(bytes.len(), BYTES_A_STEP)?;
-                    Some(Value::Bytes(Bytes::Borrowed(bytes)))
-                }
-                Err(why) => {
-                    attributes_unreadable(self);
-                    let message = values::unread_message(why, attribute.name);
-                    return Err(Failure::Interpreted(message));
-                }
-            },
-            Kind::Headers => attributes.is_there(id).then(|| Value::Headers(View::of(id))),
-            Kind::Object => attributes.is_there(id).then_some(Value::Object(attribute.name)),
-            Kind::Data => match attributes.data(id) {
-                Some(data) => Some(self.data(data)?),
-                None => None,
-            },
-        };
-        found.ok_or_else(|| self.missing(id))
-    }
-
-    fn has_bytes(&self, id: Id) -> Evaluated<'p, Value<'p>> {
-        match self.scene.attributes.bytes(id) {
-            Ok(_) => Ok(Value::Bool(true)),
-            Err(Unread::Missing(_)) => Ok(Value::Bool(false)),
-            Err(Unread::Unreadable(_)) => {
-                attributes_unreadable(self);
-                let attribute = self.scene.attributes.table().attribute(id);
-                let name = attribute.map_or("", |attribute| attribute.name);
-                Err(Failure::Interpreted(format!("`{name}` cannot be read")))
-            }
-        }
-    }
-
-    /// Data as a value. It is charged for as if it were copied.
-    pub(super) fn data(&self, data: &'p Data) -> Evaluated<'p, Value<'p>> {
-        match data.size() {
-            Some(bytes) => {
-                self.spend_on(bytes, BYTES_A_STEP)?;
-                Ok(Value::of_data(data))
-            }
-            None => Err(self.breach("data")),
-        }
-    }
-
-    fn data_field(&self, id: Id, name: &'p str) -> Evaluated<'p, Value<'p>> {
-        let data = self.scene.attributes.data(id).ok_or_else(|| self.missing(id))?;
-        self.data(data.get(name).ok_or(Failure::Missing(name))?)
-    }
-
-    /// A field of a value; none if it has none of this name.
-    pub(super) fn field(&self, of: &Value<'p>, name: &str) -> Evaluated<'p, Option<Value<'p>>> {
-        match of {
-            Value::Map(map) => Ok(map.field(name).cloned()),
-            Value::Headers(view) => self.header(*view, name),
-            Value::Object(object) => self.object_field(object, name),
-            _ => Err(Failure::Plain("a value of another type has no fields")),
-        }
-    }
-
-    /// An attribute of an object; none if the message has none of this name.
-    pub(super) fn object_field(
-        &self,
-        object: &str,
-        name: &str,
-    ) -> Evaluated<'p, Option<Value<'p>>> {
-        let Some((id, _)) = self.scene.attributes.table().field(object, name) else {
-            return Ok(None);
-        };
-        match self.attribute(id) {
-            Err(Failure::Missing(_)) => Ok(None),
-            found => found.map(Some),
-        }
-    }
-
-    /// An element of a list, or the value of a key; none if there is none.
-    fn at(&self, of: &Value<'p>, key: &Value<'p>) -> Evaluated<'p, Option<Value<'p>>> {
-        match of {
-            Value::List(list) => {
-                let index = match key {
-                    Value::Int(index) => usize::try_from(*index).ok(),
-                    Value::Uint(index) => usize::try_from(*index).ok(),
-                    Value::Double(_) => key.whole().and_then(|index| usize::try_from(index).ok()),
-                    _ => return Err(Failure::Plain("got another type, expected int|uint|double")),
-                };
-                let found = index.and_then(|index| list.get(index));
-                found.cloned().map(Some).ok_or(Failure::Plain("index out of bounds"))
-            }
-            Value::Map(map) => match map.find(key) {
-                Ok(found) => Ok(found.cloned()),
-                Err(()) => Err(Failure::Plain("got another type, expected map key")),
-            },
-            Value::Headers(_) | Value::Object(_) => match key.as_text() {
-                Some(name) => self.field(of, name),
-                None => Err(Failure::In("_[_]")),
-            },
-            _ => Err(Failure::Plain("a value of another type has no elements")),
-        }
-    }
-
-    /// What is there as an optional: what fails is not there, too.
-    fn optional(&self, found: Evaluated<'p, Option<Value<'p>>>) -> Evaluated<'p, Value<'p>> {
-        Ok(found.ok().flatten().map_or(Value::NONE, Value::some))
-    }
-
-    fn indexed(&self, parts: &'p [Node; 2], optional: bool) -> Evaluated<'p, Value<'p>> {
-        let [of, key_node] = parts;
-        let of = self.eval(of)?;
-        if matches!(of, Value::Optional(None)) {
-            return Ok(Value::NONE);
-        }
-        let key = self.eval(key_node)?;
-        match of {
-            Value::Optional(Some(inner)) => self.optional(self.at(&inner, &key)),
-            value if optional => self.optional(self.at(&value, &key)),
-            value => {
-                let found = self.at(&value, &key);
-                let Node::Literal(Value::Text(name)) = key_node else {
-                    return found?.ok_or(Failure::NoKey);
-                };
-                let name = name.as_str();
-                found.map_err(|failure| of_name(failure, name))?.ok_or(Failure::Missing(name))
-            }
-        }
     }
 
     fn contained(&self, parts: &'p [Node; 2], membership: Membership) -> Evaluated<'p, Value<'p>> {
@@ -571,14 +426,3 @@ impl<'p> Run<'_, 'p> {
 pub(super) const MAX_ARGUMENTS: usize = 4;
 /// How many bytes of values are compared in a step.
 const COMPARED_A_STEP: usize = 64;
-
-/// The failure with the name of what is not UTF-8, which the expression spells.
-#[cold]
-fn of_name<'p>(failure: Failure<'p>, name: &'p str) -> Failure<'p> {
-    if failure == Failure::Plain(NOT_UTF8) { Failure::In(name) } else { failure }
-}
-
-#[cold]
-fn attributes_unreadable(run: &Run<'_, '_>) {
-    run.scene.allowance.unreadable();
-}

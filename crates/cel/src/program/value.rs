@@ -256,11 +256,6 @@ impl<'p> Value<'p> {
         }
     }
 
-    /// Whether it has elements or fields.
-    pub(super) fn is_container(&self) -> bool {
-        matches!(self, Value::List(_) | Value::Map(_) | Value::Object(_) | Value::Headers(_))
-    }
-
     pub(super) fn is_number(&self) -> bool {
         matches!(self, Value::Int(_) | Value::Uint(_) | Value::Double(_))
     }

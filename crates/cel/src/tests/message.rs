@@ -81,7 +81,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) response: Vec<Line<'a>>,
     /// The request's body; none where it was not read.
     pub(crate) body: Option<&'a [u8]>,
-    /// Whether it cannot be read.
+    /// Whether it cannot be read, nor what was said.
     pub(crate) body_is_unreadable: bool,
     /// What an external authorization service has said, in JSON.
     pub(crate) extauthz: Option<&'a str>,
@@ -257,8 +257,13 @@ impl Attributes for View<'_> {
         self.scene.body.filter(|_| is_named).ok_or(Unread::Missing("it has not been read"))
     }
 
-    fn data(&self, id: Id) -> Option<&Data> {
-        self.extauthz.as_ref().filter(|_| View::name(id) == "extauthz")
+    fn data(&self, id: Id) -> Result<&Data, Unread> {
+        let is_named = View::name(id) == "extauthz";
+        if is_named && self.scene.body_is_unreadable {
+            return Err(Unread::Unreadable("it is nested too deep"));
+        }
+        let found = self.extauthz.as_ref().filter(|_| is_named);
+        found.ok_or(Unread::Missing("nobody has said it"))
     }
 
     fn is_there(&self, id: Id) -> bool {

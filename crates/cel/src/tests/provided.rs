@@ -88,6 +88,24 @@ fn while_no_service_has_said_anything_reading_it_fails() {
 }
 
 #[test]
+fn nothing_catches_that_what_was_said_cannot_be_read() {
+    let scene = Scene { body_is_unreadable: true, ..Scene::default() };
+    for source in [
+        r#"extauthz.team == "a""#,
+        "!has(extauthz.blocked)",
+        r#"!("blocked" in extauthz)"#,
+        r#"extauthz.?team.orValue("x") == "x""#,
+        "default(extauthz, {}).size() == 0",
+        r#"default(extauthz.team, "x") == "x""#,
+    ] {
+        for source in [source.to_owned(), format!("default({source}, true)")] {
+            assert!(asked(&scene, &source).1.is_some(), "{source}");
+        }
+    }
+    assert_eq!(asked(&scene, "has(extauthz.a)").0, Err("`extauthz` cannot be read".to_owned()));
+}
+
+#[test]
 fn mistakes_about_what_a_service_said_are_found_when_it_loads() {
     for (source, part) in [
         (r#"extauthz == "a""#, "`==` compares map(string, dyn) with string"),

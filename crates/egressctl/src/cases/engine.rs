@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use egress_filter::config::IdentityConfig;
 use egress_filter::decision::Reply;
+use egress_filter::request::jwt;
 use egress_filter::trial::{self, Came, Response, Served, Trial, Tried};
 
 use super::model::{Answer, Caller, Case, Fault, Origin, Service, Step};
@@ -11,7 +12,10 @@ use super::observed::{
     Decision, HeaderLines, Observed, Reached, audit_records, short_counter, values,
 };
 use crate::normalization::{Normalization, normalized};
-use crate::request;
+use crate::{hop_by_hop, request};
+
+/// Header lines as a file of cases has them.
+type HeaderTexts = Vec<(String, String)>;
 
 impl Case {
     /// The services as the engine calls them, once each cluster was called so often.
@@ -55,6 +59,19 @@ impl Step {
         seen.unwrap_or_else(|| sent.clone())
     }
 
+    /// The dynamic metadata of a request with this token.
+    #[must_use]
+    pub fn metadata(&self) -> Vec<u8> {
+        // Claims that are nested too deep have been reported.
+        self.jwt.as_ref().and_then(|claims| jwt::metadata(claims).ok()).unwrap_or_default()
+    }
+
+    /// The headers that the filter sees. Those that Envoy refuses stay as they are.
+    fn seen_headers(&self) -> HeaderTexts {
+        let sent = &self.request.headers;
+        hop_by_hop::seen(sent, &self.request.version).unwrap_or_else(|_| sent.clone())
+    }
+
     /// The request as the engine takes it, under a configuration of this identity.
     #[must_use]
     pub fn trial(&self, identity: &IdentityConfig) -> Trial {
@@ -68,7 +85,7 @@ impl Step {
             authority: self.request.host.clone().unwrap_or_default(),
             path: self.seen_path(),
             protocol: self.request.version.clone(),
-            headers: self.request.headers.clone(),
+            headers: self.seen_headers(),
             source_address: self.source_address.clone().unwrap_or(usual.source_address),
             destination_address: self
                 .destination_address
@@ -76,6 +93,7 @@ impl Step {
                 .unwrap_or_else(|| format!("240.240.0.1:{port}")),
             time: self.time.unwrap_or(usual.time),
             body: self.request.body.clone().into_bytes(),
+            metadata: self.metadata(),
             response: Response {
                 status: self.origin.status,
                 headers: self.origin.headers.clone(),
@@ -131,6 +149,9 @@ pub fn observed(step: &Step, tried: &Tried) -> Observed {
 /// The filter's answer as Envoy sends it: status, header lines and body.
 fn answer(step: &Step, reply: &Reply) -> (Option<u16>, HeaderLines, Vec<u8>) {
     let mut headers = reply.headers.clone();
+    if is_grpc(step) {
+        return (Some(200), of_grpc(reply, headers), Vec::new());
+    }
     // A type of nothing is left out.
     if reply.body.is_empty() {
         headers.retain(|(name, _)| name != "content-type");
@@ -144,6 +165,41 @@ fn answer(step: &Step, reply: &Reply) -> (Option<u16>, HeaderLines, Vec<u8>) {
     let has_body = step.request.method != "HEAD";
     let body = if has_body { reply.body.to_vec() } else { Vec::new() };
     (Some(reply.status), headers, body)
+}
+
+/// Whether Envoy takes the request for a call of gRPC, of which an answer has another form.
+fn is_grpc(step: &Step) -> bool {
+    let types: Vec<&str> = step
+        .request
+        .headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+        .map(|(_, value)| value.as_str())
+        .collect();
+    let rest = types.join(",");
+    rest.strip_prefix("application/grpc").is_some_and(|it| it.is_empty() || it.starts_with('+'))
+}
+
+/// The headers of an answer to a call of gRPC: its body is the message.
+fn of_grpc(reply: &Reply, mut headers: HeaderLines) -> HeaderLines {
+    headers.retain(|(name, _)| !matches!(name.as_str(), "content-type" | "content-length"));
+    headers.push(("content-type".to_owned(), b"application/grpc".to_vec()));
+    if !headers.iter().any(|(name, _)| name == "grpc-status") {
+        headers.push(("grpc-status".to_owned(), reply.grpc_status.to_string().into_bytes()));
+    }
+    if !reply.body.is_empty() {
+        headers.retain(|(name, _)| name != "grpc-message");
+        let mut message = Vec::with_capacity(reply.body.len());
+        for byte in reply.body.iter() {
+            if (b' '..b'~').contains(byte) && *byte != b'%' {
+                message.push(*byte);
+            } else {
+                message.extend_from_slice(format!("%{byte:02X}").as_bytes());
+            }
+        }
+        headers.push(("grpc-message".to_owned(), message));
+    }
+    headers
 }
 
 fn reached(lines: &HeaderLines) -> Reached {

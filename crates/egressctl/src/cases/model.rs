@@ -110,6 +110,9 @@ impl Layer {
     }
 }
 
+/// The claims of a token.
+pub type Claims = serde_json::Map<String, serde_json::Value>;
+
 /// One request, and what happens before it.
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -126,6 +129,8 @@ pub struct Step {
     pub time: Option<i64>,
     /// Who calls.
     pub caller: Caller,
+    /// The claims of the token that the waypoint has verified; `None` if the request has none.
+    pub jwt: Option<Claims>,
     /// The destination that the caller dialled; `None` if the waypoint has no name for it.
     pub destination: Option<String>,
     /// The caller's address with its port; `None` for any.

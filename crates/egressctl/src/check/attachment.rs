@@ -293,7 +293,7 @@ fn phase(kind: Kind, spec: &Node, spec_name: &Range<usize>, lints: &mut Lints<'_
                 span,
                 "spec.phase",
                 "with `AUTHN` the filter runs before Istio's \
-                authentication too: `AUTHZ` runs after it",
+                authentication too, and `jwt` is never there: `AUTHZ` runs after it",
             );
         }
         _ => {}

@@ -4,10 +4,12 @@
 mod answers;
 mod authorization;
 mod backend;
+mod behind;
 mod conditional;
 mod elsewhere;
 mod ext_auth;
 mod headers;
+mod of_backends;
 mod rate_limit;
 mod service;
 mod together;
@@ -22,7 +24,10 @@ use super::policy::{Directions, Headers, Policy, literal};
 use super::scope::{self, Library, Scope};
 use crate::diagnostic::Diagnostic;
 pub(super) use backend::guard;
+pub(super) use behind::check as check_behind;
 pub(super) use headers::of_modifiers;
+pub(super) use of_backends::is_one as is_backend;
+pub(super) use of_backends::{convert as convert_backends, hosts as hosts_of_backend};
 use service::Origin;
 pub(super) use together::check_together;
 
@@ -104,21 +109,20 @@ pub(super) fn convert<'d>(
         let of = Origin { namespace, library: context.library };
         of_traffic(&traffic, of, &mut policy, notes);
     }
-    if let Some(backend) = backend {
-        backend::of_backend(&backend, namespace, context, &mut policy, notes);
-    }
+    let behind = backend
+        .and_then(|field| backend::of_backend(&field, namespace, context, &mut policy, notes));
     if let Some(frontend) = frontend {
         of_frontend(&frontend, context.access_log, notes);
     }
     let second = second_limits(&mut policy);
-    if policy.is_empty() {
+    if policy.is_empty() && behind.is_none() {
         if let Some(targets) = spec.get("targetRefs") {
             let message = "left out: there is no policy in the result that is for it";
             notes.field(&targets, Effect::Hint, message);
         }
     } else {
-        read.policies.push(policy);
-        read.policies.extend(second);
+        let made = [Some(policy), second, behind].into_iter().flatten();
+        read.policies.extend(made.filter(|policy| !policy.is_empty()));
     }
     read
 }

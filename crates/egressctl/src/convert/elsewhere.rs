@@ -1,5 +1,6 @@
 //! Resources that are not policies but related to them.
 
+use super::agentgateway;
 use super::note::{At, Effect, Notes};
 
 /// Notes, once for each kind, which of the skipped resources have a counterpart elsewhere.
@@ -13,16 +14,8 @@ pub(super) fn tell<'d>(resources: &[At<'d>], notes: &mut Notes<'d>) {
             matches!(group, "agentgateway.dev" | "enterpriseagentgateway.solo.io");
         let class = resource.text_at("spec.gatewayClassName").unwrap_or_default();
         match resource.text_at("kind").unwrap_or_default() {
-            "AgentgatewayBackend" | "EnterpriseAgentgatewayBackend" if is_agentgateway => {
-                if let Some(policies) = resource.at("spec.policies") {
-                    let message = "policies in a backend are not converted: put them into an \
-                        AgentgatewayPolicy that targets it, under `backend`";
-                    notes.field(&policies, Effect::Looser, message);
-                }
-                let message = "passed over: where the origin is a ServiceEntry says (`targetPort: \
-                    443`), and its TLS a DestinationRule (`tls.mode: SIMPLE`)";
-                notes.once("backend", resource, message);
-            }
+            // Read with the policies.
+            _ if agentgateway::is_backend(resource) => {}
             "HTTPRoute" | "GRPCRoute" if routes_to_agentgateway(resource) => {
                 let message = "passed over: routes to an AgentgatewayBackend are not needed, a \
                     waypoint sends requests to the ServiceEntry that was dialled";

@@ -281,5 +281,11 @@ pub(super) fn summary(converted: &Converted<'_>, written: bool) -> String {
         count => format!(", {} passed over", of(count, "other resource")),
     };
     let (read, made) = (of(converted.read, "policy"), of(converted.policies.len(), "policy"));
-    format!("{}: {read} read, {made} converted{others}{consequence}", painted(style, verdict))
+    let closed = match converted.policies.iter().filter(|policy| policy.is_closed()).count() {
+        0 => String::new(),
+        1 => " (1 of them lets nothing through)".to_owned(),
+        many => format!(" ({many} of them let nothing through)"),
+    };
+    let verdict = painted(style, verdict);
+    format!("{verdict}: {read} read, {made} converted{closed}{others}{consequence}")
 }

@@ -12,6 +12,9 @@ pub(super) struct Policy {
     pub(super) shadow: bool,
     /// Whether only what an Allow matches goes on to its hosts.
     pub(super) denies_by_default: bool,
+    /// Whether it is what AgentGateway does where a request leaves for its backend, behind all
+    /// else.
+    pub(super) is_behind: bool,
     pub(super) authorization: Option<Authorization>,
     /// `transformation`
     pub(super) headers: Directions,
@@ -143,9 +146,35 @@ impl Policy {
         !self.denies_by_default && self.traffic().is_empty() && self.backend.is_empty()
     }
 
+    /// Whether its rule lets nothing through.
+    pub(super) fn is_closed(&self) -> bool {
+        let is_false = |rule: &Authorization| {
+            let mut all = rule.expressions.iter();
+            match rule.action {
+                "Allow" => all.all(|expression| expression == "false"),
+                "Require" => all.any(|expression| expression == "false"),
+                _ => false,
+            }
+        };
+        self.authorization.as_ref().is_some_and(is_false)
+    }
+
     /// Whether it has this field of `traffic`.
     pub(super) fn feature(&self, name: &str) -> Option<&Tree> {
         self.features.iter().find(|(feature, _)| *feature == name).map(|(_, tree)| tree)
+    }
+
+    /// The headers that its credentials are in.
+    pub(super) fn credential_headers(&self) -> Vec<String> {
+        let of = |credential: &Tree| match credential.get("location") {
+            None => Some("authorization".to_owned()),
+            Some(location) => location.get("header")?.get("name")?.as_text().map(str::to_owned),
+        };
+        let all = self.backend.iter().flat_map(|(name, tree)| match (*name, tree) {
+            ("credentials", Tree::List(items)) => items.iter().map(|item| &item.tree).collect(),
+            (_, tree) => vec![tree],
+        });
+        all.filter_map(of).collect()
     }
 
     fn traffic(&self) -> Vec<(&'static str, Tree)> {

@@ -5,6 +5,7 @@ mod route;
 
 use crate::yaml::{Node, Value};
 
+use super::agentgateway;
 use super::note::{At, Effect, Notes};
 use super::overlap::{Part, is_within};
 use route::of_route;
@@ -241,10 +242,7 @@ fn resolve_one<'d>(
         }
         (AGENTGATEWAY, "AgentgatewayBackend") => {
             match library.find((AGENTGATEWAY, kind), namespace, name, target, notes) {
-                Some(backend) => match backend.text_at("spec.static.host") {
-                    Some(host) => Covers::Hosts(vec![host.to_owned()]),
-                    None => Covers::Hosts(Vec::new()),
-                },
+                Some(backend) => Covers::Hosts(agentgateway::hosts_of_backend(backend)),
                 None => missing(target, kind, name, notes),
             }
         }

@@ -1,6 +1,7 @@
 //! Every field is converted or noted.
 
 mod agentgateway;
+mod fields;
 mod istio;
 mod leaves;
 mod model;

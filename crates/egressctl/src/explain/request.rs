@@ -4,11 +4,13 @@ use std::time::SystemTime;
 
 use egress_filter::cel::time::Timestamp;
 use egress_filter::config::{Config, IdentityConfig};
-use egress_filter::request::host;
+use egress_filter::request::{host, jwt};
 use egress_filter::trial::{Response, Trial};
 use serde::Serialize;
 
 use crate::Failure;
+use crate::cases::Claims;
+use crate::hop_by_hop;
 use crate::normalization::Normalization;
 use crate::request::{self, Url};
 
@@ -40,6 +42,10 @@ pub(crate) struct Flags {
     /// name for it.
     #[arg(long, alias = "dialled", value_name = "HOST")]
     dialed: Option<String>,
+    /// The claims of the token that RequestAuthentication has verified, as JSON, such as
+    /// `{"sub": "ann"}`; unless said, the request has no token.
+    #[arg(long, value_name = "CLAIMS", value_parser = claims)]
+    jwt: Option<Claims>,
     /// The caller's address, with or without a port.
     #[arg(long, value_name = "ADDRESS")]
     source_address: Option<String>,
@@ -78,6 +84,8 @@ pub(crate) struct Request {
     /// What the caller's certificate says; empty for none.
     pub(crate) principal: String,
     pub(crate) dialed: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwt: Option<Claims>,
     source_address: String,
     destination_address: String,
     headers: Vec<(String, String)>,
@@ -138,6 +146,9 @@ impl Flags {
         request::method(&self.method)?;
         request::authority(&authority)?;
         request::path(&sent)?;
+        let protocol = if self.http2 { "HTTP/2" } else { "HTTP/1.1" };
+        request::arrives((&self.method, &sent), &headers, protocol)?;
+        let headers = hop_by_hop::seen(&headers, protocol)?;
         let path = request::seen_path(&sent, self.path_normalization)?;
         let sent_path = Some(sent).filter(|sent| *sent != path);
         let address =
@@ -152,9 +163,10 @@ impl Flags {
             authority,
             path,
             sent_path,
-            protocol: if self.http2 { "HTTP/2" } else { "HTTP/1.1" },
+            protocol,
             principal: self.principal(config)?,
             dialed,
+            jwt: self.jwt.clone(),
             source_address: address("source-address", &self.source_address, "127.0.0.1", "40000")?,
             destination_address: address(
                 "destination-address",
@@ -187,7 +199,10 @@ impl Request {
     pub(crate) fn trial(&self, identity: &IdentityConfig) -> Trial {
         let response =
             self.response.clone().unwrap_or(OriginResponse { status: 200, headers: Vec::new() });
+        let claims = self.jwt.as_ref();
         let mut trial = Trial {
+            // Claims that are nested too deep were refused.
+            metadata: claims.and_then(|claims| jwt::metadata(claims).ok()).unwrap_or_default(),
             principal: self.principal.clone(),
             local_principal: request::waypoint(request::trust_domain(identity)),
             service: self.dialed.clone(),
@@ -214,6 +229,14 @@ impl Request {
     pub(crate) fn asks_for_response(&self) -> bool {
         self.response.is_some()
     }
+}
+
+/// The claims of a token.
+fn claims(text: &str) -> Result<Claims, String> {
+    let claims = serde_json::from_str(text)
+        .map_err(|error| format!("expected a JSON object of claims: {error}"))?;
+    jwt::metadata(&claims).map_err(|error| format!("Envoy cannot keep these claims: {error}"))?;
+    Ok(claims)
 }
 
 /// A time that is given.

@@ -5,9 +5,29 @@ use serde_json::json;
 use super::run::{check, check_stdin};
 
 #[test]
-fn forty_ordinary_policies_give_no_warning() {
+fn fifty_ordinary_policies_give_no_warning() {
     let found = check(&["--deny-warnings", "ordinary"]);
-    assert_eq!((found.stdout.as_str(), found.code), ("ok: 5 configurations, 40 policies\n", 0));
+    assert_eq!((found.stdout.as_str(), found.code), ("ok: 6 configurations, 50 policies\n", 0));
+}
+
+/// Ten policies with a slip each, and one warning for each, of the kind that the policy is named
+/// after.
+#[test]
+fn each_of_ten_slips_is_named_and_nothing_else() {
+    let found = check(&["--output", "json", "slips.yaml"]);
+    let report: serde_json::Value = serde_json::from_str(&found.stdout).expect("JSON");
+    let told: Vec<(&str, &str)> = report["diagnostics"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|told| {
+            (told["policy"].as_str().unwrap_or_default(), told["name"].as_str().unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(told.len(), 10, "{report:#}");
+    for (policy, name) in told {
+        assert!(policy.starts_with(name) && !name.is_empty(), "{policy}: {name}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use e2e::origin::{Mode, Origin, Script};
 use e2e::pki::{Pki, San, TEAM_A_SPIFFE_ID};
 
 /// How often each is asked; the fastest counts, since other work on the machine only adds.
-const TIMES: usize = 5;
+const TIMES: usize = 9;
 const SERVICE: &str = "a.example";
 
 /// How long a request took, and the same one that no rule looked at.

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::{ENVIRONMENT, Feature, Shows, all, base};
 use crate::emulated::plain;
-use crate::envoys::{Plugin, Running, SERVICE, Setup};
+use crate::envoys::{AUTHORIZER, LIMITER, Plugin, Running, SERVICE, Setup};
 use crate::{BenchError, Options, load, say};
 use e2e::envoy::filter_wasm;
 use e2e::origin::{Reaction, Service};
 use e2e::pki::TEAM_A_SPIFFE_ID;
+use e2e::stand_ins::{self, AuthorizationService, allowed};
 use proxy_wasm_host::{Answer, HostOptions, Module, Response, StreamResult, Usage, Vm};
 
 /// How many requests come before the measured one.
@@ -43,6 +44,16 @@ pub struct Figures {
     pub(super) rows: Vec<Row>,
 }
 
+impl Figures {
+    /// The features that the summary has, each with the name of what Envoy brings.
+    pub(crate) fn of_envoys(&self) -> impl Iterator<Item = (&Cost, &'static str)> {
+        all().into_iter().filter(|feature| feature.sums_up).filter_map(|feature| {
+            let cost = self.costs.iter().find(|cost| cost.name == feature.name)?;
+            Some((cost, feature.native?.name))
+        })
+    }
+}
+
 /// The costs in the emulated host, the same in every run.
 ///
 /// # Errors
@@ -58,6 +69,7 @@ pub fn costs() -> Result<Vec<Cost>, BenchError> {
             compared: None,
             native: None,
             calls: 0,
+            sums_up: false,
             name: feature.name,
         };
         Ok(Cost {
@@ -78,6 +90,10 @@ fn usage(module: &Module, feature: &Feature) -> Result<Usage, BenchError> {
         ..HostOptions::default()
     };
     options.clusters.serve(SERVICE, |_| Some((Duration::ZERO, Answer::http(200))));
+    // `google.rpc.Status` of code 0, and `overall_code: OK`.
+    for (cluster, message) in [(AUTHORIZER, *b"\x0a\x00"), (LIMITER, *b"\x08\x01")] {
+        options.clusters.serve(cluster, move |_| Some((Duration::ZERO, Answer::grpc(message))));
+    }
     let vm = Vm::new(module, options)?;
     let configured = vm.configure(feature.configuration.to_string());
     let logs: Vec<&str> = configured.logs.iter().map(|log| log.text.as_str()).collect();
@@ -132,7 +148,7 @@ fn contestants() -> Result<Vec<Contestant>, BenchError> {
         status: 200,
     };
     let mut contestants = vec![none("no filter")];
-    for feature in all() {
+    for feature in all().into_iter().filter(|feature| feature.native.is_some()) {
         contestants.push(ours(feature.name, &feature.configuration, feature.status)?);
         if let Some(native) = feature.native {
             let Contestant { name, .. } = none(native.name);
@@ -154,6 +170,8 @@ pub async fn measure(options: &Options) -> Result<Figures, BenchError> {
     let contestants = contestants()?;
     say(&format!("features: {} Envoys", contestants.len()));
     let service = Service::start(|_| Reaction::answer(200, &[], ""))?;
+    let authorizer = AuthorizationService::start(|_| stand_ins::Reaction::answer(allowed(&[])))?;
+    let services = [(SERVICE, service.port()), (AUTHORIZER, authorizer.port())];
     let mut envoys = Vec::new();
     for contestant in contestants {
         let setup = Setup {
@@ -162,7 +180,7 @@ pub async fn measure(options: &Options) -> Result<Figures, BenchError> {
             caller: TEAM_A_SPIFFE_ID,
             workers: 1,
             route: contestant.route,
-            service: Some(service.port()),
+            services: &services,
         };
         let envoy = Running::start(&setup)?;
         let response = load::check(envoy.address, PATH).await?;
@@ -171,7 +189,9 @@ pub async fn measure(options: &Options) -> Result<Figures, BenchError> {
         let row = Row { name: contestant.name, samples: Vec::new() };
         envoys.push((envoy, contestant.status, row));
     }
-    for round in 0..=options.rounds {
+    // Half the rounds do: what is stated here is no bar but one.
+    let rounds = options.rounds.div_ceil(2);
+    for round in 0..=rounds {
         for turn in 0..envoys.len() {
             // Rotated, so that no Envoy always runs after the same neighbour.
             let at = (turn + round) % envoys.len();
@@ -184,7 +204,7 @@ pub async fn measure(options: &Options) -> Result<Figures, BenchError> {
                 row.samples.push(used.as_secs_f64() * 1e6 / requests.max(1) as f64);
             }
         }
-        eprint!("\rbench:   round {round} of {}", options.rounds);
+        eprint!("\rbench:   round {round} of {rounds}");
     }
     eprintln!();
     Ok(Figures { costs, rows: envoys.into_iter().map(|(_, _, row)| row).collect() })

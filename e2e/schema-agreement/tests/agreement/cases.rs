@@ -48,6 +48,7 @@ fn whole() -> Value {
     let connection = json!({
         "time": "2026-01-31T13:00:00.5+01:00",
         "caller": {"uris": ["spiffe://a/b"], "dns": "d.example"}, "destination": "h.example",
+        "jwt": {"sub": "ann", "groups": ["dev"]},
         "sourceAddress": "10.0.0.7", "destinationAddress": "10.0.0.8",
         "request": {"method": "GET", "host": "h.example", "path": "/", "version": "HTTP/1.1",
             "headers": {"x-a": ["b", "c"]}, "body": "hello"},

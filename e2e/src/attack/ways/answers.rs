@@ -163,19 +163,8 @@ impl Attack for Answers {
 
     fn prepare(&self, options: WaypointOptions) -> WaypointOptions {
         options
-            .cluster(GRPC_CLUSTER, Some(self.grpc.port()))
+            .grpc_cluster(GRPC_CLUSTER, Some(self.grpc.port()))
             .cluster(HTTP_CLUSTER, Some(self.http.port()))
-            .edit(|envoy| {
-                let clusters = envoy["static_resources"]["clusters"].as_array_mut();
-                for one in clusters.into_iter().flatten().filter(|one| one["name"] == GRPC_CLUSTER)
-                {
-                    let kind = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-                    one["typed_extension_protocol_options"] = json!({kind: {
-                        "@type": format!("type.googleapis.com/{kind}"),
-                        "explicit_http_config": {"http2_protocol_options": {}},
-                    }});
-                }
-            })
     }
 
     fn request(&self, number: u64) -> Sent {

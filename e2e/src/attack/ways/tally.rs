@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::attack::health::Health;
 use crate::attack::record::Finding;
-use crate::attack::report::GROWTH;
 
 /// Counts, and what was found.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Tally {
         !self.findings.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    pub(super) fn report(&self, elapsed: Duration) -> WayReport {
+    pub(super) fn report(&self, health: Health, elapsed: Duration) -> WayReport {
         let findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
         let mut findings: Vec<Finding> = findings.values().cloned().collect();
         findings.sort_by_key(|finding| finding.after);
@@ -80,8 +80,8 @@ impl Tally {
             cut_off: self.cut_off.load(Relaxed),
             hung: self.hung.load(Relaxed),
             findings,
+            health,
             elapsed,
-            ..WayReport::default()
         }
     }
 }
@@ -105,10 +105,8 @@ pub struct WayReport {
     pub hung: u64,
     /// What was found, the first of each kind.
     pub findings: Vec<Finding>,
-    /// Envoy's resident memory after a tenth of the run, and at its end, in bytes.
-    pub memory: (u64, u64),
-    /// What Envoy counts of failures of the filter's VM, where that is more than none.
-    pub failures: Vec<String>,
+    /// How Envoy has fared.
+    pub health: Health,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -117,17 +115,7 @@ impl WayReport {
     /// What is wrong, each in a line or more; nothing where the filter has held.
     pub fn faults(&self) -> Vec<String> {
         let mut faults: Vec<String> = self.findings.iter().map(ToString::to_string).collect();
-        let grown = self.memory.1.saturating_sub(self.memory.0);
-        if grown > GROWTH {
-            faults.push(format!(
-                "Envoy's memory has grown by {} MB, more than {}",
-                grown >> 20,
-                GROWTH >> 20
-            ));
-        }
-        if !self.failures.is_empty() {
-            faults.push(format!("the filter's VM has failed: {}", self.failures.join(", ")));
-        }
+        faults.extend(self.health.faults());
         // If nothing arrived, nothing could be found; a request without an answer is a fault too.
         if self.arrived * 20 < self.sent {
             faults.push("hardly a request has come to an origin".to_owned());
@@ -155,8 +143,8 @@ impl std::fmt::Display for WayReport {
             statuses.join(", "),
             self.cut_off,
             self.hung,
-            self.memory.0 >> 20,
-            self.memory.1 >> 20
+            self.health.memory.0 >> 20,
+            self.health.memory.1 >> 20
         )?;
         match &self.faults()[..] {
             [] => write!(f, "every law of {} has held", self.way),

@@ -99,6 +99,16 @@ fn follows(part: &Part, step: &Step) -> Option<Found> {
         Shape::All(parts) => {
             parts.iter().filter_map(next).any(|found| found == Found::Error).then_some(Found::Error)
         }
+        Shape::OrElse(parts) => {
+            let [optional, otherwise] = &**parts;
+            match (next(optional), next(otherwise)) {
+                (Some(Found::Error), _) => Some(Found::Error),
+                (_, taken) if !otherwise.plain => taken,
+                _ => None,
+            }
+        }
+        // The body comes last.
+        Shape::Bound(bound) if !bound.optional => said(&step.parts.last().expect("a body").value),
         Shape::Whole | Shape::Loop(_) | Shape::Bound(_) => None,
     }
 }
@@ -129,6 +139,11 @@ fn hold(part: &Part, step: &Step) -> Result<u32, String> {
             parts.iter().collect()
         }
         Shape::If(parts) => parts.iter().collect(),
+        Shape::OrElse(parts) => parts.iter().collect(),
+        Shape::Bound(bound) if !bound.optional => {
+            let step = step.parts.last().expect("a body");
+            return Ok(held + hold(&bound.body, step)?);
+        }
         Shape::Variable(part) => vec![&**part],
         Shape::Whole | Shape::Loop(_) | Shape::Bound(_) => return Ok(held),
     };

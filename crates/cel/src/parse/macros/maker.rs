@@ -12,8 +12,8 @@ use crate::parse::lexer::Fault;
 /// The accumulator of a loop. No source can spell this name.
 const RESULT: &str = "@result";
 /// The names for keys and values in a loop that names only one of them.
-pub(super) const KEY: &str = "@key";
-pub(super) const VALUE: &str = "@value";
+pub(crate) const KEY: &str = "@key";
+pub(crate) const VALUE: &str = "@value";
 /// The function that merges a list of maps into one.
 pub(crate) const MAP_OF: &str = "@map_of";
 

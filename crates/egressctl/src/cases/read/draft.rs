@@ -3,18 +3,26 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use egress_filter::request::host;
+use egress_filter::request::{host, jwt};
 
 use super::{headers, time};
 use crate::cases::expect::{Expect, Values};
 use crate::cases::fields::{Fields, Object};
-use crate::cases::model::{Caller, Certificate, Origin, Request, Step};
+use crate::cases::model::{Caller, Certificate, Claims, Origin, Request, Step};
 use crate::request::{self, Url};
 use crate::yaml::{Node, Value};
 
 /// The fields of a request and its connection.
-pub(crate) const FIELDS: [&str; 7] =
-    ["time", "caller", "destination", "sourceAddress", "destinationAddress", "request", "origin"];
+pub(crate) const FIELDS: [&str; 8] = [
+    "time",
+    "caller",
+    "jwt",
+    "destination",
+    "sourceAddress",
+    "destinationAddress",
+    "request",
+    "origin",
+];
 /// The fields that `for` may vary.
 pub(crate) const VARIED: [&str; 7] =
     ["time", "caller", "destination", "request", "method", "host", "path"];
@@ -30,6 +38,8 @@ pub(crate) const VERSIONS: [&str; 4] = ["HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/
 pub(crate) struct Draft {
     time: Option<i64>,
     caller: Option<(Written, Range<usize>)>,
+    /// Inside, `None`: there is no token.
+    jwt: Option<Option<Claims>>,
     /// Inside, `None`: the waypoint has no name for it.
     destination: Option<Option<String>>,
     source_address: Option<String>,
@@ -88,6 +98,7 @@ impl Draft {
                 fields.error(&node.span, message);
             }
         }
+        draft.jwt = object.get("jwt").map(|node| claims(fields, node));
         if let Some(node) = object.get("request") {
             draft.read_request(fields, node);
         }
@@ -205,6 +216,7 @@ impl Draft {
         Draft {
             time: self.time.or(defaults.time),
             caller: self.caller.or_else(|| defaults.caller.clone()),
+            jwt: self.jwt.or_else(|| defaults.jwt.clone()),
             destination: self.destination.or_else(|| defaults.destination.clone()),
             source_address: self.source_address.or_else(|| defaults.source_address.clone()),
             destination_address: self
@@ -238,16 +250,28 @@ impl Draft {
             return None;
         };
         let caller = caller?;
-        let named = host.as_deref().unwrap_or_default();
+        let named = host.clone().unwrap_or_default();
         let dialled = || {
             host::canonical(named.as_bytes())
                 .ok()
                 .filter(|host| !host.is_empty())
                 .map(std::borrow::Cow::into_owned)
         };
-        let port = request::port(named).to_string();
+        let port = request::port(&named).to_string();
         // A text that is not an address has been reported.
         let address = |given: String, port: &str| request::with_port(&given, port).unwrap_or(given);
+        let request = Request {
+            method: self.method.unwrap_or_else(|| "GET".to_owned()),
+            path: self.path.unwrap_or_else(|| "/".to_owned()),
+            version: self.version.unwrap_or_else(|| "HTTP/1.1".to_owned()),
+            headers: headers::lines(self.headers),
+            body: self.body.unwrap_or_default(),
+            host,
+        };
+        let line = (request.method.as_str(), request.path.as_str());
+        if let Err(message) = request::arrives(line, &request.headers, &request.version) {
+            fields.impossible(case, message);
+        }
         Some(Step {
             normalize_path: true,
             after: Duration::ZERO,
@@ -255,17 +279,11 @@ impl Draft {
             update: None,
             time: self.time,
             caller,
+            jwt: self.jwt.flatten(),
             destination: self.destination.unwrap_or_else(dialled),
             source_address: self.source_address.map(|given| address(given, "40000")),
             destination_address: self.destination_address.map(|given| address(given, &port)),
-            request: Request {
-                method: self.method.unwrap_or_else(|| "GET".to_owned()),
-                path: self.path.unwrap_or_else(|| "/".to_owned()),
-                version: self.version.unwrap_or_else(|| "HTTP/1.1".to_owned()),
-                headers: headers::lines(self.headers),
-                body: self.body.unwrap_or_default(),
-                host,
-            },
+            request,
             origin: self.origin.finish(),
             expect: Expect::default(),
             short_caller,
@@ -342,6 +360,19 @@ fn of_principal(principal: &str) -> Caller {
             dns: Vec::new(),
         }),
     }
+}
+
+/// The claims of a token; none for `none`.
+fn claims(fields: &mut Fields<'_>, node: &Node) -> Option<Claims> {
+    if node.as_str() == Some("none") {
+        return None;
+    }
+    fields.any_object(node, "the claims of a token, or `none`")?;
+    let claims = serde_json::from_str(&node.to_json()).ok()?;
+    if let Err(error) = jwt::metadata(&claims) {
+        fields.error(&node.span, format!("Envoy cannot keep these claims: {error}"));
+    }
+    Some(claims)
 }
 
 /// The names in a certificate.

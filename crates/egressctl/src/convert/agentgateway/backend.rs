@@ -1,4 +1,5 @@
-//! `backend.auth`: the credentials that requests get on their way to the origin.
+//! `backend`, and `spec.policies` of an AgentgatewayBackend, which has the same fields: the
+//! credentials that requests get on their way to the origin, and what else is done with them there.
 //!
 //! A credential takes the place of what the caller sent. Where it cannot be converted, the caller's
 //! own must not go on in its place, so the header is removed.
@@ -44,18 +45,22 @@ const KINDS: &[(&str, &str)] = &[
     ),
 ];
 
-/// `backend`
+/// `backend`. What AgentGateway does behind all of `traffic` is in the policy that is returned,
+/// where `policy` has more than that.
 pub(super) fn of_backend<'d>(
     backend: &At<'d>,
     namespace: Option<&str>,
     context: &mut Context<'_, 'd>,
     policy: &mut Policy,
     notes: &mut Notes<'d>,
-) {
+) -> Option<Policy> {
     if backend.node.fields().is_none() {
         notes.wrong(backend, "an object");
     }
     let has_tls = context.library.originates_tls(&policy.hosts);
+    let has_traffic = !policy.is_empty();
+    let of = Origin { namespace, library: context.library };
+    let mut last = behind::of_policy(policy);
     let environment = &mut *context.environment;
     let mut reader =
         Reader { namespace, environment, policy, listed: Vec::new(), places: Vec::new() };
@@ -68,6 +73,7 @@ pub(super) fn of_backend<'d>(
                     says the same";
                 notes.field(&field, Effect::Hint, message);
             }
+            "transformation" | "extAuth" | "http" => behind::read(&field, of, &mut last, notes),
             _ => elsewhere::tell_backend(&field, notes),
         }
     }
@@ -75,6 +81,21 @@ pub(super) fn of_backend<'d>(
     if !listed.is_empty() {
         policy.backend.push(("credentials", Tree::list(listed)));
     }
+    if last.is_empty() {
+        return None;
+    }
+    if has_traffic {
+        return Some(last);
+    }
+    policy.is_behind = true;
+    policy.headers = last.headers;
+    policy.features = last.features;
+    None
+}
+
+/// What a policy or a backend says of the connection to the origin.
+pub(super) fn backend_of<'d>(document: &At<'d>) -> Option<At<'d>> {
+    document.at("spec.backend").or_else(|| document.at("spec.policies"))
 }
 
 /// Gives each host of a credential an Allow if it has none, since a credential without one is
@@ -103,7 +124,7 @@ pub(in crate::convert) fn guard<'d>(
              here: an Allow of `true` is written, since one must say so; better say who may",
             open.iter().map(|host| format!("`{host}`")).collect::<Vec<_>>().join(", ")
         );
-        let at = document.at("spec.backend").unwrap_or_else(|| document.clone());
+        let at = backend_of(document).unwrap_or_else(|| document.clone());
         notes.field(&at, Effect::Hint, message);
         let rule = Authorization { action: "Allow", expressions: vec!["true".to_owned()] };
         let guard = Policy {

@@ -54,8 +54,6 @@ const TRAFFIC: &[Field] = &[
     ),
 ];
 
-const EXT_AUTH: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: \
-    CUSTOM` and an extension provider (ext_authz), which the waypoint asks before this filter";
 const JWT: &str = "no counterpart in this filter: RequestAuthentication, and an \
     AuthorizationPolicy with `requestPrincipals`, on the waypoint";
 const CREDENTIALS: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: \
@@ -72,11 +70,6 @@ const BACKEND: &[Field] = &[
         "tcp",
         Effect::Lost,
         "no counterpart in this filter: `trafficPolicy.connectionPool.tcp` of a DestinationRule",
-    ),
-    (
-        "http",
-        Effect::Lost,
-        "no counterpart in this filter: `trafficPolicy.connectionPool.http` of a DestinationRule",
     ),
     (
         "tunnel",
@@ -97,17 +90,26 @@ const BACKEND: &[Field] = &[
          the image for bodies",
     ),
     (
-        "transformation",
-        Effect::Looser,
-        "not converted: it applies where the request leaves for a backend; move it to \
-         `traffic.transformation` if that is meant",
-    ),
-    (
         "health",
         Effect::Lost,
         "no counterpart in this filter: `trafficPolicy.outlierDetection` of a DestinationRule",
     ),
-    ("extAuth", Effect::Looser, EXT_AUTH),
+];
+
+/// What a DestinationRule calls the fields of `backend.tls`, `tcp` and `health`; none for what it
+/// does not have.
+const NAMES: &[(&str, &str, Option<&str>)] = &[
+    ("tls", "sni", Some("sni")),
+    ("tls", "verifySubjectAltNames", Some("subjectAltNames")),
+    ("tls", "caCertificateRefs", Some("credentialName")),
+    ("tls", "mtlsCertificateRef", Some("credentialName")),
+    ("tls", "insecureSkipVerify", Some("insecureSkipVerify")),
+    ("tls", "alpnProtocols", None),
+    ("tls", "keyExchangeGroups", None),
+    ("tcp", "keepalive", Some("tcpKeepalive")),
+    ("tcp", "connectTimeout", Some("connectTimeout")),
+    ("health", "unhealthyCondition", None),
+    ("health", "eviction", Some("baseEjectionTime` and `consecutive5xxErrors")),
 ];
 
 const FRONTEND: &[Field] = &[
@@ -151,7 +153,24 @@ const FRONTEND: &[Field] = &[
 
 /// Notes a field of `backend` that has no counterpart.
 pub(super) fn tell_backend<'d>(field: &At<'d>, notes: &mut Notes<'d>) {
-    tell_of(field, BACKEND, notes);
+    let known = NAMES.iter().filter(|(of, _, _)| *of == field.name());
+    let names: Vec<&str> = known.clone().map(|(_, name, _)| *name).collect();
+    if names.is_empty() || field.node.fields().is_none() {
+        tell_of(field, BACKEND, notes);
+        return;
+    }
+    let given: Vec<&str> = notes.object(field, &names).iter().map(At::name).collect();
+    let said = known.filter(|(_, name, _)| given.contains(name)).map(|(_, name, there)| {
+        there.map_or_else(
+            || format!("; `{name}` has none"),
+            |there| format!("; `{name}` is `{there}` there"),
+        )
+    });
+    let Some((name, effect, message)) = BACKEND.iter().find(|(name, _, _)| *name == field.name())
+    else {
+        return;
+    };
+    notes.field(field, *effect, format!("`{name}`: {message}{}", said.collect::<String>()));
 }
 
 /// Notes a field of `frontend` that has no counterpart.

@@ -57,8 +57,8 @@ fn local<'d>(at: &At<'d>, notes: &mut Notes<'d>) -> Option<Node> {
     let mut kept = Vec::new();
     for item in notes.list(at) {
         let fields = notes.object(&item, &["requests", "tokens", "unit", "burst", "key"]);
-        if let Some(tokens) = fields.iter().find(|field| field.name() == "tokens") {
-            not_tokens(tokens, notes);
+        if item.get("tokens").is_some() {
+            not_tokens(&item, notes);
             continue;
         }
         let mut fields: Vec<(&str, Node)> =
@@ -101,8 +101,8 @@ fn descriptors<'d>(at: &At<'d>, notes: &mut Notes<'d>) -> Option<Node> {
     let mut kept = Vec::new();
     for item in notes.list(at) {
         let fields = notes.object(&item, &["entries", "unit", "cost", "limitOverride"]);
-        if let Some(unit) = fields.iter().find(|field| field.node.as_str() == Some("Tokens")) {
-            not_tokens(unit, notes);
+        if item.text_at("unit") == Some("Tokens") {
+            not_tokens(&item, notes);
             continue;
         }
         let fields = fields.iter().map(|field| (field.name(), field.node.clone())).collect();
@@ -118,7 +118,7 @@ fn descriptors<'d>(at: &At<'d>, notes: &mut Notes<'d>) -> Option<Node> {
 fn not_tokens<'d>(at: &At<'d>, notes: &mut Notes<'d>) {
     let message =
         format!("tokens of language models are in bodies, which are not counted here: {PASSES}");
-    notes.field(at, Effect::Looser, message);
+    notes.add(at, Effect::Looser, message);
 }
 
 fn list(at: &At<'_>, items: Vec<Node>) -> Option<Node> {

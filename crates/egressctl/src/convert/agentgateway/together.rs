@@ -91,14 +91,14 @@ fn check_conditions<'d>(sources: &[At<'d>], notes: &mut Notes<'d>) {
 
 /// A part of the request that a policy changes.
 #[derive(Debug, PartialEq, Eq)]
-enum Changed {
+pub(super) enum Changed {
     Header(String),
     /// An attribute of `request`.
     Attribute(&'static str),
 }
 
 impl Changed {
-    fn of_header(name: &str) -> Changed {
+    pub(super) fn of_header(name: &str) -> Changed {
         match name.to_ascii_lowercase().as_str() {
             ":path" => Changed::Attribute("path"),
             ":authority" | "host" => Changed::Attribute("host"),
@@ -110,7 +110,7 @@ impl Changed {
 
     /// Whether an expression may read it. Of headers, one that it names, or all of them where it
     /// goes through them.
-    fn is_read_by(&self, source: &str) -> bool {
+    pub(super) fn is_read_by(&self, source: &str) -> bool {
         match self {
             Changed::Attribute(name) => {
                 source.contains(&format!("request.{name}")) || source.contains("request.uri")
@@ -133,7 +133,7 @@ impl Changed {
         }
     }
 
-    fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         match self {
             Changed::Header(name) => format!("the header `{}`", name.escape_debug()),
             Changed::Attribute(name) => format!("`request.{name}`"),
@@ -170,6 +170,31 @@ fn changed(source: &At<'_>) -> Vec<Changed> {
         found.extend([Changed::Attribute("path"), Changed::Attribute("host")]);
     }
     found
+}
+
+/// What a policy of the result changes of requests behind transformations: modifiers, rewrites.
+pub(super) fn changed_later(policy: &Policy) -> Vec<Changed> {
+    let mut found = changed_in(&policy.modifiers.request);
+    if policy.feature("hostRewrite").is_some() {
+        found.push(Changed::Attribute("host"));
+    }
+    if policy.feature("urlRewrite").is_some() {
+        found.extend([Changed::Attribute("path"), Changed::Attribute("host")]);
+    }
+    found
+}
+
+/// What a policy of the result changes of requests, but for its credentials.
+pub(super) fn changed_by(policy: &Policy) -> Vec<Changed> {
+    let mut found = changed_in(&policy.headers.request);
+    found.extend(policy.conditional.iter().flat_map(|entry| changed_in(&entry.headers.request)));
+    found.extend(changed_later(policy));
+    found
+}
+
+fn changed_in(headers: &Headers) -> Vec<Changed> {
+    let written = headers.set.iter().chain(&headers.add).map(|(name, _)| name);
+    written.chain(&headers.remove).map(|name| Changed::of_header(name)).collect()
 }
 
 /// A feature that applies once: here, that of the first policy in scope, there, that of the one
@@ -239,7 +264,8 @@ fn is_conditional(feature: &Tree) -> bool {
     matches!(feature, Tree::Map(fields) if fields.iter().any(|(name, _)| name == "conditional"))
 }
 
-fn meet(one: &Policy, other: &Policy) -> bool {
+/// Whether a request can be in scope of both.
+pub(super) fn meet(one: &Policy, other: &Policy) -> bool {
     let share = |a: &String, b: &String| overlap::is_within(a, b) || overlap::is_within(b, a);
     one.hosts.is_empty()
         || other.hosts.is_empty()

@@ -1,11 +1,14 @@
 //! AgentGateway's fields: each is converted or noted.
 
 mod answers;
+mod backends;
 mod credentials;
 mod ext_auth;
+pub(super) mod fields;
 mod generated;
 mod limits;
 mod log;
+mod model;
 mod targets;
 
 use serde_json::json;
@@ -215,13 +218,14 @@ fn a_field_without_a_counterpart_is_told_with_what_to_do_instead() {
         ("traffic.headerModifiers.newThing", "Looser", "unknown field"),
         ("backend.tls", "Looser", "DestinationRule"),
         ("backend.tcp", "Lost", "DestinationRule"),
-        ("backend.http", "Lost", "DestinationRule"),
+        ("backend.http.version", "Lost", "h2UpgradePolicy"),
+        ("backend.http.newThing", "Looser", "unknown field"),
         ("backend.tunnel", "Lost", "DestinationRule"),
         ("backend.ai", "Looser", "image for bodies"),
         ("backend.mcp", "Looser", "image for bodies"),
-        ("backend.transformation", "Looser", "traffic.transformation"),
+        ("backend.transformation.newThing", "Looser", "unknown field"),
         ("backend.health", "Lost", "outlierDetection"),
-        ("backend.extAuth", "Looser", "action: CUSTOM"),
+        ("backend.extAuth", "Looser", "no `backendRef` names"),
         ("backend.newThing", "Looser", "unknown field"),
         ("frontend.tcp", "Lost", "no counterpart"),
         ("frontend.networkAuthorization", "Looser", "ztunnel"),
@@ -253,10 +257,10 @@ fn an_expression_that_does_not_compile_is_told_where_it_goes_wrong() {
         ("Allow", "Stricter", Some("false")),
         ("Require", "Stricter", Some("false")),
     ] {
-        let text = with_rule(action, &["request.method == 'GET' && jwt.sub == 'a'"]);
+        let text = with_rule(action, &["request.method == 'GET' && mcp.sub == 'a'"]);
         let told = losses(&text);
         assert_eq!(told.len(), 1, "{action}: {told:?}");
-        let place = "spec.traffic.authorization.policy.matchExpressions[0]: unknown attribute `jwt";
+        let place = "spec.traffic.authorization.policy.matchExpressions[0]: unknown attribute `mcp";
         assert!(told[0].starts_with(&format!("{effect} {place}")), "{told:?}");
         let column = converted(&text, &["--kind", "pluginConfig"], |converted| {
             converted
@@ -265,13 +269,13 @@ fn an_expression_that_does_not_compile_is_told_where_it_goes_wrong() {
                 .find(|note| note.effect != Effect::Hint)
                 .map(|note| note.diagnostic.column)
         });
-        assert_eq!(column, text.find("jwt").map(|at| at + 1), "{action}");
+        assert_eq!(column, text.find("mcp").map(|at| at + 1), "{action}");
         let rule =
             policies(&text)[0]["traffic"]["authorization"]["policy"]["matchExpressions"].clone();
         assert_eq!(rule.get(0).and_then(|rule| rule.as_str()), kept, "{action}");
     }
     // What a Require wants beside is not all that it wants.
-    let text = with_rule("Require", &["request.method == 'GET'", "jwt.sub == 'a'"]);
+    let text = with_rule("Require", &["request.method == 'GET'", "mcp.sub == 'a'"]);
     assert!(
         losses(&text)[0].starts_with("Stricter ")
             && losses(&text)[0].contains("`false` is written"),
@@ -296,9 +300,9 @@ fn an_expression_that_does_not_compile_is_told_where_it_goes_wrong() {
 fn a_header_that_cannot_be_set_is_removed_lest_the_callers_own_stays() {
     let text = with(
         r#""traffic": {"transformation": {"request": {
-          "set": [{"name": "X-User", "value": "jwt.sub"}, {"name": ":path", "value": "jwt.sub"},
+          "set": [{"name": "X-User", "value": "mcp.sub"}, {"name": ":path", "value": "mcp.sub"},
             {"name": "Connection", "value": "'a'"}],
-          "add": [{"name": "X-More", "value": "jwt.sub"}], "remove": ["Host"]}}}"#,
+          "add": [{"name": "X-More", "value": "mcp.sub"}], "remove": ["Host"]}}}"#,
     );
     assert_eq!(
         policies(&text)[0]["traffic"]["transformation"],
@@ -307,7 +311,7 @@ fn a_header_that_cannot_be_set_is_removed_lest_the_callers_own_stays() {
     let told = losses(&text);
     let effects: Vec<&str> = told.iter().map(|note| note.split(' ').next().unwrap()).collect();
     assert_eq!(effects, ["Lost", "Looser", "Looser", "Lost", "Looser"], "{told:#?}");
-    assert!(told[0].contains("set[0].value: unknown attribute `jwt"), "{told:#?}");
+    assert!(told[0].contains("set[0].value: unknown attribute `mcp"), "{told:#?}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn leaves(node: &Node, path: &str, found: &mut Vec<(String, String)>) {
 }
 
 /// Whether a note about `told` covers what is at `path`.
-fn covers(told: &str, path: &str) -> bool {
+pub(super) fn covers(told: &str, path: &str) -> bool {
     path.strip_prefix(told).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 

@@ -62,7 +62,7 @@ fn what_of_a_feature_is_lost_is_told_where_it_stands() {
             json!(null),
         ),
         (
-            response("bodyExpression", json!("jwt.sub")),
+            response("bodyExpression", json!("mcp.sub")),
             "directResponse.bodyExpression",
             "Lost",
             "the answer has no body",
@@ -71,7 +71,7 @@ fn what_of_a_feature_is_lost_is_told_where_it_stands() {
         (
             response(
                 "headers",
-                json!([{"name": "x", "value": "jwt.sub"}, {"name": "y",
+                json!([{"name": "x", "value": "mcp.sub"}, {"name": "y",
                 "value": "'z'"}]),
             ),
             "directResponse.headers[0]",
@@ -87,7 +87,7 @@ fn what_of_a_feature_is_lost_is_told_where_it_stands() {
             json!({"directResponse": {"status": 503}}),
         ),
         (
-            conditional(json!([{"condition": "jwt.sub == 'a'", "policy": {"status": 503}},
+            conditional(json!([{"condition": "mcp.sub == 'a'", "policy": {"status": 503}},
                 {"policy": {"status": 404}}])),
             "directResponse.conditional[0].condition",
             "Looser",
@@ -102,7 +102,7 @@ fn what_of_a_feature_is_lost_is_told_where_it_stands() {
             json!(null),
         ),
         (
-            json!({"transformation": {"conditional": [{"condition": "jwt.sub == 'a'",
+            json!({"transformation": {"conditional": [{"condition": "mcp.sub == 'a'",
                 "policy": {"request": {"remove": ["x"]}}}]}}),
             "transformation.conditional",
             "Looser",
@@ -146,7 +146,7 @@ fn what_of_a_feature_is_lost_is_told_where_it_stands() {
             json!({"retry": {"attempts": 2}}),
         ),
         (
-            json!({"retry": {"attempts": 2, "precondition": "jwt.sub == 'a'"}}),
+            json!({"retry": {"attempts": 2, "precondition": "mcp.sub == 'a'"}}),
             "retry.precondition",
             "Lost",
             "there are no retries",

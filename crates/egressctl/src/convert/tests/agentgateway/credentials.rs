@@ -187,8 +187,6 @@ fn a_backend_is_the_host_that_it_names() {
     let text = format!("{backend}---\n{policy}");
     assert_eq!(losses(&text), Vec::<String>::new());
     assert_eq!(policies(&text)[0]["hosts"], json!(["api.example"]));
-    let inline = text.replace("port: 443}", "port: 443}, policies: {auth: {key: a}}");
-    assert!(losses(&inline)[0].contains("policies in a backend are not converted"));
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn what_cannot_be_asked_is_told_where_it_stands() {
             "nobody is asked",
         ),
         (
-            json!({"backendRef": reference, "grpc": {"requestMetadata": {"a": "jwt.sub"}}}),
+            json!({"backendRef": reference, "grpc": {"requestMetadata": {"a": "mcp.sub"}}}),
             ".grpc.requestMetadata.a",
             "nobody is asked",
         ),

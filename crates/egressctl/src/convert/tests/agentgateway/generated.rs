@@ -32,7 +32,7 @@ fn list(of: BoxedStrategy<Value>, most: usize) -> BoxedStrategy<Value> {
 
 /// Expressions, of which some do not compile here.
 fn expression(good: &'static [&'static str]) -> BoxedStrategy<Value> {
-    let bad = ["jwt.sub", "llm.requestModel == 'a'", "nonsense(", "1 + 'a'", ""];
+    let bad = ["mcp.sub", "llm.requestModel == 'a'", "nonsense(", "1 + 'a'", ""];
     prop_oneof![5 => select(good.to_vec()), 1 => select(bad.to_vec())].prop_map(Value::from).boxed()
 }
 

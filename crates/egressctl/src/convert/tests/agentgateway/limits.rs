@@ -113,7 +113,7 @@ fn what_of_a_limit_is_lost_is_told_where_it_stands() {
     for (limit, place, message, is_there) in [
         (
             json!({"local": [requests, {"tokens": 5, "unit": "Minutes"}]}),
-            "local[1].tokens",
+            "local[1]",
             "language models",
             true,
         ),
@@ -121,13 +121,13 @@ fn what_of_a_limit_is_lost_is_told_where_it_stands() {
         (
             json!({"global": {"backendRef": service, "domain": "d", "descriptors": [
                 {"entries": entries}, {"entries": entries, "unit": "Tokens"}]}}),
-            "global.descriptors[1].unit",
+            "global.descriptors[1]",
             "language models",
             true,
         ),
         (
             json!({"global": {"backendRef": service, "domain": "d", "descriptors": [
-                {"entries": [{"name": "a", "expression": "jwt.sub"}]}]}}),
+                {"entries": [{"name": "a", "expression": "mcp.sub"}]}]}}),
             "global.descriptors[0].entries[0].expression",
             "no limit is in the result",
             false,
@@ -139,7 +139,7 @@ fn what_of_a_limit_is_lost_is_told_where_it_stands() {
             false,
         ),
         (
-            json!({"conditional": [{"condition": "jwt.sub == 'a'", "policy": {"local": [requests]}},
+            json!({"conditional": [{"condition": "mcp.sub == 'a'", "policy": {"local": [requests]}},
                 {"policy": {"local": [requests]}}]}),
             "conditional",
             "the rate limits are not in the result",
