@@ -239,7 +239,7 @@ fn size(options: &Options, figures: &Figures, bars: &mut Vec<Bar>) {
     bars.push(
         Bar::new("resident memory over an empty module, one worker", 30.0, "MB", over).digits(1),
     );
-    let start = figures.starts.iter().find(|start| start.subject == Subject::Workshop);
+    let start = figures.starts.iter().find(|start| start.subject == Subject::WorkshopDenied);
     let start = start.map(|start| median(&start.seconds));
     bars.push(Bar::new("the first answer after Envoy's start", 0.7, "s", start).digits(2));
     let update = figures.updates.iter().find(|update| update.others == options.most);

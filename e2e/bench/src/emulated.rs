@@ -72,7 +72,7 @@ impl Modules {
 /// # Errors
 /// When a filter does not do what it must.
 pub fn of_the_workshop(guests: &Guests) -> Result<(Emulated, Emulated), BenchError> {
-    let contestants = Contestants::new(guests)?;
+    let contestants = Contestants::new(guests, &Options::default())?;
     let mut modules = Modules::default();
     let ours = one(&contestants, &mut modules, Subject::Workshop, 0)?;
     Ok((ours, one(&contestants, &mut modules, Subject::FloorBinding, 0)?))

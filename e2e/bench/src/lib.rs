@@ -49,6 +49,8 @@ pub struct Options {
     pub most: usize,
     /// Whether to write the figures into the documents too: `docs/benchmarks.md`.
     pub document: bool,
+    /// An older module, whose starts and memory are measured in the same run.
+    pub before: Option<PathBuf>,
 }
 
 impl Options {
@@ -61,6 +63,7 @@ impl Options {
             endurance: 10_000,
             most: 1_000,
             document: false,
+            before: None,
         }
     }
 
@@ -78,6 +81,7 @@ impl Default for Options {
             endurance: 100_000,
             most: 10_000,
             document: false,
+            before: None,
         }
     }
 }
@@ -172,7 +176,7 @@ struct Figures {
 /// When an Envoy or a filter is missing, or one of them does not do what it must.
 pub async fn run(options: &Options) -> Result<(String, PathBuf), BenchError> {
     let guests = Guests::build()?;
-    let contestants = subject::Contestants::new(&guests)?;
+    let contestants = subject::Contestants::new(&guests, options)?;
     let size = std::fs::metadata(filter_wasm())?.len();
     say("in the emulated host");
     let emulated = emulated::measure(&contestants, options)?;

@@ -136,7 +136,10 @@ pub(super) async fn memory(
         Subject::Amid(most),
         Subject::Native(most),
         Subject::Lua(most),
-    ] {
+    ]
+    .into_iter()
+    .chain(contestants.before())
+    {
         let mut resident = [0_u64; 2];
         for (workers, resident) in [1, 3].into_iter().zip(&mut resident) {
             let name = subject.name();

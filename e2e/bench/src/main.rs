@@ -10,7 +10,8 @@ use e2e::checkout::{self, filter_wasm};
 use proxy_wasm_host::Module;
 
 const USAGE: &str = "\
-usage: bench [--quick] [--rounds N] [--seconds S] [--document] [--checkout FOLDER]
+usage: bench [--quick] [--rounds N] [--seconds S] [--document] [--before FILE]
+             [--checkout FOLDER]
        bench --features [--quick] [--rounds N] [--seconds S] [--document] [--checkout FOLDER]
        bench --worst [--checkout FOLDER]
        bench --profile MODULE [--checkout FOLDER]
@@ -20,6 +21,7 @@ usage: bench [--quick] [--rounds N] [--seconds S] [--document] [--checkout FOLDE
   --profile MODULE   how many instructions each function of the module takes of the workshop's
                      requests; the module has kept its names
   --features         only what each feature costs; with --document its part of the page
+  --before FILE      an older module, whose starts and memory are measured in the same run
   --quick            few rounds, requests and policies, to see whether it works
   --rounds N         how many rounds, each of which asks every Envoy of a group in turn (30)
   --seconds S        how long each Envoy is asked in a round (0.25)
@@ -30,8 +32,15 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next()?.parse::<f64>().ok().filter(|number| *number > 0.0);
         match argument.as_str() {
-            "--quick" => options = Options { document: options.document, ..Options::quick() },
+            "--quick" => {
+                options = Options {
+                    document: options.document,
+                    before: options.before,
+                    ..Options::quick()
+                }
+            }
             "--document" => options.document = true,
+            "--before" => options.before = Some(arguments.next()?.into()),
             "--rounds" => options.rounds = number()?.ceil() as usize,
             "--seconds" => options.round = Duration::from_secs_f64(number()?),
             _ => return None,

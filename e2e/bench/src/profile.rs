@@ -12,7 +12,7 @@ use walrus::{ConstExpr, FunctionId, FunctionKind, GlobalId, ValType};
 
 use super::emulated::plain;
 use super::subject::Contestants;
-use super::{Asked, BenchError, Guests, Subject};
+use super::{Asked, BenchError, Guests, Options, Subject};
 use e2e::pki::TEAM_A_SPIFFE_ID;
 
 /// What the names of the counters begin with.
@@ -28,7 +28,7 @@ pub type Taken = (String, u64);
 /// # Errors
 /// When the module cannot be read, is none, or does not take the configuration.
 pub fn of_the_workshop(module: &Path, asked: Asked) -> Result<Vec<Taken>, BenchError> {
-    let contestants = Contestants::new(&Guests::build()?)?;
+    let contestants = Contestants::new(&Guests::build()?, &Options::default())?;
     let configuration = contestants.plugin(Subject::Workshop).map(|plugin| plugin.configuration);
     let counting = Module::from_bytes(&counting(module)?)?;
     let options = HostOptions { canary: false, fuel: 1 << 60, ..HostOptions::default() };

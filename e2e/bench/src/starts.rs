@@ -21,9 +21,11 @@ pub(super) async fn measure(
     options: &Options,
 ) -> Result<Vec<Start>, BenchError> {
     say("starts");
-    let subjects = [Subject::NoFilter, Subject::Empty, Subject::FloorBinding, Subject::Workshop];
+    let subjects =
+        [Subject::NoFilter, Subject::Empty, Subject::FloorBinding, Subject::WorkshopDenied];
+    let start = |subject| Start { subject, seconds: Vec::new() };
     let mut starts: Vec<Start> =
-        subjects.map(|subject| Start { subject, seconds: Vec::new() }).into();
+        subjects.into_iter().chain(contestants.before()).map(start).collect();
     // As many starts as take some twenty seconds.
     for _ in 0..options.rounds.div_ceil(5) {
         for start in &mut starts {

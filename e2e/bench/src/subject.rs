@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::envoys::Plugin;
 use super::guests::Guests;
 use super::policies::{Audit, Shape, Workshop};
-use super::{BenchError, peers};
+use super::{BenchError, Options, peers};
 use e2e::envoy::filter_wasm;
 
 /// A filter with a configuration, or what stands in its place.
@@ -25,6 +25,8 @@ pub enum Subject {
     Workshop,
     /// Ours with the workshop's policies, denials logged: the default.
     WorkshopDenied,
+    /// An older module with the same.
+    Before,
     /// Ours with the workshop's policies, every decision logged.
     WorkshopAll,
     /// Ours with the workshop's policies, no decision logged, the host not bound.
@@ -87,6 +89,7 @@ impl Subject {
             Self::FloorBinding => "floor, host bound".to_owned(),
             Self::Workshop => "ours, nothing logged".to_owned(),
             Self::WorkshopDenied => "ours, denials logged".to_owned(),
+            Self::Before => "ours as it was, denials logged".to_owned(),
             Self::WorkshopAll => "ours, all logged".to_owned(),
             Self::WorkshopUnbound => "ours, host not bound".to_owned(),
             Self::Macro => "ours, with a macro".to_owned(),
@@ -158,11 +161,18 @@ impl Subject {
 pub(super) struct Contestants {
     pub(super) guests: Guests,
     pub(super) workshop: Workshop,
+    before: Option<PathBuf>,
 }
 
 impl Contestants {
-    pub(super) fn new(guests: &Guests) -> Result<Self, BenchError> {
-        Ok(Self { guests: guests.clone(), workshop: Workshop::load()? })
+    pub(super) fn new(guests: &Guests, options: &Options) -> Result<Self, BenchError> {
+        let (guests, before) = (guests.clone(), options.before.clone());
+        Ok(Self { guests, workshop: Workshop::load()?, before })
+    }
+
+    /// [`Subject::Before`], where there is an older module.
+    pub(super) fn before(&self) -> Option<Subject> {
+        self.before.as_ref().map(|_| Subject::Before)
     }
 
     /// The module and the plugin's configuration, where it is a wasm filter.
@@ -185,6 +195,10 @@ impl Contestants {
             Subject::FloorBinding => bare(&self.guests.floor_binding),
             Subject::Workshop => ours(&quiet),
             Subject::WorkshopDenied => ours(&self.workshop.audit(Audit::Denied)),
+            Subject::Before => {
+                let configuration = self.workshop.audit(Audit::Denied).text();
+                self.before.clone().map(|module| Plugin { module, configuration })
+            }
             Subject::WorkshopAll => ours(&self.workshop.audit(Audit::All)),
             Subject::WorkshopUnbound => ours(&quiet.unbound()),
             Subject::Macro => {

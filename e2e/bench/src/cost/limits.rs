@@ -49,7 +49,9 @@ impl Limit {
             Self::Request => "thousands of policies; all rules of a request: 500,000 steps",
             Self::Expressions => "64 expressions in one authorization",
             Self::Fields => "32 values in `audit.fields`, and a filter",
-            Self::Policy => "64 headers in one `set`, 16 entries in a `conditional`",
+            Self::Policy => {
+                "64 headers in one `set`, 16 entries of a `conditional` or of local limits"
+            }
             Self::Expression => "one expression of 4,096 bytes: 100,000 steps",
             Self::Nested => "two loops, one in the other",
             Self::Pattern => "a pattern, 256 KiB once compiled",
@@ -108,6 +110,11 @@ pub(super) fn pairs() -> Vec<Pair> {
         let header = |index: usize| json!({"name": format!("x-{index}"), "value": value});
         json!((0..64).map(header).collect::<Vec<_>>())
     };
+    let limits: Vec<Value> = (1..=16)
+        .map(|requests| {
+            json!({"requests": requests, "unit": "Seconds", "key": "request.headers['x']"})
+        })
+        .collect();
     let remove: Vec<String> = (0..64).map(|index| format!("h-{index}")).collect();
     let entry = |index: usize| {
         let condition = format!("request.headers.exists(h, request.headers[h] == 'w{index}')");
@@ -133,6 +140,7 @@ pub(super) fn pairs() -> Vec<Pair> {
             "16 entries whose conditions go through all headers",
             json!({"transformation": {"conditional": conditional}}),
         ),
+        pair("16 local limits by a large header", json!({"rateLimit": {"local": limits}})),
     ]
 }
 

@@ -33,8 +33,8 @@ const READING: &str = "\
   what to compare two versions or two policies by. A host call is a call from the module to Envoy.
 - **Microseconds** are of [real Envoys](#in-a-real-envoy) that are alive at once and asked in turn,
   so that a disturbance meets all alike. They do not travel from machine to machine; ratios between
-  rows of one table do. In brackets are the quartiles of the rounds: where those of two rows overlap,
-  the rows do not differ.
+  rows of one table do. In brackets are the quartiles of the rounds: rows whose quartiles overlap do
+  not differ.
 - **Adds** is beyond an Envoy without any filter in that place.
 - What an expression costs is in [the index of expressions](#what-an-expression-costs), what a field
   of a policy costs in [the features](#what-each-feature-costs). What is not used costs nothing.
@@ -155,7 +155,7 @@ fn proxy(options: &Options, figures: &Figures) -> Vec<(String, String)> {
         "first answer after Envoy's start; with an empty module; without".to_owned(),
         format!(
             "{:.2} s; {:.2} s; {:.2} s",
-            seconds(Subject::Workshop),
+            seconds(Subject::WorkshopDenied),
             seconds(Subject::Empty),
             seconds(Subject::NoFilter)
         ),
