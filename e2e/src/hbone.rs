@@ -133,9 +133,10 @@ impl HboneClient {
         self
     }
 
-    /// Opens a connection of its own. Whether the waypoint accepts the certificate is known when it
-    /// answers, since in TLS 1.3 a client believes the handshake done before the server has looked
-    /// at its certificate: the first tunnel on it is refused, or [`HboneConnection::accepted`] asks.
+    /// Opens a connection of its own. Whether the waypoint accepts the certificate is known when
+    /// it answers, since in TLS 1.3 a client believes the handshake done before the server has
+    /// looked at its certificate: the first tunnel on it is refused, or
+    /// [`HboneConnection::accepted`] asks.
     ///
     /// # Errors
     /// [`HboneError::TlsRefused`] when the waypoint's certificate is refused.

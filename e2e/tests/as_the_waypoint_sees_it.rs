@@ -118,6 +118,14 @@ impl Layers {
             counts.refused_by_envoy += 1;
             return;
         }
+        // Of methods its parser takes some and not others.
+        const USUAL: [&str; 8] =
+            ["GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS", "PATCH", "TRACE"];
+        if !USUAL.contains(&written.method) && !is_recorded {
+            assert!(is_refused, "{path_safety} {written:?}: {there:?}");
+            counts.refused_by_envoy += 1;
+            return;
+        }
         // Of an absolute target it reads the authority as a part of a URL; the filter denies what
         // it cannot read so.
         if written.absolute.is_some() && !is_recorded {

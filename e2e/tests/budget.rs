@@ -16,9 +16,9 @@ static MODULE: LazyLock<Module> = LazyLock::new(|| {
         .unwrap_or_else(|error| panic!("{error}: run `make wasm` first"))
 });
 
-/// The most instructions that loading or refusing a configuration may take: 6 s of a worker that
+/// The most instructions that loading or refusing a configuration may take: 5 s of a worker that
 /// executes 2.2 a nanosecond, which is less than V8 does.
-const MOST_FUEL: u64 = 13_500_000_000;
+const MOST_FUEL: u64 = 12_000_000_000;
 /// The most memory that it may leave the module with, in bytes.
 const MOST_MEMORY: u64 = 400 << 20;
 

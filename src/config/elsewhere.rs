@@ -136,6 +136,10 @@ const CONNECTIONS: &str = "use `trafficPolicy.connectionPool` of a DestinationRu
 
 /// What to use in the place of a field that the object at this place does not have.
 pub(super) fn advice(place: &str, field: &str, shape: &[Field]) -> Option<&'static str> {
+    // So it is with nearly every field that is written.
+    if shape.iter().any(|known| known.name == field) {
+        return None;
+    }
     // The entries of a list are objects of its name.
     let place = match place.strip_suffix(']').and_then(|start| start.rsplit_once('[')) {
         Some((list, _)) => list,
@@ -144,6 +148,5 @@ pub(super) fn advice(place: &str, field: &str, shape: &[Field]) -> Option<&'stat
     let is_of =
         |object: &str| place.strip_suffix(object).is_some_and(|before| before.ends_with('.'));
     let found = ROWS.iter().find(|(object, name, _)| *name == field && is_of(object));
-    let is_here = shape.iter().any(|known| known.name == field);
-    found.filter(|_| !is_here).map(|(_, _, advice)| *advice)
+    found.map(|(_, _, advice)| *advice)
 }

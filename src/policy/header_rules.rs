@@ -90,6 +90,7 @@ impl HeaderRules {
     ///
     /// If a value's expression fails, or the value is not legal, the header is left out: an `add`
     /// then adds no line, and a `set` still removes the caller's lines.
+    #[inline(never)]
     pub(crate) fn apply<'a>(
         &'a self,
         headers: &mut Headers<'a>,

@@ -7,6 +7,8 @@
 //! and changes no result. Header rules apply to all of a policy's scope, whatever the result of its
 //! rule.
 
+mod popularity;
+mod present;
 mod together;
 
 use crate::attributes::PATH;
@@ -16,6 +18,8 @@ use crate::cel::guard::{Guard, Wanted};
 use crate::config::{DefaultAction, HostPattern};
 use crate::hash::{self, Map};
 use crate::path::PathSafety;
+use popularity::Popularity;
+use present::Present;
 pub(crate) use together::SetBy;
 use together::Together;
 
@@ -66,6 +70,8 @@ pub(crate) struct Index {
     under: Map<Box<str>, Group>,
     /// By group, attribute and value.
     keyed: Map<u64, Postings>,
+    /// Which keys may be among these.
+    present: Present,
 }
 
 /// The policies for one host, or all under one, or all.
@@ -222,6 +228,7 @@ impl Index {
                 group.add(position, entry, guard, &mut index.keyed);
             }
         }
+        index.present = Present::of(index.keyed.keys().copied());
         index
     }
 
@@ -254,30 +261,58 @@ impl Index {
 
     /// Finds the policies in scope whose rules can matter to a request, in configuration order.
     pub(crate) fn candidates(&self, groups: &Groups<'_>, view: &View<'_>, found: &mut Vec<u32>) {
+        self.refusing(groups, view, found);
+        self.add_allowing(groups, view, found);
+    }
+
+    /// Finds all of them that can refuse the request, and perhaps others. A request that is refused
+    /// does not pay for looking up those that could only allow it.
+    #[inline(never)]
+    pub(crate) fn refusing(&self, groups: &Groups<'_>, view: &View<'_>, found: &mut Vec<u32>) {
         found.clear();
-        let other_path = view.other_path();
         groups.for_each(|group| {
             merge(found, &group.always);
-            for key in &group.keys {
-                match view.text(key.attribute) {
-                    Ok(value) => {
-                        self.look_up(group, key.attribute, value, found);
-                        if let (PATH, Some(other)) = (key.attribute, other_path) {
-                            self.look_up(group, key.attribute, without_query(other), found);
-                        }
-                    }
-                    Err(_) => {
-                        merge(found, &key.others);
-                        merge(found, key.allows.get(..MAX_UNREADABLE).unwrap_or(&key.allows));
-                    }
-                }
+            for key in group.keys.iter().filter(|key| !key.others.is_empty()) {
+                self.find(group, key, view, found);
             }
         });
     }
 
+    /// Adds the rest to those that can refuse the request.
+    #[inline(never)]
+    pub(crate) fn add_allowing(&self, groups: &Groups<'_>, view: &View<'_>, found: &mut Vec<u32>) {
+        groups.for_each(|group| {
+            for key in group.keys.iter().filter(|key| key.others.is_empty()) {
+                self.find(group, key, view, found);
+            }
+        });
+    }
+
+    /// Adds the policies of a group that are found by an attribute.
+    #[inline(never)]
+    fn find(&self, group: &Group, key: &KeyedBy, view: &View<'_>, found: &mut Vec<u32>) {
+        match view.text(key.attribute) {
+            Ok(value) => {
+                self.look_up(group, key.attribute, value, found);
+                if key.attribute == PATH
+                    && let Some(other) = view.other_path()
+                {
+                    self.look_up(group, key.attribute, without_query(other), found);
+                }
+            }
+            Err(_) => {
+                merge(found, &key.others);
+                merge(found, key.allows.get(..MAX_UNREADABLE).unwrap_or(&key.allows));
+            }
+        }
+    }
+
     fn look_up(&self, group: &Group, attribute: Id, value: &str, found: &mut Vec<u32>) {
         let mut add = |kind: u64, value: &[u8]| {
-            if let Some(postings) = self.keyed.get(&key(group.number, attribute, kind, value)) {
+            let key = key(group.number, attribute, kind, value);
+            if self.present.may_have(key)
+                && let Some(postings) = self.keyed.get(&key)
+            {
                 merge(found, postings.as_slice());
             }
         };
@@ -366,39 +401,6 @@ impl Group {
         if let Some(key) = self.keys.iter_mut().find(|key| key.attribute == guard.attribute) {
             push_once(if rule.is_allow { &mut key.allows } else { &mut key.others }, position);
         }
-    }
-}
-
-/// How many policies each value would find. Of a rule's guards, the one that finds the fewest other
-/// policies is used.
-struct Popularity(Map<u64, u32>);
-
-impl Popularity {
-    fn new(entries: &[Entry<'_>]) -> Self {
-        let mut counts: Map<u64, u32> = Map::default();
-        for guard in entries.iter().flat_map(Entry::guards) {
-            for wanted in &guard.values {
-                let count = counts.entry(Self::key(guard.attribute, wanted)).or_default();
-                *count = count.saturating_add(1);
-            }
-        }
-        Popularity(counts)
-    }
-
-    fn key(attribute: Id, wanted: &Wanted) -> u64 {
-        let (kind, value) = kind_and_bytes(wanted);
-        key(0, attribute, kind, value)
-    }
-
-    fn best<'g>(&self, guards: &'g [Guard]) -> Option<&'g Guard> {
-        let found = |guard: &Guard| {
-            let counts = guard
-                .values
-                .iter()
-                .filter_map(|wanted| self.0.get(&Self::key(guard.attribute, wanted)));
-            counts.fold(0_u32, |sum, count| sum.saturating_add(*count))
-        };
-        guards.iter().min_by_key(|guard| found(guard))
     }
 }
 

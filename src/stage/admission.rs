@@ -44,6 +44,7 @@ impl<'h, 'g> Admitted<'h, 'g> {
 }
 
 /// Admits or refuses a request.
+#[inline(never)]
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let malformed =
         |reason, detail| Flow::End(Ending { detail: Some(detail), ..Ending::because(reason) });

@@ -2,7 +2,7 @@
 //! Allow allows; else a request goes on only if no Allow is in scope and the default action is
 //! Allow.
 
-use super::{Ending, Flow, NOT_ADMITTED, Turn};
+use super::{Ending, Flow, Found, NOT_ADMITTED, Turn};
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
 use crate::config::{Action, DefaultAction, Mode};
@@ -15,6 +15,7 @@ use crate::request::headers::Headers;
 use crate::trace::Trace;
 
 /// Evaluates the rules that can matter to the request.
+#[inline(never)]
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let Some(admitted) = &turn.admitted else {
         return Flow::End(Ending::internal_error(NOT_ADMITTED));
@@ -26,21 +27,36 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let view = View::new(turn.facts, &engine.callers)
         .with_host(&admitted.host, admitted.path_has_escapes)
         .with_path(admitted.plain_path);
-    let candidates = &mut turn.found.candidates;
-    engine.index.candidates(&admitted.groups, &view, candidates);
+    let groups = &admitted.groups;
+    let Found { candidates, decision, .. } = &mut *turn.found;
+    engine.index.refusing(groups, &view, candidates);
     let mut asking = Asking {
         rules: Rules { policies: &engine.policies, candidates },
         view: &view,
         meter: turn.meter,
-        errors: &mut turn.found.decision.errors,
+        errors: &mut decision.errors,
         trace: turn.trace.as_deref_mut(),
         opens_in_shadow: false,
     };
-    let groups = &admitted.groups;
-    let mut decided = asking.enforced(groups.allows());
-    if decided.0 == Reason::NoAllowRule {
-        decided = by_default(engine, groups);
+    let refused = asking.refused();
+    if refused.is_none() {
+        engine.index.add_allowing(groups, &view, candidates);
     }
+    let mut asking = Asking {
+        rules: Rules { policies: &engine.policies, candidates },
+        view: &view,
+        meter: turn.meter,
+        errors: &mut decision.errors,
+        trace: turn.trace.as_deref_mut(),
+        opens_in_shadow: false,
+    };
+    let decided = match refused {
+        Some(refused) => refused,
+        None => match asking.allowed(groups.allows()) {
+            (Reason::NoAllowRule, _) => by_default(engine, groups),
+            decided => decided,
+        },
+    };
     let (reason, policy) = decided;
     if !reason.allows() {
         if !engine.composes_denials {
@@ -236,16 +252,6 @@ struct Asking<'p, 't> {
 }
 
 impl Asking<'_, '_> {
-    /// The decision of the enforced rules, and the policy that decides. `has_allows` is whether an
-    /// enforced Allow is in scope, also if the index left it out.
-    #[inline(always)]
-    fn enforced(&mut self, has_allows: bool) -> (Reason, Option<usize>) {
-        match self.refused() {
-            Some(refused) => refused,
-            None => self.allowed(has_allows),
-        }
-    }
-
     /// The Deny that matches, or the Require that does not, if there is one.
     #[inline(always)]
     fn refused(&mut self) -> Option<(Reason, Option<usize>)> {
@@ -268,7 +274,8 @@ impl Asking<'_, '_> {
         None
     }
 
-    /// The Allow that matches, or that none does, or that none is in scope.
+    /// The Allow that matches, or that none does, or that none is in scope. `has_allows` is whether
+    /// an enforced Allow is in scope, also if the index left it out.
     #[inline(always)]
     fn allowed(&mut self, has_allows: bool) -> (Reason, Option<usize>) {
         self.begin(Mode::Enforce, Action::Allow);

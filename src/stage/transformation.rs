@@ -16,6 +16,7 @@ use crate::request::headers::Headers;
 use crate::trace::{Applied, Feature};
 
 /// Applies the header rules of each policy, in configuration order.
+#[inline(never)]
 pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     let Some(admitted) = &turn.admitted else {
         return Flow::End(Ending::internal_error(NOT_ADMITTED));

@@ -78,9 +78,11 @@ fn parts(node: &IdedExpr) -> i64 {
         Expr::Comprehension(c) => parts(&c.iter_range)
             .saturating_add(parts(&c.accu_init))
             .saturating_add(parts(&c.result)),
-        _ => super::limits::children(node)
-            .into_iter()
-            .fold(0, |sum: i64, child| sum.saturating_add(parts(child))),
+        _ => {
+            let mut sum = 0_i64;
+            super::limits::each_child(node, &mut |child| sum = sum.saturating_add(parts(child)));
+            sum
+        }
     };
     below.saturating_add(1)
 }

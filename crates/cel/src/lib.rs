@@ -397,9 +397,12 @@ impl Expression {
 
 /// Whether a text in an expression has an escape that is decoded in the other reading of a path.
 fn names_escape(node: &IdedExpr) -> bool {
-    check::string_literal(node)
-        .is_some_and(|text| egress_reading::path::plain(text.as_bytes()).is_some())
-        || limits::children(node).into_iter().any(names_escape)
+    if let Some(text) = check::string_literal(node) {
+        return text.contains('%') && egress_reading::path::plain(text.as_bytes()).is_some();
+    }
+    let mut found = false;
+    limits::each_child(node, &mut |child| found = found || names_escape(child));
+    found
 }
 
 fn parse(source: &str) -> Result<(IdedExpr, Places), Vec<ExprError>> {

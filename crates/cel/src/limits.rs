@@ -155,8 +155,9 @@ pub(crate) fn children(node: &IdedExpr) -> Vec<&IdedExpr> {
     children
 }
 
-/// Visits the parts of an expression, in the order of the tree.
-fn each_child<'e>(node: &'e IdedExpr, show: &mut impl FnMut(&'e IdedExpr)) {
+/// Visits the parts of an expression, in the order of the tree. This runs for each node of a
+/// configuration, several times, so nothing is allocated for it.
+pub(crate) fn each_child<'e>(node: &'e IdedExpr, show: &mut impl FnMut(&'e IdedExpr)) {
     match &node.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
         Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).for_each(show),

@@ -309,10 +309,13 @@ fn pattern_index(node: &IdedExpr) -> Option<usize> {
 fn is_spelled(node: &IdedExpr, name: &str) -> bool {
     match &node.expr {
         Expr::Ident(root) => root.strip_prefix('.').unwrap_or(root) == name,
-        Expr::Select(select) if !select.test => name
-            .strip_suffix(select.field.as_str())
-            .and_then(|object| object.strip_suffix('.'))
-            .is_some_and(|object| is_spelled(&select.operand, object)),
+        Expr::Select(select) if !select.test => {
+            // This runs for each attribute, and most have no `.` at this place.
+            let behind = name.len().checked_sub(select.field.len());
+            behind.and_then(|at| name.get(..at)?.strip_suffix('.')).is_some_and(|object| {
+                name.ends_with(&select.field) && is_spelled(&select.operand, object)
+            })
+        }
         _ => false,
     }
 }

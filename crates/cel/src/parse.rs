@@ -74,25 +74,26 @@ struct Parser<'s, W> {
 
 type Parsed<T = Node> = Result<T, Fault>;
 
-/// The operators between two operands: their symbols, their names in the tree, and how tightly they
-/// bind.
-const OPERATORS: &[(&str, &str, u8)] = &[
-    ("||", op::LOGICAL_OR, 1),
-    ("&&", op::LOGICAL_AND, 2),
-    ("==", op::EQUALS, 3),
-    ("!=", op::NOT_EQUALS, 3),
-    ("in", op::IN, 3),
-    ("<", op::LESS, 3),
-    ("<=", op::LESS_EQUALS, 3),
-    (">", op::GREATER, 3),
-    (">=", op::GREATER_EQUALS, 3),
-    ("+", op::ADD, 4),
-    ("-", op::SUBSTRACT, 4),
-    ("*", op::MULTIPLY, 5),
-    ("/", op::DIVIDE, 5),
-    ("%", op::MODULO, 5),
-];
-
+/// The operator of a symbol between two operands: its name in the tree, and how tightly it binds.
+fn operator_of(symbol: &str) -> Option<(&'static str, u8)> {
+    Some(match symbol {
+        "||" => (op::LOGICAL_OR, 1),
+        "&&" => (op::LOGICAL_AND, 2),
+        "==" => (op::EQUALS, 3),
+        "!=" => (op::NOT_EQUALS, 3),
+        "in" => (op::IN, 3),
+        "<" => (op::LESS, 3),
+        "<=" => (op::LESS_EQUALS, 3),
+        ">" => (op::GREATER, 3),
+        ">=" => (op::GREATER_EQUALS, 3),
+        "+" => (op::ADD, 4),
+        "-" => (op::SUBSTRACT, 4),
+        "*" => (op::MULTIPLY, 5),
+        "/" => (op::DIVIDE, 5),
+        "%" => (op::MODULO, 5),
+        _ => return None,
+    })
+}
 impl<'s, W: Written> Parser<'s, W> {
     fn new(source: &'s str, written: W) -> Parsed<Parser<'s, W>> {
         Ok(Parser {
@@ -204,10 +205,7 @@ impl<'s, W: Written> Parser<'s, W> {
 
     fn operator(&self) -> Option<(&'static str, u8)> {
         let Token::Symbol(written) = self.token else { return None };
-        OPERATORS
-            .iter()
-            .find(|(symbol, ..)| *symbol == written)
-            .map(|(_, name, binds)| (*name, *binds))
+        operator_of(written)
     }
 
     /// A chain of operators that bind at least this tightly.

@@ -68,43 +68,6 @@ pub(crate) fn method(text: &str) -> Result<(), String> {
     }
 }
 
-/// The methods that Envoy's parser of HTTP/1.1 takes, beside CONNECT.
-const METHODS: [&str; 33] = [
-    "ACL",
-    "BIND",
-    "CHECKOUT",
-    "COPY",
-    "DELETE",
-    "GET",
-    "HEAD",
-    "LINK",
-    "LOCK",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MOVE",
-    "MSEARCH",
-    "NOTIFY",
-    "OPTIONS",
-    "PATCH",
-    "POST",
-    "PROPFIND",
-    "PROPPATCH",
-    "PURGE",
-    "PUT",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "SOURCE",
-    "SUBSCRIBE",
-    "TRACE",
-    "UNBIND",
-    "UNLINK",
-    "UNLOCK",
-    "UNSUBSCRIBE",
-];
-
 /// A request that Envoy does not refuse itself for its first line or for its `Connection`.
 pub(crate) fn arrives(
     (method, path): (&str, &str),
@@ -115,13 +78,6 @@ pub(crate) fn arrives(
     if version == "HTTP/1.1" {
         if method == "CONNECT" {
             return Err(format!("`CONNECT`: {REFUSES}, since a waypoint takes it for HBONE alone"));
-        }
-        if !METHODS.contains(&method) && is_token(method) {
-            return Err(format!(
-                "`{}` is no method that Envoy takes over HTTP/1.1, although it does over HTTP/2: \
-                 {REFUSES}",
-                method.escape_debug()
-            ));
         }
         if path == "*" && method != "OPTIONS" {
             return Err(format!("`*` is the path of `OPTIONS` alone: {REFUSES}"));

@@ -6,8 +6,8 @@
 //! ([`query`]), and which header lines Envoy itself joins before any filter sees them ([`inline`]).
 //! `docs/reading.md` names the origins that read each thing in each way.
 //!
-//! [`hash`] and [`words`] look at several bytes at once; [`mends`] switches single protections off in
-//! tests.
+//! [`hash`] and [`words`] look at several bytes at once; [`mends`] switches single protections off
+//! in tests.
 
 pub mod cookie;
 pub mod hash;

@@ -102,12 +102,12 @@ fn ours_makes_as_few_host_calls_as_the_floor() {
     }
 }
 
-/// What the workshop's requests cost before a request could wait, in instructions: 20,765 where it
-/// is allowed, and 12,765 where it is denied.
+/// What the workshop's requests cost, in instructions, with a hundred more for what another release
+/// of the compiler makes of the same source.
 #[test]
-fn the_workshops_requests_cost_no_more_than_before_a_request_could_wait() {
+fn the_workshops_requests_cost_no_more_than_they_did() {
     let (ours, _) = of_the_workshop(&GUESTS).expect("figures");
-    let bars = [(Asked::Allowed, 20_765, 6), (Asked::Denied, 12_765, 3)];
+    let bars = [(Asked::Allowed, 13_700, 6), (Asked::Denied, 8_600, 3)];
     for (asked, ..) in bars {
         let usage = ours.request(asked).expect("figures");
         println!("{asked:?}: {} instructions, {} host calls", usage.fuel, usage.total_calls());

@@ -114,7 +114,9 @@ impl<'s> Lexer<'s> {
 
     fn symbol(&mut self, start: u32) -> Result<&'static str, Fault> {
         let rest = self.rest();
-        if let Some(symbol) = SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
+        let first = rest.as_bytes().first();
+        let mut begun = SYMBOLS.iter().filter(|symbol| symbol.as_bytes().first() == first);
+        if let Some(symbol) = begun.find(|symbol| rest.starts_with(**symbol)) {
             self.take(symbol.len());
             return Ok(symbol);
         }

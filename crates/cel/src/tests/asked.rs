@@ -184,9 +184,15 @@ fn a_function_goes_before_a_variable_of_its_name() {
 
 #[test]
 fn what_is_not_known_is_named_and_nothing_else() {
+    for (source, name) in
+        [("jwt.groups.contains('x')", "jwt"), ("conection.a.startsWith('x')", "conection")]
+    {
+        let found = refused(source, Expected::Rule);
+        let start = format!("line 1, column 1: unknown attribute `{name}`");
+        assert!(found.starts_with(&start) && !found.contains("function"), "{source}: {found}");
+        assert_eq!(found.lines().count(), 1, "{source}: {found}");
+    }
     for (source, message) in [
-        ("jwt.groups.contains('x')", "line 1, column 1: unknown attribute `jwt`"),
-        ("conection.a.startsWith('x')", "line 1, column 1: unknown attribute `conection`"),
         ("math.contains('x')", "line 1, column 1: unknown function `math.contains`"),
         (
             "string.quote('x') == ''",

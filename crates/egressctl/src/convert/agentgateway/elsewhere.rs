@@ -54,8 +54,8 @@ const TRAFFIC: &[Field] = &[
     ),
 ];
 
-const JWT: &str = "no counterpart in this filter: RequestAuthentication, and an \
-    AuthorizationPolicy with `requestPrincipals`, on the waypoint";
+const JWT: &str = "a RequestAuthentication on the waypoint verifies tokens, and rules read their \
+    claims as `jwt`; where there must be one, add a Require of `has(jwt.iss)`";
 const CREDENTIALS: &str = "no counterpart in this filter: an AuthorizationPolicy with `action: \
     CUSTOM` and an extension provider that checks the credentials";
 

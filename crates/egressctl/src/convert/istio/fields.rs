@@ -343,8 +343,8 @@ impl<'r> Reader<'r> {
     }
 }
 
-const JWT: &str = "tokens (JWT) have no counterpart here: RequestAuthentication and an \
-    AuthorizationPolicy do it in the waypoint, after this filter";
+const JWT: &str = "what a token says is not converted: compare its claims as `jwt.iss` and \
+    `jwt.sub` yourself, or leave it to an AuthorizationPolicy in the waypoint, after this filter";
 const REMOTE: &str = "a waypoint's callers are pods, not clients behind a proxy, so there is no \
     other address than `ipBlocks` is about: no counterpart";
 
