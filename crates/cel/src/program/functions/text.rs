@@ -1,8 +1,8 @@
 //! Strings, and patterns in them.
 
-use super::super::{Str, Value};
 use super::super::evaluate::Run;
 use super::super::headers::{Values, View};
+use super::super::{Str, Value};
 use super::{Made, Row, text_at, unknown};
 use crate::bounded::{MAX_PARTS, MAX_TEXT};
 use crate::library::strings;
