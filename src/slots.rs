@@ -91,14 +91,14 @@ mod tests {
             ) {
                 let (mut slots, mut model) = (Slots::new(), BTreeMap::new());
                 for (position, (low, high, adds)) in steps.into_iter().enumerate() {
-                    let number = high * 256 + low;
+                    let number = (high << 8) | low;
                     if adds && !model.contains_key(&number) {
                         slots.insert(number, position);
                         model.insert(number, position);
                     } else {
                         prop_assert_eq!(slots.remove(number), model.remove(&number));
                     }
-                    for number in (0..4).flat_map(|high| (0..8).map(move |low| high * 256 + low)) {
+                    for number in (0..4).flat_map(|high| (0..8).map(move |low| (high << 8) | low)) {
                         prop_assert_eq!(slots.get_mut(number), model.get_mut(&number));
                     }
                 }

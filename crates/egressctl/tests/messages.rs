@@ -4,7 +4,7 @@
 //! load, and the output of `egressctl` for broken files), and what each command says when it is
 //! called wrongly.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,7 +1,5 @@
 //! What `egressctl --version` says, with git and without.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
-
 #[path = "../build.rs"]
 #[expect(dead_code, clippy::print_stdout, reason = "a build script's `main`, which prints")]
 mod build;

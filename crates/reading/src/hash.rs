@@ -105,8 +105,9 @@ mod tests {
         // Of every length, at every place.
         for length in 0..text.len() {
             let whole = &text[..length];
-            assert!(same(whole, &whole.to_vec()), "{length}");
-            assert_eq!(bytes(whole), bytes(&whole.to_vec()), "{length}");
+            let copy = whole.to_vec();
+            assert!(same(whole, &copy), "{length}");
+            assert_eq!(bytes(whole), bytes(&copy), "{length}");
             for position in 0..length {
                 let mut other = whole.to_vec();
                 other[position] ^= 0x20;

@@ -1,6 +1,6 @@
 //! Strings, and patterns in them.
 
-use super::super::Value;
+use super::super::{Str, Value};
 use super::super::evaluate::Run;
 use super::super::headers::{Values, View};
 use super::{Made, Row, text_at, unknown};
@@ -170,26 +170,44 @@ fn split<'p>(
     }
     let (text, separator) = (text_at(name, of, 0)?, text_at(name, of, 1)?);
     let most = count(of, 2);
-    let mut parts: Vec<Value<'p>> = Vec::new();
+    let parts = match of.first() {
+        // Its parts are where it is.
+        Some(Value::Text(Str::Borrowed(text))) => parts_of(text, separator, most, Value::text),
+        _ => parts_of(text, separator, most, Value::made),
+    };
+    parts.map(Value::list).ok_or_else(|| run.breach(name))
+}
+
+/// The parts of a text; none if there are too many.
+fn parts_of<'t, 'p>(
+    text: &'t str,
+    separator: &str,
+    most: usize,
+    part: fn(&'t str) -> Value<'p>,
+) -> Option<Vec<Value<'p>>> {
     let is_empty = most == 0 || (separator.is_empty() && text.is_empty());
     let mut remaining = Some(text).filter(|_| !is_empty);
+    let mut parts: Vec<Value<'p>> = Vec::with_capacity(8);
     while let Some(now) = remaining {
         if parts.len() >= MAX_PARTS {
-            return Err(run.breach(name));
+            return None;
         }
         let last = parts.len().saturating_add(1) >= most;
         let cut = if last { None } else { cut(now, separator) };
-        parts.push(Value::made(cut.map_or(now, |(part, _)| part)));
+        parts.push(part(cut.map_or(now, |(part, _)| part)));
         remaining = cut.map(|(_, after)| after);
     }
-    Ok(Value::list(parts))
+    Some(parts)
 }
 
 /// The text before and after the first separator. With an empty separator, it is the first code
 /// point and the rest.
 fn cut<'t>(text: &'t str, separator: &str) -> Option<(&'t str, &'t str)> {
-    if !separator.is_empty() {
-        return text.split_once(separator);
+    match separator.as_bytes() {
+        [] => {}
+        // Preparing the search for a longer one takes more than the search for a byte.
+        [byte] => return text.split_once(char::from(*byte)),
+        _ => return text.split_once(separator),
     }
     let first = text.chars().next()?.len_utf8();
     text.split_at_checked(first).filter(|(_, rest)| !rest.is_empty())
