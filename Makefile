@@ -139,7 +139,7 @@ test-istio: build-wasm ## filter-config/ on a real API server and a real istiod 
 		SKOPEO=$$skopeo $(CARGO) test -p istio-parts $(ARGS) -- --test-threads=1
 
 .PHONY: bench
-bench: build-wasm build-bodies ## what the filter costs, into target/bench/report.md (ARGS=--quick: a trial)
+bench: build-wasm build-bodies ## what the filter costs, into target/bench (ARGS=--quick: a trial)
 	@envoy=$$($(setup)/envoy); \
 	ENVOY=$$envoy $(CARGO) run --quiet --profile measure -p bench -- $(ARGS)
 

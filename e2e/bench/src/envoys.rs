@@ -126,8 +126,8 @@ impl Running {
     }
 }
 
-/// The processor time of each thread, by the thread's name: to the nanosecond where the kernel keeps
-/// it. The first thread is [`MAIN`], since others may have no name of their own.
+/// The processor time of each thread, by the thread's name: to the nanosecond where the kernel
+/// keeps it. The first thread is [`MAIN`], since others may have no name of their own.
 fn threads(process: &EnvoyProcess) -> std::io::Result<Vec<(String, Duration)>> {
     let mut threads = Vec::new();
     for task in std::fs::read_dir(format!("/proc/{}/task", process.pid()))? {

@@ -48,8 +48,8 @@ pub struct Parts<'a> {
 pub enum Error {
     /// The image's tag is not the version.
     #[error(
-        "IMAGE `{0}`: its tag is not the version: write `{registry}/{repository}:{VERSION}`, or set \
-         the version in Cargo.toml", registry = .0.registry(), repository = .0.repository()
+        "IMAGE `{0}`: its tag is not the version: write `{registry}/{repository}:{VERSION}`, or \
+         set the version in Cargo.toml", registry = .0.registry(), repository = .0.repository()
     )]
     Tag(Reference),
     /// An image could not be made.

@@ -11,8 +11,8 @@ pub(super) fn render(text: &mut String, options: &Options, figures: &Figures) {
         "## In the emulated host\n\n\
          The same module runs in wasmtime, in a host that behaves as Envoy does. Every run has \
          the same\n\
-         result. One unit of fuel is about one instruction of the module; a bulk copy or fill counts as \
-         one,\n\
+         result. One unit of fuel is about one instruction of the module; a bulk copy or fill \
+         counts as one,\n\
          whatever its length. Figures are for one request, after 64 others, and for its callbacks \
          only,\n\
          from the creation of its context to the end. Counters are not included, because the \

@@ -62,8 +62,8 @@ pub(super) fn render(text: &mut String, figures: &Figures) {
         );
     }
     text.push_str(
-        "\nSeconds from the start of an Envoy to its first answer, one Envoy at a time, in turn:\n\n\
-         | | s |\n|---|---|\n",
+        "\nSeconds from the start of an Envoy to its first answer, one Envoy at a time, in \
+         turn:\n\n| | s |\n|---|---|\n",
     );
     for start in &figures.starts {
         let seconds = bracketed(quartiles(&start.seconds), 2);

@@ -38,8 +38,8 @@ const READING: &str = "\
 - **Adds** is beyond an Envoy without any filter in that place.
 - What an expression costs is in [the index of expressions](#what-an-expression-costs), what a field
   of a policy costs in [the features](#what-each-feature-costs). What is not used costs nothing.
-- Envoy's own filters do the policy alone: no path safety, no binding of the host to the destination,
-  no counters, no audit record, no test or explanation of a policy.
+- Envoy's own filters do the policy alone: no path safety, no binding of the host to the
+  destination, no counters, no audit record, no test or explanation of a policy.
 ";
 
 /// The tables, and how to read them.
