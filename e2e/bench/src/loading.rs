@@ -156,6 +156,7 @@ pub(super) async fn memory(
                 load::ask(envoy.address, Asked::Allowed.path(), 200, Duration::from_millis(100))
                     .await?;
             }
+            settle(&envoy).await?;
             *resident = envoy.resident_bytes()?;
         }
         rows.push(Memory {
@@ -165,4 +166,19 @@ pub(super) async fn memory(
         });
     }
     Ok(rows)
+}
+
+/// How long an Envoy is watched to see whether it does anything.
+const WATCHED: Duration = Duration::from_millis(200);
+
+/// Waits until an Envoy does nothing, or for some seconds: as long as V8 compiles, it holds more.
+async fn settle(envoy: &Running) -> Result<(), BenchError> {
+    for _ in 0..30 {
+        let before = envoy.processor_time()?;
+        tokio::time::sleep(WATCHED).await;
+        if envoy.processor_time()?.saturating_sub(before) < WATCHED / 20 {
+            break;
+        }
+    }
+    Ok(())
 }
