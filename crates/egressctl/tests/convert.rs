@@ -137,12 +137,13 @@ fn what_is_stricter_is_written_with_a_warning() {
     assert!(yaml.contains(r#"'source.identity.namespace == "a"'"#), "{yaml}");
     assert!(
         yaml.contains(
-            "# not as in the source: spec.rules[0].from[1].source.requestPrincipals: tokens"
+            "# not as in the source: spec.rules[0].from[1].source.requestPrincipals: what a token"
         ),
         "{yaml}"
     );
     assert!(
-        notes.contains("warning: policy `p`: tokens (JWT)") && notes.contains("--> <stdin>:7:"),
+        notes.contains("warning: policy `p`: what a token says")
+            && notes.contains("--> <stdin>:7:"),
         "{notes}"
     );
 }
