@@ -223,7 +223,8 @@ async fn without_an_answer_that_can_be_used_the_failure_mode_decides() {
             let response = setting.ask(&host, &id, Request::get(&host, "/")).await;
             assert_eq!(response.status, status, "{id}");
             if domain == "mute" {
-                assert!(begin.elapsed() >= TIMEOUT, "{id}");
+                // Envoy counts from when its worker last looked at the clock.
+                assert!(begin.elapsed() >= TIMEOUT.mul_f64(0.9), "{id}: {:?}", begin.elapsed());
             }
             let record = setting.waypoint.record(&id).await;
             assert_eq!(record["reason"], reason, "{id}: {record}");

@@ -37,7 +37,7 @@ const BROKEN: [Broken; 4] = [
                 Some("p"),
                 "policies[0].traffic.authorization.policy.matchExpressions[0]",
                 "line 1, column 1: unknown attribute `nope`: expected one of `source`, `request`, \
-                 `destination`, `extauthz`, or a text in quotes",
+                 `destination`, `extauthz`, `jwt`, or a text in quotes",
             ),
         ],
     ),
