@@ -115,7 +115,10 @@ impl<'a> Facts<'a> {
     /// # Errors
     /// If it has none that was verified, or they cannot be read.
     pub(crate) fn jwt(&self) -> Result<&Data, Unread> {
-        let read = || Box::new(jwt::claims(self.property(Property::Metadata)));
+        let read = || {
+            let path = self.headers.first(b":path").unwrap_or_default();
+            Box::new(jwt::claims(self.property(Property::Metadata), path))
+        };
         self.claims.get_or_init(read).as_ref().as_ref().map_err(|unread| *unread)
     }
 

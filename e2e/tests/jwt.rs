@@ -19,6 +19,8 @@ const PARTNERS: Issuer =
 /// 2100-01-01 and 2001-09-09.
 const LATER: u64 = 4_102_444_800;
 const PAST: u64 = 1_000_000_000;
+/// Where Envoy looks for a token in a query.
+const IN_QUERY: &str = "access_token";
 
 fn claims(value: Value) -> Map<String, Value> {
     value.as_object().expect("claims").clone()
@@ -43,20 +45,44 @@ struct Setup {
 }
 
 fn start() -> Setup {
+    start_with(false)
+}
+
+/// With `forwardOriginalToken: true`, or without.
+fn start_with(forwards: bool) -> Setup {
     let pki = Arc::new(Pki::new());
     let origin = Origin::start(&pki, Mode::Scripted, 0).expect("the origin starts");
     let options = WaypointOptions::new(&pki, origin.port())
         .wasm(filter_wasm())
         .plugin_configuration(policies().to_string())
-        .edit(tokens::verify(&[STAFF, PARTNERS]));
+        .edit(tokens::verify(&[STAFF, PARTNERS]))
+        .edit(move |envoy| forward(envoy, forwards));
     let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
     Setup { origin, waypoint }
+}
+
+/// Has each provider leave the token in the request, or take it out.
+fn forward(value: &mut Value, forwards: bool) {
+    match value {
+        Value::Object(object) => {
+            if object.contains_key("local_jwks") {
+                object.insert("forward".to_owned(), json!(forwards));
+            }
+            object.values_mut().for_each(|value| forward(value, forwards));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|value| forward(value, forwards)),
+        _ => {}
+    }
 }
 
 impl Setup {
     /// The status that a request with this token gets, and the user that the origin is told.
     async fn ask(&self, token: Option<&str>) -> (u16, Vec<String>) {
-        let mut request = Request::get("api.github.com", "/zen").header("x-user", "root");
+        self.ask_at("/zen", token).await
+    }
+
+    async fn ask_at(&self, path: &str, token: Option<&str>) -> (u16, Vec<String>) {
+        let mut request = Request::get("api.github.com", path).header("x-user", "root");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -66,6 +92,7 @@ impl Setup {
         let received = self.origin.take_requests();
         assert_eq!(received.len(), usize::from(response.status == 200));
         for request in &received {
+            assert!(!request.target.contains(IN_QUERY), "the origin gets no token: {path}");
             // As for `forwardOriginalToken: false`, which is Istio's default.
             assert!(request.values("authorization").is_empty(), "the origin gets no token");
         }
@@ -128,6 +155,45 @@ async fn the_rules_see_the_claims_of_verified_tokens_only() {
     // As deep as no rule reads: nothing of the token can be read.
     let deep = (0..40).fold(json!(1), |deep, _| json!([deep]));
     assert_eq!(setup.ask(Some(&STAFF.token(&with(json!({"deep": deep}))))).await.0, 403);
+}
+
+/// Where RequestAuthentication names no place, Envoy looks into the query too. It takes a right token
+/// out of it, and tells the claims of the one in the header; what it leaves there makes `jwt` one
+/// that cannot be read: the origin would get a token of which the rules know nothing.
+#[tokio::test]
+async fn a_token_in_the_query_is_no_way_around_the_rules() {
+    let ann = claims(json!({"iss": STAFF.name, "sub": "ann", "exp": LATER}));
+    let with = |more: Value| {
+        let mut all = ann.clone();
+        all.extend(claims(more));
+        STAFF.token(&all)
+    };
+    let good = STAFF.token(&ann);
+    let others = [
+        ("garbage", "abc".to_owned()),
+        ("the same", good.clone()),
+        ("another user's", with(json!({"sub": "mallory"}))),
+        ("expired", with(json!({"exp": PAST}))),
+        ("of an unknown issuer", with(json!({"iss": "https://unknown.example"}))),
+    ];
+    for forwards in [false, true] {
+        let setup = start_with(forwards);
+        for (what, other) in &others {
+            for name in [IN_QUERY, "access%5ftoken", "a=b&access_token"] {
+                let path = format!("/zen?{name}={other}");
+                for token in [Some(good.as_str()), None] {
+                    // `ask_at` looks at what came to the origin.
+                    let (status, users) = setup.ask_at(&path, token).await;
+                    let taken_out = !forwards && users == ["ann"];
+                    let refused = matches!(status, 401 | 403) && users.is_empty();
+                    assert!(taken_out || refused, "{what}, {path}: {status}, {users:?}");
+                }
+            }
+        }
+    }
+    // What only looks like it is a token to nobody.
+    let asked = start().ask_at("/zen?token=abc&x=y", Some(&good)).await;
+    assert_eq!(asked, (200, vec!["ann".to_owned()]));
 }
 
 static MODULE: LazyLock<Module> = LazyLock::new(|| {
