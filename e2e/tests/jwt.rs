@@ -157,9 +157,9 @@ async fn the_rules_see_the_claims_of_verified_tokens_only() {
     assert_eq!(setup.ask(Some(&STAFF.token(&with(json!({"deep": deep}))))).await.0, 403);
 }
 
-/// Where RequestAuthentication names no place, Envoy looks into the query too. It takes a right token
-/// out of it, and tells the claims of the one in the header; what it leaves there makes `jwt` one
-/// that cannot be read: the origin would get a token of which the rules know nothing.
+/// Where RequestAuthentication names no place, Envoy looks into the query too. It takes a right
+/// token out of it, and tells the claims of the one in the header; what it leaves there makes `jwt`
+/// one that cannot be read: the origin would get a token of which the rules know nothing.
 #[tokio::test]
 async fn a_token_in_the_query_is_no_way_around_the_rules() {
     let ann = claims(json!({"iss": STAFF.name, "sub": "ann", "exp": LATER}));
