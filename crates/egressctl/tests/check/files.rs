@@ -244,6 +244,7 @@ fn nothing_is_told_of_the_files_of_this_repository() {
         &["03-policy-rbac.yaml", "04-policy-path.yaml", "05-policy-headers.yaml"][..],
         &["traffic-extension"],
         &["with-secrets"],
+        &["with-tokens"],
         &["."],
         &["../docs/examples/rollout", "../docs/examples/teams"],
     ] {
