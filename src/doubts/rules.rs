@@ -174,7 +174,13 @@ fn star(id: Id, how: &str, written: &str) -> Message {
     let prefix = written.trim_end_matches('*');
     let mend = match how {
         "startsWith" | "==" if !prefix.contains('*') && prefix.len() < written.len() => {
-            format!("write `{name}.startsWith(\"{prefix}\")`")
+            // What ends within a segment would be doubted next.
+            let is_whole = id == SPIFFE_ID || !prefix.ends_with(|c: char| c.is_alphanumeric());
+            if is_whole {
+                format!("write `{name}.startsWith(\"{prefix}\")`")
+            } else {
+                format!("write `({name} == \"{prefix}\" || {name}.startsWith(\"{prefix}/\"))`")
+            }
         }
         _ => format!("`{name}.matches(...)` takes a pattern"),
     };

@@ -42,6 +42,13 @@ fn each_slip_is_told_once_with_its_mend() {
             "star-is-literal",
             r#"request.path.startsWith("/v1/charges/")"#,
         ),
+        (
+            "Allow",
+            HOSTS,
+            r#"request.path.startsWith("/v1/charges*")"#,
+            "star-is-literal",
+            r#"(request.path == "/v1/charges" || request.path.startsWith("/v1/charges/"))"#,
+        ),
         ("Deny", HOSTS, r#"request.path in ["/a", "/b*c"]"#, "star-is-literal", "matches(...)"),
         ("Allow", HOSTS, r#"request.path.endsWith("*.git")"#, "star-is-literal", "matches(...)"),
         ("Allow", HOSTS, r#"request.path.contains("/*/")"#, "star-is-literal", "matches(...)"),
