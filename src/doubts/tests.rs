@@ -1,3 +1,6 @@
+mod closed;
+mod token;
+
 use serde_json::{Value, json};
 
 use super::of;
@@ -17,6 +20,16 @@ fn policy(action: &str, hosts: &[&str], expression: &str) -> Value {
         policy["hosts"] = json!(hosts);
     }
     policy
+}
+
+/// A configuration's policies: the action, host and expression of each, named in order.
+fn named(policies: &[(&str, &str, &str)]) -> Vec<Value> {
+    let of = |(index, (action, host, expression)): (usize, &(&str, &str, &str))| {
+        let mut policy = policy(action, &[host], expression);
+        policy["name"] = json!(format!("p{index}"));
+        policy
+    };
+    policies.iter().enumerate().map(of).collect()
 }
 
 /// The doubts about one rule.
@@ -490,111 +503,6 @@ fn an_allow_in_shadow_that_narrows_another_is_told_to_be_a_require() {
     );
     assert_eq!(pair(narrow, "Enforce"), []);
     assert_eq!(pair(r#"source.identity.namespace == "b""#, "Shadow"), []);
-}
-
-/// What is said of a Deny that reads a token holds: a request without one is let through.
-#[test]
-fn a_deny_that_lets_through_what_has_no_token_is_told() {
-    let free = r#"jwt.?plan.orValue("") == "free""#;
-    let of = |others: &[(&str, &str, &str)]| {
-        let named = |(index, (action, host, expression)): (usize, &(&str, &str, &str))| {
-            let mut policy = policy(action, &[host], expression);
-            policy["name"] = json!(format!("p{index}"));
-            policy
-        };
-        let mut policies: Vec<Value> = others.iter().enumerate().map(named).collect();
-        policies.push(policy("Deny", &["a.com"], free));
-        let config = json!({ "policies": policies });
-        let engine = crate::policy::Engine::load(config.to_string().as_bytes()).unwrap();
-        let trial = crate::trial::Trial { authority: "a.com".to_owned(), ..Default::default() };
-        let passes = trial.run(&engine).denial.is_none();
-        let told = doubts(&config).iter().any(|(name, _)| *name == "deny-without-token");
-        (told, passes)
-    };
-    let any = r#"jwt.iss == "https://staff.example""#;
-    for (others, is_told, passes) in [
-        (&[][..], true, true),
-        // Another rule that a request without a token does not pass.
-        (&[("Require", "a.com", any)][..], false, false),
-        (&[("Require", "*.com", any)], false, false),
-        (&[("Allow", "a.com", any)], false, false),
-        (&[("Require", "b.com", any)], true, true),
-        (&[("Require", "a.com", "has(jwt.iss) || true")], true, true),
-        (&[("Allow", "a.com", any), ("Allow", "a.com", "true")], true, true),
-    ] {
-        assert_eq!(of(others), (is_told, passes), "{others:?}");
-    }
-    let all = |expressions: &[&str]| {
-        let mut config = json!({"policies": [policy("Deny", &["a.com"], "true")]});
-        let rule = &mut config["policies"][0]["traffic"]["authorization"];
-        rule["match"] = json!("All");
-        rule["policy"]["matchExpressions"] = json!(expressions);
-        doubts(&config).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
-    };
-    assert_eq!(all(&[free, r#"request.method == "PUT""#]), ["deny-without-token"]);
-    assert_eq!(all(&[free, r#"jwt.sub == "x""#]), ["deny-without-token"]);
-    assert_eq!(all(&[r#"jwt.plan == "x""#, r#"request.method == "PUT""#]), [""; 0]);
-}
-
-/// What is said of a host under a default of Deny holds: nobody can call it.
-#[test]
-fn a_host_that_only_denies_and_requires_name_is_told_to_be_closed() {
-    let of = |default: &str, policies: &[(&str, &str, &str)]| {
-        let named = |(index, (action, host, expression)): (usize, &(&str, &str, &str))| {
-            let mut policy = policy(action, &[host], expression);
-            policy["name"] = json!(format!("p{index}"));
-            policy
-        };
-        let policies: Vec<Value> = policies.iter().enumerate().map(named).collect();
-        let config = json!({"defaultAction": default, "policies": policies});
-        let told = doubts(&config).into_iter().filter(|(name, _)| *name == "closed-host");
-        told.map(|(_, message)| message).collect::<Vec<_>>()
-    };
-    const TEAM: &str = r#"source.identity.namespace == "a""#;
-    let require = ("Require", "a.com", TEAM);
-    let found = of("Deny", &[require]);
-    assert!(
-        found.len() == 1
-            && found[0].starts_with("no request to `a.com` is ever let through")
-            && found[0].ends_with("write this Require as an Allow, or add an Allow for it"),
-        "{found:?}"
-    );
-    for (default, policies, count) in [
-        ("Allow", &[require][..], 0),
-        ("Deny", &[("Deny", "a.com", TEAM)], 1),
-        ("Deny", &[("Deny", "a.com", "true")], 0),
-        ("Deny", &[require, ("Allow", "b.com", TEAM)], 1),
-        ("Deny", &[require, ("Allow", "a.com", TEAM)], 0),
-        ("Deny", &[require, ("Allow", "*.com", TEAM)], 0),
-        ("Deny", &[("Require", "*.b.com", TEAM), ("Allow", "a.b.com", TEAM)], 0),
-        ("Deny", &[("Require", "*.b.com", TEAM), ("Allow", "b.com", TEAM)], 1),
-        ("Deny", &[("Require", "*.b.com", TEAM), ("Allow", "*.c.b.com", TEAM)], 0),
-    ] {
-        assert_eq!(of(default, policies).len(), count, "{default} {policies:?}");
-    }
-    let with = |change: &dyn Fn(&mut Value)| {
-        let mut policy = policy("Require", &["a.com", "b.com"], TEAM);
-        change(&mut policy);
-        let config = json!({"defaultAction": "Deny", "policies": [policy]});
-        doubts(&config).into_iter().map(|(name, message)| format!("{name}: {message}")).collect()
-    };
-    let found: Vec<String> = with(&|_| {});
-    assert!(found[0].contains("`a.com` (and 1 more)"), "{found:?}");
-    assert_eq!(with(&|policy| policy["defaultAction"] = json!("Allow")), Vec::<String>::new());
-    assert_eq!(with(&|policy| policy["mode"] = json!("Shadow")), Vec::<String>::new());
-    let set = json!({"request": {"set": [{"name": "x-a", "value": "\"b\""}]}});
-    let found = with(&|policy| policy["traffic"] = json!({"transformation": set.clone()}));
-    assert!(found.len() == 1 && found[0].starts_with("closed-host"), "{found:?}");
-    let only_denial = with(&|policy| {
-        policy.as_object_mut().unwrap().remove("traffic");
-        policy["denial"] = json!({"body": "ask"});
-    });
-    assert_eq!(only_denial, Vec::<String>::new());
-    // A policy's own default of Deny closes its hosts as well.
-    let own = json!({"policies": [{"name": "p", "hosts": ["a.com"], "defaultAction": "Deny",
-        "traffic": {"authorization": {"action": "Require",
-            "policy": {"matchExpressions": [TEAM]}}}}]});
-    assert_eq!(doubts(&own).len(), 1);
 }
 
 #[test]

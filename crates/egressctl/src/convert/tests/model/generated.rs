@@ -1,5 +1,6 @@
 //! Policies and requests, as they are generated.
 
+use super::token::{CLAIM, TOKEN, TOKENS};
 use super::*;
 
 fn values(of: &'static [&'static str]) -> impl Strategy<Value = Value> {
