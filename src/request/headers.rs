@@ -153,7 +153,9 @@ impl<'a> Headers<'a> {
             let kind = kind(name);
             data = after;
             kinds.add(kind);
-            blank_ends |= value::has_blank_ends(value);
+            if value::has_blank_ends(value) {
+                blank_ends = true;
+            }
             Came { name, value, kind }
         });
         let came = lines.collect();
@@ -307,7 +309,8 @@ impl<'a> Headers<'a> {
         // Most often there is one line of the kind.
         let is_once = self.kinds.repeated & bit(kind) == 0;
         let mut removed = 0_usize;
-        for line in &mut self.came {
+        // What a policy removes is seldom among the first.
+        for line in self.came.iter_mut().rev() {
             if line.kind == kind && fits(line.name) {
                 (line.kind, removed) = (GONE, removed.saturating_add(1));
                 if is_once {
@@ -347,14 +350,12 @@ fn take_line(bytes: &[u8], lengths: u64) -> Option<(&[u8], &[u8], &[u8])> {
     Some((name, value, after))
 }
 
-/// Takes a text of this length, and the NUL that follows it.
+/// Takes a text of this length, and the byte that follows it. That is a NUL, which says nothing
+/// that the length does not say.
 #[inline(always)]
 fn take_text(bytes: &[u8], length: u64) -> Option<(&[u8], &[u8])> {
     let (text, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
-    match rest.split_first() {
-        Some((0, rest)) => Some((text, rest)),
-        _ => None,
-    }
+    rest.split_first().map(|(_, rest)| (text, rest))
 }
 
 #[cfg(test)]
