@@ -169,7 +169,7 @@ pub(crate) struct Turn<'a, 'f, 't> {
     pub(crate) admitted: Option<Admitted<'f, 'a>>,
     /// The request's headers as the stages so far have changed them; none while they are as they
     /// came.
-    pub(crate) headers: Option<Headers<'a>>,
+    pub(crate) headers: Option<Box<Headers<'a>>>,
     /// What to change of the request's headers, in order.
     pub(crate) changes: Vec<Change<'a>>,
     pub(crate) trace: Option<&'t mut Trace>,
@@ -215,14 +215,14 @@ impl<'a, 'f, 't> Turn<'a, 'f, 't> {
         let changes = &mut self.changes;
         let headers = self.headers.get_or_insert_with(|| {
             make_room(changes);
-            facts.headers.clone()
+            Box::new(facts.headers.clone())
         });
         (headers, changes)
     }
 
     /// The request's headers as the stages so far have changed them.
     pub(crate) fn current(&self) -> &Headers<'a> {
-        self.headers.as_ref().unwrap_or(&self.facts.headers)
+        self.headers.as_deref().unwrap_or(&self.facts.headers)
     }
 
     /// The path safety for the request's host.

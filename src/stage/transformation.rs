@@ -23,7 +23,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
     };
     let (engine, facts) = (turn.engine, turn.facts);
     if engine.bodies().is_some() {
-        body::keep_judged(turn.headers.as_ref(), &mut turn.found.body);
+        body::keep_judged(turn.headers.as_deref(), &mut turn.found.body);
     }
     let Found { applied, chosen, responds, decision, .. } = &mut *turn.found;
     engine.index.acting(&admitted.groups, applied);
@@ -65,7 +65,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         }
         let headers = turn.headers.get_or_insert_with(|| {
             make_room(&mut turn.changes);
-            facts.headers.clone()
+            Box::new(facts.headers.clone())
         });
         let value_of = |headers: &Headers<'_>, value: &Expression, allowance: &Allowance| {
             value.header_value(&came.with_request(headers), allowance)
