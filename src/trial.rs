@@ -405,7 +405,7 @@ pub(crate) fn serve_tokens(engine: &Engine) {
     let body = br#"{"access_token":"<redacted>","token_type":"bearer"}"#;
     while let Some((fetch, _)) = engine.due_fetch() {
         let headers = [(&b":status"[..], &b"200"[..])].into_iter().collect();
-        engine.end_fetch(fetch, &Answer::Response { headers, body, is_cut: false }, Duration::ZERO);
+        engine.end_fetch(fetch, &Answer::response(headers, body, false), Duration::ZERO);
     }
 }
 

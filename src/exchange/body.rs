@@ -284,7 +284,7 @@ impl Exchange {
         self.state = State::Receiving(Receiving { call: Some((call.id, stage)), ..receiving });
         self.calls = self.calls.saturating_add(1);
         self.since = now;
-        Step::Call(call)
+        Step::Call(Box::new(call))
     }
 
     /// Goes on with the answer to the call of a stage that needs the body.

@@ -79,7 +79,7 @@ impl Exchange {
                     self.state = State::Waiting(Pending::before(next, On::Call(call.id)));
                     self.calls = self.calls.saturating_add(1);
                     self.since = facts.now();
-                    return Step::Call(*call);
+                    return Step::Call(call);
                 }
                 Flow::Await(credential) => {
                     self.kept = Kept::of_turn(&turn).map(Box::new);

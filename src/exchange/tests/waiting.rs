@@ -21,13 +21,13 @@ fn held<'e>(engine: &'e Engine, source: &'e Given<'e>) -> (Exchange, Call) {
         step => panic!("{step:?}"),
     };
     assert!(exchange.take_report().is_none(), "nothing is decided yet");
-    (exchange, call)
+    (exchange, *call)
 }
 
 fn answer<'a>(status: &'a str, lines: &[(&'a str, &'a str)], body: &'a [u8]) -> Answer<'a> {
     let lines = [(":status", status)].into_iter().chain(lines.iter().copied());
     let headers = lines.map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-    Answer::Response { headers, body, is_cut: false }
+    Answer::response(headers, body, false)
 }
 
 #[test]
