@@ -25,8 +25,8 @@ pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str
         .map_or_else(String::new, |found| format!(" (did you mean `{found}`?)"))
 }
 
-/// The Levenshtein distance, with the case of ASCII letters counting as nothing: known names have no
-/// others.
+/// The Levenshtein distance, with the case of ASCII letters counting as nothing: known names have
+/// no others.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
