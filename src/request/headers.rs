@@ -229,6 +229,7 @@ impl<'a> Headers<'a> {
         self.put(Cow::Borrowed(name), value);
     }
 
+    #[inline]
     fn put(&mut self, name: Cow<'a, [u8]>, value: Cow<'a, [u8]>) {
         let kind = kind(&name);
         self.kinds.add(kind);
