@@ -306,6 +306,7 @@ impl Exchange {
     }
 
     /// The step for a part whose lines are not read.
+    #[inline]
     fn without<'s>(&self, part: Part) -> Step<'s> {
         match self.expects(part) {
             Expectation::Pass => Step::Forward(Vec::new()),

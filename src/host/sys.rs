@@ -203,6 +203,7 @@ pub(super) fn log(level: u32, message: &str) {
 }
 
 /// A property; the segments of its path have a NUL between them.
+#[inline]
 pub(super) fn property(path: &[u8]) -> Result<Option<Vec<u8>>, HostError> {
     // SAFETY: the pointers are of live values.
     bytes("proxy_get_property", |value, size| unsafe {

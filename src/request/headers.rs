@@ -225,6 +225,7 @@ impl<'a> Headers<'a> {
     }
 
     /// Appends a line, borrowed if possible.
+    #[inline]
     pub(crate) fn push(&mut self, name: &'a [u8], value: Cow<'a, [u8]>) {
         self.put(Cow::Borrowed(name), value);
     }
