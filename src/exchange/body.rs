@@ -153,7 +153,7 @@ pub(super) fn judge(
     }
     let judged = found.body.as_deref_mut().and_then(|body| body.judged.take());
     let mut turn = Turn {
-        headers: judged.as_deref().and_then(Headers::from_pairs),
+        headers: judged.as_deref().and_then(Headers::from_pairs).map(Box::new),
         ..Turn::new(engine, facts, meter, found, trace)
     };
     turn.next_call = next_call;

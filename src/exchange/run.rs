@@ -57,7 +57,7 @@ impl Exchange {
         };
         let (mut next, mut flow) = (0_usize, Flow::Next);
         if let Some((resumed, kept)) = resumed {
-            turn.headers = kept.and_then(Kept::headers);
+            turn.headers = kept.and_then(Kept::headers).map(Box::new);
             turn.changes = kept.map(Kept::changes).unwrap_or_default();
             turn.waited = facts.now().saturating_sub(self.since);
             next = resumed.stage.saturating_add(1);
@@ -110,7 +110,7 @@ impl Exchange {
                 Next::Pass => {}
                 Next::End(end) => ending = Some(end),
                 Next::Judge(body) => {
-                    keep_judged(engine, changed.as_ref(), found);
+                    keep_judged(engine, changed.as_deref(), found);
                     let facts = facts.again().with_body(body);
                     found.tell(&facts);
                     let none = (CallId(self.calls), None);
@@ -121,7 +121,7 @@ impl Exchange {
                     };
                 }
                 Next::Receive(receiving) => {
-                    keep_judged(engine, changed.as_ref(), found);
+                    keep_judged(engine, changed.as_deref(), found);
                     body::drop_length(found, engine, &mut changes);
                     engine.keep_candidates(std::mem::take(&mut found.candidates));
                     self.state = State::Receiving(receiving);
