@@ -252,6 +252,7 @@ impl Reply {
 
     /// The answer to a request that is refused for this reason.
     #[must_use]
+    #[inline]
     pub fn refusing(reason: Reason) -> Reply {
         let (status, grpc_status, body) = if reason.is_malformed() {
             // INVALID_ARGUMENT

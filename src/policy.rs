@@ -10,7 +10,6 @@ pub(crate) mod fixed_headers;
 pub(crate) mod global_limit;
 pub(crate) mod header_rules;
 pub(crate) mod index;
-mod path_change;
 #[cfg(any(test, feature = "trap-for-tests"))]
 pub(crate) mod probe;
 pub(crate) mod rate_limit;

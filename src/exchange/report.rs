@@ -61,6 +61,7 @@ pub(super) struct Notes {
 
 impl Notes {
     /// Notes a decision. `status` is that of the filter's own answer, if it answers.
+    #[inline]
     pub(super) fn decided(
         &mut self,
         engine: &Engine,

@@ -203,6 +203,7 @@ pub(super) fn log(level: u32, message: &str) {
 }
 
 /// A property; the segments of its path have a NUL between them.
+#[inline]
 pub(super) fn property(path: &[u8]) -> Result<Option<Vec<u8>>, HostError> {
     // SAFETY: the pointers are of live values.
     bytes("proxy_get_property", |value, size| unsafe {
@@ -219,6 +220,7 @@ pub(super) fn set_filter_state(name: &str, value: &[u8]) -> Result<(), HostError
 }
 
 /// All headers, in the form that [`crate::request::headers::Headers::from_pairs`] reads.
+#[inline]
 pub(super) fn headers(map: u32) -> Result<Vec<u8>, HostError> {
     // SAFETY: the pointers are of live values.
     let found = bytes("proxy_get_header_map_pairs", |pairs, size| unsafe {

@@ -288,10 +288,12 @@ impl<'a> Headers<'a> {
     }
 
     /// Appends a line, borrowed if possible.
+    #[inline]
     pub(crate) fn push(&mut self, name: &'a [u8], value: Cow<'a, [u8]>) {
         self.put(Cow::Borrowed(name), value);
     }
 
+    #[inline]
     fn put(&mut self, name: Cow<'a, [u8]>, value: Cow<'a, [u8]>) {
         let kind = kind(&name);
         self.kinds.add(kind);

@@ -5,6 +5,7 @@
 use super::{Ending, Flow, Found, NOT_ADMITTED, Turn};
 use crate::attributes::view::View;
 use crate::cel::meter::Meter;
+use crate::cel::sort;
 use crate::config::{Action, DefaultAction, Mode};
 use crate::decision::{Decision, Reason, Reply, WHOLE};
 use crate::policy::denial::Denial;
@@ -212,7 +213,7 @@ fn close_in_shadow(engine: &Engine, groups: &Groups<'_>, opens: bool, shadow: &m
         policy.mode == Mode::Shadow && policy.default_action == Some(DefaultAction::Deny)
     });
     shadow.extend(closing.map(|(index, _)| index));
-    shadow.sort_unstable();
+    sort::by(shadow, usize::cmp);
     shadow.dedup();
 }
 
@@ -334,7 +335,7 @@ impl Asking<'_, '_> {
             }
             self.opens_in_shadow = opens;
         }
-        denying.sort_unstable();
+        sort::by(&mut denying, usize::cmp);
         denying
     }
 

@@ -1,13 +1,13 @@
 //! `traffic.timeouts` and `traffic.retry`.
 
 use super::{Bounds, Field, Kind, Text, field, required};
-use crate::config::{MAX_ATTEMPTS, MAX_RETRY_CODES};
+use crate::{MAX_ATTEMPTS, MAX_RETRY_CODES};
 
 pub(super) const TIMEOUTS: Field =
     field("timeouts", Kind::Object(TIMES, &[]), "How long Envoy's router waits for the origin.");
 
 /// `traffic.timeouts`
-pub(in crate::config) const TIMES: &[Field] = &[required(
+pub(crate) const TIMES: &[Field] = &[required(
     "request",
     Kind::Text(Text::Duration),
     "How long the origin has from the end of the request to the end of its response, all tries \
@@ -22,7 +22,7 @@ pub(super) const RETRY: Field = field(
 );
 
 /// `traffic.retry`
-pub(in crate::config) const RETRIED: &[Field] = &[
+pub(crate) const RETRIED: &[Field] = &[
     field(
         "attempts",
         Kind::Integer(0, MAX_ATTEMPTS),
@@ -43,5 +43,5 @@ pub(in crate::config) const RETRIED: &[Field] = &[
 ];
 
 /// `traffic.retry.codes`
-pub(in crate::config) const RETRY_CODES: Bounds =
+pub(crate) const RETRY_CODES: Bounds =
     Bounds { limit: MAX_RETRY_CODES, if_empty: Some("name a status code, or leave the field out") };

@@ -5,7 +5,7 @@ use super::decode::{Errors, Node, Object, shown};
 use super::read::read_expression;
 use super::shape::{Bounds, Condition, Field, Kind, Text, field, header_value};
 use super::{Expr, HeaderValueConfig};
-use crate::header_name::{self, Direction};
+use egress_reading::header_name::{self, Direction};
 
 /// The longest body of an answer: in characters as a text, in bytes as the value of an expression.
 pub const MAX_REPLY_BODY: usize = 4_096;

@@ -9,13 +9,18 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess
 
 /// A JSON value that keeps every field of an object, in order.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Json<'j> {
+pub enum Json<'j> {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
     /// The number, if it is whole, not negative, and fits.
     Number(Option<u64>),
+    /// A string, without its escapes.
     String(Cow<'j, str>),
+    /// A list.
     Array(Vec<Json<'j>>),
+    /// The fields of an object, in their order.
     Object(Vec<(Cow<'j, str>, Json<'j>)>),
 }
 
@@ -35,7 +40,7 @@ impl Json<'_> {
 
 /// Parses JSON, keeping at most `limit` of its values. Returns what was kept, and the number of
 /// values in all.
-pub(crate) fn read(json: &[u8], limit: usize) -> Result<(Json<'_>, usize), serde_json::Error> {
+pub fn read(json: &[u8], limit: usize) -> Result<(Json<'_>, usize), serde_json::Error> {
     let values = Cell::new(0);
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let read = Reader { values: &values, limit }.deserialize(&mut deserializer)?;

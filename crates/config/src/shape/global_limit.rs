@@ -2,11 +2,11 @@
 
 use super::words::{COUNTED, FAILURE_MODE};
 use super::{Bounds, Condition, Field, Kind, Text, field, listed, required};
-use crate::config::shape::backend::{REFERENCE, REFERENCE_IS};
-use crate::config::{MAX_CLUSTER, MAX_DESCRIPTORS, MAX_DOMAIN, MAX_ENTRIES, MAX_ENTRY_NAME};
+use crate::shape::backend::{REFERENCE, REFERENCE_IS};
+use crate::{MAX_CLUSTER, MAX_DESCRIPTORS, MAX_DOMAIN, MAX_ENTRIES, MAX_ENTRY_NAME};
 
 /// `traffic.rateLimit.global`
-pub(in crate::config) const GLOBAL_LIMIT: &[Field] = &[
+pub(crate) const GLOBAL_LIMIT: &[Field] = &[
     field(
         "backendRef",
         Kind::Object(REFERENCE, REFERENCE_IS),
@@ -47,17 +47,17 @@ pub(in crate::config) const GLOBAL_LIMIT: &[Field] = &[
     ),
 ];
 
-pub(in crate::config) const GLOBAL_LIMIT_IS: &[Condition] = &[
+pub(crate) const GLOBAL_LIMIT_IS: &[Condition] = &[
     Condition::OneOf(&["backendRef", "cluster"]),
     Condition::RequiredUnless("host", "backendRef"),
 ];
 
 /// `traffic.rateLimit.global.descriptors`
-pub(in crate::config) const DESCRIPTORS: Bounds =
+pub(crate) const DESCRIPTORS: Bounds =
     Bounds { limit: MAX_DESCRIPTORS, if_empty: Some("give a descriptor, or leave `global` out") };
 
 /// One of `traffic.rateLimit.global.descriptors`.
-pub(in crate::config) const DESCRIPTOR: &[Field] = &[
+pub(crate) const DESCRIPTOR: &[Field] = &[
     required(
         "entries",
         Kind::List(DESCRIPTOR_ENTRIES, &Kind::Object(DESCRIPTOR_ENTRY, &[])),
@@ -84,11 +84,11 @@ pub(in crate::config) const DESCRIPTOR: &[Field] = &[
 ];
 
 /// `traffic.rateLimit.global.descriptors[].entries`
-pub(in crate::config) const DESCRIPTOR_ENTRIES: Bounds =
+pub(crate) const DESCRIPTOR_ENTRIES: Bounds =
     Bounds { limit: MAX_ENTRIES, if_empty: Some("give an entry, or leave the descriptor out") };
 
 /// One of `traffic.rateLimit.global.descriptors[].entries`.
-pub(in crate::config) const DESCRIPTOR_ENTRY: &[Field] = &[
+pub(crate) const DESCRIPTOR_ENTRY: &[Field] = &[
     required("name", Kind::Text(Text::Free(MAX_ENTRY_NAME)), "The key."),
     required(
         "expression",

@@ -7,7 +7,7 @@ use super::decode::{Errors, Node};
 use super::read::read_header_name;
 use super::service::{self, ServiceConfig, text_of};
 use super::shape::{self, Text};
-use crate::header_name::Direction;
+use egress_reading::header_name::Direction;
 
 /// The most entries of `credentials`.
 pub const MAX_CREDENTIALS: usize = 8;

@@ -4,9 +4,9 @@ use super::bodies;
 use super::decode::shown;
 use super::fixed_headers;
 use super::shape::Text;
-use crate::cel::is_identifier;
-use crate::header_name::is_token;
-use crate::request::host::is_host_name;
+use egress_cel::is_identifier;
+use egress_reading::header_name::is_token;
+use egress_reading::host::is_host_name;
 
 /// The longest name of a variable, of a record's field, or of an environment variable, in bytes.
 pub const MAX_NAME: usize = 64;

@@ -10,7 +10,7 @@ use super::json::Json;
 use super::shape::{Bounds, Condition, Field, OFF, Text, Word};
 use super::text;
 use super::totals::Totals;
-use crate::suggest::did_you_mean;
+use egress_cel::suggest::did_you_mean;
 
 /// The errors found so far, and the policy being read.
 #[derive(Debug, Default)]

@@ -1,13 +1,11 @@
 //! The shape of a policy's `backend`: credentials for the origin.
 
 use super::{Bounds, Condition, Field, Kind, Text, field, listed, required};
-use crate::config::shape::words::{CLIENT_AUTH, REFERENCE_KIND};
-use crate::config::{
-    Direction, MAX_CLIENT_ID, MAX_CLUSTER, MAX_CREDENTIALS, MAX_PREFIX, MAX_SCOPES,
-};
+use crate::shape::words::{CLIENT_AUTH, REFERENCE_KIND};
+use crate::{Direction, MAX_CLIENT_ID, MAX_CLUSTER, MAX_CREDENTIALS, MAX_PREFIX, MAX_SCOPES};
 
 /// `backend`
-pub(in crate::config) const BACKEND: &[Field] = &[
+pub(crate) const BACKEND: &[Field] = &[
     field(
         "auth",
         Kind::Object(AUTH, AUTH_IS),
@@ -21,10 +19,9 @@ pub(in crate::config) const BACKEND: &[Field] = &[
     ),
 ];
 
-pub(in crate::config) const BACKEND_IS: &[Condition] =
-    &[Condition::AnyOf(&["auth", "credentials"])];
+pub(crate) const BACKEND_IS: &[Condition] = &[Condition::AnyOf(&["auth", "credentials"])];
 
-pub(in crate::config) const CREDENTIALS: Bounds =
+pub(crate) const CREDENTIALS: Bounds =
     Bounds { limit: MAX_CREDENTIALS, if_empty: Some("give a credential, or leave the field out") };
 
 const ENV: Field = field(
@@ -43,7 +40,7 @@ const LOCATION_FIELD: Field = field(
 );
 
 /// `backend.auth`
-pub(in crate::config) const AUTH: &[Field] = &[
+pub(crate) const AUTH: &[Field] = &[
     ENV,
     field(
         "basic",
@@ -59,17 +56,17 @@ pub(in crate::config) const AUTH: &[Field] = &[
     LOCATION_FIELD,
 ];
 
-pub(in crate::config) const AUTH_IS: &[Condition] =
+pub(crate) const AUTH_IS: &[Condition] =
     &[Condition::OneOf(&["env", "basic", "oauthClientCredentials"])];
 
 /// One of `backend.credentials`.
-pub(in crate::config) const CREDENTIAL: &[Field] = &[
+pub(crate) const CREDENTIAL: &[Field] = &[
     Field { required: true, ..ENV },
     required("location", Kind::Object(LOCATION, LOCATION_IS), "Where the origin looks for it."),
 ];
 
 /// `backend.auth.basic`
-pub(in crate::config) const BASIC: &[Field] = &[
+pub(crate) const BASIC: &[Field] = &[
     required("username", Kind::Text(Text::UserName), "The user name, which has no colon."),
     required(
         "passwordEnv",
@@ -79,7 +76,7 @@ pub(in crate::config) const BASIC: &[Field] = &[
 ];
 
 /// `location`
-pub(in crate::config) const LOCATION: &[Field] = &[
+pub(crate) const LOCATION: &[Field] = &[
     field("header", Kind::Object(HEADER, &[]), "A request header."),
     field(
         "queryParameter",
@@ -89,11 +86,11 @@ pub(in crate::config) const LOCATION: &[Field] = &[
     field("cookie", Kind::Object(COOKIE, &[]), "A cookie. The other cookies stay as they are."),
 ];
 
-pub(in crate::config) const LOCATION_IS: &[Condition] =
+pub(crate) const LOCATION_IS: &[Condition] =
     &[Condition::OneOf(&["header", "queryParameter", "cookie"])];
 
 /// `location.header`
-pub(in crate::config) const HEADER: &[Field] = &[
+pub(crate) const HEADER: &[Field] = &[
     required(
         "name",
         Kind::Text(Text::Header { of: Direction::Request, pseudo: false }),
@@ -108,15 +105,15 @@ pub(in crate::config) const HEADER: &[Field] = &[
 ];
 
 /// `location.queryParameter`
-pub(in crate::config) const PARAMETER: &[Field] =
+pub(crate) const PARAMETER: &[Field] =
     &[required("name", Kind::Text(Text::Token), "The parameter's name.")];
 
 /// `location.cookie`
-pub(in crate::config) const COOKIE: &[Field] =
+pub(crate) const COOKIE: &[Field] =
     &[required("name", Kind::Text(Text::Token), "The cookie's name.")];
 
 /// `backend.auth.oauthClientCredentials`
-pub(in crate::config) const CLIENT_CREDENTIALS: &[Field] = &[
+pub(crate) const CLIENT_CREDENTIALS: &[Field] = &[
     field(
         "backendRef",
         Kind::Object(REFERENCE, REFERENCE_IS),
@@ -158,18 +155,18 @@ pub(in crate::config) const CLIENT_CREDENTIALS: &[Field] = &[
     ),
 ];
 
-pub(in crate::config) const CLIENT_CREDENTIALS_ARE: &[Condition] = &[
+pub(crate) const CLIENT_CREDENTIALS_ARE: &[Condition] = &[
     Condition::OneOf(&["backendRef", "cluster"]),
     Condition::RequiredUnless("host", "backendRef"),
 ];
 
-pub(in crate::config) const SCOPES: Bounds = Bounds {
+pub(crate) const SCOPES: Bounds = Bounds {
     limit: MAX_SCOPES,
     if_empty: Some("name a scope, or leave the field out for the server's own choice"),
 };
 
 /// `backendRef`
-pub(in crate::config) const REFERENCE: &[Field] = &[
+pub(crate) const REFERENCE: &[Field] = &[
     field(
         "kind",
         Kind::Words(|| listed(REFERENCE_KIND)),
@@ -184,5 +181,5 @@ pub(in crate::config) const REFERENCE: &[Field] = &[
     required("port", Kind::Integer(1, 65_535), "The service's port."),
 ];
 
-pub(in crate::config) const REFERENCE_IS: &[Condition] =
+pub(crate) const REFERENCE_IS: &[Condition] =
     &[Condition::UnlessWord("namespace", "kind", "Hostname")];

@@ -48,7 +48,7 @@ mod tests {
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    use crate::config::json;
+    use crate::json;
 
     fn of(text: &str) -> u64 {
         super::of(&json::read(text.as_bytes(), usize::MAX).unwrap().0)

@@ -1,7 +1,7 @@
 //! The shapes of what is about bodies.
 
 use super::{Bounds, Field, Kind, Text, field};
-use crate::config::{MAX_BODY_SIZE, MAX_CONTENT_TYPES};
+use crate::{MAX_BODY_SIZE, MAX_CONTENT_TYPES};
 
 /// `bodies`, of the configuration.
 pub(super) const FIELD: Field = field(
@@ -11,7 +11,7 @@ pub(super) const FIELD: Field = field(
 );
 
 /// `bodies`
-pub(in crate::config) const BODIES: &[Field] = &[
+pub(crate) const BODIES: &[Field] = &[
     field(
         "maxSize",
         Kind::Size(MAX_BODY_SIZE),
@@ -28,11 +28,11 @@ pub(in crate::config) const BODIES: &[Field] = &[
 ];
 
 /// `bodies.contentTypes`
-pub(in crate::config) const CONTENT_TYPES: Bounds =
+pub(crate) const CONTENT_TYPES: Bounds =
     Bounds { limit: MAX_CONTENT_TYPES, if_empty: Some("name a type, or leave the field out") };
 
 /// `transformation.request.body`
-pub(in crate::config) const REQUEST_BODY: Field = field(
+pub(crate) const REQUEST_BODY: Field = field(
     "body",
     Kind::Text(Text::Expression),
     "A CEL expression that returns the new body, over the request and its `request.body`. A \
@@ -41,7 +41,7 @@ pub(in crate::config) const REQUEST_BODY: Field = field(
 );
 
 /// `transformation.response.body`
-pub(in crate::config) const RESPONSE_BODY: Field = field(
+pub(crate) const RESPONSE_BODY: Field = field(
     "body",
     Kind::Text(Text::Expression),
     "A CEL expression that returns the new body, over the request, the response and its \

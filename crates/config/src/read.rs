@@ -17,10 +17,10 @@ use super::{
     transformation,
 };
 use super::{record, router};
-use crate::header_name::{self, Direction};
-use crate::identity::is_trust_domain;
-use crate::path::PathSafety;
-use crate::request::host::is_host_name;
+use egress_reading::header_name::{self, Direction};
+use egress_reading::host::is_host_name;
+use egress_reading::host::is_trust_domain;
+use egress_reading::path_safety::PathSafety;
 
 impl Config {
     /// Reads a configuration.
@@ -34,7 +34,7 @@ impl Config {
 
     /// Reads what can be read of a configuration, and returns it with every error of its shape.
     /// So the expressions of a configuration with another error are still checked in the same run.
-    pub(crate) fn parse_all(json: &[u8]) -> (Config, Vec<ConfigError>) {
+    pub fn parse_all(json: &[u8]) -> (Config, Vec<ConfigError>) {
         let mut errors = Errors::default();
         let mut config = Config {
             identity: IdentityConfig::default(),

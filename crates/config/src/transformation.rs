@@ -6,7 +6,7 @@ use super::json::Json;
 use super::read::{read_expression, read_header_rules};
 use super::shape::{Condition, Field, Kind, REQUEST, RESPONSE, field};
 use super::{Expr, HeaderRulesConfig};
-use crate::header_name::Direction;
+use egress_reading::header_name::Direction;
 
 /// `transformation`
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::{Expr, MAX_ERRORS};
-use crate::cel::ExprError;
+use egress_cel::ExprError;
 
 /// One error of a configuration: its policy, its place, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum Spot {
 
 impl Spot {
     /// A message, with line and column where it is about a point in an expression.
-    pub(crate) fn with<'m>(&self, message: &'m str) -> Cow<'m, str> {
+    pub fn with<'m>(&self, message: &'m str) -> Cow<'m, str> {
         match self {
             Spot::Source { line, column } => {
                 Cow::Owned(format!("line {line}, column {column}: {message}"))
@@ -50,7 +50,7 @@ impl Spot {
 
 impl ConfigError {
     /// An error in an expression of a policy.
-    pub(crate) fn of_expression(policy: &str, expr: &Expr, error: ExprError) -> ConfigError {
+    pub fn of_expression(policy: &str, expr: &Expr, error: ExprError) -> ConfigError {
         ConfigError {
             // A policy without a name has an empty one here.
             policy: (!policy.is_empty()).then(|| policy.to_owned()),
@@ -68,7 +68,7 @@ impl ConfigError {
 }
 
 /// The errors that are reported; if there are more than the limit, the last one says so.
-pub(crate) fn bounded(mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
+pub fn bounded(mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
     if errors.len() > MAX_ERRORS {
         errors.truncate(MAX_ERRORS);
         let message =

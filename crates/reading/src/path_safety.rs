@@ -1,7 +1,7 @@
 //! Path safety: which paths an origin could read differently from the rules here.
 
-pub use egress_reading::path::without_query;
-use egress_reading::path::{decode, escape};
+pub use crate::path::without_query;
+use crate::path::{decode, escape};
 
 /// How much ambiguity a path may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]

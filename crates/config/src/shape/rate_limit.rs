@@ -3,8 +3,8 @@
 use super::global_limit::{GLOBAL_LIMIT, GLOBAL_LIMIT_IS};
 use super::words::{LIMIT_UNIT, QUOTA_HEADERS};
 use super::{Bounds, Condition, Field, Kind, Text, field, listed, required};
-use crate::config::conditional::{CONDITIONAL, ENTRIES, Shape, entry};
-use crate::config::{MAX_LIMIT, MAX_LOCAL_LIMITS};
+use crate::conditional::{CONDITIONAL, ENTRIES, Shape, entry};
+use crate::{MAX_LIMIT, MAX_LOCAL_LIMITS};
 
 const LOCAL: Field = field(
     "local",
@@ -30,7 +30,7 @@ const FORM_IS: &[Condition] = &[Condition::AnyOf(&["local", "global"])];
 const ENTRY: Kind = Kind::Object(FORM, FORM_IS);
 
 /// `traffic.rateLimit`
-pub(in crate::config) const RATE_LIMIT: Shape = Shape {
+pub(crate) const RATE_LIMIT: Shape = Shape {
     whole: &[
         LOCAL,
         GLOBAL,
@@ -46,11 +46,11 @@ pub(in crate::config) const RATE_LIMIT: Shape = Shape {
 };
 
 /// `traffic.rateLimit.local`
-pub(in crate::config) const LOCAL_LIMITS: Bounds =
+pub(crate) const LOCAL_LIMITS: Bounds =
     Bounds { limit: MAX_LOCAL_LIMITS, if_empty: Some("give a limit, or leave the field out") };
 
 /// One of `traffic.rateLimit.local`.
-pub(in crate::config) const LOCAL_LIMIT: &[Field] = &[
+pub(crate) const LOCAL_LIMIT: &[Field] = &[
     required(
         "requests",
         Kind::Integer(1, MAX_LIMIT),

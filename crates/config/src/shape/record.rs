@@ -1,7 +1,7 @@
 //! `audit.filter` and `audit.fields`.
 
 use super::{Bounds, Field, Kind, Text, field, required};
-use crate::config::MAX_RECORD_FIELDS;
+use crate::MAX_RECORD_FIELDS;
 
 pub(super) const FILTER: Field = field(
     "filter",
@@ -17,7 +17,7 @@ pub(super) const FIELDS: Field = field(
 );
 
 /// `audit.fields`
-pub(in crate::config) const RECORD_FIELDS: &[Field] = &[required(
+pub(crate) const RECORD_FIELDS: &[Field] = &[required(
     "add",
     Kind::Map(ADDED_FIELDS, ADDED, &Kind::Text(Text::Expression)),
     "Names, and for each a CEL expression that returns a value of any type. In a record they are \
@@ -26,7 +26,7 @@ pub(in crate::config) const RECORD_FIELDS: &[Field] = &[required(
 )];
 
 /// The names of fields.
-pub(in crate::config) const ADDED: Text = Text::RecordField;
+pub(crate) const ADDED: Text = Text::RecordField;
 /// `audit.fields.add`
-pub(in crate::config) const ADDED_FIELDS: Bounds =
+pub(crate) const ADDED_FIELDS: Bounds =
     Bounds { limit: MAX_RECORD_FIELDS, if_empty: Some("name a field, or leave `fields` out") };

@@ -4,7 +4,7 @@ use super::decode::{Errors, Node};
 use super::json::Json;
 use super::read::read_header_name;
 use super::shape::{Bounds, Field, Kind, Text, field, required};
-use crate::header_name::{Direction, is_value};
+use egress_reading::header_name::{Direction, is_value};
 
 /// The most headers that one list of `headerModifiers` may name.
 pub const MAX_MODIFIERS: usize = 16;

@@ -1,6 +1,6 @@
 //! How `urlRewrite` and `requestRedirect` change a path (Gateway API, `HTTPPathModifier`).
 
-use crate::config::PathChange;
+use crate::PathChange;
 
 impl PathChange {
     /// The path and query after the change; none if the change is not for this path.
@@ -8,7 +8,8 @@ impl PathChange {
     /// The query is kept, and so is what is behind a prefix, byte for byte. A prefix is compared
     /// with the path as it is written: the rules have decided about the request as it came, so a
     /// path that is written in another way is one that they have let through as it is.
-    pub(crate) fn apply(&self, path_and_query: &[u8]) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn apply(&self, path_and_query: &[u8]) -> Option<Vec<u8>> {
         let end = path_and_query.iter().position(|byte| *byte == b'?');
         let (path, query) = path_and_query.split_at_checked(end.unwrap_or(path_and_query.len()))?;
         // The `*` of OPTIONS is no path.

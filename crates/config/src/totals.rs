@@ -100,7 +100,7 @@ impl Totals {
 ///
 /// # Errors
 /// If it is over the limit.
-pub(crate) fn check_size(bytes: usize) -> Result<(), ConfigError> {
+pub fn check_size(bytes: usize) -> Result<(), ConfigError> {
     if bytes <= MAX_BYTES {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Which headers a transformation may touch, and which bytes a header may hold (RFC 9110 section
 //! 5).
 
-use egress_reading::words;
+use crate::words;
 
 /// Whether headers are those of a request or of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ const FRAMING: &[&str] = &[
 
 /// Checks the lower-case `name` of a header that is to be changed. `pseudo` says whether
 /// pseudo-headers such as `:path` are accepted.
-pub(crate) fn check(name: &str, direction: Direction, pseudo: bool) -> Result<(), String> {
+pub fn check(name: &str, direction: Direction, pseudo: bool) -> Result<(), String> {
     let settable = direction.settable();
     if name.starts_with(':') {
         return match (settable.contains(&name), pseudo) {
@@ -78,7 +78,7 @@ pub(crate) fn check(name: &str, direction: Direction, pseudo: bool) -> Result<()
 }
 
 /// Whether these bytes are a `token` (RFC 9110 section 5.6.2), as a header's name must be.
-pub(crate) fn is_token(bytes: &[u8]) -> bool {
+pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty()
         && bytes
             .iter()
@@ -87,7 +87,7 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 
 /// Whether these bytes can be a header's value (RFC 9110 section 5.5): no control byte except tab,
 /// and no white space at either end.
-pub(crate) fn is_value(bytes: &[u8]) -> bool {
+pub fn is_value(bytes: &[u8]) -> bool {
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     let is_legal = |&byte: &u8| (byte >= b' ' && byte != 0x7f) || byte == b'\t';
     (words::all(bytes, words::has_no_control) || bytes.iter().all(is_legal))

@@ -1,11 +1,11 @@
 //! The words that fields accept, each with the value that it stands for and what it means.
 
-use crate::config::rewrite::PathChangeType;
-use crate::config::{
+use crate::rewrite::PathChangeType;
+use crate::{
     Action, AuditLog, ClientAuth, Combine, DefaultAction, FailureMode, HostBinding, HostRewrite,
     IdentitySource, LimitUnit, Mode, OnError, QuotaHeaders, ReferenceKind, Scheme,
 };
-use crate::path::PathSafety;
+use egress_reading::path_safety::PathSafety;
 
 /// The word for which `false` is accepted as well: kubectl reads YAML 1.1, where `Off` without
 /// quotes is `false`.
@@ -13,9 +13,9 @@ pub const OFF: &str = "Off";
 
 /// A word that stands for a value.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::config) struct Word<T> {
-    pub(in crate::config) word: &'static str,
-    pub(in crate::config) value: T,
+pub(crate) struct Word<T> {
+    pub(crate) word: &'static str,
+    pub(crate) value: T,
     about: &'static str,
 }
 
@@ -24,11 +24,11 @@ const fn word<T: Copy>(word: &'static str, value: T, about: &'static str) -> Wor
 }
 
 /// The words, each with what it means.
-pub(in crate::config) fn listed<T>(words: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
+pub(crate) fn listed<T>(words: &[Word<T>]) -> Vec<(&'static str, &'static str)> {
     words.iter().map(|word| (word.word, word.about)).collect()
 }
 
-pub(in crate::config) const PATH_SAFETY: &[Word<PathSafety>] = &[
+pub(crate) const PATH_SAFETY: &[Word<PathSafety>] = &[
     word(
         "Strict",
         PathSafety::Strict,
@@ -42,7 +42,7 @@ pub(in crate::config) const PATH_SAFETY: &[Word<PathSafety>] = &[
     word(OFF, PathSafety::Off, "Refuses no path."),
 ];
 
-pub(in crate::config) const HOST_BINDING: &[Word<HostBinding>] = &[
+pub(crate) const HOST_BINDING: &[Word<HostBinding>] = &[
     word(
         "Strict",
         HostBinding::Strict,
@@ -56,7 +56,7 @@ pub(in crate::config) const HOST_BINDING: &[Word<HostBinding>] = &[
     ),
 ];
 
-pub(in crate::config) const IDENTITY_SOURCES: &[Word<IdentitySource>] = &[
+pub(crate) const IDENTITY_SOURCES: &[Word<IdentitySource>] = &[
     word(
         "filterState",
         IdentitySource::FilterState,
@@ -75,13 +75,13 @@ pub(in crate::config) const IDENTITY_SOURCES: &[Word<IdentitySource>] = &[
     ),
 ];
 
-pub(in crate::config) const AUDIT_LOG: &[Word<AuditLog>] = &[
+pub(crate) const AUDIT_LOG: &[Word<AuditLog>] = &[
     word("All", AuditLog::All, "Every decision."),
     word("Denied", AuditLog::Denied, "Denials, and what a shadow policy would have denied."),
     word("None", AuditLog::None, "No decision."),
 ];
 
-pub(in crate::config) const MODE: &[Word<Mode>] = &[
+pub(crate) const MODE: &[Word<Mode>] = &[
     word("Enforce", Mode::Enforce, "The policy decides."),
     word(
         "Shadow",
@@ -90,7 +90,7 @@ pub(in crate::config) const MODE: &[Word<Mode>] = &[
     ),
 ];
 
-pub(in crate::config) const ACTION: &[Word<Action>] = &[
+pub(crate) const ACTION: &[Word<Action>] = &[
     word(
         "Allow",
         Action::Allow,
@@ -100,7 +100,7 @@ pub(in crate::config) const ACTION: &[Word<Action>] = &[
     word("Require", Action::Require, "A request that does not match is denied."),
 ];
 
-pub(in crate::config) const DEFAULT_ACTION: &[Word<DefaultAction>] = &[
+pub(crate) const DEFAULT_ACTION: &[Word<DefaultAction>] = &[
     word(
         "Allow",
         DefaultAction::Allow,
@@ -109,22 +109,22 @@ pub(in crate::config) const DEFAULT_ACTION: &[Word<DefaultAction>] = &[
     word("Deny", DefaultAction::Deny, "It is denied: only what an Allow matches goes on."),
 ];
 
-pub(in crate::config) const COMBINE: &[Word<Combine>] = &[
+pub(crate) const COMBINE: &[Word<Combine>] = &[
     word("All", Combine::All, "The rule matches when all its expressions do."),
     word("Any", Combine::Any, "The rule matches when one of its expressions does."),
 ];
 
-pub(in crate::config) const ON_ERROR: &[Word<OnError>] = &[
+pub(crate) const ON_ERROR: &[Word<OnError>] = &[
     word("Deny", OnError::Deny, "A Deny denies; an Allow or Require does not match."),
     word("Ignore", OnError::Ignore, "The expression does not match, in a Deny as well."),
 ];
 
-pub(in crate::config) const PATH_CHANGE: &[Word<PathChangeType>] = &[
+pub(crate) const PATH_CHANGE: &[Word<PathChangeType>] = &[
     word("ReplaceFullPath", PathChangeType::Full, "The whole path."),
     word("ReplacePrefixMatch", PathChangeType::Prefix, "The `prefix`."),
 ];
 
-pub(in crate::config) const HOST_REWRITE: &[Word<HostRewrite>] = &[
+pub(crate) const HOST_REWRITE: &[Word<HostRewrite>] = &[
     word(
         "Auto",
         HostRewrite::Auto,
@@ -133,16 +133,16 @@ pub(in crate::config) const HOST_REWRITE: &[Word<HostRewrite>] = &[
     word("None", HostRewrite::None, "The authority stays as it is."),
 ];
 
-pub(in crate::config) const SCHEME: &[Word<Scheme>] =
+pub(crate) const SCHEME: &[Word<Scheme>] =
     &[word("http", Scheme::Http, "Plain HTTP."), word("https", Scheme::Https, "HTTP over TLS.")];
 
-pub(in crate::config) const LIMIT_UNIT: &[Word<LimitUnit>] = &[
+pub(crate) const LIMIT_UNIT: &[Word<LimitUnit>] = &[
     word("Seconds", LimitUnit::Seconds, "A second."),
     word("Minutes", LimitUnit::Minutes, "A minute."),
     word("Hours", LimitUnit::Hours, "An hour."),
 ];
 
-pub(in crate::config) const QUOTA_HEADERS: &[Word<QuotaHeaders>] = &[
+pub(crate) const QUOTA_HEADERS: &[Word<QuotaHeaders>] = &[
     word(
         "All",
         QuotaHeaders::All,
@@ -152,15 +152,15 @@ pub(in crate::config) const QUOTA_HEADERS: &[Word<QuotaHeaders>] = &[
     word("Denied", QuotaHeaders::Denied, "The 429 of a request over the limit."),
 ];
 
-pub(in crate::config) const FAILURE_MODE: &[Word<FailureMode>] = &[
+pub(crate) const FAILURE_MODE: &[Word<FailureMode>] = &[
     word("FailClosed", FailureMode::FailClosed, "The request is refused."),
     word("FailOpen", FailureMode::FailOpen, "The request goes on."),
 ];
 
-pub(in crate::config) const COUNTED: &[Word<()>] =
+pub(crate) const COUNTED: &[Word<()>] =
     &[word("Requests", (), "Each request, or as many as `cost` says.")];
 
-pub(in crate::config) const CLIENT_AUTH: &[Word<ClientAuth>] = &[
+pub(crate) const CLIENT_AUTH: &[Word<ClientAuth>] = &[
     word(
         "ClientSecretBasic",
         ClientAuth::Basic,
@@ -169,7 +169,7 @@ pub(in crate::config) const CLIENT_AUTH: &[Word<ClientAuth>] = &[
     word("ClientSecretPost", ClientAuth::Post, "In the body of the request."),
 ];
 
-pub(in crate::config) const REFERENCE_KIND: &[Word<ReferenceKind>] = &[
+pub(crate) const REFERENCE_KIND: &[Word<ReferenceKind>] = &[
     word(
         "Service",
         ReferenceKind::Service,

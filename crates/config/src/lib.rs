@@ -15,7 +15,8 @@ mod ext_auth;
 mod fingerprint;
 mod fixed_headers;
 mod global_limit;
-pub(crate) mod json;
+pub mod json;
+mod path_change;
 mod rate_limit;
 mod read;
 mod record;
@@ -41,8 +42,7 @@ pub use bodies::{
 };
 pub use callouts::{DEADLINE, FailureMode, MAX_DEADLINE};
 pub use conditional::{ConditionalConfig, EntryConfig, MAX_CONDITIONAL};
-pub(crate) use error::bounded;
-pub use error::{ConfigError, Spot};
+pub use error::{ConfigError, Spot, bounded};
 pub use ext_auth::{
     AnswerCacheConfig, ExtAuthConfig, ExtAuthProtocol, GrpcAuthConfig, HttpAuthConfig,
     MAX_CACHE_ENTRIES, MAX_CACHE_KEYS, MAX_EXTENSION, MAX_METADATA_NAME, MAX_TTL, Ttl,
@@ -62,19 +62,17 @@ pub use rewrite::{HostRewrite, PathChange, UrlRewriteConfig};
 pub use router::{MAX_ATTEMPTS, MAX_RETRY_CODES, RetryConfig};
 pub use service::{MAX_CLUSTER, ReferenceKind, ServiceConfig};
 pub use text::{MAX_NAME, MAX_PATH, MAX_SCOPE, MAX_USER_NAME};
-#[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
-pub(crate) use totals::check_size;
+pub use totals::check_size;
 pub use transformation::TransformationConfig;
 
-pub use crate::header_name::Direction;
-pub use crate::header_name::unchangeable;
-pub use crate::identity::IdentitySource;
+pub use egress_reading::header_name::Direction;
+pub use egress_reading::header_name::unchangeable;
 
-pub use crate::cel::variables::MAX_VARIABLES;
+pub use egress_cel::variables::MAX_VARIABLES;
 
 use std::time::Duration;
 
-use crate::path::PathSafety;
+use egress_reading::path_safety::PathSafety;
 
 /// The most policies that one configuration may hold.
 pub const MAX_POLICIES: usize = 20_000;
@@ -106,6 +104,18 @@ pub const MAX_ALL_PATTERNS: usize = 16 << 20;
 /// The most errors that are reported of a configuration; one more says that there are others.
 pub const MAX_ERRORS: usize = 10_000;
 
+/// One place to look for the caller's SPIFFE ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentitySource {
+    /// Filter state `io.istio.peer_principal`, which a waypoint's HBONE listener writes.
+    FilterState,
+    /// The URI SAN of the peer's certificate, where this filter's own listener ends mTLS.
+    PeerCertificate,
+    /// The `x-forwarded-client-cert` header, which any caller can write unless the proxy in front
+    /// removes it.
+    ForwardedClientCert,
+}
+
 /// A configuration of the right shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -135,7 +145,7 @@ pub struct Config {
     /// The policies, in the order they apply.
     pub policies: Vec<PolicyConfig>,
     /// Which configuration it is, whatever the order of its fields.
-    pub(crate) fingerprint: u64,
+    pub fingerprint: u64,
 }
 
 /// `identity`: where the caller's identity comes from.

@@ -11,7 +11,7 @@ use super::read::{read_expression, read_header_name};
 use super::service::{self, ServiceConfig};
 use super::shape::{self, Bounds, Text};
 use super::{Expr, HeaderValueConfig, text};
-use crate::header_name::{self, Direction};
+use egress_reading::header_name::{self, Direction};
 use egress_reading::name::same_to_some_origin;
 
 /// The most expressions of a cache's key.

@@ -4,12 +4,10 @@
 use super::backend::{REFERENCE, REFERENCE_IS};
 use super::words::FAILURE_MODE;
 use super::{Bounds, Condition, Field, Kind, Text, field, listed, required};
-use crate::config::bodies::MAX_BODY_SIZE;
-use crate::config::conditional::{CONDITIONAL, ENTRIES, Shape, entry};
-use crate::config::ext_auth::{
-    MAX_CACHE_ENTRIES, MAX_CACHE_KEYS, MAX_EXTENSION, MAX_METADATA_NAME,
-};
-use crate::config::{Direction, MAX_CLUSTER};
+use crate::bodies::MAX_BODY_SIZE;
+use crate::conditional::{CONDITIONAL, ENTRIES, Shape, entry};
+use crate::ext_auth::{MAX_CACHE_ENTRIES, MAX_CACHE_KEYS, MAX_EXTENSION, MAX_METADATA_NAME};
+use crate::{Direction, MAX_CLUSTER};
 
 const MAX_LISTED: usize = 64;
 
@@ -89,7 +87,7 @@ const FORM_IS: &[Condition] = &[
 ];
 
 /// `traffic.extAuth`
-pub(in crate::config) const EXT_AUTH: Shape = Shape {
+pub(crate) const EXT_AUTH: Shape = Shape {
     whole: &[
         BACKEND_REF,
         CLUSTER,
@@ -118,14 +116,14 @@ pub(in crate::config) const EXT_AUTH: Shape = Shape {
 };
 
 /// `extAuth.forwardBody`
-pub(in crate::config) const FORWARD_BODY: &[Field] = &[required(
+pub(crate) const FORWARD_BODY: &[Field] = &[required(
     "maxSize",
     Kind::Size(MAX_BODY_SIZE),
     "The most bytes that the body may have. A request with a longer one gets 413.",
 )];
 
 /// `extAuth.grpc`
-pub(in crate::config) const GRPC: &[Field] = &[
+pub(crate) const GRPC: &[Field] = &[
     field(
         "contextExtensions",
         Kind::Map(EXTENSIONS, EXTENSION_NAME, &Kind::Text(Text::Free(MAX_EXTENSION))),
@@ -140,7 +138,7 @@ pub(in crate::config) const GRPC: &[Field] = &[
 ];
 
 /// `extAuth.http`
-pub(in crate::config) const HTTP: &[Field] = &[
+pub(crate) const HTTP: &[Field] = &[
     field(
         "path",
         Kind::Text(Text::Expression),
@@ -184,7 +182,7 @@ pub(in crate::config) const HTTP: &[Field] = &[
 ];
 
 /// `extAuth.cache`
-pub(in crate::config) const CACHE: &[Field] = &[
+pub(crate) const CACHE: &[Field] = &[
     required(
         "key",
         Kind::List(CACHE_KEYS, &Kind::Text(Text::Expression)),
@@ -205,29 +203,27 @@ pub(in crate::config) const CACHE: &[Field] = &[
 ];
 
 /// A header of the request to the origin.
-pub(in crate::config) const REQUEST_HEADER: Text =
-    Text::Header { of: Direction::Request, pseudo: false };
+pub(crate) const REQUEST_HEADER: Text = Text::Header { of: Direction::Request, pseudo: false };
 /// A header of the call.
-pub(in crate::config) const CALL_HEADER: Text =
-    Text::Header { of: Direction::Request, pseudo: true };
+pub(crate) const CALL_HEADER: Text = Text::Header { of: Direction::Request, pseudo: true };
 /// The names of `contextExtensions`.
-pub(in crate::config) const EXTENSION_NAME: Text = Text::Free(MAX_METADATA_NAME);
+pub(crate) const EXTENSION_NAME: Text = Text::Free(MAX_METADATA_NAME);
 /// The names of metadata.
-pub(in crate::config) const METADATA_NAME: Text = Text::Free(MAX_METADATA_NAME);
+pub(crate) const METADATA_NAME: Text = Text::Free(MAX_METADATA_NAME);
 
 /// `contextExtensions`
-pub(in crate::config) const EXTENSIONS: Bounds = Bounds { limit: MAX_LISTED, if_empty: None };
+pub(crate) const EXTENSIONS: Bounds = Bounds { limit: MAX_LISTED, if_empty: None };
 /// `requestMetadata` and `responseMetadata`
-pub(in crate::config) const METADATA: Bounds = Bounds { limit: MAX_LISTED, if_empty: None };
+pub(crate) const METADATA: Bounds = Bounds { limit: MAX_LISTED, if_empty: None };
 /// `allowedRequestHeaders` and `allowedResponseHeaders`
-pub(in crate::config) const HEADERS: Bounds = Bounds { limit: MAX_LISTED, if_empty: None };
+pub(crate) const HEADERS: Bounds = Bounds { limit: MAX_LISTED, if_empty: None };
 /// `addRequestHeaders`
-pub(in crate::config) const ADDED_HEADERS: Bounds = Bounds { limit: MAX_LISTED, if_empty: None };
+pub(crate) const ADDED_HEADERS: Bounds = Bounds { limit: MAX_LISTED, if_empty: None };
 /// `credentialHeaders`
-pub(in crate::config) const CREDENTIAL_HEADERS: Bounds =
+pub(crate) const CREDENTIAL_HEADERS: Bounds =
     Bounds { limit: 8, if_empty: Some("name a header, or leave the field out") };
 /// `cache.key`
-pub(in crate::config) const CACHE_KEYS: Bounds = Bounds {
+pub(crate) const CACHE_KEYS: Bounds = Bounds {
     limit: MAX_CACHE_KEYS,
     if_empty: Some("give an expression, such as `source.spiffeId`"),
 };
