@@ -19,8 +19,8 @@ pub struct Report<'x> {
     /// What failed, if the stream is reset after its request went on.
     /// Beside it, the cause, where the proxy's status does not tell it.
     pub cut_off: Option<(&'static str, Option<&'static str>)>,
-    /// The line for the audit log, if this is logged.
-    pub audit: Option<&'x str>,
+    /// The line for the audit log, if this is logged: JSON in printable ASCII.
+    pub audit: Option<&'x [u8]>,
     /// What goes into the proxy's access log, if the configuration asks for that.
     pub access_log: Option<&'x AccessLog>,
     /// How many expressions failed of those that are only for records.
@@ -53,7 +53,7 @@ pub(super) enum Subject {
 pub(super) struct Notes {
     pub(super) subject: Option<Subject>,
     errors: Vec<(usize, String)>,
-    audit: Option<String>,
+    audit: Option<Vec<u8>>,
     access_log: Option<Box<AccessLog>>,
     /// How many expressions failed of those that are only for records.
     field_errors: u32,
@@ -184,7 +184,13 @@ impl Notes {
     }
 }
 
-impl Report<'_> {
+impl<'x> Report<'x> {
+    /// The line for the audit log as text, for tools.
+    #[must_use]
+    pub fn audit_text(&self) -> Option<&'x str> {
+        self.audit.and_then(|line| std::str::from_utf8(line).ok())
+    }
+
     /// Calls `step` for each counter that is to go up.
     pub fn count(&self, mut step: impl FnMut(Count)) {
         if let Some(decision) = self.decision {
@@ -210,7 +216,7 @@ pub struct Unconfigured {
     /// The answer.
     pub reply: Reply,
     /// The line for the audit log. It is always written, because no configuration says otherwise.
-    pub audit: String,
+    pub audit: Vec<u8>,
 }
 
 /// Refuses a request because there is no configuration. Who calls is not known.
