@@ -34,21 +34,30 @@ impl Line {
     /// quote: `,"key":"`.
     #[inline(never)]
     pub(crate) fn text(&mut self, key: &str, text: Option<&[u8]>) {
-        let Some(text) = text else {
-            self.json(key);
-            // The quote is in the place of the value's first byte.
-            self.0.pop();
-            self.json("null");
-            return;
-        };
-        self.0.reserve(key.len().saturating_add(text.len()).saturating_add(1));
         self.json(key);
-        if is_plain(text) {
-            self.0.extend_from_slice(text)
-        } else {
-            self.escaped(text)
+        match text {
+            Some(text) if is_plain(text) => self.0.extend_from_slice(text),
+            Some(text) => self.escaped(text),
+            None => return self.null(),
         }
         self.0.push(b'"');
+    }
+
+    /// Does what [`text`](Self::text) does, with a text that cannot contain anything but plain
+    /// characters: the name of a policy or field, a SPIFFE ID, a canonical host.
+    #[inline(never)]
+    pub(crate) fn plain(&mut self, key: &str, text: Option<&str>) {
+        debug_assert!(text.is_none_or(|text| is_plain(text.as_bytes())), "{key}{text:?}");
+        self.json(key);
+        let Some(text) = text else { return self.null() };
+        self.json(text);
+        self.0.push(b'"');
+    }
+
+    /// Writes `null` in the place of a text whose first quote is there already.
+    fn null(&mut self) {
+        self.0.pop();
+        self.json("null");
     }
 
     /// Does what [`text`](Self::text) does, with a text of any length, which is cut.

@@ -7,17 +7,26 @@ use crate::policy::{Engine, FieldValue};
 use crate::request::Facts;
 use crate::request::headers::Headers;
 
-/// The record as a line of JSON. `host` is the request's host, if it is known; `status` is that of
+/// What was found in a request line when the request was admitted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RequestLine<'a> {
+    /// The host, in its canonical form, which needs no escape in JSON.
+    pub(super) host: Option<&'a str>,
+    /// The path without its query, where a look at it has found it plain.
+    pub(super) plain_path: Option<&'a str>,
+}
+
+/// The record as a line of JSON. `found` is what is known of the request line; `status` is that of
 /// the filter's own answer, if it answers; `fields` are those that the configuration adds.
 pub(super) fn line(
     engine: &Engine,
     facts: &Facts<'_>,
-    host: Option<&str>,
+    found: RequestLine<'_>,
     decision: &Decision,
     status: Option<u16>,
     fields: &[FieldValue],
 ) -> Vec<u8> {
-    let mut line = written(Some((engine, facts)), &facts.headers, host, decision, status);
+    let mut line = written(Some((engine, facts)), &facts.headers, found, decision, status);
     if !fields.is_empty() {
         add_fields(&mut line, fields);
     }
@@ -27,7 +36,7 @@ pub(super) fn line(
 
 /// The record of a request that is refused because there is no configuration.
 pub(super) fn unconfigured(headers: &Headers<'_>, decision: &Decision, status: u16) -> Vec<u8> {
-    let mut line = written(None, headers, None, decision, Some(status));
+    let mut line = written(None, headers, RequestLine::default(), decision, Some(status));
     line.json("}");
     line.into_bytes()
 }
@@ -37,15 +46,15 @@ pub(super) fn unconfigured(headers: &Headers<'_>, decision: &Decision, status: u
 fn written(
     known: Option<(&Engine, &Facts<'_>)>,
     headers: &Headers<'_>,
-    host: Option<&str>,
+    found: RequestLine<'_>,
     decision: &Decision,
     status: Option<u16>,
 ) -> Line {
     let mut line = Line::beginning("{\"event\":\"egress\",\"verdict\":\"");
     line.json(decision.verdict().as_str());
     let engine = known.map(|(engine, _)| engine);
-    let name = |index: usize| Some(engine?.policy_name(index)?.as_bytes());
-    line.text("\",\"policy\":\"", decision.policy.and_then(name));
+    let name = |index: usize| engine?.policy_name(index);
+    line.plain("\",\"policy\":\"", decision.policy.and_then(name));
     line.json(",\"reason\":\"");
     line.json(decision.reason.as_str());
     line.json("\"");
@@ -62,19 +71,27 @@ fn written(
     }
     let caller = known.map(|(engine, facts)| engine.caller(facts));
     let accepted = caller.and_then(|caller| caller.spiffe_id());
-    line.text(",\"caller\":\"", accepted.map(str::as_bytes));
+    line.plain(",\"caller\":\"", accepted);
     if let Some(rejected) = caller.and_then(|caller| caller.rejected()) {
-        line.text(",\"rejectedCaller\":\"", Some(rejected.as_bytes()));
+        line.plain(",\"rejectedCaller\":\"", Some(rejected));
     }
     line.text_cut(",\"method\":\"", headers.first(b":method"));
-    match host {
-        Some(host) => line.text(",\"host\":\"", Some(host.as_bytes())),
+    match found.host {
+        Some(host) => line.plain(",\"host\":\"", Some(host)),
         // The authority as it came.
         None => line.text_cut(",\"host\":\"", headers.first(b":authority")),
     }
-    line.text_cut(",\"path\":\"", headers.first(b":path").map(path::without_query));
-    let destination = known.and_then(|(_, facts)| facts.destination_of(host));
-    line.text(",\"destination\":\"", destination.map(str::as_bytes));
+    let path = || headers.first(b":path").map(path::without_query);
+    line.text_cut(",\"path\":\"", found.plain_path.map(str::as_bytes).or_else(path));
+    match (known, found.host) {
+        (Some((_, facts)), Some(host)) if facts.is_named(host) => {
+            line.plain(",\"destination\":\"", Some(host));
+        }
+        _ => {
+            let destination = known.and_then(|(_, facts)| facts.destination());
+            line.text(",\"destination\":\"", destination.map(str::as_bytes));
+        }
+    }
     line.json(",\"status\":");
     match status {
         Some(status) => line.number(u32::from(status)),
@@ -105,7 +122,7 @@ fn filled_lists(line: &mut Line, engine: &Engine, decision: &Decision) {
         line.json(separator);
         separator = ",{";
         if let Some(policy) = policy {
-            line.text("\"policy\":\"", Some(policy.as_bytes()));
+            line.plain("\"policy\":\"", Some(policy));
             line.json(",");
         }
         line.text("\"message\":\"", Some(message.as_bytes()));
@@ -136,7 +153,7 @@ fn filled_lists(line: &mut Line, engine: &Engine, decision: &Decision) {
 
 /// Writes what came of asking a service, without the first brace.
 fn call(line: &mut Line, asked: &Asked, policy: &str) {
-    line.text("\"policy\":\"", Some(policy.as_bytes()));
+    line.plain("\"policy\":\"", Some(policy));
     line.json(",\"service\":\"");
     line.json(asked.service.field());
     line.json("\",\"outcome\":\"");
@@ -158,7 +175,7 @@ fn names(line: &mut Line, engine: &Engine, indices: &[usize]) {
     let names = indices.iter().filter_map(|index| engine.policy_name(*index));
     let mut key = "\"";
     for name in names.take(MAX_LIST) {
-        line.text(key, Some(name.as_bytes()));
+        line.plain(key, Some(name));
         key = ",\"";
     }
 }
@@ -169,7 +186,7 @@ fn add_fields(line: &mut Line, fields: &[FieldValue]) {
     line.json(",\"fields\":{");
     let mut key = "\"";
     for FieldValue { name, json, .. } in fields {
-        line.text(key, Some(name.as_bytes()));
+        line.plain(key, Some(name));
         line.json(":");
         line.json(json);
         key = ",\"";
@@ -177,7 +194,7 @@ fn add_fields(line: &mut Line, fields: &[FieldValue]) {
     line.json("}");
     let mut key = ",\"cutFields\":[\"";
     for field in fields.iter().filter(|field| field.is_cut) {
-        line.text(key, Some(field.name.as_bytes()));
+        line.plain(key, Some(&field.name));
         key = ",\"";
     }
     if key == ",\"" {

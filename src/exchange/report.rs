@@ -1,6 +1,6 @@
 //! What is to be counted and logged about an exchange.
 
-use super::record;
+use super::record::{self, RequestLine};
 use crate::attributes::view::View;
 use crate::config::AuditLog;
 use crate::counters::{Count, Counter};
@@ -65,7 +65,7 @@ impl Notes {
         &mut self,
         engine: &Engine,
         facts: &Facts<'_>,
-        host: Option<&str>,
+        line: RequestLine<'_>,
         decision: &Decision,
         status: Option<u16>,
     ) {
@@ -79,7 +79,7 @@ impl Notes {
             (self.audit, self.field_errors) = (None, 0);
             return;
         }
-        self.write_down(engine, facts, host, decision, status, is_logged);
+        self.write_down(engine, facts, line, decision, status, is_logged);
     }
 
     /// Writes the record, and what goes into the access log.
@@ -88,7 +88,7 @@ impl Notes {
         &mut self,
         engine: &Engine,
         facts: &Facts<'_>,
-        host: Option<&str>,
+        line: RequestLine<'_>,
         decision: &Decision,
         status: Option<u16>,
         is_logged: bool,
@@ -98,7 +98,7 @@ impl Notes {
             Some(recording) => self.record(recording, engine, facts, is_logged),
         };
         self.audit =
-            is_logged.then(|| record::line(engine, facts, host, decision, status, &fields));
+            is_logged.then(|| record::line(engine, facts, line, decision, status, &fields));
         if engine.access_log {
             let policy = decision.policy.and_then(|index| engine.policy_name(index));
             self.access_log = Some(Box::new(AccessLog {
@@ -142,7 +142,8 @@ impl Notes {
         let decision = Decision::internal_error(detail);
         // The record has no status, as the caller gets none of the filter's.
         let is_logged = engine.audit != AuditLog::None;
-        self.audit = is_logged.then(|| record::line(engine, facts, None, &decision, None, &[]));
+        self.audit = is_logged
+            .then(|| record::line(engine, facts, RequestLine::default(), &decision, None, &[]));
         if self.subject != Some(Subject::Response) {
             self.errors.clear();
         }

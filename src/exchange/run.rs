@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::body::{self, Judged, Next};
 use super::ending::{close, refused};
 use super::kept::Kept;
+use super::record::RequestLine;
 use super::waiting::{On, Pending, Resumed};
 use super::{Exchange, State, Step};
 use crate::call::CallId;
@@ -131,9 +132,12 @@ impl Exchange {
         }
         engine.keep_candidates(std::mem::take(&mut self.found.candidates));
         let is_exhausted = self.meter.is_exhausted();
-        let host = admitted.as_ref().map(|admitted| &*admitted.host);
+        let line = admitted.as_ref().map_or_else(RequestLine::default, |admitted| RequestLine {
+            host: Some(&admitted.host),
+            plain_path: admitted.plain_path,
+        });
         let (found, notes) = (&mut self.found, &mut self.notes);
-        match close(found, notes, engine, &facts, host, ending, is_exhausted) {
+        match close(found, notes, engine, &facts, line, ending, is_exhausted) {
             None => {
                 self.state = State::Passing;
                 Step::Forward(changes)

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::*;
 use crate::call::{Failure, Service};
 use crate::decision::{Outcome, Reason};
+use crate::plain;
 use crate::printable;
 use crate::request::Given;
 use crate::stage::tests::{TEAM_A, load, rule};
@@ -212,7 +213,10 @@ proptest! {
         let given =
             Given { peer_principal: caller, filter_chain_name: &service, ..Given::default() };
         let facts = Facts::new(lines.into_iter().collect(), &given);
-        let written = line(&engine, &facts, host, &decision, status, &[]);
+        // As admission finds it.
+        let plain = facts.headers.first(b":path").and_then(plain::path);
+        let known = RequestLine { host, plain_path: plain };
+        let written = line(&engine, &facts, known, &decision, status, &[]);
         let expected = plainly(&engine, &facts, host, &decision, status);
         prop_assert_eq!(std::str::from_utf8(&written), Ok(&*expected));
         prop_assert!(serde_json::from_slice::<serde_json::Value>(&written).is_ok());
@@ -225,7 +229,7 @@ proptest! {
             is_cut: number < cut,
         };
         let fields: Vec<FieldValue> = ["a", "b.c", "_-"].into_iter().enumerate().map(field).collect();
-        let with = line(&engine, &facts, host, &decision, status, &fields);
+        let with = line(&engine, &facts, known, &decision, status, &fields);
         let mut value: serde_json::Value = serde_json::from_str(&expected).unwrap();
         value["fields"] = json!({"a": [0, "a"], "b.c": [1, "a"], "_-": [2, "a"]});
         if cut > 0 {
