@@ -179,6 +179,13 @@ pub(crate) struct Turn<'a, 'f, 't> {
     pub(crate) waited: Duration,
 }
 
+/// Makes room for as many changes as few requests have more of, unless there is some.
+fn make_room(changes: &mut Vec<Change<'_>>) {
+    if changes.capacity() == 0 {
+        *changes = Vec::with_capacity(8);
+    }
+}
+
 impl<'a, 'f, 't> Turn<'a, 'f, 't> {
     /// A turn of a request that has not waited, before it is admitted.
     pub(crate) fn new(
@@ -207,7 +214,7 @@ impl<'a, 'f, 't> Turn<'a, 'f, 't> {
         let facts = self.facts;
         let changes = &mut self.changes;
         let headers = self.headers.get_or_insert_with(|| {
-            changes.reserve(8);
+            make_room(changes);
             facts.headers.clone()
         });
         (headers, changes)

@@ -2,7 +2,7 @@
 //! headers: the changes are written once, when the request goes on.
 
 use super::choose::{failed, original};
-use super::{Ending, Flow, Found, NOT_ADMITTED, Turn, body};
+use super::{Ending, Flow, Found, NOT_ADMITTED, Turn, body, make_room};
 use crate::attributes;
 use crate::attributes::view::View;
 use crate::cel::Expression;
@@ -12,7 +12,7 @@ use crate::config::Direction;
 use crate::decision::Reason;
 use crate::policy::Transformation;
 use crate::policy::conditional::Conditional;
-use crate::request::headers::Headers;
+use crate::request::headers::{Headers, Known};
 use crate::trace::{Applied, Feature};
 
 /// Applies the header rules of each policy, in configuration order.
@@ -64,7 +64,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
             continue;
         }
         let headers = turn.headers.get_or_insert_with(|| {
-            turn.changes.reserve(8);
+            make_room(&mut turn.changes);
             facts.headers.clone()
         });
         let value_of = |headers: &Headers<'_>, value: &Expression, allowance: &Allowance| {
@@ -84,7 +84,7 @@ pub(super) fn enter(turn: &mut Turn<'_, '_, '_>) -> Flow {
         }
         if form.request.makes_path {
             let safety = admitted.groups.path_safety().unwrap_or(engine.path_safety);
-            let path = headers.first(b":path").unwrap_or_default();
+            let path = headers.known(Known::PATH).unwrap_or_default();
             if let Some(why) = safety.objection(path) {
                 let (detail, policy) = (Some(why), Some(index));
                 let ending = Ending { detail, policy, ..Ending::because(Reason::RewriteError) };
