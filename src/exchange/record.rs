@@ -5,7 +5,7 @@ use crate::decision::{Asked, Decision, WHOLE};
 use crate::path;
 use crate::policy::{Engine, FieldValue};
 use crate::request::Facts;
-use crate::request::headers::Headers;
+use crate::request::headers::{Headers, Known};
 
 /// What was found in a request line when the request was admitted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,13 +75,13 @@ fn written(
     if let Some(rejected) = caller.and_then(|caller| caller.rejected()) {
         line.plain(",\"rejectedCaller\":\"", Some(rejected));
     }
-    line.text_cut(",\"method\":\"", headers.first(b":method"));
+    line.text_cut(",\"method\":\"", headers.known(Known::METHOD));
     match found.host {
         Some(host) => line.plain(",\"host\":\"", Some(host)),
         // The authority as it came.
-        None => line.text_cut(",\"host\":\"", headers.first(b":authority")),
+        None => line.text_cut(",\"host\":\"", headers.known(Known::AUTHORITY)),
     }
-    let path = || headers.first(b":path").map(path::without_query);
+    let path = || headers.known(Known::PATH).map(path::without_query);
     line.text_cut(",\"path\":\"", found.plain_path.map(str::as_bytes).or_else(path));
     match (known, found.host) {
         (Some((_, facts)), Some(host)) if facts.is_named(host) => {
@@ -97,7 +97,7 @@ fn written(
         Some(status) => line.number(u32::from(status)),
         None => line.json("null"),
     }
-    line.text_cut(",\"requestId\":\"", headers.first(b"x-request-id"));
+    line.text_cut(",\"requestId\":\"", headers.known(Known::REQUEST_ID));
     line
 }
 
