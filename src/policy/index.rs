@@ -217,11 +217,9 @@ impl Index {
     /// The group of a host, or of a suffix, which has this hash.
     fn group(&self, host: &str, hash: u64) -> Option<&Group> {
         let mut group = None;
-        self.hosts.find(hash, |numbers| {
-            let mut groups = numbers.iter().filter_map(|number| self.group_at(*number));
-            group = group.or_else(|| {
-                groups.find(|group| hash::same(group.host.as_bytes(), host.as_bytes()))
-            });
+        self.hosts.find(hash, |number| {
+            let own = self.group_at(number);
+            group = group.or(own.filter(|own| hash::same(own.host.as_bytes(), host.as_bytes())));
         });
         group
     }
@@ -324,7 +322,7 @@ impl Index {
     }
 
     fn add_keyed(&self, key: u64, found: &mut Vec<u32>) {
-        self.keyed.find(key, |policies| merge(found, policies));
+        self.keyed.find(key, |policy| merge(found, &[policy]));
     }
 }
 

@@ -46,30 +46,18 @@ impl Table {
         Table { shift, buckets, hashes, numbers }
     }
 
-    /// Runs a function on the numbers of a hash, in the order of the pairs: on some of them at a
-    /// time.
+    /// Runs a function on each number of a hash, in the order of the pairs.
     #[inline]
-    pub(super) fn find(&self, hash: u64, run: impl FnMut(&[u32])) {
+    pub(super) fn find(&self, hash: u64, mut run: impl FnMut(u32)) {
         let bucket = usize::try_from(hash.wrapping_shr(self.shift)).unwrap_or(usize::MAX);
         let ends = self.buckets.get(bucket..).and_then(<[u32]>::first_chunk);
-        if let Some([begin, end]) = ends
-            && begin != end
+        let Some([begin, end]) = ends.filter(|[begin, end]| begin != end) else { return };
+        let (Ok(begin), Ok(end)) = (usize::try_from(*begin), usize::try_from(*end)) else { return };
+        if let (Some(hashes), Some(numbers)) =
+            (self.hashes.get(begin..end), self.numbers.get(begin..end))
         {
-            self.find_between(*begin, *end, hash, run);
-        }
-    }
-
-    fn find_between(&self, begin: u32, end: u32, hash: u64, mut run: impl FnMut(&[u32])) {
-        let (Ok(begin), Ok(end)) = (usize::try_from(begin), usize::try_from(end)) else { return };
-        let mut hashes = self.hashes.get(begin..end).unwrap_or_default();
-        let mut numbers = self.numbers.get(begin..end).unwrap_or_default();
-        while let Some(first) = hashes.iter().position(|other| *other == hash) {
-            hashes = hashes.get(first..).unwrap_or_default();
-            numbers = numbers.get(first..).unwrap_or_default();
-            let count = hashes.iter().take_while(|other| **other == hash).count();
-            let Some((found, rest)) = numbers.split_at_checked(count) else { return };
-            run(found);
-            (hashes, numbers) = (hashes.get(count..).unwrap_or_default(), rest);
+            let found = hashes.iter().zip(numbers).filter(|(other, _)| **other == hash);
+            found.for_each(|(_, number)| run(*number));
         }
     }
 }
@@ -86,7 +74,7 @@ mod tests {
 
     fn found(table: &Table, hash: u64) -> Vec<u32> {
         let mut all = Vec::new();
-        table.find(hash, |some| all.extend_from_slice(some));
+        table.find(hash, |number| all.push(number));
         all
     }
 
