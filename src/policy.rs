@@ -120,6 +120,8 @@ pub struct Engine {
     pub(crate) has_passes: bool,
     /// Whether a policy is only in shadow.
     pub(crate) has_shadow: bool,
+    /// Whether there is an enforced Deny or Require.
+    pub(crate) may_refuse: bool,
     pub(crate) audit: AuditLog,
     pub(crate) access_log: bool,
     /// What is evaluated for audit records, if anything is.
@@ -158,6 +160,12 @@ impl Policy {
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn rule_expressions(&self) -> Option<&[Expression]> {
         self.rule.as_ref().map(Rule::expressions)
+    }
+
+    /// Whether it is enforced, and has a rule that can refuse a request by itself.
+    fn may_refuse(&self) -> bool {
+        let refuses = self.rule.as_ref().is_some_and(|rule| !rule.is_allow());
+        refuses && self.mode == Mode::Enforce
     }
 }
 
@@ -217,6 +225,7 @@ impl Engine {
             deadline: config.deadline,
             bodies,
             has_shadow: policies.iter().any(|policy| policy.mode == Mode::Shadow),
+            may_refuse: policies.iter().any(Policy::may_refuse),
             has_passes: policies.iter().any(|policy| policy.pass() != Pass::First),
             audit: config.audit,
             access_log: config.access_log,

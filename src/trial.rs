@@ -389,7 +389,7 @@ impl Tried {
         for (index, message) in of_request.chain(report.errors) {
             self.errors.extend(name(*index).map(|name| (name, message.clone())));
         }
-        self.audit = self.audit.take().or(report.audit.map(str::to_owned));
+        self.audit = self.audit.take().or(report.audit_text().map(str::to_owned));
         if let Some(decision) = report.decision {
             self.detail = decision.detail;
             self.policy = decision.policy.and_then(name);

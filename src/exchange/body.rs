@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::ending::{close, refused};
+use super::record::RequestLine;
 use super::report::Notes;
 use super::waiting::Resumed;
 use super::{Event, Exchange, Part, RESPONSE_BODY_FAILED, State, Step};
@@ -212,7 +213,7 @@ fn conclude<'s>(
     facts: &Facts<'_>,
     (ending, is_exhausted): (Option<Ending>, bool),
 ) -> Step<'s> {
-    match close(found, notes, engine, facts, None, ending, is_exhausted) {
+    match close(found, notes, engine, facts, RequestLine::default(), ending, is_exhausted) {
         Some(reply) => {
             *state = State::Ended { is_reset: false };
             Step::Reply(reply)

@@ -196,8 +196,8 @@ fn bytes(
 }
 
 /// Logs a line.
-pub(super) fn log(level: u32, message: &str) {
-    // SAFETY: the pointer and size are of a live string. There is nowhere to report a failure to
+pub(super) fn log(level: u32, message: &[u8]) {
+    // SAFETY: the pointer and size are of a live value. There is nowhere to report a failure to
     // log.
     let _ = unsafe { raw::proxy_log(level, message.as_ptr(), message.len()) };
 }

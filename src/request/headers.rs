@@ -84,6 +84,8 @@ impl Known {
     pub(crate) const METHOD: Known = Known::new(b":method");
     /// `:path`
     pub(crate) const PATH: Known = Known::new(b":path");
+    /// `x-request-id`
+    pub(crate) const REQUEST_ID: Known = Known::new(b"x-request-id");
 
     const fn new(name: &'static [u8]) -> Known {
         Known { name, kind: kind(name) }

@@ -25,7 +25,12 @@ pub fn bytes(bytes: &[u8]) -> u64 {
     let tail = match (bytes.last_chunk::<8>(), rest) {
         (_, []) => return hash,
         (Some(last), _) => u64::from_le_bytes(*last),
-        (None, _) => rest.iter().fold(0_u64, |tail, byte| (tail << 8) | u64::from(*byte)),
+        (None, _) => match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+            (Some(first), Some(last)) => {
+                u64::from(u32::from_le_bytes(*first)) | (u64::from(u32::from_le_bytes(*last)) << 32)
+            }
+            _ => rest.iter().fold(0_u64, |tail, byte| (tail << 8) | u64::from(*byte)),
+        },
     };
     mix(hash, tail)
 }

@@ -80,7 +80,7 @@ fn a_refusal_is_relayed_with_its_header_and_body() {
     assert_eq!((reply.status, &*reply.body), (401, &b"sign in"[..]));
     assert_eq!(reply.headers, [("x-probe".to_owned(), b"who are you".to_vec())]);
     let report = exchange.take_report().unwrap();
-    assert!(report.audit.unwrap().contains(r#""status":401"#), "{:?}", report.audit);
+    assert!(report.audit_text().unwrap().contains(r#""status":401"#), "{report:?}");
 }
 
 /// What a proxy answers in the service's place is no answer of the service.
