@@ -30,7 +30,7 @@ impl Exchange {
         engine: &'s Engine,
         source: &'s dyn Source,
         resumed: Option<(Resumed<'_>, Option<&'s Kept>)>,
-        mut trace: Option<&'s mut Trace>,
+        trace: Option<&'s mut Trace>,
     ) -> Step<'s> {
         let Some(headers) = Headers::from_pairs(&self.request) else {
             self.state = State::Ended { is_reset: false };
@@ -50,7 +50,7 @@ impl Exchange {
             admitted: None,
             headers: None,
             changes: Vec::new(),
-            trace: trace.as_deref_mut(),
+            trace,
             next_call: CallId(self.calls),
             waited: Duration::ZERO,
         };

@@ -75,7 +75,7 @@ fn an_admitted_request_gets_what_the_service_says() {
     // Origins that take `_` for `-` must not be told two things, so the last one stands alone.
     assert_eq!(
         shown(&done.changes),
-        ["-x-tier", "-X_Tier", "+x-tier: gold", "-x-tier", "+x_tier: silver"]
+        ["-X_Tier", "-x-tier", "+x-tier: gold", "-x-tier", "+x_tier: silver"]
     );
     assert_eq!(done.response, ["-x-own", "+x-own: 2", "+x-own: 3"]);
 
