@@ -396,6 +396,9 @@ pub(crate) const REQUEST_ID: Id = id("request.id");
 /// `extauthz`: an expression that [uses](crate::cel::Uses) it is about what an external
 /// authorization service says.
 pub const EXTAUTHZ: Id = id("extauthz");
+/// `jwt`, for the doubts about rules.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const JWT: Id = id("jwt");
 /// `request.body`: an expression that uses it waits for the request's body.
 pub const REQUEST_BODY: Id = id("request.body");
 /// `response.body`: an expression that uses it waits for the response's body.

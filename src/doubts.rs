@@ -3,14 +3,17 @@
 //! `egressctl check` asks for these. The module in the waypoint does not have them: who writes a
 //! policy wants to know, and who reads the proxy's log cannot mend it.
 
+mod closed;
 mod headers;
 mod missing;
+mod patterns;
 mod rules;
 mod shadow;
 mod source;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod token;
 
 use crate::attributes::TABLE;
 use crate::cel::Scope;
@@ -51,6 +54,8 @@ pub fn of(json: &[u8]) -> Vec<Doubt> {
         }
     }
     shadow::examine(&config, &policies, &mut found);
+    closed::examine(&config, &policies, &mut found);
+    token::examine(&config, &policies, scope, &mut found);
     found.doubts.truncate(MAX_DOUBTS);
     found.doubts
 }

@@ -88,7 +88,7 @@ fn every_plugin_configuration_of_filter_config_loads_without_a_warning() {
     let extensions = steps.map(|step| format!("traffic-extension/{step}"));
     let mut expected: Vec<&str> = steps.to_vec();
     expected.extend(extensions.iter().map(String::as_str));
-    expected.push("with-secrets/09-credentials.yaml");
+    expected.extend(["with-secrets/09-credentials.yaml", "with-tokens/12-tokens.yaml"]);
     assert_eq!(files, expected);
     for (file, configuration) in found {
         assert_loads(&file, &configuration);

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use e2e::envoy::{Waypoint, WaypointOptions, filter_wasm};
 use e2e::host::{HostOptions, Module, Request as Emulated, Response, Usage, Vm};
 use e2e::http1::Request;
+use e2e::manifests;
 use e2e::origin::{Mode, Origin};
 use e2e::pki::{Pki, TEAM_A_SPIFFE_ID};
 use e2e::tokens::{self, Issuer};
@@ -50,12 +51,16 @@ fn start() -> Setup {
 
 /// With `forwardOriginalToken: true`, or without.
 fn start_with(forwards: bool) -> Setup {
+    start_of(&policies(), &[STAFF, PARTNERS], forwards)
+}
+
+fn start_of(configuration: &Value, issuers: &[Issuer], forwards: bool) -> Setup {
     let pki = Arc::new(Pki::new());
     let origin = Origin::start(&pki, Mode::Scripted, 0).expect("the origin starts");
     let options = WaypointOptions::new(&pki, origin.port())
         .wasm(filter_wasm())
-        .plugin_configuration(policies().to_string())
-        .edit(tokens::verify(&[STAFF, PARTNERS]))
+        .plugin_configuration(configuration.to_string())
+        .edit(tokens::verify(issuers))
         .edit(move |envoy| forward(envoy, forwards));
     let waypoint = Waypoint::start(options).unwrap_or_else(|error| panic!("{error}"));
     Setup { origin, waypoint }
@@ -82,12 +87,16 @@ impl Setup {
     }
 
     async fn ask_at(&self, path: &str, token: Option<&str>) -> (u16, Vec<String>) {
-        let mut request = Request::get("api.github.com", path).header("x-user", "root");
+        self.ask_for("api.github.com", path, token).await
+    }
+
+    async fn ask_for(&self, host: &str, path: &str, token: Option<&str>) -> (u16, Vec<String>) {
+        let mut request = Request::get(host, path).header("x-user", "root");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let client = self.waypoint.caller(TEAM_A_SPIFFE_ID);
-        let vip = self.waypoint.vip("api.github.com");
+        let vip = self.waypoint.vip(host);
         let response = client.request(&vip, &request).await.expect("an answer");
         let received = self.origin.take_requests();
         assert_eq!(received.len(), usize::from(response.status == 200));
@@ -155,6 +164,38 @@ async fn the_rules_see_the_claims_of_verified_tokens_only() {
     // As deep as no rule reads: nothing of the token can be read.
     let deep = (0..40).fold(json!(1), |deep, _| json!([deep]));
     assert_eq!(setup.ask(Some(&STAFF.token(&with(json!({"deep": deep}))))).await.0, 403);
+}
+
+/// The rule of `filter-config/with-tokens/`, with its issuer.
+#[tokio::test]
+async fn the_step_with_tokens_asks_for_a_group_of_its_issuer() {
+    const FILE: &str = "with-tokens/12-tokens.yaml";
+    let of_file: Vec<_> = manifests::all().into_iter().filter(|one| one.file == FILE).collect();
+    let [authentication, plugin] = &of_file[..] else { panic!("{FILE}: two resources") };
+    let rule = &authentication.value["spec"]["jwtRules"][0];
+    let samples = Issuer { name: Some("testing@secure.istio.io"), ..STAFF };
+    assert_eq!(rule["issuer"].as_str(), samples.name);
+    assert_eq!(rule["fromHeaders"], json!([{"name": "Authorization", "prefix": "Bearer "}]));
+    assert_eq!(plugin.value["spec"]["phase"], "AUTHZ");
+    let configuration = plugin.plugin_configuration().expect("a configuration");
+    let setup = start_of(configuration, &[samples, PARTNERS], false);
+    let token = |issuer: &Issuer, groups: Value| {
+        issuer.token(&claims(
+            json!({"iss": issuer.name, "sub": "ann", "exp": LATER, "groups": groups}),
+        ))
+    };
+    let ask = async |token: Option<&str>| setup.ask_for("httpbingo.org", "/headers", token).await;
+    let member = token(&samples, json!(["group1", "group2"]));
+    assert_eq!(ask(Some(&member)).await, (200, vec!["ann".to_owned()]));
+    for (what, token) in [
+        ("no token", None),
+        ("another group", Some(token(&samples, json!(["group2"])))),
+        ("another issuer", Some(token(&PARTNERS, json!(["group1"])))),
+    ] {
+        assert_eq!(ask(token.as_deref()).await, (403, Vec::new()), "{what}");
+    }
+    // The other hosts are as they were.
+    assert_eq!(setup.ask(None).await.0, 200);
 }
 
 /// Where RequestAuthentication names no place, Envoy looks into the query too. It takes a right

@@ -1,6 +1,6 @@
 //! Rules whose tests let through, or miss, what their writer did not think of.
 
-use super::{Found, missing, source, texts};
+use super::{Found, missing, patterns, source, texts};
 use crate::attributes::{
     HOST, IDENTITY, METHOD, NAMESPACE, PATH, PATH_AND_QUERY, REQUEST_HEADERS, SERVICE_ACCOUNT,
     SPIFFE_ID, TRUST_DOMAIN,
@@ -36,11 +36,11 @@ pub(super) fn examine(
         let Some(test) = expression.rule() else { continue };
         let place = expr.place.as_str();
         let mut told: Vec<String> = Vec::new();
-        let mut matched: Vec<(Id, bool)> = Vec::new();
+        let mut matched: Vec<(String, bool)> = Vec::new();
         walk(test, true, &mut |leaf, is_positive| {
             let opens = is_positive != (authorization.action == Action::Deny);
             if let Test::Matches(text, _) = leaf {
-                matched.extend(subject(text).map(|id| (id, opens)));
+                matched.extend(patterns::name(text).map(|name| (name, opens)));
             }
             let Some((name, message)) = doubt(leaf, opens) else { return };
             if told.contains(&message) {
@@ -52,14 +52,13 @@ pub(super) fn examine(
             told.push(message.clone());
             found.add(policy, name, (place, spot), message);
         });
-        for (name, written, spot) in source::patterns(&expr.source) {
-            let mut of_name =
-                matched.iter().filter(|(id, _)| crate::attributes::name(*id) == name).peekable();
-            let Some((id, _)) = of_name.peek().copied() else { continue };
-            if of_name.all(|(_, opens)| *opens)
-                && let Some((kind, message)) = pattern(*id, &written)
+        for (name, written, spot) in patterns::of(&expr.source) {
+            let mut of_name = matched.iter().filter(|(matched, _)| *matched == name).peekable();
+            if of_name.peek().is_some()
+                && of_name.all(|(_, opens)| *opens)
+                && let Some(message) = patterns::doubt(&name, &written)
             {
-                found.add(policy, kind, (place, spot), message);
+                found.add(policy, "pattern-not-anchored", (place, spot), message);
             }
         }
         if authorization.action != Action::Deny
@@ -175,7 +174,13 @@ fn star(id: Id, how: &str, written: &str) -> Message {
     let prefix = written.trim_end_matches('*');
     let mend = match how {
         "startsWith" | "==" if !prefix.contains('*') && prefix.len() < written.len() => {
-            format!("write `{name}.startsWith(\"{prefix}\")`")
+            // What ends within a segment would be doubted next.
+            let is_whole = id == SPIFFE_ID || !prefix.ends_with(|c: char| c.is_alphanumeric());
+            if is_whole {
+                format!("write `{name}.startsWith(\"{prefix}\")`")
+            } else {
+                format!("write `({name} == \"{prefix}\" || {name}.startsWith(\"{prefix}/\"))`")
+            }
         }
         _ => format!("`{name}.matches(...)` takes a pattern"),
     };
@@ -228,35 +233,6 @@ fn suffix(id: Id, written: &str, policy: &PolicyConfig) -> Message {
          and `request.host == \"{written}\"` beside it if that is meant, or name both in `hosts`"
     );
     Some(("host-part", message))
-}
-
-/// A pattern that is found anywhere in what has to be it.
-fn pattern(id: Id, written: &str) -> Message {
-    let is_identity = matches!(id, NAMESPACE | SERVICE_ACCOUNT | SPIFFE_ID | TRUST_DOMAIN);
-    if !is_identity && !matches!(id, HOST | PATH | PATH_AND_QUERY) {
-        return None;
-    }
-    let name = crate::attributes::name(id);
-    let bare = source::without_flags(written);
-    if id == HOST && source::has_bare_dot(bare) {
-        let message = format!(
-            "a `.` in the pattern `{written}` stands for any character: write `[.]`, or compare \
-             `{name}` by `==`"
-        );
-        return Some(("pattern-not-anchored", message));
-    }
-    let (starts, ends) = source::anchors(bare);
-    let needs_end = id == HOST;
-    if starts && (ends || !needs_end) {
-        return None;
-    }
-    let mend = match (starts, needs_end) {
-        (false, true) => "write `^` before it and `$` behind it",
-        (false, false) => "write `^` before it",
-        (true, _) => "write `$` behind it",
-    };
-    let message = format!("the pattern `{written}` is looked for anywhere in `{name}`: {mend}");
-    Some(("pattern-not-anchored", message))
 }
 
 /// `a == "x" || a == "y" && b` without parentheses: the last test is for one of the two alone.

@@ -4,13 +4,13 @@ use crate::config::Spot;
 
 /// A word, a string or a sign of a source, and the byte at which it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Token<'s> {
-    at: usize,
-    text: &'s str,
+pub(super) struct Token<'s> {
+    pub(super) at: usize,
+    pub(super) text: &'s str,
 }
 
 /// The tokens of a source that parses; comments and blanks are left out.
-fn tokens(source: &str) -> Vec<Token<'_>> {
+pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(rest) = source.get(at..) {
@@ -66,42 +66,12 @@ fn string(text: &str, quote: char, raw: bool) -> usize {
 }
 
 /// A string's text, where it is written without escapes that would make it another.
-fn text(token: &str) -> Option<String> {
+pub(super) fn text(token: &str) -> Option<String> {
     let raw = token.starts_with(['r', 'R']);
     let inner = token.trim_start_matches(['r', 'R']);
     let quote = inner.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let inner = inner.trim_matches(quote);
     Some(if raw { inner.to_owned() } else { inner.replace("\\\\", "\\") })
-}
-
-/// The literal patterns of `matches`, each with the name of what it is matched with, and where that
-/// is written.
-pub(super) fn patterns(source: &str) -> Vec<(String, String, Spot)> {
-    let all = tokens(source);
-    let calls = all.windows(3).enumerate().filter_map(|(index, window)| match window {
-        [name, open, pattern] if name.text == "matches" && open.text == "(" => {
-            let (subject, at) = dotted(all.get(..index)?)?;
-            Some((subject, text(pattern.text)?, spot(source, at)))
-        }
-        _ => None,
-    });
-    calls.collect()
-}
-
-/// The name, such as `request.host`, whose field is read behind these tokens.
-fn dotted(before: &[Token<'_>]) -> Option<(String, usize)> {
-    let mut rest = before;
-    let mut parts = Vec::new();
-    while let [head @ .., word, dot] = rest {
-        if dot.text != "." || !word.text.starts_with(|c: char| c.is_alphabetic()) {
-            break;
-        }
-        parts.push(*word);
-        rest = head;
-    }
-    let first = parts.last()?;
-    let names: Vec<&str> = parts.iter().rev().map(|token| token.text).collect();
-    Some((names.join("."), first.at))
 }
 
 /// Whether a part of an expression stands in parentheses of its own, which are not those of a call.
@@ -197,52 +167,11 @@ fn is_headers(all: &[Token<'_>], start: usize) -> bool {
 }
 
 /// Line and column of a byte.
-fn spot(source: &str, at: usize) -> Spot {
+pub(super) fn spot(source: &str, at: usize) -> Spot {
     let before = source.get(..at).unwrap_or_default();
     let line = before.matches('\n').count().saturating_add(1);
     let last = before.rsplit('\n').next().unwrap_or_default();
     Spot::Source { line, column: last.chars().count().saturating_add(1) }
-}
-
-/// A pattern without the flags that it begins with.
-pub(super) fn without_flags(pattern: &str) -> &str {
-    let is_flags = |flags: &&str| flags.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
-    let flags = pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')'));
-    flags.filter(|(flags, _)| is_flags(flags)).map_or(pattern, |(_, rest)| rest)
-}
-
-/// Whether a pattern is bound to the start and to the end of a text. Of alternatives that are not
-/// in a group, one may be bound and another not.
-pub(super) fn anchors(pattern: &str) -> (bool, bool) {
-    let inner = pattern.trim_start_matches('(').trim_start_matches("?:");
-    let starts = ["^", "\\A", ".*"].iter().any(|anchor| inner.starts_with(anchor));
-    let outer = pattern.trim_end_matches(')');
-    let ends = (outer.ends_with('$') && !outer.ends_with("\\$"))
-        || ["\\z", ".*"].iter().any(|anchor| outer.ends_with(anchor));
-    (starts, ends)
-}
-
-/// Whether a pattern of a host has a dot that stands for any character, one of them.
-pub(super) fn has_bare_dot(pattern: &str) -> bool {
-    let (mut is_escaped, mut is_class) = (false, false);
-    let mut letters = pattern.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let was_escaped = is_escaped;
-        is_escaped = letter == '\\' && !was_escaped;
-        match letter {
-            _ if was_escaped => {}
-            '[' => is_class = true,
-            ']' => is_class = false,
-            '.' if !is_class => {
-                let is_many = letters.peek().is_some_and(|next| "*+?{".contains(*next));
-                if !is_many {
-                    return true;
-                }
-            }
-            _ => {}
-        }
-    }
-    false
 }
 
 /// A source in one line, cut where it is long.

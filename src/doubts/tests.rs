@@ -1,3 +1,6 @@
+mod closed;
+mod token;
+
 use serde_json::{Value, json};
 
 use super::of;
@@ -17,6 +20,16 @@ fn policy(action: &str, hosts: &[&str], expression: &str) -> Value {
         policy["hosts"] = json!(hosts);
     }
     policy
+}
+
+/// A configuration's policies: the action, host and expression of each, named in order.
+fn named(policies: &[(&str, &str, &str)]) -> Vec<Value> {
+    let of = |(index, (action, host, expression)): (usize, &(&str, &str, &str))| {
+        let mut policy = policy(action, &[host], expression);
+        policy["name"] = json!(format!("p{index}"));
+        policy
+    };
+    policies.iter().enumerate().map(of).collect()
 }
 
 /// The doubts about one rule.
@@ -41,6 +54,13 @@ fn each_slip_is_told_once_with_its_mend() {
             r#"request.path == "/v1/charges/*""#,
             "star-is-literal",
             r#"request.path.startsWith("/v1/charges/")"#,
+        ),
+        (
+            "Allow",
+            HOSTS,
+            r#"request.path.startsWith("/v1/charges*")"#,
+            "star-is-literal",
+            r#"(request.path == "/v1/charges" || request.path.startsWith("/v1/charges/"))"#,
         ),
         ("Deny", HOSTS, r#"request.path in ["/a", "/b*c"]"#, "star-is-literal", "matches(...)"),
         ("Allow", HOSTS, r#"request.path.endsWith("*.git")"#, "star-is-literal", "matches(...)"),
@@ -113,6 +133,69 @@ fn each_slip_is_told_once_with_its_mend() {
             r#"source.identity.namespace.matches("ci-")"#,
             "pattern-not-anchored",
             "`^` before it",
+        ),
+        (
+            "Allow",
+            HOSTS,
+            r#"request.headers["x-ticket"].matches("JIRA-[0-9]+")"#,
+            "pattern-not-anchored",
+            "`^` before it and `$` behind it",
+        ),
+        (
+            "Require",
+            HOSTS,
+            r#"default(request.headers.x_org, "").matches("^acme|corp$")"#,
+            "pattern-not-anchored",
+            "a group of all alternatives",
+        ),
+        (
+            "Deny",
+            HOSTS,
+            r#"!default(request.headers["X-Env"], "").matches("^(prod|test)")"#,
+            "pattern-not-anchored",
+            "anything may follow",
+        ),
+        (
+            "Allow",
+            HOSTS,
+            r#"request.path.matches("^/v1/charges")"#,
+            "pattern-not-anchored",
+            "`(/|$)`",
+        ),
+        (
+            "Allow",
+            HOSTS,
+            r#"request.path.matches("^/repos/[^/]+/[^/]+")"#,
+            "pattern-not-anchored",
+            "write `$` behind it",
+        ),
+        (
+            "Allow",
+            HOSTS,
+            r#"source.identity.namespace.matches("^team-[ab]")"#,
+            "pattern-not-anchored",
+            "write `$` behind it",
+        ),
+        (
+            "Deny",
+            HOSTS,
+            r#"jwt.?plan.orValue("") == "free""#,
+            "deny-without-token",
+            "`jwt.sub`, which fails then",
+        ),
+        (
+            "Deny",
+            HOSTS,
+            r#"request.method == "POST" && (default(jwt.plan, "") in ["free", "trial"])"#,
+            "deny-without-token",
+            "`has(jwt.iss) &&` first",
+        ),
+        (
+            "Deny",
+            HOSTS,
+            r#"request.path == "/a" || !(jwt[?"plan"].orValue("gold") != "free")"#,
+            "deny-without-token",
+            "`jwt.sub`",
         ),
         (
             "Deny",
@@ -258,6 +341,26 @@ fn what_is_meant_so_is_not_doubted() {
         ("Allow", &[], r#"request.host.matches("^[a-z]+[.]github\\.com$")"#),
         ("Allow", &[], r#"request.host.matches(".*[.]github[.]com$")"#),
         ("Allow", &["a.com"], r#"request.path.matches("^/v1/")"#),
+        ("Allow", &["a.com"], r#"request.path.matches("^/v1(/|$)")"#),
+        ("Allow", &["a.com"], r#"request.path.matches("^/v1/(a|b)/.*")"#),
+        ("Allow", &["a.com"], r#"request.path.matches("^(/a/|/b/)")"#),
+        ("Allow", &["a.com"], r#"request.path.matches("^/a/.+")"#),
+        ("Allow", &["a.com"], r#"request.path.matches("^/a$|^/b[.]txt$")"#),
+        ("Allow", &["a.com"], r#"source.identity.namespace.matches("^ci-")"#),
+        ("Allow", &["a.com"], r#"request.headers["x-ticket"].matches("^JIRA-[0-9]+$")"#),
+        ("Allow", &["a.com"], r#"request.headers["authorization"].matches("^Bearer ")"#),
+        ("Allow", &["a.com"], r#"request.headers["x-mail"].matches("@example[.]com$")"#),
+        ("Allow", &["a.com"], r#"request.headers["x-roles"].matches("\badmin\b")"#),
+        ("Allow", &["a.com"], r#"request.headers["user-agent"].matches("git/[0-9]")"#),
+        ("Deny", &["a.com"], r#"default(request.headers["x-a"], "").matches("test")"#),
+        ("Deny", &["a.com"], r#"jwt.plan == "free""#),
+        ("Deny", &["a.com"], r#"!("dev" in jwt.groups)"#),
+        ("Deny", &["a.com"], r#"jwt.?plan.orValue("free") == "free""#),
+        ("Deny", &["a.com"], r#"has(jwt.iss) && jwt.?plan.orValue("") == "free""#),
+        ("Deny", &["a.com"], r#"!jwt.?iss.hasValue() || jwt.?plan.orValue("") == "free""#),
+        ("Deny", &["a.com"], r#"jwt.?plan.orValue("") != "gold""#),
+        ("Deny", &["a.com"], r#"jwt.?sub.orValue(request.path) == "/""#),
+        ("Allow", &["a.com"], r#"jwt.?plan.orValue("") == "gold""#),
         ("Allow", &["a.com"], r#"request.headers["accept"] == "*/*""#),
         ("Allow", &["a.com"], r#"request.headers["x-a"] == "null""#),
         ("Allow", &["a.com"], r#"request.headers["x-a"] == "b""#),
@@ -424,17 +527,18 @@ fn doubts_are_bounded() {
 mod any_source {
     use proptest::prelude::*;
 
-    use super::super::source;
+    use super::super::{patterns, source};
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
         #[test]
-        fn is_looked_at(text in "[a-z.\"'\\\\rb/ \n=!(\\[\\]ä]{0,60}") {
+        fn is_looked_at(text in "[a-z.\"'\\\\rb/ \n=!(),|$^+\\[\\]ä]{0,60}") {
             source::slips(&text);
-            source::patterns(&text);
-            source::has_bare_dot(&text);
-            source::anchors(source::without_flags(&text));
+            patterns::of(&text);
+            for name in ["request.host", "request.path", "request.headers[x]"] {
+                patterns::doubt(name, &text);
+            }
             prop_assert!(source::shown(&text).chars().count() <= 63);
         }
     }

@@ -221,7 +221,13 @@ impl<'j> Node<'j> {
     /// mean every host if it were taken as left out.
     pub(super) fn object(&self, shape: &[Field], errors: &mut Errors) -> Option<Object<'j>> {
         let Json::Object(fields) = self.json else {
-            self.wrong("an object", errors);
+            let wanted = match (self.json, shape) {
+                (Json::Array(_), [Field { name: "matchExpressions", .. }]) => {
+                    "an object that has this list under `matchExpressions`"
+                }
+                _ => "an object",
+            };
+            self.wrong(wanted, errors);
             return None;
         };
         if fields.len() > MAX_FIELDS {

@@ -106,6 +106,11 @@ fn every_error_names_its_place_and_the_mend() {
         ("[]".to_owned(), "expected an object, got a list"),
         ("{}".to_owned(), "field `policies` is missing"),
         (
+            policy(r#""traffic": {"authorization": {"policy": ["true"]}}"#),
+            "policy `p`: policies[0].traffic.authorization.policy: expected an object that has \
+             this list under `matchExpressions`, got a list",
+        ),
+        (
             policy(&format!(r#""hosts": null, {RULE}"#)),
             "policy `p`: policies[0]: field `hosts` is null: give it a value, or leave it out",
         ),

@@ -180,7 +180,6 @@ fn check(input: &Input, attached: &mut Attached, keep: &mut Keep<'_>) -> Result<
         }
         loaded.extend(engine.map(|engine| (plugin, engine)));
         found.extend(attachment::lint(source, plugin));
-        found.extend(attachment::size(source, plugin));
         found.extend(attached.add(source, plugin));
     }
     manifest.documents.iter().for_each(|document| near::misspelt(source, document, &mut found));

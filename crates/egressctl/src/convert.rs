@@ -139,7 +139,8 @@ pub(crate) fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Failure>
     let converted = convert(args, &manifests)?;
     let looser = converted.count(Effect::Looser);
     let written = looser == 0 || args.allow_lossy;
-    let all_there = converted.notes.iter().all(|note| note.effect == Effect::Hint);
+    let is_whole = |note: &Note<'_>| matches!(note.effect, Effect::Hint | Effect::Needs);
+    let all_there = converted.notes.iter().all(is_whole);
     match args.output {
         Output::Json => {
             let report = output::Report::new(&converted, written);
@@ -368,7 +369,7 @@ fn gather_policies<'s, 'd>(
         }
         let mut comment = vec![names::origin(document)];
         comment.extend(scope.because.iter().map(|target| format!("hosts: those of {target}")));
-        comment.extend(notes.losses_since(start));
+        comment.extend(notes.comments_since(start));
         for policy in &mut made {
             policy.comment = std::mem::take(&mut comment);
             policy.name = names.unique(&policy.name);

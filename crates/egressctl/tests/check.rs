@@ -274,5 +274,10 @@ fn a_resource_that_kubernetes_would_not_take_is_told() {
         let line = line.unwrap_or_default();
         assert!(line.starts_with(severity) && line.contains(words), "{count}: {line}");
         assert_eq!(line.is_empty(), words.is_empty(), "{count}: {line}");
+        // It is told once.
+        let told = found.stdout.matches("use `kubectl apply --server-side`").count()
+            + found.stdout.matches("that etcd takes").count()
+            + found.stdout.matches("etcd takes 1572864").count();
+        assert_eq!(told, usize::from(!words.is_empty()), "{count}: {}", found.stdout);
     }
 }

@@ -129,7 +129,7 @@ fn the_resource_has_what_the_command_line_says() {
 #[test]
 fn what_is_stricter_is_written_with_a_warning() {
     let policy = authorization(
-        "{from: [{source: {namespaces: [a]}}, {source: {requestPrincipals: ['*']}}]}",
+        "{from: [{source: {namespaces: [a]}}, {source: {remoteIpBlocks: [10.0.0.0/8]}}]}",
     );
     let converted = egressctl(&["convert", "-"], &policy);
     let (yaml, notes) = (text(&converted.stdout), text(&converted.stderr));
@@ -137,13 +137,33 @@ fn what_is_stricter_is_written_with_a_warning() {
     assert!(yaml.contains(r#"'source.identity.namespace == "a"'"#), "{yaml}");
     assert!(
         yaml.contains(
-            "# not as in the source: spec.rules[0].from[1].source.requestPrincipals: what a token"
+            "# not as in the source: spec.rules[0].from[1].source.remoteIpBlocks: a waypoint's"
         ),
         "{yaml}"
     );
     assert!(
-        notes.contains("warning: policy `p`: what a token says")
+        notes.contains("warning: policy `p`: a waypoint's callers are pods")
             && notes.contains("--> <stdin>:7:"),
+        "{notes}"
+    );
+}
+
+/// All of a rule over a token is converted, and the result says what it depends on.
+#[test]
+fn what_depends_on_verified_tokens_says_so() {
+    let policy =
+        authorization("{from: [{source: {requestPrincipals: ['https://a.example/ann']}}]}");
+    let converted = egressctl(&["convert", "-"], &policy);
+    let (yaml, notes) = (text(&converted.stdout), text(&converted.stderr));
+    assert_eq!(converted.status.code(), Some(0), "{notes}");
+    assert!(
+        yaml.contains(r#"jwt.iss == "https://a.example" && jwt.sub == "ann""#)
+            && yaml.contains("# needs more than is here: spec.rules[0].from[0].source.requestPr")
+            && yaml.contains("phase: AUTHZ"),
+        "{yaml}"
+    );
+    assert!(
+        notes.contains("warning: policy `p`: tokens are verified by a RequestAuthentication"),
         "{notes}"
     );
 }
@@ -151,7 +171,7 @@ fn what_is_stricter_is_written_with_a_warning() {
 /// A result that closes everything is not told as any other.
 #[test]
 fn a_policy_that_lets_nothing_through_is_counted() {
-    let closed = authorization("{from: [{source: {requestPrincipals: ['*']}}]}");
+    let closed = authorization("{from: [{source: {remoteIpBlocks: [10.0.0.0/8]}}]}");
     let converted = egressctl(&["convert", "-"], &closed);
     let notes = text(&converted.stderr);
     assert!(

@@ -94,6 +94,14 @@ fn the_workshops_headers_are_shown_before_and_after() {
     assert_eq!(found, include_str!("explain/headers.txt"));
 }
 
+/// A key in PEM begins with `-`, and is a value all the same, as for curl.
+#[test]
+fn a_body_may_begin_with_a_hyphen() {
+    let args = ["none", "-X", "POST", "-d", "-----BEGIN KEY-----", "http://api.github.com/zen"];
+    let found = as_json(WORKSHOP, &args);
+    assert_eq!(found["request"]["body"], "-----BEGIN KEY-----", "{found:#}");
+}
+
 #[test]
 fn the_workshops_extension_is_explained_as_its_plugin_is() {
     let args = ["team-b/team-b", "http://api.github.com/zen"];

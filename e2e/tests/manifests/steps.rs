@@ -96,9 +96,16 @@ fn what_targets_a_gateway_targets_the_waypoint_in_its_own_namespace() {
     }
     assert_eq!(
         kinds,
-        ["AuthorizationPolicy", "EnvoyFilter", "Telemetry", "TrafficExtension", "WasmPlugin"]
-            .map(str::to_owned)
-            .into()
+        [
+            "AuthorizationPolicy",
+            "EnvoyFilter",
+            "RequestAuthentication",
+            "Telemetry",
+            "TrafficExtension",
+            "WasmPlugin"
+        ]
+        .map(str::to_owned)
+        .into()
     );
 }
 
@@ -174,7 +181,7 @@ fn every_namespace_and_service_account_that_is_named_is_made() {
 fn each_file_begins_with_the_command_that_applies_it() {
     let files: BTreeSet<String> =
         manifests::all().into_iter().map(|manifest| manifest.file).collect();
-    assert_eq!(files.len(), 14, "{files:?}");
+    assert_eq!(files.len(), 15, "{files:?}");
     for file in files {
         let text =
             std::fs::read_to_string(e2e::envoy::workspace_root().join("filter-config").join(&file))

@@ -17,7 +17,6 @@ use egress_filter::suggest::did_you_mean;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::manifest::{Kind, Plugin};
 use crate::resource::{self, Known, Of};
-use crate::sizes;
 use crate::source::Source;
 use crate::yaml::{Node, Value};
 
@@ -134,16 +133,6 @@ pub(super) fn bodies(source: &Source, plugin: Plugin<'_>) -> Option<Diagnostic> 
             Some(Diagnostic::new(Severity::Note, source, span, NEEDS.to_owned()))
         }
     }
-}
-
-/// Checks that Kubernetes takes a resource of this size.
-pub(super) fn size(source: &Source, plugin: Plugin<'_>) -> Option<Diagnostic> {
-    if plugin.kind == Kind::PluginConfig {
-        return None;
-    }
-    let (severity, message) = sizes::finding(plugin.resource.to_json().len())?;
-    let span = name_or_first_line(plugin.resource, "spec");
-    Some(Diagnostic::new(severity, source, span, message))
 }
 
 /// The position of a field's name, or of the object's first line where the field is missing.

@@ -20,6 +20,8 @@ pub(super) enum Effect {
     Lost,
     /// All of it is converted as it is written, which can hardly be meant.
     Doubtful,
+    /// All of it is converted, and depends on something that is not in the result.
+    Needs,
     /// All of it is converted; this is worth knowing.
     Hint,
 }
@@ -27,13 +29,13 @@ pub(super) enum Effect {
 impl Effect {
     /// Whether the result is not as the source is.
     pub(super) fn is_loss(self) -> bool {
-        !matches!(self, Effect::Doubtful | Effect::Hint)
+        !matches!(self, Effect::Doubtful | Effect::Needs | Effect::Hint)
     }
 
     pub(super) fn severity(self) -> Severity {
         match self {
             Effect::Looser => Severity::Error,
-            Effect::Stricter | Effect::Lost | Effect::Doubtful => Severity::Warning,
+            Effect::Stricter | Effect::Lost | Effect::Doubtful | Effect::Needs => Severity::Warning,
             Effect::Hint => Severity::Note,
         }
     }
@@ -157,6 +159,18 @@ impl<'d> Notes<'d> {
         }
     }
 
+    /// Adds a note, once for each policy, about what it depends on.
+    pub(super) fn needs(&mut self, at: &At<'d>, message: &str) {
+        let is_told = self.all.iter().any(|note| {
+            note.effect == Effect::Needs
+                && note.diagnostic.policy == self.policy
+                && note.diagnostic.message == message
+        });
+        if !is_told {
+            self.field(at, Effect::Needs, message);
+        }
+    }
+
     /// Adds a note about a finding of another part, such as the engine.
     pub(super) fn push(&mut self, at: &At<'d>, effect: Effect, diagnostic: Diagnostic) {
         let diagnostic =
@@ -262,17 +276,18 @@ impl<'d> Notes<'d> {
         self.all.iter().filter(|note| note.effect.is_loss()).count()
     }
 
-    /// The notes from one on about what is not in the result, in a line each, for a comment.
-    pub(super) fn losses_since(&self, start: usize) -> Vec<String> {
-        let notes = self.all.iter().skip(start).filter(|note| note.effect.is_loss());
-        notes
-            .map(|note| {
-                format!(
-                    "not as in the source: {}: {}",
-                    note.diagnostic.path, note.diagnostic.message
-                )
-            })
-            .collect()
+    /// The notes from one on about what is not in the result, and what it depends on, in a line
+    /// each, for a comment.
+    pub(super) fn comments_since(&self, start: usize) -> Vec<String> {
+        let line = |note: &Note<'_>| {
+            let begins = match note.effect {
+                Effect::Needs => "needs more than is here",
+                effect if effect.is_loss() => "not as in the source",
+                _ => return None,
+            };
+            Some(format!("{begins}: {}: {}", note.diagnostic.path, note.diagnostic.message))
+        };
+        self.all.iter().skip(start).filter_map(line).collect()
     }
 
     /// All of them, by file and place.

@@ -49,7 +49,7 @@ pub(super) fn convert<'d>(
         if let Some(mut policy) = of_route(route, &name, &ours, notes) {
             policy.name = names.unique(&policy.name);
             policy.comment.push(names::origin(route));
-            policy.comment.extend(notes.losses_since(start));
+            policy.comment.extend(notes.comments_since(start));
             made.push((route.clone(), policy));
         }
         notes.of_policy(None);

@@ -102,6 +102,8 @@ struct Request {
     headers: Vec<(&'static str, &'static str)>,
     address: &'static str,
     port: u16,
+    /// The claims of its token, as JSON; empty without one.
+    claims: &'static str,
 }
 
 impl Default for Request {
@@ -114,6 +116,7 @@ impl Default for Request {
             headers: Vec::new(),
             address: "10.1.2.3",
             port: 80,
+            claims: "",
         }
     }
 }
@@ -130,7 +133,15 @@ impl Request {
             headers.add(name.as_bytes(), value.as_bytes());
         }
         let destination = format!("240.240.0.1:{}", self.port);
+        let claims = match self.claims {
+            "" => Vec::new(),
+            claims => {
+                let claims = serde_json::from_str(claims).unwrap();
+                egress_filter::request::jwt::metadata(&claims).unwrap()
+            }
+        };
         let given = Given {
+            metadata: &claims,
             peer_principal: self.caller.as_bytes(),
             source_address: self.address.as_bytes(),
             destination_address: destination.as_bytes(),

@@ -27,7 +27,13 @@ pub(crate) struct Flags {
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
     /// The body. `content-type` is not set by it.
-    #[arg(short = 'd', long = "data", value_name = "BODY", default_value = "")]
+    #[arg(
+        short = 'd',
+        long = "data",
+        value_name = "BODY",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
     body: String,
     /// The path and query to send in the URL's stead.
     #[arg(long, value_name = "PATH")]

@@ -10,10 +10,10 @@ fn fifty_ordinary_policies_give_no_warning() {
     assert_eq!((found.stdout.as_str(), found.code), ("ok: 6 configurations, 50 policies\n", 0));
 }
 
-/// Ten policies with a slip each, and one warning for each, of the kind that the policy is named
+/// Twelve policies with a slip each, and one warning for each, of the kind that the policy is named
 /// after.
 #[test]
-fn each_of_ten_slips_is_named_and_nothing_else() {
+fn each_of_twelve_slips_is_named_and_nothing_else() {
     let found = check(&["--output", "json", "slips.yaml"]);
     let report: serde_json::Value = serde_json::from_str(&found.stdout).expect("JSON");
     let told: Vec<(&str, &str)> = report["diagnostics"]
@@ -24,10 +24,40 @@ fn each_of_ten_slips_is_named_and_nothing_else() {
             (told["policy"].as_str().unwrap_or_default(), told["name"].as_str().unwrap_or_default())
         })
         .collect();
-    assert_eq!(told.len(), 10, "{report:#}");
+    assert_eq!(told.len(), 12, "{report:#}");
     for (policy, name) in told {
         assert!(policy.starts_with(name) && !name.is_empty(), "{policy}: {name}");
     }
+}
+
+#[test]
+fn a_host_that_nobody_can_call_is_shown_and_can_be_meant() {
+    let text = "defaultAction: Deny\npolicies:\n- name: p\n  hosts:\n  - a.com\n  - b.com\n  \
+        traffic:\n    authorization:\n      action: Require\n      policy:\n        \
+        matchExpressions: ['request.method == \"GET\"']\n- name: q\n  hosts: [a.com]\n  \
+        traffic: {authorization: {policy: {matchExpressions: ['true']}}}\n";
+    let text = text.replace("- name: q", "# egressctl: allow(constant-rule)\n- name: q");
+    let found = check_stdin(&["--deny-warnings", "-"], text.as_bytes());
+    assert!(
+        found.stdout.contains("no request to `b.com` is ever let through")
+            && found.stdout.contains("<stdin>:6:5")
+            && found.stdout.contains("= silence: # egressctl: allow(closed-host)"),
+        "{}",
+        found.stdout
+    );
+    assert_eq!(found.code, 1);
+    let meant = text.replace("- b.com", "- b.com # egressctl: allow(closed-host)");
+    let found = check_stdin(&["--deny-warnings", "-"], meant.as_bytes());
+    assert_eq!(found.code, 0, "{}", found.stdout);
+}
+
+#[test]
+fn a_list_in_the_place_of_a_rule_names_the_field_that_it_belongs_in() {
+    let text = "policies:\n- name: p\n  traffic:\n    authorization:\n      policy:\n      - \
+        'true'\n";
+    let found = check_stdin(&["-"], text.as_bytes());
+    let expected = "expected an object that has this list under `matchExpressions`, got a list";
+    assert!(found.stdout.contains(expected) && found.code == 1, "{}", found.stdout);
 }
 
 #[test]

@@ -244,6 +244,7 @@ fn nothing_is_told_of_the_files_of_this_repository() {
         &["03-policy-rbac.yaml", "04-policy-path.yaml", "05-policy-headers.yaml"][..],
         &["traffic-extension"],
         &["with-secrets"],
+        &["with-tokens"],
         &["."],
         &["../docs/examples/rollout", "../docs/examples/teams"],
     ] {
@@ -254,4 +255,21 @@ fn nothing_is_told_of_the_files_of_this_repository() {
             found.stdout.lines().filter(|line| line.starts_with("::") && !is_note(line)).collect();
         assert_eq!((told, found.code), (vec![], 0), "{files:?}\n{}", found.stdout);
     }
+}
+
+/// What everybody copies is checked without a warning: the policies of the install's example, as
+/// the patch has them.
+#[test]
+fn nothing_is_told_of_the_policies_that_the_install_begins_with() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../filter-config/install/example/policies.yaml");
+    let patch = std::fs::read_to_string(file).expect("a patch");
+    let (_, policies) = patch.split_once("  value:\n").expect("a value");
+    let text = format!("defaultAction: Deny\npolicies:\n{policies}");
+    let found = check_in(Path::new("."), &["--deny-warnings", "-"], text.as_bytes());
+    assert!(
+        found.stdout.starts_with("ok: 1 configuration, 1 policy") && found.code == 0,
+        "{}",
+        found.stdout
+    );
 }

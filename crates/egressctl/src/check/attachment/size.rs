@@ -20,14 +20,14 @@ pub(super) fn lint(resource: &Node, lints: &mut Lints<'_>) {
     let size = resource.to_json().len();
     let message = if size.saturating_add(ADDED) > REQUEST {
         format!(
-            "has {size} bytes as JSON: etcd takes 1572864 in one request, unless set otherwise, \
-             with what the API server adds; write fewer and larger policies, or have a waypoint \
-             for each group of hosts"
+            "this resource has {size} bytes as JSON: etcd takes {REQUEST} in one request, unless \
+             set otherwise, with what the API server adds; write fewer and larger policies, or \
+             have a waypoint for each group of hosts"
         )
     } else if size > ANNOTATIONS {
         format!(
-            "has {size} bytes as JSON: `kubectl apply` keeps a copy in an annotation, which may \
-             have 262144; use `kubectl apply --server-side`"
+            "this resource has {size} bytes as JSON: `kubectl apply` keeps a copy in an \
+             annotation, which may have {ANNOTATIONS}; use `kubectl apply --server-side`"
         )
     } else {
         return;

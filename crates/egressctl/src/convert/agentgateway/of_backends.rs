@@ -93,7 +93,7 @@ pub(in crate::convert) fn convert<'d>(
         let namespace = document.text_at("metadata.namespace");
         let last = backend::of_backend(&policies, namespace, context, &mut policy, notes);
         let mut comment = vec![names::origin(document)];
-        comment.extend(notes.losses_since(start));
+        comment.extend(notes.comments_since(start));
         for mut policy in [Some(policy), last].into_iter().flatten() {
             if !policy.is_empty() {
                 policy.comment = std::mem::take(&mut comment);

@@ -1,6 +1,7 @@
 //! The fields of a rule, read into conditions.
 
 mod doubt;
+mod token;
 mod values;
 
 use crate::convert::compile;
@@ -171,9 +172,8 @@ impl<'r> Reader<'r> {
             ("source", "remoteIpBlocks" | "notRemoteIpBlocks") => {
                 return self.lost(field, REMOTE, notes).map(|()| None);
             }
-            ("source", "requestPrincipals" | "notRequestPrincipals") => {
-                return self.lost(field, JWT, notes).map(|()| None);
-            }
+            ("source", "requestPrincipals") => (Subject::RequestPrincipal, false),
+            ("source", "notRequestPrincipals") => (Subject::RequestPrincipal, true),
             ("operation", "hosts") => (Subject::Host, false),
             ("operation", "notHosts") => (Subject::Host, true),
             ("operation", "ports") => (Subject::Port, false),
@@ -201,16 +201,23 @@ impl<'r> Reader<'r> {
             "destination.port" => Ok(Subject::Port),
             "remote.ip" => Err(REMOTE.to_owned()),
             "connection.sni" => Err("a waypoint's callers send no SNI: no counterpart".to_owned()),
-            _ if key.starts_with("request.auth.") => Err(JWT.to_owned()),
+            "request.auth.principal" => Ok(Subject::RequestPrincipal),
+            "request.auth.audiences" => Ok(Subject::Claim(vec!["aud".to_owned()])),
+            "request.auth.presenter" => Ok(Subject::Claim(vec!["azp".to_owned()])),
             _ if key.starts_with("experimental.envoy.filters.") => {
                 Err("what other filters put into Envoy's metadata has no counterpart here"
                     .to_owned())
             }
-            _ => match key.strip_prefix("request.headers[").and_then(|rest| rest.strip_suffix(']'))
-            {
-                Some(name) => Subject::header(name),
-                None => Err(format!("`{}` is no key that Istio knows", key.escape_debug())),
-            },
+            _ => {
+                let header = key.strip_prefix("request.headers[");
+                match (header.and_then(|rest| rest.strip_suffix(']')), token::path(key)) {
+                    (Some(name), _) => Subject::header(name),
+                    (None, Some(path)) => Ok(Subject::Claim(path)),
+                    (None, None) => {
+                        Err(format!("`{}` is no key that Istio knows", key.escape_debug()))
+                    }
+                }
+            }
         };
         let fields = at.fields();
         if let Some(field) =
@@ -343,8 +350,6 @@ impl<'r> Reader<'r> {
     }
 }
 
-const JWT: &str = "what a token says is not converted: compare its claims as `jwt.iss` and \
-    `jwt.sub` yourself, or leave it to an AuthorizationPolicy in the waypoint, after this filter";
 const REMOTE: &str = "a waypoint's callers are pods, not clients behind a proxy, so there is no \
     other address than `ipBlocks` is about: no counterpart";
 

@@ -40,6 +40,7 @@ fn attribute(key: &str) -> &str {
         "source.ip" => "source.address",
         "source.namespace" | "source.principal" => "source.spiffeId",
         "destination.ip" => "destination.address",
+        "request.auth.claims[iss]" => "jwt.iss",
         _ => key
             .strip_prefix("request.headers[")
             .and_then(|rest| rest.strip_suffix(']'))
@@ -94,7 +95,11 @@ pub(super) fn silent(text: &str) -> Vec<String> {
                     "group" if value.is_empty() => true,
                     // An empty rule is the rule `true`.
                     _ if value == "{}" => is_in(&result, "true"),
-                    field if field.to_lowercase().contains("serviceaccounts") => {
+                    field
+                        if ["serviceaccounts", "requestprincipals"]
+                            .iter()
+                            .any(|name| field.to_lowercase().contains(name)) =>
+                    {
                         value.split('/').all(|part| is_in(&result, part))
                     }
                     // The variable of a Secret's entry is named after both.

@@ -6,7 +6,7 @@ use crate::convert::note::{At, Effect, Notes};
 use crate::convert::policy::literal;
 
 use super::super::condition::Term;
-use super::{Reader, Sense};
+use super::{Reader, Sense, token};
 
 /// The characters that `{*}` of a path template matches, as in Envoy's URI templates.
 const SEGMENT: &str = "-a-zA-Z0-9._~%!$&'()+,;:@=";
@@ -28,11 +28,15 @@ pub(super) enum Subject {
     Header(String),
     /// All lines of one, of which any is enough.
     AnyLine(String),
+    /// Issuer and subject of a token.
+    RequestPrincipal,
+    /// A claim of a token, by the names that lead to it.
+    Claim(Vec<String>),
 }
 
 /// A value with the wildcards that Istio knows: one, at either end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pattern<'v> {
+pub(super) enum Pattern<'v> {
     Any,
     EndsWith(&'v str),
     StartsWith(&'v str),
@@ -40,7 +44,25 @@ enum Pattern<'v> {
 }
 
 impl<'v> Pattern<'v> {
-    fn of(value: &'v str) -> Pattern<'v> {
+    /// Where a star stands for something at the start alone.
+    pub(super) fn of_start(value: &'v str) -> Pattern<'v> {
+        match value.strip_prefix('*') {
+            Some("") => Pattern::Any,
+            Some(suffix) => Pattern::EndsWith(suffix),
+            None => Pattern::Is(value),
+        }
+    }
+
+    /// Where a star stands for something at the end alone.
+    pub(super) fn of_end(value: &'v str) -> Pattern<'v> {
+        match value.strip_suffix('*') {
+            Some("") => Pattern::Any,
+            Some(prefix) => Pattern::StartsWith(prefix),
+            None => Pattern::Is(value),
+        }
+    }
+
+    pub(super) fn of(value: &'v str) -> Pattern<'v> {
         if value == "*" {
             Pattern::Any
         } else if let Some(suffix) = value.strip_prefix('*') {
@@ -53,7 +75,7 @@ impl<'v> Pattern<'v> {
     }
 
     /// As a test of a text; `any` is what `*` is.
-    fn test(self, subject: &str, any: Term) -> Term {
+    pub(super) fn test(self, subject: &str, any: Term) -> Term {
         match self {
             Pattern::Any => any,
             Pattern::EndsWith(suffix) => {
@@ -174,6 +196,8 @@ impl Subject {
                         .test(&of(&format!("request.headers[{}]", literal(name))), any),
                 ]
             }
+            Subject::RequestPrincipal => vec![token::principal(value, of)?],
+            Subject::Claim(path) => vec![token::claim(path, value, of)],
             Subject::AnyLine(name) => {
                 let of_one = |test: String| {
                     format!(
@@ -245,6 +269,12 @@ impl Subject {
                     commas); an ALLOW wants all to. A line of `x_team` is one of `x-team`, which \
                     in Istio it is not";
                 notes.once("istio headers", list, message);
+            }
+            Subject::RequestPrincipal | Subject::Claim(_) => {
+                let message = "tokens are verified by a RequestAuthentication that is attached to \
+                    the waypoint, as before; without one, or in another `phase` than `AUTHZ`, no \
+                    request has claims";
+                notes.needs(list, message);
             }
             _ => {}
         }

@@ -6,10 +6,10 @@ use super::*;
 fn what_has_no_counterpart_makes_the_result_stricter_and_never_looser() {
     let other = "{source: {namespaces: [team-c]}}";
     for (condition, place) in [
-        ("from: [{source: {requestPrincipals: ['*']}}]", "from[0].source.requestPrincipals"),
+        ("from: [{source: {requestPrincipals: [me]}}]", "from[0].source.requestPrincipals[0]"),
         (
-            "from: [{source: {namespaces: [team-b], notRequestPrincipals: ['*']}}]",
-            "from[0].source.notRequestPrincipals",
+            "from: [{source: {namespaces: [team-b], notRequestPrincipals: ['https://a/']}}]",
+            "from[0].source.notRequestPrincipals[0]",
         ),
         ("from: [{source: {remoteIpBlocks: [10.0.0.0/8]}}]", "from[0].source.remoteIpBlocks"),
         ("from: [{source: {ipBlocks: [10.0.0.0/33]}}]", "from[0].source.ipBlocks[0]"),
@@ -35,7 +35,9 @@ fn what_has_no_counterpart_makes_the_result_stricter_and_never_looser() {
         ("to: [{operation: {ports: ['65536']}}]", "to[0].operation.ports[0]"),
         ("to: [{operation: {paths: ['/a{*}/b']}}]", "to[0].operation.paths[0]"),
         ("to: [{operation: {paths: ['/{**}/{*}']}}]", "to[0].operation.paths[0]"),
-        ("when: [{key: 'request.auth.claims[iss]', values: [a]}]", "when[0]"),
+        ("when: [{key: 'request.auth.claims[]', values: [a]}]", "when[0]"),
+        ("when: [{key: 'request.auth.claims[a]', values: ['']}]", "when[0].values[0]"),
+        ("when: [{key: request.auth.principal, values: [a]}]", "when[0].values[0]"),
         ("when: [{key: remote.ip, values: [10.0.0.1]}]", "when[0]"),
         ("when: [{key: connection.sni, values: [a]}]", "when[0]"),
         ("when: [{key: 'experimental.envoy.filters.a[b]', values: [a]}]", "when[0]"),

@@ -1,5 +1,6 @@
 //! Policies and requests, as they are generated.
 
+use super::token::{CLAIM, TOKEN, TOKENS};
 use super::*;
 
 fn values(of: &'static [&'static str]) -> impl Strategy<Value = Value> {
@@ -55,7 +56,10 @@ fn conditions() -> impl Strategy<Value = Value> {
         ("source.ip", ADDRESSES),
         ("destination.port", PORTS),
         ("destination.ip", &["240.240.0.0/16", "10.0.0.1"]),
-        ("request.auth.claims[iss]", TOKEN),
+        ("request.auth.principal", TOKEN),
+        ("request.auth.audiences", CLAIM),
+        ("request.auth.claims[groups]", CLAIM),
+        ("request.auth.claims[realm_access][roles]", CLAIM),
     ];
     (proptest::sample::select(keys), 0..3).prop_flat_map(|((key, known), which)| {
         (values(known), values(known)).prop_map(move |(some, none)| match which {
@@ -151,14 +155,9 @@ pub(super) fn requests() -> impl Strategy<Value = Request> {
             "172.16.0.1",
         ]),
         proptest::sample::select(vec![80, 8080, 443]),
+        proptest::sample::select(TOKENS),
     )
-        .prop_map(|(caller, method, authority, path, headers, address, port)| Request {
-            caller,
-            method,
-            authority,
-            path,
-            headers,
-            address,
-            port,
+        .prop_map(|(caller, method, authority, path, headers, address, port, claims)| {
+            Request { caller, method, authority, path, headers, address, port, claims }
         })
 }

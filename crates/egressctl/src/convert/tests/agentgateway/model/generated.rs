@@ -99,5 +99,6 @@ pub(super) fn requests() -> impl Strategy<Value = Request> {
             headers,
             address,
             port: 80,
+            claims: "",
         })
 }
