@@ -222,6 +222,15 @@ pub(crate) fn count_errors(errors: &[(usize, String)], mut step: impl FnMut(Coun
     }
 }
 
+/// What every response code detail of the filter begins with. The details are constants, so that no
+/// answer has to make one.
+macro_rules! prefix {
+    () => {
+        "egress_filter:"
+    };
+}
+const PREFIX: &str = prefix!();
+
 /// An answer that the caller gets from the filter, and not from the origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -234,7 +243,7 @@ pub struct Reply {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body; the message for gRPC calls.
     pub body: Cow<'static, [u8]>,
-    /// Why, in a word, for the proxy's response code details.
+    /// Why, in a word behind `egress_filter:`, for the proxy's response code details.
     pub details: &'static str,
 }
 
@@ -246,7 +255,7 @@ impl Reply {
             grpc_status: grpc_status(status),
             headers: Vec::new(),
             body: Cow::Borrowed(&[]),
-            details: reason.as_str(),
+            details: reason.details(),
         }
     }
 
@@ -260,7 +269,7 @@ impl Reply {
             grpc_status,
             headers: Vec::new(),
             body: Cow::Borrowed(body.as_bytes()),
-            details: reason.as_str(),
+            details: reason.details(),
         }
     }
 }
@@ -468,34 +477,39 @@ impl Reason {
     /// The word for audit records.
     #[must_use]
     pub fn as_str(self) -> &'static str {
+        self.details().strip_prefix(PREFIX).unwrap_or_default()
+    }
+
+    /// The word with the filter's name before it, for the proxy's response code details.
+    fn details(self) -> &'static str {
         match self {
-            Reason::AllowMatched => "allow-matched",
-            Reason::NoAllowRule => "no-allow-rule",
-            Reason::DenyMatched => "deny-matched",
-            Reason::DenyError => "deny-error",
-            Reason::RequireNotMatched => "require-not-matched",
-            Reason::NoAllowMatched => "no-allow-matched",
-            Reason::DefaultDeny => "default-deny",
-            Reason::PathUnsafe => "path-unsafe",
-            Reason::MethodUnsafe => "method-unsafe",
-            Reason::HeaderUnsafe => "header-unsafe",
-            Reason::LimitExceeded => "limit-exceeded",
-            Reason::HostMismatch => "host-mismatch",
-            Reason::BadHost => "bad-host",
-            Reason::Redirect => "redirect",
-            Reason::DirectResponse => "direct-response",
-            Reason::RewriteError => "rewrite-error",
-            Reason::ConditionError => "condition-error",
-            Reason::AnswerError => "answer-error",
-            Reason::CredentialRefused => "credential-refused",
-            Reason::CredentialUnavailable => "credential-unavailable",
-            Reason::ExternalDenied => "external-denied",
-            Reason::RateLimited => "rate-limited",
-            Reason::CalloutError => "callout-error",
-            Reason::BodyTooLarge => "body-too-large",
-            Reason::NoAnswer => "no-answer",
-            Reason::Gone => "gone",
-            Reason::InternalError => "internal-error",
+            Reason::AllowMatched => concat!(prefix!(), "allow-matched"),
+            Reason::NoAllowRule => concat!(prefix!(), "no-allow-rule"),
+            Reason::DenyMatched => concat!(prefix!(), "deny-matched"),
+            Reason::DenyError => concat!(prefix!(), "deny-error"),
+            Reason::RequireNotMatched => concat!(prefix!(), "require-not-matched"),
+            Reason::NoAllowMatched => concat!(prefix!(), "no-allow-matched"),
+            Reason::DefaultDeny => concat!(prefix!(), "default-deny"),
+            Reason::PathUnsafe => concat!(prefix!(), "path-unsafe"),
+            Reason::MethodUnsafe => concat!(prefix!(), "method-unsafe"),
+            Reason::HeaderUnsafe => concat!(prefix!(), "header-unsafe"),
+            Reason::LimitExceeded => concat!(prefix!(), "limit-exceeded"),
+            Reason::HostMismatch => concat!(prefix!(), "host-mismatch"),
+            Reason::BadHost => concat!(prefix!(), "bad-host"),
+            Reason::Redirect => concat!(prefix!(), "redirect"),
+            Reason::DirectResponse => concat!(prefix!(), "direct-response"),
+            Reason::RewriteError => concat!(prefix!(), "rewrite-error"),
+            Reason::ConditionError => concat!(prefix!(), "condition-error"),
+            Reason::AnswerError => concat!(prefix!(), "answer-error"),
+            Reason::CredentialRefused => concat!(prefix!(), "credential-refused"),
+            Reason::CredentialUnavailable => concat!(prefix!(), "credential-unavailable"),
+            Reason::ExternalDenied => concat!(prefix!(), "external-denied"),
+            Reason::RateLimited => concat!(prefix!(), "rate-limited"),
+            Reason::CalloutError => concat!(prefix!(), "callout-error"),
+            Reason::BodyTooLarge => concat!(prefix!(), "body-too-large"),
+            Reason::NoAnswer => concat!(prefix!(), "no-answer"),
+            Reason::Gone => concat!(prefix!(), "gone"),
+            Reason::InternalError => concat!(prefix!(), "internal-error"),
         }
     }
 }

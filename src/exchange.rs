@@ -16,6 +16,7 @@
 mod body;
 mod ending;
 mod event;
+mod facts;
 mod kept;
 mod record;
 mod report;

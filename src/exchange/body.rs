@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::ending::{close, refused};
+use super::facts;
 use super::record::RequestLine;
 use super::report::Notes;
 use super::waiting::Resumed;
@@ -238,8 +239,8 @@ impl Exchange {
         received: Received<'_>,
         trace: Option<&mut Trace>,
     ) -> Step<'s> {
-        let headers = Headers::from_pairs(&self.request);
-        let (Some(bodies), Some(headers)) = (engine.bodies(), headers) else {
+        let facts = facts::of_request(&self.request, source, &self.found);
+        let (Some(bodies), Some(facts)) = (engine.bodies(), facts) else {
             let facts = Facts::new(Headers::default(), source);
             self.state = State::Ended { is_reset: false };
             let decision = &mut self.found.decision;
@@ -249,8 +250,7 @@ impl Exchange {
             Received::Whole(bytes) => bodies.readable(receiving.objection, bytes),
             Received::TooLarge => Body::Unreadable(TOO_LARGE),
         };
-        let facts = Facts::new(headers, source).with_body(body);
-        self.found.tell(&facts);
+        let facts = facts.with_body(body);
         let ending = if received == Received::TooLarge && receiving.is_enforced {
             Some(Ending::because(Reason::BodyTooLarge))
         } else {
@@ -299,14 +299,13 @@ impl Exchange {
     ) -> Step<'s> {
         let came = self.found.body.as_deref_mut().map(|body| std::mem::take(&mut body.came));
         let came = came.unwrap_or_default();
-        let headers = Headers::from_pairs(&self.request);
+        let facts = facts::of_request(&self.request, source, &self.found);
         let stage = receiving.call.map(|(_, stage)| stage);
-        let (Some(bodies), Some(headers), Some(stage)) = (engine.bodies(), headers, stage) else {
+        let (Some(bodies), Some(facts), Some(stage)) = (engine.bodies(), facts, stage) else {
             return self.refuse(engine, source, "no headers for a body");
         };
         let body = bodies.readable(receiving.objection, &came);
-        let facts = Facts::new(headers, source).with_body(body);
-        self.found.tell(&facts);
+        let facts = facts.with_body(body);
         let waited = facts.now().saturating_sub(self.since);
         let resumed = (Resumed { stage, answer: Some(answer) }, waited);
         // Another service may get it as well.

@@ -1,11 +1,11 @@
 //! How a request ends, and what is said of one that ends because something failed.
 
+use super::facts;
 use super::record::RequestLine;
 use super::report::Notes;
 use super::{Exchange, State, Step};
 use crate::decision::{Decision, Reason, Reply, Verdict};
 use crate::policy::Engine;
-use crate::request::headers::Headers;
 use crate::request::{Facts, Source};
 use crate::stage::{Ending, Found, add_to};
 
@@ -31,8 +31,7 @@ impl Exchange {
         source: &dyn Source,
         detail: &'static str,
     ) -> Step<'s> {
-        let headers = Headers::from_pairs(&self.request).unwrap_or_default();
-        let facts = Facts::new(headers, source);
+        let facts = facts::for_record(&self.request, source);
         self.state = State::Ended { is_reset: false };
         refused(&mut self.found.decision, &mut self.notes, engine, &facts, detail)
     }
@@ -61,8 +60,7 @@ impl Exchange {
         failure: (&'static str, Option<&'static str>),
         errors: Vec<(usize, String)>,
     ) -> Step<'s> {
-        let headers = Headers::from_pairs(&self.request).unwrap_or_default();
-        let facts = Facts::new(headers, source);
+        let facts = facts::for_record(&self.request, source);
         self.notes.cut_off(engine, &facts, failure, errors);
         self.state = State::Ended { is_reset: true };
         Step::Reset
@@ -70,8 +68,7 @@ impl Exchange {
 
     /// Notes that a request was gone before it was decided.
     pub(super) fn gone(&mut self, engine: &Engine, source: &dyn Source) {
-        let headers = Headers::from_pairs(&self.request).unwrap_or_default();
-        let facts = Facts::new(headers, source);
+        let facts = facts::for_record(&self.request, source);
         let calls = std::mem::take(&mut self.found.decision.calls);
         self.found.decision = Decision { calls, ..Decision::because(Reason::Gone) };
         self.notes.decided(engine, &facts, RequestLine::default(), &self.found.decision, None);

@@ -2,13 +2,13 @@
 
 use super::body::Receiving;
 use super::ending::{REQUEST_TRAILERS_FAILED, RESPONSE_FAILED, RESPONSE_TRAILERS_FAILED};
+use super::facts;
 use super::{Exchange, Expectation, Pairs, Part, State, Step};
 use crate::config::Direction;
 use crate::mends::{self, Mend};
 use crate::policy::Engine;
 use crate::policy::bodies::READS_BODIES;
-use crate::request::headers::Headers;
-use crate::request::{Facts, Source};
+use crate::request::Source;
 use crate::stage::response;
 use crate::trace::Trace;
 
@@ -35,12 +35,10 @@ impl Exchange {
         {
             return self.reset(engine, source, (RESPONSE_FAILED, Some(UNJUDGED)), Vec::new());
         }
-        let transformed =
-            pairs.read().zip(Headers::from_pairs(&self.request)).map(|(response, request)| {
-                let facts = Facts::new(request, source);
-                self.found.tell(&facts);
-                response::transform(engine, &self.found, &facts, &response, trace)
-            });
+        let facts = facts::of_request(&self.request, source, &self.found);
+        let transformed = pairs.read().zip(facts).map(|(response, facts)| {
+            response::transform(engine, &self.found, &facts, &response, trace)
+        });
         match transformed {
             Some(response) if !response.is_exhausted => {
                 let response::Response { mut changes, headers, errors, .. } = response;

@@ -6,6 +6,7 @@ use super::body::{self, Judged, Next};
 use super::ending::{close, refused};
 use super::kept::Kept;
 use super::record::RequestLine;
+use super::report::Notes;
 use super::waiting::{On, Pending, Resumed};
 use super::{Exchange, State, Step};
 use crate::call::CallId;
@@ -29,14 +30,11 @@ impl Exchange {
         engine: &'s Engine,
         source: &'s dyn Source,
         resumed: Option<(Resumed<'_>, Option<&'s Kept>)>,
-        mut trace: Option<&'s mut Trace>,
+        trace: Option<&'s mut Trace>,
     ) -> Step<'s> {
         let Some(headers) = Headers::from_pairs(&self.request) else {
-            // Headers that cannot be read do not go into the record.
-            let facts = Facts::new(Headers::default(), source);
             self.state = State::Ended { is_reset: false };
-            let decision = &mut self.found.decision;
-            return refused(decision, &mut self.notes, engine, &facts, "unreadable headers");
+            return unreadable(&mut self.found, &mut self.notes, engine, source);
         };
         let facts = Facts::new(headers, source);
         self.found.tell(&facts);
@@ -52,7 +50,7 @@ impl Exchange {
             admitted: None,
             headers: None,
             changes: Vec::new(),
-            trace: trace.as_deref_mut(),
+            trace,
             next_call: CallId(self.calls),
             waited: Duration::ZERO,
         };
@@ -147,6 +145,19 @@ impl Exchange {
             }
         }
     }
+}
+
+/// Refuses a request whose headers cannot be read. They do not go into the record.
+#[cold]
+#[inline(never)]
+fn unreadable<'s>(
+    found: &mut Found,
+    notes: &mut Notes,
+    engine: &Engine,
+    source: &dyn Source,
+) -> Step<'s> {
+    let facts = Facts::new(Headers::default(), source);
+    refused(&mut found.decision, notes, engine, &facts, "unreadable headers")
 }
 
 /// Keeps the headers that rules read once the body is there, where no stage has done so.

@@ -358,11 +358,7 @@ fn write(map: u32, changes: &[Change<'_>]) -> Result<(), HostError> {
 
 /// Answers the request; a request that cannot be answered is reset.
 fn send(reply: &Reply) {
-    const PREFIX: &str = "egress_filter:";
-    let mut details = String::with_capacity(PREFIX.len().saturating_add(reply.details.len()));
-    details.push_str(PREFIX);
-    details.push_str(reply.details);
-    if let Err(error) = sys::reply(reply, &details) {
+    if let Err(error) = sys::reply(reply) {
         log::error!("egress filter: cannot answer a denied request, so it is reset: {error}");
         sys::reset();
     }

@@ -301,14 +301,14 @@ fn pairs(lines: &[(String, Vec<u8>)]) -> Cow<'static, [u8]> {
 
 /// Answers the request. A gRPC call gets the reply's gRPC status, with the body as its message,
 /// instead of the HTTP status.
-pub(super) fn reply(reply: &Reply, details: &str) -> Result<(), HostError> {
+pub(super) fn reply(reply: &Reply) -> Result<(), HostError> {
     let headers = pairs(&reply.headers);
     // SAFETY: the pointers and sizes are of live values.
     let status = unsafe {
         raw::proxy_send_local_response(
             u32::from(reply.status),
-            details.as_ptr(),
-            details.len(),
+            reply.details.as_ptr(),
+            reply.details.len(),
             reply.body.as_ptr(),
             reply.body.len(),
             headers.as_ptr(),

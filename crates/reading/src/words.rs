@@ -79,7 +79,7 @@ mod tests {
             for byte in [0, b'|', 0x7f, 0x80, 0xff] {
                 for step in 1..9 {
                     let other = byte ^ 0x01;
-                    let at = |index: usize| if index % step == 0 { byte } else { other };
+                    let at = |index: usize| if index.is_multiple_of(step) { byte } else { other };
                     let text: Vec<u8> = (0..length).map(at).collect();
                     let there = text.iter().filter(|own| **own == byte).count();
                     assert_eq!(count(&text, byte), there, "{byte} in {text:?}");

@@ -52,8 +52,9 @@ fn what_is_not_there_is_null_and_what_is_too_long_is_cut() {
     assert_eq!(written(Some(long.as_bytes())), format!(r#"{{"a":"{long}"}}"#));
     assert_eq!(written(Some(format!("{long}b").as_bytes())), format!(r#"{{"a":"{long}..."}}"#));
     // A character that the cut parts is not one any more.
-    let parted = format!("{}\u{e9}{long}", &long[1..]);
-    let expected = format!(r#"{{"a":"{}\ufffd..."}}"#, &long[1..]);
+    let before = "b".repeat(MAX_TEXT - 1);
+    let parted = format!("{before}\u{e9}{long}");
+    let expected = format!(r#"{{"a":"{before}\ufffd..."}}"#);
     assert_eq!(written(Some(parted.as_bytes())), expected);
 }
 
