@@ -152,6 +152,9 @@ impl Rule {
         meter: &Meter,
         errors: &mut Vec<String>,
     ) -> RuleResult {
+        if let Some(answer) = self.quick(view, meter) {
+            return answer;
+        }
         if meter.is_exhausted() {
             return RuleResult::PassesLimit;
         }
@@ -169,6 +172,26 @@ impl Rule {
             errors.clear();
         }
         answer
+    }
+
+    /// The result where no expression fails, nothing that is read is long, and the request has one
+    /// reading: the same that evaluating the rule in all ways has, for the same steps.
+    #[inline]
+    fn quick(&self, view: &View<'_>, meter: &Meter) -> Option<RuleResult> {
+        let decisive = self.combine == Combine::Any;
+        let (mut matches, mut steps) = (!decisive, 0_u64);
+        for expression in &self.expressions {
+            if !Readings::is_one(expression.uses(), self.action, view) {
+                return None;
+            }
+            let (holds, weight) = expression.quick(view)?;
+            (matches, steps) = (holds, steps.saturating_add(weight));
+            if holds == decisive {
+                break;
+            }
+        }
+        let answer = if matches { RuleResult::Matches } else { RuleResult::DoesNotMatch };
+        meter.pay_for_rule(steps).then_some(answer)
     }
 
     /// Combines the results of the expressions.

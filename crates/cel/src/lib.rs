@@ -41,6 +41,7 @@ mod parse;
 mod prepare;
 mod presence;
 mod program;
+mod quick;
 mod recorded;
 #[cfg(any(test, feature = "fuzzing"))]
 mod reference;
@@ -269,6 +270,18 @@ impl Expression {
             Code::Value(Text::Literal(value)) => Some(value),
             _ => None,
         }
+    }
+
+    /// The result of a rule, and the steps that it takes, where no text that it reads is long or
+    /// unreadable; none where [`matches`](Self::matches) is to evaluate it, of which nothing has
+    /// been done then.
+    #[inline]
+    pub fn quick<A: Attributes>(&self, attributes: &A) -> Option<(bool, u64)> {
+        let Code::Rule(test) = &self.code else { return None };
+        // Nothing is spent from it.
+        let allowance = Allowance::empty();
+        let holds = self.run(attributes, &allowance).quick(test)?;
+        Some((holds, self.weight))
     }
 
     /// Evaluates a rule. The allowance may have met a breach, whatever this returns.

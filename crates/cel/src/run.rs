@@ -62,6 +62,9 @@ pub(super) struct Run<'p, A> {
 impl<'p, A: Attributes> Run<'p, A> {
     /// Evaluates a rule.
     pub(super) fn test(&self, test: &'p Test) -> Evaluated<'p, bool> {
+        if let Some(known) = self.quick_leaf(test) {
+            return Ok(known);
+        }
         let run = |part: &'p Test| self.test(part);
         Ok(match test {
             Test::Literal(value) => *value,

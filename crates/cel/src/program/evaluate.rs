@@ -2,12 +2,14 @@
 
 mod part;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::access::of_name;
+use super::functions::time::ZONE;
 use super::headers::View;
 use super::operators::Membership;
 use super::{Loop, Map, Node, Program, Scene, Turn, Value, size};
+use crate::attributes::{Fault, Id};
 use crate::meter::BYTES_A_STEP;
 use crate::run::{Evaluated, Failure};
 
@@ -21,6 +23,8 @@ pub(crate) struct Run<'r, 'p> {
     /// The values of variables, by their places; nothing yet for those that are evaluated when
     /// they are first read.
     pub(super) locals: &'r [Local<'p>],
+    /// The text of the attribute that was read last: a loop reads the same at each turn.
+    last: Cell<Option<(Id, &'p str)>>,
 }
 
 impl Program {
@@ -44,7 +48,7 @@ impl Program {
                 many.as_mut_slice()
             }
         };
-        let run = Run { scene, bound: &self.bound, locals };
+        let run = Run { scene, bound: &self.bound, locals, last: Cell::new(None) };
         let value = run.eval(&self.root);
         if scene.allowance.is_exceeded() {
             return Err(Failure::exceeded());
@@ -55,6 +59,7 @@ impl Program {
 
 /// Elements that a loop visits.
 pub(super) enum Elements<'p> {
+    Literal(&'p [Value<'static>]),
     List(std::sync::Arc<Vec<Value<'p>>>),
     Keys(std::sync::Arc<Map<'p>>),
     Names(Vec<Value<'p>>),
@@ -63,17 +68,19 @@ pub(super) enum Elements<'p> {
 impl<'p> Elements<'p> {
     pub(super) fn len(&self) -> usize {
         match self {
+            Elements::Literal(list) => list.len(),
             Elements::List(list) => list.len(),
             Elements::Keys(map) => map.entries().len(),
             Elements::Names(names) => names.len(),
         }
     }
 
-    pub(super) fn get(&self, index: usize) -> Option<&Value<'p>> {
+    pub(super) fn get(&self, index: usize) -> Option<Value<'p>> {
         match self {
-            Elements::List(list) => list.get(index),
-            Elements::Keys(map) => map.entries().get(index).map(|(key, _)| key),
-            Elements::Names(names) => names.get(index),
+            Elements::Literal(list) => list.get(index).map(Value::lent),
+            Elements::List(list) => list.get(index).cloned(),
+            Elements::Keys(map) => map.entries().get(index).map(|(key, _)| key.clone()),
+            Elements::Names(names) => names.get(index).cloned(),
         }
     }
 }
@@ -102,6 +109,18 @@ impl<'p> Run<'_, 'p> {
         Failure::In(function)
     }
 
+    /// The value of a string attribute.
+    pub(super) fn attribute_text(&self, id: Id) -> Result<&'p str, Fault> {
+        match self.last.get() {
+            Some((last, text)) if last == id => Ok(text),
+            _ => {
+                let text = self.scene.attributes.text(id)?;
+                self.last.set(Some((id, text)));
+                Ok(text)
+            }
+        }
+    }
+
     fn set(&self, place: usize, value: Option<Evaluated<'p, Value<'p>>>) {
         // INVARIANT: it is borrowed nowhere but in these two functions.
         if let Some(Ok(mut local)) = self.locals.get(place).map(RefCell::try_borrow_mut) {
@@ -115,8 +134,7 @@ impl<'p> Run<'_, 'p> {
 
     pub(super) fn eval(&self, node: &'p Node) -> Evaluated<'p, Value<'p>> {
         match node {
-            Node::Literal(Value::Text(text)) => Ok(Value::text(text.as_str())),
-            Node::Literal(value) => Ok(value.clone()),
+            Node::Literal(value) => Ok(value.lent()),
             Node::Local(place) => self.get(*place).unwrap_or(Err(Failure::NoKey)),
             Node::Within(place, part) => {
                 self.set(*place, None);
@@ -226,6 +244,16 @@ impl<'p> Run<'_, 'p> {
             }
             Node::Fail(message) => Err(Failure::Interpreted(format!("error in `fail`: {message}"))),
             Node::Call(function, arguments) => self.call(*function, arguments),
+            Node::Affix(..) => self.test(node).map(Value::Bool),
+            Node::TimeField(of) => {
+                let (function, time, field, zone) = &**of;
+                let time = self.eval(time)?;
+                self.spend(ZONE)?;
+                match time {
+                    Value::Time(time) => Ok(Value::Int(time.field(*field, *zone))),
+                    _ => Err(Failure::In(function.name)),
+                }
+            }
             Node::Read(bytes_a_step, part) => {
                 let value = self.eval(part)?;
                 self.spend_on(size::of(&value), *bytes_a_step)?;
@@ -250,9 +278,7 @@ impl<'p> Run<'_, 'p> {
                     self.spend(turns.saturating_mul(*turn))?;
                     return Ok(Value::list(names));
                 }
-                let turns = self.count(&value).unwrap_or(0);
-                self.spend(turns.saturating_mul(*turn))?;
-                self.spend_on(size::of(&value), BYTES_A_STEP)?;
+                self.pay_for_turns(*turn, &value)?;
                 Ok(value)
             }
             Node::Expect(kinds, name, part) => {
@@ -278,12 +304,20 @@ impl<'p> Run<'_, 'p> {
             Node::And(parts) => return self.settled(parts, false),
             Node::Or(parts) => return self.settled(parts, true),
             Node::Not(part) => return self.test(part).map(|value| !value),
+            Node::Made(part) if matches!(**part, Node::Affix(..)) => {
+                let value = self.test(part)?;
+                // A bool has no size.
+                return self.spend(1).map(|()| value);
+            }
+            Node::Affix(function, arguments, ends) => {
+                return match self.near_affix(arguments, *ends) {
+                    Some(found) => Ok(found),
+                    None => bool_of(self.call(*function, arguments)?),
+                };
+            }
             _ => {}
         }
-        match self.eval(node)? {
-            Value::Bool(value) => Ok(value),
-            _ => Err(Failure::Plain("got another type, expected bool")),
-        }
+        bool_of(self.eval(node)?)
     }
 
     /// `&&` and `||`. One decisive operand settles the result, whatever the other is.
@@ -345,7 +379,7 @@ impl<'p> Run<'_, 'p> {
     }
 
     /// How many elements or keys there are, if it has any.
-    pub(super) fn count(&self, value: &Value<'p>) -> Option<u64> {
+    pub(super) fn count(&self, value: &Value<'_>) -> Option<u64> {
         let count = match value {
             Value::List(list) => list.len(),
             Value::Map(map) => map.entries().len(),
@@ -354,6 +388,12 @@ impl<'p> Run<'_, 'p> {
             _ => return None,
         };
         u64::try_from(count).ok()
+    }
+
+    fn pay_for_turns(&self, turn: u64, range: &Value<'_>) -> Evaluated<'p, ()> {
+        let turns = self.count(range).unwrap_or(0);
+        self.spend(turns.saturating_mul(turn))?;
+        self.spend_on(size::of(range), BYTES_A_STEP)
     }
 
     /// What a loop over a value visits.
@@ -367,10 +407,19 @@ impl<'p> Run<'_, 'p> {
     }
 
     fn turns(&self, of: &'p Loop) -> Evaluated<'p, Value<'p>> {
-        let elements = self.elements(self.eval(&of.range)?)?;
+        let elements = match literal_range(&of.range) {
+            Some((turn, list)) => {
+                self.pay_for_turns(turn, list)?;
+                match list {
+                    Value::List(list) => Elements::Literal(list),
+                    other => self.elements(other.lent())?,
+                }
+            }
+            None => self.elements(self.eval(&of.range)?)?,
+        };
         let count = elements.len();
         let each = (0..count).filter_map(|index| elements.get(index));
-        let each = each.map(|element| self.set(of.element, Some(Ok(element.clone()))));
+        let each = each.map(|element| self.set(of.element, Some(Ok(element))));
         match &of.turn {
             Turn::Decide(decisive, test) => {
                 let mut failed = None;
@@ -419,6 +468,24 @@ impl<'p> Run<'_, 'p> {
         }
         let given = values.get_mut(..arguments.len()).unwrap_or_default();
         (function.run)(self, function.name, given)
+    }
+}
+
+/// The literal that a loop visits, and what a turn costs.
+fn literal_range(range: &Node) -> Option<(u64, &Value<'static>)> {
+    match range {
+        Node::Range(turn, list) => match &**list {
+            Node::Literal(list) => Some((*turn, list)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn bool_of<'p>(value: Value<'p>) -> Evaluated<'p, bool> {
+    match value {
+        Value::Bool(value) => Ok(value),
+        _ => Err(Failure::Plain("got another type, expected bool")),
     }
 }
 

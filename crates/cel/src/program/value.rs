@@ -113,6 +113,16 @@ impl Bytes<'_> {
     }
 }
 
+impl Value<'static> {
+    /// The same, lent: a text is borrowed.
+    pub(super) fn lent(&self) -> Value<'_> {
+        match self {
+            Value::Text(text) => Value::text(text.as_str()),
+            value => value.clone(),
+        }
+    }
+}
+
 impl<'p> Value<'p> {
     /// A text that the message or the configuration has.
     pub(crate) fn text(text: &'p str) -> Value<'p> {
@@ -183,6 +193,11 @@ impl<'p> Value<'p> {
     /// Whether it is of one of these kinds.
     pub(super) fn is_of(&self, kinds: Kinds) -> bool {
         kinds & bit(self.position()) != 0
+    }
+
+    /// Whether these kinds have lists among them.
+    pub(super) fn list_is_of(kinds: Kinds) -> bool {
+        kinds & bit(7) != 0
     }
 
     /// The name of its type.
