@@ -319,11 +319,16 @@ impl Expression {
             return Err(eval::EXCEEDED.to_owned());
         }
         match &self.code {
-            Code::Value(text) => self
-                .run(attributes, allowance)
-                .text(text)
-                .map(|value| value.into_owned().into_bytes())
-                .map_err(|failure| failure.to_string()),
+            Code::Value(text) => {
+                let run = self.run(attributes, allowance);
+                if let Text::Concat(parts) = text
+                    && let Some(joined) = run.quick_concat(parts)
+                {
+                    return Ok(joined);
+                }
+                let value = run.text(text).map_err(|failure| failure.to_string())?;
+                Ok(value.into_owned().into_bytes())
+            }
             Code::Interpreted(root) => {
                 let scene = self.run(attributes, allowance).scene();
                 root.header(scene).map_err(|failure| failure.to_string())

@@ -10,6 +10,7 @@
 
 mod access;
 mod compile;
+mod each;
 mod evaluate;
 mod functions;
 mod headers;

@@ -1,4 +1,4 @@
-//! The common rules, where nothing is in the way: no text of the request is long enough to cost a
+//! The common rules, and the texts that values are joined of, where nothing is in the way: no text of the request is long enough to cost a
 //! step, and none is unreadable.
 //!
 //! Nothing is spent here, and nothing can fail. Where something would, there is no answer, and
@@ -21,18 +21,19 @@ pub(super) const FEW_POSITIONS: usize = 32;
 impl<'p, A: Attributes> Run<'p, A> {
     /// The result of a rule; none if it is to be evaluated by [`Run::test`].
     pub(super) fn quick(&self, test: &'p Test) -> Option<bool> {
-        match test {
-            Test::All(parts) => self.quick_parts(parts, false),
-            Test::Any(parts) => self.quick_parts(parts, true),
-            Test::Not(part) => Some(!self.quick(part)?),
-            leaf => self.quick_leaf(leaf),
-        }
-    }
-
-    fn quick_parts(&self, parts: &'p [Test], decisive: bool) -> Option<bool> {
+        let (parts, decisive) = match test {
+            Test::All(parts) => (parts, false),
+            Test::Any(parts) => (parts, true),
+            Test::Not(part) => return Some(!self.quick(part)?),
+            leaf => return self.quick_leaf(leaf),
+        };
         for part in parts {
+            let value = match part {
+                Test::All(_) | Test::Any(_) | Test::Not(_) => self.quick(part),
+                leaf => self.quick_leaf(leaf),
+            };
             // A part without an answer may be a breach, which counts whatever the others are.
-            if self.quick(part)? == decisive {
+            if value? == decisive {
                 return Some(decisive);
             }
         }
@@ -41,29 +42,37 @@ impl<'p, A: Attributes> Run<'p, A> {
 
     /// The result of a test that has no tests in it.
     pub(super) fn quick_leaf(&self, test: &'p Test) -> Option<bool> {
-        match test {
-            Test::Literal(value) => Some(*value),
-            Test::Equal(left, right) => Some(hash::same(self.short(left)?, self.short(right)?)),
-            Test::NotEqual(left, right) => Some(!hash::same(self.short(left)?, self.short(right)?)),
-            Test::StartsWith(value, prefix) => {
-                let (value, prefix) = (self.short(value)?, self.short(prefix)?);
-                Some(value.get(..prefix.len()).is_some_and(|start| hash::same(start, prefix)))
-            }
-            Test::EndsWith(value, suffix) => {
-                let (value, suffix) = (self.short(value)?, self.short(suffix)?);
-                let start = value.len().checked_sub(suffix.len());
-                let end = start.and_then(|start| value.get(start..));
-                Some(end.is_some_and(|end| hash::same(end, suffix)))
-            }
-            Test::Contains(value, part) => {
-                let (value, part) = (self.short(value)?, self.short(part)?);
+        let (left, right) = match test {
+            Test::Equal(left, right)
+            | Test::NotEqual(left, right)
+            | Test::StartsWith(left, right)
+            | Test::EndsWith(left, right)
+            | Test::Contains(left, right) => (self.short(left)?, self.short(right)?),
+            other => return self.quick_other(other),
+        };
+        let rest = left.len().checked_sub(right.len());
+        let part = match test {
+            Test::Equal(..) => Some(left),
+            Test::NotEqual(..) => return Some(!hash::same(left, right)),
+            Test::StartsWith(..) => left.get(..right.len()),
+            Test::EndsWith(..) => rest.and_then(|rest| left.get(rest..)),
+            _ => {
                 // Each position may cost as much as comparing the part there (`search`).
-                let each = part.len().saturating_add(1);
-                if value.len().saturating_mul(each) >= FEW_POSITIONS {
+                let each = right.len().saturating_add(1);
+                if left.len().saturating_mul(each) >= FEW_POSITIONS {
                     return None;
                 }
-                Some(part.is_empty() || value.windows(part.len()).any(|at| hash::same(at, part)))
+                let mut places = left.windows(right.len().max(1));
+                return Some(right.is_empty() || places.any(|place| hash::same(place, right)));
             }
+        };
+        Some(part.is_some_and(|part| hash::same(part, right)))
+    }
+
+    #[inline(never)]
+    fn quick_other(&self, test: &'p Test) -> Option<bool> {
+        match test {
+            Test::Literal(value) => Some(*value),
             Test::In(value, list) if list.len() <= FEW => {
                 let value = self.short(value)?;
                 Some(list.iter().any(|one| hash::same(one.as_bytes(), value)))
@@ -71,13 +80,28 @@ impl<'p, A: Attributes> Run<'p, A> {
             Test::Number(comparison, left, right) => {
                 Some(comparison.holds(self.quick_number(left)?.cmp(&self.quick_number(right)?)))
             }
-            Test::NumberIn(value, list) => Some(list.contains(&self.quick_number(value)?)),
+            Test::NumberIn(value, list) => {
+                Some(list.binary_search(&self.quick_number(value)?).is_ok())
+            }
             Test::HeaderIsIn(of, name) => Some(self.attributes.header(*of, name).is_some()),
             Test::HasText(id) => is_there(self.attributes.text(*id)),
             Test::HasHeader(of, name) => is_there(utf8(self.attributes.header(*of, name))),
             Test::HasObject(id) => Some(self.attributes.is_there(*id)),
             _ => None,
         }
+    }
+
+    /// Texts that are joined to one that needs no step.
+    pub(super) fn quick_concat(&self, parts: &'p [Text]) -> Option<Vec<u8>> {
+        let mut whole = Vec::with_capacity(BYTES_A_STEP);
+        for part in parts {
+            let part = self.short(part)?;
+            if whole.len().saturating_add(part.len()) >= BYTES_A_STEP {
+                return None;
+            }
+            whole.extend_from_slice(part);
+        }
+        Some(whole)
     }
 
     /// A text that needs no step; none if it does, or has no value.

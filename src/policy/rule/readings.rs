@@ -51,11 +51,17 @@ pub(crate) enum Readings<'a> {
 }
 
 impl<'a> Readings<'a> {
-    /// Whether what an expression reads has one reading, whatever the headers are.
+    /// Whether what an expression reads is seen at once to have one reading. If it is not, it may
+    /// have one all the same.
     #[inline]
     pub(crate) fn is_one(uses: &Uses, action: Action, view: &View<'_>) -> bool {
         !uses.cookies
-            && matches!(&uses.request_headers, HeadersRead::Names(names) if names.is_empty())
+            && match &uses.request_headers {
+                HeadersRead::Names(names) => {
+                    names.is_empty() || names.iter().all(|name| view.has_one_line(name, action))
+                }
+                HeadersRead::All => false,
+            }
             && other_path(uses, action, view).is_none()
     }
 

@@ -1,14 +1,16 @@
 //! Evaluates what was compiled.
 
 mod part;
+mod turns;
 
 use std::cell::{Cell, RefCell};
 
+pub(super) use self::turns::Elements;
 use super::access::of_name;
 use super::functions::time::ZONE;
 use super::headers::View;
 use super::operators::Membership;
-use super::{Loop, Map, Node, Program, Scene, Turn, Value, size};
+use super::{Map, Node, Program, Scene, Value, size};
 use crate::attributes::{Fault, Id};
 use crate::meter::BYTES_A_STEP;
 use crate::run::{Evaluated, Failure};
@@ -57,34 +59,6 @@ impl Program {
     }
 }
 
-/// Elements that a loop visits.
-pub(super) enum Elements<'p> {
-    Literal(&'p [Value<'static>]),
-    List(std::sync::Arc<Vec<Value<'p>>>),
-    Keys(std::sync::Arc<Map<'p>>),
-    Names(Vec<Value<'p>>),
-}
-
-impl<'p> Elements<'p> {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Elements::Literal(list) => list.len(),
-            Elements::List(list) => list.len(),
-            Elements::Keys(map) => map.entries().len(),
-            Elements::Names(names) => names.len(),
-        }
-    }
-
-    pub(super) fn get(&self, index: usize) -> Option<Value<'p>> {
-        match self {
-            Elements::Literal(list) => list.get(index).map(Value::lent),
-            Elements::List(list) => list.get(index).cloned(),
-            Elements::Keys(map) => map.entries().get(index).map(|(key, _)| key.clone()),
-            Elements::Names(names) => names.get(index).cloned(),
-        }
-    }
-}
-
 impl<'p> Run<'_, 'p> {
     /// Spends steps.
     #[inline]
@@ -121,7 +95,7 @@ impl<'p> Run<'_, 'p> {
         }
     }
 
-    fn set(&self, place: usize, value: Option<Evaluated<'p, Value<'p>>>) {
+    pub(super) fn set(&self, place: usize, value: Option<Evaluated<'p, Value<'p>>>) {
         // INVARIANT: it is borrowed nowhere but in these two functions.
         if let Some(Ok(mut local)) = self.locals.get(place).map(RefCell::try_borrow_mut) {
             *local = value;
@@ -294,7 +268,7 @@ impl<'p> Run<'_, 'p> {
     }
 
     /// A value that must be a bool.
-    fn test(&self, node: &'p Node) -> Evaluated<'p, bool> {
+    pub(super) fn test(&self, node: &'p Node) -> Evaluated<'p, bool> {
         match node {
             Node::Equal(parts, negated) | Node::EqualAny(parts, negated) => {
                 if let Some(equal) = self.near_and_equal(parts) {
@@ -348,19 +322,6 @@ impl<'p> Run<'_, 'p> {
         self.is_in(&element, &container, membership).map(Value::Bool)
     }
 
-    /// Appends elements to a list.
-    fn append(&self, elements: &'p [(Node, bool)], list: &mut Vec<Value<'p>>) -> Evaluated<'p, ()> {
-        for (element, optional) in elements {
-            match self.eval(element)? {
-                Value::Optional(inner) if *optional => {
-                    list.extend(inner.map(|inner| (*inner).clone()));
-                }
-                value => list.push(value),
-            }
-        }
-        Ok(())
-    }
-
     fn map(&self, entries: &'p [(Node, Node, bool)]) -> Evaluated<'p, Value<'p>> {
         let mut made = Vec::with_capacity(entries.len());
         for (key, value, optional) in entries {
@@ -378,83 +339,6 @@ impl<'p> Run<'_, 'p> {
         Map::of(made).map(Value::map).map_err(|_| Failure::Plain("evaluation failed"))
     }
 
-    /// How many elements or keys there are, if it has any.
-    pub(super) fn count(&self, value: &Value<'_>) -> Option<u64> {
-        let count = match value {
-            Value::List(list) => list.len(),
-            Value::Map(map) => map.entries().len(),
-            // Names that are the same count twice, which is never too little.
-            Value::Headers(view) => self.scene.attributes.header_count(view.of),
-            _ => return None,
-        };
-        u64::try_from(count).ok()
-    }
-
-    fn pay_for_turns(&self, turn: u64, range: &Value<'_>) -> Evaluated<'p, ()> {
-        let turns = self.count(range).unwrap_or(0);
-        self.spend(turns.saturating_mul(turn))?;
-        self.spend_on(size::of(range), BYTES_A_STEP)
-    }
-
-    /// What a loop over a value visits.
-    pub(super) fn elements(&self, value: Value<'p>) -> Evaluated<'p, Elements<'p>> {
-        match value {
-            Value::List(list) => Ok(Elements::List(list)),
-            Value::Map(map) => Ok(Elements::Keys(map)),
-            Value::Headers(view) => self.header_names(view).map(Elements::Names),
-            _ => Err(Failure::Plain("got another type, expected iterable")),
-        }
-    }
-
-    fn turns(&self, of: &'p Loop) -> Evaluated<'p, Value<'p>> {
-        let elements = match literal_range(&of.range) {
-            Some((turn, list)) => {
-                self.pay_for_turns(turn, list)?;
-                match list {
-                    Value::List(list) => Elements::Literal(list),
-                    other => self.elements(other.lent())?,
-                }
-            }
-            None => self.elements(self.eval(&of.range)?)?,
-        };
-        let count = elements.len();
-        let each = (0..count).filter_map(|index| elements.get(index));
-        let each = each.map(|element| self.set(of.element, Some(Ok(element))));
-        match &of.turn {
-            Turn::Decide(decisive, test) => {
-                let mut failed = None;
-                for () in each {
-                    match self.test(test) {
-                        Ok(value) if value == *decisive => return Ok(Value::Bool(*decisive)),
-                        Ok(_) => {}
-                        Err(failure) => failed = Some(failure),
-                    }
-                }
-                failed.map_or(Ok(Value::Bool(!decisive)), Err)
-            }
-            Turn::CountTo1(test) => {
-                let mut found = 0_usize;
-                for () in each {
-                    found = found.saturating_add(usize::from(self.test(test)?));
-                }
-                Ok(Value::Bool(found == 1))
-            }
-            Turn::Collect(condition, appended) => {
-                let mut list = Vec::with_capacity(count);
-                for () in each {
-                    let holds = match condition {
-                        Some(condition) => self.test(condition)?,
-                        None => true,
-                    };
-                    if holds {
-                        self.append(appended, &mut list)?;
-                    }
-                }
-                Ok(Value::list(list))
-            }
-        }
-    }
-
     /// Calls a function. What it is called on is evaluated last.
     fn call(&self, function: super::Function, arguments: &'p [Node]) -> Evaluated<'p, Value<'p>> {
         let mut values = [const { Value::Null }; MAX_ARGUMENTS];
@@ -468,17 +352,6 @@ impl<'p> Run<'_, 'p> {
         }
         let given = values.get_mut(..arguments.len()).unwrap_or_default();
         (function.run)(self, function.name, given)
-    }
-}
-
-/// The literal that a loop visits, and what a turn costs.
-fn literal_range(range: &Node) -> Option<(u64, &Value<'static>)> {
-    match range {
-        Node::Range(turn, list) => match &**list {
-            Node::Literal(list) => Some((*turn, list)),
-            _ => None,
-        },
-        _ => None,
     }
 }
 

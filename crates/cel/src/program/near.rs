@@ -3,9 +3,11 @@
 //! is made of them.
 
 use std::cell::Ref;
+use std::sync::Arc;
 
 use egress_reading::hash;
 
+use super::each::bare;
 use super::evaluate::Run;
 use super::{Node, Str, Value};
 use crate::meter::BYTES_A_STEP;
@@ -32,17 +34,8 @@ impl<'p> Run<'_, 'p> {
     /// The text that a part has; none if it is to be evaluated: it is no text, it has to be made,
     /// it fails, or it is so long that reading it costs steps.
     fn near(&self, node: &'p Node) -> Option<Near<'_>> {
-        let (mut node, mut most) = (node, BYTES_A_STEP);
-        loop {
-            match node {
-                Node::Compared(part) => node = part,
-                Node::Read(bytes_a_step, part) => {
-                    most = most.min(*bytes_a_step);
-                    node = part;
-                }
-                _ => break,
-            }
-        }
+        let mut most = BYTES_A_STEP;
+        let node = bare(node, &mut most);
         let found = match node {
             // Its parts are no sums, so that a long one is not tried again for each of its parts.
             Node::Add(parts, _) => {
@@ -85,12 +78,21 @@ impl<'p> Run<'_, 'p> {
         found.ok()
     }
 
+    /// A list that has been read before, in the variable of this place.
+    pub(super) fn list_at(&self, place: usize) -> Option<Arc<Vec<Value<'p>>>> {
+        let list = self.local(place, |value| match value {
+            Value::List(list) => Some(list),
+            _ => None,
+        });
+        list.map(|list| Arc::clone(&list))
+    }
+
     /// `list[i]`, where both are variables, and the list has been read before: a loop over indices
     /// and elements reads each element like this.
     fn near_element(&self, parts: &'p [Node; 2]) -> Option<Ref<'_, str>> {
         let [of, index] = parts;
         let of = match of {
-            Node::Expect(kinds, _, of) if Value::list_is_of(*kinds) => of,
+            Node::Expect(kinds, _, of) if Value::LIST & kinds != 0 => of,
             of => of,
         };
         let (Node::Bound(list, _), Node::Local(index)) = (of, index) else { return None };

@@ -154,6 +154,11 @@ impl<'p> Value<'p> {
         Value::Optional(Some(Arc::new(self)))
     }
 
+    /// The kind of texts.
+    pub(super) const TEXT: Kinds = 1 << 5;
+    /// The kind of lists.
+    pub(super) const LIST: Kinds = 1 << 7;
+
     pub(crate) const NONE: Value<'static> = Value::Optional(None);
 
     pub(crate) fn as_text(&self) -> Option<&str> {
@@ -193,11 +198,6 @@ impl<'p> Value<'p> {
     /// Whether it is of one of these kinds.
     pub(super) fn is_of(&self, kinds: Kinds) -> bool {
         kinds & bit(self.position()) != 0
-    }
-
-    /// Whether these kinds have lists among them.
-    pub(super) fn list_is_of(kinds: Kinds) -> bool {
-        kinds & bit(7) != 0
     }
 
     /// The name of its type.
