@@ -19,6 +19,8 @@ pub(crate) struct Rule {
     combine: Combine,
     on_error: OnError,
     expressions: Vec<Expression>,
+    /// Whether some request has several readings of what an expression reads.
+    may_have_readings: bool,
     /// When it can be evaluated.
     pub(crate) pass: Pass,
 }
@@ -100,7 +102,10 @@ impl Rule {
             }
         }
         let pass = if expressions.iter().any(reads_body) { Pass::Body } else { Pass::First };
+        let may_have_readings =
+            expressions.iter().any(|each| Readings::may_be_several(each.uses(), config.action));
         Rule {
+            may_have_readings,
             action: config.action,
             combine: config.combine,
             on_error: config.on_error,
@@ -178,10 +183,13 @@ impl Rule {
     /// reading: the same that evaluating the rule in all ways has, for the same steps.
     #[inline]
     fn quick(&self, view: &View<'_>, meter: &Meter) -> Option<RuleResult> {
+        let is_one = |expression: &Expression| {
+            !self.may_have_readings || Readings::is_one(expression.uses(), self.action, view)
+        };
         let decisive = self.combine == Combine::Any;
         let (mut matches, mut steps) = (!decisive, 0_u64);
         for expression in &self.expressions {
-            if !Readings::is_one(expression.uses(), self.action, view) {
+            if !is_one(expression) {
                 return None;
             }
             let (holds, weight) = expression.quick(view)?;

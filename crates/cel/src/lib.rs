@@ -278,10 +278,7 @@ impl Expression {
     #[inline]
     pub fn quick<A: Attributes>(&self, attributes: &A) -> Option<(bool, u64)> {
         let Code::Rule(test) = &self.code else { return None };
-        // Nothing is spent from it.
-        let allowance = Allowance::empty();
-        let holds = self.run(attributes, &allowance).quick(test)?;
-        Some((holds, self.weight))
+        quick::holds(test, attributes).map(|holds| (holds, self.weight))
     }
 
     /// Evaluates a rule. The allowance may have met a breach, whatever this returns.
@@ -320,13 +317,15 @@ impl Expression {
         }
         match &self.code {
             Code::Value(text) => {
-                let run = self.run(attributes, allowance);
                 if let Text::Concat(parts) = text
-                    && let Some(joined) = run.quick_concat(parts)
+                    && let Some(joined) = quick::joined(parts, attributes)
                 {
                     return Ok(joined);
                 }
-                let value = run.text(text).map_err(|failure| failure.to_string())?;
+                let value = self
+                    .run(attributes, allowance)
+                    .text(text)
+                    .map_err(|failure| failure.to_string())?;
                 Ok(value.into_owned().into_bytes())
             }
             Code::Interpreted(root) => {
