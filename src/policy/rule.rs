@@ -19,6 +19,8 @@ pub(crate) struct Rule {
     combine: Combine,
     on_error: OnError,
     expressions: Vec<Expression>,
+    /// Whether a look at it without steps may have its result.
+    may_be_quick: bool,
     /// Whether some request has several readings of what an expression reads.
     may_have_readings: bool,
     /// When it can be evaluated.
@@ -105,6 +107,7 @@ impl Rule {
         let may_have_readings =
             expressions.iter().any(|each| Readings::may_be_several(each.uses(), config.action));
         Rule {
+            may_be_quick: expressions.first().is_none_or(Expression::may_be_quick),
             may_have_readings,
             action: config.action,
             combine: config.combine,
@@ -157,7 +160,9 @@ impl Rule {
         meter: &Meter,
         errors: &mut Vec<String>,
     ) -> RuleResult {
-        if let Some(answer) = self.quick(view, meter) {
+        if self.may_be_quick
+            && let Some(answer) = self.quick(view, meter)
+        {
             return answer;
         }
         if meter.is_exhausted() {

@@ -272,6 +272,12 @@ impl Expression {
         }
     }
 
+    /// Whether it is a rule of which [`quick`](Self::quick) may have the result.
+    #[must_use]
+    pub fn may_be_quick(&self) -> bool {
+        self.rule().is_some_and(quick::may_hold)
+    }
+
     /// The result of a rule, and the steps that it takes, where no text that it reads is long or
     /// unreadable; none where [`matches`](Self::matches) is to evaluate it, of which nothing has
     /// been done then.

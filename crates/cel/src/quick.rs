@@ -37,8 +37,25 @@ pub(super) fn holds<A: Attributes>(mut test: &Test, attributes: &A) -> Option<bo
     Some(decisive == negated)
 }
 
-/// The result of a test that has no tests in it.
-pub(super) fn leaf_holds<A: Attributes>(test: &Test, attributes: &A) -> Option<bool> {
+/// Whether a rule may have a result: its first test, which may settle it, is none of those that are
+/// always evaluated by `Run::test`.
+pub(super) fn may_hold(test: &Test) -> bool {
+    match test {
+        Test::Not(part) => may_hold(part),
+        Test::All(parts) | Test::Any(parts) => parts.first().is_none_or(may_hold),
+        Test::If(_)
+        | Test::Default(_)
+        | Test::Time(..)
+        | Test::Matches(..)
+        | Test::Variable(_)
+        | Test::Interpreted(_) => false,
+        _ => true,
+    }
+}
+
+/// The result of a test that has no tests in it. It is called from one place.
+#[inline(always)]
+fn leaf_holds<A: Attributes>(test: &Test, attributes: &A) -> Option<bool> {
     let (left, right) = match test {
         Test::Equal(left, right)
         | Test::NotEqual(left, right)
